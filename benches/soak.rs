@@ -24,7 +24,7 @@ mod common;
 use common::flat::{self, May};
 use common::lookers;
 use common::machine::{self, Process};
-use everwarm_kernel::chance::mix;
+use everwarm_kernel::seeded::mix;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};

@@ -49,7 +49,7 @@ impl JournalFacts for StoreFacts {
         from_row: u64,
         see: &mut dyn FnMut(Left<'_, Fact<Body>>) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
-        self.0.scan_left(from_row, see).map_err(|e| store_failure(&e))
+        self.0.scan_lossy(from_row, see).map_err(|e| store_failure(&e))
     }
 
     fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
@@ -62,7 +62,7 @@ impl JournalFacts for StoreFacts {
 pub fn store_failure(error: &StoreError) -> Failure {
     let exit = match error {
         StoreError::Held(_) => Exit::Held,
-        StoreError::Foreign { .. } | StoreError::Newer { .. } | StoreError::Torn { .. } => {
+        StoreError::NotAStore { .. } | StoreError::Newer { .. } | StoreError::Torn { .. } => {
             Exit::Foreign
         }
         StoreError::Full(_) => Exit::DiskFull,
@@ -81,7 +81,7 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
         let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
         return Err(Failure::new(Exit::Unreachable, text));
     }
-    let store = Store::look(&file, APPLICATION).map_err(|e| store_failure(&e))?;
+    let store = Store::open_read_only(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     Ok(Box::new(StoreFacts(store)))
 }
 
@@ -244,7 +244,7 @@ mod tests {
         let reason = String::new;
         for (error, exit) in [
             (StoreError::Held(path()), Exit::Held),
-            (StoreError::Foreign { path: path(), reason: reason() }, Exit::Foreign),
+            (StoreError::NotAStore { path: path(), reason: reason() }, Exit::Foreign),
             (StoreError::Newer { path: path(), found: 2 }, Exit::Foreign),
             (StoreError::Torn { path: path(), reason: reason() }, Exit::Foreign),
             (StoreError::Full(path()), Exit::DiskFull),

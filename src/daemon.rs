@@ -1,11 +1,11 @@
 //! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
 //! as a command.
 
+mod actor_faults;
 mod backup;
 mod chaos;
 mod desk;
 mod files;
-mod harm;
 mod identity;
 mod lag;
 mod live;
@@ -124,7 +124,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     crate::venue::install_tls();
     let panics = quiet_injections();
     live::meant(&config)?;
-    harm::planned(&config)?;
+    actor_faults::planned(&config)?;
     let watch = Watch::new(Some(printer), began);
     watch.at(&config.data_dir);
     let traded = match &config.venue {
@@ -569,11 +569,11 @@ fn begin_api(
         token: door.token,
         log: door.log,
         release,
-        harm: Arc::new(move |asked| {
-            let allowed = harm::Allowed::by(&disturbed.values());
-            harm::harm(&harmed, &watched, allowed, asked)
+        inject: Arc::new(move |wanted| {
+            let allowed = actor_faults::Allowed::by(&disturbed.values());
+            actor_faults::inject(&harmed, &watched, allowed, wanted)
         }),
-        retry: Arc::new(move |asked| harm::retry(&tried, asked)),
+        retry: Arc::new(move |wanted| actor_faults::retry(&tried, wanted)),
         symbols: Arc::new(move |change| symbols::change(&on_symbols, &listing.symbols()?, change)),
         resolve: Arc::new(move |id: &str, word: &_| resolve::live(&on_conflict, id, word)),
         adopt: Arc::new(move |word: &_| resolve::adopt_live(&on_surplus, word)),

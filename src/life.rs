@@ -208,7 +208,7 @@ impl Life {
         let mut steps = Steps::default();
         // Strategies that joined while an earlier life traded, and those that are new.
         let joined: Vec<Joined> =
-            birth.store.roster()?.into_iter().map(|member| member.who).collect();
+            birth.store.roster()?.into_iter().map(|member| member.stage).collect();
         let all = specs_of(&joined, &birth.content.settings()).map_err(BirthError::Strategy)?;
         for spec in all {
             if birth.stages.iter().all(|known| known.rank != spec.rank) {

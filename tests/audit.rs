@@ -13,7 +13,7 @@ use everwarm_domain::money::Price;
 use everwarm_domain::order::{OrderIntent, SendAttempt, Side};
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::{Body as _, Fact};
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Store};
@@ -152,8 +152,8 @@ fn take_back(data: &Path, announced: bool) -> bool {
 /// withdrawn, or cancelled where it is `announced`.
 fn strike_down(arguments: &[&str], data: &Path, announced: bool) {
     let (site, who, phase) = (Site::BeforeAppend, "gateway".to_owned(), Phase::Live);
-    let unsent = Strike { site, who, phase, nth: 1, blow: Blow::Die };
-    let process = Process::struck(data, arguments, &[unsent]);
+    let unsent = PlannedKill { site, who, phase, nth: 1, how: KillKind::Die };
+    let process = Process::injected(data, arguments, &[unsent]);
     assert!(process.complains("holds its thread", PATIENCE), "an order is approved");
     process.kill();
     assert!(take_back(data, announced), "it is not sent");
@@ -170,13 +170,13 @@ fn make_all(folder: &Folder, recording: &str, data: &Path) {
     // What is about to send dies before it does: the order is proved absent and granted another
     // attempt.
     let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
-    let lost = Strike { site, who, phase, nth: 1, blow: Blow::Panic };
+    let lost = PlannedKill { site, who, phase, nth: 1, how: KillKind::Panic };
     // The process dies while something is held, and goes on with other averages: what was entered
     // under the first ones is left by them.
     let (site, who, phase) = (Site::AfterAppend, "closer".to_owned(), Phase::Live);
-    let held = Strike { site, who, phase, nth: 45, blow: Blow::Die };
+    let held = PlannedKill { site, who, phase, nth: 45, how: KillKind::Die };
     let arguments = [&until_end(recording)[..], &config].concat();
-    let process = Process::struck(data, &arguments, &[lost, held]);
+    let process = Process::injected(data, &arguments, &[lost, held]);
     assert!(process.complains("holds its thread", PATIENCE), "it got to that close");
     process.kill();
     fs::write(&file, format!("{limits}[strategy.sma_cross]\nfast = 2\nslow = 20\n")).unwrap();

@@ -10,7 +10,7 @@ use everwarm::life::LIVE_FILE;
 use everwarm::ops::api::AUDIT_FILE;
 use everwarm::ops::backup;
 use everwarm_domain::money::Decimal;
-use everwarm_kernel::chance::mix;
+use everwarm_kernel::seeded::mix;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

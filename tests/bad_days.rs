@@ -9,7 +9,7 @@ use everwarm::chaos::crashes::{End, Moment, Subject, Took, kill_exchange, pictur
 use everwarm::chaos::faults::all_transparent;
 use everwarm::chaos::process::Step;
 use everwarm::chaos::requests::{check, count};
-use everwarm_kernel::chance::draw;
+use everwarm_kernel::seeded::draw;
 use everwarm_sim::faults::{Fault, KINDS, Kind, prepare};
 use everwarm_sim::server::requests::{self, Entry};
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@ use crate::kit::{
 };
 use everwarm::history;
 use everwarm::life::LIVE_FILE;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -282,8 +282,9 @@ fn crash_loop() {
     let started = ["run", "--pace", "240x", "--config", config];
     for _ in 0..3 {
         let (who, phase) = ("store-thread".to_owned(), Phase::Live);
-        let panic = Strike { site: Site::BeforeSync, who, phase, nth: 5, blow: Blow::Panic };
-        let daemon = Process::struck(&dir, &started, &[panic]);
+        let panic =
+            PlannedKill { site: Site::BeforeSync, who, phase, nth: 5, how: KillKind::Panic };
+        let daemon = Process::injected(&dir, &started, &[panic]);
         assert_eq!(daemon.end().0.code(), Some(10));
     }
     let meant = [("FILE", file.to_str().unwrap())];

@@ -31,7 +31,8 @@ fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
 
     let sealed = || fs::read_dir(dir.join("live.segments")).map_or(0, Iterator::count);
     // Those that the live file did not name on disk are swept away by the next life.
-    let named = || Store::look(&dir.join(LIVE_FILE), APPLICATION).unwrap().segments().unwrap().0;
+    let named =
+        || Store::open_read_only(&dir.join(LIVE_FILE), APPLICATION).unwrap().segments().unwrap().0;
     for life in 1.. {
         assert!(life < 10, "nothing that is sealed is named");
         let mut small = Command::new(BINARY);

@@ -3,8 +3,8 @@
 
 use crate::hand::Hand;
 use crate::kit::{BINARY, Folder, Process, ask, exchange, run, wait_until};
-use everwarm::chaos::process::STRUCK;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm::chaos::process::INJECTED;
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -103,16 +103,16 @@ fn stuck(
     let dir = folder.join("data");
     let (mut manager, mut command) = Manager::new(folder);
     let (who, phase) = (who.to_owned(), Phase::Live);
-    let strike = Strike { site, who, phase, nth: 20, blow: Blow::Die };
-    command.env("EVERWARM_STRIKES", serde_json::to_string(&[strike]).unwrap());
+    let planned_kill = PlannedKill { site, who, phase, nth: 20, how: KillKind::Die };
+    command.env("EVERWARM_STRIKES", serde_json::to_string(&[planned_kill]).unwrap());
     command.env("EVERWARM_CHAOS__ENABLED", "true");
     command.envs(more.iter().copied());
-    let struck = folder.join("struck");
-    command.env(STRUCK, &struck);
+    let injected = folder.join("struck");
+    command.env(INJECTED, &injected);
     let daemon = Process::of(command, &dir, &["run", "--pace", "240x"]);
     // A machine that is slow for a moment may be told of before it stands still.
     let began = now();
-    while !(struck.exists() && manager.heard.iter().any(|text| text.contains(told))) {
+    while !(injected.exists() && manager.heard.iter().any(|text| text.contains(told))) {
         manager.hear(Duration::from_millis(200));
         assert!(began.elapsed() < crate::kit::PATIENCE, "{told}: {:?}", manager.heard);
     }

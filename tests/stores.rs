@@ -14,7 +14,7 @@ use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm::ops::backup;
 use everwarm_domain::fact::{Body, Order, Venue};
 use everwarm_kernel::fact::Fact;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::file::{SCHEMA, WRITES};
 use flate2::Compression;
@@ -191,10 +191,10 @@ fn older() -> PathBuf {
 /// left and nobody has heard of its end.
 fn killed_with_an_order_open(program: &Path, dir: &Path, recording: &str) {
     let (site, who, phase) = (Site::AfterSend, "gateway".to_owned(), Phase::Live);
-    let strike = Strike { site, who, phase, nth: 3, blow: Blow::Die };
+    let planned_kill = PlannedKill { site, who, phase, nth: 3, how: KillKind::Die };
     fs::create_dir_all(dir).unwrap();
     let subject = Subject::new(program, recording);
-    let lived = subject.killed(dir, &Moment::At(strike)).unwrap();
+    let lived = subject.killed(dir, &Moment::At(planned_kill)).unwrap();
     assert!(matches!(lived.end, End::Killed(_)), "{lived:?}");
     let pid = exchange(dir).unwrap();
     kill_exchange(dir).unwrap();
@@ -203,7 +203,7 @@ fn killed_with_an_order_open(program: &Path, dir: &Path, recording: &str) {
 
 /// How often each order was sent, and whether its end is known, by id.
 fn sent(dir: &Path) -> BTreeMap<String, (usize, bool)> {
-    let store = Store::look(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let store = Store::open_read_only(&dir.join(LIVE_FILE), APPLICATION).unwrap();
     let mut orders: BTreeMap<String, (usize, bool)> = BTreeMap::new();
     let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
         if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
@@ -273,7 +273,7 @@ fn moments() -> Vec<Moment> {
         Step::ALL.iter().filter(live).map(|step| Moment::Reached(*step)).collect();
     let mut at = |site, who: &str, phase, nth| {
         let who = who.to_owned();
-        all.push(Moment::At(Strike { site, who, phase, nth, blow: Blow::Die }));
+        all.push(Moment::At(PlannedKill { site, who, phase, nth, how: KillKind::Die }));
     };
     for site in [Site::BeforeCommit, Site::BeforeSync, Site::AfterCommit, Site::BeforePublish] {
         for (phase, nth) in [(Phase::Starting, 1), (Phase::Starting, 3), (Phase::Live, 1)] {

@@ -6,7 +6,7 @@ use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::{Body as _, Fact, Key, Rank};
-use everwarm_kernel::plain::{PlainLoop, Told};
+use everwarm_kernel::plain::{PlainLoop, Recorded};
 use everwarm_kernel::roster::{Change, Joined};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_trading::StageSpec;
@@ -71,14 +71,18 @@ impl Again {
     }
 
     /// Derives what follows from an input; of what is told no stage is asked.
-    pub(super) fn input(&mut self, fact: &Fact<Body>, told: Told<'_, Body>) -> Result<(), String> {
+    pub(super) fn input(
+        &mut self,
+        fact: &Fact<Body>,
+        recorded: Recorded<'_, Body>,
+    ) -> Result<(), String> {
         let expected = &mut self.expected;
         let mut keep = |said: &Fact<Body>| {
             if said.key.rank != 0 {
                 expected.insert(said.key, said.clone());
             }
         };
-        let given = self.plain.input_told(fact.time, fact.body.clone(), told, &mut keep);
+        let given = self.plain.input_recorded(fact.time, fact.body.clone(), recorded, &mut keep);
         given.map(drop).map_err(|why| format!("input {}: {why}", fact.key))
     }
 

@@ -179,7 +179,7 @@ pub fn forget(data_dir: &Path, stage: &str) -> Result<Option<u64>, Failure> {
     }
     let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     let roster = store.roster().map_err(|e| store_failure(&e))?;
-    let specs = specs_joined(roster.iter().map(|member| &member.who));
+    let specs = specs_joined(roster.iter().map(|member| &member.stage));
     let Some(spec) = specs.iter().find(|spec| spec.name == stage) else {
         let names: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
         let follows = places(&specs).iter().any(|place| place.name == stage);

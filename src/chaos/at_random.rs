@@ -55,10 +55,10 @@ impl AtRandom {
 
     /// Strikes in a life until there were enough, or whoever asked for it is gone.
     pub(super) fn begin(&self, directory: Directory, die: Die) -> Ended {
-        Ended(tokio::spawn(self.clone().strike(directory, die)))
+        Ended(tokio::spawn(self.clone().planned_kill(directory, die)))
     }
 
-    async fn strike(self, directory: Directory, mut die: Die) {
+    async fn planned_kill(self, directory: Directory, mut die: Die) {
         while self.left() > 0 {
             tokio::time::sleep(Duration::from_micros(die.below(BETWEEN_US))).await;
             let Some(view) = directory.view() else { continue };

@@ -8,13 +8,13 @@ use super::invariants::announced::Announced;
 use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Moving, Waits};
-use super::process::{SEALING, STEP, STRIKES, STRUCK, Step};
+use super::process::{INJECTED, SEALING, STEP, STRIKES, Step};
 use crate::audit::{self, StoreFacts};
 use crate::history::{self, Projector};
 use crate::life::{APPLICATION, LIVE_FILE};
 use crate::ops::offline::catch_up;
 use crate::venue::simulated::Admin;
-use everwarm_runtime::chaos::Strike;
+use everwarm_runtime::chaos::PlannedKill;
 use everwarm_runtime::clock;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
@@ -93,7 +93,7 @@ pub enum Moment {
     /// So long after it was asked to stop, which it is so long after it is live.
     Stopping(Duration, Duration),
     /// Where it stands at a kill point.
-    At(Strike),
+    At(PlannedKill),
     /// So long after it is live and has been stopped by SIGSTOP for a while, the second of these.
     Continued(Duration, Duration),
     /// So long after it is live; another was started in the same moment, and had to give way.
@@ -154,7 +154,7 @@ fn log(dir: &Path) -> PathBuf {
     dir.join("stderr.log")
 }
 
-fn struck(dir: &Path) -> PathBuf {
+fn injected(dir: &Path) -> PathBuf {
     dir.join("struck")
 }
 
@@ -176,20 +176,20 @@ impl Subject {
         }
     }
 
-    fn begin<'a>(&self, dir: &'a Path, strikes: &[Strike]) -> Result<Life<'a>, String> {
-        for file in [struck(dir), dir.join(STEPS[0]), dir.join(STEPS[1])] {
+    fn begin<'a>(&self, dir: &'a Path, kills: &[PlannedKill]) -> Result<Life<'a>, String> {
+        for file in [injected(dir), dir.join(STEPS[0]), dir.join(STEPS[1])] {
             if let Err(e) = fs::remove_file(&file)
                 && e.kind() != std::io::ErrorKind::NotFound
             {
                 return Err(io(file.display())(e));
             }
         }
-        let child = self.spawn(dir, STEPS[0], strikes)?;
+        let child = self.spawn(dir, STEPS[0], kills)?;
         let (began, moving) = (clock::now(), Moving::new(self.patience));
         Ok(Life { child, dir, step: STEPS[0], began, start: None, looked: began, moving })
     }
 
-    fn spawn(&self, dir: &Path, step: &str, strikes: &[Strike]) -> Result<Child, String> {
+    fn spawn(&self, dir: &Path, step: &str, kills: &[PlannedKill]) -> Result<Child, String> {
         let errors = File::options().create(true).append(true).open(log(dir));
         let mut command = Command::new(&self.program);
         command.args(["run", "--pace", "lockstep", "--until-end", "--recording"]);
@@ -200,12 +200,12 @@ impl Subject {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(errors.map_err(io(log(dir).display()))?);
-        command.env(STEP, dir.join(step)).env(STRUCK, struck(dir));
+        command.env(STEP, dir.join(step)).env(INJECTED, injected(dir));
         // In every life: the configuration is the same in those that are struck and those that are
         // not.
         command.env("EVERWARM_CHAOS__ENABLED", "true");
-        if !strikes.is_empty() {
-            command.env(STRIKES, serde_json::to_string(strikes).map_err(|e| e.to_string())?);
+        if !kills.is_empty() {
+            command.env(STRIKES, serde_json::to_string(kills).map_err(|e| e.to_string())?);
         }
         if let Some((segment, keep)) = self.sealing {
             command.env(SEALING, format!("{segment},{keep}"));
@@ -218,18 +218,18 @@ impl Subject {
     /// # Errors
     /// It ended otherwise than it may, or is stuck before its moment.
     pub fn killed(&self, dir: &Path, when: &Moment) -> Result<Lived, String> {
-        let strikes = match when {
-            Moment::At(strike) => vec![strike.clone()],
-            Moment::Reached(step) => step.strikes().to_vec(),
+        let kills = match when {
+            Moment::At(planned_kill) => vec![planned_kill.clone()],
+            Moment::Reached(step) => step.kills().to_vec(),
             Moment::After(_)
             | Moment::In(..)
             | Moment::Stopping(..)
             | Moment::Continued(..)
             | Moment::Alone(_) => Vec::new(),
         };
-        let mut life = self.begin(dir, &strikes)?;
+        let mut life = self.begin(dir, &kills)?;
         if let Moment::Alone(_) = when {
-            life.beside(self.spawn(dir, STEPS[1], &strikes)?)?;
+            life.beside(self.spawn(dir, STEPS[1], &kills)?)?;
         }
         let (mut there, mut told) = (None::<Instant>, None::<Instant>);
         loop {
@@ -256,7 +256,7 @@ impl Subject {
                     }
                     told.is_some_and(|told| told.elapsed() >= *wait)
                 }
-                Moment::At(_) | Moment::Reached(_) => struck(dir).exists(),
+                Moment::At(_) | Moment::Reached(_) => injected(dir).exists(),
                 Moment::Alone(wait) => since(Step::Live).is_some_and(|there| there >= *wait),
                 Moment::Continued(trading, stands) => {
                     let there = since(Step::Live).is_some_and(|there| there >= *trading);
@@ -466,7 +466,7 @@ impl Left {
         });
         scanned.map_err(|e| e.to_string())?;
         broken.extend(self.announced.check(&asked));
-        let archive = once_free(|| Ok(Archive::look(&dir.join(history::FILE))?))?;
+        let archive = once_free(|| Ok(Archive::open_read_only(&dir.join(history::FILE))?))?;
         broken.extend(followed::check(&store, archive.as_ref())?);
         Ok(broken)
     }
@@ -474,7 +474,7 @@ impl Left {
 
 /// Opens a live file to look at it.
 fn look(path: &Path) -> Result<Store, String> {
-    once_free(|| Store::look(path, APPLICATION))
+    once_free(|| Store::open_read_only(path, APPLICATION))
 }
 
 /// Opens a file of a daemon that was killed. The exchange it was just starting holds it until it

@@ -101,8 +101,8 @@ pub(super) async fn back_up(act: Act<'_>) -> bool {
 
 fn pack(journal: &Journal<Body>, archive: &Archive, out: &mut dyn Write) -> Result<(), Failure> {
     let packed = || -> Result<(), CopyError> {
-        let archive = archive.look_at()?;
-        let journal = journal.store().look_at()?;
+        let archive = archive.export()?;
+        let journal = journal.store().export()?;
         let (life, row) = (journal.life, journal.row);
         let about = About { format: FORMAT, life, row, ..About::default() };
         let mut packer = Packer::new(out)?;

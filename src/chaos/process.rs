@@ -6,7 +6,7 @@
 
 use crate::tree::path_of;
 use everwarm_kernel::fact::Body;
-use everwarm_runtime::chaos::{Blow, Chaos, Injected, Phase, Site, Strike};
+use everwarm_runtime::chaos::{Chaos, Injected, KillKind, Phase, PlannedKill, Site};
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::Sealing;
 use everwarm_runtime::supervise::Directory;
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Holds a JSON list of strikes; absent: the kill points are off.
 pub const STRIKES: &str = "EVERWARM_STRIKES";
 /// Holds the name of a file that is made when a planned death is reached.
-pub const STRUCK: &str = "EVERWARM_STRUCK";
+pub const INJECTED: &str = "EVERWARM_STRUCK";
 /// Holds the name of a file in which this process says how far its life is.
 pub const STEP: &str = "EVERWARM_STEP";
 /// Sizes at which the journal is sealed, bytes: a segment, and what stays in the live file.
@@ -64,10 +64,10 @@ impl std::str::FromStr for Step {
 impl Step {
     /// Has a life stand still when it comes to this step, whichever phase it counts as by then.
     #[must_use]
-    pub fn strikes(self) -> [Strike; 2] {
+    pub fn kills(self) -> [PlannedKill; 2] {
         [Phase::Starting, Phase::Live].map(|phase| {
             let (site, who) = (Site::BeforeResume, self.name().to_owned());
-            Strike { site, who, phase, nth: 1, blow: Blow::Die }
+            PlannedKill { site, who, phase, nth: 1, how: KillKind::Die }
         })
     }
 }
@@ -88,7 +88,7 @@ impl Steps {
     }
 
     /// From here on each step is a kill point of these.
-    pub fn strike(&self, chaos: &Chaos) {
+    pub fn planned_kill(&self, chaos: &Chaos) {
         self.chaos.get_or_init(|| chaos.clone());
     }
 
@@ -136,7 +136,7 @@ pub fn from_environment() -> Result<(Chaos, Arc<OnceLock<Directory>>), String> {
     let (chaos, place) = (Chaos::off(), Arc::new(OnceLock::<Directory>::new()));
     let Some(plan) = std::env::var_os(STRIKES) else { return Ok((chaos, place)) };
     let text = plan.to_string_lossy();
-    let strikes: Vec<Strike> =
+    let kills: Vec<PlannedKill> =
         serde_json::from_str(&text).map_err(|e| format!("{STRIKES}: {e}: {text}"))?;
     let at = Arc::clone(&place);
     let kill = move |who: &str| {
@@ -144,13 +144,13 @@ pub fn from_environment() -> Result<(Chaos, Arc<OnceLock<Directory>>), String> {
             directory.inject_kill(&path_of(who), &Injected("planned".to_owned()));
         }
     };
-    let struck = std::env::var_os(STRUCK).map(PathBuf::from);
-    chaos.arm(strikes, kill, move || stand_still(struck.as_ref()));
+    let injected = std::env::var_os(INJECTED).map(PathBuf::from);
+    chaos.arm(kills, kill, move || stand_still(injected.as_ref()));
     Ok((chaos, place))
 }
 
-fn stand_still(struck: Option<&PathBuf>) {
-    if let Some(file) = struck
+fn stand_still(injected: Option<&PathBuf>) {
+    if let Some(file) = injected
         && let Err(e) = std::fs::write(file, "here")
     {
         tracing::error!("a planned death cannot be told: {e}");

@@ -19,7 +19,7 @@ pub use crashed::CrashPlan;
 use crashed::Named;
 use everwarm_runtime::chaos::faults::Operation;
 use everwarm_runtime::chaos::points::Passings;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use everwarm_sim::faults::{Fault, KINDS, Kind};
 use everwarm_sim::server::requests::Entry;
 pub use parts::Part;
@@ -38,7 +38,7 @@ const SPOKEN: u64 = 4;
 /// Venue time that passes by itself: a part of the recording, and outages of it.
 const PACED: Paced = Paced { factor: 1_200, minutes: 90, away: 20 };
 /// Strikes in such a run, outages among them.
-const PACED_STRIKES: (u64, u64) = (12, 2);
+const PACED_KILLS: (u64, u64) = (12, 2);
 /// Cuts of the disk in one run: each is a life.
 const CUTS: u64 = 24;
 /// Kinds of turns of a venue that does what changes the outcome, see `consequential_in`.
@@ -71,12 +71,12 @@ impl Wanted {
     /// How many strikes fall where so many are wanted: first at a venue that does wrong at most
     /// what must make no difference, then at one that does what changes the outcome, in each of its
     /// turns at least one.
-    fn shares(&self, strikes: u64) -> (u64, u64) {
-        if !self.venue_faults || strikes == 0 {
-            return (strikes, 0);
+    fn shares(&self, kills: u64) -> (u64, u64) {
+        if !self.venue_faults || kills == 0 {
+            return (kills, 0);
         }
-        let under = (strikes / 4).max(TURNS);
-        (strikes.saturating_sub(under).max(1), under)
+        let under = (kills / 4).max(TURNS);
+        (kills.saturating_sub(under).max(1), under)
     }
 }
 
@@ -87,7 +87,7 @@ pub type Counted = BTreeMap<(&'static str, String), u64>;
 #[derive(Debug, Default)]
 pub struct Report {
     /// What struck: what, in which part of a life or at which point.
-    pub struck: Counted,
+    pub injected: Counted,
     /// Closes of the recording.
     pub closes: u64,
     /// Runs, the undisturbed ones included.
@@ -128,12 +128,12 @@ pub fn prove(
     tell: Tell<'_>,
 ) -> Result<Report, String> {
     let mut report = Report::default();
-    let proved = strike((feed, subject), wanted, &mut report, tell);
+    let proved = planned_kill((feed, subject), wanted, &mut report, tell);
     report.found(proved)
 }
 
 /// Strikes until there is as much as wanted, and keeps in `report` what came of it.
-fn strike(
+fn planned_kill(
     (feed, subject): (&Feed, &Subject),
     wanted: &Wanted,
     report: &mut Report,
@@ -147,7 +147,7 @@ fn strike(
     };
     for row in KINDS.iter().filter(|_| wanted.venue_faults) {
         // What is never met is told too.
-        report.struck.entry(("venue", row.name.to_owned())).or_default();
+        report.injected.entry(("venue", row.name.to_owned())).or_default();
     }
     let (kills, under) = wanted.shares(wanted.kills);
     let (kills, spoken) = (kills - kills / SPOKEN, kills / SPOKEN);
@@ -197,7 +197,7 @@ fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: 
         return;
     }
     tell("runs at a pace", 0, 1);
-    let (count, deaths) = PACED_STRIKES;
+    let (count, deaths) = PACED_KILLS;
     let closes = report.closes.max(1);
     // As often as in so much of the recording.
     let of_part = |count: u32| {
@@ -206,17 +206,17 @@ fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: 
     };
     let passings: Passings =
         calm.passings.iter().map(|(point, count)| (point.clone(), of_part(*count))).collect();
-    let mut plan = Plan { strikes: strikes(&passings, count, die), ..Plan::default() };
-    let live = plan.strikes.iter_mut().filter(|strike| strike.phase == Phase::Live);
-    for strike in live.take(usize::try_from(deaths).unwrap_or(1)) {
-        strike.blow = Blow::Die;
+    let mut plan = Plan { kills: kills(&passings, count, die), ..Plan::default() };
+    let live = plan.kills.iter_mut().filter(|planned_kill| planned_kill.phase == Phase::Live);
+    for planned_kill in live.take(usize::try_from(deaths).unwrap_or(1)) {
+        planned_kill.how = KillKind::Die;
     }
     let plan = Plan { paced: Some(PACED), workers: 4, sizes: Sizes::LARGE, ..plan };
     let outcome = run(feed, &plan);
     if let Ok(outcome) = &outcome {
-        count_kills(outcome, &mut report.struck);
+        count_kills(outcome, &mut report.injected);
         let place = ("pace", format!("{}x, dead for {} min", PACED.factor, PACED.away));
-        *report.struck.entry(place).or_default() += u64::from(outcome.lives - 1);
+        *report.injected.entry(place).or_default() += u64::from(outcome.lives - 1);
     }
     report.take(&outcome, &plan, &calm.picture);
     tell("runs at a pace", 1, 1);
@@ -273,9 +273,9 @@ impl Again {
 
     /// Whether nothing in it could make a difference.
     #[must_use]
-    pub fn strikes_nothing(&self) -> bool {
+    pub fn injects_nothing(&self) -> bool {
         match self {
-            Again::Within(plan) => plan.strikes_nothing(),
+            Again::Within(plan) => plan.injects_nothing(),
             Again::Crashes(plan) => plan.parts.is_empty() && plan.faults.is_empty(),
         }
     }
@@ -316,8 +316,8 @@ pub fn again(
     for i in 1..=times {
         let outcome = run(feed, plan);
         if let Ok(outcome) = &outcome {
-            count_kills(outcome, &mut report.struck);
-            count_cuts(outcome, &mut report.struck);
+            count_kills(outcome, &mut report.injected);
+            count_cuts(outcome, &mut report.injected);
         }
         report.take(&outcome, plan, &calm.picture);
         tell("runs", i, times);
@@ -346,21 +346,21 @@ fn phase(phase: Phase) -> &'static str {
 }
 
 /// Strikes drawn from all points, each point as likely as any other.
-fn strikes(passings: &Passings, count: u64, die: &mut Die) -> Vec<Strike> {
+fn kills(passings: &Passings, count: u64, die: &mut Die) -> Vec<PlannedKill> {
     let points: Vec<_> =
-        passings.iter().filter(|((_, who, _), _)| is_possible(who, Blow::Kill)).collect();
-    let mut strikes: Vec<Strike> = (0..count)
+        passings.iter().filter(|((_, who, _), _)| is_possible(who, KillKind::Kill)).collect();
+    let mut kills: Vec<PlannedKill> = (0..count)
         .map(|_| {
             let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
             let ((site, who, phase), passed) = points[at];
             let nth = 1 + u32::try_from(die.below(u64::from(*passed))).unwrap_or(0);
-            let blow = if die.below(2) == 0 { Blow::Kill } else { Blow::Panic };
-            Strike { site: *site, who: who.clone(), phase: *phase, nth, blow }
+            let how = if die.below(2) == 0 { KillKind::Kill } else { KillKind::Panic };
+            PlannedKill { site: *site, who: who.clone(), phase: *phase, nth, how }
         })
         .collect();
-    strikes.sort();
-    strikes.dedup_by_key(|s| (s.site, s.who.clone(), s.phase, s.nth));
-    strikes
+    kills.sort();
+    kills.dedup_by_key(|s| (s.site, s.who.clone(), s.phase, s.nth));
+    kills
 }
 
 /// Runs plan after plan, several at a time, until so much of `what` has struck.
@@ -372,13 +372,13 @@ fn until(
     mut next: impl FnMut(u64) -> Plan + Send,
     count: fn(&Outcome, &mut Counted) -> u64,
 ) -> Result<(), String> {
-    let (mut tally, struck) = (Tally::new(wanted), AtomicU64::new(0));
+    let (mut tally, injected) = (Tally::new(wanted), AtomicU64::new(0));
     let before = report.differences.len();
     tell(what, 0, wanted);
     while !tally.is_done() {
         let mut step = |ran: Option<(Plan, Result<Outcome, String>)>| {
             if let Some((plan, outcome)) = ran {
-                let fell = outcome.as_ref().map_or(0, |it| count(it, &mut report.struck));
+                let fell = outcome.as_ref().map_or(0, |it| count(it, &mut report.injected));
                 report.take(&outcome, &plan, &calm.picture);
                 tally.end(planned_by(&plan), fell);
             }
@@ -390,7 +390,7 @@ fn until(
             let before = AtomicU64::new(0);
             run_telling(feed, plan, &|fell| {
                 let more = fell.saturating_sub(before.fetch_max(fell, Relaxed));
-                tell(what, (struck.fetch_add(more, Relaxed) + more).min(wanted), wanted);
+                tell(what, (injected.fetch_add(more, Relaxed) + more).min(wanted), wanted);
             })
         });
         if tally.is_in_vain() || report.is_enough() {
@@ -404,13 +404,13 @@ fn until(
 /// How much a plan may strike.
 fn planned_by(plan: &Plan) -> u64 {
     let at_random = plan.at_random.map_or(0, |(_, count)| count);
-    plan.strikes.len() as u64 + at_random + plan.cuts.len() as u64
+    plan.kills.len() as u64 + at_random + plan.cuts.len() as u64
 }
 
 fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
     let count = left.min(KILLS);
     Plan {
-        strikes: strikes(&calm.passings, count, die),
+        kills: kills(&calm.passings, count, die),
         at_random: Some((die.throw(), count / OF_AT_RANDOM)),
         workers: if die.below(2) == 0 { 4 } else { 1 },
         sizes: Sizes::LARGE,
@@ -418,28 +418,30 @@ fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
     }
 }
 
-/// How a blow is called in the report, and where it fell.
-fn row(site: Site, of: Phase, blow: Blow) -> (&'static str, String) {
-    let how = match blow {
-        Blow::Panic => "panic",
-        Blow::Kill => "kill",
-        Blow::Die => "death",
-        Blow::Outage => "outage",
+/// The name of a kill in the report, and its place.
+fn row(site: Site, of: Phase, how: KillKind) -> (&'static str, String) {
+    let name = match how {
+        KillKind::Panic => "panic",
+        KillKind::Kill => "kill",
+        KillKind::Die => "death",
+        KillKind::Outage => "outage",
     };
-    (how, format!("{site} of {}", phase(of)))
+    (name, format!("{site} of {}", phase(of)))
 }
 
-fn count_kills(outcome: &Outcome, struck: &mut Counted) -> u64 {
-    for strike in &outcome.struck {
-        *struck.entry(row(strike.site, strike.phase, strike.blow)).or_default() += 1;
+fn count_kills(outcome: &Outcome, injected: &mut Counted) -> u64 {
+    for planned_kill in &outcome.injected {
+        *injected
+            .entry(row(planned_kill.site, planned_kill.phase, planned_kill.how))
+            .or_default() += 1;
     }
     for (what, times) in &outcome.random {
-        *struck.entry(("kill", (*what).to_owned())).or_default() += times;
+        *injected.entry(("kill", (*what).to_owned())).or_default() += times;
     }
     for (what, times) in &outcome.told {
-        *struck.entry(("word", (*what).to_owned())).or_default() += times;
+        *injected.entry(("word", (*what).to_owned())).or_default() += times;
     }
-    outcome.struck.len() as u64 + outcome.random.values().sum::<u64>()
+    outcome.injected.len() as u64 + outcome.random.values().sum::<u64>()
 }
 
 fn cut_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
@@ -455,9 +457,9 @@ fn cut_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
     Plan { cuts: cuts.collect(), sizes: Sizes::LARGE, ..Plan::default() }
 }
 
-fn count_cuts(outcome: &Outcome, struck: &mut Counted) -> u64 {
+fn count_cuts(outcome: &Outcome, injected: &mut Counted) -> u64 {
     for (file, operation, _) in &outcome.cut {
-        *struck.entry(("disk", at_a(*file, *operation))).or_default() += 1;
+        *injected.entry(("disk", at_a(*file, *operation))).or_default() += 1;
     }
     outcome.cut.len() as u64
 }
@@ -513,7 +515,7 @@ impl Report {
     fn faults(&mut self, faults: &[Fault], asked: &[Entry]) {
         // It is on all the time, whatever is asked.
         for fault in faults.iter().filter(|fault| fault.kind == Kind::ClockSkew) {
-            *self.struck.entry(("venue", fault.kind.row().name.to_owned())).or_default() += 1;
+            *self.injected.entry(("venue", fault.kind.row().name.to_owned())).or_default() += 1;
         }
         for entry in asked {
             let fault = match entry {
@@ -522,7 +524,7 @@ impl Report {
                 Entry::Started { .. } | Entry::Answered(_) => None,
             };
             if let Some(fault) = fault {
-                *self.struck.entry(("venue", fault.clone())).or_default() += 1;
+                *self.injected.entry(("venue", fault.clone())).or_default() += 1;
             }
         }
     }
@@ -554,14 +556,13 @@ mod tests {
     #[test]
     fn however_few_are_wanted_some_fall_under_every_fault_of_the_venue() {
         let wanted = |venue_faults| Wanted { kills: 0, crashes: 0, disk: 0, venue_faults, seed: 1 };
-        for strikes in [0, 1, 7, 400] {
-            assert_eq!(wanted(false).shares(strikes), (strikes, 0));
+        for kills in [0, 1, 7, 400] {
+            assert_eq!(wanted(false).shares(kills), (kills, 0));
         }
         assert_eq!(wanted(true).shares(0), (0, 0));
-        for (strikes, shares) in
-            [(1, (1, 2)), (3, (1, 2)), (7, (5, 2)), (8, (6, 2)), (40, (30, 10))]
+        for (kills, shares) in [(1, (1, 2)), (3, (1, 2)), (7, (5, 2)), (8, (6, 2)), (40, (30, 10))]
         {
-            assert_eq!(wanted(true).shares(strikes), shares);
+            assert_eq!(wanted(true).shares(kills), shares);
         }
         let met = (0..TURNS).flat_map(|turn| consequential_in(turn, 1));
         let met: std::collections::BTreeSet<Kind> = met.map(|fault| fault.kind).collect();

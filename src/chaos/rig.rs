@@ -29,7 +29,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
-use everwarm_runtime::chaos::{Chaos, Injected, Phase, Sabotage, Strike};
+use everwarm_runtime::chaos::{Chaos, Injected, Phase, PlannedKill, Sabotage};
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::archive::Archive;
@@ -107,8 +107,9 @@ impl Default for Sizes {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
-    /// Strikes at kill points, counted over all lives.
-    pub strikes: Vec<Strike>,
+    /// Kills at kill points, counted over all runs of the process.
+    #[serde(rename = "strikes")]
+    pub kills: Vec<PlannedKill>,
     /// Life by life: the disk operation at which it dies, and what is left of it.
     pub cuts: Vec<(Cut, Image)>,
     /// What a death at a kill point leaves of the disk, and an outage of the exchange's.
@@ -137,7 +138,7 @@ pub struct Plan {
 impl Plan {
     /// Whether nothing in it could make a difference, however it is run.
     #[must_use]
-    pub fn strikes_nothing(&self) -> bool {
+    pub fn injects_nothing(&self) -> bool {
         let (image, sizes, workers) = (self.image, self.sizes, self.workers);
         let at_random = self.at_random.filter(|(_, count)| *count == 0);
         let (operators, paced) = (self.operators, self.paced);
@@ -153,11 +154,11 @@ pub struct Outcome {
     /// Lives it took.
     pub lives: u32,
     /// What was struck.
-    pub struck: Vec<Strike>,
+    pub injected: Vec<PlannedKill>,
     /// How often each kill point was passed.
     pub passings: Passings,
     /// Strikes that never fell.
-    pub missed: Vec<Strike>,
+    pub missed: Vec<PlannedKill>,
     /// Kills at random moments.
     pub random: Fell,
     /// What operators and others did.
@@ -229,8 +230,8 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     if let Some(sabotage) = plan.sabotage {
         chaos.sabotage(sabotage);
     }
-    let struck = Arc::clone(&venue);
-    chaos.on_outage(move || struck.outage());
+    let injected = Arc::clone(&venue);
+    chaos.on_outage(move || injected.outage());
     let mut lives = Lives {
         feed,
         plan,
@@ -250,7 +251,7 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     let restarts = Arc::clone(&lives.restarts);
     let watched = lives.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (Files { journal, history }, count, missed) = all?;
-    let (passings, struck) = chaos.report();
+    let (passings, injected) = chaos.report();
     let facts = facts(&journal)?;
     let history = FaultyDisk::holding(history.image(Image::Everything), None);
     let archive = Arc::new(Archive::on_disk(history).map_err(|e| e.to_string())?);
@@ -274,7 +275,7 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     Ok(Outcome {
         picture,
         lives: count,
-        struck,
+        injected,
         passings,
         missed,
         random,
@@ -393,7 +394,7 @@ struct Restarts {
 
 impl Restarts {
     fn hear(&mut self, notice: &SupervisionNotice) {
-        if let News::Exited { asked: false, .. } = &notice.news {
+        if let News::Exited { requested: false, .. } = &notice.news {
             self.ended.insert(notice.path.clone(), clock::now());
         } else if let News::Started { .. } = &notice.news
             && let Some(ended) = self.ended.remove(&notice.path)
@@ -411,14 +412,14 @@ enum Ending {
 impl Lives<'_> {
     /// Lives until the feed has ended. The files of the last life, how many there were, and what
     /// never fell.
-    fn all(&mut self) -> Result<(Files, u32, Vec<Strike>), String> {
+    fn all(&mut self) -> Result<(Files, u32, Vec<PlannedKill>), String> {
         let mut found = Files::fresh()?;
-        let mut strikes = self.plan.strikes.clone();
+        let mut kills = self.plan.kills.clone();
         for life in 1..=LIVES {
             interrupt::check()?;
             let cut = self.plan.cuts.get(life as usize - 1);
             let files = Files::until(found, cut.map(|(at, _)| *at));
-            let ending = self.one(&files, &mut strikes)?;
+            let ending = self.one(&files, &mut kills)?;
             self.look_back(&files.journal)?;
             {
                 let mut watched = self.watched();
@@ -427,7 +428,7 @@ impl Lives<'_> {
                 watched.operations.push(files.operations());
             }
             match ending {
-                Ending::Done => return Ok((files, life, strikes)),
+                Ending::Done => return Ok((files, life, kills)),
                 Ending::Died => {
                     let left = cut.map(|(_, image)| *image).or(self.plan.image);
                     found = files.left(left.unwrap_or(Image::Everything));
@@ -445,9 +446,9 @@ impl Lives<'_> {
 
     /// How much has struck so far.
     fn fell(&self) -> u64 {
-        let (_, struck) = self.chaos.report();
+        let (_, injected) = self.chaos.report();
         let random: u64 = self.random.fell().values().sum();
-        (struck.len() + self.watched().cut.len()) as u64 + random
+        (injected.len() + self.watched().cut.len()) as u64 + random
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
@@ -480,16 +481,16 @@ impl Lives<'_> {
         Ok((store, archive))
     }
 
-    fn one(&self, files: &Files, strikes: &mut Vec<Strike>) -> Result<Ending, String> {
+    fn one(&self, files: &Files, kills: &mut Vec<PlannedKill>) -> Result<Ending, String> {
         let disk = &files.journal;
         let first = self.watched().operations.is_empty();
         let died = Arc::new(AtomicBool::new(false));
         let directory: Arc<Mutex<Option<Directory>>> = Arc::default();
-        self.arm(disk, std::mem::take(strikes), &died, &directory);
+        self.arm(disk, std::mem::take(kills), &died, &directory);
         let (store, archive) = match self.open(files) {
             Ok(open) => open,
             Err(why) => {
-                *strikes = self.chaos.disarm();
+                *kills = self.chaos.disarm();
                 return if disk.is_dead() { Ok(Ending::Died) } else { Err(why) };
             }
         };
@@ -541,7 +542,7 @@ impl Lives<'_> {
         });
         control.shutdown_timeout(Duration::from_secs(5));
         workers.shutdown_timeout(Duration::from_secs(5));
-        *strikes = self.chaos.disarm();
+        *kills = self.chaos.disarm();
         if let Some(journal) = journal {
             self.watched().cursors.said(journal.durable_row());
             // Its process has ended.
@@ -567,7 +568,7 @@ impl Lives<'_> {
     fn arm(
         &self,
         disk: &FaultyDisk,
-        strikes: Vec<Strike>,
+        kills: Vec<PlannedKill>,
         died: &Arc<AtomicBool>,
         directory: &Arc<Mutex<Option<Directory>>>,
     ) {
@@ -588,7 +589,7 @@ impl Lives<'_> {
             died.store(true, Relaxed);
         };
         self.chaos.enter(Phase::Starting);
-        self.chaos.arm(strikes, kill, die);
+        self.chaos.arm(kills, kill, die);
     }
 
     /// Waits for the end of the feed, watching that closes go on.

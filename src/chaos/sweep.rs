@@ -8,17 +8,18 @@ use super::rig::{Feed, Outcome, Plan, run};
 use super::script;
 use super::several::several;
 use everwarm_domain::fact::Body;
-use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::Fact;
+use everwarm_kernel::seeded::draw;
 use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use std::collections::BTreeMap;
 
 /// Names of the threads of the journal at kill points: they are no actors.
 const THREADS: [&str; 2] = ["store-thread", "sealer"];
 /// Every way to strike.
-pub const BLOWS: [Blow; 4] = [Blow::Panic, Blow::Kill, Blow::Die, Blow::Outage];
+pub const KILL_KINDS: [KillKind; 4] =
+    [KillKind::Panic, KillKind::Kill, KillKind::Die, KillKind::Outage];
 /// Outages of the exchange in all that is tried.
 const OUTAGES: u64 = 400;
 /// Operations of a file in which a life opens what the one before has left.
@@ -98,56 +99,57 @@ impl Die {
 }
 
 /// A place and a way to strike: what a sweep must have covered.
-pub type Target = (Site, String, Phase, Blow);
+pub type Target = (Site, String, Phase, KillKind);
 
 /// The target of a strike.
 #[must_use]
-pub fn target(strike: &Strike) -> Target {
-    (strike.site, strike.who.clone(), strike.phase, strike.blow)
+pub fn target(planned_kill: &PlannedKill) -> Target {
+    (planned_kill.site, planned_kill.who.clone(), planned_kill.phase, planned_kill.how)
 }
 
 /// Whether striking so means something there: a thread is no actor that could be killed. Its panic
 /// ends the process. People are neither.
-pub(super) fn is_possible(who: &str, blow: Blow) -> bool {
+pub(super) fn is_possible(who: &str, how: KillKind) -> bool {
     if who == script::NAME {
-        return matches!(blow, Blow::Die | Blow::Outage);
+        return matches!(how, KillKind::Die | KillKind::Outage);
     }
-    !THREADS.contains(&who) || blow != Blow::Kill
+    !THREADS.contains(&who) || how != KillKind::Kill
 }
 
 /// Whether it costs a new life of the daemon or of the exchange, and so venue time or wall time.
-fn is_costly(strike: &Strike) -> bool {
-    let ends = THREADS.contains(&strike.who.as_str()) && strike.blow == Blow::Panic;
-    ends || matches!(strike.blow, Blow::Die | Blow::Outage)
+fn is_costly(planned_kill: &PlannedKill) -> bool {
+    let ends = THREADS.contains(&planned_kill.who.as_str()) && planned_kill.how == KillKind::Panic;
+    ends || matches!(planned_kill.how, KillKind::Die | KillKind::Outage)
 }
 
 /// Every target of the points passed, once, at a passing drawn from those of the run that was
 /// learned from. Whoever restores its state is also struck while it does so in the middle of the
 /// run, which takes a kill before.
 #[must_use]
-pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
+pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<PlannedKill>> {
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings {
-        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
+        for how in KILL_KINDS.into_iter().filter(|how| is_possible(who, *how)) {
             // The last passings may not come: how often some points are passed depends on the
             // schedule.
             let nth = 1 + u32::try_from(die.below(u64::from(count * 4 / 5))).unwrap_or(0);
-            let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
-            groups.push(vec![strike]);
+            let planned_kill =
+                PlannedKill { site: *site, who: who.clone(), phase: *phase, nth, how };
+            groups.push(vec![planned_kill]);
         }
     }
     let resuming = passings.keys().filter(|(site, ..)| *site == Site::BeforeResume);
     for (_, who, _) in resuming.filter(|(_, who, _)| who != "config") {
         for site in [Site::BeforeResume, Site::AfterResume] {
-            for blow in BLOWS.into_iter().filter(|blow| *blow != Blow::Outage) {
+            for how in KILL_KINDS.into_iter().filter(|how| *how != KillKind::Outage) {
                 let first = (Site::BeforeStep, who.clone(), Phase::Live);
                 let count = passings.get(&first).copied().unwrap_or(1);
                 let nth = 1 + u32::try_from(die.below(u64::from(count / 2))).unwrap_or(0);
                 let phase = Phase::Live;
-                let (kill, who) = (Blow::Kill, who.clone());
+                let (kill, who) = (KillKind::Kill, who.clone());
                 groups.push(vec![
-                    Strike { site: first.0, who: who.clone(), phase, nth, blow: kill },
-                    Strike { site, who, phase, nth: 1, blow },
+                    PlannedKill { site: first.0, who: who.clone(), phase, nth, how: kill },
+                    PlannedKill { site, who, phase, nth: 1, how },
                 ]);
             }
         }
@@ -158,35 +160,35 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
 /// Packs groups of strikes into plans of about `size` strikes; no two groups of a plan aim at the
 /// same point, and few end the process, for each life costs venue time.
 #[must_use]
-pub fn pack(mut groups: Vec<Vec<Strike>>, size: usize, die: &mut Die) -> Vec<Plan> {
+pub fn pack(mut groups: Vec<Vec<PlannedKill>>, size: usize, die: &mut Die) -> Vec<Plan> {
     const DEATHS: usize = 4;
     const OPEN: usize = 80;
-    fn point(strike: &Strike) -> (Site, &str, Phase) {
-        (strike.site, &strike.who, strike.phase)
+    fn point(planned_kill: &PlannedKill) -> (Site, &str, Phase) {
+        (planned_kill.site, &planned_kill.who, planned_kill.phase)
     }
     die.shuffle(&mut groups);
     let mut plans: Vec<Plan> = Vec::new();
-    let resumes = |s: &Strike| matches!(s.site, Site::BeforeResume | Site::AfterResume);
+    let resumes = |s: &PlannedKill| matches!(s.site, Site::BeforeResume | Site::AfterResume);
     for group in groups {
-        let deaths = |list: &[Strike]| list.iter().filter(|s| is_costly(s)).count();
+        let deaths = |list: &[PlannedKill]| list.iter().filter(|s| is_costly(s)).count();
         let fits = |plan: &Plan| {
             // A group that counts on the first resume of an actor wants no other kill of it before.
-            let alone = group.len() == 1 || plan.strikes.iter().all(|s| s.who != group[0].who);
+            let alone = group.len() == 1 || plan.kills.iter().all(|s| s.who != group[0].who);
             let undisturbed = !plan
-                .strikes
+                .kills
                 .iter()
                 .any(|s| resumes(s) && s.phase == Phase::Live && s.who == group[0].who);
-            plan.strikes.len() + group.len() <= size
-                && deaths(&plan.strikes) + deaths(&group) <= DEATHS
-                && group.iter().all(|s| plan.strikes.iter().all(|p| point(p) != point(s)))
+            plan.kills.len() + group.len() <= size
+                && deaths(&plan.kills) + deaths(&group) <= DEATHS
+                && group.iter().all(|s| plan.kills.iter().all(|p| point(p) != point(s)))
                 && alone
                 && undisturbed
         };
         // The last ones have room; the others would be looked at in vain.
         let from = plans.len().saturating_sub(OPEN);
         match plans[from..].iter_mut().find(|plan| fits(plan)) {
-            Some(plan) => plan.strikes.extend(group),
-            None => plans.push(Plan { strikes: group, ..Plan::default() }),
+            Some(plan) => plan.kills.extend(group),
+            None => plans.push(Plan { kills: group, ..Plan::default() }),
         }
     }
     for plan in &mut plans {
@@ -211,18 +213,18 @@ fn image(draw: u64) -> Image {
 pub fn mixture(passings: &Passings, operations: &Operations, seed: u64) -> Plan {
     let mut die = Die(seed);
     let points: Vec<_> = passings.iter().collect();
-    let mut strikes = Vec::new();
+    let mut kills = Vec::new();
     for _ in 0..=die.below(12) {
         let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
         let ((site, who, phase), count) = points[at];
         let nth = 1 + u32::try_from(die.below(u64::from(*count))).unwrap_or(0);
-        let blow = BLOWS[usize::try_from(die.below(4)).expect("below four")];
-        if is_possible(who, blow) {
-            strikes.push(Strike { site: *site, who: who.clone(), phase: *phase, nth, blow });
+        let how = KILL_KINDS[usize::try_from(die.below(4)).expect("below four")];
+        if is_possible(who, how) {
+            kills.push(PlannedKill { site: *site, who: who.clone(), phase: *phase, nth, how });
         }
     }
-    strikes.sort();
-    strikes.dedup_by_key(|s| (s.site, s.who.clone(), s.phase, s.nth));
+    kills.sort();
+    kills.dedup_by_key(|s| (s.site, s.who.clone(), s.phase, s.nth));
     let number = die.below(4);
     let mut cut = || {
         let file = some_file(&mut die);
@@ -232,7 +234,7 @@ pub fn mixture(passings: &Passings, operations: &Operations, seed: u64) -> Plan 
     let cuts = (0..number).map(|_| cut()).collect();
     let (image, workers) =
         (Some(image(die.throw())), if die.throw().is_multiple_of(4) { 4 } else { 1 });
-    Plan { strikes, cuts, image, workers, ..Plan::default() }
+    Plan { kills, cuts, image, workers, ..Plan::default() }
 }
 
 /// One run that was not as it must be.
@@ -303,10 +305,11 @@ pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
 fn everything_once(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     let (mut groups, mut outages) = (Vec::new(), Vec::new());
     for ((site, who, phase), count) in &learned.passings {
-        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            let strike = |nth| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
-            let all = (1..=*count).map(|nth| vec![strike(nth)]);
-            if blow == Blow::Outage {
+        for how in KILL_KINDS.into_iter().filter(|how| is_possible(who, *how)) {
+            let planned_kill =
+                |nth| PlannedKill { site: *site, who: who.clone(), phase: *phase, nth, how };
+            let all = (1..=*count).map(|nth| vec![planned_kill(nth)]);
+            if how == KillKind::Outage {
                 outages.extend(all);
             } else {
                 groups.extend(all);
@@ -339,11 +342,11 @@ pub struct Swept {
     /// Lives of all runs.
     pub lives: u64,
     /// Strikes that fell, by target.
-    pub struck: BTreeMap<Target, u32>,
+    pub injected: BTreeMap<Target, u32>,
     /// Operations at which the disk died, by file and by what was left.
     pub cut: BTreeMap<(File, Operation, Image), u32>,
     /// Strikes that never fell: their passing did not come.
-    pub missed: Vec<Strike>,
+    pub missed: Vec<PlannedKill>,
     /// Runs in which nothing but the disk was to die, and it did not: they had fewer operations.
     pub spared: usize,
     /// Runs that were not as they must be.
@@ -357,10 +360,10 @@ impl Swept {
         let mut facts = Vec::new();
         if let Ok(outcome) = outcome {
             self.lives += u64::from(outcome.lives);
-            for strike in &outcome.struck {
-                *self.struck.entry(target(strike)).or_default() += 1;
+            for planned_kill in &outcome.injected {
+                *self.injected.entry(target(planned_kill)).or_default() += 1;
             }
-            let to_cut = plan.strikes.is_empty() && !plan.cuts.is_empty();
+            let to_cut = plan.kills.is_empty() && !plan.cuts.is_empty();
             self.spared += usize::from(to_cut && outcome.cut.is_empty());
             for (file, operation, left) in outcome.cut {
                 let left = if let Image::Sectors(_) = left { Image::Sectors(0) } else { left };
@@ -380,8 +383,8 @@ impl Swept {
         self.runs += more.runs;
         self.again += more.again;
         self.lives += more.lives;
-        for (target, count) in more.struck {
-            *self.struck.entry(target).or_default() += count;
+        for (target, count) in more.injected {
+            *self.injected.entry(target).or_default() += count;
         }
         for (cut, count) in more.cut {
             *self.cut.entry(cut).or_default() += count;
@@ -449,7 +452,8 @@ pub fn sweep_all(
             break;
         }
         let missed = std::mem::take(&mut swept.missed);
-        let again = pack(missed.into_iter().map(|strike| vec![strike]).collect(), size, die);
+        let again =
+            pack(missed.into_iter().map(|planned_kill| vec![planned_kill]).collect(), size, die);
         swept.again += again.len();
         swept.add(sweep(feed, &again, &learned.picture));
     }
@@ -461,10 +465,11 @@ pub fn sweep_all(
 pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     let mut plans = Vec::new();
     for (site, who, phase) in learned.passings.keys() {
-        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            if !swept.struck.contains_key(&(*site, who.clone(), *phase, blow)) {
-                let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth: 1, blow };
-                plans.push(Plan { strikes: vec![strike], ..Plan::default() });
+        for how in KILL_KINDS.into_iter().filter(|how| is_possible(who, *how)) {
+            if !swept.injected.contains_key(&(*site, who.clone(), *phase, how)) {
+                let planned_kill =
+                    PlannedKill { site: *site, who: who.clone(), phase: *phase, nth: 1, how };
+                plans.push(Plan { kills: vec![planned_kill], ..Plan::default() });
             }
         }
     }

@@ -52,8 +52,8 @@ pub fn offline(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
         return Err(Failure::new(Exit::Unreachable, text));
     }
-    let store = Store::look(&live, APPLICATION).map_err(|e| store_failure(&e))?;
-    let archive = Archive::look(&data_dir.join(history::FILE))?;
+    let store = Store::open_read_only(&live, APPLICATION).map_err(|e| store_failure(&e))?;
+    let archive = Archive::open_read_only(&data_dir.join(history::FILE))?;
     pack(&store, archive.as_ref(), data_dir, out)
 }
 
@@ -64,8 +64,8 @@ fn pack(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let unreadable = |e: StoreError| store_failure(&e);
-    let archive = archive.map(Archive::look_at).transpose().map_err(unreadable)?;
-    let journal = store.look_at().map_err(unreadable)?;
+    let archive = archive.map(Archive::export).transpose().map_err(unreadable)?;
+    let journal = store.export().map_err(unreadable)?;
     let about = About {
         format: FORMAT,
         version: VersionView::this().version,

@@ -10,7 +10,7 @@ use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
 use crate::chaos::rig::Feed;
 use crate::ops::cli::ChaosConfig;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::{ChaosView, StruckView, UnequalView};
+use crate::ops::views::{ChaosView, InjectedView, UnequalView};
 use everwarm_runtime::clock;
 use everwarm_sim::Setup;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub fn run(
     let failed = |why: String| Failure::new(Exit::Failed, why);
     let plan = asked.plan.as_deref().map(Again::read).transpose();
     let plan = plan.map_err(|e| Failure::new(Exit::Usage, format!("--plan: {e}")))?;
-    if plan.as_ref().is_some_and(Again::strikes_nothing) {
+    if plan.as_ref().is_some_and(Again::injects_nothing) {
         return Err(Failure::new(
             Exit::Usage,
             "--plan: nothing would be struck, and so nothing proved",
@@ -124,7 +124,7 @@ fn view(mut report: Report, wall: Duration) -> ChaosView {
         let at = |of_100: usize| of.get(of.len() * of_100 / 100).or(of.last()).copied();
         [at(50), at(99), of.last().copied()].map(|t| t.map_or(0, us))
     };
-    let struck = report.struck.into_iter().map(|((what, place), times)| StruckView {
+    let injected = report.injected.into_iter().map(|((what, place), times)| InjectedView {
         what: what.to_owned(),
         place,
         times,
@@ -136,7 +136,7 @@ fn view(mut report: Report, wall: Duration) -> ChaosView {
         closes: report.closes,
         runs: report.runs,
         lives: report.lives,
-        struck: struck.collect(),
+        injected: injected.collect(),
         restarts_us: three(&mut report.restarts),
         starts_us: three(&mut report.starts),
         missed: report.missed,

@@ -185,7 +185,7 @@ pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
     identity::note(&config.data_dir, &traded.words)?;
     let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
     let roster = store.roster().map_err(|e| store_failure(&e))?;
-    let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.who));
+    let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.stage));
     let journal = Journal::open(store, places(&specs), options);
     let journal = journal.map_err(|e| store_failure(&e))?;
     let writer = journal.writer(NAME);

@@ -51,7 +51,7 @@ pub(super) fn in_files<T>(
     let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
     let roster = store.roster().map_err(|e| store_failure(&e))?;
-    let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.who));
+    let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.stage));
     let journal = Journal::open(store, places(&specs), options);
     let journal = journal.map_err(|e| store_failure(&e))?;
     let said = say(&journal);

@@ -26,7 +26,7 @@ pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
         watch.restarted(path, &back.why, back.after);
     }
     match &notice.news {
-        News::Exited { exit, asked: false, .. } => tracing::debug!(path, %exit, "ended"),
+        News::Exited { exit, requested: false, .. } => tracing::debug!(path, %exit, "ended"),
         News::Blocked { holds } => {
             tracing::warn!(path, "holds its thread for {} ms already", holds.as_millis());
         }
@@ -123,7 +123,7 @@ mod tests {
         };
         let ended = |exit| {
             let uptime = Duration::ZERO;
-            News::Exited { exit, uptime, restarts: 0, asked: false }
+            News::Exited { exit, uptime, restarts: 0, requested: false }
         };
         let (low, feed) = ("root/feeds", "root/feeds/feed");
         hear(feed, ended(Exit::Killed));

@@ -134,7 +134,7 @@ impl Watch {
 
     /// The life begins with its first step. Each step is a kill point of these.
     pub fn begin(&self, chaos: &Chaos) {
-        self.life.strike(chaos);
+        self.life.planned_kill(chaos);
         self.enter(Step::Open);
     }
 

@@ -45,9 +45,9 @@ impl Gathered {
     /// something to tell.
     fn hear(&mut self, notice: &SupervisionNotice, panics: u64) -> bool {
         match &notice.news {
-            News::Exited { exit, asked, .. } => {
+            News::Exited { exit, requested, .. } => {
                 let before = self.panics.insert(notice.path.clone(), panics).unwrap_or(0);
-                let why = reason(exit, before < panics).filter(|_| !asked);
+                let why = reason(exit, before < panics).filter(|_| !requested);
                 self.ended.extend(why.map(|why| (notice.path.clone(), why)));
                 false
             }
@@ -175,17 +175,17 @@ mod tests {
         SupervisionNotice { path: path.to_owned(), kind: Kind::Worker, at_ms: 0, news }
     }
 
-    fn exited(exit: Exit, asked: bool) -> News {
-        News::Exited { exit, uptime: Duration::ZERO, restarts: 0, asked }
+    fn exited(exit: Exit, requested: bool) -> News {
+        News::Exited { exit, uptime: Duration::ZERO, restarts: 0, requested }
     }
 
     #[test]
     fn restarts_are_gathered_by_actor_and_cause() {
         let mut gathered = Gathered::default();
         let mut panics = 0;
-        let mut again = |path: &str, exit, asked| {
+        let mut again = |path: &str, exit, requested| {
             panics += u64::from(exit == Exit::Failed("panics".into()));
-            assert!(!gathered.hear(&notice(path, exited(exit, asked)), panics));
+            assert!(!gathered.hear(&notice(path, exited(exit, requested)), panics));
             gathered.hear(&notice(path, News::Started { restarts: 1 }), panics)
         };
         let feed = "root/trading/feeds/feed";

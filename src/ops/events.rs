@@ -8,7 +8,7 @@ use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::clock::wall_ms;
-use everwarm_runtime::supervise::{Harm, News};
+use everwarm_runtime::supervise::{ActorFault, News};
 use everwarm_trading::decide::REFUSALS;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -75,7 +75,9 @@ impl EventLog {
     /// Takes in what a supervisor told of one at a path.
     pub fn supervised(&mut self, path: &str, news: &News) {
         let (kind, weight, text) = match news {
-            News::Exited { exit, asked: false, .. } => ("ended", Weight::Warn, format!("{exit}")),
+            News::Exited { exit, requested: false, .. } => {
+                ("ended", Weight::Warn, format!("{exit}"))
+            }
             News::Started { restarts } if *restarts > 0 => {
                 ("restarted", Weight::Info, "started again".to_owned())
             }
@@ -99,8 +101,8 @@ impl EventLog {
     }
 
     /// Takes in what is planned for one at a path, on purpose. Its message may never come.
-    pub fn planned(&mut self, path: &str, harm: Harm) {
-        self.actor("planned", Weight::Warn, format!("{path}: {harm}, on purpose"));
+    pub fn planned(&mut self, path: &str, fault: ActorFault) {
+        self.actor("planned", Weight::Warn, format!("{path}: {fault}, on purpose"));
     }
 
     fn actor(&mut self, kind: &str, weight: Weight, text: String) {
@@ -230,10 +232,10 @@ mod tests {
             exit: Exit::Orphaned,
             uptime: Duration::ZERO,
             restarts: 0,
-            asked: false,
+            requested: false,
         };
         log.supervised("root/ops/sampler", &along);
-        log.planned("root/ops", Harm::Stall(Duration::from_secs(5)));
+        log.planned("root/ops", ActorFault::Stall(Duration::from_secs(5)));
         let said: Vec<String> = log.newest(2).into_iter().map(|event| event.text).collect();
         let planned = "root/ops: holds its thread for 5 s at its next message, on purpose";
         assert_eq!(said, ["root/ops/sampler: ended with its supervisor", planned]);

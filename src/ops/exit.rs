@@ -118,7 +118,7 @@ impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Failure {
         let exit = match error {
             ArchiveError::Held { .. } => Exit::Held,
-            ArchiveError::Foreign { .. }
+            ArchiveError::NotAnArchive { .. }
             | ArchiveError::Newer { .. }
             | ArchiveError::Torn { .. } => Exit::Foreign,
             ArchiveError::Full { .. } => Exit::DiskFull,

@@ -1,5 +1,6 @@
 //! Looking in: configuration, command line, API, and what a run prints.
 
+pub mod actor_faults;
 pub mod api;
 pub mod audit;
 pub mod backup;
@@ -12,7 +13,6 @@ pub mod exit;
 pub mod explain;
 pub mod features;
 pub mod fold;
-pub mod harm;
 pub mod health;
 pub mod heap;
 pub mod known;

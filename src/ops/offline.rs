@@ -57,7 +57,8 @@ impl OfflineDesk {
         proofs: Proofs,
     ) -> Result<OfflineDesk, Failure> {
         let file = data_dir.join(history::FILE);
-        let archive = Archive::look(&file)?.map_or_else(|| Archive::in_memory(&file), Ok)?;
+        let archive =
+            Archive::open_read_only(&file)?.map_or_else(|| Archive::in_memory(&file), Ok)?;
         let archive = Arc::new(archive);
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
         let history = History::new(Arc::clone(&archive));

@@ -1,9 +1,9 @@
 //! Answers of a running daemon, asked over HTTP.
 
+use super::actor_faults::{ActorFaultView, BranchView};
 use super::api::{ApiFile, PID_HEADER, Problem, Token};
 use super::desk::{Desk, ReloadHow, SymbolsChange};
 use super::exit::{Exit, Failure};
-use super::harm::{BranchView, HarmView};
 use super::summary::{Period, SummaryView};
 use super::views::{
     AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView,
@@ -132,7 +132,11 @@ impl RemoteDesk {
     ///
     /// # Errors
     /// The daemon refuses, or does not answer.
-    pub fn kill(&self, wanted: &HarmView, token: Option<&Token>) -> Result<HarmView, Failure> {
+    pub fn kill(
+        &self,
+        wanted: &ActorFaultView,
+        token: Option<&Token>,
+    ) -> Result<ActorFaultView, Failure> {
         self.change(Method::POST, &["api", "v1", "kill"], wanted, token)
     }
 

@@ -107,7 +107,7 @@ fn checkpoints_of(
     verify: Verify,
 ) -> Result<String, Failure> {
     // The past bars that inputs refer to lie in the history, of which its own row tells.
-    let Ok(Some(archive)) = Archive::look(&data_dir.join(history::FILE)) else {
+    let Ok(Some(archive)) = Archive::open_read_only(&data_dir.join(history::FILE)) else {
         return Ok("checkpoints not compared: there is no history to derive them with".to_owned());
     };
     let found = match verify(journal, Arc::new(archive)) {
@@ -178,7 +178,9 @@ fn journal_of(journal: &dyn JournalFacts) -> Result<(u64, String), Failure> {
 }
 
 fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Failure> {
-    let Some(archive) = Archive::look(&data_dir.join(history::FILE))? else { return Ok(None) };
+    let Some(archive) = Archive::open_read_only(&data_dir.join(history::FILE))? else {
+        return Ok(None);
+    };
     let through = projected_through(&archive)?;
     let history = History::new(Arc::new(archive));
     let (orders, fills) = (history.orders(None)?.rows.len(), history.fills(None)?.rows.len());

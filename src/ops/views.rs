@@ -15,8 +15,8 @@ pub use crate::history::records::{EquityView, FillView, OrderView, PositionView,
 pub use lots::LotView;
 pub use owed::{OwedState, OwedView};
 pub use proof::{
-    ChaosView, CheckpointState, CheckpointView, DecidedView, OtherVersionView, ProblemView,
-    ReplayView, ReplayedStageView, StruckView, UnequalView, VerifyView,
+    ChaosView, CheckpointState, CheckpointView, DecidedView, InjectedView, OtherVersionView,
+    ProblemView, ReplayView, ReplayedStageView, UnequalView, VerifyView,
 };
 
 use super::config::ConfigErrors;

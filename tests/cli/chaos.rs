@@ -50,7 +50,7 @@ fn every_part_of_a_life_is_struck_under_a_venue_that_misbehaves() {
     assert!(told.status.success(), "{}\n{said}\n{found}", found["differences"]);
     let told = found;
     assert_eq!(told["differences"], serde_json::json!([]), "{told}");
-    let struck = |what: &str, place: &str| -> u64 {
+    let injected = |what: &str, place: &str| -> u64 {
         let mut rows = told["struck"].as_array().unwrap().iter();
         let row = rows.find(|row| row["what"] == what && row["place"] == place);
         row.map_or(0, |row| row["times"].as_u64().unwrap())
@@ -58,9 +58,9 @@ fn every_part_of_a_life_is_struck_under_a_venue_that_misbehaves() {
     // The others are struck by time; how often, a loaded machine decides.
     let always = [Part::Repair, Part::Sync, Part::Checkpoint, Part::Sealing];
     for part in [&always[..], &[Part::Continued, Part::Alone]].concat() {
-        assert!(struck("crash", part.name()) > 0, "{}: {told}", part.name());
+        assert!(injected("crash", part.name()) > 0, "{}: {told}", part.name());
     }
-    let all: u64 = Part::ALL.iter().map(|part| struck("crash", part.name())).sum();
+    let all: u64 = Part::ALL.iter().map(|part| injected("crash", part.name())).sum();
     assert!((26..28).contains(&all), "{told}");
     // What was never met is told too.
     for name in KINDS.iter().map(|row| row.name) {
@@ -70,7 +70,7 @@ fn every_part_of_a_life_is_struck_under_a_venue_that_misbehaves() {
     // What a clock that is wrong or an answer that is late changes is there in every start.
     let always = [Kind::Slow, Kind::ClockSkew];
     for row in KINDS.iter().filter(|row| row.transparent || always.contains(&row.kind)) {
-        assert!(struck("venue", row.name) > 0, "{}: {told}", row.name);
+        assert!(injected("venue", row.name) > 0, "{}: {told}", row.name);
     }
 }
 
@@ -96,16 +96,17 @@ fn a_run_that_is_made_again_tells_what_struck_and_how_long_it_lived() {
         assert_eq!(told.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&told.stderr));
         said
     };
-    let strike = r#"{"site":"before-step","who":"ledger","phase":"live","nth":9,"blow":"kill"}"#;
-    let said = again(&format!(r#"{{"strikes":[{strike}]}}"#), &[]);
+    let planned_kill =
+        r#"{"site":"before-step","who":"ledger","phase":"live","nth":9,"blow":"kill"}"#;
+    let said = again(&format!(r#"{{"strikes":[{planned_kill}]}}"#), &[]);
     assert!(said.contains("before-step of live"), "{said}");
     assert!(said.contains("2 runs of 3"), "{said}");
     assert!(said.contains("closes, 2 lives,"), "{said}");
     assert!(!said.contains("timing"), "{said}");
     let said = again(r#"{"at_random":[5,3]}"#, &["--times", "2"]);
     assert!(said.contains("moments that depend on timing"), "{said}");
-    let struck = ["any moment", "ten at once", "a whole branch"];
-    assert!(struck.iter().any(|what| said.contains(what)), "{said}");
+    let injected = ["any moment", "ten at once", "a whole branch"];
+    assert!(injected.iter().any(|what| said.contains(what)), "{said}");
     assert!(said.contains("3 runs of 3"), "{said}");
     let crashes = r#"{"crashes":{"seed":7,"live_us":900000,"parts":["live","repair"]}}"#;
     let said = again(crashes, &["--times", "1"]);
@@ -144,19 +145,19 @@ fn proved(folder: &Folder, configuration: &str, asked: &[&str]) -> (Option<i32>,
 #[test]
 fn kills_strike_the_symbols_of_the_configuration_and_no_others() {
     let folder = Folder::new("chaos-symbols");
-    let strike = |who: &str| {
+    let planned_kill = |who: &str| {
         let at = r#""site":"after-receive","phase":"live","nth":3,"blow":"kill""#;
         format!(r#"{{"strikes":[{{{at},"who":"{who}"}}]}}"#)
     };
     for (symbols, missed) in [("", 0), ("[market]\nsymbols = [\"AAAUSD\", \"CCCUSD\"]\n", 1)] {
-        let (code, told, said) = proved(&folder, symbols, &["--plan", &strike("BBBUSD")]);
+        let (code, told, said) = proved(&folder, symbols, &["--plan", &planned_kill("BBBUSD")]);
         // Who is not there cannot be struck, and that proves nothing.
         assert_eq!(
             (code, &told["missed"]),
             (Some(missed), &missed.into()),
             "{symbols}: {said}{told}"
         );
-        let (code, told, said) = proved(&folder, symbols, &["--plan", &strike("AAAUSD")]);
+        let (code, told, said) = proved(&folder, symbols, &["--plan", &planned_kill("AAAUSD")]);
         assert_eq!((code, &told["missed"]), (Some(0), &0.into()), "{symbols}: {said}{told}");
     }
     let absent = "[market]\nsymbols = [\"ZZZUSD\"]\n";
@@ -242,8 +243,8 @@ fn what_strikes_nothing_is_refused_for_it_proves_nothing() {
     assert!(said.contains("1 strike never fell") && said.contains("nothing proved"), "{said}");
     let (code, told, said) = proved(&folder, "", &[&nothing[..], &["--venue-faults"]].concat());
     assert_eq!((code, &told["runs"]), (Some(0), &4.into()), "{said}{told}");
-    let struck = told["struck"].as_array().unwrap();
-    assert!(struck.iter().any(|row| row["what"] == "venue"), "{told}");
+    let injected = told["struck"].as_array().unwrap();
+    assert!(injected.iter().any(|row| row["what"] == "venue"), "{told}");
 }
 
 /// Folders in which a process proves.

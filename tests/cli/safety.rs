@@ -71,16 +71,16 @@ fn what_is_kept_is_the_owners_alone_and_a_backup_replaces_nothing_unasked() {
 fn a_daemon_is_struck_only_where_that_is_allowed() {
     let folder = Folder::new("not-struck");
     let dir = folder.join("data");
-    let struck = |more: &[(&str, &str)]| {
+    let injected = |more: &[(&str, &str)]| {
         let mut command = Command::new(BINARY);
         command.env(STRIKES, "[]").envs(more.iter().copied());
         Process::of(command, &dir, &["run", "--symbols", "2"])
     };
-    let (code, out, err) = struck(&[]).result();
+    let (code, out, err) = injected(&[]).result();
     assert_eq!(code, Some(5), "{out}{err}");
     assert!(err.contains(STRIKES) && err.contains("chaos.enabled is false"), "{err}");
     assert!(!dir.join("live.redb").exists(), "nothing was begun");
-    let daemon = struck(&[("EVERWARM_CHAOS__ENABLED", "true")]);
+    let daemon = injected(&[("EVERWARM_CHAOS__ENABLED", "true")]);
     daemon.answers();
     daemon.kill();
 }

@@ -93,8 +93,8 @@ fn a_strategy_is_added_killed_switched_off_and_removed_while_another_one_trades(
 fn leaves(dir: &Path, strategy: &str) {
     let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
     let roster = store.roster().unwrap();
-    let who = roster.iter().map(|member| &member.who).find(|who| who.id == strategy).unwrap();
-    let stages = seats(&everwarm_trading::specs_joined(roster.iter().map(|member| &member.who)));
+    let who = roster.iter().map(|member| &member.stage).find(|who| who.id == strategy).unwrap();
+    let stages = seats(&everwarm_trading::specs_joined(roster.iter().map(|member| &member.stage)));
     let options = Options::new(|why| panic!("{why}"));
     let journal = Journal::<Body>::open(store, stages, options).unwrap();
     let (writer, change) = (journal.writer("test"), vec![Enrol::Leave(who.rank)]);

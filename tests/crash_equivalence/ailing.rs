@@ -7,7 +7,7 @@ use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm::chaos::sweep::{Die, cuts, every_target, mixture, pack, sweep};
 use everwarm_domain::fact::{Analysis, Body, Market, Operator};
 use everwarm_domain::time::MINUTE;
-use everwarm_runtime::chaos::Blow;
+use everwarm_runtime::chaos::KillKind;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -69,11 +69,11 @@ fn kills_before_while_and_after_end_the_same() {
     let mut passings = learned.passings.clone();
     passings.retain(|(_, who, _), _| ["indicator", "sma_cross", "breaker"].contains(&who.as_str()));
     let mut targets = every_target(&passings, &mut die);
-    targets.retain(|strikes| strikes.iter().all(|strike| strike.blow != Blow::Die));
+    targets.retain(|kills| kills.iter().all(|planned_kill| planned_kill.how != KillKind::Die));
     let swept = sweep(feed, &pack(targets, 7, &mut die), &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("ailing", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == "indicator"));
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "indicator"));
 }
 
 /// A life begins with all stages up, and closes that the last one owed may be said before anybody

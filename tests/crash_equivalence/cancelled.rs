@@ -15,7 +15,7 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use everwarm_sim::faults::{Fault, Kind};
 use everwarm_trading::StageSpec;
 
@@ -225,10 +225,10 @@ fn kills_around_each_step_of_a_cancel_end_the_same() {
             let passed = learned.passings.get(&point).copied().unwrap_or_default();
             assert!(passed >= 2, "{site:?}: an entry and its cancel");
             for nth in 1..=passed {
-                for blow in [Blow::Panic, Blow::Kill, Blow::Die] {
+                for how in [KillKind::Panic, KillKind::Kill, KillKind::Die] {
                     let (site, who, phase) = point.clone();
-                    let strikes = vec![Strike { site, who, phase, nth, blow }];
-                    plans.push(Plan { strikes, faults: faults.clone(), ..Plan::default() });
+                    let kills = vec![PlannedKill { site, who, phase, nth, how }];
+                    plans.push(Plan { kills, faults: faults.clone(), ..Plan::default() });
                 }
             }
         }

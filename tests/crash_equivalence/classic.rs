@@ -6,15 +6,16 @@ use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm_domain::fact::{Analysis, Body, Market, Operator, Order, Venue};
 use everwarm_domain::order::ReportSource;
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 
 fn death(site: Site, who: &str, nth: u32) -> Outcome {
     let (feed, learned) = learned();
-    let strike = Strike { site, who: who.to_owned(), phase: Phase::Live, nth, blow: Blow::Die };
+    let planned_kill =
+        PlannedKill { site, who: who.to_owned(), phase: Phase::Live, nth, how: KillKind::Die };
     let image = Some(Image::Synced);
-    let plan = Plan { strikes: vec![strike], image, ..Plan::default() };
+    let plan = Plan { kills: vec![planned_kill], image, ..Plan::default() };
     let outcome = run(feed, &plan).unwrap();
-    assert_eq!((outcome.lives, outcome.struck.len()), (2, 1), "it died once");
+    assert_eq!((outcome.lives, outcome.injected.len()), (2, 1), "it died once");
     assert_eq!(outcome.broken, Vec::<String>::new());
     assert_eq!(learned.picture.difference(&outcome.picture), None);
     outcome

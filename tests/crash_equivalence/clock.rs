@@ -8,19 +8,19 @@
 use super::learned;
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Outcome, Plan, run};
-use everwarm::chaos::sweep::{BLOWS, verdict};
+use everwarm::chaos::sweep::{KILL_KINDS, verdict};
 use everwarm_domain::fact::{Body, Operator, Order};
 use everwarm_domain::order::OrderStatus;
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 
 /// The process dies when a request is about to leave, and a twin appears before the next life.
-fn with_a_twin(more: &[Strike]) -> Result<Outcome, String> {
+fn with_a_twin(more: &[PlannedKill]) -> Result<Outcome, String> {
     let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
-    let mut strikes = vec![Strike { site, who, phase, nth: 5, blow: Blow::Die }];
-    strikes.extend_from_slice(more);
+    let mut kills = vec![PlannedKill { site, who, phase, nth: 5, how: KillKind::Die }];
+    kills.extend_from_slice(more);
     let (twin, image) = (Some(feed::twin()), Some(Image::Synced));
-    run(&learned().0, &Plan { strikes, twin, image, ..Plan::default() })
+    run(&learned().0, &Plan { kills, twin, image, ..Plan::default() })
 }
 
 fn clocks(outcome: &Outcome) -> usize {
@@ -40,31 +40,33 @@ fn a_wake_up_is_not_lost_whoever_is_struck() {
         *status == OrderStatus::Expired && reason == "not sent in time"
     });
     assert!(lapsed, "what may not be sent any more has ended");
-    let at = |site, who: &str, blow| {
+    let at = |site, who: &str, how| {
         let who = who.to_owned();
-        [Phase::Starting, Phase::Live].map(|phase| Strike {
+        [Phase::Starting, Phase::Live].map(|phase| PlannedKill {
             site,
             who: who.clone(),
             phase,
             nth: 1,
-            blow,
+            how,
         })
     };
-    let (mut runs, mut struck) = (0, 0);
+    let (mut runs, mut injected) = (0, 0);
     for site in [Site::BeforeAppend, Site::AfterAppend] {
-        for blow in BLOWS {
-            let outcome = with_a_twin(&at(site, "clock", blow)).unwrap();
+        for how in KILL_KINDS {
+            let outcome = with_a_twin(&at(site, "clock", how)).unwrap();
             assert_eq!(calm.broken, outcome.broken);
             let again = Ok(Outcome { broken: Vec::new(), ..outcome.clone() });
-            assert_eq!(verdict(&again, &calm.picture), None, "{blow:?} {site}");
+            assert_eq!(verdict(&again, &calm.picture), None, "{how:?} {site}");
             // A clock that was struck behind its word may say it again, which wakes nobody. A
             // death may take the grant along that was waited for: asked again, it is too late.
-            let least = usize::from(blow != Blow::Die);
-            assert!((least..=2).contains(&clocks(&outcome)), "{blow:?} {site}");
+            let least = usize::from(how != KillKind::Die);
+            assert!((least..=2).contains(&clocks(&outcome)), "{how:?} {site}");
             runs += 1;
             // Wherever it says its word: while orders are looked for, or in the middle of life.
-            struck += usize::from(outcome.struck.iter().any(|strike| strike.who == "clock"));
+            injected += usize::from(
+                outcome.injected.iter().any(|planned_kill| planned_kill.who == "clock"),
+            );
         }
     }
-    assert_eq!(struck, runs, "each was struck");
+    assert_eq!(injected, runs, "each was struck");
 }

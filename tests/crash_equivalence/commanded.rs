@@ -13,7 +13,7 @@ use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Decision, Ledger, Operator};
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::Body as _;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use std::collections::BTreeMap;
 
 /// Mixtures in every test run.
@@ -60,9 +60,14 @@ fn kills_around_every_word_end_the_same() {
     // Who speaks dies before and after each word.
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings.iter().filter(|((_, who, _), _)| who == "script") {
-        let strike =
-            |nth| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow: Blow::Die };
-        groups.extend((1..=*count).map(|nth| vec![strike(nth)]));
+        let planned_kill = |nth| PlannedKill {
+            site: *site,
+            who: who.clone(),
+            phase: *phase,
+            nth,
+            how: KillKind::Die,
+        };
+        groups.extend((1..=*count).map(|nth| vec![planned_kill(nth)]));
     }
     assert!(groups.len() >= 18, "{}", groups.len());
     passings.retain(|(_, who, _), _| ["config", "breaker", "ledger"].contains(&who.as_str()));
@@ -75,9 +80,9 @@ fn kills_around_every_word_end_the_same() {
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
     );
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("commanded", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == "script"));
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "script"));
 }
 
 /// The feed around a sale by `everwarm panic`, and a deposit that is adopted.
@@ -111,23 +116,34 @@ fn kills_around_what_panic_sold_and_what_is_adopted_end_the_same() {
         if !(sites.contains(site) && ["gateway", "script"].contains(&who.as_str())) {
             continue;
         }
-        let blows: &[Blow] =
-            if who == "script" { &[Blow::Die] } else { &[Blow::Die, Blow::Kill, Blow::Panic] };
+        let ways: &[KillKind] = if who == "script" {
+            &[KillKind::Die]
+        } else {
+            &[KillKind::Die, KillKind::Kill, KillKind::Panic]
+        };
         // The last of them: it happens near the end of this feed.
         let from = if who == "script" { 1 } else { 1 + passed * 2 / 3 };
-        for (nth, blow) in (from..=*passed).flat_map(|nth| blows.iter().map(move |b| (nth, *b))) {
-            groups.push(vec![Strike { site: *site, who: who.clone(), phase: *phase, nth, blow }]);
+        for (nth, how) in (from..=*passed).flat_map(|nth| ways.iter().map(move |b| (nth, *b))) {
+            groups.push(vec![PlannedKill {
+                site: *site,
+                who: who.clone(),
+                phase: *phase,
+                nth,
+                how,
+            }]);
         }
     }
     let plans = pack(groups, 4, &mut die);
     let swept = sweep(&feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("panic", &swept);
-    let live = |who: &str, blow| (Site::AfterAppend, who.to_owned(), Phase::Live, blow);
-    for target in
-        [live("gateway", Blow::Kill), live("gateway", Blow::Die), live("script", Blow::Die)]
-    {
-        assert!(swept.struck.contains_key(&target), "{target:?}");
+    let live = |who: &str, how| (Site::AfterAppend, who.to_owned(), Phase::Live, how);
+    for target in [
+        live("gateway", KillKind::Kill),
+        live("gateway", KillKind::Die),
+        live("script", KillKind::Die),
+    ] {
+        assert!(swept.injected.contains_key(&target), "{target:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Sabotage, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Sabotage, Site};
 use everwarm_sim::faults::{Fault, Kind};
 use everwarm_trading::{AnyStage, Make, StageSpec, specs};
 
@@ -107,19 +107,19 @@ fn with(feed: Feed, name: &str, make: Make) -> Feed {
 }
 
 /// Kills of a stage before every other step.
-fn kills(who: &str) -> Vec<Strike> {
-    let strike = |nth| Strike {
+fn kills(who: &str) -> Vec<PlannedKill> {
+    let planned_kill = |nth| PlannedKill {
         site: Site::BeforeStep,
         who: who.to_owned(),
         phase: Phase::Live,
         nth,
-        blow: Blow::Kill,
+        how: KillKind::Kill,
     };
-    (1..PASSINGS).step_by(2).map(strike).collect()
+    (1..PASSINGS).step_by(2).map(planned_kill).collect()
 }
 
-fn every_input(strikes: Vec<Strike>) -> Plan {
-    Plan { strikes, sizes: Sizes { checkpoint: 1, ..Sizes::SMALL }, ..Plan::default() }
+fn every_input(kills: Vec<PlannedKill>) -> Plan {
+    Plan { kills, sizes: Sizes { checkpoint: 1, ..Sizes::SMALL }, ..Plan::default() }
 }
 
 /// What is wrong with an outcome beside a calm one, apart from what the audit of the journal and
@@ -138,12 +138,12 @@ fn found(calm: &Outcome, outcome: &Result<Outcome, String>) -> Option<String> {
 
 /// A defect of a stage is found under kills of it; the sound stage bears the same kills.
 fn is_found(feed: fn() -> Feed, name: &str, defect: Make, plan: impl Fn() -> Plan) {
-    let undisturbed = Plan { strikes: Vec::new(), ..plan() };
+    let undisturbed = Plan { kills: Vec::new(), ..plan() };
     let calm = run(&feed(), &undisturbed).unwrap();
     let borne = run(&feed(), &plan());
     assert_eq!(found(&calm, &borne), None, "the sound {name} bears it");
     let borne = borne.unwrap();
-    let killed = borne.struck.iter().filter(|strike| strike.who == name).count();
+    let killed = borne.injected.iter().filter(|planned_kill| planned_kill.who == name).count();
     assert!(killed > 100, "{name} was killed {killed} times");
     let outcome = run(&with(feed(), name, defect), &plan());
     let Some(why) = found(&calm, &outcome) else { panic!("the defect of {name} is not found") };
@@ -234,11 +234,11 @@ fn a_wake_up_that_a_checkpoint_loses_is_found() {
     let defect: Make = |_, _| Box::new(Defective { sleeps: true, ..sound("order-manager") });
     let site = Site::BeforeSend;
     let who = "gateway".to_owned();
-    let died = Strike { site, who, phase: Phase::Live, nth: 5, blow: Blow::Die };
-    let plan = |killed: Vec<Strike>| {
-        let strikes = [vec![died.clone()], killed].concat();
+    let died = PlannedKill { site, who, phase: Phase::Live, nth: 5, how: KillKind::Die };
+    let plan = |killed: Vec<PlannedKill>| {
+        let kills = [vec![died.clone()], killed].concat();
         let (twin, image) = (Some(feed::twin()), Some(Image::Synced));
-        Plan { twin, image, ..every_input(strikes) }
+        Plan { twin, image, ..every_input(kills) }
     };
     let calm = run(&feed::small(), &plan(Vec::new())).unwrap();
     let kills = || plan(kills("order-manager"));

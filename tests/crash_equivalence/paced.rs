@@ -11,7 +11,7 @@ use everwarm_domain::order::Side;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::collections::BTreeMap;
 
@@ -128,18 +128,18 @@ fn careless(name: &str) -> AnyStage {
 
 /// The daemon dies at these passings, and is away for so many minutes of the market each time.
 fn outages(minutes: i64, away: i64, deaths: &[(Site, &str, u32)]) -> Plan {
-    let die = |(site, who, nth): &(Site, &str, u32)| Strike {
+    let die = |(site, who, nth): &(Site, &str, u32)| PlannedKill {
         site: *site,
         who: (*who).to_owned(),
         phase: Phase::Live,
         nth: *nth,
-        blow: Blow::Die,
+        how: KillKind::Die,
     };
-    let strikes = deaths.iter().map(die).collect();
+    let kills = deaths.iter().map(die).collect();
     let paced = Some(Paced { factor: 1_200, minutes, away });
     // The careless one saves nothing of its own: it reads everything again.
     let sizes = Sizes { checkpoint: 100_000, ..Sizes::SMALL };
-    Plan { strikes, image: Some(Image::Everything), paced, workers: 2, sizes, ..Plan::default() }
+    Plan { kills, image: Some(Image::Everything), paced, workers: 2, sizes, ..Plan::default() }
 }
 
 fn sales(outcome: &Outcome) -> usize {
@@ -160,7 +160,7 @@ fn outages_of_market_time_leave_nothing_unsold_and_nothing_twice() {
     let deaths = [(Site::AfterSend, "gateway", 1), (Site::BeforeStep, "ledger", 60)];
     let outcome = run(&feed::small(), &outages(100, 22, &deaths)).unwrap();
     assert_eq!(outcome.broken, [""; 0]);
-    assert_eq!(outcome.lives, 3, "{:?}", outcome.struck);
+    assert_eq!(outcome.lives, 3, "{:?}", outcome.injected);
     assert!(sales(&outcome) > 0);
     let owed = outcome
         .facts

@@ -107,9 +107,9 @@ fn kills_around_two_strategies_end_the_same() {
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
     );
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("paired", &swept);
     for of in [SECOND, "universe"] {
-        assert!(swept.struck.keys().any(|(_, who, ..)| who == of), "nothing struck {of}");
+        assert!(swept.injected.keys().any(|(_, who, ..)| who == of), "nothing struck {of}");
     }
 }

@@ -8,7 +8,7 @@ use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
 use everwarm_domain::fact::{Analysis, Body, Decision, Market, Operator, Order};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::MINUTE;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 
 /// Mixtures in every test run.
 const MIXTURES: u64 = 8;
@@ -113,9 +113,9 @@ fn kills_around_every_change_end_the_same() {
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
     );
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("steered", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == "config"));
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "config"));
 }
 
 #[test]
@@ -164,21 +164,22 @@ fn kills_while_the_past_of_a_new_average_is_loaded_end_the_same() {
         if !(sites.contains(site) && ["closer", "AAAUSD"].contains(&who.as_str())) {
             continue;
         }
-        let blows = (1..=*count).flat_map(|nth| [Blow::Kill, Blow::Die].map(|blow| (nth, blow)));
-        let strike =
-            |(nth, blow)| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
-        groups.extend(blows.map(|blow| vec![strike(blow)]));
+        let ways =
+            (1..=*count).flat_map(|nth| [KillKind::Kill, KillKind::Die].map(|how| (nth, how)));
+        let planned_kill =
+            |(nth, how)| PlannedKill { site: *site, who: who.clone(), phase: *phase, nth, how };
+        groups.extend(ways.map(|how| vec![planned_kill(how)]));
     }
     passings.retain(|(_, who, _), _| ["indicator", "projector"].contains(&who.as_str()));
     groups.extend(every_target(&passings, &mut die));
     let plans = pack(groups, 4, &mut die);
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("lengthened", &swept);
     for (site, who) in [(Site::BeforeAppend, "closer"), (Site::AfterReceive, "AAAUSD")] {
-        for blow in [Blow::Kill, Blow::Die] {
-            let target = (site, who.to_owned(), Phase::Live, blow);
-            assert!(swept.struck.contains_key(&target), "{target:?}");
+        for how in [KillKind::Kill, KillKind::Die] {
+            let target = (site, who.to_owned(), Phase::Live, how);
+            assert!(swept.injected.contains_key(&target), "{target:?}");
         }
     }
 }

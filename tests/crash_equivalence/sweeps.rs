@@ -8,7 +8,7 @@ use everwarm::chaos::sweep::{
     sweep_all,
 };
 use everwarm::edge::projector;
-use everwarm_runtime::chaos::{Site, Strike};
+use everwarm_runtime::chaos::{PlannedKill, Site};
 use std::collections::BTreeSet;
 
 /// Where every stage passes.
@@ -49,24 +49,27 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
         "{} runs of {} lives, {} targets struck by {} strikes, {:?}",
         swept.runs,
         swept.lives,
-        swept.struck.len(),
-        swept.struck.values().sum::<u32>(),
+        swept.injected.len(),
+        swept.injected.values().sum::<u32>(),
         began.elapsed()
     );
     none_failed("small", &swept);
     let mut left = still_to_strike(learned, &swept);
     left.retain(|plan| {
-        let Strike { site, who, blow, .. } = &plan.strikes[0];
-        let mut struck = swept.struck.keys();
-        let in_any_phase = struck.any(|(at, of, _, by)| (at, of, by) == (site, who, blow));
+        let PlannedKill { site, who, how, .. } = &plan.kills[0];
+        let mut injected = swept.injected.keys();
+        let in_any_phase = injected.any(|(at, of, _, by)| (at, of, by) == (site, who, how));
         !(in_any_phase && BY_CLOCK.contains(&who.as_str()))
     });
     assert!(left.is_empty(), "never struck: {left:?}");
     for site in Site::ALL {
-        assert!(swept.struck.keys().any(|(struck, ..)| struck == site), "{site} is never passed");
+        assert!(
+            swept.injected.keys().any(|(injected, ..)| injected == site),
+            "{site} is never passed"
+        );
     }
     for stage in everwarm_trading::specs() {
-        let of = swept.struck.keys().filter(|(_, who, ..)| who == stage.name);
+        let of = swept.injected.keys().filter(|(_, who, ..)| who == stage.name);
         let sites: BTreeSet<Site> = of.map(|(site, ..)| *site).collect();
         assert_eq!(sites, STAGE_SITES.into(), "{}", stage.name);
     }
@@ -79,20 +82,20 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
 fn exhaustive() {
     let (feed, learned) = learned();
     let mut plans = everything(learned, &mut Die(number("EVERWARM_SEED").unwrap_or(1)));
-    let (all, strikes) = (plans.len(), plans.iter().map(|p| p.strikes.len()).sum::<usize>());
+    let (all, kills) = (plans.len(), plans.iter().map(|p| p.kills.len()).sum::<usize>());
     let mut die = Die(1);
     die.shuffle(&mut plans);
     plans.truncate(number("EVERWARM_SWEEP").map_or(all, |n| usize::try_from(n).unwrap()));
     let began = everwarm_runtime::clock::now();
     let swept = sweep_all(feed, &plans, learned, &mut die, &|_| ());
     println!(
-        "{} of {all} plans ({strikes} strikes, {} cuts of the disk), and {} more for what they \
+        "{} of {all} plans ({kills} strikes, {} cuts of the disk), and {} more for what they \
          missed: {} lives, {} strikes, {} cuts, {:?}",
         swept.runs - swept.again,
         2 * 3 * File::ALL.map(|file| learned.operations.of(file).len()).iter().sum::<usize>(),
         swept.again,
         swept.lives,
-        swept.struck.values().sum::<u32>(),
+        swept.injected.values().sum::<u32>(),
         swept.cut.values().sum::<u32>(),
         began.elapsed()
     );

@@ -93,7 +93,7 @@ fn kills_while_symbols_come_and_go_change_nothing() {
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
     );
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("moving", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == "universe"));
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "universe"));
 }

@@ -12,9 +12,9 @@ use everwarm_domain::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
 };
 use everwarm_domain::time::{MINUTE, Timeframe};
-use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Fact, Library};
 use everwarm_kernel::plain::PlainLoop;
+use everwarm_kernel::seeded::draw;
 use everwarm_trading::orders::OrderBook;
 use everwarm_trading::stages;
 use everwarm_trading::testing::crossing;

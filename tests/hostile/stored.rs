@@ -10,9 +10,9 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::MINUTE;
-use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Body as _, Library};
 use everwarm_kernel::plain::PlainLoop;
+use everwarm_kernel::seeded::draw;
 use everwarm_trading::stages;
 use serde_json::Value;
 use std::ops::Range;

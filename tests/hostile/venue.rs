@@ -14,8 +14,8 @@ use everwarm_domain::fact::{Body, Market as Said};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::Fact;
+use everwarm_kernel::seeded::draw;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::faults::{Fault, MODES, Mode, prepare};
@@ -188,7 +188,7 @@ fn false_bars(dir: &Path, may_miss: &BTreeSet<(Symbol, UtcMs)>) -> Vec<String> {
 
 /// Bars that the journal says are missing: refused, or not there when their minute was closed.
 fn told_missing(dir: &Path) -> BTreeSet<(Symbol, UtcMs)> {
-    let store = Store::look(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let store = Store::open_read_only(&dir.join(LIVE_FILE), APPLICATION).unwrap();
     let mut told = BTreeSet::new();
     let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
         if let Body::Market(Said::Close { time, missing, .. }) = &fact.body {

@@ -1,7 +1,7 @@
 //! Ways to spoil a message: at random, and one place after the other.
 
 use super::number;
-use everwarm_kernel::chance::draw;
+use everwarm_kernel::seeded::draw;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 use std::time::Duration;

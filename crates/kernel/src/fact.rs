@@ -1,34 +1,34 @@
-//! What a fact is, to a runtime that does not know what it says.
+//! Facts: the entries of the journal, generic over their body.
 //!
-//! An *input* came from outside and has a number `n`. A *derived* fact was said by the stage of
-//! some [`Rank`] about input `n`; its [`Key`] is `(n, rank, i)`. Keys are logical: where a fact
-//! stands in the file is its row, which no stage ever sees.
+//! An *input* came from outside and has a number `n`. A *derived* fact was appended by the stage of
+//! some [`Rank`] about input `n`. Its [`Key`] is `(n, rank, i)`. Keys are logical: the row at which
+//! a fact lies in the file is not visible to stages.
 
 use crate::roster::{Change, Joined};
 pub use crate::skips::{Effect, Quarantine};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A stage's place in the order. Inputs have rank 0; stages have spaced, never reused numbers above
-/// it.
+/// The place of a stage in the order. Inputs have rank 0. Stages have higher numbers with gaps
+/// between them. A number is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Rank(pub u16);
 
 impl Rank {
-    /// The rank of inputs: what came from outside.
+    /// The rank of inputs.
     pub const INPUT: Rank = Rank(0);
 }
 
-/// Name of a fact: the input it belongs to, who said it, and which of its facts it is.
+/// The name of a fact: its input, the rank that appended it, and its position.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Key {
     /// Number of the input, from 1.
     pub n: u64,
-    /// Rank of the speaker; 0 for the input itself.
+    /// Rank of the stage that appended it; 0 for the input itself.
     pub rank: u16,
-    /// Position among the speaker's facts for `n`, from 0.
+    /// Position among the facts of that rank about `n`, from 0.
     pub i: u16,
 }
 
@@ -63,38 +63,37 @@ impl std::str::FromStr for Key {
 pub struct Fact<B> {
     /// Its name.
     pub key: Key,
-    /// Event time, UTC milliseconds. Never decreases over inputs; a derived fact has its input's
-    /// time.
+    /// Event time, UTC milliseconds. Never decreases over inputs. A derived fact has the time of
+    /// its input.
     pub time: i64,
-    /// Version of the stage that said it; 0 for inputs.
+    /// Version of the stage that appended it; 0 for inputs.
     pub version: u16,
-    /// What it follows from: first the fact it was decided on, then what else counted. Empty for
-    /// inputs.
+    /// Its causes: first the fact it was decided on, then further ones. Empty for inputs.
     pub because: Vec<Key>,
-    /// What it says.
+    /// Its contents, defined by the application.
     pub body: B,
 }
 
 /// A fact that has no key yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft<B> {
-    /// What it follows from besides the fact it is decided on.
+    /// Its causes besides the fact it is decided on.
     pub because: Vec<Key>,
-    /// What it says.
+    /// Its contents.
     pub body: B,
 }
 
 /// Number of kinds a [`Mask`] can hold.
 pub const KINDS: u8 = 128;
 
-/// Set of fact kinds, one bit a kind.
+/// A set of fact kinds, one bit for each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mask(pub u128);
 
 impl Mask {
-    /// No kind at all.
+    /// The empty set.
     pub const NONE: Mask = Mask(0);
-    /// Every kind.
+    /// The set of all kinds.
     pub const ALL: Mask = Mask(u128::MAX);
 
     /// The set of the given kinds; each must be below [`KINDS`].
@@ -129,80 +128,79 @@ impl Mask {
     }
 }
 
-/// Something the runtime itself has to say as an input.
+/// An event of the runtime that becomes an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuntimeEvent {
-    /// A stage was started under another version than the one that spoke last.
+    /// A stage was started with another version than the one that appended last.
     StageUpgraded {
         /// Its rank.
         rank: Rank,
-        /// The version that spoke last.
+        /// The version that appended last.
         from: u16,
-        /// The version that speaks from here on.
+        /// The version in use from here on.
         to: u16,
     },
-    /// A stage failed too often at an input, or is kept down from one on.
+    /// A stage failed too often at an input, or its supervisor stopped it.
     Quarantined(Quarantine),
-    /// A stage that was kept down is up, and asked about what comes after this input.
+    /// A stopped stage is up again. It decides on the inputs after this one.
     Released {
-        /// The input that said that it was.
+        /// The input that reported the stop.
         quarantine: u64,
     },
     /// A stage takes part from the next input on.
     Joined(Joined),
-    /// The stage of this rank takes part no more: the input before was its last.
+    /// The stage of this rank takes part no more. The input before was its last.
     Left {
         /// Its rank.
         rank: Rank,
     },
 }
 
-/// What the application says. The runtime asks this much of it and no more.
+/// The contents of a fact, as far as the runtime needs to know them.
 pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
     /// Number of this kind of fact, below [`KINDS`]; see [`Mask`].
     fn kind(&self) -> u8;
-    /// Name of a kind, for people.
+    /// The name of a kind, for people.
     fn name(kind: u8) -> &'static str;
-    /// Whether a commit that carries this fact is flushed at once.
+    /// Whether a commit with this fact is flushed immediately.
     fn synced(&self) -> bool;
     /// Appends the encoded fact.
     fn encode(&self, out: &mut Vec<u8>);
-    /// Rough size in memory, bytes: what bounds queues.
+    /// Rough size in memory, bytes. Queues are bounded by it.
     fn weight(&self) -> usize {
         128
     }
-    /// Decodes what [`Body::encode`] wrote.
+    /// Decodes the output of [`Body::encode`].
     ///
     /// # Errors
-    /// Says what is wrong with the bytes; any bytes give a value or an error.
+    /// The bytes are no valid fact. Any bytes give a value or an error.
     fn decode(bytes: &[u8]) -> Result<Self, String>;
-    /// Names of the parts that can be left out, where the fact is one of many alike (the symbols of
-    /// a close, say).
+    /// Names of the parts that can be left out of a fact, such as the symbols of a close.
     fn parts(&self) -> Vec<String> {
         Vec::new()
     }
-    /// What is left of it without these parts; none where nothing is.
+    /// This fact without the given parts; `None` if nothing remains.
     fn without(&self, _parts: &[String]) -> Option<Self> {
         Some(self.clone())
     }
-    /// Puts what the runtime has to say into the application's words.
+    /// Converts an event of the runtime to a fact of the application.
     fn runtime(event: RuntimeEvent) -> Self;
-    /// Who joins or leaves by this input, as [`Body::runtime`] put it into words.
+    /// The change of the roster that this input carries, as [`Body::runtime`] encoded it.
     fn roster(&self) -> Option<Change> {
         None
     }
 }
 
-/// Resolves inputs that only refer to bulk data kept elsewhere (a range of history, say).
+/// Loads bulk data that an input only refers to, such as a range of history.
 pub trait Library<B>: Send + Sync {
-    /// What a stage is given in place of `body`; `None` where the body says it all.
+    /// The fact that a stage receives in place of `body`; `None` if `body` is complete.
     ///
     /// # Errors
-    /// The data is missing or is not what the input announced; the stage then fails.
+    /// The data is missing or differs from the announcement in the input. The stage then fails.
     fn resolve(&self, body: &B) -> Result<Option<B>, String>;
 }
 
-/// A library for applications whose facts say it all.
+/// A library for applications whose facts are complete.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoLibrary;
 

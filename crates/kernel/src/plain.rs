@@ -1,30 +1,30 @@
 //! The plain loop over inputs and ranks: one thread, no actors, no store.
 //!
-//! It says what the facts of an application *are*; everything else the runtime does must lead to
-//! the same. Replays, backtests and audits run on it.
+//! It defines the facts of an application. The rest of the runtime must give the same facts.
+//! Replays, backtests and audits run on it.
 
 use crate::fact::{Body, Fact, Key, Library, Mask, Rank};
 use crate::roster::{Change, Joined};
 use crate::skips::{Cut, Skips};
-use crate::stage::{Retold, Stage, Step};
+use crate::stage::{RecordedFacts, Stage, Step};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a stage said about an input, where that is known and it is not to be asked.
-pub type Told<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
+/// The recorded facts of a stage about an input; `None` if the stage has to decide.
+pub type Recorded<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
 
-/// Makes the stage that joins; none where the application has no such.
+/// Makes the stage that joins; `None` if the application does not have it.
 pub type Make<B> = Box<dyn Fn(&Joined) -> Option<Box<dyn Stage<Body = B>>>>;
 
 /// The stages of one application, fed input by input.
 pub struct PlainLoop<B: Body> {
     lanes: Vec<Lane<B>>,
-    /// What each stage said about the last input it was given, in the order of the stages. A stage
-    /// that is about to be fed `n` finds those above it still holding `n - 1`.
-    said: Vec<Vec<Fact<B>>>,
+    /// The facts of each stage about the last input it received, in the order of the stages. While
+    /// a stage handles `n`, the stages above it still hold their facts about `n - 1`.
+    derived: Vec<Vec<Fact<B>>>,
     step: Step<B>,
     library: Box<dyn Library<B>>,
-    /// Makes those who join, and what is set aside for each rank.
+    /// Makes the stages that join.
     make: Make<B>,
     skips: BTreeMap<Rank, Skips>,
     n: u64,
@@ -35,7 +35,7 @@ struct Lane<B: Body> {
     stage: Box<dyn Stage<Body = B>>,
     interest: Mask,
     skips: Skips,
-    /// It has left by the present input.
+    /// Whether the stage left by the present input.
     left: bool,
 }
 
@@ -73,21 +73,29 @@ impl<B: Body> PlainLoop<B> {
             let (a, b) = (&pair[0], &pair[1]);
             assert!(a.rank() < b.rank(), "{} and {} have one rank", a.name(), b.name());
         }
-        let said = stages.iter().map(|_| Vec::new()).collect();
+        let derived = stages.iter().map(|_| Vec::new()).collect();
         let lanes = stages.into_iter().map(Lane::new).collect();
         let (make, skips): (Make<B>, _) = (Box::new(|_| None), BTreeMap::new());
-        PlainLoop { lanes, said, step: Step::default(), library, make, skips, n: 0, time: i64::MIN }
+        PlainLoop {
+            lanes,
+            derived,
+            step: Step::default(),
+            library,
+            make,
+            skips,
+            n: 0,
+            time: i64::MIN,
+        }
     }
 
-    /// Has those who join by an input made by `make`.
+    /// Makes stages that join by an input with `make`.
     #[must_use]
     pub fn joined_by(mut self, make: Make<B>) -> PlainLoop<B> {
         self.make = make;
         self
     }
 
-    /// Leaves out for the stage of this rank what was set aside; to be said before the inputs
-    /// concerned.
+    /// Leaves out inputs for the stage of this rank. Call it before these inputs.
     pub fn skip(&mut self, rank: Rank, skips: &Skips) {
         self.skips.insert(rank, skips.clone());
         for lane in self.lanes.iter_mut().filter(|lane| lane.stage.rank() == rank) {
@@ -95,32 +103,32 @@ impl<B: Body> PlainLoop<B> {
         }
     }
 
-    /// Gives one input to every stage, see [`PlainLoop::input_told`].
+    /// Gives one input to every stage, see [`PlainLoop::input_recorded`].
     ///
     /// # Errors
-    /// The library does not have what the input refers to; the loop is then as before.
+    /// The library does not have the data of the input. The loop is then unchanged.
     pub fn input(
         &mut self,
         time: i64,
         body: B,
         sink: &mut impl FnMut(&Fact<B>),
     ) -> Result<u64, String> {
-        self.input_told(time, body, &mut |_, _| Ok(None), sink)
+        self.input_recorded(time, body, &mut |_, _| Ok(None), sink)
     }
 
-    /// Gives one input to every stage and returns its number. `told` is asked what a stage said
-    /// about it: what is known is folded as it is and the stage is not asked. `sink` is shown the
-    /// input, then what was said about it, in the order of keys. A `time` before that of the last
-    /// input counts as that.
+    /// Gives one input to every stage and returns its number. `recorded` returns the recorded facts of
+    /// a stage: they are folded and the stage does not decide. `sink` receives the input, then the
+    /// facts about it in the order of keys. A `time` before that of the last input counts as that
+    /// time.
     ///
     /// # Errors
-    /// The library does not have what the input refers to, or a stage joins or leaves that cannot;
-    /// the loop is then as before. Or `told` fails; then it is of no use any more.
-    pub fn input_told(
+    /// The library does not have the data of the input, or a stage cannot join or leave. The loop
+    /// is then unchanged. If `recorded` fails, the loop must be dropped.
+    pub fn input_recorded(
         &mut self,
         time: i64,
         body: B,
-        told: Told<'_, B>,
+        recorded: Recorded<'_, B>,
         sink: &mut impl FnMut(&Fact<B>),
     ) -> Result<u64, String> {
         let kind = body.kind();
@@ -143,31 +151,31 @@ impl<B: Body> PlainLoop<B> {
             let Lane { stage, interest, skips, left } = lane;
             let stage = &mut **stage;
             let cut = skips.at(self.n);
-            let (lower, rest) = self.said.split_at_mut(index);
+            let (lower, rest) = self.derived.split_at_mut(index);
             let Some((own, higher)) = rest.split_first_mut() else { break };
             own.clear();
             if *left {
                 continue;
             }
-            // Who was kept down then was not asked.
-            let unasked = (!skips.asked(self.n)).then(Vec::new);
-            let held = told(stage.rank(), self.n)?.or(unasked);
+            // A stage that was stopped did not decide.
+            let undecided = (!skips.decides(self.n)).then(Vec::new);
+            let held = recorded(stage.rank(), self.n)?.or(undecided);
             self.step.begin(self.n, self.time);
             let before = higher.iter().flatten().filter(|f| interest.has(f.body.kind()));
-            // Interest is told in the kinds of the journal, where the reference stands.
+            // Interest refers to the kinds in the journal, where the reference is kept.
             let now = interest.has(kind).then_some(given);
-            let said = lower.iter().flatten().filter(|f| interest.has(f.body.kind()));
+            let derived = lower.iter().flatten().filter(|f| interest.has(f.body.kind()));
             if let Some(held) = held {
-                let mut retold = Retold::new(&held);
-                for fact in before.chain(now).chain(said).filter_map(|fact| cut.apply(fact)) {
-                    retold.feed(stage, &fact);
+                let mut recorded_facts = RecordedFacts::new(&held);
+                for fact in before.chain(now).chain(derived).filter_map(|fact| cut.apply(fact)) {
+                    recorded_facts.feed(stage, &fact);
                 }
-                retold.finish(stage);
+                recorded_facts.finish(stage);
                 own.extend(held);
                 own.iter().for_each(&mut *sink);
                 continue;
             }
-            for fact in before.chain(now).chain(said) {
+            for fact in before.chain(now).chain(derived) {
                 if cut == Cut::Nothing {
                     self.step.feed(stage, fact, own);
                 } else if let Some(left) = cut.apply(fact) {
@@ -179,19 +187,20 @@ impl<B: Body> PlainLoop<B> {
         }
         if let Some(at) = self.lanes.iter().position(|lane| lane.left) {
             self.lanes.remove(at);
-            self.said.remove(at);
+            self.derived.remove(at);
         }
         if let Some(stage) = joins {
             let rank = stage.rank();
             let at = self.lanes.partition_point(|lane| lane.stage.rank() < rank);
             let skips = self.skips.get(&rank).cloned().unwrap_or_default();
             self.lanes.insert(at, Lane { skips, ..Lane::new(stage) });
-            self.said.insert(at, Vec::new());
+            self.derived.insert(at, Vec::new());
         }
         Ok(self.n)
     }
 
-    /// Who joins behind the next input; who leaves by it is not given it.
+    /// Applies a change of the roster. A stage joins behind this input; a stage that leaves does
+    /// not receive it.
     fn change(
         &mut self,
         change: Option<Change>,
@@ -199,13 +208,13 @@ impl<B: Body> PlainLoop<B> {
         let place = |rank: Rank| self.lanes.iter().position(|lane| lane.stage.rank() == rank);
         match change {
             None => Ok(None),
-            Some(Change::Joined(who)) => {
-                let Joined { rank, id, kind, .. } = &who;
+            Some(Change::Joined(stage)) => {
+                let Joined { rank, id, kind, .. } = &stage;
                 if place(*rank).is_some() {
                     return Err(format!("{id} joins at rank {}, which is taken", rank.0));
                 }
                 let none = || format!("{id} joins, of kind {kind}, which is not known");
-                let stage = (self.make)(&who).ok_or_else(none)?;
+                let stage = (self.make)(&stage).ok_or_else(none)?;
                 assert_eq!(stage.rank(), *rank, "{id} is made for the rank it joins at");
                 Ok(Some(stage))
             }
@@ -217,11 +226,11 @@ impl<B: Body> PlainLoop<B> {
         }
     }
 
-    /// The earliest event time at which a stage wants a clock input.
+    /// The earliest event time at which a stage needs a clock input.
     #[must_use]
     pub fn next_wake(&self) -> Option<i64> {
-        let awake = self.lanes.iter().filter(|lane| lane.skips.awake(self.n));
-        awake.filter_map(|lane| lane.stage.next_wake()).min()
+        let active = self.lanes.iter().filter(|lane| lane.skips.is_active(self.n));
+        active.filter_map(|lane| lane.stage.next_wake()).min()
     }
 
     /// Number of the last input; 0 before the first.
@@ -275,7 +284,7 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<String>>>;
 
-    /// Notes everything it is shown; answers inputs with its own kind, and concludes with kind +
+    /// Notes every fact it receives. It answers inputs with its own kind, and concludes with kind +
     /// 10.
     struct Noter {
         kind: u8,
@@ -329,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn feeds_higher_of_before_then_the_input_then_lower() {
+    fn facts_are_fed_in_the_documented_order() {
         let log = Log::default();
         let mut plain = PlainLoop::new(noters(&log), Box::new(NoLibrary));
         let mut keys = Vec::new();
@@ -357,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_that_sees_nothing_says_nothing() {
+    fn a_stage_without_visible_facts_appends_nothing() {
         let log = Log::default();
         let mut plain = PlainLoop::new(noters(&log), Box::new(NoLibrary));
         let mut facts = 0;

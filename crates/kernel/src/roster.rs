@@ -1,29 +1,30 @@
-//! Which stages take part, and from which input to which.
+//! The roster: which stages take part, and from which input to which.
 //!
-//! A rank joins and leaves by an input. It is given the inputs after the one by which it joined,
-//! and none from the one on by which it left: nobody is ever asked about a past he was not there
-//! for. Joining, gates, progress and the first saved state change in one act, in memory and in the
-//! file. A rank belongs to an id for ever; who joins again begins anew.
+//! A stage joins and leaves by an input. It receives the inputs after the one by which it joined.
+//! It receives none from the one on by which it left. So no stage decides about inputs from before
+//! it joined. The join, gates, progress and the first saved state change in one act, in memory and
+//! in the file. A rank belongs to one id for ever. A stage that joins again starts with an empty
+//! state.
 
 use crate::fact::Rank;
 use serde::{Deserialize, Serialize};
 
-/// A stage takes part from the next input on.
+/// A stage that takes part from the next input on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
-    /// Its place.
+    /// Its rank.
     pub rank: Rank,
     /// Its name.
     pub id: String,
-    /// What it is made as: the application's word.
+    /// The kind of stage to make. The application defines the kinds.
     pub kind: String,
-    /// The version that begins.
+    /// The version that starts.
     pub version: u16,
-    /// What it is made with: the application's words.
+    /// The settings to make it with. The application defines them.
     pub settings: String,
 }
 
-/// What an input changes about who takes part.
+/// A change of the roster by an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A stage joins.
@@ -35,9 +36,9 @@ pub enum Change {
 /// A stage of the roster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Who.
-    pub who: Joined,
-    /// The input by which it joined; 0: it was there before the first.
+    /// The stage.
+    pub stage: Joined,
+    /// The input by which it joined; 0: before the first input.
     pub joined: u64,
     /// The input by which it left.
     pub left: Option<u64>,
@@ -47,7 +48,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Whether it has left and passed its last input: nobody waits for it.
+    /// Whether it has left and passed its last input. Nothing waits for it then.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.left.is_some_and(|left| self.passed + 1 >= left)

@@ -1,38 +1,40 @@
-//! What a stage is not given: inputs that were set aside for it, whole or in parts.
+//! Skips: the inputs that a stage does not receive, whole or in parts.
 //!
-//! Whoever derives facts again leaves out the same.
+//! Replays and audits skip the same.
 
 use crate::fact::{Body, Fact, Rank};
 use serde::{Deserialize, Serialize};
 
-/// What is done where a stage has failed too often at one input.
+/// What happens when a stage has failed too often at one input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnPoison {
-    /// Nothing: failures are not counted, its supervisor decides.
+    /// Failures are not counted. The supervisor decides.
     #[default]
     Escalate,
-    /// It stops before the input until an operator releases it. For stages that must see all.
+    /// The stage stops before the input until an operator releases it. For stages that need every
+    /// input.
     Stop,
-    /// The input is left out for it: the parts that fail it, or else all inputs from there on.
+    /// The parts of the input that make it fail are skipped. If none are found, all inputs from
+    /// there on are.
     Skip,
 }
 
-/// What is done about one input.
+/// The effect of a quarantine on the stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
-    /// The stage is not given the parts.
+    /// The stage does not receive the parts.
     Parts,
-    /// The stage is given nothing from this input on.
+    /// The stage receives nothing from this input on.
     Stage,
-    /// The stage stands before the input.
+    /// The stage is stopped before the input.
     Stopped,
-    /// The stage is kept down, and not asked about this input nor those behind it: once it is up
-    /// it folds them, as if it had been asked and had nothing to say.
+    /// The supervisor stopped the stage. It decides neither on this input nor on later ones. When
+    /// it is up again, it folds them as if it had decided nothing.
     Down,
 }
 
-/// An input that was set aside for a stage.
+/// An input that is quarantined for a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantine {
     /// The stage.
@@ -41,30 +43,31 @@ pub struct Quarantine {
     pub stage: &'static str,
     /// The input.
     pub n: u64,
-    /// What is done about it.
+    /// Its effect.
     pub effect: Effect,
-    /// The parts without which the stage does not fail; see [`Body::parts`]. Empty: none help.
+    /// The parts without which the stage does not fail, see [`Body::parts`]. Empty if there are
+    /// none.
     pub parts: Vec<String>,
-    /// Failures.
+    /// Number of failures.
     pub failures: u32,
-    /// The text of the last.
+    /// The error text of the last failure.
     pub why: String,
 }
 
-/// What a stage is not given of one input.
+/// The part of one input that a stage does not receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Cut {
-    /// Nothing is cut.
+    /// Nothing is skipped.
     Nothing,
     /// These parts.
     Parts(Vec<String>),
-    /// All of it.
+    /// The whole input.
     All,
 }
 
 impl Cut {
-    /// What the stage is given of a fact; none where nothing of it.
+    /// The part of a fact that the stage receives; `None` if nothing remains.
     #[must_use]
     pub fn apply<B: Body>(&self, fact: &Fact<B>) -> Option<Fact<B>> {
         let body = match self {
@@ -81,65 +84,65 @@ impl Cut {
 struct Skip {
     from: u64,
     to: u64,
-    /// Empty: everything.
+    /// Empty: the whole input.
     parts: Vec<String>,
-    /// It is given them and not asked.
+    /// The stage receives the inputs and does not decide on them.
     #[serde(default)]
-    unasked: bool,
+    undecided: bool,
 }
 
-/// What a stage is not given, over all inputs. Whoever derives facts again goes by the same.
+/// All skips of a stage. Replays and audits use the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skips(Vec<Skip>);
 
 impl Skips {
-    /// Leaves out what was set aside at input `n`.
+    /// Skips what was quarantined at input `n`.
     pub fn quarantine(&mut self, n: u64, effect: Effect, parts: &[String]) {
         let (to, parts) = match effect {
             Effect::Parts => (n, parts.to_vec()),
             Effect::Stage | Effect::Down => (u64::MAX, Vec::new()),
             Effect::Stopped => return,
         };
-        self.0.push(Skip { from: n, to, parts, unasked: effect == Effect::Down });
+        self.0.push(Skip { from: n, to, parts, undecided: effect == Effect::Down });
     }
 
-    /// A stage that was given nothing from input `n` on is given what comes after input `at`.
+    /// A stage that received nothing from input `n` on receives the inputs after `at`.
     pub fn release(&mut self, n: u64, at: u64) {
         self.end(false, n, at);
     }
 
-    /// A stage that was kept down from input `n` on is asked about what comes after input `at`.
+    /// A stage that was stopped from input `n` on decides on the inputs after `at`.
     pub fn up(&mut self, n: u64, at: u64) {
         self.end(true, n, at);
     }
 
-    fn end(&mut self, unasked: bool, n: u64, at: u64) {
-        let open = |s: &&mut Skip| s.unasked == unasked && s.from == n && s.to == u64::MAX;
+    fn end(&mut self, undecided: bool, n: u64, at: u64) {
+        let open = |s: &&mut Skip| s.undecided == undecided && s.from == n && s.to == u64::MAX;
         for skip in self.0.iter_mut().filter(open) {
             skip.to = at;
         }
     }
 
-    /// Whether the stage is asked about input `n`, of what it is given.
+    /// Whether the stage decides on input `n`, as far as it receives it.
     #[doc(hidden)]
     #[must_use]
-    pub fn asked(&self, n: u64) -> bool {
-        !self.0.iter().any(|s| s.unasked && (s.from..=s.to).contains(&n))
+    pub fn decides(&self, n: u64) -> bool {
+        !self.0.iter().any(|s| s.undecided && (s.from..=s.to).contains(&n))
     }
 
-    /// Whether the stage may speak about input `n`.
+    /// Whether the stage may append facts about input `n`.
     #[doc(hidden)]
     #[must_use]
-    pub fn awake(&self, n: u64) -> bool {
-        self.asked(n) && self.at(n) != Cut::All
+    pub fn is_active(&self, n: u64) -> bool {
+        self.decides(n) && self.at(n) != Cut::All
     }
 
-    /// What is cut of input `n`.
+    /// The part of input `n` that is skipped.
     #[doc(hidden)]
     #[must_use]
     pub fn at(&self, n: u64) -> Cut {
         let mut cut: Vec<String> = Vec::new();
-        for skip in self.0.iter().filter(|s| !s.unasked && (s.from..=s.to).contains(&n)) {
+        for skip in self.0.iter().filter(|s| !s.undecided && (s.from..=s.to).contains(&n)) {
             if skip.parts.is_empty() {
                 return Cut::All;
             }
@@ -154,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_left_out_at_their_input_and_a_stage_until_it_is_released() {
+    fn parts_are_skipped_at_their_input_and_a_stage_until_its_release() {
         let mut skips = Skips::default();
         skips.quarantine(3, Effect::Parts, &["a".into()]);
         skips.quarantine(3, Effect::Parts, &["b".into()]);

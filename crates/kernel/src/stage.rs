@@ -1,79 +1,85 @@
 //! The pure half of an actor: a state machine over facts.
 //!
-//! For input `n` a stage of rank `r` sees, in this order, the facts it is interested in: those of
-//! higher ranks about `n - 1`, the input `n`, those of lower ranks about `n` by rank. Each visible
-//! fact is first folded with [`Stage::evolve`], then [`Stage::decide`] says what follows, then each
-//! of the stage's own new facts is folded too. When all have been fed, [`Stage::conclude`] has the
-//! last word. State changes nowhere else. `Step` is this order in code; every loop over facts goes
-//! through it.
+//! For input `n` a stage of rank `r` sees, in this order, the facts it is interested in:
+//!
+//! 1. those of higher ranks about `n - 1`,
+//! 2. the input `n`,
+//! 3. those of lower ranks about `n`, by rank.
+//!
+//! Each visible fact is first folded with [`Stage::evolve`]. Then [`Stage::decide`] appends what
+//! follows. Then each new fact of the stage is folded too. After the last one [`Stage::conclude`]
+//! may append more. State changes nowhere else. `Step` is this order in code; every loop over facts
+//! uses it.
 
 use crate::fact::{Body, Draft, Fact, Key, Mask, Rank};
 pub use crate::skips::OnPoison;
 
-/// A state machine over facts. The value that implements it *is* the state.
+/// A state machine over facts. The value that implements it *is* its state.
 ///
-/// No clock, random number, file, environment or iteration in hash order: same facts, same result.
+/// It uses no clock, random number, file, environment or hash order. The same facts give the same
+/// result.
 pub trait Stage: Send + 'static {
-    /// What facts say.
+    /// The contents of facts.
     type Body: Body;
 
     /// Its place in the order.
     fn rank(&self) -> Rank;
-    /// Its name, as people and metrics know it.
+    /// Its name for people and metrics.
     fn name(&self) -> &'static str;
-    /// What it is an instance of, where a configuration makes it. Who is one joins each journal by
-    /// an input, also a new one; others are there from the first input of a new journal on.
+    /// The kind it is an instance of, if a configuration makes it. An instance joins each journal
+    /// by an input, also a new one. Other stages take part from the first input of a new journal
+    /// on.
     fn instance_of(&self) -> Option<&'static str> {
         None
     }
-    /// Rises whenever the same facts may give another result.
+    /// The version. It rises whenever the same facts may give another result.
     fn version(&self) -> u16 {
         1
     }
-    /// Kinds it wants to see.
+    /// The kinds of facts it sees.
     fn interest(&self) -> Mask;
-    /// Kinds it says.
+    /// The kinds of facts it appends.
     fn produces(&self) -> Mask;
-    /// Folds a visible fact or one of its own into the state.
+    /// Folds a visible fact, or one of its own, into the state.
     fn evolve(&mut self, fact: &Fact<Self::Body>);
-    /// Says what follows from a visible fact that has just been folded.
+    /// Appends what follows from a visible fact that was just folded.
     fn decide(&self, fact: &Fact<Self::Body>, out: &mut Out<Self::Body>);
-    /// Says what follows once every visible fact about an input has been folded and decided on;
-    /// asked once for each input of which at least one fact was visible. For stages that need a
-    /// whole round (all strategies' wishes, and the breaker's word after them) before they speak.
+    /// Appends what follows from all visible facts about an input. It is called once for each input
+    /// with at least one visible fact. It is for stages that need a whole round first, such as the
+    /// signals of all strategies.
     fn conclude(&self, _out: &mut Out<Self::Body>) {}
-    /// The event time, UTC milliseconds, at which it wants to be given a clock input.
+    /// The event time, UTC milliseconds, at which it needs a clock input.
     fn next_wake(&self) -> Option<i64> {
         None
     }
-    /// What is to be done where it has failed too often at one input.
+    /// What happens when it failed too often at one input.
     fn on_poison(&self) -> OnPoison {
         OnPoison::Escalate
     }
-    /// The whole state, flat.
+    /// The whole state as bytes.
     fn save(&self) -> Vec<u8>;
-    /// Takes over what [`Stage::save`] of the same version wrote, whatever it was before.
+    /// Replaces the state by the output of [`Stage::save`] of the same version.
     ///
     /// # Errors
-    /// Says what is wrong with the bytes.
+    /// The bytes are no such state.
     fn load(&mut self, bytes: &[u8]) -> Result<(), String>;
-    /// Older versions whose saved states [`Stage::convert`] takes over. The past of others is read
-    /// again.
+    /// Older versions whose saved states [`Stage::convert`] can load. For other versions the stage
+    /// reads its history again.
     fn converts(&self) -> &'static [u16] {
         &[]
     }
-    /// Takes over what [`Stage::save`] of one of those versions wrote, whatever it was before.
+    /// Replaces the state by the output of [`Stage::save`] of one of those versions.
     ///
     /// # Errors
-    /// Says what is wrong with the bytes.
+    /// The bytes are no such state.
     fn convert(&mut self, version: u16, _bytes: &[u8]) -> Result<(), String> {
         Err(format!("a state of version {version} is not read by this one"))
     }
-    /// Asserts the invariants of the state; called after every input in debug and chaos runs.
+    /// Asserts the invariants of the state. Debug and chaos runs call it after every input.
     fn check(&self) {}
 }
 
-/// The facts a stage says about one visible fact.
+/// The facts that a stage appends about one visible fact.
 #[derive(Debug)]
 pub struct Out<B> {
     pub(crate) drafts: Vec<Draft<B>>,
@@ -86,33 +92,33 @@ impl<B> Default for Out<B> {
 }
 
 impl<B> Out<B> {
-    /// Says `body`, which follows from the fact being decided on.
+    /// Appends `body`, which follows from the fact that is decided on.
     pub fn say(&mut self, body: B) {
         self.drafts.push(Draft { because: Vec::new(), body });
     }
 
-    /// Says `body`, which also follows from `because`.
+    /// Appends `body`, which also follows from `because`.
     pub fn say_because(&mut self, because: impl Into<Vec<Key>>, body: B) {
         self.drafts.push(Draft { because: because.into(), body });
     }
 
-    /// Takes what was said; for tests of a stage by itself.
+    /// Takes the appended facts, for tests of a single stage.
     pub fn take(&mut self) -> Vec<Draft<B>> {
         std::mem::take(&mut self.drafts)
     }
 }
 
-/// What an older version said about one input, told again to a stage that is not asked about it:
-/// each fact is folded behind the one it was decided on, what concluded the input last.
+/// The recorded facts of an older version about one input, folded into a stage that does not decide
+/// on it. Each fact is folded behind the one it was decided on, the concluding facts last.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Retold<'a, B>(Vec<&'a Fact<B>>);
+pub struct RecordedFacts<'a, B>(Vec<&'a Fact<B>>);
 
-impl<'a, B: Body> Retold<'a, B> {
-    /// Nothing of it is told yet.
+impl<'a, B: Body> RecordedFacts<'a, B> {
+    /// Starts with none of them folded.
     #[must_use]
-    pub fn new(held: &'a [Fact<B>]) -> Retold<'a, B> {
-        Retold(held.iter().collect())
+    pub fn new(held: &'a [Fact<B>]) -> RecordedFacts<'a, B> {
+        RecordedFacts(held.iter().collect())
     }
 
     /// Folds one visible fact, and what was decided on it.
@@ -127,7 +133,7 @@ impl<'a, B: Body> Retold<'a, B> {
         });
     }
 
-    /// Folds what is left.
+    /// Folds the remaining facts.
     pub fn finish<S: Stage<Body = B> + ?Sized>(self, stage: &mut S) {
         self.0.into_iter().for_each(|own| stage.evolve(own));
     }
@@ -135,9 +141,9 @@ impl<'a, B: Body> Retold<'a, B> {
 
 /// The work of one stage for one input: the one place where the order above is code.
 ///
-/// `own` is the list of the stage's facts about this input; it must be empty at the first feed and
-/// is only added to. Where a stage's visible facts are fed in the documented order, its facts are
-/// the same whoever feeds them.
+/// `own` holds the facts of the stage about this input. It must be empty at the first feed and only
+/// grows. If the visible facts are fed in the documented order, the facts of the stage are the same
+/// in every loop.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Step<B> {
@@ -154,14 +160,14 @@ impl<B: Body> Default for Step<B> {
 }
 
 impl<B: Body> Step<B> {
-    /// Begins input `n` with event time `time` for the next stage. Reuses the buffers of the step
-    /// before.
+    /// Begins input `n` with event time `time` for the next stage. It reuses the buffers of the
+    /// step before.
     pub fn begin(&mut self, n: u64, time: i64) {
         debug_assert!(self.out.drafts.is_empty(), "the step before was finished");
         (self.n, self.time, self.fed) = (n, time, false);
     }
 
-    /// Feeds one visible fact: fold, decide, fold what was said.
+    /// Feeds one visible fact: folds it, decides, folds the new facts.
     pub fn feed<S: Stage<Body = B> + ?Sized>(
         &mut self,
         stage: &mut S,
@@ -171,23 +177,23 @@ impl<B: Body> Step<B> {
         self.fed = true;
         stage.evolve(fact);
         stage.decide(fact, &mut self.out);
-        self.say(stage, Some(fact.key), own);
+        self.append_own(stage, Some(fact.key), own);
     }
 
-    /// Ends the input for this stage: its last word, folded too.
+    /// Ends the input for this stage: concludes, and folds those facts too.
     pub fn finish<S: Stage<Body = B> + ?Sized>(&mut self, stage: &mut S, own: &mut Vec<Fact<B>>) {
         if !self.fed {
             return;
         }
         stage.conclude(&mut self.out);
-        self.say(stage, None, own);
+        self.append_own(stage, None, own);
         if cfg!(debug_assertions) {
             stage.check();
         }
     }
 
-    /// Numbers and folds what was said; the first cause of each fact is the one it was decided on.
-    fn say<S: Stage<Body = B> + ?Sized>(
+    /// Numbers and folds the new facts. The first cause of each is the fact it was decided on.
+    fn append_own<S: Stage<Body = B> + ?Sized>(
         &mut self,
         stage: &mut S,
         on: Option<Key>,

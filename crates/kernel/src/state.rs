@@ -1,11 +1,11 @@
-//! How states lie in checkpoints.
+//! The encoding of states in checkpoints.
 //!
 //! Byte 0 is [`FORM`]. Then follow the format number of the stage (1 byte), the fingerprint of the
-//! state's type (8), a checksum of all the rest (4, CRC-32), and the state as postcard. Postcard
-//! writes neither names nor types, so the fingerprint says whether the bytes fit the type.
+//! type of the state (8), a checksum of all other bytes (4, CRC-32), and the state as postcard.
+//! Postcard writes neither names nor types. The fingerprint tells whether the bytes fit the type.
 //!
-//! Releases before that wrote the format number, then the state as positional MessagePack. Such a
-//! state is still read; no format number is as large as [`FORM`].
+//! Earlier releases wrote the format number, then the state as positional MessagePack. Such a state
+//! is still read. No format number is as large as [`FORM`].
 //!
 //! A type in a state has no `skip_serializing_if`, `flatten` or `untagged`: postcard could not read
 //! it back.
@@ -28,35 +28,35 @@ const CHECKSUM: std::ops::Range<usize> = 10..14;
 /// Bytes before the postcard.
 const HEAD: usize = 14;
 
-/// What is known of the type of a state.
+/// The properties of the type of a state.
 #[derive(Clone, Copy)]
-struct Known {
+struct TypeInfo {
     fingerprint: u64,
-    /// Whether this is such a state in the older form.
+    /// Checks bytes of the older form.
     check_old: fn(&[u8]) -> Result<(), String>,
-    /// Bytes that a state took so far, and some more: it is not grown while it is written.
+    /// Bytes of the largest state so far, and some spare: the buffer does not grow during a save.
     room: usize,
 }
 
 thread_local! {
-    /// A fingerprint is found once for each type, by each thread that saves or loads it.
-    static TYPES: RefCell<BTreeMap<TypeId, Known>> = const { RefCell::new(BTreeMap::new()) };
+    /// A cache by thread: the fingerprint of a type is computed once.
+    static TYPES: RefCell<BTreeMap<TypeId, TypeInfo>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-fn known<T: DeserializeOwned + 'static>() -> Known {
+fn type_info<T: DeserializeOwned + 'static>() -> TypeInfo {
     let id = TypeId::of::<T>();
-    if let Some(known) = TYPES.with_borrow(|types| types.get(&id).copied()) {
-        return known;
+    if let Some(type_info) = TYPES.with_borrow(|types| types.get(&id).copied()) {
+        return type_info;
     }
     let shape = walk::shape_of::<T>()
         .unwrap_or_else(|why| panic!("{} cannot lie in a checkpoint: {why}", type_name::<T>()));
     let check_old = |bytes: &[u8]| walk::read_old::<T>(bytes).map(drop);
-    let known = Known { fingerprint: shape.fingerprint(), check_old, room: HEAD };
-    TYPES.with_borrow_mut(|types| types.insert(id, known));
-    known
+    let type_info = TypeInfo { fingerprint: shape.fingerprint(), check_old, room: HEAD };
+    TYPES.with_borrow_mut(|types| types.insert(id, type_info));
+    type_info
 }
 
-/// What the head of a state says.
+/// The fields before a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The format number of the stage.
@@ -65,7 +65,7 @@ pub struct Head {
     pub fingerprint: u64,
 }
 
-/// The head of a state, where the checksum is right; none for a state of an older form.
+/// The head of a state if its checksum is right; `None` for a state of an older form.
 ///
 /// # Errors
 /// The bytes are damaged.
@@ -84,7 +84,7 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, String> {
     }
 }
 
-/// Of everything but the first byte and itself.
+/// The checksum of all bytes but the first and the checksum itself.
 fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes[1..CHECKSUM.start]);
@@ -92,7 +92,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// Takes the bytes of postcard, most of which come one by one or few at a time.
+/// A buffer for postcard, which writes most bytes one by one or a few at a time.
 struct Bytes(Vec<u8>);
 
 impl Flavor for Bytes {
@@ -120,28 +120,30 @@ impl Flavor for Bytes {
 /// # Panics
 /// The state is more than plain values.
 pub fn save<T: Serialize + DeserializeOwned + 'static>(format: u8, state: &T) -> Vec<u8> {
-    let known = known::<T>();
-    let mut bytes = Vec::with_capacity(known.room);
+    let type_info = type_info::<T>();
+    let mut bytes = Vec::with_capacity(type_info.room);
     bytes.extend([FORM, format]);
-    bytes.extend(known.fingerprint.to_le_bytes());
+    bytes.extend(type_info.fingerprint.to_le_bytes());
     bytes.extend([0; CHECKSUM.end - CHECKSUM.start]);
     let mut bytes = postcard::serialize_with_flavor(state, Bytes(bytes))
         .expect("states are plain values, memory takes them");
-    if bytes.len() > known.room {
+    if bytes.len() > type_info.room {
         let room = bytes.len() + bytes.len() / 16;
-        TYPES.with_borrow_mut(|types| types.insert(TypeId::of::<T>(), Known { room, ..known }));
+        TYPES.with_borrow_mut(|types| {
+            types.insert(TypeId::of::<T>(), TypeInfo { room, ..type_info })
+        });
     }
     let sum = checksum(&bytes).to_le_bytes();
     bytes[CHECKSUM].copy_from_slice(&sum);
     bytes
 }
 
-/// Reads what [`save`] wrote under the same format number, now or in an older form.
+/// Reads the output of [`save`] with the same format number, in this or an older form.
 ///
 /// # Errors
 /// Another format, a state of another type, or damaged bytes.
 pub fn load<T: DeserializeOwned + 'static>(format: u8, bytes: &[u8]) -> Result<T, String> {
-    let own = Head { format, fingerprint: known::<T>().fingerprint };
+    let own = Head { format, fingerprint: type_info::<T>().fingerprint };
     if !fits(bytes, own)? {
         return walk::read_old(&bytes[1..]);
     }
@@ -152,22 +154,22 @@ pub fn load<T: DeserializeOwned + 'static>(format: u8, bytes: &[u8]) -> Result<T
     }
 }
 
-/// Whether a stage of this program that saves `fresh` can load `bytes`, as far as the bytes tell.
-/// Bytes that [`save`] did not write are believed.
+/// Checks whether a stage of this program, which saves `fresh`, can load `bytes`. Bytes that
+/// [`save`] did not write are accepted.
 ///
 /// # Errors
-/// Says why it cannot.
+/// The reason why it cannot load them.
 pub fn check(fresh: &[u8], bytes: &[u8]) -> Result<(), String> {
     let Ok(Some(own)) = head(fresh) else { return Ok(()) };
     if fits(bytes, own)? {
         return Ok(());
     }
-    let of = |known: &&Known| known.fingerprint == own.fingerprint;
-    let known = TYPES.with_borrow(|types| types.values().find(of).copied());
-    known.map_or(Ok(()), |known| (known.check_old)(&bytes[1..]))
+    let of = |type_info: &&TypeInfo| type_info.fingerprint == own.fingerprint;
+    let type_info = TYPES.with_borrow(|types| types.values().find(of).copied());
+    type_info.map_or(Ok(()), |type_info| (type_info.check_old)(&bytes[1..]))
 }
 
-/// Whether these are sound bytes of the same format and type; false for those of an older form.
+/// Whether the bytes are undamaged and have this format and type; false for those of an older form.
 fn fits(bytes: &[u8], own: Head) -> Result<bool, String> {
     let found = head(bytes)?;
     let format = found.map_or(bytes[0], |found| found.format);

@@ -1,9 +1,9 @@
-//! Plain actors, without a journal, under the same supervisor: three clerks made from one template
-//! square numbers, and one of them cannot stand 13.
+//! Plain actors without a journal: three clerks made from one template square numbers, and each
+//! clerk fails once at the number 13.
 //!
 //! `cargo run -p everwarm-runtime --example clerks` hands out the numbers from 1 to 30. A number
-//! whose clerk died is handed out again: a mailbox dies with its actor, so whoever needs an answer
-//! asks for it and sends again.
+//! whose clerk died is handed out again: a mailbox ends with its actor, so a sender that needs a
+//! response waits for it and sends again.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -21,11 +21,11 @@ use tokio::sync::oneshot;
 /// Numbers on their way to one clerk, at most.
 const WAITING: usize = 2;
 
-/// Square this, and tell whoever waits.
+/// A number to square, and where to send the result.
 struct Job {
     number: u64,
     answer: oneshot::Sender<u64>,
-    /// Gives the place in the mailbox back when the job is dropped, done or not.
+    /// Returns the place in the mailbox when the job is dropped, done or not.
     _place: Ticket,
 }
 
@@ -53,27 +53,27 @@ impl Actor for Clerk {
         if job.number == 13 && superstitious.swap(false, Relaxed) {
             return Err("not that number".into());
         }
-        // Nobody may wait any more; then it was for nothing.
+        // The receiver may have ended; then nobody needs the result.
         job.answer.send(job.number * job.number).ok();
         Ok(())
     }
 }
 
-/// Squares the numbers up to `last` with three clerks; what went wrong meanwhile, and the sum.
+/// Squares the numbers up to `last` with three clerks. Reports failures and returns the sum.
 ///
 /// # Errors
 /// The tree or a clerk does not start.
 pub async fn square(
     last: u64,
-    told: impl Fn(&str) + Send + Sync + 'static,
+    report: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<u64, Box<dyn Error>> {
     let observer = move |notice: &SupervisionNotice| {
-        if let News::Exited { exit, asked: false, .. } = &notice.news {
-            told(&format!("{} {exit}", notice.path));
+        if let News::Exited { exit, requested: false, .. } = &notice.news {
+            report(&format!("{} {exit}", notice.path));
         }
     };
     let superstitious = Arc::new(AtomicBool::new(true));
-    // What a clerk is started with is kept for its restarts.
+    // The arguments of a clerk are kept for its restarts.
     let clerk = template("clerk", |_, shared: &Arc<AtomicBool>| (Clerk, Arc::clone(shared)));
     let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
     let spec = supervisor("root", Strategy::Pool).budget(3, Duration::from_secs(5)).child(clerk);
@@ -85,14 +85,15 @@ pub async fn square(
     }
     let mut sum = 0;
     for (number, clerk) in (1..=last).zip(clerks.iter().cycle()) {
-        sum += ask(&root, clerk, number).await;
+        sum += request(&root, clerk, number).await;
     }
     root.stop(Duration::from_secs(5)).await;
     Ok(sum)
 }
 
-/// Asks a clerk until there is an answer. A handle would go stale at a restart; a slot does not.
-async fn ask(root: &RootHandle, clerk: &Child, number: u64) -> u64 {
+/// Sends a number to a clerk until it responds. A handle would go stale at a restart; a slot does
+/// not.
+async fn request(root: &RootHandle, clerk: &Child, number: u64) -> u64 {
     let slot = root.directory().slot(&clerk.path);
     loop {
         let (answer, answered) = oneshot::channel();

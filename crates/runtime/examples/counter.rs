@@ -1,9 +1,8 @@
-//! A durable counter: the second application on the runtime, about as small as one can be.
+//! A durable counter: a minimal second application on the runtime.
 //!
 //! `cargo run -p everwarm-runtime --example counter -- DIR [--die-after N]` adds up numbers from 1
-//! to 20,000. It kills its own actor now and then and, if asked, dies without a word after tick N.
-//! Started again, it goes on where it was: what it has told is never taken back, and nothing is
-//! added twice.
+//! to 20,000. It kills its own actor now and then and, on request, aborts after tick N. Started
+//! again, it resumes where it was: a printed milestone is never lost, and nothing is added twice.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -20,19 +19,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Where it ends.
+/// The last number.
 pub const LAST: u64 = 20_000;
 /// Ticks between milestones.
 pub const STEP: u64 = 1_000;
 /// Ticks between two kills of the actor.
 const KILL_EVERY: u64 = 700;
 
-/// All that can be said.
+/// The facts of the application.
 #[derive(Clone, Debug)]
 enum Word {
     /// Input: add this number.
     Tick(u64),
-    /// Derived: after that many ticks the sum is this. Synced: it is told to people.
+    /// Derived: number of ticks and their sum. Synced, because it is printed.
     Milestone(u64, u64),
 }
 
@@ -76,7 +75,7 @@ impl Body for Word {
     }
 }
 
-/// The whole of the logic.
+/// The one stage.
 #[derive(Default)]
 struct Counter {
     ticks: u64,
@@ -140,9 +139,9 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
     let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
     let root = tree.start(supervisor("root", Strategy::OneForOne).child(counter)).await?;
 
-    let news = Arc::new(Notify::new());
-    let heard = Arc::clone(&news);
-    let waker = Waker::new(move || heard.notify_one());
+    let appended = Arc::new(Notify::new());
+    let notified = Arc::clone(&appended);
+    let waker = Waker::new(move || notified.notify_one());
     journal.subscribe("teller", Mask::of(&[MILESTONE]), Arc::clone(&waker));
     let mut row = journal.last_row() + 1;
     let writer = journal.writer("ticks");
@@ -150,14 +149,14 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
         journal.room().await;
         journal.append(&writer, i64::try_from(n)?, vec![Word::Tick(n)])?;
         if die_after == Some(n) {
-            #[expect(clippy::disallowed_methods, reason = "what this example is about")]
+            #[expect(clippy::disallowed_methods, reason = "the example aborts on purpose")]
             std::process::abort();
         }
         if n % KILL_EVERY == 0 {
             root.directory().inject_kill("root/counter", &Injected("now and then".into()));
         }
-        while n % STEP == 0 && !tell(&journal, &mut row, n).await? {
-            news.notified().await;
+        while n % STEP == 0 && !print_milestones(&journal, &mut row, n).await? {
+            appended.notified().await;
             waker.clear();
         }
     }
@@ -166,9 +165,13 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
     if outcome == RootOutcome::Stopped { Ok(()) } else { Err(format!("{outcome:?}").into()) }
 }
 
-/// Tells the milestones from `row` on once they are on disk; true where that of tick `n` was among
+/// Prints the milestones from `row` on once they are on disk. True if that of tick `n` was among
 /// them.
-async fn tell(journal: &Journal<Word>, row: &mut u64, n: u64) -> Result<bool, Box<dyn Error>> {
+async fn print_milestones(
+    journal: &Journal<Word>,
+    row: &mut u64,
+    n: u64,
+) -> Result<bool, Box<dyn Error>> {
     let mut reached = false;
     for chunk in journal.read(*row, usize::MAX)? {
         for fact in &chunk.facts {

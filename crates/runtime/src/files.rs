@@ -1,28 +1,28 @@
-//! Small files that are written whole or not at all, and files that find no room.
+//! Small files that are written whole or not at all, locks on files, and the error of a full disk.
 
 use std::fs::{File, OpenOptions, TryLockError, rename};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// The lock on a folder or file; dropped, or with the process, it is let go of.
+/// The lock on a folder or file. It is released when dropped, or with the process.
 #[derive(Debug)]
 pub struct Lock {
     _held: File,
 }
 
 impl Lock {
-    /// Locks a folder that is there, so that it stays as it is; none where another process has it.
+    /// Locks an existing folder; `None` if another process holds the lock.
     ///
     /// # Errors
-    /// It is no folder, or the file system has no such locks.
+    /// It is no folder, or the file system does not support such locks.
     pub fn folder(path: &Path) -> io::Result<Option<Lock>> {
         Lock::take(File::open(path)?)
     }
 
-    /// Locks a file, made where it is absent; none where another process has it.
+    /// Locks a file and creates it if it is absent; `None` if another process holds the lock.
     ///
     /// # Errors
-    /// It cannot be made, or the file system has no such locks.
+    /// It cannot be created, or the file system does not support such locks.
     pub fn file(path: &Path) -> io::Result<Option<Lock>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
@@ -40,28 +40,28 @@ impl Lock {
     }
 }
 
-/// Writes `path` under a temporary name beside it, flushes it and renames it: whoever reads finds
-/// the old file, the new one, or none. Only the owner may read it.
+/// Writes `path` under a temporary name beside it, flushes it and renames it. A reader finds the
+/// old file, the new one, or none. Only the owner may read it.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// The error of the file system.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, true)
 }
 
-/// As [`write_whole`] without the flush: it outlives the process, not a loss of power, after which
-/// a reader may find an empty file, and waits for no disk.
+/// As [`write_whole`] without the flush. The file outlives the process but not a power cut, after
+/// which a reader may find an empty file. It does not wait for the disk.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// The error of the file system.
 pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, false)
 }
 
-/// Has the name of a file or folder on disk: made or renamed, it outlives a loss of power.
+/// Flushes the folder of `path`: a created or renamed file then outlives a power cut.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// The error of the file system.
 pub fn sync_name(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
@@ -82,19 +82,18 @@ fn write(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     rename(new, path)
 }
 
-/// Whether there is no room for what was to be written: the disk, a quota or the limit on the size
-/// of a file is exhausted.
+/// Whether a write failed because the disk, a quota or the limit on the file size is exhausted.
 #[must_use]
 pub fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// Takes a file, or a folder with all that is in it, away from everybody but its owner. One that is
-/// not there needs nothing, and links are not followed.
+/// Removes the access of everybody but the owner to a file, or to a folder and all in it. An absent
+/// path is no error. Links are not followed.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// The error of the file system.
 #[cfg(unix)]
 pub fn keep_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -124,7 +123,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn what_others_could_read_is_the_owners_alone() {
+    fn files_become_readable_by_their_owner_only() {
         let name = format!("everwarm-private-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         let (below, file) = (folder.join("below"), folder.join("below/file"));

@@ -1,22 +1,22 @@
 //! The journal: one order of facts.
 //!
-//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation,
-//! number the facts, publish them to the tail in memory and queue them for the store thread. They
-//! never wait and there is no await between a step and its append, so a kill cannot fall between. A
-//! stage's facts about an input and its having passed that input are one act.
+//! `append` and `pass` are synchronous, under one short lock. They check the incarnation of the
+//! writer, number the facts, publish them to the tail in memory and queue them for the store
+//! thread. They never wait, and there is no await between a step and its append: a kill cannot fall
+//! between. A stage's facts about an input and its progress past that input are one act.
 //!
-//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by
-//! *row*: the order of the file.
+//! Stages read by *round*: input `n` and the facts of each rank about it. All others read by *row*:
+//! the order of the file.
 
-mod at;
-mod down;
+mod append_at;
+mod file_rounds;
 mod inner;
 mod options;
-mod past;
 mod poison;
 mod roster;
 mod saved;
 mod seal;
+mod stopped;
 mod waker;
 
 use crate::chaos::{Chaos, Sabotage};
@@ -25,9 +25,9 @@ use crate::meter::StoreMeter;
 use crate::poison::At;
 use crate::store::{self, Batch, CheckpointRow, Committed, Op, Store, StoreError};
 use everwarm_kernel::fact::{Body, Fact, Mask};
+pub(crate) use file_rounds::FileRounds;
 use inner::{GATHER_BYTES, Inner, Reader};
 pub use options::Options;
-pub(crate) use past::Past;
 pub use roster::{Enrol, StageInfo};
 pub use saved::Damaged;
 use std::ops::ControlFlow;
@@ -38,29 +38,29 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 pub use waker::Waker;
 
-/// Bytes waiting for the store thread above which inputs wait.
+/// Bytes in the queue of the store thread above which inputs wait.
 const QUEUE_BYTES: usize = 32 << 20;
-/// Bytes of the tail above which inputs wait; from half of it on, stages that hold much of it save
-/// themselves.
+/// Bytes of the tail above which inputs wait. From half of it on, stages that hold much of it save
+/// their state.
 const TAIL_BYTES: usize = 24 << 20;
 /// Inputs a stage handles between checkpoints in the file, at most.
 const CHECKPOINT_INPUTS: u64 = 1000;
 /// Time between checkpoints in the file of a stage that is fed.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// Time between looks of a store thread that has nothing to write.
+/// Time between two polls of an idle store thread.
 const IDLE: Duration = Duration::from_millis(100);
 /// Inputs a stage handles between checkpoints in memory, at least.
 const MEMORY_INPUTS: u64 = 32;
-/// A stage saves itself in memory once it was fed this many times the size of its state: then
-/// saving costs a fraction of the work it saves a successor.
+/// A stage saves its state in memory once it received this many times the size of the state. Then a
+/// save costs a fraction of the work that it saves the next instance.
 const MEMORY_FED: usize = 2;
 
-/// Facts of one append, shared by all readers.
+/// The facts of one append, shared by all readers.
 #[derive(Debug)]
 pub struct Chunk<B> {
     /// Row of the first fact.
     pub first_row: u64,
-    /// Kinds within.
+    /// The kinds of these facts.
     pub mask: Mask,
     /// The facts; never empty.
     pub facts: Vec<Fact<B>>,
@@ -80,10 +80,10 @@ impl<B> Chunk<B> {
     }
 }
 
-/// Why an append was refused.
+/// Why an append was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// A successor has taken over: the writer must end.
+    /// Another instance has taken over. The writer must end.
     #[error("a successor has taken over")]
     Fenced,
     /// The journal has ended.
@@ -91,14 +91,14 @@ pub enum AppendError {
     Closed,
 }
 
-/// The right to append inputs under a name, until a successor takes it over.
+/// The right to append inputs under a name, until another instance takes it over.
 #[derive(Clone, Copy, Debug)]
 pub struct Writer {
     name: &'static str,
     incarnation: u64,
 }
 
-/// Where an append stands.
+/// The place of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// Number of the last input appended.
@@ -107,32 +107,32 @@ pub struct Appended {
     pub row: u64,
 }
 
-/// What a stage may handle next: one input and what it may see of it.
+/// One input and the facts that a stage may see about it.
 pub struct Round<B> {
     /// The input.
     pub n: u64,
     /// Its event time.
     pub time: i64,
-    /// Facts it may see, in the order it must see them; only chunks that hold something of
-    /// interest.
+    /// The facts it may see, in the order in which it must see them. Chunks without a visible fact
+    /// are left out.
     pub seen: Vec<Arc<Chunk<B>>>,
-    /// What it has said about `n` already.
+    /// Its own recorded facts about `n`.
     pub own: Option<Arc<Chunk<B>>>,
-    /// How often it has failed at `n`.
+    /// How often it failed at `n`.
     pub(crate) failures: u32,
-    /// Whether it has held its thread at `n`.
+    /// Whether it blocked its thread at `n`.
     pub(crate) held: bool,
-    /// Whether it is asked about `n`, or only given it.
-    pub(crate) asked: bool,
+    /// Whether it decides on `n`, or only folds it.
+    pub(crate) decides: bool,
 }
 
 /// The journal of one store.
 pub struct Journal<B: Body> {
     inner: Mutex<Inner<B>>,
     work: Condvar,
-    /// What the sealing thread waits for: enough to seal, a commit, the end.
+    /// Wakes the sealing thread: enough to seal, a commit, the end.
     seals: Condvar,
-    /// What a stage waits for that reads the past: a commit, the end.
+    /// Wakes a stage that reads its history: a commit, the end.
     commits: Condvar,
     durable: watch::Sender<u64>,
     space: Notify,
@@ -146,20 +146,20 @@ pub struct Journal<B: Body> {
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
-/// What a stage gets when it takes over its place.
+/// What a stage receives when it takes over its place.
 pub(crate) struct Attached<B> {
     pub seat: Seat<B>,
     pub passed: u64,
-    /// The input by which it joined; 0: it was there before the first.
+    /// The input by which it joined; 0: before the first input.
     pub joined: u64,
-    /// Last input an older version passed; what it decided is not decided again.
+    /// The last input that an older version passed. Decisions up to it are not made again.
     pub since: u64,
     pub checkpoint: Option<Arc<CheckpointRow>>,
-    /// Where its first rounds are in the file alone.
-    pub past: Option<Past<B>>,
+    /// Reads its first rounds, if they are only in the file.
+    pub file_rounds: Option<FileRounds<B>>,
 }
 
-/// A stage's right to speak, until a successor takes it over.
+/// The right of a stage to append, until another instance takes it over.
 pub(crate) struct Seat<B> {
     index: usize,
     incarnation: u64,
@@ -173,10 +173,10 @@ pub(crate) struct Seat<B> {
 impl<B: Body> Journal<B> {
     /// Opens the journal in `store` for these stages and starts the store thread.
     ///
-    /// A stage the journal does not know joins it: it is given what comes from here on.
+    /// A stage that is not in the journal joins it. It receives the inputs from here on.
     ///
     /// # Errors
-    /// A stage that takes part is not among them, or see [`StoreError`].
+    /// A stage that takes part is missing from `stages`, or see [`StoreError`].
     pub fn open(
         store: Store,
         mut stages: Vec<StageInfo>,
@@ -186,7 +186,7 @@ impl<B: Body> Journal<B> {
         let found = store.recover()?;
         roster::check(&store, &found, &stages)?;
         let (mut inner, slots) = Inner::new(&found, &stages);
-        saved::has_past(&store, &inner.damaged)?;
+        saved::has_history(&store, &inner.damaged)?;
         inner.load_tail(&store)?;
         let durable = watch::Sender::new(found.row);
         let journal = Arc::new(Journal {
@@ -216,13 +216,13 @@ impl<B: Body> Journal<B> {
         Ok(journal)
     }
 
-    /// Number of this process life on this store, from 1.
+    /// Number of this process run on this store, from 1.
     #[must_use]
     pub fn life(&self) -> u64 {
         self.life
     }
 
-    /// Has stages save themselves after this many inputs instead of a thousand.
+    /// Makes stages save their state after this many inputs instead of a thousand.
     pub fn checkpoint_after(&self, inputs: u64) {
         self.checkpoint_inputs.store(inputs, Relaxed);
     }
@@ -233,7 +233,7 @@ impl<B: Body> Journal<B> {
         &self.options.chaos
     }
 
-    /// The store behind it, to read what is committed.
+    /// The store, to read committed facts.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
@@ -251,20 +251,20 @@ impl<B: Body> Journal<B> {
         self.lock().next_row - 1
     }
 
-    /// Last row that is on disk.
+    /// The last row that is on disk.
     #[must_use]
     pub fn durable_row(&self) -> u64 {
         *self.durable.borrow()
     }
 
-    /// Tells of the last row that is on disk, whenever it is another.
+    /// The last row that is on disk, as a value that can be watched.
     #[must_use]
     pub fn durable_rows(&self) -> watch::Receiver<u64> {
         self.durable.subscribe()
     }
 
-    /// Takes over the right to append inputs under `name`: what its former holder still sends is
-    /// refused.
+    /// Takes over the right to append inputs under `name`. Appends of the earlier holder are
+    /// rejected.
     pub fn writer(&self, name: &'static str) -> Writer {
         let mut inner = self.lock();
         let incarnation = inner.writers.entry(name).or_default();
@@ -272,8 +272,8 @@ impl<B: Body> Journal<B> {
         Writer { name, incarnation: *incarnation }
     }
 
-    /// Waits while the store thread or a stage is too far behind. Called before a step, never
-    /// within.
+    /// Waits while the store thread or a stage is too far behind. Call it before a step, never
+    /// within one.
     pub async fn room(&self) {
         loop {
             let space = self.space.notified();
@@ -290,10 +290,10 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Appends inputs, one act. Event time never decreases: an older stamp stays in the body.
+    /// Appends inputs in one act. Event time never decreases: an older time stays in the body only.
     ///
     /// # Errors
-    /// A successor has taken over, or the journal has ended; nothing is appended then.
+    /// Another instance has taken over, or the journal has ended. Nothing is appended then.
     pub fn append(
         &self,
         writer: &Writer,
@@ -310,12 +310,11 @@ impl<B: Body> Journal<B> {
             let notify = inner.append_inputs(time, bodies, &mut wake);
             (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
         };
-        self.tell(&wake, notify);
+        self.wake_up(&wake, notify);
         Ok(appended)
     }
 
-    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended
-    /// before.
+    /// Requests a flush and resolves when row `row` is on disk; false if the journal ended before.
     pub async fn durable(&self, row: u64) -> bool {
         if self.options.chaos.sabotaged(Sabotage::NoSync) {
             return true;
@@ -342,8 +341,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor
-    /// replaces its predecessor's.
+    /// Wakes `waker` whenever a fact in `mask` is appended. There is one subscription for each
+    /// name: a new one replaces it.
     pub fn subscribe(&self, name: &'static str, mask: Mask, waker: Arc<Waker>) {
         waker.raise();
         self.lock().readers.insert(name, Reader { mask, waker });
@@ -369,23 +368,23 @@ impl<B: Body> Journal<B> {
             out.push(Arc::new(Chunk::new(row, vec![fact])));
             if out.len() < 4096 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        // What lies before something that cannot be read is read for itself.
+        // The chunk before a damaged one is returned alone.
         if out.is_empty() { scanned.map(|()| out) } else { Ok(out) }
     }
 
-    /// Whether every stage has passed the head, and what asked for a flush has been flushed.
+    /// Whether every stage has passed the head, and every requested flush is done.
     #[must_use]
     pub fn settled(&self) -> bool {
         self.lock().settled()
     }
 
-    /// Resolves when the journal has settled anew after this call: for those who wait for quiet.
-    /// Made before [`Journal::settled`] is asked, it misses nothing.
+    /// Resolves when the journal has settled again after this call. Created before
+    /// [`Journal::settled`] is checked, it misses nothing.
     pub fn rested(&self) -> Notified<'_> {
         self.rest.notified()
     }
 
-    /// The earliest event time at which a stage wants to be woken.
+    /// The earliest event time at which a stage needs a clock input.
     #[must_use]
     pub fn next_wake(&self) -> Option<i64> {
         self.lock().stages.iter().filter_map(|s| s.next_wake).min()
@@ -397,32 +396,32 @@ impl<B: Body> Journal<B> {
         self.lock().pending_since.map_or(Duration::ZERO, |t| t.elapsed())
     }
 
-    /// What its commits took.
+    /// Measurements of its commits.
     #[must_use]
     pub fn meter(&self) -> &StoreMeter {
         &self.meter
     }
 
-    /// Saved states that could not be read when it was opened: each start took the one before, or
-    /// reads the past again.
+    /// Saved states that could not be read when it was opened. A start took the state before, or
+    /// reads its history again.
     #[must_use]
     pub fn damaged(&self) -> Vec<Damaged> {
         self.lock().damaged.clone()
     }
 
-    /// How far each stage is: (name, last input passed).
+    /// The progress of each stage: (name, last input passed).
     #[must_use]
     pub fn progress(&self) -> Vec<(&'static str, u64)> {
         self.lock().present().map(|s| (s.info.name, s.passed)).collect()
     }
 
-    /// How long ago the state of each stage was last saved for the next process; at first since the
-    /// journal was opened.
+    /// The age of the newest state of each stage that is queued for the file. At first it counts
+    /// from the opening of the journal.
     pub fn saved(&self) -> Vec<(&'static str, Duration)> {
         self.lock().present().map(|s| (s.info.name, s.saved_at.elapsed())).collect()
     }
 
-    /// Flushes everything and ends the store thread. Appends are refused from here on.
+    /// Flushes everything and ends the store thread. Later appends are rejected.
     pub fn close(&self) {
         self.lock().closing = true;
         self.work.notify_one();
@@ -434,8 +433,8 @@ impl<B: Body> Journal<B> {
         self.end();
     }
 
-    /// Ends it as the end of its process would: nothing more is written. For who has several lives
-    /// in one process; the threads of a journal that is neither closed nor abandoned never end.
+    /// Ends it as the death of its process would: nothing more is written. It is for tests that run
+    /// several times in one process. Without `close` or `abandon` its threads never end.
     pub fn abandon(&self) {
         self.lock().abandoned = true;
         self.end();
@@ -455,19 +454,18 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed
-    /// already.
+    /// Up to `max` rounds after `n`, as far as the gates are open. Passed rounds are included.
     pub(crate) fn rounds(&self, seat: &Seat<B>, after: u64, max: usize) -> Vec<Round<B>> {
         let mut inner = self.lock();
         let (admitted, marked) = inner.admitted(seat.index, after + max as u64);
         let last = admitted.max(inner.stages[seat.index].passed).min(after + max as u64);
         let rounds = (after + 1..=last).map(|n| inner.round(seat.index, n)).collect();
         drop(inner);
-        self.tell(&[], marked);
+        self.wake_up(&[], marked);
         rounds
     }
 
-    /// One act: `drafts` are the stage's facts about `n`, and it has passed `n`.
+    /// Appends `drafts`, the stage's facts about `n`, and its progress past `n` in one act.
     pub(crate) fn pass(
         &self,
         seat: &Seat<B>,
@@ -485,15 +483,16 @@ impl<B: Body> Journal<B> {
             let notify = inner.pass(seat.index, n, facts, next_wake, &mut wake);
             (notify, n == inner.head && inner.settled())
         };
-        self.tell(&wake, notify);
+        self.wake_up(&wake, notify);
         if settled {
             self.rest.notify_waiters();
         }
         Ok(())
     }
 
-    /// Facts without the progress they imply: a broken promise, see [`Sabotage::CursorApart`].
-    pub(crate) fn say_apart(&self, seat: &Seat<B>, n: u64, facts: Vec<Fact<B>>) {
+    /// Appends facts without the progress they imply: a broken promise, see
+    /// [`Sabotage::CursorApart`].
+    pub(crate) fn append_without_progress(&self, seat: &Seat<B>, n: u64, facts: Vec<Fact<B>>) {
         let mut inner = self.lock();
         let chunk = inner.publish(facts);
         if let Some(slot) = inner.slot_mut(n) {
@@ -501,8 +500,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Whether the stage should save itself; `fed` is the weight of what it has handled since it
-    /// did.
+    /// Whether the stage should save its state. `fed` is the weight of the facts since the last
+    /// save.
     pub(crate) fn checkpoint_due(&self, seat: &Seat<B>, fed: usize) -> bool {
         let inner = self.lock();
         let state = &inner.stages[seat.index];
@@ -514,11 +513,10 @@ impl<B: Body> Journal<B> {
                 && (state.saved_at.elapsed() >= CHECKPOINT_EVERY || inner.holds_tail(seat.index)))
     }
 
-    /// Keeps a saved state that stands at the last input passed, for a successor in this process;
-    /// for those in later ones it is also queued for the file, from time to time or where it is the
-    /// `last`.
+    /// Keeps a saved state at the last input passed, for the next instance in this process. From
+    /// time to time, or if it is the `last`, it is also queued for the file, for later processes.
     pub(crate) fn checkpoint(&self, seat: &Seat<B>, mut bytes: Vec<u8>, last: bool) {
-        // It is kept for long, and may have been grown to twice its size.
+        // The state is kept for long, and its buffer may be twice as large as needed.
         bytes.shrink_to_fit();
         let mut inner = self.lock();
         let n = inner.stages[seat.index].passed;
@@ -537,15 +535,15 @@ impl<B: Body> Journal<B> {
             inner.pending_bytes += saved.state.len();
             inner.pending.push(Op::Checkpoint(seat.rank, saved));
         }
-        // What is committed may wait for nothing but this.
+        // The next commit may wait for nothing but this.
         inner.trim();
         let notify = inner.want(false);
         drop(inner);
-        self.tell(&[], notify);
+        self.wake_up(&[], notify);
         self.space.notify_waiters();
     }
 
-    fn tell(&self, wake: &[Arc<Waker>], notify: bool) {
+    fn wake_up(&self, wake: &[Arc<Waker>], notify: bool) {
         if notify {
             self.work.notify_one();
         }
@@ -575,7 +573,7 @@ impl<B: Body> Journal<B> {
     }
 
     fn fail(&self, why: &StoreError) {
-        // Whoever falls with the journal comes after its reason.
+        // The reason is set before any actor fails because of it.
         (self.options.on_failure)(why);
         self.end();
     }
@@ -601,17 +599,17 @@ impl<B: Body> store::Source<B> for Journal<B> {
             if inner.abandoned {
                 return None;
             }
-            let facts_asked = inner.sync_wanted > inner.durable;
-            let asked = facts_asked || inner.marks.waiting() || inner.closing;
+            let facts_wanted = inner.sync_wanted > inner.durable;
+            let flush_wanted = facts_wanted || inner.marks.waiting() || inner.closing;
             let unsynced = !inner.pending.is_empty() || inner.committed > inner.durable;
-            let sync = asked || (unsynced && inner.synced_at.elapsed() >= self.options.sync);
+            let sync = flush_wanted || (unsynced && inner.synced_at.elapsed() >= self.options.sync);
             let waits = inner.pending_since.unwrap_or(began).elapsed();
             let gathered = !inner.pending.is_empty()
                 && (waits >= self.options.lazy || inner.pending_bytes > GATHER_BYTES);
             if sync || gathered {
                 return Some(inner.batch(sync));
             }
-            // Where nothing waits, whatever comes first wakes us.
+            // If nothing waits, the first append wakes this thread.
             let idle = inner.pending.is_empty();
             inner.gather = if idle { 0 } else { GATHER_BYTES };
             let gathers = if idle { IDLE } else { self.options.lazy.saturating_sub(waits) };
@@ -638,13 +636,13 @@ impl<B: Body> store::Source<B> for Journal<B> {
             inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
             inner.trim();
             let mut again = inner.marked(synced);
-            // Who reads the past waits for nothing else.
+            // A stage that reads its history waits for nothing else.
             let readers = inner.stages.iter().filter(|s| s.needs == u64::MAX);
             again.extend(readers.filter_map(|s| s.waker.clone()));
             let seals = done.sealed.is_some() || inner.seals();
             (inner.durable, synced && inner.settled(), again, seals)
         };
-        self.tell(&again, false);
+        self.wake_up(&again, false);
         self.commits.notify_all();
         if seals {
             self.seals.notify_all();

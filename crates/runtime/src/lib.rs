@@ -1,10 +1,10 @@
-//! Supervised, durable actors: a journal, pure stages over it, and a supervisor. Knows nothing of
-//! trading.
+//! Supervised, durable actors: a journal, pure stages over it, and a supervisor. It contains
+//! nothing about trading.
 //!
 //! [`journal`] keeps one order of facts over a [`store`]. A stage of [`everwarm_kernel`] is a pure
-//! state machine over facts: [`runner`] resumes one, [`shell`] is the actor around it.
-//! [`supervise`] keeps actors alive, [`mailbox`] bounds what they are sent, [`meter`] counts what
-//! they do; [`chaos`] is how all of it is put to the test.
+//! state machine over facts. [`runner`] resumes one, [`shell`] is the actor around it.
+//! [`supervise`] keeps actors running, [`mailbox`] bounds their queues, [`meter`] measures them,
+//! [`chaos`] injects faults.
 
 pub mod chaos;
 pub mod clock;

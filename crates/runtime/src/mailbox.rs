@@ -1,18 +1,18 @@
-//! Bounded sending. Mailboxes of actors are unbounded, so each message that may come in numbers
-//! carries a [`Ticket`] of its receiver's [`Mailbox`]. The ticket gives itself back when it is
-//! dropped: when the message has been handled, and also when a mailbox dies with all that is in it.
+//! Bounded sending. The mailboxes of actors are unbounded. So each message that may come in numbers
+//! carries a [`Ticket`] of its receiver's [`Mailbox`]. The ticket returns itself when it is
+//! dropped: when the message was handled, or when the mailbox ends with it.
 //!
-//! What a sender does about a mailbox that is full depends on what it sends.
+//! The sender decides what happens if the mailbox is full:
 //!
 //! | what | how | when it is full |
 //! |---|---|---|
-//! | only the newest counts | [`Newest`] | the older one of the same key is replaced |
-//! | can be had again | [`Mailbox::take_or_drop`] | it is not sent; the sender knows at once |
-//! | is needed, and can wait | [`Mailbox::room`] | the sender waits |
+//! | only the newest is needed | [`Newest`] | the older one of the same key is replaced |
+//! | can be fetched again | [`Mailbox::take_or_drop`] | it is not sent; the sender knows immediately |
+//! | is needed and can wait | [`Mailbox::room`] | the sender waits |
 //! | must never be lost nor wait | [`Mailbox::take`] | it is sent; the depth is watched |
 //!
-//! Messages of control (stop, a wake-up that is already coalesced) take no ticket, so a flood never
-//! holds them up. No two actors may wait for room in each other's mailboxes.
+//! Control messages (stop, coalesced wake-ups) take no ticket, so a flood never delays them. No two
+//! actors may wait for room in each other's mailboxes.
 
 use crate::journal::Waker;
 use crate::meter::Meter;
@@ -23,13 +23,13 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// How many messages are on their way to one actor.
+/// The number of messages on their way to one actor.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     depth: AtomicUsize,
     deepest: AtomicUsize,
     room: Notify,
-    /// When the handler began that runs now, or ran last; as the meter counts time.
+    /// When the current or last handler began, in the time of the meter.
     taken: AtomicU64,
     meter: Arc<Meter>,
 }
@@ -48,45 +48,45 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.0.depth.fetch_sub(1, AcqRel);
         self.0.room.notify_one();
-        // It is dropped in the handler of its message, or with a mailbox that died.
+        // It is dropped by the handler of its message, or with a mailbox that ended.
         self.0.taken_since(self.1);
     }
 }
 
 impl Mailbox {
-    /// The mailbox of whoever is measured by `meter`.
+    /// The mailbox of the actor that `meter` measures.
     pub(crate) fn of(meter: Arc<Meter>) -> Mailbox {
         Mailbox { meter, ..Mailbox::default() }
     }
 
-    /// What is measured of its actor.
+    /// The measurements of its actor.
     pub fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
 
-    /// What was raised at that time, as the meter counts it, is handled now.
+    /// Notes that a wake-up raised at that time of the meter is handled now.
     pub(crate) fn taken_since(&self, raised: u64) {
         if let Some(waited) = self.taken.load(Relaxed).checked_sub(raised) {
             self.meter.waited(waited);
         }
     }
 
-    /// A handler begins, at this time of the meter.
+    /// Notes that a handler begins at this time of the meter.
     pub(crate) fn begin(&self, at: u64) {
         self.taken.store(at, Relaxed);
     }
 
-    /// How many messages with a ticket are on their way.
+    /// The number of messages with a ticket on their way.
     pub fn depth(&self) -> usize {
         self.depth.load(Acquire)
     }
 
-    /// How many there were at most.
+    /// The highest number so far.
     pub fn deepest(&self) -> usize {
         self.deepest.load(Acquire)
     }
 
-    /// A place, whatever the depth.
+    /// Takes a place at any depth.
     #[must_use]
     pub fn take(self: &Arc<Self>) -> Ticket {
         let depth = self.depth.fetch_add(1, AcqRel) + 1;
@@ -94,7 +94,7 @@ impl Mailbox {
         Ticket::of(self)
     }
 
-    /// A place, where fewer than `limit` are taken.
+    /// Takes a place if fewer than `limit` are taken.
     #[must_use]
     pub fn try_take(self: &Arc<Self>, limit: usize) -> Option<Ticket> {
         let more = |depth: usize| (depth < limit).then_some(depth + 1);
@@ -103,7 +103,7 @@ impl Mailbox {
         Some(Ticket::of(self))
     }
 
-    /// The same, for a sender that gives up where there is none: that is counted.
+    /// As [`Mailbox::try_take`] for a sender that drops the message: a failure is counted.
     #[must_use]
     pub fn take_or_drop(self: &Arc<Self>, limit: usize) -> Option<Ticket> {
         let ticket = self.try_take(limit);
@@ -113,13 +113,13 @@ impl Mailbox {
         ticket
     }
 
-    /// A place, as soon as fewer than `limit` are taken; `limit` is at least 1. In the order in
-    /// which senders came, as far as they wait.
+    /// Waits for a place until fewer than `limit` are taken; `limit` is at least 1. Waiting senders
+    /// are served in order.
     pub async fn room(self: &Arc<Self>, limit: usize) -> Ticket {
         loop {
             let room = self.room.notified();
             if let Some(ticket) = self.try_take(limit.max(1)) {
-                // Another who waits may find room too.
+                // Another waiting sender may find room too.
                 if self.depth() < limit {
                     self.room.notify_one();
                 }
@@ -130,26 +130,26 @@ impl Mailbox {
     }
 }
 
-/// The newest value of each key, for a reader that is woken once however many come.
+/// The newest value of each key, for a reader that is woken once for many values.
 pub struct Newest<K, V> {
     waiting: Mutex<BTreeMap<K, V>>,
     waker: Arc<Waker>,
 }
 
 impl<K: Ord, V> Newest<K, V> {
-    /// Nothing yet; `wake` is called when something comes after the reader has taken what there
-    /// was.
+    /// An empty one. `wake` is called for the first value after the reader has taken the earlier
+    /// ones.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Newest<K, V> {
         Newest { waiting: Mutex::default(), waker: Waker::new(wake) }
     }
 
-    /// Puts a value in the place of an older one of the same key.
+    /// Puts a value. It replaces an older one of the same key.
     pub fn put(&self, key: K, value: V) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
         self.waker.raise();
     }
 
-    /// Takes all there is.
+    /// Takes all values.
     pub fn take(&self) -> BTreeMap<K, V> {
         self.waker.clear();
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_be_shed_is_refused_at_the_limit_and_what_may_not_goes_on() {
+    async fn droppable_messages_are_rejected_at_the_limit_and_others_are_sent() {
         let (actor, task) = Actor::spawn(None, Slow, ()).await.unwrap();
         let mailbox = Arc::new(Mailbox::default());
         let mut shed = 0;
@@ -220,25 +220,25 @@ mod tests {
             actor.send_message(mailbox.take()).unwrap();
         }
         assert_eq!((mailbox.depth(), mailbox.deepest()), (15, 15));
-        // A mailbox that dies gives back what was in it.
+        // A mailbox that ends returns its tickets.
         actor.kill();
         task.await.unwrap();
         assert_eq!(mailbox.depth(), 0);
         assert!(mailbox.try_take(1).is_some());
     }
 
-    /// Time of the tests on one thread is counted in messages of the flood that were handled.
+    /// Time in the tests on one thread is the number of handled flood messages.
     #[derive(Default)]
     struct Seen {
         flooded: AtomicUsize,
         cancels: AtomicUsize,
-        /// The most that were handled between the sending of a cancel and its handling.
+        /// The most messages handled between the sending of a cancel and its handling.
         slowest: AtomicUsize,
     }
 
     enum Work {
         Flood(Ticket),
-        /// What was handled of the flood when it was sent.
+        /// The number of handled flood messages when it was sent.
         Cancel(usize),
     }
 
@@ -282,8 +282,7 @@ mod tests {
     /// Messages that wait in the flooded mailbox at most.
     const FLOODED: usize = 1_000;
 
-    /// Even on one thread: a cancel waits for its turn among actors, never behind the flood, not
-    /// even behind what of it is in the mailbox already.
+    /// Even on one thread a cancel waits for its turn among actors, never behind the flood.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_flood_of_one_actor_does_not_delay_a_cancel_of_another() {
         let (seen, mailbox) = (Arc::new(Seen::default()), Arc::new(Mailbox::default()));
@@ -295,7 +294,7 @@ mod tests {
                 to.send_message(Work::Flood(own.room(FLOODED).await)).unwrap();
             }
         });
-        // On the same thread: between the look at the count and the sending nobody else runs.
+        // On one thread nobody else runs between reading the count and sending.
         let (to, at) = (orders.clone(), Arc::clone(&seen));
         let cancels = tokio::spawn(async move {
             let mut sent = 0;

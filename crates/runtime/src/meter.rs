@@ -1,8 +1,8 @@
-//! What is measured of actors: counted in place, in whole numbers, and read when somebody asks.
+//! Measurements of actors: counted in place as whole numbers, and read on request.
 //!
-//! A histogram is an array of counters, so it needs no upkeep, never grows, and no value can spoil
-//! it. A message costs two looks at the clock and a handful of uncontended additions; nothing here
-//! locks, waits or allocates once an actor is up.
+//! A histogram is an array of counters. It needs no upkeep, never grows, and no value can spoil it.
+//! A message costs two reads of the clock and a few uncontended additions. Nothing here locks,
+//! waits or allocates once an actor is up.
 
 use crate::clock;
 use std::any::{Any, TypeId};
@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// Parts of one: bounds and sums of histograms are whole numbers of these, nanoseconds for times.
+/// The unit of one: bounds and sums of histograms are whole numbers of 1e-9, nanoseconds for times.
 pub const ONE: i64 = 1_000_000_000;
 
-/// Longest time that is counted as such, four days: so that no sum overflows.
+/// The longest time that is counted exactly, four days. No sum overflows.
 const LONGEST: i64 = 350_000 * ONE;
 
 const US: i64 = 1_000;
@@ -39,7 +39,7 @@ pub const HANDLE: &[i64] = &[
     ONE,
 ];
 
-/// Upper bounds for the time from being sent to being taken: 10 µs to 10 s.
+/// Upper bounds for the time between sending and handling: 10 µs to 10 s.
 pub const WAIT: &[i64] = &[
     10 * US,
     20 * US,
@@ -76,7 +76,7 @@ pub const COMMIT: &[i64] = &[
     5 * ONE,
 ];
 
-/// How values are spread over fixed bounds.
+/// A histogram over fixed bounds.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [i64],
@@ -85,33 +85,33 @@ pub struct Histogram {
     sum: AtomicI64,
 }
 
-/// A histogram at one moment.
+/// The values of a histogram at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Upper bounds, inclusive, ascending; parts of [`ONE`].
     pub bounds: &'static [i64],
-    /// Values in each, and above the last.
+    /// Number of values for each bound, and above the last.
     pub counts: Vec<u64>,
-    /// All values together.
+    /// The sum of all values.
     pub sum: i64,
 }
 
 impl Histogram {
-    /// Nothing yet; `bounds` ascend.
+    /// An empty histogram; `bounds` ascend.
     #[must_use]
     pub fn new(bounds: &'static [i64]) -> Histogram {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Histogram { bounds, counts, sum: AtomicI64::new(0) }
     }
 
-    /// One value, in parts of [`ONE`].
+    /// Counts one value, in units of [`ONE`].
     pub fn count(&self, value: i64) {
         let at = self.bounds.partition_point(|bound| *bound < value);
         self.counts[at].fetch_add(1, Relaxed);
         self.sum.fetch_add(value, Relaxed);
     }
 
-    /// One time.
+    /// Counts one time.
     pub fn time(&self, took: Duration) {
         self.nanos(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
@@ -120,7 +120,7 @@ impl Histogram {
         self.count(i64::try_from(nanos).unwrap_or(i64::MAX).min(LONGEST));
     }
 
-    /// As it stands.
+    /// Its current values.
     #[must_use]
     pub fn read(&self) -> Reading {
         let counts = self.counts.iter().map(|count| count.load(Relaxed)).collect();
@@ -128,7 +128,7 @@ impl Histogram {
     }
 }
 
-/// The kinds of one type of message, for those who count.
+/// The kinds of one message type, for counting.
 #[derive(Clone, Copy, Debug)]
 pub struct Kinds {
     of: TypeId,
@@ -137,41 +137,41 @@ pub struct Kinds {
     kind: fn(&dyn Any) -> usize,
 }
 
-/// Kinds of message of one actor, at most; more are counted as the last.
+/// The most kinds of message of one actor. Further ones count as the last.
 pub const KINDS: usize = 8;
 
-/// A message that tells its kinds apart.
+/// A message with kinds.
 pub trait Kind: 'static {
-    /// Their names, at most [`KINDS`].
+    /// The names of the kinds, at most [`KINDS`].
     const NAMES: &'static [&'static str];
-    /// Which of them this is.
+    /// The index of the kind of this message.
     fn kind(&self) -> usize;
 }
 
 impl Kinds {
-    /// Those of a type.
+    /// The kinds of a type.
     #[must_use]
     pub fn of<M: Kind>() -> Kinds {
         let kind = |message: &dyn Any| message.downcast_ref::<M>().map_or(0, Kind::kind);
         Kinds { of: TypeId::of::<M>(), names: M::NAMES, kind }
     }
 
-    /// All messages as one.
+    /// A single kind for all messages.
     const fn one(of: TypeId) -> Kinds {
         Kinds { of, names: &["message"], kind: |_| 0 }
     }
 }
 
-/// What an application wants to be measured, beside what always is.
+/// The additional measurements an application requests.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Paths whose children share one meter: they come and go, and nobody asks for each.
+    /// Paths whose children share one meter, because they come and go.
     pub pools: &'static [&'static str],
-    /// Types of messages whose kinds are told apart.
+    /// Message types that are counted by kind.
     pub kinds: Vec<Kinds>,
 }
 
-/// What is measured of one actor, over all its instances.
+/// The measurements of one actor over all its instances.
 #[derive(Debug)]
 pub struct Meter {
     born: Instant,
@@ -182,7 +182,7 @@ pub struct Meter {
     panicked: AtomicU64,
     took: Histogram,
     waited: Histogram,
-    /// Nanoseconds since `born`; 0: never.
+    /// Nanoseconds since `born` of the last message; 0: none.
     last: AtomicU64,
     stopped: AtomicU64,
     full: AtomicU64,
@@ -211,7 +211,7 @@ impl Meter {
         }
     }
 
-    /// Messages of this type are what comes.
+    /// Sets the type of messages that come.
     pub(crate) fn expect<M: Any>(&self) {
         let of = TypeId::of::<M>();
         let known = || self.wanted.kinds.iter().find(|kinds| kinds.of == of).copied();
@@ -222,7 +222,7 @@ impl Meter {
         self.kinds.get().map_or(0, |kinds| (kinds.kind)(message)).min(KINDS - 1)
     }
 
-    /// A message was handled, well or not.
+    /// Counts a handled message, successful or not.
     pub(crate) fn handled(&self, kind: usize, began: u64, well: bool) {
         let now = self.now();
         self.handled[kind].fetch_add(1, Relaxed);
@@ -237,7 +237,7 @@ impl Meter {
         self.panicked.fetch_add(1, Relaxed);
     }
 
-    /// Handlers that panicked so far, on purpose or not.
+    /// The number of handlers that panicked, injected panics included.
     #[must_use]
     pub fn panics(&self) -> u64 {
         self.panicked.load(Relaxed)
@@ -247,23 +247,23 @@ impl Meter {
         self.waited.nanos(nanos);
     }
 
-    /// A message found nobody.
+    /// Counts a message without a receiver.
     pub(crate) fn unsent(&self) {
         self.stopped.fetch_add(1, Relaxed);
     }
 
-    /// A message found no room.
+    /// Counts a message without room.
     pub(crate) fn refused(&self) {
         self.full.fetch_add(1, Relaxed);
     }
 
-    /// Nanoseconds since it was made; never 0.
+    /// Nanoseconds since the meter was made; never 0.
     pub(crate) fn now(&self) -> u64 {
         let since = self.born.elapsed();
         since.as_secs() * ONE.unsigned_abs() + u64::from(since.subsec_nanos()) + 1
     }
 
-    /// As it stands.
+    /// Its current values.
     #[must_use]
     pub fn read(&self) -> Measured {
         let names = self.kinds.get().map_or(&[][..], |kinds| kinds.names);
@@ -283,31 +283,31 @@ impl Meter {
     }
 }
 
-/// What was measured of an actor so far.
+/// The measurements of an actor so far.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// Name of each kind of message, how many were handled, and how many of those with an error.
+    /// Name of each kind of message, how many were handled, and how many of those failed.
     pub kinds: Vec<(&'static str, u64, u64)>,
-    /// Handlers that panicked, on purpose or not.
+    /// Handlers that panicked, injected panics included.
     pub panicked: u64,
     /// Time in handlers.
     pub took: Reading,
-    /// From being sent to being taken, of messages with a ticket and of wakes.
+    /// Time between sending and handling, of messages with a ticket and of wake-ups.
     pub waited: Reading,
-    /// Since the last message; none: there was none.
+    /// Time since the last message; `None` if there was none.
     pub idle: Option<Duration>,
-    /// Messages that found nobody.
+    /// Messages without a receiver.
     pub stopped: u64,
-    /// Messages that found no room.
+    /// Messages without room.
     pub full: u64,
 }
 
-/// What is measured of a store.
+/// The measurements of a store.
 #[derive(Debug)]
 pub struct StoreMeter {
-    /// Commits that did not wait for the disk.
+    /// Commits that were not flushed.
     pub lazy: Histogram,
-    /// Commits that did.
+    /// Commits that were flushed.
     pub synced: Histogram,
 }
 
@@ -322,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_fall_below_their_bounds_and_nothing_spoils_a_sum() {
+    fn values_are_counted_by_bound_and_sums_do_not_overflow() {
         let histogram = Histogram::new(&[-10, 0, 10]);
         for value in [-11, -10, 0, 1, 10, 11, 500] {
             histogram.count(value);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_told_apart_where_that_is_wanted() {
+    fn messages_are_counted_by_kind_on_request() {
         let wanted = Wanted { pools: &[], kinds: vec![Kinds::of::<Two>()] };
         let meter = Meter::new(Arc::new(wanted));
         meter.expect::<Two>();

@@ -1,35 +1,34 @@
-//! One file that many things are packed into, so that whatever happened to it since is noticed, and
-//! where.
+//! A parcel: one file with many records, in which any damage is detected and located.
 //!
-//! Records are compressed as one stream; the stream is cut into pieces, each with its length and a
-//! checksum over its place and its bytes, and an empty piece is the end. A file that was cut off,
-//! altered, or whose pieces changed places is refused by the byte at which that shows. Neither
-//! writing nor reading keeps more than a record in memory.
+//! Records are compressed as one stream. The stream is cut into pieces, each with its length and a
+//! checksum over its place and its bytes. An empty piece marks the end. A file that was cut off or
+//! altered, or whose pieces changed places, is rejected with the byte offset. Writing and reading
+//! keep no more than a record in memory.
 
 use flate2::{Compression, Crc, read::GzDecoder, write::GzEncoder};
 use std::io::{self, Read, Write};
 
-/// What such a file begins with.
+/// The first bytes of such a file.
 const MAGIC: &[u8] = b"parcel 1\n";
 /// Bytes of a piece.
 const PIECE: usize = 64 << 10;
-/// A record larger than this is none.
+/// A larger record is treated as damage.
 const RECORD_SANE: u32 = 1 << 30;
 
-/// One record: what it is, a name or key, and its bytes.
+/// One record: its type, a name or key, and its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
-    /// What is packed, in the packer's words.
+    /// A description of the contents, defined by the writer.
     About(&'a [u8]),
-    /// What follows belongs to this part.
+    /// The following records belong to this part.
     Part(&'a str),
-    /// Rows of this table follow.
+    /// The following rows belong to this table.
     Table(&'a str),
     /// A key and its value.
     Row(&'a [u8], &'a [u8]),
-    /// The bytes of a file of this name follow.
+    /// The following bytes belong to a file of this name.
     File(&'a str),
-    /// Some of its bytes.
+    /// A piece of the bytes of that file.
     Bytes(&'a [u8]),
 }
 
@@ -70,7 +69,7 @@ fn checksum(place: u64, bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// Packs records.
+/// A writer of records.
 pub struct Packer<W: Write>(GzEncoder<Pieces<W>>);
 
 impl<W: Write> Packer<W> {
@@ -84,7 +83,7 @@ impl<W: Write> Packer<W> {
         Ok(Packer(GzEncoder::new(pieces, Compression::fast())))
     }
 
-    /// Packs one more.
+    /// Writes one record.
     ///
     /// # Errors
     /// It cannot be written.
@@ -101,7 +100,7 @@ impl<W: Write> Packer<W> {
         self.0.write_all(bytes)
     }
 
-    /// Ends the file; without this it is not whole.
+    /// Ends the file. Without this it is incomplete.
     ///
     /// # Errors
     /// It cannot be written.
@@ -130,7 +129,7 @@ impl<W: Write> Pieces<W> {
         Ok(())
     }
 
-    /// Writes what waits as a piece; nothing: the end.
+    /// Writes the waiting bytes as a piece. Without any it is the end mark.
     fn end(&mut self) -> io::Result<()> {
         let len = u32::try_from(self.waiting.len()).expect("a piece is small");
         self.out.write_all(&len.to_le_bytes())?;
@@ -156,7 +155,7 @@ impl<W: Write> Write for Pieces<W> {
     }
 }
 
-/// Unpacks records, checking each piece before anything of it is told.
+/// A reader of records. It checks each piece before it returns any of it.
 pub struct Unpacker<R: Read> {
     from: GzDecoder<Joined<R>>,
     name: Vec<u8>,
@@ -167,7 +166,7 @@ impl<R: Read> Unpacker<R> {
     /// Begins to read a file.
     ///
     /// # Errors
-    /// It is none of ours, or cannot be read.
+    /// The file is no parcel, or cannot be read.
     pub fn new(mut from: R) -> io::Result<Unpacker<R>> {
         let mut magic = Vec::new();
         from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
@@ -175,14 +174,14 @@ impl<R: Read> Unpacker<R> {
             return Err(damaged("byte 0: it does not begin as a backup does".into()));
         }
         let (at, piece) = (MAGIC.len() as u64, Vec::new());
-        let from = Joined { from, piece, told: 0, place: 0, at, ended: false };
+        let from = Joined { from, piece, offset: 0, place: 0, at, ended: false };
         Ok(Unpacker { from: GzDecoder::new(from), name: Vec::new(), bytes: Vec::new() })
     }
 
-    /// The next record; none where the file has come to its end, whole.
+    /// The next record; `None` at the end of a complete file.
     ///
     /// # Errors
-    /// It is damaged: where and how; or it cannot be read.
+    /// The file is damaged (where and how), or cannot be read.
     pub fn record(&mut self) -> io::Result<Option<Record<'_>>> {
         let mut tag = [0];
         if self.from.read(&mut tag)? == 0 {
@@ -211,13 +210,13 @@ fn piece_of(from: &mut impl Read, length: &[u8]) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The stream in the pieces.
+/// The stream inside the pieces.
 struct Joined<R> {
     from: R,
     piece: Vec<u8>,
-    told: usize,
+    offset: usize,
     place: u64,
-    /// Byte of the file at which the next piece begins.
+    /// Offset in the file at which the next piece begins.
     at: u64,
     ended: bool,
 }
@@ -243,12 +242,12 @@ impl<R: Read> Joined<R> {
             let why = format!("bytes {} to {end} are not what was written", self.at);
             return Err(damaged(why));
         }
-        (self.piece, self.told, self.at, self.place) = (piece, 0, end, self.place + 1);
+        (self.piece, self.offset, self.at, self.place) = (piece, 0, end, self.place + 1);
         self.ended = len == 0;
         Ok(())
     }
 
-    /// Makes sure that the end is where it should be.
+    /// Checks that the file ends where it should.
     fn finish(&mut self) -> io::Result<()> {
         let mut more = [0];
         while !self.ended {
@@ -263,12 +262,12 @@ impl<R: Read> Joined<R> {
 
 impl<R: Read> Read for Joined<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.told == self.piece.len() && !self.ended {
+        if self.offset == self.piece.len() && !self.ended {
             self.next()?;
         }
-        let taken = out.len().min(self.piece.len() - self.told);
-        out[..taken].copy_from_slice(&self.piece[self.told..self.told + taken]);
-        self.told += taken;
+        let taken = out.len().min(self.piece.len() - self.offset);
+        out[..taken].copy_from_slice(&self.piece[self.offset..self.offset + taken]);
+        self.offset += taken;
         Ok(taken)
     }
 }
@@ -284,7 +283,7 @@ mod tests {
         packer.put(Record::Table("t")).unwrap();
         let mut noise = 1_u64;
         for i in 0..40_u64 {
-            // What does not get smaller, so that there are several pieces.
+            // Incompressible bytes, so that there are several pieces.
             let value: Vec<u8> = (0..8192)
                 .map(|_| {
                     noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packed_comes_out_and_anything_else_is_refused_by_its_place() {
+    fn records_round_trip_and_damage_is_rejected_with_its_offset() {
         let whole = packed();
         assert!(whole.len() > 4 * PIECE, "{}", whole.len());
         assert_eq!(unpack(&whole).unwrap(), (40, b"words".to_vec()));

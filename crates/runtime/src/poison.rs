@@ -1,10 +1,10 @@
-//! An input that fails a stage again and again: how often is counted, and then it is set aside.
+//! Poison inputs: counts how often an input makes a stage fail, until it is quarantined.
 //!
-//! Pure. The journal keeps a [`Poison`] a stage, beside its progress and in the same commits. Every
-//! try after the first is written down and flushed before it is made: one that ends the process is
-//! thereby known to the next life, and counts. What counts is a panic of the stage while it handles
-//! the input, and that it holds its thread there until the process is ended for it; what is
-//! injected does not, nor does a kill of its actor.
+//! Pure. The journal keeps a [`Poison`] for each stage, beside its progress and in the same
+//! commits. Each attempt after the first is recorded and flushed before it is made. So an attempt
+//! that ends the process is known to the next run, and counts. Counted are panics of the stage
+//! while it handles the input. A blocked thread counts too, if the process ends because of it.
+//! Injected faults and kills of the actor do not count.
 
 use everwarm_kernel::fact::Rank;
 use everwarm_kernel::skips::{Effect, Quarantine, Skips};
@@ -12,27 +12,27 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Failures at one input after which it is set aside.
+/// Failures at one input after which it is quarantined.
 pub const POISON_ATTEMPTS: u32 = 3;
 
-/// Letters of a failure's text that are kept.
+/// Longest error text that is kept, in characters.
 const WHY_MAX: usize = 300;
 
-/// The input a stage handles now, for who sees from outside that it does not come to its end.
+/// The input that a stage handles now, readable from other threads.
 #[derive(Debug, Default)]
 pub(crate) struct At(AtomicU64);
 
-/// Handles no input any more when dropped.
+/// Marks that an input is handled, until it is dropped.
 pub(crate) struct Handling(Arc<At>);
 
 impl At {
-    /// Handles input `n` until what is returned is dropped.
+    /// Marks input `n` as handled until the returned value is dropped.
     pub(crate) fn handles(self: &Arc<At>, n: u64) -> Handling {
         self.0.store(n, Relaxed);
         Handling(Arc::clone(self))
     }
 
-    /// The input it handles; 0: none.
+    /// The input that is handled; 0: none.
     pub(crate) fn input(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -44,21 +44,21 @@ impl Drop for Handling {
     }
 }
 
-/// What is known of one stage's failures. The default is a stage that never failed.
+/// The failures of one stage. The default is a stage that never failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Poison {
-    /// The input at which it failed; 0: none that it has not passed.
+    /// The input at which it failed and which it has not passed; 0: none.
     n: u64,
     failures: u32,
-    /// Another try was begun and is not known to have ended.
+    /// Whether another attempt was begun whose end is not recorded.
     trying: bool,
     why: String,
     stopped: bool,
     pub(crate) skips: Skips,
-    /// It is kept down: the first input it is not asked about, and the one that says so.
+    /// While it is stopped: the first input it does not decide on, and the one that reports it.
     #[serde(default)]
     down: Option<(u64, u64)>,
-    /// It has held its thread at that input.
+    /// Whether it blocked its thread at that input.
     #[serde(default)]
     held: bool,
 }
@@ -74,7 +74,7 @@ impl Poison {
         if self.n == n { self.failures } else { 0 }
     }
 
-    /// Whether it has held its thread at input `n`.
+    /// Whether it blocked its thread at input `n`.
     pub(crate) fn has_held(&self, n: u64) -> bool {
         self.n == n && self.held
     }
@@ -83,7 +83,7 @@ impl Poison {
         self.stopped
     }
 
-    /// It failed at input `n`.
+    /// Counts a failure at input `n`.
     pub(crate) fn failed(&mut self, n: u64, why: &str) {
         let why = short(why);
         let (failures, held) = (self.failures(n).saturating_add(1), self.has_held(n));
@@ -91,24 +91,24 @@ impl Poison {
         *self = Poison { n, failures, trying: false, why, stopped: false, skips, down, held };
     }
 
-    /// It holds its thread at input `n`, and the process ends for it.
+    /// Counts that it blocked its thread at input `n`, before the process ends.
     pub(crate) fn held(&mut self, n: u64, why: &str) {
         self.failed(n, why);
         self.held = true;
     }
 
-    /// It is about to be tried again; true where that has to be written down.
+    /// Begins another attempt; true if that must be recorded.
     pub(crate) fn try_again(&mut self) -> bool {
         !std::mem::replace(&mut self.trying, true)
     }
 
-    /// The process stops in order: what was begun is given up.
+    /// Ends an attempt at an orderly stop of the process.
     pub(crate) fn give_up(&mut self) -> bool {
         std::mem::take(&mut self.trying)
     }
 
-    /// A life begins: a try that was begun and has no end took the process with it, as far as can
-    /// be told. Another version of the stage is counted anew. True where something changed.
+    /// Applied at the start of a run. An attempt without a recorded end counts as a failure. The
+    /// count of another version starts anew. True if something changed.
     pub(crate) fn reopen(&mut self, upgraded: bool) -> bool {
         if upgraded && !self.stopped {
             return self.forget();
@@ -121,12 +121,12 @@ impl Poison {
         died
     }
 
-    /// It has passed input `n`; true where that input or one before it had failed it.
+    /// Notes that it has passed input `n`; true if it failed at that or an earlier one.
     pub(crate) fn passed(&mut self, n: u64) -> bool {
         (1..=n).contains(&self.n) && self.forget()
     }
 
-    /// Sets the input aside at which it failed.
+    /// Quarantines the input at which it failed.
     pub(crate) fn set_aside(
         &mut self,
         rank: Rank,
@@ -144,8 +144,7 @@ impl Poison {
         Quarantine { rank, stage, n, effect, parts, failures, why }
     }
 
-    /// An operator has it tried again: at the input it stands before, or with what comes after
-    /// input `at`.
+    /// Releases a quarantine: it tries again, or receives the inputs after `at`.
     pub(crate) fn release(&mut self, n: u64, at: u64) {
         if self.stopped && self.n == n {
             self.forget();
@@ -153,32 +152,32 @@ impl Poison {
         self.skips.release(n, at);
     }
 
-    /// It is kept down from input `n` on, as input `told` says; none where that is known.
+    /// Stops it from input `n` on, as input `reported_at` reports; `None` if it was stopped already.
     pub(crate) fn down(
         &mut self,
         (rank, stage): (Rank, &'static str),
         n: u64,
-        told: u64,
+        reported_at: u64,
         why: &str,
     ) -> Option<Quarantine> {
         if self.down.is_some() {
             return None;
         }
-        self.down = Some((n, told));
+        self.down = Some((n, reported_at));
         self.skips.quarantine(n, Effect::Down, &[]);
         let (parts, failures) = (Vec::new(), self.failures);
         Some(Quarantine { rank, stage, n, effect: Effect::Down, parts, failures, why: short(why) })
     }
 
-    /// It is kept down no more, and asked about what comes after input `at`. The input that said
-    /// that it was; none where it was not.
+    /// Starts it again: it decides on the inputs after `at`. Returns the input that reported the
+    /// stop, `None` if it was not stopped.
     pub(crate) fn up(&mut self, at: u64) -> Option<u64> {
-        let (n, told) = self.down.take()?;
+        let (n, reported_at) = self.down.take()?;
         self.skips.up(n, at);
-        Some(told)
+        Some(reported_at)
     }
 
-    /// As it is kept; none where there is nothing to keep.
+    /// Its encoded form; `None` if there is nothing to keep.
     pub(crate) fn row(&self) -> Option<Vec<u8>> {
         let plain = "failures are plain values, memory takes them";
         (*self != Poison::default()).then(|| rmp_serde::to_vec(self).expect(plain))
@@ -191,7 +190,7 @@ impl Poison {
     }
 }
 
-/// A text on one line, and not for ever.
+/// The text on one line, shortened.
 fn short(why: &str) -> String {
     let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
     why.chars().take(WHY_MAX).collect()
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_death_counts_only_while_a_try_is_known_to_be_under_way() {
+    fn the_death_of_a_process_counts_only_during_a_recorded_attempt() {
         after(&[("dies", 0)]);
         after(&[("fails", 1), ("dies", 1), ("begins a try", 1), ("dies", 2), ("dies", 2)]);
         after(&[("fails", 1), ("begins a try", 1), ("fails", 2), ("dies", 2)]);
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ends_for_who_holds_its_thread_counts_once() {
+    fn a_blocked_thread_that_ends_the_process_counts_once() {
         let held = [("holds", 1), ("dies", 1), ("begins a try", 1), ("holds", 2), ("dies", 2)];
         let poison = after(&[&held[..], &[("fails", 3)]].concat());
         assert_eq!((poison.has_held(7), poison.has_held(8)), (true, false), "it is not forgotten");
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_stopped_stays_so_until_released() {
+    fn a_stopped_stage_stays_stopped_until_its_release() {
         let stopped = [("fails", 1), ("fails", 2), ("fails", 3), ("is stopped", 3)];
         assert!(after(&stopped).is_stopped());
         assert!(after(&[&stopped[..], &[("dies", 3), ("is upgraded", 3)]].concat()).is_stopped());
@@ -272,34 +271,37 @@ mod tests {
     }
 
     #[test]
-    fn who_is_kept_down_is_given_all_and_asked_nothing_until_it_is_up() {
+    fn a_stopped_stage_receives_inputs_and_decides_nothing_until_it_is_up() {
         let mut poison = after(&[("fails", 1)]);
-        let told = poison.down((Rank(1), "s"), 7, 9, "gone\n").unwrap();
-        assert_eq!((told.n, told.effect, told.why.as_str()), (7, Effect::Down, "gone"));
+        let reported_at = poison.down((Rank(1), "s"), 7, 9, "gone\n").unwrap();
+        assert_eq!(
+            (reported_at.n, reported_at.effect, reported_at.why.as_str()),
+            (7, Effect::Down, "gone")
+        );
         assert_eq!(poison.down((Rank(1), "s"), 8, 12, "gone"), None, "told once");
         poison.skips.quarantine(7, Effect::Stage, &[]);
         poison.skips.release(7, 8);
         assert!(poison.passed(7), "what it failed at is behind it");
         let kept = rmp_serde::to_vec(&poison).unwrap();
         let mut poison: Poison = rmp_serde::from_slice(&kept).unwrap();
-        assert_eq!([6, 7, u64::MAX].map(|n| poison.skips.asked(n)), [true, false, false]);
+        assert_eq!([6, 7, u64::MAX].map(|n| poison.skips.decides(n)), [true, false, false]);
         assert_eq!([7, 8, 9].map(|n| poison.skips.at(n)), [Cut::All, Cut::All, Cut::Nothing]);
         assert_eq!((poison.up(11), poison.up(12)), (Some(9), None));
-        assert_eq!([10, 11, 12].map(|n| poison.skips.awake(n)), [false, false, true]);
+        assert_eq!([10, 11, 12].map(|n| poison.skips.is_active(n)), [false, false, true]);
     }
 
     #[test]
-    fn what_was_kept_before_there_was_such_a_thing_is_read() {
+    fn poison_rows_of_older_releases_are_read() {
         #[derive(Serialize)]
         struct Before(u64, u32, bool, String, bool, Vec<(u64, u64, Vec<String>)>);
         let row = Before(7, 2, true, "w".into(), false, vec![(3, 4, vec!["a".into()])]);
         let poison: Poison = rmp_serde::from_slice(&rmp_serde::to_vec(&row).unwrap()).unwrap();
-        assert_eq!((poison.failures(7), poison.skips.asked(3)), (2, true));
+        assert_eq!((poison.failures(7), poison.skips.decides(3)), (2, true));
         assert_eq!(poison.skips.at(4), Cut::Parts(vec!["a".into()]));
     }
 
     #[test]
-    fn of_a_long_text_the_beginning_is_kept_on_one_line() {
+    fn a_long_error_text_is_cut_to_one_line() {
         let mut poison = Poison::default();
         poison.failed(1, &format!("left\n  right {}", "x".repeat(9000)));
         assert!(poison.why.starts_with("left right xx"), "{}", poison.why);

@@ -1,60 +1,60 @@
-//! The resumable core of every stage: take over, evolve, catch up. Synchronous; an actor is a thin
-//! shell around it, and so is anything else that wants a durable state machine.
+//! The resumable core of every stage: take over, evolve, catch up. It is synchronous. An actor is a
+//! thin shell around it; other durable state machines can use it too.
 //!
-//! Start: the last checkpoint at c0; evolve over (c0, passed], making the decisions of the same
-//! version again and comparing their encoded bytes (a free determinism check); decide only what was
-//! not passed.
+//! A start loads the last checkpoint at c0. It evolves over (c0, passed]. Decisions of the same
+//! version are made again there, and their encoded bytes are compared: a free check of determinism.
+//! Inputs behind that are decided.
 
 use crate::chaos::{Chaos, Site};
 use crate::clock;
-use crate::journal::{AppendError, Journal, Past, Round, Seat, Waker};
+use crate::journal::{AppendError, FileRounds, Journal, Round, Seat, Waker};
 use crate::poison::POISON_ATTEMPTS;
 use crate::store::StoreError;
 use crate::supervise::Injected;
 use everwarm_kernel::fact::{Body, Fact, Library};
 use everwarm_kernel::skips::{Cut, Effect, OnPoison};
-use everwarm_kernel::stage::{Retold, Stage, Step};
+use everwarm_kernel::stage::{RecordedFacts, Stage, Step};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// Rounds read under one lock.
 const BATCH: usize = 64;
-/// Parts of an input that are left out at most.
+/// The most parts of an input that are skipped.
 const CULPRITS: usize = 8;
 
 /// Why a stage cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The journal refused.
+    /// The journal rejected an append.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The past cannot be read from the file.
+    /// The history cannot be read from the file.
     #[error(transparent)]
-    Past(#[from] StoreError),
+    History(#[from] StoreError),
     /// The saved state cannot be read.
     #[error("checkpoint of {stage} at input {n}: {reason}")]
     Load {
         /// The stage.
         stage: &'static str,
-        /// The input it stands at.
+        /// The input of the state.
         n: u64,
         /// What is wrong.
         reason: String,
     },
-    /// The stage said something else than the journal holds: it is not a function of its inputs.
+    /// A repeated decision differs from the journal: the stage is no function of its inputs.
     #[error("{stage} at input {n}: decided again it says {again}, the journal holds {held}")]
     Differs {
         /// The stage.
         stage: &'static str,
         /// The input.
         n: u64,
-        /// What it says now.
+        /// The decision now.
         again: String,
-        /// What it said then.
+        /// The decision in the journal.
         held: String,
     },
-    /// Bulk data an input refers to is missing or different.
+    /// Bulk data of an input is missing or differs.
     #[error("{stage} at input {n}: {reason}")]
     Library {
         /// The stage.
@@ -66,16 +66,16 @@ pub enum RunError {
     },
 }
 
-/// What a start took.
+/// What a start did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResumeReport {
-    /// The input the checkpoint stood at; 0: none.
+    /// The input of the checkpoint; 0: none.
     pub checkpoint: u64,
     /// Inputs evolved.
     pub evolved: u64,
-    /// Facts decided again and found equal.
+    /// Facts that were decided again and found equal.
     pub compared: u64,
-    /// Microseconds from taking over until the state stood.
+    /// Microseconds from taking over to the complete state.
     pub micros: u64,
 }
 
@@ -85,16 +85,16 @@ pub struct Runner<S: Stage + ?Sized> {
     journal: Arc<Journal<S::Body>>,
     seat: Seat<S::Body>,
     library: Arc<dyn Library<S::Body>>,
-    /// Where it reads from the file, until it is where the tail in memory begins.
-    past: Option<Past<S::Body>>,
+    /// Reads rounds from the file until it reaches the tail in memory.
+    file_rounds: Option<FileRounds<S::Body>>,
     cursor: u64,
     step: Step<S::Body>,
-    /// Weight of what was handled since the state was saved.
+    /// Weight of the facts since the state was saved.
     fed: usize,
 }
 
 impl<S: Stage + ?Sized> Runner<S> {
-    /// Takes over the stage's place and restores its state.
+    /// Takes over the place of the stage and restores its state.
     ///
     /// # Errors
     /// See [`RunError`].
@@ -118,9 +118,17 @@ impl<S: Stage + ?Sized> Runner<S> {
             load.map_err(|reason| RunError::Load { stage: name, n: saved.n, reason })?;
             (report.checkpoint, cursor) = (saved.n, saved.n);
         }
-        let (seat, past) = (attached.seat, attached.past);
-        let mut runner =
-            Runner { stage, journal, seat, library, past, cursor, step: Step::default(), fed: 0 };
+        let (seat, file_rounds) = (attached.seat, attached.file_rounds);
+        let mut runner = Runner {
+            stage,
+            journal,
+            seat,
+            library,
+            file_rounds,
+            cursor,
+            step: Step::default(),
+            fed: 0,
+        };
         while runner.cursor < attached.passed {
             let left = usize::try_from(attached.passed - runner.cursor).unwrap_or(BATCH);
             let rounds = runner.rounds(left.min(BATCH))?;
@@ -141,7 +149,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok((runner, report))
     }
 
-    /// Has `waker` raised whenever there may be something to catch up with.
+    /// Raises `waker` whenever there may be rounds to handle.
     pub fn listen(&self, waker: Arc<Waker>) {
         self.journal.listen(&self.seat, waker);
     }
@@ -152,7 +160,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         &self.stage
     }
 
-    /// The state machine, for what a follower notes beside the facts.
+    /// The state machine, for data that a follower keeps beside the facts.
     pub fn stage_mut(&mut self) -> &mut S {
         &mut self.stage
     }
@@ -163,8 +171,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         self.cursor
     }
 
-    /// Handles up to `max` inputs as far as the gates are open, showing each new fact of its own.
-    /// True where there may be more.
+    /// Handles up to `max` inputs as far as the gates are open, and shows each new fact of the
+    /// stage. True if there may be more.
     ///
     /// # Errors
     /// See [`RunError`].
@@ -174,15 +182,15 @@ impl<S: Stage + ?Sized> Runner<S> {
         mut see: impl FnMut(&Fact<S::Body>),
     ) -> Result<bool, RunError> {
         let rounds = self.rounds(max.min(BATCH))?;
-        let more = match self.past {
+        let more = match self.file_rounds {
             Some(_) => !rounds.is_empty(),
             None => rounds.len() == max.min(BATCH),
         };
-        // Inputs that say nothing to this stage are passed together.
+        // Inputs without facts for this stage are passed together.
         let mut quiet = None;
         for round in &rounds {
             if round.failures >= POISON_ATTEMPTS {
-                // What was folded before is passed first: the next turn begins behind it.
+                // Earlier folded inputs are passed first: the next turn begins behind them.
                 self.pass(quiet)?;
                 self.set_aside(round)?;
                 return Ok(true);
@@ -201,24 +209,24 @@ impl<S: Stage + ?Sized> Runner<S> {
             quiet = None;
         }
         self.pass(quiet)?;
-        // The row of an input of the past is not known.
-        if self.past.is_none() && self.journal.checkpoint_due(&self.seat, self.fed) {
+        // The row of an input in its history is not known.
+        if self.file_rounds.is_none() && self.journal.checkpoint_due(&self.seat, self.fed) {
             self.keep(false);
         }
         Ok(more)
     }
 
-    /// The next rounds, up to `max`: from memory, or from the file where they are there alone.
+    /// The next rounds, up to `max`: from memory, or from the file if they are only there.
     fn rounds(&mut self, max: usize) -> Result<Vec<Round<S::Body>>, RunError> {
-        let joins = |_: &mut Past<S::Body>| self.journal.join(&self.seat, self.cursor);
-        if self.past.take_if(joins).is_some() || self.past.is_none() {
+        let joins = |_: &mut FileRounds<S::Body>| self.journal.join(&self.seat, self.cursor);
+        if self.file_rounds.take_if(joins).is_some() || self.file_rounds.is_none() {
             return Ok(self.journal.rounds(&self.seat, self.cursor, max));
         }
-        let Some(past) = &mut self.past else { return Ok(Vec::new()) };
-        Ok(self.journal.past_rounds(&self.seat, past, self.cursor, max)?)
+        let Some(file_rounds) = &mut self.file_rounds else { return Ok(Vec::new()) };
+        Ok(self.journal.rounds_from_file(&self.seat, file_rounds, self.cursor, max)?)
     }
 
-    /// Saves the state as of the last input passed, for this process and later ones.
+    /// Saves the state at the last input passed, for this process and later ones.
     pub fn save(&mut self) {
         self.keep(true);
     }
@@ -239,7 +247,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         self.chaos().point(Site::BeforeAppend, name);
         let wake = self.stage.next_wake();
         if self.chaos().sabotaged(crate::chaos::Sabotage::CursorApart) {
-            self.journal.say_apart(&self.seat, n, own);
+            self.journal.append_without_progress(&self.seat, n, own);
             self.chaos().point(Site::AfterAppend, name);
             self.journal.pass(&self.seat, n, Vec::new(), wake)?;
         } else {
@@ -250,7 +258,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(())
     }
 
-    /// Passes inputs about which there is nothing to say, up to the given one.
+    /// Passes inputs without facts of this stage, up to the given one.
     fn pass(&mut self, quiet: Option<u64>) -> Result<(), RunError> {
         if let Some(n) = quiet {
             self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
@@ -259,8 +267,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(())
     }
 
-    /// Handles one input; a failure is counted before it goes on its way, and who ends the process
-    /// because it does not come to its end finds the input here.
+    /// Handles one input. A failure is counted before it is returned. While the input is handled,
+    /// other threads can read its number.
     fn attempt(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
         let counts = self.stage.on_poison() != OnPoison::Escalate;
         let _handling = counts.then(|| self.seat.at.handles(round.n));
@@ -274,10 +282,10 @@ impl<S: Stage + ?Sized> Runner<S> {
         })
     }
 
-    /// The stage has failed too often at this input.
+    /// Quarantines the input: the stage has failed too often at it.
     fn set_aside(&mut self, round: &Round<S::Body>) -> Result<(), RunError> {
-        // Where looking for the cause takes the process with it, that too is tried so often only;
-        // and not at all where it would, among several parts.
+        // The search for the parts may end the process too, so it is also limited. It is skipped if
+        // the stage blocks its thread.
         let named = round.failures < 2 * POISON_ATTEMPTS;
         let one = || round.parts().len() == 1;
         let parts =
@@ -290,8 +298,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(self.journal.quarantine(&self.seat, effect, parts)?)
     }
 
-    /// The parts of an input that fail the stage, found by trying it without some; empty where it
-    /// fails without any. Its state stays as it is.
+    /// The parts of an input that make the stage fail, found by trying it without some. Empty if it
+    /// fails without any. The state of the stage is unchanged.
     fn culprits(&mut self, round: &Round<S::Body>) -> Result<Vec<String>, RunError> {
         let saved = self.stage.save();
         let mut left = round.parts();
@@ -299,9 +307,9 @@ impl<S: Stage + ?Sized> Runner<S> {
         if self.fails(round, &saved, &left)? {
             return Ok(culprits);
         }
-        // With more at fault it is not the data.
+        // With more parts at fault, the data is not the cause.
         while culprits.len() < CULPRITS && !left.is_empty() {
-            // The first `passes` of what is left pass, the first `fails` do not.
+            // The first `passes` of the remaining parts pass, the first `fails` do not.
             let (mut passes, mut fails) = (0, left.len());
             while fails - passes > 1 {
                 let half = usize::midpoint(passes, fails);
@@ -336,7 +344,7 @@ impl<S: Stage + ?Sized> Runner<S> {
     }
 
     fn step(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
-        if !round.asked {
+        if !round.decides {
             return self.evolve_only(round, &[]).map(|_| Vec::new());
         }
         let mut own = Vec::new();
@@ -363,8 +371,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(body.map(|body| Fact { body, because: Vec::new(), ..*fact }))
     }
 
-    /// Evolves over an input passed before. Where the same version decided it, decides again and
-    /// compares.
+    /// Evolves over an input that was passed before. If the same version decided on it, it decides
+    /// again and compares.
     fn evolve_again(&mut self, round: &Round<S::Body>, compare: bool) -> Result<u64, RunError> {
         let held: &[Fact<S::Body>] = round.own.as_ref().map_or(&[], |c| &c.facts);
         if !compare {
@@ -393,14 +401,14 @@ impl<S: Stage + ?Sized> Runner<S> {
         held: &[Fact<S::Body>],
     ) -> Result<u64, RunError> {
         let interest = self.stage.interest();
-        let mut retold = Retold::new(held);
+        let mut recorded = RecordedFacts::new(held);
         for chunk in &round.seen {
             for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
                 let full = self.resolve(round.n, fact)?;
-                retold.feed(&mut *self.stage, full.as_ref().unwrap_or(fact));
+                recorded.feed(&mut *self.stage, full.as_ref().unwrap_or(fact));
             }
         }
-        retold.finish(&mut *self.stage);
+        recorded.finish(&mut *self.stage);
         Ok(0)
     }
 }
@@ -411,7 +419,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
 }
 
-/// What a fact says, as the journal would hold it. Floats are compared by bits.
+/// A fact as the journal stores it. Floats are compared by bits.
 fn encoded<B: Body>(
     fact: &Fact<B>,
 ) -> (everwarm_kernel::fact::Key, Vec<everwarm_kernel::fact::Key>, Vec<u8>) {

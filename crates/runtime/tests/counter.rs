@@ -1,5 +1,4 @@
-//! The example in a process of its own: dead without a word, twice, and it goes on exactly where it
-//! was.
+//! The example in a process of its own: it aborts twice, and resumes exactly where it was.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -13,7 +12,7 @@ use std::process::Command;
 const DIR: &str = "EVERWARM_COUNTER_DIR";
 const DIE: &str = "EVERWARM_COUNTER_DIE";
 
-/// The example, when this binary was started by the test below; else nothing.
+/// Runs the example if the test below started this binary.
 #[test]
 fn the_counter_itself() {
     let Some(dir) = std::env::var_os(DIR) else { return };
@@ -23,14 +22,14 @@ fn the_counter_itself() {
     runtime.unwrap().block_on(counter::count(Path::new(&dir), die)).unwrap();
 }
 
-struct Life {
+struct Run {
     success: bool,
     resumed_at: u64,
     milestones: Vec<u64>,
     actors: usize,
 }
 
-fn live(dir: &Path, die: Option<u64>) -> Life {
+fn run_example(dir: &Path, die: Option<u64>) -> Run {
     let mut me = Command::new(std::env::current_exe().unwrap());
     me.args(["--exact", "the_counter_itself", "--nocapture"]).env(DIR, dir);
     if let Some(n) = die {
@@ -38,7 +37,7 @@ fn live(dir: &Path, die: Option<u64>) -> Life {
     }
     let output = me.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let mut life = Life {
+    let mut run = Run {
         success: output.status.success(),
         resumed_at: u64::MAX,
         milestones: Vec::new(),
@@ -46,14 +45,14 @@ fn live(dir: &Path, die: Option<u64>) -> Life {
     };
     for line in text.lines() {
         if let Some((_, n)) = line.split_once("resumed at tick ") {
-            life.resumed_at = n.parse().unwrap();
+            run.resumed_at = n.parse().unwrap();
         } else if let Some((ticks, sum)) = line.split_once(" ticks, sum ") {
             let ticks: u64 = ticks.parse().unwrap();
             assert_eq!(sum, (ticks * (ticks + 1) / 2).to_string(), "after {ticks} ticks: {text}");
-            life.milestones.push(ticks);
+            run.milestones.push(ticks);
         }
     }
-    life
+    run
 }
 
 fn folder() -> PathBuf {
@@ -64,20 +63,20 @@ fn folder() -> PathBuf {
 }
 
 #[test]
-fn s67_s68_goes_on_where_it_was() {
+fn s67_s68_a_stage_resumes_where_it_was() {
     let dir = folder();
-    let mut told: Vec<u64> = Vec::new();
+    let mut printed: Vec<u64> = Vec::new();
     for die in [Some(4_321), Some(12_345), None] {
-        let life = live(&dir, die);
-        assert_eq!(life.success, die.is_none());
-        // What was told is on disk, and nothing from after the death is.
-        let last = told.last().copied().unwrap_or(0);
-        assert!(life.resumed_at >= last, "{} is before {last}", life.resumed_at);
-        assert!(life.resumed_at <= die.unwrap_or(LAST));
-        assert!(life.actors > 3, "only {} actors lived", life.actors);
-        told.extend(life.milestones);
+        let run = run_example(&dir, die);
+        assert_eq!(run.success, die.is_none());
+        // Printed milestones are on disk, and nothing from after the abort is.
+        let last = printed.last().copied().unwrap_or(0);
+        assert!(run.resumed_at >= last, "{} is before {last}", run.resumed_at);
+        assert!(run.resumed_at <= die.unwrap_or(LAST));
+        assert!(run.actors > 3, "only {} actors lived", run.actors);
+        printed.extend(run.milestones);
     }
-    // Each milestone once: those told in one life are not told again in the next.
+    // Each milestone is printed once over all runs.
     let all: Vec<u64> = (1..=LAST / STEP).map(|k| k * STEP).collect();
-    assert_eq!(told, all);
+    assert_eq!(printed, all);
 }

@@ -1,5 +1,4 @@
-//! Two stages over a journal on a disk that forgets: whatever is lost, what is said in the end is
-//! the same.
+//! Two stages over a journal on a disk that loses writes: the final facts are always the same.
 
 #![cfg(test)]
 
@@ -13,18 +12,18 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq)]
-enum Say {
+enum Word {
     Tick(u64),
     Sum(u64),
     Answer(u64),
 }
 
-impl Body for Say {
+impl Body for Word {
     fn kind(&self) -> u8 {
         match self {
-            Say::Tick(_) => 0,
-            Say::Sum(_) => 1,
-            Say::Answer(_) => 2,
+            Word::Tick(_) => 0,
+            Word::Sum(_) => 1,
+            Word::Answer(_) => 2,
         }
     }
     fn name(_: u8) -> &'static str {
@@ -34,25 +33,25 @@ impl Body for Say {
         false
     }
     fn encode(&self, out: &mut Vec<u8>) {
-        let (Say::Tick(v) | Say::Sum(v) | Say::Answer(v)) = self;
+        let (Word::Tick(v) | Word::Sum(v) | Word::Answer(v)) = self;
         out.push(self.kind());
         out.extend_from_slice(&v.to_le_bytes());
     }
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let v = u64::from_le_bytes(bytes[1..].try_into().map_err(|_| "short")?);
-        Ok([Say::Tick(v), Say::Sum(v), Say::Answer(v)][usize::from(bytes[0])].clone())
+        Ok([Word::Tick(v), Word::Sum(v), Word::Answer(v)][usize::from(bytes[0])].clone())
     }
     fn runtime(_: RuntimeEvent) -> Self {
-        Say::Tick(0)
+        Word::Tick(0)
     }
 }
 
-/// Adds up ticks, and what the higher stage answered about the input before.
+/// Adds up ticks, and the answers of the higher stage about the input before.
 #[derive(Default)]
 struct Adder(u64);
 
 impl Stage for Adder {
-    type Body = Say;
+    type Body = Word;
     fn rank(&self) -> Rank {
         Rank(10)
     }
@@ -65,16 +64,16 @@ impl Stage for Adder {
     fn produces(&self) -> Mask {
         Mask::of(&[1])
     }
-    fn evolve(&mut self, fact: &Fact<Say>) {
+    fn evolve(&mut self, fact: &Fact<Word>) {
         match fact.body {
-            Say::Tick(v) => self.0 = self.0.wrapping_add(v),
-            Say::Answer(v) => self.0 = self.0.wrapping_mul(31).wrapping_add(v),
-            Say::Sum(_) => {}
+            Word::Tick(v) => self.0 = self.0.wrapping_add(v),
+            Word::Answer(v) => self.0 = self.0.wrapping_mul(31).wrapping_add(v),
+            Word::Sum(_) => {}
         }
     }
-    fn decide(&self, fact: &Fact<Say>, out: &mut Out<Say>) {
-        if matches!(fact.body, Say::Tick(v) if v % 3 == 0) {
-            out.say(Say::Sum(self.0));
+    fn decide(&self, fact: &Fact<Word>, out: &mut Out<Word>) {
+        if matches!(fact.body, Word::Tick(v) if v % 3 == 0) {
+            out.say(Word::Sum(self.0));
         }
     }
     fn save(&self) -> Vec<u8> {
@@ -90,7 +89,7 @@ impl Stage for Adder {
 struct Answerer(u64);
 
 impl Stage for Answerer {
-    type Body = Say;
+    type Body = Word;
     fn rank(&self) -> Rank {
         Rank(20)
     }
@@ -103,13 +102,13 @@ impl Stage for Answerer {
     fn produces(&self) -> Mask {
         Mask::of(&[2])
     }
-    fn evolve(&mut self, fact: &Fact<Say>) {
-        if let Say::Sum(v) = fact.body {
+    fn evolve(&mut self, fact: &Fact<Word>) {
+        if let Word::Sum(v) = fact.body {
             self.0 ^= v;
         }
     }
-    fn decide(&self, _: &Fact<Say>, out: &mut Out<Say>) {
-        out.say(Say::Answer(self.0));
+    fn decide(&self, _: &Fact<Word>, out: &mut Out<Word>) {
+        out.say(Word::Answer(self.0));
     }
     fn save(&self) -> Vec<u8> {
         self.0.to_le_bytes().to_vec()
@@ -122,8 +121,8 @@ impl Stage for Answerer {
 
 const TICKS: u64 = 3000;
 
-/// One life: goes on from what the disk holds until the end or until the disk dies.
-fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
+/// One run: from the contents of the disk to the end, or until the disk fails.
+fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Word>>> {
     let store = Store::on_disk(disk.clone(), "test").ok()?;
     let stages = vec![StageInfo::of(&Adder::default()), StageInfo::of(&Answerer::default())];
     let options = Options { lazy: std::time::Duration::ZERO, ..Options::new(|_| ()) };
@@ -137,7 +136,7 @@ fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
     let writer = journal.writer("ticks");
     while journal.head() < TICKS && !disk.is_dead() {
         let n = journal.head() + 1;
-        if journal.append(&writer, n.cast_signed(), vec![Say::Tick(n)]).is_err() {
+        if journal.append(&writer, n.cast_signed(), vec![Word::Tick(n)]).is_err() {
             break;
         }
         if n % 7 == 0 || n == TICKS {
@@ -176,7 +175,7 @@ fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
 }
 
 #[test]
-fn s69_whatever_the_disk_loses_the_same_is_said_in_the_end() {
+fn s69_losses_of_the_disk_do_not_change_the_final_facts() {
     let calm = FaultyDisk::holding(Vec::new(), None);
     let expected = live(&calm, 100).expect("nothing disturbs it");
     assert!(expected.len() >= 5000);

@@ -1,4 +1,4 @@
-//! What is measured of actors in a tree, by the one wrapper around them.
+//! Measurements of actors in a tree, by the wrapper around them.
 
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::meter::{Kind, Kinds, Wanted};
@@ -68,7 +68,7 @@ async fn until(what: &str, done: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn what_actors_do_is_counted_by_kind_and_over_all_instances() {
+async fn handled_messages_are_counted_by_kind_and_over_all_instances() {
     let wanted = Wanted { pools: &["root/pool"], kinds: vec![Kinds::of::<Job>()] };
     let directory = Directory::measuring(wanted);
     let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
@@ -106,7 +106,7 @@ async fn what_actors_do_is_counted_by_kind_and_over_all_instances() {
     assert!(Arc::ptr_eq(&a.meter, &b.meter));
     assert!(!Arc::ptr_eq(&a.meter, &of(&directory, "root/pool").meter));
 
-    // What finds nobody, and what finds no room.
+    // Messages without a receiver, and messages without room.
     assert!(directory.slot("root/nobody").send(Job::Fail).is_err());
     assert_eq!(directory.slot("root/nobody").mailbox().meter().read().stopped, 1);
     let mailbox = slot.mailbox();

@@ -1,4 +1,4 @@
-//! An input that fails a stage again and again: counted on disk, set aside, and the rest goes on.
+//! A poison input: failures are counted on disk, the input is quarantined, and the rest goes on.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
@@ -21,12 +21,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A kind and some words: an input (0), what the stages of rank 1, 2 and 5 say, what was set aside
-/// (3), and that it is released (4).
+/// A kind and some texts: an input (0), facts of the stages of rank 1, 2 and 5, a quarantine (3),
+/// and a release (4).
 #[derive(Clone, Debug, PartialEq)]
-struct Words(u8, Vec<String>);
+struct Texts(u8, Vec<String>);
 
-impl Body for Words {
+impl Body for Texts {
     fn kind(&self) -> u8 {
         self.0
     }
@@ -53,36 +53,36 @@ impl Body for Words {
     fn without(&self, parts: &[String]) -> Option<Self> {
         let left = self.1.iter().filter(|word| self.0 != 0 || !parts.contains(word));
         let left: Vec<String> = left.cloned().collect();
-        (self.0 != 0 || !left.is_empty()).then_some(Words(self.0, left))
+        (self.0 != 0 || !left.is_empty()).then_some(Texts(self.0, left))
     }
     fn runtime(event: RuntimeEvent) -> Self {
         let q = match event {
             RuntimeEvent::Quarantined(q) => q,
-            RuntimeEvent::Released { quarantine } => return Words(4, vec![quarantine.to_string()]),
+            RuntimeEvent::Released { quarantine } => return Texts(4, vec![quarantine.to_string()]),
             RuntimeEvent::StageUpgraded { .. }
             | RuntimeEvent::Joined(_)
             | RuntimeEvent::Left { .. } => panic!("{event:?}"),
         };
-        let told = format!("{} {} {:?} x{} {}", q.stage, q.n, q.effect, q.failures, q.why);
-        Words(3, [vec![told], q.parts].concat())
+        let text = format!("{} {} {:?} x{} {}", q.stage, q.n, q.effect, q.failures, q.why);
+        Texts(3, [vec![text], q.parts].concat())
     }
 }
 
-impl Words {
-    fn of_kind(self, kind: u8) -> Words {
-        Words(kind, self.1)
+impl Texts {
+    fn of_kind(self, kind: u8) -> Texts {
+        Texts(kind, self.1)
     }
 }
 
-fn input(text: &str) -> Words {
-    Words(0, text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect())
+fn input(text: &str) -> Texts {
+    Texts(0, text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect())
 }
 
-/// What the disk holds for certain at each try.
+/// The flushed contents of the disk at each attempt.
 type Tries = Arc<Mutex<Vec<Contents>>>;
 
-/// Says how many words it has seen. Fails at words that begin with `bad`, at some inputs whatever
-/// they hold, and as it is told to. Holds its thread at `loop`, until the test is done with it.
+/// Appends the number of texts it has seen. It fails at texts that begin with `bad`, at some inputs,
+/// and on request. It blocks its thread at `loop` until the test ends.
 #[derive(Clone)]
 struct Counter {
     rank: u16,
@@ -92,7 +92,7 @@ struct Counter {
     tries: Tries,
     /// Ends injected before it handles an input that is bad.
     injected: Arc<Mutex<u32>>,
-    /// What it cannot read it can read from here on, its successors too.
+    /// Set: it and later instances can read bad texts from here on.
     repaired: Arc<AtomicBool>,
     let_go: Arc<AtomicBool>,
 }
@@ -111,7 +111,7 @@ impl Counter {
         }
     }
 
-    /// The same, repaired.
+    /// A repaired copy of it.
     fn repaired(&self) -> Counter {
         Counter { repaired: Arc::new(AtomicBool::new(true)), ..self.clone() }
     }
@@ -120,7 +120,7 @@ impl Counter {
         self.tries.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len()
     }
 
-    /// What was on disk for certain at the try of this number, from 1.
+    /// The flushed contents of the disk at the attempt of this number, from 1.
     fn synced_at(&self, try_number: usize) -> FaultyDisk {
         let tries = self.tries.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         FaultyDisk::holding(tries[try_number - 1].clone(), None)
@@ -141,7 +141,7 @@ impl Counter {
 }
 
 impl Stage for Counter {
-    type Body = Words;
+    type Body = Texts;
     fn rank(&self) -> Rank {
         Rank(self.rank)
     }
@@ -149,7 +149,7 @@ impl Stage for Counter {
         if self.rank == 1 { "picky" } else { "other" }
     }
     fn interest(&self) -> Mask {
-        // The last one waits for the first.
+        // The last stage waits for the first.
         if self.rank == 5 { Mask::of(&[0, 1]) } else { Mask::of(&[0]) }
     }
     fn produces(&self) -> Mask {
@@ -158,32 +158,32 @@ impl Stage for Counter {
     fn on_poison(&self) -> OnPoison {
         self.on_poison
     }
-    fn evolve(&mut self, fact: &Fact<Words>) {
+    fn evolve(&mut self, fact: &Fact<Texts>) {
         if fact.key.rank != 0 {
             return;
         }
-        let words = &fact.body.1;
-        if words.iter().any(|word| word == "loop") {
+        let list = &fact.body.1;
+        if list.iter().any(|word| word == "loop") {
             self.tries.lock().unwrap().push(self.disk.image(Image::Synced));
             while !self.let_go.load(Relaxed) {
                 std::thread::park_timeout(Duration::from_millis(1));
             }
             Injected("the process has ended".into()).panic();
         }
-        if words.iter().any(|word| word.starts_with("bad")) {
+        if list.iter().any(|word| word.starts_with("bad")) {
             let held = self.disk.image(Image::Synced);
             self.tries.lock().unwrap().push(held);
             self.fail();
         }
-        assert!(words != &["nothing"], "nothing to count");
-        self.seen += words.len() as u64;
+        assert!(list != &["nothing"], "nothing to count");
+        self.seen += list.len() as u64;
     }
-    fn decide(&self, fact: &Fact<Words>, out: &mut Out<Words>) {
+    fn decide(&self, fact: &Fact<Texts>, out: &mut Out<Texts>) {
         if fact.body.1 == ["quiet"] {
             return;
         }
         let kind = u8::try_from(self.rank).unwrap();
-        out.say(Words(kind, vec![format!("{}:{}", fact.key.n, self.seen)]));
+        out.say(Texts(kind, vec![format!("{}:{}", fact.key.n, self.seen)]));
     }
     fn next_wake(&self) -> Option<i64> {
         Some(1000)
@@ -197,33 +197,33 @@ impl Stage for Counter {
     }
 }
 
-fn open(disk: &FaultyDisk, stages: &[&Counter]) -> Arc<Journal<Words>> {
+fn open(disk: &FaultyDisk, stages: &[&Counter]) -> Arc<Journal<Texts>> {
     let store = Store::on_disk(disk.clone(), "test").unwrap();
     let infos = stages.iter().map(|stage| StageInfo::of(*stage)).collect();
     let options = Options { lazy: Duration::ZERO, ..Options::new(|_| ()) };
     Journal::open(store, infos, options).unwrap()
 }
 
-fn append(journal: &Journal<Words>, inputs: &[&str]) {
+fn append(journal: &Journal<Texts>, inputs: &[&str]) {
     let writer = journal.writer("test");
     journal.append(&writer, 1, inputs.iter().map(|text| input(text)).collect()).unwrap();
 }
 
-fn resume(journal: &Arc<Journal<Words>>, stage: &Counter) -> Runner<Counter> {
+fn resume(journal: &Arc<Journal<Texts>>, stage: &Counter) -> Runner<Counter> {
     let stage = Box::new(stage.clone());
     Runner::resume(Arc::clone(journal), stage, Arc::new(NoLibrary)).unwrap().0
 }
 
-/// One instance: to its first failure, to the head, or until it stands before an input that was set
-/// aside. Whether it failed.
-fn live(journal: &Arc<Journal<Words>>, stage: &Counter) -> bool {
+/// Runs one instance to its first failure, to the head, or until it is stopped before a quarantined
+/// input. Returns whether it failed.
+fn live(journal: &Arc<Journal<Texts>>, stage: &Counter) -> bool {
     let mut runner = resume(journal, stage);
     let since = clock::now();
-    let stands = || {
-        let stopped = said(journal, 3).iter().filter(|told| told.contains("Stopped")).count();
-        stage.rank == 1 && stopped > said(journal, 4).len()
+    let is_stopped = || {
+        let stopped = texts(journal, 3).iter().filter(|text| text.contains("Stopped")).count();
+        stage.rank == 1 && stopped > texts(journal, 4).len()
     };
-    while runner.cursor() < journal.head() && !stands() {
+    while runner.cursor() < journal.head() && !is_stopped() {
         let turn = catch_unwind(AssertUnwindSafe(|| runner.catch_up(64, |_| ()).unwrap()));
         if turn.is_err() {
             return true;
@@ -231,13 +231,13 @@ fn live(journal: &Arc<Journal<Words>>, stage: &Counter) -> bool {
         std::thread::park_timeout(Duration::from_millis(1));
         assert!(since.elapsed() < Duration::from_secs(20), "{:?}", journal.progress());
     }
-    // It would go on now, if it could.
+    // It would go on now if it could.
     runner.catch_up(64, |_| ()).unwrap();
     false
 }
 
-/// Instances until one does not fail; how many failed.
-fn run(journal: &Arc<Journal<Words>>, stage: &Counter) -> u32 {
+/// Runs instances until one does not fail. Returns the number of failures.
+fn run(journal: &Arc<Journal<Texts>>, stage: &Counter) -> u32 {
     let mut failures = 0;
     while live(journal, stage) {
         failures += 1;
@@ -246,10 +246,10 @@ fn run(journal: &Arc<Journal<Words>>, stage: &Counter) -> u32 {
     failures
 }
 
-fn facts(journal: &Journal<Words>) -> Vec<Fact<Words>> {
-    let mut facts: Vec<Fact<Words>> = Vec::new();
+fn facts(journal: &Journal<Texts>) -> Vec<Fact<Texts>> {
+    let mut facts: Vec<Fact<Texts>> = Vec::new();
     loop {
-        // What has left the tail is read in the file, the rest behind it.
+        // Facts that left the tail are read from the file, the rest from memory.
         let chunks = journal.read(facts.len() as u64 + 1, usize::MAX).unwrap();
         if chunks.is_empty() {
             return facts;
@@ -258,33 +258,33 @@ fn facts(journal: &Journal<Words>) -> Vec<Fact<Words>> {
     }
 }
 
-fn said(journal: &Journal<Words>, kind: u8) -> Vec<String> {
+fn texts(journal: &Journal<Texts>, kind: u8) -> Vec<String> {
     let facts = facts(journal).into_iter().filter(|fact| fact.body.0 == kind);
     facts.map(|fact| fact.body.1.join(",")).collect()
 }
 
-fn progress(journal: &Journal<Words>, name: &str) -> u64 {
+fn progress(journal: &Journal<Texts>, name: &str) -> u64 {
     journal.progress().iter().find(|(of, _)| *of == name).unwrap().1
 }
 
 #[test]
-fn an_input_is_tried_three_times_and_then_only_its_bad_parts_are_left_out() {
+fn after_three_failures_only_the_bad_parts_of_an_input_are_skipped() {
     let disk = FaultyDisk::default();
     let picky = Counter::new(1, OnPoison::Skip, &disk);
     let other = Counter::new(2, OnPoison::Skip, &disk);
     let journal = open(&disk, &[&picky, &other]);
-    // What it said nothing about before is folded once all the same.
+    // Inputs without facts of its own are folded once too.
     append(&journal, &["a,b", "quiet", "a,bad-x,c,bad-y", "a"]);
     assert_eq!(run(&journal, &picky), 3);
-    assert_eq!(said(&journal, 1), ["1:2", "3:5", "4:6"]);
-    assert_eq!(said(&journal, 3), ["picky 3 Parts x3 cannot read it,bad-x,bad-y"]);
+    assert_eq!(texts(&journal, 1), ["1:2", "3:5", "4:6"]);
+    assert_eq!(texts(&journal, 3), ["picky 3 Parts x3 cannot read it,bad-x,bad-y"]);
     assert_eq!(progress(&journal, "picky"), 5, "the fact about it is passed too");
-    // Another stage is given the input whole.
-    assert_eq!(said(&journal, 2), [""; 0]);
+    // Another stage receives the whole input.
+    assert_eq!(texts(&journal, 2), [""; 0]);
     let healthy = other.repaired();
     assert_eq!(run(&journal, &healthy), 0);
-    assert_eq!(said(&journal, 2), ["1:2", "3:7", "4:8"]);
-    // A successor decides again and says the same of it, also in a life to come.
+    assert_eq!(texts(&journal, 2), ["1:2", "3:7", "4:8"]);
+    // A new instance decides the same again, also in a later run.
     let tries = picky.tries();
     assert_eq!(run(&journal, &picky), 0);
     journal.close();
@@ -295,7 +295,7 @@ fn an_input_is_tried_three_times_and_then_only_its_bad_parts_are_left_out() {
 }
 
 #[test]
-fn a_failure_is_on_disk_before_the_next_try() {
+fn a_failure_is_on_disk_before_the_next_attempt() {
     // Without the gate the flush might come in time by chance.
     for _ in 0..5 {
         let disk = FaultyDisk::default();
@@ -304,22 +304,22 @@ fn a_failure_is_on_disk_before_the_next_try() {
         append(&journal, &["a", "bad"]);
         assert_eq!(run(&journal, &picky), 3);
         journal.close();
-        // The power fails during each try: what was flushed before it knows of the failures so
-        // far, and of the try where it was not the first.
+        // A power cut during each attempt: the flushed contents record the failures so far, and
+        // the attempt itself unless it is the first.
         for (during, left) in [(2, 1), (3, 0)] {
             let disk = picky.synced_at(during);
             let again = Counter::new(1, OnPoison::Skip, &disk);
             let journal = open(&disk, &[&again]);
             assert_eq!(journal.head(), 2, "the input is not newer than the failure at it");
             assert_eq!(run(&journal, &again), left, "cut during try {during}");
-            assert_eq!(said(&journal, 3).len(), 1);
+            assert_eq!(texts(&journal, 3).len(), 1);
             journal.close();
         }
     }
 }
 
 #[test]
-fn failures_outlive_the_process_and_a_stop_in_order_is_none() {
+fn failures_outlive_the_process_and_an_orderly_stop_is_none() {
     let disk = FaultyDisk::default();
     let picky = Counter::new(1, OnPoison::Skip, &disk);
     let journal = open(&disk, &[&picky]);
@@ -334,12 +334,12 @@ fn failures_outlive_the_process_and_a_stop_in_order_is_none() {
     }
     let journal = open(&disk, &[&picky]);
     assert_eq!(run(&journal, &picky), 1);
-    assert_eq!(said(&journal, 3), ["picky 1 Parts x3 cannot read it,bad"]);
+    assert_eq!(texts(&journal, 3), ["picky 1 Parts x3 cannot read it,bad"]);
     journal.close();
 }
 
 #[test]
-fn injected_ends_do_not_count_and_who_passes_is_forgotten() {
+fn injected_ends_do_not_count_and_a_passed_input_resets_the_count() {
     let disk = FaultyDisk::default();
     let picky = Counter::new(1, OnPoison::Skip, &disk).repaired();
     *picky.injected.lock().unwrap() = 7;
@@ -355,36 +355,36 @@ fn injected_ends_do_not_count_and_who_passes_is_forgotten() {
         assert!(!live(&journal, &picky));
         resume(&journal, &picky).save();
     }
-    assert_eq!(said(&journal, 1), ["1:1", "2:2", "3:3"]);
-    assert_eq!(said(&journal, 3), [""; 0]);
+    assert_eq!(texts(&journal, 1), ["1:1", "2:2", "3:3"]);
+    assert_eq!(texts(&journal, 3), [""; 0]);
     journal.close();
 }
 
 #[test]
-fn what_cannot_be_named_takes_the_stage_out_until_it_is_released() {
+fn without_a_bad_part_the_stage_is_skipped_until_its_release() {
     let disk = FaultyDisk::default();
     let picky = Counter::new(1, OnPoison::Skip, &disk);
     let journal = open(&disk, &[&picky]);
     append(&journal, &["a", "nothing", "a,b"]);
     assert_eq!(run(&journal, &picky), 3);
-    assert_eq!(said(&journal, 3), ["picky 2 Stage x3 nothing to count"]);
-    assert_eq!((said(&journal, 1), progress(&journal, "picky")), (vec!["1:1".into()], 4));
+    assert_eq!(texts(&journal, 3), ["picky 2 Stage x3 nothing to count"]);
+    assert_eq!((texts(&journal, 1), progress(&journal, "picky")), (vec!["1:1".into()], 4));
     assert_eq!(journal.next_wake(), None, "who is given nothing is not to be woken");
     journal.checkpoint_after(1);
     append(&journal, &["a,b"]);
     run(&journal, &picky);
     journal.close();
-    // Still out in the next life, though its checkpoint is past the fact that says so.
+    // It is still skipped in the next run, though its checkpoint is past the quarantine.
     let journal = open(&disk, &[&picky]);
     append(&journal, &["a,b"]);
     run(&journal, &picky);
-    assert_eq!((said(&journal, 1), progress(&journal, "picky")), (vec!["1:1".into()], 6));
+    assert_eq!((texts(&journal, 1), progress(&journal, "picky")), (vec!["1:1".into()], 6));
     let writer = journal.writer("operator");
-    let at = journal.release(&writer, Words(4, Vec::new()), Rank(1), 2).unwrap().n;
+    let at = journal.release(&writer, Texts(4, Vec::new()), Rank(1), 2).unwrap().n;
     append(&journal, &["a,b"]);
     run(&journal, &picky);
-    assert_eq!(said(&journal, 1), ["1:1", "8:3"], "it goes on from the state it had");
-    // Whoever derives all again goes by the same facts.
+    assert_eq!(texts(&journal, 1), ["1:1", "8:3"], "it goes on from the state it had");
+    // A replay uses the same facts.
     let mut skips = Skips::default();
     skips.quarantine(2, Effect::Stage, &[]);
     skips.release(2, at);
@@ -395,7 +395,7 @@ fn what_cannot_be_named_takes_the_stage_out_until_it_is_released() {
     for fact in facts.iter().filter(|fact| fact.key.rank == 0) {
         plain.input(fact.time, fact.body.clone(), &mut |f| again.push(f.clone())).unwrap();
     }
-    let of = |facts: &[Fact<Words>]| -> Vec<_> {
+    let of = |facts: &[Fact<Texts>]| -> Vec<_> {
         facts.iter().filter(|fact| fact.key.rank == 1).cloned().collect()
     };
     assert_eq!(of(&again), of(&facts));
@@ -403,34 +403,34 @@ fn what_cannot_be_named_takes_the_stage_out_until_it_is_released() {
 }
 
 #[test]
-fn a_stage_that_never_skips_stands_until_it_is_released() {
+fn a_stage_that_never_skips_is_stopped_until_its_release() {
     let disk = FaultyDisk::default();
     let careful = Counter::new(1, OnPoison::Stop, &disk);
     let other = Counter::new(2, OnPoison::Stop, &disk).repaired();
     let journal = open(&disk, &[&careful, &other]);
     append(&journal, &["a", "bad", "a"]);
     assert_eq!(run(&journal, &careful), 3);
-    assert_eq!(said(&journal, 3), ["picky 2 Stopped x3 cannot read it,bad"]);
+    assert_eq!(texts(&journal, 3), ["picky 2 Stopped x3 cannot read it,bad"]);
     assert_eq!((progress(&journal, "picky"), run(&journal, &other)), (1, 0));
-    assert_eq!(said(&journal, 2), ["1:1", "2:2", "3:3"], "others go on");
+    assert_eq!(texts(&journal, 2), ["1:1", "2:2", "3:3"], "others go on");
     journal.close();
     let journal = open(&disk, &[&careful, &other]);
     assert_eq!((run(&journal, &careful), progress(&journal, "picky")), (0, 1), "not tried again");
     let writer = journal.writer("operator");
     for failures in [3, 0] {
-        journal.release(&writer, Words(4, Vec::new()), Rank(1), 2).unwrap();
+        journal.release(&writer, Texts(4, Vec::new()), Rank(1), 2).unwrap();
         careful.repaired.store(failures == 0, Relaxed);
         assert_eq!(run(&journal, &careful), failures, "counted anew");
     }
-    assert_eq!(said(&journal, 1), ["1:1", "2:2", "3:3"], "nothing was left out");
+    assert_eq!(texts(&journal, 1), ["1:1", "2:2", "3:3"], "nothing was left out");
     let facts = facts(&journal);
     assert!(facts.iter().all(|fact| fact.key.n < 9), "{facts:?}");
     journal.close();
 }
 
-/// Whoever derives all again goes by the facts: what was set aside at which input, and until when.
-fn derived_again(journal: &Journal<Words>, stages: &[&Counter], skips: &Skips) {
-    let stages = stages.iter().map(|s| Box::new((*s).clone()) as Box<dyn Stage<Body = Words>>);
+/// A replay uses the quarantines and releases in the journal.
+fn derived_again(journal: &Journal<Texts>, stages: &[&Counter], skips: &Skips) {
+    let stages = stages.iter().map(|s| Box::new((*s).clone()) as Box<dyn Stage<Body = Texts>>);
     let mut plain = PlainLoop::new(stages.collect(), Box::new(NoLibrary));
     plain.skip(Rank(1), skips);
     let facts = facts(journal);
@@ -438,7 +438,7 @@ fn derived_again(journal: &Journal<Words>, stages: &[&Counter], skips: &Skips) {
     for fact in facts.iter().filter(|fact| fact.key.rank == 0) {
         plain.input(fact.time, fact.body.clone(), &mut |f| again.push(f.clone())).unwrap();
     }
-    let derived = |facts: Vec<Fact<Words>>| {
+    let derived = |facts: Vec<Fact<Texts>>| {
         let mut facts: Vec<_> = facts.into_iter().filter(|fact| fact.key.rank != 0).collect();
         facts.sort_by_key(|fact| fact.key);
         facts
@@ -447,8 +447,8 @@ fn derived_again(journal: &Journal<Words>, stages: &[&Counter], skips: &Skips) {
 }
 
 #[test]
-fn who_is_kept_down_holds_nobody_up_and_goes_on_as_if_it_had_seen_all() {
-    // How it goes on: by an instance, by one that fails before the next, or in another life.
+fn a_stopped_stage_blocks_no_other_and_continues_with_full_state() {
+    // It continues with an instance, after a failing one, or in another run.
     for how in ["up", "up at the second try", "another life"] {
         let disk = FaultyDisk::default();
         let picky = Counter::new(1, OnPoison::Skip, &disk);
@@ -462,8 +462,8 @@ fn who_is_kept_down_holds_nobody_up_and_goes_on_as_if_it_had_seen_all() {
         journal.stage_down(Rank(1), "it cannot\nstart").unwrap();
         append(&journal, &["d", "e,f"]);
         assert_eq!((run(&journal, &behind), progress(&journal, "other")), (0, 6), "{how}");
-        assert_eq!(said(&journal, 3), ["picky 3 Down x0 it cannot start"], "{how}");
-        assert_eq!(said(&journal, 1), ["1:1", "2:2"], "{how}");
+        assert_eq!(texts(&journal, 3), ["picky 3 Down x0 it cannot start"], "{how}");
+        assert_eq!(texts(&journal, 1), ["1:1", "2:2"], "{how}");
         assert!(journal.settled() || journal.durable_row() < journal.last_row(), "{how}");
         let mut at = 7;
         match how {
@@ -481,17 +481,17 @@ fn who_is_kept_down_holds_nobody_up_and_goes_on_as_if_it_had_seen_all() {
                 at = 8;
                 assert_eq!(progress(&journal, "picky"), 6, "{how}: it passes by itself");
                 while instance.catch_up(64, |_| ()).unwrap() {}
-                assert_eq!(said(&journal, 1).len(), 2, "{how}: and is not asked");
+                assert_eq!(texts(&journal, 1).len(), 2, "{how}: and is not asked");
                 journal.stage_up(Rank(1)).unwrap();
             }
         }
         append(&journal, &["h,i"]);
         run(&journal, &picky);
         run(&journal, &behind);
-        assert_eq!((said(&journal, 3).len(), said(&journal, 4)), (1, vec!["4".to_owned()]));
+        assert_eq!((texts(&journal, 3).len(), texts(&journal, 4)), (1, vec!["4".to_owned()]));
         let counted = if at == 8 { 9 } else { 8 };
         let last = format!("{}:{counted}", at + 1);
-        assert_eq!(said(&journal, 1)[2..], [last], "{how}: all of it is counted");
+        assert_eq!(texts(&journal, 1)[2..], [last], "{how}: all of it is counted");
         let mut skips = Skips::default();
         skips.quarantine(3, Effect::Down, &[]);
         skips.up(3, at);
@@ -501,7 +501,7 @@ fn who_is_kept_down_holds_nobody_up_and_goes_on_as_if_it_had_seen_all() {
 }
 
 #[test]
-fn what_was_passed_for_long_for_who_is_kept_down_is_read_from_the_file() {
+fn a_stage_that_was_stopped_for_long_reads_its_inputs_from_the_file() {
     let disk = FaultyDisk::default();
     let picky = Counter::new(1, OnPoison::Skip, &disk);
     let behind = Counter::new(5, OnPoison::Stop, &disk);
@@ -510,7 +510,7 @@ fn what_was_passed_for_long_for_who_is_kept_down_is_read_from_the_file() {
     run(&journal, &picky);
     resume(&journal, &picky).save();
     journal.stage_down(Rank(1), "it cannot start").unwrap();
-    // More than a tail in memory may hold: whoever waits for room would wait for ever.
+    // More than the tail in memory may hold: a writer that waits for room would wait for ever.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for _ in 0..30 {
         let room = async { tokio::time::timeout(Duration::from_secs(20), journal.room()).await };
@@ -519,24 +519,24 @@ fn what_was_passed_for_long_for_who_is_kept_down_is_read_from_the_file() {
         run(&journal, &behind);
         resume(&journal, &behind).save();
     }
-    assert_eq!(said(&journal, 1), ["1:1", "2:2"]);
+    assert_eq!(texts(&journal, 1), ["1:1", "2:2"]);
     let head = journal.head();
     run(&journal, &picky);
     journal.stage_up(Rank(1)).unwrap();
     append(&journal, &["c"]);
     run(&journal, &picky);
-    assert_eq!(said(&journal, 1)[2..], [format!("{}:303", head + 2)]);
+    assert_eq!(texts(&journal, 1)[2..], [format!("{}:303", head + 2)]);
     journal.close();
 }
 
-/// The stage under a supervisor that allows three restarts.
-async fn supervise(journal: &Arc<Journal<Words>>, stage: &Counter) -> RootHandle {
+/// Starts the stage under a supervisor that allows three restarts.
+async fn supervise(journal: &Arc<Journal<Texts>>, stage: &Counter) -> RootHandle {
     let (on, of) = (Arc::clone(journal), stage.clone());
     let arguments = move || {
         let stage = of.clone();
         StageArguments {
             journal: Arc::clone(&on),
-            make: Arc::new(move || Box::new(stage.clone()) as Box<dyn Stage<Body = Words>>),
+            make: Arc::new(move || Box::new(stage.clone()) as Box<dyn Stage<Body = Texts>>),
             library: Arc::new(NoLibrary),
             on_resume: Arc::new(|_, _| ()),
             mailbox: Arc::default(),
@@ -548,7 +548,7 @@ async fn supervise(journal: &Arc<Journal<Words>>, stage: &Counter) -> RootHandle
     tree.start(root.child(stage)).await.unwrap()
 }
 
-async fn until(journal: &Journal<Words>, done: impl Fn() -> bool) {
+async fn until(journal: &Journal<Texts>, done: impl Fn() -> bool) {
     let since = clock::now();
     while !done() {
         assert!(since.elapsed() < Duration::from_secs(10), "{:?}", journal.progress());
@@ -557,21 +557,21 @@ async fn until(journal: &Journal<Words>, done: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_a_supervisor_a_bad_input_costs_three_restarts_and_not_the_tree() {
+async fn a_bad_input_costs_three_restarts_and_not_the_tree() {
     let disk = FaultyDisk::default();
     let picky = Counter::new(1, OnPoison::Skip, &disk);
     let journal = open(&disk, &[&picky]);
     let root = supervise(&journal, &picky).await;
     append(&journal, &["a", "b,bad,c", "d"]);
     until(&journal, || progress(&journal, "picky") == 4).await;
-    assert_eq!(said(&journal, 1)[..3], ["1:1", "2:3", "3:4"]);
+    assert_eq!(texts(&journal, 1)[..3], ["1:1", "2:3", "3:4"]);
     assert_eq!(root.directory().view().unwrap().children[0].restarts, 3);
     root.stop(Duration::from_secs(5)).await;
     journal.close();
-    // All of it is in the file as it was said.
+    // All facts are in the file.
     let store = Store::on_disk(disk, "test").unwrap();
     let mut facts = 0;
-    let count = &mut |_, _: Fact<Words>| {
+    let count = &mut |_, _: Fact<Texts>| {
         facts += 1;
         ControlFlow::Continue(())
     };
@@ -580,28 +580,28 @@ async fn under_a_supervisor_a_bad_input_costs_three_restarts_and_not_the_tree() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_stands_still_goes_on_as_soon_as_it_is_released() {
+async fn a_stopped_stage_continues_immediately_after_its_release() {
     let disk = FaultyDisk::default();
     let careful = Counter::new(1, OnPoison::Stop, &disk);
     let journal = open(&disk, &[&careful]);
     let root = supervise(&journal, &careful).await;
     append(&journal, &["bad", "a"]);
-    until(&journal, || !said(&journal, 3).is_empty()).await;
+    until(&journal, || !texts(&journal, 3).is_empty()).await;
     append(&journal, &["a"]);
     careful.repaired.store(true, Relaxed);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!((progress(&journal, "picky"), careful.tries()), (0, 3));
     let writer = journal.writer("operator");
-    journal.release(&writer, Words(4, Vec::new()), Rank(1), 1).unwrap();
+    journal.release(&writer, Texts(4, Vec::new()), Rank(1), 1).unwrap();
     until(&journal, || progress(&journal, "picky") == 5).await;
-    assert_eq!(said(&journal, 1), ["1:1", "2:2", "4:3"]);
+    assert_eq!(texts(&journal, 1), ["1:1", "2:2", "4:3"]);
     root.stop(Duration::from_secs(5)).await;
     journal.close();
 }
 
-/// One life in which the stage comes to an input at which it holds its thread, until the watchdog
-/// ends the process for it. What is then on disk for certain.
-async fn life_that_hangs(disk: &FaultyDisk, stage: &Counter, inputs: &[&str]) -> FaultyDisk {
+/// One run in which the stage blocks its thread at an input until the watchdog ends the process.
+/// Returns the flushed contents of the disk.
+async fn run_that_hangs(disk: &FaultyDisk, stage: &Counter, inputs: &[&str]) -> FaultyDisk {
     let journal = open(disk, &[stage]);
     if journal.head() == 0 {
         append(&journal, inputs);
@@ -609,13 +609,13 @@ async fn life_that_hangs(disk: &FaultyDisk, stage: &Counter, inputs: &[&str]) ->
     stage.let_go.store(false, Relaxed);
     let root = supervise(&journal, stage).await;
     let (end, mut ended) = tokio::sync::mpsc::channel(1);
-    let (look, hang) = (Duration::from_millis(2), Duration::from_millis(50));
-    let (noted, limits) = (Arc::clone(&journal), Limits { look, report: hang });
-    let hopeless = move |path: &str, _| {
+    let (poll, hang) = (Duration::from_millis(2), Duration::from_millis(50));
+    let (noted, limits) = (Arc::clone(&journal), Limits { poll, report: hang });
+    let over_limit = move |path: &str, _| {
         assert_eq!(path, "root/picky");
         end.try_send(noted.held("picky", "held its thread")).unwrap();
     };
-    let watchdog = Watchdog::start(root.tree().clone(), limits, move || hang, hopeless).unwrap();
+    let watchdog = Watchdog::start(root.tree().clone(), limits, move || hang, over_limit).unwrap();
     let waited = tokio::time::timeout(Duration::from_secs(20), ended.recv()).await;
     assert_eq!(waited, Ok(Some(true)), "it is on disk before the process ends");
     let left = FaultyDisk::holding(disk.image(Image::Synced), None);
@@ -627,27 +627,27 @@ async fn life_that_hangs(disk: &FaultyDisk, stage: &Counter, inputs: &[&str]) ->
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_holds_its_thread_at_an_input_for_three_lives_has_it_set_aside() {
+async fn an_input_that_blocks_a_thread_in_three_runs_is_quarantined() {
     let held = "x3 held its thread";
     let table = [
-        // Looking for the part would hold its thread too.
+        // The search for the part would block its thread too.
         (OnPoison::Skip, "b,loop,c", format!("picky 3 Stage {held}"), &["1:1"][..]),
         (OnPoison::Skip, "loop", format!("picky 3 Parts {held},loop"), &["1:1", "4:3"]),
         (OnPoison::Stop, "b,loop,c", format!("picky 3 Stopped {held}"), &["1:1"]),
     ];
-    for (on_poison, input, told, said_by_it) in table {
+    for (on_poison, input, text, own_texts) in table {
         let mut disk = FaultyDisk::default();
         let mut stage = Counter::new(1, on_poison, &disk);
-        // The input before it is not passed yet when it holds its thread.
+        // The input before it is not passed yet when it blocks its thread.
         let inputs = ["a", "quiet", input, "d"];
         for _ in 0..3 {
             stage.disk = disk.clone();
-            disk = life_that_hangs(&disk, &stage, &inputs).await;
+            disk = run_that_hangs(&disk, &stage, &inputs).await;
         }
         let (journal, tries) = (open(&disk, &[&stage]), stage.tries());
         assert_eq!(run(&journal, &stage), 0);
-        assert_eq!(said(&journal, 3), [told]);
-        assert_eq!(said(&journal, 1), said_by_it);
+        assert_eq!(texts(&journal, 3), [text]);
+        assert_eq!(texts(&journal, 1), own_texts);
         assert_eq!(stage.tries(), tries, "it is not given it again");
         journal.close();
     }

@@ -1,12 +1,12 @@
-//! Stages join and leave while inputs come, and lives end in between: what each says is what a
-//! plain loop over the same inputs says, and nobody is asked about a past he was not there for.
+//! Stages join and leave between inputs and across runs. Their facts equal those of a plain loop
+//! over the same inputs, and no stage decides on inputs from before it joined.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_kernel::roster::{Change, Joined};
+use everwarm_kernel::seeded::draw;
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
 use everwarm_runtime::clock;
@@ -18,14 +18,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Kind of what the runtime says.
+/// The kind of events of the runtime.
 const RUNTIME: u8 = 60;
 /// Ranks that join and leave.
 const MOVING: [u16; 3] = [15, 25, 40];
 /// Steps of one run.
 const STEPS: u64 = 120;
 
-/// A kind, a number, and who joins or leaves.
+/// A kind, a number, and the stage that joins or leaves.
 #[derive(Clone, Debug, PartialEq)]
 struct Word(u8, u64, String);
 
@@ -55,8 +55,8 @@ impl Body for Word {
     }
     fn runtime(event: RuntimeEvent) -> Self {
         match event {
-            RuntimeEvent::Joined(who) => {
-                Word(RUNTIME, u64::from(who.rank.0), format!("{} {}", who.id, who.settings))
+            RuntimeEvent::Joined(stage) => {
+                Word(RUNTIME, u64::from(stage.rank.0), format!("{} {}", stage.id, stage.settings))
             }
             RuntimeEvent::Left { rank } => Word(RUNTIME, u64::from(rank.0), String::new()),
             RuntimeEvent::StageUpgraded { .. } => Word(RUNTIME + 1, 0, String::new()),
@@ -74,7 +74,7 @@ impl Body for Word {
     }
 }
 
-/// Adds up all it sees and what it says itself, and tells the sum of each input.
+/// Adds up all visible facts and its own, and appends the sum for each input.
 #[derive(Clone)]
 struct Adder {
     rank: u16,
@@ -104,7 +104,7 @@ impl Stage for Adder {
     fn version(&self) -> u16 {
         self.version
     }
-    /// Everything but what it says itself: those below and those above.
+    /// All facts of the ranks below and above.
     fn interest(&self) -> Mask {
         Mask(Mask::of(&[0, 10, 15, 20, 25, 30, 40]).0 & !self.produces().0)
     }
@@ -118,7 +118,7 @@ impl Stage for Adder {
     fn decide(&self, _: &Fact<Word>, _: &mut Out<Word>) {}
     fn conclude(&self, out: &mut Out<Word>) {
         let kind = u8::try_from(self.rank).unwrap();
-        // Some inputs leave no trace of it.
+        // About some inputs it appends nothing.
         if !self.sum.is_multiple_of(3) {
             out.say(Word(kind, self.sum.wrapping_mul(self.factor), String::new()));
         }
@@ -142,37 +142,37 @@ fn fixed() -> Vec<Adder> {
     [10, 20, 30].map(|rank| Adder::new(rank, 1)).into()
 }
 
-fn of(who: &Joined) -> Adder {
-    // A fixed one has no settings.
-    Adder::new(who.rank.0, who.settings.parse().unwrap_or(1))
+fn of(stage: &Joined) -> Adder {
+    // A fixed stage has no settings.
+    Adder::new(stage.rank.0, stage.settings.parse().unwrap_or(1))
 }
 
-/// Those this journal names, and the given ones.
+/// The stages in the roster of this journal, and the given ones.
 fn all(store: &Store, fixed: Vec<Adder>) -> Vec<Adder> {
     let known = |rank| fixed.iter().any(|stage| stage.rank == rank);
     let members = store.roster().unwrap();
-    let moving = members.iter().filter(|m| !m.is_over() && !known(m.who.rank.0));
-    let moving: Vec<Adder> = moving.map(|m| of(&m.who)).collect();
+    let moving = members.iter().filter(|m| !m.is_over() && !known(m.stage.rank.0));
+    let moving: Vec<Adder> = moving.map(|m| of(&m.stage)).collect();
     fixed.into_iter().chain(moving).collect()
 }
 
-struct Life {
+struct Run {
     journal: Arc<Journal<Word>>,
     runners: BTreeMap<u16, Runner<dyn Stage<Body = Word>>>,
 }
 
-impl Life {
-    fn begin(disk: &FaultyDisk, fixed: Vec<Adder>) -> Life {
+impl Run {
+    fn begin(disk: &FaultyDisk, fixed: Vec<Adder>) -> Run {
         let store = Store::on_disk(disk.clone(), "roster").unwrap();
         let stages = all(&store, fixed);
         let infos = stages.iter().map(|stage| StageInfo::of(stage)).collect();
         let journal = Journal::open(store, infos, Options::new(|why| panic!("{why}"))).unwrap();
         journal.checkpoint_after(7);
-        let mut life = Life { journal, runners: BTreeMap::new() };
+        let mut run = Run { journal, runners: BTreeMap::new() };
         for stage in stages {
-            life.start(stage);
+            run.start(stage);
         }
-        life
+        run
     }
 
     fn start(&mut self, stage: Adder) {
@@ -187,7 +187,7 @@ impl Life {
         self.journal.append_and_enrol(&writer, 0, bodies, changes).unwrap();
     }
 
-    /// Has a stage of the moving ranks join or leave where that can be.
+    /// Makes a stage of the moving ranks join or leave if that is possible.
     fn move_one(&mut self, rank: u16, factor: u64) {
         let present = self.journal.present();
         match present.iter().find(|(of, ..)| of.0 == rank) {
@@ -204,7 +204,7 @@ impl Life {
         }
     }
 
-    /// Until everybody has passed what he is given.
+    /// Runs until every stage has passed its last input.
     fn catch_up(&mut self) {
         let began = clock::now();
         while !self.turn() {
@@ -228,94 +228,94 @@ impl Life {
 /// Every fact by its key, and the inputs.
 fn facts(disk: &FaultyDisk) -> (BTreeMap<String, u64>, Vec<Word>) {
     let store = Store::on_disk(disk.clone(), "roster").unwrap();
-    let (mut said, mut inputs) = (BTreeMap::new(), Vec::new());
+    let (mut sums, mut inputs) = (BTreeMap::new(), Vec::new());
     store
         .scan(0, &mut |_, fact: Fact<Word>| {
-            assert_eq!(said.insert(fact.key.to_string(), fact.body.1), None, "{:?}", fact.key);
+            assert_eq!(sums.insert(fact.key.to_string(), fact.body.1), None, "{:?}", fact.key);
             inputs.extend((fact.key.rank == 0).then_some(fact.body));
             ControlFlow::Continue(())
         })
         .unwrap();
-    (said, inputs)
+    (sums, inputs)
 }
 
-fn plainly(inputs: &[Word], fixed: Vec<Adder>) -> BTreeMap<String, u64> {
+fn plain_sums(inputs: &[Word], fixed: Vec<Adder>) -> BTreeMap<String, u64> {
     let stages = fixed.into_iter().map(Adder::boxed).collect();
-    let make = |who: &Joined| Some(of(who).boxed());
+    let make = |stage: &Joined| Some(of(stage).boxed());
     let mut plain = PlainLoop::new(stages, Box::new(NoLibrary)).joined_by(Box::new(make));
-    let mut said = BTreeMap::new();
+    let mut sums = BTreeMap::new();
     for input in inputs {
-        let mut keep = |fact: &Fact<Word>| _ = said.insert(fact.key.to_string(), fact.body.1);
+        let mut keep = |fact: &Fact<Word>| _ = sums.insert(fact.key.to_string(), fact.body.1);
         plain.input(0, input.clone(), &mut keep).unwrap();
     }
-    said
+    sums
 }
 
 #[test]
-fn whoever_joins_and_leaves_says_what_a_plain_loop_says_whatever_is_killed() {
-    let (mut joins, mut lives) = (0, 0);
+fn joining_and_leaving_stages_match_the_plain_loop_under_kills() {
+    let (mut joins, mut runs) = (0, 0);
     for seed in 1..=40_u64 {
         let mut dice = seed;
         let mut disk = FaultyDisk::holding(Vec::new(), None);
-        let mut life = Life::begin(&disk, fixed());
+        let mut run = Run::begin(&disk, fixed());
         for step in 0..STEPS {
             match draw(&mut dice) % 10 {
                 0 | 1 => {
                     let rank = MOVING[usize::try_from(draw(&mut dice) % 3).unwrap()];
-                    life.move_one(rank, 1 + draw(&mut dice) % 5);
+                    run.move_one(rank, 1 + draw(&mut dice) % 5);
                 }
                 2 => {
-                    // Somebody is killed, and a successor takes over.
-                    let ranks: Vec<u16> = life.runners.keys().copied().collect();
+                    // A stage is killed, and a new instance takes over.
+                    let ranks: Vec<u16> = run.runners.keys().copied().collect();
                     let at = usize::try_from(draw(&mut dice)).unwrap() % ranks.len();
-                    let (rank, rows) = (ranks[at], life.journal.store().roster().unwrap());
-                    let stage = rows.iter().find(|m| m.who.rank.0 == rank).map(|m| of(&m.who));
+                    let (rank, rows) = (ranks[at], run.journal.store().roster().unwrap());
+                    let stage = rows.iter().find(|m| m.stage.rank.0 == rank).map(|m| of(&m.stage));
                     if let Some(stage) = stage.filter(|_| fixed().iter().any(|f| f.rank == rank)) {
-                        life.start(stage);
+                        run.start(stage);
                     }
                 }
                 3 => {
                     let image = if draw(&mut dice).is_multiple_of(2) {
-                        life.journal.close();
+                        run.journal.close();
                         disk.image(Image::Everything)
                     } else {
                         let image = disk.image(Image::Everything);
-                        life.journal.abandon();
+                        run.journal.abandon();
                         image
                     };
                     disk.kill();
                     disk = FaultyDisk::holding(image, None);
-                    life = Life::begin(&disk, fixed());
-                    lives += 1;
+                    run = Run::begin(&disk, fixed());
+                    runs += 1;
                 }
                 4 | 5 => {
-                    // Some come further than others.
+                    // Some stages are faster than others.
                     let bits = draw(&mut dice);
-                    for (at, runner) in life.runners.values_mut().enumerate() {
+                    for (at, runner) in run.runners.values_mut().enumerate() {
                         if bits >> at & 1 == 1 {
                             runner.catch_up(1 + at, |_| ()).unwrap();
                         }
                     }
                 }
-                _ => life.append(vec![number(step), number(draw(&mut dice) % 100)], Vec::new()),
+                _ => run.append(vec![number(step), number(draw(&mut dice) % 100)], Vec::new()),
             }
         }
-        life.catch_up();
-        life.journal.close();
-        let (said, inputs) = facts(&disk);
+        run.catch_up();
+        run.journal.close();
+        let (sums, inputs) = facts(&disk);
         joins += inputs.iter().filter(|w| w.0 == RUNTIME && !w.2.is_empty()).count();
-        assert_eq!(said, plainly(&inputs, fixed()), "seed {seed}");
+        assert_eq!(sums, plain_sums(&inputs, fixed()), "seed {seed}");
     }
-    assert!(joins > 100 && lives > 100, "{joins} joins, {lives} lives");
+    assert!(joins > 100 && runs > 100, "{joins} joins, {runs} lives");
 }
 
-/// A journal of these stages with so many inputs.
+/// A journal of these stages with that many inputs.
 fn made(stages: Vec<Adder>, inputs: u64) -> FaultyDisk {
     let disk = FaultyDisk::holding(Vec::new(), None);
-    let mut life = Life::begin(&disk, stages);
-    life.append((1..=inputs).map(number).collect(), Vec::new());
-    life.catch_up();
-    life.journal.close();
+    let mut run = Run::begin(&disk, stages);
+    run.append((1..=inputs).map(number).collect(), Vec::new());
+    run.catch_up();
+    run.journal.close();
     disk
 }
 
@@ -324,82 +324,82 @@ fn reopened(disk: &FaultyDisk) -> FaultyDisk {
 }
 
 #[test]
-fn a_new_stage_joins_an_old_journal_and_decides_nothing_about_the_past() {
+fn a_new_stage_joins_an_old_journal_and_decides_only_on_later_inputs() {
     let old = vec![Adder::new(10, 1), Adder::new(30, 1)];
     let disk = reopened(&made(old, 50));
-    let mut life = Life::begin(&disk, fixed());
-    let joined = life.journal.present().iter().find(|(rank, ..)| rank.0 == 20).unwrap().2;
+    let mut run = Run::begin(&disk, fixed());
+    let joined = run.journal.present().iter().find(|(rank, ..)| rank.0 == 20).unwrap().2;
     assert_eq!(joined, 51);
-    assert_eq!(life.runners[&20].cursor(), 51, "it begins there");
-    life.append((1..=20).map(number).collect(), Vec::new());
-    life.catch_up();
-    life.journal.close();
-    // Another life joins nobody.
+    assert_eq!(run.runners[&20].cursor(), 51, "it begins there");
+    run.append((1..=20).map(number).collect(), Vec::new());
+    run.catch_up();
+    run.journal.close();
+    // In another run no stage joins.
     let disk = reopened(&disk);
-    let mut life = Life::begin(&disk, fixed());
-    life.append((1..=5).map(number).collect(), Vec::new());
-    life.catch_up();
-    life.journal.close();
-    let (said, inputs) = facts(&disk);
+    let mut run = Run::begin(&disk, fixed());
+    run.append((1..=5).map(number).collect(), Vec::new());
+    run.catch_up();
+    run.journal.close();
+    let (sums, inputs) = facts(&disk);
     assert_eq!(inputs.len(), 76);
-    let of_the_new = said.keys().filter(|key| key.contains(".20."));
+    let of_the_new = sums.keys().filter(|key| key.contains(".20."));
     let first = of_the_new.map(|key| key.split('.').next().unwrap().parse().unwrap()).min();
     assert!(first > Some(51_u64), "{first:?}");
-    assert_eq!(said, plainly(&inputs, vec![Adder::new(10, 1), Adder::new(30, 1)]));
+    assert_eq!(sums, plain_sums(&inputs, vec![Adder::new(10, 1), Adder::new(30, 1)]));
 }
 
 #[test]
-fn a_stage_that_has_left_holds_up_nobody_and_what_it_said_stays() {
+fn a_stage_that_left_blocks_no_other_and_its_facts_stay() {
     let disk = reopened(&made(fixed(), 10));
-    let mut life = Life::begin(&disk, fixed());
-    life.move_one(15, 3);
-    life.append((1..=20).map(number).collect(), Vec::new());
-    life.catch_up();
-    life.move_one(15, 3);
-    life.catch_up();
-    // Those who see it fold what it said once more, and this program does not have it.
-    life.journal.close();
+    let mut run = Run::begin(&disk, fixed());
+    run.move_one(15, 3);
+    run.append((1..=20).map(number).collect(), Vec::new());
+    run.catch_up();
+    run.move_one(15, 3);
+    run.catch_up();
+    // Other stages fold its facts again, though this program does not have it.
+    run.journal.close();
     let disk = reopened(&disk);
-    let mut life = Life::begin(&disk, fixed());
-    assert_eq!(life.runners.len(), 3);
-    life.append((1..=20).map(number).collect(), Vec::new());
-    life.catch_up();
-    assert!(life.runners.values().all(|runner| runner.cursor() == life.journal.head()));
-    life.journal.close();
-    let (said, inputs) = facts(&disk);
-    assert!(said.keys().any(|key| key.contains(".15.")), "{said:?}");
-    assert_eq!(said, plainly(&inputs, fixed()));
+    let mut run = Run::begin(&disk, fixed());
+    assert_eq!(run.runners.len(), 3);
+    run.append((1..=20).map(number).collect(), Vec::new());
+    run.catch_up();
+    assert!(run.runners.values().all(|runner| runner.cursor() == run.journal.head()));
+    run.journal.close();
+    let (sums, inputs) = facts(&disk);
+    assert!(sums.keys().any(|key| key.contains(".15.")), "{sums:?}");
+    assert_eq!(sums, plain_sums(&inputs, fixed()));
 }
 
 #[test]
-fn a_journal_in_which_somebody_takes_part_whom_this_program_lacks_is_refused() {
+fn a_journal_with_an_unknown_stage_is_rejected() {
     let disk = made(fixed(), 5);
     let disk = reopened(&disk);
-    let mut life = Life::begin(&disk, fixed());
-    life.move_one(15, 3);
-    life.catch_up();
-    life.journal.close();
+    let mut run = Run::begin(&disk, fixed());
+    run.move_one(15, 3);
+    run.catch_up();
+    run.journal.close();
     let disk = reopened(&disk);
     let store = Store::on_disk(disk.clone(), "roster").unwrap();
     let infos = fixed().iter().map(|stage| StageInfo::of(stage)).collect();
     let refused = Journal::<Word>::open(store, infos, Options::new(|_| ())).err().unwrap();
-    assert!(matches!(refused, StoreError::Foreign { .. }), "{refused}");
+    assert!(matches!(refused, StoreError::NotAStore { .. }), "{refused}");
     assert!(refused.to_string().contains("of kind adder takes part in it at rank 15"), "{refused}");
 }
 
 #[test]
-fn a_new_version_takes_over_what_it_converts_and_reads_the_past_otherwise() {
-    // Without a state it begins where it joined.
+fn a_new_version_converts_states_or_reads_its_history() {
+    // Without a state it starts at its join.
     for (version, converted) in [(2, [0; 4]), (3, [53; 4])] {
         let disk = FaultyDisk::holding(Vec::new(), None);
-        let mut life = Life::begin(&disk, fixed());
-        life.append((1..=50).map(number).collect(), Vec::new());
-        life.catch_up();
-        life.move_one(15, 1);
-        life.append(vec![number(7)], Vec::new());
-        life.catch_up();
-        life.runners.values_mut().for_each(Runner::save);
-        life.journal.close();
+        let mut run = Run::begin(&disk, fixed());
+        run.append((1..=50).map(number).collect(), Vec::new());
+        run.catch_up();
+        run.move_one(15, 1);
+        run.append(vec![number(7)], Vec::new());
+        run.catch_up();
+        run.runners.values_mut().for_each(Runner::save);
+        run.journal.close();
         let disk = reopened(&disk);
         let store = Store::on_disk(disk.clone(), "roster").unwrap();
         let all: Vec<Adder> = all(&store, fixed());

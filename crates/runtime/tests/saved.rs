@@ -1,5 +1,5 @@
-//! Of each stage two saved states are kept. A start takes the newer one that can be read, and
-//! nothing differs; where none can, the past is read again, or the start is refused by name.
+//! Two saved states of each stage are kept. A start takes the newest readable one, with the same
+//! result. Without one the history is read again, or the start is rejected by name.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Kind of what the runtime says.
+/// The kind of events of the runtime.
 const RUNTIME: u8 = 60;
 const FORMAT: u8 = 7;
 const RANK: u16 = 10;
@@ -49,7 +49,7 @@ impl Body for Word {
     }
 }
 
-/// Says the sum of all it has seen.
+/// Appends the sum of all visible facts.
 #[derive(Default)]
 struct Adder(u64);
 
@@ -104,7 +104,7 @@ impl Folder {
         Ok(journal)
     }
 
-    /// One life that takes these numbers in and saves itself after each of these.
+    /// One run that appends `numbers` as inputs and saves the state after each of `saves`.
     fn live(&self, numbers: std::ops::Range<u64>, saves: &[u64]) -> (ResumeReport, Vec<String>) {
         let journal = self.journal().unwrap();
         let stage = Box::<Adder>::default();
@@ -123,7 +123,7 @@ impl Folder {
         (report, journal.damaged().iter().map(ToString::to_string).collect())
     }
 
-    /// Until all of it is sealed that may be.
+    /// Waits until all possible segments are sealed.
     fn seals(&self) {
         let journal = self.journal().unwrap();
         let began = clock::now();
@@ -141,7 +141,7 @@ impl Folder {
         journal.close();
     }
 
-    /// The inputs at which its saved states stand, the newest first.
+    /// The inputs of its saved states, the newest first.
     fn saved(&self) -> Vec<u64> {
         self.store().checkpoints().unwrap().iter().map(|(_, row)| row.n).collect()
     }
@@ -150,15 +150,15 @@ impl Folder {
         self.store().alter_checkpoints(RANK, change).unwrap();
     }
 
-    /// What each rank said about each input.
-    fn said(&self) -> BTreeMap<(u64, u16), u64> {
-        let mut said = BTreeMap::new();
+    /// The number of each rank about each input.
+    fn facts(&self) -> BTreeMap<(u64, u16), u64> {
+        let mut facts = BTreeMap::new();
         let scanned = self.store().scan(0, &mut |_, fact: Fact<Word>| {
-            assert_eq!(said.insert((fact.key.n, fact.key.rank), fact.body.1), None);
+            assert_eq!(facts.insert((fact.key.n, fact.key.rank), fact.body.1), None);
             ControlFlow::Continue(())
         });
         scanned.unwrap();
-        said
+        facts
     }
 }
 
@@ -168,14 +168,14 @@ impl Drop for Folder {
     }
 }
 
-/// What is said where nothing is ever damaged.
+/// The expected facts without damage.
 fn expected(last: u64) -> BTreeMap<(u64, u16), u64> {
-    let (mut sum, mut said) = (0_u64, BTreeMap::new());
+    let (mut sum, mut facts) = (0_u64, BTreeMap::new());
     for n in 1..=last {
         sum = sum.wrapping_mul(31).wrapping_add(n);
-        said.extend([((n, 0), n), ((n, RANK), sum)]);
+        facts.extend([((n, 0), n), ((n, RANK), sum)]);
     }
-    said
+    facts
 }
 
 fn flip(row: &mut CheckpointRow) {
@@ -184,7 +184,7 @@ fn flip(row: &mut CheckpointRow) {
 }
 
 #[test]
-fn a_flipped_bit_in_the_newest_state_takes_the_one_before_and_nothing_differs() {
+fn a_damaged_newest_state_is_replaced_by_the_one_before() {
     let folder = Folder::new("newest");
     for (from, to) in [(1, 101), (101, 201), (201, 301), (301, 391), (391, 401)] {
         folder.live(from..to, &[100, 200, 390]);
@@ -202,18 +202,21 @@ fn a_flipped_bit_in_the_newest_state_takes_the_one_before_and_nothing_differs() 
     });
     let (report, damaged) = folder.live(401..421, &[405]);
     assert_eq!((report.checkpoint, report.evolved), (200, 200));
-    let [told] = &damaged[..] else { panic!("{damaged:?}") };
-    assert!(told.contains("checkpoint of adder at input 390 is damaged"), "{told}");
-    assert!(told.contains("checksum") && told.contains("from the one at input 200"), "{told}");
+    let [report] = &damaged[..] else { panic!("{damaged:?}") };
+    assert!(report.contains("checkpoint of adder at input 390 is damaged"), "{report}");
+    assert!(
+        report.contains("checksum") && report.contains("from the one at input 200"),
+        "{report}"
+    );
     assert_eq!(folder.saved(), [405, 200], "the damaged one is written over, not the good one");
-    // Nothing is told of it any more, and the journal is what it would have been.
+    // The damage is not reported again, and the journal has the expected facts.
     let (report, damaged) = folder.live(421..431, &[]);
     assert_eq!((report.checkpoint, damaged), (405, Vec::new()));
-    assert_eq!(folder.said(), expected(430));
+    assert_eq!(folder.facts(), expected(430));
 }
 
 #[test]
-fn where_both_are_damaged_the_past_is_read_again() {
+fn with_both_states_damaged_the_history_is_read_again() {
     let folder = Folder::new("both");
     folder.live(1..401, &[100, 200, 300, 390]);
     folder.seals();
@@ -221,8 +224,8 @@ fn where_both_are_damaged_the_past_is_read_again() {
     let (report, damaged) = folder.live(401..421, &[410]);
     assert_eq!((report.checkpoint, report.evolved), (0, 400));
     assert_eq!(damaged.len(), 2, "{damaged:?}");
-    assert!(damaged.iter().all(|told| told.contains("from the first fact on")), "{damaged:?}");
-    assert_eq!(folder.said(), expected(420));
+    assert!(damaged.iter().all(|report| report.contains("from the first fact on")), "{damaged:?}");
+    assert_eq!(folder.facts(), expected(420));
     assert_eq!(folder.saved(), [410], "the next one replaces both");
     let (report, damaged) = folder.live(421..422, &[421]);
     assert_eq!((report.checkpoint, damaged), (410, Vec::new()));
@@ -230,7 +233,7 @@ fn where_both_are_damaged_the_past_is_read_again() {
 }
 
 #[test]
-fn where_the_past_is_gone_too_the_stage_is_named_and_nothing_is_changed() {
+fn without_a_state_and_a_history_the_stage_is_named_and_nothing_changes() {
     let folder = Folder::new("gone");
     folder.live(1..401, &[100, 200, 300, 390]);
     folder.seals();
@@ -247,12 +250,12 @@ fn where_the_past_is_gone_too_the_stage_is_named_and_nothing_is_changed() {
         }
         let refused = folder.journal().err().unwrap();
         assert!(matches!(refused, StoreError::Torn { .. }), "{refused:?}");
-        let told = refused.to_string();
-        assert!(told.contains("the checkpoint of adder at input 390"), "{told}");
-        assert!(told.contains(".segment"), "{told}");
+        let report = refused.to_string();
+        assert!(report.contains("the checkpoint of adder at input 390"), "{report}");
+        assert!(report.contains(".segment"), "{report}");
         fs::write(&first, &whole).unwrap();
     }
-    // It is whole again: so is the start. And a good state needs no segment.
+    // With the segment restored, the start succeeds. A good state needs no segment.
     let (report, _) = folder.live(401..411, &[405, 410]);
     assert_eq!(report.evolved, 400);
     fs::remove_file(&first).unwrap();
@@ -260,7 +263,7 @@ fn where_the_past_is_gone_too_the_stage_is_named_and_nothing_is_changed() {
 }
 
 #[test]
-fn a_state_of_a_future_version_is_named() {
+fn a_state_of_a_newer_version_is_rejected_by_name() {
     let folder = Folder::new("future");
     folder.live(1..21, &[10, 20]);
     folder.alter(|age, row| {
@@ -275,11 +278,11 @@ fn a_state_of_a_future_version_is_named() {
     let [newer, other] = &damaged[..] else { panic!("{damaged:?}") };
     assert!(newer.contains("it has format 8, this program reads 7 (a newer program"), "{newer}");
     assert!(other.contains("fingerprint"), "{other}");
-    assert_eq!(folder.said(), expected(30));
+    assert_eq!(folder.facts(), expected(30));
 }
 
 #[test]
-fn a_state_that_stands_behind_the_end_of_the_journal_is_not_taken() {
+fn a_state_behind_the_end_of_the_journal_is_not_used() {
     let folder = Folder::new("ahead");
     folder.live(1..21, &[10, 20]);
     folder.alter(|age, row| {
@@ -290,11 +293,11 @@ fn a_state_that_stands_behind_the_end_of_the_journal_is_not_taken() {
     let (report, damaged) = folder.live(21..31, &[]);
     assert_eq!((report.checkpoint, damaged.len()), (10, 1));
     assert!(damaged[0].contains("no such input"), "{damaged:?}");
-    assert_eq!(folder.said(), expected(30));
+    assert_eq!(folder.facts(), expected(30));
 }
 
 #[test]
-fn a_store_with_one_state_in_the_older_form_is_read() {
+fn a_store_with_one_state_for_each_rank_is_read() {
     let folder = Folder::new("older");
     folder.live(1..21, &[20]);
     assert_eq!(folder.saved(), [20], "there is no other yet");
@@ -306,9 +309,9 @@ fn a_store_with_one_state_in_the_older_form_is_read() {
     let (report, damaged) = folder.live(21..31, &[30]);
     assert_eq!((report.checkpoint, report.evolved, damaged), (20, 0, Vec::new()));
     assert_eq!(folder.saved(), [30, 20]);
-    // A cut of it is noticed where the newer one is damaged as well.
+    // A cut state is noticed if the newer one is damaged as well.
     folder.alter(|age, row| if age == 0 { flip(row) } else { row.state.truncate(5) });
     let (report, damaged) = folder.live(31..41, &[]);
     assert_eq!((report.checkpoint, damaged.len()), (0, 2));
-    assert_eq!(folder.said(), expected(40));
+    assert_eq!(folder.facts(), expected(40));
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// A fact that is small on disk and 64 kB in memory: an input (0) or what is said about it (1).
+/// A fact that is small on disk and 64 kB in memory: an input (0) or a fact about it (1).
 #[derive(Clone, Debug)]
 struct Heavy(u8);
 
@@ -40,8 +40,7 @@ impl Body for Heavy {
     }
 }
 
-/// Counts inputs and answers each, or sees nothing at all; its state is as large as it is told to
-/// be.
+/// Counts inputs and appends a fact about each, or sees nothing. Its state has the given size.
 struct Counter {
     rank: u16,
     interest: Mask,
@@ -84,8 +83,7 @@ impl Stage for Counter {
 const INPUTS: Mask = Mask::of(&[0]);
 
 fn stages() -> Vec<Counter> {
-    // The first saves itself in memory all the time, the second nearly never, the third sees
-    // nothing.
+    // The first saves its state in memory often, the second nearly never, the third sees nothing.
     [(10, INPUTS, 8), (20, INPUTS, 4 << 20), (30, Mask::NONE, 8)]
         .into_iter()
         .map(|(rank, interest, size)| Counter { rank, interest, count: 0, size })
@@ -111,11 +109,11 @@ fn open(disk: &FaultyDisk) -> Running {
 /// there is no room for a while.
 async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs: u64, ahead: bool) {
     let writer = journal.writer("feed");
-    let news = Arc::new(Notify::new());
+    let appended = Arc::new(Notify::new());
     let mut wakers = Vec::new();
     for runner in runners.iter() {
-        let heard = Arc::clone(&news);
-        let waker = Waker::new(move || heard.notify_one());
+        let notified = Arc::clone(&appended);
+        let waker = Waker::new(move || notified.notify_one());
         runner.listen(Arc::clone(&waker));
         wakers.push(waker);
     }
@@ -127,7 +125,7 @@ async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs:
                 let n = i64::try_from(journal.head()).unwrap();
                 journal.append(&writer, n, vec![Heavy(0)]).unwrap();
             }
-            () = news.notified() => {
+            () = appended.notified() => {
                 for waker in &wakers {
                     waker.clear();
                 }
@@ -144,13 +142,13 @@ async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs:
 }
 
 #[tokio::test]
-async fn a_long_tail_makes_stages_save_and_inputs_go_on() {
+async fn a_long_tail_makes_stages_save_their_state() {
     run(false).await;
 }
 
-/// What is said about the first inputs then lies behind the last of them.
+/// The facts about the first inputs then lie behind the last input.
 #[tokio::test]
-async fn inputs_far_ahead_go_on_too() {
+async fn inputs_continue_while_stages_are_far_behind() {
     run(true).await;
 }
 
@@ -162,7 +160,7 @@ async fn run(ahead: bool) {
     tokio::time::timeout(Duration::from_secs(30), fed).await.expect("inputs wait for ever");
     journal.durable(journal.last_row()).await;
     drop(runners);
-    // Dead without a word: the next life finds a tail longer than the bound, and goes on.
+    // Aborted: the next run finds a tail longer than the bound, and goes on.
     let image = disk.image(Image::Everything);
     disk.kill();
     let disk = FaultyDisk::holding(image, None);

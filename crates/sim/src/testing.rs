@@ -1,4 +1,4 @@
-//! A market small enough to know by heart.
+//! A small fixed market for tests.
 
 use super::exchange::{
     Amount, Leg, Local, NewList, NewOrder, OrderKind, Shape, Stop, TimeInForce, Trigger,
@@ -27,7 +27,7 @@ pub fn sym(text: &str) -> Symbol {
     Symbol::new(text).expect("a symbol")
 }
 
-/// Bars of BTCUSDT and ETHUSDT: ten flat ones at 100 and 10 before the start, then as given.
+/// Bars of BTCUSDT and ETHUSDT: ten flat ones at 100 and 10 before the start, then the given ones.
 pub struct Fake {
     instruments: Vec<Instrument>,
     bars: Vec<Bar>,
@@ -71,7 +71,7 @@ impl Fake {
         Fake { instruments: vec![instrument("BTC"), instrument("ETH")], bars }
     }
 
-    /// A rising minute, a falling one, nothing for a minute, a flat one without volume.
+    /// A rising minute, a falling one, a minute without bars, a flat one without volume.
     pub fn usual() -> Fake {
         Fake::new(&[
             bar("BTCUSDT", 0, ["100", "110", "95", "105"], "40"),
@@ -89,7 +89,7 @@ impl Fake {
         self
     }
 
-    /// The same market in which nobody ever traded one symbol.
+    /// The same market without trades in one symbol.
     pub fn never_traded(mut self, symbol: &str) -> Fake {
         let symbol = sym(symbol);
         self.bars.retain(|b| b.symbol != symbol);
@@ -102,7 +102,7 @@ impl Fake {
         self.instruments.iter_mut().find(|i| i.symbol == symbol).expect("a known symbol")
     }
 
-    /// An exchange over it, with 1,000 BTC beside the usual money.
+    /// An exchange over it, with 1,000 BTC in addition to the default money.
     pub fn local(self) -> Local {
         Local::open(Box::new(self), &setup())
     }
@@ -154,7 +154,7 @@ pub fn stop(trigger: Trigger, quantity: &str, at: &str, limit: Option<&str>) -> 
     OrderKind::Stop(Stop { quantity: dec(quantity), at: dec(at), trigger, limit })
 }
 
-/// An order that must rest.
+/// A maker order.
 pub fn maker(quantity: &str, price: &str) -> OrderKind {
     OrderKind::LimitMaker { quantity: dec(quantity), price: dec(price) }
 }

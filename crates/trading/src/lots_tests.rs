@@ -20,9 +20,9 @@ use everwarm_domain::settings::Settings;
 use everwarm_domain::signal::Direction;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Key, Mask, Rank};
-use everwarm_kernel::stage::{Out, Retold, Stage, Step};
+use everwarm_kernel::seeded::draw;
+use everwarm_kernel::stage::{Out, RecordedFacts, Stage, Step};
 use everwarm_kernel::state;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -215,7 +215,7 @@ fn a_version_that_is_told_what_was_said_of_two_fills_has_the_same_lots() {
         step.feed(&mut books, fact, &mut own);
     }
     step.finish(&mut books, &mut own);
-    let mut retold = Retold::new(&own);
+    let mut retold = RecordedFacts::new(&own);
     for fact in &filled {
         retold.feed(&mut told, fact);
     }

@@ -46,7 +46,7 @@ pub struct CrashPlan {
 #[derive(Debug, Default)]
 struct Ran {
     /// Kills by what they count as; none: before the first step.
-    struck: Vec<Option<Part>>,
+    injected: Vec<Option<Part>>,
     /// Kills of the exchange.
     exchanges: u64,
     /// Lives.
@@ -170,10 +170,10 @@ impl Ran {
                     break;
                 }
                 End::Stopped => continue,
-                End::Killed(step) => self.struck.push(part.or(step.map(Part::of))),
+                End::Killed(step) => self.injected.push(part.or(step.map(Part::of))),
             }
             left.holds(dir)?;
-            let drawn = plan.seed.wrapping_add(self.struck.len() as u64);
+            let drawn = plan.seed.wrapping_add(self.injected.len() as u64);
             if Die(drawn).below(2) == 0 && kill_exchange(dir)? {
                 self.exchanges += 1;
             }
@@ -193,13 +193,13 @@ impl Report {
     fn crashed(&mut self, plan: &CrashPlan, ran: &Ran) {
         self.runs += 1;
         self.lives += ran.lives;
-        for part in &ran.struck {
+        for part in &ran.injected {
             let place = part.map_or("before its first step", Part::name);
-            *self.struck.entry(("crash", place.to_owned())).or_default() += 1;
+            *self.injected.entry(("crash", place.to_owned())).or_default() += 1;
         }
         if ran.exchanges > 0 {
             let place = ("exchange", "killed with it".to_owned());
-            *self.struck.entry(place).or_default() += ran.exchanges;
+            *self.injected.entry(place).or_default() += ran.exchanges;
         }
         self.starts.extend(&ran.starts);
         self.faults(&plan.faults, &ran.asked);
@@ -214,7 +214,7 @@ impl Report {
     fn parts(&self) -> BTreeMap<Part, u64> {
         let of = |part: &Part| {
             let place = ("crash", part.name().to_owned());
-            (*part, self.struck.get(&place).copied().unwrap_or(0))
+            (*part, self.injected.get(&place).copied().unwrap_or(0))
         };
         Part::ALL.iter().map(of).collect()
     }
@@ -229,7 +229,7 @@ pub(super) fn crashes(
 ) -> Result<(), String> {
     for part in Part::ALL {
         // What is never struck is told too.
-        report.struck.entry(("crash", part.name().to_owned())).or_default();
+        report.injected.entry(("crash", part.name().to_owned())).or_default();
     }
     let (left, under) = wanted.shares(wanted.crashes);
     let mut crashes = Crashes { subject, seed: wanted.seed.wrapping_mul(1_000), run: 0, report };
@@ -278,7 +278,7 @@ impl Crashes<'_> {
         while !tally.is_done() {
             let mut step = |ran: Option<(CrashPlan, Result<Ran, String>)>| {
                 if let Some((plan, ran)) = ran {
-                    let killed = ran.as_ref().map_or(0, |ran| ran.struck.len() as u64);
+                    let killed = ran.as_ref().map_or(0, |ran| ran.injected.len() as u64);
                     match ran {
                         Ok(ran) => self.report.crashed(&plan, &ran),
                         Err(why) => failed = Some(why),

@@ -3,7 +3,7 @@
 use crate::chaos::crashes::Moment;
 use crate::chaos::process::Step;
 use crate::chaos::sweep::Die;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn at_most(of: Duration, die: &mut Die) -> Duration {
 
 fn at(site: Site, who: &str, phase: Phase, nth: u64) -> Moment {
     let nth = u32::try_from(nth).unwrap_or(1);
-    Moment::At(Strike { site, who: who.to_owned(), phase, nth, blow: Blow::Die })
+    Moment::At(PlannedKill { site, who: who.to_owned(), phase, nth, how: KillKind::Die })
 }
 
 fn one<T: Copy>(of: [T; 2], die: &mut Die) -> T {
@@ -136,8 +136,8 @@ impl Part {
 
 /// So many parts for the lives of one run: half of them in turn, the other half those that were
 /// struck least so far, for some are over before anybody can strike.
-pub(super) fn spread(struck: &BTreeMap<Part, u64>, count: u64, die: &mut Die) -> Vec<Part> {
-    let mut hits = struck.clone();
+pub(super) fn spread(injected: &BTreeMap<Part, u64>, count: u64, die: &mut Die) -> Vec<Part> {
+    let mut hits = injected.clone();
     let mut turn: Vec<Part> = Vec::new();
     let mut parts = Vec::new();
     for i in 0..count {
@@ -169,9 +169,9 @@ mod tests {
         for part in Part::ALL {
             assert!((3..=5).contains(&count(&even, *part)), "{part:?}: {even:?}");
         }
-        let struck = Part::ALL.iter().map(|part| (*part, 20));
-        let struck = struck.filter(|(part, _)| *part != Part::Repair).collect();
-        let parts = spread(&struck, 26, &mut Die(1));
+        let injected = Part::ALL.iter().map(|part| (*part, 20));
+        let injected = injected.filter(|(part, _)| *part != Part::Repair).collect();
+        let parts = spread(&injected, 26, &mut Die(1));
         assert_eq!(count(&parts, Part::Repair), 14, "{parts:?}");
         assert_eq!(count(&parts, Part::Live), 1, "each keeps its turn: {parts:?}");
     }

@@ -13,7 +13,7 @@ const RUNS: u64 = 32;
 /// comes of every run, for then another end would be the right one.
 fn size(plan: &Plan) -> usize {
     let transparent = plan.faults.iter().filter(|fault| fault.kind.row().transparent).count();
-    plan.strikes.len() + plan.cuts.len() + transparent + usize::from(plan.at_random.is_some())
+    plan.kills.len() + plan.cuts.len() + transparent + usize::from(plan.at_random.is_some())
 }
 
 /// The plan without some of these things, counted from the first strike.
@@ -24,7 +24,7 @@ fn without(plan: &Plan, out: &Range<usize>) -> Plan {
         !out.contains(&(at - 1))
     };
     let mut plan = plan.clone();
-    plan.strikes.retain(|_| stays());
+    plan.kills.retain(|_| stays());
     plan.cuts.retain(|_| stays());
     plan.faults.retain(|fault| !fault.kind.row().transparent || stays());
     plan.at_random = plan.at_random.filter(|_| stays());
@@ -85,25 +85,25 @@ mod tests {
     use super::super::Difference;
     use super::*;
     use crate::chaos::faults::{all_consequential, all_transparent};
-    use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+    use everwarm_runtime::chaos::{KillKind, Phase, PlannedKill, Site};
     use everwarm_sim::faults::Kind;
     use std::cell::Cell;
 
-    fn strike(nth: u32) -> Strike {
+    fn planned_kill(nth: u32) -> PlannedKill {
         let who = "ledger".to_owned();
-        Strike { site: Site::BeforeStep, who, phase: Phase::Live, nth, blow: Blow::Kill }
+        PlannedKill { site: Site::BeforeStep, who, phase: Phase::Live, nth, how: KillKind::Kill }
     }
 
     #[test]
     fn what_has_nothing_to_do_with_a_difference_is_left_out() {
         let faults = [all_transparent(1), all_consequential(1)].concat();
-        let strikes = (1..=20).map(strike).collect();
-        let plan = Plan { strikes, faults, at_random: Some((1, 3)), ..Plan::default() };
+        let kills = (1..=20).map(planned_kill).collect();
+        let plan = Plan { kills, faults, at_random: Some((1, 3)), ..Plan::default() };
         let has = |plan: &Plan, kind| plan.faults.iter().any(|fault| fault.kind == kind);
         let mut runs = 0;
         let differs = |plan: &Plan| {
             runs += 1;
-            let both = plan.strikes.contains(&strike(7)) && has(plan, Kind::Duplicate);
+            let both = plan.kills.contains(&planned_kill(7)) && has(plan, Kind::Duplicate);
             both.then(|| "two together".to_owned())
         };
         let again = serde_json::to_string(&plan).unwrap();
@@ -114,7 +114,7 @@ mod tests {
         let [first, second] = &report.differences[..] else { panic!("{report:?}") };
         assert_eq!((first.why.as_str(), second.why.as_str()), ("first", "two together"));
         let left: Plan = serde_json::from_str(&second.again).unwrap();
-        assert_eq!(left.strikes, [strike(7)]);
+        assert_eq!(left.kills, [planned_kill(7)]);
         assert_eq!(size(&left), 2, "{left:?}");
         let matter = |plan: &Plan| crate::chaos::faults::that_matter(&plan.faults);
         assert_eq!(matter(&left), matter(&plan), "another venue would have another end");
@@ -123,17 +123,17 @@ mod tests {
 
     #[test]
     fn a_difference_that_is_not_met_again_stays_as_it_is() {
-        let plan = Plan { strikes: (1..=9).map(strike).collect(), ..Plan::default() };
+        let plan = Plan { kills: (1..=9).map(planned_kill).collect(), ..Plan::default() };
         let never = || false;
         assert_eq!(shrunk(&plan, &|_, _, _| (), (|_: &Plan| None, never)), None);
-        let alone = Plan { strikes: vec![strike(1)], ..Plan::default() };
+        let alone = Plan { kills: vec![planned_kill(1)], ..Plan::default() };
         let least = |_: &Plan| panic!("it is the smallest");
         assert_eq!(shrunk(&alone, &|_, _, _| (), (least, never)), None);
     }
 
     #[test]
     fn a_run_that_is_interrupted_is_no_smaller_difference() {
-        let plan = Plan { strikes: (1..=8).map(strike).collect(), ..Plan::default() };
+        let plan = Plan { kills: (1..=8).map(planned_kill).collect(), ..Plan::default() };
         for before in 0..2_u32 {
             let (runs, told) = (Cell::new(0), Cell::new(false));
             let wrong = |_: &Plan| {
@@ -142,7 +142,7 @@ mod tests {
                 Some(if told.get() { "interrupted" } else { "different" }.to_owned())
             };
             let found = shrunk(&plan, &|_, _, _| (), (wrong, || told.get()));
-            let whys = found.map(|(plan, why)| (plan.strikes.len(), why));
+            let whys = found.map(|(plan, why)| (plan.kills.len(), why));
             let left = 8_usize >> before;
             assert_eq!(whys, (before > 0).then(|| (left, "different".to_owned())));
             assert_eq!(runs.get(), before + 1, "nothing is run once it is told to end");

@@ -33,8 +33,8 @@ impl Report {
         self.runs += swept.runs as u64;
         self.lives += swept.lives;
         self.missed += (swept.missed.len() + swept.spared) as u64;
-        for ((site, _, phase, blow), count) in swept.struck {
-            *self.struck.entry(row(site, phase, blow)).or_default() += u64::from(count);
+        for ((site, _, phase, how), count) in swept.injected {
+            *self.injected.entry(row(site, phase, how)).or_default() += u64::from(count);
         }
         for ((file, operation, left), count) in swept.cut {
             let left = match left {
@@ -43,7 +43,7 @@ impl Report {
                 Image::Sectors(_) => "torn",
             };
             let place = format!("{}, {left}", at_a(file, operation));
-            *self.struck.entry(("disk", place)).or_default() += u64::from(count);
+            *self.injected.entry(("disk", place)).or_default() += u64::from(count);
         }
         let told = |failure: crate::chaos::sweep::Failure| super::Difference {
             why: failure.why,

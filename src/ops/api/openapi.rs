@@ -2,7 +2,7 @@
 //! answered. A test holds the table and the router together.
 
 use super::problem::Problem;
-use crate::ops::harm::{BranchView, HarmView};
+use crate::ops::actor_faults::{ActorFaultView, BranchView};
 use crate::ops::summary::SummaryView;
 use crate::ops::views::{
     AdoptView, AdoptedView, AuditView, BarView, ClearedView, EquityView, ExplainView, FillView,
@@ -99,7 +99,12 @@ const ROWS: &[Row] = &[
     get("/api/v1/session", "Whether a page may change something", one::<SessionView>),
     post("/api/v1/session", "Gives a page a cookie for the token", nothing, one::<SessionView>),
     get("/api/v1/tree", "The supervision tree", any),
-    post("/api/v1/kill", "Disturbs an actor on purpose", one::<HarmView>, one::<HarmView>),
+    post(
+        "/api/v1/kill",
+        "Disturbs an actor on purpose",
+        one::<ActorFaultView>,
+        one::<ActorFaultView>,
+    ),
     post(
         "/api/v1/retry",
         "Tries a branch at once that is kept down",

@@ -4,12 +4,12 @@ use super::problem::{Detail, Refusal, json, problem};
 use super::routes::Api;
 use super::token::Token;
 use crate::edge::world::wall;
+use crate::ops::actor_faults::{ActorFaultView, BranchView, InjectFault, Retry};
 use crate::ops::backup::Pack;
 use crate::ops::desk::{
     Adopt, ChangeSwitch, ChangeSymbols, ClearLimits, Release, Reload, Resolve, SymbolsChange,
 };
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::harm::{BranchView, Harm, HarmView, Retry};
 use crate::ops::log::LogCounts;
 use crate::ops::views::{AdoptView, LogLevelView, ResolveView};
 use axum::body::{Body, to_bytes};
@@ -95,7 +95,7 @@ pub struct Changes {
     /// Ends quarantines.
     pub release: Arc<Release>,
     /// Disturbs actors.
-    pub harm: Arc<Harm>,
+    pub inject: Arc<InjectFault>,
     /// Tries branches that are kept down.
     pub retry: Arc<Retry>,
     /// Changes what is listed.
@@ -183,8 +183,8 @@ pub async fn release(
 
 /// Disturbs an actor.
 pub async fn kill(State(api): State<Api>, request: Request) -> Response {
-    let harm = Arc::clone(&api.changes.harm);
-    change(&api, request, move |wanted: &HarmView| harm(wanted)).await
+    let inject = Arc::clone(&api.changes.inject);
+    change(&api, request, move |wanted: &ActorFaultView| inject(wanted)).await
 }
 
 /// Tries a branch that is kept down.

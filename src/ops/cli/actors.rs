@@ -1,10 +1,10 @@
 //! `everwarm kill` and `everwarm retry`: what is done to actors of the running daemon.
 
 use super::ask;
+use crate::ops::actor_faults::{ActorFaultView, BranchView, How, STALL};
 use crate::ops::api::Token;
 use crate::ops::config::Look;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::harm::{BranchView, HarmView, How, STALL};
 use crate::ops::print::{Printer, confirm};
 use crate::ops::remote::RemoteDesk;
 
@@ -42,23 +42,23 @@ pub struct RetryArgs {
 
 /// Disturbs an actor.
 pub fn kill(args: &KillArgs, printer: Printer) -> Result<Exit, Failure> {
-    let wanted = HarmView { path: args.path.clone(), how: args.how, seconds: args.seconds };
+    let wanted = ActorFaultView { path: args.path.clone(), how: args.how, seconds: args.seconds };
     confirm(&format!("disturb {}{}", args.path, end(&wanted)), args.yes)?;
     let (desk, token) = daemon(&args.args)?;
     let view = desk.kill(&wanted, token.as_ref())?;
     if args.args.json {
         return printer.json(&view);
     }
-    let (path, blow) = (&view.path, view.blow());
-    let mut lines = vec![format!("{path} {blow}{}", end(&view))];
-    if blow.waits() {
+    let (path, fault) = (&view.path, view.fault());
+    let mut lines = vec![format!("{path} {fault}{}", end(&view))];
+    if fault.waits() {
         lines.push("until that comes, `everwarm tree` shows that it is planned".to_owned());
     }
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
 /// What comes of it where nobody starts it again.
-fn end(view: &HarmView) -> String {
+fn end(view: &ActorFaultView) -> String {
     if !view.ends_root() {
         return String::new();
     }

@@ -119,7 +119,7 @@ pub struct Args {
 
 /// Plays the recording under all that, and prints what struck and what came of it.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    if args.strikes_nothing() {
+    if args.injects_nothing() {
         let text = "nothing would be struck, and so nothing proved: give --kills, --crashes, \
                     --disk or --venue-faults";
         return Err(Failure::new(Exit::Usage, text));
@@ -165,7 +165,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     };
     let view = (core.chaos)(&asked, &tell)?;
     drop(shown);
-    let exit = match (view.differences.is_empty(), view.struck_nothing()) {
+    let exit = match (view.differences.is_empty(), view.injected_nothing()) {
         (false, _) => Exit::Problems,
         (true, true) => Exit::Failed,
         (true, false) => Exit::Fine,
@@ -180,7 +180,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
 fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
     let us = Duration::from_micros;
     let mut table = Table::new(&["what", "where", ">times"]);
-    for row in &view.struck {
+    for row in &view.injected {
         table.row(vec![row.what.clone(), row.place.clone(), row.times.to_string()]);
     }
     let mut lines = table.lines(width);
@@ -206,7 +206,7 @@ fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
     let (lived, wall) = (thousands(view.lives), took(us(view.wall_us)));
     let of = format!("{runs} of {closes}, {lived} lives, {wall}");
     if view.differences.is_empty() {
-        let proved = if view.struck_nothing() {
+        let proved = if view.injected_nothing() {
             "nothing struck, and so nothing proved"
         } else {
             "no difference"
@@ -224,9 +224,9 @@ fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
 
 impl Args {
     /// Whether there is nothing that could make a difference.
-    fn strikes_nothing(&self) -> bool {
-        let struck = self.kills > 0 || self.crashes > 0 || self.disk > 0 || self.venue_faults;
-        !struck && !self.exhaustive && self.plan.is_none()
+    fn injects_nothing(&self) -> bool {
+        let injected = self.kills > 0 || self.crashes > 0 || self.disk > 0 || self.venue_faults;
+        !injected && !self.exhaustive && self.plan.is_none()
     }
 
     /// The keys they set.

@@ -259,7 +259,7 @@ fn a_running_daemon_answers_as_its_files_would() {
         token,
         log: quiet(),
         release: Arc::new(released),
-        harm: Arc::new(|asked| Ok(asked.clone())),
+        inject: Arc::new(|wanted| Ok(wanted.clone())),
         retry: Arc::new(|asked| Ok(asked.clone())),
         symbols: Arc::new(|change| Ok(SymbolsChangeView { text: format!("{change:?}") })),
         resolve: Arc::new(resolved),

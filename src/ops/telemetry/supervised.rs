@@ -105,7 +105,7 @@ struct Gone {
     at: Instant,
     exit: Exit,
     /// Whether its supervisor had asked for it.
-    asked: bool,
+    requested: bool,
     /// Whether its supervisor has ended after it.
     along: bool,
 }
@@ -123,9 +123,9 @@ pub struct Back {
 
 impl Gone {
     fn back(self) -> Back {
-        let Gone { at, exit, asked, along } = self;
+        let Gone { at, exit, requested, along } = self;
         let why = match exit {
-            Exit::Normal(_) if asked => "stopped for a sibling's sake".to_owned(),
+            Exit::Normal(_) if requested => "stopped for a sibling's sake".to_owned(),
             Exit::Normal(_) => "by itself".to_owned(),
             exit @ (Exit::GaveUp(_)
             | Exit::Failed(_)
@@ -154,13 +154,13 @@ impl Known {
     }
 
     /// Takes in that an instance has ended; who ended below it ended along.
-    fn gone(&mut self, path: &str, exit: Exit, asked: bool) {
+    fn gone(&mut self, path: &str, exit: Exit, requested: bool) {
         let above = format!("{path}/");
         let below = self.gone.range_mut(above.clone()..);
         below
             .take_while(|(path, _)| path.starts_with(&above))
             .for_each(|(_, gone)| gone.along = true);
-        let gone = Gone { at: clock::now(), exit, asked, along: false };
+        let gone = Gone { at: clock::now(), exit, requested, along: false };
         self.gone.insert(path.to_owned(), gone);
     }
 
@@ -171,7 +171,7 @@ impl Known {
         let actor = self.actor(path);
         actor.started_ms = at_ms;
         let gone = gone?;
-        actor.restarts[6] += u64::from(gone.asked);
+        actor.restarts[6] += u64::from(gone.requested);
         let back = gone.back();
         actor.took.time(back.after);
         Some(back)
@@ -202,10 +202,10 @@ impl Supervised {
         match &notice.news {
             News::Started { restarts } => return known.up(path, *restarts, notice.at_ms),
             News::StartFailed { .. } => known.events[1] += 1,
-            News::Exited { exit, asked, .. } => {
+            News::Exited { exit, requested, .. } => {
                 known.events[2] += 1;
-                known.gone(path, exit.clone(), *asked);
-                self.ended(&mut known, path, exit, *asked);
+                known.gone(path, exit.clone(), *requested);
+                self.ended(&mut known, path, exit, *requested);
             }
             News::StopFailed { .. } => known.events[3] += 1,
             News::Blocked { .. } => known.events[4] += 1,
@@ -223,7 +223,7 @@ impl Supervised {
         None
     }
 
-    fn ended(&self, known: &mut Known, path: &str, exit: &Exit, asked: bool) {
+    fn ended(&self, known: &mut Known, path: &str, exit: &Exit, requested: bool) {
         let panics = self.directory.get().map_or(0, |d| d.slot(path).mailbox().meter().panics());
         let actor = known.actor(path);
         let panicked = std::mem::replace(&mut actor.panics, panics) < panics;
@@ -236,7 +236,7 @@ impl Supervised {
             Exit::Injected(_) => Some(5),
             Exit::Orphaned => Some(7),
         };
-        if let Some(reason) = reason.filter(|_| !asked) {
+        if let Some(reason) = reason.filter(|_| !requested) {
             actor.restarts[reason] += 1;
         }
         if exit.is_injected() && panicked {
@@ -305,8 +305,8 @@ mod tests {
         SupervisionNotice { path: path.to_owned(), kind: Kind::Worker, at_ms: 1_500, news }
     }
 
-    fn exited(exit: Exit, asked: bool) -> News {
-        News::Exited { exit, uptime: Duration::ZERO, restarts: 0, asked }
+    fn exited(exit: Exit, requested: bool) -> News {
+        News::Exited { exit, uptime: Duration::ZERO, restarts: 0, requested }
     }
 
     #[test]
@@ -314,8 +314,8 @@ mod tests {
         let supervised = Supervised::default();
         let (low, feed) = ("root/trading/feeds", "root/trading/feeds/feed");
         let up = |path: &str, restarts| supervised.tell(&notice(path, News::Started { restarts }));
-        let ends = |path: &str, exit, asked| {
-            assert_eq!(supervised.tell(&notice(path, exited(exit, asked))), None);
+        let ends = |path: &str, exit, requested| {
+            assert_eq!(supervised.tell(&notice(path, exited(exit, requested))), None);
         };
         assert_eq!(up(feed, 0), None, "for the first time");
         let before = clock::now();
@@ -328,14 +328,14 @@ mod tests {
         assert!((away..=before.elapsed()).contains(&back.after), "{back:?}");
         assert_eq!((back.why.as_str(), back.along), ("failed: no", false));
         assert_eq!(up(feed, 2), None, "once");
-        let asked = || Exit::Normal("asked to stop".into());
+        let requested = || Exit::Normal("asked to stop".into());
         let table = [
             (Exit::Killed, false, "killed"),
-            (asked(), true, "stopped for a sibling's sake"),
-            (asked(), false, "by itself"),
+            (requested(), true, "stopped for a sibling's sake"),
+            (requested(), false, "by itself"),
         ];
-        for (exit, asked, why) in table {
-            ends(feed, exit, asked);
+        for (exit, requested, why) in table {
+            ends(feed, exit, requested);
             assert_eq!(up(feed, 3).unwrap().why, why);
         }
         // Its supervisor ended after it: that one says enough.

@@ -122,8 +122,9 @@ pub struct ChaosView {
     pub runs: u64,
     /// Lives of all runs.
     pub lives: u64,
-    /// What struck, by what and where.
-    pub struck: Vec<StruckView>,
+    /// The injected faults, by kind and place.
+    #[serde(rename = "struck")]
+    pub injected: Vec<InjectedView>,
     /// From the end of an actor until it was up again: half of them, 99 of 100, all; microseconds.
     pub restarts_us: [u64; 3],
     /// From the start of a killed process until it traded again, likewise.
@@ -141,14 +142,14 @@ pub struct ChaosView {
 impl ChaosView {
     /// Whether nothing struck, so that no difference proves nothing.
     #[must_use]
-    pub fn struck_nothing(&self) -> bool {
-        self.struck.iter().all(|row| row.times == 0)
+    pub fn injected_nothing(&self) -> bool {
+        self.injected.iter().all(|row| row.times == 0)
     }
 }
 
 /// What struck while a recording was played.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StruckView {
+pub struct InjectedView {
     /// `kill`, `panic`, `crash`, `disk` or `exchange`.
     pub what: String,
     /// At which point, or in which part of a life.

@@ -491,7 +491,7 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: usize) -> usize {
-        usize::try_from(everwarm_kernel::chance::draw(&mut self.0) % below as u64).unwrap()
+        usize::try_from(everwarm_kernel::seeded::draw(&mut self.0) % below as u64).unwrap()
     }
 
     fn spoil(&mut self, bytes: &mut Vec<u8>) {

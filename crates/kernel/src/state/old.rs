@@ -1,10 +1,10 @@
-//! The values of positional MessagePack, as releases before postcard wrote their states.
+//! Values of positional MessagePack, in which earlier releases wrote their states.
 
 use serde::de::Error as _;
 use serde::de::value::Error;
 use std::ops::Range;
 
-/// What is left to be read.
+/// The bytes that remain to be read.
 pub(super) struct Old<'b>(pub(super) &'b [u8]);
 
 fn other(what: &str, mark: u8) -> Error {
@@ -81,7 +81,8 @@ impl<'b> Old<'b> {
         }
     }
 
-    /// Length of a text, an array or a map: the marks of short ones hold it, `long` ones follow.
+    /// The length of a text, an array or a map. The marks of short ones contain it; `long` marks
+    /// are followed by it.
     fn len(&mut self, what: &str, short: Range<u8>, long: &[(u8, usize)]) -> Result<usize, Error> {
         let mark = self.byte()?;
         let len = if short.contains(&mark) {
@@ -90,7 +91,7 @@ impl<'b> Old<'b> {
             let found = long.iter().find(|(at, _)| *at == mark);
             self.number(found.ok_or_else(|| other(what, mark))?.1)?
         };
-        // A length that no rest holds is none.
+        // A length beyond the remaining bytes is an error.
         usize::try_from(len).ok().filter(|len| *len <= self.0.len()).ok_or_else(cut)
     }
 
@@ -120,7 +121,8 @@ impl<'b> Old<'b> {
         self.take(len)
     }
 
-    /// Which of these it is: its name, with what it holds behind it where it holds anything.
+    /// The index of the variant in `variants`. Its name comes first, then its contents if it has
+    /// any.
     pub(super) fn variant(&mut self, variants: &[&str]) -> Result<usize, Error> {
         if self.0.first() == Some(&0x81) {
             self.byte()?;

@@ -1,9 +1,9 @@
-//! The shape of a type as serde sees it: what lies where in its bytes.
+//! The shape of a type as serde sees it: the order and kinds of its values.
 
-/// What lies where in the bytes of a type. Names of types are no part of it.
+/// The shape of a type: the order and kinds of its values. Names of types are no part of it.
 #[derive(Debug, Default)]
 pub(super) enum Shape {
-    /// Not met yet.
+    /// Not visited yet.
     #[default]
     Unknown,
     /// Nothing.
@@ -40,7 +40,7 @@ pub(super) enum Leaf {
 }
 
 impl Shape {
-    /// Whether all of it was met.
+    /// Whether all of it was visited.
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Shape::Unknown => false,
@@ -51,21 +51,21 @@ impl Shape {
         }
     }
 
-    /// Another one for another shape (FNV-1a of its text).
+    /// A hash of the shape (FNV-1a of its text). Different shapes have different ones.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut text = String::new();
-        self.tell(&mut text);
+        self.write(&mut text);
         let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
     }
 
-    fn tell(&self, out: &mut String) {
+    fn write(&self, out: &mut String) {
         let mut all = |open, of: &[(&'static str, Shape)], close| {
             out.push(open);
             for (name, shape) in of {
                 out.push_str(name);
                 out.push(':');
-                shape.tell(out);
+                shape.write(out);
                 out.push(',');
             }
             out.push(close);
@@ -77,17 +77,17 @@ impl Shape {
             Shape::Fields(of) => all('(', of, ')'),
             Shape::Enum(of) => all('{', of, '}'),
             Shape::Option(inner) => {
-                inner.tell(out);
+                inner.write(out);
                 out.push('~');
             }
             Shape::Seq(inner) => {
-                inner.tell(out);
+                inner.write(out);
                 out.push('*');
             }
             Shape::Map(inner) => {
-                inner.0.tell(out);
+                inner.0.write(out);
                 out.push('>');
-                inner.1.tell(out);
+                inner.1.write(out);
                 out.push('*');
             }
         }

@@ -2,7 +2,7 @@ use super::*;
 use serde::Deserialize;
 use std::collections::{BTreeSet, VecDeque};
 
-/// The form of the releases before.
+/// Saves in the form of earlier releases.
 fn save_old<T: Serialize>(format: u8, state: &T) -> Vec<u8> {
     let mut bytes = vec![format];
     rmp_serde::encode::write(&mut bytes, state).unwrap();
@@ -31,7 +31,7 @@ enum Side {
     Sell,
 }
 
-/// One of everything that states are made of.
+/// A value with every kind of type that states use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Everything {
     small: (u8, i8, u16, i16, u32, i32),
@@ -74,7 +74,7 @@ fn everything() -> Everything {
 }
 
 #[test]
-fn keeps_bits_and_refuses_what_is_not_its_own() {
+fn states_round_trip_and_other_types_are_rejected() {
     let state = (f64::from_bits(0x7ff8_0000_0000_0001), -0.0_f64, i128::MIN, u64::MAX);
     let bytes = save(3, &state);
     let back: (f64, f64, i128, u64) = load(3, &bytes).unwrap();
@@ -91,7 +91,7 @@ fn keeps_bits_and_refuses_what_is_not_its_own() {
 }
 
 #[test]
-fn everything_comes_back_from_both_forms() {
+fn every_type_round_trips_in_both_forms() {
     let state = everything();
     assert_eq!(load::<Everything>(1, &save(1, &state)).unwrap(), state);
     let old = save_old(1, &state);
@@ -101,7 +101,7 @@ fn everything_comes_back_from_both_forms() {
 }
 
 #[test]
-fn no_flipped_bit_and_no_lost_byte_goes_unnoticed() {
+fn every_flipped_bit_and_every_lost_byte_is_detected() {
     let state = (vec![Word::One(5), Word::Nothing], "a text".to_owned(), 17_u64);
     let sound = save(5, &state);
     let reads = |bytes: &[u8]| load::<(Vec<Word>, String, u64)>(5, bytes).is_ok();
@@ -124,7 +124,7 @@ fn no_flipped_bit_and_no_lost_byte_goes_unnoticed() {
 }
 
 #[test]
-fn what_an_older_form_lacks_at_its_end_is_what_the_type_says_or_refused() {
+fn missing_trailing_members_take_their_default_or_are_rejected() {
     fn thirty() -> u32 {
         30
     }
@@ -154,10 +154,10 @@ fn what_an_older_form_lacks_at_its_end_is_what_the_type_says_or_refused() {
 }
 
 fn of<T: DeserializeOwned + 'static>() -> u64 {
-    known::<T>().fingerprint
+    type_info::<T>().fingerprint
 }
 
-/// The fingerprint of a type that is written here.
+/// The fingerprint of a type that is declared in place.
 macro_rules! shape {
     ($($body:tt)*) => {{
         #[derive(Serialize, Deserialize)]
@@ -172,7 +172,7 @@ fn all_differ(prints: &[u64]) {
 
 #[rustfmt::skip]
 #[test]
-fn a_fingerprint_is_that_of_names_order_and_types() {
+fn a_fingerprint_depends_on_names_order_and_types() {
     let base = shape!(struct It { a: u32, b: Vec<Option<u64>> });
     assert_eq!(base, shape!(struct It { a: u32, #[serde(default)] b: Vec<Option<u64>> }));
     all_differ(&[
@@ -189,13 +189,13 @@ fn a_fingerprint_is_that_of_names_order_and_types() {
         of::<[u32; 3]>(),
         of::<[u32; 4]>(),
     ]);
-    // It is the same in every build: this one is written down.
+    // The fingerprint is the same in every build, so this one can be a constant.
     assert_eq!(of::<(u8, Option<Side>)>(), 0x618c_057d_569b_e9ab);
 }
 
 #[rustfmt::skip]
 #[test]
-fn a_fingerprint_is_that_of_all_variants() {
+fn a_fingerprint_depends_on_every_variant() {
     let base = shape!(enum It { A(u32), B(Vec<Option<u64>>) });
     all_differ(&[
         base,
@@ -208,7 +208,7 @@ fn a_fingerprint_is_that_of_all_variants() {
 }
 
 #[test]
-fn a_type_that_postcard_cannot_read_back_is_refused_before_it_is_saved() {
+fn a_type_that_postcard_cannot_read_back_is_rejected_before_it_is_saved() {
     #[derive(Serialize, Deserialize)]
     struct Inner {
         b: u8,

@@ -1,7 +1,7 @@
 //! One deserializer for two purposes, so that each type is compiled for it once.
 //!
-//! It finds the shape of a type: it makes values out of nothing and notes what is asked for, until
-//! every variant of every enum was met. And it reads states of releases before postcard.
+//! It finds the shape of a type: it makes values from no input and notes the requested types, until
+//! it visited every variant of every enum. It also reads states of releases before postcard.
 
 use super::old::Old;
 use super::shape::{Leaf, Shape};
@@ -13,9 +13,9 @@ use serde::de::{
 };
 use std::slice::IterMut;
 
-/// Types within types, at most: deeper ones contain themselves.
+/// Depth of nested types, at most. A deeper type contains itself.
 const DEPTH: usize = 64;
-/// Values made, at most.
+/// Number of values made, at most.
 const VALUES: usize = 10_000;
 
 /// The shape of a type.
@@ -30,7 +30,7 @@ pub(super) fn shape_of<T: DeserializeOwned>() -> Result<Shape, String> {
     Err("it has too many variants".to_owned())
 }
 
-/// A value that lies here as positional MessagePack.
+/// Reads a value from positional MessagePack.
 pub(super) fn read_old<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut old = Old(bytes);
     let value = T::deserialize(Walk::Old(&mut old)).map_err(|e| e.to_string())?;
@@ -40,9 +40,9 @@ pub(super) fn read_old<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
 }
 
-/// A text out of nothing is `1`, which is also a number and a name.
+/// A source of values. A text without input is `1`, which is also a number and a name.
 enum Walk<'a, 'b> {
-    /// With how deep it lies.
+    /// The shape to fill, and its depth.
     Shape(&'a mut Shape, usize),
     Old(&'a mut Old<'b>),
 }
@@ -72,7 +72,7 @@ impl Walk<'_, '_> {
             }
             Walk::Old(old) => {
                 let (len, known) = (old.array()?, names.len());
-                // What was added at the end since is left to the type.
+                // Members that were added at the end since are left to the type.
                 if len > known {
                     return Err(Error::custom(format!("it has {len} members, not {known}")));
                 }
@@ -264,13 +264,13 @@ impl<'de, 'b> Deserializer<'de> for Walk<'_, 'b> {
     }
 }
 
-/// What is in a sequence or a map.
+/// The contents of a sequence or a map.
 enum Items<'a, 'b> {
-    /// The members of a structure or a tuple, and how deep they lie.
+    /// The members of a structure or a tuple, and their depth.
     Fields(IterMut<'a, (&'static str, Shape)>, usize),
     /// One element, or one key and its value.
     One(Option<&'a mut Shape>, Option<&'a mut Shape>, usize),
-    /// So many.
+    /// That many elements.
     Old(&'a mut Old<'b>, usize),
 }
 
@@ -337,7 +337,7 @@ impl<'de, 'a, 'b> EnumAccess<'de> for Variant<'a, 'b> {
 impl<'de> VariantAccess<'de> for Walk<'_, '_> {
     type Error = Error;
     fn unit_variant(self) -> Result<(), Error> {
-        // As MessagePack it is its name alone.
+        // In MessagePack a unit variant is its name alone.
         if let Walk::Shape(shape, _) = self {
             *shape = Shape::Unit;
         }

@@ -1,45 +1,45 @@
-//! A disk in memory that dies at a chosen operation and forgets or tears what was not flushed.
+//! A disk in memory that fails at a chosen operation, and loses or tears unflushed writes.
 
 use crate::store::StorageBackend;
-use everwarm_kernel::chance::draw;
+use everwarm_kernel::seeded::draw;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a power cut leaves of the writes since the last flush.
+/// How much of the writes since the last flush survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Image {
-    /// Nothing of them.
+    /// None of them: a power cut.
     Synced,
-    /// All of them: what the death of a process leaves.
+    /// All of them: the death of a process.
     Everything,
-    /// Some 512-byte sectors, drawn by the seed.
+    /// Some sectors of 512 bytes, drawn by the seed: a torn write.
     Sectors(u64),
 }
 
-/// Kinds of operations a disk does and may die at.
+/// The kinds of operations at which a disk may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
-    /// Bytes at a place.
+    /// Writes bytes at an offset.
     Write,
-    /// What was written reaches the disk.
+    /// Flushes the writes so far.
     Flush,
-    /// The length changes.
+    /// Changes the length.
     Length,
 }
 
-/// When a disk dies.
+/// When a disk fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cut {
-    /// At which operation, from 1.
+    /// The number of the operation, from 1.
     pub at: u64,
-    /// Counting those of this kind alone; none: all.
+    /// Counts only operations of this kind; `None` counts all.
     #[serde(default)]
     pub of: Option<Operation>,
-    /// Counting those on the file beside the first.
+    /// Counts the operations on the second file instead of the first.
     #[serde(default)]
     pub beside: bool,
 }
@@ -57,12 +57,12 @@ impl Cut {
     }
 }
 
-/// What is on a disk: the one large file, and the small ones beside it that are written whole.
+/// The contents of a disk: one large file, and small files that are written whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// The large file.
     pub image: Vec<u8>,
-    /// The others, by name.
+    /// The small files, by name.
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -83,16 +83,16 @@ struct State {
     live: Vec<u8>,
     synced: Vec<u8>,
     unsynced: Vec<Change>,
-    /// Written whole: a file is here once it and its name are flushed.
+    /// Small files whose contents and names are flushed.
     files: BTreeMap<String, Vec<u8>>,
-    /// Their names were taken away, and nobody has flushed that.
+    /// Small files that were removed, while the removal is not flushed.
     removed: BTreeMap<String, Vec<u8>>,
     operations: Vec<Operation>,
     cut: Option<Cut>,
     dead: bool,
     full: bool,
     was_cut: bool,
-    /// The disk this file lies on beside another.
+    /// The disk of the first file, if this is a second one.
     on: Option<FaultyDisk>,
 }
 
@@ -101,14 +101,14 @@ struct State {
 pub struct FaultyDisk(Arc<Mutex<State>>);
 
 impl FaultyDisk {
-    /// A disk holding `contents` that dies at operation `dies_at` (from 1; writes, flushes, changes
+    /// A disk with `contents` that fails at operation `dies_at` (from 1; writes, flushes, changes
     /// of length).
     #[must_use]
     pub fn holding(contents: impl Into<Contents>, dies_at: Option<u64>) -> FaultyDisk {
         FaultyDisk::until(contents, dies_at.map(|at| Cut { at, ..Cut::default() }))
     }
 
-    /// A disk holding `contents` that dies as planned.
+    /// A disk with `contents` that fails as planned.
     #[must_use]
     pub fn until(contents: impl Into<Contents>, cut: Option<Cut>) -> FaultyDisk {
         let Contents { image, files } = contents.into();
@@ -116,9 +116,9 @@ impl FaultyDisk {
         FaultyDisk(Arc::new(Mutex::new(state)))
     }
 
-    /// A second large file on this disk, with flushes of its own: it dies and fills when the disk
-    /// does, and where the disk is to die at an operation on it, the disk does. Its operations are
-    /// counted by themselves.
+    /// A second large file on this disk, with its own flushes. It fails and fills up together with
+    /// the disk. A failure planned for an operation on it fails the whole disk. Its operations have
+    /// their own numbers.
     #[must_use]
     pub fn beside(&self, contents: impl Into<Contents>) -> FaultyDisk {
         let file = FaultyDisk::until(contents, self.state().cut);
@@ -126,7 +126,7 @@ impl FaultyDisk {
         file
     }
 
-    /// Writes a file whole: it is there, or (where the disk dies) it is not.
+    /// Writes a file whole. If the disk fails, the file is absent.
     pub(crate) fn put_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         drop(self.operate(Operation::Write)?);
         let mut state = self.operate(Operation::Flush)?;
@@ -153,37 +153,37 @@ impl FaultyDisk {
         Ok(())
     }
 
-    /// Ends it now: every later operation fails.
+    /// Fails the disk now, and every later operation with it.
     pub fn kill(&self) {
         self.state().dead = true;
     }
 
-    /// Fills it: it can be read, and every later write, flush or change of length fails for want of
+    /// Fills the disk. Reads work; every later write, flush or change of length fails without
     /// space.
     pub fn fill(&self) {
         self.state().full = true;
     }
 
-    /// Whether it has died.
+    /// Whether it has failed.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.state().dead
     }
 
-    /// The operation on this file at which the disk died as planned.
+    /// The operation on this file at which the disk failed as planned.
     #[must_use]
     pub fn cut(&self) -> Option<Operation> {
         let state = self.state();
         if state.was_cut { state.operations.last().copied() } else { None }
     }
 
-    /// Operations so far, the one it died at included.
+    /// The operations so far, with the one at which it failed.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         self.state().operations.clone()
     }
 
-    /// What a new life finds.
+    /// The contents that the next process finds.
     #[must_use]
     pub fn image(&self, image: Image) -> Contents {
         let state = self.state();
@@ -306,23 +306,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_dies_with_both_files_at_an_operation_on_the_file_it_was_to_die_at() {
+    fn a_planned_failure_of_one_file_fails_the_whole_disk() {
         for beside in [false, true] {
             let cut = Cut { at: 2, of: Some(Operation::Write), beside };
             let first = FaultyDisk::until(Vec::new(), Some(cut));
             let second = first.beside(Vec::new());
-            let (struck, spared) = if beside { (&second, &first) } else { (&first, &second) };
+            let (injected, spared) = if beside { (&second, &first) } else { (&first, &second) };
             for n in 0..3 {
                 spared.write(n, b"a").unwrap();
             }
-            struck.write(0, b"flushed").unwrap();
-            struck.sync_data().unwrap();
+            injected.write(0, b"flushed").unwrap();
+            injected.sync_data().unwrap();
             assert!(!first.is_dead());
-            struck.write(0, b"written").unwrap_err();
+            injected.write(0, b"written").unwrap_err();
             spared.write(3, b"a").unwrap_err();
-            assert_eq!((struck.cut(), spared.cut()), (Some(Operation::Write), None));
+            assert_eq!((injected.cut(), spared.cut()), (Some(Operation::Write), None));
             assert!(first.is_dead());
-            assert_eq!(struck.image(Image::Synced).image, b"flushed");
+            assert_eq!(injected.image(Image::Synced).image, b"flushed");
             let left = [Image::Synced, Image::Everything].map(|left| spared.image(left).image);
             assert_eq!(left, [b"".to_vec(), b"aaa".to_vec()]);
         }

@@ -1,8 +1,7 @@
-//! Planned misfortune: kill points in the product, and a store that loses and tears what was not
-//! flushed.
+//! Fault injection: kill points in the product, and a disk that loses and tears unflushed writes.
 
 pub mod faults;
 pub mod points;
 
 pub use crate::supervise::Injected;
-pub use points::{Blow, Chaos, Phase, Sabotage, Site, Strike};
+pub use points::{Chaos, KillKind, Phase, PlannedKill, Sabotage, Site};

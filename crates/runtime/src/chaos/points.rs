@@ -1,7 +1,7 @@
-//! Kill points: places at which a plan may end an actor or the process.
+//! Kill points: places at which a fault plan may end an actor or the process.
 //!
-//! Always compiled; one relaxed load when off. A point sits outside every lock, so that what it
-//! interrupts is exactly what a kill could interrupt.
+//! They are always compiled and cost one relaxed load when off. A point lies outside every lock, so
+//! a fault there interrupts only what a kill could interrupt.
 
 use crate::supervise::Injected;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 macro_rules! sites {
     ($($site:ident $name:literal $about:literal;)*) => {
-        /// A place in the product at which it may be struck.
+        /// A place in the product at which a fault may be injected.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Site { $(#[doc = $about] $site),* }
@@ -34,19 +34,19 @@ sites! {
     BeforeResume "before-resume" "An actor was spawned and has read nothing yet.";
     AfterResume "after-resume" "An actor has restored its state and has handled nothing yet.";
     BeforeStep "before-step" "A stage is about to handle an input.";
-    BeforeAppend "before-append" "Something was decided or received and is not in the journal yet.";
-    AfterAppend "after-append" "Something is in the journal; its speaker has not gone on yet.";
+    BeforeAppend "before-append" "A decision or a report is not in the journal yet.";
+    AfterAppend "after-append" "Facts are in the journal; their writer has not continued yet.";
     BeforeCheckpoint "before-checkpoint" "A state is about to be saved.";
     AfterCheckpoint "after-checkpoint" "A state was handed to the store thread.";
     BeforeCommit "before-commit" "The store thread holds a batch and has written nothing of it.";
     BeforeSync "before-sync" "A batch is written and not flushed.";
-    AfterCommit "after-commit" "A batch is committed and nobody has been told.";
-    BeforePublish "before-publish" "Those who wait for a commit are about to be told.";
+    AfterCommit "after-commit" "A batch is committed and nobody was notified.";
+    BeforePublish "before-publish" "The waiters for a commit are about to be notified.";
     BeforeSegment "before-segment" "The oldest part of the journal is about to be sealed.";
-    AfterSegment "after-segment" "A segment is on disk and the live file knows nothing of it.";
+    AfterSegment "after-segment" "A segment is on disk and the live file does not name it yet.";
     BeforeSend "before-send" "A request is about to leave.";
-    AfterSend "after-send" "A request was answered and the answer is nowhere but in memory.";
-    AfterReceive "after-receive" "A frame was received and is nowhere but in memory.";
+    AfterSend "after-send" "A response was received and is only in memory.";
+    AfterReceive "after-receive" "A frame was received and is only in memory.";
 }
 
 impl fmt::Display for Site {
@@ -63,71 +63,72 @@ impl std::str::FromStr for Site {
     }
 }
 
-/// Which part of a life the process is in.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Phase {
     /// Until trading is allowed.
     Starting = 0,
-    /// From then on.
+    /// After that.
     Live = 1,
 }
 
-/// How to strike.
+/// What a planned fault does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Blow {
-    /// The actor panics, here.
+pub enum KillKind {
+    /// The actor panics at this point.
     Panic,
     /// The actor is killed: it ends at its next await.
     Kill,
-    /// The process dies, here.
+    /// The process dies at this point.
     Die,
-    /// Whoever is at the other end of the wire dies, here; nobody on this side does.
+    /// The peer of the connection dies at this point. This process goes on.
     Outage,
 }
 
-/// One planned strike: the `nth` passing (from 1) of `site` by `who` in `phase`.
+/// A planned fault: the `nth` time (from 1) that `who` passes `site` in `phase`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Strike {
-    /// Where.
+pub struct PlannedKill {
+    /// The kill point.
     pub site: Site,
-    /// Which actor; the store thread is `store-thread`.
+    /// The actor; the store thread is `store-thread`.
     pub who: String,
-    /// When.
+    /// The phase of the run.
     pub phase: Phase,
-    /// Which passing, from 1.
+    /// How many passes to wait for, from 1.
     pub nth: u32,
-    /// How.
-    pub blow: Blow,
+    /// What happens.
+    #[serde(rename = "blow")]
+    pub how: KillKind,
 }
 
-/// A promise broken on purpose, so that the harness can be seen to catch it. Never set in a product
-/// run.
+/// A promise that is broken on purpose, to show that the harness catches it. Never used in a
+/// product run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Sabotage {
-    /// A stage's facts and its having passed their input are two acts.
+    /// A stage's facts and its progress are appended in two acts.
     CursorApart = 1,
-    /// Waiting for the disk does not wait.
+    /// Waiting for the disk returns immediately.
     NoSync = 2,
-    /// What is not delivered while the actor lives is lost to it.
+    /// Messages are the only copy of facts: undelivered ones are lost.
     FactsInMessages = 3,
-    /// Client order ids are drawn, not computed.
+    /// Client order ids are random instead of computed.
     RandomIds = 4,
-    /// Every report of a fill counts.
+    /// Every report of a fill is applied, also repeated ones.
     NoDedupe = 5,
-    /// A lost answer is taken for a lost request.
+    /// A lost response is treated as a lost request.
     NoQuery = 6,
-    /// What followed the journal may be lost where the journal is sealed.
+    /// The journal is sealed before its followers have read it.
     SealUnfollowed = 7,
-    /// A request may be sent again while it may still arrive.
+    /// A request is sent again while the first may still arrive.
     NoSettling = 8,
 }
 
-/// How often each point was passed.
+/// How often each point was passed, by actor and phase.
 pub type Passings = BTreeMap<(Site, String, Phase), u32>;
 
 type KillHook = Arc<dyn Fn(&str) + Send + Sync>;
@@ -137,8 +138,8 @@ type LeaveHook = Arc<dyn Fn(u64) + Send + Sync>;
 #[derive(Default)]
 struct Plan {
     passings: Passings,
-    strikes: Vec<Strike>,
-    struck: Vec<Strike>,
+    kills: Vec<PlannedKill>,
+    injected: Vec<PlannedKill>,
     kill: Option<KillHook>,
     die: Option<Hook>,
     outage: Option<Hook>,
@@ -153,7 +154,7 @@ struct Inner {
     plan: Mutex<Plan>,
 }
 
-/// A handle on the kill points of one process (or of one world in a test). Off unless armed.
+/// A handle on the kill points of one process, or of one world in a test. Off unless armed.
 #[derive(Clone, Default)]
 pub struct Chaos(Arc<Inner>);
 
@@ -164,45 +165,45 @@ impl fmt::Debug for Chaos {
 }
 
 impl Chaos {
-    /// Never strikes.
+    /// Injects nothing.
     #[must_use]
     pub fn off() -> Chaos {
         Chaos::default()
     }
 
-    /// Counts passings and strikes as planned. `kill` ends an actor by name, `die` ends the
-    /// process; where `die` returns (in a test), the caller unwinds.
+    /// Counts passes and injects the planned faults. `kill` ends an actor by name, `die` ends the
+    /// process. If `die` returns (in a test), the caller unwinds.
     pub fn arm(
         &self,
-        strikes: Vec<Strike>,
+        kills: Vec<PlannedKill>,
         kill: impl Fn(&str) + Send + Sync + 'static,
         die: impl Fn() + Send + Sync + 'static,
     ) {
         let mut plan = self.plan();
-        plan.strikes = strikes;
+        plan.kills = kills;
         plan.kill = Some(Arc::new(kill));
         plan.die = Some(Arc::new(die));
         drop(plan);
         self.0.armed.store(true, Relaxed);
     }
 
-    /// What an outage does; without it an outage is none.
+    /// Sets the action of an outage. Without it an outage does nothing.
     pub fn on_outage(&self, outage: impl Fn() + Send + Sync + 'static) {
         self.plan().outage = Some(Arc::new(outage));
     }
 
-    /// Who looks at the disk whenever something leaves, until it is disarmed: told the row of what
-    /// announced it.
+    /// Calls `leave` whenever something is sent, until it is disarmed. Its argument is the row of
+    /// the fact that announced it.
     pub fn on_leave(&self, leave: impl Fn(u64) + Send + Sync + 'static) {
         self.plan().leave = Some(Arc::new(leave));
     }
 
-    /// Strikes no more; what has not been struck is given back.
-    pub fn disarm(&self) -> Vec<Strike> {
+    /// Stops injecting. Returns the faults that were not injected.
+    pub fn disarm(&self) -> Vec<PlannedKill> {
         self.0.armed.store(false, Relaxed);
         let mut plan = self.plan();
         (plan.kill, plan.die, plan.leave) = (None, None, None);
-        std::mem::take(&mut plan.strikes)
+        std::mem::take(&mut plan.kills)
     }
 
     /// Breaks a promise.
@@ -217,16 +218,16 @@ impl Chaos {
         self.0.sabotage.load(Relaxed) == what as u8
     }
 
-    /// Says which part of its life the process is in.
+    /// Sets the phase of the run.
     pub fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Relaxed);
     }
 
-    /// How often each point was passed, and what was struck.
+    /// How often each point was passed, and the faults that were injected.
     #[must_use]
-    pub fn report(&self) -> (Passings, Vec<Strike>) {
+    pub fn report(&self) -> (Passings, Vec<PlannedKill>) {
         let plan = self.plan();
-        (plan.passings.clone(), plan.struck.clone())
+        (plan.passings.clone(), plan.injected.clone())
     }
 
     /// A kill point.
@@ -237,7 +238,7 @@ impl Chaos {
         }
     }
 
-    /// What the fact in that row announced leaves now: the fact must be on disk.
+    /// Marks that the request announced by the fact in `row` is sent now. The fact must be on disk.
     #[inline]
     pub fn leaves(&self, row: u64) {
         if self.0.armed.load(Relaxed) {
@@ -250,30 +251,31 @@ impl Chaos {
     fn pass(&self, site: Site, who: &str) {
         let live = self.0.phase.load(Relaxed) == Phase::Live as u8;
         let phase = if live { Phase::Live } else { Phase::Starting };
-        let strike = {
+        let planned_kill = {
             let mut plan = self.plan();
             let nth = plan.passings.entry((site, who.to_owned(), phase)).or_default();
             *nth += 1;
             let nth = *nth;
-            let due =
-                |s: &Strike| s.site == site && s.who == who && s.phase == phase && s.nth == nth;
-            let Some(at) = plan.strikes.iter().position(due) else { return };
-            let strike = plan.strikes.remove(at);
-            plan.struck.push(strike.clone());
-            strike
+            let due = |s: &PlannedKill| {
+                s.site == site && s.who == who && s.phase == phase && s.nth == nth
+            };
+            let Some(at) = plan.kills.iter().position(due) else { return };
+            let planned_kill = plan.kills.remove(at);
+            plan.injected.push(planned_kill.clone());
+            planned_kill
         };
-        match strike.blow {
-            Blow::Kill => {
-                // Hooks run outside the lock: what they do may pass points itself.
+        match planned_kill.how {
+            KillKind::Kill => {
+                // Hooks run outside the lock, because they may pass points themselves.
                 let kill = self.plan().kill.clone();
                 kill.inspect(|kill| kill(who));
             }
-            Blow::Outage => {
+            KillKind::Outage => {
                 let outage = self.plan().outage.clone();
                 outage.inspect(|outage| outage());
             }
-            Blow::Panic => Injected(format!("{site} of {who}")).panic(),
-            Blow::Die => {
+            KillKind::Panic => Injected(format!("{site} of {who}")).panic(),
+            KillKind::Die => {
                 let die = self.plan().die.clone();
                 die.inspect(|die| die());
                 Injected(format!("death at {site} of {who}")).panic();

@@ -1,6 +1,6 @@
-//! What lies under the journal's lock: numbering, gates, the tail in memory.
+//! The state under the lock of the journal: numbering, gates, the tail in memory.
 
-use super::past::last_row;
+use super::file_rounds::last_row;
 use super::{AppendError, Chunk, Damaged, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::poison::{At, Poison};
@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Bytes waiting at which the store thread stops gathering.
+/// Bytes in the queue at which the store thread stops gathering.
 pub(super) const GATHER_BYTES: usize = 2 << 20;
 
 pub(super) struct Slot<B> {
@@ -24,49 +24,48 @@ pub(super) struct Slot<B> {
 
 pub(super) struct StageState {
     pub(super) info: StageInfo,
-    /// As the roster has it.
-    pub(super) who: Joined,
+    /// Its entry in the roster.
+    pub(super) stage: Joined,
     pub(super) lower: Vec<usize>,
     pub(super) higher: Vec<usize>,
     pub(super) incarnation: u64,
-    /// It is kept down: inputs are passed for it.
+    /// Whether it is stopped, so that inputs are passed for it.
     pub(super) absent: bool,
     pub(super) passed: u64,
-    /// The input by which it joined, 0 where it was there before the first; and the one by which it
-    /// left.
+    /// The input by which it joined (0: before the first), and the one by which it left.
     pub(super) joined: u64,
     pub(super) left: Option<u64>,
-    /// Version that spoke last, and the last input an older version passed.
-    pub(super) spoke: u16,
+    /// The version that appended last, and the last input that an older version passed.
+    pub(super) last_version: u16,
     pub(super) since: u64,
-    /// The newest, which may be in memory only.
+    /// The newest saved state, which may be in memory only.
     pub(super) checkpoint: Option<Arc<CheckpointRow>>,
-    /// The input the newest one for the file stands at, and when that was queued.
+    /// The input of the newest state for the file, and when that was queued.
     pub(super) written: u64,
     pub(super) saved_at: Instant,
-    /// Bytes that had been published when the newest was made.
+    /// Bytes that were published when the newest state was saved.
     pub(super) saved_behind: u64,
-    /// Where that is not what follows its saved state: the input from which on it needs the rounds
-    /// in memory; `u64::MAX` while it reads the past from the file.
+    /// The first round in memory that it needs, if that does not follow from its saved state.
+    /// `u64::MAX` while it reads its history from the file.
     pub(super) needs: u64,
-    /// Row of the last fact it said about an input whose round is not in memory.
-    pub(super) said_behind: u64,
+    /// Row of its last fact about an input whose round is not in memory.
+    pub(super) row_behind: u64,
     pub(super) waker: Option<Arc<Waker>>,
     pub(super) next_wake: Option<i64>,
     pub(super) poison: Poison,
-    /// The input its instance handles now.
+    /// The input that its instance handles now.
     pub(super) at: Arc<At>,
-    /// Whether that is not handed to the store yet, and the mark it must have reached before the
-    /// stage tries again.
+    /// Whether changes of `poison` are not queued for the store yet, and the mark that must be on
+    /// disk before the next attempt.
     pub(super) poison_changed: bool,
     pub(super) mark: u64,
 }
 
 impl StageState {
-    /// One that was given nothing yet.
+    /// A stage that has received nothing yet.
     pub(super) fn new(info: StageInfo) -> StageState {
         StageState {
-            who: super::roster::fixed(&info),
+            stage: super::roster::fixed(&info),
             lower: Vec::new(),
             higher: Vec::new(),
             incarnation: 0,
@@ -74,14 +73,14 @@ impl StageState {
             passed: 0,
             joined: 0,
             left: None,
-            spoke: 0,
+            last_version: 0,
             since: 0,
             checkpoint: None,
             written: 0,
             saved_at: clock::now(),
             saved_behind: 0,
             needs: 0,
-            said_behind: 0,
+            row_behind: 0,
             waker: None,
             next_wake: None,
             poison: Poison::default(),
@@ -92,12 +91,12 @@ impl StageState {
         }
     }
 
-    /// The input at which its next instance begins.
+    /// The input at which its next instance starts.
     pub(super) fn begins(&self) -> u64 {
         self.checkpoint.as_ref().map_or(self.joined, |c| c.n)
     }
 
-    /// Whether it has left and passed its last input: nobody waits for it.
+    /// Whether it has left and passed its last input. Nothing waits for it then.
     pub(super) fn is_over(&self) -> bool {
         self.left.is_some_and(|left| self.passed + 1 >= left)
     }
@@ -118,35 +117,36 @@ pub(super) struct Inner<B> {
     pub(super) published: u64,
     pub(super) rounds: VecDeque<Slot<B>>,
     pub(super) pending: Vec<Op<B>>,
-    /// Rows of the roster that the next commit writes.
+    /// Rows of the roster for the next commit.
     pub(super) roster: Vec<Member>,
     pub(super) pending_bytes: usize,
     pub(super) pending_since: Option<Instant>,
-    /// Bytes waiting above which the store thread is woken: none where it has nothing to do.
+    /// Bytes in the queue above which the store thread is woken; 0 while it is idle.
     pub(super) gather: usize,
     pub(super) committed: u64,
     pub(super) durable: u64,
-    /// Bytes of blocks ever written, and how many of them are sealed.
+    /// Bytes of blocks ever written, and the sealed part of them.
     pub(super) bytes: (u64, u64),
     pub(super) sealing: Sealing,
-    /// Rows from which on projections have to read, by name.
+    /// The first row that each projection still has to read, by name.
     pub(super) holds: BTreeMap<&'static str, u64>,
     pub(super) synced_at: Instant,
     pub(super) sync_wanted: u64,
     pub(super) marks: super::poison::Marks,
     pub(super) stages: Vec<StageState>,
-    /// Saved states that could not be read when it was opened.
+    /// Saved states that could not be read at the opening.
     pub(super) damaged: Vec<Damaged>,
     pub(super) writers: BTreeMap<&'static str, u64>,
     pub(super) readers: BTreeMap<&'static str, Reader>,
     pub(super) closing: bool,
-    /// Nothing more is written, as if the process had ended.
+    /// Nothing more is written, as if the process had died.
     pub(super) abandoned: bool,
     pub(super) ended: bool,
 }
 
 impl<B: Body> Inner<B> {
-    /// With it, what is damaged of what is saved, and where the good states lie in the file.
+    /// Builds the state from the file. Also returns the damaged saved states, and where the good
+    /// ones are.
     pub(super) fn new(found: &Recovered, infos: &[StageInfo]) -> (Inner<B>, Slots) {
         let passed = |rank: u16| {
             let row = found.passed.iter().find(|(r, _)| *r == rank);
@@ -160,7 +160,7 @@ impl<B: Body> Inner<B> {
             let poison_changed = poison.reopen(upgraded);
             StageState {
                 passed: last.n,
-                spoke: last.version,
+                last_version: last.version,
                 since: if upgraded { last.n } else { last.since },
                 poison,
                 poison_changed,
@@ -203,12 +203,12 @@ impl<B: Body> Inner<B> {
         (inner, slots)
     }
 
-    /// Those who take part, or have not passed their last input.
+    /// The stages that take part, or have not passed their last input.
     pub(super) fn present(&self) -> impl Iterator<Item = &StageState> {
         self.stages.iter().filter(|s| !s.is_over())
     }
 
-    /// Finds out again who sees what whom says.
+    /// Computes again which stages see the facts of which.
     pub(super) fn relate(&mut self) {
         let mut by_rank: Vec<usize> = (0..self.stages.len()).collect();
         by_rank.sort_by_key(|i| self.stages[*i].info.rank);
@@ -222,13 +222,13 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Reads what the stages have to evolve: everything behind the oldest checkpoint. Who has none
-    /// reads the past by itself.
+    /// Reads what the stages have to fold: all facts behind the oldest checkpoint. Stages without a
+    /// checkpoint read their history themselves.
     pub(super) fn load_tail(&mut self, store: &Store) -> Result<(), StoreError> {
         let saved = self.present().filter_map(|s| s.checkpoint.as_ref());
         let oldest = saved.min_by_key(|c| c.n).map(|c| c.row);
         self.load_from(oldest.map_or_else(|| store.live_from(), Ok)?, store)?;
-        // Nothing but words about inputs that are sealed.
+        // Only facts about sealed inputs remain.
         if self.rounds.is_empty()
             && self.head > 0
             && self.tail.front().is_none_or(|c| c.first_row > 1)
@@ -237,7 +237,7 @@ impl<B: Body> Inner<B> {
             self.tail.clear();
             self.load_from(0, store)?;
         }
-        let lacks = self.lacks_the_past(0);
+        let lacks = self.tail_lacks(0);
         let lacking = |s: &&mut StageState| lacks && s.checkpoint.is_none() && !s.is_over();
         for state in self.stages.iter_mut().filter(lacking) {
             state.needs = u64::MAX;
@@ -260,8 +260,8 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Takes one fact of the file back into the tail. The tail has no holes: what is about an input
-    /// before the first round is kept too, for those who read by row.
+    /// Puts one fact of the file back into the tail. The tail has no holes: facts about inputs
+    /// before the first round are kept too, for readers by row.
     pub(super) fn restore(&mut self, row: u64, fact: Fact<B>) -> Result<(), String> {
         let Key { n, rank, .. } = fact.key;
         if rank == 0 {
@@ -272,7 +272,7 @@ impl<B: Body> Inner<B> {
             (last.n, last.rank) == (n, rank) && rank != 0
         });
         if joins {
-            // Facts of one pass are neighbours in the file: make them one chunk again.
+            // Facts of one pass are neighbours in the file. They become one chunk again.
             let last = self.tail.pop_back().expect("it was just looked at");
             let index = self.index_of_rank(rank);
             if let Some(slot) = self.slot_mut(n) {
@@ -327,7 +327,7 @@ impl<B: Body> Inner<B> {
         }
         self.wake_ready(None, wake);
         self.wake_readers(mask, wake);
-        self.stand_in(wake);
+        self.pass_for_stopped(wake);
         self.want(synced)
     }
 
@@ -340,7 +340,7 @@ impl<B: Body> Inner<B> {
         wake: &mut Vec<Arc<Waker>>,
     ) -> bool {
         let synced = self.step_past(index, n, facts, next_wake, wake);
-        self.stand_in(wake);
+        self.pass_for_stopped(wake);
         synced
     }
 
@@ -355,9 +355,9 @@ impl<B: Body> Inner<B> {
         let state = &mut self.stages[index];
         assert!(n > state.passed, "{} passes {n} twice", state.info.name);
         state.passed = n;
-        state.spoke = state.info.version;
-        // Who is given nothing is not to be woken either.
-        state.next_wake = next_wake.filter(|_| state.poison.skips.awake(n));
+        state.last_version = state.info.version;
+        // A stage that receives nothing is not woken either.
+        state.next_wake = next_wake.filter(|_| state.poison.skips.is_active(n));
         if state.poison.passed(n) {
             state.poison_changed = true;
         }
@@ -369,7 +369,7 @@ impl<B: Body> Inner<B> {
             if let Some(slot) = self.slot_mut(n) {
                 slot.outs.push((index, chunk));
             } else {
-                self.stages[index].said_behind = row;
+                self.stages[index].row_behind = row;
             }
             self.wake_readers(mask, wake);
         }
@@ -390,12 +390,12 @@ impl<B: Body> Inner<B> {
         chunk
     }
 
-    /// Whether every stage has passed the head, and what asked for a flush has been flushed.
+    /// Whether every stage has passed the head, and every requested flush is done.
     pub(super) fn settled(&self) -> bool {
         self.sync_wanted <= self.durable && self.present().all(|s| s.passed == self.head)
     }
 
-    /// Asks for a flush where a synced fact waits; true where the store thread should look now.
+    /// Requests a flush if a synced fact waits; true if the store thread should wake now.
     pub(super) fn want(&mut self, synced: bool) -> bool {
         if synced {
             self.sync_wanted = self.next_row - 1;
@@ -407,8 +407,7 @@ impl<B: Body> Inner<B> {
         synced || much
     }
 
-    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see
-    /// `of`.
+    /// Wakes the stages whose gate is open beyond their progress: all, or those that see `of`.
     pub(super) fn wake_ready(&self, of: Option<usize>, wake: &mut Vec<Arc<Waker>>) {
         for (i, stage) in self.stages.iter().enumerate() {
             let concerned =
@@ -424,14 +423,14 @@ impl<B: Body> Inner<B> {
         wake.extend(concerned.map(|r| Arc::clone(&r.waker)));
     }
 
-    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks
-    /// said about the input before.
+    /// The last input that a stage may handle: lower ranks have passed it, and higher ranks have
+    /// passed the one before.
     pub(super) fn ready(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
         let waits = |q: &&usize| !self.stages[**q].is_over();
         let lower = stage.lower.iter().filter(waits).map(|q| self.stages[*q].passed);
         let higher = stage.higher.iter().filter(waits).map(|q| self.stages[*q].passed + 1);
-        // Who has left is not given the input by which it did.
+        // A stage does not receive the input by which it left.
         let last = stage.left.map_or(self.head, |left| (left - 1).min(self.head));
         lower.chain(higher).fold(last, u64::min)
     }
@@ -457,7 +456,8 @@ impl<B: Body> Inner<B> {
         let time = slot.input.facts[0].time;
         let (failures, held) = (stage.poison.failures(n), stage.poison.has_held(n));
         let skips = &stage.poison.skips;
-        Round { n, time, seen, own, failures, held, asked: skips.asked(n) }.without(&skips.at(n))
+        Round { n, time, seen, own, failures, held, decides: skips.decides(n) }
+            .without(&skips.at(n))
     }
 
     pub(super) fn slot(&self, n: u64) -> Option<&Slot<B>> {
@@ -477,8 +477,8 @@ impl<B: Body> Inner<B> {
         })
     }
 
-    /// Whether the tail is long and a good part of it is there for this stage. (Where it is long
-    /// because the store is slow, saving states would not make it shorter.)
+    /// Whether the tail is long, and this stage holds a good part of it. If the store is slow,
+    /// saving states would not shorten the tail.
     pub(super) fn holds_tail(&self, index: usize) -> bool {
         let behind = self.published - self.stages[index].saved_behind;
         self.tail_bytes > TAIL_BYTES / 2 && behind > TAIL_BYTES as u64 / 4
@@ -500,10 +500,10 @@ impl<B: Body> Inner<B> {
         if self.ended || self.closing { Err(AppendError::Closed) } else { Ok(()) }
     }
 
-    /// What the next commit writes.
+    /// The contents of the next commit.
     pub(super) fn batch(&mut self, sync: bool) -> Batch<B> {
         let stages = self.stages.iter().filter(|s| s.passed > 0);
-        let passed = stages.map(|s| (s.info.rank.0, s.passed, s.spoke, s.since)).collect();
+        let passed = stages.map(|s| (s.info.rank.0, s.passed, s.last_version, s.since)).collect();
         self.pending_bytes = 0;
         let (poison, last) = (self.poison_rows(), self.closing);
         let (ops, head, bytes) = (std::mem::take(&mut self.pending), self.head, self.bytes.0);
@@ -511,38 +511,37 @@ impl<B: Body> Inner<B> {
         Batch { ops, passed, roster, head, bytes, poison, sync, last }
     }
 
-    /// Whether the live file holds enough for a segment besides what stays in it.
+    /// Whether the live file holds enough for a segment.
     pub(super) fn seals(&self) -> bool {
         self.bytes.0 - self.bytes.1 >= self.sealing.keep + self.sealing.segment
     }
 
-    /// Forgets what is committed and behind every checkpoint in memory.
+    /// Drops facts from memory that are committed and behind every checkpoint.
     pub(super) fn trim(&mut self) {
-        self.leave_behind();
+        self.cut_tail_of_stopped();
         let saved = |s: &StageState| match &s.checkpoint {
             Some(checkpoint) if s.needs == 0 => checkpoint.n,
             _ => s.needs,
         };
         let base = self.present().map(saved).fold(self.head, u64::min);
         while self.rounds.front().is_some_and(|s| s.n < base && last_row(s) <= self.committed) {
-            let gone = self.rounds.pop_front().expect("it was just looked at");
+            let dropped = self.rounds.pop_front().expect("it was just looked at");
             let first = self.tail.front().map_or(self.next_row, |c| c.first_row);
-            let chunks = std::iter::once(&gone.input).chain(gone.outs.iter().map(|(_, c)| c));
-            // What had left the tail before its round counts until now.
+            let chunks = std::iter::once(&dropped.input).chain(dropped.outs.iter().map(|(_, c)| c));
+            // Chunks that left the tail before their round were counted until now.
             let late = chunks.filter(|c| c.first_row < first);
             self.tail_bytes -= late.map(|c| c.weight).sum::<usize>();
         }
         let keep = self.rounds.front().map_or(self.next_row, |s| s.input.first_row);
-        // Where inputs were said far ahead, what was said about them lies behind inputs whose
-        // rounds are still there: a long tail is cut there too. Readers by row find the rest in the
-        // file.
+        // If inputs are far ahead, facts about them lie behind inputs whose rounds are still in
+        // memory. A long tail is cut there too. Readers by row find the rest in the file.
         while self.tail.front().is_some_and(|c| {
             let cut = c.last_row() < keep || self.tail_bytes > TAIL_BYTES / 2;
             cut && c.last_row() <= self.committed
         }) {
-            let gone = self.tail.pop_front().expect("it was just looked at");
-            if !self.in_a_round(&gone) {
-                self.tail_bytes -= gone.weight;
+            let dropped = self.tail.pop_front().expect("it was just looked at");
+            if !self.in_a_round(&dropped) {
+                self.tail_bytes -= dropped.weight;
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Failures of stages as the journal keeps them: written in the commits of its facts, and a gate
-//! before each try.
+//! Failures of stages in the journal: written with the commits of its facts, and a gate before each
+//! attempt.
 
 use super::inner::Inner;
 use super::{AppendError, Appended, Chunk, Journal, Round, Seat, Waker, Writer};
@@ -7,7 +7,7 @@ use everwarm_kernel::fact::{Body, Fact, Rank, RuntimeEvent};
 use everwarm_kernel::skips::{Cut, Effect};
 use std::sync::{Arc, PoisonError};
 
-/// How far what is known of failures is on disk: changes are numbered, commits reach a number.
+/// How far changes of the failures are on disk. Changes are numbered, and commits reach a number.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     last: u64,
@@ -24,16 +24,16 @@ impl Marks {
 }
 
 impl<B: Body> Inner<B> {
-    /// A change that must be on disk before the stage tries again.
+    /// Notes a change that must be on disk before the next attempt of the stage.
     pub(super) fn mark(&mut self, index: usize) {
         self.marks.last += 1;
         let state = &mut self.stages[index];
         (state.mark, state.poison_changed) = (self.marks.last, true);
     }
 
-    /// The last input up to `wanted` the stage may be given. It does not come past an input at
-    /// which it stopped, nor to one at which it failed before it is on disk that it tries again.
-    /// Whether the store thread should look now.
+    /// The last input up to `wanted` that the stage may receive, and whether the store thread
+    /// should wake now. A stage does not pass an input at which it was stopped. It receives an
+    /// input at which it failed only when the next attempt is recorded on disk.
     pub(super) fn admitted(&mut self, index: usize, wanted: u64) -> (u64, bool) {
         let ready = self.ready(index);
         let state = &mut self.stages[index];
@@ -51,7 +51,7 @@ impl<B: Body> Inner<B> {
         (if open { ready } else { n - 1 }, marked)
     }
 
-    /// What the next commit writes about failures.
+    /// The changes of failures for the next commit.
     pub(super) fn poison_rows(&mut self) -> Vec<(u16, Option<Vec<u8>>)> {
         self.marks.handed = self.marks.last;
         let mut rows = Vec::new();
@@ -66,7 +66,7 @@ impl<B: Body> Inner<B> {
         rows
     }
 
-    /// A commit is done; who may try again now.
+    /// Notes a commit. Returns the stages that may try again.
     pub(super) fn marked(&mut self, synced: bool) -> Vec<Arc<Waker>> {
         self.marks.committed = self.marks.handed;
         if !synced || self.marks.durable == self.marks.committed {
@@ -79,7 +79,7 @@ impl<B: Body> Inner<B> {
 }
 
 impl<B: Body> Journal<B> {
-    /// The stage has failed at input `n`.
+    /// Records that the stage failed at input `n`.
     pub(crate) fn failed(&self, seat: &Seat<B>, n: u64, why: &str) {
         let mut inner = self.lock();
         let state = &mut inner.stages[seat.index];
@@ -89,12 +89,13 @@ impl<B: Body> Journal<B> {
         state.poison.failed(n, why);
         inner.mark(seat.index);
         drop(inner);
-        self.tell(&[], true);
+        self.wake_up(&[], true);
     }
 
-    /// The stage of this name holds its thread, and the process is about to end for it: that is
-    /// noted as a failure at the input it handles. Returns when it is on disk, or the journal has
-    /// ended; false at once where it handles no input, or one that is not to be counted.
+    /// Records that the stage of this name blocks its thread, before the process ends because of
+    /// it. It counts as a failure at the input the stage handles. Returns when that is on disk or
+    /// the journal has ended. Returns false immediately if the stage handles no input, or one that
+    /// does not count.
     pub fn held(&self, name: &str, why: &str) -> bool {
         let mut inner = self.lock();
         let Some(index) = inner.stages.iter().position(|s| s.info.name == name) else {
@@ -102,7 +103,7 @@ impl<B: Body> Journal<B> {
         };
         let state = &mut inner.stages[index];
         let n = state.at.input();
-        // It has come to its end meanwhile.
+        // The handler ended in the meantime.
         if n <= state.passed {
             return false;
         }
@@ -115,7 +116,8 @@ impl<B: Body> Journal<B> {
         waited.unwrap_or_else(PoisonError::into_inner).marks.durable >= mark
     }
 
-    /// Sets the input aside at which the stage failed: one act with the input that says so.
+    /// Quarantines the input at which the stage failed, and appends the input that reports it, in
+    /// one act.
     pub(crate) fn quarantine(
         &self,
         seat: &Seat<B>,
@@ -139,12 +141,12 @@ impl<B: Body> Journal<B> {
             let body = B::runtime(RuntimeEvent::Quarantined(quarantine));
             inner.append_inputs(i64::MIN, vec![body], &mut wake);
         }
-        self.tell(&wake, true);
+        self.wake_up(&wake, true);
         Ok(())
     }
 
-    /// Appends an input by which what was set aside for a stage at input `n` is released: where it
-    /// stopped it tries again, where it was given nothing it is given what comes after this input.
+    /// Appends an input that releases the quarantine of a stage at input `n`. A stopped stage tries
+    /// again. A stage that received nothing receives the inputs after this one.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -170,13 +172,13 @@ impl<B: Body> Journal<B> {
             inner.append_inputs(i64::MIN, vec![body], &mut wake);
             Appended { n: head, row: inner.next_row - 1 }
         };
-        self.tell(&wake, true);
+        self.wake_up(&wake, true);
         Ok(appended)
     }
 }
 
 impl<B: Body> Round<B> {
-    /// Without what is cut out.
+    /// This round without the skipped parts.
     pub(crate) fn without(mut self, cut: &Cut) -> Round<B> {
         if *cut != Cut::Nothing {
             let left = |chunk: &Arc<Chunk<B>>| {
@@ -189,13 +191,13 @@ impl<B: Body> Round<B> {
         self
     }
 
-    /// A round of the same facts.
+    /// A copy of this round.
     pub(crate) fn again(&self) -> Round<B> {
-        let Round { n, time, failures, held, asked, .. } = *self;
-        Round { n, time, seen: self.seen.clone(), own: self.own.clone(), failures, held, asked }
+        let Round { n, time, failures, held, decides, .. } = *self;
+        Round { n, time, seen: self.seen.clone(), own: self.own.clone(), failures, held, decides }
     }
 
-    /// Names of the parts of what is seen, ascending.
+    /// Names of the parts of the visible facts, ascending.
     pub(crate) fn parts(&self) -> Vec<String> {
         let facts = self.seen.iter().flat_map(|chunk| &chunk.facts);
         let mut parts: Vec<String> = facts.flat_map(|fact| fact.body.parts()).collect();

@@ -1,4 +1,4 @@
-//! Who takes part: read when the journal is opened, changed by inputs.
+//! The roster: read when the journal is opened, changed by inputs.
 
 use super::inner::{Inner, StageState};
 use super::{AppendError, Appended, Journal, Waker, Writer};
@@ -8,29 +8,29 @@ use everwarm_kernel::roster::{Joined, Member};
 use everwarm_kernel::stage::Stage;
 use std::sync::Arc;
 
-/// What the journal knows of a stage.
+/// The properties of a stage that the journal needs.
 #[derive(Clone, Debug)]
 pub struct StageInfo {
-    /// Its place.
+    /// Its rank.
     pub rank: Rank,
     /// Its name.
     pub name: &'static str,
-    /// What it is an instance of, see [`Stage::instance_of`].
+    /// The kind it is an instance of, see [`Stage::instance_of`].
     pub instance_of: Option<&'static str>,
     /// Its version.
     pub version: u16,
-    /// What it sees.
+    /// The kinds it sees.
     pub interest: Mask,
-    /// What it says.
+    /// The kinds it appends.
     pub produces: Mask,
-    /// Older versions whose saved states it takes over.
+    /// Older versions whose saved states it can load.
     pub converts: &'static [u16],
-    /// What it saves before it was given anything.
+    /// Its saved state before the first input.
     pub fresh: Vec<u8>,
 }
 
 impl StageInfo {
-    /// What a stage says of itself.
+    /// The properties of `stage`.
     #[must_use]
     pub fn of<B: Body>(stage: &dyn Stage<Body = B>) -> StageInfo {
         StageInfo {
@@ -46,44 +46,44 @@ impl StageInfo {
     }
 }
 
-/// What is to change about who takes part.
+/// A change of the roster.
 #[derive(Clone, Debug)]
 pub enum Enrol {
-    /// This stage joins, of that kind and with those settings. Its rank is free, or that of a stage
-    /// that has left and passed its last input.
+    /// This stage joins, with this kind and these settings. Its rank is free, or its holder has
+    /// left and passed its last input.
     Join {
-        /// Its place, its name and the rest.
+        /// The stage.
         info: StageInfo,
-        /// What it is made as.
+        /// The kind to make.
         kind: String,
-        /// What it is made with.
+        /// The settings to make it with.
         settings: String,
     },
     /// The stage of this rank leaves.
     Leave(Rank),
 }
 
-/// Whether all are there who take part, or have not passed their last input.
+/// Checks that all stages are present that take part or have not passed their last input.
 pub(super) fn check(
     store: &Store,
     found: &Recovered,
     infos: &[StageInfo],
 ) -> Result<(), StoreError> {
     for member in found.roster.iter().filter(|member| !member.is_over()) {
-        let Joined { rank, id, kind, .. } = &member.who;
+        let Joined { rank, id, kind, .. } = &member.stage;
         if !infos.iter().any(|info| info.rank == *rank) {
             let reason = format!(
                 "{id} of kind {kind} takes part in it at rank {}, which this program does not have",
                 rank.0
             );
-            return Err(StoreError::Foreign { path: store.path.clone(), reason });
+            return Err(StoreError::NotAStore { path: store.path.clone(), reason });
         }
     }
     Ok(())
 }
 
-/// A stage this program does not have: what it said stays where it stands.
-fn gone(rank: u16, version: u16) -> StageInfo {
+/// A stage that this program does not have. Its facts stay in the journal.
+fn absent_stage(rank: u16, version: u16) -> StageInfo {
     StageInfo {
         rank: Rank(rank),
         name: "gone",
@@ -96,40 +96,41 @@ fn gone(rank: u16, version: u16) -> StageInfo {
     }
 }
 
-/// Puts the roster of the file beside these stages: adds those that are gone, and marks those that
-/// have still to join. Returns the rows that have to be written.
+/// Merges the roster of the file into these stages. Adds absent stages and marks those that have to
+/// join. Returns the rows to write.
 pub(super) fn enrol(found: &Recovered, stages: &mut Vec<StageState>) -> Vec<Member> {
     for (rank, passed) in found.passed.iter().filter(|(rank, _)| *rank != 0) {
         if !stages.iter().any(|s| s.info.rank.0 == *rank) {
-            let mut state = StageState::new(gone(*rank, passed.version));
-            (state.passed, state.spoke, state.since) = (passed.n, passed.version, passed.since);
+            let mut state = StageState::new(absent_stage(*rank, passed.version));
+            (state.passed, state.last_version, state.since) =
+                (passed.n, passed.version, passed.since);
             state.left = Some(passed.n + 1);
             stages.push(state);
         }
     }
     let is_new = found.row == 0;
-    let spoke = |rank: Rank| found.passed.iter().any(|(of, _)| *of == rank.0);
+    let has_passed = |rank: Rank| found.passed.iter().any(|(of, _)| *of == rank.0);
     let mut rows = Vec::new();
     for state in stages.iter_mut() {
-        let row = found.roster.iter().find(|member| member.who.rank == state.info.rank);
-        if let Some(Member { who, joined, left, .. }) = row {
-            (state.who, state.joined) = (who.clone(), *joined);
+        let row = found.roster.iter().find(|member| member.stage.rank == state.info.rank);
+        if let Some(Member { stage, joined, left, .. }) = row {
+            (state.stage, state.joined) = (stage.clone(), *joined);
             state.left = state.left.or(*left);
         } else if (is_new || found.roster.is_empty())
-            && (state.info.instance_of.is_none() || spoke(state.info.rank))
+            && (state.info.instance_of.is_none() || has_passed(state.info.rank))
         {
-            // Whoever spoke before there was a roster was there before the first input.
-            let (who, left, passed) = (state.who.clone(), state.left, state.passed);
-            rows.push(Member { who, joined: 0, left, passed });
+            // A stage from before the roster existed took part from the first input on.
+            let (entry, left, passed) = (state.stage.clone(), state.left, state.passed);
+            rows.push(Member { stage: entry, joined: 0, left, passed });
         } else {
-            // It has still to join.
+            // It has to join.
             state.left = Some(1);
         }
     }
     rows
 }
 
-/// A stage that joins without settings of its own.
+/// A stage that joins without settings.
 pub(super) fn fixed(info: &StageInfo) -> Joined {
     let id = info.name.to_owned();
     let kind = info.instance_of.unwrap_or(info.name).to_owned();
@@ -140,37 +141,37 @@ impl<B: Body> Inner<B> {
     pub(super) fn enrol(&mut self, change: Enrol, wake: &mut Vec<Arc<Waker>>) {
         match change {
             Enrol::Join { info, kind, settings } => {
-                let who = Joined { kind, settings, ..fixed(&info) };
-                self.join(info, who, wake);
+                let stage = Joined { kind, settings, ..fixed(&info) };
+                self.join(info, stage, wake);
             }
             Enrol::Leave(rank) => self.leave(rank, wake),
         }
     }
 
-    fn join(&mut self, info: StageInfo, who: Joined, wake: &mut Vec<Arc<Waker>>) {
-        self.append_inputs(i64::MIN, vec![B::runtime(RuntimeEvent::Joined(who.clone()))], wake);
+    fn join(&mut self, info: StageInfo, entry: Joined, wake: &mut Vec<Arc<Waker>>) {
+        self.append_inputs(i64::MIN, vec![B::runtime(RuntimeEvent::Joined(entry.clone()))], wake);
         let (n, row) = (self.head, self.next_row - 1);
         let (version, state) = (info.version, info.fresh.clone());
         let saved = Arc::new(CheckpointRow { n, row, version, state });
         let mut new = StageState::new(info);
-        new.who = who.clone();
-        (new.passed, new.joined, new.spoke, new.since) = (n, n, version, n);
+        new.stage = entry.clone();
+        (new.passed, new.joined, new.last_version, new.since) = (n, n, version, n);
         (new.written, new.saved_behind) = (n, self.published);
         new.checkpoint = Some(Arc::clone(&saved));
-        // What was set aside for who had its place before is over.
+        // The skips of the earlier holder of this rank end here.
         new.poison_changed = true;
         self.pending_bytes += saved.state.len();
-        self.pending.push(Op::Checkpoint(who.rank.0, saved));
-        if let Some(index) = self.index_of_rank(who.rank.0) {
+        self.pending.push(Op::Checkpoint(entry.rank.0, saved));
+        if let Some(index) = self.index_of_rank(entry.rank.0) {
             let before = &self.stages[index];
             assert!(before.is_over(), "{} takes part already", before.info.name);
-            // What an instance of it may still say is refused.
+            // Appends of an earlier instance are rejected from here on.
             new.incarnation = before.incarnation + 1;
             self.stages[index] = new;
         } else {
             self.stages.push(new);
         }
-        self.roster.push(Member { who, joined: n, left: None, passed: n });
+        self.roster.push(Member { stage: entry, joined: n, left: None, passed: n });
         self.relate();
     }
 
@@ -180,21 +181,21 @@ impl<B: Body> Inner<B> {
         self.append_inputs(i64::MIN, vec![B::runtime(RuntimeEvent::Left { rank })], wake);
         let (left, state) = (Some(self.head), &mut self.stages[index]);
         (state.left, state.next_wake) = (left, None);
-        let (who, joined, passed) = (state.who.clone(), state.joined, state.passed);
-        self.roster.push(Member { who, joined, left, passed });
+        let (entry, joined, passed) = (state.stage.clone(), state.joined, state.passed);
+        self.roster.push(Member { stage: entry, joined, left, passed });
         self.wake_ready(None, wake);
     }
 }
 
 impl<B: Body> Journal<B> {
-    /// Appends inputs as [`Journal::append`], and in the same act has stages join and leave, each
-    /// by an input of its own behind them.
+    /// Appends inputs like [`Journal::append`]. In the same act stages join and leave behind them,
+    /// each by an input of its own.
     ///
     /// # Errors
     /// See [`AppendError`].
     ///
     /// # Panics
-    /// A stage joins that takes part, or one leaves that does not.
+    /// A stage joins that takes part already, or one leaves that does not.
     pub fn append_and_enrol(
         &self,
         writer: &Writer,
@@ -217,32 +218,32 @@ impl<B: Body> Journal<B> {
             inner.wake_ready(None, &mut wake);
             Appended { n: inner.head, row: inner.next_row - 1 }
         };
-        self.tell(&wake, true);
+        self.wake_up(&wake, true);
         Ok(appended)
     }
 
-    /// Those of this program that the journal does not know join it.
+    /// Stages of this program that are not in the journal join it.
     pub(super) fn join_new(&self) {
         let mut inner = self.lock();
         let new = |s: &&StageState| s.left == Some(1) && s.joined == 0 && s.passed == 0;
         let infos: Vec<StageInfo> =
             inner.stages.iter().filter(new).map(|s| s.info.clone()).collect();
         for info in infos {
-            let who = fixed(&info);
-            inner.join(info, who, &mut Vec::new());
+            let stage = fixed(&info);
+            inner.join(info, stage, &mut Vec::new());
         }
     }
 
-    /// Everybody who takes part or ever did, by rank.
+    /// All stages that take part or did, by rank.
     #[must_use]
     pub fn members(&self) -> Vec<Joined> {
-        let mut all: Vec<Joined> = self.lock().stages.iter().map(|s| s.who.clone()).collect();
-        all.sort_by_key(|who| who.rank);
+        let mut all: Vec<Joined> = self.lock().stages.iter().map(|s| s.stage.clone()).collect();
+        all.sort_by_key(|stage| stage.rank);
         all
     }
 
-    /// Who takes part, by rank: its name, the input by which it joined, and the one by which it
-    /// left where it has not passed its last input yet.
+    /// The stages that take part, by rank: name, the input by which it joined, and the one by which
+    /// it left if it has not passed it yet.
     #[must_use]
     pub fn present(&self) -> Vec<(Rank, &'static str, u64, Option<u64>)> {
         let inner = self.lock();

@@ -1,11 +1,11 @@
-//! A file of ordered byte tables for what is projected from the journal: kept for looking back,
-//! never needed to go on. It may lag behind the journal and can be rebuilt from it.
+//! An archive: a file of ordered byte tables for projections of the journal. It serves history and
+//! is never needed to go on. It may lag behind the journal and can be rebuilt from it.
 //!
-//! 1. A file is made under a temporary name, synced, renamed, and its folder synced: under its own
-//!    name it is whole or absent.
-//! 2. One commit is all of its operations or none.
-//! 3. Reads copy out and end their transaction, so no reader pins old pages.
-//! 4. A file that is not ours, or is newer than this program, is refused and not written to.
+//! 1. A file is created under a temporary name, synced and renamed, and its folder is synced. Under
+//!    its own name it is complete or absent.
+//! 2. A commit does all of its operations or none.
+//! 3. Reads copy the data and end their transaction, so no reader pins old pages.
+//! 4. A file of another program or a newer version is rejected and not written to.
 
 use super::careful::{self, Access, Hold, Reads};
 use super::{StorageBackend, StoreError};
@@ -23,17 +23,17 @@ use std::io::{ErrorKind, Read};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-/// Memory for pages, bytes; the library would take a gigabyte.
+/// Memory for pages, bytes. The default of the library is a gigabyte.
 const CACHE_BYTES: usize = 16 << 20;
 /// Version of the layout, in the stamp.
 const FORMAT: u32 = 1;
-/// What every redb file begins with.
+/// The first bytes of every redb file.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const STAMP: Table = TableDefinition::new("archive.stamp");
 const STAMP_KEY: &[u8] = b"format";
 
 type Table<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
-/// A key with its value, copied out of the file.
+/// A key and its value, copied out of the file.
 pub type Row = (Vec<u8>, Vec<u8>);
 
 /// One change of a commit.
@@ -41,14 +41,14 @@ pub type Row = (Vec<u8>, Vec<u8>);
 pub enum Op {
     /// Sets the value of a key.
     Put {
-        /// Name of the table; made on first use.
+        /// Name of the table. It is created on first use.
         table: &'static str,
-        /// Keys are ordered by their bytes.
+        /// The key. Keys are ordered by their bytes.
         key: Vec<u8>,
-        /// Anything.
+        /// The value.
         value: Vec<u8>,
     },
-    /// Removes a key, present or not.
+    /// Removes a key; an absent key is no error.
     Delete {
         /// Name of the table.
         table: &'static str,
@@ -70,7 +70,7 @@ impl Op {
     }
 }
 
-/// Why a file could not be opened, read or written. Each names the file.
+/// Why a file could not be opened, read or written. Each error names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// Another process has it open.
@@ -79,15 +79,15 @@ pub enum ArchiveError {
         /// The file.
         path: PathBuf,
     },
-    /// Not a file of this program.
+    /// It is not a file of this program.
     #[error("{} is not an archive of this program: {reason}; it was not touched", path.display())]
-    Foreign {
+    NotAnArchive {
         /// The file.
         path: PathBuf,
-        /// How that was seen.
+        /// The sign of that.
         reason: String,
     },
-    /// Written by a newer program.
+    /// It was written by a newer program.
     #[error(
         "{} has format {found}; this program knows up to {known}; it was not touched",
         path.display()
@@ -100,7 +100,7 @@ pub enum ArchiveError {
         /// The newest format known here.
         known: u32,
     },
-    /// Damaged: cut off or overwritten.
+    /// It is damaged: cut off or overwritten.
     #[error(
         "{} is damaged: {reason}; it was not touched",
         path.display()
@@ -111,20 +111,20 @@ pub enum ArchiveError {
         /// Where and how.
         reason: String,
     },
-    /// No space left.
+    /// The disk is full.
     #[error("no space left for {}", path.display())]
     Full {
         /// The file.
         path: PathBuf,
     },
-    /// Anything else the system or the library says.
+    /// Any other error of the system or the library.
     #[error("{} {}: {reason}", doing, path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// The system's words.
+        /// The error text of the system.
         reason: String,
     },
 }
@@ -133,7 +133,7 @@ impl From<ArchiveError> for StoreError {
     fn from(error: ArchiveError) -> StoreError {
         match error {
             ArchiveError::Held { path } => StoreError::Held(path),
-            ArchiveError::Foreign { path, reason } => StoreError::Foreign { path, reason },
+            ArchiveError::NotAnArchive { path, reason } => StoreError::NotAStore { path, reason },
             ArchiveError::Newer { path, found, .. } => {
                 StoreError::Newer { path, found: u64::from(found) }
             }
@@ -146,7 +146,7 @@ impl From<ArchiveError> for StoreError {
     }
 }
 
-/// An open file of ordered byte tables. One process at a time; any number of threads.
+/// An open file of ordered byte tables, for one process and any number of threads.
 #[derive(Debug)]
 pub struct Archive {
     db: Database,
@@ -154,7 +154,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens the file at `path`, making it (and its folder) where it is absent.
+    /// Opens the file at `path`. Creates it and its folder if they are absent.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -163,11 +163,11 @@ impl Archive {
             Ok(archive)
         } else {
             create(path)?;
-            checked(path, Access::Own)?.accept()
+            checked(path, Access::ReadWrite)?.accept()
         }
     }
 
-    /// Opens the file at `path`; `None` where it is absent. Never makes one.
+    /// Opens the file at `path`; `None` if it is absent. Never creates one.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -175,23 +175,22 @@ impl Archive {
         Archive::check(path)?.map(CheckedArchive::accept).transpose()
     }
 
-    /// Opens the file at `path` as far as it can be without changing it, so that others can be
-    /// looked at first; `None` where it is absent.
+    /// Opens the file at `path` without changing it, so that other files can be checked first;
+    /// `None` if it is absent.
     ///
     /// # Errors
     /// See [`ArchiveError`].
     pub fn check(path: &Path) -> Result<Option<CheckedArchive>, ArchiveError> {
-        existing(path, Access::Own)
+        existing(path, Access::ReadWrite)
     }
 
-    /// Opens the file at `path` to read what is in it; what a crash left is repaired in memory, and
-    /// the file is not changed whatever is done: what is committed is kept in memory. The file need
-    /// not be writable. `None` where it is absent.
+    /// Opens the file at `path` for reading; `None` if it is absent. Damage of a crash is repaired
+    /// in memory, and commits stay in memory: the file is never changed. It need not be writable.
     ///
     /// # Errors
     /// See [`ArchiveError`].
-    pub fn look(path: &Path) -> Result<Option<Archive>, ArchiveError> {
-        Ok(existing(path, Access::Look)?.map(|checked| checked.archive))
+    pub fn open_read_only(path: &Path) -> Result<Option<Archive>, ArchiveError> {
+        Ok(existing(path, Access::ReadOnly)?.map(|checked| checked.archive))
     }
 
     /// An empty archive in memory, as if it were at `path`.
@@ -207,7 +206,7 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Opens an archive on a disk in memory, making it first where the disk is empty.
+    /// Opens an archive on a disk in memory. On an empty disk it creates one.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -224,7 +223,7 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Says that it is one.
+    /// Writes the stamp.
     fn stamp(&self) -> Result<(), ArchiveError> {
         let value = FORMAT.to_be_bytes().to_vec();
         let stamp = Op::Put { table: "archive.stamp", key: STAMP_KEY.to_vec(), value };
@@ -235,23 +234,23 @@ impl Archive {
         &self.db
     }
 
-    /// Where it is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Does all of `ops`, in order for each table, or none. `durable`: returns once they are on
-    /// disk, with everything committed before; otherwise they may be lost with the process.
+    /// Does all of `ops`, in order for each table, or none. With `durable` it returns when they and
+    /// all earlier commits are on disk. Otherwise they may be lost with the process.
     ///
     /// # Errors
-    /// Nothing was changed; the archive must be opened again.
+    /// Nothing was changed. The archive must be opened again.
     pub fn commit(&self, ops: &[Op], durable: bool) -> Result<(), ArchiveError> {
         let failed = |e: redb::Error| self.failed("writing to", e);
         let mut txn = self.db.begin_write().map_err(|e| failed(e.into()))?;
         let durability = if durable { Durability::Immediate } else { Durability::None };
         txn.set_durability(durability).map_err(|e| failed(e.into()))?;
-        // Costs a second flush. Every flushed commit must do so: the last one counts.
+        // This costs a second flush. Every flushed commit must do it: the last one counts.
         txn.set_quick_repair(durable);
         let tables: BTreeSet<&str> = ops.iter().map(Op::table).collect();
         for name in tables {
@@ -279,7 +278,7 @@ impl Archive {
         self.read(table, |t| Ok(t.get(key)?.map(|v| v.value().to_vec())))
     }
 
-    /// At most `limit` rows whose keys are in `keys`, from either end. A range that ends before it
+    /// At most `limit` rows with a key in `keys`, from either end. A range that ends before it
     /// begins is empty.
     ///
     /// # Errors
@@ -347,20 +346,20 @@ impl Archive {
     }
 }
 
-/// An archive that may be opened; dropped, its file stays as it is.
+/// A checked archive that may be opened. If it is dropped, the file is unchanged.
 pub struct CheckedArchive {
     archive: Archive,
     hold: Hold,
 }
 
 impl CheckedArchive {
-    /// What can be read of it.
+    /// Its contents.
     #[must_use]
     pub fn archive(&self) -> &Archive {
         &self.archive
     }
 
-    /// Opens it: what a crash left is repaired in the file.
+    /// Opens it: damage of a crash is repaired in the file.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -410,10 +409,10 @@ fn existing(path: &Path, access: Access) -> Result<Option<CheckedArchive>, Archi
 
 fn checked(path: &Path, access: Access) -> Result<CheckedArchive, ArchiveError> {
     check_magic(path)?;
-    // Who writes it can make it again, and is to be ready soon.
+    // The file can be made again, and its owner must be ready soon.
     let reads = match access {
-        Access::Own => Reads::WhatIsNeeded,
-        Access::Look => Reads::Everything,
+        Access::ReadWrite => Reads::WhatIsNeeded,
+        Access::ReadOnly => Reads::Everything,
     };
     let opened = careful::open(path, CACHE_BYTES, access, reads);
     let (db, hold) = opened.map_err(|e| classify(path, "opening", e))?;
@@ -434,15 +433,15 @@ fn check_magic(path: &Path) -> Result<(), ArchiveError> {
     }
     if head != MAGIC {
         let reason = "byte 0: it does not begin as a redb file".to_owned();
-        return Err(ArchiveError::Foreign { path: path.into(), reason });
+        return Err(ArchiveError::NotAnArchive { path: path.into(), reason });
     }
     Ok(())
 }
 
 fn check_stamp(archive: &Archive) -> Result<(), ArchiveError> {
     let path = archive.path.clone();
-    let foreign =
-        |reason: &str| ArchiveError::Foreign { path: path.clone(), reason: reason.into() };
+    let not_ours =
+        |reason: &str| ArchiveError::NotAnArchive { path: path.clone(), reason: reason.into() };
     let txn = archive.db.begin_read().map_err(|e| archive.failed("reading", e.into()))?;
     let value = match txn.open_table(STAMP) {
         Ok(table) => {
@@ -452,9 +451,9 @@ fn check_stamp(archive: &Archive) -> Result<(), ArchiveError> {
         Err(TableError::Storage(e)) => return Err(archive.failed("reading", e.into())),
         Err(_) => None,
     };
-    let value = value.ok_or_else(|| foreign("table archive.stamp: no format"))?;
+    let value = value.ok_or_else(|| not_ours("table archive.stamp: no format"))?;
     let bytes: [u8; 4] =
-        value.try_into().map_err(|_| foreign("table archive.stamp: the format is no number"))?;
+        value.try_into().map_err(|_| not_ours("table archive.stamp: the format is no number"))?;
     match u32::from_be_bytes(bytes) {
         found if found > FORMAT => Err(ArchiveError::Newer { path, found, known: FORMAT }),
         _ => Ok(()),
@@ -463,7 +462,7 @@ fn check_stamp(archive: &Archive) -> Result<(), ArchiveError> {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "every other error of another crate is told as it is"
+    reason = "every other error of another crate is reported unchanged"
 )]
 fn classify(path: &Path, doing: &'static str, error: redb::Error) -> ArchiveError {
     let path = path.to_path_buf();
@@ -471,7 +470,7 @@ fn classify(path: &Path, doing: &'static str, error: redb::Error) -> ArchiveErro
         redb::Error::DatabaseAlreadyOpen => ArchiveError::Held { path },
         redb::Error::UpgradeRequired(v) => {
             let reason = format!("it has redb's file format {v}");
-            ArchiveError::Foreign { path, reason }
+            ArchiveError::NotAnArchive { path, reason }
         }
         redb::Error::Corrupted(reason) => ArchiveError::Torn { path, reason },
         redb::Error::RepairAborted => {
@@ -484,7 +483,7 @@ fn classify(path: &Path, doing: &'static str, error: redb::Error) -> ArchiveErro
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "every other error of another crate is told as it is"
+    reason = "every other error of another crate is reported unchanged"
 )]
 fn io(path: &Path, doing: &'static str, error: &std::io::Error) -> ArchiveError {
     let path = path.to_path_buf();
@@ -502,7 +501,7 @@ fn io(path: &Path, doing: &'static str, error: &std::io::Error) -> ArchiveError 
 mod tests {
     use super::*;
 
-    /// A folder of its own, removed at the end.
+    /// A folder of the test, removed at the end.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -528,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_is_read_in_order_and_after_reopening() {
+    fn commits_are_read_in_order_and_after_reopening() {
         let folder = Folder::new("reopen");
         let archive = Archive::open(&folder.file()).unwrap();
         assert_eq!(archive.get("t", b"x").unwrap(), None);
@@ -556,24 +555,24 @@ mod tests {
     }
 
     #[test]
-    fn a_second_holder_is_refused() {
+    fn a_second_process_is_rejected() {
         let folder = Folder::new("held");
         let _first = Archive::open(&folder.file()).unwrap();
         assert!(matches!(Archive::open(&folder.file()), Err(ArchiveError::Held { .. })));
     }
 
     #[test]
-    fn an_absent_file_is_not_made_by_looking() {
+    fn a_read_only_opening_creates_no_file() {
         let folder = Folder::new("absent");
         assert!(Archive::open_existing(&folder.file()).unwrap().is_none());
         assert!(!folder.file().exists());
     }
 
     #[test]
-    fn foreign_and_newer_files_are_refused_and_not_touched() {
+    fn external_and_newer_files_are_rejected_and_not_changed() {
         let folder = Folder::new("foreign");
         std::fs::write(folder.file(), b"time,open\n1,2\n").unwrap();
-        assert!(matches!(Archive::open(&folder.file()), Err(ArchiveError::Foreign { .. })));
+        assert!(matches!(Archive::open(&folder.file()), Err(ArchiveError::NotAnArchive { .. })));
         assert_eq!(std::fs::read(folder.file()).unwrap(), b"time,open\n1,2\n");
 
         std::fs::write(folder.file(), b"").unwrap();

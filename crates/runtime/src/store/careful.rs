@@ -1,21 +1,19 @@
-//! Opening a file without touching it until it is known to be good.
+//! Opens a file without changing it until it is known to be good.
 //!
 //! The engine writes while it opens: it marks the file as in use, and repairs what a crash left. In
-//! a file that is foreign, newer or damaged that would be a change nobody asked for, and a repair
-//! may hide what was lost. So an opening writes into memory, over the file; once everything is
-//! checked, its writes and flushes are done again on the file, in their order, so that a crash
-//! among them leaves what a crash of the engine leaves. A file that is refused, or is only looked
-//! at, stays as it is to the byte.
+//! a damaged, newer or external file a repair may hide losses, and nobody requested a change. So an
+//! opening writes into memory, over the file. When everything is checked, its writes and flushes
+//! are repeated on the file in their order. A crash among them leaves what a crash of the engine
+//! leaves. A file that is rejected or only read stays unchanged to the byte.
 //!
-//! Who only looks opens the file for reading alone, so a folder that cannot be written to is
-//! enough. The engine asks for locks of a writer; one that looks takes those of a reader in their
-//! place. They keep a writer out, and let others look, too.
+//! A reader opens the file for reading only, so a read-only folder is enough. The engine requests
+//! the locks of a writer; a reader takes those of a reader instead. They keep writers out and admit
+//! other readers.
 //!
 //! After a crash the engine reads the whole file and compares its checksums. After a clean stop it
-//! would not: then it is asked to, which costs about 0.1 s per 100 MB. A file that can be made
-//! again is spared this after a crash ([`Reads::WhatIsNeeded`]): it is ready in the same time
-//! whatever its size. The next start after a stop in order compares its checksums, and so does who
-//! looks.
+//! would not, so it is requested: this costs about 0.1 s per 100 MB. For a file that can be made
+//! again it is left out after a crash ([`Reads::WhatIsNeeded`]): the start takes the same time at
+//! any size. The next start after an orderly stop compares its checksums, and so do readers.
 
 use crate::chaos::{Chaos, Site};
 use redb::backends::FileBackend;
@@ -30,17 +28,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Unit in which memory lies over the file, bytes.
+/// The size of a page in memory over the file, bytes.
 const PAGE: u64 = 4096;
-/// Its name at kill points.
+/// The name of the repair at kill points.
 const REPAIR: &str = "repair";
 
 thread_local! {
     static OPENING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on a panic of the engine over a damaged file it opens is told as an error and not as a
-/// panic.
+/// From here on a panic of the engine while it opens a damaged file becomes an error, without the
+/// output of a panic.
 pub fn quiet_damage() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -50,47 +48,47 @@ pub fn quiet_damage() {
     }));
 }
 
-/// What a file is opened for.
+/// The purpose of an opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// To be read. What is written stays in memory.
-    Look,
-    /// To be written to, once it is known to be good.
-    Own,
+    /// Reading. Writes stay in memory.
+    ReadOnly,
+    /// Writing, once the file is known to be good.
+    ReadWrite,
 }
 
-/// How much of a file is read before it is believed.
+/// How much of a file is checked at the opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
     /// All of it.
     Everything,
-    /// After a crash only what its last flushed commit noted for that; else all of it.
+    /// After a crash only the part that its last flushed commit noted; otherwise all of it.
     WhatIsNeeded,
 }
 
-/// Where the engine's flags are in the head of a file, and the flag of a file that is in use or was
+/// The offset of the flags in the header of a file, and the flag of a file that is in use or was
 /// left by a crash: "Header" and "God byte" in redb's description of its file format.
 const FLAGS: u64 = 9;
 const IN_USE: u8 = 2;
 
-/// Whether a crash left the file.
+/// Whether the file was left by a crash.
 fn is_left_by_a_crash(file: &FileBackend) -> io::Result<bool> {
     let mut flags = [0];
     file.read(FLAGS, &mut flags)?;
     Ok(flags[0] & IN_USE != 0)
 }
 
-/// Opens the file at `path`, holding back all writing.
+/// Opens the file at `path` and holds back all writes.
 ///
 /// # Errors
-/// It is held, damaged or no such file; it was not changed.
+/// It is held by another process, damaged or no such file. It was not changed.
 pub(super) fn open(
     path: &Path,
     cache: usize,
     access: Access,
     reads: Reads,
 ) -> Result<(Database, Hold), redb::Error> {
-    let file = OpenOptions::new().read(true).write(access == Access::Own).open(path);
+    let file = OpenOptions::new().read(true).write(access == Access::ReadWrite).open(path);
     let file = file.map_err(redb::Error::Io)?;
     let about = file.metadata().map_err(redb::Error::Io)?;
     let len = about.len();
@@ -104,7 +102,7 @@ pub(super) fn open(
         over: Mutex::new(Over { len, floor: len, ..Over::default() }),
     });
     let backend = Backend(Arc::clone(&shared));
-    // Damaged pages may contradict each other in ways the engine takes for its own mistake.
+    // Damaged pages may contradict each other, which the engine reports as its own bug.
     OPENING.set(true);
     let opened = catch_unwind(AssertUnwindSafe(|| checked(backend, cache, everything)));
     OPENING.set(false);
@@ -131,7 +129,8 @@ fn damaged(reason: &str) -> redb::StorageError {
     redb::StorageError::Corrupted(reason.to_owned())
 }
 
-/// Which file it is, whatever its name: device and number. None where the system has no such.
+/// The identity of a file, whatever its name: device and inode number. `None` if the system has
+/// none.
 pub(super) fn identity(about: &Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
     let identity = {
@@ -143,16 +142,16 @@ pub(super) fn identity(about: &Metadata) -> Option<(u64, u64)> {
     identity
 }
 
-/// The writes that are held back. Dropped, they are forgotten, and so is all that follows.
+/// The writes that are held back. If it is dropped, they and all later writes are dropped.
 pub(super) struct Hold(Arc<Shared>, Option<(u64, u64)>);
 
 impl Hold {
-    /// Which file is open.
+    /// The identity of the open file.
     pub(super) const fn identity(&self) -> Option<(u64, u64)> {
         self.1
     }
 
-    /// Does them on the file; from here on the file is written to directly.
+    /// Repeats the writes on the file. From here on writes go to the file directly.
     pub(super) fn release(self, chaos: &Chaos) -> io::Result<()> {
         let mut over = self.0.over();
         for change in std::mem::take(&mut over.log) {
@@ -178,11 +177,11 @@ enum Change {
     Flush,
 }
 
-/// What lies over the file.
+/// The pages over the file.
 #[derive(Debug, Default)]
 struct Over {
     len: u64,
-    /// Up to here the file shows through; behind it are zeros.
+    /// Below this offset the file shows through; behind it are zeros.
     floor: u64,
     pages: BTreeMap<u64, Vec<u8>>,
     log: Vec<Change>,
@@ -201,10 +200,10 @@ impl Shared {
         self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What lies over the file, while it does.
+    /// The pages over the file, while writes are held back.
     fn held(&self) -> Option<MutexGuard<'_, Over>> {
         let through = || self.through.load(Ordering::Acquire);
-        // It may be released while we wait.
+        // The writes may be released while this thread waits for the lock.
         if through() { None } else { Some(self.over()).filter(|_| !through()) }
     }
 }
@@ -313,8 +312,8 @@ impl StorageBackend for Backend {
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked {
         match self.0.access {
-            Access::Look => self.0.file.try_lock_shared_range(start, end),
-            Access::Own => self.0.file.try_lock_range(start, end),
+            Access::ReadOnly => self.0.file.try_lock_shared_range(start, end),
+            Access::ReadWrite => self.0.file.try_lock_range(start, end),
         }
     }
 
@@ -324,8 +323,8 @@ impl StorageBackend for Backend {
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
         match self.0.access {
-            Access::Look => self.0.file.lock_shared_range(start, end),
-            Access::Own => self.0.file.lock_range(start, end),
+            Access::ReadOnly => self.0.file.lock_shared_range(start, end),
+            Access::ReadWrite => self.0.file.lock_range(start, end),
         }
     }
 

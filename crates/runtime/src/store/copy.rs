@@ -1,9 +1,9 @@
-//! Copies of a store and an archive while they are written, and files made of such copies.
+//! Copies of a store and an archive while they are written, and files made from such copies.
 //!
-//! What is copied is what one look at the file sees: rows, not pages, so it does not matter what
-//! the engine does with its file meanwhile. A look pins the pages it sees, so it is not kept longer
-//! than a copy takes. Segments are never changed, so their files are copied as they are, and
-//! compared with the checksum they were sealed with.
+//! A copy contains the rows of one read transaction. It copies rows and not pages, so concurrent
+//! writes of the engine do not matter. A transaction pins its pages, so it lasts no longer than the
+//! copy. Segments never change: their files are copied as they are and compared with their
+//! checksums.
 
 use super::archive::Archive;
 use super::checkpoints::CHECKPOINTS;
@@ -20,15 +20,15 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of a file in one record.
 const PIECE: usize = 256 << 10;
-/// Bytes written in one commit of a file that is made.
+/// Bytes of one commit to a new file.
 const COMMIT: usize = 4 << 20;
-/// Memory of the engine for a file that is made, bytes.
+/// Memory of the engine for a new file, bytes.
 const CACHE_BYTES: usize = 16 << 20;
 
-/// What records are shown to.
+/// The receiver of records.
 pub type Take<'a> = dyn FnMut(Record<'_>) -> io::Result<()> + 'a;
 
-/// Why there is no copy.
+/// Why a copy failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// The original cannot be read.
@@ -39,42 +39,42 @@ pub enum CopyError {
     Target(#[from] io::Error),
 }
 
-/// A store as one look at it saw it.
-pub struct StoreLook {
+/// A store at one read transaction.
+pub struct StoreExport {
     read: ReadTransaction,
     shelf: Shelf,
     path: PathBuf,
-    /// Number of the last life that wrote.
+    /// Number of the last run that wrote.
     pub life: u64,
-    /// The last row, 0 where there is none.
+    /// The last row; 0 if there is none.
     pub row: u64,
 }
 
 impl Store {
-    /// Looks at it, to copy what is committed now.
+    /// Begins to read the committed rows, to copy them.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn look_at(&self) -> Result<StoreLook, StoreError> {
-        let look = || -> Result<StoreLook, redb::Error> {
+    pub fn export(&self) -> Result<StoreExport, StoreError> {
+        let look = || -> Result<StoreExport, redb::Error> {
             let read = self.db.begin_read()?;
             let life = number(&read.open_table(META)?, "life")?;
             let row = read.open_table(BLOCKS)?.last()?.map(|(row, _)| row.value());
             let sealed = || segments::from(&read, 0).map(|all| all.last().map_or(0, |s| s.last));
             let row = row.map_or_else(sealed, Ok)?;
-            Ok(StoreLook { read, shelf: self.shelf.clone(), path: self.path.clone(), life, row })
+            Ok(StoreExport { read, shelf: self.shelf.clone(), path: self.path.clone(), life, row })
         };
         look().map_err(|e| StoreError::of(&self.path, e))
     }
 }
 
-impl StoreLook {
-    /// Shows every row, then the files of the segments these name.
+impl StoreExport {
+    /// Gives every row to `take`, then the files of the segments that the rows name.
     ///
     /// # Errors
     /// A segment is missing or altered, or see [`CopyError`].
     pub fn copy(self, take: &mut Take<'_>) -> Result<(), CopyError> {
-        let StoreLook { read, shelf, path, .. } = self;
+        let StoreExport { read, shelf, path, .. } = self;
         let of = |e: redb::Error| StoreError::of(&path, e);
         copy_table(&read, META, &path, take)?;
         copy_table(&read, BLOCKS, &path, take)?;
@@ -109,31 +109,31 @@ fn copy_segment(shelf: &Shelf, segment: &Segment, take: &mut Take<'_>) -> Result
     Ok(())
 }
 
-/// An archive as one look at it saw it.
-pub struct ArchiveLook {
+/// An archive at one read transaction.
+pub struct ArchiveExport {
     read: ReadTransaction,
     path: PathBuf,
 }
 
 impl Archive {
-    /// Looks at it, to copy what is committed now.
+    /// Begins to read the committed rows, to copy them.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn look_at(&self) -> Result<ArchiveLook, StoreError> {
+    pub fn export(&self) -> Result<ArchiveExport, StoreError> {
         let path = self.path().to_owned();
         let read = self.database().begin_read().map_err(|e| StoreError::of(&path, e))?;
-        Ok(ArchiveLook { read, path })
+        Ok(ArchiveExport { read, path })
     }
 }
 
-impl ArchiveLook {
-    /// Shows every row of every table.
+impl ArchiveExport {
+    /// Gives every row of every table to `take`.
     ///
     /// # Errors
     /// See [`CopyError`].
     pub fn copy(self, take: &mut Take<'_>) -> Result<(), CopyError> {
-        let ArchiveLook { read, path } = self;
+        let ArchiveExport { read, path } = self;
         let tables = read.list_tables().map_err(|e| StoreError::of(&path, e))?;
         for table in tables {
             let name = table.name().to_owned();
@@ -151,7 +151,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
 ) -> Result<(), CopyError> {
     let of = |e: redb::Error| StoreError::of(path, e);
     let opened = match read.open_table(table) {
-        // A file that was made before there was this table.
+        // The file was created before this table existed.
         Err(TableError::TableDoesNotExist(_)) => return Ok(()),
         opened => opened.map_err(|e| of(e.into()))?,
     };
@@ -164,17 +164,17 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
     Ok(())
 }
 
-/// What a file is made as.
+/// The type of a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Make {
-    /// A live file, with its segments beside it.
+    /// A live file with its segments beside it.
     Store,
     /// An archive.
     Archive,
 }
 
-/// A file that is made of a copy. Where it should be there must be none; until it is finished it is
-/// not whole.
+/// A new file that is made from a copy. Its path must be free. It is incomplete until it is
+/// finished.
 pub struct Making {
     make: Make,
     path: PathBuf,
@@ -186,7 +186,7 @@ pub struct Making {
 }
 
 impl Making {
-    /// Begins one.
+    /// Begins a new file.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -204,10 +204,10 @@ impl Making {
         })
     }
 
-    /// Puts a record of the copy back.
+    /// Writes a record of the copy.
     ///
     /// # Errors
-    /// It is none that belongs there, or see [`StoreError`].
+    /// The record does not belong there, or see [`StoreError`].
     pub fn put(&mut self, record: Record<'_>) -> Result<(), StoreError> {
         match record {
             Record::Table(name) => name.clone_into(&mut self.table),
@@ -220,7 +220,7 @@ impl Making {
             }
             Record::File(name) => {
                 self.end_segment()?;
-                // The name becomes a path: it is one of ours, or none.
+                // The name becomes a path, so it must be the name of a segment.
                 let ours = |c: char| c.is_ascii_digit() || c == '-';
                 let known = name.strip_suffix(".segment").is_some_and(|n| n.chars().all(ours));
                 if self.make != Make::Store || !known {
@@ -239,7 +239,7 @@ impl Making {
         Ok(())
     }
 
-    /// Has all of it on disk.
+    /// Flushes all of it to disk.
     ///
     /// # Errors
     /// See [`StoreError`].

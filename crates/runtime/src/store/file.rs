@@ -1,8 +1,8 @@
 //! The live file: opening, safe creation, reading.
 //!
-//! Creation is the one unsafe moment of the engine, so a file is made under a temporary name,
-//! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
-//! is refused and left as it is, to the byte: see `careful.rs`.
+//! The creation of a file is the one unsafe moment of the engine. So a file is created under a
+//! temporary name, flushed and renamed; the final path is only ever opened. A torn, newer or
+//! external file is rejected and left unchanged to the byte: see `careful.rs`.
 
 use super::careful::{self, Access, Hold, Reads};
 use super::checkpoints::{self, CHECKPOINTS, Slot};
@@ -28,20 +28,20 @@ use std::sync::Arc;
 /// with members that older programs do not read, 4 of kinds of facts above 63, 5 of two checkpoints
 /// for each rank, as postcard, and of stages that join and leave.
 pub const SCHEMA: u64 = 5;
-/// What a life that writes raises the layout to. While the next layout is being made, that is a
-/// draft of it, `draft(SCHEMA + 1, 1)` and so on: a program reads its own draft and every released
-/// layout, but no other draft.
+/// The layout to which a run that writes raises the file. While the next layout is under
+/// development, it is a draft of it: `draft(SCHEMA + 1, 1)` and so on. A program reads its own
+/// draft and every released layout, but no other draft.
 pub const WRITES: u64 = SCHEMA;
-/// Where the number of a draft lies, above that of its layout.
+/// The bit at which the number of a draft begins, above that of its layout.
 const DRAFT_BITS: u32 = 16;
 
 pub(super) const fn draft(layout: u64, number: u64) -> u64 {
     layout << DRAFT_BITS | number
 }
 
-/// A layout that this program does not read.
+/// The error for a layout that this program does not read.
 fn unread(found: u64) -> String {
-    let told = |layout: u64| match layout >> DRAFT_BITS {
+    let name_of = |layout: u64| match layout >> DRAFT_BITS {
         0 => format!("layout {layout}"),
         of => format!("draft {} of layout {of}", layout - draft(of, 0)),
     };
@@ -51,16 +51,16 @@ fn unread(found: u64) -> String {
     };
     format!(
         "has {}, this program knows layout {SCHEMA} and {}: {remedy}",
-        told(found),
-        told(WRITES)
+        name_of(found),
+        name_of(WRITES)
     )
 }
 
-/// What is read again in normal work is small: the newest block, the roots, the checkpoints.
+/// Data that normal work reads again is small: the newest block, the roots, the checkpoints.
 const CACHE_BYTES: usize = 8 << 20;
 const MAGIC: &[u8; 4] = b"redb";
 
-/// Why a store cannot be opened or has ended.
+/// Why a store could not be opened or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has it open.
@@ -71,13 +71,13 @@ pub enum StoreError {
         "{} is not a store of this application: {reason}; it was not touched",
         path.display()
     )]
-    Foreign {
+    NotAStore {
         /// The file.
         path: PathBuf,
         /// What was found instead.
         reason: String,
     },
-    /// It was written by a newer version, or by another draft of one.
+    /// It was written by a newer version, or by another draft.
     #[error("{} {}; it was not touched", path.display(), unread(*found))]
     Newer {
         /// The file.
@@ -90,7 +90,7 @@ pub enum StoreError {
     Torn {
         /// The file.
         path: PathBuf,
-        /// What was found.
+        /// What is damaged.
         reason: String,
     },
     /// The disk is full.
@@ -101,7 +101,7 @@ pub enum StoreError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error text of the system.
         reason: String,
     },
 }
@@ -109,7 +109,7 @@ pub enum StoreError {
 impl StoreError {
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "every other error of another crate is told as it is"
+        reason = "every other error of another crate is reported unchanged"
     )]
     pub(crate) fn of(path: &Path, error: impl Into<redb::Error>) -> StoreError {
         let path = path.to_owned();
@@ -117,7 +117,7 @@ impl StoreError {
             redb::Error::DatabaseAlreadyOpen => StoreError::Held(path),
             redb::Error::Corrupted(reason) => StoreError::Torn { path, reason },
             redb::Error::UpgradeRequired(v) => {
-                StoreError::Foreign { path, reason: format!("engine format {v}") }
+                StoreError::NotAStore { path, reason: format!("engine format {v}") }
             }
             redb::Error::Io(e) => StoreError::io(&path, &e),
             other => StoreError::Io { path, reason: other.to_string() },
@@ -126,7 +126,7 @@ impl StoreError {
 
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "every other error of another crate is told as it is"
+        reason = "every other error of another crate is reported unchanged"
     )]
     pub(crate) fn io(path: &Path, error: &io::Error) -> StoreError {
         match error.kind() {
@@ -145,25 +145,25 @@ pub struct Store {
     pub(crate) db: Arc<Database>,
     pub(crate) path: PathBuf,
     pub(crate) shelf: Shelf,
-    /// Which file it is; none for a disk in memory.
+    /// The identity of the file; `None` for a disk in memory.
     identity: Option<(u64, u64)>,
 }
 
-/// A store that may be opened; dropped, its file stays as it is.
+/// A checked store that may be opened. If it is dropped, the file is unchanged.
 pub struct CheckedStore {
     store: Store,
     hold: Hold,
 }
 
 impl CheckedStore {
-    /// What can be read of it.
+    /// Its contents.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Opens it: what a crash left is repaired in the file. Kill points are passed before each
-    /// write and flush of that.
+    /// Opens it: damage of a crash is repaired in the file. Before each write and flush of the
+    /// repair it passes a kill point.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -173,10 +173,10 @@ impl CheckedStore {
     }
 }
 
-/// What one opening found.
+/// The contents of a store at its opening.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// Number of this life, from 1.
+    /// Number of this run, from 1.
     pub life: u64,
     /// Last row committed; rows are numbered from 1, one a fact.
     pub row: u64,
@@ -184,9 +184,9 @@ pub struct Recovered {
     /// By rank, the newest first.
     pub(crate) checkpoints: Vec<(u16, Slot, rows::CheckpointRow)>,
     pub(crate) poison: Vec<(u16, Poison)>,
-    /// Who takes part, by rank.
+    /// The roster, by rank.
     pub(crate) roster: Vec<Member>,
-    /// Bytes of blocks ever written, and how many of them are sealed.
+    /// Bytes of blocks ever written, and the sealed part of them.
     pub(crate) bytes: (u64, u64),
 }
 
@@ -199,10 +199,10 @@ impl Recovered {
 }
 
 impl Store {
-    /// Opens the store of `application` at `path`, making it first where there is none.
+    /// Opens the store of `application` at `path`. Creates it if it is absent.
     ///
     /// # Errors
-    /// See [`StoreError`]; a file that is refused is not changed.
+    /// See [`StoreError`]; a rejected file is not changed.
     pub fn open(path: &Path, application: &str) -> Result<Store, StoreError> {
         if !path.exists() {
             create(path, application)?;
@@ -213,8 +213,8 @@ impl Store {
         }
     }
 
-    /// Opens the store of `application` at `path` as far as it can be without changing the file, so
-    /// that others can be looked at first; none where there is none.
+    /// Opens the store of `application` at `path` without changing the file, so that other files
+    /// can be checked first; `None` if it is absent.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -222,17 +222,17 @@ impl Store {
         if !path.exists() {
             return Ok(None);
         }
-        let (store, hold) = Store::checked(path, application, Access::Own)?;
+        let (store, hold) = Store::checked(path, application, Access::ReadWrite)?;
         Ok(Some(CheckedStore { store, hold }))
     }
 
-    /// Opens the store of `application` at `path` to read what is in it; what a crash left is
-    /// repaired in memory, and the file is not changed whatever is done. It need not be writable.
+    /// Opens the store of `application` at `path` for reading. Damage of a crash is repaired in
+    /// memory, and the file is never changed. It need not be writable.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn look(path: &Path, application: &str) -> Result<Store, StoreError> {
-        Store::checked(path, application, Access::Look).map(|(store, _)| store)
+    pub fn open_read_only(path: &Path, application: &str) -> Result<Store, StoreError> {
+        Store::checked(path, application, Access::ReadOnly).map(|(store, _)| store)
     }
 
     fn checked(
@@ -250,7 +250,7 @@ impl Store {
         Ok((store, hold))
     }
 
-    /// Opens a store on a disk in memory, making it first where the disk is empty.
+    /// Opens a store on a disk in memory. On an empty disk it creates one.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -269,7 +269,7 @@ impl Store {
 
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "every other error of another crate is told as it is"
+        reason = "every other error of another crate is reported unchanged"
     )]
     fn from(
         db: Result<Database, DatabaseError>,
@@ -280,7 +280,7 @@ impl Store {
             DatabaseError::Storage(StorageError::Io(e))
                 if e.kind() == io::ErrorKind::InvalidData =>
             {
-                StoreError::Foreign { path: path.to_owned(), reason: e.to_string() }
+                StoreError::NotAStore { path: path.to_owned(), reason: e.to_string() }
             }
             other => StoreError::of(path, other),
         })?;
@@ -309,7 +309,7 @@ impl Store {
 
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "every other error of another crate is told as it is"
+        reason = "every other error of another crate is reported unchanged"
     )]
     fn check_owner(&self, application: &str) -> Result<(), StoreError> {
         let read = || -> Result<(Vec<u8>, u64), redb::Error> {
@@ -320,13 +320,16 @@ impl Store {
         let path = self.path.clone();
         let (owner, schema) = read().map_err(|e| match e {
             redb::Error::TableDoesNotExist(t) | redb::Error::TableTypeMismatch { table: t, .. } => {
-                StoreError::Foreign { path: path.clone(), reason: format!("table {t} is not ours") }
+                StoreError::NotAStore {
+                    path: path.clone(),
+                    reason: format!("table {t} is not ours"),
+                }
             }
             other => StoreError::of(&path, other),
         })?;
         if owner != application.as_bytes() {
             let reason = format!("it belongs to {:?}", String::from_utf8_lossy(&owner));
-            return Err(StoreError::Foreign { path, reason });
+            return Err(StoreError::NotAStore { path, reason });
         }
         if schema > SCHEMA && schema != WRITES {
             return Err(StoreError::Newer { path, found: schema });
@@ -334,7 +337,7 @@ impl Store {
         Ok(())
     }
 
-    /// What is in the file: the number of the next life, the head, progress and checkpoints.
+    /// Reads the number of the next run, the head, progress and checkpoints.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -360,7 +363,7 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Who takes part or did, by rank; empty in a file that was made before there was a roster.
+    /// The stages that take part or did, by rank. Empty in a file from before the roster existed.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -369,14 +372,14 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Where it was opened.
+    /// The path at which it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the file is still found under its name. One that was deleted or replaced takes what
-    /// is written, and all of it is gone when the process ends.
+    /// Whether the file is still found under its name. A deleted or replaced file accepts writes,
+    /// and they are lost when the process ends.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         let Some(ours) = self.identity else { return true };
@@ -386,7 +389,7 @@ impl Store {
         }
     }
 
-    /// Whether nothing was ever said in it.
+    /// Whether it has no fact.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -408,14 +411,15 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Shows every committed fact from row `from` on, with its row, in the order of the journal:
-    /// first what is sealed, then what lies in the live file.
+    /// Gives every committed fact from row `from` on to `see`, with its row, in the order of the
+    /// journal: first the segments, then the live file.
     ///
     /// # Errors
     /// A damaged row or segment, or see [`StoreError`].
     pub fn scan<B: Body>(&self, from: u64, see: &mut Scan<'_, B>) -> Result<(), StoreError> {
         let of = |e: redb::Error| StoreError::of(&self.path, e);
-        // One look at both: what is sealed meanwhile is still in the live file as this sees it.
+        // One read transaction for both: rows that are sealed in the meantime are still in the live
+        // file.
         let read = self.db.begin_read().map_err(|e| of(e.into()))?;
         for segment in segments::from(&read, from).map_err(of)? {
             if self.scan_segment(&segment, from, see)?.is_break() {
@@ -435,12 +439,12 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::scan`], but where a segment cannot be read, it is passed over from there on:
-    /// which of its rows are lost is told, and why.
+    /// As [`Store::scan`], but an unreadable segment is skipped from the damage on. The lost rows
+    /// and the reason are reported.
     ///
     /// # Errors
     /// A damaged row of the live file, or see [`StoreError`].
-    pub fn scan_left<B: Body>(
+    pub fn scan_lossy<B: Body>(
         &self,
         mut from: u64,
         see: &mut dyn FnMut(Left<'_, Fact<B>>) -> ControlFlow<()>,
@@ -485,8 +489,8 @@ impl Store {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Packs the oldest facts, up to the row that every one of these ranks has saved its state at
-    /// and up to `until`, into a segment of about `size` bytes, where there is enough for one.
+    /// Packs the oldest facts into a segment of about `size` bytes, if there are enough. It ends
+    /// before the oldest saved state of each of these ranks, and at `until`.
     pub(crate) fn seal(
         &self,
         ranks: &[u16],
@@ -495,8 +499,8 @@ impl Store {
     ) -> Result<Option<Segment>, StoreError> {
         let pack = || -> Result<Option<Segment>, redb::Error> {
             let read = self.db.begin_read()?;
-            // A restart reads from there on, from the older one where the newer one is damaged: it
-            // never needs a segment.
+            // A restart reads from the older saved state on if the newer one is damaged. It never
+            // needs a segment.
             let saved = checkpoints::oldest_rows(&read, ranks)?;
             let until =
                 saved.into_iter().fold(until, |until, row| until.min(row.saturating_sub(1)));
@@ -505,7 +509,7 @@ impl Store {
         pack().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Removes segments that a crash left before the live file knew of them.
+    /// Removes segments that a crash left before the live file named them.
     pub(crate) fn sweep(&self) -> Result<(), StoreError> {
         let sweep = || -> Result<(), redb::Error> {
             let named = segments::from(&self.db.begin_read()?, 0)?;
@@ -514,7 +518,7 @@ impl Store {
         sweep().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Last row of the segment that holds `row`; none where the live file holds it.
+    /// Last row of the segment that holds `row`; `None` if the live file holds it.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -526,7 +530,7 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Reads every segment, and compares it with the checksum it was sealed with.
+    /// Reads every segment and compares it with its checksum.
     pub(crate) fn check_segments(&self) -> Result<(), StoreError> {
         let of = |e: redb::Error| StoreError::of(&self.path, e);
         let read = self.db.begin_read().map_err(|e| of(e.into()))?;
@@ -541,7 +545,7 @@ impl Store {
         Ok(())
     }
 
-    /// Number of segments, and bytes of their files.
+    /// The number of segments, and the bytes of their files.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -553,13 +557,13 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Size of the file in bytes, 0 for a disk in memory.
+    /// Size of the file in bytes; 0 for a disk in memory.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |m| m.len())
     }
 
-    /// The version of the layout the file has.
+    /// Version of the layout of the file.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -570,7 +574,7 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Writes another layout into the file than it has; for tests of refusing alone.
+    /// Writes another layout version into the file. For tests only.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -584,7 +588,7 @@ impl Store {
         alter().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Overwrites one byte of the body of the fact in `row`; for tests of `verify` alone.
+    /// Overwrites one byte of the body of the fact in `row`. For tests of `verify` only.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -593,16 +597,16 @@ impl Store {
     }
 }
 
-/// What is left of a journal of which segments may be gone, in its order.
+/// One item of a journal with unreadable segments, in order.
 #[derive(Debug)]
 pub enum Left<'a, F> {
-    /// A fact, and its row.
+    /// A fact and its row.
     Row(u64, &'a F),
-    /// Rows that cannot be read, and why.
+    /// Rows that cannot be read, and the reason.
     Lost(RangeInclusive<u64>, &'a StoreError),
 }
 
-/// What a scan shows facts to.
+/// The receiver of the facts of a scan.
 pub type Scan<'a, B> = dyn FnMut(u64, Fact<B>) -> ControlFlow<()> + 'a;
 
 pub(super) fn number(
@@ -615,7 +619,7 @@ pub(super) fn number(
 
 fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {
     let table = match read.open_table(POISON) {
-        // A file that was made before there was this table.
+        // The file was created before this table existed.
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         table => table?,
     };
@@ -630,7 +634,7 @@ fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {
 
 fn roster(read: &ReadTransaction) -> Result<Vec<Member>, redb::Error> {
     let table = match read.open_table(ROSTER) {
-        // A file that was made before there was this table.
+        // The file was created before this table existed.
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         table => table?,
     };
@@ -641,7 +645,7 @@ fn roster(read: &ReadTransaction) -> Result<Vec<Member>, redb::Error> {
     }
     let passed = read.open_table(PASSED)?;
     for member in &mut members {
-        member.passed = passed.get(member.who.rank.0)?.map_or(0, |row| row.value().0);
+        member.passed = passed.get(member.stage.rank.0)?.map_or(0, |row| row.value().0);
     }
     Ok(members)
 }
@@ -652,7 +656,7 @@ fn check_magic(path: &Path) -> Result<(), StoreError> {
     File::open(path).map_err(io)?.take(4).read_to_end(&mut head).map_err(io)?;
     if head != MAGIC {
         let reason = "it does not begin as a store does".to_owned();
-        return Err(StoreError::Foreign { path: path.to_owned(), reason });
+        return Err(StoreError::NotAStore { path: path.to_owned(), reason });
     }
     Ok(())
 }
@@ -666,7 +670,7 @@ fn create(path: &Path, application: &str) -> Result<(), StoreError> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io(e)),
         Ok(()) | Err(_) => {}
     }
-    // What fails is told of the file by the name it is known by.
+    // Errors name the final path of the file.
     let store = Store::from(Database::builder().create(&new), path, Shelf::beside(path))?;
     store.write_owner(application)?;
     drop(store);

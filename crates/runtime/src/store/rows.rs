@@ -1,8 +1,9 @@
-//! How facts, progress and checkpoints lie in the file.
+//! The encoding of facts, progress and checkpoints in the file.
 //!
-//! A row of `blocks` is what one commit gathered, up to 65,280 bytes (a row is rounded up to a
-//! power of two of pages: one byte more would waste half of it), under the number of its last fact:
-//! first number, then (length, fact) each. One fact larger than a block has a row of its own.
+//! A row of `blocks` holds the facts of one commit, up to 65,280 bytes. (A row is rounded up to a
+//! power of two of pages: one byte more would waste half of it.) Its key is the number of its last
+//! fact. It contains the number of its first fact, then (length, fact) for each. A fact larger than
+//! a block has a row of its own.
 
 use everwarm_kernel::fact::{Body, Fact, Key};
 use everwarm_kernel::roster::Member;
@@ -15,11 +16,11 @@ pub(super) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(
 /// (last input, 0, bytes of blocks ever written).
 pub(super) const PASSED: TableDefinition<'_, u16, (u64, u16, u64)> =
     TableDefinition::new("passed_v1");
-/// Rank → how often the stage failed at an input, and what it is not given. Where nothing of it is,
-/// there is no row.
+/// Rank → how often the stage failed at an input, and the inputs it does not receive. Without any
+/// of it there is no row.
 pub(super) const POISON: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("poison_v1");
-/// Rank → who it is, and from which input to which it takes part. A file that was made before there
-/// was this table has none: then everybody was there before the first input.
+/// Rank → the stage, and from which input to which it takes part. A file from before the roster
+/// existed has no such table: its stages took part from the first input on.
 pub(super) const ROSTER: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("roster_v1");
 /// Name → value.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta_v1");
@@ -27,7 +28,7 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 /// Largest block, bytes.
 pub(super) const BLOCK_MAX: usize = 65_280;
 
-/// How far a rank has passed.
+/// The progress of a rank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PassedRow {
     pub n: u64,
@@ -44,9 +45,9 @@ impl From<(u64, u16, u64)> for PassedRow {
 /// A saved state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointRow {
-    /// The input it stands at.
+    /// Its input.
     pub n: u64,
-    /// The row of that input; what came later lies behind it.
+    /// The row of that input. Later facts lie behind it.
     pub row: u64,
     /// The version of the stage that saved it.
     pub version: u16,
@@ -67,11 +68,11 @@ pub(super) fn encode_member(member: &Member) -> Vec<u8> {
 pub(super) fn decode_member(rank: u16, bytes: &[u8]) -> Result<Member, redb::Error> {
     let torn = |why: String| redb::Error::Corrupted(format!("roster, rank {rank}: {why}"));
     let member: Member = rmp_serde::from_slice(bytes).map_err(|e| torn(e.to_string()))?;
-    let known = member.who.rank.0;
+    let known = member.stage.rank.0;
     if known == rank { Ok(member) } else { Err(torn(format!("it is about rank {known}"))) }
 }
 
-/// Appends the fact as it lies in a block.
+/// Appends the fact in the encoding of a block.
 pub(super) fn encode_fact<B: Body>(fact: &Fact<B>, out: &mut Vec<u8>) {
     out.extend_from_slice(&fact.key.n.to_le_bytes());
     out.extend_from_slice(&fact.key.rank.to_le_bytes());
@@ -97,7 +98,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
     fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        self.take(N).map(|b| b.try_into().expect("the length was asked for"))
+        self.take(N).map(|b| b.try_into().expect("the length was requested"))
     }
     fn key(&mut self) -> Result<Key, String> {
         Ok(Key {
@@ -119,14 +120,14 @@ fn decode_fact<B: Body>(bytes: &[u8]) -> Result<Fact<B>, String> {
     Ok(Fact { key, time, version, because, body })
 }
 
-/// Length of the part of an encoded fact that comes before its body.
+/// Length of the bytes before the body in an encoded fact.
 fn head_len(bytes: &[u8]) -> Result<usize, String> {
     let mut from = Reader(bytes);
     from.take(22)?;
     Ok(24 + 12 * usize::from(u16::from_le_bytes(from.array()?)))
 }
 
-/// Shows the facts of a block from row `from` on.
+/// Gives the facts of a block from row `from` on to `see`.
 pub(super) fn decode_block<B: Body>(
     block: &[u8],
     from: u64,

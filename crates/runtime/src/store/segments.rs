@@ -1,9 +1,9 @@
-//! Segments: the older part of the journal, sealed into files that are never changed again.
+//! Segments: the older part of the journal, sealed into files that never change again.
 //!
-//! A segment holds the blocks of a range of rows as they lay in the live file, compressed. It is
-//! written whole beside the live file, then one commit of the live file names it, with its
-//! checksum, and removes what it holds: before that commit it is a leftover that nobody reads,
-//! after it the only copy. So a crash at any moment leaves each row in exactly one place.
+//! A segment holds the blocks of a range of rows, compressed. It is written whole beside the live
+//! file. Then one commit of the live file names it, with its checksum, and removes its blocks.
+//! Before that commit it is a leftover that nobody reads. After it, it is the only copy. So after a
+//! crash each row is in exactly one place.
 
 use super::rows::BLOCKS;
 use crate::chaos::faults::FaultyDisk;
@@ -18,22 +18,22 @@ use std::path::{Path, PathBuf};
 /// journal, bytes of its file, checksum of its file).
 pub(super) const SEGMENTS: TableDefinition<'_, u64, (u64, u64, u64, u32)> =
     TableDefinition::new("segments_v1");
-/// What a segment file begins with, before the compressed blocks.
+/// The first bytes of a segment file, before the compressed blocks.
 const MAGIC: &[u8] = b"journal segment 1\n";
-/// A block larger than this is none: one fact is a few megabytes at most.
+/// A larger block is treated as damage: one fact has a few megabytes at most.
 const BLOCK_SANE: u32 = 1 << 30;
 
 /// When the oldest part of a journal is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sealing {
-    /// Bytes of blocks in one segment, about.
+    /// Bytes of blocks in one segment, approximately.
     pub segment: u64,
     /// Bytes of blocks that stay in the live file.
     pub keep: u64,
 }
 
 impl Default for Sealing {
-    /// 4 MiB, and 8 that stay: some hours of 300 symbols.
+    /// 4 MiB, and 8 MiB that stay: some hours of 300 symbols.
     fn default() -> Sealing {
         Sealing { segment: 4 << 20, keep: 8 << 20 }
     }
@@ -63,7 +63,7 @@ impl Segment {
     }
 }
 
-/// Where segments lie: a folder beside the live file, or with it on a disk in memory.
+/// The place of segments: a folder beside the live file, or the disk in memory of the live file.
 #[derive(Clone, Debug)]
 pub(crate) enum Shelf {
     Folder(PathBuf),
@@ -71,12 +71,12 @@ pub(crate) enum Shelf {
 }
 
 impl Shelf {
-    /// The shelf of a live file.
+    /// The shelf of the live file at `live`.
     pub(super) fn beside(live: &Path) -> Shelf {
         Shelf::Folder(live.with_extension("segments"))
     }
 
-    /// Where a file lies, for people.
+    /// The path of a file, for people.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         match self {
             Shelf::Folder(folder) => folder.join(name),
@@ -88,7 +88,7 @@ impl Shelf {
         match self {
             Shelf::Folder(folder) => {
                 fs::create_dir_all(folder)?;
-                // Without it a power cut takes away what the live file holds no more.
+                // Without this a power cut would lose rows that the live file has removed.
                 sync_name(folder)?;
                 let file = folder.join(name);
                 write_whole(&file, bytes)?;
@@ -125,7 +125,7 @@ impl Shelf {
         }
     }
 
-    /// Removes what no commit has named: what a crash left.
+    /// Removes files that no commit has named: leftovers of a crash.
     pub(super) fn sweep(&self, named: &[Segment]) -> io::Result<()> {
         let named: Vec<String> = named.iter().map(Segment::name).collect();
         for name in self.names()? {
@@ -136,7 +136,7 @@ impl Shelf {
         Ok(())
     }
 
-    /// The file of a segment, as it was sealed.
+    /// The bytes of a segment file, after its checksum was compared.
     pub(super) fn whole(&self, segment: &Segment) -> io::Result<Vec<u8>> {
         let bytes = self.get(&segment.name())?;
         if bytes.len() as u64 != segment.size || checksum(&bytes) != segment.crc {
@@ -163,7 +163,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// What is in a segment, unpacked block by block.
+/// The blocks of a segment, unpacked one by one.
 pub(super) struct Blocks(GzDecoder<io::Cursor<Vec<u8>>>);
 
 impl Blocks {
@@ -196,7 +196,7 @@ impl Iterator for Blocks {
 /// The segments that hold row `from` or later ones, oldest first.
 pub(super) fn from(read: &ReadTransaction, from: u64) -> Result<Vec<Segment>, redb::Error> {
     let table = match read.open_table(SEGMENTS) {
-        // Nothing was sealed in this file yet.
+        // This file has no segments yet.
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         table => table?,
     };
@@ -208,7 +208,7 @@ pub(super) fn from(read: &ReadTransaction, from: u64) -> Result<Vec<Segment>, re
     Ok(segments)
 }
 
-/// Bytes of blocks that are sealed.
+/// Bytes of the sealed blocks.
 pub(super) fn sealed_bytes(read: &ReadTransaction) -> Result<u64, redb::Error> {
     match read.open_table(SEGMENTS) {
         Err(TableError::TableDoesNotExist(_)) => Ok(0),
@@ -216,8 +216,8 @@ pub(super) fn sealed_bytes(read: &ReadTransaction) -> Result<u64, redb::Error> {
     }
 }
 
-/// Whether the blocks up to row `until` come to `size` bytes. While a state that is behind holds
-/// them, this is asked again and again: it costs far less than packing them in vain.
+/// Whether the blocks up to row `until` have at least `size` bytes. It is called often while a slow
+/// stage holds them, because it is much cheaper than packing in vain.
 fn fills(
     blocks: &impl ReadableTable<u64, &'static [u8]>,
     size: u64,
@@ -234,8 +234,8 @@ fn fills(
     Ok(false)
 }
 
-/// Packs the oldest blocks up to row `until` into a segment on the shelf, where they fill one; the
-/// live file does not know of it yet.
+/// Packs the oldest blocks up to row `until` into a segment on the shelf, if they fill one. The
+/// live file does not name it yet.
 pub(super) fn pack(
     read: &ReadTransaction,
     shelf: &Shelf,
@@ -270,7 +270,7 @@ pub(super) fn pack(
     Ok(Some(segment))
 }
 
-/// Names a segment in the live file and removes what it holds.
+/// Names a segment in the live file and removes its blocks.
 pub(super) fn announce(write: &WriteTransaction, segment: &Segment) -> Result<(), redb::Error> {
     let Segment { first, last, end, size, crc } = *segment;
     write.open_table(SEGMENTS)?.insert(last, (first, end, size, crc))?;

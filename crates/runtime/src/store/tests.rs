@@ -1,4 +1,4 @@
-//! Files that must not be opened are not touched, and a full disk is told as one.
+//! Rejected files are not changed, and a full disk is reported as full.
 
 use super::file::{SCHEMA, WRITES, draft};
 use super::{Left, Sealing, Store, StoreError, archive};
@@ -17,9 +17,9 @@ const APPLICATION: &str = "test";
 
 /// Some text.
 #[derive(Clone, Debug, PartialEq)]
-struct Said(Vec<u8>);
+struct Text(Vec<u8>);
 
-impl Body for Said {
+impl Body for Text {
     fn kind(&self) -> u8 {
         0
     }
@@ -33,10 +33,10 @@ impl Body for Said {
         out.extend_from_slice(&self.0);
     }
     fn decode(bytes: &[u8]) -> Result<Self, String> {
-        Ok(Said(bytes.to_vec()))
+        Ok(Text(bytes.to_vec()))
     }
     fn runtime(_: RuntimeEvent) -> Self {
-        Said(Vec::new())
+        Text(Vec::new())
     }
 }
 
@@ -60,8 +60,8 @@ impl Folder {
         fs::write(self.file(), bytes).unwrap();
         let error = Store::open(&self.file(), APPLICATION).map(drop).expect_err("refused");
         assert!(fs::read(self.file()).unwrap() == bytes, "touched: {error}");
-        let looked = Store::look(&self.file(), APPLICATION).map(drop).expect_err("refused");
-        assert_eq!(looked.to_string(), error.to_string());
+        let read = Store::open_read_only(&self.file(), APPLICATION).map(drop).expect_err("refused");
+        assert_eq!(read.to_string(), error.to_string());
         assert!(fs::read(self.file()).unwrap() == bytes, "touched by a look: {error}");
         assert!(error.to_string().contains("live.redb"), "{error}");
         error
@@ -74,8 +74,8 @@ impl Drop for Folder {
     }
 }
 
-fn fact(i: u32) -> Said {
-    Said(i.to_le_bytes().repeat(500))
+fn fact(i: u32) -> Text {
+    Text(i.to_le_bytes().repeat(500))
 }
 
 /// Writes `count` facts of 2 kB each.
@@ -89,17 +89,17 @@ fn fill(store: &Store, count: u32) {
     journal.close();
 }
 
-/// Opens the journal at small sizes until what can be sealed is.
+/// Opens the journal with small sizes until all possible segments are sealed.
 fn seal(store: &Store) {
     let options = Options::new(|e| panic!("{e}"));
-    let journal: std::sync::Arc<Journal<Said>> =
+    let journal: std::sync::Arc<Journal<Text>> =
         Journal::open(store.clone(), Vec::new(), options).unwrap();
     journal.seal_after(Sealing { segment: 200 << 10, keep: 300 << 10 });
     until("all is sealed", || store.segments().unwrap().0 >= 6);
     journal.close();
 }
 
-/// Waits for what other threads do.
+/// Waits for other threads.
 fn until(what: &str, done: impl Fn() -> bool) {
     let (_open, never) = mpsc::sync_channel::<()>(1);
     let is_done = (0..4_000).any(|_| {
@@ -111,7 +111,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
 
 fn facts(store: &Store) -> Result<u32, StoreError> {
     let mut count = 0;
-    store.scan(0, &mut |_, seen: Fact<Said>| {
+    store.scan(0, &mut |_, seen: Fact<Text>| {
         assert_eq!(seen.body, fact(count));
         count += 1;
         ControlFlow::Continue(())
@@ -129,11 +129,11 @@ fn whole(folder: &Folder) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_not_ours_is_not_touched() {
+fn files_of_other_programs_are_not_changed() {
     let folder = Folder::new("foreign");
     let text = b"time,open\n1,2\n";
-    assert!(matches!(folder.refused(text), StoreError::Foreign { .. }));
-    assert!(matches!(folder.refused(b""), StoreError::Foreign { .. }));
+    assert!(matches!(folder.refused(text), StoreError::NotAStore { .. }));
+    assert!(matches!(folder.refused(b""), StoreError::NotAStore { .. }));
 
     let other = folder.0.join("other.redb");
     let db = Database::create(&other).unwrap();
@@ -141,7 +141,7 @@ fn what_is_not_ours_is_not_touched() {
     write.open_table(TableDefinition::<u64, u64>::new("mine")).unwrap().insert(1, 2).unwrap();
     write.commit().unwrap();
     drop(db);
-    assert!(matches!(folder.refused(&fs::read(&other).unwrap()), StoreError::Foreign { .. }));
+    assert!(matches!(folder.refused(&fs::read(&other).unwrap()), StoreError::NotAStore { .. }));
 
     drop(Store::open(&other.with_extension("second"), "another").unwrap());
     let bytes = fs::read(other.with_extension("second")).unwrap();
@@ -159,7 +159,7 @@ fn what_is_not_ours_is_not_touched() {
 }
 
 #[test]
-fn a_store_of_a_draft_is_refused_and_one_of_a_released_layout_opens() {
+fn a_draft_layout_is_rejected_and_a_released_layout_opens() {
     let folder = Folder::new("draft");
     let open = || Store::open(&folder.file(), APPLICATION).unwrap();
     let released = {
@@ -170,9 +170,12 @@ fn a_store_of_a_draft_is_refused_and_one_of_a_released_layout_opens() {
         let other = draft(layout, number);
         fs::write(folder.file(), &released).unwrap();
         open().alter_schema(other).unwrap();
-        let told = folder.refused(&fs::read(folder.file()).unwrap()).to_string();
+        let received = folder.refused(&fs::read(folder.file()).unwrap()).to_string();
         let name = format!("has draft {number} of layout {layout}");
-        assert!(told.contains(&name) && told.contains("the program that wrote it"), "{told}");
+        assert!(
+            received.contains(&name) && received.contains("the program that wrote it"),
+            "{received}"
+        );
     }
     fs::write(folder.file(), &released).unwrap();
     fill(&open(), 1);
@@ -181,14 +184,14 @@ fn a_store_of_a_draft_is_refused_and_one_of_a_released_layout_opens() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_wherever_it_is_damaged() {
+fn damage_anywhere_in_a_file_is_rejected() {
     let folder = Folder::new("torn");
     let whole = whole(&folder);
     for cut in [whole.len() / 2, whole.len() - 4096, 4096, 1000] {
         let error = folder.refused(&whole[..cut]);
         assert!(matches!(error, StoreError::Torn { .. }), "cut at {cut}: {error:?}");
     }
-    // What is in use is most of it, but not all: a page nobody uses may be anything.
+    // Most pages are in use, but not all: an unused page may contain anything.
     let (mut found, mut unused) = (0, 0);
     for page in (4096..whole.len() - 4096).step_by(64 * 4096) {
         let mut torn = whole.clone();
@@ -214,7 +217,7 @@ fn a_damaged_file_is_refused_wherever_it_is_damaged() {
 }
 
 #[test]
-fn a_damaged_history_is_refused_and_not_touched() {
+fn a_damaged_archive_is_rejected_and_not_changed() {
     let folder = Folder::new("history");
     let file = folder.0.join("history.redb");
     let store = archive::Archive::open(&file).unwrap();
@@ -233,7 +236,7 @@ fn a_damaged_history_is_refused_and_not_touched() {
 }
 
 #[test]
-fn a_history_that_a_crash_left_is_opened_by_its_last_flush_whatever_its_size() {
+fn an_archive_left_by_a_crash_opens_from_its_last_flush_at_any_size() {
     let folder = Folder::new("quick");
     let file = folder.0.join("history.redb");
     let put =
@@ -243,7 +246,7 @@ fn a_history_that_a_crash_left_is_opened_by_its_last_flush_whatever_its_size() {
         store.commit(&(from..from + 100).map(put).collect::<Vec<_>>(), true).unwrap();
     }
     store.commit(&[put(1000)], false).unwrap();
-    // A copy of a file in use is what a kill leaves.
+    // A copy of a file in use: the state after a kill.
     let left = fs::read(&file).unwrap();
     drop(store);
     fs::write(&file, &left).unwrap();
@@ -258,14 +261,14 @@ fn a_history_that_a_crash_left_is_opened_by_its_last_flush_whatever_its_size() {
     let at = left.windows(value.len()).rposition(|window| window == value).unwrap();
     bad[at] ^= 1;
     fs::write(&file, &bad).unwrap();
-    assert!(archive::Archive::look(&file).is_err(), "who looks reads everything");
+    assert!(archive::Archive::open_read_only(&file).is_err(), "who looks reads everything");
     drop(archive::Archive::open(&file).unwrap());
     let error = archive::Archive::open(&file).map(drop).expect_err("after a stop in order");
     assert!(error.to_string().contains("damaged"), "{error}");
 }
 
 #[test]
-fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
+fn sealed_rows_leave_the_live_file_and_are_still_read() {
     let folder = Folder::new("sealed");
     drop(whole(&folder));
     let shelf = folder.0.join("live.segments");
@@ -285,7 +288,7 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
     // From the middle of a segment, from its end, from the live file.
     for from in [1, 2, 150, 600, 999, 1000] {
         let mut first = None;
-        let see = &mut |row, _: Fact<Said>| {
+        let see = &mut |row, _: Fact<Text>| {
             first = Some(row);
             ControlFlow::Break(())
         };
@@ -293,7 +296,7 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
         assert_eq!(first, Some(from));
     }
     // It goes on behind them.
-    let journal: std::sync::Arc<Journal<Said>> =
+    let journal: std::sync::Arc<Journal<Text>> =
         Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}"))).unwrap();
     journal.append(&journal.writer("test"), 0, vec![fact(1000)]).unwrap();
     journal.close();
@@ -301,7 +304,7 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
 }
 
 #[test]
-fn nothing_is_sealed_before_all_who_follow_have_said_how_far_they_are() {
+fn nothing_is_sealed_before_every_follower_reported_its_progress() {
     let folder = Folder::new("followers");
     drop(whole(&folder));
     let store = Store::open(&folder.file(), APPLICATION).unwrap();
@@ -309,7 +312,7 @@ fn nothing_is_sealed_before_all_who_follow_have_said_how_far_they_are() {
     chaos.arm(Vec::new(), |_| (), || ());
     let followers = &["reader", "teller"];
     let options = Options { followers, chaos: chaos.clone(), ..Options::new(|e| panic!("{e}")) };
-    let journal: std::sync::Arc<Journal<Said>> =
+    let journal: std::sync::Arc<Journal<Text>> =
         Journal::open(store.clone(), Vec::new(), options).unwrap();
     journal.seal_after(Sealing { segment: 50 << 10, keep: 50 << 10 });
     let tries = || {
@@ -337,7 +340,7 @@ fn nothing_is_sealed_before_all_who_follow_have_said_how_far_they_are() {
 }
 
 #[test]
-fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
+fn a_damaged_or_missing_segment_is_reported_by_name() {
     let folder = Folder::new("segment");
     drop(whole(&folder));
     let store = Store::open(&folder.file(), APPLICATION).unwrap();
@@ -360,21 +363,21 @@ fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
 
     // What is left of it is all the rest, and what is not is told.
     let (mut rows, mut lost) = (Vec::new(), Vec::new());
-    let see = &mut |left: Left<'_, Fact<Said>>| {
+    let see = &mut |left: Left<'_, Fact<Text>>| {
         match left {
             Left::Row(row, _) => rows.push(row),
             Left::Lost(rows, why) => lost.push((rows, why.to_string())),
         }
         ControlFlow::Continue(())
     };
-    store.scan_left(1, see).unwrap();
+    store.scan_lossy(1, see).unwrap();
     let (gone, why) = lost.pop().unwrap();
     assert!(lost.is_empty() && *why == error.to_string(), "{why}");
     let name = names[2].file_stem().unwrap().to_str().unwrap();
     assert_eq!(name, format!("{:012}-{:012}", gone.start(), gone.end()));
     assert_eq!(rows, (1..=1000).filter(|row| !gone.contains(row)).collect::<Vec<_>>());
     // A journal gives what lies before, and then says why it does not go on.
-    let journal: std::sync::Arc<Journal<Said>> =
+    let journal: std::sync::Arc<Journal<Text>> =
         Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}"))).unwrap();
     let before = journal.read(1, 10).unwrap();
     assert_eq!(before.last().unwrap().last_row() + 1, *gone.start());
@@ -386,7 +389,7 @@ fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
 }
 
 #[test]
-fn looking_changes_nothing_even_after_a_crash() {
+fn a_read_only_opening_changes_nothing_even_after_a_crash() {
     let folder = Folder::new("look");
     drop(whole(&folder));
     // A copy of a file in use is what a kill leaves.
@@ -395,7 +398,7 @@ fn looking_changes_nothing_even_after_a_crash() {
     let left = fs::read(folder.file()).unwrap();
     drop(running);
     fs::write(folder.file(), &left).unwrap();
-    let store = Store::look(&folder.file(), APPLICATION).unwrap();
+    let store = Store::open_read_only(&folder.file(), APPLICATION).unwrap();
     assert_eq!(facts(&store).unwrap(), 1000);
     assert!(matches!(Store::open(&folder.file(), APPLICATION), Err(StoreError::Held(_))));
     drop(store);
@@ -410,24 +413,24 @@ fn looking_changes_nothing_even_after_a_crash() {
 }
 
 #[test]
-fn a_full_disk_is_told_as_one() {
+fn a_full_disk_is_reported_as_full() {
     let disk = FaultyDisk::holding(Vec::new(), None);
     let store = Store::on_disk(disk.clone(), APPLICATION).unwrap();
-    let (tell, told) = mpsc::sync_channel(1);
+    let (sender, received) = mpsc::sync_channel(1);
     let options = Options::new(move |e: &StoreError| {
-        tell.send(matches!(e, StoreError::Full(_)).then_some(()).ok_or(e.to_string())).unwrap();
+        sender.send(matches!(e, StoreError::Full(_)).then_some(()).ok_or(e.to_string())).unwrap();
     });
-    let journal: std::sync::Arc<Journal<Said>> = Journal::open(store, Vec::new(), options).unwrap();
+    let journal: std::sync::Arc<Journal<Text>> = Journal::open(store, Vec::new(), options).unwrap();
     let writer = journal.writer("test");
     journal.append(&writer, 0, vec![fact(0)]).unwrap();
     disk.fill();
     let mut n = 1;
     let full = loop {
         if journal.append(&writer, 0, vec![fact(n)]).is_err() {
-            break told.recv_timeout(Duration::from_secs(10)).unwrap();
+            break received.recv_timeout(Duration::from_secs(10)).unwrap();
         }
         n += 1;
-        if let Ok(full) = told.recv_timeout(Duration::from_millis(1)) {
+        if let Ok(full) = received.recv_timeout(Duration::from_millis(1)) {
             break full;
         }
     };

@@ -1,8 +1,9 @@
 //! The one thread that writes the live file.
 //!
-//! It commits behind the journal, in order: what one commit gathers is one batch. Unsynced commits
-//! bound memory and keep the synced one short; they die with the process. Any error or panic ends
-//! the process: a flush is never retried, a file never reopened inside a process.
+//! It commits behind the journal, in order: the facts that one commit gathers are one batch.
+//! Unsynced commits bound the memory and keep the synced one short; they are lost with the process.
+//! Any error or panic ends the process. A flush is never retried, and a file is never reopened
+//! inside a process.
 
 use super::checkpoints::Slots;
 use super::file::{Store, StoreError, WRITES};
@@ -20,53 +21,54 @@ use std::time::Duration;
 /// Name of the thread at kill points.
 pub(crate) const NAME: &str = "store-thread";
 
-/// One thing to write, in the order of the journal.
+/// One operation to write, in the order of the journal.
 pub(crate) enum Op<B> {
     Facts(Arc<Chunk<B>>),
     Checkpoint(u16, Arc<CheckpointRow>),
-    /// Its file is on disk: the live file names it and lets go of what it holds.
+    /// Names a segment whose file is on disk, and removes its blocks from the live file.
     Seal(Segment),
 }
 
-/// What one commit wrote.
+/// The result of one commit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Committed {
-    /// The last row written, if any was.
+    /// The last row written, if there is one.
     pub row: Option<u64>,
     /// Bytes of blocks written.
     pub bytes: u64,
-    /// Bytes of blocks sealed so far, where that changed.
+    /// Bytes of blocks sealed so far, if that changed.
     pub sealed: Option<u64>,
     /// How long it took.
     pub took: Duration,
 }
 
-/// What one commit writes.
+/// The contents of one commit.
 pub(crate) struct Batch<B> {
     pub ops: Vec<Op<B>>,
-    /// (rank, last input passed, version, last input an older version passed), as of the last op.
+    /// (rank, last input passed, version, last input an older version passed), after the last
+    /// operation.
     pub passed: Vec<(u16, u64, u16, u64)>,
-    /// Whose part in it changed.
+    /// Changed rows of the roster.
     pub roster: Vec<Member>,
-    /// Last input, as of the last op.
+    /// Last input, after the last operation.
     pub head: u64,
     /// Bytes of blocks written before this batch.
     pub bytes: u64,
-    /// (rank, what is known of its failures) where that changed; no bytes: nothing any more.
+    /// (rank, failures) if they changed; no bytes: there are none any more.
     pub poison: Vec<(u16, Option<Vec<u8>>)>,
-    /// Flush it.
+    /// Whether it is flushed.
     pub sync: bool,
-    /// Nothing follows.
+    /// Whether it is the last one.
     pub last: bool,
 }
 
-/// Where batches come from and what has been done is told to.
+/// The source of batches, which is notified of the results.
 pub(crate) trait Source<B>: Send + Sync {
-    /// Waits for the next batch; none where nothing more is to be written.
+    /// Waits for the next batch; `None` at the end.
     fn next(&self) -> Option<Batch<B>>;
-    /// A batch is committed.
+    /// Reports a commit.
     fn committed(&self, done: Committed, synced: bool);
-    /// The store has ended.
+    /// Reports that the store has failed.
     fn failed(&self, why: StoreError);
 }
 
@@ -112,7 +114,7 @@ pub(crate) fn run<B: Body>(
 struct Writer<'a> {
     store: &'a Store,
     chaos: &'a Chaos,
-    /// The number of this life, until it is written with the first batch.
+    /// Number of this run, until the first batch writes it.
     life: Option<u64>,
     slots: Slots,
     buffer: Vec<u8>,
@@ -144,7 +146,7 @@ impl Writer<'_> {
             if !batch.roster.is_empty() {
                 let mut roster = write.open_table(ROSTER)?;
                 for member in &batch.roster {
-                    roster.insert(member.who.rank.0, rows::encode_member(member).as_slice())?;
+                    roster.insert(member.stage.rank.0, rows::encode_member(member).as_slice())?;
                 }
             }
             if !batch.poison.is_empty() {
@@ -159,7 +161,7 @@ impl Writer<'_> {
             if let Some(life) = self.life {
                 let mut meta = write.open_table(META)?;
                 meta.insert("life", life.to_le_bytes().as_slice())?;
-                // Older programs may not read what this life is going to say.
+                // Older programs may not be able to read the facts of this run.
                 meta.insert("schema", WRITES.to_le_bytes().as_slice())?;
             }
         }

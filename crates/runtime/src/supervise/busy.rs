@@ -1,13 +1,13 @@
-//! The one wrapper around actors. It sees whether an actor holds its thread: each poll of its
-//! start and of its handlers is stamped. It measures what is handled, in the actor's [`Meter`].
+//! The one wrapper around actors. It stamps each poll of the start and the handlers of an actor. So
+//! a watchdog sees an actor that blocks its thread. It measures handlers in the actor's [`Meter`].
 //!
-//! It also keeps the actor's state. ractor hands a state over to the supervisor when its actor
-//! ends. The supervisor would then drop it, and a panic or a delay in that `Drop` would be the
-//! supervisor's. So ractor gets an empty state, and the real one is dropped here: on the actor's
-//! own thread, before its task ends.
+//! It also keeps the state of the actor. ractor hands a state to the supervisor when the actor
+//! ends. The supervisor would drop it, and a panic or a delay in that `Drop` would hit the
+//! supervisor. So ractor gets an empty state. The real one is dropped here: on the thread of the
+//! actor, before its task ends.
 
 use super::exit::{Injected, discard, plain};
-use super::harm::Harm;
+use super::fault::ActorFault;
 use super::slot::Slot;
 use crate::meter::Meter;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -25,11 +25,11 @@ impl Drop for Panics<'_> {
     }
 }
 
-/// Any actor, watched; and measured, but for its start.
+/// An actor that is watched and measured. Its start is not measured.
 pub(crate) struct Watched<A: Actor> {
     actor: A,
     slot: Arc<Slot>,
-    /// Who runs in it, from its start on.
+    /// The id of the actor, from its start on.
     me: OnceLock<ActorId>,
     /// Its state, from the end of its start on. Only its own callbacks take it, one at a time.
     state: Mutex<Option<A::State>>,
@@ -40,7 +40,7 @@ impl<A: Actor> Watched<A> {
         Watched { actor, slot, me: OnceLock::new(), state: Mutex::new(None) }
     }
 
-    /// The state. A callback that is cut off by a kill leaves it where it is.
+    /// The state. A callback that a kill interrupts leaves it in place.
     fn state(&self) -> MappedMutexGuard<'_, A::State> {
         let state = self.state.try_lock().expect("callbacks of one actor follow each other");
         MutexGuard::map(state, |state| state.as_mut().expect("callbacks follow the start"))
@@ -104,8 +104,8 @@ impl<A: Actor> Actor for Watched<A> {
         let mut state = self.state();
         let handler = async {
             let _panics = Panics(meter);
-            if self.slot.is_threatened() {
-                befall(&self.slot);
+            if self.slot.has_planned_fault() {
+                inject_planned(&self.slot);
             }
             self.actor.handle(me, message, &mut state).await
         };
@@ -126,18 +126,18 @@ impl<A: Actor> Actor for Watched<A> {
     }
 }
 
-/// Does what was planned for the instance that handles a message now.
+/// Injects the planned fault into the instance that handles a message now.
 #[cold]
-fn befall(slot: &Slot) {
-    match slot.take_harm() {
-        None | Some(Harm::Kill | Harm::Stop) => {}
-        Some(Harm::Panic) => Injected(format!("a panic of {}", slot.path())).panic(),
-        Some(Harm::Stall(long)) => {
-            #[expect(clippy::disallowed_methods, reason = "what was asked for")]
+fn inject_planned(slot: &Slot) {
+    match slot.take_fault() {
+        None | Some(ActorFault::Kill | ActorFault::Stop) => {}
+        Some(ActorFault::Panic) => Injected(format!("a panic of {}", slot.path())).panic(),
+        Some(ActorFault::Stall(long)) => {
+            #[expect(clippy::disallowed_methods, reason = "this is the injected fault")]
             std::thread::sleep(long);
         }
-        Some(Harm::Abort) => {
-            #[expect(clippy::disallowed_methods, reason = "what was asked for")]
+        Some(ActorFault::Abort) => {
+            #[expect(clippy::disallowed_methods, reason = "this is the injected fault")]
             std::process::abort();
         }
     }

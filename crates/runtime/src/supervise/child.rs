@@ -1,21 +1,21 @@
-//! A child that was asked for.
+//! The handle of a child that was added by request.
 
 use super::event::Seat;
 use super::spec::Extra;
 use ractor::{ActorCell, ActorId};
 use std::fmt;
 
-/// A child that is up because it was asked for.
+/// A child that was added or restarted by request.
 #[derive(Clone)]
 pub struct Child {
-    /// Its place in the tree, at which its later instances are found too.
+    /// Its path in the tree. Later instances have the same path.
     pub path: String,
     /// The instance; `None` where it had nothing to do, or has ended already.
     pub cell: Option<ActorCell>,
-    /// What its start told.
+    /// Data that its start returned.
     pub extra: Option<Extra>,
     pub(super) seat: Seat,
-    /// The supervisor it is a child of.
+    /// Its supervisor.
     pub(super) of: ActorId,
 }
 

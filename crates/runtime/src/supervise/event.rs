@@ -1,4 +1,4 @@
-//! What a supervisor's policy hears and says.
+//! Inputs and outputs of the policy of a supervisor.
 
 use super::exit::{Exit, StartError};
 use super::rules::{Kind, SpecError};
@@ -6,74 +6,74 @@ use ractor::ActorCell;
 use serde::Serialize;
 use std::time::Duration;
 
-/// A child's place in the order of start. Never given twice by one supervisor.
+/// The place of a child in the order of start. A supervisor never uses a number twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seat(pub u64);
 
-/// What a timer was set for.
+/// The purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
     /// A start takes too long.
     StartLimit,
     /// A stop takes too long.
     StopDeadline,
-    /// The delay before a restart is over.
+    /// The delay before a restart has passed.
     Retry,
     /// A branch that was down has been up long enough.
     Healthy,
 }
 
-/// What happened.
+/// An input of the policy.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The supervisor begins to start its children.
     Begin,
     /// The instance is up.
     Started(Seat, u64),
-    /// There is nothing to do: no instance came of the start.
+    /// The start found nothing to do: there is no instance.
     Ignored(Seat, u64),
-    /// The instance could not be started, and nothing of it is left.
+    /// The instance could not be started. Nothing of it is left.
     StartFailed(Seat, u64, StartError),
-    /// The instance was up, and nothing of it is left.
+    /// The instance was up and has ended. Nothing of it is left.
     Exited(Seat, u64, Exit),
-    /// A timer has fired that was set for this instance.
+    /// A timer of this instance has fired.
     Timer(Seat, u64, Timer),
-    /// The supervisor is to stop; what is alive at the given time is killed.
+    /// The supervisor stops. Instances that are alive after the given time are killed.
     Stop(Option<Duration>),
 }
 
-/// What is to be done.
+/// An output of the policy.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Start an instance under this generation.
+    /// Start an instance with this generation.
     Start(Seat, u64),
-    /// Ask the instance to stop, or abandon its start.
+    /// Stop the instance, or abandon its start.
     Stop(Seat),
     /// Kill the instance.
     Kill(Seat),
-    /// Report the timer after this time.
+    /// Set a timer.
     Arm(Seat, u64, Timer, Duration),
-    /// The child has no instance any more, as was requested.
+    /// The child has no instance any more, as requested.
     Ended(Seat),
-    /// The child is listed no more.
+    /// The child is no longer listed.
     Forget(Seat),
-    /// Tell people.
-    Tell(Seat, News),
+    /// Report to the observer.
+    Report(Seat, News),
     /// The first start is complete.
     Up,
     /// Nothing is alive; the supervisor ends.
     End(Outcome),
 }
 
-/// What there is to tell about a child.
+/// A report about a child.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
     /// It is up.
     Started {
-        /// How often it has been up before, under earlier supervisors at its place too.
+        /// How often it was up before, also under earlier supervisors at its path.
         restarts: u32,
     },
-    /// It has nothing to do, so there is no instance.
+    /// It has nothing to do: there is no instance.
     Ignored,
     /// It could not be started.
     StartFailed {
@@ -82,48 +82,47 @@ pub enum News {
     },
     /// It ended.
     Exited {
-        /// How.
+        /// The kind of end.
         exit: Exit,
         /// How long it was up.
         uptime: Duration,
-        /// How often it had been up before.
+        /// How often it was up before.
         restarts: u32,
-        /// Whether its supervisor had asked for it.
-        asked: bool,
+        /// Whether its supervisor had requested the end.
+        requested: bool,
     },
-    /// It was asked to stop and did not do so well: it failed, or was killed at its deadline.
+    /// It was stopped on request and failed meanwhile, or was killed at its deadline.
     StopFailed {
         /// How it ended.
         exit: Exit,
     },
-    /// Its start or a handler of it holds its thread for longer than a watchdog allows.
+    /// Its start or a handler blocks its thread for longer than the watchdog allows.
     Blocked {
-        /// For how long it has.
+        /// For how long so far.
         holds: Duration,
     },
-    /// What held its thread came to an await or its end.
+    /// It does not block its thread any more.
     Unblocked {
-        /// For how long it had.
+        /// For how long it did.
         held: Duration,
     },
-    /// Its branch is kept down.
+    /// Its supervisor stopped its branch, and retries now and then.
     BranchDown {
-        /// How it ended last.
+        /// The reason of its last end.
         why: String,
-        /// Time between two tries.
+        /// Time between two attempts.
         retry: Duration,
     },
     /// Its branch was down and is healthy again.
     BranchUp,
-    /// Its failures used up the budget; the supervisor ends.
+    /// It exceeded its restart budget. The supervisor fails.
     GaveUp {
-        /// How it ended last.
+        /// The reason of its last end.
         why: String,
     },
-    /// It is listed no more.
+    /// It is no longer listed.
     Removed,
-    /// Told of a supervisor: something was reported to it of an instance it does not know, or knows
-    /// no more. It has changed nothing.
+    /// A supervisor received a report about an unknown or replaced instance, and ignored it.
     Stray {
         /// What was reported.
         what: String,
@@ -133,17 +132,17 @@ pub enum News {
 /// Why a supervisor ends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It was asked to.
+    /// It was stopped on request.
     Stopped,
-    /// The significant child of this id ended for good.
+    /// The significant child with this id has ended for good.
     Finished(String),
-    /// A child failed its first start.
+    /// The first start of a child failed.
     StartFailed(StartError),
-    /// This child used up the budget.
+    /// This child exceeded the restart budget.
     GaveUp(Seat, String),
 }
 
-/// What a child is doing.
+/// The state of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -151,45 +150,45 @@ pub enum State {
     Starting,
     /// An instance is up.
     Running,
-    /// It waits for its delay, or for its turn.
+    /// It waits for its delay or its turn.
     Backoff,
     /// Its instance is being stopped.
     Stopping,
-    /// No instance, and none will come by itself.
+    /// No instance, and no start is planned.
     Stopped,
-    /// Its branch is kept down, with a try now and then.
+    /// Its branch was stopped by its supervisor, which retries now and then.
     Down,
 }
 
-/// A child as seen from outside. Where its supervisor is replaced, the new one goes on counting.
+/// The public view of a child. A new supervisor at the same path continues its counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildView {
-    /// What it is doing.
+    /// Its state.
     pub state: State,
     /// How often it has been up.
     pub ups: u32,
-    /// How often it was ended on purpose.
+    /// How often it was ended by an injected fault.
     pub injected: u32,
-    /// How it failed last.
+    /// The reason of its last failure.
     pub last_failure: Option<String>,
-    /// Whether its branch counts as down, up to its proof of health.
+    /// Whether its branch counts as down, until it has proved healthy.
     pub down: bool,
 }
 
 impl ChildView {
-    /// How often an instance has replaced another.
+    /// How often an instance replaced another.
     pub fn restarts(&self) -> u32 {
         self.ups.saturating_sub(1)
     }
 }
 
-/// Why a request was refused.
+/// Why a request was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// A child of this id is listed, without an instance that is up.
+    /// A child with this id is listed, without a running instance.
     #[error("there is a child of this id already")]
     AlreadyPresent,
-    /// A child of this id is up; its handle, where the shell knows it.
+    /// A child with this id is running; its handle, if the supervisor has it.
     #[error("a child of this id is running already")]
     AlreadyStarted(Option<ActorCell>),
     /// The child has an instance.
@@ -198,27 +197,27 @@ pub enum RequestError {
     /// The child is being started again, or waits for that.
     #[error("the child is restarting")]
     Restarting,
-    /// Children of a pool have handles, not ids.
+    /// Children of a pool have handles and no ids.
     #[error("children of a pool are not known by id")]
     Pool,
     /// Only a pool makes children from a template.
     #[error("the supervisor is no pool")]
     NoPool,
-    /// No child of this id is listed.
+    /// No child with this id is listed.
     #[error("there is no child of this id")]
     NotFound,
-    /// The supervisor is stopping, or there is none.
+    /// The supervisor is stopping, or does not exist.
     #[error("the supervisor is not running")]
     NotRunning,
-    /// The spec is wrong.
+    /// The spec is invalid.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The child could not be started; it is not listed.
+    /// The child could not be started. It is not listed.
     #[error(transparent)]
     Start(#[from] StartError),
 }
 
-/// Something a supervisor tells about a child.
+/// A report of a supervisor about a child.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SupervisionNotice {
     /// The child's path.

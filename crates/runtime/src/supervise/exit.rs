@@ -1,45 +1,45 @@
-//! How an instance ended, and the one function that tells it from ractor's events.
+//! The kinds of ends of an instance, and the function that reads them from ractor's events.
 //!
-//! ractor reports a kill as a normal termination that differs by a text only, so the texts are read
-//! here and nowhere else. The state inside an event is dropped here: it may be half updated. Only
-//! an actor with a start function of its own has one there (see `busy`).
+//! ractor reports a kill as a normal termination that differs only by a text. These texts are
+//! compared only here. The state inside an event is dropped here, because it may be half updated.
+//! Only actors with a custom start function have one there (see `busy`).
 
 use ractor::{ActorProcessingErr, SupervisionEvent};
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Texts ractor uses for ends that nobody asked for; no stop may carry them as its reason.
+/// Texts that ractor uses for unrequested ends. No stop may use them as its reason.
 const KILLED: &str = "killed";
 const CANCELLED: &str = "actor_task_cancelled";
-/// Starts the text of a panic that was injected; ractor keeps only texts of panics.
+/// The prefix of the text of an injected panic. ractor keeps only the text of a panic.
 const INJECTED: &str = "everwarm:injected:";
 
-/// Why an instance is gone.
+/// Why an instance ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It ended as it was meant to: it was asked, or it had finished. The text is its reason.
+    /// It ended as intended: on request, or because it was finished. The text is its reason.
     Normal(String),
-    /// A supervisor that used up its budget, after it had stopped its children.
+    /// A supervisor exceeded its restart budget and stopped its children.
     GaveUp(GaveUp),
     /// A panic or an `Err`, with its text.
     Failed(String),
     /// It was killed.
     Killed,
-    /// Its task was cancelled, or ended without a word.
+    /// Its task was cancelled, or ended without a report.
     Lost,
-    /// It was ended on purpose, to see what happens; costs no budget.
+    /// It was ended by an injected fault, which costs no budget.
     Injected(String),
-    /// It was killed because its supervisor had ended without a word.
+    /// It was killed because its supervisor had ended without a report.
     Orphaned,
 }
 
-/// A supervisor's last words.
+/// The reason of a supervisor that gave up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GaveUp {
-    /// Path of the child that used up the budget.
+    /// Path of the child that exceeded the budget.
     pub path: String,
-    /// How that child ended last.
+    /// The reason of the last end of that child.
     pub why: String,
 }
 
@@ -54,12 +54,12 @@ impl Exit {
         }
     }
 
-    /// Whether it was caused on purpose.
+    /// Whether it was injected.
     pub fn is_injected(&self) -> bool {
         matches!(self, Exit::Injected(_))
     }
 
-    /// Reads an event of ractor; `None` where it does not say that an actor ended.
+    /// Reads an event of ractor; `None` if it does not report an end.
     pub(crate) fn of(event: SupervisionEvent) -> Option<Exit> {
         match event {
             SupervisionEvent::ActorTerminated(_, state, reason) => {
@@ -81,7 +81,7 @@ impl Exit {
         }
     }
 
-    /// The same exit of an instance whose state panicked in its `Drop`, where it did.
+    /// Adds a panic in the `Drop` of the state, if there was one.
     pub(crate) fn with_drop(self, panicked: Option<String>) -> Exit {
         match (self, panicked) {
             (Exit::Normal(_), Some(why)) => Exit::Failed(format!("a panic in Drop: {why}")),
@@ -108,12 +108,12 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Drops a value and tells the text of the panic where that panics.
+/// Drops a value. Returns the text of the panic if its `Drop` panics.
 pub(crate) fn discard<T>(value: T) -> Option<String> {
     catch_unwind(AssertUnwindSafe(|| drop(value))).err().map(text_of)
 }
 
-/// The text of a panic. The payload may panic when it is dropped, too.
+/// The text of a panic. Dropping the payload may panic too.
 fn text_of(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -121,8 +121,8 @@ fn text_of(panic: Box<dyn Any + Send>) -> String {
     text.unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
-/// An error of an actor as its text, made on the actor's thread: the error's own code may panic,
-/// and its supervisor must not run it. An injected one stays what it is.
+/// The error of an actor as text. It is made on the thread of the actor, because code of the error
+/// may panic and must not run in the supervisor. An injected error keeps its type.
 pub(crate) fn plain(error: &(dyn std::error::Error + 'static)) -> ActorProcessingErr {
     match Injected::among(error) {
         Some(injected) => Box::new(injected),
@@ -130,13 +130,13 @@ pub(crate) fn plain(error: &(dyn std::error::Error + 'static)) -> ActorProcessin
     }
 }
 
-/// An exit on purpose, as an error or a panic; the text says where.
+/// An injected exit, as an error or the text of a panic. The text names the place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("everwarm:injected:{0}")]
 pub struct Injected(pub String);
 
 impl Injected {
-    /// Panics in a way that is told from a real panic, and without a word: it was asked for.
+    /// Panics so that the panic is recognised as injected. It prints nothing.
     ///
     /// # Panics
     /// Always.
@@ -144,7 +144,7 @@ impl Injected {
         std::panic::resume_unwind(Box::new(self.to_string()))
     }
 
-    /// Whether a panic is an injected exit.
+    /// Whether a panic was injected.
     pub(crate) fn is_panic(text: &str) -> bool {
         text.starts_with(INJECTED)
     }
@@ -160,7 +160,7 @@ impl Injected {
     }
 }
 
-/// What `pre_start` answers where there is nothing to do: no instance, and no failure.
+/// The error of a `pre_start` with nothing to do: no instance, and no failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is nothing to do")]
 pub struct Ignore;
@@ -175,11 +175,11 @@ impl Ignore {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path} could not be started: {why}")]
 pub struct StartError {
-    /// Path of the child that failed, which may be below the one that was asked for.
+    /// Path of the child that failed. It may be below the requested one.
     pub path: String,
     /// The cause.
     pub why: String,
-    /// Whether it was caused on purpose.
+    /// Whether the failure was injected.
     pub injected: bool,
 }
 
@@ -189,7 +189,7 @@ impl StartError {
         StartError { path: path.into(), why: why.into(), injected: false }
     }
 
-    /// The same for an error of ractor; tells injected ones.
+    /// As [`StartError::new`] for an error of ractor. Recognises injected errors.
     pub fn of(path: impl Into<String>, error: &ractor::SpawnErr) -> StartError {
         if let ractor::SpawnErr::StartupFailed(cause) = error {
             let injected = Injected::among(cause.as_ref()).is_some();
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn injected_exits_are_told_by_type_and_by_the_text_of_a_panic() {
+    fn injected_exits_are_recognised_by_type_and_by_panic_text() {
         let typed: ractor::ActorProcessingErr = Box::new(Injected("step".into()));
         assert_eq!(Injected::among(typed.as_ref()), Some(Injected("step".into())));
         let panicked: ractor::ActorProcessingErr = From::from(Injected("step".into()).to_string());

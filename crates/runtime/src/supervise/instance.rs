@@ -1,9 +1,9 @@
-//! The helper task beside each instance: starts it, tells it what its supervisor wishes, and
-//! reports.
+//! The task beside each instance. It starts the instance, forwards the state its supervisor wants,
+//! and reports.
 //!
-//! It runs on the instance's runtime and outlives the supervisor, whose death it takes for a wish
-//! to kill, and tells of the end in its place. While it runs it holds a share of the supervisor's
-//! subtree, so that a parent can wait for the last of them.
+//! It runs on the runtime of the instance and outlives the supervisor. If the supervisor dies, the
+//! task kills the instance and reports its end instead. While it runs it holds a share of the
+//! subtree of the supervisor, so that a parent can wait for the last one.
 
 use super::event::{News, SupervisionNotice};
 use super::exit::{Exit, StartError, discard};
@@ -18,109 +18,109 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// What the supervisor wants of an instance.
+/// The state that the supervisor wants an instance to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
-    Live,
+pub(crate) enum Desired {
+    Up,
     Stop,
     Kill,
 }
 
-/// A share of a subtree; it is empty when all are dropped.
+/// A share of a subtree. The subtree is empty when all shares are dropped.
 pub(crate) type Share = mpsc::Sender<Infallible>;
 
-/// What happened to an instance.
+/// A report about an instance.
 pub(crate) enum Report {
     Started(ActorCell, Option<Extra>),
     Ignored,
     StartFailed(Option<ActorId>, StartError),
-    Gone(Gone),
+    Ended(EndReport),
 }
 
-/// An instance that was up and is gone. Dropped unread, because its supervisor is gone too, it says
-/// so itself.
-pub(crate) struct Gone {
+/// An instance that was up and has ended. If it is dropped unread, because the supervisor has ended
+/// too, it reports the end itself.
+pub(crate) struct EndReport {
     pub actor: ActorId,
     slot: Arc<Slot>,
     tree: Tree,
     kind: Kind,
     since: Instant,
     restarts: u32,
-    /// Whether it had been asked to end while its supervisor lived.
-    asked: bool,
-    /// It is not known to be gone yet, or was read.
-    silent: bool,
+    /// Whether the supervisor had requested the end.
+    requested: bool,
+    /// Whether there is nothing to report: the instance has not ended, or the supervisor reads it.
+    handled: bool,
 }
 
-impl Gone {
-    /// Its supervisor lives, and says the rest.
+impl EndReport {
+    /// Takes the report. The supervisor reports the rest.
     pub fn read(mut self) -> ActorId {
-        self.silent = true;
+        self.handled = true;
         self.actor
     }
 }
 
-impl Drop for Gone {
+impl Drop for EndReport {
     fn drop(&mut self) {
-        if self.silent {
+        if self.handled {
             return;
         }
         let exit = self.slot.announced(self.actor).unwrap_or(Exit::Orphaned);
         let (path, kind, at_ms) = (self.slot.path().to_owned(), self.kind, (self.tree.wall)());
         self.slot.show_orphan(self.actor, &exit, at_ms);
-        let (uptime, restarts, asked) = (self.since.elapsed(), self.restarts, self.asked);
-        let news = News::Exited { exit, uptime, restarts, asked };
+        let (uptime, restarts, requested) = (self.since.elapsed(), self.restarts, self.requested);
+        let news = News::Exited { exit, uptime, restarts, requested };
         (self.tree.observer)(&SupervisionNotice { path, kind, at_ms, news });
     }
 }
 
-/// Sends the last report when dropped, so that it comes whatever ends the task.
+/// Sends the last report when dropped, so that it is sent however the task ends.
 pub(crate) struct Reporter {
-    /// Tells the supervisor. One that is gone needs no report.
-    pub tell: Box<dyn Fn(Report) + Send + Sync>,
+    /// Sends a report to the supervisor. If that has ended, no report is needed.
+    pub deliver: Box<dyn Fn(Report) + Send + Sync>,
     pub actor: Option<ActorId>,
-    /// Why it is not up; `None` once it is, or where it was not to be.
+    /// Why it is not up; `None` once it is, or if it was not wanted.
     pub error: Option<StartError>,
-    /// What is to be told of it once it is up.
-    pub gone: Option<Gone>,
+    /// The report for its end, once it is up.
+    pub ended: Option<EndReport>,
 }
 
 impl Reporter {
     fn send(&self, report: Report) {
-        (self.tell)(report);
+        (self.deliver)(report);
     }
 }
 
 impl Drop for Reporter {
     fn drop(&mut self) {
-        match (self.error.take(), self.gone.take()) {
-            (None, Some(gone)) => self.send(Report::Gone(gone)),
+        match (self.error.take(), self.ended.take()) {
+            (None, Some(ended)) => self.send(Report::Ended(ended)),
             (None, None) => self.send(Report::Ignored),
             (Some(error), _) => self.send(Report::StartFailed(self.actor, error)),
         }
     }
 }
 
-/// Runs beside one instance from its start to its end. The share is dropped last: who waits for it
-/// finds all told.
+/// Runs beside one instance from its start to its end. The share is dropped last, so that all
+/// reports precede it.
 pub(crate) async fn attend(
     _share: Share,
     (spec, supervise): (ChildSpec, Supervise),
     context: StartContext,
-    mut wish: watch::Receiver<Wish>,
+    mut desired: watch::Receiver<Desired>,
     mut report: Reporter,
 ) {
     let (path, kind) = (context.path.clone(), spec.kind());
     let (tree, restarts) = (context.tree.clone(), context.restarts);
     let started = tokio::select! {
         biased;
-        () = no_longer_wanted(&mut wish) => {
+        () = no_longer_wanted(&mut desired) => {
             Err(StartError::new(path.clone(), "its start was given up"))
         }
         started = async { spec.start(context, supervise).await } => started,
     };
-    // What a start was made from is not kept beside what came of it. Whoever is up stays attended
-    // to, whatever happens in that drop.
+    // The arguments of the start are dropped early. A panic in that drop does not end the task of a
+    // running instance.
     drop(discard(spec));
     let (instance, mut extra) = match started {
         Ok(Started { instance, extra }) => (instance, extra),
@@ -129,7 +129,7 @@ pub(crate) async fn attend(
             return;
         }
     };
-    let Some(Instance { cell, stop, ready: up, mut gone }) = instance else {
+    let Some(Instance { cell, stop, ready: up, mut ended }) = instance else {
         report.error = None;
         return;
     };
@@ -144,15 +144,15 @@ pub(crate) async fn attend(
                 match result {
                     Ok(()) => {
                         report.error = None;
-                        report.gone = Some(Gone {
+                        report.ended = Some(EndReport {
                             actor: cell.get_id(),
                             slot: tree.directory.slot(&path),
                             tree: tree.clone(),
                             kind,
                             since: Instant::now(),
                             restarts,
-                            asked: false,
-                            silent: true,
+                            requested: false,
+                            handled: true,
                         });
                         report.send(Report::Started(cell.clone(), extra.take()));
                     }
@@ -162,33 +162,33 @@ pub(crate) async fn attend(
                     }
                 }
             }
-            () = &mut gone => {
-                if let Some(gone) = &mut report.gone {
-                    gone.silent = false;
+            () = &mut ended => {
+                if let Some(ended) = &mut report.ended {
+                    ended.handled = false;
                 }
                 break;
             }
-            changed = wish.changed(), if !orphan => {
+            changed = desired.changed(), if !orphan => {
                 orphan = changed.is_err();
-                let wish = if orphan { Wish::Kill } else { *wish.borrow_and_update() };
-                if let Some(gone) = report.gone.as_mut().filter(|_| !orphan) {
-                    gone.asked = wish != Wish::Live;
+                let desired = if orphan { Desired::Kill } else { *desired.borrow_and_update() };
+                if let Some(ended) = report.ended.as_mut().filter(|_| !orphan) {
+                    ended.requested = desired != Desired::Up;
                 }
-                obey(wish, stop, &cell);
+                obey(desired, stop, &cell);
             }
         }
     }
 }
 
-async fn no_longer_wanted(wish: &mut watch::Receiver<Wish>) {
-    // An error says that the supervisor is gone, which is no wish to live either.
-    drop(wish.wait_for(|wish| *wish != Wish::Live).await);
+async fn no_longer_wanted(desired: &mut watch::Receiver<Desired>) {
+    // An error means that the supervisor has ended, so the instance must end too.
+    drop(desired.wait_for(|desired| *desired != Desired::Up).await);
 }
 
-fn obey(wish: Wish, stop: fn(&ActorCell), cell: &ActorCell) {
-    match wish {
-        Wish::Live => {}
-        Wish::Stop => stop(cell),
-        Wish::Kill => cell.kill(),
+fn obey(desired: Desired, stop: fn(&ActorCell), cell: &ActorCell) {
+    match desired {
+        Desired::Up => {}
+        Desired::Stop => stop(cell),
+        Desired::Kill => cell.kill(),
     }
 }

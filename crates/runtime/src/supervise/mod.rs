@@ -1,23 +1,22 @@
-//! Supervision: a tree of actors that is declared as data, started and stopped in order, and whose
-//! failed parts are replaced.
+//! Supervision: a tree of actors that is declared as data. It is started and stopped in order, and
+//! its failed parts are replaced.
 //!
-//! Plain data lies below: `rules` say how a tree behaves, `event` what happens in it, `exit` how
-//! an actor ended, `harm` what may be done to one on purpose. `policy` is a pure state machine over
-//! them that holds every rule. Others are found through `slot`, and `tree` is what all share.
+//! Plain data: `rules` (restart rules), `event` (inputs and outputs of the policy), `exit` (ends of
+//! an actor), `fault` (faults to inject). `policy` is a pure state machine over them and contains
+//! every rule. `slot` is the address of an actor, `tree` the data that all actors of a tree share.
 //!
-//! `spec` says how each child is started, `check` what is wrong with that. `supervisor` is the
-//! actor that obeys the policy, `instance` the task beside each actor, `busy` the one wrapper
-//! around actors. `requests` may be asked of a supervisor, `disturb` does harm, `root` is the
-//! handle of it all. `watchdog` sees what a kill cannot end: handlers that hold their thread, as
-//! `stamp` notes.
+//! `spec` declares how each child is started, `check` validates it. `supervisor` is the actor that
+//! obeys the policy, `instance` the task beside each actor, `busy` the one wrapper around actors.
+//! `requests` are changes at run time, `inject` injects faults, `root` is the handle of a tree.
+//! `watchdog` finds handlers that block their thread, from the marks of `stamp`.
 
 mod busy;
 mod check;
 mod child;
-mod disturb;
 mod event;
 mod exit;
-mod harm;
+mod fault;
+mod inject;
 mod instance;
 mod policy;
 mod requests;
@@ -31,12 +30,12 @@ mod tree;
 mod watchdog;
 
 pub use child::Child;
-pub use disturb::NotHarmed;
 pub use event::{
     Action, ChildView, Event, News, Outcome, RequestError, Seat, State, SupervisionNotice, Timer,
 };
 pub use exit::{Exit, GaveUp, Ignore, Injected, StartError};
-pub use harm::Harm;
+pub use fault::ActorFault;
+pub use inject::NotInjected;
 pub use policy::Policy;
 pub use requests::{ChildInfo, Count, SupervisorRef};
 pub use root::{RootError, RootHandle, RootOutcome};

@@ -1,21 +1,21 @@
-//! What a supervisor does, as a pure state machine: (event, now) → actions.
+//! The rules of a supervisor as a pure state machine: (event, now) → actions.
 //!
-//! It knows no actor and no clock, and holds every rule of supervision. Three ideas carry it.
+//! It uses no actor and no clock, and contains every rule of supervision. It has three ideas.
 //!
-//! - A child *needs a start* when it is queued or waits for its delay. What comes next follows from
-//!   which children are alive and which need a start; there is no plan that could go stale.
-//! - In `RestForOne` nothing may live behind a child that needs a start; in `OneForAll` nothing may
-//!   live once one has failed, until all are gone. Whoever lives there is stopped, the last one
-//!   first, and only then the first in need is started. First start, group restart and retry are
-//!   this one rule.
-//! - A start that was *requested* is none of these needs: it touches nobody else, costs nothing,
-//!   and a failure of it is the asker's.
+//! - A child *needs a start* when it is queued or waits for its delay. The next step follows from
+//!   the children that are alive and those that need a start. No plan is kept, so none can go stale.
+//! - In `RestForOne` no child may be alive behind one that needs a start. In `OneForAll` none may
+//!   be alive after a failure, until all have ended. Such children are stopped, the last one first.
+//!   Only then the first child in need is started. First start, group restart and retry are this one
+//!   rule.
+//! - A *requested* start is none of these needs. It touches no other child and costs no budget, and
+//!   its failure is returned to the requester.
 //!
-//! Invariants: at most one instance of a child is alive; nothing is started while ending; `End`
-//! comes once, when nothing is alive; an event of an instance that was replaced changes nothing.
+//! Invariants: at most one instance of a child is alive. Nothing is started while ending. `End`
+//! comes once, when nothing is alive. An event of a replaced instance changes nothing.
 //!
-//! `requests` is what people and programs ask at run time, `ends` what events do to one child,
-//! `budget` the arithmetic of restarts, `next` what follows from where everybody stands.
+//! `requests` are changes at run time. `ends` applies events to one child. `budget` counts
+//! restarts. `next` computes the next actions.
 
 mod budget;
 mod ends;
@@ -31,47 +31,47 @@ use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// No instance, and none to come.
+    /// No instance, and no start is planned.
     Down,
-    /// Its start was asked for.
+    /// Its start was requested.
     Requested,
-    /// Due to be started again.
+    /// It is due to be started again.
     Queued,
-    /// To be started again after a delay.
+    /// It is started again after a delay.
     Waiting,
     Starting,
     Running,
     Stopping,
 }
 
-/// What was asked of a child and is not done yet.
+/// A pending request about a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Nothing,
-    /// To be up for the first time; a failure takes it off the list.
+enum Request {
+    None,
+    /// Start it for the first time. A failure takes it off the list.
     Add,
-    /// To be up again; a failure leaves it without an instance.
+    /// Start it again. A failure leaves it without an instance.
     Restart,
-    /// To have no instance.
+    /// Stop it.
     Terminate,
-    /// To be listed no more.
+    /// Stop it and take it off the list.
     Remove,
 }
 
 struct Child {
     id: Arc<str>,
     rules: Rules,
-    /// In force from the next start on.
+    /// Rules that apply from the next start on.
     next_rules: Option<Rules>,
     phase: Phase,
-    asked: Asked,
+    request: Request,
     generation: u64,
-    /// How often it has been up under earlier supervisors, and under this one.
+    /// How often it was up under earlier supervisors, and under this one.
     earlier: u32,
     ups: u32,
     up_since: Duration,
     injected: u32,
-    /// Failures without a healthy time between them.
+    /// Failures in a row without a healthy time between them.
     streak: u32,
     degraded: bool,
     last_failure: Option<String>,
@@ -85,32 +85,32 @@ enum Mode {
     Ended,
 }
 
-/// The rules of one supervisor, applied.
+/// The state machine of one supervisor.
 pub struct Policy {
     settings: Settings,
     children: BTreeMap<Seat, Child>,
     seats: BTreeMap<Arc<str>, Seat>,
     next: u64,
     mode: Mode,
-    /// Everything alive is killed at this time.
+    /// The time at which everything alive is killed.
     kill_at: Option<Duration>,
-    /// `OneForAll`: all are being brought down.
+    /// `OneForAll`: all children are being stopped.
     sweeping: bool,
     /// Counted restarts within the period.
     window: Counted<Seat>,
-    /// Seats by phase, so that a step costs the same however many there are.
+    /// Seats by phase, so that a step costs the same for any number of children.
     alive: BTreeSet<Seat>,
     requested: BTreeSet<Seat>,
     queued: BTreeSet<Seat>,
     waiting: BTreeSet<Seat>,
     starting: BTreeSet<Seat>,
-    /// Alive and not yet asked to stop.
-    unasked: BTreeSet<Seat>,
+    /// Alive and not stopping yet.
+    not_stopping: BTreeSet<Seat>,
     out: Vec<Action>,
 }
 
 impl Policy {
-    /// A supervisor that has not begun, over children in this order.
+    /// A supervisor before its start, with children in this order.
     pub fn new(
         settings: Settings,
         children: impl IntoIterator<Item = (Arc<str>, Rules)>,
@@ -129,7 +129,7 @@ impl Policy {
             queued: BTreeSet::new(),
             waiting: BTreeSet::new(),
             starting: BTreeSet::new(),
-            unasked: BTreeSet::new(),
+            not_stopping: BTreeSet::new(),
             out: Vec::new(),
         };
         for (id, rules) in children {
@@ -139,8 +139,8 @@ impl Policy {
         policy
     }
 
-    /// Says how the child did under an earlier instance of this supervisor: what is counted of it
-    /// goes on from there, and a branch that was down is still.
+    /// Restores the counts of a child from an earlier instance of this supervisor. A branch that
+    /// was down is still down.
     pub fn remember(&mut self, seat: Seat, past: ChildView) {
         let child = self.child(seat);
         (child.earlier, child.injected) = (past.ups, past.injected);
@@ -152,7 +152,7 @@ impl Policy {
         self.children.iter().map(|(seat, child)| (*seat, &child.id))
     }
 
-    /// How the child is doing; `None` when it is not listed.
+    /// The view of a child; `None` if it is not listed.
     pub fn view(&self, seat: Seat) -> Option<ChildView> {
         let child = self.children.get(&seat)?;
         let state = match child.phase {
@@ -172,13 +172,13 @@ impl Policy {
         })
     }
 
-    /// The rules of a child, those of its next start where they were replaced.
+    /// The rules of a child. If they were replaced, those of its next start.
     pub fn rules(&self, seat: Seat) -> Option<&Rules> {
         let child = self.children.get(&seat)?;
         Some(child.next_rules.as_ref().unwrap_or(&child.rules))
     }
 
-    /// Takes what happened and says what is to be done. `now` never decreases.
+    /// Handles an event and returns the actions. `now` never decreases.
     pub fn on(&mut self, event: Event, now: Duration) -> Vec<Action> {
         match event {
             Event::Started(seat, generation) if self.is_alive(seat, generation) => {
@@ -215,7 +215,7 @@ impl Policy {
             rules,
             next_rules: None,
             phase: Phase::Down,
-            asked: Asked::Nothing,
+            request: Request::None,
             generation: 0,
             earlier: 0,
             ups: 0,
@@ -238,21 +238,21 @@ impl Policy {
         self.children.get(&seat).is_some_and(|child| child.generation == generation)
     }
 
-    /// Whether this is the instance the child has, or is to have.
+    /// Whether this is the instance that the child has or is about to have.
     pub fn is_alive(&self, seat: Seat, generation: u64) -> bool {
         self.is_current(seat, generation) && self.alive.contains(&seat)
     }
 
     fn put(&mut self, seat: Seat, phase: Phase) {
         self.child(seat).phase = phase;
-        let unasked = matches!(phase, Phase::Starting | Phase::Running);
+        let not_stopping = matches!(phase, Phase::Starting | Phase::Running);
         let sets = [
             (&mut self.requested, phase == Phase::Requested),
             (&mut self.queued, phase == Phase::Queued),
             (&mut self.waiting, phase == Phase::Waiting),
             (&mut self.starting, phase == Phase::Starting),
-            (&mut self.unasked, unasked),
-            (&mut self.alive, unasked || phase == Phase::Stopping),
+            (&mut self.not_stopping, not_stopping),
+            (&mut self.alive, not_stopping || phase == Phase::Stopping),
         ];
         for (set, member) in sets {
             if member {
@@ -263,8 +263,8 @@ impl Policy {
         }
     }
 
-    fn tell(&mut self, seat: Seat, news: News) {
-        self.out.push(Action::Tell(seat, news));
+    fn report(&mut self, seat: Seat, news: News) {
+        self.out.push(Action::Report(seat, news));
     }
 
     fn arm(&mut self, seat: Seat, timer: Timer, after: Duration) {
@@ -274,7 +274,7 @@ impl Policy {
 
     fn forget(&mut self, seat: Seat) {
         self.put(seat, Phase::Down);
-        self.tell(seat, News::Removed);
+        self.report(seat, News::Removed);
         self.out.push(Action::Forget(seat));
         if let Some(child) = self.children.remove(&seat) {
             self.seats.remove(&child.id);

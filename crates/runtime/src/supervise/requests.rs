@@ -1,4 +1,4 @@
-//! What is asked of a supervisor at run time, and its answers.
+//! Requests to a supervisor at run time, and their results.
 
 use super::check::check_list;
 use super::child::Child;
@@ -21,35 +21,36 @@ pub struct ChildInfo {
     pub id: String,
     /// Worker or supervisor.
     pub kind: Kind,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
     /// Its instance.
     pub cell: Option<ActorCell>,
-    /// Its rules, defaults filled in; those of its next start where they were replaced.
+    /// Its rules with defaults. If they were replaced, those of its next start.
     pub rules: Rules,
 }
 
-/// How many children there are.
+/// The number of children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// Listed specs; a pool has the one of its template.
+    /// Listed specs. A pool has one, its template.
     pub specs: usize,
-    /// Children that are up.
+    /// Children with a running instance.
     pub active: usize,
-    /// Children that are supervisors, up or not.
+    /// Children that are supervisors, running or not.
     pub supervisors: usize,
-    /// Children that are workers, up or not.
+    /// Children that are workers, running or not.
     pub workers: usize,
 }
 
-/// Asks a supervisor for changes at run time. Stays valid when the supervisor is replaced; its
-/// children added by request do not come back then. Requests use no restart budget.
+/// A handle for requests to a supervisor at run time. It stays valid when the supervisor is
+/// replaced. Children that were added by request are not started again then. Requests cost no
+/// restart budget.
 ///
-/// Not to be awaited by a child while it starts: its supervisor may be waiting for it.
+/// A child must not await a request while it starts: its supervisor may be waiting for it.
 ///
 /// # Errors
-/// All answer [`RequestError::NotRunning`] where there is no supervisor or it is stopping, and
-/// those that take an id [`RequestError::NotFound`] for one that is not listed, and
+/// All requests return [`RequestError::NotRunning`] if there is no supervisor or it is stopping.
+/// Those with an id return [`RequestError::NotFound`] if it is not listed, and
 /// [`RequestError::Pool`] for a pool.
 #[derive(Clone, Debug)]
 pub struct SupervisorRef {
@@ -63,35 +64,36 @@ impl SupervisorRef {
     }
 
     /// Adds a child at the end of the order; returns when it is up. [`RequestError::Spec`]: the
-    /// spec is wrong. [`RequestError::AlreadyStarted`], [`RequestError::AlreadyPresent`]: the id is
-    /// taken. [`RequestError::Start`]: the start failed, and the child is not listed.
+    /// spec is invalid. [`RequestError::AlreadyStarted`], [`RequestError::AlreadyPresent`]: the id
+    /// is taken. [`RequestError::Start`]: the start failed, and the child is not listed.
     pub async fn add(&self, spec: impl Into<ChildSpec>) -> Result<Child, RequestError> {
         let spec = spec.into();
-        self.ask(|shell, reply| shell.add(spec, reply)).await
+        self.request(|shell, reply| shell.add(spec, reply)).await
     }
 
     /// Starts a child of a pool from its template with these arguments; returns when it is up.
-    /// [`RequestError::NoPool`]: it is none. [`RequestError::Start`]: the start failed.
+    /// [`RequestError::NoPool`]: the supervisor is no pool. [`RequestError::Start`]: the start
+    /// failed.
     pub async fn start(&self, arguments: impl Any + Send + Sync) -> Result<Child, RequestError> {
         let arguments = Arc::new(arguments);
-        self.ask(|shell, reply| shell.add_to_pool(arguments, reply)).await
+        self.request(|shell, reply| shell.add_to_pool(arguments, reply)).await
     }
 
-    /// Stops a child by its own rule and keeps it listed, but for a temporary one; returns when it
-    /// is gone. One that has no instance gets none any more.
+    /// Stops a child by its own rule; returns when it has ended. It stays listed, unless it is
+    /// temporary. A child without an instance gets none any more.
     pub async fn terminate(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
+        self.request(move |shell, reply| {
             let seat = shell.policy.find(&id);
             shell.bring_down(seat, reply, |shell, seat| shell.policy.terminate(seat, shell.now()));
         })
         .await
     }
 
-    /// Stops a child of a pool by its own rule; returns when it is gone.
+    /// Stops a child of a pool by its own rule; returns when it has ended.
     pub async fn end(&self, child: &Child) -> Result<(), RequestError> {
         let (seat, of) = (child.seat, child.of);
-        self.ask(move |shell, reply| {
+        self.request(move |shell, reply| {
             let seat =
                 if shell.myself.get_id() == of { Ok(seat) } else { Err(RequestError::NotFound) };
             shell.bring_down(seat, reply, |shell, seat| shell.policy.terminate(seat, shell.now()));
@@ -99,10 +101,10 @@ impl SupervisorRef {
         .await
     }
 
-    /// Stops a child by its own rule and lists it no more; returns when it is gone.
+    /// Stops a child by its own rule and takes it off the list; returns when it has ended.
     pub async fn remove(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
+        self.request(move |shell, reply| {
             let seat = shell.policy.find(&id);
             shell.bring_down(seat, reply, |shell, seat| shell.policy.remove(seat, shell.now()));
         })
@@ -110,11 +112,12 @@ impl SupervisorRef {
     }
 
     /// Starts a listed child that has no instance; returns when it is up.
-    /// [`RequestError::Running`], [`RequestError::Restarting`]: it has or gets one by itself.
-    /// [`RequestError::Start`]: the start failed, and the child stays listed without an instance.
+    /// [`RequestError::Running`], [`RequestError::Restarting`]: it has an instance or a planned
+    /// start. [`RequestError::Start`]: the start failed, and the child stays listed without an
+    /// instance.
     pub async fn restart(&self, id: &str) -> Result<Child, RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| match shell.policy.restart(&id, shell.now()) {
+        self.request(move |shell, reply| match shell.policy.restart(&id, shell.now()) {
             Ok((seat, actions)) => {
                 shell.rising.insert(seat, reply);
                 shell.perform(actions);
@@ -124,31 +127,31 @@ impl SupervisorRef {
         .await
     }
 
-    /// Lists a child no more that has no instance. [`RequestError::Running`],
-    /// [`RequestError::Restarting`]: it has or gets one by itself.
+    /// Takes a child off the list that has no instance. [`RequestError::Running`],
+    /// [`RequestError::Restarting`]: it has an instance or a planned start.
     pub async fn delete(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
+        self.request(move |shell, reply| {
             let done = shell.policy.delete(&id, shell.now());
             reply.send(done.map(|actions| shell.perform(actions))).ok();
         })
         .await
     }
 
-    /// Starts a child now that waits for its delay or whose branch is down.
+    /// Starts a child immediately that waits for its delay or whose branch is down.
     pub async fn retry(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
+        self.request(move |shell, reply| {
             let done = shell.policy.retry(&id, shell.now());
             reply.send(done.map(|actions| shell.perform(actions))).ok();
         })
         .await
     }
 
-    /// Allows `intensity` restarts within `period`, which is not zero, until the supervisor is
-    /// replaced: its successor begins with what its own spec says.
+    /// Sets the budget: `intensity` restarts within `period`, which is not zero. A new supervisor
+    /// starts with the budget of its spec.
     pub async fn limit(&self, intensity: u32, period: Duration) -> Result<(), RequestError> {
-        self.ask(move |shell, reply| {
+        self.request(move |shell, reply| {
             shell.policy.limit(intensity, period.max(Duration::from_millis(1)));
             shell.show_window();
             drop(reply.send(Ok(())));
@@ -156,38 +159,38 @@ impl SupervisorRef {
         .await
     }
 
-    /// Replaces the list of specs. A changed spec takes effect at the next start of its child;
-    /// running children keep running; children that are missing stay until they are deleted; new
-    /// ones are listed at the end and not started. Of a pool it replaces the template, which has to
-    /// take what its children were started with. [`RequestError::Spec`]: a spec is wrong, and
-    /// nothing has changed.
+    /// Replaces the list of specs. A changed spec applies from the next start of its child. Running
+    /// children keep running. Missing children stay until they are deleted. New children are listed
+    /// at the end and not started. For a pool it replaces the template, which must accept the
+    /// arguments of its children. [`RequestError::Spec`]: a spec is invalid, and nothing has
+    /// changed.
     pub async fn replace(&self, specs: Vec<ChildSpec>) -> Result<(), RequestError> {
-        self.ask(move |shell, reply| drop(reply.send(shell.replace(specs)))).await
+        self.request(move |shell, reply| drop(reply.send(shell.replace(specs)))).await
     }
 
     /// The listed children, in the order of their start.
     pub async fn which(&self) -> Result<Vec<ChildInfo>, RequestError> {
-        self.ask(|shell, reply| {
+        self.request(|shell, reply| {
             let listed = shell.policy.list().filter_map(|(seat, _)| shell.info(seat));
             drop(reply.send(Ok(listed.collect())));
         })
         .await
     }
 
-    /// Whether it answers: once it has done what it was asked before.
+    /// Whether it responds. It does so after all earlier requests.
     pub async fn answers(&self) -> bool {
-        self.ask(|_, reply| drop(reply.send(Ok(())))).await.is_ok()
+        self.request(|_, reply| drop(reply.send(Ok(())))).await.is_ok()
     }
 
-    /// How many children there are.
+    /// The number of children.
     pub async fn count(&self) -> Result<Count, RequestError> {
-        self.ask(|shell, reply| drop(reply.send(Ok(shell.count())))).await
+        self.request(|shell, reply| drop(reply.send(Ok(shell.count())))).await
     }
 
     /// One listed child.
     pub async fn child(&self, id: &str) -> Result<ChildInfo, RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
+        self.request(move |shell, reply| {
             let found = shell.policy.find(&id);
             let info = found.and_then(|seat| shell.info(seat).ok_or(RequestError::NotFound));
             drop(reply.send(info));
@@ -195,19 +198,19 @@ impl SupervisorRef {
         .await
     }
 
-    async fn ask<T: Send + 'static>(
+    async fn request<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&mut Shell, Reply<T>) + Send + 'static,
+        request: impl FnOnce(&mut Shell, Reply<T>) + Send + 'static,
     ) -> Result<T, RequestError> {
         let (reply, answer) = oneshot::channel();
-        let message = Msg::Ask(Box::new(move |shell| ask(shell, reply)));
+        let message = Msg::Ask(Box::new(move |shell| request(shell, reply)));
         self.slot.send(message).map_err(|_| RequestError::NotRunning)?;
         answer.await.unwrap_or(Err(RequestError::NotRunning))
     }
 }
 
 impl Directory {
-    /// The supervisor at `path`, to ask it for children.
+    /// A handle for requests to the supervisor at `path`.
     pub fn supervisor(&self, path: &str) -> SupervisorRef {
         SupervisorRef::new(self.slot(path))
     }
@@ -254,7 +257,7 @@ impl Shell {
     ) {
         let mut child = Seated::new(spec, &self.path, &self.tree);
         child.given = given;
-        // In a pool another child had its place.
+        // In a pool the seat belonged to another child.
         if let Some(past) = child.slot.past().filter(|_| self.template.is_none()) {
             self.policy.remember(seat, past);
         }
@@ -264,7 +267,7 @@ impl Shell {
         self.show(&[seat]);
     }
 
-    /// The policy knows no handles.
+    /// Adds the handle to an error. The policy has no handles.
     fn with_handle(&self, error: RequestError, id: &str) -> RequestError {
         if error != RequestError::AlreadyStarted(None) {
             return error;
@@ -311,7 +314,7 @@ impl Shell {
     fn replace_template(&mut self, template: &ChildSpec) -> Result<(), RequestError> {
         let mut changed = Vec::new();
         for (seat, child) in &self.seated {
-            // A temporary one is never started again.
+            // A temporary child is never started again.
             let Some(given) = &child.given else { continue };
             let id = &child.spec.id;
             let other = || SpecError::OtherArguments(id.to_string());

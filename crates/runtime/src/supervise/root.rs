@@ -1,4 +1,4 @@
-//! The root of a tree: starting it, stopping it, and learning how it ended.
+//! The root of a tree: its start, its stop, and its outcome.
 
 use super::event::{ChildView, State};
 use super::exit::{Exit, GaveUp, StartError};
@@ -12,27 +12,27 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How a tree ended.
+/// The outcome of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RootOutcome {
-    /// As it was asked to.
+    /// It was stopped on request.
     Stopped,
-    /// It could not go on.
+    /// It failed.
     GaveUp(GaveUp),
 }
 
 /// Why a tree was not started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootError {
-    /// The spec is wrong; nothing was started.
+    /// The spec is invalid. Nothing was started.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// A child could not be started; all others were stopped again.
+    /// A child could not be started. All others were stopped again.
     #[error(transparent)]
     Start(#[from] StartError),
 }
 
-/// A running tree. Dropping it leaves the tree running.
+/// A running tree. Dropping the handle leaves the tree running.
 #[derive(Clone)]
 pub struct RootHandle {
     tree: Tree,
@@ -41,23 +41,23 @@ pub struct RootHandle {
 }
 
 impl Tree {
-    /// A tree that has not been started, whose doings `observer` is told.
+    /// A tree before its start. `observer` receives all reports.
     pub fn new(observer: Observer, wall: Wall) -> Tree {
         Tree { directory: Directory::default(), observer, wall }
     }
 
-    /// Starts everything in order on the current runtime; returns when all is up. Dropped before
-    /// that, it kills what it had started.
+    /// Starts everything in order on the current runtime; returns when all is up. If it is dropped
+    /// before that, it kills what it has started.
     ///
     /// # Errors
-    /// The spec is wrong, or a child could not be started; then nothing is left running.
+    /// The spec is invalid, or a child could not be started. Nothing is left running then.
     pub async fn start(self, spec: SupervisorSpec) -> Result<RootHandle, RootError> {
         spec.check()?;
         let path = spec.id.to_string();
         let slot = self.directory.slot(&path);
         self.show(&slot, State::Starting, None);
         let root = spawn(Arc::new(spec), path.clone(), self.clone(), None).await?;
-        let Instance { cell, ready, gone, .. } = root;
+        let Instance { cell, ready, ended: has_ended, .. } = root;
         slot.fill(cell.clone());
         let mut abandoned = KillOnDrop(Some(cell.clone()));
         let up = match ready {
@@ -66,7 +66,7 @@ impl Tree {
         };
         abandoned.0 = None;
         if let Err(error) = up {
-            gone.await;
+            has_ended.await;
             slot.vacate(cell.get_id());
             self.show(&slot, State::Stopped, Some(error.to_string()));
             return Err(error.into());
@@ -75,7 +75,7 @@ impl Tree {
         let (ended, outcome) = watch::channel(None);
         let (tree, at_end) = (self.clone(), slot.clone());
         tokio::spawn(async move {
-            gone.await;
+            has_ended.await;
             at_end.vacate(cell.get_id());
             let outcome = match at_end.announced(cell.get_id()) {
                 Some(Exit::Normal(_)) => RootOutcome::Stopped,
@@ -88,7 +88,8 @@ impl Tree {
                     | Exit::Orphaned,
                 )
                 | None) => {
-                    let why = exit.map_or("ended unasked".to_owned(), |exit| exit.to_string());
+                    let why =
+                        exit.map_or("ended without a request".to_owned(), |exit| exit.to_string());
                     RootOutcome::GaveUp(GaveUp { path, why })
                 }
             };
@@ -117,17 +118,17 @@ impl Drop for KillOnDrop {
 }
 
 impl RootHandle {
-    /// What the whole tree shares.
+    /// The data that the whole tree shares.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }
 
-    /// Where the actors of the tree are found.
+    /// The addresses of the actors of the tree.
     pub fn directory(&self) -> &Directory {
         &self.tree.directory
     }
 
-    /// Waits until the tree has ended and nothing of it is left.
+    /// Waits until the tree has ended completely.
     pub async fn outcome(&self) -> RootOutcome {
         let mut outcome = self.outcome.clone();
         let lost = || {
@@ -140,12 +141,13 @@ impl RootHandle {
             .wait_for(Option::is_some)
             .await
             .ok()
-            .and_then(|told| told.clone())
+            .and_then(|outcome| outcome.clone())
             .unwrap_or_else(lost)
     }
 
-    /// Stops everything in reverse order, each child gone before the next is asked. What is alive
-    /// after `deadline` is killed, in the same order. Waits until nothing is left.
+    /// Stops everything in reverse order; each child has ended before the next is stopped.
+    /// Instances that are alive after `deadline` are killed, in the same order. Waits until the
+    /// tree has ended completely.
     pub async fn stop(&self, deadline: Duration) -> RootOutcome {
         if self.slot.send(Msg::Stop(Some(deadline))).is_ok() {
             self.tree.show(&self.slot, State::Stopping, None);

@@ -1,55 +1,55 @@
-//! The rules of a tree as plain data: who is restarted, how and how often, and what is wrong.
+//! The rules of a tree as plain data: restart policy, restart strategy, budget, and their errors.
 
 use serde::Serialize;
 use std::time::Duration;
 
-/// When a child that ended is started again.
+/// The restart policy: when an ended child is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
     /// After every exit.
     Permanent,
     /// After an abnormal exit; a kill is one.
     Transient,
-    /// Never; its spec goes with its instance.
+    /// Never. Its spec is dropped with its instance.
     Temporary,
 }
 
-/// How a child is ended on request.
+/// How a child is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Killed at once.
+    /// It is killed immediately.
     Kill,
-    /// Asked, and killed after this time.
+    /// It is stopped, and killed after this time.
     Timed(Duration),
-    /// Asked, and waited for as long as it takes.
+    /// It is stopped, without a limit.
     Infinite,
 }
 
-/// What using up the budget means for the parent.
+/// The effect of an exceeded budget on the parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnGiveUp {
     /// The parent gives up too.
     Escalate,
-    /// The parent keeps the branch down and tries again each `retry`, without counting it.
-    /// Under `RestForOne` and `OneForAll` what depends on the branch stays down with it.
+    /// The parent stops the branch and retries each `retry`, without counting it. Under
+    /// `RestForOne` and `OneForAll` children that depend on the branch stay down with it.
     Degrade {
-        /// Time between two tries.
+        /// Time between two attempts.
         retry: Duration,
     },
 }
 
-/// Growing delay before a restart. The first restart comes at once.
+/// The growing delay before a restart. The first restart has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// Before the second restart in a row; doubles with each further one.
+    /// The delay before the second restart in a row. It doubles with each further one.
     pub first: Duration,
-    /// The delay grows no further. (Nor so far that the budget could not be used up in its period.)
+    /// The largest delay. (It is also limited so that the budget can be exceeded in its period.)
     pub max: Duration,
-    /// An instance that lived this long makes the delay start anew.
+    /// An instance that was up this long resets the delay.
     pub healthy: Duration,
 }
 
-/// Which children a failure touches.
+/// The restart strategy: which children a failure restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// The failed one.
@@ -58,16 +58,16 @@ pub enum Strategy {
     RestForOne,
     /// All of them.
     OneForAll,
-    /// The failed one, and each child has the budget for itself. For children of one kind, of which
-    /// one that is bad must not use up what the others have.
+    /// The failed one, and each child has its own budget. For children of one kind, so that a bad
+    /// one cannot exceed the budget of the others.
     Dynamic,
-    /// The failed one. Starts empty; its children are made from one
-    /// [`template`](super::template) and known by their handles, and it stops them all at the same
+    /// The failed one. It starts empty. Its children are made from one
+    /// [`template`](super::template) and have handles instead of ids. It stops them all at the same
     /// time.
     Pool,
 }
 
-/// Whether a supervisor stops when children that matter have done their work.
+/// Whether a supervisor stops when its significant children have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AutoShutdown {
     /// Never.
@@ -89,33 +89,33 @@ pub enum Kind {
     Supervisor,
 }
 
-/// How a supervisor treats one child.
+/// The rules of one child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// When it is started again.
     pub restart: Restart,
-    /// How it is ended.
+    /// How it is stopped.
     pub shutdown: Shutdown,
     /// A start that takes longer has failed.
     pub start_limit: Duration,
-    /// Delay before restarts.
+    /// The delay before restarts.
     pub backoff: Backoff,
-    /// What using up the budget means.
+    /// The effect of an exceeded budget.
     pub on_give_up: OnGiveUp,
-    /// Whether its end for good counts for the auto-shutdown of its supervisor.
+    /// Whether its final end counts for the auto-shutdown of its supervisor.
     pub significant: bool,
 }
 
-/// How many restarts a supervisor allows, and whom a failure touches.
+/// The restart strategy and budget of a supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Whom a failure touches.
+    /// Which children a failure restarts.
     pub strategy: Strategy,
-    /// Restarts allowed within a period; one more and the supervisor gives up.
+    /// Restarts allowed within a period. With one more the supervisor gives up.
     pub intensity: u32,
     /// Length of the sliding window.
     pub period: Duration,
-    /// Whether it stops when children that matter have ended.
+    /// Whether it stops when its significant children have ended.
     pub auto_shutdown: AutoShutdown,
 }
 
@@ -136,10 +136,10 @@ impl Rules {
     }
 }
 
-/// Why a spec is refused before anything is started.
+/// Why a spec is rejected before anything is started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
-    /// An id is empty or has a slash, which separates the parts of a path.
+    /// An id is empty or contains a slash, which separates the parts of a path.
     #[error("{0:?} is not an id: it must not be empty nor have a '/'")]
     BadId(String),
     /// Two children of one supervisor have this id.
@@ -148,25 +148,25 @@ pub enum SpecError {
     /// This supervisor has a period of zero.
     #[error("{0:?} has a period of zero")]
     ZeroPeriod(String),
-    /// This child would be killed or called too slow at once, or retried without a pause.
+    /// This child has a start limit, a deadline or a retry of zero.
     #[error("{0:?} has a time limit of zero")]
     ZeroLimit(String),
-    /// This child is significant, and its supervisor never stops by itself.
+    /// This child is significant, but its supervisor has no auto-shutdown.
     #[error("{0:?} is significant, but its supervisor has no auto-shutdown")]
     SignificantForNothing(String),
-    /// This child is significant, and never ends for good.
+    /// This child is significant, but permanent: it never ends for good.
     #[error("{0:?} is significant, but permanent: it never ends for good")]
     SignificantPermanent(String),
-    /// This pool is to stop by itself, and nothing in it can be significant.
+    /// This pool has an auto-shutdown, but nothing in it can be significant.
     #[error("{0:?} is a pool, which has no auto-shutdown")]
     PoolWithAutoShutdown(String),
-    /// This pool has none or several templates, or another kind of child.
+    /// This pool has no template, several, or another kind of child.
     #[error("{0:?} is a pool, which has one template and no other child")]
     NotOneTemplate(String),
-    /// This is a template, and its supervisor no pool.
+    /// This template is not in a pool.
     #[error("{0:?} is a template, which only a pool has")]
     TemplateOutsidePool(String),
-    /// This child of a pool was started with arguments its new template does not take.
+    /// This child of a pool was started with arguments that its new template does not accept.
     #[error("{0:?} was started with arguments of another type than the new template takes")]
     OtherArguments(String),
 }

@@ -1,12 +1,12 @@
-//! Where an actor is found: its slot, by its path in the tree.
+//! The address of an actor: its slot, by its path in the tree.
 //!
-//! Handles go stale at each restart, so nobody keeps one. A slot stays the same for the life of the
-//! process and is filled and emptied by the supervisor; a path may be asked for before it is in the
+//! Handles go stale at each restart, so they are not kept. A slot stays the same for the life of
+//! the process; the supervisor fills and empties it. It can be requested before the path is in the
 //! tree.
 
 use super::event::{ChildView, News, State, SupervisionNotice};
 use super::exit::{Exit, Injected};
-use super::harm::Harm;
+use super::fault::ActorFault;
 use super::rules::Kind;
 use super::stamp::Busy;
 use crate::mailbox::Mailbox;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// A message that did not reach an instance; safe to send again.
+/// A message that did not reach an instance. It can be sent again.
 #[derive(Debug, thiserror::Error)]
 #[error("no instance took the message")]
 pub struct Unsent<M>(pub M);
@@ -33,33 +33,33 @@ pub struct Slot {
     record: Mutex<Record>,
     busy: Busy,
     mailbox: Arc<Mailbox>,
-    /// Something is planned for it.
-    threatened: AtomicBool,
+    /// Whether a fault is planned for it.
+    has_fault: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Record {
-    /// The end that was foretold for an instance.
+    /// The announced exit of an instance.
     announced: Option<(ActorId, Exit)>,
     /// The instance whose state panicked in its `Drop`, and the text of that panic.
     dropped: Option<(ActorId, String)>,
     /// `None` while the path is not in the tree.
     node: Option<Node>,
-    /// What was shown when its supervisor ended, so that the successor goes on from there.
+    /// The view when its supervisor ended. The next supervisor continues from it.
     past: Option<ChildView>,
-    /// Holds its thread for long.
+    /// Whether it blocks its thread for long.
     blocked: bool,
-    /// What befalls it at its next message.
-    harm: Option<Harm>,
-    /// When it is tried again.
+    /// The fault to inject at its next message.
+    fault: Option<ActorFault>,
+    /// The time of its next start.
     retry: Option<Instant>,
-    /// How long its start may take.
+    /// The limit of its start.
     start_limit: Duration,
-    /// Of a supervisor: the restarts it counted.
+    /// For a supervisor: its counted restarts.
     window: Window,
 }
 
-/// Restarts a supervisor counted, and what it allows.
+/// The counted restarts of a supervisor, and its limits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Window {
     pub at: Vec<Instant>,
@@ -83,16 +83,16 @@ impl Slot {
             record: Mutex::default(),
             busy: Busy::default(),
             mailbox: Arc::new(Mailbox::of(meter)),
-            threatened: AtomicBool::new(false),
+            has_fault: AtomicBool::new(false),
         }
     }
 
-    /// The path it stands for.
+    /// Its path.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where messages that may come in numbers take their places; the same for all instances.
+    /// The mailbox of all its instances.
     pub fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
     }
@@ -101,30 +101,30 @@ impl Slot {
         &self.busy
     }
 
-    /// The current instance, which may be gone the next moment. Use it at once; never keep it.
+    /// The current instance, which may end at any moment. Use it immediately; never keep it.
     pub fn cell(&self) -> Option<ActorCell> {
         self.holder.borrow().clone()
     }
 
-    /// The same, typed; `None` also where the actor takes another type of message.
+    /// As [`Slot::cell`], typed; `None` also if the actor takes another type of message.
     pub fn actor<M: Message>(&self) -> Option<ActorRef<M>> {
         let cell = self.cell()?;
         (cell.is_message_type_of::<M>() == Some(true)).then(|| cell.into())
     }
 
-    /// Follows who is in it.
+    /// A receiver of the current instance.
     pub fn changes(&self) -> watch::Receiver<Option<ActorCell>> {
         self.holder.subscribe()
     }
 
-    /// Waits until there is an instance.
+    /// Waits for an instance.
     pub async fn occupied(&self) -> ActorCell {
         let mut changes = self.holder.subscribe();
         loop {
             if let Some(cell) = changes.borrow_and_update().clone() {
                 return cell;
             }
-            // The sender lives in the slot, which is borrowed: it cannot be gone.
+            // The sender lives in the slot, which is borrowed: it cannot be dropped.
             changes.changed().await.ok();
         }
     }
@@ -132,7 +132,7 @@ impl Slot {
     /// Sends to the current instance.
     ///
     /// # Errors
-    /// There is none, or it is ending, or it does not take this type; the message comes back.
+    /// There is none, or it is ending, or it does not take this type. The message is returned.
     pub fn send<M: Message>(&self, message: M) -> Result<(), Unsent<M>> {
         let Some(actor) = self.actor::<M>() else {
             self.mailbox.meter().unsent();
@@ -154,7 +154,7 @@ impl Slot {
         self.holder.send_replace(Some(cell));
     }
 
-    /// Empties the slot if `id` is in it.
+    /// Empties the slot if it holds `id`.
     pub(crate) fn vacate(&self, id: ActorId) {
         self.holder.send_if_modified(|holder| {
             let held = holder.as_ref().is_some_and(|cell| cell.get_id() == id);
@@ -165,7 +165,7 @@ impl Slot {
         });
     }
 
-    /// Foretells how instance `id` will end. That it was on purpose never hides another reason.
+    /// Announces the exit of instance `id`. An injected exit never replaces another reason.
     pub(crate) fn announce(&self, id: ActorId, exit: Exit) {
         let mut record = self.record();
         if exit.is_injected() && record.announced.as_ref().is_some_and(|(of, _)| *of == id) {
@@ -174,7 +174,7 @@ impl Slot {
         record.announced = Some((id, exit));
     }
 
-    /// Whether instance `id` is known to be ended on purpose.
+    /// Whether the announced exit of instance `id` is injected.
     pub(crate) fn is_injected(&self, id: ActorId) -> bool {
         let record = self.record();
         record.announced.as_ref().is_some_and(|(of, exit)| *of == id && exit.is_injected())
@@ -185,18 +185,18 @@ impl Slot {
         announced.map(|(_, exit)| exit)
     }
 
-    /// Notes that the state of instance `id` panicked in its `Drop`.
+    /// Records that the state of instance `id` panicked in its `Drop`.
     pub(crate) fn panicked_in_drop(&self, id: ActorId, why: String) {
         self.record().dropped = Some((id, why));
     }
 
-    /// How the state of instance `id` panicked in its `Drop`, where it did.
+    /// The panic of the state of instance `id` in its `Drop`, if there was one.
     pub(crate) fn drop_panic(&self, id: ActorId) -> Option<String> {
         let dropped = self.record().dropped.take_if(|(of, _)| *of == id);
         dropped.map(|(_, why)| why)
     }
 
-    /// Shows how the child is doing, from `now_ms` on where that is new.
+    /// Updates the view of the child. A new state starts at `now_ms`.
     pub(crate) fn show(&self, order: u64, kind: Kind, view: ChildView, now_ms: i64) {
         let mut record = self.record();
         let same = record.node.as_ref().filter(|node| node.view.state == view.state);
@@ -204,25 +204,25 @@ impl Slot {
         record.node = Some(Node { order, kind, view, since_ms });
     }
 
-    /// Plans it for the next message, unless something is planned already: then that.
-    pub(crate) fn plan_harm(&self, harm: Harm) -> Result<(), Harm> {
+    /// Plans a fault for the next message. If one is planned already, returns that.
+    pub(crate) fn plan_fault(&self, fault: ActorFault) -> Result<(), ActorFault> {
         let mut record = self.record();
-        if let Some(first) = record.harm {
+        if let Some(first) = record.fault {
             return Err(first);
         }
-        record.harm = Some(harm);
-        self.threatened.store(true, Relaxed);
+        record.fault = Some(fault);
+        self.has_fault.store(true, Relaxed);
         Ok(())
     }
 
-    /// Whether something is planned; one load where not.
-    pub(crate) fn is_threatened(&self) -> bool {
-        self.threatened.load(Relaxed)
+    /// Whether a fault is planned; one load if not.
+    pub(crate) fn has_planned_fault(&self) -> bool {
+        self.has_fault.load(Relaxed)
     }
 
-    pub(crate) fn take_harm(&self) -> Option<Harm> {
-        self.threatened.store(false, Relaxed);
-        self.record().harm.take()
+    pub(crate) fn take_fault(&self) -> Option<ActorFault> {
+        self.has_fault.store(false, Relaxed);
+        self.record().fault.take()
     }
 
     pub(crate) fn show_blocked(&self, blocked: bool) {
@@ -243,7 +243,7 @@ impl Slot {
         self.record().start_limit = limit;
     }
 
-    /// How long its start may take; zero where nobody has said.
+    /// The limit of its start; zero if it is not set.
     pub(crate) fn start_limit(&self) -> Duration {
         self.record().start_limit
     }
@@ -252,7 +252,7 @@ impl Slot {
         self.record().window = window;
     }
 
-    /// How it is doing now; `None` while it is not in the tree.
+    /// Its current state; `None` while it is not in the tree.
     pub(crate) fn reading(&self) -> Option<ActorReading> {
         let record = self.record();
         let node = record.node.as_ref()?;
@@ -274,7 +274,7 @@ impl Slot {
         })
     }
 
-    /// Shows that the instance has ended, with nobody left to say so.
+    /// Records that the instance has ended after its supervisor.
     pub(crate) fn show_orphan(&self, id: ActorId, exit: &Exit, now_ms: i64) {
         self.vacate(id);
         if let Some(Node { view, since_ms, .. }) = &mut self.record().node {
@@ -284,12 +284,12 @@ impl Slot {
         }
     }
 
-    /// How it did under a supervisor that has ended.
+    /// Its view under a supervisor that has ended.
     pub(crate) fn past(&self) -> Option<ChildView> {
         self.record().past.clone()
     }
 
-    /// Its supervisor has ended.
+    /// Notes that its supervisor has ended.
     fn hide(&self) {
         let mut record = self.record();
         record.past = record.node.take().map(|node| node.view).or(record.past.take());
@@ -307,18 +307,18 @@ impl Slot {
 pub struct Directory {
     slots: Arc<RwLock<BTreeMap<String, Arc<Slot>>>>,
     wanted: Arc<Wanted>,
-    /// What the children of each pool share.
+    /// The shared meters of pools.
     pools: Arc<Mutex<BTreeMap<&'static str, Arc<Meter>>>>,
 }
 
 impl Directory {
-    /// Nobody yet; what else is to be measured of them.
+    /// An empty directory with these additional measurements.
     #[must_use]
     pub fn measuring(wanted: Wanted) -> Directory {
         Directory { wanted: Arc::new(wanted), ..Directory::default() }
     }
 
-    /// The slot of `path`; the same one for ever while anybody holds it.
+    /// The slot of `path`. It is the same one while anybody holds it.
     pub fn slot(&self, path: &str) -> Arc<Slot> {
         if let Some(slot) = self.find(path) {
             return slot;
@@ -328,7 +328,7 @@ impl Directory {
         slots.entry(path.to_owned()).or_insert_with(make).clone()
     }
 
-    /// What an actor is measured with: its own, or that of its pool.
+    /// The meter of an actor: its own, or that of its pool.
     fn meter(&self, path: &str) -> Arc<Meter> {
         let new = || Arc::new(Meter::new(Arc::clone(&self.wanted)));
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -339,7 +339,7 @@ impl Directory {
         Arc::clone(pools.entry(pool).or_insert_with(new))
     }
 
-    /// Ids of the children listed by the supervisor at `path`, by name.
+    /// Ids of the children that the supervisor at `path` lists, by name.
     pub fn children(&self, path: &str) -> Vec<String> {
         let above = format!("{path}/");
         let slots = self.read();
@@ -349,21 +349,21 @@ impl Directory {
         ids.filter(|id| !id.contains('/')).map(str::to_owned).collect()
     }
 
-    /// Kills the instance at `path`; false when there is none. It takes effect at its next await.
+    /// Kills the instance at `path` at its next await; false if there is none.
     pub fn kill(&self, path: &str) -> bool {
         let cell = self.find(path).and_then(|slot| slot.cell());
         cell.inspect(ActorCell::kill).is_some()
     }
 
-    /// Says that the instance now at `path` is going to be ended on purpose, so that its end costs
-    /// no budget; false when there is none.
+    /// Announces that the end of the instance at `path` is injected, so that it costs no budget;
+    /// false if there is none.
     pub fn note_injected(&self, path: &str, what: &Injected) -> bool {
         let Some(slot) = self.find(path) else { return false };
         let cell = slot.cell();
         cell.inspect(|cell| slot.announce(cell.get_id(), Exit::Injected(what.0.clone()))).is_some()
     }
 
-    /// Kills the instance at `path` on purpose; false when there is none.
+    /// Kills the instance at `path` as an injected fault; false if there is none.
     pub fn inject_kill(&self, path: &str, what: &Injected) -> bool {
         let Some(slot) = self.find(path) else { return false };
         let Some(cell) = slot.cell() else { return false };
@@ -372,7 +372,7 @@ impl Directory {
         true
     }
 
-    /// The tree as it stands; `None` before its root was started.
+    /// The current tree; `None` before its root was started.
     pub fn view(&self) -> Option<TreeView> {
         let mut below: Below = BTreeMap::new();
         let slots = self.read();
@@ -380,7 +380,7 @@ impl Directory {
             let record = slot.record();
             if let Some(node) = record.node.clone() {
                 let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-                let (blocked, planned) = (record.blocked, record.harm);
+                let (blocked, planned) = (record.blocked, record.fault);
                 below.entry(parent).or_default().push(Placed { slot, node, blocked, planned });
             }
         }
@@ -401,7 +401,7 @@ impl Directory {
         }
     }
 
-    /// Empties all slots below `path`: the supervisor there and all its children are gone.
+    /// Empties all slots below `path`: the supervisor there and all its children have ended.
     pub(crate) fn vacate_below(&self, path: &str) {
         let prefix = format!("{path}/");
         for (path, slot) in self.read().range(prefix.clone()..) {
@@ -412,7 +412,7 @@ impl Directory {
         }
     }
 
-    /// How everybody in the tree is doing, by path.
+    /// The state of every actor in the tree, by path.
     #[must_use]
     pub fn readings(&self) -> Vec<ActorReading> {
         self.read().values().filter_map(|slot| slot.reading()).collect()
@@ -431,31 +431,31 @@ impl Directory {
     }
 }
 
-/// What programs watch of one actor.
+/// The measurements of one actor.
 #[derive(Clone, Debug)]
 pub struct ActorReading {
-    /// Its place in the tree.
+    /// Its path in the tree.
     pub path: String,
     /// Worker or supervisor.
     pub kind: Kind,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// Since when, wall clock, UTC milliseconds.
+    /// The time of its last change, wall clock, UTC milliseconds.
     pub since_ms: i64,
-    /// Whether an instance is up.
+    /// Whether an instance is running.
     pub alive: bool,
-    /// Messages with a ticket that wait for it.
+    /// Waiting messages with a ticket.
     pub waiting: usize,
-    /// Time until its next start, where it waits for one.
+    /// Time until its next start, if it waits for one.
     pub retry_in: Duration,
-    /// Of a supervisor: restarts counted within its period, and how many it allows.
+    /// For a supervisor: the counted restarts within its period, and its limit.
     pub restarts: (u32, u32),
-    /// What is measured of it; the children of a pool share one.
+    /// Its meter. The children of a pool share one.
     pub meter: Arc<Meter>,
 }
 
 impl ActorReading {
-    /// Whether its branch is kept down.
+    /// Whether its supervisor stopped its branch.
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.state == State::Down
@@ -465,27 +465,27 @@ impl ActorReading {
 /// A child and all below it at one moment, for people and JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TreeView {
-    /// Its place, `root/…/id`.
+    /// Its path, `root/…/id`.
     pub path: String,
     /// Worker or supervisor.
     pub kind: Kind,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// Since when, wall clock, UTC milliseconds.
+    /// The time of its last change, wall clock, UTC milliseconds.
     pub since_ms: i64,
-    /// How often an instance has replaced another.
+    /// How often an instance replaced another.
     pub restarts: u32,
-    /// How often it was ended on purpose.
+    /// How often it was ended by an injected fault.
     pub injected: u32,
-    /// How it failed last.
+    /// The reason of its last failure.
     pub last_failure: Option<String>,
-    /// Whether its branch counts as down, up to its proof of health.
+    /// Whether its branch counts as down, until it has proved healthy.
     pub down: bool,
-    /// Whether its start or a handler of it holds its thread for longer than a watchdog allows.
+    /// Whether its start or a handler blocks its thread for longer than the watchdog allows.
     pub blocked: bool,
-    /// What is planned for it at its next message, in words.
+    /// The fault planned for its next message, in words.
     pub planned: Option<String>,
-    /// How many messages that may come in numbers are on their way to it.
+    /// Messages with a ticket on their way to it.
     pub mailbox: usize,
     /// Its children in the order of their start.
     pub children: Vec<TreeView>,
@@ -495,10 +495,10 @@ struct Placed<'a> {
     slot: &'a Arc<Slot>,
     node: Node,
     blocked: bool,
-    planned: Option<Harm>,
+    planned: Option<ActorFault>,
 }
 
-/// What is below each path.
+/// The children of each path.
 type Below<'a> = BTreeMap<&'a str, Vec<Placed<'a>>>;
 
 fn children<'a>(below: &mut Below<'a>, parent: &str) -> Vec<TreeView> {
@@ -513,7 +513,7 @@ fn children<'a>(below: &mut Below<'a>, parent: &str) -> Vec<TreeView> {
         last_failure: node.view.last_failure,
         down: node.view.down,
         blocked,
-        planned: planned.map(|harm| harm.to_string()),
+        planned: planned.map(|fault| fault.to_string()),
         mailbox: slot.mailbox.depth(),
         children: children(below, &slot.path),
     };

@@ -1,4 +1,4 @@
-//! What a tree is made of: children, their rules, and how each is started.
+//! The declaration of a tree: children, their rules, and how each is started.
 //!
 //! ```
 //! use everwarm_runtime::supervise::{Strategy, supervisor, worker};
@@ -37,39 +37,39 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// A boxed future, as start functions give it.
+/// A boxed future, the result of start functions.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Starts one instance. It may be dropped half way, at a start limit or a stop.
+/// Starts one instance. The future may be dropped at a start limit or a stop.
 pub type StartFn =
     Arc<dyn Fn(StartContext) -> BoxFuture<Result<Started, StartError>> + Send + Sync>;
 
-/// Given to a start function.
+/// The arguments of a start function.
 #[derive(Clone)]
 pub struct StartContext {
     /// The supervisor to link to.
     pub supervisor: ActorCell,
-    /// The child's place in the tree, `root/…/id`.
+    /// The path of the child in the tree, `root/…/id`.
     pub path: String,
     /// Number of this start under this supervisor, from 1.
     pub generation: u64,
-    /// How often it has been up before.
+    /// How often it was up before.
     pub restarts: u32,
-    /// What the whole tree shares: the directory to find others in, above all.
+    /// The data that the whole tree shares, such as the directory of its actors.
     pub tree: Tree,
 }
 
 impl StartContext {
-    /// Its place for messages, where its waits are measured too.
+    /// Its mailbox, which also measures its waits.
     pub fn mailbox(&self) -> Arc<Mailbox> {
         Arc::clone(self.tree.directory.slot(&self.path).mailbox())
     }
 }
 
-/// What a start tells whoever asked for it, besides the instance.
+/// Data that a start returns to its requester, besides the instance.
 pub type Extra = Arc<dyn Any + Send + Sync>;
 
-/// What a start function brought about.
+/// The result of a start function.
 pub struct Started {
     /// `None`: there is nothing to do, and no instance.
     pub(crate) instance: Option<Instance>,
@@ -79,30 +79,30 @@ pub struct Started {
 /// A new instance.
 pub(crate) struct Instance {
     pub cell: ActorCell,
-    /// Asks it to stop.
+    /// Stops it.
     pub stop: fn(&ActorCell),
-    /// Ends when the instance is fit for use, where that is later than its start.
+    /// Resolves when the instance can be used, if that is later than its start.
     pub ready: Option<BoxFuture<Result<(), StartError>>>,
-    /// Ends when nothing of it is left.
-    pub gone: BoxFuture<()>,
+    /// Resolves when the instance has ended completely.
+    pub ended: BoxFuture<()>,
 }
 
 impl Started {
-    /// An actor that is up, with the handle of its task: it is gone when the task has ended.
+    /// A started actor, with the handle of its task. It has ended when the task has.
     pub fn new(cell: ActorCell, task: JoinHandle<()>) -> Started {
-        // A join error says that the task was cancelled or panicked; it is gone either way.
-        let gone = Box::pin(async move { drop(task.await) });
+        // A join error means that the task was cancelled or panicked. It has ended either way.
+        let ended = Box::pin(async move { drop(task.await) });
         let stop = |cell: &ActorCell| cell.stop(Some("asked to stop".to_owned()));
-        Started { instance: Some(Instance { cell, stop, ready: None, gone }), extra: None }
+        Started { instance: Some(Instance { cell, stop, ready: None, ended }), extra: None }
     }
 
-    /// There is nothing to do: the child is listed without an instance. A worker's `pre_start` says
-    /// the same with the error [`Ignore`].
+    /// No instance, because there is nothing to do. The child stays listed. A worker reports the
+    /// same with the error [`Ignore`] of its `pre_start`.
     pub fn ignored() -> Started {
         Started { instance: None, extra: None }
     }
 
-    /// Tells this to whoever asked for the start; automatic restarts tell nobody.
+    /// Returns `extra` to the requester of the start. Automatic restarts have none.
     #[must_use]
     pub fn telling(mut self, extra: impl Any + Send + Sync) -> Started {
         self.extra = Some(Arc::new(extra));
@@ -114,7 +114,7 @@ impl Started {
 pub(crate) type Supervise =
     fn(Arc<SupervisorSpec>, StartContext) -> BoxFuture<Result<Started, StartError>>;
 
-/// `None`: it takes arguments of another type.
+/// Binds the arguments of a start; `None` if they have another type.
 type TemplateFn = Arc<dyn Fn(Extra) -> Option<StartFn> + Send + Sync>;
 
 #[derive(Clone)]
@@ -122,11 +122,11 @@ pub(crate) enum Body {
     Worker(StartFn),
     Supervisor(Arc<SupervisorSpec>),
     Template(TemplateFn),
-    /// A temporary child that is up: it is never started again, so how is not kept.
+    /// A running temporary child. It is never started again, so its start function is dropped.
     Spent(Kind),
 }
 
-/// One child: its id, its rules, how it is started.
+/// One child: its id, its rules, and how it is started.
 #[derive(Clone)]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
@@ -135,7 +135,7 @@ pub struct ChildSpec {
     pub(crate) body: Body,
 }
 
-/// Starts an actor made by `make`, anew each time.
+/// Starts an actor that `make` returns, a new one each time.
 fn starting<A: Actor>(
     make: impl Fn(&StartContext) -> (A, A::Arguments) + Send + Sync + 'static,
 ) -> StartFn {
@@ -156,7 +156,7 @@ fn starting<A: Actor>(
     })
 }
 
-/// A worker made from any actor: `make` gives the actor and its arguments, anew at each start.
+/// A worker made from any actor. `make` returns the actor and its arguments at each start.
 pub fn worker<A: Actor>(
     id: &str,
     make: impl Fn(&StartContext) -> (A, A::Arguments) + Send + Sync + 'static,
@@ -164,8 +164,8 @@ pub fn worker<A: Actor>(
     custom(id, starting(make))
 }
 
-/// What the children of a [`Strategy::Pool`] are made from: `make` gives the actor and its
-/// arguments from what a start was given, which is kept for restarts. Ids are `id-1`, `id-2`, …
+/// The template of the children of a [`Strategy::Pool`]. `make` returns the actor and its arguments
+/// from the arguments of a start, which are kept for restarts. Ids are `id-1`, `id-2`, …
 pub fn template<P: Send + Sync + 'static, A: Actor>(
     id: &str,
     make: impl Fn(&StartContext, &P) -> (A, A::Arguments) + Send + Sync + 'static,
@@ -184,12 +184,12 @@ pub fn template<P: Send + Sync + 'static, A: Actor>(
     }
 }
 
-/// A worker with a start function of its own.
+/// A worker with a custom start function.
 pub fn custom(id: &str, start: StartFn) -> ChildSpec {
     ChildSpec { id: id.into(), rules: Rules::of(Kind::Worker), on: None, body: Body::Worker(start) }
 }
 
-/// A supervisor without children yet: intensity 1, period 5 s.
+/// A supervisor without children: intensity 1, period 5 s.
 pub fn supervisor(id: &str, strategy: Strategy) -> SupervisorSpec {
     SupervisorSpec {
         id: id.into(),
@@ -223,57 +223,57 @@ impl ChildSpec {
         }
     }
 
-    /// When it is started again; permanent unless said.
+    /// Sets when it is started again. Default: permanent.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> ChildSpec {
         self.rules.restart = restart;
         self
     }
 
-    /// How it is ended; 5 s for a worker, infinite for a supervisor, unless said.
+    /// Sets how it is stopped. Default: 5 s for a worker, infinite for a supervisor.
     #[must_use]
     pub fn shutdown(mut self, shutdown: Shutdown) -> ChildSpec {
         self.rules.shutdown = shutdown;
         self
     }
 
-    /// How long a start may take; 30 s for a worker, 300 s for a supervisor, unless said.
+    /// Sets the limit of a start. Default: 30 s for a worker, 300 s for a supervisor.
     #[must_use]
     pub fn start_limit(mut self, limit: Duration) -> ChildSpec {
         self.rules.start_limit = limit;
         self
     }
 
-    /// Delay before restarts; 100 ms to 10 s, forgotten after 10 s, unless said.
+    /// Sets the delay before restarts. Default: 100 ms to 10 s, reset after 10 s.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> ChildSpec {
         self.rules.backoff = backoff;
         self
     }
 
-    /// When it is hopeless the parent lives on without it and tries again each `retry`.
+    /// If it exceeds its budget, the parent goes on without it and retries each `retry`.
     #[must_use]
     pub fn degrade(mut self, retry: Duration) -> ChildSpec {
         self.rules.on_give_up = OnGiveUp::Degrade { retry };
         self
     }
 
-    /// Its end for good counts for the auto-shutdown of its supervisor. Not for permanent children,
-    /// which never end for good.
+    /// Makes its final end count for the auto-shutdown of its supervisor. It must not be permanent:
+    /// a permanent child never ends for good.
     #[must_use]
     pub fn significant(mut self) -> ChildSpec {
         self.rules.significant = true;
         self
     }
 
-    /// Its task runs on this runtime; on its supervisor's unless said.
+    /// Sets the runtime of its task. Default: that of its supervisor.
     #[must_use]
     pub fn on(mut self, runtime: Handle) -> ChildSpec {
         self.on = Some(runtime);
         self
     }
 
-    /// Starts it; a supervisor by `supervise`.
+    /// Starts it; a supervisor with `supervise`.
     pub(crate) fn start(
         &self,
         context: StartContext,
@@ -289,8 +289,8 @@ impl ChildSpec {
         }
     }
 
-    /// A child of a pool, under the id of this template, with what a start was given; `None` where
-    /// it takes arguments of another type.
+    /// A child of a pool, with the id of this template and the arguments of a start; `None` if they
+    /// have another type.
     pub(crate) fn bind(&self, extra: Extra) -> Option<ChildSpec> {
         let start = match &self.body {
             Body::Template(bind) => bind(extra)?,
@@ -299,7 +299,7 @@ impl ChildSpec {
         Some(ChildSpec { body: Body::Worker(start), ..self.clone() })
     }
 
-    /// Keeps no longer how it is started, and hands that over.
+    /// Drops its start function and returns it.
     pub(crate) fn spend(&mut self) -> Body {
         let kind = self.kind();
         std::mem::replace(&mut self.body, Body::Spent(kind))
@@ -340,14 +340,14 @@ impl SupervisorSpec {
         self
     }
 
-    /// Stops by itself when significant children have ended for good.
+    /// Stops automatically when significant children have ended for good.
     #[must_use]
     pub fn auto_shutdown(mut self, when: AutoShutdown) -> SupervisorSpec {
         self.settings.auto_shutdown = when;
         self
     }
 
-    /// Makes it a child, to say more about how its parent treats it.
+    /// Converts it to a child, to set the rules of its parent.
     #[must_use]
     pub fn as_child(self) -> ChildSpec {
         self.into()

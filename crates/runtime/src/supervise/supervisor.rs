@@ -1,14 +1,14 @@
 //! The actor that obeys a [`Policy`], and the root of a tree.
 //!
-//! Its handlers never wait: starts, stops and delays happen in tasks that report by message, with
-//! the generation of the instance. An instance is gone when its task has ended; ractor's event,
-//! which always comes before, only says why.
+//! Its handlers never wait. Starts, stops and delays run in tasks that report by message, with the
+//! generation of the instance. An instance has ended when its task has. ractor's event, which
+//! always comes before, only gives the reason.
 
 use super::busy::Watched;
 use super::child::Child;
 use super::event::{Action, Event, News, Outcome, RequestError, Seat, SupervisionNotice, Timer};
 use super::exit::{Exit, GaveUp, StartError, discard};
-use super::instance::{Report, Reporter, Share, Wish, attend};
+use super::instance::{Desired, Report, Reporter, Share, attend};
 use super::policy::Policy;
 use super::rules::{Kind, Restart, Settings, Strategy};
 use super::slot::{Slot, Window};
@@ -30,7 +30,7 @@ pub(crate) enum Msg {
     Timer(Seat, u64, Timer),
     /// Kills what is alive after this time.
     Stop(Option<Duration>),
-    /// A request of `requests`, with its way to answer.
+    /// A request of `requests`, with its reply channel.
     Ask(Box<dyn FnOnce(&mut Shell) + Send>),
 }
 
@@ -44,14 +44,14 @@ pub(crate) struct Arguments {
     share: Share,
 }
 
-/// What the actor holds for one listed child.
+/// The data of one listed child.
 pub(super) struct Seated {
     pub spec: ChildSpec,
     pub slot: Arc<Slot>,
-    wish: watch::Sender<Wish>,
-    /// What its last start told; for whoever asked for it.
+    desired: watch::Sender<Desired>,
+    /// The extra data of its last start, for its requester.
     extra: Option<Extra>,
-    /// What a child of a pool is started with.
+    /// The arguments of a child of a pool.
     pub given: Option<Extra>,
 }
 
@@ -61,23 +61,23 @@ pub(crate) struct Shell {
     pub(super) tree: Tree,
     pub(super) policy: Policy,
     pub(super) settings: Settings,
-    /// What the children of a pool are made from.
+    /// The template of a pool.
     pub(super) template: Option<ChildSpec>,
     born: Instant,
     pub(super) seated: BTreeMap<Seat, Seated>,
     /// Instances that are up.
     actors: HashMap<ActorId, Seat>,
-    /// Why instances ended that are not known to be gone yet.
+    /// Exits of instances whose tasks have not ended yet.
     exits: HashMap<ActorId, Exit>,
-    /// Ends of actors nobody knows, heard while something starts: one of them may be what starts.
-    /// Once nothing starts, whoever is left is no child.
+    /// Exits of unknown actors that were received while something starts: one may be the starting
+    /// one. When nothing starts any more, the rest are not children.
     early: BTreeMap<ActorId, Exit>,
-    /// Starts of which nothing is known yet: whose actors may end before they are known.
+    /// Starts without a report. Their actors may end before their ids are known.
     in_flight: usize,
     up: Option<oneshot::Sender<Result<(), StartError>>>,
-    /// Who waits for a child to be up.
+    /// Requests that wait until a child is up.
     pub(super) rising: BTreeMap<Seat, Reply<Child>>,
-    /// Who waits for a child to be gone.
+    /// Requests that wait until a child has ended.
     pub(super) falling: BTreeMap<Seat, Vec<Reply<()>>>,
     share: Share,
 }
@@ -185,7 +185,7 @@ impl Actor for Supervisor {
 impl Seated {
     pub fn new(spec: ChildSpec, parent: &str, tree: &Tree) -> Seated {
         let slot = tree.directory.slot(&format!("{parent}/{}", spec.id));
-        Seated { spec, slot, wish: watch::Sender::new(Wish::Live), extra: None, given: None }
+        Seated { spec, slot, desired: watch::Sender::new(Desired::Up), extra: None, given: None }
     }
 }
 
@@ -199,14 +199,14 @@ impl Shell {
         self.perform(actions);
     }
 
-    /// Something was heard of an instance that is not known, or not any more.
+    /// Reports an event of an instance that is unknown or was replaced.
     fn stray(&self, what: String) {
         let (path, at_ms) = (self.path.clone(), (self.tree.wall)());
         let news = News::Stray { what };
         (self.tree.observer)(&SupervisionNotice { path, kind: Kind::Supervisor, at_ms, news });
     }
 
-    /// An actor ended that is not known: while something starts, it may be that.
+    /// Handles the end of an unknown actor. While something starts, it may be that.
     fn unknown(&mut self, actor: ActorId, exit: Exit) {
         if self.in_flight == 0 {
             self.stranger(actor, &exit);
@@ -215,7 +215,7 @@ impl Shell {
         }
     }
 
-    /// An actor ended that is no child.
+    /// Handles the end of an actor that is not a child.
     fn stranger(&self, actor: ActorId, exit: &Exit) {
         self.stray(format!("actor {actor}, which is no child, {exit}"));
     }
@@ -224,7 +224,7 @@ impl Shell {
         let known = match &report {
             Report::Started(cell, _) => Some(cell.get_id()),
             Report::StartFailed(actor, _) => *actor,
-            Report::Ignored | Report::Gone(_) => None,
+            Report::Ignored | Report::Ended(_) => None,
         };
         if let Some(id) = known
             && let Some(exit) = self.early.remove(&id)
@@ -245,14 +245,14 @@ impl Shell {
                 Report::Started(..) => "is up",
                 Report::Ignored => "has nothing to do",
                 Report::StartFailed(..) => "did not start",
-                Report::Gone(gone) => {
-                    gone.read();
+                Report::Ended(ended) => {
+                    ended.read();
                     "has ended"
                 }
             };
             return self.stray(format!("start {generation} of child {} {what}", seat.0));
         }
-        if !matches!(report, Report::Gone(_)) {
+        if !matches!(report, Report::Ended(_)) {
             self.in_flight -= 1;
         }
         match report {
@@ -277,15 +277,15 @@ impl Shell {
                 actor.map(|actor| self.exits.remove(&actor));
                 self.event(Event::StartFailed(seat, generation, error));
             }
-            Report::Gone(gone) => {
-                let actor = gone.read();
-                let told = self.exits.remove(&actor);
+            Report::Ended(ended) => {
+                let actor = ended.read();
+                let reported = self.exits.remove(&actor);
                 self.actors.remove(&actor);
                 let slot = self.seated.get(&seat).map(|child| &child.slot);
                 slot.inspect(|slot| slot.vacate(actor));
                 let announced = slot.and_then(|slot| slot.announced(actor));
                 let dropped = slot.and_then(|slot| slot.drop_panic(actor));
-                let exit = announced.or(told).unwrap_or(Exit::Lost).with_drop(dropped);
+                let exit = announced.or(reported).unwrap_or(Exit::Lost).with_drop(dropped);
                 self.event(Event::Exited(seat, generation, exit));
             }
         }
@@ -301,11 +301,11 @@ impl Shell {
                 }
                 Action::Stop(seat) => {
                     touched.push(seat);
-                    self.wish(seat, Wish::Stop);
+                    self.desired(seat, Desired::Stop);
                 }
                 Action::Kill(seat) => {
                     touched.push(seat);
-                    self.wish(seat, Wish::Kill);
+                    self.desired(seat, Desired::Kill);
                 }
                 Action::Arm(seat, generation, timer, after) => {
                     if let (Timer::Retry, Some(child)) = (timer, self.seated.get(&seat)) {
@@ -315,9 +315,9 @@ impl Shell {
                 }
                 Action::Ended(seat) => self.ended(seat),
                 Action::Forget(seat) => self.forget(seat),
-                Action::Tell(seat, news) => {
+                Action::Report(seat, news) => {
                     touched.push(seat);
-                    self.tell(seat, news);
+                    self.notify(seat, news);
                 }
                 Action::Up => {
                     self.up.take().map(|up| up.send(Ok(())));
@@ -329,7 +329,7 @@ impl Shell {
         self.show_window();
     }
 
-    /// Shows what is left of the budget.
+    /// Publishes the remaining budget.
     pub(super) fn show_window(&self) {
         let (used, Settings { intensity: allowed, period, .. }) = self.policy.window();
         let at = used.into_iter().map(|at| self.born + at).collect();
@@ -339,7 +339,7 @@ impl Shell {
     fn start(&mut self, seat: Seat, generation: u64) {
         let child = self.seated.get_mut(&seat).expect("what is started is listed");
         let path = child.slot.path().to_owned();
-        child.wish = watch::Sender::new(Wish::Live);
+        child.desired = watch::Sender::new(Desired::Up);
         child.slot.show_start_limit(child.spec.rules.start_limit);
         let context = StartContext {
             supervisor: self.myself.get_cell(),
@@ -350,26 +350,26 @@ impl Shell {
         };
         let me = self.myself.clone();
         let report = Reporter {
-            tell: Box::new(move |report| {
+            deliver: Box::new(move |report| {
                 me.cast(Msg::Report(seat, generation, report)).ok();
             }),
             actor: None,
             error: Some(StartError::new(path, "its start panicked or lost its runtime")),
-            gone: None,
+            ended: None,
         };
-        let (spec, wish) = (child.spec.clone(), child.wish.subscribe());
+        let (spec, desired) = (child.spec.clone(), child.desired.subscribe());
         let runtime = spec.on.clone().unwrap_or_else(Handle::current);
         self.in_flight += 1;
-        runtime.spawn(attend(self.share.clone(), (spec, start), context, wish, report));
+        runtime.spawn(attend(self.share.clone(), (spec, start), context, desired, report));
     }
 
-    fn wish(&self, seat: Seat, wish: Wish) {
+    fn desired(&self, seat: Seat, desired: Desired) {
         if let Some(child) = self.seated.get(&seat) {
-            child.wish.send_replace(wish);
+            child.desired.send_replace(desired);
         }
     }
 
-    /// The child has no instance, as was requested.
+    /// Completes a request: the child has no instance.
     fn ended(&mut self, seat: Seat) {
         for reply in self.falling.remove(&seat).unwrap_or_default() {
             reply.send(Ok(())).ok();
@@ -389,15 +389,15 @@ impl Shell {
         }
     }
 
-    /// Drops what a child was started with, which is its application's: a panic in that `Drop` is
-    /// told and ends nobody.
+    /// Drops the arguments of a start, which belong to the application. A panic in that `Drop` is
+    /// reported and ends no actor.
     pub(super) fn discard<T>(&self, seat: Seat, value: T) {
         if let Some(why) = discard(value) {
             self.stray(format!("what child {} was started with panicked in Drop: {why}", seat.0));
         }
     }
 
-    /// What to answer whoever asked for a child: it is up, or has nothing to do.
+    /// The reply to a request: the child is up, or has nothing to do.
     fn risen(&mut self, seat: Seat) -> Result<Child, RequestError> {
         let child = self.seated.get_mut(&seat).ok_or(RequestError::NotFound)?;
         Ok(Child {
@@ -409,7 +409,7 @@ impl Shell {
         })
     }
 
-    fn tell(&mut self, seat: Seat, news: News) {
+    fn notify(&mut self, seat: Seat, news: News) {
         let answer = match &news {
             News::Started { .. } | News::Ignored => Some(self.risen(seat)),
             News::StartFailed { error } if !error.injected => Some(Err(error.clone().into())),
@@ -455,7 +455,7 @@ impl Shell {
             }
         };
         let (slot, id) = (self.tree.directory.slot(&self.path), self.myself.get_id());
-        // One that was asked to on purpose ends on purpose.
+        // A supervisor whose stop was injected ends as injected.
         if !(stopped && slot.is_injected(id)) {
             slot.announce(id, exit);
         }
@@ -473,7 +473,7 @@ impl Shell {
     }
 }
 
-/// Starts a supervisor under its parent; it is ready when all below it is up.
+/// Starts a supervisor under its parent. It is ready when all below it is up.
 fn start(
     spec: Arc<SupervisorSpec>,
     context: StartContext,
@@ -484,8 +484,8 @@ fn start(
     })
 }
 
-/// Asks the supervisor in this cell to stop. One that is gone need not be asked.
-pub(crate) fn ask_to_stop(cell: &ActorCell) {
+/// Stops the supervisor in this cell. If it has ended, nothing is needed.
+pub(crate) fn request_stop(cell: &ActorCell) {
     ActorRef::<Msg>::from(cell.clone()).cast(Msg::Stop(None)).ok();
 }
 
@@ -507,12 +507,12 @@ pub(crate) async fn spawn(
     let lost = StartError::new(&path, "ended while starting");
     Ok(Instance {
         cell: actor.get_cell(),
-        stop: ask_to_stop,
+        stop: request_stop,
         ready: Some(Box::pin(async move { ready.await.unwrap_or(Err(lost)) })),
-        gone: Box::pin(async move {
-            // However the task ended: it has.
+        ended: Box::pin(async move {
+            // The task has ended, however it did.
             drop(task.await);
-            // Ends when the state is dropped and the last child, at any depth, is gone.
+            // Ends when the state is dropped and the last child, at any depth, has ended.
             while shares.recv().await.is_some() {}
             tree.directory.vacate_below(&path);
         }),

@@ -1,23 +1,23 @@
-//! What the actors of one tree share.
+//! The data that the actors of one tree share.
 
 use super::event::SupervisionNotice;
 use super::slot::Directory;
 use std::sync::Arc;
 
-/// Is told everything a supervisor does. Called in the supervisor, or beside a child that ended
-/// with it: it must be quick and never panic.
+/// Receives all reports of supervisors. It is called in the supervisor, or beside a child that
+/// ended with it. It must be quick and never panic.
 pub type Observer = Arc<dyn Fn(&SupervisionNotice) + Send + Sync>;
 
-/// Tells the wall clock's time, UTC milliseconds; for people only.
+/// Returns the wall clock, UTC milliseconds; for people only.
 pub type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// What a whole tree shares. Cheap to clone.
+/// The data that a whole tree shares. Cheap to clone.
 #[derive(Clone)]
 pub struct Tree {
-    /// Where its actors are found.
+    /// The addresses of its actors.
     pub directory: Directory,
-    /// Who is told.
+    /// The receiver of reports.
     pub observer: Observer,
-    /// What time it is.
+    /// The wall clock.
     pub wall: Wall,
 }

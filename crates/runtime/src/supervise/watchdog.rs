@@ -1,8 +1,8 @@
-//! A thread outside every runtime that sees handlers and starts which hold their thread.
+//! A thread outside every runtime that detects handlers and starts which block their thread.
 //!
-//! A kill takes effect at the next await, so nothing ends a handler that never comes to one: past
-//! one limit it is reported, past another somebody has to end the process. So it is with a start,
-//! which its supervisor cannot give up either; but it may have much to read.
+//! A kill takes effect at the next await, so it cannot end a handler that never reaches one. Past
+//! one limit it is reported, past another the process must end. The same holds for a start, which
+//! its supervisor cannot cancel either; but it may have much to read.
 
 use super::event::News;
 use super::slot::Slot;
@@ -16,18 +16,18 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a handler may hold its thread.
+/// The limits of the watchdog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time between two looks. What is shorter is not seen.
-    pub look: Duration,
-    /// Reported when it takes this long; a start, when it takes half of what it may.
+    /// Time between two polls. Shorter blocks are not seen.
+    pub poll: Duration,
+    /// The time after which a handler is reported. A start is reported after half of its limit.
     pub report: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { look: Duration::from_millis(250), report: Duration::from_secs(1) }
+        Limits { poll: Duration::from_millis(250), report: Duration::from_secs(1) }
     }
 }
 
@@ -41,7 +41,7 @@ struct Seen {
     entry: Entry,
     since: Instant,
     reported: bool,
-    hopeless: bool,
+    over_limit: bool,
 }
 
 struct Round<L, F> {
@@ -49,30 +49,30 @@ struct Round<L, F> {
     limits: Limits,
     limit: L,
     seen: BTreeMap<String, Seen>,
-    hopeless: F,
+    over_limit: F,
 }
 
 impl Watchdog {
-    /// Watches a tree from a thread of its own, from before it is started on. What is blocked, and
-    /// what goes on again, is told to the tree's observer and shown in its view; `hopeless` is
-    /// called once for each handler past what `limit` says at that moment, with the path and for
-    /// how long; for a start past that and the limit of that start.
+    /// Watches a tree from a thread of its own, from before its start. Blocks and their ends are
+    /// reported to the observer of the tree and shown in its view. `over_limit` is called once for
+    /// each handler past the current `limit`, with its path and time; for a start, past `limit` and
+    /// its own limit.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot create a thread.
     pub fn start(
         tree: Tree,
         limits: Limits,
         limit: impl Fn() -> Duration + Send + 'static,
-        hopeless: impl FnMut(&str, Duration) + Send + 'static,
+        over_limit: impl FnMut(&str, Duration) + Send + 'static,
     ) -> io::Result<Watchdog> {
         let ended = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&ended);
-        let mut round = Round { tree, limits, limit, seen: BTreeMap::new(), hopeless };
+        let mut round = Round { tree, limits, limit, seen: BTreeMap::new(), over_limit };
         let thread = std::thread::Builder::new().name("watchdog".into()).spawn(move || {
             while !over.load(Relaxed) {
-                std::thread::park_timeout(limits.look);
-                round.look();
+                std::thread::park_timeout(limits.poll);
+                round.poll();
             }
         })?;
         Ok(Watchdog { ended, thread: Some(thread) })
@@ -84,14 +84,14 @@ impl Drop for Watchdog {
         self.ended.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // An observer that panicked has ended it before.
+            // A panic of an observer has ended it before.
             drop(thread.join());
         }
     }
 }
 
 impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
-    fn look(&mut self) {
+    fn poll(&mut self) {
         let now = clock::now();
         for slot in self.tree.directory.slots() {
             match slot.busy().inside() {
@@ -101,7 +101,7 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
         }
     }
 
-    /// When to report it, and when it is hopeless.
+    /// The limit of the report, and the limit at which the process must end.
     fn limits(&self, slot: &Slot, entry: Entry) -> (Duration, Duration) {
         let (report, limit) = (self.limits.report, (self.limit)());
         match entry {
@@ -118,30 +118,27 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
         if self.seen.get(slot.path()).is_some_and(|seen| seen.entry != entry) {
             self.outside(slot, now);
         }
-        let fresh = Seen { entry, since: now, reported: false, hopeless: false };
+        let fresh = Seen { entry, since: now, reported: false, over_limit: false };
         let seen = self.seen.entry(slot.path().to_owned()).or_insert(fresh);
         let holds = now.saturating_duration_since(seen.since);
-        let mut told = None;
-        if holds >= report && !std::mem::replace(&mut seen.reported, true) {
-            told = Some(News::Blocked { holds });
+        let is_new = holds >= report && !std::mem::replace(&mut seen.reported, true);
+        let over_limit = holds >= limit && !std::mem::replace(&mut seen.over_limit, true);
+        if is_new {
+            self.notify(slot, true, News::Blocked { holds });
         }
-        let hopeless = holds >= limit && !std::mem::replace(&mut seen.hopeless, true);
-        if let Some(news) = told {
-            self.tell(slot, true, news);
-        }
-        if hopeless {
-            (self.hopeless)(slot.path(), holds);
+        if over_limit {
+            (self.over_limit)(slot.path(), holds);
         }
     }
 
     fn outside(&mut self, slot: &Slot, now: Instant) {
         if let Some(seen) = self.seen.remove(slot.path()).filter(|seen| seen.reported) {
             let held = now.saturating_duration_since(seen.since);
-            self.tell(slot, false, News::Unblocked { held });
+            self.notify(slot, false, News::Unblocked { held });
         }
     }
 
-    fn tell(&self, slot: &Slot, blocked: bool, news: News) {
+    fn notify(&self, slot: &Slot, blocked: bool, news: News) {
         slot.show_blocked(blocked);
         if let Some(notice) = slot.notice((self.tree.wall)(), news) {
             (self.tree.observer)(&notice);
@@ -157,7 +154,7 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    /// Where it holds its thread, and the only one of its runtime.
+    /// The place at which it blocks its thread, the only one of its runtime.
     #[derive(Clone, Copy, PartialEq)]
     enum Blocker {
         Starting,
@@ -201,13 +198,13 @@ mod tests {
         worker(id, move |_| (Blocker::Handling, Arc::clone(&until)))
     }
 
-    /// Says what becomes of actors.
-    fn observer(tell: SyncSender<String>) -> crate::supervise::Observer {
+    /// Prints reports in words.
+    fn observer(notify: SyncSender<String>) -> crate::supervise::Observer {
         Arc::new(move |notice: &crate::supervise::SupervisionNotice| {
             let word = match &notice.news {
                 News::Blocked { .. } => "blocked",
                 News::Unblocked { .. } => "unblocked",
-                News::Exited { asked: false, .. } => "exited",
+                News::Exited { requested: false, .. } => "exited",
                 News::Started { .. }
                 | News::Ignored
                 | News::StartFailed { .. }
@@ -219,28 +216,28 @@ mod tests {
                 | News::Removed
                 | News::Stray { .. } => return,
             };
-            tell.try_send(format!("{} {word}", notice.path)).unwrap();
+            notify.try_send(format!("{} {word}", notice.path)).unwrap();
         })
     }
 
     #[test]
-    fn a_blocked_handler_is_reported_and_holds_up_neither_supervisors_nor_the_watchdog() {
+    fn a_blocked_handler_is_reported_and_blocks_neither_supervisors_nor_the_watchdog() {
         let (control, workers) = (runtime("control"), runtime("worker"));
-        let (tell, told) = sync_channel(100);
+        let (notify, report) = sync_channel(100);
         let ((go_a, until_a), (_go_b, until_b)): ((SyncSender<()>, _), _) =
             (sync_channel(1), sync_channel(1));
         let spec = supervisor("root", Strategy::OneForOne)
             .child(blocker("a", until_a).on(workers.handle().clone()))
             .child(blocker("b", until_b));
-        let tree = Tree::new(observer(tell), Arc::new(|| 0));
+        let tree = Tree::new(observer(notify), Arc::new(|| 0));
         let root = control.block_on(async {
             tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
         });
-        let limits = Limits { look: Duration::from_millis(5), report: Duration::from_millis(50) };
-        // It changes while the handler hangs.
+        let limits = Limits { poll: Duration::from_millis(5), report: Duration::from_millis(50) };
+        // The limit changes while the handler blocks.
         let limit = Arc::new(Mutex::new(Duration::MAX));
         let now = Arc::clone(&limit);
-        let (give_up, hopeless) = sync_channel(1);
+        let (give_up, over_limit) = sync_channel(1);
         let watchdog = Watchdog::start(
             root.tree().clone(),
             limits,
@@ -249,7 +246,7 @@ mod tests {
                 give_up.try_send(path.to_owned()).unwrap();
             },
         );
-        let next = || told.recv_timeout(Duration::from_secs(20)).unwrap();
+        let next = || report.recv_timeout(Duration::from_secs(20)).unwrap();
 
         root.directory().slot("root/a").send(()).unwrap();
         assert_eq!(next(), "root/a blocked");
@@ -262,7 +259,7 @@ mod tests {
         assert!(root.directory().kill("root/b"));
         assert_eq!(next(), "root/b exited");
         *limit.lock().unwrap() = Duration::from_millis(150);
-        assert_eq!(hopeless.recv_timeout(Duration::from_secs(20)).unwrap(), "root/a");
+        assert_eq!(over_limit.recv_timeout(Duration::from_secs(20)).unwrap(), "root/a");
         go_a.send(()).unwrap();
         assert_eq!(next(), "root/a unblocked");
         assert!(!shown("root/a"));
@@ -271,25 +268,25 @@ mod tests {
         assert_eq!(outcome, RootOutcome::Stopped);
     }
 
-    /// Its supervisor asks it to give up at its limit, and is not heard.
+    /// Its supervisor gives up its start at the limit, without effect.
     #[test]
-    fn s66_a_start_that_holds_its_thread_is_reported_and_hopeless_at_its_own_limit() {
+    fn s66_a_start_that_blocks_its_thread_is_reported_and_over_its_own_limit() {
         let (control, workers) = (runtime("control"), runtime("worker"));
-        let (tell, told) = sync_channel(100);
+        let (notify, report) = sync_channel(100);
         let (go, until) = sync_channel(1);
         let until = Arc::new(Mutex::new(until));
         let limit = Duration::from_millis(300);
         let starting = worker("a", move |_| (Blocker::Starting, Arc::clone(&until)));
         let spec = supervisor("root", Strategy::OneForOne)
             .child(starting.start_limit(limit).on(workers.handle().clone()));
-        let tree = Tree::new(observer(tell), Arc::new(|| 0));
-        let look = Duration::from_millis(5);
-        let (give_up, hopeless) = sync_channel(1);
-        // Before anything is up: the first start may be the one that hangs.
+        let tree = Tree::new(observer(notify), Arc::new(|| 0));
+        let poll = Duration::from_millis(5);
+        let (give_up, over_limit) = sync_channel(1);
+        // Started before anything is up: the first start may be the one that blocks.
         let watchdog = Watchdog::start(
             tree.clone(),
-            Limits { look, report: look },
-            move || look * 2,
+            Limits { poll, report: poll },
+            move || poll * 2,
             move |path, held| {
                 give_up.try_send((path.to_owned(), held)).unwrap();
             },
@@ -297,12 +294,12 @@ mod tests {
         let directory = tree.directory.clone();
         let started = control.spawn(async move { drop(tree.start(spec).await) });
         let patience = Duration::from_secs(20);
-        assert_eq!(told.recv_timeout(patience).unwrap(), "root/a blocked");
+        assert_eq!(report.recv_timeout(patience).unwrap(), "root/a blocked");
         assert!(directory.view().unwrap().children[0].blocked);
-        let (path, held) = hopeless.recv_timeout(patience).unwrap();
+        let (path, held) = over_limit.recv_timeout(patience).unwrap();
         assert!(path == "root/a" && held >= limit, "{path} {held:?}");
         assert!(control.block_on(directory.supervisor("root").answers()), "it goes on");
-        // It lets go; later starts do at once.
+        // It continues; later starts succeed immediately.
         drop(go);
         control.block_on(started).unwrap();
         drop(watchdog);

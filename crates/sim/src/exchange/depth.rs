@@ -1,9 +1,9 @@
-//! The book that is shown: levels at fixed distances around the last trade.
+//! The displayed order book: levels at fixed distances around the last trade.
 //!
-//! Level `i` lies 20 + 30 i millionths from the last price, on the tick, each behind the one
-//! before, and holds a fiftieth of the last bar's volume, times `i` + 1. What a taking order really
-//! gets is drawn (see `matching::ladder`) and never better than the first level. Orders of the
-//! account are not in it.
+//! Level `i` lies 20 + 30 i millionths from the last price, on the tick, and never at the price of
+//! the level before. It holds a fiftieth of the last bar's volume, times `i` + 1. The real
+//! execution price of a taking order is drawn (see `matching::ladder`). It is never better than the
+//! first level. Orders of the account are not included.
 
 use super::live::Tape;
 use super::matching::worse;
@@ -15,7 +15,7 @@ use everwarm_domain::order::Side;
 pub const FIRST: u64 = 20;
 /// Distance from level to level, in millionths of the last price.
 pub const STEP: u64 = 30;
-/// Part of the last bar's volume at the first level: one in so many.
+/// Part of the last bar's volume at the first level: one in this many.
 const PART: i64 = 50;
 
 /// The first `count` levels on the side where `side` takes: price and quantity, best first.

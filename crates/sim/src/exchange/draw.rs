@@ -1,10 +1,10 @@
-//! Chance as a function of what is known: no generator, no state, no order of calls.
+//! Random numbers as a function of known values: no generator, no state, no order of calls.
 
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::UtcMs;
 use sha2::{Digest, Sha256};
 
-/// What is drawn for; different purposes draw independently.
+/// The purpose of a random number. Different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Whether and into how many trades a taking order is split.
@@ -15,21 +15,21 @@ pub enum Purpose {
     Step,
     /// Share of a bar's volume that resting orders can have.
     Share,
-    /// An id the client did not give.
+    /// An id for a client that gave none.
     Name,
 }
 
-/// Where chance comes from: the seed, the symbol, the close of the last released minute (never
+/// The source of random numbers: the seed, the symbol, the close of the last released minute (never
 /// venue time) and the client's id.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<'a> {
-    /// Of the exchange.
+    /// The seed of the exchange.
     pub seed: u64,
-    /// What is traded.
+    /// The symbol.
     pub symbol: Symbol,
     /// Close of the last released minute.
     pub minute: UtcMs,
-    /// The client's id of the order; empty for what concerns all orders.
+    /// The client's id of the order; empty if all orders are concerned.
     pub client_id: &'a str,
 }
 
@@ -48,7 +48,7 @@ impl Draw<'_> {
         bytes.iter().take(8).fold(0, |sum, b| sum << 8 | u64::from(*b))
     }
 
-    /// A number from `low` to `high`, both inclusive; `low` where the range is empty.
+    /// A number from `low` to `high`, both inclusive; `low` if the range is empty.
     #[must_use]
     pub fn between(&self, purpose: Purpose, low: u64, high: u64) -> u64 {
         low + self.number(purpose) % (high.saturating_sub(low) + 1)

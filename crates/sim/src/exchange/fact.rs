@@ -1,5 +1,5 @@
-//! What happens at the exchange, as facts: inputs are requests and the passing of time, derived
-//! facts are what the core makes of them.
+//! The facts of the exchange: inputs are requests and the passing of time, derived facts are their
+//! results.
 
 use super::order::OrderList;
 use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
@@ -13,63 +13,63 @@ use everwarm_kernel::fact::{Body, Mask, RuntimeEvent};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a symbol stands.
+/// The trading status of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// It trades.
     Trading,
-    /// It does not trade now.
+    /// It is halted.
     Halted,
-    /// The exchange does not have it any more.
+    /// It is delisted.
     Delisted,
 }
 
-/// What happened at the exchange.
+/// A fact of the exchange.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SimFact {
     /// Input: the exchange opened its books. The first input there is.
     Opened(Opened),
-    /// Input: money was paid in, or taken out where `amount` is negative.
+    /// Input: money was deposited, or withdrawn if `amount` is negative.
     Funded {
-        /// What.
+        /// The asset.
         asset: String,
-        /// How much, in units of the asset.
+        /// The amount, in units of the asset.
         amount: Decimal,
         /// Venue time.
         at: UtcMs,
     },
-    /// Input: a symbol stops trading, goes on, or is delisted.
+    /// Input: a symbol is halted, resumed or delisted.
     Standing {
-        /// Which.
+        /// The symbol.
         symbol: Symbol,
-        /// How it stands from here on.
+        /// Its new status.
         standing: Standing,
         /// The last close before that.
         since: UtcMs,
         /// Venue time.
         at: UtcMs,
     },
-    /// Input: the rules of a symbol are others from here on; what is in the books stays.
+    /// Input: the rules of a symbol change. Open orders stay.
     Ruled {
-        /// All of them.
+        /// The new rules.
         rules: Instrument,
         /// Venue time.
         at: UtcMs,
     },
-    /// Input: somebody asks for an order.
+    /// Input: a request for an order.
     Place(NewOrder),
-    /// Input: somebody asks to cancel one.
+    /// Input: a request to cancel an order.
     Cancel(Cancel),
-    /// Input: somebody asks for a list of orders.
+    /// Input: a request for a list of orders.
     PlaceList(NewList),
-    /// Input: somebody asks to cancel several.
+    /// Input: a request to cancel several orders.
     CancelMany(CancelMany),
-    /// Input: somebody asks to cancel one and to place another.
+    /// Input: a request to cancel an order and to place another.
     Replace(Replace),
     /// Input: time passed.
     Advance(Advance),
-    /// Input: the core was started under another version.
+    /// Input: the core was started with another version.
     Upgraded {
         /// The version before.
         from: u16,
@@ -80,11 +80,11 @@ pub enum SimFact {
     Accepted(Accepted),
     /// A part of an order was executed.
     Traded(Traded),
-    /// The request was refused; nothing else happened.
+    /// The request was rejected. Nothing else happened.
     Rejected {
         /// The protocol's error code.
         code: i32,
-        /// The protocol's words.
+        /// The message of the protocol.
         msg: String,
     },
     /// An order was cancelled on request.
@@ -98,7 +98,7 @@ pub enum SimFact {
         /// Venue time.
         at: UtcMs,
     },
-    /// The unfilled rest of an order was dropped by its own terms or those of its list.
+    /// The unfilled rest of an order was dropped by its own terms or by its list.
     Expired {
         /// The venue's id of the order.
         order: u64,
@@ -109,7 +109,7 @@ pub enum SimFact {
     },
     /// A list is in the books; its orders follow.
     Listed(OrderList),
-    /// A waiting order entered the market: its stop was reached.
+    /// A stop order entered the market: its stop was reached.
     Triggered {
         /// The venue's id of the order.
         order: u64,
@@ -129,14 +129,14 @@ pub enum SimFact {
     },
 }
 
-/// How the books begin.
+/// The initial state of the books.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opened {
     /// Seed of every random choice.
     pub seed: u64,
     /// Venue time.
     pub at: UtcMs,
-    /// What is traded, by symbol.
+    /// The instruments, by symbol.
     pub instruments: Vec<Instrument>,
     /// Free balances by asset.
     pub balances: BTreeMap<String, Decimal>,
@@ -146,19 +146,19 @@ pub struct Opened {
     pub last: Vec<Bar>,
 }
 
-/// How long an order works.
+/// How long an order stays in the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeInForce {
     /// Until cancelled.
     Gtc,
-    /// What can be executed at once, the rest expires.
+    /// What cannot be executed immediately expires.
     Ioc,
-    /// All at once or nothing.
+    /// Everything is executed immediately, or nothing.
     Fok,
 }
 
 impl TimeInForce {
-    /// The word on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn wire(self) -> &'static str {
         match self {
@@ -169,18 +169,18 @@ impl TimeInForce {
     }
 }
 
-/// Time passed, by at most one close.
+/// Time that passed, at most to one close.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Advance {
-    /// Venue time is raised to this.
+    /// The new venue time.
     pub now: UtcMs,
-    /// Trades up to and including this instant are released.
+    /// Trades up to this instant, inclusive, are released.
     pub market: UtcMs,
-    /// The minute with trades to release in this step; its bars by symbol.
+    /// The minute with trades to release in this step, and its bars by symbol.
     pub minute: Option<(UtcMs, Vec<Bar>)>,
 }
 
-/// An order as it entered the books.
+/// An order when it entered the books.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The venue's id.
@@ -191,9 +191,9 @@ pub struct Accepted {
     pub symbol: Symbol,
     /// Direction.
     pub side: Side,
-    /// How it is priced.
+    /// Its type and prices.
     pub kind: OrderKind,
-    /// Quantity in base units; for orders in quote units what that amount gives.
+    /// Quantity in base units. For orders in quote units, the quantity that the amount buys.
     pub quantity: Decimal,
     /// Number of this execution event.
     pub execution: u64,
@@ -226,9 +226,9 @@ pub struct Traded {
     pub fee_asset: String,
     /// Whether the order was resting.
     pub maker: bool,
-    /// Filled quantity of the order, this trade included.
+    /// Filled quantity of the order, with this trade.
     pub executed: Decimal,
-    /// Quote amount of the order, this trade included.
+    /// Quote amount of the order, with this trade.
     pub executed_quote: Decimal,
     /// Number of this execution event.
     pub execution: u64,
@@ -236,9 +236,9 @@ pub struct Traded {
     pub at: UtcMs,
 }
 
-/// Kinds that come from outside.
+/// The kinds of inputs.
 pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25]);
-/// Kinds the core says.
+/// The kinds of derived facts.
 pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
 
 impl Body for SimFact {
@@ -291,7 +291,7 @@ impl Body for SimFact {
         }
     }
 
-    /// All but the passing of time: what is answered or pushed must be on disk before.
+    /// All but the passing of time: a response or event must be on disk before it is sent.
     fn synced(&self) -> bool {
         !matches!(self, SimFact::Advance(_))
     }

@@ -1,4 +1,4 @@
-//! What becomes of a request for a list of orders.
+//! Results of a request for a list of orders.
 
 use super::fact::{Accepted, SimFact};
 use super::filters::{self, Refusal};
@@ -12,7 +12,7 @@ use everwarm_domain::money::Decimal;
 
 const PRICES: &str = "The relationship of the prices for the orders is not correct.";
 
-/// What follows from a request for a list.
+/// The facts that follow from a request for a list.
 #[must_use]
 pub fn place(exchange: &Exchange, list: &NewList) -> Vec<SimFact> {
     let mut turn = Turn::of(exchange, &[list.symbol]);
@@ -68,7 +68,7 @@ fn admit(exchange: &Exchange, turn: &mut Turn<'_>, list: &NewList) -> Result<(),
     Ok(())
 }
 
-/// A working order must be able to rest, and an order of a list says its quantity.
+/// A working order must be able to rest, and an order of a list has a quantity in base units.
 fn combination(shape: &Shape, legs: &[&Leg]) -> Result<(), Refusal> {
     let rests = |kind: &OrderKind| match kind {
         OrderKind::Limit { .. } | OrderKind::LimitMaker { .. } => true,
@@ -82,13 +82,13 @@ fn combination(shape: &Shape, legs: &[&Leg]) -> Result<(), Refusal> {
     Err(refusal(-1014, "Unsupported order combination."))
 }
 
-/// The price at which an order of a pair comes in.
+/// The price at which an order of a pair enters the market.
 fn level(leg: &Leg) -> Decimal {
     let price = leg.kind.stop().map(|stop| stop.at).or(leg.kind.limit());
     price.unwrap_or_default()
 }
 
-/// Whether prices of a pair lie as they must; where it works at once, around the last one.
+/// Whether the prices of a pair lie on the right sides; if it works immediately, of the last price.
 fn prices(turn: &Turn<'_>, rules: &Instrument, list: &NewList) -> Result<(), Refusal> {
     let Some((above, below)) = list.shape.pair() else { return Ok(()) };
     let tape = turn.tape(list.symbol).filter(|_| list.shape.kind() == ListKind::Oco);
@@ -131,7 +131,8 @@ fn names(
     Ok(((number, name), names))
 }
 
-/// Whether what works at once can be paid; what a working order can have at once.
+/// Whether the account can pay for the orders that work immediately. Returns the levels that a
+/// working order can take.
 fn money(
     turn: &Turn<'_>,
     rules: &Instrument,

@@ -1,4 +1,4 @@
-//! What can still change: open orders and lists, money, the last trades; and how facts change it.
+//! The mutable part of the books: open orders and lists, money, the last trades.
 
 use super::fact::{Accepted, Opened, SimFact, Traded};
 use super::order::{Order, OrderList, Status};
@@ -11,18 +11,18 @@ use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the books go by, as they were opened.
+/// The rules of the books, as they were opened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
     /// Seed of every random choice.
     pub seed: u64,
-    /// What is traded, by symbol.
+    /// The instruments, by symbol.
     pub instruments: Vec<Instrument>,
     /// The largest holding of the base asset, for symbols that have such a filter.
     pub max_position: BTreeMap<Symbol, Decimal>,
-    /// When which did not trade, by time.
+    /// The pauses of symbols, by time.
     pub pauses: Vec<Pause>,
-    /// What is not listed any more.
+    /// The delisted symbols.
     pub delisted: BTreeSet<Symbol>,
 }
 
@@ -35,7 +35,7 @@ impl Rules {
     }
 }
 
-/// What the market of one symbol last did.
+/// The last activity of the market of one symbol.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tape {
     /// Price of the last trade.
@@ -44,7 +44,7 @@ pub struct Tape {
     pub minute: UtcMs,
     /// Volume of that minute's bar.
     pub volume: Decimal,
-    /// What resting orders have had of that volume.
+    /// The part of that volume that resting orders have used.
     pub taken: Decimal,
 }
 
@@ -57,17 +57,17 @@ pub struct Purse {
     pub locked: Decimal,
 }
 
-/// What a fact ended.
+/// The orders and lists that a fact ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ended {
     /// An order.
     pub order: Option<Order>,
-    /// The list of which it was the last.
+    /// The list whose last order it was.
     pub list: Option<OrderList>,
 }
 
-/// The part of the books that can still change. What an input can touch of it is copied, to try out
-/// what follows.
+/// The part of the books that can still change. A decision works on a copy of the part that its
+/// input concerns.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Live {
     /// Venue time.
@@ -82,17 +82,17 @@ pub struct Live {
     pub lists: BTreeMap<u64, OrderList>,
     /// The last trades.
     pub tapes: SymbolMap<Tape>,
-    /// Ids of orders given so far.
+    /// The number of order ids used so far.
     pub orders: u64,
-    /// Ids of lists given so far.
+    /// The number of list ids used so far.
     pub listed: u64,
-    /// Ids of trades given so far.
+    /// The number of trade ids used so far.
     pub trades: SymbolMap<u64>,
-    /// Execution events so far.
+    /// The number of execution events so far.
     pub executions: u64,
 }
 
-/// Orders that hold money together, and which.
+/// Orders that lock money together, and its asset.
 struct Holder {
     asset: Option<String>,
     orders: Vec<u64>,
@@ -105,7 +105,7 @@ impl Live {
         self.purses.get(asset).copied().unwrap_or_default()
     }
 
-    /// The part of it that what happens to these symbols can touch; they are ascending.
+    /// The part that events of these symbols can change. The symbols are ascending.
     #[must_use]
     pub fn part(&self, rules: &Rules, symbols: &[Symbol]) -> Live {
         let mut part = Live {
@@ -136,7 +136,7 @@ impl Live {
         part
     }
 
-    /// Begins.
+    /// Sets the initial state.
     pub fn open(&mut self, opened: &Opened) {
         self.now = opened.at;
         for instrument in &opened.instruments {
@@ -148,7 +148,7 @@ impl Live {
         }
     }
 
-    /// Does what a fact of the core says, and tells what it ended.
+    /// Applies a fact, and returns what it ended.
     pub fn apply(&mut self, rules: &Rules, fact: &SimFact) -> Ended {
         match fact {
             SimFact::Accepted(accepted) => self.accepted(rules, accepted),
@@ -206,7 +206,7 @@ impl Live {
         });
     }
 
-    /// The order as it is after its acceptance.
+    /// The order after its acceptance.
     #[must_use]
     pub fn entered(&self, fact: &Accepted) -> Order {
         let waits = fact.pending || fact.kind.stop().is_some();
@@ -291,7 +291,8 @@ impl Live {
         self.hold(holder, act);
     }
 
-    /// Who holds together with an order: of a pair only one can trade, so it holds but once.
+    /// The orders that lock money together with an order. Only one of a pair can trade, so a pair
+    /// locks once.
     fn holder(
         &self,
         rules: &Rules,
@@ -315,7 +316,7 @@ impl Live {
         open.map(Order::holds).max().unwrap_or_default()
     }
 
-    /// Moves between free and locked what `act` changes of what is held.
+    /// Updates the locked money by the change that `act` makes.
     fn hold(&mut self, holder: Holder, act: impl FnOnce(&mut Live)) {
         let before = self.held(&holder);
         act(self);
@@ -327,7 +328,7 @@ impl Live {
         }
     }
 
-    /// What open orders hold, by asset.
+    /// The money locked by open orders, by asset.
     #[must_use]
     pub fn locked(&self, rules: &Rules) -> BTreeMap<String, Decimal> {
         let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();

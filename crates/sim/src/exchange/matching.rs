@@ -1,5 +1,5 @@
-//! Who trades at what price: the path through a bar, resting orders along it, and the prices a
-//! taking order meets.
+//! Execution prices: the path through a bar, resting orders along it, and the prices of a taking
+//! order.
 
 use super::draw::{Draw, Purpose};
 use super::fact::{Advance, SimFact, Traded};
@@ -16,19 +16,19 @@ use everwarm_domain::time::UtcMs;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// Part of what is traded that is kept as the fee: one in a thousand.
+/// The fee as a part of the traded amount: one in a thousand.
 pub const FEE_RATE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
 /// Decimals of fees, and of prices without a tick.
 pub const MONEY_SCALE: u32 = 8;
-/// Trades of a taking order that is split, at most.
+/// The most trades of a taking order that is split.
 const SPLIT_MAX: u64 = 4;
-/// Share of a bar's volume that resting orders can have, in per cent.
+/// Share of a bar's volume that resting orders can get, in per cent.
 const SHARE: (u64, u64) = (5, 25);
-/// An order beyond this part of the last bar's volume is large and always split, in per cent.
+/// An order above this part of the last bar's volume is large and always split, in per cent.
 const LARGE: u64 = 10;
 /// Slippage of the first trade, in millionths of the last price.
 const SLIP: (u64, u64) = (20, 120);
-/// Further slippage of each next trade, in millionths; grows with the order's size.
+/// Further slippage of each next trade, in millionths. It grows with the size of the order.
 const STEP: (u64, u64) = (30, 150);
 /// The most by which an order's size multiplies [`STEP`].
 const IMPACT_MAX: u64 = 50;
@@ -54,8 +54,8 @@ pub fn path(close: UtcMs, bar: &Bar) -> [Step; 4] {
     })
 }
 
-/// What follows from the trades that `advance` has just released: at each of them resting orders
-/// fill first, the better price before the worse, then stops that it reaches enter the market.
+/// The facts that follow from the trades that `advance` released. At each of them resting orders
+/// fill first, the better price first. Then stops that it reaches enter the market.
 #[must_use]
 pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
     let Some((close, bars)) = &advance.minute else { return Vec::new() };
@@ -116,12 +116,12 @@ fn stops(order: &Order, price: Decimal) -> bool {
     order.waits() && order.kind.stop().is_some_and(|stop| stop.reached(order.side, price))
 }
 
-/// Whether an order takes what it did not get when it was placed.
+/// Whether an order still takes the rest that it did not get when it was placed.
 fn lags(order: &Order) -> bool {
     order.working.is_some() && !order.kind.rests() && !order.waits()
 }
 
-/// Orders its side's book: the better price for the other side comes first.
+/// The sort key of an order in its side of the book: better prices for the other side come first.
 fn eagerness(order: &Order) -> Decimal {
     let limit = order.limit().unwrap_or_default();
     match order.side {
@@ -130,7 +130,7 @@ fn eagerness(order: &Order) -> Decimal {
     }
 }
 
-/// Fills a resting order as far as the minute has something left for it.
+/// Fills a resting order as far as the minute has volume left for it.
 fn fill(turn: &mut Turn<'_>, id: u64, close: UtcMs, bar: &Bar, time: UtcMs) {
     let Some(order) = turn.order(id) else { return };
     let (Some(rules), Some(price)) = (turn.rules.instrument(order.symbol), order.limit()) else {
@@ -143,7 +143,7 @@ fn fill(turn: &mut Turn<'_>, id: u64, close: UtcMs, bar: &Bar, time: UtcMs) {
     }
 }
 
-/// What resting orders can have of the bar's volume, less what they have had of it.
+/// The volume that resting orders can still get from the bar.
 fn budget(turn: &Turn<'_>, close: UtcMs, bar: &Bar) -> Decimal {
     let draw = turn.draw(bar.symbol, close, "");
     let share = Decimal::new(as_i64(draw.between(Purpose::Share, SHARE.0, SHARE.1)), 2);
@@ -152,7 +152,7 @@ fn budget(turn: &Turn<'_>, close: UtcMs, bar: &Bar) -> Decimal {
     (bar.volume * share - taken).max(Decimal::ZERO)
 }
 
-/// An execution about to be said.
+/// An execution before it becomes a fact.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
     /// In quote units.
@@ -219,7 +219,7 @@ pub fn ladder(
     levels
 }
 
-/// How many trades a taking order becomes.
+/// The number of trades of a taking order.
 fn pieces(tape: &Tape, rules: &Instrument, quantity: Decimal, draw: &Draw<'_>) -> u64 {
     let large = quantity * Decimal::from(100) > tape.volume * Decimal::from(LARGE);
     let number = draw.number(Purpose::Split);
@@ -234,14 +234,14 @@ fn pieces(tape: &Tape, rules: &Instrument, quantity: Decimal, draw: &Draw<'_>) -
     if lots < Decimal::from(wanted) { 1 } else { wanted }
 }
 
-/// One and the order's size in volumes of the last bar, bounded.
+/// One plus the size of the order in volumes of the last bar, bounded.
 fn size(tape: &Tape, quantity: Decimal) -> Decimal {
     let max = Decimal::from(IMPACT_MAX);
     let volumes = quantity.checked_div(tape.volume).unwrap_or(max);
     Decimal::ONE + volumes.trunc().min(max)
 }
 
-/// A price `away` from `last` to the taker's loss, on the grid, and behind `best`.
+/// A price that is `away` from `last` against the taker, on the grid, and not better than `best`.
 #[must_use]
 pub fn worse(
     rules: &Instrument,

@@ -1,4 +1,4 @@
-//! What is in the books: orders, lists of orders, trades.
+//! The entries of the books: orders, lists of orders, trades.
 
 use super::fact::TimeInForce;
 use super::request::{ListKind, OrderKind};
@@ -8,25 +8,25 @@ use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-/// Where an order stands, in the protocol's words.
+/// The status of an order in the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// In the books, nothing filled; a stop that has not been reached stands here too.
+    /// In the books and not filled; also a stop order before its stop is reached.
     New,
-    /// A leg of a list whose working order is not filled yet; holds nothing.
+    /// An order of a list whose working order is not filled yet. It locks nothing.
     PendingNew,
     /// Working, a part filled.
     PartiallyFilled,
-    /// All filled.
+    /// Completely filled.
     Filled,
     /// Ended by a cancel.
     Canceled,
-    /// Ended by its own terms or those of its list.
+    /// Ended by its own terms or by its list.
     Expired,
 }
 
 impl Status {
-    /// The word on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn wire(self) -> &'static str {
         match self {
@@ -57,11 +57,11 @@ pub struct Order {
     pub symbol: Symbol,
     /// Direction.
     pub side: Side,
-    /// How it is priced.
+    /// Its type and prices.
     pub kind: OrderKind,
     /// Ordered quantity in base units.
     pub quantity: Decimal,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Filled quantity.
     pub executed: Decimal,
@@ -73,11 +73,11 @@ pub struct Order {
     pub updated: UtcMs,
     /// Close of the last released minute at acceptance.
     pub minute: UtcMs,
-    /// Positions of its trades among those of the symbol.
+    /// Indices of its trades among those of the symbol.
     pub trades: Vec<usize>,
     /// The list it belongs to.
     pub list: Option<u64>,
-    /// Since when it is in the market; none for what waits for a stop or a working order.
+    /// When it entered the market; `None` while it waits for a stop or a working order.
     pub working: Option<UtcMs>,
 }
 
@@ -88,31 +88,31 @@ impl Order {
         self.quantity - self.executed
     }
 
-    /// The limit price; none for orders at whatever price.
+    /// The limit price; `None` for market orders.
     #[must_use]
     pub fn limit(&self) -> Option<Decimal> {
         self.kind.limit()
     }
 
-    /// How long it works; orders at whatever price are said to work until cancelled.
+    /// How long it stays in the book. Market orders count as good till cancelled.
     #[must_use]
     pub fn tif(&self) -> TimeInForce {
         self.kind.tif()
     }
 
-    /// The ordered amount in quote units; zero where it was given in base units.
+    /// The ordered amount in quote units; zero if it was given in base units.
     #[must_use]
     pub fn quote_quantity(&self) -> Decimal {
         self.kind.quote_amount().unwrap_or_default()
     }
 
-    /// Whether it waits for its stop to be reached.
+    /// Whether it waits for its stop.
     #[must_use]
     pub fn waits(&self) -> bool {
         self.status == Status::New && self.working.is_none()
     }
 
-    /// What it holds by itself, in base units for sales and quote units for purchases.
+    /// The amount it locks by itself, in base units for sells and quote units for buys.
     #[must_use]
     pub fn holds(&self) -> Decimal {
         match self.status {
@@ -133,18 +133,18 @@ pub struct OrderList {
     pub client_id: String,
     /// What is traded.
     pub symbol: Symbol,
-    /// How they depend on each other.
+    /// The kind of dependence.
     pub kind: ListKind,
-    /// The venue's ids of its orders; a working order is the first, a stop stands before its pair.
+    /// The venue's ids of its orders. A working order comes first, a stop before its pair.
     pub orders: Vec<u64>,
     /// Venue time of acceptance.
     pub time: UtcMs,
-    /// Venue time at which its last order ended; none while one is open.
+    /// Venue time at which its last order ended; `None` while one is open.
     pub done: Option<UtcMs>,
 }
 
 impl OrderList {
-    /// The orders of which one ends the other.
+    /// The pair in which one order ends the other.
     #[must_use]
     pub fn pair(&self) -> &[u64] {
         match self.kind {
@@ -154,7 +154,7 @@ impl OrderList {
         }
     }
 
-    /// The order whose fill brings the others into the market.
+    /// The order whose fill places the others.
     #[must_use]
     pub fn working(&self) -> Option<u64> {
         match self.kind {
@@ -186,7 +186,7 @@ pub struct Trade {
     pub quantity: Decimal,
     /// In units of `fee_asset`.
     pub fee: Decimal,
-    /// What the fee was paid in.
+    /// The asset of the fee.
     pub fee_asset: String,
     /// Whether the order was resting.
     pub maker: bool,

@@ -1,4 +1,4 @@
-//! What becomes of a request for an order, or to cancel some: the complete outcome at once.
+//! Results of a request for an order or for cancels: all facts of one input.
 
 use super::fact::{Accepted, SimFact};
 use super::filters::{self, Refusal};
@@ -20,7 +20,7 @@ pub(super) fn refusal(code: i32, text: &str) -> Refusal {
     (code, text.to_owned())
 }
 
-/// What follows from a request for an order.
+/// The facts that follow from a request for an order.
 #[must_use]
 pub fn place(exchange: &Exchange, order: &NewOrder) -> Vec<SimFact> {
     let mut turn = Turn::of(exchange, &[order.symbol]);
@@ -30,15 +30,15 @@ pub fn place(exchange: &Exchange, order: &NewOrder) -> Vec<SimFact> {
     }
 }
 
-/// Checks an order as if it were placed.
+/// Checks an order without placing it.
 ///
 /// # Errors
-/// The refusal of rules and filters. Balances are not looked at.
+/// The rejection by rules or filters. Balances are not checked.
 pub fn test(exchange: &Exchange, order: &NewOrder) -> Result<(), Refusal> {
     formal(&Turn::of(exchange, &[order.symbol]), order).map(|_| ())
 }
 
-/// The checks that need neither money nor the book.
+/// The checks that need neither balances nor the book.
 fn formal<'a>(turn: &Turn<'a>, order: &NewOrder) -> Result<&'a Instrument, Refusal> {
     in_time(turn, order.deadline)?;
     let rules = open_market(turn, order.symbol)?;
@@ -47,7 +47,7 @@ fn formal<'a>(turn: &Turn<'a>, order: &NewOrder) -> Result<&'a Instrument, Refus
     Ok(rules)
 }
 
-/// Says what becomes of an order, or nothing.
+/// Appends the facts of an order, or none.
 fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
     let rules = formal(turn, order)?;
     let id = turn.live.orders + 1;
@@ -81,7 +81,7 @@ fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What of the levels comes at once, per cent.
+/// The part of the levels that is taken immediately, in per cent.
 fn first_part(rules: &Instrument, levels: Levels, share: u8) -> Levels {
     let all: Decimal = levels.iter().map(|level| level.1).sum();
     let most = floor_to_step(all * Decimal::new(share.into(), 2), rules.lot_size);
@@ -89,13 +89,13 @@ fn first_part(rules: &Instrument, levels: Levels, share: u8) -> Levels {
 }
 
 /// # Errors
-/// -1021 where the deadline has passed.
+/// -1021 if the deadline has passed.
 pub(super) fn in_time(turn: &Turn<'_>, deadline: UtcMs) -> Result<(), Refusal> {
     if turn.live.now > deadline { Err(refusal(-1021, LATE)) } else { Ok(()) }
 }
 
 /// # Errors
-/// -1121 and -2010 where the symbol is not traded.
+/// -1121 or -2010 if the symbol does not trade.
 pub(super) fn open_market<'a>(turn: &Turn<'a>, symbol: Symbol) -> Result<&'a Instrument, Refusal> {
     let rules = turn.rules.instrument(symbol).ok_or_else(|| refusal(-1121, "Invalid symbol."))?;
     if turn.rules.delisted.contains(&symbol) {
@@ -104,10 +104,10 @@ pub(super) fn open_market<'a>(turn: &Turn<'a>, symbol: Symbol) -> Result<&'a Ins
     if rules.trading { Ok(rules) } else { Err(refusal(-2010, "Market is closed.")) }
 }
 
-/// A client's id protects among open orders only.
+/// Checks that no open order has this client id.
 ///
 /// # Errors
-/// -2010 where an open order has it.
+/// -2010 if an open order has it.
 pub(super) fn unused(turn: &Turn<'_>, symbol: Symbol, client_id: &str) -> Result<(), Refusal> {
     let same = |order: &Order| order.symbol == symbol && order.client_id == client_id;
     if turn.live.open.values().any(same) {
@@ -116,11 +116,11 @@ pub(super) fn unused(turn: &Turn<'_>, symbol: Symbol, client_id: &str) -> Result
     Ok(())
 }
 
-/// What an order can have at once; nothing where it waits for its stop.
+/// The levels that an order takes immediately; none while it waits for its stop.
 ///
 /// # Errors
-/// -2010 where there is nothing to have for an order that must, -1013 for an amount that is too
-/// small for the book.
+/// -2010 without liquidity for an order that needs it. -1013 for an amount that is too small for
+/// the book.
 pub(super) fn at_once(
     turn: &Turn<'_>,
     rules: &Instrument,
@@ -143,7 +143,7 @@ pub(super) fn at_once(
     Ok(levels)
 }
 
-/// What an order needs: the whole limit, or what it will cost at once.
+/// The amount an order needs: the whole limit, or its immediate cost.
 pub(super) fn needed(side: Side, kind: &OrderKind, levels: &Levels) -> Decimal {
     match (side, kind) {
         (Side::Buy, OrderKind::Market(_)) => levels.iter().map(|(p, q)| p * q).sum(),
@@ -156,7 +156,7 @@ pub(super) fn needed(side: Side, kind: &OrderKind, levels: &Levels) -> Decimal {
 }
 
 /// # Errors
-/// -2010 where the account cannot pay.
+/// -2010 if the balance is insufficient.
 pub(super) fn funds(
     turn: &Turn<'_>,
     rules: &Instrument,
@@ -170,7 +170,7 @@ pub(super) fn funds(
     if turn.live.purse(asset).free < needed { Err(refusal(-2010, POOR)) } else { Ok(()) }
 }
 
-/// What follows from a request to cancel.
+/// The facts that follow from a request to cancel.
 #[must_use]
 pub fn cancel(exchange: &Exchange, cancel: &Cancel) -> Vec<SimFact> {
     let mut turn = Turn::of(exchange, &[cancel.target.symbol]);
@@ -209,7 +209,7 @@ fn cancellable<'a>(exchange: &'a Exchange, target: &Target) -> Result<&'a Order,
     if order.status.is_open() { Ok(order) } else { Err(unknown()) }
 }
 
-/// What follows from a request to cancel several.
+/// The facts that follow from a request to cancel several orders.
 #[must_use]
 pub fn cancel_many(exchange: &Exchange, cancel: &CancelMany) -> Vec<SimFact> {
     let mut turn = Turn::of(exchange, &[cancel.symbol]);
@@ -236,7 +236,7 @@ pub fn cancel_many(exchange: &Exchange, cancel: &CancelMany) -> Vec<SimFact> {
     }
     let cancel_id = cancel_id(&turn, cancel.symbol, cancel.cancel_id.as_ref());
     for id in ids {
-        // Its list may have taken it along.
+        // Its list may have been cancelled with an earlier one.
         turn.cancel(id, &cancel_id);
     }
     turn.end()
@@ -246,8 +246,8 @@ fn first_of(list: Option<&OrderList>) -> Vec<u64> {
     list.map(|list| list.orders.clone()).unwrap_or_default()
 }
 
-/// What follows from a request to cancel one order and to place another. Rules and filters of the
-/// new one are checked before anything is done.
+/// The facts that follow from a request to cancel one order and to place another. The new one is
+/// checked against rules and filters before anything is done.
 #[must_use]
 pub fn replace(exchange: &Exchange, replace: &Replace) -> Vec<SimFact> {
     let mut symbols = [replace.cancel.target.symbol, replace.order.symbol];

@@ -1,4 +1,4 @@
-//! What may be asked of the core: orders, lists, cancels.
+//! Requests to the core: orders, lists, cancels.
 
 use super::fact::TimeInForce;
 use everwarm_domain::id::Symbol;
@@ -7,34 +7,34 @@ use everwarm_domain::order::{OrderIntent, OrderType, Side};
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-/// How much is ordered.
+/// The ordered amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Amount {
-    /// This much of the base asset.
+    /// This quantity of the base asset.
     Base(Decimal),
-    /// As much as this amount of the quote asset gives.
+    /// The quantity that this amount of the quote asset buys.
     Quote(Decimal),
 }
 
-/// On which side of the market a stop lies.
+/// The side of the market on which a stop lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trigger {
-    /// Where the order's side loses: below the market for sales, above it for purchases.
+    /// On the losing side: below the market for sells, above it for buys.
     StopLoss,
-    /// Where it wins.
+    /// On the winning side.
     TakeProfit,
 }
 
-/// An order that enters the market when a trade reaches its stop.
+/// A stop order: it enters the market when a trade reaches its stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
     /// In base units.
     pub quantity: Decimal,
-    /// The price that brings it in, in quote units.
+    /// The stop price, in quote units.
     pub at: Decimal,
-    /// Where that lies.
+    /// The side of the stop.
     pub trigger: Trigger,
-    /// Limit price and terms; none: at whatever price.
+    /// Limit price and time in force; `None`: a market order.
     pub limit: Option<(Decimal, TimeInForce)>,
 }
 
@@ -45,7 +45,7 @@ impl Stop {
         if self.is_below(side) { price <= self.at } else { price >= self.at }
     }
 
-    /// Whether it lies below the market.
+    /// Whether the stop lies below the market.
     #[must_use]
     pub fn is_below(&self, side: Side) -> bool {
         match (self.trigger, side) {
@@ -55,10 +55,10 @@ impl Stop {
     }
 }
 
-/// How an order is priced.
+/// Type and prices of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderKind {
-    /// At once, at whatever price.
+    /// Immediately at any price.
     Market(Amount),
     /// At this price or better.
     Limit {
@@ -66,22 +66,22 @@ pub enum OrderKind {
         quantity: Decimal,
         /// In quote units.
         price: Decimal,
-        /// How long it works.
+        /// How long it stays in the book.
         tif: TimeInForce,
     },
-    /// At this price, and only from the book.
+    /// At this price, and only as a maker.
     LimitMaker {
         /// In base units.
         quantity: Decimal,
         /// In quote units.
         price: Decimal,
     },
-    /// When a trade reaches a price.
+    /// When a trade reaches the stop.
     Stop(Stop),
 }
 
 impl OrderKind {
-    /// Ordered quantity in base units; none where an amount of the quote asset is given.
+    /// Ordered quantity in base units; `None` if an amount of the quote asset is given.
     #[must_use]
     pub fn quantity(&self) -> Option<Decimal> {
         match self {
@@ -93,7 +93,7 @@ impl OrderKind {
         }
     }
 
-    /// Ordered amount in quote units, where that is given.
+    /// Ordered amount in quote units, if that is given.
     #[must_use]
     pub fn quote_amount(&self) -> Option<Decimal> {
         match self {
@@ -105,7 +105,7 @@ impl OrderKind {
         }
     }
 
-    /// The limit price; none for orders at whatever price.
+    /// The limit price; `None` for market orders.
     #[must_use]
     pub fn limit(&self) -> Option<Decimal> {
         match self {
@@ -115,7 +115,7 @@ impl OrderKind {
         }
     }
 
-    /// The stop, where it has one.
+    /// The stop, if it has one.
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -124,7 +124,7 @@ impl OrderKind {
         }
     }
 
-    /// How long it works; orders at whatever price are said to work until cancelled.
+    /// How long it stays in the book. Market orders count as good till cancelled.
     #[must_use]
     pub fn tif(&self) -> TimeInForce {
         match self {
@@ -134,20 +134,20 @@ impl OrderKind {
         }
     }
 
-    /// Whether what is not filled at once stays in the book.
+    /// Whether the unfilled rest stays in the book.
     #[must_use]
     pub fn rests(&self) -> bool {
         self.limit().is_some() && self.tif() == TimeInForce::Gtc
     }
 
-    /// Whether what it takes may come later: an order of a known quantity that does not wait.
+    /// Whether its fills may come later: an order with a known quantity that does not wait.
     #[must_use]
     pub fn can_lag(&self) -> bool {
         self.stop().is_none() && self.quantity().is_some() && self.tif() != TimeInForce::Fok
     }
 
-    /// What `rest` of such an order holds while it is open: the base asset for sales, its price,
-    /// or its stop, for purchases. Market orders are over before they could hold anything.
+    /// The amount that `rest` of such an order locks while it is open. Sells lock the base asset,
+    /// buys their price or their stop. Market orders end before they could lock anything.
     #[must_use]
     pub fn holds(&self, side: Side, rest: Decimal) -> Decimal {
         let price = self.limit().or(self.stop().map(|stop| stop.at));
@@ -159,29 +159,29 @@ impl OrderKind {
     }
 }
 
-/// A request for an order, well formed but not yet checked against rules and balances.
+/// A well-formed request for an order, before the checks of rules and balances.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewOrder {
-    /// What to trade.
+    /// The symbol.
     pub symbol: Symbol,
     /// Direction.
     pub side: Side,
-    /// How it is priced.
+    /// Type and prices.
     pub kind: OrderKind,
-    /// The client's id; where there is none the exchange makes one.
+    /// The client's id. Without one the exchange makes one.
     pub client_id: Option<String>,
     /// Venue time of arrival.
     pub at: UtcMs,
     /// Last instant of venue time at which the order may enter the book.
     pub deadline: UtcMs,
-    /// What it gets at once of what it takes, per cent, the rest when its market next trades; none:
-    /// all, as an exchange does on a good day.
+    /// The part that it gets immediately, in per cent; the rest comes with the next trades. `None`:
+    /// all of it.
     #[serde(default)]
     pub at_once: Option<u8>,
 }
 
 impl NewOrder {
-    /// The order an intent asks for, arriving at `at`. Limit orders work until cancelled.
+    /// The order of an intent that arrives at `at`. Limit orders are good till cancelled.
     ///
     /// # Errors
     /// A limit order without a price.
@@ -220,7 +220,7 @@ pub enum ListKind {
 }
 
 impl ListKind {
-    /// The word on the wire for what the orders are to each other.
+    /// The name of the dependence on the wire.
     #[must_use]
     pub const fn wire(self) -> &'static str {
         match self {
@@ -235,13 +235,13 @@ impl ListKind {
 pub struct Leg {
     /// Direction.
     pub side: Side,
-    /// How it is priced.
+    /// Type and prices.
     pub kind: OrderKind,
-    /// The client's id; where there is none the exchange makes one.
+    /// The client's id. Without one the exchange makes one.
     pub client_id: Option<String>,
 }
 
-/// The orders of a list by what they do in it.
+/// The orders of a list by their role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Shape {
     /// One cancels the other.
@@ -270,7 +270,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The kind of such a list.
+    /// The kind of the list.
     #[must_use]
     pub const fn kind(&self) -> ListKind {
         match self {
@@ -280,7 +280,7 @@ impl Shape {
         }
     }
 
-    /// The orders as the list names them: what works first, a stop before what it is paired with.
+    /// The orders in the order of the list: a working order first, a stop before its pair.
     #[must_use]
     pub fn legs(&self) -> Vec<&Leg> {
         let stop_first = |above: &'_ Leg| above.kind.stop().is_some();
@@ -295,7 +295,7 @@ impl Shape {
         }
     }
 
-    /// The order above and the one below, where one cancels the other.
+    /// The order above and the one below, if one cancels the other.
     #[must_use]
     pub fn pair(&self) -> Option<(&Leg, &Leg)> {
         match self {
@@ -308,9 +308,9 @@ impl Shape {
 /// A request for a list of orders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewList {
-    /// What to trade.
+    /// The symbol.
     pub symbol: Symbol,
-    /// The client's id of the list; where there is none the exchange makes one.
+    /// The client's id of the list. Without one the exchange makes one.
     pub client_id: Option<String>,
     /// The orders.
     pub shape: Shape,
@@ -320,7 +320,7 @@ pub struct NewList {
     pub deadline: UtcMs,
 }
 
-/// Which order is meant.
+/// The identification of an order in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Its symbol.
@@ -334,27 +334,27 @@ pub struct Target {
 /// A request to cancel an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cancel {
-    /// Which.
+    /// The order.
     pub target: Target,
-    /// The client's id of the cancel; where there is none the exchange makes one.
+    /// The client's id of the cancel. Without one the exchange makes one.
     pub cancel_id: Option<String>,
     /// Venue time of arrival.
     pub at: UtcMs,
     /// Last instant of venue time at which the cancel may enter the book.
     pub deadline: UtcMs,
-    /// Only if it has not begun to fill (false), or has (true).
+    /// Only if it has no fill yet (false), or has one (true).
     #[serde(default)]
     pub only_begun: Option<bool>,
 }
 
-/// Which of the open orders are to be cancelled together.
+/// The open orders to cancel together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Many {
-    /// All of the symbol.
+    /// All orders of the symbol.
     Symbol,
-    /// Those of the list with this id of the venue's.
+    /// The orders of the list with this venue id.
     List(u64),
-    /// Those of the list with this id of the client's.
+    /// The orders of the list with this client id.
     ListNamed(String),
 }
 
@@ -363,9 +363,9 @@ pub enum Many {
 pub struct CancelMany {
     /// Their symbol.
     pub symbol: Symbol,
-    /// Which.
+    /// The orders.
     pub many: Many,
-    /// The client's id of the cancel; where there is none the exchange makes one.
+    /// The client's id of the cancel. Without one the exchange makes one.
     pub cancel_id: Option<String>,
     /// Venue time of arrival.
     pub at: UtcMs,
@@ -376,10 +376,10 @@ pub struct CancelMany {
 /// A request to cancel an order and to place another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Replace {
-    /// What to cancel.
+    /// The cancel.
     pub cancel: Cancel,
-    /// What to place.
+    /// The new order.
     pub order: NewOrder,
-    /// Whether the new order is placed though there was nothing to cancel.
+    /// Whether the new order is placed even if the cancel fails.
     pub regardless: bool,
 }

@@ -1,4 +1,4 @@
-//! The books: what facts have made of orders, trades, balances and tapes.
+//! The books: orders, trades, balances and tapes as folded facts.
 
 use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Traded};
 use super::live::{Ended, Live, Purse, Rules, Tape};
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 pub const RANK: Rank = Rank(10);
 const FORMAT: u8 = 3;
 
-/// The exchange: its books, its clocks, and the rules it goes by.
+/// The exchange: its books, its clocks and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     pub(super) rules: Rules,
@@ -50,7 +50,7 @@ impl Exchange {
         self.live.now
     }
 
-    /// Trades up to and including this instant are released.
+    /// The release time: trades up to this instant, inclusive, are released.
     #[must_use]
     pub fn market(&self) -> UtcMs {
         self.market
@@ -62,25 +62,25 @@ impl Exchange {
         self.live.last_close
     }
 
-    /// The last close since the books were opened whose bars everybody has been shown.
+    /// The last close since the opening of the books whose bars were published.
     #[must_use]
     pub fn shown_close(&self) -> Option<UtcMs> {
         self.shown
     }
 
-    /// What is traded, by symbol.
+    /// The instruments, by symbol.
     #[must_use]
     pub fn instruments(&self) -> &[Instrument] {
         &self.rules.instruments
     }
 
-    /// Whether it is listed, halted or not.
+    /// Whether the symbol is listed, halted or not.
     #[must_use]
     pub fn lists_symbol(&self, symbol: Symbol) -> bool {
         !self.rules.delisted.contains(&symbol)
     }
 
-    /// When which symbols did not trade.
+    /// The pauses of symbols.
     #[must_use]
     pub fn pauses(&self) -> &[Pause] {
         &self.rules.pauses
@@ -92,13 +92,13 @@ impl Exchange {
         self.rules.instrument(symbol)
     }
 
-    /// The largest holding of the base asset, where the symbol has such a filter.
+    /// The largest holding of the base asset, if the symbol has such a filter.
     #[must_use]
     pub fn max_position(&self, symbol: Symbol) -> Option<Decimal> {
         self.rules.max_position.get(&symbol).copied()
     }
 
-    /// What the market of `symbol` last did.
+    /// The last activity of the market of `symbol`.
     #[must_use]
     pub fn tape(&self, symbol: Symbol) -> Option<&Tape> {
         self.live.tapes.get(symbol)
@@ -136,17 +136,17 @@ impl Exchange {
         self.live.open.values()
     }
 
-    /// The newest order of a client's id.
+    /// The newest order with this client id.
     #[must_use]
     pub fn newest(&self, symbol: Symbol, client_id: &str) -> Option<&Order> {
         let id = self.newest.get(&(symbol, client_id.to_owned()))?;
         self.order(*id)
     }
 
-    /// Finds an order as a query names it.
+    /// Finds the order that a request identifies.
     ///
     /// # Errors
-    /// -2013 where there is none, -2039 where the two ids are of different orders.
+    /// -2013 if there is none, -2039 if the two ids belong to different orders.
     pub fn find(&self, target: &Target) -> Result<&Order, (i32, &'static str)> {
         let absent = (-2013, "Order does not exist.");
         let by_client = |id: &String| self.newest(target.symbol, id).ok_or(absent);
@@ -191,7 +191,7 @@ impl Exchange {
         self.live.lists.get(&id).or_else(|| self.closed_lists.get(&id))
     }
 
-    /// The newest list of a client's id.
+    /// The newest list with this client id.
     #[must_use]
     pub fn list_named(&self, client_id: &str) -> Option<&OrderList> {
         let all = self.live.lists.values().rev().chain(self.closed_lists.values().rev());
@@ -306,8 +306,8 @@ impl Stage for Exchange {
         "exchange"
     }
 
-    /// 2: stops and lists; 3: symbols that do not trade. Books of before are read again from their
-    /// facts.
+    /// 2: stops and lists; 3: halted and delisted symbols. For books of older versions all facts
+    /// are read again.
     fn version(&self) -> u16 {
         3
     }

@@ -1,4 +1,4 @@
-//! What follows from one input, fact by fact, each on what the one before has left.
+//! The facts of one input, each based on the state after the one before.
 
 use super::draw::{Draw, Purpose};
 use super::fact::TimeInForce;
@@ -18,50 +18,50 @@ use everwarm_domain::time::UtcMs;
 /// Prices with the quantity at each, worst last.
 pub type Levels = Vec<(Decimal, Decimal)>;
 
-/// A decision being made.
+/// A decision in progress.
 #[derive(Debug)]
 pub struct Turn<'a> {
     /// The rules.
     pub rules: &'a Rules,
-    /// What can change of its symbols, as the facts said so far leave it.
+    /// The part of the books that its symbols can change, after the facts so far.
     pub live: Live,
     said: Vec<SimFact>,
 }
 
 impl<'a> Turn<'a> {
-    /// A turn on the books as they are, about these symbols alone; they are ascending.
+    /// A decision on the current books about these symbols, which are ascending.
     #[must_use]
     pub fn of(exchange: &'a Exchange, symbols: &[Symbol]) -> Turn<'a> {
         let live = exchange.live.part(&exchange.rules, symbols);
         Turn { rules: &exchange.rules, live, said: Vec::new() }
     }
 
-    /// Says a fact.
+    /// Appends a fact.
     fn say(&mut self, fact: SimFact) -> Option<Order> {
         let ended = self.live.apply(self.rules, &fact);
         self.said.push(fact);
         ended.order
     }
 
-    /// What was said.
+    /// The facts.
     #[must_use]
     pub fn end(self) -> Vec<SimFact> {
         self.said
     }
 
-    /// Says that a part of the request is refused.
+    /// Appends a rejection of a part of the request.
     pub fn note(&mut self, (code, msg): Refusal) {
         self.said.push(SimFact::Rejected { code, msg });
     }
 
-    /// What was said, and a refusal behind it.
+    /// The facts, with a rejection at the end.
     #[must_use]
     pub fn refuse(mut self, refused: Refusal) -> Vec<SimFact> {
         self.note(refused);
         self.said
     }
 
-    /// What the market of `symbol` last did.
+    /// The last activity of the market of `symbol`.
     #[must_use]
     pub fn tape(&self, symbol: Symbol) -> Option<&Tape> {
         self.live.tapes.get(symbol)
@@ -83,30 +83,30 @@ impl<'a> Turn<'a> {
         self.live.executions + 1
     }
 
-    /// Chance for one order in the minute that closes at `minute`.
+    /// Random numbers for one order in the minute that closes at `minute`.
     #[must_use]
     pub fn draw<'d>(&self, symbol: Symbol, minute: UtcMs, client_id: &'d str) -> Draw<'d> {
         Draw { seed: self.rules.seed, symbol, minute, client_id }
     }
 
-    /// An id for a client that gave none: of the `number`th thing of a kind.
+    /// An id for a client that gave none: for the `number`th item of a kind.
     #[must_use]
     pub fn made_up(&self, head: &str, symbol: Symbol, number: u64) -> String {
         let name = self.draw(symbol, 0, &number.to_string()).number(Purpose::Name);
         format!("{head}{name:016x}")
     }
 
-    /// Puts an order into the books.
+    /// Accepts an order.
     pub fn accept(&mut self, accepted: Accepted) {
         self.say(SimFact::Accepted(accepted));
     }
 
-    /// Puts a list into the books.
+    /// Accepts a list.
     pub fn list(&mut self, list: OrderList) {
         self.say(SimFact::Listed(list));
     }
 
-    /// What an order of this kind can have at once.
+    /// The levels that an order of this kind can take immediately.
     #[must_use]
     pub fn levels(
         &self,
@@ -138,8 +138,8 @@ impl<'a> Turn<'a> {
         levels
     }
 
-    /// An order that has just entered the market takes what it can; what then does not rest,
-    /// expires.
+    /// Lets an order that just entered the market take liquidity. A rest that cannot stay in the
+    /// book expires.
     pub fn take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
         self.begin_to_take(id, levels, at);
         if self.order(id).is_some_and(|order| !order.kind.rests()) {
@@ -147,15 +147,15 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// An order that has just entered the market takes a part of what it can; it goes on when the
-    /// market next trades.
+    /// Lets an order that just entered the market take a part of the liquidity. It goes on at the
+    /// next trades.
     pub fn begin_to_take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
         for (price, quantity) in levels {
             self.trade(id, Fill { price: *price, quantity: *quantity, maker: false, at });
         }
     }
 
-    /// Executes a part of an order, and what its list makes of that.
+    /// Executes a part of an order, with the consequences for its list.
     pub fn trade(&mut self, id: u64, fill: Fill) {
         let first = self.order(id).is_some_and(|order| order.executed.is_zero());
         if first {
@@ -170,7 +170,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Drops an order by its own terms, and what its list makes of that.
+    /// Expires an order by its own terms, with the consequences for its list.
     pub fn expire(&mut self, id: u64, at: UtcMs) {
         let execution = self.execution();
         if let Some(order) = self.say(SimFact::Expired { order: id, execution, at }) {
@@ -178,7 +178,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Cancels an order, with all of its list.
+    /// Cancels an order and the rest of its list.
     pub fn cancel(&mut self, id: u64, cancel_id: &str) {
         let Some(order) = self.order(id) else { return };
         let all = self.list_of(order).map_or_else(|| vec![id], |list| list.orders.clone());
@@ -191,7 +191,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The stop of an order is reached: it enters the market of the minute that closes at `minute`.
+    /// Triggers the stop of an order: it enters the market of the minute that closes at `minute`.
     pub fn trigger(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
         self.end_other(id, at);
         let execution = self.execution();
@@ -199,7 +199,7 @@ impl<'a> Turn<'a> {
         self.enter(id, minute, at);
     }
 
-    /// An order takes what it can of the market of the minute that closes at `minute`.
+    /// Lets an order take liquidity of the minute that closes at `minute`.
     pub fn enter(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
         let Some(order) = self.order(id).cloned() else { return };
         let Some(rules) = self.rules.instrument(order.symbol) else { return };
@@ -215,7 +215,7 @@ impl<'a> Turn<'a> {
         self.take(id, &cut(levels, floor_to_step(most, rules.lot_size)), at);
     }
 
-    /// Of a pair the other one ends where one begins to trade or its stop is reached.
+    /// Ends the other order of a pair when one starts to trade or its stop is reached.
     fn end_other(&mut self, id: u64, at: UtcMs) {
         let Some(order) = self.order(id) else { return };
         let Some(list) = self.list_of(order) else { return };
@@ -233,7 +233,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// What becomes of those that waited for `ended`.
+    /// Places or expires the orders that waited for `ended`.
     fn follow(&mut self, ended: &Order, at: UtcMs) {
         let Some(list) = self.list_of(ended) else { return };
         if list.working() != Some(ended.id) {
@@ -259,8 +259,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Whether orders that waited can be placed: the money is there, no stop is reached already,
-    /// and what must rest would.
+    /// Whether waiting orders can be placed: the balance suffices, no stop is reached already, and
+    /// maker orders would rest.
     fn can_activate(&self, pending: &[u64]) -> bool {
         let orders: Vec<&Order> = pending.iter().filter_map(|id| self.order(*id)).collect();
         let fits = |order: &&Order| {
@@ -282,11 +282,10 @@ impl<'a> Turn<'a> {
         orders.iter().all(fits)
     }
 
-    /// Refuses what must wait and would not: a stop that is reached already, and an order that must
-    /// rest but would take.
+    /// Rejects a stop that is reached already, and a maker order that would take.
     ///
     /// # Errors
-    /// -2010 in the protocol's words.
+    /// -2010 with the message of the protocol.
     pub fn immediate(
         &self,
         rules: &Instrument,
@@ -312,7 +311,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// Cuts a ladder to a quantity.
+/// Cuts levels to a quantity.
 #[must_use]
 pub fn cut(levels: Levels, most: Decimal) -> Levels {
     let mut left = most;
@@ -327,7 +326,7 @@ pub fn cut(levels: Levels, most: Decimal) -> Levels {
     kept
 }
 
-/// Cuts a ladder to what an amount in quote units pays for, or brings in.
+/// Cuts levels to what an amount in quote units buys, or yields.
 fn spend(rules: &Instrument, side: Side, amount: Decimal, levels: Levels) -> Levels {
     let mut left = amount;
     let count = levels.len();
@@ -344,7 +343,7 @@ fn spend(rules: &Instrument, side: Side, amount: Decimal, levels: Levels) -> Lev
     kept
 }
 
-/// Cuts a ladder to what a purchase can pay.
+/// Cuts levels to what a buy can pay.
 fn affordable(rules: &Instrument, budget: Decimal, levels: Levels) -> Levels {
     spend(rules, Side::Buy, budget, levels)
 }

@@ -1,4 +1,4 @@
-//! One fault that is on, as people and files write it.
+//! One fault that is switched on, as people and files write it.
 
 use super::kinds::{Kind, Scope};
 use super::mode::{MODES, Mode};
@@ -8,42 +8,42 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::nearest::nearest;
 use serde::{Deserialize, Serialize};
 
-/// Hits in a thousand where none is given: all.
+/// Hits in a thousand by default: all.
 const ALL: u16 = 1_000;
-/// A day, milliseconds: no number is larger.
+/// A day, milliseconds: the largest number.
 const DAY: i64 = 86_400_000;
-/// Events of the account that can be named as a place.
+/// Account events that can be given as a place.
 const EVENTS: [&str; 4] =
     ["executionReport", "outboundAccountPosition", "listStatus", "balanceUpdate"];
 
-/// A fault that is on.
+/// A fault that is switched on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What happens.
+    /// The kind.
     pub kind: Kind,
-    /// Where: an endpoint (`POST order`, `order.place`), what a connection asks about itself
+    /// The place: an endpoint (`POST order`, `order.place`), a request of a connection about itself
     /// (`session.logon`), all connections of a kind (`market`, `user`), a stream
-    /// (`btcusdt@kline_1m`), an event (`executionReport`) or, for orders, a symbol; none: wherever
-    /// it can, but for what a connection asks about itself.
+    /// (`btcusdt@kline_1m`), an event (`executionReport`) or, for orders, a symbol. `None`: every
+    /// place except requests of a connection about itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// How often it hits before it is over; none: for ever.
+    /// The number of hits before it ends; `None`: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// How often it would have hit before it begins.
+    /// The number of possible hits to skip first.
     #[serde(default)]
     pub skip: u64,
-    /// How many of a thousand it hits.
+    /// Hits in a thousand.
     #[serde(default = "all")]
     pub chance: u16,
-    /// What the number of its kind says.
+    /// The number of its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<i64>,
-    /// Seed of its chance.
+    /// The seed of its random numbers.
     #[serde(default)]
     pub seed: u64,
-    /// How a hostile venue lies; only and always of that kind.
+    /// The mode of a hostile venue; required for that kind, and only allowed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
 }
@@ -53,7 +53,7 @@ fn all() -> u16 {
 }
 
 impl Fault {
-    /// Hits everything it can, for ever.
+    /// A fault that hits everything it can, without a limit.
     #[must_use]
     pub fn of(kind: Kind) -> Fault {
         Fault {
@@ -68,7 +68,7 @@ impl Fault {
         }
     }
 
-    /// A venue that lies in this way, everywhere and for ever.
+    /// A hostile venue in this mode, everywhere and without a limit.
     #[must_use]
     pub fn hostile(mode: Mode) -> Fault {
         Fault { mode: Some(mode), ..Fault::of(Kind::Hostile) }
@@ -80,10 +80,10 @@ impl Fault {
         self.value.or(self.kind.row().value.map(|(_, value)| value)).unwrap_or(0)
     }
 
-    /// Whether it makes sense.
+    /// Checks whether it is valid.
     ///
     /// # Errors
-    /// What does not.
+    /// What is invalid.
     pub fn check(&self) -> Result<(), String> {
         let row = self.kind.row();
         if self.chance == 0 || self.chance > ALL {
@@ -134,11 +134,11 @@ impl Fault {
         self.place(None)
     }
 
-    /// Whether there is anything to hit where it is, at an exchange with these symbols; none: as
-    /// far as that can be said without them.
+    /// Checks whether its place exists at an exchange with these symbols. `None`: as far as
+    /// possible without symbols.
     ///
     /// # Errors
-    /// There is not; with the place that was probably meant.
+    /// It does not exist; with the most similar place.
     pub fn place(&self, symbols: Option<&[Symbol]>) -> Result<(), String> {
         let Some(at) = &self.at else { return Ok(()) };
         let places = self.places(symbols.unwrap_or_default());
@@ -156,7 +156,7 @@ impl Fault {
         Err(format!("{} cannot be at {at:?}{meant}", self.kind.row().name))
     }
 
-    /// Every place at which it can hit something, at an exchange with these symbols.
+    /// Every place that it can hit at an exchange with these symbols.
     fn places(&self, symbols: &[Symbol]) -> Vec<String> {
         let anywhere = Fault { at: None, ..self.clone() };
         let endpoints = TABLE.iter().filter(|row| anywhere.meets_request(row));
@@ -181,7 +181,7 @@ impl Fault {
         places
     }
 
-    /// Whether it can hit requests for that.
+    /// Whether it can hit this endpoint.
     #[must_use]
     pub fn meets_request(&self, endpoint: &Endpoint) -> bool {
         let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
@@ -191,8 +191,8 @@ impl Fault {
         requests && orders && here && lies
     }
 
-    /// Whether it can hit what a connection asks about itself: only where it is named, so that a
-    /// fault of requests goes on with those about the market and the account.
+    /// Whether it can hit a request of a connection about itself. It must be named as the place, so
+    /// a fault of requests does not disturb connections.
     #[must_use]
     pub fn meets_own(&self, name: &str) -> bool {
         let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
@@ -200,21 +200,21 @@ impl Fault {
         requests && !other && self.at.as_deref() == Some(name)
     }
 
-    /// Whether it can hit orders of that symbol.
+    /// Whether it can hit orders of this symbol.
     #[must_use]
     pub fn meets_order(&self, symbol: Symbol) -> bool {
         let orders = self.kind.row().scope == Scope::Orders;
         orders && self.at.as_ref().is_none_or(|at| at == symbol.as_str())
     }
 
-    /// Whether it can hit bars of that symbol, wherever they are told.
+    /// Whether it can hit bars of this symbol, in streams and records.
     #[must_use]
     pub fn meets_bar(&self, symbol: Symbol) -> bool {
         let bars = self.kind.row().scope == Scope::Bars;
         bars && self.at.as_ref().is_none_or(|at| at == symbol.as_str())
     }
 
-    /// Whether it can hit such a message of a connection of that kind (`market` or `user`).
+    /// Whether it can hit this message of a connection of this kind (`market` or `user`).
     #[must_use]
     pub fn meets_message(&self, connection: &str, name: &str) -> bool {
         let messages = matches!(self.kind.row().scope, Scope::Messages | Scope::Both);

@@ -1,9 +1,9 @@
-//! What can be switched on.
+//! The kinds of faults.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A way to misbehave.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is described in the table")]
 pub enum Kind {
@@ -31,7 +31,7 @@ pub enum Kind {
     OddRecords,
 }
 
-/// What a fault can hit.
+/// What a kind can hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Requests, over REST and the WebSocket API.
@@ -40,16 +40,16 @@ pub enum Scope {
     Messages,
     /// Both.
     Both,
-    /// The clock that timestamps are held against.
+    /// The clock that checks timestamps.
     Clock,
-    /// Orders that take.
+    /// Taking orders.
     Orders,
-    /// Closed bars of a minute, wherever they are told.
+    /// Closed bars of a minute, in streams and records.
     Bars,
 }
 
 impl Scope {
-    /// In a word.
+    /// The name of the scope.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -66,17 +66,17 @@ impl Scope {
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// What.
+    /// The kind.
     pub kind: Kind,
     /// Its name.
     pub name: &'static str,
-    /// What it can hit.
+    /// Its scope.
     pub scope: Scope,
-    /// Whether a client that does everything right ends as if nothing had happened.
+    /// Whether a correct client ends in the same state as without the fault.
     pub transparent: bool,
-    /// What its number says, and the number where none is given.
+    /// The meaning of its number, and the default.
     pub value: Option<(&'static str, i64)>,
-    /// What happens.
+    /// The effect.
     pub text: &'static str,
 }
 
@@ -91,7 +91,7 @@ const fn row(
     Row { kind, name, scope, transparent, value, text }
 }
 
-/// All of them.
+/// All kinds.
 #[rustfmt::skip]
 pub const KINDS: &[Row] = {
     use Scope::{Bars, Both, Clock, Messages, Orders, Requests};
@@ -148,7 +148,7 @@ impl Kind {
         KINDS.iter().find(|row| row.kind == self).expect("the table has every kind")
     }
 
-    /// The kind of that name.
+    /// The kind with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Kind> {
         KINDS.iter().find(|row| row.name == name).map(|row| row.kind)

@@ -1,48 +1,48 @@
-//! A lie: what a hostile venue makes of a text that is true.
+//! A false response: what a hostile venue makes of a true text.
 //!
-//! Pure: the same lie about the same text says the same. Which part of the text it is about, and
-//! what it says instead, is drawn from its dice.
+//! Pure: the same dice change the same text in the same way. The dice choose the part of the text
+//! and the false content.
 
 use super::mode::Mode;
 use everwarm_domain::money::{Decimal, parse_decimal};
-use everwarm_kernel::chance::draw;
+use everwarm_kernel::seeded::draw;
 use serde_json::{Value, json};
 
 /// A day, milliseconds.
 const DAY: i64 = 86_400_000;
-/// Stand for numbers that no value of ours can hold, until the text is written.
+/// Placeholders for numbers that no value here can hold, until the text is written.
 const HUGE: [(&str, &str); 4] = [
     ("@huge-0@", "1e30"),
     ("@huge-1@", "1234567890123456789012345678901234567890123456789012345678901234567890123456789"),
     ("@huge-2@", "-79228162514264337593543950336"),
     ("@huge-3@", "1e400"),
 ];
-/// Parts of one text that are spoilt at most.
+/// The most parts of one text that are changed.
 const PARTS: usize = 3;
 
-/// One lie.
+/// One false response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lie {
-    /// In which way.
+    /// Its mode.
     pub mode: Mode,
-    /// What decides the rest.
+    /// The dice for all further choices.
     pub dice: u64,
 }
 
-/// What is said instead of a text.
+/// The result that replaces a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// These texts; an answer is the last of them.
+    /// These texts. For a response only the last one counts.
     Texts(Vec<String>),
-    /// This, called HTML.
+    /// This text, declared as HTML.
     Html(String),
-    /// This, as bytes.
+    /// These bytes.
     Bytes(Vec<u8>),
-    /// This, and then blanks without end: as fast as they are taken, or now and then one.
+    /// This text, then blanks without end: as fast as the client reads, or slowly.
     Endless {
-        /// The beginning.
+        /// The text.
         text: String,
-        /// Whether they come as fast as they are taken.
+        /// Whether the blanks come as fast as the client reads.
         fast: bool,
     },
 }
@@ -62,8 +62,8 @@ impl Dice {
 }
 
 impl Lie {
-    /// What is said instead of `text`. `twin` is the number of another order of the same symbol,
-    /// where one is known.
+    /// Makes the false result for `text`. `twin` is the id of another order of the same symbol, if
+    /// one is known.
     #[must_use]
     pub fn tell(self, text: &str, twin: Option<u64>) -> Told {
         let mut dice = Dice(self.dice);
@@ -97,7 +97,7 @@ impl Lie {
     }
 }
 
-/// As text, with the numbers that no value can hold.
+/// The text, with the numbers that no value can hold.
 fn written(value: &Value) -> String {
     let mut text = value.to_string();
     for (mark, number) in HUGE {
@@ -125,7 +125,7 @@ fn other_content(text: &str, dice: &mut Dice) -> Told {
     }
 }
 
-/// The places of all values, the whole among them, as pointers.
+/// The places of all values, the whole value included, as JSON pointers.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -143,7 +143,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Changes some of the values that `fits`: one to three of them, now and then all.
+/// Changes some of the values for which `fits` is true: one to three, sometimes all.
 fn change(
     value: &mut Value,
     dice: &mut Dice,
@@ -192,7 +192,7 @@ fn other_types(value: &mut Value, dice: &mut Dice) {
     change(value, dice, |_, _| true, other);
 }
 
-/// The first object in it.
+/// The first object in the value.
 fn first_object(value: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
     match value {
         Value::Object(all) => Some(all),
@@ -202,7 +202,7 @@ fn first_object(value: &mut Value) -> Option<&mut serde_json::Map<String, Value>
 }
 
 fn huge(value: &mut Value, dice: &mut Dice) {
-    // A fee below zero is a discount, and true somewhere.
+    // A fee below zero is a rebate, which exists at some venues.
     let fee = |at: &str| at.ends_with("/commission") || at.ends_with("/n");
     let number = |at: &str, inner: &Value| match inner {
         Value::Number(_) => true,
@@ -222,7 +222,7 @@ fn huge(value: &mut Value, dice: &mut Dice) {
     });
 }
 
-/// Fields of rules that are written as decimals.
+/// Fields of instrument rules that are decimals.
 const RULES: [&str; 6] = ["minQty", "maxQty", "stepSize", "tickSize", "minNotional", "minPrice"];
 
 fn absurd(value: &mut Value, dice: &mut Dice) {
@@ -265,13 +265,13 @@ fn absurd(value: &mut Value, dice: &mut Dice) {
     }
 }
 
-/// The pointers of times, by where they stand.
+/// Whether a pointer is that of a time.
 fn is_time(at: &str, inner: &Value) -> bool {
     const NAMES: [&str; 8] =
         ["serverTime", "transactTime", "time", "updateTime", "workingTime", "E", "T", "W"];
     let name = at.rsplit('/').next().unwrap_or_default();
     let opens = at.ends_with("/k/t");
-    // The first and the seventh of a row of klines.
+    // The first and the seventh field of a kline row.
     let row = at.matches('/').count() == 2 && matches!(name, "0" | "6");
     inner.is_i64() && (opens || row || NAMES.contains(&name))
 }
@@ -285,7 +285,7 @@ fn other_times(value: &mut Value, dice: &mut Dice) {
     all.retain(|at| value.pointer(at).is_some_and(|inner| is_time(at, inner)));
     let how = dice.roll(4);
     if how == 0 && value.pointer("/k/t").or(value.pointer("/data/k/t")).is_some() {
-        // The bar of the next minute, before it is over.
+        // The bar of the next minute, before it has ended.
         all.retain(|at| at.contains("/k/"));
     } else if how == 1 && all.len() > 1 {
         let one = dice.roll(all.len());
@@ -329,16 +329,16 @@ fn jump(value: &mut Value, dice: &mut Dice) {
     }
 }
 
-/// A decimal in a string, so many times as much.
+/// A decimal in a string, multiplied by `factor`.
 fn scaled(value: &Value, factor: Decimal) -> Value {
     let number = value.as_str().and_then(|text| parse_decimal(text).ok());
     let Some(number) = number else { return value.clone() };
     json!(number.saturating_mul(factor).round_dp(8).to_string())
 }
 
-/// Has an id come twice; whether what is true goes before it.
+/// Doubles an id. Returns whether the true text is sent before it.
 fn doubled(value: &mut Value, twin: Option<u64>, dice: &mut Dice) -> bool {
-    // One of both where both can be.
+    // If both are possible, one of them.
     let twin = twin.filter(|_| dice.roll(2) == 0);
     let mut other = |row: &mut Value| {
         let percent = Decimal::new(90 + i64::try_from(dice.roll(9)).unwrap_or(0), 2);

@@ -1,10 +1,10 @@
-//! Misbehaviour on request: what an exchange does to its clients when it has a bad day.
+//! Faults of the exchange on request.
 //!
-//! [`kinds`] is the table of what can be switched on, [`fault`] one thing that is, and [`on`]
-//! decides for each request, message and order whether it is hit. What a hostile venue can say is
-//! in [`mode`], and [`lie`] says it. The decision is a hash of the
-//! fault's seed and of what is hit (symbol, client's id, venue time, the words of a message), never
-//! of the clock on the wall, so the same run is hit in the same places.
+//! [`kinds`] is the table of kinds, [`fault`] one fault that is switched on. [`on`] decides for
+//! each request, message and order whether it is hit. [`mode`] lists the modes of a hostile venue,
+//! [`lie`] makes its false responses. A decision is a hash of the fault's seed and of the target
+//! (symbol, client's id, venue time, text of a message). It never depends on wall time, so the same
+//! run is hit in the same places.
 
 pub mod fault;
 pub mod kinds;

@@ -1,10 +1,10 @@
-//! The ways in which a hostile venue lies.
+//! The modes of a hostile venue.
 
 use crate::server::routes::{AccountRoute as Mine, Change, MarketRoute as Seen, Route};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A way to lie.
+/// A mode of a hostile venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is described in the table")]
 pub enum Mode {
@@ -22,11 +22,11 @@ pub enum Mode {
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct ModeRow {
-    /// Which.
+    /// The mode.
     pub mode: Mode,
     /// Its name.
     pub name: &'static str,
-    /// What happens.
+    /// The effect.
     pub text: &'static str,
 }
 
@@ -34,7 +34,7 @@ const fn row(mode: Mode, name: &'static str, text: &'static str) -> ModeRow {
     ModeRow { mode, name, text }
 }
 
-/// All of them.
+/// All modes.
 #[rustfmt::skip]
 pub const MODES: &[ModeRow] = &[
     row(Mode::WrongTypes, "wrong-types",
@@ -61,17 +61,17 @@ impl Mode {
         MODES.iter().find(|row| row.mode == self).expect("the table has every mode")
     }
 
-    /// The mode of that name.
+    /// The mode with this name.
     ///
     /// # Errors
-    /// There is none; with those there are.
+    /// There is none. The text lists all.
     pub fn named(name: &str) -> Result<Mode, String> {
         let found = MODES.iter().find(|row| row.name == name).map(|row| row.mode);
         let known = || MODES.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
         found.ok_or_else(|| format!("there is no mode {name:?}; there are {}", known()))
     }
 
-    /// Whether an answer to that can be such a lie.
+    /// Whether a response to this route can be false in this mode.
     #[must_use]
     pub fn meets_request(self, route: Route) -> bool {
         match self {
@@ -100,8 +100,8 @@ impl Mode {
         }
     }
 
-    /// Whether a message of that name can be such a lie; empty: any of a connection of that kind
-    /// (`market` or `user`).
+    /// Whether a message with this name can be false in this mode. Empty: any message of a
+    /// connection of this kind (`market` or `user`).
     #[must_use]
     pub fn meets_message(self, connection: &str, name: &str) -> bool {
         match self {

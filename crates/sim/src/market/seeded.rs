@@ -13,7 +13,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, PRICE_SCALE, Price};
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_kernel::chance::mix;
+use everwarm_kernel::seeded::mix;
 
 /// Bars before the start that a person has some use for: what one request to the exchange returns.
 pub const DEFAULT_HISTORY_BARS: u32 = 1_000;

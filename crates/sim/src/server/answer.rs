@@ -1,4 +1,4 @@
-//! Answers to requests, however they came.
+//! Responses to requests over REST and the WebSocket API.
 
 use super::desk::Desk;
 use super::limits::{Used, seconds};
@@ -23,21 +23,21 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use serde_json::{Value, json};
 
-/// A request: its parameters, who sent it, and what of it was signed.
+/// A request: its parameters, its key, and its signed text.
 #[derive(Debug)]
 pub struct Ask {
     /// The parameters.
     pub params: Params,
-    /// The key, if one was sent.
+    /// The API key, if one was sent.
     pub key: Option<String>,
-    /// What a signature covers.
+    /// The text that a signature covers.
     pub payload: String,
-    /// Whether its connection has logged on, which signs what names no key of its own.
+    /// Whether its connection has logged on. The logon then signs requests without their own key.
     pub logged_on: bool,
 }
 
 impl Ask {
-    /// Checks key, signature and age; gives the request's deadline.
+    /// Checks key, signature and age. Returns the deadline of the request.
     ///
     /// # Errors
     /// As [`sign::check`].
@@ -49,10 +49,10 @@ impl Ask {
     }
 }
 
-/// The answer, as JSON text.
+/// The response as JSON text.
 ///
 /// # Errors
-/// What the protocol says.
+/// The rejection of the protocol.
 pub async fn answer(
     desk: &Desk,
     route: Route,
@@ -92,7 +92,7 @@ pub async fn answer(
     }
 }
 
-/// Whether it does no harm on a market that is over for its sender.
+/// Whether the route is safe while venue time is unknown.
 fn does_not_age(route: Route) -> bool {
     match route {
         Route::Change(change) => {
@@ -121,7 +121,7 @@ async fn changed(
     Ok(answer.to_string())
 }
 
-/// The symbols of exchangeInfo; which permissions they have is asked for in vain.
+/// The symbols of exchangeInfo. Permissions are not supported.
 fn info_symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<'a>, ApiError> {
     let selected = selected(exchange, params)?;
     params.text("permissions")?;
@@ -130,7 +130,7 @@ fn info_symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<
     Ok(selected)
 }
 
-/// What anybody may see.
+/// Responses to market data requests.
 fn seen(
     exchange: &Exchange,
     (market, tell): (&mut dyn Market, &dyn Fn(Bar, UtcMs) -> Bar),
@@ -237,7 +237,7 @@ fn windows(
     selected.rows(|rules| window.row(exchange, market, rules.symbol, mini))
 }
 
-/// Whether the short form of a ticker is asked for.
+/// Whether the short form of a ticker is requested.
 fn mini(params: &Params) -> Result<bool, ApiError> {
     match params.text("type")? {
         None | Some("FULL") => Ok(false),
@@ -246,7 +246,7 @@ fn mini(params: &Params) -> Result<bool, ApiError> {
     }
 }
 
-/// What the account may look up.
+/// Responses to account queries.
 fn looked_up(
     exchange: &Exchange,
     route: AccountRoute,
@@ -362,7 +362,7 @@ async fn cancel(desk: &Desk, ask: &Ask) -> Result<Value, ApiError> {
     answer.await
 }
 
-/// The answer to a cancel: of its order alone, though a list may have gone with it.
+/// The response to a cancel: about its order only, though its list may have been cancelled too.
 fn cancelled(exchange: &Exchange, said: &[SimFact], target: Option<u64>) -> Option<Value> {
     said.iter().find_map(|fact| {
         let SimFact::Cancelled { order, cancel_id, .. } = fact else { return None };
@@ -413,7 +413,7 @@ async fn replace(desk: &Desk, ask: &Ask, used: &mut Used) -> Result<Value, ApiEr
         .await
 }
 
-/// Both results of a replacing: each is an answer of its own or a refusal.
+/// Both results of a replacement. Each is a response or a rejection.
 fn replaced(
     exchange: &Exchange,
     said: &[SimFact],

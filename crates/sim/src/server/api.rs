@@ -1,4 +1,4 @@
-//! The WebSocket API: the same requests as over REST, and the account's events.
+//! The WebSocket API: the requests of REST, and the events of the account.
 
 use super::answer::Ask;
 use super::desk::Desk;
@@ -23,11 +23,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::sleep;
 
-/// What opening a connection weighs.
+/// The weight of a new connection.
 const OPENING: u64 = 2;
-/// What requests about the connection itself weigh.
+/// The weight of a request about the connection itself.
 const OWN: u64 = 2;
-/// What a request weighs that is not known.
+/// The weight of an unknown request.
 const UNKNOWN: u64 = 1;
 
 /// `/ws-api/v3`: requests and the account's events.
@@ -54,7 +54,7 @@ pub async fn api(
     })
 }
 
-/// What a request does once it has been checked.
+/// The effect of a request that passed all checks.
 enum Act {
     Cut,
     Tell(String),
@@ -67,7 +67,7 @@ enum Act {
 }
 
 impl Act {
-    /// The result, and what is sent behind it.
+    /// The result, and a message that is sent after it.
     fn perform(self, own: &mut Subscriptions<'_>) -> Result<(String, Option<String>), ApiError> {
         let result = match self {
             Act::Tell(text) => text,
@@ -107,7 +107,7 @@ impl Act {
     }
 }
 
-/// Ends the account's events on a connection; what tells of it, where there were any.
+/// Ends the account events of a connection. Returns the event that reports it, if there were any.
 fn unsubscribed(own: &mut Subscriptions<'_>) -> Option<String> {
     let was = std::mem::replace(own.user, false);
     was.then(|| user_frame(&json!({"e": "eventStreamTerminated", "E": clock::wall_ms()})))
@@ -120,12 +120,12 @@ fn session(own: &Subscriptions<'_>, key: Option<&str>, now: UtcMs) -> Value {
     })
 }
 
-/// What the answer says besides the result.
+/// The parts of a response besides the result.
 struct Frame {
     id: Value,
     used: Used,
     rates: bool,
-    /// What a fault says instead of the result, though it was done.
+    /// The rejection that a fault sends instead of the result.
     instead: Option<ApiError>,
 }
 
@@ -213,11 +213,11 @@ async fn act(
         about_itself(desk, name.ok_or_else(invalid)?, &ask?)
     };
     match way {
-        // What a connection asks about itself is not lied about.
+        // Requests of a connection about itself get no false responses.
         Way::Usual | Way::Otherwise(_) => usual(),
         Way::Instead(reply) => spoken(reply),
         Way::Though(reply) => {
-            // Nothing of a connection outlives it: what is cut need not be done.
+            // The state of a connection ends with it, so a cut request need not be performed.
             let told = spoken(reply);
             frame.instead = told.as_ref().err().cloned();
             if told.is_ok() { told } else { usual() }
@@ -230,7 +230,7 @@ async fn act(
     }
 }
 
-/// The fault that a request about the connection itself meets; it is written down.
+/// The hit of a fault on a request about the connection itself. It is logged.
 fn own_hit(desk: &Desk, name: Option<&str>) -> Option<Hit> {
     let (name, now) = (name?, desk.venue_now());
     let hit = desk.faults.own(name, now)?;

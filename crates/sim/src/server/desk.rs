@@ -1,5 +1,5 @@
-//! Where requests come in, one at a time, and what follows goes out in the same order, after it is
-//! on disk.
+//! The sequencer of the exchange. It handles requests one at a time. Results leave in the same
+//! order, after they are on disk.
 
 use super::hub::Hub;
 use super::limits::{Counters, seconds};
@@ -30,16 +30,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// The most of a silence that is looked through for bars that end in it.
+/// The longest period without trades that is searched for wider bars that end in it.
 const SILENCE: UtcMs = 7 * 24 * 60 * MINUTE;
 
-/// What goes out together.
+/// Messages that leave together.
 struct Parcel {
     /// The row that must be on disk before.
     row: Option<u64>,
     events: Vec<Value>,
     klines: Vec<(String, String)>,
-    /// Venue time of it.
+    /// The venue time of the messages.
     at: UtcMs,
     done: Option<oneshot::Sender<()>>,
 }
@@ -55,18 +55,18 @@ struct Inner {
 pub enum Phase {
     /// It runs.
     Running,
-    /// It ends as asked.
+    /// It ends on request.
     Stopping,
-    /// The books cannot be written any more.
+    /// The books cannot be written.
     Failed(String),
-    /// The books find no room.
+    /// The disk of the books is full.
     Full(String),
 }
 
 impl Phase {
-    /// Resolves when the server is to end.
+    /// Resolves when the server ends.
     pub async fn over(of: &mut watch::Receiver<Phase>) {
-        // Nobody left to say so means the same.
+        // A dropped sender means the end too.
         drop(of.wait_for(|phase| *phase != Phase::Running).await.map(|_| ()));
     }
 
@@ -81,29 +81,29 @@ impl Phase {
 
 /// The exchange as its sockets see it.
 pub struct Desk {
-    /// None once the books are closed: whoever still holds the desk does not hold the file.
+    /// `None` once the books are closed: the file is then released.
     inner: Mutex<Option<Inner>>,
     clock: VenueClock,
     phase: watch::Sender<Phase>,
     counters: Mutex<Counters>,
     started: Instant,
     last_seen: AtomicU64,
-    /// Whether somebody has said what time it is since this process began; see [`Desk::in_step`].
+    /// Whether the venue time was set since the start of this process; see [`Desk::in_step`].
     told: AtomicBool,
-    /// What misbehaves on request.
+    /// The faults that are switched on.
     pub faults: Arc<Faults>,
-    /// What was asked about orders.
+    /// The log of requests about orders.
     pub requests: Arc<Requests>,
-    /// How far away it is, and who asked for bars at the same time.
+    /// The response delay, and the number of concurrent requests for bars.
     distance: Distance,
     patience: Mutex<Patience>,
     /// The connections.
     pub hub: Hub,
-    /// What admin requests carry.
+    /// The token of admin requests.
     pub token: String,
 }
 
-/// How long answers take, as from far away, and how many for bars were waited for at once.
+/// The response delay, and how many requests for bars waited at the same time.
 #[derive(Debug, Default)]
 pub struct Distance {
     ms: AtomicU64,
@@ -112,12 +112,12 @@ pub struct Distance {
 }
 
 impl Distance {
-    /// Has every answer to a REST request come `ms` milliseconds later.
+    /// Delays every response to a REST request by `ms` milliseconds.
     pub fn set(&self, ms: u32) {
         self.ms.store(ms.into(), Relaxed);
     }
 
-    /// Waits as long as an answer takes; counts those that want `bars`.
+    /// Waits for the delay of a response. Counts requests for bars.
     pub async fn pass(&self, bars: bool) {
         let ms = self.ms.load(Relaxed);
         if ms == 0 {
@@ -129,24 +129,24 @@ impl Distance {
         self.now.fetch_sub(one, Relaxed);
     }
 
-    /// Most requests for bars at once while answers took time.
+    /// The most concurrent requests for bars during a delay.
     pub fn most(&self) -> u64 {
         self.most.load(Relaxed)
     }
 }
 
-/// Where time stands.
+/// The time of the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Venue time.
     pub now: UtcMs,
     /// Trades up to here are released.
     pub market: UtcMs,
-    /// The last close since the books were opened whose bars have been shown.
+    /// The last close since the opening of the books whose bars were published.
     pub last_close: Option<UtcMs>,
-    /// The symbols of those bars, by name.
+    /// The symbols of these bars, by name.
     pub closed: Vec<Symbol>,
-    /// The next close with bars; none when the recording has ended.
+    /// The next close with bars; `None` when the recording has ended.
     pub next_close: Option<UtcMs>,
     /// See [`Desk::in_step`].
     pub in_step: bool,
@@ -161,7 +161,7 @@ impl fmt::Debug for Desk {
     }
 }
 
-/// The market as the books say who trades in it.
+/// The market with the pauses of the books.
 fn over(books: &Books, market: Box<dyn Market>) -> Paused {
     Paused::over(market, books.exchange().pauses().to_vec())
 }
@@ -171,7 +171,7 @@ impl Desk {
         clippy::disallowed_methods,
         reason = "a parcel follows `room`, and its asker waits for it"
     )]
-    /// Opens a desk over `books` and starts what sends its parcels out.
+    /// Opens a desk over `books` and starts the task that sends its messages.
     pub fn open(
         books: Books,
         market: Box<dyn Market>,
@@ -202,7 +202,7 @@ impl Desk {
         (desk, sending)
     }
 
-    /// A panic while the books were held leaves them in an unknown state: the server ends.
+    /// A panic while the books are locked leaves them in an unknown state: the server ends.
     fn with<T>(&self, act: impl FnOnce(&mut Inner) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let mut inner = self.inner.lock().map_err(|_| {
             self.fail("a request failed while it held the books".to_owned());
@@ -244,7 +244,7 @@ impl Desk {
         });
     }
 
-    /// To be told when the server ends.
+    /// A receiver for the end of the server.
     pub fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
@@ -259,13 +259,13 @@ impl Desk {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a client is there.
+    /// Notes the activity of a client.
     pub fn touch(&self) {
         let passed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_seen.store(passed, Relaxed);
     }
 
-    /// How long there has been no request and no connection.
+    /// Time since the last request or open connection.
     pub fn idle(&self) -> Duration {
         if self.hub.connections() > 0 {
             self.touch();
@@ -278,22 +278,22 @@ impl Desk {
         When { now, factor: self.clock.pace().factor(), skew: self.faults.skew() }
     }
 
-    /// Venue time, for notes; 0 where the server is broken.
+    /// Venue time for log entries; 0 if the server has failed.
     pub fn venue_now(&self) -> UtcMs {
         self.read(|_, _, when| Ok(when.now)).unwrap_or(0)
     }
 
-    /// A closed bar as it is told at venue time `now`: as it is, unless a fault hits it.
+    /// A closed bar as it is published at venue time `now`, changed if a fault hits it.
     pub fn told(&self, bar: Bar, now: UtcMs) -> Bar {
         let Some((odd, hit)) = self.faults.bar(bar) else { return bar };
         self.requests.spoilt(now, hit, &klines::stream(bar.symbol, INTERVALS[0]));
         odd
     }
 
-    /// Looks at the books and the market.
+    /// Reads the books and the market.
     ///
     /// # Errors
-    /// What `look` says; -1000 where the server is broken.
+    /// The error of `look`; -1000 if the server has failed.
     pub fn read<T>(
         &self,
         look: impl FnOnce(&Exchange, &mut dyn Market, When) -> Result<T, ApiError>,
@@ -304,10 +304,10 @@ impl Desk {
         })
     }
 
-    /// Where time stands.
+    /// The time of the exchange.
     ///
     /// # Errors
-    /// -1000 where the server is broken.
+    /// -1000 if the server has failed.
     pub fn standing(&self) -> Result<Standing, ApiError> {
         self.read(|exchange, market, when| {
             let last_close = exchange.shown_close();
@@ -323,12 +323,12 @@ impl Desk {
         })
     }
 
-    /// Whether it is known how far time is. A kill may have lost the last minutes of lockstep:
-    /// until the pacer has told how far they were, an order would trade on a market that is over
-    /// for its sender, and a look would miss what its sender has seen already.
+    /// Checks that the venue time is known. A kill may lose the last minutes of lockstep. Until the
+    /// pacer sets the time again, an order would trade on a past market, and a query would miss
+    /// known events.
     ///
     /// # Errors
-    /// -1008: to be asked again.
+    /// -1008: the client repeats the request.
     pub fn in_step(&self) -> Result<(), ApiError> {
         if self.clock.pace() != Pace::Lockstep || self.told.load(Relaxed) {
             return Ok(());
@@ -338,11 +338,11 @@ impl Desk {
         Err(ApiError { status: 503, ..ApiError::new(-1008, busy) })
     }
 
-    /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The
-    /// answer is given when all of it is on disk and the account's events are on their way.
+    /// Handles a request: `make` reads it, the books decide, `answer` makes the response. It
+    /// returns when all facts are on disk and the account events are queued.
     ///
     /// # Errors
-    /// What `make` and `answer` say; -1000 where it is not known what is on disk.
+    /// The errors of `make` and `answer`; -1000 if it is unknown what is on disk.
     pub async fn request<X, T>(
         &self,
         make: impl FnOnce(&Exchange, When) -> Result<(SimFact, X), ApiError>,
@@ -368,26 +368,26 @@ impl Desk {
         answer
     }
 
-    /// How far away it is.
+    /// The response delay.
     pub fn distance(&self) -> &Distance {
         &self.distance
     }
 
-    /// How long connections are waited for.
+    /// The time limits of connections.
     pub fn patience(&self) -> Patience {
         *self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has connections that are opened from now on waited for otherwise.
+    /// Sets the time limits of new connections.
     #[cfg(test)]
     pub fn wait(&self, patience: Patience) {
         *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = patience;
     }
 
-    /// Has the market go by what the books say of who does not trade.
+    /// Applies the symbol pauses of the books to the market.
     ///
     /// # Errors
-    /// -1000 where the server is broken.
+    /// -1000 if the server has failed.
     pub fn pause(&self) -> Result<(), ApiError> {
         self.with(|Inner { books, market, .. }| {
             market.set(books.exchange().pauses().to_vec());
@@ -395,11 +395,11 @@ impl Desk {
         })
     }
 
-    /// Raises venue time and the released market, never lowers them; resolves when everything that
-    /// follows is on its way.
+    /// Raises venue time and the released market; never lowers them. Resolves when all resulting
+    /// messages are queued.
     ///
     /// # Errors
-    /// -1000 where the server is broken.
+    /// -1000 if the server has failed.
     pub async fn advance(&self, to: UtcMs, market_to: UtcMs) -> Result<(), ApiError> {
         self.room().await?;
         let wait = self.with(|inner| {
@@ -407,7 +407,7 @@ impl Desk {
             for input in inputs {
                 self.advance_step(inner, &input)?;
             }
-            // While the books are held: whoever finds it told finds it done.
+            // Set while the books are locked: a reader that sees it also sees the new time.
             self.told.store(true, Relaxed);
             let (done, wait) = oneshot::channel();
             let (row, events, klines, done) = (None, Vec::new(), Vec::new(), Some(done));
@@ -441,7 +441,7 @@ impl Desk {
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
     }
 
-    /// Orders that get their first fill give their slots back.
+    /// Orders with their first fill release their rate-limit slots.
     fn give_back(&self, said: &[SimFact]) {
         let first = |fact: &&SimFact| {
             let SimFact::Traded(traded) = fact else { return false };
@@ -460,14 +460,14 @@ impl Desk {
                 inner.books.save();
                 inner
             }),
-            // A state that a panic has left behind is not saved; the journal has what happened.
+            // A state after a panic is not saved. The journal has all facts.
             Err(poisoned) => poisoned.into_inner().take(),
         };
         drop(inner);
     }
 }
 
-/// A closed bar as it is told.
+/// The published form of a closed bar.
 type Tell<'a> = &'a dyn Fn(Bar) -> Bar;
 
 /// Messages about the bars that closed after `before`, up to `reached`.
@@ -507,7 +507,7 @@ fn closed_bars(
     told
 }
 
-/// Wider bars that end with a minute in which nobody traded, after `before` and up to `reached`.
+/// Wider bars that end with a minute without trades, after `before` and up to `reached`.
 fn ended_in_silence(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -525,7 +525,7 @@ fn ended_in_silence(
     told
 }
 
-/// Messages about bars whose trades have begun and whose minute has not ended.
+/// Messages about bars of unfinished minutes with released trades.
 fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec<(String, String)> {
     let SimFact::Advance(advance) = input else { return Vec::new() };
     let Some((close, bars)) = advance.minute.as_ref().filter(|(c, _)| exchange.market() < *c)
@@ -543,8 +543,7 @@ fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec
     minutes.map(told).collect()
 }
 
-/// Sends parcels out in order, each after what it tells is on disk. Ends with the desk, or with the
-/// disk.
+/// Sends messages in order, each after its row is on disk. Ends with the desk or with the disk.
 async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
     let mut phase = desk.phase();
     loop {
@@ -561,7 +560,7 @@ async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedRecei
         desk.hub.publish_user(&parcel.events, parcel.at);
         desk.hub.publish_market(&parcel.klines, parcel.at);
         if let Some(done) = parcel.done {
-            // A requester that has gone away does not need to know.
+            // A client that has disconnected needs no notice.
             done.send(()).ok();
         }
     }

@@ -1,9 +1,8 @@
-//! What every request of the exchange passes: it was meant for this machine, and its body comes to
-//! an end.
+//! Checks of every request: it is for this machine, and its body ends in time.
 //!
-//! The exchange listens on loopback alone. A page of a browser reaches loopback too: by a name of
-//! its own that leads there, which its `Host` header tells, or from another site, which its
-//! `Origin` tells. Neither is a client.
+//! The exchange listens on loopback only. A page in a browser reaches loopback too: by a DNS name
+//! that leads there, shown by the `Host` header, or from another site, shown by the `Origin`
+//! header. Both are rejected.
 
 use super::desk::Desk;
 use super::line::Line;
@@ -21,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Lets requests through that were meant for this machine, and gives up on bodies that do not end.
+/// Passes requests for this machine on, and cancels bodies that do not end.
 pub async fn guard(
     State(desk): State<Arc<Desk>>,
     ConnectInfo(line): ConnectInfo<Line>,
@@ -36,14 +35,14 @@ pub async fn guard(
     } else {
         page(StatusCode::FORBIDDEN)
     };
-    // What follows an upgrade are messages.
+    // After an upgrade there are messages instead of a body.
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         line.was_answered();
     }
     answer
 }
 
-/// The request, with a body that fails where it does not end in time.
+/// The request, with a body that fails if it does not end in time.
 fn bounded(request: Request, within: Duration, late: &Arc<AtomicBool>) -> Request {
     if request.headers().contains_key(UPGRADE) {
         return request;
@@ -66,7 +65,7 @@ fn bounded(request: Request, within: Duration, late: &Arc<AtomicBool>) -> Reques
     })
 }
 
-/// Whether the one `Host` header, and the `Origin` where there is one, name this machine.
+/// Whether the one `Host` header, and the `Origin` if present, name this machine.
 fn is_ours(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next().and_then(|host| host.to_str().ok()), hosts.next())
@@ -80,7 +79,7 @@ fn is_ours(headers: &HeaderMap) -> bool {
     is_loopback(host) && origins.all(|ours| ours)
 }
 
-/// Whether a host, with its port or without, is a name or address of loopback.
+/// Whether a host, with or without its port, is a name or address of loopback.
 fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,

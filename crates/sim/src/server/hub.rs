@@ -1,4 +1,4 @@
-//! Who listens: the connections, what they have subscribed to, and how much each has been sent.
+//! The connections, their subscriptions, and the number of frames each has received.
 
 use super::requests::Requests;
 use crate::faults::{Faults, Hit, Kind as Fault, Lie, Told};
@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Messages that may wait for one connection; one that is further behind is dropped.
+/// The most messages that wait for one connection. A slower one is dropped.
 const QUEUE: usize = 1 << 16;
 /// Blanks behind a message that is too long.
 const FLOOD: usize = 2 << 20;
-/// Streams one connection may subscribe to.
+/// The most streams of one connection.
 pub const STREAMS_MAX: usize = 1_024;
 
 /// The two kinds of connections.
@@ -36,28 +36,27 @@ impl Kind {
     }
 }
 
-/// What a connection is given to do.
+/// A task for a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// Send this.
+    /// Send this text.
     Text(String),
     /// Send this as bytes.
     Bytes(Vec<u8>),
-    /// Say goodbye, after so long.
+    /// Close the connection after this time.
     Close(Duration),
-    /// Be cut.
+    /// Cut the connection.
     Cut,
 }
 
-/// A message on its way: its stream or event, its text as a connection is sent it, and the order
-/// it is about.
+/// A message on its way: its stream or event, its text for a connection, and its order.
 struct Message {
     name: String,
     text: String,
     order: Option<(String, u64)>,
 }
 
-/// A text and so many blanks that no client takes it.
+/// A text with more blanks than any client accepts.
 pub fn flood(mut text: String) -> String {
     text.extend(std::iter::repeat_n(' ', FLOOD));
     text
@@ -67,7 +66,7 @@ fn wrapped(stream: &str, text: &str) -> String {
     format!("{{\"stream\":\"{stream}\",\"data\":{text}}}")
 }
 
-/// A connection's place among the others. A second connection of the same name ends the first.
+/// The identity of a connection. A second connection with the same name ends the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     kind: Kind,
@@ -83,9 +82,9 @@ struct Connection {
     combined: bool,
     subscribed: bool,
     frames: u64,
-    /// What it is not sent any more, and until which venue time; empty: all.
+    /// The messages it does not receive, and until which venue time; empty key: all.
     deaf: BTreeMap<String, UtcMs>,
-    /// What is sent behind the next message.
+    /// The message that is sent behind the next one.
     held: Option<String>,
     opened: UtcMs,
     logged_on: Option<UtcMs>,
@@ -106,7 +105,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// None yet; messages meet these faults, which are written down.
+    /// A hub without connections. Messages are subject to these faults, whose hits are logged.
     #[must_use]
     pub fn new(faults: Arc<Faults>, requests: Arc<Requests>) -> Hub {
         Hub { state: Mutex::default(), faults, requests }
@@ -116,7 +115,7 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection in, under the name it gave or one of ours.
+    /// Adds a connection, with its own name or a generated one.
     pub fn join(
         &self,
         kind: Kind,
@@ -144,7 +143,7 @@ impl Hub {
         (Ticket { kind, id, serial }, waiting)
     }
 
-    /// Lets a connection go.
+    /// Removes a connection.
     pub fn leave(&self, ticket: &Ticket) {
         let mut state = self.lock();
         let key = (ticket.kind, ticket.id.clone());
@@ -153,7 +152,7 @@ impl Hub {
         }
     }
 
-    /// Changes a connection and answers it, in one act: no frame falls between.
+    /// Changes a connection and responds to it in one act: no frame is sent between.
     pub fn answer(&self, ticket: &Ticket, act: impl FnOnce(&mut Subscriptions<'_>) -> Vec<String>) {
         let mut state = self.lock();
         let key = (ticket.kind, ticket.id.clone());
@@ -181,7 +180,7 @@ impl Hub {
         connection.is_some_and(|c| c.serial == ticket.serial && c.logged_on.is_some())
     }
 
-    /// The market streams somebody listens to; none where nobody is connected to them.
+    /// The market streams with subscribers; `None` without any connection.
     pub fn wanted(&self) -> Option<BTreeSet<String>> {
         let state = self.lock();
         let of_market = state.connections.iter().filter(|((kind, _), _)| *kind == Kind::Market);
@@ -192,7 +191,7 @@ impl Hub {
         all
     }
 
-    /// Sends stream messages (name, text), at a venue time, to those who have subscribed to them.
+    /// Sends stream messages (name, text) at a venue time to their subscribers.
     pub fn publish_market(&self, messages: &[(String, String)], now: UtcMs) {
         self.publish(Kind::Market, now, |connection| {
             let wanted = messages.iter().filter(|(stream, _)| connection.streams.contains(stream));
@@ -205,7 +204,7 @@ impl Hub {
         });
     }
 
-    /// Sends events of the account, at a venue time, to those who have subscribed to them.
+    /// Sends account events at a venue time to their subscribers.
     pub fn publish_user(&self, events: &[Value], now: UtcMs) {
         let message = |event: &Value| Message {
             text: user_frame(event),
@@ -225,7 +224,7 @@ impl Hub {
                 return true;
             }
             messages(connection).into_iter().all(|message| {
-                // A message may have ended the subscription that the others were for.
+                // A message may have ended the subscription for the others.
                 let over = kind == Kind::User && !connection.subscribed;
                 if over || connection.is_deaf(&message.name, now) {
                     return true;
@@ -244,7 +243,7 @@ impl Hub {
         });
     }
 
-    /// Data frames each connection of a kind has ever carried, by name.
+    /// Data frames that each connection of a kind has ever received, by name.
     pub fn frames(&self, kind: Kind) -> BTreeMap<String, u64> {
         let state = self.lock();
         let of_kind = state.connections.iter().filter(|((is, _), _)| *is == kind);
@@ -256,7 +255,7 @@ impl Hub {
         self.lock().connections.len()
     }
 
-    /// Lets all go.
+    /// Removes all connections.
     pub fn clear(&self) {
         self.lock().connections.clear();
     }
@@ -268,7 +267,7 @@ impl Connection {
         until.into_iter().flatten().any(|until| now < *until)
     }
 
-    /// Takes a message as a fault has it; false where it is over with the connection.
+    /// Handles a message with its fault. Returns false if the connection ends.
     fn take(&mut self, kind: Kind, message: Message, hit: Option<Hit>, now: UtcMs) -> bool {
         let Message { name, text, .. } = message;
         let Some(hit) = hit else { return self.send(text) && self.release() };
@@ -285,7 +284,7 @@ impl Connection {
             Fault::Duplicate => self.send(text.clone()) && self.send(text) && self.release(),
             Fault::Reorder => self.held.replace(text).is_none_or(|before| self.send(before)),
             Fault::Reset => {
-                // Whether it takes that: it is over with it.
+                // The result does not matter: the connection ends.
                 drop(self.queue.try_send(Frame::Cut));
                 false
             }
@@ -326,7 +325,7 @@ impl Connection {
         }
     }
 
-    /// Takes a lie instead of a message.
+    /// Sends a false message instead.
     fn lie(&mut self, lie: Lie, text: &str, twin: Option<u64>) -> bool {
         let sent = match lie.tell(text, twin) {
             Told::Texts(texts) => texts.into_iter().all(|text| self.send(text)),
@@ -342,14 +341,14 @@ impl Connection {
         self.queue.try_send(Frame::Text(text)).is_ok()
     }
 
-    /// Sends what was held back.
+    /// Sends the message that was held back.
     fn release(&mut self) -> bool {
         let held = self.held.take();
         held.is_none_or(|held| self.send(held))
     }
 }
 
-/// The message of a bar with its prices at so many per cent.
+/// The message of a bar with its prices at this per cent.
 fn odd(text: &str, percent: u64) -> String {
     let Ok(mut message) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
     let wrapped = message.get("data").is_some();
@@ -369,7 +368,7 @@ pub fn user_frame(event: &Value) -> String {
     json!({"subscriptionId": 0, "event": event}).to_string()
 }
 
-/// What a connection may change of itself.
+/// The properties that a connection may change of itself.
 #[derive(Debug)]
 pub struct Subscriptions<'a> {
     /// Market streams.
@@ -378,8 +377,8 @@ pub struct Subscriptions<'a> {
     pub combined: &'a mut bool,
     /// Events of the account.
     pub user: &'a mut bool,
-    /// When it logged on; the clock on the wall, UTC milliseconds.
+    /// When it logged on, wall clock, UTC milliseconds.
     pub logged_on: &'a mut Option<UtcMs>,
-    /// When it was opened; the clock on the wall, UTC milliseconds.
+    /// When it was opened, wall clock, UTC milliseconds.
     pub opened: UtcMs,
 }

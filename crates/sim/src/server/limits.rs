@@ -1,5 +1,5 @@
-//! The venue's request limits, counted in wall time over fixed windows aligned to the clock: the
-//! minute is over when the clock says so, not sixty seconds after a request.
+//! The venue's request limits, counted in wall time over fixed windows aligned to the clock: a
+//! minute ends with the clock's minute, not sixty seconds after a request.
 
 use super::port;
 use crate::wire::error::ApiError;
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
 
-/// Name of the file with what was used, in the folder of the books.
+/// Name of the file with the counts, in the folder of the books.
 pub const FILE: &str = "limits.json";
 
-/// Requests, orders too many among them, that may still be refused in a minute before the address
-/// is banned.
+/// The most requests that may be rejected in a minute, orders included, before the address is
+/// banned.
 pub const PATIENCE: u64 = 10;
 /// Length of the first ban, seconds; each next one is twice as long.
 pub const BAN: u64 = 120;
@@ -30,19 +30,19 @@ struct Window {
 }
 
 impl Spent {
-    /// Writes it into a folder.
+    /// Writes the counts into a folder.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// The error of the file system.
     pub fn keep(&self, dir: &Path) -> io::Result<()> {
         write_whole(&dir.join(FILE), &serde_json::to_vec(self)?)
     }
 }
 
-/// Has an exchange that will begin in `dir` find that others have placed `orders` in these 10 s.
+/// Prepares an exchange that will start in `dir`: others have placed `orders` in the current 10 s.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// The error of the file system.
 pub fn prepare(dir: &Path, orders: u64) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let mut counters = Counters::new(Limits::scaled(1));
@@ -68,7 +68,7 @@ impl Window {
     }
 }
 
-/// What has been used of the limits, as it is kept over a restart.
+/// The counts, as they are saved over a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     weight: Window,
@@ -81,23 +81,23 @@ pub struct Spent {
     next_ban: u64,
 }
 
-/// What has been used of the limits.
+/// The counts of all limits.
 #[derive(Debug)]
 pub struct Counters {
     limits: Limits,
     spent: Spent,
-    /// Whatever was refused for a limit since the process began.
+    /// Rejections for a limit since the process started.
     over: u64,
 }
 
-/// What the headers of an answer say.
+/// The values for the headers of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
     /// Weight of this minute.
     pub weight: u64,
-    /// Unfilled orders of these 10 s and of this day, for requests that place some.
+    /// Unfilled orders of the current 10 s and of the current day, for requests that place orders.
     pub orders: Option<(u64, u64)>,
-    /// Seconds to wait, where a limit is reached.
+    /// Seconds to wait after a limit was reached.
     pub retry_after: Option<u64>,
 }
 
@@ -108,7 +108,7 @@ pub fn seconds() -> u64 {
 }
 
 impl Counters {
-    /// Nothing used yet.
+    /// Counters at zero.
     #[must_use]
     pub fn new(limits: Limits) -> Counters {
         let spent = Spent {
@@ -124,10 +124,10 @@ impl Counters {
         Counters { limits, spent, over: 0 }
     }
 
-    /// What an earlier process of the exchange has counted.
+    /// The counters of an earlier process.
     ///
     /// # Errors
-    /// The file is something else; which one it is, and what helps.
+    /// The file is damaged. The text names it and the remedy.
     pub fn restored(limits: Limits, dir: &Path) -> io::Result<Counters> {
         let mut counters = Counters::new(limits);
         let file = dir.join(FILE);
@@ -138,13 +138,14 @@ impl Counters {
         Ok(counters)
     }
 
-    /// What is to be kept of it.
+    /// The counts to save.
     #[must_use]
     pub fn spent(&self) -> Spent {
         self.spent.clone()
     }
 
-    /// How many requests, connections and orders were refused for a limit since the process began.
+    /// The number of requests, connections and orders that were rejected for a limit since the
+    /// process started.
     #[must_use]
     pub fn over(&self) -> u64 {
         self.over
@@ -161,11 +162,11 @@ impl Counters {
         self.limits
     }
 
-    /// Takes `weight` for a request at `now`, in seconds.
+    /// Counts `weight` for a request at `now`, in seconds.
     ///
     /// # Errors
-    /// -1003: with status 429 where that is more than is left of a window, with 418 for an address
-    /// that went on after that and is banned.
+    /// -1003: with status 429 if the window has less left, with 418 for an address that continued
+    /// after that and is banned.
     pub fn weigh(&mut self, weight: u64, now: u64) -> Result<Used, (ApiError, Used)> {
         let mut says = Used { weight: *self.spent.weight.at(now), ..Used::default() };
         if now < self.spent.banned_until {
@@ -194,7 +195,7 @@ impl Counters {
         Err((error, says))
     }
 
-    /// Counts a refusal: who goes on after too many of them is banned.
+    /// Counts a rejection. After too many of them the address is banned.
     fn refuse(&mut self, says: &mut Used, now: u64) -> Option<ApiError> {
         self.over += 1;
         *self.spent.refused.at(now) += 1;
@@ -207,13 +208,13 @@ impl Counters {
         Some(banned(self.spent.banned_until))
     }
 
-    /// Takes more weight for a request that has been let in, and gives what is used.
+    /// Counts more weight for an accepted request. Returns the weight of the minute.
     pub fn charge(&mut self, weight: u64, now: u64) -> u64 {
         *self.spent.weight.at(now) += weight;
         *self.spent.weight.at(now)
     }
 
-    /// What is said for `left` seconds more, though nothing was used up.
+    /// The rejection for `left` seconds more, without a limit being reached.
     #[must_use]
     pub fn told_off(&self, left: u64, ban: bool, now: u64) -> ApiError {
         if ban {
@@ -225,7 +226,7 @@ impl Counters {
     /// Counts a connection attempt at `now`, in seconds.
     ///
     /// # Errors
-    /// -1034 where there were too many.
+    /// -1034 if there were too many.
     pub fn connect(&mut self, now: u64) -> Result<(), (ApiError, Used)> {
         *self.spent.connections.at(now) += 1;
         let limit = self.limits.connections;
@@ -243,8 +244,8 @@ impl Counters {
     /// Counts `more` orders at `now`, in seconds.
     ///
     /// # Errors
-    /// -1015 where there are too many unfilled ones; -1003 with status 418 for an address that
-    /// went on after that and is banned.
+    /// -1015 if there are too many unfilled ones; -1003 with status 418 for an address that
+    /// continued after that and is banned.
     pub fn order(&mut self, used: &mut Used, more: u64, now: u64) -> Result<(), ApiError> {
         let (short, day) =
             (*self.spent.orders.at(now) + more, *self.spent.orders_day.at(now) + more);
@@ -266,19 +267,19 @@ impl Counters {
         Ok(())
     }
 
-    /// Gives the slots of `orders` back that got their first fill.
+    /// Releases the slots of `orders` with their first fill.
     pub fn filled(&mut self, orders: u64, now: u64) {
         for slot in [self.spent.orders.at(now), self.spent.orders_day.at(now)] {
             *slot = slot.saturating_sub(orders);
         }
     }
 
-    /// Unfilled orders of these 10 s and of this day.
+    /// Unfilled orders of the current 10 s and of the current day.
     pub fn orders(&mut self, now: u64) -> (u64, u64) {
         (*self.spent.orders.at(now), *self.spent.orders_day.at(now))
     }
 
-    /// The rows that answers of the WebSocket API carry.
+    /// The rows for responses of the WebSocket API.
     #[must_use]
     pub fn rows(&self, used: &Used) -> Value {
         let row = |kind: &str, interval: &str, number: u64, limit: u64, count: u64| {

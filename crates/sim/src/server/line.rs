@@ -14,17 +14,17 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long a connection may ask for nothing: longer than a client keeps one that it does not use.
+/// The longest time without a request. Clients close unused connections earlier.
 const IDLE: Duration = Duration::from_mins(5);
 
-/// What is expected of a connection.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug)]
 enum Expected {
-    /// The head of a request, since then.
+    /// It waits for the head of a request since then.
     Head(Instant),
-    /// Nothing, since then: the last request was answered.
+    /// It is idle since then: the last request was answered.
     Nothing(Instant),
-    /// What the exchange does itself, or the messages of a stream.
+    /// The exchange works on a response, or sends stream messages.
     Answer,
 }
 
@@ -40,7 +40,7 @@ impl Shared {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long is still waited for the peer.
+    /// The remaining time to wait for the peer.
     fn left(&self, head: Duration) -> Duration {
         match *self.expected() {
             Expected::Head(since) => head.saturating_sub(since.elapsed()),
@@ -55,8 +55,8 @@ impl Shared {
 pub struct Line(Arc<Shared>);
 
 impl Line {
-    /// Of a connection that begins: the head of its first request may take so long, and so may that
-    /// of each other from its first byte on.
+    /// A new connection: the head of its first request may take `head`. The same limit applies to
+    /// each later request from its first byte on.
     fn begin(head: Duration) -> Line {
         let expected = Mutex::new(Expected::Head(clock::now()));
         let shared = Shared { cut: AtomicBool::new(false), reader: Mutex::default(), expected };
@@ -65,17 +65,17 @@ impl Line {
         line
     }
 
-    /// The head of a request has come.
+    /// Notes that the head of a request has arrived.
     pub fn has_head(&self) {
         *self.0.expected() = Expected::Answer;
     }
 
-    /// A request was answered.
+    /// Notes that a request was answered.
     pub fn was_answered(&self) {
         *self.0.expected() = Expected::Nothing(clock::now());
     }
 
-    /// Something was read.
+    /// Notes that bytes were read.
     fn has_read(&self) {
         let mut expected = self.0.expected();
         if let Expected::Nothing(_) = *expected {
@@ -101,7 +101,7 @@ impl Line {
     }
 }
 
-/// Cuts a connection whose peer takes too long, until it ends.
+/// Cuts a connection whose peer is too slow, until it ends.
 async fn hurry(shared: Weak<Shared>, head: Duration) {
     while let Some(left) = shared.upgrade().map(|shared| shared.left(head)) {
         if left.is_zero() {
@@ -124,8 +124,8 @@ impl Listener for Lines {
 
     async fn accept(&mut self) -> (Wire, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Frames and answers are small and follow each other: none waits for the last one's
-        // receipt.
+        // Frames and responses are small and follow each other, so none waits for the receipt of
+        // the last one.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a socket keeps small frames back");
         }
@@ -166,7 +166,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Noted before it is looked at: a cut in between wakes it.
+        // Set before the check: a cut in between wakes it.
         *self.line.0.reader.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(context.waker().clone());
         self.line.checked()?;

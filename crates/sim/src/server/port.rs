@@ -1,4 +1,4 @@
-//! The port file: how a client on this machine finds the exchange.
+//! The port file, by which a client on this machine finds the exchange.
 
 use crate::wire::sign::{DEMO_KEY, DEMO_SECRET, demo_private_key};
 use everwarm_runtime::files::write_whole;
@@ -15,14 +15,14 @@ pub const PORT_FILE: &str = "port.json";
 /// Name of the file with the private half of the Ed25519 key of the account.
 pub const PRIVATE_KEY_FILE: &str = "ed25519.pem";
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortFile {
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
-    /// Its process.
+    /// The process id.
     pub pid: u32,
-    /// What admin requests carry.
+    /// The token of admin requests.
     pub token: String,
     /// How fast venue time runs: `lockstep`, `real` or like `60x`.
     pub pace: String,
@@ -33,7 +33,7 @@ pub struct PortFile {
 }
 
 impl PortFile {
-    /// What a server says of itself.
+    /// The contents for a server.
     #[must_use]
     pub fn new(port: u16, token: &str, pace: &str) -> PortFile {
         PortFile {
@@ -46,29 +46,29 @@ impl PortFile {
         }
     }
 
-    /// Writes it into `dir`, whole or not at all, readable by the owner alone; beside it the
-    /// private half of the Ed25519 key.
+    /// Writes it into `dir`, whole or not at all, readable by the owner only. Also writes the
+    /// private Ed25519 key.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// The error of the file system.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
         write_whole(&dir.join(PRIVATE_KEY_FILE), demo_private_key().as_bytes())?;
         write_whole(&dir.join(PORT_FILE), &serde_json::to_vec(self)?)
     }
 
-    /// Reads it from `dir`; none where there is no such file.
+    /// Reads it from `dir`; `None` if there is no such file.
     ///
     /// # Errors
-    /// It cannot be read, or is something else.
+    /// It cannot be read, or is damaged.
     pub fn read(dir: &Path) -> io::Result<Option<PortFile>> {
         read_json(&dir.join(PORT_FILE), "remove the file: the exchange writes it at its start")
     }
 }
 
-/// What a file of the exchange holds; none where there is no such file.
+/// The contents of a JSON file of the exchange; `None` if there is no such file.
 ///
 /// # Errors
-/// It cannot be read, or is something else: which one it is, and what helps.
+/// It cannot be read, or is damaged. The text names it and the remedy.
 pub fn read_json<T: DeserializeOwned>(file: &Path, remedy: &str) -> io::Result<Option<T>> {
     let told =
         |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}; {remedy}", file.display()));
@@ -79,8 +79,8 @@ pub fn read_json<T: DeserializeOwned>(file: &Path, remedy: &str) -> io::Result<O
     }
 }
 
-/// Whether `dir` is no longer that of the server of this token: another has begun there, or the
-/// folder was taken away. What cannot be read for the moment says neither.
+/// Whether `dir` no longer belongs to the server with this token: another one started there, or the
+/// folder was removed. A temporary read error counts as neither.
 #[must_use]
 pub fn was_taken(dir: &Path, token: &str) -> bool {
     match PortFile::read(dir) {
@@ -89,13 +89,13 @@ pub fn was_taken(dir: &Path, token: &str) -> bool {
     }
 }
 
-/// Where it lies.
+/// The path of the file.
 #[must_use]
 pub fn path(dir: &Path) -> PathBuf {
     dir.join(PORT_FILE)
 }
 
-/// A token nobody can guess: the standard library's hash keys come from the system's random source.
+/// A random token: the hash keys of the standard library come from the system's random source.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "chance is what a token is made of")]
 pub fn token() -> String {

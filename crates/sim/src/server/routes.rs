@@ -1,24 +1,24 @@
-//! Everything that may be asked, by REST path and by name of the WebSocket API, and what it costs.
+//! The routes: all requests by REST path and by name of the WebSocket API, with their weights.
 
 use crate::exchange::ListKind;
 use crate::wire::params::Params;
 
-/// What is asked.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The rules.
+    /// Rules of the exchange.
     ExchangeInfo,
-    /// How many unfilled orders were counted.
+    /// The number of unfilled orders.
     OrderCounts,
-    /// Something of the market, for anybody.
+    /// Public market data.
     Market(MarketRoute),
-    /// Something of the account.
+    /// Account data.
     Account(AccountRoute),
     /// A change of the books.
     Change(Change),
 }
 
-/// What anybody may see.
+/// Public market data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named in the table by its address")]
 pub enum MarketRoute {
@@ -37,7 +37,7 @@ pub enum MarketRoute {
     LocalDay,
 }
 
-/// What the account may look up.
+/// Account data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named in the table by its address")]
 pub enum AccountRoute {
@@ -53,7 +53,7 @@ pub enum AccountRoute {
     AllLists,
 }
 
-/// What changes the books.
+/// Changes of the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named in the table by its address")]
 pub enum Change {
@@ -65,37 +65,37 @@ pub enum Change {
     CancelList,
 }
 
-/// What a request costs.
+/// The weight of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// Always this.
+    /// A fixed weight.
     Fixed(u64),
-    /// Nothing, or one where it is refused.
+    /// Nothing, or one if it is rejected.
     Write,
-    /// The first where a symbol is named, the second otherwise.
+    /// The first with a symbol, the second without.
     Symbol(u64, u64),
-    /// The first where this parameter is sent, or has the value behind `=`; the second otherwise.
+    /// The first with this parameter, or with the value behind `=`; the second otherwise.
     Given(&'static str, u64, u64),
     /// By the number of symbols: up to 20, up to 100, more or all.
     Symbols(u64, u64, u64),
-    /// So much for each symbol, up to a sum.
+    /// This much for each symbol, up to a limit.
     Each(u64, u64),
     /// By the number of levels: up to 100, 500, 1,000, more.
     Levels,
 }
 
-/// One thing that may be asked.
+/// One endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
-    /// What.
+    /// The kind of request.
     pub route: Route,
     /// HTTP method.
     pub method: &'static str,
     /// HTTP path behind `/api/v3/`.
     pub path: &'static str,
-    /// Name in the WebSocket API; empty: not there.
+    /// Name in the WebSocket API; empty: not available there.
     pub name: &'static str,
-    /// What it costs.
+    /// The weight.
     pub weight: Weight,
 }
 
@@ -109,7 +109,7 @@ const fn row(
     Endpoint { route, method, path, name, weight }
 }
 
-/// All of them.
+/// All endpoints.
 #[rustfmt::skip]
 pub const TABLE: &[Endpoint] = {
     use AccountRoute as Mine;
@@ -156,7 +156,7 @@ pub const TABLE: &[Endpoint] = {
     ]
 };
 
-/// What a connection of the WebSocket API asks about itself.
+/// Requests of a WebSocket API connection about itself.
 pub const OWN: &[&str] = &[
     "userDataStream.subscribe.signature",
     "userDataStream.subscribe",
@@ -167,22 +167,22 @@ pub const OWN: &[&str] = &[
     "session.logout",
 ];
 
-/// What a path asks for.
+/// The endpoint of a path.
 #[must_use]
 pub fn by_path(method: &str, path: &str) -> Option<&'static Endpoint> {
     let path = path.strip_prefix("/api/v3/")?;
     TABLE.iter().find(|row| row.method == method && row.path == path)
 }
 
-/// What a name of the WebSocket API asks for.
+/// The endpoint of a WebSocket API name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Endpoint> {
     TABLE.iter().find(|row| row.name == name)
 }
 
 impl Weight {
-    /// What a request with these parameters costs beforehand: they are the ones it is served with,
-    /// so however they were written, it pays for what it gets.
+    /// The weight of a request with these parameters. They are the parameters it is served with, so
+    /// the weight does not depend on how they were written.
     #[must_use]
     pub fn of(self, sent: &Params) -> u64 {
         let has = |name: &str| sent.peek(name).is_some();
@@ -224,7 +224,7 @@ impl Weight {
         }
     }
 
-    /// What it costs more where it is refused.
+    /// The additional weight of a rejection.
     #[must_use]
     pub fn refused(self) -> u64 {
         u64::from(self == Weight::Write)

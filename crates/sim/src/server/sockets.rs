@@ -1,4 +1,4 @@
-//! Market streams, and what all WebSocket connections have in common.
+//! Market streams, and the common part of all WebSocket connections.
 
 use super::desk::{Desk, Phase};
 use super::hub::{Frame, Kind, STREAMS_MAX, Subscriptions};
@@ -22,32 +22,32 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-/// Messages a market stream connection may send in a second.
+/// The most messages a second from a market stream connection.
 const MESSAGES_PER_SECOND: u32 = 5;
-/// Largest message a client may send, bytes.
+/// Largest message from a client, bytes.
 pub const MESSAGE_MAX: usize = 1 << 20;
 /// Messages written together.
 const BATCH: usize = 256;
-/// The header in which a client names its connection.
+/// The header with the client's name of its connection.
 pub const CONNECTION_HEADER: &str = "x-everwarm-connection";
 
-/// How long connections are waited for.
+/// The time limits of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Time between pings.
     pub ping: Duration,
-    /// A connection whose last pong is older is dropped; so is one that takes nothing for so long.
+    /// A connection is dropped if its last pong is older, or if it reads nothing for this long.
     pub pong: Duration,
-    /// How long a connection lives at most.
+    /// The longest life of a connection.
     pub life: Duration,
-    /// How long the head of a request may take.
+    /// The longest time for the head of a request.
     pub head: Duration,
-    /// How long the body of a request may take.
+    /// The longest time for the body of a request.
     pub body: Duration,
 }
 
 impl Default for Patience {
-    /// The venue's.
+    /// The limits of the venue.
     fn default() -> Self {
         Patience {
             ping: Duration::from_secs(20),
@@ -59,7 +59,7 @@ impl Default for Patience {
     }
 }
 
-/// The name a client gave its connection.
+/// The client's name of its connection.
 pub fn named(headers: &HeaderMap) -> Option<String> {
     let name = headers.get(CONNECTION_HEADER)?.to_str().ok()?;
     (!name.is_empty() && name.len() <= 64).then(|| name.to_owned())
@@ -129,7 +129,7 @@ fn market(
     })
 }
 
-/// Obeys a control message of a market stream connection.
+/// Handles a control message of a market stream connection.
 fn control(own: &mut Subscriptions<'_>, text: &str) -> Value {
     let invalid =
         |code: i32, msg: String, id: &Value| json!({"error": {"code": code, "msg": msg}, "id": id});
@@ -189,13 +189,13 @@ fn control(own: &mut Subscriptions<'_>, text: &str) -> Value {
     }
 }
 
-/// The property a control message names, and the value it gives it.
+/// The property that a control message names, and its value.
 fn property(request: &Value) -> Option<(&str, Option<bool>)> {
     let list = request.get("params")?.as_array()?;
     Some((list.first()?.as_str()?, list.get(1).and_then(Value::as_bool)))
 }
 
-/// Carries messages both ways until one side has had enough.
+/// Transfers messages both ways until one side ends.
 pub async fn pump<F: Future<Output = ()>>(
     desk: &Desk,
     line: &Line,
@@ -240,7 +240,7 @@ pub async fn pump<F: Future<Output = ()>>(
                 }
                 match got {
                     Some(Ok(Message::Text(text))) => take(text.as_str().to_owned()).await,
-                    // Only an answer to our ping shows that somebody is there.
+                    // Only a response to the own ping shows that the client is alive.
                     Some(Ok(Message::Pong(payload))) if payload == pinged => {
                         pong_at = clock::now();
                     }
@@ -259,11 +259,11 @@ pub async fn pump<F: Future<Output = ()>>(
             () = Phase::over(&mut phase) => break,
         }
     }
-    // Whether the goodbye arrives does not matter.
+    // It does not matter whether the close message arrives.
     drop(timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await);
 }
 
-/// Sends what is to be sent, and gives what else is to be done, if anything is.
+/// Sends the next messages. Returns another task, if there is one.
 async fn write(
     socket: &mut WebSocket,
     batch: &mut Vec<Frame>,

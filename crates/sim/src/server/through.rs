@@ -1,4 +1,4 @@
-//! The way of one request: what it meets of faults, what is written down of it, its answer.
+//! The handling of one request: faults, the request log, the response.
 
 use super::answer::{Ask, answer};
 use super::desk::Desk;
@@ -11,20 +11,20 @@ use crate::wire::params::Params;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What leaves.
+/// The result of a request.
 #[derive(Debug)]
 pub enum Reply {
-    /// An answer.
+    /// A response.
     Said(Result<String, ApiError>),
-    /// A page of a machine in front of the exchange, with this status.
+    /// A page of a proxy in front of the exchange, with this status.
     Page(u16),
-    /// A lie, with this status.
+    /// A false response, with this status.
     Lied(u16, Told),
     /// Nothing: the connection is cut.
     Cut,
 }
 
-/// Takes a request through. `weighed` is whether its weight was to be had.
+/// Handles a request. `weighed` is the result of counting its weight.
 pub async fn through(
     desk: &Desk,
     endpoint: &'static Endpoint,
@@ -91,7 +91,7 @@ async fn met(
     }
 }
 
-/// What is said instead of an answer, whether it was given or refused.
+/// The false result of a response or a rejection.
 fn lied(desk: &Desk, lie: Lie, symbol: &str, said: Result<String, ApiError>) -> Reply {
     let (status, text) = match said {
         Ok(text) => (200, text),
@@ -102,22 +102,22 @@ fn lied(desk: &Desk, lie: Lie, symbol: &str, said: Result<String, ApiError>) -> 
     Reply::Lied(status, lie.tell(&text, twin))
 }
 
-/// What a fault does to a request.
+/// The effect of a fault on a request.
 #[derive(Debug)]
 pub enum Way {
-    /// Nothing: it is done, and its answer leaves.
+    /// None: the request is performed, and its response leaves.
     Usual,
-    /// Nothing is done, and this leaves.
+    /// The request is not performed, and this leaves.
     Instead(Reply),
-    /// It is done, and this leaves instead of its answer.
+    /// The request is performed, and this leaves instead of its response.
     Though(Reply),
-    /// It is done, and its answer leaves so much later.
+    /// The request is performed, and its response leaves after this delay.
     Late(Duration),
-    /// It is done, and a lie leaves instead of its answer.
+    /// The request is performed, and a false response leaves.
     Otherwise(Lie),
 }
 
-/// The way of a request that is hit so.
+/// The effect of this hit.
 pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
     let Some(Hit { kind, number, lie }) = hit else { return Way::Usual };
     match kind {
@@ -151,7 +151,7 @@ pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
     }
 }
 
-/// The answer of a day without faults.
+/// The response without faults.
 async fn done(
     desk: &Desk,
     endpoint: &'static Endpoint,
@@ -172,7 +172,8 @@ async fn done(
     told
 }
 
-/// What a server says that has lost its way; none of it tells whether anything was done.
+/// The response of a server with an internal failure. It does not tell whether the request was
+/// performed.
 fn broken(status: u64) -> Reply {
     let (code, msg) = match status {
         500 => (-1000, "An unknown error occurred while processing the request."),

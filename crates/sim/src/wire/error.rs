@@ -1,8 +1,8 @@
-//! Refusals as the protocol writes them.
+//! Rejections in the form of the protocol.
 
 use serde_json::{Value, json};
 
-/// A refusal: what goes into the status line and the body.
+/// A rejection: the status line and the body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {msg}")]
 pub struct ApiError {
@@ -10,14 +10,14 @@ pub struct ApiError {
     pub status: u16,
     /// The protocol's code.
     pub code: i32,
-    /// The protocol's words.
+    /// The message of the protocol.
     pub msg: String,
-    /// More, where a request has more than one result.
+    /// Additional data if a request has more than one result.
     pub data: Option<Value>,
 }
 
 impl ApiError {
-    /// A refusal with the status that belongs to its code.
+    /// A rejection with the status of its code.
     #[must_use]
     pub fn new(code: i32, msg: impl Into<String>) -> ApiError {
         let status = match code {
@@ -36,20 +36,20 @@ impl ApiError {
         ApiError::new(-1102, format!("Mandatory parameter '{name}' {tail}"))
     }
 
-    /// One of two parameters must be sent.
+    /// Neither of two parameters was sent, but one is mandatory.
     #[must_use]
     pub fn neither(one: &str, other: &str) -> ApiError {
         let tail = "must be sent, but both were empty/null!";
         ApiError::new(-1102, format!("Param '{one}' or '{other}' {tail}"))
     }
 
-    /// A parameter has a value it cannot have.
+    /// A parameter has an invalid value.
     #[must_use]
     pub fn invalid(name: &str) -> ApiError {
         ApiError::new(-1130, format!("Data sent for parameter '{name}' is not valid."))
     }
 
-    /// The books could not take the request; the client must not conclude anything.
+    /// The books could not take the request. The client must not conclude anything.
     #[must_use]
     pub fn internal() -> ApiError {
         let msg = "An unknown error occurred while processing the request.";

@@ -1,4 +1,4 @@
-//! exchangeInfo and account.
+//! The responses of exchangeInfo and account.
 
 use super::number;
 use crate::exchange::Exchange;
@@ -12,7 +12,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use serde_json::{Value, json};
 
-/// The limits the exchange announces and holds.
+/// The request limits of the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Request weight per minute.
@@ -56,7 +56,7 @@ impl Limits {
         ])
     }
 
-    /// What is used of the limits of orders.
+    /// The used part of the order limits.
     #[must_use]
     pub fn order_counts(&self, (short, day): (u64, u64)) -> Value {
         json!([
@@ -166,7 +166,7 @@ fn discount() -> Value {
     })
 }
 
-/// What trading a symbol costs; nothing is paid in another asset.
+/// The commission of a symbol. No discount asset is used.
 #[must_use]
 pub fn commission(symbol: Symbol) -> Value {
     let [standard, none] = rates();
@@ -176,7 +176,7 @@ pub fn commission(symbol: Symbol) -> Value {
     })
 }
 
-/// What an order would cost.
+/// The commission of an order.
 #[must_use]
 pub fn order_commission() -> Value {
     let [standard, none] = rates().map(|mut rates| {

@@ -1,4 +1,4 @@
-//! Bars of any width out of those of a minute.
+//! Bars of any width from bars of a minute.
 
 use super::error::ApiError;
 use super::klines::quote;
@@ -12,11 +12,11 @@ const TRADES: i64 = 4;
 /// Width of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// The word on the wire.
+    /// The name on the wire.
     pub name: &'static str,
     /// In minutes.
     minutes: i64,
-    /// Bars open at multiples of the width from here on.
+    /// Bars open at multiples of the width from this time on.
     offset: UtcMs,
 }
 
@@ -24,7 +24,7 @@ const fn width(name: &'static str, minutes: i64) -> Interval {
     Interval { name, minutes, offset: 0 }
 }
 
-/// All widths there are here; weeks begin on Monday.
+/// All widths. Weeks begin on Monday.
 pub const INTERVALS: [Interval; 14] = [
     width("1m", 1),
     width("3m", 3),
@@ -43,7 +43,7 @@ pub const INTERVALS: [Interval; 14] = [
 ];
 
 impl Interval {
-    /// The width a word names.
+    /// The width with this name.
     ///
     /// # Errors
     /// -1120; seconds and months are not simulated.
@@ -58,27 +58,27 @@ impl Interval {
         self.minutes * MINUTE
     }
 
-    /// Opening time of the bar that holds `time`.
+    /// Opening time of the bar that contains `time`.
     #[must_use]
     pub fn open_of(self, time: UtcMs) -> UtcMs {
         (time - self.offset).div_euclid(self.ms()) * self.ms() + self.offset
     }
 
-    /// The first opening time that is not before `time`.
+    /// The first opening time at or after `time`.
     #[must_use]
     pub fn next_open(self, time: UtcMs) -> UtcMs {
         let open = self.open_of(time);
         if open < time { open + self.ms() } else { open }
     }
 
-    /// How many bars of a minute `count` of these take, and one more.
+    /// The number of one-minute bars in `count` bars of this width, plus one.
     #[must_use]
     pub fn minutes_of(self, count: usize) -> usize {
         let minutes = usize::try_from(self.minutes).unwrap_or(1);
         if minutes == 1 { count } else { count.saturating_add(1).saturating_mul(minutes) }
     }
 
-    /// The bars of this width that bars of a minute make, in their order.
+    /// The bars of this width from one-minute bars, in order.
     #[must_use]
     pub fn fold(self, minutes: &[Bar]) -> Vec<Kline> {
         let mut folded: Vec<Kline> = Vec::new();
@@ -93,10 +93,10 @@ impl Interval {
     }
 }
 
-/// A bar as it is told.
+/// A bar in the form of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kline {
-    /// Its prices and volume; the opening time is its own.
+    /// Prices, volume and opening time.
     pub bar: Bar,
     /// Its width.
     pub interval: Interval,
@@ -104,7 +104,7 @@ pub struct Kline {
     pub quote: Decimal,
     /// Number of trades.
     pub trades: i64,
-    /// Ids of the first and the last trade; none where nothing was traded.
+    /// Ids of the first and the last trade; `None` without trades.
     pub ids: Option<(i64, i64)>,
 }
 
@@ -141,7 +141,7 @@ impl Kline {
         };
     }
 
-    /// The last instant it covers.
+    /// The last millisecond it covers.
     #[must_use]
     pub fn close_time(&self) -> UtcMs {
         self.bar.open_time + self.interval.ms() - 1

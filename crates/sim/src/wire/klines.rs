@@ -1,4 +1,4 @@
-//! Bars as the protocol writes them, as rows of a query and as stream messages.
+//! Bars in the form of the protocol, as rows of a query and as stream messages.
 
 use super::error::ApiError;
 use super::intervals::{INTERVALS, Interval, Kline};
@@ -15,7 +15,7 @@ use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Which bars are asked for.
+/// A query of bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KlineQuery {
     interval: Interval,
@@ -25,11 +25,11 @@ pub struct KlineQuery {
 }
 
 impl KlineQuery {
-    /// Reads a request for bars.
+    /// Reads a query of bars.
     ///
     /// # Errors
-    /// -1102 without an interval, -1120 for one that is not served, and what is wrong with the
-    /// rest.
+    /// -1102 without an interval, -1120 for one that is not supported, and errors of the other
+    /// parameters.
     pub fn read(params: &Params) -> Result<KlineQuery, ApiError> {
         let interval = Interval::read(params.required("interval")?)?;
         let (start, end) = (params.time("startTime")?, params.time("endTime")?);
@@ -38,7 +38,7 @@ impl KlineQuery {
         Ok(KlineQuery { interval, start, end, limit })
     }
 
-    /// The bars that are visible now, ascending; the last one may be forming still.
+    /// The visible bars, ascending. The last one may be unfinished.
     pub fn bars(
         &self,
         exchange: &Exchange,
@@ -69,8 +69,8 @@ impl KlineQuery {
     }
 }
 
-/// The bar of the minute that venue time is in, as far as its trades are released; before the first
-/// of them it is flat at the last price, without volume.
+/// The bar of the current minute, as far as its trades are released. Before the first trade it is
+/// flat at the last price, without volume.
 pub fn forming(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -109,19 +109,19 @@ pub fn forming(
     Some(Bar { symbol, open_time, open: *open, high, low, close: *close, volume })
 }
 
-/// What a bar's volume came to in quote units: at the mean of its four prices.
+/// The volume of a bar in quote units, at the mean of its four prices.
 #[must_use]
 pub fn quote(bar: &Bar) -> Decimal {
     let sum: i64 = [bar.open, bar.high, bar.low, bar.close].iter().map(|p| p.0 / 4).sum();
     (Price(sum).decimal() * bar.volume).trunc_with_scale(8)
 }
 
-/// What of a volume takers bought: half of it.
+/// The taker buy volume: half of the volume.
 fn half(volume: Decimal) -> Decimal {
     (volume * Decimal::new(5, 1)).trunc_with_scale(8)
 }
 
-/// The rows of an answer, as JSON text.
+/// The rows of a response, as JSON text.
 #[must_use]
 pub fn rows(bars: &[Kline]) -> String {
     let mut text = String::with_capacity(bars.len() * 160 + 2);
@@ -154,20 +154,20 @@ fn price(price: Price) -> String {
     format!("{:.8}", price.decimal())
 }
 
-/// Name of the stream that carries the bars of `symbol`.
+/// Name of the bar stream of `symbol`.
 #[must_use]
 pub fn stream(symbol: Symbol, interval: Interval) -> String {
     format!("{}@kline_{}", symbol.as_str().to_lowercase(), interval.name)
 }
 
-/// Whether anybody listens to bars that are wider than a minute.
+/// Whether a stream of bars wider than a minute has subscribers.
 #[must_use]
 pub fn has_wider(wanted: &BTreeSet<String>) -> bool {
     wanted.iter().any(|stream| stream.contains("@kline_") && !stream.ends_with("@kline_1m"))
 }
 
-/// The streams of wider bars that go on with the minute that closed at `close`, or, where nothing
-/// `traded` in it, that end with it.
+/// The streams of wider bars that continue with the minute that closed at `close`. Without trades
+/// in it (`traded`), those that end with it.
 pub fn wider(
     market: &mut dyn Market,
     symbol: Symbol,

@@ -1,7 +1,7 @@
-//! Market data besides bars: prices, the shown book, trades, the day's statistics.
+//! Market data besides bars: prices, the displayed book, trades, statistics of the day.
 //!
-//! The trades of a bar are the four of its path, a fourth of the volume each; their ids count up
-//! over all minutes since 1970. They are the market's: what the account traded has ids of its own.
+//! The trades of a bar are the four of its path, a fourth of the volume each. Their ids count up
+//! over all minutes since 1970. They belong to the market: trades of the account have other ids.
 
 use super::error::ApiError;
 use super::klines::{forming, quote};
@@ -23,11 +23,11 @@ use serde_json::{Value, json};
 
 /// Trades in a bar.
 const TRADES: i64 = 4;
-/// The last minute that may be asked for, counted from 1970.
+/// The last minute of a query, counted from 1970.
 const LAST: i64 = TIME_MAX / MINUTE;
 /// Minutes of the average price.
 const AVERAGE: i64 = 5;
-/// Levels of the book a request gets where it names no number, and at most.
+/// Levels of the book by default, and at most.
 const LEVELS: (usize, usize) = (100, 5_000);
 
 /// One trade of the market.
@@ -41,11 +41,11 @@ pub struct Print {
     pub price: Decimal,
     /// In base units.
     pub quantity: Decimal,
-    /// Whether the seller took.
+    /// Whether the seller was the taker.
     pub buyer_maker: bool,
 }
 
-/// The trades of a bar that are released up to `through`, in order; none where nothing was traded.
+/// The released trades of a bar up to `through`, in order; none without volume.
 #[must_use]
 pub fn prints(bar: &Bar, through: UtcMs) -> Vec<Print> {
     if bar.volume.is_zero() {
@@ -65,25 +65,25 @@ pub fn prints(bar: &Bar, through: UtcMs) -> Vec<Print> {
     steps.map(print).filter(|print| print.time <= through).collect()
 }
 
-/// The number of the book's last change.
+/// The number of the last change of the book.
 #[must_use]
 pub fn update_id(tape: &Tape) -> i64 {
     tape.minute / MINUTE * TRADES - 1
 }
 
-/// Which symbols a request is about.
+/// The symbols of a request.
 #[derive(Debug)]
 pub struct Selected<'a> {
-    /// They.
+    /// The symbols.
     pub symbols: Vec<&'a Instrument>,
-    /// Whether one was named alone, so that the answer is no list.
+    /// Whether exactly one was named: the response is then no list.
     pub single: bool,
 }
 
 /// Reads `symbol` or `symbols`; neither means all.
 ///
 /// # Errors
-/// What the protocol says of those that are not known or do not go together.
+/// The error of unknown or conflicting symbols.
 pub fn selected<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<'a>, ApiError> {
     let one = orders::optional_symbol(exchange, params)?;
     let many = params.text("symbols")?;
@@ -120,10 +120,10 @@ fn listed(exchange: &Exchange, symbol: Symbol) -> Option<&Instrument> {
 }
 
 impl Selected<'_> {
-    /// One row, or a list of those there are.
+    /// One row, or a list of rows.
     ///
     /// # Errors
-    /// -1112 where a single one has none: nothing was ever traded.
+    /// -1112 if a single symbol has none: it was never traded.
     pub fn rows(
         &self,
         mut row: impl FnMut(&Instrument) -> Option<Value>,
@@ -136,7 +136,7 @@ impl Selected<'_> {
     }
 }
 
-/// Nothing was ever traded.
+/// The error of a symbol that was never traded.
 #[must_use]
 pub fn nothing() -> ApiError {
     ApiError::new(-1112, "No orders on book for symbol.")
@@ -149,14 +149,14 @@ pub fn price(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
     Some(json!({"symbol": rules.symbol.as_str(), "price": number(tape.last)}))
 }
 
-/// The best of the shown book: bid price and quantity, ask price and quantity.
+/// The best prices of the displayed book: bid price and quantity, ask price and quantity.
 fn best(tape: &Tape, rules: &Instrument) -> [String; 4] {
     let first = |side| depth::levels(tape, rules, side, 1).first().copied().unwrap_or_default();
     let ((bid, bid_quantity), (ask, ask_quantity)) = (first(Side::Sell), first(Side::Buy));
     [bid, bid_quantity, ask, ask_quantity].map(number)
 }
 
-/// The best of the shown book.
+/// The best prices of the displayed book.
 #[must_use]
 pub fn book_ticker(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
     let [bid, bid_quantity, ask, ask_quantity] = best(exchange.tape(rules.symbol)?, rules);
@@ -166,7 +166,7 @@ pub fn book_ticker(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
     }))
 }
 
-/// The best of the shown book as a stream tells it.
+/// The best prices of the displayed book as a stream message.
 #[must_use]
 pub fn book_event(tape: &Tape, rules: &Instrument, id: i64) -> Value {
     let [bid, bid_quantity, ask, ask_quantity] = best(tape, rules);
@@ -176,10 +176,10 @@ pub fn book_event(tape: &Tape, rules: &Instrument, id: i64) -> Value {
     })
 }
 
-/// The levels a request asks for.
+/// The number of levels in a request.
 ///
 /// # Errors
-/// -1100 and -1130; more than the most is the most.
+/// -1100 and -1130. Larger numbers give the most levels.
 pub fn levels(params: &Params) -> Result<usize, ApiError> {
     let limit = match params.integer("limit")? {
         None => LEVELS.0,
@@ -189,7 +189,7 @@ pub fn levels(params: &Params) -> Result<usize, ApiError> {
     Ok(limit.min(LEVELS.1))
 }
 
-/// The shown book, `count` levels on each side.
+/// The displayed book, `count` levels on each side.
 #[must_use]
 pub fn book(tape: Option<&Tape>, rules: &Instrument, count: usize) -> Value {
     let rows = |side| -> Value {
@@ -205,7 +205,7 @@ pub fn book(tape: Option<&Tape>, rules: &Instrument, count: usize) -> Value {
     })
 }
 
-/// The bars that are visible now, the one that forms included, from opening time `from`.
+/// The visible bars with the unfinished one, from opening time `from`.
 fn visible(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -218,7 +218,7 @@ fn visible(
     bars
 }
 
-/// The average price of the last minutes, by volume.
+/// The average price of the last minutes, weighted by volume.
 #[must_use]
 pub fn average(
     exchange: &Exchange,
@@ -235,7 +235,7 @@ pub fn average(
     Some(json!({"mins": AVERAGE, "price": price, "closeTime": tape.minute - 1}))
 }
 
-/// What happened in a day.
+/// The statistics of a period.
 #[derive(Clone, Copy, Debug)]
 pub struct DayStats {
     symbol: Symbol,
@@ -254,7 +254,7 @@ pub struct DayStats {
 }
 
 impl DayStats {
-    /// Of the 24 hours before `now`; where nothing was traded, all prices are the last one.
+    /// The 24 hours before `now`. Without trades all prices are the last one.
     #[must_use]
     pub fn of(
         exchange: &Exchange,
@@ -265,7 +265,7 @@ impl DayStats {
         DayStats::since(exchange, market, symbol, now - DAY, now)
     }
 
-    /// From `from` to `now`; where nothing was traded, all prices are the last one.
+    /// The period from `from` to `now`. Without trades all prices are the last one.
     #[must_use]
     pub fn since(
         exchange: &Exchange,
@@ -310,7 +310,7 @@ impl DayStats {
         average.trunc_with_scale(8)
     }
 
-    /// The row of a window: the short one and what changed.
+    /// The row of a window: the short row and the price change.
     #[must_use]
     pub fn window(&self) -> Value {
         let mut row = self.mini();
@@ -333,7 +333,7 @@ impl DayStats {
         })
     }
 
-    /// The whole row.
+    /// The full row.
     #[must_use]
     pub fn full(&self, exchange: &Exchange, rules: &Instrument) -> Value {
         let mut row = self.mini();
@@ -352,7 +352,7 @@ impl DayStats {
         row
     }
 
-    /// The short row as a stream tells it.
+    /// The short row as a stream message.
     #[must_use]
     pub fn mini_event(&self) -> Value {
         json!({
@@ -362,7 +362,7 @@ impl DayStats {
         })
     }
 
-    /// The whole row as a stream tells it.
+    /// The full row as a stream message.
     #[must_use]
     pub fn event(&self, exchange: &Exchange, rules: &Instrument) -> Value {
         let mut row = self.mini_event();
@@ -382,7 +382,7 @@ impl DayStats {
     }
 }
 
-/// Which trades of the market are asked for.
+/// A query of market trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrintQuery {
     from_id: Option<i64>,
@@ -392,10 +392,10 @@ pub struct PrintQuery {
 }
 
 impl PrintQuery {
-    /// Reads a request for trades; `past` where it may say from where.
+    /// Reads a query of trades. `id` and `times` tell which parameters are allowed.
     ///
     /// # Errors
-    /// What the protocol says about the first parameter that is wrong.
+    /// The error of the first invalid parameter.
     pub fn read(params: &Params, id: bool, times: bool) -> Result<PrintQuery, ApiError> {
         let mut query = PrintQuery { limit: page(params)?, ..PrintQuery::default() };
         if id {
@@ -408,7 +408,7 @@ impl PrintQuery {
         Ok(query)
     }
 
-    /// The trades of `symbol` asked for, ascending.
+    /// The trades of `symbol` in the query, ascending.
     #[must_use]
     pub fn prints(
         &self,

@@ -1,4 +1,4 @@
-//! The protocol as pure functions: parameters and signatures in, JSON out. Knows no socket.
+//! The protocol as pure functions: parameters and signatures in, JSON out. It uses no socket.
 
 pub mod answers;
 pub mod error;
@@ -17,7 +17,7 @@ pub mod window;
 
 use everwarm_domain::money::Decimal;
 
-/// A number as the protocol writes it: at least eight decimals, never an exponent.
+/// A number in the form of the protocol: at least eight decimals, never an exponent.
 #[must_use]
 pub fn number(value: Decimal) -> String {
     let value = value.normalize();

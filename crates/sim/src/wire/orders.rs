@@ -1,4 +1,4 @@
-//! Orders: requests out of parameters.
+//! Orders: parameters to requests.
 
 use super::error::ApiError;
 use super::params::Params;
@@ -11,7 +11,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
 
-/// How much the answer to a new order tells.
+/// The detail of the response to a new order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseType {
     /// The ids.
@@ -22,7 +22,7 @@ pub enum ResponseType {
     Full,
 }
 
-/// The word for a side.
+/// The name of a side.
 #[must_use]
 pub fn side(side: Side) -> &'static str {
     match side {
@@ -31,13 +31,13 @@ pub fn side(side: Side) -> &'static str {
     }
 }
 
-/// The word for an order's type.
+/// The name of an order type.
 #[must_use]
 pub fn order_type(order: &Order) -> &'static str {
     kind_word(&order.kind)
 }
 
-/// The word for how an order is priced.
+/// The name of the type of an order.
 #[must_use]
 pub fn kind_word(kind: &OrderKind) -> &'static str {
     match kind {
@@ -59,16 +59,16 @@ fn traded(exchange: &Exchange, symbol: Option<Symbol>) -> Result<Symbol, ApiErro
     }
 }
 
-/// The symbol of a request that must name one.
+/// The symbol of a request that requires one.
 ///
 /// # Errors
-/// -1102 where it does not, -1100 and -1121 where it names none of ours.
+/// -1102 without a symbol, -1100 and -1121 for an unknown one.
 pub fn symbol(exchange: &Exchange, params: &Params) -> Result<Symbol, ApiError> {
     params.required("symbol")?;
     traded(exchange, params.symbol("symbol")?)
 }
 
-/// The symbol of a request that may name one.
+/// The symbol of a request with an optional one.
 ///
 /// # Errors
 /// As [`symbol`].
@@ -94,7 +94,7 @@ pub fn read_side(params: &Params, name: &str) -> Result<Side, ApiError> {
 /// Reads a request for a new order.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The error of the first invalid parameter.
 pub fn new_order(
     exchange: &Exchange,
     params: &Params,
@@ -117,10 +117,10 @@ pub fn new_order(
     Ok((order, answer))
 }
 
-/// How much the client wants to be told, and the mode of self-trade prevention it must not choose.
+/// The response type, and the mode of self-trade prevention, which is not supported.
 ///
 /// # Errors
-/// -1130 for other words.
+/// -1130 for other values.
 pub fn response_type(params: &Params, usual: ResponseType) -> Result<ResponseType, ApiError> {
     let answer = match params.text("newOrderRespType")? {
         None => usual,
@@ -135,12 +135,12 @@ pub fn response_type(params: &Params, usual: ResponseType) -> Result<ResponseTyp
     }
 }
 
-/// What the parameters of one order are called: those of a list have a prefix.
+/// The parameter names of one order. Those of a list have a prefix.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
-    /// Nothing, or who of the list it is.
+    /// Empty, or the role of the order in the list.
     pub prefix: &'static str,
-    /// The parameter with its quantity.
+    /// The parameter of its quantity.
     pub quantity: &'static str,
 }
 
@@ -163,10 +163,10 @@ impl Names {
         params.client_id(&name)
     }
 
-    /// What the order is, of the type named by `word`.
+    /// Type and prices of the order, for the type name `word`.
     ///
     /// # Errors
-    /// What the protocol says about the first parameter that is wrong.
+    /// The error of the first invalid parameter.
     pub fn kind(self, params: &Params, word: &str) -> Result<OrderKind, ApiError> {
         match word {
             "LIMIT" => {
@@ -246,8 +246,7 @@ impl Names {
         Ok(())
     }
 
-    /// Reads what may be sent with every order and changes nothing here, and refuses what is not
-    /// simulated.
+    /// Reads parameters that are allowed without effect, and rejects those that are not simulated.
     ///
     /// # Errors
     /// -1134 and -2010.
@@ -270,10 +269,10 @@ impl Names {
     }
 }
 
-/// Reads which order is meant.
+/// Reads the identification of an order.
 ///
 /// # Errors
-/// -1102 where neither id was sent; what is wrong with the first parameter that is.
+/// -1102 if neither id was sent; the error of the first invalid parameter.
 pub fn target(exchange: &Exchange, params: &Params) -> Result<Target, ApiError> {
     named_target(exchange, params, "orderId", "origClientOrderId")
 }
@@ -309,7 +308,7 @@ fn restrictions(params: &Params) -> Result<Option<bool>, ApiError> {
 /// Reads a request to cancel.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The error of the first invalid parameter.
 pub fn cancel(
     exchange: &Exchange,
     params: &Params,
@@ -326,7 +325,7 @@ pub fn cancel(
 /// Reads a request to cancel all orders of a symbol.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The error of the first invalid parameter.
 pub fn cancel_all(
     exchange: &Exchange,
     params: &Params,
@@ -341,7 +340,7 @@ pub fn cancel_all(
 /// Reads a request to cancel an order and to place another.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The error of the first invalid parameter.
 pub fn replace(
     exchange: &Exchange,
     params: &Params,

@@ -1,4 +1,4 @@
-//! Request parameters: taken out by name, with what the protocol says where they are wrong.
+//! Request parameters by name, with the errors of the protocol.
 
 use super::error::ApiError;
 use everwarm_domain::id::Symbol;
@@ -7,13 +7,13 @@ use everwarm_domain::time::UtcMs;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// The last instant that may be named: in the year 2286.
+/// The last valid time: in the year 2286.
 pub const TIME_MAX: UtcMs = 9_999_999_999_999;
 
-/// The largest decimal number that may be named: a whole number of 1e-8 in 63 bits.
+/// The largest valid decimal: a whole number of 1e-8 in 63 bits.
 const NUMBER_MAX: Decimal = Decimal::from_parts(u32::MAX, 0x7fff_ffff, 0, false, 8);
 
-/// The parameters of one request. Every one sent must be read, see [`Params::finish`].
+/// The parameters of one request. Every parameter must be read, see [`Params::finish`].
 #[derive(Debug, Default)]
 pub struct Params {
     list: Vec<(String, String)>,
@@ -21,11 +21,11 @@ pub struct Params {
 }
 
 impl Params {
-    /// Takes apart a query string and a form body; where both have a name the query string's is
+    /// Parses a query string and a form body. If both have a name, that of the query string is
     /// used.
     ///
     /// # Errors
-    /// -1101 where one of them has a name twice, -1100 for bytes that are not text.
+    /// -1101 if one of them has a name twice, -1100 for bytes that are not text.
     pub fn parse(query: &str, body: &str) -> Result<Params, ApiError> {
         let mut list = pairs(query)?;
         for (name, value) in pairs(body)? {
@@ -36,7 +36,7 @@ impl Params {
         Ok(Params { list, read: Mutex::default() })
     }
 
-    /// Parameters that came as a list of names and values.
+    /// Parameters from a list of names and values.
     #[must_use]
     pub fn of(list: Vec<(String, String)>) -> Params {
         Params { list, read: Mutex::default() }
@@ -49,7 +49,7 @@ impl Params {
     /// A parameter, if it was sent.
     ///
     /// # Errors
-    /// -1105 where it is empty.
+    /// -1105 if it is empty.
     pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         let Some((known, value)) = self.list.iter().find(|(known, _)| known == name) else {
             return Ok(None);
@@ -61,22 +61,22 @@ impl Params {
         Ok(Some(value))
     }
 
-    /// A parameter as it was sent, which does not count as read.
+    /// A parameter as it was sent. This does not count as reading it.
     #[must_use]
     pub fn peek(&self, name: &str) -> Option<&str> {
         let found = self.list.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// A parameter that must be there.
+    /// A mandatory parameter.
     ///
     /// # Errors
-    /// -1102 where it is not, or is empty.
+    /// -1102 if it is absent or empty.
     pub fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.text(name).ok().flatten().ok_or_else(|| ApiError::mandatory(name))
     }
 
-    /// A whole number that is not negative.
+    /// A whole number, not negative.
     ///
     /// # Errors
     /// -1100 for other characters, -1130 beyond the range.
@@ -88,7 +88,7 @@ impl Params {
         text.parse().map(Some).map_err(|_| ApiError::invalid(name))
     }
 
-    /// An instant, milliseconds; those beyond the year 2286 are its last.
+    /// A time, milliseconds. Times after the year 2286 become the last valid one.
     ///
     /// # Errors
     /// As [`Params::integer`].
@@ -96,7 +96,7 @@ impl Params {
         Ok(self.integer(name)?.map(|time| time.min(TIME_MAX)))
     }
 
-    /// A decimal number that is not negative and has at most eight decimals.
+    /// A decimal number, not negative, with at most eight decimals.
     ///
     /// # Errors
     /// -1100 for other characters, -1111 for more decimals, -1108 beyond the range.
@@ -118,19 +118,19 @@ impl Params {
         value.map(Some).ok_or_else(overflow)
     }
 
-    /// A decimal number that must be there.
+    /// A mandatory decimal number.
     ///
     /// # Errors
-    /// -1102 where it is not; as [`Params::decimal`].
+    /// -1102 if it is absent; otherwise as [`Params::decimal`].
     pub fn required_decimal(&self, name: &str) -> Result<Decimal, ApiError> {
         self.required(name)?;
         self.decimal(name)?.ok_or_else(|| ApiError::mandatory(name))
     }
 
-    /// The word `true` or `false`; false where it was not sent.
+    /// The value `true` or `false`; false if it was not sent.
     ///
     /// # Errors
-    /// -1130 for another word.
+    /// -1130 for another value.
     pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
         match self.text(name)? {
             None | Some("false") => Ok(false),
@@ -153,10 +153,10 @@ impl Params {
         Ok(Some(text.to_owned()))
     }
 
-    /// A symbol's name, whether or not it is traded.
+    /// The name of a symbol, traded or not.
     ///
     /// # Errors
-    /// -1100 for lower case and other characters, -1121 for names no symbol can have.
+    /// -1100 for lower case and other characters, -1121 for impossible names.
     pub fn symbol(&self, name: &str) -> Result<Option<Symbol>, ApiError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let plain =
@@ -167,7 +167,7 @@ impl Params {
         Symbol::new(text).map(Some).map_err(|_| ApiError::new(-1121, "Invalid symbol."))
     }
 
-    /// Refuses a request with parameters that nothing has read.
+    /// Rejects a request with parameters that were not read.
     ///
     /// # Errors
     /// -1104 with both counts.

@@ -1,4 +1,4 @@
-//! Which past orders, lists and trades are asked for, and their rows.
+//! Queries of past orders, lists and trades, and their rows.
 
 use super::answers::{listed, queried};
 use super::error::ApiError;
@@ -9,7 +9,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{DAY, UtcMs};
 use serde_json::{Value, json};
 
-/// Which trades are asked for.
+/// A query of trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TradeQuery {
     order: Option<u64>,
@@ -19,13 +19,13 @@ pub struct TradeQuery {
     limit: usize,
 }
 
-/// Rows of a page where the client names no number, and at most.
+/// Rows of a page by default, and at most.
 pub const PAGE: (usize, usize) = (500, 1_000);
 
-/// Rows the client wants of a page.
+/// The number of rows of a page.
 ///
 /// # Errors
-/// -1130 for zero; more than the largest page is the largest page.
+/// -1130 for zero. Larger numbers give the largest page.
 pub fn page(params: &Params) -> Result<usize, ApiError> {
     let Some(limit) = params.integer("limit")? else { return Ok(PAGE.0) };
     if limit == 0 {
@@ -35,13 +35,13 @@ pub fn page(params: &Params) -> Result<usize, ApiError> {
 }
 
 impl TradeQuery {
-    /// Whether the request names one order, which costs less.
+    /// Whether the request is about one order, which costs less.
     #[must_use]
     pub fn is_of_order(&self) -> bool {
         self.order.is_some()
     }
 
-    /// Reads a request for trades.
+    /// Reads a query of trades.
     ///
     /// # Errors
     /// -1128 for combinations that are not allowed, -1127 for more than a day between the times.
@@ -59,7 +59,7 @@ impl TradeQuery {
         Ok(TradeQuery { order, from_id, start, end, limit })
     }
 
-    /// The trades of `symbol` asked for, ascending.
+    /// The trades of `symbol` in the query, ascending.
     #[must_use]
     pub fn rows(&self, exchange: &Exchange, symbol: Symbol) -> Value {
         let wanted = |t: &&Trade| {
@@ -98,7 +98,7 @@ fn within_a_day(start: Option<UtcMs>, end: Option<UtcMs>) -> Result<(), ApiError
     }
 }
 
-/// Which of a growing number of things are asked for: from an id, or within times.
+/// A query of orders or lists: from an id on, or within times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Past {
     from: Option<u64>,
@@ -108,10 +108,10 @@ pub struct Past {
 }
 
 impl Past {
-    /// Reads the request; `from` is the name of its first id.
+    /// Reads the query; `from` is the parameter of its first id.
     ///
     /// # Errors
-    /// -1127 for more than a day between the times, -1128 where lists are asked for by id and time.
+    /// -1127 for more than a day between the times, -1128 for lists by id and time.
     pub fn read(params: &Params, from: &str) -> Result<Past, ApiError> {
         let id = params.integer(from)?.map(i64::unsigned_abs);
         let (start, end) = (params.time("startTime")?, params.time("endTime")?);
@@ -136,7 +136,7 @@ impl Past {
         found.iter().skip(skip).take(self.limit).map(row).collect()
     }
 
-    /// The orders of `symbol` asked for, ascending.
+    /// The orders of `symbol` in the query, ascending.
     #[must_use]
     pub fn orders(&self, exchange: &Exchange, symbol: Symbol) -> Value {
         let wanted = |o: &&Order| o.symbol == symbol && self.has(o.id, o.time);
@@ -144,7 +144,7 @@ impl Past {
         self.cut(&found, |order| queried(order))
     }
 
-    /// The lists asked for, ascending.
+    /// The lists in the query, ascending.
     #[must_use]
     pub fn lists(&self, exchange: &Exchange) -> Value {
         let wanted = |list: &&OrderList| self.has(list.id, list.time);

@@ -1,4 +1,4 @@
-//! The arithmetic of restarts: what is counted, what it allows, how long is waited.
+//! The restart budget: which restarts count, how many are allowed, and the delays.
 
 use super::super::event::{News, Outcome, Seat, Timer};
 use super::super::rules::{OnGiveUp, Settings, Strategy};
@@ -6,14 +6,14 @@ use super::{Phase, Policy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Restarts that count, by time and by whose they are. However many there are, what is done with
-/// one costs a few looks: a thousand children of one supervisor may fail in one moment.
+/// Counted restarts, by time and by child. Each operation costs a few comparisons for any number of
+/// them: a thousand children of one supervisor may fail in one moment.
 #[derive(Debug)]
 pub(super) struct Counted<K> {
-    /// By time, then in the order in which they came.
+    /// By time, then in the order of arrival.
     all: BTreeMap<(Duration, u64), K>,
     by: BTreeMap<K, BTreeSet<(Duration, u64)>>,
-    /// Who has how many.
+    /// Children by their number of restarts.
     most: BTreeSet<(usize, K)>,
     next: u64,
 }
@@ -26,7 +26,7 @@ impl<K> Default for Counted<K> {
 }
 
 impl<K: Copy + Ord> Counted<K> {
-    /// One more, at a time that is not before those of the others.
+    /// Adds one at a time that is not before the others.
     pub(super) fn add(&mut self, at: Duration, of: K) {
         let key = (at, self.next);
         self.next += 1;
@@ -34,7 +34,7 @@ impl<K: Copy + Ord> Counted<K> {
         self.change(of, |own| own.insert(key));
     }
 
-    /// Forgets what came more than `period` before `now`.
+    /// Drops restarts from more than `period` before `now`.
     pub(super) fn expire(&mut self, now: Duration, period: Duration) {
         while let Some(first) = self.all.first_entry() {
             let key = *first.key();
@@ -46,7 +46,7 @@ impl<K: Copy + Ord> Counted<K> {
         }
     }
 
-    /// Forgets what one has.
+    /// Drops the restarts of one child.
     pub(super) fn forget(&mut self, of: K) {
         let own = self.by.remove(&of).unwrap_or_default();
         self.most.remove(&(own.len(), of));
@@ -55,22 +55,22 @@ impl<K: Copy + Ord> Counted<K> {
         }
     }
 
-    /// How many one has.
+    /// The number of restarts of one child.
     pub(super) fn count(&self, of: K) -> usize {
         self.by.get(&of).map_or(0, BTreeSet::len)
     }
 
-    /// How many there are.
+    /// The number of all restarts.
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// When, of all.
+    /// The times of all restarts.
     pub(super) fn times(&self) -> Vec<Duration> {
         self.all.keys().map(|(at, _)| *at).collect()
     }
 
-    /// When, of the one that has most.
+    /// The times of the child with the most restarts.
     pub(super) fn times_of_most(&self) -> Vec<Duration> {
         let own = self.most.last().and_then(|(_, of)| self.by.get(of));
         own.map_or(Vec::new(), |own| own.iter().map(|(at, _)| *at).collect())
@@ -91,7 +91,7 @@ impl<K: Copy + Ord> Counted<K> {
 }
 
 impl Policy {
-    /// A failure that counts.
+    /// Handles a failure that counts.
     pub(super) fn fail(&mut self, seat: Seat, why: String, now: Duration) {
         let child = self.child(seat);
         let (degraded, on_give_up) = (child.degraded, child.rules.on_give_up);
@@ -103,31 +103,31 @@ impl Policy {
         match on_give_up {
             OnGiveUp::Escalate => {
                 self.put(seat, Phase::Down);
-                self.tell(seat, News::GaveUp { why: why.clone() });
+                self.report(seat, News::GaveUp { why: why.clone() });
                 self.end(Outcome::GaveUp(seat, why));
             }
             OnGiveUp::Degrade { retry } => self.degrade(seat, why, retry),
         }
     }
 
-    /// Keeps the branch down; what it used of the budget is given back to its siblings.
+    /// Stops the branch. Its siblings get back its part of the budget.
     pub(super) fn degrade(&mut self, seat: Seat, why: String, retry: Duration) {
         self.window.forget(seat);
         let child = self.child(seat);
         child.streak = 0;
         if !std::mem::replace(&mut child.degraded, true) {
-            self.tell(seat, News::BranchDown { why, retry });
+            self.report(seat, News::BranchDown { why, retry });
         }
         self.start_again(seat, retry);
     }
 
-    /// Allows this many restarts within such a period from here on. What was counted counts.
+    /// Sets the allowed restarts and the period. Earlier restarts still count.
     pub fn limit(&mut self, intensity: u32, period: Duration) {
         (self.settings.intensity, self.settings.period) = (intensity, period);
     }
 
-    /// The restarts that count, and what is allowed: of the child that has most, where each has a
-    /// budget of its own.
+    /// The counted restarts and the limits. If each child has its own budget, those of the child
+    /// with the most restarts.
     pub fn window(&self) -> (Vec<Duration>, Settings) {
         let used = match self.settings.strategy {
             Strategy::Dynamic => self.window.times_of_most(),
@@ -138,7 +138,7 @@ impl Policy {
         (used, self.settings)
     }
 
-    /// Counts a restart; whether the budget allows it.
+    /// Counts a restart. Returns whether the budget allows it.
     fn afford(&mut self, seat: Seat, now: Duration) -> bool {
         self.window.add(now, seat);
         self.window.expire(now, self.settings.period);
@@ -157,7 +157,7 @@ impl Policy {
         let backoff = child.rules.backoff;
         let Some(doublings) = child.streak.checked_sub(2) else { return Duration::ZERO };
         let grown = backoff.first.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX));
-        // A longer delay would thin the failures out so far that the budget is never used up.
+        // With a longer delay the failures would be so rare that the budget is never exceeded.
         grown.min(backoff.max).min(period / intensity.saturating_add(1))
     }
 
@@ -176,7 +176,7 @@ impl Policy {
                 Seat(0)
             }
         };
-        // Those that had finished come back with their group.
+        // Finished children are started again with their group.
         let finished: Vec<Seat> = (self.children.range(group..))
             .filter(|(_, child)| matches!(child.phase, Phase::Down | Phase::Requested))
             .map(|(seat, _)| *seat)
@@ -194,63 +194,63 @@ mod tests {
     use std::cmp::Ordering;
 
     thread_local! {
-        static LOOKS: Cell<u64> = const { Cell::new(0) };
+        static COMPARISONS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Counts how often it is compared.
+    /// A key that counts its comparisons.
     #[derive(Clone, Copy, Debug)]
-    struct Looked(u64);
+    struct Counting(u64);
 
-    impl Ord for Looked {
-        fn cmp(&self, other: &Looked) -> Ordering {
-            LOOKS.set(LOOKS.get() + 1);
+    impl Ord for Counting {
+        fn cmp(&self, other: &Counting) -> Ordering {
+            COMPARISONS.set(COMPARISONS.get() + 1);
             self.0.cmp(&other.0)
         }
     }
 
-    impl PartialOrd for Looked {
-        fn partial_cmp(&self, other: &Looked) -> Option<Ordering> {
+    impl PartialOrd for Counting {
+        fn partial_cmp(&self, other: &Counting) -> Option<Ordering> {
             Some(self.cmp(other))
         }
     }
 
-    impl PartialEq for Looked {
-        fn eq(&self, other: &Looked) -> bool {
+    impl PartialEq for Counting {
+        fn eq(&self, other: &Counting) -> bool {
             self.cmp(other) == Ordering::Equal
         }
     }
 
-    impl Eq for Looked {}
+    impl Eq for Counting {}
 
-    /// Looks at children while each of so many fails five times, and then is kept down.
-    fn looks(children: u64) -> u64 {
+    /// The comparisons while each of `children` fails five times and is then stopped.
+    fn comparisons(children: u64) -> u64 {
         let (mut counted, period) = (Counted::default(), Duration::from_secs(10));
-        let before = LOOKS.get();
+        let before = COMPARISONS.get();
         for round in 0..5 {
             for child in 0..children {
                 let now = Duration::from_millis(round);
-                counted.add(now, Looked(child));
+                counted.add(now, Counting(child));
                 counted.expire(now, period);
                 let shown = counted.times_of_most().len() as u64;
-                assert_eq!((counted.count(Looked(child)) as u64, shown), (round + 1, round + 1));
+                assert_eq!((counted.count(Counting(child)) as u64, shown), (round + 1, round + 1));
             }
         }
         for child in 0..children {
-            counted.forget(Looked(child));
-            assert_eq!(counted.count(Looked(child)), 0);
+            counted.forget(Counting(child));
+            assert_eq!(counted.count(Counting(child)), 0);
         }
         assert_eq!((counted.len(), counted.times_of_most().len()), (0, 0));
-        LOOKS.get() - before
+        COMPARISONS.get() - before
     }
 
     #[test]
-    fn that_many_fail_at_once_costs_each_about_what_it_costs_one_of_few() {
-        let (few, many) = (looks(40), looks(320));
+    fn the_cost_of_a_failure_does_not_grow_with_the_number_of_children() {
+        let (few, many) = (comparisons(40), comparisons(320));
         assert!(many < few * 8 * 3, "{few} looks at 40 children, {many} at 320");
     }
 
     #[test]
-    fn the_one_that_has_most_is_shown_and_what_is_old_is_forgotten() {
+    fn the_child_with_most_restarts_is_shown_and_old_restarts_expire() {
         let (mut counted, s) = (Counted::default(), Duration::from_secs);
         for (at, of) in [(1, 'a'), (2, 'b'), (2, 'b'), (3, 'a'), (4, 'a')] {
             counted.add(s(at), of);

@@ -1,9 +1,9 @@
-//! What events do to one child.
+//! Effects of events on one child.
 
 use super::super::event::{Action, News, Outcome, Seat, Timer};
 use super::super::exit::{Exit, StartError};
 use super::super::rules::{AutoShutdown, OnGiveUp, Restart, Shutdown, Strategy};
-use super::{Asked, Mode, Phase, Policy};
+use super::{Mode, Phase, Policy, Request};
 use std::time::Duration;
 
 impl Policy {
@@ -14,24 +14,24 @@ impl Policy {
             return;
         }
         child.ups += 1;
-        child.asked = Asked::Nothing;
+        child.request = Request::None;
         let (restarts, degraded) = (child.earlier + child.ups - 1, child.degraded);
         let healthy = child.rules.backoff.healthy;
         self.put(seat, Phase::Running);
-        self.tell(seat, News::Started { restarts });
+        self.report(seat, News::Started { restarts });
         if degraded {
             self.arm(seat, Timer::Healthy, healthy);
         }
     }
 
-    /// The start found nothing to do.
+    /// The start had nothing to do.
     pub(super) fn ignored(&mut self, seat: Seat) {
-        if self.is_asked(seat) {
+        if self.is_requested(seat) {
             return self.stopped(seat);
         }
-        self.tell(seat, News::Ignored);
+        self.report(seat, News::Ignored);
         self.lift(seat);
-        self.child(seat).asked = Asked::Nothing;
+        self.child(seat).request = Request::None;
         let spent = self.child(seat).rules.restart == Restart::Temporary;
         if spent || self.settings.strategy == Strategy::Pool {
             self.forget(seat);
@@ -41,28 +41,28 @@ impl Policy {
     }
 
     pub(super) fn start_failed(&mut self, seat: Seat, error: StartError, now: Duration) {
-        if self.is_asked(seat) {
+        if self.is_requested(seat) {
             return self.stopped(seat);
         }
-        self.tell(seat, News::StartFailed { error: error.clone() });
+        self.report(seat, News::StartFailed { error: error.clone() });
         let child = self.child(seat);
-        let (first, asked) = (child.ups == 0 && !child.degraded, child.asked);
+        let (first, request) = (child.ups == 0 && !child.degraded, child.request);
         child.last_failure = Some(error.why.clone());
         if error.injected {
             child.injected += 1;
         }
-        match asked {
-            Asked::Add | Asked::Restart if error.injected => self.put(seat, Phase::Requested),
-            Asked::Add => self.forget(seat),
-            Asked::Restart => {
-                self.child(seat).asked = Asked::Nothing;
+        match request {
+            Request::Add | Request::Restart if error.injected => self.put(seat, Phase::Requested),
+            Request::Add => self.forget(seat),
+            Request::Restart => {
+                self.child(seat).request = Request::None;
                 self.put(seat, Phase::Down);
             }
-            Asked::Nothing | Asked::Terminate | Asked::Remove if error.injected => {
+            Request::None | Request::Terminate | Request::Remove if error.injected => {
                 let delay = self.child(seat).rules.backoff.first;
                 self.start_again(seat, delay);
             }
-            Asked::Nothing | Asked::Terminate | Asked::Remove => {
+            Request::None | Request::Terminate | Request::Remove => {
                 if first && self.mode == Mode::Booting {
                     self.put(seat, Phase::Down);
                     self.end(Outcome::StartFailed(error));
@@ -74,7 +74,7 @@ impl Policy {
     }
 
     pub(super) fn exited(&mut self, seat: Seat, exit: Exit, now: Duration) {
-        let asked = self.is_asked(seat);
+        let requested = self.is_requested(seat);
         let child = self.child(seat);
         let uptime = now.saturating_sub(child.up_since);
         let (rules, restarts) = (child.rules, (child.earlier + child.ups).saturating_sub(1));
@@ -84,15 +84,15 @@ impl Policy {
         if exit.is_injected() {
             child.injected += 1;
         }
-        if !matches!(exit, Exit::Normal(_)) && !asked {
+        if !matches!(exit, Exit::Normal(_)) && !requested {
             child.last_failure = Some(exit.to_string());
         }
-        let news = News::Exited { exit: exit.clone(), uptime, restarts, asked };
-        self.tell(seat, news);
-        if asked {
+        let news = News::Exited { exit: exit.clone(), uptime, restarts, requested };
+        self.report(seat, news);
+        if requested {
             let as_wanted = rules.shutdown == Shutdown::Kill && exit == Exit::Killed;
             if !(as_wanted || exit.is_normal() || exit.is_injected()) {
-                self.tell(seat, News::StopFailed { exit });
+                self.report(seat, News::StopFailed { exit });
             }
             return self.stopped(seat);
         }
@@ -113,7 +113,7 @@ impl Policy {
         }
     }
 
-    /// The child has ended for good; where it matters enough, so does its supervisor.
+    /// Handles the final end of a child. A significant one may end its supervisor.
     fn done(&mut self, seat: Seat) {
         self.lift(seat);
         let child = self.child(seat);
@@ -136,28 +136,28 @@ impl Policy {
         }
     }
 
-    /// A branch that was kept down has shown that it is well.
+    /// Marks a branch that was down as healthy.
     fn lift(&mut self, seat: Seat) {
         if std::mem::take(&mut self.child(seat).degraded) {
-            self.tell(seat, News::BranchUp);
+            self.report(seat, News::BranchUp);
         }
     }
 
-    /// Whether the end of the instance was asked for, by request or for a sibling's sake.
-    fn is_asked(&self, seat: Seat) -> bool {
+    /// Whether the end of the instance was requested, by a request or for a sibling.
+    fn is_requested(&self, seat: Seat) -> bool {
         self.children[&seat].phase == Phase::Stopping || self.is_swept(seat)
     }
 
-    /// An instance that was asked to stop is gone.
+    /// Handles the end of an instance that was stopped.
     fn stopped(&mut self, seat: Seat) {
         let child = self.child(seat);
-        let (asked, restart) = (child.asked, child.rules.restart);
-        match (asked, &self.mode) {
-            (Asked::Terminate | Asked::Remove, _) => self.ended(seat),
-            (Asked::Nothing | Asked::Add | Asked::Restart, Mode::Ending(_) | Mode::Ended) => {
+        let (request, restart) = (child.request, child.rules.restart);
+        match (request, &self.mode) {
+            (Request::Terminate | Request::Remove, _) => self.ended(seat),
+            (Request::None | Request::Add | Request::Restart, Mode::Ending(_) | Mode::Ended) => {
                 self.put(seat, Phase::Down);
             }
-            (Asked::Nothing | Asked::Add | Asked::Restart, Mode::Booting | Mode::Running) => {
+            (Request::None | Request::Add | Request::Restart, Mode::Booting | Mode::Running) => {
                 if restart == Restart::Temporary {
                     self.forget(seat);
                 } else {
@@ -167,14 +167,14 @@ impl Policy {
         }
     }
 
-    /// What was requested has come about: the child has no instance and gets none by itself.
+    /// Completes a request: the child has no instance and gets none automatically.
     pub(super) fn ended(&mut self, seat: Seat) {
         let child = self.child(seat);
-        let asked = std::mem::replace(&mut child.asked, Asked::Nothing);
+        let request = std::mem::replace(&mut child.request, Request::None);
         let spent = child.rules.restart == Restart::Temporary;
         self.put(seat, Phase::Down);
         self.out.push(Action::Ended(seat));
-        if spent || asked == Asked::Remove || self.settings.strategy == Strategy::Pool {
+        if spent || request == Request::Remove || self.settings.strategy == Strategy::Pool {
             self.forget(seat);
         }
     }

@@ -1,4 +1,4 @@
-//! What follows from where everybody stands: who is stopped, who is started, whether it ends.
+//! The next actions: which children are stopped or started, and whether the supervisor ends.
 
 use super::super::event::{Action, Outcome, Seat, Timer};
 use super::super::rules::{Shutdown, Strategy};
@@ -10,11 +10,11 @@ impl Policy {
         self.end(Outcome::Stopped);
         if let Some(by) = by {
             self.kill_at = Some(self.kill_at.map_or(by, |at| at.min(by)));
-            // Who is asked later gets its deadline then.
+            // A child that is stopped later gets its deadline then.
             let first = if self.is_pool() { self.alive.first() } else { self.alive.last() };
-            let asked: Vec<Seat> =
+            let stopped: Vec<Seat> =
                 first.map_or_else(Vec::new, |first| self.alive.range(first..).copied().collect());
-            for seat in asked {
+            for seat in stopped {
                 self.arm_deadline(seat, now);
             }
         }
@@ -24,7 +24,7 @@ impl Policy {
         self.settings.strategy == Strategy::Pool
     }
 
-    /// Ends for the first reason given.
+    /// Ends for this reason, unless it is ending already.
     pub(super) fn end(&mut self, outcome: Outcome) {
         if self.serving().is_ok() {
             self.mode = Mode::Ending(outcome);
@@ -42,11 +42,11 @@ impl Policy {
                     self.out.push(Action::End(outcome.clone()));
                     self.mode = Mode::Ended;
                 } else if self.is_pool() {
-                    while let Some(&seat) = self.unasked.last() {
-                        self.ask_to_stop(seat, now);
+                    while let Some(&seat) = self.not_stopping.last() {
+                        self.request_stop(seat, now);
                     }
                 } else if let Some(&last) = self.alive.last() {
-                    self.ask_to_stop(last, now);
+                    self.request_stop(last, now);
                 }
             }
             Mode::Ended => {}
@@ -66,7 +66,7 @@ impl Policy {
         std::mem::take(&mut self.out)
     }
 
-    /// The first seat from which on nothing may live.
+    /// The first seat from which on no child may be alive.
     fn barrier(&self) -> Option<Seat> {
         match self.settings.strategy {
             Strategy::OneForOne | Strategy::Dynamic | Strategy::Pool => None,
@@ -79,17 +79,17 @@ impl Policy {
         self.queued.first().into_iter().chain(self.waiting.first()).min().copied()
     }
 
-    /// Whether the child is due to be stopped for another's sake, so that its end is no failure.
+    /// Whether the child is due to be stopped for another one, so that its end is no failure.
     pub(super) fn is_swept(&self, seat: Seat) -> bool {
         self.barrier().is_some_and(|barrier| barrier <= seat)
     }
 
-    /// Stops who lives behind the barrier, the last one first; true when nobody does.
+    /// Stops the children behind the barrier, the last one first; true if none is alive.
     fn clear(&mut self, now: Duration) -> bool {
         let Some(barrier) = self.barrier() else { return true };
         let last = self.alive.range(barrier..).next_back().copied();
         if let Some(last) = last {
-            self.ask_to_stop(last, now);
+            self.request_stop(last, now);
         } else {
             self.sweeping = false;
         }
@@ -119,7 +119,7 @@ impl Policy {
         }
     }
 
-    /// Starts what was asked for, where no group is being restarted around it.
+    /// Starts requested children, unless their group is being restarted.
     fn start_requested(&mut self) {
         while let Some(&seat) = self.requested.first() {
             let waits = match self.settings.strategy {
@@ -134,7 +134,7 @@ impl Policy {
         }
     }
 
-    /// Whether all have been started, but for branches that are down and what waits for them.
+    /// Whether all are started, except branches that are down and children that wait for them.
     fn has_settled(&self) -> bool {
         let degraded = |seat: &Seat| self.children[seat].degraded;
         let blocked = self.first_in_need().is_some_and(|first| self.waiting.contains(&first));
@@ -153,7 +153,7 @@ impl Policy {
         self.arm(seat, Timer::StartLimit, limit);
     }
 
-    pub(super) fn ask_to_stop(&mut self, seat: Seat, now: Duration) {
+    pub(super) fn request_stop(&mut self, seat: Seat, now: Duration) {
         let child = self.child(seat);
         let shutdown = child.rules.shutdown;
         if child.phase == Phase::Stopping {

@@ -1,19 +1,24 @@
-//! What is asked of a supervisor at run time. A request costs no budget and touches no other child.
+//! Requests to a supervisor at run time. A request costs no budget and touches no other child.
 
 use super::super::event::{Action, RequestError, Seat};
 use super::super::rules::{Rules, Strategy};
-use super::{Asked, Mode, Phase, Policy};
+use super::{Mode, Phase, Policy, Request};
 use std::sync::Arc;
 use std::time::Duration;
 
-type Asks<T> = Result<T, RequestError>;
+type RequestResult<T> = Result<T, RequestError>;
 
 impl Policy {
-    /// Lists another child at the end of the order and starts it.
+    /// Adds a child at the end of the order and starts it.
     ///
     /// # Errors
-    /// The id is taken, it is a pool, or the supervisor is stopping.
-    pub fn add(&mut self, id: Arc<str>, rules: Rules, now: Duration) -> Asks<(Seat, Vec<Action>)> {
+    /// The id is taken, the supervisor is a pool, or it is stopping.
+    pub fn add(
+        &mut self,
+        id: Arc<str>,
+        rules: Rules,
+        now: Duration,
+    ) -> RequestResult<(Seat, Vec<Action>)> {
         self.by_id()?;
         match self.seats.get(&id).map(|seat| self.children[seat].phase) {
             None => {}
@@ -27,7 +32,7 @@ impl Policy {
         Ok(self.newcomer(id, rules, now))
     }
 
-    /// Lists another child of a pool, under an id made from `of`, and starts it.
+    /// Adds a child to a pool, under an id made from `of`, and starts it.
     ///
     /// # Errors
     /// It is no pool, or it is stopping.
@@ -36,7 +41,7 @@ impl Policy {
         of: &str,
         rules: Rules,
         now: Duration,
-    ) -> Asks<(Seat, Arc<str>, Vec<Action>)> {
+    ) -> RequestResult<(Seat, Arc<str>, Vec<Action>)> {
         self.serving()?;
         if self.settings.strategy != Strategy::Pool {
             return Err(RequestError::NoPool);
@@ -48,63 +53,70 @@ impl Policy {
 
     fn newcomer(&mut self, id: Arc<str>, rules: Rules, now: Duration) -> (Seat, Vec<Action>) {
         let seat = self.seat(id, rules);
-        self.child(seat).asked = Asked::Add;
+        self.child(seat).request = Request::Add;
         self.put(seat, Phase::Requested);
         (seat, self.advance(now))
     }
 
-    /// Stops the child by its own rule and keeps it listed, unless it is temporary or of a pool;
-    /// `Ended` says that it is done. A restart that was due is called off for good.
+    /// Stops the child by its own rule. It stays listed, unless it is temporary or of a pool.
+    /// `Ended` reports the completion. A planned restart is cancelled.
     ///
     /// # Errors
     /// There is no such child, or the supervisor is stopping.
-    pub fn terminate(&mut self, seat: Seat, now: Duration) -> Asks<Vec<Action>> {
-        self.end_of(seat, Asked::Terminate, now)
+    pub fn terminate(&mut self, seat: Seat, now: Duration) -> RequestResult<Vec<Action>> {
+        self.end_of(seat, Request::Terminate, now)
     }
 
-    /// The same, and lists it no more; `Forget` says that it is done.
+    /// Stops the child and takes it off the list. `Forget` reports the completion.
     ///
     /// # Errors
     /// There is no such child, or the supervisor is stopping.
-    pub fn remove(&mut self, seat: Seat, now: Duration) -> Asks<Vec<Action>> {
-        self.end_of(seat, Asked::Remove, now)
+    pub fn remove(&mut self, seat: Seat, now: Duration) -> RequestResult<Vec<Action>> {
+        self.end_of(seat, Request::Remove, now)
     }
 
-    fn end_of(&mut self, seat: Seat, asked: Asked, now: Duration) -> Asks<Vec<Action>> {
+    fn end_of(
+        &mut self,
+        seat: Seat,
+        request: Request,
+        now: Duration,
+    ) -> RequestResult<Vec<Action>> {
         self.serving()?;
         let child = self.children.get_mut(&seat).ok_or(RequestError::NotFound)?;
-        if child.asked != Asked::Remove {
-            child.asked = asked;
+        if child.request != Request::Remove {
+            child.request = request;
         }
         match child.phase {
             Phase::Down | Phase::Requested | Phase::Queued | Phase::Waiting => self.ended(seat),
-            Phase::Starting | Phase::Running | Phase::Stopping => self.ask_to_stop(seat, now),
+            Phase::Starting | Phase::Running | Phase::Stopping => self.request_stop(seat, now),
         }
         Ok(self.advance(now))
     }
 
-    /// Starts a child that has no instance and is not due to get one.
+    /// Starts a child that has no instance and no planned start.
     ///
     /// # Errors
-    /// It has or gets one, there is no such child, or the supervisor is stopping.
-    pub fn restart(&mut self, id: &str, now: Duration) -> Asks<(Seat, Vec<Action>)> {
+    /// It has an instance or a planned start, there is no such child, or the supervisor is
+    /// stopping.
+    pub fn restart(&mut self, id: &str, now: Duration) -> RequestResult<(Seat, Vec<Action>)> {
         let seat = self.without_instance(id)?;
-        self.child(seat).asked = Asked::Restart;
+        self.child(seat).request = Request::Restart;
         self.put(seat, Phase::Requested);
         Ok((seat, self.advance(now)))
     }
 
-    /// Lists a child no more that has no instance and is not due to get one.
+    /// Takes a child off the list that has no instance and no planned start.
     ///
     /// # Errors
-    /// It has or gets one, there is no such child, or the supervisor is stopping.
-    pub fn delete(&mut self, id: &str, now: Duration) -> Asks<Vec<Action>> {
+    /// It has an instance or a planned start, there is no such child, or the supervisor is
+    /// stopping.
+    pub fn delete(&mut self, id: &str, now: Duration) -> RequestResult<Vec<Action>> {
         let seat = self.without_instance(id)?;
         self.forget(seat);
         Ok(self.advance(now))
     }
 
-    fn without_instance(&self, id: &str) -> Asks<Seat> {
+    fn without_instance(&self, id: &str) -> RequestResult<Seat> {
         let seat = self.find(id)?;
         match self.children[&seat].phase {
             Phase::Down => Ok(seat),
@@ -115,11 +127,11 @@ impl Policy {
         }
     }
 
-    /// Starts a child at once that waits for its delay; nothing else changes.
+    /// Starts a child immediately that waits for its delay. Nothing else changes.
     ///
     /// # Errors
     /// There is no such child, or the supervisor is stopping.
-    pub fn retry(&mut self, id: &str, now: Duration) -> Asks<Vec<Action>> {
+    pub fn retry(&mut self, id: &str, now: Duration) -> RequestResult<Vec<Action>> {
         let seat = self.find(id)?;
         if self.child(seat).phase == Phase::Waiting {
             self.put(seat, Phase::Queued);
@@ -127,13 +139,13 @@ impl Policy {
         Ok(self.advance(now))
     }
 
-    /// Replaces the list: rules of those listed are in force from their next start on, who is new
-    /// is listed at the end without an instance, who is missing stays until it is deleted. Gives
-    /// the seats in the order of `children`.
+    /// Replaces the list. New rules of listed children apply from their next start on. New children
+    /// are listed at the end without an instance. Missing children stay until they are deleted.
+    /// Returns the seats in the order of `children`.
     ///
     /// # Errors
     /// It is a pool, or it is stopping.
-    pub fn replace(&mut self, children: &[(Arc<str>, Rules)]) -> Asks<Vec<Seat>> {
+    pub fn replace(&mut self, children: &[(Arc<str>, Rules)]) -> RequestResult<Vec<Seat>> {
         self.by_id()?;
         let seats = children.iter().map(|(id, rules)| match self.seats.get(id).copied() {
             Some(seat) => {
@@ -145,12 +157,12 @@ impl Policy {
         Ok(seats.collect())
     }
 
-    /// Replaces the rules of the template of a pool: they are in force for each child from its next
-    /// start on.
+    /// Replaces the rules of the template of a pool. They apply to each child from its next start
+    /// on.
     ///
     /// # Errors
     /// It is no pool, or it is stopping.
-    pub fn replace_template(&mut self, rules: Rules) -> Asks<()> {
+    pub fn replace_template(&mut self, rules: Rules) -> RequestResult<()> {
         self.serving()?;
         if self.settings.strategy != Strategy::Pool {
             return Err(RequestError::NoPool);
@@ -163,12 +175,12 @@ impl Policy {
     ///
     /// # Errors
     /// There is no such child, it is a pool, or the supervisor is stopping.
-    pub fn find(&self, id: &str) -> Asks<Seat> {
+    pub fn find(&self, id: &str) -> RequestResult<Seat> {
         self.by_id()?;
         self.seats.get(id).copied().ok_or(RequestError::NotFound)
     }
 
-    fn by_id(&self) -> Asks<()> {
+    fn by_id(&self) -> RequestResult<()> {
         self.serving()?;
         match self.settings.strategy {
             Strategy::Pool => Err(RequestError::Pool),
@@ -179,7 +191,7 @@ impl Policy {
         }
     }
 
-    pub(super) fn serving(&self) -> Asks<()> {
+    pub(super) fn serving(&self) -> RequestResult<()> {
         match self.mode {
             Mode::Booting | Mode::Running => Ok(()),
             Mode::Ending(_) | Mode::Ended => Err(RequestError::NotRunning),

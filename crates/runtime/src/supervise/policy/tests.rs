@@ -36,17 +36,17 @@ fn settings(strategy: Strategy, intensity: u32) -> Settings {
     Settings { strategy, intensity, period: 5_000 * MS, auto_shutdown }
 }
 
-/// A policy and what became of its actions: instances obey at once only where the test says so.
+/// A policy and its actions. Instances obey only when the test says so.
 struct Bench {
     policy: Policy,
     now: Duration,
     generations: BTreeMap<Seat, u64>,
     timers: Vec<(Duration, Seat, u64, Timer)>,
-    /// What was asked since the last look, in words.
+    /// The actions since the last call of `actions`, in words.
     log: Vec<String>,
 }
 
-/// Seats are lettered.
+/// The letter of a seat.
 fn name(seat: Seat) -> String {
     u8::try_from(seat.0).map(|n| char::from(b'a' + n).to_string()).unwrap()
 }
@@ -65,14 +65,14 @@ impl Bench {
         }
     }
 
-    /// The same with all children up.
+    /// As `new`, with all children up.
     fn up(strategy: Strategy, intensity: u32, children: &[Rules]) -> Bench {
         let mut bench = Bench::new(strategy, intensity, children);
         bench.event(Event::Begin);
         for i in 0..children.len() {
             bench.started(i);
         }
-        assert!(bench.look().ends_with("up"), "all children are up");
+        assert!(bench.actions().ends_with("up"), "all children are up");
         bench
     }
 
@@ -99,9 +99,9 @@ impl Bench {
                 }
                 Action::Ended(seat) => format!("ended {}", name(seat)),
                 Action::Forget(seat) => format!("forget {}", name(seat)),
-                Action::Tell(seat, News::BranchDown { .. }) => format!("down {}", name(seat)),
-                Action::Tell(seat, News::BranchUp) => format!("healthy {}", name(seat)),
-                Action::Tell(..) => continue,
+                Action::Report(seat, News::BranchDown { .. }) => format!("down {}", name(seat)),
+                Action::Report(seat, News::BranchUp) => format!("healthy {}", name(seat)),
+                Action::Report(..) => continue,
                 Action::Up => "up".to_owned(),
                 Action::End(Outcome::Stopped) => "end".to_owned(),
                 Action::End(Outcome::Finished(id)) => format!("end: {id} finished"),
@@ -114,7 +114,7 @@ impl Bench {
         }
     }
 
-    fn look(&mut self) -> String {
+    fn actions(&mut self) -> String {
         std::mem::take(&mut self.log).join(", ")
     }
 
@@ -171,13 +171,13 @@ fn s01_children_start_one_after_another() {
     for strategy in [Strategy::OneForOne, Strategy::RestForOne, Strategy::OneForAll] {
         let mut bench = Bench::new(strategy, 1, &[rules(); 3]);
         bench.event(Event::Begin);
-        assert_eq!(bench.look(), "start a");
+        assert_eq!(bench.actions(), "start a");
         bench.started(0);
-        assert_eq!(bench.look(), "start b");
+        assert_eq!(bench.actions(), "start b");
         bench.started(1);
-        assert_eq!(bench.look(), "start c");
+        assert_eq!(bench.actions(), "start c");
         bench.started(2);
-        assert_eq!(bench.look(), "up");
+        assert_eq!(bench.actions(), "up");
     }
 }
 
@@ -187,13 +187,13 @@ fn s03_s04_a_failed_first_start_is_rolled_back_and_not_retried() {
     bench.event(Event::Begin);
     bench.started(0);
     bench.started(1);
-    bench.look();
+    bench.actions();
     bench.start_fails(2);
-    assert_eq!(bench.look(), "stop b");
+    assert_eq!(bench.actions(), "stop b");
     bench.ends(1);
-    assert_eq!(bench.look(), "stop a");
+    assert_eq!(bench.actions(), "stop a");
     bench.ends(0);
-    assert_eq!(bench.look(), "end: c could not be started: no");
+    assert_eq!(bench.actions(), "end: c could not be started: no");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn s11_s12_s13_s14_restart_types() {
         for (exit, expected) in ends.iter().zip(expected) {
             let mut bench = Bench::up(Strategy::OneForOne, 1, &[restart(kind), rules()]);
             bench.exits(0, exit.clone());
-            assert_eq!(bench.look(), expected, "{kind:?} {exit}");
+            assert_eq!(bench.actions(), expected, "{kind:?} {exit}");
         }
     }
 }
@@ -219,74 +219,74 @@ fn s15_a_temporary_child_stopped_for_a_sibling_does_not_come_back() {
     let mut bench = Bench::up(Strategy::RestForOne, 1, &children);
     bench.fails(0);
     bench.ends(2);
-    assert_eq!(bench.look(), "stop c, stop b");
+    assert_eq!(bench.actions(), "stop c, stop b");
     bench.ends(1);
-    assert_eq!(bench.look(), "forget b, start a");
+    assert_eq!(bench.actions(), "forget b, start a");
     bench.started(0);
     bench.started(2);
-    assert_eq!(bench.look(), "start c");
+    assert_eq!(bench.actions(), "start c");
 }
 
 #[test]
 fn s17_one_for_one_leaves_siblings() {
     let mut bench = Bench::up(Strategy::OneForOne, 1, &[rules(); 3]);
     bench.fails(1);
-    assert_eq!(bench.look(), "start b");
+    assert_eq!(bench.actions(), "start b");
 }
 
 #[test]
 fn s18_s20_s23_one_for_all_stops_all_before_it_starts_all_and_begins_anew_at_a_failed_start() {
     let mut bench = Bench::up(Strategy::OneForAll, 2, &[rules(); 3]);
     bench.fails(1);
-    assert_eq!(bench.look(), "stop c");
+    assert_eq!(bench.actions(), "stop c");
     bench.ends(2);
-    assert_eq!(bench.look(), "stop a");
+    assert_eq!(bench.actions(), "stop a");
     bench.ends(0);
-    assert_eq!(bench.look(), "start a");
+    assert_eq!(bench.actions(), "start a");
     bench.started(0);
     bench.start_fails(1);
-    assert_eq!(bench.look(), "start b, wait b 100, stop a");
+    assert_eq!(bench.actions(), "start b, wait b 100, stop a");
     bench.ends(0);
     bench.pass(100);
-    assert_eq!(bench.look(), "start a");
+    assert_eq!(bench.actions(), "start a");
     for child in 0..3 {
         bench.started(child);
     }
-    assert_eq!(bench.look(), "start b, start c");
+    assert_eq!(bench.actions(), "start b, start c");
 }
 
 #[test]
 fn s19_rest_for_one_restarts_those_after_in_order() {
     let mut bench = Bench::up(Strategy::RestForOne, 1, &[rules(); 4]);
     bench.fails(1);
-    assert_eq!(bench.look(), "stop d");
+    assert_eq!(bench.actions(), "stop d");
     bench.ends(3);
-    assert_eq!(bench.look(), "stop c");
+    assert_eq!(bench.actions(), "stop c");
     bench.ends(2);
-    assert_eq!(bench.look(), "start b");
+    assert_eq!(bench.actions(), "start b");
     for child in 1..4 {
         bench.started(child);
     }
-    assert_eq!(bench.look(), "start c, start d");
+    assert_eq!(bench.actions(), "start c, start d");
 }
 
 #[test]
-fn s21_s22_those_that_die_together_cost_one_restart() {
+fn s21_s22_children_that_die_together_cost_one_restart() {
     for strategy in [Strategy::RestForOne, Strategy::OneForAll] {
         let mut bench = Bench::up(strategy, 1, &[rules(); 3]);
         bench.fails(0);
         bench.fails(1);
         bench.fails(2);
-        assert_eq!(bench.look(), "stop c, start a", "{strategy:?}");
+        assert_eq!(bench.actions(), "stop c, start a", "{strategy:?}");
         for child in 0..3 {
             bench.started(child);
         }
-        assert_eq!(bench.look(), "start b, start c");
+        assert_eq!(bench.actions(), "start b, start c");
     }
 }
 
 #[test]
-fn s22_the_budget_is_not_used_by_exits_that_were_asked_for() {
+fn s22_requested_exits_cost_no_budget() {
     let mut bench = Bench::up(Strategy::RestForOne, 1, &[rules(); 2]);
     bench.fails(0);
     bench.exits(1, Exit::Killed);
@@ -295,7 +295,7 @@ fn s22_the_budget_is_not_used_by_exits_that_were_asked_for() {
     bench.pass(5_001);
     bench.fails(1);
     bench.started(1);
-    assert_eq!(bench.look(), "stop b, start a, start b, start b");
+    assert_eq!(bench.actions(), "stop b, start a, start b, start b");
 }
 
 #[test]
@@ -305,12 +305,12 @@ fn s24_rest_for_one_goes_on_where_a_start_failed() {
     bench.ends(2);
     bench.ends(1);
     bench.started(0);
-    bench.look();
+    bench.actions();
     bench.start_fails(1);
-    assert_eq!(bench.look(), "start b");
+    assert_eq!(bench.actions(), "start b");
     bench.started(1);
     bench.started(2);
-    assert_eq!(bench.look(), "start c");
+    assert_eq!(bench.actions(), "start c");
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn s29_s30_s31_s32_the_budget_slides_and_is_shared() {
             bench.now -= 2_000 * MS;
             bench.started(i % 2);
         }
-        assert_eq!(bench.look().contains("stop"), ends, "{intensity} in {failures:?}");
+        assert_eq!(bench.actions().contains("stop"), ends, "{intensity} in {failures:?}");
     }
 }
 
@@ -343,7 +343,7 @@ fn s29_giving_up_stops_all_in_reverse_and_names_the_child() {
     bench.fails(1);
     bench.ends(2);
     bench.ends(0);
-    assert_eq!(bench.look(), "stop c, stop a, end: b failed: x");
+    assert_eq!(bench.actions(), "stop c, stop a, end: b failed: x");
 }
 
 #[test]
@@ -355,7 +355,7 @@ fn s33_a_child_that_never_starts_uses_up_the_budget() {
         bench.now = bench.now.saturating_sub(9_500 * MS);
         bench.start_fails(0);
     }
-    assert!(bench.look().ends_with("end: a no"));
+    assert!(bench.actions().ends_with("end: a no"));
 }
 
 #[test]
@@ -365,42 +365,42 @@ fn s35_s58_removing_cancels_a_retry_and_a_stop_does_not_wait_for_it() {
         bench.fails(child);
         bench.start_fails(child);
     }
-    assert_eq!(bench.look(), "start a, wait a 100, start b, wait b 100");
+    assert_eq!(bench.actions(), "start a, wait a 100, start b, wait b 100");
     let actions = bench.policy.remove(Seat(0), bench.now).unwrap();
     bench.take(actions);
-    assert_eq!(bench.look(), "ended a, forget a");
+    assert_eq!(bench.actions(), "ended a, forget a");
     bench.event(Event::Stop(None));
-    assert_eq!(bench.look(), "end");
+    assert_eq!(bench.actions(), "end");
     bench.pass(60_000);
-    assert_eq!(bench.look(), "");
+    assert_eq!(bench.actions(), "");
 }
 
 #[test]
-fn s36_the_delay_grows_to_a_limit_and_is_forgotten() {
+fn s36_the_delay_grows_to_a_limit_and_resets() {
     let mut bench = Bench::up(Strategy::OneForOne, 9, &[rules()]);
     let mut waits = Vec::new();
     for _ in 0..6 {
         bench.fails(0);
-        waits.push(bench.look());
+        waits.push(bench.actions());
         bench.pass(500);
         bench.started(0);
-        bench.look();
+        bench.actions();
     }
     let expected =
         ["start a", "wait a 100", "wait a 200", "wait a 400", "wait a 500", "wait a 500"];
     assert_eq!(waits, expected);
     bench.pass(10_000);
     bench.fails(0);
-    assert_eq!(bench.look(), "start a");
+    assert_eq!(bench.actions(), "start a");
 }
 
 #[test]
-fn s36_a_delay_holds_up_nobody_else() {
+fn s36_a_delay_blocks_no_other_child() {
     let mut bench = Bench::up(Strategy::OneForOne, 5, &[rules(); 2]);
     bench.fails(0);
     bench.start_fails(0);
     bench.fails(1);
-    assert_eq!(bench.look(), "start a, wait a 100, start b");
+    assert_eq!(bench.actions(), "start a, wait a 100, start b");
 }
 
 #[test]
@@ -413,46 +413,46 @@ fn s38_s39_s40_s41_stops_in_reverse_each_by_its_own_rule() {
     ];
     let mut bench = Bench::up(Strategy::OneForOne, 1, &children);
     bench.event(Event::Stop(None));
-    assert_eq!(bench.look(), "kill c");
+    assert_eq!(bench.actions(), "kill c");
     bench.exits(2, Exit::Killed);
-    assert_eq!(bench.look(), "stop b");
+    assert_eq!(bench.actions(), "stop b");
     bench.pass(49);
-    assert_eq!(bench.look(), "");
+    assert_eq!(bench.actions(), "");
     bench.pass(1);
-    assert_eq!(bench.look(), "kill b");
+    assert_eq!(bench.actions(), "kill b");
     bench.exits(1, Exit::Killed);
-    assert_eq!(bench.look(), "stop a");
+    assert_eq!(bench.actions(), "stop a");
     bench.pass(1_000_000);
-    assert_eq!(bench.look(), "");
+    assert_eq!(bench.actions(), "");
     bench.ends(0);
-    assert_eq!(bench.look(), "end");
+    assert_eq!(bench.actions(), "end");
 }
 
 #[test]
-fn s39_the_deadline_of_a_stop_holds_for_all() {
+fn s39_the_deadline_of_a_stop_applies_to_all_children() {
     let infinite = Rules { shutdown: Shutdown::Infinite, ..rules() };
     let mut bench = Bench::up(Strategy::OneForOne, 1, &[infinite; 2]);
     bench.event(Event::Stop(None));
     bench.event(Event::Stop(Some(100 * MS)));
     bench.pass(100);
-    assert_eq!(bench.look(), "stop b, kill b");
+    assert_eq!(bench.actions(), "stop b, kill b");
     bench.exits(1, Exit::Killed);
     bench.pass(0);
-    assert_eq!(bench.look(), "stop a, kill a");
+    assert_eq!(bench.actions(), "stop a, kill a");
 }
 
 #[test]
-fn s42_s44_a_failure_while_stopping_is_no_reason_to_start() {
+fn s42_s44_a_failure_while_stopping_starts_nothing() {
     let mut bench = Bench::up(Strategy::OneForOne, 5, &[rules(); 3]);
     bench.fails(0);
     bench.event(Event::Stop(None));
-    assert_eq!(bench.look(), "start a, stop c");
+    assert_eq!(bench.actions(), "start a, stop c");
     bench.fails(1);
     bench.fails(2);
-    assert_eq!(bench.look(), "stop a");
+    assert_eq!(bench.actions(), "stop a");
     assert_eq!(bench.policy.add("z".into(), rules(), bench.now), Err(RequestError::NotRunning));
     bench.start_fails(0);
-    assert_eq!(bench.look(), "end");
+    assert_eq!(bench.actions(), "end");
 }
 
 #[test]
@@ -462,19 +462,19 @@ fn s54_s55_children_come_and_go_at_run_time() {
         let (_, actions) = bench.policy.add(id.into(), rules(), bench.now).unwrap();
         bench.take(actions);
     }
-    assert_eq!(bench.look(), "start a, start b");
+    assert_eq!(bench.actions(), "start a, start b");
     let again = bench.policy.add("a".into(), rules(), bench.now);
     assert_eq!(again, Err(RequestError::AlreadyPresent));
     bench.started(0);
     let again = bench.policy.add("a".into(), rules(), bench.now);
     assert_eq!(again, Err(RequestError::AlreadyStarted(None)));
     bench.start_fails(1);
-    assert_eq!(bench.look(), "forget b");
+    assert_eq!(bench.actions(), "forget b");
     assert_eq!(bench.policy.find("b"), Err(RequestError::NotFound));
     let actions = bench.policy.remove(Seat(0), bench.now).unwrap();
     bench.take(actions);
     bench.fails(0);
-    assert_eq!(bench.look(), "stop a, ended a, forget a");
+    assert_eq!(bench.actions(), "stop a, ended a, forget a");
     assert_eq!(bench.policy.list().count(), 0);
 }
 
@@ -485,13 +485,13 @@ fn dynamic_children_have_a_budget_each() {
         bench.fails(child);
         bench.started(child);
     }
-    assert_eq!(bench.look(), "start a, start b, start c");
+    assert_eq!(bench.actions(), "start a, start b, start c");
     bench.fails(1);
-    assert_eq!(bench.look(), "down b, wait b 60000");
+    assert_eq!(bench.actions(), "down b, wait b 60000");
 }
 
 #[test]
-fn s64_what_is_counted_goes_on_where_the_supervisor_before_stopped() {
+fn s64_counts_continue_under_a_new_supervisor() {
     let mut bench = Bench::new(Strategy::OneForOne, 5, &[rules(); 2]);
     let last_failure = Some("killed".to_owned());
     let past = ChildView { state: State::Running, ups: 3, injected: 2, last_failure, down: false };
@@ -499,23 +499,26 @@ fn s64_what_is_counted_goes_on_where_the_supervisor_before_stopped() {
     let (seat, now) = (Seat(0), bench.now);
     bench.event(Event::Begin);
     let (seat, generation) = (seat, bench.of(0).1);
-    let told = bench.policy.on(Event::Started(seat, generation), now);
-    assert!(told.contains(&Action::Tell(seat, News::Started { restarts: 3 })), "{told:?}");
+    let actions_of = bench.policy.on(Event::Started(seat, generation), now);
+    assert!(
+        actions_of.contains(&Action::Report(seat, News::Started { restarts: 3 })),
+        "{actions_of:?}"
+    );
     assert_eq!(bench.policy.view(seat), Some(ChildView { ups: 4, ..past }));
-    let told = bench.policy.on(Event::Exited(seat, generation, Exit::Killed), now);
+    let actions_of = bench.policy.on(Event::Exited(seat, generation, Exit::Killed), now);
     let (exit, uptime) = (Exit::Killed, Duration::ZERO);
-    let news = News::Exited { exit, uptime, restarts: 3, asked: false };
-    assert!(told.contains(&Action::Tell(seat, news)), "{told:?}");
+    let news = News::Exited { exit, uptime, restarts: 3, requested: false };
+    assert!(actions_of.contains(&Action::Report(seat, news)), "{actions_of:?}");
 }
 
 #[test]
-fn s03_s64_a_first_start_under_a_new_supervisor_is_a_first_start() {
+fn s03_s64_a_failed_start_under_a_new_supervisor_counts_as_a_first_start() {
     let mut bench = Bench::new(Strategy::OneForOne, 5, &[rules()]);
     let past = bench.policy.view(Seat(0)).unwrap();
     bench.policy.remember(Seat(0), ChildView { ups: 3, ..past });
     bench.event(Event::Begin);
     bench.start_fails(0);
-    assert_eq!(bench.look(), "start a, end: a could not be started: no");
+    assert_eq!(bench.actions(), "start a, end: a could not be started: no");
 }
 
 #[test]
@@ -524,7 +527,7 @@ fn s65_events_of_replaced_instances_change_nothing() {
     let (seat, old) = bench.of(0);
     bench.fails(0);
     bench.started(0);
-    bench.look();
+    bench.actions();
     let error = StartError::new("a", "no");
     for event in [
         Event::Exited(seat, old, Exit::Killed),
@@ -534,62 +537,62 @@ fn s65_events_of_replaced_instances_change_nothing() {
         Event::Exited(Seat(9), 1, Exit::Killed),
     ] {
         bench.event(event);
-        assert_eq!((bench.look(), bench.state(0)), (String::new(), State::Running));
+        assert_eq!((bench.actions(), bench.state(0)), (String::new(), State::Running));
     }
 }
 
 #[test]
-fn s66_a_start_past_its_limit_is_given_up_and_counts() {
+fn s66_a_start_past_its_limit_is_cancelled_and_counts() {
     let mut bench = Bench::up(Strategy::OneForOne, 1, &[rules()]);
     bench.fails(0);
     bench.pass(30_000);
-    assert_eq!(bench.look(), "start a, stop a");
+    assert_eq!(bench.actions(), "start a, stop a");
     bench.pass(5_000);
-    assert_eq!(bench.look(), "kill a");
+    assert_eq!(bench.actions(), "kill a");
     bench.start_fails(0);
     assert!(bench.state(0) == State::Backoff);
 }
 
 #[test]
-fn s71_a_branch_is_kept_down_reported_once_and_tried_slowly() {
+fn s71_a_stopped_branch_is_reported_once_and_retried_slowly() {
     let gave_up = || Exit::GaveUp(crate::supervise::GaveUp { path: "p".into(), why: "w".into() });
     let mut bench = Bench::up(Strategy::OneForOne, 1, &[degrade(), rules()]);
     bench.exits(0, gave_up());
-    assert_eq!((bench.look().as_str(), bench.state(0)), ("down a, wait a 60000", State::Down));
+    assert_eq!((bench.actions().as_str(), bench.state(0)), ("down a, wait a 60000", State::Down));
     bench.pass(60_000);
     bench.start_fails(0);
-    assert_eq!(bench.look(), "start a, wait a 60000");
+    assert_eq!(bench.actions(), "start a, wait a 60000");
     bench.pass(60_000);
     bench.started(0);
     bench.pass(9_999);
     bench.exits(0, gave_up());
-    assert_eq!(bench.look(), "start a, wait a 60000");
-    // None of it was counted: the sibling has the whole budget.
+    assert_eq!(bench.actions(), "start a, wait a 60000");
+    // None of these failures was counted: the sibling has the whole budget.
     bench.fails(1);
     bench.started(1);
-    assert_eq!(bench.look(), "start b");
+    assert_eq!(bench.actions(), "start b");
     let actions = bench.policy.retry("a", bench.now).unwrap();
     bench.take(actions);
     bench.started(0);
     bench.pass(10_000);
-    assert_eq!(bench.look(), "start a, healthy a");
+    assert_eq!(bench.actions(), "start a, healthy a");
     bench.exits(0, gave_up());
-    assert_eq!(bench.look(), "down a, wait a 60000");
+    assert_eq!(bench.actions(), "down a, wait a 60000");
 }
 
 #[test]
-fn s71_a_branch_that_was_down_before_its_supervisor_was_replaced_holds_up_nobody() {
+fn s71_a_branch_that_was_down_does_not_block_a_new_supervisor() {
     let mut bench = Bench::new(Strategy::OneForOne, 0, &[degrade(), rules()]);
     let past = bench.policy.view(Seat(0)).unwrap();
     bench.policy.remember(Seat(0), ChildView { down: true, ..past });
     bench.event(Event::Begin);
     bench.start_fails(0);
     bench.started(1);
-    assert_eq!(bench.look(), "start a, wait a 60000, start b, up");
+    assert_eq!(bench.actions(), "start a, wait a 60000, start b, up");
     bench.pass(60_000);
     bench.started(0);
     bench.pass(10_000);
-    assert_eq!(bench.look(), "start a, healthy a");
+    assert_eq!(bench.actions(), "start a, healthy a");
 }
 
 #[test]
@@ -600,19 +603,19 @@ fn s71_a_branch_that_ends_well_is_not_down() {
     bench.pass(60_000);
     bench.started(0);
     bench.ends(0);
-    assert_eq!(bench.look(), "down a, wait a 60000, start a, healthy a");
+    assert_eq!(bench.actions(), "down a, wait a 60000, start a, healthy a");
     assert!(!bench.policy.view(Seat(0)).unwrap().down);
 }
 
 #[test]
-fn s71_what_depends_on_a_branch_stays_down_with_it() {
+fn s71_children_that_depend_on_a_branch_stay_down_with_it() {
     let mut bench = Bench::up(Strategy::RestForOne, 0, &[rules(), degrade(), rules()]);
     bench.fails(1);
     bench.ends(2);
-    assert_eq!(bench.look(), "down b, wait b 60000, stop c");
+    assert_eq!(bench.actions(), "down b, wait b 60000, stop c");
     bench.pass(60_000);
     bench.started(1);
-    assert_eq!(bench.look(), "start b, start c");
+    assert_eq!(bench.actions(), "start b, start c");
 }
 
 #[test]
@@ -622,18 +625,18 @@ fn s72_injected_exits_use_no_budget_and_no_delay() {
         bench.exits(child, Exit::Injected("test".into()));
         bench.started(child);
     }
-    assert_eq!(bench.look(), "start a, start b, start a, start b, start a");
+    assert_eq!(bench.actions(), "start a, start b, start a, start b, start a");
     let view = bench.policy.view(Seat(0)).unwrap();
     assert_eq!((view.injected, view.restarts()), (3, 3));
 }
 
 #[test]
-fn s72_an_injected_failure_of_a_first_start_is_tried_again() {
+fn s72_an_injected_failure_of_a_first_start_is_retried() {
     let mut bench = Bench::new(Strategy::OneForOne, 0, &[rules()]);
     bench.event(Event::Begin);
     let error = StartError { injected: true, ..StartError::new("a", "test") };
     bench.event(Event::StartFailed(Seat(0), 1, error));
     bench.pass(100);
     bench.started(0);
-    assert_eq!(bench.look(), "start a, wait a 100, start a, up");
+    assert_eq!(bench.actions(), "start a, wait a 100, start a, up");
 }

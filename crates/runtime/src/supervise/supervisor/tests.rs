@@ -38,7 +38,7 @@ impl Log {
                 News::BranchDown { .. } => log.say(format!("down {path}")),
                 News::BranchUp => log.say(format!("healthy {path}")),
                 News::GaveUp { why } => log.say(format!("gave up on {path}: {why}")),
-                News::Exited { exit, asked: false, .. } => log.say(format!("{path} {exit}")),
+                News::Exited { exit, requested: false, .. } => log.say(format!("{path} {exit}")),
                 News::StartFailed { error } => log.say(format!("{path} no start: {}", error.why)),
                 News::Ignored => log.say(format!("{path} has nothing to do")),
                 News::StopFailed { exit } => log.say(format!("{path} stopped badly: {exit}")),
@@ -54,13 +54,13 @@ impl Log {
         Tree::new(Arc::new(observer), Arc::new(wall))
     }
 
-    /// An actor that says when it starts, stops, and is dropped.
+    /// An actor that logs its start, its stop and its drop.
     fn actor(&self, id: &'static str) -> ChildSpec {
         let log = self.clone();
-        worker(id, move |_| (Sayer, Said::new(id, &log, Start::Well)))
+        worker(id, move |_| (Logger, LoggerState::new(id, &log, Start::Well)))
     }
 
-    /// The same with `how` it starts each time.
+    /// As `actor`; `how` sets the result of each start.
     fn starting(
         &self,
         id: &'static str,
@@ -69,7 +69,7 @@ impl Log {
         let (log, times) = (self.clone(), AtomicU32::new(0));
         worker(id, move |_| {
             let start = how(times.fetch_add(1, SeqCst));
-            (Sayer, Said::new(id, &log, start))
+            (Logger, LoggerState::new(id, &log, start))
         })
     }
 }
@@ -84,22 +84,22 @@ enum Start {
     Ignore,
 }
 
-struct Sayer;
+struct Logger;
 
-struct Said {
+struct LoggerState {
     id: &'static str,
     log: Log,
     start: Start,
     stops_badly: bool,
 }
 
-impl Said {
-    fn new(id: &'static str, log: &Log, start: Start) -> Said {
-        Said { id, log: log.clone(), start, stops_badly: false }
+impl LoggerState {
+    fn new(id: &'static str, log: &Log, start: Start) -> LoggerState {
+        LoggerState { id, log: log.clone(), start, stops_badly: false }
     }
 }
 
-impl Drop for Said {
+impl Drop for LoggerState {
     fn drop(&mut self) {
         self.log.say(format!("-{}", self.id));
     }
@@ -111,34 +111,38 @@ enum Order {
     Stop,
     Hang,
     Injected,
-    /// Stop, and fail at that.
+    /// Stop, and fail while stopping.
     StopBadly,
 }
 
-impl Actor for Sayer {
+impl Actor for Logger {
     type Msg = Order;
-    type State = Said;
-    type Arguments = Said;
+    type State = LoggerState;
+    type Arguments = LoggerState;
 
-    async fn pre_start(&self, _: ActorRef<Order>, said: Said) -> Result<Said, ActorProcessingErr> {
-        match said.start {
-            Start::Well => said.log.say(format!("+{}", said.id)),
+    async fn pre_start(
+        &self,
+        _: ActorRef<Order>,
+        state: LoggerState,
+    ) -> Result<LoggerState, ActorProcessingErr> {
+        match state.start {
+            Start::Well => state.log.say(format!("+{}", state.id)),
             Start::Err => return Err("cannot start".into()),
             Start::Panic => panic!("panic at the start"),
             Start::Hang => std::future::pending().await,
             Start::Injected => return Err(Box::new(Injected("spawn".into()))),
             Start::Ignore => return Err(Box::new(Ignore)),
         }
-        Ok(said)
+        Ok(state)
     }
 
     async fn post_stop(
         &self,
         _: ActorRef<Order>,
-        said: &mut Said,
+        state: &mut LoggerState,
     ) -> Result<(), ActorProcessingErr> {
-        said.log.say(format!("stop {}", said.id));
-        assert!(!said.stops_badly, "bad stop");
+        state.log.say(format!("stop {}", state.id));
+        assert!(!state.stops_badly, "bad stop");
         tokio::time::sleep(10 * MS).await;
         Ok(())
     }
@@ -147,7 +151,7 @@ impl Actor for Sayer {
         &self,
         myself: ActorRef<Order>,
         order: Order,
-        said: &mut Said,
+        state: &mut LoggerState,
     ) -> Result<(), ActorProcessingErr> {
         match order {
             Order::Panic => panic!("boom"),
@@ -155,7 +159,7 @@ impl Actor for Sayer {
             Order::Stop => myself.stop(None),
             Order::Hang => std::future::pending().await,
             Order::Injected => return Err(Box::new(Injected("step".into()))),
-            Order::StopBadly => said.stops_badly = true,
+            Order::StopBadly => state.stops_badly = true,
         }
         Ok(())
     }
@@ -169,7 +173,7 @@ fn order(root: &RootHandle, path: &str, order: Order) {
     root.directory().slot(path).send(order).map_err(|_| ()).unwrap();
 }
 
-/// Lets everything happen that happens at once.
+/// Lets all tasks run that are ready.
 async fn settle() {
     tokio::time::sleep(MS).await;
 }
@@ -219,11 +223,11 @@ async fn s03_s06_a_failed_first_start_rolls_back_and_names_the_child() {
             panic!("the start must fail")
         };
         assert_eq!((error.path.as_str(), error.why.as_str()), ("root/m/c", why));
-        let said = log.take();
-        let said: Vec<&str> = said.iter().map(String::as_str).collect();
-        assert_eq!(said[..2], ["+a", "+b"]);
+        let lines = log.take();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(lines[..2], ["+a", "+b"]);
         assert_eq!(
-            said[said.len() - 5..],
+            lines[lines.len() - 5..],
             ["stop b", "-b", format!("root/m no start: {why}").as_str(), "stop a", "-a"]
         );
     }
@@ -309,12 +313,12 @@ async fn s39_s43_a_stuck_child_is_killed_at_its_deadline() {
     detached.unlink(root.directory().slot("root").cell().unwrap());
     settle().await;
     log.take();
-    let asked = Instant::now();
+    let stopped_at = Instant::now();
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
-    let (late, unheard) =
+    let (late, cancelled) =
         ("root/b stopped badly: killed", "root/a stopped badly: its task was cancelled");
-    assert_eq!(log.take(), ["-b", late, "stop a", "-a", unheard]);
-    assert!((300 * MS..400 * MS).contains(&asked.elapsed()));
+    assert_eq!(log.take(), ["-b", late, "stop a", "-a", cancelled]);
+    assert!((300 * MS..400 * MS).contains(&stopped_at.elapsed()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -327,13 +331,13 @@ async fn s39_the_root_has_a_deadline_for_all() {
     for path in ["root/m/a", "root/m/b"] {
         order(&root, path, Order::Hang);
     }
-    let asked = Instant::now();
+    let stopped_at = Instant::now();
     assert_eq!(root.stop(200 * MS).await, RootOutcome::Stopped);
-    assert!(asked.elapsed() < 300 * MS);
+    assert!(stopped_at.elapsed() < 300 * MS);
 }
 
 #[tokio::test(start_paused = true)]
-async fn s33_s36_a_failing_start_is_tried_again_with_delay_until_it_succeeds() {
+async fn s33_s36_a_failing_start_is_retried_with_delay_until_it_succeeds() {
     let log = Log::default();
     let how = |time| if (1..4).contains(&time) { Start::Err } else { Start::Well };
     let spec =
@@ -352,7 +356,7 @@ async fn s33_s36_a_failing_start_is_tried_again_with_delay_until_it_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s35_s66_a_start_that_hangs_is_given_up_at_its_limit_and_at_a_stop() {
+async fn s35_s66_a_hanging_start_is_cancelled_at_its_limit_and_at_a_stop() {
     let log = Log::default();
     let how = |time| if time == 0 { Start::Well } else { Start::Hang };
     let spec = supervisor("root", Strategy::OneForOne)
@@ -393,9 +397,9 @@ async fn s29_s62_giving_up_climbs_to_the_root() {
     let once = ["-a", "root/m/a failed: boom", "gave up on root/m/a: failed: boom"];
     let climbed = "root/m gave up on root/m/a: failed: boom";
     let root_gave_up = "gave up on root/m: gave up on root/m/a: failed: boom";
-    let said = log.take();
-    assert_eq!(said[..5], [once[0], once[1], once[2], climbed, "+a"]);
-    assert_eq!(said[5..], [once[0], once[1], once[2], climbed, root_gave_up, "stop b", "-b"]);
+    let lines = log.take();
+    assert_eq!(lines[..5], [once[0], once[1], once[2], climbed, "+a"]);
+    assert_eq!(lines[5..], [once[0], once[1], once[2], climbed, root_gave_up, "stop b", "-b"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -412,7 +416,7 @@ async fn s42_s64_a_child_that_stops_badly_is_reported_and_the_stop_goes_on() {
     settle().await;
     log.take();
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
-    let said = log.take();
+    let lines = log.take();
     let expected = [
         "-d",
         "-c",
@@ -423,15 +427,15 @@ async fn s42_s64_a_child_that_stops_badly_is_reported_and_the_stop_goes_on() {
         "stop a",
         "-a",
     ];
-    assert_eq!(said, expected);
+    assert_eq!(lines, expected);
 }
 
 #[tokio::test(start_paused = true)]
-async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
+async fn s64_every_start_and_end_is_reported_once_with_path_and_figures() {
     let log = Log::default();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&told);
-    let observer = move |notice: &SupervisionNotice| hears.lock().unwrap().push(notice.clone());
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let recorder = Arc::clone(&reports);
+    let observer = move |notice: &SupervisionNotice| recorder.lock().unwrap().push(notice.clone());
     let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
     let low = supervisor("m", Strategy::OneForOne).child(log.actor("a"));
     let root = tree.start(supervisor("root", Strategy::OneForOne).child(low)).await.unwrap();
@@ -439,11 +443,11 @@ async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
     order(&root, "root/m/a", Order::Err);
     settle().await;
     root.stop(LONG).await;
-    let told: Vec<String> = (told.lock().unwrap().iter())
+    let reports: Vec<String> = (reports.lock().unwrap().iter())
         .map(|SupervisionNotice { path, news, .. }| match news {
             News::Started { restarts } => format!("{path} up {restarts}"),
-            News::Exited { exit, uptime, restarts, asked } => {
-                format!("{path} {exit} after {} ms, {restarts}, {asked}", uptime.as_millis())
+            News::Exited { exit, uptime, restarts, requested } => {
+                format!("{path} {exit} after {} ms, {restarts}, {requested}", uptime.as_millis())
             }
             other @ (News::Ignored
             | News::StartFailed { .. }
@@ -465,7 +469,7 @@ async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
         "root/m/a ended: asked to stop after 11 ms, 1, true",
         "root/m ended: asked to stop after 51 ms, 0, true",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reports, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -478,42 +482,42 @@ async fn s65_a_message_of_another_type_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s65_what_is_heard_of_nobody_known_is_told_and_changes_nothing() {
+async fn s65_events_of_unknown_actors_are_reported_and_change_nothing() {
     let log = Log::default();
     let root = start(&log, supervisor("root", Strategy::OneForOne).child(log.actor("a"))).await;
     let (before, slot) = (ids(&root, &["root", "root/a"]), root.directory().slot("root"));
     log.take();
     let error = StartError::new("root/a", "no");
-    let told = [
+    let reports = [
         Msg::Report(Seat(0), 7, Report::Ignored),
         Msg::Report(Seat(0), 0, Report::Started(slot.cell().unwrap(), None)),
         Msg::Report(Seat(9), 1, Report::StartFailed(None, error)),
         Msg::Timer(Seat(9), 1, Timer::Retry),
     ];
-    for told in told {
-        slot.send(told).map_err(|_| ()).unwrap();
+    for reports in reports {
+        slot.send(reports).map_err(|_| ()).unwrap();
     }
-    // One that somebody else has linked to it.
-    let stranger = Said::new("x", &log, Start::Well);
-    let linked = Actor::spawn_linked(None, Sayer, stranger, slot.cell().unwrap()).await;
+    // An actor that was linked to it from outside.
+    let stranger = LoggerState::new("x", &log, Start::Well);
+    let linked = Actor::spawn_linked(None, Logger, stranger, slot.cell().unwrap()).await;
     let (stranger, task) = linked.unwrap();
     stranger.kill();
     task.await.unwrap();
     settle().await;
-    let heard = |what: &str| format!("root heard of nobody: {what}");
+    let unknown = |what: &str| format!("root heard of nobody: {what}");
     let expected = [
         "+x".to_owned(),
-        heard("start 7 of child 0 has nothing to do"),
-        heard("start 0 of child 0 is up"),
-        heard("start 1 of child 9 did not start"),
+        unknown("start 7 of child 0 has nothing to do"),
+        unknown("start 0 of child 0 is up"),
+        unknown("start 1 of child 9 did not start"),
         "-x".to_owned(),
-        heard(&format!("actor {}, which is no child, killed", stranger.get_id())),
+        unknown(&format!("actor {}, which is no child, killed", stranger.get_id())),
     ];
-    let mut said = log.take();
-    said.sort();
+    let mut lines = log.take();
+    lines.sort();
     let mut expected = expected.to_vec();
     expected.sort();
-    assert_eq!(said, expected);
+    assert_eq!(lines, expected);
     assert_eq!(ids(&root, &["root", "root/a"]), before);
     assert_eq!(seen(&root, "root/a").state, State::Running);
     root.stop(LONG).await;
@@ -572,7 +576,7 @@ async fn s54_s55_s63_children_come_and_go_at_run_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_killed_root_takes_everything_with_it_and_says_so() {
+async fn a_killed_root_ends_the_whole_tree_and_reports_it() {
     let log = Log::default();
     let low = supervisor("m", Strategy::OneForOne).child(log.actor("a"));
     let root = start(&log, supervisor("root", Strategy::OneForOne).child(low)).await;
@@ -605,10 +609,10 @@ fn r17_a_child_runs_on_the_runtime_of_its_spec() {
     };
     let (control, data) = (runtime("control"), runtime("data"));
     let log = Log::default();
-    let told = log.clone();
+    let actor_log = log.clone();
     let spec = worker("a", move |_| {
-        told.say(std::thread::current().name().unwrap_or_default());
-        (Sayer, Said::new("a", &told, Start::Well))
+        actor_log.say(std::thread::current().name().unwrap_or_default());
+        (Logger, LoggerState::new("a", &actor_log, Start::Well))
     })
     .on(data.handle().clone());
     let tree = log.tree();

@@ -6,7 +6,7 @@ use crate::server::sockets::Patience;
 use crate::server::{Pace, start};
 use crate::testing::START;
 use crate::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex, socket_payload};
-use everwarm_kernel::chance::draw;
+use everwarm_kernel::seeded::draw;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -1,11 +1,11 @@
-//! Random histories against the invariants: instances take their time, events come late, in any
-//! order and from instances that were replaced.
+//! Random histories against the invariants: instances are slow, and events come late, in any order
+//! and from replaced instances.
 
 use super::*;
 use crate::supervise::rules::Strategy;
 use proptest::prelude::{ProptestConfig, any, proptest};
 
-/// What is done next, to whom, and how; each taken modulo what there is.
+/// The kind of the next step, its target and its variant; each modulo the number of choices.
 type Step = (u8, u16, u8);
 
 /// A world of instances for random histories, which checks each action.
@@ -15,8 +15,8 @@ struct World {
     now: Duration,
     alive: BTreeMap<Seat, u64>,
     starting: BTreeSet<Seat>,
-    asked: BTreeSet<Seat>,
-    /// Whose start was asked for: they may start in the middle of a group.
+    stopping: BTreeSet<Seat>,
+    /// Seats with a requested start, which may run in the middle of a group restart.
     requested: BTreeSet<Seat>,
     dead: Vec<(Seat, u64)>,
     timers: Vec<(Duration, Seat, u64, Timer)>,
@@ -42,7 +42,7 @@ impl World {
             now: Duration::ZERO,
             alive: BTreeMap::new(),
             starting: BTreeSet::new(),
-            asked: BTreeSet::new(),
+            stopping: BTreeSet::new(),
             requested: BTreeSet::new(),
             dead: Vec::new(),
             timers: Vec::new(),
@@ -59,12 +59,12 @@ impl World {
                 Action::Start(seat, generation) => self.starts(seat, generation),
                 Action::Stop(seat) | Action::Kill(seat) => {
                     let (last, _) = self.alive.last_key_value().unwrap();
-                    let alone = self.strategy != Strategy::Pool && self.asked.is_empty();
+                    let alone = self.strategy != Strategy::Pool && self.stopping.is_empty();
                     if self.ending && alone {
                         assert_eq!(seat, *last, "the last one is stopped first");
                     }
                     assert!(self.alive.contains_key(&seat), "only what is alive is stopped");
-                    self.asked.insert(seat);
+                    self.stopping.insert(seat);
                 }
                 Action::Arm(seat, generation, timer, after) => {
                     self.timers.push((self.now + after, seat, generation, timer));
@@ -72,7 +72,7 @@ impl World {
                 Action::Forget(seat) | Action::Ended(seat) => {
                     assert!(!self.alive.contains_key(&seat), "it is gone before that is said");
                 }
-                Action::Tell(..) => {}
+                Action::Report(..) => {}
                 Action::Up => {
                     assert!(!std::mem::replace(&mut self.is_up, true), "up comes once");
                 }
@@ -89,7 +89,7 @@ impl World {
         assert!(self.alive.insert(seat, generation).is_none(), "one instance at most");
         let grouped = matches!(self.strategy, Strategy::RestForOne | Strategy::OneForAll);
         if grouped || !self.is_up {
-            let wanted = self.starting.difference(&self.asked).count();
+            let wanted = self.starting.difference(&self.stopping).count();
             assert_eq!(wanted, 0, "one start at a time");
         }
         if grouped && !self.requested.contains(&seat) {
@@ -104,13 +104,13 @@ impl World {
         self.take(actions);
     }
 
-    fn step(&mut self, (what, whom, how): Step) {
+    fn step(&mut self, (what, target, how): Step) {
         let living: Vec<(Seat, u64)> = self.alive.iter().map(|(s, g)| (*s, *g)).collect();
-        match (what % 10, pick(&living, whom)) {
+        match (what % 10, pick(&living, target)) {
             (0..4, Some((seat, generation))) => self.settle(seat, generation, how),
             (4..7, _) => self.fire(),
             (7, _) if !self.dead.is_empty() => {
-                let (seat, generation) = pick(&self.dead, whom).unwrap();
+                let (seat, generation) = pick(&self.dead, target).unwrap();
                 self.event(match how % 4 {
                     0 => Event::Exited(seat, generation, Exit::Killed),
                     1 => Event::Started(seat, generation),
@@ -118,17 +118,17 @@ impl World {
                     _ => Event::StartFailed(seat, generation, StartError::new("", "late")),
                 });
             }
-            (8, _) => self.request(whom, how),
+            (8, _) => self.request(target, how),
             (9, _) if how < 12 => self.event(Event::Stop(Some(self.now + 100 * MS))),
             _ => self.now += 20 * MS,
         }
     }
 
-    /// Something happens to a living instance.
+    /// An event of a running instance.
     fn settle(&mut self, seat: Seat, generation: u64, how: u8) {
-        let asked = self.asked.contains(&seat);
+        let stopping = self.stopping.contains(&seat);
         if self.starting.remove(&seat) {
-            if !how.is_multiple_of(3) && !asked {
+            if !how.is_multiple_of(3) && !stopping {
                 self.requested.remove(&seat);
                 return self.event(Event::Started(seat, generation));
             }
@@ -151,7 +151,7 @@ impl World {
 
     fn bury(&mut self, seat: Seat, generation: u64) {
         self.alive.remove(&seat);
-        self.asked.remove(&seat);
+        self.stopping.remove(&seat);
         self.dead.push((seat, generation));
     }
 
@@ -163,12 +163,12 @@ impl World {
         }
     }
 
-    fn request(&mut self, whom: u16, how: u8) {
+    fn request(&mut self, target: u16, how: u8) {
         let listed: Vec<(Seat, Arc<str>)> =
             self.policy.list().map(|(seat, id)| (seat, id.clone())).collect();
         let rules = [rules(), degrade(), restart(Restart::Temporary)][usize::from(how / 8 % 3)];
         let fresh: Arc<str> = format!("r{}", how / 64).into();
-        let (seat, id) = pick(&listed, whom).unwrap_or((Seat(99), fresh.clone()));
+        let (seat, id) = pick(&listed, target).unwrap_or((Seat(99), fresh.clone()));
         let (now, policy) = (self.now, &mut self.policy);
         let done = match how % 8 {
             0 | 1 if self.strategy == Strategy::Pool => {
@@ -188,12 +188,12 @@ impl World {
         }
     }
 
-    /// Whatever has happened, a stop comes to its end.
+    /// A stop completes after any history.
     fn finish(mut self) {
         self.event(Event::Stop(None));
         while let Some((seat, generation)) = self.alive.pop_last() {
             self.starting.remove(&seat);
-            self.asked.remove(&seat);
+            self.stopping.remove(&seat);
             self.event(Event::Exited(seat, generation, Exit::Killed));
         }
         assert!(self.ended, "the supervisor ends");

@@ -1,5 +1,5 @@
-//! Random histories against a simple model: where every instance obeys at once, what a supervisor
-//! does is a few lines, and the policy must come to the same.
+//! Random histories against a simple model: if every instance obeys immediately, a supervisor is a
+//! few lines, and the policy must give the same result.
 
 use super::*;
 use crate::supervise::rules::Strategy;
@@ -14,10 +14,10 @@ struct Model {
     starts: u64,
 }
 
-/// A listed child: its id, and of which generation its instance is.
+/// A listed child: its id, and the generation of its instance.
 type Listed = Vec<(Arc<str>, Option<u64>)>;
 
-/// All there is to say about supervision where nothing takes time.
+/// The rules of supervision if nothing takes time.
 struct Simple {
     settings: Settings,
     children: Vec<Model>,
@@ -107,7 +107,7 @@ impl Simple {
     }
 }
 
-/// The policy with instances that obey at once.
+/// The policy with instances that obey immediately.
 struct Prompt {
     policy: Policy,
     up: BTreeMap<Seat, u64>,
@@ -141,7 +141,7 @@ impl Prompt {
                     assert!(!self.up.contains_key(&seat));
                 }
                 Action::End(_) => self.ended = true,
-                Action::Arm(..) | Action::Ended(_) | Action::Tell(..) | Action::Up => {}
+                Action::Arm(..) | Action::Ended(_) | Action::Report(..) | Action::Up => {}
             }
         }
     }
@@ -186,7 +186,7 @@ proptest! {
     })]
 
     #[test]
-    fn where_all_obey_at_once_a_simple_model_comes_to_the_same(
+    fn the_policy_matches_a_simple_model_when_all_obey_immediately(
         strategy in proptest::sample::select(
             vec![Strategy::OneForOne, Strategy::RestForOne, Strategy::OneForAll],
         ),
@@ -213,7 +213,7 @@ proptest! {
         real.event(Event::Begin, Duration::ZERO);
         let mut model = Simple { settings, children, restarts: Vec::new(), ended: false };
         let mut now = Duration::ZERO;
-        for (what, whom, passes) in steps {
+        for (what, target, passes) in steps {
             now += passes * MS;
             let living: Vec<usize> =
                 (0..model.children.len()).filter(|i| model.children[*i].up).collect();
@@ -224,13 +224,13 @@ proptest! {
                 Exit::Injected("test".into()),
             ];
             if what % 3 == 0 {
-                let id: Arc<str> = format!("c{}", whom % 8).into();
+                let id: Arc<str> = format!("c{}", target % 8).into();
                 let kind = [Restart::Permanent, Restart::Temporary][usize::from(what % 2)];
-                let (asked, expected) =
+                let (actual, expected) =
                     (real.request(what / 8, &id, kind, now), model.request(what / 8, &id, kind));
-                prop_assert_eq!(asked, expected);
+                prop_assert_eq!(actual, expected);
             } else if !living.is_empty() {
-                let at = living[usize::from(whom) % living.len()];
+                let at = living[usize::from(target) % living.len()];
                 let exit = &exits[usize::from(what / 3 % 4)];
                 let seat = real.policy.find(&model.children[at].id).unwrap();
                 let generation = real.up.remove(&seat).unwrap();

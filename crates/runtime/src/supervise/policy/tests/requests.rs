@@ -1,36 +1,36 @@
-//! What is asked at run time, and what it leaves alone.
+//! Requests at run time, and what they must not change.
 
 use super::*;
 
 impl Bench {
-    /// Makes a request and says what it was answered, and what was done.
-    fn ask(
+    /// Makes a request. Returns its error or the actions, in words.
+    fn request(
         &mut self,
-        ask: impl FnOnce(&mut Policy, Duration) -> Result<Vec<Action>, RequestError>,
+        request: impl FnOnce(&mut Policy, Duration) -> Result<Vec<Action>, RequestError>,
     ) -> String {
-        match ask(&mut self.policy, self.now) {
+        match request(&mut self.policy, self.now) {
             Ok(actions) => {
                 self.take(actions);
-                self.look()
+                self.actions()
             }
             Err(error) => format!("{error:?}"),
         }
     }
 
     fn terminate(&mut self, child: usize) -> String {
-        self.ask(|policy, now| policy.terminate(Seat(child as u64), now))
+        self.request(|policy, now| policy.terminate(Seat(child as u64), now))
     }
 
     fn restart(&mut self, id: &str) -> String {
-        self.ask(|policy, now| policy.restart(id, now).map(|(_, actions)| actions))
+        self.request(|policy, now| policy.restart(id, now).map(|(_, actions)| actions))
     }
 
     fn delete(&mut self, id: &str) -> String {
-        self.ask(|policy, now| policy.delete(id, now))
+        self.request(|policy, now| policy.delete(id, now))
     }
 
     fn add(&mut self, id: &str, rules: Rules) -> String {
-        self.ask(|policy, now| policy.add(id.into(), rules, now).map(|(_, actions)| actions))
+        self.request(|policy, now| policy.add(id.into(), rules, now).map(|(_, actions)| actions))
     }
 }
 
@@ -40,7 +40,7 @@ fn s05_a_child_that_has_nothing_to_do_is_listed_and_the_next_one_starts() {
     bench.event(Event::Begin);
     bench.event(Event::Ignored(Seat(0), 1));
     bench.started(1);
-    assert_eq!(bench.look(), "start a, start b, up");
+    assert_eq!(bench.actions(), "start a, start b, up");
     assert_eq!(bench.state(0), State::Stopped);
     assert_eq!(bench.restart("a"), "start a");
 }
@@ -50,14 +50,14 @@ fn s05_a_temporary_child_that_has_nothing_to_do_leaves_no_spec() {
     let mut bench = Bench::new(Strategy::OneForOne, 1, &[restart(Restart::Temporary)]);
     bench.event(Event::Begin);
     bench.event(Event::Ignored(Seat(0), 1));
-    assert_eq!(bench.look(), "start a, forget a, up");
+    assert_eq!(bench.actions(), "start a, forget a, up");
 }
 
 #[test]
 fn s13_a_transient_child_that_ended_well_can_be_restarted() {
     let mut bench = Bench::up(Strategy::OneForOne, 0, &[restart(Restart::Transient)]);
     bench.ends(0);
-    assert_eq!((bench.look().as_str(), bench.state(0)), ("", State::Stopped));
+    assert_eq!((bench.actions().as_str(), bench.state(0)), ("", State::Stopped));
     assert_eq!(bench.restart("a"), "start a");
 }
 
@@ -65,16 +65,16 @@ fn s13_a_transient_child_that_ended_well_can_be_restarted() {
 fn s14_the_id_of_a_temporary_child_that_ended_can_be_added_again() {
     let mut bench = Bench::up(Strategy::OneForOne, 0, &[restart(Restart::Temporary)]);
     bench.fails(0);
-    bench.look();
+    bench.actions();
     assert_eq!(bench.add("a", rules()), "start b", "under a new seat");
 }
 
 #[test]
-fn s34_while_a_child_restarts_requests_are_told_so() {
+fn s34_requests_for_a_restarting_child_return_restarting() {
     let mut bench = Bench::up(Strategy::OneForOne, 5, &[rules(); 2]);
     bench.fails(0);
     bench.start_fails(0);
-    assert_eq!((bench.look().as_str(), bench.state(0)), ("start a, wait a 100", State::Backoff));
+    assert_eq!((bench.actions().as_str(), bench.state(0)), ("start a, wait a 100", State::Backoff));
     assert_eq!(bench.restart("a"), "Restarting");
     assert_eq!(bench.delete("a"), "Restarting");
     assert_eq!(bench.add("a", rules()), "AlreadyPresent");
@@ -82,16 +82,16 @@ fn s34_while_a_child_restarts_requests_are_told_so() {
 }
 
 #[test]
-fn s35_terminating_a_child_that_restarts_calls_that_off_for_good() {
+fn s35_terminating_a_restarting_child_cancels_its_restart() {
     let mut bench = Bench::up(Strategy::RestForOne, 5, &[rules(); 2]);
     bench.fails(0);
     bench.ends(1);
     bench.start_fails(0);
-    bench.look();
+    bench.actions();
     assert_eq!(bench.terminate(0), "ended a, start b", "and holds up nobody any more");
     bench.started(1);
     bench.pass(60_000);
-    assert_eq!((bench.look().as_str(), bench.state(0)), ("", State::Stopped));
+    assert_eq!((bench.actions().as_str(), bench.state(0)), ("", State::Stopped));
 }
 
 #[test]
@@ -101,11 +101,11 @@ fn s37_a_requested_restart_uses_no_budget_and_touches_nobody() {
         for _ in 0..5 {
             assert_eq!(bench.terminate(1), "stop b");
             bench.ends(1);
-            assert_eq!(bench.look(), "ended b");
+            assert_eq!(bench.actions(), "ended b");
             assert_eq!(bench.restart("b"), "start b");
             bench.started(1);
         }
-        assert_eq!(bench.look(), "", "{strategy:?}");
+        assert_eq!(bench.actions(), "", "{strategy:?}");
     }
 }
 
@@ -114,14 +114,14 @@ fn s37_a_requested_start_waits_for_a_group_restart_around_it() {
     let mut bench = Bench::up(Strategy::OneForAll, 1, &[rules(); 2]);
     bench.terminate(1);
     bench.ends(1);
-    bench.look();
+    bench.actions();
     assert_eq!(bench.restart("b"), "start b");
     bench.fails(0);
-    assert_eq!(bench.look(), "stop b");
+    assert_eq!(bench.actions(), "stop b");
     bench.start_fails(1);
     bench.started(0);
     bench.started(1);
-    assert_eq!(bench.look(), "start a, start b");
+    assert_eq!(bench.actions(), "start a, start b");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn s54_a_failed_start_by_request_leaves_no_spec() {
     let mut bench = Bench::up(Strategy::RestForOne, 0, &[rules()]);
     assert_eq!(bench.add("b", rules()), "start b");
     bench.start_fails(1);
-    assert_eq!(bench.look(), "forget b");
+    assert_eq!(bench.actions(), "forget b");
     assert_eq!(bench.add("b", rules()), "start c", "it can be added again, and is the last");
 }
 
@@ -141,10 +141,10 @@ fn s55_terminating_keeps_the_spec_but_for_temporary_children() {
         bench.ends(0);
         assert_eq!(bench.state(0), State::Stopped, "what is not running may be terminated again");
     }
-    bench.look();
+    bench.actions();
     assert_eq!(bench.terminate(1), "stop b");
     bench.ends(1);
-    assert_eq!(bench.look(), "ended b, forget b");
+    assert_eq!(bench.actions(), "ended b, forget b");
     assert_eq!(bench.terminate(1), "NotFound");
 }
 
@@ -158,8 +158,8 @@ fn s56_a_failed_restart_by_request_leaves_the_spec_without_an_instance() {
     bench.restart("a");
     assert_eq!(bench.restart("a"), "Restarting");
     bench.start_fails(0);
-    bench.look();
-    assert_eq!((bench.look().as_str(), bench.state(0)), ("", State::Stopped));
+    bench.actions();
+    assert_eq!((bench.actions().as_str(), bench.state(0)), ("", State::Stopped));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn s57_only_a_child_without_an_instance_is_deleted() {
     bench.terminate(0);
     assert_eq!(bench.delete("a"), "Running", "it still stops");
     bench.ends(0);
-    bench.look();
+    bench.actions();
     assert_eq!(bench.delete("a"), "forget a");
 }
 
@@ -201,10 +201,10 @@ fn s60_a_new_list_takes_effect_at_the_next_start() {
     assert_eq!(bench.policy.replace(&list), Ok(vec![Seat(2), Seat(0)]));
     assert_eq!((bench.state(0), bench.state(2)), (State::Running, State::Stopped));
     bench.fails(0);
-    assert_eq!(bench.look(), "start a", "the rule it was started under");
+    assert_eq!(bench.actions(), "start a", "the rule it was started under");
     bench.started(0);
     bench.fails(0);
-    assert_eq!(bench.look(), "forget a", "the new one");
+    assert_eq!(bench.actions(), "forget a", "the new one");
     assert_eq!(bench.state(1), State::Running, "missing, but not deleted");
     assert_eq!(bench.restart("c"), "start c");
 }
@@ -218,16 +218,16 @@ fn s25_s27_a_pool_makes_its_children_and_knows_them_by_handle_only() {
         bench.take(actions);
         bench.started(usize::try_from(child).unwrap());
     }
-    bench.look();
+    bench.actions();
     assert_eq!(bench.restart("m-1"), "Pool");
     assert_eq!(bench.delete("m-1"), "Pool");
     assert_eq!(bench.add("x", rules()), "Pool");
     assert_eq!(bench.policy.find("m-1"), Err(RequestError::Pool));
     bench.fails(1);
-    assert_eq!(bench.look(), "start b");
+    assert_eq!(bench.actions(), "start b");
     assert_eq!(bench.terminate(0), "stop a");
     bench.ends(0);
-    assert_eq!(bench.look(), "ended a, forget a");
+    assert_eq!(bench.actions(), "ended a, forget a");
     let mut other = Bench::up(Strategy::OneForOne, 1, &[]);
     let refused = other.policy.add_to_pool("m", rules(), other.now).err();
     assert_eq!(refused, Some(RequestError::NoPool));
@@ -241,7 +241,7 @@ fn pool(children: usize) -> Bench {
         bench.take(actions);
         bench.started(child);
     }
-    bench.look();
+    bench.actions();
     bench
 }
 
@@ -249,13 +249,13 @@ fn pool(children: usize) -> Bench {
 fn s26_a_pool_stops_all_at_the_same_time_and_kills_stragglers_at_the_limit() {
     let mut bench = pool(3);
     bench.event(Event::Stop(None));
-    assert_eq!(bench.look(), "stop c, stop b, stop a");
+    assert_eq!(bench.actions(), "stop c, stop b, stop a");
     bench.ends(1);
     bench.pass(50);
-    assert_eq!(bench.look(), "kill c, kill a");
+    assert_eq!(bench.actions(), "kill c, kill a");
     bench.exits(0, Exit::Killed);
     bench.exits(2, Exit::Killed);
-    assert_eq!(bench.look(), "end");
+    assert_eq!(bench.actions(), "end");
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn s28_a_pool_child_whose_restart_has_nothing_to_do_disappears() {
     bench.fails(0);
     let (seat, generation) = bench.of(0);
     bench.event(Event::Ignored(seat, generation));
-    assert_eq!(bench.look(), "start a, forget a");
+    assert_eq!(bench.actions(), "start a, forget a");
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn s61_a_hundred_thousand_children_cost_as_much_each_as_a_thousand() {
     assert_linear("in a pool", 10_000, life);
 }
 
-/// Ten times as many; a machine that is busy meanwhile gets another try.
+/// Compares with ten times as many. A busy machine gets another attempt.
 fn assert_linear(how: &str, few: u64, life: impl Fn(u64) -> Duration) {
     let mut seen = Vec::new();
     while seen.iter().all(|(few, many)| *many >= *few * 25) {
@@ -299,7 +299,7 @@ fn assert_linear(how: &str, few: u64, life: impl Fn(u64) -> Duration) {
 }
 
 #[test]
-fn s61_so_they_do_in_a_list_in_which_one_starts_after_the_other() {
+fn s61_a_hundred_thousand_listed_children_cost_as_much_each_as_a_thousand() {
     fn life(strategy: Strategy, children: u64) -> Duration {
         let ids = (0..children).map(|child| (Arc::from(child.to_string()), rules()));
         let mut policy = Policy::new(settings(strategy, 1), ids);
@@ -307,7 +307,7 @@ fn s61_so_they_do_in_a_list_in_which_one_starts_after_the_other() {
         let began = std::time::Instant::now();
         let mut on = |event| {
             let mut actions = policy.on(event, MS);
-            actions.retain(|action| !matches!(action, Action::Tell(..)));
+            actions.retain(|action| !matches!(action, Action::Report(..)));
             actions
         };
         let mut actions = on(Event::Begin);
@@ -332,19 +332,19 @@ fn s61_so_they_do_in_a_list_in_which_one_starts_after_the_other() {
 }
 
 #[test]
-fn another_budget_holds_from_there_on_and_what_was_counted_counts() {
+fn a_new_budget_applies_to_restarts_counted_before() {
     let mut bench = Bench::up(Strategy::OneForOne, 1, &[rules()]);
     bench.fails(0);
     bench.started(0);
-    bench.look();
+    bench.actions();
     bench.policy.limit(2, 5_000 * MS);
     bench.fails(0);
-    assert!(!bench.look().contains("end"), "the second is allowed now");
+    assert!(!bench.actions().contains("end"), "the second is allowed now");
     let mut bench = Bench::up(Strategy::OneForOne, 5, &[rules()]);
     bench.fails(0);
     bench.started(0);
-    bench.look();
+    bench.actions();
     bench.policy.limit(1, 5_000 * MS);
     bench.fails(0);
-    assert!(bench.look().contains("end"), "it is not any more");
+    assert!(bench.actions().contains("end"), "it is not any more");
 }

@@ -1,4 +1,4 @@
-//! Children whose end is their supervisor's.
+//! Significant children, whose end ends their supervisor.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn bench(auto_shutdown: AutoShutdown, children: &[Rules]) -> Bench {
     for child in 0..children.len() {
         bench.started(child);
     }
-    bench.look();
+    bench.actions();
     bench
 }
 
@@ -23,7 +23,7 @@ fn s46_without_auto_shutdown_no_exit_stops_the_supervisor() {
     let mut bench = bench(AutoShutdown::Never, &children);
     bench.fails(0);
     bench.ends(1);
-    assert_eq!(bench.look(), "forget a");
+    assert_eq!(bench.actions(), "forget a");
     assert_eq!(bench.policy.serving(), Ok(()));
 }
 
@@ -50,7 +50,7 @@ fn s49_any_significant_child_that_ends_for_good_stops_it() {
         } else {
             expected.into()
         };
-        assert_eq!(bench.look(), expected, "{kind:?} {exit}");
+        assert_eq!(bench.actions(), expected, "{kind:?} {exit}");
     }
 }
 
@@ -59,10 +59,10 @@ fn s50_the_last_significant_child_stops_it_where_all_must_end() {
     let children = [significant(Restart::Transient), rules(), significant(Restart::Temporary)];
     let mut bench = bench(AutoShutdown::AllSignificant, &children);
     bench.ends(0);
-    assert_eq!(bench.look(), "");
+    assert_eq!(bench.actions(), "");
     bench.fails(2);
     bench.ends(1);
-    assert_eq!(bench.look(), "forget c, stop b, end: c finished");
+    assert_eq!(bench.actions(), "forget c, stop b, end: c finished");
 }
 
 #[test]
@@ -71,18 +71,18 @@ fn s51_others_stop_nothing() {
     for when in [AutoShutdown::AnySignificant, AutoShutdown::AllSignificant] {
         let mut bench = bench(when, &children);
         bench.fails(1);
-        assert_eq!(bench.look(), "forget b");
+        assert_eq!(bench.actions(), "forget b");
     }
 }
 
 #[test]
-fn s52_a_significant_child_that_was_asked_to_stop_stops_nothing() {
+fn s52_a_significant_child_stopped_by_request_stops_nothing() {
     for kind in [Restart::Transient, Restart::Temporary] {
         let mut bench = bench(AutoShutdown::AnySignificant, &[rules(), significant(kind)]);
         let actions = bench.policy.terminate(Seat(1), bench.now).unwrap();
         bench.take(actions);
         bench.ends(1);
-        assert!(bench.look().starts_with("stop b, ended b"));
+        assert!(bench.actions().starts_with("stop b, ended b"));
         assert_eq!(bench.policy.serving(), Ok(()), "by request");
     }
     let mut bench =
@@ -90,7 +90,7 @@ fn s52_a_significant_child_that_was_asked_to_stop_stops_nothing() {
     bench.policy.settings.strategy = Strategy::OneForAll;
     bench.fails(0);
     bench.ends(1);
-    assert_eq!(bench.look(), "stop b, forget b, start a", "for a sibling's sake");
+    assert_eq!(bench.actions(), "stop b, forget b, start a", "for a sibling's sake");
 }
 
 #[test]
@@ -99,6 +99,6 @@ fn s62_a_supervisor_that_gave_up_has_ended_normally() {
     for (kind, expected) in [(Restart::Permanent, "start a"), (Restart::Transient, "")] {
         let mut bench = Bench::up(Strategy::OneForOne, 1, &[restart(kind)]);
         bench.exits(0, gave_up());
-        assert_eq!(bench.look(), expected, "{kind:?}");
+        assert_eq!(bench.actions(), expected, "{kind:?}");
     }
 }

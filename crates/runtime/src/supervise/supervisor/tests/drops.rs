@@ -1,10 +1,10 @@
-//! States, errors and arguments whose own code fails when they are dropped or read.
+//! States, errors and arguments whose code panics when they are dropped or read.
 
 use super::*;
 use crate::supervise::{BoxFuture, custom};
 use std::fmt;
 
-/// A state that panics when it is dropped, and says on which thread that is.
+/// A state that panics when it is dropped, and logs the thread.
 struct Bomb {
     log: Log,
     armed: bool,
@@ -18,10 +18,10 @@ impl Drop for Bomb {
     }
 }
 
-/// Ends as it is told, with a [`Bomb`] as its state.
+/// Ends as its message says, with a [`Bomb`] as its state.
 struct Bomber;
 
-/// Panics wherever it is read or dropped.
+/// Panics when it is read or dropped.
 #[derive(Debug)]
 struct BadError;
 
@@ -33,31 +33,35 @@ impl fmt::Display for BadError {
 
 impl std::error::Error for BadError {}
 
-enum Blow {
+enum Command {
     Stop,
     Panic,
     BadError,
 }
 
 impl Actor for Bomber {
-    type Msg = Blow;
+    type Msg = Command;
     type State = Bomb;
     type Arguments = Bomb;
 
-    async fn pre_start(&self, _: ActorRef<Blow>, bomb: Bomb) -> Result<Bomb, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<Command>,
+        bomb: Bomb,
+    ) -> Result<Bomb, ActorProcessingErr> {
         Ok(bomb)
     }
 
     async fn handle(
         &self,
-        me: ActorRef<Blow>,
-        blow: Blow,
+        me: ActorRef<Command>,
+        command: Command,
         _: &mut Bomb,
     ) -> Result<(), ActorProcessingErr> {
-        match blow {
-            Blow::Stop => me.stop(None),
-            Blow::Panic => panic!("boom"),
-            Blow::BadError => return Err(Box::new(BadError)),
+        match command {
+            Command::Stop => me.stop(None),
+            Command::Panic => panic!("boom"),
+            Command::BadError => return Err(Box::new(BadError)),
         }
         Ok(())
     }
@@ -69,17 +73,17 @@ fn bomber(log: &Log, id: &str) -> ChildSpec {
     worker(id, move |_| (Bomber, Bomb { log: log.clone(), armed: first.swap(false, SeqCst) }))
 }
 
-fn blow(root: &RootHandle, path: &str, blow: Blow) {
-    root.directory().slot(path).send(blow).map_err(|_| ()).unwrap();
+fn command(root: &RootHandle, path: &str, command: Command) {
+    root.directory().slot(path).send(command).map_err(|_| ()).unwrap();
 }
 
-/// What is logged but for the threads.
-fn told(log: &Log) -> Vec<String> {
+/// The log without the threads.
+fn lines_of(log: &Log) -> Vec<String> {
     log.take().into_iter().filter(|line| !line.starts_with("drop on")).collect()
 }
 
 /// The root's first child, `s`, with a sibling on each side and one below a supervisor.
-fn around(log: &Log, child: ChildSpec) -> SupervisorSpec {
+fn tree_around(log: &Log, child: ChildSpec) -> SupervisorSpec {
     let low = supervisor("m", Strategy::OneForOne)
         .budget(1, 5_000 * MS)
         .child(log.actor("a"))
@@ -94,30 +98,30 @@ const OTHERS: [&str; 4] = ["root", "root/m", "root/m/a", "root/m/b"];
 async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
     type End = (&'static str, fn(&RootHandle));
     let ends: [End; 4] = [
-        ("failed: a panic in Drop: bad drop", |root| blow(root, "root/m/x", Blow::Stop)),
+        ("failed: a panic in Drop: bad drop", |root| command(root, "root/m/x", Command::Stop)),
         ("failed: boom; then a panic in Drop: bad drop", |root| {
-            blow(root, "root/m/x", Blow::Panic);
+            command(root, "root/m/x", Command::Panic);
         }),
         ("failed: bad error; then a panic in Drop: bad drop", |root| {
-            blow(root, "root/m/x", Blow::BadError);
+            command(root, "root/m/x", Command::BadError);
         }),
         ("killed", |root| assert!(root.directory().kill("root/m/x"))),
     ];
     for (how, end) in ends {
         let log = Log::default();
-        let root = start(&log, around(&log, bomber(&log, "x"))).await;
+        let root = start(&log, tree_around(&log, bomber(&log, "x"))).await;
         let (before, first) = (ids(&root, &OTHERS), ids(&root, &["root/m/x"]));
         log.take();
         end(&root);
         tokio::time::sleep(100 * MS).await;
-        assert_eq!(told(&log), [format!("root/m/x {how}")]);
+        assert_eq!(lines_of(&log), [format!("root/m/x {how}")]);
         assert_eq!(ids(&root, &OTHERS), before, "the others live on: {how}");
         let second = ids(&root, &["root/m/x"]);
         assert!(second[0].is_some() && second != first, "it comes back: {how}");
-        // A normal end of one whose state drops well is normal: it stays down.
-        blow(&root, "root/m/x", Blow::Stop);
+        // A normal end without a panic in `Drop` is normal: the child stays down.
+        command(&root, "root/m/x", Command::Stop);
         tokio::time::sleep(1_000 * MS).await;
-        assert_eq!(told(&log), ["root/m/x ended"]);
+        assert_eq!(lines_of(&log), ["root/m/x ended"]);
         assert_eq!(ids(&root, &["root/m/x"]), [None]);
         assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
     }
@@ -126,17 +130,17 @@ async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
 #[tokio::test(start_paused = true)]
 async fn s73_s38_s42_a_panic_in_drop_is_reported_while_a_tree_stops_and_the_stop_goes_on() {
     let log = Log::default();
-    let root = start(&log, around(&log, bomber(&log, "x"))).await;
+    let root = start(&log, tree_around(&log, bomber(&log, "x"))).await;
     log.take();
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
     let bad = "root/m/x stopped badly: failed: a panic in Drop: bad drop";
-    assert_eq!(told(&log), ["stop b", "-b", bad, "stop a", "-a"]);
+    assert_eq!(lines_of(&log), ["stop b", "-b", bad, "stop a", "-a"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn s73_s55_terminating_a_child_that_panics_in_drop_succeeds() {
     let log = Log::default();
-    let root = start(&log, around(&log, bomber(&log, "x"))).await;
+    let root = start(&log, tree_around(&log, bomber(&log, "x"))).await;
     let before = ids(&root, &OTHERS);
     root.directory().supervisor("root/m").terminate("x").await.unwrap();
     assert_eq!(ids(&root, &OTHERS), before);
@@ -144,8 +148,7 @@ async fn s73_s55_terminating_a_child_that_panics_in_drop_succeeds() {
     root.stop(LONG).await;
 }
 
-/// An actor with a start function of its own is spawned without our wrapper, and its supervisor is
-/// handed its state.
+/// An actor with a custom start function has no wrapper, so its supervisor receives its state.
 #[tokio::test(start_paused = true)]
 async fn s73_a_panic_in_drop_of_a_child_with_its_own_start_function_does_not_end_its_supervisor() {
     for kill in [true, false] {
@@ -160,13 +163,13 @@ async fn s73_a_panic_in_drop_of_a_child_with_its_own_start_function_does_not_end
                 Ok(Started::new(actor.get_cell(), task))
             })
         };
-        let root = start(&log, around(&log, custom("x", Arc::new(begin)))).await;
+        let root = start(&log, tree_around(&log, custom("x", Arc::new(begin)))).await;
         let before = ids(&root, &OTHERS);
         log.take();
         if kill {
             assert!(root.directory().kill("root/m/x"));
         } else {
-            blow(&root, "root/m/x", Blow::BadError);
+            command(&root, "root/m/x", Command::BadError);
         }
         tokio::time::sleep(100 * MS).await;
         assert_eq!(ids(&root, &OTHERS), before, "the others live on");
@@ -175,30 +178,30 @@ async fn s73_a_panic_in_drop_of_a_child_with_its_own_start_function_does_not_end
     }
 }
 
-/// What a child is started with is dropped by its supervisor once nobody needs it.
+/// The supervisor drops the arguments of a child when they are no longer needed.
 #[tokio::test(start_paused = true)]
-async fn s73_s16_arguments_that_panic_in_drop_are_told_and_end_nobody() {
+async fn s73_s16_arguments_that_panic_in_drop_are_reported_and_end_no_actor() {
     let log = Log::default();
-    let root = start(&log, around(&log, log.actor("x"))).await;
+    let root = start(&log, tree_around(&log, log.actor("x"))).await;
     let before = ids(&root, &OTHERS);
     let ask = root.directory().supervisor("root/m");
     for restart in [Restart::Temporary, Restart::Permanent] {
         let (bomb, inner) = (Bomb { log: log.clone(), armed: true }, log.clone());
         let kept = worker("y", move |_| {
             let _ = &bomb;
-            (Sayer, Said::new("y", &inner, Start::Well))
+            (Logger, LoggerState::new("y", &inner, Start::Well))
         });
         ask.add(kept.restart(restart)).await.unwrap();
         ask.remove("y").await.ok();
         settle().await;
-        let said = told(&log);
-        assert!(said.iter().any(|line| line.ends_with("panicked in Drop: bad drop")), "{said:?}");
+        let lines = lines_of(&log);
+        assert!(lines.iter().any(|line| line.ends_with("panicked in Drop: bad drop")), "{lines:?}");
         assert_eq!(ids(&root, &OTHERS), before);
     }
     root.stop(LONG).await;
 }
 
-/// However it ends, its state is dropped where it ran: a slow or failing `Drop` is its own.
+/// The state is dropped on the runtime of the actor, so a slow or failing `Drop` stays there.
 #[test]
 fn s73_a_state_is_dropped_on_the_runtime_of_its_actor() {
     let runtime = |name: &str| {
@@ -216,11 +219,11 @@ fn s73_a_state_is_dropped_on_the_runtime_of_its_actor() {
         tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
     });
     assert!(root.directory().kill("root/killed"));
-    blow(&root, "root/stopped", Blow::Stop);
-    blow(&root, "root/failed", Blow::Panic);
+    command(&root, "root/stopped", Command::Stop);
+    command(&root, "root/failed", Command::Panic);
     let outcome = control.block_on(async { root.stop(LONG).await });
     assert_eq!(outcome, RootOutcome::Stopped);
-    let said = log.take();
-    let drops: Vec<&String> = said.iter().filter(|line| line.starts_with("drop on")).collect();
-    assert!(drops.len() >= 3 && drops.iter().all(|line| *line == "drop on worker"), "{said:?}");
+    let lines = log.take();
+    let drops: Vec<&String> = lines.iter().filter(|line| line.starts_with("drop on")).collect();
+    assert!(drops.len() >= 3 && drops.iter().all(|line| *line == "drop on worker"), "{lines:?}");
 }

@@ -1,10 +1,10 @@
-//! Subtrees that are killed, branches that are hopeless, ends on purpose.
+//! Killed subtrees, branches over their budget, and injected ends.
 
 use super::*;
-use crate::supervise::{BoxFuture, Harm, NotHarmed, custom};
+use crate::supervise::{ActorFault, BoxFuture, NotInjected, custom};
 
 #[tokio::test(start_paused = true)]
-async fn s71_a_hopeless_branch_stays_down_and_is_tried_slowly() {
+async fn s71_a_branch_over_its_budget_stays_down_and_is_retried_slowly() {
     let log = Log::default();
     let how = |time| if time == 1 { Start::Err } else { Start::Well };
     let low = supervisor("m", Strategy::OneForOne).budget(0, MS).child(log.starting("a", how));
@@ -18,8 +18,8 @@ async fn s71_a_hopeless_branch_stays_down_and_is_tried_slowly() {
     settle().await;
     let down = seen(&root, "root/m");
     assert_eq!((down.state, down.down, down.children.len()), (State::Down, true, 0));
-    let said = log.take();
-    assert_eq!(said.last().map(String::as_str), Some("down root/m"));
+    let lines = log.take();
+    assert_eq!(lines.last().map(String::as_str), Some("down root/m"));
     tokio::time::sleep(60_000 * MS).await;
     let failed = ["-a", "root/m/a no start: cannot start", "root/m no start: cannot start"];
     assert_eq!(log.take(), failed);
@@ -39,28 +39,28 @@ async fn s45_a_replacement_waits_for_the_last_of_a_killed_subtree() {
         .child(supervisor("n", Strategy::OneForOne).child(log.actor("a")).child(log.actor("b")));
     let spec = supervisor("root", Strategy::OneForOne).child(busy);
     let root = start(&log, spec).await;
-    // One that does not hear of the kill: it is no longer linked, but still attended to.
+    // An instance that does not receive the kill: it is not linked, but its task still runs.
     let (a, n) = (root.directory().slot("root/m/n/a"), root.directory().slot("root/m/n"));
     a.cell().unwrap().unlink(n.cell().unwrap());
     log.take();
     assert!(root.directory().kill("root/m"));
     tokio::time::sleep(100 * MS).await;
-    let mut said = log.take();
-    said[..5].sort();
+    let mut lines = log.take();
+    lines[..5].sort();
     let along = |path: &str| format!("root/m/{path} ended with its supervisor");
-    let gone = ["-a", "-b", &along("n"), &along("n/a"), &along("n/b")];
-    assert_eq!(said, [&gone[..], &["root/m killed", "+a", "+b"]].concat());
+    let ended = ["-a", "-b", &along("n"), &along("n/a"), &along("n/b")];
+    assert_eq!(lines, [&ended[..], &["root/m killed", "+a", "+b"]].concat());
     root.stop(LONG).await;
 }
 
-/// An actor whose task ends that much later than it does.
+/// An actor whose task ends later than the actor, by `after`.
 fn lingering(log: &Log, id: &'static str, after: Duration) -> ChildSpec {
     let log = log.clone();
     let start = move |context: StartContext| -> BoxFuture<Result<Started, StartError>> {
         let log = log.clone();
         Box::pin(async move {
-            let said = Said::new(id, &log, Start::Well);
-            let spawned = Actor::spawn_linked(None, Sayer, said, context.supervisor).await;
+            let lines = LoggerState::new(id, &log, Start::Well);
+            let spawned = Actor::spawn_linked(None, Logger, lines, context.supervisor).await;
             let (actor, task) = spawned.map_err(|error| StartError::of(context.path, &error))?;
             let task = tokio::spawn(async move {
                 task.await.unwrap();
@@ -74,7 +74,7 @@ fn lingering(log: &Log, id: &'static str, after: Duration) -> ChildSpec {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s45_whether_killed_or_panicked_its_children_end_and_are_gone_before_it_is_replaced() {
+async fn s45_the_children_of_a_dead_supervisor_end_before_it_is_replaced() {
     for panics in [false, true] {
         let log = Log::default();
         let low = supervisor("n", Strategy::OneForOne).child(lingering(&log, "a", 300 * MS));
@@ -92,9 +92,9 @@ async fn s45_whether_killed_or_panicked_its_children_end_and_are_gone_before_it_
         tokio::time::sleep(299 * MS).await;
         let ended = |cell: &ActorCell| cell.get_status() == ractor::ActorStatus::Stopped;
         assert!(cells.iter().all(ended), "they do not outlive it: {panics}");
-        let said = log.take();
-        assert!(said.contains(&"-a".to_owned()) && said.contains(&"-b".to_owned()), "{said:?}");
-        assert!(!said.iter().any(|line| line.starts_with('+')), "{said:?}");
+        let lines = log.take();
+        assert!(lines.contains(&"-a".to_owned()) && lines.contains(&"-b".to_owned()), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.starts_with('+')), "{lines:?}");
         tokio::time::sleep(10 * MS).await;
         let along = ["a is gone", "root/m/n/a ended with its supervisor"];
         let how = if panics { "root/m failed: boom" } else { "root/m killed" };
@@ -105,21 +105,21 @@ async fn s45_whether_killed_or_panicked_its_children_end_and_are_gone_before_it_
 }
 
 /// What is told of ends, each with its path, how often it had been up, and for how long, in ms.
-fn ends(told: &Mutex<Vec<SupervisionNotice>>) -> Vec<String> {
-    let told = std::mem::take(&mut *told.lock().unwrap());
+fn ends(report: &Mutex<Vec<SupervisionNotice>>) -> Vec<String> {
+    let report = std::mem::take(&mut *report.lock().unwrap());
     let end = |SupervisionNotice { path, news, .. }: SupervisionNotice| {
-        let News::Exited { exit, uptime, restarts, asked } = news else { return None };
-        Some(format!("{path} {exit}, {restarts}, {}, {asked}", uptime.as_millis()))
+        let News::Exited { exit, uptime, restarts, requested } = news else { return None };
+        Some(format!("{path} {exit}, {restarts}, {}, {requested}", uptime.as_millis()))
     };
-    let mut ends: Vec<String> = told.into_iter().filter_map(end).collect();
+    let mut ends: Vec<String> = report.into_iter().filter_map(end).collect();
     ends.sort();
     ends
 }
 
 #[tokio::test(start_paused = true)]
-async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_down() {
-    let (log, told) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
-    let hears = Arc::clone(&told);
+async fn s64_children_of_a_dead_supervisor_are_reported_once_and_restarts_never_decrease() {
+    let (log, report) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+    let hears = Arc::clone(&report);
     let observer = move |notice: &SupervisionNotice| hears.lock().unwrap().push(notice.clone());
     let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
     let low = supervisor("n", Strategy::OneForOne).child(log.actor("b"));
@@ -136,27 +136,27 @@ async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_dow
     let first = ["root/m killed, 0, 40, false".to_owned()]
         .into_iter()
         .chain(["a", "n", "n/b"].map(|path| format!("root/m/{path} {along}")));
-    assert_eq!(ends(&told), first.collect::<Vec<_>>());
+    assert_eq!(ends(&report), first.collect::<Vec<_>>());
     assert_eq!(all(), [1; 4]);
     let why = seen(&root, "root/m/n/b").last_failure;
     assert_eq!(why.as_deref(), Some("ended with its supervisor"));
     // It gives up: what it stops itself is told by itself.
     order(&root, "root/m/a", Order::Panic);
     tokio::time::sleep(1_000 * MS).await;
-    assert_eq!(ends(&told).len(), 4);
+    assert_eq!(ends(&report).len(), 4);
     assert_eq!(all(), [2; 4]);
     // On purpose, with one that was asked for.
-    let asked = root.directory().supervisor("root/m");
-    asked.add(log.actor("y")).await.unwrap();
+    let requested = root.directory().supervisor("root/m");
+    requested.add(log.actor("y")).await.unwrap();
     let why = Injected("test".into());
     assert!(root.directory().inject_kill("root/m", &why));
     settle().await;
-    assert_eq!(ends(&told).len(), 5);
+    assert_eq!(ends(&report).len(), 5);
     assert_eq!(all(), [3; 4]);
-    asked.add(log.actor("y")).await.unwrap();
+    requested.add(log.actor("y")).await.unwrap();
     assert_eq!(restarts("root/m/y"), 1, "it has been there before");
-    asked.remove("y").await.unwrap();
-    asked.add(log.actor("y")).await.unwrap();
+    requested.remove("y").await.unwrap();
+    requested.add(log.actor("y")).await.unwrap();
     assert_eq!(restarts("root/m/y"), 0, "another one of that name");
     root.stop(LONG).await;
 }
@@ -192,8 +192,8 @@ async fn s06_a_start_function_that_panics_or_fails_fails_that_start_and_nothing_
         tokio::time::sleep(1_000 * MS).await;
         let failed = format!("root/m/a no start: {why}");
         assert_eq!(log.take(), ["root/m/a failed: boom".to_owned(), failed]);
-        let asked = root.directory().supervisor("root/m");
-        let refused = asked.add(fails("c", |_| true)).await.err();
+        let requested = root.directory().supervisor("root/m");
+        let refused = requested.add(fails("c", |_| true)).await.err();
         assert_eq!(refused, Some(RequestError::Start(StartError::new("root/m/c", why))));
         let after = ids(&root, &paths);
         assert_eq!(after[..2], before[..2], "the supervisor and the sibling live on");
@@ -240,8 +240,8 @@ async fn s72_injected_exits_use_no_budget() {
     assert_eq!((seen.injected, seen.restarts, seen.state), (4, 3, State::Running));
     assert!(root.directory().inject_kill("root/m", &injected));
     settle().await;
-    let said = log.take();
-    assert_eq!(said.iter().filter(|line| line.ends_with("injected: step")).count(), 4);
+    let lines = log.take();
+    assert_eq!(lines.iter().filter(|line| line.ends_with("injected: step")).count(), 4);
     assert!(!root.directory().inject_kill("root/nobody", &injected));
     order(&root, "root/m/a", Order::Panic);
     let RootOutcome::GaveUp(gave_up) = root.outcome().await else { panic!("it gives up") };
@@ -249,7 +249,7 @@ async fn s72_injected_exits_use_no_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s38_s72_a_supervisor_that_is_stopped_on_purpose_stops_its_children_in_order() {
+async fn s38_s72_an_injected_stop_of_a_supervisor_stops_its_children_in_order() {
     let log = Log::default();
     let low = supervisor("n", Strategy::OneForOne).child(log.actor("b")).child(log.actor("c"));
     let middle = supervisor("m", Strategy::OneForOne).child(log.actor("a")).child(low);
@@ -257,7 +257,7 @@ async fn s38_s72_a_supervisor_that_is_stopped_on_purpose_stops_its_children_in_o
     let root = start(&log, spec).await;
     log.take();
     let why = Injected("asked for".into());
-    assert_eq!(root.directory().harm("root/m", Harm::Stop, &why), Ok(()));
+    assert_eq!(root.directory().inject("root/m", ActorFault::Stop, &why), Ok(()));
     tokio::time::sleep(100 * MS).await;
     let stopped = ["stop c", "-c", "stop b", "-b", "stop a", "-a"];
     let up_again = ["root/m injected: asked for", "+a", "+b", "+c"];
@@ -268,37 +268,37 @@ async fn s38_s72_a_supervisor_that_is_stopped_on_purpose_stops_its_children_in_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
+async fn s72_injected_faults_use_no_budget() {
     let log = Log::default();
     let spec = supervisor("root", Strategy::OneForOne).budget(0, MS).child(log.actor("a"));
     let root = start(&log, spec).await;
     let why = Injected("asked for".into());
     let mut before = ids(&root, &["root/a"]);
-    for harm in [Harm::Kill, Harm::Stop, Harm::Panic] {
-        assert_eq!(root.directory().harm("root/a", harm, &why), Ok(()));
-        if harm == Harm::Panic {
+    for fault in [ActorFault::Kill, ActorFault::Stop, ActorFault::Panic] {
+        assert_eq!(root.directory().inject("root/a", fault, &why), Ok(()));
+        if fault == ActorFault::Panic {
             order(&root, "root/a", Order::StopBadly);
         }
         tokio::time::sleep(100 * MS).await;
         let after = ids(&root, &["root/a"]);
-        assert!(after[0].is_some() && after != before, "{harm:?}");
+        assert!(after[0].is_some() && after != before, "{fault:?}");
         before = after;
     }
-    assert_eq!(root.directory().harm("root/a", Harm::Stall(MS), &why), Ok(()));
+    assert_eq!(root.directory().inject("root/a", ActorFault::Stall(MS), &why), Ok(()));
     // A second one does not take its place.
-    let second = root.directory().harm("root/a", Harm::Panic, &why);
-    assert_eq!(second, Err(NotHarmed::Planned(Harm::Stall(MS))));
+    let second = root.directory().inject("root/a", ActorFault::Panic, &why);
+    assert_eq!(second, Err(NotInjected::Planned(ActorFault::Stall(MS))));
     order(&root, "root/a", Order::StopBadly);
     settle().await;
     assert_eq!(ids(&root, &["root/a"]), before, "it goes on");
-    let nobody = root.directory().harm("root/nobody", Harm::Panic, &why);
-    assert_eq!(nobody, Err(NotHarmed::Absent));
+    let nobody = root.directory().inject("root/nobody", ActorFault::Panic, &why);
+    assert_eq!(nobody, Err(NotInjected::Absent));
     assert_eq!(seen(&root, "root/a").injected, 3);
     root.stop(LONG).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn s65_a_stranger_that_ends_during_a_start_is_told_once_the_start_is_over() {
+async fn s65_an_unknown_actor_that_ends_during_a_start_is_reported_after_the_start() {
     let log = Log::default();
     let how = |time| if time == 1 { Start::Hang } else { Start::Well };
     let slow = log.starting("a", how).start_limit(300 * MS);
@@ -306,19 +306,19 @@ async fn s65_a_stranger_that_ends_during_a_start_is_told_once_the_start_is_over(
     let root = start(&log, spec).await;
     order(&root, "root/a", Order::Panic);
     tokio::time::sleep(150 * MS).await;
-    // Its second start hangs. Meanwhile one ends that somebody else has linked to its supervisor.
-    let stranger = Said::new("x", &log, Start::Well);
+    // Its second start hangs. Meanwhile an actor ends that was linked to its supervisor.
+    let stranger = LoggerState::new("x", &log, Start::Well);
     let supervisor = root.directory().slot("root").cell().unwrap();
-    let (stranger, task) = Actor::spawn_linked(None, Sayer, stranger, supervisor).await.unwrap();
+    let (stranger, task) = Actor::spawn_linked(None, Logger, stranger, supervisor).await.unwrap();
     stranger.kill();
     task.await.unwrap();
     settle().await;
     let who = stranger.get_id();
-    let told = format!("root heard of nobody: actor {who}, which is no child, killed");
-    assert!(!log.take().contains(&told), "it may be what starts");
+    let report = format!("root heard of nobody: actor {who}, which is no child, killed");
+    assert!(!log.take().contains(&report), "it may be what starts");
     tokio::time::sleep(2_000 * MS).await;
-    let said = log.take();
-    assert_eq!(said.iter().filter(|line| **line == told).count(), 1, "{said:?}");
+    let lines = log.take();
+    assert_eq!(lines.iter().filter(|line| **line == report).count(), 1, "{lines:?}");
     assert_eq!(seen(&root, "root/a").state, State::Running);
     root.stop(LONG).await;
 }

@@ -44,58 +44,59 @@ async fn s09_defaults_are_filled_in_and_read_back() {
     );
     let root =
         start(&log, supervisor("root", Strategy::OneForOne).child(log.actor("a")).child(low)).await;
-    let asked = root.directory().supervisor("root");
-    let worker = asked.child("a").await.unwrap();
+    let handle = root.directory().supervisor("root");
+    let worker = handle.child("a").await.unwrap();
     let Rules { restart, shutdown, significant, .. } = worker.rules;
     assert_eq!((restart, significant), (Restart::Permanent, false));
     assert_eq!((worker.kind, shutdown), (Kind::Worker, Shutdown::Timed(Duration::from_secs(5))));
-    let low = asked.child("m").await.unwrap();
+    let low = handle.child("m").await.unwrap();
     assert_eq!((low.kind, low.rules.shutdown), (Kind::Supervisor, Shutdown::Infinite));
-    assert_eq!(asked.child("z").await, Err(RequestError::NotFound));
+    assert_eq!(handle.child("z").await, Err(RequestError::NotFound));
     root.stop(LONG).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn s10_what_a_start_tells_reaches_whoever_asked_for_it() {
+async fn s10_the_extra_data_of_a_start_reaches_its_requester() {
     let log = Log::default();
     let root = start(&log, supervisor("root", Strategy::OneForOne)).await;
     let times = AtomicU32::new(0);
-    let told = log.clone();
+    let actor_log = log.clone();
     let spec = custom(
         "a",
         Arc::new(move |context| {
-            let (time, said) = (times.fetch_add(1, SeqCst), Said::new("a", &told, Start::Well));
+            let (time, lines) =
+                (times.fetch_add(1, SeqCst), LoggerState::new("a", &actor_log, Start::Well));
             Box::pin(async move {
-                let spawned = Sayer::spawn_linked(None, Sayer, said, context.supervisor).await;
+                let spawned = Logger::spawn_linked(None, Logger, lines, context.supervisor).await;
                 let (actor, task) = spawned.map_err(|e| StartError::of(context.path, &e))?;
                 Ok(Started::new(actor.get_cell(), task).telling(time))
             })
         }),
     );
-    let asked = root.directory().supervisor("root");
+    let handle = root.directory().supervisor("root");
     let extra = |child: Child| *child.extra.unwrap().downcast::<u32>().unwrap();
-    assert_eq!(extra(asked.add(spec).await.unwrap()), 0);
+    assert_eq!(extra(handle.add(spec).await.unwrap()), 0);
     order(&root, "root/a", Order::Panic);
     settle().await;
-    asked.terminate("a").await.unwrap();
-    assert_eq!(extra(asked.restart("a").await.unwrap()), 2, "the automatic one told nobody");
+    handle.terminate("a").await.unwrap();
+    assert_eq!(extra(handle.restart("a").await.unwrap()), 2, "the automatic one told nobody");
     root.stop(LONG).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn s16_what_a_temporary_child_was_started_with_is_not_kept() {
+async fn s16_the_arguments_of_a_temporary_child_are_not_kept() {
     let log = Log::default();
     let root = start(&log, supervisor("root", Strategy::OneForOne)).await;
-    let asked = root.directory().supervisor("root");
+    let handle = root.directory().supervisor("root");
     for (id, kind, kept) in [("a", Restart::Temporary, false), ("b", Restart::Permanent, true)] {
         let given = Arc::new(());
         let weak: Weak<()> = Arc::downgrade(&given);
-        let told = log.clone();
+        let actor_log = log.clone();
         let spec = worker(id, move |_| {
             drop(Arc::clone(&given));
-            (Sayer, Said::new("x", &told, Start::Well))
+            (Logger, LoggerState::new("x", &actor_log, Start::Well))
         });
-        asked.add(spec.restart(kind)).await.unwrap();
+        handle.add(spec.restart(kind)).await.unwrap();
         settle().await;
         assert_eq!(weak.upgrade().is_some(), kept, "{kind:?}");
     }
@@ -113,13 +114,13 @@ async fn s34_a_child_that_waits_for_its_delay_is_listed_as_such() {
     let root = start(&log, spec).await;
     order(&root, "root/a", Order::Panic);
     settle().await;
-    let asked = root.directory().supervisor("root");
+    let handle = root.directory().supervisor("root");
     assert_eq!(listed(&root).await, "a Backoff false, b Running true");
-    assert_eq!(asked.count().await.unwrap().active, 1);
-    assert_eq!(asked.restart("a").await.err(), Some(RequestError::Restarting));
-    assert_eq!(asked.delete("a").await, Err(RequestError::Restarting));
-    assert_eq!(asked.add(log.actor("a")).await.err(), Some(RequestError::AlreadyPresent));
-    asked.terminate("a").await.unwrap();
+    assert_eq!(handle.count().await.unwrap().active, 1);
+    assert_eq!(handle.restart("a").await.err(), Some(RequestError::Restarting));
+    assert_eq!(handle.delete("a").await, Err(RequestError::Restarting));
+    assert_eq!(handle.add(log.actor("a")).await.err(), Some(RequestError::AlreadyPresent));
+    handle.terminate("a").await.unwrap();
     log.take();
     tokio::time::sleep(LONG).await;
     assert_eq!(log.take(), [""; 0], "called off for good");
@@ -137,53 +138,54 @@ async fn s54_s55_s56_s57_start_terminate_restart_and_delete() {
         .child(log.starting("a", how))
         .child(log.actor("b"));
     let root = start(&log, spec).await;
-    let asked = root.directory().supervisor("root");
-    let child = asked.add(log.actor("c")).await.unwrap();
+    let handle = root.directory().supervisor("root");
+    let child = handle.add(log.actor("c")).await.unwrap();
     assert_eq!(child.path, "root/c");
-    let there = asked.add(log.actor("c")).await.unwrap_err();
+    let there = handle.add(log.actor("c")).await.unwrap_err();
     assert_eq!(there, RequestError::AlreadyStarted(child.cell));
     log.take();
 
-    assert_eq!(asked.restart("a").await.err(), Some(RequestError::Running));
-    assert_eq!(asked.delete("a").await, Err(RequestError::Running));
-    asked.terminate("a").await.unwrap();
+    assert_eq!(handle.restart("a").await.err(), Some(RequestError::Running));
+    assert_eq!(handle.delete("a").await, Err(RequestError::Running));
+    handle.terminate("a").await.unwrap();
     assert_eq!(log.take(), ["stop a", "-a"], "gone when it is answered, and nobody else");
-    asked.terminate("a").await.unwrap();
+    handle.terminate("a").await.unwrap();
     assert_eq!(listed(&root).await, "a Stopped false, b Running true, c Running true");
-    assert_eq!(asked.add(log.actor("a")).await.err(), Some(RequestError::AlreadyPresent));
+    assert_eq!(handle.add(log.actor("a")).await.err(), Some(RequestError::AlreadyPresent));
 
     fails.store(true, SeqCst);
-    let failed = asked.restart("a").await.err();
+    let failed = handle.restart("a").await.err();
     let error = StartError::new("root/a", "cannot start");
     assert_eq!(failed, Some(RequestError::Start(error)));
     assert_eq!(listed(&root).await, "a Stopped false, b Running true, c Running true");
     fails.store(false, SeqCst);
-    assert!(asked.restart("a").await.unwrap().cell.is_some());
+    assert!(handle.restart("a").await.unwrap().cell.is_some());
 
-    asked.terminate("c").await.unwrap();
-    asked.delete("c").await.unwrap();
-    for unknown in [asked.delete("c").await, asked.terminate("c").await, asked.remove("c").await] {
+    handle.terminate("c").await.unwrap();
+    handle.delete("c").await.unwrap();
+    for unknown in [handle.delete("c").await, handle.terminate("c").await, handle.remove("c").await]
+    {
         assert_eq!(unknown, Err(RequestError::NotFound));
     }
-    assert_eq!(asked.restart("c").await.err(), Some(RequestError::NotFound));
+    assert_eq!(handle.restart("c").await.err(), Some(RequestError::NotFound));
     assert_eq!(listed(&root).await, "a Running true, b Running true");
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
-async fn s58_a_crash_and_a_termination_at_once_leave_the_child_down() {
+async fn s58_a_simultaneous_crash_and_termination_leave_the_child_down() {
     for crash_first in [true, false] {
         let log = Log::default();
         let spec = supervisor("root", Strategy::OneForOne).budget(5, LONG).child(log.actor("a"));
         let root = start(&log, spec).await;
-        let asked = root.directory().supervisor("root");
+        let handle = root.directory().supervisor("root");
         let cell = root.directory().slot("root/a").cell().unwrap();
         if crash_first {
             cell.kill();
-            // Not even the supervisor has heard of it.
-            asked.terminate("a").await.unwrap();
+            // The supervisor has not received the exit yet.
+            handle.terminate("a").await.unwrap();
         } else {
-            let termination = asked.terminate("a");
+            let termination = handle.terminate("a");
             let (done, ()) = tokio::join!(termination, async { cell.kill() });
             done.unwrap();
         }
@@ -222,22 +224,22 @@ async fn s60_a_new_list_of_specs_changes_nothing_that_runs() {
         .child(log.actor("b"));
     let root = start(&log, spec).await;
     let before = ids(&root, &["root/a", "root/b"]);
-    let asked = root.directory().supervisor("root");
+    let handle = root.directory().supervisor("root");
     let twice = vec![log.actor("x"), log.actor("x")];
-    let bad = asked.replace(twice).await;
+    let bad = handle.replace(twice).await;
     assert_eq!(bad, Err(RequestError::Spec(SpecError::TwiceTheSame("x".into()))));
     assert_eq!(listed(&root).await, "a Running true, b Running true");
-    let told = log.clone();
-    let changed = worker("a", move |_| (Sayer, Said::new("A", &told, Start::Well)));
-    asked.replace(vec![log.actor("n"), changed]).await.unwrap();
+    let actor_log = log.clone();
+    let changed = worker("a", move |_| (Logger, LoggerState::new("A", &actor_log, Start::Well)));
+    handle.replace(vec![log.actor("n"), changed]).await.unwrap();
     assert_eq!(listed(&root).await, "a Running true, b Running true, n Stopped false");
     assert_eq!(ids(&root, &["root/a", "root/b"]), before);
     log.take();
     order(&root, "root/a", Order::Panic);
     settle().await;
     assert_eq!(log.take(), ["-a", "root/a failed: boom", "+A"]);
-    asked.restart("n").await.unwrap();
-    asked.remove("b").await.unwrap();
+    handle.restart("n").await.unwrap();
+    handle.remove("b").await.unwrap();
     assert_eq!(listed(&root).await, "a Running true, n Running true");
     root.stop(LONG).await;
 }

@@ -1,4 +1,4 @@
-//! Supervisors that end when their work is done.
+//! Supervisors that end when their significant children have.
 
 use super::*;
 
@@ -53,11 +53,11 @@ async fn s52_a_significant_child_that_is_removed_by_request_stops_nothing() {
         .auto_shutdown(AutoShutdown::AnySignificant)
         .child(log.actor("a").restart(Restart::Transient).significant());
     let root = start(&log, spec).await;
-    let asked = root.directory().supervisor("root");
-    asked.remove("a").await.unwrap();
-    let permanent = asked.add(log.actor("b").significant()).await.err();
+    let handle = root.directory().supervisor("root");
+    handle.remove("a").await.unwrap();
+    let permanent = handle.add(log.actor("b").significant()).await.err();
     let error = SpecError::SignificantPermanent("b".into());
     assert_eq!(permanent, Some(RequestError::Spec(error)));
-    assert!(asked.which().await.unwrap().is_empty());
+    assert!(handle.which().await.unwrap().is_empty());
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
 }

@@ -1,11 +1,12 @@
-//! Rounds that are in the file alone: for a stage that has no saved state, because it is new or
-//! speaks under a new version, and for one that was kept down for so long that the others are far
-//! ahead. The tail in memory begins where the others need it; what lies before
-//! is read as the stage handles it, a block at a time.
+//! Rounds that are only in the file.
 //!
-//! What a rank said lies in the file in the order of inputs, but at other places than the inputs:
-//! whoever is slow speaks later. So each rank is read by itself, and a round is put together where
-//! all are at its input.
+//! A stage reads them if it has no saved state, because it is new or has a new version. A stage
+//! that was stopped for long reads them too. The tail in memory begins where the other stages need
+//! it. Earlier rounds are read while the stage handles them, a block at a time.
+//!
+//! The facts of a rank lie in the file in the order of inputs, but not beside the inputs: a slow
+//! stage appends later. So each rank is read on its own, and a round is assembled when all are at
+//! its input.
 
 use super::inner::{GATHER_BYTES, Inner, Slot, StageState};
 use super::{Attached, Chunk, Journal, Round, Seat};
@@ -15,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Wall time for which a commit is waited before the end of the journal is looked for.
+/// Wall time to wait for a commit before the end of the journal is checked.
 const WAIT: Duration = Duration::from_millis(50);
 
 /// One rank, read on its own.
@@ -23,19 +24,19 @@ struct Lane<B> {
     rank: u16,
     mask: Mask,
     reader: Reader,
-    /// Read and not given yet, with its row.
+    /// Facts that were read and not returned yet, with their rows.
     read: VecDeque<(u64, Fact<B>)>,
-    /// Whether all that is committed has been read.
+    /// Whether all committed facts were read.
     dry: bool,
 }
 
 impl<B: Body> Lane<B> {
-    /// From row `from` on.
+    /// Starts at row `from`.
     fn new(rank: u16, mask: Mask, from: u64) -> Lane<B> {
         Lane { rank, mask, reader: Reader::at(from), read: VecDeque::new(), dry: false }
     }
 
-    /// What it said about input `n`, in one chunk; what lies before is forgotten.
+    /// The facts about input `n`, in one chunk. Earlier ones are dropped.
     fn about(&mut self, n: u64, store: &Store) -> Result<Option<Arc<Chunk<B>>>, StoreError> {
         let (mut first, mut facts) = (0, Vec::new());
         loop {
@@ -59,8 +60,8 @@ impl<B: Body> Lane<B> {
     }
 }
 
-/// Reads rounds for one stage.
-pub(crate) struct Past<B> {
+/// A reader of rounds for one stage.
+pub(crate) struct FileRounds<B> {
     /// Every input, for its time.
     inputs: Lane<B>,
     lower: Vec<Lane<B>>,
@@ -69,8 +70,8 @@ pub(crate) struct Past<B> {
     interest: Mask,
 }
 
-impl<B: Body> Past<B> {
-    /// The rounds from `after` + 1 to `last`, all of which are committed as far as they are seen.
+impl<B: Body> FileRounds<B> {
+    /// The rounds from `after` + 1 to `last`, whose visible facts are all committed.
     fn rounds(
         &mut self,
         store: &Store,
@@ -79,7 +80,7 @@ impl<B: Body> Past<B> {
     ) -> Result<Vec<Round<B>>, StoreError> {
         let own = std::slice::from_mut(&mut self.own);
         let lanes = self.lower.iter_mut().chain(&mut self.higher).chain(own);
-        // What was committed meanwhile is there to be read.
+        // Facts may have been committed since the last read.
         lanes.chain([&mut self.inputs]).for_each(|lane| lane.dry = false);
         let mut rounds = Vec::new();
         for n in after + 1..=last {
@@ -100,26 +101,26 @@ impl<B: Body> Past<B> {
                 seen.extend(lane.about(n, store)?);
             }
             let own = self.own.about(n, store)?;
-            rounds.push(Round { n, time, seen, own, failures: 0, held: false, asked: true });
+            rounds.push(Round { n, time, seen, own, failures: 0, held: false, decides: true });
         }
         Ok(rounds)
     }
 }
 
 impl<B: Body> Inner<B> {
-    /// Whether the tail in memory lacks rounds that follow input `n`, where a stage begins.
-    pub(super) fn lacks_the_past(&self, n: u64) -> bool {
+    /// Whether the tail in memory lacks rounds after input `n`, where a stage starts.
+    pub(super) fn tail_lacks(&self, n: u64) -> bool {
         self.rounds.front().is_some_and(|slot| slot.n > n + 1)
     }
 
-    pub(super) fn past(&self, index: usize) -> Past<B> {
+    pub(super) fn file_rounds(&self, index: usize) -> FileRounds<B> {
         let stage = &self.stages[index];
         let interest = stage.info.interest;
         let from = stage.checkpoint.as_ref().map_or(0, |c| c.row);
         let lanes = |of: &[usize]| -> Vec<Lane<B>> {
             of.iter().map(|q| Lane::new(self.stages[*q].info.rank.0, interest, from)).collect()
         };
-        Past {
+        FileRounds {
             inputs: Lane::new(Rank::INPUT.0, Mask::ALL, from),
             lower: lanes(&stage.lower),
             higher: lanes(&stage.higher),
@@ -128,15 +129,15 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// The last input of which everything the stage may see is in the file. While the store thread
-    /// is behind there is none: what a new stage says about its past must not pile up.
-    pub(super) fn in_the_file(&self, index: usize) -> u64 {
+    /// The last input whose visible facts are all in the file; 0 while the store thread is behind:
+    /// facts of a new stage about its history must not pile up.
+    pub(super) fn last_in_file(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
         if self.pending_bytes > GATHER_BYTES {
             return 0;
         }
         let seen = stage.lower.iter().chain(&stage.higher).chain([&index]);
-        let waiting = |q: &usize| self.stages[*q].said_behind > self.committed;
+        let waiting = |q: &usize| self.stages[*q].row_behind > self.committed;
         let Some(front) = self.rounds.front().filter(|_| !seen.clone().any(waiting)) else {
             return 0;
         };
@@ -145,25 +146,25 @@ impl<B: Body> Inner<B> {
     }
 }
 
-/// Last row of what was said about an input so far.
+/// Row of the last fact about an input so far.
 pub(super) fn last_row<B>(slot: &Slot<B>) -> u64 {
     let outs = slot.outs.iter().map(|(_, chunk)| chunk.last_row());
     outs.fold(slot.input.last_row(), u64::max)
 }
 
 impl<B: Body> Journal<B> {
-    /// Takes over a stage's place.
+    /// Takes over the place of a stage.
     pub(crate) fn attach(&self, rank: Rank) -> Attached<B> {
         let mut inner = self.lock();
         let index = inner.index_of(rank);
         let saved = inner.stages[index].begins();
-        let past = inner.lacks_the_past(saved).then(|| inner.past(index));
+        let file_rounds = inner.tail_lacks(saved).then(|| inner.file_rounds(index));
         let state = &mut inner.stages[index];
-        state.needs = if past.is_some() { u64::MAX } else { 0 };
+        state.needs = if file_rounds.is_some() { u64::MAX } else { 0 };
         state.incarnation += 1;
         state.absent = false;
         state.waker = None;
-        // What a predecessor still handles is its own.
+        // The earlier instance keeps its own marker of the current input.
         state.at = Arc::default();
         let seat = Seat {
             index,
@@ -174,17 +175,18 @@ impl<B: Body> Journal<B> {
             marker: std::marker::PhantomData,
         };
         let (passed, joined, since) = (state.passed, state.joined, state.since);
-        Attached { seat, passed, joined, since, checkpoint: state.checkpoint.clone(), past }
+        Attached { seat, passed, joined, since, checkpoint: state.checkpoint.clone(), file_rounds }
     }
 
-    /// Says which stages speak under another version from here on.
+    /// Appends an input for each stage whose version changed.
     pub(super) fn announce_upgrades(&self) {
         let upgraded: Vec<B> = {
             let inner = self.lock();
-            let changed =
-                |s: &&StageState| !s.is_over() && s.spoke != 0 && s.spoke != s.info.version;
+            let changed = |s: &&StageState| {
+                !s.is_over() && s.last_version != 0 && s.last_version != s.info.version
+            };
             let event = |s: &StageState| {
-                let (rank, from, to) = (s.info.rank, s.spoke, s.info.version);
+                let (rank, from, to) = (s.info.rank, s.last_version, s.info.version);
                 B::runtime(RuntimeEvent::StageUpgraded { rank, from, to })
             };
             inner.stages.iter().filter(changed).map(event).collect()
@@ -196,12 +198,12 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Up to `max` rounds after `after`, read from the file; none where the next is not whole in
-    /// it yet.
-    pub(crate) fn past_rounds(
+    /// Up to `max` rounds after `after`, read from the file; none if the next one is not complete
+    /// there.
+    pub(crate) fn rounds_from_file(
         &self,
         seat: &Seat<B>,
-        past: &mut Past<B>,
+        file_rounds: &mut FileRounds<B>,
         after: u64,
         max: usize,
     ) -> Result<Vec<Round<B>>, StoreError> {
@@ -210,22 +212,22 @@ impl<B: Body> Journal<B> {
             let mut inner = self.lock();
             let (admitted, marked) = inner.admitted(seat.index, wanted);
             let last = admitted.max(inner.stages[seat.index].passed).min(wanted);
-            (last.min(inner.in_the_file(seat.index)), marked)
+            (last.min(inner.last_in_file(seat.index)), marked)
         };
-        self.tell(&[], marked);
-        let rounds = past.rounds(&self.store, after, last)?;
+        self.wake_up(&[], marked);
+        let rounds = file_rounds.rounds(&self.store, after, last)?;
         let inner = self.lock();
         let poison = &inner.stages[seat.index].poison;
         let round = |round: Round<B>| {
             let (failures, held) = (poison.failures(round.n), poison.has_held(round.n));
-            let asked = poison.skips.asked(round.n);
-            Round { failures, held, asked, ..round }.without(&poison.skips.at(round.n))
+            let decides = poison.skips.decides(round.n);
+            Round { failures, held, decides, ..round }.without(&poison.skips.at(round.n))
         };
         Ok(rounds.into_iter().map(round).collect())
     }
 
-    /// Whether a stage that reads the past may go on with the tail in memory behind `cursor`, which
-    /// is then kept for it.
+    /// Whether a stage that reads its history may go on with the tail in memory behind `cursor`. If
+    /// so, the tail is kept for it.
     pub(crate) fn join(&self, seat: &Seat<B>, cursor: u64) -> bool {
         let mut inner = self.lock();
         let joins = inner.slot(cursor).is_some();
@@ -236,7 +238,7 @@ impl<B: Body> Journal<B> {
         joins
     }
 
-    /// Waits for a commit, not for long. False where the journal has ended.
+    /// Waits briefly for a commit; false if the journal has ended.
     pub(crate) fn wait_for_a_commit(&self) -> bool {
         let inner = self.lock();
         let before = inner.committed;

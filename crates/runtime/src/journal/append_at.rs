@@ -1,11 +1,12 @@
-//! Inputs that stand on what was known up to one input: they are said there or not at all.
+//! Conditional appends: inputs that are valid only behind a given input.
 
 use super::{AppendError, Appended, Enrol, Journal, Writer};
 use everwarm_kernel::fact::Body;
 
 impl<B: Body> Journal<B> {
-    /// Appends inputs where `head` is the last input, as [`Journal::append`]. Returns none where
-    /// another input came after it: the caller decides again. They have the event time of `head`.
+    /// Appends inputs if `head` is the last input, like [`Journal::append`]. Returns `None` if
+    /// another input came after it: the caller decides again. The inputs get the event time of
+    /// `head`.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -32,8 +33,8 @@ impl<B: Body> Journal<B> {
         self.at((writer, head), (time, bodies), Vec::new())
     }
 
-    /// The same as [`Journal::append_at`], and in the same act stages join and leave before the
-    /// inputs, each by an input of its own: who joins is given these inputs.
+    /// As [`Journal::append_at`]. In the same act stages join and leave before the inputs, each by
+    /// an input of its own. A stage that joins receives these inputs.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -70,7 +71,7 @@ impl<B: Body> Journal<B> {
             let notify = inner.append_inputs(time, bodies, &mut wake) || inner.want(enrols);
             (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
         };
-        self.tell(&wake, notify);
+        self.wake_up(&wake, notify);
         Ok(Some(appended))
     }
 }

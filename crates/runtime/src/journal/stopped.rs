@@ -1,10 +1,10 @@
-//! Stages that are kept down: inputs are passed for them, so that nobody waits.
+//! Stages that their supervisor stopped: the journal passes inputs for them, so that nothing waits.
 //!
-//! Where a stage has used up its restarts, its gate would hold up everybody who sees what it says.
-//! Instead an input says from where on it is not asked, and from there the journal passes for it
-//! whatever its gate lets through, in the same act by which the gate opens. An instance that takes
-//! over folds what was passed for it; it is asked again after the input that says it is up. A life
-//! begins with all stages up.
+//! The gate of a stage without restarts left would block every stage that sees its facts. An input
+//! therefore records from where on it does not decide. From there on the journal passes for it each
+//! input that its gate lets through, in the same act that opens the gate. A new instance folds the
+//! inputs that were passed for it. It decides again after the input that records that it is up. A
+//! run begins with all stages up.
 
 use super::inner::Inner;
 use super::{AppendError, Journal, TAIL_BYTES, Waker};
@@ -12,8 +12,9 @@ use everwarm_kernel::fact::{Body, Rank, RuntimeEvent};
 use std::sync::Arc;
 
 impl<B: Body> Inner<B> {
-    /// Passes for those who are kept down as far as their gates are open. One may open another's.
-    pub(super) fn stand_in(&mut self, wake: &mut Vec<Arc<Waker>>) {
+    /// Passes inputs for stopped stages as far as their gates are open. One may open the gate of
+    /// another.
+    pub(super) fn pass_for_stopped(&mut self, wake: &mut Vec<Arc<Waker>>) {
         let may = |inner: &Inner<B>, i: usize| {
             inner.stages[i].absent && inner.ready(i) > inner.stages[i].passed
         };
@@ -22,9 +23,8 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// A tail that grows long is not kept for those who are kept down: they will find the rest in
-    /// the file.
-    pub(super) fn leave_behind(&mut self) {
+    /// Cuts a long tail although stopped stages have not read it. They read the rest from the file.
+    pub(super) fn cut_tail_of_stopped(&mut self) {
         if self.tail_bytes > TAIL_BYTES / 2 {
             for stage in self.stages.iter_mut().filter(|stage| stage.absent) {
                 stage.needs = u64::MAX;
@@ -32,9 +32,9 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Says that a stage is up where it was kept down.
+    /// Records that a stopped stage is up.
     fn up(&mut self, index: usize, wake: &mut Vec<Arc<Waker>>) {
-        // Where it has none, it is waited for again.
+        // Without an instance the others wait for it again.
         self.stages[index].absent = false;
         if let Some(quarantine) = self.stages[index].poison.up(self.head + 1) {
             self.mark(index);
@@ -45,9 +45,9 @@ impl<B: Body> Inner<B> {
 }
 
 impl<B: Body> Journal<B> {
-    /// The stage of this rank has no instance, and is not waited for: from here on inputs are
-    /// passed for it, until an instance takes over. Where that is news it is said by an input,
-    /// from which on the stage is not asked before [`Journal::stage_up`].
+    /// Marks the stage of this rank as stopped. Nothing waits for it: inputs are passed for it
+    /// until an instance takes over. The first call appends an input; from there on the stage does
+    /// not decide until [`Journal::stage_up`].
     ///
     /// # Errors
     /// The journal has ended.
@@ -57,29 +57,29 @@ impl<B: Body> Journal<B> {
             let mut inner = self.lock();
             inner.open()?;
             let Some(index) = inner.index_of_rank(rank.0) else { return Ok(()) };
-            let told = inner.head + 1;
+            let reported_at = inner.head + 1;
             let state = &mut inner.stages[index];
-            // What the last instance may still say is refused.
+            // Appends of the last instance are rejected from here on.
             state.incarnation += 1;
             (state.absent, state.waker, state.next_wake) = (true, None, None);
             let of = (rank, state.info.name);
-            if let Some(quarantine) = state.poison.down(of, state.passed + 1, told, why) {
+            if let Some(quarantine) = state.poison.down(of, state.passed + 1, reported_at, why) {
                 inner.mark(index);
                 let body = B::runtime(RuntimeEvent::Quarantined(quarantine));
                 inner.append_inputs(i64::MIN, vec![body], &mut wake);
             } else {
-                inner.stand_in(&mut wake);
+                inner.pass_for_stopped(&mut wake);
             }
             inner.settled()
         };
-        self.tell(&wake, true);
+        self.wake_up(&wake, true);
         if settled {
             self.rest.notify_waiters();
         }
         Ok(())
     }
 
-    /// The stage of this rank is up and will stay so: it is asked again.
+    /// Marks the stage of this rank as up: it decides again.
     ///
     /// # Errors
     /// The journal has ended.
@@ -91,11 +91,11 @@ impl<B: Body> Journal<B> {
             let Some(index) = inner.index_of_rank(rank.0) else { return Ok(()) };
             inner.up(index, &mut wake);
         }
-        self.tell(&wake, true);
+        self.wake_up(&wake, true);
         Ok(())
     }
 
-    /// A life begins with all stages up.
+    /// Marks all stages as up at the start of a run.
     pub(super) fn begin_up(&self) {
         let mut inner = self.lock();
         for index in 0..inner.stages.len() {

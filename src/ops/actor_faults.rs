@@ -1,7 +1,7 @@
 //! What may be done to actors on purpose: disturb one, or try a branch that is kept down.
 
 use super::exit::Failure;
-use everwarm_runtime::supervise::Harm as Blow;
+use everwarm_runtime::supervise::ActorFault;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub enum How {
 /// Which actor is disturbed, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct HarmView {
+pub struct ActorFaultView {
     /// Its place in the tree, or the last part of it where nobody else has the same.
     pub path: String,
     /// How.
@@ -41,7 +41,7 @@ pub struct HarmView {
     pub seconds: u32,
 }
 
-impl HarmView {
+impl ActorFaultView {
     /// Whether it may be asked for.
     ///
     /// # Errors
@@ -55,13 +55,13 @@ impl HarmView {
 
     /// What is done to it.
     #[must_use]
-    pub fn blow(&self) -> Blow {
+    pub fn fault(&self) -> ActorFault {
         match self.how {
-            How::Kill => Blow::Kill,
-            How::Panic => Blow::Panic,
-            How::Stop => Blow::Stop,
-            How::Stall => Blow::Stall(Duration::from_secs(self.seconds.into())),
-            How::Abort => Blow::Abort,
+            How::Kill => ActorFault::Kill,
+            How::Panic => ActorFault::Panic,
+            How::Stop => ActorFault::Stop,
+            How::Stall => ActorFault::Stall(Duration::from_secs(self.seconds.into())),
+            How::Abort => ActorFault::Abort,
         }
     }
 
@@ -95,7 +95,7 @@ pub struct BranchView {
 }
 
 /// Disturbs an actor; says which it was.
-pub type Harm = dyn Fn(&HarmView) -> Result<HarmView, Failure> + Send + Sync;
+pub type InjectFault = dyn Fn(&ActorFaultView) -> Result<ActorFaultView, Failure> + Send + Sync;
 /// Tries a branch at once that is kept down or waits to be started again; says which it was.
 pub type Retry = dyn Fn(&BranchView) -> Result<BranchView, Failure> + Send + Sync;
 
@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_thread_is_held_for_an_hour_at_most() {
-        let of = |seconds| HarmView { path: "feed".to_owned(), how: How::Stall, seconds }.check();
+        let of =
+            |seconds| ActorFaultView { path: "feed".to_owned(), how: How::Stall, seconds }.check();
         assert!(of(1).is_ok() && of(3_600).is_ok());
         for seconds in [0, 3_601, u32::MAX] {
             assert_eq!(of(seconds), Err("seconds is from 1 to 3600".to_owned()));

@@ -1,5 +1,5 @@
-//! A stage that speaks under a new version and converts no older state reads the past from the file
-//! a block at a time: through segments and the live file, whatever its length.
+//! A stage with a new version and no converted state reads its history from the file, a block at a
+//! time, through segments and the live file, at any length.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-/// Inputs of the first life.
+/// Inputs of the first run.
 const INPUTS: u64 = 8_000;
-/// Kind of what the runtime says.
+/// The kind of events of the runtime.
 const RUNTIME: u8 = 60;
 
 /// Facts in memory now, and at most.
@@ -86,7 +86,7 @@ impl Body for Word {
     }
 }
 
-/// Adds up all it sees, each kind with a weight of its own, and tells the sum of each input.
+/// Adds up all facts it sees, with a weight for each kind, and appends the sum for each input.
 struct Adder {
     rank: u16,
     version: u16,
@@ -118,14 +118,14 @@ impl Stage for Adder {
         Mask::of(&[u8::try_from(self.rank).unwrap()])
     }
     fn evolve(&mut self, fact: &Fact<Word>) {
-        // What it says itself counts too: so a fact of its own that is missed is noticed.
+        // Its own facts count too, so a missing one is noticed.
         let weight = u64::from(fact.body.0) + 3;
         self.sum = self.sum.wrapping_mul(31).wrapping_add(weight.wrapping_mul(fact.body.1));
     }
     fn decide(&self, _: &Fact<Word>, _: &mut Out<Word>) {}
     fn conclude(&self, out: &mut Out<Word>) {
         let kind = u8::try_from(self.rank).unwrap();
-        // Some inputs leave no trace of it.
+        // About some inputs it appends nothing.
         if !self.sum.is_multiple_of(3) {
             out.say(Word::new(kind, self.sum.wrapping_mul(u64::from(self.version))));
         }
@@ -141,8 +141,8 @@ impl Stage for Adder {
 
 type Stages = Vec<Box<dyn Stage<Body = Word>>>;
 
-/// Those of one life: three of them under this version, of which one sees what a higher rank said
-/// about the input before, and another sees that one.
+/// The stages of one run, three of them with this version. One of these sees facts of a higher rank
+/// about the input before, and another one sees its facts.
 fn stages(version: u16) -> Stages {
     vec![
         Adder::boxed(5, version, &[0, 20]),
@@ -159,23 +159,23 @@ fn pause(since: Instant) {
     std::thread::sleep(Duration::from_millis(1));
 }
 
-struct Life {
+struct Run {
     journal: Arc<Journal<Word>>,
     runners: Vec<Runner<dyn Stage<Body = Word>>>,
 }
 
-impl Life {
-    fn begin(disk: &FaultyDisk, stages: Stages) -> Life {
+impl Run {
+    fn begin(disk: &FaultyDisk, stages: Stages) -> Run {
         let store = Store::on_disk(disk.clone(), "past").unwrap();
         let infos = stages.iter().map(|stage| StageInfo::of(&**stage)).collect();
         let journal = Journal::open(store, infos, Options::new(|why| panic!("{why}"))).unwrap();
         journal.seal_after(Sealing { segment: 64 << 10, keep: 64 << 10 });
         let resume = |stage| Runner::resume(Arc::clone(&journal), stage, Arc::new(NoLibrary));
         let runners = stages.into_iter().map(|stage| resume(stage).unwrap().0).collect();
-        Life { journal, runners }
+        Run { journal, runners }
     }
 
-    /// A successor takes over the place of a stage.
+    /// A new instance takes over the place of a stage.
     fn replace(&mut self, index: usize, stage: Box<dyn Stage<Body = Word>>) {
         let resumed = Runner::resume(Arc::clone(&self.journal), stage, Arc::new(NoLibrary));
         self.runners[index] = resumed.unwrap().0;
@@ -187,7 +187,7 @@ impl Life {
         self.journal.append(&writer, 0, bodies).unwrap();
     }
 
-    /// Until everybody has passed the head.
+    /// Runs until all stages have passed the head.
     fn catch_up(&mut self) {
         let began = clock::now();
         while !self.turn() {
@@ -218,51 +218,51 @@ impl Life {
     }
 }
 
-/// What each rank said, by input.
-fn said(disk: &FaultyDisk) -> BTreeMap<(u16, u64), u64> {
+/// The sum of each rank, by input.
+fn sums_by_rank(disk: &FaultyDisk) -> BTreeMap<(u16, u64), u64> {
     let store = Store::on_disk(disk.clone(), "past").unwrap();
-    let mut said = BTreeMap::new();
+    let mut sums_by_rank = BTreeMap::new();
     store
         .scan(0, &mut |_, fact: Fact<Word>| {
-            let before = said.insert((fact.key.rank, fact.key.n), fact.body.1);
+            let before = sums_by_rank.insert((fact.key.rank, fact.key.n), fact.body.1);
             assert_eq!(before, None, "{:?} is said once", fact.key);
             ControlFlow::Continue(())
         })
         .unwrap();
-    said
+    sums_by_rank
 }
 
 #[test]
-fn a_long_past_is_read_in_pieces_by_upgraded_stages() {
+fn upgraded_stages_read_a_long_history_in_pieces() {
     let disk = FaultyDisk::holding(Vec::new(), None);
-    let mut life = Life::begin(&disk, stages(1));
+    let mut run = Run::begin(&disk, stages(1));
     for from in (1..=INPUTS).step_by(100) {
-        life.append(from..=from + 99);
-        life.catch_up();
-        // As it is now and then while it trades.
-        life.runners.iter_mut().for_each(Runner::save);
+        run.append(from..=from + 99);
+        run.catch_up();
+        // Stages save their state now and then.
+        run.runners.iter_mut().for_each(Runner::save);
     }
-    life.wait_until(|journal| journal.store().segments().unwrap().0 > 10);
-    life.end();
-    let old = said(&disk);
+    run.wait_until(|journal| journal.store().segments().unwrap().0 > 10);
+    run.end();
+    let old = sums_by_rank(&disk);
     let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
     let facts = old.len();
     assert_eq!(ALIVE.load(SeqCst), 0, "nothing is left of the first life");
 
     MOST.store(0, SeqCst);
-    let mut life = Life::begin(&disk, stages(2));
-    // One that is killed before it has saved itself reads all of it again.
-    assert!(life.runners[0].cursor() >= INPUTS);
-    life.replace(0, stages(2).remove(0));
-    life.catch_up();
+    let mut run = Run::begin(&disk, stages(2));
+    // A stage that is killed before it saved its state reads all of it again.
+    assert!(run.runners[0].cursor() >= INPUTS);
+    run.replace(0, stages(2).remove(0));
+    run.catch_up();
     let most = MOST.load(SeqCst);
     assert!(most < 4_000, "{most} of more than {facts} facts were in memory at once");
-    // What comes now is in memory for all of them.
-    life.append(INPUTS + 1..=INPUTS + 200);
-    life.catch_up();
-    life.end();
+    // Later inputs are in memory for all stages.
+    run.append(INPUTS + 1..=INPUTS + 200);
+    run.catch_up();
+    run.end();
 
-    // The same without any of it: each stage under the version it had.
+    // The same run without the upgrade: each stage keeps its version.
     let mut plain = PlainLoop::new(stages(1), Box::new(NoLibrary));
     let mut expected = BTreeMap::new();
     for number in 1..=INPUTS {
@@ -271,21 +271,21 @@ fn a_long_past_is_read_in_pieces_by_upgraded_stages() {
         };
         plain.input(0, Word::new(0, number), &mut keep).unwrap();
     }
-    let new = said(&disk);
+    let new = sums_by_rank(&disk);
     for (key, number) in &expected {
         assert_eq!(new.get(key), Some(number), "{key:?}");
     }
-    let past = |(_, n): &&(u16, u64)| *n <= INPUTS;
-    assert_eq!(new.keys().filter(past).count(), expected.len(), "nothing else is said of it");
-    // Under its new version it goes on from the sum of all there was, its own words included.
+    let history = |(_, n): &&(u16, u64)| *n <= INPUTS;
+    assert_eq!(new.keys().filter(history).count(), expected.len(), "nothing else is said of it");
+    // With its new version it continues from the sum of all facts, its own included.
     let mut sum: u64 = 0;
-    // Three inputs say that three are upgraded.
+    // Three inputs record the three upgrades.
     let upgraded = INPUTS + 3;
     for n in (1..=INPUTS).chain(upgraded + 1..=upgraded + 200) {
         sum = sum.wrapping_mul(31).wrapping_add(new[&(0, n)].wrapping_mul(3));
         let version = if n <= INPUTS { 1 } else { 2 };
-        let says = (!sum.is_multiple_of(3)).then(|| sum.wrapping_mul(version));
-        assert_eq!(new.get(&(10, n)).copied(), says, "input {n}");
-        sum = says.map_or(sum, |own| sum.wrapping_mul(31).wrapping_add(own.wrapping_mul(13)));
+        let expected = (!sum.is_multiple_of(3)).then(|| sum.wrapping_mul(version));
+        assert_eq!(new.get(&(10, n)).copied(), expected, "input {n}");
+        sum = expected.map_or(sum, |own| sum.wrapping_mul(31).wrapping_add(own.wrapping_mul(13)));
     }
 }

@@ -4,12 +4,12 @@
 use super::watch::Watch;
 use crate::chaos::process;
 use crate::edge::world::World;
+use crate::ops::actor_faults::{ActorFaultView, BranchView, How};
 use crate::ops::config::{Config, VenueSource};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::harm::{BranchView, HarmView, How};
 use crate::ops::telemetry::Fault;
 use crate::ops::views::ValueView;
-use everwarm_runtime::supervise::{Directory, Injected, NotHarmed, RequestError};
+use everwarm_runtime::supervise::{Directory, Injected, NotInjected, RequestError};
 use tokio::runtime::Handle;
 
 /// What the configuration allows.
@@ -63,38 +63,38 @@ pub fn planned(config: &Config) -> Result<(), Failure> {
 ///
 /// # Errors
 /// It is not allowed, or nobody is at that place.
-pub fn harm(
+pub fn inject(
     world: &World,
     watch: &Watch,
     allowed: Allowed,
-    asked: &HarmView,
-) -> Result<HarmView, Failure> {
+    wanted: &ActorFaultView,
+) -> Result<ActorFaultView, Failure> {
     allowed.check(world.admin.is_none())?;
-    asked.check().map_err(|why| Failure::new(Exit::Usage, why))?;
-    let path = place(&world.directory, &asked.path)?;
-    let blow = asked.blow();
+    wanted.check().map_err(|why| Failure::new(Exit::Usage, why))?;
+    let path = place(&world.directory, &wanted.path)?;
+    let fault = wanted.fault();
     let why = Injected("asked for by an operator".to_owned());
-    world.directory.harm(&path, blow, &why).map_err(|why| not_harmed(&path, why))?;
-    if blow.waits() {
-        watch.seen().events.planned(&path, blow);
+    world.directory.inject(&path, fault, &why).map_err(|why| not_injected(&path, why))?;
+    if fault.waits() {
+        watch.seen().events.planned(&path, fault);
     }
-    match asked.how {
+    match wanted.how {
         How::Kill => watch.supervised.fault(Fault::Kill),
         How::Stop => watch.supervised.fault(Fault::Stop),
         How::Stall => watch.supervised.fault(Fault::Stall),
         // One is counted when it comes to pass, of the other nobody is left to tell.
         How::Panic | How::Abort => {}
     }
-    Ok(HarmView { path, ..asked.clone() })
+    Ok(ActorFaultView { path, ..wanted.clone() })
 }
 
-fn not_harmed(path: &str, why: NotHarmed) -> Failure {
+fn not_injected(path: &str, why: NotInjected) -> Failure {
     match why {
-        NotHarmed::Absent => {
+        NotInjected::Absent => {
             let text = format!("{path} is not up; `everwarm tree` shows what it waits for");
             Failure::new(Exit::Failed, text)
         }
-        NotHarmed::Planned(first) => {
+        NotInjected::Planned(first) => {
             let text = format!(
                 "a fault is planned for it already: {path} {first}. Wait for that, or take it \
                  back: set chaos.enabled to false and reload"
@@ -108,11 +108,11 @@ fn not_harmed(path: &str, why: NotHarmed) -> Failure {
 /// more.
 pub fn take_back(world: &World, allowed: Allowed) {
     if let Err(why) = allowed.check(world.admin.is_none()) {
-        let strikes = world.chaos().disarm().len();
-        if strikes > 0 {
-            tracing::warn!("{strikes} planned strikes are taken back: {}", why.text);
+        let kills = world.chaos().disarm().len();
+        if kills > 0 {
+            tracing::warn!("{kills} planned strikes are taken back: {}", why.text);
         }
-        for path in world.directory.forget_harms() {
+        for path in world.directory.withdraw_faults() {
             tracing::warn!("what was planned for {path} is taken back: {}", why.text);
         }
     }
@@ -122,8 +122,8 @@ pub fn take_back(world: &World, allowed: Allowed) {
 ///
 /// # Errors
 /// There is none at that place.
-pub fn retry(world: &World, asked: &BranchView) -> Result<BranchView, Failure> {
-    let path = place(&world.directory, &asked.path)?;
+pub fn retry(world: &World, wanted: &BranchView) -> Result<BranchView, Failure> {
+    let path = place(&world.directory, &wanted.path)?;
     let (parent, id) = path.rsplit_once('/').ok_or_else(|| nobody(&path))?;
     let supervisor = world.directory.supervisor(parent);
     match Handle::current().block_on(supervisor.retry(id)) {
@@ -134,18 +134,18 @@ pub fn retry(world: &World, asked: &BranchView) -> Result<BranchView, Failure> {
 }
 
 /// Where one is in the tree who was told by his place, or by his name alone.
-fn place(directory: &Directory, asked: &str) -> Result<String, Failure> {
+fn place(directory: &Directory, wanted: &str) -> Result<String, Failure> {
     let all = directory.readings().into_iter().map(|reading| reading.path);
     let is_asked = |path: &String| {
-        path == asked || path.rsplit_once('/').is_some_and(|(_, name)| name == asked)
+        path == wanted || path.rsplit_once('/').is_some_and(|(_, name)| name == wanted)
     };
     let mut found: Vec<String> = all.filter(is_asked).collect();
     match (found.pop(), found.is_empty()) {
-        (None, _) => Err(nobody(asked)),
+        (None, _) => Err(nobody(wanted)),
         (Some(path), true) => Ok(path),
         (Some(last), false) => {
             let places = found.join(", ");
-            let text = format!("{asked} is the name of several: {places} and {last}");
+            let text = format!("{wanted} is the name of several: {places} and {last}");
             Err(Failure::new(Exit::Failed, text))
         }
     }
@@ -205,7 +205,7 @@ mod tests {
             supervisor("root", Strategy::OneForOne).child(low).child(ops.child(idle("twin")));
         let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
         let root = tree.start(spec).await.unwrap();
-        let found = |asked: &str| place(root.directory(), asked).map_err(|failure| failure.text);
+        let found = |wanted: &str| place(root.directory(), wanted).map_err(|failure| failure.text);
         let table = [
             ("root", Ok("root")),
             ("feed", Ok("root/feeds/feed")),
@@ -216,8 +216,8 @@ mod tests {
             ("ops/twin", Err("nobody is at ops/twin; `everwarm tree` shows who is where")),
             ("", Err("nobody is at ; `everwarm tree` shows who is where")),
         ];
-        for (asked, expected) in table {
-            assert_eq!(found(asked), expected.map(str::to_owned).map_err(str::to_owned));
+        for (wanted, expected) in table {
+            assert_eq!(found(wanted), expected.map(str::to_owned).map_err(str::to_owned));
         }
         root.stop(Duration::from_secs(5)).await;
     }
