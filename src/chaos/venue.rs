@@ -163,9 +163,10 @@ impl Venue {
             let note = Note::default();
             let config =
                 Config { rest, stream, ws_api, key, recv_window, clock, wall, probe, note };
-            let (client_id, attempt) = (order.client_id.clone(), 1);
-            let attempt = SendAttempt { client_id, attempt, timestamp: now, recv_window };
-            let placed = BinanceClient::new(config)?.place(order, &attempt).await;
+            let client = BinanceClient::new(config)?;
+            let (client_id, attempt, validity) = (order.client_id.clone(), 1, client.validity(now));
+            let attempt = SendAttempt { client_id, attempt, validity };
+            let placed = client.place(order, &attempt).await;
             placed.map(drop).map_err(failed)
         })
     }
