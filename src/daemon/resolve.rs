@@ -6,6 +6,7 @@ use crate::ops::exit::Failure;
 use crate::ops::reconcile::{adoptable, reconcile, resolvable};
 use crate::ops::views::{AdoptView, AdoptedView, ConflictView, ResolveView, ResolvedView};
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::VenueId;
 use everwarm_runtime::journal::Journal;
 use std::path::Path;
 
@@ -38,7 +39,8 @@ fn resolve(
     let (accept, reason) = (word.accept, word.reason.trim().to_owned());
     let view =
         ResolvedView { conflict: ConflictView::of(&conflict), accept, reason: reason.clone() };
-    let body = Body::Operator(Operator::Resolved { conflict, accept, reason });
+    let body =
+        Body::Operator(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() });
     let appended = journal.append(&journal.writer(NAME), i64::MIN, vec![body]);
     Ok((view, appended.map_err(ended)?.row))
 }
