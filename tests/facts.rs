@@ -20,6 +20,7 @@ use everwarm_domain::signal::{Direction, Intent};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_domain::venue_ids::{VENUE_ID_MAX, VenueOrderId, VenueTradeId};
+use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_kernel::fact::{Body as _, Effect, Fact};
 use everwarm_runtime::chaos::faults::FaultyDisk;
 use everwarm_runtime::journal::{Journal, Options};
@@ -146,6 +147,21 @@ fn markets() -> Vec<Market> {
         },
         Market::HistoryBars { symbol, timeframe, bars, plan: u64::MAX },
         Market::Instruments { rules: vec![rule] },
+        Market::Sessions {
+            venue: VenueId::default(),
+            sessions: Sessions::new(
+                -60_000,
+                i64::MAX,
+                vec![Session { open: 0, close: 60_000 }, Session { open: 60_000, close: 180_000 }],
+            )
+            .unwrap(),
+        },
+        Market::DayBegins {
+            venue: VenueId::default(),
+            zone: "America/New_York".into(),
+            day: -1,
+            at: i64::MAX,
+        },
         Market::Universe {
             asked: i64::MIN,
             basis: u64::MAX,

@@ -84,6 +84,10 @@ impl Play {
         let rules = self.venue.exchange().instruments().to_vec();
         let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         self.input(now, Body::Market(Said::Instruments { rules }))?;
+        if !feed.sessions.is_unknown() {
+            let (venue, sessions) = (VenueId::default(), feed.sessions.clone());
+            self.input(now, Body::Market(Said::Sessions { venue, sessions }))?;
+        }
         let balances = self.venue.account();
         self.input(
             now,
@@ -97,7 +101,8 @@ impl Play {
             }),
         )?;
         let through = self.venue.exchange().market();
-        let times = through - HISTORY_BARS * MINUTE..=through - MINUTE;
+        let first = feed.sessions.first_of(Timeframe::M1, HISTORY_BARS, through);
+        let times = first..=through - MINUTE;
         for symbol in symbols {
             let (from, to) = (*times.start(), *times.end());
             let past = on_the_wire(self.venue.market().bars(symbol, from, to, usize::MAX));

@@ -26,6 +26,7 @@ use crate::life::{Birth, Life};
 use crate::ops::config::venue::SIMULATED;
 use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
@@ -79,6 +80,8 @@ pub struct Feed {
     pub script: Script,
     /// The stages of the first life, where they are other versions of these.
     pub before: Option<Vec<StageSpec>>,
+    /// When the venue trades.
+    pub sessions: Sessions,
 }
 
 /// How much gathers before something is saved or sealed.

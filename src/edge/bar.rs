@@ -243,7 +243,8 @@ async fn look(
         return Ok(CloserMsg::Looked { symbol, bars, odd, refused, history, through });
     };
     let count = (through - from) / MINUTE;
-    let needed = missing([], &[], count, through, Timeframe::M1);
+    let sessions = world.board.sessions();
+    let needed = missing([], &[], count, through, (Timeframe::M1, &sessions));
     let sought = Sought::new(known, BTreeMap::new(), fetch_all(world, symbol, &needed).await?);
     drop(turn);
     let (bars, odd, refused) = Box::pin(confirm(world, symbol, sought)).await?.found();
@@ -259,7 +260,9 @@ async fn past(
     turn: Turn<'_>,
 ) -> Result<(Market, Vec<Refused>), VenueError> {
     let (count, timeframe) = (HISTORY_BARS, Timeframe::M1);
-    let times: Times = through - count * MINUTE..=through - MINUTE;
+    let sessions = world.board.sessions();
+    let of = (timeframe, &*sessions);
+    let times: Times = sessions.first_of(timeframe, count, through)..=through - MINUTE;
     let (archive, within) = (Arc::clone(&world.archive), times.clone());
     let read = tokio::task::spawn_blocking(move || {
         // In this order: another look may write both at once in between, and what it found is then
@@ -270,7 +273,7 @@ async fn past(
     let read = read.await.map_err(|e| unkept(e.to_string()))?;
     let (have, none) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
     let have: BTreeMap<UtcMs, Bar> = have.into_iter().map(|bar| (bar.open_time, bar)).collect();
-    let needed = missing(have.keys().copied(), &none, count, through, timeframe);
+    let needed = missing(have.keys().copied(), &none, count, through, of);
     let sought = Sought::new(known, have, fetch_all(world, symbol, &needed).await?);
     // The keeper writes many at once, and to ask again takes seconds.
     drop(turn);
@@ -279,7 +282,7 @@ async fn past(
     // asked for again by the next start.
     let here: BTreeSet<UtcMs> =
         bars.iter().map(|bar| bar.open_time).chain(refused.iter().map(|bar| bar.time)).collect();
-    let none = missing(here, &none, count, through, timeframe);
+    let none = missing(here, &none, count, through, of);
     let bars = bars.iter().map(Bar::ordered).collect();
     let past = Past { symbol, timeframe, times, bars, none };
     let kept = world.keeper.keep(past).await.map_err(|e| unkept(format!("history: {e}")));

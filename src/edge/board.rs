@@ -6,6 +6,7 @@
 use super::config::Standing;
 use super::meters::Meters;
 use everwarm_domain::id::Symbol;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::UtcMs;
 use everwarm_trading::bars::Offered;
 use std::collections::BTreeMap;
@@ -68,6 +69,8 @@ pub struct Board {
     config: watch::Sender<Arc<Standing>>,
     /// Whether the venue was asked in this process what it has.
     asked: AtomicBool,
+    /// When the venue trades.
+    sessions: Mutex<Arc<Sessions>>,
     /// What became of bars that came.
     pub bars: BarCounts,
     /// What is measured.
@@ -178,6 +181,17 @@ impl Board {
         let standing = self.config.borrow().clone();
         let (_, text) = standing.now.content.values.iter().find(|(name, _)| name == key)?;
         serde_json::from_str(text).ok()
+    }
+
+    /// The venue said when it trades.
+    pub fn write_sessions(&self, sessions: Sessions) {
+        *self.sessions.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(sessions);
+    }
+
+    /// When the venue trades, as far as it was said.
+    #[must_use]
+    pub fn sessions(&self) -> Arc<Sessions> {
+        Arc::clone(&self.sessions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The venue was asked what it has.

@@ -104,6 +104,8 @@ pub struct State {
     universes: u64,
     /// The input with the plan whose past was last asked for.
     planned: u64,
+    /// How often a venue said when it trades, as far as the board shows it.
+    session_facts: u64,
     wakes_at: Option<UtcMs>,
 }
 
@@ -125,8 +127,19 @@ impl Actor for Closer {
         said.listen(Arc::clone(&waker));
         let gathering = Gathering::new(world.passing == Passing::Lockstep);
         let (asked, wakes_at) = (BTreeMap::new(), None);
-        let (universes, planned) = (0, 0);
-        Ok(State { world, writer, said, waker, gathering, asked, universes, planned, wakes_at })
+        let (universes, planned, session_facts) = (0, 0, 0);
+        Ok(State {
+            world,
+            writer,
+            said,
+            waker,
+            gathering,
+            asked,
+            universes,
+            planned,
+            session_facts,
+            wakes_at,
+        })
     }
 
     async fn post_start(
@@ -175,6 +188,9 @@ impl State {
         while self.said.catch_up(64, |_| ())? {}
         let said = self.said.stage();
         self.world.board.write_close(said.newest());
+        if std::mem::replace(&mut self.session_facts, said.calendar.facts) != said.calendar.facts {
+            self.world.board.write_sessions(said.calendar.at(self.world.venue.id()).clone());
+        }
         if std::mem::replace(&mut self.universes, said.universes) != said.universes {
             self.gathering.keep_listed(said);
             // Whoever is new says so too, once it is up.
@@ -235,14 +251,15 @@ impl State {
         let late = i64::try_from(LATE.as_millis()).unwrap_or(0) * i64::from(factor) + GRACE;
         let close = Timeframe::M1.open_of(self.world.now() - late);
         let said = self.said.stage();
-        if said.newest().max(self.gathering.newest()) >= Some(close) {
-            return;
-        }
+        let waits = |symbol: &Symbol| {
+            let last = said.calendar.of(*symbol).last_close(close);
+            said.newest().max(self.gathering.newest()) < Some(last)
+        };
         // Who looks already is not begun again.
         let idle = |symbol: &Symbol| {
             self.gathering.has_looked(*symbol) && !self.asked.contains_key(symbol)
         };
-        for symbol in said.live().filter(idle).collect::<Vec<_>>() {
+        for symbol in said.live().filter(idle).filter(waits).collect::<Vec<_>>() {
             self.send_look(symbol, Some(close));
         }
     }
@@ -334,6 +351,8 @@ impl State {
             Market::Close { time, .. } => *time,
             Market::LateBar { .. }
             | Market::BarRefused { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
@@ -352,7 +371,9 @@ impl State {
             Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
-            | Market::Universe { .. } => {}
+            | Market::Universe { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. } => {}
         }
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);

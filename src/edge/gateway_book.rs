@@ -13,6 +13,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
+use everwarm_trading::calendar::Calendar;
 use everwarm_trading::orders::book::{OrderBook, ToCancel, ToSend};
 use everwarm_trading::orders::{BookBefore, BookOfNumbers};
 use everwarm_trading::risk::caps::Caps;
@@ -49,6 +50,9 @@ pub struct GatewayBook {
     switches: Switches,
     /// What the account is to show.
     pub expected: Expected,
+    /// When days begin.
+    #[serde(default)]
+    calendar: Calendar,
 }
 
 /// The state of versions before, with the book of orders that they had.
@@ -80,6 +84,7 @@ impl<Orders: Into<OrderBook>> From<Before<Orders>> for GatewayBook {
             approved,
             switches,
             expected,
+            calendar: Calendar::default(),
         }
     }
 }
@@ -111,12 +116,12 @@ impl GatewayBook {
             }
             let approved = self.approved.get(&intent.client_id).copied();
             let worth = approved.unwrap_or(Decimal::MAX);
-            let allowed = caps.allows(intent.close_time, worth);
+            let allowed = caps.allows(self.calendar.day(intent.close_time), worth);
             if let Err(why) = &allowed {
                 let (order, strategy) = (&intent.client_id, &intent.strategy);
                 tracing::error!(%order, strategy, why, "not sent");
             } else if let Some(worth) = approved {
-                caps.spend(intent.close_time, worth);
+                caps.spend(self.calendar.day(intent.close_time), worth);
             }
             allowed.is_ok()
         };
@@ -129,7 +134,7 @@ impl GatewayBook {
             let order = self.orders.get(&sent.client_id);
             let worth = self.approved.get(&sent.client_id).copied();
             if let (Some(order), Some(worth)) = (order, worth) {
-                self.caps.spend(order.intent.close_time, worth);
+                self.caps.spend(self.calendar.day(order.intent.close_time), worth);
             }
         }
     }
@@ -185,6 +190,7 @@ impl Stage for GatewayBook {
             kind::LIVE_CONFIRMED,
             kind::SWITCHED,
             kind::APPROVED,
+            kind::DAY_BEGINS,
         ]);
         OrderBook::INPUTS.and(OrderBook::SAID).and(OrderBook::TAKEN_BACK).and(more)
     }
@@ -220,9 +226,11 @@ impl Stage for GatewayBook {
                 self.approved.remove(client_id);
             }
             Body::Venue(Venue::Sent { attempts }) => self.count(attempts),
-            Body::Market(Market::Universe { .. }) => self.listed = true,
-            Body::Market(_)
-            | Body::Venue(_)
+            Body::Market(market) => {
+                self.listed |= matches!(market, Market::Universe { .. });
+                self.calendar.fold(market);
+            }
+            Body::Venue(_)
             | Body::Operator(_)
             | Body::Analysis(_)
             | Body::Decision(_)

@@ -17,7 +17,7 @@ use crate::venue::port::{ErrorClass, VenueError};
 use everwarm_domain::fact::{AtVenue, Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::settings::Settings;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, UtcMs, day_of};
 use everwarm_kernel::fact::Rank;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
@@ -26,6 +26,9 @@ use everwarm_runtime::runner::Runner;
 use everwarm_runtime::supervise::{ChildSpec, RequestError};
 use everwarm_trading::reload::{self, Refusal};
 use everwarm_trading::universe::{Universe, Venue};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,6 +44,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(20);
 /// Venue time for which rules that the venue told are not doubted.
 const TRUSTED: UtcMs = MINUTE;
+/// Days whose beginning is said, the current one included.
+const DAYS_AHEAD: usize = 5;
 
 /// Makes the bar actor of a symbol.
 pub type MakeBar = Arc<dyn Fn(Symbol) -> ChildSpec + Send + Sync>;
@@ -342,6 +347,8 @@ impl State {
             Market::Close { .. }
             | Market::LateBar { .. }
             | Market::BarRefused { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => false,
@@ -387,7 +394,27 @@ fn same(one: &[Market], other: &[Market]) -> bool {
 async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
     let rules = world.venue.instruments(&[]).await?;
     let volumes = if ranks { world.venue.volumes().await? } else { Vec::new() };
-    Ok(Venue { rules, volumes: volumes.into_iter().collect() })
+    let hours = world.venue.hours().await?;
+    let days = hours.zone.map(|zone| {
+        let days = days_ahead(&zone, world.now());
+        (zone.iana_name().unwrap_or("UTC").to_owned(), days)
+    });
+    let volumes = volumes.into_iter().collect();
+    Ok(Venue { rules, volumes, sessions: hours.sessions, days })
+}
+
+/// The day of venue time `now` in a zone and those that follow: the number of the date, and when it
+/// begins, UTC milliseconds.
+fn days_ahead(zone: &TimeZone, now: UtcMs) -> Vec<(i64, UtcMs)> {
+    let Ok(now) = Timestamp::from_millisecond(now) else { return Vec::new() };
+    let today = now.to_zoned(zone.clone()).date();
+    let begins = |date: Date| {
+        let at = date.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond();
+        // Midnight of the same date in UTC.
+        let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
+        Some((day_of(midnight), at))
+    };
+    today.series(1.day()).take(DAYS_AHEAD).filter_map(begins).collect()
 }
 
 /// Starts and stops bar actors until the end.

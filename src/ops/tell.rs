@@ -16,6 +16,7 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::switch::{SafeStep, Switch};
+use everwarm_domain::time::date_of;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -166,6 +167,16 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
         Market::BarRefused { symbol, time, reason, claimed } => {
             let time = clock(*time);
             format!("the bar of {symbol} of {time} UTC is refused: {reason}; it claimed {claimed}")
+        }
+        Market::Sessions { sessions, .. } => {
+            let until = sessions.until().map_or_else(String::new, |until| {
+                format!(", known until {} UTC", instant(until))
+            });
+            let number = count(sessions.spans().len() as u64, "session");
+            format!("the exchange trades in {number}{until}")
+        }
+        Market::DayBegins { zone, day, at, .. } => {
+            format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
         }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
             let (from, to) = (instant(*from), instant(*to));

@@ -176,7 +176,9 @@ impl TerminalState {
                 let text = tell::tell(&Body::Market(market.clone()), None);
                 vec![self.row("", "symbols", &text, Paint::Plain)]
             }
-            Market::HistoryLoaded { .. }
+            Market::Sessions { .. }
+            | Market::DayBegins { .. }
+            | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => Vec::new(),
         }

@@ -2,7 +2,7 @@
 //! it.
 
 use super::port::{
-    AccountPicture, ErrorClass, Report, Request, Stamp, TimeSample, Trade, TradesSince, Venue,
+    AccountPicture, ErrorClass, Hours, Report, Request, Stamp, TimeSample, Trade, TradesSince, Venue,
     VenueError,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -51,6 +51,18 @@ impl dyn Venue + '_ {
     pub async fn volumes(&self) -> Result<Vec<(Symbol, Decimal)>, VenueError> {
         if let Report::Volumes(volumes) = self.request(Request::Volumes).await? {
             Ok(volumes)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// When the venue trades, and when its days begin.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn hours(&self) -> Result<Hours, VenueError> {
+        if let Report::Hours(hours) = self.request(Request::Hours).await? {
+            Ok(hours)
         } else {
             misplaced()
         }

@@ -10,11 +10,13 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::order::{
     Balance, OrderIntent, OrderReport, SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
+use jiff::tz::TimeZone;
 use std::fmt;
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -63,6 +65,8 @@ pub enum Request {
     },
     /// The volume of a day of each instrument, in quote units.
     Volumes,
+    /// When the venue trades, and when its days begin.
+    Hours,
     /// The price of the last trade.
     LastPrice {
         /// Of what.
@@ -161,6 +165,8 @@ pub enum Report {
     Instruments(Vec<Instrument>),
     /// To `Volumes`: symbols whose volume can be believed.
     Volumes(Vec<(Symbol, Decimal)>),
+    /// To `Hours`.
+    Hours(Hours),
     /// To `LastPrice`.
     Price(Decimal),
     /// To `CancelAll` and `OrderCounts`.
@@ -177,6 +183,15 @@ pub enum Report {
     Found(Option<Box<OrderReport>>),
     /// To `OrderTrades` and `TradesSince`, ascending by venue time, then by trade id.
     Trades(Vec<Trade>),
+}
+
+/// When a venue trades, and when its days begin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hours {
+    /// Its sessions, from some days back to some days ahead; none: it trades always.
+    pub sessions: Option<Sessions>,
+    /// The zone whose midnight begins its day; none: UTC.
+    pub zone: Option<TimeZone>,
 }
 
 /// One look at the venue's clock.

@@ -1,11 +1,11 @@
 //! A venue in this process, by another protocol than any other here: an adapter of both ports
 //! without a socket. Its ids are text. It has no look-up by client order id, so it lists what the
-//! account ordered. It keeps our ids unique for good, and names no end of a request. Of every third
+//! account ordered. It trades in sessions, by days of another zone. It keeps our ids unique for good, and names no end of a request. Of every third
 //! order the response is lost after the order was executed.
 
 use everwarm::venue::clock::SharedClock;
 use everwarm::venue::port::{
-    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Listener, MarketReport, MayPlace,
+    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Hours, Listener, MarketReport, MayPlace,
     Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
 };
 use everwarm::venue::session::Event;
@@ -18,6 +18,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
     OrderReport, OrderStatus, Proof, ReportSource, Side, Validity, VenueFill,
 };
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_sim::Local;
@@ -25,6 +26,7 @@ use everwarm_sim::exchange::{Exchange, NewOrder, Order};
 use everwarm_sim::exchange::fact::SimFact;
 use everwarm_sim::exchange::local;
 use everwarm_sim::exchange::request::{Cancel, CancelMany, Many, Target};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -37,6 +39,8 @@ const LOST: u64 = 3;
 const ON_ITS_WAY: i64 = 700;
 /// What the ids of this venue begin with.
 const ORDER_PREFIX: &str = "corner/";
+/// Where its day begins at midnight.
+const ZONE: &str = "America/New_York";
 
 struct Books {
     local: Local,
@@ -52,6 +56,8 @@ pub struct Corner {
     books: Arc<Mutex<Books>>,
     /// Rises with each change.
     changed: Arc<watch::Sender<u64>>,
+    /// When it trades.
+    sessions: Sessions,
 }
 
 impl fmt::Debug for Corner {
@@ -62,9 +68,10 @@ impl fmt::Debug for Corner {
 
 impl Corner {
     /// Opens fresh books.
-    pub fn open(local: Local) -> Corner {
+    pub fn open(local: Local, sessions: Sessions) -> Corner {
         let books = Books { local, reported: BTreeMap::new(), placed: 0 };
-        Corner { books: Arc::new(Mutex::new(books)), changed: Arc::new(watch::channel(0).0) }
+        let changed = Arc::new(watch::channel(0).0);
+        Corner { books: Arc::new(Mutex::new(books)), changed, sessions }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -168,6 +175,10 @@ impl Desk {
                 Report::Instruments(rules)
             }
             Request::Volumes => Report::Volumes(Vec::new()),
+            Request::Hours => Report::Hours(Hours {
+                sessions: Some(self.corner.sessions.clone()),
+                zone: Some(TimeZone::get(ZONE).unwrap()),
+            }),
             Request::LastPrice { symbol } => {
                 let bars = books.local.market().bars(symbol, UtcMs::MIN, now, usize::MAX);
                 match bars.last() {

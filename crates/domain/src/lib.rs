@@ -13,6 +13,7 @@ pub mod nearest;
 pub mod odd;
 pub mod order;
 pub mod quarantine;
+pub mod sessions;
 pub mod settings;
 pub mod signal;
 pub mod switch;

@@ -8,6 +8,7 @@ use crate::ops::health::exposed;
 use crate::ops::telemetry::Page;
 use crate::ops::views::{OwedState, StatusView, SwitchesView, SymbolView};
 use everwarm_domain::fact::{BreakerLevel, Standing};
+use everwarm_domain::sessions::Sessions;
 use everwarm_kernel::fact::Effect;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -46,7 +47,7 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
         let told = seen.told.now();
         (told.status.symbols(), told.counts.stale_s())
     };
-    ages(page, world.now(), &symbols, stale_s);
+    ages(page, (world.now(), &world.board.sessions()), &symbols, stale_s);
 }
 
 fn shown(page: &mut Page, venue: &str, stream: &str, of: &StreamMeter) {
@@ -61,13 +62,14 @@ fn shown(page: &mut Page, venue: &str, stream: &str, of: &StreamMeter) {
     page.set("everwarm_feed_last_event_timestamp_seconds", &labels, newest);
 }
 
-fn ages(page: &mut Page, now: i64, symbols: &[SymbolView], stale_s: i64) {
+fn ages(page: &mut Page, (now, sessions): (i64, &Sessions), symbols: &[SymbolView], stale_s: i64) {
     let traded = symbols.iter().filter(|s| s.state == Standing::Trading);
     let (mut all, mut stale) = (0, 0);
     for symbol in traded {
         all += 1;
         let Some(newest) = symbol.newest_bar else { continue };
-        let age = (now - newest).max(0);
+        // Nothing ages while the venue does not trade.
+        let age = sessions.open_between(newest, now);
         stale += u64::from(age > stale_s * 1000);
         #[expect(clippy::cast_precision_loss, reason = "an age is short")]
         let seconds = age as f64 / 1000.0;

@@ -10,6 +10,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_trading::calendar::Calendar;
 use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -69,6 +70,9 @@ pub struct HealthFold {
     /// Orders at the venue that are to be cancelled and are not over.
     #[serde(default)]
     pub cancels: BTreeMap<ClientOrderId, Cancelling>,
+    /// When symbols are traded.
+    #[serde(default)]
+    pub calendar: Calendar,
 }
 
 /// How far the cancel of one order is.
@@ -95,7 +99,8 @@ impl HealthFold {
     /// Whether the newest bar of a symbol is older at venue time `now` than one may be.
     #[must_use]
     pub fn is_stale(&self, row: &SymbolView, now: UtcMs) -> bool {
-        self.stale > 0 && row.newest_bar.is_some_and(|newest| now - newest > self.stale)
+        let age = |newest| self.calendar.of(row.symbol).open_between(newest, now);
+        self.stale > 0 && row.newest_bar.is_some_and(|newest| age(newest) > self.stale)
     }
 
     /// Since when the breaker is at a level; none where facts do not tell, or it is at another.
@@ -109,6 +114,9 @@ impl HealthFold {
     pub fn fold(&mut self, fact: &Fact<Body>, status: &StatusFold) {
         let time = fact.time;
         self.now = self.now.max(time);
+        if let Body::Market(market) = &fact.body {
+            self.calendar.fold(market);
+        }
         match &fact.body {
             Body::Market(Market::Close { time, odd, .. }) => {
                 self.close = Some(*time);

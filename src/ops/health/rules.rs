@@ -7,7 +7,7 @@ use super::signs::{Signs, Waiting};
 use crate::ops::config::venue::SIMULATED;
 use crate::ops::tell;
 use crate::ops::text::{count, instant, plain, shell_word, thousands};
-use crate::ops::views::{ApartView, FindingView, HealthView, OwedState, Severity};
+use crate::ops::views::{ApartView, FindingView, HealthView, OwedState, Severity, SymbolView};
 use everwarm_domain::fact::{BreakerLevel, Standing};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Side;
@@ -332,7 +332,11 @@ fn venue(signs: &Signs, found: &mut Vec<FindingView>) {
 
 fn market(signs: &Signs, found: &mut Vec<FindingView>) {
     let Some(close) = signs.facts.close.filter(|_| signs.running && signs.passes) else { return };
-    if signs.venue - close > CLOSE_AGE {
+    // None comes while nothing is traded.
+    let hours = &signs.facts.calendar;
+    let open = |row: &SymbolView| hours.of(row.symbol).open_between(close, signs.venue);
+    let longest = signs.symbols.iter().map(open).max();
+    if longest.unwrap_or(signs.venue - close) > CLOSE_AGE {
         let text = format!("no close since that of {} UTC", instant(close));
         let todo = "nothing is decided without; see what feeds and bars do";
         let told = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);

@@ -7,7 +7,7 @@ use super::stream::{PRIVATE_WEIGHT, STREAMS_MAX};
 use crate::venue::clock::SharedClock;
 use crate::venue::link::{self, Wiring};
 use crate::venue::port::{
-    AccountReport, Bars, Carried, Listener, MarketReport, MayPlace, Pending, Report, Request, Sink,
+    AccountReport, Bars, Carried, Hours, Listener, MarketReport, MayPlace, Pending, Report, Request, Sink,
     Venue, VenueError,
 };
 use crate::venue::rate_limit::ConnectionLimit;
@@ -97,6 +97,7 @@ impl Venue for BinanceClient {
                 Request::Instruments { symbols } => {
                     Report::Instruments(it.instruments(&symbols).await?)
                 }
+                Request::Hours => Report::Hours(Hours::default()),
                 Request::Volumes => Report::Volumes(it.volumes().await?),
                 Request::LastPrice { symbol } => Report::Price(it.price(symbol).await?),
                 Request::Account => Report::Account(it.account().await?),

@@ -18,6 +18,7 @@ use super::order::{
     Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
     SendAttempt, Side, VenueFill,
 };
+use super::sessions::Sessions;
 use super::settings::Settings;
 pub use super::signal::Signal;
 use super::switch::Switch;
@@ -126,6 +127,25 @@ pub enum Market {
         listed: Vec<Listed>,
         /// Symbols that are not listed any more: forgotten, but for the books; by name.
         unlisted: Vec<Symbol>,
+    },
+    /// When a venue trades, said ahead of time: from its beginning on it replaces what was said.
+    /// A venue that trades always says nothing.
+    Sessions {
+        /// Which venue.
+        venue: VenueId,
+        /// Its sessions.
+        sessions: Sessions,
+    },
+    /// When a trading day begins at a venue whose days are not those of UTC, said ahead of time.
+    DayBegins {
+        /// Which venue.
+        venue: VenueId,
+        /// Its zone, by the name of the IANA database.
+        zone: String,
+        /// The date, as days since 1970-01-01.
+        day: i64,
+        /// When it begins, UTC milliseconds.
+        at: UtcMs,
     },
 }
 

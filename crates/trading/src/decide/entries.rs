@@ -63,9 +63,10 @@ impl Decide {
         }
         let limit = self.settings.trading.stale_s;
         let newest = self.newest.get(symbol).map_or(self.closed, |newest| newest.time);
-        let age = self.closed.saturating_sub(newest) / 1000;
-        if age > limit {
-            let minutes = self.closed.saturating_sub(newest) / MINUTE;
+        // Nothing ages while the venue does not trade.
+        let age = self.calendar.of(symbol).open_between(newest, self.closed);
+        if age / 1000 > limit {
+            let minutes = age / MINUTE;
             let text = format!("the newest bar of {symbol} is {minutes} min old, {limit} s may be");
             return no("stale", text);
         }
