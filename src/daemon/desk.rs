@@ -26,6 +26,7 @@ use crate::ops::views::{
     CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, State, StatusView,
     SwitchesView, ValueView,
 };
+use everwarm_domain::order::Validity;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock;
@@ -141,7 +142,10 @@ impl LiveContext {
     /// What only a look tells.
     fn looked(&self) -> Signs {
         let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
-        let skew = || (self.world.clock.lock().offset(), self.world.venue.recv_window());
+        let skew = || {
+            let Validity { timestamp, deadline, .. } = self.world.venue.validity(self.world.now());
+            (self.world.clock.lock().offset(), deadline.saturating_sub(timestamp))
+        };
         Signs {
             wall: wall(),
             kind: self.world.places.venue,

@@ -12,7 +12,7 @@ use super::universe::UniverseMsg;
 use super::world::{Passing, World, path};
 use crate::venue::port::{AccountPicture, ErrorClass, Stamp, Trade, TradesSince, VenueError};
 use everwarm_domain::fact::{Body, Venue};
-use everwarm_domain::id::{ClientOrderId, VenueId};
+use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{
     OrderIntent, OrderReport, OrderRequest, Proof, Response, SendAttempt,
 };
