@@ -394,8 +394,8 @@ pub trait Venue: Send + Sync + fmt::Debug {
     /// The venue's time now, UTC milliseconds.
     fn now(&self) -> UtcMs;
 
-    /// What a request means that is signed for venue time `timestamp`, UTC milliseconds: how long it
-    /// may arrive, and how it is proved that it did not.
+    /// What a request means that is signed for venue time `timestamp`, UTC milliseconds: how long
+    /// it may arrive, and how it is proved that it did not.
     fn validity(&self, timestamp: UtcMs) -> Validity;
 
     /// Sets how long a request may be on its way before the venue rejects it, milliseconds of its

@@ -9,7 +9,6 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
 
 /// Most characters of an id that a venue gives.
 pub const VENUE_ID_MAX: usize = 64;
@@ -17,9 +16,9 @@ pub const VENUE_ID_MAX: usize = 64;
 /// Characters of a refused id that its error repeats.
 const SHOWN: usize = 80;
 
-/// The text of an id; cheap to clone.
+/// The text of an id.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Text(Arc<str>);
+struct Text(Box<str>);
 
 impl Text {
     fn new(what: &str, text: &str) -> Result<Text, String> {

@@ -2,7 +2,7 @@
 //! venue were numbers.
 //!
 //! Orders that are over are packed as MessagePack, where a number reads as text and what was added
-//! at the end of an attempt is usual: they stay as they are.
+//! at the end of an attempt is usual: they are read as they are, and packed anew.
 
 use super::book::{Attempt, OrderBook};
 use super::cancels::Cancels;
@@ -146,7 +146,7 @@ impl From<BookOfNumbers> for OrderBook {
             epoch,
             time,
             orders,
-            past,
+            past: past.packed_anew(),
             ended,
             conflicts,
             fresh: false,

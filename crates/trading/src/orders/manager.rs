@@ -4,9 +4,9 @@
 //! is still worth sending. How long a request may arrive, and what proves that it did not, its
 //! announcement says. Statuses move forward only; a fill counts once by its trade id, in the order
 //! of venue time and trade id, and only when the fills known add up to what the venue says is
-//! executed, so that reports in any order, doubled or torn, lead to the same fills. What contradicts
-//! the records becomes a conflict at once and stays one until an operator ends it or the epoch
-//! changes.
+//! executed, so that reports in any order, doubled or torn, lead to the same fills. What
+//! contradicts the records becomes a conflict at once and stays one until an operator ends it or
+//! the epoch changes.
 //!
 //! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that
 //! is final has applied all fills it knows of, unless some are missing.
