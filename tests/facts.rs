@@ -16,11 +16,11 @@ use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, PanicTrade,
     Proof, ReportSource, RequestKind, Response, SendAttempt, Side, Validity, VenueFill,
 };
+use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::signal::{Direction, Intent};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_domain::venue_ids::{VENUE_ID_MAX, VenueOrderId, VenueTradeId};
-use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_kernel::fact::{Body as _, Effect, Fact};
 use everwarm_runtime::chaos::faults::FaultyDisk;
 use everwarm_runtime::journal::{Journal, Options};

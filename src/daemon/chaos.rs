@@ -11,6 +11,7 @@ use crate::chaos::rig::Feed;
 use crate::ops::cli::ChaosConfig;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{ChaosView, StruckView, UnequalView};
+use everwarm_domain::sessions::Sessions;
 use everwarm_runtime::clock;
 use everwarm_sim::Setup;
 use std::sync::Arc;
@@ -114,6 +115,7 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
         stages,
         script: Vec::new(),
         before: None,
+        sessions: Sessions::ALWAYS,
     })
 }
 

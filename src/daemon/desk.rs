@@ -26,8 +26,8 @@ use crate::ops::views::{
     CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, State, StatusView,
     SwitchesView, ValueView,
 };
-use everwarm_domain::order::Validity;
 use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Validity;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Meter;

@@ -169,9 +169,9 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
             format!("the bar of {symbol} of {time} UTC is refused: {reason}; it claimed {claimed}")
         }
         Market::Sessions { sessions, .. } => {
-            let until = sessions.until().map_or_else(String::new, |until| {
-                format!(", known until {} UTC", instant(until))
-            });
+            let until = sessions
+                .until()
+                .map_or_else(String::new, |until| format!(", known until {} UTC", instant(until)));
             let number = count(sessions.spans().len() as u64, "session");
             format!("the exchange trades in {number}{until}")
         }

@@ -2,8 +2,8 @@
 //! it.
 
 use super::port::{
-    AccountPicture, ErrorClass, Hours, Report, Request, Stamp, TimeSample, Trade, TradesSince, Venue,
-    VenueError,
+    AccountPicture, ErrorClass, Hours, Report, Request, Stamp, TimeSample, Trade, TradesSince,
+    Venue, VenueError,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;

@@ -10,10 +10,10 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::sessions::Sessions;
 use everwarm_domain::order::{
     Balance, OrderIntent, OrderReport, SendAttempt, Side, Validity, VenueFill,
 };
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use jiff::tz::TimeZone;

@@ -5,8 +5,8 @@
 
 use everwarm::venue::clock::SharedClock;
 use everwarm::venue::port::{
-    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Hours, Listener, MarketReport, MayPlace,
-    Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
+    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Hours, Listener, MarketReport,
+    MayPlace, Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
 };
 use everwarm::venue::session::Event;
 use everwarm::venue::simulated::{Standing, Wheel};
@@ -22,10 +22,10 @@ use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_sim::Local;
-use everwarm_sim::exchange::{Exchange, NewOrder, Order};
 use everwarm_sim::exchange::fact::SimFact;
 use everwarm_sim::exchange::local;
 use everwarm_sim::exchange::request::{Cancel, CancelMany, Many, Target};
+use everwarm_sim::exchange::{Exchange, NewOrder, Order};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -151,14 +151,14 @@ impl Sessions {
     /// later.
     #[must_use]
     pub fn open_between(&self, from: UtcMs, to: UtcMs) -> UtcMs {
-        let within = |open: UtcMs, close: UtcMs| {
-            close.min(to).saturating_sub(open.max(from)).max(0)
-        };
+        let within =
+            |open: UtcMs, close: UtcMs| close.min(to).saturating_sub(open.max(from)).max(0);
         let all = to.saturating_sub(from).max(0);
         if self.is_unknown() {
             return all;
         }
-        let open: UtcMs = self.spans.iter().map(|session| within(session.open, session.close)).sum();
+        let open: UtcMs =
+            self.spans.iter().map(|session| within(session.open, session.close)).sum();
         all - within(self.from, self.until) + open
     }
 

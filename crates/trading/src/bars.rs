@@ -196,7 +196,8 @@ impl Closes {
     /// Symbols that a close is said of, by name.
     fn expected(&self, close: UtcMs) -> impl Iterator<Item = Symbol> {
         let of = self.symbols.iter().filter(move |(symbol, of)| {
-            let open = self.calendar.is_always_open() || self.calendar.of(*symbol).is_open(close - MINUTE);
+            let open =
+                self.calendar.is_always_open() || self.calendar.of(*symbol).is_open(close - MINUTE);
             let trades = of.venue == Some(AtVenue::Trading) && of.history && open;
             trades && of.through.is_none_or(|through| through < close)
         });

@@ -24,10 +24,10 @@ mod owed;
 
 pub use exits::REFUSALS;
 
+use super::calendar::Calendar;
 use super::client_id::{self, Identity, Part};
 use super::instruments::Instruments;
 use super::lots::Lots;
-use super::calendar::Calendar;
 use super::risk::caps::Caps;
 use super::risk::sizing::{self, TooSmall};
 use entries::form_allows;

@@ -204,8 +204,7 @@ impl Universe {
             .any(|(_, row)| row.listed.wanted && row.listed.venue != AtVenue::Trading);
         let period = self.rule.refresh_s.saturating_mul(1000).max(1);
         let known = [self.calendar.at(self.venue()).until(), self.calendar.last_day()];
-        let ends =
-            known.into_iter().flatten().any(|until| now >= until.saturating_sub(KNOWN));
+        let ends = known.into_iter().flatten().any(|until| now >= until.saturating_sub(KNOWN));
         let period = if away || ends { period.min(RETURN) } else { period };
         // Looks lie on a grid, so that it does not matter who looked when.
         self.doubt || self.basis > self.said || now.div_euclid(period) > asked.div_euclid(period)
@@ -344,7 +343,7 @@ impl Universe {
             }
         }
         let last = self.calendar.last_day();
-        for (zone, days) in &venue.days {
+        if let Some((zone, days)) = &venue.days {
             let new = days.iter().filter(|(_, at)| Some(*at) > last);
             said.extend(new.map(|(day, at)| {
                 let zone = zone.clone();
@@ -438,8 +437,9 @@ impl Universe {
                     self.rows.insert(now.symbol, row);
                 }
             }
-            Market::Sessions { .. } | Market::DayBegins { .. } => {}
-            Market::LateBar { .. }
+            Market::Sessions { .. }
+            | Market::DayBegins { .. }
+            | Market::LateBar { .. }
             | Market::BarRefused { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}

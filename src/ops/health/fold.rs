@@ -10,8 +10,8 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_trading::calendar::Calendar;
 use everwarm_kernel::fact::Fact;
+use everwarm_trading::calendar::Calendar;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

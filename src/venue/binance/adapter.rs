@@ -7,8 +7,8 @@ use super::stream::{PRIVATE_WEIGHT, STREAMS_MAX};
 use crate::venue::clock::SharedClock;
 use crate::venue::link::{self, Wiring};
 use crate::venue::port::{
-    AccountReport, Bars, Carried, Hours, Listener, MarketReport, MayPlace, Pending, Report, Request, Sink,
-    Venue, VenueError,
+    AccountReport, Bars, Carried, Hours, Listener, MarketReport, MayPlace, Pending, Report,
+    Request, Sink, Venue, VenueError,
 };
 use crate::venue::rate_limit::ConnectionLimit;
 use crate::venue::session::{Protocol, Session};

@@ -257,12 +257,8 @@ fn a_state_that_grew_at_its_end_reads_what_was_there() {
     let before = Before { name: "n".to_owned(), numbers: vec![1, 2] };
     let bytes = save(3, &before);
     let former = head(&bytes).unwrap().unwrap().fingerprint;
-    let after = After {
-        name: "n".to_owned(),
-        numbers: vec![1, 2],
-        more: None,
-        many: BTreeMap::new(),
-    };
+    let after =
+        After { name: "n".to_owned(), numbers: vec![1, 2], more: None, many: BTreeMap::new() };
     assert_eq!(grown::<After>(3, former, &bytes).unwrap(), after);
     assert_eq!(grown::<After>(3, former, &save_old(3, &before)).unwrap(), after);
     assert!(grown::<After>(3, former + 1, &bytes).is_err(), "another type");
