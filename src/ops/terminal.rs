@@ -4,12 +4,6 @@
 //! Closes may come thousands a second; then one line a second stands for all of them. Everything
 //! else is rare and always shown.
 
-use super::fold::StatusFold;
-use super::tell;
-use super::text::{
-    Paint, amount, clock, count, date, fit, instant, plain, rounded, signed, thousands, took,
-};
-use super::views::StepView;
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Conflict, Decision, Ledger, Market, Operator, Order, Venue,
 };
@@ -19,6 +13,12 @@ use everwarm_domain::odd::OddBar;
 use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Response, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
+use everwarm_views::fold::StatusFold;
+use everwarm_views::tell;
+use everwarm_views::views::StepView;
+use everwarm_words::text::{
+    Paint, amount, clock, count, date, fit, instant, plain, rounded, signed, thousands, took,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -481,11 +481,11 @@ impl TerminalState {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{T, close, equity, journal};
     use super::*;
     use everwarm_domain::id::VenueId;
     use everwarm_domain::time::MINUTE;
     use everwarm_kernel::fact::Key;
+    use everwarm_views::testing::{T, close, equity, journal};
 
     #[test]
     fn a_life_as_it_is_read() {
