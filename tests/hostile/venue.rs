@@ -8,7 +8,6 @@ use crate::kit::{
 use everwarm::chaos::crashes::{Subject, picture};
 use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::life::{APPLICATION, LIVE_FILE};
-use everwarm::venue::simulated::Admin;
 use everwarm_domain::fact::{Body, Market as Said};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -22,6 +21,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::faults::{Fault, MODES, Mode, prepare};
 use everwarm_sim::market::Market as _;
 use everwarm_sim::server::port::PortFile;
+use everwarm_venue::simulated::Admin;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;

@@ -2,15 +2,6 @@
 //! without a socket. It has no look-up by client order id, so it lists what the account ordered.
 //! Of every third order the response is lost after the order was executed.
 
-use everwarm::venue::clock::SharedClock;
-use everwarm::venue::port::{
-    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Listener, MarketReport, MayPlace,
-    Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
-};
-use everwarm::venue::session::Event;
-use everwarm::venue::simulated::{Standing, Wheel};
-use everwarm::venue::source::{BarRange, Followed, Source, SourceCapabilities};
-use everwarm::venue::{Opening, Ports};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
@@ -21,6 +12,15 @@ use everwarm_sim::exchange::NewOrder;
 use everwarm_sim::exchange::fact::SimFact;
 use everwarm_sim::exchange::local::report;
 use everwarm_sim::exchange::request::{Cancel, CancelMany, Many, Target};
+use everwarm_venue::clock::SharedClock;
+use everwarm_venue::port::{
+    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Listener, MarketReport, MayPlace,
+    Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
+};
+use everwarm_venue::session::Event;
+use everwarm_venue::simulated::{Standing, Wheel};
+use everwarm_venue::source::{BarRange, Followed, Source, SourceCapabilities};
+use everwarm_venue::{Opening, Ports};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;

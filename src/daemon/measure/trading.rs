@@ -1,11 +1,11 @@
 //! What is measured of the market, the orders and the account.
 
 use super::super::watch::Watch;
-use crate::edge::meters::StreamMeter;
-use crate::edge::reload::standing;
-use crate::edge::world::{Passing, World};
 use everwarm_domain::fact::{BreakerLevel, Standing};
 use everwarm_domain::path;
+use everwarm_edge::meters::StreamMeter;
+use everwarm_edge::reload::standing;
+use everwarm_edge::world::{Passing, World};
 use everwarm_kernel::fact::Effect;
 use everwarm_views::health::exposed;
 use everwarm_views::telemetry::Page;
