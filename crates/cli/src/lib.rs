@@ -94,7 +94,7 @@ pub type Chaos =
 ///
 /// Without a command it trades simulated money on a simulated exchange.
 #[derive(Debug, Parser)]
-#[command(version = VERSION, args_conflicts_with_subcommands = true)]
+#[command(name = "everwarm", version = VERSION, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -1,10 +1,10 @@
 //! The ports to venues and sources, and everything that knows a wire.
 //!
 //! [`port`] and [`source`] are what the rest of the program sees: requests out, reports in, both
-//! values in the words of the domain. An adapter holds the wire of a venue, its mapping and its client:
-//! `everwarm_adapters`. What venues share is pure and takes time and chance as arguments: [`session`]
-//! (the life of a websocket), [`rate_limit`], [`clock`]. [`transport`] is the only file with client
-//! sockets; [`link`] carries a session over one of them.
+//! values in the words of the domain. An adapter holds the wire of a venue, its mapping and its
+//! client: `everwarm_adapters`. What venues share is pure and takes time and chance as arguments:
+//! [`session`] (the life of a websocket), [`rate_limit`], [`clock`]. [`transport`] is the only file
+//! with client sockets; [`link`] carries a session over one of them.
 //!
 //! Promises:
 //! 1. One call that places or cancels is at most one request on the wire, signed for exactly the

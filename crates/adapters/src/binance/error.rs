@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn every_code_a_client_can_meet_has_a_row() {
         let mut met = BTreeSet::new();
-        codes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/sim/src"), &mut met);
+        codes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/src"), &mut met);
         assert!(met.len() > 40, "{met:?}");
         // What the venue documents beside what the simulated exchange says.
         met.extend([-1000, -1001, -1002, -1006, -1007, -1016, -1033, -1035, -2016, -2026]);
