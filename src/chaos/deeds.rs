@@ -5,7 +5,7 @@ use super::invariants::Listed;
 use super::rig::Folder;
 use super::script::{Act, LOOK, NAME};
 use everwarm_domain::fact::{Accept, Body, Ledger, Market, Operator};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use everwarm_domain::quarantine::Quarantines;
@@ -192,7 +192,8 @@ pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
             seen = foreign.iter().any(|(of, more)| *of == asset && *more >= quantity);
         }
     }
-    let adopted = Operator::Adopted { asset, quantity, position: None, reason };
+    let venue = VenueId::default();
+    let adopted = Operator::Adopted { asset, quantity, position: None, reason, venue };
     // What is not there is not taken.
     said || !seen || act.say(adopted).await
 }
@@ -204,7 +205,10 @@ pub(super) async fn resolve(act: Act<'_>) -> bool {
     let Ok(view) = reconcile(&Listed(&all, &[])) else { return false };
     for conflict in view.conflicts {
         let (conflict, accept, reason) = (conflict.conflict, Accept::Venue, reason.clone());
-        if !act.say(Operator::Resolved { conflict, accept, reason }).await {
+        if !act
+            .say(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() })
+            .await
+        {
             return false;
         }
     }
@@ -248,7 +252,8 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
         valid_until: now,
         terms: Box::default(),
     };
-    let attempt = SendAttempt { client_id, attempt: 1, timestamp: now, recv_window: 5_000 };
+    let validity = venue.validity(now);
+    let attempt = SendAttempt { client_id, attempt: 1, validity };
     venue.place(&intent, &attempt).await.is_ok()
 }
 

@@ -7,7 +7,7 @@ use super::rig::{Feed, Folder};
 use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
-use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt};
+use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt, Validity};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_edge::bar::HISTORY_BARS;
 use everwarm_history::{HistoryLibrary, bars};
@@ -148,10 +148,10 @@ impl Play {
     }
 
     fn send(&mut self, timestamp: UtcMs, due: &[(OrderIntent, u32)]) -> Result<(), String> {
-        let recv_window = self.recv_window;
+        let validity = Validity::within(timestamp, self.recv_window);
         let attempt = |(intent, attempt): &(OrderIntent, u32)| {
             let client_id = intent.client_id.clone();
-            SendAttempt { client_id, attempt: *attempt, timestamp, recv_window }
+            SendAttempt { client_id, attempt: *attempt, validity }
         };
         let attempts = due.iter().map(attempt).collect();
         self.input(timestamp, Body::Venue(Venue::Sent { attempts }))?;

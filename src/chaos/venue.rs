@@ -157,8 +157,8 @@ impl Venue {
             let now = admin.status().await.map_err(failed)?.now;
             let venue = connection.ports(recv_window)?.venue;
             venue.clock().lock().set_manual(now);
-            let (client_id, attempt) = (order.client_id.clone(), 1);
-            let attempt = SendAttempt { client_id, attempt, timestamp: now, recv_window };
+            let (client_id, attempt, validity) = (order.client_id.clone(), 1, venue.validity(now));
+            let attempt = SendAttempt { client_id, attempt, validity };
             let placed = venue.place(order, &attempt).await;
             placed.map(drop).map_err(failed)
         })

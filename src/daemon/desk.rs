@@ -9,6 +9,7 @@ use everwarm_cli::log::LogLevel;
 use everwarm_config::schema::schema;
 use everwarm_config::{Config, Pace, VenueSource};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Validity;
 use everwarm_domain::path::{self, Places};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_edge::board::Trouble;
@@ -144,7 +145,10 @@ impl LiveContext {
     /// What only a look tells.
     fn looked(&self) -> Signs {
         let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
-        let skew = || (self.world.clock.lock().offset(), self.world.venue.recv_window());
+        let skew = || {
+            let Validity { timestamp, deadline, .. } = self.world.venue.validity(self.world.now());
+            (self.world.clock.lock().offset(), deadline.saturating_sub(timestamp))
+        };
         Signs {
             wall: wall_ms(),
             kind: self.world.places.venue,

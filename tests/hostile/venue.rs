@@ -155,7 +155,7 @@ fn ours(fills: &Value) -> Trades {
         let id = fill["client_order_id"].as_str().unwrap().to_owned();
         let text = |name: &str| fill[name].as_str().unwrap().to_owned();
         let what = [text("price"), text("quantity"), text("fee"), fill["time"].to_string()];
-        trades.insert((id, fill["trade_id"].as_u64().unwrap()), what);
+        trades.insert((id, fill["trade_id"].as_str().unwrap().parse().unwrap()), what);
     }
     trades
 }

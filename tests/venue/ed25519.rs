@@ -67,12 +67,11 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let attempt = SendAttempt {
         client_id: intent.client_id.clone(),
         attempt: 1,
-        timestamp: venue.now(),
-        recv_window: 5_000,
+        validity: venue.validity(venue.now()),
     };
     let report = venue.place(&intent, &attempt).await.unwrap();
     assert_eq!(report.status, OrderStatus::Open);
-    let stamp = Stamp { timestamp: venue.now(), recv_window: 5_000 };
+    let stamp = Stamp::from(venue.validity(venue.now()));
     let report = venue.cancel(intent.symbol, &intent.client_id, stamp).await.unwrap();
     assert_eq!(report.status, OrderStatus::Cancelled);
     let mut told = Vec::new();

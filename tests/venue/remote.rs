@@ -80,23 +80,24 @@ impl Elsewhere {
     }
 
     /// Every trade of the account there: (symbol, trade id).
-    pub async fn trades(&self) -> BTreeSet<(String, u64)> {
+    pub async fn trades(&self) -> BTreeSet<(String, String)> {
         let client = self.client();
         let mut all = BTreeSet::new();
         for symbol in &self.symbols {
             let of = Symbol::new(symbol).unwrap();
-            let trades = client.trades_since(of, TradesSince::Id(0)).await.unwrap();
-            all.extend(trades.iter().map(|t| (symbol.clone(), t.fill.trade_id)));
+            let trades = client.trades_since(of, TradesSince::Time(0)).await.unwrap();
+            all.extend(trades.iter().map(|t| (symbol.clone(), t.fill.trade_id.to_string())));
         }
         all
     }
 }
 
 /// Every fill a daemon tells of: (symbol, trade id).
-pub fn fills(dir: &Path) -> BTreeSet<(String, u64)> {
+pub fn fills(dir: &Path) -> BTreeSet<(String, String)> {
     let fills = ask(dir, &["fills"]);
     let row = |fill: &Value| {
-        (fill["symbol"].as_str().unwrap().to_owned(), fill["trade_id"].as_u64().unwrap())
+        let text = |name: &str| fill[name].as_str().unwrap().to_owned();
+        (text("symbol"), text("trade_id"))
     };
     let rows: Vec<_> = fills.as_array().unwrap().iter().map(row).collect();
     let set: BTreeSet<_> = rows.iter().cloned().collect();

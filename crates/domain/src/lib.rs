@@ -19,3 +19,4 @@ pub mod settings;
 pub mod signal;
 pub mod switch;
 pub mod time;
+pub mod venue_ids;

@@ -8,12 +8,13 @@ use everwarm_domain::bounds;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::OrderReport;
 use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::VenueOrderId;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 /// The venue's numbers of our orders.
 #[derive(Clone, Debug, Default)]
-pub struct Known(BTreeMap<(Symbol, u64), ClientOrderId>);
+pub struct Known(BTreeMap<(Symbol, VenueOrderId), ClientOrderId>);
 
 impl Known {
     /// Those a book knows: a trade of another order is none of ours.
@@ -24,8 +25,8 @@ impl Known {
 
     /// Whether an order of ours has that number.
     #[must_use]
-    pub fn has(&self, symbol: Symbol, number: u64) -> bool {
-        self.0.contains_key(&(symbol, number))
+    pub fn has(&self, symbol: Symbol, number: &VenueOrderId) -> bool {
+        self.0.contains_key(&(symbol, number.clone()))
     }
 
     /// Whether a report can be true.
@@ -33,8 +34,8 @@ impl Known {
     /// # Errors
     /// Says why it cannot.
     pub fn check(&self, it: &OrderReport, times: &RangeInclusive<UtcMs>) -> Result<(), String> {
-        let (number, symbol) = (it.venue_order_id, it.symbol);
-        let other = self.0.get(&(symbol, number)).filter(|id| **id != it.client_id);
+        let (number, symbol) = (&it.venue_order_id, it.symbol);
+        let other = self.0.get(&(symbol, number.clone())).filter(|id| **id != it.client_id);
         if let Some(other) = other {
             return Err(format!("{}: order {number} in {symbol} is {other}", it.client_id));
         }
@@ -65,11 +66,11 @@ mod tests {
     #[test]
     fn a_number_of_another_order_and_times_of_another_age_are_not_believed() {
         let symbol = sym("BTCUSDT");
-        let known = Known([((symbol, 7), ClientOrderId("ew-1".to_owned()))].into());
-        let report = |id: &str, venue_order_id, time| OrderReport {
+        let known = Known([((symbol, 7.into()), ClientOrderId("ew-1".to_owned()))].into());
+        let report = |id: &str, number: u64, time| OrderReport {
             source: ReportSource::Query,
             client_id: ClientOrderId(id.to_owned()),
-            venue_order_id,
+            venue_order_id: number.into(),
             symbol,
             side: Side::Buy,
             status: OrderStatus::Filled,

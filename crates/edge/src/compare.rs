@@ -198,7 +198,7 @@ mod tests {
             client_id,
             symbol: sym("BTCUSDT"),
             status: OrderStatus::Open,
-            venue_order_id: Some(7),
+            venue_order_id: Some(7.into()),
             executed: Decimal::ZERO,
             executed_quote: Decimal::ZERO,
             reason: String::new(),

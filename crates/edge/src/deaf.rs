@@ -99,7 +99,7 @@ impl Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use everwarm_domain::order::{OrderStatus, ReportSource, Side};
+    use everwarm_domain::order::{OrderStatus, Proof, ReportSource, Side};
     use everwarm_trading::orders::book::Why;
     use everwarm_trading::testing::{dec, sym};
 
@@ -117,6 +117,7 @@ mod tests {
             why: Why::Quiet,
             executed: dec(executed),
             over,
+            proof: Proof::default(),
         }
     }
 
@@ -124,7 +125,7 @@ mod tests {
         OrderReport {
             source: ReportSource::Query,
             client_id: ClientOrderId("ew-1".to_owned()),
-            venue_order_id: 7,
+            venue_order_id: 7.into(),
             symbol: sym("BTCUSDT"),
             side: Side::Buy,
             status,

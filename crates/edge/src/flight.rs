@@ -12,7 +12,9 @@ use super::universe::UniverseMsg;
 use super::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{OrderIntent, OrderReport, OrderRequest, Response, SendAttempt};
+use everwarm_domain::order::{
+    OrderIntent, OrderReport, OrderRequest, Proof, Response, SendAttempt,
+};
 use everwarm_domain::path;
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::{Sabotage, Site};
@@ -293,7 +295,7 @@ async fn cancel(
     let cancels = requests.into_iter().map(|(request, decided)| {
         let venue = world.venue.clone();
         let OrderRequest { timestamp, deadline, .. } = request;
-        let stamp = Stamp { timestamp, recv_window: deadline.saturating_sub(timestamp) };
+        let stamp = Stamp { timestamp, deadline };
         async move { (venue.cancel(request.symbol, &request.of, stamp).await, request, decided) }
     });
     let answers = join_all(cancels).await;
@@ -405,8 +407,11 @@ async fn find(world: &World, ask: &ToQuery, known: &Known) -> Result<Found, Venu
         Err(e) if e.class == ErrorClass::Absent => {}
         Err(e) => return Err(e),
     }
+    if ask.proof == Proof::ById {
+        return Ok(Found::Nothing);
+    }
     let trades = world.venue.trades_since(ask.symbol, TradesSince::Time(ask.since)).await?;
-    let strange = trades.into_iter().filter(|t| !known.has(t.symbol, t.venue_order_id));
+    let strange = trades.into_iter().filter(|t| !known.has(t.symbol, &t.venue_order_id));
     let strange: Vec<Trade> = strange.collect();
     let count = strange.len();
     // What `everwarm panic` traded is no sign of ours.

@@ -17,16 +17,17 @@ use super::unexplained::applied;
 use super::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::order::{
-    OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side,
+    OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side, VenueFill,
 };
 use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_runtime::chaos::{Phase, Sabotage, Site};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::clock::{self, steady_ms};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
-use everwarm_trading::orders::book::{SETTLE_MS, ToCancel, ToQuery, ToSend, Why};
+use everwarm_trading::orders::book::{ToCancel, ToQuery, ToSend, Why};
 use everwarm_venue::port::MayPlace;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
@@ -468,15 +469,11 @@ impl State {
         if self.world.journal.uncommitted_age() > STORE_LAG {
             return Ok(Due::Held(HOLD_MS));
         }
-        let deadline = now.saturating_add(self.world.venue.recv_window());
+        let validity = self.world.venue.validity(now);
         let request = |to_cancel: ToCancel| {
             let ToCancel { client_id: of, symbol, attempt, decided } = to_cancel;
             let what = RequestKind::Cancel;
-            let (id, timestamp) = (OrderRequest::id_of(&of, what, attempt), now);
-            let settled_at = Some(deadline.saturating_add(SETTLE_MS));
-            let request =
-                OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at };
-            (request, decided)
+            (OrderRequest::new(of, symbol, what, attempt, validity), decided)
         };
         let requests: Vec<_> = due.into_iter().map(request).collect();
         let said =
@@ -522,18 +519,18 @@ impl State {
         due: Vec<ToSend>,
         now: UtcMs,
     ) -> Result<Option<Errand>, ActorProcessingErr> {
-        let recv_window = self.world.venue.recv_window();
+        let validity = self.world.venue.validity(now);
         let attempt = |to_send: ToSend| {
             let client_id = to_send.intent.client_id.clone();
             let attempt = to_send.attempt;
-            let attempt = SendAttempt { client_id, attempt, timestamp: now, recv_window };
+            let attempt = SendAttempt { client_id, attempt, validity };
             (to_send.intent, attempt)
         };
         let orders: Vec<_> = due.into_iter().map(attempt).collect();
         let mut attempts: Vec<_> = orders.iter().map(|(_, attempt)| attempt.clone()).collect();
         if self.world.chaos().sabotaged(Sabotage::NoSettling) {
             for attempt in &mut attempts {
-                attempt.recv_window = -SETTLE_MS;
+                attempt.validity.settled_at = Some(now);
             }
         }
         let sent = Body::Venue(Venue::Sent { attempts });
@@ -599,7 +596,7 @@ impl State {
         }
         let hints = hints.into_iter().map(|mut report| {
             if twice {
-                report.fills.iter_mut().for_each(|fill| fill.trade_id += 1_000_000);
+                report.fills.iter_mut().for_each(twice_told);
             }
             Body::Venue(Venue::Reported(report))
         });
@@ -653,6 +650,13 @@ impl State {
             let wait = u64::try_from(at - now).unwrap_or(0) / u64::from(factor.max(1)) + 1;
             me.send_after(Duration::from_millis(wait), || GatewayMsg::Pull);
         }
+    }
+}
+
+/// Sabotage: gives an execution another id than the answer to its order gives it.
+fn twice_told(fill: &mut VenueFill) {
+    if let Ok(id) = VenueTradeId::new(&format!("1{:0>12}", fill.trade_id)) {
+        fill.trade_id = id;
     }
 }
 

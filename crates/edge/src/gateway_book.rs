@@ -1,6 +1,6 @@
 //! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
 
-use super::unexplained::Expected;
+use super::unexplained::{Expected, ExpectedOfNumbers};
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
@@ -13,16 +13,19 @@ use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
-use everwarm_trading::orders::BookBefore;
 use everwarm_trading::orders::book::{OrderBook, ToCancel, ToSend};
+use everwarm_trading::orders::{BookBefore, BookOfNumbers};
 use everwarm_trading::risk::caps::Caps;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const FORMAT: u8 = 6;
+const FORMAT: u8 = 7;
 /// The last version that cancelled nothing, and the form of its state.
 const BEFORE_CANCELS: u16 = 4;
 const FORMAT_BEFORE: u8 = 5;
+/// The last version to which the ids of a venue were numbers, and the form of its state.
+const OF_NUMBERS: u16 = 5;
+const FORMAT_OF_NUMBERS: u8 = 6;
 
 /// See the module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -48,10 +51,10 @@ pub struct GatewayBook {
     pub expected: Expected,
 }
 
-/// The state of versions that cancelled nothing.
+/// The state of versions before, with the book of orders that they had.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Before {
-    orders: BookBefore,
+struct Before<Orders> {
+    orders: Orders,
     reconciled: Option<(u64, Vec<Conflict>)>,
     reconciled_at: u64,
     anew: u64,
@@ -59,14 +62,14 @@ struct Before {
     caps: Caps,
     approved: BTreeMap<ClientOrderId, Decimal>,
     switches: Switches,
-    expected: Expected,
+    expected: ExpectedOfNumbers,
 }
 
-impl From<Before> for GatewayBook {
-    fn from(before: Before) -> GatewayBook {
+impl<Orders: Into<OrderBook>> From<Before<Orders>> for GatewayBook {
+    fn from(before: Before<Orders>) -> GatewayBook {
         let Before { orders, reconciled, reconciled_at, anew, listed, .. } = before;
         let Before { caps, approved, switches, expected, .. } = before;
-        let orders = orders.into();
+        let (orders, expected) = (orders.into(), expected.into());
         GatewayBook {
             orders,
             reconciled,
@@ -171,7 +174,7 @@ impl Stage for GatewayBook {
         "gateway"
     }
     fn version(&self) -> u16 {
-        5
+        6
     }
     fn interest(&self) -> Mask {
         let more = Mask::of(&[
@@ -238,10 +241,14 @@ impl Stage for GatewayBook {
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_CANCELS]
+        &[BEFORE_CANCELS, OF_NUMBERS]
     }
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        *self = state::load::<Before>(FORMAT_BEFORE, bytes)?.into();
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = if version == BEFORE_CANCELS {
+            state::load::<Before<BookBefore>>(FORMAT_BEFORE, bytes)?.into()
+        } else {
+            state::load::<Before<BookOfNumbers>>(FORMAT_OF_NUMBERS, bytes)?.into()
+        };
         Ok(())
     }
 }
@@ -318,7 +325,7 @@ mod tests {
         let open = Order::Changed {
             client_id: id.clone(),
             symbol: sym("A"),
-            venue_order_id: Some(7),
+            venue_order_id: Some(7.into()),
             status: OrderStatus::Open,
             executed: Decimal::ZERO,
             executed_quote: Decimal::ZERO,
@@ -347,15 +354,8 @@ mod tests {
         assert_eq!(due(&book), (0, None));
     }
 
-    #[test]
-    fn a_book_of_the_version_before_is_taken_over() {
-        let mut book = GatewayBook::default();
-        decided(&mut book, 1, "A", Side::Buy, Some("80"));
-        decided(&mut book, 1, "B", Side::Sell, None);
-        book.evolve(&input(2, sent("A", 1, 60_000)));
-        book.evolve(&fact(3, 800, everwarm_trading::testing::reconciled(2, "1")));
-        let now = book.clone();
-        let before = Before {
+    fn before<Orders: From<OrderBook>>(book: GatewayBook) -> Before<Orders> {
+        Before {
             orders: book.orders.into(),
             reconciled: book.reconciled,
             reconciled_at: book.reconciled_at,
@@ -364,14 +364,30 @@ mod tests {
             caps: book.caps,
             approved: book.approved,
             switches: book.switches,
-            expected: book.expected,
-        };
-        let old = everwarm_trading::testing::old_state(FORMAT_BEFORE, &before);
-        for bytes in [state::save(FORMAT_BEFORE, &before), old] {
-            let mut next = GatewayBook::default();
-            next.convert(BEFORE_CANCELS, &bytes).unwrap();
-            assert_eq!(next.save(), now.save());
+            expected: ExpectedOfNumbers::default(),
         }
+    }
+
+    #[test]
+    fn books_of_the_versions_before_are_taken_over() {
+        let mut book = GatewayBook::default();
+        decided(&mut book, 1, "A", Side::Buy, Some("80"));
+        decided(&mut book, 1, "B", Side::Sell, None);
+        book.evolve(&input(2, sent("A", 1, 60_000)));
+        book.evolve(&fact(3, 800, everwarm_trading::testing::reconciled(2, "1")));
+        book.expected = Expected::default();
+        let takes = |version, bytes: &[u8]| {
+            let mut next = GatewayBook::default();
+            next.convert(version, bytes).unwrap();
+            assert_eq!(next.save(), book.save());
+        };
+        let old = before::<BookBefore>(book.clone());
+        takes(BEFORE_CANCELS, &state::save(FORMAT_BEFORE, &old));
+        takes(BEFORE_CANCELS, &everwarm_trading::testing::old_state(FORMAT_BEFORE, &old));
+        let old = state::save(FORMAT_OF_NUMBERS, &before::<BookOfNumbers>(book.clone()));
+        let head = state::head(&old).unwrap().unwrap();
+        assert_eq!(head.fingerprint, 0xe831_fc65_47db_9bb2, "as releases saved it");
+        takes(OF_NUMBERS, &old);
     }
 
     #[test]

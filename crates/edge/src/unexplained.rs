@@ -8,10 +8,11 @@ use super::believed::Known;
 use super::retry;
 use super::world::World;
 use everwarm_domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, OrderReport, PanicTrade, Side};
 use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_kernel::fact::Fact;
 use everwarm_trading::orders::book::OrderBook;
 use everwarm_venue::port::{Trade, TradesSince, VenueError};
@@ -33,12 +34,43 @@ pub struct Expected {
     foreign: BTreeMap<String, Decimal>,
     /// Fees paid, by asset; those in the base asset are part of the position.
     fees: BTreeMap<String, Decimal>,
-    /// The highest trade id that is booked.
-    newest: SymbolMap<u64>,
+    /// The newest trade that is booked.
+    newest: SymbolMap<Newest>,
     /// The last account: the number of its input, and its venue time.
     account: Option<(u64, UtcMs)>,
-    /// The last account that was explained: the highest trade id booked then, and its venue time.
+    /// The last account that was explained: the newest trade booked then, and its venue time.
+    explained: SymbolMap<(Option<Newest>, UtcMs)>,
+}
+
+/// Venue time and id of a trade.
+type Newest = (UtcMs, VenueTradeId);
+
+/// What the books expect, as it was saved while trade ids were numbers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ExpectedOfNumbers {
+    bases: SymbolMap<String>,
+    held: SymbolMap<Decimal>,
+    foreign: BTreeMap<String, Decimal>,
+    fees: BTreeMap<String, Decimal>,
+    newest: SymbolMap<u64>,
+    account: Option<(u64, UtcMs)>,
     explained: SymbolMap<(Option<u64>, UtcMs)>,
+}
+
+impl From<ExpectedOfNumbers> for Expected {
+    fn from(before: ExpectedOfNumbers) -> Expected {
+        let ExpectedOfNumbers { bases, held, foreign, fees, newest, account, explained } = before;
+        // Venue times were not saved: each trade that is booked next is newer.
+        let of = |id: u64| (UtcMs::MIN, id.into());
+        let (mut new, mut known) = (SymbolMap::default(), SymbolMap::default());
+        for (symbol, id) in newest.iter() {
+            new.insert(symbol, of(*id));
+        }
+        for (symbol, (id, time)) in explained.iter() {
+            known.insert(symbol, (id.map(of), *time));
+        }
+        Expected { bases, held, foreign, fees, newest: new, account, explained: known }
+    }
 }
 
 /// A symbol whose trades are to be fetched: less of its base asset is there than expected.
@@ -61,8 +93,10 @@ impl Expected {
             }
             Body::Venue(Venue::Account { time, .. }) => self.account = Some((fact.key.n, *time)),
             Body::Order(Order::Filled { symbol, fill, .. }) => {
-                let newest = self.newest.entry(*symbol);
-                *newest = fill.trade_id.max(*newest);
+                let booked = (fill.time, fill.trade_id.clone());
+                if self.newest.get(*symbol).is_none_or(|newest| *newest < booked) {
+                    self.newest.insert(*symbol, booked);
+                }
                 if self.bases.get(*symbol) != Some(&fill.fee_asset) {
                     *self.fees.entry(fill.fee_asset.clone()).or_default() += fill.fee;
                 }
@@ -86,7 +120,7 @@ impl Expected {
                     .collect();
                 for (symbol, base) in self.bases.iter() {
                     if !open.contains(base.as_str()) {
-                        let newest = self.newest.get(symbol).copied();
+                        let newest = self.newest.get(symbol).cloned();
                         self.explained.insert(symbol, (newest, time));
                     }
                 }
@@ -106,7 +140,7 @@ impl Expected {
     pub fn searches(
         &self,
         balances: &[Balance],
-        reports: &[(OrderReport, BTreeSet<u64>)],
+        reports: &[(OrderReport, BTreeSet<VenueTradeId>)],
     ) -> Vec<Search> {
         let mut expected = self.foreign.clone();
         for (asset, fee) in &self.fees {
@@ -138,9 +172,10 @@ impl Expected {
         let short = |base: &String| expected.get(base).is_some_and(|left| *left > Decimal::ZERO);
         let symbols = self.bases.iter().filter(|(_, base)| short(base));
         let search = |symbol| {
-            let (newest, time) = self.explained.get(symbol).copied()?;
+            let (newest, time) = self.explained.get(symbol).cloned()?;
             let since = time - LAG_MS;
-            let from = newest.map_or(TradesSince::Time(since), |id| TradesSince::Id(id + 1));
+            let behind = |(time, id)| TradesSince::Trade(id, time);
+            let from = newest.map_or(TradesSince::Time(since), behind);
             Some(Search { symbol, from, since })
         };
         symbols.filter_map(|(symbol, _)| search(symbol)).take(SEARCHES_MAX).collect()
@@ -149,11 +184,11 @@ impl Expected {
 
 /// The reports among `bodies`, each with the trades of it that are booked.
 #[must_use]
-pub fn reports(bodies: &[Body], applied: &Applied) -> Vec<(OrderReport, BTreeSet<u64>)> {
+pub fn reports(bodies: &[Body], applied: &Applied) -> Vec<(OrderReport, BTreeSet<VenueTradeId>)> {
     let reports = bodies.iter().filter_map(|body| match body {
         Body::Venue(Venue::Reported(report)) => {
-            let of = |id: &u64| applied.contains(&(report.symbol, *id));
-            let ids = report.fills.iter().map(|fill| fill.trade_id).filter(of).collect();
+            let of = |id: &VenueTradeId| applied.contains(&(report.symbol, id.clone()));
+            let ids = report.fills.iter().map(|fill| fill.trade_id.clone()).filter(of).collect();
             Some((report.clone(), ids))
         }
         Body::Venue(_)
@@ -168,13 +203,13 @@ pub fn reports(bodies: &[Body], applied: &Applied) -> Vec<(OrderReport, BTreeSet
 }
 
 /// Trades that are booked, of orders that are asked for.
-pub type Applied = BTreeSet<(Symbol, u64)>;
+pub type Applied = BTreeSet<(Symbol, VenueTradeId)>;
 
 /// The trades of the orders that live which are booked.
 #[must_use]
 pub fn applied(orders: &OrderBook) -> Applied {
     let living = orders.living();
-    living.flat_map(|o| o.applied_trades().map(|id| (o.intent.symbol, id))).collect()
+    living.flat_map(|o| o.applied_trades().map(|id| (o.intent.symbol, id.clone()))).collect()
 }
 
 /// What `everwarm panic` traded, in one fact; none where it traded nothing. `known` are the venue's
@@ -197,9 +232,14 @@ pub async fn fetch(
             }
         }
     }
-    found.sort_by_key(|trade: &PanicTrade| (trade.symbol, trade.fill.trade_id));
-    let said = Body::Venue(Venue::PanicTraded { trades: found.clone() });
-    ((!found.is_empty()).then_some(said), error)
+    found.sort_by(|a: &PanicTrade, b| {
+        let key = |trade: &PanicTrade| (trade.symbol, trade.fill.time);
+        key(a).cmp(&key(b)).then_with(|| a.fill.trade_id.cmp(&b.fill.trade_id))
+    });
+    let venue = VenueId::default();
+    let said =
+        (!found.is_empty()).then_some(Body::Venue(Venue::PanicTraded { trades: found, venue }));
+    (said, error)
 }
 
 async fn panicked(
@@ -207,8 +247,8 @@ async fn panicked(
     search: &Search,
     known: &Known,
 ) -> Result<Vec<PanicTrade>, VenueError> {
-    let mut trades = world.venue.trades_since(search.symbol, search.from).await?;
-    trades.retain(|t| t.fill.time >= search.since && !known.has(t.symbol, t.venue_order_id));
+    let mut trades = world.venue.trades_since(search.symbol, search.from.clone()).await?;
+    trades.retain(|t| t.fill.time >= search.since && !known.has(t.symbol, &t.venue_order_id));
     of_panic(world, trades).await
 }
 
@@ -220,8 +260,9 @@ pub async fn of_panic(world: &World, trades: Vec<Trade>) -> Result<Vec<PanicTrad
     let mut ids = BTreeMap::new();
     let mut found = Vec::new();
     for Trade { venue_order_id, symbol, side, fill } in trades {
-        if let std::collections::btree_map::Entry::Vacant(unknown) = ids.entry(venue_order_id) {
-            unknown.insert(whose(world, symbol, venue_order_id).await?);
+        if !ids.contains_key(&venue_order_id) {
+            let id = whose(world, symbol, &venue_order_id).await?;
+            ids.insert(venue_order_id.clone(), id);
         }
         let id = ids.get(&venue_order_id).cloned().flatten();
         if let Some(client_id) = id.filter(ClientOrderId::is_panic) {
@@ -236,7 +277,7 @@ pub async fn of_panic(world: &World, trades: Vec<Trade>) -> Result<Vec<PanicTrad
 async fn whose(
     world: &World,
     symbol: Symbol,
-    order: u64,
+    order: &VenueOrderId,
 ) -> Result<Option<ClientOrderId>, VenueError> {
     for tries in 0..TRIES {
         if let Some(id) = world.venue.client_id_of(symbol, order).await? {
@@ -251,7 +292,6 @@ async fn whose(
 mod tests {
     use super::*;
     use everwarm_domain::fact::Conflict;
-    use everwarm_domain::id::VenueId;
     use everwarm_domain::order::{OrderStatus, ReportSource};
     use everwarm_trading::testing::{dec, fact, filled, input, instrument, position, sym, trade};
 
@@ -284,6 +324,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_saved_with_numbers_goes_on_behind_the_same_trade() {
+        let mut before = ExpectedOfNumbers::default();
+        before.bases.insert(sym("BTCUSDT"), "BTC".to_owned());
+        before.held.insert(sym("BTCUSDT"), dec("2"));
+        before.newest.insert(sym("BTCUSDT"), 41);
+        before.explained.insert(sym("BTCUSDT"), (Some(41), 100_000));
+        let mut expected = Expected::from(before);
+        let from = |expected: &Expected| expected.searches(&[balance("BTC", "1")], &[])[0].clone();
+        let since = 100_000 - LAG_MS;
+        let behind = |id: u64, time| TradesSince::Trade(id.into(), time);
+        let search = |from| Search { symbol: sym("BTCUSDT"), from, since };
+        assert_eq!(from(&expected), search(behind(41, UtcMs::MIN)));
+        // Whatever is booked next is newer, and of later ones the last by venue time.
+        expected.fold(&fact(3, 700, filled("ew-1", Side::Buy, 7, "100", "2")));
+        compared(&mut expected, 4, 100_000, &[]);
+        assert_eq!(from(&expected), search(behind(7, 0)));
+    }
+
+    #[test]
     fn only_what_is_less_than_the_books_and_reports_say_is_looked_for() {
         let mut expected = Expected::default();
         let rules = vec![instrument("BTCUSDT"), instrument("ETHUSDT")];
@@ -306,7 +365,7 @@ mod tests {
         let report = OrderReport {
             source: ReportSource::Query,
             client_id: ClientOrderId("ew-2".to_owned()),
-            venue_order_id: 1,
+            venue_order_id: 1.into(),
             symbol: sym("BTCUSDT"),
             side: Side::Sell,
             status: OrderStatus::Filled,
@@ -318,7 +377,7 @@ mod tests {
         };
         let eth = [balance("ETH", "3")];
         let explained = |applied: &[u64]| {
-            let applied = applied.iter().copied().collect();
+            let applied = applied.iter().map(|id| (*id).into()).collect();
             expected.searches(&eth, &[(report.clone(), applied)])
         };
         assert_eq!(explained(&[]), []);
@@ -328,7 +387,8 @@ mod tests {
         assert_eq!(found(&expected, "1", "3")[0].since, since);
         compared(&mut expected, 5, 300_000, &[]);
         let since = 300_000 - LAG_MS;
-        let newest = Search { symbol: sym("BTCUSDT"), from: TradesSince::Id(8), since };
+        let newest =
+            Search { symbol: sym("BTCUSDT"), from: TradesSince::Trade(7.into(), 0), since };
         assert_eq!(found(&expected, "1", "3"), [newest]);
     }
 }

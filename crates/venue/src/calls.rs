@@ -9,6 +9,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, SendAttempt};
+use everwarm_domain::venue_ids::VenueOrderId;
 
 /// An adapter reported something else than was requested: nothing is proved by it.
 fn misplaced<T>() -> Result<T, VenueError> {
@@ -184,8 +185,9 @@ impl dyn Venue + '_ {
     pub async fn client_id_of(
         &self,
         symbol: Symbol,
-        venue_order_id: u64,
+        venue_order_id: &VenueOrderId,
     ) -> Result<Option<ClientOrderId>, VenueError> {
+        let venue_order_id = venue_order_id.clone();
         if let Report::ClientId(id) =
             self.request(Request::ClientId { symbol, venue_order_id }).await?
         {

@@ -10,8 +10,11 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{Balance, OrderIntent, OrderReport, SendAttempt, Side, VenueFill};
+use everwarm_domain::order::{
+    Balance, OrderIntent, OrderReport, SendAttempt, Side, Validity, VenueFill,
+};
 use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use std::fmt;
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -23,22 +26,28 @@ use std::sync::Arc;
 pub struct Stamp {
     /// Venue time, UTC milliseconds.
     pub timestamp: UtcMs,
-    /// How long after `timestamp` the venue may still accept it, milliseconds.
-    pub recv_window: i64,
+    /// The last venue time at which the venue may accept it, UTC milliseconds.
+    pub deadline: UtcMs,
 }
 
 impl From<&SendAttempt> for Stamp {
     fn from(attempt: &SendAttempt) -> Self {
-        Stamp { timestamp: attempt.timestamp, recv_window: attempt.recv_window }
+        Stamp::from(attempt.validity)
     }
 }
 
-/// From where on trades are wanted; both bounds are inclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl From<Validity> for Stamp {
+    fn from(Validity { timestamp, deadline, .. }: Validity) -> Self {
+        Stamp { timestamp, deadline }
+    }
+}
+
+/// From where on trades are wanted. How a venue finds them is its adapter's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TradesSince {
-    /// From this trade id on: the last one known, plus one.
-    Id(u64),
-    /// From this venue time on.
+    /// Behind this trade, which is known, and was made at this venue time.
+    Trade(VenueTradeId, UtcMs),
+    /// From this venue time on, inclusive.
     Time(UtcMs),
 }
 
@@ -103,16 +112,16 @@ pub enum Request {
         /// Of what.
         symbol: Symbol,
         /// The venue's id of the order.
-        venue_order_id: u64,
+        venue_order_id: VenueOrderId,
     },
     /// All trades of one order, ascending.
     OrderTrades {
         /// Of what.
         symbol: Symbol,
         /// The venue's id of the order.
-        venue_order_id: u64,
+        venue_order_id: VenueOrderId,
     },
-    /// All trades of the account in one symbol since an id or a time, ascending.
+    /// All trades of the account in one symbol since a trade or a time, ascending.
     TradesSince {
         /// Of what.
         symbol: Symbol,
@@ -166,7 +175,7 @@ pub enum Report {
     Order(Box<OrderReport>),
     /// To `FindOrder`; none: the venue does not know it, which alone proves nothing yet.
     Found(Option<Box<OrderReport>>),
-    /// To `OrderTrades` and `TradesSince`, ascending by trade id.
+    /// To `OrderTrades` and `TradesSince`, ascending by venue time, then by trade id.
     Trades(Vec<Trade>),
 }
 
@@ -198,7 +207,7 @@ pub struct AccountPicture {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trade {
     /// The venue's id of the order.
-    pub venue_order_id: u64,
+    pub venue_order_id: VenueOrderId,
     /// What was traded.
     pub symbol: Symbol,
     /// Direction of our side.
@@ -370,10 +379,12 @@ pub trait Venue: Send + Sync + fmt::Debug {
     /// The venue's time now, UTC milliseconds.
     fn now(&self) -> UtcMs;
 
-    /// How long a request may be on its way before the venue rejects it, milliseconds of its time.
-    fn recv_window(&self) -> i64;
+    /// What a request means that is signed for venue time `timestamp`, UTC milliseconds: how long
+    /// it may arrive, and how it is proved that it did not.
+    fn validity(&self, timestamp: UtcMs) -> Validity;
 
-    /// Sets it for what is signed from now on.
+    /// Sets how long a request may be on its way before the venue rejects it, milliseconds of its
+    /// time, for what is signed from now on.
     fn set_recv_window(&self, ms: i64);
 
     /// Which orders of these sides may leave now, those that reduce a position before the others.

@@ -209,12 +209,12 @@ fn tell_venue(venue: &Venue) -> String {
     match venue {
         Venue::Sent { attempts } => {
             let one = |a: &everwarm_domain::order::SendAttempt| {
-                let until = clock(a.timestamp.saturating_add(a.recv_window));
+                let until = clock(a.validity.deadline);
                 format!(
                     "order {}, attempt {}, signed for {}, void after {until}",
                     a.client_id,
                     a.attempt,
-                    clock(a.timestamp)
+                    clock(a.validity.timestamp)
                 )
             };
             format!("sent to the venue: {}", list(attempts.iter().map(one)))
@@ -238,7 +238,7 @@ fn tell_venue(venue: &Venue) -> String {
             let open = count(open.len() as u64, "open order");
             format!("the account at the venue: {}; {open}", tell_balances(balances))
         }
-        Venue::PanicTraded { trades } => {
+        Venue::PanicTraded { trades, .. } => {
             let orders: BTreeSet<&ClientOrderId> = trades.iter().map(|t| &t.client_id).collect();
             let trades = count(trades.len() as u64, "trade");
             format!("everwarm panic traded: {trades} of {}", count(orders.len() as u64, "order"))
@@ -357,11 +357,11 @@ fn tell_operator(operator: &Operator) -> String {
             format!("an operator removes {symbol}")
         }
         Operator::Switched { switch, reason } => format!("{}: {reason}", switched(switch)),
-        Operator::Resolved { conflict: of, accept, reason } => {
+        Operator::Resolved { conflict: of, accept, reason, .. } => {
             let (id, both) = (of.id(), conflict(of));
             format!("conflict {id} is over ({both}): {}, because {reason}", accepted(*accept))
         }
-        Operator::Adopted { asset, quantity, position, reason } => {
+        Operator::Adopted { asset, quantity, position, reason, .. } => {
             let into = position.as_ref().map_or("cash".to_owned(), |(symbol, price)| {
                 format!("a position in {symbol} at {}", rounded(*price))
             });

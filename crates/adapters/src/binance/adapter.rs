@@ -5,7 +5,7 @@ use super::hosts::Hosts;
 use super::sign::ApiKey;
 use super::stream::{PRIVATE_WEIGHT, STREAMS_MAX};
 use everwarm_domain::id::VenueId;
-use everwarm_domain::order::Side;
+use everwarm_domain::order::{Side, Validity};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::clock::SharedClock;
 use everwarm_venue::link::{self, Wiring};
@@ -119,10 +119,10 @@ impl Venue for BinanceClient {
                     Report::Found(it.find_order(symbol, &client_id).await?.map(Box::new))
                 }
                 Request::ClientId { symbol, venue_order_id } => {
-                    Report::ClientId(it.client_id_of(symbol, venue_order_id).await?)
+                    Report::ClientId(it.client_id_of(symbol, &venue_order_id).await?)
                 }
                 Request::OrderTrades { symbol, venue_order_id } => {
-                    Report::Trades(it.order_trades(symbol, venue_order_id).await?)
+                    Report::Trades(it.order_trades(symbol, &venue_order_id).await?)
                 }
                 Request::TradesSince { symbol, since } => {
                     Report::Trades(it.trades_since(symbol, since).await?)
@@ -143,8 +143,8 @@ impl Venue for BinanceClient {
         BinanceClient::now(self)
     }
 
-    fn recv_window(&self) -> i64 {
-        BinanceClient::recv_window(self)
+    fn validity(&self, timestamp: UtcMs) -> Validity {
+        BinanceClient::validity(self, timestamp)
     }
 
     fn set_recv_window(&self, ms: i64) {

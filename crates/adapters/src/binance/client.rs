@@ -15,6 +15,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, ReportSource, SendAttempt};
 use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_domain::venue_ids::VenueOrderId;
 use everwarm_venue::clock::{SharedClock, Wall};
 use everwarm_venue::port::{
     AccountPicture, Bars, ErrorClass, Stamp, Trade, TradesSince, VenueError,
@@ -388,7 +389,7 @@ impl BinanceClient {
             let rows = if state.executed_qty.0.is_zero() {
                 Vec::new()
             } else {
-                self.rows_of_order(symbol, state.order_id).await?
+                self.rows_of_order(symbol, &state.order_id.into()).await?
             };
             let filled = rows.iter().try_fold(Decimal::ZERO, |sum, r| sum.checked_add(r.qty.0));
             let grown = filled.is_none_or(|filled| filled > state.executed_qty.0);
@@ -409,7 +410,7 @@ impl BinanceClient {
     pub async fn client_id_of(
         &self,
         symbol: Symbol,
-        venue_order_id: u64,
+        venue_order_id: &VenueOrderId,
     ) -> Result<Option<ClientOrderId>, VenueError> {
         let query = Query::new().with("symbol", symbol).with("orderId", venue_order_id);
         let cost = Cost(4, Priority::Fills);
@@ -427,13 +428,13 @@ impl BinanceClient {
     pub async fn order_trades(
         &self,
         symbol: Symbol,
-        venue_order_id: u64,
+        venue_order_id: &VenueOrderId,
     ) -> Result<Vec<Trade>, VenueError> {
         let rows = self.rows_of_order(symbol, venue_order_id).await?;
         mapped(Kind::Read, map::trades(&rows))
     }
 
-    /// All trades of the account in `symbol` since an id or a time, ascending. Weight 20 a
+    /// All trades of the account in `symbol` since a trade or a time, ascending. Weight 20 a
     /// thousand.
     ///
     /// # Errors
@@ -445,7 +446,11 @@ impl BinanceClient {
     ) -> Result<Vec<Trade>, VenueError> {
         let base = Query::new().with("symbol", symbol);
         let first = match since {
-            TradesSince::Id(id) => base.clone().with("fromId", id),
+            // Ids are numbers that rise with time. Any other id is none of this venue.
+            TradesSince::Trade(id, time) => match id.as_str().parse::<u64>() {
+                Ok(id) => base.clone().with("fromId", id.saturating_add(1)),
+                Err(_) => base.clone().with("startTime", time),
+            },
             TradesSince::Time(time) => base.clone().with("startTime", time),
         };
         let rows = self.trade_pages(&base, first, Cost(20, Priority::Fills)).await?;
@@ -472,7 +477,11 @@ impl BinanceClient {
         Ok((self.0.config.ws_api.clone(), Session::new(stream)))
     }
 
-    async fn rows_of_order(&self, symbol: Symbol, id: u64) -> Result<Vec<TradeRow>, VenueError> {
+    async fn rows_of_order(
+        &self,
+        symbol: Symbol,
+        id: &VenueOrderId,
+    ) -> Result<Vec<TradeRow>, VenueError> {
         let base = Query::new().with("symbol", symbol).with("orderId", id);
         self.trade_pages(&base, base.clone(), Cost(5, Priority::Fills)).await
     }
@@ -545,7 +554,8 @@ impl BinanceClient {
     /// An order or a cancel: one request. It costs no weight where it succeeds. Where it was
     /// refused for its timestamp, the venue's clock is looked at again: the next is signed better.
     async fn act(&self, act: Act, query: Query, stamp: Stamp) -> Result<Vec<u8>, VenueError> {
-        let query = query.signed(self.key()?, stamp.timestamp, stamp.recv_window);
+        let window = stamp.deadline.saturating_sub(stamp.timestamp);
+        let query = query.signed(self.key()?, stamp.timestamp, window);
         let Act { kind, method, path, priority } = act;
         let cost = Cost(0, priority);
         let answer = self.send(Call { kind, method, path, query, keyed: true, cost }).await;

@@ -19,6 +19,7 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::port::{AccountReport, Bars, MarketReport, Trade, UnheldBar};
+use std::collections::BTreeSet;
 
 /// A decimal as the venue wants it: plain, without an exponent, without trailing zeros, so with no
 /// more digits than the step it is a multiple of.
@@ -307,7 +308,7 @@ pub fn order_state(
     let time = time.ok_or_else(|| format!("order {} has no time", order.order_id))?;
     bounds::client_id(&order.client_order_id)?;
     let own = order.fills.iter().flatten().map(|f| VenueFill {
-        trade_id: f.trade_id,
+        trade_id: f.trade_id.into(),
         price: num(f.price),
         quantity: num(f.qty),
         fee: num(f.commission),
@@ -324,13 +325,13 @@ pub fn order_state(
         }
         trades.iter().map(venue_fill).collect()
     };
-    fills.sort_by_key(|f| f.trade_id);
+    sort(&mut fills, |fill| fill);
     let executed = num(order.executed_qty);
     let named = order.orig_client_order_id.as_deref().filter(|id| !id.is_empty());
     checked(OrderReport {
         source,
         client_id: ClientOrderId(named.unwrap_or(&order.client_order_id).to_owned()),
-        venue_order_id: order.order_id,
+        venue_order_id: order.order_id.into(),
         symbol: Symbol::new(&order.symbol)?,
         side: side(&order.side)?,
         status: status(&order.status, executed)?,
@@ -368,8 +369,8 @@ fn executed_quote(
 
 fn checked(report: OrderReport) -> Result<OrderReport, String> {
     let OrderReport { quantity, executed, executed_quote, status, .. } = report;
-    let number = report.venue_order_id;
-    let wrong = |what: &str| Err(format!("order {}: {what}", report.venue_order_id));
+    let number = &report.venue_order_id;
+    let wrong = |what: &str| Err(format!("order {number}: {what}"));
     let negative = |d: Decimal| d.is_sign_negative() && !d.is_zero();
     if negative(quantity) || negative(executed) || negative(executed_quote) {
         return wrong("negative quantity");
@@ -382,13 +383,13 @@ fn checked(report: OrderReport) -> Result<OrderReport, String> {
     }
     bounds::client_id(&report.client_id.0)?;
     bounds::time("time", report.time).map_err(|why| format!("order {number}: {why}"))?;
-    let mut last = None;
+    let mut told = BTreeSet::new();
     for fill in &report.fills {
         if fill.price <= Decimal::ZERO || fill.quantity <= Decimal::ZERO {
             return wrong("a fill without price or quantity");
         }
         named(fill).map_err(|why| format!("order {number}, trade {}: {why}", fill.trade_id))?;
-        if last.replace(fill.trade_id) == Some(fill.trade_id) {
+        if !told.insert(&fill.trade_id) {
             return wrong("the same fill twice");
         }
     }
@@ -416,7 +417,7 @@ pub fn order_ack(intent: &OrderIntent, ack: &OrderAck) -> Result<OrderReport, St
     checked(OrderReport {
         source: ReportSource::Answer,
         client_id: intent.client_id.clone(),
-        venue_order_id: ack.order_id,
+        venue_order_id: ack.order_id.into(),
         symbol: intent.symbol,
         side: intent.side,
         status: OrderStatus::Open,
@@ -444,13 +445,13 @@ pub fn open_orders(orders: &[OrderState]) -> Result<Vec<OrderReport>, String> {
             }
         }
     }
-    reports.sort_by_key(|r| r.venue_order_id);
+    reports.sort_by(|a, b| a.venue_order_id.cmp(&b.venue_order_id));
     Ok(reports)
 }
 
 fn venue_fill(row: &TradeRow) -> VenueFill {
     VenueFill {
-        trade_id: row.id,
+        trade_id: row.id.into(),
         price: num(row.price),
         quantity: num(row.qty),
         fee: num(row.commission),
@@ -460,7 +461,15 @@ fn venue_fill(row: &TradeRow) -> VenueFill {
     }
 }
 
-/// Trades, ascending by id.
+/// Puts what was executed in order: by venue time, then by id.
+fn sort<T>(all: &mut [T], fill: impl Fn(&T) -> &VenueFill) {
+    all.sort_by(|a, b| {
+        let (a, b) = (fill(a), fill(b));
+        (a.time, &a.trade_id).cmp(&(b.time, &b.trade_id))
+    });
+}
+
+/// Trades, ascending by venue time, then by id.
 ///
 /// # Errors
 /// A name that is not a symbol, a number beyond the limits, or an id that comes twice.
@@ -471,11 +480,12 @@ pub fn trades(rows: &[TradeRow]) -> Result<Vec<Trade>, String> {
         let side = if row.is_buyer { Side::Buy } else { Side::Sell };
         let told = bounds::fill(symbol, &fill).and_then(|()| named(&fill));
         told.map_err(|why| format!("{symbol} trade {}: {why}", row.id))?;
-        trades.push(Trade { venue_order_id: row.order_id, symbol, side, fill });
+        trades.push(Trade { venue_order_id: row.order_id.into(), symbol, side, fill });
     }
-    trades.sort_by_key(|t| t.fill.trade_id);
-    if let Some(twice) = trades.windows(2).find(|t| t[0].fill.trade_id == t[1].fill.trade_id) {
-        return Err(format!("trade {} comes twice", twice[0].fill.trade_id));
+    sort(&mut trades, |trade| &trade.fill);
+    let mut told = BTreeSet::new();
+    if let Some(twice) = trades.iter().find(|trade| !told.insert(&trade.fill.trade_id)) {
+        return Err(format!("trade {} comes twice", twice.fill.trade_id));
     }
     Ok(trades)
 }
@@ -531,7 +541,7 @@ pub fn execution_report(event: &ExecutionReport) -> Result<OrderReport, String> 
     let trade_id = u64::try_from(event.trade_id).ok();
     let is_trade = event.execution == ExecutionType::Trade;
     let fill = trade_id.filter(|_| is_trade).map(|trade_id| VenueFill {
-        trade_id,
+        trade_id: trade_id.into(),
         price: num(event.last_price),
         quantity: num(event.last_quantity),
         fee: num(event.commission),
@@ -543,7 +553,7 @@ pub fn execution_report(event: &ExecutionReport) -> Result<OrderReport, String> 
     checked(OrderReport {
         source: ReportSource::Stream,
         client_id: ClientOrderId(original.unwrap_or(&event.client_id).clone()),
-        venue_order_id: event.order_id,
+        venue_order_id: event.order_id.into(),
         symbol: Symbol::new(&event.symbol)?,
         side: side(&event.side)?,
         status: status(&event.status, executed)?,

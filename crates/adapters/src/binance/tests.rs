@@ -101,7 +101,10 @@ fn recorded_orders_and_accounts() {
     }
     for (_, body) in recorded("api_v3_order.get.json") {
         let report = state(&body);
-        assert_eq!((report.client_id.0.as_str(), report.venue_order_id), ("eliteOrder", 1337));
+        assert_eq!(
+            (report.client_id.0.as_str(), report.venue_order_id.as_str()),
+            ("eliteOrder", "1337")
+        );
         assert_eq!((report.status, report.time), (OrderStatus::Open, 1_499_827_319_559));
     }
     for (_, body) in recorded("api_v3_order.delete.json") {
@@ -123,13 +126,13 @@ fn documented_answers() {
     let full = shared("rest_docs/new_order_full_response.json");
     let OrderAnswer::State(full) = decode_order_answer(&full).unwrap() else { panic!("an ack") };
     let report = map::order_state(ReportSource::Answer, &full, &[]).unwrap();
-    assert_eq!((report.fills.len(), report.fills[4].trade_id), (5, 60));
+    assert_eq!((report.fills.len(), report.fills[4].trade_id.as_str()), (5, "60"));
     assert_eq!(report.fills[1].fee, dec("19.995"));
     let trades = shared("rest_docs/account_trades_response.json");
     let trades: Vec<wire::TradeRow> = decode("trades", &trades).unwrap();
     let trades = map::trades(&trades).unwrap();
     assert_eq!((trades[0].side, trades[0].fill.fee_asset.as_str()), (Side::Buy, "BNB"));
-    assert_eq!(trades[0].venue_order_id, 100_234);
+    assert_eq!(trades[0].venue_order_id.as_str(), "100234");
     for file in ["account", "exchange_info", "klines", "order", "server_time"] {
         let body = shared(&format!("rest_docs/{file}_response.json"));
         let read = match file {
@@ -206,7 +209,10 @@ fn documented_user_streams() {
     let report = map::execution_report(&trade).unwrap();
     assert_eq!((report.status, report.fills.len()), (OrderStatus::Filled, 1));
     let fill = &report.fills[0];
-    assert_eq!((fill.trade_id, fill.fee, &*fill.fee_asset), (98_765_432, dec("0.001"), "ETH"));
+    assert_eq!(
+        (fill.trade_id.as_str(), fill.fee, &*fill.fee_asset),
+        ("98765432", dec("0.001"), "ETH")
+    );
     for (file, status) in [
         ("execution_report_new", OrderStatus::Open),
         ("execution_report_wrapped", OrderStatus::Open),
@@ -259,8 +265,8 @@ fn sample_of_a_full_answer_and_its_events() {
         panic!("an ack")
     };
     let report = map::order_state(ReportSource::Answer, &order, &[]).unwrap();
-    let ids: Vec<u64> = report.fills.iter().map(|f| f.trade_id).collect();
-    assert_eq!(ids, [5023, 5024], "ascending");
+    let ids: Vec<&str> = report.fills.iter().map(|f| f.trade_id.as_str()).collect();
+    assert_eq!(ids, ["5023", "5024"], "ascending");
     assert_eq!((report.executed, report.executed_quote), (dec("0.002"), dec("117.27624")));
     let ack = r#"{"symbol":"BTCUSDT","orderId":1032,"orderListId":-1,"clientOrderId":"x",
         "transactTime":1795156858814}"#;
@@ -270,7 +276,10 @@ fn sample_of_a_full_answer_and_its_events() {
         panic!("not an order")
     };
     let report = map::execution_report(&event).unwrap();
-    assert_eq!((report.status, report.fills[0].trade_id), (OrderStatus::PartlyFilled, 5023));
+    assert_eq!(
+        (report.status, report.fills[0].trade_id.as_str()),
+        (OrderStatus::PartlyFilled, "5023")
+    );
     let cancel = EXECUTION
         .replace(r#""x":"TRADE","X":"PARTIALLY_FILLED""#, r#""x":"CANCELED","X":"CANCELED""#)
         .replace(r#""C":"""#, r#""C":"qt-7f3a-e-2""#);

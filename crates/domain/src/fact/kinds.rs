@@ -427,7 +427,7 @@ impl Body {
                 }
                 Venue::Reported(report) => {
                     let fills = report.fills.as_slice();
-                    TEXT + size_of_val(fills) + fills.len() * TEXT
+                    2 * TEXT + size_of_val(fills) + fills.len() * 2 * TEXT
                 }
                 Venue::Requested(_) | Venue::Responded { .. } => 3 * TEXT,
                 Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::Absent { .. } => 2 * TEXT,
@@ -435,8 +435,8 @@ impl Body {
                     let flat = size_of_val(balances.as_slice()) + size_of_val(open.as_slice());
                     flat + (balances.len() + open.len()) * TEXT
                 }
-                Venue::PanicTraded { trades } => {
-                    size_of_val(trades.as_slice()) + trades.len() * 2 * TEXT
+                Venue::PanicTraded { trades, .. } => {
+                    size_of_val(trades.as_slice()) + trades.len() * 3 * TEXT
                 }
             },
             Body::Operator(o) => match o {

@@ -22,6 +22,7 @@ use super::settings::Settings;
 pub use super::signal::Signal;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
+use super::venue_ids::VenueOrderId;
 use everwarm_kernel::fact::Effect;
 pub use listed::{AtVenue, Listed, Standing};
 use serde::{Deserialize, Serialize};
@@ -188,8 +189,11 @@ pub enum Venue {
     /// What `everwarm panic` traded, as far as the venue was asked for it: the books did not
     /// explain a balance. A trade may be reported again; it counts once.
     PanicTraded {
-        /// By symbol, then trade id.
+        /// By symbol, then venue time, then trade id.
         trades: Vec<PanicTrade>,
+        /// Whose account it was.
+        #[serde(default)]
+        venue: VenueId,
     },
     /// This request about an order leaves once this is on disk. Synced.
     Requested(OrderRequest),
@@ -338,6 +342,9 @@ pub enum Operator {
         accept: Accept,
         /// Why, in the operator's words.
         reason: String,
+        /// Whose account it is about.
+        #[serde(default)]
+        venue: VenueId,
     },
     /// An operator takes a surplus into our books. Synced.
     Adopted {
@@ -350,6 +357,9 @@ pub enum Operator {
         position: Option<(Symbol, Decimal)>,
         /// Why, in the operator's words.
         reason: String,
+        /// Whose account it is.
+        #[serde(default)]
+        venue: VenueId,
     },
     /// Actors were started again after they had ended by themselves: gathered, so that there are
     /// few of them however often that happens.
@@ -543,7 +553,7 @@ pub enum Order {
         /// Its symbol.
         symbol: Symbol,
         /// The venue's id, once known.
-        venue_order_id: Option<u64>,
+        venue_order_id: Option<VenueOrderId>,
         /// Where it stands from here on.
         status: OrderStatus,
         /// Cumulative filled quantity.

@@ -219,7 +219,7 @@ mod tests {
     use crate::health::{Signs, findings};
     use crate::views::Severity;
     use everwarm_domain::money::Decimal;
-    use everwarm_domain::order::{OrderRequest, RequestKind, Response};
+    use everwarm_domain::order::{OrderRequest, Proof, RequestKind, Response};
     use everwarm_trading::orders::book::CANCELS_MAX;
     use everwarm_trading::testing::{input, sym};
 
@@ -236,9 +236,9 @@ mod tests {
     fn requested(attempt: u32) -> Body {
         let (what, symbol) = (RequestKind::Cancel, sym("ETHUSD"));
         let (id, of) = (OrderRequest::id_of(&id(), what, attempt), id());
-        let (timestamp, deadline, settled_at) = (0, 5_000, None);
+        let (timestamp, deadline, settled_at, proof) = (0, 5_000, None, Proof::default());
         let request =
-            OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at };
+            OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at, proof };
         Body::Venue(Venue::Requested(request))
     }
 
@@ -251,7 +251,7 @@ mod tests {
     fn changed(status: OrderStatus) -> Body {
         let (executed, executed_quote) = (Decimal::ZERO, Decimal::ZERO);
         let (client_id, symbol, reason) = (id(), sym("ETHUSD"), String::new());
-        let venue_order_id = Some(7);
+        let venue_order_id = Some(7.into());
         Body::Order(Order::Changed {
             client_id,
             symbol,

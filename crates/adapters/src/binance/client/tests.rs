@@ -5,7 +5,7 @@ use crate::binance::sign::tests::documented_key;
 use axum::extract::State as ServerState;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
-use everwarm_domain::order::{OrderType, Side};
+use everwarm_domain::order::{OrderType, Side, Validity};
 use everwarm_venue::clock::Pace;
 use everwarm_venue::port::{MayPlace, Request, Venue};
 use everwarm_venue::source::{BarRange, Source};
@@ -102,7 +102,7 @@ fn intent() -> OrderIntent {
 }
 
 fn attempt() -> SendAttempt {
-    SendAttempt { client_id: id(), attempt: 1, timestamp: NOW - 7, recv_window: 3000 }
+    SendAttempt { client_id: id(), attempt: 1, validity: Validity::within(NOW - 7, 3000) }
 }
 
 fn order(status: &str, executed: &str, quote: &str, more: &str) -> String {
@@ -125,7 +125,7 @@ async fn an_order_is_one_request_signed_for_the_time_named() {
     let (client, script) = client().await;
     script.answer(200, &order("NEW", "0", "0", r#","transactTime":4,"fills":[]"#));
     let report = client.place(&intent(), &attempt()).await.unwrap();
-    assert_eq!((report.venue_order_id, report.time), (9, 4));
+    assert_eq!((report.venue_order_id.as_str(), report.time), ("9", 4));
     let payload = format!(
         "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.002&newClientOrderId=ew-1\
          &newOrderRespType=FULL&recvWindow=3000&timestamp={}",
@@ -201,8 +201,8 @@ async fn an_order_is_found_with_its_fills_or_not_at_all() {
     script.answer(200, &format!("[{},{}]", trade(8, "0.001"), trade(7, "0.001")));
     let report = client.find_order(symbol(), &id()).await.unwrap().unwrap();
     assert_eq!((report.source, report.executed), (ReportSource::Query, Decimal::new(2, 3)));
-    let ids: Vec<u64> = report.fills.iter().map(|f| f.trade_id).collect();
-    assert_eq!(ids, [7, 8]);
+    let ids: Vec<&str> = report.fills.iter().map(|f| f.trade_id.as_str()).collect();
+    assert_eq!(ids, ["7", "8"]);
     let asked = script.asked();
     assert_eq!(asked.len(), 5);
     assert!(asked[1].starts_with("GET /api/v3/order?symbol=BTCUSDT&origClientOrderId=ew-1&"));
@@ -392,7 +392,7 @@ async fn the_port_speaks_for_every_request() {
     let bar = r#"[60000,"1","2","1","2","5",119999,"7",1,"1","1","0"]"#;
     let done = order("CANCELED", "0", "0", r#","transactTime":4"#)
         .replace(r#""clientOrderId":"ew-1""#, r#""clientOrderId":"c","origClientOrderId":"ew-1""#);
-    let stamp = Stamp { timestamp: 11, recv_window: 12 };
+    let stamp = Stamp { timestamp: 11, deadline: 23 };
     let (one, client_id) = (Some(symbol()), id());
     let table = [
         (Request::ServerTime, format!(r#"{{"serverTime":{NOW}}}"#), "GET /api/v3/time"),
@@ -418,12 +418,12 @@ async fn the_port_speaks_for_every_request() {
              &recvWindow=12&timestamp=11&",
         ),
         (
-            Request::OrderTrades { symbol: symbol(), venue_order_id: 9 },
+            Request::OrderTrades { symbol: symbol(), venue_order_id: 9.into() },
             format!("[{}]", trade(1, "1")),
             "GET /api/v3/myTrades?symbol=BTCUSDT&orderId=9&limit=1000&recv",
         ),
         (
-            Request::TradesSince { symbol: symbol(), since: TradesSince::Id(4) },
+            Request::TradesSince { symbol: symbol(), since: TradesSince::Trade(3.into(), 5) },
             "[]".to_owned(),
             "GET /api/v3/myTrades?symbol=BTCUSDT&fromId=4&limit=1000&recv",
         ),

@@ -1,12 +1,17 @@
-//! The venue's clock, as the client looks at it.
+//! The venue's clock, as the client looks at it, and how long a request may arrive by it.
 
 use super::{BinanceClient, Cost, LOOKS_MAX, mapped, read};
 use crate::binance::error::{self, Kind};
 use crate::binance::sign::Query;
 use crate::binance::wire;
 use everwarm_domain::bounds;
+use everwarm_domain::order::{Proof, Validity};
+use everwarm_domain::time::UtcMs;
 use everwarm_venue::port::{TimeSample, VenueError};
 use everwarm_venue::rate_limit::Priority;
+
+/// How long the venue's engine may still take in a request after its receive window, milliseconds.
+const SETTLE_MS: i64 = 10_000;
 
 impl BinanceClient {
     /// Looks at the venue's clock and lets [`Self::clock`] know; again where what it says is far
@@ -25,6 +30,15 @@ impl BinanceClient {
         }
         let text = format!("server time {told:?}: each is far from what it was, and another");
         Err(error::of_unreadable(Kind::Read, text))
+    }
+
+    /// What a request means that is signed for venue time `timestamp`: how long it may arrive, and
+    /// how it is proved that it did not.
+    #[must_use]
+    pub fn validity(&self, timestamp: UtcMs) -> Validity {
+        let deadline = timestamp.saturating_add(self.recv_window());
+        let settled_at = Some(deadline.saturating_add(SETTLE_MS));
+        Validity { timestamp, deadline, settled_at, proof: Proof::ByAbsenceAndTrades }
     }
 
     async fn look_at_clock(&self) -> Result<TimeSample, VenueError> {
