@@ -8,12 +8,12 @@ use crate::chaos::feed::small;
 use crate::chaos::interrupt;
 use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
 use crate::chaos::rig::Feed;
-use crate::ops::cli::ChaosConfig;
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::{ChaosView, StruckView, UnequalView};
+use everwarm_cli::ChaosConfig;
 use everwarm_domain::sessions::Sessions;
 use everwarm_runtime::clock;
 use everwarm_sim::Setup;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::{ChaosView, StruckView, UnequalView};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub fn run(
     asked: &ChaosConfig,
     tell: &(dyn Fn(&'static str, u64, u64) + Sync),
 ) -> Result<ChaosView, Failure> {
-    crate::venue::install_tls();
+    everwarm_venue::install_tls();
     super::quiet_injections();
     let began = clock::now();
     let failed = |why: String| Failure::new(Exit::Failed, why);

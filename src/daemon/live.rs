@@ -6,21 +6,21 @@ use super::identity::{self, Traded};
 use super::watch::Watch;
 use super::{FOLLOWERS, elsewhere, files, runtime};
 use crate::audit::{StoreFacts, store_failure};
-use crate::history::projection::projected_through;
 use crate::life::{Connection, places};
-use crate::ops::config::{Config, Remote, VenueSource};
-use crate::ops::desk::JournalFacts;
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::memory::Memory;
-use crate::ops::views::{AccountView, LiveView};
-use crate::venue::port::{AccountPicture, ErrorClass, VenueError};
+use everwarm_config::{Config, Remote, VenueSource};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::VenueId;
+use everwarm_history::projection::projected_through;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_venue::port::{AccountPicture, ErrorClass, VenueError};
+use everwarm_views::desk::JournalFacts;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::memory::Memory;
+use everwarm_views::views::{AccountView, LiveView};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ pub fn account(config: &Config) -> Result<AccountView, Failure> {
     let Some(remote) = remote(config).filter(|_| config.venue.is_live()) else {
         return refused("there is nothing to confirm: money is real in the live environment alone");
     };
-    crate::venue::install_tls();
+    everwarm_venue::install_tls();
     let connection = elsewhere(config, remote)?;
     let picture = runtime(1, "control")?.block_on(ask(&connection));
     let picture = picture.map_err(|e| {

@@ -8,17 +8,18 @@ pub use sampler::{Sampled, sampler};
 
 use super::reload::in_force;
 use super::watch::Watch;
-use crate::edge::world::World;
-use crate::ops::api::{Metrics, Refusals};
-use crate::ops::config::{Config, VenueSource};
-use crate::ops::log::LogCounts;
-use crate::ops::messages::courier::Deliveries;
-use crate::ops::page::Stream;
-use crate::ops::questions::{self, Context};
-use crate::ops::telemetry::{HTTP, Page, Process, Rejected, STEPS, disk_free};
-use crate::ops::views::VersionView;
+use crate::version::version;
+use everwarm_api::page::Stream;
+use everwarm_api::{Metrics, Refusals};
+use everwarm_cli::log::LogCounts;
+use everwarm_config::{Config, VenueSource};
+use everwarm_edge::world::World;
+use everwarm_messages::courier::Deliveries;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Histogram;
+use everwarm_views::questions::{self, Context};
+use everwarm_views::telemetry::{HTTP, Page, Process, Rejected, STEPS, disk_free};
+use everwarm_views::views::VersionView;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ pub fn metrics(
     let (start_ms, data_dir) = (clock::wall_ms(), config.data_dir.clone());
     let alarm_at = config.values.iter().find(|value| value.key == ALARM);
     let alarm = alarm_at.map(|value| value.value.clone());
-    let fixed = Fixed { version: VersionView::this(), mode, venue, start_ms, data_dir, alarm };
+    let fixed = Fixed { version: version(), mode, venue, start_ms, data_dir, alarm };
     let (world, watch, rejected) = (world.clone(), watch.clone(), Rejected::default());
     let took = Histogram::new(HTTP);
     Arc::new(move |stream| {

@@ -3,21 +3,22 @@
 
 use super::{elsewhere, launch, passing, runtime};
 use crate::adapters;
-use crate::edge::world::{Passing, wall};
 use crate::life::Connection;
-use crate::ops::cli::Panic;
-use crate::ops::config::{Config, Symbols, VenueSource};
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::print::Printer;
-use crate::venue::port::{ErrorClass, Stamp, Venue, VenueError};
+use everwarm_cli::Panic;
+use everwarm_cli::print::Printer;
+use everwarm_config::{Config, Symbols, VenueSource};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
+use everwarm_edge::world::Passing;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::server::port::PortFile;
 use everwarm_trading::risk::sizing::{self, TooSmall};
+use everwarm_venue::port::{ErrorClass, Stamp, Venue, VenueError};
+use everwarm_views::exit::{Exit, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ const PARTS: u32 = 50;
 /// # Errors
 /// The venue cannot be found or asked.
 pub fn panic(config: &Config, wanted: &Panic, printer: Printer) -> Result<Exit, Failure> {
-    crate::venue::install_tls();
+    everwarm_venue::install_tls();
     let connection = connection(config)?;
     runtime(1, "control")?.block_on(async {
         let ports = connection.ports(RECV_WINDOW);
@@ -331,7 +332,7 @@ impl Hand {
         let validity = self.venue.validity(self.venue.now());
         let timestamp = validity.timestamp;
         let client_id =
-            ClientOrderId(format!("{}{:x}-{part}", ClientOrderId::PANIC_PREFIX, wall()));
+            ClientOrderId(format!("{}{:x}-{part}", ClientOrderId::PANIC_PREFIX, wall_ms()));
         let intent = OrderIntent {
             client_id: client_id.clone(),
             strategy: PANIC.to_owned(),

@@ -3,19 +3,19 @@
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
 use super::steward;
-use crate::edge::reload::standing;
-use crate::edge::world::World;
-use crate::edge::world::path::{FEEDS, GATEWAYS, PRIVATE, former};
-use crate::ops::desk::JournalFacts as _;
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::fold::StatusFold;
-use crate::ops::tell;
-use crate::ops::views::{SwitchWord, SwitchedView, SwitchesView};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;
+use everwarm_domain::path::{FEEDS, GATEWAYS, PRIVATE, former};
 use everwarm_domain::switch::{Switch, Switches};
+use everwarm_edge::reload::standing;
+use everwarm_edge::world::World;
 use everwarm_runtime::journal::Journal;
 use everwarm_trading::strategy;
+use everwarm_views::desk::JournalFacts as _;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::fold::StatusFold;
+use everwarm_views::tell;
+use everwarm_views::views::{SwitchWord, SwitchedView, SwitchesView};
 use std::ops::ControlFlow;
 use std::path::Path;
 

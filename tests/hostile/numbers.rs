@@ -1,9 +1,8 @@
 //! Arbitrary numbers, through the decoders and past them, into all stages.
 
-use everwarm::venue::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
-use everwarm::venue::binance::map;
-use everwarm::venue::binance::wire::{self, decode};
-use everwarm::venue::port::MarketReport;
+use everwarm_adapters::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
+use everwarm_adapters::binance::map;
+use everwarm_adapters::binance::wire::{self, decode};
 use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
@@ -19,6 +18,7 @@ use everwarm_kernel::plain::PlainLoop;
 use everwarm_trading::orders::OrderBook;
 use everwarm_trading::stages;
 use everwarm_trading::testing::crossing;
+use everwarm_venue::port::MarketReport;
 use serde_json::{Value, json};
 
 /// Numbers that break something somewhere.

@@ -1,17 +1,9 @@
 //! A venue in this process, by another protocol than any other here: an adapter of both ports
 //! without a socket. Its ids are text. It has no look-up by client order id, so it lists what the
-//! account ordered. It trades in sessions, by days of another zone. It keeps our ids unique for good, and names no end of a request. Of every third
-//! order the response is lost after the order was executed.
+//! account ordered. It trades in sessions, by days of another zone. It keeps our ids unique for
+//! good, and names no end of a request. Of every third order the response is lost after the order
+//! was executed.
 
-use everwarm::venue::clock::SharedClock;
-use everwarm::venue::port::{
-    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Hours, Listener, MarketReport,
-    MayPlace, Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
-};
-use everwarm::venue::session::Event;
-use everwarm::venue::simulated::{Standing, Wheel};
-use everwarm::venue::source::{BarRange, Followed, Source, SourceCapabilities};
-use everwarm::venue::{Opening, Ports};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
@@ -27,6 +19,15 @@ use everwarm_sim::exchange::local;
 use everwarm_sim::exchange::request::{Cancel, CancelMany, Many, Target};
 use everwarm_sim::exchange::{Exchange, NewOrder, Order};
 use jiff::tz::TimeZone;
+use everwarm_venue::clock::SharedClock;
+use everwarm_venue::port::{
+    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Hours, Listener, MarketReport, MayPlace,
+    Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
+};
+use everwarm_venue::session::Event;
+use everwarm_venue::simulated::{Standing, Wheel};
+use everwarm_venue::source::{BarRange, Followed, Source, SourceCapabilities};
+use everwarm_venue::{Opening, Ports};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;

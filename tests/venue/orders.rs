@@ -2,14 +2,14 @@
 
 use super::{client, exchange};
 use crate::kit::Folder;
-use everwarm::venue::Secret;
-use everwarm::venue::binance::{ApiKey, BinanceClient};
-use everwarm::venue::clock::Pace;
-use everwarm::venue::port::ErrorClass;
+use everwarm_adapters::binance::{ApiKey, BinanceClient};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Validity};
+use everwarm_domain::secret::Secret;
 use everwarm_runtime::clock;
 use everwarm_sim::server::port::PortFile;
+use everwarm_venue::clock::Pace;
+use everwarm_venue::port::ErrorClass;
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use std::time::Duration;

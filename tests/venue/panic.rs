@@ -3,7 +3,7 @@
 use super::on_terminal;
 use super::remote::Elsewhere;
 use crate::kit::{Folder, Process, run, wait_until};
-use everwarm::venue::binance::BinanceClient;
+use everwarm_adapters::binance::BinanceClient;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, floor_to_step};
 use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Validity};

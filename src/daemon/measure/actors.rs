@@ -1,12 +1,12 @@
 //! What is measured of actors and their supervisors.
 
 use super::super::watch::Watch;
-use crate::edge::reload::standing;
-use crate::edge::world::World;
-use crate::edge::world::path::{self, STAGES};
-use crate::ops::telemetry::{Page, name};
+use everwarm_domain::path::{self, STAGES};
+use everwarm_edge::reload::standing;
+use everwarm_edge::world::World;
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::supervise::{ActorReading, Kind, State};
+use everwarm_views::telemetry::{Page, name};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -126,14 +126,14 @@ const fn word(state: State) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::telemetry::Rejected;
     use everwarm_runtime::supervise::Directory;
+    use everwarm_views::telemetry::Rejected;
     use std::time::Duration;
 
     /// Two children of the gateways that have stopped, one of them turned off.
     #[test]
     fn what_an_operator_turned_off_is_no_alarm() {
-        let directory = Directory::measuring(crate::edge::kinds::wanted());
+        let directory = Directory::measuring(everwarm_edge::kinds::wanted());
         let meter = || Arc::clone(directory.slot("root/x").mailbox().meter());
         let reading = |path: &str, kind, state| ActorReading {
             path: path.to_owned(),

@@ -1,15 +1,16 @@
 //! What is measured of the market, the orders and the account.
 
 use super::super::watch::Watch;
-use crate::edge::meters::StreamMeter;
-use crate::edge::reload::standing;
-use crate::edge::world::{Passing, World, path};
-use crate::ops::health::exposed;
-use crate::ops::telemetry::Page;
-use crate::ops::views::{OwedState, StatusView, SwitchesView, SymbolView};
 use everwarm_domain::fact::{BreakerLevel, Standing};
 use everwarm_domain::sessions::Sessions;
+use everwarm_domain::path;
+use everwarm_edge::meters::StreamMeter;
+use everwarm_edge::reload::standing;
+use everwarm_edge::world::{Passing, World};
 use everwarm_kernel::fact::Effect;
+use everwarm_views::health::exposed;
+use everwarm_views::telemetry::Page;
+use everwarm_views::views::{OwedState, StatusView, SwitchesView, SymbolView};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Says what came of the market, and how old the newest bars are.
@@ -148,7 +149,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
 
 /// Whether a stage is kept down, so that nothing is entered.
 fn stage_is_down(world: &World) -> bool {
-    let stages = format!("{}/", crate::edge::world::path::STAGES);
+    let stages = format!("{}/", everwarm_domain::path::STAGES);
     world.directory.readings().iter().any(|r| r.path.starts_with(&stages) && r.is_down())
 }
 

@@ -3,11 +3,11 @@
 
 use super::Reloader;
 use crate::daemon::steward::steward;
-use crate::edge::reload::standing;
-use crate::edge::task::rounds;
-use crate::ops::log::LogLevel;
-use crate::ops::views::Trigger;
+use everwarm_cli::log::LogLevel;
+use everwarm_edge::reload::standing;
+use everwarm_edge::task::rounds;
 use everwarm_runtime::supervise::ChildSpec;
+use everwarm_views::views::Trigger;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

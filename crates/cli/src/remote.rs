@@ -1,0 +1,212 @@
+//! A running daemon, asked over HTTP.
+
+use everwarm_api::{ApiFile, PID_HEADER, Problem, Token};
+use everwarm_views::changes::Change;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, Effort, Json, Question, VERSION};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a daemon may take to say its version.
+const HELLO: Duration = Duration::from_secs(3);
+/// Wall time in which a process that was killed ends.
+const ENDING: Duration = Duration::from_millis(100);
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long it may take to derive everything again, or to read the whole journal.
+const LONG: Duration = Duration::from_hours(1);
+
+/// A daemon that answered.
+pub struct Remote {
+    runtime: tokio::runtime::Runtime,
+    client: Client,
+    base: Url,
+    pid: u32,
+}
+
+impl Remote {
+    /// The daemon on `data_dir`; `None` where none is running there (the file of a killed one may
+    /// remain).
+    ///
+    /// # Errors
+    /// A daemon is there and does not answer.
+    pub fn connect(data_dir: &Path) -> Result<Option<Remote>, Failure> {
+        let Some(file) = ApiFile::read(data_dir) else { return Ok(None) };
+        let failed = |e: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("client: {e}"));
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Another thread may have been faster; then its provider serves.
+            rustls::crypto::ring::default_provider().install_default().ok();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| failed(&e))?;
+        // A proxy of the environment is not for loopback.
+        let client = Client::builder().no_proxy().build().map_err(|e| failed(&e))?;
+        let base = Url::parse(&format!("http://{}/", file.addr)).map_err(|e| failed(&e))?;
+        let desk = Remote { runtime, client, base, pid: file.pid };
+        let mut again = true;
+        loop {
+            let version = desk.client.get(desk.asked((VERSION.path, &[]), &Asked::default()));
+            match desk.send(version, HELLO) {
+                Ok(_) => return Ok(Some(desk)),
+                Err(Trouble::Nobody) => return Ok(None),
+                // The connections of a daemon that is being killed end before its address is free.
+                Err(Trouble::Cut(_)) if again => std::thread::park_timeout(ENDING),
+                Err(Trouble::Cut(failure) | Trouble::Told(failure)) => return Err(failure),
+            }
+            again = false;
+        }
+    }
+
+    /// The process id of the daemon, which it said itself.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn url<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// The address of a path and its query, with these words.
+    fn asked(&self, (path, query): (&'static str, &[&str]), asked: &Asked) -> Url {
+        let given = |part: &'static str| {
+            let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            name.map_or(part, |name| asked.word(name).unwrap_or_default())
+        };
+        let mut url = self.url(path.split('/').skip(1).map(given));
+        let words = asked.words().filter(|(name, _)| query.contains(name));
+        for (name, word) in words {
+            url.query_pairs_mut().append_pair(name, word);
+        }
+        url
+    }
+
+    /// The answer to a question.
+    ///
+    /// # Errors
+    /// There is none, or the daemon does not answer.
+    pub fn ask(&self, question: &Question, asked: &Asked) -> Result<Json, Failure> {
+        let url = self.asked((question.path, question.query), asked);
+        let within = if question.effort == Effort::Short { ANSWER } else { LONG };
+        self.answer(&url, self.send(self.client.get(url.clone()), within))
+    }
+
+    /// Has something changed.
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn change(
+        &self,
+        change: &Change,
+        asked: &Asked,
+        body: Json,
+        token: Option<&Token>,
+    ) -> Result<Json, Failure> {
+        let url = self.asked((change.path, change.query), asked);
+        let method = if change.method == "put" { Method::PUT } else { Method::POST };
+        let request = self.client.request(method, url.clone()).body(body.into_bytes());
+        let request = request.header(CONTENT_TYPE, "application/json");
+        self.answer(&url, self.send(shown(request, token), ANSWER))
+    }
+
+    /// Has everything that is kept sent into `out`.
+    ///
+    /// # Errors
+    /// The daemon refuses, breaks off, or does not answer; or `out` takes no more.
+    pub fn backup(&self, token: Option<&Token>, out: &mut dyn Write) -> Result<(), Failure> {
+        let url = self.url(["api", "v1", "backup"]);
+        let request = shown(self.client.get(url.clone()), token);
+        let broken = |why: &dyn std::fmt::Display| {
+            let text = format!("the daemon broke off, its log says why: {why}");
+            Failure::new(Exit::Unreachable, text)
+        };
+        let mut response = self.runtime.block_on(async {
+            let sent = tokio::time::timeout(ANSWER, request.send()).await;
+            sent.map_err(|e| broken(&e))?.map_err(|e| broken(&e))
+        })?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = self.runtime.block_on(response.bytes()).map_err(|e| broken(&e))?;
+            let refused = self.answer(&url, Ok((status, body.to_vec())));
+            return Err(refused.err().unwrap_or_else(|| broken(&status)));
+        }
+        loop {
+            let next = self.runtime.block_on(async {
+                tokio::time::timeout(ANSWER, response.chunk()).await.map_err(|e| broken(&e))
+            })?;
+            let Some(piece) = next.map_err(|e| broken(&e))? else { return Ok(()) };
+            let written = out.write_all(&piece);
+            written.map_err(|e| everwarm_views::backup::failed(Path::new("the backup"), &e))?;
+        }
+    }
+
+    fn send(&self, request: RequestBuilder, within: Duration) -> Answered {
+        let silent = |e: &reqwest::Error| {
+            let text = format!("the daemon at {} does not answer: {e}", self.base);
+            let failure = Failure::new(Exit::Unreachable, text);
+            if e.is_timeout() { Trouble::Told(failure) } else { Trouble::Cut(failure) }
+        };
+        self.runtime.block_on(async {
+            let sent = request.timeout(within).send().await;
+            let response = match sent {
+                Ok(response) => response,
+                Err(e) if e.is_connect() && !e.is_timeout() => return Err(Trouble::Nobody),
+                Err(e) => return Err(silent(&e)),
+            };
+            let pid = response.headers().get(PID_HEADER).and_then(|v| v.to_str().ok());
+            if pid.and_then(|p| p.parse::<u32>().ok()) != Some(self.pid) {
+                return Err(Trouble::Nobody);
+            }
+            let status = response.status();
+            let body = response.bytes().await.map_err(|e| silent(&e))?;
+            Ok((status, body.to_vec()))
+        })
+    }
+
+    fn answer(&self, url: &Url, answered: Answered) -> Result<Json, Failure> {
+        let (status, body) = answered.map_err(|trouble| match trouble {
+            Trouble::Told(failure) | Trouble::Cut(failure) => failure,
+            Trouble::Nobody => {
+                Failure::new(Exit::Unreachable, format!("the daemon at {} is gone", self.base))
+            }
+        })?;
+        if status.is_success() {
+            return Ok(Json::received(body));
+        }
+        let Problem { exit, detail, .. } = serde_json::from_slice(&body).map_err(|e| {
+            let text = format!("the daemon at {url} answered {status} with something else: {e}");
+            Failure::new(Exit::Failed, text)
+        })?;
+        Err(Failure::new(Exit::of(exit).unwrap_or(Exit::Failed), detail))
+    }
+}
+
+/// The request with the token, where there is one.
+fn shown(request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
+    match token {
+        Some(token) => request.header(AUTHORIZATION, token.header().expose()),
+        None => request,
+    }
+}
+
+/// Status and body, or why there are none.
+type Answered = Result<(StatusCode, Vec<u8>), Trouble>;
+
+/// Why there is no answer.
+enum Trouble {
+    /// No daemon, or another program, is at the address.
+    Nobody,
+    /// The connection ended before there was an answer.
+    Cut(Failure),
+    /// Something to tell.
+    Told(Failure),
+}

@@ -1,0 +1,224 @@
+//! Whether the files of a data directory are whole: their checksums, and every fact in them read.
+//! Nothing is written, not even what a crash left is repaired.
+
+use super::progress::{Counted, Progress};
+use everwarm_history as history;
+use everwarm_history::{History, projection::projected_through};
+use everwarm_kernel::fact::Key;
+use everwarm_runtime::store::StoreError;
+use everwarm_runtime::store::archive::Archive;
+use everwarm_sim::books::{self, BooksError};
+use everwarm_views::desk::{JournalFacts, Verify};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::{CheckpointState, CheckpointView, FileState, FileView, ProblemView};
+use everwarm_words::text::{count, thousands};
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a damaged checkpoint is told among the problems of a proof.
+pub const CHECKPOINT: &str = "Checkpoint";
+
+/// What is needed of the daemon's core.
+pub struct Files {
+    /// Name of the live file in the data directory.
+    pub live: &'static str,
+    /// Opens the journal of a data directory without changing it.
+    pub journal: fn(&Path) -> Result<Box<dyn JournalFacts>, Failure>,
+    /// Exit code and words of a store that cannot be used.
+    pub failure: fn(&StoreError) -> Failure,
+    /// Removes the checkpoint of a stage from the files of a data directory.
+    pub forget: fn(&Path, &str) -> Result<Option<u64>, Failure>,
+}
+
+/// Checks every file of `data_dir`; `progress` counts the facts.
+///
+/// # Errors
+/// Nothing is kept there.
+pub fn check(
+    data_dir: &Path,
+    files: &Files,
+    verify: Verify,
+    progress: &Arc<Progress>,
+) -> Result<Vec<FileView>, Failure> {
+    if !data_dir.join(files.live).exists() {
+        let text = format!("{} holds no journal: there is nothing to check", data_dir.display());
+        return Err(Failure::new(Exit::Unreachable, text));
+    }
+    let mut head = None;
+    let journal = (files.journal)(data_dir).and_then(|journal| {
+        let journal = Counted(journal, Arc::clone(progress));
+        let (last_row, told) = journal_of(&journal)?;
+        head = Some(last_row);
+        Ok(Some(format!("{told}, {}", checkpoints_of(data_dir, &journal, verify)?)))
+    });
+    let mut found = vec![
+        view(&data_dir.join(files.live), journal),
+        view(&data_dir.join(history::FILE), history_of(data_dir, head)),
+    ];
+    // Only an exchange of ours has this folder: where the venue is another, there are no books.
+    let exchange = data_dir.join("exchange");
+    if exchange.is_dir() {
+        found.push(view(&exchange.join(books::FILE), books_of(&exchange, files)));
+    }
+    Ok(found)
+}
+
+fn books_of(exchange: &Path, files: &Files) -> Result<Option<String>, Failure> {
+    let books = books::count(exchange).map_err(|e| match e {
+        BooksError::Store(e) => (files.failure)(&e),
+        e @ (BooksError::Run(_) | BooksError::Append(_)) => {
+            Failure::new(Exit::Failed, e.to_string())
+        }
+    })?;
+    Ok(books.map(|facts| count(facts, "exchange fact")))
+}
+
+/// How the command ends.
+#[must_use]
+pub fn exit(files: &[FileView]) -> Exit {
+    let has = |state| files.iter().any(|file| file.state == state);
+    if has(FileState::Bad) {
+        Exit::Problems
+    } else if has(FileState::Held) {
+        Exit::Held
+    } else {
+        Exit::Fine
+    }
+}
+
+fn view(path: &Path, checked: Result<Option<String>, Failure>) -> FileView {
+    let (state, detail) = match checked {
+        Ok(Some(detail)) => (FileState::Good, detail),
+        Ok(None) => (FileState::Absent, "made when it is needed".to_owned()),
+        Err(e) if e.exit == Exit::Held => {
+            (FileState::Held, "in use by a process that runs; stop it first".to_owned())
+        }
+        Err(e) => (FileState::Bad, e.text),
+    };
+    let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
+    FileView { file: path.display().to_string(), bytes, state, detail }
+}
+
+/// How the checkpoints compare with the state that the facts give.
+fn checkpoints_of(
+    data_dir: &Path,
+    journal: &dyn JournalFacts,
+    verify: Verify,
+) -> Result<String, Failure> {
+    // The past bars that inputs refer to lie in the history, of which its own row tells.
+    let Ok(Some(archive)) = Archive::look(&data_dir.join(history::FILE)) else {
+        return Ok("checkpoints not compared: there is no history to derive them with".to_owned());
+    };
+    let found = match verify(journal, Arc::new(archive)) {
+        Ok(found) => found,
+        Err(failure) => return Ok(format!("checkpoints not compared: {}", failure.text)),
+    };
+    let is_checkpoint = |problem: &&ProblemView| problem.kind == CHECKPOINT;
+    let damaged: Vec<&str> =
+        found.problems.iter().filter(is_checkpoint).map(|problem| problem.text.as_str()).collect();
+    if !damaged.is_empty() {
+        return Err(Failure::new(Exit::Problems, damaged.join("; ")));
+    }
+    Ok(compared(&found.checkpoints))
+}
+
+/// How many checkpoints were compared, and which were not.
+#[must_use]
+pub fn compared(all: &[CheckpointView]) -> String {
+    let of = |state: CheckpointState| {
+        let those = all.iter().filter(move |one| one.state == state);
+        those.map(|one| one.stage.as_str()).collect::<Vec<_>>()
+    };
+    let same = of(CheckpointState::Same).len() + of(CheckpointState::Damaged).len();
+    let of = |state| {
+        let mut stages = of(state);
+        // Each has two, one after the other.
+        stages.dedup();
+        stages
+    };
+    let mut text = format!("{} compared", count(same as u64, "checkpoint"));
+    let mut not = |of: Vec<&str>, why: &str| {
+        if !of.is_empty() {
+            write!(text, "; not {}: {why}", of.join(", ")).expect("text takes text");
+        }
+    };
+    not(of(CheckpointState::Follower), "they hold more than facts");
+    not(of(CheckpointState::OtherVersion), "of another version, which no start reads");
+    text
+}
+
+/// The last row, and what is in it. Inputs are numbered without a gap, and no derived fact stands
+/// before its input.
+fn journal_of(journal: &dyn JournalFacts) -> Result<(u64, String), Failure> {
+    let (mut facts, mut inputs, mut last_row) = (0_u64, 0_u64, 0);
+    let (mut newest, mut wrong): (Option<Key>, _) = (None, None);
+    journal.each(0, &mut |row, fact| {
+        (facts, last_row) = (facts + 1, row);
+        let key = fact.key;
+        match newest {
+            Some(before) if key.rank == 0 && key.n != before.n + 1 => {
+                wrong = Some(format!("input {} follows input {}", key.n, before.n));
+            }
+            Some(before) if key.rank > 0 && key.n > before.n => {
+                wrong = Some(format!("fact {key} stands before its input"));
+            }
+            Some(_) | None => {}
+        }
+        if key.rank == 0 {
+            inputs += 1;
+            newest = Some(key);
+        }
+        if wrong.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    match wrong {
+        Some(wrong) => Err(Failure::new(Exit::Problems, wrong)),
+        None => Ok((last_row, format!("{}, {}", count(facts, "fact"), count(inputs, "input")))),
+    }
+}
+
+fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Failure> {
+    let Some(archive) = Archive::look(&data_dir.join(history::FILE))? else { return Ok(None) };
+    let through = projected_through(&archive)?;
+    let history = History::new(Arc::new(archive));
+    let (orders, fills) = (history.orders(None)?.rows.len(), history.fills(None)?.rows.len());
+    let (points, trades) = (history.equity(None)?.rows.len(), history.trades(None)?.len());
+    let of = |number: usize, one: &str| count(number as u64, one);
+    let told = format!(
+        "{}, {}, {}, {}",
+        of(orders, "order"),
+        of(fills, "fill"),
+        of(trades, "trade"),
+        of(points, "equity point")
+    );
+    let behind = head.map_or(0, |head| head.saturating_sub(through));
+    let late = match behind {
+        0 => String::new(),
+        rows => format!("; {} rows behind, made up for at the next start", thousands(rows)),
+    };
+    Ok(Some(told + &late))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_views::testing::{Facts, journal};
+
+    #[test]
+    fn a_journal_is_checked_for_its_order() {
+        let facts = journal().0;
+        let (_, told) = journal_of(&Facts(facts.clone())).unwrap();
+        assert_eq!(told, "22 facts, 6 inputs");
+        let mut gap = facts.clone();
+        gap.remove(2);
+        let told = journal_of(&Facts(gap)).unwrap_err();
+        assert_eq!(
+            (told.exit, told.text.as_str()),
+            (Exit::Problems, "fact 2.800.0 stands before its input")
+        );
+        let mut gap = facts;
+        gap.retain(|fact| fact.key.n != 4);
+        assert_eq!(journal_of(&Facts(gap)).unwrap_err().text, "input 5 follows input 3");
+    }
+}

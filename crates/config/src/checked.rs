@@ -1,0 +1,494 @@
+//! The configuration as the program uses it: every value in its type, every rule between values
+//! checked.
+
+use super::beyond::Beyond;
+use super::error::{ConfigErrors, Place};
+use super::keys::{self, KEYS, Key, Kind, decimal, listed, symbols};
+use super::layers::{Entry, Given, Layer, drop_ins, variables};
+use super::messages::Messages;
+use super::noted;
+use super::secret::SecretRef;
+use super::strategies;
+use super::values::{LogFormat, MarketSource, Pace, Symbols};
+use super::venue::VenueSource;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::secret::Secret;
+use everwarm_domain::secret::long_enough;
+use everwarm_domain::settings::{MarketRules, Risk, Selection, Settings, Trading};
+use everwarm_sim::market::Seeded;
+use everwarm_views::known::meant;
+use everwarm_views::views::ValueView;
+use figment::Figment;
+use figment::value::Value;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Folder of everything that is kept.
+    pub data_dir: PathBuf,
+    /// Part of every client order id.
+    pub installation: String,
+    /// Threads for stages, sockets and all other workers.
+    pub workers: usize,
+    /// How long an actor may hold its thread before the process ends.
+    pub hang_limit: Duration,
+    /// Address of the API, on loopback; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The token of requests that change something, where one is configured and was asked for.
+    pub token: Option<Secret>,
+    /// Filter of the log.
+    pub log: String,
+    /// Where orders go.
+    pub venue: VenueSource,
+    /// Streams on one market connection at most.
+    pub streams: usize,
+    /// Wall time between comparisons of the account while it trades; none: at starts alone.
+    pub compare: Option<Duration>,
+    /// Whether `trading.mode` is live.
+    pub live: bool,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// How long an orderly stop may take.
+    pub stop: Duration,
+    /// What is traded, and what the simulated exchange plays.
+    pub market: MarketSource,
+    /// What the stages are told.
+    pub settings: Settings,
+    /// Where other machines may ask.
+    pub beyond: Option<Beyond>,
+    /// Whom the daemon tells what happens.
+    pub messages: Messages,
+    /// Whether actors may be disturbed on purpose.
+    pub chaos: bool,
+    /// And where the venue is real.
+    pub chaos_on_live: bool,
+    /// Every value with its origin, in the order of the table of keys.
+    pub values: Vec<ValueView>,
+    /// Names of the variables that are configuration, or hold its secrets.
+    pub variables: Vec<String>,
+}
+
+impl Config {
+    /// Where values other than defaults came from: (key, place).
+    #[must_use]
+    pub fn origins(&self) -> Vec<(String, String)> {
+        let set = self.values.iter().filter(|value| value.is_set());
+        set.map(|value| (value.key.clone(), value.origin.clone())).collect()
+    }
+}
+
+/// How far a configuration is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Look {
+    /// What is written.
+    Words,
+    /// And the token of the API.
+    Secrets,
+    /// And the key of the account, and the files and folders it names: everything a start needs.
+    World,
+}
+
+/// Where a configuration comes from, besides the defaults. Later wins: file, its drop-ins,
+/// environment, flags.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file; its drop-ins are beside it.
+    pub file: Option<PathBuf>,
+    /// All variables.
+    pub environment: Vec<(String, String)>,
+    /// The flags.
+    pub flags: Vec<Given>,
+    /// Those of them that the last start was given.
+    pub noted: Vec<Given>,
+    /// Whether this start draws a new name for the installation. It is said by a flag alone and
+    /// for one start, so it is no key.
+    pub new_installation: bool,
+}
+
+impl Sources {
+    /// Merges all sources, and checks the whole.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place.
+    pub fn load(&self, look: Look) -> Result<Config, ConfigErrors> {
+        let (config, errors) = self.loaded(look);
+        if errors.0.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// The same as far as some keys say it: whatever is wrong with others is passed over. Where
+    /// something could not be read at all, what must be `set` may have been in it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the keys and sections that are `needed`; and everything, where
+    /// something was not read and a key is missing that must be `set`.
+    pub fn load_needed(
+        &self,
+        look: Look,
+        needed: &[&str],
+        set: &[&str],
+    ) -> Result<Config, ConfigErrors> {
+        let (config, mut errors) = self.loaded(look);
+        let is_needed = |key: &str| {
+            let of = |section: &str| key.strip_prefix(section).is_some_and(|r| r.starts_with('.'));
+            needed.iter().any(|needed| key == *needed || of(needed))
+        };
+        let given = |key: &&str| config.values.iter().any(|v| v.key == **key && v.is_set());
+        let unread = errors.0.iter().any(|error| error.key.is_none()) && !set.iter().all(given);
+        if !unread {
+            errors.0.retain(|error| error.key.as_deref().is_some_and(is_needed));
+        }
+        if errors.0.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    fn loaded(&self, look: Look) -> (Config, ConfigErrors) {
+        let Merged { mut values, files, names, .. } = self.merged();
+        values.check();
+        let mut config = values.config();
+        config.variables = names.into_iter().collect();
+        if look >= Look::Secrets {
+            config.token = values.token(&self.environment);
+        }
+        if look >= Look::World {
+            values.read_key(&mut config.venue, &self.environment);
+            values.read_tls(&mut config.beyond, &self.environment);
+            values.read_receivers(&mut config.messages, &self.environment);
+            values.look_around(&config);
+        }
+        let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+        values.errors.sort(&files);
+        (config, values.errors)
+    }
+
+    /// The same, by the file and the flags that the daemon of the data directory was started with
+    /// last, where none is named. A flag that is given goes before the same one of then. The
+    /// directory stays the one it was found in.
+    #[must_use]
+    pub fn or_noted(mut self) -> Sources {
+        const KEY: &str = "daemon.data_dir";
+        if self.file.is_none() {
+            let text = self.text(KEY);
+            self.file = noted::read(Path::new(&text));
+            let mut flags = noted::flags(Path::new(&text));
+            flags.retain(|flag| self.flags.iter().all(|given| given.key != flag.key));
+            self.noted.clone_from(&flags);
+            self.flags.extend(flags);
+            if self.file.is_some() && self.flags.iter().all(|flag| flag.key != KEY) {
+                let place = Path::new(&text).join(noted::FILE).display().to_string();
+                self.flags.push(Given { key: KEY.into(), text, place });
+            }
+        }
+        self
+    }
+
+    /// The text of one key as the sources say it, whatever else is wrong with them.
+    #[must_use]
+    pub fn text(&self, key: &str) -> String {
+        self.merged().values.text(key)
+    }
+
+    /// The variables that set keys, by name: not those that hold secrets.
+    #[must_use]
+    pub fn variables(&self) -> Vec<Given> {
+        self.merged().variables
+    }
+
+    /// All that the sources say, each over those before it; nothing is checked but that it can be
+    /// read.
+    fn merged(&self) -> Merged {
+        let mut errors = ConfigErrors::default();
+        let mut files: Vec<PathBuf> = self.file.iter().cloned().collect();
+        files.extend(self.file.iter().flat_map(|path| drop_ins(path, &mut errors)));
+        let mut layers: Vec<Layer> =
+            files.iter().map(|path| Layer::file(path, &mut errors)).collect();
+        let mut variables = variables(&self.environment);
+        let secrets = referred(&layers, variables.iter().chain(&self.flags));
+        let ours = variables.iter().map(|variable| &variable.place).chain(&secrets);
+        let names: BTreeSet<String> = ours.cloned().collect();
+        variables.retain(|variable| !secrets.contains(&variable.place));
+        layers.push(Layer::given(&variables, &mut errors));
+        layers.push(Layer::given(&self.flags, &mut errors));
+        let defaults = Layer::defaults();
+        let mut figment = Figment::from(&defaults);
+        let mut set = BTreeMap::new();
+        for layer in layers {
+            figment = figment.merge(&layer);
+            set.extend(layer.0);
+        }
+        Merged { values: Values { figment, defaults, set, errors }, files, names, variables }
+    }
+}
+
+/// How many symbols are traded at least. A recording says how many it has when it is opened; of a
+/// whole venue a thousand are counted.
+fn symbols_at_least(market: &MarketSource, venue: &VenueSource, rule: &Selection) -> usize {
+    const VENUE: usize = 1_000;
+    let there = match &market.symbols {
+        Symbols::Named(names) => names.len(),
+        Symbols::First(count) => *count as usize,
+        Symbols::Auto if *venue != VenueSource::Simulated => VENUE,
+        Symbols::Auto => 1,
+    };
+    if rule.top == 0 { there } else { there.min(rule.top as usize) }
+}
+
+/// What sources say together.
+struct Merged {
+    values: Values,
+    files: Vec<PathBuf>,
+    /// Names of the variables that are configuration, or hold its secrets.
+    names: BTreeSet<String>,
+    /// The variables that set keys.
+    variables: Vec<Given>,
+}
+
+/// Variables that hold secrets: they are no keys, whatever they are called.
+fn referred<'a>(files: &'a [Layer], given: impl Iterator<Item = &'a Given>) -> BTreeSet<String> {
+    let secret = |key: &str| keys::find(key).is_some_and(|key| matches!(key.kind, Kind::Secret));
+    let entries = files.iter().flat_map(|layer| &layer.0);
+    let texts = entries.filter_map(|(key, entry)| Some((key.as_str(), entry.value.as_str()?)));
+    let texts = texts.chain(given.map(|given| (given.key.as_str(), given.text.as_str())));
+    let names = texts.filter(|(key, _)| secret(key)).filter_map(|(_, t)| t.strip_prefix("env:"));
+    names.map(str::to_owned).collect()
+}
+
+/// The merged values, and what turned out to be wrong with them so far.
+pub(super) struct Values {
+    figment: Figment,
+    pub(super) defaults: Layer,
+    pub(super) set: BTreeMap<String, Entry>,
+    errors: ConfigErrors,
+}
+
+impl Values {
+    /// Checks each value by itself.
+    fn check(&mut self) {
+        for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Strategies)) {
+            if let Err(e) = key.kind.check(&self.value(key.name)) {
+                self.wrong(key.name, &e);
+            }
+        }
+        self.check_symbols();
+    }
+
+    /// A flag or a variable can only be a text; in a file a text that should be a list is a slip.
+    fn check_symbols(&mut self) {
+        const KEY: &str = "market.symbols";
+        let value = self.value(KEY);
+        let in_file = self.set.get(KEY).is_some_and(|entry| entry.value_place.line.is_some());
+        let named = matches!(symbols(&value), Ok(Symbols::Named(_)));
+        if let Some(text) = value.as_str().filter(|_| in_file && named) {
+            let text = format!(
+                "{text:?} is neither \"auto\" nor a number; symbols are a list, like [\"BTCUSDT\"]"
+            );
+            self.wrong(KEY, &text);
+        }
+    }
+
+    /// All values in their types, and the rules between them.
+    fn config(&mut self) -> Config {
+        let (strategy, of_strategies) = strategies::read(self);
+        let settings = Settings {
+            universe: self.selection(),
+            market: MarketRules { max_jump_percent: self.get("market.max_jump_percent") },
+            trading: Trading {
+                quote_asset: self.text("trading.quote_asset"),
+                notional: self.decimal("trading.notional"),
+                max_positions: self.get("trading.max_positions"),
+                valid_for_s: self.get("trading.valid_for_s"),
+                recv_window_ms: self.get("trading.recv_window_ms"),
+                stale_s: self.get("trading.stale_s"),
+            },
+            risk: Risk {
+                max_consecutive_failures: self.get("risk.max_consecutive_failures"),
+                max_trades_per_day: self.get("risk.max_trades_per_day"),
+                max_loss_per_day: self.decimal("risk.max_loss_per_day"),
+            },
+            strategy,
+        };
+        let market = self.market();
+        let venue = self.venue(&market, &settings.trading.quote_asset);
+        let symbols = symbols_at_least(&market, &venue, &settings.universe);
+        strategies::affordable(self, &settings, symbols);
+        if venue == VenueSource::Simulated {
+            self.made_symbols(&market);
+        }
+        let pace = if self.set.contains_key("market.pace") || venue == VenueSource::Simulated {
+            market.pace
+        } else {
+            Pace::Times(1)
+        };
+        let compare = Duration::from_secs(self.get("venue.compare_account_s"));
+        Config {
+            data_dir: self.path("daemon.data_dir").unwrap_or_default(),
+            installation: self.text("daemon.installation"),
+            workers: self.get("daemon.workers"),
+            hang_limit: Duration::from_secs(self.get("daemon.hang_limit_s")),
+            listen: self.parsed("daemon.listen").unwrap_or(([127, 0, 0, 1], 0).into()),
+            token: None,
+            log: self.text("daemon.log"),
+            streams: self.get("venue.streams_per_connection"),
+            compare: Some(compare).filter(|every| !every.is_zero()),
+            live: self.live(&venue),
+            venue,
+            market: MarketSource { pace, ..market },
+            log_format: self.parsed("daemon.log_format").unwrap_or_default(),
+            stop: Duration::from_secs(self.get("daemon.stop_s")),
+            settings,
+            beyond: self.beyond(),
+            messages: self.messages(),
+            chaos: self.get("chaos.enabled"),
+            chaos_on_live: self.get("chaos.on_live"),
+            values: KEYS.iter().flat_map(|key| self.views(key, &of_strategies)).collect(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// The rule; the names of `market.symbols` are found in the market.
+    fn selection(&self) -> Selection {
+        Selection {
+            names: Vec::new(),
+            quote: self.text("market.universe.quote"),
+            top: self.get("market.universe.top"),
+            min_volume: self.decimal("market.universe.min_volume"),
+            exclude: listed(&self.text("market.universe.exclude")).unwrap_or_default(),
+            refresh_s: self.get("market.universe.refresh_s"),
+        }
+    }
+
+    fn market(&mut self) -> MarketSource {
+        let market = MarketSource {
+            recording: self.path("market.recording"),
+            recording_config: self.path("market.recording_config"),
+            seed: self.get("market.seed"),
+            symbols: symbols(&self.value("market.symbols")).unwrap_or(Symbols::Auto),
+            pace: self.parsed("market.pace").unwrap_or(Pace::Lockstep),
+            until_end: self.get("market.until_end"),
+        };
+        if market.recording.is_none() {
+            if market.recording_config.is_some() {
+                self.wrong("market.recording_config", "describes no recording: none is given");
+            }
+            if market.until_end {
+                self.wrong("market.until_end", "a made market has no end: give a recording");
+            }
+        }
+        market
+    }
+
+    /// The synthetic market has many symbols, but not every one.
+    fn made_symbols(&mut self, market: &MarketSource) {
+        const KEY: &str = "market.symbols";
+        let Symbols::Named(names) = &market.symbols else { return };
+        if market.recording.is_some() || self.errors.about(KEY) {
+            return;
+        }
+        for symbol in names.iter().filter(|symbol| !Seeded::knows(**symbol)) {
+            let near = meant(*symbol, Seeded::names()).unwrap_or_else(|| {
+                ", only names like BTCUSDT, ETHUSDT, S001USDT; --recording plays others".to_owned()
+            });
+            self.wrong(KEY, &format!("the synthetic market has no {symbol}{near}"));
+        }
+    }
+
+    /// Looks for what the values name.
+    fn look_around(&mut self, config: &Config) {
+        let MarketSource { recording, recording_config, .. } = &config.market;
+        if let Some(folder) = recording.as_ref().filter(|folder| !folder.is_dir()) {
+            self.wrong("market.recording", &format!("{} is not a folder", folder.display()));
+        }
+        if let Some(file) = recording_config.as_ref().filter(|file| !file.is_file()) {
+            self.wrong("market.recording_config", &format!("{} is not a file", file.display()));
+        }
+    }
+
+    /// The secret a key refers to; none where it refers to none, or where it cannot be read.
+    pub(super) fn secret(&mut self, key: &str, environment: &[(String, String)]) -> Option<Secret> {
+        let place = self.text(key).parse::<SecretRef>().unwrap_or_default();
+        place.read(environment).unwrap_or_else(|e| {
+            self.wrong(key, &e);
+            None
+        })
+    }
+
+    /// The token of the API, where one is configured.
+    pub(super) fn token(&mut self, environment: &[(String, String)]) -> Option<Secret> {
+        const KEY: &str = "daemon.token";
+        let token = self.secret(KEY, environment)?;
+        if let Err(e) = long_enough(&token) {
+            self.wrong(KEY, &e);
+        }
+        Some(token)
+    }
+
+    fn value(&self, key: &str) -> Value {
+        self.figment.find_value(key).expect("the defaults have every key")
+    }
+
+    /// A value in its type; the type's default where it is another, which [`Values::check`] told.
+    pub(super) fn get<T: DeserializeOwned + Default>(&self, key: &str) -> T {
+        self.figment.extract_inner(key).unwrap_or_default()
+    }
+
+    pub(super) fn text(&self, key: &str) -> String {
+        self.value(key).as_str().unwrap_or_default().to_owned()
+    }
+
+    fn parsed<T: FromStr>(&self, key: &str) -> Option<T> {
+        self.text(key).parse().ok()
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        let text = self.text(key);
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    fn decimal(&self, key: &str) -> Decimal {
+        decimal(&self.value(key)).unwrap_or_default()
+    }
+
+    fn views(&self, key: &Key, of_strategies: &[ValueView]) -> Vec<ValueView> {
+        if matches!(key.kind, Kind::Strategies) {
+            return of_strategies.to_vec();
+        }
+        vec![self.view(key.name)]
+    }
+
+    fn view(&self, key: &str) -> ValueView {
+        let json = |value: &Value| serde_json::to_value(value).unwrap_or_default();
+        let origin = self.set.get(key).map(|entry| entry.place.to_string());
+        ValueView {
+            key: key.to_owned(),
+            value: json(&self.value(key)),
+            default: json(&self.defaults.0[key].value),
+            origin: origin.unwrap_or_else(|| ValueView::DEFAULT.to_owned()),
+        }
+    }
+
+    /// Whether something was found wrong with a key.
+    pub(super) fn is_wrong(&self, key: &str) -> bool {
+        self.errors.about(key)
+    }
+
+    /// Notes what is wrong with a section, where something of it is set first.
+    pub(super) fn wrong_section(&mut self, section: &str, text: &str) {
+        let below = |key: &&String| key.strip_prefix(section).is_some_and(|k| k.starts_with('.'));
+        let places = self.set.iter().filter(|(key, _)| below(key)).map(|(_, entry)| &entry.place);
+        let place = places.min().cloned().unwrap_or_else(|| Place::whole(ValueView::DEFAULT));
+        self.errors.push(place, Some(section), text);
+    }
+
+    pub(super) fn wrong(&mut self, key: &str, text: &str) {
+        let place = self.set.get(key).map(|entry| entry.value_place.clone());
+        self.errors.push(
+            place.unwrap_or_else(|| Place::whole(ValueView::DEFAULT)),
+            Some(key),
+            text,
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! `[strategy.<id>]`: any number of instances, each with the settings of its kind. What a kind has
+//! and what fits is the kind's own word; this turns it into keys.
+
+use super::checked::Values;
+use super::keys::Kind;
+use super::layers::Entry;
+use everwarm_domain::nearest::nearest;
+use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
+use everwarm_domain::settings::{Instance, Settings, Strategies};
+use everwarm_domain::time::Timeframe;
+use everwarm_trading::STRATEGIES_MAX;
+use everwarm_trading::strategy::{self, Form, KINDS, Kind as StrategyKind, kind};
+use everwarm_views::views::ValueView;
+use figment::value::Value;
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeSet;
+
+/// What stands above all of them.
+pub const KEY: &str = "strategy";
+const KIND: &str = "kind";
+const ENABLED: &str = "enabled";
+
+/// The id and the setting a key names, where some kind has that setting.
+#[must_use]
+pub fn setting(key: &str) -> Option<(&str, &str)> {
+    let (id, leaf) = key.strip_prefix(KEY)?.strip_prefix('.')?.split_once('.')?;
+    (!id.is_empty() && leaves().any(|known| known == leaf)).then_some((id, leaf))
+}
+
+/// Whether a name is that of the section of an instance.
+#[must_use]
+pub fn section(name: &str) -> bool {
+    let id = name.strip_prefix(KEY).and_then(|rest| rest.strip_prefix('.'));
+    id.is_some_and(|id| !id.is_empty() && !id.contains('.'))
+}
+
+/// The keys that may have been meant by one below a section.
+pub fn near(key: &str) -> impl Iterator<Item = String> {
+    let above = key.rsplit_once('.').map(|(above, _)| above).filter(|above| section(above));
+    above.into_iter().flat_map(|above| leaves().map(move |leaf| format!("{above}.{leaf}")))
+}
+
+/// What may stand in the section of some kind.
+fn leaves() -> impl Iterator<Item = &'static str> {
+    let own = KINDS.iter().flat_map(|kind| kind.settings).map(|setting| setting.name);
+    [KIND, ENABLED].into_iter().chain(own)
+}
+
+/// What may stand behind a setting.
+#[must_use]
+pub fn form(form: Form) -> Kind {
+    const WIDTHS: [&str; Timeframe::ALL.len()] = {
+        let mut names = [""; Timeframe::ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Timeframe::ALL[at].name();
+            at += 1;
+        }
+        names
+    };
+    match form {
+        Form::Flag => Kind::Flag,
+        Form::Whole { least, most } => Kind::Whole { least, most, unit: super::keys::Unit::Count },
+        Form::Timeframe => Kind::OneOf(&WIDTHS),
+        Form::Amount { zero } => Kind::Amount { zero },
+        Form::OneOf(words) => Kind::OneOf(words),
+        Form::Feature => super::keys::FEATURE,
+    }
+}
+
+/// One instance while it is read.
+struct Reading<'a> {
+    values: &'a mut Values,
+    id: &'a str,
+    rows: &'a mut Vec<ValueView>,
+}
+
+/// All instances as they are configured, and their values; what is wrong is noted.
+pub(super) fn read(values: &mut Values) -> (Strategies, Vec<ValueView>) {
+    let keys = values.set.keys().chain(values.defaults.0.keys());
+    let ids: BTreeSet<String> =
+        keys.filter_map(|key| setting(key)).map(|(id, _)| id.to_owned()).collect();
+    let (mut all, mut rows) = (Strategies::default(), Vec::new());
+    for id in ids {
+        let reading = Reading { values, id: &id, rows: &mut rows };
+        if let Some(one) = reading.instance() {
+            all.0.insert(id, one);
+        }
+    }
+    (all, rows)
+}
+
+/// Notes what of the strategies there is no room for, where `symbols` are traded.
+pub(super) fn affordable(values: &mut Values, settings: &Settings, symbols: usize) {
+    let others = || settings.strategy.0.keys().filter(|id| *id != FIRST_STRATEGY);
+    if let Some(id) = others().nth(STRATEGIES_MAX) {
+        let text = format!(
+            "{} strategies are configured, and there is room for {STRATEGIES_MAX} besides \
+             {FIRST_STRATEGY}: remove sections",
+            others().count()
+        );
+        values.wrong_section(&format!("{KEY}.{id}"), &text);
+    }
+    if let Err(wrong) = strategy::affordable(settings, &[], symbols) {
+        values.wrong_section(&format!("{KEY}.{}", wrong.id), &wrong.text);
+    }
+}
+
+/// The keys of one section that are set.
+fn set_in<'a>(values: &'a Values, id: &str) -> impl Iterator<Item = &'a String> {
+    let above = format!("{KEY}.{id}.");
+    let from = values.set.range(above.clone()..).map(|(key, _)| key);
+    from.take_while(move |key| key.starts_with(&above))
+}
+
+impl Reading<'_> {
+    fn key(&self, leaf: &str) -> String {
+        format!("{KEY}.{}.{leaf}", self.id)
+    }
+
+    fn entry(&self, leaf: &str) -> Option<&Entry> {
+        let key = self.key(leaf);
+        self.values.set.get(&key).or_else(|| self.values.defaults.0.get(&key))
+    }
+
+    /// Notes what is wrong, at a key or where the section was first spoken of.
+    fn wrong(&mut self, leaf: Option<&str>, text: &str) {
+        let first = || set_in(self.values, self.id).find(|key| setting(key).is_some()).cloned();
+        let key = leaf.map(|leaf| self.key(leaf)).or_else(first);
+        self.values.wrong(&key.unwrap_or_else(|| self.key(KIND)), text);
+    }
+
+    /// The value of a setting; none where it is not set or has another form, which is noted.
+    fn value(&mut self, leaf: &str, form: Kind) -> Option<Json> {
+        let entry = self.entry(leaf)?;
+        // What a flag or a variable says is text.
+        let read = match (&entry.value, entry.value_place.line) {
+            (Value::String(_, text), None) => form.read(text),
+            (value, _) => Ok(value.clone()),
+        };
+        match read.and_then(|value| form.check(&value).map(|()| value)) {
+            Ok(value) if matches!(form, Kind::Amount { .. }) => {
+                let number = super::keys::decimal(&value).unwrap_or_default();
+                Some(Json::from(number.to_string()))
+            }
+            Ok(value) => Some(serde_json::to_value(value).unwrap_or_default()),
+            Err(text) => {
+                self.wrong(Some(leaf), &text);
+                None
+            }
+        }
+    }
+
+    fn row(&mut self, leaf: &str, value: Json, default: Json) {
+        let origin = self.values.set.get(&self.key(leaf)).map(|entry| entry.place.to_string());
+        let origin = origin.unwrap_or_else(|| ValueView::DEFAULT.to_owned());
+        self.rows.push(ValueView { key: self.key(leaf), value, default, origin });
+    }
+
+    fn instance(mut self) -> Option<Instance> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if !(1..=32).contains(&self.id.len()) || !self.id.bytes().all(plain) {
+            let text = format!("the id {:?} is not 1 to 32 of a-z, 0-9, _", self.id);
+            self.wrong(None, &text);
+            return None;
+        }
+        if RESERVED.contains(&self.id) {
+            let text = format!("the id {} is taken: name the strategy otherwise", self.id);
+            self.wrong(None, &text);
+            return None;
+        }
+        let of = self.kind()?;
+        let enabled = self.value(ENABLED, Kind::Flag).and_then(|on| on.as_bool()).unwrap_or(true);
+        self.row(KIND, json!(of.name), json!(self.id));
+        self.row(ENABLED, json!(enabled), json!(true));
+        self.strangers(of);
+        let defaults: Map<String, Json> =
+            serde_json::from_str(&(of.defaults)()).unwrap_or_default();
+        let mut section = Map::new();
+        for setting in of.settings {
+            let default = defaults.get(setting.name).cloned().unwrap_or_default();
+            let value = self.value(setting.name, form(setting.form));
+            let value = value.unwrap_or_else(|| default.clone());
+            section.insert(setting.name.to_owned(), value.clone());
+            self.row(setting.name, value, default);
+        }
+        let section = Json::Object(section).to_string();
+        match (of.read)(&section) {
+            Ok(section) => Some(Instance { kind: of.name.to_owned(), enabled, section }),
+            Err(wrong) => {
+                let told = |name: &&&str| self.values.is_wrong(&self.key(name));
+                if !wrong.names.iter().any(|name| told(&name)) {
+                    // Told where somebody set it.
+                    let set = |name: &&&str| self.values.set.contains_key(&self.key(name));
+                    let at = wrong.names.iter().find(set).or(wrong.names.last()).copied();
+                    self.wrong(at, &wrong.text);
+                }
+                None
+            }
+        }
+    }
+
+    fn kind(&mut self) -> Option<&'static StrategyKind> {
+        let said = self.entry(KIND).map(|entry| entry.value.clone());
+        let name = said.as_ref().and_then(Value::as_str).unwrap_or(self.id);
+        if let Some(kind) = kind(name) {
+            return Some(kind);
+        }
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let all = names.join(", ");
+        let text = if said.is_some() {
+            let near = nearest(name, names.iter().copied());
+            let near = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+            format!("there is no kind {name:?}, but {all}{near}")
+        } else {
+            format!("says no `kind`; there are: {all}")
+        };
+        let place = self.entry(KIND).map(|_| KIND);
+        self.wrong(place, &text);
+        None
+    }
+
+    /// Settings of other kinds.
+    fn strangers(&mut self, of: &StrategyKind) {
+        let own: Vec<&str> = of.settings.iter().map(|setting| setting.name).collect();
+        let is_own = |leaf: &str| [KIND, ENABLED].contains(&leaf) || own.contains(&leaf);
+        let keys: Vec<String> = set_in(self.values, self.id).cloned().collect();
+        for key in keys {
+            if let Some((id, leaf)) = setting(&key)
+                && id == self.id
+                && !is_own(leaf)
+            {
+                let text = format!("is no setting of {}, which has {}", of.name, own.join(", "));
+                self.wrong(Some(leaf), &text);
+            }
+        }
+    }
+}
+
+/// The schema of all instances.
+#[must_use]
+pub fn schema() -> Json {
+    let of = |kind: &StrategyKind, named: bool| {
+        let mut section = super::schema::section();
+        let defaults: Map<String, Json> =
+            serde_json::from_str(&(kind.defaults)()).unwrap_or_default();
+        let own = kind.settings.iter().map(|setting| {
+            let mut node = super::schema::of(form(setting.form));
+            node["description"] = json!(setting.about);
+            node["default"] = defaults.get(setting.name).cloned().unwrap_or_default();
+            (setting.name.to_owned(), node)
+        });
+        let mut all: Map<String, Json> = own.collect();
+        let about = "Which strategy it is; that of its id where it says none.";
+        all.insert(
+            KIND.to_owned(),
+            json!({
+                "const": kind.name, "default": kind.name, "description": about,
+            }),
+        );
+        let about = "Whether it enters. What it holds it leaves all the same.";
+        let on = json!({ "type": "boolean", "default": true, "description": about });
+        all.insert(ENABLED.to_owned(), on);
+        section["properties"] = Json::Object(all);
+        if named {
+            section["required"] = json!([KIND]);
+        }
+        section
+    };
+    let own = KINDS.iter().map(|kind| (kind.name.to_owned(), of(kind, false)));
+    let any: Vec<Json> = KINDS.iter().map(|kind| of(kind, true)).collect();
+    json!({
+        "type": "object",
+        "properties": own.collect::<Map<String, Json>>(),
+        "propertyNames": { "pattern": "^[a-z0-9_]{1,32}$", "not": { "enum": RESERVED } },
+        "additionalProperties": { "anyOf": any },
+    })
+}

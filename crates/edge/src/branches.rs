@@ -1,0 +1,126 @@
+//! What becomes of branches of the supervision tree, as inputs: one that is kept down leaves exits
+//! only until it is up again. Where it is a stage the journal passes inputs for it while it has no
+//! instance, so that nobody waits for what it would have said.
+//!
+//! Restarts are told too, see [`super::restarts`].
+
+use super::restarts::Restarting;
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::path;
+use everwarm_kernel::fact::Rank;
+use everwarm_runtime::journal::{AppendError, Journal};
+use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Its name as a writer.
+const NAME: &str = "supervisor";
+
+/// Says what becomes of branches, and who was started again, and then tells `next` too.
+/// Called by supervisors: an append takes one short lock and waits for nothing.
+pub fn observer(
+    (journal, directory): (&Arc<Journal<Body>>, &Directory),
+    next: Observer,
+) -> Observer {
+    let (journal, writer) = (Arc::clone(journal), journal.writer(NAME));
+    let kept_down = Mutex::new(BTreeSet::new());
+    let restarts = Restarting::new(&journal, directory.clone());
+    Arc::new(move |notice| {
+        restarts.hear(notice);
+        let told = |e: AppendError| tracing::debug!(path = notice.path, "is not told of: {e}");
+        let mut kept_down = kept_down.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(operator) = said(notice, &mut kept_down) {
+            let bodies = vec![Body::Operator(operator)];
+            journal.append(&writer, i64::MIN, bodies).map_or_else(told, drop);
+        }
+        if let Some(rank) = rank_of(&journal, &notice.path) {
+            let down = kept_down.contains(&notice.path);
+            stand_in(&journal, rank, &notice.news, down).unwrap_or_else(told);
+        }
+        drop(kept_down);
+        next(notice);
+    })
+}
+
+/// The rank of the stage at a place in the tree.
+fn rank_of(journal: &Journal<Body>, path: &str) -> Option<Rank> {
+    let name = path.strip_prefix(path::STAGES)?.strip_prefix('/')?;
+    let present = journal.present();
+    present.iter().find(|(_, of, ..)| *of == name).map(|(rank, ..)| *rank)
+}
+
+/// Has the journal pass inputs for a stage that is kept down while it has no instance.
+fn stand_in(
+    journal: &Journal<Body>,
+    rank: Rank,
+    news: &News,
+    down: bool,
+) -> Result<(), AppendError> {
+    match news {
+        News::BranchDown { why, .. } => journal.stage_down(rank, why),
+        // A try that came to nothing.
+        News::Exited { exit, .. } if down => journal.stage_down(rank, &exit.to_string()),
+        News::StartFailed { error } if down => journal.stage_down(rank, &error.why),
+        News::BranchUp => journal.stage_up(rank),
+        // Not on trial: where it was down, that was of a supervisor that is gone.
+        News::Started { .. } if !down => journal.stage_up(rank),
+        News::Started { .. }
+        | News::Ignored
+        | News::Removed
+        | News::StartFailed { .. }
+        | News::Exited { .. }
+        | News::StopFailed { .. }
+        | News::Blocked { .. }
+        | News::Unblocked { .. }
+        | News::GaveUp { .. }
+        | News::Stray { .. } => Ok(()),
+    }
+}
+
+/// What is said about a notice. A branch that is removed is not down any more.
+fn said(notice: &SupervisionNotice, kept_down: &mut BTreeSet<String>) -> Option<Operator> {
+    let path = notice.path.clone();
+    match &notice.news {
+        News::BranchDown { why, .. } => {
+            kept_down.insert(path.clone());
+            Some(Operator::Branch { path, down: Some(why.clone()) })
+        }
+        News::BranchUp | News::Removed => {
+            kept_down.remove(&path).then_some(Operator::Branch { path, down: None })
+        }
+        News::Started { .. }
+        | News::Ignored
+        | News::StartFailed { .. }
+        | News::Exited { .. }
+        | News::StopFailed { .. }
+        | News::Blocked { .. }
+        | News::Unblocked { .. }
+        | News::GaveUp { .. }
+        | News::Stray { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_runtime::supervise::Kind;
+    use std::time::Duration;
+
+    #[test]
+    fn a_branch_is_said_down_and_up_once_each() {
+        let mut kept_down = BTreeSet::new();
+        let mut hear = |news| {
+            let notice = SupervisionNotice { path: "p".into(), kind: Kind::Worker, at_ms: 0, news };
+            said(&notice, &mut kept_down).map(|said| format!("{said:?}"))
+        };
+        let down = || News::BranchDown { why: "w".into(), retry: Duration::from_mins(1) };
+        let word = |down: &str| Some(format!("Branch {{ path: \"p\", down: {down} }}"));
+        assert_eq!(hear(News::Removed), None);
+        assert_eq!(hear(down()), word("Some(\"w\")"));
+        assert_eq!(hear(News::Started { restarts: 1 }), None);
+        assert_eq!(hear(News::BranchUp), word("None"));
+        assert_eq!(hear(News::Removed), None);
+        assert_eq!(hear(down()), word("Some(\"w\")"));
+        assert_eq!(hear(News::Removed), word("None"), "nobody waits for it any more");
+    }
+}

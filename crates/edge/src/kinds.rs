@@ -1,0 +1,87 @@
+//! The kinds of messages, as metrics name them: the variants of each type.
+
+use super::bar::BarMsg;
+use super::closer::CloserMsg;
+use super::feed::FeedMsg;
+use super::gateway::GatewayMsg;
+use super::pacer::PacerMsg;
+use super::private::PrivateMsg;
+use super::task::Over;
+use super::universe::UniverseMsg;
+use everwarm_domain::path;
+use everwarm_runtime::meter::{Kind, Kinds, Wanted};
+
+macro_rules! kinds {
+    ($($message:ident { $($variant:pat => $name:literal,)* })*) => {
+        $(impl Kind for $message {
+            const NAMES: &'static [&'static str] = &[$($name),*];
+
+            fn kind(&self) -> usize {
+                let name = match self { $($variant => $name),* };
+                Self::NAMES.iter().position(|of| *of == name).unwrap_or(0)
+            }
+        })*
+
+        /// What is to be measured of the tree: kinds of messages, and bar actors as one.
+        #[must_use]
+        pub fn wanted() -> Wanted {
+            Wanted { pools: &[path::BARS], kinds: vec![$(Kinds::of::<$message>()),*] }
+        }
+    };
+}
+
+kinds! {
+    BarMsg {
+        BarMsg::Closed(..) => "closed",
+        BarMsg::Look { .. } => "look",
+        BarMsg::Greet => "greet",
+        BarMsg::Interrupted => "interrupted",
+        BarMsg::Warm(_) => "warm",
+    }
+    CloserMsg {
+        CloserMsg::Pull => "pull",
+        CloserMsg::Hello(_) => "hello",
+        CloserMsg::Closed(..) => "closed",
+        CloserMsg::Unheld(..) => "unheld",
+        CloserMsg::Looked { .. } => "looked",
+        CloserMsg::Told { .. } => "told",
+        CloserMsg::Warmed { .. } => "warmed",
+        CloserMsg::Nudge => "nudge",
+        CloserMsg::Overdue => "overdue",
+    }
+    FeedMsg {
+        FeedMsg::Heard(..) => "heard",
+        FeedMsg::Listed => "listed",
+        FeedMsg::Ended(_) => "ended",
+    }
+    GatewayMsg {
+        GatewayMsg::Pull => "pull",
+        GatewayMsg::Landed { .. } => "landed",
+        GatewayMsg::Hint(..) => "hint",
+        GatewayMsg::Interrupted => "interrupted",
+        GatewayMsg::Compare => "compare",
+        GatewayMsg::Lacking => "lacking",
+        GatewayMsg::Seen(_) => "seen",
+        GatewayMsg::Found(_) => "found",
+        GatewayMsg::Overdue => "overdue",
+    }
+    PacerMsg {
+        PacerMsg::Look => "look",
+        PacerMsg::Ended(_) => "ended",
+    }
+    PrivateMsg {
+        PrivateMsg::Heard(..) => "heard",
+        PrivateMsg::Ended(_) => "ended",
+        PrivateMsg::Deaf { .. } => "deaf",
+    }
+    Over {
+        Over(_) => "round",
+    }
+    UniverseMsg {
+        UniverseMsg::Pull => "pull",
+        UniverseMsg::Refresh => "refresh",
+        UniverseMsg::Outdated => "outdated",
+        UniverseMsg::Answered { .. } => "answered",
+        UniverseMsg::Judge { .. } => "judge",
+    }
+}

@@ -1,0 +1,119 @@
+//! Puts another configuration in force while it trades: judged against what is held at the head of
+//! the journal, and appended there or not at all.
+//!
+//! Nothing here is remembered. Who judges and who appends may be killed at any moment: what is in
+//! force then is the old or the new, and whoever asked looks at the board and asks again.
+
+use super::config::{ConfigMsg, Content, Standing};
+use super::universe::UniverseMsg;
+use super::world::World;
+use everwarm_domain::path;
+use everwarm_runtime::clock;
+use everwarm_trading::reload::Refusal;
+use everwarm_trading::specs_of;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Wall time an actor may take to answer before it is asked again.
+const ANSWER: Duration = Duration::from_millis(500);
+/// Wall time before an actor that was replaced is asked again.
+const AGAIN: Duration = Duration::from_millis(5);
+/// Wall time after which the stages are taken to stand still.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is in force already, and the sources said the same then.
+    Unchanged,
+    /// It is in force from here on, on disk, under this number.
+    Applied(u64),
+    /// It may be put in force; nothing was done.
+    Possible,
+    /// What is held forbids it.
+    Refused(Vec<Refusal>),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoOutcome {
+    /// Something stands still: what is in force stays so.
+    #[error("the stages do not come to the head of the journal; `everwarm status` says why")]
+    Stuck,
+    /// The journal has ended.
+    #[error("the journal has ended")]
+    Ended,
+}
+
+/// What is configured now.
+#[must_use]
+pub fn standing(world: &World) -> Arc<Standing> {
+    Arc::clone(&world.board.config().borrow())
+}
+
+/// Puts `content` in force, or only says whether that may be (`dry`). `source` is the digest of
+/// what the sources say.
+///
+/// # Errors
+/// See [`NoOutcome`].
+pub async fn apply(
+    world: &World,
+    content: &Content,
+    source: &str,
+    dry: bool,
+) -> Result<Outcome, NoOutcome> {
+    let began = clock::now();
+    let first = standing(world).now.generation;
+    while began.elapsed() < PATIENCE {
+        let stands = standing(world);
+        let now = &stands.now;
+        if now.source == source && now.content.digest() == content.digest() {
+            if now.generation == first {
+                return Ok(Outcome::Unchanged);
+            }
+            // Whoever appended it did not live to say so.
+            return durable(world, world.journal.last_row(), now.generation).await;
+        }
+        let Some((at, mut refusals)) = judge(world, &stands, content).await else {
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        };
+        let specs = specs_of(&world.journal.members(), &content.settings());
+        refusals.extend(specs.err().map(|reason| Refusal { key: "strategy", reason }));
+        if !refusals.is_empty() {
+            return Ok(Outcome::Refused(refusals));
+        }
+        if dry {
+            return Ok(Outcome::Possible);
+        }
+        let base = now.generation;
+        let (reply, answer) = oneshot::channel();
+        let (content, source) = (content.clone(), source.to_owned());
+        world.tell(path::CONFIG, ConfigMsg::Apply { at, base, content, source, reply });
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(Some(row))) => return durable(world, row, base + 1).await,
+            // Something was said meanwhile, or a strategy leaves still: judged again.
+            Ok(Ok(None) | Err(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    }
+    Err(NoOutcome::Stuck)
+}
+
+async fn durable(world: &World, row: u64, generation: u64) -> Result<Outcome, NoOutcome> {
+    if world.journal.durable(row).await {
+        Ok(Outcome::Applied(generation))
+    } else {
+        Err(NoOutcome::Ended)
+    }
+}
+
+/// What speaks against `content`, and the input up to which that was looked at; none where nobody
+/// answered.
+async fn judge(world: &World, stands: &Standing, content: &Content) -> Option<(u64, Vec<Refusal>)> {
+    let (reply, judged) = oneshot::channel();
+    let (old, new) = (stands.now.content.settings(), content.settings());
+    let both = Box::new((old, new));
+    world.tell(path::UNIVERSE, UniverseMsg::Judge { both, reply });
+    tokio::time::timeout(ANSWER, judged).await.ok()?.ok()
+}

@@ -1,0 +1,201 @@
+//! Who was started again, as inputs: for what people are told later of a life. The first restart
+//! is told at once, what follows within ten seconds together, so that a loop of restarts does not
+//! fill the journal.
+
+use everwarm_domain::fact::{Body, Operator, Restarts};
+use everwarm_domain::path;
+use everwarm_runtime::journal::{Journal, Writer};
+use everwarm_runtime::supervise::{Directory, Exit, News, SupervisionNotice};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// Its name as a writer.
+const NAME: &str = "restarts";
+/// How long restarts are gathered.
+const GATHERED: Duration = Duration::from_secs(10);
+/// Actors and causes that are told apart in one input.
+const ROWS: usize = 64;
+
+/// Gathers restarts and tells them.
+pub struct Restarting(Arc<Shared>);
+
+struct Shared {
+    journal: Weak<Journal<Body>>,
+    writer: Writer,
+    /// Where a panic is told from an error.
+    directory: Directory,
+    gathered: Mutex<Gathered>,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    /// Why instances ended that are not up again yet, by path.
+    ended: BTreeMap<String, &'static str>,
+    /// How often each was started again since the last input, by name and cause.
+    times: BTreeMap<(String, &'static str), u32>,
+    /// Panics of handlers so far, by path.
+    panics: BTreeMap<String, u64>,
+    /// Whether somebody tells them when the time is over.
+    waits: bool,
+}
+
+impl Gathered {
+    /// Takes a notice in, and how often handlers at that path panicked so far; whether there is
+    /// something to tell.
+    fn hear(&mut self, notice: &SupervisionNotice, panics: u64) -> bool {
+        match &notice.news {
+            News::Exited { exit, asked, .. } => {
+                let before = self.panics.insert(notice.path.clone(), panics).unwrap_or(0);
+                let why = reason(exit, before < panics).filter(|_| !asked);
+                self.ended.extend(why.map(|why| (notice.path.clone(), why)));
+                false
+            }
+            News::Started { .. } => {
+                let Some(why) = self.ended.remove(&notice.path) else { return false };
+                let key = (path::label(&notice.path).to_owned(), why);
+                if self.times.len() < ROWS || self.times.contains_key(&key) {
+                    let times = self.times.entry(key).or_default();
+                    *times = times.saturating_add(1);
+                }
+                true
+            }
+            News::Removed => {
+                self.ended.remove(&notice.path);
+                self.panics.remove(&notice.path);
+                false
+            }
+            News::StartFailed { .. }
+            | News::StopFailed { .. }
+            | News::Blocked { .. }
+            | News::Unblocked { .. }
+            | News::BranchDown { .. }
+            | News::BranchUp
+            | News::GaveUp { .. }
+            | News::Stray { .. }
+            | News::Ignored => false,
+        }
+    }
+
+    /// What is to be told now.
+    fn take(&mut self) -> Option<Operator> {
+        let times = std::mem::take(&mut self.times).into_iter();
+        let row =
+            |((actor, reason), times)| Restarts { actor, reason: String::from(reason), times };
+        let actors: Vec<Restarts> = times.map(row).collect();
+        (!actors.is_empty()).then_some(Operator::Restarted { actors })
+    }
+}
+
+impl Shared {
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, said: Option<Operator>) {
+        let (Some(operator), Some(journal)) = (said, self.journal.upgrade()) else { return };
+        if let Err(e) = journal.append(&self.writer, i64::MIN, vec![Body::Operator(operator)]) {
+            tracing::debug!("restarts are not told: {e}");
+        }
+    }
+}
+
+impl Restarting {
+    /// Tells a journal.
+    #[must_use]
+    pub fn new(journal: &Arc<Journal<Body>>, directory: Directory) -> Restarting {
+        let (writer, journal) = (journal.writer(NAME), Arc::downgrade(journal));
+        Restarting(Arc::new(Shared { journal, writer, directory, gathered: Mutex::default() }))
+    }
+
+    /// Takes a notice in. Called by supervisors: it waits for nothing.
+    pub fn hear(&self, notice: &SupervisionNotice) {
+        let panics = if let News::Exited { .. } = &notice.news {
+            self.0.directory.slot(&notice.path).mailbox().meter().panics()
+        } else {
+            0
+        };
+        let mut gathered = self.0.gathered();
+        if !gathered.hear(notice, panics) || gathered.waits {
+            return;
+        }
+        let said = gathered.take();
+        // Who is not called by a runtime tells each at once.
+        if let Ok(runtime) = Handle::try_current() {
+            gathered.waits = true;
+            let shared = Arc::downgrade(&self.0);
+            runtime.spawn(async move {
+                loop {
+                    tokio::time::sleep(GATHERED).await;
+                    let Some(shared) = shared.upgrade() else { return };
+                    let mut gathered = shared.gathered();
+                    let said = gathered.take();
+                    gathered.waits = said.is_some();
+                    drop(gathered);
+                    if said.is_none() {
+                        return;
+                    }
+                    shared.tell(said);
+                }
+            });
+        }
+        drop(gathered);
+        self.0.tell(said);
+    }
+}
+
+/// Why an instance ended that nobody asked to, in one word; none where another one's end says it.
+fn reason(exit: &Exit, panicked: bool) -> Option<&'static str> {
+    match exit {
+        Exit::Failed(_) if panicked => Some("panic"),
+        Exit::Failed(_) => Some("error"),
+        Exit::Killed => Some("killed"),
+        Exit::Lost => Some("lost"),
+        Exit::GaveUp(_) => Some("gave_up"),
+        Exit::Injected(_) => Some("injected"),
+        Exit::Normal(_) | Exit::Orphaned => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_runtime::supervise::Kind;
+
+    fn notice(path: &str, news: News) -> SupervisionNotice {
+        SupervisionNotice { path: path.to_owned(), kind: Kind::Worker, at_ms: 0, news }
+    }
+
+    fn exited(exit: Exit, asked: bool) -> News {
+        News::Exited { exit, uptime: Duration::ZERO, restarts: 0, asked }
+    }
+
+    #[test]
+    fn restarts_are_gathered_by_actor_and_cause() {
+        let mut gathered = Gathered::default();
+        let mut panics = 0;
+        let mut again = |path: &str, exit, asked| {
+            panics += u64::from(exit == Exit::Failed("panics".into()));
+            assert!(!gathered.hear(&notice(path, exited(exit, asked)), panics));
+            gathered.hear(&notice(path, News::Started { restarts: 1 }), panics)
+        };
+        let feed = "root/trading/feeds/sim/feed";
+        assert!(again(feed, Exit::Failed("no".into()), false));
+        assert!(again(feed, Exit::Failed("panics".into()), false));
+        assert!(again(feed, Exit::Killed, false));
+        assert!(again(feed, Exit::Killed, false));
+        for symbol in ["AAA", "BBB"] {
+            let path = format!("{}/{symbol}", everwarm_domain::path::BARS);
+            assert!(again(&path, Exit::Injected("kill".into()), false));
+        }
+        assert!(!again(feed, Exit::Normal("asked".into()), true), "for a sibling's sake");
+        assert!(!again(feed, Exit::Orphaned, false), "its supervisor is told");
+        let Some(Operator::Restarted { actors }) = gathered.take() else { panic!() };
+        let told = |of: &Restarts| format!("{} {} {}", of.actor, of.reason, of.times);
+        let told: Vec<String> = actors.iter().map(told).collect();
+        assert_eq!(told, ["bar injected 2", "feed error 1", "feed killed 2", "feed panic 1"]);
+        assert_eq!(gathered.take(), None, "once");
+        assert!(!gathered.hear(&notice(feed, News::Started { restarts: 0 }), 0), "a first start");
+    }
+}

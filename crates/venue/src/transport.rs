@@ -1,0 +1,338 @@
+//! The only file with client sockets: HTTP requests and websockets.
+//!
+//! One call is at most one request. Redirects are not followed and nothing is repeated, except that
+//! the HTTP pool may take another connection where a kept one turned out to be closed before any
+//! byte of the request was written. An error says whether the request may have reached the venue.
+
+use super::address::Address;
+use super::rate_limit::DOUBT;
+use everwarm_domain::clean::clean;
+use everwarm_domain::secret::Secret;
+use futures_util::{SinkExt, StreamExt};
+use std::fmt;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+/// Longest wait for a connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest wait for the answer to an order or cancel: the venue's own deadline is 10 s, so less
+/// would make doubt for nothing.
+pub const PLACE_TIMEOUT: Duration = Duration::from_secs(12);
+/// Longest wait for the answer to a read.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a websocket's handshake, connection included.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Kept connections are closed after this long, before the server does it.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+/// Largest answer that is read, bytes: the rules of all instruments are about 20 MB.
+const BODY_MAX: usize = 64 << 20;
+/// Largest message of a websocket, and its buffers, bytes.
+const MESSAGE_MAX: usize = 1 << 20;
+const READ_BUFFER: usize = 16 << 10;
+const WRITE_BUFFER: usize = 4 << 10;
+
+/// Called at the points where a kill matters: `"send"` just before the bytes of a request leave,
+/// `"receive"` just after its answer arrived.
+#[derive(Clone)]
+pub struct Probe(Arc<dyn Fn(&'static str) + Send + Sync>);
+
+impl Probe {
+    /// A probe that calls `hook`.
+    pub fn new(hook: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
+        Probe(Arc::new(hook))
+    }
+
+    fn at(&self, point: &'static str) {
+        (self.0)(point);
+    }
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Probe::new(|_| {})
+    }
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Probe")
+    }
+}
+
+/// Installs the process's TLS provider; the first call counts. Called first in `main` and in tests:
+/// without it the first secure connection panics.
+pub fn install_tls() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if rustls::crypto::ring::default_provider().install_default().is_err() {
+            tracing::debug!("a TLS provider was installed before");
+        }
+    });
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// No byte of the request left.
+    #[error("{0}")]
+    NotSent(String),
+    /// The request may have reached the venue.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// HTTP methods in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Places.
+    Post,
+    /// Cancels.
+    Delete,
+}
+
+/// One request. Everything is in the address, exactly as it was signed.
+#[derive(Debug)]
+pub struct HttpRequest<'a> {
+    /// Method.
+    pub method: Method,
+    /// Address with the query, percent-encoded.
+    pub url: &'a str,
+    /// Names the caller where the venue wants that: header and value.
+    pub key: Option<(&'static str, &'a Secret)>,
+    /// Longest wait for the whole answer.
+    pub timeout: Duration,
+    /// JSON to carry; empty where the address says it all, as it does at venues.
+    pub body: String,
+}
+
+/// The answer to one request, of whatever status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// Status.
+    pub status: u16,
+    /// `X-MBX-USED-WEIGHT-1M`.
+    pub used_weight: Option<u32>,
+    /// `X-MBX-ORDER-COUNT-10S`.
+    pub orders_short: Option<u32>,
+    /// `X-MBX-ORDER-COUNT-1D`.
+    pub orders_day: Option<u32>,
+    /// `Retry-After`, seconds.
+    pub retry_after_s: Option<u64>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// A pool of connections to one host. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: reqwest::Client,
+    probe: Probe,
+}
+
+impl Http {
+    /// Makes the pool for addresses that begin with `base`. Answers may come compressed, from
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// The TLS set-up of this machine cannot be used.
+    pub fn new(base: &str, probe: Probe) -> Result<Http, String> {
+        install_tls();
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never());
+        if Address::read(base).is_ok_and(|base| base.is_loopback()) {
+            // On the way to ourselves it would only cost time.
+            builder = builder.no_proxy().no_gzip();
+        }
+        let client = builder.build().map_err(|e| format!("HTTP client: {}", chain(&e)))?;
+        Ok(Http { client, probe })
+    }
+
+    /// Sends one request, once.
+    ///
+    /// # Errors
+    /// Whether the request may have reached the venue.
+    pub async fn send(&self, request: HttpRequest<'_>) -> Result<HttpAnswer, TransportError> {
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut builder = self.client.request(method, request.url).timeout(request.timeout);
+        if let Some((header, key)) = request.key {
+            let mut value = HeaderValue::from_str(key.expose())
+                .map_err(|_| TransportError::NotSent("the API key is not plain text".to_owned()))?;
+            value.set_sensitive(true);
+            builder = builder.header(header, value);
+        }
+        if !request.body.is_empty() {
+            builder = builder.header("content-type", "application/json").body(request.body);
+        }
+        let built = builder.build().map_err(|e| TransportError::NotSent(describe(e)))?;
+        self.probe.at("send");
+        let answer = self.client.execute(built).await;
+        let read = match answer {
+            Ok(answer) => read(answer).await,
+            Err(e) if e.is_connect() => Err(TransportError::NotSent(describe(e))),
+            Err(e) => Err(TransportError::Unknown(describe(e))),
+        };
+        self.probe.at("receive");
+        read
+    }
+}
+
+async fn read(mut answer: reqwest::Response) -> Result<HttpAnswer, TransportError> {
+    let status = answer.status().as_u16();
+    let number = |name: &str| -> Option<u64> {
+        answer.headers().get(name)?.to_str().ok()?.trim().parse().ok()
+    };
+    let count = |name: &str| number(name).and_then(|count| u32::try_from(count).ok());
+    let used_weight = count("x-mbx-used-weight-1m");
+    let orders_short = count("x-mbx-order-count-10s");
+    let orders_day = count("x-mbx-order-count-1d");
+    let retry_after_s = number("retry-after");
+    let mut body = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(|e| TransportError::Unknown(describe(e)))? {
+        if body.len() + part.len() > BODY_MAX {
+            tracing::warn!(status, "an answer above {BODY_MAX} bytes is left");
+            return Err(TransportError::Unknown(format!("an answer above {BODY_MAX} bytes")));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(HttpAnswer { status, used_weight, orders_short, orders_day, retry_after_s, body })
+}
+
+/// The words of an error and its causes, without the address: it holds a signature.
+fn describe(error: reqwest::Error) -> String {
+    chain(&error.without_url())
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+/// Why a websocket could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// The network; worth another try.
+    Network(String),
+    /// The venue refuses: the same would be refused again.
+    Refused(String),
+    /// Too many connections or requests.
+    Later {
+        /// What the venue said.
+        why: String,
+        /// How long it wants us to wait, milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// We did not ask: what the venue allows is used up.
+    Held {
+        /// That, in words.
+        why: String,
+        /// For how long, milliseconds.
+        wait_ms: u64,
+    },
+}
+
+/// What comes out of a websocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A message.
+    Text(String),
+    /// A sign of life without a message.
+    Alive,
+    /// The end, and why.
+    Closed(String),
+}
+
+/// An open websocket. It answers pings while it is read: a task must keep reading.
+#[derive(Debug)]
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    /// Opens a websocket.
+    ///
+    /// # Errors
+    /// Whether another try makes sense.
+    pub async fn open(url: &str) -> Result<Socket, ConnectError> {
+        install_tls();
+        let refused = |e: &dyn fmt::Display| ConnectError::Refused(e.to_string());
+        let request = url.into_client_request().map_err(|e| refused(&e))?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_message_size(Some(MESSAGE_MAX))
+            .max_frame_size(Some(MESSAGE_MAX));
+        let connecting = connect_async_with_config(request, Some(config), true);
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting).await {
+            Ok(Ok((stream, _))) => Ok(Socket(stream)),
+            Ok(Err(WsError::Http(answer))) => Err(handshake_refused(&answer)),
+            Ok(Err(e)) => Err(ConnectError::Network(chain(&e))),
+            Err(_) => Err(ConnectError::Network("no handshake in time".to_owned())),
+        }
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn send(&mut self, text: String) -> Result<(), String> {
+        self.0.send(Message::text(text)).await.map_err(|e| chain(&e))
+    }
+
+    /// Waits for the next thing to come. Cancelling it loses nothing.
+    pub async fn next(&mut self) -> Heard {
+        match self.0.next().await {
+            Some(Ok(Message::Text(text))) => Heard::Text(text.as_str().to_owned()),
+            Some(Ok(Message::Binary(_))) => Heard::Closed("a binary message".to_owned()),
+            Some(Ok(Message::Close(Some(frame)))) => {
+                let said = clean(&frame.reason);
+                Heard::Closed(format!("closed by the venue: {} {said}", frame.code))
+            }
+            Some(Ok(Message::Close(None))) => Heard::Closed("closed by the venue".to_owned()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Heard::Alive,
+            Some(Err(e)) => Heard::Closed(chain(&e)),
+            None => Heard::Closed("connection ended".to_owned()),
+        }
+    }
+}
+
+fn handshake_refused(
+    answer: &tokio_tungstenite::tungstenite::http::Response<Option<Vec<u8>>>,
+) -> ConnectError {
+    let status = answer.status().as_u16();
+    let why = format!("handshake answered with HTTP {status}");
+    let header = answer.headers().get("retry-after");
+    let seconds = header.and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
+    match status {
+        418 | 429 => {
+            // There are no words of the venue beside it.
+            let most = DOUBT.unsigned_abs();
+            let retry_after_ms = seconds.map(|s| s.saturating_mul(1000).min(most));
+            ConnectError::Later { why, retry_after_ms }
+        }
+        400..=499 => ConnectError::Refused(why),
+        _ => ConnectError::Network(why),
+    }
+}
+
+#[cfg(test)]
+mod tests;
