@@ -216,7 +216,13 @@ fn a_third_adapter_trades_whole_days_under_kills_like_the_plain_loop() {
                 assert!(bars.iter().all(whole), "a day is a session: {bars:?}");
                 daily += bars.len();
             }
-            _ => {}
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
     assert_eq!((nights, daily), (DAYS, usize::try_from(DAYS).unwrap() * 3));

@@ -18,16 +18,16 @@ use everwarm_sim::exchange::fact::SimFact;
 use everwarm_sim::exchange::local;
 use everwarm_sim::exchange::request::{Cancel, CancelMany, Many, Target};
 use everwarm_sim::exchange::{Exchange, NewOrder, Order};
-use jiff::tz::TimeZone;
 use everwarm_venue::clock::SharedClock;
 use everwarm_venue::port::{
-    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Hours, Listener, MarketReport, MayPlace,
-    Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
+    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Hours, Listener, MarketReport,
+    MayPlace, Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
 };
 use everwarm_venue::session::Event;
 use everwarm_venue::simulated::{Standing, Wheel};
 use everwarm_venue::source::{BarRange, Followed, Source, SourceCapabilities};
 use everwarm_venue::{Opening, Ports};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;

@@ -2,8 +2,8 @@
 
 use super::super::watch::Watch;
 use everwarm_domain::fact::{BreakerLevel, Standing};
-use everwarm_domain::sessions::Sessions;
 use everwarm_domain::path;
+use everwarm_domain::sessions::Sessions;
 use everwarm_edge::meters::StreamMeter;
 use everwarm_edge::reload::standing;
 use everwarm_edge::world::{Passing, World};

@@ -10,8 +10,8 @@ use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::clock::SharedClock;
 use everwarm_venue::link::{self, Wiring};
 use everwarm_venue::port::{
-    AccountReport, Bars, Carried, Hours, Listener, MarketReport, MayPlace, Pending, Report, Request, Sink,
-    Venue, VenueError,
+    AccountReport, Bars, Carried, Hours, Listener, MarketReport, MayPlace, Pending, Report,
+    Request, Sink, Venue, VenueError,
 };
 use everwarm_venue::rate_limit::ConnectionLimit;
 use everwarm_venue::session::{Protocol, Session};
