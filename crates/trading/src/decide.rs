@@ -377,21 +377,6 @@ impl Decide {
         }
     }
 
-    fn instrument(&self, symbol: Symbol) -> Result<&Instrument, Refusal> {
-        let Some(rule) = self.instruments.get(symbol) else {
-            return no("instrument", format!("the venue's rules for {symbol} are not known"));
-        };
-        if !rule.trading {
-            return no("instrument", format!("the venue does not take orders in {symbol} now"));
-        }
-        match self.instruments.quote_asset(&self.settings) {
-            Some(quote) if quote != rule.quote => {
-                no("instrument", format!("{symbol} is paid in {}, cash is {quote}", rule.quote))
-            }
-            Some(_) | None => Ok(rule),
-        }
-    }
-
     /// Quantity of an entry and the quote amount to hold for it.
     fn entry(
         &self,

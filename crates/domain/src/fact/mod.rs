@@ -7,7 +7,7 @@ mod listed;
 mod packed;
 mod parts;
 
-pub use super::conflict::{Accept, Conflict, Dispute};
+pub use super::conflict::{Accept, Conflict, Dispute, Part};
 use super::features::FeatureTable;
 use super::id::{ClientOrderId, Symbol, VenueId};
 use super::instrument::Instrument;
@@ -684,18 +684,6 @@ pub enum Ledger {
 
 /// The version of the ledger from which on it says [`Ledger::Lot`].
 pub const LOTS_FROM: u16 = 3;
-
-/// What of an asset an adjustment changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// What is not ours.
-    Foreign,
-    /// Cash.
-    Cash,
-    /// What is held of a symbol.
-    Position(Symbol),
-}
 
 impl Operator {
     /// Settings in force, without where they came from.

@@ -3,6 +3,7 @@
 use super::{Decide, Refusal, no};
 use everwarm_domain::fact::{AtVenue, BreakerLevel, Signal};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
 use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::MINUTE;
 
@@ -36,6 +37,22 @@ impl Decide {
                 no("exits-only", format!("positions may be left, not entered: {why}"))
             }
             BreakerLevel::Normal | BreakerLevel::Reduced => Ok(()),
+        }
+    }
+
+    /// The rules of a symbol that takes orders now.
+    pub(super) fn instrument(&self, symbol: Symbol) -> Result<&Instrument, Refusal> {
+        let Some(rule) = self.instruments.get(symbol) else {
+            return no("instrument", format!("the venue's rules for {symbol} are not known"));
+        };
+        if !rule.trading {
+            return no("instrument", format!("the venue does not take orders in {symbol} now"));
+        }
+        match self.instruments.quote_asset(&self.settings) {
+            Some(quote) if quote != rule.quote => {
+                no("instrument", format!("{symbol} is paid in {}, cash is {quote}", rule.quote))
+            }
+            Some(_) | None => Ok(rule),
         }
     }
 

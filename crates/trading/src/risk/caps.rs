@@ -1,6 +1,6 @@
-//! Hard caps of live trading: most quote amount of one entry, and of a trading day's. They come from a
-//! person's confirmation and from nowhere else; no configuration raises them. Orders that leave a
-//! position are never capped: what holds them back would only make a loss larger.
+//! Hard caps of live trading: most quote amount of one entry, and of a trading day's. They come
+//! from a person's confirmation and from nowhere else; no configuration raises them. Orders that
+//! leave a position are never capped: what holds them back would only make a loss larger.
 //!
 //! Two count by it, each from facts of its own: the decision what it approved, the gateway what it
 //! sent.
