@@ -172,7 +172,7 @@ fn private(data_dir: &Path) {
     let (history, exchange) = (data_dir.join(crate::history::FILE), data_dir.join(EXCHANGE));
     for path in [live, segments, history, exchange, data_dir.join(api::AUDIT_FILE)] {
         if let Err(e) = keep_private(&path) {
-            tracing::warn!("others may read {}: {e}", path.display());
+            tracing::warn!("other users may read {}: {e}", path.display());
         }
     }
 }
@@ -286,7 +286,7 @@ fn tell_steps(life: &Life, watch: &Watch) {
     let stages = life.world.journal.progress().len();
     for (name, took) in &life.steps {
         let last = *name == "start the actors";
-        let detail = format!("{stages} states, life {}", life.world.journal.life());
+        let detail = format!("{stages} states, run {}", life.world.journal.life());
         watch.step(name, *took, if last { detail } else { String::new() });
     }
 }
@@ -371,7 +371,7 @@ async fn find_exchange(
             }
             Err(LaunchError::Io(e)) => e.to_string(),
         };
-        let detail = format!("{why}; trying again in {} ms", wait.as_millis());
+        let detail = format!("{why}; retrying in {} ms", wait.as_millis());
         watch.step("find the exchange", tried.elapsed(), detail);
         tokio::select! {
             () = stop.asked() => return Err(Ok(Exit::Fine)),

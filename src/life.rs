@@ -348,7 +348,7 @@ async fn answer<T, F: Future<Output = Result<T, VenueError>>>(ask: impl Fn() -> 
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(e) => tracing::info!(error = %e, "the venue does not answer; asking again"),
+            Err(e) => tracing::info!(error = %e, "the venue does not respond; retrying"),
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(5));

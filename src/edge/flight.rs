@@ -177,7 +177,7 @@ impl Kept {
     }
 
     fn doubtful() -> Kept {
-        let why = "the account was told twice, and not the same".to_owned();
+        let why = "two account reports contradict each other".to_owned();
         Kept { why, refused: false, retry_after_ms: None }
     }
 
@@ -254,7 +254,7 @@ async fn send(
         bodies.push(Body::Venue(match answer {
             Ok(report) if known.believes(world, &report, decided) => Venue::Reported(report),
             Ok(_) => {
-                let reason = "the answer cannot be believed".to_owned();
+                let reason = "the response is impossible".to_owned();
                 Venue::Unanswered { client_id, attempt, reason }
             }
             Err(e) => {
@@ -304,7 +304,7 @@ async fn cancel(
                 bodies.push(Body::Venue(Venue::Reported(report)));
                 Response::Accepted
             }
-            Ok(_) => Response::Unknown { reason: "the answer cannot be believed".to_owned() },
+            Ok(_) => Response::Unknown { reason: "the response is impossible".to_owned() },
             Err(e) => {
                 kept = Kept::away(&e).or(kept);
                 responded(e)

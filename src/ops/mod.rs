@@ -32,6 +32,7 @@ pub mod remote;
 pub mod signals;
 pub mod standing;
 pub mod store_check;
+pub mod stored;
 pub mod summary;
 pub mod telemetry;
 pub mod tell;

@@ -1,5 +1,6 @@
 //! What people are told of reloads and of what operators have switched.
 
+use super::stored::shown;
 use super::views::DifferenceView;
 use crate::shapes;
 use everwarm_domain::fact::BreakerLevel;
@@ -173,6 +174,7 @@ impl SwitchesView {
     #[must_use]
     pub fn of(switches: &Switches, configured_off: Vec<String>) -> SwitchesView {
         let (allows, reasons) = switches.level();
+        let reasons = reasons.iter().map(|reason| shown(reason)).collect();
         SwitchesView { allows, reasons, configured_off, switches: switches.clone() }
     }
 

@@ -226,9 +226,9 @@ impl ClearedView {
     #[must_use]
     pub fn of(waited: bool) -> ClearedView {
         let text = if waited {
-            "the wait is over: the next request tells whether the venue agrees"
+            "the wait is ended; the next request shows whether the venue agrees"
         } else {
-            "the venue asked for no wait"
+            "there is no wait to end"
         };
         ClearedView { text: text.to_owned() }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// What is said where something else than a reference stands. The text may be a secret.
-pub const BY_REFERENCE: &str = "a secret is given by reference only: env:NAME or file:PATH";
+pub const BY_REFERENCE: &str = "a secret cannot stand here: write env:NAME or file:PATH";
 /// Longest secret, bytes.
 const SECRET_MAX: u64 = 64 * 1024;
 
@@ -79,7 +79,7 @@ pub fn read_file(path: &Path) -> Result<Secret, String> {
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
         if mode & 0o077 != 0 {
-            let text = format!("others may read it (mode {mode:03o}); chmod 600 makes it private");
+            let text = format!("other users can read it (mode {mode:03o}); run chmod 600 on it");
             return Err(told(&text));
         }
     }
@@ -109,7 +109,10 @@ mod tests {
         for open in [0o644, 0o640, 0o602] {
             mode(open);
             let told = by_file.read(&[]).unwrap_err();
-            assert!(told.contains("others may read it") && !told.contains("hunter2"), "{told}");
+            assert!(
+                told.contains("other users can read it") && !told.contains("hunter2"),
+                "{told}"
+            );
         }
         mode(0o600);
         assert_eq!(by_file.read(&[]).unwrap().unwrap().expose(), "hunter2");

@@ -67,7 +67,9 @@ impl Trouble {
 /// # Errors
 /// It is no address, or would be asked without TLS beyond this machine.
 pub fn check(url: &str) -> Result<(), String> {
-    let wrong = || "is no address like https://host/path (http only on this machine)".to_owned();
+    let wrong = || {
+        "is not an address like https://host/path; http is allowed on this machine only".to_owned()
+    };
     let parsed = reqwest::Url::parse(url).map_err(|_| wrong())?;
     let here = parsed.host_str().is_some_and(|host| {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -110,7 +112,7 @@ pub async fn ask(
 ) -> Result<(StatusCode, Option<Duration>, Value), Trouble> {
     let failed = |e: reqwest::Error| {
         let kind = if e.is_timeout() {
-            "no answer in time"
+            "no response in time"
         } else if e.is_connect() {
             "no connection"
         } else {
@@ -185,7 +187,7 @@ impl Receiver {
         let said =
             body["description"].as_str().filter(|_| matches!(self, Receiver::Telegram { .. }));
         let said = said.map_or(String::new(), |said| format!(": {}", self.redacted(said)));
-        let why = format!("it answers {}{said}", status.as_u16());
+        let why = format!("it responds with status {}{said}", status.as_u16());
         Err(Trouble { why, wait, refused: is_refusal(status) })
     }
 

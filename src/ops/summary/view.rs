@@ -33,15 +33,15 @@ impl SummaryView {
         let name = Period { from: self.from, to: self.to }.name();
         if let Some(first) = self.first_close.filter(|first| *first > self.to) {
             let first = instant(first);
-            return Some(format!("there is nothing of {name}: the first close is {first}"));
+            return Some(format!("there is no data for {name}: the first close is {first}"));
         }
         match self.newest_close {
             Some(newest) if newest > self.from => None,
             Some(newest) => {
                 let newest = instant(newest);
-                Some(format!("there is nothing of {name} yet: the newest close is {newest}"))
+                Some(format!("there is no data for {name} yet: the newest close is {newest}"))
             }
-            None => Some("there is nothing to tell yet: there was no close".to_owned()),
+            None => Some("there is no data yet: there was no close".to_owned()),
         }
     }
 }
@@ -147,7 +147,7 @@ impl Running {
     #[must_use]
     pub fn bars(&self) -> String {
         let (missing, late) = (count(self.missing_bars, "minute"), count(self.late_bars, "bar"));
-        format!("{missing} of a symbol without a bar, {late} came late")
+        format!("{missing} missing bars, {late} late bars")
     }
 }
 
