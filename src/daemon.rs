@@ -573,7 +573,7 @@ fn begin_api(
         ApiFile { addr, pid, beyond }.write(&data_dir)
     });
     if let Err(e) = told {
-        tracing::error!("nobody is told where the API is: {}: {e}", api::FILE);
+        tracing::error!("the address of the API was not written: {}: {e}", api::FILE);
     }
     let entries = door.beyond.map(|(listener, tls)| Entry::Beyond(listener, tls));
     for entry in entries.into_iter().chain([Entry::Here(door.listener)]) {

@@ -330,7 +330,7 @@ async fn fetch_again(source: &dyn Source, birth: &Birth) -> Result<(), BirthErro
         if lost.is(&bars) {
             again.entry(timeframe).or_default().push((symbol, bars));
         } else {
-            tracing::warn!("the past of {symbol} is gone, and the venue tells another one now");
+            tracing::warn!("the history of {symbol} is missing, and the venue now has other bars");
         }
     }
     for (timeframe, ranges) in again {

@@ -61,7 +61,7 @@ impl Post {
         if apart < APART {
             return Err(format!("{} queries within {apart} ms", self.absent.len()));
         }
-        if self.looked { Ok(()) } else { Err("trades since were not looked at".to_owned()) }
+        if self.looked { Ok(()) } else { Err("later trades were not fetched".to_owned()) }
     }
 }
 

@@ -208,7 +208,9 @@ impl State {
     fn offered(&self, bar: &Bar, of: Offered) {
         if of == Offered::Revised {
             let (symbol, at) = (bar.symbol, bar.open_time);
-            tracing::warn!("{symbol}: the bar of {at} is told otherwise now; the first stays");
+            tracing::warn!(
+                "{symbol}: the venue sent the bar of {at} again with other values; the first one stays"
+            );
         }
         self.world.board.bars.count(of);
     }

@@ -453,7 +453,7 @@ async fn look_at_account(
     let picture = world.venue.account().await.map_err(no)?;
     // What follows from it is for good, and a balance may be told wrong once.
     if picture != world.venue.account().await.map_err(no)? {
-        tracing::warn!("the account was told otherwise the second time; it is asked for again");
+        tracing::warn!("the second request of the account had other values; it is fetched again");
         return Err(Kept::doubtful());
     }
     world.venue.check_order_counts().await.map_err(no)?;

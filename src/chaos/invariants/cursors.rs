@@ -29,7 +29,8 @@ impl<N: Ord + Display> Cursors<N> {
             self.passed.insert(who, now);
         }
         if row < self.row {
-            broken.push(format!("row {} was said to be on disk, the file ends at {row}", self.row));
+            broken
+                .push(format!("row {} was reported as durable, the file ends at {row}", self.row));
         }
         self.row = row;
         broken

@@ -321,7 +321,8 @@ fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
 fn venue(signs: &Signs, found: &mut Vec<FindingView>) {
     if let Some((why, since)) = &signs.trouble {
         let text = format!("the venue cannot be used: {why}");
-        let todo = "it is asked again by itself; look at its status page, the key and the network";
+        let todo =
+            "the daemon retries automatically; check its status page, the key and the network";
         found.push(
             finding(Severity::Broken, text, todo).since(*since, signs.wall).by("everwarm status"),
         );
