@@ -207,7 +207,7 @@ pub struct Conflict {
 
 /// Reason and time of a switch.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Said {
+pub struct SwitchReason {
     /// The operator's reason.
     pub reason: String,
     /// Event time, UTC milliseconds.
@@ -219,15 +219,15 @@ pub struct Said {
 #[serde(default)]
 pub struct Switches {
     /// Entries are stopped.
-    pub halted: Option<Said>,
+    pub halted: Option<SwitchReason>,
     /// All positions are being closed.
-    pub flatten: Option<Said>,
+    pub flatten: Option<SwitchReason>,
     /// The present step of a safe start.
-    pub safe: Option<(SafeStep, Said)>,
+    pub safe: Option<(SafeStep, SwitchReason)>,
     /// Strategies without entries, by name.
-    pub strategies: BTreeMap<String, Said>,
+    pub strategies: BTreeMap<String, SwitchReason>,
     /// Branches of the tree that are off, by path.
-    pub processes: BTreeMap<String, Said>,
+    pub processes: BTreeMap<String, SwitchReason>,
 }
 
 /// One input quarantined for one stage.
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn fields_are_those_of_the_domain() {
         let said = || switch::Said { reason: String::new(), since: 0 };
-        fields::<_, Said>(&said());
+        fields::<_, SwitchReason>(&said());
         fields::<_, Switches>(&switch::Switches::default());
         fields::<_, Conflict>(&conflict::Conflict {
             about: String::new(),

@@ -9,6 +9,7 @@ mod promises;
 mod reference;
 mod states;
 mod text;
+mod words;
 
 use std::path::{Path, PathBuf};
 
