@@ -286,7 +286,7 @@ async fn world(
     let clock = venue.clock().clone();
     let streams = streams.min(source.capabilities().per_connection);
     fetch_again(&*source, birth).await?;
-    steps.took("ask the venue");
+    steps.took("query the venue");
     Ok(World {
         places,
         journal,

@@ -106,7 +106,7 @@ pub async fn allowed(
             Err(e) => e,
         };
         let detail = format!("{why}; retrying in {} ms", wait.as_millis());
-        watch.step("ask whose the key is", began.elapsed(), detail);
+        watch.step("query the account", began.elapsed(), detail);
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(30));
     };
@@ -120,7 +120,7 @@ pub async fn allowed(
     }
     let (order, day) = (confirmed.per_order.normalize(), confirmed.per_day.normalize());
     let detail = format!("account {account}, at most {order} an entry, {day} a day");
-    watch.step("ask whose the key is", began.elapsed(), detail);
+    watch.step("query the account", began.elapsed(), detail);
     Ok(())
 }
 
