@@ -6,6 +6,7 @@ use super::steward;
 use crate::edge::reload::standing;
 use crate::edge::world::World;
 use crate::edge::world::path::{FEEDS, GATEWAYS, PRIVATE, former};
+use crate::ops::describe;
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::fold::StatusFold;

@@ -3,7 +3,6 @@
 use super::Core;
 use super::ask::Args;
 use crate::ops::describe;
-use crate::ops::describe;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::questions::{Asked, STATUS};

@@ -5,6 +5,7 @@ use super::exposed::{Cause, exposed};
 use super::lasting;
 use super::signs::{Signs, Waiting};
 use crate::ops::config::venue::SIMULATED;
+use crate::ops::describe;
 use crate::ops::stored::shown;
 use crate::ops::text::{count, instant, plain, shell_word, thousands};
 use crate::ops::views::{ApartView, FindingView, HealthView, OwedState, Severity};
