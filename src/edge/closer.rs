@@ -209,7 +209,7 @@ impl State {
         if of == Offered::Revised {
             let (symbol, at) = (bar.symbol, bar.open_time);
             tracing::warn!(
-                "{symbol}: the venue sent the bar of {at} again with other values; the first one stays"
+                "{symbol}: the venue sent other values of the bar of {at}; the first ones stay"
             );
         }
         self.world.board.bars.count(of);

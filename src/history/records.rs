@@ -99,7 +99,7 @@ pub struct PositionView {
 pub struct EquityView {
     /// The close, UTC milliseconds.
     pub time: UtcMs,
-    /// Cash plus positions at the mark.
+    /// Cash plus the value of positions at the newest prices.
     pub equity: Decimal,
     /// Cash.
     pub cash: Decimal,
@@ -111,7 +111,7 @@ pub struct EquityView {
 /// An equity point as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EquityState {
-    /// Cash plus positions at the mark.
+    /// Cash plus the value of positions at the newest prices.
     pub equity: Decimal,
     /// Cash.
     pub cash: Decimal,
@@ -135,7 +135,7 @@ pub struct TradeView {
     pub quantity: Decimal,
     /// Most quote units these had cost.
     pub cost: Decimal,
-    /// Profit locked in by it so far, in quote units.
+    /// Realised profit of the trade so far, in quote units.
     pub pnl: Decimal,
 }
 

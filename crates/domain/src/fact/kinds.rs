@@ -86,7 +86,7 @@ pub mod rank {
     pub const UNIVERSE: Rank = Rank(880);
     /// Life and settings in force; followed by the configuration.
     pub const CONFIG: Rank = Rank(890);
-    /// What was said about closes; followed by the closer.
+    /// What was appended about closes; followed by the closer.
     pub const CLOSES: Rank = Rank(910);
     /// What is to be sent and asked; followed by the gateway.
     pub const GATEWAY: Rank = Rank(900);
@@ -212,7 +212,7 @@ kinds! {
     FEATURE_VALUES "Analysis.FeatureValues" "indicator" false JOURNAL
         "values of the features of one width after a close";
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
-        "a bar that contradicts the venue's records or is out of range; at most one a symbol a minute";
+        "a bar that contradicts the venue's records or is out of range; at most one a minute";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not sold: opened, waiting for another reason, or ended";
     LOT "Ledger.Lot" "ledger" false JOURNAL

@@ -135,7 +135,7 @@ pub const KINDS: &[Row] = {
         row(Kind::PartialFills, "partial-fills", Orders, false, Some(("per cent at once", 50)),
             "an order that takes gets a part at once, the rest when the market next trades"),
         row(Kind::OddRecords, "odd-records", Bars, false, Some(("per cent of its prices", 60)),
-            "streams and records have a bar of 1m with other prices; orders trade at the true ones"),
+            "streams and records have a 1m bar with other prices; orders trade at the true ones"),
         row(Kind::Hostile, "hostile", Both, false, None,
             "an answer or a message is a lie, by its mode; what was asked is done"),
     ]
