@@ -6,8 +6,8 @@ mod chaos;
 mod control;
 mod desk;
 mod files;
+mod harm;
 mod identity;
-mod injected_faults;
 mod lag;
 mod live;
 mod measure;
@@ -122,7 +122,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     crate::venue::install_tls();
     let panics = quiet_injections();
     live::meant(&config)?;
-    injected_faults::planned(&config)?;
+    harm::planned(&config)?;
     let watch = Watch::new(Some(printer), began);
     watch.at(&config.data_dir);
     let traded = match &config.venue {

@@ -3,10 +3,10 @@
 
 use super::again::{Again, Beside};
 use super::through;
-use crate::ops::describe;
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::summary::Period;
+use crate::ops::tell::tell;
 use crate::ops::text::instant;
 use crate::ops::views::{DecidedView, ReplayView, ReplayedStageView};
 use everwarm_domain::fact::kinds::{kind, rank};
@@ -107,8 +107,7 @@ impl Replay {
         if self.view.differences.len() < DIFFERENCES_MAX {
             let (key, time) = (fact.key.to_string(), fact.time);
             let kind = Body::name(fact.body.kind()).to_owned();
-            let [then, now] =
-                [then, now].map(|fact| fact.map(|fact| describe::fact(&fact.body, None)));
+            let [then, now] = [then, now].map(|fact| fact.map(|fact| tell(&fact.body, None)));
             self.view.differences.push(DecidedView { key, time, kind, then, now });
         }
     }

@@ -3,11 +3,11 @@
 use super::desk::LiveContext;
 use super::reload::Reloader;
 use super::watch::Watch;
-use super::{injected_faults, release, resolve, spent, switch, symbols};
+use super::{harm, release, resolve, spent, switch, symbols};
 use crate::edge::world::World;
 use crate::ops::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
 use crate::ops::exit::Failure;
-use crate::ops::injected_faults::{BranchView, HarmView};
+use crate::ops::harm::{BranchView, HarmView};
 use crate::ops::log::LogLevel;
 use crate::ops::questions::symbols as listed;
 use crate::ops::views::{
@@ -65,12 +65,12 @@ impl Control for LiveControl {
 
 impl ProcessControl for LiveControl {
     fn harm(&self, wanted: &HarmView) -> Result<HarmView, Failure> {
-        let allowed = injected_faults::Allowed::by(&self.reloader.values());
-        injected_faults::harm(&self.world, &self.watch, allowed, wanted)
+        let allowed = harm::Allowed::by(&self.reloader.values());
+        harm::harm(&self.world, &self.watch, allowed, wanted)
     }
 
     fn retry(&self, wanted: &BranchView) -> Result<BranchView, Failure> {
-        injected_faults::retry(&self.world, wanted)
+        harm::retry(&self.world, wanted)
     }
 
     fn change_symbols(&self, change: SymbolsChange) -> Result<SymbolsChangeView, Failure> {

@@ -5,7 +5,7 @@
 
 use crate::ops::config::{Config, Given, MarketSource, Remote, Symbols, noted};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::known_symbol::meant;
+use crate::ops::known::meant;
 use everwarm_domain::fact::Retained;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;

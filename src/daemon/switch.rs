@@ -6,10 +6,11 @@ use super::steward;
 use crate::edge::reload::standing;
 use crate::edge::world::World;
 use crate::edge::world::path::{FEEDS, GATEWAYS, PRIVATE, former};
-use crate::ops::describe;
+use crate::ops::tell;
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::fold::StatusFold;
+use crate::ops::tell;
 use crate::ops::views::{SwitchWord, SwitchedView, SwitchesView};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;
@@ -145,7 +146,7 @@ fn say(
     mut standing: SwitchesView,
 ) -> Result<(SwitchedView, u64), Failure> {
     let changed = standing.switches.would_change(switch);
-    let text = describe::answered(switch, &standing.configured_off);
+    let text = tell::answered(switch, &standing.configured_off);
     if !changed {
         let text = format!("{text}: no change");
         return Ok((SwitchedView { text, changed, standing }, 0));

@@ -4,7 +4,7 @@ use crate::edge::universe::UniverseMsg;
 use crate::edge::world::{World, path};
 use crate::ops::changes::SymbolsChange;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::known_symbol::meant;
+use crate::ops::known::meant;
 use crate::ops::views::{SymbolView, SymbolsChangeView};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::Symbol;

@@ -1,6 +1,6 @@
 //! What happened lately, in words: facts that people want to know of, and what supervisors told.
 
-use super::describe;
+use super::tell::tell;
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::id::Symbol;
@@ -68,7 +68,7 @@ impl EventLog {
             weight,
             symbol,
             key: Some(fact.key.to_string()),
-            text: describe::fact(&fact.body, symbol),
+            text: tell(&fact.body, symbol),
         });
     }
 

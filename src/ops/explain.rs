@@ -7,11 +7,11 @@
 //! A fact lies in the journal behind all that it follows from, and that is all that is assumed of
 //! the order of rows: while stages catch up, what a later one says lies behind later inputs.
 
-use super::describe;
 use super::desk::JournalFacts;
 use super::exit::Failure;
 use super::features::Plans;
 use super::stored::shown;
+use super::tell::{self, tell};
 use super::text::{plain, rounded};
 use super::views::{ExplainStep, ExplainView};
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Venue};
@@ -82,7 +82,7 @@ pub fn explain(
 #[must_use]
 pub fn no_story(id: &str) -> String {
     format!(
-        "there is no {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key \
+        "nothing is known of {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key \
          of a fact, like 120 or 120.600.0"
     )
 }
@@ -295,7 +295,7 @@ impl Story {
     fn title(&self, id: &str) -> String {
         let Some(order) = &self.order else {
             let asked = self.asked.and_then(|key| self.facts.get(&key));
-            return asked.map_or(id.to_owned(), |f| describe::fact(&f.body, self.focus));
+            return asked.map_or(id.to_owned(), |f| tell(&f.body, self.focus));
         };
         let mut what = None;
         let mut state = OrderStatus::Intent;
@@ -331,9 +331,9 @@ impl Story {
         });
         format!(
             "{} by {} at the close {close} UTC{why}: {}{filled}",
-            describe::intent(intent),
+            tell::intent(intent),
             intent.strategy,
-            describe::status(state)
+            tell::status(state)
         )
     }
 }
@@ -361,8 +361,8 @@ fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
 pub fn step(fact: &Fact<Body>, focus: Option<Symbol>, plans: &Plans) -> ExplainStep {
     let values = focus.and_then(|symbol| Some((symbol, plans.values(&fact.body, symbol)?)));
     let text = match values {
-        Some((symbol, values)) => describe::features(symbol, &values),
-        None => describe::fact(&fact.body, focus),
+        Some((symbol, values)) => tell::features(symbol, &values),
+        None => tell(&fact.body, focus),
     };
     ExplainStep {
         key: fact.key.to_string(),
@@ -489,13 +489,13 @@ mod tests {
     fn an_order_that_was_announced_before_a_kill_is_told_as_the_next_start_finds_it() {
         let facts = |count: usize| Facts(journal().0[..count].to_vec());
         let title = |count, at_rest| explain(&facts(count), ID, at_rest).unwrap().unwrap().title;
-        let unknown = describe::status(OrderStatus::Unknown);
+        let unknown = tell::status(OrderStatus::Unknown);
         for count in [13, 14] {
             assert!(title(count, true).ends_with(&format!(": {unknown}")), "{count}");
         }
-        assert!(title(12, true).ends_with(describe::status(OrderStatus::Intent)));
+        assert!(title(12, true).ends_with(tell::status(OrderStatus::Intent)));
         assert!(!title(13, false).contains(unknown), "the order manager speaks in a moment");
-        assert!(title(15, true).contains(describe::status(OrderStatus::Filled)));
+        assert!(title(15, true).contains(tell::status(OrderStatus::Filled)));
     }
 
     #[test]

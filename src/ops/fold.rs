@@ -434,7 +434,7 @@ impl StatusFold {
         }
         view.ready = view.state == State::Trading;
         let told = |c: &everwarm_domain::fact::Conflict| {
-            format!("conflict {}, {}; see everwarm reconcile", c.id(), super::describe::conflict(c))
+            format!("conflict {}, {}; see everwarm reconcile", c.id(), super::tell::conflict(c))
         };
         view.problems = view.conflicts.iter().map(told).collect();
         let set_aside = |q: QuarantineView| format!("quarantine {}: {}", q.id, q.text);
@@ -496,7 +496,7 @@ impl StatusFold {
         }
         let reasons = view.breaker_reasons.join("; ");
         let colon = if reasons.is_empty() { "" } else { ": " };
-        let level = super::describe::level(view.breaker);
+        let level = super::tell::level(view.breaker);
         (view.breaker != BreakerLevel::Normal).then(|| format!("{level}{colon}{reasons}"))
     }
 }

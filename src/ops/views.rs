@@ -5,12 +5,12 @@ mod lots;
 mod owed;
 mod proof;
 
-pub use super::control_views::{
+pub use super::features::IndicatorsView;
+pub use super::health::views::{ApartView, DeliveryView, FindingView, HealthView, Severity};
+pub use super::standing::{
     NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
 };
-pub use super::features::IndicatorsView;
-pub use super::health::views::{ApartView, DeliveryView, FindingView, HealthView, Severity};
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
 pub use lots::LotView;
 pub use owed::{OwedState, OwedView};

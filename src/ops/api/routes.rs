@@ -126,7 +126,7 @@ async fn answer(
     };
     let alone = question.effort == Effort::Alone;
     let Ok(permit) = alone.then(|| Arc::clone(&api.heavy).try_acquire_owned()).transpose() else {
-        return Refusal::Busy.answer("another client runs this now; try again later");
+        return Refusal::Busy.answer("this is being done for another; ask again later");
     };
     let limit = asked.limit().ok().flatten();
     // It reads files; sockets must not wait for it.

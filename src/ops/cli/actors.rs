@@ -3,7 +3,7 @@
 use super::{Core, ask};
 use crate::ops::changes::{KILL, RETRY};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::injected_faults::{BranchView, HarmView, How, STALL};
+use crate::ops::harm::{BranchView, HarmView, How, STALL};
 use crate::ops::print::{Printer, confirm};
 use crate::ops::questions::Asked;
 

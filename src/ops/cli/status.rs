@@ -2,10 +2,10 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::describe;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::questions::{Asked, STATUS};
+use crate::ops::tell;
 use crate::ops::text::{amount, count, hang, instant, plain, signed, thousands, took};
 use crate::ops::views::StatusView;
 use std::time::Duration;
@@ -89,7 +89,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     let barred: Vec<String> =
         status.barred.iter().map(|symbol| format!("; no entries for {symbol}")).collect();
     let barred = barred.join("");
-    say("breaker", format!("{}{colon}{reasons}{barred}", describe::level(status.breaker)));
+    say("breaker", format!("{}{colon}{reasons}{barred}", tell::level(status.breaker)));
     let orders = count(status.orders, "order");
     let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
     let fills = count(status.fills, "fill");

@@ -4,11 +4,11 @@
 use super::Core;
 use super::ask::Args;
 use crate::ops::changes::{Change, ENABLE, SAFE_START, TRADING};
-use crate::ops::control_views::enables;
-use crate::ops::describe;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
 use crate::ops::questions::{Asked, SWITCHES};
+use crate::ops::standing::enables;
+use crate::ops::tell;
 use crate::ops::text::{instant, wrap};
 use crate::ops::views::{NamedView, ReasonView, SafeView, SwitchedView, SwitchesView};
 use everwarm_domain::switch::{SafeStep, Switch};
@@ -102,7 +102,7 @@ impl WordArgs {
         (change, asked, body): (&Change, &Asked, &impl Serialize),
         printer: Printer,
     ) -> Result<Exit, Failure> {
-        confirm(&describe::switched(switch), self.yes)?;
+        confirm(&tell::switched(switch), self.yes)?;
         let answer = self.args.change(core, change, asked, body)?;
         if self.args.json {
             return printer.answer(&answer);

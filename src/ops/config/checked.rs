@@ -1,18 +1,18 @@
 //! The configuration as the program uses it: every value in its type, every rule between values
 //! checked.
 
+use super::beyond::Beyond;
 use super::error::{ConfigErrors, Place};
 use super::keys::{self, KEYS, Key, Kind, decimal, listed, symbols};
 use super::layers::{Entry, Given, Layer, drop_ins, variables};
 use super::messages::Messages;
 use super::noted;
-use super::remote_listen::Beyond;
 use super::secret::SecretRef;
 use super::strategies;
 use super::values::{LogFormat, MarketSource, Pace, Symbols};
 use super::venue::VenueSource;
 use crate::ops::api::long_enough;
-use crate::ops::known_symbol::meant;
+use crate::ops::known::meant;
 use crate::ops::views::ValueView;
 use crate::venue::secret::Secret;
 use everwarm_domain::money::Decimal;

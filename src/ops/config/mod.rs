@@ -2,6 +2,7 @@
 //! [`keys`] is the one table of what there is. All errors are reported, each with its place; an
 //! unknown key is one of them.
 
+pub mod beyond;
 pub mod checked;
 pub mod error;
 pub mod keys;
@@ -9,18 +10,17 @@ pub mod layers;
 pub mod live;
 pub mod messages;
 pub mod noted;
-pub mod remote_listen;
 pub mod schema;
 pub mod secret;
 pub mod strategies;
 pub mod values;
 pub mod venue;
 
+pub use beyond::Beyond;
 pub use checked::{Config, Look, Sources};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use layers::Given;
 pub use messages::Messages;
-pub use remote_listen::Beyond;
 pub use secret::SecretRef;
 pub use values::{LogFormat, MarketSource, Pace, Symbols};
 pub use venue::{Remote, VenueSource};

@@ -1,8 +1,8 @@
 //! What facts tell of health: what is open, and since when, in event time.
 
-use crate::ops::describe;
 use crate::ops::fold::StatusFold;
 use crate::ops::stored::shown;
+use crate::ops::tell;
 use crate::ops::views::SymbolView;
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
@@ -115,14 +115,14 @@ impl HealthFold {
                 self.close = Some(*time);
                 self.strange.retain(|_, (since, _)| *time - *since < STRANGE);
                 for odd in odd {
-                    self.strange.insert(odd.symbol, (*time, describe::odd(odd.symbol, odd.why)));
+                    self.strange.insert(odd.symbol, (*time, tell::odd(odd.symbol, odd.why)));
                 }
             }
             Body::Market(Market::LateBar { bar, odd: Some(why) }) => {
-                self.strange.insert(bar.symbol, (time, describe::odd(bar.symbol, *why)));
+                self.strange.insert(bar.symbol, (time, tell::odd(bar.symbol, *why)));
             }
             Body::Market(Market::BarRefused { symbol, .. }) => {
-                self.strange.insert(*symbol, (time, describe::fact(&fact.body, Some(*symbol))));
+                self.strange.insert(*symbol, (time, tell::tell(&fact.body, Some(*symbol))));
             }
             Body::Market(Market::Instruments { .. }) => self.holds(status, time),
             Body::Operator(Operator::Started { .. }) => {
@@ -162,7 +162,7 @@ impl HealthFold {
             }
             Body::Venue(Venue::Responded { of, attempt, response, .. }) => {
                 if let Some(one) = self.cancels.get_mut(of).filter(|one| one.attempts == *attempt) {
-                    (one.waits, one.last) = (false, Some(describe::response(response)));
+                    (one.waits, one.last) = (false, Some(tell::tell_response(response)));
                 }
             }
             Body::Order(order) => self.order(order, time),

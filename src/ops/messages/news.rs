@@ -1,7 +1,7 @@
 //! What of the facts people are told: a pure fold, one item a fact that is worth it.
 
-use crate::ops::describe;
-use crate::ops::equity_course::{Course, earned};
+use crate::ops::earned::{Course, earned};
+use crate::ops::tell::tell;
 use crate::ops::text::{amount, civil, count, date, fit, signed};
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{
@@ -167,7 +167,7 @@ impl News {
     /// may be about inputs that lie far apart; those of each are in order.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is no news needs no word")]
     pub fn fold(&mut self, fact: &Fact<Body>) -> Vec<Item> {
-        let told = |topic| vec![(topic, describe::fact(&fact.body, None))];
+        let told = |topic| vec![(topic, tell(&fact.body, None))];
         let said = match &fact.body {
             Body::Operator(Operator::Started { life, installation, epoch }) => {
                 self.installation.clone_from(installation);
@@ -235,7 +235,7 @@ impl News {
         let row = |((actor, reason), times)| Restarts { actor, reason, times };
         let actors = std::mem::take(&mut self.restarts).into_iter().map(row).collect();
         let body = Body::Operator(Operator::Restarted { actors });
-        vec![(Topic::Restart, describe::fact(&body, None))]
+        vec![(Topic::Restart, tell(&body, None))]
     }
 
     fn order(&mut self, order: &Order, fact: &Fact<Body>) -> Vec<(Topic, String)> {
@@ -243,7 +243,7 @@ impl News {
             Order::Filled { fill, .. } => {
                 // By the venue's time of it, as in a summary: midnight itself is of the next day.
                 self.later.push((fact.key.n, numbers(fill.time + 1)));
-                vec![(Topic::Fill, describe::fact(&fact.body, None))]
+                vec![(Topic::Fill, tell(&fact.body, None))]
             }
             Order::Changed { client_id, status, .. } => {
                 let news = if *status == OrderStatus::Unknown {
@@ -251,11 +251,7 @@ impl News {
                 } else {
                     self.unknown.remove(client_id)
                 };
-                if news {
-                    vec![(Topic::Unknown, describe::fact(&fact.body, None))]
-                } else {
-                    Vec::new()
-                }
+                if news { vec![(Topic::Unknown, tell(&fact.body, None))] } else { Vec::new() }
             }
             Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => Vec::new(),
         }
@@ -292,13 +288,9 @@ impl News {
                 let now: BTreeSet<String> = conflicts.iter().map(Conflict::id).collect();
                 let news = now != self.conflicts;
                 self.conflicts = now;
-                if news {
-                    vec![(Topic::Conflict, describe::fact(&fact.body, None))]
-                } else {
-                    Vec::new()
-                }
+                if news { vec![(Topic::Conflict, tell(&fact.body, None))] } else { Vec::new() }
             }
-            Ledger::Adjusted { .. } => vec![(Topic::Conflict, describe::fact(&fact.body, None))],
+            Ledger::Adjusted { .. } => vec![(Topic::Conflict, tell(&fact.body, None))],
             Ledger::Position { .. } | Ledger::Lot { .. } => Vec::new(),
         }
     }

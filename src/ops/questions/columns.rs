@@ -1,6 +1,6 @@
 //! Rows of an answer as a table.
 
-use crate::ops::describe;
+use crate::ops::tell;
 use crate::ops::text::{self, Table};
 use everwarm_domain::money::Decimal;
 use serde::de::DeserializeOwned;
@@ -88,5 +88,5 @@ pub(super) fn said<T: DeserializeOwned>(value: &Value, say: fn(T) -> &'static st
 
 /// Where an order stands.
 pub(super) fn status(value: &Value) -> String {
-    said(value, describe::status)
+    said(value, tell::status)
 }

@@ -3,7 +3,7 @@
 use super::columns::{column, plain, time, word};
 use super::{Answer, Context, Failure, LIMITED, PAGED, Question, all, remembered};
 use crate::history::bars;
-use crate::ops::known_symbol::known;
+use crate::ops::known::known;
 use crate::ops::views::{BarView, SignalView, SymbolView};
 use everwarm_domain::id::Symbol;
 use serde_json::Value;

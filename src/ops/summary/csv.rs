@@ -2,8 +2,8 @@
 
 use super::period::Period;
 use crate::history::records::{FillView, OrderView, TradeView};
-use crate::ops::describe;
 use crate::ops::exit::Failure;
+use crate::ops::tell;
 use crate::ops::text::{instant, plain};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
@@ -83,7 +83,7 @@ fn fee_lines(fills: &[FillView], orders: &[OrderView], period: Period) -> Vec<Ve
         lines.push(vec![
             utc(fill.time),
             fill.symbol.to_string(),
-            describe::side(fill.side).to_owned(),
+            tell::side(fill.side).to_owned(),
             plain(fill.quantity),
             plain(fill.price),
             amount,

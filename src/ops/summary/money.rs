@@ -12,7 +12,7 @@ use crate::history::History;
 use crate::history::booked::{Amounts, Booked, Share};
 use crate::history::queries::HistoryError;
 use crate::history::records::{EquityView, PositionState};
-use crate::ops::equity_course::{self, Course};
+use crate::ops::earned::{self, Course};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::time::UtcMs;
@@ -176,7 +176,7 @@ impl Fold {
 }
 
 fn earned(point: &EquityView) -> Decimal {
-    equity_course::earned(point.equity, point.adjusted)
+    earned::earned(point.equity, point.adjusted)
 }
 
 fn equity(points: &[EquityView], period: Period, money: &mut Money) {

@@ -131,10 +131,10 @@ pub const RULES: &[&str] = &[
     "venue-halted",
 ];
 
-/// Who wants a reload, as [`Trigger`](crate::ops::control_views::Trigger) names them.
+/// Who wants a reload, as [`Trigger`](crate::ops::standing::Trigger) names them.
 pub const TRIGGERS: &[&str] = &["signal", "file", "api"];
 
-/// What reloads come to, as [`ReloadResult`](crate::ops::control_views::ReloadResult) names it.
+/// What reloads come to, as [`ReloadResult`](crate::ops::standing::ReloadResult) names it.
 pub const RESULTS: &[&str] =
     &["applied", "unchanged", "invalid", "rejected", "rolled_back", "rollback_failed"];
 

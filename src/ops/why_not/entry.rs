@@ -1,7 +1,7 @@
 //! The last order that was to buy a symbol: whether it was taken back, and what came of that.
 
-use crate::ops::describe;
 use crate::ops::stored::shown;
+use crate::ops::tell;
 use crate::ops::text::{count, instant};
 use everwarm_domain::fact::{Body, Decision, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -107,9 +107,7 @@ impl LastEntry {
             }
             (true, Some(OrderStatus::Cancelled)) => "was cancelled".to_owned(),
             (true, Some(OrderStatus::Filled)) => "was filled before its cancel".to_owned(),
-            (true, Some(other)) => {
-                format!("had a cancel request and is {}", describe::status(*other))
-            }
+            (true, Some(other)) => format!("had a cancel request and is {}", tell::status(*other)),
         };
         let when = instant(*time);
         let reason = shown(reason);

@@ -1,6 +1,6 @@
 //! The sentence of each fact, the same in every view.
 
-use super::control_views::enables;
+use super::standing::enables;
 use super::stored::shown;
 use super::text::{amount, clock, count, instant, plain, rounded};
 use everwarm_domain::fact::{
@@ -25,7 +25,7 @@ const BALANCES_SHOWN: usize = 8;
 
 /// The sentence of a fact. With `focus` it leaves out other symbols.
 #[must_use]
-pub fn fact(body: &Body, focus: Option<Symbol>) -> String {
+pub fn tell(body: &Body, focus: Option<Symbol>) -> String {
     match body {
         Body::Market(market) => tell_market(market, focus),
         Body::Venue(venue) => tell_venue(venue),
@@ -255,14 +255,14 @@ fn tell_venue(venue: &Venue) -> String {
             format!("sent to the venue: cancel order {of}, attempt {attempt}, valid until {until}")
         }
         Venue::Responded { of, attempt, response, .. } => {
-            format!("cancel of order {of}, attempt {attempt}: {}", self::response(response))
+            format!("cancel of order {of}, attempt {attempt}: {}", tell_response(response))
         }
     }
 }
 
 /// The result of a cancel.
 #[must_use]
-pub fn response(response: &Response) -> String {
+pub fn tell_response(response: &Response) -> String {
     match response {
         Response::Accepted => "the venue cancelled it".to_owned(),
         Response::NotOpen => "the venue does not have it open".to_owned(),

@@ -6,7 +6,7 @@ use crate::chaos::process;
 use crate::edge::world::World;
 use crate::ops::config::{Config, VenueSource};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::injected_faults::{BranchView, HarmView, How};
+use crate::ops::harm::{BranchView, HarmView, How};
 use crate::ops::telemetry::Fault;
 use crate::ops::views::ValueView;
 use everwarm_runtime::supervise::{Directory, Injected, NotHarmed, RequestError};
