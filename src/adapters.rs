@@ -2,13 +2,13 @@
 //! configured; nothing besides names one.
 
 use crate::edge::world::Passing;
-use crate::edge::world::path::Places;
 use crate::life::Connection;
-use crate::ops::config::venue::SIMULATED;
-use crate::venue::Secret;
 use crate::venue::binance::{self, ApiKey, Hosts};
 use crate::venue::rate_limit::Note;
 use crate::venue::simulated::Admin;
+use everwarm_domain::path::Places;
+use everwarm_domain::path::SIMULATED;
+use everwarm_domain::secret::Secret;
 use std::sync::Arc;
 
 /// The places in the tree of an adapter that is both: venue and source.

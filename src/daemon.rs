@@ -32,25 +32,24 @@ use crate::chaos::process::Step;
 use crate::edge::config::Content;
 use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::projector;
-use crate::edge::world::{Passing, World, wall};
-use crate::history::queries::HistoryError;
+use crate::edge::world::{Passing, World};
 use crate::life::{Birth, BirthError, Connection, LIVE_FILE, Life};
-use crate::ops::api::{self, Api, ApiFile, Changes, Entry, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, Look, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
-use crate::ops::desk::Proofs;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::heap;
 use crate::ops::log::{self, LogLevel};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
-use crate::ops::views::LiveView;
 use control::LiveControl;
 use desk::LiveContext;
+use everwarm_api as api;
+use everwarm_api::{Api, ApiFile, Changes, Entry, Refusals, Token};
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::files::{is_full, keep_private};
 use everwarm_runtime::store::archive::ArchiveError;
 use everwarm_runtime::supervise::{RootOutcome, Watchdog};
@@ -58,6 +57,10 @@ use everwarm_sim::books::BooksError;
 use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::{Setup, SimError, SimOptions};
+use everwarm_views::audit::AUDIT_FILE;
+use everwarm_views::desk::Proofs;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::LiveView;
 use identity::Traded;
 use measure::{Parts, Sampled};
 use notify::Notify;
@@ -169,8 +172,8 @@ struct Around<'a> {
 fn private(data_dir: &Path) {
     let live = data_dir.join(LIVE_FILE);
     let segments = live.with_extension("segments");
-    let (history, exchange) = (data_dir.join(crate::history::FILE), data_dir.join(EXCHANGE));
-    for path in [live, segments, history, exchange, data_dir.join(api::AUDIT_FILE)] {
+    let (history, exchange) = (data_dir.join(everwarm_history::FILE), data_dir.join(EXCHANGE));
+    for path in [live, segments, history, exchange, data_dir.join(AUDIT_FILE)] {
         if let Err(e) = keep_private(&path) {
             tracing::warn!("other users may read {}: {e}", path.display());
         }
@@ -641,7 +644,7 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
 fn market(source: &MarketSource) -> Result<(Box<dyn Market>, Setup), Failure> {
     let Some(folder) = &source.recording else {
         let start = match source.pace {
-            Pace::Times(1) => wall().div_euclid(MINUTE) * MINUTE,
+            Pace::Times(1) => wall_ms().div_euclid(MINUTE) * MINUTE,
             Pace::Lockstep | Pace::Times(_) => MADE_START,
         };
         let (seed, history) = (source.seed, DEFAULT_HISTORY_BARS);

@@ -2,9 +2,9 @@
 //!
 //! The map, in the order a price flows: [`venue`] (the wire) → [`edge`] (feed, bars, closer) → the
 //! journal of `everwarm_runtime` → `everwarm_trading` (pure stages by rank) → [`edge`] (gateway) →
-//! [`venue`]. `everwarm_domain` holds the words, [`history`] what is kept for looking back,
-//! `everwarm_sim` the simulated exchange, [`ops`] what people see, in [`shapes`] that programs
-//! know, [`chaos`] the proof.
+//! [`venue`]. `everwarm_domain` holds the words, `everwarm_words` how they are shown,
+//! `everwarm_history` what is kept for looking back, `everwarm_sim` the simulated exchange, [`ops`]
+//! what people see, [`chaos`] the proof.
 //!
 //! What holds it together: [`tree`] is the supervision tree, [`life`] one life from an opened store
 //! to a stopped tree, [`adapters`] the simulated exchange as a venue, [`daemon`] the process around
@@ -15,10 +15,8 @@ pub mod audit;
 pub mod chaos;
 pub mod daemon;
 pub mod edge;
-pub mod history;
 pub mod life;
 pub mod ops;
-pub mod shapes;
 pub mod tree;
 pub mod venue;
 

@@ -6,14 +6,9 @@ use crate::edge::board::Board;
 use crate::edge::branches;
 use crate::edge::config::{Content, InForce, Wanted};
 use crate::edge::exchange::Launch;
+use crate::edge::fetch::{fetch, lost};
 use crate::edge::gateway_book::GatewayBook;
-use crate::edge::world::path::Places;
-use crate::edge::world::{LOOKUPS, Passing, World, wall};
-use crate::history::HistoryLibrary;
-use crate::history::bars::keep;
-use crate::history::fetch::{fetch, lost};
-use crate::history::keeper::Keeper;
-use crate::history::queries::HistoryError;
+use crate::edge::world::{LOOKUPS, Passing, World};
 use crate::tree::{self, Seed};
 use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
@@ -24,11 +19,17 @@ use crate::venue::{Open, Opening, Ports};
 use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
+use everwarm_domain::path::Places;
 use everwarm_domain::time::Timeframe;
+use everwarm_history::HistoryLibrary;
+use everwarm_history::bars::keep;
+use everwarm_history::keeper::Keeper;
+use everwarm_history::queries::HistoryError;
 use everwarm_kernel::roster::Joined;
 use everwarm_kernel::stage::Stage;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::store::archive::Archive;
@@ -84,11 +85,11 @@ impl Connection {
             Passing::Lockstep => Pace::Manual(0),
             Passing::Scaled(1) => Pace::Real,
             Passing::Scaled(factor) => {
-                let wall = wall();
+                let wall = wall_ms();
                 Pace::Scaled { wall, venue: wall, per_mille: factor.saturating_mul(1000) }
             }
         });
-        let (wall, note) = (Arc::new(wall), self.note.clone());
+        let (wall, note) = (Arc::new(wall_ms), self.note.clone());
         (self.open)(Opening { recv_window, clock, wall, note })
     }
 }
@@ -184,7 +185,7 @@ impl Life {
         let (ended, at_end) = watch::channel(false);
         let observer = branches::observer((&world.journal, &world.directory), birth.observer);
         let tree =
-            Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
+            Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall_ms)) };
         let seed = Seed {
             ops: ops(&world, &tree),
             world: world.clone(),

@@ -2,7 +2,7 @@
 
 use everwarm::daemon::CORE;
 use everwarm::ops::cli;
-use everwarm::ops::exit::Exit;
+use everwarm_views::exit::Exit;
 
 fn main() -> Exit {
     cli::main(&CORE)

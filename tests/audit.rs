@@ -2,21 +2,21 @@
 
 use super::kit::{Folder, PATIENCE, Process, ask, run, small_recording, until_end};
 use everwarm::audit::{StoreFacts, verify};
-use everwarm::history;
 use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
-use everwarm::ops::exit::Exit;
-use everwarm::ops::views::CheckpointState;
 use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
 use everwarm_domain::fact::{Accept, Body, Conflict, Dispute, Market, Operator, Order, Venue};
 use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Price;
 use everwarm_domain::order::{OrderIntent, SendAttempt, Side};
 use everwarm_domain::time::MINUTE;
+use everwarm_history as history;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Store};
+use everwarm_views::exit::Exit;
+use everwarm_views::views::CheckpointState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::ControlFlow;

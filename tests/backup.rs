@@ -7,10 +7,10 @@ use crate::kit::{
     until_end, wait_until, wait_until_free,
 };
 use everwarm::life::LIVE_FILE;
-use everwarm::ops::api::AUDIT_FILE;
-use everwarm::ops::backup;
 use everwarm_domain::money::Decimal;
 use everwarm_kernel::chance::mix;
+use everwarm_views::audit::AUDIT_FILE;
+use everwarm_views::backup;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -5,8 +5,8 @@ use super::kit::{
     BINARY, Folder, PATIENCE, Process, ask, exchange, kill_exchange, made_recording, run,
     small_recording, told, until_end, wait_until,
 };
-use everwarm::history;
 use everwarm::life::LIVE_FILE;
+use everwarm_history as history;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use std::fs;
 use std::path::Path;

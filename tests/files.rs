@@ -4,11 +4,12 @@
 use super::kit::{
     BINARY, Folder, PATIENCE, Process, ask, exchange, kill_exchange, run, runs, wait_until,
 };
-use everwarm::history::{self, projection::projected_through};
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Decimal;
+use everwarm_history as history;
+use everwarm_history::projection::projected_through;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;

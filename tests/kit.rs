@@ -3,7 +3,7 @@
 
 use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::chaos::process::STRIKES;
-use everwarm::ops::api::ApiFile;
+use everwarm_api::ApiFile;
 use everwarm_domain::time::MINUTE;
 use everwarm_runtime::chaos::Strike;
 use everwarm_sim::market::{Market, Seeded};

@@ -2,7 +2,8 @@
 //! by which it may change something. With one: `tests/page/`.
 
 use crate::kit::{Folder, PATIENCE, Process, run, small_recording, wait_until};
-use everwarm::ops::api::{AUDIT_FILE, ApiFile, TOKEN_FILE};
+use everwarm_api::{ApiFile, TOKEN_FILE};
+use everwarm_views::audit::AUDIT_FILE;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;

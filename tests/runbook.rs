@@ -5,8 +5,8 @@ use crate::kit::{
     BINARY, Folder, Process, ask, exchange, made_recording, output, run, small_recording,
     until_end, wait_until, wait_until_free,
 };
-use everwarm::history;
 use everwarm::life::LIVE_FILE;
+use everwarm_history as history;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use serde_json::{Value, json};
 use std::fs;

@@ -3,8 +3,9 @@
 use crate::kit::{
     BINARY, Folder, PATIENCE, Process, ask, made_recording, run, told, until_end, wait_until,
 };
-use everwarm::history::{self, Projector};
 use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm_history as history;
+use everwarm_history::Projector;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use std::fs;

@@ -11,12 +11,12 @@ use crate::kit::{
 use everwarm::chaos::crashes::{End, Moment, Subject, kill_exchange, picture};
 use everwarm::chaos::process::Step;
 use everwarm::life::{APPLICATION, LIVE_FILE};
-use everwarm::ops::backup;
 use everwarm_domain::fact::{Body, Order, Venue};
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::file::{SCHEMA, WRITES};
+use everwarm_views::backup;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;

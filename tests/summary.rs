@@ -5,12 +5,12 @@ use crate::kit::{
     Folder, Process, ask, made_recording, run, small_recording, until_end, wait_until,
 };
 use everwarm::life::{APPLICATION, LIVE_FILE};
-use everwarm::ops::text::date;
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::DAY;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::Store;
+use everwarm_words::text::date;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

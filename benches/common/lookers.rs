@@ -1,6 +1,6 @@
 //! Those who look on: a page that is open, and a Prometheus that scrapes.
 
-use everwarm::ops::api::ApiFile;
+use everwarm_api::ApiFile;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

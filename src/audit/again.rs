@@ -1,15 +1,15 @@
 //! What the inputs of a journal imply, derived once more in a plain loop, beside what it holds.
 
 use super::{set_aside, torn_is_a_problem};
-use crate::history::HistoryLibrary;
-use crate::ops::desk::JournalFacts;
-use crate::ops::exit::Failure;
 use everwarm_domain::fact::Body;
+use everwarm_history::HistoryLibrary;
 use everwarm_kernel::fact::{Body as _, Fact, Key, Rank};
 use everwarm_kernel::plain::{PlainLoop, Told};
 use everwarm_kernel::roster::{Change, Joined};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_trading::StageSpec;
+use everwarm_views::desk::JournalFacts;
+use everwarm_views::exit::Failure;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;

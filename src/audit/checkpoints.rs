@@ -8,14 +8,14 @@
 use super::again::Again;
 use super::store_failure;
 use crate::life::{APPLICATION, LIVE_FILE, places};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::store_check::CHECKPOINT;
-use crate::ops::views::{CheckpointState, CheckpointView, ProblemView};
 use everwarm_kernel::fact::Key;
 use everwarm_kernel::state;
 use everwarm_runtime::journal::StageInfo;
 use everwarm_runtime::store::{CheckpointRow, Store};
 use everwarm_trading::{StageSpec, specs_joined};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::{CheckpointState, CheckpointView, ProblemView};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -1,11 +1,11 @@
 //! What stages said under another version than the present one: it is named and taken as it is, for
 //! only its own version can derive it again.
 
-use crate::ops::desk::JournalFacts;
-use crate::ops::exit::Failure;
-use crate::ops::views::OtherVersionView;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_kernel::fact::Fact;
+use everwarm_views::desk::JournalFacts;
+use everwarm_views::exit::Failure;
+use everwarm_views::views::OtherVersionView;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 

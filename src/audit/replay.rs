@@ -3,17 +3,17 @@
 
 use super::again::{Again, Beside};
 use super::through;
-use crate::ops::desk::JournalFacts;
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::summary::Period;
-use crate::ops::tell::tell;
-use crate::ops::text::instant;
-use crate::ops::views::{DecidedView, ReplayView, ReplayedStageView};
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{Analysis, Body, LOTS_FROM, Ledger};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::store::archive::Archive;
+use everwarm_views::desk::JournalFacts;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::summary::Period;
+use everwarm_views::tell::tell;
+use everwarm_views::views::{DecidedView, ReplayView, ReplayedStageView};
+use everwarm_words::text::instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -3,15 +3,15 @@
 //! numbers, no venue ids, no venue times: a resend moves those and nothing else.
 
 use super::invariants::Listed;
-use crate::history::{History, Projector, bars};
-use crate::ops::explain::explain;
-use crate::ops::signals::SignalFold;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order as Said, kinds};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::{OrderIntent, Side};
 use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_history::{History, Projector, bars};
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_views::explain::explain;
+use everwarm_views::signals::SignalFold;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,7 +149,7 @@ fn symbols(facts: &[(u64, Fact<Body>)]) -> BTreeSet<Symbol> {
 /// The history cannot be read.
 pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
     let history = History::new(Arc::clone(archive));
-    let why = |e: crate::history::queries::HistoryError| e.to_string();
+    let why = |e: everwarm_history::queries::HistoryError| e.to_string();
     let orders = history.orders(None).map_err(why)?.rows;
     let mut lines = rows(
         "order",

@@ -17,14 +17,14 @@ mod testing;
 pub mod told;
 
 use crate::audit;
-use crate::ops::desk::JournalFacts;
-use crate::ops::exit::Failure;
-use crate::ops::views::ProblemView;
 use everwarm_domain::fact::Body;
 use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::CheckpointRow;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_views::desk::JournalFacts;
+use everwarm_views::exit::Failure;
+use everwarm_views::views::ProblemView;
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -5,12 +5,12 @@
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
 use crate::edge::bar::HISTORY_BARS;
-use crate::history::{HistoryLibrary, bars};
 use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_history::{HistoryLibrary, bars};
 use everwarm_kernel::fact::{Body as _, Fact, Key, RuntimeEvent};
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_kernel::roster::Joined;

@@ -4,7 +4,7 @@
 //! A planned death says where it stands and stands still; whoever planned it then sends a real
 //! SIGKILL.
 
-use crate::edge::world::path::Places;
+use everwarm_domain::path::Places;
 use everwarm_kernel::fact::Body;
 use everwarm_runtime::chaos::{Blow, Chaos, Injected, Phase, Site, Strike};
 use everwarm_runtime::journal::Journal;

@@ -9,21 +9,22 @@
 use super::identity;
 use super::release::{Whole, in_files};
 use crate::audit::store_failure;
-use crate::edge::world::{World, wall};
-use crate::history;
+use crate::edge::world::World;
 use crate::life::{APPLICATION, LIVE_FILE};
-use crate::ops::api::AUDIT_FILE;
-use crate::ops::backup::{self, About, FORMAT, HISTORY, JOURNAL, NOTES, Pack, RestoredView};
-use crate::ops::desk::JournalFacts as _;
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::VersionView;
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_history as history;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::files::sync_name;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::parcel::{Packer, Record};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::copy::{CopyError, Make, Making};
 use everwarm_runtime::store::{Store, StoreError};
+use everwarm_views::audit::AUDIT_FILE;
+use everwarm_views::backup::{self, About, FORMAT, HISTORY, JOURNAL, NOTES, Pack, RestoredView};
+use everwarm_views::desk::JournalFacts as _;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::VERSION;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write};
 use std::ops::ControlFlow;
@@ -67,8 +68,8 @@ fn pack(
     let journal = store.look_at().map_err(unreadable)?;
     let about = About {
         format: FORMAT,
-        version: VersionView::this().version,
-        taken: wall(),
+        version: VERSION.to_owned(),
+        taken: wall_ms(),
         life: journal.life,
         row: journal.row,
     };
@@ -262,7 +263,7 @@ fn raise(staging: &Path) -> Result<(u64, Raised), Failure> {
             ControlFlow::Continue(())
         })?;
         let Some((installation, before)) = identity else { return Ok(((facts, None), 0)) };
-        let now = u64::try_from(wall() / 1000).unwrap_or_default();
+        let now = u64::try_from(wall_ms() / 1000).unwrap_or_default();
         let epoch = now.max(before + 1);
         let life = journal.life();
         let started = Operator::Started { life, installation: installation.clone(), epoch };

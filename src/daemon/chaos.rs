@@ -9,10 +9,10 @@ use crate::chaos::interrupt;
 use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
 use crate::chaos::rig::Feed;
 use crate::ops::cli::ChaosConfig;
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::{ChaosView, StruckView, UnequalView};
 use everwarm_runtime::clock;
 use everwarm_sim::Setup;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::{ChaosView, StruckView, UnequalView};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,12 +5,12 @@ use super::reload::Reloader;
 use super::watch::Watch;
 use super::{harm, release, resolve, spent, switch, symbols};
 use crate::edge::world::World;
-use crate::ops::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
-use crate::ops::exit::Failure;
-use crate::ops::harm::{BranchView, HarmView};
 use crate::ops::log::LogLevel;
-use crate::ops::questions::symbols as listed;
-use crate::ops::views::{
+use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
+use everwarm_views::exit::Failure;
+use everwarm_views::harm::{BranchView, HarmView};
+use everwarm_views::questions::symbols as listed;
+use everwarm_views::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, QuarantineView, ReloadView, ResolveView,
     ResolvedView, SwitchWord, SwitchedView, SymbolsChangeView,
 };

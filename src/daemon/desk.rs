@@ -6,33 +6,36 @@ use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};
 use crate::edge::board::Trouble;
 use crate::edge::reload::standing;
-use crate::edge::world::path::{self, Places};
-use crate::edge::world::{Passing, World, wall};
-use crate::history::History;
-use crate::history::projection::projected_through;
+use crate::edge::world::{Passing, World};
+use crate::ops::config::schema::schema;
 use crate::ops::config::{Config, Pace, VenueSource};
-use crate::ops::desk::{JournalFacts, Proofs};
-use crate::ops::events::EventView;
-use crate::ops::exit::Failure;
-use crate::ops::features::IndicatorsView;
-use crate::ops::health::{Lasting, Progress, Signs, disk_of, findings, never_done};
 use crate::ops::log::LogLevel;
-use crate::ops::memory::{Memory, Told};
 use crate::ops::messages::courier::Deliveries;
-use crate::ops::questions::{Context, Process};
-use crate::ops::reconcile::reconcile;
-use crate::ops::text::instant;
-use crate::ops::views::{
-    CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, State, StatusView,
-    SwitchesView, ValueView,
-};
+use crate::ops::version::version;
 use everwarm_domain::id::Symbol;
+use everwarm_domain::path::{self, Places};
 use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_history::History;
+use everwarm_history::projection::projected_through;
 use everwarm_runtime::clock;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::TreeView;
 use everwarm_trading::strategy;
+use everwarm_views::desk::{JournalFacts, Proofs};
+use everwarm_views::events::EventView;
+use everwarm_views::exit::Failure;
+use everwarm_views::features::IndicatorsView;
+use everwarm_views::health::{Lasting, Progress, Signs, disk_of, findings, never_done};
+use everwarm_views::memory::{Memory, Told};
+use everwarm_views::questions::{Context, Process};
+use everwarm_views::reconcile::reconcile;
+use everwarm_views::views::{
+    CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, State, StatusView,
+    SwitchesView, ValueView, VersionView,
+};
+use everwarm_words::text::instant;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,7 +105,7 @@ impl LiveContext {
 
     /// Notes how far each part is, for who does not move though there is something to do.
     pub fn look(&self) {
-        let (journal, wall) = (&self.world.journal, wall());
+        let (journal, wall) = (&self.world.journal, wall_ms());
         let head = journal.head();
         for (stage, passed) in journal.progress() {
             self.progress.look(stage, (passed, head), wall);
@@ -143,7 +146,7 @@ impl LiveContext {
         let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
         let skew = || (self.world.clock.lock().offset(), self.world.venue.recv_window());
         Signs {
-            wall: wall(),
+            wall: wall_ms(),
             kind: self.world.places.venue,
             checks: self.checks(),
             skew: own.then(skew),
@@ -184,7 +187,7 @@ impl LiveContext {
             Some(_) if !wanted => (true, format!("{name} stream down, no symbols")),
             Some(0) => (false, format!("{name} stream not subscribed yet; retrying")),
             Some(since) => {
-                let gone = wall() - since;
+                let gone = wall_ms() - since;
                 let detail = format!("{name} stream down for {} s; retrying", gone / 1000);
                 (gone < RECONNECT, detail)
             }
@@ -268,7 +271,7 @@ impl Context for LiveContext {
         };
         let lag = self.world.journal.uncommitted_age();
         let venue = self.world.board.venue();
-        let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
+        let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall_ms() - t.since) / 1000);
         let waiting = self.world.venue.waiting();
         // Who waits for the budget is refused by it: both are told, the cause first.
         let mut told: Vec<String> = Vec::new();
@@ -348,6 +351,14 @@ impl Context for LiveContext {
 
     fn reconcile(&self) -> Result<ReconcileView, Failure> {
         reconcile(&Whole(&self.world.journal))
+    }
+
+    fn version(&self) -> VersionView {
+        version()
+    }
+
+    fn schema(&self) -> Value {
+        schema()
     }
 
     fn process(&self) -> Option<&dyn Process> {

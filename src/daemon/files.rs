@@ -7,22 +7,23 @@
 use super::{Watch, identity, live};
 use crate::audit::store_failure;
 use crate::chaos::process::Step;
-use crate::edge::world::wall;
-use crate::history::{self, projection::projected_through};
 use crate::life::{APPLICATION, Connection, LIVE_FILE};
-use crate::ops::api::chance;
 use crate::ops::config::{Config, Sources};
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::text::{count, shell_word};
-use crate::ops::views::LiveView;
+use everwarm_api::chance;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::ClientOrderId;
+use everwarm_history as history;
+use everwarm_history::projection::projected_through;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::{Chaos, Site};
 use everwarm_runtime::clock;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::files::{Lock, is_full};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckedStore, Store, StoreError};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::LiveView;
+use everwarm_words::text::{count, shell_word};
 use std::fs;
 use std::io::{Error, ErrorKind};
 use std::ops::ControlFlow;
@@ -224,7 +225,7 @@ fn gone(dir: &Path, why: &str) -> Failure {
 
 /// Keeps what is left of a journal that is gone, under other names.
 fn set_aside(dir: &Path) -> Result<(), Failure> {
-    let now = wall();
+    let now = wall_ms();
     for path in [dir.join(LIVE_FILE).with_extension("segments"), dir.join(history::FILE)] {
         let mut aside = path.clone().into_os_string();
         aside.push(format!(".before-{now}"));

@@ -5,11 +5,11 @@ use super::watch::Watch;
 use crate::chaos::process;
 use crate::edge::world::World;
 use crate::ops::config::{Config, VenueSource};
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::harm::{BranchView, HarmView, How};
-use crate::ops::telemetry::Fault;
-use crate::ops::views::ValueView;
 use everwarm_runtime::supervise::{Directory, Injected, NotHarmed, RequestError};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::harm::{BranchView, HarmView, How};
+use everwarm_views::telemetry::Fault;
+use everwarm_views::views::ValueView;
 use tokio::runtime::Handle;
 
 /// What the configuration allows.

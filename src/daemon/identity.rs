@@ -4,8 +4,6 @@
 //! is opened and any process started.
 
 use crate::ops::config::{Config, Given, MarketSource, Remote, Symbols, noted};
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::known::meant;
 use everwarm_domain::fact::Retained;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -15,6 +13,8 @@ use everwarm_runtime::files::{is_full, write_whole};
 use everwarm_sim::market::Market;
 use everwarm_trading::strategy;
 use everwarm_trading::universe::{self, Venue};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::known::meant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -128,7 +128,7 @@ fn describe(source: &MarketSource, market: &dyn Market) -> String {
     if source.recording.is_none() {
         return format!("a synthetic market of seed {}: {names}", source.seed);
     }
-    let start = crate::ops::text::instant(market.start());
+    let start = everwarm_words::text::instant(market.start());
     format!("a recording that begins at {start} UTC: {names}")
 }
 

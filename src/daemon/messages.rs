@@ -8,9 +8,9 @@ use crate::ops::config::messages::{BEAT_EVERY, EVERY, LEAVE_OUT, Messages};
 use crate::ops::messages::courier::{Courier, Post, Terms};
 use crate::ops::messages::heartbeat::{self, Beat, Heartbeat, Well};
 use crate::ops::messages::mail::Mail;
-use crate::ops::messages::news::Topic;
-use crate::ops::questions::{Context as _, Process as _};
 use everwarm_runtime::supervise::{ChildSpec, worker};
+use everwarm_views::news::Topic;
+use everwarm_views::questions::{Context as _, Process as _};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 

@@ -3,11 +3,10 @@
 
 use super::{elsewhere, launch, passing, runtime};
 use crate::adapters;
-use crate::edge::world::{Passing, wall};
+use crate::edge::world::Passing;
 use crate::life::Connection;
 use crate::ops::cli::Panic;
 use crate::ops::config::{Config, Symbols, VenueSource};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::venue::port::{ErrorClass, Stamp, Venue, VenueError};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -16,9 +15,11 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::server::port::PortFile;
 use everwarm_trading::orders::book::SETTLE_MS;
 use everwarm_trading::risk::sizing::{self, TooSmall};
+use everwarm_views::exit::{Exit, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -332,7 +333,7 @@ impl Hand {
     ) -> Result<Result<OrderReport, String>, Failure> {
         let Stamp { timestamp, recv_window } = self.stamp();
         let client_id =
-            ClientOrderId(format!("{}{:x}-{part}", ClientOrderId::PANIC_PREFIX, wall()));
+            ClientOrderId(format!("{}{:x}-{part}", ClientOrderId::PANIC_PREFIX, wall_ms()));
         let intent = OrderIntent {
             client_id: client_id.clone(),
             strategy: PANIC.to_owned(),

@@ -4,14 +4,14 @@
 use super::FOLLOWERS;
 use crate::audit::store_failure;
 use crate::life::{APPLICATION, LIVE_FILE, places};
-use crate::ops::desk::{JournalFacts, releasable};
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::QuarantineView;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::quarantine::Quarantines;
 use everwarm_kernel::fact::{Fact, Rank};
 use everwarm_runtime::journal::{AppendError, Journal, Options};
 use everwarm_runtime::store::Store;
+use everwarm_views::desk::{JournalFacts, releasable};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::QuarantineView;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;

@@ -11,18 +11,19 @@ use super::watch::Watch;
 use crate::edge::board::Board;
 use crate::edge::config::{Content, Standing};
 use crate::edge::reload::{Outcome, apply, standing};
-use crate::edge::world::{World, wall};
-use crate::ops::changes::ReloadHow;
+use crate::edge::world::World;
 use crate::ops::config::live::{differences, is_live, running};
 use crate::ops::config::{Config, Look, Sources, VenueSource};
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::{
-    ReloadCountView, ReloadResult, ReloadView, ReloadsView, Trigger, ValueView,
-};
 use everwarm_domain::instrument::Instrument;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_trading::reload::{Refusal, below_used};
 use everwarm_trading::risk::limits::Counts;
 use everwarm_trading::strategy;
+use everwarm_views::changes::ReloadHow;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::{
+    ReloadCountView, ReloadResult, ReloadView, ReloadsView, Trigger, ValueView,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -312,7 +313,7 @@ impl Reloader {
             Err(refused) => (refused.result, Vec::new(), refused.reasons, refused.restart),
         };
         let generation = standing(&self.world).now.generation;
-        let time = wall();
+        let time = wall_ms();
         let view = ReloadView { time, trigger, result, generation, changes, reasons, restart };
         if !dry {
             let mut told = self.told();

@@ -2,11 +2,11 @@
 //! the running journal or in the files of a daemon that is not running.
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
-use crate::ops::exit::Failure;
-use crate::ops::reconcile::{adoptable, reconcile, resolvable};
-use crate::ops::views::{AdoptView, AdoptedView, ConflictView, ResolveView, ResolvedView};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_runtime::journal::Journal;
+use everwarm_views::exit::Failure;
+use everwarm_views::reconcile::{adoptable, reconcile, resolvable};
+use everwarm_views::views::{AdoptView, AdoptedView, ConflictView, ResolveView, ResolvedView};
 use std::path::Path;
 
 /// Ends a conflict in the files of a data directory.

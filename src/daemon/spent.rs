@@ -2,11 +2,11 @@
 //! and again while it is banned would only make the ban longer, and one that connects or places
 //! orders each time would be refused.
 
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::ClearedView;
 use crate::venue::rate_limit::{Care, Note, Spent};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::files::{write_unsynced, write_whole};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::ClearedView;
 use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};

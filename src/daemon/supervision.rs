@@ -4,12 +4,12 @@
 use super::reload::seconds_in_force;
 use super::watch::Watch;
 use crate::edge::world::World;
-use crate::edge::world::path::STAGES;
-use crate::ops::exit::{Exit, Failure};
 use everwarm_domain::fact::Body;
+use everwarm_domain::path::STAGES;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::supervise::{Limits, News, SupervisionNotice, Tree, Watchdog};
+use everwarm_views::exit::{Exit, Failure};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;

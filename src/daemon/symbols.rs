@@ -1,13 +1,14 @@
 //! An operator's word on a symbol: an input, which the universe then follows.
 
 use crate::edge::universe::UniverseMsg;
-use crate::edge::world::{World, path};
-use crate::ops::changes::SymbolsChange;
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::known::meant;
-use crate::ops::views::{SymbolView, SymbolsChangeView};
+use crate::edge::world::World;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::path;
+use everwarm_views::changes::SymbolsChange;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::known::meant;
+use everwarm_views::views::{SymbolView, SymbolsChangeView};
 use tokio::runtime::Handle;
 
 /// Name of the operator as a writer.

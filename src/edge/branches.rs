@@ -5,8 +5,8 @@
 //! Restarts are told too, see [`super::restarts`].
 
 use super::restarts::Restarting;
-use super::world::path;
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::path;
 use everwarm_kernel::fact::Rank;
 use everwarm_runtime::journal::{AppendError, Journal};
 use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};

@@ -5,11 +5,12 @@
 //! look again.
 
 use super::board::Rest;
-use super::world::{Passing, World, path};
+use super::world::{Passing, World};
 use super::{bar, pacer};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
+use everwarm_domain::path;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};

@@ -6,12 +6,12 @@
 //! asks at most [`ROUNDS`] times more, however many past bars are odd.
 
 use super::world::{Passing, World};
-use crate::history::fetch::fetch;
-use crate::history::need::{Times, pages};
+use crate::edge::fetch::fetch;
 use crate::venue::port::{Bars, UnheldBar, VenueError};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_history::need::{Times, pages};
 use everwarm_trading::bars::{Known, Refused};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -2,8 +2,9 @@
 //! it has ended. The exchange is a process of its own in a process group of its own: what kills the
 //! daemon does not hit it, and Ctrl-C does not either.
 
-use super::world::{World, wall};
+use super::world::World;
 use crate::venue::simulated::Admin;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::server::port::{PORT_FILE, PortFile};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::ffi::OsString;
@@ -183,7 +184,7 @@ async fn keep(world: World, launch: Launch, port: u16) {
         match launch.ensure(port).await {
             Ok(file) => {
                 tries = 0;
-                world.board.write_venue(wall(), None);
+                world.board.write_venue(wall_ms(), None);
                 if file.token != token {
                     admin.set_token(&file.token);
                     world.board.poke();
@@ -194,7 +195,7 @@ async fn keep(world: World, launch: Launch, port: u16) {
                 tries += 1;
                 tracing::warn!(error = %e, tries, "the simulated exchange does not start");
                 let why = format!("it does not start ({e}); {tries} attempts, retrying");
-                world.board.write_venue(wall(), Some(why));
+                world.board.write_venue(wall_ms(), Some(why));
             }
         }
     }

@@ -14,7 +14,7 @@ use super::gateway_book::GatewayBook;
 use super::private::PrivateMsg;
 use super::turns::{Turn, Turns};
 use super::unexplained::applied;
-use super::world::{Passing, World, wall};
+use super::world::{Passing, World};
 use crate::venue::port::MayPlace;
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::order::{
@@ -22,6 +22,7 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::{Phase, Sabotage, Site};
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::clock::{self, steady_ms};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
@@ -224,8 +225,8 @@ impl State {
         }
         // What was not asked is asked again.
         self.interrupted |= std::mem::take(&mut self.asking_all) && kept.is_some();
-        let trouble = self.turns.landed(wall(), sending, kept);
-        self.world.board.write_venue(wall(), trouble);
+        let trouble = self.turns.landed(wall_ms(), sending, kept);
+        self.world.board.write_venue(wall_ms(), trouble);
     }
 
     /// The stream may be on its way to tell it: it has a while.
@@ -256,7 +257,7 @@ impl State {
             self.rest(Rest::Busy);
             return Ok(());
         }
-        if let Some(wait) = self.turns.kept(wall()) {
+        if let Some(wait) = self.turns.kept(wall_ms()) {
             self.rest(Rest::Busy);
             self.look_in(me, wait);
             return Ok(());
@@ -389,7 +390,7 @@ impl State {
         let book = self.book.stage();
         let life = self.world.journal.life();
         if !book.is_reconciled(life) {
-            if let Some(wait) = self.turns.silent(wall()) {
+            if let Some(wait) = self.turns.silent(wall_ms()) {
                 return Ok(Due::Held(wait));
             }
             let known = Known::of(book);
@@ -405,7 +406,7 @@ impl State {
         let (mut due, wait) = self.due(life, now);
         let is_exit = |to_send: &ToSend| to_send.intent.side == Side::Sell;
         let exits = due.iter().any(is_exit);
-        match self.turns.next(wall(), !asks.is_empty(), exits, !due.is_empty()) {
+        match self.turns.next(wall_ms(), !asks.is_empty(), exits, !due.is_empty()) {
             Turn::Ask => Ok(Due::Now(self.ask(asks, now))),
             Turn::Exits => {
                 due.retain(is_exit);
@@ -634,7 +635,7 @@ impl State {
 
     /// Looks again after so many milliseconds of wall time, or before.
     fn look_in(&mut self, me: &ActorRef<GatewayMsg>, wait: UtcMs) {
-        let (wall, wait) = (wall(), wait.clamp(0, LOOK_MAX) + 1);
+        let (wall, wait) = (wall_ms(), wait.clamp(0, LOOK_MAX) + 1);
         // One look that is to come is enough.
         if !(wall + 1..=wall + wait).contains(&self.looks_at) {
             self.looks_at = wall + wait;

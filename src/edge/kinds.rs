@@ -8,7 +8,7 @@ use super::pacer::PacerMsg;
 use super::private::PrivateMsg;
 use super::task::Over;
 use super::universe::UniverseMsg;
-use super::world::path;
+use everwarm_domain::path;
 use everwarm_runtime::meter::{Kind, Kinds, Wanted};
 
 macro_rules! kinds {

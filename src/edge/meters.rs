@@ -6,33 +6,10 @@ use crate::venue::sparsely::Sparsely;
 use everwarm_domain::clean::clean;
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
-use everwarm_runtime::meter::{HANDLE, Histogram, ONE};
+use everwarm_runtime::meter::{HANDLE, Histogram, REMOTE};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-
-const MS: i64 = 1_000_000;
-
-/// Upper bounds for what the venue takes part in: 1 ms to 30 s.
-pub const VENUE: &[i64] = &[
-    MS,
-    2 * MS,
-    5 * MS,
-    10 * MS,
-    20 * MS,
-    50 * MS,
-    100 * MS,
-    200 * MS,
-    500 * MS,
-    ONE,
-    2 * ONE,
-    5 * ONE,
-    10 * ONE,
-    30 * ONE,
-];
-
-/// Upper bounds for the way from a close to its orders.
-pub const PIPELINE: &[i64] = HANDLE;
 
 /// What came by the streams of one sort.
 #[derive(Debug, Default)]
@@ -163,12 +140,12 @@ impl Default for Meters {
         Meters {
             market: StreamMeter::default(),
             private: StreamMeter::default(),
-            latency: Histogram::new(VENUE),
-            decide: Histogram::new(PIPELINE),
-            sync: Histogram::new(PIPELINE),
-            total: Histogram::new(PIPELINE),
-            submit: Histogram::new(VENUE),
-            query: Histogram::new(VENUE),
+            latency: Histogram::new(REMOTE),
+            decide: Histogram::new(HANDLE),
+            sync: Histogram::new(HANDLE),
+            total: Histogram::new(HANDLE),
+            submit: Histogram::new(REMOTE),
+            query: Histogram::new(REMOTE),
             close: Mutex::default(),
         }
     }

@@ -6,10 +6,10 @@
 //! `gateway` → `flight` → the venue → the journal; `turns` says what is next, `private` brings
 //! hints, `deaf` finds that it does not, `compare` says when the account counts. Time: `clock`,
 //! `pacer`. Beside them `exchange` keeps the simulated venue running and `projector` fills the
-//! history; `warm` loads the past of features that join. `world` is what they share, `board` where
-//! they say that they have nothing left to do, `branches` what becomes of those that fail too
-//! often, `restarts` who came back, `meters` what they count, `kinds` how their messages are called
-//! there.
+//! history; `fetch` asks a source for past bars, `warm` loads the past of features that join.
+//! `world` is what they share, `board` where they say that they have nothing left to do, `branches`
+//! what becomes of those that fail too often, `restarts` who came back, `meters` what they count,
+//! `kinds` how their messages are called there.
 
 pub mod bar;
 pub mod believed;
@@ -23,6 +23,7 @@ mod confirm;
 pub mod deaf;
 pub mod exchange;
 pub mod feed;
+pub mod fetch;
 pub mod flight;
 pub mod gateway;
 pub mod gateway_book;

@@ -1,8 +1,8 @@
 //! Follows what is on disk into the history: bars, orders, fills, trades, equity.
 
 use super::world::World;
-use crate::history::Projector;
 use everwarm_domain::fact::Body;
+use everwarm_history::Projector;
 use everwarm_kernel::fact::{Fact, Mask};
 use everwarm_runtime::chaos::{Sabotage, Site};
 use everwarm_runtime::journal::{Chunk, Journal, Waker};

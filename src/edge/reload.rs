@@ -6,7 +6,8 @@
 
 use super::config::{ConfigMsg, Content, Standing};
 use super::universe::UniverseMsg;
-use super::world::{World, path};
+use super::world::World;
+use everwarm_domain::path;
 use everwarm_runtime::clock;
 use everwarm_trading::reload::Refusal;
 use everwarm_trading::specs_of;

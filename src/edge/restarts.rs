@@ -2,8 +2,8 @@
 //! is told at once, what follows within ten seconds together, so that a loop of restarts does not
 //! fill the journal.
 
-use super::world::path;
 use everwarm_domain::fact::{Body, Operator, Restarts};
+use everwarm_domain::path;
 use everwarm_runtime::journal::{Journal, Writer};
 use everwarm_runtime::supervise::{Directory, Exit, News, SupervisionNotice};
 use std::collections::BTreeMap;
@@ -186,7 +186,7 @@ mod tests {
         assert!(again(feed, Exit::Killed, false));
         assert!(again(feed, Exit::Killed, false));
         for symbol in ["AAA", "BBB"] {
-            let path = format!("{}/{symbol}", crate::edge::world::path::BARS);
+            let path = format!("{}/{symbol}", everwarm_domain::path::BARS);
             assert!(again(&path, Exit::Injected("kill".into()), false));
         }
         assert!(!again(feed, Exit::Normal("asked".into()), true), "for a sibling's sake");

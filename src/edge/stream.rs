@@ -2,10 +2,11 @@
 //! the actor that asked for it.
 
 use super::task::guarded;
-use super::world::{Passing, World, wall};
+use super::world::{Passing, World};
 use crate::venue::port::{Carried, Listener, Sink};
 use crate::venue::session::{Event, Moment};
 use everwarm_runtime::clock::steady_ms;
+use everwarm_runtime::clock::wall_ms;
 use ractor::{ActorRef, Message};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub(super) fn sink<F: 'static, M: Message>(
 /// The clocks, for a session. Where the process stood still, the one on the wall jumps for it: what
 /// a connection brought meanwhile, or did not, is looked behind.
 fn moment(world: &World) -> Moment {
-    let (wall, stood) = (wall(), world.board.stood_still());
+    let (wall, stood) = (wall_ms(), world.board.stood_still());
     Moment { steady: steady_ms(), wall: wall + stood, venue: world.clock.now(wall) }
 }
 

@@ -12,15 +12,17 @@
 use super::board::Rest;
 use super::gateway::GatewayMsg;
 use super::retry;
-use super::world::{Passing, World, path, wall};
+use super::world::{Passing, World};
 use crate::venue::port::{ErrorClass, VenueError};
 use everwarm_domain::fact::{AtVenue, Body, Market};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::path;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::Rank;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::journal::{Enrol, Waker, Writer};
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::supervise::{ChildSpec, RequestError};
@@ -313,7 +315,7 @@ impl State {
             "it does not report its symbols ({why}); attempt {} in {ms} ms",
             self.tries + 1
         );
-        self.world.board.write_venue(wall(), Some(text));
+        self.world.board.write_venue(wall_ms(), Some(text));
     }
 
     fn answered(
@@ -351,7 +353,7 @@ impl State {
         self.append(said)?;
         self.world.board.write_asked();
         if std::mem::take(&mut self.tries) > 0 {
-            self.world.board.write_venue(wall(), None);
+            self.world.board.write_venue(wall_ms(), None);
         }
         self.not_before = None;
         if away {

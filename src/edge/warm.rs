@@ -2,14 +2,14 @@
 //! kept as a range of their own. So a stage is given the same bars whenever it is built again.
 
 use super::world::World;
-use crate::history::bars;
-use crate::history::keeper::Past;
-use crate::history::projection::projected_through;
-use crate::history::queries::HistoryError;
 use everwarm_domain::fact::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, Timeframe};
+use everwarm_history::bars;
+use everwarm_history::keeper::Past;
+use everwarm_history::projection::projected_through;
+use everwarm_history::queries::HistoryError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_trading::bars::Owed;
 use std::sync::Arc;

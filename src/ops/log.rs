@@ -2,11 +2,12 @@
 //! programs; a line that repeats itself is held back after a few, and counted.
 
 use super::config::LogFormat;
-use super::exit::{Exit, Failure};
 use super::log_filter;
-use super::text::{Paint, instant};
-use super::views::LogLevelView;
 use everwarm_runtime::clock;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::telemetry::LEVELS;
+use everwarm_views::views::LogLevelView;
+use everwarm_words::text::{Paint, instant};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,9 +32,6 @@ const REMEMBERED: usize = 1024;
 
 /// For how many seconds a filter of the log may be set.
 const HELD_S: RangeInclusive<u32> = 1..=604_800;
-
-/// The levels, as the metric says them.
-pub const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 
 /// What has been logged, and held back.
 #[derive(Clone, Debug, Default)]

@@ -8,18 +8,20 @@ use tracing_subscriber::EnvFilter;
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// Crates that log. A part of one is named behind `::`.
-const CRATES: [&str; 6] =
-    ["everwarm", "everwarm_runtime", "everwarm_sim", "ractor", "hyper_util", "tokio"];
+const CRATES: [&str; 7] = [
+    "everwarm",
+    "everwarm_api",
+    "everwarm_runtime",
+    "everwarm_sim",
+    "ractor",
+    "hyper_util",
+    "tokio",
+];
 
 /// Parts of ours by crate, as their roots name them.
-const PARTS: [(&str, &[&str]); 3] = [
-    (
-        "everwarm",
-        &[
-            "adapters", "audit", "chaos", "daemon", "edge", "history", "life", "ops", "shapes",
-            "tree", "venue",
-        ],
-    ),
+const PARTS: [(&str, &[&str]); 4] = [
+    ("everwarm", &["adapters", "audit", "chaos", "daemon", "edge", "life", "ops", "tree", "venue"]),
+    ("everwarm_api", &["openapi", "page"]),
     (
         "everwarm_runtime",
         &[
@@ -141,6 +143,7 @@ mod tests {
     fn the_parts_are_those_of_the_crates() {
         let roots = [
             include_str!("../lib.rs"),
+            include_str!("../../crates/api/src/lib.rs"),
             include_str!("../../crates/runtime/src/lib.rs"),
             include_str!("../../crates/sim/src/lib.rs"),
         ];

@@ -1,20 +1,26 @@
 //! Answers from the files of a daemon that is not running.
 
 use super::config::noted;
-use super::desk::{JournalFacts, Proofs};
-use super::exit::Failure;
-use super::health::{Signs, findings};
-use super::memory::{Memory, Told};
-use super::questions::{Context, Process, remembered};
-use super::reconcile::reconcile;
-use super::views::{CheckView, HealthView, ReconcileView, State, StatusView, SwitchesView};
-use crate::history::projection::{INTEREST, projected_through};
-use crate::history::{self, History, Projector};
+use crate::ops::config::schema::schema;
+use crate::ops::version::version;
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::UtcMs;
+use everwarm_history as history;
+use everwarm_history::projection::{INTEREST, projected_through};
+use everwarm_history::{History, Projector};
 use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_views::desk::{JournalFacts, Proofs};
+use everwarm_views::exit::Failure;
+use everwarm_views::health::{Signs, findings};
+use everwarm_views::memory::{Memory, Told};
+use everwarm_views::questions::{Context, Process, remembered};
+use everwarm_views::reconcile::reconcile;
+use everwarm_views::views::{
+    CheckView, HealthView, ReconcileView, State, StatusView, SwitchesView, VersionView,
+};
+use serde_json::Value;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -190,7 +196,7 @@ impl Context for OfflineContext {
                 symbols: fold.symbols(),
                 switches: fold.switches().switches,
                 config: noted::read(&self.data_dir).map(|file| file.display().to_string()),
-                disk: super::health::disk_of(&self.data_dir),
+                disk: everwarm_views::health::disk_of(&self.data_dir),
                 ..Signs::default()
             })
         })
@@ -204,6 +210,14 @@ impl Context for OfflineContext {
         reconcile(self.journal.as_ref())
     }
 
+    fn version(&self) -> VersionView {
+        version()
+    }
+
+    fn schema(&self) -> Value {
+        schema()
+    }
+
     fn process(&self) -> Option<&dyn Process> {
         None
     }
@@ -211,15 +225,15 @@ impl Context for OfflineContext {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exit::Exit;
-    use super::super::questions::{self, Asked, EQUITY, FILLS, ORDERS, Question, SIGNALS, TREE};
-    use super::super::sample::{Facts, journal};
-    use super::super::views::{OrderView, ReplayView, VerifyView};
     use super::*;
     use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator};
     use everwarm_domain::switch::{SafeStep, Switch};
     use everwarm_kernel::fact::Key;
     use everwarm_trading::testing::{configured, crossing};
+    use everwarm_views::exit::Exit;
+    use everwarm_views::questions::{self, Asked, EQUITY, FILLS, ORDERS, Question, SIGNALS, TREE};
+    use everwarm_views::testing::{Facts, journal};
+    use everwarm_views::views::{OrderView, ReplayView, VerifyView};
 
     fn orders(desk: &OfflineContext) -> Vec<OrderView> {
         questions::orders(desk, None.into()).unwrap().rows

@@ -1,9 +1,9 @@
 //! Standard output: data only. A reader that went away is no error.
 
-use super::exit::{Exit, Failure};
-use super::questions::Json;
-use super::text::Table;
 use everwarm_domain::clean::is_hidden;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::Json;
+use everwarm_words::text::Table;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};

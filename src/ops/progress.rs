@@ -2,13 +2,13 @@
 //! line that is gone when it is done; elsewhere, where it is known how much there is, in a line a
 //! minute.
 
-use super::desk::JournalFacts;
-use super::exit::Failure;
 use super::print::note;
-use super::text::{count, thousands};
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::{CheckpointRow, Left};
+use everwarm_views::desk::JournalFacts;
+use everwarm_views::exit::Failure;
+use everwarm_words::text::{count, thousands};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;

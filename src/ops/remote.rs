@@ -1,9 +1,9 @@
 //! A running daemon, asked over HTTP.
 
-use super::api::{ApiFile, PID_HEADER, Problem, Token};
-use super::changes::Change;
-use super::exit::{Exit, Failure};
-use super::questions::{Asked, Effort, Json, Question, VERSION};
+use everwarm_api::{ApiFile, PID_HEADER, Problem, Token};
+use everwarm_views::changes::Change;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, Effort, Json, Question, VERSION};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use std::io::Write;
@@ -145,7 +145,7 @@ impl Remote {
             })?;
             let Some(piece) = next.map_err(|e| broken(&e))? else { return Ok(()) };
             let written = out.write_all(&piece);
-            written.map_err(|e| super::backup::failed(Path::new("the backup"), &e))?;
+            written.map_err(|e| everwarm_views::backup::failed(Path::new("the backup"), &e))?;
         }
     }
 

@@ -1,16 +1,17 @@
 //! Whether the files of a data directory are whole: their checksums, and every fact in them read.
 //! Nothing is written, not even what a crash left is repaired.
 
-use super::desk::{JournalFacts, Verify};
-use super::exit::{Exit, Failure};
 use super::progress::{Counted, Progress};
-use super::text::{count, thousands};
-use super::views::{CheckpointState, CheckpointView, FileState, FileView, ProblemView};
-use crate::history::{self, History, projection::projected_through};
+use everwarm_history as history;
+use everwarm_history::{History, projection::projected_through};
 use everwarm_kernel::fact::Key;
 use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::books::{self, BooksError};
+use everwarm_views::desk::{JournalFacts, Verify};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::{CheckpointState, CheckpointView, FileState, FileView, ProblemView};
+use everwarm_words::text::{count, thousands};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -204,8 +205,8 @@ fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Fail
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{Facts, journal};
     use super::*;
+    use everwarm_views::testing::{Facts, journal};
 
     #[test]
     fn a_journal_is_checked_for_its_order() {

@@ -4,13 +4,6 @@
 //! Closes may come thousands a second. Then one line a second stands for all of them. All other
 //! events are rare, and each has its line.
 
-use super::fold::StatusFold;
-use super::stored::shown;
-use super::tell;
-use super::text::{
-    Paint, amount, clock, count, date, fit, instant, plain, rounded, signed, thousands, took,
-};
-use super::views::StepView;
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Conflict, Decision, Ledger, Market, Operator, Order, Venue,
 };
@@ -20,6 +13,13 @@ use everwarm_domain::odd::OddBar;
 use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Response, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
+use everwarm_views::fold::StatusFold;
+use everwarm_views::stored::shown;
+use everwarm_views::tell;
+use everwarm_views::views::StepView;
+use everwarm_words::text::{
+    Paint, amount, clock, count, date, fit, instant, plain, rounded, signed, thousands, took,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -488,11 +488,11 @@ impl TerminalState {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{T, close, equity, journal};
     use super::*;
     use everwarm_domain::id::VenueId;
     use everwarm_domain::time::MINUTE;
     use everwarm_kernel::fact::Key;
+    use everwarm_views::testing::{T, close, equity, journal};
 
     #[test]
     fn a_life_as_it_is_read() {

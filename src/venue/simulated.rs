@@ -2,9 +2,9 @@
 //! venue.
 
 use super::port::{ErrorClass, Pending, VenueError};
-use super::secret::Secret;
 use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::secret::Secret;
 use everwarm_domain::time::UtcMs;
 use serde::Deserialize;
 use std::collections::BTreeSet;

@@ -6,8 +6,8 @@
 
 use super::address::Address;
 use super::rate_limit::DOUBT;
-use super::secret::Secret;
 use everwarm_domain::clean::clean;
+use everwarm_domain::secret::Secret;
 use futures_util::{SinkExt, StreamExt};
 use std::fmt;
 use std::sync::{Arc, Once};

@@ -2,8 +2,9 @@
 
 use super::words::commands;
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
-use everwarm::ops::api::{AUDIT_FILE, ApiFile, TOKEN_FILE};
+use everwarm_api::{ApiFile, TOKEN_FILE};
 use everwarm_runtime::clock;
+use everwarm_views::audit::AUDIT_FILE;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -389,7 +390,7 @@ pub fn holding(dir: &Path, planted: &str) -> Vec<PathBuf> {
 /// What every path answers, asked for well and badly.
 pub fn every_path(dir: &Path) -> String {
     let mut said = String::new();
-    let routes = include_str!("../../src/ops/api/routes.rs");
+    let routes = include_str!("../../crates/api/src/routes.rs");
     let quoted = routes.split('"').filter(|text| text.starts_with('/'));
     for get in quoted.map(|path| path.replace(['{', '}'], "1")) {
         for method in ["GET", "PUT", "POST", "DELETE"] {

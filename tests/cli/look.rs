@@ -6,7 +6,7 @@ use crate::kit::{
     small_recording, until_end, wait_until,
 };
 use everwarm::chaos::feed::{MINUTES, START};
-use everwarm::ops::api::ApiFile;
+use everwarm_api::ApiFile;
 use everwarm_domain::time::MINUTE;
 use serde_json::Value;
 use std::fs;
@@ -216,7 +216,7 @@ fn assert_pages(dir: &Path) {
 fn assert_metrics(dir: &Path) {
     let text = get(dir, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-    for row in everwarm::ops::telemetry::rows() {
+    for row in everwarm_views::telemetry::rows() {
         assert!(text.contains(&format!("# HELP {} {}\n", row.name, row.help)), "{}", row.name);
         assert!(
             text.contains(&format!("# TYPE {} {}\n", row.name, row.kind.name())),

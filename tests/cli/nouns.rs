@@ -75,7 +75,7 @@ fn bars_are_listed_and_wider_ones_are_made_of_them() {
 
 /// The closes of a time in words of people.
 fn at(time: i64) -> String {
-    everwarm::ops::text::instant(time)
+    everwarm_words::text::instant(time)
 }
 
 #[test]
@@ -151,8 +151,7 @@ fn the_files_are_checked_and_stay_as_they_are() {
     let good = states(0);
     assert!(good.iter().all(|(state, _)| state == "good"), "{good:?}");
     assert!(good[0].1.contains(" facts, ") && good[1].1.contains(" fills, "), "{good:?}");
-    for (i, name) in [LIVE_FILE, everwarm::history::FILE, "exchange/books.redb"].iter().enumerate()
-    {
+    for (i, name) in [LIVE_FILE, everwarm_history::FILE, "exchange/books.redb"].iter().enumerate() {
         let path = dir.join(name);
         let whole = fs::read(&path).unwrap();
         let torn = zeros_in_the_middle(&whole);

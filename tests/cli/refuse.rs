@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const HISTORY_FILE: &str = everwarm::history::FILE;
+const HISTORY_FILE: &str = everwarm_history::FILE;
 
 /// Every file below a folder with its bytes.
 fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

@@ -5,7 +5,7 @@ use crate::cli::api::request;
 use crate::cli::look::measured;
 use crate::kit::{BINARY, Folder, Process, ask, exchange, run, wait_until, wait_until_free};
 use everwarm::chaos::process::STRIKES;
-use everwarm::ops::api::{ApiFile, TOKEN_FILE};
+use everwarm_api::{ApiFile, TOKEN_FILE};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -3,14 +3,15 @@
 
 use crate::kit::Folder;
 use everwarm::chaos::feed::{START, Small};
+use everwarm::venue::Probe;
 use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
 use everwarm::venue::port::{AccountPicture, Bars, ErrorClass, TradesSince, VenueError};
 use everwarm::venue::rate_limit::Note;
 use everwarm::venue::simulated::Admin;
-use everwarm::venue::{Probe, Secret};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
+use everwarm_domain::secret::Secret;
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::faults::{Fault, MODES, Mode};

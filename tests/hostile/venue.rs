@@ -7,13 +7,14 @@ use crate::kit::{
 };
 use everwarm::chaos::crashes::{Subject, picture};
 use everwarm::chaos::feed::{MINUTES, START, Small};
-use everwarm::history::{self, bars};
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm::venue::simulated::Admin;
 use everwarm_domain::fact::{Body, Market as Said};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_history as history;
+use everwarm_history::bars;
 use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::Store;

@@ -1,7 +1,7 @@
 //! `docs/reference/metrics.md` is generated from the table of metrics.
 
 use super::assert_generated;
-use everwarm::ops::telemetry::{Kind, document, rows};
+use everwarm_views::telemetry::{Kind, document, rows};
 use std::collections::BTreeSet;
 
 #[test]

@@ -1,9 +1,9 @@
 //! The pictures of `docs/images/` say what the code says, and are drawn from the files beside them.
 
 use super::{files, none, root};
-use everwarm::ops::telemetry::STEPS;
 use everwarm_domain::fact::{BreakerLevel, Standing};
 use everwarm_runtime::chaos::Site;
+use everwarm_views::telemetry::STEPS;
 use std::collections::BTreeSet;
 
 /// A graph: its boxes by id, with how each is drawn, and its lines.

@@ -1,9 +1,9 @@
 //! Pages and lists that must name everything there is.
 
 use super::{none, product_code, root, rust_files};
-use everwarm::ops::api::Refusal;
 use everwarm::ops::config::layers::variables;
-use everwarm::ops::{changes, questions};
+use everwarm_api::Refusal;
+use everwarm_views::{changes, questions};
 use std::collections::BTreeSet;
 
 #[test]
@@ -12,7 +12,7 @@ fn the_pages_of_the_api_have_every_path_and_every_code() {
     let read = |page| std::fs::read_to_string(root().join(page)).unwrap();
     let page = pages.map(read).concat();
     let sources = rust_files();
-    let routes = sources.iter().find(|s| s.path == "src/ops/api/routes.rs").unwrap();
+    let routes = sources.iter().find(|s| s.path == "crates/api/src/routes.rs").unwrap();
     let code = product_code(routes).unwrap();
     let named = code.split(".route(").skip(1).filter_map(|rest| rest.strip_prefix('"'));
     let mut paths: Vec<&str> = named.map(|rest| rest.split('"').next().unwrap()).collect();

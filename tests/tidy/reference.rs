@@ -6,7 +6,7 @@ mod commands;
 mod configuration;
 
 use super::assert_generated;
-use everwarm::ops::exit::Exit;
+use everwarm_views::exit::Exit;
 use std::fmt::Write;
 
 /// Says on a page where it comes from.
@@ -42,7 +42,7 @@ fn the_page_of_exit_codes_says_what_the_code_says() {
     let mut page = String::from("# Exit codes\n\n");
     page += "Every command ends with one of these codes. Codes marked *person* do not go away by a \
              restart: a service manager must not restart the daemon after them.\n\n";
-    page += &generated("`src/ops/exit.rs`");
+    page += &generated("`crates/views/src/exit.rs`");
     page += "\n| code | meaning | restart |\n|---:|---|---|\n";
     for exit in Exit::ALL {
         let restart = if exit.needs_a_person() { "*person*" } else { "" };

@@ -98,11 +98,14 @@ fn plain(text: &str) -> String {
 
 /// Whether what a file says is for users. Reasons that stages append are stored forms: one table
 /// translates them for the reader.
+const SHOWN: &[&str] =
+    &["src/", "crates/api/", "crates/history/", "crates/sim/", "crates/views/", "crates/words/"];
+
 fn is_shown(source: &Source) -> bool {
     let path = source.path.as_str();
-    let shown = ["src/", "crates/sim/"].iter().any(|place| path.starts_with(place))
+    let shown = SHOWN.iter().any(|place| path.starts_with(place))
         || path == "crates/domain/src/fact/kinds.rs";
-    shown && path != "src/ops/stored.rs"
+    shown && path != "crates/views/src/stored.rs"
 }
 
 /// What `source` says to users that it should not.

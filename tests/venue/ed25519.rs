@@ -2,7 +2,6 @@
 
 use super::{client, exchange};
 use crate::kit::{Folder, PATIENCE};
-use everwarm::venue::Secret;
 use everwarm::venue::binance::ApiKey;
 use everwarm::venue::clock::Pace;
 use everwarm::venue::link::{self, Wiring};
@@ -10,6 +9,7 @@ use everwarm::venue::port::{AccountReport, ErrorClass, Stamp};
 use everwarm::venue::session::{Event, Moment};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side};
+use everwarm_domain::secret::Secret;
 use everwarm_runtime::clock::{steady_ms, wall_ms};
 use everwarm_sim::server::port::PRIVATE_KEY_FILE;
 use everwarm_sim::wire::sign::DEMO_ED25519_KEY;

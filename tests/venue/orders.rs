@@ -2,12 +2,12 @@
 
 use super::{client, exchange};
 use crate::kit::Folder;
-use everwarm::venue::Secret;
 use everwarm::venue::binance::{ApiKey, BinanceClient};
 use everwarm::venue::clock::Pace;
 use everwarm::venue::port::ErrorClass;
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
+use everwarm_domain::secret::Secret;
 use everwarm_runtime::clock;
 use everwarm_sim::server::port::PortFile;
 use futures_util::future::join_all;

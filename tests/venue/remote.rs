@@ -2,11 +2,11 @@
 
 use crate::cli::api::{EVERY_COMMAND, every_path, holding};
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
-use everwarm::venue::Secret;
 use everwarm::venue::binance::{ApiKey, BinanceClient};
 use everwarm::venue::clock::Pace;
 use everwarm::venue::port::TradesSince;
 use everwarm_domain::id::Symbol;
+use everwarm_domain::secret::Secret;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::server::port::{PRIVATE_KEY_FILE, PortFile};
 use everwarm_sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET};

@@ -1,7 +1,8 @@
 //! Small files that are written whole or not at all, and files that find no room.
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError, rename};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 /// The lock on a folder or file; dropped, or with the process, it is let go of.
@@ -38,6 +39,33 @@ impl Lock {
             Err(TryLockError::Error(e)) => Err(e),
         }
     }
+}
+
+/// Bytes that are read of a private file at most.
+const PRIVATE_MAX: u64 = 64 * 1024;
+
+/// The text of a file that only its owner may read.
+///
+/// # Errors
+/// It is not there, or others may read it.
+pub fn read_private(path: &Path) -> Result<String, String> {
+    let said = |e: &dyn fmt::Display| format!("{}: {e}", path.display());
+    let file = File::open(path).map_err(|e| said(&e))?;
+    let about = file.metadata().map_err(|e| said(&e))?;
+    if !about.is_file() {
+        return Err(said(&"is not a file"));
+    }
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
+        if mode & 0o077 != 0 {
+            let text = format!("other users can read it (mode {mode:03o}); run chmod 600 on it");
+            return Err(said(&text));
+        }
+    }
+    let mut text = String::new();
+    file.take(PRIVATE_MAX).read_to_string(&mut text).map_err(|e| said(&e))?;
+    Ok(text)
 }
 
 /// Writes `path` under a temporary name beside it, flushes it and renames it: whoever reads finds

@@ -39,6 +39,24 @@ pub const HANDLE: &[i64] = &[
     ONE,
 ];
 
+/// Upper bounds for what another machine takes part in: 1 ms to 30 s.
+pub const REMOTE: &[i64] = &[
+    MS,
+    2 * MS,
+    5 * MS,
+    10 * MS,
+    20 * MS,
+    50 * MS,
+    100 * MS,
+    200 * MS,
+    500 * MS,
+    ONE,
+    2 * ONE,
+    5 * ONE,
+    10 * ONE,
+    30 * ONE,
+];
+
 /// Upper bounds for the time from being sent to being taken: 10 µs to 10 s.
 pub const WAIT: &[i64] = &[
     10 * US,

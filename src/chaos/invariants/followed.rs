@@ -1,6 +1,6 @@
 //! What was sealed away of the journal is in the history for good: no start has to read it again.
 
-use crate::history::projection::projected_through;
+use everwarm_history::projection::projected_through;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 

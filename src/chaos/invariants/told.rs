@@ -1,13 +1,13 @@
 //! What people are told is whole: no signal stays pending behind a close that the ledger has
 //! passed, and the story of an order has the signal that led to it.
 
-use crate::ops::desk::JournalFacts;
-use crate::ops::explain::explain;
-use crate::ops::signals::SignalFold;
-use crate::ops::views::Outcome;
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Ledger};
 use everwarm_kernel::fact::{Fact, Key};
+use everwarm_views::desk::JournalFacts;
+use everwarm_views::explain::explain;
+use everwarm_views::signals::SignalFold;
+use everwarm_views::views::Outcome;
 use std::collections::BTreeMap;
 
 /// Stories that are looked at of one run.
@@ -74,8 +74,8 @@ pub fn stories(
 mod tests {
     use super::super::Listed;
     use super::*;
-    use crate::ops::lagging::lagging;
     use everwarm_trading::testing::world::two_runs;
+    use everwarm_views::testing::lagging::lagging;
 
     #[test]
     fn a_signal_without_its_decision_is_found() {

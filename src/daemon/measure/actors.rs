@@ -3,10 +3,10 @@
 use super::super::watch::Watch;
 use crate::edge::reload::standing;
 use crate::edge::world::World;
-use crate::edge::world::path::{self, STAGES};
-use crate::ops::telemetry::{Page, name};
+use everwarm_domain::path::{self, STAGES};
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::supervise::{ActorReading, Kind, State};
+use everwarm_views::telemetry::{Page, name};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -126,8 +126,8 @@ const fn word(state: State) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::telemetry::Rejected;
     use everwarm_runtime::supervise::Directory;
+    use everwarm_views::telemetry::Rejected;
     use std::time::Duration;
 
     /// Two children of the gateways that have stopped, one of them turned off.

@@ -1,10 +1,10 @@
 //! Looks at the runtime of the workers from within: how late its timers are, and how busy it is.
 
 use crate::daemon::lag::Lag;
-use crate::ops::telemetry::{HTTP, Page};
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Histogram;
 use everwarm_runtime::supervise::{ChildSpec, worker};
+use everwarm_views::telemetry::{HTTP, Page};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

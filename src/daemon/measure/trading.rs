@@ -3,12 +3,13 @@
 use super::super::watch::Watch;
 use crate::edge::meters::StreamMeter;
 use crate::edge::reload::standing;
-use crate::edge::world::{Passing, World, path};
-use crate::ops::health::exposed;
-use crate::ops::telemetry::Page;
-use crate::ops::views::{OwedState, StatusView, SwitchesView, SymbolView};
+use crate::edge::world::{Passing, World};
 use everwarm_domain::fact::{BreakerLevel, Standing};
+use everwarm_domain::path;
 use everwarm_kernel::fact::Effect;
+use everwarm_views::health::exposed;
+use everwarm_views::telemetry::Page;
+use everwarm_views::views::{OwedState, StatusView, SwitchesView, SymbolView};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Says what came of the market, and how old the newest bars are.
@@ -146,7 +147,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
 
 /// Whether a stage is kept down, so that nothing is entered.
 fn stage_is_down(world: &World) -> bool {
-    let stages = format!("{}/", crate::edge::world::path::STAGES);
+    let stages = format!("{}/", everwarm_domain::path::STAGES);
     world.directory.readings().iter().any(|r| r.path.starts_with(&stages) && r.is_down())
 }
 

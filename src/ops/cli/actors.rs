@@ -1,11 +1,11 @@
 //! `everwarm kill` and `everwarm retry`: what is done to actors of the running daemon.
 
 use super::{Core, ask};
-use crate::ops::changes::{KILL, RETRY};
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::harm::{BranchView, HarmView, How, STALL};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::questions::Asked;
+use everwarm_views::changes::{KILL, RETRY};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::harm::{BranchView, HarmView, How, STALL};
+use everwarm_views::questions::Asked;
 
 /// Flags of `kill`.
 #[derive(Clone, Debug, clap::Args)]

@@ -3,17 +3,17 @@
 
 use super::Core;
 use super::run::{put, sources};
-use crate::ops::api::Token;
-use crate::ops::changes::Change;
 use crate::ops::config::{Config, Look, Sources};
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::health::is_configured;
 use crate::ops::offline::OfflineContext;
 use crate::ops::print::Printer;
 use crate::ops::progress::{Counted, Progress};
-use crate::ops::questions::{self, Asked, Json, Question};
 use crate::ops::remote::Remote;
-use crate::ops::text::shell_word;
+use everwarm_api::Token;
+use everwarm_views::changes::Change;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::health::is_configured;
+use everwarm_views::questions::{self, Asked, Json, Question};
+use everwarm_words::text::shell_word;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

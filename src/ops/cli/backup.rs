@@ -1,14 +1,14 @@
 //! `everwarm backup` and `restore`.
 
 use super::{Core, ask};
-use crate::ops::api::Token;
-use crate::ops::backup::{self, BackupView, RestoredView};
 use crate::ops::config::Look;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::remote::Remote;
-use crate::ops::text::{count, instant, thousands};
+use everwarm_api::Token;
+use everwarm_views::backup::{self, BackupView, RestoredView};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_words::text::{count, instant, thousands};
 use std::io::{self, Write};
 use std::path::PathBuf;
 

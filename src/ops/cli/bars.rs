@@ -2,13 +2,13 @@
 
 use super::Core;
 use super::ask::ListArgs;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::questions::{Asked, BARS};
-use crate::ops::text::{count, instant};
-use crate::ops::views::BarView;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::Timeframe;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, BARS};
+use everwarm_views::views::BarView;
+use everwarm_words::text::{count, instant};
 
 /// Flags of `bars`.
 #[derive(Clone, Debug, clap::Args)]

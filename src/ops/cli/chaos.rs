@@ -3,13 +3,13 @@
 use super::Core;
 use super::run::{put, sources};
 use crate::ops::config::layers::variable_of;
-use crate::ops::config::venue::SIMULATED;
 use crate::ops::config::{Config, Given, Look, Sources};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
-use crate::ops::text::{Table, count, shell_word, thousands, took};
-use crate::ops::views::ChaosView;
+use everwarm_domain::path::SIMULATED;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::ChaosView;
+use everwarm_words::text::{Table, count, shell_word, thousands, took};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -2,24 +2,34 @@
 
 use super::run::{self, sources};
 use super::{Core, ask};
-use crate::ops::changes::{Nothing, RELOAD, ROLLBACK};
 use crate::ops::config::layers::DEFAULTS;
 use crate::ops::config::live::differences;
 use crate::ops::config::noted::typed;
 use crate::ops::config::{ConfigErrors, Look, schema::schema};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::questions::{Asked, CONFIG, Json, RELOADS};
 use crate::ops::remote::Remote;
-use crate::ops::text::{Paint, Table, count, instant, wrap};
-use crate::ops::views::{
-    CheckedView, DifferenceView, ReloadResult, ReloadView, ReloadsView, SetView, ValueView,
-};
 use clap::Subcommand;
+use everwarm_views::changes::{Nothing, RELOAD, ROLLBACK};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, CONFIG, Json, RELOADS};
+use everwarm_views::views::{
+    DifferenceView, ReloadResult, ReloadView, ReloadsView, SetView, ValueView,
+};
+use everwarm_words::text::{Paint, Table, count, instant, wrap};
+use serde::Serialize;
 use std::path::Path;
 
 /// Found by it, the running daemon cannot have another.
 const FOUND_BY: &str = "daemon.data_dir";
+
+/// What a check of the configuration found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct CheckedView {
+    /// Whether a start would take it.
+    valid: bool,
+    /// Everything that is wrong.
+    errors: ConfigErrors,
+}
 
 /// Flags of `config`.
 #[derive(Clone, Debug, clap::Args)]

@@ -4,12 +4,12 @@ use super::Core;
 use super::ask::Args;
 use crate::ops::config::Look;
 use crate::ops::config::noted::typed;
-use crate::ops::exit::{Exit, Failure};
-use crate::ops::health::causes_first;
 use crate::ops::print::Printer;
-use crate::ops::questions::{Asked, DOCTOR};
-use crate::ops::text::{Paint, count, hang, instant, took};
-use crate::ops::views::{FindingView, HealthView, Severity};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::health::causes_first;
+use everwarm_views::questions::{Asked, DOCTOR};
+use everwarm_views::views::{FindingView, HealthView, Severity};
+use everwarm_words::text::{Paint, count, hang, instant, took};
 use std::time::Duration;
 
 /// Characters before what is said.

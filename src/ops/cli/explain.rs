@@ -1,13 +1,13 @@
 //! `everwarm explain ID`.
 
 use super::{Core, ask};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::questions::{Asked, EXPLAIN, Question, WHY_NOT};
-use crate::ops::text::{Paint, instant, instant_of, wrap};
-use crate::ops::views::ExplainView;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::UtcMs;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, EXPLAIN, Question, WHY_NOT};
+use everwarm_views::views::ExplainView;
+use everwarm_words::text::{Paint, instant, instant_of, wrap};
 
 /// Columns of a line of the story, where the terminal is wider.
 const WIDTH_MAX: usize = 120;

@@ -1,14 +1,14 @@
 //! `everwarm sim faults`, `fault` and `lift`: what a running exchange does wrong because it was
 //! asked to.
 
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, note};
-use crate::ops::text::Table;
 use crate::venue::port::{ErrorClass, VenueError};
 use crate::venue::simulated::Admin;
 use clap::Subcommand;
 use everwarm_sim::faults::{Fault, KINDS, Kind, MODES, Mode};
 use everwarm_sim::server::port::PortFile;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_words::text::Table;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 

@@ -2,12 +2,12 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::changes::{LIMITS, Nothing};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::questions::Asked;
-use crate::ops::views::ClearedView;
 use clap::Subcommand;
+use everwarm_views::changes::{LIMITS, Nothing};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::Asked;
+use everwarm_views::views::ClearedView;
 
 /// What is done about waits.
 #[derive(Clone, Debug, Subcommand)]

@@ -3,12 +3,12 @@
 use super::Core;
 use super::run::{configuration, put};
 use crate::ops::config::{Look, VenueSource};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::note;
-use crate::ops::text::amount;
-use crate::ops::views::LiveView;
 use clap::Subcommand;
 use everwarm_domain::money::{Decimal, parse_decimal};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::LiveView;
+use everwarm_words::text::amount;
 use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 

@@ -1,11 +1,11 @@
 //! `everwarm log-level`.
 
 use super::{Core, ask};
-use crate::ops::changes::LOG_LEVEL;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::questions::{self, Asked};
-use crate::ops::views::LogLevelView;
+use everwarm_views::changes::LOG_LEVEL;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{self, Asked};
+use everwarm_views::views::LogLevelView;
 
 /// Flags of `log-level`.
 #[derive(Clone, Debug, clap::Args)]

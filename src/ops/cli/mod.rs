@@ -29,19 +29,19 @@ mod symbols;
 mod tree;
 mod verify;
 
-use super::backup::RestoredView;
-use super::changes::{Control, DISABLE, ENABLE};
 use super::config::{Config, LogFormat, Sources};
-use super::desk::Proofs;
-use super::exit::{Exit, Failure};
 use super::heap;
 use super::log;
 use super::print::{Color, Printer, note};
-use super::questions;
 use super::store_check::Files;
-use super::views::{AccountView, ChaosView, LiveView};
 pub use chaos::ChaosConfig;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use everwarm_views::backup::RestoredView;
+use everwarm_views::changes::{Control, DISABLE, ENABLE};
+use everwarm_views::desk::Proofs;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions;
+use everwarm_views::views::{AccountView, ChaosView, LiveView};
 pub use panic::Panic;
 use rustix::fs::Mode;
 pub use sim::SimConfig;
@@ -298,7 +298,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Restore(args) => backup::restore(&args, core, printer),
         Command::Panic(args) => panic::run(&args, core, printer),
         Command::Live(command) => live::run(&command, core),
-        Command::ApiDoc => printer.json(&super::api::openapi::document()),
+        Command::ApiDoc => printer.json(&everwarm_api::openapi::document()),
         Command::Completions(args) => shell::completions(&args, Cli::command(), printer),
         Command::Man(args) => shell::man(&args, Cli::command(), printer),
         Command::Limits(command) => limits::run(&command, core, printer),

@@ -2,14 +2,14 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::changes::{self, Nothing};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::questions::{Asked, QUARANTINE};
-use crate::ops::text::hang;
-use crate::ops::views::QuarantineView;
 use clap::Subcommand;
 use everwarm_kernel::fact::Effect;
+use everwarm_views::changes::{self, Nothing};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, QUARANTINE};
+use everwarm_views::views::QuarantineView;
+use everwarm_words::text::hang;
 
 /// Characters before the text of a quarantine, where its number is short.
 const INDENT: usize = 4;

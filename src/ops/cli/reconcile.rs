@@ -3,18 +3,18 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::changes::{ADOPT, RESOLVE};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::questions::{Asked, RECONCILE};
-use crate::ops::tell;
-use crate::ops::text::{Table, instant, plain, wrap};
-use crate::ops::views::{
+use everwarm_domain::fact::{Accept, Dispute};
+use everwarm_domain::money::Decimal;
+use everwarm_views::changes::{ADOPT, RESOLVE};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, RECONCILE};
+use everwarm_views::tell;
+use everwarm_views::views::{
     AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolveView,
     ResolvedView,
 };
-use everwarm_domain::fact::{Accept, Dispute};
-use everwarm_domain::money::Decimal;
+use everwarm_words::text::{Table, instant, plain, wrap};
 
 /// Prints both sides.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {

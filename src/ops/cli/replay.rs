@@ -1,13 +1,13 @@
 //! `everwarm replay`.
 
 use super::{Core, ask};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
-use crate::ops::questions::{Asked, REPLAY};
-use crate::ops::summary::Period;
-use crate::ops::text::{Table, count, hang, instant, thousands};
-use crate::ops::views::{DecidedView, ReplayView};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, REPLAY};
+use everwarm_views::summary::Period;
+use everwarm_views::views::{DecidedView, ReplayView};
+use everwarm_words::text::{Table, count, hang, instant, thousands};
 use std::sync::Arc;
 
 /// Differences a person is shown.
@@ -72,7 +72,7 @@ fn lines(view: &ReplayView, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::views::ReplayedStageView;
+    use everwarm_views::views::ReplayedStageView;
 
     #[test]
     fn what_differs_is_told_beside_each_other() {

@@ -2,8 +2,8 @@
 
 use super::Core;
 use crate::ops::config::{Config, Given, Look, Sources};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use everwarm_views::exit::{Exit, Failure};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;

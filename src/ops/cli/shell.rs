@@ -1,9 +1,9 @@
 //! `everwarm completions` and `man`: made from the one definition of the command line.
 
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use clap::Command;
 use clap_complete::{Shell, generate};
+use everwarm_views::exit::{Exit, Failure};
 use std::path::{Path, PathBuf};
 
 /// Flags of `completions`.

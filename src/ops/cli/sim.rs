@@ -4,9 +4,9 @@ use super::Core;
 use super::faults::{self, Steer};
 use super::run::{MarketArgs, configuration, put};
 use crate::ops::config::{Look, MarketSource};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::log;
 use crate::ops::print::Printer;
+use everwarm_views::exit::{Exit, Failure};
 use std::path::PathBuf;
 use std::time::Duration;
 

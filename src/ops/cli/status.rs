@@ -2,12 +2,12 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::questions::{Asked, STATUS};
-use crate::ops::tell;
-use crate::ops::text::{amount, count, hang, instant, plain, signed, thousands, took};
-use crate::ops::views::StatusView;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, STATUS};
+use everwarm_views::tell;
+use everwarm_views::views::StatusView;
+use everwarm_words::text::{amount, count, hang, instant, plain, signed, thousands, took};
 use std::time::Duration;
 
 /// Characters before what is said.

@@ -1,13 +1,13 @@
 //! `everwarm stop`: ends the running daemon in order, and waits until it has ended.
 
 use super::{Core, ask};
-use crate::ops::api::ApiFile;
 use crate::ops::config::Look;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::remote::Remote;
-use crate::ops::text::took;
+use everwarm_api::ApiFile;
 use everwarm_runtime::clock;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_words::text::took;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde::Serialize;
 use std::path::Path;

@@ -2,13 +2,13 @@
 
 use super::{Core, ask};
 use crate::ops::config::Look;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::{check, exit};
-use crate::ops::text::{Paint, Table, thousands};
-use crate::ops::views::FileState;
 use clap::Subcommand;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::FileState;
+use everwarm_words::text::{Paint, Table, thousands};
 use std::sync::Arc;
 
 /// Flags of `store`.

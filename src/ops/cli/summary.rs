@@ -1,13 +1,13 @@
 //! `everwarm summary`.
 
 use super::{Core, ask};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::questions::{Asked, FILLS, ORDERS, SUMMARY, TRADES};
-use crate::ops::summary::{Made, Period, SummaryView, csv, html};
-use crate::ops::text::{Table, count, hang, instant, signed, thousands};
-use crate::ops::views::{FillView, OrderView, TradeView};
 use everwarm_runtime::files::write_whole;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, FILLS, ORDERS, SUMMARY, TRADES};
+use everwarm_views::summary::{Made, Period, SummaryView, csv, html};
+use everwarm_views::views::{FillView, OrderView, TradeView};
+use everwarm_words::text::{Table, count, hang, instant, signed, thousands};
 use std::path::PathBuf;
 
 /// Troubles and gaps a person is shown.
@@ -44,7 +44,7 @@ pub fn print(args: &SummaryArgs, core: &Core, printer: Printer) -> Result<Exit, 
     }
     if let Some(file) = &args.html {
         let page = html::page(&view);
-        let no = |e: std::io::Error| crate::ops::backup::failed(file, &e);
+        let no = |e: std::io::Error| everwarm_views::backup::failed(file, &e);
         write_whole(file, page.as_bytes()).map_err(no)?;
         printer.note(&format!("{}: written", file.display()));
     }

@@ -3,15 +3,15 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::changes::{Change, ENABLE, SAFE_START, TRADING};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::questions::{Asked, SWITCHES};
-use crate::ops::standing::enables;
-use crate::ops::tell;
-use crate::ops::text::{instant, wrap};
-use crate::ops::views::{NamedView, ReasonView, SafeView, SwitchedView, SwitchesView};
 use everwarm_domain::switch::{SafeStep, Switch};
+use everwarm_views::changes::{Change, ENABLE, SAFE_START, TRADING};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, SWITCHES};
+use everwarm_views::standing::enables;
+use everwarm_views::tell;
+use everwarm_views::views::{NamedView, ReasonView, SafeView, SwitchedView, SwitchesView};
+use everwarm_words::text::{instant, wrap};
 use serde::Serialize;
 
 /// A word with its reason.

@@ -2,13 +2,13 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::changes::{Change, Nothing, REFRESH, SYMBOL};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::questions::{Asked, SYMBOLS};
-use crate::ops::views::SymbolsChangeView;
 use clap::Subcommand;
 use everwarm_domain::id::Symbol;
+use everwarm_views::changes::{Change, Nothing, REFRESH, SYMBOL};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, SYMBOLS};
+use everwarm_views::views::SymbolsChangeView;
 
 /// Flags of `symbols`.
 #[derive(Debug, clap::Args)]

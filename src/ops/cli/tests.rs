@@ -1,26 +1,26 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
 use super::{Cli, Command, Core, ask, doctor, explain, status, tree};
-use crate::ops::api::{Api, ApiFile, Changes, Entry, Refusals, Token, serve};
-use crate::ops::changes::{self, Control, LIMITS, Nothing, ProcessControl, RESOLVE};
-use crate::ops::desk::{JournalFacts, Proofs};
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineContext;
-use crate::ops::questions::{self, Asked, Context, EXPLAIN, FILLS, ORDERS, Question};
-use crate::ops::questions::{DOCTOR, Effort, TREE, VERIFY, table};
 use crate::ops::remote::Remote;
-use crate::ops::sample::{ID, journal};
 use crate::ops::store_check::Files;
-use crate::ops::views::{
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use everwarm_api::{Api, ApiFile, Changes, Entry, Refusals, Token, serve};
+use everwarm_domain::fact::{Accept, Conflict, Dispute};
+use everwarm_domain::quarantine::Quarantine;
+use everwarm_domain::secret::Secret;
+use everwarm_kernel::fact::Effect;
+use everwarm_views::changes::{self, Control, LIMITS, Nothing, ProcessControl, RESOLVE};
+use everwarm_views::desk::{JournalFacts, Proofs};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{self, Asked, Context, EXPLAIN, FILLS, ORDERS, Question};
+use everwarm_views::questions::{DOCTOR, Effort, TREE, VERIFY, table};
+use everwarm_views::testing::{ID, journal};
+use everwarm_views::views::{
     AdoptView, AdoptedView, ClearedView, ConflictView, QuarantineView, ReplayView, ResolveView,
     ResolvedView, SwitchWord, SwitchedView, VerifyView,
 };
-use crate::venue::secret::Secret;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
-use everwarm_domain::fact::{Accept, Conflict, Dispute};
-use everwarm_domain::quarantine::Quarantine;
-use everwarm_kernel::fact::Effect;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ const CORE: Core = Core {
         forget: |_, stage| Err(Failure::new(Exit::Usage, format!("there is no stage {stage}"))),
     },
     proofs: PROOFS,
-    chaos: |_, _| Ok(crate::ops::views::ChaosView::default()),
+    chaos: |_, _| Ok(everwarm_views::views::ChaosView::default()),
     account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
     confirm: |_, _| Ok(()),
     panic: |_, _, _| Ok(Exit::Fine),
@@ -359,10 +359,10 @@ fn where_nothing_is_kept_nobody_is_reached() {
     let failure = ask::Args::on(&absent).daemon(&CORE).map(drop).unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
     assert!(!absent.exists());
-    std::fs::write(folder.0.join(crate::history::FILE), b"something else").unwrap();
+    std::fs::write(folder.0.join(everwarm_history::FILE), b"something else").unwrap();
     let failure = ask::Args::on(&folder.0).daemon(&CORE).map(drop).unwrap_err();
     assert_eq!(failure.exit, Exit::Foreign);
-    std::fs::remove_file(folder.0.join(crate::history::FILE)).unwrap();
+    std::fs::remove_file(folder.0.join(everwarm_history::FILE)).unwrap();
     let fills =
         |daemon: &ask::Daemon| daemon.ask(&FILLS, &Asked::default()).unwrap().rows().unwrap().len();
     let one = ask::Args::on(&folder.0).daemon(&CORE).unwrap();

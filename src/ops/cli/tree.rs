@@ -2,12 +2,12 @@
 
 use super::{Core, ask};
 use crate::ops::config::Look;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::questions::{Asked, TREE};
 use crate::ops::remote::Remote;
-use crate::ops::text::{count, fit, instant, took};
 use everwarm_runtime::clock::wall_ms;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, TREE};
+use everwarm_words::text::{count, fit, instant, took};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;

@@ -2,13 +2,13 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
-use crate::ops::questions::{Asked, VERIFY};
 use crate::ops::store_check::{CHECKPOINT, compared};
-use crate::ops::text::{count, hang};
-use crate::ops::views::VerifyView;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, VERIFY};
+use everwarm_views::views::VerifyView;
+use everwarm_words::text::{count, hang};
 use std::sync::Arc;
 
 /// Characters before what is left of a long line.

@@ -1,7 +1,7 @@
 //! The door of the API for other machines, checked: TLS and the token, or none.
 
 use super::checked::Values;
-use crate::ops::api::tls::{Wrong, acceptor};
+use crate::ops::config::tls::{Wrong, acceptor};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;

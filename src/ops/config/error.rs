@@ -1,6 +1,8 @@
 //! What is wrong with a configuration, and where.
 
 use super::layers::PREFIX;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_words::text::count;
 use serde::Serialize;
 use std::fmt;
 
@@ -116,6 +118,13 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl std::error::Error for ConfigErrors {}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Failure {
+        let wrong = count(errors.0.len() as u64, "error");
+        Failure::new(Exit::Usage, format!("the configuration has {wrong}\n{errors}"))
+    }
+}
 
 #[cfg(test)]
 mod tests {

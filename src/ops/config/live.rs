@@ -4,7 +4,7 @@ use super::checked::{Config, Sources};
 use super::error::ConfigErrors;
 use super::layers::drop_ins;
 use super::strategies;
-use crate::ops::views::{DifferenceView, SetView, ValueView};
+use everwarm_views::views::{DifferenceView, SetView, ValueView};
 use std::path::PathBuf;
 
 /// Keys whose values may change while it trades, or, with a dot at the end, all below. Every other

@@ -2,9 +2,9 @@
 
 use super::checked::Values;
 use crate::ops::messages::courier::Terms;
-use crate::ops::messages::news::Topic;
 use crate::ops::messages::receiver::{Receiver, check};
-use crate::venue::Secret;
+use everwarm_domain::secret::Secret;
+use everwarm_views::news::Topic;
 use std::time::Duration;
 
 /// Who is told what.

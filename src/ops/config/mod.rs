@@ -13,6 +13,7 @@ pub mod noted;
 pub mod schema;
 pub mod secret;
 pub mod strategies;
+pub mod tls;
 pub mod values;
 pub mod venue;
 

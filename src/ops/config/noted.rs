@@ -6,8 +6,8 @@
 //! the key it sets, the flag, its value.
 
 use super::layers::Given;
-use crate::ops::text::shell_word;
 use everwarm_runtime::files::write_whole;
+use everwarm_words::text::shell_word;
 use std::fmt::Write as _;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -1,15 +1,13 @@
 //! Secrets by reference: the configuration says where one is, never what it is.
 
-use crate::venue::secret::Secret;
+use everwarm_domain::secret::Secret;
+use everwarm_runtime::files::read_private;
 use std::fmt;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What is said where something else than a reference stands. The text may be a secret.
 pub const BY_REFERENCE: &str = "a secret cannot stand here: write env:NAME or file:PATH";
-/// Longest secret, bytes.
-const SECRET_MAX: u64 = 64 * 1024;
 
 /// Where a secret is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,34 +56,10 @@ impl SecretRef {
                 .find(|(known, _)| known == name)
                 .map(|(_, text)| text.clone())
                 .ok_or_else(|| format!("the variable {name} is not set"))?,
-            SecretRef::File(path) => return read_file(path).map(Some),
+            SecretRef::File(path) => read_private(path)?,
         };
         filled(Secret::new(&text), self).map(Some)
     }
-}
-
-/// The secret in a file.
-///
-/// # Errors
-/// It is not there, is empty, or others may read it.
-pub fn read_file(path: &Path) -> Result<Secret, String> {
-    let told = |e: &dyn fmt::Display| format!("{}: {e}", path.display());
-    let file = std::fs::File::open(path).map_err(|e| told(&e))?;
-    let about = file.metadata().map_err(|e| told(&e))?;
-    if !about.is_file() {
-        return Err(told(&"is not a file"));
-    }
-    #[cfg(unix)]
-    {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
-        if mode & 0o077 != 0 {
-            let text = format!("other users can read it (mode {mode:03o}); run chmod 600 on it");
-            return Err(told(&text));
-        }
-    }
-    let mut text = String::new();
-    file.take(SECRET_MAX).read_to_string(&mut text).map_err(|e| told(&e))?;
-    filled(Secret::new(&text), &SecretRef::File(path.into()))
 }
 
 fn filled(secret: Secret, at: &SecretRef) -> Result<Secret, String> {

@@ -4,13 +4,13 @@
 use super::checked::Values;
 use super::keys::Kind;
 use super::layers::Entry;
-use crate::ops::views::ValueView;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
 use everwarm_domain::settings::{Instance, Settings, Strategies};
 use everwarm_domain::time::Timeframe;
 use everwarm_trading::STRATEGIES_MAX;
 use everwarm_trading::strategy::{self, Form, KINDS, Kind as StrategyKind, kind};
+use everwarm_views::views::ValueView;
 use figment::value::Value;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;

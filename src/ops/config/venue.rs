@@ -2,10 +2,12 @@
 
 use super::checked::Values;
 use super::values::{MarketSource, Pace, Symbols};
+use crate::venue::Open;
 use crate::venue::address::Address;
 use crate::venue::binance::{self, Access, ApiKey, Environment, Hosts};
-use crate::venue::{Open, Secret};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::path::SIMULATED;
+use everwarm_domain::secret::Secret;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,8 +16,6 @@ pub const KINDS: &[&str] = &[SIMULATED, BINANCE];
 /// Values of `venue.environment`.
 pub const ENVIRONMENTS: &[&str] = Environment::NAMES;
 const BINANCE: &str = "binance";
-/// The simulated exchange, as `venue.kind` and commands name it.
-pub const SIMULATED: &str = "sim";
 /// Venues of somebody else with their names for people, as `venue.kind` and commands name them.
 pub const REMOTE: &[(&str, &str)] = &[(BINANCE, "Binance")];
 

@@ -2,15 +2,16 @@
 //! sends it until it is taken.
 
 use super::mail::{Lane, Mail};
-use super::news::{INTEREST, Topic};
 use super::outbox::Message;
 use super::receiver::{Receiver, Trouble};
 use crate::edge::task::guarded;
-use crate::edge::world::{World, wall};
-use crate::ops::views::{ApartView, DeliveryView};
+use crate::edge::world::World;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::journal::Waker;
+use everwarm_views::news::{INTEREST, Topic};
+use everwarm_views::views::{ApartView, DeliveryView};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use reqwest::Client;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +65,7 @@ impl Deliveries {
                 (view.failing_since, view.why) = (None, None);
             }
             Err(why) => {
-                view.failing_since.get_or_insert_with(wall);
+                view.failing_since.get_or_insert_with(wall_ms);
                 view.why = Some(why.to_owned());
             }
         }
@@ -333,7 +334,7 @@ impl State {
                     }
                     Sending::Apart => {
                         self.again = self.again.saturating_sub(1);
-                        mail.tried_again(None, wall());
+                        mail.tried_again(None, wall_ms());
                     }
                 }
             }
@@ -353,11 +354,11 @@ impl State {
                     tracing::error!(
                         "{name} rejected message {id} {REFUSALS} times: {why}; it is quarantined"
                     );
-                    mail.set_apart(lane, &why, wall());
+                    mail.set_apart(lane, &why, wall_ms());
                 }
                 Sending::Apart => {
                     self.again = self.again.saturating_sub(1);
-                    mail.tried_again(Some(&why), wall());
+                    mail.tried_again(Some(&why), wall_ms());
                 }
             },
             Err(trouble) => {

@@ -4,7 +4,7 @@
 use super::courier::Deliveries;
 use super::receiver::{ask, client};
 use crate::edge::task::guarded;
-use crate::venue::Secret;
+use everwarm_domain::secret::Secret;
 use everwarm_runtime::clock;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use reqwest::Client;

@@ -6,15 +6,15 @@
 //!    is kept, and sent once more at the next start.
 //! 3. Both outboxes and what is set apart change in one commit.
 
-use super::news::{INTEREST, Topic};
 use super::outbox::{Message, Outbox, put};
-use crate::ops::views::ApartView;
 use everwarm_domain::fact::Body;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::{Archive, ArchiveError};
+use everwarm_views::news::{INTEREST, Topic};
+use everwarm_views::views::ApartView;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -268,10 +268,10 @@ fn apart_key(receiver: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::sample::{T, journal};
     use super::*;
     use everwarm_domain::fact::{BreakerLevel, Decision};
     use everwarm_kernel::fact::Key;
+    use everwarm_views::testing::{T, journal};
 
     fn halt(n: u64) -> Fact<Body> {
         let key = Key { n, rank: 500, i: 0 };
@@ -318,7 +318,7 @@ mod tests {
         mail.take(row, &fill, &none);
         mail.take(row + 1, &halt(9), &none);
         assert!(!mail.lane(Lane::Urgent).has_news());
-        let calm = |item: &super::super::news::Item| item.topic == Topic::Fill;
+        let calm = |item: &everwarm_views::news::Item| item.topic == Topic::Fill;
         assert!(mail.lane(Lane::Calm).due().unwrap().items.iter().all(calm));
     }
 

@@ -6,10 +6,10 @@
 //! 3. Only facts on disk are taken in: what a crash takes away was never told.
 //! 4. It holds one message and the items of the next, whatever lies behind it in the journal.
 
-use super::news::{Item, News, Topic};
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
+use everwarm_views::news::{Item, News, Topic};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -158,12 +158,12 @@ pub(super) fn put(key: &str, value: &impl Serialize) -> Op {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::sample::{T, journal};
     use super::*;
     use everwarm_domain::fact::Ledger;
     use everwarm_domain::money::Decimal;
     use everwarm_domain::time::DAY;
     use everwarm_kernel::fact::{Body as _, Key};
+    use everwarm_views::testing::{T, journal};
     use serde_json::json;
 
     #[test]

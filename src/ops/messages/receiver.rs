@@ -3,9 +3,9 @@
 //! Addresses and tokens are secrets: nothing that is said of a receiver holds one.
 
 use super::outbox::Message;
-use crate::ops::text::{fit, instant};
-use crate::venue::Secret;
 use crate::venue::address::Address;
+use everwarm_domain::secret::Secret;
+use everwarm_words::text::{fit, instant};
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -226,8 +226,8 @@ fn words(message: &Message) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::news::{Item, Topic};
     use super::*;
+    use everwarm_views::news::{Item, Topic};
 
     #[test]
     fn addresses_are_secure_or_on_this_machine() {
@@ -253,7 +253,7 @@ mod tests {
         let item = |id: &str, text: &str| Item {
             id: id.to_owned(),
             topic: Topic::Fill,
-            time: super::super::super::sample::T,
+            time: everwarm_views::testing::T,
             text: text.to_owned(),
         };
         let items = vec![item("a-1", "bought"), item("a-2", "sold")];

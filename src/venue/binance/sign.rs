@@ -1,8 +1,8 @@
 //! Signatures over exactly the text that is sent: HMAC-SHA256 in hex, or Ed25519 in base64.
 
-use crate::venue::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use everwarm_domain::secret::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use ring::signature::Ed25519KeyPair;
 use sha2::Sha256;

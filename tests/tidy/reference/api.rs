@@ -2,7 +2,7 @@
 
 use super::{code, generated, sentence};
 use crate::tidy::assert_generated;
-use everwarm::ops::api::openapi;
+use everwarm_api::openapi;
 use serde_json::Value;
 use std::fmt::Write;
 

@@ -1,0 +1,250 @@
+//! What happened lately, in words: facts that people want to know of, and what supervisors told.
+
+use super::tell::tell;
+use everwarm_domain::fact::BreakerLevel;
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Body as _, Fact};
+use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::supervise::{Harm, News};
+use everwarm_trading::decide::REFUSALS;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Events that are kept.
+const KEPT: usize = 1000;
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weight {
+    /// As it should be.
+    Info,
+    /// To be noticed.
+    Warn,
+    /// Somebody should look.
+    Bad,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Rising, within this process.
+    pub id: u64,
+    /// Event time of a fact; wall time of what is no fact. UTC milliseconds.
+    pub time: UtcMs,
+    /// Group of the fact, or `actors`.
+    pub group: String,
+    /// Kind of the fact, or what the supervisor told.
+    pub kind: String,
+    /// How much it matters.
+    pub weight: Weight,
+    /// What it is about, where that is one symbol.
+    pub symbol: Option<Symbol>,
+    /// For `explain`; none where there is nothing to explain.
+    pub key: Option<String>,
+    /// In words.
+    pub text: String,
+}
+
+/// The newest events.
+#[derive(Debug, Default)]
+pub struct EventLog {
+    events: VecDeque<EventView>,
+    last: u64,
+}
+
+impl EventLog {
+    /// Takes one fact in, in the order of the journal.
+    pub fn fact(&mut self, fact: &Fact<Body>) {
+        let Some((group, weight, symbol)) = sorted(&fact.body) else { return };
+        self.push(EventView {
+            id: 0,
+            time: fact.time,
+            group: group.to_owned(),
+            kind: Body::name(fact.body.kind()).to_owned(),
+            weight,
+            symbol,
+            key: Some(fact.key.to_string()),
+            text: tell(&fact.body, symbol),
+        });
+    }
+
+    /// Takes in what a supervisor told of one at a path.
+    pub fn supervised(&mut self, path: &str, news: &News) {
+        let (kind, weight, text) = match news {
+            News::Exited { exit, asked: false, .. } => ("ended", Weight::Warn, format!("{exit}")),
+            News::Started { restarts } if *restarts > 0 => {
+                ("restarted", Weight::Info, "restarted".to_owned())
+            }
+            News::Blocked { holds } => {
+                let text = format!("has blocked its thread for {} ms", holds.as_millis());
+                ("blocked", Weight::Warn, text)
+            }
+            News::BranchDown { why, .. } => {
+                ("down", Weight::Bad, format!("is stopped by its supervisor: {why}"))
+            }
+            News::BranchUp => ("up", Weight::Info, "runs again".to_owned()),
+            News::GaveUp { why } => ("gave up", Weight::Bad, format!("failed too often: {why}")),
+            News::StartFailed { .. } => ("start failed", Weight::Warn, "did not start".to_owned()),
+            News::Started { .. }
+            | News::Unblocked { .. }
+            | News::StopFailed { .. }
+            | News::Ignored
+            | News::Exited { .. }
+            | News::Removed
+            | News::Stray { .. } => return,
+        };
+        self.actor(kind, weight, format!("{path}: {text}"));
+    }
+
+    /// Takes in what is planned for one at a path, on purpose. Its message may never come.
+    pub fn planned(&mut self, path: &str, harm: Harm) {
+        self.actor("planned", Weight::Warn, format!("{path}: {harm} (injected)"));
+    }
+
+    fn actor(&mut self, kind: &str, weight: Weight, text: String) {
+        self.push(EventView {
+            id: 0,
+            time: wall_ms(),
+            group: "actors".to_owned(),
+            kind: kind.to_owned(),
+            weight,
+            symbol: None,
+            key: None,
+            text,
+        });
+    }
+
+    fn push(&mut self, event: EventView) {
+        self.last += 1;
+        if self.events.len() == KEPT {
+            self.events.pop_front();
+        }
+        self.events.push_back(EventView { id: self.last, ..event });
+    }
+
+    /// The newest ones, newest last.
+    #[must_use]
+    pub fn newest(&self, limit: usize) -> Vec<EventView> {
+        let skip = self.events.len().saturating_sub(limit);
+        self.events.iter().skip(skip).cloned().collect()
+    }
+}
+
+/// Group, weight and symbol of a fact; none where it is of every minute, and says nothing.
+fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
+    use Weight::{Bad, Info, Warn};
+    Some(match body {
+        Body::Market(Market::LateBar { bar, .. }) => ("market", Warn, Some(bar.symbol)),
+        Body::Market(Market::BarRefused { symbol, .. }) => ("market", Warn, Some(*symbol)),
+        Body::Market(Market::Close { odd, .. }) => {
+            ("market", Warn, Some(odd.first()?.symbol).filter(|_| odd.len() == 1))
+        }
+        Body::Market(Market::Universe { listed, unlisted, .. }) => {
+            if listed.is_empty() && unlisted.is_empty() {
+                return None;
+            }
+            ("market", Info, None)
+        }
+        Body::Venue(
+            Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::PanicTraded { .. },
+        ) => ("venue", Warn, None),
+        Body::Venue(Venue::Absent { .. } | Venue::Account { .. } | Venue::Responded { .. }) => {
+            ("venue", Info, None)
+        }
+        // Restarts are told one by one, as they happen.
+        Body::Operator(Operator::Clock { .. } | Operator::Restarted { .. }) => return None,
+        Body::Operator(Operator::Quarantined { .. } | Operator::Branch { down: Some(_), .. }) => {
+            ("operator", Bad, None)
+        }
+        Body::Operator(_) => ("operator", Info, None),
+        Body::Analysis(Analysis::Signals { .. }) => ("signals", Info, None),
+        Body::Decision(Decision::Breaker { level, .. }) => {
+            ("risk", if *level == BreakerLevel::Normal { Info } else { Bad }, None)
+        }
+        Body::Decision(Decision::Approved { intent, .. }) => ("orders", Info, Some(intent.symbol)),
+        Body::Decision(Decision::Declined { signal, .. }) => ("risk", Info, Some(signal.symbol)),
+        Body::Decision(Decision::Owed { symbol, tries, refusal, .. }) => {
+            let weight = match refusal {
+                Some(_) if *tries >= REFUSALS => Bad,
+                Some(_) => Warn,
+                None => Info,
+            };
+            ("risk", weight, Some(*symbol))
+        }
+        Body::Decision(
+            Decision::Withdrawn { symbol, .. } | Decision::CancelIntent { symbol, .. },
+        )
+        | Body::Order(Order::Filled { symbol, .. }) => ("orders", Info, Some(*symbol)),
+        Body::Order(Order::Changed { symbol, status, .. }) => match status {
+            OrderStatus::Unknown => ("orders", Bad, Some(*symbol)),
+            OrderStatus::Rejected | OrderStatus::Expired => ("orders", Warn, Some(*symbol)),
+            OrderStatus::Cancelled | OrderStatus::Filled => ("orders", Info, Some(*symbol)),
+            OrderStatus::Intent
+            | OrderStatus::Sent
+            | OrderStatus::Open
+            | OrderStatus::PartlyFilled => return None,
+        },
+        Body::Order(Order::Granted { .. }) => ("orders", Warn, None),
+        Body::Order(Order::Compared { conflicts, .. }) => {
+            if conflicts.is_empty() {
+                return None;
+            }
+            ("ledger", Bad, None)
+        }
+        Body::Ledger(Ledger::Position { symbol, .. }) => ("ledger", Info, Some(*symbol)),
+        Body::Ledger(Ledger::Reconciled { conflicts, .. }) => {
+            ("ledger", if conflicts.is_empty() { Info } else { Bad }, None)
+        }
+        Body::Ledger(Ledger::Adjusted { .. }) => ("ledger", Warn, None),
+        Body::Ledger(Ledger::Equity { .. } | Ledger::Lot { .. })
+        | Body::Market(_)
+        | Body::Venue(_)
+        | Body::Analysis(_)
+        | Body::Order(Order::Intent(_)) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::journal;
+    use super::*;
+    use everwarm_runtime::supervise::Exit;
+    use std::time::Duration;
+
+    #[test]
+    fn what_people_want_to_know_is_kept_in_words_and_bounded() {
+        let mut log = EventLog::default();
+        journal().0.iter().for_each(|fact| log.fact(fact));
+        let told = log.newest(100);
+        let groups: Vec<&str> = told.iter().map(|event| event.group.as_str()).collect();
+        for group in ["operator", "signals", "risk", "orders", "ledger"] {
+            assert!(groups.contains(&group), "{group}: {groups:?}");
+        }
+        assert!(told.iter().all(|event| !event.text.is_empty() && event.key.is_some()));
+        assert!(told.is_sorted_by_key(|event| event.id));
+        log.supervised("root/ops", &News::Started { restarts: 0 });
+        assert_eq!(log.newest(100).len(), told.len(), "a first start is no news");
+        let along = News::Exited {
+            exit: Exit::Orphaned,
+            uptime: Duration::ZERO,
+            restarts: 0,
+            asked: false,
+        };
+        log.supervised("root/ops/sampler", &along);
+        log.planned("root/ops", Harm::Stall(Duration::from_secs(5)));
+        let said: Vec<String> = log.newest(2).into_iter().map(|event| event.text).collect();
+        let planned = "root/ops: holds its thread for 5 s at its next message (injected)";
+        assert_eq!(said, ["root/ops/sampler: ended with its supervisor", planned]);
+        for _ in 0..KEPT {
+            log.supervised("root/ops", &News::BranchUp);
+        }
+        let newest = log.newest(usize::MAX);
+        assert_eq!(newest.len(), KEPT);
+        assert_eq!(newest[0].text, "root/ops: runs again");
+        assert_eq!(log.newest(2)[1].id, (told.len() + 2 + KEPT) as u64);
+    }
+}

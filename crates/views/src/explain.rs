@@ -1,0 +1,524 @@
+//! Why did it do that, or not do it? Walks from an order, a fill or a fact back to the bars it
+//! follows from and forward to what came of it, and tells it in words.
+//!
+//! An id is a client order id (or the only one that begins so), `SYMBOL:TRADE` for a fill, or the
+//! key of a fact: `N` for an input, `N.RANK.I` for a derived fact.
+//!
+//! A fact lies in the journal behind all that it follows from, and that is all that is assumed of
+//! the order of rows: while stages catch up, what a later one says lies behind later inputs.
+
+use super::desk::JournalFacts;
+use super::exit::Failure;
+use super::features::Plans;
+use super::stored::shown;
+use super::tell::{self, tell};
+use super::views::{ExplainStep, ExplainView};
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::OrderStatus;
+use everwarm_kernel::fact::{Body as _, Fact, Key};
+use everwarm_words::text::{plain, rounded};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+/// Most facts of one story.
+const FACTS_MAX: usize = 500;
+/// Most readings of the journal in search of causes.
+const WALKS_MAX: usize = 12;
+/// A row is noted every so many facts, so that a later reading need not begin at the first.
+const NOTE_EVERY: u64 = 4096;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    Order(String),
+    Fill(Symbol, u64),
+    Fact(Key),
+}
+
+impl Asked {
+    fn parse(id: &str) -> Asked {
+        if let Ok(key) = id.parse() {
+            return Asked::Fact(key);
+        }
+        let fill = id.rsplit_once(':').and_then(|(symbol, trade)| {
+            Some(Asked::Fill(Symbol::named(symbol).ok()?, trade.parse().ok()?))
+        });
+        fill.unwrap_or_else(|| Asked::Order(id.to_owned()))
+    }
+}
+
+/// Tells the story of `id`; `None` where the journal has nothing of that id. Where no process runs
+/// (`at_rest`), an order is told as the next start finds it.
+///
+/// # Errors
+/// The journal could not be read, or several orders begin with `id`.
+pub fn explain(
+    journal: &dyn JournalFacts,
+    id: &str,
+    at_rest: bool,
+) -> Result<Option<ExplainView>, Failure> {
+    let asked = Asked::parse(id);
+    let mut story = Story { at_rest, ..Story::default() };
+    if let Asked::Fact(key) = asked {
+        story.wanted.insert(key);
+        story.asked = Some(key);
+    } else {
+        story.order = order_of(journal, &asked)?;
+        if story.order.is_none() {
+            return Ok(None);
+        }
+    }
+    story.forward(journal)?;
+    story.causes(journal)?;
+    if story.asked.is_some_and(|key| !story.facts.contains_key(&key)) || story.facts.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(story.told(id)))
+}
+
+/// What is said of an id nothing is known of.
+#[must_use]
+pub fn no_story(id: &str) -> String {
+    format!(
+        "nothing is known of {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key \
+         of a fact, like 120 or 120.600.0"
+    )
+}
+
+/// The order asked for, if there is one.
+fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOrderId>, Failure> {
+    let mut found = BTreeSet::new();
+    match asked {
+        Asked::Fact(_) => {}
+        Asked::Order(id) => journal.each(0, &mut |_, fact| {
+            // What `everwarm panic` sold was never decided here.
+            if let Body::Order(Order::Filled { client_id, .. }) = &fact.body
+                && client_id.is_panic()
+                && client_id.0.starts_with(id.as_str())
+            {
+                found.insert(client_id.clone());
+            }
+            if let Body::Order(Order::Intent(intent)) = &fact.body {
+                if intent.client_id.0 == *id {
+                    found = BTreeSet::from([intent.client_id.clone()]);
+                    return ControlFlow::Break(());
+                }
+                if intent.client_id.0.starts_with(id.as_str()) {
+                    found.insert(intent.client_id.clone());
+                }
+            }
+            ControlFlow::Continue(())
+        })?,
+        Asked::Fill(of, trade) => journal.each(0, &mut |_, fact| {
+            if let Body::Order(Order::Filled { client_id, symbol, fill, .. }) = &fact.body
+                && symbol == of
+                && fill.trade_id == *trade
+            {
+                found.insert(client_id.clone());
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?,
+    }
+    if found.len() > 1 {
+        let some: Vec<String> = found.iter().take(5).map(ClientOrderId::to_string).collect();
+        let text = format!(
+            "the id matches {} orders: {} …; give more of it",
+            found.len(),
+            some.join(", ")
+        );
+        return Err(Failure::new(super::exit::Exit::Usage, text).coded("ambiguous-id"));
+    }
+    Ok(found.pop_first())
+}
+
+/// The facts of a story as they are gathered.
+#[derive(Debug, Default)]
+struct Story {
+    at_rest: bool,
+    order: Option<ClientOrderId>,
+    asked: Option<Key>,
+    focus: Option<Symbol>,
+    facts: BTreeMap<Key, Fact<Body>>,
+    wanted: BTreeSet<Key>,
+    /// Rows of inputs by their number: what is said about an input lies behind it.
+    rows: BTreeMap<u64, u64>,
+    plans: Plans,
+    /// The row of the last fact that was gathered: all causes lie before it.
+    last: u64,
+}
+
+impl Story {
+    /// One reading: the order's facts, or the fact asked for, and whatever follows from them.
+    fn forward(&mut self, journal: &dyn JournalFacts) -> Result<(), Failure> {
+        let mut breaker: BTreeMap<Key, Fact<Body>> = BTreeMap::new();
+        let mut noted = 0_u64;
+        journal.each(0, &mut |row, fact| {
+            if fact.key.rank == 0 && row >= noted {
+                self.rows.insert(fact.key.n, row);
+                noted = row + NOTE_EVERY;
+            }
+            self.plans.fold(fact);
+            if let Body::Decision(Decision::Breaker { .. }) = fact.body {
+                breaker.insert(fact.key, fact.clone());
+            }
+            if !self.belongs(fact) {
+                return ControlFlow::Continue(());
+            }
+            self.adopt(fact);
+            self.last = row;
+            if let Body::Decision(_) = fact.body {
+                let in_force = breaker.range(..=fact.key).next_back();
+                self.facts.extend(in_force.map(|(key, said)| (*key, said.clone())));
+            }
+            if self.facts.len() < FACTS_MAX {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })
+    }
+
+    /// Whether a fact, met in the order of the journal, is part of the story from its subject on.
+    fn belongs(&self, fact: &Fact<Body>) -> bool {
+        if let Some(order) = &self.order
+            && mentions(&fact.body, order)
+        {
+            return true;
+        }
+        if self.asked == Some(fact.key) {
+            return true;
+        }
+        let whole_input = self.asked.is_some_and(|key| key.rank == 0 && fact.key.n == key.n);
+        let follows = fact.because.iter().any(|key| {
+            self.facts.get(key).is_some_and(|cause| cause.key.rank > 0 && self.is_effect(cause))
+        });
+        // The books change with the fill, in the same round.
+        let books = match (&fact.body, self.focus) {
+            (
+                Body::Ledger(Ledger::Position { symbol, .. } | Ledger::Lot { symbol, .. }),
+                Some(focus),
+            ) if *symbol == focus => {
+                let round = Key { n: fact.key.n, ..Key::default() }..=fact.key;
+                self.facts
+                    .range(round)
+                    .any(|(_, f)| matches!(f.body, Body::Order(Order::Filled { .. })))
+            }
+            _ => false,
+        };
+        whole_input || follows || books
+    }
+
+    /// A breaker's level is a cause of many orders; what follows from it is not this story.
+    fn is_effect(&self, cause: &Fact<Body>) -> bool {
+        !matches!(cause.body, Body::Decision(Decision::Breaker { .. }))
+            || self.asked == Some(cause.key)
+    }
+
+    fn adopt(&mut self, fact: &Fact<Body>) {
+        if let Some(order) = approved(&fact.body)
+            && self.asked.is_some_and(|key| key.rank > 0)
+            && self.order.is_none()
+        {
+            self.order = Some(order.clone());
+        }
+        if self.focus.is_none() && (self.order.is_some() || self.asked.is_some_and(|k| k.rank > 0))
+        {
+            self.focus = symbol_of(&fact.body);
+        }
+        self.wanted.extend(fact.because.iter().copied());
+        if fact.key.rank > 0 {
+            self.wanted.insert(Key { n: fact.key.n, rank: 0, i: 0 });
+        }
+        self.wanted.remove(&fact.key);
+        self.facts.insert(fact.key, fact.clone());
+    }
+
+    /// Further readings until every cause is there. What leads to a wish stands in its round, named
+    /// or not.
+    fn causes(&mut self, journal: &dyn JournalFacts) -> Result<(), Failure> {
+        let rounds: BTreeSet<u64> = self
+            .facts
+            .values()
+            .filter(|f| matches!(f.body, Body::Decision(_) | Body::Analysis(_)))
+            .filter(|f| !matches!(f.body, Body::Decision(Decision::Breaker { .. })))
+            .map(|f| f.key.n)
+            .collect();
+        for walk in 0..WALKS_MAX {
+            self.wanted.retain(|key| !self.facts.contains_key(key));
+            let rounds = if walk == 0 { &rounds } else { &BTreeSet::new() };
+            let numbers = || self.wanted.iter().map(|key| key.n).chain(rounds.iter().copied());
+            let Some(first) = numbers().min() else { break };
+            let from = self.rows.range(..=first).next_back().map_or(0, |(_, row)| *row);
+            let (mut found, last) = (Vec::new(), self.last);
+            journal.each(from, &mut |row, fact| {
+                let led = rounds.contains(&fact.key.n) && self.leads(fact);
+                if self.wanted.contains(&fact.key) || led {
+                    found.push(fact.clone());
+                }
+                if row >= last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if found.is_empty() || self.facts.len() > FACTS_MAX {
+                break;
+            }
+            for fact in &found {
+                self.adopt(fact);
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
+    fn leads(&self, fact: &Fact<Body>) -> bool {
+        let Some(focus) = self.focus else { return false };
+        let ours = |symbol: Symbol| symbol == focus;
+        let before_asked = self.asked.is_none_or(|key| fact.key <= key || self.order.is_some());
+        before_asked
+            && match &fact.body {
+                Body::Market(Market::Close { .. }) => true,
+                Body::Analysis(
+                    Analysis::FeatureValues { table, .. } | Analysis::Kept { rows: table, .. },
+                ) => table.row(focus).is_some(),
+                Body::Analysis(Analysis::Signals { rows }) => rows.iter().any(|r| ours(r.symbol)),
+                _ => false,
+            }
+    }
+
+    fn told(&self, id: &str) -> ExplainView {
+        let steps = self.facts.values().map(|fact| step(fact, self.focus, &self.plans));
+        ExplainView { id: id.to_owned(), title: self.title(id), steps: steps.collect() }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
+    fn title(&self, id: &str) -> String {
+        let Some(order) = &self.order else {
+            let asked = self.asked.and_then(|key| self.facts.get(&key));
+            return asked.map_or(id.to_owned(), |f| tell(&f.body, self.focus));
+        };
+        let mut what = None;
+        let mut state = OrderStatus::Intent;
+        let mut done = (Decimal::ZERO, Decimal::ZERO);
+        let mut why = String::new();
+        for fact in self.facts.values() {
+            match &fact.body {
+                Body::Order(Order::Intent(intent)) if intent.client_id == *order => {
+                    what = Some(intent);
+                }
+                Body::Decision(Decision::Approved { intent, reason, .. })
+                    if intent.client_id == *order =>
+                {
+                    why = format!(", because {}", shown(reason));
+                }
+                Body::Order(Order::Changed {
+                    client_id, status, executed, executed_quote, ..
+                }) if client_id == order => {
+                    state = *status;
+                    done = (*executed, *executed_quote);
+                }
+                Body::Venue(venue) if self.at_rest => state = found(venue, order).unwrap_or(state),
+                _ => {}
+            }
+        }
+        if self.at_rest && state == OrderStatus::Sent {
+            state = OrderStatus::Unknown;
+        }
+        let Some(intent) = what else { return format!("order {order}") };
+        let close = everwarm_words::text::clock(intent.close_time);
+        let filled = done.1.checked_div(done.0).map_or(String::new(), |price| {
+            format!(", {} at average price {}", plain(done.0), rounded(price))
+        });
+        format!(
+            "{} by {} at the close {close} UTC{why}: {}{filled}",
+            tell::intent(intent),
+            intent.strategy,
+            tell::status(state)
+        )
+    }
+}
+
+/// What an input says of an order, before the order manager has said what follows.
+fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
+    match venue {
+        Venue::Sent { attempts } => {
+            attempts.iter().any(|a| a.client_id == *order).then_some(OrderStatus::Sent)
+        }
+        Venue::Reported(report) => (report.client_id == *order).then_some(report.status),
+        Venue::Refused { client_id, again, .. } => {
+            (client_id == order && !again).then_some(OrderStatus::Rejected)
+        }
+        Venue::Unanswered { .. }
+        | Venue::Absent { .. }
+        | Venue::Account { .. }
+        | Venue::PanicTraded { .. }
+        | Venue::Requested(_)
+        | Venue::Responded { .. } => None,
+    }
+}
+
+/// A fact as one step of a story.
+pub fn step(fact: &Fact<Body>, focus: Option<Symbol>, plans: &Plans) -> ExplainStep {
+    let values = focus.and_then(|symbol| Some((symbol, plans.values(&fact.body, symbol)?)));
+    let text = match values {
+        Some((symbol, values)) => tell::features(symbol, &values),
+        None => tell(&fact.body, focus),
+    };
+    ExplainStep {
+        key: fact.key.to_string(),
+        because: fact.because.iter().map(Key::to_string).collect(),
+        kind: Body::name(fact.body.kind()).to_owned(),
+        time: fact.time,
+        depth: u8::from(fact.key.rank > 0),
+        text,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
+fn approved(body: &Body) -> Option<&ClientOrderId> {
+    match body {
+        Body::Decision(Decision::Approved { intent, .. }) | Body::Order(Order::Intent(intent)) => {
+            Some(&intent.client_id)
+        }
+        _ => None,
+    }
+}
+
+/// The one symbol a fact is about.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
+fn symbol_of(body: &Body) -> Option<Symbol> {
+    match body {
+        Body::Analysis(Analysis::Signals { rows }) => match rows.as_slice() {
+            [one] => Some(one.symbol),
+            _ => None,
+        },
+        Body::Decision(Decision::Approved { intent, .. }) | Body::Order(Order::Intent(intent)) => {
+            Some(intent.symbol)
+        }
+        Body::Decision(Decision::Declined { signal, .. }) => Some(signal.symbol),
+        Body::Decision(
+            Decision::Withdrawn { symbol, .. } | Decision::CancelIntent { symbol, .. },
+        )
+        | Body::Order(Order::Changed { symbol, .. } | Order::Filled { symbol, .. })
+        | Body::Ledger(Ledger::Position { symbol, .. } | Ledger::Lot { symbol, .. })
+        | Body::Market(Market::HistoryLoaded { symbol, .. }) => Some(*symbol),
+        Body::Venue(Venue::Reported(report)) => Some(report.symbol),
+        Body::Market(Market::LateBar { bar, .. }) => Some(bar.symbol),
+        _ => None,
+    }
+}
+
+/// Whether a fact is about an order.
+fn mentions(body: &Body, id: &ClientOrderId) -> bool {
+    match body {
+        Body::Venue(venue) => match venue {
+            Venue::Sent { attempts } => attempts.iter().any(|a| a.client_id == *id),
+            Venue::Reported(report) => report.client_id == *id,
+            Venue::Refused { client_id, .. }
+            | Venue::Unanswered { client_id, .. }
+            | Venue::Absent { client_id, .. } => client_id == id,
+            Venue::Account { open, .. } => open.iter().any(|(open, _)| open == id),
+            Venue::PanicTraded { trades } => trades.iter().any(|trade| trade.client_id == *id),
+            Venue::Requested(request) => request.of == *id,
+            Venue::Responded { of, .. } => of == id,
+        },
+        Body::Decision(Decision::Approved { intent, .. }) => intent.client_id == *id,
+        Body::Decision(
+            Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. },
+        ) => client_id == id,
+        Body::Order(order) => match order {
+            Order::Intent(intent) => intent.client_id == *id,
+            Order::Granted { client_id, .. }
+            | Order::Changed { client_id, .. }
+            | Order::Filled { client_id, .. } => client_id == id,
+            Order::Compared { conflicts, .. } => conflicts.iter().any(|c| c.about == id.0),
+        },
+        Body::Market(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Ledger(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Facts, ID, journal};
+    use super::*;
+
+    fn told(id: &str) -> Vec<String> {
+        let view = explain(&journal(), id, false).unwrap().unwrap();
+        let step = |s: &ExplainStep| format!("{} {}", s.key, s.text);
+        std::iter::once(view.title.clone()).chain(view.steps.iter().map(step)).collect()
+    }
+
+    #[test]
+    fn an_order_is_told_from_the_bars_to_the_books() {
+        let expected = [
+            "buy 0.8 ETHUSD at market by sma_cross at the close 12:03 UTC, because the \
+             10-bar average crossed above the 30-bar one: filled, 0.8 at average price 1250.5",
+            "1.500.0 the breaker is at normal",
+            "3 close at 12:03 UTC: ETHUSD open 1245, high 1251, low 1241, close 1250, \
+             volume 12.5; missing: LTCUSD",
+            "3.200.0 features of ETHUSD: sma(10)@1m 1249.5000, sma(30)@1m 1249.2500",
+            "3.400.0 sma_cross signals buy ETHUSD at 1250: the 10-bar average crossed above the \
+             30-bar one",
+            "3.600.0 risk approved: buy 0.8 ETHUSD at market, 1,005.00 reserved",
+            "3.700.0 order ew-abcdefghijklmnopqrstuvwxyz: buy 0.8 ETHUSD at market, may be \
+             sent until 12:08",
+            "4 sent to the venue: order ew-abcdefghijklmnopqrstuvwxyz, attempt 1, signed for \
+             12:03:00.012, valid until 12:03:05.012",
+            "4.700.0 order ew-abcdefghijklmnopqrstuvwxyz: sent",
+            "5 the venue responded: order ew-abcdefghijklmnopqrstuvwxyz, venue id 17: filled, \
+             0.8 of 0.8 filled",
+            "5.700.0 fill 1: bought 0.5 ETHUSD at 1250.5, fee 0.25 USD, at 12:03:00.020 (trade \
+             901)",
+            "5.700.1 fill 2: bought 0.3 ETHUSD at 1250.5, fee 0.25 USD, at 12:03:00.020 (trade \
+             902)",
+            "5.700.2 order ew-abcdefghijklmnopqrstuvwxyz: filled, 0.8 filled, average price \
+             1250.5",
+            "5.800.0 position 0.5 ETHUSD, average price 1250.5, realised -0.25, cash 9,000.00",
+            "5.800.1 position 0.8 ETHUSD, average price 1250.5, realised -0.25, cash 9,000.00",
+        ];
+        assert_eq!(told(ID), expected);
+        assert_eq!(told("ew-abc"), expected);
+        assert_eq!(told("ETHUSD:902"), expected);
+    }
+
+    #[test]
+    fn an_order_that_was_announced_before_a_kill_is_told_as_the_next_start_finds_it() {
+        let facts = |count: usize| Facts(journal().0[..count].to_vec());
+        let title = |count, at_rest| explain(&facts(count), ID, at_rest).unwrap().unwrap().title;
+        let unknown = tell::status(OrderStatus::Unknown);
+        for count in [13, 14] {
+            assert!(title(count, true).ends_with(&format!(": {unknown}")), "{count}");
+        }
+        assert!(title(12, true).ends_with(tell::status(OrderStatus::Intent)));
+        assert!(!title(13, false).contains(unknown), "the order manager speaks in a moment");
+        assert!(title(15, true).contains(tell::status(OrderStatus::Filled)));
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_what_it_refuses() {
+        let story = told("3.600.1");
+        assert_eq!(story[0], "risk declined: buy BTCUSD: 1 position is open, 1 is allowed");
+        let keys: Vec<_> = story[1..].iter().map(|s| s.split(' ').next().unwrap()).collect();
+        assert_eq!(keys, ["1.500.0", "3", "3.200.0", "3.400.0", "3.600.1"]);
+        assert!(story[4].contains("BTCUSD") && !story[4].contains("ETHUSD"), "{}", story[4]);
+    }
+
+    #[test]
+    fn a_close_is_told_with_all_that_was_said_about_it() {
+        let story = told("3");
+        assert!(story[0].starts_with("close at 12:03 UTC: 2 bars of BTCUSD, ETHUSD"));
+        assert!(story.iter().any(|s| s.starts_with("3.600.1 ")));
+        assert!(story.iter().any(|s| s.starts_with("3.800.0 equity at 12:03")));
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_story() {
+        for id in ["ew-zzz", "LTCUSD:1", "99", "3.600.7"] {
+            assert_eq!(explain(&journal(), id, false).unwrap(), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the indicator stage said: which column of values is which feature, and the newest values of
+//! each symbol and width, for charts.
+
+use everwarm_domain::fact::{Analysis, Body, Operator};
+use everwarm_domain::features::FeatureTable;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::Fact;
+use everwarm_trading::indicators::{columns, old_columns, old_lengths};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Closes that are kept of a symbol and width: some hours of minutes, 12 MB with 300 symbols.
+const KEPT: usize = 240;
+/// Plans that are kept: values are told of the last ones only.
+const PLANS: usize = 64;
+
+/// What was said of one bar, by feature: `sma(10)@1m`. What is not warm is not there.
+pub type IndicatorsView = BTreeMap<String, f64>;
+
+/// Which features the columns of values are, by the number of the plan.
+#[derive(Clone, Debug, Default)]
+pub struct Plans {
+    told: BTreeMap<u64, Vec<String>>,
+    /// The lengths that were configured when earlier versions spoke.
+    lengths: (u32, u32),
+}
+
+impl Plans {
+    /// Takes one fact in, in the order of the journal.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        if let Body::Analysis(Analysis::FeaturePlan { plan, features }) = &fact.body {
+            self.told.insert(*plan, features.clone());
+            if self.told.len() > PLANS {
+                self.told.pop_first();
+            }
+        } else if let Body::Operator(Operator::ConfigApplied { text, .. }) = &fact.body
+            && let Ok(settings) = Settings::from_text(text)
+        {
+            self.lengths = old_lengths(&settings).unwrap_or(self.lengths);
+        }
+    }
+
+    /// The features of a plan on bars of one width, in the order of the columns.
+    #[must_use]
+    pub fn columns(&self, plan: u64, timeframe: Timeframe) -> Vec<String> {
+        if plan == 0 {
+            return old_columns(timeframe, self.lengths.0, self.lengths.1);
+        }
+        let told = self.told.get(&plan).map_or(&[][..], Vec::as_slice);
+        columns(told, timeframe).map(str::to_owned).collect()
+    }
+
+    /// The values of one symbol, by feature; none where the fact has no values of it.
+    #[must_use]
+    pub fn values(&self, body: &Body, symbol: Symbol) -> Option<Vec<(String, f64)>> {
+        let (names, table): (Vec<String>, &FeatureTable) = match body {
+            Body::Analysis(Analysis::FeatureValues { plan, timeframe, table }) => {
+                (self.columns(*plan, *timeframe), table)
+            }
+            Body::Analysis(Analysis::Kept { timeframe, fast, slow, rows }) => {
+                (old_columns(*timeframe, *fast, *slow), rows)
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => return None,
+        };
+        let row = table.row(symbol)?;
+        Some(names.into_iter().zip(row.values.iter().copied()).collect())
+    }
+}
+
+/// The end of a bar, the plan, and the values that are warm, by column.
+type Said = (UtcMs, u64, Box<[f64]>);
+
+/// The newest values, by what they are of.
+#[derive(Debug, Default)]
+pub struct FeatureLog {
+    plans: Plans,
+    said: BTreeMap<(Symbol, Timeframe), VecDeque<Said>>,
+}
+
+impl FeatureLog {
+    /// Takes one fact in, in the order of the journal.
+    pub fn fact(&mut self, fact: &Fact<Body>) {
+        self.plans.fold(fact);
+        let Body::Analysis(Analysis::FeatureValues { plan, timeframe, table }) = &fact.body else {
+            return;
+        };
+        for row in table.rows() {
+            let kept = self.said.entry((row.head.symbol, *timeframe)).or_default();
+            if kept.len() == KEPT {
+                kept.pop_front();
+            }
+            kept.push_back((row.head.time, *plan, row.values.into()));
+        }
+    }
+
+    /// What was said of the bar of a symbol that ended at `time`.
+    #[must_use]
+    pub fn at(&self, symbol: Symbol, timeframe: Timeframe, time: UtcMs) -> Option<IndicatorsView> {
+        let kept = self.said.get(&(symbol, timeframe))?;
+        let at = kept.binary_search_by_key(&time, |(time, ..)| *time).ok()?;
+        let (_, plan, values) = &kept[at];
+        let named = self.plans.columns(*plan, timeframe).into_iter().zip(values.iter().copied());
+        Some(named.filter(|(_, value)| value.is_finite()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{T, journal};
+    use super::*;
+
+    #[test]
+    fn the_values_of_the_stage_are_found_by_the_end_of_their_bar_and_bounded() {
+        let mut log = FeatureLog::default();
+        journal().0.iter().for_each(|fact| log.fact(fact));
+        let btc = Symbol::new("BTCUSD").unwrap();
+        let said = log.at(btc, Timeframe::M1, T).unwrap();
+        let told: Vec<(&str, f64)> = said.iter().map(|(name, v)| (name.as_str(), *v)).collect();
+        assert_eq!(told, [("sma(10)@1m", 1249.5), ("sma(30)@1m", 1249.25)]);
+        assert_eq!(log.at(btc, Timeframe::M1, T - 1), None);
+        assert_eq!(log.at(btc, Timeframe::M5, T), None);
+        let all = journal().0;
+        let values =
+            |f: &&Fact<Body>| matches!(f.body, Body::Analysis(Analysis::FeatureValues { .. }));
+        let fact = all.iter().find(values).unwrap();
+        for n in 1..=KEPT {
+            let mut next = fact.clone();
+            if let Body::Analysis(Analysis::FeatureValues { table, .. }) = &mut next.body {
+                let mut later = FeatureTable::new(table.columns());
+                for row in table.rows() {
+                    let mut head = row.head;
+                    head.time = T + i64::try_from(n).unwrap();
+                    later.push(head, [1.0, f64::NAN]);
+                }
+                *table = later;
+            }
+            log.fact(&next);
+        }
+        assert_eq!(log.at(btc, Timeframe::M1, T), None, "too long ago");
+        let said = log.at(btc, Timeframe::M1, T + 1).unwrap();
+        assert_eq!(said.keys().collect::<Vec<_>>(), ["sma(10)@1m"], "the other is not warm");
+    }
+
+    #[test]
+    fn values_of_earlier_versions_are_named_by_the_configuration_of_their_time() {
+        let plans = Plans { lengths: (5, 20), ..Plans::default() };
+        let names = plans.columns(0, Timeframe::H1);
+        assert_eq!(names, ["sma(5)@1h", "sma(20)@1h", "ema(20)@1h", "atr(14)@1h"]);
+    }
+}

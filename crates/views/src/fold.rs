@@ -1,0 +1,704 @@
+//! Where things stand: a pure fold over facts.
+
+use super::lots::LotFold;
+use super::stored::shown;
+use super::views::{
+    LiveView, LotView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView,
+    SymbolView, VERSION,
+};
+use everwarm_domain::fact::{
+    AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
+};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::{Decimal, total};
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::quarantine::Quarantines;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::{SafeStep, Said, Switches};
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Effect, Fact};
+use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::decide::REFUSALS;
+use everwarm_trading::strategy;
+use everwarm_trading::universe::Universe;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+/// An order that is not final.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Working {
+    /// As the order manager said last.
+    status: OrderStatus,
+    /// Event time of the announcement that it is sent, where the order manager has not said what
+    /// became of it.
+    sent: Option<UtcMs>,
+    /// As the venue reported it after that.
+    reported: Option<OrderStatus>,
+    /// What it trades, and for whom; none where that was told before lots were kept.
+    #[serde(default)]
+    of: Option<(Symbol, String)>,
+}
+
+impl Working {
+    const fn new(status: OrderStatus) -> Working {
+        Working { status, sent: None, reported: None, of: None }
+    }
+
+    /// As the next start finds it: nobody is left who could receive a response.
+    const fn at_rest(&self) -> OrderStatus {
+        match (self.reported, self.status) {
+            (Some(reported), _) => reported,
+            (None, OrderStatus::Sent) => OrderStatus::Unknown,
+            (None, OrderStatus::Intent) if self.sent.is_some() => OrderStatus::Unknown,
+            (None, status) => status,
+        }
+    }
+}
+
+/// Where things stand, as the facts told so far.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StatusFold {
+    view: StatusView,
+    reconciled: bool,
+    /// Orders that are not final.
+    orders: BTreeMap<ClientOrderId, Working>,
+    realized: BTreeMap<Symbol, Decimal>,
+    quarantines: Quarantines,
+    /// Branches of the tree that are kept down, and how they ended last.
+    branches: BTreeMap<String, String>,
+    universe: Universe,
+    switches: Switches,
+    /// Strategies that the configuration has off.
+    #[serde(default)]
+    configured_off: Vec<String>,
+    /// All that are configured, by id.
+    #[serde(default)]
+    strategies: Vec<String>,
+    /// What operators held trading back by when the breaker spoke last.
+    #[serde(default)]
+    said: Vec<String>,
+    /// Exits that are owed, by symbol and strategy.
+    #[serde(default)]
+    owed: BTreeMap<(Symbol, String), OwedView>,
+    /// Rows of the journal that could not be read: first and last.
+    #[serde(default)]
+    lost: Vec<(u64, u64)>,
+    /// Whose the positions are.
+    #[serde(default)]
+    lots: LotFold,
+}
+
+impl StatusFold {
+    /// Takes one fact in; facts come in the order of their keys.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        if fact.key.rank == 0 {
+            self.view.head = fact.key.n;
+        }
+        self.lots.begin(self.universe.all_held(), &self.realized);
+        self.lots.fold(fact);
+        self.universe.evolve(fact);
+        match &fact.body {
+            Body::Market(market) => self.market(market),
+            Body::Operator(operator) => {
+                self.operator(operator);
+                self.switches.fold(fact);
+                self.quarantines.fold(fact);
+            }
+            Body::Decision(Decision::Breaker { level, reasons, barred }) => {
+                self.view.breaker = *level;
+                self.view.breaker_reasons.clone_from(reasons);
+                self.view.barred = barred.iter().map(|(symbol, _)| *symbol).collect();
+                self.said = self.switches.level().1;
+            }
+            Body::Decision(Decision::Owed { .. }) => self.exit(&fact.body),
+            Body::Order(order) => self.order(order),
+            Body::Ledger(ledger) => self.ledger(ledger),
+            Body::Venue(venue) => self.venue(venue, fact.time),
+            Body::Analysis(_) | Body::Decision(_) => {}
+        }
+    }
+
+    /// Rows of the journal cannot be read.
+    pub fn lost(&mut self, rows: RangeInclusive<u64>) {
+        let rows = rows.into_inner();
+        if !self.lost.contains(&rows) {
+            self.lost.push(rows);
+        }
+    }
+
+    /// What operators have turned off.
+    #[must_use]
+    pub fn switches(&self) -> SwitchesView {
+        SwitchesView::of(&self.switches, self.configured_off.clone())
+    }
+
+    /// The strategies that are configured, by id.
+    #[must_use]
+    pub fn strategies(&self) -> &[String] {
+        &self.strategies
+    }
+
+    fn market(&mut self, market: &Market) {
+        if let Market::Close { time, bars, missing, .. } = market {
+            self.view.closes += 1;
+            self.view.close_time = Some(*time);
+            self.view.symbols = (bars.len() + missing.len()) as u64;
+        }
+    }
+
+    fn operator(&mut self, operator: &Operator) {
+        match operator {
+            Operator::Started { life, installation, epoch } => {
+                self.view.installation.clone_from(installation);
+                self.view.epoch = *epoch;
+                self.begin(*life);
+            }
+            Operator::ConfigApplied { generation, text, .. } => {
+                self.view.config_generation = *generation;
+                if let Ok(settings) = Settings::from_text(text) {
+                    self.configured_off = strategy::off(&settings);
+                    self.strategies = settings.strategy.0.keys().cloned().collect();
+                }
+            }
+            Operator::Branch { path, down } => {
+                self.branches.remove(path);
+                self.branches.extend(down.as_ref().map(|why| (path.clone(), why.clone())));
+            }
+            Operator::LiveConfirmed { account, per_order, per_day, venue: _ } => {
+                let (account, per_order) = (account.clone(), per_order.normalize());
+                let per_day = per_day.normalize();
+                self.view.live = Some(LiveView { account, per_order, per_day });
+            }
+            Operator::Clock { .. }
+            | Operator::StageUpgraded { .. }
+            | Operator::StageJoined { .. }
+            | Operator::StageLeft { .. }
+            | Operator::Quarantined { .. }
+            | Operator::Released { .. }
+            | Operator::Switched { .. }
+            | Operator::Adopted { .. }
+            | Operator::SymbolWanted { .. }
+            | Operator::Restarted { .. } => {}
+            Operator::Resolved { conflict, .. } => {
+                self.view.conflicts.retain(|c| c.id() != conflict.id());
+            }
+        }
+    }
+
+    /// In another life nothing was compared with the venue yet.
+    fn begin(&mut self, life: u64) {
+        self.view.life = life;
+        self.view.conflicts.clear();
+        self.reconciled = false;
+        self.branches.clear();
+    }
+
+    /// What is announced to the venue and what it reports, until the order manager says what
+    /// follows.
+    fn venue(&mut self, venue: &Venue, time: UtcMs) {
+        match venue {
+            Venue::Sent { attempts } => {
+                for attempt in attempts {
+                    if let Some(order) = self.orders.get_mut(&attempt.client_id) {
+                        (order.sent, order.reported) = (Some(time), None);
+                    }
+                }
+            }
+            Venue::Reported(report) => {
+                if let Some(order) = self.orders.get_mut(&report.client_id) {
+                    order.reported = Some(report.status);
+                }
+            }
+            Venue::Refused { client_id, again, .. } => {
+                if let Some(order) = self.orders.get_mut(client_id) {
+                    order.reported = (!again).then_some(OrderStatus::Rejected);
+                }
+            }
+            Venue::Account { open, .. } => {
+                let foreign = open.iter().filter(|(id, _)| !id.is_ours());
+                self.view.foreign_orders = foreign.count() as u64;
+            }
+            Venue::Unanswered { .. }
+            | Venue::Absent { .. }
+            | Venue::PanicTraded { .. }
+            | Venue::Requested(_)
+            | Venue::Responded { .. } => {}
+        }
+    }
+
+    /// Orders that the next start finds in another state than the order manager said last, and when
+    /// they were sent.
+    #[must_use]
+    pub fn at_rest(&self) -> BTreeMap<ClientOrderId, (OrderStatus, Option<UtcMs>)> {
+        let other = self.orders.iter().filter(|(_, order)| order.at_rest() != order.status);
+        other.map(|(id, order)| (id.clone(), (order.at_rest(), order.sent))).collect()
+    }
+
+    fn order(&mut self, order: &Order) {
+        match order {
+            Order::Intent(intent) => {
+                self.view.orders += 1;
+                let of = Some((intent.symbol, intent.strategy.clone()));
+                let order = Working { of, ..Working::new(OrderStatus::Intent) };
+                self.orders.insert(intent.client_id.clone(), order);
+            }
+            Order::Changed { client_id, status, .. } => {
+                if status.is_final() {
+                    self.orders.remove(client_id);
+                } else {
+                    // When it was sent stays known while nothing else is.
+                    let sent = self.orders.get(client_id).and_then(|order| order.sent);
+                    let sent = sent.filter(|_| *status == OrderStatus::Sent);
+                    let of = self.orders.get(client_id).and_then(|order| order.of.clone());
+                    let order = Working { sent, of, ..Working::new(*status) };
+                    self.orders.insert(client_id.clone(), order);
+                }
+            }
+            Order::Filled { .. } => self.view.fills += 1,
+            Order::Granted { .. } | Order::Compared { .. } => {}
+        }
+    }
+
+    fn exit(&mut self, body: &Body) {
+        let Body::Decision(Decision::Owed {
+            strategy,
+            symbol,
+            since,
+            cause,
+            tries,
+            refusal,
+            ended,
+            ..
+        }) = body
+        else {
+            return;
+        };
+        let name = (*symbol, strategy.clone());
+        if ended.is_some() {
+            self.owed.remove(&name);
+            return;
+        }
+        let state = match refusal {
+            None => OwedState::Requested,
+            Some(_) if *tries >= REFUSALS => OwedState::Refused,
+            Some(_) => OwedState::Waiting,
+        };
+        let view = OwedView {
+            symbol: *symbol,
+            strategy: strategy.clone(),
+            since: *since,
+            cause: shown(cause),
+            held: Decimal::ZERO,
+            refusals: *tries,
+            reason: refusal.as_deref().map(shown),
+            state,
+        };
+        self.owed.insert(name, view);
+    }
+
+    fn ledger(&mut self, ledger: &Ledger) {
+        match ledger {
+            Ledger::Position { symbol, realized_pnl, .. } => {
+                self.realized.insert(*symbol, *realized_pnl);
+            }
+            Ledger::Equity { equity, cash, adjusted, .. } => {
+                self.view.adjusted = adjusted.normalize();
+                self.view.equity = Some(equity.normalize());
+                self.view.cash = Some(cash.normalize());
+            }
+            Ledger::Reconciled { life, conflicts, foreign, .. } => {
+                self.reconciled = *life == self.view.life;
+                self.view.conflicts.clone_from(conflicts);
+                self.view.foreign.clone_from(foreign);
+            }
+            Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
+        }
+    }
+
+    /// Orders that are not final, and what the books made of each symbol.
+    #[must_use]
+    pub fn books(&self) -> (BTreeSet<ClientOrderId>, &BTreeMap<Symbol, Decimal>) {
+        (self.orders.keys().cloned().collect(), &self.realized)
+    }
+
+    /// What is set aside and not released.
+    #[must_use]
+    pub fn quarantines(&self) -> Vec<QuarantineView> {
+        self.quarantines.all().map(|(id, quarantine)| QuarantineView::of(id, quarantine)).collect()
+    }
+
+    /// What is listed, by name.
+    #[must_use]
+    pub fn symbols(&self) -> Vec<SymbolView> {
+        let rows = self.universe.rows();
+        rows.map(|(symbol, row)| SymbolView::of(row, self.universe.held(symbol))).collect()
+    }
+
+    /// What is held and could be sold by its size, base units; listed or not.
+    #[must_use]
+    pub fn sellable(&self) -> BTreeMap<Symbol, Decimal> {
+        self.universe.all_held().map(|(symbol, held)| (symbol, held.normalize())).collect()
+    }
+
+    /// What each strategy holds, and what it has locked in.
+    #[must_use]
+    pub const fn owners(&self) -> &LotFold {
+        &self.lots
+    }
+
+    /// What each strategy holds, by symbol, then strategy.
+    #[must_use]
+    pub fn lots(&self) -> Vec<LotView> {
+        self.lots.views().collect()
+    }
+
+    /// Places that are taken of those the decision has to give: lots that could be sold, or with
+    /// an order that is not over.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        let lots = self.lots.views().filter(|lot| self.universe.sells(lot.symbol, lot.quantity));
+        let lots = lots.map(|lot| (lot.symbol, lot.strategy));
+        let orders = self.orders.values().filter_map(|order| order.of.clone());
+        lots.chain(orders).collect::<BTreeSet<_>>().len() as u64
+    }
+
+    /// What is held and cannot be sold, one sentence a symbol.
+    fn unsellable(&self) -> impl Iterator<Item = String> {
+        let away = self.universe.rows().filter(|(_, row)| row.listed.venue != AtVenue::Trading);
+        away.filter_map(|(symbol, row)| {
+            let held = self.universe.held(symbol)?;
+            let why = match row.listed.venue {
+                AtVenue::Gone => "the venue delisted it; it stays in the books",
+                AtVenue::Halted | AtVenue::Trading => "the venue accepts no orders in it now",
+            };
+            Some(format!("{held} of {symbol} cannot be sold: {why}"))
+        })
+    }
+
+    /// The stages that stand before an input they failed at, by name.
+    #[must_use]
+    pub fn stopped(&self) -> Vec<&str> {
+        let stopped = self.quarantines.all().filter(|(_, q)| q.effect == Effect::Stopped);
+        stopped.map(|(_, q)| q.stage.as_str()).collect()
+    }
+
+    /// What is so in that life. Until its beginning is among the facts told, they tell of the one
+    /// before, which may have traded.
+    #[must_use]
+    pub fn view_in(&self, life: u64) -> StatusView {
+        if self.view.life == life {
+            return self.view();
+        }
+        let mut fold = self.clone();
+        fold.begin(life);
+        fold.view()
+    }
+
+    /// What the facts tell; the daemon adds what only the process knows (pid, venue, steps,
+    /// restarts).
+    #[must_use]
+    pub fn view(&self) -> StatusView {
+        self.finished(self.gathered())
+    }
+
+    fn gathered(&self) -> StatusView {
+        let mut view = self.view.clone();
+        VERSION.clone_into(&mut view.version);
+        view.open_orders = self.orders.len() as u64;
+        let unknown = self.orders.values().filter(|o| o.status == OrderStatus::Unknown);
+        view.unknown_orders = unknown.count() as u64;
+        view.owed = self.owed.values().cloned().collect();
+        for owed in &mut view.owed {
+            let lot = || self.lots.held(owed.symbol, &owed.strategy).normalize();
+            owed.held = self.universe.held(owed.symbol).map(|_| lot()).unwrap_or_default();
+        }
+        // What is sold is over, though the next input is what says so.
+        view.owed.retain(|owed| !owed.held.is_zero() || owed.reason.is_some());
+        view.owed.sort_by_key(|owed| owed.since);
+        view.positions = self.universe.all_held().count() as u64;
+        view.realized_pnl = total(self.realized.values().copied()).normalize();
+        view.state = match (self.reconciled, view.conflicts.is_empty()) {
+            (true, true) => State::Trading,
+            (true, false) => State::Refused,
+            (false, _) => State::Starting,
+        };
+        if !self.stopped().is_empty() {
+            // Whoever decides waits for it, so the breaker itself cannot say so.
+            view.breaker = BreakerLevel::Halted;
+            let stopped = self.quarantines.all().filter(|(_, q)| q.effect == Effect::Stopped);
+            view.breaker_reasons.splice(0..0, stopped.map(|(_, q)| q.words()));
+            if view.state == State::Trading {
+                view.state = State::Refused;
+            }
+        }
+        view.ready = view.state == State::Trading;
+        let told = |c: &everwarm_domain::fact::Conflict| {
+            format!("conflict {}, {}; see everwarm reconcile", c.id(), super::tell::conflict(c))
+        };
+        view.problems = view.conflicts.iter().map(told).collect();
+        let set_aside = |q: QuarantineView| format!("quarantine {}: {}", q.id, q.text);
+        view.problems.extend(self.quarantines().into_iter().map(set_aside));
+        let down =
+            |(path, why): (&String, &String)| format!("{path} is stopped by its supervisor: {why}");
+        view.problems.extend(self.branches.iter().map(down));
+        view.problems.extend(self.unsellable());
+        let lost = |(first, last): &(u64, u64)| {
+            format!("rows {first} to {last} of the journal cannot be read; this view lacks them")
+        };
+        view.problems.extend(self.lost.iter().map(lost));
+        view
+    }
+
+    /// The view as it is shown: stored words in those of today, and what holds trading back.
+    fn finished(&self, mut view: StatusView) -> StatusView {
+        for reason in &mut view.breaker_reasons {
+            *reason = shown(reason);
+        }
+        view.held = self.held(&view);
+        view
+    }
+
+    /// The same where no process runs, as the next start finds it: orders that were announced and
+    /// not answered have an unknown status, and the breaker is where operators have put it since it
+    /// spoke last.
+    #[must_use]
+    pub fn view_at_rest(&self) -> StatusView {
+        let mut view = self.gathered();
+        let at_rest = || self.orders.values().map(Working::at_rest);
+        view.open_orders = at_rest().filter(|status| !status.is_final()).count() as u64;
+        view.unknown_orders = at_rest().filter(|s| *s == OrderStatus::Unknown).count() as u64;
+        let (level, said) = self.switches.level();
+        if said != self.said {
+            view.breaker_reasons.retain(|reason| !self.said.contains(reason));
+            // How much of its level was theirs is not known where something else holds, too.
+            let held = !view.breaker_reasons.is_empty();
+            view.breaker = if held { view.breaker.max(level) } else { level };
+            view.breaker_reasons.extend(said);
+        }
+        self.finished(view)
+    }
+
+    /// What holds trading back, the word of an operator first.
+    fn held(&self, view: &StatusView) -> Option<String> {
+        let Switches { halted, flatten, safe, .. } = &self.switches;
+        let by = |what: &str, said: &Said| format!("{what}: {}", said.reason);
+        if let Some(said) = halted {
+            return Some(by("halted by operator", said));
+        }
+        if let Some(said) = flatten {
+            return Some(by("flattened by operator", said));
+        }
+        match safe {
+            Some((SafeStep::Collect, said)) => return Some(by("safe start, data only", said)),
+            Some((SafeStep::Exits, said)) => return Some(by("safe start, exits only", said)),
+            Some((SafeStep::Trade, _)) | None => {}
+        }
+        let reasons = view.breaker_reasons.join("; ");
+        let colon = if reasons.is_empty() { "" } else { ": " };
+        let level = super::tell::level(view.breaker);
+        (view.breaker != BreakerLevel::Normal).then(|| format!("{level}{colon}{reasons}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{T, journal};
+    use super::*;
+    use everwarm_domain::fact::{Conflict, Ledger};
+    use everwarm_domain::id::VenueId;
+    use everwarm_domain::switch::Switch;
+    use everwarm_domain::time::MINUTE;
+    use everwarm_kernel::fact::Key;
+
+    #[test]
+    fn the_status_is_what_the_facts_tell() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        for fact in &facts[..2] {
+            fold.fold(fact);
+        }
+        assert_eq!(fold.view().state, State::Starting);
+        for fact in &facts[2..13] {
+            fold.fold(fact);
+        }
+        let view = fold.view();
+        assert_eq!((view.state, view.orders, view.open_orders), (State::Trading, 1, 1));
+        for fact in &facts[13..] {
+            fold.fold(fact);
+        }
+        let view = fold.view();
+        assert_eq!((view.open_orders, view.fills, view.positions, view.head), (0, 2, 1, 6));
+        assert_eq!((view.closes, view.symbols, view.life), (2, 3, 1));
+        assert_eq!(view.close_time, Some(T + MINUTE));
+        assert_eq!(view.equity.unwrap().to_string(), "9999.6");
+    }
+
+    #[test]
+    fn an_order_that_was_announced_has_an_unknown_status_where_nobody_runs() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        // Killed with the announcement on disk, before the order manager spoke about it.
+        for fact in &facts[..13] {
+            fold.fold(fact);
+        }
+        assert!(matches!(facts[12].body, Body::Venue(Venue::Sent { .. })));
+        let counts = |view: StatusView| (view.open_orders, view.unknown_orders);
+        assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (1, 1)));
+        let found: Vec<_> = fold.at_rest().into_values().collect();
+        assert_eq!(found, [(OrderStatus::Unknown, Some(facts[12].time))]);
+        // And after it spoke.
+        fold.fold(&facts[13]);
+        assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (1, 1)));
+        // The venue's report is known, and what follows from it is not.
+        fold.fold(&facts[14]);
+        assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (0, 0)));
+        for fact in &facts[15..] {
+            fold.fold(fact);
+        }
+        assert!(fold.at_rest().is_empty());
+    }
+
+    #[test]
+    fn what_holds_trading_back_is_told_first() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        for fact in &facts {
+            fold.fold(fact);
+        }
+        let mut say = |body| {
+            fold.fold(&Fact { body, ..facts[0].clone() });
+            (fold.view().headline(), fold.view_at_rest().held)
+        };
+        let switch = |switch| Body::Operator(Operator::Switched { switch, reason: "lunch".into() });
+        let breaker = |level, reasons: &[&str]| {
+            let reasons = reasons.iter().map(|r| (*r).to_owned()).collect();
+            Body::Decision(Decision::Breaker { level, reasons, barred: vec![] })
+        };
+        // The breaker need not have spoken yet.
+        let halted = "halted by operator: lunch".to_owned();
+        assert_eq!(say(switch(Switch::Halt)), (halted.clone(), Some(halted)));
+        assert_eq!(say(switch(Switch::Resume)), ("trading, ready".to_owned(), None));
+        let lost = "exits-only: the day has lost 3.00 %".to_owned();
+        let said = say(breaker(BreakerLevel::ExitsOnly, &["the day has lost 3.00 %"]));
+        assert_eq!(said, (lost.clone(), Some(lost)));
+        say(breaker(BreakerLevel::Normal, &[]));
+        let mut away = StatusView { ready: false, ..fold.view() };
+        assert_eq!(away.headline(), "not ready, trading waits");
+        away.state = State::Stopped;
+        assert_eq!(away.headline(), "stopped");
+    }
+
+    #[test]
+    fn a_new_life_starts_over_and_a_conflict_refuses() {
+        let mut fold = StatusFold::default();
+        let mut facts = journal().0;
+        for fact in &facts {
+            fold.fold(fact);
+        }
+        let [this, next] = [1, 2].map(|life| fold.view_in(life));
+        assert_eq!((this.state, this.ready), (State::Trading, true));
+        assert_eq!((next.state, next.ready, next.life), (State::Starting, false, 2));
+        assert_eq!((next.fills, next.equity), (this.fills, this.equity));
+        let mut say = |body| {
+            let mut fact = facts[0].clone();
+            (fact.body, fact.key) = (body, Key { n: 9, rank: 0, i: 0 });
+            fold.fold(&fact);
+            facts.push(fact);
+            fold.view()
+        };
+        let installation = "demo".to_owned();
+        let view = say(Body::Operator(Operator::Started { life: 2, installation, epoch: 0 }));
+        assert_eq!((view.state, view.ready), (State::Starting, false));
+        let conflict = Conflict {
+            about: "USD".into(),
+            ours: "5".into(),
+            theirs: "4".into(),
+            dispute: everwarm_domain::fact::Dispute::Balance,
+        };
+        let conflicts = vec![conflict];
+        let view = say(Body::Ledger(Ledger::Reconciled {
+            life: 2,
+            conflicts,
+            foreign: vec![],
+            cash: Decimal::ZERO,
+            venue: VenueId::default(),
+        }));
+        assert_eq!((view.state, view.ready), (State::Refused, false));
+        let told = "conflict vcbsg5f1, USD: books 5, venue 4; see everwarm reconcile";
+        assert_eq!(view.problems, [told]);
+    }
+
+    #[test]
+    fn a_stage_that_stands_still_halts_until_it_is_released() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        for fact in &facts {
+            fold.fold(fact);
+        }
+        let mut say = |n, operator| {
+            let key = Key { n, rank: 0, i: 0 };
+            fold.fold(&Fact { key, body: Body::Operator(operator), ..facts[0].clone() });
+            (fold.view(), fold.quarantines())
+        };
+        let (view, all) = say(
+            9,
+            Operator::Quarantined {
+                rank: 800,
+                stage: "ledger".into(),
+                input: 8,
+                effect: Effect::Stopped,
+                symbols: vec![],
+                failures: 3,
+                why: "broken".into(),
+            },
+        );
+        assert_eq!((view.state, view.ready), (State::Refused, false));
+        assert_eq!(view.breaker, BreakerLevel::Halted);
+        let words = "ledger failed 3 times at input 8 (broken): it skips nothing, so no order \
+                     is decided or sent";
+        assert_eq!(view.breaker_reasons, [words]);
+        assert_eq!(view.problems, [format!("quarantine 9: {words}")]);
+        assert_eq!((all.len(), all[0].id, all[0].text.as_str()), (1, 9, words));
+        let (view, all) = say(10, Operator::Released { quarantine: 9, retry: true });
+        assert_eq!((view.state, view.problems.len(), all.len()), (State::Trading, 0, 0));
+        assert_eq!(view.breaker, BreakerLevel::Normal);
+    }
+
+    #[test]
+    fn at_rest_the_breaker_is_where_operators_have_put_it_since_it_spoke() {
+        let halt = "an operator halted trading: storm".to_owned();
+        let other = "the day has lost 3.00 %".to_owned();
+        let table = [
+            (vec![halt.clone()], vec![Switch::Resume], (BreakerLevel::Normal, vec![])),
+            (
+                vec![other.clone(), halt.clone()],
+                vec![Switch::Resume],
+                (BreakerLevel::ExitsOnly, vec![other.clone()]),
+            ),
+            (vec![halt.clone()], vec![], (BreakerLevel::ExitsOnly, vec![halt.clone()])),
+            (
+                vec![halt.clone()],
+                vec![Switch::Resume, Switch::Safe(SafeStep::Collect)],
+                (
+                    BreakerLevel::Halted,
+                    vec!["safe start, only data is collected: storm".to_owned()],
+                ),
+            ),
+        ];
+        for (reasons, words, expected) in table {
+            let mut fold = StatusFold::default();
+            let sample = journal().0.remove(0);
+            let mut take = |body| fold.fold(&Fact { body, ..sample.clone() });
+            let say = |switch| Operator::Switched { switch, reason: "storm".to_owned() };
+            take(Body::Operator(say(Switch::Halt)));
+            let (level, barred) = (BreakerLevel::ExitsOnly, vec![]);
+            take(Body::Decision(Decision::Breaker { level, reasons, barred }));
+            for word in words {
+                take(Body::Operator(say(word)));
+            }
+            let view = fold.view_at_rest();
+            assert_eq!((view.breaker, view.breaker_reasons), expected);
+        }
+    }
+}

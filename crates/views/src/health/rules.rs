@@ -1,0 +1,573 @@
+//! The rules of `doctor`: each reports a problem, since when it exists, and what to do.
+
+use super::causes::causes_first;
+use super::exposed::{Cause, exposed};
+use super::lasting;
+use super::signs::{Signs, Waiting};
+use crate::stored::shown;
+use crate::tell;
+use crate::views::{ApartView, FindingView, HealthView, OwedState, Severity};
+use everwarm_domain::fact::{BreakerLevel, Standing};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Side;
+use everwarm_domain::path::SIMULATED;
+use everwarm_domain::switch::SafeStep;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_trading::orders::book::CANCELS_MAX;
+use everwarm_words::text::{count, instant, plain, shell_word, thousands};
+
+/// How long a part may stand still that has something to do, or is never done, milliseconds of wall
+/// time; and what to do then. All others are stages: the last line.
+const DEADLINES: &[(&str, UtcMs, Todo)] = &[
+    ("store", 5_000, DISK),
+    ("projector", 30_000, DISK),
+    ("watch", 30_000, LOOK),
+    // Each of these does something every ten seconds or more often, the feed as the market does.
+    ("trading/clock", 10_000, ANEW),
+    ("trading/bars/closer", 30_000, ANEW),
+    ("trading/bars/universe", 30_000, ANEW),
+    ("trading/feeds/feed", 90_000, SILENT),
+    ("ops/hangup", 30_000, ANEW),
+    ("ops/files", 30_000, ANEW),
+    ("ops/log", 30_000, ANEW),
+    ("ops/steward", 30_000, ANEW),
+    ("", 10_000, LOOK),
+];
+/// What to do, and the command for it.
+type Todo = (&'static str, &'static str);
+const DISK: Todo = ("the disk does not accept writes: check it", "df -h");
+const LOOK: Todo =
+    ("check its state; a process that hangs ends with exit code 13", "everwarm tree");
+const ANEW: Todo = ("check its state, keep the log, then restart the daemon", "everwarm tree");
+const SILENT: Todo = (
+    "it is connected but receives nothing. If the venue shows trades, restart the feed: disable \
+     it with this command, then enable it",
+    "everwarm disable root/trading/feeds --reason \"silent\"",
+);
+/// How old the newest close may be, milliseconds of venue time.
+const CLOSE_AGE: UtcMs = 3 * MINUTE;
+/// How long an order's status may be unknown, milliseconds of venue time.
+const UNKNOWN: UtcMs = 2 * MINUTE;
+/// How long an order may be decided and not sent, milliseconds of venue time: it is void after
+/// `trading.valid_for_s`.
+const UNSENT: UtcMs = MINUTE;
+/// How long an order may be about to be cancelled, milliseconds of venue time.
+const CANCELLING: UtcMs = 2 * MINUTE;
+/// How long an exit may be owed, milliseconds of venue time.
+const OWED: UtcMs = 2 * MINUTE;
+/// So many signals without an order, over so long a time, are a finding.
+const NO_ORDERS: (u64, UtcMs) = (10, 60 * MINUTE);
+/// The same, of orders without a fill.
+const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
+/// How long a receiver may fail.
+const DELIVERY: UtcMs = MINUTE;
+/// The folder that a command asks where none is named.
+const DATA_DIR: &str = "everwarm-data";
+/// The stream of the market, by its place in the tree.
+const FEEDS: &str = "root/trading/feeds";
+type Rule = fn(&Signs, &mut Vec<FindingView>);
+
+/// All rules, by the name of what they look at.
+const RULES: &[(&str, Rule)] = &[
+    ("process", process),
+    ("journal", journal),
+    ("conflicts", conflicts),
+    ("quarantine", quarantine),
+    ("branches", branches),
+    ("breaker", breaker),
+    ("ready", ready),
+    ("progress", progress),
+    ("venue", venue),
+    ("market", market),
+    ("stale", stale),
+    ("odd-bars", odd_bars),
+    ("unsent", unsent),
+    ("unknown", unknown),
+    ("cancels", cancels),
+    ("unprotected", unprotected),
+    ("owed", owed),
+    ("no-orders", no_orders),
+    ("no-fills", no_fills),
+    ("clock", clock),
+    ("disk", disk),
+    ("configuration", configuration),
+    ("messages", messages),
+];
+
+/// All findings, the most severe first, and each cause before its consequences.
+#[must_use]
+pub fn findings(signs: &Signs) -> HealthView {
+    let mut findings = Vec::new();
+    for (name, rule) in RULES {
+        let from = findings.len();
+        rule(signs, &mut findings);
+        for finding in &mut findings[from..] {
+            (*name).clone_into(&mut finding.check);
+            finding.command = finding.command.take().map(|command| there(signs, command));
+        }
+    }
+    causes_first(&mut findings);
+    let checks = RULES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    HealthView { running: signs.running, healthy: findings.is_empty(), checks, findings }
+}
+
+/// A command with the data directory that was checked, and with its configuration
+/// file if the command reads the configuration.
+fn there(signs: &Signs, mut command: String) -> String {
+    let folder = &signs.status.data_dir;
+    if command == DISK.1 {
+        let folder = if folder.is_empty() { DATA_DIR } else { folder };
+        return format!("{command} {}", shell_word(folder));
+    }
+    if !command.starts_with("everwarm ") {
+        return command;
+    }
+    if let Some(file) = signs.config.as_ref().filter(|_| is_configured(&command)) {
+        command = format!("{command} --config {}", shell_word(file));
+    }
+    if !folder.is_empty() && folder != DATA_DIR {
+        command = format!("{command} --data-dir {}", shell_word(folder));
+    }
+    command
+}
+
+/// Whether a command does what a configuration says, and not only asks a daemon.
+#[must_use]
+pub fn is_configured(command: &str) -> bool {
+    ["run", "config", "panic"].iter().any(|verb| command.split(' ').nth(1) == Some(*verb))
+}
+
+fn finding(severity: Severity, text: String, todo: &str) -> FindingView {
+    FindingView { severity, text, todo: todo.to_owned(), ..FindingView::default() }
+}
+
+impl FindingView {
+    fn since(self, since: UtcMs, now: UtcMs) -> FindingView {
+        // What was said before the venue's time was known has none.
+        if since == UtcMs::MIN {
+            return self;
+        }
+        let for_s = u64::try_from((now - since) / 1000).unwrap_or(0);
+        FindingView { since: Some(since), for_s: Some(for_s), ..self }
+    }
+
+    fn after(self, since: Option<UtcMs>, now: UtcMs) -> FindingView {
+        match since {
+            Some(since) => self.since(since, now),
+            None => self,
+        }
+    }
+
+    fn by(self, command: impl Into<String>) -> FindingView {
+        FindingView { command: Some(command.into()), ..self }
+    }
+}
+
+fn process(signs: &Signs, found: &mut Vec<FindingView>) {
+    if signs.running {
+        return;
+    }
+    let held = signs.held.len() as u64;
+    let (open, positions) =
+        (count(signs.status.open_orders, "open order"), count(held, "position"));
+    let alone = if held + signs.status.open_orders == 0 {
+        String::new()
+    } else {
+        format!("; nobody manages {positions} and {open}")
+    };
+    let told = finding(
+        Severity::Broken,
+        format!("no daemon is running{alone}"),
+        "start it; its log and its exit code show why it stopped",
+    );
+    found.push(told.after(signs.written, signs.wall).by("everwarm run"));
+}
+
+fn conflicts(signs: &Signs, found: &mut Vec<FindingView>) {
+    for conflict in &signs.status.conflicts {
+        let id = conflict.id();
+        let text = format!("conflict {id}: {}", tell::conflict(conflict));
+        let told = finding(
+            Severity::Broken,
+            text,
+            "compare both sides with everwarm reconcile, then accept one",
+        );
+        let since = signs.facts.conflicts.get(&id).copied().unwrap_or(signs.facts.now);
+        let command = format!("everwarm resolve {id} --accept venue --reason \"why\"");
+        found.push(told.since(since, signs.venue).by(command));
+    }
+}
+
+fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
+    for one in &signs.quarantines {
+        let text = format!("quarantine {}: {}", one.id, one.text);
+        let (todo, verb) = match one.quarantine.effect {
+            everwarm_kernel::fact::Effect::Parts => {
+                ("check the input, then allow entries of its symbols again", "drop")
+            }
+            everwarm_kernel::fact::Effect::Stage
+            | everwarm_kernel::fact::Effect::Stopped
+            | everwarm_kernel::fact::Effect::Down => ("repair the cause, then retry", "retry"),
+        };
+        // Dropped, it is as an operator wants it, and nobody else says that it is out.
+        let dropped = one.quarantine.dropped;
+        let severity = if dropped { Severity::Warning } else { Severity::Broken };
+        let told = finding(severity, text, todo);
+        let command = format!("everwarm quarantine {verb} {}", one.id);
+        found.push(told.since(one.quarantine.time, signs.venue).by(command));
+    }
+}
+
+fn branches(signs: &Signs, found: &mut Vec<FindingView>) {
+    // Without a process all are down, and up again at its start.
+    for (path, since) in signs.facts.branches.iter().filter(|_| signs.running) {
+        let problems = &signs.status.problems;
+        let prefix = format!("{path} is stopped by its supervisor");
+        let text = problems.iter().find(|problem| problem.starts_with(&prefix)).cloned();
+        let text = text.unwrap_or_else(|| format!("{prefix}; no entries"));
+        let todo = "repair the cause, then retry now; the daemon retries every minute";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(told.by(format!("everwarm retry {path}")));
+    }
+}
+
+fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
+    let (level, since) = signs.breaker();
+    let severity = match level {
+        BreakerLevel::Normal => return,
+        BreakerLevel::Reduced | BreakerLevel::ExitsOnly => Severity::Warning,
+        BreakerLevel::Halted => Severity::Broken,
+    };
+    let (allowed, said) = signs.switches.level();
+    let said: Vec<String> = said.iter().map(|reason| shown(reason)).collect();
+    let mut reasons = signs.status.breaker_reasons.clone();
+    reasons
+        .extend(said.into_iter().filter(|reason| !signs.status.breaker_reasons.contains(reason)));
+    let reasons = reasons.join("; ");
+    let colon = if reasons.is_empty() { "" } else { ": " };
+    let text = format!("the breaker is at {}{colon}{reasons}", tell::level(level));
+    let told = finding(severity, text, "it returns to normal when all its reasons end");
+    let told = told.after(since, signs.venue);
+    // To resume ends no careful start: that goes on by steps of its own.
+    let command = match signs.switches.step() {
+        SafeStep::Collect => "everwarm safe-start exits --reason \"why\"",
+        SafeStep::Exits => "everwarm safe-start trade --reason \"why\"",
+        SafeStep::Trade if allowed == BreakerLevel::Normal => "everwarm status",
+        SafeStep::Trade => "everwarm resume --reason \"why\"",
+    };
+    found.push(told.by(command));
+}
+
+fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
+    // What another rule reports is not reported here again.
+    let told = |name: &str| match name {
+        "venue" => signs.trouble.is_some(),
+        "reconciled" => !signs.status.conflicts.is_empty(),
+        "store" => signs.waiting.iter().any(|one| one.part == "store" && is_late(signs, one)),
+        _ => false,
+    };
+    let open = lasting::open(signs);
+    for check in open.filter(|check| signs.running && !told(&check.name)) {
+        let text = format!("not ready, {}: {}", check.name, check.detail);
+        let todo = "wait, or raise the log level to see what it waits for";
+        let told = finding(Severity::Broken, text, todo);
+        let told = told.after(first(signs, &lasting::ready(&check.name)), signs.wall);
+        found.push(told.by("everwarm log-level everwarm=info"));
+    }
+}
+
+/// Since when something has been so that only a look tells.
+fn first(signs: &Signs, name: &str) -> Option<UtcMs> {
+    signs.first.get(name).copied()
+}
+
+/// Whether a part has a deadline of its own, that deadline, and what to do past it.
+fn deadline(part: &str) -> (bool, UtcMs, Todo) {
+    let line = |name: &str| DEADLINES.iter().find(|(of, ..)| *of == name);
+    let own = line(part);
+    own.or(line("")).map_or((false, 0, LOOK), |(_, ms, todo)| (own.is_some(), *ms, *todo))
+}
+
+/// Whether a part has stood still for longer than it may.
+fn is_late(signs: &Signs, waiting: &Waiting) -> bool {
+    signs.wall - waiting.since >= deadline(&waiting.part).1
+}
+
+/// The parts that are never done, as far as they have a deadline: by their place below the root.
+pub fn never_done() -> impl Iterator<Item = &'static str> {
+    DEADLINES.iter().map(|(part, ..)| *part).filter(|part| part.contains('/'))
+}
+
+fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
+    // A stage that stands until an operator decides has others wait for it: that is told already.
+    let decided = signs.checks.iter().any(|check| check.name == "stages" && !check.ok);
+    for waiting in &signs.waiting {
+        let (own, _, (todo, command)) = deadline(&waiting.part);
+        if !is_late(signs, waiting) || (decided && !own) {
+            continue;
+        }
+        let text = format!("{} makes no progress: {}", waiting.part, waiting.what);
+        let told = finding(Severity::Broken, text, todo).since(waiting.since, signs.wall);
+        found.push(told.by(command));
+    }
+    for (path, since) in &signs.blocked {
+        let text = format!("{path} blocks its thread");
+        let todo =
+            "if it stays blocked, the process ends with exit code 13; report it with the log";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.wall);
+        found.push(told.by("everwarm tree"));
+    }
+}
+
+fn venue(signs: &Signs, found: &mut Vec<FindingView>) {
+    if let Some((why, since)) = &signs.trouble {
+        let text = format!("the venue cannot be used: {why}");
+        let todo =
+            "the daemon retries automatically; check its status page, the key and the network";
+        found.push(
+            finding(Severity::Broken, text, todo).since(*since, signs.wall).by("everwarm status"),
+        );
+    }
+}
+
+fn market(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(close) = signs.facts.close.filter(|_| signs.running && signs.passes) else { return };
+    if signs.venue - close > CLOSE_AGE {
+        let text = format!("no close since {} UTC", instant(close));
+        let todo = "without a close no order is decided; check feeds and bars";
+        let told = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);
+        found.push(or_off(signs, told.by("everwarm tree")));
+    }
+}
+
+/// The same, but where the market's stream is turned off that is the cause, and what to do about.
+fn or_off(signs: &Signs, told: FindingView) -> FindingView {
+    let Some(said) = signs.switches.processes.get(FEEDS) else { return told };
+    let text = format!("{}; {FEEDS} was turned off by an operator: {}", told.text, said.reason);
+    let todo = "while it is off, bars come late or not at all: turn it on";
+    let todo = todo.to_owned();
+    FindingView { text, todo, ..told }.by(format!("everwarm enable {FEEDS} --reason \"why\""))
+}
+
+fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
+    let old = signs
+        .symbols
+        .iter()
+        .filter(|row| row.state == Standing::Trading && signs.facts.is_stale(row, signs.now()));
+    let rows: Vec<_> = old.collect();
+    let Some(oldest) = rows.iter().filter_map(|row| row.newest_bar).min() else { return };
+    let names: Vec<&str> = rows.iter().take(5).map(|row| row.symbol.as_str()).collect();
+    let more = if rows.len() > names.len() { ", …" } else { "" };
+    let number = count(rows.len() as u64, "symbol");
+    let text = format!("stale data: no new bar of {number} ({}{more})", names.join(", "));
+    let todo = "they get no entries; if the venue shows trades, check the feed";
+    let told = finding(Severity::Warning, text, todo).since(oldest, signs.venue);
+    found.push(or_off(signs, told.by("everwarm symbols list")));
+}
+
+fn odd_bars(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (symbol, (since, text)) in &signs.facts.strange {
+        let todo = "compare it with the exchange's chart; exits continue, and entries of the \
+                    symbol pause for 15 closes after an odd bar";
+        let told = finding(Severity::Warning, text.clone(), todo).since(*since, signs.venue);
+        found.push(told.by(format!("everwarm why-not {symbol}")));
+    }
+}
+
+fn unsent(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (id, (since, side)) in signs.facts.due.iter().filter(|_| signs.running && signs.passes) {
+        // What the breaker holds back is told there.
+        let held_back = match signs.status.breaker {
+            BreakerLevel::Normal | BreakerLevel::Reduced => false,
+            BreakerLevel::ExitsOnly => *side == Side::Buy,
+            BreakerLevel::Halted => true,
+        };
+        if held_back || signs.venue - since < UNSENT {
+            continue;
+        }
+        let seconds = thousands(u64::try_from((signs.venue - since) / 1000).unwrap_or(0));
+        let text = format!("order {id}, decided {seconds} s ago, has not been sent");
+        let todo = "it expires after trading.valid_for_s; check what the gateway waits for";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(told.by(format!("everwarm explain {id}")));
+    }
+}
+
+fn unknown(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (id, since) in &signs.facts.unknown {
+        if signs.running && signs.venue - since < UNKNOWN {
+            continue;
+        }
+        let text = format!("the status of order {id} is unknown");
+        let todo = "the daemon queries the venue until it knows; it does not send the order again";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(told.by(format!("everwarm explain {id}")));
+    }
+}
+
+fn cancels(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (id, one) in &signs.facts.cancels {
+        let failed = one.attempts >= CANCELS_MAX && !one.waits;
+        let late = signs.now() - one.since >= CANCELLING;
+        let (side, symbol, attempts) = (tell::side(one.side), one.symbol, one.attempts);
+        let last = one.last.as_ref().map_or(String::new(), |last| format!("; last: {last}"));
+        let (severity, text, todo) = if failed {
+            let text = format!(
+                "order {id} to {side} {symbol} is still open: {attempts} cancels failed{last}"
+            );
+            let todo = "cancel it on the venue's website; the daemon then reads its status. Or \
+                        cancel every open order of the account with this command";
+            (Severity::Broken, text, todo)
+        } else if late {
+            let attempts = count(attempts.into(), "attempt");
+            let text = format!(
+                "order {id} to {side} {symbol} is not cancelled yet after {attempts}{last}"
+            );
+            let todo = "the daemon sends up to eight cancels and queries the order after each; \
+                        check the venue's responses";
+            (Severity::Warning, text, todo)
+        } else {
+            continue;
+        };
+        let told = finding(severity, text, todo).since(one.since, signs.venue);
+        let panic = || format!("everwarm panic --venue {}", venue_word(signs));
+        found.push(told.by(if failed { panic() } else { format!("everwarm explain {id}") }));
+    }
+}
+
+fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
+    if !signs.running {
+        return;
+    }
+    let breaker = signs.breaker();
+    for one in exposed(&signs.facts, &signs.held, &signs.symbols, breaker, signs.now()) {
+        let (held, symbol) = (plain(one.quantity), one.symbol);
+        let text = format!("the position {held} {symbol} cannot be closed: {}", one.why.words());
+        let todo = "repair the cause, or sell it with this command: it cancels every open order \
+                    of the account and sells the named symbols at market";
+        let told = finding(Severity::Broken, text, todo).after(one.since, signs.venue);
+        let told = told.by(sale(signs, symbol));
+        found.push(if one.why == Cause::Late { or_off(signs, told) } else { told });
+    }
+}
+
+fn owed(signs: &Signs, found: &mut Vec<FindingView>) {
+    for one in &signs.status.owed {
+        let late = signs.now() - one.since > OWED;
+        let severity = match one.state {
+            OwedState::Refused => Severity::Broken,
+            OwedState::Waiting | OwedState::Requested if late => Severity::Warning,
+            OwedState::Waiting | OwedState::Requested => continue,
+        };
+        let text = format!("an exit is owed, {}", one.words());
+        let todo =
+            "the daemon requests it at each close; repair the cause, or sell with this command";
+        let told = finding(severity, text, todo).since(one.since, signs.venue);
+        found.push(told.by(sale(signs, one.symbol)));
+    }
+}
+
+/// The command that sells one symbol, whatever the daemon does.
+fn sale(signs: &Signs, symbol: Symbol) -> String {
+    format!("everwarm panic --venue {} --flatten --symbols {symbol}", venue_word(signs))
+}
+
+/// How `everwarm panic` calls the venue.
+fn venue_word(signs: &Signs) -> &'static str {
+    if signs.kind.is_empty() { SIMULATED } else { signs.kind }
+}
+
+fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {
+    let run = signs.facts.signals;
+    if run.count < NO_ORDERS.0 || signs.facts.now - run.first < NO_ORDERS.1 {
+        return;
+    }
+    let why = signs.facts.declined.as_ref().map_or(String::new(), |why| format!("; last: {why}"));
+    let text = format!("{} signals but no order{why}", thousands(run.count));
+    let todo = "check why they are declined; a limit may be too low";
+    let told = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
+    found.push(told.by("everwarm signals --limit 20"));
+}
+
+fn no_fills(signs: &Signs, found: &mut Vec<FindingView>) {
+    let run = signs.facts.orders;
+    if run.count < NO_FILLS.0 || signs.facts.now - run.first < NO_FILLS.1 {
+        return;
+    }
+    let text = format!("{} orders but no fill", thousands(run.count));
+    let todo = "check their status; the venue may reject them, or their prices may be too far";
+    let told = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
+    found.push(told.by("everwarm orders --limit 20"));
+}
+
+fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some((severity, (skew, _))) = lasting::clock(signs).zip(signs.skew) else { return };
+    let side = if skew > 0 { "behind" } else { "ahead of" };
+    let text = format!("this machine's clock is {} ms {side} the venue's", skew.abs());
+    let todo = "synchronise the clock; logs and deadlines use this machine's time";
+    let told = finding(severity, text, todo).after(first(signs, "clock"), signs.wall);
+    found.push(told.by("timedatectl set-ntp true"));
+}
+
+fn journal(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(file) = &signs.unlinked else { return };
+    let text = format!(
+        "{file} was deleted or replaced while the daemon runs: the journal is lost when the \
+         daemon ends"
+    );
+    let todo = "make a backup now, stop the daemon, and restore the backup into a new directory";
+    let told = finding(Severity::Broken, text, todo).after(first(signs, "journal"), signs.wall);
+    found.push(told.by("everwarm backup everwarm-rescue.backup"));
+}
+
+fn disk(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some((severity, disk)) = lasting::disk(signs).zip(signs.disk) else { return };
+    let (free, total) = (thousands(disk.free >> 20), thousands(disk.total >> 20));
+    let text = format!("{free} MB of {total} MB are free on the disk of the data directory");
+    let todo = "free some space; a full disk ends the process with exit code 11";
+    let told = finding(severity, text, todo).after(first(signs, "disk"), signs.wall);
+    found.push(told.by("df -h"));
+}
+
+fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {
+    if !signs.pending.is_empty() {
+        let text = format!("changed keys need a restart: {}", signs.pending.join(", "));
+        let todo = "until then the earlier values are in force; restart the daemon";
+        let told = finding(Severity::Warning, text, todo);
+        let told = told.after(first(signs, "restart"), signs.wall);
+        found.push(told.by("everwarm config diff"));
+    }
+    if let Some((reasons, time)) = &signs.refused {
+        let text = format!("the last reload was refused: {}", reasons.join("; "));
+        let todo = "the earlier configuration is in force; repair the file and reload";
+        let command = "everwarm config reload --dry-run";
+        let told = finding(Severity::Warning, text, todo).since(*time, signs.wall);
+        found.push(told.by(command));
+    }
+}
+
+fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
+    for delivery in &signs.deliveries {
+        if let Some(apart) = &delivery.apart {
+            let (receiver, ApartView { messages, lost, last, why, time }) =
+                (&delivery.receiver, apart);
+            let more =
+                if *lost > 0 { format!(" and {lost} that were dropped") } else { String::new() };
+            let messages = count(*messages, "message");
+            let text = format!("{receiver} rejected {messages}{more}, the newest {last}: {why}");
+            let todo = "other messages continue; repair the receiver or [messages], then restart: \
+                        the daemon sends the kept messages once more";
+            let told = finding(Severity::Warning, text, todo).since(*time, signs.wall);
+            found.push(told.by("everwarm config check"));
+        }
+        let Some(since) = delivery.failing_since.filter(|since| signs.wall - since >= DELIVERY)
+        else {
+            continue;
+        };
+        let why = delivery.why.as_deref().unwrap_or("no response");
+        let text = format!("{} accepts no messages: {why}", delivery.receiver);
+        let todo = "messages wait and are sent later; check the receiver and [messages]";
+        let told = finding(Severity::Warning, text, todo).since(since, signs.wall);
+        found.push(told.by("everwarm config check"));
+    }
+}

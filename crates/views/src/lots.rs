@@ -1,0 +1,180 @@
+//! Whose the positions are, and whose the profit: a pure fold over facts.
+
+use super::views::LotView;
+use everwarm_domain::fact::{Body, LOTS_FROM, Ledger};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::{Decimal, total};
+use everwarm_domain::order::FIRST_STRATEGY;
+use everwarm_domain::time::UtcMs;
+use everwarm_history::records::quotient;
+use everwarm_kernel::fact::Fact;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Every lot, by symbol, then strategy.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LotFold {
+    lots: BTreeMap<(Symbol, String), Held>,
+    /// Profit locked in since the beginning, by symbol, then strategy.
+    #[serde(default)]
+    made: BTreeMap<(Symbol, String), Decimal>,
+    /// Whether it was there when the positions were told.
+    begun: bool,
+}
+
+/// What one lot is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Held {
+    quantity: Decimal,
+    /// Quote units; none where that was told before lots were kept.
+    cost: Option<Decimal>,
+    opened: Option<UtcMs>,
+}
+
+impl LotFold {
+    /// Begins where others have read facts already: what is held, and what was locked in, is of the
+    /// one strategy there was.
+    pub fn begin(
+        &mut self,
+        held: impl Iterator<Item = (Symbol, Decimal)>,
+        made: &BTreeMap<Symbol, Decimal>,
+    ) {
+        if !self.begun {
+            self.begun = true;
+            for (symbol, quantity) in held {
+                self.set(symbol, FIRST_STRATEGY, Held { quantity, cost: None, opened: None });
+            }
+            for (symbol, made) in made {
+                self.made.insert((*symbol, FIRST_STRATEGY.to_owned()), *made);
+            }
+        }
+    }
+
+    /// Takes one fact in.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Ledger(Ledger::Lot {
+                strategy,
+                symbol,
+                quantity,
+                cost,
+                opened,
+                realized_pnl,
+            }) => {
+                let (quantity, cost, opened) = (*quantity, Some(*cost), *opened);
+                self.set(*symbol, strategy, Held { quantity, cost, opened });
+                self.made.insert((*symbol, strategy.clone()), *realized_pnl);
+            }
+            Body::Ledger(Ledger::Position { symbol, quantity, cost, realized_pnl, .. })
+                if fact.version < LOTS_FROM =>
+            {
+                let (quantity, cost) = (*quantity, Some(*cost));
+                self.set(*symbol, FIRST_STRATEGY, Held { quantity, cost, opened: None });
+                self.made.insert((*symbol, FIRST_STRATEGY.to_owned()), *realized_pnl);
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    fn set(&mut self, symbol: Symbol, strategy: &str, held: Held) {
+        let name = (symbol, strategy.to_owned());
+        if held.quantity.is_zero() {
+            self.lots.remove(&name);
+        } else {
+            self.lots.insert(name, held);
+        }
+    }
+
+    /// Base units of one lot.
+    #[must_use]
+    pub fn held(&self, symbol: Symbol, strategy: &str) -> Decimal {
+        let lot = self.lots.get(&(symbol, strategy.to_owned()));
+        lot.map(|lot| lot.quantity).unwrap_or_default()
+    }
+
+    /// Profit locked in by each strategy that ever had any lot.
+    #[must_use]
+    pub fn made(&self) -> BTreeMap<&str, Decimal> {
+        let mut all: BTreeMap<&str, Decimal> = BTreeMap::new();
+        for ((_, strategy), made) in &self.made {
+            let of = all.entry(strategy).or_default();
+            *of = of.saturating_add(*made);
+        }
+        all
+    }
+
+    /// What is held: symbol, strategy, quantity and cost. A cost that is not known is what the
+    /// position of that symbol has cost beyond its other lots.
+    pub fn costs<'a>(
+        &'a self,
+        position: impl Fn(Symbol) -> Decimal + 'a,
+    ) -> impl Iterator<Item = (Symbol, &'a str, Decimal, Decimal)> {
+        self.lots.iter().map(move |((symbol, strategy), held)| {
+            let cost = held.cost.unwrap_or_else(|| {
+                let of = self.lots.iter().filter(|((of, _), _)| of == symbol);
+                let others = total(of.filter_map(|(_, held)| held.cost));
+                position(*symbol).saturating_sub(others)
+            });
+            (*symbol, strategy.as_str(), held.quantity, cost)
+        })
+    }
+
+    /// As they are shown.
+    pub fn views(&self) -> impl Iterator<Item = LotView> {
+        self.lots.iter().map(|((symbol, strategy), held)| LotView {
+            symbol: *symbol,
+            strategy: strategy.clone(),
+            quantity: held.quantity.normalize(),
+            average_price: held.cost.and_then(|cost| quotient(cost, held.quantity)),
+            opened: held.opened,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_trading::testing::{dec, fact, position, sym};
+
+    #[test]
+    fn lots_are_told_as_the_ledger_says_them_and_before_as_one() {
+        let lot = |strategy: &str, quantity: &str, opened| {
+            let (strategy, symbol, cost) = (strategy.to_owned(), sym("BTCUSDT"), dec("300"));
+            let (quantity, realized_pnl) = (dec(quantity), dec("7"));
+            let said = Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
+            Fact { version: LOTS_FROM, ..fact(1, 800, Body::Ledger(said)) }
+        };
+        let told = |fold: &LotFold| {
+            let line = |view: LotView| {
+                let price = view.average_price.map_or("-".to_owned(), |price| price.to_string());
+                format!("{} {} at {price} {:?}", view.strategy, view.quantity, view.opened)
+            };
+            fold.views().map(line).collect::<Vec<_>>()
+        };
+        let mut fold = LotFold::default();
+        fold.fold(&fact(1, 800, position("BTCUSDT", "2", "0")));
+        assert_eq!(told(&fold), ["sma_cross 2 at 0 None"]);
+        fold.fold(&lot("b", "3", Some(60_000)));
+        assert_eq!(told(&fold), ["b 3 at 100 Some(60000)", "sma_cross 2 at 0 None"]);
+        assert_eq!(fold.held(sym("BTCUSDT"), "b"), dec("3"));
+        fold.fold(&lot("sma_cross", "0", None));
+        assert_eq!(told(&fold), ["b 3 at 100 Some(60000)"]);
+        // What was told before this was kept.
+        let mut fold = LotFold::default();
+        let made = BTreeMap::from([(sym("BTCUSDT"), dec("-3"))]);
+        fold.begin([(sym("BTCUSDT"), dec("2"))].into_iter(), &made);
+        fold.begin([(sym("ETHUSDT"), dec("2"))].into_iter(), &BTreeMap::new());
+        assert_eq!(told(&fold), ["sma_cross 2 at - None"]);
+        fold.fold(&lot("b", "3", Some(60_000)));
+        assert_eq!(fold.made(), BTreeMap::from([("b", dec("7")), ("sma_cross", dec("-3"))]));
+        let costs = fold.costs(|_| dec("480")).map(|(_, name, held, cost)| (name, held, cost));
+        let want = [("b", dec("3"), dec("300")), ("sma_cross", dec("2"), dec("180"))];
+        assert_eq!(costs.collect::<Vec<_>>(), want, "what the position cost beyond b's");
+    }
+}

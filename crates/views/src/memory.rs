@@ -1,0 +1,253 @@
+//! What people are told of all that was said, kept in the history: so a start need not read the
+//! journal from its beginning, and the journal may be sealed.
+
+use super::fold::StatusFold;
+use super::health::HealthFold;
+use super::signals::SignalFold;
+use super::telemetry::Counts;
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::fact::{Analysis, Body, Market};
+use everwarm_kernel::fact::{Body as _, Fact, Key};
+use everwarm_runtime::store::Left;
+use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const TABLE: &str = "told.1";
+const KEY: &[u8] = b"memory";
+/// Bytes of facts that wait for those before them. A ledger that stands still for hours makes more
+/// wait; then the oldest are taken in the order in which they are there.
+const WAITING: usize = 64 << 20;
+
+/// Where things stand and what is counted, of facts taken in the order of their keys.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Told {
+    /// Where things stand.
+    pub status: StatusFold,
+    /// What is open, and since when.
+    pub health: HealthFold,
+    /// What is counted.
+    pub counts: Counts,
+}
+
+impl Told {
+    fn fold(&mut self, fact: &Fact<Body>) {
+        self.status.fold(fact);
+        self.health.fold(fact, &self.status);
+        self.counts.fold(fact);
+    }
+}
+
+/// What people are told, up to a row of the journal.
+///
+/// While stages catch up, what a later stage says about an input lies behind later inputs. What is
+/// told follows the keys of facts and not their rows: a fact waits until all before it are known,
+/// and what waits is added, in order, to what is told meanwhile.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Memory {
+    /// The last row taken in; 0: none.
+    pub through: u64,
+    /// The row from which a reader goes on. Up to `through` it sees again what was waiting.
+    from: u64,
+    /// Every fact up to this key is in `settled`.
+    bound: Key,
+    settled: Told,
+    /// Signals, and what became of them.
+    pub signals: SignalFold,
+    /// Facts behind `bound` with their rows.
+    #[serde(skip)]
+    waiting: BTreeMap<Key, (u64, Fact<Body>)>,
+    /// Bytes of them.
+    #[serde(skip)]
+    weight: usize,
+    /// `settled` and what waits, where somebody looked and no fact came between those it has.
+    #[serde(skip)]
+    now: Option<Told>,
+    /// Up to this row facts are seen again.
+    #[serde(skip)]
+    again: u64,
+}
+
+/// What is kept of a memory.
+#[derive(Serialize)]
+struct Kept<'a> {
+    through: u64,
+    from: u64,
+    bound: Key,
+    settled: &'a Told,
+    signals: &'a SignalFold,
+}
+
+/// Up to where all is known once this fact is: the ledger comes last at an input, and breaker and
+/// decision speak after the ledger has passed the input before.
+fn known(key: Key) -> Option<Key> {
+    if key.rank == rank::LEDGER.0 {
+        return Some(key);
+    }
+    let follows = key.rank == rank::BREAKER.0 || key.rank == rank::DECISION.0;
+    let before = Key { n: key.n.saturating_sub(1), rank: u16::MAX, i: u16::MAX };
+    follows.then_some(before)
+}
+
+/// Whether a fact says nothing here: the largest of them.
+fn is_silent(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Analysis(
+            Analysis::Rolled { .. }
+                | Analysis::FeaturePlan { .. }
+                | Analysis::FeatureValues { .. }
+                | Analysis::Kept { .. }
+        ) | Body::Market(Market::HistoryLoaded { .. })
+    )
+}
+
+impl Memory {
+    /// Takes in the fact of a row; rows rise.
+    pub fn fold(&mut self, row: u64, fact: &Fact<Body>) {
+        self.through = self.through.max(row);
+        self.signals.fold(fact);
+        if is_silent(&fact.body) {
+            return;
+        }
+        if fact.key > self.bound {
+            let last = self.waiting.last_key_value().is_none_or(|(last, _)| *last < fact.key);
+            match self.now.as_mut().filter(|_| last) {
+                Some(now) => now.fold(fact),
+                None => self.now = None,
+            }
+            self.weight += fact.body.weight();
+            self.waiting.insert(fact.key, (row, fact.clone()));
+            if let Some(bound) = known(fact.key) {
+                self.settle(bound);
+            }
+        } else if row > self.again {
+            // Others have waited for it for too long.
+            self.settled.fold(fact);
+            self.now = None;
+        }
+        while self.weight > WAITING
+            && let Some(key) = self.waiting.keys().next().copied()
+        {
+            self.settle(key);
+        }
+    }
+
+    /// All facts up to a key are known.
+    fn settle(&mut self, bound: Key) {
+        while let Some(first) = self.waiting.first_entry().filter(|first| *first.key() <= bound) {
+            let (_, fact) = first.remove();
+            self.weight = self.weight.saturating_sub(fact.body.weight());
+            self.settled.fold(&fact);
+        }
+        self.bound = self.bound.max(bound);
+        if self.waiting.is_empty() {
+            self.now = None;
+        }
+    }
+
+    /// Where things stand by every fact taken in.
+    #[must_use]
+    pub fn now(&mut self) -> &Told {
+        if self.waiting.is_empty() {
+            return &self.settled;
+        }
+        self.now.get_or_insert_with(|| {
+            let mut told = self.settled.clone();
+            for (_, fact) in self.waiting.values() {
+                told.fold(fact);
+            }
+            told
+        })
+    }
+
+    /// Takes in what is left of the journal, in its order.
+    pub fn take(&mut self, left: &Left<'_, Fact<Body>>) {
+        match left {
+            Left::Row(row, fact) => self.fold(*row, fact),
+            Left::Lost(rows, _) => {
+                self.through = self.through.max(*rows.end());
+                self.settled.status.lost(rows.clone());
+                self.now = None;
+            }
+        }
+    }
+
+    /// The row from which a reader goes on after [`Memory::load`].
+    #[must_use]
+    pub fn next_row(&self) -> u64 {
+        self.from.max(1)
+    }
+
+    /// What was kept; empty where nothing was, where it is of a journal that does not reach so far,
+    /// or of another version of this program: then the journal is read from its beginning.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub fn load(archive: &Archive, last_row: u64) -> Result<Memory, ArchiveError> {
+        let kept = archive.get(TABLE, KEY)?;
+        let kept = kept.and_then(|bytes| rmp_serde::from_slice::<Memory>(&bytes).ok());
+        let mut kept = kept.filter(|memory| memory.through <= last_row).unwrap_or_default();
+        kept.again = kept.through;
+        Ok(kept)
+    }
+
+    /// What [`Memory::keep`] writes, and the row from which it is gone on with. What waits is not
+    /// in it.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, Vec<u8>) {
+        let Memory { through, bound, settled, signals, .. } = self;
+        let waiting = self.waiting.values().map(|(row, _)| *row).min();
+        let from = waiting.unwrap_or(through + 1);
+        let (through, bound) = (*through, *bound);
+        let kept = Kept { through, from, bound, settled, signals };
+        (from, rmp_serde::to_vec_named(&kept).expect("plain values and memory takes them"))
+    }
+
+    /// Keeps it as these bytes for good: what it was made of, which must be on disk, need not be
+    /// read again.
+    ///
+    /// # Errors
+    /// The history cannot be written.
+    pub fn keep(archive: &Archive, bytes: Vec<u8>) -> Result<(), ArchiveError> {
+        archive.commit(&[Op::Put { table: TABLE, key: KEY.to_vec(), value: bytes }], true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::journal;
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_reading_everything_gives() {
+        let folder = std::env::temp_dir().join(format!("everwarm-memory-{}", std::process::id()));
+        let archive = Archive::open(&folder.join("history.redb")).unwrap();
+        assert_eq!(Memory::load(&archive, 100).unwrap().through, 0);
+        let facts = journal().0;
+        let mut whole = Memory::default();
+        for (row, fact) in (1..).zip(&facts) {
+            whole.fold(row, fact);
+        }
+        for half in [9, facts.len()] {
+            let mut memory = Memory::load(&archive, 100).unwrap();
+            let next = memory.next_row();
+            for (row, fact) in (1..).zip(&facts).take(half).filter(|(row, _)| *row >= next) {
+                memory.fold(row, fact);
+            }
+            Memory::keep(&archive, memory.bytes().1).unwrap();
+        }
+        let mut kept = Memory::load(&archive, 100).unwrap();
+        assert_eq!(kept.through, facts.len() as u64);
+        assert_eq!(kept.next_row(), facts.len() as u64 + 1);
+        assert_eq!(kept.signals.newest(None), whole.signals.newest(None));
+        let (kept, whole) = (kept.now(), whole.now());
+        assert_eq!(kept.status.view(), whole.status.view());
+        assert_eq!(kept.counts, whole.counts);
+        assert_eq!(kept.health, whole.health);
+        // Of a journal that does not reach so far it says nothing.
+        assert_eq!(Memory::load(&archive, 10).unwrap().through, 0);
+        drop(archive);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,575 @@
+//! What of the facts people are told: a pure fold, one item a fact that is worth it.
+
+use crate::earned::{Course, earned};
+use crate::tell::tell;
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{
+    Body, BreakerLevel, Conflict, Decision, Ledger, Operator, Order, Restarts,
+};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::time::{DAY, UtcMs, day_of};
+use everwarm_kernel::fact::{Effect, Fact, Mask};
+use everwarm_words::text::{amount, civil, count, date, fit, signed};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Kinds of facts that matter here.
+pub const INTEREST: Mask = Mask::of(&[
+    kind::STARTED,
+    kind::QUARANTINED,
+    kind::RELEASED,
+    kind::RESOLVED,
+    kind::BRANCH,
+    kind::BREAKER,
+    kind::CHANGED,
+    kind::FILLED,
+    kind::EQUITY,
+    kind::RECONCILED,
+    kind::ADJUSTED,
+    kind::RESTARTED,
+]);
+
+/// Event time between two items about restarts of actors: a loop of them is one item, with how
+/// many there were.
+const RESTARTS_EVERY: UtcMs = 600_000;
+/// Actors and causes of one such item.
+const RESTARTS_ROWS: usize = 20;
+
+/// Characters of one item.
+const TEXT_MAX: usize = 300;
+
+/// What an item is about; a configuration may leave some out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    /// An execution.
+    Fill,
+    /// The breaker moved.
+    Halt,
+    /// The account is not what the books say, or is again.
+    Conflict,
+    /// An order of unknown fate, and what became of it.
+    Unknown,
+    /// A branch of the tree is kept down, or is up again.
+    Branch,
+    /// An input was set aside because a stage failed at it, or that is over.
+    Quarantine,
+    /// A process began, or actors were started again.
+    Restart,
+    /// A UTC day in one line.
+    Day,
+    /// A month in one line.
+    Month,
+}
+
+impl Topic {
+    /// All of them.
+    pub const ALL: [Topic; 9] = [
+        Topic::Fill,
+        Topic::Halt,
+        Topic::Conflict,
+        Topic::Unknown,
+        Topic::Branch,
+        Topic::Quarantine,
+        Topic::Restart,
+        Topic::Day,
+        Topic::Month,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Topic::Fill => "fill",
+            Topic::Halt => "halt",
+            Topic::Conflict => "conflict",
+            Topic::Unknown => "unknown",
+            Topic::Branch => "branch",
+            Topic::Quarantine => "quarantine",
+            Topic::Restart => "restart",
+            Topic::Day => "day",
+            Topic::Month => "month",
+        }
+    }
+
+    /// Whether it overtakes what is not urgent: somebody may have to act.
+    #[must_use]
+    pub const fn is_urgent(self) -> bool {
+        match self {
+            Topic::Halt | Topic::Conflict | Topic::Unknown | Topic::Branch | Topic::Quarantine => {
+                true
+            }
+            Topic::Fill | Topic::Restart | Topic::Day | Topic::Month => false,
+        }
+    }
+
+    /// The topics a text names, with commas between them.
+    ///
+    /// # Errors
+    /// Something in it is no topic.
+    pub fn listed(text: &str) -> Result<BTreeSet<Topic>, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let topic = |name: &str| {
+            let known = Topic::ALL.into_iter().find(|topic| topic.name() == name);
+            known.ok_or_else(|| {
+                let all = Topic::ALL.map(Topic::name).join(", ");
+                format!("{name:?} is not a topic; the topics are {all}")
+            })
+        };
+        names.map(topic).collect()
+    }
+}
+
+/// One thing that is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Names it for good: installation, epoch, and the key of the fact it follows from, which
+    /// `everwarm explain` takes.
+    pub id: String,
+    /// What it is about.
+    pub topic: Topic,
+    /// Event time, UTC milliseconds.
+    pub time: UtcMs,
+    /// In words.
+    pub text: String,
+}
+
+/// What must be remembered to know what is news.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct News {
+    installation: String,
+    epoch: u64,
+    breaker: (BreakerLevel, Vec<String>),
+    /// Conflicts told of, by id.
+    conflicts: BTreeSet<String>,
+    /// Inputs after which a conflict is not told of any more, by number; none: no conflict is. The
+    /// ledger may still speak about earlier inputs.
+    settled: Vec<(u64, Option<String>)>,
+    /// Orders of unknown fate; as many as orders live.
+    unknown: BTreeSet<ClientOrderId>,
+    day: Span,
+    month: Span,
+    /// Fills that the equity does not have yet, by number of their input: day and month.
+    later: Vec<(u64, (i64, i64))>,
+    /// Inputs that told that a stage is not asked while it is kept down.
+    unasked: BTreeSet<u64>,
+    /// Restarts of actors that are not told yet, by name and cause.
+    restarts: BTreeMap<(String, String), u32>,
+    /// Event time of the last item about restarts.
+    restarts_told: Option<UtcMs>,
+}
+
+impl News {
+    /// Takes a fact in, in the order of the journal: what is told of it. Facts of different stages
+    /// may be about inputs that lie far apart; those of each are in order.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is no news needs no word")]
+    pub fn fold(&mut self, fact: &Fact<Body>) -> Vec<Item> {
+        let told = |topic| vec![(topic, tell(&fact.body, None))];
+        let said = match &fact.body {
+            Body::Operator(Operator::Started { life, installation, epoch }) => {
+                self.installation.clone_from(installation);
+                self.epoch = *epoch;
+                self.settled.push((fact.key.n, None));
+                let first = *life == 1;
+                if first { Vec::new() } else { told(Topic::Restart) }
+            }
+            // Its branch tells of it.
+            Body::Operator(Operator::Quarantined { effect: Effect::Down, .. }) => {
+                self.unasked.insert(fact.key.n);
+                Vec::new()
+            }
+            Body::Operator(Operator::Released { quarantine, .. })
+                if self.unasked.remove(quarantine) =>
+            {
+                Vec::new()
+            }
+            Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
+                told(Topic::Quarantine)
+            }
+            Body::Operator(Operator::Resolved { conflict, .. }) => {
+                self.settled.push((fact.key.n, Some(conflict.id())));
+                told(Topic::Conflict)
+            }
+            Body::Operator(Operator::Branch { .. }) => told(Topic::Branch),
+            Body::Operator(Operator::Restarted { actors }) => {
+                self.restarted(actors);
+                self.tell_restarts(fact.time)
+            }
+            Body::Decision(Decision::Breaker { level, reasons, .. }) => {
+                let now = (*level, reasons.clone());
+                let moved = self.breaker != now;
+                self.breaker = now;
+                if moved { told(Topic::Halt) } else { Vec::new() }
+            }
+            Body::Order(order) => self.order(order, fact),
+            Body::Ledger(ledger) => {
+                let mut said = self.ledger(ledger, fact);
+                said.extend(self.tell_restarts(fact.time));
+                said
+            }
+            _ => Vec::new(),
+        };
+        said.into_iter().map(|(topic, text)| self.item(fact, topic, &text)).collect()
+    }
+
+    fn restarted(&mut self, actors: &[Restarts]) {
+        for of in actors {
+            let key = (of.actor.clone(), of.reason.clone());
+            if self.restarts.len() < RESTARTS_ROWS || self.restarts.contains_key(&key) {
+                let times = self.restarts.entry(key).or_default();
+                *times = times.saturating_add(of.times);
+            }
+        }
+    }
+
+    /// Restarts that are not told, where the last item about some is long enough ago.
+    fn tell_restarts(&mut self, now: UtcMs) -> Vec<(Topic, String)> {
+        let due = self.restarts_told.is_none_or(|told| now >= told.saturating_add(RESTARTS_EVERY));
+        if self.restarts.is_empty() || !due {
+            return Vec::new();
+        }
+        self.restarts_told = Some(now);
+        let row = |((actor, reason), times)| Restarts { actor, reason, times };
+        let actors = std::mem::take(&mut self.restarts).into_iter().map(row).collect();
+        let body = Body::Operator(Operator::Restarted { actors });
+        vec![(Topic::Restart, tell(&body, None))]
+    }
+
+    fn order(&mut self, order: &Order, fact: &Fact<Body>) -> Vec<(Topic, String)> {
+        match order {
+            Order::Filled { fill, .. } => {
+                // By the venue's time of it, as in a summary: midnight itself is of the next day.
+                self.later.push((fact.key.n, numbers(fill.time + 1)));
+                vec![(Topic::Fill, tell(&fact.body, None))]
+            }
+            Order::Changed { client_id, status, .. } => {
+                let news = if *status == OrderStatus::Unknown {
+                    self.unknown.insert(client_id.clone())
+                } else {
+                    self.unknown.remove(client_id)
+                };
+                if news { vec![(Topic::Unknown, tell(&fact.body, None))] } else { Vec::new() }
+            }
+            Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => Vec::new(),
+        }
+    }
+
+    fn ledger(&mut self, ledger: &Ledger, fact: &Fact<Body>) -> Vec<(Topic, String)> {
+        match ledger {
+            Ledger::Equity { time, equity, adjusted, .. } => {
+                let (day, month) = numbers(*time);
+                let known = self.later.partition_point(|(n, _)| *n <= fact.key.n);
+                for (_, (day, month)) in self.later.drain(..known) {
+                    self.day.filled(day);
+                    self.month.filled(month);
+                }
+                let made = earned(*equity, *adjusted);
+                let over = self
+                    .day
+                    .take(day, *equity, made)
+                    .map(|(span, was)| (Topic::Day, was.words(&date(span * DAY))));
+                let month_over = self.month.take(month, *equity, made).map(|(span, was)| {
+                    let name = format!("{:04}-{:02}", span.div_euclid(12), span.rem_euclid(12) + 1);
+                    (Topic::Month, was.words(&name))
+                });
+                over.into_iter().chain(month_over).collect()
+            }
+            Ledger::Reconciled { conflicts, .. } => {
+                let known = self.settled.partition_point(|(n, _)| *n <= fact.key.n);
+                for (_, conflict) in self.settled.drain(..known) {
+                    match conflict {
+                        Some(id) => drop(self.conflicts.remove(&id)),
+                        None => self.conflicts.clear(),
+                    }
+                }
+                let now: BTreeSet<String> = conflicts.iter().map(Conflict::id).collect();
+                let news = now != self.conflicts;
+                self.conflicts = now;
+                if news { vec![(Topic::Conflict, tell(&fact.body, None))] } else { Vec::new() }
+            }
+            Ledger::Adjusted { .. } => vec![(Topic::Conflict, tell(&fact.body, None))],
+            Ledger::Position { .. } | Ledger::Lot { .. } => Vec::new(),
+        }
+    }
+
+    fn item(&self, fact: &Fact<Body>, topic: Topic, text: &str) -> Item {
+        let News { installation, epoch, .. } = self;
+        // One fact may end a day and a month.
+        let part = match topic {
+            Topic::Day => "-day",
+            Topic::Month => "-month",
+            // So may a fact of the ledger tell what was gathered of restarts.
+            Topic::Restart if matches!(fact.body, Body::Ledger(_)) => "-restart",
+            Topic::Fill
+            | Topic::Halt
+            | Topic::Conflict
+            | Topic::Unknown
+            | Topic::Branch
+            | Topic::Quarantine
+            | Topic::Restart => "",
+        };
+        let id = format!("{installation}-{epoch}-{}{part}", fact.key);
+        Item { id, topic, time: fact.time, text: fit(text, TEXT_MAX) }
+    }
+
+    /// The installation, as the facts told it.
+    #[must_use]
+    pub fn installation(&self) -> &str {
+        &self.installation
+    }
+}
+
+/// Numbers of the day and the month of an instant; midnight is the end of a day.
+fn numbers(time: UtcMs) -> (i64, i64) {
+    let day = day_of(time - 1);
+    let (year, month, _) = civil(time - 1);
+    (day, year * 12 + month - 1)
+}
+
+/// A day or a month that goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Kept")]
+struct Span {
+    /// Its number; none: there was no close yet.
+    number: Option<i64>,
+    /// Equity at its beginning, and after its newest close.
+    first: Decimal,
+    last: Decimal,
+    course: Course,
+    fills: u64,
+    /// Those of the span that follows, before its first close.
+    next_fills: u64,
+}
+
+/// A span as it may have been kept: before there was a course, its ends were kept with what
+/// adjustments had changed, and the fall was one of the equity.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct Kept {
+    number: Option<i64>,
+    first: End,
+    last: End,
+    course: Option<Course>,
+    highest: Decimal,
+    fall: Decimal,
+    fills: u64,
+    next_fills: u64,
+}
+
+/// One end of a span, as it may have been kept.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum End {
+    Equity(Decimal),
+    Value { equity: Decimal, adjusted: Decimal },
+}
+
+impl Default for End {
+    fn default() -> End {
+        End::Equity(Decimal::ZERO)
+    }
+}
+
+impl End {
+    /// Equity, and what adjustments had changed.
+    const fn parts(self) -> (Decimal, Decimal) {
+        match self {
+            End::Equity(equity) => (equity, Decimal::ZERO),
+            End::Value { equity, adjusted } => (equity, adjusted),
+        }
+    }
+}
+
+impl From<Kept> for Span {
+    fn from(kept: Kept) -> Span {
+        let Kept { number, highest, fall, fills, next_fills, .. } = kept;
+        let ((first, before), (last, adjusted)) = (kept.first.parts(), kept.last.parts());
+        let course = kept.course.unwrap_or_else(|| {
+            let (first, last) = (earned(first, before), earned(last, adjusted));
+            // What lies between is not known of what was earned where an adjustment did too.
+            let known = before == adjusted;
+            let between =
+                if known { (highest.saturating_sub(adjusted), fall) } else { Default::default() };
+            Course::known(first, last, between.0, between.1)
+        });
+        Span { number, first, last, course, fills, next_fills }
+    }
+}
+
+impl Span {
+    /// Counts a fill of span `number`; one of a span that was told of counts in that which goes on.
+    fn filled(&mut self, number: i64) {
+        if self.number.is_some_and(|now| now < number) {
+            self.next_fills += 1;
+        } else {
+            self.fills += 1;
+        }
+    }
+
+    /// Takes in the equity after a close of span `number`, and what of it was earned; the span that
+    /// ended before it.
+    fn take(&mut self, number: i64, equity: Decimal, earned: Decimal) -> Option<(i64, Span)> {
+        let mut ended = None;
+        if self.number != Some(number) {
+            let before = *self;
+            ended = before.number.map(|number| (number, before));
+            let (first, from) =
+                ended.map_or((equity, earned), |_| (before.last, before.course.last()));
+            let fills = if ended.is_some() { before.next_fills } else { before.fills };
+            let course = Course::from(from);
+            *self = Span { number: Some(number), first, course, fills, ..Span::default() };
+        }
+        self.last = equity;
+        self.course.take(earned, equity - earned);
+        ended
+    }
+
+    fn words(&self, name: &str) -> String {
+        let Span { first, last, course, fills, .. } = self;
+        let share = course.profit().checked_div(*first).unwrap_or_default();
+        let percent = |share: Decimal| amount(share.saturating_mul(Decimal::ONE_HUNDRED));
+        let fills = count(*fills, "fill");
+        format!(
+            "{name}: equity {}, {} ({} %), {fills}, maximum drawdown {} %",
+            amount(*last),
+            signed(course.profit()),
+            percent(share),
+            percent(course.fall())
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{T, equity, journal};
+    use everwarm_kernel::fact::{Body as _, Key};
+
+    fn all(news: &mut News, facts: &[Fact<Body>]) -> Vec<(Topic, String)> {
+        let items = facts.iter().flat_map(|fact| news.fold(fact)).collect::<Vec<_>>();
+        let short = |item: Item| (item.topic, item.id);
+        items.into_iter().map(short).collect()
+    }
+
+    #[test]
+    fn fills_are_told_once_each_by_the_number_of_their_fact() {
+        let facts = journal().0;
+        let mut news = News::default();
+        let told = all(&mut news, &facts);
+        let fills: Vec<_> = facts.iter().filter(|f| f.body.kind() == kind::FILLED).collect();
+        let expected: Vec<_> =
+            fills.iter().map(|fill| (Topic::Fill, format!("demo-0-{}", fill.key))).collect();
+        assert_eq!(told, expected, "a first start, a good comparison and closes are no news");
+        assert!(
+            facts.iter().all(|f| INTEREST.has(f.body.kind())
+                || all(&mut news, std::slice::from_ref(f)).is_empty())
+        );
+    }
+
+    #[test]
+    fn a_day_and_a_month_end_in_one_line_each() {
+        let mut news = News::default();
+        let at = |n: u64, time: UtcMs, value: &str| {
+            let key = Key { n, rank: 800, i: 0 };
+            Fact { key, time, version: 1, because: Vec::new(), body: equity(time, value) }
+        };
+        let midnight = T.div_euclid(DAY) * DAY + DAY;
+        let first = [at(1, T, "10000"), at(2, T + 1, "9900"), at(3, midnight, "10100")];
+        assert_eq!(all(&mut news, &first), []);
+        let next = news.fold(&at(4, midnight + 60_000, "10050"));
+        let line = "2021-01-08: equity 10,100.00, +100.00 (1.00 %), 0 fills, maximum drawdown \
+                    1.00 %";
+        assert_eq!((next.len(), next[0].text.as_str()), (1, line));
+        let later = news.fold(&at(5, midnight + 40 * DAY, "10201"));
+        let told: Vec<_> = later.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(told, ["-0-5.800.0-day", "-0-5.800.0-month"]);
+        assert!(later[1].text.starts_with("2021-01: equity 10,050.00, +50.00"), "{later:?}");
+    }
+
+    #[test]
+    fn a_fill_that_is_heard_of_after_midnight_is_of_the_day_in_which_it_was_made() {
+        let facts = journal().0;
+        let fill = facts.iter().find(|fact| fact.body.kind() == kind::FILLED).unwrap();
+        let midnight = T.div_euclid(DAY) * DAY + DAY;
+        for (made, fills) in [(midnight - 1, "1 fill,"), (midnight, "0 fills,")] {
+            let mut late = fill.clone();
+            late.time = midnight + 30_000;
+            let Body::Order(Order::Filled { fill, .. }) = &mut late.body else { unreachable!() };
+            fill.time = made;
+            let close = |time: UtcMs| Fact { time, body: equity(time, "10000"), ..late.clone() };
+            let mut news = News::default();
+            all(&mut news, &[close(midnight), late.clone()]);
+            let over = news.fold(&close(midnight + 60_000));
+            assert!(over[0].text.contains(fills), "{made}: {over:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_neither_loss_nor_a_fall() {
+        let mut news = News::default();
+        let at = |n: u64, time: UtcMs, equity: i64, adjusted: i64| {
+            let key = Key { n, rank: 800, i: 0 };
+            let (equity, adjusted) = (Decimal::from(equity), Decimal::from(adjusted));
+            let said = Ledger::Equity { time, equity, cash: equity, adjusted };
+            Fact { key, time, version: 1, because: Vec::new(), body: Body::Ledger(said) }
+        };
+        let midnight = T.div_euclid(DAY) * DAY + DAY;
+        // Half of it is taken out, and then a tenth of the rest is lost and won again.
+        let day = [at(1, T, 1000, 0), at(2, T + 1, 500, -500), at(3, midnight, 510, -500)];
+        assert_eq!(all(&mut news, &day), []);
+        let over = news.fold(&at(4, midnight + 60_000, 459, -500));
+        let line = "2021-01-08: equity 510.00, +10.00 (1.00 %), 0 fills, maximum drawdown 0.00 %";
+        assert_eq!((over.len(), over[0].text.as_str()), (1, line));
+        let over = news.fold(&at(5, midnight + DAY + 60_000, 500, -500));
+        assert!(over[0].text.contains("-51.00 (-10.00 %)"), "{over:?}");
+        assert!(over[0].text.contains("drawdown 10.00 %"), "of what is left: {over:?}");
+    }
+
+    #[test]
+    fn a_loop_of_restarts_is_few_items_and_none_of_them_is_lost() {
+        let mut news = News::default();
+        let fact = |n: u64, time: UtcMs, body| {
+            let key = Key { n, rank: 0, i: 0 };
+            Fact { key, time, version: 1, because: Vec::new(), body }
+        };
+        let restarted = |actor: &str, reason: &str, times| {
+            let (actor, reason) = (actor.to_owned(), reason.to_owned());
+            let actors = vec![Restarts { actor, reason, times }];
+            Body::Operator(Operator::Restarted { actors })
+        };
+        let mut told = Vec::new();
+        let first = T - 1_000;
+        for n in 1..=100 {
+            let time = first + i64::try_from(n).unwrap() * 1_000;
+            told.extend(news.fold(&fact(n, time, restarted("feed", "panic", 1))));
+        }
+        told.extend(news.fold(&fact(101, T + 200_000, restarted("bar", "injected", 2))));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(
+            (told[0].topic, told[0].text.as_str()),
+            (Topic::Restart, "actors restarted: feed 1 time (panic)")
+        );
+        // The rest is told at a close, where nobody is started again any more.
+        let close = |n, time| fact(n, time, equity(time, "10000"));
+        assert_eq!(news.fold(&close(102, T + RESTARTS_EVERY - 1)), []);
+        let rest = news.fold(&close(103, T + RESTARTS_EVERY));
+        assert_eq!(rest.len(), 1, "{rest:?}");
+        assert_eq!(rest[0].id, "-0-103-restart");
+        assert_eq!(rest[0].text, "actors restarted: bar 2 times (injected), feed 99 times (panic)");
+        assert_eq!(news.fold(&close(104, T + 2 * RESTARTS_EVERY)), []);
+    }
+
+    #[test]
+    fn topics_are_known_by_their_names() {
+        let both = Topic::listed("fill, day").unwrap();
+        assert_eq!(both.into_iter().collect::<Vec<_>>(), [Topic::Fill, Topic::Day]);
+        assert!(Topic::listed("fills").unwrap_err().contains("the topics are fill, halt"));
+        assert!(Topic::listed("").unwrap().is_empty());
+        for topic in Topic::ALL {
+            assert_eq!(serde_json::to_value(topic).unwrap(), topic.name());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The words of a question.
+
+use super::{Exit, Failure};
+use crate::summary::Period;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_history::page::Page;
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// What a question is asked with: words by their names in its path and its query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked(Vec<(String, String)>);
+
+impl Asked {
+    /// The same, with one more word where there is one.
+    #[must_use]
+    pub fn with(mut self, name: &str, word: Option<impl Display>) -> Asked {
+        self.0.extend(word.map(|word| (name.to_owned(), word.to_string())));
+        self
+    }
+
+    /// Within a period, where one is given.
+    #[must_use]
+    pub fn within(period: Option<Period>) -> Asked {
+        let (from, to) = (period.map(|period| period.from), period.map(|period| period.to));
+        Asked::default().with("from", from).with("to", to)
+    }
+
+    /// The word of that name.
+    #[must_use]
+    pub fn word(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, word)| word.as_str())
+    }
+
+    /// Each word with its name.
+    pub fn words(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, word)| (name.as_str(), word.as_str()))
+    }
+
+    /// That each word is known by a path and its query, and no word is there twice.
+    ///
+    /// # Errors
+    /// One is not known, or there twice.
+    pub fn check(&self, path: &str, query: &[&str]) -> Result<(), Failure> {
+        let in_path = |name: &str| path.contains(&format!("{{{name}}}"));
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            if !query.contains(&name.as_str()) && !in_path(name) {
+                let known = query.join(", ");
+                return Err(bad(match known.as_str() {
+                    "" => "this path has no query".to_owned(),
+                    known => format!("there is no {name:?} in this query; it may have {known}"),
+                }));
+            }
+            if self.0[..at].iter().any(|(other, _)| other == name) {
+                return Err(bad(format!("{name} is given twice")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest rows that are wanted, at most; none: all.
+    ///
+    /// # Errors
+    /// It is no number.
+    pub fn limit(&self) -> Result<Option<usize>, Failure> {
+        let limit = self.parsed::<u32>("limit", "a number from 0 to 4294967295")?;
+        Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
+    }
+
+    /// The page of a list that is wanted.
+    ///
+    /// # Errors
+    /// There is no such page.
+    pub fn page(&self) -> Result<Page, Failure> {
+        let before = self.word("before").map(str::parse).transpose().map_err(bad)?;
+        Ok(Page { limit: self.limit()?, before })
+    }
+
+    /// The period, where one is given.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn period(&self) -> Result<Option<Period>, Failure> {
+        match (self.time("from")?, self.time("to")?) {
+            (Some(from), Some(to)) if from < to => Ok(Some(Period { from, to })),
+            (None, None) => Ok(None),
+            _ => Err(bad("the query needs from and to, and from before to")),
+        }
+    }
+
+    /// A time, where one is given.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn time(&self, name: &str) -> Result<Option<UtcMs>, Failure> {
+        self.parsed(name, "a time in UTC milliseconds")
+    }
+
+    /// The symbol.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn symbol(&self) -> Result<Symbol, Failure> {
+        Symbol::named(self.word("symbol").unwrap_or_default()).map_err(bad)
+    }
+
+    /// The width of bars.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn timeframe(&self) -> Result<Timeframe, Failure> {
+        let none = |_| bad("the bar width must be 1m, 5m, 15m, 1h, 4h or 1d");
+        self.word("timeframe").unwrap_or_default().parse().map_err(none)
+    }
+
+    fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Failure> {
+        let parse = |word: &str| {
+            word.parse().map_err(|_| bad(format!("{name} must be {expected}, not {word:?}")))
+        };
+        self.word(name).map(parse).transpose()
+    }
+}
+
+/// That words are not understood.
+#[must_use]
+pub fn bad(text: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, text).coded(Failure::BAD_QUERY)
+}

@@ -1,0 +1,92 @@
+//! Rows of an answer as a table.
+
+use crate::tell;
+use everwarm_domain::money::Decimal;
+use everwarm_words::text::{self, Table};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its heading; one that begins with `>` is of numbers.
+    pub title: &'static str,
+    /// The member of a row that it shows; empty: the whole row.
+    pub member: &'static str,
+    /// How.
+    pub show: fn(&Value) -> String,
+}
+
+/// A column.
+pub(super) const fn column(
+    title: &'static str,
+    member: &'static str,
+    show: fn(&Value) -> String,
+) -> Column {
+    Column { title, member, show }
+}
+
+/// Rows as a table.
+#[must_use]
+pub fn table(columns: &[Column], rows: &[Value]) -> Table {
+    let titles: Vec<&'static str> = columns.iter().map(|column| column.title).collect();
+    let mut table = Table::new(&titles);
+    for row in rows {
+        let cell = |column: &Column| match column.member {
+            "" => (column.show)(row),
+            member => (column.show)(&row[member]),
+        };
+        table.row(columns.iter().map(cell).collect());
+    }
+    table
+}
+
+/// What there is none of.
+const NONE: &str = "-";
+
+/// A text or a number as it is.
+pub(super) fn word(value: &Value) -> String {
+    let text = || value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    if value.is_null() { NONE.to_owned() } else { text() }
+}
+
+/// A time.
+pub(super) fn time(value: &Value) -> String {
+    value.as_i64().map_or_else(|| word(value), text::instant)
+}
+
+fn decimal(value: &Value, show: fn(Decimal) -> String) -> String {
+    let number = value.as_str().and_then(|text| text.parse().ok());
+    number.map_or_else(|| word(value), show)
+}
+
+/// A price or quantity with all its decimals.
+pub(super) fn plain(value: &Value) -> String {
+    decimal(value, text::plain)
+}
+
+/// An average.
+pub(super) fn rounded(value: &Value) -> String {
+    decimal(value, text::rounded)
+}
+
+/// An amount of money.
+pub(super) fn amount(value: &Value) -> String {
+    decimal(value, text::amount)
+}
+
+/// A profit or loss.
+pub(super) fn signed(value: &Value) -> String {
+    decimal(value, text::signed)
+}
+
+/// One of a set of words, as people say it.
+pub(super) fn said<T: DeserializeOwned>(value: &Value, say: fn(T) -> &'static str) -> String {
+    let known = serde_json::from_value(value.clone());
+    known.map_or_else(|_| word(value), |known| say(known).to_owned())
+}
+
+/// Where an order stands.
+pub(super) fn status(value: &Value) -> String {
+    said(value, tell::status)
+}

@@ -1,0 +1,74 @@
+//! What the process is, does, and is configured with.
+
+use super::columns::{column, word};
+use super::{Answer, Question, all, any, one, running};
+use crate::views::{HealthView, LogLevelView, ReloadsView, StatusView, ValueView, VersionView};
+
+/// The program.
+pub const VERSION: Question = Question::new(
+    "/api/v1/version",
+    "Print the name and version of the program",
+    one::<VersionView>,
+    |context, _| Answer::of(&context.version()),
+);
+
+/// One screen.
+pub const STATUS: Question = Question::new(
+    "/api/v1/status",
+    "Show the state of the daemon on one screen",
+    one::<StatusView>,
+    |context, _| Answer::of(&context.status()?),
+);
+
+/// What is wrong.
+pub const DOCTOR: Question = Question::new(
+    "/api/v1/doctor",
+    "List problems, since when, and what to do",
+    one::<HealthView>,
+    |context, _| Answer::of(&context.doctor()?),
+);
+
+/// The supervision tree.
+pub const TREE: Question = Question::new(
+    "/api/v1/tree",
+    "Show the supervision tree of the running daemon",
+    any,
+    |context, _| Answer::of(running(context)?.tree().as_ref()),
+);
+
+/// Every value of the configuration.
+pub const CONFIG: Question = Question {
+    columns: &[
+        column("key", "key", word),
+        column("value", "value", ToString::to_string),
+        column("origin", "origin", word),
+    ],
+    ..Question::new(
+        "/api/v1/config",
+        "List every configuration value of the process",
+        all::<ValueView>,
+        |context, _| Answer::of(&running(context)?.config()),
+    )
+};
+
+/// The schema of a configuration file.
+pub const SCHEMA: Question = Question::new(
+    "/api/v1/config/schema",
+    "Print the JSON schema of a configuration file",
+    any,
+    |context, _| Answer::of(&context.schema()),
+);
+
+/// The configuration in force.
+pub const RELOADS: Question = Question::new(
+    "/api/v1/config/reloads",
+    "Show the configuration in force and the reloads",
+    one::<ReloadsView>,
+    |context, _| Answer::of(&running(context)?.reloads()),
+);
+
+/// What the process logs.
+pub const LOG_LEVEL: Question =
+    Question::new("/api/v1/log-level", "Show the log filter", one::<LogLevelView>, |context, _| {
+        Answer::of(&running(context)?.log_level())
+    });

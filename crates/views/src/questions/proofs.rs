@@ -1,0 +1,84 @@
+//! What goes through the journal: stories, sums and proofs.
+
+use super::market::is_known;
+use super::{Answer, Effort, Exit, PERIOD, Question, one};
+use crate::exit::Failure;
+use crate::explain::{explain, no_story};
+use crate::summary::{SummaryView, summary};
+use crate::views::{ExplainView, ReplayView, VerifyView};
+use crate::why_not::why_not;
+use std::sync::Arc;
+
+/// The story of an id.
+pub const EXPLAIN: Question = Question::new(
+    "/api/v1/explain/{id}",
+    "Explain an order, a fill or a fact: its causes and its effects",
+    one::<ExplainView>,
+    |context, asked| {
+        let id = asked.word("id").unwrap_or_default();
+        // Where no process runs, an order is told as the next start finds it.
+        let story = explain(context.journal(), id, context.process().is_none())?;
+        let none = || Failure::new(Exit::Failed, no_story(id)).coded("no-such-id");
+        Answer::of(&story.ok_or_else(none)?)
+    },
+);
+
+/// Why there was no order at a close.
+pub const WHY_NOT: Question = Question {
+    query: &["time"],
+    ..Question::new(
+        "/api/v1/why-not/{symbol}",
+        "Explain why there was no order for a symbol at one close",
+        one::<ExplainView>,
+        |context, asked| {
+            let (symbol, time) = (asked.symbol()?, asked.time("time")?);
+            is_known(context, symbol)?;
+            Answer::of(&why_not(context.journal(), symbol, time)?)
+        },
+    )
+};
+
+/// What a period came to.
+pub const SUMMARY: Question = Question {
+    query: PERIOD,
+    effort: Effort::Long,
+    ..Question::new(
+        "/api/v1/summary",
+        "Summarise a period; without one, the day of the newest close",
+        one::<SummaryView>,
+        |context, asked| {
+            let period = asked.period()?;
+            let (history, journal) = (context.history(), context.journal());
+            Answer::of(&summary(history, journal, context.data_dir(), period)?)
+        },
+    )
+};
+
+/// Whether the facts are what their inputs imply.
+pub const VERIFY: Question = Question {
+    effort: Effort::Alone,
+    ..Question::new(
+        "/api/v1/verify",
+        "Derive every fact again from the inputs and compare",
+        one::<VerifyView>,
+        |context, _| {
+            let archive = Arc::clone(context.archive());
+            Answer::of(&(context.proofs().verify)(context.journal(), archive)?)
+        },
+    )
+};
+
+/// What the present stages decide.
+pub const REPLAY: Question = Question {
+    query: PERIOD,
+    effort: Effort::Alone,
+    ..Question::new(
+        "/api/v1/replay",
+        "Repeat every decision with this version and compare",
+        one::<ReplayView>,
+        |context, asked| {
+            let (period, archive) = (asked.period()?, Arc::clone(context.archive()));
+            Answer::of(&(context.proofs().replay)(context.journal(), archive, period)?)
+        },
+    )
+};

@@ -1,0 +1,622 @@
+//! The sentence of each fact, the same in every view.
+
+use super::standing::enables;
+use super::stored::shown;
+use everwarm_domain::fact::{
+    Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator,
+    Order, Part, Restarts, Signal, Venue,
+};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::odd::Oddity;
+use everwarm_domain::order::{
+    Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, ReportSource,
+    RequestKind, Response, Side,
+};
+use everwarm_domain::quarantine::Quarantine;
+use everwarm_domain::switch::{SafeStep, Switch};
+use everwarm_words::text::{amount, clock, count, instant, plain, rounded};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// Balances of an account that are named; the dust of hundreds of assets says nothing.
+const BALANCES_SHOWN: usize = 8;
+
+/// The sentence of a fact. With `focus` it leaves out other symbols.
+#[must_use]
+pub fn tell(body: &Body, focus: Option<Symbol>) -> String {
+    match body {
+        Body::Market(market) => tell_market(market, focus),
+        Body::Venue(venue) => tell_venue(venue),
+        Body::Operator(operator) => tell_operator(operator),
+        Body::Analysis(analysis) => tell_analysis(analysis, focus),
+        Body::Decision(decision) => tell_decision(decision),
+        Body::Order(order) => tell_order(order),
+        Body::Ledger(ledger) => tell_ledger(ledger),
+    }
+}
+
+/// `buy` or `sell`.
+#[must_use]
+pub const fn side(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "buy",
+        Side::Sell => "sell",
+    }
+}
+
+/// `market`, or `limit` with its price.
+#[must_use]
+pub fn priced(order_type: OrderType, price: Option<Decimal>) -> String {
+    match (order_type, price) {
+        (OrderType::Market, _) => "at market".to_owned(),
+        (OrderType::Limit, Some(price)) => format!("at {} or better", plain(price)),
+        (OrderType::Limit, None) => "at a limit".to_owned(),
+    }
+}
+
+/// The word for an order's status.
+#[must_use]
+pub const fn status(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Intent => "decided, not sent",
+        OrderStatus::Sent => "sent",
+        OrderStatus::Unknown => "status unknown",
+        OrderStatus::Open => "open",
+        OrderStatus::PartlyFilled => "partly filled",
+        OrderStatus::Filled => "filled",
+        OrderStatus::Cancelled => "cancelled",
+        OrderStatus::Rejected => "rejected",
+        OrderStatus::Expired => "expired",
+    }
+}
+
+/// The word for a level of the breaker.
+#[must_use]
+pub const fn level(level: BreakerLevel) -> &'static str {
+    match level {
+        BreakerLevel::Normal => "normal",
+        BreakerLevel::Reduced => "reduced",
+        BreakerLevel::ExitsOnly => "exits-only",
+        BreakerLevel::Halted => "halted",
+    }
+}
+
+/// `buy 0.5 ETHUSD at market`.
+#[must_use]
+pub fn intent(intent: &OrderIntent) -> String {
+    let OrderIntent { symbol, quantity, order_type, price, .. } = intent;
+    let (side, priced) = (side(intent.side), priced(*order_type, *price));
+    format!("{side} {} {symbol} {priced}", plain(*quantity))
+}
+
+/// Both sides of an unexplained difference.
+#[must_use]
+pub fn conflict(conflict: &Conflict) -> String {
+    let Conflict { about, ours, theirs, dispute } = conflict;
+    let twin = match dispute {
+        Dispute::Twin => {
+            "; another daemon uses this installation name, or this directory is an old backup"
+        }
+        Dispute::Balance | Dispute::Order | Dispute::Setup => "",
+    };
+    format!("{about}: books {}, venue {}{twin}", shown(ours), shown(theirs))
+}
+
+/// The side that an operator accepted.
+#[must_use]
+pub const fn accepted(accept: Accept) -> &'static str {
+    match accept {
+        Accept::Venue => "the venue's side is accepted",
+        Accept::Ours => "the side of the books is accepted",
+    }
+}
+
+/// The first and last characters of an id, for lines that must be short.
+#[must_use]
+pub fn short(id: &ClientOrderId) -> String {
+    let chars: Vec<char> = id.0.chars().collect();
+    if chars.len() <= 14 {
+        return id.0.clone();
+    }
+    let head: String = chars[..8].iter().collect();
+    let tail: String = chars[chars.len() - 5..].iter().collect();
+    format!("{head}…{tail}")
+}
+
+fn bar(bar: &Bar) -> String {
+    let Bar { symbol, open, high, low, close, volume, .. } = bar;
+    format!(
+        "{symbol} open {open}, high {high}, low {low}, close {close}, volume {}",
+        plain(*volume)
+    )
+}
+
+/// A bar that is odd, in words.
+#[must_use]
+pub fn odd(symbol: Symbol, why: Oddity) -> String {
+    format!("the bar of {symbol} is odd: {}, and the exchange confirms it", why.words())
+}
+
+fn some<T>(rows: &[T], of: impl Fn(&T) -> Symbol, focus: Option<Symbol>) -> Vec<&T> {
+    rows.iter().filter(|row| focus.is_none_or(|symbol| of(row) == symbol)).collect()
+}
+
+fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
+    match market {
+        Market::Close { time, bars, missing, odd } => {
+            let told = some(bars, |b| b.symbol, focus);
+            let absent = match missing.as_slice() {
+                [] => String::new(),
+                names => format!("; missing: {}", list(names.iter().map(Symbol::to_string))),
+            };
+            let about = match (focus, told.as_slice()) {
+                (Some(_), [one]) => bar(one),
+                (Some(symbol), _) => format!("no bar of {symbol}"),
+                (None, _) => format!("{} of {}", count(bars.len() as u64, "bar"), names(bars)),
+            };
+            let strange = some(odd, |odd| odd.symbol, focus);
+            let strange = strange.iter().map(|odd| format!("; {}", self::odd(odd.symbol, odd.why)));
+            let strange: String = strange.collect();
+            format!("close at {} UTC: {about}{absent}{strange}", clock(*time))
+        }
+        Market::LateBar { bar: late, odd: why } => {
+            let strange = why.map_or(String::new(), |why| format!("; {}", odd(late.symbol, why)));
+            let told = bar(late);
+            format!(
+                "the bar of {} UTC arrived after its close: {told}{strange}",
+                clock(late.open_time)
+            )
+        }
+        Market::BarRefused { symbol, time, reason, claimed } => {
+            let time = clock(*time);
+            format!("the bar {symbol} {time} UTC is refused: {reason}; its values: {claimed}")
+        }
+        Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
+            let (from, to) = (instant(*from), instant(*to));
+            let by = if *plan > 0 { " for new features" } else { "" };
+            format!("loaded {count} {timeframe} bars of {symbol}{by}, {from} to {to} UTC")
+        }
+        Market::HistoryBars { symbol, timeframe, bars, .. } => {
+            format!("{} historical {timeframe} bars of {symbol}", bars.len())
+        }
+        Market::Instruments { rules } => {
+            format!("rules of the venue for {}", count(rules.len() as u64, "instrument"))
+        }
+        Market::Universe { listed, unlisted, .. } => {
+            let listed = some(listed, |row| row.symbol, focus);
+            let rows = listed
+                .iter()
+                .map(|row| format!("{} {} ({})", row.symbol, row.standing().name(), row.why));
+            let gone = some(unlisted, |symbol| *symbol, focus);
+            let gone = gone.iter().map(|symbol| format!("{symbol} no longer listed"));
+            let all: Vec<String> = rows.chain(gone).collect();
+            match all.as_slice() {
+                [] => "polled the venue's symbols: no change".to_owned(),
+                few if few.len() <= 4 => list(few.iter().cloned()),
+                many => format!("{} changed, {}, …", many.len(), list(many[..4].iter().cloned())),
+            }
+        }
+    }
+}
+
+fn names(bars: &[Bar]) -> String {
+    const SHOWN: usize = 4;
+    let shown = list(bars.iter().take(SHOWN).map(|b| b.symbol.to_string()));
+    if bars.len() > SHOWN { format!("{shown}, …") } else { shown }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+fn tell_venue(venue: &Venue) -> String {
+    match venue {
+        Venue::Sent { attempts } => {
+            let one = |a: &everwarm_domain::order::SendAttempt| {
+                let until = clock(a.timestamp.saturating_add(a.recv_window));
+                format!(
+                    "order {}, attempt {}, signed for {}, valid until {until}",
+                    a.client_id,
+                    a.attempt,
+                    clock(a.timestamp)
+                )
+            };
+            format!("sent to the venue: {}", list(attempts.iter().map(one)))
+        }
+        Venue::Reported(report) => tell_report(report),
+        Venue::Refused { client_id, attempt, code, text, again } => {
+            let again = if *again { "it may be sent again" } else { "it is final" };
+            format!(
+                "the venue rejected order {client_id}, attempt {attempt}: {text} ({code}); {again}"
+            )
+        }
+        Venue::Unanswered { client_id, attempt, reason } => format!(
+            "the status of order {client_id} is unknown, attempt {attempt}: {reason}; the venue \
+             is queried"
+        ),
+        Venue::Absent { client_id, asked } => format!(
+            "queried at {}, the venue has no order {client_id} and no trade of it",
+            clock(*asked)
+        ),
+        Venue::Account { balances, open, .. } => {
+            let open = count(open.len() as u64, "open order");
+            format!("account at the venue: {}; {open}", tell_balances(balances))
+        }
+        Venue::PanicTraded { trades } => {
+            let orders: BTreeSet<&ClientOrderId> = trades.iter().map(|t| &t.client_id).collect();
+            let trades = count(trades.len() as u64, "trade");
+            format!("everwarm panic sold: {trades} of {}", count(orders.len() as u64, "order"))
+        }
+        Venue::Requested(request) => {
+            let OrderRequest { of, what: RequestKind::Cancel, attempt, deadline, .. } = request;
+            let until = clock(*deadline);
+            format!("sent to the venue: cancel order {of}, attempt {attempt}, valid until {until}")
+        }
+        Venue::Responded { of, attempt, response, .. } => {
+            format!("cancel of order {of}, attempt {attempt}: {}", tell_response(response))
+        }
+    }
+}
+
+/// The result of a cancel.
+#[must_use]
+pub fn tell_response(response: &Response) -> String {
+    match response {
+        Response::Accepted => "the venue cancelled it".to_owned(),
+        Response::NotOpen => "the venue does not have it open".to_owned(),
+        Response::Refused { code, text } => format!("the venue rejected it: {text} ({code})"),
+        Response::Unknown { reason } => format!("status unknown: {reason}; the order is queried"),
+    }
+}
+
+/// All of a few balances, the largest of many.
+fn tell_balances(balances: &[Balance]) -> String {
+    let mut shown: Vec<&Balance> = balances.iter().collect();
+    if shown.len() > BALANCES_SHOWN {
+        shown.sort_by_key(|b| Reverse(b.free.saturating_add(b.locked)));
+        shown.truncate(BALANCES_SHOWN);
+    }
+    let told = list(
+        shown.iter().map(|b| format!("{} {}", plain(b.free.saturating_add(b.locked)), b.asset)),
+    );
+    match balances.len() - shown.len() {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
+fn tell_report(report: &OrderReport) -> String {
+    let who = match report.source {
+        ReportSource::Answer => "the venue responded",
+        ReportSource::Query => "queried, the venue reported",
+        ReportSource::Stream => "the venue reported",
+    };
+    let OrderReport { client_id, venue_order_id, quantity, executed, .. } = report;
+    format!(
+        "{who}: order {client_id}, venue id {venue_order_id}: {}, {} of {} filled",
+        status(report.status),
+        plain(*executed),
+        plain(*quantity)
+    )
+}
+
+/// Of one actor and cause, in words.
+#[must_use]
+pub fn restarts(of: &Restarts) -> String {
+    let reason = match of.reason.as_str() {
+        "gave_up" => "its children exceeded the restart budget",
+        "lost" => "its task ended",
+        "injected" => "injected",
+        reason => reason,
+    };
+    format!("{} {} ({reason})", of.actor, count(of.times.into(), "time"))
+}
+
+fn tell_operator(operator: &Operator) -> String {
+    match operator {
+        Operator::Started { life, installation, epoch } => {
+            format!("run {life} of installation {installation}, epoch {epoch}, started")
+        }
+        Operator::LiveConfirmed { account, per_order, per_day, venue: _ } => format!(
+            "account {account} may trade real money: at most {per_order} an entry, {per_day} a \
+             day"
+        ),
+        Operator::Clock { time } => format!("clock {} UTC", instant(*time)),
+        Operator::ConfigApplied { generation, origins, .. } => {
+            let set = list(origins.iter().map(|(key, origin)| format!("{key} by {origin}")));
+            let set = if set.is_empty() { "only default values".to_owned() } else { set };
+            format!("configuration {generation} applied: {set}")
+        }
+        Operator::StageUpgraded { rank, from, to } => {
+            format!("the stage of rank {rank} is upgraded from version {from} to {to}")
+        }
+        Operator::StageJoined { rank, id, kind, version, .. } => {
+            let of = if id == kind { String::new() } else { format!(" of kind {kind}") };
+            format!("stage {id}{of} joins at rank {rank}, version {version}")
+        }
+        Operator::StageLeft { rank } => {
+            format!("the stage of rank {rank} leaves")
+        }
+        Operator::Quarantined { .. } => {
+            Quarantine::told(operator, 0).map_or_else(String::new, |told| told.words())
+        }
+        Operator::Released { quarantine, retry: true } => {
+            format!("quarantine {quarantine} ended: the stage retries the input")
+        }
+        Operator::Released { quarantine, retry: false } => {
+            format!("quarantine {quarantine} ended: the input is dropped")
+        }
+        Operator::Branch { path, down: Some(why) } => {
+            format!("{path} is stopped by its supervisor ({why}): no entries, a retry every minute")
+        }
+        Operator::Branch { path, down: None } => format!("{path} runs again"),
+        Operator::Restarted { actors } => {
+            let each: Vec<String> = actors.iter().map(restarts).collect();
+            format!("actors restarted: {}", each.join(", "))
+        }
+        Operator::SymbolWanted { symbol, wanted: true } => {
+            format!("an operator adds {symbol}")
+        }
+        Operator::SymbolWanted { symbol, wanted: false } => {
+            format!("an operator removes {symbol}")
+        }
+        Operator::Switched { switch, reason } => format!("{}: {reason}", switched(switch)),
+        Operator::Resolved { conflict: of, accept, reason } => {
+            let (id, both) = (of.id(), conflict(of));
+            format!("conflict {id} is resolved ({both}): {}, reason: {reason}", accepted(*accept))
+        }
+        Operator::Adopted { asset, quantity, position, reason } => {
+            let into = position.as_ref().map_or("cash".to_owned(), |(symbol, price)| {
+                format!("a position in {symbol} at {}", rounded(*price))
+            });
+            format!("an operator adopts {} {asset} as {into}: {reason}", plain(*quantity))
+        }
+    }
+}
+
+/// The sentence of a switch.
+#[must_use]
+pub fn switched(switch: &Switch) -> String {
+    let may = |on: &bool| if *on { "may open positions" } else { "opens no more positions" };
+    match switch {
+        Switch::Halt => "an operator halts trading".to_owned(),
+        Switch::Resume => "an operator resumes trading".to_owned(),
+        Switch::Flatten => "an operator closes all positions".to_owned(),
+        Switch::Safe(SafeStep::Collect) => "safe start: only data is collected".to_owned(),
+        Switch::Safe(SafeStep::Exits) => "safe start: only exits are allowed".to_owned(),
+        Switch::Safe(SafeStep::Trade) => "safe start ended: trading is allowed".to_owned(),
+        Switch::Strategy { name, on } => format!("{name} {}", may(on)),
+        Switch::Process { path, on: true } => format!("{path} is turned on"),
+        Switch::Process { path, on: false } => format!("{path} is turned off"),
+    }
+}
+
+/// The same as a response to the operator. A strategy that the configuration has off stays off,
+/// and the response says so.
+#[must_use]
+pub fn answered(switch: &Switch, configured_off: &[String]) -> String {
+    match switch {
+        Switch::Strategy { name, on: true } if configured_off.contains(name) => format!(
+            "no operator has {name} off now, but the configuration has it off: {} = false",
+            enables(name)
+        ),
+        Switch::Strategy { .. }
+        | Switch::Halt
+        | Switch::Resume
+        | Switch::Flatten
+        | Switch::Safe(_)
+        | Switch::Process { .. } => switched(switch),
+    }
+}
+
+fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
+    match analysis {
+        Analysis::Rolled { timeframe, bars } => {
+            let bars = some(bars, |r| r.bar.symbol, focus);
+            match (focus, bars.as_slice()) {
+                (Some(_), [one]) => format!("completed a {timeframe} bar: {}", bar(&one.bar)),
+                (_, _) => {
+                    format!("completed {}", count(bars.len() as u64, &format!("{timeframe} bar")))
+                }
+            }
+        }
+        Analysis::FeaturePlan { features, .. } => {
+            format!(
+                "computes {} from now on",
+                if features.is_empty() { "no feature".to_owned() } else { features.join(", ") }
+            )
+        }
+        Analysis::FeatureValues { timeframe, table, .. } => {
+            format!("features on {timeframe} bars of {}", count(table.len() as u64, "symbol"))
+        }
+        Analysis::Kept { timeframe, fast, slow, rows } => format!(
+            "averages on {timeframe} bars of {}, by the lengths of their entry ({fast}, {slow})",
+            count(rows.len() as u64, "symbol")
+        ),
+        Analysis::Signals { rows } => list(some(rows, |r| r.symbol, focus).into_iter().map(signal)),
+    }
+}
+
+/// The values of the features of one symbol, by name.
+pub fn features(symbol: Symbol, values: &[(String, f64)]) -> String {
+    let value = |v: f64| if v.is_finite() { format!("{v:.4}") } else { "not warm yet".into() };
+    let all: Vec<String> = values.iter().map(|(name, v)| format!("{name} {}", value(*v))).collect();
+    format!("features of {symbol}: {}", all.join(", "))
+}
+
+fn signal(signal: &Signal) -> String {
+    let Signal { strategy, symbol, price, reason, .. } = signal;
+    let side = side(signal.side());
+    format!("{strategy} signals {side} {symbol} at {price}: {reason}")
+}
+
+fn tell_decision(decision: &Decision) -> String {
+    match decision {
+        Decision::Breaker { level: to, reasons, barred } => {
+            let reasons = shown(&reasons.join("; "));
+            let colon = if reasons.is_empty() { "" } else { ": " };
+            let told = format!("the breaker is at {}{colon}{reasons}", level(*to));
+            match barred.as_slice() {
+                [] => told,
+                barred => {
+                    format!(
+                        "{told}; no entries for {}",
+                        list(barred.iter().map(|(s, _)| s.to_string()))
+                    )
+                }
+            }
+        }
+        Decision::Approved { intent: approved, reserved, .. } => {
+            format!("risk approved: {}, {} reserved", intent(approved), amount(*reserved))
+        }
+        Decision::Declined { signal, text, .. } => {
+            format!("risk declined: {} {}: {}", side(signal.side()), signal.symbol, shown(text))
+        }
+        Decision::Owed { symbol, strategy, cause, tries, refusal, ended, .. } => {
+            let exit = format!("the exit of {symbol} by {strategy}");
+            match (ended, refusal) {
+                (Some(why), _) => format!("{exit} is done: {}", shown(why)),
+                (None, Some(why)) => format!("{exit} is owed: {}", owed_reason(*tries, why)),
+                (None, None) => format!("{exit} is requested: {}", shown(cause)),
+            }
+        }
+        Decision::Withdrawn { client_id, reason, .. } => {
+            format!("order {client_id} is withdrawn before it was sent: {}", shown(reason))
+        }
+        Decision::CancelIntent { client_id, reason, .. } => {
+            format!("order {client_id} will be cancelled: {}", shown(reason))
+        }
+    }
+}
+
+/// Why an owed exit waits.
+#[must_use]
+pub fn owed_reason(tries: u32, why: &str) -> String {
+    match tries {
+        0 | 1 => shown(why),
+        tries => format!("rejected {tries} times in a row, last: {}", shown(why)),
+    }
+}
+
+fn tell_order(order: &Order) -> String {
+    match order {
+        Order::Intent(decided) => {
+            let OrderIntent { client_id, valid_until, .. } = decided;
+            let until = clock(*valid_until);
+            format!("order {client_id}: {}, may be sent until {until}", intent(decided))
+        }
+        Order::Granted { client_id, attempt, reason } => {
+            format!("order {client_id} may be sent again as attempt {attempt}: {}", shown(reason))
+        }
+        Order::Changed { client_id, status: now, executed, executed_quote, reason, .. } => {
+            let average = executed_quote.checked_div(*executed);
+            let filled = average.map_or(String::new(), |price| {
+                format!(", {} filled, average price {}", plain(*executed), rounded(price))
+            });
+            let why =
+                if reason.is_empty() { String::new() } else { format!(": {}", shown(reason)) };
+            format!("order {client_id}: {}{filled}{why}", status(*now))
+        }
+        Order::Filled { symbol, side: direction, k, fill, .. } => {
+            let did = match direction {
+                Side::Buy => "bought",
+                Side::Sell => "sold",
+            };
+            let (quantity, price, fee) = (plain(fill.quantity), plain(fill.price), plain(fill.fee));
+            format!(
+                "fill {k}: {did} {quantity} {symbol} at {price}, fee {fee} {}, at {} (trade {})",
+                fill.fee_asset,
+                clock(fill.time),
+                fill.trade_id
+            )
+        }
+        Order::Compared { conflicts, .. } => match conflicts.as_slice() {
+            [] => "open orders agree with the venue".to_owned(),
+            conflicts => format!(
+                "open orders differ from the venue: {}",
+                list(conflicts.iter().map(conflict))
+            ),
+        },
+    }
+}
+
+fn tell_ledger(ledger: &Ledger) -> String {
+    match ledger {
+        Ledger::Position { symbol, quantity, cost, realized_pnl, cash } => {
+            let (pnl, cash) = (amount(*realized_pnl), amount(*cash));
+            match cost.checked_div(*quantity) {
+                Some(price) => format!(
+                    "position {} {symbol}, average price {}, realised {pnl}, cash {cash}",
+                    plain(*quantity),
+                    rounded(price)
+                ),
+                None => format!("position {symbol} closed, realised {pnl}, cash {cash}"),
+            }
+        }
+        Ledger::Lot { strategy, symbol, quantity, cost, .. } => match cost.checked_div(*quantity) {
+            Some(price) => format!(
+                "{strategy} holds {} {symbol}, average price {}",
+                plain(*quantity),
+                rounded(price)
+            ),
+            None => format!("{strategy} holds no {symbol} any more"),
+        },
+        Ledger::Equity { time, equity, cash, adjusted } => {
+            let (equity, cash) = (amount(*equity), amount(*cash));
+            let adjusted = if adjusted.is_zero() {
+                String::new()
+            } else {
+                format!(", adjustments {}", amount(*adjusted))
+            };
+            format!("equity at {} UTC: {equity}, cash {cash}{adjusted}", clock(*time))
+        }
+        Ledger::Adjusted { asset, part, amount: changed, value } => {
+            let of = match part {
+                Part::Foreign => "the external balance".to_owned(),
+                Part::Cash => "cash".to_owned(),
+                Part::Position(symbol) => format!("the position {symbol}"),
+            };
+            let (changed, value) = (plain(*changed), amount(*value));
+            format!(
+                "{of} is adjusted by {changed} {asset}, value {value}; this is no profit or loss"
+            )
+        }
+        Ledger::Reconciled { conflicts, foreign, .. } => {
+            let extra = match foreign.as_slice() {
+                [] => String::new(),
+                rows => format!(
+                    "; external, never traded: {}",
+                    list(rows.iter().map(|(asset, q)| format!("{} {asset}", plain(*q))))
+                ),
+            };
+            match conflicts.as_slice() {
+                [] => format!("the account agrees with the books{extra}"),
+                conflicts => format!(
+                    "the account differs from the books: {}{extra}",
+                    list(conflicts.iter().map(conflict))
+                ),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_balances_the_largest_are_named() {
+        let balance = |i: i64| Balance {
+            asset: format!("A{i}"),
+            free: Decimal::from(i),
+            locked: Decimal::from(i),
+        };
+        let many: Vec<Balance> = (1..=300).map(balance).collect();
+        assert_eq!(tell_balances(&many[..2]), "2 A1, 4 A2");
+        let told = tell_balances(&many);
+        assert!(told.starts_with("600 A300, 598 A299, "), "{told}");
+        assert!(told.ends_with("586 A293 and 292 more"), "{told}");
+    }
+}

@@ -1,0 +1,280 @@
+//! A small journal for tests: one life, two closes, one order filled in two parts, one wish
+//! declined.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+pub mod lagging;
+
+use super::desk::JournalFacts;
+use super::exit::Failure;
+use everwarm_domain::fact::{
+    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal, Venue,
+};
+use everwarm_domain::features::{FeatureHead, FeatureTable};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{
+    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource,
+    SendAttempt, Side, VenueFill,
+};
+use everwarm_domain::signal::{Direction, Intent};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_kernel::fact::{Fact, Key};
+use std::ops::ControlFlow;
+
+/// 2021-01-08 12:03 UTC.
+pub const T: UtcMs = 1_610_107_380_000;
+/// Id of its order.
+pub const ID: &str = "ew-abcdefghijklmnopqrstuvwxyz";
+
+/// Facts in memory; the row of a fact is its place, from 1.
+pub struct Facts(pub Vec<Fact<Body>>);
+
+impl JournalFacts for Facts {
+    fn each(
+        &self,
+        from_row: u64,
+        see: &mut dyn FnMut(u64, &Fact<Body>) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        for (row, fact) in (1..).zip(&self.0) {
+            if row >= from_row && see(row, fact).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A decimal from its text.
+pub fn dec(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+/// A symbol from its text.
+pub fn symbol(name: &str) -> Symbol {
+    Symbol::new(name).unwrap()
+}
+
+fn id() -> ClientOrderId {
+    ClientOrderId(ID.into())
+}
+
+fn bar(name: &str, open_time: UtcMs, close: i64) -> Bar {
+    let price = |units: i64| Price::e8(units * 100_000_000);
+    Bar {
+        symbol: symbol(name),
+        open_time,
+        open: price(close - 5),
+        high: price(close + 1),
+        low: price(close - 9),
+        close: price(close),
+        volume: dec("12.5"),
+    }
+}
+
+/// The close of a minute at `time`, with one bar missing.
+pub fn close(time: UtcMs) -> Body {
+    let bars = vec![bar("BTCUSD", time - MINUTE, 40_000), bar("ETHUSD", time - MINUTE, 1250)];
+    Body::Market(Market::close(time, bars, vec![symbol("LTCUSD")]))
+}
+
+/// The value of the account after a close.
+pub fn equity(time: UtcMs, equity: &str) -> Body {
+    Body::Ledger(Ledger::Equity {
+        time,
+        equity: dec(equity),
+        cash: dec("9000"),
+        adjusted: Decimal::ZERO,
+    })
+}
+
+fn wish(name: &str) -> Signal {
+    Signal {
+        strategy: "sma_cross".into(),
+        symbol: symbol(name),
+        intent: Intent::Open,
+        direction: Direction::Long,
+        confidence_ppm: 631_000,
+        price: Price::e8(125_000_000_000),
+        close_time: T,
+        reason: "the 10-bar average crossed above the 30-bar one".into(),
+        terms: Box::default(),
+    }
+}
+
+fn intent() -> OrderIntent {
+    OrderIntent {
+        client_id: id(),
+        strategy: "sma_cross".into(),
+        symbol: symbol("ETHUSD"),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        quantity: dec("0.8"),
+        price: None,
+        close_time: T,
+        valid_until: T + 5 * MINUTE,
+        terms: Box::default(),
+    }
+}
+
+fn report(executed: &str, quote: &str, status: OrderStatus) -> Body {
+    Body::Venue(Venue::Reported(OrderReport {
+        source: ReportSource::Answer,
+        client_id: id(),
+        venue_order_id: 17,
+        symbol: symbol("ETHUSD"),
+        side: Side::Buy,
+        status,
+        quantity: dec("0.8"),
+        executed: dec(executed),
+        executed_quote: dec(quote),
+        fills: vec![],
+        time: T + 20,
+    }))
+}
+
+fn changed(executed: &str, quote: &str, status: OrderStatus) -> Body {
+    Body::Order(Order::Changed {
+        client_id: id(),
+        symbol: symbol("ETHUSD"),
+        venue_order_id: Some(17),
+        status,
+        executed: dec(executed),
+        executed_quote: dec(quote),
+        reason: String::new(),
+    })
+}
+
+fn filled(k: u32, quantity: &str) -> Body {
+    Body::Order(Order::Filled {
+        client_id: id(),
+        strategy: "sma_cross".into(),
+        symbol: symbol("ETHUSD"),
+        side: Side::Buy,
+        k,
+        fill: VenueFill {
+            trade_id: 900 + u64::from(k),
+            price: dec("1250.5"),
+            quantity: dec(quantity),
+            fee: dec("0.25"),
+            fee_asset: "USD".into(),
+            time: T + 20,
+            liquidity: Some(Liquidity::Taker),
+        },
+    })
+}
+
+fn position(quantity: &str, cost: &str) -> Body {
+    Body::Ledger(Ledger::Position {
+        symbol: symbol("ETHUSD"),
+        quantity: dec(quantity),
+        cost: dec(cost),
+        realized_pnl: dec("-0.25"),
+        cash: dec("9000"),
+    })
+}
+
+fn planned() -> Body {
+    let features = ["sma(10)@1m", "sma(30)@1m"].map(str::to_owned).to_vec();
+    Body::Analysis(Analysis::FeaturePlan { plan: 2, features })
+}
+
+fn features() -> Body {
+    let head =
+        |name| FeatureHead { symbol: symbol(name), time: T, close: Price::e8(125_000_000_000) };
+    let heads = ["BTCUSD", "ETHUSD"].map(head).to_vec();
+    let table = FeatureTable::of(2, heads, [1249.5, 1249.25].repeat(2));
+    Body::Analysis(Analysis::FeatureValues { plan: 2, timeframe: Timeframe::M1, table })
+}
+
+fn account() -> Body {
+    let usd = Balance { asset: "USD".into(), free: dec("10000"), locked: dec("0") };
+    Body::Venue(Venue::Account {
+        life: 1,
+        time: T - MINUTE,
+        balances: vec![usd],
+        open: vec![],
+        unread: Vec::new(),
+        venue: VenueId::default(),
+    })
+}
+
+fn started() -> Body {
+    Body::Operator(Operator::Started { life: 1, installation: "demo".into(), epoch: 0 })
+}
+
+fn reconciled() -> Body {
+    Body::Ledger(Ledger::Reconciled {
+        life: 1,
+        conflicts: vec![],
+        foreign: vec![],
+        cash: Decimal::ZERO,
+        venue: VenueId::default(),
+    })
+}
+
+fn sent() -> Body {
+    let attempt = SendAttempt { client_id: id(), attempt: 1, timestamp: T + 12, recv_window: 5000 };
+    Body::Venue(Venue::Sent { attempts: vec![attempt] })
+}
+
+pub fn journal() -> Facts {
+    let mut facts = Vec::new();
+    let mut say = |n: u64, rank: u16, i: u16, time: UtcMs, because: Vec<Key>, body: Body| {
+        facts.push(Fact { key: Key { n, rank, i }, time, version: 1, because, body });
+    };
+    let key = |n, rank, i| Key { n, rank, i };
+    let breaker =
+        |level, reasons| Body::Decision(Decision::Breaker { level, reasons, barred: vec![] });
+    let declined = Body::Decision(Decision::Declined {
+        signal: wish("BTCUSD"),
+        code: "max-positions".into(),
+        text: "1 position is open, 1 is allowed".into(),
+    });
+    let approved = Body::Decision(Decision::Approved {
+        intent: intent(),
+        reserved: dec("1005"),
+        reason: wish("ETHUSD").reason,
+    });
+    let signals = Body::Analysis(Analysis::Signals { rows: vec![wish("BTCUSD"), wish("ETHUSD")] });
+    say(1, 0, 0, T - MINUTE, vec![], started());
+    say(1, 500, 0, T - MINUTE, vec![], breaker(BreakerLevel::Normal, vec![]));
+    say(2, 0, 0, T - MINUTE, vec![], account());
+    say(2, 800, 0, T - MINUTE, vec![], reconciled());
+    say(2, 200, 0, T - MINUTE, vec![], planned());
+    say(3, 0, 0, T, vec![], close(T));
+    say(3, 200, 0, T, vec![], features());
+    say(3, 400, 0, T, vec![key(3, 200, 0)], signals);
+    say(3, 600, 0, T, vec![key(3, 400, 0)], approved);
+    say(3, 600, 1, T, vec![key(3, 400, 0)], declined);
+    say(3, 700, 0, T, vec![key(3, 600, 0)], Body::Order(Order::Intent(intent())));
+    say(3, 800, 0, T, vec![], equity(T, "10000"));
+    say(4, 0, 0, T + 12, vec![], sent());
+    say(4, 700, 0, T + 12, vec![], changed("0", "0", OrderStatus::Sent));
+    say(5, 0, 0, T + 20, vec![], report("0.8", "1000.4", OrderStatus::Filled));
+    say(5, 700, 0, T + 20, vec![], filled(1, "0.5"));
+    say(5, 700, 1, T + 20, vec![], filled(2, "0.3"));
+    say(5, 700, 2, T + 20, vec![], changed("0.8", "1000.4", OrderStatus::Filled));
+    say(5, 800, 0, T + 20, vec![key(5, 700, 0)], position("0.5", "625.25"));
+    say(5, 800, 1, T + 20, vec![key(5, 700, 1)], position("0.8", "1000.4"));
+    say(6, 0, 0, T + MINUTE, vec![], close(T + MINUTE));
+    say(6, 800, 0, T + MINUTE, vec![], equity(T + MINUTE, "9999.6"));
+    Facts(facts)
+}
+
+/// Panics where the command line has no such command, or where it takes no such flag.
+pub fn can_be_typed(command: &str) {
+    const HELP: &str = include_str!("../../../tests/cli/help.txt");
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let mut helps = words.iter().scan("$".to_owned(), |path, word| {
+        *path = format!("{path} {word}");
+        HELP.split_once(&format!("{path} --help\n")).map(|(_, after)| after)
+    });
+    let help = helps.by_ref().last().unwrap_or_else(|| panic!("{command}: no such command"));
+    let help = help.split("\n$ ").next().unwrap_or(help);
+    for flag in words.iter().filter(|word| word.starts_with("--")) {
+        let taken = help.split_whitespace().any(|word| word == *flag);
+        assert!(taken, "{command}: takes no {flag}");
+    }
+}

@@ -1,0 +1,43 @@
+//! TLS for who asks from another machine.
+
+use everwarm_domain::secret::Secret;
+use rustls::ServerConfig;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::Path;
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+
+/// What is wrong: with the certificate, or with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The certificate, in words.
+    Certificate(String),
+    /// The key, in words that do not hold it.
+    Key(String),
+}
+
+/// Accepts connections with the certificates in the file, the server's own first, and its key.
+///
+/// # Errors
+/// One of them cannot be used, or they do not belong together.
+pub fn acceptor(file: &Path, key: &Secret) -> Result<TlsAcceptor, Wrong> {
+    let told = |e: &dyn std::fmt::Display| Wrong::Certificate(format!("{}: {e}", file.display()));
+    let pem = std::fs::read(file).map_err(|e| told(&e))?;
+    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|_| told(&"is not a certificate in PEM"))?;
+    if certificates.is_empty() {
+        return Err(told(&"holds no certificate in PEM"));
+    }
+    let wrong = || Wrong::Key("is not a private key in PEM".to_owned());
+    let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| wrong())?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| told(&e))?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(|e| Wrong::Key(format!("does not match the certificate: {e}")))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
