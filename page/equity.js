@@ -125,9 +125,9 @@ export class Equity extends Component {
     const { times, values, drawdown } = this.data();
     this.charts[0].setData([times, values]);
     this.charts[1].setData([times, drawdown]);
-    const most = Math.min(...drawdown);
+    const most = Math.abs(Math.min(...drawdown)).toFixed(2);
     this.setState({ told: `${money(values.at(-1))} now, drawdown ${
-      Math.abs(drawdown.at(-1)).toFixed(2)} %, maximum drawdown ${Math.abs(most).toFixed(2)} % since ${
+      Math.abs(drawdown.at(-1)).toFixed(2)} %, maximum drawdown ${most} % since ${
       day(this.points[0].time)} (${values.length} closes). Deposits and withdrawals excluded.` });
   }
 

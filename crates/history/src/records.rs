@@ -84,7 +84,7 @@ pub struct PositionView {
     pub quantity: Decimal,
     /// Cost by quantity; none where nothing is held. At most 12 decimals.
     pub average_price: Option<Decimal>,
-    /// Profit locked in since the beginning, in quote units.
+    /// Realised profit since the beginning, in quote units.
     pub realized_pnl: Decimal,
     /// Value at the newest close less cost, in quote units; none where no close is known.
     pub unrealized_pnl: Option<Decimal>,
@@ -103,7 +103,7 @@ pub struct EquityView {
     pub equity: Decimal,
     /// Cash.
     pub cash: Decimal,
-    /// What adjustments to the venue's word changed of it so far: neither profit nor loss.
+    /// Change of it by adjustments so far: neither profit nor loss.
     #[serde(default)]
     pub adjusted: Decimal,
 }

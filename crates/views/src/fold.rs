@@ -395,8 +395,7 @@ impl StatusFold {
         fold.view()
     }
 
-    /// What the facts tell; the daemon adds what only the process knows (pid, venue, steps,
-    /// restarts).
+    /// What the facts show; the daemon adds what only the process knows, like its pid.
     #[must_use]
     pub fn view(&self) -> StatusView {
         self.finished(self.gathered())
@@ -439,8 +438,7 @@ impl StatusFold {
         view.problems = view.conflicts.iter().map(told).collect();
         let set_aside = |q: QuarantineView| format!("quarantine {}: {}", q.id, q.text);
         view.problems.extend(self.quarantines().into_iter().map(set_aside));
-        let down =
-            |(path, why): (&String, &String)| format!("{path} is stopped by its supervisor: {why}");
+        let down = |(at, why)| format!("{at} is stopped by its supervisor: {why}");
         view.problems.extend(self.branches.iter().map(down));
         view.problems.extend(self.unsellable());
         let lost = |(first, last): &(u64, u64)| {
@@ -452,9 +450,7 @@ impl StatusFold {
 
     /// The view as it is shown: stored words in those of today, and what holds trading back.
     fn finished(&self, mut view: StatusView) -> StatusView {
-        for reason in &mut view.breaker_reasons {
-            *reason = shown(reason);
-        }
+        view.breaker_reasons.iter_mut().for_each(|reason| *reason = shown(reason));
         view.held = self.held(&view);
         view
     }

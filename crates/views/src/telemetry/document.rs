@@ -7,8 +7,8 @@ const HEAD: &str = "\
 # Metrics
 
 The API serves these metrics at `/metrics`, in the text format of Prometheus. This page is generated
-from the table in `crates/views/src/telemetry/table.rs`. `EVERWARM_BLESS=1 cargo nextest run -p everwarm -E
-'test(/tidy/)'` writes it again.
+from the table in `crates/views/src/telemetry/table.rs`. `EVERWARM_BLESS=1 cargo nextest run
+-p everwarm -E 'test(/tidy/)'` writes it again.
 
 Every counter exists from the start, at 0, for each label value that is known beforehand. A counter
 *over all runs* is counted from facts, so it does not fall at a restart. Other counters begin at 0
