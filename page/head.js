@@ -76,7 +76,7 @@ export class Banners extends Live {
     const s = status();
     const told = [];
     if (store.connection === "disconnected" && store.at) {
-      told.push(["stale", `Disconnected, data from ${clock(store.at)} UTC. Everything below is that old.`
+      told.push(["stale", `Disconnected. All data below is from ${clock(store.at)} UTC.`
         + " The page reconnects automatically."]);
     }
     if (s.state === "refused") {
@@ -128,7 +128,7 @@ export class SignIn extends Live {
     return html`<dialog ref=${this.dialog} aria-labelledby="sign-in" onClose=${leave}>
       <form onSubmit=${(e) => this.submit(e)}>
         <h2 id="sign-in">Sign in to change things</h2>
-        <p>Reading needs no token. A change needs the daemon's token: ${html`<code>${where}</code>`}.
+        <p>Reading needs no token. A change needs the token: ${html`<code>${where}</code>`}.
           The daemon replaces it by a cookie that no script can read.</p>
         <label>Token <input ref=${this.field} type="password" autocomplete="off" required /></label>
         ${why && html`<p class="banner bad" role="alert">${why}</p>`}

@@ -8,7 +8,8 @@ const RESULTS = {
   applied: "applied", unchanged: "no change in the sources",
   invalid: "the sources have errors; the earlier configuration stays in force",
   rejected: "refused; the earlier configuration stays in force", rolled_back: "rolled back",
-  rollback_failed: "the rollback was refused; the configuration is unchanged", possible: "can be applied",
+  rollback_failed: "the rollback was refused; the configuration is unchanged",
+  possible: "can be applied",
 };
 
 // The heads of the two values: of an applied change, or of a preview.

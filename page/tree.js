@@ -31,7 +31,8 @@ const kill = (path, how) => change("/api/v1/kill", { path, how }, (view) => (
 export const Kill = ({ path, how }) => html`<button type="button" class="kill"
   aria-label=${`${how} ${path}`} onClick=${() => kill(path, how)}>${how}</button>`;
 
-const retry = (path) => change("/api/v1/retry", { path }, (view) => `${view.path}: retry requested`);
+const retry = (path) =>
+  change("/api/v1/retry", { path }, (view) => `${view.path}: retry requested`);
 
 class Line extends Component {
   shouldComponentUpdate(next) {

@@ -5,7 +5,7 @@
 //! Two things make it clear that the first came to nothing. Either the exchange said so: too early
 //! or too late, too many, too busy. Or its absence was proved: venue time had passed the moment at
 //! which it could still arrive (its timestamp, its window and the server's own deadline), two
-//! queries a second apart found nothing, and the trades since were looked at.
+//! queries a second apart found nothing, and the later trades were fetched.
 //!
 //! No order is cancelled that was not asked for, and none twice unless it was found in between.
 
@@ -259,8 +259,8 @@ mod tests {
                 Log::new().post(AT).absent(LATE).absent(LATE + APART - 1).trades(LATE + APART),
                 "2 queries within 999 ms",
             ),
-            (Log::new().post(AT).absent(LATE).absent(LATE + APART), "trades since"),
-            (Log::new().post(AT).absent(LATE).trades(LATE).absent(LATE + APART), "trades since"),
+            (Log::new().post(AT).absent(LATE).absent(LATE + APART), "later trades"),
+            (Log::new().post(AT).absent(LATE).trades(LATE).absent(LATE + APART), "later trades"),
             (
                 Log::new().post(AT).ask(LATE, "GET order", None).absent(LATE + APART),
                 "1 queries within 0 ms",

@@ -211,7 +211,7 @@ impl TerminalState {
             1 => format!("{bars}{missing}"),
             many => format!("{}{missing}", count(many as u64, "close")),
         };
-        let books = self.books().map(|books| format!("   {books}")).unwrap_or_default();
+        let books = self.books().map(|books| format!("  {books}")).unwrap_or_default();
         let text = format!("{what}{books}");
         // Closes may run through many days: theirs is the line that tells the day.
         let day = date(last.time);
@@ -222,7 +222,7 @@ impl TerminalState {
     fn books(&self) -> Option<String> {
         let (equity, cash) = self.equity?;
         let change = signed(equity.saturating_sub(self.first_equity.unwrap_or(equity)));
-        Some(format!("equity {} ({change})   cash {}", amount(equity), amount(cash)))
+        Some(format!("equity {} ({change})  cash {}", amount(equity), amount(cash)))
     }
 
     fn venue(&mut self, time: UtcMs, venue: &Venue) -> Vec<String> {
@@ -444,7 +444,7 @@ impl TerminalState {
                     lines.push(self.row("", "ready", &format!("{word}: {text}"), Paint::Green));
                 } else {
                     lines.extend(conflicts.iter().map(|c| self.conflict(c)));
-                    let text = "trading is refused: run everwarm reconcile, then everwarm resolve";
+                    let text = "trading is refused: everwarm reconcile, then resolve";
                     lines.push(self.row("", "refused", text, Paint::Red));
                 }
                 lines
@@ -520,19 +520,19 @@ mod tests {
              30-bar one",
             "12:03         declined    buy BTCUSD: 1 position is open, 1 is allowed",
             "12:03         order       buy 0.8 ETHUSD at market   ew-abcde…vwxyz",
-            "01-08 12:03   close       2 bars, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
+            "01-08 12:03   close       2 bars, 1 missing  equity 10,000.00 (0.00)  cash 9,000.00",
             "12:03:00.020  fill        bought 0.5 ETHUSD at 1250.5, fee 0.25 USD   \
              ew-abcde…vwxyz",
             "12:03:00.020  fill        bought 0.3 ETHUSD at 1250.5, fee 0.25 USD   \
              ew-abcde…vwxyz",
             "12:03:00.020  position    0.5 ETHUSD, average price 1250.5, realised -0.25",
             "12:03:00.020  position    0.8 ETHUSD, average price 1250.5, realised -0.25",
-            "01-08 12:04   close       2 bars, 1 missing   equity 9,999.60 (-0.40)   cash 9,000.00",
+            "01-08 12:04   close       2 bars, 1 missing  equity 9,999.60 (-0.40)  cash 9,000.00",
             "              restart     indicator ended (panic) and runs again after 310 us",
             "run 1 took 4.20 s",
             "market time 2021-01-08 12:03 to 2021-01-08 12:04 UTC",
             "2 closes, 1 order (0 not final), 2 fills, 1 restart",
-            "equity 9,999.60 (-0.40)   cash 9,000.00   realised -0.25",
+            "equity 9,999.60 (-0.40)  cash 9,000.00   realised -0.25",
         ];
         assert_eq!(lines, expected);
     }
@@ -554,13 +554,13 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "01-08 12:03   close       2 bars, 1 missing   equity 10,000.00 (0.00)   cash \
+                "01-08 12:03   close       2 bars, 1 missing  equity 10,000.00 (0.00)  cash \
                  9,000.00",
-                "01-09 04:43   close       1,000 closes, 1 missing   equity 10,000.00 (0.00)   \
+                "01-09 04:43   close       1,000 closes, 1 missing  equity 10,000.00 (0.00)  \
                  cash 9,000.00",
-                "01-09 21:23   close       1,000 closes, 1 missing   equity 10,000.00 (0.00)   \
+                "01-09 21:23   close       1,000 closes, 1 missing  equity 10,000.00 (0.00)  \
                  cash 9,000.00",
-                "01-10 14:02   close       999 closes, 1 missing   equity 10,000.00 (0.00)   cash \
+                "01-10 14:02   close       999 closes, 1 missing  equity 10,000.00 (0.00)  cash \
                  9,000.00",
             ]
         );
@@ -612,7 +612,7 @@ mod tests {
         let expected = [
             "              external    1 BNB beyond the books, never traded",
             "              conflict    vcbsg5f1  USD: books 5, venue 4",
-            "              refused     trading is refused: run everwarm reconcile, then everw…",
+            "              refused     trading is refused: everwarm reconcile, then resolve",
         ];
         assert_eq!(state.fact(&fact, Duration::ZERO), expected);
     }

@@ -337,7 +337,7 @@ def hangs(browser, daemon):
     browser.until("a daemon that hangs is told", "document.querySelector('.link').innerText"
                   ".includes('disconnected, data from')")
     told = text(browser, ".banners")
-    expect("and that nothing is newer", "Everything below is that old" in told, told)
+    expect("and that nothing is newer", "All data below is from" in told, told)
     # Closes enough that the stream leaves some of them out afterwards.
     time.sleep(5)
     daemon.process.send_signal(signal.SIGCONT)

@@ -59,6 +59,6 @@ mod tests {
         assert_eq!(broken, ["breaker had passed 15 and stands at 14"]);
         cursors.said(50);
         let broken = cursors.found([("ledger", 8)], 49);
-        assert_eq!(broken, ["row 50 was said to be on disk, the file ends at 49"]);
+        assert_eq!(broken, ["row 50 was reported as durable, the file ends at 49"]);
     }
 }

@@ -306,7 +306,7 @@ fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
         ),
         (
             "[strategy.a]\nkind = \"sma_cross\"\ntimeframe = \"7m\"\n",
-            "a.toml:3:13: strategy.a.timeframe: \"7m\" is none of 1m, 5m",
+            "a.toml:3:13: strategy.a.timeframe: \"7m\" is not one of 1m, 5m",
         ),
     ] {
         let found = wrong(text);
@@ -344,7 +344,7 @@ fn what_there_is_no_room_for_is_told_where_it_stands_with_its_memory() {
     let place = "a.toml:2:1: strategy.s0000: 102 features of 1000 symbols take 561 MB; ";
     assert!(why.starts_with(place) && why.contains("fewer symbols"), "{why}");
     let why = told(99, 8).unwrap_err();
-    let place = "a.toml:492:1: strategy.s0098: 99 strategies are configured, and there is room ";
+    let place = "a.toml:492:1: strategy.s0098: 99 strategies are configured, and at most 98 ";
     assert!(why.starts_with(place), "{why}");
     let why = told(600, 8).unwrap_err();
     assert!(why.contains("1200 features of 8 symbols take "), "{why}");
