@@ -1,14 +1,14 @@
 //! The simulated exchange by its adapter. That of a venue of somebody else is chosen where it is
 //! configured; nothing besides names one.
 
-use crate::edge::world::Passing;
 use crate::life::Connection;
-use crate::venue::binance::{self, ApiKey, Hosts};
-use crate::venue::rate_limit::Note;
-use crate::venue::simulated::Admin;
+use everwarm_adapters::binance::{self, ApiKey, Hosts};
 use everwarm_domain::path::Places;
 use everwarm_domain::path::SIMULATED;
 use everwarm_domain::secret::Secret;
+use everwarm_edge::world::Passing;
+use everwarm_venue::rate_limit::Note;
+use everwarm_venue::simulated::Admin;
 use std::sync::Arc;
 
 /// The places in the tree of an adapter that is both: venue and source.

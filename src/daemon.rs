@@ -29,23 +29,24 @@ mod watch;
 use crate::adapters;
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
-use crate::edge::config::Content;
-use crate::edge::exchange::{Launch, LaunchError};
-use crate::edge::projector;
-use crate::edge::world::{Passing, World};
 use crate::life::{Birth, BirthError, Connection, LIVE_FILE, Life};
-use crate::ops::cli::{Core, SimConfig};
-use crate::ops::config::{Config, Look, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
-use crate::ops::heap;
-use crate::ops::log::{self, LogLevel};
-use crate::ops::print::Printer;
-use crate::ops::progress::Progress;
-use crate::ops::store_check::Files;
+use crate::version::{BUILD, version};
 use control::LiveControl;
 use desk::LiveContext;
 use everwarm_api as api;
 use everwarm_api::{Api, ApiFile, Changes, Entry, Refusals, Token};
+use everwarm_cli::heap;
+use everwarm_cli::log::{self, LogLevel};
+use everwarm_cli::print::Printer;
+use everwarm_cli::progress::Progress;
+use everwarm_cli::store_check::Files;
+use everwarm_cli::{Core, SimConfig};
+use everwarm_config::{Config, Look, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_edge::config::Content;
+use everwarm_edge::exchange::{Launch, LaunchError};
+use everwarm_edge::projector;
+use everwarm_edge::world::{Passing, World};
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
@@ -80,6 +81,8 @@ use watch::Watch;
 
 /// The daemon's half of the command line.
 pub const CORE: Core = Core {
+    build: BUILD,
+    version,
     run,
     sim: exchange,
     files: FILES,
@@ -122,7 +125,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     let stop = Stop::new()?;
     let config = sources.load(Look::World)?;
     let log = log::start(&config.log, config.log_format)?;
-    crate::venue::install_tls();
+    everwarm_venue::install_tls();
     let panics = quiet_injections();
     live::meant(&config)?;
     harm::planned(&config)?;

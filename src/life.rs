@@ -2,25 +2,19 @@
 //!
 //! There is one way to start, and a crash is its normal case.
 
-use crate::edge::board::Board;
-use crate::edge::branches;
-use crate::edge::config::{Content, InForce, Wanted};
-use crate::edge::exchange::Launch;
-use crate::edge::fetch::{fetch, lost};
-use crate::edge::gateway_book::GatewayBook;
-use crate::edge::world::{LOOKUPS, Passing, World};
 use crate::tree::{self, Seed};
-use crate::venue::clock::{Pace, SharedClock};
-use crate::venue::port::VenueError;
-use crate::venue::rate_limit::Note;
-use crate::venue::simulated::{Admin, Wheel};
-use crate::venue::source::Source;
-use crate::venue::{Open, Opening, Ports};
 use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::path::Places;
 use everwarm_domain::time::Timeframe;
+use everwarm_edge::board::Board;
+use everwarm_edge::branches;
+use everwarm_edge::config::{Content, InForce, Wanted};
+use everwarm_edge::exchange::Launch;
+use everwarm_edge::fetch::{fetch, lost};
+use everwarm_edge::gateway_book::GatewayBook;
+use everwarm_edge::world::{LOOKUPS, Passing, World};
 use everwarm_history::HistoryLibrary;
 use everwarm_history::bars::keep;
 use everwarm_history::keeper::Keeper;
@@ -38,6 +32,12 @@ use everwarm_runtime::supervise::{
     ChildSpec, Directory, Observer, RootError, RootHandle, RootOutcome, Tree,
 };
 use everwarm_trading::{StageSpec, bars::Closes, specs_of, universe::Universe};
+use everwarm_venue::clock::{Pace, SharedClock};
+use everwarm_venue::port::VenueError;
+use everwarm_venue::rate_limit::Note;
+use everwarm_venue::simulated::{Admin, Wheel};
+use everwarm_venue::source::Source;
+use everwarm_venue::{Open, Opening, Ports};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -305,7 +305,7 @@ async fn world(
         released: Arc::default(),
         keeper: Arc::new(Keeper::new(Arc::clone(&birth.archive), Arc::clone(&birth.on_failure))),
         board: Arc::new(Board::default()),
-        directory: Directory::measuring(crate::edge::kinds::wanted()),
+        directory: Directory::measuring(everwarm_edge::kinds::wanted()),
         lookups: Arc::new(Semaphore::new(LOOKUPS)),
         pens: Arc::default(),
         on_failure: Arc::clone(&birth.on_failure),

@@ -7,16 +7,16 @@
 //! looks and holds no money (analysis, bars, feeds, the desk) is kept down and tried now and then.
 //! That is an input, by which the breaker leaves exits only until the branch is up again.
 
-use crate::edge::config::{ConfigActor, MakeStage, Wanted};
-use crate::edge::exchange::{Keeper, Launch};
-use crate::edge::flight::Flight;
-use crate::edge::gateway::Gateway;
-use crate::edge::pacer::Pacer;
-use crate::edge::projector::ProjectorActor;
-use crate::edge::universe::{MakeBar, UniverseActor};
-use crate::edge::world::World;
-use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use everwarm_domain::fact::Body;
+use everwarm_edge::config::{ConfigActor, MakeStage, Wanted};
+use everwarm_edge::exchange::{Keeper, Launch};
+use everwarm_edge::flight::Flight;
+use everwarm_edge::gateway::Gateway;
+use everwarm_edge::pacer::Pacer;
+use everwarm_edge::projector::ProjectorActor;
+use everwarm_edge::universe::{MakeBar, UniverseActor};
+use everwarm_edge::world::World;
+use everwarm_edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use everwarm_kernel::stage::OnPoison;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{StageActor, StageArguments};

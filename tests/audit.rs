@@ -7,7 +7,7 @@ use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
 use everwarm_domain::fact::{Accept, Body, Conflict, Dispute, Market, Operator, Order, Venue};
 use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Price;
-use everwarm_domain::order::{OrderIntent, SendAttempt, Side};
+use everwarm_domain::order::{OrderIntent, SendAttempt, Side, Validity};
 use everwarm_domain::time::MINUTE;
 use everwarm_history as history;
 use everwarm_kernel::fact::{Body as _, Fact};
@@ -89,7 +89,7 @@ fn adjust(data: &Path) {
             unread: Vec::new(),
             venue: VenueId::default(),
         }),
-        Body::Operator(Operator::Resolved { conflict, accept, reason }),
+        Body::Operator(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() }),
     ];
     let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();
     let stages = seats(&everwarm_trading::specs());
@@ -135,7 +135,8 @@ fn take_back(data: &Path, announced: bool) -> bool {
             (bar.open, bar.high, bar.low, bar.close) = (low, low, low, low);
         }
     }
-    let attempts = vec![SendAttempt { client_id, attempt: 1, timestamp: time, recv_window: 5_000 }];
+    let validity = Validity::within(time, 5_000);
+    let attempts = vec![SendAttempt { client_id, attempt: 1, validity }];
     let sent = announced.then_some(Body::Venue(Venue::Sent { attempts }));
     let close = Body::Market(Market::close(time + MINUTE, bars, Vec::new()));
     let stages = seats(&everwarm_trading::specs());

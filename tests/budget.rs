@@ -2,17 +2,17 @@
 
 use crate::kit::{BINARY, Folder, Process, ask, made_recording, run, wait_until};
 use everwarm::chaos::crashes::{End, Moment, Subject};
-use everwarm::venue::Probe;
-use everwarm::venue::binance::{BinanceClient, Config};
-use everwarm::venue::clock::{Pace, SharedClock};
-use everwarm::venue::rate_limit::{Care, ConnectionLimit, Note, Spent};
-use everwarm::venue::simulated::Admin;
+use everwarm_adapters::binance::{BinanceClient, Config};
 use everwarm_domain::time::MINUTE;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::clock;
 use everwarm_sim::server::limits::Counters;
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::wire::info::Limits;
+use everwarm_venue::Probe;
+use everwarm_venue::clock::{Pace, SharedClock};
+use everwarm_venue::rate_limit::{Care, ConnectionLimit, Note, Spent};
+use everwarm_venue::simulated::Admin;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;

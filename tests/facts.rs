@@ -14,16 +14,18 @@ use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::{OddBar, Oddity};
 use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, PanicTrade,
-    ReportSource, RequestKind, Response, SendAttempt, Side, VenueFill,
+    Proof, ReportSource, RequestKind, Response, SendAttempt, Side, Validity, VenueFill,
 };
+use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::signal::{Direction, Intent};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
+use everwarm_domain::venue_ids::{VENUE_ID_MAX, VenueOrderId, VenueTradeId};
 use everwarm_kernel::fact::{Body as _, Effect, Fact};
 use everwarm_runtime::chaos::faults::FaultyDisk;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 fn symbol() -> Symbol {
@@ -73,18 +75,23 @@ fn intent() -> OrderIntent {
     }
 }
 
+/// The longest id of a venue.
+fn long() -> VenueTradeId {
+    VenueTradeId::new(&"~".repeat(VENUE_ID_MAX)).unwrap()
+}
+
 fn fill() -> VenueFill {
     let (price, quantity, fee) = (Decimal::MAX, odd(), Decimal::ZERO);
     let fee_asset = "BNB".to_owned();
     let liquidity = Some(Liquidity::Maker);
-    VenueFill { trade_id: u64::MAX, price, quantity, fee, fee_asset, time: -1, liquidity }
+    VenueFill { trade_id: long(), price, quantity, fee, fee_asset, time: -1, liquidity }
 }
 
 fn report() -> OrderReport {
     OrderReport {
         source: ReportSource::Stream,
         client_id: id(),
-        venue_order_id: u64::MAX,
+        venue_order_id: u64::MAX.into(),
         symbol: symbol(),
         side: Side::Sell,
         status: OrderStatus::PartlyFilled,
@@ -140,6 +147,21 @@ fn markets() -> Vec<Market> {
         },
         Market::HistoryBars { symbol, timeframe, bars, plan: u64::MAX },
         Market::Instruments { rules: vec![rule] },
+        Market::Sessions {
+            venue: VenueId::default(),
+            sessions: Sessions::new(
+                -60_000,
+                i64::MAX,
+                vec![Session { open: 0, close: 60_000 }, Session { open: 60_000, close: 180_000 }],
+            )
+            .unwrap(),
+        },
+        Market::DayBegins {
+            venue: VenueId::default(),
+            zone: "America/New_York".into(),
+            day: -1,
+            at: i64::MAX,
+        },
         Market::Universe {
             asked: i64::MIN,
             basis: u64::MAX,
@@ -151,11 +173,19 @@ fn markets() -> Vec<Market> {
 
 fn venues() -> Vec<Venue> {
     let client_id = id();
-    let sent =
-        SendAttempt { client_id: id(), attempt: 9, timestamp: i64::MIN, recv_window: i64::MAX };
+    let sent = |settled_at, proof| {
+        let (timestamp, deadline) = (i64::MIN, i64::MAX);
+        let validity = Validity { timestamp, deadline, settled_at, proof };
+        SendAttempt { client_id: id(), attempt: 9, validity }
+    };
+    let attempts = vec![
+        sent(None, Proof::ById),
+        sent(Some(i64::MAX), Proof::ByAbsenceAndTrades),
+        SendAttempt { client_id: id(), attempt: 1, validity: Validity::within(-1, 5_000) },
+    ];
     let balances = vec![Balance { asset: "USD".into(), free: odd(), locked: Decimal::MAX }];
     vec![
-        Venue::Sent { attempts: vec![sent] },
+        Venue::Sent { attempts },
         Venue::Reported(report()),
         Venue::Refused {
             client_id: client_id.clone(),
@@ -181,6 +211,7 @@ fn venues() -> Vec<Venue> {
                 side: Side::Sell,
                 fill: fill(),
             }],
+            venue: VenueId::default(),
         },
         Venue::Requested(OrderRequest {
             id: "r".into(),
@@ -191,6 +222,7 @@ fn venues() -> Vec<Venue> {
             timestamp: i64::MIN,
             deadline: i64::MAX,
             settled_at: None,
+            proof: Proof::ById,
         }),
         responded(Response::Accepted),
         responded(Response::NotOpen),
@@ -252,11 +284,13 @@ fn operators() -> Vec<Operator> {
             quantity: odd(),
             position: Some((symbol(), Decimal::MAX)),
             reason: String::new(),
+            venue: VenueId::default(),
         },
         Operator::Resolved {
             conflict: conflicts().remove(0),
             accept: Accept::Ours,
             reason: "r".into(),
+            venue: VenueId::default(),
         },
         Operator::Restarted {
             actors: vec![Restarts { actor: "feed".into(), reason: "panic".into(), times: 3 }],
@@ -398,10 +432,69 @@ fn encoded(body: &Body) -> Vec<u8> {
 #[test]
 fn a_fill_that_does_not_say_whether_it_waited_is_written_as_it_was_before_any_did() {
     let old = VenueFill { liquidity: None, ..fill() };
-    let members = (old.trade_id, old.price, old.quantity, old.fee, &old.fee_asset, old.time);
+    let members = (&old.trade_id, old.price, old.quantity, old.fee, &old.fee_asset, old.time);
     let bytes = rmp_serde::to_vec(&members).unwrap();
     assert_eq!(rmp_serde::to_vec(&old).unwrap(), bytes);
     assert_eq!(rmp_serde::from_slice::<VenueFill>(&bytes).unwrap(), old);
+}
+
+/// What was stored before the ids of a venue were text, before an announcement said how long its
+/// request may arrive, and before every fact about an account named its venue.
+#[test]
+fn facts_of_earlier_versions_read_as_they_were_meant() {
+    let id = || ClientOrderId("ew-1".into());
+    let read = |group: &str, members: &[u8]| -> Body {
+        let mut bytes = vec![0x81];
+        bytes.extend(rmp_serde::to_vec(group).unwrap());
+        bytes.extend(members);
+        rmp_serde::from_slice(&bytes).unwrap()
+    };
+    let fill = (u64::MAX, odd(), odd(), odd(), "BNB", 5_i64);
+    let trade = rmp_serde::from_slice::<VenueFill>(&rmp_serde::to_vec(&fill).unwrap()).unwrap();
+    assert_eq!(trade.trade_id.as_str(), "18446744073709551615");
+    let (source, side, status) = (ReportSource::Query, Side::Buy, OrderStatus::Filled);
+    let (number, fills) = (17_u64, vec![fill]);
+    let report =
+        (source, "ew-1", number, symbol(), side, status, odd(), odd(), odd(), fills, 7_i64);
+    let report = rmp_serde::to_vec(&report).unwrap();
+    let report = rmp_serde::from_slice::<OrderReport>(&report).unwrap();
+    assert_eq!(report.venue_order_id, VenueOrderId::from(17));
+    assert_eq!(report.fills, [trade]);
+
+    let attempt = ("ew-1", 2_u32, 1_000_i64, 5_000_i64);
+    let attempt = rmp_serde::from_slice::<SendAttempt>(&rmp_serde::to_vec(&attempt).unwrap());
+    let validity = Validity {
+        timestamp: 1_000,
+        deadline: 6_000,
+        settled_at: Some(16_000),
+        proof: Proof::ByAbsenceAndTrades,
+    };
+    assert_eq!(attempt.unwrap(), SendAttempt { client_id: id(), attempt: 2, validity });
+
+    let request = ("r", "ew-1", symbol(), RequestKind::Cancel, 1_u32, 1_i64, 2_i64, None::<i64>);
+    let request = rmp_serde::from_slice::<OrderRequest>(&rmp_serde::to_vec(&request).unwrap());
+    assert_eq!(request.unwrap().proof, Proof::ByAbsenceAndTrades);
+
+    let adopted = ("Adopted", ("BTC", odd(), None::<(Symbol, Decimal)>, "r"));
+    let adopted = rmp_serde::to_vec(&BTreeMap::from([adopted])).unwrap();
+    let body = read("Operator", &adopted);
+    let said = Operator::Adopted {
+        asset: "BTC".into(),
+        quantity: odd(),
+        position: None,
+        reason: "r".into(),
+        venue: VenueId::default(),
+    };
+    assert_eq!(body, Body::Operator(said));
+    let resolved = ("Resolved", (conflicts().remove(0), Accept::Venue, "r"));
+    let resolved = rmp_serde::to_vec(&BTreeMap::from([resolved])).unwrap();
+    let (conflict, accept) = (conflicts().remove(0), Accept::Venue);
+    let venue = VenueId::default();
+    let said = Operator::Resolved { conflict, accept, reason: "r".into(), venue };
+    assert_eq!(read("Operator", &resolved), Body::Operator(said));
+    let traded = rmp_serde::to_vec(&BTreeMap::from([("PanicTraded", (Vec::<u8>::new(),))]));
+    let said = Venue::PanicTraded { trades: Vec::new(), venue };
+    assert_eq!(read("Venue", &traded.unwrap()), Body::Venue(said));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! process, and whoever has set it is not overruled.
 
 use crate::kit::{BINARY, Folder, Process, exchange, run, wait_until};
-use everwarm::ops::heap::{BEGAN, SETTINGS};
+use everwarm_cli::heap::{BEGAN, SETTINGS};
 use std::fs;
 use std::path::Path;
 use std::process::Command;

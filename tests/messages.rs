@@ -131,7 +131,7 @@ fn moody(number: usize, _: &Value) -> Option<(u16, &'static str)> {
 }
 
 fn is_told(fill: &Value, items: &Items) -> bool {
-    let trade = format!("(trade {})", fill["trade_id"]);
+    let trade = format!("(trade {})", fill["trade_id"].as_str().unwrap());
     let symbol = format!(" {} ", fill["symbol"].as_str().unwrap());
     items.values().flatten().any(|text| text.contains(&trade) && text.contains(&symbol))
 }

@@ -68,6 +68,8 @@ fn said(dir: &Path) -> (Prices, Odd, Vec<Market>) {
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. }
             | Market::Universe { .. } => {}
         }
     }

@@ -186,7 +186,7 @@ fn a_stop_that_does_not_end_is_ended_by_its_deadline() {
 fn a_daemon_that_stood_still_connects_again_asks_and_goes_on() {
     let folder = Folder::new("asleep");
     let dir = folder.join("data");
-    let log = "warn,everwarm::daemon=info,everwarm::edge=debug";
+    let log = "warn,everwarm::daemon=info,everwarm_edge=debug";
     let daemon = Process::start(&dir, &["run", "--pace", "240x", "--log", log]);
     daemon.says("may trade");
     daemon.says("fill");

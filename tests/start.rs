@@ -2,14 +2,13 @@
 
 use crate::kit::Folder;
 use everwarm::adapters;
-use everwarm::edge::config::Content;
-use everwarm::edge::world::{LOOKUPS, Passing, World};
 use everwarm::life::{APPLICATION, Birth, LIVE_FILE, Life};
-use everwarm::venue::binance::map;
-use everwarm::venue::binance::wire::{self, decode};
-use everwarm::venue::simulated::Admin;
+use everwarm_adapters::binance::map;
+use everwarm_adapters::binance::wire::{self, decode};
 use everwarm_domain::fact::{Body, Ledger, Market};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_edge::config::Content;
+use everwarm_edge::world::{LOOKUPS, Passing, World};
 use everwarm_history as history;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
@@ -21,6 +20,7 @@ use everwarm_sim::wire::intervals::Kline;
 use everwarm_sim::wire::klines::rows;
 use everwarm_sim::{Pace, Setup, SimOptions, start};
 use everwarm_trading::specs;
+use everwarm_venue::simulated::Admin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};

@@ -9,15 +9,15 @@ use everwarm::adapters::places;
 use everwarm::chaos::compare::{Picture, ledger, ours};
 use everwarm::chaos::rig::Feed;
 use everwarm::chaos::{feed, plain};
-use everwarm::edge::config::Content;
-use everwarm::edge::world::Passing;
 use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
-use everwarm::venue::rate_limit::Note;
-use everwarm_domain::fact::Body;
+use everwarm_domain::fact::{Analysis, Body, Market as MarketFact};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
-use everwarm_domain::market::Bar;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::market::{Bar, RolledBar};
+use everwarm_domain::sessions::{Session, Sessions};
+use everwarm_domain::time::{DAY, MINUTE, Timeframe, UtcMs};
+use everwarm_edge::config::Content;
+use everwarm_edge::world::Passing;
 use everwarm_history as history;
 use everwarm_kernel::chance;
 use everwarm_kernel::fact::Fact;
@@ -27,6 +27,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::market::{Market, Seeded};
 use everwarm_sim::{Local, Setup};
 use everwarm_trading::specs;
+use everwarm_venue::rate_limit::Note;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// Days that are traded.
-const DAYS: i64 = 2;
+const DAYS: i64 = 8;
 /// Where they begin: 2026-01-05T00:00Z.
 const START: UtcMs = 1_767_571_200_000;
 /// Wall time between two kills.
@@ -57,8 +58,27 @@ const KILLED: [&str; 12] = [
     "ledger",
 ];
 
-/// A seeded market that ends.
-struct Days(Seeded);
+/// Hours of the session of a day, UTC.
+const OPEN: std::ops::Range<i64> = 14..21;
+
+/// The sessions of all days there are, from some days before.
+fn sessions() -> Sessions {
+    let day = |n: i64| START + n * DAY;
+    let session = |n: i64| Session {
+        open: day(n) + OPEN.start * 60 * MINUTE,
+        close: day(n) + OPEN.end * 60 * MINUTE,
+    };
+    Sessions::new(day(-9), day(DAYS + 9), (-9..DAYS + 9).map(session).collect()).unwrap()
+}
+
+/// A seeded market that trades in sessions, and ends.
+struct Days(Seeded, Sessions);
+
+impl Days {
+    fn is_open(&self, close: UtcMs) -> bool {
+        self.1.is_open(close - MINUTE)
+    }
+}
 
 impl Market for Days {
     fn instruments(&self) -> &[Instrument] {
@@ -70,23 +90,31 @@ impl Market for Days {
     }
 
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
-        self.0.next_close(after).filter(|close| *close <= START + DAYS * 24 * 60 * MINUTE)
+        let mut close = self.0.next_close(after)?;
+        while !self.is_open(close) {
+            close = self.0.next_close(close)?;
+        }
+        (close <= START + DAYS * DAY).then_some(close)
     }
 
     fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar> {
-        self.0.bars_closing(close)
+        if self.is_open(close) { self.0.bars_closing(close) } else { Vec::new() }
     }
 
     fn bars(&mut self, symbol: Symbol, from: UtcMs, to: UtcMs, limit: usize) -> Vec<Bar> {
-        self.0.bars(symbol, from, to, limit)
+        let mut bars = self.0.bars(symbol, from, to, usize::MAX);
+        bars.retain(|bar| self.1.is_open(bar.open_time));
+        bars.truncate(limit);
+        bars
     }
 }
 
 fn days() -> Feed {
     Feed {
-        market: Arc::new(|| Box::new(Days(Seeded::new(5, 3, START, 1_000)))),
+        market: Arc::new(|| Box::new(Days(Seeded::new(5, 3, START, 9_000), sessions()))),
         setup: Setup { seed: 5, ..Setup::default() },
         settings: feed::settings(),
+        sessions: sessions(),
         ..feed::small()
     }
 }
@@ -164,7 +192,7 @@ fn facts(folder: &Folder) -> Vec<(u64, Fact<Body>)> {
 #[test]
 fn a_third_adapter_trades_whole_days_under_kills_like_the_plain_loop() {
     let (folder, feed) = (Folder::new("third"), days());
-    let corner = Corner::open(Local::open((feed.market)(), &feed.setup));
+    let corner = Corner::open(Local::open((feed.market)(), &feed.setup), sessions());
     let mut dice = 11;
     for until in RUNS {
         assert!(!run(&folder, &corner, &feed, until, &mut dice), "the days are too short");
@@ -173,6 +201,31 @@ fn a_third_adapter_trades_whole_days_under_kills_like_the_plain_loop() {
     let ids = corner.client_ids();
     assert!(ids.len() > 20, "{} orders are few", ids.len());
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "no order twice");
+    let (mut nights, mut daily) = (0, 0);
+    for (_, fact) in facts(&folder) {
+        match fact.body {
+            Body::Market(MarketFact::Close { time, missing, .. }) => {
+                assert!(missing.is_empty(), "{missing:?} are missing at {time}");
+                assert!(sessions().is_open(time - MINUTE), "{time} is at night");
+                nights += i64::from(!sessions().is_open(time));
+            }
+            Body::Analysis(Analysis::Rolled { timeframe: Timeframe::D1, bars }) => {
+                let whole = |rolled: &RolledBar| {
+                    rolled.complete && rolled.bar.open_time % DAY == OPEN.start * 60 * MINUTE
+                };
+                assert!(bars.iter().all(whole), "a day is a session: {bars:?}");
+                daily += bars.len();
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+    assert_eq!((nights, daily), (DAYS, usize::try_from(DAYS).unwrap() * 3));
     let archive = Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap());
     let came = Picture {
         ours: ours(&facts(&folder), &archive).unwrap(),

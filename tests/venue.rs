@@ -11,13 +11,13 @@ mod panic;
 mod remote;
 
 use crate::kit::{BINARY, Folder};
-use everwarm::venue::Probe;
-use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
-use everwarm::venue::clock::{Pace, SharedClock};
-use everwarm::venue::rate_limit::Note;
+use everwarm_adapters::binance::{ApiKey, BinanceClient, Config};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::market::Seeded;
 use everwarm_sim::{Setup, SimHandle, SimOptions, start};
+use everwarm_venue::Probe;
+use everwarm_venue::clock::{Pace, SharedClock};
+use everwarm_venue::rate_limit::Note;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;

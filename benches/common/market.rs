@@ -7,7 +7,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
     Balance, FIRST_STRATEGY, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource,
-    SendAttempt, VenueFill,
+    SendAttempt, Validity, VenueFill,
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -137,7 +137,7 @@ impl Instant {
         let price = bars[at.expect("an order is in a symbol of the close")].close.decimal();
         let quote = price * intent.quantity;
         let fill = VenueFill {
-            trade_id: self.trades,
+            trade_id: self.trades.into(),
             price,
             quantity: intent.quantity,
             fee: quote * Decimal::new(1, 3),
@@ -148,7 +148,7 @@ impl Instant {
         Body::Venue(Venue::Reported(OrderReport {
             source: ReportSource::Answer,
             client_id: intent.client_id.clone(),
-            venue_order_id: self.trades,
+            venue_order_id: self.trades.into(),
             symbol: intent.symbol,
             side: intent.side,
             status: OrderStatus::Filled,
@@ -182,7 +182,7 @@ pub fn undisturbed(tape: &Tape) -> Seen {
 pub fn announce(intents: &[OrderIntent], timestamp: UtcMs) -> Body {
     let attempt = |intent: &OrderIntent| {
         let client_id = intent.client_id.clone();
-        SendAttempt { client_id, attempt: 1, timestamp, recv_window: 5_000 }
+        SendAttempt { client_id, attempt: 1, validity: Validity::within(timestamp, 5_000) }
     };
     Body::Venue(Venue::Sent { attempts: intents.iter().map(attempt).collect() })
 }

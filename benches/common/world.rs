@@ -2,14 +2,14 @@
 //! disk.
 
 use super::market::{Instant as Filling, Seen, Tape};
-use everwarm::edge::config::InForce;
-use everwarm::edge::gateway_book::GatewayBook;
 use everwarm::life::{APPLICATION, places};
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Order};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::time::UtcMs;
+use everwarm_edge::config::InForce;
+use everwarm_edge::gateway_book::GatewayBook;
 use everwarm_kernel::fact::{Mask, NoLibrary};
 use everwarm_runtime::journal::{Journal, Options, Waker, Writer};
 use everwarm_runtime::runner::ResumeReport;

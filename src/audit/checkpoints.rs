@@ -8,7 +8,7 @@
 use super::again::Again;
 use super::store_failure;
 use crate::life::{APPLICATION, LIVE_FILE, places};
-use crate::ops::store_check::CHECKPOINT;
+use everwarm_cli::store_check::CHECKPOINT;
 use everwarm_kernel::fact::Key;
 use everwarm_kernel::state;
 use everwarm_runtime::journal::StageInfo;

@@ -4,17 +4,16 @@
 use super::invariants::Listed;
 use super::rig::Folder;
 use super::script::{Act, LOOK, NAME};
-use crate::edge::board::Rest;
-use crate::edge::config::Content;
-use crate::edge::reload::{Outcome, apply, standing};
-use crate::edge::world::World;
-use crate::edge::{gateway, universe};
-use crate::venue::simulated::Admin;
 use everwarm_domain::fact::{Accept, Body, Ledger, Market, Operator};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use everwarm_domain::quarantine::Quarantines;
+use everwarm_edge::board::Rest;
+use everwarm_edge::config::Content;
+use everwarm_edge::reload::{Outcome, apply, standing};
+use everwarm_edge::world::World;
+use everwarm_edge::{gateway, universe};
 use everwarm_kernel::fact::{Fact, Rank};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::Journal;
@@ -22,6 +21,7 @@ use everwarm_runtime::parcel::{Packer, Record};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::copy::CopyError;
 use everwarm_trading::risk::sizing;
+use everwarm_venue::simulated::Admin;
 use everwarm_views::backup::{self, About, FORMAT, HISTORY, JOURNAL};
 use everwarm_views::desk::releasable;
 use everwarm_views::exit::{Exit, Failure};
@@ -192,7 +192,8 @@ pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
             seen = foreign.iter().any(|(of, more)| *of == asset && *more >= quantity);
         }
     }
-    let adopted = Operator::Adopted { asset, quantity, position: None, reason };
+    let venue = VenueId::default();
+    let adopted = Operator::Adopted { asset, quantity, position: None, reason, venue };
     // What is not there is not taken.
     said || !seen || act.say(adopted).await
 }
@@ -204,7 +205,10 @@ pub(super) async fn resolve(act: Act<'_>) -> bool {
     let Ok(view) = reconcile(&Listed(&all, &[])) else { return false };
     for conflict in view.conflicts {
         let (conflict, accept, reason) = (conflict.conflict, Accept::Venue, reason.clone());
-        if !act.say(Operator::Resolved { conflict, accept, reason }).await {
+        if !act
+            .say(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() })
+            .await
+        {
             return false;
         }
     }
@@ -248,7 +252,8 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
         valid_until: now,
         terms: Box::default(),
     };
-    let attempt = SendAttempt { client_id, attempt: 1, timestamp: now, recv_window: 5_000 };
+    let validity = venue.validity(now);
+    let attempt = SendAttempt { client_id, attempt: 1, validity };
     venue.place(&intent, &attempt).await.is_ok()
 }
 

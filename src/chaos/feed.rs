@@ -11,6 +11,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::{Instance, Risk, Settings};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -221,6 +222,7 @@ pub fn small() -> Feed {
         stages: everwarm_trading::specs(),
         script: Vec::new(),
         before: None,
+        sessions: Sessions::ALWAYS,
     }
 }
 

@@ -35,6 +35,7 @@ pub fn speak(feed: &Feed, seed: u64) -> Feed {
         stages: illness::frail(),
         script: script(&closes, &symbols, &mut Die(seed)),
         before: None,
+        sessions: feed.sessions.clone(),
     }
 }
 

@@ -53,6 +53,7 @@ pub fn short(feed: &Feed, minutes: i64) -> Feed {
         stages: feed.stages.clone(),
         script: feed.script.clone(),
         before: feed.before.clone(),
+        sessions: feed.sessions.clone(),
     }
 }
 

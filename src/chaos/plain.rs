@@ -4,12 +4,12 @@
 
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
-use crate::edge::bar::HISTORY_BARS;
 use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
-use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt};
+use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt, Validity};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_edge::bar::HISTORY_BARS;
 use everwarm_history::{HistoryLibrary, bars};
 use everwarm_kernel::fact::{Body as _, Fact, Key, RuntimeEvent};
 use everwarm_kernel::plain::PlainLoop;
@@ -84,6 +84,10 @@ impl Play {
         let rules = self.venue.exchange().instruments().to_vec();
         let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         self.input(now, Body::Market(Said::Instruments { rules }))?;
+        if !feed.sessions.is_unknown() {
+            let (venue, sessions) = (VenueId::default(), feed.sessions.clone());
+            self.input(now, Body::Market(Said::Sessions { venue, sessions }))?;
+        }
         let balances = self.venue.account();
         self.input(
             now,
@@ -97,7 +101,8 @@ impl Play {
             }),
         )?;
         let through = self.venue.exchange().market();
-        let times = through - HISTORY_BARS * MINUTE..=through - MINUTE;
+        let first = feed.sessions.first_of(Timeframe::M1, HISTORY_BARS, through);
+        let times = first..=through - MINUTE;
         for symbol in symbols {
             let (from, to) = (*times.start(), *times.end());
             let past = on_the_wire(self.venue.market().bars(symbol, from, to, usize::MAX));
@@ -148,10 +153,10 @@ impl Play {
     }
 
     fn send(&mut self, timestamp: UtcMs, due: &[(OrderIntent, u32)]) -> Result<(), String> {
-        let recv_window = self.recv_window;
+        let validity = Validity::within(timestamp, self.recv_window);
         let attempt = |(intent, attempt): &(OrderIntent, u32)| {
             let client_id = intent.client_id.clone();
-            SendAttempt { client_id, attempt: *attempt, timestamp, recv_window }
+            SendAttempt { client_id, attempt: *attempt, validity }
         };
         let attempts = due.iter().map(attempt).collect();
         self.input(timestamp, Body::Venue(Venue::Sent { attempts }))?;

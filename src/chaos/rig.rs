@@ -20,14 +20,15 @@ use super::sweep::Die;
 use super::venue::{Make, Venue};
 use super::{compare as picture, requests};
 use crate::adapters;
-use crate::edge::projector;
 use crate::life::{Birth, Life};
 use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::path::Places;
 use everwarm_domain::path::SIMULATED;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::UtcMs;
+use everwarm_edge::projector;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
@@ -79,6 +80,8 @@ pub struct Feed {
     pub script: Script,
     /// The stages of the first life, where they are other versions of these.
     pub before: Option<Vec<StageSpec>>,
+    /// When the venue trades.
+    pub sessions: Sessions,
 }
 
 /// How much gathers before something is saved or sealed.

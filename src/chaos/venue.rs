@@ -4,13 +4,11 @@
 use super::interrupt;
 use super::rig::runtime;
 use crate::adapters;
-use crate::edge::board::Board;
-use crate::edge::world::{Passing, World};
 use crate::life::Connection;
-use crate::venue::port::VenueError;
-use crate::venue::simulated::Admin;
 use everwarm_domain::order::{OrderIntent, SendAttempt};
 use everwarm_domain::time::MINUTE;
+use everwarm_edge::board::Board;
+use everwarm_edge::world::{Passing, World};
 use everwarm_runtime::chaos::faults::{Contents, FaultyDisk, Image};
 use everwarm_runtime::store::Store;
 use everwarm_sim::books::APPLICATION;
@@ -18,6 +16,8 @@ use everwarm_sim::faults::{Fault, prepare};
 use everwarm_sim::market::Market;
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::{Setup, SimHandle, SimOptions, start_on};
+use everwarm_venue::port::VenueError;
+use everwarm_venue::simulated::Admin;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -157,8 +157,8 @@ impl Venue {
             let now = admin.status().await.map_err(failed)?.now;
             let venue = connection.ports(recv_window)?.venue;
             venue.clock().lock().set_manual(now);
-            let (client_id, attempt) = (order.client_id.clone(), 1);
-            let attempt = SendAttempt { client_id, attempt, timestamp: now, recv_window };
+            let (client_id, attempt, validity) = (order.client_id.clone(), 1, venue.validity(now));
+            let attempt = SendAttempt { client_id, attempt, validity };
             let placed = venue.place(order, &attempt).await;
             placed.map(drop).map_err(failed)
         })

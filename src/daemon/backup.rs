@@ -9,9 +9,9 @@
 use super::identity;
 use super::release::{Whole, in_files};
 use crate::audit::store_failure;
-use crate::edge::world::World;
 use crate::life::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_edge::world::World;
 use everwarm_history as history;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::files::sync_name;

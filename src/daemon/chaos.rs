@@ -8,7 +8,8 @@ use crate::chaos::feed::small;
 use crate::chaos::interrupt;
 use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
 use crate::chaos::rig::Feed;
-use crate::ops::cli::ChaosConfig;
+use everwarm_cli::ChaosConfig;
+use everwarm_domain::sessions::Sessions;
 use everwarm_runtime::clock;
 use everwarm_sim::Setup;
 use everwarm_views::exit::{Exit, Failure};
@@ -34,7 +35,7 @@ pub fn run(
     asked: &ChaosConfig,
     tell: &(dyn Fn(&'static str, u64, u64) + Sync),
 ) -> Result<ChaosView, Failure> {
-    crate::venue::install_tls();
+    everwarm_venue::install_tls();
     super::quiet_injections();
     let began = clock::now();
     let failed = |why: String| Failure::new(Exit::Failed, why);
@@ -114,6 +115,7 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
         stages,
         script: Vec::new(),
         before: None,
+        sessions: Sessions::ALWAYS,
     })
 }
 

@@ -4,19 +4,20 @@ use super::release::Whole;
 use super::reload::Reloader;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};
-use crate::edge::board::Trouble;
-use crate::edge::reload::standing;
-use crate::edge::world::{Passing, World};
-use crate::ops::config::schema::schema;
-use crate::ops::config::{Config, Pace, VenueSource};
-use crate::ops::log::LogLevel;
-use crate::ops::messages::courier::Deliveries;
-use crate::ops::version::version;
+use crate::version::version;
+use everwarm_cli::log::LogLevel;
+use everwarm_config::schema::schema;
+use everwarm_config::{Config, Pace, VenueSource};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Validity;
 use everwarm_domain::path::{self, Places};
 use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_edge::board::Trouble;
+use everwarm_edge::reload::standing;
+use everwarm_edge::world::{Passing, World};
 use everwarm_history::History;
 use everwarm_history::projection::projected_through;
+use everwarm_messages::courier::Deliveries;
 use everwarm_runtime::clock;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::meter::Meter;
@@ -144,7 +145,10 @@ impl LiveContext {
     /// What only a look tells.
     fn looked(&self) -> Signs {
         let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
-        let skew = || (self.world.clock.lock().offset(), self.world.venue.recv_window());
+        let skew = || {
+            let Validity { timestamp, deadline, .. } = self.world.venue.validity(self.world.now());
+            (self.world.clock.lock().offset(), deadline.saturating_sub(timestamp))
+        };
         Signs {
             wall: wall_ms(),
             kind: self.world.places.venue,

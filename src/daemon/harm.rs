@@ -3,8 +3,8 @@
 
 use super::watch::Watch;
 use crate::chaos::process;
-use crate::edge::world::World;
-use crate::ops::config::{Config, VenueSource};
+use everwarm_config::{Config, VenueSource};
+use everwarm_edge::world::World;
 use everwarm_runtime::supervise::{Directory, Injected, NotHarmed, RequestError};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::harm::{BranchView, HarmView, How};

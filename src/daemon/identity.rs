@@ -3,7 +3,7 @@
 //! Positions and orders of one market mean nothing in another. The note is compared before any file
 //! is opened and any process started.
 
-use crate::ops::config::{Config, Given, MarketSource, Remote, Symbols, noted};
+use everwarm_config::{Config, Given, MarketSource, Remote, Symbols, noted};
 use everwarm_domain::fact::Retained;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;

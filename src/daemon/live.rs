@@ -7,8 +7,7 @@ use super::watch::Watch;
 use super::{FOLLOWERS, elsewhere, files, runtime};
 use crate::audit::{StoreFacts, store_failure};
 use crate::life::{Connection, places};
-use crate::ops::config::{Config, Remote, VenueSource};
-use crate::venue::port::{AccountPicture, ErrorClass, VenueError};
+use everwarm_config::{Config, Remote, VenueSource};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::VenueId;
 use everwarm_history::projection::projected_through;
@@ -17,6 +16,7 @@ use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_venue::port::{AccountPicture, ErrorClass, VenueError};
 use everwarm_views::desk::JournalFacts;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::memory::Memory;
@@ -153,7 +153,7 @@ pub fn account(config: &Config) -> Result<AccountView, Failure> {
     let Some(remote) = remote(config).filter(|_| config.venue.is_live()) else {
         return refused("nothing to confirm: venue.environment is not \"live\"");
     };
-    crate::venue::install_tls();
+    everwarm_venue::install_tls();
     let connection = elsewhere(config, remote)?;
     let picture = runtime(1, "control")?.block_on(ask(&connection));
     let picture = picture.map_err(|e| {

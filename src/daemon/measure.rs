@@ -8,13 +8,13 @@ pub use sampler::{Sampled, sampler};
 
 use super::reload::in_force;
 use super::watch::Watch;
-use crate::edge::world::World;
-use crate::ops::config::{Config, VenueSource};
-use crate::ops::log::LogCounts;
-use crate::ops::messages::courier::Deliveries;
-use crate::ops::version::version;
+use crate::version::version;
 use everwarm_api::page::Stream;
 use everwarm_api::{Metrics, Refusals};
+use everwarm_cli::log::LogCounts;
+use everwarm_config::{Config, VenueSource};
+use everwarm_edge::world::World;
+use everwarm_messages::courier::Deliveries;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Histogram;
 use everwarm_views::questions::{self, Context};

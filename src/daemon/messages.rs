@@ -2,12 +2,13 @@
 
 use super::desk::LiveContext;
 use super::reload::{in_force, seconds_in_force};
-use crate::edge::board::Board;
-use crate::edge::world::World;
-use crate::ops::config::messages::{BEAT_EVERY, EVERY, LEAVE_OUT, Messages};
-use crate::ops::messages::courier::{Courier, Post, Terms};
-use crate::ops::messages::heartbeat::{self, Beat, Heartbeat, Well};
-use crate::ops::messages::mail::Mail;
+use everwarm_config::messages::Terms;
+use everwarm_config::messages::{BEAT_EVERY, EVERY, LEAVE_OUT, Messages};
+use everwarm_edge::board::Board;
+use everwarm_edge::world::World;
+use everwarm_messages::courier::{Courier, Post};
+use everwarm_messages::heartbeat::{self, Beat, Heartbeat, Well};
+use everwarm_messages::mail::Mail;
 use everwarm_runtime::supervise::{ChildSpec, worker};
 use everwarm_views::news::Topic;
 use everwarm_views::questions::{Context as _, Process as _};

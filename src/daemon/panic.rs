@@ -3,22 +3,21 @@
 
 use super::{elsewhere, launch, passing, runtime};
 use crate::adapters;
-use crate::edge::world::Passing;
 use crate::life::Connection;
-use crate::ops::cli::Panic;
-use crate::ops::config::{Config, Symbols, VenueSource};
-use crate::ops::print::Printer;
-use crate::venue::port::{ErrorClass, Stamp, Venue, VenueError};
+use everwarm_cli::Panic;
+use everwarm_cli::print::Printer;
+use everwarm_config::{Config, Symbols, VenueSource};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
+use everwarm_edge::world::Passing;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::server::port::PortFile;
-use everwarm_trading::orders::book::SETTLE_MS;
 use everwarm_trading::risk::sizing::{self, TooSmall};
+use everwarm_venue::port::{ErrorClass, Stamp, Venue, VenueError};
 use everwarm_views::exit::{Exit, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,7 +41,7 @@ const PARTS: u32 = 50;
 /// # Errors
 /// The venue cannot be found or asked.
 pub fn panic(config: &Config, wanted: &Panic, printer: Printer) -> Result<Exit, Failure> {
-    crate::venue::install_tls();
+    everwarm_venue::install_tls();
     let connection = connection(config)?;
     runtime(1, "control")?.block_on(async {
         let ports = connection.ports(RECV_WINDOW);
@@ -152,8 +151,7 @@ impl Hand {
     }
 
     fn stamp(&self) -> Stamp {
-        let recv_window = self.venue.recv_window();
-        Stamp { timestamp: self.venue.now(), recv_window }
+        Stamp::from(self.venue.validity(self.venue.now()))
     }
 
     async fn all_off(&self, config: &Config, wanted: &Panic) -> Result<Exit, Failure> {
@@ -331,7 +329,8 @@ impl Hand {
         quantity: Decimal,
         part: u32,
     ) -> Result<Result<OrderReport, String>, Failure> {
-        let Stamp { timestamp, recv_window } = self.stamp();
+        let validity = self.venue.validity(self.venue.now());
+        let timestamp = validity.timestamp;
         let client_id =
             ClientOrderId(format!("{}{:x}-{part}", ClientOrderId::PANIC_PREFIX, wall_ms()));
         let intent = OrderIntent {
@@ -346,14 +345,14 @@ impl Hand {
             valid_until: timestamp,
             terms: Box::default(),
         };
-        let attempt = SendAttempt { client_id, attempt: 1, timestamp, recv_window };
+        let attempt = SendAttempt { client_id, attempt: 1, validity };
         match self.venue.place(&intent, &attempt).await {
             Ok(report) => Ok(Ok(report)),
             Err(e) if e.class == ErrorClass::Halt => Err(unreachable(&e)),
             Err(e) if e.class != ErrorClass::Unknown => Ok(Err(e.to_string())),
             Err(e) => {
                 self.say(rule.symbol, &format!("status unknown ({e}); querying the order"))?;
-                self.became(&intent, timestamp + recv_window + SETTLE_MS).await
+                self.became(&intent, validity.settled_at).await
             }
         }
     }
@@ -362,10 +361,11 @@ impl Hand {
     async fn became(
         &self,
         intent: &OrderIntent,
-        settled: UtcMs,
+        settled_at: Option<UtcMs>,
     ) -> Result<Result<OrderReport, String>, Failure> {
         loop {
-            let late = self.venue.now() > settled || self.connection.passing == Passing::Lockstep;
+            let settled = settled_at.is_some_and(|at| self.venue.now() > at);
+            let late = settled || self.connection.passing == Passing::Lockstep;
             let find = async || self.venue.find_order(intent.symbol, &intent.client_id).await;
             match self.again(find).await? {
                 Some(report) => return Ok(Ok(report)),

@@ -3,6 +3,7 @@
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::VenueId;
 use everwarm_runtime::journal::Journal;
 use everwarm_views::exit::Failure;
 use everwarm_views::reconcile::{adoptable, reconcile, resolvable};
@@ -38,7 +39,8 @@ fn resolve(
     let (accept, reason) = (word.accept, word.reason.trim().to_owned());
     let view =
         ResolvedView { conflict: ConflictView::of(&conflict), accept, reason: reason.clone() };
-    let body = Body::Operator(Operator::Resolved { conflict, accept, reason });
+    let body =
+        Body::Operator(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() });
     let appended = journal.append(&journal.writer(NAME), i64::MIN, vec![body]);
     Ok((view, appended.map_err(ended)?.row))
 }

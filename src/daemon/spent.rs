@@ -2,9 +2,9 @@
 //! and again while it is banned would only make the ban longer, and one that connects or places
 //! orders each time would be refused.
 
-use crate::venue::rate_limit::{Care, Note, Spent};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::files::{write_unsynced, write_whole};
+use everwarm_venue::rate_limit::{Care, Note, Spent};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::views::ClearedView;
 use std::path::Path;
@@ -53,7 +53,7 @@ pub fn clear(data_dir: &Path) -> Result<ClearedView, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::venue::rate_limit::OrderWindow;
+    use everwarm_venue::rate_limit::OrderWindow;
 
     #[test]
     fn what_is_spent_is_known_to_the_next_process() {

@@ -7,10 +7,10 @@
 use super::harm::{self, Allowed};
 use super::reload::Reloader;
 use super::switch::may_be_off;
-use crate::edge::reload::standing;
-use crate::edge::task::rounds;
-use crate::edge::world::World;
 use everwarm_domain::path;
+use everwarm_edge::reload::standing;
+use everwarm_edge::task::rounds;
+use everwarm_edge::world::World;
 use everwarm_runtime::supervise::{ChildSpec, Kind, RequestError, State, TreeView};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 //! itself, which is to end the process, SIGHUP too. What is on disk is whole at any moment, so
 //! ending at once costs nothing but the time of the next start.
 
-use crate::ops::print::note;
+use everwarm_cli::print::note;
 use everwarm_runtime::clock;
 use everwarm_views::exit::{Exit, Failure};
 use std::sync::mpsc::{SyncSender, sync_channel};

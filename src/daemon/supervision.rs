@@ -3,9 +3,9 @@
 
 use super::reload::seconds_in_force;
 use super::watch::Watch;
-use crate::edge::world::World;
 use everwarm_domain::fact::Body;
 use everwarm_domain::path::STAGES;
+use everwarm_edge::world::World;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::supervise::{Limits, News, SupervisionNotice, Tree, Watchdog};

@@ -3,12 +3,12 @@
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
 use super::steward;
-use crate::edge::reload::standing;
-use crate::edge::world::World;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::path::{FEEDS, GATEWAYS, PRIVATE, former};
 use everwarm_domain::switch::{Switch, Switches};
+use everwarm_edge::reload::standing;
+use everwarm_edge::world::World;
 use everwarm_runtime::journal::Journal;
 use everwarm_trading::strategy;
 use everwarm_views::desk::JournalFacts as _;

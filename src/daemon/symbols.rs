@@ -1,10 +1,10 @@
 //! An operator's word on a symbol: an input, which the universe then follows.
 
-use crate::edge::universe::UniverseMsg;
-use crate::edge::world::World;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path;
+use everwarm_edge::universe::UniverseMsg;
+use everwarm_edge::world::World;
 use everwarm_views::changes::SymbolsChange;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::known::meant;

@@ -7,8 +7,8 @@
 
 use crate::audit::store_failure;
 use crate::chaos::process::{Step, Steps};
-use crate::ops::print::{self, Printer};
-use crate::ops::terminal::TerminalState;
+use everwarm_cli::print::{self, Printer};
+use everwarm_cli::terminal::TerminalState;
 use everwarm_domain::fact::{Body, Ledger, Market, Operator};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Body as _, Fact, Mask};

@@ -1,7 +1,7 @@
 //! `everwarm config` as an operator meets it.
 
 use crate::kit::{Folder, Process, ask, output, plain, run};
-use everwarm::ops::config::keys::KEYS;
+use everwarm_config::keys::KEYS;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

@@ -2,8 +2,8 @@
 
 use super::api::request;
 use crate::kit::{BINARY, Folder, Process, ask, plain};
-use everwarm::venue::install_tls;
 use everwarm_api::{ApiFile, TOKEN_FILE};
+use everwarm_venue::install_tls;
 use reqwest::{Certificate, Client, RequestBuilder};
 use serde_json::{Value, json};
 use std::fs;

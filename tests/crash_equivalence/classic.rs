@@ -86,11 +86,11 @@ fn an_order_filled_while_the_daemon_was_dead_is_found_and_applied_once() {
         } else if let Body::Order(Order::Filled { client_id, fill, .. }) = &fact.body
             && *client_id == order.client_id
         {
-            applied.push(fill.trade_id);
+            applied.push(fill.trade_id.clone());
         }
     }
     assert_eq!(sent, 1, "it was sent once");
-    let told: Vec<u64> = order.fills.iter().map(|fill| fill.trade_id).collect();
+    let told: Vec<_> = order.fills.iter().map(|fill| fill.trade_id.clone()).collect();
     assert_eq!(applied, told, "each fill once");
     let id = format!("client_order_id=\"{}\"", order.client_id);
     let visible = outcome.picture.ours.iter().filter(|line| line.contains(&id));

@@ -6,6 +6,7 @@ use crate::shared::shared;
 use everwarm::chaos::compare::Picture;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::{feed, plain};
+use everwarm_domain::sessions::Sessions;
 use everwarm_sim::Setup;
 use everwarm_sim::market::Recording;
 use everwarm_trading::specs;
@@ -64,6 +65,7 @@ fn a_recording_is_equal_to_the_plain_loop() {
         stages: specs(),
         script: Vec::new(),
         before: None,
+        sessions: Sessions::ALWAYS,
     };
     let plain = plain::play(&feed).unwrap();
     assert!(plain.theirs.len() > 400, "it trades");

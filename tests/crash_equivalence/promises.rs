@@ -56,11 +56,12 @@ fn a_lost_answer_is_asked_for_before_anything_is_sent_again() {
 fn a_fill_counts_once_however_often_it_is_told() {
     let (feed, _) = learned();
     let outcome = run(feed, &Plan::default()).unwrap();
-    let mut told: BTreeMap<(String, u64), u32> = BTreeMap::new();
+    let mut told: BTreeMap<(String, String), u32> = BTreeMap::new();
     for fact in &outcome.facts {
         if let Body::Venue(Venue::Reported(report)) = &fact.body {
             for fill in &report.fills {
-                *told.entry((report.symbol.to_string(), fill.trade_id)).or_default() += 1;
+                *told.entry((report.symbol.to_string(), fill.trade_id.to_string())).or_default() +=
+                    1;
             }
         }
     }

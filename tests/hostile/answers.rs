@@ -3,20 +3,20 @@
 
 use crate::kit::Folder;
 use everwarm::chaos::feed::{START, Small};
-use everwarm::venue::Probe;
-use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
-use everwarm::venue::clock::{Pace, SharedClock};
-use everwarm::venue::port::{AccountPicture, Bars, ErrorClass, TradesSince, VenueError};
-use everwarm::venue::rate_limit::Note;
-use everwarm::venue::simulated::Admin;
+use everwarm_adapters::binance::{ApiKey, BinanceClient, Config};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side, Validity};
 use everwarm_domain::secret::Secret;
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::faults::{Fault, MODES, Mode};
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::{Pace as SimPace, Setup, SimHandle, SimOptions, start};
+use everwarm_venue::Probe;
+use everwarm_venue::clock::{Pace, SharedClock};
+use everwarm_venue::port::{AccountPicture, Bars, ErrorClass, TradesSince, VenueError};
+use everwarm_venue::rate_limit::Note;
+use everwarm_venue::simulated::Admin;
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -61,8 +61,8 @@ impl Desk {
 
     async fn place(&self, intent: &OrderIntent) -> Result<OrderReport, VenueError> {
         let client_id = intent.client_id.clone();
-        let (timestamp, recv_window) = (self.client.now(), 60_000);
-        let attempt = SendAttempt { client_id, attempt: 1, timestamp, recv_window };
+        let validity = Validity::within(self.client.now(), 60_000);
+        let attempt = SendAttempt { client_id, attempt: 1, validity };
         self.client.place(intent, &attempt).await
     }
 
@@ -96,7 +96,7 @@ impl Desk {
             "GET openOrders" => format!("{:?}", it.open_orders(Some(symbol)).await?),
             "GET order" => format!("{:?}", it.find_order(symbol, &of.client_id).await?),
             "GET myTrades" => {
-                format!("{:?}", it.trades_since(symbol, TradesSince::Id(0)).await?)
+                format!("{:?}", it.trades_since(symbol, TradesSince::Time(0)).await?)
             }
             other => panic!("{other}"),
         })

@@ -1,15 +1,15 @@
 //! Arbitrary numbers, through the decoders and past them, into all stages.
 
-use everwarm::venue::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
-use everwarm::venue::binance::map;
-use everwarm::venue::binance::wire::{self, decode};
-use everwarm::venue::port::MarketReport;
+use everwarm_adapters::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
+use everwarm_adapters::binance::map;
+use everwarm_adapters::binance::wire::{self, decode};
 use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
+    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, Validity,
+    VenueFill,
 };
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_kernel::chance::draw;
@@ -18,6 +18,7 @@ use everwarm_kernel::plain::PlainLoop;
 use everwarm_trading::orders::OrderBook;
 use everwarm_trading::stages;
 use everwarm_trading::testing::crossing;
+use everwarm_venue::port::MarketReport;
 use serde_json::{Value, json};
 
 /// Numbers that break something somewhere.
@@ -138,8 +139,7 @@ impl Desk {
         let attempt = |send: &everwarm_trading::orders::book::ToSend| SendAttempt {
             client_id: send.intent.client_id.clone(),
             attempt: send.attempt,
-            timestamp: self.time,
-            recv_window: 5_000,
+            validity: Validity::within(self.time, 5_000),
         };
         let attempts: Vec<SendAttempt> = due.iter().map(attempt).collect();
         if !attempts.is_empty() {
@@ -229,6 +229,10 @@ fn bytes(value: &Value) -> Vec<u8> {
 }
 
 /// What decoders let through of one minute of lies.
+fn number(order: Option<&everwarm_trading::orders::book::Order>) -> Option<u64> {
+    order?.venue_order_id.as_ref()?.as_str().parse().ok()
+}
+
 fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
     let open_time = START + minute * MINUTE;
     desk.time = open_time + MINUTE;
@@ -280,7 +284,7 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
     desk.give(Body::Market(Market::close(desk.time, bars, missing)));
     for intent in desk.orders() {
         desk.trades += 1;
-        let id = desk.book.get(&intent.client_id).and_then(|order| order.venue_order_id);
+        let id = number(desk.book.get(&intent.client_id));
         let (id, trade) = (id.unwrap_or(desk.trades), desk.trades);
         let state = order(dice, &intent, id, trade, desk.time);
         let told = if dice.roll(2) == 0 {
@@ -358,8 +362,8 @@ fn raw(dice: &mut Dice, desk: &Desk, living: &[OrderIntent]) -> Body {
         _ => {
             let OrderIntent { client_id, symbol, side, quantity, .. } = living[0].clone();
             let quantity = if dice.lies() { dice.decimal() } else { quantity };
-            let fill = |dice: &mut Dice, trade_id| VenueFill {
-                trade_id,
+            let fill = |dice: &mut Dice, trade_id: u64| VenueFill {
+                trade_id: trade_id.into(),
                 price: dice.decimal(),
                 quantity: if dice.roll(2) == 0 { quantity } else { dice.decimal() },
                 fee: dice.decimal(),
@@ -371,7 +375,7 @@ fn raw(dice: &mut Dice, desk: &Desk, living: &[OrderIntent]) -> Body {
             Body::Venue(Venue::Reported(OrderReport {
                 source: ReportSource::Query,
                 client_id: ClientOrderId(client_id.0),
-                venue_order_id: 1,
+                venue_order_id: 1.into(),
                 symbol,
                 side,
                 status: OrderStatus::PartlyFilled,

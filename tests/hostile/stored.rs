@@ -6,7 +6,8 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
-    Balance, Liquidity, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
+    Balance, Liquidity, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, Validity,
+    VenueFill,
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::MINUTE;
@@ -30,7 +31,7 @@ fn facts() -> Vec<Body> {
     let client_id = ClientOrderId("ew-1".to_owned());
     let balance = Balance { asset: "USDT".into(), free: Decimal::MAX, locked: Decimal::ZERO };
     let fill = VenueFill {
-        trade_id: 1,
+        trade_id: 1.into(),
         price: Decimal::ONE,
         quantity: Decimal::ONE,
         fee: Decimal::NEGATIVE_ONE,
@@ -41,7 +42,7 @@ fn facts() -> Vec<Body> {
     let report = OrderReport {
         source: ReportSource::Query,
         client_id: client_id.clone(),
-        venue_order_id: 7,
+        venue_order_id: 7.into(),
         symbol,
         side: Side::Sell,
         status: OrderStatus::PartlyFilled,
@@ -51,8 +52,8 @@ fn facts() -> Vec<Body> {
         fills: vec![fill],
         time: 5,
     };
-    let attempt =
-        SendAttempt { client_id: client_id.clone(), attempt: 1, timestamp: 4, recv_window: 5 };
+    let (client, validity) = (client_id.clone(), Validity::within(4, 5));
+    let attempt = SendAttempt { client_id: client, attempt: 1, validity };
     vec![
         Body::Market(Market::Close {
             time: 60_000,

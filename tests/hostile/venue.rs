@@ -8,7 +8,6 @@ use crate::kit::{
 use everwarm::chaos::crashes::{Subject, picture};
 use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::life::{APPLICATION, LIVE_FILE};
-use everwarm::venue::simulated::Admin;
 use everwarm_domain::fact::{Body, Market as Said};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -22,6 +21,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::faults::{Fault, MODES, Mode, prepare};
 use everwarm_sim::market::Market as _;
 use everwarm_sim::server::port::PortFile;
+use everwarm_venue::simulated::Admin;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -155,7 +155,7 @@ fn ours(fills: &Value) -> Trades {
         let id = fill["client_order_id"].as_str().unwrap().to_owned();
         let text = |name: &str| fill[name].as_str().unwrap().to_owned();
         let what = [text("price"), text("quantity"), text("fee"), fill["time"].to_string()];
-        trades.insert((id, fill["trade_id"].as_u64().unwrap()), what);
+        trades.insert((id, fill["trade_id"].as_str().unwrap().parse().unwrap()), what);
     }
     trades
 }

@@ -1,26 +1,33 @@
 //! A venue in this process, by another protocol than any other here: an adapter of both ports
-//! without a socket. It has no look-up by client order id, so it lists what the account ordered.
-//! Of every third order the response is lost after the order was executed.
+//! without a socket. Its ids are text. It has no look-up by client order id, so it lists what the
+//! account ordered. It trades in sessions, by days of another zone. It keeps our ids unique for
+//! good, and names no end of a request. Of every third order the response is lost after the order
+//! was executed.
 
-use everwarm::venue::clock::SharedClock;
-use everwarm::venue::port::{
-    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Listener, MarketReport, MayPlace,
-    Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
-};
-use everwarm::venue::session::Event;
-use everwarm::venue::simulated::{Standing, Wheel};
-use everwarm::venue::source::{BarRange, Followed, Source, SourceCapabilities};
-use everwarm::venue::{Opening, Ports};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Side};
+use everwarm_domain::order::{
+    OrderReport, OrderStatus, Proof, ReportSource, Side, Validity, VenueFill,
+};
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_sim::Local;
-use everwarm_sim::exchange::NewOrder;
 use everwarm_sim::exchange::fact::SimFact;
-use everwarm_sim::exchange::local::report;
+use everwarm_sim::exchange::local;
 use everwarm_sim::exchange::request::{Cancel, CancelMany, Many, Target};
+use everwarm_sim::exchange::{Exchange, NewOrder, Order};
+use everwarm_venue::clock::SharedClock;
+use everwarm_venue::port::{
+    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Hours, Listener, MarketReport,
+    MayPlace, Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
+};
+use everwarm_venue::session::Event;
+use everwarm_venue::simulated::{Standing, Wheel};
+use everwarm_venue::source::{BarRange, Followed, Source, SourceCapabilities};
+use everwarm_venue::{Opening, Ports};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -29,6 +36,12 @@ use tokio::sync::watch;
 
 /// Orders of which the response is lost: one in so many.
 const LOST: u64 = 3;
+/// How long a request may be on its way, milliseconds of venue time.
+const ON_ITS_WAY: i64 = 700;
+/// What the ids of this venue begin with.
+const ORDER_PREFIX: &str = "corner/";
+/// Where its day begins at midnight.
+const ZONE: &str = "America/New_York";
 
 struct Books {
     local: Local,
@@ -44,6 +57,8 @@ pub struct Corner {
     books: Arc<Mutex<Books>>,
     /// Rises with each change.
     changed: Arc<watch::Sender<u64>>,
+    /// When it trades.
+    sessions: Sessions,
 }
 
 impl fmt::Debug for Corner {
@@ -54,9 +69,10 @@ impl fmt::Debug for Corner {
 
 impl Corner {
     /// Opens fresh books.
-    pub fn open(local: Local) -> Corner {
+    pub fn open(local: Local, sessions: Sessions) -> Corner {
         let books = Books { local, reported: BTreeMap::new(), placed: 0 };
-        Corner { books: Arc::new(Mutex::new(books)), changed: Arc::new(watch::channel(0).0) }
+        let changed = Arc::new(watch::channel(0).0);
+        Corner { books: Arc::new(Mutex::new(books)), changed, sessions }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -160,6 +176,10 @@ impl Desk {
                 Report::Instruments(rules)
             }
             Request::Volumes => Report::Volumes(Vec::new()),
+            Request::Hours => Report::Hours(Hours {
+                sessions: Some(self.corner.sessions.clone()),
+                zone: Some(TimeZone::get(ZONE).unwrap()),
+            }),
             Request::LastPrice { symbol } => {
                 let bars = books.local.market().bars(symbol, UtcMs::MIN, now, usize::MAX);
                 match bars.last() {
@@ -180,9 +200,15 @@ impl Desk {
             }
             Request::OrderCounts => Report::Done,
             Request::Place { intent, attempt } => {
-                let order = NewOrder::of(&intent, attempt.timestamp);
+                let Validity { timestamp, deadline, .. } = attempt.validity;
+                assert_eq!(deadline, timestamp + ON_ITS_WAY, "the announcement has our deadline");
+                let ours = &intent.client_id.0;
+                if books.local.exchange().orders().any(|order| order.client_id == *ours) {
+                    return no(ErrorClass::Unknown, "there was an order with this id");
+                }
+                let order = NewOrder::of(&intent, timestamp);
                 let order = order.or_else(|why| no(ErrorClass::Refused { again: false }, why))?;
-                let placed = books.local.place(order).or_else(rejected)?;
+                let placed = named(books.local.place(order).or_else(rejected)?);
                 books.placed += 1;
                 if books.placed.is_multiple_of(LOST) {
                     return no(ErrorClass::Unknown, "the line went dead");
@@ -225,13 +251,13 @@ impl Desk {
                 Report::Found(found.map(Box::new))
             }
             Request::ClientId { symbol, venue_order_id } => {
-                let order = books.local.exchange().order(venue_order_id);
+                let order = by_id(books.local.exchange(), &venue_order_id);
                 let order = order.filter(|order| order.symbol == symbol);
                 Report::ClientId(order.map(|order| ClientOrderId(order.client_id.clone())))
             }
             Request::OrderTrades { symbol, venue_order_id } => {
                 let exchange = books.local.exchange();
-                let order = exchange.order(venue_order_id).filter(|o| o.symbol == symbol);
+                let order = by_id(exchange, &venue_order_id).filter(|o| o.symbol == symbol);
                 let report = order.map(|order| report(exchange, order));
                 Report::Trades(report.map_or_else(Vec::new, |report| trades(&report)))
             }
@@ -241,10 +267,12 @@ impl Desk {
                 let mut all: Vec<Trade> =
                     orders.flat_map(|order| trades(&report(exchange, order))).collect();
                 all.retain(|trade| match &since {
-                    TradesSince::Id(id) => trade.fill.trade_id >= *id,
+                    TradesSince::Trade(id, time) => {
+                        (trade.fill.time, &trade.fill.trade_id) > (*time, id)
+                    }
                     TradesSince::Time(time) => trade.fill.time >= *time,
                 });
-                all.sort_by_key(|trade| trade.fill.trade_id);
+                all.sort_by_key(|trade| (trade.fill.time, trade.fill.trade_id.clone()));
                 Report::Trades(all)
             }
         })
@@ -267,9 +295,31 @@ impl Desk {
     }
 }
 
+/// A report in the ids of this venue.
+fn named(report: OrderReport) -> OrderReport {
+    let venue_order_id = format!("{ORDER_PREFIX}{}", report.venue_order_id);
+    let fills = report.fills.into_iter().map(|fill| VenueFill {
+        trade_id: VenueTradeId::new(&format!("{}:t{}", report.symbol, fill.trade_id)).unwrap(),
+        ..fill
+    });
+    OrderReport {
+        venue_order_id: VenueOrderId::new(&venue_order_id).unwrap(),
+        fills: fills.collect(),
+        ..report
+    }
+}
+
+fn report(exchange: &Exchange, order: &Order) -> OrderReport {
+    named(local::report(exchange, order))
+}
+
+fn by_id<'a>(exchange: &'a Exchange, id: &VenueOrderId) -> Option<&'a Order> {
+    exchange.order(id.as_str().strip_prefix(ORDER_PREFIX)?.parse().ok()?)
+}
+
 fn trades(report: &OrderReport) -> Vec<Trade> {
-    let trade = |fill: &everwarm_domain::order::VenueFill| Trade {
-        venue_order_id: report.venue_order_id,
+    let trade = |fill: &VenueFill| Trade {
+        venue_order_id: report.venue_order_id.clone(),
         symbol: report.symbol,
         side: report.side,
         fill: fill.clone(),
@@ -303,8 +353,9 @@ impl Venue for Desk {
         self.clock.now(0)
     }
 
-    fn recv_window(&self) -> i64 {
-        5_000
+    fn validity(&self, timestamp: UtcMs) -> Validity {
+        let deadline = timestamp + ON_ITS_WAY;
+        Validity { timestamp, deadline, settled_at: None, proof: Proof::ById }
     }
 
     fn set_recv_window(&self, _: i64) {}

@@ -1,8 +1,8 @@
 //! Pages and lists that must name everything there is.
 
 use super::{none, product_code, root, rust_files};
-use everwarm::ops::config::layers::variables;
 use everwarm_api::Refusal;
+use everwarm_config::layers::variables;
 use everwarm_views::{changes, questions};
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ fn the_pages_of_the_api_have_every_path_and_every_code() {
 fn variables_of_tests_and_benches_are_not_taken_for_configuration() {
     let mut findings = Vec::new();
     for source in rust_files() {
-        let others = ["crates/runtime/", "src/ops/config/", "tests/cli/", "tests/tidy/"];
+        let others = ["crates/runtime/", "crates/config/src/", "tests/cli/", "tests/tidy/"];
         if others.iter().any(|at| source.path.starts_with(at)) {
             continue;
         }

@@ -94,7 +94,7 @@ fn nothing_in_a_state_is_left_out_or_untagged() {
     let traps = ["skip_serializing_if", "serde(untagged", "serde(flatten"];
     let mut found = Vec::new();
     for source in super::rust_files() {
-        let places = ["crates/kernel/", "crates/analysis/", "crates/trading/", "src/edge/"];
+        let places = ["crates/kernel/", "crates/analysis/", "crates/trading/", "crates/edge/src/"];
         let exchange = source.path.starts_with("crates/sim/src/exchange/");
         if !exchange && !places.iter().any(|place| source.path.starts_with(place)) {
             continue;

@@ -2,17 +2,17 @@
 
 use super::{client, exchange};
 use crate::kit::{Folder, PATIENCE};
-use everwarm::venue::binance::ApiKey;
-use everwarm::venue::clock::Pace;
-use everwarm::venue::link::{self, Wiring};
-use everwarm::venue::port::{AccountReport, ErrorClass, Stamp};
-use everwarm::venue::session::{Event, Moment};
+use everwarm_adapters::binance::ApiKey;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side};
 use everwarm_domain::secret::Secret;
 use everwarm_runtime::clock::{steady_ms, wall_ms};
 use everwarm_sim::server::port::PRIVATE_KEY_FILE;
 use everwarm_sim::wire::sign::DEMO_ED25519_KEY;
+use everwarm_venue::clock::Pace;
+use everwarm_venue::link::{self, Wiring};
+use everwarm_venue::port::{AccountReport, ErrorClass, Stamp};
+use everwarm_venue::session::{Event, Moment};
 use rust_decimal::Decimal;
 use std::ops::ControlFlow;
 use tokio::sync::mpsc;
@@ -67,12 +67,11 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let attempt = SendAttempt {
         client_id: intent.client_id.clone(),
         attempt: 1,
-        timestamp: venue.now(),
-        recv_window: 5_000,
+        validity: venue.validity(venue.now()),
     };
     let report = venue.place(&intent, &attempt).await.unwrap();
     assert_eq!(report.status, OrderStatus::Open);
-    let stamp = Stamp { timestamp: venue.now(), recv_window: 5_000 };
+    let stamp = Stamp::from(venue.validity(venue.now()));
     let report = venue.cancel(intent.symbol, &intent.client_id, stamp).await.unwrap();
     assert_eq!(report.status, OrderStatus::Cancelled);
     let mut told = Vec::new();

@@ -2,14 +2,14 @@
 
 use super::{client, exchange};
 use crate::kit::Folder;
-use everwarm::venue::binance::{ApiKey, BinanceClient};
-use everwarm::venue::clock::Pace;
-use everwarm::venue::port::ErrorClass;
+use everwarm_adapters::binance::{ApiKey, BinanceClient};
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Validity};
 use everwarm_domain::secret::Secret;
 use everwarm_runtime::clock;
 use everwarm_sim::server::port::PortFile;
+use everwarm_venue::clock::Pace;
+use everwarm_venue::port::ErrorClass;
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use std::time::Duration;
@@ -22,8 +22,8 @@ const OTHERS: usize = 25;
 /// Places an order that rests; whether it was taken. One that was not has not left.
 async fn place(client: &BinanceClient, like: &OrderIntent, name: String) -> bool {
     let client_id = ClientOrderId(name);
-    let (timestamp, recv_window) = (client.now(), 60_000);
-    let attempt = SendAttempt { client_id: client_id.clone(), attempt: 1, timestamp, recv_window };
+    let validity = Validity::within(client.now(), 60_000);
+    let attempt = SendAttempt { client_id: client_id.clone(), attempt: 1, validity };
     let Err(error) = client.place(&OrderIntent { client_id, ..like.clone() }, &attempt).await
     else {
         return true;

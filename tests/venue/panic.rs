@@ -3,10 +3,10 @@
 use super::on_terminal;
 use super::remote::Elsewhere;
 use crate::kit::{Folder, Process, run, wait_until};
-use everwarm::venue::binance::BinanceClient;
+use everwarm_adapters::binance::BinanceClient;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, floor_to_step};
-use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Validity};
 use everwarm_sim::server::port::PortFile;
 use std::path::Path;
 
@@ -30,8 +30,8 @@ async fn buy(client: &BinanceClient, symbol: Symbol, id: &str, order_type: Order
         terms: Box::default(),
     };
     client.server_time().await.unwrap();
-    let timestamp = client.now();
-    let attempt = SendAttempt { client_id, attempt: 1, timestamp, recv_window: 60_000 };
+    let validity = Validity::within(client.now(), 60_000);
+    let attempt = SendAttempt { client_id, attempt: 1, validity };
     client.place(&intent, &attempt).await.unwrap();
 }
 

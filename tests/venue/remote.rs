@@ -2,14 +2,14 @@
 
 use crate::cli::api::{EVERY_COMMAND, every_path, holding};
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
-use everwarm::venue::binance::{ApiKey, BinanceClient};
-use everwarm::venue::clock::Pace;
-use everwarm::venue::port::TradesSince;
+use everwarm_adapters::binance::{ApiKey, BinanceClient};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::secret::Secret;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::server::port::{PRIVATE_KEY_FILE, PortFile};
 use everwarm_sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET};
+use everwarm_venue::clock::Pace;
+use everwarm_venue::port::TradesSince;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -80,23 +80,24 @@ impl Elsewhere {
     }
 
     /// Every trade of the account there: (symbol, trade id).
-    pub async fn trades(&self) -> BTreeSet<(String, u64)> {
+    pub async fn trades(&self) -> BTreeSet<(String, String)> {
         let client = self.client();
         let mut all = BTreeSet::new();
         for symbol in &self.symbols {
             let of = Symbol::new(symbol).unwrap();
-            let trades = client.trades_since(of, TradesSince::Id(0)).await.unwrap();
-            all.extend(trades.iter().map(|t| (symbol.clone(), t.fill.trade_id)));
+            let trades = client.trades_since(of, TradesSince::Time(0)).await.unwrap();
+            all.extend(trades.iter().map(|t| (symbol.clone(), t.fill.trade_id.to_string())));
         }
         all
     }
 }
 
 /// Every fill a daemon tells of: (symbol, trade id).
-pub fn fills(dir: &Path) -> BTreeSet<(String, u64)> {
+pub fn fills(dir: &Path) -> BTreeSet<(String, String)> {
     let fills = ask(dir, &["fills"]);
     let row = |fill: &Value| {
-        (fill["symbol"].as_str().unwrap().to_owned(), fill["trade_id"].as_u64().unwrap())
+        let text = |name: &str| fill[name].as_str().unwrap().to_owned();
+        (text("symbol"), text("trade_id"))
     };
     let rows: Vec<_> = fills.as_array().unwrap().iter().map(row).collect();
     let set: BTreeSet<_> = rows.iter().cloned().collect();

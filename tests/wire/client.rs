@@ -2,10 +2,10 @@
 
 use super::spoil::{Step, spoiled, with_more, with_new_words, with_other_types};
 use super::{lines, real, recorded};
-use everwarm::venue::binance::error::{Kind, of_answer};
-use everwarm::venue::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
-use everwarm::venue::binance::map;
-use everwarm::venue::binance::wire::{self, OrderAnswer, decode, decode_order_answer};
+use everwarm_adapters::binance::error::{Kind, of_answer};
+use everwarm_adapters::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
+use everwarm_adapters::binance::map;
+use everwarm_adapters::binance::wire::{self, OrderAnswer, decode, decode_order_answer};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::ReportSource;
 use everwarm_domain::time::Timeframe;
@@ -199,8 +199,8 @@ fn decoders() -> Vec<Decoder> {
 /// The types that the client reads answers as, by the lines in which it does.
 fn read_by_the_client() -> BTreeSet<String> {
     let text = concat!(
-        include_str!("../../src/venue/binance/client.rs"),
-        include_str!("../../src/venue/binance/client/time.rs")
+        include_str!("../../crates/adapters/src/binance/client.rs"),
+        include_str!("../../crates/adapters/src/binance/client/time.rs")
     );
     let reads = |said: &String| {
         ["= read(\"", "self.signed_read(", "wire::decode("].iter().any(|call| said.contains(call))

@@ -2,8 +2,8 @@
 
 use super::spoil::spoiled;
 use crate::kit::{Folder, small_recording};
-use everwarm::ops::config::ConfigErrors;
-use everwarm::ops::config::layers::Layer;
+use everwarm_config::ConfigErrors;
+use everwarm_config::layers::Layer;
 use everwarm_sim::market::Recording;
 use std::fs;
 

@@ -179,11 +179,11 @@ pub fn report(it: &OrderReport) -> Result<(), String> {
 /// # Errors
 /// Names the order and the times that are possible.
 pub fn times(it: &OrderReport, allowed: &RangeInclusive<UtcMs>) -> Result<(), String> {
-    let all = it.fills.iter().map(|fill| (Some(fill.trade_id), fill.time));
+    let all = it.fills.iter().map(|fill| (Some(&fill.trade_id), fill.time));
     let wrong = all.chain([(None, it.time)]).find(|(_, time)| !allowed.contains(time));
     let Some((trade, time)) = wrong else { return Ok(()) };
     let trade = trade.map_or(String::new(), |id| format!(", trade {id}"));
-    let (order, symbol) = (it.venue_order_id, it.symbol);
+    let (order, symbol) = (&it.venue_order_id, it.symbol);
     let (from, to) = allowed.clone().into_inner();
     Err(format!("order {order} in {symbol}{trade}: time {time} is not from {from} to {to}"))
 }

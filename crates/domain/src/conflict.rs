@@ -1,6 +1,6 @@
 //! Differences between the venue and us that no record explains, and an operator's word on one.
 
-use super::id::ClientOrderId;
+use super::id::{ClientOrderId, Symbol};
 use serde::{Deserialize, Serialize};
 
 /// What a difference is about, and so what follows from it until it is resolved.
@@ -86,6 +86,18 @@ impl Conflict {
         };
         (0..Conflict::ID_LENGTH).map(letter).collect()
     }
+}
+
+/// What of an asset an adjustment changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// What is not ours.
+    Foreign,
+    /// Cash.
+    Cash,
+    /// What is held of a symbol.
+    Position(Symbol),
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::id::{ClientOrderId, Symbol, VenueId};
 use super::money::Decimal;
 use super::time::UtcMs;
+use super::venue_ids::{VenueOrderId, VenueTradeId};
 use serde::{Deserialize, Serialize};
 
 /// Direction of an order or signal.
@@ -186,7 +187,7 @@ impl Liquidity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueFill {
     /// The venue's id of the trade, unique per symbol.
-    pub trade_id: u64,
+    pub trade_id: VenueTradeId,
     /// Price in quote units.
     pub price: Decimal,
     /// Quantity in base units.
@@ -222,7 +223,7 @@ pub struct OrderReport {
     /// Our id.
     pub client_id: ClientOrderId,
     /// The venue's id.
-    pub venue_order_id: u64,
+    pub venue_order_id: VenueOrderId,
     /// What is traded.
     pub symbol: Symbol,
     /// Direction.
@@ -235,7 +236,7 @@ pub struct OrderReport {
     pub executed: Decimal,
     /// Cumulative quote amount of the fills.
     pub executed_quote: Decimal,
-    /// The fills that came with the report, ascending by trade id.
+    /// The fills that came with the report, ascending by venue time, then by trade id.
     pub fills: Vec<VenueFill>,
     /// Venue time of the report.
     pub time: UtcMs,
@@ -254,17 +255,97 @@ pub struct PanicTrade {
     pub fill: VenueFill,
 }
 
+/// How it is proved that a venue does not have an order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// By one query by our id. The venue keeps our ids unique for good and refuses a repeat, so the
+    /// same order may be sent again while an earlier request may still arrive. The adapter reports
+    /// a refused repeat as a request without a clear answer.
+    ById,
+    /// By two queries by our id and one for trades, after the request can no longer arrive.
+    #[default]
+    ByAbsenceAndTrades,
+}
+
+/// What stages need to know of a request, as the adapter of its venue says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The venue time the request is signed for, UTC milliseconds.
+    pub timestamp: UtcMs,
+    /// The last venue time at which the venue takes it in, UTC milliseconds.
+    pub deadline: UtcMs,
+    /// After this venue time the request can change nothing any more, UTC milliseconds; none:
+    /// that never settles.
+    pub settled_at: Option<UtcMs>,
+    /// How it is proved that the venue does not have the order.
+    pub proof: Proof,
+}
+
+impl Validity {
+    /// How long after its deadline a request still changed something, milliseconds, in facts that
+    /// did not say it.
+    const SETTLED_AFTER: i64 = 10_000;
+
+    /// What facts meant that named only how long after `timestamp` a request is taken in,
+    /// milliseconds.
+    #[must_use]
+    pub const fn within(timestamp: UtcMs, window: i64) -> Validity {
+        let settled_at = Some(timestamp.saturating_add(window.saturating_add(Self::SETTLED_AFTER)));
+        let (deadline, proof) = (timestamp.saturating_add(window), Proof::ByAbsenceAndTrades);
+        Validity { timestamp, deadline, settled_at, proof }
+    }
+}
+
 /// One request that is about to leave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredAttempt", into = "StoredAttempt")]
 pub struct SendAttempt {
     /// Our id.
     pub client_id: ClientOrderId,
     /// From 1.
     pub attempt: u32,
-    /// The venue time the bytes are signed for, UTC milliseconds.
-    pub timestamp: UtcMs,
-    /// How long after `timestamp` the venue may still accept them, milliseconds.
-    pub recv_window: i64,
+    /// How long it may arrive, and how it is proved that it did not.
+    pub validity: Validity,
+}
+
+/// An attempt as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "SendAttempt")]
+struct StoredAttempt {
+    client_id: ClientOrderId,
+    attempt: u32,
+    timestamp: UtcMs,
+    recv_window: i64,
+    /// None: of versions that said no more.
+    #[serde(default)]
+    deadline: Option<UtcMs>,
+    #[serde(default)]
+    settled_at: Option<UtcMs>,
+    #[serde(default)]
+    proof: Proof,
+}
+
+impl From<StoredAttempt> for SendAttempt {
+    fn from(stored: StoredAttempt) -> SendAttempt {
+        let StoredAttempt { client_id, attempt, timestamp, recv_window, .. } = stored;
+        let StoredAttempt { deadline, settled_at, proof, .. } = stored;
+        let validity = match deadline {
+            Some(deadline) => Validity { timestamp, deadline, settled_at, proof },
+            None => Validity::within(timestamp, recv_window),
+        };
+        SendAttempt { client_id, attempt, validity }
+    }
+}
+
+impl From<SendAttempt> for StoredAttempt {
+    fn from(attempt: SendAttempt) -> StoredAttempt {
+        let SendAttempt { client_id, attempt, validity } = attempt;
+        let Validity { timestamp, deadline, settled_at, proof } = validity;
+        let recv_window = deadline.saturating_sub(timestamp);
+        let deadline = Some(deadline);
+        StoredAttempt { client_id, attempt, timestamp, recv_window, deadline, settled_at, proof }
+    }
 }
 
 /// What a request asks of an order that was sent.
@@ -295,9 +376,26 @@ pub struct OrderRequest {
     /// After this venue time the request can change nothing any more, UTC milliseconds; none:
     /// that never settles.
     pub settled_at: Option<UtcMs>,
+    /// How it is proved that the venue does not have the order.
+    #[serde(default)]
+    pub proof: Proof,
 }
 
 impl OrderRequest {
+    /// A request that asks `what` of the order `of`.
+    #[must_use]
+    pub fn new(
+        of: ClientOrderId,
+        symbol: Symbol,
+        what: RequestKind,
+        attempt: u32,
+        validity: Validity,
+    ) -> OrderRequest {
+        let Validity { timestamp, deadline, settled_at, proof } = validity;
+        let id = OrderRequest::id_of(&of, what, attempt);
+        OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at, proof }
+    }
+
     /// The id of a request: that of its order, and the number of the attempt.
     #[must_use]
     pub fn id_of(order: &ClientOrderId, what: RequestKind, attempt: u32) -> String {

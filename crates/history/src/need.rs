@@ -1,30 +1,38 @@
 //! What of the past is missing: the one place that says so, at a start and in the middle of
 //! trading.
 
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use std::ops::RangeInclusive;
 
 /// Opening times of bars, first and last.
 pub type Times = RangeInclusive<UtcMs>;
 
-/// The bars that are not there of the last `count` bars that have closed by `now`: every hole by
-/// itself. `have` are opening times, ascending; `none` are times of which the venue has said before
-/// that it has no bars.
+/// The bars that are not there of the last `count` bars of sessions that have closed by `now`:
+/// every hole by itself. `have` are opening times, ascending; `none` are times of which the venue
+/// has said before that it has no bars.
 #[must_use]
 pub fn missing(
     have: impl IntoIterator<Item = UtcMs>,
     none: &[Times],
     count: i64,
     now: UtcMs,
-    timeframe: Timeframe,
+    (timeframe, sessions): (Timeframe, &Sessions),
 ) -> Vec<Times> {
     let width = timeframe.ms();
     let end = timeframe.open_of(now);
     let mut holes: Vec<Times> = Vec::new();
     let mut have = have.into_iter().peekable();
     let mut none = none.iter().peekable();
-    let mut at = end - count.max(0) * width;
+    let mut at = sessions.first_of(timeframe, count, end);
+    let nights = sessions.closed(timeframe, at, end - width);
+    let mut nights = nights.iter().peekable();
     while at < end {
+        while nights.next_if(|times| *times.end() < at).is_some() {}
+        if let Some(night) = nights.peek().filter(|times| times.contains(&at)) {
+            at = night.end() + width;
+            continue;
+        }
         while have.next_if(|time| *time < at).is_some() {}
         while none.next_if(|times| *times.end() < at).is_some() {}
         let here = have.peek() == Some(&at);
@@ -69,13 +77,16 @@ pub fn pages(holes: &[Times], timeframe: Timeframe, page: u16) -> Vec<Times> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_domain::sessions::Session;
     use everwarm_domain::time::MINUTE;
+
+    const MINUTES: (Timeframe, &Sessions) = (Timeframe::M1, &Sessions::ALWAYS);
 
     /// In minutes: what is had, where the venue has none, how many, now.
     fn check(have: &[i64], none: &[(i64, i64)], count: i64, now: i64) -> String {
         let have = have.iter().map(|minute| minute * MINUTE);
         let none: Vec<Times> = none.iter().map(|(from, to)| from * MINUTE..=to * MINUTE).collect();
-        let holes = missing(have, &none, count, now * MINUTE + 30_000, Timeframe::M1);
+        let holes = missing(have, &none, count, now * MINUTE + 30_000, MINUTES);
         let needed = pages(&holes, Timeframe::M1, 1000);
         let words = needed.iter().map(|t| format!("{}-{}", t.start() / MINUTE, t.end() / MINUTE));
         words.collect::<Vec<_>>().join(" ")
@@ -108,7 +119,7 @@ mod tests {
     #[test]
     fn holes_are_told_one_by_one() {
         let have = [95, 97, 98].map(|minute| minute * MINUTE);
-        let holes = missing(have, &[], 6, 100 * MINUTE, Timeframe::M1);
+        let holes = missing(have, &[], 6, 100 * MINUTE, MINUTES);
         assert_eq!(holes, [(94, 94), (96, 96), (99, 99)].map(|(a, b)| a * MINUTE..=b * MINUTE));
     }
 
@@ -124,10 +135,30 @@ mod tests {
     }
 
     #[test]
+    fn a_night_without_bars_is_no_hole() {
+        let span = |open: i64, close: i64| Session { open: open * MINUTE, close: close * MINUTE };
+        let sessions = vec![span(20, 40), span(60, 80), span(95, 100)];
+        let sessions = Sessions::new(0, 200 * MINUTE, sessions).unwrap();
+        let said = |have: &[i64], count| {
+            let have = have.iter().map(|minute| minute * MINUTE);
+            let of = (Timeframe::M1, &sessions);
+            let holes = missing(have, &[], count, 100 * MINUTE, of);
+            holes.iter().map(|t| (t.start() / MINUTE, t.end() / MINUTE)).collect::<Vec<_>>()
+        };
+        let whole: Vec<i64> = (36..40).chain(60..80).chain(95..100).collect();
+        assert_eq!(said(&whole, 29), []);
+        assert_eq!(said(&whole, 30), [(35, 35)]);
+        assert_eq!(said(&whole[..25], 29), [(96, 99)]);
+        assert_eq!(said(&[], 29), [(36, 39), (60, 79), (95, 99)]);
+        // What the venue has beside its sessions is not asked for again, and harms nobody.
+        assert_eq!(said(&[85, 95, 96, 97, 98, 99], 5), []);
+    }
+
+    #[test]
     fn the_last_bar_is_the_one_that_has_closed() {
         let now = 10 * 3_600_000;
         for (now, last) in [(now, now - 3_600_000), (now - 1, now - 7_200_000)] {
-            let needed = missing([], &[], 1, now, Timeframe::H1);
+            let needed = missing([], &[], 1, now, (Timeframe::H1, &Sessions::ALWAYS));
             assert_eq!(needed, [last..=last]);
         }
     }

@@ -111,7 +111,7 @@ fn project_order(key: Key, order: &Order) -> Vec<Op> {
         }
         Order::Changed { client_id, venue_order_id, status, executed, executed_quote, .. } => {
             let state = OrderState {
-                venue_order_id: *venue_order_id,
+                venue_order_id: venue_order_id.clone(),
                 status: *status,
                 executed: *executed,
                 executed_quote: *executed_quote,

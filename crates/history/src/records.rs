@@ -6,6 +6,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{OrderStatus, OrderType, Side};
 use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_words::shapes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,7 +21,8 @@ pub struct OrderView {
     #[schema(value_type = shapes::ClientOrderId)]
     pub client_order_id: ClientOrderId,
     /// The venue's id, once known.
-    pub venue_order_id: Option<u64>,
+    #[schema(value_type = Option<String>)]
+    pub venue_order_id: Option<VenueOrderId>,
     /// What is traded.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
@@ -52,7 +54,8 @@ pub struct OrderView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FillView {
     /// The venue's id, unique per symbol.
-    pub trade_id: u64,
+    #[schema(value_type = String)]
+    pub trade_id: VenueTradeId,
     /// Our id of the order.
     #[schema(value_type = shapes::ClientOrderId)]
     pub client_order_id: ClientOrderId,
@@ -143,7 +146,7 @@ pub struct TradeView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderState {
     /// The venue's id, once known.
-    pub venue_order_id: Option<u64>,
+    pub venue_order_id: Option<VenueOrderId>,
     /// Where it stands.
     pub status: OrderStatus,
     /// Cumulative filled quantity.

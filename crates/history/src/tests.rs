@@ -79,7 +79,7 @@ fn intent(id: &str) -> OrderIntent {
     }
 }
 
-fn filled(id: &str, trade_id: u64, quantity: &str) -> Body {
+fn filled(id: &str, trade: u64, quantity: &str) -> Body {
     Body::Order(Order::Filled {
         client_id: ClientOrderId(id.into()),
         strategy: "sma_cross".into(),
@@ -87,7 +87,7 @@ fn filled(id: &str, trade_id: u64, quantity: &str) -> Body {
         side: Side::Buy,
         k: 1,
         fill: VenueFill {
-            trade_id,
+            trade_id: trade.into(),
             price: dec("100.10"),
             quantity: dec(quantity),
             fee: dec("0.10"),
@@ -117,7 +117,7 @@ fn a_round() -> Vec<(u64, Fact<Body>)> {
     let changed = Body::Order(Order::Changed {
         client_id: ClientOrderId("ew-1".into()),
         symbol: symbol("ETHUSD"),
-        venue_order_id: Some(17),
+        venue_order_id: Some(17.into()),
         status: OrderStatus::PartlyFilled,
         executed: dec("2.0"),
         executed_quote: dec("200.20"),
@@ -165,7 +165,7 @@ fn the_public_shapes_are_what_the_facts_said() {
             r#"{"average_price":"100.1", "client_order_id":"ew-1", "filled_quantity":"2", "#,
             r#""price":null, "quantity":"3", "side":"buy", "status":"partly_filled", "#,
             r#""strategy":"sma_cross", "symbol":"ETHUSD", "time":120000, "type":"market", "#,
-            r#""venue_order_id":17}"#
+            r#""venue_order_id":"17"}"#
         )
     );
     let fills = first(serde_json::to_value(history.fills(None).unwrap().rows).unwrap());
@@ -173,7 +173,7 @@ fn the_public_shapes_are_what_the_facts_said() {
         fills,
         concat!(
             r#"{"client_order_id":"ew-1", "fee":"0.1", "fee_asset":"USD", "price":"100.1", "#,
-            r#""quantity":"2", "side":"buy", "symbol":"ETHUSD", "time":120005, "trade_id":9}"#
+            r#""quantity":"2", "side":"buy", "symbol":"ETHUSD", "time":120005, "trade_id":"9"}"#
         )
     );
     let positions = first(serde_json::to_value(history.positions().unwrap()).unwrap());

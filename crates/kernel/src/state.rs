@@ -29,6 +29,8 @@ pub const FORM: u8 = 0xa5;
 pub const LONGER: &str = "everwarm.longer";
 const FINGERPRINT: std::ops::Range<usize> = 2..10;
 const CHECKSUM: std::ops::Range<usize> = 10..14;
+/// Most members that are added to a state at once, those of its members included.
+const GROWTH_MAX: usize = 32;
 /// Bytes before the postcard.
 const HEAD: usize = 14;
 
@@ -152,6 +154,29 @@ pub fn load<T: DeserializeOwned + 'static>(format: u8, bytes: &[u8]) -> Result<T
     match postcard::take_from_bytes(&bytes[HEAD..]) {
         Ok((state, [])) => Ok(state),
         Ok((_, rest)) => Err(format!("{} bytes follow its end", rest.len())),
+        Err(e) => Err(format!("its values cannot be read: {e}")),
+    }
+}
+
+/// Reads a state of an earlier format whose type had the fingerprint `former`, where since then
+/// members were added at its end, and nothing else was changed. They are empty: zero, none, false,
+/// without elements.
+///
+/// # Errors
+/// Another format, a state of another type, or damaged bytes.
+pub fn grown<T: DeserializeOwned + 'static>(
+    format: u8,
+    former: u64,
+    bytes: &[u8],
+) -> Result<T, String> {
+    if !fits(bytes, Head { format, fingerprint: former })? {
+        return walk::read_old(&bytes[1..]);
+    }
+    // Postcard writes each of these as one zero.
+    let bytes = [&bytes[HEAD..], &[0; GROWTH_MAX]].concat();
+    match postcard::take_from_bytes(&bytes) {
+        Ok((state, rest)) if rest.len() < GROWTH_MAX => Ok(state),
+        Ok(_) => Err("bytes follow its end".to_owned()),
         Err(e) => Err(format!("its values cannot be read: {e}")),
     }
 }

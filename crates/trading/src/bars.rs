@@ -25,6 +25,7 @@ mod owed;
 pub use doubt::Refused;
 pub use owed::Owed;
 
+use crate::calendar::Calendar;
 use crate::indicators::planned;
 use doubt::Doubts;
 use everwarm_domain::fact::kinds::{kind, rank};
@@ -36,6 +37,7 @@ use everwarm_domain::settings::MarketRules;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
+use everwarm_kernel::state;
 use owed::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +47,10 @@ const MISSES: u32 = 3;
 /// How long a close waits for what lies between a symbol's bars, milliseconds of venue time after
 /// it: a venue that streams and does not answer must not stop everything.
 const HOLE: UtcMs = MINUTE;
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
+/// Format and type of version 3: it knew no calendar.
+const FORMAT_3: u8 = 3;
+const TYPE_3: u64 = 0xd99d_a938_e2e8_d272;
 
 /// What was said about closes: a fold that says nothing itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,6 +69,9 @@ pub struct Closes {
     rules: MarketRules,
     /// What is computed.
     plan: Plan,
+    /// When symbols are traded.
+    #[serde(default)]
+    pub calendar: Calendar,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -187,8 +195,10 @@ impl Closes {
 
     /// Symbols that a close is said of, by name.
     fn expected(&self, close: UtcMs) -> impl Iterator<Item = Symbol> {
-        let of = self.symbols.iter().filter(move |(_, of)| {
-            let trades = of.venue == Some(AtVenue::Trading) && of.history;
+        let of = self.symbols.iter().filter(move |(symbol, of)| {
+            let open =
+                self.calendar.is_always_open() || self.calendar.of(*symbol).is_open(close - MINUTE);
+            let trades = of.venue == Some(AtVenue::Trading) && of.history && open;
             trades && of.through.is_none_or(|through| through < close)
         });
         of.map(|(symbol, _)| symbol)
@@ -215,6 +225,7 @@ impl Closes {
     }
 
     fn market(&mut self, market: &Market) {
+        self.calendar.fold(market);
         match market {
             Market::Close { time, bars, missing, .. } => {
                 self.last = Some(*time);
@@ -257,7 +268,10 @@ impl Closes {
                     }
                 }
             }
-            Market::Instruments { .. } | Market::BarRefused { .. } => {}
+            Market::Instruments { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. }
+            | Market::BarRefused { .. } => {}
         }
     }
 }
@@ -271,7 +285,7 @@ impl Stage for Closes {
         "closer"
     }
     fn version(&self) -> u16 {
-        3
+        4
     }
     fn interest(&self) -> Mask {
         // Inputs alone: what was appended a moment ago is then folded without waiting for any
@@ -283,6 +297,9 @@ impl Stage for Closes {
             kind::UNIVERSE,
             kind::CONFIG_APPLIED,
             kind::ACCOUNT,
+            kind::INSTRUMENTS,
+            kind::SESSIONS,
+            kind::DAY_BEGINS,
         ])
     }
     fn produces(&self) -> Mask {
@@ -297,7 +314,7 @@ impl Stage for Closes {
                     self.rules = settings.market;
                 }
                 if let Some(features) = planned(text, retained) {
-                    self.plan.turn(&features, fact.key.n, &mut self.symbols);
+                    self.plan.turn(&features, fact.key.n, &mut self.symbols, &self.calendar);
                 }
             }
             Body::Venue(_)
@@ -317,10 +334,14 @@ impl Stage for Closes {
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[2]
+        &[2, 3]
     }
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        *self = old::convert(bytes)?;
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = if version == 2 {
+            old::convert(bytes)?
+        } else {
+            state::grown(FORMAT_3, TYPE_3, bytes)?
+        };
         Ok(())
     }
 }
@@ -649,8 +670,8 @@ impl Gathering {
         if now > close + HOLE {
             return Vec::new();
         }
-        let before = close - MINUTE;
         let hole = |symbol: &&Symbol| {
+            let before = said.calendar.of(**symbol).last_close(close - MINUTE);
             let looked = self.looked.get(symbol).is_some_and(|through| *through >= before);
             said.has_past(**symbol)
                 && !said.has(**symbol, before)

@@ -2,7 +2,9 @@ use super::*;
 use crate::testing::golden::Series;
 use crate::testing::{bar, input, sym};
 use everwarm_domain::fact::Listed;
+use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Price;
+use everwarm_domain::sessions::{Session, Sessions};
 
 const GRACE: UtcMs = 2_000;
 
@@ -102,7 +104,9 @@ fn tell(market: &Market) -> String {
         Market::HistoryLoaded { .. }
         | Market::HistoryBars { .. }
         | Market::Instruments { .. }
-        | Market::Universe { .. } => panic!("{market:?}"),
+        | Market::Universe { .. }
+        | Market::Sessions { .. }
+        | Market::DayBegins { .. } => panic!("{market:?}"),
     }
 }
 
@@ -123,6 +127,27 @@ fn a_close_is_said_once_all_have_delivered_or_are_known_to_have_none() {
     assert_eq!(told.bar("B", 12), Offered::New);
     assert_eq!(told.go(724), "late 12 B");
     assert_eq!(told.go(724), "", "once");
+}
+
+#[test]
+fn nothing_is_missing_while_the_venue_does_not_trade() {
+    let mut told = Told::new(false, &["A", "B"]);
+    let span = |open: i64, close: i64| Session { open: open * MINUTE, close: close * MINUTE };
+    let sessions = Sessions::new(0, 90 * MINUTE, vec![span(5, 12), span(60, 80)]).unwrap();
+    told.hear(Market::Sessions { venue: VenueId::default(), sessions });
+    told.past(&["A", "B"], 11);
+    told.bar("A", 12);
+    assert_eq!(told.go(723), "fetch 12 B");
+    told.gathering.looked(sym("B"), 12 * MINUTE);
+    assert_eq!(told.go(723), "close 12 A -B");
+    // In the morning no bar of the night is looked for.
+    told.bar("A", 61);
+    told.bar("B", 61);
+    assert_eq!(told.go(3_661), "close 61 A B");
+    // What comes at night all the same is taken, and nobody else is missing.
+    told.bar("A", 81);
+    told.gathering.looked(sym("A"), 80 * MINUTE);
+    assert_eq!(told.go(4_861), "close 81 A");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod owed;
 
 pub use exits::REFUSALS;
 
+use super::calendar::Calendar;
 use super::client_id::{self, Identity, Part};
 use super::instruments::Instruments;
 use super::lots::Lots;
@@ -49,7 +50,11 @@ use exits::Exits;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 6;
+const FORMAT: u8 = 7;
+/// Format, type and version of the state that knew no calendar.
+const FORMAT_6: u8 = 6;
+const TYPE_6: u64 = 0x88f1_824c_6f89_71d6;
+const BEFORE_CALENDAR: u16 = 6;
 /// The form of the last version without lots: the later members are not in it.
 const FORMAT_BEFORE_LOTS: u8 = 5;
 /// Under which name versions without lots left what an operator had sold, all lots at once.
@@ -172,6 +177,9 @@ pub struct Decide {
     /// Whose the positions are.
     #[serde(default)]
     lots: Lots,
+    /// When symbols are traded, and when days begin.
+    #[serde(default)]
+    calendar: Calendar,
 }
 
 /// The newest bar of a symbol.
@@ -278,7 +286,7 @@ impl Decide {
         let (quantity, reserved) = self.entry(signal, rule, entries)?;
         entries.take(signal.symbol, &signal.strategy);
         entries.cash = entries.cash.map(|cash| cash.saturating_sub(reserved));
-        entries.caps.spend(signal.close_time, reserved);
+        entries.caps.spend(self.calendar.day(signal.close_time), reserved);
         let Signal { strategy, symbol, close_time, terms, .. } = signal;
         let (side, usual) = (signal.side(), self.valid_until(*close_time));
         let intent = OrderIntent {
@@ -321,6 +329,7 @@ impl Decide {
     }
 
     fn market(&mut self, market: &Market) {
+        self.calendar.fold(market);
         match market {
             Market::Close { time, bars, odd, .. } => {
                 self.closed = *time;
@@ -361,23 +370,10 @@ impl Decide {
             }
             Market::LateBar { odd: None, .. }
             | Market::BarRefused { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
-        }
-    }
-
-    fn instrument(&self, symbol: Symbol) -> Result<&Instrument, Refusal> {
-        let Some(rule) = self.instruments.get(symbol) else {
-            return no("instrument", format!("the venue's rules for {symbol} are not known"));
-        };
-        if !rule.trading {
-            return no("instrument", format!("the venue does not take orders in {symbol} now"));
-        }
-        match self.instruments.quote_asset(&self.settings) {
-            Some(quote) if quote != rule.quote => {
-                no("instrument", format!("{symbol} is paid in {}, cash is {quote}", rule.quote))
-            }
-            Some(_) | None => Ok(rule),
         }
     }
 
@@ -416,7 +412,7 @@ impl Decide {
         let price = signal.price.decimal();
         let quantity = sizing::buy(rule, notional, price).map_err(too_small)?;
         let reserved = hold(quantity.saturating_mul(price)).normalize();
-        match entries.caps.allows(signal.close_time, reserved) {
+        match entries.caps.allows(self.calendar.day(signal.close_time), reserved) {
             Ok(()) => Ok((quantity, reserved)),
             Err(text) => no("live-cap", text),
         }
@@ -497,7 +493,7 @@ impl Decide {
                 };
                 self.exit_requested(intent);
                 if side == Side::Buy {
-                    self.caps.spend(intent.close_time, reserved);
+                    self.caps.spend(self.calendar.day(intent.close_time), reserved);
                 }
                 self.holds.insert(client_id.clone(), hold);
                 (intent.symbol, &intent.strategy)
@@ -541,7 +537,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        6
+        7
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -566,6 +562,8 @@ impl Stage for Decide {
             kind::POSITION,
             kind::LOT,
             kind::RECONCILED,
+            kind::SESSIONS,
+            kind::DAY_BEGINS,
         ])
     }
 
@@ -660,10 +658,14 @@ impl Stage for Decide {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_LOTS]
+        &[BEFORE_LOTS, BEFORE_CALENDAR]
     }
 
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        if version == BEFORE_CALENDAR {
+            *self = state::grown(FORMAT_6, TYPE_6, bytes)?;
+            return Ok(());
+        }
         *self = state::load(FORMAT_BEFORE_LOTS, bytes)?;
         self.lots = Lots::of_positions(&self.positions);
         Ok(())

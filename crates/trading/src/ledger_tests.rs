@@ -192,7 +192,8 @@ fn without_an_asset_to_count_in_there_is_no_baseline() {
 
 fn resolved(ledger: &mut Ledger, n: u64, asset: &str, accept: Accept) -> String {
     let conflict = ledger.conflicts.iter().find(|c| c.about == asset).unwrap().clone();
-    let body = Operator::Resolved { conflict, accept, reason: "r".to_owned() };
+    let body =
+        Operator::Resolved { conflict, accept, reason: "r".to_owned(), venue: VenueId::default() };
     let said = words(&facts_of(ledger, &input(n, Body::Operator(body))));
     let bytes = ledger.save();
     *ledger = Ledger::default();
@@ -257,7 +258,8 @@ fn a_word_on_what_is_no_conflict_changes_nothing() {
     let (about, ours, theirs) = ("BTC".to_owned(), "1".to_owned(), "0".to_owned());
     let conflict = Conflict { about, ours, theirs, dispute: Dispute::Balance };
     let accept = Accept::Venue;
-    let body = Operator::Resolved { conflict, accept, reason: "r".to_owned() };
+    let body =
+        Operator::Resolved { conflict, accept, reason: "r".to_owned(), venue: VenueId::default() };
     let said = words(&facts_of(&mut ledger, &input(9, Body::Operator(body))));
     assert_eq!(said, "cash 10000 foreign [2 BNB, 0.5 BTC] conflicts []");
 }
@@ -319,7 +321,7 @@ fn adopt(ledger: &mut Ledger, n: u64, amount: &str, into: Option<(&str, &str)>) 
     let (quantity, asset) = amount.split_once(' ').unwrap();
     let (asset, quantity, reason) = (asset.to_owned(), dec(quantity), "r".to_owned());
     let position = into.map(|(symbol, price)| (sym(symbol), dec(price)));
-    let body = Operator::Adopted { asset, quantity, position, reason };
+    let body = Operator::Adopted { asset, quantity, position, reason, venue: VenueId::default() };
     words(&facts_of(ledger, &input(n, Body::Operator(body))))
 }
 

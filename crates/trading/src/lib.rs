@@ -24,6 +24,7 @@
 //! [`specs`].
 
 pub mod bars;
+pub mod calendar;
 mod client_id;
 pub mod decide;
 pub mod indicators;

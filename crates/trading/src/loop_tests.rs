@@ -6,7 +6,7 @@ use crate::stages;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::market::Bar;
-use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, SendAttempt, Side};
+use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, SendAttempt, Side, Validity};
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_kernel::plain::PlainLoop;
@@ -156,8 +156,8 @@ fn an_exit_leaves_at_once_where_a_query_ends_its_entry() {
     }
     let (intent, timestamp) = (world.book.to_send(world.time)[0].intent.clone(), world.time);
     let (client_id, quantity) = (intent.client_id.clone(), intent.quantity);
-    let attempt =
-        SendAttempt { client_id: client_id.clone(), attempt: 1, timestamp, recv_window: 5_000 };
+    let (client, validity) = (client_id.clone(), Validity::within(timestamp, 5_000));
+    let attempt = SendAttempt { client_id: client, attempt: 1, validity };
     world.give(Body::Venue(Venue::Sent { attempts: vec![attempt] }));
     let reason = "timeout".to_owned();
     world.give(Body::Venue(Venue::Unanswered { client_id, attempt: 1, reason }));
@@ -170,7 +170,7 @@ fn an_exit_leaves_at_once_where_a_query_ends_its_entry() {
     world.give(Body::Venue(Venue::Reported(OrderReport {
         source: ReportSource::Query,
         client_id: intent.client_id,
-        venue_order_id: 1,
+        venue_order_id: 1.into(),
         symbol: intent.symbol,
         side: Side::Buy,
         status: OrderStatus::Filled,

@@ -136,6 +136,7 @@ fn what_nobody_sold_for_one_lot_comes_out_of_the_oldest_and_a_shortage_out_of_th
         conflict: conflicts.into_iter().next().unwrap(),
         accept: Accept::Venue,
         reason: "sold by hand".to_owned(),
+        venue: VenueId::default(),
     };
     let said = facts_of(&mut books, &input(next(), Body::Operator(resolved)));
     assert_eq!(lots(&said), "c 0.5 for 50", "c is the youngest: 1.5 are missing");
@@ -234,6 +235,7 @@ fn what_is_adopted_is_the_houses() {
         quantity: dec("0.5"),
         position: Some((sym("BTCUSDT"), dec("120"))),
         reason: "mine".to_owned(),
+        venue: VenueId::default(),
     };
     let said = facts_of(&mut books, &input(next(), Body::Operator(adopted)));
     assert_eq!(lots(&said), "house 0.5 for 60");
@@ -288,7 +290,8 @@ fn the_lots_that_are_said_are_those_that_are_held() {
                 let conflicts = account(&mut books, &there, "90000");
                 for conflict in conflicts.into_iter().filter(|c| c.about == "BTC") {
                     let (accept, reason) = (Accept::Venue, "r".to_owned());
-                    let resolved = Operator::Resolved { conflict, accept, reason };
+                    let resolved =
+                        Operator::Resolved { conflict, accept, reason, venue: VenueId::default() };
                     hear(&mut books, input(next(), Body::Operator(resolved)));
                 }
             }

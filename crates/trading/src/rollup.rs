@@ -1,4 +1,5 @@
-//! 1m bars to 5m, 15m, 1h, 4h and 1d, aligned to the UTC epoch.
+//! 1m bars to 5m, 15m, 1h, 4h and 1d, aligned to the UTC epoch. At a venue with sessions a day is a
+//! session: it begins with its first minute, and is finished by the close of its last.
 //!
 //! A bucket is finished by the close of its last minute for the symbols of that close, with a bar
 //! or missing; or by the first bar of a later bucket. Past bars from the history fill the buckets
@@ -13,11 +14,13 @@
 //! 3. The open bucket of a width, where there is one, lies in the open bucket of each greater width
 //!    that is there.
 
+use crate::calendar::Calendar;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{Analysis, Body, Market};
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
@@ -28,8 +31,14 @@ use serde::{Deserialize, Serialize};
 pub const WIDTHS: [Timeframe; 5] =
     [Timeframe::M5, Timeframe::M15, Timeframe::H1, Timeframe::H4, Timeframe::D1];
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// Format, type and version of the state that knew no calendar.
+const FORMAT_1: u8 = 1;
+const TYPE_1: u64 = 0x32e7_f0d3_cdca_857c;
+const BEFORE_CALENDAR: u16 = 1;
 const LEVELS: usize = WIDTHS.len();
+/// The place of the days in [`WIDTHS`].
+const DAILY: usize = LEVELS - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Bucket {
@@ -154,6 +163,56 @@ impl Roller {
     }
 }
 
+/// The session of a symbol that is not finished.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SessionDay {
+    session: Session,
+    bucket: Bucket,
+}
+
+impl SessionDay {
+    /// Adds a 1m bar to the day of its symbol; what it shows to be over goes to `finished`. A bar
+    /// outside of sessions belongs to no day.
+    pub fn add(
+        day: &mut Option<SessionDay>,
+        bar: &Bar,
+        sessions: &Sessions,
+        finished: &mut impl FnMut(usize, RolledBar),
+    ) {
+        let Some(session) = sessions.at(bar.open_time) else { return };
+        if let Some(day) = day
+            && day.session.open == session.open
+        {
+            day.bucket.add(bar.high, bar.low, bar.close, bar.volume, 1);
+            // It may have been said anew how long it is.
+            day.session = session;
+            return;
+        }
+        if day.as_ref().is_some_and(|day| day.session.open > session.open) {
+            return;
+        }
+        SessionDay::close(day, bar.symbol, UtcMs::MAX, finished);
+        let bucket = Bucket { open_time: session.open, ..Bucket::of(bar) };
+        *day = Some(SessionDay { session, bucket });
+    }
+
+    /// Finishes the day where it has ended at `time`.
+    pub fn close(
+        day: &mut Option<SessionDay>,
+        symbol: Symbol,
+        time: UtcMs,
+        finished: &mut impl FnMut(usize, RolledBar),
+    ) {
+        let Some(SessionDay { session, bucket }) = day.take_if(|day| day.session.close <= time)
+        else {
+            return;
+        };
+        let RolledBar { bar, count, .. } = bucket.rolled(symbol, Timeframe::D1);
+        let complete = i64::from(count) == session.minutes();
+        finished(DAILY, RolledBar { bar, count, complete });
+    }
+}
+
 /// The stage.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RollUp {
@@ -161,11 +220,37 @@ pub struct RollUp {
     /// What the fact just folded has finished; empty between inputs.
     #[serde(skip)]
     finished: [Vec<RolledBar>; LEVELS],
+    /// When symbols are traded.
+    #[serde(default)]
+    calendar: Calendar,
+    /// Sessions that are not finished.
+    #[serde(default)]
+    days: SymbolMap<Option<SessionDay>>,
 }
 
 impl RollUp {
+    /// Adds bars of the sessions' days, closes those that ended at `time`, and leaves out the days
+    /// in UTC that lie in them.
+    fn sessions(&mut self, bars: &[Bar], time: Option<UtcMs>) {
+        if self.calendar.is_always_open() {
+            return;
+        }
+        let RollUp { finished, calendar, days, .. } = self;
+        let daily = &mut finished[DAILY];
+        daily.retain(|day| !calendar.of(day.bar.symbol).covers(day.bar.open_time));
+        let mut sink = |_: usize, bar: RolledBar| daily.push(bar);
+        for bar in bars {
+            let of = days.entry(bar.symbol);
+            SessionDay::add(of, bar, calendar.of(bar.symbol), &mut sink);
+        }
+        for (symbol, day) in days.iter_mut() {
+            SessionDay::close(day, symbol, time.unwrap_or(UtcMs::MIN), &mut sink);
+        }
+        daily.sort_by_key(|rolled| (rolled.bar.symbol, rolled.bar.open_time));
+    }
+
     fn close(&mut self, time: UtcMs, bars: &[Bar], missing: &[Symbol]) {
-        let RollUp { rollers, finished } = self;
+        let RollUp { rollers, finished, .. } = self;
         let mut sink = |level: usize, bar: RolledBar| finished[level].push(bar);
         let ends = Timeframe::M5.open_of(time) == time;
         let mut near = 0;
@@ -184,6 +269,7 @@ impl RollUp {
         for bars in finished {
             bars.sort_by_key(|rolled| (rolled.bar.symbol, rolled.bar.open_time));
         }
+        self.sessions(bars, Some(time));
     }
 }
 
@@ -209,7 +295,13 @@ impl Stage for RollUp {
             kind::HISTORY_LOADED,
             kind::HISTORY_BARS,
             kind::UNIVERSE,
+            kind::INSTRUMENTS,
+            kind::SESSIONS,
         ])
+    }
+
+    fn version(&self) -> u16 {
+        2
     }
 
     fn produces(&self) -> Mask {
@@ -219,24 +311,33 @@ impl Stage for RollUp {
     fn evolve(&mut self, fact: &Fact<Body>) {
         self.finished.iter_mut().for_each(Vec::clear);
         let Body::Market(market) = &fact.body else { return };
+        self.calendar.fold(market);
         match market {
             Market::Close { time, bars, missing, .. } => self.close(*time, bars, missing),
             Market::LateBar { bar, .. } => {
                 let finished = &mut self.finished;
                 let mut sink = |level: usize, rolled: RolledBar| finished[level].push(rolled);
                 self.rollers.entry(bar.symbol).add(bar, &mut sink);
+                self.sessions(std::slice::from_ref(bar), None);
             }
             Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars, plan: 0 } => {
                 let roller = self.rollers.entry(*symbol);
                 for bar in bars {
                     roller.add(bar, &mut |_, _| {});
                 }
+                self.sessions(bars, None);
+                self.finished[DAILY].clear();
             }
-            Market::Universe { unlisted, .. } => self.rollers.remove_all(unlisted),
+            Market::Universe { unlisted, .. } => {
+                self.rollers.remove_all(unlisted);
+                self.days.remove_all(unlisted);
+            }
             Market::HistoryBars { .. }
             | Market::HistoryLoaded { .. }
             | Market::BarRefused { .. }
-            | Market::Instruments { .. } => {}
+            | Market::Instruments { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. } => {}
         }
     }
 
@@ -260,6 +361,15 @@ impl Stage for RollUp {
         Ok(())
     }
 
+    fn converts(&self) -> &'static [u16] {
+        &[BEFORE_CALENDAR]
+    }
+
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = state::grown(FORMAT_1, TYPE_1, bytes)?;
+        Ok(())
+    }
+
     fn check(&self) {
         self.rollers.iter().for_each(|(symbol, roller)| roller.check(symbol));
     }
@@ -270,6 +380,8 @@ mod tests {
     use super::*;
     use crate::testing::golden::{Series, golden};
     use crate::testing::{bar, facts_of, input};
+    use everwarm_domain::id::VenueId;
+    use everwarm_domain::time::DAY;
     use everwarm_kernel::fact::Key;
 
     fn close(stage: &mut RollUp, minute: i64, bars: &[(&str, i64)], missing: &[&str]) -> String {
@@ -324,6 +436,39 @@ mod tests {
         assert_eq!(say(&mut stage, 5, late(4)), "", "its bucket has been said");
         assert_eq!(close(&mut stage, 5, &[("A", 1)], &[]), "");
         assert_eq!(close(&mut stage, 9, &[("A", 1)], &[]), "5m A @5 1x2!");
+    }
+
+    #[test]
+    fn a_day_of_a_venue_with_sessions_is_a_session() {
+        // From 23:58 to 00:03, over midnight in UTC, and from 01:00 to 01:02.
+        let (first, second) = (DAY - 2 * MINUTE, DAY + 60 * MINUTE);
+        let sessions = vec![
+            Session { open: first, close: first + 5 * MINUTE },
+            Session { open: second, close: second + 2 * MINUTE },
+        ];
+        let sessions = Sessions::new(0, 2 * DAY, sessions).unwrap();
+        let mut stage = RollUp::default();
+        let venue = VenueId::default();
+        assert_eq!(say(&mut stage, 0, Body::Market(Market::Sessions { venue, sessions })), "");
+        let daily = |said: String| {
+            let days: Vec<&str> = said.split(", ").filter(|of| of.starts_with("1d")).collect();
+            days.join(", ")
+        };
+        let mut minutes = Vec::new();
+        for minute in 1_438..1_443 {
+            let said = daily(close(&mut stage, minute, &[("A", minute)], &[]));
+            minutes.push((minute, said));
+        }
+        let ended = minutes.pop().unwrap();
+        assert!(minutes.iter().all(|(_, said)| said.is_empty()), "{minutes:?}");
+        assert_eq!(ended.1, "1d A @1438 1442x5", "by the close of its last minute");
+        let bytes = stage.save();
+        stage = RollUp::default();
+        stage.load(&bytes).unwrap();
+        assert_eq!(daily(close(&mut stage, 1_500, &[("A", 1)], &[])), "");
+        let said = daily(close(&mut stage, 1_501, &[], &["A"]));
+        assert_eq!(said, "1d A @1500 1x1!", "it lacks a minute");
+        stage.check();
     }
 
     #[test]

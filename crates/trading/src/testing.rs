@@ -12,7 +12,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price, parse_decimal};
 use everwarm_domain::order::{
-    FIRST_STRATEGY, Liquidity, OrderStatus, SendAttempt, Side, VenueFill,
+    FIRST_STRATEGY, Liquidity, OrderStatus, SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::signal::Direction;
@@ -142,7 +142,7 @@ pub fn changed(id: &str, status: OrderStatus, executed: &str) -> Body {
     Body::Order(Order::Changed {
         client_id: ClientOrderId(id.to_owned()),
         symbol: sym("BTCUSDT"),
-        venue_order_id: Some(1),
+        venue_order_id: Some(1.into()),
         status,
         executed: dec(executed),
         executed_quote: dec(executed) * dec("100"),
@@ -165,7 +165,7 @@ pub fn filled(id: &str, side: Side, k: u32, price: &str, quantity: &str) -> Body
 /// An execution without fee.
 pub fn trade(trade_id: u64, price: &str, quantity: &str) -> VenueFill {
     VenueFill {
-        trade_id,
+        trade_id: trade_id.into(),
         price: dec(price),
         quantity: dec(quantity),
         fee: Decimal::ZERO,
@@ -178,7 +178,8 @@ pub fn trade(trade_id: u64, price: &str, quantity: &str) -> VenueFill {
 /// A request that leaves at `timestamp` and may arrive for 5 s.
 pub fn sent(id: &str, attempt: u32, timestamp: i64) -> Body {
     let client_id = ClientOrderId(id.to_owned());
-    let attempts = vec![SendAttempt { client_id, attempt, timestamp, recv_window: 5_000 }];
+    let attempts =
+        vec![SendAttempt { client_id, attempt, validity: Validity::within(timestamp, 5_000) }];
     Body::Venue(Venue::Sent { attempts })
 }
 

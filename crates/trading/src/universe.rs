@@ -9,23 +9,28 @@
 //! A strategy that is not configured any more leaves in the same way: it takes part until it holds
 //! nothing, no order of it lives and no exit of it is owed.
 
+use super::calendar::Calendar;
 use super::instruments::Instruments;
 use super::lots::Lots;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{AtVenue, Body, Decision, Ledger, Listed, Market, Operator, Order};
-use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::FIRST_STRATEGY;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Selection;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{DAY, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+/// Format and type of version 2: it knew no calendar.
+const FORMAT_2: u8 = 2;
+const TYPE_2: u64 = 0x3d00_728d_81cb_a8ab;
 /// The form of version 1: the members about strategies are not in it.
 const FORMAT_1: u8 = 1;
 /// Most symbols that are listed: what one connection of a venue carries, less a reserve.
@@ -37,6 +42,8 @@ const RETURN: UtcMs = 300_000;
 /// A symbol that is in stays in while its volume is among the first `top` and a quarter more: who
 /// stands at the edge does not come and go with every look.
 const EDGE: usize = 4;
+/// How far ahead sessions are known at least, milliseconds.
+const KNOWN: UtcMs = 2 * DAY;
 
 /// What the venue has: rules by symbol, and the volume of a day in quote units where volumes
 /// decide.
@@ -46,6 +53,11 @@ pub struct Venue {
     pub rules: Vec<Instrument>,
     /// Quote volume of a day.
     pub volumes: BTreeMap<Symbol, Decimal>,
+    /// When it trades; none: always.
+    pub sessions: Option<Sessions>,
+    /// Its zone and its next days, as numbers of dates and when they begin, where they are not
+    /// those of UTC.
+    pub days: Option<(String, Vec<(i64, UtcMs)>)>,
 }
 
 /// The symbols to be traded, and why each. `listed` tells who is in already.
@@ -153,6 +165,9 @@ pub struct Universe {
     /// Whether a stage joined that was not told the rules.
     #[serde(default)]
     untold: bool,
+    /// When the venue trades and its days begin, as far as it was said.
+    #[serde(default)]
+    calendar: Calendar,
 }
 
 impl Universe {
@@ -188,7 +203,9 @@ impl Universe {
             .iter()
             .any(|(_, row)| row.listed.wanted && row.listed.venue != AtVenue::Trading);
         let period = self.rule.refresh_s.saturating_mul(1000).max(1);
-        let period = if away { period.min(RETURN) } else { period };
+        let known = [self.calendar.at(self.venue()).until(), self.calendar.last_day()];
+        let ends = known.into_iter().flatten().any(|until| now >= until.saturating_sub(KNOWN));
+        let period = if away || ends { period.min(RETURN) } else { period };
         // Looks lie on a grid, so that it does not matter who looked when.
         self.doubt || self.basis > self.said || now.div_euclid(period) > asked.div_euclid(period)
     }
@@ -309,7 +326,36 @@ impl Universe {
         rules.sort_by_key(|rule| rule.symbol);
         let rules = (!rules.is_empty()).then_some(Market::Instruments { rules });
         let universe = Market::Universe { asked: now, basis, listed, unlisted };
-        rules.into_iter().chain([universe]).collect()
+        let hours = self.new_hours(venue);
+        rules.into_iter().chain(hours).chain([universe]).collect()
+    }
+
+    /// When the venue trades and its days begin, where that says something that is not known.
+    fn new_hours(&self, venue: &Venue) -> Vec<Market> {
+        let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
+        let mut said = Vec::new();
+        if let Some(sessions) = venue.sessions.as_ref().filter(|it| !it.is_unknown()) {
+            let known = self.calendar.at(id);
+            let mut with = known.clone();
+            with.follow(sessions);
+            if with != *known {
+                said.push(Market::Sessions { venue: id, sessions: sessions.clone() });
+            }
+        }
+        let last = self.calendar.last_day();
+        if let Some((zone, days)) = &venue.days {
+            let new = days.iter().filter(|(_, at)| Some(*at) > last);
+            said.extend(new.map(|(day, at)| {
+                let zone = zone.clone();
+                Market::DayBegins { venue: id, zone, day: *day, at: *at }
+            }));
+        }
+        said
+    }
+
+    /// The venue of what is listed.
+    fn venue(&self) -> VenueId {
+        self.instruments.iter().next().map(|rule| rule.venue).unwrap_or_default()
     }
 
     /// Whether what is to be said has to be heard twice: it takes something away, or tells rules.
@@ -324,6 +370,8 @@ impl Universe {
             Market::Close { .. }
             | Market::LateBar { .. }
             | Market::BarRefused { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => false,
         })
@@ -389,7 +437,9 @@ impl Universe {
                     self.rows.insert(now.symbol, row);
                 }
             }
-            Market::LateBar { .. }
+            Market::Sessions { .. }
+            | Market::DayBegins { .. }
+            | Market::LateBar { .. }
             | Market::BarRefused { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
@@ -457,7 +507,7 @@ impl Stage for Universe {
         "universe"
     }
     fn version(&self) -> u16 {
-        2
+        3
     }
     fn interest(&self) -> Mask {
         Mask::of(&[
@@ -472,6 +522,8 @@ impl Stage for Universe {
             kind::LOT,
             kind::OWED,
             kind::STAGE_JOINED,
+            kind::SESSIONS,
+            kind::DAY_BEGINS,
         ])
     }
     fn produces(&self) -> Mask {
@@ -480,7 +532,10 @@ impl Stage for Universe {
     fn evolve(&mut self, fact: &Fact<Body>) {
         self.lots.fold(fact);
         match &fact.body {
-            Body::Market(market) => self.market(fact, market),
+            Body::Market(market) => {
+                self.calendar.fold(market);
+                self.market(fact, market);
+            }
             Body::Operator(operator) => self.operator(fact.key.n, operator),
             Body::Order(order) => self.order(order),
             Body::Ledger(Ledger::Position { symbol, quantity, .. }) => {
@@ -510,9 +565,13 @@ impl Stage for Universe {
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[1]
+        &[1, 2]
     }
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        if version == 2 {
+            *self = state::grown(FORMAT_2, TYPE_2, bytes)?;
+            return Ok(());
+        }
         *self = state::load(FORMAT_1, bytes)?;
         // All was of the one strategy there was, which never leaves.
         self.strategies.insert(FIRST_STRATEGY.to_owned());

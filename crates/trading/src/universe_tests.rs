@@ -16,7 +16,7 @@ fn venue(rows: &[(&str, bool, i64)]) -> Venue {
         rule
     };
     let volumes = rows.iter().map(|(name, _, volume)| (sym(name), Decimal::from(*volume)));
-    Venue { rules: rows.iter().map(rule).collect(), volumes: volumes.collect() }
+    Venue { rules: rows.iter().map(rule).collect(), volumes: volumes.collect(), ..Venue::default() }
 }
 
 fn names(names: &[&str]) -> Vec<Symbol> {

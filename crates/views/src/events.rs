@@ -140,6 +140,7 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
     Some(match body {
         Body::Market(Market::LateBar { bar, .. }) => ("market", Warn, Some(bar.symbol)),
         Body::Market(Market::BarRefused { symbol, .. }) => ("market", Warn, Some(*symbol)),
+        Body::Market(Market::Sessions { .. }) => ("market", Info, None),
         Body::Market(Market::Close { odd, .. }) => {
             ("market", Warn, Some(odd.first()?.symbol).filter(|_| odd.len() == 1))
         }

@@ -17,6 +17,7 @@ use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Ven
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::OrderStatus;
+use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_kernel::fact::{Body as _, Fact, Key};
 use everwarm_words::text::{plain, rounded};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ const NOTE_EVERY: u64 = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
     Order(String),
-    Fill(Symbol, u64),
+    Fill(Symbol, VenueTradeId),
     Fact(Key),
 }
 
@@ -42,8 +43,9 @@ impl Asked {
         if let Ok(key) = id.parse() {
             return Asked::Fact(key);
         }
-        let fill = id.rsplit_once(':').and_then(|(symbol, trade)| {
-            Some(Asked::Fill(Symbol::named(symbol).ok()?, trade.parse().ok()?))
+        // A symbol has no colon, and the id of a trade may have one.
+        let fill = id.split_once(':').and_then(|(symbol, trade)| {
+            Some(Asked::Fill(Symbol::named(symbol).ok()?, VenueTradeId::new(trade).ok()?))
         });
         fill.unwrap_or_else(|| Asked::Order(id.to_owned()))
     }
@@ -418,7 +420,7 @@ fn mentions(body: &Body, id: &ClientOrderId) -> bool {
             | Venue::Unanswered { client_id, .. }
             | Venue::Absent { client_id, .. } => client_id == id,
             Venue::Account { open, .. } => open.iter().any(|(open, _)| open == id),
-            Venue::PanicTraded { trades } => trades.iter().any(|trade| trade.client_id == *id),
+            Venue::PanicTraded { trades, .. } => trades.iter().any(|trade| trade.client_id == *id),
             Venue::Requested(request) => request.of == *id,
             Venue::Responded { of, .. } => of == id,
         },

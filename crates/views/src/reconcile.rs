@@ -9,7 +9,7 @@ use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{
     Body, Conflict, Dispute, Ledger as Books, Market, Operator, Order, Venue,
 };
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{Balance, OrderStatus};
@@ -186,7 +186,7 @@ impl Reconciliation {
                     }
                 }
             }
-            Body::Operator(Operator::Resolved { conflict, accept, reason }) => {
+            Body::Operator(Operator::Resolved { conflict, accept, reason, .. }) => {
                 self.conflicts.retain(|c| c.id() != conflict.id());
                 if let Some(picture) = &mut self.picture {
                     picture.books.evolve(fact);
@@ -263,7 +263,8 @@ impl Reconciliation {
         let (asset, reason) = (asset.clone(), reason.trim().to_owned());
         let symbol = position.map(|(symbol, _)| symbol);
         let view = AdoptedView { asset: asset.clone(), quantity, symbol, reason: reason.clone() };
-        Ok((Operator::Adopted { asset, quantity, position, reason }, view))
+        let venue = VenueId::default();
+        Ok((Operator::Adopted { asset, quantity, position, reason, venue }, view))
     }
 
     /// The symbol that trades a base asset for our cash, and its last price.
@@ -332,7 +333,6 @@ mod tests {
     use super::super::testing::{Facts, dec, journal};
     use super::*;
     use everwarm_domain::fact::Accept;
-    use everwarm_domain::id::VenueId;
     use everwarm_domain::settings::Settings;
     use everwarm_trading::testing::{configured, fact, instrument, sym};
 
@@ -421,6 +421,7 @@ mod tests {
             quantity: dec("2"),
             position: Some((sym("BTCUSDT"), dec("100"))),
             reason: "a deposit".to_owned(),
+            venue: VenueId::default(),
         };
         let view = say(0, Body::Operator(adopted));
         let two = ("BTC".to_owned(), dec("2"), Some(sym("BTCUSDT")));

@@ -16,6 +16,7 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::switch::{SafeStep, Switch};
+use everwarm_domain::time::date_of;
 use everwarm_words::text::{amount, clock, count, instant, plain, rounded};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -173,6 +174,16 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
             let time = clock(*time);
             format!("the bar {symbol} {time} UTC is refused: {reason}; its values: {claimed}")
         }
+        Market::Sessions { sessions, .. } => {
+            let until = sessions
+                .until()
+                .map_or_else(String::new, |until| format!(", known until {} UTC", instant(until)));
+            let number = count(sessions.spans().len() as u64, "session");
+            format!("the exchange trades in {number}{until}")
+        }
+        Market::DayBegins { zone, day, at, .. } => {
+            format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
+        }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
             let (from, to) = (instant(*from), instant(*to));
             let by = if *plan > 0 { " for new features" } else { "" };
@@ -215,12 +226,12 @@ fn tell_venue(venue: &Venue) -> String {
     match venue {
         Venue::Sent { attempts } => {
             let one = |a: &everwarm_domain::order::SendAttempt| {
-                let until = clock(a.timestamp.saturating_add(a.recv_window));
+                let until = clock(a.validity.deadline);
                 format!(
                     "order {}, attempt {}, signed for {}, valid until {until}",
                     a.client_id,
                     a.attempt,
-                    clock(a.timestamp)
+                    clock(a.validity.timestamp)
                 )
             };
             format!("sent to the venue: {}", list(attempts.iter().map(one)))
@@ -244,7 +255,7 @@ fn tell_venue(venue: &Venue) -> String {
             let open = count(open.len() as u64, "open order");
             format!("account at the venue: {}; {open}", tell_balances(balances))
         }
-        Venue::PanicTraded { trades } => {
+        Venue::PanicTraded { trades, .. } => {
             let orders: BTreeSet<&ClientOrderId> = trades.iter().map(|t| &t.client_id).collect();
             let trades = count(trades.len() as u64, "trade");
             format!("everwarm panic sold: {trades} of {}", count(orders.len() as u64, "order"))
@@ -363,11 +374,11 @@ fn tell_operator(operator: &Operator) -> String {
             format!("an operator removes {symbol}")
         }
         Operator::Switched { switch, reason } => format!("{}: {reason}", switched(switch)),
-        Operator::Resolved { conflict: of, accept, reason } => {
+        Operator::Resolved { conflict: of, accept, reason, .. } => {
             let (id, both) = (of.id(), conflict(of));
             format!("conflict {id} is resolved ({both}): {}, reason: {reason}", accepted(*accept))
         }
-        Operator::Adopted { asset, quantity, position, reason } => {
+        Operator::Adopted { asset, quantity, position, reason, .. } => {
             let into = position.as_ref().map_or("cash".to_owned(), |(symbol, price)| {
                 format!("a position in {symbol} at {}", rounded(*price))
             });

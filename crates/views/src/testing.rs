@@ -16,7 +16,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource,
-    SendAttempt, Side, VenueFill,
+    SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::signal::{Direction, Intent};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
@@ -122,7 +122,7 @@ fn report(executed: &str, quote: &str, status: OrderStatus) -> Body {
     Body::Venue(Venue::Reported(OrderReport {
         source: ReportSource::Answer,
         client_id: id(),
-        venue_order_id: 17,
+        venue_order_id: 17.into(),
         symbol: symbol("ETHUSD"),
         side: Side::Buy,
         status,
@@ -138,7 +138,7 @@ fn changed(executed: &str, quote: &str, status: OrderStatus) -> Body {
     Body::Order(Order::Changed {
         client_id: id(),
         symbol: symbol("ETHUSD"),
-        venue_order_id: Some(17),
+        venue_order_id: Some(17.into()),
         status,
         executed: dec(executed),
         executed_quote: dec(quote),
@@ -154,7 +154,7 @@ fn filled(k: u32, quantity: &str) -> Body {
         side: Side::Buy,
         k,
         fill: VenueFill {
-            trade_id: 900 + u64::from(k),
+            trade_id: (900 + u64::from(k)).into(),
             price: dec("1250.5"),
             quantity: dec(quantity),
             fee: dec("0.25"),
@@ -215,7 +215,8 @@ fn reconciled() -> Body {
 }
 
 fn sent() -> Body {
-    let attempt = SendAttempt { client_id: id(), attempt: 1, timestamp: T + 12, recv_window: 5000 };
+    let attempt =
+        SendAttempt { client_id: id(), attempt: 1, validity: Validity::within(T + 12, 5_000) };
     Body::Venue(Venue::Sent { attempts: vec![attempt] })
 }
 

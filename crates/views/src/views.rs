@@ -672,3 +672,16 @@ pub struct VersionView {
     #[serde(default)]
     pub built: Option<String>,
 }
+
+impl VersionView {
+    /// This program, and what it was built from where that is known.
+    #[must_use]
+    pub fn built(revision: Option<&str>, built: Option<&str>) -> VersionView {
+        VersionView {
+            name: "everwarm".into(),
+            version: VERSION.into(),
+            revision: revision.map(str::to_owned),
+            built: built.map(str::to_owned),
+        }
+    }
+}

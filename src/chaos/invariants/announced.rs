@@ -24,7 +24,8 @@ impl Announced {
     /// Takes one fact that is on disk.
     pub fn see(&mut self, fact: &Fact<Body>) {
         if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
-            let pairs = attempts.iter().map(|sent| (sent.client_id.0.clone(), sent.timestamp));
+            let pairs =
+                attempts.iter().map(|sent| (sent.client_id.0.clone(), sent.validity.timestamp));
             self.sent.extend(pairs);
         } else if let Body::Venue(Venue::Requested(request)) = &fact.body {
             self.cancelled.insert((request.of.0.clone(), request.timestamp));

@@ -12,6 +12,7 @@ use everwarm_domain::fact::{Body, Ledger, Market, Order, Part};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Side, VenueFill};
+use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_kernel::fact::Fact;
 use everwarm_trading::lots::Lots;
 use serde_json::Value;
@@ -23,7 +24,7 @@ pub struct Positions {
     bases: BTreeMap<Symbol, String>,
     held: BTreeMap<Symbol, Decimal>,
     filled: BTreeMap<String, Decimal>,
-    applied: BTreeSet<(Symbol, u64)>,
+    applied: BTreeSet<(Symbol, VenueTradeId)>,
     /// What is held after an input that filled something, and what was said of it.
     after: BTreeMap<(Symbol, u64), Decimal>,
     told: BTreeMap<(Symbol, u64), Decimal>,
@@ -56,7 +57,7 @@ impl Positions {
         } else if let Body::Order(Order::Filled { client_id, symbol, side, fill, .. }) = &fact.body
         {
             *self.filled.entry(client_id.0.clone()).or_default() += fill.quantity;
-            if !self.applied.insert((*symbol, fill.trade_id)) {
+            if !self.applied.insert((*symbol, fill.trade_id.clone())) {
                 self.broken.push(format!("trade {} of {symbol} was applied twice", fill.trade_id));
             }
             self.fill(*symbol, *side, fill);

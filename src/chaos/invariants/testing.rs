@@ -5,8 +5,8 @@ use everwarm_domain::fact::{Body, Decision, LOTS_FROM, Ledger, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
-    Liquidity, OrderIntent, OrderRequest, OrderStatus, OrderType, RequestKind, SendAttempt, Side,
-    VenueFill,
+    Liquidity, OrderIntent, OrderRequest, OrderStatus, OrderType, Proof, RequestKind, SendAttempt,
+    Side, Validity, VenueFill,
 };
 use everwarm_kernel::fact::{Fact, Key, Rank};
 use everwarm_sim::server::requests::{Asked, Entry};
@@ -53,7 +53,7 @@ pub(super) fn intent(n: u64, name: &str) -> Fact<Body> {
 
 /// An announcement, of a request signed for the time 5.
 pub(super) fn sent(n: u64, name: &str) -> Fact<Body> {
-    let attempt = SendAttempt { client_id: id(name), attempt: 1, timestamp: 5, recv_window: 1 };
+    let attempt = SendAttempt { client_id: id(name), attempt: 1, validity: Validity::within(5, 1) };
     fact(n, Rank::INPUT, Body::Venue(Venue::Sent { attempts: vec![attempt] }))
 }
 
@@ -77,6 +77,7 @@ pub(super) fn requested(n: u64, name: &str) -> Fact<Body> {
         timestamp: 5,
         deadline: 6,
         settled_at: Some(7),
+        proof: Proof::default(),
     };
     fact(n, Rank::INPUT, Body::Venue(Venue::Requested(request)))
 }
@@ -116,9 +117,9 @@ pub(super) fn changed(n: u64, name: &str, status: OrderStatus) -> Fact<Body> {
 }
 
 /// A fill.
-pub(super) fn filled(n: u64, name: &str, side: Side, trade_id: u64, quantity: i64) -> Fact<Body> {
+pub(super) fn filled(n: u64, name: &str, side: Side, trade: u64, quantity: i64) -> Fact<Body> {
     let fill = VenueFill {
-        trade_id,
+        trade_id: trade.into(),
         price: Decimal::ONE,
         quantity: Decimal::from(quantity),
         fee: Decimal::ZERO,

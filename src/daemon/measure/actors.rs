@@ -1,9 +1,9 @@
 //! What is measured of actors and their supervisors.
 
 use super::super::watch::Watch;
-use crate::edge::reload::standing;
-use crate::edge::world::World;
 use everwarm_domain::path::{self, STAGES};
+use everwarm_edge::reload::standing;
+use everwarm_edge::world::World;
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::supervise::{ActorReading, Kind, State};
 use everwarm_views::telemetry::{Page, name};
@@ -133,7 +133,7 @@ mod tests {
     /// Two children of the gateways that have stopped, one of them turned off.
     #[test]
     fn what_an_operator_turned_off_is_no_alarm() {
-        let directory = Directory::measuring(crate::edge::kinds::wanted());
+        let directory = Directory::measuring(everwarm_edge::kinds::wanted());
         let meter = || Arc::clone(directory.slot("root/x").mailbox().meter());
         let reading = |path: &str, kind, state| ActorReading {
             path: path.to_owned(),

@@ -1,11 +1,12 @@
 //! What is measured of the market, the orders and the account.
 
 use super::super::watch::Watch;
-use crate::edge::meters::StreamMeter;
-use crate::edge::reload::standing;
-use crate::edge::world::{Passing, World};
 use everwarm_domain::fact::{BreakerLevel, Standing};
 use everwarm_domain::path;
+use everwarm_domain::sessions::Sessions;
+use everwarm_edge::meters::StreamMeter;
+use everwarm_edge::reload::standing;
+use everwarm_edge::world::{Passing, World};
 use everwarm_kernel::fact::Effect;
 use everwarm_views::health::exposed;
 use everwarm_views::telemetry::Page;
@@ -47,7 +48,7 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
         let told = seen.told.now();
         (told.status.symbols(), told.counts.stale_s())
     };
-    ages(page, world.now(), &symbols, stale_s);
+    ages(page, (world.now(), &world.board.sessions()), &symbols, stale_s);
 }
 
 fn shown(page: &mut Page, venue: &str, stream: &str, of: &StreamMeter) {
@@ -62,13 +63,14 @@ fn shown(page: &mut Page, venue: &str, stream: &str, of: &StreamMeter) {
     page.set("everwarm_feed_last_event_timestamp_seconds", &labels, newest);
 }
 
-fn ages(page: &mut Page, now: i64, symbols: &[SymbolView], stale_s: i64) {
+fn ages(page: &mut Page, (now, sessions): (i64, &Sessions), symbols: &[SymbolView], stale_s: i64) {
     let traded = symbols.iter().filter(|s| s.state == Standing::Trading);
     let (mut all, mut stale) = (0, 0);
     for symbol in traded {
         all += 1;
         let Some(newest) = symbol.newest_bar else { continue };
-        let age = (now - newest).max(0);
+        // Nothing ages while the venue does not trade.
+        let age = sessions.open_between(newest, now);
         stale += u64::from(age > stale_s * 1000);
         #[expect(clippy::cast_precision_loss, reason = "an age is short")]
         let seconds = age as f64 / 1000.0;

@@ -3,9 +3,9 @@
 
 use super::Reloader;
 use crate::daemon::steward::steward;
-use crate::edge::reload::standing;
-use crate::edge::task::rounds;
-use crate::ops::log::LogLevel;
+use everwarm_cli::log::LogLevel;
+use everwarm_edge::reload::standing;
+use everwarm_edge::task::rounds;
 use everwarm_runtime::supervise::ChildSpec;
 use everwarm_views::views::Trigger;
 use std::sync::Arc;

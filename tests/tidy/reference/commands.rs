@@ -67,12 +67,12 @@ fn arguments<'a>(page: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
 
 #[test]
 fn the_page_of_commands_says_what_the_code_says() {
-    let mut root = everwarm::ops::cli::command();
+    let mut root = everwarm_cli::command();
     root.build();
     let mut found = Vec::new();
     all(&root, "everwarm", &mut found);
     let mut page =
-        HEAD.to_owned() + &generated("the definition of the command line in `src/ops/cli/`");
+        HEAD.to_owned() + &generated("the definition of the command line in `crates/cli/src/`");
     page.push_str("\n| command | what it does |\n|---|---|\n");
     for (words, command) in &found[1..] {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();

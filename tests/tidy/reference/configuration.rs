@@ -2,9 +2,9 @@
 
 use super::{cell, code, generated, sentence};
 use crate::tidy::assert_generated;
-use everwarm::ops::config::keys::{KEYS, Kind, Unit, comments};
-use everwarm::ops::config::layers::Layer;
-use everwarm::ops::config::live::is_live;
+use everwarm_config::keys::{KEYS, Kind, Unit, comments};
+use everwarm_config::layers::Layer;
+use everwarm_config::live::is_live;
 use everwarm_trading::strategy::{Form, KINDS};
 use serde_json::Value;
 use std::fmt::Write;
@@ -86,7 +86,7 @@ fn default(value: &Value) -> String {
 fn the_page_of_configuration_says_what_the_code_says() {
     let (comments, defaults) = (comments(), Layer::defaults());
     let mut page =
-        HEAD.to_owned() + &generated("`src/ops/config/keys.rs` and `config/default.toml`");
+        HEAD.to_owned() + &generated("`crates/config/src/keys.rs` and `config/default.toml`");
     let mut section = "";
     for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Strategies)) {
         let (of, leaf) = key.name.rsplit_once('.').unwrap();

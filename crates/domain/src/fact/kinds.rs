@@ -56,6 +56,8 @@ pub mod kind {
     pub const FEATURE_PLAN: u8 = 56;
     pub const FEATURE_VALUES: u8 = 57;
     pub const BAR_REFUSED: u8 = 68;
+    pub const SESSIONS: u8 = 69;
+    pub const DAY_BEGINS: u8 = 70;
     pub const OWED: u8 = 84;
     pub const LOT: u8 = 85;
     pub const WITHDRAWN: u8 = 87;
@@ -213,6 +215,10 @@ kinds! {
         "values of the features of one width after a close";
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
         "a bar that contradicts the venue's records or is out of range; at most one a minute";
+    SESSIONS "Market.Sessions" "universe" false JOURNAL
+        "when the venue trades, said ahead of time";
+    DAY_BEGINS "Market.DayBegins" "universe" false JOURNAL
+        "when a trading day begins that is not one of UTC, said ahead of time";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not sold: opened, waiting for another reason, or ended";
     LOT "Ledger.Lot" "ledger" false JOURNAL
@@ -234,6 +240,7 @@ kinds! {
 }
 
 impl fact::Body for Body {
+    #[expect(clippy::too_many_lines, reason = "one arm for each fact")]
     fn kind(&self) -> u8 {
         match self {
             Body::Market(m) => match m {
@@ -244,6 +251,8 @@ impl fact::Body for Body {
                 Market::Instruments { .. } => kind::INSTRUMENTS,
                 Market::Universe { .. } => kind::UNIVERSE,
                 Market::BarRefused { .. } => kind::BAR_REFUSED,
+                Market::Sessions { .. } => kind::SESSIONS,
+                Market::DayBegins { .. } => kind::DAY_BEGINS,
             },
             Body::Venue(v) => match v {
                 Venue::Sent { .. } => kind::SENT,
@@ -405,6 +414,7 @@ const TEXT: usize = 48;
 impl Body {
     /// Rough heap use, bytes. What grows with the number of symbols is counted, the rest is
     /// estimated.
+    #[expect(clippy::too_many_lines, reason = "one arm for each fact")]
     fn heap(&self) -> usize {
         match self {
             Body::Market(m) => match m {
@@ -413,6 +423,8 @@ impl Body {
                     flat + size_of_val(odd.as_slice())
                 }
                 Market::BarRefused { reason, claimed, .. } => reason.len() + claimed.len(),
+                Market::Sessions { sessions, .. } => size_of_val(sessions.spans()),
+                Market::DayBegins { .. } => TEXT,
                 Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
                 Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
                 Market::Universe { listed, unlisted, .. } => {
@@ -427,7 +439,7 @@ impl Body {
                 }
                 Venue::Reported(report) => {
                     let fills = report.fills.as_slice();
-                    TEXT + size_of_val(fills) + fills.len() * TEXT
+                    2 * TEXT + size_of_val(fills) + fills.len() * 2 * TEXT
                 }
                 Venue::Requested(_) | Venue::Responded { .. } => 3 * TEXT,
                 Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::Absent { .. } => 2 * TEXT,
@@ -435,8 +447,8 @@ impl Body {
                     let flat = size_of_val(balances.as_slice()) + size_of_val(open.as_slice());
                     flat + (balances.len() + open.len()) * TEXT
                 }
-                Venue::PanicTraded { trades } => {
-                    size_of_val(trades.as_slice()) + trades.len() * 2 * TEXT
+                Venue::PanicTraded { trades, .. } => {
+                    size_of_val(trades.as_slice()) + trades.len() * 3 * TEXT
                 }
             },
             Body::Operator(o) => match o {

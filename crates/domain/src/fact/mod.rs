@@ -7,7 +7,7 @@ mod listed;
 mod packed;
 mod parts;
 
-pub use super::conflict::{Accept, Conflict, Dispute};
+pub use super::conflict::{Accept, Conflict, Dispute, Part};
 use super::features::FeatureTable;
 use super::id::{ClientOrderId, Symbol, VenueId};
 use super::instrument::Instrument;
@@ -18,10 +18,12 @@ use super::order::{
     Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
     SendAttempt, Side, VenueFill,
 };
+use super::sessions::Sessions;
 use super::settings::Settings;
 pub use super::signal::Signal;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
+use super::venue_ids::VenueOrderId;
 use everwarm_kernel::fact::Effect;
 pub use listed::{AtVenue, Listed, Standing};
 use serde::{Deserialize, Serialize};
@@ -126,6 +128,25 @@ pub enum Market {
         /// Symbols that are not listed any more: forgotten, but for the books; by name.
         unlisted: Vec<Symbol>,
     },
+    /// When a venue trades, said ahead of time: from its beginning on it replaces what was said.
+    /// A venue that trades always says nothing.
+    Sessions {
+        /// Which venue.
+        venue: VenueId,
+        /// Its sessions.
+        sessions: Sessions,
+    },
+    /// When a trading day begins at a venue whose days are not those of UTC, said ahead of time.
+    DayBegins {
+        /// Which venue.
+        venue: VenueId,
+        /// Its zone, by the name of the IANA database.
+        zone: String,
+        /// The date, as days since 1970-01-01.
+        day: i64,
+        /// When it begins, UTC milliseconds.
+        at: UtcMs,
+    },
 }
 
 /// Inputs: what went to the venue and what it said.
@@ -188,8 +209,11 @@ pub enum Venue {
     /// What `everwarm panic` traded, as far as the venue was asked for it: the books did not
     /// explain a balance. A trade may be reported again; it counts once.
     PanicTraded {
-        /// By symbol, then trade id.
+        /// By symbol, then venue time, then trade id.
         trades: Vec<PanicTrade>,
+        /// Whose account it was.
+        #[serde(default)]
+        venue: VenueId,
     },
     /// This request about an order leaves once this is on disk. Synced.
     Requested(OrderRequest),
@@ -338,6 +362,9 @@ pub enum Operator {
         accept: Accept,
         /// Why, in the operator's words.
         reason: String,
+        /// Whose account it is about.
+        #[serde(default)]
+        venue: VenueId,
     },
     /// An operator takes a surplus into our books. Synced.
     Adopted {
@@ -350,6 +377,9 @@ pub enum Operator {
         position: Option<(Symbol, Decimal)>,
         /// Why, in the operator's words.
         reason: String,
+        /// Whose account it is.
+        #[serde(default)]
+        venue: VenueId,
     },
     /// Actors were started again after they had ended by themselves: gathered, so that there are
     /// few of them however often that happens.
@@ -543,7 +573,7 @@ pub enum Order {
         /// Its symbol.
         symbol: Symbol,
         /// The venue's id, once known.
-        venue_order_id: Option<u64>,
+        venue_order_id: Option<VenueOrderId>,
         /// Where it stands from here on.
         status: OrderStatus,
         /// Cumulative filled quantity.
@@ -654,18 +684,6 @@ pub enum Ledger {
 
 /// The version of the ledger from which on it says [`Ledger::Lot`].
 pub const LOTS_FROM: u16 = 3;
-
-/// What of an asset an adjustment changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// What is not ours.
-    Foreign,
-    /// Cash.
-    Cash,
-    /// What is held of a symbol.
-    Position(Symbol),
-}
 
 impl Operator {
     /// Settings in force, without where they came from.

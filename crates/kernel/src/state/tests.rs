@@ -237,3 +237,36 @@ fn a_type_that_postcard_cannot_read_back_is_refused_before_it_is_saved() {
     assert!(refused(&|| save(1, &Untagged::Number(1))));
     assert!(refused(&|| save(1, &Within { of: None })));
 }
+
+#[test]
+fn a_state_that_grew_at_its_end_reads_what_was_there() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Before {
+        name: String,
+        numbers: Vec<u64>,
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct After {
+        name: String,
+        numbers: Vec<u64>,
+        #[serde(default)]
+        more: Option<Id>,
+        #[serde(default)]
+        many: BTreeMap<u8, Id>,
+    }
+    let before = Before { name: "n".to_owned(), numbers: vec![1, 2] };
+    let bytes = save(3, &before);
+    let former = head(&bytes).unwrap().unwrap().fingerprint;
+    let after =
+        After { name: "n".to_owned(), numbers: vec![1, 2], more: None, many: BTreeMap::new() };
+    assert_eq!(grown::<After>(3, former, &bytes).unwrap(), after);
+    assert_eq!(grown::<After>(3, former, &save_old(3, &before)).unwrap(), after);
+    assert!(grown::<After>(3, former + 1, &bytes).is_err(), "another type");
+    assert!(grown::<After>(2, former, &bytes).is_err(), "another format");
+    assert!(grown::<After>(3, former, &bytes[..bytes.len() - 1]).is_err(), "torn");
+    let mut longer = save(3, &(before, 5_u8));
+    longer[FINGERPRINT].copy_from_slice(&former.to_le_bytes());
+    let sum = checksum(&longer).to_le_bytes();
+    longer[CHECKSUM].copy_from_slice(&sum);
+    assert!(grown::<Before>(3, former, &longer).is_err(), "bytes follow its end");
+}

@@ -228,7 +228,7 @@ pub fn closed_between(
 #[must_use]
 pub fn report(exchange: &Exchange, order: &Order) -> OrderReport {
     let fill = |trade: &Trade| VenueFill {
-        trade_id: trade.id,
+        trade_id: trade.id.into(),
         price: trade.price,
         quantity: trade.quantity,
         fee: trade.fee,
@@ -239,7 +239,7 @@ pub fn report(exchange: &Exchange, order: &Order) -> OrderReport {
     OrderReport {
         source: ReportSource::Answer,
         client_id: ClientOrderId(order.client_id.clone()),
-        venue_order_id: order.id,
+        venue_order_id: order.id.into(),
         symbol: order.symbol,
         side: order.side,
         status: match order.status {

@@ -5,9 +5,10 @@
 //! `HistoryLoaded` that names its plan ends that. A range that nobody waits for does no harm.
 
 use super::SymbolCloses;
+use crate::calendar::Calendar;
 use crate::indicators::{Feature, minutes, number};
 use everwarm_domain::id::SymbolMap;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -52,6 +53,7 @@ impl Plan {
         features: &[Feature],
         n: u64,
         symbols: &mut SymbolMap<SymbolCloses>,
+        calendar: &Calendar,
     ) {
         let number = number(features);
         if self.number == number {
@@ -65,10 +67,10 @@ impl Plan {
         let named = || features.iter().map(|feature| (feature, feature.to_string()));
         let joined = || named().filter(|(_, text)| joins(text));
         let minutes = minutes(joined().map(|(feature, _)| feature));
-        for (_, of) in symbols.iter_mut() {
+        for (symbol, of) in symbols.iter_mut() {
             let through = of.through.filter(|_| of.history && minutes > 0);
             of.owed = through.map(|through| {
-                let from = through.saturating_sub(minutes.saturating_mul(MINUTE));
+                let from = calendar.of(symbol).first_of(Timeframe::M1, minutes, through);
                 Owed { plan: number, n, from, to: through.saturating_sub(MINUTE) }
             });
         }

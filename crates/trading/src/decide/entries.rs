@@ -3,6 +3,7 @@
 use super::{Decide, Refusal, no};
 use everwarm_domain::fact::{AtVenue, BreakerLevel, Signal};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
 use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::MINUTE;
 
@@ -39,6 +40,22 @@ impl Decide {
         }
     }
 
+    /// The rules of a symbol that takes orders now.
+    pub(super) fn instrument(&self, symbol: Symbol) -> Result<&Instrument, Refusal> {
+        let Some(rule) = self.instruments.get(symbol) else {
+            return no("instrument", format!("the venue's rules for {symbol} are not known"));
+        };
+        if !rule.trading {
+            return no("instrument", format!("the venue does not take orders in {symbol} now"));
+        }
+        match self.instruments.quote_asset(&self.settings) {
+            Some(quote) if quote != rule.quote => {
+                no("instrument", format!("{symbol} is paid in {}, cash is {quote}", rule.quote))
+            }
+            Some(_) | None => Ok(rule),
+        }
+    }
+
     /// Whether a symbol may be entered, as it is listed and as fresh as its bars are.
     pub(super) fn listing_allows(&self, symbol: Symbol) -> Result<(), Refusal> {
         if let Some(listed) = &self.listed {
@@ -63,9 +80,10 @@ impl Decide {
         }
         let limit = self.settings.trading.stale_s;
         let newest = self.newest.get(symbol).map_or(self.closed, |newest| newest.time);
-        let age = self.closed.saturating_sub(newest) / 1000;
-        if age > limit {
-            let minutes = self.closed.saturating_sub(newest) / MINUTE;
+        // Nothing ages while the venue does not trade.
+        let age = self.calendar.of(symbol).open_between(newest, self.closed);
+        if age / 1000 > limit {
+            let minutes = age / MINUTE;
             let text = format!("the newest bar of {symbol} is {minutes} min old, {limit} s may be");
             return no("stale", text);
         }

@@ -8,6 +8,7 @@
 use super::feature::{old_columns, plan};
 use super::series::Saved;
 use super::stage::{Indicators, State};
+use crate::calendar::Calendar;
 use everwarm_analysis::{Atr, Ema, Sma, state};
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::money::PRICE_SCALE;
@@ -52,7 +53,7 @@ pub(super) fn convert_3(bytes: &[u8]) -> Result<State, String> {
     let old: Old3 = everwarm_kernel::state::load(3, bytes)?;
     let Old3 { plan, told, features, series, past, closed } = old;
     let series = series.into_iter().map(Saved::from).collect();
-    Ok(State { plan, told, features, series, past, closed })
+    Ok(State { plan, told, features, series, past, closed, calendar: Calendar::default() })
 }
 
 /// Width, and the lengths of the fast and the slow averages.

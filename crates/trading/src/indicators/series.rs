@@ -6,12 +6,13 @@
 
 use super::feature::Feature;
 use super::plain;
-use crate::rollup::{Roller, WIDTHS};
+use crate::rollup::{Roller, SessionDay, WIDTHS};
 use everwarm_analysis::{Bank, Bar as Plain};
 use everwarm_domain::features::{FeatureHead, FeatureTable};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::PRICE_SCALE;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
@@ -251,8 +252,12 @@ impl Series {
     }
 
     /// Past bars of a symbol. 1m bars also warm wider widths.
-    pub(super) fn warm(&mut self, symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) {
-        let bars = widened(self.timeframe, (symbol, timeframe, bars), UtcMs::MIN);
+    pub(super) fn warm(
+        &mut self,
+        (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]),
+        sessions: &Sessions,
+    ) {
+        let bars = widened(self.timeframe, (symbol, timeframe, bars), UtcMs::MIN, sessions);
         for bar in &bars {
             self.fold(bar);
         }
@@ -264,9 +269,10 @@ impl Series {
         &mut self,
         (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]),
         closed: UtcMs,
+        sessions: &Sessions,
     ) {
         let Some(wait) = self.waits.remove(&symbol) else { return };
-        let past = widened(self.timeframe, (symbol, timeframe, bars), closed);
+        let past = widened(self.timeframe, (symbol, timeframe, bars), closed, sessions);
         let at = self.place(usize::MAX, symbol);
         let last = &mut self.symbols[at].1;
         // A bucket that comes yet, or came meanwhile, is not of the past.
@@ -356,6 +362,7 @@ fn widened(
     width: Timeframe,
     (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]),
     closed: UtcMs,
+    sessions: &Sessions,
 ) -> Vec<Bar> {
     if timeframe == width {
         return bars.to_vec();
@@ -371,11 +378,17 @@ fn widened(
             wide.push(rolled.bar);
         }
     };
-    for bar in bars {
+    let is_session = |bar: &Bar| width == Timeframe::D1 && sessions.covers(bar.open_time);
+    let mut day = None;
+    for bar in bars.iter().filter(|bar| !is_session(bar)) {
         roller.add(bar, &mut take);
+    }
+    for bar in bars.iter().filter(|bar| is_session(bar)) {
+        SessionDay::add(&mut day, bar, sessions, &mut take);
     }
     // The last minute may finish a bucket that the roll-up no longer has open either.
     let end = last.open_time.saturating_add(Timeframe::M1.ms()).max(closed);
     roller.close(symbol, Timeframe::M5.open_of(end), &mut take);
+    SessionDay::close(&mut day, symbol, end, &mut take);
     wide
 }

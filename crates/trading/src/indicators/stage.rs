@@ -14,10 +14,12 @@
 use super::feature::{Feature, number, planned};
 use super::old;
 use super::series::{Saved, Series};
+use crate::calendar::Calendar;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{Analysis, Body, Market, Operator};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
@@ -25,7 +27,10 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
+/// Format and type of the state of version 4: it knew no calendar.
+const FORMAT_4: u8 = 4;
+const TYPE_4: u64 = 0x6d90_7569_32d8_59d4;
 
 /// The stage.
 #[derive(Debug, Default)]
@@ -43,6 +48,8 @@ pub struct Indicators {
     closed: (UtcMs, UtcMs),
     /// The input that is folded.
     input: u64,
+    /// When symbols are traded.
+    calendar: Calendar,
 }
 
 /// The state as it is saved.
@@ -54,6 +61,8 @@ pub(super) struct State {
     pub(super) series: Vec<Saved>,
     pub(super) past: BTreeSet<Symbol>,
     pub(super) closed: (UtcMs, UtcMs),
+    #[serde(default)]
+    pub(super) calendar: Calendar,
 }
 
 impl Indicators {
@@ -90,21 +99,23 @@ impl Indicators {
     fn loaded(&mut self, (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]), plan: u64) {
         if plan == 0 {
             self.past.insert(symbol);
-            self.series.iter_mut().for_each(|series| series.warm(symbol, timeframe, bars));
+            let (of, sessions) = ((symbol, timeframe, bars), self.calendar.of(symbol));
+            self.series.iter_mut().for_each(|series| series.warm(of, sessions));
         } else if plan == self.plan {
             let (of, closed) = ((symbol, timeframe, bars), self.closed.1);
-            self.series.iter_mut().for_each(|series| series.end_wait(of, closed));
+            let sessions = self.calendar.of(symbol);
+            self.series.iter_mut().for_each(|series| series.end_wait(of, closed, sessions));
         }
     }
 
     /// Goes on from a saved state.
     fn resume(&mut self, state: State) -> Result<(), String> {
-        let State { plan, told, features, series, past, closed } = state;
+        let State { plan, told, features, series, past, closed, calendar } = state;
         let features: Result<Vec<Feature>, String> =
             features.iter().map(|text| text.parse()).collect();
         let series: Result<Vec<Series>, String> = series.into_iter().map(Series::load).collect();
         let (features, series) = (features?, series?);
-        *self = Indicators { plan, told, features, series, past, closed, input: 0 };
+        *self = Indicators { plan, told, features, series, past, closed, input: 0, calendar };
         Ok(())
     }
 
@@ -125,7 +136,7 @@ impl Stage for Indicators {
     }
 
     fn version(&self) -> u16 {
-        4
+        5
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -141,6 +152,8 @@ impl Stage for Indicators {
             kind::UNIVERSE,
             kind::CONFIG_APPLIED,
             kind::ROLLED,
+            kind::INSTRUMENTS,
+            kind::SESSIONS,
         ])
     }
 
@@ -153,6 +166,9 @@ impl Stage for Indicators {
             self.input = fact.key.n;
             self.series.iter_mut().for_each(|series| series.said = None);
         }
+        if let Body::Market(market) = &fact.body {
+            self.calendar.fold(market);
+        }
         match &fact.body {
             Body::Market(Market::Close { time, bars, .. }) => {
                 self.closed.0 = *time;
@@ -163,7 +179,7 @@ impl Stage for Indicators {
             Body::Market(Market::LateBar { bar, .. }) => {
                 // Its close has been decided; the state moves on, no row comes of it.
                 if let Some(series) = self.of(Timeframe::M1) {
-                    series.warm(bar.symbol, Timeframe::M1, std::slice::from_ref(bar));
+                    series.warm((bar.symbol, Timeframe::M1, &[*bar]), &Sessions::ALWAYS);
                 }
             }
             Body::Market(Market::HistoryBars { symbol, timeframe, bars, plan }) => {
@@ -219,7 +235,8 @@ impl Stage for Indicators {
         let features = self.features.iter().map(Feature::to_string).collect();
         let series = self.series.iter().map(Series::save).collect();
         let (plan, told, past, closed) = (self.plan, self.told, self.past.clone(), self.closed);
-        state::save(FORMAT, &State { plan, told, features, series, past, closed })
+        let calendar = self.calendar.clone();
+        state::save(FORMAT, &State { plan, told, features, series, past, closed, calendar })
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -227,12 +244,14 @@ impl Stage for Indicators {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[2, 3]
+        &[2, 3, 4]
     }
 
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
-        if version == 3 {
-            return self.resume(old::convert_3(bytes)?);
+        match version {
+            3 => return self.resume(old::convert_3(bytes)?),
+            4 => return self.resume(state::grown(FORMAT_4, TYPE_4, bytes)?),
+            _ => {}
         }
         *self = old::convert(bytes)?;
         Ok(())

@@ -317,7 +317,7 @@ fn a_state_of_version_3_goes_on() {
         said(stage, 2, close(1, 100));
         said(stage, 3, close(2, 102));
     }
-    let State { plan, told, features, series, past, closed } =
+    let State { plan, told, features, series, past, closed, .. } =
         everwarm_kernel::state::load(FORMAT, &stage.save()).unwrap();
     let series = series.into_iter().map(|saved| Saved3 {
         timeframe: saved.timeframe,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{close, configured, dec, fact, facts_of, instrument, position, sym};
-use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::id::{ClientOrderId, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::order::VenueFill;
 use everwarm_domain::time::MINUTE;
@@ -49,7 +49,7 @@ impl Books {
             balances,
             open,
             unread,
-            venue: everwarm_domain::id::VenueId::default(),
+            venue: VenueId::default(),
         }));
         let compared = Order::Compared { life: 1, conflicts: Vec::new() };
         facts_of(&mut self.ledger, &fact(self.n, 700, Body::Order(compared)));
@@ -98,7 +98,12 @@ impl Books {
         let conflicts = self.account(btc, "100000");
         let conflict = conflicts.into_iter().find(|conflict| conflict.about == "BTC").unwrap();
         let (accept, reason) = (Accept::Venue, "sold by hand".to_owned());
-        self.input(Body::Operator(Operator::Resolved { conflict, accept, reason }))
+        self.input(Body::Operator(Operator::Resolved {
+            conflict,
+            accept,
+            reason,
+            venue: VenueId::default(),
+        }))
     }
 }
 

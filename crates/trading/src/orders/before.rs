@@ -1,48 +1,297 @@
-//! The book as the versions before orders were cancelled saved it.
+//! The book as earlier versions saved it: before orders were cancelled, and while the ids of a
+//! venue were numbers.
+//!
+//! Orders that are over are packed as MessagePack, where a number reads as text and what was added
+//! at the end of an attempt is usual: they are read as they are, and packed anew.
 
-use super::book::OrderBook;
+use super::book::{Attempt, OrderBook};
+use super::cancels::Cancels;
 use super::order::Order;
 use super::past::Past;
 use super::reconcile::Panicked;
+use super::saved::Known;
 use everwarm_domain::fact::Conflict;
 use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{Liquidity, OrderIntent, OrderStatus, Proof, VenueFill};
 use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Format number of the order manager's state then.
+/// Format number of the order manager's state before orders were cancelled.
 pub(super) const FORMAT_BEFORE: u8 = 2;
+/// The same while the ids of a venue were numbers.
+pub(super) const FORMAT_OF_NUMBERS: u8 = 3;
 
-/// See the module.
+/// The book before orders were cancelled.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BookBefore {
     life: u64,
     epoch: u64,
     time: UtcMs,
-    orders: BTreeMap<ClientOrderId, Order>,
+    orders: BTreeMap<ClientOrderId, OrderOfNumbers>,
     past: Past,
     ended: BTreeSet<ClientOrderId>,
     conflicts: Vec<Conflict>,
     #[serde(default)]
     aside: BTreeSet<String>,
     #[serde(default)]
-    panicked: Panicked,
+    panicked: PanickedOfNumbers,
 }
+
+/// The book while the ids of a venue were numbers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BookOfNumbers {
+    life: u64,
+    epoch: u64,
+    time: UtcMs,
+    orders: BTreeMap<ClientOrderId, OrderOfNumbers>,
+    past: Past,
+    ended: BTreeSet<ClientOrderId>,
+    conflicts: Vec<Conflict>,
+    #[serde(default)]
+    aside: BTreeSet<String>,
+    #[serde(default)]
+    panicked: PanickedOfNumbers,
+    cancels: Cancels,
+}
+
+/// An order then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct OrderOfNumbers {
+    #[serde(with = "super::saved::intent")]
+    intent: OrderIntent,
+    key: Key,
+    status: OrderStatus,
+    granted: u32,
+    attempt: Option<AttemptBefore>,
+    executed: Decimal,
+    executed_quote: Decimal,
+    applied: u32,
+    venue_order_id: Option<u64>,
+    told_id: Option<u64>,
+    told: Option<OrderStatus>,
+    told_executed: Decimal,
+    told_at: UtcMs,
+    fills: BTreeMap<u64, KnownOfNumbers>,
+    absent: Option<UtcMs>,
+    unanswered: bool,
+    orphaned: bool,
+    asked: Option<UtcMs>,
+}
+
+/// An attempt then: all of them settled.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct AttemptBefore {
+    number: u32,
+    timestamp: UtcMs,
+    settled: UtcMs,
+}
+
+/// A fill then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct KnownOfNumbers {
+    fill: FillOfNumbers,
+    applied: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct FillOfNumbers {
+    trade_id: u64,
+    price: Decimal,
+    quantity: Decimal,
+    fee: Decimal,
+    fee_asset: String,
+    time: UtcMs,
+    #[serde(default)]
+    liquidity: Option<Liquidity>,
+}
+
+/// Trades of `everwarm panic` then.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+struct PanickedOfNumbers(BTreeMap<ClientOrderId, BTreeSet<u64>>);
 
 impl From<BookBefore> for OrderBook {
     fn from(before: BookBefore) -> OrderBook {
         let BookBefore { life, epoch, time, orders, past, ended, .. } = before;
         let BookBefore { conflicts, aside, panicked, .. } = before;
-        let fresh = OrderBook::default();
-        OrderBook { life, epoch, time, orders, past, ended, conflicts, aside, panicked, ..fresh }
+        let cancels = Cancels::default();
+        let of_numbers = BookOfNumbers {
+            life,
+            epoch,
+            time,
+            orders,
+            past,
+            ended,
+            conflicts,
+            aside,
+            panicked,
+            cancels,
+        };
+        of_numbers.into()
     }
 }
 
-impl From<OrderBook> for BookBefore {
-    fn from(book: OrderBook) -> BookBefore {
-        let OrderBook {
-            life, epoch, time, orders, past, ended, conflicts, aside, panicked, ..
-        } = book;
-        BookBefore { life, epoch, time, orders, past, ended, conflicts, aside, panicked }
+impl From<BookOfNumbers> for OrderBook {
+    fn from(before: BookOfNumbers) -> OrderBook {
+        let BookOfNumbers { life, epoch, time, orders, past, ended, .. } = before;
+        let BookOfNumbers { conflicts, aside, panicked, cancels, .. } = before;
+        let orders = orders.into_iter().map(|(id, order)| (id, order.into())).collect();
+        let texts = |ids: BTreeSet<u64>| ids.into_iter().map(Into::into).collect();
+        let panicked = panicked.0.into_iter().map(|(id, trades)| (id, texts(trades))).collect();
+        OrderBook {
+            life,
+            epoch,
+            time,
+            orders,
+            past: past.packed_anew(),
+            ended,
+            conflicts,
+            fresh: false,
+            aside,
+            panicked: Panicked(panicked),
+            cancels,
+        }
+    }
+}
+
+impl From<OrderOfNumbers> for Order {
+    fn from(before: OrderOfNumbers) -> Order {
+        Order {
+            intent: before.intent,
+            key: before.key,
+            status: before.status,
+            granted: before.granted,
+            attempt: before.attempt.map(Attempt::from),
+            executed: before.executed,
+            executed_quote: before.executed_quote,
+            applied: before.applied,
+            venue_order_id: before.venue_order_id.map(Into::into),
+            told_id: before.told_id.map(Into::into),
+            told: before.told,
+            told_executed: before.told_executed,
+            told_at: before.told_at,
+            fills: before.fills.into_iter().map(|(id, fill)| (id.into(), fill.into())).collect(),
+            absent: before.absent,
+            unanswered: before.unanswered,
+            orphaned: before.orphaned,
+            asked: before.asked,
+        }
+    }
+}
+
+impl From<AttemptBefore> for Attempt {
+    fn from(AttemptBefore { number, timestamp, settled }: AttemptBefore) -> Attempt {
+        let (settled, proof) = (Some(settled), Proof::ByAbsenceAndTrades);
+        Attempt { number, timestamp, settled, proof, earlier: false, refused: false }
+    }
+}
+
+impl From<KnownOfNumbers> for Known {
+    fn from(KnownOfNumbers { fill, applied }: KnownOfNumbers) -> Known {
+        let FillOfNumbers { trade_id, price, quantity, fee, fee_asset, time, liquidity } = fill;
+        let trade_id = trade_id.into();
+        let fill = VenueFill { trade_id, price, quantity, fee, fee_asset, time, liquidity };
+        Known { fill, applied }
+    }
+}
+
+/// An order as those versions packed it, for the test that it is read.
+#[cfg(test)]
+pub(super) fn packed(order: &Order) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut to = rmp_serde::Serializer::new(&mut bytes).with_human_readable();
+    OrderOfNumbers::from(order.clone()).serialize(&mut to).expect("an order is plain values");
+    bytes
+}
+
+/// What those versions would have saved of a book, for tests of the conversion. An id that is no
+/// number was not possible then.
+mod back {
+    use super::{
+        Attempt, AttemptBefore, BTreeSet, BookBefore, BookOfNumbers, FillOfNumbers, Known,
+        KnownOfNumbers, Order, OrderBook, OrderOfNumbers, PanickedOfNumbers, VenueFill,
+    };
+    use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
+
+    fn order_id(id: &VenueOrderId) -> u64 {
+        id.as_str().parse().expect("ids were numbers")
+    }
+
+    fn trade_id(id: &VenueTradeId) -> u64 {
+        id.as_str().parse().expect("ids were numbers")
+    }
+
+    impl From<OrderBook> for BookBefore {
+        fn from(book: OrderBook) -> BookBefore {
+            let of_numbers = BookOfNumbers::from(book);
+            let BookOfNumbers { life, epoch, time, orders, past, ended, .. } = of_numbers;
+            let BookOfNumbers { conflicts, aside, panicked, .. } = of_numbers;
+            BookBefore { life, epoch, time, orders, past, ended, conflicts, aside, panicked }
+        }
+    }
+
+    impl From<OrderBook> for BookOfNumbers {
+        fn from(book: OrderBook) -> BookOfNumbers {
+            let OrderBook { life, epoch, time, orders, past, ended, .. } = book;
+            let OrderBook { conflicts, aside, panicked, cancels, .. } = book;
+            let orders = orders.into_iter().map(|(id, order)| (id, order.into())).collect();
+            let numbers = |ids: BTreeSet<VenueTradeId>| ids.iter().map(trade_id).collect();
+            let panicked = panicked.0.into_iter().map(|(id, ids)| (id, numbers(ids))).collect();
+            BookOfNumbers {
+                life,
+                epoch,
+                time,
+                orders,
+                past,
+                ended,
+                conflicts,
+                aside,
+                panicked: PanickedOfNumbers(panicked),
+                cancels,
+            }
+        }
+    }
+
+    impl From<Order> for OrderOfNumbers {
+        fn from(order: Order) -> OrderOfNumbers {
+            let attempt = |attempt: Attempt| {
+                let Attempt { number, timestamp, settled, .. } = attempt;
+                let settled = settled.expect("attempts settled");
+                AttemptBefore { number, timestamp, settled }
+            };
+            let fills = order.fills.into_iter().map(|(id, fill)| (trade_id(&id), fill.into()));
+            OrderOfNumbers {
+                intent: order.intent,
+                key: order.key,
+                status: order.status,
+                granted: order.granted,
+                attempt: order.attempt.map(attempt),
+                executed: order.executed,
+                executed_quote: order.executed_quote,
+                applied: order.applied,
+                venue_order_id: order.venue_order_id.as_ref().map(order_id),
+                told_id: order.told_id.as_ref().map(order_id),
+                told: order.told,
+                told_executed: order.told_executed,
+                told_at: order.told_at,
+                fills: fills.collect(),
+                absent: order.absent,
+                unanswered: order.unanswered,
+                orphaned: order.orphaned,
+                asked: order.asked,
+            }
+        }
+    }
+
+    impl From<Known> for KnownOfNumbers {
+        fn from(Known { fill, applied }: Known) -> KnownOfNumbers {
+            let VenueFill { trade_id: id, price, quantity, fee, fee_asset, time, liquidity } = fill;
+            let trade_id = trade_id(&id);
+            let fill = FillOfNumbers { trade_id, price, quantity, fee, fee_asset, time, liquidity };
+            KnownOfNumbers { fill, applied }
+        }
     }
 }

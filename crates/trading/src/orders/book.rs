@@ -27,15 +27,13 @@ use everwarm_domain::fact::{
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money;
-use everwarm_domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource};
+use everwarm_domain::order::{OrderIntent, OrderReport, Proof, ReportSource, SendAttempt};
 use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::VenueOrderId;
 use everwarm_kernel::fact::{Fact, Key, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long the engine of a venue may still take in a request after its receive window,
-/// milliseconds.
-pub const SETTLE_MS: i64 = 10_000;
 /// Venue time between two queries that prove an absence, and between two for missing fills,
 /// milliseconds.
 pub const PROOF_GAP_MS: i64 = 1_000;
@@ -196,13 +194,13 @@ impl OrderBook {
     /// All orders that live or are not yet forgotten, by symbol and the venue's number: a trade of
     /// another one is none of ours.
     #[must_use]
-    pub fn numbers(&self) -> BTreeMap<(Symbol, u64), ClientOrderId> {
-        let known = |number: Option<u64>, intent: &OrderIntent| {
-            number.map(|number| ((intent.symbol, number), intent.client_id.clone()))
+    pub fn numbers(&self) -> BTreeMap<(Symbol, VenueOrderId), ClientOrderId> {
+        let known = |number: Option<&VenueOrderId>, intent: &OrderIntent| {
+            number.map(|number| ((intent.symbol, number.clone()), intent.client_id.clone()))
         };
-        let living = self.orders.values().filter_map(|o| known(o.venue_order_id, &o.intent));
-        let past = self.past.orders();
-        living.chain(past.filter_map(|o| known(o.venue_order_id, &o.intent))).collect()
+        let of = |o: &Order| known(o.venue_order_id.as_ref(), &o.intent);
+        let living = self.orders.values().filter_map(of);
+        living.chain(self.past.orders().filter_map(|o| of(&o))).collect()
     }
 
     /// One order: living, or named by the fact just folded and not yet forgotten.
@@ -242,11 +240,8 @@ impl OrderBook {
     fn venue(&mut self, venue: &Venue) {
         match venue {
             Venue::Sent { attempts } => attempts.iter().for_each(|sent| {
-                self.pass(sent.timestamp);
-                let open = sent.recv_window.saturating_add(SETTLE_MS);
-                let settled = sent.timestamp.saturating_add(open);
-                let attempt = Attempt { number: sent.attempt, timestamp: sent.timestamp, settled };
-                self.sent(&sent.client_id, attempt);
+                self.pass(sent.validity.timestamp);
+                self.sent(sent);
             }),
             Venue::Reported(report) => self.reported(report),
             Venue::Unanswered { client_id, attempt, .. } => {
@@ -268,11 +263,27 @@ impl OrderBook {
                 }
             }
             Venue::Responded { of, attempt, .. } => self.cancels.responded(of, *attempt),
-            Venue::Refused { .. } | Venue::PanicTraded { .. } => {}
+            Venue::Refused { client_id, attempt, again, .. } => {
+                let order = self.orders.get_mut(client_id);
+                let last = order.and_then(|order| order.attempt.as_mut());
+                if let Some(last) = last.filter(|last| last.number == *attempt && !*again) {
+                    last.refused = true;
+                }
+            }
+            Venue::PanicTraded { .. } => {}
         }
     }
 
-    fn sent(&mut self, id: &ClientOrderId, attempt: Attempt) {
+    fn sent(&mut self, sent: &SendAttempt) {
+        let (id, validity) = (&sent.client_id, sent.validity);
+        let mut attempt = Attempt {
+            number: sent.attempt,
+            timestamp: validity.timestamp,
+            settled: validity.settled_at,
+            proof: validity.proof,
+            earlier: false,
+            refused: false,
+        };
         let Some(order) = self.orders.get_mut(id) else {
             let ours = "never decided".to_owned();
             self.conflict(
@@ -293,6 +304,10 @@ impl OrderBook {
             );
             return;
         }
+        if let Some(before) = order.attempt.filter(|before| before.earlier) {
+            attempt.earlier = true;
+            attempt.settled = attempt.settled.zip(before.settled).map(|(a, b)| a.max(b));
+        }
         order.attempt = Some(attempt);
         order.unanswered = false;
         order.orphaned = false;
@@ -300,7 +315,7 @@ impl OrderBook {
     }
 
     fn reported(&mut self, report: &OrderReport) {
-        let (id, number) = (&report.client_id, report.venue_order_id);
+        let (id, number) = (&report.client_id, &report.venue_order_id);
         let theirs = || format!("order {number} in {}", report.symbol);
         let twin = Dispute::Twin;
         let Some(order) = self.orders.get_mut(id) else {
@@ -314,8 +329,9 @@ impl OrderBook {
             self.conflict(twin, id, "never sent".to_owned(), theirs());
             return;
         }
-        if let Some(told) = order.told_id.filter(|told| *told != number) {
-            self.conflict(twin, id, format!("order {told}"), theirs());
+        if let Some(told) = order.told_id.as_ref().filter(|told| *told != number) {
+            let ours = format!("order {told}");
+            self.conflict(twin, id, ours, theirs());
             return;
         }
         // A decoder refuses such numbers; only a journal of an earlier version holds them.
@@ -340,13 +356,16 @@ impl OrderBook {
         self.settle(id);
     }
 
-    /// Keeps the first absence of a possible proof: two that count are asked apart, both after the
-    /// attempt can no longer arrive.
+    /// Keeps the first absence of a possible proof. Where our id alone proves nothing, two that
+    /// count are asked apart, both after the attempt can no longer arrive.
     fn absent(&mut self, id: &ClientOrderId, asked: UtcMs) {
         let Some(order) = self.orders.get_mut(id) else { return };
         order.asked = order.asked.max(Some(asked));
-        let settled = order.attempt.map_or(UtcMs::MAX, |attempt| attempt.settled);
-        if order.told.is_none() && asked > settled && order.absent.is_none() {
+        let counts = order.attempt.is_some_and(|attempt| match attempt.proof {
+            Proof::ById => true,
+            Proof::ByAbsenceAndTrades => attempt.is_settled(asked),
+        });
+        if order.told.is_none() && counts && order.absent.is_none() {
             order.absent = Some(asked);
         }
     }
@@ -360,26 +379,23 @@ impl OrderBook {
             }
             Said::Granted { client_id, attempt, .. } => {
                 if let Some(order) = self.orders.get_mut(client_id) {
-                    order.granted = *attempt;
-                    order.status = OrderStatus::Intent;
-                    order.unanswered = false;
-                    order.absent = None;
+                    order.grant(*attempt);
                     self.settle(client_id);
                 }
             }
             Said::Changed { client_id, venue_order_id, status, .. } => {
                 let Some(order) = self.orders.get_mut(client_id) else { return };
                 order.status = *status;
-                order.venue_order_id = *venue_order_id;
+                order.venue_order_id.clone_from(venue_order_id);
                 self.settle(client_id);
             }
             Said::Filled { client_id, fill, .. } if client_id.is_panic() => {
-                self.panicked.book(client_id, fill.trade_id);
+                self.panicked.book(client_id, &fill.trade_id);
             }
             Said::Filled { client_id, k, fill, .. } => {
                 let Some(order) = self.orders.get_mut(client_id) else { return };
                 let known = Known { fill: fill.clone(), applied: true };
-                order.fills.insert(fill.trade_id, known);
+                order.fills.insert(fill.trade_id.clone(), known);
                 order.applied = *k;
                 order.apply(fill);
                 self.settle(client_id);

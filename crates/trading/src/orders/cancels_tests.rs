@@ -1,8 +1,8 @@
 //! Orders that are to be cancelled: what is asked of the venue, and what follows from the answers.
 
 use super::*;
-use crate::orders::BookBefore;
-use crate::orders::book::{CANCELS_MAX, PATIENCE_MS};
+use crate::orders::book::CANCELS_MAX;
+use crate::orders::{BookBefore, BookOfNumbers};
 use everwarm_domain::order::{OrderRequest, RequestKind, Response};
 
 fn take_back(sent: bool) -> Body {
@@ -26,6 +26,7 @@ fn requested(attempt: u32, timestamp: i64) -> Body {
         timestamp,
         deadline: timestamp + 5_000,
         settled_at: Some(timestamp + 15_000),
+        proof: Proof::default(),
     }))
 }
 
@@ -206,7 +207,7 @@ fn a_new_life_asks_for_the_order_before_it_cancels_again() {
 }
 
 #[test]
-fn a_book_of_the_version_before_is_taken_over() {
+fn books_of_the_versions_before_are_taken_over() {
     let mut manager = Manager::default();
     run_on(&mut manager, &[approved("ew-1"), approved(ID), sent(ID, 1, T)]);
     let filled = reported(S::Filled, "10", &[trade(1, "1", "10")]);
@@ -217,5 +218,14 @@ fn a_book_of_the_version_before_is_taken_over() {
         next.convert(2, &bytes).unwrap();
         assert_eq!(next.save(), manager.save());
     }
-    assert_eq!(manager.converts(), [2]);
+    let of_numbers = BookOfNumbers::from(manager.book().clone());
+    let bytes = state::save(3, &of_numbers);
+    let head = state::head(&bytes).unwrap().unwrap();
+    assert_eq!(head.fingerprint, 0x6075_d06b_0c2c_09a4, "as releases saved it");
+    for bytes in [bytes, crate::testing::old_state(3, &of_numbers)] {
+        let mut next = Manager::default();
+        next.convert(3, &bytes).unwrap();
+        assert_eq!(next.save(), manager.save());
+    }
+    assert_eq!(manager.converts(), [2, 3]);
 }

@@ -1,15 +1,17 @@
 //! The order manager: from approvals to intents, from answers to what became of them.
 //!
 //! Only it grants another attempt, and only on a definite no or on a proved absence while the order
-//! is still worth sending. Statuses move forward only; a fill counts once by its trade id, in the
-//! order of trade ids, and only when the fills known add up to what the venue says is executed, so
-//! that reports in any order, doubled or torn, lead to the same fills. What contradicts the records
-//! becomes a conflict at once and stays one until an operator ends it or the epoch changes.
+//! is still worth sending. How long a request may arrive, and what proves that it did not, its
+//! announcement says. Statuses move forward only; a fill counts once by its trade id, in the order
+//! of venue time and trade id, and only when the fills known add up to what the venue says is
+//! executed, so that reports in any order, doubled or torn, lead to the same fills. What
+//! contradicts the records becomes a conflict at once and stays one until an operator ends it or
+//! the epoch changes.
 //!
 //! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that
 //! is final has applied all fills it knows of, unless some are missing.
 
-use super::before::{BookBefore, FORMAT_BEFORE};
+use super::before::{BookBefore, BookOfNumbers, FORMAT_BEFORE, FORMAT_OF_NUMBERS};
 use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
 use super::reconcile;
@@ -19,15 +21,18 @@ use everwarm_domain::fact::{
     Accept, Body, Conflict, Decision, Dispute, Market, Operator, Order as Said, Venue,
 };
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, SendAttempt};
+use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, Proof, SendAttempt};
+use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) const FORMAT: u8 = 3;
+pub(super) const FORMAT: u8 = 4;
 /// The last version that cancelled nothing.
 const BEFORE_CANCELS: u16 = 2;
+/// The last version to which the ids of a venue were numbers.
+const OF_NUMBERS: u16 = 3;
 
 /// The stage.
 #[derive(Debug, Default)]
@@ -62,7 +67,7 @@ impl Manager {
             }
             Venue::Reported(report) => {
                 let order = self.book.get(&report.client_id);
-                let told = order.filter(|order| order.told_id == Some(report.venue_order_id));
+                let told = order.filter(|order| order.is_told_as(&report.venue_order_id));
                 let event = told.and_then(Order::told_event);
                 events.extend(event.map(|event| (&report.client_id, event)));
             }
@@ -88,7 +93,7 @@ impl Manager {
             Body::Order(Said::Changed {
                 client_id: order.intent.client_id.clone(),
                 symbol: order.intent.symbol,
-                venue_order_id: order.told_id,
+                venue_order_id: order.told_id.clone(),
                 status,
                 executed: order.executed.normalize(),
                 executed_quote: order.executed_quote.normalize(),
@@ -112,17 +117,29 @@ impl Manager {
         }
     }
 
-    /// Another attempt, or the end where it is too late for one.
-    fn again(&self, order: &Order, why: &str, out: &mut Out<Body>) {
+    /// Another attempt, or the end where there is to be none. `may_end`: nothing that was sent can
+    /// still arrive. Where something can, an order that is not sent again is not over either.
+    fn again(&self, order: &Order, why: &str, may_end: bool, out: &mut Out<Body>) {
         if lifecycle::next(order.status, Event::Granted).is_err() {
             return;
         }
-        if self.book.is_withdrawn(&order.intent.client_id) {
+        let (late, refused) = (self.book.time > order.intent.valid_until, order.was_refused());
+        let withdrawn = self.book.is_withdrawn(&order.intent.client_id);
+        if (late || refused || withdrawn) && !may_end {
+            let why = format!("{why}; an attempt before it may still arrive");
+            Self::change(order, Event::Lost, &why, out);
+            return;
+        }
+        if refused {
+            Self::change(order, Event::Refused, why, out);
+            return;
+        }
+        if withdrawn {
             let why = format!("{why}; its signal was withdrawn meanwhile");
             Self::change(order, Event::Withdrawn, &why, out);
             return;
         }
-        if self.book.time > order.intent.valid_until {
+        if late {
             Self::change(order, Event::Lapsed, &format!("{why}; too late to send it again"), out);
             return;
         }
@@ -144,9 +161,9 @@ impl Manager {
         let Some(event) = order.told_event() else { return };
         let mut after = order.clone();
         if !order.fills_missing() {
-            for known in order.fills.values().filter(|known| !known.applied) {
+            for fill in order.due_fills() {
                 after.applied += 1;
-                after.apply(&known.fill);
+                after.apply(fill);
                 out.say_because(
                     [order.key],
                     Body::Order(Said::Filled {
@@ -155,14 +172,14 @@ impl Manager {
                         symbol: order.intent.symbol,
                         side: order.intent.side,
                         k: after.applied,
-                        fill: known.fill.clone(),
+                        fill: fill.clone(),
                     }),
                 );
             }
         }
         let status = Self::shift(order, event).unwrap_or(order.status);
-        let now = (status, order.told_id, after.applied);
-        if now != (order.status, order.venue_order_id, order.applied) {
+        let now = (status, &order.told_id, after.applied);
+        if now != (order.status, &order.venue_order_id, order.applied) {
             let withdrawn = self.book.is_withdrawn(&order.intent.client_id);
             let why = if order.fills_missing() {
                 "the venue tells more executed than fills; they are being fetched"
@@ -180,19 +197,15 @@ impl Manager {
             Venue::Sent { attempts } => self.sent(attempts, out),
             Venue::Reported(report) => {
                 let order = self.book.get(&report.client_id);
-                if let Some(order) = order.filter(|o| o.told_id == Some(report.venue_order_id)) {
+                if let Some(order) = order.filter(|o| o.is_told_as(&report.venue_order_id)) {
                     self.reported(order, out);
                 }
             }
-            Venue::Refused { client_id, attempt, code, text, again } => {
+            Venue::Refused { client_id, attempt, code, text, .. } => {
                 let order = self.book.get(client_id).filter(|order| order.is_current(*attempt));
                 let Some(order) = order else { return };
                 let why = format!("the venue refused attempt {attempt}: {text} ({code})");
-                if *again {
-                    self.again(order, &why, out);
-                } else {
-                    Self::change(order, Event::Refused, &why, out);
-                }
+                self.again(order, &why, order.may_end(self.book.time), out);
             }
             Venue::Unanswered { client_id, attempt, reason } => {
                 let order = self.book.get(client_id).filter(|order| order.is_current(*attempt));
@@ -204,11 +217,19 @@ impl Manager {
                 let order = self.book.get(client_id);
                 if let Some(order) = order.filter(|o| reconcile::proves_absence(o, *asked)) {
                     let attempt = order.sent();
-                    let why = format!(
-                        "attempt {attempt} can no longer arrive, and asked twice the venue has \
-                         neither the order nor a trade of it"
-                    );
-                    self.again(order, &why, out);
+                    let last = order.attempt.filter(|last| last.proof == Proof::ById);
+                    let why = if last.is_some() {
+                        format!(
+                            "the venue does not know the id of attempt {attempt}, and takes one \
+                             order of an id"
+                        )
+                    } else {
+                        format!(
+                            "attempt {attempt} can no longer arrive, and asked twice the venue \
+                             has neither the order nor a trade of it"
+                        )
+                    };
+                    self.again(order, &why, order.is_settled(*asked), out);
                 }
             }
             Venue::Account { life, time, open, .. } => {
@@ -216,7 +237,7 @@ impl Manager {
                 out.say(Body::Order(Said::Compared { life: *life, conflicts }));
                 return;
             }
-            Venue::PanicTraded { trades } => self.panicked(trades, out),
+            Venue::PanicTraded { trades, .. } => self.panicked(trades, out),
             // What became of the order is reported.
             Venue::Requested(_) | Venue::Responded { .. } => {}
         }
@@ -229,11 +250,11 @@ impl Manager {
     /// Books what `everwarm panic` traded, each trade once: it is no order of ours, but what it
     /// sold was.
     fn panicked(&self, trades: &[PanicTrade], out: &mut Out<Body>) {
-        let mut more: BTreeMap<&ClientOrderId, BTreeSet<u64>> = BTreeMap::new();
+        let mut more: BTreeMap<&ClientOrderId, BTreeSet<&VenueTradeId>> = BTreeMap::new();
         for PanicTrade { client_id, symbol, side, fill } in trades {
-            let (before, booked) = self.book.panicked.booked(client_id, fill.trade_id);
+            let (before, booked) = self.book.panicked.booked(client_id, &fill.trade_id);
             let more = more.entry(client_id).or_default();
-            if booked || !client_id.is_panic() || !more.insert(fill.trade_id) {
+            if booked || !client_id.is_panic() || !more.insert(&fill.trade_id) {
                 continue;
             }
             out.say(Body::Order(Said::Filled {
@@ -292,7 +313,7 @@ impl Stage for Manager {
     type Body = Body;
 
     fn version(&self) -> u16 {
-        3
+        4
     }
 
     fn rank(&self) -> Rank {
@@ -372,11 +393,15 @@ impl Stage for Manager {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_CANCELS]
+        &[BEFORE_CANCELS, OF_NUMBERS]
     }
 
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        self.book = state::load::<BookBefore>(FORMAT_BEFORE, bytes)?.into();
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        self.book = if version == BEFORE_CANCELS {
+            state::load::<BookBefore>(FORMAT_BEFORE, bytes)?.into()
+        } else {
+            state::load::<BookOfNumbers>(FORMAT_OF_NUMBERS, bytes)?.into()
+        };
         Ok(())
     }
 

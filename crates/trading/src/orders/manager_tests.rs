@@ -1,7 +1,7 @@
 //! The order manager: tables of inputs and of what it says.
 
 use super::*;
-use crate::orders::book::{QUIET_MS, ToSend, Why};
+use crate::orders::book::{PATIENCE_MS, QUIET_MS, ToSend, Why};
 use crate::testing::{dec, fact, facts_of, input, sent, sym, trade};
 use everwarm_domain::fact::{Conflict, Decision};
 use everwarm_domain::id::{Symbol, VenueId};
@@ -38,7 +38,7 @@ fn report(status: OrderStatus, executed: &str, fills: &[VenueFill]) -> OrderRepo
     OrderReport {
         source: ReportSource::Stream,
         client_id: id(ID),
-        venue_order_id: 7,
+        venue_order_id: 7.into(),
         symbol: sym("BTCUSDT"),
         side: Side::Buy,
         status,
@@ -228,7 +228,7 @@ fn an_order_is_final_only_when_its_fills_add_up() {
     assert_eq!(said, "Intent | Sent | Open");
     let queries = manager.book().to_query(T);
     assert_eq!(queries.iter().map(|q| q.why).collect::<Vec<_>>(), [Why::FillsMissing]);
-    assert_eq!(queries[0].venue_order_id, Some(7));
+    assert_eq!(queries[0].venue_order_id, Some(7.into()));
     let rest = [trade(4, "1", "2"), trade(3, "1", "4")];
     let said = run_on(&mut manager, &[reported(S::Cancelled, "6", &rest)]);
     assert_eq!(said, "fill 1=3 x4, fill 2=4 x2, Cancelled 6");
@@ -344,7 +344,7 @@ fn a_new_life_asks_before_it_believes() {
 fn what_contradicts_the_records_is_a_conflict_until_the_epoch_changes() {
     let other = |client: &str, number: u64| {
         let mut report = report(S::Open, "0", &[]);
-        (report.client_id, report.venue_order_id) = (id(client), number);
+        (report.client_id, report.venue_order_id) = (id(client), number.into());
         Body::Venue(Venue::Reported(report))
     };
     assert_eq!(run(&[other("x-7", 1)]), "", "not ours");
@@ -516,7 +516,12 @@ fn resolved(conflict: &str, dispute: Dispute, accept: Accept) -> Body {
     let (ours, theirs) = words.split_once(" / ").unwrap();
     let (about, ours, theirs) = (about.to_owned(), ours.to_owned(), theirs.to_owned());
     let conflict = Conflict { about, ours, theirs, dispute };
-    Body::Operator(Operator::Resolved { conflict, accept, reason: "r".to_owned() })
+    Body::Operator(Operator::Resolved {
+        conflict,
+        accept,
+        reason: "r".to_owned(),
+        venue: VenueId::default(),
+    })
 }
 
 #[test]
@@ -564,7 +569,7 @@ fn the_venues_word_on_an_order_is_taken_as_an_operator_says() {
 fn where_our_word_counts_the_venues_is_set_aside_until_it_changes() {
     let other = |number: u64, status| {
         let mut report = report(status, "0", &[]);
-        (report.client_id, report.venue_order_id) = (id("ew-9"), number);
+        (report.client_id, report.venue_order_id) = (id("ew-9"), number.into());
         Body::Venue(Venue::Reported(report))
     };
     let ours = |conflict: &str| resolved(conflict, Dispute::Twin, Accept::Ours);
@@ -586,7 +591,7 @@ fn where_our_word_counts_the_venues_is_set_aside_until_it_changes() {
     let second = |number| format!("order ew-smacross-a: order 7 / order {number} in BTCUSDT");
     let same = |number: u64| {
         let mut report = report(S::Open, "0", &[]);
-        report.venue_order_id = number;
+        report.venue_order_id = number.into();
         Body::Venue(Venue::Reported(report))
     };
     let said =
@@ -609,7 +614,8 @@ fn what_panic_traded_is_filled_once_and_is_no_twin() {
         fill: trade(trade_id, "100", "1"),
     };
     let mut told = |n, trades: &[PanicTrade]| {
-        let body = Body::Venue(Venue::PanicTraded { trades: trades.to_vec() });
+        let body =
+            Body::Venue(Venue::PanicTraded { trades: trades.to_vec(), venue: VenueId::default() });
         let said = facts_of(&mut manager, &input(n, body));
         let bytes = manager.save();
         manager = Manager::default();
@@ -635,6 +641,9 @@ fn what_panic_traded_is_filled_once_and_is_no_twin() {
         "{said:?}"
     );
 }
+
+#[path = "proof_tests.rs"]
+mod proof;
 
 #[path = "cancels_tests.rs"]
 mod cancels;

@@ -14,6 +14,6 @@ mod past;
 mod reconcile;
 mod saved;
 
-pub use before::BookBefore;
+pub use before::{BookBefore, BookOfNumbers};
 pub use book::OrderBook;
 pub use manager::Manager;

@@ -5,8 +5,11 @@ use super::lifecycle::Event;
 use super::saved::Known;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
-use everwarm_domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
+use everwarm_domain::order::{
+    OrderIntent, OrderReport, OrderStatus, Proof, ReportSource, VenueFill,
+};
 use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,8 +21,25 @@ pub struct Attempt {
     pub number: u32,
     /// The venue time it was signed for.
     pub timestamp: UtcMs,
-    /// After this venue time it cannot arrive any more.
-    pub settled: UtcMs,
+    /// After this venue time neither it nor one before it can arrive any more; none: never.
+    pub settled: Option<UtcMs>,
+    /// How it is proved that the venue does not have the order.
+    #[serde(default)]
+    pub proof: Proof,
+    /// An attempt before it was sent and may still arrive, where `settled` is not over.
+    #[serde(default)]
+    pub earlier: bool,
+    /// The venue refused this one for good; one before it may still arrive.
+    #[serde(default)]
+    pub refused: bool,
+}
+
+impl Attempt {
+    /// Whether nothing that was sent can arrive after this venue time.
+    #[must_use]
+    pub fn is_settled(&self, at: UtcMs) -> bool {
+        self.settled.is_some_and(|settled| at > settled)
+    }
 }
 
 /// One order.
@@ -43,9 +63,9 @@ pub struct Order {
     /// Number of applied fills.
     pub applied: u32,
     /// The venue's id, as the manager said it.
-    pub venue_order_id: Option<u64>,
+    pub venue_order_id: Option<VenueOrderId>,
     /// The venue's id, as first reported.
-    pub(super) told_id: Option<u64>,
+    pub(super) told_id: Option<VenueOrderId>,
     /// The furthest the venue said.
     pub(super) told: Option<OrderStatus>,
     /// The largest cumulative quantity the venue said.
@@ -53,7 +73,7 @@ pub struct Order {
     /// Venue time of the newest report.
     pub(super) told_at: UtcMs,
     /// By trade id.
-    pub(super) fills: BTreeMap<u64, Known>,
+    pub(super) fills: BTreeMap<VenueTradeId, Known>,
     /// Venue time of the first absence of a possible proof.
     pub(super) absent: Option<UtcMs>,
     /// The attempt has no clear answer.
@@ -95,7 +115,7 @@ pub struct ToQuery {
     /// Its symbol.
     pub symbol: Symbol,
     /// The venue's id, where known.
-    pub venue_order_id: Option<u64>,
+    pub venue_order_id: Option<VenueOrderId>,
     /// Venue time its last attempt was signed for: trades of it are not older.
     pub since: UtcMs,
     /// The close it was decided at: nothing of it is older.
@@ -106,6 +126,8 @@ pub struct ToQuery {
     pub executed: Decimal,
     /// Whether it has told that it is over.
     pub over: bool,
+    /// How it is proved that the venue does not have it.
+    pub proof: Proof,
 }
 
 impl Order {
@@ -137,16 +159,28 @@ impl Order {
     pub fn to_query(&self, why: Why) -> ToQuery {
         let (client_id, symbol) = (self.intent.client_id.clone(), self.intent.symbol);
         let since = self.attempt.map_or(self.intent.close_time, |a| a.timestamp);
-        let (venue_order_id, executed) = (self.told_id, self.told_executed);
+        let (venue_order_id, executed) = (self.told_id.clone(), self.told_executed);
         let over = self.told.is_some_and(OrderStatus::is_final);
         let decided = self.intent.close_time;
-        ToQuery { client_id, symbol, venue_order_id, since, decided, why, executed, over }
+        let proof = self.attempt.map_or(Proof::default(), |attempt| attempt.proof);
+        ToQuery { client_id, symbol, venue_order_id, since, decided, why, executed, over, proof }
     }
 
     /// Number of the last attempt that left; 0: never sent.
     #[must_use]
     pub fn sent(&self) -> u32 {
         self.attempt.map_or(0, |attempt| attempt.number)
+    }
+
+    /// Another attempt is granted: by a definite no to the last one, or by its absence.
+    pub(super) fn grant(&mut self, attempt: u32) {
+        if let (Some(absent), Some(last)) = (self.absent, &mut self.attempt) {
+            last.earlier |= !last.is_settled(absent);
+        }
+        self.granted = attempt;
+        self.status = OrderStatus::Intent;
+        self.unanswered = false;
+        self.absent = None;
     }
 
     /// Whether an attempt is granted that has not left.
@@ -169,6 +203,35 @@ impl Order {
 
     fn known_quantity(&self) -> Decimal {
         money::total(self.fills.values().map(|known| known.fill.quantity))
+    }
+
+    /// The fills that are known and do not count yet, by venue time, then by id.
+    pub(super) fn due_fills(&self) -> Vec<&VenueFill> {
+        let known = self.fills.values().filter(|known| !known.applied);
+        let mut due: Vec<&VenueFill> = known.map(|known| &known.fill).collect();
+        due.sort_by_key(|fill| fill.time);
+        due
+    }
+
+    /// Whether the venue reported it under this id.
+    pub(super) fn is_told_as(&self, id: &VenueOrderId) -> bool {
+        self.told_id.as_ref() == Some(id)
+    }
+
+    /// Whether the venue refused the last attempt for good.
+    pub(super) fn was_refused(&self) -> bool {
+        self.attempt.is_some_and(|attempt| attempt.refused)
+    }
+
+    /// Whether nothing that was sent can arrive after this venue time.
+    pub(super) fn is_settled(&self, at: UtcMs) -> bool {
+        self.attempt.is_none_or(|attempt| attempt.is_settled(at))
+    }
+
+    /// Whether it may be over at this venue time without a report of the venue: nothing that was
+    /// sent before the last attempt can still arrive.
+    pub(super) fn may_end(&self, at: UtcMs) -> bool {
+        self.attempt.is_none_or(|attempt| !attempt.earlier || attempt.is_settled(at))
     }
 
     /// Counts a fill.
@@ -212,7 +275,7 @@ impl Order {
     }
 
     pub(super) fn report(&mut self, report: &OrderReport) {
-        self.told_id = Some(report.venue_order_id);
+        self.told_id = Some(report.venue_order_id.clone());
         let rank = |status| match status {
             OrderStatus::Intent | OrderStatus::Sent | OrderStatus::Unknown | OrderStatus::Open => 0,
             OrderStatus::PartlyFilled => 1,
@@ -226,7 +289,7 @@ impl Order {
         self.told_at = self.told_at.max(report.time);
         for fill in &report.fills {
             let known = || Known { fill: fill.clone(), applied: false };
-            self.fills.entry(fill.trade_id).or_insert_with(known);
+            self.fills.entry(fill.trade_id.clone()).or_insert_with(known);
         }
         self.absent = None;
         match report.source {
@@ -253,7 +316,7 @@ impl Order {
         } else {
             return None;
         };
-        let settled = self.attempt.map_or(UtcMs::MIN, |attempt| attempt.settled);
+        let settled = self.attempt.map_or(UtcMs::MIN, |a| a.settled.unwrap_or(UtcMs::MAX));
         let at = match self.asked {
             None => UtcMs::MIN,
             Some(asked) if why == Why::FillsMissing || asked > settled => {

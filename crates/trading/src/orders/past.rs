@@ -98,6 +98,13 @@ impl Past {
         self.blocks.iter().rev().find_map(|block| block.find(id.0.as_bytes()).ok())
     }
 
+    /// The same, packed as this version packs: the orders of an earlier one become the bytes that
+    /// its facts give now.
+    pub(super) fn packed_anew(&self) -> Past {
+        let blocks = self.blocks.iter().map(Block::packed_anew).collect();
+        Past { blocks, forgotten: self.forgotten }
+    }
+
     fn forget(&mut self) {
         if let Some(block) = self.blocks.pop_front() {
             self.forgotten = self.forgotten.max(block.newest);
@@ -132,6 +139,19 @@ impl Block {
         // See `saved`.
         let mut to = rmp_serde::Serializer::new(&mut self.bytes.0).with_human_readable();
         order.serialize(&mut to).expect("an order is plain values");
+    }
+
+    /// In the order in which they were put, hidden ones included.
+    fn packed_anew(&self) -> Block {
+        let mut anew = Block { newest: self.newest, ..Block::default() };
+        let mut rest = self.bytes.0.as_slice();
+        while let Some((length, after)) = rest.split_first() {
+            let mut packed = &after[usize::from(*length)..];
+            let order = Order::deserialize(&mut rmp_serde::Deserializer::new(&mut packed));
+            anew.put(&order.expect("only this module packs, and the store checks what it keeps"));
+            rest = packed;
+        }
+        anew
     }
 
     fn search(&self, id: &[u8]) -> Result<usize, usize> {

@@ -3,8 +3,9 @@
 use super::book::{Order, OrderBook, PROOF_GAP_MS};
 use everwarm_domain::fact::{Conflict, Dispute};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::order::OrderStatus;
+use everwarm_domain::order::{OrderStatus, Proof};
 use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::VenueTradeId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,14 +46,18 @@ pub(super) fn compare(
     conflicts
 }
 
-/// Whether an absence seen at `asked` completes the proof that the last attempt was never accepted:
-/// it could no longer arrive when the venue was asked, twice, a second apart.
+/// Whether an absence seen at `asked` allows another attempt of the same id. Where the venue keeps
+/// our ids unique, it does. Elsewhere the last attempt could no longer arrive when the venue was
+/// asked, twice, a second apart.
 pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
     let unclear = matches!(order.status, OrderStatus::Sent | OrderStatus::Unknown);
     unclear
         && order.told.is_none()
         && order.is_current(order.sent())
-        && order.absent.is_some_and(|first| asked.saturating_sub(first) >= PROOF_GAP_MS)
+        && order.absent.is_some_and(|first| match order.attempt.map(|attempt| attempt.proof) {
+            Some(Proof::ById) => true,
+            Some(Proof::ByAbsenceAndTrades) | None => asked.saturating_sub(first) >= PROOF_GAP_MS,
+        })
 }
 
 impl OrderBook {
@@ -93,25 +98,25 @@ impl OrderBook {
 
 impl Order {
     /// The venue's ids of the trades that count already.
-    pub fn applied_trades(&self) -> impl Iterator<Item = u64> {
-        self.fills.iter().filter(|(_, known)| known.applied).map(|(id, _)| *id)
+    pub fn applied_trades(&self) -> impl Iterator<Item = &VenueTradeId> {
+        self.fills.iter().filter(|(_, known)| known.applied).map(|(id, _)| id)
     }
 }
 
 /// Trade ids of `everwarm panic` that are booked, by its orders.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Panicked(BTreeMap<ClientOrderId, BTreeSet<u64>>);
+pub(super) struct Panicked(pub(super) BTreeMap<ClientOrderId, BTreeSet<VenueTradeId>>);
 
 impl Panicked {
     /// A trade is booked.
-    pub(super) fn book(&mut self, id: &ClientOrderId, trade_id: u64) {
-        self.0.entry(id.clone()).or_default().insert(trade_id);
+    pub(super) fn book(&mut self, id: &ClientOrderId, trade_id: &VenueTradeId) {
+        self.0.entry(id.clone()).or_default().insert(trade_id.clone());
     }
 
     /// How many trades of this order are booked, and whether this one is.
-    pub(super) fn booked(&self, id: &ClientOrderId, trade_id: u64) -> (usize, bool) {
+    pub(super) fn booked(&self, id: &ClientOrderId, trade_id: &VenueTradeId) -> (usize, bool) {
         let booked = self.0.get(id);
-        booked.map_or((0, false), |booked| (booked.len(), booked.contains(&trade_id)))
+        booked.map_or((0, false), |booked| (booked.len(), booked.contains(trade_id)))
     }
 }

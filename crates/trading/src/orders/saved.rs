@@ -3,6 +3,7 @@
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Liquidity, VenueFill};
 use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::VenueTradeId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A fill as the venue told it.
@@ -16,7 +17,7 @@ pub(super) struct Known {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "VenueFill")]
 struct Saved {
-    trade_id: u64,
+    trade_id: VenueTradeId,
     price: Decimal,
     quantity: Decimal,
     fee: Decimal,

@@ -15,6 +15,7 @@
 //! one.
 
 use super::limits::Counts;
+use crate::calendar::Calendar;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Body, BreakerLevel, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
@@ -25,14 +26,17 @@ use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::quarantine::Quarantines;
 use everwarm_domain::settings::Risk;
 use everwarm_domain::switch::Switches;
-use everwarm_domain::time::day_of;
 use everwarm_kernel::fact::{Effect, Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
+/// Format, type and version of the state that knew no calendar.
+const FORMAT_5: u8 = 5;
+const TYPE_5: u64 = 0xed22_f1eb_b4a4_0eef;
+const BEFORE_CALENDAR: u16 = 5;
 
 /// The stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +61,9 @@ pub struct Breaker {
     level: BreakerLevel,
     reasons: Vec<String>,
     barred: Vec<(Symbol, String)>,
+    /// When days begin.
+    #[serde(default)]
+    calendar: Calendar,
 }
 
 impl Default for Breaker {
@@ -76,6 +83,7 @@ impl Default for Breaker {
             level: BreakerLevel::Normal,
             reasons: Vec::new(),
             barred: Vec::new(),
+            calendar: Calendar::default(),
         }
     }
 }
@@ -190,7 +198,7 @@ impl Stage for Breaker {
     }
 
     fn version(&self) -> u16 {
-        5
+        6
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -213,6 +221,7 @@ impl Stage for Breaker {
             kind::FILLED,
             kind::POSITION,
             kind::RECONCILED,
+            kind::DAY_BEGINS,
         ])
     }
 
@@ -222,7 +231,8 @@ impl Stage for Breaker {
 
     fn evolve(&mut self, fact: &Fact<Body>) {
         match &fact.body {
-            Body::Market(Market::Close { time, .. }) => self.counts.turn(day_of(*time)),
+            Body::Market(Market::Close { time, .. }) => self.counts.turn(self.calendar.day(*time)),
+            Body::Market(market) => self.calendar.fold(market),
             Body::Venue(Venue::Sent { attempts }) => {
                 self.sent.extend(attempts.iter().map(|attempt| attempt.client_id.clone()));
             }
@@ -251,11 +261,7 @@ impl Stage for Breaker {
             Body::Decision(Decision::Owed { symbol, strategy, ended: Some(_), .. }) => {
                 self.failed.remove(&(*symbol, strategy.clone()));
             }
-            Body::Market(_)
-            | Body::Venue(_)
-            | Body::Operator(_)
-            | Body::Analysis(_)
-            | Body::Decision(_) => {}
+            Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) | Body::Decision(_) => {}
         }
     }
 
@@ -274,6 +280,15 @@ impl Stage for Breaker {
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn converts(&self) -> &'static [u16] {
+        &[BEFORE_CALENDAR]
+    }
+
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = state::grown(FORMAT_5, TYPE_5, bytes)?;
         Ok(())
     }
 

@@ -1,12 +1,12 @@
-//! Hard caps of live trading: most quote amount of one entry, and of a UTC day's. They come from a
-//! person's confirmation and from nowhere else; no configuration raises them. Orders that leave a
-//! position are never capped: what holds them back would only make a loss larger.
+//! Hard caps of live trading: most quote amount of one entry, and of a trading day's. They come
+//! from a person's confirmation and from nowhere else; no configuration raises them. Orders that
+//! leave a position are never capped: what holds them back would only make a loss larger.
 //!
 //! Two count by it, each from facts of its own: the decision what it approved, the gateway what it
 //! sent.
 
 use everwarm_domain::money::Decimal;
-use everwarm_domain::time::{UtcMs, date_of, day_of};
+use everwarm_domain::time::date_of;
 use serde::{Deserialize, Serialize};
 
 /// What was confirmed, and what of the day is used up.
@@ -35,34 +35,33 @@ impl Caps {
         self.confirmed.is_some()
     }
 
-    /// An entry worth `amount` goes on its way, decided at `time`.
-    pub fn spend(&mut self, time: UtcMs, amount: Decimal) {
-        let day = day_of(time);
+    /// An entry worth `amount` goes on its way, decided on `day`, the number of a date.
+    pub fn spend(&mut self, day: i64, amount: Decimal) {
         if day > self.day {
             (self.day, self.used) = (day, Decimal::ZERO);
         }
         self.used = self.used.saturating_add(amount);
     }
 
-    /// What entries of the day of `time` have used up, in quote units.
+    /// What entries of a day have used up, in quote units.
     #[must_use]
-    pub fn used(&self, time: UtcMs) -> Decimal {
-        if day_of(time) > self.day { Decimal::ZERO } else { self.used }
+    pub fn used(&self, day: i64) -> Decimal {
+        if day > self.day { Decimal::ZERO } else { self.used }
     }
 
-    /// Whether an entry worth `amount` may go on its way, decided at `time`.
+    /// Whether an entry worth `amount` may go on its way, decided on `day`.
     ///
     /// # Errors
     /// The cap in its way, and by how much.
-    pub fn allows(&self, time: UtcMs, amount: Decimal) -> Result<(), String> {
+    pub fn allows(&self, day: i64, amount: Decimal) -> Result<(), String> {
         let Some(Confirmed { per_order, per_day }) = self.confirmed else { return Ok(()) };
         let amount = amount.normalize();
         if amount > per_order {
             return Err(format!("{amount} is above the confirmed cap of {per_order} an order"));
         }
-        let used = self.used(time).normalize();
+        let used = self.used(day).normalize();
         if used.saturating_add(amount) > per_day {
-            let date = date_of(day_of(time));
+            let date = date_of(day);
             return Err(format!(
                 "{used} of the confirmed cap of {per_day} a day are used on {date}, {amount} more \
                  are above it"
@@ -76,7 +75,6 @@ impl Caps {
 mod tests {
     use super::*;
     use crate::testing::dec;
-    use everwarm_domain::time::DAY;
 
     #[test]
     fn each_cap_holds_and_a_later_day_begins_at_nothing() {
@@ -88,20 +86,20 @@ mod tests {
             caps.allows(0, dec("100.01")).unwrap_err(),
             "100.01 is above the confirmed cap of 100 an order"
         );
-        caps.spend(1, dec("100"));
-        caps.spend(2, dec("100"));
-        assert_eq!(caps.allows(3, dec("50")), Ok(()));
+        caps.spend(0, dec("100"));
+        caps.spend(0, dec("100"));
+        assert_eq!(caps.allows(0, dec("50")), Ok(()));
         assert_eq!(
-            caps.allows(3, dec("50.5")).unwrap_err(),
+            caps.allows(0, dec("50.5")).unwrap_err(),
             "200 of the confirmed cap of 250 a day are used on 1970-01-01, 50.5 more are above it"
         );
-        assert_eq!(caps.allows(DAY, dec("100")), Ok(()));
-        caps.spend(DAY, dec("90"));
-        assert_eq!((caps.used(DAY), caps.used(2 * DAY)), (dec("90"), Decimal::ZERO));
+        assert_eq!(caps.allows(1, dec("100")), Ok(()));
+        caps.spend(1, dec("90"));
+        assert_eq!((caps.used(1), caps.used(2)), (dec("90"), Decimal::ZERO));
         // What was decided before midnight and comes after it counts for the later day.
-        caps.spend(DAY - 1, dec("90"));
-        assert_eq!(caps.used(DAY), dec("180"));
-        assert!(caps.allows(DAY - 1, dec("90")).is_err());
+        caps.spend(0, dec("90"));
+        assert_eq!(caps.used(1), dec("180"));
+        assert!(caps.allows(0, dec("90")).is_err());
     }
 
     #[test]

@@ -9,11 +9,12 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side,
-    VenueFill,
+    Validity, VenueFill,
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::venue_ids::VenueOrderId;
 use everwarm_kernel::fact::{Fact, Library};
 use everwarm_kernel::plain::PlainLoop;
 use std::collections::BTreeMap;
@@ -137,8 +138,7 @@ impl World {
         let attempt = |send: &crate::orders::book::ToSend| SendAttempt {
             client_id: send.intent.client_id.clone(),
             attempt: send.attempt,
-            timestamp: self.time,
-            recv_window: 5_000,
+            validity: Validity::within(self.time, 5_000),
         };
         let attempts = sends.iter().map(attempt).collect();
         self.give(Body::Venue(Venue::Sent { attempts }));
@@ -161,15 +161,16 @@ impl World {
             *self.funds.entry("USDT".to_owned()).or_default() -= sign * amount + fee;
             let base = symbol.as_str().trim_end_matches("USDT").to_owned();
             *self.funds.entry(base).or_default() += sign * quantity;
-            let (trade_id, fee_asset, time) = (self.trades, "USDT".to_owned(), self.time);
+            let (trade_id, fee_asset, time) = (self.trades.into(), "USDT".to_owned(), self.time);
             let liquidity = Some(Liquidity::Taker);
             fills.push(VenueFill { trade_id, price, quantity, fee, fee_asset, time, liquidity });
         }
+        let order = VenueOrderId::from(self.trades);
         let report = |source, status, executed, fills: &[VenueFill]| {
             Body::Venue(Venue::Reported(OrderReport {
                 source,
                 client_id: client_id.clone(),
-                venue_order_id: fills[0].trade_id + 1_000 * u64::from(*side == Side::Sell),
+                venue_order_id: order.clone(),
                 symbol: *symbol,
                 side: *side,
                 status,
@@ -180,13 +181,6 @@ impl World {
                 time: self.time,
             }))
         };
-        let number = |mut body: Body, id| {
-            if let Body::Venue(Venue::Reported(report)) = &mut body {
-                report.venue_order_id = id;
-            }
-            body
-        };
-        let id = fills[0].trade_id;
         let whole = report(ReportSource::Answer, OrderStatus::Filled, *quantity, &fills);
         let part = report(ReportSource::Stream, OrderStatus::PartlyFilled, first, &fills[..1]);
         let rest = report(ReportSource::Stream, OrderStatus::Filled, *quantity, &fills[1..]);
@@ -196,7 +190,7 @@ impl World {
             Delivery::Scrambled => vec![rest.clone(), rest, part.clone(), part, whole],
         };
         for body in reports {
-            self.give(number(body, id));
+            self.give(body);
         }
     }
 
@@ -248,7 +242,12 @@ pub fn two_runs() -> Vec<Fact<Body>> {
     });
     let (conflict, accept) = (conflict.expect("7 are missing"), Accept::Venue);
     let reason = "a fee".to_owned();
-    world.give(Body::Operator(Operator::Resolved { conflict, accept, reason }));
+    world.give(Body::Operator(Operator::Resolved {
+        conflict,
+        accept,
+        reason,
+        venue: VenueId::default(),
+    }));
     world.walk_from(1_430, 90);
     let turn = |on| say(Switch::Strategy { name: "sma_cross".to_owned(), on });
     world.give(turn(false));

@@ -12,6 +12,7 @@ use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::Fact;
+use everwarm_trading::calendar::Calendar;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -70,6 +71,9 @@ pub struct HealthFold {
     /// Orders at the venue that are to be cancelled and are not over.
     #[serde(default)]
     pub cancels: BTreeMap<ClientOrderId, Cancelling>,
+    /// When symbols are traded.
+    #[serde(default)]
+    pub calendar: Calendar,
 }
 
 /// How far the cancel of one order is.
@@ -96,7 +100,8 @@ impl HealthFold {
     /// Whether the newest bar of a symbol is older at venue time `now` than one may be.
     #[must_use]
     pub fn is_stale(&self, row: &SymbolView, now: UtcMs) -> bool {
-        self.stale > 0 && row.newest_bar.is_some_and(|newest| now - newest > self.stale)
+        let age = |newest| self.calendar.of(row.symbol).open_between(newest, now);
+        self.stale > 0 && row.newest_bar.is_some_and(|newest| age(newest) > self.stale)
     }
 
     /// Since when the breaker is at a level; none where facts do not tell, or it is at another.
@@ -110,6 +115,9 @@ impl HealthFold {
     pub fn fold(&mut self, fact: &Fact<Body>, status: &StatusFold) {
         let time = fact.time;
         self.now = self.now.max(time);
+        if let Body::Market(market) = &fact.body {
+            self.calendar.fold(market);
+        }
         match &fact.body {
             Body::Market(Market::Close { time, odd, .. }) => {
                 self.close = Some(*time);
@@ -220,7 +228,7 @@ mod tests {
     use crate::health::{Signs, findings};
     use crate::views::Severity;
     use everwarm_domain::money::Decimal;
-    use everwarm_domain::order::{OrderRequest, RequestKind, Response};
+    use everwarm_domain::order::{OrderRequest, Proof, RequestKind, Response};
     use everwarm_trading::orders::book::CANCELS_MAX;
     use everwarm_trading::testing::{input, sym};
 
@@ -237,9 +245,9 @@ mod tests {
     fn requested(attempt: u32) -> Body {
         let (what, symbol) = (RequestKind::Cancel, sym("ETHUSD"));
         let (id, of) = (OrderRequest::id_of(&id(), what, attempt), id());
-        let (timestamp, deadline, settled_at) = (0, 5_000, None);
+        let (timestamp, deadline, settled_at, proof) = (0, 5_000, None, Proof::default());
         let request =
-            OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at };
+            OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at, proof };
         Body::Venue(Venue::Requested(request))
     }
 
@@ -252,7 +260,7 @@ mod tests {
     fn changed(status: OrderStatus) -> Body {
         let (executed, executed_quote) = (Decimal::ZERO, Decimal::ZERO);
         let (client_id, symbol, reason) = (id(), sym("ETHUSD"), String::new());
-        let venue_order_id = Some(7);
+        let venue_order_id = Some(7.into());
         Body::Order(Order::Changed {
             client_id,
             symbol,

@@ -6,7 +6,7 @@ use super::lasting;
 use super::signs::{Signs, Waiting};
 use crate::stored::shown;
 use crate::tell;
-use crate::views::{ApartView, FindingView, HealthView, OwedState, Severity};
+use crate::views::{ApartView, FindingView, HealthView, OwedState, Severity, SymbolView};
 use everwarm_domain::fact::{BreakerLevel, Standing};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Side;
@@ -332,7 +332,11 @@ fn venue(signs: &Signs, found: &mut Vec<FindingView>) {
 
 fn market(signs: &Signs, found: &mut Vec<FindingView>) {
     let Some(close) = signs.facts.close.filter(|_| signs.running && signs.passes) else { return };
-    if signs.venue - close > CLOSE_AGE {
+    // None comes while nothing is traded.
+    let hours = &signs.facts.calendar;
+    let open = |row: &SymbolView| hours.of(row.symbol).open_between(close, signs.venue);
+    let longest = signs.symbols.iter().map(open).max();
+    if longest.unwrap_or(signs.venue - close) > CLOSE_AGE {
         let text = format!("no close since {} UTC", instant(close));
         let todo = "without a close no order is decided; check feeds and bars";
         let told = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);

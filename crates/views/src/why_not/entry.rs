@@ -122,7 +122,7 @@ mod tests {
     use crate::why_not::why_not;
     use everwarm_domain::fact::Analysis;
     use everwarm_domain::money::Decimal;
-    use everwarm_domain::order::{OrderRequest, RequestKind, Response};
+    use everwarm_domain::order::{OrderRequest, Proof, RequestKind, Response};
     use everwarm_trading::testing::{fact, sym};
 
     fn taken(sent: bool) -> Body {
@@ -140,9 +140,9 @@ mod tests {
         let (of, what) = (ClientOrderId(ID.into()), RequestKind::Cancel);
         let (id, symbol) = (OrderRequest::id_of(&of, what, attempt), sym("ETHUSD"));
         let (timestamp, deadline) = (T, T + 5_000);
-        let settled_at = None;
+        let (settled_at, proof) = (None, Proof::default());
         let request =
-            OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at };
+            OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at, proof };
         Body::Venue(Venue::Requested(request))
     }
 
@@ -158,7 +158,7 @@ mod tests {
         Body::Order(Order::Changed {
             client_id: ClientOrderId(ID.into()),
             symbol: sym("ETHUSD"),
-            venue_order_id: Some(17),
+            venue_order_id: Some(17.into()),
             status,
             executed: zero,
             executed_quote: zero,

@@ -234,6 +234,7 @@ fn each_strategy_makes_what_its_own_lots_make() {
         quantity: dec("3"),
         position: Some((sym("BTCUSDT"), dec("100"))),
         reason: "mine".to_owned(),
+        venue: VenueId::default(),
     };
     traded.input(at(12), Body::Operator(adopted), Vec::new());
     assert_eq!(traded.made(), after);
@@ -246,7 +247,7 @@ fn each_strategy_makes_what_its_own_lots_make() {
     });
     let conflict = conflicts.unwrap().into_iter().find(|c| c.about == "BTC").unwrap();
     let (accept, reason) = (Accept::Venue, "lost".to_owned());
-    let resolved = Operator::Resolved { conflict, accept, reason };
+    let resolved = Operator::Resolved { conflict, accept, reason, venue: VenueId::default() };
     traded.input(at(14), Body::Operator(resolved), Vec::new());
     traded.close(15, 100);
     assert_eq!(traded.made(), after);

@@ -1,0 +1,53 @@
+//! The venue's clock, as the client looks at it, and how long a request may arrive by it.
+
+use super::{BinanceClient, Cost, LOOKS_MAX, mapped, read};
+use crate::binance::error::{self, Kind};
+use crate::binance::sign::Query;
+use crate::binance::wire;
+use everwarm_domain::bounds;
+use everwarm_domain::order::{Proof, Validity};
+use everwarm_domain::time::UtcMs;
+use everwarm_venue::port::{TimeSample, VenueError};
+use everwarm_venue::rate_limit::Priority;
+
+/// How long the venue's engine may still take in a request after its receive window, milliseconds.
+const SETTLE_MS: i64 = 10_000;
+
+impl BinanceClient {
+    /// Looks at the venue's clock and lets [`Self::clock`] know; again where what it says is far
+    /// from what it said. Weight 1 each time.
+    ///
+    /// # Errors
+    /// As every read, or it says something else each time.
+    pub async fn server_time(&self) -> Result<TimeSample, VenueError> {
+        let mut told = Vec::new();
+        for _ in 0..LOOKS_MAX {
+            let sample = self.look_at_clock().await?;
+            if self.0.config.clock.lock().sample(sample) {
+                return Ok(sample);
+            }
+            told.push(sample.server);
+        }
+        let text = format!("server time {told:?}: each is far from what it was, and another");
+        Err(error::of_unreadable(Kind::Read, text))
+    }
+
+    /// What a request means that is signed for venue time `timestamp`: how long it may arrive, and
+    /// how it is proved that it did not.
+    #[must_use]
+    pub fn validity(&self, timestamp: UtcMs) -> Validity {
+        let deadline = timestamp.saturating_add(self.recv_window());
+        let settled_at = Some(deadline.saturating_add(SETTLE_MS));
+        Validity { timestamp, deadline, settled_at, proof: Proof::ByAbsenceAndTrades }
+    }
+
+    async fn look_at_clock(&self) -> Result<TimeSample, VenueError> {
+        let sent = (self.0.config.wall)();
+        let cost = Cost(1, Priority::Fills);
+        let answer = self.public("/api/v3/time", Query::new(), cost).await?;
+        let received = (self.0.config.wall)();
+        let time: wire::ServerTime = read("server time", &answer)?;
+        mapped(Kind::Read, bounds::time("server time", time.server_time))?;
+        Ok(TimeSample { sent, server: time.server_time, received })
+    }
+}

@@ -1,0 +1,61 @@
+//! Requests in the venue's words.
+
+use crate::binance::map;
+use crate::binance::sign::Query;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Terms, TimeInForce};
+use everwarm_venue::port::{ErrorClass, VenueError};
+
+/// The words of a new order, in the order they are sent.
+pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query, VenueError> {
+    let id = &intent.client_id.0;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let wrong = if attempt.client_id != intent.client_id {
+        Some("the attempt is of another order")
+    } else if !(1..=36).contains(&id.len()) || !id.bytes().all(plain) {
+        Some("the client order id is not one the venue takes")
+    } else if intent.quantity <= Decimal::ZERO || intent.price.is_some_and(|p| p <= Decimal::ZERO) {
+        Some("quantity and price must be positive")
+    } else if intent.price.is_some() != (intent.order_type == OrderType::Limit) {
+        Some("a limit order needs a price, a market order takes none")
+    } else {
+        unknown(&intent.terms)
+    };
+    if let Some(text) = wrong {
+        let class = ErrorClass::Refused { again: false };
+        return Err(VenueError { class, code: 0, text: text.to_owned() });
+    }
+    let side = match intent.side {
+        Side::Buy => "BUY",
+        Side::Sell => "SELL",
+    };
+    let (order_type, time_in_force) = match intent.order_type {
+        OrderType::Market => ("MARKET", None),
+        OrderType::Limit => ("LIMIT", Some("GTC")),
+    };
+    Ok(Query::new()
+        .with("symbol", intent.symbol)
+        .with("side", side)
+        .with("type", order_type)
+        .with_some("timeInForce", time_in_force)
+        .with("quantity", map::plain(intent.quantity))
+        .with_some("price", intent.price.map(map::plain))
+        .with("newClientOrderId", id)
+        .with("newOrderRespType", "FULL"))
+}
+
+/// What of an intent no request says yet; none where all of it is said.
+fn unknown(terms: &Terms) -> Option<&'static str> {
+    let Terms { venue: _, lot: _, leg: _, revision: _, parent: _, reduce_only: _, .. } = terms;
+    if terms.stop.is_some() || terms.trail_ppm.is_some() {
+        return Some("stops are not sent yet");
+    }
+    if terms.list.is_some() {
+        return Some("lists of orders are not sent yet");
+    }
+    if terms.notional.is_some() {
+        return Some("orders of an amount are not sent yet");
+    }
+    let works = terms.tif.is_none_or(|tif| tif == TimeInForce::GoodTilCancelled);
+    (!works).then_some("everwarm does not send orders with a time limit yet")
+}

@@ -1,0 +1,167 @@
+//! Where Binance spot is found, by environment. Money is real in one of them only.
+
+use everwarm_venue::address::Address;
+
+/// Which of the venue's worlds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// Real money.
+    Live,
+    /// Made-up money; the books are thrown away now and then.
+    Testnet,
+    /// Made-up money at live prices; needs a key of its own.
+    Demo,
+}
+
+/// The addresses of an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hosts {
+    /// Base address of REST.
+    pub rest: String,
+    /// Base address of the market streams.
+    pub streams: String,
+    /// Address of the WebSocket API.
+    pub ws_api: String,
+}
+
+/// Every environment with its name and its addresses: REST, streams, WebSocket API.
+const TABLE: [(Environment, &str, [&str; 3]); 3] = [
+    (
+        Environment::Live,
+        "live",
+        [
+            "https://api.binance.com",
+            "wss://stream.binance.com:9443",
+            "wss://ws-api.binance.com:443/ws-api/v3",
+        ],
+    ),
+    (
+        Environment::Testnet,
+        "testnet",
+        [
+            "https://testnet.binance.vision",
+            "wss://stream.testnet.binance.vision",
+            "wss://ws-api.testnet.binance.vision/ws-api/v3",
+        ],
+    ),
+    (
+        Environment::Demo,
+        "demo",
+        [
+            "https://demo-api.binance.com",
+            "wss://demo-stream.binance.com",
+            "wss://demo-ws-api.binance.com/ws-api/v3",
+        ],
+    ),
+];
+
+impl Environment {
+    /// Every name, as it is configured.
+    pub const NAMES: &'static [&'static str] = &["live", "testnet", "demo"];
+
+    /// The environment of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Environment> {
+        TABLE.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+
+    fn row(self) -> &'static (Environment, &'static str, [&'static str; 3]) {
+        TABLE.iter().find(|row| row.0 == self).expect("the table has every environment")
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Where it is found.
+    #[must_use]
+    pub fn hosts(self) -> Hosts {
+        let [rest, streams, ws_api] = self.row().2.map(str::to_owned);
+        Hosts { rest, streams, ws_api }
+    }
+
+    /// Whether `text` may stand in place of `usual`, one of the addresses of this environment. It
+    /// has to be encrypted unless it is on this machine, and where money is not real it has to be
+    /// the environment's own: any other host could be the one where it is.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn takes(self, usual: &str, text: &str) -> Result<(), String> {
+        let address = Address::read(text)?;
+        let scheme = Address::read(usual)?.scheme;
+        if address.scheme != scheme {
+            let bare = scheme.strip_suffix('s').unwrap_or(scheme);
+            if address.scheme != bare {
+                return Err(format!("{text:?} is none of {scheme}"));
+            }
+            if !address.is_loopback() {
+                let text = format!("{text:?} is not encrypted: only on this machine it may be so");
+                return Err(format!("{text}; {scheme} everywhere else"));
+            }
+        }
+        let own = self
+            .row()
+            .2
+            .iter()
+            .any(|own| Address::read(own).is_ok_and(|own| own.host == address.host));
+        if self == Environment::Live || own || address.is_loopback() {
+            return Ok(());
+        }
+        let (host, name) = (address.host, self.name());
+        Err(format!(
+            "{host} is no host of {name}: any other may be where money is real, and is for \
+             environment = \"live\" alone"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_environment_is_where_the_venue_says() {
+        let names: Vec<&str> = TABLE.iter().map(|row| row.1).collect();
+        assert_eq!(names, Environment::NAMES);
+        let live = Environment::named("live").unwrap().hosts();
+        assert_eq!(live.rest, "https://api.binance.com");
+        assert_eq!(live.streams, "wss://stream.binance.com:9443");
+        assert_eq!(live.ws_api, "wss://ws-api.binance.com:443/ws-api/v3");
+        assert_eq!(Environment::Testnet.hosts().rest, "https://testnet.binance.vision");
+        assert_eq!(Environment::Demo.hosts().ws_api, "wss://demo-ws-api.binance.com/ws-api/v3");
+        assert_eq!(Environment::named("paper"), None);
+        for (environment, _, addresses) in TABLE {
+            for usual in addresses {
+                assert_eq!(environment.takes(usual, usual), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn other_addresses_are_encrypted_and_never_lead_to_real_money_by_mistake() {
+        use Environment::{Demo, Live, Testnet};
+        let rest = |environment: Environment, text: &str| {
+            environment.takes(&environment.hosts().rest, text)
+        };
+        assert_eq!(rest(Live, "https://api1.binance.com"), Ok(()));
+        assert_eq!(rest(Live, "http://127.0.0.1:8100"), Ok(()));
+        assert!(rest(Live, "http://api1.binance.com").unwrap_err().contains("not encrypted"));
+        assert!(rest(Live, "wss://api1.binance.com").unwrap_err().contains("none of https"));
+        for environment in [Testnet, Demo] {
+            assert_eq!(rest(environment, "http://localhost:8100"), Ok(()));
+            for host in
+                ["https://api.binance.com", "https://api-gcp.binance.com", "https://10.0.0.1"]
+            {
+                let told = rest(environment, host).unwrap_err();
+                assert!(told.contains("environment = \"live\""), "{told}");
+            }
+        }
+        let streams = Live.hosts().streams;
+        assert_eq!(Live.takes(&streams, "wss://stream.binance.com:443"), Ok(()));
+        assert_eq!(Live.takes(&streams, "ws://[::1]:8100"), Ok(()));
+        assert!(Live.takes(&streams, "https://stream.binance.com").is_err());
+        assert!(Testnet.takes(&Testnet.hosts().ws_api, "wss://ws-api.binance.com").is_err());
+    }
+}

@@ -1,0 +1,77 @@
+//! `everwarm kill` and `everwarm retry`: what is done to actors of the running daemon.
+
+use super::{Core, ask};
+use crate::print::{Printer, confirm};
+use everwarm_views::changes::{KILL, RETRY};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::harm::{BranchView, HarmView, How, STALL};
+use everwarm_views::questions::Asked;
+
+/// Flags of `kill`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KillArgs {
+    /// Path of the actor in the tree, like root/trading/feeds/sim/feed, or a unique name like
+    /// gateway. A supervisor takes all actors below it along; root ends the process.
+    path: String,
+    /// Kind of the fault.
+    #[arg(long, value_enum, default_value_t)]
+    how: How,
+    /// With `--how stall`: how long the actor blocks its thread, seconds.
+    #[arg(long, value_name = "N", default_value_t = STALL)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    seconds: u32,
+    /// Do not ask for confirmation.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Flags of `retry`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RetryArgs {
+    /// Path of the branch in the tree, like root/trading/feeds, or a unique name.
+    path: String,
+    /// Do not ask for confirmation.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Disturbs an actor.
+pub fn kill(args: &KillArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let wanted = HarmView { path: args.path.clone(), how: args.how, seconds: args.seconds };
+    confirm(&format!("disturb {}{}", args.path, end(&wanted)), args.yes)?;
+    let answer = args.args.change(core, &KILL, &Asked::default(), &wanted)?;
+    if args.args.json {
+        return printer.answer(&answer);
+    }
+    let view: HarmView = answer.read()?;
+    let (path, blow) = (&view.path, view.blow());
+    let mut lines = vec![format!("{path} {blow}{}", end(&view))];
+    if blow.waits() {
+        lines.push("until then, `everwarm tree` shows the planned fault".to_owned());
+    }
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+/// What comes of it where nobody starts it again.
+fn end(view: &HarmView) -> String {
+    if !view.ends_root() {
+        return String::new();
+    }
+    format!(", which ends the process with exit code {}", Exit::RootGaveUp.code())
+}
+
+/// Tries a branch that is kept down.
+pub fn retry(args: &RetryArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    confirm(&format!("retry {} now", args.path), args.yes)?;
+    let wanted = BranchView { path: args.path.clone() };
+    let answer = args.args.change(core, &RETRY, &Asked::default(), &wanted)?;
+    if args.args.json {
+        return printer.answer(&answer);
+    }
+    let view: BranchView = answer.read()?;
+    printer.lines(&[format!("{}: retry requested", view.path)]).map(|_| Exit::Fine)
+}

@@ -1,0 +1,262 @@
+//! Finding who answers a reading command: a running daemon, else the files of one that is not
+//! running.
+
+use super::Core;
+use super::run::{put, sources};
+use crate::offline::OfflineContext;
+use crate::print::Printer;
+use crate::progress::{Counted, Progress};
+use crate::remote::Remote;
+use everwarm_api::Token;
+use everwarm_config::{Config, Look, Sources};
+use everwarm_views::changes::Change;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::health::is_configured;
+use everwarm_views::questions::{self, Asked, Json, Question};
+use everwarm_words::text::shell_word;
+use serde::Serialize;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Rows of a list a person is shown, unless asked otherwise.
+const SHOWN: usize = 40;
+
+/// Flags of every reading command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Data directory of the daemon [default: everwarm-data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Args {
+    /// For one folder.
+    #[cfg(test)]
+    pub fn on(data_dir: &Path) -> Args {
+        Args { data_dir: Some(data_dir.into()), ..Args::default() }
+    }
+
+    /// The same, with a configuration file.
+    #[cfg(test)]
+    pub fn by(self, config: &Path) -> Args {
+        Args { config: Some(config.into()), ..self }
+    }
+
+    /// A command as it has to be typed to be about the same daemon: with the folder and the file
+    /// named here, where it names none itself, else with the file that its daemon was started with
+    /// where it is about what is configured. Commands of others stay as they are.
+    #[must_use]
+    pub fn whole(&self, command: &str, started: Option<&Path>) -> String {
+        let mut whole = command.to_owned();
+        let ours = command.starts_with("everwarm ");
+        let started = started.filter(|_| is_configured(command));
+        let (config, folder) = (self.config.as_deref().or(started), self.data_dir.as_deref());
+        for (flag, path) in [("--config", config), ("--data-dir", folder)] {
+            let named = command.split_whitespace().any(|word| word == flag);
+            if let Some(path) = path.filter(|_| ours && !named) {
+                whole = format!("{whole} {flag} {}", shell_word(&path.display().to_string()));
+            }
+        }
+        whole
+    }
+
+    /// What is configured.
+    ///
+    /// # Errors
+    /// Something is wrong with it.
+    pub fn configuration(&self, look: Look) -> Result<Config, Failure> {
+        Ok(self.sources().load(look)?)
+    }
+
+    /// Where that comes from.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        let mut given = Vec::new();
+        let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
+        put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
+        sources(self.config.as_ref(), given)
+    }
+
+    /// Whoever answers for the data directory.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub fn daemon(&self, core: &Core) -> Result<Daemon, Failure> {
+        self.daemon_counted(core, &Arc::new(Progress::begin("", false)))
+    }
+
+    /// The same, each fact read from a file being counted.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub fn daemon_counted(&self, core: &Core, progress: &Arc<Progress>) -> Result<Daemon, Failure> {
+        let data_dir = self.configuration(Look::Words)?.data_dir;
+        if let Some(remote) = Remote::connect(&data_dir)? {
+            return Ok(Daemon::Running(remote));
+        }
+        offline(&data_dir, core, progress).map(Box::new).map(Daemon::Stopped).map_err(silent)
+    }
+
+    /// Asks a question of one word and prints the rows of its answer.
+    ///
+    /// # Errors
+    /// It has no answer, or it could not be written.
+    pub fn print(
+        &self,
+        core: &Core,
+        printer: Printer,
+        question: &Question,
+    ) -> Result<Exit, Failure> {
+        let answer = self.daemon(core)?.ask(question, &Asked::default())?;
+        if self.json {
+            return printer.answer(&answer);
+        }
+        rows(&answer.rows()?, question, printer)
+    }
+
+    /// Has something changed, by the daemon or in its files.
+    ///
+    /// # Errors
+    /// It is refused, or there is neither.
+    pub fn change(
+        &self,
+        core: &Core,
+        change: &Change,
+        asked: &Asked,
+        body: &impl Serialize,
+    ) -> Result<Json, Failure> {
+        let config = self.configuration(Look::Secrets)?;
+        let body = Json::of(body)?;
+        if let Some(remote) = Remote::connect(&config.data_dir)? {
+            let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+            return remote.change(change, asked, body, token.as_ref());
+        }
+        let control = (core.control)(&config.data_dir);
+        let tried = (change.act)(control.as_ref(), asked, &body);
+        tried.and_then(|(_, done)| done).map_err(silent)
+    }
+}
+
+/// Files that are held belong to a daemon that was asked and did not answer.
+pub(super) fn silent(failure: Failure) -> Failure {
+    if failure.exit != Exit::Held {
+        return failure;
+    }
+    let text = format!("{}, but it does not respond; wait, or run everwarm doctor", failure.text);
+    Failure::new(Exit::Unreachable, text)
+}
+
+fn offline(
+    data_dir: &Path,
+    core: &Core,
+    progress: &Arc<Progress>,
+) -> Result<OfflineContext, Failure> {
+    if !data_dir.is_dir() {
+        return Err(Failure::no_daemon(data_dir));
+    }
+    // Both are only looked at.
+    let journal = (core.files.journal)(data_dir)?;
+    let journal = Box::new(Counted(journal, Arc::clone(progress)));
+    let context = OfflineContext::open(data_dir, journal, core.proofs)?.built_as((core.version)());
+    Ok(context.written_as(&data_dir.join(core.files.live)))
+}
+
+/// Flags of a command that lists.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub args: Args,
+    /// Number of newest rows; 0: all [default: 40 as text, all as JSON].
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl ListArgs {
+    fn limit(&self) -> Option<usize> {
+        match self.limit {
+            Some(0) => None,
+            Some(limit) => Some(limit),
+            None => (!self.args.json).then_some(SHOWN),
+        }
+    }
+
+    /// As many as asked for, else all.
+    #[must_use]
+    pub fn limit_or_all(&self) -> Option<usize> {
+        self.limit.filter(|limit| *limit > 0)
+    }
+
+    /// Asks for a list and prints its rows.
+    ///
+    /// # Errors
+    /// It has no answer, or it could not be written.
+    pub fn print(
+        &self,
+        core: &Core,
+        printer: Printer,
+        question: &Question,
+    ) -> Result<Exit, Failure> {
+        self.print_with(core, printer, (question, Asked::default()), |_| ())
+    }
+
+    /// The same, asked with more words; before the table `remark` is told its rows.
+    ///
+    /// # Errors
+    /// It has no answer, or it could not be written.
+    pub fn print_with(
+        &self,
+        core: &Core,
+        printer: Printer,
+        (question, asked): (&Question, Asked),
+        remark: impl FnOnce(&[Value]),
+    ) -> Result<Exit, Failure> {
+        let limit = self.limit();
+        let answer = self.args.daemon(core)?.ask(question, &asked.with("limit", limit))?;
+        if self.args.json {
+            return printer.answer(&answer);
+        }
+        let found = answer.rows()?;
+        if self.limit.is_none() && limit == Some(found.len()) {
+            printer.note(&format!("the newest {SHOWN} rows; --limit 0 shows all"));
+        }
+        remark(&found);
+        rows(&found, question, printer)
+    }
+}
+
+/// Whoever answers for a data directory.
+pub enum Daemon {
+    /// It runs.
+    Running(Remote),
+    /// It does not: its files are read.
+    Stopped(Box<OfflineContext>),
+}
+
+impl Daemon {
+    /// The answer to a question.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn ask(&self, question: &Question, asked: &Asked) -> Result<Json, Failure> {
+        match self {
+            Daemon::Running(remote) => remote.ask(question, asked),
+            Daemon::Stopped(files) => Ok((question.answer)(files.as_ref(), asked)?.json),
+        }
+    }
+}
+
+/// Prints rows as a table, or that there are none.
+fn rows(rows: &[Value], question: &Question, printer: Printer) -> Result<Exit, Failure> {
+    if rows.is_empty() {
+        printer.note(question.none);
+        return Ok(Exit::Fine);
+    }
+    printer.table(&questions::table(question.columns, rows))
+}

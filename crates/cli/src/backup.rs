@@ -1,0 +1,107 @@
+//! `everwarm backup` and `restore`.
+
+use super::{Core, ask};
+use crate::print::Printer;
+use crate::progress::Progress;
+use crate::remote::Remote;
+use everwarm_api::Token;
+use everwarm_config::Look;
+use everwarm_views::backup::{self, BackupView, RestoredView};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_words::text::{count, instant, thousands};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Flags of `backup`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BackupArgs {
+    /// File of the backup.
+    file: PathBuf,
+    /// Replace an existing file. The old file stays until the new backup is complete.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Flags of `restore`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FileArgs {
+    /// File of the backup.
+    file: PathBuf,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Writes a backup, from the running daemon or from its files.
+pub fn backup(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let BackupArgs { file, force, args } = args;
+    let config = args.configuration(Look::Secrets)?;
+    let progress = Progress::begin("packing, kB", !printer.quiet);
+    let made = backup::write(file, *force, |out| {
+        let mut out = Told { out, progress: &progress, bytes: 0 };
+        match Remote::connect(&config.data_dir)? {
+            Some(remote) => {
+                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+                remote.backup(token.as_ref(), &mut out)
+            }
+            None => (core.backup)(&config.data_dir, &mut out).map_err(ask::silent),
+        }
+    });
+    drop(progress);
+    let made = made?;
+    if args.json {
+        return printer.json(&made);
+    }
+    printer.lines(&[told(&made)]).map(|_| Exit::Fine)
+}
+
+fn told(made: &BackupView) -> String {
+    let (kb, rows) = (thousands(made.bytes.div_ceil(1024)), count(made.about.row, "fact"));
+    let sealed = count(made.segments, "sealed segment");
+    let life = made.about.life;
+    format!("{}: {rows} up to run {life}, {sealed}, {kb} kB; read back and verified", made.file)
+}
+
+/// Makes a data directory of a backup.
+pub fn restore(args: &FileArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let FileArgs { file, args } = args;
+    let data_dir = args.configuration(Look::Words)?.data_dir;
+    let progress = Progress::begin("restoring", !printer.quiet);
+    let made = (core.restore)(file, &data_dir);
+    drop(progress);
+    let made: RestoredView = made?;
+    if args.json {
+        return printer.json(&made);
+    }
+    let RestoredView { data_dir, taken, facts, installation, epoch, .. } = made;
+    let lines = [
+        format!("{data_dir}: {} up to {} UTC, all verified", count(facts, "fact"), instant(taken)),
+        format!(
+            "installation {installation}, epoch {epoch}: order ids are new, none is used twice"
+        ),
+        "the next start reads from the venue what happened since, before it sends orders"
+            .to_owned(),
+    ];
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+/// Counts what is written.
+struct Told<'a> {
+    out: &'a mut dyn Write,
+    progress: &'a Progress,
+    bytes: u64,
+}
+
+impl Write for Told<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        self.progress.at(self.bytes / 1024);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,69 @@
+//! `everwarm bars`: closed bars of a symbol.
+
+use super::Core;
+use super::ask::ListArgs;
+use crate::print::Printer;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::Timeframe;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, BARS};
+use everwarm_views::views::BarView;
+use everwarm_words::text::{count, instant};
+
+/// Flags of `bars`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BarArgs {
+    /// The symbol.
+    #[arg(value_parser = |text: &str| Symbol::named(text))]
+    symbol: Symbol,
+    /// Width of the bars: 1m, 5m, 15m, 1h, 4h or 1d.
+    #[arg(default_value = "1m", value_parser = |text: &str| text.parse::<Timeframe>())]
+    timeframe: Timeframe,
+    /// Print a file of a recording: all bars there are, or the newest of --limit.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Prints bars, and where some are missing between them.
+pub fn print(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let (symbol, timeframe) = (args.symbol, args.timeframe);
+    let width = Some(timeframe.name());
+    let asked = Asked::default().with("symbol", Some(symbol)).with("timeframe", width);
+    if args.csv || args.list.args.json {
+        let asked = asked.with("limit", args.list.limit_or_all());
+        let rows: Vec<BarView> = args.list.args.daemon(core)?.ask(&BARS, &asked)?.read()?;
+        if args.csv {
+            return printer.lines(&recording(&rows)).map(|_| Exit::Fine);
+        }
+        // A command answers as from the files, which hold bars alone.
+        let alone = rows.into_iter().map(|bar| BarView { indicators: None, ..bar });
+        return printer.json(&alone.collect::<Vec<_>>());
+    }
+    args.list.print_with(core, printer, (&BARS, asked), |rows| {
+        let times: Vec<i64> = rows.iter().filter_map(|row| row["open_time"].as_i64()).collect();
+        for (opened, missing) in gaps(&times, timeframe.ms()) {
+            let bars = count(missing, "bar");
+            printer.note(&format!("{bars} missing after {}", instant(opened)));
+        }
+    })
+}
+
+/// Where some are missing: the time of the bar before them, and how many.
+fn gaps(times: &[i64], width: i64) -> impl Iterator<Item = (i64, u64)> {
+    times.windows(2).filter_map(move |pair| {
+        let missing = (pair[1] - pair[0]) / width - 1;
+        u64::try_from(missing).ok().filter(|missing| *missing > 0).map(|n| (pair[0], n))
+    })
+}
+
+/// The lines of a recording's file.
+fn recording(rows: &[BarView]) -> Vec<String> {
+    let line = |bar: &BarView| {
+        let BarView { open_time, open, high, low, close, volume, .. } = bar;
+        format!("{open_time},{open},{high},{low},{close},{volume}")
+    };
+    let head = "open_time,open,high,low,close,volume".to_owned();
+    std::iter::once(head).chain(rows.iter().map(line)).collect()
+}

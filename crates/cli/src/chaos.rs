@@ -1,0 +1,267 @@
+//! `everwarm chaos`.
+
+use super::Core;
+use super::run::{put, sources};
+use crate::print::Printer;
+use crate::progress::Progress;
+use everwarm_config::layers::variable_of;
+use everwarm_config::{Config, Given, Look, Sources};
+use everwarm_domain::path::SIMULATED;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::views::ChaosView;
+use everwarm_words::text::{Table, count, shell_word, thousands, took};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What is as here whatever a configuration says: what is proved are its strategies, limits and
+/// symbols, at a simulated exchange, by processes that nobody asks and that tell nobody anything.
+const HERE: [(&str, &str); 11] = [
+    ("venue.kind", "sim"),
+    ("trading.mode", "paper"),
+    ("daemon.listen", "127.0.0.1:0"),
+    ("api.listen", ""),
+    ("api.tls_cert", ""),
+    ("api.tls_key", ""),
+    ("messages.webhook", ""),
+    ("messages.webhook_token", ""),
+    ("messages.telegram_token", ""),
+    ("messages.telegram_chat", ""),
+    ("messages.heartbeat", ""),
+];
+
+/// What `chaos` is asked to do.
+#[derive(Clone, Debug)]
+pub struct ChaosConfig {
+    /// What the daemon would run with; its recording is what is played.
+    pub config: Config,
+    /// What the program is started with besides, to run with the same.
+    pub arguments: Vec<std::ffi::OsString>,
+    /// Variables it is started with besides.
+    pub variables: Vec<(String, String)>,
+    /// Actors to be killed.
+    pub kills: u64,
+    /// Processes to be killed.
+    pub crashes: u64,
+    /// Disks that die.
+    pub disk: u64,
+    /// Whether the exchange misbehaves meanwhile.
+    pub venue_faults: bool,
+    /// Whether all there is to strike in the small feed is struck instead.
+    pub exhaustive: bool,
+    /// So many runs drawn from that; none: all.
+    pub runs: Option<u64>,
+    /// What is drawn follows from it.
+    pub seed: u64,
+    /// One plan that is run again instead: a line of JSON that a difference was told with.
+    pub plan: Option<String>,
+    /// How often, at most.
+    pub times: Option<u64>,
+}
+
+/// Flags of `chaos`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Recording to play: a folder of SYMBOL_1m.csv[.gz].
+    #[arg(long, value_name = "DIR", required_unless_present = "exhaustive")]
+    recording: Option<PathBuf>,
+    /// File with base, quote, volume unit and filters of the recording [default: recording.toml in
+    /// its folder].
+    #[arg(long, value_name = "FILE")]
+    recording_config: Option<PathBuf>,
+    /// Configuration file. Its strategies, limits and symbols run at the simulated exchange,
+    /// whatever its venue is.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Number of actors to kill, at kill points and at random moments.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    kills: u64,
+    /// Number of daemon processes to kill, in every phase of a run; half the time the exchange,
+    /// too.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    crashes: u64,
+    /// Number of disks to fail at a write, a flush or a truncation; unflushed data is torn.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    disk: u64,
+    /// Inject faults into the exchange, too. Most runs get faults that must not change the result:
+    /// lost connections, lost, doubled, late and reordered messages, silent channels, lost
+    /// responses, 5xx after success, orders not found yet. A quarter of the kills and crashes, at
+    /// least two of each, get faults that do change it: slow responses, 429, 418, 5xx without
+    /// success, a wrong clock, late and partial fills. They are compared with a run under the same
+    /// exchange faults.
+    #[arg(long)]
+    venue_faults: bool,
+    /// Inject every fault once into a small built-in feed instead: every kill point with every kind
+    /// of fault, and every file operation of journal and history, with one and four worker threads.
+    #[arg(long, conflicts_with_all = ["recording", "recording_config", "config", "kills", "crashes",
+        "disk", "venue_faults"])]
+    exhaustive: bool,
+    /// Run this many of them, drawn by the seed.
+    #[arg(long, value_name = "N", requires = "exhaustive",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    runs: Option<u64>,
+    /// Seed of all random choices.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Repeat a fault plan: the JSON line that a difference was reported with.
+    #[arg(long, value_name = "JSON",
+        conflicts_with_all = ["kills", "crashes", "disk", "venue_faults", "runs"])]
+    plan: Option<String>,
+    /// Maximum number of repetitions until the result differs [default: 10 for a plan that depends
+    /// on timing, else 1].
+    #[arg(long, value_name = "N", requires = "plan",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    times: Option<u64>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Plays the recording under all that, and prints what struck and what came of it.
+pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    if args.strikes_nothing() {
+        let text = "no fault is requested, so nothing would be proved: give --kills, --crashes, \
+                    --disk or --venue-faults";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let theirs = sources(args.config.as_ref(), Vec::new());
+    let config = Sources { flags: args.given(), ..theirs.clone() }.load(Look::World)?;
+    let kind = theirs.text("venue.kind");
+    if !args.exhaustive && kind != SIMULATED {
+        printer.note(&format!(
+            "venue.kind is {kind:?}: strategies, limits and symbols run at the simulated \
+             exchange, on the recording; no order leaves this machine",
+        ));
+    }
+    let again = args.again(&theirs);
+    let arguments = args.config.iter().flat_map(|file| ["--config".into(), file.into()]).collect();
+    let here = |(key, value): (&str, &str)| (variable_of(key), value.to_owned());
+    let variables = HERE.map(here).into();
+    let Args { kills, crashes, disk, venue_faults, exhaustive, runs, seed, plan, times, .. } =
+        args.clone();
+    let asked = ChaosConfig {
+        config,
+        arguments,
+        variables,
+        kills,
+        crashes,
+        disk,
+        venue_faults,
+        exhaustive,
+        runs,
+        seed,
+        plan,
+        times,
+    };
+    let shown: Mutex<Option<(&str, Progress)>> = Mutex::new(None);
+    let tell = |what: &'static str, done, all| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.as_ref().is_none_or(|(is, _)| *is != what) {
+            *shown = None;
+            *shown = Some((what, Progress::of(what, all, !printer.quiet)));
+        }
+        if let Some((_, progress)) = &*shown {
+            progress.at(done);
+        }
+    };
+    let view = (core.chaos)(&asked, &tell)?;
+    drop(shown);
+    let exit = match (view.differences.is_empty(), view.struck_nothing()) {
+        (false, _) => Exit::Problems,
+        (true, true) => Exit::Failed,
+        (true, false) => Exit::Fine,
+    };
+    if args.json {
+        return printer.json(&view).map(|_| exit);
+    }
+    printer.lines(&lines(&view, &again, printer.width)).map(|_| exit)
+}
+
+/// What is printed; `again` is the command that runs a plan, without the plan.
+fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
+    let us = Duration::from_micros;
+    let mut table = Table::new(&["what", "where", ">times"]);
+    for row in &view.struck {
+        table.row(vec![row.what.clone(), row.place.clone(), row.times.to_string()]);
+    }
+    let mut lines = table.lines(width);
+    lines.push(String::new());
+    for (what, [middle, most, longest]) in [
+        ("restart of an actor", view.restarts_us),
+        ("start of a process until it trades", view.starts_us),
+    ] {
+        if longest > 0 {
+            let (middle, most, longest) = (took(us(middle)), took(us(most)), took(us(longest)));
+            lines
+                .push(format!("{what} after {middle} (half), {most} (99 of 100), {longest} (all)"));
+        }
+    }
+    if view.missed > 0 {
+        lines.push(format!("{} not reached", count(view.missed, "planned fault")));
+    }
+    if view.by_chance {
+        lines.push("the plan depends on timing, so not every run shows the difference".to_owned());
+    }
+    let (runs, closes) = (count(view.runs, "run"), count(view.closes, "close"));
+    let (lived, wall) = (thousands(view.lives), took(us(view.wall_us)));
+    let of = format!("{runs} of {closes}, {lived} lives, {wall}");
+    if view.differences.is_empty() {
+        let proved = if view.struck_nothing() {
+            "no fault was injected, so nothing is proved"
+        } else {
+            "no difference"
+        };
+        lines.push(format!("{of}: {proved}"));
+        return lines;
+    }
+    for difference in &view.differences {
+        lines.push(format!("DIFFERENT: {}", difference.why));
+        lines.push(format!("again: {again} --plan {}", shell_word(&difference.again)));
+    }
+    lines.push(format!("{of}: {}", count(view.differences.len() as u64, "difference")));
+    lines
+}
+
+impl Args {
+    /// Whether there is nothing that could make a difference.
+    fn strikes_nothing(&self) -> bool {
+        let struck = self.kills > 0 || self.crashes > 0 || self.disk > 0 || self.venue_faults;
+        !struck && !self.exhaustive && self.plan.is_none()
+    }
+
+    /// The keys they set.
+    fn given(&self) -> Vec<Given> {
+        let mut given = Vec::new();
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+        put(&mut given, "market.recording", "--recording", path(&self.recording));
+        let description = path(&self.recording_config);
+        put(&mut given, "market.recording_config", "--recording-config", description);
+        put(&mut given, "market.pace", "chaos", Some("lockstep".to_owned()));
+        for (key, value) in HERE {
+            put(&mut given, key, "chaos", Some(value.to_owned()));
+        }
+        given
+    }
+
+    /// The command that plays the same, with the variables that set keys of its configuration.
+    fn again(&self, theirs: &Sources) -> String {
+        let variables = theirs.variables();
+        let set = variables.iter().map(|set| format!("{}={}", set.place, shell_word(&set.text)));
+        let mut words: Vec<String> = set.collect();
+        words.push("everwarm chaos".to_owned());
+        if self.exhaustive {
+            words.push("--exhaustive".to_owned());
+        }
+        for (flag, value) in [
+            ("--recording", &self.recording),
+            ("--recording-config", &self.recording_config),
+            ("--config", &self.config),
+        ] {
+            let word = |path: &PathBuf| format!("{flag} {}", shell_word(&path.to_string_lossy()));
+            words.extend(value.as_ref().map(word));
+        }
+        // The exchange draws from it too.
+        words.extend((self.seed != 1).then(|| format!("--seed {}", self.seed)));
+        words.join(" ")
+    }
+}

@@ -1,0 +1,113 @@
+//! What a process that runs for months wants of the C library's allocator.
+//!
+//! As glibc comes, it keeps a heap for each thread and whatever was once large in it: with 300
+//! symbols half as much again after a few hours. It reads its settings from the environment before
+//! `main`, and nowhere else without unsafe code. So a process that finds none of them becomes
+//! itself again, with them: the same number, files, arguments and signals, hence the same to
+//! whoever started it.
+
+pub use everwarm_config::layers::BEGAN;
+use everwarm_runtime::clock;
+use std::ffi::{OsStr, OsString};
+use std::time::{Duration, Instant};
+
+/// One heap, and what is freed goes back: bytes from which a block is mapped by itself, and bytes
+/// at the end of the heap above which it is cut.
+pub const SETTINGS: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_MMAP_THRESHOLD_", "65536"),
+    ("MALLOC_TRIM_THRESHOLD_", "131072"),
+];
+/// What is older was said by another process, of which this one has inherited it.
+const OLDEST: Duration = Duration::from_secs(10);
+
+/// When this process began: now, or in its first form.
+#[must_use]
+pub fn began() -> Instant {
+    let said = std::env::var(BEGAN).ok().and_then(|text| text.parse().ok());
+    let before = said.and_then(|began| before(Duration::from_nanos(began), steady()));
+    clock::now().checked_sub(before.unwrap_or_default()).unwrap_or_else(clock::now)
+}
+
+/// How long before `now` that was, where it can have been this process.
+fn before(began: Duration, now: Duration) -> Option<Duration> {
+    now.checked_sub(began).filter(|passed| *passed < OLDEST)
+}
+
+/// The steady clock, which is the same for all processes of a machine.
+fn steady() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.try_into().unwrap_or_default()
+}
+
+/// Whether somebody has said something about the allocator already: then that holds, as it is.
+fn is_said<'a>(mut environment: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -> bool {
+    environment.any(|(name, value)| {
+        let value = value.to_string_lossy();
+        name == BEGAN
+            || name.to_string_lossy().starts_with("MALLOC_")
+            || (name == "GLIBC_TUNABLES" && value.contains("glibc.malloc."))
+    })
+}
+
+/// Becomes this process again with [`SETTINGS`], unless the environment speaks of the allocator
+/// itself. To be called before there is a thread, a file or a lock. Where it cannot be done, all
+/// goes on as it is.
+pub fn settle(began: Instant) {
+    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    if !is_said(environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))) {
+        again(began);
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn again(began: Instant) {
+    use std::os::unix::process::CommandExt as _;
+    // By its path, not as /proc/self/exe: what lists processes names them by it.
+    let Ok(program) = std::env::current_exe() else { return };
+    // Run by the loader, the program is the loader; replaced meanwhile, it is not there.
+    let loader = program.file_name().is_none_or(|name| name.to_string_lossy().contains(".so"));
+    if loader || !program.is_file() {
+        return;
+    }
+    let mut arguments = std::env::args_os();
+    let mut command = std::process::Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    let began = steady().saturating_sub(began.elapsed());
+    command.args(arguments).envs(SETTINGS).env(BEGAN, began.as_nanos().to_string());
+    let error = command.exec();
+    tracing::debug!(%error, "the allocator keeps its defaults");
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn again(_: Instant) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_speaks_of_the_allocator_is_left_alone() {
+        let said = |name: &str, value: &str| {
+            let all = [("HOME", "/root"), (name, value)];
+            is_said(all.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(*value))))
+        };
+        for (name, value) in SETTINGS {
+            assert!(said(name, value), "{name}");
+        }
+        assert!(said("MALLOC_CHECK_", "3") && said(BEGAN, "1"));
+        assert!(said("GLIBC_TUNABLES", "glibc.malloc.arena_max=4"));
+        assert!(!said("GLIBC_TUNABLES", "glibc.rtld.nns=4"));
+        assert!(!said("MALLOCATE", "1") && !said("EVERWARM_MARKET__SEED", "7"));
+    }
+
+    #[test]
+    fn what_passed_in_the_first_form_counts_and_what_others_said_does_not() {
+        let ms = Duration::from_millis;
+        assert_eq!(before(ms(5_000), ms(5_003)), Some(ms(3)));
+        assert_eq!(before(ms(5_000), ms(4_999)), None, "of another machine, or boot");
+        assert_eq!(before(ms(5_000), ms(15_000)), None, "inherited");
+    }
+}

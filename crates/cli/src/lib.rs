@@ -1,0 +1,332 @@
+//! The command line, one file for each noun. Data goes to standard output, all else to standard
+//! error.
+
+mod actors;
+mod ask;
+mod backup;
+mod bars;
+mod chaos;
+mod config;
+mod doctor;
+mod explain;
+mod faults;
+pub mod heap;
+mod limits;
+mod live;
+pub mod log;
+mod log_level;
+pub mod offline;
+mod panic;
+pub mod print;
+pub mod progress;
+mod quarantine;
+mod reconcile;
+pub mod remote;
+mod replay;
+mod run;
+mod shell;
+mod sim;
+mod status;
+mod stop;
+mod store;
+pub mod store_check;
+mod summary;
+mod switches;
+mod symbols;
+pub mod terminal;
+mod tree;
+mod verify;
+
+use crate::print::{Color, Printer, note};
+use crate::store_check::Files;
+pub use chaos::ChaosConfig;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use everwarm_config::{Config, LogFormat, Sources};
+use everwarm_views::backup::RestoredView;
+use everwarm_views::changes::{Control, DISABLE, ENABLE};
+use everwarm_views::desk::Proofs;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions;
+use everwarm_views::views::{AccountView, ChaosView, LiveView, VERSION, VersionView};
+pub use panic::Panic;
+use rustix::fs::Mode;
+pub use sim::SimConfig;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+/// What the commands need of the daemon's core.
+pub struct Core {
+    /// Version, revision and day of the program, in one line.
+    pub build: &'static str,
+    /// The same, in parts.
+    pub version: fn() -> VersionView,
+    /// Runs the daemon, begun at that moment, until it is done; what it is configured by is read at
+    /// its start, and again when that is wanted.
+    pub run: fn(Sources, Printer, Instant) -> Result<Exit, Failure>,
+    /// Runs the simulated exchange until it is done.
+    pub sim: fn(SimConfig) -> Result<Exit, Failure>,
+    /// The files of a data directory.
+    pub files: Files,
+    /// What goes through a whole journal once more.
+    pub proofs: Proofs,
+    /// Plays a recording under kills, crashes and dying disks; told how far it is.
+    pub chaos: Chaos,
+    /// Asks the venue whose the configured key is.
+    pub account: fn(&Config) -> Result<AccountView, Failure>,
+    /// Notes what a person confirmed, in a data directory that no process holds.
+    pub confirm: fn(&Config, &LiveView) -> Result<(), Failure>,
+    /// Cancels and sells at the venue, without daemon and store.
+    pub panic: fn(&Config, &Panic, Printer) -> Result<Exit, Failure>,
+    /// Packs a data directory that no process holds.
+    pub backup: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
+    /// Makes a data directory of a backup.
+    pub restore: fn(&Path, &Path) -> Result<RestoredView, Failure>,
+    /// Who changes something in a data directory that no process holds.
+    pub control: fn(&Path) -> Box<dyn Control>,
+}
+
+/// See [`Core::chaos`]: what is told is what strikes, how many did, and how many shall.
+pub type Chaos =
+    fn(&ChaosConfig, &(dyn Fn(&'static str, u64, u64) + Sync)) -> Result<ChaosView, Failure>;
+
+/// A crash-safe trading daemon.
+///
+/// Without a command it runs the daemon. By default it trades play money at a simulated exchange.
+#[derive(Debug, Parser)]
+#[command(name = "everwarm", version = VERSION, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::Args,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: Color,
+    /// Print only data and errors, no notes and no progress.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Log more to standard error: info, debug (twice) or trace (three times).
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// Every command with its arguments, for pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// The filter of the log that so many `-v` stand for.
+fn filter(verbose: u8) -> Option<&'static str> {
+    match verbose {
+        0 => None,
+        1 => Some("info"),
+        2 => Some("debug"),
+        _ => Some("trace"),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon. This is the default command.
+    Run(run::Args),
+    /// Run the simulated exchange alone, or inject faults into a running one.
+    Sim(sim::Args),
+    /// Stop the running daemon cleanly and wait until it has ended. Exit code 3: no daemon is
+    /// running.
+    Stop(ask::Args),
+    #[command(about = questions::STATUS.about)]
+    Status(status::StatusArgs),
+    /// Check the daemon, or its files if none runs: each problem, since when, and what to do. Exit
+    /// code 4: there is a problem.
+    Doctor(ask::Args),
+    #[command(about = questions::ORDERS.about)]
+    Orders(ask::ListArgs),
+    #[command(about = questions::FILLS.about)]
+    Fills(ask::ListArgs),
+    #[command(about = questions::POSITIONS.about)]
+    Positions(ask::Args),
+    #[command(about = questions::LOTS.about)]
+    Lots(ask::Args),
+    #[command(about = questions::TRADES.about)]
+    Trades(ask::ListArgs),
+    /// Summarise a day or a month: as text, as a page, or as CSV files.
+    Summary(summary::SummaryArgs),
+    #[command(about = questions::EQUITY.about)]
+    Equity(ask::ListArgs),
+    #[command(about = questions::SIGNALS.about)]
+    Signals(ask::ListArgs),
+    #[command(about = questions::BARS.about)]
+    Bars(bars::BarArgs),
+    #[command(about = questions::AUDIT.about)]
+    Audit(ask::ListArgs),
+    #[command(about = questions::TREE.about)]
+    Tree(tree::TreeArgs),
+    /// Inject a fault into an actor, to see that it recovers. Needs chaos.enabled = true.
+    Kill(actors::KillArgs),
+    /// Retry a branch of the tree now that its supervisor has stopped.
+    Retry(actors::RetryArgs),
+    /// List symbols and their states, or add and remove one.
+    Symbols(symbols::Symbols),
+    #[command(about = questions::SWITCHES.about)]
+    Switches(ask::Args),
+    /// Stop entries; exits continue. It lasts until `resume`, over restarts too.
+    Halt(switches::WordArgs),
+    /// End a halt or a flatten.
+    Resume(switches::WordArgs),
+    /// Stop entries and close all positions by market orders. It lasts until `resume`, over
+    /// restarts too.
+    Flatten(switches::WordArgs),
+    /// Start safely in steps: collect data, then allow exits, then trade.
+    SafeStart(switches::SafeArgs),
+    /// Turn on a strategy or a branch of the tree.
+    Enable(switches::NamedArgs),
+    /// Turn off the entries of a strategy, or a branch of the tree.
+    Disable(switches::NamedArgs),
+    /// List quarantined inputs, at which a stage failed three times; retry or drop them.
+    Quarantine(quarantine::Quarantine),
+    /// Compare the account at the venue with the books. Exit code 4: a difference is unexplained.
+    Reconcile(ask::Args),
+    /// Resolve a conflict: accept the side of the venue or of the books.
+    Resolve(reconcile::ResolveArgs),
+    /// Take a surplus, like a deposit, into the books: as cash, or as a position at its last price.
+    Adopt(reconcile::AdoptArgs),
+    /// Explain an order, a fill or a fact: its causes and its effects.
+    Explain(explain::ExplainArgs),
+    #[command(about = questions::WHY_NOT.about)]
+    WhyNot(explain::WhyNotArgs),
+    /// Show, check or reload the configuration.
+    Config(config::Args),
+    /// Check the files of a data directory.
+    Store(store::Args),
+    /// Write a backup of the data directory into one file, while the daemon runs or not.
+    Backup(backup::BackupArgs),
+    /// Restore a backup into an empty data directory.
+    Restore(backup::FileArgs),
+    /// Cancel all open orders of the account and, with --flatten, sell all positions. It needs no
+    /// daemon and no data directory. Exit code 4: something is left.
+    Panic(panic::Args),
+    /// Confirm that real money may be traded.
+    #[command(subcommand)]
+    Live(live::Live),
+    /// Manage waits that the venue requested, like a ban.
+    #[command(subcommand)]
+    Limits(limits::Limits),
+    /// Show the log filter of the running daemon; with FILTER, change it until the daemon ends.
+    LogLevel(log_level::LogLevelArgs),
+    /// Derive every fact again from the inputs and compare. Exit code 4: something differs.
+    Verify(ask::Args),
+    /// Repeat every decision with this version and compare it with the journal. Exit code 4:
+    /// something differs.
+    Replay(replay::ReplayArgs),
+    /// Play a recording with injected kills, crashes and disk failures, and compare it with a run
+    /// without faults. Exit code 4: the results differ.
+    Chaos(chaos::Args),
+    /// Print the OpenAPI description of the API.
+    ApiDoc,
+    /// Print completions for a shell.
+    Completions(shell::CompletionArgs),
+    /// Print a man page.
+    Man(shell::ManArgs),
+}
+
+/// Parses the command line of this process, does what it says, and tells how to end.
+#[must_use]
+pub fn main(core: &Core) -> Exit {
+    let began = heap::began();
+    everwarm_runtime::store::quiet_damage();
+    // Whatever this process makes is its owner's alone, the stores of the libraries too.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let matches = Cli::command().version(core.build).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(e) => {
+            let usage = e.use_stderr();
+            if let Err(e) = e.print() {
+                tracing::debug!("the help was not printed: {e}");
+            }
+            return if usage { Exit::Usage } else { Exit::Fine };
+        }
+    };
+    match dispatch(cli, core, began) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            note(&format!("everwarm: {failure}"));
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
+    let printer = Printer::new(cli.color, cli.quiet);
+    let filter = filter(cli.verbose);
+    let command = cli.command.unwrap_or(Command::Run(cli.run));
+    let logs_itself = matches!(command, Command::Run(_) | Command::Sim(_));
+    let steers = matches!(&command, Command::Sim(args) if args.steers());
+    if logs_itself && !steers {
+        heap::settle(began);
+    }
+    if let Some(filter) = filter.filter(|_| !logs_itself) {
+        log::start(filter, LogFormat::Text)?;
+    }
+    match command {
+        Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
+        Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
+        Command::Stop(args) => stop::run(&args, core, printer),
+        Command::Status(args) => status::print(&args, core, printer),
+        Command::Doctor(args) => doctor::print(&args, core, printer),
+        Command::Orders(args) => args.print(core, printer, &questions::ORDERS),
+        Command::Fills(args) => args.print(core, printer, &questions::FILLS),
+        Command::Positions(args) => args.print(core, printer, &questions::POSITIONS),
+        Command::Lots(args) => args.print(core, printer, &questions::LOTS),
+        Command::Trades(args) => args.print(core, printer, &questions::TRADES),
+        Command::Summary(args) => summary::print(&args, core, printer),
+        Command::Equity(args) => args.print(core, printer, &questions::EQUITY),
+        Command::Signals(args) => args.print(core, printer, &questions::SIGNALS),
+        Command::Bars(args) => bars::print(&args, core, printer),
+        Command::Audit(args) => args.print(core, printer, &questions::AUDIT),
+        Command::Tree(args) => tree::print(&args, core, printer),
+        Command::Kill(args) => actors::kill(&args, core, printer),
+        Command::Retry(args) => actors::retry(&args, core, printer),
+        Command::Quarantine(command) => quarantine::run(&command, core, printer),
+        Command::Symbols(command) => symbols::run(&command, core, printer),
+        Command::Reconcile(args) => reconcile::print(&args, core, printer),
+        Command::Switches(args) => switches::list(&args, core, printer),
+        Command::Halt(args) => switches::word(&args, "halt", core, printer),
+        Command::Resume(args) => switches::word(&args, "resume", core, printer),
+        Command::Flatten(args) => switches::word(&args, "flatten", core, printer),
+        Command::SafeStart(args) => switches::safe(&args, core, printer),
+        Command::Enable(args) => switches::named(&args, &ENABLE, core, printer),
+        Command::Disable(args) => switches::named(&args, &DISABLE, core, printer),
+        Command::Resolve(args) => reconcile::resolve(&args, core, printer),
+        Command::Adopt(args) => reconcile::adopt(&args, core, printer),
+        Command::Explain(args) => explain::print(&args, core, printer),
+        Command::WhyNot(args) => explain::why_not(&args, core, printer),
+        Command::Config(args) => config::print(&args, core, printer),
+        Command::Store(args) => store::print(&args, core, printer),
+        Command::Backup(args) => backup::backup(&args, core, printer),
+        Command::Restore(args) => backup::restore(&args, core, printer),
+        Command::Panic(args) => panic::run(&args, core, printer),
+        Command::Live(command) => live::run(&command, core),
+        Command::ApiDoc => printer.json(&everwarm_api::openapi::document()),
+        Command::Completions(args) => shell::completions(&args, Cli::command(), printer),
+        Command::Man(args) => shell::man(&args, Cli::command().version(core.build), printer),
+        Command::Limits(command) => limits::run(&command, core, printer),
+        Command::LogLevel(args) => log_level::run(&args, core, printer),
+        Command::Chaos(args) => chaos::run(&args, core, printer),
+        Command::Verify(args) => verify::print(&args, core, printer),
+        Command::Replay(args) => replay::print(&args, core, printer),
+    }
+}
+
+/// Panics where the command line does not take a command as it stands.
+#[cfg(test)]
+fn can_be_typed(command: &str) {
+    if let Err(e) = Cli::try_parse_from(tests::words(command)) {
+        panic!("{command}: {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! `everwarm replay`.
+
+use super::{Core, ask};
+use crate::print::Printer;
+use crate::progress::Progress;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, REPLAY};
+use everwarm_views::summary::Period;
+use everwarm_views::views::{DecidedView, ReplayView};
+use everwarm_words::text::{Table, count, hang, instant, thousands};
+use std::sync::Arc;
+
+/// Differences a person is shown.
+const SHOWN: usize = 10;
+/// Characters before what is left of a long line.
+const INDENT: usize = 7;
+
+/// Flags of `replay`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ReplayArgs {
+    /// A UTC day, like 2026-01-05 [default: the whole journal].
+    #[arg(value_name = "DATE", value_parser = Period::day)]
+    day: Option<Period>,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Decides everything again and prints how it compares.
+pub fn print(args: &ReplayArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let progress = Arc::new(Progress::begin("repeating every decision", !printer.quiet));
+    let asked = Asked::within(args.day);
+    let answer = args.args.daemon_counted(core, &progress)?.ask(&REPLAY, &asked)?;
+    drop(progress);
+    let view: ReplayView = answer.read()?;
+    let exit = if view.differing == 0 { Exit::Fine } else { Exit::Problems };
+    if args.args.json {
+        return printer.answer(&answer).map(|_| exit);
+    }
+    let lines = lines(&view, printer.width);
+    let lines: Vec<String> =
+        lines.iter().flat_map(|line| hang(line, INDENT, printer.width)).collect();
+    printer.lines(&lines).map(|_| exit)
+}
+
+fn lines(view: &ReplayView, width: usize) -> Vec<String> {
+    let mut table = Table::new(&["stage", ">same", ">only in the journal", ">only now"]);
+    for stage in &view.stages {
+        let numbers = [stage.same, stage.then_only, stage.now_only].map(thousands);
+        table.row([stage.stage.clone()].into_iter().chain(numbers).collect());
+    }
+    let mut lines = table.lines(width);
+    lines.push(String::new());
+    for DecidedView { key, time, kind, then, now } in view.differences.iter().take(SHOWN) {
+        let said = |what: &Option<String>| what.clone().unwrap_or_else(|| "nothing".to_owned());
+        lines.push(format!("{} {key} {kind}", instant(*time)));
+        lines.push(format!("  then {}", said(then)));
+        lines.push(format!("  now  {}", said(now)));
+    }
+    let more = view.differing.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        lines.push(format!("and {} more", thousands(more)));
+    }
+    let inputs = count(view.inputs, "input");
+    lines.push(match view.differing {
+        0 => format!("{inputs} repeated: every decision agrees with the journal"),
+        1 => format!("{inputs} repeated: 1 fact differs from the journal"),
+        some => format!("{inputs} repeated: {} facts differ from the journal", thousands(some)),
+    });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_views::views::ReplayedStageView;
+
+    #[test]
+    fn what_differs_is_told_beside_each_other() {
+        let stage = |stage: &str, same, then_only, now_only| ReplayedStageView {
+            stage: stage.to_owned(),
+            same,
+            then_only,
+            now_only,
+        };
+        let differs = DecidedView {
+            key: "7.100.0".to_owned(),
+            time: 0,
+            kind: "Decision.Entry".to_owned(),
+            then: None,
+            now: Some("enters BTCUSDT".to_owned()),
+        };
+        let view = ReplayView {
+            inputs: 1200,
+            stages: vec![stage("roll-up", 1200, 0, 0), stage("decision", 3, 0, 11)],
+            differing: 11,
+            differences: vec![differs; 11],
+        };
+        let told = lines(&view, 80);
+        let head = [
+            "stage      same  only in the journal  only now",
+            "roll-up   1,200                    0         0",
+        ];
+        assert_eq!(told[..2], head);
+        let one = ["1970-01-01 00:00 7.100.0 Decision.Entry", "  then nothing"];
+        assert!(told[4].starts_with(&one[0][..16]), "{told:?}");
+        assert_eq!(told[5], one[1]);
+        assert_eq!(told[6], "  now  enters BTCUSDT");
+        assert_eq!(told[told.len() - 2], "and 1 more");
+        assert_eq!(told[told.len() - 1], "1,200 inputs repeated: 11 facts differ from the journal");
+    }
+}

@@ -1,0 +1,120 @@
+//! `everwarm status`.
+
+use super::Core;
+use super::ask::Args;
+use crate::print::Printer;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, STATUS};
+use everwarm_views::tell;
+use everwarm_views::views::StatusView;
+use everwarm_words::text::{amount, count, hang, instant, plain, signed, thousands, took};
+use std::time::Duration;
+
+/// Characters before what is said.
+const INDENT: usize = 11;
+
+/// Flags of `status`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    args: Args,
+    /// Exit with code 4 if the daemon is not ready or not running.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Prints the status.
+pub fn print(args: &StatusArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let StatusArgs { args, check } = args;
+    let answer = args.daemon(core)?.ask(&STATUS, &Asked::default())?;
+    let status: StatusView = answer.read()?;
+    let exit = if *check && !status.ready { Exit::Problems } else { Exit::Fine };
+    if args.json {
+        return printer.answer(&answer).map(|_| exit);
+    }
+    let lines: Vec<String> =
+        lines(&status).iter().flat_map(|line| hang(line, INDENT, printer.width)).collect();
+    printer.lines(&lines).map(|_| exit)
+}
+
+/// What of the account is not ours.
+fn foreign(status: &StatusView) -> Vec<String> {
+    let orders = count(status.foreign_orders, "order");
+    let orders = (status.foreign_orders > 0).then_some(orders);
+    let over = status.foreign.iter().map(|(asset, over)| format!("{} {asset}", plain(*over)));
+    orders.into_iter().chain(over).collect()
+}
+
+/// The status as people see it.
+pub fn lines(status: &StatusView) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |name: &str, text: String| lines.push(format!("{name:<10} {text}"));
+    let process = match (status.pid, status.uptime_ms) {
+        (Some(pid), Some(ms)) => {
+            format!(", process {pid} for {}", took(Duration::from_millis(ms)))
+        }
+        (Some(pid), None) => format!(", process {pid}"),
+        (None, _) => String::new(),
+    };
+    say("state", format!("{}{process}", status.headline()));
+    status.problems.iter().for_each(|problem| say("problem", problem.clone()));
+    status.off.iter().for_each(|off| say("off", off.clone()));
+    say("everwarm", status.version.clone());
+    say("data", format!("{}, run {}", status.data_dir, status.life));
+    let identity = format!("{}, epoch {}", status.installation, status.epoch);
+    say("identity", format!("{identity}, configuration {}", status.config_generation));
+    if !status.venue.is_empty() {
+        let pace = status.pace.as_ref().map_or(String::new(), |pace| format!(", pace {pace}"));
+        say("venue", format!("{}{pace}", status.venue));
+    }
+    if let Some(live) = &status.live {
+        let (order, day) = (amount(live.per_order), amount(live.per_day));
+        say("live", format!("account {}, at most {order} an entry, {day} a day", live.account));
+    }
+    let closes = count(status.closes, "close");
+    let newest = match status.close_time {
+        Some(time) => {
+            let symbols = count(status.symbols, "symbol");
+            format!("{closes}, the newest {} UTC with {symbols}", instant(time))
+        }
+        None => closes,
+    };
+    let unsynced = match status.unsynced {
+        None | Some(0) => String::new(),
+        Some(facts) => format!(", {} facts not on disk yet", thousands(facts)),
+    };
+    say("market", format!("{newest}; input {}{unsynced}", thousands(status.head)));
+    let reasons = status.breaker_reasons.join("; ");
+    let colon = if reasons.is_empty() { "" } else { ": " };
+    let barred: Vec<String> =
+        status.barred.iter().map(|symbol| format!("; no entries for {symbol}")).collect();
+    let barred = barred.join("");
+    say("breaker", format!("{}{colon}{reasons}{barred}", tell::level(status.breaker)));
+    let orders = count(status.orders, "order");
+    let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
+    let fills = count(status.fills, "fill");
+    say("orders", format!("{orders}, {open} not final, {unknown} with unknown status; {fills}"));
+    let equity = status.equity.map_or("-".to_owned(), amount);
+    let cash = status.cash.map_or("-".to_owned(), amount);
+    let locked = signed(status.realized_pnl);
+    let held = count(status.positions, "position");
+    let adjusted = if status.adjusted.is_zero() {
+        String::new()
+    } else {
+        format!(", adjustments {}", signed(status.adjusted))
+    };
+    say("account", format!("equity {equity}, cash {cash}, realised {locked}{adjusted}, {held}"));
+    for owed in &status.owed {
+        say("owed exit", format!("{}, since {} UTC", owed.words(), instant(owed.since)));
+    }
+    let foreign = foreign(status);
+    if !foreign.is_empty() {
+        say("external", format!("{}; never touched", foreign.join(", ")));
+    }
+    say("restarts", thousands(status.restarts));
+    for step in &status.steps {
+        let took = took(Duration::from_micros(step.took_us));
+        say("start", format!("{:<22} {took:>9}  {}", step.name, step.detail));
+    }
+    lines
+}

@@ -1,0 +1,147 @@
+//! `everwarm halt`, `resume`, `flatten`, `safe-start`, `enable`, `disable`, `switches`: what an
+//! operator turns on and off, by the running daemon or in its files.
+
+use super::Core;
+use super::ask::Args;
+use crate::print::{Printer, confirm};
+use everwarm_domain::switch::{SafeStep, Switch};
+use everwarm_views::changes::{Change, ENABLE, SAFE_START, TRADING};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::questions::{Asked, SWITCHES};
+use everwarm_views::standing::enables;
+use everwarm_views::tell;
+use everwarm_views::views::{NamedView, ReasonView, SafeView, SwitchedView, SwitchesView};
+use everwarm_words::text::{instant, wrap};
+use serde::Serialize;
+
+/// A word with its reason.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WordArgs {
+    /// The reason; it is stored in the journal.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Do not ask for confirmation.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Flags of `safe-start`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SafeArgs {
+    /// The step.
+    #[arg(value_enum, default_value_t)]
+    step: Step,
+    #[command(flatten)]
+    word: WordArgs,
+}
+
+/// Steps of a careful start.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum Step {
+    /// Collect data and compare the account; send no orders.
+    #[default]
+    Collect,
+    /// Allow exits, too.
+    Exits,
+    /// Allow everything: the safe start ends.
+    Trade,
+}
+
+/// Flags of `enable` and `disable`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NamedArgs {
+    /// A strategy by its id, or a branch by its path in the tree, like root/trading/feeds.
+    name: String,
+    #[command(flatten)]
+    word: WordArgs,
+}
+
+/// Halts, resumes or flattens.
+pub fn word(args: &WordArgs, word: &str, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let switch = match word {
+        "halt" => Switch::Halt,
+        "resume" => Switch::Resume,
+        _ => Switch::Flatten,
+    };
+    let (asked, reason) = (Asked::default().with("word", Some(word)), args.reason.clone());
+    args.say(&switch, core, (&TRADING, &asked, &ReasonView { reason }), printer)
+}
+
+/// Takes a step of a careful start.
+pub fn safe(args: &SafeArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let step = match args.step {
+        Step::Collect => SafeStep::Collect,
+        Step::Exits => SafeStep::Exits,
+        Step::Trade => SafeStep::Trade,
+    };
+    let body = SafeView { step, reason: args.word.reason.clone() };
+    args.word.say(&Switch::Safe(step), core, (&SAFE_START, &Asked::default(), &body), printer)
+}
+
+/// Turns a strategy or a process on or off.
+pub fn named(
+    args: &NamedArgs,
+    change: &Change,
+    core: &Core,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let NamedArgs { name, word } = args;
+    let switch = Switch::named(name, change.path == ENABLE.path);
+    let body = NamedView { name: name.clone(), reason: word.reason.clone() };
+    word.say(&switch, core, (change, &Asked::default(), &body), printer)
+}
+
+impl WordArgs {
+    /// Has a word taken down, where a person agrees.
+    fn say(
+        &self,
+        switch: &Switch,
+        core: &Core,
+        (change, asked, body): (&Change, &Asked, &impl Serialize),
+        printer: Printer,
+    ) -> Result<Exit, Failure> {
+        confirm(&tell::switched(switch), self.yes)?;
+        let answer = self.args.change(core, change, asked, body)?;
+        if self.args.json {
+            return printer.answer(&answer);
+        }
+        let view: SwitchedView = answer.read()?;
+        let mut lines = vec![view.text];
+        lines.extend(view.standing.reasons.iter().map(|reason| format!("  {reason}")));
+        printer.lines(&lines).map(|_| Exit::Fine)
+    }
+}
+
+/// Lists what is off.
+pub fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let answer = args.daemon(core)?.ask(&SWITCHES, &Asked::default())?;
+    if args.json {
+        return printer.answer(&answer);
+    }
+    printer.lines(&lines(&answer.read()?, printer.width)).map(|_| Exit::Fine)
+}
+
+/// What is off as people see it.
+pub fn lines(view: &SwitchesView, width: usize) -> Vec<String> {
+    let switches = &view.switches;
+    let mut all = Vec::new();
+    if let Some((step, said)) = &switches.safe {
+        all.push((format!("safe-start, {}", step.name()), said));
+    }
+    all.extend(switches.halted.iter().map(|said| ("halted".to_owned(), said)));
+    all.extend(switches.flatten.iter().map(|said| ("flattened".to_owned(), said)));
+    let named = switches.strategies.iter().chain(&switches.processes);
+    all.extend(named.map(|(name, said)| (format!("{name} is off"), said)));
+    let said = all
+        .iter()
+        .map(|(what, said)| format!("{what}, since {} UTC: {}", instant(said.since), said.reason));
+    let configured = view.configured_off.iter();
+    let configured = configured.map(|name| format!("{name} is off: {} = false", enables(name)));
+    let told: Vec<String> = said.chain(configured).collect();
+    if told.is_empty() {
+        return vec!["nothing is turned off".to_owned()];
+    }
+    told.iter().flat_map(|line| wrap(line, width)).collect()
+}

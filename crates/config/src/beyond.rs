@@ -1,0 +1,75 @@
+//! The door of the API for other machines, checked: TLS and the token, or none.
+
+use super::checked::Values;
+use crate::tls::{Wrong, acceptor};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio_rustls::TlsAcceptor;
+
+const LISTEN: &str = "api.listen";
+const CERT: &str = "api.tls_cert";
+const KEY: &str = "api.tls_key";
+
+/// Where other machines may ask.
+#[derive(Clone)]
+pub struct Beyond {
+    /// The address.
+    pub listen: SocketAddr,
+    /// File with the certificates.
+    pub cert: PathBuf,
+    /// What accepts connections; none where secrets were not asked for.
+    pub tls: Option<TlsAcceptor>,
+}
+
+impl fmt::Debug for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beyond")
+            .field("listen", &self.listen)
+            .field("cert", &self.cert)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Values {
+    /// The door for other machines, without its key.
+    pub(super) fn beyond(&mut self) -> Option<Beyond> {
+        let [listen, cert, key] = [LISTEN, CERT, KEY].map(|key| self.text(key));
+        if listen.is_empty() {
+            for (name, text) in [(CERT, &cert), (KEY, &key)] {
+                if !text.is_empty() {
+                    self.wrong(
+                        name,
+                        &format!("needs {LISTEN}, which is empty: set it, or remove this key"),
+                    );
+                }
+            }
+            return None;
+        }
+        for (name, text) in [(CERT, &cert), (KEY, &key)] {
+            if text.is_empty() {
+                let needed = "is required if api.listen is set: other machines need TLS";
+                self.wrong(name, needed);
+            }
+        }
+        let listen = listen.parse().ok()?;
+        Some(Beyond { listen, cert: cert.into(), tls: None })
+    }
+
+    /// Reads certificate and key.
+    pub(super) fn read_tls(
+        &mut self,
+        beyond: &mut Option<Beyond>,
+        environment: &[(String, String)],
+    ) {
+        let Some(beyond) = beyond.as_mut().filter(|b| !b.cert.as_os_str().is_empty()) else {
+            return;
+        };
+        let Some(key) = self.secret(KEY, environment) else { return };
+        match acceptor(&beyond.cert, &key) {
+            Ok(tls) => beyond.tls = Some(tls),
+            Err(Wrong::Certificate(e)) => self.wrong(CERT, &e),
+            Err(Wrong::Key(e)) => self.wrong(KEY, &format!("its content {e}")),
+        }
+    }
+}

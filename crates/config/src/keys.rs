@@ -1,0 +1,467 @@
+//! Every key there is and what may stand behind it. From this one table values are read, checked
+//! and described; defaults and comments are those of `config/default.toml`.
+
+use super::layers::DEFAULTS;
+use super::secret::SecretRef;
+use super::strategies;
+use super::values::{Pace, Symbols};
+use super::venue::{ENVIRONMENTS, KINDS};
+use crate::log_filter;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::nearest::nearest;
+use everwarm_trading::indicators::Feature;
+use everwarm_views::news::Topic;
+use figment::value::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+/// What a number counts. A key says so in its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Seconds: the key ends with `_s`.
+    Seconds,
+    /// Milliseconds: the key ends with `_ms`.
+    Milliseconds,
+}
+
+/// A text and its form.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// The form as a regular expression; empty: any text.
+    pub pattern: &'static str,
+    /// What is wrong with a text.
+    check: fn(&str) -> Result<(), String>,
+}
+
+/// What may stand behind a key.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// True or false.
+    Flag,
+    /// A whole number from `least` to `most`.
+    Whole {
+        /// The smallest.
+        least: i64,
+        /// The largest.
+        most: i64,
+        /// What it counts.
+        unit: Unit,
+    },
+    /// A decimal number that is not negative, as a number or as text.
+    Amount {
+        /// Whether it may be 0.
+        zero: bool,
+    },
+    /// One of some words.
+    OneOf(&'static [&'static str]),
+    /// A text.
+    Text(Form),
+    /// A word, a number, or a list of names.
+    Symbols,
+    /// Where a secret is, never the secret.
+    Secret,
+    /// Any number of strategies: sections by id, each with the settings of its kind.
+    Strategies,
+}
+
+/// The name of a feature.
+pub const FEATURE: Kind =
+    text(r"^[a-z0-9]+(\([0-9]+(,[0-9]+)*\))?(\.[a-z]+)?@[0-9]+[mhd]$", feature);
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Levels joined by dots.
+    pub name: &'static str,
+    /// What may stand behind it.
+    pub kind: Kind,
+}
+
+const COUNT_MAX: i64 = u32::MAX as i64;
+
+const fn count(least: i64, most: i64) -> Kind {
+    Kind::Whole { least, most, unit: Unit::Count }
+}
+
+const fn text(pattern: &'static str, check: fn(&str) -> Result<(), String>) -> Kind {
+    Kind::Text(Form { pattern, check })
+}
+
+macro_rules! keys {
+    ($($name:literal: $kind:expr;)*) => {
+        /// Every key, in the order of `config/default.toml`.
+        pub const KEYS: &[Key] = &[$(Key { name: $name, kind: $kind }),*];
+    };
+}
+
+keys! {
+    "daemon.data_dir": text("^.+$", filled);
+    "daemon.installation": text("^[a-z0-9-]{1,16}$", installation);
+    "daemon.workers": count(1, 64);
+    "daemon.hang_limit_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
+    "daemon.listen": text("^.+:[0-9]+$", loopback);
+    "daemon.token": Kind::Secret;
+    "daemon.log": text("^.+$", filter_of_log);
+    "daemon.log_format": Kind::OneOf(&["auto", "text", "json"]);
+    "daemon.reload_on_change": Kind::Flag;
+    "daemon.stop_s": Kind::Whole { least: 1, most: 600, unit: Unit::Seconds };
+    "venue.kind": Kind::OneOf(KINDS);
+    "venue.environment": Kind::OneOf(ENVIRONMENTS);
+    "venue.rest": text("", any);
+    "venue.streams": text("", any);
+    "venue.ws_api": text("", any);
+    "venue.key": Kind::Secret;
+    "venue.secret": Kind::Secret;
+    "venue.private_key": Kind::Secret;
+    "venue.streams_per_connection": count(1, 1024);
+    "venue.compare_account_s": Kind::Whole { least: 0, most: 86_400, unit: Unit::Seconds };
+    "market.recording": text("", any);
+    "market.recording_config": text("", any);
+    "market.seed": count(0, i64::MAX);
+    "market.symbols": Kind::Symbols;
+    "market.pace": text("^(lockstep|real|[1-9][0-9]*x)$", pace);
+    "market.until_end": Kind::Flag;
+    "market.max_jump_percent": count(0, 100);
+    "market.universe.quote": text("", any);
+    "market.universe.top": count(0, 1000);
+    "market.universe.min_volume": Kind::Amount { zero: true };
+    "market.universe.exclude": text("^([A-Za-z0-9._-]+(, ?[A-Za-z0-9._-]+)*)?$", names);
+    "market.universe.refresh_s": Kind::Whole { least: 60, most: 86_400, unit: Unit::Seconds };
+    "trading.mode": Kind::OneOf(&["paper", "live"]);
+    "trading.quote_asset": text("", any);
+    "trading.notional": Kind::Amount { zero: false };
+    "trading.max_positions": count(1, 100_000);
+    "trading.valid_for_s": Kind::Whole { least: 1, most: 86_400, unit: Unit::Seconds };
+    "trading.recv_window_ms": Kind::Whole { least: 1, most: 60_000, unit: Unit::Milliseconds };
+    "trading.stale_s": Kind::Whole { least: 60, most: 86_400, unit: Unit::Seconds };
+    "risk.max_consecutive_failures": count(0, COUNT_MAX);
+    "risk.max_trades_per_day": count(0, COUNT_MAX);
+    "risk.max_loss_per_day": Kind::Amount { zero: true };
+    "risk.alarm_drawdown_percent": count(0, 100);
+    "strategy": Kind::Strategies;
+    "supervision.restarts": count(1, 1000);
+    "supervision.within_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
+    "api.listen": text("^(.+:[0-9]+)?$", address);
+    "api.tls_cert": text("", any);
+    "api.tls_key": Kind::Secret;
+    "messages.webhook": Kind::Secret;
+    "messages.webhook_token": Kind::Secret;
+    "messages.telegram_token": Kind::Secret;
+    "messages.telegram_chat": text("", any);
+    "messages.telegram_api": text("", super::receiver::check);
+    "messages.leave_out": text("^([a-z]+(, ?[a-z]+)*)?$", topics);
+    "messages.every_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
+    "messages.heartbeat": Kind::Secret;
+    "messages.heartbeat_s": Kind::Whole { least: 1, most: 86_400, unit: Unit::Seconds };
+    "chaos.enabled": Kind::Flag;
+    "chaos.on_live": Kind::Flag;
+}
+
+/// The key of that name; that of all strategies for a setting of one.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    let strategies = strategies::setting(name).is_some();
+    let name = if strategies { strategies::KEY } else { name };
+    KEYS.iter().find(|key| key.name == name && (key.name != strategies::KEY || strategies))
+}
+
+/// All names that keys stand below.
+#[must_use]
+pub fn sections() -> BTreeSet<&'static str> {
+    let above = |key: &'static Key| key.name.match_indices('.').map(|(at, _)| &key.name[..at]);
+    KEYS.iter().flat_map(above).collect()
+}
+
+/// Whether keys stand below `name`.
+#[must_use]
+pub fn is_section(name: &str) -> bool {
+    sections().contains(name) || name == strategies::KEY || strategies::section(name)
+}
+
+impl Kind {
+    /// A value given as text, by a flag or a variable.
+    ///
+    /// # Errors
+    /// The text is of another kind.
+    pub fn read(&self, text: &str) -> Result<Value, String> {
+        match self {
+            Kind::Flag => match text {
+                "true" | "1" => Ok(Value::from(true)),
+                "false" | "0" => Ok(Value::from(false)),
+                _ => Err(format!("{text:?} is not true or false")),
+            },
+            Kind::Whole { .. } => text
+                .parse::<i64>()
+                .map(Value::from)
+                .map_err(|_| format!("{text:?} is not a whole number")),
+            Kind::Amount { .. }
+            | Kind::OneOf(_)
+            | Kind::Text(_)
+            | Kind::Symbols
+            | Kind::Secret
+            | Kind::Strategies => Ok(Value::from(text)),
+        }
+    }
+
+    /// What is wrong with a value.
+    ///
+    /// # Errors
+    /// In words, with the value unless it may be a secret.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        match self {
+            Kind::Flag => value
+                .to_bool()
+                .map(drop)
+                .ok_or_else(|| format!("{} is not true or false", told(value))),
+            Kind::Whole { least, most, .. } => match value.to_i128() {
+                Some(number) if (i128::from(*least)..=i128::from(*most)).contains(&number) => {
+                    Ok(())
+                }
+                Some(number) => Err(format!("{number} is not in the range {least} to {most}")),
+                None => Err(format!("{} is not a whole number", told(value))),
+            },
+            Kind::Amount { zero } => amount(value, *zero),
+            Kind::OneOf(words) => match value.as_str() {
+                Some(word) if words.contains(&word) => Ok(()),
+                Some(word) => Err(format!("{word:?} is not one of {}{}", words.join(", "), {
+                    let meant = nearest(word, words.iter().copied());
+                    meant.map_or(String::new(), |meant| format!("; did you mean {meant:?}?"))
+                })),
+                None => Err(format!("{} is not one of {}", told(value), words.join(", "))),
+            },
+            Kind::Text(form) => match value.as_str() {
+                Some(text) => (form.check)(text),
+                None => Err(format!("{} is not text in quotes", told(value))),
+            },
+            Kind::Symbols => symbols(value).map(drop),
+            Kind::Secret => match value.as_str() {
+                Some(text) => text.parse::<SecretRef>().map(drop),
+                None => Err(super::secret::BY_REFERENCE.to_owned()),
+            },
+            // Each is checked by its kind.
+            Kind::Strategies => Ok(()),
+        }
+    }
+}
+
+/// A value as it is shown to people.
+#[must_use]
+pub fn told(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => format!("{text:?}"),
+        Value::Bool(_, flag) => flag.to_string(),
+        Value::Num(_, number) => {
+            number.to_i128().map_or_else(|| "a fraction".to_owned(), |number| number.to_string())
+        }
+        Value::Array(_, items) => {
+            format!("[{}]", items.iter().map(told).collect::<Vec<_>>().join(", "))
+        }
+        Value::Char(..) | Value::Empty(..) | Value::Dict(..) => "a section".to_owned(),
+    }
+}
+
+/// The symbols a value names.
+///
+/// # Errors
+/// It names none.
+pub fn symbols(value: &Value) -> Result<Symbols, String> {
+    let text = if let Value::Array(_, items) = value {
+        let names: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+        names.ok_or_else(|| format!("{} is not a list of names", told(value)))?.join(",")
+    } else {
+        value.as_str().map_or_else(|| told(value), str::to_owned)
+    };
+    text.parse()
+}
+
+/// The decimal number a value says.
+///
+/// # Errors
+/// It says none.
+pub fn decimal(value: &Value) -> Result<Decimal, String> {
+    let text = value.as_str().map_or_else(|| told(value), str::to_owned);
+    let number = text.parse::<Decimal>().or_else(|_| Decimal::from_scientific(&text));
+    number.map_err(|_| format!("{} is not a decimal number", told(value)))
+}
+
+fn amount(value: &Value, zero: bool) -> Result<(), String> {
+    let number = decimal(value)?;
+    if number.is_sign_negative() && !number.is_zero() {
+        return Err(format!("{number} is negative"));
+    }
+    if number.is_zero() && !zero {
+        return Err("must be greater than 0".to_owned());
+    }
+    Ok(())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands where others refuse")]
+fn any(_: &str) -> Result<(), String> {
+    Ok(())
+}
+
+fn filled(text: &str) -> Result<(), String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(()) }
+}
+
+fn installation(name: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=16).contains(&name.len()) && name.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(format!("{name:?} is not 1 to 16 of a-z, 0-9, -"))
+}
+
+fn names(text: &str) -> Result<(), String> {
+    listed(text).map(drop)
+}
+
+/// The symbols a text names, by name.
+///
+/// # Errors
+/// Something in it is no symbol.
+pub fn listed(text: &str) -> Result<Vec<Symbol>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut all = names.map(Symbol::new).collect::<Result<Vec<_>, _>>()?;
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
+fn feature(text: &str) -> Result<(), String> {
+    Feature::check(text)
+}
+
+fn topics(text: &str) -> Result<(), String> {
+    Topic::listed(text).map(drop)
+}
+
+fn loopback(text: &str) -> Result<(), String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(()),
+        Ok(_) => Err(format!(
+            "{text:?} is not a loopback address like 127.0.0.1:7777; for other machines set \
+             api.listen, with TLS"
+        )),
+        Err(_) => Err(format!("{text:?} is not an address with port, like 127.0.0.1:7777")),
+    }
+}
+
+fn address(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.parse::<SocketAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(format!("{text:?} is not an address with port, like 0.0.0.0:7778"))
+}
+
+fn filter_of_log(filter: &str) -> Result<(), String> {
+    log_filter::parse(filter).map(drop)
+}
+
+fn pace(text: &str) -> Result<(), String> {
+    text.parse::<Pace>().map(drop)
+}
+
+/// The comment above each key of the embedded defaults, as one line.
+#[must_use]
+pub fn comments() -> BTreeMap<String, String> {
+    let (mut section, mut comment) = (String::new(), Vec::new());
+    let mut found = BTreeMap::new();
+    for line in DEFAULTS.lines().map(str::trim) {
+        if let Some(words) = line.strip_prefix('#') {
+            comment.push(words.trim());
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[') {
+            name.trim_end_matches(']').clone_into(&mut section);
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            found.insert(format!("{section}.{key}"), comment.join(" "));
+        }
+        comment.clear();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layers::Layer;
+    use super::*;
+    use everwarm_domain::order::FIRST_STRATEGY;
+    use everwarm_trading::strategy::{Form, KINDS};
+
+    #[test]
+    fn the_embedded_file_has_every_key_in_order_with_a_comment_and_a_good_value() {
+        let comments = comments();
+        let defaults = Layer::defaults();
+        let plain = || KEYS.iter().filter(|key| !matches!(key.kind, Kind::Strategies));
+        let mut sorted: Vec<&str> = plain().map(|key| key.name).collect();
+        sorted.sort_unstable();
+        let (of_strategies, others): (Vec<&str>, Vec<&str>) =
+            defaults.0.keys().map(String::as_str).partition(|key| key.starts_with("strategy."));
+        assert_eq!(others, sorted);
+        // The example has the first strategy. Another kind needs no section there.
+        for kind in KINDS.iter().filter(|kind| kind.name == FIRST_STRATEGY) {
+            let values: serde_json::Value = serde_json::from_str(&(kind.defaults)()).unwrap();
+            for setting in kind.settings {
+                let key = format!("strategy.{}.{}", kind.name, setting.name);
+                assert_eq!(comments[&key], setting.about, "{key}");
+                let told = serde_json::to_value(&defaults.0[&key].value).unwrap();
+                assert_eq!(told, values[setting.name], "{key}");
+            }
+            let own = format!("strategy.{}.", kind.name);
+            let told = of_strategies.iter().filter(|key| key.starts_with(&own)).count();
+            assert_eq!(told, kind.settings.len() + 2, "{}", kind.name);
+        }
+        let mut at = 0;
+        for key in plain() {
+            let comment = comments.get(key.name).map_or("", String::as_str);
+            assert!(comment.len() > 10 && comment.ends_with(['.', '?']), "{}: {comment}", key.name);
+            let entry = &defaults.0[key.name];
+            key.kind.check(&entry.value).unwrap_or_else(|e| panic!("{}: {e}", key.name));
+            let line = entry.place.line.unwrap();
+            assert!(line > at, "{} comes earlier in the table than in the file", key.name);
+            at = line;
+        }
+    }
+
+    #[test]
+    fn units_are_in_names() {
+        for key in KEYS {
+            let says = ["_s", "_ms"].into_iter().find(|end| key.name.ends_with(end));
+            let has = match key.kind {
+                Kind::Whole { unit: Unit::Seconds, .. } => Some("_s"),
+                Kind::Whole { unit: Unit::Milliseconds, .. } => Some("_ms"),
+                Kind::Whole { .. }
+                | Kind::Flag
+                | Kind::Amount { .. }
+                | Kind::OneOf(_)
+                | Kind::Text(_)
+                | Kind::Symbols
+                | Kind::Secret
+                | Kind::Strategies => None,
+            };
+            assert_eq!(says, has, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_told_with_what_is_expected() {
+        let wrong = |name: &str, value: Value| find(name).unwrap().kind.check(&value).unwrap_err();
+        let text = |name: &str, value: &str| wrong(name, Value::from(value));
+        assert_eq!(text("daemon.workers", "x"), "\"x\" is not a whole number");
+        assert_eq!(wrong("daemon.workers", Value::from(65)), "65 is not in the range 1 to 64");
+        assert_eq!(wrong("market.until_end", Value::from(1)), "1 is not true or false");
+        let width = strategies::form(Form::Timeframe).check(&Value::from("15")).unwrap_err();
+        assert_eq!(width, "\"15\" is not one of 1m, 5m, 15m, 1h, 4h, 1d; did you mean \"15m\"?");
+        assert_eq!(text("trading.notional", "nan"), "\"nan\" is not a decimal number");
+        assert_eq!(wrong("trading.notional", Value::from(0)), "must be greater than 0");
+        assert_eq!(wrong("daemon.log", Value::from(true)), "true is not text in quotes");
+        for value in [Value::from("hunter2"), Value::from(42)] {
+            let told = wrong("daemon.token", value);
+            assert!(told.contains("env:NAME") && !told.contains("hunter2") && !told.contains("42"));
+        }
+    }
+}

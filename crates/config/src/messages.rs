@@ -1,0 +1,98 @@
+//! Whom the daemon tells what happens, checked.
+
+use super::checked::Values;
+use super::receiver::{Receiver, check};
+use everwarm_domain::secret::Secret;
+use everwarm_views::news::Topic;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What is told of, and how often; it may change at any time.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// What is not told.
+    pub without: BTreeSet<Topic>,
+    /// Time between two messages to one receiver, at least.
+    pub every: Duration,
+}
+
+/// Who is told what.
+#[derive(Clone, Debug, Default)]
+pub struct Messages {
+    /// Those that take messages; none where secrets were not asked for.
+    pub receivers: Vec<Receiver>,
+    /// What is told of, and how often.
+    pub terms: Terms,
+    /// Where a sign of life goes.
+    pub heartbeat: Option<Secret>,
+    /// Time between two signs of life.
+    pub beat_every: Duration,
+}
+
+/// Topics left out.
+pub const LEAVE_OUT: &str = "messages.leave_out";
+/// Seconds between two messages.
+pub const EVERY: &str = "messages.every_s";
+/// Seconds between two signs of life.
+pub const BEAT_EVERY: &str = "messages.heartbeat_s";
+const WEBHOOK: &str = "messages.webhook";
+const WEBHOOK_TOKEN: &str = "messages.webhook_token";
+const TELEGRAM_TOKEN: &str = "messages.telegram_token";
+const TELEGRAM_CHAT: &str = "messages.telegram_chat";
+const TELEGRAM_API: &str = "messages.telegram_api";
+const HEARTBEAT: &str = "messages.heartbeat";
+
+impl Values {
+    /// What is told, without the receivers.
+    pub(super) fn messages(&mut self) -> Messages {
+        let has = |values: &Values, key: &str| !values.text(key).is_empty();
+        if has(self, WEBHOOK_TOKEN) && !has(self, WEBHOOK) {
+            self.wrong(
+                WEBHOOK_TOKEN,
+                &format!("needs {WEBHOOK}, which is empty: set it, or remove this key"),
+            );
+        }
+        match (has(self, TELEGRAM_TOKEN), has(self, TELEGRAM_CHAT)) {
+            (true, false) => self.wrong(TELEGRAM_TOKEN, &format!("needs {TELEGRAM_CHAT} too")),
+            (false, true) => self.wrong(TELEGRAM_CHAT, &format!("needs {TELEGRAM_TOKEN} too")),
+            (true, true) | (false, false) => {}
+        }
+        Messages {
+            receivers: Vec::new(),
+            terms: Terms {
+                without: Topic::listed(&self.text(LEAVE_OUT)).unwrap_or_default(),
+                every: Duration::from_secs(self.get(EVERY)),
+            },
+            heartbeat: None,
+            beat_every: Duration::from_secs(self.get(BEAT_EVERY)),
+        }
+    }
+
+    /// Reads where messages go.
+    pub(super) fn read_receivers(
+        &mut self,
+        messages: &mut Messages,
+        environment: &[(String, String)],
+    ) {
+        if let Some(url) = self.url(WEBHOOK, environment) {
+            let token = self.secret(WEBHOOK_TOKEN, environment);
+            messages.receivers.push(Receiver::Webhook { url, token });
+        }
+        if let Some(token) = self.secret(TELEGRAM_TOKEN, environment) {
+            let base = self.text(TELEGRAM_API).trim_end_matches('/').to_owned();
+            let chat = self.text(TELEGRAM_CHAT);
+            messages.receivers.push(Receiver::Telegram { base, token, chat });
+        }
+        messages.heartbeat = self.url(HEARTBEAT, environment);
+    }
+
+    /// An address that is a secret.
+    fn url(&mut self, key: &str, environment: &[(String, String)]) -> Option<Secret> {
+        let url = self.secret(key, environment)?;
+        if let Err(e) = check(url.expose()) {
+            self.wrong(key, &format!("its content {e}"));
+            return None;
+        }
+        Some(url)
+    }
+}

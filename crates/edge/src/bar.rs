@@ -1,0 +1,295 @@
+//! A bar actor: one symbol's closed bars, from the stream and, where the stream has a hole, from
+//! the venue's records. What is missing there is told by [`missing`], at the start and later.
+
+use super::closer::CloserMsg;
+use super::confirm::{Sought, confirm, fetch_all};
+use super::retry;
+use super::warm;
+use super::world::{Passing, World};
+use everwarm_domain::fact::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::path;
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_history::bars;
+use everwarm_history::keeper::Past;
+use everwarm_history::need::{Times, missing};
+use everwarm_history::queries::HistoryError;
+use everwarm_runtime::chaos::Site;
+use everwarm_runtime::clock::steady_ms;
+use everwarm_runtime::mailbox::Ticket;
+use everwarm_trading::bars::{Known, Owed, Refused};
+use everwarm_venue::port::{ErrorClass, VenueError};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{AcquireError, SemaphorePermit};
+use tokio::task::JoinHandle;
+
+/// Past bars fetched for a symbol that has none.
+pub const HISTORY_BARS: i64 = 1000;
+/// Wall time between greetings that nobody answers: the answer is for whoever is in our place, and
+/// we are put there only once we have started.
+const GREET: Duration = Duration::from_millis(20);
+
+/// What a bar actor is told.
+#[derive(Debug)]
+pub enum BarMsg {
+    /// A bar that is final, as the stream has it, with its place among those that wait for the
+    /// feed: it is given back once the closer has room, so that no more wait here than may wait
+    /// there.
+    Closed(Bar, Ticket),
+    /// Look through the venue's records from the end of the last bar said on; none: from the
+    /// beginning.
+    Look {
+        /// End of the last bar said.
+        from: Option<UtcMs>,
+        /// The close that must be reached besides whatever has closed by now.
+        least: Option<UtcMs>,
+        /// What the bars are judged by.
+        known: Known,
+    },
+    /// The closer may not have heard of us, or not found us.
+    Greet,
+    /// The stream was interrupted: look again from wherever the closer stands.
+    Interrupted,
+    /// Features wait for this past: load it.
+    Warm(Owed),
+}
+
+/// The actor.
+pub struct BarActor;
+
+/// Its state.
+pub struct State {
+    world: World,
+    symbol: Symbol,
+    /// End of the newest bar passed on.
+    newest: Option<UtcMs>,
+    look: Option<JoinHandle<()>>,
+    /// What is being loaded for features that wait.
+    warm: Option<(Owed, JoinHandle<()>)>,
+    /// Whether the closer has found us.
+    greeted: bool,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // A look that nobody waits for is not finished.
+        if let Some(look) = self.look.take() {
+            look.abort();
+        }
+        if let Some((_, warm)) = self.warm.take() {
+            warm.abort();
+        }
+    }
+}
+
+impl Actor for BarActor {
+    type Msg = BarMsg;
+    type State = State;
+    type Arguments = (World, Symbol);
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<BarMsg>,
+        (world, symbol): (World, Symbol),
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State { world, symbol, newest: None, look: None, warm: None, greeted: false })
+    }
+
+    async fn post_start(
+        &self,
+        me: ActorRef<BarMsg>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.greet(&me);
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<BarMsg>,
+        message: BarMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if !matches!(message, BarMsg::Greet) {
+            state.world.chaos().point(Site::AfterReceive, state.symbol.as_str());
+        }
+        match message {
+            BarMsg::Closed(bar, _place) => {
+                let ticket = state.world.room(path::CLOSER).await;
+                state.closed(bar, ticket);
+            }
+            BarMsg::Greet => state.greet(&me),
+            BarMsg::Interrupted => state.world.tell(path::CLOSER, CloserMsg::Hello(state.symbol)),
+            BarMsg::Look { from, least, known } => state.look(from, least, known),
+            BarMsg::Warm(owed) => state.warm(owed),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn greet(&self, me: &ActorRef<BarMsg>) {
+        if !self.greeted {
+            self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
+            me.send_after(GREET, || BarMsg::Greet);
+        }
+    }
+
+    fn closed(&mut self, bar: Bar, ticket: Ticket) {
+        let close = bar.open_time + MINUTE;
+        if close > self.world.latest() {
+            let (symbol, now) = (self.symbol, self.world.now());
+            tracing::warn!(%symbol, close, now, "a bar called closed before its end is left");
+            self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
+            return;
+        }
+        let hole = self.newest.is_some_and(|newest| close > newest + MINUTE);
+        if hole && self.world.passing != Passing::Lockstep {
+            self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
+        }
+        self.newest = self.newest.max(Some(close));
+        self.world.tell(path::CLOSER, CloserMsg::Closed(bar, ticket));
+    }
+
+    /// Loads what is owed to features, once, however often it is asked for meanwhile.
+    fn warm(&mut self, owed: Owed) {
+        if self.warm.as_ref().is_some_and(|(of, task)| *of == owed && !task.is_finished()) {
+            return;
+        }
+        if let Some((_, before)) = self.warm.take() {
+            before.abort();
+        }
+        let (world, symbol) = (self.world.clone(), self.symbol);
+        let task = tokio::spawn(async move {
+            for tries in 0.. {
+                match warm::load(&world, symbol, &owed).await {
+                    Ok(loaded) => {
+                        let warmed = CloserMsg::Warmed { symbol, owed, loaded };
+                        return world.tell(path::CLOSER, warmed);
+                    }
+                    Err(why) => tracing::debug!(%symbol, why, "the past is loaded again"),
+                }
+                tokio::time::sleep(retry::after(tries, world.passing)).await;
+            }
+        });
+        self.warm = Some((owed, task));
+    }
+
+    fn look(&mut self, from: Option<UtcMs>, least: Option<UtcMs>, known: Known) {
+        self.greeted = true;
+        if let Some(before) = self.look.take() {
+            before.abort();
+        }
+        let (world, symbol) = (self.world.clone(), self.symbol);
+        let wanted = Wanted { from, since: steady_ms(), least, known };
+        self.look = Some(tokio::spawn(async move {
+            world.board.begun().await;
+            for tries in 0.. {
+                match looking(&world, symbol, &wanted).await {
+                    Ok(looked) => return world.tell(path::CLOSER, looked),
+                    Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
+                }
+                tokio::time::sleep(retry::after(tries, world.passing)).await;
+            }
+        }));
+    }
+}
+
+/// What a look is to find.
+struct Wanted {
+    /// Bars from here on; none: the past.
+    from: Option<UtcMs>,
+    /// Steady time at which it was asked for: what closed before is in it.
+    since: i64,
+    /// The close that must be reached at least.
+    least: Option<UtcMs>,
+    /// What the bars are judged by.
+    known: Known,
+}
+
+/// Leave to ask the venue.
+type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
+
+/// A look, each part of it on the heap: a task keeps the room of what is in it for as long as its
+/// handle is kept.
+///
+/// Whatever the stream may not have told, since it was not subscribed or nobody was there to hear
+/// it, is in it: nothing waits for the next bar to show that one is missing.
+async fn looking(world: &World, symbol: Symbol, wanted: &Wanted) -> Result<CloserMsg, VenueError> {
+    // Asked for while others have their turn: what closes while we wait for ours is told by the
+    // stream.
+    let reached = Box::pin(world.released.through(world, wanted.since, wanted.least)).await?;
+    // However many look at once, orders and the account get their turn. A look takes some 100 kB:
+    // only who has a turn takes that, and lets it go with the turn.
+    let turn = world.lookups.acquire().await;
+    Box::pin(look(world, symbol, wanted, Timeframe::M1.open_of(reached), turn)).await
+}
+
+/// Fetches what has closed from `from` to `through`, or the history where there is nothing yet.
+async fn look(
+    world: &World,
+    symbol: Symbol,
+    wanted: &Wanted,
+    through: UtcMs,
+    turn: Turn<'_>,
+) -> Result<CloserMsg, VenueError> {
+    let known = wanted.known.clone();
+    let Some(from) = wanted.from else {
+        let (history, refused) = past(world, symbol, through, known, turn).await?;
+        let (bars, odd, history) = (Vec::new(), Vec::new(), Some(history));
+        return Ok(CloserMsg::Looked { symbol, bars, odd, refused, history, through });
+    };
+    let count = (through - from) / MINUTE;
+    let sessions = world.board.sessions();
+    let needed = missing([], &[], count, through, (Timeframe::M1, &sessions));
+    let sought = Sought::new(known, BTreeMap::new(), fetch_all(world, symbol, &needed).await?);
+    drop(turn);
+    let (bars, odd, refused) = Box::pin(confirm(world, symbol, sought)).await?.found();
+    Ok(CloserMsg::Looked { symbol, bars, odd, refused, history: None, through })
+}
+
+/// Sees to it that the past is whole, writes it down, and says what announces it.
+async fn past(
+    world: &World,
+    symbol: Symbol,
+    through: UtcMs,
+    known: Known,
+    turn: Turn<'_>,
+) -> Result<(Market, Vec<Refused>), VenueError> {
+    let (count, timeframe) = (HISTORY_BARS, Timeframe::M1);
+    let sessions = world.board.sessions();
+    let of = (timeframe, &*sessions);
+    let times: Times = sessions.first_of(timeframe, count, through)..=through - MINUTE;
+    let (archive, within) = (Arc::clone(&world.archive), times.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        // In this order: another look may write both at once in between, and what it found is then
+        // there for every hole that it told of.
+        let none = bars::outages(&archive, timeframe, symbol, *within.end())?;
+        Ok((bars::read(&archive, timeframe, symbol, within)?, none))
+    });
+    let read = read.await.map_err(|e| unkept(e.to_string()))?;
+    let (have, none) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
+    let have: BTreeMap<UtcMs, Bar> = have.into_iter().map(|bar| (bar.open_time, bar)).collect();
+    let needed = missing(have.keys().copied(), &none, count, through, of);
+    let sought = Sought::new(known, have, fetch_all(world, symbol, &needed).await?);
+    // The keeper writes many at once, and to ask again takes seconds.
+    drop(turn);
+    let (bars, _, refused) = Box::pin(confirm(world, symbol, sought)).await?.found();
+    // What is still missing was asked for, and the venue does not have it. What was refused is
+    // asked for again by the next start.
+    let here: BTreeSet<UtcMs> =
+        bars.iter().map(|bar| bar.open_time).chain(refused.iter().map(|bar| bar.time)).collect();
+    let none = missing(here, &none, count, through, of);
+    let bars = bars.iter().map(Bar::ordered).collect();
+    let past = Past { symbol, timeframe, times, bars, none };
+    let kept = world.keeper.keep(past).await.map_err(|e| unkept(format!("history: {e}")));
+    kept.map(|announced| (announced, refused))
+}
+
+fn unkept(text: String) -> VenueError {
+    VenueError { class: ErrorClass::NotSent, code: 0, text }
+}

@@ -1,0 +1,95 @@
+//! What the venue says of our orders, held against what is known, before it becomes a fact: an
+//! order has a number of its own, and its times lie between its decision and now. What is not
+//! believed is asked for again; nothing is concluded from it.
+
+use super::gateway_book::GatewayBook;
+use super::world::World;
+use everwarm_domain::bounds;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::OrderReport;
+use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::VenueOrderId;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// The venue's numbers of our orders.
+#[derive(Clone, Debug, Default)]
+pub struct Known(BTreeMap<(Symbol, VenueOrderId), ClientOrderId>);
+
+impl Known {
+    /// Those a book knows: a trade of another order is none of ours.
+    #[must_use]
+    pub fn of(book: &GatewayBook) -> Known {
+        Known(book.orders.numbers())
+    }
+
+    /// Whether an order of ours has that number.
+    #[must_use]
+    pub fn has(&self, symbol: Symbol, number: &VenueOrderId) -> bool {
+        self.0.contains_key(&(symbol, number.clone()))
+    }
+
+    /// Whether a report can be true.
+    ///
+    /// # Errors
+    /// Says why it cannot.
+    pub fn check(&self, it: &OrderReport, times: &RangeInclusive<UtcMs>) -> Result<(), String> {
+        let (number, symbol) = (&it.venue_order_id, it.symbol);
+        let other = self.0.get(&(symbol, number.clone())).filter(|id| **id != it.client_id);
+        if let Some(other) = other {
+            return Err(format!("{}: order {number} in {symbol} is {other}", it.client_id));
+        }
+        bounds::times(it, times)
+    }
+
+    /// The same; what cannot be true is logged.
+    #[must_use]
+    pub fn believes(&self, world: &World, report: &OrderReport, decided: UtcMs) -> bool {
+        let checked = self.check(report, &world.times_since(decided));
+        if let Err(why) = &checked {
+            tracing::warn!(
+                why,
+                "the venue's report of an order cannot be true; the order is queried"
+            );
+        }
+        checked.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::money::Decimal;
+    use everwarm_domain::order::{OrderStatus, ReportSource, Side};
+    use everwarm_trading::testing::{dec, sym, trade};
+
+    #[test]
+    fn a_number_of_another_order_and_times_of_another_age_are_not_believed() {
+        let symbol = sym("BTCUSDT");
+        let known = Known([((symbol, 7.into()), ClientOrderId("ew-1".to_owned()))].into());
+        let report = |id: &str, number: u64, time| OrderReport {
+            source: ReportSource::Query,
+            client_id: ClientOrderId(id.to_owned()),
+            venue_order_id: number.into(),
+            symbol,
+            side: Side::Buy,
+            status: OrderStatus::Filled,
+            quantity: Decimal::ONE,
+            executed: Decimal::ONE,
+            executed_quote: dec("5"),
+            fills: Vec::new(),
+            time,
+        };
+        let times = 1_000..=2_000;
+        let check = |it: &OrderReport| known.check(it, &times);
+        assert_eq!(check(&report("ew-1", 7, 1_000)), Ok(()));
+        assert_eq!(check(&report("ew-2", 8, 2_000)), Ok(()));
+        let twin = check(&report("ew-2", 7, 1_000)).unwrap_err();
+        assert_eq!(twin, "ew-2: order 7 in BTCUSDT is ew-1");
+        assert!(check(&report("ew-1", 7, 999)).unwrap_err().contains("999"));
+        assert!(check(&report("ew-1", 7, 2_001)).is_err());
+        let fills = vec![trade(8, "5", "1")];
+        let late = OrderReport { fills, ..report("ew-1", 7, 1_000) };
+        assert!(check(&late).unwrap_err().contains("trade 8"), "its fill is of another age");
+    }
+}

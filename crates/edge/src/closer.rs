@@ -1,0 +1,468 @@
+//! The closer: the only one that says closes, late bars and loaded history.
+//!
+//! It follows what was said (`trading::bars::Closes`), gathers what the bar actors bring, and
+//! appends one input a close. What it holds dies with it: its successor asks every bar actor to
+//! look again.
+
+use super::board::Rest;
+use super::world::{Passing, World};
+use super::{bar, pacer};
+use everwarm_domain::fact::{Body, Market};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::path;
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_runtime::chaos::Site;
+use everwarm_runtime::journal::{Waker, Writer};
+use everwarm_runtime::mailbox::Ticket;
+use everwarm_runtime::runner::Runner;
+use everwarm_trading::bars::{Closes, Gathering, Next, Offered, Owed, Refused};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Its name on the board and at kill points.
+pub const NAME: &str = "closer";
+/// How long after its close a bar is waited for, milliseconds of venue time.
+const GRACE: UtcMs = 2_000;
+
+/// How far ahead of venue time a bar of a stream may close, milliseconds of venue time: our clock
+/// of the venue is not exact.
+const AHEAD: UtcMs = 5_000;
+/// The same where venue time is scaled, milliseconds of wall time.
+const AHEAD_SCALED: UtcMs = 1_000;
+
+/// Wall time after which bars are looked for of which none has come, besides that; looks for that
+/// are so far apart at least.
+const LATE: Duration = Duration::from_secs(2);
+
+/// How often an input is tried that nothing may come before.
+const TRIES: usize = 8;
+
+/// What the closer is told.
+#[derive(Debug)]
+pub enum CloserMsg {
+    /// There may be new facts, or a wait may be over.
+    Pull,
+    /// A bar actor has started and asks from where on it should look.
+    Hello(Symbol),
+    /// A closed bar came by stream.
+    Closed(Bar, Ticket),
+    /// A closed bar came by stream that cannot be held.
+    Unheld(Refused, Ticket),
+    /// The venue's records were looked through up to the close `through`.
+    Looked {
+        /// Whose.
+        symbol: Symbol,
+        /// What was found, ascending.
+        bars: Vec<Bar>,
+        /// Opening times of the odd ones among them; the records repeated these.
+        odd: Vec<UtcMs>,
+        /// What was found and is not believed.
+        refused: Vec<Refused>,
+        /// Past bars that were written to the history, to be announced.
+        history: Option<Market>,
+        /// Up to which close nothing is missing in `bars`.
+        through: UtcMs,
+    },
+    /// The past that features wait for was written to the history.
+    Warmed {
+        /// Whose.
+        symbol: Symbol,
+        /// What was asked for.
+        owed: Owed,
+        /// What announces it.
+        loaded: Market,
+    },
+    /// Lockstep: who traded in the minute that ended at `close`.
+    Told {
+        /// The end of the minute.
+        close: UtcMs,
+        /// Who traded.
+        symbols: BTreeSet<Symbol>,
+    },
+    /// Lockstep: a bar that was told of has not come for a while; look for it.
+    Nudge,
+    /// Time passes by itself: no bar may have come for a while.
+    Overdue,
+}
+
+/// The actor.
+pub struct Closer;
+
+/// Its state.
+pub struct State {
+    world: World,
+    writer: Writer,
+    said: Runner<Closes>,
+    waker: Arc<Waker>,
+    gathering: Gathering,
+    /// Which close a symbol's bars are looked for already. Every bar that comes is an occasion to
+    /// ask for those that do not; a look goes on until it is answered, and another would end it.
+    asked: BTreeMap<Symbol, UtcMs>,
+    /// How often it was told what is listed, as far as that was acted on.
+    universes: u64,
+    /// The input with the plan whose past was last asked for.
+    planned: u64,
+    /// How often a venue said when it trades, as far as the board shows it.
+    session_facts: u64,
+    wakes_at: Option<UtcMs>,
+}
+
+impl Actor for Closer {
+    type Msg = CloserMsg;
+    type State = State;
+    type Arguments = World;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<CloserMsg>,
+        world: World,
+    ) -> Result<State, ActorProcessingErr> {
+        let writer = world.journal.writer(NAME);
+        let journal = Arc::clone(&world.journal);
+        let (said, _) = Runner::resume(journal, Box::<Closes>::default(), world.library.clone())?;
+        let mailbox = Arc::clone(world.directory.slot(path::CLOSER).mailbox());
+        let waker = Waker::of(&mailbox, move || drop(me.send_message(CloserMsg::Pull)));
+        said.listen(Arc::clone(&waker));
+        let gathering = Gathering::new(world.passing == Passing::Lockstep);
+        let (asked, wakes_at) = (BTreeMap::new(), None);
+        let (universes, planned, session_facts) = (0, 0, 0);
+        Ok(State {
+            world,
+            writer,
+            said,
+            waker,
+            gathering,
+            asked,
+            universes,
+            planned,
+            session_facts,
+            wakes_at,
+        })
+    }
+
+    async fn post_start(
+        &self,
+        me: ActorRef<CloserMsg>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Passing::Scaled(factor) = state.world.passing {
+            let minute = Duration::from_millis(MINUTE.unsigned_abs()) / factor.max(1);
+            // Ends with the actor.
+            drop(me.send_interval(minute.clamp(LATE, LATE * 5), || CloserMsg::Overdue));
+        }
+        state.fold()?;
+        state.look_again();
+        state.world.tell(path::PACER, pacer::PacerMsg::Look);
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<CloserMsg>,
+        message: CloserMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.waker.clear();
+        state.fold()?;
+        state.take(message)?;
+        let gone_on = state.go_on(&me).await;
+        state.world.board.bars.refused(state.gathering.take_refused());
+        gone_on
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<CloserMsg>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.said.save();
+        Ok(())
+    }
+}
+
+impl State {
+    /// Takes in all that was said.
+    fn fold(&mut self) -> Result<(), ActorProcessingErr> {
+        while self.said.catch_up(64, |_| ())? {}
+        let said = self.said.stage();
+        self.world.board.write_close(said.newest());
+        if std::mem::replace(&mut self.session_facts, said.calendar.facts) != said.calendar.facts {
+            self.world.board.write_sessions(said.calendar.at(self.world.venue.id()).clone());
+        }
+        if std::mem::replace(&mut self.universes, said.universes) != said.universes {
+            self.gathering.keep_listed(said);
+            // Whoever is new says so too, once it is up.
+            let new = said.live().filter(|symbol| !self.gathering.has_looked(*symbol));
+            for symbol in new.collect::<Vec<_>>() {
+                self.send_look(symbol, None);
+            }
+            // Who comes back may have been away when it was asked for.
+            self.send_warm();
+        }
+        let planned = self.said.stage().planned();
+        if std::mem::replace(&mut self.planned, planned) != planned {
+            self.send_warm();
+        }
+        Ok(())
+    }
+
+    /// A closed bar came by a stream. One of the future is refused; it is looked for when it is
+    /// due.
+    fn came(&mut self, bar: Bar) {
+        let (close, now) = (bar.open_time + MINUTE, self.world.now());
+        if is_ahead(close, now, self.world.passing) {
+            let reason = "it lies in the future of the exchange's time";
+            self.gathering.refuse(Refused::of(&bar, reason), now);
+            return;
+        }
+        let of = self.gathering.offer(self.said.stage(), bar);
+        self.offered(&bar, of);
+    }
+
+    fn offered(&self, bar: &Bar, of: Offered) {
+        if of == Offered::Revised {
+            let (symbol, at) = (bar.symbol, bar.open_time);
+            tracing::warn!(
+                "{symbol}: the venue sent other values of the bar of {at}; the first ones stay"
+            );
+        }
+        self.world.board.bars.count(of);
+    }
+
+    fn look_again(&mut self) {
+        let live: Vec<Symbol> = self.said.stage().live().collect();
+        for symbol in live {
+            self.send_look(symbol, None);
+        }
+        self.send_warm();
+    }
+
+    /// Asks for all past bars that features wait for.
+    fn send_warm(&self) {
+        for (symbol, owed) in self.said.stage().owing() {
+            self.world.tell(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
+        }
+    }
+
+    /// Looks for the bars of a close of which no symbol has brought any: every bar that comes is an
+    /// occasion to look for the others, but where the stream is away, or turned off, none comes.
+    fn overdue(&mut self) {
+        let Passing::Scaled(factor) = self.world.passing else { return };
+        let late = i64::try_from(LATE.as_millis()).unwrap_or(0) * i64::from(factor) + GRACE;
+        let close = Timeframe::M1.open_of(self.world.now() - late);
+        let said = self.said.stage();
+        let waits = |symbol: &Symbol| {
+            let last = said.calendar.of(*symbol).last_close(close);
+            said.newest().max(self.gathering.newest()) < Some(last)
+        };
+        // Who looks already is not begun again.
+        let idle = |symbol: &Symbol| {
+            self.gathering.has_looked(*symbol) && !self.asked.contains_key(symbol)
+        };
+        for symbol in said.live().filter(idle).filter(waits).collect::<Vec<_>>() {
+            self.send_look(symbol, Some(close));
+        }
+    }
+
+    fn take(&mut self, message: CloserMsg) -> Result<(), ActorProcessingErr> {
+        match message {
+            CloserMsg::Pull => {}
+            CloserMsg::Hello(symbol) => {
+                self.send_look(symbol, None);
+                if let Some(owed) = self.said.stage().owed(symbol) {
+                    self.world.tell(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
+                }
+            }
+            CloserMsg::Closed(bar, _) => self.came(bar),
+            CloserMsg::Unheld(refused, _) => self.gathering.refuse(refused, self.world.now()),
+            CloserMsg::Looked { symbol, bars, odd, refused, history, through } => {
+                self.asked.remove(&symbol);
+                if !self.said.stage().is_live(symbol) {
+                    return Ok(());
+                }
+                if let Some(history) = history {
+                    // A second look at the past brings no closes: its range may reach beyond the
+                    // first.
+                    if self.from(symbol).is_some() {
+                        self.send_look(symbol, None);
+                        return Ok(());
+                    }
+                    self.append(history)?;
+                    // Closes that were said meanwhile are its too: late.
+                    if self.said.stage().last > Some(through) {
+                        self.send_look(symbol, None);
+                    }
+                }
+                for bar in bars {
+                    let confirmed = odd.contains(&bar.open_time);
+                    let of = self.gathering.found(self.said.stage(), bar, confirmed);
+                    self.offered(&bar, of);
+                }
+                let (said, now) = (self.said.stage(), self.world.now());
+                self.gathering.looked_at(said, (symbol, through), refused, now);
+            }
+            CloserMsg::Warmed { symbol, owed, loaded } => self.warmed(symbol, owed, &loaded)?,
+            CloserMsg::Told { close, symbols } => self.gathering.told(close, symbols),
+            CloserMsg::Nudge => self.look_again(),
+            CloserMsg::Overdue => self.overdue(),
+        }
+        Ok(())
+    }
+
+    /// Says every close that is complete. What happened at the venue while we were away comes
+    /// before the closes that were missed: none is said before the account was looked at in this
+    /// life.
+    async fn go_on(&mut self, me: &ActorRef<CloserMsg>) -> Result<(), ActorProcessingErr> {
+        if self.said.stage().account != Some(self.world.journal.life()) {
+            // The gateway is at work on it, or waits for time to pass.
+            let caught_up = self.gathering.is_caught_up(self.said.stage());
+            let rest = if caught_up { Rest::Held } else { Rest::Busy };
+            self.rest(rest);
+            return Ok(());
+        }
+        loop {
+            let now = self.world.now();
+            match self.gathering.next(self.said.stage(), now, GRACE) {
+                Next::Say(market) => {
+                    self.world.journal.room().await;
+                    self.append(market)?;
+                }
+                Next::Fetch(close, symbols) => {
+                    for symbol in symbols {
+                        self.send_look(symbol, Some(close));
+                    }
+                    break self.rest(Rest::Busy);
+                }
+                Next::Wait(until) => {
+                    self.wake_at(me, until, now);
+                    break self.rest(Rest::Until(until));
+                }
+                Next::Idle if !self.gathering.is_caught_up(self.said.stage()) => {
+                    break self.rest(Rest::Busy);
+                }
+                Next::Idle => break self.rest(Rest::Idle),
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, market: Market) -> Result<(), ActorProcessingErr> {
+        let time = match &market {
+            Market::Close { time, .. } => *time,
+            Market::LateBar { .. }
+            | Market::BarRefused { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. }
+            | Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. }
+            | Market::Instruments { .. }
+            | Market::Universe { .. } => self.world.now(),
+        };
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        match &market {
+            Market::Close { odd, .. } => {
+                self.world.board.write_coming(time);
+                self.world.board.bars.odd(odd.len() as u64);
+            }
+            Market::LateBar { odd, .. } => self.world.board.bars.odd(u64::from(odd.is_some())),
+            Market::BarRefused { symbol, time, reason, claimed } => {
+                tracing::warn!(%symbol, time, reason, claimed, "a bar is refused");
+            }
+            Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. }
+            | Market::Instruments { .. }
+            | Market::Universe { .. }
+            | Market::Sessions { .. }
+            | Market::DayBegins { .. } => {}
+        }
+        self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        self.fold()
+    }
+
+    /// Announces the past that features of a symbol wait for, if it is still what is owed: at the
+    /// end of the journal, so that no other plan comes in between.
+    fn warmed(
+        &mut self,
+        symbol: Symbol,
+        owed: Owed,
+        loaded: &Market,
+    ) -> Result<(), ActorProcessingErr> {
+        for _ in 0..TRIES {
+            if self.said.stage().owed(symbol) != Some(owed) {
+                return Ok(());
+            }
+            self.world.chaos().point(Site::BeforeAppend, NAME);
+            let (head, body) = (self.said.cursor(), Body::Market(loaded.clone()));
+            if self.world.journal.append_at(&self.writer, head, vec![body])?.is_some() {
+                self.world.chaos().point(Site::AfterAppend, NAME);
+            }
+            self.fold()?;
+        }
+        self.send_warm();
+        Ok(())
+    }
+
+    fn rest(&self, rest: Rest) {
+        self.world.board.write(NAME, self.said.cursor(), rest);
+    }
+
+    fn from(&self, symbol: Symbol) -> Option<UtcMs> {
+        self.said.stage().through(symbol)
+    }
+
+    fn send_look(&mut self, symbol: Symbol, least: Option<UtcMs>) {
+        let asked = self.asked.get(&symbol).copied();
+        match least {
+            Some(close) if asked >= least => {
+                return tracing::trace!(%symbol, close, "is looked for already");
+            }
+            Some(close) => drop(self.asked.insert(symbol, close)),
+            None => drop(self.asked.remove(&symbol)),
+        }
+        let (from, known) = (self.from(symbol), self.said.stage().known(symbol));
+        self.world.tell(&World::bar_path(symbol), bar::BarMsg::Look { from, least, known });
+    }
+
+    /// Venue time may stand still in lockstep; the pacer then moves it and pulls.
+    fn wake_at(&mut self, me: &ActorRef<CloserMsg>, until: UtcMs, now: UtcMs) {
+        if self.wakes_at == Some(until) {
+            return;
+        }
+        self.wakes_at = Some(until);
+        if let Passing::Scaled(factor) = self.world.passing {
+            let wait = u64::try_from(until - now).unwrap_or(0) / u64::from(factor.max(1)) + 1;
+            me.send_after(Duration::from_millis(wait), || CloserMsg::Pull);
+        }
+    }
+}
+
+/// Whether a bar that ends at `close` lies in the future at venue time `now`. In lockstep time
+/// moves when we say so, and a bar may come before we know how far it is.
+fn is_ahead(close: UtcMs, now: UtcMs, passing: Passing) -> bool {
+    match passing {
+        Passing::Lockstep => false,
+        Passing::Scaled(factor) => {
+            let tolerance = AHEAD.max(AHEAD_SCALED * i64::from(factor));
+            close > now.saturating_add(tolerance)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_of_the_future_is_one_beyond_the_tolerance() {
+        let ahead = |by, passing| is_ahead(1_000_000 + by, 1_000_000, passing);
+        assert!(!ahead(-MINUTE, Passing::Scaled(1)) && !ahead(AHEAD, Passing::Scaled(1)));
+        assert!(ahead(AHEAD + 1, Passing::Scaled(1)));
+        assert!(!ahead(240_000, Passing::Scaled(240)) && ahead(240_001, Passing::Scaled(240)));
+        assert!(!ahead(MINUTE * 60, Passing::Lockstep));
+        assert!(!is_ahead(i64::MAX, i64::MAX, Passing::Scaled(1)));
+    }
+}

@@ -1,0 +1,266 @@
+//! The feed: the market streams of all live symbols, over as many connections as that takes; each
+//! is replaced, found silent and connected anew by itself. It decodes and passes on; what it may
+//! have missed, the bar actors fetch. Who comes and goes is subscribed on the connections there
+//! are. Bars that are still open are not passed on: their close says it all. Where closed ones come
+//! faster than they are handled, they are left out, and fetched too.
+
+use super::bar::BarMsg;
+use super::closer::CloserMsg;
+use super::confirm::refuse;
+use super::spread::Spread;
+use super::stream::{Stream, listener, sink};
+use super::world::{BARS_WAITING, World};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::path;
+use everwarm_domain::time::Timeframe;
+use everwarm_runtime::chaos::Site;
+use everwarm_runtime::mailbox::{Mailbox, Ticket};
+use everwarm_venue::port::MarketReport;
+use everwarm_venue::session::Event;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Relaxed};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Its name at kill points.
+pub const NAME: &str = "feed";
+
+/// What the feed is told.
+#[derive(Debug)]
+pub enum FeedMsg {
+    /// Something came by a connection, by its number.
+    Heard(usize, Box<Event<MarketReport>>, Ticket),
+    /// Other symbols are live than before.
+    Listed,
+    /// Nothing more comes, and why.
+    Ended(String),
+}
+
+/// The actor.
+pub struct Feed;
+
+/// One connection.
+struct Line {
+    /// What it is to carry.
+    wanted: watch::Sender<Arc<[Symbol]>>,
+    /// Whose bars it heard of being subscribed.
+    subscribed: Arc<[Symbol]>,
+    /// Runs as long as this state lives.
+    _stream: Stream,
+}
+
+/// Its state.
+pub struct State {
+    world: World,
+    /// Bars were left out.
+    missed: Arc<AtomicBool>,
+    spread: Spread,
+    lines: Vec<Line>,
+    /// Tells of other symbols.
+    _listed: JoinSet<()>,
+}
+
+impl State {
+    /// Has every live symbol carried by a connection.
+    fn carry(&mut self, me: &ActorRef<FeedMsg>) {
+        let live = self.world.board.live().borrow().clone();
+        self.spread.turn(&live);
+        for (number, part) in self.spread.parts().iter().enumerate() {
+            if let Some(line) = self.lines.get(number) {
+                line.wanted.send_if_modified(|wanted| {
+                    let other = wanted[..] != part[..];
+                    if other {
+                        *wanted = part.as_slice().into();
+                    }
+                    other
+                });
+                continue;
+            }
+            let (wanted, carried) = watch::channel(part.as_slice().into());
+            let mailbox =
+                Arc::clone(self.world.directory.slot(&self.world.places.feed()).mailbox());
+            let told = hearing(number, mailbox, Arc::clone(&self.missed));
+            let heard = measured(&self.world, number, told);
+            let listener = listener(&self.world, self.world.connections());
+            let heard = sink(me.clone(), heard);
+            let bars = self.world.source.follow(carried, Timeframe::M1, listener, heard);
+            let stream = Stream::run(&self.world, bars, me.clone(), FeedMsg::Ended);
+            self.lines.push(Line { wanted, subscribed: Arc::default(), _stream: stream });
+        }
+    }
+
+    /// A bar keeps its place among those that wait for us until whoever sorts it has taken it.
+    fn heard(&mut self, number: usize, event: Event<MarketReport>, ticket: Ticket) {
+        let (world, lines) = (&self.world, &mut self.lines);
+        if self.missed.swap(false, AcqRel) {
+            for symbol in lines.iter().flat_map(|line| line.subscribed.iter()) {
+                world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+            }
+        }
+        match event {
+            Event::Frame(MarketReport::Bar {
+                bar, timeframe: Timeframe::M1, closed: true, ..
+            }) => {
+                world.chaos().point(Site::AfterReceive, NAME);
+                world.tell(&World::bar_path(bar.symbol), BarMsg::Closed(bar, ticket));
+            }
+            Event::Frame(MarketReport::Unheld(bar)) => {
+                let symbol = bar.symbol;
+                world.tell(path::CLOSER, CloserMsg::Unheld(refuse(bar), ticket));
+                world.tell(&World::bar_path(symbol), BarMsg::Interrupted);
+            }
+            Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
+            | Event::Ending { .. } => {}
+            Event::Subscribed | Event::Garbled { .. } => {
+                let Some(line) = lines.get_mut(number) else { return };
+                line.subscribed = line.wanted.borrow().clone();
+                for symbol in line.subscribed.iter() {
+                    world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+                }
+            }
+            Event::Turned => {
+                let Some(line) = lines.get_mut(number) else { return };
+                let now = line.wanted.borrow().clone();
+                let before = std::mem::replace(&mut line.subscribed, Arc::clone(&now));
+                for symbol in now.iter().filter(|s| before.binary_search(s).is_err()) {
+                    world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+                }
+            }
+            Event::Lost { why, again: true } => tracing::debug!(why, number, "market stream lost"),
+            Event::Lost { why, again: false } => {
+                tracing::warn!(why, number, "market stream refused; it is tried again");
+            }
+        }
+    }
+}
+
+impl Actor for Feed {
+    type Msg = FeedMsg;
+    type State = State;
+    type Arguments = World;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<FeedMsg>,
+        world: World,
+    ) -> Result<State, ActorProcessingErr> {
+        let mut live = world.board.live();
+        live.mark_unchanged();
+        let (mut listed, told) = (JoinSet::new(), me.clone());
+        listed.spawn(async move {
+            while live.changed().await.is_ok() && told.send_message(FeedMsg::Listed).is_ok() {}
+        });
+        world.board.meters.market.begin();
+        let (spread, missed) = (Spread::new(world.streams), Arc::default());
+        let lines = Vec::new();
+        let mut state = State { world, missed, spread, lines, _listed: listed };
+        state.carry(&me);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<FeedMsg>,
+        message: FeedMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            FeedMsg::Heard(number, event, ticket) => state.heard(number, *event, ticket),
+            FeedMsg::Listed => state.carry(&me),
+            FeedMsg::Ended(why) => return Err(why.into()),
+        }
+        Ok(())
+    }
+}
+
+/// The same, measured: what came, how late, and what was left out.
+fn measured(
+    world: &World,
+    number: usize,
+    mut hear: impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static,
+) -> impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static {
+    let world = world.clone();
+    move |event| {
+        let meters = &world.board.meters;
+        let closed = match &*event {
+            Event::Frame(MarketReport::Bar { closed: true, time, .. }) => {
+                let late = world.now().saturating_sub(*time).max(0);
+                meters.latency.count(late.saturating_mul(1_000_000));
+                true
+            }
+            Event::Frame(
+                MarketReport::Bar { .. } | MarketReport::Unheld(_) | MarketReport::Other { .. },
+            )
+            | Event::Subscribed
+            | Event::Turned
+            | Event::Garbled { .. }
+            | Event::Lost { .. }
+            | Event::Ending { .. } => false,
+        };
+        meters.market.heard(number, &event, closed);
+        let message = hear(event);
+        if closed && message.is_none() {
+            meters.market.dropped.fetch_add(1, Relaxed);
+        }
+        message
+    }
+}
+
+/// What becomes of what is heard by a connection: only so many bars wait for the feed at a time,
+/// and what tells of the stream itself always gets through.
+fn hearing(
+    number: usize,
+    mailbox: Arc<Mailbox>,
+    missed: Arc<AtomicBool>,
+) -> impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static {
+    move |event| {
+        let ticket = match &*event {
+            Event::Frame(MarketReport::Bar { closed: true, .. } | MarketReport::Unheld(_)) => {
+                let ticket = mailbox.take_or_drop(BARS_WAITING);
+                missed.fetch_or(ticket.is_none(), AcqRel);
+                ticket?
+            }
+            Event::Frame(_) => return None,
+            Event::Subscribed
+            | Event::Turned
+            | Event::Garbled { .. }
+            | Event::Lost { .. }
+            | Event::Ending { .. } => mailbox.take(),
+        };
+        Some(FeedMsg::Heard(number, event, ticket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::id::Symbol;
+    use everwarm_domain::market::Bar;
+    use everwarm_domain::money::{Decimal, Price};
+
+    fn bar(open_time: i64, closed: bool) -> Event<MarketReport> {
+        let (symbol, price) = (Symbol::new("A").unwrap(), Price::e8(1));
+        let (open, high, low, close) = (price, price, price, price);
+        let bar = Bar { symbol, open_time, open, high, low, close, volume: Decimal::ONE };
+        let timeframe = Timeframe::M1;
+        Event::Frame(MarketReport::Bar { bar, timeframe, closed, time: 0 })
+    }
+
+    #[test]
+    fn a_flood_of_the_market_is_cut_off_and_noted_and_the_stream_itself_is_heard() {
+        let (mailbox, missed) = (Arc::new(Mailbox::default()), Arc::new(AtomicBool::new(false)));
+        let mut hear = hearing(0, Arc::clone(&mailbox), Arc::clone(&missed));
+        let mut waiting = Vec::new();
+        for minute in 0..100_000 {
+            assert!(hear(Box::new(bar(minute, false))).is_none(), "its close says it all");
+            waiting.extend(hear(Box::new(bar(minute, true))));
+        }
+        assert_eq!((waiting.len(), mailbox.deepest()), (BARS_WAITING, BARS_WAITING));
+        assert!(missed.swap(false, AcqRel));
+        assert!(hear(Box::new(Event::Subscribed)).is_some());
+        waiting.clear();
+        assert!(hear(Box::new(bar(0, true))).is_some(), "there is room again");
+        assert!(!missed.swap(false, AcqRel));
+    }
+}

@@ -1,0 +1,495 @@
+//! Requests on their way: one round at a time, in a task that outlives the gateway that started it.
+//!
+//! A gateway that is killed takes no request with it; its successor waits for the end of the round
+//! before it concludes anything. The answers of a round are one append, in the order of the
+//! requests, so that what follows does not depend on which answer came first.
+
+use super::believed::Known;
+use super::deaf::Untold;
+use super::gateway::GatewayMsg;
+use super::unexplained::{self, Applied, Expected, Search};
+use super::universe::UniverseMsg;
+use super::world::{Passing, World};
+use everwarm_domain::fact::{Body, Venue};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::order::{
+    OrderIntent, OrderReport, OrderRequest, Proof, Response, SendAttempt,
+};
+use everwarm_domain::path;
+use everwarm_domain::time::UtcMs;
+use everwarm_runtime::chaos::{Sabotage, Site};
+use everwarm_runtime::clock;
+use everwarm_runtime::journal::Writer;
+use everwarm_trading::orders::book::ToQuery;
+use everwarm_venue::port::{AccountPicture, ErrorClass, Stamp, Trade, TradesSince, VenueError};
+use futures_util::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+use std::time::Instant;
+use tokio::sync::Notify;
+
+/// Whether a round is on its way.
+#[derive(Debug, Default)]
+pub struct Flight {
+    up: AtomicBool,
+    landed: Notify,
+}
+
+/// A round; ends when dropped, by whatever end of its task.
+pub struct Round(Arc<Flight>);
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.0.up.swap(false, AcqRel);
+        self.0.landed.notify_waiters();
+    }
+}
+
+impl Flight {
+    /// Begins a round, if none is on its way.
+    pub fn begin(self: &Arc<Self>) -> Option<Round> {
+        (!self.up.swap(true, AcqRel)).then(|| Round(Arc::clone(self)))
+    }
+
+    /// Whether a round is on its way.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.up.load(Acquire)
+    }
+
+    /// Resolves when no round is on its way.
+    pub async fn landed(&self) {
+        loop {
+            let landed = self.landed.notified();
+            if !self.is_up() {
+                return;
+            }
+            landed.await;
+        }
+    }
+}
+
+/// What a round does.
+pub enum Errand {
+    /// Sends orders once row `row` is on disk.
+    Send {
+        /// What, in order.
+        orders: Vec<(OrderIntent, SendAttempt)>,
+        /// The row of their `Sent`.
+        row: u64,
+        /// The venue's numbers of our orders.
+        known: Known,
+    },
+    /// Cancels orders once row `row` is on disk.
+    Cancel {
+        /// Which, each with the close it was decided at.
+        requests: Vec<(OrderRequest, UtcMs)>,
+        /// The row of the last `Requested`.
+        row: u64,
+        /// The venue's numbers of our orders.
+        known: Known,
+    },
+    /// Asks for orders.
+    Query(Vec<ToQuery>, Known),
+    /// Compares the account with the books: orders that live first, then balances.
+    Reconcile {
+        /// The process life.
+        life: u64,
+        /// The orders that live.
+        asks: Vec<ToQuery>,
+        /// Orders of ours that the venue has told of.
+        known: Known,
+        /// Whether the balances wait until all of these orders were found.
+        patient: bool,
+        /// What the account is to show.
+        expected: Box<Expected>,
+        /// Trades of the orders that live which are booked.
+        applied: Applied,
+    },
+    /// Fetches what `everwarm panic` traded, and reports the account.
+    Account {
+        /// The account as it was seen.
+        account: Venue,
+        /// What nothing explains.
+        searches: Vec<Search>,
+        /// The venue's ids of our own orders.
+        known: Known,
+        /// Becomes true where the account was reported.
+        reported: Arc<AtomicBool>,
+    },
+}
+
+/// What a reconciliation goes by.
+struct Looking<'a> {
+    life: u64,
+    /// The orders that live.
+    asks: &'a [ToQuery],
+    /// The venue's ids of our own orders.
+    orders: &'a Known,
+    expected: &'a Expected,
+    applied: &'a Applied,
+}
+
+/// Longest wall time until the venue is asked again, milliseconds: a long wait may end before.
+const LOOK_AGAIN: u64 = 120_000;
+
+/// What keeps us from the venue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// In words.
+    pub why: String,
+    /// Whether it said no, clearly: the same will be said for a while.
+    pub refused: bool,
+    /// How long it wants to be left alone, milliseconds of wall time, where it takes no more.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Kept {
+    fn of(error: &VenueError) -> Kept {
+        let refused = error.class.is_final();
+        let retry_after_ms = match error.class {
+            ErrorClass::RateLimited { retry_after_ms } => Some(retry_after_ms.min(LOOK_AGAIN)),
+            ErrorClass::NotSent
+            | ErrorClass::Refused { .. }
+            | ErrorClass::Rules
+            | ErrorClass::Funds
+            | ErrorClass::Unknown
+            | ErrorClass::Halt
+            | ErrorClass::Absent => None,
+        };
+        Kept { why: error.to_string(), refused, retry_after_ms }
+    }
+
+    /// The same, where it may keep other requests away, too.
+    fn away(error: &VenueError) -> Option<Kept> {
+        let class = error.class;
+        let all = matches!(
+            class,
+            ErrorClass::NotSent
+                | ErrorClass::RateLimited { .. }
+                | ErrorClass::Unknown
+                | ErrorClass::Halt
+        );
+        all.then(|| Kept::of(error))
+    }
+
+    /// Its task ended before its time.
+    #[must_use]
+    pub fn lost() -> Kept {
+        Kept { why: "the round was lost".to_owned(), refused: false, retry_after_ms: None }
+    }
+
+    fn doubtful() -> Kept {
+        let why = "two account reports contradict each other".to_owned();
+        Kept { why, refused: false, retry_after_ms: None }
+    }
+
+    fn ended() -> Kept {
+        Kept { why: "the journal has ended".to_owned(), refused: false, retry_after_ms: None }
+    }
+}
+
+/// Flies a round; what kept it from the venue, if anything did.
+pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> Option<Kept> {
+    let answers = match errand {
+        Errand::Send { orders, row, known } => send(world, orders, row, &known).await,
+        Errand::Cancel { requests, row, known } => cancel(world, requests, row, &known).await,
+        Errand::Query(asks, known) => query(world, &asks, &known).await,
+        Errand::Reconcile { life, asks, known, patient, expected, applied } => {
+            let (orders, expected) = (&known, &*expected);
+            let known = Looking { life, asks: &asks, orders, expected, applied: &applied };
+            reconcile(world, &known, patient).await
+        }
+        Errand::Account { account, searches, known, reported } => {
+            let (panicked, error) = unexplained::fetch(world, &searches, &known).await;
+            let kept = error.as_ref().map(Kept::of);
+            // What was sold may be more than that picture of the account shows: the next look shows
+            // it whole.
+            let stands = panicked.is_none() && kept.is_none();
+            reported.store(stands, Release);
+            let account = stands.then_some(Body::Venue(account));
+            (panicked.into_iter().chain(account).collect(), kept)
+        }
+    };
+    let (bodies, kept) = answers;
+    if !bodies.is_empty() {
+        let appended = world.journal.append(writer, world.now(), bodies);
+        if let Err(e) = appended {
+            tracing::debug!(error = %e, "answers came after the end");
+        }
+    }
+    kept
+}
+
+type Answers = (Vec<Body>, Option<Kept>);
+
+async fn send(
+    world: &World,
+    orders: Vec<(OrderIntent, SendAttempt)>,
+    row: u64,
+    known: &Known,
+) -> Answers {
+    let announced = clock::now();
+    if !world.journal.durable(row).await {
+        return (Vec::new(), Some(Kept::ended()));
+    }
+    measure(world, &orders, announced);
+    world.chaos().point(Site::BeforeSend, super::gateway::NAME);
+    world.chaos().leaves(row);
+    let mut sends = Vec::new();
+    for (mut intent, attempt) in orders {
+        if world.chaos().sabotaged(Sabotage::RandomIds) {
+            intent.client_id = ClientOrderId(format!("ew-{:x}", super::stream::dice()));
+        }
+        let venue = world.venue.clone();
+        sends.push(async move {
+            let began = clock::now();
+            let answer = venue.place(&intent, &attempt).await;
+            (answer, intent.close_time, attempt, began.elapsed())
+        });
+    }
+    let answers = join_all(sends).await;
+    world.chaos().point(Site::AfterSend, super::gateway::NAME);
+    let mut kept = None;
+    let mut bodies = Vec::new();
+    for (answer, decided, SendAttempt { client_id, attempt, .. }, took) in answers {
+        world.board.meters.submit.time(took);
+        bodies.push(Body::Venue(match answer {
+            Ok(report) if known.believes(world, &report, decided) => Venue::Reported(report),
+            Ok(_) => {
+                let reason = "the response is impossible".to_owned();
+                Venue::Unanswered { client_id, attempt, reason }
+            }
+            Err(e) => {
+                if e.class == ErrorClass::Rules {
+                    // By the rules we know it was right: the venue's may be others by now.
+                    world.tell(path::UNIVERSE, UniverseMsg::Outdated);
+                }
+                if e.class == ErrorClass::Funds {
+                    world.tell(&world.places.gateway(), GatewayMsg::Lacking);
+                }
+                if let ErrorClass::Halt = e.class {
+                    tracing::error!(error = %e, "the venue does not let the account trade");
+                }
+                kept = Kept::away(&e).or(kept);
+                refused(world, client_id, attempt, e)
+            }
+        }));
+    }
+    (bodies, kept)
+}
+
+/// Asks for orders to end. An answer tells how the order ended; what else comes of it is found by
+/// asking for the order.
+async fn cancel(
+    world: &World,
+    requests: Vec<(OrderRequest, UtcMs)>,
+    row: u64,
+    known: &Known,
+) -> Answers {
+    if !world.journal.durable(row).await {
+        return (Vec::new(), Some(Kept::ended()));
+    }
+    world.chaos().point(Site::BeforeSend, super::gateway::NAME);
+    world.chaos().leaves(row);
+    let cancels = requests.into_iter().map(|(request, decided)| {
+        let venue = world.venue.clone();
+        let OrderRequest { timestamp, deadline, .. } = request;
+        let stamp = Stamp { timestamp, deadline };
+        async move { (venue.cancel(request.symbol, &request.of, stamp).await, request, decided) }
+    });
+    let answers = join_all(cancels).await;
+    world.chaos().point(Site::AfterSend, super::gateway::NAME);
+    let (mut bodies, mut kept) = (Vec::new(), None);
+    for (answer, request, decided) in answers {
+        let response = match answer {
+            Ok(report) if known.believes(world, &report, decided) => {
+                bodies.push(Body::Venue(Venue::Reported(report)));
+                Response::Accepted
+            }
+            Ok(_) => Response::Unknown { reason: "the response is impossible".to_owned() },
+            Err(e) => {
+                kept = Kept::away(&e).or(kept);
+                responded(e)
+            }
+        };
+        let OrderRequest { id, of, attempt, .. } = request;
+        bodies.push(Body::Venue(Venue::Responded { id, of, attempt, response }));
+    }
+    (bodies, kept)
+}
+
+/// What a failed request about an order says of it.
+fn responded(e: VenueError) -> Response {
+    match e.class {
+        ErrorClass::Absent => Response::NotOpen,
+        ErrorClass::Unknown => Response::Unknown { reason: e.text },
+        ErrorClass::NotSent
+        | ErrorClass::RateLimited { .. }
+        | ErrorClass::Refused { .. }
+        | ErrorClass::Rules
+        | ErrorClass::Funds
+        | ErrorClass::Halt => Response::Refused { code: e.code, text: e.text },
+    }
+}
+
+/// Measures the way from the close of these orders to their leaving now.
+fn measure(world: &World, orders: &[(OrderIntent, SendAttempt)], announced: Instant) {
+    let (meters, now) = (&world.board.meters, clock::now());
+    meters.sync.time(now.saturating_duration_since(announced));
+    // Orders of an earlier close have waited for something else.
+    let said = orders.first().and_then(|(intent, _)| meters.said(intent.close_time));
+    if let Some(said) = said {
+        meters.decide.time(announced.saturating_duration_since(said));
+        meters.total.time(now.saturating_duration_since(said));
+    }
+}
+
+fn refused(world: &World, client_id: ClientOrderId, attempt: u32, e: VenueError) -> Venue {
+    let again = match e.class {
+        ErrorClass::NotSent | ErrorClass::RateLimited { .. } => true,
+        ErrorClass::Refused { again } => again,
+        ErrorClass::Rules | ErrorClass::Funds | ErrorClass::Halt => false,
+        ErrorClass::Unknown | ErrorClass::Absent => {
+            if world.chaos().sabotaged(Sabotage::NoQuery) {
+                true
+            } else {
+                return Venue::Unanswered { client_id, attempt, reason: e.text };
+            }
+        }
+    };
+    Venue::Refused { client_id, attempt, code: e.code, text: e.text, again }
+}
+
+/// Asks for each order by our id; where the venue has none, looks for a trade that could be of it.
+async fn query(world: &World, asks: &[ToQuery], known: &Known) -> Answers {
+    let mut bodies = Vec::new();
+    for ask in asks {
+        let asked = world.now();
+        match find(world, ask, known).await {
+            Ok(Found::Order(report)) => {
+                if let Some(untold) = Untold::of(world, ask, &report) {
+                    world.tell(&world.places.gateway(), GatewayMsg::Found(untold));
+                }
+                bodies.push(Body::Venue(Venue::Reported(*report)));
+            }
+            Ok(Found::Nothing) => {
+                let client_id = ask.client_id.clone();
+                bodies.push(Body::Venue(Venue::Absent { client_id, asked }));
+            }
+            Ok(Found::Doubt) => {}
+            Err(e) => {
+                tracing::debug!(error = %e, order = %ask.client_id, "the venue was not reached");
+                return (bodies, Some(Kept::of(&e)));
+            }
+        }
+    }
+    (bodies, None)
+}
+
+enum Found {
+    Order(Box<OrderReport>),
+    Nothing,
+    /// No such order, but a trade since that nothing of ours explains.
+    Doubt,
+}
+
+async fn find(world: &World, ask: &ToQuery, known: &Known) -> Result<Found, VenueError> {
+    let began = clock::now();
+    let found = world.venue.find_order(ask.symbol, &ask.client_id).await;
+    world.board.meters.query.time(began.elapsed());
+    match found {
+        Ok(Some(report)) if known.believes(world, &report, ask.decided) => {
+            return Ok(Found::Order(Box::new(report)));
+        }
+        Ok(Some(_)) => return Ok(Found::Doubt),
+        Ok(None) => {}
+        Err(e) if e.class == ErrorClass::Absent => {}
+        Err(e) => return Err(e),
+    }
+    if ask.proof == Proof::ById {
+        return Ok(Found::Nothing);
+    }
+    let trades = world.venue.trades_since(ask.symbol, TradesSince::Time(ask.since)).await?;
+    let strange = trades.into_iter().filter(|t| !known.has(t.symbol, &t.venue_order_id));
+    let strange: Vec<Trade> = strange.collect();
+    let count = strange.len();
+    // What `everwarm panic` traded is no sign of ours.
+    let doubt = count > unexplained::of_panic(world, strange).await?.len();
+    Ok(if doubt { Found::Doubt } else { Found::Nothing })
+}
+
+fn is_found(ask: &ToQuery, body: &Body) -> bool {
+    matches!(body, Body::Venue(Venue::Reported(report)) if report.client_id == ask.client_id)
+}
+
+async fn reconcile(world: &World, known: &Looking<'_>, patient: bool) -> Answers {
+    let mut bodies = Vec::new();
+    let kept = look_at_account(world, known, patient, &mut bodies).await.err();
+    if let Some(kept) = &kept {
+        tracing::info!(why = kept.why, "the account was not read; it is tried again");
+        // What was found of `everwarm panic` stays found: the next try has less to look for.
+        bodies.retain(|body| matches!(body, Body::Venue(Venue::PanicTraded { .. })));
+    }
+    (bodies, kept)
+}
+
+async fn look_at_account(
+    world: &World,
+    known: &Looking<'_>,
+    patient: bool,
+    bodies: &mut Vec<Body>,
+) -> Result<(), Kept> {
+    let no = |e: VenueError| Kept::of(&e);
+    let Looking { life, asks, orders, expected, applied } = *known;
+    // In lockstep the pacer alone says what time it is.
+    if world.passing != Passing::Lockstep {
+        world.venue.server_time().await.map_err(no)?;
+    }
+    let (reports, kept) = query(world, asks, orders).await;
+    *bodies = reports;
+    if let Some(kept) = kept {
+        return Err(kept);
+    }
+    let clear = asks.iter().all(|ask| bodies.iter().any(|body| is_found(ask, body)));
+    if patient && !clear {
+        return Ok(());
+    }
+    let open = world.venue.open_orders(None).await.map_err(no)?;
+    let picture = world.venue.account().await.map_err(no)?;
+    // What follows from it is for good, and a balance may be told wrong once.
+    if picture != world.venue.account().await.map_err(no)? {
+        tracing::warn!("the second request of the account had other values; it is fetched again");
+        return Err(Kept::doubtful());
+    }
+    world.venue.check_order_counts().await.map_err(no)?;
+    let mut open: Vec<_> = open.into_iter().map(|o| (o.client_id, o.symbol)).collect();
+    open.sort();
+    let AccountPicture { mut balances, unread, .. } = picture;
+    balances.sort_by(|a, b| a.asset.cmp(&b.asset));
+    let searches = expected.searches(&balances, &unexplained::reports(bodies, applied));
+    let (panicked, error) = unexplained::fetch(world, &searches, orders).await;
+    let found = panicked.is_some();
+    bodies.extend(panicked);
+    if let Some(e) = error {
+        return Err(no(e));
+    }
+    if found {
+        let mut now = world.venue.account().await.map_err(no)?.balances;
+        now.sort_by(|a, b| a.asset.cmp(&b.asset));
+        // It goes on selling: the next look shows it whole.
+        if now != balances {
+            return Ok(());
+        }
+    }
+    let time = world.now();
+    bodies.push(Body::Venue(Venue::Account {
+        life,
+        time,
+        balances,
+        open,
+        unread,
+        venue: world.venue.id(),
+    }));
+    Ok(())
+}

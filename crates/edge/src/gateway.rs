@@ -1,0 +1,692 @@
+//! The gateway: the only one that acts at the venue.
+//!
+//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk,
+//! sends it once, asks for what has no clear answer. It sends nothing before the account was
+//! compared with the books in this life of the process, and compares it now and then while it
+//! trades.
+
+use super::believed::Known;
+use super::board::Rest;
+use super::compare::{CALM_MS, Comparing, Look, Picture, Verdict};
+use super::deaf::{FAIR, Listening, Untold};
+use super::flight::{Errand, Flight, Kept, Round, fly};
+use super::gateway_book::GatewayBook;
+use super::private::PrivateMsg;
+use super::turns::{Turn, Turns};
+use super::unexplained::applied;
+use super::world::{Passing, World};
+use everwarm_domain::fact::{Body, Venue};
+use everwarm_domain::order::{
+    OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side, VenueFill,
+};
+use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::VenueTradeId;
+use everwarm_runtime::chaos::{Phase, Sabotage, Site};
+use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::{self, steady_ms};
+use everwarm_runtime::journal::{Waker, Writer};
+use everwarm_runtime::mailbox::Ticket;
+use everwarm_runtime::runner::Runner;
+use everwarm_trading::orders::book::{ToCancel, ToQuery, ToSend, Why};
+use everwarm_venue::port::MayPlace;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
+use std::time::{Duration, Instant};
+
+/// Its name on the board, as a writer and at kill points.
+pub const NAME: &str = "gateway";
+/// Age of the oldest uncommitted fact from which on no new risk is sent.
+const STORE_LAG: Duration = Duration::from_secs(2);
+/// Wall time between looks at how often the account is to be compared.
+const LOOK: Duration = Duration::from_secs(2);
+/// Wall time between comparisons of an account that may not be what the books are.
+const AT_ONCE: Duration = Duration::from_secs(10);
+/// Wall time between looks at a disk that is that far behind.
+const HOLD: Duration = Duration::from_millis(HOLD_MS.unsigned_abs());
+const HOLD_MS: UtcMs = 50;
+/// How long orders that live are looked for at a start, milliseconds of venue time: longer than the
+/// proof of an absence takes.
+const LOOK_FOR: UtcMs = 30_000;
+/// Wall time between looks at what is held back, milliseconds, at most.
+const LOOK_MAX: UtcMs = 60_000;
+
+/// What the gateway is told.
+#[derive(Debug)]
+pub enum GatewayMsg {
+    /// There may be new facts, or a wait may be over.
+    Pull,
+    /// A round has landed.
+    Landed {
+        /// What kept it from the venue, if anything did.
+        kept: Option<Kept>,
+    },
+    /// The private stream told of an order.
+    Hint(Box<OrderReport>, Ticket),
+    /// The private stream may have missed something.
+    Interrupted,
+    /// It may be time to compare the account.
+    Compare,
+    /// An order of ours was refused for lack of balance.
+    Lacking,
+    /// The account was looked at.
+    Seen(Box<Look>),
+    /// A question has found what the private stream should have told.
+    Found(Untold),
+    /// It has had its time to tell it.
+    Overdue,
+}
+
+/// The actor.
+pub struct Gateway;
+
+/// What it is started with: the rounds outlive it.
+pub type Arguments = (World, Arc<Flight>);
+
+/// Its state.
+pub struct State {
+    world: World,
+    writer: Writer,
+    flight: Arc<Flight>,
+    book: Runner<GatewayBook>,
+    waker: Arc<Waker>,
+    hints: Vec<OrderReport>,
+    interrupted: bool,
+    /// Whether the round on its way asks for what was missed then.
+    asking_all: bool,
+    /// What is next, and what must wait.
+    turns: Turns,
+    /// Wall time at which it will look again by itself.
+    looks_at: UtcMs,
+    /// Venue time since which orders that live are looked for, before the account is compared.
+    looking_since: Option<UtcMs>,
+    /// Of the account while it trades.
+    comparing: Comparing,
+    /// When that ended last, or this instance began.
+    compared: Instant,
+    /// Where the round on its way says whether it reported the account.
+    reporting: Option<Arc<AtomicBool>>,
+    /// Whether the round on its way sends something.
+    sending: bool,
+    /// What the private stream should have told.
+    listening: Listening,
+}
+
+impl Actor for Gateway {
+    type Msg = GatewayMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<GatewayMsg>,
+        (world, flight): Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let writer = world.journal.writer(NAME);
+        let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
+        let (mut book, _) = Runner::resume(journal, Box::<GatewayBook>::default(), library)?;
+        book.stage_mut().orders.take_over();
+        let mailbox = Arc::clone(world.directory.slot(&world.places.gateway()).mailbox());
+        let waker = Waker::of(&mailbox, {
+            let me = me.clone();
+            move || drop(me.send_message(GatewayMsg::Pull))
+        });
+        book.listen(Arc::clone(&waker));
+        // The life begins with its settings; and a round of a predecessor may be on its way: what
+        // it brings is waited for.
+        let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
+        if world.passing != Passing::Lockstep {
+            later(&me, LOOK);
+        }
+        tokio::spawn(async move {
+            board.begun().await;
+            before.landed().await;
+            drop(me.send_message(GatewayMsg::Pull));
+        });
+        let hints = Vec::new();
+        let (interrupted, asking_all) = (false, false);
+        let state = State {
+            world,
+            writer,
+            flight,
+            book,
+            waker,
+            hints,
+            interrupted,
+            asking_all,
+            turns: Turns::default(),
+            looks_at: 0,
+            looking_since: None,
+            comparing: Comparing::default(),
+            compared: clock::now(),
+            reporting: None,
+            sending: false,
+            listening: Listening::default(),
+        };
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<GatewayMsg>,
+        message: GatewayMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if matches!(message, GatewayMsg::Compare) {
+            let wait = state.compare_in();
+            if !wait.is_zero() {
+                later(&me, wait);
+                return Ok(());
+            }
+        }
+        state.waker.clear();
+        let mut compare = None;
+        match message {
+            GatewayMsg::Pull => {}
+            // Somebody sells everything by hand.
+            GatewayMsg::Hint(report, _) if report.client_id.is_panic() => state.comparing.doubt(),
+            GatewayMsg::Hint(report, _) => {
+                state.listening.told(&report);
+                state.hints.push(*report);
+            }
+            GatewayMsg::Lacking => state.comparing.doubt(),
+            GatewayMsg::Found(untold) => state.found(&me, untold),
+            GatewayMsg::Overdue => state.overdue(),
+            GatewayMsg::Interrupted => state.interrupted = true,
+            GatewayMsg::Landed { kept } => state.landed(kept.as_ref()),
+            GatewayMsg::Compare => compare = Some(None),
+            GatewayMsg::Seen(look) => compare = Some(Some(*look)),
+        }
+        while state.book.catch_up(64, |_| ())? {}
+        if let Some(look) = compare {
+            state.compare(&me, look)?;
+        }
+        state.act(&me)
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<GatewayMsg>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.book.save();
+        Ok(())
+    }
+}
+
+impl State {
+    fn landed(&mut self, kept: Option<&Kept>) {
+        self.comparing.acted();
+        let sending = std::mem::take(&mut self.sending);
+        if sending {
+            self.comparing.moved(self.world.now());
+        }
+        if self.reporting.take().is_some_and(|reported| reported.load(Acquire)) {
+            self.reported();
+        }
+        // What was not asked is asked again.
+        self.interrupted |= std::mem::take(&mut self.asking_all) && kept.is_some();
+        let trouble = self.turns.landed(wall_ms(), sending, kept);
+        self.world.board.write_venue(wall_ms(), trouble);
+    }
+
+    /// The stream may be on its way to tell it: it has a while.
+    fn found(&mut self, me: &ActorRef<GatewayMsg>, untold: Untold) {
+        if self.hints.iter().all(|hint| !untold.is_in(hint)) {
+            self.listening.expect(untold);
+            // Ends with the actor.
+            drop(me.send_after(FAIR, || GatewayMsg::Overdue));
+        }
+    }
+
+    /// A stream that stands and does not tell what happened is dead: another takes its place.
+    fn overdue(&mut self) {
+        let since = self.world.board.listening_since();
+        if let Some(untold) = self.listening.overdue(since, steady_ms()) {
+            let (id, since) = (untold.client_id, untold.stream);
+            self.world.tell(&self.world.places.private(), PrivateMsg::Deaf { since, untold: id });
+        }
+    }
+
+    fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
+        if self.is_under_way() {
+            self.rest(Rest::Busy);
+            return Ok(());
+        }
+        let now = self.world.now();
+        if self.append_lost()? || self.append_hints()? {
+            self.rest(Rest::Busy);
+            return Ok(());
+        }
+        if let Some(wait) = self.turns.kept(wall_ms()) {
+            self.rest(Rest::Busy);
+            self.look_in(me, wait);
+            return Ok(());
+        }
+        match self.errand(now)? {
+            Due::Now(errand) => {
+                self.rest(Rest::Busy);
+                self.fly(me, errand);
+            }
+            Due::Held(wait) => {
+                self.rest(Rest::Busy);
+                self.look_in(me, wait);
+            }
+            Due::Nothing => {
+                let book = self.book.stage();
+                let cancel = book.next_cancel_at(self.world.journal.life());
+                let orders = &book.orders;
+                let (query, look) = (orders.next_query_at(), orders.next_look_at());
+                let next = query.into_iter().chain(cancel).min();
+                self.rest(next.map_or(Rest::Idle, Rest::Until));
+                self.wake_at(me, next.into_iter().chain(look).min(), now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a round is on its way, or something is in the journal that is not known yet.
+    fn is_under_way(&self) -> bool {
+        // What a round brought is in the journal before it has landed: asked in this order, nothing
+        // of it is overlooked.
+        let behind = || self.book.cursor() < self.world.journal.head() || !self.world.in_step();
+        let begun = self.world.board.has_begun() && self.book.stage().listed;
+        !begun || self.flight.is_up() || behind()
+    }
+
+    /// Compares the account with the books while it trades: begins a look, or ends one.
+    fn compare(
+        &mut self,
+        me: &ActorRef<GatewayMsg>,
+        look: Option<Look>,
+    ) -> Result<(), ActorProcessingErr> {
+        let (life, now) = (self.world.journal.life(), self.world.now());
+        let book = self.book.stage();
+        let quiet = !self.is_under_way() && self.hints.is_empty() && !self.interrupted;
+        let settled = || book.orders.living().all(|o| o.is_working() && !o.fills_missing());
+        let still = quiet && book.is_reconciled(life) && settled();
+        let Some(look) = look else {
+            if still && (self.comparing.is_doubtful() || self.comparing.is_calm(now)) {
+                let (venue, me) = (Arc::clone(&self.world.venue), me.clone());
+                let ended = self.comparing.look(now);
+                tokio::spawn(async move {
+                    let look = Box::new(ended(Picture::take(&*venue).await));
+                    drop(me.send_message(GatewayMsg::Seen(look)));
+                });
+            } else {
+                later(me, self.calm());
+            }
+            return Ok(());
+        };
+        let time = look.time;
+        if let Err(error) = &look.picture {
+            tracing::debug!(%error, "the account was not read; it is tried again");
+            self.compared = clock::now();
+            later(me, self.compare_in());
+            return Ok(());
+        }
+        match self.comparing.judge(look, still, &book.orders) {
+            Verdict::Again => later(me, self.calm()),
+            Verdict::Ask => {
+                self.interrupted = true;
+                later(me, self.calm());
+            }
+            Verdict::Stands(picture) => {
+                let open = picture.open();
+                let Picture { balances, unread, .. } = picture;
+                let searches = book.expected.searches(&balances, &[]);
+                let account = Venue::Account {
+                    life,
+                    time,
+                    balances,
+                    open,
+                    unread,
+                    venue: self.world.venue.id(),
+                };
+                if searches.is_empty() {
+                    let account = vec![Body::Venue(account)];
+                    self.world.journal.append(&self.writer, now, account)?;
+                    self.reported();
+                } else {
+                    let known = Known::of(book);
+                    let reported = Arc::new(AtomicBool::new(false));
+                    self.reporting = Some(Arc::clone(&reported));
+                    self.fly(me, Errand::Account { account, searches, known, reported });
+                }
+                later(me, self.compare_in().max(self.calm()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The account was reported.
+    fn reported(&mut self) {
+        self.compared = clock::now();
+        self.comparing.compared();
+    }
+
+    /// Wall time until the account is to be compared, or that is to be asked again: how often may
+    /// change meanwhile.
+    fn compare_in(&self) -> Duration {
+        let every = self.world.compare_every();
+        let every = if self.comparing.is_doubtful() {
+            Some(every.map_or(AT_ONCE, |every| every.min(AT_ONCE)))
+        } else {
+            every
+        };
+        every.map_or(LOOK, |every| every.saturating_sub(self.compared.elapsed()).min(LOOK))
+    }
+
+    /// Wall time in which the account may have come to rest.
+    fn calm(&self) -> Duration {
+        let factor = match self.world.passing {
+            Passing::Lockstep => 1,
+            Passing::Scaled(factor) => u64::from(factor.max(1)),
+        };
+        HOLD.max(Duration::from_millis(CALM_MS.unsigned_abs() / factor + 1))
+    }
+
+    /// What is to be done now, the announcement of what is to be sent being appended.
+    fn errand(&mut self, now: UtcMs) -> Result<Due, ActorProcessingErr> {
+        let book = self.book.stage();
+        let life = self.world.journal.life();
+        if !book.is_reconciled(life) {
+            if let Some(wait) = self.turns.silent(wall_ms()) {
+                return Ok(Due::Held(wait));
+            }
+            let known = Known::of(book);
+            return Ok(self.reconcile(life, now, known));
+        }
+        self.world.chaos().enter(Phase::Live);
+        let cancels = book.to_cancel(life, now);
+        if !cancels.is_empty() {
+            return self.cancel(cancels, now);
+        }
+        let asks = self.asks(now);
+        self.interrupted &= !asks.is_empty();
+        let (mut due, wait) = self.due(life, now);
+        let is_exit = |to_send: &ToSend| to_send.intent.side == Side::Sell;
+        let exits = due.iter().any(is_exit);
+        match self.turns.next(wall_ms(), !asks.is_empty(), exits, !due.is_empty()) {
+            Turn::Ask => Ok(Due::Now(self.ask(asks, now))),
+            Turn::Exits => {
+                due.retain(is_exit);
+                self.leave(due, now)
+            }
+            Turn::Send => self.leave(due, now),
+            Turn::Wait(silent) => Ok(Due::Held(wait.map_or(silent, |wait| wait.min(silent)))),
+            Turn::Nothing => Ok(wait.map_or(Due::Nothing, Due::Held)),
+        }
+    }
+
+    /// The questions that are due; after an interruption all there are.
+    fn asks(&self, now: UtcMs) -> Vec<ToQuery> {
+        let mut asks = self.book.stage().orders.to_query(now);
+        if self.interrupted {
+            let open: Vec<ToQuery> = self.living();
+            let more = open.into_iter().filter(|o| asks.iter().all(|a| a.client_id != o.client_id));
+            asks.extend(more.collect::<Vec<_>>());
+        }
+        asks
+    }
+
+    fn ask(&mut self, asks: Vec<ToQuery>, now: UtcMs) -> Errand {
+        self.asking_all = std::mem::take(&mut self.interrupted);
+        let known = Known::of(self.book.stage());
+        let orders = &mut self.book.stage_mut().orders;
+        for ask in &asks {
+            orders.asked(&ask.client_id, now);
+        }
+        Errand::Query(asks, known)
+    }
+
+    /// What may be sent now, and how long the rest waits for the venue's budget, milliseconds of
+    /// wall time: an order that would be refused is not announced.
+    fn due(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
+        let book = self.book.stage();
+        let mut due = book.orders.to_send(now);
+        due.retain(|to_send| book.may_send(life, to_send.intent.side));
+        let due = book.within_caps(due);
+        if due.is_empty() || (self.world.live && !book.is_confirmed()) {
+            return (Vec::new(), None);
+        }
+        let sides: Vec<Side> = due.iter().map(|to_send| to_send.intent.side).collect();
+        let MayPlace { now: may, wait } = self.world.venue.may_place(&sides);
+        let due = due.into_iter().zip(may).filter_map(|(to_send, may)| may.then_some(to_send));
+        (due.collect(), wait.map(|wait| UtcMs::try_from(wait).unwrap_or(UtcMs::MAX)))
+    }
+
+    fn leave(&mut self, due: Vec<ToSend>, now: UtcMs) -> Result<Due, ActorProcessingErr> {
+        if self.world.journal.uncommitted_age() > STORE_LAG {
+            return Ok(Due::Held(HOLD_MS));
+        }
+        // What is withdrawn by an input that came meanwhile is not sent: it is looked at again.
+        Ok(self.announce(due, now)?.map_or(Due::Held(0), Due::Now))
+    }
+
+    /// Appends `Requested` for each order that is to be cancelled.
+    fn cancel(&mut self, due: Vec<ToCancel>, now: UtcMs) -> Result<Due, ActorProcessingErr> {
+        if self.world.journal.uncommitted_age() > STORE_LAG {
+            return Ok(Due::Held(HOLD_MS));
+        }
+        let validity = self.world.venue.validity(now);
+        let request = |to_cancel: ToCancel| {
+            let ToCancel { client_id: of, symbol, attempt, decided } = to_cancel;
+            let what = RequestKind::Cancel;
+            (OrderRequest::new(of, symbol, what, attempt, validity), decided)
+        };
+        let requests: Vec<_> = due.into_iter().map(request).collect();
+        let said =
+            |(request, _): &(OrderRequest, UtcMs)| Body::Venue(Venue::Requested(request.clone()));
+        let said = requests.iter().map(said).collect();
+        let Some(row) = self.append_seen(now, said)? else { return Ok(Due::Held(0)) };
+        let known = Known::of(self.book.stage());
+        Ok(Due::Now(Errand::Cancel { requests, row, known }))
+    }
+
+    /// Appends what is about to leave, where nothing is in the journal that was not seen; its row.
+    fn append_seen(&self, now: UtcMs, said: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        let (journal, seen) = (&self.world.journal, self.book.cursor());
+        let Some(appended) = journal.append_behind(&self.writer, seen, now, said)? else {
+            return Ok(None);
+        };
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        Ok(Some(appended.row))
+    }
+
+    /// Compares the account with the books. An order that is not found may be there nevertheless
+    /// and explain what the account shows, so it is looked for first, for a while.
+    fn reconcile(&mut self, life: u64, now: UtcMs, known: Known) -> Due {
+        let since = *self.looking_since.get_or_insert(now);
+        let patient = now < since + LOOK_FOR;
+        let orders = &self.book.stage().orders;
+        if patient && orders.next_query_at().is_some_and(|at| at > now) {
+            return Due::Nothing;
+        }
+        let asks = self.living();
+        let book = self.book.stage_mut();
+        for ask in &asks {
+            book.orders.asked(&ask.client_id, now);
+        }
+        let (expected, applied) = (Box::new(book.expected.clone()), applied(&book.orders));
+        Due::Now(Errand::Reconcile { life, asks, known, patient, expected, applied })
+    }
+
+    /// Appends `Sent` for all that is due: one announcement, one flush.
+    fn announce(
+        &mut self,
+        due: Vec<ToSend>,
+        now: UtcMs,
+    ) -> Result<Option<Errand>, ActorProcessingErr> {
+        let validity = self.world.venue.validity(now);
+        let attempt = |to_send: ToSend| {
+            let client_id = to_send.intent.client_id.clone();
+            let attempt = to_send.attempt;
+            let attempt = SendAttempt { client_id, attempt, validity };
+            (to_send.intent, attempt)
+        };
+        let orders: Vec<_> = due.into_iter().map(attempt).collect();
+        let mut attempts: Vec<_> = orders.iter().map(|(_, attempt)| attempt.clone()).collect();
+        if self.world.chaos().sabotaged(Sabotage::NoSettling) {
+            for attempt in &mut attempts {
+                attempt.validity.settled_at = Some(now);
+            }
+        }
+        let sent = Body::Venue(Venue::Sent { attempts });
+        let Some(row) = self.append_seen(now, vec![sent])? else { return Ok(None) };
+        let known = Known::of(self.book.stage());
+        Ok(Some(Errand::Send { orders, row, known }))
+    }
+
+    /// Requests that were announced and have neither an answer nor anybody who waits for one, and
+    /// those of which the end of their order tells what came of them.
+    fn append_lost(&mut self) -> Result<bool, ActorProcessingErr> {
+        let resend = self.world.chaos().sabotaged(Sabotage::NoQuery);
+        let nobody = "nobody waits for the answer any more";
+        let mut lost: Vec<Body> = {
+            let sent = self.book.stage().orders.living();
+            let lost = sent.filter(|o| o.status == OrderStatus::Sent);
+            lost.map(|order| {
+                let client_id = order.intent.client_id.clone();
+                let (attempt, text) = (order.sent(), nobody.to_owned());
+                Body::Venue(if resend {
+                    Venue::Refused { client_id, attempt, code: 0, text, again: true }
+                } else {
+                    Venue::Unanswered { client_id, attempt, reason: text }
+                })
+            })
+            .collect()
+        };
+        lost.extend(self.book.stage().orders.unheard().map(|(of, attempt)| {
+            let (id, of) = (OrderRequest::id_of(of, RequestKind::Cancel, attempt), of.clone());
+            let response = Response::Unknown { reason: nobody.to_owned() };
+            Body::Venue(Venue::Responded { id, of, attempt, response })
+        }));
+        lost.extend(self.book.stage().orders.concluded().map(|(of, attempt, cancelled)| {
+            let (id, of) = (OrderRequest::id_of(of, RequestKind::Cancel, attempt), of.clone());
+            let response = if cancelled { Response::Accepted } else { Response::NotOpen };
+            Body::Venue(Venue::Responded { id, of, attempt, response })
+        }));
+        if lost.is_empty() {
+            return Ok(false);
+        }
+        self.comparing.moved(self.world.now());
+        self.world.journal.append(&self.writer, self.world.now(), lost)?;
+        Ok(true)
+    }
+
+    /// Hints say nothing new about a round on its way, so they wait for its end.
+    fn append_hints(&mut self) -> Result<bool, ActorProcessingErr> {
+        if self.hints.is_empty() {
+            return Ok(false);
+        }
+        let twice = self.world.chaos().sabotaged(Sabotage::NoDedupe);
+        let known = Known::of(self.book.stage());
+        let believed = |report: &OrderReport| {
+            let order = self.book.stage().orders.get(&report.client_id);
+            let decided = order.map_or(0, |order| order.intent.close_time);
+            known.believes(&self.world, report, decided)
+        };
+        let (hints, strange): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.hints).into_iter().partition(believed);
+        self.interrupted |= !strange.is_empty();
+        if hints.is_empty() {
+            return Ok(false);
+        }
+        let hints = hints.into_iter().map(|mut report| {
+            if twice {
+                report.fills.iter_mut().for_each(twice_told);
+            }
+            Body::Venue(Venue::Reported(report))
+        });
+        let hints: Vec<Body> = hints.collect();
+        self.comparing.moved(self.world.now());
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        self.world.journal.append(&self.writer, self.world.now(), hints)?;
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        Ok(true)
+    }
+
+    fn living(&self) -> Vec<ToQuery> {
+        let living = self.book.stage().orders.living();
+        // What is granted another attempt is proved not to be there.
+        let sent = living.filter(|order| order.sent() > 0 && !order.is_due());
+        sent.map(|order| order.to_query(Why::Earlier)).collect()
+    }
+
+    fn fly(&mut self, me: &ActorRef<GatewayMsg>, errand: Errand) {
+        let Some(round) = self.flight.begin() else { return };
+        self.comparing.acted();
+        self.sending = matches!(errand, Errand::Send { .. } | Errand::Cancel { .. });
+        let (mut world, me) = (self.world.clone(), me.clone());
+        // A round that waits for weight would keep all others from leaving.
+        world.venue = world.venue.impatient();
+        // Its own name: what a round brings is heard even when its gateway is gone.
+        let writer = world.journal.writer("answers");
+        tokio::spawn(async move {
+            let mut landing = Landing { me, kept: Some(Kept::lost()), round: Some(round) };
+            landing.kept = fly(&world, &writer, errand).await;
+        });
+    }
+
+    /// Looks again after so many milliseconds of wall time, or before.
+    fn look_in(&mut self, me: &ActorRef<GatewayMsg>, wait: UtcMs) {
+        let (wall, wait) = (wall_ms(), wait.clamp(0, LOOK_MAX) + 1);
+        // One look that is to come is enough.
+        if !(wall + 1..=wall + wait).contains(&self.looks_at) {
+            self.looks_at = wall + wait;
+            me.send_after(Duration::from_millis(wait.unsigned_abs()), || GatewayMsg::Pull);
+        }
+    }
+
+    fn rest(&self, rest: Rest) {
+        self.world.board.write(NAME, self.book.cursor(), rest);
+    }
+
+    /// Where venue time runs by itself, looks again when the next question is due.
+    fn wake_at(&self, me: &ActorRef<GatewayMsg>, next: Option<UtcMs>, now: UtcMs) {
+        if let (Some(at), Passing::Scaled(factor)) = (next, self.world.passing) {
+            let wait = u64::try_from(at - now).unwrap_or(0) / u64::from(factor.max(1)) + 1;
+            me.send_after(Duration::from_millis(wait), || GatewayMsg::Pull);
+        }
+    }
+}
+
+/// Sabotage: gives an execution another id than the answer to its order gives it.
+fn twice_told(fill: &mut VenueFill) {
+    if let Ok(id) = VenueTradeId::new(&format!("1{:0>12}", fill.trade_id)) {
+        fill.trade_id = id;
+    }
+}
+
+/// Asks after a while whether the account is to be compared.
+fn later(me: &ActorRef<GatewayMsg>, after: Duration) {
+    // Ends with the actor.
+    drop(me.send_after(after, || GatewayMsg::Compare));
+}
+
+/// What the gateway has to do.
+enum Due {
+    /// This, now.
+    Now(Errand),
+    /// Something, after so many milliseconds of wall time.
+    Held(UtcMs),
+    /// Nothing.
+    Nothing,
+}
+
+/// Ends a round and tells the gateway, by whatever end of its task.
+struct Landing {
+    me: ActorRef<GatewayMsg>,
+    kept: Option<Kept>,
+    round: Option<Round>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        drop(self.round.take());
+        let kept = self.kept.take();
+        drop(self.me.send_message(GatewayMsg::Landed { kept }));
+    }
+}

@@ -1,0 +1,437 @@
+//! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
+
+use super::unexplained::{Expected, ExpectedOfNumbers};
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
+    Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
+};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{SendAttempt, Side};
+use everwarm_domain::switch::{Switch, Switches};
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{Out, Stage};
+use everwarm_kernel::state;
+use everwarm_trading::calendar::Calendar;
+use everwarm_trading::orders::book::{OrderBook, ToCancel, ToSend};
+use everwarm_trading::orders::{BookBefore, BookOfNumbers};
+use everwarm_trading::risk::caps::Caps;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const FORMAT: u8 = 7;
+/// The last version that cancelled nothing, and the form of its state.
+const BEFORE_CANCELS: u16 = 4;
+const FORMAT_BEFORE: u8 = 5;
+/// The last version to which the ids of a venue were numbers, and the form of its state.
+const OF_NUMBERS: u16 = 5;
+const FORMAT_OF_NUMBERS: u8 = 6;
+
+/// See the module.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct GatewayBook {
+    /// All orders that live.
+    pub orders: OrderBook,
+    /// The last reconciliation: its life, and what it could not explain.
+    pub reconciled: Option<(u64, Vec<Conflict>)>,
+    /// The input that it was about.
+    reconciled_at: u64,
+    /// The last input after which the account must be compared again before anything leaves: an
+    /// operator has resumed trading or ended a conflict, and may have traded by hand before.
+    anew: u64,
+    /// Whether it is known what is traded: the account is compared by those rules.
+    pub listed: bool,
+    /// Of live trading; counted is what was approved for an entry, when it is sent first.
+    caps: Caps,
+    /// What was approved for entries that are not final.
+    approved: BTreeMap<ClientOrderId, Decimal>,
+    /// What operators allow: what was decided before they said otherwise has not left yet.
+    switches: Switches,
+    /// What the account is to show.
+    pub expected: Expected,
+    /// When days begin.
+    #[serde(default)]
+    calendar: Calendar,
+}
+
+/// The state of versions before, with the book of orders that they had.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Before<Orders> {
+    orders: Orders,
+    reconciled: Option<(u64, Vec<Conflict>)>,
+    reconciled_at: u64,
+    anew: u64,
+    listed: bool,
+    caps: Caps,
+    approved: BTreeMap<ClientOrderId, Decimal>,
+    switches: Switches,
+    expected: ExpectedOfNumbers,
+}
+
+impl<Orders: Into<OrderBook>> From<Before<Orders>> for GatewayBook {
+    fn from(before: Before<Orders>) -> GatewayBook {
+        let Before { orders, reconciled, reconciled_at, anew, listed, .. } = before;
+        let Before { caps, approved, switches, expected, .. } = before;
+        let (orders, expected) = (orders.into(), expected.into());
+        GatewayBook {
+            orders,
+            reconciled,
+            reconciled_at,
+            anew,
+            listed,
+            caps,
+            approved,
+            switches,
+            expected,
+            calendar: Calendar::default(),
+        }
+    }
+}
+
+impl GatewayBook {
+    /// Whether the account was compared with the books in process life `life`. The caller says
+    /// which life it is: the fold may not have come to its beginning yet.
+    #[must_use]
+    pub fn is_reconciled(&self, life: u64) -> bool {
+        let of_life = self.reconciled.as_ref().is_some_and(|(of, _)| *of == life);
+        of_life && self.reconciled_at > self.anew
+    }
+
+    /// Whether a person confirmed the trading of real money.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.caps.is_confirmed()
+    }
+
+    /// What of `due` may be sent: the decision keeps the caps of live trading, and this is the last
+    /// to look. What is held back here expires; that it was is a fault of the decision.
+    #[must_use]
+    pub fn within_caps(&self, due: Vec<ToSend>) -> Vec<ToSend> {
+        let mut caps = self.caps.clone();
+        let mut may = |to_send: &ToSend| {
+            let intent = &to_send.intent;
+            if intent.side == Side::Sell || to_send.attempt > 1 {
+                return true;
+            }
+            let approved = self.approved.get(&intent.client_id).copied();
+            let worth = approved.unwrap_or(Decimal::MAX);
+            let allowed = caps.allows(self.calendar.day(intent.close_time), worth);
+            if let Err(why) = &allowed {
+                let (order, strategy) = (&intent.client_id, &intent.strategy);
+                tracing::error!(%order, strategy, why, "not sent");
+            } else if let Some(worth) = approved {
+                caps.spend(self.calendar.day(intent.close_time), worth);
+            }
+            allowed.is_ok()
+        };
+        due.into_iter().filter(|to_send| may(to_send)).collect()
+    }
+
+    /// Counts entries that leave for the first time.
+    fn count(&mut self, attempts: &[SendAttempt]) {
+        for sent in attempts.iter().filter(|sent| sent.attempt == 1) {
+            let order = self.orders.get(&sent.client_id);
+            let worth = self.approved.get(&sent.client_id).copied();
+            if let (Some(order), Some(worth)) = (order, worth) {
+                self.caps.spend(self.calendar.day(order.intent.close_time), worth);
+            }
+        }
+    }
+
+    /// What may be cancelled at venue time `now`: a cancel needs what an exit needs.
+    #[must_use]
+    pub fn to_cancel(&self, life: u64, now: UtcMs) -> Vec<ToCancel> {
+        if self.may_send(life, Side::Sell) { self.orders.to_cancel(now) } else { Vec::new() }
+    }
+
+    /// The venue time of the next cancel; none where there is none.
+    #[must_use]
+    pub fn next_cancel_at(&self, life: u64) -> Option<UtcMs> {
+        self.orders.next_cancel_at().filter(|_| self.may_send(life, Side::Sell))
+    }
+
+    /// Whether an order of this side may be sent: reconciled in this life, without conflicts, and
+    /// no operator says otherwise. With conflicts, positions may still be left, unless a twin
+    /// trades under our name.
+    #[must_use]
+    pub fn may_send(&self, life: u64, side: Side) -> bool {
+        let allowed = match self.switches.level().0 {
+            BreakerLevel::Normal | BreakerLevel::Reduced => true,
+            BreakerLevel::ExitsOnly => side == Side::Sell,
+            BreakerLevel::Halted => false,
+        };
+        if !allowed {
+            return false;
+        }
+        let Some((_, conflicts)) = &self.reconciled else { return false };
+        let exit = side == Side::Sell && conflicts.iter().all(|c| c.dispute != Dispute::Twin);
+        self.is_reconciled(life) && (conflicts.is_empty() || exit)
+    }
+}
+
+impl Stage for GatewayBook {
+    type Body = Body;
+    fn rank(&self) -> Rank {
+        rank::GATEWAY
+    }
+    fn name(&self) -> &'static str {
+        "gateway"
+    }
+    fn version(&self) -> u16 {
+        6
+    }
+    fn interest(&self) -> Mask {
+        let more = Mask::of(&[
+            kind::RECONCILED,
+            kind::POSITION,
+            kind::INSTRUMENTS,
+            kind::UNIVERSE,
+            kind::LIVE_CONFIRMED,
+            kind::SWITCHED,
+            kind::APPROVED,
+            kind::DAY_BEGINS,
+        ]);
+        OrderBook::INPUTS.and(OrderBook::SAID).and(OrderBook::TAKEN_BACK).and(more)
+    }
+    fn produces(&self) -> Mask {
+        Mask::NONE
+    }
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Ledger(Ledger::Reconciled { life, conflicts, .. }) => {
+                self.reconciled = Some((*life, conflicts.clone()));
+                self.reconciled_at = fact.key.n;
+            }
+            Body::Operator(Operator::LiveConfirmed { per_order, per_day, .. }) => {
+                self.caps.confirm(*per_order, *per_day);
+            }
+            Body::Operator(Operator::Switched { switch, .. }) => {
+                if *switch == Switch::Resume {
+                    self.anew = fact.key.n;
+                }
+                self.switches.fold(fact);
+            }
+            Body::Operator(Operator::Resolved { conflict, .. })
+                if conflict.dispute == Dispute::Balance =>
+            {
+                self.anew = fact.key.n;
+            }
+            Body::Decision(Decision::Approved { intent, reserved, .. })
+                if intent.side == Side::Buy =>
+            {
+                self.approved.insert(intent.client_id.clone(), *reserved);
+            }
+            Body::Order(Order::Changed { client_id, status, .. }) if status.is_final() => {
+                self.approved.remove(client_id);
+            }
+            Body::Venue(Venue::Sent { attempts }) => self.count(attempts),
+            Body::Market(market) => {
+                self.listed |= matches!(market, Market::Universe { .. });
+                self.calendar.fold(market);
+            }
+            Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+        self.orders.fold(fact);
+        self.expected.fold(fact);
+    }
+    fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+    fn converts(&self) -> &'static [u16] {
+        &[BEFORE_CANCELS, OF_NUMBERS]
+    }
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = if version == BEFORE_CANCELS {
+            state::load::<Before<BookBefore>>(FORMAT_BEFORE, bytes)?.into()
+        } else {
+            state::load::<Before<BookOfNumbers>>(FORMAT_OF_NUMBERS, bytes)?.into()
+        };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::id::VenueId;
+    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType};
+    use everwarm_domain::switch::SafeStep;
+    use everwarm_trading::testing::{dec, fact, input, sent, sym};
+
+    fn intent(id: &str, side: Side) -> OrderIntent {
+        OrderIntent {
+            client_id: ClientOrderId(id.to_owned()),
+            strategy: "s".to_owned(),
+            symbol: sym(id),
+            side,
+            order_type: OrderType::Market,
+            quantity: Decimal::ONE,
+            price: None,
+            close_time: 60_000,
+            valid_until: i64::MAX,
+            terms: Box::default(),
+        }
+    }
+
+    fn decided(book: &mut GatewayBook, n: u64, id: &str, side: Side, approved: Option<&str>) {
+        if let Some(reserved) = approved {
+            let (intent, reserved, reason) = (intent(id, side), dec(reserved), String::new());
+            let body = Body::Decision(Decision::Approved { intent, reserved, reason });
+            book.evolve(&fact(n, rank::DECISION.0, body));
+        }
+        let body = Body::Order(Order::Intent(intent(id, side)));
+        book.evolve(&fact(n, rank::ORDER_MANAGER.0, body));
+    }
+
+    fn due(book: &GatewayBook) -> Vec<String> {
+        let due = book.within_caps(book.orders.to_send(60_000));
+        due.iter().map(|to_send| to_send.intent.client_id.0.clone()).collect()
+    }
+
+    #[test]
+    fn nothing_above_the_caps_leaves_whoever_decided_it() {
+        let mut book = GatewayBook::default();
+        decided(&mut book, 1, "A", Side::Buy, Some("1000"));
+        assert_eq!(due(&book), ["A"], "nobody trades live");
+        assert!(!book.is_confirmed());
+        let (per_order, per_day) = (dec("100"), dec("150"));
+        let account = "1".to_owned();
+        let confirmed =
+            Operator::LiveConfirmed { account, per_order, per_day, venue: VenueId::default() };
+        book.evolve(&input(2, Body::Operator(confirmed)));
+        assert_eq!(due(&book), Vec::<String>::new());
+        assert!(book.is_confirmed());
+        decided(&mut book, 3, "B", Side::Buy, Some("80"));
+        decided(&mut book, 3, "C", Side::Buy, Some("80"));
+        decided(&mut book, 3, "D", Side::Buy, None);
+        decided(&mut book, 3, "E", Side::Sell, Some("0"));
+        assert_eq!(due(&book), ["B", "E"], "C is too much for a day, nobody approved D");
+        book.evolve(&input(4, sent("B", 1, 60_000)));
+        assert_eq!(due(&book), ["E"]);
+        // What was counted is part of the state.
+        let mut next = GatewayBook::default();
+        next.load(&book.save()).unwrap();
+        assert_eq!(due(&next), ["E"]);
+    }
+
+    /// A book with an order that works and is to be cancelled.
+    fn cancelling() -> GatewayBook {
+        let (mut book, id) = (GatewayBook::default(), ClientOrderId("A".to_owned()));
+        decided(&mut book, 1, "A", Side::Buy, Some("1"));
+        book.evolve(&input(2, sent("A", 1, 60_000)));
+        let open = Order::Changed {
+            client_id: id.clone(),
+            symbol: sym("A"),
+            venue_order_id: Some(7.into()),
+            status: OrderStatus::Open,
+            executed: Decimal::ZERO,
+            executed_quote: Decimal::ZERO,
+            reason: String::new(),
+        };
+        book.evolve(&fact(3, rank::ORDER_MANAGER.0, Body::Order(open)));
+        let (strategy, symbol, side) = ("s".to_owned(), sym("A"), Side::Buy);
+        let reason = String::new();
+        let cancel = Decision::CancelIntent { client_id: id, strategy, symbol, side, reason };
+        book.evolve(&fact(4, rank::DECISION.0, Body::Decision(cancel)));
+        book
+    }
+
+    #[test]
+    fn a_cancel_needs_what_an_exit_needs() {
+        let mut book = cancelling();
+        assert_eq!(book.orders.to_cancel(60_000).len(), 1);
+        let due = |book: &GatewayBook| (book.to_cancel(2, 60_000).len(), book.next_cancel_at(2));
+        assert_eq!(due(&book), (0, None), "the account was not compared");
+        book.evolve(&fact(5, 800, everwarm_trading::testing::reconciled(2, "1")));
+        assert_eq!(due(&book), (1, Some(UtcMs::MIN)));
+        let say = |switch| Body::Operator(Operator::Switched { switch, reason: "r".to_owned() });
+        book.evolve(&input(6, say(Switch::Halt)));
+        assert_eq!(due(&book), (1, Some(UtcMs::MIN)), "it is no new risk");
+        book.evolve(&input(7, say(Switch::Safe(SafeStep::Collect))));
+        assert_eq!(due(&book), (0, None));
+    }
+
+    fn before<Orders: From<OrderBook>>(book: GatewayBook) -> Before<Orders> {
+        Before {
+            orders: book.orders.into(),
+            reconciled: book.reconciled,
+            reconciled_at: book.reconciled_at,
+            anew: book.anew,
+            listed: book.listed,
+            caps: book.caps,
+            approved: book.approved,
+            switches: book.switches,
+            expected: ExpectedOfNumbers::default(),
+        }
+    }
+
+    #[test]
+    fn books_of_the_versions_before_are_taken_over() {
+        let mut book = GatewayBook::default();
+        decided(&mut book, 1, "A", Side::Buy, Some("80"));
+        decided(&mut book, 1, "B", Side::Sell, None);
+        book.evolve(&input(2, sent("A", 1, 60_000)));
+        book.evolve(&fact(3, 800, everwarm_trading::testing::reconciled(2, "1")));
+        book.expected = Expected::default();
+        let takes = |version, bytes: &[u8]| {
+            let mut next = GatewayBook::default();
+            next.convert(version, bytes).unwrap();
+            assert_eq!(next.save(), book.save());
+        };
+        let old = before::<BookBefore>(book.clone());
+        takes(BEFORE_CANCELS, &state::save(FORMAT_BEFORE, &old));
+        takes(BEFORE_CANCELS, &everwarm_trading::testing::old_state(FORMAT_BEFORE, &old));
+        let old = state::save(FORMAT_OF_NUMBERS, &before::<BookOfNumbers>(book.clone()));
+        let head = state::head(&old).unwrap().unwrap();
+        assert_eq!(head.fingerprint, 0xe831_fc65_47db_9bb2, "as releases saved it");
+        takes(OF_NUMBERS, &old);
+    }
+
+    #[test]
+    fn a_conflict_lets_exits_pass_and_a_twin_nothing() {
+        let book = |life, disputes: &[Dispute]| {
+            let conflict = |dispute: &Dispute| Conflict {
+                about: "BTC".into(),
+                ours: "2".into(),
+                theirs: "1".into(),
+                dispute: *dispute,
+            };
+            let conflicts = disputes.iter().map(conflict).collect();
+            let reconciled = Some((life, conflicts));
+            GatewayBook { reconciled, reconciled_at: 1, ..GatewayBook::default() }
+        };
+        let may = |book: &GatewayBook| [Side::Buy, Side::Sell].map(|side| book.may_send(2, side));
+        assert_eq!(may(&GatewayBook::default()), [false, false], "nobody has looked");
+        assert_eq!(may(&book(1, &[])), [false, false], "in this life");
+        assert_eq!(may(&book(2, &[])), [true, true]);
+        assert_eq!(may(&book(2, &[Dispute::Balance, Dispute::Order])), [false, true]);
+        assert_eq!(may(&book(2, &[Dispute::Balance, Dispute::Twin])), [false, false]);
+        // What was decided before an operator spoke has not left yet.
+        let mut halted = book(2, &[]);
+        for (switch, expected) in [
+            (Switch::Halt, [false, true]),
+            (Switch::Safe(SafeStep::Collect), [false, false]),
+            (Switch::Safe(SafeStep::Trade), [false, true]),
+            (Switch::Resume, [false, false]),
+        ] {
+            let reason = "r".to_owned();
+            halted.evolve(&input(3, Body::Operator(Operator::Switched { switch, reason })));
+            assert_eq!(may(&halted), expected);
+        }
+        // What was traded by hand while it was halted has to be seen first.
+        assert!(!halted.is_reconciled(2));
+        halted.evolve(&fact(4, 800, everwarm_trading::testing::reconciled(2, "1")));
+        assert_eq!(may(&halted), [true, true]);
+    }
+}

@@ -1,0 +1,247 @@
+//! Lockstep: moves the simulated exchange on when everything that its last move caused is done.
+//!
+//! Idle means: every stage and follower has passed the head, the board says at the head that nobody
+//! has anything left to do, and the last close the exchange released was said. When only waits are
+//! left, venue time moves to the earliest of them, without a bar. Every request is absolute, so a
+//! lost answer and a pacer that was killed are the same: ask again.
+//!
+//! Time also stands while the private stream is being subscribed, for a while: what is signed for a
+//! minute that is over is refused, and the stream would run after a market that is played fast.
+
+use super::board::Rest;
+use super::clock::ClockMsg;
+use super::closer::{self, CloserMsg};
+use super::gateway::{self, GatewayMsg};
+use super::task::guarded;
+use super::universe::{self, UniverseMsg};
+use super::world::{Passing, World};
+use everwarm_domain::path;
+use everwarm_domain::time::UtcMs;
+use everwarm_runtime::chaos::Site;
+use everwarm_venue::port::VenueError;
+use everwarm_venue::simulated::{Standing, Wheel};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Its name at kill points.
+pub const NAME: &str = "pacer";
+/// Wall time without any progress after which a bar that was told of is looked for.
+const NUDGE: Duration = Duration::from_millis(250);
+/// Wall time that is waited for the private stream.
+const DEAF: Duration = Duration::from_secs(1);
+/// Wall time between tries where the exchange does not answer.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// What the pacer is told.
+#[derive(Debug)]
+pub enum PacerMsg {
+    /// Something may have come to rest.
+    Look,
+    /// Its task has ended, and how.
+    Ended(Result<(), String>),
+}
+
+/// The actor. It works in one task, so that its handler never waits.
+pub struct Pacer;
+
+/// What it is started with.
+pub type Arguments = (World, watch::Sender<bool>);
+
+/// Its state.
+pub struct State(tokio::task::JoinHandle<()>);
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Actor for Pacer {
+    type Msg = PacerMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<PacerMsg>,
+        (world, ended): Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State(tokio::spawn(async move {
+            if world.passing == Passing::Lockstep {
+                let how = guarded(lead(&world, &ended)).await;
+                drop(me.send_message(PacerMsg::Ended(how)));
+            }
+        })))
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<PacerMsg>,
+        message: PacerMsg,
+        _: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            PacerMsg::Look => Ok(()),
+            // Whatever ended it: the supervisor decides.
+            PacerMsg::Ended(Ok(())) => Err("the pacer's task has ended".into()),
+            PacerMsg::Ended(Err(why)) => Err(why.into()),
+        }
+    }
+}
+
+/// What keeps time from passing.
+enum Wait {
+    Work,
+    Until(UtcMs),
+    Nothing,
+}
+
+/// Since when the private stream is not heard.
+struct Deaf(Option<Instant>);
+
+impl Deaf {
+    /// Whether time is to stand for it.
+    fn holds(&mut self, listening: bool) -> bool {
+        if listening {
+            self.0 = None;
+            return false;
+        }
+        self.0.get_or_insert_with(Instant::now).elapsed() < DEAF
+    }
+}
+
+async fn lead(world: &World, ended: &watch::Sender<bool>) {
+    let Some(wheel) = &world.wheel else { return };
+    // What was said is known only when the closer is up.
+    world.board.said().await;
+    let found = ask_until(|| wheel.status()).await;
+    let mut standing = raise(world, &**wheel, &found).await;
+    let mut progress = (0, Instant::now());
+    let mut generation = wheel.generation();
+    let mut deaf = Deaf(None);
+    loop {
+        world.chaos().point(Site::BeforeStep, NAME);
+        // Whoever comes to rest after this is heard of.
+        let (board, journal) = (world.board.changed(), world.journal.rested());
+        let deaf = deaf.holds(world.board.listening_since().is_some());
+        match if deaf { Wait::Work } else { waits(world, &standing) } {
+            Wait::Work => {
+                let head = world.journal.head();
+                if progress.0 != head {
+                    progress = (head, Instant::now());
+                }
+                let left = NUDGE.saturating_sub(progress.1.elapsed());
+                tokio::select! {
+                    () = board => {}
+                    () = journal => {}
+                    () = tokio::time::sleep(left) => {}
+                }
+                let restarted = std::mem::replace(&mut generation, wheel.generation());
+                if progress.1.elapsed() >= NUDGE || restarted != generation {
+                    progress.1 = Instant::now();
+                    standing = raise(world, &**wheel, &standing).await;
+                    world.tell(path::CLOSER, CloserMsg::Nudge);
+                    world.tell(&world.places.gateway(), GatewayMsg::Pull);
+                    world.tell(path::UNIVERSE, UniverseMsg::Pull);
+                }
+                continue;
+            }
+            Wait::Until(at) => {
+                let (to, market) = (at.max(standing.now), standing.market);
+                world.board.write_reach(to);
+                standing = ask_until(|| wheel.advance(to, market)).await;
+            }
+            Wait::Nothing => {
+                let Some(next) = standing.next_close else {
+                    ended.send_replace(true);
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                };
+                let to = next.max(standing.now);
+                world.board.write_reach(to);
+                world.chaos().point(Site::BeforeSend, NAME);
+                standing = ask_until(|| wheel.advance(to, next)).await;
+                world.chaos().point(Site::AfterSend, NAME);
+            }
+        }
+        progress.1 = Instant::now();
+        adopt(world, &standing);
+    }
+}
+
+/// Raises the exchange to where it was found, to the last close that was said or is just being
+/// said, and to our clock. One that was killed may have lost the last minutes, and answers nothing
+/// until it is told how far time is; a pacer that was killed in the same moment does not know
+/// either, but the closer may say what was on its way to it.
+async fn raise(world: &World, wheel: &dyn Wheel, found: &Standing) -> Standing {
+    let market = world.board.newest_close().map_or(found.market, |close| close.max(found.market));
+    let now = found.now.max(market).max(world.now());
+    world.board.write_reach(now);
+    let standing = ask_until(|| wheel.advance(now, market)).await;
+    adopt(world, &standing);
+    standing
+}
+
+/// Makes the exchange's standing known to those who wait for it.
+fn adopt(world: &World, standing: &Standing) {
+    let moved = {
+        let mut clock = world.clock.lock();
+        let before = clock.now(0);
+        let now = standing.now.max(before);
+        clock.set_manual(now);
+        now != before
+    };
+    if let Some(close) = standing.last_close {
+        let symbols = standing.closed.clone();
+        world.tell(path::CLOSER, CloserMsg::Told { close, symbols });
+    }
+    if moved {
+        world.tell(path::UNIVERSE, UniverseMsg::Pull);
+        world.tell(&world.places.gateway(), GatewayMsg::Pull);
+        world.tell(path::CLOCK, ClockMsg::Look);
+    }
+}
+
+fn waits(world: &World, standing: &Standing) -> Wait {
+    let n = world.journal.head();
+    // A minute in which only others traded is no close of ours.
+    let live = world.board.live();
+    let ours = standing.closed.iter().any(|s| live.borrow().binary_search(s).is_ok());
+    let others = world.board.others();
+    let all = [closer::NAME, gateway::NAME, universe::NAME].into_iter().chain(others);
+    let rests: Vec<Rest> = all.map(|who| world.board.rest(who, n)).collect();
+    let held = rests.contains(&Rest::Held);
+    let unsaid = ours && world.board.last_close() < standing.last_close && !held;
+    if unsaid || !world.journal.settled() {
+        return Wait::Work;
+    }
+    if rests.contains(&Rest::Busy) || world.journal.head() != n {
+        return Wait::Work;
+    }
+    let waits = rests.into_iter().filter_map(|rest| match rest {
+        Rest::Until(at) => Some(at),
+        Rest::Busy | Rest::Idle | Rest::Held => None,
+    });
+    match waits.chain(world.journal.next_wake()).min() {
+        // A wait that is over is work that has not begun.
+        Some(at) if at <= standing.now => Wait::Work,
+        Some(at) => Wait::Until(at),
+        None if held => Wait::Work,
+        None => Wait::Nothing,
+    }
+}
+
+/// Asks until there is an answer; the keeper starts an exchange that has ended.
+async fn ask_until<F: Future<Output = Result<Standing, VenueError>>>(
+    ask: impl Fn() -> F,
+) -> Standing {
+    loop {
+        match ask().await {
+            Ok(standing) => return standing,
+            Err(e) => tracing::debug!(error = %e, "the exchange does not answer"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}

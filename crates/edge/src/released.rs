@@ -1,0 +1,109 @@
+//! Up to when the venue's bars are closed for good: asked for once for all who want to know it as
+//! of the same moment, so that a look at a symbol's bars costs one round trip and not two.
+
+use super::world::{Passing, World};
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_runtime::clock::steady_ms;
+use everwarm_venue::port::{ErrorClass, VenueError};
+use everwarm_venue::simulated::Standing;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How often the venue's time is asked for until it is as far as wanted: it is, after one wait,
+/// but where its clock is not ours.
+const TRIES: u32 = 3;
+
+/// Wall time for which it is not asked again where it was not answered: many who wait for one
+/// answer ask no more often than one.
+const SILENT: i64 = 250;
+
+/// The last answer.
+#[derive(Debug, Default)]
+pub struct Released(Mutex<Last>);
+
+#[derive(Debug, Default)]
+struct Last {
+    answer: Option<Answer>,
+    /// When it was not answered, steady milliseconds, and why.
+    failed: Option<(i64, VenueError)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    /// When it was asked for, steady milliseconds.
+    asked: i64,
+    through: UtcMs,
+}
+
+impl Released {
+    /// Venue time up to which bars are closed for good, at least up to the last close before steady
+    /// time `since` and up to `least`: what closed before `since` and no stream has told is then in
+    /// the venue's records, what closes later is told by a stream that was subscribed before. A
+    /// close of a moment ago is waited for, at most [`TRIES`] times as long as the source's records
+    /// take to settle. An exchange that moves in lockstep is exact, and is not waited for.
+    ///
+    /// # Errors
+    /// The venue does not answer.
+    pub async fn through(
+        &self,
+        world: &World,
+        since: i64,
+        least: Option<UtcMs>,
+    ) -> Result<UtcMs, VenueError> {
+        let factor = match (world.passing, &world.wheel) {
+            (Passing::Lockstep, Some(wheel)) => return reached(&wheel.status().await?),
+            (Passing::Lockstep, None) => 1,
+            (Passing::Scaled(factor), _) => factor.max(1),
+        };
+        let settles = world.source.capabilities().settles;
+        let mut through = self.answer(world, since, UtcMs::MIN).await?;
+        let closed = Timeframe::M1.open_of(through + settles);
+        let wanted = least.map_or(closed, |least| least.max(closed));
+        for _ in 0..TRIES {
+            if through >= wanted {
+                break;
+            }
+            let left = u64::try_from((wanted - through).min(settles)).unwrap_or(0);
+            tokio::time::sleep(Duration::from_millis(left / u64::from(factor) + 1)).await;
+            through = self.answer(world, i64::MIN, wanted).await?;
+        }
+        Ok(through)
+    }
+
+    /// The last answer, where it was asked for after steady time `since` and reaches `least`,
+    /// however old it is; else a new one.
+    async fn answer(&self, world: &World, since: i64, least: UtcMs) -> Result<UtcMs, VenueError> {
+        let mut heard = self.0.lock().await;
+        if let Some(before) = heard.answer
+            && before.asked > since
+            && before.through >= least
+        {
+            return Ok(before.through);
+        }
+        let asked = steady_ms();
+        if let Some((_, why)) = heard.failed.as_ref().filter(|(at, _)| asked - at < SILENT) {
+            return Err(why.clone());
+        }
+        match world.venue.server_time().await {
+            Ok(time) => {
+                let through = time.server - world.source.capabilities().settles;
+                heard.answer = Some(Answer { asked, through });
+                Ok(through)
+            }
+            Err(why) => {
+                heard.failed = Some((steady_ms(), why.clone()));
+                Err(why)
+            }
+        }
+    }
+}
+
+/// How far the market of an exchange in lockstep is: what was said beyond where it stands after a
+/// kill would be missing.
+fn reached(standing: &Standing) -> Result<UtcMs, VenueError> {
+    if standing.in_step {
+        return Ok(standing.market);
+    }
+    let text = "the exchange has no time yet".to_owned();
+    Err(VenueError { class: ErrorClass::NotSent, code: 0, text })
+}

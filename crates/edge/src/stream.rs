@@ -1,0 +1,79 @@
+//! What the streams of the market and of the account share: a task that carries one, and ends with
+//! the actor that asked for it.
+
+use super::task::guarded;
+use super::world::{Passing, World};
+use everwarm_runtime::clock::steady_ms;
+use everwarm_runtime::clock::wall_ms;
+use everwarm_venue::port::{Carried, Listener, Sink};
+use everwarm_venue::session::{Event, Moment};
+use ractor::{ActorRef, Message};
+use std::ops::ControlFlow;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Wall time between looks at a clock that is not known yet.
+const CLOCK: Duration = Duration::from_millis(1);
+
+/// A stream that runs until this is dropped.
+pub(super) struct Stream(JoinHandle<()>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Stream {
+    /// Runs what an adapter carries, and sends `me` once that it has `ended`, and why.
+    pub(super) fn run<M: Message>(
+        world: &World,
+        carried: Carried,
+        me: ActorRef<M>,
+        ended: fn(String) -> M,
+    ) -> Stream {
+        let world = world.clone();
+        Stream(tokio::spawn(async move {
+            // A clock that only moves when told is not known before the pacer has asked: what is
+            // signed by it would be refused, and tried again much later.
+            while world.passing == Passing::Lockstep && world.now() == 0 {
+                tokio::time::sleep(CLOCK).await;
+            }
+            let carried = guarded(carried).await;
+            let why = carried.map_or_else(|why| why, |()| "nobody listens".to_owned());
+            drop(me.send_message(ended(why)));
+        }))
+    }
+}
+
+/// What one `of` some connections needs of this process.
+pub(super) fn listener(world: &World, of: usize) -> Listener {
+    let world = world.clone();
+    Listener { now: Box::new(move || moment(&world)), dice, connections: of }
+}
+
+/// Sends `me` what is made of all that is `heard`, as long as `me` lives.
+pub(super) fn sink<F: 'static, M: Message>(
+    me: ActorRef<M>,
+    mut heard: impl FnMut(Box<Event<F>>) -> Option<M> + Send + 'static,
+) -> Sink<F> {
+    Box::new(move |event| match heard(Box::new(event)).map(|m| me.send_message(m)) {
+        None | Some(Ok(())) => ControlFlow::Continue(()),
+        Some(Err(_)) => ControlFlow::Break(()),
+    })
+}
+
+/// The clocks, for a session. Where the process stood still, the one on the wall jumps for it: what
+/// a connection brought meanwhile, or did not, is looked behind.
+fn moment(world: &World) -> Moment {
+    let (wall, stood) = (wall_ms(), world.board.stood_still());
+    Moment { steady: steady_ms(), wall: wall + stood, venue: world.clock.now(wall) }
+}
+
+/// A die for the jitter of reconnects: nothing that is decided depends on it.
+pub(super) fn dice() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    #[expect(clippy::disallowed_methods, reason = "jitter of reconnects decides nothing")]
+    let state = RandomState::new();
+    state.build_hasher().finish()
+}

@@ -1,0 +1,394 @@
+//! Balances that the books do not explain, and what `everwarm panic` traded: the gateway asks the
+//! venue for it before it reports the account.
+//!
+//! `everwarm panic` sells while no daemon writes the journal. What it did shows as less of a base
+//! asset than the books have. Only then are trades fetched, and only of the symbols concerned.
+
+use super::believed::Known;
+use super::retry;
+use super::world::World;
+use everwarm_domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{Balance, OrderReport, PanicTrade, Side};
+use everwarm_domain::time::UtcMs;
+use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
+use everwarm_kernel::fact::Fact;
+use everwarm_trading::orders::book::OrderBook;
+use everwarm_venue::port::{Trade, TradesSince, VenueError};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Symbols of which trades are fetched in one comparison at most: weight 1,000 of 6,000 a minute.
+const SEARCHES_MAX: usize = 50;
+/// How often the venue is asked for an order of which it has a trade and does not know the order.
+const TRIES: u32 = 5;
+/// By how much the balances the venue shows may lag behind its trades, milliseconds.
+const LAG_MS: UtcMs = 10_000;
+
+/// What the books expect of each base asset, as the ledger said it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Expected {
+    bases: SymbolMap<String>,
+    held: SymbolMap<Decimal>,
+    foreign: BTreeMap<String, Decimal>,
+    /// Fees paid, by asset; those in the base asset are part of the position.
+    fees: BTreeMap<String, Decimal>,
+    /// The newest trade that is booked.
+    newest: SymbolMap<Newest>,
+    /// The last account: the number of its input, and its venue time.
+    account: Option<(u64, UtcMs)>,
+    /// The last account that was explained: the newest trade booked then, and its venue time.
+    explained: SymbolMap<(Option<Newest>, UtcMs)>,
+}
+
+/// Venue time and id of a trade.
+type Newest = (UtcMs, VenueTradeId);
+
+/// What the books expect, as it was saved while trade ids were numbers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ExpectedOfNumbers {
+    bases: SymbolMap<String>,
+    held: SymbolMap<Decimal>,
+    foreign: BTreeMap<String, Decimal>,
+    fees: BTreeMap<String, Decimal>,
+    newest: SymbolMap<u64>,
+    account: Option<(u64, UtcMs)>,
+    explained: SymbolMap<(Option<u64>, UtcMs)>,
+}
+
+impl From<ExpectedOfNumbers> for Expected {
+    fn from(before: ExpectedOfNumbers) -> Expected {
+        let ExpectedOfNumbers { bases, held, foreign, fees, newest, account, explained } = before;
+        // Venue times were not saved: each trade that is booked next is newer.
+        let of = |id: u64| (UtcMs::MIN, id.into());
+        let (mut new, mut known) = (SymbolMap::default(), SymbolMap::default());
+        for (symbol, id) in newest.iter() {
+            new.insert(symbol, of(*id));
+        }
+        for (symbol, (id, time)) in explained.iter() {
+            known.insert(symbol, (id.map(of), *time));
+        }
+        Expected { bases, held, foreign, fees, newest: new, account, explained: known }
+    }
+}
+
+/// A symbol whose trades are to be fetched: less of its base asset is there than expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    symbol: Symbol,
+    from: TradesSince,
+    /// Older trades are explained.
+    since: UtcMs,
+}
+
+impl Expected {
+    /// Takes in one fact.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(Market::Instruments { rules }) => {
+                for rule in rules {
+                    self.bases.insert(rule.symbol, rule.base.clone());
+                }
+            }
+            Body::Venue(Venue::Account { time, .. }) => self.account = Some((fact.key.n, *time)),
+            Body::Order(Order::Filled { symbol, fill, .. }) => {
+                let booked = (fill.time, fill.trade_id.clone());
+                if self.newest.get(*symbol).is_none_or(|newest| *newest < booked) {
+                    self.newest.insert(*symbol, booked);
+                }
+                if self.bases.get(*symbol) != Some(&fill.fee_asset) {
+                    *self.fees.entry(fill.fee_asset.clone()).or_default() += fill.fee;
+                }
+            }
+            Body::Ledger(Ledger::Position { symbol, quantity, .. }) => {
+                if quantity.is_zero() {
+                    self.held.remove(*symbol);
+                } else {
+                    self.held.insert(*symbol, *quantity);
+                }
+            }
+            Body::Ledger(Ledger::Reconciled { conflicts, foreign, .. }) => {
+                self.foreign = foreign.iter().cloned().collect();
+                let Some((_, time)) = self.account.filter(|(n, _)| *n == fact.key.n) else {
+                    return;
+                };
+                let open: BTreeSet<&str> = conflicts
+                    .iter()
+                    .filter(|conflict| conflict.dispute == Dispute::Balance)
+                    .map(|conflict| conflict.about.as_str())
+                    .collect();
+                for (symbol, base) in self.bases.iter() {
+                    if !open.contains(base.as_str()) {
+                        let newest = self.newest.get(symbol).cloned();
+                        self.explained.insert(symbol, (newest, time));
+                    }
+                }
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    /// The symbols whose balance neither the books nor `reports` explain, which are not booked yet.
+    #[must_use]
+    pub fn searches(
+        &self,
+        balances: &[Balance],
+        reports: &[(OrderReport, BTreeSet<VenueTradeId>)],
+    ) -> Vec<Search> {
+        let mut expected = self.foreign.clone();
+        for (asset, fee) in &self.fees {
+            *expected.entry(asset.clone()).or_default() -= *fee;
+        }
+        for (symbol, held) in self.held.iter() {
+            if let Some(base) = self.bases.get(symbol) {
+                *expected.entry(base.clone()).or_default() += *held;
+            }
+        }
+        for (report, applied) in reports {
+            let Some(base) = self.bases.get(report.symbol) else { continue };
+            for fill in report.fills.iter().filter(|fill| !applied.contains(&fill.trade_id)) {
+                let expected = expected.entry(base.clone()).or_default();
+                match report.side {
+                    Side::Buy => *expected += fill.quantity,
+                    Side::Sell => *expected -= fill.quantity,
+                }
+                if fill.fee_asset == *base {
+                    *expected -= fill.fee;
+                }
+            }
+        }
+        for Balance { asset, free, locked } in balances {
+            if let Some(expected) = expected.get_mut(asset) {
+                *expected -= *free + *locked;
+            }
+        }
+        let short = |base: &String| expected.get(base).is_some_and(|left| *left > Decimal::ZERO);
+        let symbols = self.bases.iter().filter(|(_, base)| short(base));
+        let search = |symbol| {
+            let (newest, time) = self.explained.get(symbol).cloned()?;
+            let since = time - LAG_MS;
+            let behind = |(time, id)| TradesSince::Trade(id, time);
+            let from = newest.map_or(TradesSince::Time(since), behind);
+            Some(Search { symbol, from, since })
+        };
+        symbols.filter_map(|(symbol, _)| search(symbol)).take(SEARCHES_MAX).collect()
+    }
+}
+
+/// The reports among `bodies`, each with the trades of it that are booked.
+#[must_use]
+pub fn reports(bodies: &[Body], applied: &Applied) -> Vec<(OrderReport, BTreeSet<VenueTradeId>)> {
+    let reports = bodies.iter().filter_map(|body| match body {
+        Body::Venue(Venue::Reported(report)) => {
+            let of = |id: &VenueTradeId| applied.contains(&(report.symbol, id.clone()));
+            let ids = report.fills.iter().map(|fill| fill.trade_id.clone()).filter(of).collect();
+            Some((report.clone(), ids))
+        }
+        Body::Venue(_)
+        | Body::Market(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_)
+        | Body::Ledger(_) => None,
+    });
+    reports.collect()
+}
+
+/// Trades that are booked, of orders that are asked for.
+pub type Applied = BTreeSet<(Symbol, VenueTradeId)>;
+
+/// The trades of the orders that live which are booked.
+#[must_use]
+pub fn applied(orders: &OrderBook) -> Applied {
+    let living = orders.living();
+    living.flat_map(|o| o.applied_trades().map(|id| (o.intent.symbol, id.clone()))).collect()
+}
+
+/// What `everwarm panic` traded, in one fact; none where it traded nothing. `known` are the venue's
+/// ids of our own orders. Weight 20 a search, and 4 for each order found in it.
+///
+/// # Errors
+/// The venue was not reached; with what was found before.
+pub async fn fetch(
+    world: &World,
+    searches: &[Search],
+    known: &Known,
+) -> (Option<Body>, Option<VenueError>) {
+    let (mut found, mut error) = (Vec::new(), None);
+    for search in searches {
+        match panicked(world, search, known).await {
+            Ok(trades) => found.extend(trades),
+            Err(e) => {
+                error = Some(e);
+                break;
+            }
+        }
+    }
+    found.sort_by(|a: &PanicTrade, b| {
+        let key = |trade: &PanicTrade| (trade.symbol, trade.fill.time);
+        key(a).cmp(&key(b)).then_with(|| a.fill.trade_id.cmp(&b.fill.trade_id))
+    });
+    let venue = VenueId::default();
+    let said =
+        (!found.is_empty()).then_some(Body::Venue(Venue::PanicTraded { trades: found, venue }));
+    (said, error)
+}
+
+async fn panicked(
+    world: &World,
+    search: &Search,
+    known: &Known,
+) -> Result<Vec<PanicTrade>, VenueError> {
+    let mut trades = world.venue.trades_since(search.symbol, search.from.clone()).await?;
+    trades.retain(|t| t.fill.time >= search.since && !known.has(t.symbol, &t.venue_order_id));
+    of_panic(world, trades).await
+}
+
+/// Those of these trades that `everwarm panic` made.
+///
+/// # Errors
+/// The venue was not reached.
+pub async fn of_panic(world: &World, trades: Vec<Trade>) -> Result<Vec<PanicTrade>, VenueError> {
+    let mut ids = BTreeMap::new();
+    let mut found = Vec::new();
+    for Trade { venue_order_id, symbol, side, fill } in trades {
+        if !ids.contains_key(&venue_order_id) {
+            let id = whose(world, symbol, &venue_order_id).await?;
+            ids.insert(venue_order_id.clone(), id);
+        }
+        let id = ids.get(&venue_order_id).cloned().flatten();
+        if let Some(client_id) = id.filter(ClientOrderId::is_panic) {
+            found.push(PanicTrade { client_id, symbol, side, fill });
+        }
+    }
+    Ok(found)
+}
+
+/// The id its sender gave an order that has traded; none where the venue does not know the order
+/// however often it is asked. It may know the trade before the order.
+async fn whose(
+    world: &World,
+    symbol: Symbol,
+    order: &VenueOrderId,
+) -> Result<Option<ClientOrderId>, VenueError> {
+    for tries in 0..TRIES {
+        if let Some(id) = world.venue.client_id_of(symbol, order).await? {
+            return Ok(Some(id));
+        }
+        tokio::time::sleep(retry::after(tries, world.passing)).await;
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::fact::Conflict;
+    use everwarm_domain::order::{OrderStatus, ReportSource};
+    use everwarm_trading::testing::{dec, fact, filled, input, instrument, position, sym, trade};
+
+    fn balance(asset: &str, free: &str) -> Balance {
+        Balance { asset: asset.to_owned(), free: dec(free), locked: Decimal::ZERO }
+    }
+
+    fn compared(expected: &mut Expected, n: u64, time: UtcMs, short: &[&str]) {
+        let (balances, open) = (Vec::new(), Vec::new());
+        let account = Venue::Account {
+            life: 1,
+            time,
+            balances,
+            open,
+            unread: Vec::new(),
+            venue: VenueId::default(),
+        };
+        expected.fold(&input(n, Body::Venue(account)));
+        let conflict = |about: &&str| Conflict {
+            about: (*about).to_owned(),
+            ours: String::new(),
+            theirs: String::new(),
+            dispute: Dispute::Balance,
+        };
+        let conflicts = short.iter().map(conflict).collect();
+        let (cash, foreign) = (Decimal::ZERO, vec![("ETH".to_owned(), dec("3"))]);
+        let said =
+            Ledger::Reconciled { life: 1, conflicts, cash, foreign, venue: VenueId::default() };
+        expected.fold(&fact(n, 800, Body::Ledger(said)));
+    }
+
+    #[test]
+    fn what_was_saved_with_numbers_goes_on_behind_the_same_trade() {
+        let mut before = ExpectedOfNumbers::default();
+        before.bases.insert(sym("BTCUSDT"), "BTC".to_owned());
+        before.held.insert(sym("BTCUSDT"), dec("2"));
+        before.newest.insert(sym("BTCUSDT"), 41);
+        before.explained.insert(sym("BTCUSDT"), (Some(41), 100_000));
+        let mut expected = Expected::from(before);
+        let from = |expected: &Expected| expected.searches(&[balance("BTC", "1")], &[])[0].clone();
+        let since = 100_000 - LAG_MS;
+        let behind = |id: u64, time| TradesSince::Trade(id.into(), time);
+        let search = |from| Search { symbol: sym("BTCUSDT"), from, since };
+        assert_eq!(from(&expected), search(behind(41, UtcMs::MIN)));
+        // Whatever is booked next is newer, and of later ones the last by venue time.
+        expected.fold(&fact(3, 700, filled("ew-1", Side::Buy, 7, "100", "2")));
+        compared(&mut expected, 4, 100_000, &[]);
+        assert_eq!(from(&expected), search(behind(7, 0)));
+    }
+
+    #[test]
+    fn only_what_is_less_than_the_books_and_reports_say_is_looked_for() {
+        let mut expected = Expected::default();
+        let rules = vec![instrument("BTCUSDT"), instrument("ETHUSDT")];
+        expected.fold(&input(1, Body::Market(Market::Instruments { rules })));
+        compared(&mut expected, 2, 100_000, &[]);
+        expected.fold(&fact(3, 700, filled("ew-1", Side::Buy, 7, "100", "2")));
+        expected.fold(&fact(3, 800, position("BTCUSDT", "2", "0")));
+        let found = |expected: &Expected, btc: &str, eth: &str| {
+            expected.searches(&[balance("BTC", btc), balance("ETH", eth)], &[])
+        };
+        assert_eq!(found(&expected, "2", "3.5"), [], "a surplus is no sale");
+        let since = 100_000 - LAG_MS;
+        let search = |symbol, from| Search { symbol: sym(symbol), from, since };
+        let all = [
+            search("BTCUSDT", TradesSince::Time(since)),
+            search("ETHUSDT", TradesSince::Time(since)),
+        ];
+        assert_eq!(found(&expected, "1", "2"), all, "external holdings are sold, too");
+        // A sale of ours that the books do not have yet.
+        let report = OrderReport {
+            source: ReportSource::Query,
+            client_id: ClientOrderId("ew-2".to_owned()),
+            venue_order_id: 1.into(),
+            symbol: sym("BTCUSDT"),
+            side: Side::Sell,
+            status: OrderStatus::Filled,
+            quantity: dec("2"),
+            executed: dec("2"),
+            executed_quote: dec("200"),
+            fills: vec![trade(8, "100", "1"), trade(9, "100", "1")],
+            time: 0,
+        };
+        let eth = [balance("ETH", "3")];
+        let explained = |applied: &[u64]| {
+            let applied = applied.iter().map(|id| (*id).into()).collect();
+            expected.searches(&eth, &[(report.clone(), applied)])
+        };
+        assert_eq!(explained(&[]), []);
+        assert_eq!(explained(&[8]), [search("BTCUSDT", TradesSince::Time(since))]);
+        // An account that is explained moves both on, another does not.
+        compared(&mut expected, 4, 200_000, &["BTC"]);
+        assert_eq!(found(&expected, "1", "3")[0].since, since);
+        compared(&mut expected, 5, 300_000, &[]);
+        let since = 300_000 - LAG_MS;
+        let newest =
+            Search { symbol: sym("BTCUSDT"), from: TradesSince::Trade(7.into(), 0), since };
+        assert_eq!(found(&expected, "1", "3"), [newest]);
+    }
+}

@@ -1,0 +1,264 @@
+//! What the edge actors of one process share: handles, never facts.
+
+use super::board::Board;
+use super::pens::Pens;
+use super::released::Released;
+use everwarm_domain::fact::Body;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::path::{self, Places};
+use everwarm_domain::time::UtcMs;
+use everwarm_history::HistoryLibrary;
+use everwarm_history::keeper::Keeper;
+use everwarm_history::queries::HistoryError;
+use everwarm_runtime::chaos::Chaos;
+use everwarm_runtime::journal::Journal;
+use everwarm_runtime::mailbox::Ticket;
+use everwarm_runtime::store::StoreError;
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::supervise::Directory;
+use everwarm_venue::clock::SharedClock;
+use everwarm_venue::simulated::{Admin, Wheel};
+use everwarm_venue::{Source, Venue};
+use ractor::Message;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How time passes at the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// It moves when the pacer says so.
+    Lockstep,
+    /// It moves by itself, this many times as fast as ours.
+    Scaled(u32),
+}
+
+impl Passing {
+    /// How long requests may be on their way where `wanted` is configured, milliseconds of venue
+    /// time: a scaled venue ages them as fast as it moves.
+    #[must_use]
+    pub const fn recv_window(self, wanted: i64) -> i64 {
+        match self {
+            Passing::Lockstep | Passing::Scaled(1) => wanted,
+            Passing::Scaled(_) => 60_000,
+        }
+    }
+}
+
+/// Symbols whose bars are looked up at the same time.
+pub const LOOKUPS: usize = 8;
+/// By how much the venue's time may be off from what we hold it to be, milliseconds of wall time.
+const OFF: UtcMs = 2_000;
+
+/// Bars on their way to one actor, at most: a minute of a thousand symbols, four times.
+pub const BARS_WAITING: usize = 4_000;
+/// Words about orders on their way to one actor from which on somebody should look. None of them is
+/// ever held back.
+pub const ORDERS_WAITING: usize = 1_000;
+
+/// Shared by everything at the edge.
+#[derive(Clone)]
+pub struct World {
+    /// The places in the tree that bear the name of a venue or a source.
+    pub places: Places,
+    /// The journal.
+    pub journal: Arc<Journal<Body>>,
+    /// Projections and past bars.
+    pub archive: Arc<Archive>,
+    /// Resolves inputs that refer to past bars.
+    pub library: Arc<HistoryLibrary>,
+    /// Where orders go.
+    pub venue: Arc<dyn Venue>,
+    /// Where bars come from.
+    pub source: Arc<dyn Source>,
+    /// Its clock.
+    pub clock: SharedClock,
+    /// Moves the venue's time, where it stands still until it is told to move.
+    pub wheel: Option<Arc<dyn Wheel>>,
+    /// The steering of the simulated exchange, where it is one.
+    pub admin: Option<Admin>,
+    /// Streams on one market connection at most.
+    pub streams: usize,
+    /// Whether money is real there.
+    pub live: bool,
+    /// Wall time between comparisons of the account while it trades, as the process was started;
+    /// none: at starts alone. See [`World::compare_every`].
+    pub compare: Option<Duration>,
+    /// How its time passes.
+    pub passing: Passing,
+    /// Venue time up to which bars are closed, asked for once for many.
+    pub released: Arc<Released>,
+    /// Keeps past bars.
+    pub keeper: Arc<Keeper>,
+    /// Who has nothing left to do, and what else is waited for.
+    pub board: Arc<Board>,
+    /// Where everybody is found.
+    pub directory: Directory,
+    /// Turns to look up bars: [`LOOKUPS`] at once.
+    pub lookups: Arc<Semaphore>,
+    /// Who writes into the history under which name.
+    pub pens: Arc<Pens>,
+    /// Called when a file cannot be used any more.
+    pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
+}
+
+impl World {
+    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance
+    /// that is gone looks for itself.
+    pub fn tell<M: Message>(&self, path: &str, message: M) {
+        drop(self.directory.slot(path).send(message));
+    }
+
+    /// A place in the mailbox of whoever is at `path`, as soon as there is one: for bars.
+    pub async fn room(&self, path: &str) -> Ticket {
+        room(&self.directory, path).await
+    }
+
+    /// A place for what is known of an order: at once, however many there are.
+    #[must_use]
+    pub fn place(&self, path: &str) -> Ticket {
+        place(&self.directory, path)
+    }
+
+    /// The history cannot be read or written: as with the journal, that is the end of the process.
+    /// The file is never opened again inside it.
+    pub fn history_failed(&self, why: HistoryError) -> String {
+        let text = why.to_string();
+        if let HistoryError::Archive(error) = why {
+            (self.on_failure)(&error.into());
+        }
+        text
+    }
+
+    /// Wall time between comparisons of the account while it trades, by what is in force; none: at
+    /// starts alone. Where time moves only when told, none is made.
+    #[must_use]
+    pub fn compare_every(&self) -> Option<Duration> {
+        let said = self.board.in_force("venue.compare_account_s").and_then(|v| v.as_u64());
+        let every = said.map(Duration::from_secs).or(self.compare);
+        every.filter(|every| !every.is_zero() && self.passing != Passing::Lockstep)
+    }
+
+    /// Connections that are kept to the venue: of the market, and of the account.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.board.live().borrow().len().div_ceil(self.streams.max(1)) + 1
+    }
+
+    /// The venue's time, UTC milliseconds.
+    #[must_use]
+    pub fn now(&self) -> UtcMs {
+        self.venue.now()
+    }
+
+    /// The latest venue time that there may be: what we hold it to be is some way off, and in
+    /// lockstep what happens may be heard before how far time is.
+    #[must_use]
+    pub fn latest(&self) -> UtcMs {
+        match self.passing {
+            Passing::Lockstep => self.board.reach().unwrap_or(UtcMs::MAX),
+            Passing::Scaled(factor) => self.now().saturating_add(off(factor)),
+        }
+    }
+
+    /// The venue times at which something may have happened that follows from a decision.
+    #[must_use]
+    pub fn times_since(&self, decided: UtcMs) -> RangeInclusive<UtcMs> {
+        let before = match self.passing {
+            Passing::Lockstep => 0,
+            Passing::Scaled(factor) => off(factor),
+        };
+        decided.saturating_sub(before)..=self.latest()
+    }
+
+    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it
+    /// first.
+    #[must_use]
+    pub fn in_step(&self) -> bool {
+        let now = self.now();
+        self.passing != Passing::Lockstep || (now > 0 && self.board.newest_close() <= Some(now))
+    }
+
+    /// The kill points.
+    #[must_use]
+    pub fn chaos(&self) -> &Chaos {
+        self.journal.chaos()
+    }
+
+    /// Path of a symbol's bar actor.
+    #[must_use]
+    pub fn bar_path(symbol: Symbol) -> String {
+        format!("{}/{symbol}", path::BARS)
+    }
+}
+
+async fn room(directory: &Directory, path: &str) -> Ticket {
+    directory.slot(path).mailbox().room(BARS_WAITING).await
+}
+
+fn place(directory: &Directory, path: &str) -> Ticket {
+    let mailbox = Arc::clone(directory.slot(path).mailbox());
+    let ticket = mailbox.take();
+    if mailbox.depth() == ORDERS_WAITING {
+        tracing::error!(path, "{ORDERS_WAITING} words about orders wait to be handled");
+    }
+    ticket
+}
+
+/// By how much the venue's time may be off from what we hold it to be, milliseconds of its time.
+fn off(factor: u32) -> UtcMs {
+    OFF.saturating_mul(UtcMs::from(factor.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::switch::{Switch, Switches};
+    use futures_util::FutureExt;
+
+    /// What paths there were before venues and sources had places of their own.
+    #[test]
+    fn former_paths_are_understood() {
+        let places = Places { venue: "sim", source: "sim" };
+        for (former, now) in [
+            ("root/trading/gateways/gateway", "root/trading/gateways/sim/gateway"),
+            ("root/trading/gateways/private", "root/trading/gateways/sim/private"),
+            ("root/trading/feeds/feed", "root/trading/feeds/sim/feed"),
+        ] {
+            assert_eq!(places.present(former), now);
+            assert_eq!(places.present(now), now);
+            assert_eq!(path::former(now).as_deref(), Some(former));
+            let mut switches = Switches::default();
+            assert!(!path::is_off(&switches, now));
+            switches.apply(&Switch::Process { path: former.to_owned(), on: false }, "r", 0);
+            assert!(path::is_off(&switches, now) && !path::is_off(&switches, path::CLOSER));
+        }
+        for same in [path::FEEDS, path::GATEWAYS, "root/trading/feeds/sim", path::CLOSER] {
+            assert_eq!((places.present(same).as_str(), path::former(same)), (same, None));
+        }
+    }
+
+    #[test]
+    fn bars_wait_for_room_in_the_mailbox_they_are_for_and_in_no_other() {
+        let directory = Directory::default();
+        let at_once = |path: &str| room(&directory, path).now_or_never();
+        let mut taken: Vec<Ticket> =
+            (0..BARS_WAITING).map(|_| at_once(path::CLOSER).expect("there is room")).collect();
+        assert!(at_once(path::CLOSER).is_none(), "it is full");
+        assert!(at_once(path::UNIVERSE).is_some());
+        taken.pop();
+        assert!(at_once(path::CLOSER).is_some(), "one was handled");
+    }
+
+    #[test]
+    fn what_is_known_of_orders_never_waits() {
+        let directory = Directory::default();
+        let most = ORDERS_WAITING.max(BARS_WAITING) + 1;
+        let taken: Vec<Ticket> = (0..most).map(|_| place(&directory, path::UNIVERSE)).collect();
+        let slot = directory.slot(path::UNIVERSE);
+        assert_eq!(slot.mailbox().depth(), most);
+        drop(taken);
+        assert_eq!(slot.mailbox().depth(), 0);
+    }
+}

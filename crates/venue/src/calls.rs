@@ -1,0 +1,228 @@
+//! A method for each request of the port: it sends the request and takes the report that belongs to
+//! it.
+
+use super::port::{
+    AccountPicture, ErrorClass, Hours, Report, Request, Stamp, TimeSample, Trade, TradesSince,
+    Venue, VenueError,
+};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderReport, SendAttempt};
+use everwarm_domain::venue_ids::VenueOrderId;
+
+/// An adapter reported something else than was requested: nothing is proved by it.
+fn misplaced<T>() -> Result<T, VenueError> {
+    let text = "the report of the adapter belongs to another request".to_owned();
+    Err(VenueError::new(ErrorClass::Unknown, 0, text))
+}
+
+impl dyn Venue + '_ {
+    /// Reads the venue's clock; [`Venue::clock`] takes the sample.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn server_time(&self) -> Result<TimeSample, VenueError> {
+        if let Report::ServerTime(sample) = self.request(Request::ServerTime).await? {
+            Ok(sample)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// The rules of `symbols` that the venue has, of all if none is named, by symbol.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn instruments(&self, symbols: &[Symbol]) -> Result<Vec<Instrument>, VenueError> {
+        if let Report::Instruments(rules) =
+            self.request(Request::Instruments { symbols: symbols.to_vec() }).await?
+        {
+            Ok(rules)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// The volume of a day of each instrument, in quote units.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn volumes(&self) -> Result<Vec<(Symbol, Decimal)>, VenueError> {
+        if let Report::Volumes(volumes) = self.request(Request::Volumes).await? {
+            Ok(volumes)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// When the venue trades, and when its days begin.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn hours(&self) -> Result<Hours, VenueError> {
+        if let Report::Hours(hours) = self.request(Request::Hours).await? {
+            Ok(hours)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// The price of the last trade.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn price(&self, symbol: Symbol) -> Result<Decimal, VenueError> {
+        if let Report::Price(price) = self.request(Request::LastPrice { symbol }).await? {
+            Ok(price)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// The account.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn account(&self) -> Result<AccountPicture, VenueError> {
+        if let Report::Account(account) = self.request(Request::Account).await? {
+            Ok(account)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// Orders open now, of one symbol or of all, by the venue's id.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn open_orders(
+        &self,
+        symbol: Option<Symbol>,
+    ) -> Result<Vec<OrderReport>, VenueError> {
+        if let Report::OpenOrders(orders) = self.request(Request::OpenOrders { symbol }).await? {
+            Ok(orders)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// Reads how many orders the venue counts, where that may limit the next ones.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn check_order_counts(&self) -> Result<(), VenueError> {
+        if let Report::Done = self.request(Request::OrderCounts).await? {
+            Ok(())
+        } else {
+            misplaced()
+        }
+    }
+
+    /// Places an order: one request, signed for exactly the time of the attempt.
+    ///
+    /// # Errors
+    /// What the failure means for the order.
+    pub async fn place(
+        &self,
+        intent: &OrderIntent,
+        attempt: &SendAttempt,
+    ) -> Result<OrderReport, VenueError> {
+        let (intent, attempt) = (Box::new(intent.clone()), attempt.clone());
+        if let Report::Order(report) = self.request(Request::Place { intent, attempt }).await? {
+            Ok(*report)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` says
+    /// only that the order is not open any more.
+    ///
+    /// # Errors
+    /// What the failure means for the cancel.
+    pub async fn cancel(
+        &self,
+        symbol: Symbol,
+        client_id: &ClientOrderId,
+        stamp: Stamp,
+    ) -> Result<OrderReport, VenueError> {
+        let client_id = client_id.clone();
+        if let Report::Order(report) =
+            self.request(Request::Cancel { symbol, client_id, stamp }).await?
+        {
+            Ok(*report)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// Cancels all open orders of a symbol, whoever placed them: one request. `Absent`: there are
+    /// none. What became of them is to be queried.
+    ///
+    /// # Errors
+    /// What the failure means for the cancel.
+    pub async fn cancel_all(&self, symbol: Symbol, stamp: Stamp) -> Result<(), VenueError> {
+        if let Report::Done = self.request(Request::CancelAll { symbol, stamp }).await? {
+            Ok(())
+        } else {
+            misplaced()
+        }
+    }
+
+    /// The order with this id of ours, with its fills. `None`: the venue does not know it, which
+    /// alone proves nothing yet.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn find_order(
+        &self,
+        symbol: Symbol,
+        client_id: &ClientOrderId,
+    ) -> Result<Option<OrderReport>, VenueError> {
+        let client_id = client_id.clone();
+        if let Report::Found(found) = self.request(Request::FindOrder { symbol, client_id }).await?
+        {
+            Ok(found.map(|report| *report))
+        } else {
+            misplaced()
+        }
+    }
+
+    /// The client order id of an order, by the venue's id of it. `None`: the venue does not know
+    /// the order.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn client_id_of(
+        &self,
+        symbol: Symbol,
+        venue_order_id: &VenueOrderId,
+    ) -> Result<Option<ClientOrderId>, VenueError> {
+        let venue_order_id = venue_order_id.clone();
+        if let Report::ClientId(id) =
+            self.request(Request::ClientId { symbol, venue_order_id }).await?
+        {
+            Ok(id)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// All trades of the account in `symbol` since an id or a time, ascending.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn trades_since(
+        &self,
+        symbol: Symbol,
+        since: TradesSince,
+    ) -> Result<Vec<Trade>, VenueError> {
+        if let Report::Trades(trades) = self.request(Request::TradesSince { symbol, since }).await?
+        {
+            Ok(trades)
+        } else {
+            misplaced()
+        }
+    }
+}
