@@ -141,11 +141,11 @@ fn nothing_is_missing_while_the_venue_does_not_trade() {
     told.gathering.looked(sym("B"), 12 * MINUTE);
     assert_eq!(told.go(723), "close 12 A -B");
     // In the morning no bar of the night is looked for.
-    told.bar("A", 61);
-    told.bar("B", 61);
+    told.priced("A", 61, 12);
+    told.priced("B", 61, 12);
     assert_eq!(told.go(3_661), "close 61 A B");
     // What comes at night all the same is taken, and nobody else is missing.
-    told.bar("A", 81);
+    told.priced("A", 81, 12);
     told.gathering.looked(sym("A"), 80 * MINUTE);
     assert_eq!(told.go(4_861), "close 81 A");
 }
