@@ -296,7 +296,8 @@ mod tests {
         // Buckets of four hours: 8-12, 12-16 and 16-20 have minutes of a session.
         let nights = sessions.closed(Timeframe::H4, DAY, 2 * DAY);
         assert_eq!(nights, [DAY..=DAY + 4 * HOUR, DAY + 20 * HOUR..=2 * DAY]);
-        assert_eq!(sessions.first_of(Timeframe::H4, 4, noon), DAY + 16 * HOUR);
+        assert_eq!(sessions.first_of(Timeframe::H4, 4, noon), 2 * DAY + 8 * HOUR);
+        assert_eq!(sessions.first_of(Timeframe::H4, 5, noon), DAY + 16 * HOUR);
     }
 
     #[test]
