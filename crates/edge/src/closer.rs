@@ -225,7 +225,9 @@ impl State {
     fn offered(&self, bar: &Bar, of: Offered) {
         if of == Offered::Revised {
             let (symbol, at) = (bar.symbol, bar.open_time);
-            tracing::warn!("{symbol}: the bar of {at} is told otherwise now; the first stays");
+            tracing::warn!(
+                "{symbol}: the venue sent other values of the bar of {at}; the first ones stay"
+            );
         }
         self.world.board.bars.count(of);
     }

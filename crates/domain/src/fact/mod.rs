@@ -627,7 +627,7 @@ pub enum Ledger {
     Equity {
         /// The close, UTC milliseconds.
         time: UtcMs,
-        /// Cash plus positions at the mark.
+        /// Cash plus the value of positions at the newest prices.
         equity: Decimal,
         /// Cash.
         cash: Decimal,
