@@ -162,6 +162,10 @@ fn markets() -> Vec<Market> {
             day: -1,
             at: i64::MAX,
         },
+        Market::Capabilities {
+            venue: VenueId::default(),
+            capabilities: Capabilities::market_and_limit(),
+        },
         Market::Universe {
             asked: i64::MIN,
             basis: u64::MAX,

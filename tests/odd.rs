@@ -70,6 +70,7 @@ fn said(dir: &Path) -> (Prices, Odd, Vec<Market>) {
             | Market::Instruments { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::Universe { .. } => {}
         }
     }

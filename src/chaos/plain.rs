@@ -84,6 +84,8 @@ impl Play {
         let rules = self.venue.exchange().instruments().to_vec();
         let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         self.input(now, Body::Market(Said::Instruments { rules }))?;
+        let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
+        self.input(now, Body::Market(Said::Capabilities { venue, capabilities }))?;
         if !feed.sessions.is_unknown() {
             let (venue, sessions) = (VenueId::default(), feed.sessions.clone());
             self.input(now, Body::Market(Said::Sessions { venue, sessions }))?;

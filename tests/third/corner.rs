@@ -4,6 +4,7 @@
 //! good, and names no end of a request. Of every third order the response is lost after the order
 //! was executed.
 
+use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
@@ -330,6 +331,10 @@ fn trades(report: &OrderReport) -> Vec<Trade> {
 impl Venue for Desk {
     fn id(&self) -> VenueId {
         VenueId::default()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::market_and_limit()
     }
 
     fn request(&self, request: Request) -> Pending<Report> {

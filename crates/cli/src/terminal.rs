@@ -179,6 +179,7 @@ impl TerminalState {
             }
             Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => Vec::new(),

@@ -356,6 +356,7 @@ impl State {
             | Market::BarRefused { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
@@ -376,7 +377,8 @@ impl State {
             | Market::Instruments { .. }
             | Market::Universe { .. }
             | Market::Sessions { .. }
-            | Market::DayBegins { .. } => {}
+            | Market::DayBegins { .. }
+            | Market::Capabilities { .. } => {}
         }
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);

@@ -353,6 +353,7 @@ impl State {
             | Market::BarRefused { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => false,
@@ -404,7 +405,8 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
         (zone.iana_name().unwrap_or("UTC").to_owned(), days)
     });
     let volumes = volumes.into_iter().collect();
-    Ok(Venue { rules, volumes, sessions: hours.sessions, days })
+    let capabilities = Some(world.venue.capabilities());
+    Ok(Venue { rules, volumes, capabilities, sessions: hours.sessions, days })
 }
 
 /// The day of venue time `now` in a zone and those that follow: the number of the date, and when it

@@ -184,6 +184,9 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
         Market::DayBegins { zone, day, at, .. } => {
             format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
         }
+        Market::Capabilities { venue, capabilities } => {
+            format!("{venue} takes orders of these kinds: {}", list(capabilities.orders.iter().map(|kind| order_type(*kind).to_owned())))
+        }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
             let (from, to) = (instant(*from), instant(*to));
             let by = if *plan > 0 { " for new features" } else { "" };

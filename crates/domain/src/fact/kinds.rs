@@ -58,6 +58,7 @@ pub mod kind {
     pub const BAR_REFUSED: u8 = 68;
     pub const SESSIONS: u8 = 69;
     pub const DAY_BEGINS: u8 = 70;
+    pub const CAPABILITIES: u8 = 72;
     pub const OWED: u8 = 84;
     pub const LOT: u8 = 85;
     pub const WITHDRAWN: u8 = 87;
@@ -219,6 +220,8 @@ kinds! {
         "when the venue trades, said ahead of time";
     DAY_BEGINS "Market.DayBegins" "universe" false JOURNAL
         "when a trading day begins that is not one of UTC, said ahead of time";
+    CAPABILITIES "Market.Capabilities" "universe" false JOURNAL
+        "which orders a venue takes, at a start where it differs";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not sold: opened, waiting for another reason, or ended";
     LOT "Ledger.Lot" "ledger" false JOURNAL
@@ -253,6 +256,7 @@ impl fact::Body for Body {
                 Market::BarRefused { .. } => kind::BAR_REFUSED,
                 Market::Sessions { .. } => kind::SESSIONS,
                 Market::DayBegins { .. } => kind::DAY_BEGINS,
+                Market::Capabilities { .. } => kind::CAPABILITIES,
             },
             Body::Venue(v) => match v {
                 Venue::Sent { .. } => kind::SENT,
@@ -424,7 +428,7 @@ impl Body {
                 }
                 Market::BarRefused { reason, claimed, .. } => reason.len() + claimed.len(),
                 Market::Sessions { sessions, .. } => size_of_val(sessions.spans()),
-                Market::DayBegins { .. } => TEXT,
+                Market::DayBegins { .. } | Market::Capabilities { .. } => TEXT,
                 Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
                 Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
                 Market::Universe { listed, unlisted, .. } => {

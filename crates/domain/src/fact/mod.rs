@@ -18,6 +18,7 @@ use super::order::{
     Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
     SendAttempt, Side, VenueFill,
 };
+use super::capabilities::Capabilities;
 use super::sessions::Sessions;
 use super::settings::Settings;
 pub use super::signal::Signal;
@@ -146,6 +147,13 @@ pub enum Market {
         day: i64,
         /// When it begins, UTC milliseconds.
         at: UtcMs,
+    },
+    /// Which orders a venue takes, said where it differs from what was said before.
+    Capabilities {
+        /// Which venue.
+        venue: VenueId,
+        /// What it takes.
+        capabilities: Capabilities,
     },
 }
 
