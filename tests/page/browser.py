@@ -18,8 +18,10 @@ class Browser:
     """One page of one browser; whatever its console complains of is kept."""
 
     def __init__(self, wide=1280, high=900, dark=False):
-        self.folder = tempfile.mkdtemp(prefix="everwarm-page-")
         program = shutil.which("chromium") or shutil.which("google-chrome")
+        if program is None:
+            raise SystemExit("no browser is installed: chromium or google-chrome is needed")
+        self.folder = tempfile.mkdtemp(prefix="everwarm-page-")
         self.process = subprocess.Popen(
             [
                 program,

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import time
+from contextlib import ExitStack, closing
 
 from browser import Browser
 from daemon import Daemon, Killer
@@ -482,16 +483,16 @@ def clicked(browser, killer):
 
 
 def stays_quick(binary):
-    daemon = Daemon(binary, "--symbols", "300", "--pace", "real")
-    browser = Browser()
-    killer = None
-    try:
+    with ExitStack() as running:
+        browser = running.enter_context(closing(Browser()))
+        daemon = running.enter_context(closing(Daemon(binary, "--symbols", "300", "--pace", "real")))
         browser.open(daemon.url)
         many = "document.querySelector('[data-path=\"root/trading/bars/symbols\"]')?.innerText"
         browser.until("300 actors", f"({many} ?? '').includes('300 of 300 running')", 180)
         names = sorted(row["symbol"] for row in daemon.get("/api/v1/symbols"))
         paths = [f"root/trading/bars/symbols/{name}" for name in names]
         killer = Killer(daemon, paths, KILLS * 1.1)
+        running.callback(killer.end)
         killer.start()
         browser.until("restarts are shown", f"/, \\d+ restarts/.test({many})")
         browser.ask(WATCH)
@@ -506,19 +507,14 @@ def stays_quick(binary):
         killer.end()
         browser.until("all come back", f"{many}.includes('300 of 300 running')")
         quiet(browser, daemon, "300 symbols")
-    finally:
-        if killer:
-            killer.end()
-        browser.close()
-        daemon.close()
 
 
 def main():
     binary = str(pathlib.Path(sys.argv[1]).resolve())
     pictures = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else None
-    daemon = Daemon(binary, "--symbols", "8", "--pace", "240x")
-    browser = Browser()
-    try:
+    with ExitStack() as running:
+        browser = running.enter_context(closing(Browser()))
+        daemon = running.enter_context(closing(Daemon(binary, "--symbols", "8", "--pace", "240x")))
         loads(browser, daemon)
         kills(browser, daemon)
         explains(browser)
@@ -535,9 +531,6 @@ def main():
         quiet(browser, daemon, "while it runs")
         ends(browser, daemon)
         quiet(browser, daemon, "after a new start")
-    finally:
-        browser.close()
-        daemon.close()
     stays_quick(binary)
 
 
