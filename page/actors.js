@@ -16,13 +16,13 @@ const columns = (harm) => [
     cell: (r) => (r.row.since_ms ? span(now() - r.row.since_ms) : "–") },
   { id: "restarts", name: "restarts", kind: "num", value: (r) => r.row.restarts,
     cell: (r) => r.row.restarts },
-  { id: "injected", name: "on purpose", kind: "num", value: (r) => r.row.injected,
+  { id: "injected", name: "injected", kind: "num", value: (r) => r.row.injected,
     cell: (r) => r.row.injected },
-  { id: "mailbox", name: "waiting", kind: "num", value: (r) => r.row.mailbox,
+  { id: "mailbox", name: "mailbox", kind: "num", value: (r) => r.row.mailbox,
     cell: (r) => r.row.mailbox },
   { id: "why", name: "last failure", kind: "wide", value: (r) => r.row.last_failure,
     cell: (r) => r.row.last_failure ?? "" },
-  ...(harm ? [{ id: "act", name: "disturb", value: () => 0,
+  ...(harm ? [{ id: "act", name: "inject", value: () => 0,
     cell: (r) => html`<${Kill} path=${r.path} how="kill" />` }] : []),
 ];
 
@@ -31,7 +31,7 @@ const SETS = { true: columns(true), false: columns(false) };
 export class Actors extends Live {
   static sections = ["tree", "config", "second"];
   state = { text: "" };
-  // Rows keep their identity as long as nothing about them changed.
+  // Unchanged rows keep their identity.
   known = new Map();
 
   list() {
@@ -54,7 +54,7 @@ export class Actors extends Live {
     return html`<${Panel} id="actors" title="Actors" aside=${aside}>
       <${Table} label="Actors" rows=${list} columns=${SETS[mayHarm()]} id=${(r) => r.path}
         by="restarts" down=${true} step=${15} filter=${filter} tick=${Math.floor(now() / 10000)}
-        empty="No actor of that name." />
+        empty="No matching actor." />
     </${Panel}>`;
   }
 }

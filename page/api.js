@@ -1,10 +1,10 @@
-// Asking and changing. What the daemon refuses comes with its own words.
+// Requests and changes. An error carries the daemon's text.
 import { store, touch } from "/page/store.js";
 
 async function answer(response) {
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
-  const error = new Error(body.detail ?? `the daemon answered ${response.status}`);
+  const error = new Error(body.detail ?? `the daemon responded with status ${response.status}`);
   error.status = response.status;
   throw error;
 }
@@ -17,13 +17,13 @@ export const post = async (path, body, headers) => answer(await fetch(path, {
   body: JSON.stringify(body),
 }));
 
-// Says something once, where screen readers hear it too.
+// Shows a message for five seconds, for screen readers too.
 export function say(text, bad) {
   store.said = { text, bad, until: Date.now() + 5000 };
   touch("said");
 }
 
-// Makes a change; asks for the token first where the page may not yet.
+// Makes a change, and requests the token first if the page is not signed in.
 export async function change(path, body, done) {
   try {
     const view = await post(path, body);

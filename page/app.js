@@ -26,7 +26,7 @@ const Nav = () => html`<nav aria-label="Parts of the page">
   <button type="button" onClick=${turn}>light / dark</button></nav>`;
 
 const Foot = () => html`<footer>
-  <p>Times are UTC; hover tells the local one. It trades as configured; nothing here is advice.</p>
+  <p>Times are UTC; hover over one for local time. Nothing here is advice.</p>
   <p>Candles by TradingView Lightweight Charts™, with Preact, htm and uPlot:${" "}
     <a href="/page/vendor/NOTICE">notices</a> and licences
     ${["preact", "htm", "lightweight-charts", "uplot"].map((name) => html`${" "}

@@ -1,4 +1,4 @@
-// What is held, what was ordered, what was executed, what was wished.
+// Positions, lots, orders, fills and signals.
 import { html } from "/page/html.js";
 import { Live, one, rows, store } from "/page/store.js";
 import { Choice, Panel, Table } from "/page/table.js";
@@ -24,11 +24,11 @@ const held = [
   num("quantity", "held", (r) => r.quantity),
   num("average", "average", (r) => r.average_price,
     (r) => quotient(r.average_price)),
-  num("unrealized", "open profit", (r) => r.unrealized_pnl,
+  num("unrealized", "unrealised", (r) => r.unrealized_pnl,
     (r) => html`<${Gain} value=${r.unrealized_pnl} />`),
-  num("realized", "locked in", (r) => r.realized_pnl,
+  num("realized", "realised", (r) => r.realized_pnl,
     (r) => html`<${Gain} value=${r.realized_pnl} />`),
-  text("standing", "symbol is", (r) => r.standing ?? "not listed"),
+  text("standing", "symbol state", (r) => r.standing ?? "not listed"),
 ];
 
 const ordered = [
@@ -41,7 +41,7 @@ const ordered = [
     <span class=${r.status === "unknown" ? "bad" : FINAL.includes(r.status) ? "" : "wait"}>
     ${words(r.status)}</span>` },
   num("filled", "filled", (r) => r.filled_quantity),
-  num("average", "at", (r) => r.average_price, (r) => quotient(r.average_price)),
+  num("average", "average price", (r) => r.average_price, (r) => quotient(r.average_price)),
   why((r) => r.client_order_id),
 ];
 
@@ -51,13 +51,13 @@ const filled = [
   side,
   num("quantity", "quantity", (r) => r.quantity),
   num("price", "price", (r) => r.price),
-  num("worth", "worth", (r) => Number(r.price) * Number(r.quantity),
+  num("worth", "value", (r) => Number(r.price) * Number(r.quantity),
     (r) => money(Number(r.price) * Number(r.quantity))),
   num("fee", "fee", (r) => r.fee, (r) => `${r.fee} ${r.fee_asset}`),
   why((r) => `${r.symbol}:${r.trade_id}`),
 ];
 
-const wished = [
+const signals = [
   time,
   text("symbol", "symbol", (r) => r.symbol),
   side,
@@ -83,12 +83,12 @@ export class Positions extends Live {
   render(_, { flat }) {
     const list = [...rows("positions").values()];
     const aside = html`<label><input type="checkbox" checked=${flat}
-      onChange=${(e) => this.setState({ flat: e.target.checked })} /> flat too</label>`;
+      onChange=${(e) => this.setState({ flat: e.target.checked })} /> show flat</label>`;
     return html`<${Panel} id="positions" title="Positions" aside=${aside}>
       <${Table} label="Positions" rows=${list} columns=${held} id=${(r) => r.symbol} by="symbol"
-        filter=${flat ? null : (r) => Number(r.quantity) !== 0} empty="Nothing is held." />
+        filter=${flat ? null : (r) => Number(r.quantity) !== 0} empty="No open positions." />
       <${Table} label="Lots" rows=${[...rows("lots").values()]} columns=${lots}
-        id=${(r) => `${r.symbol} ${r.strategy}`} by="symbol" empty="No strategy holds anything." />
+        id=${(r) => `${r.symbol} ${r.strategy}`} by="symbol" empty="No lots." />
     </${Panel}>`;
   }
 }
@@ -97,7 +97,7 @@ const LISTS = {
   "open orders": ["orders", ordered, (r) => r.client_order_id, (r) => !FINAL.includes(r.status)],
   orders: ["orders", ordered, (r) => r.client_order_id],
   fills: ["fills", filled, (r) => `${r.symbol}:${r.trade_id}`],
-  signals: ["signals", wished, (r) => `${r.key} ${r.symbol} ${r.strategy}`],
+  signals: ["signals", signals, (r) => `${r.key} ${r.symbol} ${r.strategy}`],
 };
 
 export class Orders extends Live {
@@ -105,17 +105,17 @@ export class Orders extends Live {
   state = { list: "orders" };
   render(_, { list }) {
     const [name, columns, id, filter] = LISTS[list];
-    const aside = html`<${Choice} label="What is listed" options=${Object.keys(LISTS)}
+    const aside = html`<${Choice} label="List" options=${Object.keys(LISTS)}
       value=${list} onChoose=${(chosen) => this.setState({ list: chosen })} />`;
     return html`<${Panel} id="orders" title="Orders" aside=${aside}>
       <${Table} key=${list} label=${list} rows=${[...rows(name).values()]} columns=${columns}
         id=${id} by="time" down=${true} step=${15} filter=${filter}
-        empty=${`No ${list} among the newest.`} />
+        empty=${`No ${list}.`} />
     </${Panel}>`;
   }
 }
 
-// Who tells of the market, and how old the newest word is.
+// The streams, and the age of the newest bar of each symbol.
 export class Feeds extends Live {
   static sections = ["symbols", "tree", "checks", "status", "switches", "clock"];
 
@@ -127,9 +127,9 @@ export class Feeds extends Live {
     const under = (parent, own) => [...tree.keys()]
       .find((path) => path.startsWith(`${parent}/`) && path.endsWith(`/${own}`)) ?? parent;
     const at = (path) => (word(path) ? `turned off by an operator: ${word(path).reason}`
-      : tree.get(path)?.state ?? "not there");
+      : tree.get(path)?.state ?? "not running");
     const trouble = rows("checks").get("venue");
-    const state = trouble && !trouble.ok ? trouble.detail : "the venue answers";
+    const state = trouble && !trouble.ok ? trouble.detail : "the venue responds";
     return [["market stream", `${at(under("root/trading/feeds", "feed"))}; ${state}`, venue],
       ["private stream", at(under("root/trading/gateways", "private")), null]];
   }
@@ -158,7 +158,7 @@ export class Feeds extends Live {
         <b>${name}</b> ${state}${time ? html`, newest bar <${Time} ms=${time} long=${true} />, ${
           age(time, at)} old in market time` : ""}</li>`)}</ul>
       <${Table} label="Feeds by symbol" rows=${list} columns=${columns} id=${(r) => r.symbol}
-        by="age" down=${true} step=${10} tick=${newest} empty="No symbol is listed." />
+        by="age" down=${true} step=${10} tick=${newest} empty="No symbols." />
     </${Panel}>`;
   }
 }

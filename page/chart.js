@@ -1,4 +1,4 @@
-// Candles of one symbol, with what the indicator stage says of them, signals, orders and fills.
+// Candles of one symbol, with indicators, signals, orders and fills.
 import { Component, createRef, html } from "/page/html.js";
 import { get } from "/page/api.js";
 import { onChange, rows, status } from "/page/store.js";
@@ -10,11 +10,11 @@ import { CandlestickSeries, createChart, createSeriesMarkers, LineSeries }
 
 const WIDTHS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400 };
 const BARS = 600;
-const FRESH = 30; // Bars asked for after a close.
+const FRESH = 30; // Bars requested after a close.
 const PAST = 3000; // Orders, fills and signals looked through for one symbol.
-const PAUSE = 500; // Between two questions for new bars, ms.
+const PAUSE = 500; // Between two requests for new bars, ms.
 
-// What the indicator stage said of the bars, as far as it is known.
+// The known values of one indicator.
 const said = (bars, name) => bars.filter((bar) => bar.indicators?.[name] != null)
   .map((bar) => ({ time: bar.time, value: bar.indicators[name] }));
 
@@ -106,7 +106,7 @@ export class Chart extends Component {
     }
   }
 
-  // Another close: at most a few questions a second, however fast time passes.
+  // A new close: at most two requests a second at any pace.
   soon() {
     if (this.waiting) return;
     this.waiting = setTimeout(() => {
@@ -115,7 +115,7 @@ export class Chart extends Component {
     }, PAUSE);
   }
 
-  // Bars to ask for: back to before the oldest hole, which may have been filled since.
+  // Bars to request: back to before the oldest gap, which may have been filled since.
   reach() {
     const width = WIDTHS[this.state.width];
     const after = this.bars.find((bar, i) => i > 0 && bar.time - this.bars[i - 1].time > width);
@@ -137,7 +137,7 @@ export class Chart extends Component {
     }
     const news = fresh.filter((bar) => bar.time > last);
     if (!news.length) return;
-    // What is said of a bar may come after it.
+    // The values of a bar may arrive after the bar.
     const old = this.bars.filter((bar) => bar.time < fresh[0].time);
     this.bars = [...old, ...fresh].slice(-2 * BARS);
     if (limit > FRESH) this.candles.setData(this.bars);
@@ -183,7 +183,7 @@ export class Chart extends Component {
     this.mark();
   }
 
-  // All rows of a section about this symbol: those asked for, and what the stream told since.
+  // All rows of a section about this symbol: from the request and from the stream since.
   all(name, key) {
     const merged = new Map(this.past[name].map((row) => [key(row), row]));
     for (const row of rows(name).values()) {

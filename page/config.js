@@ -5,7 +5,7 @@ import { Live, onChange, status, store } from "/page/store.js";
 import { Reload } from "/page/reload.js";
 import { Panel, Table } from "/page/table.js";
 
-// Whether actors may be disturbed on purpose here: as configured, and at a real venue twice.
+// Whether fault injection is allowed: chaos.enabled, and at a real venue chaos.on_live too.
 export function mayHarm() {
   const real = setting("venue.kind") === "binance";
   return setting("chaos.enabled") === true && (!real || setting("chaos.on_live") === true);
@@ -25,7 +25,7 @@ const columns = [
 
 let generation = null;
 
-// Another generation is in force: ask for its values.
+// Requests the values of a new generation.
 export function follow() {
   onChange((changed) => {
     if (!changed.has("status")) return;
@@ -48,14 +48,14 @@ export class Configuration extends Live {
       <input type="search" placeholder="filter" aria-label="Filter keys" value=${sought}
         onInput=${(e) => this.setState({ text: e.target.value })} />
       <label><input type="checkbox" checked=${all}
-        onChange=${(e) => this.setState({ all: e.target.checked })} /> defaults too</label>`;
+        onChange=${(e) => this.setState({ all: e.target.checked })} /> show defaults</label>`;
     return html`<${Panel} id="config" title="Configuration" aside=${aside}>
       <p class="note">${`Generation ${status().config_generation ?? "–"}. ${set} of ${
-        store.config.length} values were set by somebody.`}</p>
+        store.config.length} values differ from the source "default".`}</p>
       <${Reload} />
       <${Table} label="Configuration" rows=${store.config} columns=${columns}
         id=${(r) => r.key} by="key" filter=${filter} tick=${sought}
-        empty=${sought ? "No key or value like this." : "Every value is the default."} />
+        empty=${sought ? "No matching key or value." : "Every value is the default."} />
     </${Panel}>`;
   }
 }

@@ -1,4 +1,4 @@
-// What an operator may say: halt, resume, flatten. Each is typed, with a reason that is kept.
+// The operator's switches: halt, resume, flatten. Each needs a reason.
 import { html } from "/page/html.js";
 import { change } from "/page/api.js";
 import { Live, one } from "/page/store.js";
@@ -6,9 +6,9 @@ import { Panel } from "/page/table.js";
 import { Time } from "/page/format.js";
 
 const WORDS = {
-  halt: "nothing is entered until somebody resumes; positions may be left",
-  resume: "what was halted or flattened goes on",
-  flatten: "nothing is entered, and everything held is sold at the market",
+  halt: "no entries until an operator resumes; exits continue",
+  resume: "ends a halt or a flatten",
+  flatten: "no entries, and every position is sold at market",
 };
 
 const stands = (switches) => [
@@ -17,7 +17,7 @@ const stands = (switches) => [
   ...Object.entries(switches.strategies ?? {}).map(([name, said]) => [`${name} is off`, said]),
   ...Object.entries(switches.processes ?? {}).map(([path, said]) => [`${path} is off`, said]),
   ...(switches.configured_off ?? []).map((name) => [
-    `${name} is off by the configuration (strategy.${name}.enabled)`, {}]),
+    `${name} is off: strategy.${name}.enabled = false`, {}]),
 ].filter((row) => row?.[1]);
 
 export class Controls extends Live {
@@ -36,7 +36,7 @@ export class Controls extends Live {
     const sure = typed.trim() === word && reason.trim();
     return html`<form class="sure" onSubmit=${(e) => this.say(e)}>
       <p><b>${word}</b>: ${WORDS[word]}.</p>
-      <label>Why (kept in the journal) <input value=${reason} required
+      <label>Reason (stored in the journal) <input value=${reason} required
         onInput=${(e) => this.setState({ reason: e.target.value })} /></label>
       <label>Type the word ${word} <input value=${typed} autocomplete="off" required
         onInput=${(e) => this.setState({ typed: e.target.value })} /></label>

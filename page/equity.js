@@ -1,4 +1,4 @@
-// The value of the account after each close, and how far it is below its highest.
+// Equity after each close, and its drawdown.
 import { Component, createRef, html } from "/page/html.js";
 import { get } from "/page/api.js";
 import { one, onChange } from "/page/store.js";
@@ -8,8 +8,8 @@ import { onTheme, paint } from "/page/theme.js";
 
 const POINTS = 5000;
 const MINUTE = 60000;
-const FRESH = 30; // Closes asked for beyond those that are missing,
-const PAUSE = 500; // and the time between two questions for them, ms.
+const FRESH = 30; // Closes requested beyond those that are missing,
+const PAUSE = 500; // and the time between two requests, ms.
 const utc = (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC");
 
 // The axis fits the values, however small a part of the whole their changes are.
@@ -42,7 +42,7 @@ export class Equity extends Component {
     this.draw();
   }
 
-  // The stream tells the newest close alone, and leaves out what was overtaken: all are asked for.
+  // The stream carries the newest close only, so the page requests those between.
   soon() {
     if (this.waiting) return;
     this.waiting = setTimeout(() => {
@@ -125,17 +125,17 @@ export class Equity extends Component {
     const { times, values, drawdown } = this.data();
     this.charts[0].setData([times, values]);
     this.charts[1].setData([times, drawdown]);
-    const most = Math.min(...drawdown);
+    const most = Math.abs(Math.min(...drawdown)).toFixed(2);
     this.setState({ told: `${money(values.at(-1))} now, drawdown ${
-      Math.abs(drawdown.at(-1)).toFixed(2)} %, at most ${Math.abs(most).toFixed(2)} % since ${
-      day(this.points[0].time)} (${values.length} closes). Without deposits and withdrawals.` });
+      Math.abs(drawdown.at(-1)).toFixed(2)} %, maximum drawdown ${most} % since ${
+      day(this.points[0].time)} (${values.length} closes). Deposits and withdrawals excluded.` });
   }
 
   render(_, { told }) {
     return html`<${Panel} id="equity" title="Equity and drawdown">
       <div ref=${this.place} role="img" aria-label=${`Equity. ${told}`}></div>
-      <div ref=${this.below} role="img" aria-label="Drawdown from the highest, percent"></div>
-      <p class="note">${told || "No close has been valued yet."}</p>
+      <div ref=${this.below} role="img" aria-label="Drawdown, percent"></div>
+      <p class="note">${told || "No close yet."}</p>
     </${Panel}>`;
   }
 }

@@ -1,4 +1,4 @@
-// Why it did that: facts from their causes to their effects, drawn as a graph.
+// The causes and effects of a fact, drawn as a graph.
 import { Component, createRef, html } from "/page/html.js";
 import { get } from "/page/api.js";
 import { Panel } from "/page/table.js";
@@ -9,7 +9,7 @@ const LANES = 7;
 
 let shown = null;
 
-// Tells the story of an id, wherever on the page it was asked for.
+// Shows the story of an id.
 export function explain(id) {
   shown?.ask(id);
   const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -97,12 +97,12 @@ export class Explain extends Component {
       if (wanted) this.ask(wanted);
     };
     const aside = html`<form onSubmit=${submit}><input type="search" name="id" value=${id}
-      placeholder="order, SYMBOL:TRADE or key" aria-label="What to explain" size="26" />
+      placeholder="order id, SYMBOL:TRADE or key" aria-label="What to explain" size="26" />
       <button type="submit">explain</button></form>`;
     return html`<${Panel} id="explain" title="Why" aside=${aside}>
       ${why && html`<p class="banner warn" role="alert">${why}</p>`}
       ${!story && !why && html`<p class="empty">
-        ${id ? "Reading the journal." : "Choose “why?” at an order, a fill or an event."}</p>`}
+        ${id ? "Reading the journal." : "Click “why?” beside an order, a fill or an event."}</p>`}
       ${story && html`<p><b>${story.title}</b></p>`}
       <div class="graph">${story && this.lines(found)}
         <ol ref=${this.list}>${steps.map((step, i) => html`
@@ -111,7 +111,7 @@ export class Explain extends Component {
             onMouseEnter=${() => this.setState({ focus: i })}>
             <span class="kind">${`${at.get(step.key)} ${step.kind}`}</span>
             <${Time} ms=${step.time} long=${true} />
-            <span class="dim">${step.depth === 0 ? "from outside" : causes(i).length > 0
+            <span class="dim">${step.depth === 0 ? "input" : causes(i).length > 0
               ? `follows from ${causes(i).join(", ")}` : ""}</span>
             <span class="text">${step.text}</span>
           </li>`)}</ol>

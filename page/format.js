@@ -1,4 +1,4 @@
-// Numbers and times as people read them. Times are UTC; the local one is told on hover.
+// Formats of numbers and times. Times are UTC; local time is shown on hover.
 import { html } from "/page/html.js";
 
 const two = (n) => String(n).padStart(2, "0");
@@ -34,7 +34,7 @@ export function span(ms) {
 
 export const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 
-// Decimals come as texts and are shown as they are, but for amounts of money.
+// Decimals arrive as text and are shown unchanged, except amounts of money.
 export function money(text, sign) {
   if (text === null || text === undefined) return "–";
   const n = Number(text);
@@ -59,7 +59,7 @@ export function quotient(text) {
     .replace(/\.?0+$/, "") : String(n);
 }
 
-// Gains and losses differ by sign and word, not by colour alone.
+// Gains and losses differ by sign, not by colour alone.
 export const Gain = ({ value }) => {
   const n = Number(value ?? 0);
   const kind = n > 0 ? "gain" : n < 0 ? "loss" : "";

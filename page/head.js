@@ -1,21 +1,21 @@
-// What is true of the whole daemon: which money, whether it trades, how old this picture is.
+// The head of the page: mode, readiness, breaker, account, and the age of the data.
 import { Component, createRef, html } from "/page/html.js";
 import { say, signIn } from "/page/api.js";
 import { Live, now, status, store, touch } from "/page/store.js";
 import { clock, local, money, span, Time } from "/page/format.js";
 import { setting } from "/page/api.js";
 
-// The word says it; the colour says it again.
+// The word and the colour both show the mode.
 export function mode() {
   const { environment } = status();
   if (environment === "live") return ["LIVE", "live", "real money"];
-  if (environment) return [environment.toUpperCase(), "test", "play money at the venue"];
+  if (environment) return [environment.toUpperCase(), "test", "play money at a real venue"];
   return ["SIMULATED", "sim", "a simulated exchange"];
 }
 
 const LEVELS = {
-  normal: ["✓", "normal"], reduced: ["◒", "reduced: entries are smaller"],
-  "exits-only": ["▲", "exits only: nothing is entered"], halted: ["■", "halted: nothing is sent"],
+  normal: ["✓", "normal"], reduced: ["◒", "reduced: smaller entries"],
+  "exits-only": ["▲", "exits only: no entries"], halted: ["■", "halted: no orders"],
 };
 
 export function Connection() {
@@ -51,7 +51,7 @@ export class Head extends Live {
         <div><dt>equity</dt><dd>${money(s.equity)}</dd></div>
         <div><dt>cash</dt><dd>${money(s.cash)}</dd></div>
         <div><dt>newest close</dt><dd><${Time} ms=${s.close_time} long=${true} /></dd></div>
-        <div><dt>up</dt><dd>${span(uptime)}, life ${s.life ?? "–"}</dd></div>
+        <div><dt>up</dt><dd>${span(uptime)}, run ${s.life ?? "–"}</dd></div>
         <div><dt>pace</dt><dd>${s.pace ?? "real"}</dd></div>
       </dl>
       <${Session} />
@@ -62,25 +62,25 @@ export class Head extends Live {
 class Session extends Component {
   render() {
     if (store.signedIn) {
-      return html`<span class="session"><span aria-hidden="true">✓</span> may change</span>`;
+      return html`<span class="session"><span aria-hidden="true">✓</span> signed in</span>`;
     }
     return html`<button type="button" class="session"
       onClick=${() => { store.asking = () => {}; touch("session"); }}>Sign in to change</button>`;
   }
 }
 
-// Sentences that must not be missed, above everything else.
+// Warnings above all other parts.
 export class Banners extends Live {
   static sections = ["status", "connection", "clock"];
   render() {
     const s = status();
     const told = [];
     if (store.connection === "disconnected" && store.at) {
-      told.push(["stale", `Disconnected, data from ${clock(store.at)} UTC. Nothing below is newer;`
-        + " this page connects again by itself."]);
+      told.push(["stale", `Disconnected. All data below is from ${clock(store.at)} UTC.`
+        + " The page reconnects automatically."]);
     }
     if (s.state === "refused") {
-      told.push(["bad", "Trading is refused: an operator must decide. See Risk below."]);
+      told.push(["bad", "Trading is refused: the account differs from the books. See Risk below."]);
     }
     if (s.breaker && s.breaker !== "normal") {
       const reasons = (s.breaker_reasons ?? []).join("; ");
@@ -92,7 +92,7 @@ export class Banners extends Live {
   }
 }
 
-// Asks for the token, which goes to the daemon once and is not kept by the page.
+// Requests the token, sends it to the daemon once, and does not keep it.
 export class SignIn extends Live {
   static sections = ["session"];
   dialog = createRef();
@@ -115,7 +115,7 @@ export class SignIn extends Live {
       await signIn(this.field.current.value);
       this.field.current.value = "";
       this.setState({ why: "" });
-      say("This page may change things until the daemon stops.");
+      say("Signed in. The page may change things until the daemon stops.");
     } catch (error) {
       this.setState({ why: error.message });
     }
@@ -128,8 +128,8 @@ export class SignIn extends Live {
     return html`<dialog ref=${this.dialog} aria-labelledby="sign-in" onClose=${leave}>
       <form onSubmit=${(e) => this.submit(e)}>
         <h2 id="sign-in">Sign in to change things</h2>
-        <p>Reading needs nothing. A change needs the daemon's token: ${html`<code>${where}</code>`}.
-          It is exchanged for a cookie that no script can read.</p>
+        <p>Reading needs no token. A change needs the token: ${html`<code>${where}</code>`}.
+          The daemon replaces it by a cookie that no script can read.</p>
         <label>Token <input ref=${this.field} type="password" autocomplete="off" required /></label>
         ${why && html`<p class="banner bad" role="alert">${why}</p>`}
         <p class="acts"><button type="submit" class="main">Sign in</button>
@@ -138,7 +138,7 @@ export class SignIn extends Live {
   }
 }
 
-// What became of the last change.
+// The result of the last change.
 export class Said extends Live {
   static sections = ["said", "second"];
   render() {

@@ -1,4 +1,4 @@
-// What happened lately, newest first.
+// Recent events, newest first.
 import { Component, html } from "/page/html.js";
 import { Live, rows } from "/page/store.js";
 import { Choice, Panel } from "/page/table.js";
@@ -8,7 +8,7 @@ import { explain } from "/page/explain.js";
 const SHOWN = 60;
 const GROUPS = ["all", "orders", "signals", "risk", "ledger", "venue", "market", "operator",
   "actors"];
-const WEIGHTS = { info: ["", ""], warn: ["▲", "notice"], bad: ["✕", "look"] };
+const WEIGHTS = { info: ["", ""], warn: ["▲", "warning"], bad: ["✕", "problem"] };
 
 class Entry extends Component {
   shouldComponentUpdate(next) {
@@ -41,14 +41,14 @@ export class Log extends Live {
         onInput=${(e) => this.setState({ text: e.target.value })} />
       <button type="button" aria-pressed=${String(held !== null)}
         onClick=${() => this.setState({ held: held ? null : all })}>
-        ${held ? "go on" : "hold still"}</button>`;
+        ${held ? "continue" : "pause"}</button>`;
     return html`<${Panel} id="log" title="Events" aside=${aside}>
       <${Choice} label="Group of events" options=${GROUPS} value=${group}
         onChoose=${(chosen) => this.setState({ group: chosen, shown: SHOWN })} />
-      <p class="note">Market time; of actors it is the clock of the machine.</p>
+      <p class="note">Times are market time; events of actors have the machine's time.</p>
       <ol class="events">${found.slice(0, shown).map((event) => html`
         <${Entry} key=${event.id} event=${event} />`)}</ol>
-      ${found.length === 0 && html`<p class="empty">Nothing like this among the newest.</p>`}
+      ${found.length === 0 && html`<p class="empty">No matching events.</p>`}
       ${found.length > shown && html`<button type="button" class="more" onClick=${
         () => this.setState({ shown: shown + 100 })}>Show more of ${found.length}</button>`}
     </${Panel}>`;

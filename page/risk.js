@@ -1,4 +1,4 @@
-// Whether it may trade, and if not, why: breaker, account against books, checks, set aside.
+// Whether the daemon may trade: breaker, account, readiness, quarantine.
 import { Component, html } from "/page/html.js";
 import { get } from "/page/api.js";
 import { Live, rows, status } from "/page/store.js";
@@ -6,15 +6,15 @@ import { Panel } from "/page/table.js";
 import { Time } from "/page/format.js";
 
 const STATES = {
-  starting: "not compared with the venue yet in this life",
-  trading: "the account is what the books say",
-  refused: "something cannot be explained: an operator must decide",
+  starting: "not yet compared with the books in this run",
+  trading: "the account agrees with the books",
+  refused: "the account differs from the books; run everwarm reconcile",
 };
 
-const dispute = (conflict) => `${conflict.about}: ours ${conflict.ours}, the venue's ${
+const dispute = (conflict) => `${conflict.about}: books ${conflict.ours}, venue ${
   conflict.theirs}`;
 
-// Both sides of the account, asked for when somebody wants to see them.
+// Both sides of the account, requested on a click.
 class Sides extends Component {
   state = { view: null, why: "" };
 
@@ -28,12 +28,12 @@ class Sides extends Component {
 
   render(_, { view, why }) {
     const button = html`<button type="button" onClick=${() => this.look()}>
-      ${view ? "Look again" : "Show both sides"}</button>`;
+      ${view ? "Refresh" : "Compare with the venue"}</button>`;
     if (!view) return html`<p>${button} ${why}</p>`;
     return html`<p>${button} as of <${Time} ms=${view.time} long=${true} /></p>
       <div class="scroll" tabindex="0" role="region" aria-label="Balances"><table>
-        <thead><tr><th scope="col">asset</th><th scope="col" class="num">ours</th>
-          <th scope="col" class="num">not ours</th><th scope="col" class="num">venue</th>
+        <thead><tr><th scope="col">asset</th><th scope="col" class="num">books</th>
+          <th scope="col" class="num">external</th><th scope="col" class="num">venue</th>
           <th scope="col" class="num">difference</th></tr></thead>
         <tbody>${view.balances.map((b) => html`<tr key=${b.asset}>
           <td>${b.asset}</td><td class="num">${b.ours}</td><td class="num">${b.foreign}</td>
@@ -52,18 +52,18 @@ export class Risk extends Live {
     const s = status();
     const reasons = s.breaker_reasons ?? [];
     const foreign = (s.foreign ?? []).map(([asset, n]) => `${n} ${asset}`).join(", ");
-    const numbers = [["orders open", s.open_orders], ["of unknown fate", s.unknown_orders],
-      ["symbols held", s.positions], ["fills", s.fills], ["actors restarted", s.restarts]];
+    const numbers = [["open orders", s.open_orders], ["status unknown", s.unknown_orders],
+      ["open positions", s.positions], ["fills", s.fills], ["restarts", s.restarts]];
     return html`<${Panel} id="risk" title="Risk and account">
       <h3>Breaker: <span class=${s.breaker === "normal" ? "good" : "bad"}>${s.breaker ?? "–"}</span>
       </h3>
-      ${reasons.length === 0 ? html`<p class="dim">No reason against trading.</p>`
+      ${reasons.length === 0 ? html`<p class="dim">Trading is allowed.</p>`
         : html`<ul class="plain">${reasons.map((r) => html`<li key=${r}>${r}</li>`)}</ul>`}
-      ${s.barred?.length > 0 && html`<p>Nothing is bought of ${s.barred.join(", ")}.</p>`}
+      ${s.barred?.length > 0 && html`<p>No entries for ${s.barred.join(", ")}.</p>`}
       <h3>Account: <span class=${s.state === "trading" ? "good" : "bad"}>${s.state ?? "–"}</span>
       </h3>
-      <p>${STATES[s.state] ?? ""}.${foreign ? ` Not ours, never traded: ${foreign}.` : ""}
-        ${s.foreign_orders > 0 ? ` ${s.foreign_orders} open orders are not ours.` : ""}</p>
+      <p>${STATES[s.state] ?? ""}.${foreign ? ` External, never traded: ${foreign}.` : ""}
+        ${s.foreign_orders > 0 ? ` ${s.foreign_orders} open orders are external.` : ""}</p>
       ${(s.owed ?? []).map((o) => html`
         <p key=${o.symbol + o.strategy} class=${`banner ${o.state === "refused" ? "bad" : ""}`}>
           Owed exit: ${o.held} ${o.symbol} of ${o.strategy}, ${o.reason ?? "requested"}, since
@@ -71,17 +71,17 @@ export class Risk extends Live {
       ${(s.conflicts ?? []).map((c) => html`
         <p key=${c.about} class="banner bad">${dispute(c)}</p>`)}
       <${Sides} />
-      <h3>Conditions of being ready</h3>
+      <h3>Readiness</h3>
       <ul class="plain checks">${[...rows("checks").values()].map((check) => html`
         <li key=${check.name}><span class=${check.ok ? "good" : "bad"}>
           <span aria-hidden="true">${check.ok ? "✓" : "✕"}</span> ${check.name} ${
-          check.ok ? "holds" : "does not hold"}</span> <span class="dim">${check.detail}</span>
+          check.ok ? "ok" : "failed"}</span> <span class="dim">${check.detail}</span>
         </li>`)}</ul>
-      ${rows("quarantine").size > 0 && html`<h3>Set aside</h3><ul class="plain">
+      ${rows("quarantine").size > 0 && html`<h3>Quarantined inputs</h3><ul class="plain">
         ${[...rows("quarantine").values()].map((q) => html`<li key=${q.id}>${q.id}: ${q.text}
         </li>`)}</ul>`}
       <dl class="vitals">${numbers.map(([name, n]) => html`<div key=${name}><dt>${name}</dt>
-        <dd class=${name === "of unknown fate" && n > 0 ? "bad" : ""}>${n ?? "–"}</dd></div>`)}</dl>
+        <dd class=${name === "status unknown" && n > 0 ? "bad" : ""}>${n ?? "–"}</dd></div>`)}</dl>
     </${Panel}>`;
   }
 }

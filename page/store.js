@@ -1,20 +1,20 @@
-// What the page knows: the rows the one stream tells, and how old they are.
+// The state of the page: the rows of the event stream, and their age.
 import { Component } from "/page/html.js";
 
-const SILENCE = 7000; // The daemon says something every two seconds.
-const FLASH = 3000; // How long somebody who came back is shown as such, ms.
-// Rows of these sections leave without a word: the newest are kept.
+const SILENCE = 7000; // The daemon sends something every two seconds.
+const FLASH = 3000; // How long a restart is highlighted, ms.
+// Of these sections only the newest rows are kept.
 const KEPT = { events: 600, orders: 400, fills: 600, signals: 400 };
 
 export const store = {
   connection: "connecting",
-  at: 0, // The daemon's clock at the last word, ms.
+  at: 0, // The daemon's clock at the last message, ms.
   venueAt: null,
   uptime: 0,
   heard: 0, // Our clock at that moment.
   signedIn: false,
   config: [],
-  flashes: new Map(), // Path of an actor: when it was seen to come back.
+  flashes: new Map(), // Path of an actor: when its restart was seen.
 };
 
 const sections = new Map();
@@ -87,7 +87,7 @@ function take(data, whole) {
   sections.delete("tree.before");
 }
 
-// Remembers for a moment who came back.
+// Highlights an actor that restarted.
 function flash(path, row, section) {
   const before = section.get(path) ?? sections.get("tree.before")?.get(path);
   if (before && row.restarts > before.restarts) store.flashes.set(path, performance.now());
@@ -126,7 +126,7 @@ export function connect() {
   source.onerror = () => connection("disconnected");
 }
 
-// A browser gives up where the answer was no stream, and hears nothing of a daemon that hangs.
+// A browser gives up if the response was no stream, and cannot see that a daemon hangs.
 setInterval(() => {
   const silent = store.heard > 0 && Date.now() - store.heard > SILENCE;
   if (silent) connection("disconnected");

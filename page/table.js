@@ -1,4 +1,4 @@
-// A table that sorts by any column and shows as many rows as a person can read.
+// A table that sorts by any column and shows its rows in steps.
 import { Component, html } from "/page/html.js";
 
 const STEP = 40;

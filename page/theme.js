@@ -1,4 +1,4 @@
-// Light or dark: as the system says, unless somebody chose.
+// Light or dark: the system's setting, unless the user chose.
 const wide = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
 
@@ -21,7 +21,7 @@ function tell() {
   for (const listener of listeners) listener();
 }
 
-// The colours in force, for what draws by itself.
+// The current colours, for the charts.
 export function paint() {
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(`--${name}`).trim();

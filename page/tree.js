@@ -1,4 +1,4 @@
-// The supervision tree as it is now: who is up, who came back, how each failed last.
+// The supervision tree: states, restarts and the last failure of each actor.
 import { Component, html } from "/page/html.js";
 import { change } from "/page/api.js";
 import { flashing, Live, now, rows } from "/page/store.js";
@@ -12,26 +12,27 @@ const SHOWN = 40; // and then shows so many at first.
 const STATES = {
   running: ["●", "running", "good"],
   starting: ["◌", "starting", "wait"],
-  backoff: ["↻", "waits to restart", "wait"],
+  backoff: ["↻", "waiting to restart", "wait"],
   stopping: ["◍", "stopping", "wait"],
   stopped: ["■", "stopped", "bad"],
-  down: ["▼", "kept down", "bad"],
+  down: ["▼", "stopped by its supervisor", "bad"],
 };
 
 export function State({ row }) {
   const [sign, word, kind] = STATES[row.state] ?? ["?", row.state, "wait"];
-  const more = [row.down && row.state !== "down" && "on trial", row.blocked && "holds its thread"];
+  const more = [row.down && row.state !== "down" && "retrying", row.blocked && "blocks its thread"];
   return html`<span class=${`state ${row.blocked ? "bad" : kind}`}>
     <span aria-hidden="true">${sign}</span> ${[word, ...more].filter(Boolean).join(", ")}</span>`;
 }
 
 const kill = (path, how) => change("/api/v1/kill", { path, how }, (view) => (
-  `${view.path}: ${how} was asked for`));
+  `${view.path}: ${how} requested`));
 
 export const Kill = ({ path, how }) => html`<button type="button" class="kill"
   aria-label=${`${how} ${path}`} onClick=${() => kill(path, how)}>${how}</button>`;
 
-const retry = (path) => change("/api/v1/retry", { path }, (view) => `${view.path} is tried`);
+const retry = (path) =>
+  change("/api/v1/retry", { path }, (view) => `${view.path}: retry requested`);
 
 class Line extends Component {
   shouldComponentUpdate(next) {
@@ -46,19 +47,19 @@ class Line extends Component {
             aria-label=${`${open ? "close" : "open"} ${name}`} onClick=${toggle}>
             ${open ? "▾" : "▸"}</button>`}<span>${name}</span></span>
       <${State} row=${row} />
-      <span class="came">${hot && html`<b><span aria-hidden="true">↻</span> came back</b>`}</span>
+      <span class="came">${hot && html`<b><span aria-hidden="true">↻</span> restarted</b>`}</span>
       <span class="facts">
         ${row.restarts > 0 && html`<span>${count(row.restarts, "restart")}${
-          row.injected > 0 ? `, ${row.injected} on purpose` : ""}</span>`}
+          row.injected > 0 ? `, ${row.injected} injected` : ""}</span>`}
         ${row.mailbox > 0 && html`<span>${row.mailbox} waiting</span>`}
         <span class="dim">${age}</span>
         ${told && html`<span class="dim">${told}</span>`}
-        ${row.planned && html`<span class="why">${row.planned}, on purpose</span>`}
-        ${row.last_failure && html`<span class="why" title=${row.last_failure}>last: ${
+        ${row.planned && html`<span class="why">${row.planned} (injected)</span>`}
+        ${row.last_failure && html`<span class="why" title=${row.last_failure}>last failure: ${
           row.last_failure}</span>`}
       </span>
       <span class="acts">
-        ${row.down && html`<button type="button" onClick=${() => retry(path)}>try now</button>`}
+        ${row.down && html`<button type="button" onClick=${() => retry(path)}>retry now</button>`}
         ${how && row.kind === "worker" && html`<${Kill} path=${path} how=${how} />`}
       </span>
     </div>`;
@@ -77,7 +78,7 @@ const under = (tree) => {
   return children;
 };
 
-// What a closed group says of those in it.
+// The line of a collapsed group.
 function summary(list) {
   let up = 0, restarts = 0;
   for (const [, row] of list) {
@@ -118,12 +119,12 @@ export class Tree extends Live {
   render(_, { how }) {
     const tree = rows("tree");
     const root = tree.get("root");
-    const aside = mayHarm() && html`<${Choice} label="How actors are disturbed" value=${how}
+    const aside = mayHarm() && html`<${Choice} label="Injected fault" value=${how}
       options=${["kill", "panic", "stop", "stall"]}
       onChoose=${(chosen) => this.setState({ how: chosen })} />`;
     return html`<${Panel} id="tree" title="Supervision" aside=${aside}>
       ${root ? html`<ul class="tree">${this.branch(under(tree), "root", root, 0)}</ul>`
-        : html`<p class="empty">Nothing heard of it yet.</p>`}
+        : html`<p class="empty">No data yet.</p>`}
     </${Panel}>`;
   }
 }

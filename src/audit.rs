@@ -78,8 +78,7 @@ pub fn store_failure(error: &StoreError) -> Failure {
 pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
     let file = data_dir.join(LIVE_FILE);
     if !file.exists() {
-        let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
+        return Err(Failure::no_daemon(data_dir));
     }
     let store = Store::look(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     Ok(Box::new(StoreFacts(store)))

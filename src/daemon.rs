@@ -178,7 +178,7 @@ fn private(data_dir: &Path) {
     let (history, exchange) = (data_dir.join(everwarm_history::FILE), data_dir.join(EXCHANGE));
     for path in [live, segments, history, exchange, data_dir.join(AUDIT_FILE)] {
         if let Err(e) = keep_private(&path) {
-            tracing::warn!("others may read {}: {e}", path.display());
+            tracing::warn!("other users may read {}: {e}", path.display());
         }
     }
 }
@@ -292,7 +292,7 @@ fn tell_steps(life: &Life, watch: &Watch) {
     let stages = life.world.journal.progress().len();
     for (name, took) in &life.steps {
         let last = *name == "start the actors";
-        let detail = format!("{stages} states, life {}", life.world.journal.life());
+        let detail = format!("{stages} states, run {}", life.world.journal.life());
         watch.step(name, *took, if last { detail } else { String::new() });
     }
 }
@@ -377,7 +377,7 @@ async fn find_exchange(
             }
             Err(LaunchError::Io(e)) => e.to_string(),
         };
-        let detail = format!("{why}; trying again in {} ms", wait.as_millis());
+        let detail = format!("{why}; retrying in {} ms", wait.as_millis());
         watch.step("find the exchange", tried.elapsed(), detail);
         tokio::select! {
             () = stop.asked() => return Err(Ok(Exit::Fine)),
@@ -579,7 +579,7 @@ fn begin_api(
         ApiFile { addr, pid, beyond }.write(&data_dir)
     });
     if let Err(e) = told {
-        tracing::error!("nobody is told where the API is: {}: {e}", api::FILE);
+        tracing::error!("the address of the API was not written: {}: {e}", api::FILE);
     }
     let entries = door.beyond.map(|(listener, tls)| Entry::Beyond(listener, tls));
     for entry in entries.into_iter().chain([Entry::Here(door.listener)]) {

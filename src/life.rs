@@ -287,7 +287,7 @@ async fn world(
     let clock = venue.clock().clone();
     let streams = streams.min(source.capabilities().per_connection);
     fetch_again(&*source, birth).await?;
-    steps.took("ask the venue");
+    steps.took("query the venue");
     Ok(World {
         places,
         journal,
@@ -331,7 +331,7 @@ async fn fetch_again(source: &dyn Source, birth: &Birth) -> Result<(), BirthErro
         if lost.is(&bars) {
             again.entry(timeframe).or_default().push((symbol, bars));
         } else {
-            tracing::warn!("the past of {symbol} is gone, and the venue tells another one now");
+            tracing::warn!("the history of {symbol} is missing, and the venue now has other bars");
         }
     }
     for (timeframe, ranges) in again {
@@ -349,7 +349,7 @@ async fn answer<T, F: Future<Output = Result<T, VenueError>>>(ask: impl Fn() -> 
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(e) => tracing::info!(error = %e, "the venue does not answer; asking again"),
+            Err(e) => tracing::info!(error = %e, "the venue does not respond; retrying"),
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(5));

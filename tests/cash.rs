@@ -101,7 +101,7 @@ fn what_panic_sold_while_no_daemon_ran_is_booked_by_the_next_start() {
     assert!(change.abs() < brought / Decimal::from(5), "{change} of {brought}");
     assert_eq!(after[before.len()]["adjusted"], "0");
     let (code, out, err) = run(&dir, &["explain", &id]);
-    assert!(code == Some(0) && out.contains("everwarm panic traded"), "{out}{err}");
+    assert!(code == Some(0) && out.contains("everwarm panic sold"), "{out}{err}");
     let strategies = ask(&dir, &["summary"])["money"]["strategies"].to_string();
     assert!(strategies.contains("panic"), "{strategies}");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
@@ -184,8 +184,8 @@ fn a_deposit_is_ours_once_it_is_adopted_and_is_no_profit() {
     refused(&dir, &["XYZ", "--reason", "r"], 5, "no XYZ beyond the books");
     let told = adopts(&dir, &["USDT", "2000"]);
     assert!(
-        told.contains("adopted 2000 USDT as cash: neither profit nor loss")
-            || told.contains("adopted 2,000 USDT as cash: neither profit nor loss"),
+        told.contains("adopted 2000 USDT as cash; this is no profit or loss")
+            || told.contains("adopted 2,000 USDT as cash; this is no profit or loss"),
         "{told}"
     );
     let adjusted = || {

@@ -63,7 +63,7 @@ fn assert_refused(dir: &Path, symbol: &str, quantity: &str) -> String {
     let quote = symbol.strip_prefix(&about).unwrap();
     assert_ne!(row(&view, quote)["foreign"], "0", "what the sale brought is not ours: {view}");
     let (_, out, _) = run(dir, &["reconcile"]);
-    for words in ["shortage, conflict", "not ours, never touched", "surplus, never traded", &id] {
+    for words in ["shortage, conflict", "external, never touched", "surplus, never traded", &id] {
         assert!(out.contains(words), "{words}: {out}");
     }
     let closes = || ask(dir, &["status"])["closes"].as_u64().unwrap();
@@ -94,7 +94,7 @@ fn assert_resolved(dir: &Path, id: &str) {
     let (view, code) = reconcile(dir);
     assert_eq!((code, &view["conflicts"]), (Some(0), &json!([])));
     assert_eq!(view["resolved"][0]["reason"], "it was me, by hand");
-    refuses(&[&[id], &venue[..], &["again"]].concat(), 1, "is over already");
+    refuses(&[&[id], &venue[..], &["again"]].concat(), 1, "is already resolved");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     daemon.says("may trade");
     let (code, out, err) = run(&dir, &["reconcile"]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("nothing is unexplained"), "{out}");
+    assert!(out.contains("no unexplained differences"), "{out}");
     let (symbol, quantity) = held_and_killed(&dir, daemon, || start(&dir));
     let hand = Hand::new(&dir);
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));

@@ -28,7 +28,7 @@ fn it_tells_of_a_daemon_that_is_well_of_one_that_was_killed_and_of_none() {
     process.says("fill");
     wait_until("all is well", || {
         let (code, out, _) = run(&dir, &["doctor"]);
-        code == Some(0) && out.contains("the daemon answers: all is well")
+        code == Some(0) && out.contains("the daemon responds: no problems")
     });
     process.kill();
 
@@ -67,7 +67,7 @@ fn a_part_that_stands_still_is_told_with_since_when_and_what_to_do() {
     let told = || -> Option<Value> {
         let (_, view) = doctor(&dir);
         let findings = view["findings"].as_array().unwrap().clone();
-        let stands = "trading/clock does not move: ";
+        let stands = "trading/clock makes no progress: ";
         findings.into_iter().find(|f| f["text"].as_str().unwrap().starts_with(stands))
     };
     wait_until("it is told", || told().is_some());
@@ -140,7 +140,7 @@ fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
     assert!(out.starts_with("state      stopped, halted by operator: storm"), "{out}");
     let (code, out, err) = run(&dir, &["config", "check"]);
     assert_eq!(code, Some(0), "{out}{err}");
-    let by = format!("by {path} and --pace 240x, as its daemon was started last");
+    let by = format!("configuration of the daemon's last start: {path} and --pace 240x");
     assert!(err.split_whitespace().collect::<Vec<_>>().join(" ").contains(&by), "{err}");
     word(&["safe-start", "collect"]);
     let told = breaker("halted");
@@ -180,6 +180,6 @@ fn a_venue_that_does_not_answer_is_told_with_since_when() {
     assert!(dated, "{view}");
     // Who asks is told why.
     let said = |text: &str| ask(&dir, &["status"])["problems"].to_string().contains(text);
-    wait_until("the cause is told", || said("it does not say what it has") && said("refused"));
+    wait_until("the cause is told", || said("it does not report its symbols") && said("refused"));
     process.kill();
 }

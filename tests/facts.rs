@@ -1,6 +1,7 @@
 //! Every kind of fact goes through the file and comes back as it was.
 
 use everwarm::life::APPLICATION;
+use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::TABLE;
 use everwarm_domain::fact::{
     Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Listed,
@@ -161,6 +162,10 @@ fn markets() -> Vec<Market> {
             zone: "America/New_York".into(),
             day: -1,
             at: i64::MAX,
+        },
+        Market::Capabilities {
+            venue: VenueId::default(),
+            capabilities: Capabilities::market_and_limit(),
         },
         Market::Universe {
             asked: i64::MIN,

@@ -124,7 +124,7 @@ fn a_journal_that_is_gone_is_noticed_and_a_new_one_has_other_order_ids() {
     // A person may go on in spite of it.
     let anew = [&TRADES[..], &["--new-installation"]].concat();
     let daemon = Process::start(&dir, &anew);
-    daemon.says("life 1 of installation i-");
+    daemon.says("run 1 of installation i-");
     daemon.answers();
     let now = ask(&dir, &["status"])["installation"].as_str().unwrap().to_owned();
     assert!(now != before && now.starts_with("i-"), "{before} {now}");

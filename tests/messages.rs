@@ -140,7 +140,7 @@ fn restarts(items: &Items) -> usize {
     items
         .values()
         .flatten()
-        .filter(|text| text.contains("\"restart\"") && text.contains("process life"))
+        .filter(|text| text.contains("\"restart\"") && text.contains("run "))
         .count()
 }
 
@@ -167,7 +167,7 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
     // Nobody listens: it trades nevertheless, and asks less and less often. The next asks at once.
     let process = start();
     filled(&process);
-    assert!(process.complains("webhook does not take a message: no connection", PATIENCE));
+    assert!(process.complains("webhook does not accept a message: no connection", PATIENCE));
     filled(&process);
     let mut errors = String::new();
     let mut kill = |process: Process| {
@@ -334,13 +334,13 @@ fn what_a_receiver_refuses_for_good_is_in_nobodys_way() {
     ];
     let start = || daemon(&dir, &["--pace", "240x"], &variables);
     let process = start();
-    assert!(process.complains("webhook refuses a message: it answers 400", PATIENCE));
+    assert!(process.complains("webhook rejects a message: it responds with status 400", PATIENCE));
     // It overtakes the fills, which are still being sent and refused.
     let (code, _, err) = run(&dir, &["halt", "--reason", "storm", "--yes"]);
     assert_eq!(code, Some(0), "{err}");
     let told = |words: &str| receiver.items().into_values().flatten().any(|t| t.contains(words));
     wait_until("the halt is told", || told("storm"));
-    assert!(process.complains("it is set apart", PATIENCE));
+    assert!(process.complains("it is quarantined", PATIENCE));
     let refused: BTreeSet<String> = receiver
         .heard()
         .iter()
@@ -412,9 +412,9 @@ fn what_is_configured_wrong_is_told_without_the_secret() {
     let (code, out, err) = Process::of(command, &dir, &check).result();
     assert_eq!(code, Some(2), "{out}{err}");
     for words in [
-        "messages.webhook: what it refers to is no address like https",
+        "messages.webhook: its content is not an address like https",
         "messages.telegram_chat: needs messages.telegram_token too",
-        "\"fils\" is none of fill, halt",
+        "\"fils\" is not a topic; the topics are fill, halt",
     ] {
         assert!(err.contains(words), "{words}: {err}");
     }

@@ -74,7 +74,7 @@ fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
     let says_it_lacks = || {
         let problems = ask(&dir, &["status"])["problems"].clone();
         let mut all = problems.as_array().into_iter().flatten().filter_map(|text| text.as_str());
-        all.any(|text| text.contains("of the journal cannot be read: what is told lacks them"))
+        all.any(|text| text.contains("of the journal cannot be read; this view lacks them"))
     };
     assert!(says_it_lacks());
     let newest = |dir: &Path| ask(dir, &["equity", "--limit", "1"]);

@@ -68,7 +68,7 @@ fn the_manager_is_told_on_the_way_when_ready_while_well_and_at_the_stop() {
         "open the history",
         "find the exchange",
         "read the journal",
-        "ask the venue",
+        "query the venue",
         "start the actors",
         "reconcile",
         "ready",

@@ -265,7 +265,8 @@ fn files(folder: &Folder, dir: &Path, fills: &[Value]) {
     let words = ["summary", "--month", month, "--html", page, "--csv", tables];
     let (code, out, err) = run(dir, &words);
     assert_eq!(code, Some(0), "{out}{err}");
-    for words in ["profit", "win rate", "deepest fall", "sma_cross", "AAAUSD", "max_positions"] {
+    for words in ["profit", "win rate", "maximum drawdown", "sma_cross", "AAAUSD", "max_positions"]
+    {
         assert!(out.contains(words), "{words}: {out}");
     }
     let html = fs::read_to_string(page).unwrap();
@@ -295,9 +296,9 @@ fn files(folder: &Folder, dir: &Path, fills: &[Value]) {
     let all = rows(dir, &["trades"]);
     assert_eq!(rows(dir, &["trades", "--limit", "2"]), all[all.len() - 2..]);
     for (wrong, exit, words) in [
-        (["summary", "2026-02-30"], 2, "is no day"),
-        (["summary", "5"], 2, "is no day"),
-        (["summary", "9999-01-01"], 1, "there is nothing of 9999-01-01 yet: the newest close is "),
+        (["summary", "2026-02-30"], 2, "is not a day"),
+        (["summary", "5"], 2, "is not a day"),
+        (["summary", "9999-01-01"], 1, "there is no data for 9999-01-01 yet: the newest close is "),
     ] {
         let (code, _, err) = run(dir, &wrong);
         assert_eq!(code, Some(exit), "{err}");
@@ -353,7 +354,7 @@ fn what_is_put_in_or_taken_out_is_no_profit() {
 fn interrupted(running: &Value) {
     assert_eq!(running["starts"], 2);
     let failures = running["failures"].as_array().unwrap();
-    let words = "1 difference with the venue that nothing explains";
+    let words = "1 difference from the venue unexplained";
     let told = |row: &&Value| row["text"] == words && row["time"].as_i64() > Some(0);
     assert!(failures.iter().any(|row| told(&row)), "{failures:?}");
     assert_eq!(running["failures_all"], failures.len());

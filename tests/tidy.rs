@@ -9,6 +9,7 @@ mod promises;
 mod reference;
 mod states;
 mod text;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -97,7 +98,7 @@ fn assert_generated(path: &str, wanted: &str) {
     let first = both.find(|(found, wanted)| found != wanted);
     assert!(
         found == wanted,
-        "{path} is out of date, first at {first:?}. Write it anew: EVERWARM_BLESS=1 cargo nextest \
+        "{path} is out of date, first at {first:?}. write it again: EVERWARM_BLESS=1 cargo nextest \
          run -p everwarm -E 'test(/tidy/)'"
     );
 }

@@ -123,7 +123,7 @@ fn told(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
         let steps = view.steps.iter().filter(|step| TOLD.contains(&step.kind.as_str()));
         // A request is valid from when it was decided. Where the fate of the order before it is
         // known later, that is later; the close is the same.
-        let what = |text: &str| text.split(", to be sent until").next().map(str::to_owned);
+        let what = |text: &str| text.split(", may be sent until").next().map(str::to_owned);
         let line =
             |kind: &str, text| format!("story {id} {kind}: {}", what(text).unwrap_or_default());
         lines.extend(steps.map(|step| line(&step.kind, &step.text)));

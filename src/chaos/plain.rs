@@ -4,6 +4,7 @@
 
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
+use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
@@ -84,6 +85,8 @@ impl Play {
         let rules = self.venue.exchange().instruments().to_vec();
         let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         self.input(now, Body::Market(Said::Instruments { rules }))?;
+        let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
+        self.input(now, Body::Market(Said::Capabilities { venue, capabilities }))?;
         if !feed.sessions.is_unknown() {
             let (venue, sessions) = (VenueId::default(), feed.sessions.clone());
             self.input(now, Body::Market(Said::Sessions { venue, sessions }))?;

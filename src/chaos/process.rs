@@ -43,14 +43,14 @@ macro_rules! steps {
 }
 
 steps! {
-    Open "open" "The files are opened and checked, in memory alone.";
-    Repair "repair" "What a crash left is repaired in the files.";
-    Connect "connect" "The exchange is found or started.";
-    Restore "restore" "The journal is read and the tree is grown.";
-    Reconcile "reconcile" "The venue is asked what became of everything.";
-    CatchUp "catch-up" "Closes missed while away are fetched and said.";
-    Live "live" "It trades.";
-    Stop "stopping" "It was told to stop.";
+    Open "open" "Open the files and check them in memory.";
+    Repair "repair" "Repair the files after a crash.";
+    Connect "connect" "Find or start the exchange.";
+    Restore "restore" "Read the journal and start the tree.";
+    Reconcile "reconcile" "Query the venue for all orders and the account.";
+    CatchUp "catch-up" "Fetch and append the missed closes.";
+    Live "live" "Trade.";
+    Stop "stopping" "Stop.";
 }
 
 impl std::str::FromStr for Step {
@@ -100,7 +100,7 @@ impl Steps {
         let told =
             std::fs::write(&beside, step.name()).and_then(|()| std::fs::rename(&beside, file));
         if let Err(e) = told {
-            tracing::error!("a step cannot be told: {e}");
+            tracing::error!("the step was not written: {e}");
         }
         if let Some(chaos) = self.chaos.get() {
             chaos.point(Site::BeforeResume, step.name());
@@ -156,7 +156,7 @@ fn stand_still(struck: Option<&PathBuf>) {
     if let Some(file) = struck
         && let Err(e) = std::fs::write(file, "here")
     {
-        tracing::error!("a planned death cannot be told: {e}");
+        tracing::error!("the planned exit was not written: {e}");
     }
     loop {
         #[expect(clippy::disallowed_methods, reason = "nothing of this process goes on from here")]

@@ -160,7 +160,7 @@ fn strike(
             let operators = Some(wanted.seed);
             let calm = calm(feed, &Plan { operators, ..Plan::default() }, report)?;
             let plan = |left| Plan { operators, ..faulty(kill_plan(&calm, left, &mut die)) };
-            let what = ("kills while people speak", spoken);
+            let what = ("kills during operator commands", spoken);
             until(what, (feed, &calm), report, tell, plan, count_kills)?;
             paced(feed, &undisturbed, &mut die, report, tell);
         }
@@ -542,7 +542,11 @@ impl Report {
 
     /// Differences are reason enough to stop; otherwise it did not go on.
     fn enough(&self, what: &str) -> Result<(), String> {
-        if self.differences.is_empty() { Err(format!("no {what} strike any more")) } else { Ok(()) }
+        if self.differences.is_empty() {
+            Err(format!("the runs reach no more {what}"))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! Two things make it clear that the first came to nothing. Either the exchange said so: too early
 //! or too late, too many, too busy. Or its absence was proved: venue time had passed the moment at
 //! which it could still arrive (its timestamp, its window and the server's own deadline), two
-//! queries a second apart found nothing, and the trades since were looked at.
+//! queries a second apart found nothing, and the later trades were fetched.
 //!
 //! No order is cancelled that was not asked for, and none twice unless it was found in between.
 
@@ -61,7 +61,7 @@ impl Post {
         if apart < APART {
             return Err(format!("{} queries within {apart} ms", self.absent.len()));
         }
-        if self.looked { Ok(()) } else { Err("trades since were not looked at".to_owned()) }
+        if self.looked { Ok(()) } else { Err("later trades were not fetched".to_owned()) }
     }
 }
 
@@ -259,8 +259,8 @@ mod tests {
                 Log::new().post(AT).absent(LATE).absent(LATE + APART - 1).trades(LATE + APART),
                 "2 queries within 999 ms",
             ),
-            (Log::new().post(AT).absent(LATE).absent(LATE + APART), "trades since"),
-            (Log::new().post(AT).absent(LATE).trades(LATE).absent(LATE + APART), "trades since"),
+            (Log::new().post(AT).absent(LATE).absent(LATE + APART), "later trades"),
+            (Log::new().post(AT).absent(LATE).trades(LATE).absent(LATE + APART), "later trades"),
             (
                 Log::new().post(AT).ask(LATE, "GET order", None).absent(LATE + APART),
                 "1 queries within 0 ms",

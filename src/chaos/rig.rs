@@ -562,7 +562,7 @@ impl Lives<'_> {
         Arc::new(move |why| {
             let why = why.to_string();
             if !(disk.is_dead() || why.contains("panicked")) {
-                never.get_or_init(|| format!("a file failed by itself: {why}"));
+                never.get_or_init(|| format!("a file failed without an injected fault: {why}"));
             }
             disk.kill();
             died.store(true, Relaxed);

@@ -50,8 +50,7 @@ pub fn of(world: &World, data_dir: &Path) -> Arc<Pack> {
 pub fn offline(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let live = data_dir.join(LIVE_FILE);
     if !live.exists() {
-        let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
+        return Err(Failure::no_daemon(data_dir));
     }
     let store = Store::look(&live, APPLICATION).map_err(|e| store_failure(&e))?;
     let archive = Archive::look(&data_dir.join(history::FILE))?;
@@ -152,7 +151,7 @@ fn empty(data_dir: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let text = format!(
-        "{} is not empty, and nothing was touched: a backup is restored into a folder of its own",
+        "{} is not empty; nothing was changed. Choose a new directory: --data-dir DIR",
         data_dir.display()
     );
     Err(Failure::new(Exit::Refused, text))
@@ -207,7 +206,7 @@ fn unpack(file: &Path, staging: &Path) -> Result<(), Failure> {
     let mut target = Target::Nothing;
     let unwritten = |e: io::Error| backup::failed(staging, &e);
     let odd = |what: &str| {
-        let text = format!("{}: {what} has no place in a data directory", file.display());
+        let text = format!("{}: {what} does not belong in a data directory", file.display());
         Failure::new(Exit::Foreign, text)
     };
     let made = |making: Result<Making, StoreError>| {

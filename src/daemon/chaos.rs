@@ -44,7 +44,7 @@ pub fn run(
     if plan.as_ref().is_some_and(Again::strikes_nothing) {
         return Err(Failure::new(
             Exit::Usage,
-            "--plan: nothing would be struck, and so nothing proved",
+            "--plan: the plan has no fault, so nothing would be proved",
         ));
     }
     let program = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
@@ -72,7 +72,7 @@ pub fn run(
     };
     if interrupt::is_told() && report.as_ref().map_or(true, |report| report.differences.is_empty())
     {
-        return Err(Failure::new(Exit::Interrupted, "interrupted, and nothing proved"));
+        return Err(Failure::new(Exit::Interrupted, "interrupted; nothing is proved"));
     }
     let mut report = report.map_err(failed)?;
     if let Some(plan) = &asked.plan {

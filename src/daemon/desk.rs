@@ -170,7 +170,7 @@ impl LiveContext {
     fn configured(&self) -> CheckView {
         let generation = standing(&self.world).now.generation;
         let (ok, name) = (generation > 0, "config".into());
-        let none = || "none is in force yet".to_owned();
+        let none = || "no configuration is in force yet".to_owned();
         let detail = ok.then(|| format!("configuration {generation} is in force"));
         CheckView { name, ok, detail: detail.unwrap_or_else(none) }
     }
@@ -188,11 +188,11 @@ impl LiveContext {
         let word = |(name, down, off, wanted): (&str, Option<i64>, bool, bool)| match down {
             _ if off => (true, format!("{name} stream turned off")),
             None => (true, format!("{name} stream up")),
-            Some(_) if !wanted => (true, format!("{name} stream down, nothing is listed")),
-            Some(0) => (false, format!("{name} stream not subscribed yet; it is tried again")),
+            Some(_) if !wanted => (true, format!("{name} stream down, no symbols")),
+            Some(0) => (false, format!("{name} stream not subscribed yet; retrying")),
             Some(since) => {
                 let gone = wall_ms() - since;
-                let detail = format!("{name} stream down for {} s; it is tried again", gone / 1000);
+                let detail = format!("{name} stream down for {} s; retrying", gone / 1000);
                 (gone < RECONNECT, detail)
             }
         };
@@ -257,8 +257,8 @@ impl Context for LiveContext {
         let reconciled = seen.ready.is_some();
         let detail = match (&status.conflicts[..], reconciled) {
             ([], true) => "the account agrees with the books".to_owned(),
-            ([], false) => "the venue has not answered yet; it is asked again".to_owned(),
-            (conflicts, _) => format!("{} differences nothing explains", conflicts.len()),
+            ([], false) => "the venue has not responded yet; retrying".to_owned(),
+            (conflicts, _) => format!("{} unexplained differences", conflicts.len()),
         };
         let ok = reconciled && status.conflicts.is_empty();
         let stopped = seen.told.now().status.stopped();
@@ -266,8 +266,11 @@ impl Context for LiveContext {
             name: "stages".into(),
             ok: stopped.is_empty(),
             detail: match stopped.as_slice() {
-                [] => "all go on".to_owned(),
-                stopped => format!("{} stands still until an operator decides", stopped.join(", ")),
+                [] => "all stages run".to_owned(),
+                stopped => format!(
+                    "{} waits for an operator: run everwarm quarantine list",
+                    stopped.join(", ")
+                ),
             },
         };
         let lag = self.world.journal.uncommitted_age();
@@ -281,7 +284,7 @@ impl Context for LiveContext {
         let banned = |what: &str, (until, next): (i64, i64)| {
             let (until, next) = (instant(until), instant(next));
             format!(
-                "the venue takes no {what} until {until} UTC; the next attempt is at {next} UTC"
+                "the venue accepts no {what} until {until} UTC; the next attempt is at {next} UTC"
             )
         };
         told.extend(all.map(|wait| banned("requests", wait)));
@@ -290,7 +293,7 @@ impl Context for LiveContext {
         let answers = told.is_empty();
         if answers {
             let asked = self.world.board.was_asked();
-            told.push(if asked { "it answers" } else { "it was not asked yet" }.to_owned());
+            told.push(if asked { "it responds" } else { "no request yet" }.to_owned());
         }
         vec![
             CheckView { name: "venue".into(), ok: answers, detail: told.join("; ") },
@@ -306,8 +309,7 @@ impl Context for LiveContext {
             CheckView {
                 name: "running".into(),
                 ok: !self.watch.is_stopping(),
-                detail: if self.watch.is_stopping() { "it was told to stop" } else { "it goes on" }
-                    .into(),
+                detail: if self.watch.is_stopping() { "stop requested" } else { "running" }.into(),
             },
         ]
     }

@@ -109,7 +109,10 @@ fn lock(dir: &Path) -> Result<Option<Lock>, Failure> {
     match Lock::folder(dir) {
         Ok(Some(lock)) => Ok(Some(lock)),
         Ok(None) => {
-            let text = format!("{} is held by another process", dir.display());
+            let text = format!(
+                "{} is used by another process: stop it, or choose another --data-dir",
+                dir.display()
+            );
             Err(Failure::new(Exit::Held, text))
         }
         Err(e) => {
@@ -148,7 +151,7 @@ fn open(
         }
     } else if new_installation {
         let text = format!(
-            "{} holds a journal, so --new-installation is wrong here: start without it",
+            "{} exists, so --new-installation is not possible: start without it",
             live.display()
         );
         return Err(Failure::new(Exit::Usage, text));
@@ -193,7 +196,10 @@ fn has_begun(store: &Store) -> Result<bool, Failure> {
 fn remains(dir: &Path, through: u64) -> Result<Option<String>, Failure> {
     if through > 0 {
         let facts = count(through, "fact");
-        return Ok(Some(format!("{} follows {facts} of it", dir.join(history::FILE).display())));
+        return Ok(Some(format!(
+            "{} was made from {facts} of it",
+            dir.join(history::FILE).display()
+        )));
     }
     let packed = dir.join(LIVE_FILE).with_extension("segments");
     let files = match fs::read_dir(&packed) {
@@ -209,10 +215,10 @@ fn gone(dir: &Path, why: &str) -> Failure {
     let file = dir.join(LIVE_FILE);
     let (file, word) = (file.display(), shell_word(&dir.display().to_string()));
     let text = format!(
-        "the journal {file} is gone: {why}. A new journal would forget open orders and positions, \
-         so nothing was started. Restore the newest backup into another folder: everwarm restore \
-         FILE --data-dir DIR. Without a backup, start with new order ids: everwarm run \
-         --new-installation --data-dir {word}"
+        "the journal {file} is missing: {why}. A new journal would forget open orders and \
+         positions, so nothing was started. Restore the newest backup into another directory: \
+         everwarm restore FILE --data-dir DIR. Without a backup, start with new order ids: \
+         everwarm run --new-installation --data-dir {word}"
     );
     Failure::new(Exit::Foreign, text)
 }
@@ -227,7 +233,7 @@ fn set_aside(dir: &Path) -> Result<(), Failure> {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(failed(&path, &e)),
             Ok(()) => {
-                tracing::warn!("{} is kept as {}", path.display(), aside.display());
+                tracing::warn!("{} is renamed to {}", path.display(), aside.display());
             }
         }
     }
@@ -264,7 +270,7 @@ impl Opened {
             match orders_of_ours(connection).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(id)) => return Err(gone(dir, &format!("the venue has its order {id}"))),
-                Err(why) => tracing::info!(why, "the venue is asked for orders of ours again"),
+                Err(why) => tracing::info!(why, "the venue is queried for our orders again"),
             }
             tokio::time::sleep(wait).await;
             wait *= 2;

@@ -33,8 +33,12 @@ impl Allowed {
     pub fn check(self, is_live: bool) -> Result<(), Failure> {
         let refused = |text: &str| Err(Failure::new(Exit::Refused, text));
         match (self.enabled, is_live && !self.on_live) {
-            (false, _) => refused("nothing is disturbed on purpose here: chaos.enabled is false"),
-            (true, true) => refused("the venue is real: chaos.on_live is false"),
+            (false, _) => {
+                refused("faults are not allowed: set chaos.enabled = true in the configuration")
+            }
+            (true, true) => {
+                refused("faults are not allowed at a real venue: chaos.on_live is false")
+            }
             (true, false) => Ok(()),
         }
     }
@@ -53,7 +57,7 @@ pub fn planned(config: &Config) -> Result<(), Failure> {
         VenueSource::Remote(_) => true,
     };
     Allowed::by(&config.values).check(is_live).map_err(|why| {
-        let text = format!("{}: {}; unset it, or allow it", process::STRIKES, why.text);
+        let text = format!("{}: {}; or unset the variable", process::STRIKES, why.text);
         Failure::new(Exit::Refused, text)
     })
 }
@@ -91,13 +95,13 @@ pub fn harm(
 fn not_harmed(path: &str, why: NotHarmed) -> Failure {
     match why {
         NotHarmed::Absent => {
-            let text = format!("{path} is not up; `everwarm tree` shows what it waits for");
+            let text = format!("{path} is not running; `everwarm tree` shows its state");
             Failure::new(Exit::Failed, text)
         }
         NotHarmed::Planned(first) => {
             let text = format!(
-                "a fault is planned for it already: {path} {first}. Wait for that, or take it \
-                 back: set chaos.enabled to false and reload"
+                "a fault is already planned: {path} {first}. Wait for it, or cancel it: set \
+                 chaos.enabled = false and reload"
             );
             Failure::new(Exit::Refused, text)
         }
@@ -110,10 +114,10 @@ pub fn take_back(world: &World, allowed: Allowed) {
     if let Err(why) = allowed.check(world.admin.is_none()) {
         let strikes = world.chaos().disarm().len();
         if strikes > 0 {
-            tracing::warn!("{strikes} planned strikes are taken back: {}", why.text);
+            tracing::warn!("{strikes} planned faults are cancelled: {}", why.text);
         }
         for path in world.directory.forget_harms() {
-            tracing::warn!("what was planned for {path} is taken back: {}", why.text);
+            tracing::warn!("the fault planned for {path} is cancelled: {}", why.text);
         }
     }
 }
@@ -145,14 +149,14 @@ fn place(directory: &Directory, asked: &str) -> Result<String, Failure> {
         (Some(path), true) => Ok(path),
         (Some(last), false) => {
             let places = found.join(", ");
-            let text = format!("{asked} is the name of several: {places} and {last}");
+            let text = format!("{asked} names several actors: {places} and {last}; give a path");
             Err(Failure::new(Exit::Failed, text))
         }
     }
 }
 
 fn nobody(path: &str) -> Failure {
-    Failure::new(Exit::Failed, format!("nobody is at {path}; `everwarm tree` shows who is where"))
+    Failure::new(Exit::Failed, format!("there is no actor {path}; `everwarm tree` lists them"))
 }
 
 #[cfg(test)]
@@ -212,9 +216,12 @@ mod tests {
             ("feeds", Ok("root/feeds")),
             ("sampler", Ok("root/ops/sampler")),
             ("root/ops/twin", Ok("root/ops/twin")),
-            ("twin", Err("twin is the name of several: root/feeds/twin and root/ops/twin")),
-            ("ops/twin", Err("nobody is at ops/twin; `everwarm tree` shows who is where")),
-            ("", Err("nobody is at ; `everwarm tree` shows who is where")),
+            (
+                "twin",
+                Err("twin names several actors: root/feeds/twin and root/ops/twin; give a path"),
+            ),
+            ("ops/twin", Err("there is no actor ops/twin; `everwarm tree` lists them")),
+            ("", Err("there is no actor ; `everwarm tree` lists them")),
         ];
         for (asked, expected) in table {
             assert_eq!(found(asked), expected.map(str::to_owned).map_err(str::to_owned));

@@ -90,11 +90,11 @@ pub fn leaves_some(rule: &Selection, there: &[Instrument]) -> Result<(), Failure
     let quotes: BTreeSet<&str> = there.iter().map(|it| it.quote.as_str()).collect();
     let quotes: Vec<&str> = quotes.into_iter().collect();
     let (key, why) = if quote.is_empty() || quotes.contains(&quote.as_str()) {
-        ("exclude", "all there is is excluded".to_owned())
+        ("exclude", "every symbol is excluded".to_owned())
     } else {
-        ("quote", format!("nothing is paid in {quote}, only in {}", quotes.join(", ")))
+        ("quote", format!("no symbol has the quote asset {quote}; there are {}", quotes.join(", ")))
     };
-    let text = format!("market.universe.{key}: no symbol is left to trade: {why}");
+    let text = format!("market.universe.{key}: no symbol remains to trade: {why}");
     Err(Failure::new(Exit::Usage, text))
 }
 
@@ -126,7 +126,7 @@ fn describe(source: &MarketSource, market: &dyn Market) -> String {
     let names: Vec<&str> = market.instruments().iter().map(|rule| rule.symbol.as_str()).collect();
     let names = names.join(", ");
     if source.recording.is_none() {
-        return format!("a made market of seed {}: {names}", source.seed);
+        return format!("a synthetic market of seed {}: {names}", source.seed);
     }
     let start = everwarm_words::text::instant(market.start());
     format!("a recording that begins at {start} UTC: {names}")
@@ -140,7 +140,9 @@ pub fn check(data_dir: &Path, market: &str) -> Result<(), Failure> {
     std::fs::create_dir_all(data_dir).map_err(|e| failed(data_dir, &e))?;
     if data_dir.join(RESTORING).exists() {
         let dir = data_dir.display();
-        let text = format!("a backup was being restored into {dir}, and is not whole: do it again");
+        let text = format!(
+            "the restore of a backup into {dir} is incomplete: repeat it with everwarm restore"
+        );
         return Err(Failure::new(Exit::Refused, text));
     }
     match std::fs::read_to_string(data_dir.join(FILE)) {
@@ -148,8 +150,8 @@ pub fn check(data_dir: &Path, market: &str) -> Result<(), Failure> {
         Ok(noted) => {
             let (dir, noted) = (data_dir.display(), noted.trim_end());
             let text = format!(
-                "{dir} trades {noted}; this would be {market}. Nothing was touched: give another \
-                 --data-dir"
+                "{dir} belongs to {noted}, but the configuration selects {market}. Nothing was \
+                 changed. Choose another --data-dir, or the earlier market"
             );
             Err(Failure::new(Exit::Refused, text))
         }
@@ -194,7 +196,8 @@ fn wanted(source: &MarketSource, market: &dyn Market) -> Result<Vec<Symbol>, Fai
                 let near = meant(*absent, all.iter().copied()).unwrap_or_default();
                 let all: Vec<&str> = all.iter().map(Symbol::as_str).collect();
                 let all = all.join(", ");
-                let text = format!("market.symbols: there is no {absent}, only {all}{near}");
+                let text =
+                    format!("market.symbols: there is no {absent}; the symbols are {all}{near}");
                 Err(Failure::new(Exit::Usage, text))
             }
         },

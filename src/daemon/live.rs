@@ -51,9 +51,9 @@ pub fn meant(config: &Config) -> Result<(), Failure> {
         return Ok(());
     }
     refused(format!(
-        "venue.environment is \"live\", where money is real, and trading.mode is not \"live\". \
-         Nothing was touched. To trade real money set trading.mode = \"live\", and confirm account \
-         and caps: {HOW}"
+        "venue.environment is \"live\" (real money), but trading.mode is not \"live\". Nothing \
+         was changed. To trade real money set trading.mode = \"live\" and confirm the account: \
+         {HOW}"
     ))
 }
 
@@ -71,8 +71,7 @@ pub fn confirmed(
     match last(store, archive)? {
         Some(confirmed) => Ok(Some(confirmed)),
         None => refused(format!(
-            "money is real in the live environment, and nobody confirmed an account and its caps \
-             in {}: {HOW}",
+            "no account is confirmed for real money in {}. Confirm one: {HOW}",
             config.data_dir.display()
         )),
     }
@@ -106,22 +105,22 @@ pub async fn allowed(
             Err(e) if is_no(&e) => return Err(no(&e)),
             Err(e) => e,
         };
-        let detail = format!("{why}; trying again in {} ms", wait.as_millis());
-        watch.step("ask whose the key is", began.elapsed(), detail);
+        let detail = format!("{why}; retrying in {} ms", wait.as_millis());
+        watch.step("query the account", began.elapsed(), detail);
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(30));
     };
     let account = number(picture)?;
     if account != confirmed.account {
         return refused(format!(
-            "the key is of account {account}; confirmed for real money is account {}. {HOW} \
-             confirms this one instead",
+            "the API key is of account {account}, but account {} is confirmed for real money. To \
+             confirm this one: {HOW}",
             confirmed.account
         ));
     }
     let (order, day) = (confirmed.per_order.normalize(), confirmed.per_day.normalize());
     let detail = format!("account {account}, at most {order} an entry, {day} a day");
-    watch.step("ask whose the key is", began.elapsed(), detail);
+    watch.step("query the account", began.elapsed(), detail);
     Ok(())
 }
 
@@ -137,11 +136,12 @@ fn is_no(error: &VenueError) -> bool {
 }
 
 fn no(error: &VenueError) -> Failure {
-    Failure::new(Exit::Failed, format!("the venue refuses the key: {error}"))
+    Failure::new(Exit::Failed, format!("the venue rejects the API key: {error}"))
 }
 
 fn number(picture: AccountPicture) -> Result<String, Failure> {
-    let untold = || Failure::new(Exit::Refused, "the venue does not tell whose the key is");
+    let untold =
+        || Failure::new(Exit::Refused, "the venue does not report the account of the API key");
     picture.id.ok_or_else(untold)
 }
 
@@ -151,7 +151,7 @@ fn number(picture: AccountPicture) -> Result<String, Failure> {
 /// Money is not real there, or the venue does not tell.
 pub fn account(config: &Config) -> Result<AccountView, Failure> {
     let Some(remote) = remote(config).filter(|_| config.venue.is_live()) else {
-        return refused("there is nothing to confirm: money is real in the live environment alone");
+        return refused("nothing to confirm: venue.environment is not \"live\"");
     };
     everwarm_venue::install_tls();
     let connection = elsewhere(config, remote)?;
@@ -170,7 +170,9 @@ pub fn account(config: &Config) -> Result<AccountView, Failure> {
 /// # Errors
 /// One holds it, it trades another market, or it cannot be written.
 pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
-    let Some(remote) = remote(config) else { return refused("money is not real here") };
+    let Some(remote) = remote(config) else {
+        return refused("nothing to confirm: venue.environment is not \"live\"");
+    };
     let traded = Traded::at(config, remote);
     identity::check(&config.data_dir, &traded.words)?;
     let opened = files::open_now(config, &Watch::new(None, clock::now()), &Chaos::off())?;

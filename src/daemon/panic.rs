@@ -161,14 +161,14 @@ impl Hand {
         let open =
             if open || !self.open().await?.is_empty() { self.cancel().await? } else { false };
         if !open && held.is_empty() {
-            self.say("done", "the venue shows nothing open")?;
+            self.say("done", "the venue has no open orders")?;
             return Ok(Exit::Fine);
         }
         if open {
-            self.say("left", "there are open orders")?;
+            self.say("left", "open orders remain")?;
         }
         for (symbol, quantity) in held {
-            self.say(symbol, &format!("{} of the base asset are left", quantity.normalize()))?;
+            self.say(symbol, &format!("{} of the base asset remain", quantity.normalize()))?;
         }
         Ok(Exit::Problems)
     }
@@ -186,7 +186,7 @@ impl Hand {
     async fn cancel(&self) -> Result<bool, Failure> {
         let mut open = self.open().await?;
         if open.is_empty() {
-            self.say("orders", "none are open")?;
+            self.say("orders", "no open orders")?;
         }
         for _ in 0..ROUNDS {
             if open.is_empty() {
@@ -235,7 +235,7 @@ impl Hand {
         rules.sort_by_key(|rule| (!rule.trading, rule.symbol));
         let known: BTreeSet<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         for absent in symbols.iter().filter(|symbol| !known.contains(symbol)) {
-            self.say(absent, "the venue does not have it")?;
+            self.say(absent, "the venue does not list it")?;
         }
         let mut left = Vec::new();
         let mut bases = BTreeSet::new();
@@ -252,7 +252,7 @@ impl Hand {
     async fn held(&self, asset: &str) -> Result<(Decimal, Decimal), Failure> {
         let account = self.again(async || self.venue.account().await).await?;
         if account.unread.iter().any(|unread| unread == asset) {
-            let text = format!("the venue's balance of {asset} cannot be believed");
+            let text = format!("the venue's balance of {asset} is impossible");
             return Err(Failure::new(Exit::Unreachable, text));
         }
         let of = account.balances.into_iter().find(|balance| balance.asset == asset);
@@ -282,7 +282,7 @@ impl Hand {
                 Err(TooSmall(_)) => {
                     failures += 1;
                     if failures == ROUNDS {
-                        self.say(rule.symbol, "held by open orders")?;
+                        self.say(rule.symbol, "locked by open orders")?;
                         return Ok(Some(all));
                     }
                     self.release(rule.symbol).await?;
@@ -313,7 +313,7 @@ impl Hand {
     /// Cancels what is open in a symbol, so that what it holds may be sold.
     async fn release(&self, symbol: Symbol) -> Result<(), Failure> {
         match self.venue.cancel_all(symbol, self.stamp()).await {
-            Ok(()) => self.say(symbol, "cancelled what was still open")?,
+            Ok(()) => self.say(symbol, "cancelled the rest")?,
             Err(e) if e.class == ErrorClass::Absent => {}
             Err(e) => self.say(symbol, &format!("not cancelled: {e}"))?,
         }
@@ -351,7 +351,7 @@ impl Hand {
             Err(e) if e.class == ErrorClass::Halt => Err(unreachable(&e)),
             Err(e) if e.class != ErrorClass::Unknown => Ok(Err(e.to_string())),
             Err(e) => {
-                self.say(rule.symbol, &format!("no clear answer ({e}); asking what became of it"))?;
+                self.say(rule.symbol, &format!("status unknown ({e}); querying the order"))?;
                 self.became(&intent, validity.settled_at).await
             }
         }
@@ -369,7 +369,7 @@ impl Hand {
             let find = async || self.venue.find_order(intent.symbol, &intent.client_id).await;
             match self.again(find).await? {
                 Some(report) => return Ok(Ok(report)),
-                None if late => return Ok(Err("it never arrived".to_owned())),
+                None if late => return Ok(Err("the order never arrived".to_owned())),
                 None => tokio::time::sleep(WAIT * 4).await,
             }
         }

@@ -105,16 +105,16 @@ impl Health {
             *stood = if moved { Duration::ZERO } else { *stood + look.since.min(LOOK * 2) };
             *last = *passed;
             if *stood >= self.stuck {
-                let text = format!("{name} stands before input {} of {}", passed + 1, look.head);
+                let text = format!("{name} waits at input {} of {}", passed + 1, look.head);
                 stuck.get_or_insert(text);
             }
         }
         self.mute = if look.root { 0 } else { self.mute + 1 };
         if self.mute >= LATE {
-            return Some("the root supervisor does not answer".to_owned());
+            return Some("the root supervisor does not respond".to_owned());
         }
         if self.blocked >= self.stuck {
-            return Some(format!("nothing was committed for {} s", self.blocked.as_secs()));
+            return Some(format!("no commit for {} s", self.blocked.as_secs()));
         }
         stuck
     }
@@ -140,7 +140,7 @@ impl Pulse {
         let thread = std::thread::Builder::new().name("pulse".into());
         let thread = thread.spawn(move || beat(&world, &control, &desk, &notify, &stopped));
         if let Err(e) = &thread {
-            tracing::error!("nobody looks whether the process is well: {e}");
+            tracing::error!("the health thread could not start: {e}");
         }
         Pulse { stop: Some(stop), thread: thread.ok() }
     }
@@ -177,7 +177,7 @@ fn beat(
         match Break::of(since, passed) {
             Some(Break::Stood) => resumed(world, since),
             Some(Break::Jumped) => {
-                tracing::warn!("the clock on the wall jumped; asking the venue");
+                tracing::warn!("the wall clock jumped; querying the venue");
                 world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             None => {}
@@ -186,7 +186,7 @@ fn beat(
         let unlinked = desk.unlinked();
         if let Some(file) = unlinked.as_ref().filter(|_| !deleted) {
             tracing::error!(
-                "{file} was deleted or replaced: the journal is lost when this process ends. Pack \
+                "{file} was deleted or replaced: the journal is lost when this process ends. Make \
                  a backup now: everwarm backup FILE"
             );
         }
@@ -201,7 +201,7 @@ fn beat(
             since,
         });
         if health.blocked >= DEAD {
-            let why = format!("nothing was committed for {} s", health.blocked.as_secs());
+            let why = format!("no commit for {} s", health.blocked.as_secs());
             end(Exit::Watchdog, &why);
         }
         let (status, is_ready) = words(desk, wrong.as_ref());
@@ -222,7 +222,7 @@ fn beat(
             pinged = Some(clock::now());
         }
         if let Some(why) = wrong.as_ref().filter(|_| well) {
-            tracing::warn!(why, "the process is not well");
+            tracing::warn!(why, "the process is not healthy");
         }
         well = wrong.is_none();
     }
@@ -231,7 +231,7 @@ fn beat(
 /// What the process is doing, and whether it has come to its end of the start.
 fn words(desk: &dyn Context, wrong: Option<&String>) -> (String, bool) {
     if let Some(why) = wrong {
-        return (format!("not well: {why}"), false);
+        return (format!("not healthy: {why}"), false);
     }
     match desk.status() {
         Ok(status) if status.ready => (format!("trading, {} closes", status.closes), true),
@@ -254,7 +254,7 @@ fn answers(world: &World, (handle, lag): &Control) -> bool {
         let answered = root.answers().await;
         lag.answered();
         if answered && answer.try_send(()).is_err() {
-            tracing::debug!("the root supervisor answered late");
+            tracing::debug!("the root supervisor responded late");
         }
     });
     heard.recv_timeout(ANSWER).is_ok()
@@ -262,7 +262,7 @@ fn answers(world: &World, (handle, lag): &Control) -> bool {
 
 /// The process stood still, and nobody knows what happened meanwhile: as after a lost connection.
 fn resumed(world: &World, stood: Duration) {
-    tracing::warn!(seconds = stood.as_secs(), "the process stood still; connecting again");
+    tracing::warn!(seconds = stood.as_secs(), "the process was suspended; reconnecting");
     world.board.write_pause(i64::try_from(stood.as_millis()).unwrap_or(i64::MAX));
     world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
 }
@@ -285,7 +285,7 @@ mod tests {
             seen.push(health.look(&look(0, &stands, false)));
         }
         assert_eq!(seen.iter().filter(|wrong| wrong.is_none()).count(), 20, "{seen:?}");
-        assert_eq!(seen[21].as_deref(), Some("ledger stands before input 9 of 9"));
+        assert_eq!(seen[21].as_deref(), Some("ledger waits at input 9 of 9"));
         assert_eq!(health.look(&look(0, &[("indicator", 9), ("ledger", 9)], false)), None);
         for _ in 0..40 {
             assert_eq!(health.look(&look(0, &stands, true)), None, "an operator is asked");
@@ -295,7 +295,7 @@ mod tests {
             assert_eq!(wrong, None, "{n}");
         }
         let wrong = health.look(&look(10_000, &[], false));
-        assert_eq!(wrong.as_deref(), Some("nothing was committed for 10 s"));
+        assert_eq!(wrong.as_deref(), Some("no commit for 10 s"));
         assert_eq!(health.look(&look(3, &[], false)), None);
     }
 

@@ -45,8 +45,7 @@ pub(super) fn in_files<T>(
 ) -> Result<T, Failure> {
     let file = data_dir.join(LIVE_FILE);
     if !file.exists() {
-        let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
+        return Err(Failure::no_daemon(data_dir));
     }
     let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
@@ -71,7 +70,10 @@ pub(super) fn in_journal<T>(
     let (told, row) = say(journal)?;
     let written = tokio::runtime::Handle::current().block_on(journal.durable(row));
     if !written {
-        return Err(Failure::new(Exit::StoreFailed, "the journal has ended"));
+        return Err(Failure::new(
+            Exit::StoreFailed,
+            "the journal is closed; the daemon is stopping",
+        ));
     }
     Ok(told)
 }

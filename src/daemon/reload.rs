@@ -205,7 +205,9 @@ impl Reloader {
                 })
             }
             // Nothing has failed: there is nothing to go back to.
-            None => Err(Refused::rejected(vec!["nothing was in force before".to_owned()])),
+            None => Err(Refused::rejected(vec![
+                "there is no earlier configuration to roll back to".to_owned(),
+            ])),
         };
         self.note((trigger, false), &before, attempt)
     }
@@ -242,7 +244,7 @@ impl Reloader {
             chaos.map(|value| value.value.clone()).collect::<Vec<_>>()
         };
         if self.world.live && disturbs(&self.values()) != disturbs(&config.values) {
-            let text = "chaos.enabled: money is real, so this takes a restart".to_owned();
+            let text = "chaos.enabled: with real money this change needs a restart".to_owned();
             return Err(Refused::rejected(vec![text]));
         }
         Ok(())
@@ -268,8 +270,8 @@ impl Reloader {
                 VenueSource::Remote(remote) => Traded::at(config, remote),
             };
             if traded.words != self.beside.traded {
-                let text = "market.symbols: a made market has the symbols it began with; \
-                            `everwarm symbols remove` leaves one";
+                let text = "market.symbols: the symbols of a synthetic market cannot change; \
+                            to stop one, run `everwarm symbols remove SYMBOL`";
                 return Err(Refused::rejected(vec![text.to_owned()]));
             }
             settings = traded.settings;
@@ -344,7 +346,10 @@ impl Reloader {
             ReloadResult::Invalid => Exit::Usage,
             ReloadResult::Rejected | ReloadResult::RollbackFailed => Exit::Refused,
         };
-        let text = format!("nothing is applied\n{}", view.reasons.join("\n"));
+        let text = format!(
+            "the reload was refused; the earlier configuration stays in force\n{}",
+            view.reasons.join("\n")
+        );
         Err(Failure::new(exit, text))
     }
 }

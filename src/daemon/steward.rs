@@ -74,7 +74,7 @@ async fn limits(reloader: &Reloader) {
         (u32::try_from(restarts).unwrap_or(u32::MAX), Duration::from_secs(within));
     for path in directory.view().map_or(Vec::new(), |view| supervisors(&view)) {
         if let Err(e) = directory.supervisor(&path).limit(restarts, within).await {
-            tracing::debug!(path, error = %e, "it is told its limits later");
+            tracing::debug!(path, error = %e, "its limits are applied later");
         }
     }
 }

@@ -139,7 +139,7 @@ fn hear(
             // Whoever signals a process and its group tells it twice.
             let again = first.get_or_insert_with(clock::now).elapsed() > ONCE;
             if asked.send_replace(true) && again {
-                end(exit, "told twice: ended at once");
+                end(exit, "a second signal arrived: ended immediately");
             }
         }
     });
@@ -149,7 +149,10 @@ fn late(within: Duration, stage: &Mutex<Option<Stage>>) -> String {
     let stage = *stage.lock().unwrap_or_else(PoisonError::into_inner);
     let (name, since) =
         stage.map_or(("", 0), |stage| (stage.name, stage.began.elapsed().as_secs()));
-    format!("the stop took more than {} s: {name} since {since} s; ended at once", within.as_secs())
+    format!(
+        "the stop took more than {} s ({name} for {since} s): ended immediately",
+        within.as_secs()
+    )
 }
 
 /// Ends the process here.

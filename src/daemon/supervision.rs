@@ -28,19 +28,22 @@ pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
     match &notice.news {
         News::Exited { exit, asked: false, .. } => tracing::debug!(path, %exit, "ended"),
         News::Blocked { holds } => {
-            tracing::warn!(path, "holds its thread for {} ms already", holds.as_millis());
+            tracing::warn!(path, "has blocked its thread for {} ms", holds.as_millis());
         }
         News::Unblocked { held } => {
-            tracing::warn!(path, "held its thread for {} ms", held.as_millis());
+            tracing::warn!(path, "blocked its thread for {} ms", held.as_millis());
         }
         News::BranchDown { why, retry } => {
             let seconds = retry.as_secs();
-            tracing::error!(path, "is kept down, and tried again every {seconds} s: {why}");
+            tracing::error!(
+                path,
+                "is stopped by its supervisor, with a retry every {seconds} s: {why}"
+            );
         }
-        News::BranchUp => tracing::warn!(path, "is up again"),
+        News::BranchUp => tracing::warn!(path, "runs again"),
         News::GaveUp { why } => tracing::error!(path, "failed too often: {why}"),
-        News::StopFailed { exit } => tracing::warn!(path, %exit, "did not stop well"),
-        News::Stray { what } => tracing::warn!(path, "heard of nobody it knows: {what}"),
+        News::StopFailed { exit } => tracing::warn!(path, %exit, "did not stop cleanly"),
+        News::Stray { what } => tracing::warn!(path, "unknown child: {what}"),
         news @ (News::Started { .. }
         | News::Ignored
         | News::StartFailed { .. }
@@ -71,7 +74,7 @@ pub fn watchdog(
     let (board, journal) = (Arc::clone(&world.board), Arc::clone(&world.journal));
     let limit = move || seconds_in_force(&board, "daemon.hang_limit_s").unwrap_or(started);
     let give_up = move |path: &str, held: Duration| {
-        let text = format!("{path} held its thread for {} s", held.as_secs());
+        let text = format!("{path} blocked its thread for {} s", held.as_secs());
         note(&journal, path, held);
         // Full: it was told already that the process cannot go on.
         drop(failed.try_send(Failure::new(Exit::Watchdog, text)));
@@ -79,7 +82,7 @@ pub fn watchdog(
     match Watchdog::start(tree.clone(), Limits::default(), limit, give_up) {
         Ok(watchdog) => Some(watchdog),
         Err(e) => {
-            tracing::error!("nobody watches for blocked handlers: {e}");
+            tracing::error!("the watch for blocked handlers could not start: {e}");
             None
         }
     }
@@ -91,7 +94,8 @@ fn note(journal: &Arc<Journal<Body>>, path: &str, held: Duration) {
     let below = path.strip_prefix(STAGES).and_then(|below| below.strip_prefix('/'));
     let Some(name) = below.map(str::to_owned) else { return };
     let (tell, told) = sync_channel(1);
-    let (journal, why) = (Arc::clone(journal), format!("held its thread for {} s", held.as_secs()));
+    let (journal, why) =
+        (Arc::clone(journal), format!("blocked its thread for {} s", held.as_secs()));
     let note = move || {
         if tell.send(journal.held(&name, &why)).is_err() {
             tracing::debug!("noted, and nobody waits any more");

@@ -92,7 +92,7 @@ fn is_strategy(switch: &Switch, stands: &Switches, ids: &[String]) -> Result<(),
         return Ok(());
     }
     let all = ids.join(", ");
-    let text = format!("there is no strategy {name:?}, only {all}");
+    let text = format!("there is no strategy {name:?}; the strategies are {all}");
     Err(Failure::new(Exit::Failed, text))
 }
 
@@ -108,7 +108,7 @@ fn there(switch: &Switch, stands: &Switches, places: Vec<String>) -> Result<(), 
     let near = nearest(&own(path), names.iter().map(String::as_str));
     let near = near.and_then(|near| known.iter().find(|place| own(place) == near));
     let near = near.map_or_else(|| ".".to_owned(), |near| format!("; did you mean {near}?"));
-    let text = format!("there is no {path}{near} Those that may be switched: {}", known.join(", "));
+    let text = format!("there is no branch {path}{near} You can turn off: {}", known.join(", "));
     Err(Failure::new(Exit::Failed, text))
 }
 
@@ -116,7 +116,7 @@ fn there(switch: &Switch, stands: &Switches, places: Vec<String>) -> Result<(), 
 fn checked(said: &SwitchWord) -> Result<String, Failure> {
     let reason = said.reason.trim();
     if reason.is_empty() {
-        return Err(Failure::new(Exit::Usage, "give a reason: it is kept in the journal"));
+        return Err(Failure::new(Exit::Usage, "the reason is missing: add --reason TEXT"));
     }
     match &said.switch {
         Switch::Halt
@@ -128,8 +128,8 @@ fn checked(said: &SwitchWord) -> Result<String, Failure> {
             if !may_be_off(path) {
                 let (all, not) = (STREAMS, steward::NAME);
                 let text = format!(
-                    "{path} is not turned off by itself: {all} may be, and what is below {LOOKS} \
-                     but the {not}, who turns things on again"
+                    "{path} cannot be turned off. You can turn off {all}, and every branch below \
+                     {LOOKS} except {not}"
                 );
                 return Err(Failure::new(Exit::Refused, text));
             }
@@ -147,7 +147,7 @@ fn say(
     let changed = standing.switches.would_change(switch);
     let text = tell::answered(switch, &standing.configured_off);
     if !changed {
-        let text = format!("{text}: so it is already");
+        let text = format!("{text}: no change");
         return Ok((SwitchedView { text, changed, standing }, 0));
     }
     let body = Operator::Switched { switch: switch.clone(), reason: reason.to_owned() };

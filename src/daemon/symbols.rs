@@ -27,7 +27,7 @@ pub fn change(
         SymbolsChange::Want(symbol, wanted) => (symbol, wanted),
         SymbolsChange::Refresh => {
             world.tell(path::UNIVERSE, UniverseMsg::Refresh);
-            let text = "the venue is asked what it has".to_owned();
+            let text = "the daemon polls the venue's symbol list".to_owned();
             return Ok(SymbolsChangeView { text });
         }
     };
@@ -40,12 +40,12 @@ pub fn change(
     let ended = |e: String| Failure::new(Exit::StoreFailed, e);
     let row = appended.map_err(|e| ended(e.to_string()))?.row;
     if !Handle::current().block_on(world.journal.durable(row)) {
-        return Err(ended("the journal has ended".to_owned()));
+        return Err(ended("the journal is closed; the daemon is stopping".to_owned()));
     }
     let text = if wanted {
-        format!("{symbol} is added: it is traded once its past is there")
+        format!("{symbol} is added: it trades as soon as its history is loaded")
     } else {
-        format!("{symbol} is removed: nothing of it is bought, and it goes once nothing is held")
+        format!("{symbol} is removed: no entries, and it ends when its position is closed")
     };
     Ok(SymbolsChangeView { text })
 }
@@ -58,5 +58,5 @@ fn known(world: &World, symbol: Symbol) -> Result<(), Failure> {
         return Ok(());
     }
     let near = meant(symbol, rules.iter().map(|rule| rule.symbol)).unwrap_or_default();
-    Err(Failure::new(Exit::Refused, format!("the venue has no {symbol}{near}")))
+    Err(Failure::new(Exit::Refused, format!("the venue does not list {symbol}{near}")))
 }

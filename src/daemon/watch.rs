@@ -219,7 +219,7 @@ impl Watch {
                     }
                     seen.kept.1 += fact.body.weight();
                 }
-                Left::Lost(_, why) => tracing::error!("people are told less by that: {why}"),
+                Left::Lost(_, why) => tracing::error!("a view lacks data: {why}"),
             }
             seen.told.take(&left);
             ControlFlow::Continue(())
@@ -340,10 +340,9 @@ impl Watch {
                 }
                 seen.ready = Some(now);
                 self.enter(Step::CatchUp);
-                let (took, what) =
-                    (now.saturating_sub(begun), "orders asked for, account compared");
+                let (took, what) = (now.saturating_sub(begun), "orders queried, account compared");
                 let compared = note(seen, "reconcile", took, what.to_owned());
-                vec![compared, note(seen, "ready", now, "since the process began".to_owned())]
+                vec![compared, note(seen, "ready", now, "after the process started".to_owned())]
             }
             Body::Market(Market::Close { time, .. }) if !seen.caught_up => {
                 let (Some(ready), Some(venue)) = (seen.ready, self.venue.get()) else {
@@ -354,7 +353,7 @@ impl Watch {
                 }
                 seen.caught_up = true;
                 self.enter(Step::Live);
-                let detail = "the newest close has been said".to_owned();
+                let detail = "the newest close is processed".to_owned();
                 vec![note(seen, "catch up", now.saturating_sub(ready), detail)]
             }
             Body::Market(_)
@@ -386,7 +385,7 @@ impl Watch {
             let dir = shell_word(&dir.display().to_string());
             let pid = std::process::id();
             print::note(&format!(
-                "everwarm: standard output is closed. The daemon goes on as process {pid}. Stop \
+                "everwarm: standard output is closed. The daemon continues as process {pid}. Stop \
                  it: everwarm stop --data-dir {dir}"
             ));
         }

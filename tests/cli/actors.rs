@@ -62,11 +62,11 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     }
     let (code, said) = kill("root/nobody", &[]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("nobody is at root/nobody"), "{said}");
+    assert!(said.contains("there is no actor root/nobody"), "{said}");
     let retry = ["retry", "root/trading/feeds", "--config", path];
     let (code, out, err) = run(&dir, &retry);
     assert_eq!((code, out.as_str()), (Some(2), ""), "nobody can be asked: {err}");
-    assert!(err.contains("try root/trading/feeds") && err.contains("--yes"), "{err}");
+    assert!(err.contains("retry root/trading/feeds") && err.contains("--yes"), "{err}");
     let (code, out, err) = run(&dir, &[&retry[..], &["--yes"]].concat());
     assert_eq!(code, Some(0), "{out}{err}");
 
@@ -127,9 +127,9 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
     });
     let (code, out, err) = kill("sampler", "stop");
     assert_eq!((code, out.as_str()), (Some(0), "root/ops/sampler is asked to stop"), "{err}");
-    let why = "ended (injected: asked for by an operator), running again after";
+    let why = "ended (injected: asked for by an operator) and runs again after";
     let lines = daemon.says(&format!("root/ops/sampler {why}"));
-    let told: Vec<&String> = lines.iter().filter(|line| line.contains("running again")).collect();
+    let told: Vec<&String> = lines.iter().filter(|line| line.contains("runs again")).collect();
     assert_eq!(told.len(), 2, "one line for a branch: {told:?}");
     assert!(told[0].contains(&format!("root/trading/feeds {why}")), "{told:?}");
     assert!(told.iter().all(|line| !line.ends_with("after 0 us")), "{told:?}");
@@ -182,7 +182,7 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
     for _ in 0..3 {
         let (status, _, err) = hangs(&dir, path, Site::BeforeStep).end();
         assert_eq!(status.code(), Some(13), "{err}");
-        assert!(err.contains("root/trading/stages/indicator held its thread"), "{err}");
+        assert!(err.contains("root/trading/stages/indicator blocked its thread"), "{err}");
     }
     let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
     daemon.answers();
@@ -190,7 +190,7 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
         let list = ask(&dir, &["quarantine", "list"]);
         let one = &list[0];
         let why = one["why"].as_str().unwrap_or_default();
-        one["stage"] == "indicator" && one["failures"] == 3 && why.starts_with("held its thread")
+        one["stage"] == "indicator" && one["failures"] == 3 && why.starts_with("blocked its thread")
     });
     wait_until("the rest goes on", || ask(&dir, &["status"])["ready"] == true);
     let metrics = || {
@@ -201,11 +201,11 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
     // Dropped it holds nothing back, and it is still said that it is out.
     let id = ask(&dir, &["quarantine", "list"])[0]["id"].to_string();
     let (code, out, err) = run(&dir, &["quarantine", "drop", &id, "--yes"]);
-    let said = format!("quarantine {id} is dropped: indicator stays out and holds nothing back");
+    let said = format!("quarantine {id} is dropped: indicator stays stopped and blocks nothing");
     assert!(code == Some(0) && out.starts_with(&said), "{code:?} {out}{err}");
     wait_until("the breaker goes back", || ask(&dir, &["status"])["breaker"] == "normal");
     wait_until("metrics tell of that", || metrics() == "0 set aside, 1 dropped");
-    let is_told = |out: &str| out.contains("it is given nothing any more, as an operator decided");
+    let is_told = |out: &str| out.contains("an operator dropped it");
     assert!(is_told(&ask(&dir, &["status"])["problems"].to_string()));
     let symbol = ask(&dir, &["symbols", "list"])[0]["symbol"].as_str().unwrap().to_owned();
     // A machine may be faster than the market's first close.
@@ -240,7 +240,7 @@ fn a_first_start_that_hangs_ends_the_process_at_its_limit() {
     let daemon = hangs(&dir, config.to_str().unwrap(), Site::BeforeResume);
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(13), "{err}");
-    assert!(err.contains("root/trading/stages/indicator held its thread"), "{err}");
+    assert!(err.contains("root/trading/stages/indicator blocked its thread"), "{err}");
     kill_exchange(&dir);
 }
 

@@ -177,11 +177,11 @@ fn assert_noted(lines: Vec<Value>) -> Vec<Value> {
     for (what, why) in [
         ("PUT /api/v1/log-level", "Content-Type"),
         ("PUT /api/v1/log-level", "the Host header"),
-        ("PUT /api/v1/log-level", "at most 65536 bytes"),
-        ("PUT /api/v1/log-level", "did not end within"),
-        ("POST /api/v1/log-level", "cannot be done here"),
-        ("DELETE /api/v1/orders", "cannot be done here"),
-        ("POST /api/v1/retry?x=1", "without a query"),
+        ("PUT /api/v1/log-level", "larger than 65536 bytes"),
+        ("PUT /api/v1/log-level", "did not arrive within"),
+        ("POST /api/v1/log-level", "does not accept"),
+        ("DELETE /api/v1/orders", "does not accept"),
+        ("POST /api/v1/retry?x=1", "accepts no query"),
         ("POST /api/v1/trading/halt", "Content-Type"),
         ("POST /api/v1/trading/dance", "halt, resume or flatten"),
     ] {
@@ -268,7 +268,7 @@ fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
     fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     let (code, _, err) = run(&dir, &["run", "--symbols", "3"]);
     assert_eq!(code, Some(5), "{err}");
-    assert!(err.contains("others may read it") && err.contains("chmod 600"), "{err}");
+    assert!(err.contains("other users can read it") && err.contains("chmod 600"), "{err}");
     assert_eq!(fs::read_to_string(&file).unwrap(), token);
 }
 
@@ -478,7 +478,7 @@ fn a_planted_secret_is_in_no_output_and_no_file() {
     fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
     let (code, out, err) = run(&dir, &["run", "--symbols", "2", "--config", path]);
     assert_eq!(code, Some(2), "{out}{err}");
-    assert!(err.contains("others may read it") && !err.contains("hunter2"), "{err}");
+    assert!(err.contains("other users can read it") && !err.contains("hunter2"), "{err}");
 }
 
 #[test]

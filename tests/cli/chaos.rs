@@ -239,7 +239,10 @@ fn what_strikes_nothing_is_refused_for_it_proves_nothing() {
     let told = plain(&["chaos", "--exhaustive", "--plan", &plan]);
     let said = String::from_utf8_lossy(&told.stdout);
     assert_eq!(told.status.code(), Some(1), "{said}");
-    assert!(said.contains("1 strike never fell") && said.contains("nothing proved"), "{said}");
+    assert!(
+        said.contains("1 planned fault not reached") && said.contains("nothing is proved"),
+        "{said}"
+    );
     let (code, told, said) = proved(&folder, "", &[&nothing[..], &["--venue-faults"]].concat());
     assert_eq!((code, &told["runs"]), (Some(0), &4.into()), "{said}{told}");
     let struck = told["struck"].as_array().unwrap();
@@ -285,7 +288,7 @@ fn one_that_is_interrupted_leaves_no_process_and_no_file() {
         proving.signal("-INT");
         let (code, said, err) = proving.result();
         assert_eq!(code, Some(130), "{said}{err}");
-        assert!(err.contains("interrupted, and nothing proved"), "{said}{err}");
+        assert!(err.contains("interrupted; nothing is proved"), "{said}{err}");
         assert!(!runs(pid));
         assert!(left_by(pid).is_empty(), "{:?}", left_by(pid));
         assert_eq!(processes_with(&ours), [0; 0]);

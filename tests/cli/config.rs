@@ -49,17 +49,15 @@ fn everything_wrong_is_told_at_once_with_line_column_and_the_nearest_key() {
         format!("{path}:2:11: daemon.workers: \"two\" is not a whole number"),
         format!("{path}:4:1: unknown key \"market.seeed\"; did you mean \"market.seed\"?"),
         format!(
-            "{path}:5:8: market.pace: \"fast\" is not a pace: lockstep, real, or 1x to 100000x"
+            "{path}:5:8: market.pace: \"fast\" is not a pace: write lockstep, real, or 1x to \
+             100000x"
         ),
-        format!("{path}:7:18: trading.recv_window_ms: 60001 is not within 1 to 60000"),
+        format!("{path}:7:18: trading.recv_window_ms: 60001 is not in the range 1 to 60000"),
         format!(
-            "{path}:9:13: strategy.sma_cross.timeframe: \"2m\" is none of 1m, 5m, 15m, 1h, 4h, \
+            "{path}:9:13: strategy.sma_cross.timeframe: \"2m\" is not one of 1m, 5m, 15m, 1h, 4h, \
              1d; did you mean \"1m\"?"
         ),
-        format!(
-            "{path}:10:8: strategy.sma_cross.fast: the fast average's 30 bars are not fewer than \
-             the slow average's 30"
-        ),
+        format!("{path}:10:8: strategy.sma_cross.fast: fast = 30 must be less than slow = 30"),
         "EVERWARM_RISK__MAX_TRADES: unknown key \"risk.max_trades\"; did you mean \
          EVERWARM_RISK__MAX_TRADES_PER_DAY?"
             .to_owned(),
@@ -151,7 +149,7 @@ fn every_value_is_shown_with_its_origin_and_later_sources_win() {
     assert_eq!(config(&[], &variables).1, table, "the bare noun shows");
     let (code, out, _) = config(&["check", "--config", path], &variables);
     assert_eq!(code, Some(0));
-    let (told, all) = ("values set, the others as by default", KEYS.len() + 4);
+    let (told, all) = ("keys set, the others are defaults", KEYS.len() + 4);
     assert_eq!(out, format!("the configuration is valid: 5 of {all} {told}\n"));
 }
 
@@ -211,9 +209,9 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     daemon.answers();
     let (code, out, err) = run(&dir, &diff);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-    assert_eq!(out, "the running daemon has what it would have if it started now");
+    assert_eq!(out, "the running daemon agrees with the sources");
     // Who names no file asks about the one that the daemon was started with, and is told so.
-    let noted = format!("by {path}, as its daemon was started last");
+    let noted = format!("configuration of the daemon's last start: {path}");
     let (code, out, err) = run(&dir, &["config", "diff"]);
     assert_eq!((code, err.as_str()), (Some(0), noted.as_str()), "{out}");
     fs::write(&file, "[trading]\nnotional = -1\n").unwrap();

@@ -88,7 +88,7 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
     let first = Process::start(&dir, &[]);
     let lines = first.until("10 fills on 4 symbols", SOON, enough);
     assert_reasons(&lines);
-    assert!(lines.iter().any(|line| line.contains("life 1")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("run 1 ")), "{lines:?}");
     let venue = exchange(&dir).expect("an exchange runs");
     first.signal("-INT");
     let (status, lines, err) = first.end();
@@ -104,7 +104,7 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
     let before = kept(&dir);
     let second = Process::start(&dir, &[]);
     let lines = second.says("may trade");
-    assert!(lines.iter().any(|line| line.contains("life 2")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("run 2 ")), "{lines:?}");
     second.answers();
     assert_kept(&dir, &before);
     second.until("a close", PATIENCE, |lines| !of(lines, "close").is_empty());

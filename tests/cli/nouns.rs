@@ -58,7 +58,7 @@ fn bars_are_listed_and_wider_ones_are_made_of_them() {
     ] {
         let (code, out, err) = run(&dir, words);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {err}");
-        assert!(err.contains("nothing is known of ") && err.contains(meant), "{words:?}: {err}");
+        assert!(err.contains("there is no symbol ") && err.contains(meant), "{words:?}: {err}");
     }
     for words in [&["bars", "aaausd"], &["why-not", "aaausd"]] {
         let (code, out, err) = run(&dir, words);
@@ -114,12 +114,15 @@ fn why_there_was_no_order_is_told_for_every_close() {
         let close = bar["open_time"].as_i64().unwrap() + 60_000;
         let (code, out, err) = run(&dir, &["why-not", "AAAUSD", &at(close)]);
         assert_eq!(code, Some(0), "{err}");
-        let begin = format!("AAAUSD at the close of {} UTC: ", at(close));
+        let begin = format!("AAAUSD at the close {} UTC: ", at(close));
         assert!(out.starts_with(&begin) && out.contains("average"), "{out}");
     }
     let (code, _, err) = run(&dir, &["why-not", "AAAUSD", "2001-01-01 00:00"]);
     assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains("there was no close at 2001-01-01 00:00 UTC: they are from"), "{err}");
+    assert!(
+        err.contains("there was no close at 2001-01-01 00:00 UTC; the closes are from"),
+        "{err}"
+    );
     let (code, _, err) = run(&dir, &["why-not", "AAAUSD", "noon"]);
     assert_eq!(code, Some(2), "{err}");
 }
@@ -191,11 +194,11 @@ fn files_in_use_are_told_and_the_tree_is_watched_over_lives() {
     assert!(lines[0].ends_with(" UTC") && lines[1].starts_with("root"), "{lines:?}");
     // It watches on while there is none, and when there is one again.
     daemon.kill();
-    watcher.says("no daemon answers since ");
+    watcher.says("no daemon has responded since ");
     let daemon = Process::start(&dir, &["run", "--symbols", "2"]);
     daemon.answers();
     let back = |lines: &[String]| {
-        let away = lines.iter().position(|line| line.starts_with("no daemon answers"));
+        let away = lines.iter().position(|line| line.starts_with("no daemon has responded"));
         away.is_some_and(|at| lines[at..].iter().any(|line| line.starts_with("root ")))
     };
     watcher.until("it sees the next one", PATIENCE, back);
@@ -204,7 +207,7 @@ fn files_in_use_are_told_and_the_tree_is_watched_over_lives() {
     watcher.kill();
     // Nobody need be there to begin with.
     let watcher = Process::start(&dir, &["tree", "--watch"]);
-    watcher.says("no daemon answers since ");
+    watcher.says("no daemon has responded since ");
     watcher.kill();
 }
 

@@ -53,7 +53,7 @@ fn a_reload_is_whole_or_nothing_and_says_which_key_is_why() {
     daemon.says("may trade");
     assert_eq!(generation(&dir), 1);
     let (code, out, _) = run(&dir, &reload);
-    assert_eq!((code, out.as_str()), (Some(0), "nothing changes: 1 is in force"));
+    assert_eq!((code, out.as_str()), (Some(0), "not applied: configuration 1 stays in force"));
 
     // Everything wrong at once, and nothing of it in force.
     fs::write(&file, "[trading]\nnotional = -1\nmax_position = 2\n").unwrap();
@@ -117,13 +117,16 @@ fn a_rollback_outlives_a_kill_and_signals_and_files_are_heard() {
     daemon.answers();
     daemon.says("may trade");
     let back = run(&dir, &["config", "rollback", "--yes"]);
-    assert!(back.0 == Some(5) && back.2.contains("nothing was in force before"), "{back:?}");
+    assert!(back.0 == Some(5) && back.2.contains("there is no earlier configuration"), "{back:?}");
     let counted = ["rejected", "rollback_failed"].map(|result| count(&dir, "api", result));
     assert_eq!((counted, generation(&dir)), ([1, 0], 1), "nobody is called for that");
     fs::write(&file, "[trading]\nnotional = 400\n").unwrap();
     assert_eq!(run(&dir, &["config", "reload", "--yes"]).0, Some(0));
     let back = run(&dir, &["config", "rollback", "--yes"]);
-    assert!(back.1.starts_with("what was before is in force, as 3"), "{back:?}");
+    assert!(
+        back.1.starts_with("rolled back: the earlier configuration is in force as 3"),
+        "{back:?}"
+    );
     assert_eq!(value(&dir, "trading.notional").0, 500);
     daemon.signal("-9");
     drop(daemon.end());
@@ -226,7 +229,7 @@ fn operators_halt_flatten_and_resume_and_it_is_remembered() {
     let (code, out, err) = run(&dir, &halt);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("an operator halted trading: storm"), "{out}");
-    assert!(run(&dir, &halt).1.contains("so it is already"));
+    assert!(run(&dir, &halt).1.contains("no change"));
     let refused = || {
         let all = ask(&dir, &["signals"]);
         let reasons = all.as_array().unwrap().iter().filter_map(|row| row["declined"].as_str());
@@ -274,23 +277,25 @@ fn a_strategy_that_the_configuration_has_off_is_not_said_to_enter() {
     daemon.answers();
     daemon.says("may trade");
     let enable = || run(&dir, &["enable", "sma_cross", "--reason", "it is well", "--yes"]).1;
-    assert_eq!(enable(), "sma_cross may enter: so it is already");
+    assert_eq!(enable(), "sma_cross may open positions: no change");
     assert_eq!(run(&dir, &["switches"]).1, "nothing is turned off");
     fs::write(&file, "[strategy.sma_cross]\nenabled = false\n").unwrap();
     let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
     let told = || {
         let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let key = "(strategy.sma_cross.enabled)";
-        let off = format!("the configuration has it off {key}");
+        let off = "strategy.sma_cross.enabled = false";
         let said = enable();
         assert!(
-            said.starts_with(&format!("no operator holds sma_cross back, but {off}")),
+            said.starts_with("no operator has sma_cross off now") && said.contains(off),
             "{said}"
         );
         assert_eq!(words(run(&dir, &["switches"]).1), format!("sma_cross is off: {off}"));
         let status = words(run(&dir, &["status"]).1);
-        assert!(status.contains(&format!("off sma_cross, by the configuration {key}")), "{status}");
+        assert!(
+            status.contains("off sma_cross, by the configuration (strategy.sma_cross.enabled)"),
+            "{status}"
+        );
     };
     told();
     assert_eq!(run(&dir, &["disable", "sma_cross", "--reason", "odd", "--yes"]).0, Some(0));
@@ -448,7 +453,7 @@ fn the_window_of_requests_and_the_limit_of_a_hang_change_while_it_trades() {
         let story = run(&dir, &["explain", &id]).1;
         let story = story.split_whitespace().collect::<Vec<_>>().join(" ");
         let said = story.split("signed for ").nth(1)?;
-        let (at, rest) = said.split_once(", void after ")?;
+        let (at, rest) = said.split_once(", valid until ")?;
         let seconds = |text: &str| {
             let time = text.split([',', ' ', '.']).next()?;
             let parts = time.split(':').map(|part| part.parse::<i64>().ok());
@@ -557,7 +562,7 @@ fn a_made_market_keeps_its_symbols_and_one_may_be_left_out_by_a_reload() {
     let daemon = start();
     write("3");
     let (code, _, err) = reload();
-    let why = "market.symbols: a made market has the symbols it began with";
+    let why = "market.symbols: the symbols of a synthetic market cannot change";
     assert!(code == Some(5) && err.contains(why), "{code:?} {err}");
     assert_eq!(generation(&dir), 1);
 

@@ -70,7 +70,7 @@ fn symbols_come_and_go_while_it_trades() {
     let since = newest_bar(&dir, two).unwrap();
     wait_until("and has bars", || newest_bar(&dir, one) > Some(since));
     let (code, _, err) = run(&dir, &["symbols", "add", "NOPEUSDT", "--yes"]);
-    assert!(code == Some(5) && err.contains("the venue has no NOPEUSDT"), "{code:?} {err}");
+    assert!(code == Some(5) && err.contains("the venue does not list NOPEUSDT"), "{code:?} {err}");
     let small = two.to_lowercase();
     let (code, out, err) = run(&dir, &["symbols", "remove", &small, "--yes"]);
     assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
@@ -88,8 +88,8 @@ fn symbols_come_and_go_while_it_trades() {
     let row = all.as_array().unwrap().iter().find(|row| row["symbol"] == two);
     if row.is_some_and(|row| !row["held"].is_null()) {
         let (_, out, _) = run(&dir, &["status"]);
-        assert!(out.contains("the venue does not have it any more"), "{out}");
-        assert!(run(&dir, &["positions"]).1.contains("gone: not sellable"));
+        assert!(out.contains("the venue delisted it"), "{out}");
+        assert!(run(&dir, &["positions"]).1.contains("delisted, cannot be sold"));
     }
     daemon.signal("-INT");
     assert_eq!(daemon.result().0, Some(0));

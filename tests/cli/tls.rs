@@ -98,23 +98,23 @@ fn without_tls_a_start_beyond_this_machine_is_refused() {
         ("API__TLS_CERT", cert.as_str()),
         ("API__TLS_KEY", key.as_str()),
     );
-    refused(&[("DAEMON__LISTEN", "0.0.0.0:0")], "other machines are answered at api.listen");
-    refused(&[listen], "api.tls_cert: is needed where api.listen is set");
-    refused(&[listen, of_cert], "api.tls_key: is needed where api.listen is set");
-    refused(&[of_cert, of_key], "api.tls_cert: is for api.listen, which names no address");
+    refused(&[("DAEMON__LISTEN", "0.0.0.0:0")], "for other machines set api.listen");
+    refused(&[listen], "api.tls_cert: is required if api.listen is set");
+    refused(&[listen, of_cert], "api.tls_key: is required if api.listen is set");
+    refused(&[of_cert, of_key], "api.tls_cert: needs api.listen, which is empty");
     refused(&[listen, ("API__TLS_CERT", "/nowhere.pem"), of_key], "/nowhere.pem: No such file");
     let swapped = format!("file:{cert}");
     fs::set_permissions(&cert, PermissionsExt::from_mode(0o600)).unwrap();
-    let wrong = "what it refers to is no private key in PEM";
+    let wrong = "its content is not a private key in PEM";
     refused(&[listen, of_cert, ("API__TLS_KEY", &swapped)], wrong);
     let other = folder.join("other");
     fs::create_dir_all(&other).unwrap();
     let (_, of_other, _) = certificate(&other);
-    let unfit = "what it refers to does not fit the certificate";
+    let unfit = "its content does not match the certificate";
     refused(&[listen, of_cert, ("API__TLS_KEY", &of_other)], unfit);
     let file = key.strip_prefix("file:").unwrap();
     fs::set_permissions(file, PermissionsExt::from_mode(0o644)).unwrap();
-    refused(&[listen, of_cert, of_key], "others may read it");
+    refused(&[listen, of_cert, of_key], "other users can read it");
     assert!(!dir.exists(), "nothing was begun");
 }
 

@@ -67,10 +67,11 @@ fn what_is_not_known_is_refused_with_what_is_nearest() {
     );
     fs::write(&config, "[market.universe]\nquote = \"EUR\"\n").unwrap();
     let played = [&until_end(&recording)[..], &["--config", path]].concat();
-    let nothing = "market.universe.quote: no symbol is left to trade: nothing is paid in EUR, only";
+    let nothing =
+        "market.universe.quote: no symbol remains to trade: no symbol has the quote asset EUR";
     refused(&played, &[nothing, "USD"]);
     fs::write(&config, "[market.universe]\nexclude = \"AAAUSD, BBBUSD, CCCUSD\"\n").unwrap();
-    refused(&played, &["market.universe.exclude: no symbol is left", "is excluded"]);
+    refused(&played, &["market.universe.exclude: no symbol remains", "is excluded"]);
     fs::write(&config, "[strategy.sma_cross]\nfast = 30\n").unwrap();
     refused(&["run", "--config", path], &[path, "strategy.sma_cross.fast"]);
     fs::write(&config, "[market\n").unwrap();

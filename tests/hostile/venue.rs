@@ -234,7 +234,8 @@ fn a_few_lies_of_each_mode_are_said_and_the_run_ends_the_same() {
         let data = folder.join(row.name);
         prepare(&data.join("exchange"), &[few(row.mode, seed)]).unwrap();
         let (code, _, err) = run(&data, &until_end(&recording));
-        let words = ["cannot be believed", "not be read", "told otherwise", "said otherwise"];
+        let words =
+            ["cannot be believed", "not be read", "told otherwise", "contradict each other"];
         let said = words.iter().any(|words| err.contains(words));
         if code != Some(0) || err.contains("panicked") || !said {
             wrong.push(format!("{}: {code:?}\n{err}", row.name));

@@ -78,20 +78,20 @@ def kills(browser, daemon):
     browser.type(daemon.token)
     browser.key("Enter", 13)
     browser.until("it comes back, and says so",
-                  f"document.querySelector({LINE!r}).innerText.includes('came back')")
+                  f"document.querySelector({LINE!r}).innerText.includes('restarted')")
     told = browser.until("it is counted", f"""(() => {{
         const told = document.querySelector({LINE!r}).innerText;
-        return told.includes('1 restart, 1 on purpose') && told.includes('running') && told; }})()""")
-    expect("how it ended is shown", "last:" in told, told)
+        return told.includes('1 restart, 1 injected') && told.includes('running') && told; }})()""")
+    expect("how it ended is shown", "last failure:" in told, told)
     expect("and whoever scrapes it sees the same", daemon.metric(RESTARTS) == 1, daemon.metric(RESTARTS))
     browser.until("the events tell it",
                   f"document.querySelector('#log').innerText.includes({VICTIM!r})")
     # It has a message each second, by which what is planned comes to pass: one may be too fast.
     planned = f"""document.querySelector('[data-path="{IDLE}"]')
-        ?.innerText.includes('panics at its next message, on purpose')"""
+        ?.innerText.includes('panics at its next message (injected)')"""
     shown = any(plan(browser, daemon, planned) for _ in range(10))
     expect("what is planned is shown", shown, text(browser, "#tree"))
-    expect("the page may change things now", "may change" in text(browser, ".session"))
+    expect("the page may change things now", "signed in" in text(browser, ".session"))
 
 
 def plan(browser, daemon, planned):
@@ -208,7 +208,7 @@ def filters(browser):
     browser.until("a word alone", f"{texts}.length > 0 && {texts}.every((t) => t.includes('{VICTIM}'))")
     browser.type(" and nobody says this")
     browser.until("and that there is none",
-                  "document.querySelector('#log .empty')?.innerText.includes('Nothing like this')")
+                  "document.querySelector('#log .empty')?.innerText.includes('No matching events')")
     browser.ask("document.querySelector('#log input').select()")
     browser.key("Backspace", 8)
     browser.until("all of them again", f"new Set({tags}).size > 1")
@@ -246,7 +246,7 @@ def reloads(browser, daemon):
                   "document.querySelector('#config .diff')?.innerText)")
     told = text(browser, "#config .note")
     expect("and nothing has changed", "Generation 1." in told, told)
-    changes(browser, ["runs with", "sources say"], "500", "400")
+    changes(browser, ["running", "in the sources"], "500", "400")
     browser.click("#config .reload .acts button:nth-child(2)")
     browser.until("another generation is in force",
                   "document.querySelector('#config .note').innerText.includes('Generation 2.')")
@@ -338,14 +338,14 @@ def hangs(browser, daemon):
     browser.until("a daemon that hangs is told", "document.querySelector('.link').innerText"
                   ".includes('disconnected, data from')")
     told = text(browser, ".banners")
-    expect("and that nothing is newer", "Nothing below is newer" in told, told)
+    expect("and that nothing is newer", "All data below is from" in told, told)
     # Closes enough that the stream leaves some of them out afterwards.
     time.sleep(5)
     daemon.process.send_signal(signal.SIGCONT)
     browser.until("it goes on where it was", "document.querySelector('.link').innerText"
                   ".includes('● connected')")
     browser.until("and is not another one",
-                  "document.querySelector('.vitals').innerText.includes('life 1')")
+                  "document.querySelector('.vitals').innerText.includes('run 1')")
     began = time.monotonic()
     while True:
         kept = len(daemon.get("/api/v1/equity?limit=5000"))
@@ -441,7 +441,7 @@ def ends(browser, daemon):
     browser.until("it connects again by itself", "document.querySelector('.link').innerText"
                   ".includes('● connected')")
     browser.until("and shows the new life",
-                  "document.querySelector('.vitals').innerText.includes('life 2')")
+                  "document.querySelector('.vitals').innerText.includes('run 2')")
     browser.until("where nobody may kill there is no button for it", f"{buttons} === 0")
     browser.complaints = [c for c in browser.complaints if "ERR_" not in c]
 

@@ -4,6 +4,7 @@
 //! good, and names no end of a request. Of every third order the response is lost after the order
 //! was executed.
 
+use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
@@ -332,6 +333,10 @@ impl Venue for Desk {
         VenueId::default()
     }
 
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::market_and_limit()
+    }
+
     fn request(&self, request: Request) -> Pending<Report> {
         let it = self.clone();
         Box::pin(async move {
@@ -422,7 +427,7 @@ impl Source for Desk {
         let BarRange { symbol, times, .. } = range;
         let mut books = self.corner.books();
         let last = (*times.end()).min(books.local.exchange().market());
-        let page = usize::from(self.capabilities().page);
+        let page = usize::from(Source::capabilities(self).page);
         let bars = books.local.market().bars(symbol, *times.start(), last, page);
         let held = bars.into_iter().map(plain).collect();
         Box::pin(std::future::ready(Ok(Bars { held, unheld: Vec::new() })))

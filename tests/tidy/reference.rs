@@ -13,7 +13,7 @@ use std::fmt::Write;
 fn generated(from: &str) -> String {
     format!(
         "This page is generated from {from}. `EVERWARM_BLESS=1 cargo nextest run -p everwarm -E \
-         'test(/tidy/)'` writes it anew.\n"
+         'test(/tidy/)'` writes it again.\n"
     )
 }
 

@@ -77,7 +77,7 @@ async fn panic_cancels_and_sells_without_the_daemon() {
     let asked = ["panic", "--venue", "binance", "--config", file];
     let (code, shown) = on_terminal(&dir, &asked, "no");
     assert_eq!(code, Some(5), "{shown}");
-    assert!(shown.contains("nothing was done") && shown.contains("testnet"), "{shown}");
+    assert!(shown.contains("nothing was changed") && shown.contains("testnet"), "{shown}");
     assert_eq!(client.open_orders(None).await.unwrap().len(), 1);
     let (code, shown) = on_terminal(&dir, &asked, "yes");
     assert_eq!(code, Some(0), "{shown}");

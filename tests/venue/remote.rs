@@ -154,7 +154,7 @@ async fn what_the_venue_refuses_is_told_and_ends_nothing() {
     let mut daemon = Elsewhere::daemon(&dir, &config);
     let problem = || ask(&dir, &["status"])["problems"].to_string();
     wait_until("it says why", || problem().contains("-1022"));
-    assert!(problem().contains("it refuses"), "{}", problem());
+    assert!(problem().contains("it rejects requests"), "{}", problem());
     assert!(daemon.complains("private stream refused", PATIENCE));
     assert!(daemon.alive());
 }

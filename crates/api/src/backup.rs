@@ -26,7 +26,7 @@ pub async fn backup(State(api): State<Api>, request: Request) -> Response {
         return answer;
     }
     let Ok(permit) = Arc::clone(&api.heavy).try_acquire_owned() else {
-        return Refusal::Busy.answer("this is being done for another; ask again later");
+        return Refusal::Busy.answer("another client runs this now; try again later");
     };
     let (send, receive) = mpsc::channel(WAITING);
     let pack = Arc::clone(&api.changes.backup);
@@ -36,7 +36,7 @@ pub async fn backup(State(api): State<Api>, request: Request) -> Response {
         let mut out = BufWriter::with_capacity(PIECE, ToReader(send));
         let packed = pack(&mut out).map_err(|f| io::Error::other(f.text));
         if let Err(e) = packed.and_then(|()| out.flush()) {
-            tracing::error!("a backup was not made: {e}");
+            tracing::error!("the backup failed: {e}");
             // Whoever reads may be gone; else the answer breaks off, and what came is not whole.
             drop(told.try_send(Err(e)));
         }
@@ -56,8 +56,10 @@ impl Write for ToReader {
         let sent = async { tokio::time::timeout(PATIENCE, self.0.send(piece)).await };
         match Handle::current().block_on(sent) {
             Ok(Ok(())) => Ok(bytes.len()),
-            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "whoever read is gone")),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "whoever reads does not")),
+            Ok(Err(_)) => {
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, "the client closed the connection"))
+            }
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")),
         }
     }
 

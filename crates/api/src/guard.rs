@@ -24,7 +24,7 @@ pub async fn guard(request: Request, next: Next) -> Response {
     {
         return next.run(request).await;
     }
-    let told = "the Host header or the target names neither localhost nor an address of loopback";
+    let told = "the Host header or the target must name localhost or a loopback address";
     Refusal::WrongHost.answer(told)
 }
 
@@ -33,7 +33,7 @@ pub async fn asked(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let query = request.uri().query().is_some_and(|query| !query.is_empty());
     if query && route.is_some_and(|route| !takes_query(route.as_str())) {
-        return Refusal::BadQuery.answer("ask here without a query");
+        return Refusal::BadQuery.answer("this path accepts no query");
     }
     next.run(request).await
 }

@@ -100,7 +100,7 @@ pub async fn serve(entry: Entry, api: Api, stop: impl Future<Output = ()> + Send
     ending.send_replace(true);
     let all = async { while open.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN, all).await.is_err() {
-        tracing::debug!("the API ends with requests under way");
+        tracing::debug!("the API ends with open requests");
     }
 }
 

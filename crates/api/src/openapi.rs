@@ -41,11 +41,11 @@ const fn post(path: &'static str, about: &'static str, body: Shape, shape: Shape
 const ROWS: &[Row] = &[
     Row {
         answer: ("text/plain; charset=utf-8", text),
-        ..get("/livez", "200 while the root supervisor answers within a second", text)
+        ..get("/livez", "200 while the root supervisor responds within a second", text)
     },
     Row {
         query: &["verbose"],
-        ..get("/readyz", "200 or 503, with the conditions of being ready", one::<ReadyView>)
+        ..get("/readyz", "200 or 503, with the conditions of readiness", one::<ReadyView>)
     },
     Row {
         answer: ("text/plain; version=0.0.4; charset=utf-8", text),
@@ -55,14 +55,14 @@ const ROWS: &[Row] = &[
     Row {
         answer: ("application/octet-stream", text),
         token: true,
-        ..get("/api/v1/backup", "Everything that is kept, packed", text)
+        ..get("/api/v1/backup", "Backup of the data directory", text)
     },
     Row {
         answer: ("text/event-stream", text),
-        ..get("/api/v1/events", "What pages show, as server-sent events", text)
+        ..get("/api/v1/events", "Data of the page, as server-sent events", text)
     },
-    get("/api/v1/session", "Whether a page may change something", one::<SessionView>),
-    post("/api/v1/session", "Gives a page a cookie for the token", nothing, one::<SessionView>),
+    get("/api/v1/session", "Show whether the page is signed in", one::<SessionView>),
+    post("/api/v1/session", "Exchange the token for a cookie", nothing, one::<SessionView>),
 ];
 
 /// Everything that is answered.
@@ -94,7 +94,7 @@ pub fn document() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "everwarm",
-            "description": "What the running daemon answers. See docs/how-to/use-the-api.md.",
+            "description": "API of the running daemon. See docs/how-to/use-the-api.md.",
             "version": env!("CARGO_PKG_VERSION"),
         },
         "paths": paths,
@@ -113,7 +113,7 @@ fn operation(row: &Row, problem: &Value, schemas: &mut Schemas) -> Value {
     let answer =
         json!({ "description": row.about, "content": { kind: { "schema": shape(schemas) } } });
     let other = json!({
-        "description": "Why not",
+        "description": "The reason of the refusal",
         "content": { PROBLEM: { "schema": problem } },
     });
     let mut responses = json!({ "200": answer, "default": other });

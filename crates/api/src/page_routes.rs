@@ -43,7 +43,7 @@ pub async fn events(State(api): State<Api>, headers: HeaderMap) -> Response {
             let kind = HeaderValue::from_static("text/event-stream");
             ([(CONTENT_TYPE, kind)], Body::from_stream(events)).into_response()
         }
-        Err(Full) => Refusal::Busy.answer("too many read the stream; close a page"),
+        Err(Full) => Refusal::Busy.answer("too many clients read the stream; close a page"),
     }
 }
 
@@ -61,7 +61,7 @@ pub async fn sign_in(State(api): State<Api>, request: Request) -> Response {
     if response.status().is_success() {
         match host.and_then(|host| api.sessions.begin(&host).ok()) {
             Some(cookie) => response.headers_mut().append(SET_COOKIE, cookie),
-            None => return Refusal::Busy.answer("no session can be made"),
+            None => return Refusal::Busy.answer("no session is free; close a page"),
         };
     }
     response

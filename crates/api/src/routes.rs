@@ -139,7 +139,7 @@ async fn answer(
         Ok(Err(failure)) => return unanswered(failure),
         Err(e) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            return problem(status, "internal", format!("the answer failed: {e}"), Exit::Failed);
+            return problem(status, "internal", format!("the response failed: {e}"), Exit::Failed);
         }
     };
     let mut response = answered(found.json);
@@ -176,13 +176,13 @@ async fn livez(State(api): State<Api>) -> Response {
     if alive.unwrap_or(false) {
         return "ok\n".into_response();
     }
-    let detail = "the root supervisor does not answer".to_owned();
+    let detail = "the root supervisor does not respond".to_owned();
     problem(StatusCode::SERVICE_UNAVAILABLE, "not-alive", detail, Exit::Failed)
 }
 
 async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     if query.as_deref().is_some_and(|query| !["verbose", "verbose=", ""].contains(&query)) {
-        return Refusal::BadQuery.answer("ask with ?verbose, or without a query");
+        return Refusal::BadQuery.answer("the query must be ?verbose, or empty");
     }
     let checks = api.context.checks();
     let ready = checks.iter().all(|check| check.ok);
@@ -194,7 +194,7 @@ async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
 
 async fn metrics(State(api): State<Api>) -> Response {
     let Some(render) = api.metrics else {
-        let detail = "no metrics are kept in this process".to_owned();
+        let detail = "this process has no metrics".to_owned();
         return problem(StatusCode::NOT_FOUND, "no-metrics", detail, Exit::Failed);
     };
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -202,9 +202,12 @@ async fn metrics(State(api): State<Api>) -> Response {
 }
 
 async fn nothing_here(request: Request) -> Response {
-    Refusal::NoSuchPath.answer(format!("there is nothing at {}", request.uri().path()))
+    Refusal::NoSuchPath.answer(format!(
+        "there is no path {}; GET /api/v1/openapi.json lists them",
+        request.uri().path()
+    ))
 }
 
 async fn wrong_method(request: Request) -> Response {
-    Refusal::WrongMethod.answer(format!("{} cannot be done here", request.method()))
+    Refusal::WrongMethod.answer(format!("this path does not accept {}", request.method()))
 }

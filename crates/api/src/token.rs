@@ -49,7 +49,7 @@ impl Token {
         let secret = Secret::new(&read_private(&file).map_err(refused)?);
         long_enough(&secret).map_err(|e| {
             let file = file.display();
-            refused(format!("{file}: {e}, or remove the file: the next start makes one"))
+            refused(format!("{file}: {e}; or remove the file, and the next start makes a new one"))
         })?;
         Ok(Some(Token(secret)))
     }
@@ -110,7 +110,7 @@ mod tests {
         // Who can be guessed is none.
         let told = Token::find(Some(&Secret::new("short")), &folder).unwrap_err();
         assert_eq!(told.exit, Exit::Refused);
-        assert!(told.text.contains("5 characters, and the least is 16"), "{told}");
+        assert!(told.text.contains("5 characters, but needs at least 16"), "{told}");
         assert!(!told.text.contains("short"), "{told}");
         std::fs::write(&file, "x").unwrap();
         let told = Token::find_or_make(None, &folder).unwrap_err();
@@ -120,7 +120,10 @@ mod tests {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
         let told = Token::find(None, &folder).unwrap_err();
         assert_eq!(told.exit, Exit::Refused);
-        assert!(told.text.contains("others may read it") && !told.text.contains(&text), "{told}");
+        assert!(
+            told.text.contains("other users can read it") && !told.text.contains(&text),
+            "{told}"
+        );
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -184,10 +184,11 @@ fn allowed(api: &Api, headers: &HeaderMap) -> Result<&'static str, Refused> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(bearer) {
         Some(token) if api.changes.token.is(token.trim()) => Ok("token"),
-        Some(_) => Err(Refused(Refusal::WrongToken, "this is not the token".to_owned())),
+        Some(_) => Err(Refused(Refusal::WrongToken, "the token is wrong".to_owned())),
         None if api.sessions.allows(headers) => Ok("page"),
         None => {
-            let text = "this needs the token of the data folder: Authorization: Bearer TOKEN";
+            let text = "the token is missing: send Authorization: Bearer TOKEN, with the token of \
+                        api.token in the data directory";
             Err(Refused(Refusal::NoToken, text.to_owned()))
         }
     }
@@ -200,7 +201,8 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
-    let too_large = || Refused(Refusal::TooLarge, format!("a body has at most {BODY_BYTES} bytes"));
+    let too_large =
+        || Refused(Refusal::TooLarge, format!("the body is larger than {BODY_BYTES} bytes"));
     let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     if length.is_some_and(|text| text.parse().is_ok_and(|length: usize| length > BODY_BYTES)) {
         return Err(too_large());
@@ -209,7 +211,7 @@ async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(_)) => Err(too_large()),
         Err(_) => {
-            let text = format!("the body did not end within {} s", BODY_TIME.as_secs());
+            let text = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
             Err(Refused(Refusal::TooSlow, text))
         }
     }

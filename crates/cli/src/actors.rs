@@ -10,17 +10,17 @@ use everwarm_views::questions::Asked;
 /// Flags of `kill`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KillArgs {
-    /// Its place in the tree, like root/trading/feeds/sim/feed; a name like gateway where nobody
-    /// else has it. With a supervisor goes all below it; with root, the process.
+    /// Path of the actor in the tree, like root/trading/feeds/sim/feed, or a unique name like
+    /// gateway. A supervisor takes all actors below it along; root ends the process.
     path: String,
-    /// How.
+    /// Kind of the fault.
     #[arg(long, value_enum, default_value_t)]
     how: How,
-    /// With `--how stall`: for how long it holds its thread.
+    /// With `--how stall`: how long the actor blocks its thread, seconds.
     #[arg(long, value_name = "N", default_value_t = STALL)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -30,9 +30,9 @@ pub struct KillArgs {
 /// Flags of `retry`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RetryArgs {
-    /// Its place in the tree, like root/trading/feeds; a name where nobody else has it.
+    /// Path of the branch in the tree, like root/trading/feeds, or a unique name.
     path: String,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub fn kill(args: &KillArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     let (path, blow) = (&view.path, view.blow());
     let mut lines = vec![format!("{path} {blow}{}", end(&view))];
     if blow.waits() {
-        lines.push("until that comes, `everwarm tree` shows that it is planned".to_owned());
+        lines.push("until then, `everwarm tree` shows the planned fault".to_owned());
     }
     printer.lines(&lines).map(|_| Exit::Fine)
 }
@@ -66,12 +66,12 @@ fn end(view: &HarmView) -> String {
 
 /// Tries a branch that is kept down.
 pub fn retry(args: &RetryArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    confirm(&format!("try {} at once", args.path), args.yes)?;
+    confirm(&format!("retry {} now", args.path), args.yes)?;
     let wanted = BranchView { path: args.path.clone() };
     let answer = args.args.change(core, &RETRY, &Asked::default(), &wanted)?;
     if args.args.json {
         return printer.answer(&answer);
     }
     let view: BranchView = answer.read()?;
-    printer.lines(&[format!("{} is tried, if it was waiting", view.path)]).map(|_| Exit::Fine)
+    printer.lines(&[format!("{}: retry requested", view.path)]).map(|_| Exit::Fine)
 }

@@ -28,7 +28,7 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Folder of the daemon [default: everwarm-data].
+    /// Data directory of the daemon [default: everwarm-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Configuration file.
@@ -149,7 +149,7 @@ pub(super) fn silent(failure: Failure) -> Failure {
     if failure.exit != Exit::Held {
         return failure;
     }
-    let text = format!("{}; it does not answer yet, or not any more", failure.text);
+    let text = format!("{}, but it does not respond; wait, or run everwarm doctor", failure.text);
     Failure::new(Exit::Unreachable, text)
 }
 
@@ -159,9 +159,7 @@ fn offline(
     progress: &Arc<Progress>,
 ) -> Result<OfflineContext, Failure> {
     if !data_dir.is_dir() {
-        let dir = data_dir.display();
-        let text = format!("no daemon is running on {dir}, and nothing is kept there");
-        return Err(Failure::new(Exit::Unreachable, text));
+        return Err(Failure::no_daemon(data_dir));
     }
     // Both are only looked at.
     let journal = (core.files.journal)(data_dir)?;
@@ -175,7 +173,7 @@ fn offline(
 pub struct ListArgs {
     #[command(flatten)]
     pub args: Args,
-    /// Only so many of the newest; 0: all [default: 40 for people, all as JSON].
+    /// Number of newest rows; 0: all [default: 40 as text, all as JSON].
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
@@ -226,7 +224,7 @@ impl ListArgs {
         }
         let found = answer.rows()?;
         if self.limit.is_none() && limit == Some(found.len()) {
-            printer.note(&format!("the newest {SHOWN}; --limit 0 shows all"));
+            printer.note(&format!("the newest {SHOWN} rows; --limit 0 shows all"));
         }
         remark(&found);
         rows(&found, question, printer)

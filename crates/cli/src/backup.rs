@@ -15,9 +15,9 @@ use std::path::PathBuf;
 /// Flags of `backup`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BackupArgs {
-    /// The backup.
+    /// File of the backup.
     file: PathBuf,
-    /// Replace the file where there is one. It stays until the new backup is whole.
+    /// Replace an existing file. The old file stays until the new backup is complete.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct BackupArgs {
 /// Flags of `restore`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FileArgs {
-    /// The backup.
+    /// File of the backup.
     file: PathBuf,
     #[command(flatten)]
     args: ask::Args,
@@ -60,7 +60,7 @@ fn told(made: &BackupView) -> String {
     let (kb, rows) = (thousands(made.bytes.div_ceil(1024)), count(made.about.row, "fact"));
     let sealed = count(made.segments, "sealed segment");
     let life = made.about.life;
-    format!("{}: {rows} up to life {life}, {sealed}, {kb} kB; read again and whole", made.file)
+    format!("{}: {rows} up to run {life}, {sealed}, {kb} kB; read back and verified", made.file)
 }
 
 /// Makes a data directory of a backup.
@@ -76,9 +76,12 @@ pub fn restore(args: &FileArgs, core: &Core, printer: Printer) -> Result<Exit, F
     }
     let RestoredView { data_dir, taken, facts, installation, epoch, .. } = made;
     let lines = [
-        format!("{data_dir}: {} of {} UTC, all of them read", count(facts, "fact"), instant(taken)),
-        format!("installation {installation}, epoch {epoch}: no order id is used twice"),
-        "the next start asks the venue what happened since, before anything is sent".to_owned(),
+        format!("{data_dir}: {} up to {} UTC, all verified", count(facts, "fact"), instant(taken)),
+        format!(
+            "installation {installation}, epoch {epoch}: order ids are new, none is used twice"
+        ),
+        "the next start reads from the venue what happened since, before it sends orders"
+            .to_owned(),
     ];
     printer.lines(&lines).map(|_| Exit::Fine)
 }

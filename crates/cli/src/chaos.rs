@@ -62,54 +62,53 @@ pub struct ChaosConfig {
 /// Flags of `chaos`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The recording that is played: a folder of SYMBOL_1m.csv[.gz].
+    /// Recording to play: a folder of SYMBOL_1m.csv[.gz].
     #[arg(long, value_name = "DIR", required_unless_present = "exhaustive")]
     recording: Option<PathBuf>,
-    /// Base, quote, volume unit and filters of the recording; default: recording.toml in its
-    /// folder.
+    /// File with base, quote, volume unit and filters of the recording [default: recording.toml in
+    /// its folder].
     #[arg(long, value_name = "FILE")]
     recording_config: Option<PathBuf>,
-    /// Configuration file: its strategies, limits and symbols are proved, at the simulated exchange
-    /// whatever its venue.
+    /// Configuration file. Its strategies, limits and symbols run at the simulated exchange,
+    /// whatever its venue is.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Actors to kill, at numbered points and at random moments.
+    /// Number of actors to kill, at kill points and at random moments.
     #[arg(long, value_name = "N", default_value_t = 300)]
     kills: u64,
-    /// Processes of the daemon to kill, in every part of their lives; half the time the exchange
+    /// Number of daemon processes to kill, in every phase of a run; half the time the exchange,
     /// too.
     #[arg(long, value_name = "N", default_value_t = 20)]
     crashes: u64,
-    /// Disks to let die at a write, a flush or a change of length, tearing what was not flushed.
+    /// Number of disks to fail at a write, a flush or a truncation; unflushed data is torn.
     #[arg(long, value_name = "N", default_value_t = 10)]
     disk: u64,
-    /// Have the exchange misbehave meanwhile, in every way that must make no difference: lost
-    /// connections, lost, doubled, late and reordered messages, one channel or all of them silent,
-    /// lost answers, 5xx of what was done, orders not found yet. For a quarter of the kills and of
-    /// the crashes, and for two of each at least, instead in every way that does make one: slow
-    /// answers, 429, 418, 5xx of what was not done, its clock ahead or behind (compared with the
-    /// same undisturbed), late and partial fills.
+    /// Inject faults into the exchange, too. Most runs get faults that must not change the result:
+    /// lost connections, lost, doubled, late and reordered messages, silent channels, lost
+    /// responses, 5xx after success, orders not found yet. A quarter of the kills and crashes, at
+    /// least two of each, get faults that do change it: slow responses, 429, 418, 5xx without
+    /// success, a wrong clock, late and partial fills. They are compared with a run under the same
+    /// exchange faults.
     #[arg(long)]
     venue_faults: bool,
-    /// Instead strike all there is in a small feed that comes with the program: every kill point by
-    /// every blow, every operation on the files of journal and history with every image, with one
-    /// worker thread and four.
+    /// Inject every fault once into a small built-in feed instead: every kill point with every kind
+    /// of fault, and every file operation of journal and history, with one and four worker threads.
     #[arg(long, conflicts_with_all = ["recording", "recording_config", "config", "kills", "crashes",
         "disk", "venue_faults"])]
     exhaustive: bool,
-    /// So many runs drawn from all of that.
+    /// Run this many of them, drawn by the seed.
     #[arg(long, value_name = "N", requires = "exhaustive",
         value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
-    /// Seed of everything that is drawn.
+    /// Seed of all random choices.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Run this plan again, as a difference was told with.
+    /// Repeat a fault plan: the JSON line that a difference was reported with.
     #[arg(long, value_name = "JSON",
         conflicts_with_all = ["kills", "crashes", "disk", "venue_faults", "runs"])]
     plan: Option<String>,
-    /// How often, or until it is different; default: 10 for a plan that strikes at moments that
-    /// depend on timing, else 1.
+    /// Maximum number of repetitions until the result differs [default: 10 for a plan that depends
+    /// on timing, else 1].
     #[arg(long, value_name = "N", requires = "plan",
         value_parser = clap::value_parser!(u64).range(1..))]
     times: Option<u64>,
@@ -121,7 +120,7 @@ pub struct Args {
 /// Plays the recording under all that, and prints what struck and what came of it.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     if args.strikes_nothing() {
-        let text = "nothing would be struck, and so nothing proved: give --kills, --crashes, \
+        let text = "no fault is requested, so nothing would be proved: give --kills, --crashes, \
                     --disk or --venue-faults";
         return Err(Failure::new(Exit::Usage, text));
     }
@@ -130,7 +129,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     let kind = theirs.text("venue.kind");
     if !args.exhaustive && kind != SIMULATED {
         printer.note(&format!(
-            "venue.kind is {kind:?}: strategies, limits and symbols are proved at the simulated \
+            "venue.kind is {kind:?}: strategies, limits and symbols run at the simulated \
              exchange, on the recording; no order leaves this machine",
         ));
     }
@@ -188,8 +187,8 @@ fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
     let mut lines = table.lines(width);
     lines.push(String::new());
     for (what, [middle, most, longest]) in [
-        ("an actor was up again", view.restarts_us),
-        ("a process that followed another traded", view.starts_us),
+        ("restart of an actor", view.restarts_us),
+        ("start of a process until it trades", view.starts_us),
     ] {
         if longest > 0 {
             let (middle, most, longest) = (took(us(middle)), took(us(most)), took(us(longest)));
@@ -198,18 +197,17 @@ fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
         }
     }
     if view.missed > 0 {
-        lines.push(format!("{} never fell", count(view.missed, "strike")));
+        lines.push(format!("{} not reached", count(view.missed, "planned fault")));
     }
     if view.by_chance {
-        lines
-            .push("it strikes at moments that depend on timing: not every run shows it".to_owned());
+        lines.push("the plan depends on timing, so not every run shows the difference".to_owned());
     }
     let (runs, closes) = (count(view.runs, "run"), count(view.closes, "close"));
     let (lived, wall) = (thousands(view.lives), took(us(view.wall_us)));
     let of = format!("{runs} of {closes}, {lived} lives, {wall}");
     if view.differences.is_empty() {
         let proved = if view.struck_nothing() {
-            "nothing struck, and so nothing proved"
+            "no fault was injected, so nothing is proved"
         } else {
             "no difference"
         };

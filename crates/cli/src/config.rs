@@ -40,25 +40,24 @@ pub struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Verb {
-    /// Check all that a start would: values, rules between them, secrets, folders. Exit code 2:
-    /// something is wrong.
+    /// Check everything that a start checks: values, rules between keys, secrets, folders. Exit
+    /// code 2: there is an error.
     Check(Given),
-    /// Every value and where it came from (what happens without a verb).
+    /// Show every value and its source. This is the default.
     Show(ShowArgs),
-    /// The JSON schema of a configuration file, for editors and other checkers.
+    /// Print the JSON schema of a configuration file, for editors.
     Schema,
-    /// What the running daemon has otherwise than it would have if it started now. Exit code 4:
-    /// something differs.
+    /// Compare the configuration of the running daemon with the sources. Exit code 4: they differ.
     Diff(Given),
-    /// Have the running daemon read its configuration again: whole, or nothing of it. Shows what
-    /// changes first. Exit code 2: something is wrong; 5: what is held, or a key that takes a
-    /// restart, forbids it.
+    /// Reload the configuration of the running daemon, after a preview of the changes. All changes
+    /// are applied, or none. Exit code 2: there is an error; 5: the change is refused, by a
+    /// position or by a key that needs a restart.
     Reload(ReloadArgs),
-    /// Put in force again what was before the last reload.
+    /// Roll back to the configuration before the last reload.
     Rollback(ReloadArgs),
-    /// The configuration in force, and what became of reloads.
+    /// Show the current configuration's generation and the results of reloads.
     Reloads(ask::Args),
-    /// A file with every key, its default and a comment: config/default.toml.
+    /// Print an example with every key, its default and a comment.
     Example,
 }
 
@@ -85,7 +84,8 @@ impl Given {
         let by: Vec<String> =
             file.map(|file| file.display().to_string()).into_iter().chain(flags).collect();
         if !by.is_empty() {
-            printer.note(&format!("by {}, as its daemon was started last", by.join(" and ")));
+            printer
+                .note(&format!("configuration of the daemon's last start: {}", by.join(" and ")));
         }
         let config = sources.load(look)?;
         Ok((config.values, config.data_dir.into()))
@@ -95,7 +95,7 @@ impl Given {
 /// Flags of `show`.
 #[derive(Clone, Debug, Default, clap::Args)]
 struct ShowArgs {
-    /// What the running daemon has, not what it would have if it started now.
+    /// Show the values of the running daemon, not those of the sources.
     #[arg(long)]
     running: bool,
     #[command(flatten)]
@@ -105,10 +105,10 @@ struct ShowArgs {
 /// Flags of `reload` and `rollback`.
 #[derive(Clone, Debug, clap::Args)]
 struct ReloadArgs {
-    /// Only say what would become of it; not for `rollback`.
+    /// Only preview the changes. Not possible with `rollback`.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -169,7 +169,8 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     let (values, _) = checked.map_err(Failure::from)?;
     let set = values.iter().filter(|value| value.is_set()).count();
     let all = count(values.len() as u64, "value");
-    let line = format!("the configuration is valid: {set} of {all} set, the others as by default");
+    let line =
+        format!("the configuration is valid: {set} of {all} keys set, the others are defaults");
     printer.lines(&wrap(&line, printer.width)).map(|_| Exit::Fine)
 }
 
@@ -182,7 +183,7 @@ fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {
         return printer.json(&found).map(|_| exit);
     }
     if found.is_empty() {
-        let line = "the running daemon has what it would have if it started now";
+        let line = "the running daemon agrees with the sources";
         return printer.lines(&[line]).map(|_| exit);
     }
     printer.lines(&difference_lines(&found, printer.width)).map(|_| exit)
@@ -194,10 +195,7 @@ fn running_values(daemon: &Remote) -> Result<Vec<ValueView>, Failure> {
 }
 
 fn connected(data_dir: &Path) -> Result<Remote, Failure> {
-    Remote::connect(data_dir)?.ok_or_else(|| {
-        let text = format!("no daemon is running on {}", data_dir.display());
-        Failure::new(Exit::Unreachable, text)
-    })
+    Remote::connect(data_dir)?.ok_or_else(|| Failure::no_daemon(data_dir))
 }
 
 fn reload(args: &ReloadArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
@@ -213,16 +211,16 @@ fn reload(args: &ReloadArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
         for line in changes(&would, printer.width) {
             printer.note(&line);
         }
-        confirm("put this in force", false)?;
+        confirm("apply these changes", false)?;
     }
     told(&ask(None)?, args, printer)
 }
 
 fn rollback(args: &ReloadArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     if args.dry_run {
-        return Err(Failure::new(Exit::Usage, "a rollback is not tried: it is done, or refused"));
+        return Err(Failure::new(Exit::Usage, "rollback has no --dry-run: leave it out"));
     }
-    confirm("put in force what was before", args.yes)?;
+    confirm("roll back to the earlier configuration", args.yes)?;
     let answer = args.args.change(core, &ROLLBACK, &Asked::default(), &Nothing {})?;
     told(&answer, args, printer)
 }
@@ -235,12 +233,16 @@ fn told(answer: &Json, args: &ReloadArgs, printer: Printer) -> Result<Exit, Fail
     let generation = view.generation;
     let line = match view.result {
         ReloadResult::Applied => format!("configuration {generation} is in force"),
-        ReloadResult::RolledBack => format!("what was before is in force, as {generation}"),
-        ReloadResult::Possible => format!("this would be in force instead of {generation}"),
+        ReloadResult::RolledBack => {
+            format!("rolled back: the earlier configuration is in force as {generation}")
+        }
+        ReloadResult::Possible => format!("these changes would replace configuration {generation}"),
         ReloadResult::Unchanged
         | ReloadResult::Invalid
         | ReloadResult::Rejected
-        | ReloadResult::RollbackFailed => format!("nothing changes: {generation} is in force"),
+        | ReloadResult::RollbackFailed => {
+            format!("not applied: configuration {generation} stays in force")
+        }
     };
     let lines = [vec![line], changes(&view, printer.width)].concat();
     printer.lines(&lines).map(|_| Exit::Fine)
@@ -264,11 +266,11 @@ fn reloads(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Fail
     let view: ReloadsView = answer.read()?;
     let mut lines = vec![format!("configuration {} is in force", view.generation)];
     for key in &view.restart_pending {
-        lines.push(format!("{key} takes a restart to change"));
+        lines.push(format!("{key} needs a restart to change"));
     }
     if let Some(last) = &view.last {
         let (trigger, result) = (last.trigger.name(), last.result.name());
-        lines.push(format!("last reload {} UTC by {trigger}: {result}", instant(last.time)));
+        lines.push(format!("last reload {} UTC, trigger {trigger}: {result}", instant(last.time)));
         lines.extend(last.reasons.iter().map(|reason| format!("  {reason}")));
         lines.extend(changes(last, printer.width).iter().map(|line| format!("  {line}")));
     }
@@ -286,12 +288,12 @@ pub fn difference_lines(found: &[DifferenceView], width: usize) -> Vec<String> {
             [set.value.to_string(), set.origin.clone()]
         })
     };
-    let mut table = Table::new(&["key", "running", "origin", "at a start now", "origin"]);
+    let mut table = Table::new(&["key", "running", "origin", "in the sources", "origin"]);
     let mut lines = Vec::new();
     for DifferenceView { key, running, now } in found {
         let ([ran, ran_by], [set, set_by]) = (cell(running), cell(now));
         lines.push(key.clone());
-        for (when, value, by) in [("running", &ran, &ran_by), ("at a start now", &set, &set_by)] {
+        for (when, value, by) in [("running", &ran, &ran_by), ("in the sources", &set, &set_by)] {
             let told = wrap(&format!("{when}: {value}, by {by}"), width.saturating_sub(2));
             lines.extend(told.iter().map(|line| format!("  {line}")));
         }

@@ -36,8 +36,8 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
         lines.extend(finding.command.iter().map(|command| format!("         $ {command}")));
     }
     let (checks, found) = (view.checks.len() as u64, view.findings.len() as u64);
-    let state = if view.running { "the daemon answers" } else { "its files were read" };
-    let found = if found == 0 { "all is well".to_owned() } else { format!("{found} found") };
+    let state = if view.running { "the daemon responds" } else { "read from its files" };
+    let found = if found == 0 { "no problems".to_owned() } else { count(found, "problem") };
     lines.push(format!("{}, {state}: {found}", count(checks, "check")));
     printer.lines(&lines).map(|_| exit)
 }
@@ -51,8 +51,8 @@ fn since(finding: &FindingView) -> String {
     format!(", since {} UTC{lasts}", instant(since / 1000 * 1000))
 }
 
-/// What is wrong, whoever answers, with commands that are about the daemon that was asked. That
-/// nobody does is one of the things that may be wrong.
+/// All findings, with commands for the daemon that was queried. That
+/// none responds is a finding, too.
 pub fn look(args: &Args, core: &Core) -> HealthView {
     let answer = args.daemon(core).and_then(|daemon| daemon.ask(&DOCTOR, &Asked::default()));
     let asked = answer.and_then(|answer| answer.read());
@@ -64,8 +64,8 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
         view.findings.push(FindingView {
             check: "configuration".to_owned(),
             severity: if view.running { Severity::Warning } else { Severity::Broken },
-            text: format!("a start would be refused: {}", failure.text.replace('\n', "; ")),
-            todo: "every error is told with its place; repair them".to_owned(),
+            text: format!("a start would fail: {}", failure.text.replace('\n', "; ")),
+            todo: "repair these errors".to_owned(),
             command: Some("everwarm config check".to_owned()),
             ..FindingView::default()
         });
@@ -86,12 +86,12 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
 pub fn unread(failure: &Failure) -> HealthView {
     let (todo, command) = match failure.exit {
         Exit::Foreign => (
-            "put a whole copy in its place, or start with an empty folder: orders are looked for",
+            "restore a backup, or start with an empty directory: it finds open orders at the venue",
             "everwarm store check",
         ),
-        Exit::Held => ("another process holds the files: find it and stop it", "ps -ef"),
-        Exit::DiskFull => ("make room", "df -h"),
-        Exit::Unreachable => ("start it", "everwarm run"),
+        Exit::Held => ("another process uses the files: find it and stop it", "ps -ef"),
+        Exit::DiskFull => ("free some space on the disk", "df -h"),
+        Exit::Unreachable => ("start the daemon", "everwarm run"),
         Exit::Usage => ("repair the configuration", "everwarm config check"),
         Exit::Fine
         | Exit::Failed
@@ -101,7 +101,7 @@ pub fn unread(failure: &Failure) -> HealthView {
         | Exit::RootGaveUp
         | Exit::Watchdog
         | Exit::Interrupted
-        | Exit::Terminated => ("see what is said there", "everwarm store check"),
+        | Exit::Terminated => ("check the files", "everwarm store check"),
     };
     let finding = FindingView {
         check: "process".to_owned(),

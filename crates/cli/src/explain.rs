@@ -15,7 +15,7 @@ const WIDTH_MAX: usize = 120;
 /// Flags of `explain`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// A client order id or the beginning of one, SYMBOL:TRADE for a fill, or the key of a fact.
+    /// A client order id or its beginning, SYMBOL:TRADE for a fill, or the key of a fact.
     id: String,
     #[command(flatten)]
     args: ask::Args,
@@ -33,7 +33,7 @@ pub struct WhyNotArgs {
     /// The symbol.
     #[arg(value_parser = |text: &str| Symbol::named(text))]
     symbol: Symbol,
-    /// The close, in UTC: "2021-01-08 12:03" or milliseconds [default: the newest].
+    /// The close in UTC: "2021-01-08 12:03" or milliseconds [default: the newest].
     #[arg(value_parser = time)]
     time: Option<UtcMs>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct WhyNotArgs {
 }
 
 fn time(text: &str) -> Result<UtcMs, String> {
-    instant_of(text).ok_or_else(|| "not a time like \"2021-01-08 12:03\"".to_owned())
+    instant_of(text).ok_or_else(|| "not a time; write it like \"2021-01-08 12:03\"".to_owned())
 }
 
 /// Prints why there was no order.

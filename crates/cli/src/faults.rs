@@ -15,18 +15,18 @@ use std::path::PathBuf;
 /// What is done about faults.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Steer {
-    /// What can go wrong, and what is on.
+    /// List the possible faults and the active ones.
     Faults(Where),
-    /// Switch a fault on.
+    /// Turn a fault on.
     Fault(On),
-    /// Switch a fault off; without a number all.
+    /// Turn a fault off; without a number, all faults.
     Lift(Off),
 }
 
 /// Which exchange.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Where {
-    /// Folder of the exchange, or of the daemon it belongs to.
+    /// Data directory of the exchange, or of its daemon.
     #[arg(long, value_name = "DIR", default_value = "everwarm-data")]
     data_dir: PathBuf,
     /// Print JSON.
@@ -37,30 +37,30 @@ pub struct Where {
 /// A fault to switch on.
 #[derive(Clone, Debug, clap::Args)]
 pub struct On {
-    /// What goes wrong; `everwarm sim faults` lists them.
+    /// Kind of the fault; `everwarm sim faults` lists the kinds.
     #[arg(value_parser = kind)]
     kind: Kind,
-    /// Where: an endpoint ("POST order", order.place), market or user for all their connections, a
-    /// stream (btcusdt@kline_1m), an event (executionReport), or a symbol for fills; otherwise
-    /// wherever it can.
+    /// Where: an endpoint ("POST order", order.place), market or user for all connections of that
+    /// sort, a stream (btcusdt@kline_1m), an event (executionReport), or a symbol for fills
+    /// [default: everywhere].
     #[arg(long, value_name = "PLACE")]
     at: Option<String>,
-    /// After so many hits it is over; otherwise it stays on.
+    /// Turn it off after this many hits [default: never].
     #[arg(long, value_name = "N")]
     times: Option<u64>,
-    /// Let so many pass first.
+    /// Skip this many cases first.
     #[arg(long, value_name = "N", default_value_t = 0)]
     skip: u64,
-    /// How many of a thousand it hits.
+    /// Number of hits in a thousand cases.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     chance: u16,
-    /// What the number of its kind says.
+    /// Number of the kind; `everwarm sim faults` says its meaning.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     value: Option<i64>,
-    /// Seed of its chance, and of what a hostile venue says.
+    /// Seed of its random choices.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// How a hostile venue lies; `everwarm sim faults` lists the modes.
+    /// Mode of the fault `hostile`; `everwarm sim faults` lists the modes.
     #[arg(long, value_parser = Mode::named)]
     mode: Option<Mode>,
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub struct On {
 /// A fault to switch off.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Off {
-    /// Its number in the list; otherwise all.
+    /// Its number in the list [default: all].
     id: Option<u64>,
     #[command(flatten)]
     exchange: Where,
@@ -79,7 +79,7 @@ pub struct Off {
 fn kind(name: &str) -> Result<Kind, String> {
     Kind::named(name).ok_or_else(|| {
         let names: Vec<&str> = KINDS.iter().map(|row| row.name).collect();
-        format!("there are {}", names.join(", "))
+        format!("possible are {}", names.join(", "))
     })
 }
 
@@ -107,7 +107,7 @@ pub fn run(steer: &Steer, printer: Printer) -> Result<Exit, Failure> {
         }
         Steer::Lift(off) => {
             let answer = off.exchange.ask(async |admin| admin.lift(off.id).await)?;
-            off.exchange.tell(&answer, format!("{} switched off", answer["off"]), printer)
+            off.exchange.tell(&answer, format!("{} turned off", answer["off"]), printer)
         }
     }
 }
@@ -124,7 +124,10 @@ impl Where {
         what: impl AsyncFnOnce(Admin) -> Result<Value, VenueError>,
     ) -> Result<Value, Failure> {
         let absent = |why: &str| {
-            let text = format!("no exchange is running in {}{why}", self.data_dir.display());
+            let text = format!(
+                "no exchange is running in {}{why}; start one: everwarm sim --data-dir {0}",
+                self.data_dir.display()
+            );
             Failure::new(Exit::Unreachable, text)
         };
         let failed = |text: String| Failure::new(Exit::Failed, text);
@@ -182,7 +185,7 @@ fn list(exchange: &Where, printer: Printer) -> Result<Exit, Failure> {
         kinds.row(cells.map(str::to_owned).into());
     }
     printer.table(&kinds)?;
-    let mut modes = Table::new(&["mode of hostile", "what is told"]);
+    let mut modes = Table::new(&["mode of hostile", "what the exchange sends"]);
     for row in MODES {
         modes.row([row.name, row.text].map(str::to_owned).into());
     }
@@ -191,7 +194,7 @@ fn list(exchange: &Where, printer: Printer) -> Result<Exit, Failure> {
     let rows = on.as_ref().and_then(Value::as_array).filter(|rows| !rows.is_empty());
     let Some(rows) = rows else {
         if on.is_some() {
-            note("none is on");
+            note("no fault is on");
         }
         return Ok(Exit::Fine);
     };

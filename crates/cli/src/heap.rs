@@ -78,7 +78,7 @@ fn again(began: Instant) {
     let began = steady().saturating_sub(began.elapsed());
     command.args(arguments).envs(SETTINGS).env(BEGAN, began.as_nanos().to_string());
     let error = command.exec();
-    tracing::debug!(%error, "the allocator stays as it comes");
+    tracing::debug!(%error, "the allocator keeps its defaults");
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]

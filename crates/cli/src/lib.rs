@@ -1,4 +1,4 @@
-//! The command line: one file a noun. Data goes to standard output, everything else to standard
+//! The command line, one file for each noun. Data goes to standard output, all else to standard
 //! error.
 
 mod actors;
@@ -90,9 +90,9 @@ pub struct Core {
 pub type Chaos =
     fn(&ChaosConfig, &(dyn Fn(&'static str, u64, u64) + Sync)) -> Result<ChaosView, Failure>;
 
-/// A trading daemon that cannot be caught cold.
+/// A crash-safe trading daemon.
 ///
-/// Without a command it trades simulated money on a simulated exchange.
+/// Without a command it runs the daemon. By default it trades play money at a simulated exchange.
 #[derive(Debug, Parser)]
 #[command(name = "everwarm", version = VERSION, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -100,10 +100,10 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: run::Args,
-    /// When to colour.
+    /// When to use colours.
     #[arg(long, global = true, value_enum, default_value_t)]
     color: Color,
-    /// Only data and errors: no remarks, no progress.
+    /// Print only data and errors, no notes and no progress.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Log more to standard error: info, debug (twice) or trace (three times).
@@ -129,16 +129,17 @@ fn filter(verbose: u8) -> Option<&'static str> {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon (what happens without a command).
+    /// Run the daemon. This is the default command.
     Run(run::Args),
-    /// Run the simulated exchange by itself, or make a running one misbehave.
+    /// Run the simulated exchange alone, or inject faults into a running one.
     Sim(sim::Args),
-    /// Stop the running daemon in order, and wait until it has ended. Exit code 3: none is running.
+    /// Stop the running daemon cleanly and wait until it has ended. Exit code 3: no daemon is
+    /// running.
     Stop(ask::Args),
     #[command(about = questions::STATUS.about)]
     Status(status::StatusArgs),
-    /// What is wrong, since when, and what to do about it, with or without a running daemon. Exit
-    /// code 4: something is.
+    /// Check the daemon, or its files if none runs: each problem, since when, and what to do. Exit
+    /// code 4: there is a problem.
     Doctor(ask::Args),
     #[command(about = questions::ORDERS.about)]
     Orders(ask::ListArgs),
@@ -150,7 +151,7 @@ enum Command {
     Lots(ask::Args),
     #[command(about = questions::TRADES.about)]
     Trades(ask::ListArgs),
-    /// What a day or a month came to, for people, as a page, or as tables for accountants.
+    /// Summarise a day or a month: as text, as a page, or as CSV files.
     Summary(summary::SummaryArgs),
     #[command(about = questions::EQUITY.about)]
     Equity(ask::ListArgs),
@@ -162,72 +163,71 @@ enum Command {
     Audit(ask::ListArgs),
     #[command(about = questions::TREE.about)]
     Tree(tree::TreeArgs),
-    /// Disturb an actor on purpose, to see that it makes no difference. Needs chaos.enabled.
+    /// Inject a fault into an actor, to see that it recovers. Needs chaos.enabled = true.
     Kill(actors::KillArgs),
-    /// Try a branch of the tree at once that is kept down.
+    /// Retry a branch of the tree now that its supervisor has stopped.
     Retry(actors::RetryArgs),
-    #[command(about = questions::SYMBOLS.about)]
+    /// List symbols and their states, or add and remove one.
     Symbols(symbols::Symbols),
     #[command(about = questions::SWITCHES.about)]
     Switches(ask::Args),
-    /// Enter nothing any more; what is held may be left. Remembered until `resume`.
+    /// Stop entries; exits continue. It lasts until `resume`, over restarts too.
     Halt(switches::WordArgs),
     /// End a halt or a flatten.
     Resume(switches::WordArgs),
-    /// Enter nothing any more, and sell everything held by orders like any others. Remembered until
-    /// `resume`.
+    /// Stop entries and close all positions by market orders. It lasts until `resume`, over
+    /// restarts too.
     Flatten(switches::WordArgs),
-    /// Start carefully: only collect data, then leave positions, then trade.
+    /// Start safely in steps: collect data, then allow exits, then trade.
     SafeStart(switches::SafeArgs),
-    /// Let a strategy enter, or run a process of the tree again.
+    /// Turn on a strategy or a branch of the tree.
     Enable(switches::NamedArgs),
-    /// Let a strategy enter nothing any more, or do not run a process of the tree.
+    /// Turn off the entries of a strategy, or a branch of the tree.
     Disable(switches::NamedArgs),
-    #[command(about = questions::QUARANTINE.about)]
+    /// List quarantined inputs, at which a stage failed three times; retry or drop them.
     Quarantine(quarantine::Quarantine),
-    /// The account beside the books: what is ours, what is not, and what nothing explains. Exit
-    /// code 4: something is not explained.
+    /// Compare the account at the venue with the books. Exit code 4: a difference is unexplained.
     Reconcile(ask::Args),
-    /// End a conflict: take the venue's word, or let ours count.
+    /// Resolve a conflict: accept the side of the venue or of the books.
     Resolve(reconcile::ResolveArgs),
-    /// Take a surplus, like a deposit, into the books: cash, or a position at its last price.
+    /// Take a surplus, like a deposit, into the books: as cash, or as a position at its last price.
     Adopt(reconcile::AdoptArgs),
-    /// Why did it do that, or not do it? The story of an order, a fill or a fact.
+    /// Explain an order, a fill or a fact: its causes and its effects.
     Explain(explain::ExplainArgs),
     #[command(about = questions::WHY_NOT.about)]
     WhyNot(explain::WhyNotArgs),
-    /// What is configured, where it came from, and what is wrong with it.
+    /// Show, check or reload the configuration.
     Config(config::Args),
-    /// The files of a data directory.
+    /// Check the files of a data directory.
     Store(store::Args),
-    /// Write everything that is kept into one file, while it trades or not.
+    /// Write a backup of the data directory into one file, while the daemon runs or not.
     Backup(backup::BackupArgs),
-    /// Make a data directory of a backup, in an empty folder.
+    /// Restore a backup into an empty data directory.
     Restore(backup::FileArgs),
-    /// Cancel all open orders of the account and, with --flatten, sell what is held. Needs neither
-    /// daemon nor store. Exit code 4: something is left.
+    /// Cancel all open orders of the account and, with --flatten, sell all positions. It needs no
+    /// daemon and no data directory. Exit code 4: something is left.
     Panic(panic::Args),
-    /// Real money: what has to be confirmed before it is traded.
+    /// Confirm that real money may be traded.
     #[command(subcommand)]
     Live(live::Live),
-    /// What the venue wants us to wait for.
+    /// Manage waits that the venue requested, like a ban.
     #[command(subcommand)]
     Limits(limits::Limits),
-    /// What the running daemon logs; with a filter, sets it until its end.
+    /// Show the log filter of the running daemon; with FILTER, change it until the daemon ends.
     LogLevel(log_level::LogLevelArgs),
-    /// Derive everything again from the inputs and compare. Exit code 4: something differs.
+    /// Derive every fact again from the inputs and compare. Exit code 4: something differs.
     Verify(ask::Args),
-    /// Decide everything again with this version and compare: what was decided then, what would be
-    /// today. Exit code 4: something differs.
+    /// Repeat every decision with this version and compare it with the journal. Exit code 4:
+    /// something differs.
     Replay(replay::ReplayArgs),
-    /// Play a recording under kills, crashes and dying disks: it must make no difference. Exit code
-    /// 4: it did.
+    /// Play a recording with injected kills, crashes and disk failures, and compare it with a run
+    /// without faults. Exit code 4: the results differ.
     Chaos(chaos::Args),
-    /// The description of the API in the form of OpenAPI, on standard output.
+    /// Print the OpenAPI description of the API.
     ApiDoc,
-    /// Completions for a shell, on standard output.
+    /// Print completions for a shell.
     Completions(shell::CompletionArgs),
-    /// A man page, on standard output.
+    /// Print a man page.
     Man(shell::ManArgs),
 }
 

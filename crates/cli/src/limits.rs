@@ -12,7 +12,7 @@ use everwarm_views::views::ClearedView;
 /// What is done about waits.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Limits {
-    /// End a ban or another wait that the venue asked for. The next request tells whether the venue
+    /// End a ban or another wait that the venue requested. The next request shows whether the venue
     /// agrees.
     Clear(ClearArgs),
 }
@@ -20,7 +20,7 @@ pub enum Limits {
 /// Flags of `limits clear`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ClearArgs {
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub struct ClearArgs {
 /// Ends what the venue wants us to wait for: in the daemon where one runs, otherwise in the files.
 pub fn run(command: &Limits, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let Limits::Clear(ClearArgs { yes, args }) = command;
-    confirm("end every wait that the venue asked for", *yes)?;
+    confirm("end every wait that the venue requested", *yes)?;
     let answer = args.change(core, &LIMITS, &Asked::default(), &Nothing {})?;
     if args.json {
         return printer.answer(&answer);

@@ -15,22 +15,22 @@ use std::path::PathBuf;
 /// What is done about real money.
 #[derive(Debug, Subcommand)]
 pub enum Live {
-    /// Show the account of the key and its caps, and take the account's number as a yes: typed, on
-    /// a terminal, while no daemon runs. The last confirmation is in force; no configuration raises
-    /// its caps.
+    /// Show the account of the key and the caps, and ask you to type the account number. It needs a
+    /// terminal, and no daemon may run. The last confirmation counts. No configuration raises its
+    /// caps.
     Confirm(Confirm),
 }
 
 /// Flags of `live confirm`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Confirm {
-    /// Most that one entry may cost, in the quote asset.
+    /// Maximum cost of one entry, in the quote asset.
     #[arg(long, value_name = "AMOUNT", value_parser = positive)]
     per_order: Decimal,
-    /// Most that all entries of a UTC day may cost, in the quote asset.
+    /// Maximum cost of all entries of a UTC day, in the quote asset.
     #[arg(long, value_name = "AMOUNT", value_parser = positive)]
     per_day: Decimal,
-    /// Folder of the daemon [default: everwarm-data].
+    /// Data directory of the daemon [default: everwarm-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Configuration file.
@@ -51,7 +51,7 @@ pub fn run(Live::Confirm(args): &Live, core: &Core) -> Result<Exit, Failure> {
     put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
     let config = configuration(args.config.as_ref(), given, Look::World)?;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return refused("real money is confirmed by a person on a terminal only".to_owned());
+        return refused("live confirm needs a person at a terminal".to_owned());
     }
     let asset = config.settings.trading.quote_asset.clone();
     let view = (core.account)(&config)?;
@@ -60,18 +60,18 @@ pub fn run(Live::Confirm(args): &Live, core: &Core) -> Result<Exit, Failure> {
     }
     note(&format!("account      {}, with {} {asset}", view.account, amount(view.quote)));
     if !view.can_trade {
-        note("             the venue does not let it trade");
+        note("             the venue does not allow it to trade");
     }
     note(&format!("an entry     at most {} {asset}", amount(args.per_order)));
     note(&format!("a UTC day    at most {} {asset} in entries", amount(args.per_day)));
-    note("This is real money. Orders that leave a position are not capped.");
-    let typed = typed("Type the number of the account to confirm: ")?;
+    note("This is real money. Exits have no cap.");
+    let typed = typed("Type the account number to confirm: ")?;
     if typed.trim() != view.account {
-        return refused("that is not the number of the account; nothing was confirmed".to_owned());
+        return refused("this is not the account number; nothing is confirmed".to_owned());
     }
     let (account, per_order, per_day) = (view.account, args.per_order, args.per_day);
     (core.confirm)(&config, &LiveView { account, per_order, per_day })?;
-    note("confirmed; in force from the next start on");
+    note("confirmed; it applies from the next start on");
     Ok(Exit::Fine)
 }
 

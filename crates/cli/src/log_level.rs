@@ -10,13 +10,13 @@ use everwarm_views::views::LogLevelView;
 /// Flags of `log-level`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogLevelArgs {
-    /// What is to be logged: a level, or levels by target, like warn,everwarm=debug.
+    /// Log filter: a level, or levels by target, like warn,everwarm=debug.
     filter: Option<String>,
-    /// For so many seconds; then what is configured is logged again [default: until the end of the
-    /// process].
+    /// Duration in seconds; then the configured filter applies again [default: until the daemon
+    /// ends].
     #[arg(long, value_name = "SECONDS", requires = "filter")]
     for_s: Option<u32>,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(command, "everwarm resume --reason \"why\"");
         // Said after the last process ended.
         let (text, command) = told(&[word(Switch::Safe(SafeStep::Collect))]);
-        let careful = "a careful start, only data is collected: storm";
+        let careful = "safe start, only data is collected: storm";
         assert_eq!(text, format!("the breaker is at halted: {careful}"));
         assert_eq!(command, "everwarm safe-start exits --reason \"why\"");
         std::fs::remove_dir_all(&folder).unwrap();

@@ -34,7 +34,7 @@ pub struct Panic {
 
 /// The venues there are, each with a word on it.
 fn venues() -> PossibleValuesParser {
-    let sim = "The simulated exchange that runs for the data directory".to_owned();
+    let sim = "The simulated exchange of the data directory".to_owned();
     let remote = REMOTE.iter().map(|(kind, name)| (*kind, format!("{name}, as configured")));
     let all = std::iter::once((SIMULATED, sim)).chain(remote);
     all.map(|(kind, help)| PossibleValue::new(kind).help(help)).collect::<Vec<_>>().into()
@@ -43,24 +43,23 @@ fn venues() -> PossibleValuesParser {
 /// Flags of `panic`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Where.
+    /// The venue.
     #[arg(long, value_parser = venues())]
     venue: String,
-    /// Sell the base assets of the symbols at the market too, rounded down.
+    /// Also sell the base assets of the symbols at market, rounded down.
     #[arg(long)]
     flatten: bool,
-    /// Which symbols are sold, like BTCUSDT,ETHUSDT [default: those the configuration names, or all
-    /// that are paid in the asset of its universe and not excluded]. All of it goes, whoever bought
-    /// it.
+    /// Symbols to sell, like BTCUSDT,ETHUSDT [default: those of the configuration, or all that its
+    /// universe selects]. It sells the whole balance, external holdings too.
     #[arg(long, value_name = "LIST", requires = "flatten")]
     symbols: Option<String>,
-    /// Do not ask; needed where there is no terminal.
+    /// Do not ask for confirmation; needed without a terminal.
     #[arg(long)]
     yes: bool,
-    /// Folder of the daemon [default: everwarm-data].
+    /// Data directory of the daemon [default: everwarm-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Configuration file: addresses and key are taken from it.
+    /// Configuration file with addresses and API key.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -89,7 +88,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         VenueSource::Remote(remote) if remote.kind == args.venue => remote.place(),
         VenueSource::Simulated | VenueSource::Remote(_) => {
             let text = format!(
-                "venue.kind is not {:?}: give the configuration that names its key",
+                "venue.kind is not {:?}: name the file with its API key: --config FILE",
                 args.venue
             );
             return Err(Failure::new(Exit::Usage, text));
@@ -126,7 +125,7 @@ fn warn_of_daemon(config: &Config) -> bool {
     };
     if there {
         let dir = config.data_dir.display();
-        note(&format!("a daemon runs on {dir}: it is told to halt, so that it enters nothing"));
+        note(&format!("a daemon runs on {dir}: requesting a halt"));
     }
     there
 }
@@ -137,7 +136,7 @@ fn halt(config: &Config) {
     let (data_dir, token) = (config.data_dir.clone(), config.token.clone());
     std::thread::spawn(move || {
         let halted = Remote::connect(&data_dir).and_then(|daemon| {
-            let gone = || Failure::new(Exit::Unreachable, "it does not run any more");
+            let gone = || Failure::new(Exit::Unreachable, "it has ended");
             let token = Token::find(token.as_ref(), &data_dir)?;
             let halt = Asked::default().with("word", Some("halt"));
             let body = Json::of(&ReasonView { reason: "everwarm panic".to_owned() })?;
@@ -147,9 +146,9 @@ fn halt(config: &Config) {
         said.send(halted).ok();
     });
     match heard.recv_timeout(HALT_TIME) {
-        Ok(Ok(())) => note("the daemon is halted: everwarm resume ends that"),
-        Ok(Err(e)) => note(&format!("the daemon is not halted ({e}): stop it, or it goes on")),
-        Err(_) => note("the daemon does not answer: stop it, or it goes on trading"),
+        Ok(Ok(())) => note("the daemon is halted until: everwarm resume --reason TEXT"),
+        Ok(Err(e)) => note(&format!("the daemon is not halted ({e}); stop it: everwarm stop")),
+        Err(_) => note("the daemon does not respond; stop it: everwarm stop"),
     }
 }
 
@@ -158,13 +157,13 @@ fn agreed(args: &Args, place: &str) -> Result<(), Failure> {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        let text = "there is no terminal to ask on: --yes does it without asking";
+        let text = "standard input is not a terminal: add --yes to confirm";
         return Err(Failure::new(Exit::Usage, text));
     }
-    let more = if args.flatten { " and sells what is held at the market" } else { "" };
+    let more = if args.flatten { " and sells positions at market" } else { "" };
     note(&format!("This cancels all open orders of the account{more}: {place}"));
-    if typed("Type yes to do it: ")?.trim() == "yes" {
+    if typed("Type yes to confirm: ")?.trim() == "yes" {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "nothing was done"))
+    Err(Failure::new(Exit::Refused, "not confirmed; nothing was changed"))
 }

@@ -137,19 +137,18 @@ pub fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        let text =
-            format!("{what}: this changes something, so say --yes where nobody can be asked");
+        let text = format!("{what}: standard input is not a terminal. Add --yes to confirm");
         return Err(Failure::new(Exit::Usage, text));
     }
     let failed = |e: std::io::Error| Failure::new(Exit::Failed, e.to_string());
     let mut err = std::io::stderr().lock();
-    write!(err, "{what}: go on? [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
+    write!(err, "{what}: continue? [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(failed)?;
     if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, "nothing was changed"))
+    Err(Failure::new(Exit::Refused, "not confirmed; nothing was changed"))
 }
 
 /// Writes one line to standard error: what is not data.

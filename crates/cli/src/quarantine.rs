@@ -27,21 +27,21 @@ pub struct Quarantine {
 /// What is done about what is set aside.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// What is set aside, oldest first (what happens without a verb).
+    /// List quarantines, oldest first. This is the default.
     List(Args),
-    /// Try the stage again: one that stands still at its input, one that is given nothing from the
-    /// next input on.
+    /// Retry: a stage that waits at an input tries it again; a stage without inputs gets the next
+    /// ones.
     Retry(One),
-    /// Accept what was left out: its symbols may be bought again, a stage that is out stays out.
+    /// Drop the input: entries of its symbols are allowed again; a stopped stage stays stopped.
     Drop(One),
 }
 
 /// One of them.
 #[derive(Debug, clap::Args)]
 struct One {
-    /// Its number in the list.
+    /// Number of the quarantine.
     id: u64,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -88,9 +88,9 @@ fn end(one: &One, retry: bool, core: &Core, printer: Printer) -> Result<Exit, Fa
     }
     let view: QuarantineView = answer.read()?;
     let text = match (retry, view.quarantine.effect) {
-        (true, _) => "is tried again",
-        (false, Effect::Stage) => "stays out and holds nothing back, until it is tried again",
-        (false, Effect::Parts | Effect::Stopped | Effect::Down) => "goes on as it is",
+        (true, _) => "retries",
+        (false, Effect::Stage) => "stays stopped and blocks nothing; retry starts it again",
+        (false, Effect::Parts | Effect::Stopped | Effect::Down) => "continues as it is",
     };
     let over = if view.quarantine.effect == Effect::Stage && !retry { "dropped" } else { "over" };
     let line = format!("quarantine {} is {over}: {} {text}", view.id, view.quarantine.stage);

@@ -25,7 +25,7 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
         return printer.answer(&answer).map(|_| exit);
     }
     if view.time.is_none() {
-        printer.note("the account was never looked at");
+        printer.note("the account has not been compared yet");
         return Ok(exit);
     }
     printer.lines(&lines(&view, printer.width)).map(|_| exit)
@@ -36,11 +36,10 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(time) = view.time {
         let life = view.life;
-        lines.push(format!("last compared {} UTC, in process life {life}", instant(time)));
+        lines.push(format!("last compared {} UTC, in run {life}", instant(time)));
     }
     lines.push(String::new());
-    let mut table =
-        Table::new(&["asset", ">ours", ">not ours", ">at the venue", ">difference", ""]);
+    let mut table = Table::new(&["asset", ">books", ">external", ">venue", ">difference", ""]);
     for row in &view.balances {
         let amounts = [row.ours, row.foreign, row.theirs, row.difference].map(plain);
         let cells = std::iter::once(row.asset.clone()).chain(amounts);
@@ -50,12 +49,12 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
     for AdoptedView { asset, quantity, reason, .. } in &view.adopted {
         let much = plain(*quantity);
         let text = format!(
-            "adopted since then: {much} {asset}, because {reason}. Ours and not ours include it."
+            "adopted since then: {much} {asset}, reason: {reason}. Books and external include it."
         );
         lines.extend(wrap(&text, width));
     }
     if !view.orders.is_empty() {
-        let mut table = Table::new(&["order", "symbol", "ours", "at the venue", ""]);
+        let mut table = Table::new(&["order", "symbol", "books", "venue", ""]);
         for row in &view.orders {
             let ours = row.ours.map_or("-", tell::status);
             let theirs = if row.open { "open" } else { "not open" };
@@ -72,22 +71,23 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
     }
     lines.push(String::new());
     if view.conflicts.is_empty() {
-        lines.push("nothing is unexplained".to_owned());
+        lines.push("no unexplained differences".to_owned());
     }
     for ConflictView { id, conflict } in &view.conflicts {
         lines.extend(wrap(&format!("conflict {id}  {}", tell::conflict(conflict)), width));
     }
     if !view.conflicts.is_empty() {
-        lines.push("end each by: everwarm resolve ID --accept venue|ours --reason TEXT".to_owned());
+        lines
+            .push("resolve each: everwarm resolve ID --accept venue|ours --reason TEXT".to_owned());
     }
     if view.balances.iter().any(|row| row.foreign > Decimal::ZERO) {
-        let text = "take a surplus into the books by: everwarm adopt ASSET --reason TEXT";
+        let text = "take a surplus into the books: everwarm adopt ASSET --reason TEXT";
         lines.push(text.to_owned());
     }
     for told in &view.resolved {
         let (id, both) = (&told.conflict.id, tell::conflict(&told.conflict.conflict));
         let text = format!(
-            "resolved {id}  {both}: {}, because {}",
+            "resolved {id}  {both}: {}, reason: {}",
             tell::accepted(told.accept),
             told.reason
         );
@@ -103,7 +103,7 @@ fn balance(row: &BalanceView, view: &ReconcileView) -> String {
         return format!("shortage, conflict {}", conflict.id);
     }
     if !row.set_aside.is_zero() {
-        return format!("{} may be missing, an operator said", plain(row.set_aside));
+        return format!("{} may be missing, accepted by an operator", plain(row.set_aside));
     }
     if row.foreign.is_zero() { String::new() } else { "surplus, never traded".to_owned() }
 }
@@ -111,14 +111,14 @@ fn balance(row: &BalanceView, view: &ReconcileView) -> String {
 /// Flags of `adopt`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AdoptArgs {
-    /// Of what, as `reconcile` names it.
+    /// The asset, as `reconcile` names it.
     asset: String,
-    /// How much [default: all that is not ours].
+    /// The quantity [default: the whole external balance].
     quantity: Option<Decimal>,
-    /// Why; kept in the journal.
+    /// The reason; it is stored in the journal.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -129,7 +129,7 @@ pub struct AdoptArgs {
 pub fn adopt(args: &AdoptArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let (asset, quantity) = (args.asset.clone(), args.quantity);
     let much = quantity.map_or("all surplus".to_owned(), plain);
-    confirm(&format!("{much} {asset} becomes ours and may be traded"), args.yes)?;
+    confirm(&format!("take {much} {asset} into the books; it may be traded then"), args.yes)?;
     let word = AdoptView { asset, quantity, reason: args.reason.clone() };
     let answer = args.args.change(core, &ADOPT, &Asked::default(), &word)?;
     if args.args.json {
@@ -143,14 +143,14 @@ fn adopted(view: &AdoptedView) -> String {
     let place = view
         .symbol
         .map_or("cash".to_owned(), |symbol| format!("a position in {symbol} at its last price"));
-    format!("adopted {much} {asset} as {place}: neither profit nor loss")
+    format!("adopted {much} {asset} as {place}; this is no profit or loss")
 }
 
 fn order<'a>(row: &OpenView, view: &'a ReconcileView) -> &'a str {
     let about = |c: &&ConflictView| c.conflict.order().as_ref() == Some(&row.client_order_id);
     match (view.conflicts.iter().find(about), row.foreign) {
         (Some(conflict), _) => &conflict.id,
-        (None, true) => "not ours, never touched",
+        (None, true) => "external, never touched",
         (None, false) => "",
     }
 }
@@ -158,24 +158,24 @@ fn order<'a>(row: &OpenView, view: &'a ReconcileView) -> &'a str {
 /// Whose word counts.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum Word {
-    /// The venue's: our books take it over, as an adjustment that is neither profit nor loss.
+    /// The venue's side: the books take it over as an adjustment, without profit or loss.
     Venue,
-    /// Ours: the venue's is set aside until it changes again.
+    /// The side of the books: the venue's side is ignored until it changes.
     Ours,
 }
 
 /// Flags of `resolve`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ResolveArgs {
-    /// The conflict, as `reconcile` names it.
+    /// Id of the conflict, as `reconcile` shows it.
     id: String,
-    /// Whose word counts.
+    /// The side to accept.
     #[arg(long, value_enum)]
     accept: Word,
-    /// Why; kept in the journal.
+    /// The reason; it is stored in the journal.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -196,7 +196,8 @@ pub fn resolve(args: &ResolveArgs, core: &Core, printer: Printer) -> Result<Exit
         return printer.answer(&answer);
     }
     let view: ResolvedView = answer.read()?;
-    let line = format!("conflict {} is over: {}", view.conflict.id, tell::accepted(view.accept));
+    let line =
+        format!("conflict {} is resolved: {}", view.conflict.id, tell::accepted(view.accept));
     printer.lines(&[line]).map(|_| Exit::Fine)
 }
 
@@ -221,7 +222,7 @@ mod tests {
         let told = lines(&view, 200).join("\n");
         assert!(told.starts_with("last compared 1970-01-01 00:00"), "{told}");
         let words =
-            "adopted since then: 200 USDT, because a deposit. Ours and not ours include it.";
+            "adopted since then: 200 USDT, reason: a deposit. Books and external include it.";
         assert!(told.contains(words), "{told}");
     }
 }

@@ -126,7 +126,7 @@ impl Remote {
         let url = self.url(["api", "v1", "backup"]);
         let request = shown(self.client.get(url.clone()), token);
         let broken = |why: &dyn std::fmt::Display| {
-            let text = format!("the daemon broke off, its log says why: {why}");
+            let text = format!("the daemon stopped responding: {why}. Read its log");
             Failure::new(Exit::Unreachable, text)
         };
         let mut response = self.runtime.block_on(async {
@@ -151,7 +151,7 @@ impl Remote {
 
     fn send(&self, request: RequestBuilder, within: Duration) -> Answered {
         let silent = |e: &reqwest::Error| {
-            let text = format!("the daemon at {} does not answer: {e}", self.base);
+            let text = format!("the daemon at {} does not respond: {e}", self.base);
             let failure = Failure::new(Exit::Unreachable, text);
             if e.is_timeout() { Trouble::Told(failure) } else { Trouble::Cut(failure) }
         };
@@ -176,14 +176,15 @@ impl Remote {
         let (status, body) = answered.map_err(|trouble| match trouble {
             Trouble::Told(failure) | Trouble::Cut(failure) => failure,
             Trouble::Nobody => {
-                Failure::new(Exit::Unreachable, format!("the daemon at {} is gone", self.base))
+                Failure::new(Exit::Unreachable, format!("the daemon at {} has ended", self.base))
             }
         })?;
         if status.is_success() {
             return Ok(Json::received(body));
         }
         let Problem { exit, detail, .. } = serde_json::from_slice(&body).map_err(|e| {
-            let text = format!("the daemon at {url} answered {status} with something else: {e}");
+            let text =
+                format!("the daemon at {url} responded {status} with an unexpected body: {e}");
             Failure::new(Exit::Failed, text)
         })?;
         Err(Failure::new(Exit::of(exit).unwrap_or(Exit::Failed), detail))

@@ -18,7 +18,7 @@ const INDENT: usize = 7;
 /// Flags of `replay`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ReplayArgs {
-    /// A UTC day, like 2026-01-05 [default: all that was ever decided].
+    /// A UTC day, like 2026-01-05 [default: the whole journal].
     #[arg(value_name = "DATE", value_parser = Period::day)]
     day: Option<Period>,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct ReplayArgs {
 
 /// Decides everything again and prints how it compares.
 pub fn print(args: &ReplayArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let progress = Arc::new(Progress::begin("deciding everything again", !printer.quiet));
+    let progress = Arc::new(Progress::begin("repeating every decision", !printer.quiet));
     let asked = Asked::within(args.day);
     let answer = args.args.daemon_counted(core, &progress)?.ask(&REPLAY, &asked)?;
     drop(progress);
@@ -43,7 +43,7 @@ pub fn print(args: &ReplayArgs, core: &Core, printer: Printer) -> Result<Exit, F
 }
 
 fn lines(view: &ReplayView, width: usize) -> Vec<String> {
-    let mut table = Table::new(&["stage", ">same", ">only then", ">only now"]);
+    let mut table = Table::new(&["stage", ">same", ">only in the journal", ">only now"]);
     for stage in &view.stages {
         let numbers = [stage.same, stage.then_only, stage.now_only].map(thousands);
         table.row([stage.stage.clone()].into_iter().chain(numbers).collect());
@@ -62,9 +62,9 @@ fn lines(view: &ReplayView, width: usize) -> Vec<String> {
     }
     let inputs = count(view.inputs, "input");
     lines.push(match view.differing {
-        0 => format!("{inputs} decided again: all is as it was decided then"),
-        1 => format!("{inputs} decided again: 1 fact is not as then"),
-        some => format!("{inputs} decided again: {} facts are not as then", thousands(some)),
+        0 => format!("{inputs} repeated: every decision agrees with the journal"),
+        1 => format!("{inputs} repeated: 1 fact differs from the journal"),
+        some => format!("{inputs} repeated: {} facts differ from the journal", thousands(some)),
     });
     lines
 }
@@ -96,13 +96,16 @@ mod tests {
             differences: vec![differs; 11],
         };
         let told = lines(&view, 80);
-        let head = ["stage      same  only then  only now", "roll-up   1,200          0         0"];
+        let head = [
+            "stage      same  only in the journal  only now",
+            "roll-up   1,200                    0         0",
+        ];
         assert_eq!(told[..2], head);
         let one = ["1970-01-01 00:00 7.100.0 Decision.Entry", "  then nothing"];
         assert!(told[4].starts_with(&one[0][..16]), "{told:?}");
         assert_eq!(told[5], one[1]);
         assert_eq!(told[6], "  now  enters BTCUSDT");
         assert_eq!(told[told.len() - 2], "and 1 more");
-        assert_eq!(told[told.len() - 1], "1,200 inputs decided again: 11 facts are not as then");
+        assert_eq!(told[told.len() - 1], "1,200 inputs repeated: 11 facts differ from the journal");
     }
 }

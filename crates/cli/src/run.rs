@@ -11,24 +11,24 @@ use std::time::Instant;
 /// What the exchange plays.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct MarketArgs {
-    /// Play a recording: a folder of SYMBOL_1m.csv[.gz].
+    /// Recording to play: a folder of SYMBOL_1m.csv[.gz].
     #[arg(long, value_name = "DIR")]
     pub recording: Option<PathBuf>,
-    /// Base, quote, volume unit and filters of the recording; default: recording.toml in its
-    /// folder.
+    /// File with base, quote, volume unit and filters of the recording [default: recording.toml in
+    /// its folder].
     #[arg(long, value_name = "FILE")]
     pub recording_config: Option<PathBuf>,
-    /// Seed of a made market [default: 1].
+    /// Seed of the synthetic market [default: 1].
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
-    /// How many symbols, or which: 8, or BTCUSD,ETHUSD [default: 8 of a made market, all of a
-    /// recording].
+    /// Number of symbols, or their names: 8, or BTCUSD,ETHUSD [default: 8 of a synthetic market,
+    /// all of a recording].
     #[arg(long, value_name = "N|LIST")]
     pub symbols: Option<String>,
-    /// lockstep, real, or how many times faster than life, like 60x [default: 240x].
+    /// Pace of simulated time: lockstep, real, or a factor like 60x [default: 240x].
     #[arg(long, value_name = "PACE")]
     pub pace: Option<String>,
-    /// Stop, with a summary, when the recording has ended and everything is settled.
+    /// Stop with a summary when the recording has ended and every order is final.
     #[arg(long)]
     pub until_end: bool,
 }
@@ -82,26 +82,26 @@ pub fn configuration(
 pub struct Args {
     #[command(flatten)]
     market: MarketArgs,
-    /// Folder of everything that is kept [default: everwarm-data].
+    /// Data directory [default: everwarm-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Configuration file; `everwarm config example` shows every key with its default.
+    /// Configuration file; `everwarm config example` prints every key with its default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Threads for stages, sockets and all other workers [default: 2].
+    /// Worker threads, for stages and sockets [default: 2].
     #[arg(long, value_name = "N")]
     workers: Option<String>,
-    /// Address of the API, on loopback; port 0 takes a free one [default: 127.0.0.1:0].
+    /// Address of the API, on loopback; port 0 takes a free port [default: 127.0.0.1:0].
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
     /// Name of this installation, part of every client order id [default: demo].
     #[arg(long, value_name = "ID")]
     installation: Option<String>,
-    /// Draw a new name for this installation and begin a new journal where the old one is gone.
-    /// What is left of the old one is kept under another name.
+    /// Begin a new journal under a new installation name, if the old journal is lost. Remaining
+    /// files of the old one are renamed and kept.
     #[arg(long, conflicts_with = "installation")]
     new_installation: bool,
-    /// What is logged, like debug or warn,everwarm=debug [default: warn].
+    /// Log filter, like debug or warn,everwarm=debug [default: warn].
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 }

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 /// Flags of `completions`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CompletionArgs {
-    /// For which shell.
+    /// The shell.
     shell: Shell,
 }
 
 /// Flags of `man`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ManArgs {
-    /// A command, like `config check`; none: everwarm itself.
+    /// A command, like `config check` [default: everwarm itself].
     command: Vec<String>,
-    /// Write the pages of all commands into a folder instead.
+    /// Write the pages of all commands into this folder.
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     dir: Option<PathBuf>,
 }
@@ -45,7 +45,13 @@ pub fn man(args: &ManArgs, mut cli: Command, printer: Printer) -> Result<Exit, F
     let mut command = &cli;
     for word in &args.command {
         command = command.find_subcommand(word).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("there is no command {:?}", args.command.join(" ")))
+            Failure::new(
+                Exit::Usage,
+                format!(
+                    "there is no command {:?}; everwarm --help lists them",
+                    args.command.join(" ")
+                ),
+            )
         })?;
     }
     let failed = |e: std::io::Error| Failure::new(Exit::Failed, e.to_string());

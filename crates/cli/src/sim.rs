@@ -13,7 +13,7 @@ use std::time::Duration;
 /// What the simulated exchange is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimConfig {
-    /// Folder of its own books.
+    /// Data directory of the exchange.
     pub data_dir: PathBuf,
     /// Port on loopback; 0 takes a free one.
     pub port: u16,
@@ -31,19 +31,19 @@ pub struct Args {
     steer: Option<Steer>,
     #[command(flatten)]
     market: MarketArgs,
-    /// Folder of its own books.
+    /// Data directory of the exchange.
     #[arg(long, value_name = "DIR", default_value = "everwarm-data/sim")]
     data_dir: PathBuf,
-    /// Port on loopback; 0 takes a free one, told by the port file in its folder.
+    /// Port on loopback; 0 takes a free port, which the port file in its data directory shows.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
-    /// Configuration file; its [market] is used.
+    /// Configuration file; only its [market] is used.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Stop after so many seconds without a client; 0 stays for ever.
+    /// Stop after this many seconds without a client; 0: never.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     idle_exit: u64,
-    /// What is logged, like debug or warn,everwarm=debug [default: warn].
+    /// Log filter, like debug or warn,everwarm=debug [default: warn].
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 }

@@ -18,7 +18,7 @@ const INDENT: usize = 11;
 pub struct StatusArgs {
     #[command(flatten)]
     args: Args,
-    /// Exit code 4 where it is not ready, or nothing is running.
+    /// Exit with code 4 if the daemon is not ready or not running.
     #[arg(long)]
     check: bool,
 }
@@ -60,7 +60,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     status.problems.iter().for_each(|problem| say("problem", problem.clone()));
     status.off.iter().for_each(|off| say("off", off.clone()));
     say("everwarm", status.version.clone());
-    say("data", format!("{}, life {}", status.data_dir, status.life));
+    say("data", format!("{}, run {}", status.data_dir, status.life));
     let identity = format!("{}, epoch {}", status.installation, status.epoch);
     say("identity", format!("{identity}, configuration {}", status.config_generation));
     if !status.venue.is_empty() {
@@ -87,13 +87,13 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     let reasons = status.breaker_reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
     let barred: Vec<String> =
-        status.barred.iter().map(|symbol| format!("; no buys of {symbol}")).collect();
+        status.barred.iter().map(|symbol| format!("; no entries for {symbol}")).collect();
     let barred = barred.join("");
     say("breaker", format!("{}{colon}{reasons}{barred}", tell::level(status.breaker)));
     let orders = count(status.orders, "order");
     let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
     let fills = count(status.fills, "fill");
-    say("orders", format!("{orders}, {open} not final, {unknown} of unknown fate; {fills}"));
+    say("orders", format!("{orders}, {open} not final, {unknown} with unknown status; {fills}"));
     let equity = status.equity.map_or("-".to_owned(), amount);
     let cash = status.cash.map_or("-".to_owned(), amount);
     let locked = signed(status.realized_pnl);
@@ -101,15 +101,15 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     let adjusted = if status.adjusted.is_zero() {
         String::new()
     } else {
-        format!(", {} by adjustments", signed(status.adjusted))
+        format!(", adjustments {}", signed(status.adjusted))
     };
-    say("account", format!("equity {equity}, cash {cash}, {locked} locked in{adjusted}, {held}"));
+    say("account", format!("equity {equity}, cash {cash}, realised {locked}{adjusted}, {held}"));
     for owed in &status.owed {
         say("owed exit", format!("{}, since {} UTC", owed.words(), instant(owed.since)));
     }
     let foreign = foreign(status);
     if !foreign.is_empty() {
-        say("not ours", format!("{}; never touched", foreign.join(", ")));
+        say("external", format!("{}; never touched", foreign.join(", ")));
     }
     say("restarts", thousands(status.restarts));
     for step in &status.steps {

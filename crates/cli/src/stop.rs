@@ -37,7 +37,7 @@ pub fn run(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Fail
     let failed = |e: rustix::io::Errno| Failure::new(Exit::Failed, format!("process {pid}: {e}"));
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let process = process.ok_or_else(|| Failure::new(Exit::Failed, format!("no process {pid}")))?;
-    printer.note(&format!("process {pid} is told to stop"));
+    printer.note(&format!("process {pid}: stop requested"));
     match kill_process(process, Signal::TERM) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(e) => return Err(failed(e)),
@@ -46,7 +46,7 @@ pub fn run(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Fail
     while runs(process) {
         if began.elapsed() > within {
             let text = format!(
-                "process {pid} was told to stop {} s ago and still runs; `kill -9 {pid}` ends it \
+                "process {pid} still runs {} s after the stop request; `kill -9 {pid}` ends it \
                  at once, and the next start goes on from its journal",
                 within.as_secs()
             );
@@ -58,7 +58,7 @@ pub fn run(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Fail
     if args.json {
         return printer.json(&StoppedView { pid, took_ms });
     }
-    let line = format!("process {pid} has stopped, after {}", took(began.elapsed()));
+    let line = format!("process {pid} stopped after {}", took(began.elapsed()));
     printer.lines(&[line]).map(|_| Exit::Fine)
 }
 
@@ -76,14 +76,13 @@ fn running(data_dir: &Path, core: &Core) -> Result<u32, Failure> {
         let held = data_dir.is_dir()
             && (core.files.journal)(data_dir).is_err_and(|failure| failure.exit == Exit::Held);
         if !held {
-            let text = format!("no daemon is running on {dir}");
-            return Err(Failure::new(Exit::Unreachable, text));
+            return Err(Failure::no_daemon(data_dir));
         }
         if began.elapsed() > STARTING {
             let pid = ApiFile::read(data_dir).map(|file| file.pid);
-            let kill = pid.map_or(String::new(), |pid| format!("; `kill {pid}` tells it to stop"));
+            let kill = pid.map_or(String::new(), |pid| format!("; stop it: kill {pid}"));
             let why = silent.map_or(String::new(), |silent| format!(": {silent}"));
-            let text = format!("a daemon holds {dir} and does not answer{why}{kill}");
+            let text = format!("a daemon uses {dir} and does not respond{why}{kill}");
             return Err(Failure::new(Exit::Unreachable, text));
         }
         wait();

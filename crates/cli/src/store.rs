@@ -20,11 +20,11 @@ pub struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Verb {
-    /// Check the files of a daemon that does not run, without changing them: checksums, every fact
-    /// read, and each checkpoint compared with the facts. Exit code 4: one is damaged.
+    /// Check the files while no daemon runs, without changes: checksums, every fact, and each
+    /// checkpoint against the facts. Exit code 4: a file is damaged.
     Check(ask::Args),
-    /// Remove the damaged checkpoint of a stage, which `store check` and `verify` name. The next
-    /// start derives its state from the facts, which takes a while.
+    /// Remove the damaged checkpoint of a stage, as `store check` or `verify` names it. The next
+    /// start derives the state from the facts, which takes longer.
     Forget(ForgetArgs),
 }
 
@@ -46,7 +46,7 @@ fn forget(args: &ForgetArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     let stage = &args.stage;
     let line = match stood {
         Some(n) => format!(
-            "removed the checkpoint of {stage}, which stood at input {}: the next start derives \
+            "removed the checkpoint of {stage} at input {}: the next start derives \
              its state from the facts",
             thousands(n)
         ),
@@ -69,7 +69,7 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
     if args.json {
         return printer.json(&files).map(|_| exit);
     }
-    let mut table = Table::new(&["file", ">kB", "state", "what is in it"]);
+    let mut table = Table::new(&["file", ">kB", "state", "contents"]);
     for file in &files {
         table.row(vec![
             file.file.clone(),

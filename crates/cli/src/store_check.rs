@@ -43,7 +43,10 @@ pub fn check(
     progress: &Arc<Progress>,
 ) -> Result<Vec<FileView>, Failure> {
     if !data_dir.join(files.live).exists() {
-        let text = format!("{} holds no journal: there is nothing to check", data_dir.display());
+        let text = format!(
+            "{} holds no journal; name another data directory: --data-dir DIR",
+            data_dir.display()
+        );
         return Err(Failure::new(Exit::Unreachable, text));
     }
     let mut head = None;
@@ -91,9 +94,9 @@ pub fn exit(files: &[FileView]) -> Exit {
 fn view(path: &Path, checked: Result<Option<String>, Failure>) -> FileView {
     let (state, detail) = match checked {
         Ok(Some(detail)) => (FileState::Good, detail),
-        Ok(None) => (FileState::Absent, "made when it is needed".to_owned()),
+        Ok(None) => (FileState::Absent, "created when needed".to_owned()),
         Err(e) if e.exit == Exit::Held => {
-            (FileState::Held, "in use by a process that runs; stop it first".to_owned())
+            (FileState::Held, "used by a running process; stop it first: everwarm stop".to_owned())
         }
         Err(e) => (FileState::Bad, e.text),
     };
@@ -109,7 +112,7 @@ fn checkpoints_of(
 ) -> Result<String, Failure> {
     // The past bars that inputs refer to lie in the history, of which its own row tells.
     let Ok(Some(archive)) = Archive::look(&data_dir.join(history::FILE)) else {
-        return Ok("checkpoints not compared: there is no history to derive them with".to_owned());
+        return Ok("checkpoints not compared: the history is missing".to_owned());
     };
     let found = match verify(journal, Arc::new(archive)) {
         Ok(found) => found,
@@ -145,7 +148,7 @@ pub fn compared(all: &[CheckpointView]) -> String {
         }
     };
     not(of(CheckpointState::Follower), "they hold more than facts");
-    not(of(CheckpointState::OtherVersion), "of another version, which no start reads");
+    not(of(CheckpointState::OtherVersion), "of another version, which starts ignore");
     text
 }
 
@@ -162,7 +165,7 @@ fn journal_of(journal: &dyn JournalFacts) -> Result<(u64, String), Failure> {
                 wrong = Some(format!("input {} follows input {}", key.n, before.n));
             }
             Some(before) if key.rank > 0 && key.n > before.n => {
-                wrong = Some(format!("fact {key} stands before its input"));
+                wrong = Some(format!("fact {key} lies before its input"));
             }
             Some(_) | None => {}
         }
@@ -195,7 +198,7 @@ fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Fail
     let behind = head.map_or(0, |head| head.saturating_sub(through));
     let late = match behind {
         0 => String::new(),
-        rows => format!("; {} rows behind, made up for at the next start", thousands(rows)),
+        rows => format!("; {} rows behind, the next start adds them", thousands(rows)),
     };
     Ok(Some(told + &late))
 }
@@ -215,7 +218,7 @@ mod tests {
         let told = journal_of(&Facts(gap)).unwrap_err();
         assert_eq!(
             (told.exit, told.text.as_str()),
-            (Exit::Problems, "fact 2.800.0 stands before its input")
+            (Exit::Problems, "fact 2.800.0 lies before its input")
         );
         let mut gap = facts;
         gap.retain(|fact| fact.key.n != 4);

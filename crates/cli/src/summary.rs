@@ -18,16 +18,16 @@ const INDENT: usize = 18;
 /// Flags of `summary`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SummaryArgs {
-    /// A UTC day, like 2026-01-05 [default: that of the newest close].
+    /// A UTC day, like 2026-01-05 [default: the day of the newest close].
     #[arg(value_name = "DATE", value_parser = Period::day)]
     day: Option<Period>,
     /// A month, like 2026-01.
     #[arg(long, value_name = "MONTH", value_parser = Period::month, conflicts_with = "day")]
     month: Option<Period>,
-    /// Write it as a page that needs nothing else.
+    /// Write the summary as one HTML file.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write trades.csv and fees.csv into a folder: every amount exactly.
+    /// Write trades.csv and fees.csv into this folder, with exact amounts.
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub fn print(args: &SummaryArgs, core: &Core, printer: Printer) -> Result<Exit, 
 
 fn lines(view: &SummaryView, width: usize) -> Vec<String> {
     let period = Period { from: view.from, to: view.to };
-    let mut facts = Table::new(&["what", "it came to"]);
+    let mut facts = Table::new(&["item", "value"]);
     for row in html::facts(view) {
         facts.row(row.into());
     }
@@ -84,7 +84,7 @@ fn lines(view: &SummaryView, width: usize) -> Vec<String> {
     }
     let running = &view.running;
     lines.push(String::new());
-    let mut limits = Table::new(&["limit", ">most used", ">limit is"]);
+    let mut limits = Table::new(&["limit", ">most used", ">limit"]);
     for row in html::limits(view) {
         limits.row(row.into());
     }
@@ -98,7 +98,7 @@ fn lines(view: &SummaryView, width: usize) -> Vec<String> {
     for gap in &running.gaps[older..] {
         lines.push(format!("no closes from {} to {}", instant(gap.from), instant(gap.to)));
     }
-    lines.push(format!("{} went wrong", count(running.failures_all, "thing")));
+    lines.push(count(running.failures_all, "problem"));
     let older = running.failures.len().saturating_sub(SHOWN);
     for trouble in &running.failures[older..] {
         lines.push(format!("{}  {}", instant(trouble.time), trouble.text));
@@ -106,12 +106,14 @@ fn lines(view: &SummaryView, width: usize) -> Vec<String> {
     let bytes: u64 = running.files.iter().map(|file| file.bytes).sum();
     let (kept, facts) = (thousands(bytes.div_ceil(1024)), thousands(running.facts));
     let grown = thousands(running.grown.div_ceil(1024));
-    lines.push(format!("{facts} facts, about {grown} kB of journal; {kept} kB are kept in all"));
+    lines.push(format!(
+        "{facts} facts, about {grown} kB of journal; {kept} kB in the data directory"
+    ));
     lines
 }
 
 fn made(title: &'static str, rows: &[Made]) -> Table {
-    let mut table = Table::new(&[title, ">locked in", ">at the mark", ">fills", "fees"]);
+    let mut table = Table::new(&[title, ">realised", ">unrealised", ">fills", "fees"]);
     for row in rows {
         table.row(vec![
             row.name.clone(),

@@ -17,10 +17,10 @@ use serde::Serialize;
 /// A word with its reason.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WordArgs {
-    /// Why; kept in the journal.
+    /// The reason; it is stored in the journal.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub struct WordArgs {
 /// Flags of `safe-start`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SafeArgs {
-    /// How much may be done.
+    /// The step.
     #[arg(value_enum, default_value_t)]
     step: Step,
     #[command(flatten)]
@@ -40,20 +40,19 @@ pub struct SafeArgs {
 /// Steps of a careful start.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 pub enum Step {
-    /// Only data is collected and the account looked at; nothing is sent.
+    /// Collect data and compare the account; send no orders.
     #[default]
     Collect,
-    /// Positions may be left, too.
+    /// Allow exits, too.
     Exits,
-    /// Everything: the careful start is over.
+    /// Allow everything: the safe start ends.
     Trade,
 }
 
 /// Flags of `enable` and `disable`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct NamedArgs {
-    /// A strategy by its name, or a process by its place in the tree, like
-    /// root/trading/feeds.
+    /// A strategy by its id, or a branch by its path in the tree, like root/trading/feeds.
     name: String,
     #[command(flatten)]
     word: WordArgs,
@@ -139,8 +138,7 @@ pub fn lines(view: &SwitchesView, width: usize) -> Vec<String> {
         .iter()
         .map(|(what, said)| format!("{what}, since {} UTC: {}", instant(said.since), said.reason));
     let configured = view.configured_off.iter();
-    let configured = configured
-        .map(|name| format!("{name} is off: the configuration has it off ({})", enables(name)));
+    let configured = configured.map(|name| format!("{name} is off: {} = false", enables(name)));
     let told: Vec<String> = said.chain(configured).collect();
     if told.is_empty() {
         return vec!["nothing is turned off".to_owned()];

@@ -23,13 +23,13 @@ pub struct Symbols {
 /// What is asked or said.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// What is listed, how each stands, since when and why (what happens without a verb).
+    /// List symbols with state, time and reason. This is the default.
     List(Args),
-    /// Trade a symbol, whatever the rule says.
+    /// Add a symbol, whatever market.symbols selects.
     Add(One),
-    /// Leave a symbol: no entries any more, exits until nothing is held.
+    /// Remove a symbol: no entries, and exits until its position is closed.
     Remove(One),
-    /// Ask the venue now what it has.
+    /// Poll the venue's symbol list now.
     Refresh(Args),
 }
 
@@ -39,7 +39,7 @@ struct One {
     /// The symbol.
     #[arg(value_parser = |text: &str| Symbol::named(text))]
     symbol: Symbol,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

@@ -1,8 +1,8 @@
-//! What a run prints: start steps, then one line for each thing a person wants to see. Pure: facts
-//! and the wall time at which they are shown in, lines out.
+//! The lines that a run prints: start steps, then one line for each event. Pure: facts
+//! and the wall time in, lines out.
 //!
-//! Closes may come thousands a second; then one line a second stands for all of them. Everything
-//! else is rare and always shown.
+//! Closes may come thousands a second. Then one line a second stands for all of them. All other
+//! events are rare, and each has its line.
 
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Conflict, Decision, Ledger, Market, Operator, Order, Venue,
@@ -14,6 +14,7 @@ use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Response, S
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
 use everwarm_views::fold::StatusFold;
+use everwarm_views::stored::shown;
 use everwarm_views::tell;
 use everwarm_views::views::StepView;
 use everwarm_words::text::{
@@ -29,7 +30,7 @@ const CLOSES_EVERY: Duration = Duration::from_secs(1);
 /// Columns of the time in front of a line.
 const TIME_WIDTH: usize = 12;
 /// Columns of the word after it.
-const WORD_WIDTH: usize = 8;
+const WORD_WIDTH: usize = 10;
 
 /// A close that is not told yet.
 #[derive(Clone, Debug)]
@@ -113,7 +114,7 @@ impl TerminalState {
     /// An actor was restarted by its supervisor.
     pub fn restart(&mut self, actor: &str, reason: &str, again_after: Duration) -> String {
         self.restarts += 1;
-        let text = format!("{actor} ended ({reason}), running again after {}", took(again_after));
+        let text = format!("{actor} ended ({reason}) and runs again after {}", took(again_after));
         self.row("", "restart", &text, Paint::Yellow)
     }
 
@@ -162,7 +163,7 @@ impl TerminalState {
                 lines
             }
             Market::LateBar { bar, .. } => {
-                let text = format!("a bar of {} came after its close", bar.symbol);
+                let text = format!("the bar of {} arrived after its close", bar.symbol);
                 vec![self.row(&clock(bar.open_time), "late", &text, Paint::Dim)]
             }
             Market::BarRefused { time, .. } => {
@@ -178,6 +179,7 @@ impl TerminalState {
             }
             Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => Vec::new(),
@@ -212,7 +214,7 @@ impl TerminalState {
             1 => format!("{bars}{missing}"),
             many => format!("{}{missing}", count(many as u64, "close")),
         };
-        let books = self.books().map(|books| format!("   {books}")).unwrap_or_default();
+        let books = self.books().map(|books| format!("  {books}")).unwrap_or_default();
         let text = format!("{what}{books}");
         // Closes may run through many days: theirs is the line that tells the day.
         let day = date(last.time);
@@ -223,21 +225,21 @@ impl TerminalState {
     fn books(&self) -> Option<String> {
         let (equity, cash) = self.equity?;
         let change = signed(equity.saturating_sub(self.first_equity.unwrap_or(equity)));
-        Some(format!("equity {} ({change})   cash {}", amount(equity), amount(cash)))
+        Some(format!("equity {} ({change})  cash {}", amount(equity), amount(cash)))
     }
 
     fn venue(&mut self, time: UtcMs, venue: &Venue) -> Vec<String> {
         let (word, paint) = match venue {
-            Venue::Refused { .. } => ("refused", Paint::Red),
+            Venue::Refused { .. } => ("rejected", Paint::Red),
             Venue::Unanswered { .. } => ("unknown", Paint::Yellow),
-            Venue::Absent { .. } => ("asked", Paint::Yellow),
-            Venue::Account { .. } if !self.reconciled => ("asked", Paint::Plain),
+            Venue::Absent { .. } => ("absent", Paint::Yellow),
+            Venue::Account { .. } if !self.reconciled => ("account", Paint::Plain),
             Venue::Reported(OrderReport { source: ReportSource::Query, .. })
                 if !self.reconciled =>
             {
-                ("found", Paint::Bold)
+                ("recovered", Paint::Bold)
             }
-            Venue::PanicTraded { .. } => ("found", Paint::Bold),
+            Venue::PanicTraded { .. } => ("recovered", Paint::Bold),
             Venue::Responded { response: Response::Accepted | Response::NotOpen, .. }
             | Venue::Requested(_)
             | Venue::Account { .. }
@@ -254,13 +256,16 @@ impl TerminalState {
             Operator::Started { life, installation, .. } => {
                 self.life = *life;
                 self.reconciled = false;
-                let again = if *life > 1 { ", going on where the last one was" } else { "" };
-                let text = format!("life {life} of installation {installation}{again}");
+                let again = match life {
+                    2.. => format!(", continues where run {} ended", life - 1),
+                    _ => String::new(),
+                };
+                let text = format!("run {life} of installation {installation}{again}");
                 vec![self.row("", "start", &text, Paint::Bold)]
             }
             Operator::ConfigApplied { generation, origins, .. } => {
                 let own = count(origins.len() as u64, "value");
-                let text = format!("generation {generation}, {own} other than the defaults");
+                let text = format!("generation {generation}, {own} changed from the defaults");
                 vec![self.row("", "config", &text, Paint::Plain)]
             }
             Operator::StageUpgraded { .. } => {
@@ -273,7 +278,7 @@ impl TerminalState {
             }
             Operator::Quarantined { .. } => {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
-                vec![self.row("", "set aside", &text, Paint::Red)]
+                vec![self.row("", "quarantine", &text, Paint::Red)]
             }
             Operator::Released { .. } => {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
@@ -311,7 +316,7 @@ impl TerminalState {
             | Decision::Owed { ended: Some(_), .. }
             | Decision::Owed { refusal: None, .. } => return Vec::new(),
             Decision::Declined { signal, text, .. } => {
-                format!("{} {}: {text}", tell::side(signal.side()), signal.symbol)
+                format!("{} {}: {}", tell::side(signal.side()), signal.symbol, shown(text))
             }
             Decision::Breaker { .. }
             | Decision::Owed { .. }
@@ -364,9 +369,10 @@ impl TerminalState {
                     | OrderStatus::PartlyFilled
                     | OrderStatus::Filled => return Vec::new(),
                 };
-                let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+                let why =
+                    if reason.is_empty() { String::new() } else { format!(": {}", shown(reason)) };
                 let (id, status) = (tell::short(client_id), tell::status(*status));
-                let text = format!("{symbol} {id} is {status}{why}");
+                let text = format!("{symbol} {id}: {status}{why}");
                 vec![self.row(&clock(time), "order", &text, paint)]
             }
             Order::Filled { symbol, side, fill, client_id, .. } => {
@@ -383,7 +389,8 @@ impl TerminalState {
             }
             Order::Granted { client_id, attempt, reason } => {
                 let id = tell::short(client_id);
-                let text = format!("{id} may be sent again as attempt {attempt}: {reason}");
+                let text =
+                    format!("{id} may be sent again as attempt {attempt}: {}", shown(reason));
                 vec![self.row(&clock(time), "order", &text, Paint::Yellow)]
             }
             Order::Compared { conflicts, .. } => {
@@ -396,14 +403,14 @@ impl TerminalState {
         match ledger {
             Ledger::Position { symbol, quantity, cost, realized_pnl, .. } => {
                 self.realized.insert(*symbol, *realized_pnl);
-                let locked = signed(*realized_pnl);
+                let realised = signed(*realized_pnl);
                 let text = match cost.checked_div(*quantity) {
                     Some(price) => format!(
-                        "{} {symbol} held at {} on average, {locked} locked in",
+                        "{} {symbol}, average price {}, realised {realised}",
                         plain(*quantity),
                         rounded(price)
                     ),
-                    None => format!("no {symbol} held any more, {locked} locked in"),
+                    None => format!("{symbol} closed, realised {realised}"),
                 };
                 vec![self.row(&clock(time), "position", &text, Paint::Plain)]
             }
@@ -424,14 +431,15 @@ impl TerminalState {
                 self.reconciled |= *life == self.life;
                 let mut lines = Vec::new();
                 for (asset, surplus) in foreign {
-                    let text = format!("{} {asset} more than ours, never traded", plain(*surplus));
-                    lines.push(self.row("", "foreign", &text, Paint::Yellow));
+                    let text =
+                        format!("{} {asset} beyond the books, never traded", plain(*surplus));
+                    lines.push(self.row("", "external", &text, Paint::Yellow));
                 }
                 if conflicts.is_empty() {
                     let text = match self.open.len() as u64 {
-                        0 => "the account is what our books say".to_owned(),
+                        0 => "the account agrees with the books".to_owned(),
                         open => format!(
-                            "the account is what our books say, {} of ours not final",
+                            "the account agrees with the books, {} not final",
                             count(open, "order")
                         ),
                     };
@@ -439,7 +447,7 @@ impl TerminalState {
                     lines.push(self.row("", "ready", &format!("{word}: {text}"), Paint::Green));
                 } else {
                     lines.extend(conflicts.iter().map(|c| self.conflict(c)));
-                    let text = "trading is refused until an operator has decided";
+                    let text = "trading is refused: everwarm reconcile, then resolve";
                     lines.push(self.row("", "refused", text, Paint::Red));
                 }
                 lines
@@ -460,7 +468,7 @@ impl TerminalState {
     /// The last lines, `wall` after the start.
     #[must_use]
     pub fn summary(&self, wall: Duration) -> Vec<String> {
-        let mut lines = vec![format!("ran {} of wall time, life {}", took(wall), self.life)];
+        let mut lines = vec![format!("run {} took {}", self.life, took(wall))];
         if let (Some(first), Some(last)) = (self.first_close, self.newest_close) {
             let (first, last) = (instant(first), instant(last));
             lines.push(format!("market time {first} to {last} UTC"));
@@ -474,9 +482,9 @@ impl TerminalState {
             count(self.restarts, "restart")
         ));
         let sum = |of: &BTreeMap<Symbol, Decimal>| total(of.values().copied());
-        let locked = sum(&self.realized).saturating_sub(sum(&self.realized_before));
+        let realised = sum(&self.realized).saturating_sub(sum(&self.realized_before));
         let books = self.books().unwrap_or_else(|| "no account yet".to_owned());
-        lines.push(format!("{books}   locked in {}", signed(locked)));
+        lines.push(format!("{books}   realised {}", signed(realised)));
         lines.iter().map(|line| fit(line, self.width)).collect()
     }
 }
@@ -505,27 +513,29 @@ mod tests {
         lines.extend(state.summary(Duration::from_millis(4200)));
         let expected = [
             "  open store                4.1 ms  4.2 MB, input 12,034",
-            "              start     life 1 of installation demo",
-            "12:02         breaker   the breaker is at normal",
-            "12:02         asked     the account at the venue: 10000 USD; 0 open orders",
-            "              ready     may trade: the account is what our books say",
-            "12:03         signal    buy BTCUSD at 1250: the 10-bar average crossed above the \
+            "              start       run 1 of installation demo",
+            "12:02         breaker     the breaker is at normal",
+            "12:02         account     account at the venue: 10000 USD; 0 open orders",
+            "              ready       may trade: the account agrees with the books",
+            "12:03         signal      buy BTCUSD at 1250: the 10-bar average crossed above the \
              30-bar one",
-            "12:03         signal    buy ETHUSD at 1250: the 10-bar average crossed above the \
+            "12:03         signal      buy ETHUSD at 1250: the 10-bar average crossed above the \
              30-bar one",
-            "12:03         declined  buy BTCUSD: 1 position is open, 1 is allowed",
-            "12:03         order     buy 0.8 ETHUSD at the market   ew-abcde…vwxyz",
-            "01-08 12:03   close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
-            "12:03:00.020  fill      bought 0.5 ETHUSD at 1250.5, fee 0.25 USD   ew-abcde…vwxyz",
-            "12:03:00.020  fill      bought 0.3 ETHUSD at 1250.5, fee 0.25 USD   ew-abcde…vwxyz",
-            "12:03:00.020  position  0.5 ETHUSD held at 1250.5 on average, -0.25 locked in",
-            "12:03:00.020  position  0.8 ETHUSD held at 1250.5 on average, -0.25 locked in",
-            "01-08 12:04   close     2 bars, 1 missing   equity 9,999.60 (-0.40)   cash 9,000.00",
-            "              restart   indicator ended (panic), running again after 310 us",
-            "ran 4.20 s of wall time, life 1",
+            "12:03         declined    buy BTCUSD: 1 position is open, 1 is allowed",
+            "12:03         order       buy 0.8 ETHUSD at market   ew-abcde…vwxyz",
+            "01-08 12:03   close       2 bars, 1 missing  equity 10,000.00 (0.00)  cash 9,000.00",
+            "12:03:00.020  fill        bought 0.5 ETHUSD at 1250.5, fee 0.25 USD   \
+             ew-abcde…vwxyz",
+            "12:03:00.020  fill        bought 0.3 ETHUSD at 1250.5, fee 0.25 USD   \
+             ew-abcde…vwxyz",
+            "12:03:00.020  position    0.5 ETHUSD, average price 1250.5, realised -0.25",
+            "12:03:00.020  position    0.8 ETHUSD, average price 1250.5, realised -0.25",
+            "01-08 12:04   close       2 bars, 1 missing  equity 9,999.60 (-0.40)  cash 9,000.00",
+            "              restart     indicator ended (panic) and runs again after 310 us",
+            "run 1 took 4.20 s",
             "market time 2021-01-08 12:03 to 2021-01-08 12:04 UTC",
             "2 closes, 1 order (0 not final), 2 fills, 1 restart",
-            "equity 9,999.60 (-0.40)   cash 9,000.00   locked in -0.25",
+            "equity 9,999.60 (-0.40)  cash 9,000.00   realised -0.25",
         ];
         assert_eq!(lines, expected);
     }
@@ -547,13 +557,13 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "01-08 12:03   close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash \
+                "01-08 12:03   close       2 bars, 1 missing  equity 10,000.00 (0.00)  cash \
                  9,000.00",
-                "01-09 04:43   close     1,000 closes, 1 missing   equity 10,000.00 (0.00)   \
+                "01-09 04:43   close       1,000 closes, 1 missing  equity 10,000.00 (0.00)  \
                  cash 9,000.00",
-                "01-09 21:23   close     1,000 closes, 1 missing   equity 10,000.00 (0.00)   \
+                "01-09 21:23   close       1,000 closes, 1 missing  equity 10,000.00 (0.00)  \
                  cash 9,000.00",
-                "01-10 14:02   close     999 closes, 1 missing   equity 10,000.00 (0.00)   cash \
+                "01-10 14:02   close       999 closes, 1 missing  equity 10,000.00 (0.00)  cash \
                  9,000.00",
             ]
         );
@@ -603,9 +613,9 @@ mod tests {
             venue: VenueId::default(),
         });
         let expected = [
-            "              foreign   1 BNB more than ours, never traded",
-            "              conflict  vcbsg5f1  USD: we hold 5, the venue says 4",
-            "              refused   trading is refused until an operator has decided",
+            "              external    1 BNB beyond the books, never traded",
+            "              conflict    vcbsg5f1  USD: books 5, venue 4",
+            "              refused     trading is refused: everwarm reconcile, then resolve",
         ];
         assert_eq!(state.fact(&fact, Duration::ZERO), expected);
     }

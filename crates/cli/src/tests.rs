@@ -129,13 +129,13 @@ fn tables_are_for_people() {
         [
             "state      stopped".to_owned(),
             format!("everwarm   {}", env!("CARGO_PKG_VERSION")),
-            "data       x, life 1".to_owned(),
+            "data       x, run 1".to_owned(),
             "identity   demo, epoch 0, configuration 0".to_owned(),
             "market     2 closes, the newest 2021-01-08 12:04 UTC with 3 symbols; input 6"
                 .to_owned(),
             "breaker    normal".to_owned(),
-            "orders     1 order, 0 not final, 0 of unknown fate; 2 fills".to_owned(),
-            "account    equity 9,999.60, cash 9,000.00, -0.25 locked in, 1 position".to_owned(),
+            "orders     1 order, 0 not final, 0 with unknown status; 2 fills".to_owned(),
+            "account    equity 9,999.60, cash 9,000.00, realised -0.25, 1 position".to_owned(),
             "restarts   0".to_owned(),
         ]
     );
@@ -150,16 +150,16 @@ fn a_story_is_indented_and_wrapped() {
     assert_eq!(
         lines[..11],
         [
-            "buy 0.8 ETHUSD at the market by sma_cross on the close of 12:03 UTC,",
-            "because the 10-bar average crossed above the 30-bar one: filled, 0.8",
-            "at 1250.5 on average",
+            "buy 0.8 ETHUSD at market by sma_cross at the close 12:03 UTC, because",
+            "the 10-bar average crossed above the 30-bar one: filled, 0.8 at",
+            "average price 1250.5",
             "",
             "2021-01-08 12:02 UTC",
             "    the breaker is at normal [1.500.0]",
             "",
             "2021-01-08 12:03 UTC",
-            "  the close of 12:03 UTC: ETHUSD opened 1245, high 1251, low 1241,",
-            "    closed 1250, volume 12.5; without LTCUSD [3]",
+            "  close at 12:03 UTC: ETHUSD open 1245, high 1251, low 1241, close",
+            "    1250, volume 12.5; missing: LTCUSD [3]",
             "    features of ETHUSD: sma(10)@1m 1249.5000, sma(30)@1m 1249.2500",
         ]
     );
@@ -180,8 +180,8 @@ fn a_tree_is_drawn() {
             "root         running",
             "├─ store     running  for 1.50 s",
             "└─ trading",
-            "   └─ clock  backoff  for 1.50 s  panics at its next message, on purpose  \
-             2 restarts, 1 on purpose  last: no answer",
+            "   └─ clock  backoff  for 1.50 s  panics at its next message (injected)  \
+             2 restarts, 1 injected  last: no answer",
         ]
     );
     assert_eq!(tree::lines(&node, None, (120, 99))[1], "├─ store     running");
@@ -343,7 +343,7 @@ fn a_running_daemon_answers_as_its_files_would() {
     assert_eq!(remote.ask(&VERIFY, &asked).unwrap().read::<VerifyView>().unwrap().facts, 15);
     let failure = remote.ask(&TREE, &asked).unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
-    assert!(failure.text.contains("has no tree"), "{failure}");
+    assert!(failure.text.starts_with("no daemon is running on"), "{failure}");
 
     ApiFile { pid: 1, ..file.clone() }.write(&daemon.0).unwrap();
     assert!(Remote::connect(&daemon.0).unwrap().is_none(), "a stranger is not asked");

@@ -20,8 +20,8 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 /// Flags of `tree`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TreeArgs {
-    /// Look again every second, until Ctrl-C, also while no daemon runs. Not on a terminal: print
-    /// the tree whenever it has changed.
+    /// Refresh every second until Ctrl-C, also while no daemon runs. Without a terminal, print the
+    /// tree at each change.
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
@@ -54,7 +54,9 @@ fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
         let still = match &tree {
             Some(tree) if args.args.json => vec![tree.to_string()],
             Some(tree) => lines(tree, None, room),
-            None => vec![format!("no daemon answers since {}", away.get_or_insert(at.clone()))],
+            None => {
+                vec![format!("no daemon has responded since {}", away.get_or_insert(at.clone()))]
+            }
         };
         away = away.filter(|_| tree.is_none());
         let shown: Vec<String> = if live {
@@ -156,12 +158,12 @@ fn branch(
     }
     let flag = |key: &str| node.get(key).and_then(Value::as_bool).unwrap_or(false);
     if flag("down") && text("state") != Some("down") {
-        told.push("on trial".to_owned());
+        told.push("retrying".to_owned());
     }
     if flag("blocked") {
-        told.push("holds its thread".to_owned());
+        told.push("blocks its thread".to_owned());
     }
-    told.extend(text("planned").map(|what| format!("{what}, on purpose")));
+    told.extend(text("planned").map(|what| format!("{what} (injected)")));
     // It changes all the time: only where the rest of the moment is shown too.
     if let (Some(_), waiting @ 1..) = (now, number("mailbox")) {
         told.push(format!("{waiting} waiting"));
@@ -170,7 +172,7 @@ fn branch(
     match number("restarts") {
         0 => {}
         restarts if injected > 0 => {
-            told.push(format!("{}, {injected} on purpose", count(restarts, "restart")));
+            told.push(format!("{}, {injected} injected", count(restarts, "restart")));
         }
         restarts => told.push(count(restarts, "restart")),
     }

@@ -16,7 +16,7 @@ const INDENT: usize = 2;
 
 /// Derives everything again and prints what differs.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let progress = Arc::new(Progress::begin("deriving everything again", !printer.quiet));
+    let progress = Arc::new(Progress::begin("deriving every fact again", !printer.quiet));
     let answer = args.daemon_counted(core, &progress)?.ask(&VERIFY, &Asked::default())?;
     drop(progress);
     let found: VerifyView = answer.read()?;
@@ -29,19 +29,20 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
     for other in &found.others {
         let until = other.until.map_or(String::new(), |until| format!(" up to input {until}"));
         let facts = count(other.facts, "fact");
-        lines.push(format!("{}: {facts}{until} by another version, taken as told", other.stage));
+        lines
+            .push(format!("{}: {facts}{until} by another version, not derived again", other.stage));
     }
     let beyond = found.beyond.iter();
-    lines.extend(beyond.map(|b| format!("{} {} is not believed: {}", b.key, b.kind, b.text)));
+    lines.extend(beyond.map(|b| format!("{} {} is out of range: {}", b.key, b.kind, b.text)));
     if !found.checkpoints.is_empty() {
         lines.push(compared(&found.checkpoints));
     }
     let (inputs, facts) = (count(found.inputs, "input"), count(found.facts, "derived fact"));
     let wrong = found.problems.iter().filter(|problem| problem.kind != CHECKPOINT).count() as u64;
     lines.push(match wrong {
-        0 => format!("{inputs}, {facts}: all are what the inputs imply"),
-        wrong => format!("{inputs}, {facts}: {} what the inputs imply", {
-            if wrong == 1 { "1 is not".to_owned() } else { format!("{wrong} are not") }
+        0 => format!("{inputs}, {facts}: all agree with the inputs"),
+        wrong => format!("{inputs}, {facts}: {} from the inputs", {
+            if wrong == 1 { "1 differs".to_owned() } else { format!("{wrong} differ") }
         }),
     });
     let lines: Vec<String> =

@@ -38,15 +38,17 @@ impl Values {
         if listen.is_empty() {
             for (name, text) in [(CERT, &cert), (KEY, &key)] {
                 if !text.is_empty() {
-                    self.wrong(name, &format!("is for {LISTEN}, which names no address"));
+                    self.wrong(
+                        name,
+                        &format!("needs {LISTEN}, which is empty: set it, or remove this key"),
+                    );
                 }
             }
             return None;
         }
         for (name, text) in [(CERT, &cert), (KEY, &key)] {
             if text.is_empty() {
-                let needed = "is needed where api.listen is set: other machines are answered with \
-                              TLS alone";
+                let needed = "is required if api.listen is set: other machines need TLS";
                 self.wrong(name, needed);
             }
         }
@@ -67,7 +69,7 @@ impl Values {
         match acceptor(&beyond.cert, &key) {
             Ok(tls) => beyond.tls = Some(tls),
             Err(Wrong::Certificate(e)) => self.wrong(CERT, &e),
-            Err(Wrong::Key(e)) => self.wrong(KEY, &format!("what it refers to {e}")),
+            Err(Wrong::Key(e)) => self.wrong(KEY, &format!("its content {e}")),
         }
     }
 }

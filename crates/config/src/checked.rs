@@ -283,9 +283,7 @@ impl Values {
         let in_file = self.set.get(KEY).is_some_and(|entry| entry.value_place.line.is_some());
         let named = matches!(symbols(&value), Ok(Symbols::Named(_)));
         if let Some(text) = value.as_str().filter(|_| in_file && named) {
-            let text = format!(
-                "{text:?} is neither \"auto\" nor a number; symbols are a list, like [\"BTCUSDT\"]"
-            );
+            let text = format!("{text:?} is not \"auto\", a number, or a list like [\"BTCUSDT\"]");
             self.wrong(KEY, &text);
         }
     }
@@ -372,10 +370,13 @@ impl Values {
         };
         if market.recording.is_none() {
             if market.recording_config.is_some() {
-                self.wrong("market.recording_config", "describes no recording: none is given");
+                self.wrong("market.recording_config", "needs market.recording, which is empty");
             }
             if market.until_end {
-                self.wrong("market.until_end", "a made market has no end: give a recording");
+                self.wrong(
+                    "market.until_end",
+                    "a synthetic market has no end: set market.recording too",
+                );
             }
         }
         market
@@ -390,7 +391,8 @@ impl Values {
         }
         for symbol in names.iter().filter(|symbol| !Seeded::knows(**symbol)) {
             let near = meant(*symbol, Seeded::names()).unwrap_or_else(|| {
-                ", only names like BTCUSDT, ETHUSDT, S001USDT; --recording plays others".to_owned()
+                "; its names are like BTCUSDT, ETHUSDT, S001USDT; --recording plays others"
+                    .to_owned()
             });
             self.wrong(KEY, &format!("the synthetic market has no {symbol}{near}"));
         }

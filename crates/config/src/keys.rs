@@ -191,7 +191,7 @@ impl Kind {
             Kind::Flag => match text {
                 "true" | "1" => Ok(Value::from(true)),
                 "false" | "0" => Ok(Value::from(false)),
-                _ => Err(format!("{text:?} is neither true nor false")),
+                _ => Err(format!("{text:?} is not true or false")),
             },
             Kind::Whole { .. } => text
                 .parse::<i64>()
@@ -215,26 +215,26 @@ impl Kind {
             Kind::Flag => value
                 .to_bool()
                 .map(drop)
-                .ok_or_else(|| format!("{} is neither true nor false", told(value))),
+                .ok_or_else(|| format!("{} is not true or false", told(value))),
             Kind::Whole { least, most, .. } => match value.to_i128() {
                 Some(number) if (i128::from(*least)..=i128::from(*most)).contains(&number) => {
                     Ok(())
                 }
-                Some(number) => Err(format!("{number} is not within {least} to {most}")),
+                Some(number) => Err(format!("{number} is not in the range {least} to {most}")),
                 None => Err(format!("{} is not a whole number", told(value))),
             },
             Kind::Amount { zero } => amount(value, *zero),
             Kind::OneOf(words) => match value.as_str() {
                 Some(word) if words.contains(&word) => Ok(()),
-                Some(word) => Err(format!("{word:?} is none of {}{}", words.join(", "), {
+                Some(word) => Err(format!("{word:?} is not one of {}{}", words.join(", "), {
                     let meant = nearest(word, words.iter().copied());
                     meant.map_or(String::new(), |meant| format!("; did you mean {meant:?}?"))
                 })),
-                None => Err(format!("{} is none of {}", told(value), words.join(", "))),
+                None => Err(format!("{} is not one of {}", told(value), words.join(", "))),
             },
             Kind::Text(form) => match value.as_str() {
                 Some(text) => (form.check)(text),
-                None => Err(format!("{} is not a text in quotes", told(value))),
+                None => Err(format!("{} is not text in quotes", told(value))),
             },
             Kind::Symbols => symbols(value).map(drop),
             Kind::Secret => match value.as_str() {
@@ -343,10 +343,10 @@ fn loopback(text: &str) -> Result<(), String> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(()),
         Ok(_) => Err(format!(
-            "{text:?} is not on loopback, like 127.0.0.1:7777; other machines are answered at \
+            "{text:?} is not a loopback address like 127.0.0.1:7777; for other machines set \
              api.listen, with TLS"
         )),
-        Err(_) => Err(format!("{text:?} is not an address and port, like 127.0.0.1:7777")),
+        Err(_) => Err(format!("{text:?} is not an address with port, like 127.0.0.1:7777")),
     }
 }
 
@@ -354,7 +354,7 @@ fn address(text: &str) -> Result<(), String> {
     if text.is_empty() || text.parse::<SocketAddr>().is_ok() {
         return Ok(());
     }
-    Err(format!("{text:?} is not an address and port, like 0.0.0.0:7778"))
+    Err(format!("{text:?} is not an address with port, like 0.0.0.0:7778"))
 }
 
 fn filter_of_log(filter: &str) -> Result<(), String> {
@@ -452,13 +452,13 @@ mod tests {
         let wrong = |name: &str, value: Value| find(name).unwrap().kind.check(&value).unwrap_err();
         let text = |name: &str, value: &str| wrong(name, Value::from(value));
         assert_eq!(text("daemon.workers", "x"), "\"x\" is not a whole number");
-        assert_eq!(wrong("daemon.workers", Value::from(65)), "65 is not within 1 to 64");
-        assert_eq!(wrong("market.until_end", Value::from(1)), "1 is neither true nor false");
+        assert_eq!(wrong("daemon.workers", Value::from(65)), "65 is not in the range 1 to 64");
+        assert_eq!(wrong("market.until_end", Value::from(1)), "1 is not true or false");
         let width = strategies::form(Form::Timeframe).check(&Value::from("15")).unwrap_err();
-        assert_eq!(width, "\"15\" is none of 1m, 5m, 15m, 1h, 4h, 1d; did you mean \"15m\"?");
+        assert_eq!(width, "\"15\" is not one of 1m, 5m, 15m, 1h, 4h, 1d; did you mean \"15m\"?");
         assert_eq!(text("trading.notional", "nan"), "\"nan\" is not a decimal number");
         assert_eq!(wrong("trading.notional", Value::from(0)), "must be greater than 0");
-        assert_eq!(wrong("daemon.log", Value::from(true)), "true is not a text in quotes");
+        assert_eq!(wrong("daemon.log", Value::from(true)), "true is not text in quotes");
         for value in [Value::from("hunter2"), Value::from(42)] {
             let told = wrong("daemon.token", value);
             assert!(told.contains("env:NAME") && !told.contains("hunter2") && !told.contains("42"));

@@ -203,7 +203,7 @@ fn unknown(key: &str, place: Place) -> ConfigError {
             format!("unknown key {key:?}; did you mean {}?", variable_of(other))
         }
         Some(other) => format!("unknown key {key:?}; did you mean {other:?}?"),
-        None => format!("unknown key {key:?}; `everwarm config example` shows all"),
+        None => format!("unknown key {key:?}; `everwarm config example` shows every key"),
     };
     ConfigError { place, key: None, text, nearest: nearest.map(str::to_owned) }
 }
@@ -231,7 +231,7 @@ impl Parsed<'_> {
             let known = keys::find(&key).is_some();
             let DeValue::Table(inner) = value.get_ref() else {
                 if keys::is_section(&key) {
-                    let text = format!("is a section: its keys stand below [{key}]");
+                    let text = format!("is a section: write its keys below [{key}]");
                     self.errors.push(wrong(place, text));
                 } else if known {
                     let value_place = Place::within(self.name, self.text, value.span().start);
@@ -255,7 +255,7 @@ impl Parsed<'_> {
             } else if keys::is_section(&key) {
                 self.flatten(&key, inner);
             } else if known {
-                self.errors.push(wrong(place, "is one value, not a section".to_owned()));
+                self.errors.push(wrong(place, "is a value, not a section".to_owned()));
             } else {
                 self.errors.push(unknown(&key, place));
             }
@@ -337,11 +337,11 @@ mod tests {
             told,
             [
                 "a.toml:1:1: unknown key \"seed\"; did you mean \"market.seed\"?",
-                "a.toml:2:1: unknown key \"colour\"; `everwarm config example` shows all",
+                "a.toml:2:1: unknown key \"colour\"; `everwarm config example` shows every key",
                 "a.toml:4:1: unknown key \"trading.notinal\"; did you mean \"trading.notional\"?",
                 "a.toml:5:2: unknown key \"tradign\"; did you mean \"trading\"?",
-                "a.toml:6:9: market.pace: is one value, not a section",
-                "a.toml:9:1: strategy.sma_cross: is a section: its keys stand below \
+                "a.toml:6:9: market.pace: is a value, not a section",
+                "a.toml:9:1: strategy.sma_cross: is a section: write its keys below \
              [strategy.sma_cross]",
             ]
         );

@@ -174,11 +174,11 @@ fn known(directive: &str) -> Result<(), String> {
     let names: Vec<String> = levels.chain(names).collect();
     let near = nearest(&target.to_ascii_lowercase(), names.iter().map(String::as_str));
     let near = near.map_or_else(
-        || format!("; levels are {}, parts are like everwarm_edge::feed", LEVELS.join(", ")),
+        || format!("; levels are {}, targets are like everwarm_edge::feed", LEVELS.join(", ")),
         |near| format!("; did you mean {near:?}?"),
     );
-    let what = if alone { "neither a level nor" } else { "not" };
-    Err(format!("{target:?} is {what} a part of the program that logs{near}"))
+    let what = if alone { "not a level or" } else { "not" };
+    Err(format!("{target:?} is {what} a log target{near}"))
 }
 
 #[cfg(test)]
@@ -191,10 +191,10 @@ mod tests {
 
     #[test]
     fn a_word_that_names_nothing_is_refused_with_what_was_meant() {
-        let part = "a part of the program that logs";
+        let part = "a log target";
         assert_eq!(
             wrong("debg"),
-            format!("\"debg\" is neither a level nor {part}; did you mean \"debug\"?")
+            format!("\"debg\" is not a level or {part}; did you mean \"debug\"?")
         );
         let meant = "did you mean \"everwarm\"?";
         assert_eq!(wrong("warn,everwram=debug"), format!("\"everwram\" is not {part}; {meant}"));

@@ -47,7 +47,10 @@ impl Values {
     pub(super) fn messages(&mut self) -> Messages {
         let has = |values: &Values, key: &str| !values.text(key).is_empty();
         if has(self, WEBHOOK_TOKEN) && !has(self, WEBHOOK) {
-            self.wrong(WEBHOOK_TOKEN, &format!("is for {WEBHOOK}, which names no address"));
+            self.wrong(
+                WEBHOOK_TOKEN,
+                &format!("needs {WEBHOOK}, which is empty: set it, or remove this key"),
+            );
         }
         match (has(self, TELEGRAM_TOKEN), has(self, TELEGRAM_CHAT)) {
             (true, false) => self.wrong(TELEGRAM_TOKEN, &format!("needs {TELEGRAM_CHAT} too")),
@@ -87,7 +90,7 @@ impl Values {
     fn url(&mut self, key: &str, environment: &[(String, String)]) -> Option<Secret> {
         let url = self.secret(key, environment)?;
         if let Err(e) = check(url.expose()) {
-            self.wrong(key, &format!("what it refers to {e}"));
+            self.wrong(key, &format!("its content {e}"));
             return None;
         }
         Some(url)

@@ -79,7 +79,7 @@ mod tests {
         let fast =
             &schema["properties"]["strategy"]["properties"]["sma_cross"]["properties"]["fast"];
         assert_eq!((&fast["minimum"], &fast["maximum"]), (&json!(1), &json!(1000)));
-        assert!(fast["description"].as_str().unwrap().contains("fewer than `slow`"), "{fast}");
+        assert!(fast["description"].as_str().unwrap().contains("Less than `slow`"), "{fast}");
         let strategies = schema["properties"].as_object_mut().unwrap().remove("strategy").unwrap();
         let slow = &strategies["additionalProperties"]["anyOf"][0];
         assert_eq!(slow["required"], json!(["kind"]));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What is said where something else than a reference stands. The text may be a secret.
-pub const BY_REFERENCE: &str = "a secret is given by reference only: env:NAME or file:PATH";
+pub const BY_REFERENCE: &str = "a secret cannot stand here: write env:NAME or file:PATH";
 
 /// Where a secret is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +83,10 @@ mod tests {
         for open in [0o644, 0o640, 0o602] {
             mode(open);
             let told = by_file.read(&[]).unwrap_err();
-            assert!(told.contains("others may read it") && !told.contains("hunter2"), "{told}");
+            assert!(
+                told.contains("other users can read it") && !told.contains("hunter2"),
+                "{told}"
+            );
         }
         mode(0o600);
         assert_eq!(by_file.read(&[]).unwrap().unwrap().expose(), "hunter2");

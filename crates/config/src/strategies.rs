@@ -95,7 +95,7 @@ pub(super) fn affordable(values: &mut Values, settings: &Settings, symbols: usiz
     let others = || settings.strategy.0.keys().filter(|id| *id != FIRST_STRATEGY);
     if let Some(id) = others().nth(STRATEGIES_MAX) {
         let text = format!(
-            "{} strategies are configured, and there is room for {STRATEGIES_MAX} besides \
+            "{} strategies are configured, and at most {STRATEGIES_MAX} are possible besides \
              {FIRST_STRATEGY}: remove sections",
             others().count()
         );
@@ -165,7 +165,7 @@ impl Reading<'_> {
             return None;
         }
         if RESERVED.contains(&self.id) {
-            let text = format!("the id {} is taken: name the strategy otherwise", self.id);
+            let text = format!("the id {} is reserved: choose another id", self.id);
             self.wrong(None, &text);
             return None;
         }
@@ -211,9 +211,9 @@ impl Reading<'_> {
         let text = if said.is_some() {
             let near = nearest(name, names.iter().copied());
             let near = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-            format!("there is no kind {name:?}, but {all}{near}")
+            format!("unknown kind {name:?}; the kinds are {all}{near}")
         } else {
-            format!("says no `kind`; there are: {all}")
+            format!("has no `kind`; add one of: {all}")
         };
         let place = self.entry(KIND).map(|_| KIND);
         self.wrong(place, &text);
@@ -230,7 +230,8 @@ impl Reading<'_> {
                 && id == self.id
                 && !is_own(leaf)
             {
-                let text = format!("is no setting of {}, which has {}", of.name, own.join(", "));
+                let text =
+                    format!("is not a setting of {}; its settings are {}", of.name, own.join(", "));
                 self.wrong(Some(leaf), &text);
             }
         }
@@ -251,14 +252,14 @@ pub fn schema() -> Json {
             (setting.name.to_owned(), node)
         });
         let mut all: Map<String, Json> = own.collect();
-        let about = "Which strategy it is; that of its id where it says none.";
+        let about = "Kind of the strategy. Default: the id.";
         all.insert(
             KIND.to_owned(),
             json!({
                 "const": kind.name, "default": kind.name, "description": about,
             }),
         );
-        let about = "Whether it enters. What it holds it leaves all the same.";
+        let about = "Whether the strategy opens positions. It closes what it holds in any case.";
         let on = json!({ "type": "boolean", "default": true, "description": about });
         all.insert(ENABLED.to_owned(), on);
         section["properties"] = Json::Object(all);

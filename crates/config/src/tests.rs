@@ -145,11 +145,11 @@ fn everything_wrong_is_reported() {
         "--market.sead: unknown key \"market.sead\"; did you mean \"market.seed\"?",
         "--market.pace: market.pace: \"fast\" is not a pace",
         "--daemon.workers: daemon.workers: \"many\" is not a whole number",
-        "--trading.recv_window_ms: trading.recv_window_ms: 60001 is not within 1 to 60000",
-        "30 bars are not fewer than the slow average's 30",
-        "market.recording_config: describes no recording",
+        "--trading.recv_window_ms: trading.recv_window_ms: 60001 is not in the range 1 to 60000",
+        "fast = 30 must be less than slow = 30",
+        "market.recording_config: needs market.recording",
         "market.recording_config: /nowhere is not a file",
-        "daemon.token: a secret is given by reference only",
+        "daemon.token: a secret cannot stand here",
     ] {
         assert!(text.contains(expected), "{expected}\nis missing in\n{text}");
     }
@@ -167,8 +167,7 @@ fn a_wrong_value_is_told_where_it_stands() {
         errors,
         format!(
             "{dir}/a.toml:2:22: risk.max_trades_per_day: \"x\" is not a whole number\n\
-             {dir}/a.toml:4:8: strategy.sma_cross.slow: the fast average's 10 bars are not fewer \
-             than the slow average's 5"
+             {dir}/a.toml:4:8: strategy.sma_cross.slow: fast = 10 must be less than slow = 5"
         )
     );
     std::fs::write(&file, b"[risk]\n# \xff\n").unwrap();
@@ -199,7 +198,7 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
     let short = Sources { environment, flags, ..Sources::default() }.load(Look::Secrets);
     let told = short.unwrap_err().to_string();
     assert!(
-        told.contains("daemon.token: the token has 7 characters, and the least is 16"),
+        told.contains("daemon.token: the token has 7 characters, but needs at least 16"),
         "{told}"
     );
     assert!(!told.contains("hunter2"), "{told}");
@@ -278,13 +277,16 @@ fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
     for (text, told) in [
         (
             "[strategy.a]\nkind = \"sma_cros\"\n",
-            "a.toml:2:8: strategy.a.kind: there is no kind \"sma_cros\", but sma_cross",
+            "a.toml:2:8: strategy.a.kind: unknown kind \"sma_cros\"; the kinds are sma_cross",
         ),
-        ("[strategy.a]\nfast = 3\n", "a.toml:2:8: strategy.a.fast: says no `kind`; there are:"),
-        ("[strategy.a]\n", "a.toml:1:11: strategy.a.kind: there is no kind \"a\", but sma_cross"),
+        ("[strategy.a]\nfast = 3\n", "a.toml:2:8: strategy.a.fast: has no `kind`; add one of:"),
+        (
+            "[strategy.a]\n",
+            "a.toml:1:11: strategy.a.kind: unknown kind \"a\"; the kinds are sma_cross",
+        ),
         (
             "[strategy.house]\nkind = \"sma_cross\"\n",
-            "a.toml:2:8: strategy.house.kind: the id house is taken",
+            "a.toml:2:8: strategy.house.kind: the id house is reserved",
         ),
         (
             "[strategy.Fast-1]\nkind = \"sma_cross\"\n",
@@ -296,15 +298,15 @@ fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
         ),
         (
             "[strategy.a]\nkind = \"sma_cross\"\nfast = 0\n",
-            "a.toml:3:8: strategy.a.fast: 0 is not within 1 to 1000",
+            "a.toml:3:8: strategy.a.fast: 0 is not in the range 1 to 1000",
         ),
         (
             "[strategy.a]\nkind = \"sma_cross\"\nfast = 40\n",
-            "a.toml:3:8: strategy.a.fast: the fast average's 40 bars are not fewer",
+            "a.toml:3:8: strategy.a.fast: fast = 40 must be less than slow",
         ),
         (
             "[strategy.a]\nkind = \"sma_cross\"\ntimeframe = \"7m\"\n",
-            "a.toml:3:13: strategy.a.timeframe: \"7m\" is none of 1m, 5m",
+            "a.toml:3:13: strategy.a.timeframe: \"7m\" is not one of 1m, 5m",
         ),
     ] {
         let found = wrong(text);
@@ -342,7 +344,7 @@ fn what_there_is_no_room_for_is_told_where_it_stands_with_its_memory() {
     let place = "a.toml:2:1: strategy.s0000: 102 features of 1000 symbols take 561 MB; ";
     assert!(why.starts_with(place) && why.contains("fewer symbols"), "{why}");
     let why = told(99, 8).unwrap_err();
-    let place = "a.toml:492:1: strategy.s0098: 99 strategies are configured, and there is room ";
+    let place = "a.toml:492:1: strategy.s0098: 99 strategies are configured, and at most 98 ";
     assert!(why.starts_with(place), "{why}");
     let why = told(600, 8).unwrap_err();
     assert!(why.contains("1200 features of 8 symbols take "), "{why}");

@@ -30,14 +30,14 @@ pub fn acceptor(file: &Path, key: &Secret) -> Result<TlsAcceptor, Wrong> {
     if certificates.is_empty() {
         return Err(told(&"holds no certificate in PEM"));
     }
-    let wrong = || Wrong::Key("is no private key in PEM".to_owned());
+    let wrong = || Wrong::Key("is not a private key in PEM".to_owned());
     let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| wrong())?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|e| told(&e))?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
-        .map_err(|e| Wrong::Key(format!("does not fit the certificate: {e}")))?;
+        .map_err(|e| Wrong::Key(format!("does not match the certificate: {e}")))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -28,10 +28,9 @@ impl FromStr for Pace {
             _ => {}
         }
         let times = text.strip_suffix('x').and_then(|digits| digits.parse().ok());
-        times
-            .filter(|times| (1..=PACE_MAX).contains(times))
-            .map(Pace::Times)
-            .ok_or_else(|| format!("{text:?} is not a pace: lockstep, real, or 1x to {PACE_MAX}x"))
+        times.filter(|times| (1..=PACE_MAX).contains(times)).map(Pace::Times).ok_or_else(|| {
+            format!("{text:?} is not a pace: write lockstep, real, or 1x to {PACE_MAX}x")
+        })
     }
 }
 
@@ -66,7 +65,9 @@ impl FromStr for Symbols {
             return Some(count)
                 .filter(|count| (1..=SYMBOLS_MAX).contains(count))
                 .map(Symbols::First)
-                .ok_or_else(|| format!("{count} symbols: 1 to {SYMBOLS_MAX} are possible"));
+                .ok_or_else(|| {
+                    format!("{count} symbols are not possible: choose 1 to {SYMBOLS_MAX}")
+                });
         }
         let names = text.split(',').map(|name| Symbol::named(name.trim()));
         let mut names = names.collect::<Result<Vec<_>, _>>().map_err(|why| {
@@ -149,7 +150,7 @@ impl FromStr for LogFormat {
             "auto" => Ok(LogFormat::Auto),
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
-            _ => Err(format!("{text:?} is none of auto, text, json")),
+            _ => Err(format!("{text:?} is not one of auto, text, json")),
         }
     }
 }

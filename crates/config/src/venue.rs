@@ -118,13 +118,13 @@ impl Values {
         };
         self.suits(market, &hosts);
         if quote_asset.is_empty() {
-            self.wrong("trading.quote_asset", "is needed where venue.kind is \"binance\"");
+            self.wrong("trading.quote_asset", "is required for venue.kind = \"binance\"");
         }
         let symbols = match &market.symbols {
             Symbols::Named(list) => list.clone(),
             Symbols::Auto if !self.text("market.universe.quote").is_empty() => Vec::new(),
             Symbols::Auto | Symbols::First(_) => {
-                let text = "a list is needed where venue.kind is \"binance\", like [\"BTCUSDT\"], \
+                let text = "venue.kind = \"binance\" needs a list like [\"BTCUSDT\"], \
                             or \"auto\" with market.universe.quote";
                 self.wrong("market.symbols", text);
                 Vec::new()
@@ -145,7 +145,7 @@ impl Values {
     /// this machine may have another pace, if it does not wait for us.
     fn suits(&mut self, market: &MarketSource, hosts: &Hosts) {
         if market.recording.is_some() {
-            self.wrong("market.recording", "is played by the simulated exchange alone");
+            self.wrong("market.recording", "is only for venue.kind = \"sim\"");
         }
         let all = [&hosts.rest, &hosts.streams, &hosts.ws_api];
         let here = all.iter().all(|url| Address::read(url).is_ok_and(|at| at.is_loopback()));
@@ -154,7 +154,7 @@ impl Values {
             Pace::Times(1) => {}
             Pace::Times(_) if here => {}
             Pace::Times(_) | Pace::Lockstep => {
-                let text = "time passes as it does where venue.kind is \"binance\": real";
+                let text = "must be \"real\" for venue.kind = \"binance\"";
                 self.wrong("market.pace", text);
             }
         }
@@ -174,14 +174,14 @@ impl Values {
     pub(super) fn read_key(&mut self, venue: &mut VenueSource, environment: &[(String, String)]) {
         let VenueSource::Remote(remote) = venue else { return };
         let has = [KEY, SECRET, PRIVATE_KEY].map(|key| !self.text(key).is_empty());
-        let needed = "is needed where venue.kind is \"binance\": env:NAME or file:PATH";
+        let needed = "is required for venue.kind = \"binance\": env:NAME or file:PATH";
         match has {
             [false, ..] => self.wrong(KEY, needed),
             [true, false, false] => {
                 self.wrong(SECRET, &format!("or {PRIVATE_KEY} {needed}"));
             }
             [true, true, true] => {
-                let text = format!("either {SECRET} or this: a key signs in one way");
+                let text = format!("set either {SECRET} or this key, not both");
                 self.wrong(PRIVATE_KEY, &text);
             }
             [true, true, false] | [true, false, true] => {

@@ -1,6 +1,7 @@
 //! Words of the trade: values and facts. The crate touches no file, socket or clock.
 
 pub mod bounds;
+pub mod capabilities;
 pub mod clean;
 pub mod conflict;
 pub mod fact;

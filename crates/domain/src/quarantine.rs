@@ -77,18 +77,17 @@ impl Quarantine {
         let names = names.join(", ");
         let follows = match self.effect {
             Effect::Parts => {
-                format!("it was not given {names} there; nothing of {names} is bought")
+                format!("it skipped {names} there; {names} gets no entries")
             }
             Effect::Stage if self.dropped => {
-                "it is given nothing any more, as an operator decided, and nothing is bought or \
-                 left by what it would say"
+                "an operator dropped it, so it gets no inputs and causes no entries or exits"
                     .to_owned()
             }
-            Effect::Stage => "it is given nothing any more; nothing is bought".to_owned(),
+            Effect::Stage => "it gets no inputs, and there are no entries".to_owned(),
             Effect::Down => {
-                return format!("{stage} is down ({why}): it is not asked from input {input} on");
+                return format!("{stage} is down ({why}): it skips inputs from {input} on");
             }
-            Effect::Stopped => "it never skips, so nothing is decided or sent".to_owned(),
+            Effect::Stopped => "it skips nothing, so no order is decided or sent".to_owned(),
         };
         format!("{stage} failed {failures} times at input {input} ({why}): {follows}")
     }

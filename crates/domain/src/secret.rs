@@ -52,7 +52,7 @@ pub fn long_enough(secret: &Secret) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the token has {length} characters, and the least is {TOKEN_MIN}; make one with `openssl \
+        "the token has {length} characters, but needs at least {TOKEN_MIN}; make one with `openssl \
          rand -hex 32`"
     ))
 }

@@ -27,7 +27,8 @@ pub fn observer(
     let restarts = Restarting::new(&journal, directory.clone());
     Arc::new(move |notice| {
         restarts.hear(notice);
-        let told = |e: AppendError| tracing::debug!(path = notice.path, "is not told of: {e}");
+        let told =
+            |e: AppendError| tracing::debug!(path = notice.path, "its state was not recorded: {e}");
         let mut kept_down = kept_down.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(operator) = said(notice, &mut kept_down) {
             let bodies = vec![Body::Operator(operator)];

@@ -225,7 +225,9 @@ impl State {
     fn offered(&self, bar: &Bar, of: Offered) {
         if of == Offered::Revised {
             let (symbol, at) = (bar.symbol, bar.open_time);
-            tracing::warn!("{symbol}: the bar of {at} is told otherwise now; the first stays");
+            tracing::warn!(
+                "{symbol}: the venue sent other values of the bar of {at}; the first ones stay"
+            );
         }
         self.world.board.bars.count(of);
     }
@@ -354,6 +356,7 @@ impl State {
             | Market::BarRefused { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
@@ -374,7 +377,8 @@ impl State {
             | Market::Instruments { .. }
             | Market::Universe { .. }
             | Market::Sessions { .. }
-            | Market::DayBegins { .. } => {}
+            | Market::DayBegins { .. }
+            | Market::Capabilities { .. } => {}
         }
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);

@@ -95,7 +95,7 @@ impl Launch {
             tokio::time::sleep(POLL).await;
         }
         reap(child);
-        Err(io::Error::other("the exchange did not say where it listens").into())
+        Err(io::Error::other("the exchange did not report its address").into())
     }
 
     fn start(&self, port: u16) -> io::Result<Child> {
@@ -194,7 +194,7 @@ async fn keep(world: World, launch: Launch, port: u16) {
             Err(e) => {
                 tries += 1;
                 tracing::warn!(error = %e, tries, "the simulated exchange does not start");
-                let why = format!("it does not start ({e}); tried {tries} times, trying again");
+                let why = format!("it does not start ({e}); {tries} attempts, retrying");
                 world.board.write_venue(wall_ms(), Some(why));
             }
         }

@@ -180,7 +180,7 @@ impl Kept {
     }
 
     fn doubtful() -> Kept {
-        let why = "the account was told twice, and not the same".to_owned();
+        let why = "two account reports contradict each other".to_owned();
         Kept { why, refused: false, retry_after_ms: None }
     }
 
@@ -257,7 +257,7 @@ async fn send(
         bodies.push(Body::Venue(match answer {
             Ok(report) if known.believes(world, &report, decided) => Venue::Reported(report),
             Ok(_) => {
-                let reason = "the answer cannot be believed".to_owned();
+                let reason = "the response is impossible".to_owned();
                 Venue::Unanswered { client_id, attempt, reason }
             }
             Err(e) => {
@@ -307,7 +307,7 @@ async fn cancel(
                 bodies.push(Body::Venue(Venue::Reported(report)));
                 Response::Accepted
             }
-            Ok(_) => Response::Unknown { reason: "the answer cannot be believed".to_owned() },
+            Ok(_) => Response::Unknown { reason: "the response is impossible".to_owned() },
             Err(e) => {
                 kept = Kept::away(&e).or(kept);
                 responded(e)
@@ -459,7 +459,7 @@ async fn look_at_account(
     let picture = world.venue.account().await.map_err(no)?;
     // What follows from it is for good, and a balance may be told wrong once.
     if picture != world.venue.account().await.map_err(no)? {
-        tracing::warn!("the account was told otherwise the second time; it is asked for again");
+        tracing::warn!("the second request of the account had other values; it is fetched again");
         return Err(Kept::doubtful());
     }
     world.venue.check_order_counts().await.map_err(no)?;

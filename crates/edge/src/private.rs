@@ -83,8 +83,8 @@ impl Actor for Private {
             PrivateMsg::Ended(why) => return Err(why.into()),
             PrivateMsg::Deaf { since, untold } => {
                 if world.board.listening_since() == Some(since) {
-                    tracing::warn!("private stream told nothing of {untold}; it is replaced");
-                    let why = "it stands, and tells nothing".to_owned();
+                    tracing::warn!("the private stream did not report {untold}; it is replaced");
+                    let why = "it is connected and reports nothing".to_owned();
                     let lost: Event<AccountReport> = Event::Lost { why, again: true };
                     world.board.meters.private.heard(0, &lost, false);
                     state.stream = carry(world, &me)?;

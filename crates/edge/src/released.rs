@@ -104,6 +104,6 @@ fn reached(standing: &Standing) -> Result<UtcMs, VenueError> {
     if standing.in_step {
         return Ok(standing.market);
     }
-    let text = "the exchange was not yet told how far time is".to_owned();
+    let text = "the exchange has no time yet".to_owned();
     Err(VenueError { class: ErrorClass::NotSent, code: 0, text })
 }

@@ -39,7 +39,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoOutcome {
     /// Something stands still: what is in force stays so.
-    #[error("the stages do not come to the head of the journal; `everwarm status` says why")]
+    #[error("the stages do not reach the head of the journal; `everwarm status` shows why")]
     Stuck,
     /// The journal has ended.
     #[error("the journal has ended")]

@@ -96,7 +96,7 @@ impl Shared {
     fn tell(&self, said: Option<Operator>) {
         let (Some(operator), Some(journal)) = (said, self.journal.upgrade()) else { return };
         if let Err(e) = journal.append(&self.writer, i64::MIN, vec![Body::Operator(operator)]) {
-            tracing::debug!("restarts are not told: {e}");
+            tracing::debug!("restarts were not recorded: {e}");
         }
     }
 }

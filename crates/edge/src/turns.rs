@@ -52,16 +52,16 @@ impl Turns {
             let ms = i64::try_from(ms).unwrap_or(i64::MAX);
             self.reads_from = wall.saturating_add(ms);
             let seconds = ms.saturating_add(999) / 1000;
-            return Some(format!("it is asked nothing for {seconds} s ({why})"));
+            return Some(format!("no requests for {seconds} s ({why})"));
         }
         let wait = (BACK_OFF.0 << self.tries.min(10)).min(BACK_OFF.1);
         let wait = if *refused { REFUSED } else { wait };
         self.tries += 1;
         self.not_before = wall + wait;
         let what = match (refused, retry_after_ms) {
-            (true, _) => "it refuses",
-            (false, Some(_)) => "it takes no more for now",
-            (false, None) => "it does not answer",
+            (true, _) => "it rejects requests",
+            (false, Some(_)) => "it accepts no more for now",
+            (false, None) => "it does not respond",
         };
         Some(format!("{what} ({why}); try {} in {wait} ms", self.tries + 1))
     }
@@ -110,7 +110,7 @@ mod tests {
         let mut turns = Turns::default();
         assert_eq!(turns.next(0, true, false, true), Turn::Ask, "questions before entries");
         let told = turns.landed(1_000, false, Some(&kept(Some(59_000))));
-        assert_eq!(told.as_deref(), Some("it is asked nothing for 59 s (w)"));
+        assert_eq!(told.as_deref(), Some("no requests for 59 s (w)"));
         assert_eq!(turns.kept(1_000), None, "others may go");
         assert_eq!(turns.next(1_000, true, false, true), Turn::Wait(59_000));
         assert_eq!(turns.next(1_001, true, true, true), Turn::Exits);
@@ -142,7 +142,7 @@ mod tests {
         turns.landed(0, true, None);
         assert!(turns.landed(0, true, Some(&kept(None))).unwrap().ends_with("try 2 in 20 ms"));
         let no = Kept { refused: true, ..kept(None) };
-        assert!(turns.landed(0, false, Some(&no)).unwrap().starts_with("it refuses (w)"));
+        assert!(turns.landed(0, false, Some(&no)).unwrap().starts_with("it rejects requests (w)"));
         assert_eq!(turns.kept(29_999), Some(1));
     }
 }

@@ -314,10 +314,12 @@ impl State {
         self.tries += 1;
         self.not_before = Some(clock::now() + wait);
         me.send_after(wait, || UniverseMsg::Pull);
-        tracing::warn!(error = %why, tries = self.tries, "the venue does not say what it has");
+        tracing::warn!(error = %why, tries = self.tries, "the venue does not report its symbols");
         let ms = wait.as_millis();
-        let text =
-            format!("it does not say what it has ({why}); try {} in {ms} ms", self.tries + 1);
+        let text = format!(
+            "it does not report its symbols ({why}); attempt {} in {ms} ms",
+            self.tries + 1
+        );
         self.world.board.write_venue(wall_ms(), Some(text));
     }
 
@@ -333,14 +335,14 @@ impl State {
         if self.known.stage().doubts(&said) && !again {
             self.refresh = true;
             if self.doubted.replace(said).is_some() {
-                let text = "it says each time otherwise what it has".to_owned();
+                let text = "its symbol lists contradict each other".to_owned();
                 self.unanswered(me, &VenueError::new(ErrorClass::NotSent, 0, text));
             }
             return Ok(());
         }
         let before = self.doubted.take();
         if before.is_some_and(|before| !same(&before, &said)) {
-            tracing::warn!("the venue said otherwise what it has the second time");
+            tracing::warn!("two symbol lists of the venue contradict each other");
         }
         let away = said.iter().any(|market| match market {
             Market::Universe { listed, .. } => {
@@ -351,6 +353,7 @@ impl State {
             | Market::BarRefused { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => false,
@@ -402,7 +405,8 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
         (zone.iana_name().unwrap_or("UTC").to_owned(), days)
     });
     let volumes = volumes.into_iter().collect();
-    Ok(Venue { rules, volumes, sessions: hours.sessions, days })
+    let capabilities = Some(world.venue.capabilities());
+    Ok(Venue { rules, volumes, capabilities, sessions: hours.sessions, days })
 }
 
 /// The day of venue time `now` in a zone and those that follow: the number of the date, and when it

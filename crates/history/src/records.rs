@@ -87,7 +87,7 @@ pub struct PositionView {
     pub quantity: Decimal,
     /// Cost by quantity; none where nothing is held. At most 12 decimals.
     pub average_price: Option<Decimal>,
-    /// Profit locked in since the beginning, in quote units.
+    /// Realised profit since the beginning, in quote units.
     pub realized_pnl: Decimal,
     /// Value at the newest close less cost, in quote units; none where no close is known.
     pub unrealized_pnl: Option<Decimal>,
@@ -102,11 +102,11 @@ pub struct PositionView {
 pub struct EquityView {
     /// The close, UTC milliseconds.
     pub time: UtcMs,
-    /// Cash plus positions at the mark.
+    /// Cash plus the value of positions at the newest prices.
     pub equity: Decimal,
     /// Cash.
     pub cash: Decimal,
-    /// What adjustments to the venue's word changed of it so far: neither profit nor loss.
+    /// Change of it by adjustments so far: neither profit nor loss.
     #[serde(default)]
     pub adjusted: Decimal,
 }
@@ -114,7 +114,7 @@ pub struct EquityView {
 /// An equity point as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EquityState {
-    /// Cash plus positions at the mark.
+    /// Cash plus the value of positions at the newest prices.
     pub equity: Decimal,
     /// Cash.
     pub cash: Decimal,
@@ -138,7 +138,7 @@ pub struct TradeView {
     pub quantity: Decimal,
     /// Most quote units these had cost.
     pub cost: Decimal,
-    /// Profit locked in by it so far, in quote units.
+    /// Realised profit of the trade so far, in quote units.
     pub pnl: Decimal,
 }
 

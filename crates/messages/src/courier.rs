@@ -231,7 +231,7 @@ impl State {
     /// more to come.
     async fn gather(&mut self) -> Result<bool, ActorProcessingErr> {
         let Some(mut mail) = self.mail.take() else {
-            return Err("it was cut short".into());
+            return Err("the response is incomplete".into());
         };
         let (journal, post) = (Arc::clone(&self.world.journal), Arc::clone(&self.post));
         let work = tokio::task::spawn_blocking(move || {
@@ -250,7 +250,7 @@ impl State {
         self.mail = Some(mail);
         if let Err(e) = read {
             let name = self.post.receiver.name();
-            tracing::warn!("{name} is not told what lies behind: {e}");
+            tracing::warn!("{name} gets no messages: {e}");
             self.post.deliveries.note(name, Err(&e));
             self.not_before = clock::now() + UNREADABLE;
         }
@@ -337,7 +337,7 @@ impl State {
                     course.refusals += 1;
                     if course.refusals < REFUSALS {
                         if course.refusals == 1 {
-                            tracing::warn!("{name} refuses a message: {why}");
+                            tracing::warn!("{name} rejects a message: {why}");
                         }
                         course.not_before = clock::now() + back_off(course.refusals - 1);
                         return Ok(());
@@ -345,7 +345,7 @@ impl State {
                     course.refusals = 0;
                     let id = mail.lane(lane).due().map_or("", |message| &message.id);
                     tracing::error!(
-                        "{name} refused message {id} {REFUSALS} times: {why}; it is set apart"
+                        "{name} rejected message {id} {REFUSALS} times: {why}; it is quarantined"
                     );
                     mail.set_apart(lane, &why, wall_ms());
                 }
@@ -357,7 +357,7 @@ impl State {
             Err(trouble) => {
                 let wait = back_off(self.tries).max(trouble.wait.unwrap_or_default());
                 if self.tries == 0 {
-                    tracing::warn!("{name} does not take a message: {}", trouble.why);
+                    tracing::warn!("{name} does not accept a message: {}", trouble.why);
                 }
                 self.tries += 1;
                 self.not_before = clock::now() + wait;

@@ -84,7 +84,9 @@ impl Actor for Heartbeat {
             }
             let answered = match guarded(ask(request)).await {
                 Ok(Ok((status, _, _))) if status.is_success() => Ok(()),
-                Ok(Ok((status, _, _))) => Err(format!("it answers {}", status.as_u16())),
+                Ok(Ok((status, _, _))) => {
+                    Err(format!("it responds with status {}", status.as_u16()))
+                }
                 Ok(Err(trouble)) => Err(trouble.why),
                 Err(panic) => Err(panic),
             };

@@ -330,22 +330,22 @@ mod tests {
         mail.take(1, &halt(1), &BTreeSet::new());
         assert!(mail.lane_mut(Lane::Urgent).close());
         let message = mail.lane(Lane::Urgent).due().unwrap().clone();
-        mail.set_apart(Lane::Urgent, "it answers 400", T);
+        mail.set_apart(Lane::Urgent, "it responds with status 400", T);
         assert!(mail.lane(Lane::Urgent).due().is_none());
         mail.keep(&archive, "r", true).unwrap();
         let mut mail = Mail::load(&archive, "r", 100).unwrap().unwrap();
         assert_eq!(mail.oldest_apart(), Some(&message));
         let told = mail.refused().unwrap();
         assert_eq!((told.messages, told.lost, &told.last), (1, 0, &message.id));
-        mail.tried_again(Some("it answers 403"), T + 1);
-        assert_eq!(mail.refused().unwrap().why, "it answers 403");
+        mail.tried_again(Some("it responds with status 403"), T + 1);
+        assert_eq!(mail.refused().unwrap().why, "it responds with status 403");
         mail.tried_again(None, T + 2);
         assert_eq!(mail.refused(), None);
         // No more are kept than there is room for, and what is lost is counted.
         for n in 0..=APART as u64 {
             mail.take(n + 10, &halt(n + 10), &BTreeSet::new());
             assert!(mail.lane_mut(Lane::Urgent).close());
-            mail.set_apart(Lane::Urgent, "it answers 400", T);
+            mail.set_apart(Lane::Urgent, "it responds with status 400", T);
         }
         let told = mail.refused().unwrap();
         assert_eq!((told.messages, told.lost), (APART as u64, 1));

@@ -69,7 +69,7 @@ impl Outbox {
     ) -> Result<Option<T>, ArchiveError> {
         let kept = archive.get(TABLE, key.as_bytes())?;
         Ok(kept.and_then(|bytes| {
-            let lost = |e| tracing::error!("what {key} was still to be told is lost: {e}");
+            let lost = |e| tracing::error!("the unsent messages of {key} are lost: {e}");
             rmp_serde::from_slice(&bytes).map_err(lost).ok()
         }))
     }
@@ -259,8 +259,7 @@ mod tests {
             outbox.gathered.clone()
         };
         let over = told(&mut upgraded);
-        let line = "2021-01-08: equity 510.00, +10.00 (2.00 %), 0 fills, at most 10.00 % below \
-                    its highest";
+        let line = "2021-01-08: equity 510.00, +10.00 (2.00 %), 0 fills, maximum drawdown 10.00 %";
         assert_eq!((over.len(), over[0].text.as_str()), (1, line));
         drop(archive);
         std::fs::remove_dir_all(&folder).unwrap();

@@ -73,7 +73,7 @@ pub async fn ask(
 ) -> Result<(StatusCode, Option<Duration>, Value), Trouble> {
     let failed = |e: reqwest::Error| {
         let kind = if e.is_timeout() {
-            "no answer in time"
+            "no response in time"
         } else if e.is_connect() {
             "no connection"
         } else {
@@ -138,7 +138,7 @@ pub async fn send(receiver: &Receiver, client: &Client, message: &Message) -> Re
     let said =
         body["description"].as_str().filter(|_| matches!(receiver, Receiver::Telegram { .. }));
     let said = said.map_or(String::new(), |said| format!(": {}", redacted(receiver, said)));
-    let why = format!("it answers {}{said}", status.as_u16());
+    let why = format!("it responds with status {}{said}", status.as_u16());
     Err(Trouble { why, wait, refused: is_refusal(status) })
 }
 

@@ -59,7 +59,7 @@ pub fn read_private(path: &Path) -> Result<String, String> {
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
         if mode & 0o077 != 0 {
-            let text = format!("others may read it (mode {mode:03o}); chmod 600 makes it private");
+            let text = format!("other users can read it (mode {mode:03o}); run chmod 600 on it");
             return Err(said(&text));
         }
     }

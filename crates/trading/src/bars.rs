@@ -271,6 +271,7 @@ impl Closes {
             Market::Instruments { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::BarRefused { .. } => {}
         }
     }

@@ -106,7 +106,8 @@ fn tell(market: &Market) -> String {
         | Market::Instruments { .. }
         | Market::Universe { .. }
         | Market::Sessions { .. }
-        | Market::DayBegins { .. } => panic!("{market:?}"),
+        | Market::DayBegins { .. }
+        | Market::Capabilities { .. } => panic!("{market:?}"),
     }
 }
 

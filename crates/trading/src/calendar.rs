@@ -49,6 +49,7 @@ impl Calendar {
             Market::Close { .. }
             | Market::LateBar { .. }
             | Market::BarRefused { .. }
+            | Market::Capabilities { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
         }

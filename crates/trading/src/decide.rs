@@ -31,11 +31,12 @@ use super::lots::Lots;
 use super::risk::caps::Caps;
 use super::risk::sizing::{self, TooSmall};
 use entries::form_allows;
+use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order, Signal, Venue,
 };
-use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{self, Decimal, Price};
 use everwarm_domain::odd::Oddity;
@@ -180,6 +181,9 @@ pub struct Decide {
     /// When symbols are traded, and when days begin.
     #[serde(default)]
     calendar: Calendar,
+    /// Which orders venues take, as far as they said it.
+    #[serde(default)]
+    capabilities: BTreeMap<VenueId, Capabilities>,
 }
 
 /// The newest bar of a symbol.
@@ -276,6 +280,7 @@ impl Decide {
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;
+        self.venue_takes(OrderType::Market, rule)?;
         if sales.is_pending(signal.symbol, &signal.strategy) {
             if self.is_taken_back(signal.symbol, &signal.strategy, sales) {
                 let text = format!("{} is held still: its exit is withdrawn", signal.symbol);
@@ -367,6 +372,9 @@ impl Decide {
             // No close counts it: the next one is the first of its pause.
             Market::LateBar { bar, odd: Some(why) } => {
                 self.odd.insert(bar.symbol, (*why, PAUSE + 1));
+            }
+            Market::Capabilities { venue, capabilities } => {
+                self.capabilities.insert(*venue, capabilities.clone());
             }
             Market::LateBar { odd: None, .. }
             | Market::BarRefused { .. }
@@ -564,6 +572,7 @@ impl Stage for Decide {
             kind::RECONCILED,
             kind::SESSIONS,
             kind::DAY_BEGINS,
+            kind::CAPABILITIES,
         ])
     }
 

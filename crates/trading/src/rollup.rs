@@ -337,7 +337,8 @@ impl Stage for RollUp {
             | Market::BarRefused { .. }
             | Market::Instruments { .. }
             | Market::Sessions { .. }
-            | Market::DayBegins { .. } => {}
+            | Market::DayBegins { .. }
+            | Market::Capabilities { .. } => {}
         }
     }
 

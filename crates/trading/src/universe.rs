@@ -12,6 +12,7 @@
 use super::calendar::Calendar;
 use super::instruments::Instruments;
 use super::lots::Lots;
+use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{AtVenue, Body, Decision, Ledger, Listed, Market, Operator, Order};
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
@@ -53,6 +54,8 @@ pub struct Venue {
     pub rules: Vec<Instrument>,
     /// Quote volume of a day.
     pub volumes: BTreeMap<Symbol, Decimal>,
+    /// Which orders it takes; none: that was not asked.
+    pub capabilities: Option<Capabilities>,
     /// When it trades; none: always.
     pub sessions: Option<Sessions>,
     /// Its zone and its next days, as numbers of dates and when they begin, where they are not
@@ -168,6 +171,9 @@ pub struct Universe {
     /// When the venue trades and its days begin, as far as it was said.
     #[serde(default)]
     calendar: Calendar,
+    /// Which orders venues take, as far as it was said.
+    #[serde(default)]
+    capabilities: BTreeMap<VenueId, Capabilities>,
 }
 
 impl Universe {
@@ -327,7 +333,15 @@ impl Universe {
         let rules = (!rules.is_empty()).then_some(Market::Instruments { rules });
         let universe = Market::Universe { asked: now, basis, listed, unlisted };
         let hours = self.new_hours(venue);
-        rules.into_iter().chain(hours).chain([universe]).collect()
+        let takes = self.new_capabilities(venue);
+        rules.into_iter().chain(takes).chain(hours).chain([universe]).collect()
+    }
+
+    /// Which orders the venue takes, where that is not what was said.
+    fn new_capabilities(&self, venue: &Venue) -> Option<Market> {
+        let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
+        let now = venue.capabilities.as_ref().filter(|now| self.capabilities.get(&id) != Some(now));
+        now.map(|now| Market::Capabilities { venue: id, capabilities: now.clone() })
     }
 
     /// When the venue trades and its days begin, where that says something that is not known.
@@ -372,6 +386,7 @@ impl Universe {
             | Market::BarRefused { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Capabilities { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => false,
         })
@@ -436,6 +451,9 @@ impl Universe {
                     let row = Row { listed: now.clone(), since, newest, misses };
                     self.rows.insert(now.symbol, row);
                 }
+            }
+            Market::Capabilities { venue, capabilities } => {
+                self.capabilities.insert(*venue, capabilities.clone());
             }
             Market::Sessions { .. }
             | Market::DayBegins { .. }
@@ -524,6 +542,7 @@ impl Stage for Universe {
             kind::STAGE_JOINED,
             kind::SESSIONS,
             kind::DAY_BEGINS,
+            kind::CAPABILITIES,
         ])
     }
     fn produces(&self) -> Mask {

@@ -157,7 +157,7 @@ impl Sockets {
         let opening: Opening = match admitted {
             Ok(()) => Box::pin(async move { Socket::open(&url).await }),
             Err(wait) => {
-                let why = "what the venue allows is used up for now".to_owned();
+                let why = "the venue's request budget is used up for now".to_owned();
                 Box::pin(std::future::ready(Err(ConnectError::Held { why, wait_ms: wait })))
             }
         };

@@ -5,6 +5,7 @@
 
 use super::clock::SharedClock;
 use super::session::{Event, Moment};
+use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::clean::{TEXT_MAX, clean, is_hidden};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
@@ -379,6 +380,9 @@ pub struct Listener {
 pub trait Venue: Send + Sync + fmt::Debug {
     /// The venue, as facts name it.
     fn id(&self) -> VenueId;
+
+    /// Which orders it takes.
+    fn capabilities(&self) -> Capabilities;
 
     /// Sends one request. `Place`, `Cancel` and `CancelAll` are at most one request on the wire.
     /// Dropping the future after its first poll leaves their status unknown.

@@ -170,13 +170,13 @@ pub fn each(
     let mut from = Unpacker::new(BufReader::new(File::open(file).map_err(no)?)).map_err(no)?;
     let about: About = match from.record().map_err(no)? {
         Some(Record::About(text)) => serde_json::from_slice(text)
-            .map_err(|e| foreign(format!("what it says of itself: {e}")))?,
-        Some(_) | None => return Err(foreign("it does not say what it is".to_owned())),
+            .map_err(|e| foreign(format!("its header is unreadable: {e}")))?,
+        Some(_) | None => return Err(foreign("it has no header".to_owned())),
     };
     if about.format > FORMAT {
         let (found, version) = (about.format, &about.version);
         let why = format!(
-            "it has format {found}, this program knows {FORMAT}: use {version}, which made it"
+            "it has format {found}, but this program reads {FORMAT}: use version {version}"
         );
         return Err(foreign(why));
     }

@@ -75,7 +75,7 @@ where
     let bad = |text: String| Failure::new(Exit::Usage, text).coded(Failure::BAD_BODY);
     // A list of its values would do for the reader in place of an object, but for nobody else.
     if !body.is_object() {
-        return Err(bad("the body: an object is expected".to_owned()));
+        return Err(bad("the body must be a JSON object".to_owned()));
     }
     let body: B = body.parse().map_err(|e| bad(format!("the body: {e}")))?;
     let understood = serde_json::to_value(&body).map_err(|e| bad(e.to_string()))?;
@@ -137,11 +137,17 @@ pub enum ReloadHow {
 }
 
 /// The process, or why nothing is changed without one.
-fn running<'a>(control: &'a dyn Control, so: &str) -> Result<&'a dyn ProcessControl, Failure> {
-    control.process().ok_or_else(|| {
-        let text = format!("no daemon is running on {}{so}", control.data_dir().display());
+fn running(control: &dyn Control) -> Result<&dyn ProcessControl, Failure> {
+    control.process().ok_or_else(|| Failure::no_daemon(control.data_dir()))
+}
+
+fn reload(control: &dyn Control, how: ReloadHow) -> Result<ReloadView, Failure> {
+    let none = || {
+        let dir = control.data_dir().display();
+        let text = format!("no daemon is running on {dir}; the next start reads the configuration");
         Failure::new(Exit::Unreachable, text)
-    })
+    };
+    control.process().ok_or_else(none)?.reload(how)
 }
 
 fn no_such_path(text: &str) -> Failure {
@@ -161,17 +167,17 @@ const fn post(
 /// Disturbs an actor.
 pub const KILL: Change = post(
     "/api/v1/kill",
-    "Disturbs an actor on purpose",
+    "Inject a fault into an actor",
     (one::<HarmView>, one::<HarmView>),
-    |control, _, body| tried(body, |wanted| running(control, "")?.harm(wanted)),
+    |control, _, body| tried(body, |wanted| running(control)?.harm(wanted)),
 );
 
 /// Tries a branch again.
 pub const RETRY: Change = post(
     "/api/v1/retry",
-    "Tries a branch at once that is kept down",
+    "Retry a branch now that its supervisor has stopped",
     (one::<BranchView>, one::<BranchView>),
-    |control, _, body| tried(body, |wanted| running(control, "")?.retry(wanted)),
+    |control, _, body| tried(body, |wanted| running(control)?.retry(wanted)),
 );
 
 /// Reads the configuration again.
@@ -179,15 +185,15 @@ pub const RELOAD: Change = Change {
     query: &["dry_run"],
     ..post(
         "/api/v1/config/reload",
-        "Reads it again",
+        "Reload the configuration",
         (nothing, one::<ReloadView>),
         |control, asked, body| {
             let how = match asked.word("dry_run") {
                 None | Some("0") => ReloadHow::Apply,
                 Some("1") => ReloadHow::Dry,
-                Some(_) => return Err(bad("ask with ?dry_run=1, or without a query")),
+                Some(_) => return Err(bad("the query must be ?dry_run=1, or empty")),
             };
-            tried(body, |_: &Nothing| running(control, READ)?.reload(how))
+            tried(body, |_: &Nothing| reload(control, how))
         },
     )
 };
@@ -195,20 +201,15 @@ pub const RELOAD: Change = Change {
 /// Puts in force again what was before.
 pub const ROLLBACK: Change = post(
     "/api/v1/config/rollback",
-    "Puts in force what was before",
+    "Roll back to the earlier configuration",
     (nothing, one::<ReloadView>),
-    |control, _, body| {
-        tried(body, |_: &Nothing| running(control, READ)?.reload(ReloadHow::Rollback))
-    },
+    |control, _, body| tried(body, |_: &Nothing| reload(control, ReloadHow::Rollback)),
 );
-
-/// Why nothing is read where no daemon runs.
-const READ: &str = ": the next start reads it anyway";
 
 /// Takes a step of a careful start.
 pub const SAFE_START: Change = post(
     "/api/v1/trading/safe-start",
-    "Takes a step of a careful start",
+    "Set the step of a safe start",
     (one::<SafeView>, one::<SwitchedView>),
     |control, _, body| {
         tried(body, |SafeView { step, reason }| said(control, Switch::Safe(*step), reason))
@@ -218,14 +219,14 @@ pub const SAFE_START: Change = post(
 /// Halts, resumes or flattens.
 pub const TRADING: Change = post(
     "/api/v1/trading/{word}",
-    "Halts, resumes or flattens",
+    "Halt, resume or flatten",
     (one::<ReasonView>, one::<SwitchedView>),
     |control, asked, body| {
         let switch = match asked.word("word") {
             Some("halt") => Switch::Halt,
             Some("resume") => Switch::Resume,
             Some("flatten") => Switch::Flatten,
-            _ => return Err(no_such_path("trading is changed by halt, resume or flatten")),
+            _ => return Err(no_such_path("the path must end with halt, resume or flatten")),
         };
         tried(body, |ReasonView { reason }| said(control, switch, reason))
     },
@@ -234,7 +235,7 @@ pub const TRADING: Change = post(
 /// Turns something on.
 pub const ENABLE: Change = post(
     "/api/v1/enable",
-    "Turns a strategy or a process on",
+    "Turn on a strategy or a branch of the tree",
     (one::<NamedView>, one::<SwitchedView>),
     |control, _, body| tried(body, |named| switched(control, named, true)),
 );
@@ -242,7 +243,7 @@ pub const ENABLE: Change = post(
 /// Turns something off.
 pub const DISABLE: Change = post(
     "/api/v1/disable",
-    "Turns a strategy or a process off",
+    "Turn off a strategy or a branch of the tree",
     (one::<NamedView>, one::<SwitchedView>),
     |control, _, body| tried(body, |named| switched(control, named, false)),
 );
@@ -253,7 +254,7 @@ fn switched(
     on: bool,
 ) -> Result<SwitchedView, Failure> {
     if name.is_empty() {
-        return Err(Failure::new(Exit::Usage, "give the name of a strategy or a process"));
+        return Err(Failure::new(Exit::Usage, "name is missing: a strategy id or a branch path"));
     }
     said(control, Switch::named(name, on), reason)
 }
@@ -267,25 +268,25 @@ pub const LOG_LEVEL: Change = Change {
     method: "put",
     ..post(
         "/api/v1/log-level",
-        "Sets the filter of the log, for a while or until the end of the process",
+        "Set the log filter, for a time or until the process ends",
         (one::<LogLevelView>, one::<LogLevelView>),
-        |control, _, body| tried(body, |wanted| running(control, "")?.set_log_level(wanted)),
+        |control, _, body| tried(body, |wanted| running(control)?.set_log_level(wanted)),
     )
 };
 
 /// Ends a quarantine.
 pub const QUARANTINE: Change = post(
     "/api/v1/quarantine/{id}/{how}",
-    "Ends a quarantine",
+    "End a quarantine",
     (nothing, one::<QuarantineView>),
     |control, asked, body| {
         let retry = match asked.word("how") {
             Some("retry") => true,
             Some("drop") => false,
-            _ => return Err(no_such_path("a quarantine ends by retry or drop")),
+            _ => return Err(no_such_path("the path must end with retry or drop")),
         };
         let id = asked.word("id").unwrap_or_default().parse();
-        let id = id.map_err(|_| bad("give the number of a quarantine"))?;
+        let id = id.map_err(|_| bad("the path needs the number of a quarantine"))?;
         tried(body, |_: &Nothing| control.release(id, retry))
     },
 );
@@ -293,36 +294,33 @@ pub const QUARANTINE: Change = post(
 /// Has the venue asked what it has.
 pub const REFRESH: Change = post(
     "/api/v1/symbols/refresh",
-    "Has the venue asked now what it has",
+    "Poll the symbol list of the venue now",
     (nothing, one::<SymbolsChangeView>),
     |control, _, body| {
-        tried(body, |_: &Nothing| running(control, LISTED)?.change_symbols(SymbolsChange::Refresh))
+        tried(body, |_: &Nothing| running(control)?.change_symbols(SymbolsChange::Refresh))
     },
 );
 
 /// Adds or removes a symbol.
 pub const SYMBOL: Change = post(
     "/api/v1/symbols/{symbol}/{how}",
-    "Adds or removes a symbol",
+    "Add or remove a symbol",
     (nothing, one::<SymbolsChangeView>),
     |control, asked, body| {
         let wanted = match asked.word("how") {
             Some("add") => true,
             Some("remove") => false,
-            _ => return Err(no_such_path("a symbol is changed by add or remove")),
+            _ => return Err(no_such_path("the path must end with add or remove")),
         };
         let change = SymbolsChange::Want(asked.symbol()?, wanted);
-        tried(body, |_: &Nothing| running(control, LISTED)?.change_symbols(change))
+        tried(body, |_: &Nothing| running(control)?.change_symbols(change))
     },
 );
-
-/// Why nothing is listed where no daemon runs.
-const LISTED: &str = ": symbols are changed by one";
 
 /// Ends what the venue wants us to wait for.
 pub const LIMITS: Change = post(
     "/api/v1/limits/clear",
-    "Ends a wait that the venue asked for",
+    "End every wait that the venue requested",
     (nothing, one::<ClearedView>),
     |control, _, body| tried(body, |_: &Nothing| control.clear_limits()),
 );
@@ -330,7 +328,7 @@ pub const LIMITS: Change = post(
 /// Ends a conflict.
 pub const RESOLVE: Change = post(
     "/api/v1/resolve/{id}",
-    "Ends a conflict",
+    "Resolve a conflict",
     (one::<ResolveView>, one::<ResolvedView>),
     |control, asked, body| {
         tried(body, |word| control.resolve(asked.word("id").unwrap_or_default(), word))
@@ -340,7 +338,7 @@ pub const RESOLVE: Change = post(
 /// Takes a surplus into the books.
 pub const ADOPT: Change = post(
     "/api/v1/adopt",
-    "Takes a surplus into the books",
+    "Take a surplus into the books",
     (one::<AdoptView>, one::<AdoptedView>),
     |control, _, body| tried(body, |word| control.adopt(word)),
 );

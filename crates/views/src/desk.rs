@@ -69,21 +69,30 @@ pub struct Proofs {
 /// # Errors
 /// There is none of that number, or it cannot be ended so.
 pub fn releasable(all: &Quarantines, id: u64, retry: bool) -> Result<&Quarantine, Failure> {
-    let unknown = || Failure::new(Exit::Failed, format!("nothing is set aside under {id}"));
+    let unknown = || {
+        Failure::new(
+            Exit::Failed,
+            format!("there is no quarantine {id}; everwarm quarantine list shows them"),
+        )
+    };
     let quarantine = all.get(id).ok_or_else(unknown)?;
     let stage = &quarantine.stage;
     let refused = match (quarantine.effect, retry) {
         (Effect::Parts, true) => format!(
-            "{stage} went on without it, and what was decided since stands: only drop, which lets \
-             the symbol be bought again"
+            "{stage} has skipped it and decided later inputs, so it cannot be retried: run \
+             everwarm quarantine drop {id}, which allows entries of the symbol again"
         ),
         (Effect::Stage, false) if quarantine.dropped => {
-            format!("{stage} was dropped already: it stays out until it is tried again")
+            format!("{stage} is already dropped; to start it again: everwarm quarantine retry {id}")
         }
         (Effect::Stopped, false) => {
-            format!("{stage} never skips an input: only retry, once the cause is repaired")
+            format!(
+                "{stage} skips no input: repair the cause, then run everwarm quarantine retry {id}"
+            )
         }
-        (Effect::Down, _) => format!("{stage} is kept down and tried again by itself"),
+        (Effect::Down, _) => {
+            format!("{stage} is stopped by its supervisor and retried every minute")
+        }
         (Effect::Parts, false) | (Effect::Stage, _) | (Effect::Stopped, true) => {
             return Ok(quarantine);
         }

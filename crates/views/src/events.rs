@@ -77,14 +77,16 @@ impl EventLog {
         let (kind, weight, text) = match news {
             News::Exited { exit, asked: false, .. } => ("ended", Weight::Warn, format!("{exit}")),
             News::Started { restarts } if *restarts > 0 => {
-                ("restarted", Weight::Info, "started again".to_owned())
+                ("restarted", Weight::Info, "restarted".to_owned())
             }
             News::Blocked { holds } => {
-                let text = format!("holds its thread for {} ms already", holds.as_millis());
+                let text = format!("has blocked its thread for {} ms", holds.as_millis());
                 ("blocked", Weight::Warn, text)
             }
-            News::BranchDown { why, .. } => ("down", Weight::Bad, format!("is kept down: {why}")),
-            News::BranchUp => ("up", Weight::Info, "is up again".to_owned()),
+            News::BranchDown { why, .. } => {
+                ("down", Weight::Bad, format!("is stopped by its supervisor: {why}"))
+            }
+            News::BranchUp => ("up", Weight::Info, "runs again".to_owned()),
             News::GaveUp { why } => ("gave up", Weight::Bad, format!("failed too often: {why}")),
             News::StartFailed { .. } => ("start failed", Weight::Warn, "did not start".to_owned()),
             News::Started { .. }
@@ -100,7 +102,7 @@ impl EventLog {
 
     /// Takes in what is planned for one at a path, on purpose. Its message may never come.
     pub fn planned(&mut self, path: &str, harm: Harm) {
-        self.actor("planned", Weight::Warn, format!("{path}: {harm}, on purpose"));
+        self.actor("planned", Weight::Warn, format!("{path}: {harm} (injected)"));
     }
 
     fn actor(&mut self, kind: &str, weight: Weight, text: String) {
@@ -236,14 +238,14 @@ mod tests {
         log.supervised("root/ops/sampler", &along);
         log.planned("root/ops", Harm::Stall(Duration::from_secs(5)));
         let said: Vec<String> = log.newest(2).into_iter().map(|event| event.text).collect();
-        let planned = "root/ops: holds its thread for 5 s at its next message, on purpose";
+        let planned = "root/ops: holds its thread for 5 s at its next message (injected)";
         assert_eq!(said, ["root/ops/sampler: ended with its supervisor", planned]);
         for _ in 0..KEPT {
             log.supervised("root/ops", &News::BranchUp);
         }
         let newest = log.newest(usize::MAX);
         assert_eq!(newest.len(), KEPT);
-        assert_eq!(newest[0].text, "root/ops: is up again");
+        assert_eq!(newest[0].text, "root/ops: runs again");
         assert_eq!(log.newest(2)[1].id, (told.len() + 2 + KEPT) as u64);
     }
 }

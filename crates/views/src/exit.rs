@@ -3,7 +3,9 @@
 
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::store::archive::ArchiveError;
+use everwarm_words::text::shell_word;
 use std::fmt;
+use std::path::Path;
 use std::process::{ExitCode, Termination};
 
 /// Exit codes.
@@ -142,6 +144,18 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// That no daemon uses the data directory, with the command that starts one.
+    #[must_use]
+    pub fn no_daemon(data_dir: &Path) -> Failure {
+        let dir = data_dir.display();
+        let word = shell_word(&dir.to_string());
+        let text =
+            format!("no daemon is running on {dir}. Start one: everwarm run --data-dir {word}");
+        Failure::new(Exit::Unreachable, text)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -166,9 +180,8 @@ impl From<ArchiveError> for Failure {
 }
 
 /// What to do about a history that is damaged.
-const TORN_HISTORY: &str = ". Put a whole copy in its place, or take it away: orders, fills, \
-    trades and equity are then made again from the journal, and past bars are fetched again at \
-    the next start";
+const TORN_HISTORY: &str = ". Restore a backup, or move the file away: the next start makes \
+    orders, fills, trades and equity again from the journal and fetches historical bars";
 
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Failure {

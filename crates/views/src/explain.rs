@@ -10,6 +10,7 @@
 use super::desk::JournalFacts;
 use super::exit::Failure;
 use super::features::Plans;
+use super::stored::shown;
 use super::tell::{self, tell};
 use super::views::{ExplainStep, ExplainView};
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Venue};
@@ -125,7 +126,11 @@ fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOr
     }
     if found.len() > 1 {
         let some: Vec<String> = found.iter().take(5).map(ClientOrderId::to_string).collect();
-        let text = format!("{} orders begin so: {} …", found.len(), some.join(", "));
+        let text = format!(
+            "the id matches {} orders: {} …; give more of it",
+            found.len(),
+            some.join(", ")
+        );
         return Err(Failure::new(super::exit::Exit::Usage, text).coded("ambiguous-id"));
     }
     Ok(found.pop_first())
@@ -306,7 +311,7 @@ impl Story {
                 Body::Decision(Decision::Approved { intent, reason, .. })
                     if intent.client_id == *order =>
                 {
-                    why = format!(", because {reason}");
+                    why = format!(", because {}", shown(reason));
                 }
                 Body::Order(Order::Changed {
                     client_id, status, executed, executed_quote, ..
@@ -324,10 +329,10 @@ impl Story {
         let Some(intent) = what else { return format!("order {order}") };
         let close = everwarm_words::text::clock(intent.close_time);
         let filled = done.1.checked_div(done.0).map_or(String::new(), |price| {
-            format!(", {} at {} on average", plain(done.0), rounded(price))
+            format!(", {} at average price {}", plain(done.0), rounded(price))
         });
         format!(
-            "{} by {} on the close of {close} UTC{why}: {}{filled}",
+            "{} by {} at the close {close} UTC{why}: {}{filled}",
             tell::intent(intent),
             intent.strategy,
             tell::status(state)
@@ -452,30 +457,30 @@ mod tests {
     #[test]
     fn an_order_is_told_from_the_bars_to_the_books() {
         let expected = [
-            "buy 0.8 ETHUSD at the market by sma_cross on the close of 12:03 UTC, because the \
-             10-bar average crossed above the 30-bar one: filled, 0.8 at 1250.5 on average",
+            "buy 0.8 ETHUSD at market by sma_cross at the close 12:03 UTC, because the \
+             10-bar average crossed above the 30-bar one: filled, 0.8 at average price 1250.5",
             "1.500.0 the breaker is at normal",
-            "3 the close of 12:03 UTC: ETHUSD opened 1245, high 1251, low 1241, closed 1250, \
-             volume 12.5; without LTCUSD",
+            "3 close at 12:03 UTC: ETHUSD open 1245, high 1251, low 1241, close 1250, \
+             volume 12.5; missing: LTCUSD",
             "3.200.0 features of ETHUSD: sma(10)@1m 1249.5000, sma(30)@1m 1249.2500",
-            "3.400.0 sma_cross wishes to buy ETHUSD at 1250: the 10-bar average crossed above the \
+            "3.400.0 sma_cross signals buy ETHUSD at 1250: the 10-bar average crossed above the \
              30-bar one",
-            "3.600.0 risk approved: buy 0.8 ETHUSD at the market, 1,005.00 reserved",
-            "3.700.0 order ew-abcdefghijklmnopqrstuvwxyz: buy 0.8 ETHUSD at the market, to be \
+            "3.600.0 risk approved: buy 0.8 ETHUSD at market, 1,005.00 reserved",
+            "3.700.0 order ew-abcdefghijklmnopqrstuvwxyz: buy 0.8 ETHUSD at market, may be \
              sent until 12:08",
             "4 sent to the venue: order ew-abcdefghijklmnopqrstuvwxyz, attempt 1, signed for \
-             12:03:00.012, void after 12:03:05.012",
-            "4.700.0 order ew-abcdefghijklmnopqrstuvwxyz is sent",
-            "5 the venue answered: order ew-abcdefghijklmnopqrstuvwxyz is filled (its number \
-             17), 0.8 of 0.8 filled",
+             12:03:00.012, valid until 12:03:05.012",
+            "4.700.0 order ew-abcdefghijklmnopqrstuvwxyz: sent",
+            "5 the venue responded: order ew-abcdefghijklmnopqrstuvwxyz, venue id 17: filled, \
+             0.8 of 0.8 filled",
             "5.700.0 fill 1: bought 0.5 ETHUSD at 1250.5, fee 0.25 USD, at 12:03:00.020 (trade \
              901)",
             "5.700.1 fill 2: bought 0.3 ETHUSD at 1250.5, fee 0.25 USD, at 12:03:00.020 (trade \
              902)",
-            "5.700.2 order ew-abcdefghijklmnopqrstuvwxyz is filled, 0.8 filled at 1250.5 on \
-             average",
-            "5.800.0 0.5 ETHUSD held at 1250.5 on average, -0.25 locked in, cash 9,000.00",
-            "5.800.1 0.8 ETHUSD held at 1250.5 on average, -0.25 locked in, cash 9,000.00",
+            "5.700.2 order ew-abcdefghijklmnopqrstuvwxyz: filled, 0.8 filled, average price \
+             1250.5",
+            "5.800.0 position 0.5 ETHUSD, average price 1250.5, realised -0.25, cash 9,000.00",
+            "5.800.1 position 0.8 ETHUSD, average price 1250.5, realised -0.25, cash 9,000.00",
         ];
         assert_eq!(told(ID), expected);
         assert_eq!(told("ew-abc"), expected);
@@ -498,7 +503,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_with_what_it_refuses() {
         let story = told("3.600.1");
-        assert_eq!(story[0], "risk declined to buy BTCUSD: 1 position is open, 1 is allowed");
+        assert_eq!(story[0], "risk declined: buy BTCUSD: 1 position is open, 1 is allowed");
         let keys: Vec<_> = story[1..].iter().map(|s| s.split(' ').next().unwrap()).collect();
         assert_eq!(keys, ["1.500.0", "3", "3.200.0", "3.400.0", "3.600.1"]);
         assert!(story[4].contains("BTCUSD") && !story[4].contains("ETHUSD"), "{}", story[4]);
@@ -507,9 +512,9 @@ mod tests {
     #[test]
     fn a_close_is_told_with_all_that_was_said_about_it() {
         let story = told("3");
-        assert!(story[0].starts_with("the close of 12:03 UTC: 2 bars of BTCUSD, ETHUSD"));
+        assert!(story[0].starts_with("close at 12:03 UTC: 2 bars of BTCUSD, ETHUSD"));
         assert!(story.iter().any(|s| s.starts_with("3.600.1 ")));
-        assert!(story.iter().any(|s| s.starts_with("3.800.0 equity after 12:03")));
+        assert!(story.iter().any(|s| s.starts_with("3.800.0 equity at 12:03")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where things stand: a pure fold over facts.
 
 use super::lots::LotFold;
+use super::stored::shown;
 use super::views::{
     LiveView, LotView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView,
     SymbolView, VERSION,
@@ -287,10 +288,10 @@ impl StatusFold {
             symbol: *symbol,
             strategy: strategy.clone(),
             since: *since,
-            cause: cause.clone(),
+            cause: shown(cause),
             held: Decimal::ZERO,
             refusals: *tries,
-            reason: refusal.clone(),
+            reason: refusal.as_deref().map(shown),
             state,
         };
         self.owed.insert(name, view);
@@ -368,8 +369,8 @@ impl StatusFold {
         away.filter_map(|(symbol, row)| {
             let held = self.universe.held(symbol)?;
             let why = match row.listed.venue {
-                AtVenue::Gone => "the venue does not have it any more; it stays on the books",
-                AtVenue::Halted | AtVenue::Trading => "the venue takes no orders in it now",
+                AtVenue::Gone => "the venue delisted it; it stays in the books",
+                AtVenue::Halted | AtVenue::Trading => "the venue accepts no orders in it now",
             };
             Some(format!("{held} of {symbol} cannot be sold: {why}"))
         })
@@ -394,10 +395,13 @@ impl StatusFold {
         fold.view()
     }
 
-    /// What the facts tell; the daemon adds what only the process knows (pid, venue, steps,
-    /// restarts).
+    /// What the facts show; the daemon adds what only the process knows, like its pid.
     #[must_use]
     pub fn view(&self) -> StatusView {
+        self.finished(self.gathered())
+    }
+
+    fn gathered(&self) -> StatusView {
         let mut view = self.view.clone();
         VERSION.clone_into(&mut view.version);
         view.open_orders = self.orders.len() as u64;
@@ -428,20 +432,26 @@ impl StatusFold {
             }
         }
         view.ready = view.state == State::Trading;
-        view.held = self.held(&view);
         let told = |c: &everwarm_domain::fact::Conflict| {
             format!("conflict {}, {}; see everwarm reconcile", c.id(), super::tell::conflict(c))
         };
         view.problems = view.conflicts.iter().map(told).collect();
-        let set_aside = |q: QuarantineView| format!("{}; it is quarantine {}", q.text, q.id);
+        let set_aside = |q: QuarantineView| format!("quarantine {}: {}", q.id, q.text);
         view.problems.extend(self.quarantines().into_iter().map(set_aside));
-        let down = |(path, why): (&String, &String)| format!("{path} is kept down: {why}");
+        let down = |(at, why)| format!("{at} is stopped by its supervisor: {why}");
         view.problems.extend(self.branches.iter().map(down));
         view.problems.extend(self.unsellable());
         let lost = |(first, last): &(u64, u64)| {
-            format!("rows {first} to {last} of the journal cannot be read: what is told lacks them")
+            format!("rows {first} to {last} of the journal cannot be read; this view lacks them")
         };
         view.problems.extend(self.lost.iter().map(lost));
+        view
+    }
+
+    /// The view as it is shown: stored words in those of today, and what holds trading back.
+    fn finished(&self, mut view: StatusView) -> StatusView {
+        view.breaker_reasons.iter_mut().for_each(|reason| *reason = shown(reason));
+        view.held = self.held(&view);
         view
     }
 
@@ -450,7 +460,7 @@ impl StatusFold {
     /// spoke last.
     #[must_use]
     pub fn view_at_rest(&self) -> StatusView {
-        let mut view = self.view();
+        let mut view = self.gathered();
         let at_rest = || self.orders.values().map(Working::at_rest);
         view.open_orders = at_rest().filter(|status| !status.is_final()).count() as u64;
         view.unknown_orders = at_rest().filter(|s| *s == OrderStatus::Unknown).count() as u64;
@@ -462,8 +472,7 @@ impl StatusFold {
             view.breaker = if held { view.breaker.max(level) } else { level };
             view.breaker_reasons.extend(said);
         }
-        view.held = self.held(&view);
-        view
+        self.finished(view)
     }
 
     /// What holds trading back, the word of an operator first.
@@ -474,7 +483,7 @@ impl StatusFold {
             return Some(by("halted by operator", said));
         }
         if let Some(said) = flatten {
-            return Some(by("sells all positions by operator", said));
+            return Some(by("flattened by operator", said));
         }
         match safe {
             Some((SafeStep::Collect, said)) => return Some(by("safe start, data only", said)),
@@ -612,7 +621,7 @@ mod tests {
             venue: VenueId::default(),
         }));
         assert_eq!((view.state, view.ready), (State::Refused, false));
-        let told = "conflict vcbsg5f1, USD: we hold 5, the venue says 4; see everwarm reconcile";
+        let told = "conflict vcbsg5f1, USD: books 5, venue 4; see everwarm reconcile";
         assert_eq!(view.problems, [told]);
     }
 
@@ -642,10 +651,10 @@ mod tests {
         );
         assert_eq!((view.state, view.ready), (State::Refused, false));
         assert_eq!(view.breaker, BreakerLevel::Halted);
-        let words = "ledger failed 3 times at input 8 (broken): it never skips, so nothing is \
-                     decided or sent";
+        let words = "ledger failed 3 times at input 8 (broken): it skips nothing, so no order \
+                     is decided or sent";
         assert_eq!(view.breaker_reasons, [words]);
-        assert_eq!(view.problems, [format!("{words}; it is quarantine 9")]);
+        assert_eq!(view.problems, [format!("quarantine 9: {words}")]);
         assert_eq!((all.len(), all[0].id, all[0].text.as_str()), (1, 9, words));
         let (view, all) = say(10, Operator::Released { quarantine: 9, retry: true });
         assert_eq!((view.state, view.problems.len(), all.len()), (State::Trading, 0, 0));
@@ -669,7 +678,7 @@ mod tests {
                 vec![Switch::Resume, Switch::Safe(SafeStep::Collect)],
                 (
                     BreakerLevel::Halted,
-                    vec!["a careful start, only data is collected: storm".to_owned()],
+                    vec!["safe start, only data is collected: storm".to_owned()],
                 ),
             ),
         ];

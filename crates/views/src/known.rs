@@ -23,12 +23,12 @@ pub fn known(symbol: Symbol, listed: &[SymbolView], archive: &Archive) -> Result
         }
     }
     let more = if listed.is_empty() {
-        ": nothing is listed yet".to_owned()
+        "; no symbol is listed yet".to_owned()
     } else {
         meant(symbol, listed.iter().map(|row| row.symbol))
-            .unwrap_or_else(|| ": `everwarm symbols list` tells what is listed".to_owned())
+            .unwrap_or_else(|| "; `everwarm symbols list` shows the symbols".to_owned())
     };
-    let text = format!("nothing is known of {symbol}{more}");
+    let text = format!("there is no symbol {symbol}{more}");
     Err(Failure::new(Exit::Failed, text).coded("no-such-symbol"))
 }
 

@@ -26,6 +26,7 @@ pub mod questions;
 pub mod reconcile;
 pub mod signals;
 pub mod standing;
+pub mod stored;
 pub mod summary;
 pub mod telemetry;
 pub mod tell;

@@ -115,7 +115,7 @@ impl Topic {
             let known = Topic::ALL.into_iter().find(|topic| topic.name() == name);
             known.ok_or_else(|| {
                 let all = Topic::ALL.map(Topic::name).join(", ");
-                format!("{name:?} is none of {all}")
+                format!("{name:?} is not a topic; the topics are {all}")
             })
         };
         names.map(topic).collect()
@@ -433,7 +433,7 @@ impl Span {
         let percent = |share: Decimal| amount(share.saturating_mul(Decimal::ONE_HUNDRED));
         let fills = count(*fills, "fill");
         format!(
-            "{name}: equity {}, {} ({} %), {fills}, at most {} % below its highest",
+            "{name}: equity {}, {} ({} %), {fills}, maximum drawdown {} %",
             amount(*last),
             signed(course.profit()),
             percent(share),
@@ -480,8 +480,8 @@ mod tests {
         let first = [at(1, T, "10000"), at(2, T + 1, "9900"), at(3, midnight, "10100")];
         assert_eq!(all(&mut news, &first), []);
         let next = news.fold(&at(4, midnight + 60_000, "10050"));
-        let line = "2021-01-08: equity 10,100.00, +100.00 (1.00 %), 0 fills, at most 1.00 % below \
-                    its highest";
+        let line = "2021-01-08: equity 10,100.00, +100.00 (1.00 %), 0 fills, maximum drawdown \
+                    1.00 %";
         assert_eq!((next.len(), next[0].text.as_str()), (1, line));
         let later = news.fold(&at(5, midnight + 40 * DAY, "10201"));
         let told: Vec<_> = later.iter().map(|item| item.id.as_str()).collect();
@@ -521,12 +521,11 @@ mod tests {
         let day = [at(1, T, 1000, 0), at(2, T + 1, 500, -500), at(3, midnight, 510, -500)];
         assert_eq!(all(&mut news, &day), []);
         let over = news.fold(&at(4, midnight + 60_000, 459, -500));
-        let line = "2021-01-08: equity 510.00, +10.00 (1.00 %), 0 fills, at most 0.00 % below \
-                    its highest";
+        let line = "2021-01-08: equity 510.00, +10.00 (1.00 %), 0 fills, maximum drawdown 0.00 %";
         assert_eq!((over.len(), over[0].text.as_str()), (1, line));
         let over = news.fold(&at(5, midnight + DAY + 60_000, 500, -500));
         assert!(over[0].text.contains("-51.00 (-10.00 %)"), "{over:?}");
-        assert!(over[0].text.contains("at most 10.00 %"), "of what is left: {over:?}");
+        assert!(over[0].text.contains("drawdown 10.00 %"), "of what is left: {over:?}");
     }
 
     #[test]
@@ -559,10 +558,7 @@ mod tests {
         let rest = news.fold(&close(103, T + RESTARTS_EVERY));
         assert_eq!(rest.len(), 1, "{rest:?}");
         assert_eq!(rest[0].id, "-0-103-restart");
-        assert_eq!(
-            rest[0].text,
-            "actors restarted: bar 2 times (on purpose), feed 99 times (panic)"
-        );
+        assert_eq!(rest[0].text, "actors restarted: bar 2 times (injected), feed 99 times (panic)");
         assert_eq!(news.fold(&close(104, T + 2 * RESTARTS_EVERY)), []);
     }
 
@@ -570,7 +566,7 @@ mod tests {
     fn topics_are_known_by_their_names() {
         let both = Topic::listed("fill, day").unwrap();
         assert_eq!(both.into_iter().collect::<Vec<_>>(), [Topic::Fill, Topic::Day]);
-        assert!(Topic::listed("fills").unwrap_err().contains("none of fill, halt"));
+        assert!(Topic::listed("fills").unwrap_err().contains("the topics are fill, halt"));
         assert!(Topic::listed("").unwrap().is_empty());
         for topic in Topic::ALL {
             assert_eq!(serde_json::to_value(topic).unwrap(), topic.name());

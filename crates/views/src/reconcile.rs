@@ -77,7 +77,7 @@ pub fn adoptable(
 
 fn check_reason(reason: &str) -> Result<(), Failure> {
     if reason.trim().is_empty() || reason.chars().count() > REASON_MAX {
-        let text = format!("give a reason of at most {REASON_MAX} characters: it is kept");
+        let text = format!("the reason must have 1 to {REASON_MAX} characters: --reason TEXT");
         return Err(Failure::new(Exit::Usage, text));
     }
     Ok(())
@@ -92,13 +92,16 @@ pub fn resolvable(view: &ReconcileView, id: &str, reason: &str) -> Result<Confli
     let known = view.conflicts.iter().find(|conflict| conflict.id == id);
     let Some(ConflictView { conflict, .. }) = known else {
         let text = match view.resolved.iter().rfind(|told| told.conflict.id == id) {
-            Some(told) => format!("conflict {id} is over already: {}", told.reason),
-            None => format!("there is no conflict {id}: everwarm reconcile lists them"),
+            Some(told) => format!("conflict {id} is already resolved: {}", told.reason),
+            None => format!("there is no conflict {id}; everwarm reconcile lists them"),
         };
         return Err(Failure::new(Exit::Failed, text));
     };
     if conflict.dispute == Dispute::Setup {
-        let text = format!("{}: {}; the configuration settles it", conflict.about, conflict.ours);
+        let text = format!(
+            "{}: {}; correct the configuration, then restart",
+            conflict.about, conflict.ours
+        );
         return Err(Failure::new(Exit::Refused, text));
     }
     Ok(conflict.clone())
@@ -217,12 +220,13 @@ impl Reconciliation {
         let AdoptView { asset, quantity, reason } = wanted;
         let refuse = |text: String| Err(Failure::new(Exit::Refused, text));
         if quantity.is_some_and(|quantity| quantity <= Decimal::ZERO) {
-            return Err(Failure::new(Exit::Usage, "give a quantity above zero"));
+            return Err(Failure::new(Exit::Usage, "the quantity must be above 0"));
         }
         let Some(picture) = self.picture.as_ref().filter(|picture| picture.life == self.life)
         else {
             return refuse(
-                "this run has not compared the account yet: try again once it is ready".to_owned(),
+                "this run has not compared the account yet: try again when the daemon is ready"
+                    .to_owned(),
             );
         };
         if self.ledger.is_missing(asset) {
@@ -236,7 +240,7 @@ impl Reconciliation {
         });
         if let Some((id, (symbol, _))) = lives {
             return refuse(format!(
-                "order {id} in {symbol} still trades {asset}: try again once it is final"
+                "order {id} in {symbol} still trades {asset}: try again when it is final"
             ));
         }
         let most = picture.external(asset).min(external(&self.ledger, asset));

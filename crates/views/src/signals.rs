@@ -1,5 +1,6 @@
 //! Signals and what became of them: a pure fold over facts.
 
+use super::stored::shown;
 use super::views::{Outcome, SignalView};
 use everwarm_domain::fact::{Analysis, Body, Decision, Signal};
 use everwarm_domain::id::Symbol;
@@ -38,7 +39,7 @@ impl SignalFold {
             Body::Decision(Decision::Declined { signal, text, .. }) => {
                 if let Some(view) = self.find(&fact.because, &signal.strategy, signal.symbol) {
                     view.outcome = Outcome::Declined;
-                    view.declined = Some(text.clone());
+                    view.declined = Some(shown(text));
                 }
             }
             // It is requested as soon as that is possible, and approved then.
@@ -46,14 +47,15 @@ impl SignalFold {
                 let view = self.find(&fact.because, strategy, *symbol);
                 if let Some(view) = view.filter(|view| view.outcome == Outcome::Pending) {
                     view.outcome = Outcome::Declined;
-                    view.declined = Some(format!("{why}; the exit is owed"));
+                    view.declined = Some(format!("{}; the exit is owed", shown(why)));
                 }
             }
             Body::Decision(Decision::Withdrawn { client_id, reason, .. }) => {
                 let of = |view: &SignalView| view.client_order_id.as_ref() == Some(client_id);
                 if let Some((.., view)) = self.signals.iter_mut().rev().find(|row| of(&row.2)) {
                     view.outcome = Outcome::Declined;
-                    view.declined = Some(format!("withdrawn before it was sent: {reason}"));
+                    view.declined =
+                        Some(format!("withdrawn before it was sent: {}", shown(reason)));
                 }
             }
             _ => {}

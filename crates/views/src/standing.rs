@@ -1,5 +1,6 @@
 //! What people are told of reloads and of what operators have switched.
 
+use super::stored::shown;
 use super::views::DifferenceView;
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::switch::{SafeStep, Switch, Switches};
@@ -8,15 +9,15 @@ use everwarm_words::shapes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Who wants the configuration to be read again.
+/// Trigger of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// SIGHUP.
     Signal,
-    /// A file that changed.
+    /// A changed file.
     File,
-    /// The API, and with it the command.
+    /// The API, also used by the command.
     Api,
 }
 
@@ -35,23 +36,23 @@ impl Trigger {
     }
 }
 
-/// What became of a reload.
+/// Result of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadResult {
-    /// In force from here on.
+    /// Applied: in force now.
     Applied,
-    /// The sources say what they said.
+    /// Unchanged: the sources have the same values.
     Unchanged,
-    /// Something is wrong with them.
+    /// Invalid: the sources have errors.
     Invalid,
-    /// What is held, or a key that takes a restart, forbids it; nothing of it is in force.
+    /// Rejected: positions or a key that needs a restart forbid it; nothing was applied.
     Rejected,
-    /// What was in force before is again.
+    /// Rolled back: the earlier configuration is in force.
     RolledBack,
-    /// And could not be.
+    /// The rollback failed.
     RollbackFailed,
-    /// It would be applied: only asked.
+    /// Dry run: it would be applied.
     Possible,
 }
 
@@ -80,7 +81,7 @@ impl ReloadResult {
         }
     }
 
-    /// Whether the sources were taken, or said nothing new.
+    /// Whether the sources were accepted or unchanged.
     #[must_use]
     pub const fn is_success(self) -> bool {
         match self {
@@ -93,10 +94,10 @@ impl ReloadResult {
     }
 }
 
-/// Whether a page may change something.
+/// Session of a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionView {
-    /// It may: it has a cookie for the token.
+    /// Whether it is signed in: it has a cookie for the token.
     pub signed_in: bool,
 }
 
@@ -105,43 +106,43 @@ pub struct SessionView {
 pub struct ReloadView {
     /// Wall time, UTC milliseconds.
     pub time: UtcMs,
-    /// Who wanted it.
+    /// Its trigger.
     pub trigger: Trigger,
-    /// What became of it.
+    /// Its result.
     pub result: ReloadResult,
-    /// The configuration in force afterwards.
+    /// The generation in force afterwards.
     pub generation: u64,
-    /// What changes, or would.
+    /// The changes, applied or not.
     pub changes: Vec<DifferenceView>,
-    /// Everything in its way, one sentence each: with place or key, and cause.
+    /// Each reason against it, one sentence each, with place or key.
     pub reasons: Vec<String>,
-    /// Keys that take a restart; for one of them nothing of the whole is applied.
+    /// Keys that need a restart; one of them blocks the whole reload.
     pub restart: Vec<String>,
 }
 
-/// How often reloads came to an end.
+/// Number of reloads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadCountView {
-    /// Who wanted them.
+    /// Their trigger.
     pub trigger: Trigger,
-    /// What became of them.
+    /// Their result.
     pub result: ReloadResult,
-    /// How many since the process began.
+    /// Their number since the process began.
     pub count: u64,
 }
 
 /// The configuration in force, and reloads since the process began.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReloadsView {
-    /// Number of the configuration in force; it rises with each.
+    /// The generation in force; it rises with each change.
     pub generation: u64,
-    /// Keys that say something else than the process runs with, and take a restart.
+    /// Keys whose configured value needs a restart.
     pub restart_pending: Vec<String>,
     /// The last reload.
     pub last: Option<ReloadView>,
-    /// Wall time of the last one that went well, UTC milliseconds.
+    /// Wall time of the last successful reload, UTC milliseconds.
     pub last_success: Option<UtcMs>,
-    /// Every trigger with every result.
+    /// Counts of every trigger with every result.
     pub counts: Vec<ReloadCountView>,
 }
 
@@ -151,18 +152,18 @@ pub fn enables(strategy: &str) -> String {
     format!("strategy.{strategy}.enabled")
 }
 
-/// What operators allow, and what of their words stands.
+/// The switches of operators, and their effect.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SwitchesView {
-    /// What they allow; the breaker may allow less.
+    /// The level that they allow; the breaker may allow less.
     #[schema(value_type = shapes::BreakerLevel)]
     pub allows: BreakerLevel,
-    /// Why not everything, one sentence each.
+    /// The reasons of that level, one sentence each.
     pub reasons: Vec<String>,
-    /// Strategies that the configuration has off, whatever operators say, by name.
+    /// Strategies that the configuration turned off, by name.
     #[serde(default)]
     pub configured_off: Vec<String>,
-    /// What stands.
+    /// The switches in force.
     #[serde(flatten)]
     #[schema(value_type = shapes::Switches)]
     pub switches: Switches,
@@ -173,10 +174,11 @@ impl SwitchesView {
     #[must_use]
     pub fn of(switches: &Switches, configured_off: Vec<String>) -> SwitchesView {
         let (allows, reasons) = switches.level();
+        let reasons = reasons.iter().map(|reason| shown(reason)).collect();
         SwitchesView { allows, reasons, configured_off, switches: switches.clone() }
     }
 
-    /// What is turned off by itself, and by whom, one sentence each.
+    /// Strategies and branches that are off, and who turned them off; one sentence each.
     #[must_use]
     pub fn off(&self) -> Vec<String> {
         let said = self.switches.strategies.iter().chain(&self.switches.processes);
@@ -186,23 +188,23 @@ impl SwitchesView {
     }
 }
 
-/// A word of an operator.
+/// A switch of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SwitchWord {
-    /// What is switched.
+    /// The switch.
     pub switch: Switch,
-    /// Why; kept in the journal.
+    /// The reason; kept in the journal.
     pub reason: String,
 }
 
-/// What became of a word of an operator.
+/// Result of a switch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SwitchedView {
-    /// In words.
+    /// The result in words.
     pub text: String,
     /// Whether it changed anything.
     pub changed: bool,
-    /// What stands now.
+    /// The switches in force now.
     #[serde(flatten)]
     pub standing: SwitchesView,
 }
@@ -211,31 +213,31 @@ pub struct SwitchedView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReasonView {
-    /// Why; kept in the journal.
+    /// The reason; kept in the journal.
     #[schema(min_length = 1, pattern = "\\S")]
     pub reason: String,
 }
 
-/// A step of a careful start.
+/// A step of a safe start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SafeView {
-    /// How much may be done.
+    /// The step.
     #[schema(value_type = shapes::SafeStep)]
     pub step: SafeStep,
-    /// Why; kept in the journal.
+    /// The reason; kept in the journal.
     #[schema(min_length = 1, pattern = "\\S")]
     pub reason: String,
 }
 
-/// What is turned on or off.
+/// A strategy or branch to turn on or off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NamedView {
-    /// A strategy by its name, a process by its place in the tree.
+    /// Id of a strategy, or path of a branch in the tree.
     #[schema(min_length = 1)]
     pub name: String,
-    /// Why; kept in the journal.
+    /// The reason; kept in the journal.
     #[schema(min_length = 1, pattern = "\\S")]
     pub reason: String,
 }

@@ -1,6 +1,7 @@
-//! Facts in plain words, one sentence a fact, the same wherever they are read.
+//! The sentence of each fact, the same in every view.
 
 use super::standing::enables;
+use super::stored::shown;
 use everwarm_domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator,
     Order, Part, Restarts, Signal, Venue,
@@ -23,7 +24,7 @@ use std::collections::BTreeSet;
 /// Balances of an account that are named; the dust of hundreds of assets says nothing.
 const BALANCES_SHOWN: usize = 8;
 
-/// What a fact says. `focus` leaves out what it says of other symbols.
+/// The sentence of a fact. With `focus` it leaves out other symbols.
 #[must_use]
 pub fn tell(body: &Body, focus: Option<Symbol>) -> String {
     match body {
@@ -50,19 +51,19 @@ pub const fn side(side: Side) -> &'static str {
 #[must_use]
 pub fn priced(order_type: OrderType, price: Option<Decimal>) -> String {
     match (order_type, price) {
-        (OrderType::Market, _) => "at the market".to_owned(),
+        (OrderType::Market, _) => "at market".to_owned(),
         (OrderType::Limit, Some(price)) => format!("at {} or better", plain(price)),
         (OrderType::Limit, None) => "at a limit".to_owned(),
     }
 }
 
-/// An order's state as people say it.
+/// The word for an order's status.
 #[must_use]
 pub const fn status(status: OrderStatus) -> &'static str {
     match status {
         OrderStatus::Intent => "decided, not sent",
         OrderStatus::Sent => "sent",
-        OrderStatus::Unknown => "of unknown fate",
+        OrderStatus::Unknown => "status unknown",
         OrderStatus::Open => "open",
         OrderStatus::PartlyFilled => "partly filled",
         OrderStatus::Filled => "filled",
@@ -72,7 +73,7 @@ pub const fn status(status: OrderStatus) -> &'static str {
     }
 }
 
-/// A level of the breaker as people say it.
+/// The word for a level of the breaker.
 #[must_use]
 pub const fn level(level: BreakerLevel) -> &'static str {
     match level {
@@ -83,7 +84,7 @@ pub const fn level(level: BreakerLevel) -> &'static str {
     }
 }
 
-/// `buy 0.5 ETHUSD at the market`.
+/// `buy 0.5 ETHUSD at market`.
 #[must_use]
 pub fn intent(intent: &OrderIntent) -> String {
     let OrderIntent { symbol, quantity, order_type, price, .. } = intent;
@@ -91,23 +92,25 @@ pub fn intent(intent: &OrderIntent) -> String {
     format!("{side} {} {symbol} {priced}", plain(*quantity))
 }
 
-/// Both sides of a difference nothing explains.
+/// Both sides of an unexplained difference.
 #[must_use]
 pub fn conflict(conflict: &Conflict) -> String {
     let Conflict { about, ours, theirs, dispute } = conflict;
     let twin = match dispute {
-        Dispute::Twin => "; another daemon trades with the same identity, or this is an old backup",
+        Dispute::Twin => {
+            "; another daemon uses this installation name, or this directory is an old backup"
+        }
         Dispute::Balance | Dispute::Order | Dispute::Setup => "",
     };
-    format!("{about}: we hold {ours}, the venue says {theirs}{twin}")
+    format!("{about}: books {}, venue {}{twin}", shown(ours), shown(theirs))
 }
 
-/// Whose word counts, as people say it.
+/// The side that an operator accepted.
 #[must_use]
 pub const fn accepted(accept: Accept) -> &'static str {
     match accept {
-        Accept::Venue => "the venue's word is taken",
-        Accept::Ours => "ours counts, and the venue's is set aside",
+        Accept::Venue => "the venue's side is accepted",
+        Accept::Ours => "the side of the books is accepted",
     }
 }
 
@@ -126,7 +129,7 @@ pub fn short(id: &ClientOrderId) -> String {
 fn bar(bar: &Bar) -> String {
     let Bar { symbol, open, high, low, close, volume, .. } = bar;
     format!(
-        "{symbol} opened {open}, high {high}, low {low}, closed {close}, volume {}",
+        "{symbol} open {open}, high {high}, low {low}, close {close}, volume {}",
         plain(*volume)
     )
 }
@@ -147,7 +150,7 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
             let told = some(bars, |b| b.symbol, focus);
             let absent = match missing.as_slice() {
                 [] => String::new(),
-                names => format!("; without {}", list(names.iter().map(Symbol::to_string))),
+                names => format!("; missing: {}", list(names.iter().map(Symbol::to_string))),
             };
             let about = match (focus, told.as_slice()) {
                 (Some(_), [one]) => bar(one),
@@ -157,16 +160,19 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
             let strange = some(odd, |odd| odd.symbol, focus);
             let strange = strange.iter().map(|odd| format!("; {}", self::odd(odd.symbol, odd.why)));
             let strange: String = strange.collect();
-            format!("the close of {} UTC: {about}{absent}{strange}", clock(*time))
+            format!("close at {} UTC: {about}{absent}{strange}", clock(*time))
         }
         Market::LateBar { bar: late, odd: why } => {
             let strange = why.map_or(String::new(), |why| format!("; {}", odd(late.symbol, why)));
             let told = bar(late);
-            format!("a bar of {} came after its close: {told}{strange}", clock(late.open_time))
+            format!(
+                "the bar of {} UTC arrived after its close: {told}{strange}",
+                clock(late.open_time)
+            )
         }
         Market::BarRefused { symbol, time, reason, claimed } => {
             let time = clock(*time);
-            format!("the bar of {symbol} of {time} UTC is refused: {reason}; it claimed {claimed}")
+            format!("the bar {symbol} {time} UTC is refused: {reason}; its values: {claimed}")
         }
         Market::Sessions { sessions, .. } => {
             let until = sessions
@@ -178,16 +184,23 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
         Market::DayBegins { zone, day, at, .. } => {
             format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
         }
+        Market::Capabilities { capabilities, .. } => {
+            let kinds = capabilities.orders.iter().map(|kind| match kind {
+                OrderType::Market => "market".to_owned(),
+                OrderType::Limit => "limit".to_owned(),
+            });
+            format!("the exchange takes orders of these kinds: {}", list(kinds))
+        }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
             let (from, to) = (instant(*from), instant(*to));
-            let by = if *plan > 0 { " by new features" } else { "" };
-            format!("{count} past {timeframe} bars of {symbol} may be used{by}, {from} to {to} UTC")
+            let by = if *plan > 0 { " for new features" } else { "" };
+            format!("loaded {count} {timeframe} bars of {symbol}{by}, {from} to {to} UTC")
         }
         Market::HistoryBars { symbol, timeframe, bars, .. } => {
-            format!("{} past {timeframe} bars of {symbol}", bars.len())
+            format!("{} historical {timeframe} bars of {symbol}", bars.len())
         }
         Market::Instruments { rules } => {
-            format!("the venue's rules for {}", count(rules.len() as u64, "instrument"))
+            format!("rules of the venue for {}", count(rules.len() as u64, "instrument"))
         }
         Market::Universe { listed, unlisted, .. } => {
             let listed = some(listed, |row| row.symbol, focus);
@@ -195,10 +208,10 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
                 .iter()
                 .map(|row| format!("{} {} ({})", row.symbol, row.standing().name(), row.why));
             let gone = some(unlisted, |symbol| *symbol, focus);
-            let gone = gone.iter().map(|symbol| format!("{symbol} listed no more"));
+            let gone = gone.iter().map(|symbol| format!("{symbol} no longer listed"));
             let all: Vec<String> = rows.chain(gone).collect();
             match all.as_slice() {
-                [] => "the venue was asked: nothing has changed in what is traded".to_owned(),
+                [] => "polled the venue's symbols: no change".to_owned(),
                 few if few.len() <= 4 => list(few.iter().cloned()),
                 many => format!("{} changed, {}, …", many.len(), list(many[..4].iter().cloned())),
             }
@@ -222,7 +235,7 @@ fn tell_venue(venue: &Venue) -> String {
             let one = |a: &everwarm_domain::order::SendAttempt| {
                 let until = clock(a.validity.deadline);
                 format!(
-                    "order {}, attempt {}, signed for {}, void after {until}",
+                    "order {}, attempt {}, signed for {}, valid until {until}",
                     a.client_id,
                     a.attempt,
                     clock(a.validity.timestamp)
@@ -232,32 +245,32 @@ fn tell_venue(venue: &Venue) -> String {
         }
         Venue::Reported(report) => tell_report(report),
         Venue::Refused { client_id, attempt, code, text, again } => {
-            let again = if *again { "it may be tried again" } else { "it is wrong as it stands" };
+            let again = if *again { "it may be sent again" } else { "it is final" };
             format!(
-                "the venue refused order {client_id}, attempt {attempt}: {text} ({code}); {again}"
+                "the venue rejected order {client_id}, attempt {attempt}: {text} ({code}); {again}"
             )
         }
         Venue::Unanswered { client_id, attempt, reason } => format!(
-            "no clear answer to order {client_id}, attempt {attempt}: {reason}; it may or may \
-             not exist"
+            "the status of order {client_id} is unknown, attempt {attempt}: {reason}; the venue \
+             is queried"
         ),
         Venue::Absent { client_id, asked } => format!(
-            "asked at {}, the venue knows neither order {client_id} nor a trade of it",
+            "queried at {}, the venue has no order {client_id} and no trade of it",
             clock(*asked)
         ),
         Venue::Account { balances, open, .. } => {
             let open = count(open.len() as u64, "open order");
-            format!("the account at the venue: {}; {open}", tell_balances(balances))
+            format!("account at the venue: {}; {open}", tell_balances(balances))
         }
         Venue::PanicTraded { trades, .. } => {
             let orders: BTreeSet<&ClientOrderId> = trades.iter().map(|t| &t.client_id).collect();
             let trades = count(trades.len() as u64, "trade");
-            format!("everwarm panic traded: {trades} of {}", count(orders.len() as u64, "order"))
+            format!("everwarm panic sold: {trades} of {}", count(orders.len() as u64, "order"))
         }
         Venue::Requested(request) => {
             let OrderRequest { of, what: RequestKind::Cancel, attempt, deadline, .. } = request;
             let until = clock(*deadline);
-            format!("sent to the venue: cancel order {of}, attempt {attempt}, void after {until}")
+            format!("sent to the venue: cancel order {of}, attempt {attempt}, valid until {until}")
         }
         Venue::Responded { of, attempt, response, .. } => {
             format!("cancel of order {of}, attempt {attempt}: {}", tell_response(response))
@@ -265,14 +278,14 @@ fn tell_venue(venue: &Venue) -> String {
     }
 }
 
-/// What came of a cancel.
+/// The result of a cancel.
 #[must_use]
 pub fn tell_response(response: &Response) -> String {
     match response {
         Response::Accepted => "the venue cancelled it".to_owned(),
         Response::NotOpen => "the venue does not have it open".to_owned(),
-        Response::Refused { code, text } => format!("the venue refused: {text} ({code})"),
-        Response::Unknown { reason } => format!("no clear answer: {reason}; the order is queried"),
+        Response::Refused { code, text } => format!("the venue rejected it: {text} ({code})"),
+        Response::Unknown { reason } => format!("status unknown: {reason}; the order is queried"),
     }
 }
 
@@ -294,13 +307,13 @@ fn tell_balances(balances: &[Balance]) -> String {
 
 fn tell_report(report: &OrderReport) -> String {
     let who = match report.source {
-        ReportSource::Answer => "the venue answered",
-        ReportSource::Query => "asked, the venue said",
+        ReportSource::Answer => "the venue responded",
+        ReportSource::Query => "queried, the venue reported",
         ReportSource::Stream => "the venue reported",
     };
     let OrderReport { client_id, venue_order_id, quantity, executed, .. } = report;
     format!(
-        "{who}: order {client_id} is {} (its number {venue_order_id}), {} of {} filled",
+        "{who}: order {client_id}, venue id {venue_order_id}: {}, {} of {} filled",
         status(report.status),
         plain(*executed),
         plain(*quantity)
@@ -311,9 +324,9 @@ fn tell_report(report: &OrderReport) -> String {
 #[must_use]
 pub fn restarts(of: &Restarts) -> String {
     let reason = match of.reason.as_str() {
-        "gave_up" => "its children failed too often",
+        "gave_up" => "its children exceeded the restart budget",
         "lost" => "its task ended",
-        "injected" => "on purpose",
+        "injected" => "injected",
         reason => reason,
     };
     format!("{} {} ({reason})", of.actor, count(of.times.into(), "time"))
@@ -322,41 +335,41 @@ pub fn restarts(of: &Restarts) -> String {
 fn tell_operator(operator: &Operator) -> String {
     match operator {
         Operator::Started { life, installation, epoch } => {
-            format!("process life {life} of installation {installation}, epoch {epoch}, began")
+            format!("run {life} of installation {installation}, epoch {epoch}, started")
         }
         Operator::LiveConfirmed { account, per_order, per_day, venue: _ } => format!(
-            "real money may be traded by account {account}: at most {per_order} an entry, \
-             {per_day} a day"
+            "account {account} may trade real money: at most {per_order} an entry, {per_day} a \
+             day"
         ),
-        Operator::Clock { time } => format!("the clock: {} UTC", instant(*time)),
+        Operator::Clock { time } => format!("clock {} UTC", instant(*time)),
         Operator::ConfigApplied { generation, origins, .. } => {
             let set = list(origins.iter().map(|(key, origin)| format!("{key} by {origin}")));
-            let set = if set.is_empty() { "all values by default".to_owned() } else { set };
-            format!("configuration {generation} in force: {set}")
+            let set = if set.is_empty() { "only default values".to_owned() } else { set };
+            format!("configuration {generation} applied: {set}")
         }
         Operator::StageUpgraded { rank, from, to } => {
-            format!("the stage of rank {rank} speaks as version {to}, before {from}")
+            format!("the stage of rank {rank} is upgraded from version {from} to {to}")
         }
         Operator::StageJoined { rank, id, kind, version, .. } => {
             let of = if id == kind { String::new() } else { format!(" of kind {kind}") };
-            format!("{id}{of} takes part from here on, at rank {rank}, as version {version}")
+            format!("stage {id}{of} joins at rank {rank}, version {version}")
         }
         Operator::StageLeft { rank } => {
-            format!("the stage of rank {rank} takes part no more")
+            format!("the stage of rank {rank} leaves")
         }
         Operator::Quarantined { .. } => {
             Quarantine::told(operator, 0).map_or_else(String::new, |told| told.words())
         }
         Operator::Released { quarantine, retry: true } => {
-            format!("quarantine {quarantine} is over: the stage is tried again")
+            format!("quarantine {quarantine} ended: the stage retries the input")
         }
         Operator::Released { quarantine, retry: false } => {
-            format!("quarantine {quarantine} is over: what was left out stays out")
+            format!("quarantine {quarantine} ended: the input is dropped")
         }
         Operator::Branch { path, down: Some(why) } => {
-            format!("{path} is kept down and tried now and then ({why}); nothing is bought")
+            format!("{path} is stopped by its supervisor ({why}): no entries, a retry every minute")
         }
-        Operator::Branch { path, down: None } => format!("{path} is up again"),
+        Operator::Branch { path, down: None } => format!("{path} runs again"),
         Operator::Restarted { actors } => {
             let each: Vec<String> = actors.iter().map(restarts).collect();
             format!("actors restarted: {}", each.join(", "))
@@ -370,7 +383,7 @@ fn tell_operator(operator: &Operator) -> String {
         Operator::Switched { switch, reason } => format!("{}: {reason}", switched(switch)),
         Operator::Resolved { conflict: of, accept, reason, .. } => {
             let (id, both) = (of.id(), conflict(of));
-            format!("conflict {id} is over ({both}): {}, because {reason}", accepted(*accept))
+            format!("conflict {id} is resolved ({both}): {}, reason: {reason}", accepted(*accept))
         }
         Operator::Adopted { asset, quantity, position, reason, .. } => {
             let into = position.as_ref().map_or("cash".to_owned(), |(symbol, price)| {
@@ -381,30 +394,30 @@ fn tell_operator(operator: &Operator) -> String {
     }
 }
 
-/// What an operator turned on or off, in words.
+/// The sentence of a switch.
 #[must_use]
 pub fn switched(switch: &Switch) -> String {
-    let may = |on: &bool| if *on { "may enter" } else { "enters nothing any more" };
+    let may = |on: &bool| if *on { "may open positions" } else { "opens no more positions" };
     match switch {
         Switch::Halt => "an operator halts trading".to_owned(),
         Switch::Resume => "an operator resumes trading".to_owned(),
-        Switch::Flatten => "an operator has everything sold that is held".to_owned(),
-        Switch::Safe(SafeStep::Collect) => "a careful start: only data is collected".to_owned(),
-        Switch::Safe(SafeStep::Exits) => "a careful start: positions may be left".to_owned(),
-        Switch::Safe(SafeStep::Trade) => "a careful start is over: trading goes on".to_owned(),
+        Switch::Flatten => "an operator closes all positions".to_owned(),
+        Switch::Safe(SafeStep::Collect) => "safe start: only data is collected".to_owned(),
+        Switch::Safe(SafeStep::Exits) => "safe start: only exits are allowed".to_owned(),
+        Switch::Safe(SafeStep::Trade) => "safe start ended: trading is allowed".to_owned(),
         Switch::Strategy { name, on } => format!("{name} {}", may(on)),
-        Switch::Process { path, on: true } => format!("{path} runs again"),
-        Switch::Process { path, on: false } => format!("{path} is not run any more"),
+        Switch::Process { path, on: true } => format!("{path} is turned on"),
+        Switch::Process { path, on: false } => format!("{path} is turned off"),
     }
 }
 
-/// The same as an answer to who said it, given the strategies that the configuration has off: where
-/// it does, no word of an operator has them enter.
+/// The same as a response to the operator. A strategy that the configuration has off stays off,
+/// and the response says so.
 #[must_use]
 pub fn answered(switch: &Switch, configured_off: &[String]) -> String {
     match switch {
         Switch::Strategy { name, on: true } if configured_off.contains(name) => format!(
-            "no operator holds {name} back, but the configuration has it off ({})",
+            "no operator has {name} off now, but the configuration has it off: {} = false",
             enables(name)
         ),
         Switch::Strategy { .. }
@@ -429,7 +442,7 @@ fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
         }
         Analysis::FeaturePlan { features, .. } => {
             format!(
-                "computes {} from here on",
+                "computes {} from now on",
                 if features.is_empty() { "no feature".to_owned() } else { features.join(", ") }
             )
         }
@@ -437,8 +450,7 @@ fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
             format!("features on {timeframe} bars of {}", count(table.len() as u64, "symbol"))
         }
         Analysis::Kept { timeframe, fast, slow, rows } => format!(
-            "averages on {timeframe} bars of {}, under the lengths they were entered by ({fast}, \
-             {slow})",
+            "averages on {timeframe} bars of {}, by the lengths of their entry ({fast}, {slow})",
             count(rows.len() as u64, "symbol")
         ),
         Analysis::Signals { rows } => list(some(rows, |r| r.symbol, focus).into_iter().map(signal)),
@@ -447,7 +459,7 @@ fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
 
 /// The values of the features of one symbol, by name.
 pub fn features(symbol: Symbol, values: &[(String, f64)]) -> String {
-    let value = |v: f64| if v.is_finite() { format!("{v:.4}") } else { "not defined yet".into() };
+    let value = |v: f64| if v.is_finite() { format!("{v:.4}") } else { "not warm yet".into() };
     let all: Vec<String> = values.iter().map(|(name, v)| format!("{name} {}", value(*v))).collect();
     format!("features of {symbol}: {}", all.join(", "))
 }
@@ -455,20 +467,20 @@ pub fn features(symbol: Symbol, values: &[(String, f64)]) -> String {
 fn signal(signal: &Signal) -> String {
     let Signal { strategy, symbol, price, reason, .. } = signal;
     let side = side(signal.side());
-    format!("{strategy} wishes to {side} {symbol} at {price}: {reason}")
+    format!("{strategy} signals {side} {symbol} at {price}: {reason}")
 }
 
 fn tell_decision(decision: &Decision) -> String {
     match decision {
         Decision::Breaker { level: to, reasons, barred } => {
-            let reasons = reasons.join("; ");
+            let reasons = shown(&reasons.join("; "));
             let colon = if reasons.is_empty() { "" } else { ": " };
             let told = format!("the breaker is at {}{colon}{reasons}", level(*to));
             match barred.as_slice() {
                 [] => told,
                 barred => {
                     format!(
-                        "{told}; no buys of {}",
+                        "{told}; no entries for {}",
                         list(barred.iter().map(|(s, _)| s.to_string()))
                     )
                 }
@@ -478,31 +490,31 @@ fn tell_decision(decision: &Decision) -> String {
             format!("risk approved: {}, {} reserved", intent(approved), amount(*reserved))
         }
         Decision::Declined { signal, text, .. } => {
-            format!("risk declined to {} {}: {text}", side(signal.side()), signal.symbol)
+            format!("risk declined: {} {}: {}", side(signal.side()), signal.symbol, shown(text))
         }
         Decision::Owed { symbol, strategy, cause, tries, refusal, ended, .. } => {
             let exit = format!("the exit of {symbol} by {strategy}");
             match (ended, refusal) {
-                (Some(why), _) => format!("{exit} is done: {why}"),
+                (Some(why), _) => format!("{exit} is done: {}", shown(why)),
                 (None, Some(why)) => format!("{exit} is owed: {}", owed_reason(*tries, why)),
-                (None, None) => format!("{exit} is requested: {cause}"),
+                (None, None) => format!("{exit} is requested: {}", shown(cause)),
             }
         }
         Decision::Withdrawn { client_id, reason, .. } => {
-            format!("order {client_id} is withdrawn before it was sent: {reason}")
+            format!("order {client_id} is withdrawn before it was sent: {}", shown(reason))
         }
         Decision::CancelIntent { client_id, reason, .. } => {
-            format!("order {client_id} is to be cancelled: {reason}")
+            format!("order {client_id} will be cancelled: {}", shown(reason))
         }
     }
 }
 
-/// Why an exit that is owed waits.
+/// Why an owed exit waits.
 #[must_use]
 pub fn owed_reason(tries: u32, why: &str) -> String {
     match tries {
-        0 | 1 => why.to_owned(),
-        tries => format!("refused {tries} times in a row, last: {why}"),
+        0 | 1 => shown(why),
+        tries => format!("rejected {tries} times in a row, last: {}", shown(why)),
     }
 }
 
@@ -511,18 +523,19 @@ fn tell_order(order: &Order) -> String {
         Order::Intent(decided) => {
             let OrderIntent { client_id, valid_until, .. } = decided;
             let until = clock(*valid_until);
-            format!("order {client_id}: {}, to be sent until {until}", intent(decided))
+            format!("order {client_id}: {}, may be sent until {until}", intent(decided))
         }
         Order::Granted { client_id, attempt, reason } => {
-            format!("order {client_id} may be sent again as attempt {attempt}: {reason}")
+            format!("order {client_id} may be sent again as attempt {attempt}: {}", shown(reason))
         }
         Order::Changed { client_id, status: now, executed, executed_quote, reason, .. } => {
             let average = executed_quote.checked_div(*executed);
             let filled = average.map_or(String::new(), |price| {
-                format!(", {} filled at {} on average", plain(*executed), rounded(price))
+                format!(", {} filled, average price {}", plain(*executed), rounded(price))
             });
-            let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            format!("order {client_id} is {}{filled}{why}", status(*now))
+            let why =
+                if reason.is_empty() { String::new() } else { format!(": {}", shown(reason)) };
+            format!("order {client_id}: {}{filled}{why}", status(*now))
         }
         Order::Filled { symbol, side: direction, k, fill, .. } => {
             let did = match direction {
@@ -538,9 +551,9 @@ fn tell_order(order: &Order) -> String {
             )
         }
         Order::Compared { conflicts, .. } => match conflicts.as_slice() {
-            [] => "open orders are the same here and at the venue".to_owned(),
+            [] => "open orders agree with the venue".to_owned(),
             conflicts => format!(
-                "open orders differ from the venue's: {}",
+                "open orders differ from the venue: {}",
                 list(conflicts.iter().map(conflict))
             ),
         },
@@ -553,16 +566,16 @@ fn tell_ledger(ledger: &Ledger) -> String {
             let (pnl, cash) = (amount(*realized_pnl), amount(*cash));
             match cost.checked_div(*quantity) {
                 Some(price) => format!(
-                    "{} {symbol} held at {} on average, {pnl} locked in, cash {cash}",
+                    "position {} {symbol}, average price {}, realised {pnl}, cash {cash}",
                     plain(*quantity),
                     rounded(price)
                 ),
-                None => format!("no {symbol} held any more, {pnl} locked in, cash {cash}"),
+                None => format!("position {symbol} closed, realised {pnl}, cash {cash}"),
             }
         }
         Ledger::Lot { strategy, symbol, quantity, cost, .. } => match cost.checked_div(*quantity) {
             Some(price) => format!(
-                "{strategy} holds {} {symbol} at {} on average",
+                "{strategy} holds {} {symbol}, average price {}",
                 plain(*quantity),
                 rounded(price)
             ),
@@ -573,31 +586,33 @@ fn tell_ledger(ledger: &Ledger) -> String {
             let adjusted = if adjusted.is_zero() {
                 String::new()
             } else {
-                format!("; {} of it by adjustments", amount(*adjusted))
+                format!(", adjustments {}", amount(*adjusted))
             };
-            format!("equity after {} UTC: {equity}, of it cash {cash}{adjusted}", clock(*time))
+            format!("equity at {} UTC: {equity}, cash {cash}{adjusted}", clock(*time))
         }
         Ledger::Adjusted { asset, part, amount: changed, value } => {
             let of = match part {
-                Part::Foreign => "what is not ours".to_owned(),
+                Part::Foreign => "the external balance".to_owned(),
                 Part::Cash => "cash".to_owned(),
-                Part::Position(symbol) => format!("what is held of {symbol}"),
+                Part::Position(symbol) => format!("the position {symbol}"),
             };
             let (changed, value) = (plain(*changed), amount(*value));
-            format!("{of} is adjusted by {changed} {asset}, worth {value}: neither profit nor loss")
+            format!(
+                "{of} is adjusted by {changed} {asset}, value {value}; this is no profit or loss"
+            )
         }
         Ledger::Reconciled { conflicts, foreign, .. } => {
             let extra = match foreign.as_slice() {
                 [] => String::new(),
                 rows => format!(
-                    "; not ours and never traded: {}",
+                    "; external, never traded: {}",
                     list(rows.iter().map(|(asset, q)| format!("{} {asset}", plain(*q))))
                 ),
             };
             match conflicts.as_slice() {
-                [] => format!("the account is what our books say{extra}"),
+                [] => format!("the account agrees with the books{extra}"),
                 conflicts => format!(
-                    "the account is not what our books say: {}{extra}",
+                    "the account differs from the books: {}{extra}",
                     list(conflicts.iter().map(conflict))
                 ),
             }

@@ -31,16 +31,16 @@ use everwarm_words::shapes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What the daemon is doing, in one word.
+/// State of the daemon, in one word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// On its way to trading: not yet compared with the venue in this life.
+    /// Starting: the account was not compared in this run yet.
     #[default]
     Starting,
-    /// Compared, and trading may go on within the breaker's level.
+    /// Compared; it trades within the level of the breaker.
     Trading,
-    /// Compared, and something cannot be explained: an operator must decide.
+    /// Compared; something is unexplained, and an operator must decide.
     Refused,
     /// No process is running.
     Stopped,
@@ -59,35 +59,35 @@ impl State {
     }
 }
 
-/// One screen about the daemon.
+/// State of the daemon on one screen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct StatusView {
-    /// Version of the program that answers.
+    /// Version of the program that responds.
     pub version: String,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// Whether everything needed for trading is there.
+    /// Whether it is ready to trade.
     pub ready: bool,
-    /// What is missing or wrong, one sentence each.
+    /// Each missing condition or problem, one sentence each.
     pub problems: Vec<String>,
-    /// Folder of everything that is kept.
+    /// The data directory.
     pub data_dir: String,
-    /// Process id; none where no process is running.
+    /// Process id; none if no process runs.
     pub pid: Option<u32>,
-    /// Wall time since its start, milliseconds.
+    /// Wall time since the start of the process, milliseconds.
     pub uptime_ms: Option<u64>,
-    /// Where orders go, and in which state the connection is.
+    /// Where orders go, and the state of the connection.
     pub venue: String,
-    /// Which of the venue's worlds: `live`, `testnet` or `demo`; none where it is simulated.
+    /// Environment of the venue: `live`, `testnet` or `demo`; none if it is simulated.
     pub environment: Option<String>,
-    /// How fast simulated time passes; none at a real venue.
+    /// Pace of simulated time; none at a real venue.
     pub pace: Option<String>,
-    /// What was confirmed for real money, if anything was.
+    /// The confirmation of real money, if there is one.
     pub live: Option<LiveView>,
-    /// Number of the process life.
+    /// Number of the run.
     pub life: u64,
-    /// Identity of the installation.
+    /// Name of the installation.
     pub installation: String,
     /// Part of every client order id.
     pub epoch: u64,
@@ -95,11 +95,11 @@ pub struct StatusView {
     pub config_generation: u64,
     /// Number of the newest input.
     pub head: u64,
-    /// Facts behind this that are not on disk yet: a kill of the process takes them along, and what
-    /// they told. None where no process is running: then all is.
+    /// Facts after this answer that are not durable yet: a kill of the process loses them. None if
+    /// no process runs: all are durable.
     #[serde(default)]
     pub unsynced: Option<u64>,
-    /// Closes seen.
+    /// Number of closes.
     pub closes: u64,
     /// The newest close.
     pub close_time: Option<UtcMs>,
@@ -108,46 +108,46 @@ pub struct StatusView {
     /// Level of the breaker.
     #[schema(value_type = shapes::BreakerLevel)]
     pub breaker: BreakerLevel,
-    /// Why it is not at normal.
+    /// Why the level is not normal.
     pub breaker_reasons: Vec<String>,
-    /// Symbols of which nothing is bought, by name.
+    /// Symbols without entries, by name.
     #[schema(value_type = Vec<shapes::Symbol>)]
     pub barred: Vec<Symbol>,
-    /// Differences with the venue that nothing explains.
+    /// Differences with the venue that no record explains.
     #[schema(value_type = Vec<shapes::Conflict>)]
     pub conflicts: Vec<Conflict>,
-    /// What of the account is not ours: surplus balances by asset, never traded.
+    /// Surplus of the account beyond the books, by asset: never traded.
     pub foreign: Vec<(String, Decimal)>,
-    /// Open orders that are not ours, when the account was looked at: never touched.
+    /// Open orders of others at the last comparison: never touched.
     pub foreign_orders: u64,
-    /// All orders.
+    /// Number of orders.
     pub orders: u64,
-    /// Orders that are not final.
+    /// Number of orders that are not final.
     pub open_orders: u64,
-    /// Orders of unknown fate. Where no process runs: also those that were announced and not
-    /// answered, as the next start finds them.
+    /// Number of orders with unknown status. If no process runs, it includes those that were sent
+    /// and have no response, as the next start finds them.
     pub unknown_orders: u64,
-    /// All fills.
+    /// Number of fills.
     pub fills: u64,
-    /// Symbols held of which something could be sold.
+    /// Number of symbols with a quantity that can be sold.
     pub positions: u64,
-    /// Value of the account after the newest close.
+    /// Equity after the newest close.
     pub equity: Option<Decimal>,
     /// Cash after the newest close.
     pub cash: Option<Decimal>,
-    /// Profit locked in since the beginning, quote units.
+    /// Realised profit since the beginning, quote units.
     pub realized_pnl: Decimal,
-    /// What adjustments to the venue's word changed of the equity so far: neither profit nor loss.
+    /// Change of the equity by adjustments: neither profit nor loss.
     pub adjusted: Decimal,
-    /// Actors restarted in this life.
+    /// Actors that restarted in this run.
     pub restarts: u64,
-    /// What is turned off by itself, strategies and processes, and by whom; one sentence each.
+    /// Strategies and branches that are off, and who turned them off; one sentence each.
     pub off: Vec<String>,
-    /// What holds trading back, the word of an operator first; none: nothing does.
+    /// The reason that blocks trading, an operator's first; none: nothing blocks it.
     pub held: Option<String>,
     /// Steps of the start.
     pub steps: Vec<StepView>,
-    /// Exits that are owed: decided, and not done. Oldest first.
+    /// Owed exits: decided, and not sold. Oldest first.
     pub owed: Vec<OwedView>,
 }
 
@@ -171,26 +171,26 @@ impl StatusView {
 /// A listed symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SymbolView {
-    /// Which.
+    /// Its name.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// How it stands.
+    /// Its state.
     #[schema(value_type = shapes::Standing)]
     pub state: Standing,
-    /// Whether it is to be traded.
+    /// Whether it is wanted for trading.
     pub wanted: bool,
     /// Why, in words.
     pub why: String,
-    /// Since when it stands so; none where that was before the first close.
+    /// Start of this state; none: before the first close.
     pub since: Option<UtcMs>,
     /// End of its newest bar in a close.
     pub newest_bar: Option<UtcMs>,
-    /// What is held of it; none: nothing that could be sold.
+    /// Quantity that can be sold; none: there is none.
     pub held: Option<Decimal>,
 }
 
 impl SymbolView {
-    /// Of one.
+    /// View of one symbol.
     #[must_use]
     pub fn of(row: &Row, held: Option<Decimal>) -> SymbolView {
         let Row { listed, since, newest, .. } = row;
@@ -206,92 +206,92 @@ impl SymbolView {
     }
 }
 
-/// What became of a change of what is listed.
+/// Result of a change of the listed symbols.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SymbolsChangeView {
-    /// In words.
+    /// The result in words.
     pub text: String,
 }
 
-/// What became of a wait that the venue asked for.
+/// Result of clearing a wait that the venue requested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClearedView {
-    /// In words.
+    /// The result in words.
     pub text: String,
 }
 
 impl ClearedView {
-    /// Whether there was one.
+    /// Whether there was such a wait.
     #[must_use]
     pub fn of(waited: bool) -> ClearedView {
         let text = if waited {
-            "the wait is over: the next request tells whether the venue agrees"
+            "the wait is ended; the next request shows whether the venue agrees"
         } else {
-            "the venue asked for no wait"
+            "there is no wait to end"
         };
         ClearedView { text: text.to_owned() }
     }
 }
 
-/// The account of a key, as the venue tells.
+/// The account of a key, as the venue reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountView {
-    /// The venue's number of it.
+    /// The venue's number of the account.
     pub account: String,
-    /// Whether the venue lets it trade.
+    /// Whether the venue lets the account trade.
     pub can_trade: bool,
-    /// What it has of the quote asset, free and held by orders.
+    /// Balance of the quote asset, free and held by orders.
     pub quote: Decimal,
 }
 
-/// Live trading, as a person confirmed it last.
+/// The last confirmation of trading with real money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LiveView {
     /// The venue's number of the account.
     pub account: String,
-    /// Most quote amount of one entry.
+    /// Largest quote amount of one entry.
     pub per_order: Decimal,
-    /// Most quote amount of all entries of a UTC day.
+    /// Largest quote amount of all entries of a UTC day.
     pub per_day: Decimal,
 }
 
-/// An input set aside because a stage failed at it.
+/// An input that was quarantined because a stage failed at it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantineView {
     /// Its number, for `retry` and `drop`.
     pub id: u64,
-    /// What was set aside.
+    /// The quarantined input and its stage.
     #[serde(flatten)]
     #[schema(value_type = shapes::Quarantine)]
     pub quarantine: Quarantine,
-    /// The same in words.
+    /// Description in words.
     pub text: String,
 }
 
 impl QuarantineView {
-    /// Of one quarantine.
+    /// View of one quarantine.
     #[must_use]
     pub fn of(id: u64, quarantine: &Quarantine) -> QuarantineView {
         QuarantineView { id, quarantine: quarantine.clone(), text: quarantine.words() }
     }
 }
 
-/// How the account compares with the books.
+/// The account compared with the books.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReconcileView {
-    /// Venue time of the last picture of the account; none: it was never looked at.
+    /// Venue time of the last comparison; none: there was none yet.
     pub time: Option<UtcMs>,
-    /// Number of the process life that looked.
+    /// Number of the run that compared.
     pub life: u64,
-    /// Every asset either side knows of, by name.
+    /// Every asset of the account or the books, by name.
     pub balances: Vec<BalanceView>,
-    /// Orders that are open at the venue in the picture, or not over in the books, by id.
+    /// Orders that are open at the venue or not final in the books, by id.
     pub orders: Vec<OpenView>,
-    /// What nothing explains; empty: trading may go on.
+    /// Unexplained differences; empty: entries may continue.
     pub conflicts: Vec<ConflictView>,
-    /// What operators have said, oldest first.
+    /// Conflicts that operators resolved, oldest first.
     pub resolved: Vec<ResolvedView>,
-    /// What was adopted behind `time`, oldest first: `balances` have it as ours.
+    /// What was adopted after `time`, oldest first: `balances` count it as ours.
     #[serde(default)]
     pub adopted: Vec<AdoptedView>,
 }
@@ -301,41 +301,41 @@ pub struct ReconcileView {
 pub struct BalanceView {
     /// Its name.
     pub asset: String,
-    /// What the books say is ours.
+    /// Quantity in the books.
     pub ours: Decimal,
-    /// What else was seen of it: surplus, never traded.
+    /// Surplus beyond the books, never traded.
     pub foreign: Decimal,
-    /// What the venue may lack because an operator said that our word counts.
+    /// Quantity that may be missing because an operator accepted the side of the books.
     pub set_aside: Decimal,
-    /// What the venue has in the picture, free and locked.
+    /// Quantity at the venue at the comparison, free and locked.
     pub theirs: Decimal,
-    /// What the venue has less ours and foreign, as of now: what has been traded since the picture
-    /// shows here too.
+    /// Quantity at the venue less ours and the surplus, as of now. It includes trades after the
+    /// comparison.
     pub difference: Decimal,
 }
 
 /// An order on both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpenView {
-    /// Its id; the venue's name for it where it is not ours.
+    /// Its id; the venue's id if the order is not ours.
     #[schema(value_type = shapes::ClientOrderId)]
     pub client_order_id: ClientOrderId,
-    /// What it trades.
+    /// Its symbol.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// Where it stands in the books; none: they do not know it.
+    /// Its status in the books; none: the books do not know it.
     #[schema(value_type = Option<shapes::OrderStatus>)]
     pub ours: Option<OrderStatus>,
-    /// Whether it is open at the venue in the picture.
+    /// Whether it was open at the venue at the comparison.
     pub open: bool,
-    /// Whether it is not ours: never touched.
+    /// Whether it belongs to others: never touched.
     pub foreign: bool,
 }
 
-/// A difference that nothing explains.
+/// An unexplained difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictView {
-    /// For `resolve`; another one as soon as either side says something else.
+    /// For `resolve`; it changes when either side changes.
     pub id: String,
     /// Both sides.
     #[serde(flatten)]
@@ -344,52 +344,52 @@ pub struct ConflictView {
 }
 
 impl ConflictView {
-    /// Of one conflict.
+    /// View of one conflict.
     #[must_use]
     pub fn of(conflict: &Conflict) -> ConflictView {
         ConflictView { id: conflict.id(), conflict: conflict.clone() }
     }
 }
 
-/// An operator's word on a conflict.
+/// An operator's resolution of a conflict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResolvedView {
     /// The conflict.
     #[serde(flatten)]
     pub conflict: ConflictView,
-    /// Whose word counts.
+    /// The accepted side.
     #[schema(value_type = shapes::Accept)]
     pub accept: Accept,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     pub reason: String,
 }
 
-/// What an operator says of a conflict.
+/// The body of `resolve`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveView {
-    /// Whose word counts.
+    /// The accepted side.
     #[schema(value_type = shapes::Accept)]
     pub accept: Accept,
-    /// Why, in 1 to 500 characters; kept in the journal.
+    /// The reason, 1 to 500 characters; kept in the journal.
     #[schema(min_length = 1, max_length = 500, pattern = "\\S")]
     pub reason: String,
 }
 
-/// A surplus that an operator takes into the books.
+/// A surplus to take into the books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdoptView {
-    /// Of what.
+    /// The asset.
     pub asset: String,
-    /// How much, above 0; none: all of it.
+    /// The quantity, above 0; none: all of it.
     #[serde(default)]
     #[schema(
         value_type = Option<String>,
         pattern = "^[0-9]{0,8}[1-9][0-9]{0,8}(\\.[0-9]{1,8})?$|^[0-9]{1,18}\\.[0-9]{0,7}[1-9]$"
     )]
     pub quantity: Option<Decimal>,
-    /// Why, in 1 to 500 characters; kept in the journal.
+    /// The reason, 1 to 500 characters; kept in the journal.
     #[schema(min_length = 1, max_length = 500, pattern = "\\S")]
     pub reason: String,
 }
@@ -397,127 +397,127 @@ pub struct AdoptView {
 /// A surplus that was taken into the books.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdoptedView {
-    /// Of what.
+    /// The asset.
     pub asset: String,
-    /// How much.
+    /// The quantity.
     pub quantity: Decimal,
-    /// The symbol of which it is a position now; none: it is cash.
+    /// The symbol of the position that it is now; none: it is cash.
     #[schema(value_type = Option<shapes::Symbol>)]
     pub symbol: Option<Symbol>,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     pub reason: String,
 }
 
 /// One step of a start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
-    /// What was done.
+    /// Name of the step.
     pub name: String,
-    /// How long it took, microseconds.
+    /// Duration, microseconds.
     pub took_us: u64,
-    /// What was found.
+    /// The result.
     pub detail: String,
 }
 
-/// What became of a signal.
+/// Outcome of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It led to an order.
+    /// The decision approved it: there is an order.
     Approved,
-    /// It may not be traded.
+    /// The decision declined it.
     Declined,
-    /// Nothing was said about it yet.
+    /// There is no decision yet.
     Pending,
 }
 
-/// A strategy's wish and what became of it.
+/// A signal of a strategy and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignalView {
     /// Key of the fact, for `explain`.
     pub key: String,
     /// End of the bar it was decided on, UTC milliseconds.
     pub time: UtcMs,
-    /// Who wished.
+    /// The strategy.
     pub strategy: String,
-    /// For what.
+    /// The symbol.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// Buy enters, sell leaves.
+    /// A buy opens, a sell closes.
     #[schema(value_type = shapes::Side)]
     pub side: Side,
-    /// Closing price it was decided on.
+    /// Closing price of the bar it was decided on.
     pub price: Decimal,
-    /// Why, in words.
+    /// The reason in words.
     pub reason: String,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// Why it was declined, in words.
+    /// The reason of a declined signal, in words.
     pub declined: Option<String>,
-    /// The order it led to.
+    /// The order it caused.
     #[schema(value_type = Option<shapes::ClientOrderId>)]
     pub client_order_id: Option<ClientOrderId>,
 }
 
-/// The story of an order, a fill or a fact, from its causes to its effects.
+/// Explanation of an order, a fill or a fact, from causes to effects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainView {
-    /// What was asked for.
+    /// The requested id.
     pub id: String,
-    /// The story in one sentence.
+    /// Summary in one sentence.
     pub title: String,
     /// The facts, in their order.
     pub steps: Vec<ExplainStep>,
 }
 
-/// One fact of a story.
+/// One fact of an explanation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainStep {
     /// Key of the fact.
     pub key: String,
-    /// Keys of the facts it follows from, besides its input.
+    /// Keys of its causes, besides its input.
     pub because: Vec<String>,
     /// Kind of the fact.
     pub kind: String,
     /// Event time, UTC milliseconds.
     pub time: UtcMs,
-    /// 0 for what came from outside, 1 for what follows from it.
+    /// 0 for an input, 1 for a derived fact.
     pub depth: u8,
-    /// What happened, in words.
+    /// Description in words.
     pub text: String,
 }
 
-/// Whether the daemon is ready.
+/// Readiness of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadyView {
     /// Whether all conditions hold.
     pub ready: bool,
-    /// Those that do not; with `verbose` all.
+    /// Conditions that do not hold; with `verbose` all.
     pub checks: Vec<CheckView>,
 }
 
-/// One condition of being ready.
+/// One condition of readiness.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckView {
     /// Its name.
     pub name: String,
     /// Whether it holds.
     pub ok: bool,
-    /// What is known about it.
+    /// Details.
     pub detail: String,
 }
 
-/// In which state a file is.
+/// State of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileState {
-    /// All of it was read.
+    /// All of it was read, without an error.
     Good,
-    /// There is none.
+    /// The file does not exist.
     Absent,
     /// A process uses it.
     Held,
-    /// It is damaged, newer, or not ours.
+    /// It is damaged, newer, or not from everwarm.
     Bad,
 }
 
@@ -541,16 +541,16 @@ pub struct FileView {
     pub file: String,
     /// Its size.
     pub bytes: u64,
-    /// In which state it is.
+    /// Its state.
     pub state: FileState,
-    /// What is in it, or what is wrong.
+    /// Its content, or the error.
     pub detail: String,
 }
 
 /// One closed bar.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BarView {
-    /// When it opened, UTC milliseconds.
+    /// Opening time, UTC milliseconds.
     pub open_time: UtcMs,
     /// First price.
     pub open: Decimal,
@@ -560,15 +560,15 @@ pub struct BarView {
     pub low: Decimal,
     /// Last price.
     pub close: Decimal,
-    /// Base units.
+    /// Volume, base units.
     pub volume: Decimal,
-    /// What the indicator stage said of it, where that was lately.
+    /// Recent values of the indicators for this bar, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indicators: Option<IndicatorsView>,
 }
 
 impl BarView {
-    /// Of a bar.
+    /// View of a bar.
     #[must_use]
     pub fn of(bar: &Bar) -> BarView {
         BarView {
@@ -588,87 +588,87 @@ impl BarView {
 pub struct ValueView {
     /// Levels joined by dots.
     pub key: String,
-    /// What is in force.
+    /// The value in force.
     pub value: serde_json::Value,
-    /// What it is where nobody sets it.
+    /// The default value.
     pub default: serde_json::Value,
-    /// Where it was set: file with line and column, variable, or flag; `default`: nowhere.
+    /// Origin: file with line and column, variable, or flag; `default`: none.
     pub origin: String,
 }
 
 impl ValueView {
-    /// Whether somebody set it.
+    /// Whether it was set.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.origin != ValueView::DEFAULT
     }
 
-    /// Origin of a value nobody set.
+    /// Origin of a default value.
     pub const DEFAULT: &str = "default";
 }
 
-/// A value of the configuration as it was set.
+/// A configured value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SetView {
     /// The value.
     pub value: serde_json::Value,
-    /// Where it was set.
+    /// Its origin.
     pub origin: String,
 }
 
-/// A key that has one value in the running daemon and another if it started now.
+/// A key whose value would change at a restart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DifferenceView {
     /// Levels joined by dots.
     pub key: String,
-    /// What the running daemon has; `null`: no such key.
+    /// Value in the running daemon; `null`: no such key.
     pub running: Option<SetView>,
-    /// What it would have; `null`: no such key.
+    /// Value after a restart; `null`: no such key.
     pub now: Option<SetView>,
 }
 
-/// What is logged.
+/// The log filter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogLevelView {
     /// A level, or levels by target, like `warn,everwarm=debug`.
     pub filter: String,
-    /// Seconds for which it is, or is left, so; then it is what is configured. None: until the end
-    /// of the process or the next reload that changes it. A week at most.
+    /// Seconds until the configured filter applies again, 604,800 (a week) at most. None: until the
+    /// process ends or a reload changes it.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 604_800)]
     pub for_s: Option<u32>,
 }
 
-/// A change that was asked for by the API with the token, done or not.
+/// A change that was requested through the API with the token, done or refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AuditView {
     /// Wall time, UTC milliseconds.
     pub time: UtcMs,
-    /// Who: whoever has the token, or a page that was given a cookie for it.
+    /// Who requested it: `token`, or `page` with a cookie for the token.
     pub who: String,
     /// Method and path.
     pub what: String,
-    /// What was sent.
+    /// The body of the request.
     pub body: serde_json::Value,
-    /// `done`, or why not.
+    /// `done`, or the reason of the refusal.
     pub result: String,
 }
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The program that answers.
+/// The program that responds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VersionView {
     /// Name of the program.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The revision it was built from; none: a build for development.
+    /// The source revision; none: a development build.
     #[serde(default)]
     pub revision: Option<String>,
-    /// The day of that revision, or of the build; none: a build for development.
+    /// The day of that revision, or of the build; none: a development build.
     #[serde(default)]
     pub built: Option<String>,
 }

@@ -8,6 +8,7 @@ use super::desk::JournalFacts;
 use super::exit::{Exit, Failure};
 use super::explain::step;
 use super::features::Plans;
+use super::stored::shown;
 use super::tell;
 use super::views::ExplainView;
 use everwarm_domain::fact::{
@@ -27,7 +28,7 @@ use everwarm_words::text::instant;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// Tells why there was no order for `symbol` at the close of `time`, or at the newest close; or
+/// Why there was no order for `symbol` at the close of `time`, or at the newest close; or
 /// that there was one.
 ///
 /// # Errors
@@ -52,12 +53,12 @@ pub fn why_not(
         }
     }
     let text = match (found.closes, time) {
-        (None, _) => "there was no close yet".to_owned(),
+        (None, _) => "there is no close yet".to_owned(),
         (Some(_), Some(time)) if found.wanted.is_some() => {
-            format!("the close of {} UTC is not decided yet", instant(time))
+            format!("the close at {} UTC is not decided yet", instant(time))
         }
         (Some((first, last)), Some(time)) => format!(
-            "there was no close at {} UTC: they are from {} to {}",
+            "there was no close at {} UTC; the closes are from {} to {}",
             instant(time),
             instant(first),
             instant(last)
@@ -350,7 +351,7 @@ impl Seen {
         round.facts.sort_by_key(|fact| fact.key);
         ExplainView {
             id: format!("{symbol} {}", round.time),
-            title: format!("{symbol} at the close of {time} UTC: {why}"),
+            title: format!("{symbol} at the close {time} UTC: {why}"),
             steps: round.facts.iter().map(|fact| step(fact, Some(symbol), &self.plans)).collect(),
         }
     }
@@ -367,9 +368,9 @@ impl Seen {
             return None;
         };
         if let Some((symbol, why)) = barred.iter().find(|(symbol, _)| *symbol == self.symbol) {
-            return Some(format!("{symbol} may not be bought: {why}"));
+            return Some(format!("{symbol} gets no entries: {}", shown(why)));
         }
-        let reasons = reasons.join("; ");
+        let reasons = shown(&reasons.join("; "));
         let colon = if reasons.is_empty() { "" } else { ": " };
         (*level != BreakerLevel::Normal)
             .then(|| format!("the breaker is at {}{colon}{reasons}", tell::level(*level)))
@@ -380,14 +381,18 @@ impl Seen {
             match &fact.body {
                 Body::Decision(Decision::Declined { text, signal, .. }) => {
                     let side = tell::side(signal.side());
-                    return format!("{} wished to {side}, risk declined: {text}", signal.strategy);
+                    return format!(
+                        "{} signalled {side}, risk declined: {}",
+                        signal.strategy,
+                        shown(text)
+                    );
                 }
                 Body::Order(Order::Intent(intent)) => {
                     let id = &intent.client_id;
-                    return format!("there was an order, {id}: `everwarm explain {id}` tells more");
+                    return format!("there was an order, {id}; see `everwarm explain {id}`");
                 }
                 Body::Decision(Decision::Owed { strategy, refusal: Some(why), .. }) => {
-                    return format!("an exit of {strategy} is owed and waits: {why}");
+                    return format!("an exit of {strategy} is owed and waits: {}", shown(why));
                 }
                 Body::Market(_)
                 | Body::Venue(_)
@@ -411,12 +416,12 @@ impl Seen {
             };
             if round.facts.iter().any(back) {
                 let strategy = &signal.strategy;
-                return format!("{strategy} wished to {side}, so its order is taken back");
+                return format!("{strategy} signalled {side}, so its earlier order is withdrawn");
             }
-            return format!("{} wished to {side}, and nothing was decided", signal.strategy);
+            return format!("{} signalled {side}, but there was no decision", signal.strategy);
         }
         let silent = self.silent(round);
-        self.limited().map_or(silent.clone(), |limited| format!("{silent}; besides, {limited}"))
+        self.limited().map_or(silent.clone(), |limited| format!("{silent}; also, {limited}"))
     }
 
     /// Which of these stages says nothing, and why.
@@ -424,23 +429,22 @@ impl Seen {
         let is_one = |name: &str| stages.contains(&name);
         let out = |one: &Quarantine| one.effect == Effect::Stage && is_one(&one.stage);
         if let Some((id, one)) = self.quarantines.all().find(|(_, one)| out(one)) {
-            return Some(format!("{}; it is quarantine {id}", one.words()));
+            return Some(format!("quarantine {id}: {}", one.words()));
         }
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let (path, why) = self.branches.iter().find(|(path, _)| is_one(&name(path)))?;
-        Some(format!("{path} is kept down: {why}"))
+        Some(format!("{path} is stopped by its supervisor: {why}"))
     }
 
     /// Why no strategy wished anything.
     fn silent(&self, round: &Round) -> String {
         match round.bar {
             None if self.listed.is_some() => {
-                return "its bars are not expected in this close".to_owned();
+                return "the close does not wait for its bars yet".to_owned();
             }
-            None => return "the symbol is not traded: it is not expected in this close".to_owned(),
+            None => return "the symbol is not listed".to_owned(),
             Some(false) => {
-                return "it has no bar in this close, and nothing is decided without one"
-                    .to_owned();
+                return "it has no bar in this close, so no strategy saw it".to_owned();
             }
             Some(true) => {}
         }
@@ -448,7 +452,7 @@ impl Seen {
         if all.values().all(|one| !one.enabled) {
             let keys = all.keys().map(|id| format!("strategy.{id}.enabled"));
             let keys = keys.collect::<Vec<_>>().join(", ");
-            return format!("no strategy is switched on ({keys})");
+            return format!("every strategy is off ({keys})");
         }
         if let Some(away) = self.speechless(&["roll-up", "indicator"]) {
             return away;
@@ -469,7 +473,7 @@ impl Seen {
             return format!("{id}: {why}");
         }
         let timeframe = asked.timeframe;
-        format!("{id} looks at {timeframe} bars, and none ended at this close")
+        format!("{id} uses {timeframe} bars, and none ended at this close")
     }
 }
 
@@ -477,8 +481,8 @@ impl Seen {
 fn away(row: &Listed) -> &str {
     match row.venue {
         AtVenue::Trading => &row.why,
-        AtVenue::Halted => "the venue takes no orders in it now",
-        AtVenue::Gone => "the venue does not have it",
+        AtVenue::Halted => "the venue accepts no orders in it now",
+        AtVenue::Gone => "the venue delisted it",
     }
 }
 
@@ -507,20 +511,17 @@ mod tests {
     fn the_answer_is_what_the_stages_said() {
         let journal = journal();
         for (symbol, answer) in [
-            ("BTCUSD", "sma_cross wished to buy, risk declined: 1 position is open, 1 is allowed"),
-            ("ETHUSD", "there was an order, ew-abcdefghijklmnopqrstuvwxyz: `everwarm explain"),
-            ("LTCUSD", "it has no bar in this close, and nothing is decided without one"),
-            ("XRPUSD", "the symbol is not traded: it is not expected in this close"),
+            ("BTCUSD", "sma_cross signalled buy, risk declined: 1 position is open, 1 is allowed"),
+            ("ETHUSD", "there was an order, ew-abcdefghijklmnopqrstuvwxyz; see `everwarm explain"),
+            ("LTCUSD", "it has no bar in this close, so no strategy saw it"),
+            ("XRPUSD", "the symbol is not listed"),
         ] {
             let told = title(&journal, symbol, Some(T));
-            let at = format!("{symbol} at the close of 2021-01-08 12:03 UTC: ");
+            let at = format!("{symbol} at the close 2021-01-08 12:03 UTC: ");
             assert!(told.starts_with(&format!("{at}{answer}")), "{told}");
         }
         let newest = title(&journal, "ETHUSD", None);
-        assert!(
-            newest.contains("12:04 UTC: sma_cross looks at 1m bars, and none ended"),
-            "{newest}"
-        );
+        assert!(newest.contains("12:04 UTC: sma_cross uses 1m bars, and none ended"), "{newest}");
         let view = why_not(&journal, Symbol::new("BTCUSD").unwrap(), Some(T)).unwrap();
         let keys: Vec<&str> = view.steps.iter().map(|step| step.key.as_str()).collect();
         assert_eq!(keys, ["1.500.0", "3", "3.200.0", "3.400.0", "3.600.1"]);
@@ -532,11 +533,11 @@ mod tests {
         let told = why_not(&journal(), symbol, Some(T + 5 * MINUTE)).unwrap_err();
         assert_eq!(
             told.text,
-            "there was no close at 2021-01-08 12:08 UTC: they are from 2021-01-08 12:03 to \
+            "there was no close at 2021-01-08 12:08 UTC; the closes are from 2021-01-08 12:03 to \
              2021-01-08 12:04"
         );
         let told = why_not(&Facts(vec![]), symbol, None).unwrap_err();
-        assert_eq!(told.text, "there was no close yet");
+        assert_eq!(told.text, "there is no close yet");
     }
 
     #[test]
@@ -578,13 +579,10 @@ mod tests {
             title(&Facts(facts), "ETHUSD", None)
         };
         for (rows, answer) in [
-            (
-                &[(f64::NAN, f64::NAN)][..],
-                "the averages are not defined yet: the slow one needs 30",
-            ),
-            (&[(2.0, 1.0)], "where it stood before is not known"),
-            (&[(2.0, 1.0), (3.0, 1.0)], "stands above the slow one as before"),
-            (&[(2.0, 1.0), (0.5, 1.0)], "where it stood above before, but it has bought nothing"),
+            (&[(f64::NAN, f64::NAN)][..], "the averages are not warm yet: the slow one needs 30"),
+            (&[(2.0, 1.0)], "no earlier value to compare with"),
+            (&[(2.0, 1.0), (3.0, 1.0)], "is above the slow one as before"),
+            (&[(2.0, 1.0), (0.5, 1.0)], "it was above before, but the strategy holds nothing"),
         ] {
             let told = said(rows);
             assert!(told.contains(answer), "{answer}: {told}");

@@ -88,7 +88,7 @@ words! {
     /// How an order is priced.
     #[serde(rename_all = "lowercase")]
     OrderType of everwarm_domain::order::OrderType {
-        /// At once, at whatever price.
+        /// Immediately, at any price.
         Market,
         /// At the given price or better, until cancelled.
         Limit,
@@ -96,24 +96,24 @@ words! {
 }
 
 words! {
-    /// Where an order stands. `Unknown` is a state, not an error: sent, and no clear answer yet.
+    /// Status of an order. `Unknown` is a state, not an error: sent, and no clear response yet.
     #[serde(rename_all = "snake_case")]
     OrderStatus of everwarm_domain::order::OrderStatus {
         /// Decided, not sent.
         Intent,
-        /// A request is on its way.
+        /// A request was sent.
         Sent,
-        /// Sent, and the venue has not proved whether it knows it.
+        /// Sent, and the venue has not proved whether it knows the order.
         Unknown,
-        /// Acknowledged and working.
+        /// Accepted and open.
         Open,
-        /// Working, with some of it filled.
+        /// Open, and partly filled.
         PartlyFilled,
-        /// All of it filled.
+        /// Completely filled.
         Filled,
         /// Ended by a cancel; may have fills.
         Cancelled,
-        /// Never accepted.
+        /// Rejected by the venue.
         Rejected,
         /// Ended by time or by the venue's rules; may have fills.
         Expired,
@@ -121,135 +121,136 @@ words! {
 }
 
 words! {
-    /// How a listed symbol stands, in one word.
+    /// State of a listed symbol, in one word.
     #[serde(rename_all = "kebab-case")]
     Standing of everwarm_domain::fact::Standing {
         /// Entries and exits.
         Trading,
-        /// Exits only, until nothing is held; then it is listed no more.
+        /// Exits only; removed when the position is closed.
         Leaving,
-        /// The venue takes no orders in it now; it comes back by itself.
+        /// The venue takes no orders in it now; it continues automatically.
         Halted,
-        /// The venue does not have it; what is held cannot be sold.
+        /// The venue delisted it; its position cannot be sold.
         Gone,
     }
 }
 
 words! {
-    /// Levels of the circuit breaker, everywhere the same words.
+    /// Level of the circuit breaker.
     #[serde(rename_all = "kebab-case")]
     BreakerLevel of everwarm_domain::fact::BreakerLevel {
-        /// All is allowed.
+        /// Everything is allowed.
         Normal,
         /// Entries are smaller.
         Reduced,
-        /// Positions may be left, not entered.
+        /// Exits only.
         ExitsOnly,
-        /// Nothing is sent.
+        /// No orders are sent.
         Halted,
     }
 }
 
 words! {
-    /// Steps of a careful start.
+    /// Steps of a safe start.
     #[serde(rename_all = "kebab-case")]
     SafeStep of everwarm_domain::switch::SafeStep {
-        /// Data is collected and the account looked at; nothing is sent.
+        /// Collect data and compare the account; send no orders.
         Collect,
-        /// Positions may be left, too.
+        /// Allow exits too.
         Exits,
-        /// Everything.
+        /// Allow everything.
         Trade,
     }
 }
 
 words! {
-    /// What a difference is about, and so what follows from it until it is resolved.
+    /// Kind of a conflict, with its effect until it is resolved.
     #[serde(rename_all = "lowercase")]
     Dispute of everwarm_domain::conflict::Dispute {
-        /// Less of an asset than the books say: nothing is entered, positions may be left.
+        /// Less of an asset than in the books: exits only.
         Balance,
-        /// An order that contradicts ours: nothing is entered, positions may be left.
+        /// An order that contradicts the books: exits only.
         Order,
-        /// An order under our name that this journal does not know, or two under one name: another
-        /// daemon trades with the same identity, or this is an old backup. Nothing is sent.
+        /// An order under our name that this journal does not know, or two orders with one id.
+        /// Another daemon trades with the same identity, or this is an old backup. No orders are
+        /// sent.
         Twin,
-        /// Something is not set up: the configuration settles it, no word of an operator does.
+        /// A missing setup: the configuration resolves it, `resolve` does not.
         Setup,
     }
 }
 
 words! {
-    /// Whose word counts in a conflict from here on.
+    /// The accepted side of a conflict.
     #[serde(rename_all = "lowercase")]
     Accept of everwarm_domain::conflict::Accept {
-        /// The venue's: our books take it over.
+        /// The side of the venue: the books take it over.
         Venue,
-        /// Ours: the venue's is set aside until it changes again.
+        /// The side of the books: the venue's side is ignored until it changes.
         Ours,
     }
 }
 
-/// A difference between the venue and us that no record explains.
+/// A difference between the venue and the books that no record explains.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Conflict {
-    /// What it is about: an asset, or `order ` and our id of it.
+    /// Its subject: an asset, or `order ` and our id of it.
     pub about: String,
-    /// What we hold to be true.
+    /// The side of the books.
     pub ours: String,
-    /// What the venue says.
+    /// The side of the venue.
     pub theirs: String,
-    /// What kind of difference it is.
+    /// Kind of the difference.
     #[serde(default)]
     pub dispute: Dispute,
 }
 
-/// Why and since when something stands.
+/// Reason and time of a switch.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Said {
-    /// In the operator's words.
+pub struct SwitchReason {
+    /// The operator's reason.
     pub reason: String,
     /// Event time, UTC milliseconds.
     pub since: UtcMs,
 }
 
-/// What stands: a fold over the words of operators.
+/// The switches in force.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(default)]
 pub struct Switches {
-    /// Nothing is entered.
-    pub halted: Option<Said>,
-    /// Everything held is sold.
-    pub flatten: Option<Said>,
-    /// The step of a careful start that was not finished.
-    pub safe: Option<(SafeStep, Said)>,
-    /// Strategies that may not enter, by name.
-    pub strategies: BTreeMap<String, Said>,
-    /// Branches of the tree that do not run, by their place in it.
-    pub processes: BTreeMap<String, Said>,
+    /// Entries are stopped.
+    pub halted: Option<SwitchReason>,
+    /// All positions are being closed.
+    pub flatten: Option<SwitchReason>,
+    /// The present step of a safe start.
+    pub safe: Option<(SafeStep, SwitchReason)>,
+    /// Strategies without entries, by name.
+    pub strategies: BTreeMap<String, SwitchReason>,
+    /// Branches of the tree that are off, by path.
+    pub processes: BTreeMap<String, SwitchReason>,
 }
 
-/// One input set aside for one stage.
+/// One input quarantined for one stage.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Quarantine {
     /// Rank of the stage.
     pub rank: u16,
-    /// Its name.
+    /// Name of the stage.
     pub stage: String,
     /// Number of the input.
     pub input: u64,
-    /// What is done about it.
+    /// The effect.
     pub effect: String,
     /// The symbols without which the stage does not fail.
     #[schema(value_type = Vec<Symbol>)]
     pub symbols: Vec<String>,
-    /// Failures.
+    /// Number of failures.
     pub failures: u32,
-    /// The text of the last.
+    /// Text of the last failure.
     pub why: String,
-    /// Event time at which it was set aside, UTC milliseconds.
+    /// Event time of the quarantine, UTC milliseconds.
     pub time: UtcMs,
-    /// Whether an operator has dropped it: the stage stays out, and nothing is held back for that.
+    /// Whether an operator dropped it: the stage stays stopped and blocks nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dropped: bool,
 }
@@ -287,7 +288,7 @@ mod tests {
     #[test]
     fn fields_are_those_of_the_domain() {
         let said = || switch::Said { reason: String::new(), since: 0 };
-        fields::<_, Said>(&said());
+        fields::<_, SwitchReason>(&said());
         fields::<_, Switches>(&switch::Switches::default());
         fields::<_, Conflict>(&conflict::Conflict {
             about: String::new(),

@@ -29,7 +29,8 @@ impl<N: Ord + Display> Cursors<N> {
             self.passed.insert(who, now);
         }
         if row < self.row {
-            broken.push(format!("row {} was said to be on disk, the file ends at {row}", self.row));
+            broken
+                .push(format!("row {} was reported as durable, the file ends at {row}", self.row));
         }
         self.row = row;
         broken
@@ -58,6 +59,6 @@ mod tests {
         assert_eq!(broken, ["breaker had passed 15 and stands at 14"]);
         cursors.said(50);
         let broken = cursors.found([("ledger", 8)], 49);
-        assert_eq!(broken, ["row 50 was said to be on disk, the file ends at 49"]);
+        assert_eq!(broken, ["row 50 was reported as durable, the file ends at 49"]);
     }
 }

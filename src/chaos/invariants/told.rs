@@ -38,7 +38,7 @@ impl Told {
         let pending = newest.iter().filter(|one| one.outcome == Outcome::Pending);
         let pending = pending.filter(|one| passed(&one.key));
         let told =
-            pending.map(|one| format!("signal {} {} is told as pending", one.key, one.symbol));
+            pending.map(|one| format!("signal {} {} is listed as pending", one.key, one.symbol));
         told.collect()
     }
 }

@@ -28,19 +28,19 @@ macro_rules! parts {
 }
 
 parts! {
-    Open "open" "The files are opened and checked, in memory alone.";
-    Repair "repair" "What a crash left is repaired in the files.";
-    Connect "connect" "The exchange is found or started.";
-    Restore "restore" "The journal is read and the tree is grown.";
-    Reconcile "reconcile" "The venue is asked what became of everything.";
-    CatchUp "catch-up" "Closes missed while away are fetched and said.";
-    Live "live" "It trades.";
-    Sync "in sync" "A commit is on its way to the disk.";
-    Checkpoint "in a checkpoint" "A state is saved.";
-    Sealing "sealing" "The oldest part of the journal is made a segment.";
-    Stopping "stopping" "It was told to stop.";
-    Continued "after SIGSTOP" "It was stopped for a while, and went on.";
-    Alone "started twice" "Two were started at once, and one gave way.";
+    Open "open" "Open the files and check them in memory.";
+    Repair "repair" "Repair the files after a crash.";
+    Connect "connect" "Find or start the exchange.";
+    Restore "restore" "Read the journal and start the tree.";
+    Reconcile "reconcile" "Query the venue for all orders and the account.";
+    CatchUp "catch-up" "Fetch and append the missed closes.";
+    Live "live" "Trade.";
+    Sync "in sync" "Sync a commit.";
+    Checkpoint "in a checkpoint" "Save a state.";
+    Sealing "sealing" "Seal the oldest part of the journal into a segment.";
+    Stopping "stopping" "Stop.";
+    Continued "after SIGSTOP" "Suspended for a while, then resumed.";
+    Alone "started twice" "Two started together; one ended.";
 }
 
 /// A kill: when, and what it counts as; none: as the step the life was in.

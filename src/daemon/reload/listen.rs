@@ -89,7 +89,7 @@ fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
             if log.hold.is_over() || now != reloader.told().filter {
                 log.hold.begin(None);
                 if let Err(e) = (log.set)(&now) {
-                    tracing::error!("the log stays as it is: {e}");
+                    tracing::error!("the log filter is unchanged: {e}");
                 }
                 reloader.told().filter = now;
             }

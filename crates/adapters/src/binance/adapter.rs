@@ -4,6 +4,7 @@ use super::client::{BinanceClient, Config, PAGE_MAX};
 use super::hosts::Hosts;
 use super::sign::ApiKey;
 use super::stream::{PRIVATE_WEIGHT, STREAMS_MAX};
+use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::id::VenueId;
 use everwarm_domain::order::{Side, Validity};
 use everwarm_domain::time::{Timeframe, UtcMs};
@@ -87,6 +88,10 @@ impl BinanceClient {
 impl Venue for BinanceClient {
     fn id(&self) -> VenueId {
         VenueId::Binance
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::market_and_limit()
     }
 
     fn request(&self, request: Request) -> Pending<Report> {

@@ -363,7 +363,7 @@ fn executed_quote(
     if quantity == executed && bounds::quote("the fills", quote).is_ok() {
         Ok(quote.normalize())
     } else {
-        Err("the venue does not tell the quote amount of the order".to_owned())
+        Err("the venue did not report the quote amount of the order".to_owned())
     }
 }
 

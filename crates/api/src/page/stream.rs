@@ -144,7 +144,7 @@ async fn keep_looking(shared: Arc<Shared>, context: Arc<dyn Context>) {
         // It reads files; sockets must not wait for it.
         let done = tokio::task::spawn_blocking(move || looker.look().look(context.as_ref()));
         if let Err(e) = done.await {
-            tracing::warn!("the page was not looked after: {e}");
+            tracing::warn!("the page's data was not updated: {e}");
         }
         shared.looks.send_modify(|looks| *looks += 1);
     }

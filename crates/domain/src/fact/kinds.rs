@@ -58,6 +58,7 @@ pub mod kind {
     pub const BAR_REFUSED: u8 = 68;
     pub const SESSIONS: u8 = 69;
     pub const DAY_BEGINS: u8 = 70;
+    pub const CAPABILITIES: u8 = 72;
     pub const OWED: u8 = 84;
     pub const LOT: u8 = 85;
     pub const WITHDRAWN: u8 = 87;
@@ -88,7 +89,7 @@ pub mod rank {
     pub const UNIVERSE: Rank = Rank(880);
     /// Life and settings in force; followed by the configuration.
     pub const CONFIG: Rank = Rank(890);
-    /// What was said about closes; followed by the closer.
+    /// What was appended about closes; followed by the closer.
     pub const CLOSES: Rank = Rank(910);
     /// What is to be sent and asked; followed by the gateway.
     pub const GATEWAY: Rank = Rank(900);
@@ -130,57 +131,57 @@ kinds! {
     CLOSE "Market.Close" "closer" false PROJECTED
         "all 1m bars of one closing time: one decision round";
     LATE_BAR "Market.LateBar" "closer" false PROJECTED
-        "a bar that came after its close was said";
+        "a bar that arrived after its close was decided";
     HISTORY_LOADED "Market.HistoryLoaded" "history" true JOURNAL
         "a range of past bars may be used, with its digest; closes begin after it";
     HISTORY_BARS "Market.HistoryBars" "shell" false JOURNAL
-        "never written: what a stage is given in place of HistoryLoaded";
+        "never written: the bars that a stage gets instead of HistoryLoaded";
     INSTRUMENTS "Market.Instruments" "universe" false JOURNAL
         "the venue's rules for the wanted instruments";
     UNIVERSE "Market.Universe" "universe" true JOURNAL
-        "which symbols are listed from here on, and how each stands: what changed";
+        "changes of the listed symbols and their states";
     SYMBOL_WANTED "Operator.SymbolWanted" "operator" true JOURNAL
-        "an operator adds or removes a symbol; goes before any rule";
+        "an operator adds or removes a symbol; it overrides the rule of the universe";
     SWITCHED "Operator.Switched" "operator" true JOURNAL
-        "an operator turns something on or off: trading, a strategy, a process";
+        "an operator turns trading, a strategy or a branch on or off";
     SENT "Venue.Sent" "gateway" true JOURNAL
-        "requests that leave once this is on disk";
+        "orders that are sent once this is durable";
     REPORTED "Venue.Reported" "gateway, private stream" false JOURNAL
-        "the venue's word on an order";
+        "the venue reports the status of an order";
     REFUSED "Venue.Refused" "gateway" true JOURNAL
-        "a definite no to one attempt: the venue keeps no record of it";
+        "the venue rejected one attempt and keeps no record of it";
     UNANSWERED "Venue.Unanswered" "gateway" false JOURNAL
-        "an attempt has no clear answer";
+        "an attempt has no clear response";
     ABSENT "Venue.Absent" "gateway" false JOURNAL
         "the venue knows neither the order nor a trade of it";
     ACCOUNT "Venue.Account" "gateway" false JOURNAL
         "balances and open orders, compared with the books";
     KEPT "Analysis.Kept" "indicator" false JOURNAL
-        "of earlier versions: values under lengths that something held was opened with";
+        "of earlier versions: values of the indicator lengths that a position was opened with";
     LIVE_CONFIRMED "Operator.LiveConfirmed" "operator" true JOURNAL
-        "a person typed the account that trades real money, and its caps";
+        "a person confirmed the account that trades real money, and its caps";
     STARTED "Operator.Started" "daemon" true JOURNAL
         "a process started on this store";
     CLOCK "Operator.Clock" "clock" false JOURNAL
         "the earliest wake-up of a stage is due";
     CONFIG_APPLIED "Operator.ConfigApplied" "daemon" true JOURNAL
-        "the configuration in force from here on";
+        "the configuration in force from now on";
     STAGE_UPGRADED "Operator.StageUpgraded" "runtime" false JOURNAL
-        "a stage speaks under a new version from here on";
+        "a stage has a new version from now on";
     QUARANTINED "Operator.Quarantined" "runtime" true JOURNAL
-        "a stage failed too often at an input, or is kept down from one on; what is done about it";
+        "a stage failed too often at an input, or was stopped; the effect";
     RELEASED "Operator.Released" "operator, runtime" true JOURNAL
-        "that ends: the stage is tried or asked again, or its absence is accepted";
+        "a quarantine ends: the stage retries, or an operator dropped it";
     RESOLVED "Operator.Resolved" "operator" true JOURNAL
-        "a conflict ends: the venue's word is taken, or set aside";
+        "a conflict ends: an operator accepted the side of the venue or of the books";
     BRANCH "Operator.Branch" "supervisor" true JOURNAL
-        "a branch of the tree is kept down after too many failures, or is up again";
+        "a branch of the tree stopped after too many failures, or runs again";
     ROLLED "Analysis.Rolled" "roll-up" false JOURNAL
         "wider bars completed by a close";
     FEATURES "Analysis.Features" "indicator" false JOURNAL
-        "of earlier versions: the averages of the one strategy there was after a close";
+        "of earlier versions: the averages of the only strategy after a close";
     SIGNALS "Analysis.Signals" "strategies" false JOURNAL
-        "wishes of one strategy after a close";
+        "signals of one strategy after a close";
     BREAKER "Decision.Breaker" "breaker" false JOURNAL
         "the breaker changed its level or reasons";
     APPROVED "Decision.Approved" "decision" false JOURNAL
@@ -188,7 +189,7 @@ kinds! {
     DECLINED "Decision.Declined" "decision" false JOURNAL
         "a signal may not be traded, and why";
     INTENT "Order.Intent" "order manager" false PROJECTED
-        "to be sent once, while valid";
+        "an order that may be sent once, while it is valid";
     GRANTED "Order.Granted" "order manager" false JOURNAL
         "another attempt with the same id is safe";
     CHANGED "Order.Changed" "order manager" false PROJECTED
@@ -202,41 +203,43 @@ kinds! {
     EQUITY "Ledger.Equity" "ledger" false PROJECTED
         "value of the account after a close";
     RECONCILED "Ledger.Reconciled" "ledger" true JOURNAL
-        "the account against the books; trading may go on, or why not";
+        "the account compared with the books: entries may continue, or why not";
     ADJUSTED "Ledger.Adjusted" "ledger" false JOURNAL
-        "the books took the venue's word for less of an asset, or took over a surplus";
+        "the books accepted the venue's smaller balance, or took over a surplus";
     STAGE_JOINED "Operator.StageJoined" "runtime" true JOURNAL
-        "a stage takes part from the next input on";
+        "a stage joins at the next input";
     STAGE_LEFT "Operator.StageLeft" "runtime" true JOURNAL
-        "a stage takes part no more";
+        "a stage left";
     FEATURE_PLAN "Analysis.FeaturePlan" "indicator" false JOURNAL
-        "which features are computed from here on";
+        "the features that are computed from now on";
     FEATURE_VALUES "Analysis.FeatureValues" "indicator" false JOURNAL
         "values of the features of one width after a close";
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
-        "a bar that the venue's records contradict or no type holds; at most one a symbol a minute";
+        "a bar that contradicts the venue's records or is out of range; at most one a minute";
     SESSIONS "Market.Sessions" "universe" false JOURNAL
         "when the venue trades, said ahead of time";
     DAY_BEGINS "Market.DayBegins" "universe" false JOURNAL
         "when a trading day begins that is not one of UTC, said ahead of time";
+    CAPABILITIES "Market.Capabilities" "universe" false JOURNAL
+        "which orders a venue takes, at a start where it differs";
     OWED "Decision.Owed" "decision" false JOURNAL
-        "an exit that was decided and is not done: opened, waiting for another reason, or ended";
+        "an exit that was decided and is not sold: opened, waiting for another reason, or ended";
     LOT "Ledger.Lot" "ledger" false JOURNAL
-        "what of a position belongs to one strategy changed";
+        "the lot of one strategy changed";
     WITHDRAWN "Decision.Withdrawn" "decision" false JOURNAL
-        "an order that was not sent yet is not sent any more, and why";
+        "a strategy withdrew an order before it was sent, and why";
     CANCEL_INTENT "Decision.CancelIntent" "decision" false JOURNAL
         "an order that was sent is to be cancelled, and why";
     REQUESTED "Venue.Requested" "gateway" true JOURNAL
-        "a request to cancel an order, which leaves once this is on disk";
+        "a request to cancel an order, sent once this is durable";
     RESPONDED "Venue.Responded" "gateway" false JOURNAL
-        "what came of such a request; what became of the order is reported";
+        "the response to that request; the status of the order is reported separately";
     ADOPTED "Operator.Adopted" "operator" true JOURNAL
-        "an operator takes a surplus into our books";
+        "an operator takes a surplus into the books";
     PANIC_TRADED "Venue.PanicTraded" "gateway" false JOURNAL
         "what `everwarm panic` traded; each trade counts once";
     RESTARTED "Operator.Restarted" "supervisor" false JOURNAL
-        "actors that were started again, by name and cause, gathered for ten seconds";
+        "actors that restarted, by name and cause, collected for ten seconds";
 }
 
 impl fact::Body for Body {
@@ -253,6 +256,7 @@ impl fact::Body for Body {
                 Market::BarRefused { .. } => kind::BAR_REFUSED,
                 Market::Sessions { .. } => kind::SESSIONS,
                 Market::DayBegins { .. } => kind::DAY_BEGINS,
+                Market::Capabilities { .. } => kind::CAPABILITIES,
             },
             Body::Venue(v) => match v {
                 Venue::Sent { .. } => kind::SENT,
@@ -424,7 +428,7 @@ impl Body {
                 }
                 Market::BarRefused { reason, claimed, .. } => reason.len() + claimed.len(),
                 Market::Sessions { sessions, .. } => size_of_val(sessions.spans()),
-                Market::DayBegins { .. } => TEXT,
+                Market::DayBegins { .. } | Market::Capabilities { .. } => TEXT,
                 Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
                 Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
                 Market::Universe { listed, unlisted, .. } => {

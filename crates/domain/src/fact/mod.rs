@@ -7,6 +7,7 @@ mod listed;
 mod packed;
 mod parts;
 
+use super::capabilities::Capabilities;
 pub use super::conflict::{Accept, Conflict, Dispute, Part};
 use super::features::FeatureTable;
 use super::id::{ClientOrderId, Symbol, VenueId};
@@ -146,6 +147,13 @@ pub enum Market {
         day: i64,
         /// When it begins, UTC milliseconds.
         at: UtcMs,
+    },
+    /// Which orders a venue takes, said where it differs from what was said before.
+    Capabilities {
+        /// Which venue.
+        venue: VenueId,
+        /// What it takes.
+        capabilities: Capabilities,
     },
 }
 
@@ -627,7 +635,7 @@ pub enum Ledger {
     Equity {
         /// The close, UTC milliseconds.
         time: UtcMs,
-        /// Cash plus positions at the mark.
+        /// Cash plus the value of positions at the newest prices.
         equity: Decimal,
         /// Cash.
         cash: Decimal,

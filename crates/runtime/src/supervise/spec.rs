@@ -283,7 +283,7 @@ impl ChildSpec {
             Body::Worker(start) => start(context),
             Body::Supervisor(spec) => supervise(spec.clone(), context),
             Body::Template(_) | Body::Spent(_) => {
-                let why = "it is no child by itself, or was temporary";
+                let why = "it is only a template, or was temporary";
                 Box::pin(ready(Err(StartError::new(context.path, why))))
             }
         }

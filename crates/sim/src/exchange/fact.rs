@@ -310,7 +310,7 @@ impl Body for SimFact {
             RuntimeEvent::Quarantined(q) => {
                 unreachable!("failures of the {} are not counted", q.stage)
             }
-            RuntimeEvent::Released { .. } => unreachable!("it is never kept down"),
+            RuntimeEvent::Released { .. } => unreachable!("it is never stopped by its supervisor"),
             RuntimeEvent::Joined(who) => unreachable!("{} is there from the start", who.id),
             RuntimeEvent::Left { .. } => unreachable!("it never leaves"),
         }

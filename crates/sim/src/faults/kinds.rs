@@ -97,7 +97,7 @@ pub const KINDS: &[Row] = {
     use Scope::{Bars, Both, Clock, Messages, Orders, Requests};
     &[
         row(Kind::Reset, "reset", Both, true, None,
-            "the connection is cut (RST): before a request is looked at, instead of a message"),
+            "the connection is cut (RST): before a request is read, instead of a message"),
         row(Kind::NoAnswer, "no-answer", Requests, true, None,
             "the request is done, then the connection is cut (RST) instead of an answer"),
         row(Kind::ErrorAfter, "error-after", Requests, true, Some(("HTTP status", 503)),
@@ -119,7 +119,7 @@ pub const KINDS: &[Row] = {
         row(Kind::UserStreamEnded, "user-stream-ended", Messages, true, None,
             "`eventStreamTerminated` instead of the message: the subscription is over"),
         row(Kind::OddBar, "odd-bar", Messages, true, Some(("per cent of its prices", 10)),
-            "a stream tells a closed bar of 1m with other prices; the records have the true ones"),
+            "a stream sends a closed bar of 1m with other prices; the records have the true ones"),
         row(Kind::Slow, "slow", Requests, false, Some(("ms", 1_000)), "the answer comes later"),
         row(Kind::ErrorBefore, "error-before", Requests, false, Some(("HTTP status", 503)),
             "5xx, and nothing was done"),
@@ -135,7 +135,7 @@ pub const KINDS: &[Row] = {
         row(Kind::PartialFills, "partial-fills", Orders, false, Some(("per cent at once", 50)),
             "an order that takes gets a part at once, the rest when the market next trades"),
         row(Kind::OddRecords, "odd-records", Bars, false, Some(("per cent of its prices", 60)),
-            "streams and records tell a bar of 1m with other prices; orders trade at the true"),
+            "streams and records have a 1m bar with other prices; orders trade at the true ones"),
         row(Kind::Hostile, "hostile", Both, false, None,
             "an answer or a message is a lie, by its mode; what was asked is done"),
     ]

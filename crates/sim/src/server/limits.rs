@@ -131,7 +131,7 @@ impl Counters {
     pub fn restored(limits: Limits, dir: &Path) -> io::Result<Counters> {
         let mut counters = Counters::new(limits);
         let file = dir.join(FILE);
-        let remedy = "remove the file: the exchange counts its limits anew";
+        let remedy = "remove the file: the exchange then counts its limits from zero";
         if let Some(spent) = port::read_json(&file, remedy)? {
             counters.spent = spent;
         }

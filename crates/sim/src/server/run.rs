@@ -206,7 +206,7 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let listener = listener.map_err(io_error(format!("cannot listen on port {port}")))?;
-    let addr = listener.local_addr().map_err(io_error("cannot tell the port"))?;
+    let addr = listener.local_addr().map_err(io_error("cannot read the port"))?;
     let token = port::token();
     let clock = VenueClock::starting(pace, base);
     let faults = Faults::open(&data_dir, pace == Pace::Lockstep);

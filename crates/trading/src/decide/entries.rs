@@ -4,6 +4,7 @@ use super::{Decide, Refusal, no};
 use everwarm_domain::fact::{AtVenue, BreakerLevel, Signal};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
+use everwarm_domain::order::OrderType;
 use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::MINUTE;
 
@@ -53,6 +54,20 @@ impl Decide {
                 no("instrument", format!("{symbol} is paid in {}, cash is {quote}", rule.quote))
             }
             Some(_) | None => Ok(rule),
+        }
+    }
+
+    /// Whether the venue of a symbol takes orders of a kind. One that did not say takes all.
+    pub(super) fn venue_takes(&self, kind: OrderType, rule: &Instrument) -> Result<(), Refusal> {
+        match self.capabilities.get(&rule.venue) {
+            Some(venue) if !venue.takes(kind) => {
+                let kind = match kind {
+                    OrderType::Market => "market",
+                    OrderType::Limit => "limit",
+                };
+                no("unsupported", format!("the venue does not take {kind} orders"))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -40,11 +40,15 @@ impl Strategy for RsiReversal {
     const KIND: &'static str = "rsi_reversal";
     const VERSION: u16 = 1;
     const SETTINGS: &'static [Setting] = &[
-        Setting { name: "timeframe", form: Form::Timeframe, about: "Bars it runs on." },
+        Setting {
+            name: "timeframe",
+            form: Form::Timeframe,
+            about: "Bar width: 1m, 5m, 15m, 1h, 4h or 1d.",
+        },
         Setting {
             name: "length",
             form: Form::Whole { least: 2, most: 1000 },
-            about: "Bars of the relative strength index.",
+            about: "Length of the relative strength index in bars.",
         },
         Setting { name: "low", form: INDEX, about: "It buys below this index." },
         Setting { name: "high", form: INDEX, about: "It sells above this index." },
@@ -59,7 +63,7 @@ impl Strategy for RsiReversal {
         if low < high {
             return Ok(());
         }
-        let text = format!("it would buy below {low} and sell above {high}: `low` must be less");
+        let text = format!("low = {low} must be less than high = {high}");
         Err(Wrong { names: &["low", "high"], text })
     }
 
@@ -90,7 +94,7 @@ impl Strategy for RsiReversal {
         let Section { length, low, high, trend: name, .. } = section;
         let [rsi, close, trend] = *view.values else { return "it has no values".to_owned() };
         if rsi.is_nan() {
-            return format!("rsi{length} is not defined yet");
+            return format!("rsi{length} is not warm yet");
         }
         if long {
             return format!("rsi{length} {rsi:.1} is not above {high}, where it sells");
@@ -99,7 +103,7 @@ impl Strategy for RsiReversal {
             return format!("rsi{length} {rsi:.1} is not below {low}, where it buys");
         }
         if trend.is_nan() {
-            return format!("{name} is not defined yet");
+            return format!("{name} is not warm yet");
         }
         format!("the price {close} is not above {name} {trend:.2}")
     }
@@ -146,10 +150,10 @@ mod tests {
 
     #[test]
     fn says_which_condition_is_not_met() {
-        assert_eq!(why(false, [f64::NAN, 1.0, 1.0]), "rsi14 is not defined yet");
+        assert_eq!(why(false, [f64::NAN, 1.0, 1.0]), "rsi14 is not warm yet");
         assert_eq!(why(false, [30.0, 2.0, 1.0]), "rsi14 30.0 is not below 30, where it buys");
         assert_eq!(why(true, [70.0, 2.0, 1.0]), "rsi14 70.0 is not above 70, where it sells");
-        assert_eq!(why(false, [20.0, 2.0, f64::NAN]), "sma(20)@15m is not defined yet");
+        assert_eq!(why(false, [20.0, 2.0, f64::NAN]), "sma(20)@15m is not warm yet");
         assert_eq!(why(false, [20.0, 2.5, 3.0]), "the price 2.5 is not above sma(20)@15m 3.00");
     }
 

@@ -42,10 +42,14 @@ impl Strategy for SmaCross {
         Setting {
             name: "timeframe",
             form: Form::Timeframe,
-            about: "Bars it runs on: 1m, 5m, 15m, 1h, 4h or 1d.",
+            about: "Bar width: 1m, 5m, 15m, 1h, 4h or 1d.",
         },
-        Setting { name: "fast", form: BARS, about: "Bars of the fast average; fewer than `slow`." },
-        Setting { name: "slow", form: BARS, about: "Bars of the slow average." },
+        Setting {
+            name: "fast",
+            form: BARS,
+            about: "Length of the fast average in bars. Less than `slow`.",
+        },
+        Setting { name: "slow", form: BARS, about: "Length of the slow average in bars." },
     ];
     type Section = Section;
     /// Whether the fast average stood below (-1), at (0) or above (1) the slow one.
@@ -56,8 +60,7 @@ impl Strategy for SmaCross {
         if fast < slow {
             return Ok(());
         }
-        let text =
-            format!("the fast average's {fast} bars are not fewer than the slow average's {slow}");
+        let text = format!("fast = {fast} must be less than slow = {slow}");
         Err(Wrong { names: &["fast", "slow"], text })
     }
 
@@ -96,22 +99,22 @@ impl Strategy for SmaCross {
     fn why_not(section: &Section, before: &Option<i8>, long: bool, view: &View<'_>) -> String {
         let Some(now) = stands(view) else {
             let slow = section.slow;
-            return format!("the averages are not defined yet: the slow one needs {slow} bars");
+            return format!("the averages are not warm yet: the slow one needs {slow} bars");
         };
         let word = |at: i8| ["below", "at", "above"][usize::try_from(at + 1).unwrap_or(1)];
-        let stands = format!("the fast average stands {} the slow one", word(now));
+        let stands = format!("the fast average is {} the slow one", word(now));
         match before {
-            None => format!("{stands}, and where it stood before is not known"),
+            None => format!("{stands}, and there is no earlier value to compare with"),
             Some(before) if *before == now => {
-                format!("{stands} as before, and a wish comes where they cross")
+                format!("{stands} as before; a signal comes when they cross")
             }
             Some(before) => {
                 let why = match (long, now < 0) {
-                    (true, _) => "it has bought already",
-                    (false, true) => "it has bought nothing to sell",
+                    (true, _) => "the strategy holds a position already",
+                    (false, true) => "the strategy holds nothing",
                     (false, false) => "they did not cross",
                 };
-                format!("{stands}, where it stood {} before, but {why}", word(*before))
+                format!("{stands}; it was {} before, but {why}", word(*before))
             }
         }
     }

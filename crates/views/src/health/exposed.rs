@@ -1,4 +1,4 @@
-//! What is held and cannot be left now: one answer for `doctor` and for the metric.
+//! Positions that cannot be closed now, for `doctor` and for the metric.
 
 use super::fold::HealthFold;
 use crate::views::SymbolView;
@@ -8,7 +8,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
 use std::collections::BTreeMap;
 
-/// A position that cannot be left now.
+/// A position that cannot be closed now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposed {
     /// In which symbol.
@@ -17,11 +17,11 @@ pub struct Exposed {
     pub quantity: Decimal,
     /// Event time since which it is held and something stands in the way, where that is known.
     pub since: Option<UtcMs>,
-    /// What stands in the way.
+    /// The cause.
     pub why: Cause,
 }
 
-/// What stands in the way of an exit.
+/// Why a position cannot be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// Its symbol is not listed.
@@ -41,11 +41,11 @@ impl Cause {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Cause::Unlisted => "it is not listed, so no exit is looked for",
-            Cause::Gone => "the venue does not have it any more",
-            Cause::Halted => "the venue takes no orders in it now",
-            Cause::Late => "it has no new bars, so its exit cannot be seen",
-            Cause::Breaker => "nothing is sent while the breaker is at halted",
+            Cause::Unlisted => "it is not listed, so no strategy looks for an exit",
+            Cause::Gone => "the venue delisted it",
+            Cause::Halted => "the venue accepts no orders in it now",
+            Cause::Late => "it has no new bars, so no strategy can signal an exit",
+            Cause::Breaker => "the breaker is at halted, so no order is sent",
         }
     }
 }

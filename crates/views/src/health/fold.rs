@@ -1,6 +1,7 @@
 //! What facts tell of health: what is open, and since when, in event time.
 
 use crate::fold::StatusFold;
+use crate::stored::shown;
 use crate::tell;
 use crate::views::SymbolView;
 use everwarm_domain::fact::{
@@ -151,7 +152,7 @@ impl HealthFold {
             Body::Analysis(Analysis::Signals { rows }) => {
                 self.signals.more(time, rows.len() as u64);
             }
-            Body::Decision(Decision::Declined { text, .. }) => self.declined = Some(text.clone()),
+            Body::Decision(Decision::Declined { text, .. }) => self.declined = Some(shown(text)),
             Body::Decision(Decision::Breaker { level, .. }) if *level != self.level => {
                 self.level = *level;
                 self.breaker = (*level != BreakerLevel::Normal).then_some(time);
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(found(one.clone(), 2 * MINUTE - 1), []);
         let told = found(one, 2 * MINUTE);
         let text = "order ew-1 to buy ETHUSD is not cancelled yet after 1 attempt; last: the \
-                    venue refused: denied (-2011)";
+                    venue rejected it: denied (-2011)";
         let command = Some("everwarm explain ew-1".to_owned());
         assert_eq!(told, [(Severity::Warning, text.to_owned(), command)]);
 

@@ -1,9 +1,10 @@
-//! The rules: each says what is wrong, since when, and what to do, with the command.
+//! The rules of `doctor`: each reports a problem, since when it exists, and what to do.
 
 use super::causes::causes_first;
 use super::exposed::{Cause, exposed};
 use super::lasting;
 use super::signs::{Signs, Waiting};
+use crate::stored::shown;
 use crate::tell;
 use crate::views::{ApartView, FindingView, HealthView, OwedState, Severity, SymbolView};
 use everwarm_domain::fact::{BreakerLevel, Standing};
@@ -34,20 +35,18 @@ const DEADLINES: &[(&str, UtcMs, Todo)] = &[
 ];
 /// What to do, and the command for it.
 type Todo = (&'static str, &'static str);
-const DISK: Todo = ("the disk does not take anything: look at it", "df -h");
-const LOOK: Todo = ("see what it does; a process that hangs ends itself", "everwarm tree");
-const ANEW: Todo = (
-    "it waits for what does not come: see what it does, keep the log, and start the daemon anew",
-    "everwarm tree",
-);
+const DISK: Todo = ("the disk does not accept writes: check it", "df -h");
+const LOOK: Todo =
+    ("check its state; a process that hangs ends with exit code 13", "everwarm tree");
+const ANEW: Todo = ("check its state, keep the log, then restart the daemon", "everwarm tree");
 const SILENT: Todo = (
-    "it is connected and hears nothing: where the venue shows trades, turn it off by this and on \
-     again by enable",
+    "it is connected but receives nothing. If the venue shows trades, restart the feed: disable \
+     it with this command, then enable it",
     "everwarm disable root/trading/feeds --reason \"silent\"",
 );
 /// How old the newest close may be, milliseconds of venue time.
 const CLOSE_AGE: UtcMs = 3 * MINUTE;
-/// How long an order may be of unknown fate, milliseconds of venue time.
+/// How long an order's status may be unknown, milliseconds of venue time.
 const UNKNOWN: UtcMs = 2 * MINUTE;
 /// How long an order may be decided and not sent, milliseconds of venue time: it is void after
 /// `trading.valid_for_s`.
@@ -56,11 +55,11 @@ const UNSENT: UtcMs = MINUTE;
 const CANCELLING: UtcMs = 2 * MINUTE;
 /// How long an exit may be owed, milliseconds of venue time.
 const OWED: UtcMs = 2 * MINUTE;
-/// From so many signals on without an order, over so long a time, somebody should look.
+/// So many signals without an order, over so long a time, are a finding.
 const NO_ORDERS: (u64, UtcMs) = (10, 60 * MINUTE);
 /// The same, of orders without a fill.
 const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
-/// How long a receiver may take nothing.
+/// How long a receiver may fail.
 const DELIVERY: UtcMs = MINUTE;
 /// The folder that a command asks where none is named.
 const DATA_DIR: &str = "everwarm-data";
@@ -95,7 +94,7 @@ const RULES: &[(&str, Rule)] = &[
     ("messages", messages),
 ];
 
-/// What is wrong, the worst first, and each cause before what comes of it.
+/// All findings, the most severe first, and each cause before its consequences.
 #[must_use]
 pub fn findings(signs: &Signs) -> HealthView {
     let mut findings = Vec::new();
@@ -112,8 +111,8 @@ pub fn findings(signs: &Signs) -> HealthView {
     HealthView { running: signs.running, healthy: findings.is_empty(), checks, findings }
 }
 
-/// A command as it has to be typed to ask the folder that was looked at, and by its configuration
-/// where the command is about what is configured.
+/// A command with the data directory that was checked, and with its configuration
+/// file if the command reads the configuration.
 fn there(signs: &Signs, mut command: String) -> String {
     let folder = &signs.status.data_dir;
     if command == DISK.1 {
@@ -174,12 +173,12 @@ fn process(signs: &Signs, found: &mut Vec<FindingView>) {
     let alone = if held + signs.status.open_orders == 0 {
         String::new()
     } else {
-        format!("; {positions} and {open} are looked after by nobody")
+        format!("; nobody manages {positions} and {open}")
     };
     let told = finding(
         Severity::Broken,
         format!("no daemon is running{alone}"),
-        "start it; what stopped it is in its log and its exit code",
+        "start it; its log and its exit code show why it stopped",
     );
     found.push(told.after(signs.written, signs.wall).by("everwarm run"));
 }
@@ -191,7 +190,7 @@ fn conflicts(signs: &Signs, found: &mut Vec<FindingView>) {
         let told = finding(
             Severity::Broken,
             text,
-            "look at both sides with everwarm reconcile, then say whose word counts",
+            "compare both sides with everwarm reconcile, then accept one",
         );
         let since = signs.facts.conflicts.get(&id).copied().unwrap_or(signs.facts.now);
         let command = format!("everwarm resolve {id} --accept venue --reason \"why\"");
@@ -204,13 +203,11 @@ fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
         let text = format!("quarantine {}: {}", one.id, one.text);
         let (todo, verb) = match one.quarantine.effect {
             everwarm_kernel::fact::Effect::Parts => {
-                ("look at what the input was; then let the symbols be bought again", "drop")
+                ("check the input, then allow entries of its symbols again", "drop")
             }
             everwarm_kernel::fact::Effect::Stage
             | everwarm_kernel::fact::Effect::Stopped
-            | everwarm_kernel::fact::Effect::Down => {
-                ("repair the cause, then have it tried again", "retry")
-            }
+            | everwarm_kernel::fact::Effect::Down => ("repair the cause, then retry", "retry"),
         };
         // Dropped, it is as an operator wants it, and nobody else says that it is out.
         let dropped = one.quarantine.dropped;
@@ -225,10 +222,10 @@ fn branches(signs: &Signs, found: &mut Vec<FindingView>) {
     // Without a process all are down, and up again at its start.
     for (path, since) in signs.facts.branches.iter().filter(|_| signs.running) {
         let problems = &signs.status.problems;
-        let prefix = format!("{path} is kept down");
+        let prefix = format!("{path} is stopped by its supervisor");
         let text = problems.iter().find(|problem| problem.starts_with(&prefix)).cloned();
-        let text = text.unwrap_or_else(|| format!("{prefix}; nothing is bought"));
-        let todo = "it is tried each minute; repair the cause, then have it tried at once";
+        let text = text.unwrap_or_else(|| format!("{prefix}; no entries"));
+        let todo = "repair the cause, then retry now; the daemon retries every minute";
         let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
         found.push(told.by(format!("everwarm retry {path}")));
     }
@@ -242,13 +239,14 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
         BreakerLevel::Halted => Severity::Broken,
     };
     let (allowed, said) = signs.switches.level();
+    let said: Vec<String> = said.iter().map(|reason| shown(reason)).collect();
     let mut reasons = signs.status.breaker_reasons.clone();
     reasons
         .extend(said.into_iter().filter(|reason| !signs.status.breaker_reasons.contains(reason)));
     let reasons = reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
     let text = format!("the breaker is at {}{colon}{reasons}", tell::level(level));
-    let told = finding(severity, text, "it goes back once none of its reasons holds any more");
+    let told = finding(severity, text, "it returns to normal when all its reasons end");
     let told = told.after(since, signs.venue);
     // To resume ends no careful start: that goes on by steps of its own.
     let command = match signs.switches.step() {
@@ -261,7 +259,7 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
-    // What another rule tells now is told there; all else that makes it not ready is told here.
+    // What another rule reports is not reported here again.
     let told = |name: &str| match name {
         "venue" => signs.trouble.is_some(),
         "reconciled" => !signs.status.conflicts.is_empty(),
@@ -271,7 +269,7 @@ fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
     let open = lasting::open(signs);
     for check in open.filter(|check| signs.running && !told(&check.name)) {
         let text = format!("not ready, {}: {}", check.name, check.detail);
-        let todo = "wait, or see in its log what it waits for";
+        let todo = "wait, or raise the log level to see what it waits for";
         let told = finding(Severity::Broken, text, todo);
         let told = told.after(first(signs, &lasting::ready(&check.name)), signs.wall);
         found.push(told.by("everwarm log-level everwarm=info"));
@@ -308,13 +306,14 @@ fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
         if !is_late(signs, waiting) || (decided && !own) {
             continue;
         }
-        let text = format!("{} does not move: {}", waiting.part, waiting.what);
+        let text = format!("{} makes no progress: {}", waiting.part, waiting.what);
         let told = finding(Severity::Broken, text, todo).since(waiting.since, signs.wall);
         found.push(told.by(command));
     }
     for (path, since) in &signs.blocked {
-        let text = format!("{path} holds its thread");
-        let todo = "the process ends with exit code 13 if it goes on; report it with the log";
+        let text = format!("{path} blocks its thread");
+        let todo =
+            "if it stays blocked, the process ends with exit code 13; report it with the log";
         let told = finding(Severity::Broken, text, todo).since(*since, signs.wall);
         found.push(told.by("everwarm tree"));
     }
@@ -323,7 +322,8 @@ fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
 fn venue(signs: &Signs, found: &mut Vec<FindingView>) {
     if let Some((why, since)) = &signs.trouble {
         let text = format!("the venue cannot be used: {why}");
-        let todo = "it is asked again by itself; look at its status page, the key and the network";
+        let todo =
+            "the daemon retries automatically; check its status page, the key and the network";
         found.push(
             finding(Severity::Broken, text, todo).since(*since, signs.wall).by("everwarm status"),
         );
@@ -337,8 +337,8 @@ fn market(signs: &Signs, found: &mut Vec<FindingView>) {
     let open = |row: &SymbolView| hours.of(row.symbol).open_between(close, signs.venue);
     let longest = signs.symbols.iter().map(open).max();
     if longest.unwrap_or(signs.venue - close) > CLOSE_AGE {
-        let text = format!("no close since that of {} UTC", instant(close));
-        let todo = "nothing is decided without; see what feeds and bars do";
+        let text = format!("no close since {} UTC", instant(close));
+        let todo = "without a close no order is decided; check feeds and bars";
         let told = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);
         found.push(or_off(signs, told.by("everwarm tree")));
     }
@@ -348,7 +348,7 @@ fn market(signs: &Signs, found: &mut Vec<FindingView>) {
 fn or_off(signs: &Signs, told: FindingView) -> FindingView {
     let Some(said) = signs.switches.processes.get(FEEDS) else { return told };
     let text = format!("{}; {FEEDS} was turned off by an operator: {}", told.text, said.reason);
-    let todo = "while it is off bars are only asked for, late or never: turn it on again by this";
+    let todo = "while it is off, bars come late or not at all: turn it on";
     let todo = todo.to_owned();
     FindingView { text, todo, ..told }.by(format!("everwarm enable {FEEDS} --reason \"why\""))
 }
@@ -364,15 +364,15 @@ fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
     let more = if rows.len() > names.len() { ", …" } else { "" };
     let number = count(rows.len() as u64, "symbol");
     let text = format!("stale data: no new bar of {number} ({}{more})", names.join(", "));
-    let todo = "they are not entered; where the venue shows trades, the feed should be looked at";
+    let todo = "they get no entries; if the venue shows trades, check the feed";
     let told = finding(Severity::Warning, text, todo).since(oldest, signs.venue);
     found.push(or_off(signs, told.by("everwarm symbols list")));
 }
 
 fn odd_bars(signs: &Signs, found: &mut Vec<FindingView>) {
     for (symbol, (since, text)) in &signs.facts.strange {
-        let todo = "compare it with the exchange's own chart; exits go on, and after an odd bar \
-                    entries of the symbol pause for 15 closes";
+        let todo = "compare it with the exchange's chart; exits continue, and entries of the \
+                    symbol pause for 15 closes after an odd bar";
         let told = finding(Severity::Warning, text.clone(), todo).since(*since, signs.venue);
         found.push(told.by(format!("everwarm why-not {symbol}")));
     }
@@ -391,7 +391,7 @@ fn unsent(signs: &Signs, found: &mut Vec<FindingView>) {
         }
         let seconds = thousands(u64::try_from((signs.venue - since) / 1000).unwrap_or(0));
         let text = format!("order {id}, decided {seconds} s ago, has not been sent");
-        let todo = "it is void after trading.valid_for_s; see what the gateway waits for";
+        let todo = "it expires after trading.valid_for_s; check what the gateway waits for";
         let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
         found.push(told.by(format!("everwarm explain {id}")));
     }
@@ -402,8 +402,8 @@ fn unknown(signs: &Signs, found: &mut Vec<FindingView>) {
         if signs.running && signs.venue - since < UNKNOWN {
             continue;
         }
-        let text = format!("order {id} is of unknown fate");
-        let todo = "it is never sent again on a guess; the venue is asked until it tells";
+        let text = format!("the status of order {id} is unknown");
+        let todo = "the daemon queries the venue until it knows; it does not send the order again";
         let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
         found.push(told.by(format!("everwarm explain {id}")));
     }
@@ -419,16 +419,16 @@ fn cancels(signs: &Signs, found: &mut Vec<FindingView>) {
             let text = format!(
                 "order {id} to {side} {symbol} is still open: {attempts} cancels failed{last}"
             );
-            let todo = "cancel it on the venue's own page: the daemon queries it and takes over \
-                        what it finds. Or cancel every open order of the account by this";
+            let todo = "cancel it on the venue's website; the daemon then reads its status. Or \
+                        cancel every open order of the account with this command";
             (Severity::Broken, text, todo)
         } else if late {
             let attempts = count(attempts.into(), "attempt");
             let text = format!(
                 "order {id} to {side} {symbol} is not cancelled yet after {attempts}{last}"
             );
-            let todo = "the daemon tries it up to eight times and queries the order after each; \
-                        see what the venue responds";
+            let todo = "the daemon sends up to eight cancels and queries the order after each; \
+                        check the venue's responses";
             (Severity::Warning, text, todo)
         } else {
             continue;
@@ -446,9 +446,9 @@ fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
     let breaker = signs.breaker();
     for one in exposed(&signs.facts, &signs.held, &signs.symbols, breaker, signs.now()) {
         let (held, symbol) = (plain(one.quantity), one.symbol);
-        let text = format!("{held} {symbol} is held without protection: {}", one.why.words());
-        let todo = "end the cause, or sell it by this: it cancels every open order of the account \
-                    and sells what it names at the market";
+        let text = format!("the position {held} {symbol} cannot be closed: {}", one.why.words());
+        let todo = "repair the cause, or sell it with this command: it cancels every open order \
+                    of the account and sells the named symbols at market";
         let told = finding(Severity::Broken, text, todo).after(one.since, signs.venue);
         let told = told.by(sale(signs, symbol));
         found.push(if one.why == Cause::Late { or_off(signs, told) } else { told });
@@ -464,7 +464,8 @@ fn owed(signs: &Signs, found: &mut Vec<FindingView>) {
             OwedState::Waiting | OwedState::Requested => continue,
         };
         let text = format!("an exit is owed, {}", one.words());
-        let todo = "it is requested again at each close; end what it waits for, or sell by hand";
+        let todo =
+            "the daemon requests it at each close; repair the cause, or sell with this command";
         let told = finding(severity, text, todo).since(one.since, signs.venue);
         found.push(told.by(sale(signs, one.symbol)));
     }
@@ -487,7 +488,7 @@ fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {
     }
     let why = signs.facts.declined.as_ref().map_or(String::new(), |why| format!("; last: {why}"));
     let text = format!("{} signals but no order{why}", thousands(run.count));
-    let todo = "see why they are declined; limits may be too narrow for what is held";
+    let todo = "check why they are declined; a limit may be too low";
     let told = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
     found.push(told.by("everwarm signals --limit 20"));
 }
@@ -498,7 +499,7 @@ fn no_fills(signs: &Signs, found: &mut Vec<FindingView>) {
         return;
     }
     let text = format!("{} orders but no fill", thousands(run.count));
-    let todo = "see what became of them; the venue may reject them, or nobody takes the other side";
+    let todo = "check their status; the venue may reject them, or their prices may be too far";
     let told = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
     found.push(told.by("everwarm orders --limit 20"));
 }
@@ -507,8 +508,7 @@ fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
     let Some((severity, (skew, _))) = lasting::clock(signs).zip(signs.skew) else { return };
     let side = if skew > 0 { "behind" } else { "ahead of" };
     let text = format!("this machine's clock is {} ms {side} the venue's", skew.abs());
-    let todo =
-        "requests are signed for the venue's time, but logs and deadlines are not; have it kept";
+    let todo = "synchronise the clock; logs and deadlines use this machine's time";
     let told = finding(severity, text, todo).after(first(signs, "clock"), signs.wall);
     found.push(told.by("timedatectl set-ntp true"));
 }
@@ -516,10 +516,10 @@ fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
 fn journal(signs: &Signs, found: &mut Vec<FindingView>) {
     let Some(file) = &signs.unlinked else { return };
     let text = format!(
-        "{file} was deleted or replaced under the running daemon: the journal is lost when the \
+        "{file} was deleted or replaced while the daemon runs: the journal is lost when the \
          daemon ends"
     );
-    let todo = "pack a backup now, stop the daemon, and restore the backup into another folder";
+    let todo = "make a backup now, stop the daemon, and restore the backup into a new directory";
     let told = finding(Severity::Broken, text, todo).after(first(signs, "journal"), signs.wall);
     found.push(told.by("everwarm backup everwarm-rescue.backup"));
 }
@@ -527,23 +527,23 @@ fn journal(signs: &Signs, found: &mut Vec<FindingView>) {
 fn disk(signs: &Signs, found: &mut Vec<FindingView>) {
     let Some((severity, disk)) = lasting::disk(signs).zip(signs.disk) else { return };
     let (free, total) = (thousands(disk.free >> 20), thousands(disk.total >> 20));
-    let text = format!("{free} MB of {total} MB are left on the disk of the data folder");
-    let todo = "make room: without it the process ends with exit code 11";
+    let text = format!("{free} MB of {total} MB are free on the disk of the data directory");
+    let todo = "free some space; a full disk ends the process with exit code 11";
     let told = finding(severity, text, todo).after(first(signs, "disk"), signs.wall);
     found.push(told.by("df -h"));
 }
 
 fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {
     if !signs.pending.is_empty() {
-        let text = format!("the configuration waits for a start: {}", signs.pending.join(", "));
-        let todo = "until then the values before are in force; start it again when it suits";
+        let text = format!("changed keys need a restart: {}", signs.pending.join(", "));
+        let todo = "until then the earlier values are in force; restart the daemon";
         let told = finding(Severity::Warning, text, todo);
         let told = told.after(first(signs, "restart"), signs.wall);
         found.push(told.by("everwarm config diff"));
     }
     if let Some((reasons, time)) = &signs.refused {
         let text = format!("the last reload was refused: {}", reasons.join("; "));
-        let todo = "what was before is in force; repair the file and have it read again";
+        let todo = "the earlier configuration is in force; repair the file and reload";
         let command = "everwarm config reload --dry-run";
         let told = finding(Severity::Warning, text, todo).since(*time, signs.wall);
         found.push(told.by(command));
@@ -556,11 +556,11 @@ fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
             let (receiver, ApartView { messages, lost, last, why, time }) =
                 (&delivery.receiver, apart);
             let more =
-                if *lost > 0 { format!(" and {lost} that are not kept") } else { String::new() };
+                if *lost > 0 { format!(" and {lost} that were dropped") } else { String::new() };
             let messages = count(*messages, "message");
-            let text = format!("{receiver} refused {messages}{more}, the newest {last}: {why}");
-            let todo = "other messages go on; repair the receiver or [messages], then restart: \
-                        what is kept is sent once more";
+            let text = format!("{receiver} rejected {messages}{more}, the newest {last}: {why}");
+            let todo = "other messages continue; repair the receiver or [messages], then restart: \
+                        the daemon sends the kept messages once more";
             let told = finding(Severity::Warning, text, todo).since(*time, signs.wall);
             found.push(told.by("everwarm config check"));
         }
@@ -568,9 +568,9 @@ fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
         else {
             continue;
         };
-        let why = delivery.why.as_deref().unwrap_or("no answer");
-        let text = format!("{} takes nothing: {why}", delivery.receiver);
-        let todo = "nothing is lost, it is told later; look at the receiver and at [messages]";
+        let why = delivery.why.as_deref().unwrap_or("no response");
+        let text = format!("{} accepts no messages: {why}", delivery.receiver);
+        let todo = "messages wait and are sent later; check the receiver and [messages]";
         let told = finding(Severity::Warning, text, todo).since(since, signs.wall);
         found.push(told.by("everwarm config check"));
     }

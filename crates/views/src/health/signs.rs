@@ -1,4 +1,4 @@
-//! What is known of a daemon, as plain values.
+//! The observations that the rules of `doctor` judge, as plain values.
 
 use super::fold::HealthFold;
 use crate::views::{CheckView, DeliveryView, QuarantineView, StatusView, SymbolView};
@@ -162,8 +162,8 @@ impl Progress {
         let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = marks.iter().filter(|(_, mark)| mark.waits());
         let what = |mark: &Mark| match mark.of {
-            Some(of) => format!("it stands at {} of {of}", mark.done),
-            None => "nothing of it is done any more".to_owned(),
+            Some(of) => format!("it has done {} of {of}", mark.done),
+            None => "it does nothing any more".to_owned(),
         };
         let told = |(part, mark): (&String, &Mark)| Waiting {
             part: part.clone(),

@@ -117,7 +117,7 @@ fn parts_have_deadlines_of_their_own() {
         let signs = Signs { waiting: waits(part, late), ..well() };
         let told = &findings(&signs).findings[0];
         assert_eq!((told.since, told.for_s), (Some(T - late), u64::try_from(late / 1000).ok()));
-        assert!(told.text.starts_with(&format!("{part} does not move: ")), "{told:?}");
+        assert!(told.text.starts_with(&format!("{part} makes no progress: ")), "{told:?}");
     }
     let stands = |s: &mut Signs, ok| {
         let (name, detail) = ("stages".to_owned(), "an operator decides".to_owned());
@@ -498,15 +498,15 @@ fn the_machine_and_what_is_told_outside() {
     assert_eq!(found(silent(MINUTE - 1)), []);
     let apart = ApartView { messages: 2, lost: 1, last: "demo-0-7".into(), ..ApartView::default() };
     let refused = |s: &mut Signs| {
-        let apart = Some(ApartView { why: "it answers 400".into(), ..apart.clone() });
+        let apart = Some(ApartView { why: "it responds with status 400".into(), ..apart.clone() });
         s.deliveries = vec![DeliveryView { apart, ..DeliveryView::of("webhook") }];
     };
     assert_eq!(found(refused), one("messages", Severity::Warning));
     let mut signs = well();
     refused(&mut signs);
     let text = findings(&signs).findings[0].text.clone();
-    let told = "webhook refused 2 messages and 1 that are not kept, the newest demo-0-7: it \
-                answers 400";
+    let told = "webhook rejected 2 messages and 1 that were dropped, the newest demo-0-7: it \
+                responds with status 400";
     assert_eq!(text, told);
 }
 
@@ -574,7 +574,7 @@ fn where_nobody_runs_what_is_held_is_told() {
     let first = &view.findings[0];
     assert_eq!((first.since, first.for_s), (signs.written, Some(300)));
     assert_eq!(view.findings.len(), 1, "{view:?}");
-    let told = "no daemon is running; 1 position and 0 open orders are looked after by nobody";
+    let told = "no daemon is running; nobody manages 1 position and 0 open orders";
     assert_eq!(view.findings[0].text, told);
     assert_eq!(view.findings[0].command.as_deref(), Some("everwarm run"));
 }
@@ -659,7 +659,7 @@ fn an_odd_bar_and_a_refused_one_are_shown_for_15_closes() {
     let shown = after(14);
     assert_eq!(shown.len(), 2, "{shown:?}");
     assert!(shown[0].text.starts_with("the bar of BTCUSD is odd: its price jumped"), "{shown:?}");
-    assert!(shown[1].text.contains("records contradict the stream; it claimed open 1"));
+    assert!(shown[1].text.contains("records contradict the stream; its values: open 1"));
     let command = shown[0].command.clone().unwrap();
     assert_eq!(command, "everwarm why-not BTCUSD");
     can_be_typed(&command);

@@ -4,85 +4,85 @@ use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How bad something is.
+/// Severity of a finding.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Something that should go on does not, or money is not looked after.
+    /// Broken: something stopped that must run, or positions are not managed.
     #[default]
     Broken,
-    /// Somebody should look.
+    /// Warning: a person should check it.
     Warning,
 }
 
-/// Something that is wrong, and what to do about it.
+/// A problem, and what to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FindingView {
-    /// Which check found it.
+    /// The check that found it.
     pub check: String,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What is wrong.
+    /// The problem.
     pub text: String,
-    /// Since when, UTC milliseconds: venue time of what facts tell, wall time of what the process
-    /// does; none: that is not known.
+    /// Start of the problem, UTC milliseconds: venue time if facts show it, else wall time; none:
+    /// unknown.
     pub since: Option<UtcMs>,
-    /// For how long, seconds of the same time.
+    /// Its duration, seconds of the same time.
     pub for_s: Option<u64>,
     /// What to do.
     pub todo: String,
-    /// The command for it, where there is one.
+    /// The command for it, if there is one.
     pub command: Option<String>,
 }
 
-/// What is wrong, if anything is.
+/// The problems of a daemon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthView {
-    /// Whether a daemon answered; where not, its files were read.
+    /// Whether a daemon responded; if not, its files were read.
     pub running: bool,
-    /// Whether nothing is wrong.
+    /// Whether there is no problem.
     pub healthy: bool,
-    /// What was looked at.
+    /// The checks that were made.
     pub checks: Vec<String>,
-    /// What is wrong, the worst first.
+    /// The problems, the most severe first.
     pub findings: Vec<FindingView>,
 }
 
-/// How it goes with what is brought outside: messages, and the sign of life.
+/// Delivery to one receiver of messages or heartbeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeliveryView {
     /// `webhook`, `telegram` or `heartbeat`.
     pub receiver: String,
-    /// What it took since the process began.
+    /// Number of deliveries since the process began.
     pub taken: u64,
-    /// Wall time since which it takes nothing, UTC milliseconds; none: it does.
+    /// Wall time since which deliveries fail, UTC milliseconds; none: they succeed.
     pub failing_since: Option<UtcMs>,
-    /// What it said last to that.
+    /// Its last response.
     pub why: Option<String>,
-    /// What it refused for good; none: nothing.
+    /// Messages that it rejected for good; none: none.
     #[serde(default)]
     pub apart: Option<ApartView>,
 }
 
-/// Messages that a receiver refused for good. They are kept and sent once more at the next start.
+/// Messages that a receiver rejected for good. They are kept and sent once more at the next start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApartView {
-    /// How many are kept.
+    /// Number of kept messages.
     pub messages: u64,
-    /// How many older ones there was no room for.
+    /// Number of older ones that were dropped for lack of room.
     pub lost: u64,
-    /// The id of the newest.
+    /// Id of the newest one.
     pub last: String,
-    /// What the receiver answered to it.
+    /// The receiver's response to it.
     pub why: String,
-    /// When it was set apart, by the wall clock, UTC milliseconds.
+    /// Wall time at which it was kept apart, UTC milliseconds.
     pub time: UtcMs,
 }
 
 impl DeliveryView {
-    /// Of a receiver that nothing was brought to yet.
+    /// A receiver without deliveries.
     #[must_use]
     pub fn of(receiver: &str) -> DeliveryView {
         DeliveryView { receiver: receiver.to_owned(), ..DeliveryView::default() }

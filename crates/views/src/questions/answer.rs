@@ -36,8 +36,9 @@ impl Json {
     /// # Errors
     /// It stands for something else.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        let odd =
-            |e| Failure::new(Exit::Failed, format!("the daemon answered something else: {e}"));
+        let odd = |e| {
+            Failure::new(Exit::Failed, format!("the daemon responded with an unexpected body: {e}"))
+        };
         self.parse().map_err(odd)
     }
 

@@ -48,8 +48,8 @@ impl Asked {
             if !query.contains(&name.as_str()) && !in_path(name) {
                 let known = query.join(", ");
                 return Err(bad(match known.as_str() {
-                    "" => "ask here without a query".to_owned(),
-                    known => format!("{name:?} is not known here, but {known}"),
+                    "" => "this path has no query".to_owned(),
+                    known => format!("there is no {name:?} in this query; it may have {known}"),
                 }));
             }
             if self.0[..at].iter().any(|(other, _)| other == name) {
@@ -85,7 +85,7 @@ impl Asked {
         match (self.time("from")?, self.time("to")?) {
             (Some(from), Some(to)) if from < to => Ok(Some(Period { from, to })),
             (None, None) => Ok(None),
-            _ => Err(bad("give from and to, the first before the second")),
+            _ => Err(bad("the query needs from and to, and from before to")),
         }
     }
 
@@ -110,13 +110,13 @@ impl Asked {
     /// # Errors
     /// There is none.
     pub fn timeframe(&self) -> Result<Timeframe, Failure> {
-        let none = |_| bad("give a width: 1m, 5m, 15m, 1h, 4h or 1d");
+        let none = |_| bad("the bar width must be 1m, 5m, 15m, 1h, 4h or 1d");
         self.word("timeframe").unwrap_or_default().parse().map_err(none)
     }
 
     fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Failure> {
         let parse = |word: &str| {
-            word.parse().map_err(|_| bad(format!("{name} is {expected}, not {word:?}")))
+            word.parse().map_err(|_| bad(format!("{name} must be {expected}, not {word:?}")))
         };
         self.word(name).map(parse).transpose()
     }

@@ -53,9 +53,12 @@ pub const ORDERS: Question = Question {
         column("status", "status", status),
         column("client order id", "client_order_id", word),
     ],
-    ..Question::new("/api/v1/orders", "Orders, newest last", all::<OrderView>, |context, asked| {
-        Answer::page(orders(context, asked.page()?)?)
-    })
+    ..Question::new(
+        "/api/v1/orders",
+        "List orders, newest last",
+        all::<OrderView>,
+        |context, asked| Answer::page(orders(context, asked.page()?)?),
+    )
 };
 
 fn priced(price: &Value) -> String {
@@ -75,9 +78,12 @@ pub const FILLS: Question = Question {
         column(">trade", "trade_id", word),
         column("client order id", "client_order_id", word),
     ],
-    ..Question::new("/api/v1/fills", "Fills, newest last", all::<FillView>, |context, asked| {
-        Answer::page(context.history().fills(asked.page()?)?)
-    })
+    ..Question::new(
+        "/api/v1/fills",
+        "List fills, newest last",
+        all::<FillView>,
+        |context, asked| Answer::page(context.history().fills(asked.page()?)?),
+    )
 };
 
 /// Positions.
@@ -86,13 +92,13 @@ pub const POSITIONS: Question = Question {
         column("symbol", "symbol", word),
         column(">quantity", "quantity", plain),
         column(">average", "average_price", rounded),
-        column(">locked in", "realized_pnl", signed),
-        column(">at the mark", "unrealized_pnl", signed),
-        column("symbol is", "standing", |value| said(value, standing)),
+        column(">realised", "realized_pnl", signed),
+        column(">unrealised", "unrealized_pnl", signed),
+        column("symbol state", "standing", |value| said(value, standing)),
     ],
     ..Question::new(
         "/api/v1/positions",
-        "What is held, and what it made",
+        "List positions with realised and unrealised profit",
         all::<PositionView>,
         |context, _| Answer::of(&positions(context)?),
     )
@@ -102,9 +108,9 @@ fn standing(standing: Option<Standing>) -> &'static str {
     match standing {
         Some(Standing::Trading) => "trading",
         Some(Standing::Leaving) => "leaving",
-        Some(Standing::Halted) => "halted: not sellable now",
-        Some(Standing::Gone) => "gone: not sellable",
-        None => "not traded",
+        Some(Standing::Halted) => "halted, cannot be sold now",
+        Some(Standing::Gone) => "delisted, cannot be sold",
+        None => "not listed",
     }
 }
 
@@ -118,7 +124,7 @@ pub const EQUITY: Question = Question {
     ],
     ..Question::new(
         "/api/v1/equity",
-        "Value of the account after each close, newest last",
+        "List the equity after each close, newest last",
         all::<EquityView>,
         |context, asked| Answer::page(context.history().equity(asked.page()?)?),
     )
@@ -130,7 +136,7 @@ pub const TRADES: Question = Question {
     columns: TRADE_COLUMNS,
     ..Question::new(
         "/api/v1/trades",
-        "Trades from flat to flat, newest last",
+        "List trades from flat to flat, newest last",
         all::<TradeView>,
         |context, asked| Answer::of(&context.history().trades(asked.limit()?)?),
     )
@@ -144,5 +150,5 @@ const TRADE_COLUMNS: &[Column] = &[
     column("symbol", "symbol", word),
     column(">quantity", "quantity", plain),
     column(">cost", "cost", amount),
-    column(">made", "pnl", signed),
+    column(">profit", "pnl", signed),
 ];

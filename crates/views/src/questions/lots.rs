@@ -7,10 +7,13 @@ use crate::views::LotView;
 /// Lots.
 pub const LOTS: Question = Question {
     columns: COLUMNS,
-    none: "nothing is held",
-    ..Question::new("/api/v1/lots", "What each strategy holds", all::<LotView>, |context, _| {
-        Answer::of(&remembered(context, |memory| memory.now().status.lots())?)
-    })
+    none: "no lots",
+    ..Question::new(
+        "/api/v1/lots",
+        "List the lots of each strategy",
+        all::<LotView>,
+        |context, _| Answer::of(&remembered(context, |memory| memory.now().status.lots())?),
+    )
 };
 
 const COLUMNS: &[Column] = &[

@@ -37,7 +37,7 @@ pub const BARS: Question = Question {
     ],
     ..Question::new(
         "/api/v1/bars/{symbol}/{timeframe}",
-        "Closed bars of a symbol, newest last",
+        "List closed bars of a symbol, newest last",
         all::<BarView>,
         |context, asked| {
             let (symbol, width) = (asked.symbol()?, asked.timeframe()?);
@@ -65,12 +65,12 @@ pub const SIGNALS: Question = Question {
         column(">price", "price", plain),
         column("strategy", "strategy", word),
         column("fact", "key", word),
-        column("what became of it", "", became),
+        column("outcome", "", outcome),
         column("why", "reason", word),
     ],
     ..Question::new(
         "/api/v1/signals",
-        "What strategies wished and what became of it, newest last",
+        "List signals and their outcome, newest last",
         all::<SignalView>,
         |context, asked| {
             let limit = asked.limit()?;
@@ -79,10 +79,10 @@ pub const SIGNALS: Question = Question {
     )
 };
 
-fn became(signal: &Value) -> String {
+fn outcome(signal: &Value) -> String {
     match (signal["outcome"].as_str(), signal["declined"].as_str()) {
         (Some("declined"), Some(why)) => format!("declined: {why}"),
-        (Some("pending"), _) => "nothing yet".to_owned(),
+        (Some("pending"), _) => "pending".to_owned(),
         _ => word(&signal["outcome"]),
     }
 }
@@ -97,10 +97,10 @@ pub const SYMBOLS: Question = Question {
         column(">held", "held", plain),
         column("why", "why", word),
     ],
-    none: "nothing is listed yet",
+    none: "no symbols yet",
     ..Question::new(
         "/api/v1/symbols",
-        "Which symbols are traded, and how each stands",
+        "List symbols and their states",
         all::<SymbolView>,
         |context, _| Answer::of(&symbols(context)?),
     )

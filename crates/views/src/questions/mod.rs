@@ -104,7 +104,7 @@ impl Question {
         answer: fn(&dyn Context, &Asked) -> Result<Answer, Failure>,
     ) -> Question {
         let (query, columns, effort) = (&[], &[], Effort::Short);
-        Question { path, about, query, effort, shape, answer, columns, none: "none yet" }
+        Question { path, about, query, effort, shape, answer, columns, none: "no rows yet" }
     }
 }
 
@@ -221,11 +221,8 @@ pub fn remembered<T>(
 }
 
 /// The process, or why the question has no answer without one.
-fn running<'a>(context: &'a dyn Context, so: &str) -> Result<&'a dyn Process, Failure> {
-    context.process().ok_or_else(|| {
-        let text = format!("no daemon is running on {}: {so}", context.data_dir().display());
-        Failure::new(Exit::Unreachable, text)
-    })
+fn running(context: &dyn Context) -> Result<&dyn Process, Failure> {
+    context.process().ok_or_else(|| Failure::no_daemon(context.data_dir()))
 }
 
 #[cfg(test)]

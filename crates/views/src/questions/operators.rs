@@ -7,10 +7,10 @@ use crate::views::{AuditView, QuarantineView, ReconcileView, SwitchesView};
 
 /// What was set aside because a stage failed at it.
 pub const QUARANTINE: Question = Question {
-    none: "nothing is set aside",
+    none: "no quarantined inputs",
     ..Question::new(
         "/api/v1/quarantine",
-        "What was set aside because a stage failed at it",
+        "List quarantined inputs, at which a stage failed three times",
         all::<QuarantineView>,
         |context, _| Answer::of(&remembered(context, |memory| memory.now().status.quarantines())?),
     )
@@ -19,7 +19,7 @@ pub const QUARANTINE: Question = Question {
 /// What operators have turned off.
 pub const SWITCHES: Question = Question::new(
     "/api/v1/switches",
-    "What operators have turned off, and why",
+    "List what operators have turned off, and why",
     one::<SwitchesView>,
     |context, _| Answer::of(&context.switches()?),
 );
@@ -27,7 +27,7 @@ pub const SWITCHES: Question = Question::new(
 /// The account beside the books.
 pub const RECONCILE: Question = Question::new(
     "/api/v1/reconcile",
-    "The account beside the books",
+    "Compare the account at the venue with the books",
     one::<ReconcileView>,
     |context, _| Answer::of(&context.reconcile()?),
 );
@@ -43,7 +43,7 @@ pub const AUDIT: Question = Question {
     ],
     ..Question::new(
         "/api/v1/audit",
-        "What was changed by the API, or was to be, newest last",
+        "List the changes requested through the API, newest last",
         all::<AuditView>,
         |context, asked| Answer::of(&audit(context.data_dir(), asked.limit()?)?),
     )

@@ -7,7 +7,7 @@ use crate::views::{HealthView, LogLevelView, ReloadsView, StatusView, ValueView,
 /// The program.
 pub const VERSION: Question = Question::new(
     "/api/v1/version",
-    "Name and version of the program",
+    "Print the name and version of the program",
     one::<VersionView>,
     |context, _| Answer::of(&context.version()),
 );
@@ -15,7 +15,7 @@ pub const VERSION: Question = Question::new(
 /// One screen.
 pub const STATUS: Question = Question::new(
     "/api/v1/status",
-    "One screen about the daemon",
+    "Show the state of the daemon on one screen",
     one::<StatusView>,
     |context, _| Answer::of(&context.status()?),
 );
@@ -23,16 +23,18 @@ pub const STATUS: Question = Question::new(
 /// What is wrong.
 pub const DOCTOR: Question = Question::new(
     "/api/v1/doctor",
-    "What is wrong, since when, and what to do",
+    "List problems, since when, and what to do",
     one::<HealthView>,
     |context, _| Answer::of(&context.doctor()?),
 );
 
 /// The supervision tree.
-pub const TREE: Question =
-    Question::new("/api/v1/tree", "The supervision tree of a running daemon", any, |context, _| {
-        Answer::of(running(context, "it has no tree")?.tree().as_ref())
-    });
+pub const TREE: Question = Question::new(
+    "/api/v1/tree",
+    "Show the supervision tree of the running daemon",
+    any,
+    |context, _| Answer::of(running(context)?.tree().as_ref()),
+);
 
 /// Every value of the configuration.
 pub const CONFIG: Question = Question {
@@ -43,16 +45,16 @@ pub const CONFIG: Question = Question {
     ],
     ..Question::new(
         "/api/v1/config",
-        "Every value the process runs with",
+        "List every configuration value of the process",
         all::<ValueView>,
-        |context, _| Answer::of(&running(context, "it runs with no configuration")?.config()),
+        |context, _| Answer::of(&running(context)?.config()),
     )
 };
 
 /// The schema of a configuration file.
 pub const SCHEMA: Question = Question::new(
     "/api/v1/config/schema",
-    "The JSON schema of a configuration file",
+    "Print the JSON schema of a configuration file",
     any,
     |context, _| Answer::of(&context.schema()),
 );
@@ -60,15 +62,13 @@ pub const SCHEMA: Question = Question::new(
 /// The configuration in force.
 pub const RELOADS: Question = Question::new(
     "/api/v1/config/reloads",
-    "The configuration in force, and what became of reloads",
+    "Show the configuration in force and the reloads",
     one::<ReloadsView>,
-    |context, _| Answer::of(&running(context, "nothing is configured")?.reloads()),
+    |context, _| Answer::of(&running(context)?.reloads()),
 );
 
 /// What the process logs.
-pub const LOG_LEVEL: Question = Question::new(
-    "/api/v1/log-level",
-    "The filter of the log",
-    one::<LogLevelView>,
-    |context, _| Answer::of(&running(context, "nothing is logged")?.log_level()),
-);
+pub const LOG_LEVEL: Question =
+    Question::new("/api/v1/log-level", "Show the log filter", one::<LogLevelView>, |context, _| {
+        Answer::of(&running(context)?.log_level())
+    });

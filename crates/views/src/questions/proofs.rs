@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// The story of an id.
 pub const EXPLAIN: Question = Question::new(
     "/api/v1/explain/{id}",
-    "The story of an order, a fill or a fact",
+    "Explain an order, a fill or a fact: its causes and its effects",
     one::<ExplainView>,
     |context, asked| {
         let id = asked.word("id").unwrap_or_default();
@@ -28,7 +28,7 @@ pub const WHY_NOT: Question = Question {
     query: &["time"],
     ..Question::new(
         "/api/v1/why-not/{symbol}",
-        "Why was there no order for a symbol? What each stage said of it at one close",
+        "Explain why there was no order for a symbol at one close",
         one::<ExplainView>,
         |context, asked| {
             let (symbol, time) = (asked.symbol()?, asked.time("time")?);
@@ -44,7 +44,7 @@ pub const SUMMARY: Question = Question {
     effort: Effort::Long,
     ..Question::new(
         "/api/v1/summary",
-        "What a time came to; the day of the newest close without one",
+        "Summarise a period; without one, the day of the newest close",
         one::<SummaryView>,
         |context, asked| {
             let period = asked.period()?;
@@ -59,7 +59,7 @@ pub const VERIFY: Question = Question {
     effort: Effort::Alone,
     ..Question::new(
         "/api/v1/verify",
-        "Derives everything again from the inputs and compares",
+        "Derive every fact again from the inputs and compare",
         one::<VerifyView>,
         |context, _| {
             let archive = Arc::clone(context.archive());
@@ -74,7 +74,7 @@ pub const REPLAY: Question = Question {
     effort: Effort::Alone,
     ..Question::new(
         "/api/v1/replay",
-        "Decides everything again with this version and compares",
+        "Repeat every decision with this version and compare",
         one::<ReplayView>,
         |context, asked| {
             let (period, archive) = (asked.period()?, Arc::clone(context.archive()));

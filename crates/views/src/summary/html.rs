@@ -41,7 +41,7 @@ pub fn page(view: &SummaryView) -> String {
     {
         section(&mut out, title, rows.is_empty());
         let rows: Vec<[String; 5]> = rows.iter().map(made).collect();
-        table(&mut out, &["", "locked in", "at the mark", "fees", "fills"], &rows);
+        table(&mut out, &["", "realised", "unrealised", "fees", "fills"], &rows);
     }
     running(&mut out, view);
     out.push_str("</body></html>\n");
@@ -63,13 +63,13 @@ pub fn facts(view: &SummaryView) -> Vec<[String; 2]> {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let mut rows = vec![
         ("profit", signed(money.profit)),
-        ("locked in", signed(money.realized)),
-        ("at the mark", signed(money.unrealized)),
+        ("realised", signed(money.realized)),
+        ("unrealised", signed(money.unrealized)),
     ];
     let made = money.realized.saturating_add(money.unrealized);
     let rest = money.profit.saturating_sub(made).round_dp(2);
     if !rest.is_zero() {
-        rows.push(("profit less these two", signed(rest)));
+        rows.push(("other profit", signed(rest)));
     }
     rows.extend([
         ("fees", fees(&money.fees)),
@@ -77,16 +77,16 @@ pub fn facts(view: &SummaryView) -> Vec<[String; 2]> {
         ("equity after", or_dash(money.equity_after.map(amount))),
     ]);
     if !money.adjusted.is_zero() {
-        rows.push(("taken out or put in, no profit", signed(money.adjusted)));
+        rows.push(("deposits and withdrawals", signed(money.adjusted)));
     }
     rows.extend([
-        ("deepest fall", percent(money.drawdown)),
+        ("maximum drawdown", percent(money.drawdown)),
         ("orders, fills", format!("{}, {}", thousands(money.orders), thousands(money.fills))),
-        ("trades", format!("{}, {} of them won", thousands(money.trades), money.won)),
+        ("trades", format!("{}, {} won", thousands(money.trades), money.won)),
         ("win rate", or_dash(money.win_rate.map(percent))),
         ("profit factor", or_dash(money.profit_factor.map(|f| plain(f.round_dp(2))))),
         ("closes", thousands(view.running.closes)),
-        ("starts of the process", thousands(view.running.starts)),
+        ("starts of the daemon", thousands(view.running.starts)),
     ]);
     rows.into_iter().map(|(name, value)| [name.to_owned(), value]).collect()
 }
@@ -113,14 +113,14 @@ fn made(row: &Made) -> [String; 5] {
 
 fn running(out: &mut String, view: &SummaryView) {
     let running = &view.running;
-    section(out, "What went wrong", running.failures.is_empty());
+    section(out, "Problems", running.failures.is_empty());
     let rows: Vec<[String; 2]> =
         running.failures.iter().map(|f| [instant(f.time), f.text.clone()]).collect();
-    table(out, &["when", "what"], &rows);
+    table(out, &["time", "problem"], &rows);
     let hidden = running.failures_all.saturating_sub(running.failures.len() as u64);
     if hidden > 0 {
         let older = thousands(hidden);
-        writeln!(out, "<p class=\"dim\">and {older} older ones</p>").expect("a text takes it");
+        writeln!(out, "<p class=\"dim\">and {older} older</p>").expect("a text takes it");
     }
     section(out, "Gaps", false);
     let rows: Vec<[String; 2]> =
@@ -129,7 +129,7 @@ fn running(out: &mut String, view: &SummaryView) {
     writeln!(out, "<p>{}</p>", running.bars()).expect("a text takes it");
     section(out, "Limits", running.limits.is_empty());
     let rows: Vec<[String; 3]> = limits(view);
-    table(out, &["limit", "most used", "limit is"], &rows);
+    table(out, &["limit", "most used", "limit"], &rows);
     let rows: Vec<[String; 2]> =
         running.declined.iter().map(|(code, n)| [code.clone(), thousands(*n)]).collect();
     table(out, &["declined", "times"], &rows);
@@ -139,9 +139,9 @@ fn running(out: &mut String, view: &SummaryView) {
         .iter()
         .map(|file| [file.name.clone(), format!("{} kB", thousands(file.bytes.div_ceil(1024)))])
         .collect();
-    table(out, &["in the data directory", "now"], &rows);
+    table(out, &["file in the data directory", "size"], &rows);
     let (facts, grown) = (count(running.facts, "fact"), thousands(running.grown.div_ceil(1024)));
-    writeln!(out, "<p>{facts} in this time, about {grown} kB of journal</p>")
+    writeln!(out, "<p>{facts} in this period, about {grown} kB of journal</p>")
         .expect("a text takes it");
 }
 
@@ -196,7 +196,7 @@ fn escaped(text: &str) -> String {
 
 fn chart(points: &[Point]) -> String {
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        return "<p class=\"dim\">no close in this time</p>\n".to_owned();
+        return "<p class=\"dim\">no close in this period</p>\n".to_owned();
     };
     let values = || points.iter().map(|point| point.equity);
     let (low, high) =

@@ -28,7 +28,8 @@ impl Period {
     /// It is none.
     pub fn day(text: &str) -> Result<Period, String> {
         let from = instant_of(&format!("{text} 00:00")).filter(|_| text.len() == 10);
-        from.map(Period::day_of).ok_or_else(|| format!("{text:?} is no day, like 2026-01-05"))
+        from.map(Period::day_of)
+            .ok_or_else(|| format!("{text:?} is not a day; write it like 2026-01-05"))
     }
 
     /// The month of a text like `2026-01`.
@@ -37,7 +38,7 @@ impl Period {
     /// It is none.
     pub fn month(text: &str) -> Result<Period, String> {
         let from = instant_of(&format!("{text}-01 00:00")).filter(|_| text.len() == 7);
-        let from = from.ok_or_else(|| format!("{text:?} is no month, like 2026-01"))?;
+        let from = from.ok_or_else(|| format!("{text:?} is not a month; write it like 2026-01"))?;
         // No month has 32 days, so this lies in the next one.
         let (.., over) = civil(from + 31 * DAY);
         Ok(Period { from, to: (day_of(from) + 32 - over) * DAY })

@@ -270,10 +270,10 @@ fn push<T>(list: &mut Vec<T>, line: Option<T>) {
 fn trouble(body: &Body) -> Option<String> {
     Some(match body {
         Body::Venue(Venue::Unanswered { client_id, reason, .. }) => {
-            format!("order {client_id} was not answered: {reason}")
+            format!("the status of order {client_id} was unknown: {reason}")
         }
         Body::Venue(Venue::Refused { client_id, code, text, .. }) => {
-            format!("order {client_id} was refused: {text} ({code})")
+            format!("the venue rejected order {client_id}: {text} ({code})")
         }
         Body::Order(Order::Changed {
             client_id,
@@ -283,9 +283,9 @@ fn trouble(body: &Body) -> Option<String> {
             ..
         }) => {
             let filled = if executed.is_zero() {
-                "nothing of it was filled".to_owned()
+                "unfilled".to_owned()
             } else {
-                format!("only {} of it were filled", executed.normalize())
+                format!("only {} filled", executed.normalize())
             };
             format!("order {client_id} in {symbol} expired: {filled}")
         }
@@ -293,11 +293,11 @@ fn trouble(body: &Body) -> Option<String> {
             format!("{stage} failed at input {input}: {why}")
         }
         Body::Operator(Operator::Branch { path, down: Some(why) }) => {
-            format!("{path} is kept down: {why}")
+            format!("{path} is stopped by its supervisor: {why}")
         }
         Body::Ledger(Ledger::Reconciled { conflicts, .. }) if !conflicts.is_empty() => {
             let differences = count(conflicts.len() as u64, "difference");
-            format!("{differences} with the venue that nothing explains")
+            format!("{differences} from the venue unexplained")
         }
         Body::Market(_)
         | Body::Venue(_)

@@ -312,7 +312,7 @@ fn an_execution_counts_at_the_time_of_the_venue_everywhere() {
     let rest = |money: &Money| money.profit - money.realized - money.unrealized;
     assert_eq!((rest(&first), rest(&second)), (dec("0.1"), dec("-0.1")));
     let facts = html::facts(&written.summary(&history, FIRST));
-    assert!(facts.contains(&["profit less these two".to_owned(), "+0.10".to_owned()]));
+    assert!(facts.contains(&["other profit".to_owned(), "+0.10".to_owned()]));
 }
 
 #[test]
@@ -320,18 +320,18 @@ fn a_day_that_has_not_begun_has_nothing_to_tell() {
     let mut written = Written::new("not-begun");
     assert_eq!(
         written.summary(&written.history(), SECOND).not_begun().unwrap(),
-        "there is nothing to tell yet: there was no close"
+        "there is no data yet: there was no close"
     );
     written.closes(SECOND - 2 * MINUTE, SECOND, 0);
     let history = written.history();
     assert_eq!(
         written.summary(&history, SECOND).not_begun().unwrap(),
-        "there is nothing of 2024-10-05 yet: the newest close is 2024-10-05 00:00"
+        "there is no data for 2024-10-05 yet: the newest close is 2024-10-05 00:00"
     );
     assert_eq!(written.summary(&history, FIRST).not_begun(), None);
     assert_eq!(
         written.summary(&history, FIRST - DAY).not_begun().unwrap(),
-        "there is nothing of 2024-10-03: the first close is 2024-10-04 23:59"
+        "there is no data for 2024-10-03: the first close is 2024-10-04 23:59"
     );
     drop(history);
     written.close(SECOND + MINUTE, SECOND + MINUTE, "1000");
@@ -351,6 +351,6 @@ fn orders_that_expired_are_among_what_went_wrong() {
     let told: Vec<&str> = failures.iter().map(|trouble| trouble.text.as_str()).collect();
     assert_eq!(failures_all, 2, "{told:?}");
     assert!(told[0].starts_with("order none in "), "{told:?}");
-    assert!(told[0].ends_with(" expired: nothing of it was filled"), "{told:?}");
-    assert!(told[1].ends_with(" expired: only 0.5 of it were filled"), "{told:?}");
+    assert!(told[0].ends_with(" expired: unfilled"), "{told:?}");
+    assert!(told[1].ends_with(" expired: only 0.5 filled"), "{told:?}");
 }

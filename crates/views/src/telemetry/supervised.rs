@@ -121,8 +121,8 @@ impl Gone {
     fn back(self) -> Back {
         let Gone { at, exit, asked, along } = self;
         let why = match exit {
-            Exit::Normal(_) if asked => "stopped for a sibling's sake".to_owned(),
-            Exit::Normal(_) => "by itself".to_owned(),
+            Exit::Normal(_) if asked => "stopped because a sibling failed".to_owned(),
+            Exit::Normal(_) => "ended without a failure".to_owned(),
             exit @ (Exit::GaveUp(_)
             | Exit::Failed(_)
             | Exit::Killed
@@ -327,8 +327,8 @@ mod tests {
         let asked = || Exit::Normal("asked to stop".into());
         let table = [
             (Exit::Killed, false, "killed"),
-            (asked(), true, "stopped for a sibling's sake"),
-            (asked(), false, "by itself"),
+            (asked(), true, "stopped because a sibling failed"),
+            (asked(), false, "ended without a failure"),
         ];
         for (exit, asked, why) in table {
             ends(feed, exit, asked);

@@ -7,19 +7,18 @@ use everwarm_words::shapes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What one strategy holds of a symbol.
+/// The lot of one strategy in a symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LotView {
-    /// Of what.
+    /// The symbol.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// Whose: a strategy, or `house` for what belongs to none.
+    /// The strategy, or `house` for a lot without a strategy.
     pub strategy: String,
-    /// Base units held.
+    /// Quantity, base units.
     pub quantity: Decimal,
-    /// Cost by quantity; none where that is not known. At most 12 decimals.
+    /// Average cost; none if it is unknown. At most 12 decimals.
     pub average_price: Option<Decimal>,
-    /// Event time at which it was opened, UTC milliseconds; none where that was before lots were
-    /// kept.
+    /// Event time of its opening, UTC milliseconds; none for lots of versions before lots.
     pub opened: Option<UtcMs>,
 }

@@ -8,37 +8,37 @@ use everwarm_words::shapes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// An exit that was decided and is not done.
+/// An exit that was decided and is not sold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwedView {
-    /// What is to be sold.
+    /// The symbol to sell.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// Whose lot is to be sold: a strategy's, or the `house`'s.
+    /// Owner of the lot: a strategy, or `house`.
     pub strategy: String,
-    /// The close it was decided on, UTC milliseconds.
+    /// The close of the decision, UTC milliseconds.
     pub since: UtcMs,
-    /// Why it was decided.
+    /// The reason of the exit.
     pub cause: String,
-    /// Base units of the lot.
+    /// Quantity of the lot, base units.
     pub held: Decimal,
-    /// Equal refusals in a row.
+    /// Number of equal rejections in a row.
     pub refusals: u32,
-    /// Why it is not requested now; none: its request is on its way.
+    /// Why it is not requested now; none: it is requested.
     pub reason: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: OwedState,
 }
 
-/// Where an exit that is owed stands.
+/// State of an owed exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OwedState {
-    /// Its request is on its way.
+    /// It is requested.
     Requested,
     /// It waits until it can be requested.
     Waiting,
-    /// Three requests or more were refused for the same reason.
+    /// The venue rejected three or more requests for the same reason.
     Refused,
 }
 

@@ -4,101 +4,101 @@ use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What another version of a stage said.
+/// Facts of another version of a stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OtherVersionView {
     /// The stage.
     pub stage: String,
-    /// Facts of it.
+    /// Number of its facts.
     pub facts: u64,
-    /// The last input it speaks for; none: no end is known.
+    /// Last input of that version; none: unknown.
     pub until: Option<u64>,
 }
 
-/// What `verify` found.
+/// Result of `verify`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerifyView {
-    /// Inputs gone through.
+    /// Number of inputs.
     pub inputs: u64,
-    /// Derived facts compared.
+    /// Number of derived facts that were compared.
     pub facts: u64,
-    /// What other versions of stages said: taken as it is.
+    /// Facts of other versions of stages: not compared.
     #[serde(default)]
     pub others: Vec<OtherVersionView>,
     /// Checkpoints, which a start reads instead of the first facts, by rank: two of each stage.
     #[serde(default)]
     pub checkpoints: Vec<CheckpointView>,
-    /// Facts that are not what their inputs imply, and damaged checkpoints; empty: there are none.
+    /// Facts that do not follow from their inputs, and damaged checkpoints; empty: there are none.
     pub problems: Vec<ProblemView>,
-    /// Inputs with numbers beyond the limits, which no stage believes.
+    /// Inputs with numbers beyond the limits, which every stage ignores.
     #[serde(default)]
     pub beyond: Vec<ProblemView>,
 }
 
-/// The saved state of one stage.
+/// A checkpoint of one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckpointView {
-    /// The stage; its rank where this version has none there.
+    /// The stage; its rank if this version has none there.
     pub stage: String,
-    /// The input it stands at.
+    /// The input of the checkpoint.
     pub input: u64,
-    /// How it compares.
+    /// Result of the comparison.
     pub state: CheckpointState,
 }
 
-/// How a checkpoint compares with the state that the facts before it give.
+/// A checkpoint compared with the state that the facts give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckpointState {
-    /// It is the same.
+    /// Equal.
     Same,
-    /// It is another, or cannot be read. A start that cannot read it uses the one before, or the
-    /// facts. A start that can read it goes on wrongly.
+    /// Different or unreadable. A start that cannot read it uses the one before, or the facts. A
+    /// start that can read it continues with a wrong state.
     Damaged,
     /// Another version of the stage saved it: a start does not read it.
     OtherVersion,
-    /// It holds more than facts, so facts cannot tell whether it is right: not compared.
+    /// Not compared: it contains more than the facts.
     Follower,
 }
 
-/// A derived fact that is not what its inputs imply, or a damaged checkpoint.
+/// A derived fact that does not follow from its inputs, or a damaged checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProblemView {
     /// Key of the fact; of a checkpoint, its input and rank.
     pub key: String,
     /// Its kind; `Checkpoint` for one.
     pub kind: String,
-    /// What is in the journal and what should be.
+    /// The fact in the journal, and the fact that was expected.
     pub text: String,
 }
 
-/// What `replay` came to.
+/// Result of `replay`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReplayView {
     /// Inputs of the period.
     pub inputs: u64,
-    /// How what each stage said about them compares, in the order in which they speak.
+    /// The facts of each stage compared, by rank.
     pub stages: Vec<ReplayedStageView>,
-    /// Facts that are not as then.
+    /// Number of different facts.
     pub differing: u64,
     /// The first of them by time, 100 at most.
     pub differences: Vec<DecidedView>,
 }
 
-/// What one stage said then and now.
+/// The facts of one stage, then and now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReplayedStageView {
-    /// The stage; its rank where this version has none there.
+    /// The stage; its rank if this version has none there.
     pub stage: String,
-    /// Facts that are the same.
+    /// Number of equal facts.
     pub same: u64,
-    /// Facts of then that are not said now, or otherwise.
+    /// Number of facts only in the journal, or different now.
     pub then_only: u64,
-    /// Facts of now that were not said then, or otherwise.
+    /// Number of facts only now, or different then.
     pub now_only: u64,
 }
 
-/// A fact that is not as it was.
+/// A fact that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DecidedView {
     /// Key of the fact.
@@ -107,61 +107,62 @@ pub struct DecidedView {
     pub time: UtcMs,
     /// Its kind.
     pub kind: String,
-    /// What the journal holds; none: nothing.
+    /// The fact in the journal; none: there is none.
     pub then: Option<String>,
-    /// What is said now; none: nothing.
+    /// The fact of this version; none: there is none.
     pub now: Option<String>,
 }
 
-/// What came of `chaos`.
+/// Result of `chaos`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChaosView {
     /// Closes of the recording.
     pub closes: u64,
-    /// Runs, the undisturbed one included.
+    /// Number of runs, with the undisturbed one.
     pub runs: u64,
-    /// Lives of all runs.
+    /// Number of processes of all runs.
     pub lives: u64,
-    /// What struck, by what and where.
+    /// Injected faults, by kind and place.
     pub struck: Vec<StruckView>,
-    /// From the end of an actor until it was up again: half of them, 99 of 100, all; microseconds.
+    /// Time from the end of an actor until it ran again: median, 99th percentile, maximum;
+    /// microseconds.
     pub restarts_us: [u64; 3],
-    /// From the start of a killed process until it traded again, likewise.
+    /// Time from the start of a killed process until it traded again, likewise.
     pub starts_us: [u64; 3],
-    /// Strikes that never fell: their passing, or their operation of the disk, did not come.
+    /// Planned faults that were not injected, because their place was not reached.
     pub missed: u64,
-    /// Whether what was run again strikes at moments that depend on timing.
+    /// Whether the repeated runs depend on timing.
     pub by_chance: bool,
-    /// Wall time of it all, microseconds.
+    /// Wall time of all runs, microseconds.
     pub wall_us: u64,
-    /// Runs that came to another end.
+    /// Runs with different results.
     pub differences: Vec<UnequalView>,
 }
 
 impl ChaosView {
-    /// Whether nothing struck, so that no difference proves nothing.
+    /// Whether no fault was injected, so that equal results prove nothing.
     #[must_use]
     pub fn struck_nothing(&self) -> bool {
         self.struck.iter().all(|row| row.times == 0)
     }
 }
 
-/// What struck while a recording was played.
+/// Faults of one kind at one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StruckView {
     /// `kill`, `panic`, `crash`, `disk` or `exchange`.
     pub what: String,
-    /// At which point, or in which part of a life.
+    /// The place, or the step of the start.
     pub place: String,
-    /// How often.
+    /// Their number.
     pub times: u64,
 }
 
-/// A run that came to another end.
+/// A run with a different result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UnequalView {
     /// The first difference.
     pub why: String,
-    /// What repeats it.
+    /// The command that repeats it.
     pub again: String,
 }

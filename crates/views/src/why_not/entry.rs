@@ -1,5 +1,6 @@
 //! The last order that was to buy a symbol: whether it was taken back, and what came of that.
 
+use crate::stored::shown;
 use crate::tell;
 use everwarm_domain::fact::{Body, Decision, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -98,18 +99,19 @@ impl LastEntry {
         let TakenBack { time, reason, sent, attempts, waits, over } = taken_back.as_ref()?;
         let became = match (sent, over) {
             (false, _) => "was withdrawn before it was sent".to_owned(),
-            (true, None) if *attempts >= CANCELS_MAX && !waits => format!(
-                "is still open: {attempts} cancels failed, and `everwarm doctor` says what to do"
-            ),
+            (true, None) if *attempts >= CANCELS_MAX && !waits => {
+                format!("is still open: {attempts} cancels failed; see `everwarm doctor`")
+            }
             (true, None) => {
                 format!("is being cancelled, {} so far", count((*attempts).into(), "request"))
             }
             (true, Some(OrderStatus::Cancelled)) => "was cancelled".to_owned(),
             (true, Some(OrderStatus::Filled)) => "was filled before its cancel".to_owned(),
-            (true, Some(other)) => format!("was to be cancelled and is {}", tell::status(*other)),
+            (true, Some(other)) => format!("had a cancel request and is {}", tell::status(*other)),
         };
         let when = instant(*time);
-        Some(format!("its last entry, order {id}, {became}; why, at {when} UTC: {reason}"))
+        let reason = shown(reason);
+        Some(format!("its last entry, order {id}, {became}; reason at {when} UTC: {reason}"))
     }
 }
 
@@ -194,7 +196,7 @@ mod tests {
         assert!(under_way.contains("is being cancelled, 2 requests so far"), "{under_way}");
         let ended = |status| told([two.clone(), vec![ended(status)]].concat());
         let cancelled = ended(OrderStatus::Cancelled);
-        assert!(cancelled.contains(&format!("{order}was cancelled; why")), "{cancelled}");
+        assert!(cancelled.contains(&format!("{order}was cancelled; reason")), "{cancelled}");
         let filled = ended(OrderStatus::Filled);
         assert!(filled.contains("was filled before its cancel"), "{filled}");
 
@@ -207,7 +209,7 @@ mod tests {
         assert!(all(false).contains("is being cancelled, 8 requests so far"), "{}", all(false));
         let failed = all(true);
         assert!(
-            failed.contains("is still open: 8 cancels failed, and `everwarm doctor`"),
+            failed.contains("is still open: 8 cancels failed; see `everwarm doctor`"),
             "{failed}"
         );
     }
@@ -217,7 +219,8 @@ mod tests {
         let signal = everwarm_trading::testing::signal("ETHUSD", Side::Sell, T);
         let signals = Body::Analysis(Analysis::Signals { rows: vec![signal] });
         let told = answered(Vec::new(), vec![(400, signals), (600, taken(false))]);
-        let answer = "sma_cross wished to sell, so its order is taken back; its last entry, order";
+        let answer =
+            "sma_cross signalled sell, so its earlier order is withdrawn; its last entry, order";
         assert!(told.contains(answer), "{told}");
     }
 

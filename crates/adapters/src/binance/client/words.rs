@@ -57,5 +57,5 @@ fn unknown(terms: &Terms) -> Option<&'static str> {
         return Some("orders of an amount are not sent yet");
     }
     let works = terms.tif.is_none_or(|tif| tif == TimeInForce::GoodTilCancelled);
-    (!works).then_some("orders that end by themselves are not sent yet")
+    (!works).then_some("everwarm does not send orders with a time limit yet")
 }

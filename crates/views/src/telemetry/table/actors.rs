@@ -8,11 +8,16 @@ use everwarm_runtime::meter::{HANDLE, WAIT};
 pub const ACTORS: &[Row] = &[
     by(
         &[open("actor"), open("message")],
-        row("everwarm_actor_messages_total", C, "", "Messages handled, by kind; bar actors as one"),
+        row(
+            "everwarm_actor_messages_total",
+            C,
+            "",
+            "Messages handled, by kind; all bar actors count as one actor",
+        ),
     ),
     by(
         &[open("actor"), open("message")],
-        row("everwarm_actor_message_failures_total", C, "", "Handlers that ended with an error"),
+        row("everwarm_actor_message_failures_total", C, "", "Handlers that returned an error"),
     ),
     by(
         &[open("actor")],
@@ -20,7 +25,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_handle_duration_seconds",
             Kind::Histogram(HANDLE),
             "seconds",
-            "Time in one handler; the rate of its sum is the busy share",
+            "Time of one handler call; the rate of its sum is the busy share",
         ),
     ),
     by(
@@ -29,7 +34,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_mailbox_wait_seconds",
             Kind::Histogram(WAIT),
             "seconds",
-            "From being sent to being taken, of bars, words about orders, and wakes by the journal",
+            "Time between send and receipt, for bars, order reports and journal wake-ups",
         ),
     ),
     by(
@@ -38,7 +43,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_mailbox_messages",
             G,
             "",
-            "Messages that wait, and inputs a stage has not passed",
+            "Messages in the mailbox; for a stage, inputs that it has not processed",
         ),
     ),
     by(
@@ -47,7 +52,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_send_failures_total",
             C,
             "",
-            "Messages that found nobody, or no room; their news is fetched",
+            "Undelivered messages: actor stopped or mailbox full; their content is fetched again",
         ),
     ),
     by(
@@ -56,7 +61,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_alive",
             G,
             "",
-            "1 while an instance is up; of bar actors: while all are; none where it is turned off",
+            "1 while the actor runs; bar actors: 1 while all run; no series while it is turned off",
         ),
     ),
     by(
@@ -65,7 +70,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_started_timestamp_seconds",
             G,
             "seconds",
-            "When it was last up anew, UTC",
+            "When the actor last started, UTC",
         ),
     ),
     by(
@@ -74,7 +79,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_last_message_timestamp_seconds",
             G,
             "seconds",
-            "When it last handled a message, UTC; 0: never",
+            "When the actor last handled a message, UTC; 0: never",
         ),
     ),
     by(
@@ -83,7 +88,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_restarts_total",
             C,
             "",
-            "Ends that nobody asked for, by cause, and restarts for the sake of a sibling",
+            "Restarts by cause; reason=sibling: another child of the supervisor failed",
         ),
     ),
     by(
@@ -92,12 +97,17 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_restart_duration_seconds",
             Kind::Histogram(RESTART),
             "seconds",
-            "From an end to being up again, recovery included",
+            "Time from a failure until the actor runs again, recovery included",
         ),
     ),
     by(
         &[open("actor"), of("source", SOURCES)],
-        row("everwarm_actor_recoveries_total", C, "", "Where a stage's state came from at a start"),
+        row(
+            "everwarm_actor_recoveries_total",
+            C,
+            "",
+            "Starts of a stage, by the source of its state",
+        ),
     ),
     by(
         &[
@@ -108,7 +118,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_supervisor_children",
             G,
             "",
-            "Children by state, without those that are turned off",
+            "Children by state; children that are turned off do not count",
         ),
     ),
     by(
@@ -117,12 +127,17 @@ pub const ACTORS: &[Row] = &[
             "everwarm_supervisor_intensity_ratio",
             G,
             "ratio",
-            "Restarts within the period, of those allowed; above 1 it gives up",
+            "Restarts within the period, as a share of those allowed; above 1 it gives up",
         ),
     ),
     by(
         &[open("supervisor")],
-        row("everwarm_supervisor_escalations_total", C, "", "Gave up, and failed upward"),
+        row(
+            "everwarm_supervisor_escalations_total",
+            C,
+            "",
+            "Times the supervisor gave up and failed its parent",
+        ),
     ),
     by(
         &[open("supervisor"), open("child")],
@@ -130,15 +145,12 @@ pub const ACTORS: &[Row] = &[
             "everwarm_supervisor_backoff_seconds",
             G,
             "seconds",
-            "Wait before the next try, 0 if none",
+            "Wait before the next start of the child; 0: none",
         ),
     ),
     by(
         &[of("event", EVENTS)],
-        row("everwarm_supervision_events_total", C, "", "What became of actors"),
+        row("everwarm_supervision_events_total", C, "", "Events of supervision, by kind"),
     ),
-    by(
-        &[of("fault", FAULTS)],
-        row("everwarm_chaos_faults_total", C, "", "Faults injected on purpose"),
-    ),
+    by(&[of("fault", FAULTS)], row("everwarm_chaos_faults_total", C, "", "Injected faults")),
 ];

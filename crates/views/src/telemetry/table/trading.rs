@@ -14,7 +14,7 @@ pub const MARKET: &[Row] = &[
             "everwarm_feed_connected",
             G,
             "",
-            "1 while all connections are subscribed; none where it is turned off",
+            "1 while all connections are subscribed; no series while it is turned off",
         ),
     ),
     by(
@@ -23,16 +23,21 @@ pub const MARKET: &[Row] = &[
             "everwarm_feed_messages_total",
             C,
             "",
-            "Messages read: closed bars, words about orders, others",
+            "Messages received: closed bars, order reports, others",
         ),
     ),
     by(
         &[open("venue"), of("stream", STREAMS)],
-        row("everwarm_feed_decode_failures_total", C, "", "Messages that could not be read"),
+        row("everwarm_feed_decode_failures_total", C, "", "Messages that could not be decoded"),
     ),
     by(
         &[open("venue"), of("stream", STREAMS), of("reason", &["closed", "refused"])],
-        row("everwarm_feed_reconnects_total", C, "", "Connections lost and opened again"),
+        row(
+            "everwarm_feed_reconnects_total",
+            C,
+            "",
+            "Reconnects; closed: the connection was lost, refused: the venue rejected it",
+        ),
     ),
     by(
         &[open("venue"), of("stream", STREAMS)],
@@ -40,7 +45,7 @@ pub const MARKET: &[Row] = &[
             "everwarm_feed_gaps_total",
             C,
             "",
-            "Times something may have been missed, and was fetched",
+            "Gaps: data that may have been missed and was fetched",
         ),
     ),
     by(
@@ -49,7 +54,7 @@ pub const MARKET: &[Row] = &[
             "everwarm_feed_dropped_total",
             C,
             "",
-            "Closed bars left out because too many waited; they are fetched",
+            "Closed bars skipped because too many waited; they are fetched again",
         ),
     ),
     by(
@@ -58,7 +63,7 @@ pub const MARKET: &[Row] = &[
             "everwarm_feed_latency_seconds",
             Kind::Histogram(REMOTE),
             "seconds",
-            "From the venue's stamp on a closed bar to its arrival, skew included",
+            "From the venue's timestamp of a closed bar to its receipt; clock skew included",
         ),
     ),
     by(
@@ -67,15 +72,15 @@ pub const MARKET: &[Row] = &[
             "everwarm_feed_last_event_timestamp_seconds",
             G,
             "seconds",
-            "When data last came, UTC; 0: never",
+            "When data was last received, UTC; 0: never",
         ),
     ),
-    row("everwarm_feed_symbols", G, "", "Symbols that are listed and traded at the venue"),
+    row("everwarm_feed_symbols", G, "", "Symbols that are listed and trading at the venue"),
     row(
         "everwarm_feed_stale_symbols",
         G,
         "",
-        "Those of them whose newest bar is older than trading.stale_s",
+        "Symbols whose newest bar is older than trading.stale_s",
     ),
     by(
         &[open("symbol")],
@@ -88,7 +93,12 @@ pub const MARKET: &[Row] = &[
     ),
     by(
         &[of("how", &["same", "revised"])],
-        row("everwarm_bar_repeats_total", C, "", "Bars told again, as they were or otherwise"),
+        row(
+            "everwarm_bar_repeats_total",
+            C,
+            "",
+            "Bars received again: with the same values, or revised",
+        ),
     ),
     by(
         &[of("what", &["confirmed", "refused"])],
@@ -96,16 +106,11 @@ pub const MARKET: &[Row] = &[
             "everwarm_bars_odd_total",
             C,
             "",
-            "Odd bars that the exchange's records confirmed, and bars that were refused",
+            "Odd bars: confirmed by the exchange's records, or refused",
         ),
     ),
-    row("everwarm_closes_total", C, "", "Closes said, over all lives"),
-    row(
-        "everwarm_close_bars_missing_total",
-        C,
-        "",
-        "Bars that were missing in a close, over all lives",
-    ),
+    row("everwarm_closes_total", C, "", "Closes, over all runs"),
+    row("everwarm_close_bars_missing_total", C, "", "Bars missing in a close, over all runs"),
 ];
 
 /// Its rows.
@@ -116,26 +121,29 @@ pub const ORDERS: &[Row] = &[
             "everwarm_pipeline_duration_seconds",
             Kind::Histogram(HANDLE),
             "seconds",
-            "From a close to its orders, from there to the disk, from the close to the request",
+            "decide: close to orders; sync: orders to disk; total: close to request",
         ),
     ),
     by(
         &[open("strategy"), of("side", SIDES)],
-        row("everwarm_strategy_signals_total", C, "", "Signals raised, over all lives"),
+        row("everwarm_strategy_signals_total", C, "", "Signals, over all runs"),
     ),
-    by(&[open("strategy")], row("everwarm_strategy_enabled", G, "", "1 while it trades")),
+    by(
+        &[open("strategy")],
+        row("everwarm_strategy_enabled", G, "", "1 while the strategy is enabled"),
+    ),
     by(
         &[of("rule", RULES), of("outcome", &["pass", "reject"])],
         row(
             "everwarm_risk_checks_total",
             C,
             "",
-            "Signals that may be traded (all rules), or not by this rule, over all lives",
+            "Signals that passed all rules, or that this rule declined, over all runs",
         ),
     ),
     by(
         &[of("side", SIDES), of("outcome", OUTCOMES)],
-        row("everwarm_orders_total", C, "", "Orders that came to a state, over all lives"),
+        row("everwarm_orders_total", C, "", "Orders that reached a state, over all runs"),
     ),
     by(
         &[open("venue"), of("reason", &["transient", "final"])],
@@ -143,23 +151,23 @@ pub const ORDERS: &[Row] = &[
             "everwarm_order_rejects_total",
             C,
             "",
-            "Definite noes of the venue to a request, over all lives",
+            "Requests that the venue rejected, over all runs",
         ),
     ),
     by(&[open("venue")], row("everwarm_orders_open", G, "", "Orders that are not final")),
     by(
         &[open("venue")],
-        row("everwarm_orders_unknown", G, "", "Orders sent whose fate is not known yet"),
+        row("everwarm_orders_unknown", G, "", "Orders sent whose status is unknown"),
     ),
     by(
         &[of("state", &["requested", "waiting", "refused"])],
-        row("everwarm_exits_owed", G, "", "Exits that were decided and are not done"),
+        row("everwarm_exits_owed", G, "", "Owed exits: decided and not yet filled"),
     ),
     row(
         "everwarm_exit_owed_age_seconds",
         G,
         "seconds",
-        "Venue time since the oldest exit that is owed was decided; 0: none is",
+        "Venue time since the oldest owed exit was decided; 0: no owed exit",
     ),
     by(
         &[open("venue"), of("op", &["submit", "query"])],
@@ -167,7 +175,7 @@ pub const ORDERS: &[Row] = &[
             "everwarm_order_roundtrip_seconds",
             Kind::Histogram(REMOTE),
             "seconds",
-            "From a request to its answer",
+            "From a request to its response",
         ),
     ),
     by(
@@ -176,14 +184,14 @@ pub const ORDERS: &[Row] = &[
             "everwarm_fills_total",
             C,
             "",
-            "Fills applied, over all lives; `unknown`: of versions that did not note it",
+            "Fills applied, over all runs; liquidity=unknown: from versions that did not record it",
         ),
     ),
     row(
         "everwarm_fill_slippage_ratio",
         Kind::Histogram(SLIPPAGE),
         "ratio",
-        "Price of a fill against the one it was decided at, positive against us, over all lives",
+        "Fill price relative to the price at the decision; positive: worse; over all runs",
     ),
     by(
         &[open("venue")],
@@ -191,7 +199,7 @@ pub const ORDERS: &[Row] = &[
             "everwarm_venue_rate_limit_used_ratio",
             G,
             "ratio",
-            "This minute's request budget in use",
+            "Share of the venue's request budget used in this minute",
         ),
     ),
 ];
@@ -202,14 +210,14 @@ pub const ACCOUNT: &[Row] = &[
         &[open("currency")],
         row("everwarm_equity", G, "currency", "Value of the account after the newest close"),
     ),
-    by(&[open("currency")], row("everwarm_cash", G, "currency", "Cash")),
+    by(&[open("currency")], row("everwarm_cash", G, "currency", "Cash balance")),
     by(
         &[open("strategy"), open("currency")],
         row(
             "everwarm_pnl_realized",
             G,
             "currency",
-            "Profit locked in since the beginning, by the strategy whose lot was sold",
+            "Realised profit since the beginning, by the strategy whose lot was sold",
         ),
     ),
     by(
@@ -218,7 +226,7 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_pnl_unrealized",
             G,
             "currency",
-            "What lots are worth less what they cost, by the strategy that holds them",
+            "Unrealised profit: value of lots less their cost, by strategy",
         ),
     ),
     by(
@@ -227,30 +235,43 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_fees_paid",
             G,
             "currency",
-            "Fees of all fills, by the asset they were paid in",
+            "Fees of all fills, by strategy and by the asset they were paid in",
         ),
     ),
-    row("everwarm_drawdown_ratio", G, "ratio", "Fall from the highest value, adjustments apart"),
+    row(
+        "everwarm_drawdown_ratio",
+        G,
+        "ratio",
+        "Drawdown: fall of equity from its highest value, without deposits and withdrawals",
+    ),
     row(
         "everwarm_drawdown_alarm_ratio",
         G,
         "ratio",
-        "Fall that calls somebody: risk.alarm_drawdown_percent; 0: never",
+        "Drawdown at which the alert fires: risk.alarm_drawdown_percent; 0: never",
     ),
     by(
         &[open("currency")],
-        row("everwarm_exposure_gross", G, "currency", "Worth of all positions, sign apart"),
+        row(
+            "everwarm_exposure_gross",
+            G,
+            "currency",
+            "Sum of the absolute values of all positions",
+        ),
     ),
-    by(&[open("currency")], row("everwarm_exposure_net", G, "currency", "Worth of all positions")),
+    by(
+        &[open("currency")],
+        row("everwarm_exposure_net", G, "currency", "Sum of the values of all positions"),
+    ),
     by(
         &[open("symbol"), open("currency")],
-        row("everwarm_position_value", G, "currency", "Worth of a position; 0 when flat"),
+        row("everwarm_position_value", G, "currency", "Value of a position; 0 when flat"),
     ),
     row(
         "everwarm_positions_unprotected",
         G,
         "",
-        "Positions that cannot be left now: no orders are taken, no bars come, or nothing is sent",
+        "Positions that cannot be closed now: no orders accepted, no bars, or sending is blocked",
     ),
     by(
         &[of("limit", &["positions", "failures_in_a_row", "entries_per_day", "loss_per_day"])],
@@ -258,29 +279,34 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_risk_limit_used_ratio",
             G,
             "ratio",
-            "Share of a limit in use; 0 where it is off",
+            "Share of a limit in use; 0: the limit is off",
         ),
     ),
     by(
         &[of("level", &["normal", "reduced", "exits-only", "halted"])],
-        row("everwarm_breaker_level", G, "", "1 for the level of the circuit breaker"),
+        row("everwarm_breaker_level", G, "", "1 for the current level of the circuit breaker"),
     ),
     by(
         &[of("reason", HALTS)],
-        row("everwarm_trading_halted", G, "", "1 while nothing new is begun for this reason"),
+        row("everwarm_trading_halted", G, "", "1 while this reason blocks new entries"),
     ),
     by(
         &[of("effect", &["parts", "stage", "stopped"])],
-        row("everwarm_quarantined", G, "", "Inputs set aside because a stage failed at them"),
+        row(
+            "everwarm_quarantined",
+            G,
+            "",
+            "Quarantined inputs: a stage failed at them three times",
+        ),
     ),
-    row("everwarm_stages_dropped", G, "", "Stages that failed and that an operator left out"),
+    row("everwarm_stages_dropped", G, "", "Failed stages that an operator dropped"),
     by(
         &[of("check", CHECKS)],
         row(
             "everwarm_ledger_violations_total",
             C,
             "",
-            "Positions that cannot be: below nothing, or at a cost without anything held",
+            "Impossible positions: a negative quantity, or a cost without a quantity",
         ),
     ),
     by(
@@ -289,7 +315,7 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_reconcile_mismatches",
             G,
             "",
-            "Differences with the venue that nothing explains",
+            "Unexplained differences between the venue's account and the books",
         ),
     ),
     by(
@@ -298,7 +324,7 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_reconcile_last_success_timestamp_seconds",
             G,
             "seconds",
-            "When the account was last found to agree in this life, UTC; 0: not yet",
+            "When the account last agreed with the books in this run, UTC; 0: not yet",
         ),
     ),
     by(
@@ -307,7 +333,7 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_reconcile_period_seconds",
             G,
             "seconds",
-            "Time between comparisons of the account while it trades; 0: at starts alone",
+            "Time between comparisons of the account; 0: only at start",
         ),
     ),
 ];
