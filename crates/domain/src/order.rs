@@ -26,6 +26,17 @@ pub enum OrderType {
     Limit,
 }
 
+impl OrderType {
+    /// As it is written for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            OrderType::Market => "market",
+            OrderType::Limit => "limit",
+        }
+    }
+}
+
 /// Where an order stands. `Unknown` is a state, not an error: sent, and no clear answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{changed, configured, dec, fact, input, instrument, position, sym};
 use everwarm_domain::fact::Operator;
-use everwarm_domain::order::OrderStatus;
+use everwarm_domain::order::{OrderStatus, OrderType};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::MINUTE;
 
@@ -228,6 +228,21 @@ fn what_takes_something_away_or_tells_rules_has_to_be_heard_twice() {
     let mut other = both;
     other.rules[0].lot_size = dec("5");
     assert!(doubted(&told, &other), "a rule is another");
+}
+
+#[test]
+fn which_orders_the_venue_takes_is_told_where_it_is_new() {
+    let mut told = Told::new(Selection::default());
+    let ask = |told: &mut Told, orders: &[OrderType]| {
+        let capabilities = Some(Capabilities { orders: orders.to_vec() });
+        let said = told.0.say(&Venue { capabilities, ..venue(&BOTH) }, MINUTE, told.0.basis());
+        let new = said.iter().any(|market| matches!(market, Market::Capabilities { .. }));
+        told.say(said);
+        new
+    };
+    assert!(ask(&mut told, &[OrderType::Market]), "the first time");
+    assert!(!ask(&mut told, &[OrderType::Market]), "nothing is new");
+    assert!(ask(&mut told, &[OrderType::Market, OrderType::Limit]), "one kind more");
 }
 
 fn joined(id: &str) -> Body {

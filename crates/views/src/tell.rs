@@ -185,10 +185,7 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
             format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
         }
         Market::Capabilities { capabilities, .. } => {
-            let kinds = capabilities.orders.iter().map(|kind| match kind {
-                OrderType::Market => "market".to_owned(),
-                OrderType::Limit => "limit".to_owned(),
-            });
+            let kinds = capabilities.orders.iter().map(|kind| kind.name().to_owned());
             format!("the exchange takes orders of these kinds: {}", list(kinds))
         }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {

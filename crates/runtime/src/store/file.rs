@@ -31,7 +31,7 @@ pub const SCHEMA: u64 = 5;
 /// What a life that writes raises the layout to. While the next layout is being made, that is a
 /// draft of it, `draft(SCHEMA + 1, 1)` and so on: a program reads its own draft and every released
 /// layout, but no other draft.
-pub const WRITES: u64 = draft(SCHEMA + 1, 1);
+pub const WRITES: u64 = draft(SCHEMA + 1, 2);
 /// Where the number of a draft lies, above that of its layout.
 const DRAFT_BITS: u32 = 16;
 

@@ -61,11 +61,7 @@ impl Decide {
     pub(super) fn venue_takes(&self, kind: OrderType, rule: &Instrument) -> Result<(), Refusal> {
         match self.capabilities.get(&rule.venue) {
             Some(venue) if !venue.takes(kind) => {
-                let kind = match kind {
-                    OrderType::Market => "market",
-                    OrderType::Limit => "limit",
-                };
-                no("unsupported", format!("the venue does not take {kind} orders"))
+                no("unsupported", format!("the venue does not take {} orders", kind.name()))
             }
             Some(_) | None => Ok(()),
         }
