@@ -13,7 +13,7 @@ const HEAD: &str = "\
 
 Everything that happened is a fact in one journal. This page is generated from the table in
 `crates/domain/src/fact/kinds.rs`. `EVERWARM_BLESS=1 cargo nextest run -p everwarm -E
-'test(/tidy/)'` writes it again. The types in `crates/domain/src/fact/mod.rs` describe what a fact
+'test(/tidy/)'` writes it again. The types in `crates/domain/src/fact/` describe what a fact
 carries.
 
 *Flushed*: **synced** facts make the commit that carries them wait for the disk, at once; **lazy**

@@ -296,8 +296,7 @@ fn a_barred_symbol_is_not_bought_and_may_be_sold() {
 fn what_the_venue_does_not_take_is_not_entered() {
     let mut stage = ready(|_| {});
     let only = |orders| {
-        let capabilities = Capabilities { orders };
-        let venue = instrument("BTCUSDT").venue;
+        let (venue, capabilities) = (VenueId::default(), Capabilities { orders });
         input(1, Body::Market(Market::Capabilities { venue, capabilities }))
     };
     facts_of(&mut stage, &only(vec![OrderType::Limit]));

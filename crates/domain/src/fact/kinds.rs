@@ -217,9 +217,9 @@ kinds! {
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
         "a bar that contradicts the venue's records or is out of range; at most one a minute";
     SESSIONS "Market.Sessions" "universe" false JOURNAL
-        "when the venue trades, said ahead of time";
+        "when the venue trades, appended ahead of time";
     DAY_BEGINS "Market.DayBegins" "universe" false JOURNAL
-        "when a trading day begins that is not one of UTC, said ahead of time";
+        "when a trading day begins that is not one of UTC, appended ahead of time";
     CAPABILITIES "Market.Capabilities" "universe" false JOURNAL
         "which orders a venue takes, at a start where it differs";
     OWED "Decision.Owed" "decision" false JOURNAL
