@@ -155,7 +155,7 @@ fn strike_down(arguments: &[&str], data: &Path, announced: bool) {
     let (site, who, phase) = (Site::BeforeAppend, "gateway".to_owned(), Phase::Live);
     let unsent = Strike { site, who, phase, nth: 1, blow: Blow::Die };
     let process = Process::struck(data, arguments, &[unsent]);
-    assert!(process.complains("holds its thread", PATIENCE), "an order is approved");
+    assert!(process.complains("has blocked its thread", PATIENCE), "an order is approved");
     process.kill();
     assert!(take_back(data, announced), "it is not sent");
 }
@@ -178,7 +178,7 @@ fn make_all(folder: &Folder, recording: &str, data: &Path) {
     let held = Strike { site, who, phase, nth: 45, blow: Blow::Die };
     let arguments = [&until_end(recording)[..], &config].concat();
     let process = Process::struck(data, &arguments, &[lost, held]);
-    assert!(process.complains("holds its thread", PATIENCE), "it got to that close");
+    assert!(process.complains("has blocked its thread", PATIENCE), "it got to that close");
     process.kill();
     fs::write(&file, format!("{limits}[strategy.sma_cross]\nfast = 2\nslow = 20\n")).unwrap();
     let (code, out, err) = run(data, &arguments);
@@ -279,7 +279,7 @@ fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
     assert!(only["then"].is_string() && only["now"].is_string(), "{only}");
     let (code, out, err) = run(&data, &["replay"]);
     assert_eq!(code, Some(4), "{out}{err}");
-    assert!(out.contains("\n  now ") && out.contains("1 fact is not as then"), "{out}");
+    assert!(out.contains("\n  now ") && out.contains("1 fact differs from the journal"), "{out}");
     let (code, out, err) = run(&data, &["verify"]);
     assert_eq!(code, Some(4), "{out}{err}");
     assert!(out.contains(&fact.key.to_string()) && out.contains("Order.Filled"), "{out}");

@@ -63,7 +63,7 @@ fn settle(dir: &Path) -> usize {
                 let words = ["resolve", &id, "--accept", "venue", "--reason", "restored", "--yes"];
                 let (code, _, err) = run(dir, &words);
                 // The account is compared anew after each word, so others may be explained.
-                let over = err.contains("over already") || err.contains("there is no conflict");
+                let over = err.contains("already resolved") || err.contains("there is no conflict");
                 assert!(code == Some(0) || over, "{err}");
                 ended.insert(id);
             }
@@ -106,7 +106,7 @@ fn a_backup_made_while_it_trades_goes_on_elsewhere_and_agrees_with_the_exchange(
     assert!(view["epoch"].as_u64().unwrap() > 0, "{view}");
     let (code, _, err) = about("restore", &file, &moved);
     assert_eq!(code, Some(5), "{err}");
-    assert!(err.contains("not empty, and nothing was touched"), "{err}");
+    assert!(err.contains("is not empty; nothing was changed"), "{err}");
     // The venue is where it was.
     copy(&dir.join("exchange"), &moved.join("exchange"));
     let daemon = Process::start(&moved, &["run", "--pace", "240x"]);
@@ -205,7 +205,7 @@ fn what_is_restored_is_what_was_backed_up_and_what_is_torn_or_altered_is_refused
     fs::remove_file(new.join(LIVE_FILE)).unwrap();
     let (code, _, err) = run(&new, &["run"]);
     assert_eq!(code, Some(5), "{err}");
-    assert!(err.contains("a backup was being restored"), "{err}");
+    assert!(err.contains("the restore of a backup into"), "{err}");
     restored(&file, &new);
     assert_eq!(told(&dir), told(&new));
 }

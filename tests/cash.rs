@@ -91,7 +91,7 @@ fn what_panic_sold_while_no_daemon_ran_is_booked_by_the_next_start() {
     let points = || ask(&dir, &["equity"]);
     wait_until("it goes on", || points().as_array().unwrap().len() > before.len() + 2);
     stopped(daemon);
-    assert_eq!(conflicts(&dir), [""; 0], "nothing is unexplained");
+    assert_eq!(conflicts(&dir), [""; 0], "no unexplained differences");
     assert_eq!(external(&dir, "USDT"), Decimal::ZERO, "what it brought is ours");
     let (id, brought) = panic_fills(&dir).expect("it is among the fills");
     assert!(brought > Decimal::ONE, "{brought}");
@@ -180,7 +180,7 @@ fn a_deposit_is_ours_once_it_is_adopted_and_is_no_profit() {
     let (_, out, _) = run(&dir, &["reconcile"]);
     assert!(out.contains("everwarm adopt ASSET --reason TEXT"), "{out}");
     refused(&dir, &["USDT", "5001", "--reason", "r"], 5, "only 5000 USDT");
-    refused(&dir, &["USDT", "--reason", " "], 2, "give a reason");
+    refused(&dir, &["USDT", "--reason", " "], 2, "the reason must have 1 to 500 characters");
     refused(&dir, &["XYZ", "--reason", "r"], 5, "no XYZ beyond the books");
     let told = adopts(&dir, &["USDT", "2000"]);
     assert!(

@@ -32,7 +32,7 @@ fn resolve(dir: &Path, id: &str, accept: &str) {
     let words = ["resolve", id, "--accept", accept, "--reason", "it was me, by hand", "--yes"];
     let (code, out, err) = run(dir, &words);
     assert_eq!(code, Some(0), "{out}{err}");
-    assert!(out.contains("is over"), "{out}");
+    assert!(out.contains("is resolved"), "{out}");
 }
 
 fn start(dir: &Path) -> Process {
@@ -47,7 +47,7 @@ fn assert_refused(dir: &Path, symbol: &str, quantity: &str) -> String {
     let status = ask(dir, &["status"]);
     assert_eq!((&status["state"], &status["ready"]), (&json!("refused"), &json!(false)));
     let problems = status["problems"].to_string();
-    assert!(problems.contains(&id) && problems.contains("we hold"), "{problems}");
+    assert!(problems.contains(&id) && problems.contains("in the books"), "{problems}");
     assert_eq!(status["foreign_orders"], 1, "{status}");
     let row = |view: &Value, asset: &str| {
         let rows = view["balances"].as_array().unwrap().iter();
@@ -88,7 +88,7 @@ fn assert_resolved(dir: &Path, id: &str) {
     };
     let venue = ["--accept", "venue", "--yes", "--reason"];
     refuses(&[&["none"], &venue[..], &["x"]].concat(), 1, "there is no conflict none");
-    refuses(&[&[id], &venue[..], &[" "]].concat(), 2, "give a reason");
+    refuses(&[&[id], &venue[..], &[" "]].concat(), 2, "the reason must have 1 to 500 characters");
     resolve(dir, id, "venue");
     wait_until("it trades again", || state(dir) == "trading");
     let (view, code) = reconcile(dir);
@@ -236,7 +236,7 @@ fn an_order_under_our_name_that_is_not_ours_halts_until_it_is_resolved() {
     let status = ask(&dir, &["status"]);
     assert_eq!(status["state"], "refused", "{status}");
     let told = status["problems"].to_string();
-    assert!(told.contains("another daemon trades with the same identity"), "{told}");
+    assert!(told.contains("another daemon uses this installation name"), "{told}");
     daemon.kill();
     let daemon = start(&dir);
     daemon.says("trading is refused");

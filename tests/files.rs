@@ -68,7 +68,7 @@ fn of_daemons_that_start_in_one_moment_one_lives_and_the_others_find_it_held() {
         for loser in daemons {
             let (code, out, err) = loser.result();
             assert_eq!(code, Some(6), "{out}{err}");
-            assert!(err.contains("held by another process"), "{err}");
+            assert!(err.contains("is used by another process"), "{err}");
         }
         winner.says("may trade");
         winner.kill();
@@ -102,7 +102,7 @@ fn a_journal_that_is_gone_is_noticed_and_a_new_one_has_other_order_ids() {
     take_away(&dir, &[LIVE_FILE]);
     let (code, out, err) = run(&dir, &TRADES);
     assert_eq!(code, Some(7), "{out}{err}");
-    let words = ["live.redb is gone", "everwarm restore", "--new-installation"];
+    let words = ["live.redb is missing", "everwarm restore", "--new-installation"];
     assert!(words.iter().all(|word| err.contains(word)), "{err}");
     assert!(!dir.join(LIVE_FILE).exists() && dir.join(history::FILE).exists());
     // It stays so: the refusal leaves nothing that looks like a journal.
@@ -132,7 +132,7 @@ fn a_journal_that_is_gone_is_noticed_and_a_new_one_has_other_order_ids() {
     // Its name stays, and the flag is for one start.
     let (code, _, err) = run(&dir, &anew);
     assert_eq!(code, Some(2), "{err}");
-    assert!(err.contains("holds a journal"), "{err}");
+    assert!(err.contains("so --new-installation is not possible"), "{err}");
     assert!(had > 0);
     kill_exchange(&dir);
 }

@@ -356,7 +356,7 @@ fn what_a_receiver_refuses_for_good_is_in_nobodys_way() {
         all.into_iter().find(|one| one["check"] == "messages").map(|one| one["text"].to_string())
     };
     wait_until("doctor tells", || {
-        finding().is_some_and(|text| text.contains("webhook refused") && text.contains("400"))
+        finding().is_some_and(|text| text.contains("webhook rejected") && text.contains("400"))
     });
     let first = refused.iter().min().unwrap().clone();
     assert!(tries(&first) <= 5, "{} tries of {first}", tries(&first));
@@ -412,7 +412,7 @@ fn what_is_configured_wrong_is_told_without_the_secret() {
     let (code, out, err) = Process::of(command, &dir, &check).result();
     assert_eq!(code, Some(2), "{out}{err}");
     for words in [
-        "messages.webhook: its content is not an address like https",
+        "messages.webhook: its content is no address like https",
         "messages.telegram_chat: needs messages.telegram_token too",
         "\"fils\" is not a topic; the topics are fill, halt",
     ] {

@@ -203,7 +203,7 @@ fn disk_full() {
     daemon.answers();
     wait_until("it is ready", || page.run(&dir, "status --check", &[]).0 == Some(0));
     page.ends(&dir, "verify", 0);
-    assert!(page.ends(&dir, "summary", 0).contains("are kept in all"));
+    assert!(page.ends(&dir, "summary", 0).contains("in the data directory"));
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     drop(venue);
@@ -256,7 +256,7 @@ fn account_conflict() {
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
     let daemon = start();
     wait_until("it is refused", || ask(&dir, &["status"])["state"] == "refused");
-    assert!(page.ends(&dir, "status", 0).contains("we hold"));
+    assert!(page.ends(&dir, "status", 0).contains("in the books"));
     let said = page.ends(&dir, "reconcile", 4);
     let (_, out, _) = run(&dir, &["reconcile", "--json"]);
     let view: Value = serde_json::from_str(&out).unwrap();

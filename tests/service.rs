@@ -123,9 +123,8 @@ fn stuck(
     (manager, daemon)
 }
 
-const DISK: (Site, &str, &str) =
-    (Site::BeforeCommit, "store-thread", "not well: nothing was committed");
-const STAGE: (Site, &str, &str) = (Site::BeforeStep, "indicator", "not well: indicator stands");
+const DISK: (Site, &str, &str) = (Site::BeforeCommit, "store-thread", "not healthy: no commit for");
+const STAGE: (Site, &str, &str) = (Site::BeforeStep, "indicator", "not healthy: indicator waits");
 
 /// Nobody says that it is well for as long as two intervals.
 fn assert_silent(manager: &mut Manager) {
@@ -176,7 +175,7 @@ fn a_stop_that_does_not_end_is_ended_by_its_deadline() {
     daemon.signal("-INT");
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(13), "{err}");
-    assert!(err.contains("the stop took more than 2 s: the actors end"), "{err}");
+    assert!(err.contains("the stop took more than 2 s (the actors end"), "{err}");
     assert!((2..8).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     let (code, _, err) = run(&folder.join("data"), &["config", "check"]);
     assert_eq!(code, Some(0), "{err}");
@@ -194,7 +193,7 @@ fn a_daemon_that_stood_still_connects_again_asks_and_goes_on() {
     daemon.signal("-STOP");
     std::thread::park_timeout(Duration::from_secs(7));
     daemon.signal("-CONT");
-    assert!(daemon.complains("the process stood still", Duration::from_secs(20)));
+    assert!(daemon.complains("the process was suspended", Duration::from_secs(20)));
     assert!(daemon.complains("the clock jumped", Duration::from_secs(20)), "it connects again");
     let before = asked(&daemon.lines());
     daemon.until("it trades on", crate::kit::PATIENCE, |lines| asked(lines) > before + 2);

@@ -37,9 +37,9 @@ pub fn replay(
         let name = period.name();
         let from_to = replay.times.map_or_else(
             || "it has none at all".to_owned(),
-            |(from, to)| format!("they are from {} to {}", instant(from), instant(to)),
+            |(from, to)| format!("the inputs are from {} to {}", instant(from), instant(to)),
         );
-        let text = format!("the journal has no inputs of {name}: {from_to}");
+        let text = format!("the journal has no inputs of {name}; {from_to}");
         return Err(Failure::new(Exit::Failed, text).coded("no-inputs"));
     }
     Ok(replay.conclude())

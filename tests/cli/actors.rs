@@ -76,7 +76,7 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     wait_until("it is seen to hang", || closer(&dir)["blocked"] == true);
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(13), "{err}");
-    assert!(err.contains("root/trading/bars/closer held its thread"), "{err}");
+    assert!(err.contains("root/trading/bars/closer blocked its thread"), "{err}");
 
     let daemon = start();
     // It may end before it has answered.
@@ -89,7 +89,7 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     let daemon = start();
     let (code, said) = kill("closer", &[]);
     assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("chaos.enabled is false"), "{said}");
+    assert!(said.contains("set chaos.enabled = true"), "{said}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     let audit = fs::read_to_string(dir.join("audit.jsonl")).unwrap();
@@ -138,15 +138,15 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
     let planned = "panics at its next message";
     let first = format!("root/trading/exchange {planned}");
     assert_eq!((code, out.lines().next()), (Some(0), Some(first.as_str())), "{err}");
-    assert!(out.contains("`everwarm tree` shows that it is planned"), "{out}");
+    assert!(out.contains("`everwarm tree` shows the planned fault"), "{out}");
     assert_eq!(seen("exchange")["planned"], planned);
     // A second one does not take its place without a word.
     let (code, out, err) = kill("exchange", "stall");
     assert_eq!((code, out.as_str()), (Some(5), ""), "{err}");
-    assert!(err.contains(&format!("planned for it already: {first}")), "{err}");
+    assert!(err.contains(&format!("a fault is already planned: {first}")), "{err}");
     assert_eq!(seen("exchange")["planned"], planned);
     let (_, drawn, _) = run(&dir, &["tree"]);
-    assert!(drawn.contains(&format!("{planned}, on purpose")), "{drawn}");
+    assert!(drawn.contains(&format!("{planned} (injected)")), "{drawn}");
 
     let (code, _, err) = run(&dir, &["kill", "root", "--how", "stop", "--config", path]);
     let ends = "root, which ends the process with exit code 12: ";
@@ -256,7 +256,7 @@ fn who_may_be_disturbed_changes_while_it_trades() {
     let kill = || run(&dir, &["kill", "closer", "--yes", "--config", path]);
     let refused = || {
         let (code, _, err) = kill();
-        assert!(code == Some(5) && err.contains("chaos.enabled is false"), "{code:?} {err}");
+        assert!(code == Some(5) && err.contains("set chaos.enabled = true"), "{code:?} {err}");
     };
     let reload = |text: &str| {
         fs::write(&config, text).unwrap();

@@ -245,10 +245,7 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     let told = format!("market.symbols by {path}:2:1\n\nbefore any market time\n");
     let words = out.split_whitespace().collect::<Vec<_>>().join(" ");
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        words.starts_with("configuration 1 in force: daemon.data_dir by --data-dir, "),
-        "{out}"
-    );
+    assert!(words.starts_with("configuration 1 applied: daemon.data_dir by --data-dir, "), "{out}");
     assert!(words.contains(&told), "{out}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));

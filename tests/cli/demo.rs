@@ -95,7 +95,7 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
     assert_eq!(status.code(), Some(0), "{err}");
     assert_reasons(&lines);
     let told = lines[lines.len() - 4..].join("\n");
-    for words in ["ran ", "market time", "fills", "equity"] {
+    for words in ["run 1 took", "market time", "fills", "equity"] {
         assert!(told.contains(words), "{words}: {told}");
     }
     wait_until("the exchange ends", || !runs(venue));
@@ -113,7 +113,7 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
     let before = kept(&dir);
     let third = Process::start(&dir, &[]);
     let lines = third.says("may trade again");
-    assert!(lines.iter().any(|line| line.contains("life 3")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("run 3 ")), "{lines:?}");
     third.answers();
     assert_kept(&dir, &before);
     third.until("a close", PATIENCE, |lines| !of(lines, "close").is_empty());

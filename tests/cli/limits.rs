@@ -118,7 +118,7 @@ fn limits_change_while_it_trades_and_a_replay_decides_the_same() {
         most = held;
         (1..=4).contains(&held) && reload().0 == Some(0)
     });
-    let reason = format!("{most} of {most} positions are taken");
+    let reason = format!("{most} of {most} positions are open");
     wait_until("others are declined", || declined(&dir, &reason).is_some());
     // A machine may have been faster than the market.
     wait_until("much was decided", || ask(&dir, &["status"])["head"].as_u64() > Some(150));

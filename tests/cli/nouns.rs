@@ -159,7 +159,7 @@ fn the_files_are_checked_and_stay_as_they_are() {
         let found = states(4);
         let bad: Vec<usize> = (0..3).filter(|i| found[*i].0 == "bad").collect();
         assert_eq!(bad, [i], "{found:?}");
-        assert!(fs::read(&path).unwrap() == torn, "{name} was touched");
+        assert!(fs::read(&path).unwrap() == torn, "{name} was changed");
         let (code, out, _) = run(&dir, &["store", "check"]);
         assert_eq!(code, Some(4));
         assert!(out.contains("bad") && out.contains("damaged"), "{out}");

@@ -114,7 +114,7 @@ fn a_damaged_history_is_refused_and_made_again_where_it_is_taken_away() {
     let whole = fs::read(&history).unwrap();
     for bytes in [whole[..whole.len() / 2].to_vec(), zeros_in_the_middle(&whole)] {
         fs::write(&history, bytes).unwrap();
-        let words = [HISTORY_FILE, "damaged", "take it away"];
+        let words = [HISTORY_FILE, "damaged", "move the file away"];
         assert_refused(&dir, &command, 7, &words);
         assert_refused(&dir, &["equity"], 7, &words);
     }

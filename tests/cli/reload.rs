@@ -80,7 +80,7 @@ fn a_reload_is_whole_or_nothing_and_says_which_key_is_why() {
     let (code, out, err) = run(&dir, &["config", "reload", "--dry-run"]);
     assert_eq!(code, Some(0), "{err}");
     let line = format!("trading.notional: 500 becomes 400, by {path}:2:1");
-    assert!(out.contains("would be in force") && out.contains(&line), "{out}");
+    assert!(out.contains("these changes would replace") && out.contains(&line), "{out}");
     assert_eq!(pending(), serde_json::json!([]), "the file wants no restart any more");
     assert_eq!(generation(&dir), 1);
     let (code, out, err) = run(&dir, &reload);
@@ -190,7 +190,7 @@ fn a_rollback_goes_back_over_a_start_to_what_the_life_before_had() {
     let daemon = live("[trading]\nnotional = 400\n");
     assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (400.into(), 2));
     let said = back();
-    assert!(said.0 == Some(0) && said.1.contains("in force, as 3"), "{said:?}");
+    assert!(said.0 == Some(0) && said.1.contains("in force as 3"), "{said:?}");
     assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (500.into(), 3));
     daemon.signal("-9");
     drop(daemon.end());
@@ -224,7 +224,7 @@ fn operators_halt_flatten_and_resume_and_it_is_remembered() {
     let (code, _, err) = run(&dir, &["halt", "--reason", "storm"]);
     assert!(code == Some(2) && err.contains("--yes"), "{err}");
     let (code, _, err) = run(&dir, &["halt", "--reason", " ", "--yes"]);
-    assert!(code == Some(2) && err.contains("give a reason"), "{err}");
+    assert!(code == Some(2) && err.contains("the reason is missing"), "{err}");
     let halt = ["halt", "--reason", "storm", "--yes"];
     let (code, out, err) = run(&dir, &halt);
     assert_eq!(code, Some(0), "{err}");
@@ -319,13 +319,16 @@ fn a_strategy_is_turned_off_and_a_start_is_careful() {
     assert_eq!(run(&dir, &off).0, Some(0));
     assert!(run(&dir, &["switches"]).1.starts_with("sma_cross is off, since"));
     let (code, _, err) = run(&dir, &["disable", "nobody", "--reason", "r", "--yes"]);
-    assert!(code == Some(1) && err.contains("only sma_cross"), "{code:?} {err}");
+    assert!(code == Some(1) && err.contains("there is no strategy"), "{code:?} {err}");
     let gateway = "root/trading/gateways/sim/gateway";
     let (code, _, err) = run(&dir, &["disable", gateway, "--reason", "r", "--yes"]);
     assert!(code == Some(5) && err.contains(gateway), "{code:?} {err}");
     let absent = ["disable", "root/ops/stewart", "--reason", "r", "--yes"];
     let (code, _, err) = run(&dir, &absent);
-    assert!(code == Some(1) && err.contains("there is no root/ops/stewart"), "{code:?} {err}");
+    assert!(
+        code == Some(1) && err.contains("there is no branch root/ops/stewart"),
+        "{code:?} {err}"
+    );
     let absent = ["disable", "root/ops/filez", "--reason", "r", "--yes"];
     let (code, _, err) = run(&dir, &absent);
     assert!(code == Some(1) && err.contains("did you mean root/ops/files?"), "{code:?} {err}");

@@ -78,7 +78,7 @@ fn a_daemon_is_struck_only_where_that_is_allowed() {
     };
     let (code, out, err) = struck(&[]).result();
     assert_eq!(code, Some(5), "{out}{err}");
-    assert!(err.contains(STRIKES) && err.contains("chaos.enabled is false"), "{err}");
+    assert!(err.contains(STRIKES) && err.contains("set chaos.enabled = true"), "{err}");
     assert!(!dir.join("live.redb").exists(), "nothing was begun");
     let daemon = struck(&[("EVERWARM_CHAOS__ENABLED", "true")]);
     daemon.answers();
@@ -133,7 +133,7 @@ fn a_daemon_that_nobody_reads_says_how_it_is_stopped() {
         assert_ne!(errors.read_line(&mut told).unwrap(), 0, "it ended: {told}");
     }
     let line = told.lines().last().unwrap();
-    assert!(line.contains(&format!("goes on as process {}", daemon.id())), "{line}");
+    assert!(line.contains(&format!("continues as process {}", daemon.id())), "{line}");
     let command = line.split_once("Stop it: everwarm ").unwrap().1;
     wait_until("it answers", || ApiFile::read(&dir).is_some());
     let stop = Command::new(BINARY).args(command.split(' ')).output().unwrap();
@@ -183,7 +183,7 @@ fn whoever_has_the_token_finds_a_place_where_all_are_taken() {
     fs::write(dir.join(TOKEN_FILE), "x").unwrap();
     let (code, _, err) = run(&dir, &["run", "--symbols", "2"]);
     assert_eq!(code, Some(5), "{err}");
-    assert!(err.contains("api.token") && err.contains("the least is 16"), "{err}");
+    assert!(err.contains("api.token") && err.contains("needs at least 16"), "{err}");
 }
 
 #[test]

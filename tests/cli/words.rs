@@ -92,7 +92,7 @@ fn a_day_without_data_is_refused_and_not_told_as_fine() {
         }
     }
     let (_, _, err) = run(&dir, &["replay", "2015-01-01"]);
-    assert!(err.contains("the journal has no inputs of 2015-01-01: they are from "), "{err}");
+    assert!(err.contains("the journal has no inputs of 2015-01-01; the inputs are from "), "{err}");
     assert!(ask(&dir, &["replay"])["inputs"].as_u64() > Some(100));
 }
 

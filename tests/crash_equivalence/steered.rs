@@ -72,10 +72,10 @@ fn what_is_changed_while_it_trades_holds_from_there_on_and_what_is_held_keeps_it
     assert_eq!(within(31, 170, "crossed above sma30"), 0, "nothing is entered by them\n{told}");
     assert!(within(31, 170, "crossed above sma12") > 0, "{told}");
     assert_eq!(within(61, 80, "Buy by"), 0, "off by an operator\n{told}");
-    assert_eq!(within(85, 91, "Buy by"), 0, "off by the configuration\n{told}");
+    assert_eq!(within(85, 91, "Buy by"), 0, "strategy.enabled = false\n{told}");
     assert_eq!(within(131, 160, "Buy by"), 0, "halted\n{told}");
     assert!(within(131, 160, "declined exits-only") > 0, "{told}");
-    assert!(within(131, 160, "Sell by sma_cross") > 0, "what is held may be left\n{told}");
+    assert!(within(131, 160, "Sell by sma_cross") > 0, "exits continue\n{told}");
     let flattened = "Sell by sma_cross: an operator has everything sold";
     assert!(within(195, 196, flattened) > 0, "of the lot of who holds it\n{told}");
     assert!(within(195, 198, "sold by sma_cross") > 0, "{told}");

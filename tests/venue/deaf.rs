@@ -59,13 +59,13 @@ fn a_private_stream_that_stands_and_tells_nothing_is_replaced() {
     let dir = there.folder.join("data");
     let config = there.configured("deaf.toml", "environment = \"testnet\"", "");
     let daemon = Elsewhere::daemon(&dir, &config);
-    assert!(daemon.complains("private stream told nothing of ", PATIENCE), "{:?}", fills(&dir));
+    assert!(daemon.complains("private stream did not report ", PATIENCE), "{:?}", fills(&dir));
     let found = fills(&dir).len();
     wait_until("it trades on", || fills(&dir).len() > found + 3);
     daemon.signal("-TERM");
     let (code, _, err) = daemon.result();
     assert_eq!(code, Some(0), "{err}");
-    assert_eq!(err.matches("private stream told nothing of ").count(), 1, "{err}");
+    assert_eq!(err.matches("private stream did not report ").count(), 1, "{err}");
     let ways = ways(&dir);
     let told = ways.iter().position(|way| *way == ReportSource::Stream);
     let asked = ways.iter().position(|way| *way == ReportSource::Query);

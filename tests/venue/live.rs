@@ -60,20 +60,20 @@ fn real_money_needs_mode_and_a_typed_confirmation_of_this_account() {
         assert!(words.iter().all(|word| err.contains(word)), "{err}");
     };
     let paper = there.configured("paper.toml", LIVE, "");
-    refused(&paper, &["trading.mode = \"live\"", "everwarm live confirm", "Nothing was touched"]);
+    refused(&paper, &["trading.mode = \"live\"", "everwarm live confirm", "Nothing was changed"]);
     assert!(!dir.exists());
     let live = there.configured("live.toml", LIVE, "mode = \"live\"");
-    refused(&live, &["nobody confirmed", "everwarm live confirm"]);
+    refused(&live, &["no account is confirmed", "everwarm live confirm"]);
 
     let file = live.to_str().unwrap();
     let confirm = ["live", "confirm", "--config", file, "--per-order", "150", "--per-day", "400"];
     let (code, _, err) = run(&dir, &confirm);
     assert_eq!(code, Some(5), "{err}");
-    assert!(err.contains("on a terminal"), "{err}");
+    assert!(err.contains("at a terminal"), "{err}");
     let (code, shown) = on_terminal(&dir, &confirm, "yes");
     assert_eq!(code, Some(5), "{shown}");
-    assert!(shown.contains("not the number") && shown.contains("at most 150"), "{shown}");
-    refused(&live, &["nobody confirmed"]);
+    assert!(shown.contains("not the account number") && shown.contains("at most 150"), "{shown}");
+    refused(&live, &["no account is confirmed"]);
     confirm_for(&dir, "2");
     refused(&live, &["account 1", "account 2", "everwarm live confirm"]);
 

@@ -70,7 +70,7 @@ async fn panic_cancels_and_sells_without_the_daemon() {
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(!err.contains("a daemon runs"), "{err}");
     assert!(out.contains("2 orders cancelled") && out.contains("1 orders cancelled"), "{out}");
-    assert!(out.contains("nothing open"), "{out}");
+    assert!(out.contains("no open orders"), "{out}");
     assert_eq!(held(&client, "BTC").await, had, "nothing is sold that was not asked for");
 
     buy(&client, eth, "rest-4", OrderType::Limit).await;
@@ -130,7 +130,7 @@ fn panic_finds_our_own_exchange_by_its_port_file() {
     assert_eq!(code, Some(0), "{out}{err}");
     let (code, out, err) = panic(&dir, &["sim", "--flatten", "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
-    assert!(out.contains("sold") && out.contains("nothing open"), "{out}");
+    assert!(out.contains("sold") && out.contains("no open orders"), "{out}");
     let (code, out, err) = panic(&dir, &["sim", "--flatten", "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(!out.contains("sold"), "nothing was left of them: {out}");

@@ -15,7 +15,7 @@ use everwarm_views::questions::{Asked, CONFIG, Json, RELOADS};
 use everwarm_views::views::{
     DifferenceView, ReloadResult, ReloadView, ReloadsView, SetView, ValueView,
 };
-use everwarm_words::text::{Paint, Table, count, instant, wrap};
+use everwarm_words::text::{Paint, Table, instant, wrap};
 use serde::Serialize;
 use std::path::Path;
 
@@ -168,7 +168,7 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     }
     let (values, _) = checked.map_err(Failure::from)?;
     let set = values.iter().filter(|value| value.is_set()).count();
-    let all = count(values.len() as u64, "value");
+    let all = values.len();
     let line =
         format!("the configuration is valid: {set} of {all} keys set, the others are defaults");
     printer.lines(&wrap(&line, printer.width)).map(|_| Exit::Fine)

@@ -59,7 +59,7 @@ impl StreamMeter {
             Event::Garbled { why } => {
                 if let Some(left_out) = self.said.due() {
                     let why = clean(why);
-                    tracing::warn!(why, left_out, "a message that cannot be believed");
+                    tracing::warn!(why, left_out, "an impossible message");
                 }
                 one(&self.garbled);
                 one(&self.gaps);

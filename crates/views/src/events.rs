@@ -238,7 +238,7 @@ mod tests {
         log.supervised("root/ops/sampler", &along);
         log.planned("root/ops", Harm::Stall(Duration::from_secs(5)));
         let said: Vec<String> = log.newest(2).into_iter().map(|event| event.text).collect();
-        let planned = "root/ops: holds its thread for 5 s at its next message (injected)";
+        let planned = "root/ops: blocks its thread for 5 s at its next message (injected)";
         assert_eq!(said, ["root/ops/sampler: ended with its supervisor", planned]);
         for _ in 0..KEPT {
             log.supervised("root/ops", &News::BranchUp);

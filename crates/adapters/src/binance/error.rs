@@ -59,7 +59,7 @@ static UNBELIEVED: Sparsely = Sparsely::new();
 pub fn of_unreadable(kind: Kind, text: String) -> VenueError {
     let error = VenueError::new(unclear(kind), 0, text);
     if let Some(left_out) = UNBELIEVED.due() {
-        tracing::warn!(why = error.text, left_out, "an answer that cannot be believed");
+        tracing::warn!(why = error.text, left_out, "an impossible response");
     }
     error
 }

@@ -113,7 +113,7 @@ fn without_rules(info: &SymbolInfo) -> Result<Instrument, String> {
 /// its bars and what is held of it go on.
 fn believed(info: &SymbolInfo) -> Result<Instrument, String> {
     instrument(info).or_else(|why| {
-        tracing::warn!(symbol = info.symbol, why, "rules that cannot be believed: it is halted");
+        tracing::warn!(symbol = info.symbol, why, "impossible rules: the symbol is halted");
         let name = |asset: &str| bounds::asset(asset).map_or(String::new(), |()| asset.to_owned());
         let halted = without_rules(info)?;
         let (base, quote) = (name(&halted.base), name(&halted.quote));
@@ -505,7 +505,7 @@ pub fn balances(rows: &[AssetBalance], keep_zero: bool) -> (Vec<Balance>, Vec<St
         match balance(row) {
             Ok(balance) => balances.push(balance),
             Err(why) => {
-                tracing::warn!(asset = row.asset, why, "a balance that cannot be believed");
+                tracing::warn!(asset = row.asset, why, "an impossible balance");
                 unread.push(row.asset.clone());
             }
         }

@@ -26,7 +26,7 @@ impl fmt::Display for Harm {
             Harm::Stop => write!(f, "is asked to stop"),
             Harm::Panic => write!(f, "panics at its next message"),
             Harm::Stall(long) => {
-                write!(f, "holds its thread for {} s at its next message", long.as_secs_f64())
+                write!(f, "blocks its thread for {} s at its next message", long.as_secs_f64())
             }
             Harm::Abort => write!(f, "ends the process at its next message"),
         }
