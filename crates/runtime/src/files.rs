@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError, rename};
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The lock on a folder or file; dropped, or with the process, it is let go of.
 #[derive(Debug)]
@@ -95,19 +95,54 @@ pub fn sync_name(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn write(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&new)?;
-    file.write_all(bytes)?;
-    if sync {
-        file.sync_all()?;
+/// A file that is written piece by piece under a temporary name, and gets its own name when it is
+/// whole and flushed: whoever reads finds all of it or none.
+#[derive(Debug)]
+pub struct WholeFile {
+    file: File,
+    temporary: PathBuf,
+}
+
+impl WholeFile {
+    /// Begins a file beside `path`. Only the owner may read it.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn begin(path: &Path) -> io::Result<WholeFile> {
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        let temporary = PathBuf::from(new);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(WholeFile { file: options.open(&temporary)?, temporary })
     }
-    rename(new, path)
+
+    /// Flushes it and names it.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn finish(self, path: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        rename(self.temporary, path)
+    }
+}
+
+impl io::Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn write(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+    let mut whole = WholeFile::begin(path)?;
+    whole.write_all(bytes)?;
+    if sync { whole.finish(path) } else { rename(whole.temporary, path) }
 }
 
 /// Whether there is no room for what was to be written: the disk, a quota or the limit on the size

@@ -7,11 +7,11 @@
 
 use super::rows::BLOCKS;
 use crate::chaos::faults::FaultyDisk;
-use crate::files::{sync_name, write_whole};
+use crate::files::{WholeFile, sync_name};
 use flate2::{Compression, Crc, read::GzDecoder, write::GzEncoder};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufWriter, IntoInnerError, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Last row of a segment → (its first row, bytes of blocks up to its end since the first row of the
@@ -84,18 +84,26 @@ impl Shelf {
         }
     }
 
+    /// Puts a whole file there.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        match self {
+        let mut file = self.begin()?;
+        file.write_all(bytes)?;
+        file.finish(name)
+    }
+
+    /// A file that is named when it is whole.
+    fn begin(&self) -> io::Result<Unnamed> {
+        let into = match self {
             Shelf::Folder(folder) => {
                 fs::create_dir_all(folder)?;
                 // Without it a power cut takes away what the live file holds no more.
                 sync_name(folder)?;
-                let file = folder.join(name);
-                write_whole(&file, bytes)?;
-                sync_name(&file)
+                let file = WholeFile::begin(&folder.join("next.segment"))?;
+                Into::Folder(folder.clone(), BufWriter::with_capacity(1 << 16, file))
             }
-            Shelf::Memory(disk) => disk.put_file(name, bytes),
-        }
+            Shelf::Memory(disk) => Into::Memory(disk.clone(), Vec::new()),
+        };
+        Ok(Unnamed { into, size: 0, crc: Crc::new() })
     }
 
     fn get(&self, name: &str) -> io::Result<Vec<u8>> {
@@ -150,10 +158,59 @@ impl Shelf {
     pub(super) fn open(&self, segment: &Segment) -> io::Result<Blocks> {
         let bytes = self.whole(segment)?;
         let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
-        let Some(packed) = bytes.strip_prefix(MAGIC) else {
+        if !bytes.starts_with(MAGIC) {
             return Err(damaged("it does not begin as a segment does"));
+        }
+        let mut packed = io::Cursor::new(bytes);
+        packed.set_position(MAGIC.len() as u64);
+        Ok(Blocks(GzDecoder::new(packed)))
+    }
+}
+
+/// A file on a shelf that nobody finds yet.
+struct Unnamed {
+    into: Into,
+    /// Bytes written.
+    size: u64,
+    /// Checksum of them.
+    crc: Crc,
+}
+
+enum Into {
+    Folder(PathBuf, BufWriter<WholeFile>),
+    Memory(FaultyDisk, Vec<u8>),
+}
+
+impl Unnamed {
+    /// Flushes it and names it.
+    fn finish(self, name: &str) -> io::Result<()> {
+        match self.into {
+            Into::Folder(folder, file) => {
+                let path = folder.join(name);
+                file.into_inner().map_err(IntoInnerError::into_error)?.finish(&path)?;
+                sync_name(&path)
+            }
+            Into::Memory(disk, bytes) => disk.put_file(name, &bytes),
+        }
+    }
+}
+
+impl io::Write for Unnamed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match &mut self.into {
+            Into::Folder(_, file) => file.write(bytes)?,
+            Into::Memory(_, file) => file.write(bytes)?,
         };
-        Ok(Blocks(GzDecoder::new(io::Cursor::new(packed.to_vec()))))
+        self.size += written as u64;
+        self.crc.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.into {
+            Into::Folder(_, file) => file.flush(),
+            Into::Memory(..) => Ok(()),
+        }
     }
 }
 
@@ -245,7 +302,10 @@ pub(super) fn pack(
     if !fills(&blocks, size, until)? {
         return Ok(None);
     }
-    let mut packed = GzEncoder::new(MAGIC.to_vec(), Compression::fast());
+    // Piece by piece: a whole segment in memory would be a tenth of what the daemon takes.
+    let mut file = shelf.begin()?;
+    file.write_all(MAGIC)?;
+    let mut packed = GzEncoder::new(file, Compression::fast());
     let (mut first, mut last, mut bytes) = (None, 0, 0);
     for kv in blocks.iter()? {
         let (row, block) = kv?;
@@ -264,9 +324,9 @@ pub(super) fn pack(
     }
     let Some(first) = first else { return Ok(None) };
     let file = packed.finish()?;
-    let (size, crc) = (file.len() as u64, checksum(&file));
+    let (size, crc) = (file.size, file.crc.sum());
     let segment = Segment { first, last, end: sealed_bytes(read)? + bytes, size, crc };
-    shelf.put(&segment.name(), &file)?;
+    file.finish(&segment.name())?;
     Ok(Some(segment))
 }
 

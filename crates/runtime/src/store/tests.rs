@@ -271,6 +271,7 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
     let shelf = folder.0.join("live.segments");
     fs::create_dir_all(&shelf).unwrap();
     fs::write(shelf.join("000000000001-000000000002.segment"), b"left by a crash").unwrap();
+    fs::write(shelf.join("next.segment.new"), b"left while it was packed").unwrap();
     let store = Store::open(&folder.file(), APPLICATION).unwrap();
     seal(&store);
     assert_eq!(facts(&store).unwrap(), 1000);
