@@ -1,29 +1,29 @@
 //! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
 //! as a command.
 
+mod answers;
 mod backup;
 mod chaos;
 mod control;
-mod desk;
 mod files;
-mod harm;
+mod health;
 mod identity;
+mod injected;
 mod lag;
-mod live;
 mod measure;
 mod messages;
 mod notify;
 mod panic;
-mod pulse;
+mod real_money;
 mod release;
 pub mod reload;
 mod resolve;
-mod spent;
 pub mod steward;
 mod stop;
 mod supervision;
 mod switch;
 mod symbols;
+mod venue_usage;
 mod watch;
 
 use crate::adapters;
@@ -31,8 +31,8 @@ use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
 use crate::life::{Birth, BirthError, Connection, LIVE_FILE, Life};
 use crate::version::{BUILD, version};
+use answers::LiveContext;
 use control::LiveControl;
-use desk::LiveContext;
 use everwarm_api as api;
 use everwarm_api::{Api, ApiFile, Changes, Entry, Refusals, Token};
 use everwarm_cli::heap;
@@ -59,13 +59,13 @@ use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::{Setup, SimError, SimOptions};
 use everwarm_views::audit::AUDIT_FILE;
-use everwarm_views::desk::Proofs;
 use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::journal_reader::Proofs;
 use everwarm_views::views::LiveView;
+use health::Pulse;
 use identity::Traded;
 use measure::{Parts, Sampled};
 use notify::Notify;
-use pulse::Pulse;
 use reload::Reloader;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -89,8 +89,8 @@ pub const CORE: Core = Core {
     proofs: Proofs { verify: audit::verify, replay: audit::replay },
     control: control::of_files,
     chaos: chaos::run,
-    account: live::account,
-    confirm: live::confirm,
+    account: real_money::account,
+    confirm: real_money::confirm,
     panic: panic::panic,
     backup: backup::offline,
     restore: backup::restore,
@@ -127,8 +127,8 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     let log = log::start(&config.log, config.log_format)?;
     everwarm_venue::install_tls();
     let panics = quiet_injections();
-    live::meant(&config)?;
-    harm::planned(&config)?;
+    real_money::meant(&config)?;
+    injected::planned(&config)?;
     let watch = Watch::new(Some(printer), began);
     watch.at(&config.data_dir);
     let traded = match &config.venue {
@@ -408,7 +408,7 @@ async fn venue(
             let key = (port.api_key.as_str(), port.api_secret.as_str());
             let connection = adapters::simulated(port.port, &port.token, key, passing(config));
             let connection = connection.map_err(failed)?;
-            let note = spent::note(&config.data_dir);
+            let note = venue_usage::note(&config.data_dir);
             let (streams, compare) = (config.streams, config.compare);
             let connection = Connection { streams, compare, note, ..connection };
             return Ok((connection, Some((launch, port.port))));
@@ -416,7 +416,7 @@ async fn venue(
     };
     let connection = elsewhere(config, remote).map_err(Err)?;
     if let Some(confirmed) = confirmed {
-        let allowed = live::allowed(&connection, &confirmed, watch);
+        let allowed = real_money::allowed(&connection, &confirmed, watch);
         tokio::select! {
             allowed = allowed => allowed.map_err(Err)?,
             () = stop.asked() => return Err(Ok(Exit::Fine)),
@@ -429,7 +429,7 @@ async fn venue(
 fn elsewhere(config: &Config, remote: &Remote) -> Result<Connection, Failure> {
     let unread = || Failure::new(Exit::Failed, "the key of the account was not read");
     let open = remote.open.clone().ok_or_else(unread)?;
-    let (passing, note) = (passing(config), spent::note(&config.data_dir));
+    let (passing, note) = (passing(config), venue_usage::note(&config.data_dir));
     let (places, live) = (adapters::places(remote.kind), remote.live);
     let (wheel, admin) = (None, None);
     let (streams, compare) = (config.streams, config.compare);

@@ -3,8 +3,8 @@
 
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_kernel::fact::Fact;
-use everwarm_views::desk::JournalFacts;
 use everwarm_views::exit::Failure;
+use everwarm_views::journal_reader::JournalFacts;
 use everwarm_views::views::OtherVersionView;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;

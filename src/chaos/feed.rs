@@ -2,10 +2,10 @@
 //! several trades, one refused, two symbols that signal in one close, minutes without bars, a
 //! symbol that ends early, symbols with and without a past.
 
-use super::illness;
-use super::paced::short;
+use super::failing_stages;
 use super::rig::Feed;
 use super::script::{Change, Deed, Word};
+use super::venue_time::short;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -358,7 +358,7 @@ pub fn commanded() -> Feed {
     let risk = Risk::default();
     Feed {
         script,
-        stages: illness::frail(),
+        stages: failing_stages::frail(),
         settings: Settings { risk, ..small().settings },
         ..small()
     }
@@ -375,5 +375,5 @@ pub fn ailing() -> Feed {
         (at(150), Deed::Ill(FIRST_STRATEGY)),
         (at(175), Deed::Well(FIRST_STRATEGY)),
     ];
-    Feed { script, stages: illness::frail(), ..small() }
+    Feed { script, stages: failing_stages::frail(), ..small() }
 }

@@ -11,10 +11,10 @@ pub mod numbered;
 pub mod once;
 pub mod owed;
 pub mod positions;
+pub mod reports;
 pub mod reservations;
 #[cfg(test)]
 mod testing;
-pub mod told;
 
 use crate::audit;
 use everwarm_domain::fact::Body;
@@ -22,8 +22,8 @@ use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::CheckpointRow;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_views::desk::JournalFacts;
 use everwarm_views::exit::Failure;
+use everwarm_views::journal_reader::JournalFacts;
 use everwarm_views::views::ProblemView;
 use serde_json::Value;
 use std::ops::ControlFlow;
@@ -52,7 +52,7 @@ pub struct Invariants {
     owed: owed::Owed,
     positions: positions::Positions,
     reservations: reservations::Reservations,
-    told: told::Told,
+    told: reports::Told,
 }
 
 impl Invariants {
@@ -125,6 +125,6 @@ pub fn verify(
     let problem = |p: &ProblemView| format!("verify: {} {}: {}", p.key, p.kind, p.text);
     let others = view.others.into_iter().map(|other| other.stage);
     let mut problems: Vec<String> = view.problems.iter().map(problem).collect();
-    problems.extend(told::stories(&listed, facts)?);
+    problems.extend(reports::stories(&listed, facts)?);
     Ok((problems, others.collect()))
 }

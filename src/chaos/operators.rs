@@ -1,7 +1,7 @@
 //! What operators and others say and do while any feed is played, drawn from a seed: each kind of
 //! word once, at closes anywhere in the feed.
 
-use super::illness;
+use super::failing_stages;
 use super::rig::Feed;
 use super::script::{Change, Deed, Script, Word};
 use super::sweep::Die;
@@ -32,7 +32,7 @@ pub fn speak(feed: &Feed, seed: u64) -> Feed {
         market: Arc::clone(&feed.market),
         setup: feed.setup.clone(),
         settings: feed.settings.clone(),
-        stages: illness::frail(),
+        stages: failing_stages::frail(),
         script: script(&closes, &symbols, &mut Die(seed)),
         before: None,
         sessions: feed.sessions.clone(),

@@ -5,7 +5,7 @@
 use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};
 use super::disk::{File, Files, Operations, checkpoints, facts, flushed, flushed_row};
-use super::illness::Illness;
+use super::failing_stages::Illness;
 use super::interrupt;
 use super::invariants::announced::{self, Announced};
 use super::invariants::cursors::Cursors;
@@ -13,11 +13,11 @@ use super::invariants::followed;
 use super::invariants::moving::{Closing, Moving, Waits};
 use super::invariants::{self, Invariants};
 use super::operators;
-pub use super::paced::Paced;
-use super::paced::{self, short};
 use super::script::{self, Progress, Script};
 use super::sweep::Die;
 use super::venue::{Make, Venue};
+pub use super::venue_time::Paced;
+use super::venue_time::{self, short};
 use super::{compare as picture, requests};
 use crate::adapters;
 use crate::life::{Birth, Life};
@@ -625,9 +625,9 @@ impl Lives<'_> {
             if matches!(over, Ok(Ok(_))) {
                 break;
             }
-            if self.plan.paced.is_some() && looked.elapsed() >= paced::LOOK {
+            if self.plan.paced.is_some() && looked.elapsed() >= venue_time::LOOK {
                 looked = clock::now();
-                if paced::is_over(&life).await {
+                if venue_time::is_over(&life).await {
                     break;
                 }
             }

@@ -1,9 +1,9 @@
 //! What people and the venue do while a feed is played: at a close each, time standing until it is
 //! done, so that it falls at the same place in every run.
 
-use super::deeds;
+use super::failing_stages::{self, Illness};
 use super::feed::SECOND;
-use super::illness::{self, Illness};
+use super::operator_steps;
 use super::rig::Feed;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::{Symbol, VenueId};
@@ -215,7 +215,7 @@ pub type Script = Vec<(UtcMs, Deed)>;
 
 /// Time between two tries of what is kept down.
 pub(super) fn retry(feed: &Feed) -> Duration {
-    if falls_ill(feed) { illness::RETRY } else { crate::tree::RETRY }
+    if falls_ill(feed) { failing_stages::RETRY } else { crate::tree::RETRY }
 }
 
 /// Whether a stage is kept down for a while.
@@ -319,13 +319,13 @@ impl Act<'_> {
                 self.say(Operator::Switched { switch, reason }).await
             }
             Deed::Later(said) => {
-                deeds::at_rest(self.world).await;
+                operator_steps::at_rest(self.world).await;
                 let (switch, reason) = (said.switch(), "the script says so".to_owned());
                 self.say(Operator::Switched { switch, reason }).await
             }
             Deed::Confirm { per_order, per_day } => {
                 // An order of the close may be above the caps: it is sent before or never.
-                deeds::at_rest(self.world).await;
+                operator_steps::at_rest(self.world).await;
                 let [per_order, per_day] = [per_order, per_day].map(Decimal::from);
                 let account = "the script's".to_owned();
                 self.say(Operator::LiveConfirmed {
@@ -336,16 +336,16 @@ impl Act<'_> {
                 })
                 .await
             }
-            Deed::Reload(_) => deeds::reload(self, content).await,
-            Deed::Rollback => deeds::roll_back(self).await,
-            Deed::Backup => deeds::back_up(self).await,
-            Deed::Pay(amount) => deeds::pay(self, amount).await,
-            Deed::Adopt(amount) => deeds::adopt(self, amount).await,
-            Deed::Resolve => deeds::resolve(self).await,
-            Deed::Panic(symbol) => deeds::panic(self, symbol).await,
+            Deed::Reload(_) => operator_steps::reload(self, content).await,
+            Deed::Rollback => operator_steps::roll_back(self).await,
+            Deed::Backup => operator_steps::back_up(self).await,
+            Deed::Pay(amount) => operator_steps::pay(self, amount).await,
+            Deed::Adopt(amount) => operator_steps::adopt(self, amount).await,
+            Deed::Resolve => operator_steps::resolve(self).await,
+            Deed::Panic(symbol) => operator_steps::panic(self, symbol).await,
             Deed::Stand(symbol, standing) => {
                 // What the close leads to may be an order in that symbol.
-                deeds::at_rest(self.world).await;
+                operator_steps::at_rest(self.world).await;
                 match &self.world.admin {
                     Some(admin) => admin.stand(symbol, standing, close).await.is_ok(),
                     None => true,
@@ -355,7 +355,7 @@ impl Act<'_> {
             Deed::Well(stage) => fall(self.world, self.illness, stage, false).await,
             // It does so by itself.
             Deed::Fall(..) => true,
-            Deed::Release(retry) => deeds::release(self, retry).await,
+            Deed::Release(retry) => operator_steps::release(self, retry).await,
         }
     }
 

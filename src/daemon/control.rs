@@ -1,14 +1,14 @@
 //! Who changes something: the running daemon, or whoever holds the files of one that does not run.
 
-use super::desk::LiveContext;
+use super::answers::LiveContext;
 use super::reload::Reloader;
 use super::watch::Watch;
-use super::{harm, release, resolve, spent, switch, symbols};
+use super::{injected, release, resolve, switch, symbols, venue_usage};
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
 use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
 use everwarm_views::exit::Failure;
-use everwarm_views::harm::{BranchView, HarmView};
+use everwarm_views::injected::{BranchView, HarmView};
 use everwarm_views::questions::symbols as listed;
 use everwarm_views::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, QuarantineView, ReloadView, ResolveView,
@@ -65,12 +65,12 @@ impl Control for LiveControl {
 
 impl ProcessControl for LiveControl {
     fn harm(&self, wanted: &HarmView) -> Result<HarmView, Failure> {
-        let allowed = harm::Allowed::by(&self.reloader.values());
-        harm::harm(&self.world, &self.watch, allowed, wanted)
+        let allowed = injected::Allowed::by(&self.reloader.values());
+        injected::harm(&self.world, &self.watch, allowed, wanted)
     }
 
     fn retry(&self, wanted: &BranchView) -> Result<BranchView, Failure> {
-        harm::retry(&self.world, wanted)
+        injected::retry(&self.world, wanted)
     }
 
     fn change_symbols(&self, change: SymbolsChange) -> Result<SymbolsChangeView, Failure> {
@@ -112,7 +112,7 @@ impl Control for FileControl {
     }
 
     fn clear_limits(&self) -> Result<ClearedView, Failure> {
-        spent::clear(&self.0)
+        venue_usage::clear(&self.0)
     }
 
     fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure> {

@@ -4,7 +4,7 @@
 //! one gets all and the other nothing. The journal is made before the history: a history that
 //! follows a journal is proof that there was one, and no new journal is begun beside it.
 
-use super::{Watch, identity, live};
+use super::{Watch, identity, real_money};
 use crate::audit::store_failure;
 use crate::chaos::process::Step;
 use crate::life::{APPLICATION, Connection, LIVE_FILE};
@@ -67,7 +67,7 @@ pub async fn begin(
     (watch, chaos): (&Watch, &Chaos),
 ) -> Result<(Opened, Option<LiveView>), Failure> {
     let opened = open_when_free(config, sources.new_installation, watch, chaos).await?;
-    let confirmed = live::confirmed(config, (&opened.store, &opened.archive))?;
+    let confirmed = real_money::confirmed(config, (&opened.store, &opened.archive))?;
     identity::note(&config.data_dir, traded)?;
     identity::started(&config.data_dir, sources.file.as_deref(), &sources.flags)?;
     Ok((opened, confirmed))

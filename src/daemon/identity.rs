@@ -3,7 +3,7 @@
 //! Positions and orders of one market mean nothing in another. The note is compared before any file
 //! is opened and any process started.
 
-use everwarm_config::{Config, Given, MarketSource, Remote, Symbols, noted};
+use everwarm_config::{Config, Given, MarketSource, Remote, Symbols, last_start};
 use everwarm_domain::fact::Retained;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -14,7 +14,7 @@ use everwarm_sim::market::Market;
 use everwarm_trading::strategy;
 use everwarm_trading::universe::{self, Venue};
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::known::meant;
+use everwarm_views::known_symbols::meant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -177,7 +177,8 @@ pub fn note(data_dir: &Path, market: &str) -> Result<(), Failure> {
 /// # Errors
 /// The note cannot be written.
 pub fn started(data_dir: &Path, file: Option<&Path>, flags: &[Given]) -> Result<(), Failure> {
-    noted::note(data_dir, file, flags).map_err(|e| failed(&data_dir.join(noted::FILE), &e))
+    last_start::note(data_dir, file, flags)
+        .map_err(|e| failed(&data_dir.join(last_start::FILE), &e))
 }
 
 fn failed(place: &Path, error: &std::io::Error) -> Failure {

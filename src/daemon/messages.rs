@@ -1,6 +1,6 @@
 //! Whom the running daemon tells: an actor a receiver, and one for the sign of life.
 
-use super::desk::LiveContext;
+use super::answers::LiveContext;
 use super::reload::{in_force, seconds_in_force};
 use everwarm_config::messages::Terms;
 use everwarm_config::messages::{BEAT_EVERY, EVERY, LEAVE_OUT, Messages};

@@ -8,7 +8,7 @@ pub use listen::actors;
 use super::identity::{Traded, affordable, leaves_some};
 use super::market;
 use super::watch::Watch;
-use everwarm_config::live::{differences, is_live, running};
+use everwarm_config::reloadable::{differences, is_live, running};
 use everwarm_config::{Config, Look, Sources, VenueSource};
 use everwarm_domain::instrument::Instrument;
 use everwarm_edge::board::Board;

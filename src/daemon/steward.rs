@@ -4,7 +4,7 @@
 //! remembered: a branch that may be turned off and stands still was, by this actor or its
 //! predecessor.
 
-use super::harm::{self, Allowed};
+use super::injected::{self, Allowed};
 use super::reload::Reloader;
 use super::switch::may_be_off;
 use everwarm_domain::path;
@@ -29,7 +29,7 @@ pub fn steward(reloader: &Arc<Reloader>) -> ChildSpec {
         async move {
             // Whatever is put in force from here on is noticed.
             let mut config = reloader.world().board.config();
-            harm::take_back(reloader.world(), Allowed::by(&reloader.values()));
+            injected::take_back(reloader.world(), Allowed::by(&reloader.values()));
             branches(reloader.world()).await;
             limits(&reloader).await;
             drop(tokio::time::timeout(LOOK, config.changed()).await);

@@ -11,10 +11,10 @@ use everwarm_edge::reload::standing;
 use everwarm_edge::world::World;
 use everwarm_runtime::journal::Journal;
 use everwarm_trading::strategy;
-use everwarm_views::desk::JournalFacts as _;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fold::StatusFold;
-use everwarm_views::tell;
+use everwarm_views::journal_reader::JournalFacts as _;
+use everwarm_views::sentences;
 use everwarm_views::views::{SwitchWord, SwitchedView, SwitchesView};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -145,7 +145,7 @@ fn say(
     mut standing: SwitchesView,
 ) -> Result<(SwitchedView, u64), Failure> {
     let changed = standing.switches.would_change(switch);
-    let text = tell::answered(switch, &standing.configured_off);
+    let text = sentences::answered(switch, &standing.configured_off);
     if !changed {
         let text = format!("{text}: no change");
         return Ok((SwitchedView { text, changed, standing }, 0));

@@ -7,7 +7,7 @@ use everwarm_edge::universe::UniverseMsg;
 use everwarm_edge::world::World;
 use everwarm_views::changes::SymbolsChange;
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::known::meant;
+use everwarm_views::known_symbols::meant;
 use everwarm_views::views::{SymbolView, SymbolsChangeView};
 use tokio::runtime::Handle;
 

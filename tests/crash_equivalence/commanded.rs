@@ -5,10 +5,10 @@
 use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::operators::speak;
-use everwarm::chaos::paced::short;
 use everwarm::chaos::rig::{Feed, Outcome, Plan, run};
 use everwarm::chaos::script::Deed;
 use everwarm::chaos::sweep::{Die, every_target, learn, mixture, pack, sweep};
+use everwarm::chaos::venue_time::short;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Decision, Ledger, Operator};
 use everwarm_domain::time::MINUTE;

@@ -8,7 +8,7 @@ use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::order::ReportSource;
 use everwarm_runtime::store::Store;
-use everwarm_views::desk::JournalFacts;
+use everwarm_views::journal_reader::JournalFacts;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use super::{Core, ask};
 use crate::print::{Printer, confirm};
 use everwarm_views::changes::{KILL, RETRY};
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::harm::{BranchView, HarmView, How, STALL};
+use everwarm_views::injected::{BranchView, HarmView, How, STALL};
 use everwarm_views::questions::Asked;
 
 /// Flags of `kill`.

@@ -4,7 +4,7 @@ use super::Core;
 use super::ask::Args;
 use crate::print::Printer;
 use everwarm_config::Look;
-use everwarm_config::noted::typed;
+use everwarm_config::last_start::typed;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::health::causes_first;
 use everwarm_views::questions::{Asked, DOCTOR};

@@ -1,6 +1,6 @@
 //! Answers from the files of a daemon that is not running.
 
-use everwarm_config::noted;
+use everwarm_config::last_start;
 use everwarm_config::schema::schema;
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::UtcMs;
@@ -10,9 +10,9 @@ use everwarm_history::{History, Projector};
 use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_views::desk::{JournalFacts, Proofs};
 use everwarm_views::exit::Failure;
 use everwarm_views::health::{Signs, findings};
+use everwarm_views::journal_reader::{JournalFacts, Proofs};
 use everwarm_views::memory::{Memory, Told};
 use everwarm_views::questions::{Context, Process, remembered};
 use everwarm_views::reconcile::reconcile;
@@ -202,7 +202,7 @@ impl Context for OfflineContext {
                 held: fold.sellable(),
                 symbols: fold.symbols(),
                 switches: fold.switches().switches,
-                config: noted::read(&self.data_dir).map(|file| file.display().to_string()),
+                config: last_start::read(&self.data_dir).map(|file| file.display().to_string()),
                 disk: everwarm_views::health::disk_of(&self.data_dir),
                 ..Signs::default()
             })

@@ -9,7 +9,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_views::changes::{ADOPT, RESOLVE};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, RECONCILE};
-use everwarm_views::tell;
+use everwarm_views::sentences;
 use everwarm_views::views::{
     AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolveView,
     ResolvedView,
@@ -56,7 +56,7 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
     if !view.orders.is_empty() {
         let mut table = Table::new(&["order", "symbol", "books", "venue", ""]);
         for row in &view.orders {
-            let ours = row.ours.map_or("-", tell::status);
+            let ours = row.ours.map_or("-", sentences::status);
             let theirs = if row.open { "open" } else { "not open" };
             table.row(vec![
                 row.client_order_id.to_string(),
@@ -74,7 +74,7 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
         lines.push("no unexplained differences".to_owned());
     }
     for ConflictView { id, conflict } in &view.conflicts {
-        lines.extend(wrap(&format!("conflict {id}  {}", tell::conflict(conflict)), width));
+        lines.extend(wrap(&format!("conflict {id}  {}", sentences::conflict(conflict)), width));
     }
     if !view.conflicts.is_empty() {
         lines
@@ -85,10 +85,10 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
         lines.push(text.to_owned());
     }
     for told in &view.resolved {
-        let (id, both) = (&told.conflict.id, tell::conflict(&told.conflict.conflict));
+        let (id, both) = (&told.conflict.id, sentences::conflict(&told.conflict.conflict));
         let text = format!(
             "resolved {id}  {both}: {}, reason: {}",
-            tell::accepted(told.accept),
+            sentences::accepted(told.accept),
             told.reason
         );
         lines.extend(wrap(&text, width));
@@ -188,7 +188,7 @@ pub fn resolve(args: &ResolveArgs, core: &Core, printer: Printer) -> Result<Exit
         Word::Venue => Accept::Venue,
         Word::Ours => Accept::Ours,
     };
-    confirm(&format!("conflict {}: {}", args.id, tell::accepted(accept)), args.yes)?;
+    confirm(&format!("conflict {}: {}", args.id, sentences::accepted(accept)), args.yes)?;
     let word = ResolveView { accept, reason: args.reason.clone() };
     let asked = Asked::default().with("id", Some(&args.id));
     let answer = args.args.change(core, &RESOLVE, &asked, &word)?;
@@ -197,7 +197,7 @@ pub fn resolve(args: &ResolveArgs, core: &Core, printer: Printer) -> Result<Exit
     }
     let view: ResolvedView = answer.read()?;
     let line =
-        format!("conflict {} is resolved: {}", view.conflict.id, tell::accepted(view.accept));
+        format!("conflict {} is resolved: {}", view.conflict.id, sentences::accepted(view.accept));
     printer.lines(&[line]).map(|_| Exit::Fine)
 }
 

@@ -5,7 +5,7 @@ use super::ask::Args;
 use crate::print::Printer;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, STATUS};
-use everwarm_views::tell;
+use everwarm_views::sentences;
 use everwarm_views::views::StatusView;
 use everwarm_words::text::{amount, count, hang, instant, plain, signed, thousands, took};
 use std::time::Duration;
@@ -89,7 +89,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     let barred: Vec<String> =
         status.barred.iter().map(|symbol| format!("; no entries for {symbol}")).collect();
     let barred = barred.join("");
-    say("breaker", format!("{}{colon}{reasons}{barred}", tell::level(status.breaker)));
+    say("breaker", format!("{}{colon}{reasons}{barred}", sentences::level(status.breaker)));
     let orders = count(status.orders, "order");
     let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
     let fills = count(status.fills, "fill");

@@ -7,9 +7,9 @@ use crate::print::{Printer, confirm};
 use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_views::changes::{Change, ENABLE, SAFE_START, TRADING};
 use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::operations::enables;
 use everwarm_views::questions::{Asked, SWITCHES};
-use everwarm_views::standing::enables;
-use everwarm_views::tell;
+use everwarm_views::sentences;
 use everwarm_views::views::{NamedView, ReasonView, SafeView, SwitchedView, SwitchesView};
 use everwarm_words::text::{instant, wrap};
 use serde::Serialize;
@@ -102,7 +102,7 @@ impl WordArgs {
         (change, asked, body): (&Change, &Asked, &impl Serialize),
         printer: Printer,
     ) -> Result<Exit, Failure> {
-        confirm(&tell::switched(switch), self.yes)?;
+        confirm(&sentences::switched(switch), self.yes)?;
         let answer = self.args.change(core, change, asked, body)?;
         if self.args.json {
             return printer.answer(&answer);

@@ -14,8 +14,8 @@ use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Response, S
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
 use everwarm_views::fold::StatusFold;
-use everwarm_views::stored::shown;
-use everwarm_views::tell;
+use everwarm_views::sentences;
+use everwarm_views::stored_texts::shown;
 use everwarm_views::views::StepView;
 use everwarm_words::text::{
     Paint, amount, clock, count, date, fit, instant, plain, rounded, signed, thousands, took,
@@ -127,7 +127,7 @@ impl TerminalState {
             Body::Operator(operator) => self.operator(operator),
             Body::Analysis(Analysis::Signals { rows }) => {
                 let line = |signal: &everwarm_domain::fact::Signal| {
-                    let (side, symbol) = (tell::side(signal.side()), signal.symbol);
+                    let (side, symbol) = (sentences::side(signal.side()), signal.symbol);
                     let text = format!("{side} {symbol} at {}: {}", signal.price, signal.reason);
                     self.row(&clock(time), "signal", &text, Paint::Plain)
                 };
@@ -154,7 +154,7 @@ impl TerminalState {
                 self.first_close.get_or_insert(*time);
                 self.newest_close = Some(*time);
                 let odd_bar = |odd: &OddBar| {
-                    let text = tell::odd(odd.symbol, odd.why);
+                    let text = sentences::odd(odd.symbol, odd.why);
                     self.row(&clock(*time), "odd", &text, Paint::Red)
                 };
                 lines.extend(odd.iter().map(odd_bar));
@@ -167,14 +167,14 @@ impl TerminalState {
                 vec![self.row(&clock(bar.open_time), "late", &text, Paint::Dim)]
             }
             Market::BarRefused { time, .. } => {
-                let text = tell::tell(&Body::Market(market.clone()), None);
+                let text = sentences::tell(&Body::Market(market.clone()), None);
                 vec![self.row(&clock(*time), "refused", &text, Paint::Red)]
             }
             Market::Universe { listed, unlisted, .. } => {
                 if listed.is_empty() && unlisted.is_empty() {
                     return Vec::new();
                 }
-                let text = tell::tell(&Body::Market(market.clone()), None);
+                let text = sentences::tell(&Body::Market(market.clone()), None);
                 vec![self.row("", "symbols", &text, Paint::Plain)]
             }
             Market::Sessions { .. }
@@ -247,7 +247,7 @@ impl TerminalState {
             | Venue::Sent { .. } => return Vec::new(),
             Venue::Responded { .. } => ("cancel", Paint::Yellow),
         };
-        let text = tell::tell(&Body::Venue(venue.clone()), None);
+        let text = sentences::tell(&Body::Venue(venue.clone()), None);
         vec![self.row(&clock(time), word, &text, paint)]
     }
 
@@ -269,40 +269,40 @@ impl TerminalState {
                 vec![self.row("", "config", &text, Paint::Plain)]
             }
             Operator::StageUpgraded { .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "upgrade", &text, Paint::Plain)]
             }
             Operator::StageJoined { .. } | Operator::StageLeft { .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "stages", &text, Paint::Plain)]
             }
             Operator::Quarantined { .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "quarantine", &text, Paint::Red)]
             }
             Operator::Released { .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "released", &text, Paint::Bold)]
             }
             Operator::Branch { down, .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 let paint = if down.is_some() { Paint::Red } else { Paint::Bold };
                 vec![self.row("", "branch", &text, paint)]
             }
             Operator::SymbolWanted { .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "symbols", &text, Paint::Bold)]
             }
             Operator::LiveConfirmed { .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "live", &text, Paint::Bold)]
             }
             Operator::Resolved { .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "resolved", &text, Paint::Bold)]
             }
             Operator::Switched { .. } | Operator::Adopted { .. } => {
-                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }
             // Each restart has a line of its own.
@@ -316,12 +316,14 @@ impl TerminalState {
             | Decision::Owed { ended: Some(_), .. }
             | Decision::Owed { refusal: None, .. } => return Vec::new(),
             Decision::Declined { signal, text, .. } => {
-                format!("{} {}: {}", tell::side(signal.side()), signal.symbol, shown(text))
+                format!("{} {}: {}", sentences::side(signal.side()), signal.symbol, shown(text))
             }
             Decision::Breaker { .. }
             | Decision::Owed { .. }
             | Decision::Withdrawn { .. }
-            | Decision::CancelIntent { .. } => tell::tell(&Body::Decision(decision.clone()), None),
+            | Decision::CancelIntent { .. } => {
+                sentences::tell(&Body::Decision(decision.clone()), None)
+            }
         };
         let (word, paint) = match decision {
             Decision::Breaker { level: BreakerLevel::Normal, .. } => ("breaker", Paint::Plain),
@@ -354,7 +356,11 @@ impl TerminalState {
         match order {
             Order::Intent(intent) => {
                 self.orders += 1;
-                let text = format!("{}   {}", tell::intent(intent), tell::short(&intent.client_id));
+                let text = format!(
+                    "{}   {}",
+                    sentences::intent(intent),
+                    sentences::short(&intent.client_id)
+                );
                 vec![self.row(&clock(time), "order", &text, Paint::Bold)]
             }
             Order::Changed { client_id, symbol, status, reason, .. } => {
@@ -371,7 +377,7 @@ impl TerminalState {
                 };
                 let why =
                     if reason.is_empty() { String::new() } else { format!(": {}", shown(reason)) };
-                let (id, status) = (tell::short(client_id), tell::status(*status));
+                let (id, status) = (sentences::short(client_id), sentences::status(*status));
                 let text = format!("{symbol} {id}: {status}{why}");
                 vec![self.row(&clock(time), "order", &text, paint)]
             }
@@ -383,12 +389,12 @@ impl TerminalState {
                 };
                 let (quantity, price) = (plain(fill.quantity), plain(fill.price));
                 let fee = format!("fee {} {}", plain(fill.fee), fill.fee_asset);
-                let id = tell::short(client_id);
+                let id = sentences::short(client_id);
                 let text = format!("{did} {quantity} {symbol} at {price}, {fee}   {id}");
                 vec![self.row(&clock(fill.time), "fill", &text, paint)]
             }
             Order::Granted { client_id, attempt, reason } => {
-                let id = tell::short(client_id);
+                let id = sentences::short(client_id);
                 let text =
                     format!("{id} may be sent again as attempt {attempt}: {}", shown(reason));
                 vec![self.row(&clock(time), "order", &text, Paint::Yellow)]
@@ -423,7 +429,7 @@ impl TerminalState {
             // The position of the same fill says it, whoever holds what of it.
             Ledger::Lot { .. } => Vec::new(),
             Ledger::Adjusted { .. } => {
-                let text = tell::tell(&Body::Ledger(ledger.clone()), None);
+                let text = sentences::tell(&Body::Ledger(ledger.clone()), None);
                 vec![self.row("", "adjusted", &text, Paint::Yellow)]
             }
             Ledger::Reconciled { life, conflicts, foreign, .. } => {
@@ -456,7 +462,7 @@ impl TerminalState {
     }
 
     fn conflict(&self, conflict: &Conflict) -> String {
-        let text = format!("{}  {}", conflict.id(), tell::conflict(conflict));
+        let text = format!("{}  {}", conflict.id(), sentences::conflict(conflict));
         self.row("", "conflict", &text, Paint::Red)
     }
 

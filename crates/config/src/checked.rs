@@ -1,12 +1,12 @@
 //! The configuration as the program uses it: every value in its type, every rule between values
 //! checked.
 
-use super::beyond::Beyond;
 use super::error::{ConfigErrors, Place};
 use super::keys::{self, KEYS, Key, Kind, decimal, listed, symbols};
+use super::last_start;
 use super::layers::{Entry, Given, Layer, drop_ins, variables};
 use super::messages::Messages;
-use super::noted;
+use super::remote_access::Beyond;
 use super::secret::SecretRef;
 use super::strategies;
 use super::values::{LogFormat, MarketSource, Pace, Symbols};
@@ -16,7 +16,7 @@ use everwarm_domain::secret::Secret;
 use everwarm_domain::secret::long_enough;
 use everwarm_domain::settings::{MarketRules, Risk, Selection, Settings, Trading};
 use everwarm_sim::market::Seeded;
-use everwarm_views::known::meant;
+use everwarm_views::known_symbols::meant;
 use everwarm_views::views::ValueView;
 use figment::Figment;
 use figment::value::Value;
@@ -173,13 +173,13 @@ impl Sources {
         const KEY: &str = "daemon.data_dir";
         if self.file.is_none() {
             let text = self.text(KEY);
-            self.file = noted::read(Path::new(&text));
-            let mut flags = noted::flags(Path::new(&text));
+            self.file = last_start::read(Path::new(&text));
+            let mut flags = last_start::flags(Path::new(&text));
             flags.retain(|flag| self.flags.iter().all(|given| given.key != flag.key));
             self.noted.clone_from(&flags);
             self.flags.extend(flags);
             if self.file.is_some() && self.flags.iter().all(|flag| flag.key != KEY) {
-                let place = Path::new(&text).join(noted::FILE).display().to_string();
+                let place = Path::new(&text).join(last_start::FILE).display().to_string();
                 self.flags.push(Given { key: KEY.into(), text, place });
             }
         }

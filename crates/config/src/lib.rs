@@ -2,16 +2,16 @@
 //! [`keys`] is the one table of what there is. All errors are reported, each with its place; an
 //! unknown key is one of them.
 
-pub mod beyond;
 pub mod checked;
 pub mod error;
 pub mod keys;
+pub mod last_start;
 pub mod layers;
-pub mod live;
 pub mod log_filter;
 pub mod messages;
-pub mod noted;
 pub mod receiver;
+pub mod reloadable;
+pub mod remote_access;
 pub mod schema;
 pub mod secret;
 pub mod strategies;
@@ -19,12 +19,12 @@ pub mod tls;
 pub mod values;
 pub mod venue;
 
-pub use beyond::Beyond;
 pub use checked::{Config, Look, Sources};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use layers::Given;
 pub use messages::Messages;
 pub use receiver::Receiver;
+pub use remote_access::Beyond;
 pub use secret::SecretRef;
 pub use values::{LogFormat, MarketSource, Pace, Symbols};
 pub use venue::{Remote, VenueSource};

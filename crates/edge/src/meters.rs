@@ -6,7 +6,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::{HANDLE, Histogram, REMOTE};
 use everwarm_venue::session::Event;
-use everwarm_venue::sparsely::Sparsely;
+use everwarm_venue::sparse_log::Sparsely;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;

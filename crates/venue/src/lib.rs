@@ -22,7 +22,7 @@ pub mod rate_limit;
 pub mod session;
 pub mod simulated;
 pub mod source;
-pub mod sparsely;
+pub mod sparse_log;
 pub mod transport;
 
 use clock::{SharedClock, Wall};

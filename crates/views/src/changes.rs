@@ -3,7 +3,7 @@
 //! daemon that does not run.
 
 use super::exit::{Exit, Failure};
-use super::harm::{BranchView, HarmView};
+use super::injected::{BranchView, HarmView};
 use super::questions::{Asked, Json, Shape, bad, nothing, one};
 use super::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, NamedView, QuarantineView, ReasonView,

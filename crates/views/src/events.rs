@@ -1,6 +1,6 @@
 //! What happened lately, in words: facts that people want to know of, and what supervisors told.
 
-use super::tell::tell;
+use super::sentences::tell;
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::id::Symbol;

@@ -7,11 +7,11 @@
 //! A fact lies in the journal behind all that it follows from, and that is all that is assumed of
 //! the order of rows: while stages catch up, what a later one says lies behind later inputs.
 
-use super::desk::JournalFacts;
 use super::exit::Failure;
 use super::features::Plans;
-use super::stored::shown;
-use super::tell::{self, tell};
+use super::journal_reader::JournalFacts;
+use super::sentences::{self, tell};
+use super::stored_texts::shown;
 use super::views::{ExplainStep, ExplainView};
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -333,9 +333,9 @@ impl Story {
         });
         format!(
             "{} by {} at the close {close} UTC{why}: {}{filled}",
-            tell::intent(intent),
+            sentences::intent(intent),
             intent.strategy,
-            tell::status(state)
+            sentences::status(state)
         )
     }
 }
@@ -363,7 +363,7 @@ fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
 pub fn step(fact: &Fact<Body>, focus: Option<Symbol>, plans: &Plans) -> ExplainStep {
     let values = focus.and_then(|symbol| Some((symbol, plans.values(&fact.body, symbol)?)));
     let text = match values {
-        Some((symbol, values)) => tell::features(symbol, &values),
+        Some((symbol, values)) => sentences::features(symbol, &values),
         None => tell(&fact.body, focus),
     };
     ExplainStep {
@@ -491,13 +491,13 @@ mod tests {
     fn an_order_that_was_announced_before_a_kill_is_told_as_the_next_start_finds_it() {
         let facts = |count: usize| Facts(journal().0[..count].to_vec());
         let title = |count, at_rest| explain(&facts(count), ID, at_rest).unwrap().unwrap().title;
-        let unknown = tell::status(OrderStatus::Unknown);
+        let unknown = sentences::status(OrderStatus::Unknown);
         for count in [13, 14] {
             assert!(title(count, true).ends_with(&format!(": {unknown}")), "{count}");
         }
-        assert!(title(12, true).ends_with(tell::status(OrderStatus::Intent)));
+        assert!(title(12, true).ends_with(sentences::status(OrderStatus::Intent)));
         assert!(!title(13, false).contains(unknown), "the order manager speaks in a moment");
-        assert!(title(15, true).contains(tell::status(OrderStatus::Filled)));
+        assert!(title(15, true).contains(sentences::status(OrderStatus::Filled)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where things stand: a pure fold over facts.
 
 use super::lots::LotFold;
-use super::stored::shown;
+use super::stored_texts::shown;
 use super::views::{
     LiveView, LotView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView,
     SymbolView, VERSION,
@@ -433,7 +433,11 @@ impl StatusFold {
         }
         view.ready = view.state == State::Trading;
         let told = |c: &everwarm_domain::fact::Conflict| {
-            format!("conflict {}, {}; see everwarm reconcile", c.id(), super::tell::conflict(c))
+            format!(
+                "conflict {}, {}; see everwarm reconcile",
+                c.id(),
+                super::sentences::conflict(c)
+            )
         };
         view.problems = view.conflicts.iter().map(told).collect();
         let set_aside = |q: QuarantineView| format!("quarantine {}: {}", q.id, q.text);
@@ -492,7 +496,7 @@ impl StatusFold {
         }
         let reasons = view.breaker_reasons.join("; ");
         let colon = if reasons.is_empty() { "" } else { ": " };
-        let level = super::tell::level(view.breaker);
+        let level = super::sentences::level(view.breaker);
         (view.breaker != BreakerLevel::Normal).then(|| format!("{level}{colon}{reasons}"))
     }
 }

@@ -1,7 +1,7 @@
 //! What of the facts people are told: a pure fold, one item a fact that is worth it.
 
-use crate::earned::{Course, earned};
-use crate::tell::tell;
+use crate::profit::{Course, earned};
+use crate::sentences::tell;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Ledger, Operator, Order, Restarts,

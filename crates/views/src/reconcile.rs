@@ -1,7 +1,7 @@
 //! The account beside the books: both sides, what nothing explains, and how an operator ends it.
 
-use super::desk::JournalFacts;
 use super::exit::{Exit, Failure};
+use super::journal_reader::JournalFacts;
 use super::views::{
     AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolvedView,
 };

@@ -1,6 +1,6 @@
 //! Signals and what became of them: a pure fold over facts.
 
-use super::stored::shown;
+use super::stored_texts::shown;
 use super::views::{Outcome, SignalView};
 use everwarm_domain::fact::{Analysis, Body, Decision, Signal};
 use everwarm_domain::id::Symbol;

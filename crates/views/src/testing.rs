@@ -5,8 +5,8 @@
 
 pub mod lagging;
 
-use super::desk::JournalFacts;
 use super::exit::Failure;
+use super::journal_reader::JournalFacts;
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal, Venue,
 };

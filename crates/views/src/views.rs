@@ -7,7 +7,7 @@ mod proof;
 
 pub use super::features::IndicatorsView;
 pub use super::health::views::{ApartView, DeliveryView, FindingView, HealthView, Severity};
-pub use super::standing::{
+pub use super::operations::{
     NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
 };

@@ -4,12 +4,12 @@
 mod entry;
 
 use self::entry::LastEntry;
-use super::desk::JournalFacts;
 use super::exit::{Exit, Failure};
 use super::explain::step;
 use super::features::Plans;
-use super::stored::shown;
-use super::tell;
+use super::journal_reader::JournalFacts;
+use super::sentences;
+use super::stored_texts::shown;
 use super::views::ExplainView;
 use everwarm_domain::fact::{
     Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order,
@@ -373,14 +373,14 @@ impl Seen {
         let reasons = shown(&reasons.join("; "));
         let colon = if reasons.is_empty() { "" } else { ": " };
         (*level != BreakerLevel::Normal)
-            .then(|| format!("the breaker is at {}{colon}{reasons}", tell::level(*level)))
+            .then(|| format!("the breaker is at {}{colon}{reasons}", sentences::level(*level)))
     }
 
     fn why(&self, round: &Round) -> String {
         for fact in &round.facts {
             match &fact.body {
                 Body::Decision(Decision::Declined { text, signal, .. }) => {
-                    let side = tell::side(signal.side());
+                    let side = sentences::side(signal.side());
                     return format!(
                         "{} signalled {side}, risk declined: {}",
                         signal.strategy,
@@ -404,7 +404,7 @@ impl Seen {
             }
         }
         if let Some(signal) = &round.signal {
-            let side = tell::side(signal.side());
+            let side = sentences::side(signal.side());
             let back = |fact: &Fact<Body>| match &fact.body {
                 Body::Decision(decision) => entry::takes_back(decision),
                 Body::Market(_)

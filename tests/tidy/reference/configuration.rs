@@ -4,7 +4,7 @@ use super::{cell, code, generated, sentence};
 use crate::tidy::assert_generated;
 use everwarm_config::keys::{KEYS, Kind, Unit, comments};
 use everwarm_config::layers::Layer;
-use everwarm_config::live::is_live;
+use everwarm_config::reloadable::is_live;
 use everwarm_trading::strategy::{Form, KINDS};
 use serde_json::Value;
 use std::fmt::Write;

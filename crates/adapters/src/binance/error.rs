@@ -6,7 +6,7 @@
 use super::wire::{ErrorBody, error_body};
 use everwarm_venue::port::{ErrorClass, VenueError};
 use everwarm_venue::rate_limit::{DOUBT, LONGEST};
-use everwarm_venue::sparsely::Sparsely;
+use everwarm_venue::sparse_log::Sparsely;
 use everwarm_venue::transport::TransportError;
 use std::ops::RangeInclusive;
 

@@ -7,7 +7,7 @@
 //! own thread, before its task ends.
 
 use super::exit::{Injected, discard, plain};
-use super::harm::Harm;
+use super::injected::Harm;
 use super::slot::Slot;
 use crate::meter::Meter;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};

@@ -1,7 +1,7 @@
 //! Disturbs an actor on purpose, by its path.
 
 use super::exit::Injected;
-use super::harm::Harm;
+use super::injected::Harm;
 use super::slot::Directory;
 use super::supervisor::{Msg, ask_to_stop};
 

@@ -2,7 +2,7 @@
 //! failed parts are replaced.
 //!
 //! Plain data lies below: `rules` say how a tree behaves, `event` what happens in it, `exit` how
-//! an actor ended, `harm` what may be done to one on purpose. `policy` is a pure state machine over
+//! an actor ended, `injected` what may be done to one on purpose. `policy` is a pure state machine over
 //! them that holds every rule. Others are found through `slot`, and `tree` is what all share.
 //!
 //! `spec` says how each child is started, `check` what is wrong with that. `supervisor` is the
@@ -17,7 +17,7 @@ mod child;
 mod disturb;
 mod event;
 mod exit;
-mod harm;
+mod injected;
 mod instance;
 mod policy;
 mod requests;
@@ -36,7 +36,7 @@ pub use event::{
     Action, ChildView, Event, News, Outcome, RequestError, Seat, State, SupervisionNotice, Timer,
 };
 pub use exit::{Exit, GaveUp, Ignore, Injected, StartError};
-pub use harm::Harm;
+pub use injected::Harm;
 pub use policy::Policy;
 pub use requests::{ChildInfo, Count, SupervisorRef};
 pub use root::{RootError, RootHandle, RootOutcome};

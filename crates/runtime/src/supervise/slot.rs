@@ -6,7 +6,7 @@
 
 use super::event::{ChildView, News, State, SupervisionNotice};
 use super::exit::{Exit, Injected};
-use super::harm::Harm;
+use super::injected::Harm;
 use super::rules::Kind;
 use super::stamp::Busy;
 use crate::mailbox::Mailbox;

@@ -5,8 +5,8 @@
 //! gets is drawn (see `matching::ladder`) and never better than the first level. Orders of the
 //! account are not in it.
 
-use super::live::Tape;
 use super::matching::worse;
+use super::open_state::Tape;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{Decimal, floor_to_step};
 use everwarm_domain::order::Side;

@@ -3,7 +3,7 @@
 
 use super::draw::{Draw, Purpose};
 use super::fact::{Advance, SimFact, Traded};
-use super::live::Tape;
+use super::open_state::Tape;
 use super::order::Order;
 use super::state::Exchange;
 use super::turn::Turn;

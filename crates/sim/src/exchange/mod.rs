@@ -17,9 +17,9 @@ pub mod draw;
 pub mod fact;
 pub mod filters;
 mod lists;
-mod live;
 pub mod local;
 pub mod matching;
+mod open_state;
 pub mod order;
 pub mod place;
 pub mod request;
@@ -27,8 +27,8 @@ pub mod state;
 mod turn;
 
 pub use fact::{Advance, SimFact, Standing, TimeInForce};
-pub use live::{Purse, Tape};
 pub use local::Local;
+pub use open_state::{Purse, Tape};
 pub use order::{Order, OrderList, Status, Trade};
 pub use request::{
     Amount, Cancel, CancelMany, Leg, ListKind, Many, NewList, NewOrder, OrderKind, Replace, Shape,

@@ -1,7 +1,7 @@
 //! The books: what facts have made of orders, trades, balances and tapes.
 
 use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Traded};
-use super::live::{Ended, Live, Purse, Rules, Tape};
+use super::open_state::{Ended, Live, Purse, Rules, Tape};
 use super::order::{Order, OrderList, Trade};
 use super::request::Target;
 use super::{lists, matching, place};

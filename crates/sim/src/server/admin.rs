@@ -1,9 +1,9 @@
 //! What is asked of the exchange as a program, not as a venue: time, the ledger, payments, faults,
 //! who trades and by what rules, how far away it is, the end.
 
-use super::desk::{Desk, Standing};
 use super::hub::Kind;
 use super::pace::Pace;
+use super::request_queue::{Desk, Standing};
 use crate::exchange::SimFact;
 use crate::exchange::Standing as SymbolStanding;
 use crate::faults::Fault;

@@ -1,7 +1,7 @@
 //! Answers to requests, however they came.
 
-use super::desk::Desk;
 use super::limits::{Used, seconds};
+use super::request_queue::Desk;
 use super::routes::{AccountRoute, Change, MarketRoute, Route};
 use crate::exchange::{Exchange, ListKind, OrderList, SimFact, place};
 use crate::market::Market;

@@ -1,14 +1,14 @@
 //! The WebSocket API: the same requests as over REST, and the account's events.
 
 use super::answer::Ask;
-use super::desk::Desk;
+use super::connections::Line;
+use super::handle::{Reply, Way, through, way};
 use super::hub::{Kind, Subscriptions, Ticket, flood, user_frame};
 use super::limits::{Used, seconds};
-use super::line::Line;
+use super::request_queue::Desk;
 use super::rest::refuse;
 use super::routes::by_name;
 use super::sockets::{MESSAGE_MAX, named, pump};
-use super::through::{Reply, Way, through, way};
 use crate::faults::{Hit, Told};
 use crate::wire::error::ApiError;
 use crate::wire::params::Params;

@@ -5,8 +5,8 @@
 //! its own that leads there, which its `Host` header tells, or from another site, which its
 //! `Origin` tells. Neither is a client.
 
-use super::desk::Desk;
-use super::line::Line;
+use super::connections::Line;
+use super::request_queue::Desk;
 use super::rest::page;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};

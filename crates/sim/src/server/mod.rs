@@ -4,19 +4,19 @@
 pub mod admin;
 pub mod answer;
 pub mod api;
-pub mod desk;
+pub mod connections;
 mod guard;
+pub mod handle;
 pub mod hub;
 pub mod limits;
-pub mod line;
 pub mod pace;
 pub mod port;
+pub mod request_queue;
 pub mod requests;
 pub mod rest;
 pub mod routes;
 mod run;
 pub mod sockets;
-pub mod through;
 
 #[cfg(test)]
 mod tests;

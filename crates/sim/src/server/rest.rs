@@ -1,11 +1,11 @@
 //! The REST half of the protocol.
 
 use super::answer::Ask;
-use super::desk::Desk;
+use super::connections::Line;
+use super::handle::{Reply, through};
 use super::limits::{Used, seconds};
-use super::line::Line;
+use super::request_queue::Desk;
 use super::routes::by_path;
-use super::through::{Reply, through};
 use crate::faults::Told;
 use crate::wire::error::ApiError;
 use crate::wire::params::Params;

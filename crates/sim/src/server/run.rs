@@ -1,11 +1,11 @@
 //! Start and end of the server.
 
-use super::desk::{Desk, Phase};
+use super::connections::{Line, Lines};
 use super::guard::guard;
 use super::limits::{Counters, Spent};
-use super::line::{Line, Lines};
 use super::pace::{Pace, VenueClock};
 use super::port::{self, PortFile};
+use super::request_queue::{Desk, Phase};
 use super::requests::Requests;
 use super::{admin, api, rest, sockets};
 use crate::books::{Books, BooksError};

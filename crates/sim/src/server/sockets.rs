@@ -1,9 +1,9 @@
 //! Market streams, and what all WebSocket connections have in common.
 
-use super::desk::{Desk, Phase};
+use super::connections::Line;
 use super::hub::{Frame, Kind, STREAMS_MAX, Subscriptions};
 use super::limits::{Used, seconds};
-use super::line::Line;
+use super::request_queue::{Desk, Phase};
 use super::rest::refuse;
 use crate::wire::error::ApiError;
 use crate::wire::params::Params;

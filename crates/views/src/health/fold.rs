@@ -1,8 +1,8 @@
 //! What facts tell of health: what is open, and since when, in event time.
 
 use crate::fold::StatusFold;
-use crate::stored::shown;
-use crate::tell;
+use crate::sentences;
+use crate::stored_texts::shown;
 use crate::views::SymbolView;
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
@@ -123,14 +123,14 @@ impl HealthFold {
                 self.close = Some(*time);
                 self.strange.retain(|_, (since, _)| *time - *since < STRANGE);
                 for odd in odd {
-                    self.strange.insert(odd.symbol, (*time, tell::odd(odd.symbol, odd.why)));
+                    self.strange.insert(odd.symbol, (*time, sentences::odd(odd.symbol, odd.why)));
                 }
             }
             Body::Market(Market::LateBar { bar, odd: Some(why) }) => {
-                self.strange.insert(bar.symbol, (time, tell::odd(bar.symbol, *why)));
+                self.strange.insert(bar.symbol, (time, sentences::odd(bar.symbol, *why)));
             }
             Body::Market(Market::BarRefused { symbol, .. }) => {
-                self.strange.insert(*symbol, (time, tell::tell(&fact.body, Some(*symbol))));
+                self.strange.insert(*symbol, (time, sentences::tell(&fact.body, Some(*symbol))));
             }
             Body::Market(Market::Instruments { .. }) => self.holds(status, time),
             Body::Operator(Operator::Started { .. }) => {
@@ -170,7 +170,7 @@ impl HealthFold {
             }
             Body::Venue(Venue::Responded { of, attempt, response, .. }) => {
                 if let Some(one) = self.cancels.get_mut(of).filter(|one| one.attempts == *attempt) {
-                    (one.waits, one.last) = (false, Some(tell::tell_response(response)));
+                    (one.waits, one.last) = (false, Some(sentences::tell_response(response)));
                 }
             }
             Body::Order(order) => self.order(order, time),

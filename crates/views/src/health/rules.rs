@@ -4,8 +4,8 @@ use super::causes::causes_first;
 use super::exposed::{Cause, exposed};
 use super::lasting;
 use super::signs::{Signs, Waiting};
-use crate::stored::shown;
-use crate::tell;
+use crate::sentences;
+use crate::stored_texts::shown;
 use crate::views::{ApartView, FindingView, HealthView, OwedState, Severity, SymbolView};
 use everwarm_domain::fact::{BreakerLevel, Standing};
 use everwarm_domain::id::Symbol;
@@ -186,7 +186,7 @@ fn process(signs: &Signs, found: &mut Vec<FindingView>) {
 fn conflicts(signs: &Signs, found: &mut Vec<FindingView>) {
     for conflict in &signs.status.conflicts {
         let id = conflict.id();
-        let text = format!("conflict {id}: {}", tell::conflict(conflict));
+        let text = format!("conflict {id}: {}", sentences::conflict(conflict));
         let told = finding(
             Severity::Broken,
             text,
@@ -245,7 +245,7 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
         .extend(said.into_iter().filter(|reason| !signs.status.breaker_reasons.contains(reason)));
     let reasons = reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
-    let text = format!("the breaker is at {}{colon}{reasons}", tell::level(level));
+    let text = format!("the breaker is at {}{colon}{reasons}", sentences::level(level));
     let told = finding(severity, text, "it returns to normal when all its reasons end");
     let told = told.after(since, signs.venue);
     // To resume ends no careful start: that goes on by steps of its own.
@@ -413,7 +413,7 @@ fn cancels(signs: &Signs, found: &mut Vec<FindingView>) {
     for (id, one) in &signs.facts.cancels {
         let failed = one.attempts >= CANCELS_MAX && !one.waits;
         let late = signs.now() - one.since >= CANCELLING;
-        let (side, symbol, attempts) = (tell::side(one.side), one.symbol, one.attempts);
+        let (side, symbol, attempts) = (sentences::side(one.side), one.symbol, one.attempts);
         let last = one.last.as_ref().map_or(String::new(), |last| format!("; last: {last}"));
         let (severity, text, todo) = if failed {
             let text = format!(

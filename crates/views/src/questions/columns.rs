@@ -1,6 +1,6 @@
 //! Rows of an answer as a table.
 
-use crate::tell;
+use crate::sentences;
 use everwarm_domain::money::Decimal;
 use everwarm_words::text::{self, Table};
 use serde::de::DeserializeOwned;
@@ -88,5 +88,5 @@ pub(super) fn said<T: DeserializeOwned>(value: &Value, say: fn(T) -> &'static st
 
 /// Where an order stands.
 pub(super) fn status(value: &Value) -> String {
-    said(value, tell::status)
+    said(value, sentences::status)
 }

@@ -2,7 +2,7 @@
 
 use super::columns::{column, plain, time, word};
 use super::{Answer, Context, Failure, LIMITED, PAGED, Question, all, remembered};
-use crate::known::known;
+use crate::known_symbols::known;
 use crate::views::{BarView, SignalView, SymbolView};
 use everwarm_domain::id::Symbol;
 use everwarm_history::bars;

@@ -27,10 +27,10 @@ pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, TREE, VERS
 pub use proofs::{EXPLAIN, REPLAY, SUMMARY, VERIFY, WHY_NOT};
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
 
-use super::desk::{JournalFacts, Proofs};
 use super::events::EventView;
 use super::exit::{Exit, Failure};
 use super::features::IndicatorsView;
+use super::journal_reader::{JournalFacts, Proofs};
 use super::memory::Memory;
 use super::views::{CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, StatusView};
 use super::views::{SwitchesView, ValueView, VersionView};

@@ -2,7 +2,7 @@
 
 use super::period::Period;
 use crate::exit::Failure;
-use crate::tell;
+use crate::sentences;
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
 use everwarm_history::records::{FillView, OrderView, TradeView};
@@ -83,7 +83,7 @@ fn fee_lines(fills: &[FillView], orders: &[OrderView], period: Period) -> Vec<Ve
         lines.push(vec![
             utc(fill.time),
             fill.symbol.to_string(),
-            tell::side(fill.side).to_owned(),
+            sentences::side(fill.side).to_owned(),
             plain(fill.quantity),
             plain(fill.price),
             amount,

@@ -20,8 +20,8 @@ mod view;
 pub use period::Period;
 pub use view::{FileSize, Gap, LimitUsed, Made, Money, Point, Running, SummaryView, Trouble};
 
-use super::desk::JournalFacts;
 use super::exit::Failure;
+use super::journal_reader::JournalFacts;
 use everwarm_history::History;
 use everwarm_history::booked::{Booked, Share};
 use everwarm_history::records::{EquityView, OrderView};

@@ -8,7 +8,7 @@
 use super::Kept;
 use super::period::Period;
 use super::view::{Made, Money, Point};
-use crate::earned::{self, Course};
+use crate::profit::{self, Course};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::time::UtcMs;
@@ -176,7 +176,7 @@ impl Fold {
 }
 
 fn earned(point: &EquityView) -> Decimal {
-    earned::earned(point.equity, point.adjusted)
+    profit::earned(point.equity, point.adjusted)
 }
 
 fn equity(points: &[EquityView], period: Period, money: &mut Money) {

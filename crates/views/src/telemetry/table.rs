@@ -131,7 +131,7 @@ pub const RULES: &[&str] = &[
     "venue-halted",
 ];
 
-/// Who wants a reload, as [`Trigger`](crate::standing::Trigger) names them.
+/// Who wants a reload, as [`Trigger`](crate::operations::Trigger) names them.
 pub const TRIGGERS: &[&str] = &["signal", "file", "api"];
 
 /// Levels of the log.
@@ -152,7 +152,7 @@ pub const REFUSALS: &[&str] = &[
     "wrong-method",
 ];
 
-/// What reloads come to, as [`ReloadResult`](crate::standing::ReloadResult) names it.
+/// What reloads come to, as [`ReloadResult`](crate::operations::ReloadResult) names it.
 pub const RESULTS: &[&str] =
     &["applied", "unchanged", "invalid", "rejected", "rolled_back", "rollback_failed"];
 

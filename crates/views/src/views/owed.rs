@@ -1,6 +1,6 @@
 //! Exits that are owed, as they are shown.
 
-use crate::tell;
+use crate::sentences;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
@@ -58,7 +58,7 @@ impl OwedView {
         let OwedView { symbol, strategy, held, refusals, reason, .. } = self;
         let exit = format!("{held} {symbol} of {strategy}");
         match reason {
-            Some(why) => format!("{exit}: {}", tell::owed_reason(*refusals, why)),
+            Some(why) => format!("{exit}: {}", sentences::owed_reason(*refusals, why)),
             None => format!("{exit}: requested"),
         }
     }

@@ -1,7 +1,7 @@
 //! The last order that was to buy a symbol: whether it was taken back, and what came of that.
 
-use crate::stored::shown;
-use crate::tell;
+use crate::sentences;
+use crate::stored_texts::shown;
 use everwarm_domain::fact::{Body, Decision, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderStatus, Side};
@@ -107,7 +107,9 @@ impl LastEntry {
             }
             (true, Some(OrderStatus::Cancelled)) => "was cancelled".to_owned(),
             (true, Some(OrderStatus::Filled)) => "was filled before its cancel".to_owned(),
-            (true, Some(other)) => format!("had a cancel request and is {}", tell::status(*other)),
+            (true, Some(other)) => {
+                format!("had a cancel request and is {}", sentences::status(*other))
+            }
         };
         let when = instant(*time);
         let reason = shown(reason);

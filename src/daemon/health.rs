@@ -2,7 +2,7 @@
 //! ends a process whose disk has stood still for long, and notices when the process itself stood
 //! still.
 
-use super::desk::LiveContext;
+use super::answers::LiveContext;
 use super::lag::Lag;
 use super::notify::Notify;
 use super::stop::end;

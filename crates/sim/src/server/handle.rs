@@ -1,8 +1,8 @@
 //! The way of one request: what it meets of faults, what is written down of it, its answer.
 
 use super::answer::{Ask, answer};
-use super::desk::Desk;
 use super::limits::{Used, seconds};
+use super::request_queue::Desk;
 use super::requests::{self, Requests};
 use super::routes::Endpoint;
 use crate::faults::{Hit, Kind, Lie, Subject, Told};

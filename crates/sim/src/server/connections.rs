@@ -1,6 +1,6 @@
 //! Connections that can be cut: dropped with a reset instead of a goodbye.
 
-use super::desk::Desk;
+use super::request_queue::Desk;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use everwarm_runtime::clock;

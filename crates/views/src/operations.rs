@@ -1,6 +1,6 @@
 //! What people are told of reloads and of what operators have switched.
 
-use super::stored::shown;
+use super::stored_texts::shown;
 use super::views::DifferenceView;
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::switch::{SafeStep, Switch, Switches};

@@ -7,7 +7,7 @@ use everwarm_config::{Config, VenueSource};
 use everwarm_edge::world::World;
 use everwarm_runtime::supervise::{Directory, Injected, NotHarmed, RequestError};
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::harm::{BranchView, HarmView, How};
+use everwarm_views::injected::{BranchView, HarmView, How};
 use everwarm_views::telemetry::Fault;
 use everwarm_views::views::ValueView;
 use tokio::runtime::Handle;

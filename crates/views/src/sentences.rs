@@ -1,7 +1,7 @@
 //! The sentence of each fact, the same in every view.
 
-use super::standing::enables;
-use super::stored::shown;
+use super::operations::enables;
+use super::stored_texts::shown;
 use everwarm_domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator,
     Order, Part, Restarts, Signal, Venue,

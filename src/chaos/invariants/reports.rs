@@ -4,8 +4,8 @@
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Ledger};
 use everwarm_kernel::fact::{Fact, Key};
-use everwarm_views::desk::JournalFacts;
 use everwarm_views::explain::explain;
+use everwarm_views::journal_reader::JournalFacts;
 use everwarm_views::signals::SignalFold;
 use everwarm_views::views::Outcome;
 use std::collections::BTreeMap;
