@@ -27,7 +27,7 @@ use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::time::UtcMs;
-use everwarm_edge::gateway_book::GatewayBook;
+use everwarm_edge::orders::gateway_book::GatewayBook;
 use everwarm_kernel::fact::NoLibrary;
 use everwarm_runtime::journal::{Journal, Waker, Writer};
 use everwarm_runtime::runner::Runner;

@@ -9,11 +9,11 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::path::Places;
 use everwarm_domain::time::Timeframe;
 use everwarm_edge::board::Board;
-use everwarm_edge::branches;
-use everwarm_edge::config::{Content, InForce, Wanted};
-use everwarm_edge::exchange::Launch;
-use everwarm_edge::fetch::{fetch, lost};
-use everwarm_edge::gateway_book::GatewayBook;
+use everwarm_edge::market::fetch::{fetch, lost};
+use everwarm_edge::operation::branches;
+use everwarm_edge::operation::config::{Content, InForce, Wanted};
+use everwarm_edge::orders::gateway_book::GatewayBook;
+use everwarm_edge::simulated::exchange::Launch;
 use everwarm_edge::world::{LOOKUPS, Passing, World};
 use everwarm_history::HistoryLibrary;
 use everwarm_history::bars::keep;
@@ -305,7 +305,7 @@ async fn world(
         released: Arc::default(),
         keeper: Arc::new(Keeper::new(Arc::clone(&birth.archive), Arc::clone(&birth.on_failure))),
         board: Arc::new(Board::default()),
-        directory: Directory::measuring(everwarm_edge::kinds::wanted()),
+        directory: Directory::measuring(everwarm_edge::message_kinds::wanted()),
         lookups: Arc::new(Semaphore::new(LOOKUPS)),
         pens: Arc::default(),
         on_failure: Arc::clone(&birth.on_failure),

@@ -8,15 +8,17 @@
 //! That is an input, by which the breaker leaves exits only until the branch is up again.
 
 use everwarm_domain::fact::Body;
-use everwarm_edge::config::{ConfigActor, MakeStage, Wanted};
-use everwarm_edge::exchange::{Keeper, Launch};
-use everwarm_edge::flight::Flight;
-use everwarm_edge::gateway::Gateway;
-use everwarm_edge::pacer::Pacer;
-use everwarm_edge::projector::ProjectorActor;
-use everwarm_edge::universe::{MakeBar, UniverseActor};
+use everwarm_edge::clock::Clock;
+use everwarm_edge::market::universe::{MakeBar, UniverseActor};
+use everwarm_edge::market::{bar::BarActor, closer::Closer, feed::Feed};
+use everwarm_edge::operation::config::{ConfigActor, MakeStage, Wanted};
+use everwarm_edge::operation::projector::ProjectorActor;
+use everwarm_edge::orders::gateway::Gateway;
+use everwarm_edge::orders::private_stream::Private;
+use everwarm_edge::orders::requests::Flight;
+use everwarm_edge::simulated::exchange::{Keeper, Launch};
+use everwarm_edge::simulated::pacer::Pacer;
 use everwarm_edge::world::World;
-use everwarm_edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use everwarm_kernel::stage::OnPoison;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{StageActor, StageArguments};

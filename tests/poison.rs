@@ -13,7 +13,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Side;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_edge::config::Content;
+use everwarm_edge::operation::config::Content;
 use everwarm_edge::world::{Passing, World};
 use everwarm_history as history;
 use everwarm_kernel::fact::{Effect, Fact, Mask, Rank};

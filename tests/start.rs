@@ -7,7 +7,7 @@ use everwarm_adapters::binance::map;
 use everwarm_adapters::binance::wire::{self, decode};
 use everwarm_domain::fact::{Body, Ledger, Market};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_edge::config::Content;
+use everwarm_edge::operation::config::Content;
 use everwarm_edge::world::{LOOKUPS, Passing, World};
 use everwarm_history as history;
 use everwarm_runtime::chaos::Chaos;

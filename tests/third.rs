@@ -16,7 +16,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::time::{DAY, MINUTE, Timeframe, UtcMs};
-use everwarm_edge::config::Content;
+use everwarm_edge::operation::config::Content;
 use everwarm_edge::world::Passing;
 use everwarm_history as history;
 use everwarm_kernel::chance;

@@ -10,7 +10,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt, Validity};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_edge::bar::HISTORY_BARS;
+use everwarm_edge::market::bar::HISTORY_BARS;
 use everwarm_history::{HistoryLibrary, bars};
 use everwarm_kernel::fact::{Body as _, Fact, Key, RuntimeEvent};
 use everwarm_kernel::plain::PlainLoop;

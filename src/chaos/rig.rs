@@ -28,7 +28,7 @@ use everwarm_domain::path::SIMULATED;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::UtcMs;
-use everwarm_edge::projector;
+use everwarm_edge::operation::projector;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;

@@ -13,7 +13,7 @@ use everwarm_domain::order::Validity;
 use everwarm_domain::path::{self, Places};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_edge::board::Trouble;
-use everwarm_edge::reload::standing;
+use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::{Passing, World};
 use everwarm_history::History;
 use everwarm_history::projection::projected_through;

@@ -6,7 +6,7 @@ use super::answers::LiveContext;
 use super::lag::Lag;
 use super::notify::Notify;
 use super::stop::end;
-use everwarm_edge::gateway::GatewayMsg;
+use everwarm_edge::orders::gateway::GatewayMsg;
 use everwarm_edge::world::World;
 use everwarm_runtime::clock;
 use everwarm_runtime::clock::wall_ms;

@@ -8,7 +8,7 @@ use super::injected::{self, Allowed};
 use super::reload::Reloader;
 use super::switch::may_be_off;
 use everwarm_domain::path;
-use everwarm_edge::reload::standing;
+use everwarm_edge::operation::reload::standing;
 use everwarm_edge::task::rounds;
 use everwarm_edge::world::World;
 use everwarm_runtime::supervise::{ChildSpec, Kind, RequestError, State, TreeView};

@@ -7,7 +7,7 @@ use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::path::{FEEDS, GATEWAYS, PRIVATE, former};
 use everwarm_domain::switch::{Switch, Switches};
-use everwarm_edge::reload::standing;
+use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::World;
 use everwarm_runtime::journal::Journal;
 use everwarm_trading::strategy;

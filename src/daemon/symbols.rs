@@ -3,7 +3,7 @@
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path;
-use everwarm_edge::universe::UniverseMsg;
+use everwarm_edge::market::universe::UniverseMsg;
 use everwarm_edge::world::World;
 use everwarm_views::changes::SymbolsChange;
 use everwarm_views::exit::{Exit, Failure};

@@ -7,7 +7,7 @@ use everwarm::chaos::sweep::{
     Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep,
     sweep_all,
 };
-use everwarm_edge::projector;
+use everwarm_edge::operation::projector;
 use everwarm_runtime::chaos::{Site, Strike};
 use std::collections::BTreeSet;
 

@@ -56,36 +56,19 @@ const PARTS: [(&str, &[&str]); 9] = [
     (
         "everwarm_edge",
         &[
-            "bar",
-            "believed",
             "board",
-            "branches",
             "clock",
-            "closer",
-            "compare",
-            "config",
-            "deaf",
-            "exchange",
-            "feed",
-            "fetch",
-            "flight",
-            "gateway",
-            "gateway_book",
-            "kinds",
+            "market",
+            "message_kinds",
             "meters",
-            "pacer",
-            "pens",
-            "private",
-            "projector",
-            "released",
-            "reload",
-            "restarts",
-            "spread",
+            "operation",
+            "orders",
+            "retry",
+            "simulated",
+            "stream",
             "task",
-            "turns",
-            "unexplained",
-            "universe",
             "world",
+            "write_lock",
         ],
     ),
     ("everwarm_messages", &["courier", "heartbeat", "mail", "outbox", "receiver"]),
@@ -119,7 +102,7 @@ const PARTS: [(&str, &[&str]); 9] = [
             "session",
             "simulated",
             "source",
-            "sparsely",
+            "sparse_log",
             "transport",
         ],
     ),
@@ -174,7 +157,12 @@ fn known(directive: &str) -> Result<(), String> {
     let names: Vec<String> = levels.chain(names).collect();
     let near = nearest(&target.to_ascii_lowercase(), names.iter().map(String::as_str));
     let near = near.map_or_else(
-        || format!("; levels are {}, targets are like everwarm_edge::feed", LEVELS.join(", ")),
+        || {
+            format!(
+                "; levels are {}, targets are like everwarm_edge::market::feed",
+                LEVELS.join(", ")
+            )
+        },
         |near| format!("; did you mean {near:?}?"),
     );
     let what = if alone { "not a level or" } else { "not" };
@@ -216,7 +204,7 @@ mod tests {
             "everwarm_adapters",
             "warn,everwarm=debug",
             "info,ractor=off",
-            "everwarm_edge::feed=trace,everwarm_runtime::store=debug",
+            "everwarm_edge::market::feed=trace,everwarm_runtime::store=debug",
             "everwarm[span]=trace",
         ] {
             parse(filter).unwrap_or_else(|e| panic!("{filter}: {e}"));

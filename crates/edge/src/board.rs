@@ -3,8 +3,8 @@
 //! Each entry names the input it was true at; an entry of an older head says nothing. So an actor
 //! that was killed cannot be taken for an idle one: its successor has to write the board anew.
 
-use super::config::Standing;
 use super::meters::Meters;
+use crate::operation::config::Standing;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::UtcMs;

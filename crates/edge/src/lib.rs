@@ -1,47 +1,30 @@
 //! Thin actors that touch the world. What they hold dies with them; what they must not forget is in
 //! the journal, which they follow.
 //!
-//! Market: `universe` says which symbols; `feed` → `bar` (one each) → `closer` → the journal;
-//! `released` tells how far the venue is, `retry` when it is asked again. Orders: the journal →
-//! `gateway` → `flight` → the venue → the journal; `turns` says what is next, `private` brings
-//! hints, `deaf` finds that it does not, `compare` says when the account counts. Time: `clock`,
-//! `pacer`. Beside them `exchange` keeps the simulated venue running and `projector` fills the
-//! history; `fetch` asks a source for past bars, `warm` loads the past of features that join.
-//! `world` is what they share, `board` where they say that they have nothing left to do, `branches`
-//! what becomes of those that fail too often, `restarts` who came back, `meters` what they count,
-//! `kinds` how their messages are called there.
+//! - [`market`]: `universe` says which symbols; `feed` → `bar` (one each) → `closer` → the journal.
+//!   `final_bars` reports how far the venue is, `fetch` asks a source for past bars,
+//!   `feature_history` loads the past of features that join.
+//! - [`orders`]: the journal → `gateway` → `requests` → the venue → the journal. `schedule` says
+//!   what is next, `private_stream` brings hints, `silence` finds that it does not, `account` says
+//!   when the account counts.
+//! - [`simulated`]: `exchange` keeps the simulated venue running, `pacer` moves its time.
+//! - [`operation`]: `config` and `reload` put settings in force, `restarts` and `branches` report
+//!   what the supervision did, `projector` fills the history.
+//!
+//! They share `world`; on its `board` they say that they have nothing left to do. `clock` wakes
+//! stages, `retry` says when a question is asked again, `meters` counts, and `message_kinds` names
+//! messages in metrics.
 
-pub mod bar;
-pub mod believed;
 pub mod board;
-pub mod branches;
 pub mod clock;
-pub mod closer;
-pub mod compare;
-pub mod config;
-mod confirm;
-pub mod deaf;
-pub mod exchange;
-pub mod feed;
-pub mod fetch;
-pub mod flight;
-pub mod gateway;
-pub mod gateway_book;
-pub mod kinds;
+pub mod market;
+pub mod message_kinds;
 pub mod meters;
-pub mod pacer;
-pub mod pens;
-pub mod private;
-pub mod projector;
-pub mod released;
-pub mod reload;
-pub mod restarts;
+pub mod operation;
+pub mod orders;
 mod retry;
-pub mod spread;
+pub mod simulated;
 mod stream;
 pub mod task;
-pub mod turns;
-pub mod unexplained;
-pub mod universe;
-mod warm;
 pub mod world;
+pub mod write_lock;

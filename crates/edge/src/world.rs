@@ -1,8 +1,8 @@
 //! What the edge actors of one process share: handles, never facts.
 
 use super::board::Board;
-use super::pens::Pens;
-use super::released::Released;
+use crate::market::final_bars::Released;
+use crate::write_lock::Pens;
 use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path::{self, Places};

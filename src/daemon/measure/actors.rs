@@ -2,7 +2,7 @@
 
 use super::super::watch::Watch;
 use everwarm_domain::path::{self, STAGES};
-use everwarm_edge::reload::standing;
+use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::World;
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::supervise::{ActorReading, Kind, State};
@@ -133,7 +133,7 @@ mod tests {
     /// Two children of the gateways that have stopped, one of them turned off.
     #[test]
     fn what_an_operator_turned_off_is_no_alarm() {
-        let directory = Directory::measuring(everwarm_edge::kinds::wanted());
+        let directory = Directory::measuring(everwarm_edge::message_kinds::wanted());
         let meter = || Arc::clone(directory.slot("root/x").mailbox().meter());
         let reading = |path: &str, kind, state| ActorReading {
             path: path.to_owned(),

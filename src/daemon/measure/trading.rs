@@ -5,7 +5,7 @@ use everwarm_domain::fact::{BreakerLevel, Standing};
 use everwarm_domain::path;
 use everwarm_domain::sessions::Sessions;
 use everwarm_edge::meters::StreamMeter;
-use everwarm_edge::reload::standing;
+use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::{Passing, World};
 use everwarm_kernel::fact::Effect;
 use everwarm_views::health::exposed;

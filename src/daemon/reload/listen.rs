@@ -4,7 +4,7 @@
 use super::Reloader;
 use crate::daemon::steward::steward;
 use everwarm_cli::log::LogLevel;
-use everwarm_edge::reload::standing;
+use everwarm_edge::operation::reload::standing;
 use everwarm_edge::task::rounds;
 use everwarm_runtime::supervise::ChildSpec;
 use everwarm_views::views::Trigger;

@@ -2,9 +2,9 @@
 //! only until it is up again. Where it is a stage the journal passes inputs for it while it has no
 //! instance, so that nobody waits for what it would have said.
 //!
-//! Restarts are told too, see [`super::restarts`].
+//! Restarts are told too, see [`crate::operation::restarts`].
 
-use super::restarts::Restarting;
+use crate::operation::restarts::Restarting;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::path;
 use everwarm_kernel::fact::Rank;

@@ -4,12 +4,12 @@
 //! are. Bars that are still open are not passed on: their close says it all. Where closed ones come
 //! faster than they are handled, they are left out, and fetched too.
 
-use super::bar::BarMsg;
-use super::closer::CloserMsg;
-use super::confirm::refuse;
-use super::spread::Spread;
-use super::stream::{Stream, listener, sink};
-use super::world::{BARS_WAITING, World};
+use crate::market::bar::BarMsg;
+use crate::market::closer::CloserMsg;
+use crate::market::confirm::refuse;
+use crate::market::connections::Spread;
+use crate::stream::{Stream, listener, sink};
+use crate::world::{BARS_WAITING, World};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path;
 use everwarm_domain::time::Timeframe;

@@ -2,7 +2,7 @@
 //! it has ended. The exchange is a process of its own in a process group of its own: what kills the
 //! daemon does not hit it, and Ctrl-C does not either.
 
-use super::world::World;
+use crate::world::World;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::server::port::{PORT_FILE, PortFile};
 use everwarm_venue::simulated::Admin;

@@ -4,9 +4,10 @@
 //! appends one input a close. What it holds dies with it: its successor asks every bar actor to
 //! look again.
 
-use super::board::Rest;
-use super::world::{Passing, World};
-use super::{bar, pacer};
+use crate::board::Rest;
+use crate::market::bar;
+use crate::simulated::pacer;
+use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;

@@ -5,16 +5,16 @@
 //! compared with the books in this life of the process, and compares it now and then while it
 //! trades.
 
-use super::believed::Known;
-use super::board::Rest;
-use super::compare::{CALM_MS, Comparing, Look, Picture, Verdict};
-use super::deaf::{FAIR, Listening, Untold};
-use super::flight::{Errand, Flight, Kept, Round, fly};
-use super::gateway_book::GatewayBook;
-use super::private::PrivateMsg;
-use super::turns::{Turn, Turns};
-use super::unexplained::applied;
-use super::world::{Passing, World};
+use crate::board::Rest;
+use crate::orders::account::{CALM_MS, Comparing, Look, Picture, Verdict};
+use crate::orders::checks::Known;
+use crate::orders::gateway_book::GatewayBook;
+use crate::orders::private_stream::PrivateMsg;
+use crate::orders::requests::{Errand, Flight, Kept, Round, fly};
+use crate::orders::schedule::{Turn, Turns};
+use crate::orders::silence::{FAIR, Listening, Untold};
+use crate::orders::unexplained::applied;
+use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::order::{
     OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side, VenueFill,

@@ -1,13 +1,13 @@
 //! The kinds of messages, as metrics name them: the variants of each type.
 
-use super::bar::BarMsg;
-use super::closer::CloserMsg;
-use super::feed::FeedMsg;
-use super::gateway::GatewayMsg;
-use super::pacer::PacerMsg;
-use super::private::PrivateMsg;
 use super::task::Over;
-use super::universe::UniverseMsg;
+use crate::market::bar::BarMsg;
+use crate::market::closer::CloserMsg;
+use crate::market::feed::FeedMsg;
+use crate::market::universe::UniverseMsg;
+use crate::orders::gateway::GatewayMsg;
+use crate::orders::private_stream::PrivateMsg;
+use crate::simulated::pacer::PacerMsg;
 use everwarm_domain::path;
 use everwarm_runtime::meter::{Kind, Kinds, Wanted};
 

@@ -5,8 +5,8 @@
 //! asked for twice more at most, then it is refused: the bar is missing like any other. So a start
 //! asks at most [`ROUNDS`] times more, however many past bars are odd.
 
-use super::world::{Passing, World};
-use crate::fetch::fetch;
+use crate::market::fetch::fetch;
+use crate::world::{Passing, World};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
@@ -23,17 +23,17 @@ const ROUNDS: usize = 3;
 
 /// Bars that were looked for, and what became of the odd ones.
 #[derive(Debug)]
-pub(super) struct Sought {
+pub(crate) struct Sought {
     known: Known,
     /// All that is known, fetched or not.
-    pub(super) bars: BTreeMap<UtcMs, Bar>,
+    pub(crate) bars: BTreeMap<UtcMs, Bar>,
     /// Opening times of those that were fetched: no others are in doubt.
     fetched: BTreeSet<UtcMs>,
     /// Those that two answers agreed on.
     confirmed: BTreeSet<UtcMs>,
     /// Those that could not be held, and are asked for once more.
     unheld: BTreeSet<UtcMs>,
-    pub(super) refused: Vec<Refused>,
+    pub(crate) refused: Vec<Refused>,
 }
 
 /// A bar that cannot be held is refused.
@@ -44,7 +44,7 @@ pub(crate) fn refuse(bar: UnheldBar) -> Refused {
 
 impl Sought {
     /// What was fetched, beside what was there.
-    pub(super) fn new(known: Known, have: BTreeMap<UtcMs, Bar>, fetched: Bars) -> Sought {
+    pub(crate) fn new(known: Known, have: BTreeMap<UtcMs, Bar>, fetched: Bars) -> Sought {
         let (confirmed, refused) = (BTreeSet::new(), Vec::new());
         let (bars, unheld) = (have, BTreeSet::new());
         let mut sought =
@@ -106,7 +106,7 @@ impl Sought {
     }
 
     /// The bars, ascending, and the opening times of the odd ones.
-    pub(super) fn found(self) -> (Vec<Bar>, Vec<UtcMs>, Vec<Refused>) {
+    pub(crate) fn found(self) -> (Vec<Bar>, Vec<UtcMs>, Vec<Refused>) {
         let odd = self.confirmed.into_iter().collect();
         (self.bars.into_values().collect(), odd, self.refused)
     }
@@ -116,7 +116,7 @@ impl Sought {
 ///
 /// # Errors
 /// The venue does not answer.
-pub(super) async fn confirm(
+pub(crate) async fn confirm(
     world: &World,
     symbol: Symbol,
     mut sought: Sought,
@@ -150,7 +150,7 @@ fn apart(passing: Passing) -> Duration {
 ///
 /// # Errors
 /// The venue does not answer.
-pub(super) async fn fetch_all(
+pub(crate) async fn fetch_all(
     world: &World,
     symbol: Symbol,
     needed: &[Times],

@@ -8,13 +8,13 @@
 //! Time also stands while the private stream is being subscribed, for a while: what is signed for a
 //! minute that is over is refused, and the stream would run after a market that is played fast.
 
-use super::board::Rest;
-use super::clock::ClockMsg;
-use super::closer::{self, CloserMsg};
-use super::gateway::{self, GatewayMsg};
-use super::task::guarded;
-use super::universe::{self, UniverseMsg};
-use super::world::{Passing, World};
+use crate::board::Rest;
+use crate::clock::ClockMsg;
+use crate::market::closer::{self, CloserMsg};
+use crate::market::universe::{self, UniverseMsg};
+use crate::orders::gateway::{self, GatewayMsg};
+use crate::task::guarded;
+use crate::world::{Passing, World};
 use everwarm_domain::path;
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::Site;

@@ -6,7 +6,7 @@
 //! granted for itself, so none is sent a second time by that. A question is passed over once at
 //! most while it may be asked, so orders that are refused again and again do not stand in its way.
 
-use super::flight::Kept;
+use crate::orders::requests::Kept;
 use everwarm_domain::time::UtcMs;
 
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.

@@ -1,7 +1,7 @@
 //! The past of features that join while it trades: bars of the history up to where they joined,
 //! kept as a range of their own. So a stage is given the same bars whenever it is built again.
 
-use super::world::World;
+use crate::world::World;
 use everwarm_domain::fact::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -24,7 +24,7 @@ const PART: i64 = 500;
 ///
 /// # Errors
 /// A file cannot be read or written, or the journal has ended.
-pub(super) async fn load(world: &World, symbol: Symbol, owed: &Owed) -> Result<Market, String> {
+pub(crate) async fn load(world: &World, symbol: Symbol, owed: &Owed) -> Result<Market, String> {
     world.board.begun().await;
     // Facts from before the join have smaller rows. The history follows the rows on disk.
     let row = world.journal.last_row();

@@ -1,6 +1,6 @@
 //! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
 
-use super::unexplained::{Expected, ExpectedOfNumbers};
+use crate::orders::unexplained::{Expected, ExpectedOfNumbers};
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator, Order, Venue,

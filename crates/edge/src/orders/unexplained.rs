@@ -4,9 +4,9 @@
 //! `everwarm panic` sells while no daemon writes the journal. What it did shows as less of a base
 //! asset than the books have. Only then are trades fetched, and only of the symbols concerned.
 
-use super::believed::Known;
-use super::retry;
-use super::world::World;
+use crate::orders::checks::Known;
+use crate::retry;
+use crate::world::World;
 use everwarm_domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
 use everwarm_domain::money::Decimal;

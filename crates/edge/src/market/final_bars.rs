@@ -1,7 +1,7 @@
 //! Up to when the venue's bars are closed for good: asked for once for all who want to know it as
 //! of the same moment, so that a look at a symbol's bars costs one round trip and not two.
 
-use super::world::{Passing, World};
+use crate::world::{Passing, World};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock::steady_ms;
 use everwarm_venue::port::{ErrorClass, VenueError};

@@ -4,7 +4,7 @@
 //! So it is held against what questions find. Where an order has changed while the stream was
 //! subscribed, and it has not said so some seconds after a question did, it is given up.
 
-use super::world::{Passing, World};
+use crate::world::{Passing, World};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::OrderReport;

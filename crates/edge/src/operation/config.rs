@@ -5,7 +5,7 @@
 //! the board, where the rest of the edge reads it. No file is read here, and none is believed again
 //! after a restart of the actor.
 
-use super::world::World;
+use crate::world::World;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{Body, Operator, Retained};
 use everwarm_domain::path;

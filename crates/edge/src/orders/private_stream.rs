@@ -1,9 +1,9 @@
 //! The private stream: hints about our orders, passed to the gateway. REST is the truth; after
 //! every (re)connect the gateway asks.
 
-use super::gateway::GatewayMsg;
-use super::stream::{Stream, listener, sink};
-use super::world::World;
+use crate::orders::gateway::GatewayMsg;
+use crate::stream::{Stream, listener, sink};
+use crate::world::World;
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::Site;

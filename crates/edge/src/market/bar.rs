@@ -1,11 +1,11 @@
 //! A bar actor: one symbol's closed bars, from the stream and, where the stream has a hole, from
 //! the venue's records. What is missing there is told by [`missing`], at the start and later.
 
-use super::closer::CloserMsg;
-use super::confirm::{Sought, confirm, fetch_all};
-use super::retry;
-use super::warm;
-use super::world::{Passing, World};
+use crate::market::closer::CloserMsg;
+use crate::market::confirm::{Sought, confirm, fetch_all};
+use crate::market::feature_history;
+use crate::retry;
+use crate::world::{Passing, World};
 use everwarm_domain::fact::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -166,7 +166,7 @@ impl State {
         let (world, symbol) = (self.world.clone(), self.symbol);
         let task = tokio::spawn(async move {
             for tries in 0.. {
-                match warm::load(&world, symbol, &owed).await {
+                match feature_history::load(&world, symbol, &owed).await {
                     Ok(loaded) => {
                         let warmed = CloserMsg::Warmed { symbol, owed, loaded };
                         return world.tell(path::CLOSER, warmed);

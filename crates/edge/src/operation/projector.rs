@@ -1,6 +1,6 @@
 //! Follows what is on disk into the history: bars, orders, fills, trades, equity.
 
-use super::world::World;
+use crate::world::World;
 use everwarm_domain::fact::Body;
 use everwarm_history::Projector;
 use everwarm_kernel::fact::{Fact, Mask};

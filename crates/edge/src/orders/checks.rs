@@ -2,8 +2,8 @@
 //! order has a number of its own, and its times lie between its decision and now. What is not
 //! believed is asked for again; nothing is concluded from it.
 
-use super::gateway_book::GatewayBook;
-use super::world::World;
+use crate::orders::gateway_book::GatewayBook;
+use crate::world::World;
 use everwarm_domain::bounds;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::OrderReport;

@@ -9,10 +9,10 @@
 //! It says the rules again where a strategy joined, and that a strategy leaves which is not
 //! configured any more, once that holds nothing.
 
-use super::board::Rest;
-use super::gateway::GatewayMsg;
-use super::retry;
-use super::world::{Passing, World};
+use crate::board::Rest;
+use crate::orders::gateway::GatewayMsg;
+use crate::retry;
+use crate::world::{Passing, World};
 use everwarm_domain::fact::{AtVenue, Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path;

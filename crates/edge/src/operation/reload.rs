@@ -4,9 +4,9 @@
 //! Nothing here is remembered. Who judges and who appends may be killed at any moment: what is in
 //! force then is the old or the new, and whoever asked looks at the board and asks again.
 
-use super::config::{ConfigMsg, Content, Standing};
-use super::universe::UniverseMsg;
-use super::world::World;
+use crate::market::universe::UniverseMsg;
+use crate::operation::config::{ConfigMsg, Content, Standing};
+use crate::world::World;
 use everwarm_domain::path;
 use everwarm_runtime::clock;
 use everwarm_trading::reload::Refusal;

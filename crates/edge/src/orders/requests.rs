@@ -4,12 +4,12 @@
 //! before it concludes anything. The answers of a round are one append, in the order of the
 //! requests, so that what follows does not depend on which answer came first.
 
-use super::believed::Known;
-use super::deaf::Untold;
-use super::gateway::GatewayMsg;
-use super::unexplained::{self, Applied, Expected, Search};
-use super::universe::UniverseMsg;
-use super::world::{Passing, World};
+use crate::market::universe::UniverseMsg;
+use crate::orders::checks::Known;
+use crate::orders::gateway::GatewayMsg;
+use crate::orders::silence::Untold;
+use crate::orders::unexplained::{self, Applied, Expected, Search};
+use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{
@@ -234,12 +234,12 @@ async fn send(
         return (Vec::new(), Some(Kept::ended()));
     }
     measure(world, &orders, announced);
-    world.chaos().point(Site::BeforeSend, super::gateway::NAME);
+    world.chaos().point(Site::BeforeSend, crate::orders::gateway::NAME);
     world.chaos().leaves(row);
     let mut sends = Vec::new();
     for (mut intent, attempt) in orders {
         if world.chaos().sabotaged(Sabotage::RandomIds) {
-            intent.client_id = ClientOrderId(format!("ew-{:x}", super::stream::dice()));
+            intent.client_id = ClientOrderId(format!("ew-{:x}", crate::stream::dice()));
         }
         let venue = world.venue.clone();
         sends.push(async move {
@@ -249,7 +249,7 @@ async fn send(
         });
     }
     let answers = join_all(sends).await;
-    world.chaos().point(Site::AfterSend, super::gateway::NAME);
+    world.chaos().point(Site::AfterSend, crate::orders::gateway::NAME);
     let mut kept = None;
     let mut bodies = Vec::new();
     for (answer, decided, SendAttempt { client_id, attempt, .. }, took) in answers {
@@ -290,7 +290,7 @@ async fn cancel(
     if !world.journal.durable(row).await {
         return (Vec::new(), Some(Kept::ended()));
     }
-    world.chaos().point(Site::BeforeSend, super::gateway::NAME);
+    world.chaos().point(Site::BeforeSend, crate::orders::gateway::NAME);
     world.chaos().leaves(row);
     let cancels = requests.into_iter().map(|(request, decided)| {
         let venue = world.venue.clone();
@@ -299,7 +299,7 @@ async fn cancel(
         async move { (venue.cancel(request.symbol, &request.of, stamp).await, request, decided) }
     });
     let answers = join_all(cancels).await;
-    world.chaos().point(Site::AfterSend, super::gateway::NAME);
+    world.chaos().point(Site::AfterSend, crate::orders::gateway::NAME);
     let (mut bodies, mut kept) = (Vec::new(), None);
     for (answer, request, decided) in answers {
         let response = match answer {

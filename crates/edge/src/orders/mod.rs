@@ -1,0 +1,11 @@
+//! The way of an order: what the gateway does next, its requests, and what the venue reports.
+
+pub mod account;
+pub mod checks;
+pub mod gateway;
+pub mod gateway_book;
+pub mod private_stream;
+pub mod requests;
+pub mod schedule;
+pub mod silence;
+pub mod unexplained;
