@@ -24,7 +24,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::NoLibrary;
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_sim::market::{Market, Seeded};
-use everwarm_sim::{Local, Setup};
+use everwarm_sim::{InitialBooks, Local};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -124,7 +124,7 @@ impl Market for Made {
 fn exchange(tape: &Tape) -> f64 {
     let market = Seeded::new(1, sized(SIZES, SHORT)[0], common::market::START, 0);
     let bars = tape.closes.iter().cloned().collect();
-    let mut local = Local::open(Box::new(Made { market, bars }), &Setup::default());
+    let mut local = Local::open(Box::new(Made { market, bars }), &InitialBooks::default());
     let began = Instant::now();
     let (mut closes, mut said) = (0, 0);
     while let Some(close) = local.next_close() {

@@ -29,7 +29,7 @@ mod watch;
 use crate::adapters;
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
-use crate::life::{Birth, BirthError, Connection, LIVE_FILE, Life};
+use crate::life::{BirthError, Connection, LIVE_FILE, Life, LifeParts};
 use crate::version::{BUILD, version};
 use answers::LiveContext;
 use control::LiveControl;
@@ -41,7 +41,9 @@ use everwarm_cli::print::Printer;
 use everwarm_cli::progress::Progress;
 use everwarm_cli::store_check::Files;
 use everwarm_cli::{Core, SimConfig};
-use everwarm_config::{Config, Look, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
+use everwarm_config::{
+    CheckDepth, Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource,
+};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_edge::operation::config::Content;
 use everwarm_edge::operation::projector;
@@ -57,7 +59,7 @@ use everwarm_runtime::supervise::{RootOutcome, Watchdog};
 use everwarm_sim::books::BooksError;
 use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use everwarm_sim::server::port::PortFile;
-use everwarm_sim::{Setup, SimError, SimOptions};
+use everwarm_sim::{InitialBooks, SimError, SimOptions};
 use everwarm_views::audit::AUDIT_FILE;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::Proofs;
@@ -123,7 +125,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// What to say and how to end.
 fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failure> {
     let stop = Stop::new()?;
-    let config = sources.load(Look::World)?;
+    let config = sources.load(CheckDepth::World)?;
     let log = log::start(&config.log, config.log_format)?;
     everwarm_venue::install_tls();
     let panics = quiet_injections();
@@ -152,7 +154,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     let answers = runtime(ANSWERS, "api")?;
     let stop = stop.may_take(config.stop);
     let notify = Arc::new(Notify::from_environment());
-    let around = Around { watch: &watch, stop, notify, panics };
+    let around = ProcessContext { watch: &watch, stop, notify, panics };
     let runtimes = (&workers, &answers);
     let exit = control.block_on(daemon((&config, sources, log), traded, &around, runtimes));
     control.shutdown_timeout(DRAIN);
@@ -162,7 +164,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
 }
 
 /// What there is before anything is opened.
-struct Around<'a> {
+struct ProcessContext<'a> {
     watch: &'a Watch,
     stop: Stop,
     notify: Arc<Notify>,
@@ -192,10 +194,10 @@ fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
 async fn daemon(
     (config, sources, log): (&Config, Sources, LogLevel),
     traded: Traded,
-    around: &Around<'_>,
+    around: &ProcessContext<'_>,
     (workers, answers): (&Runtime, &Runtime),
 ) -> Result<Exit, Failure> {
-    let Around { watch, stop, notify, panics } = around;
+    let ProcessContext { watch, stop, notify, panics } = around;
     let watch: &Watch = watch;
     notify.tell("opening the journal", None);
     let (chaos, place) =
@@ -204,7 +206,7 @@ async fn daemon(
     watch.begin(&chaos);
     let (opened, confirmed) =
         files::begin(config, &sources, &traded.words, (watch, &chaos)).await?;
-    let door = Door::open(config, log, answers.handle())?;
+    let door = ApiListener::open(config, log, answers.handle())?;
     watch.enter(Step::Connect);
     notify.tell("finding the exchange", None);
     let (connection, exchange) = match venue(config, confirmed, stop, watch).await {
@@ -214,7 +216,7 @@ async fn daemon(
     opened.refuse_orders_of_ours(&config.data_dir, &connection).await?;
     let (failed, mut store_failed) = mpsc::channel(1);
     let (hopeless, on_watch) = (failed.clone(), watch.clone());
-    let birth = Birth {
+    let birth = LifeParts {
         followers: FOLLOWERS,
         store: opened.store.clone(),
         archive: Arc::clone(&opened.archive),
@@ -311,11 +313,11 @@ type Looking = (channel::Sender<bool>, Option<std::thread::JoinHandle<()>>, Opti
 async fn end(
     config: &Config,
     life: Life,
-    (reason, around): (Reason, &Around<'_>),
+    (reason, around): (Reason, &ProcessContext<'_>),
     (stop_looking, watcher, _watchdog): Looking,
     store_failed: &mut mpsc::Receiver<Failure>,
 ) -> Result<Exit, Failure> {
-    let Around { watch, stop, notify, .. } = around;
+    let ProcessContext { watch, stop, notify, .. } = around;
     let world = life.world.clone();
     watch.enter(Step::Stop);
     notify.tell("stopping", Some(sd_notify::NotifyState::Stopping));
@@ -507,7 +509,7 @@ fn begin_watch(
 }
 
 /// What the API is served with.
-struct Door {
+struct ApiListener {
     listener: TcpListener,
     beyond: Option<(TcpListener, TlsAcceptor)>,
     token: Token,
@@ -516,9 +518,9 @@ struct Door {
     on: Handle,
 }
 
-impl Door {
+impl ApiListener {
     /// Takes the address before anything is started: a daemon that nobody can ask is none.
-    fn open(config: &Config, log: LogLevel, on: &Handle) -> Result<Door, Failure> {
+    fn open(config: &Config, log: LogLevel, on: &Handle) -> Result<ApiListener, Failure> {
         let no =
             |at: SocketAddr| move |e| Failure::new(Exit::Failed, format!("the API at {at}: {e}"));
         let listener = listen(config.listen, on).map_err(no(config.listen))?;
@@ -527,7 +529,7 @@ impl Door {
             None => None,
         };
         let token = Token::find_or_make(config.token.as_ref(), &config.data_dir)?;
-        Ok(Door { listener, beyond, token, log, on: on.clone() })
+        Ok(ApiListener { listener, beyond, token, log, on: on.clone() })
     }
 }
 
@@ -547,7 +549,7 @@ type About<'a> = (&'a Config, &'a str, &'a Arc<Reloader>, (Arc<Sampled>, Arc<Ato
 
 fn begin_api(
     (config, currency, reloader, (sampled, panics)): About<'_>,
-    door: Door,
+    door: ApiListener,
     world: &World,
     watch: &Watch,
     stopped: &channel::Receiver<bool>,
@@ -644,7 +646,7 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
 }
 
 /// The market to be played, and what the exchange begins with.
-fn market(source: &MarketSource) -> Result<(Box<dyn Market>, Setup), Failure> {
+fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
     let Some(folder) = &source.recording else {
         let start = match source.pace {
             Pace::Times(1) => wall_ms().div_euclid(MINUTE) * MINUTE,
@@ -657,7 +659,7 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, Setup), Failure> {
             Symbols::First(n) => Seeded::new(seed, count(*n), start, history),
             Symbols::Named(names) => Seeded::with_symbols(seed, names, start, history),
         };
-        return Ok((Box::new(made), Setup { seed, ..Setup::default() }));
+        return Ok((Box::new(made), InitialBooks { seed, ..InitialBooks::default() }));
     };
     let recording = Recording::open(folder, source.recording_config.as_deref());
     let recording = recording.map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
@@ -665,7 +667,7 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, Setup), Failure> {
         tracing::warn!("{notice}");
     }
     let names = recording.instruments().iter().map(|rule| rule.symbol);
-    let setup = Setup {
+    let setup = InitialBooks {
         seed: source.seed,
         balances: recording.balances().iter().cloned().collect(),
         max_position: names.filter_map(|s| Some((s, recording.max_position(s)?))).collect(),

@@ -2,7 +2,7 @@
 //!
 //! There is one way to start, and a crash is its normal case.
 
-use crate::tree::{self, Seed};
+use crate::tree::{self, TreeSpec};
 use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -95,7 +95,7 @@ impl Connection {
 }
 
 /// What a life is given.
-pub struct Birth {
+pub struct LifeParts {
     /// The live file.
     pub store: Store,
     /// The history.
@@ -165,7 +165,7 @@ impl Life {
     /// # Errors
     /// See [`BirthError`].
     pub async fn begin(
-        mut birth: Birth,
+        mut birth: LifeParts,
         ops: impl FnOnce(&World, &Tree) -> Vec<ChildSpec>,
     ) -> Result<Life, BirthError> {
         let mut steps = Steps::default();
@@ -186,7 +186,7 @@ impl Life {
         let observer = branches::observer((&world.journal, &world.directory), birth.observer);
         let tree =
             Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall_ms)) };
-        let seed = Seed {
+        let seed = TreeSpec {
             ops: ops(&world, &tree),
             world: world.clone(),
             wanted: Wanted { installation: birth.installation, content: birth.content },
@@ -244,7 +244,7 @@ impl Steps {
     }
 }
 
-fn open(birth: &Birth) -> Result<Arc<Journal<Body>>, StoreError> {
+fn open(birth: &LifeParts) -> Result<Arc<Journal<Body>>, StoreError> {
     let on_failure = Arc::clone(&birth.on_failure);
     let options = Options {
         chaos: birth.chaos.clone(),
@@ -277,7 +277,7 @@ impl Drop for Unborn {
 
 async fn world(
     journal: Arc<Journal<Body>>,
-    birth: &Birth,
+    birth: &LifeParts,
     steps: &mut Steps,
 ) -> Result<World, BirthError> {
     let Connection { places, wheel, admin, streams, live, compare, passing, .. } =
@@ -314,7 +314,7 @@ async fn world(
 
 /// Fetches again what was announced of the past and went with a history that was taken away. What
 /// the venue tells otherwise now stays missing: `verify` says so.
-async fn fetch_again(source: &dyn Source, birth: &Birth) -> Result<(), BirthError> {
+async fn fetch_again(source: &dyn Source, birth: &LifeParts) -> Result<(), BirthError> {
     let mut again: BTreeMap<Timeframe, Vec<(Symbol, Vec<Bar>)>> = BTreeMap::new();
     let (lost, last_close) = lost(&birth.archive, &birth.store)?;
     // An exchange in lockstep answers nothing until it is told how far time is.

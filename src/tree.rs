@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 /// What the tree is grown from.
 #[derive(Clone)]
-pub struct Seed {
+pub struct TreeSpec {
     /// What the edge shares.
     pub world: World,
     /// The settings wanted.
@@ -62,7 +62,7 @@ const BUDGET: (u32, Duration) = (5, Duration::from_secs(10));
 
 /// The tree.
 #[must_use]
-pub fn tree(seed: &Seed) -> SupervisorSpec {
+pub fn tree(seed: &TreeSpec) -> SupervisorSpec {
     supervisor("root", Strategy::RestForOne)
         .budget(1, BUDGET.1)
         .child(store(seed))
@@ -80,18 +80,18 @@ pub fn tree(seed: &Seed) -> SupervisorSpec {
         .child(dispensable(ops(seed), seed))
 }
 
-fn store(seed: &Seed) -> SupervisorSpec {
+fn store(seed: &TreeSpec) -> SupervisorSpec {
     group("store", Strategy::OneForOne).child(edge("projector", seed, |w| (ProjectorActor, w)))
 }
 
-fn config(seed: &Seed) -> ChildSpec {
+fn config(seed: &TreeSpec) -> ChildSpec {
     let (wanted, of) = (seed.wanted.clone(), seed.clone());
     let make: MakeStage = Arc::new(move |spec| stage(spec, &of));
     edge("config", seed, move |w| (ConfigActor, (w, wanted.clone(), Arc::clone(&make))))
 }
 
 /// Strategies that join and leave while it trades are added and removed by the configuration.
-fn stages(seed: &Seed) -> SupervisorSpec {
+fn stages(seed: &TreeSpec) -> SupervisorSpec {
     let present = seed.world.journal.present();
     let present = |spec: &&StageSpec| present.iter().any(|(rank, ..)| *rank == spec.rank);
     let stages = seed.stages.iter().filter(present).map(|spec| stage(*spec, seed));
@@ -99,7 +99,7 @@ fn stages(seed: &Seed) -> SupervisorSpec {
     group("stages", Strategy::Dynamic).children(stages)
 }
 
-fn stage(spec: StageSpec, seed: &Seed) -> ChildSpec {
+fn stage(spec: StageSpec, seed: &TreeSpec) -> ChildSpec {
     let (world, on_resume) = (seed.world.clone(), Arc::clone(&seed.on_resume));
     let arguments = move |mailbox| StageArguments::<Body> {
         journal: Arc::clone(&world.journal),
@@ -118,7 +118,7 @@ fn stage(spec: StageSpec, seed: &Seed) -> ChildSpec {
     }
 }
 
-fn gateways(seed: &Seed) -> SupervisorSpec {
+fn gateways(seed: &TreeSpec) -> SupervisorSpec {
     // Rounds outlive the gateway that began them.
     let flight = Arc::new(Flight::default());
     let venue = group(seed.world.places.venue, Strategy::OneForOne)
@@ -128,7 +128,7 @@ fn gateways(seed: &Seed) -> SupervisorSpec {
 }
 
 /// Bar actors come and go with the symbols that are listed: the universe sees to it.
-fn bars(seed: &Seed) -> SupervisorSpec {
+fn bars(seed: &TreeSpec) -> SupervisorSpec {
     let of = seed.clone();
     let make: MakeBar = Arc::new(move |symbol| {
         dispensable(edge(symbol.as_str(), &of, move |w| (BarActor, (w, symbol))), &of)
@@ -139,21 +139,21 @@ fn bars(seed: &Seed) -> SupervisorSpec {
         .child(edge("universe", seed, move |w| (UniverseActor, (w, Arc::clone(&make)))))
 }
 
-fn feeds(seed: &Seed) -> SupervisorSpec {
+fn feeds(seed: &TreeSpec) -> SupervisorSpec {
     let source = group(seed.world.places.source, Strategy::OneForOne);
     each("feeds").child(source.child(edge("feed", seed, |w| (Feed, w))))
 }
 
-fn ops(seed: &Seed) -> SupervisorSpec {
+fn ops(seed: &TreeSpec) -> SupervisorSpec {
     group("ops", Strategy::OneForOne).children(seed.ops.clone())
 }
 
-fn exchange(seed: &Seed) -> Option<ChildSpec> {
+fn exchange(seed: &TreeSpec) -> Option<ChildSpec> {
     let (launch, port) = seed.exchange.clone()?;
     Some(edge("exchange", seed, move |w| (Keeper, (w, launch.clone(), port))))
 }
 
-fn pacer(seed: &Seed) -> ChildSpec {
+fn pacer(seed: &TreeSpec) -> ChildSpec {
     let ended = seed.ended.clone();
     edge("pacer", seed, move |w| (Pacer, (w, ended.clone())))
 }
@@ -161,7 +161,7 @@ fn pacer(seed: &Seed) -> ChildSpec {
 /// A worker of the edge.
 fn edge<A: ractor::Actor>(
     id: &str,
-    seed: &Seed,
+    seed: &TreeSpec,
     make: impl Fn(World) -> (A, A::Arguments) + Send + Sync + 'static,
 ) -> ChildSpec {
     let world = seed.world.clone();
@@ -179,7 +179,7 @@ fn each(id: &str) -> SupervisorSpec {
 }
 
 /// A branch the rest lives on without: where it is hopeless it is kept down and tried now and then.
-fn dispensable(branch: impl Into<ChildSpec>, seed: &Seed) -> ChildSpec {
+fn dispensable(branch: impl Into<ChildSpec>, seed: &TreeSpec) -> ChildSpec {
     let quick = quick();
     let backoff = Backoff { healthy: quick.healthy.min(seed.retry), ..quick };
     branch.into().backoff(backoff).degrade(seed.retry)

@@ -1,7 +1,7 @@
 //! Backups of a daemon that trades, and data directories made of them.
 
 use crate::cli::api::request;
-use crate::hand::Hand;
+use crate::hand::ManualTrader;
 use crate::kit::{
     BINARY, Folder, Process, ask, end_of, exchange, kill_exchange, made_recording, run, runs, told,
     until_end, wait_until, wait_until_free,
@@ -116,7 +116,7 @@ fn a_backup_made_while_it_trades_goes_on_elsewhere_and_agrees_with_the_exchange(
     assert_eq!((&status["epoch"], &status["life"]), (&view["epoch"], &json!(3)), "{status}");
     daemon.until("it trades", crate::kit::PATIENCE, |lines| fills(lines) >= 6);
     daemon.kill();
-    let hand = Hand::new(&moved);
+    let hand = ManualTrader::new(&moved);
     let account = hand.ask(reqwest::Method::GET, "account", "");
     let theirs =
         decimals(&account["balances"], "asset", |b| decimal(b, "free") + decimal(b, "locked"));

@@ -8,14 +8,14 @@ use everwarm::chaos::rig::Feed;
 use everwarm::daemon::reload::{Beside, Reloader};
 use everwarm::daemon::steward::steward;
 use everwarm::life::Life;
-use everwarm_config::{Look, Sources};
+use everwarm_config::{CheckDepth, Sources};
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator, Order};
 use everwarm_domain::order::Side;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_edge::world::World;
 use everwarm_kernel::fact::{Fact, Rank};
-use everwarm_sim::Setup;
+use everwarm_sim::InitialBooks;
 use everwarm_sim::market::Seeded;
 use everwarm_trading::{AnyStage, StageSpec, specs};
 use everwarm_views::fold::StatusFold;
@@ -207,7 +207,7 @@ impl Followed {
 fn endless() -> Feed {
     Feed {
         market: Arc::new(|| Box::new(Seeded::new(1, 12, feed::START, 60))),
-        setup: Setup { seed: 7, ..Setup::default() },
+        setup: InitialBooks { seed: 7, ..InitialBooks::default() },
         settings: feed::settings(),
         ..feed::small()
     }
@@ -261,7 +261,7 @@ fn restarts_are_counted_against_the_limits_in_force() {
     };
     limits(1000);
     let sources = Sources { file: Some(file.clone()), ..Sources::default() };
-    let started = sources.load(Look::Words).unwrap();
+    let started = sources.load(CheckDepth::Words).unwrap();
     let reloader = OnceCell::new();
     let ops = |world: &World| {
         let used = Box::new(Default::default);

@@ -1,7 +1,7 @@
 //! Cash that comes back: what `everwarm panic` sold is booked as an exit, and a deposit is ours
 //! once it is adopted.
 
-use crate::hand::{Hand, held, held_and_killed};
+use crate::hand::{ManualTrader, held, held_and_killed};
 use crate::kit::{Folder, Process, ask, run, wait_until};
 use everwarm_domain::fact::{Body, Ledger};
 use everwarm_domain::money::Decimal;
@@ -173,7 +173,7 @@ fn a_deposit_is_ours_once_it_is_adopted_and_is_no_profit() {
     let dir = folder.join("data");
     let daemon = often(&folder, &dir, 1);
     daemon.says("may trade");
-    let hand = Hand::new(&dir);
+    let hand = ManualTrader::new(&dir);
     hand.fund("USDT", "5000");
     let five = Decimal::from(5000);
     wait_until("it is seen", || external(&dir, "USDT") == five);
@@ -228,7 +228,7 @@ fn an_order_that_lacks_balance_has_the_account_compared_at_once() {
     // It would be compared at starts alone.
     let daemon = often(&folder, &dir, 0);
     daemon.says("may trade");
-    let hand = Hand::new(&dir);
+    let hand = ManualTrader::new(&dir);
     hand.fund("USDT", "-1000000");
     let state = || ask(&dir, &["status"])["state"].as_str().unwrap().to_owned();
     wait_until("it is noticed", || state() == "refused");

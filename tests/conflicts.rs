@@ -1,7 +1,7 @@
 //! The account changed behind the daemon's back: it refuses, shows both sides, and goes on when an
 //! operator has decided. What is not ours is shown and left alone; a twin halts.
 
-use crate::hand::{Hand, held, held_and_killed};
+use crate::hand::{ManualTrader, held, held_and_killed};
 use crate::kit::{Folder, Process, ask, run, wait_until};
 use everwarm_domain::fact::{Body, Venue};
 use reqwest::Method;
@@ -107,7 +107,7 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("no unexplained differences"), "{out}");
     let (symbol, quantity) = held_and_killed(&dir, daemon, || start(&dir));
-    let hand = Hand::new(&dir);
+    let hand = ManualTrader::new(&dir);
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
     let limit = "side=BUY&type=LIMIT&timeInForce=GTC&newClientOrderId=by-hand";
     let price = ask(&dir, &["bars", &symbol, "1m"])[0]["close"].as_str().unwrap().to_owned();
@@ -194,7 +194,7 @@ fn what_is_missing_is_noticed_while_it_trades() {
     wait_until("something is held", || held(&dir).is_some());
     assert_eq!((state(&dir).as_str(), reconcile(&dir).1), ("trading", Some(0)));
     // Somebody sells by hand; where the daemon was faster, the next one.
-    let hand = Hand::new(&dir);
+    let hand = ManualTrader::new(&dir);
     let sold = || {
         let (symbol, quantity) = held(&dir)?;
         let quantity = hand.lots(&symbol, &quantity);
@@ -222,7 +222,7 @@ fn an_order_under_our_name_that_is_not_ours_halts_until_it_is_resolved() {
     let dir = folder.join("data");
     let daemon = start(&dir);
     daemon.says("may trade");
-    let hand = Hand::new(&dir);
+    let hand = ManualTrader::new(&dir);
     let mut found = None;
     wait_until("something is held", || {
         found = held(&dir);

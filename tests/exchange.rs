@@ -8,7 +8,7 @@ use everwarm_domain::time::MINUTE;
 use everwarm_sim::faults::{KINDS, MODES, Row};
 use everwarm_sim::server::routes::{Endpoint, TABLE};
 use everwarm_sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET, hmac_hex};
-use everwarm_sim::{Pace, Setup, SimHandle, SimOptions, start};
+use everwarm_sim::{InitialBooks, Pace, SimHandle, SimOptions, start};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ impl Exchange {
             port: 0,
             pace: Pace::Lockstep,
             market: Box::new(Small::new()),
-            setup: Setup::default(),
+            setup: InitialBooks::default(),
             idle_exit: None,
         };
         let sim = start(options).await.unwrap();

@@ -28,7 +28,7 @@ pub fn held_and_killed(
     for _ in 0..10 {
         wait_until("something is held", || held(dir).is_some());
         daemon.kill();
-        let hand = Hand::new(dir);
+        let hand = ManualTrader::new(dir);
         if let Some((symbol, quantity)) = held(dir) {
             let quantity = hand.lots(&symbol, &quantity);
             if hand.free(&symbol) >= quantity.parse().unwrap() {
@@ -41,20 +41,20 @@ pub fn held_and_killed(
 }
 
 /// Somebody who trades by hand on the account of the daemon.
-pub struct Hand {
+pub struct ManualTrader {
     runtime: tokio::runtime::Runtime,
     http: reqwest::Client,
     port: PortFile,
 }
 
-impl Hand {
-    pub fn new(dir: &Path) -> Hand {
+impl ManualTrader {
+    pub fn new(dir: &Path) -> ManualTrader {
         // Whichever test is first installs it; the others find it there.
         drop(rustls::crypto::ring::default_provider().install_default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let port = PortFile::read(&dir.join("exchange")).unwrap().unwrap();
-        Hand { runtime, http, port }
+        ManualTrader { runtime, http, port }
     }
 
     fn send(&self, method: Method, path: &str) -> Value {

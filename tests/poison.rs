@@ -6,7 +6,7 @@ use everwarm::adapters;
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::sweep::{learn, mixture, sweep};
-use everwarm::life::{APPLICATION, Birth, LIVE_FILE, Life};
+use everwarm::life::{APPLICATION, LIVE_FILE, Life, LifeParts};
 use everwarm_api::TOKEN_FILE;
 use everwarm_domain::fact::{Analysis, Body, BreakerLevel, Decision, Market, Operator, Order};
 use everwarm_domain::id::Symbol;
@@ -297,7 +297,7 @@ impl Stand {
         let key = (file.api_key.as_str(), file.api_secret.as_str());
         let connection =
             adapters::simulated(file.port, &file.token, key, Passing::Lockstep).unwrap();
-        let birth = Birth {
+        let birth = LifeParts {
             followers: &[],
             store: Store::open(&self.dir().join(LIVE_FILE), APPLICATION).unwrap(),
             archive: Arc::new(Archive::open(&self.dir().join(history::FILE)).unwrap()),

@@ -1,6 +1,6 @@
 //! The emergencies of docs/RUNBOOK.md, played through with the commands that stand there.
 
-use crate::hand::{Hand, held_and_killed};
+use crate::hand::{ManualTrader, held_and_killed};
 use crate::kit::{
     BINARY, Folder, Process, ask, exchange, made_recording, output, run, small_recording,
     until_end, wait_until, wait_until_free,
@@ -252,7 +252,7 @@ fn account_conflict() {
         daemon
     };
     let (symbol, quantity) = held_and_killed(&dir, start(), start);
-    let hand = Hand::new(&dir);
+    let hand = ManualTrader::new(&dir);
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
     let daemon = start();
     wait_until("it is refused", || ask(&dir, &["status"])["state"] == "refused");

@@ -1,7 +1,7 @@
 //! The daemon as a service: what its manager is told, how it stops, and what it does after it stood
 //! still.
 
-use crate::hand::Hand;
+use crate::hand::ManualTrader;
 use crate::kit::{BINARY, Folder, Process, ask, exchange, run, wait_until};
 use everwarm::chaos::process::STRUCK;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
@@ -198,7 +198,7 @@ fn a_daemon_that_stood_still_connects_again_asks_and_goes_on() {
     let before = asked(&daemon.lines());
     daemon.until("it trades on", crate::kit::PATIENCE, |lines| asked(lines) > before + 2);
     wait_until("it is ready", || ask(&dir, &["status"])["ready"] == json!(true));
-    let hand = Hand::new(&dir);
+    let hand = ManualTrader::new(&dir);
     let symbols = |rows: &Value| -> BTreeSet<String> {
         rows.as_array().unwrap().iter().map(|r| r["symbol"].as_str().unwrap().to_owned()).collect()
     };

@@ -2,7 +2,7 @@
 
 use crate::kit::Folder;
 use everwarm::adapters;
-use everwarm::life::{APPLICATION, Birth, LIVE_FILE, Life};
+use everwarm::life::{APPLICATION, LIVE_FILE, Life, LifeParts};
 use everwarm_adapters::binance::map;
 use everwarm_adapters::binance::wire::{self, decode};
 use everwarm_domain::fact::{Body, Ledger, Market};
@@ -18,7 +18,7 @@ use everwarm_sim::market::{Market as _, Seeded};
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::wire::intervals::Kline;
 use everwarm_sim::wire::klines::rows;
-use everwarm_sim::{Pace, Setup, SimOptions, start};
+use everwarm_sim::{InitialBooks, Pace, SimOptions, start};
 use everwarm_trading::specs;
 use everwarm_venue::simulated::Admin;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
         port: 0,
         pace: Pace::Times(1),
         market: Box::new(Seeded::new(1, symbols, opens, BARS + 10)),
-        setup: Setup::default(),
+        setup: InitialBooks::default(),
         idle_exit: None,
     };
     let sim = venue.block_on(start(options)).unwrap();
@@ -92,7 +92,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     let file = PortFile::new(sim.addr.port(), &sim.token, "real");
     let key = (file.api_key.as_str(), file.api_secret.as_str());
     let connection = adapters::simulated(file.port, &file.token, key, Passing::Scaled(1));
-    let birth = Birth {
+    let birth = LifeParts {
         followers: &[],
         store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),
         archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),

@@ -1,6 +1,6 @@
 //! What a day came to, computed again here from the plain lists, by other means.
 
-use crate::hand::Hand;
+use crate::hand::ManualTrader;
 use crate::kit::{
     Folder, Process, ask, made_recording, run, small_recording, until_end, wait_until,
 };
@@ -315,7 +315,7 @@ fn what_is_put_in_or_taken_out_is_no_profit() {
     daemon.says(" fill ");
     daemon.kill();
     // Coins come, cash goes: somebody else did that.
-    let hand = Hand::new(&dir);
+    let hand = ManualTrader::new(&dir);
     hand.order("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.5");
     let daemon = start();
     daemon.answers();

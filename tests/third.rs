@@ -9,7 +9,7 @@ use everwarm::adapters::places;
 use everwarm::chaos::compare::{Picture, ledger, ours};
 use everwarm::chaos::rig::Feed;
 use everwarm::chaos::{feed, plain};
-use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
+use everwarm::life::{APPLICATION, Connection, LIVE_FILE, Life, LifeParts};
 use everwarm_domain::fact::{Analysis, Body, Market as MarketFact};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -25,7 +25,7 @@ use everwarm_runtime::chaos::{Chaos, Injected};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::market::{Market, Seeded};
-use everwarm_sim::{Local, Setup};
+use everwarm_sim::{InitialBooks, Local};
 use everwarm_trading::specs;
 use everwarm_venue::rate_limit::Note;
 use std::collections::BTreeSet;
@@ -112,7 +112,7 @@ impl Market for Days {
 fn days() -> Feed {
     Feed {
         market: Arc::new(|| Box::new(Days(Seeded::new(5, 3, START, 9_000), sessions()))),
-        setup: Setup { seed: 5, ..Setup::default() },
+        setup: InitialBooks { seed: 5, ..InitialBooks::default() },
         settings: feed::settings(),
         sessions: sessions(),
         ..feed::small()
@@ -139,7 +139,7 @@ fn run(folder: &Folder, corner: &Corner, feed: &Feed, until: u64, dice: &mut u64
         passing: Passing::Lockstep,
         note: Note::default(),
     };
-    let birth = Birth {
+    let birth = LifeParts {
         followers: &[],
         store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),
         archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),

@@ -14,7 +14,7 @@ use crate::kit::{BINARY, Folder};
 use everwarm_adapters::binance::{ApiKey, BinanceClient, Config};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::market::Seeded;
-use everwarm_sim::{Setup, SimHandle, SimOptions, start};
+use everwarm_sim::{InitialBooks, SimHandle, SimOptions, start};
 use everwarm_venue::Probe;
 use everwarm_venue::clock::{Pace, SharedClock};
 use everwarm_venue::rate_limit::Note;
@@ -32,7 +32,7 @@ async fn exchange(folder: &Folder) -> SimHandle {
         port: 0,
         pace: everwarm_sim::Pace::Times(1),
         market: Box::new(Seeded::new(1, 2, minute, 10)),
-        setup: Setup::default(),
+        setup: InitialBooks::default(),
         idle_exit: None,
     };
     start(options).await.unwrap()

@@ -22,7 +22,7 @@ use everwarm_sim::books::Books;
 use everwarm_sim::market::Recording;
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::server::requests;
-use everwarm_sim::{Pace, Setup, SimOptions, start};
+use everwarm_sim::{InitialBooks, Pace, SimOptions, start};
 use everwarm_venue::simulated::Admin;
 use serde_json::Value;
 use std::ffi::OsString;
@@ -502,7 +502,7 @@ fn books(dir: &Path, subject: &Subject) -> Result<Value, String> {
             port: 0,
             pace: Pace::Lockstep,
             market: Box::new(recording),
-            setup: Setup::default(),
+            setup: InitialBooks::default(),
             idle_exit: None,
         });
         let exchange = exchange.await.map_err(|e| e.to_string())?;

@@ -15,7 +15,7 @@ use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::{Instance, Risk, Settings};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_sim::Setup;
+use everwarm_sim::InitialBooks;
 use everwarm_sim::market::Market;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -217,7 +217,7 @@ pub fn small() -> Feed {
     let risk = Risk { max_trades_per_day: 7, ..Risk::default() };
     Feed {
         market: Arc::new(|| Box::new(Small::new())),
-        setup: Setup { seed: 7, max_position, ..Setup::default() },
+        setup: InitialBooks { seed: 7, max_position, ..InitialBooks::default() },
         settings: Settings { risk, ..settings() },
         stages: everwarm_trading::specs(),
         script: Vec::new(),

@@ -20,7 +20,7 @@ pub use super::venue_time::Paced;
 use super::venue_time::{self, short};
 use super::{compare as picture, requests};
 use crate::adapters;
-use crate::life::{Birth, Life};
+use crate::life::{Life, LifeParts};
 use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::path::Places;
@@ -41,7 +41,7 @@ use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
 use everwarm_sim::faults::Fault;
 use everwarm_sim::server::limits;
 use everwarm_sim::server::requests::{self as log, Entry};
-use everwarm_sim::{Pace, Setup};
+use everwarm_sim::{InitialBooks, Pace};
 use everwarm_trading::StageSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ pub struct Feed {
     /// Makes the market.
     pub market: Make,
     /// What the exchange begins with.
-    pub setup: Setup,
+    pub setup: InitialBooks,
     /// What the stages are told.
     pub settings: Settings,
     /// The stages, by rank.
@@ -502,7 +502,7 @@ impl Lives<'_> {
         let here = Arc::clone(&illness);
         let workers = runtime_of(self.plan.workers.max(1), move || here.reign_here())?;
         let control = runtime(1)?;
-        let birth = Birth {
+        let birth = LifeParts {
             followers: &[projector::NAME],
             store,
             archive: Arc::new(archive),

@@ -15,7 +15,7 @@ use everwarm_sim::books::APPLICATION;
 use everwarm_sim::faults::{Fault, prepare};
 use everwarm_sim::market::Market;
 use everwarm_sim::server::port::PortFile;
-use everwarm_sim::{Setup, SimHandle, SimOptions, start_on};
+use everwarm_sim::{InitialBooks, SimHandle, SimOptions, start_on};
 use everwarm_venue::port::VenueError;
 use everwarm_venue::simulated::Admin;
 use serde_json::Value;
@@ -39,7 +39,7 @@ struct Running {
 /// The exchange.
 pub(super) struct Venue {
     market: Make,
-    setup: Setup,
+    setup: InitialBooks,
     pace: everwarm_sim::Pace,
     /// Where its port file is.
     dir: PathBuf,
@@ -53,7 +53,7 @@ pub(super) struct Venue {
 impl Venue {
     /// Starts one.
     pub(super) fn start(
-        (market, setup, pace): (Make, Setup, everwarm_sim::Pace),
+        (market, setup, pace): (Make, InitialBooks, everwarm_sim::Pace),
         dir: PathBuf,
         left: Image,
         faults: &[Fault],

@@ -11,7 +11,7 @@ use crate::chaos::rig::Feed;
 use everwarm_cli::ChaosConfig;
 use everwarm_domain::sessions::Sessions;
 use everwarm_runtime::clock;
-use everwarm_sim::Setup;
+use everwarm_sim::InitialBooks;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::views::{ChaosView, StruckView, UnequalView};
 use std::sync::Arc;
@@ -110,7 +110,7 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
     let make = move || market(&source).expect("it was read a moment ago").0;
     Ok(Feed {
         market: Arc::new(make),
-        setup: Setup { seed: asked.seed, ..setup },
+        setup: InitialBooks { seed: asked.seed, ..setup },
         settings,
         stages,
         script: Vec::new(),

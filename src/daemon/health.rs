@@ -38,7 +38,7 @@ const LATE: u32 = 3;
 const EXTEND: NotifyState<'static> = NotifyState::ExtendTimeoutUsec(60_000_000);
 
 /// What is seen at one look.
-struct Look<'a> {
+struct Observation<'a> {
     /// The root supervisor answered.
     root: bool,
     /// Age of the oldest fact that is not committed.
@@ -93,7 +93,7 @@ impl Health {
     }
 
     /// Why the process is not well; none: it is.
-    fn look(&mut self, look: &Look<'_>) -> Option<String> {
+    fn look(&mut self, look: &Observation<'_>) -> Option<String> {
         // A process that stood still itself has had no chance to commit.
         let blocked = look.uncommitted >= look.since && !look.uncommitted.is_zero();
         self.blocked =
@@ -192,7 +192,7 @@ fn beat(
         }
         deleted = unlinked.is_some();
         let root = answers(world, control);
-        let wrong = health.look(&Look {
+        let wrong = health.look(&Observation {
             root,
             uncommitted: world.journal.uncommitted_age(),
             head: world.journal.head(),
@@ -271,9 +271,13 @@ fn resumed(world: &World, stood: Duration) {
 mod tests {
     use super::*;
 
-    fn look<'a>(uncommitted: u64, passed: &'a [(&'static str, u64)], decided: bool) -> Look<'a> {
+    fn look<'a>(
+        uncommitted: u64,
+        passed: &'a [(&'static str, u64)],
+        decided: bool,
+    ) -> Observation<'a> {
         let uncommitted = Duration::from_millis(uncommitted);
-        Look { root: true, uncommitted, head: 9, passed, decided, since: LOOK }
+        Observation { root: true, uncommitted, head: 9, passed, decided, since: LOOK }
     }
 
     #[test]
@@ -313,11 +317,12 @@ mod tests {
         let mut health = Health::new(None);
         let minute = Duration::from_mins(1);
         let (head, passed, decided) = (9, &[][..], false);
-        let slept = Look { root: true, uncommitted: minute, head, passed, decided, since: minute };
+        let slept =
+            Observation { root: true, uncommitted: minute, head, passed, decided, since: minute };
         assert_eq!(health.look(&slept), None);
         assert_eq!(health.look(&look(0, &[], false)), None);
         let told: Vec<bool> = (0..4)
-            .map(|_| health.look(&Look { root: false, ..look(0, &[], false) }).is_some())
+            .map(|_| health.look(&Observation { root: false, ..look(0, &[], false) }).is_some())
             .collect();
         assert_eq!(told, [false, false, true, true], "late once is late, not gone");
     }

@@ -46,7 +46,7 @@ pub fn panic(config: &Config, wanted: &Panic, printer: Printer) -> Result<Exit, 
     runtime(1, "control")?.block_on(async {
         let ports = connection.ports(RECV_WINDOW);
         let venue = ports.map_err(|e| Failure::new(Exit::Failed, e))?.venue;
-        let hand = Hand { venue, connection, printer };
+        let hand = Liquidation { venue, connection, printer };
         hand.tick().await?;
         hand.all_off(config, wanted).await
     })
@@ -77,7 +77,7 @@ fn connection(config: &Config) -> Result<Connection, Failure> {
 }
 
 /// Whoever does it.
-struct Hand {
+struct Liquidation {
     venue: Arc<dyn Venue>,
     connection: Connection,
     printer: Printer,
@@ -106,7 +106,7 @@ fn bought(rules: &mut Vec<Instrument>, rule: &Selection, quote_asset: &str) {
     rules.retain(|of| of.trading && of.quote == quote && !rule.exclude.contains(&of.symbol));
 }
 
-impl Hand {
+impl Liquidation {
     /// Asks until there is an answer, for a while; what the venue takes no more of for now is
     /// waited for.
     async fn again<T>(&self, ask: impl AsyncFn() -> Result<T, VenueError>) -> Result<T, Failure> {

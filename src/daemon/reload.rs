@@ -9,7 +9,7 @@ use super::identity::{Traded, affordable, leaves_some};
 use super::market;
 use super::watch::Watch;
 use everwarm_config::reloadable::{differences, is_live, running};
-use everwarm_config::{Config, Look, Sources, VenueSource};
+use everwarm_config::{CheckDepth, Config, Sources, VenueSource};
 use everwarm_domain::instrument::Instrument;
 use everwarm_edge::board::Board;
 use everwarm_edge::operation::config::{Content, Standing};
@@ -216,7 +216,7 @@ impl Reloader {
         if !dry {
             self.told().read = self.sources.contents();
         }
-        let config = self.sources.load(Look::World).map_err(|errors| Refused {
+        let config = self.sources.load(CheckDepth::World).map_err(|errors| Refused {
             result: ReloadResult::Invalid,
             reasons: errors.0.iter().map(ToString::to_string).collect(),
             restart: Vec::new(),

@@ -7,7 +7,7 @@ use everwarm::chaos::compare::Picture;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::{feed, plain};
 use everwarm_domain::sessions::Sessions;
-use everwarm_sim::Setup;
+use everwarm_sim::InitialBooks;
 use everwarm_sim::market::Recording;
 use everwarm_trading::specs;
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ fn a_recording_is_equal_to_the_plain_loop() {
     let dir = shared("data/coinbase");
     let feed = Feed {
         market: Arc::new(move || Box::new(Recording::open(&dir, None).unwrap())),
-        setup: Setup::default(),
+        setup: InitialBooks::default(),
         settings: everwarm::chaos::feed::settings(),
         stages: specs(),
         script: Vec::new(),

@@ -11,7 +11,7 @@ use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::faults::{Fault, MODES, Mode};
 use everwarm_sim::server::port::PortFile;
-use everwarm_sim::{Pace as SimPace, Setup, SimHandle, SimOptions, start};
+use everwarm_sim::{InitialBooks, Pace as SimPace, SimHandle, SimOptions, start};
 use everwarm_venue::Probe;
 use everwarm_venue::clock::{Pace, SharedClock};
 use everwarm_venue::port::{AccountPicture, Bars, ErrorClass, TradesSince, VenueError};
@@ -131,7 +131,7 @@ async fn begin(folder: &Folder) -> (SimHandle, Desk) {
         port: 0,
         pace: SimPace::Lockstep,
         market: Box::new(Small::new()),
-        setup: Setup::default(),
+        setup: InitialBooks::default(),
         idle_exit: None,
     };
     let sim = start(options).await.unwrap();

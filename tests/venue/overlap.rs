@@ -4,7 +4,7 @@ use crate::kit::{Folder, Process, ask, wait_until};
 use everwarm::chaos::feed::{START, Small};
 use everwarm_domain::time::MINUTE;
 use everwarm_sim::wire::sign::{DEMO_KEY, DEMO_SECRET};
-use everwarm_sim::{Pace, Setup, SimHandle, SimOptions, start};
+use everwarm_sim::{InitialBooks, Pace, SimHandle, SimOptions, start};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ impl Standing {
         let folder = Folder::new(name);
         let data_dir = folder.join("books");
         fs::create_dir_all(&data_dir).unwrap();
-        let (market, setup) = (Box::new(Small::new()), Setup::default());
+        let (market, setup) = (Box::new(Small::new()), InitialBooks::default());
         let (port, pace, idle_exit) = (0, Pace::Lockstep, None);
         let options = SimOptions { data_dir, port, pace, market, setup, idle_exit };
         Standing(start(options).await.unwrap(), folder)

@@ -10,7 +10,7 @@ use everwarm_sim::server::routes::TABLE;
 use everwarm_sim::wire::params::Params;
 use everwarm_sim::wire::sign::{DEMO_KEY, When, check, rest_payload};
 use everwarm_sim::wire::{klines::KlineQuery, lists, orders, queries};
-use everwarm_sim::{Local, Setup};
+use everwarm_sim::{InitialBooks, Local};
 
 const ORDER: &str = "symbol=AAAUSD&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1.5&price=99.01&\
                      newClientOrderId=one&newOrderRespType=FULL&recvWindow=5000&\
@@ -33,7 +33,7 @@ const LOOK: &str = "symbol=AAAUSD&interval=1m&startTime=1700000040000&endTime=17
 
 #[test]
 fn any_request_gives_a_value_or_an_error() {
-    let exchange = Local::open(Box::new(Small::new()), &Setup::default());
+    let exchange = Local::open(Box::new(Small::new()), &InitialBooks::default());
     let exchange = exchange.exchange();
     let seeds =
         [ORDER, STOP, QUOTE, REPLACE, LIST, PAIR, LOOK].map(|text| text.as_bytes().to_vec());

@@ -8,7 +8,7 @@ use crate::print::Printer;
 use crate::progress::{Counted, Progress};
 use crate::remote::Remote;
 use everwarm_api::Token;
-use everwarm_config::{Config, Look, Sources};
+use everwarm_config::{CheckDepth, Config, Sources};
 use everwarm_views::changes::Change;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::health::is_configured;
@@ -71,7 +71,7 @@ impl Args {
     ///
     /// # Errors
     /// Something is wrong with it.
-    pub fn configuration(&self, look: Look) -> Result<Config, Failure> {
+    pub fn configuration(&self, look: CheckDepth) -> Result<Config, Failure> {
         Ok(self.sources().load(look)?)
     }
 
@@ -97,7 +97,7 @@ impl Args {
     /// # Errors
     /// Nobody answers.
     pub fn daemon_counted(&self, core: &Core, progress: &Arc<Progress>) -> Result<Daemon, Failure> {
-        let data_dir = self.configuration(Look::Words)?.data_dir;
+        let data_dir = self.configuration(CheckDepth::Words)?.data_dir;
         if let Some(remote) = Remote::connect(&data_dir)? {
             return Ok(Daemon::Running(remote));
         }
@@ -132,7 +132,7 @@ impl Args {
         asked: &Asked,
         body: &impl Serialize,
     ) -> Result<Json, Failure> {
-        let config = self.configuration(Look::Secrets)?;
+        let config = self.configuration(CheckDepth::Secrets)?;
         let body = Json::of(body)?;
         if let Some(remote) = Remote::connect(&config.data_dir)? {
             let token = Token::find(config.token.as_ref(), &config.data_dir)?;

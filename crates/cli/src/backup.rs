@@ -5,7 +5,7 @@ use crate::print::Printer;
 use crate::progress::Progress;
 use crate::remote::Remote;
 use everwarm_api::Token;
-use everwarm_config::Look;
+use everwarm_config::CheckDepth;
 use everwarm_views::backup::{self, BackupView, RestoredView};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_words::text::{count, instant, thousands};
@@ -36,7 +36,7 @@ pub struct FileArgs {
 /// Writes a backup, from the running daemon or from its files.
 pub fn backup(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let BackupArgs { file, force, args } = args;
-    let config = args.configuration(Look::Secrets)?;
+    let config = args.configuration(CheckDepth::Secrets)?;
     let progress = Progress::begin("packing, kB", !printer.quiet);
     let made = backup::write(file, *force, |out| {
         let mut out = Told { out, progress: &progress, bytes: 0 };
@@ -66,7 +66,7 @@ fn told(made: &BackupView) -> String {
 /// Makes a data directory of a backup.
 pub fn restore(args: &FileArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let FileArgs { file, args } = args;
-    let data_dir = args.configuration(Look::Words)?.data_dir;
+    let data_dir = args.configuration(CheckDepth::Words)?.data_dir;
     let progress = Progress::begin("restoring", !printer.quiet);
     let made = (core.restore)(file, &data_dir);
     drop(progress);

@@ -5,7 +5,7 @@ use super::run::{put, sources};
 use crate::print::Printer;
 use crate::progress::Progress;
 use everwarm_config::layers::variable_of;
-use everwarm_config::{Config, Given, Look, Sources};
+use everwarm_config::{CheckDepth, Config, Given, Sources};
 use everwarm_domain::path::SIMULATED;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::views::ChaosView;
@@ -125,7 +125,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         return Err(Failure::new(Exit::Usage, text));
     }
     let theirs = sources(args.config.as_ref(), Vec::new());
-    let config = Sources { flags: args.given(), ..theirs.clone() }.load(Look::World)?;
+    let config = Sources { flags: args.given(), ..theirs.clone() }.load(CheckDepth::World)?;
     let kind = theirs.text("venue.kind");
     if !args.exhaustive && kind != SIMULATED {
         printer.note(&format!(

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use everwarm_config::last_start::typed;
 use everwarm_config::layers::DEFAULTS;
 use everwarm_config::reloadable::differences;
-use everwarm_config::{ConfigErrors, Look, schema::schema};
+use everwarm_config::{CheckDepth, ConfigErrors, schema::schema};
 use everwarm_views::changes::{Nothing, RELOAD, ROLLBACK};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, CONFIG, Json, RELOADS};
@@ -75,7 +75,7 @@ impl Given {
     /// and the flags that the daemon was started with last, and that is said.
     fn values(
         &self,
-        look: Look,
+        look: CheckDepth,
         printer: Printer,
     ) -> Result<(Vec<ValueView>, Box<Path>), ConfigErrors> {
         let sources = sources(self.run.config(), self.run.given()).or_noted();
@@ -134,13 +134,13 @@ fn show(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
     let ShowArgs { running, given } = args;
     let values = if *running {
         // Where it is asked for, whatever its file says by now.
-        let asked = sources(given.run.config(), given.run.given()).load(Look::Words)?;
+        let asked = sources(given.run.config(), given.run.given()).load(CheckDepth::Words)?;
         let daemon = connected(Path::new(&asked.data_dir))?;
         let reloads: ReloadsView = daemon.ask(&RELOADS, &Asked::default())?.read()?;
         printer.note(&format!("configuration {} is in force", reloads.generation));
         running_values(&daemon)?
     } else {
-        given.values(Look::Words, printer).map_err(Failure::from)?.0
+        given.values(CheckDepth::Words, printer).map_err(Failure::from)?.0
     };
     if given.json {
         return printer.json(&values);
@@ -159,7 +159,7 @@ fn show(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
 }
 
 fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
-    let checked = given.values(Look::World, printer);
+    let checked = given.values(CheckDepth::World, printer);
     if given.json {
         let errors = checked.err().unwrap_or_default();
         let exit = if errors.0.is_empty() { Exit::Fine } else { Exit::Usage };
@@ -169,13 +169,14 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     let (values, _) = checked.map_err(Failure::from)?;
     let set = values.iter().filter(|value| value.is_set()).count();
     let all = values.len();
-    let line =
-        format!("the configuration is valid: {set} of {all} keys set, the others are defaults");
+    let line = format!(
+        "the configuration is valid: {set} of {all} keys are set, the others have defaults"
+    );
     printer.lines(&wrap(&line, printer.width)).map(|_| Exit::Fine)
 }
 
 fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {
-    let (values, data_dir) = given.values(Look::World, printer).map_err(Failure::from)?;
+    let (values, data_dir) = given.values(CheckDepth::World, printer).map_err(Failure::from)?;
     let mut found = differences(&running_values(&connected(&data_dir)?)?, &values);
     found.retain(|difference| difference.key != FOUND_BY);
     let exit = if found.is_empty() { Exit::Fine } else { Exit::Problems };

@@ -3,7 +3,7 @@
 use super::Core;
 use super::ask::Args;
 use crate::print::Printer;
-use everwarm_config::Look;
+use everwarm_config::CheckDepth;
 use everwarm_config::last_start::typed;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::health::causes_first;
@@ -58,7 +58,7 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
     let asked = answer.and_then(|answer| answer.read());
     let mut view: HealthView = asked.unwrap_or_else(|failure| unread(&failure));
     // What a daemon was started with, a shell need not have.
-    let deep = if view.running { Look::Words } else { Look::World };
+    let deep = if view.running { CheckDepth::Words } else { CheckDepth::World };
     let sources = args.sources().or_noted();
     if let Err(failure) = sources.load(deep).map_err(Failure::from) {
         view.findings.push(FindingView {

@@ -4,7 +4,7 @@ use super::Core;
 use super::run::{configuration, put};
 use crate::print::note;
 use clap::Subcommand;
-use everwarm_config::{Look, VenueSource};
+use everwarm_config::{CheckDepth, VenueSource};
 use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::views::LiveView;
@@ -49,7 +49,7 @@ pub fn run(Live::Confirm(args): &Live, core: &Core) -> Result<Exit, Failure> {
     let mut given = Vec::new();
     let data_dir = args.data_dir.as_ref().map(|p| p.display().to_string());
     put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
-    let config = configuration(args.config.as_ref(), given, Look::World)?;
+    let config = configuration(args.config.as_ref(), given, CheckDepth::World)?;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return refused("live confirm needs a person at a terminal".to_owned());
     }

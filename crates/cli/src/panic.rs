@@ -8,7 +8,7 @@ use crate::remote::Remote;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use everwarm_api::Token;
 use everwarm_config::venue::REMOTE;
-use everwarm_config::{Config, Look, Symbols, VenueSource};
+use everwarm_config::{CheckDepth, Config, Symbols, VenueSource};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path::SIMULATED;
 use everwarm_views::changes::TRADING;
@@ -82,7 +82,8 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     };
     let chosen = args.flatten && symbols.is_none();
     let (needed, set) = used(simulated, chosen);
-    let config = sources(args.config.as_ref(), given).load_needed(Look::World, &needed, set)?;
+    let config =
+        sources(args.config.as_ref(), given).load_needed(CheckDepth::World, &needed, set)?;
     let place = match &config.venue {
         _ if simulated => format!("the simulated exchange of {}", config.data_dir.display()),
         VenueSource::Remote(remote) if remote.kind == args.venue => remote.place(),

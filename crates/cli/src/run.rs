@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::print::Printer;
-use everwarm_config::{Config, Given, Look, Sources};
+use everwarm_config::{CheckDepth, Config, Given, Sources};
 use everwarm_views::exit::{Exit, Failure};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ pub fn sources(file: Option<&PathBuf>, flags: Vec<Given>) -> Sources {
 pub fn configuration(
     file: Option<&PathBuf>,
     flags: Vec<Given>,
-    look: Look,
+    look: CheckDepth,
 ) -> Result<Config, Failure> {
     Ok(sources(file, flags).load(look)?)
 }

@@ -5,7 +5,7 @@ use super::faults::{self, Steer};
 use super::run::{MarketArgs, configuration, put};
 use crate::log;
 use crate::print::Printer;
-use everwarm_config::{Look, MarketSource};
+use everwarm_config::{CheckDepth, MarketSource};
 use everwarm_views::exit::{Exit, Failure};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     put(&mut given, "daemon.log", "--log", args.log.clone());
     // It is one itself, whatever a daemon of the same file trades at.
     put(&mut given, "venue.kind", "sim", Some("sim".to_owned()));
-    let config = configuration(args.config.as_ref(), given, Look::World)?;
+    let config = configuration(args.config.as_ref(), given, CheckDepth::World)?;
     log::start(&config.log, config.log_format)?;
     (core.sim)(SimConfig {
         data_dir: args.data_dir.clone(),

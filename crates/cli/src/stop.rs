@@ -4,7 +4,7 @@ use super::{Core, ask};
 use crate::print::Printer;
 use crate::remote::Remote;
 use everwarm_api::ApiFile;
-use everwarm_config::Look;
+use everwarm_config::CheckDepth;
 use everwarm_runtime::clock;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_words::text::took;
@@ -31,7 +31,7 @@ struct StoppedView {
 
 /// Stops the daemon of the data directory.
 pub fn run(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let config = args.configuration(Look::Words)?;
+    let config = args.configuration(CheckDepth::Words)?;
     let pid = running(&config.data_dir, core)?;
     let began = clock::now();
     let failed = |e: rustix::io::Errno| Failure::new(Exit::Failed, format!("process {pid}: {e}"));

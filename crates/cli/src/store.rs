@@ -5,7 +5,7 @@ use crate::print::Printer;
 use crate::progress::Progress;
 use crate::store_check::{check, exit};
 use clap::Subcommand;
-use everwarm_config::Look;
+use everwarm_config::CheckDepth;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::views::FileState;
 use everwarm_words::text::{Paint, Table, thousands};
@@ -38,7 +38,7 @@ pub struct ForgetArgs {
 }
 
 fn forget(args: &ForgetArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let data_dir = args.ask.configuration(Look::Words)?.data_dir;
+    let data_dir = args.ask.configuration(CheckDepth::Words)?.data_dir;
     let stood = (core.files.forget)(&data_dir, &args.stage)?;
     if args.ask.json {
         return printer.json(&serde_json::json!({ "stage": args.stage, "input": stood }));
@@ -62,7 +62,7 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
         Verb::Forget(args) => return forget(args, core, printer),
     };
     let progress = Arc::new(Progress::begin("reading every fact", !printer.quiet));
-    let data_dir = args.configuration(Look::Words)?.data_dir;
+    let data_dir = args.configuration(CheckDepth::Words)?.data_dir;
     let files = check(&data_dir, &core.files, core.proofs.verify, &progress)?;
     drop(progress);
     let exit = exit(&files);

@@ -3,7 +3,7 @@
 use super::{Core, ask};
 use crate::print::Printer;
 use crate::remote::Remote;
-use everwarm_config::Look;
+use everwarm_config::CheckDepth;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, TREE};
@@ -43,7 +43,7 @@ pub fn print(args: &TreeArgs, core: &Core, printer: Printer) -> Result<Exit, Fai
 
 /// Looks until the reader goes away; where no daemon runs, the next one is waited for.
 fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
-    let data_dir = args.args.configuration(Look::Words)?.data_dir;
+    let data_dir = args.args.configuration(CheckDepth::Words)?.data_dir;
     let (mut daemon, mut away, mut last) = (None, None, Vec::new());
     let live = printer.terminal && !args.args.json;
     // The line with the time, and the one that a terminal keeps for what is typed next.

@@ -85,7 +85,7 @@ impl Config {
 
 /// How far a configuration is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Look {
+pub enum CheckDepth {
     /// What is written.
     Words,
     /// And the token of the API.
@@ -116,7 +116,7 @@ impl Sources {
     ///
     /// # Errors
     /// Everything that is wrong, each with its place.
-    pub fn load(&self, look: Look) -> Result<Config, ConfigErrors> {
+    pub fn load(&self, look: CheckDepth) -> Result<Config, ConfigErrors> {
         let (config, errors) = self.loaded(look);
         if errors.0.is_empty() { Ok(config) } else { Err(errors) }
     }
@@ -129,7 +129,7 @@ impl Sources {
     /// something was not read and a key is missing that must be `set`.
     pub fn load_needed(
         &self,
-        look: Look,
+        look: CheckDepth,
         needed: &[&str],
         set: &[&str],
     ) -> Result<Config, ConfigErrors> {
@@ -146,15 +146,15 @@ impl Sources {
         if errors.0.is_empty() { Ok(config) } else { Err(errors) }
     }
 
-    fn loaded(&self, look: Look) -> (Config, ConfigErrors) {
+    fn loaded(&self, look: CheckDepth) -> (Config, ConfigErrors) {
         let Merged { mut values, files, names, .. } = self.merged();
         values.check();
         let mut config = values.config();
         config.variables = names.into_iter().collect();
-        if look >= Look::Secrets {
+        if look >= CheckDepth::Secrets {
             config.token = values.token(&self.environment);
         }
-        if look >= Look::World {
+        if look >= CheckDepth::World {
             values.read_key(&mut config.venue, &self.environment);
             values.read_tls(&mut config.beyond, &self.environment);
             values.read_receivers(&mut config.messages, &self.environment);

@@ -19,7 +19,7 @@ pub mod tls;
 pub mod values;
 pub mod venue;
 
-pub use checked::{Config, Look, Sources};
+pub use checked::{CheckDepth, Config, Sources};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use layers::Given;
 pub use messages::Messages;

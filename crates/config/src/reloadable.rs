@@ -126,7 +126,7 @@ pub fn differences(running: &[ValueView], now: &[ValueView]) -> Vec<DifferenceVi
 mod tests {
     use super::*;
     use crate::keys::KEYS;
-    use crate::{Given, Look, Sources};
+    use crate::{CheckDepth, Given, Sources};
 
     fn config(flags: &[(&str, &str)]) -> Config {
         let given = |(key, text): &(&str, &str)| Given {
@@ -135,7 +135,7 @@ mod tests {
             place: "a flag".to_owned(),
         };
         let flags = flags.iter().map(given).collect();
-        Sources { flags, ..Sources::default() }.load(Look::Words).unwrap()
+        Sources { flags, ..Sources::default() }.load(CheckDepth::Words).unwrap()
     }
 
     #[test]

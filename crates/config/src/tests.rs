@@ -11,7 +11,7 @@ fn flag(key: &str, text: &str) -> Given {
 }
 
 fn with(flags: &[Given]) -> Result<Config, ConfigErrors> {
-    Sources { flags: flags.to_vec(), ..Sources::default() }.load(Look::World)
+    Sources { flags: flags.to_vec(), ..Sources::default() }.load(CheckDepth::World)
 }
 
 fn written(file: &Path, text: &str) -> Sources {
@@ -97,7 +97,7 @@ fn later_sources_win_and_origins_are_told() {
         pair("EVERWARM_TRADING__VALID_FOR_S", "63"),
     ];
     sources.flags = vec![flag("market.pace", "lockstep")];
-    let config = sources.load(Look::World).unwrap();
+    let config = sources.load(CheckDepth::World).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!((config.market.seed, config.market.pace), (4, Pace::Lockstep));
     assert_eq!(config.market.symbols.to_string(), "BTCUSD,LTCUSD");
@@ -161,7 +161,7 @@ fn a_wrong_value_is_told_where_it_stands() {
     let folder = folder("places");
     let file = folder.join("a.toml");
     let text = "[risk]\nmax_trades_per_day = \"x\"\n[strategy.sma_cross]\nslow = 5\n";
-    let errors = written(&file, text).load(Look::Words).unwrap_err().to_string();
+    let errors = written(&file, text).load(CheckDepth::Words).unwrap_err().to_string();
     let dir = folder.display();
     assert_eq!(
         errors,
@@ -172,7 +172,7 @@ fn a_wrong_value_is_told_where_it_stands() {
     );
     std::fs::write(&file, b"[risk]\n# \xff\n").unwrap();
     let sources = Sources { file: Some(file), ..Sources::default() };
-    let errors = sources.load(Look::Words).unwrap_err().to_string();
+    let errors = sources.load(CheckDepth::Words).unwrap_err().to_string();
     assert_eq!(errors, format!("{dir}/a.toml:2:3: this is not UTF-8"));
     std::fs::remove_dir_all(&folder).unwrap();
 }
@@ -181,21 +181,21 @@ fn a_wrong_value_is_told_where_it_stands() {
 fn secrets_and_the_world_are_looked_at_when_asked() {
     let flags = [flag("daemon.token", "env:NOT_SET"), flag("market.recording", "/nowhere")];
     let sources = Sources { flags: flags.to_vec(), ..Sources::default() };
-    assert!(sources.load(Look::Words).is_ok());
-    assert_eq!(sources.load(Look::Secrets).unwrap_err().0.len(), 1);
-    let told = sources.load(Look::World).unwrap_err().to_string();
+    assert!(sources.load(CheckDepth::Words).is_ok());
+    assert_eq!(sources.load(CheckDepth::Secrets).unwrap_err().0.len(), 1);
+    let told = sources.load(CheckDepth::World).unwrap_err().to_string();
     assert_eq!(
         told,
         "--daemon.token: daemon.token: the variable NOT_SET is not set\n\
          --market.recording: market.recording: /nowhere is not a folder"
     );
     let environment = vec![pair("NOT_SET", "hunter2-and-more")];
-    let config = Sources { environment, ..sources }.load(Look::Secrets).unwrap();
+    let config = Sources { environment, ..sources }.load(CheckDepth::Secrets).unwrap();
     assert_eq!(config.token.as_ref().unwrap().expose(), "hunter2-and-more");
     assert!(!format!("{config:?}").contains("hunter2"));
     let environment = vec![pair("NOT_SET", "hunter2")];
     let flags = vec![flag("daemon.token", "env:NOT_SET")];
-    let short = Sources { environment, flags, ..Sources::default() }.load(Look::Secrets);
+    let short = Sources { environment, flags, ..Sources::default() }.load(CheckDepth::Secrets);
     let told = short.unwrap_err().to_string();
     assert!(
         told.contains("daemon.token: the token has 7 characters, but needs at least 16"),
@@ -205,7 +205,8 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
     // A variable that is called like a key and is referred to is none.
     let mut environment = vec![pair("EVERWARM_TOKEN", "hunter3-and-more")];
     let load = |environment: &[(String, String)]| {
-        Sources { environment: environment.to_vec(), ..Sources::default() }.load(Look::Secrets)
+        Sources { environment: environment.to_vec(), ..Sources::default() }
+            .load(CheckDepth::Secrets)
     };
     let told = load(&environment).unwrap_err().to_string();
     assert!(told.contains("unknown key \"token\"") && !told.contains("hunter3"), "{told}");
@@ -222,8 +223,8 @@ fn what_panic_needs_is_read_whatever_else_is_wrong() {
         let mut sources = written(&dir.join("a.toml"), text);
         sources.environment = vec![pair("KEY", "k"), pair("SECRET", "s")];
         let set = ["venue.kind", "venue.environment"];
-        let loaded = sources.load_needed(Look::World, &["daemon.data_dir", "venue"], &set);
-        assert!(sources.load(Look::World).is_err(), "{text}");
+        let loaded = sources.load_needed(CheckDepth::World, &["daemon.data_dir", "venue"], &set);
+        assert!(sources.load(CheckDepth::World).is_err(), "{text}");
         std::fs::remove_dir_all(dir).unwrap();
         loaded.map_err(|errors| errors.to_string())
     };
@@ -252,7 +253,7 @@ fn any_number_of_strategies_of_a_kind_are_configured_by_their_ids() {
                 enabled = false\n";
     let mut sources = written(&file, text);
     sources.environment = vec![pair("EVERWARM_STRATEGY__QUICK__SLOW", "12")];
-    let config = sources.load(Look::Words).unwrap();
+    let config = sources.load(CheckDepth::Words).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     let all = &config.settings.strategy.0;
     let quick = &all["quick"];
@@ -269,7 +270,7 @@ fn any_number_of_strategies_of_a_kind_are_configured_by_their_ids() {
 fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
     let wrong = |text: &str| {
         let folder = folder("no-instance");
-        let errors = written(&folder.join("a.toml"), text).load(Look::Words).unwrap_err();
+        let errors = written(&folder.join("a.toml"), text).load(CheckDepth::Words).unwrap_err();
         let told = errors.to_string().replace(&format!("{}/", folder.display()), "");
         std::fs::remove_dir_all(&folder).unwrap();
         told
@@ -335,7 +336,7 @@ fn what_there_is_no_room_for_is_told_where_it_stands_with_its_memory() {
     let told = |count: usize, symbols: u32| {
         let mut sources = written(&folder.join("a.toml"), &many(count));
         sources.flags = vec![flag("market.symbols", &symbols.to_string())];
-        let loaded = sources.load(Look::World).map(drop).map_err(|errors| errors.to_string());
+        let loaded = sources.load(CheckDepth::World).map(drop).map_err(|errors| errors.to_string());
         loaded.map_err(|told| told.replace(&format!("{}/", folder.display()), ""))
     };
     assert_eq!(told(98, 8), Ok(()));

@@ -14,7 +14,7 @@ pub mod server;
 pub mod wire;
 
 pub use exchange::Local;
-pub use exchange::local::Setup;
+pub use exchange::local::InitialBooks;
 pub use server::{IDLE_EXIT, Pace, SimError, SimHandle, SimOptions, serve, start, start_on};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::exchange::{
     Amount, Leg, Local, NewList, NewOrder, OrderKind, Shape, Stop, TimeInForce, Trigger,
 };
 use super::market::Market;
-use crate::exchange::local::Setup;
+use crate::exchange::local::InitialBooks;
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -109,9 +109,9 @@ impl Fake {
 }
 
 /// Seed 7, 100,000 USDT, 1,000 BTC.
-pub fn setup() -> Setup {
+pub fn setup() -> InitialBooks {
     let balances = [("USDT".to_owned(), dec("100000")), ("BTC".to_owned(), dec("1000"))];
-    Setup { seed: 7, balances: balances.into(), ..Setup::default() }
+    InitialBooks { seed: 7, balances: balances.into(), ..InitialBooks::default() }
 }
 
 impl Market for Fake {

@@ -70,7 +70,7 @@ pub struct Memory {
 
 /// What is kept of a memory.
 #[derive(Serialize)]
-struct Kept<'a> {
+struct SavedMemory<'a> {
     through: u64,
     from: u64,
     bound: Key,
@@ -200,7 +200,7 @@ impl Memory {
         let waiting = self.waiting.values().map(|(row, _)| *row).min();
         let from = waiting.unwrap_or(through + 1);
         let (through, bound) = (*through, *bound);
-        let kept = Kept { through, from, bound, settled, signals };
+        let kept = SavedMemory { through, from, bound, settled, signals };
         (from, rmp_serde::to_vec_named(&kept).expect("plain values and memory takes them"))
     }
 

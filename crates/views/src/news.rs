@@ -331,7 +331,7 @@ fn numbers(time: UtcMs) -> (i64, i64) {
 
 /// A day or a month that goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Kept")]
+#[serde(from = "StoredSpan")]
 struct Span {
     /// Its number; none: there was no close yet.
     number: Option<i64>,
@@ -348,7 +348,7 @@ struct Span {
 /// adjustments had changed, and the fall was one of the equity.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default)]
-struct Kept {
+struct StoredSpan {
     number: Option<i64>,
     first: End,
     last: End,
@@ -383,9 +383,9 @@ impl End {
     }
 }
 
-impl From<Kept> for Span {
-    fn from(kept: Kept) -> Span {
-        let Kept { number, highest, fall, fills, next_fills, .. } = kept;
+impl From<StoredSpan> for Span {
+    fn from(kept: StoredSpan) -> Span {
+        let StoredSpan { number, highest, fall, fills, next_fills, .. } = kept;
         let ((first, before), (last, adjusted)) = (kept.first.parts(), kept.last.parts());
         let course = kept.course.unwrap_or_else(|| {
             let (first, last) = (earned(first, before), earned(last, adjusted));

@@ -23,7 +23,7 @@ use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switches;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::{Effect, Fact, Key};
-use everwarm_trading::strategy::{self, Look, View};
+use everwarm_trading::strategy::{self, View, WhyNot};
 use everwarm_words::text::instant;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -127,7 +127,7 @@ enum Shown {
 /// A strategy that is asked again what it was asked.
 struct Asked {
     section: String,
-    look: Box<dyn Look>,
+    why_not: Box<dyn WhyNot>,
     timeframe: Timeframe,
     /// What it needs, with the newest values.
     values: Vec<(String, f64)>,
@@ -310,9 +310,9 @@ impl Seen {
             let former = before.remove(id);
             let long = former.as_ref().is_some_and(|former| former.long);
             let asked = former.filter(|former| former.section == section).or_else(|| {
-                let (look, timeframe) = ((kind.look)(&section)?, (kind.timeframe)(&section)?);
+                let (why_not, timeframe) = ((kind.why_not)(&section)?, (kind.timeframe)(&section)?);
                 let values = (kind.features)(&section).into_iter().map(|name| (name, f64::NAN));
-                Some(Asked { look, timeframe, values: values.collect(), long, section })
+                Some(Asked { why_not, timeframe, values: values.collect(), long, section })
             });
             self.asked.extend(asked.map(|asked| (id.clone(), asked)));
         }
@@ -333,7 +333,7 @@ impl Seen {
             }
             if asked.timeframe == timeframe {
                 let values: Vec<f64> = asked.values.iter().map(|(_, value)| *value).collect();
-                let told = asked.look.see(asked.long, &View { head, values: &values });
+                let told = asked.why_not.see(asked.long, &View { head, values: &values });
                 why.extend(told.map(|told| (id.clone(), told)));
             }
         }

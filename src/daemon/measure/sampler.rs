@@ -55,7 +55,7 @@ impl Sampled {
 }
 
 /// Look again; it was to be at this time.
-struct Look(Instant);
+struct SampleAt(Instant);
 
 struct Sampler;
 
@@ -72,19 +72,19 @@ pub fn sampler(sampled: &Arc<Sampled>) -> ChildSpec {
     worker("sampler", move |_| (Sampler, Arc::clone(&of))).on(on)
 }
 
-fn again(me: &ActorRef<Look>) {
+fn again(me: &ActorRef<SampleAt>) {
     let due = clock::now() + EVERY;
-    me.send_after(EVERY, move || Look(due));
+    me.send_after(EVERY, move || SampleAt(due));
 }
 
 impl Actor for Sampler {
-    type Msg = Look;
+    type Msg = SampleAt;
     type State = State;
     type Arguments = Arc<Sampled>;
 
     async fn pre_start(
         &self,
-        me: ActorRef<Look>,
+        me: ActorRef<SampleAt>,
         sampled: Arc<Sampled>,
     ) -> Result<State, ActorProcessingErr> {
         again(&me);
@@ -94,8 +94,8 @@ impl Actor for Sampler {
 
     async fn handle(
         &self,
-        me: ActorRef<Look>,
-        Look(due): Look,
+        me: ActorRef<SampleAt>,
+        SampleAt(due): SampleAt,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         state.sampled.lag.time(clock::now().saturating_duration_since(due));

@@ -19,7 +19,7 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 /// Looks at a daemon, again and again.
 #[derive(Debug, Default)]
-pub struct Look {
+pub struct PageObserver {
     /// What was seen.
     pub versions: Versions,
     /// The newest input, and when it was first seen.
@@ -32,7 +32,7 @@ pub struct Look {
     clocks: String,
 }
 
-impl Look {
+impl PageObserver {
     /// Looks once.
     pub fn look(&mut self, context: &dyn Context) {
         let Ok(mut status) = context.status() else { return };

@@ -2,7 +2,7 @@
 //! a slow reader: what he is told when he reads on is made at that moment, and where he missed much
 //! it is everything again.
 
-use super::picture::Look;
+use super::picture::PageObserver;
 use super::versions::Told;
 use everwarm_runtime::clock;
 use everwarm_views::questions::Context;
@@ -27,7 +27,7 @@ const READERS: usize = 24;
 pub struct Stream(Arc<Shared>);
 
 struct Shared {
-    look: Mutex<Look>,
+    look: Mutex<PageObserver>,
     /// Looks so far.
     looks: watch::Sender<u64>,
     closed: watch::Sender<bool>,
@@ -123,7 +123,7 @@ impl Shared {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self) -> MutexGuard<'_, Look> {
+    fn look(&self) -> MutexGuard<'_, PageObserver> {
         self.look.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,10 +1,10 @@
 //! What a venue of somebody else needs, and every mistake with its key.
 
 use super::*;
-use crate::{Config, Given, Look, Sources};
+use crate::{CheckDepth, Config, Given, Sources};
 
 /// Loads what flags say, with the variables `KEY`, `SECRET` and `PEM`.
-fn load(flags: &[(&str, &str)], look: Look) -> Result<Config, Vec<(String, String)>> {
+fn load(flags: &[(&str, &str)], look: CheckDepth) -> Result<Config, Vec<(String, String)>> {
     let given = |(key, text): &(&str, &str)| Given {
         key: (*key).to_owned(),
         text: (*text).to_owned(),
@@ -39,7 +39,7 @@ fn with(more: &[(&str, &str)]) -> Vec<(&'static str, String)> {
 fn loaded(more: &[(&str, &str)]) -> Result<Config, Vec<(String, String)>> {
     let all = with(more);
     let all: Vec<(&str, &str)> = all.iter().map(|(key, text)| (*key, text.as_str())).collect();
-    load(&all, Look::World)
+    load(&all, CheckDepth::World)
 }
 
 fn wrong(more: &[(&str, &str)]) -> Vec<String> {
@@ -73,12 +73,12 @@ fn a_venue_of_somebody_else_is_found_by_its_environment() {
     let here = loaded(&[rest, pace, streams, ("venue.ws_api", "ws://[::1]:1")]).unwrap();
     assert_eq!(here.market.pace, Pace::Times(60));
     assert_eq!(remote(here).address(), "http://127.0.0.1:1");
-    assert_eq!(load(&[], Look::World).unwrap().venue, VenueSource::Simulated);
+    assert_eq!(load(&[], CheckDepth::World).unwrap().venue, VenueSource::Simulated);
     let mode = ("trading.mode", "live");
     assert!(loaded(&[("venue.environment", "live"), mode]).unwrap().live);
     assert!(!loaded(&[("venue.environment", "live")]).unwrap().live);
     assert_eq!(wrong(&[mode]), ["trading.mode"], "no money is real on the testnet");
-    assert_eq!(load(&[mode], Look::World).unwrap_err()[0].0, "trading.mode");
+    assert_eq!(load(&[mode], CheckDepth::World).unwrap_err()[0].0, "trading.mode");
 }
 
 #[test]

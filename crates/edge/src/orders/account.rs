@@ -61,7 +61,7 @@ impl Picture {
 
 /// A look at the account, begun and ended.
 #[derive(Debug)]
-pub struct Look {
+pub struct AccountCheck {
     /// What had been done about orders when it began.
     acts: u64,
     /// Venue time of its beginning.
@@ -131,13 +131,16 @@ impl Comparing {
     }
 
     /// A look that begins at venue time `time`, and how it ended.
-    pub fn look(&self, time: UtcMs) -> impl FnOnce(Result<Picture, VenueError>) -> Look + use<> {
+    pub fn look(
+        &self,
+        time: UtcMs,
+    ) -> impl FnOnce(Result<Picture, VenueError>) -> AccountCheck + use<> {
         let acts = self.acts;
-        move |picture| Look { acts, time, picture }
+        move |picture| AccountCheck { acts, time, picture }
     }
 
     /// Judges a look that has ended. `still`: nothing is under way.
-    pub fn judge(&mut self, look: Look, still: bool, book: &OrderBook) -> Verdict {
+    pub fn judge(&mut self, look: AccountCheck, still: bool, book: &OrderBook) -> Verdict {
         let picture = match look.picture {
             Ok(picture) if still && look.acts == self.acts => picture,
             Ok(_) | Err(_) => {

@@ -6,11 +6,11 @@
 //! trades.
 
 use crate::board::Rest;
-use crate::orders::account::{CALM_MS, Comparing, Look, Picture, Verdict};
+use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict};
 use crate::orders::checks::Known;
 use crate::orders::gateway_book::GatewayBook;
 use crate::orders::private_stream::PrivateMsg;
-use crate::orders::requests::{Errand, Flight, Kept, Round, fly};
+use crate::orders::requests::{Flight, Round, RoundTask, VenueProblem, fly};
 use crate::orders::schedule::{Turn, Turns};
 use crate::orders::silence::{FAIR, Listening, Untold};
 use crate::orders::unexplained::applied;
@@ -59,7 +59,7 @@ pub enum GatewayMsg {
     /// A round has landed.
     Landed {
         /// What kept it from the venue, if anything did.
-        kept: Option<Kept>,
+        kept: Option<VenueProblem>,
     },
     /// The private stream told of an order.
     Hint(Box<OrderReport>, Ticket),
@@ -70,7 +70,7 @@ pub enum GatewayMsg {
     /// An order of ours was refused for lack of balance.
     Lacking,
     /// The account was looked at.
-    Seen(Box<Look>),
+    Seen(Box<AccountCheck>),
     /// A question has found what the private stream should have told.
     Found(Untold),
     /// It has had its time to tell it.
@@ -215,7 +215,7 @@ impl Actor for Gateway {
 }
 
 impl State {
-    fn landed(&mut self, kept: Option<&Kept>) {
+    fn landed(&mut self, kept: Option<&VenueProblem>) {
         self.comparing.acted();
         let sending = std::mem::take(&mut self.sending);
         if sending {
@@ -298,7 +298,7 @@ impl State {
     fn compare(
         &mut self,
         me: &ActorRef<GatewayMsg>,
-        look: Option<Look>,
+        look: Option<AccountCheck>,
     ) -> Result<(), ActorProcessingErr> {
         let (life, now) = (self.world.journal.life(), self.world.now());
         let book = self.book.stage();
@@ -351,7 +351,7 @@ impl State {
                     let known = Known::of(book);
                     let reported = Arc::new(AtomicBool::new(false));
                     self.reporting = Some(Arc::clone(&reported));
-                    self.fly(me, Errand::Account { account, searches, known, reported });
+                    self.fly(me, RoundTask::Account { account, searches, known, reported });
                 }
                 later(me, self.compare_in().max(self.calm()));
             }
@@ -430,14 +430,14 @@ impl State {
         asks
     }
 
-    fn ask(&mut self, asks: Vec<ToQuery>, now: UtcMs) -> Errand {
+    fn ask(&mut self, asks: Vec<ToQuery>, now: UtcMs) -> RoundTask {
         self.asking_all = std::mem::take(&mut self.interrupted);
         let known = Known::of(self.book.stage());
         let orders = &mut self.book.stage_mut().orders;
         for ask in &asks {
             orders.asked(&ask.client_id, now);
         }
-        Errand::Query(asks, known)
+        RoundTask::Query(asks, known)
     }
 
     /// What may be sent now, and how long the rest waits for the venue's budget, milliseconds of
@@ -481,7 +481,7 @@ impl State {
         let said = requests.iter().map(said).collect();
         let Some(row) = self.append_seen(now, said)? else { return Ok(Due::Held(0)) };
         let known = Known::of(self.book.stage());
-        Ok(Due::Now(Errand::Cancel { requests, row, known }))
+        Ok(Due::Now(RoundTask::Cancel { requests, row, known }))
     }
 
     /// Appends what is about to leave, where nothing is in the journal that was not seen; its row.
@@ -510,7 +510,7 @@ impl State {
             book.orders.asked(&ask.client_id, now);
         }
         let (expected, applied) = (Box::new(book.expected.clone()), applied(&book.orders));
-        Due::Now(Errand::Reconcile { life, asks, known, patient, expected, applied })
+        Due::Now(RoundTask::Reconcile { life, asks, known, patient, expected, applied })
     }
 
     /// Appends `Sent` for all that is due: one announcement, one flush.
@@ -518,7 +518,7 @@ impl State {
         &mut self,
         due: Vec<ToSend>,
         now: UtcMs,
-    ) -> Result<Option<Errand>, ActorProcessingErr> {
+    ) -> Result<Option<RoundTask>, ActorProcessingErr> {
         let validity = self.world.venue.validity(now);
         let attempt = |to_send: ToSend| {
             let client_id = to_send.intent.client_id.clone();
@@ -536,7 +536,7 @@ impl State {
         let sent = Body::Venue(Venue::Sent { attempts });
         let Some(row) = self.append_seen(now, vec![sent])? else { return Ok(None) };
         let known = Known::of(self.book.stage());
-        Ok(Some(Errand::Send { orders, row, known }))
+        Ok(Some(RoundTask::Send { orders, row, known }))
     }
 
     /// Requests that were announced and have neither an answer nor anybody who waits for one, and
@@ -615,17 +615,17 @@ impl State {
         sent.map(|order| order.to_query(Why::Earlier)).collect()
     }
 
-    fn fly(&mut self, me: &ActorRef<GatewayMsg>, errand: Errand) {
+    fn fly(&mut self, me: &ActorRef<GatewayMsg>, errand: RoundTask) {
         let Some(round) = self.flight.begin() else { return };
         self.comparing.acted();
-        self.sending = matches!(errand, Errand::Send { .. } | Errand::Cancel { .. });
+        self.sending = matches!(errand, RoundTask::Send { .. } | RoundTask::Cancel { .. });
         let (mut world, me) = (self.world.clone(), me.clone());
         // A round that waits for weight would keep all others from leaving.
         world.venue = world.venue.impatient();
         // Its own name: what a round brings is heard even when its gateway is gone.
         let writer = world.journal.writer("answers");
         tokio::spawn(async move {
-            let mut landing = Landing { me, kept: Some(Kept::lost()), round: Some(round) };
+            let mut landing = Landing { me, kept: Some(VenueProblem::lost()), round: Some(round) };
             landing.kept = fly(&world, &writer, errand).await;
         });
     }
@@ -669,7 +669,7 @@ fn later(me: &ActorRef<GatewayMsg>, after: Duration) {
 /// What the gateway has to do.
 enum Due {
     /// This, now.
-    Now(Errand),
+    Now(RoundTask),
     /// Something, after so many milliseconds of wall time.
     Held(UtcMs),
     /// Nothing.
@@ -679,7 +679,7 @@ enum Due {
 /// Ends a round and tells the gateway, by whatever end of its task.
 struct Landing {
     me: ActorRef<GatewayMsg>,
-    kept: Option<Kept>,
+    kept: Option<VenueProblem>,
     round: Option<Round>,
 }
 

@@ -70,7 +70,7 @@ impl Flight {
 }
 
 /// What a round does.
-pub enum Errand {
+pub enum RoundTask {
     /// Sends orders once row `row` is on disk.
     Send {
         /// What, in order.
@@ -135,7 +135,7 @@ const LOOK_AGAIN: u64 = 120_000;
 
 /// What keeps us from the venue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct VenueProblem {
     /// In words.
     pub why: String,
     /// Whether it said no, clearly: the same will be said for a while.
@@ -144,8 +144,8 @@ pub struct Kept {
     pub retry_after_ms: Option<u64>,
 }
 
-impl Kept {
-    fn of(error: &VenueError) -> Kept {
+impl VenueProblem {
+    fn of(error: &VenueError) -> VenueProblem {
         let refused = error.class.is_final();
         let retry_after_ms = match error.class {
             ErrorClass::RateLimited { retry_after_ms } => Some(retry_after_ms.min(LOOK_AGAIN)),
@@ -157,11 +157,11 @@ impl Kept {
             | ErrorClass::Halt
             | ErrorClass::Absent => None,
         };
-        Kept { why: error.to_string(), refused, retry_after_ms }
+        VenueProblem { why: error.to_string(), refused, retry_after_ms }
     }
 
     /// The same, where it may keep other requests away, too.
-    fn away(error: &VenueError) -> Option<Kept> {
+    fn away(error: &VenueError) -> Option<VenueProblem> {
         let class = error.class;
         let all = matches!(
             class,
@@ -170,39 +170,43 @@ impl Kept {
                 | ErrorClass::Unknown
                 | ErrorClass::Halt
         );
-        all.then(|| Kept::of(error))
+        all.then(|| VenueProblem::of(error))
     }
 
     /// Its task ended before its time.
     #[must_use]
-    pub fn lost() -> Kept {
-        Kept { why: "the round was lost".to_owned(), refused: false, retry_after_ms: None }
+    pub fn lost() -> VenueProblem {
+        VenueProblem { why: "the round was lost".to_owned(), refused: false, retry_after_ms: None }
     }
 
-    fn doubtful() -> Kept {
+    fn doubtful() -> VenueProblem {
         let why = "two account reports contradict each other".to_owned();
-        Kept { why, refused: false, retry_after_ms: None }
+        VenueProblem { why, refused: false, retry_after_ms: None }
     }
 
-    fn ended() -> Kept {
-        Kept { why: "the journal has ended".to_owned(), refused: false, retry_after_ms: None }
+    fn ended() -> VenueProblem {
+        VenueProblem {
+            why: "the journal has ended".to_owned(),
+            refused: false,
+            retry_after_ms: None,
+        }
     }
 }
 
 /// Flies a round; what kept it from the venue, if anything did.
-pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> Option<Kept> {
+pub async fn fly(world: &World, writer: &Writer, errand: RoundTask) -> Option<VenueProblem> {
     let answers = match errand {
-        Errand::Send { orders, row, known } => send(world, orders, row, &known).await,
-        Errand::Cancel { requests, row, known } => cancel(world, requests, row, &known).await,
-        Errand::Query(asks, known) => query(world, &asks, &known).await,
-        Errand::Reconcile { life, asks, known, patient, expected, applied } => {
+        RoundTask::Send { orders, row, known } => send(world, orders, row, &known).await,
+        RoundTask::Cancel { requests, row, known } => cancel(world, requests, row, &known).await,
+        RoundTask::Query(asks, known) => query(world, &asks, &known).await,
+        RoundTask::Reconcile { life, asks, known, patient, expected, applied } => {
             let (orders, expected) = (&known, &*expected);
             let known = Looking { life, asks: &asks, orders, expected, applied: &applied };
             reconcile(world, &known, patient).await
         }
-        Errand::Account { account, searches, known, reported } => {
+        RoundTask::Account { account, searches, known, reported } => {
             let (panicked, error) = unexplained::fetch(world, &searches, &known).await;
-            let kept = error.as_ref().map(Kept::of);
+            let kept = error.as_ref().map(VenueProblem::of);
             // What was sold may be more than that picture of the account shows: the next look shows
             // it whole.
             let stands = panicked.is_none() && kept.is_none();
@@ -221,7 +225,7 @@ pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> Option<Kept>
     kept
 }
 
-type Answers = (Vec<Body>, Option<Kept>);
+type Answers = (Vec<Body>, Option<VenueProblem>);
 
 async fn send(
     world: &World,
@@ -231,7 +235,7 @@ async fn send(
 ) -> Answers {
     let announced = clock::now();
     if !world.journal.durable(row).await {
-        return (Vec::new(), Some(Kept::ended()));
+        return (Vec::new(), Some(VenueProblem::ended()));
     }
     measure(world, &orders, announced);
     world.chaos().point(Site::BeforeSend, crate::orders::gateway::NAME);
@@ -271,7 +275,7 @@ async fn send(
                 if let ErrorClass::Halt = e.class {
                     tracing::error!(error = %e, "the venue does not let the account trade");
                 }
-                kept = Kept::away(&e).or(kept);
+                kept = VenueProblem::away(&e).or(kept);
                 refused(world, client_id, attempt, e)
             }
         }));
@@ -288,7 +292,7 @@ async fn cancel(
     known: &Known,
 ) -> Answers {
     if !world.journal.durable(row).await {
-        return (Vec::new(), Some(Kept::ended()));
+        return (Vec::new(), Some(VenueProblem::ended()));
     }
     world.chaos().point(Site::BeforeSend, crate::orders::gateway::NAME);
     world.chaos().leaves(row);
@@ -309,7 +313,7 @@ async fn cancel(
             }
             Ok(_) => Response::Unknown { reason: "the response is impossible".to_owned() },
             Err(e) => {
-                kept = Kept::away(&e).or(kept);
+                kept = VenueProblem::away(&e).or(kept);
                 responded(e)
             }
         };
@@ -380,7 +384,7 @@ async fn query(world: &World, asks: &[ToQuery], known: &Known) -> Answers {
             Ok(Found::Doubt) => {}
             Err(e) => {
                 tracing::debug!(error = %e, order = %ask.client_id, "the venue was not reached");
-                return (bodies, Some(Kept::of(&e)));
+                return (bodies, Some(VenueProblem::of(&e)));
             }
         }
     }
@@ -439,8 +443,8 @@ async fn look_at_account(
     known: &Looking<'_>,
     patient: bool,
     bodies: &mut Vec<Body>,
-) -> Result<(), Kept> {
-    let no = |e: VenueError| Kept::of(&e);
+) -> Result<(), VenueProblem> {
+    let no = |e: VenueError| VenueProblem::of(&e);
     let Looking { life, asks, orders, expected, applied } = *known;
     // In lockstep the pacer alone says what time it is.
     if world.passing != Passing::Lockstep {
@@ -460,7 +464,7 @@ async fn look_at_account(
     // What follows from it is for good, and a balance may be told wrong once.
     if picture != world.venue.account().await.map_err(no)? {
         tracing::warn!("the second request of the account had other values; it is fetched again");
-        return Err(Kept::doubtful());
+        return Err(VenueProblem::doubtful());
     }
     world.venue.check_order_counts().await.map_err(no)?;
     let mut open: Vec<_> = open.into_iter().map(|o| (o.client_id, o.symbol)).collect();

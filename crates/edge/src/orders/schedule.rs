@@ -6,7 +6,7 @@
 //! granted for itself, so none is sent a second time by that. A question is passed over once at
 //! most while it may be asked, so orders that are refused again and again do not stand in its way.
 
-use crate::orders::requests::Kept;
+use crate::orders::requests::VenueProblem;
 use everwarm_domain::time::UtcMs;
 
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
@@ -43,8 +43,13 @@ pub struct Turns {
 
 impl Turns {
     /// A round has landed, which was sending or asking: what keeps us from the venue, in words.
-    pub fn landed(&mut self, wall: UtcMs, sending: bool, kept: Option<&Kept>) -> Option<String> {
-        let Some(Kept { why, refused, retry_after_ms }) = kept else {
+    pub fn landed(
+        &mut self,
+        wall: UtcMs,
+        sending: bool,
+        kept: Option<&VenueProblem>,
+    ) -> Option<String> {
+        let Some(VenueProblem { why, refused, retry_after_ms }) = kept else {
             self.tries = 0;
             return None;
         };
@@ -101,8 +106,8 @@ impl Turns {
 mod tests {
     use super::*;
 
-    fn kept(retry_after_ms: Option<u64>) -> Kept {
-        Kept { why: "w".to_owned(), refused: false, retry_after_ms }
+    fn kept(retry_after_ms: Option<u64>) -> VenueProblem {
+        VenueProblem { why: "w".to_owned(), refused: false, retry_after_ms }
     }
 
     #[test]
@@ -141,7 +146,7 @@ mod tests {
         }
         turns.landed(0, true, None);
         assert!(turns.landed(0, true, Some(&kept(None))).unwrap().ends_with("try 2 in 20 ms"));
-        let no = Kept { refused: true, ..kept(None) };
+        let no = VenueProblem { refused: true, ..kept(None) };
         assert!(turns.landed(0, false, Some(&no)).unwrap().starts_with("it rejects requests (w)"));
         assert_eq!(turns.kept(29_999), Some(1));
     }

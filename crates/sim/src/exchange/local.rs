@@ -24,7 +24,7 @@ const LOOK_BACK: UtcMs = 7 * 24 * 60 * MINUTE;
 
 /// What a fresh exchange begins with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Setup {
+pub struct InitialBooks {
     /// Seed of every random choice.
     pub seed: u64,
     /// Free balances by asset; empty: [`DEFAULT_BALANCE`] of each quote asset.
@@ -33,7 +33,7 @@ pub struct Setup {
     pub max_position: BTreeMap<Symbol, Decimal>,
 }
 
-impl Setup {
+impl InitialBooks {
     /// The first fact of books over `market`.
     #[must_use]
     pub fn open(&self, market: &mut dyn Market) -> SimFact {
@@ -144,7 +144,7 @@ impl fmt::Debug for Local {
 impl Local {
     /// Opens fresh books over `market`.
     #[must_use]
-    pub fn open(mut market: Box<dyn Market>, setup: &Setup) -> Local {
+    pub fn open(mut market: Box<dyn Market>, setup: &InitialBooks) -> Local {
         let mut exchange = Exchange::default();
         step(&mut exchange, 1, setup.open(market.as_mut()));
         Local { exchange, market, n: 1 }

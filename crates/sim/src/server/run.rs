@@ -9,7 +9,7 @@ use super::request_queue::{Desk, Phase};
 use super::requests::Requests;
 use super::{admin, api, rest, sockets};
 use crate::books::{Books, BooksError};
-use crate::exchange::local::Setup;
+use crate::exchange::local::InitialBooks;
 use crate::faults::Faults;
 use crate::market::Market;
 use crate::wire::info::Limits;
@@ -55,7 +55,7 @@ pub struct SimOptions {
     /// What it shows.
     pub market: Box<dyn Market>,
     /// What fresh books begin with; without effect on books that exist.
-    pub setup: Setup,
+    pub setup: InitialBooks,
     /// Time without a client after which it ends itself; none: never.
     pub idle_exit: Option<Duration>,
 }

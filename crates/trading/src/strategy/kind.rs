@@ -1,7 +1,7 @@
 //! A kind of strategy without its types: what the rest of the house knows of it.
 
-use super::look::{Look, Looking};
 use super::setting::{self, Setting, Wrong};
+use super::why_not::{AskedKind, WhyNot};
 use super::{Strategy, StrategyStage};
 use crate::stages::Make;
 use everwarm_domain::time::Timeframe;
@@ -25,7 +25,7 @@ pub struct Kind {
     /// At the ends of which bars it is asked under a section that was read.
     pub timeframe: fn(&str) -> Option<Timeframe>,
     /// Somebody who is asked why nothing is wished, under a section that was read.
-    pub look: fn(&str) -> Option<Box<dyn Look>>,
+    pub why_not: fn(&str) -> Option<Box<dyn WhyNot>>,
 }
 
 impl Kind {
@@ -38,9 +38,9 @@ impl Kind {
             make: |id, rank| Box::new(StrategyStage::<S>::new(id, rank)),
             features: |section| typed::<S>(section).map_or_else(Vec::new, |s| S::features(&s)),
             timeframe: |section| typed::<S>(section).map(|section| S::timeframe(&section)),
-            look: |section| {
-                let look: Box<dyn Look> = Box::new(Looking::<S>::new(typed::<S>(section)?));
-                Some(look)
+            why_not: |section| {
+                let why_not: Box<dyn WhyNot> = Box::new(AskedKind::<S>::new(typed::<S>(section)?));
+                Some(why_not)
             },
         }
     }

@@ -7,18 +7,18 @@
 //! come from the trait.
 
 mod kind;
-mod look;
 #[cfg(any(test, feature = "example-kinds"))]
 mod rsi_reversal;
 mod setting;
 mod sma_cross;
 mod stage;
+mod why_not;
 
 pub use kind::Kind;
-pub use look::Look;
 pub use setting::{Form, Setting, Wrong};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
+pub use why_not::WhyNot;
 
 use crate::indicators::{self, Feature};
 use everwarm_domain::fact::Retained;

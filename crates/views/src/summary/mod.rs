@@ -28,7 +28,7 @@ use everwarm_history::records::{EquityView, OrderView};
 use std::path::Path;
 
 /// What the history has of the books, read once.
-struct Kept {
+struct Records {
     /// Every change of them, in the order in which they were made.
     booked: Vec<Booked>,
     /// What they were to strategies.
@@ -50,7 +50,7 @@ pub fn summary(
     period: Option<Period>,
 ) -> Result<SummaryView, Failure> {
     let booked = history.booked()?;
-    let kept = Kept {
+    let kept = Records {
         shares: history.shares(&booked)?,
         booked,
         equity: history.equity(None)?.rows,

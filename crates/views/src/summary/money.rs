@@ -5,7 +5,7 @@
 //! venue's time of it, and for the equity at the first close after it was heard of: where a day
 //! ends between the two, its profit and that sum differ, and those of the next day by the opposite.
 
-use super::Kept;
+use super::Records;
 use super::period::Period;
 use super::view::{Made, Money, Point};
 use crate::profit::{self, Course};
@@ -25,7 +25,11 @@ const RATIO: u32 = 6;
 
 /// What a period came to, and the most symbols that were held at once, of which something could be
 /// sold.
-pub fn money(history: &History, kept: &Kept, period: Period) -> Result<(Money, u64), HistoryError> {
+pub fn money(
+    history: &History,
+    kept: &Records,
+    period: Period,
+) -> Result<(Money, u64), HistoryError> {
     let mut fold = Fold::default();
     for change in &kept.booked {
         fold.take(change, period);

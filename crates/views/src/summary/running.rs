@@ -2,7 +2,7 @@
 //! halving it, so a day costs a day however old the journal is. They end where the last stage has
 //! passed the first close behind it: closes that were caught up with lie far behind their time.
 
-use super::Kept;
+use super::Records;
 use super::period::Period;
 use super::used::{Counting, Used};
 use super::view::{FileSize, Gap, LimitUsed, Running, Trouble};
@@ -35,7 +35,7 @@ pub fn running(
     journal: &dyn JournalFacts,
     data_dir: &Path,
     period: Period,
-    (kept, positions): (&Kept, u64),
+    (kept, positions): (&Records, u64),
 ) -> Result<Running, Failure> {
     // Limits count from the beginning of a day.
     let since = day_of(period.from).saturating_mul(DAY).saturating_sub(SLACK);
