@@ -1,5 +1,7 @@
 //! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
 //! as a command.
+//!
+//! Over 500 lines: the start and the stop of a process in their order; its parts lie in its folder.
 
 mod answers;
 mod backup;

@@ -1,4 +1,6 @@
 //! Every kind of fact goes through the file and comes back as it was.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 use everwarm::life::APPLICATION;
 use everwarm_domain::capabilities::Capabilities;

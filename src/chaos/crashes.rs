@@ -1,5 +1,7 @@
 //! The built program under real SIGKILLs: lives of one data directory, each killed at its moment,
 //! and what the directory holds in the end.
+//!
+//! Over 500 lines: one life of a process under SIGKILL, from its start to what is compared.
 
 use super::compare::{self, Derived, Picture};
 use super::interrupt;

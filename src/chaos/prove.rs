@@ -1,6 +1,8 @@
 //! The proof on somebody's own machine: a recording is played undisturbed, then again and again
 //! under kills of actors, crashes of the process and cuts of its disk, until so many of each have
 //! struck; every run must come to the same end.
+//!
+//! Over 500 lines: one command: the plan, its runs and their judgement.
 
 mod crashed;
 mod parts;

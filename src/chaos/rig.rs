@@ -1,6 +1,8 @@
 //! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real
 //! client, the real tree, over a disk in memory that dies and forgets as planned, the file of the
 //! journal and that of the history at once.
+//!
+//! Over 500 lines: one run of a whole process, from its plan to its result.
 
 use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};

@@ -1,5 +1,7 @@
 //! Many runs of one feed, each with its misfortunes, against the one without: what to run, running
 //! it, and what came of it.
+//!
+//! Over 500 lines: one command: the list of faults, their runs and their judgement.
 
 use super::compare::Picture;
 use super::disk::{File, Operations};

@@ -1,4 +1,6 @@
 //! The API against those who mean ill or are mistaken, and what may be changed by it.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 use super::words::commands;
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};

@@ -1,4 +1,6 @@
 //! The configuration is read again, and operators speak, while the daemon trades.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 use crate::cli::look::get;
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};

@@ -3,6 +3,8 @@
 //!
 //! Closes may come thousands a second. Then one line a second stands for all of them. All other
 //! events are rare, and each has its line.
+//!
+//! Over 500 lines: one line a kind of fact.
 
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Conflict, Decision, Ledger, Market, Operator, Order, Venue,

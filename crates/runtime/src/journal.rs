@@ -7,6 +7,8 @@
 //!
 //! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by
 //! *row*: the order of the file.
+//!
+//! Over 500 lines: the public face of the journal; its parts lie in its folder.
 
 mod at;
 mod down;

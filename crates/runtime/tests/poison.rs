@@ -1,4 +1,6 @@
 //! An input that fails a stage again and again: counted on disk, set aside, and the rest goes on.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 

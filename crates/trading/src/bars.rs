@@ -17,6 +17,8 @@
 //!
 //! A configuration that needs another feature owes it the past of each symbol: see [`owed`]. In
 //! lockstep nothing is said until that is loaded.
+//!
+//! Over 500 lines: one stage with its state; doubts and debts lie in its folder.
 
 mod doubt;
 mod old;

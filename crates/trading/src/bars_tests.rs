@@ -1,3 +1,7 @@
+//! The stage of bars, close by close.
+//!
+//! Over 500 lines: one subject, one test a promise.
+
 use super::*;
 use crate::testing::golden::Series;
 use crate::testing::{bar, input, sym};

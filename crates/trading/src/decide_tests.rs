@@ -1,11 +1,12 @@
 //! The decision, round by round.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 use super::*;
 use crate::testing::{
     bar, changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
     signal, sym,
 };
-use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::AtVenue;
 use everwarm_domain::id::VenueId;
 use everwarm_domain::odd::OddBar;
@@ -290,22 +291,6 @@ fn a_barred_symbol_is_not_bought_and_may_be_sold() {
     let words = ask(&mut stage, &[buy("BTCUSDT"), sell("ETHUSDT")]);
     assert!(words[1].starts_with("BTCUSDT barred: indicator failed"), "{words:?}");
     assert!(words[0].starts_with("Sell 1 "), "{words:?}");
-}
-
-#[test]
-fn what_the_venue_does_not_take_is_not_entered() {
-    let mut stage = ready(|_| {});
-    let only = |orders| {
-        let (venue, capabilities) = (VenueId::default(), Capabilities { orders });
-        input(1, Body::Market(Market::Capabilities { venue, capabilities }))
-    };
-    facts_of(&mut stage, &only(vec![OrderType::Limit]));
-    let mut again = Decide::default();
-    again.load(&stage.save()).unwrap();
-    let refused = ["BTCUSDT unsupported: the venue does not take market orders"];
-    assert_eq!(ask(&mut again, &[buy("BTCUSDT")]), refused, "it is remembered");
-    facts_of(&mut again, &only(vec![OrderType::Market]));
-    assert_eq!(ask(&mut again, &[buy("BTCUSDT")]), ["Buy 10 BTCUSDT holding 1010"]);
 }
 
 #[test]
@@ -698,3 +683,6 @@ impl Decide {
 
 #[path = "decide/taken_back_tests.rs"]
 mod taken_back;
+
+#[path = "decide/unsupported_tests.rs"]
+mod unsupported;

@@ -1,4 +1,6 @@
 //! Two strategies with lots on one symbol: in the ledger, in the decision, and on the plain loop.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 use super::*;
 use crate::decide::Decide;

@@ -13,6 +13,8 @@
 //! 2. An open bucket holds from one bar to as many as its width has minutes.
 //! 3. The open bucket of a width, where there is one, lies in the open bucket of each greater width
 //!    that is there.
+//!
+//! Over 500 lines: one stage with its state.
 
 use crate::calendar::Calendar;
 use everwarm_domain::fact::kinds::{kind, rank};

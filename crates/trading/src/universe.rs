@@ -8,6 +8,8 @@
 //!
 //! A strategy that is not configured any more leaves in the same way: it takes part until it holds
 //! nothing, no order of it lives and no exit of it is owed.
+//!
+//! Over 500 lines: one stage with its state and its rules.
 
 use super::calendar::Calendar;
 use super::instruments::Instruments;

@@ -16,6 +16,8 @@
 //! 5. What the venue refuses for good is not tried again until [`Session::restart`].
 //! 6. A connection that the venue will end, or that is [`ROTATE`] old, stays in use until its
 //!    successor is subscribed; both carry the same then, and nothing is lost between them.
+//!
+//! Over 500 lines: one state machine, and each of its events is a case.
 
 use everwarm_domain::time::UtcMs;
 use std::collections::BTreeSet;

@@ -6,6 +6,8 @@
 //!
 //! A fact lies in the journal behind all that it follows from, and that is all that is assumed of
 //! the order of rows: while stages catch up, what a later one says lies behind later inputs.
+//!
+//! Over 500 lines: one story, and each kind of fact is a case of it.
 
 use super::exit::Failure;
 use super::features::Plans;

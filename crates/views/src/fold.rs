@@ -1,4 +1,8 @@
 //! Where things stand: a pure fold over facts.
+//!
+//! Over 500 lines: one fold, and each kind of fact is a case of it.
+
+mod working;
 
 use super::lots::LotFold;
 use super::stored_texts::shown;
@@ -24,37 +28,7 @@ use everwarm_trading::universe::Universe;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-
-/// An order that is not final.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Working {
-    /// As the order manager said last.
-    status: OrderStatus,
-    /// Event time of the announcement that it is sent, where the order manager has not said what
-    /// became of it.
-    sent: Option<UtcMs>,
-    /// As the venue reported it after that.
-    reported: Option<OrderStatus>,
-    /// What it trades, and for whom; none where that was told before lots were kept.
-    #[serde(default)]
-    of: Option<(Symbol, String)>,
-}
-
-impl Working {
-    const fn new(status: OrderStatus) -> Working {
-        Working { status, sent: None, reported: None, of: None }
-    }
-
-    /// As the next start finds it: nobody is left who could receive a response.
-    const fn at_rest(&self) -> OrderStatus {
-        match (self.reported, self.status) {
-            (Some(reported), _) => reported,
-            (None, OrderStatus::Sent) => OrderStatus::Unknown,
-            (None, OrderStatus::Intent) if self.sent.is_some() => OrderStatus::Unknown,
-            (None, status) => status,
-        }
-    }
-}
+use working::Working;
 
 /// Where things stand, as the facts told so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

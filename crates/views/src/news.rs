@@ -1,4 +1,6 @@
 //! What of the facts people are told: a pure fold, one item a fact that is worth it.
+//!
+//! Over 500 lines: one message a kind of fact.
 
 use crate::profit::{Course, earned};
 use crate::sentences::tell;

@@ -1,4 +1,6 @@
 //! The sentence of each fact, the same in every view.
+//!
+//! Over 500 lines: one sentence a kind of fact.
 
 use super::operations::enables;
 use super::stored_texts::shown;

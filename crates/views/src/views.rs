@@ -1,5 +1,7 @@
 //! The public shapes: what `--json` prints is what the API answers. Decimals are strings without
 //! trailing zeros, times UTC milliseconds, absent values `null`.
+//!
+//! Over 500 lines: the shapes of the API, documented member by member.
 
 mod lots;
 mod owed;

@@ -1,5 +1,7 @@
 //! Why was there no order? The answer for one symbol at one close, from what every stage said of
 //! it.
+//!
+//! Over 500 lines: one question, and each stage is a case of its answer.
 
 mod entry;
 

@@ -3,6 +3,8 @@
 //! Orders and cancels are signed for exactly the time their caller names and are one request each,
 //! never repeated. Reads are signed for the venue's time now; one that was refused for its
 //! timestamp is repeated once. Whatever was refused for that, the venue's clock is looked at again.
+//!
+//! Over 500 lines: one method a request of the venue.
 
 use super::error::{self, BAD_TIMESTAMP, Kind};
 use super::map;

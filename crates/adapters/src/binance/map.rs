@@ -2,6 +2,8 @@
 //!
 //! Decimals are normalised, so that the same number from two sources is also the same text. On a
 //! cancel the order is named by its original client id, not by the id of the cancel.
+//!
+//! Over 500 lines: one mapping a shape of the venue.
 
 use super::frames::{AccountPosition, ExecutionReport, KlineEvent};
 use super::wire::{

@@ -1,4 +1,6 @@
 //! The wire, against recorded and documented messages, samples, and bytes gone bad.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 use super::error::{Kind, of_answer, of_error, of_transport};
 use super::frames::{MarketFrame, UserFrame, decode_market, decode_user};

@@ -2,6 +2,8 @@
 //!
 //! Unknown fields and unknown words are tolerated; a wrong type is an error that names the message
 //! and the place. Numbers of money are decimal strings and never pass through a float.
+//!
+//! Over 500 lines: one shape a response of the venue.
 
 use everwarm_domain::money::{Decimal, parse_decimal};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};

@@ -3,6 +3,8 @@
 //!
 //! Numbers are never reused. A fact is written as MessagePack, positional; the large ones are
 //! packed.
+//!
+//! Over 500 lines: two tables with a row a kind of fact.
 
 use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use crate::id::Symbol;

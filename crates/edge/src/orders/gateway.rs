@@ -4,6 +4,8 @@
 //! sends it once, asks for what has no clear answer. It sends nothing before the account was
 //! compared with the books in this life of the process, and compares it now and then while it
 //! trades.
+//!
+//! Over 500 lines: one actor, and each of its messages is a case.
 
 use crate::board::Rest;
 use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict};

@@ -1,4 +1,6 @@
 //! What lies under the journal's lock: numbering, gates, the tail in memory.
+//!
+//! Over 500 lines: all that one lock guards.
 
 use super::past::last_row;
 use super::{AppendError, Chunk, Damaged, Round, StageInfo, TAIL_BYTES, Waker};

@@ -6,6 +6,8 @@
 //! 2. One commit is all of its operations or none.
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
 //! 4. A file that is not ours, or is newer than this program, is refused and not written to.
+//!
+//! Over 500 lines: all that touches the tables of an archive.
 
 use super::careful::{self, Access, Hold, Reads};
 use super::{StorageBackend, StoreError};

@@ -3,6 +3,8 @@
 //! Creation is the one unsafe moment of the engine, so a file is made under a temporary name,
 //! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
 //! is refused and left as it is, to the byte: see `careful.rs`.
+//!
+//! Over 500 lines: all that touches the tables of the live file.
 
 use super::careful::{self, Access, Hold, Reads};
 use super::checkpoints::{self, CHECKPOINTS, Slot};

@@ -2,8 +2,8 @@
 //! failed parts are replaced.
 //!
 //! Plain data lies below: `rules` say how a tree behaves, `event` what happens in it, `exit` how
-//! an actor ended, `injected` what may be done to one on purpose. `policy` is a pure state machine over
-//! them that holds every rule. Others are found through `slot`, and `tree` is what all share.
+//! an actor ended, `injected` what may be done to one on purpose. `policy` is a pure state machine
+//! over them that holds every rule. Others are found through `slot`, and `tree` is what all share.
 //!
 //! `spec` says how each child is started, `check` what is wrong with that. `supervisor` is the
 //! actor that obeys the policy, `instance` the task beside each actor, `busy` the one wrapper

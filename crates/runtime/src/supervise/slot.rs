@@ -3,6 +3,8 @@
 //! Handles go stale at each restart, so nobody keeps one. A slot stays the same for the life of the
 //! process and is filled and emptied by the supervisor; a path may be asked for before it is in the
 //! tree.
+//!
+//! Over 500 lines: the whole way of one child, from its start to its end.
 
 use super::event::{ChildView, News, State, SupervisionNotice};
 use super::exit::{Exit, Injected};

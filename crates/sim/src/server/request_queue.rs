@@ -1,5 +1,7 @@
 //! Where requests come in, one at a time, and what follows goes out in the same order, after it is
 //! on disk.
+//!
+//! Over 500 lines: one queue, and each of its requests is a case.
 
 use super::hub::Hub;
 use super::limits::{Counters, seconds};

@@ -1,4 +1,6 @@
 //! The order manager: tables of inputs and of what it says.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 use super::*;
 use crate::orders::book::{PATIENCE_MS, QUIET_MS, ToSend, Why};

@@ -13,6 +13,8 @@
 //!
 //! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is
 //! one.
+//!
+//! Over 500 lines: one stage with its state and its rules.
 
 use super::limits::Counts;
 use crate::calendar::Calendar;

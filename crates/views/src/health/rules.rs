@@ -1,4 +1,6 @@
 //! The rules of `doctor`: each reports a problem, since when it exists, and what to do.
+//!
+//! Over 500 lines: one function a rule.
 
 use super::causes::causes_first;
 use super::exposed::{Cause, exposed};

@@ -1,4 +1,6 @@
 //! Each rule with signs that make it speak, and with signs that nearly do.
+//!
+//! Over 500 lines: one subject, one test a promise.
 
 use super::super::testing::{T, can_be_typed, dec, journal};
 use super::*;
