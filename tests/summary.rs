@@ -406,14 +406,14 @@ fn restarts_of_actors_are_among_what_went_wrong_also_once_nobody_runs() {
     };
     // The first is told at once, the next ones with those of ten seconds.
     assert_eq!(run(&dir, &["kill", "feed", "--yes"]).0, Some(0));
-    wait_until("a killed actor is told", || told("feed", "on purpose") > 0);
+    wait_until("a killed actor is told", || told("feed", "injected") > 0);
     assert_eq!(run(&dir, &["kill", "ledger", "--how", "panic", "--yes"]).0, Some(0));
-    wait_until("a panic that recovered is told", || told("ledger", "on purpose") > 0);
+    wait_until("a panic that recovered is told", || told("ledger", "injected") > 0);
     let all = ask(&dir, &["summary"])["running"]["failures_all"].as_u64();
     assert!(all >= Some(2), "{all:?}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
-    assert!(told("feed", "on purpose") > 0 && told("ledger", "on purpose") > 0);
+    assert!(told("feed", "injected") > 0 && told("ledger", "injected") > 0);
     assert_eq!(run(&dir, &["verify"]).0, Some(0));
 }
 

@@ -170,7 +170,7 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     let set = values.iter().filter(|value| value.is_set()).count();
     let all = values.len();
     let line =
-        format!("the configuration is valid: {set} of {all} keys set, the others are defaults");
+        format!("the configuration is valid: {set} of {all} keys are set, the others have defaults");
     printer.lines(&wrap(&line, printer.width)).map(|_| Exit::Fine)
 }
 
