@@ -169,8 +169,9 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     let (values, _) = checked.map_err(Failure::from)?;
     let set = values.iter().filter(|value| value.is_set()).count();
     let all = values.len();
-    let line =
-        format!("the configuration is valid: {set} of {all} keys are set, the others have defaults");
+    let line = format!(
+        "the configuration is valid: {set} of {all} keys are set, the others have defaults"
+    );
     printer.lines(&wrap(&line, printer.width)).map(|_| Exit::Fine)
 }
 
