@@ -24,7 +24,7 @@ use everwarm_kernel::stage::{Out, Stage};
 use everwarm_runtime::chaos::faults::FaultyDisk;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::mailbox::Ticket;
-use everwarm_runtime::shell::{StageActor, StageArguments};
+use everwarm_runtime::stage_actor::{StageActor, StageArguments};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::supervise::{Injected, RootHandle, Strategy, Tree, supervisor, worker};
 use ractor::{Actor, ActorProcessingErr, ActorRef};

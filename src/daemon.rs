@@ -19,19 +19,19 @@ mod panic;
 mod real_money;
 mod release;
 pub mod reload;
-mod resolve;
-pub mod steward;
+mod resolve_conflicts;
 mod stop;
 mod supervision;
 mod switch;
 mod symbols;
+pub mod tree_settings;
 mod venue_usage;
 mod watch;
 
 use crate::adapters;
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
-use crate::life::{BirthError, Connection, LIVE_FILE, Life, LifeParts};
+use crate::life::{Connection, LIVE_FILE, Life, LifeParts, RunStartError};
 use crate::version::{BUILD, version};
 use answers::LiveContext;
 use control::LiveControl;
@@ -261,7 +261,7 @@ async fn daemon(
         actors.extend(reload::actors(&reloader, hear, workers.handle()));
         actors
     });
-    let life = Box::pin(born(life, &mut store_failed)).await?;
+    let life = Box::pin(started(life, &mut store_failed)).await?;
     tell_steps(&life, watch);
     tell_page(config, watch);
     let reason = wait(config, &life, stop, &mut store_failed, &chaos, watch).await;
@@ -278,8 +278,8 @@ fn follow_time(watch: &Watch, world: &World) {
 
 /// Waits for a life to begin. What says that the process cannot go on is the reason, whatever else
 /// fell with it; a start that holds its thread falls with nothing.
-async fn born(
-    life: impl Future<Output = Result<Life, BirthError>>,
+async fn started(
+    life: impl Future<Output = Result<Life, RunStartError>>,
     failed: &mut mpsc::Receiver<Failure>,
 ) -> Result<Life, Failure> {
     tokio::select! {
@@ -594,14 +594,16 @@ fn begin_api(
     desk
 }
 
-fn birth_failure(error: BirthError) -> Failure {
+fn birth_failure(error: RunStartError) -> Failure {
     match error {
-        BirthError::Store(e) => store_failure(&e),
-        BirthError::Venue(_) => Failure::new(Exit::Failed, error.to_string()),
-        BirthError::Strategy(_) => Failure::new(Exit::Refused, error.to_string()),
-        BirthError::History(HistoryError::Archive(full @ ArchiveError::Full { .. })) => full.into(),
-        BirthError::History(_) => Failure::new(Exit::StoreFailed, error.to_string()),
-        BirthError::Tree(_) => Failure::new(Exit::RootGaveUp, error.to_string()),
+        RunStartError::Store(e) => store_failure(&e),
+        RunStartError::Venue(_) => Failure::new(Exit::Failed, error.to_string()),
+        RunStartError::Strategy(_) => Failure::new(Exit::Refused, error.to_string()),
+        RunStartError::History(HistoryError::Archive(full @ ArchiveError::Full { .. })) => {
+            full.into()
+        }
+        RunStartError::History(_) => Failure::new(Exit::StoreFailed, error.to_string()),
+        RunStartError::Tree(_) => Failure::new(Exit::RootGaveUp, error.to_string()),
     }
 }
 

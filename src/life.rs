@@ -17,7 +17,7 @@ use everwarm_edge::simulated::exchange::Launch;
 use everwarm_edge::world::{LOOKUPS, Passing, World};
 use everwarm_history::HistoryLibrary;
 use everwarm_history::bars::keep;
-use everwarm_history::keeper::Keeper;
+use everwarm_history::fetched_bars::Keeper;
 use everwarm_history::queries::HistoryError;
 use everwarm_kernel::roster::Joined;
 use everwarm_kernel::stage::Stage;
@@ -128,7 +128,7 @@ pub struct LifeParts {
 
 /// Why a life could not begin.
 #[derive(Debug, thiserror::Error)]
-pub enum BirthError {
+pub enum RunStartError {
     /// The live file.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -163,23 +163,23 @@ impl Life {
     /// in through, and sees the tree before anything of it is started.
     ///
     /// # Errors
-    /// See [`BirthError`].
+    /// See [`RunStartError`].
     pub async fn begin(
         mut birth: LifeParts,
         ops: impl FnOnce(&World, &Tree) -> Vec<ChildSpec>,
-    ) -> Result<Life, BirthError> {
+    ) -> Result<Life, RunStartError> {
         let mut steps = Steps::default();
         // Strategies that joined while an earlier life traded, and those that are new.
         let joined: Vec<Joined> =
             birth.store.roster()?.into_iter().map(|member| member.who).collect();
-        let all = specs_of(&joined, &birth.content.settings()).map_err(BirthError::Strategy)?;
+        let all = specs_of(&joined, &birth.content.settings()).map_err(RunStartError::Strategy)?;
         for spec in all {
             if birth.stages.iter().all(|known| known.rank != spec.rank) {
                 birth.stages.push(spec);
             }
         }
         let journal = open(&birth)?;
-        let unborn = Unborn(Some(Arc::clone(&journal)));
+        let unborn = AbandonUnlessStarted(Some(Arc::clone(&journal)));
         steps.took("read the journal");
         let world = world(journal, &birth, &mut steps).await?;
         let (ended, at_end) = watch::channel(false);
@@ -199,7 +199,7 @@ impl Life {
         };
         let root = tree.start(tree::tree(&seed)).await?;
         steps.took("start the actors");
-        unborn.born();
+        unborn.started();
         Ok(Life { world, root, ended: at_end, steps: steps.done })
     }
 
@@ -259,15 +259,15 @@ fn open(birth: &LifeParts) -> Result<Arc<Journal<Body>>, StoreError> {
 }
 
 /// The journal of a life that is being begun: where that never comes to its end, what writes ends.
-struct Unborn(Option<Arc<Journal<Body>>>);
+struct AbandonUnlessStarted(Option<Arc<Journal<Body>>>);
 
-impl Unborn {
-    fn born(mut self) {
+impl AbandonUnlessStarted {
+    fn started(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Unborn {
+impl Drop for AbandonUnlessStarted {
     fn drop(&mut self) {
         if let Some(journal) = self.0.take() {
             journal.abandon();
@@ -279,11 +279,11 @@ async fn world(
     journal: Arc<Journal<Body>>,
     birth: &LifeParts,
     steps: &mut Steps,
-) -> Result<World, BirthError> {
+) -> Result<World, RunStartError> {
     let Connection { places, wheel, admin, streams, live, compare, passing, .. } =
         birth.connection.clone();
     let wanted = birth.content.settings().trading.recv_window_ms;
-    let Ports { venue, source } = birth.connection.ports(wanted).map_err(BirthError::Venue)?;
+    let Ports { venue, source } = birth.connection.ports(wanted).map_err(RunStartError::Venue)?;
     let clock = venue.clock().clone();
     let streams = streams.min(source.capabilities().per_connection);
     fetch_again(&*source, birth).await?;
@@ -302,7 +302,7 @@ async fn world(
         live,
         compare,
         passing,
-        released: Arc::default(),
+        final_bars: Arc::default(),
         keeper: Arc::new(Keeper::new(Arc::clone(&birth.archive), Arc::clone(&birth.on_failure))),
         board: Arc::new(Board::default()),
         directory: Directory::measuring(everwarm_edge::message_kinds::wanted()),
@@ -314,7 +314,7 @@ async fn world(
 
 /// Fetches again what was announced of the past and went with a history that was taken away. What
 /// the venue tells otherwise now stays missing: `verify` says so.
-async fn fetch_again(source: &dyn Source, birth: &LifeParts) -> Result<(), BirthError> {
+async fn fetch_again(source: &dyn Source, birth: &LifeParts) -> Result<(), RunStartError> {
     let mut again: BTreeMap<Timeframe, Vec<(Symbol, Vec<Bar>)>> = BTreeMap::new();
     let (lost, last_close) = lost(&birth.archive, &birth.store)?;
     // An exchange in lockstep answers nothing until it is told how far time is.

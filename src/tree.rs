@@ -21,7 +21,7 @@ use everwarm_edge::simulated::pacer::Pacer;
 use everwarm_edge::world::World;
 use everwarm_kernel::stage::OnPoison;
 use everwarm_runtime::runner::ResumeReport;
-use everwarm_runtime::shell::{StageActor, StageArguments};
+use everwarm_runtime::stage_actor::{StageActor, StageArguments};
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, Strategy, SupervisorSpec, supervisor, worker,
 };

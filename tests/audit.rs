@@ -11,7 +11,7 @@ use everwarm_domain::order::{OrderIntent, SendAttempt, Side, Validity};
 use everwarm_domain::time::MINUTE;
 use everwarm_history as history;
 use everwarm_kernel::fact::{Body as _, Fact};
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Store};
@@ -153,7 +153,7 @@ fn take_back(data: &Path, announced: bool) -> bool {
 /// withdrawn, or cancelled where it is `announced`.
 fn strike_down(arguments: &[&str], data: &Path, announced: bool) {
     let (site, who, phase) = (Site::BeforeAppend, "gateway".to_owned(), Phase::Live);
-    let unsent = Strike { site, who, phase, nth: 1, blow: Blow::Die };
+    let unsent = PlannedFault { site, who, phase, nth: 1, blow: FaultKind::Die };
     let process = Process::struck(data, arguments, &[unsent]);
     assert!(process.complains("has blocked its thread", PATIENCE), "an order is approved");
     process.kill();
@@ -171,11 +171,11 @@ fn make_all(folder: &Folder, recording: &str, data: &Path) {
     // What is about to send dies before it does: the order is proved absent and granted another
     // attempt.
     let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
-    let lost = Strike { site, who, phase, nth: 1, blow: Blow::Panic };
+    let lost = PlannedFault { site, who, phase, nth: 1, blow: FaultKind::Panic };
     // The process dies while something is held, and goes on with other averages: what was entered
     // under the first ones is left by them.
     let (site, who, phase) = (Site::AfterAppend, "closer".to_owned(), Phase::Live);
-    let held = Strike { site, who, phase, nth: 45, blow: Blow::Die };
+    let held = PlannedFault { site, who, phase, nth: 45, blow: FaultKind::Die };
     let arguments = [&until_end(recording)[..], &config].concat();
     let process = Process::struck(data, &arguments, &[lost, held]);
     assert!(process.complains("has blocked its thread", PATIENCE), "it got to that close");
@@ -321,10 +321,10 @@ fn stages(damaged: &[(String, String)]) -> Vec<&str> {
 }
 
 /// Changes a checkpoint.
-type Harm = fn(&mut CheckpointRow);
+type InjectedFault = fn(&mut CheckpointRow);
 
 /// What a start notices and goes around, and what it cannot know.
-const HARMS: [(Harm, bool); 6] = [
+const HARMS: [(InjectedFault, bool); 6] = [
     (|row| row.state.clear(), true),
     (|row| row.state.truncate(row.state.len() - 1), true),
     (|row| *row.state.last_mut().unwrap() ^= 0x40, true),

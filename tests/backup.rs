@@ -1,11 +1,11 @@
 //! Backups of a daemon that trades, and data directories made of them.
 
 use crate::cli::api::request;
-use crate::hand::ManualTrader;
 use crate::kit::{
     BINARY, Folder, Process, ask, end_of, exchange, kill_exchange, made_recording, run, runs, told,
     until_end, wait_until, wait_until_free,
 };
+use crate::manual_trader::ManualTrader;
 use everwarm::life::LIVE_FILE;
 use everwarm_domain::money::Decimal;
 use everwarm_kernel::chance::mix;

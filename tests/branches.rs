@@ -6,7 +6,7 @@ use super::poison::Stand;
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;
 use everwarm::daemon::reload::{Beside, Reloader};
-use everwarm::daemon::steward::steward;
+use everwarm::daemon::tree_settings::keep_tree;
 use everwarm::life::Life;
 use everwarm_config::{CheckDepth, Sources};
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator, Order};
@@ -18,7 +18,7 @@ use everwarm_kernel::fact::{Fact, Rank};
 use everwarm_sim::InitialBooks;
 use everwarm_sim::market::Seeded;
 use everwarm_trading::{AnyStage, StageSpec, specs};
-use everwarm_views::fold::StatusFold;
+use everwarm_views::status_fold::StatusFold;
 use everwarm_views::views::{ReloadResult, StatusView, Trigger};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fs;
@@ -267,7 +267,7 @@ fn restarts_are_counted_against_the_limits_in_force() {
         let used = Box::new(Default::default);
         let beside = Beside { traded: String::new(), rules: Vec::new(), used };
         let made = Reloader::new(world.clone(), sources, started, beside);
-        vec![steward(reloader.get_or_init(|| made))]
+        vec![keep_tree(reloader.get_or_init(|| made))]
     };
     let (feeds, path) = ("root/trading/feeds/sim", "root/trading/feeds/sim/feed");
     let (step, kills) = (Cell::new(0), Cell::new(0));

@@ -4,7 +4,7 @@ use crate::kit::{BINARY, Folder, Process, ask, made_recording, run, wait_until};
 use everwarm::chaos::crashes::{End, Moment, Subject};
 use everwarm_adapters::binance::{BinanceClient, Config};
 use everwarm_domain::time::MINUTE;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_runtime::clock;
 use everwarm_sim::server::limits::Counters;
 use everwarm_sim::server::port::PortFile;
@@ -265,7 +265,13 @@ fn many_that_were_killed_with_an_order_on_its_way_leave_room_for_more() {
     fs::create_dir(&dir).unwrap();
     let subject = Subject::new(BINARY, made_recording(&folder.join("made"), 3, 3_000));
     let who = "gateway".to_owned();
-    let sent = Strike { site: Site::AfterSend, who, phase: Phase::Live, nth: 1, blow: Blow::Die };
+    let sent = PlannedFault {
+        site: Site::AfterSend,
+        who,
+        phase: Phase::Live,
+        nth: 1,
+        blow: FaultKind::Die,
+    };
     for life in 0..24 {
         let end = subject.killed(&dir, &Moment::At(sent.clone())).unwrap().end;
         // How far it says it is may be written a moment later.

@@ -1,8 +1,8 @@
 //! Cash that comes back: what `everwarm panic` sold is booked as an exit, and a deposit is ours
 //! once it is adopted.
 
-use crate::hand::{ManualTrader, held, held_and_killed};
 use crate::kit::{Folder, Process, ask, run, wait_until};
+use crate::manual_trader::{ManualTrader, held, held_and_killed};
 use everwarm_domain::fact::{Body, Ledger};
 use everwarm_domain::money::Decimal;
 use serde_json::{Value, json};

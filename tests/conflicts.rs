@@ -1,8 +1,8 @@
 //! The account changed behind the daemon's back: it refuses, shows both sides, and goes on when an
 //! operator has decided. What is not ours is shown and left alone; a twin halts.
 
-use crate::hand::{ManualTrader, held, held_and_killed};
 use crate::kit::{Folder, Process, ask, run, wait_until};
+use crate::manual_trader::{ManualTrader, held, held_and_killed};
 use everwarm_domain::fact::{Body, Venue};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use super::kit::{
 };
 use everwarm::life::LIVE_FILE;
 use everwarm_history as history;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -44,7 +44,7 @@ fn a_panic_of_the_store_ends_the_process_and_the_next_goes_on() {
     let sites = [Site::BeforeCommit, Site::BeforeSync, Site::AfterCommit, Site::BeforePublish];
     for site in sites {
         let (who, phase) = ("store-thread".to_owned(), Phase::Live);
-        let panic = Strike { site, who, phase, nth: 2, blow: Blow::Panic };
+        let panic = PlannedFault { site, who, phase, nth: 2, blow: FaultKind::Panic };
         let (code, out, err) = Process::struck(&dir, &until_end(&recording), &[panic]).result();
         assert_eq!(code, Some(10), "{site}: {out}{err}");
         assert!(err.contains(LIVE_FILE) && err.contains("the store thread panicked"), "{err}");

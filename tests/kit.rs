@@ -5,7 +5,7 @@ use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::chaos::process::STRIKES;
 use everwarm_api::ApiFile;
 use everwarm_domain::time::MINUTE;
-use everwarm_runtime::chaos::Strike;
+use everwarm_runtime::chaos::PlannedFault;
 use everwarm_sim::market::{Market, Seeded};
 use everwarm_sim::server::port::PortFile;
 use serde_json::Value;
@@ -162,7 +162,7 @@ impl Process {
     }
 
     /// Runs it so that it is struck as planned.
-    pub fn struck(dir: &Path, arguments: &[&str], strikes: &[Strike]) -> Process {
+    pub fn struck(dir: &Path, arguments: &[&str], strikes: &[PlannedFault]) -> Process {
         let mut command = Command::new(BINARY);
         command.env(STRIKES, serde_json::to_string(strikes).unwrap());
         command.env("EVERWARM_CHAOS__ENABLED", "true");

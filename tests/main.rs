@@ -33,17 +33,17 @@ mod facts;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
-mod hand;
-#[cfg(test)]
 mod heap;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod manual_trader;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
-mod odd;
+mod odd_bars;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod stores;
 #[cfg(test)]
 mod summary;
 #[cfg(test)]
-mod third;
+mod third_adapter;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

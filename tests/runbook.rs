@@ -1,13 +1,13 @@
 //! The emergencies of docs/RUNBOOK.md, played through with the commands that stand there.
 
-use crate::hand::{ManualTrader, held_and_killed};
 use crate::kit::{
     BINARY, Folder, Process, ask, exchange, made_recording, output, run, small_recording,
     until_end, wait_until, wait_until_free,
 };
+use crate::manual_trader::{ManualTrader, held_and_killed};
 use everwarm::life::LIVE_FILE;
 use everwarm_history as history;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -282,7 +282,8 @@ fn crash_loop() {
     let started = ["run", "--pace", "240x", "--config", config];
     for _ in 0..3 {
         let (who, phase) = ("store-thread".to_owned(), Phase::Live);
-        let panic = Strike { site: Site::BeforeSync, who, phase, nth: 5, blow: Blow::Panic };
+        let panic =
+            PlannedFault { site: Site::BeforeSync, who, phase, nth: 5, blow: FaultKind::Panic };
         let daemon = Process::struck(&dir, &started, &[panic]);
         assert_eq!(daemon.end().0.code(), Some(10));
     }

@@ -1,10 +1,10 @@
 //! The daemon as a service: what its manager is told, how it stops, and what it does after it stood
 //! still.
 
-use crate::hand::ManualTrader;
 use crate::kit::{BINARY, Folder, Process, ask, exchange, run, wait_until};
+use crate::manual_trader::ManualTrader;
 use everwarm::chaos::process::STRUCK;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -103,7 +103,7 @@ fn stuck(
     let dir = folder.join("data");
     let (mut manager, mut command) = Manager::new(folder);
     let (who, phase) = (who.to_owned(), Phase::Live);
-    let strike = Strike { site, who, phase, nth: 20, blow: Blow::Die };
+    let strike = PlannedFault { site, who, phase, nth: 20, blow: FaultKind::Die };
     command.env("EVERWARM_STRIKES", serde_json::to_string(&[strike]).unwrap());
     command.env("EVERWARM_CHAOS__ENABLED", "true");
     command.envs(more.iter().copied());

@@ -7,7 +7,7 @@ use super::kit::{BINARY, Folder};
 use crate::shared::shared;
 use everwarm::chaos::crashes::{End, Moment, Subject, kill_exchange, picture};
 use everwarm::chaos::process::Step;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use std::collections::BTreeMap;
 
 /// The steps of a start, to its end.
@@ -26,7 +26,7 @@ const STARTING: [Step; 7] = [
 fn kills() -> Vec<Moment> {
     let at = |site, who: &str, nth| {
         let (who, phase) = (who.to_owned(), Phase::Live);
-        Moment::At(Strike { site, who, phase, nth, blow: Blow::Die })
+        Moment::At(PlannedFault { site, who, phase, nth, blow: FaultKind::Die })
     };
     let mut kills = Vec::new();
     for _ in 0..2 {

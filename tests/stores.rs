@@ -13,7 +13,7 @@ use everwarm::chaos::process::Step;
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Order, Venue};
 use everwarm_kernel::fact::Fact;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::file::{SCHEMA, WRITES};
 use everwarm_views::backup;
@@ -191,7 +191,7 @@ fn older() -> PathBuf {
 /// left and nobody has heard of its end.
 fn killed_with_an_order_open(program: &Path, dir: &Path, recording: &str) {
     let (site, who, phase) = (Site::AfterSend, "gateway".to_owned(), Phase::Live);
-    let strike = Strike { site, who, phase, nth: 3, blow: Blow::Die };
+    let strike = PlannedFault { site, who, phase, nth: 3, blow: FaultKind::Die };
     fs::create_dir_all(dir).unwrap();
     let subject = Subject::new(program, recording);
     let lived = subject.killed(dir, &Moment::At(strike)).unwrap();
@@ -273,7 +273,7 @@ fn moments() -> Vec<Moment> {
         Step::ALL.iter().filter(live).map(|step| Moment::Reached(*step)).collect();
     let mut at = |site, who: &str, phase, nth| {
         let who = who.to_owned();
-        all.push(Moment::At(Strike { site, who, phase, nth, blow: Blow::Die }));
+        all.push(Moment::At(PlannedFault { site, who, phase, nth, blow: FaultKind::Die }));
     };
     for site in [Site::BeforeCommit, Site::BeforeSync, Site::AfterCommit, Site::BeforePublish] {
         for (phase, nth) in [(Phase::Starting, 1), (Phase::Starting, 3), (Phase::Live, 1)] {

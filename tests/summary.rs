@@ -1,9 +1,9 @@
 //! What a day came to, computed again here from the plain lists, by other means.
 
-use crate::hand::ManualTrader;
 use crate::kit::{
     Folder, Process, ask, made_recording, run, small_recording, until_end, wait_until,
 };
+use crate::manual_trader::ManualTrader;
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::money::Decimal;

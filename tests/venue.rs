@@ -1,7 +1,6 @@
 //! The client of production against the simulated exchange.
 
 mod connections;
-mod deaf;
 mod disturbed;
 mod ed25519;
 mod live;
@@ -9,6 +8,7 @@ mod orders;
 mod overlap;
 mod panic;
 mod remote;
+mod silent_stream;
 
 use crate::kit::{BINARY, Folder};
 use everwarm_adapters::binance::{ApiKey, BinanceClient, Config};

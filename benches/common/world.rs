@@ -13,7 +13,7 @@ use everwarm_edge::orders::gateway_book::GatewayBook;
 use everwarm_kernel::fact::{Mask, NoLibrary};
 use everwarm_runtime::journal::{Journal, Options, Waker, Writer};
 use everwarm_runtime::runner::ResumeReport;
-use everwarm_runtime::shell::{MakeStage, StageActor, StageArguments};
+use everwarm_runtime::stage_actor::{MakeStage, StageActor, StageArguments};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, RootHandle, Strategy, Tree, supervisor, worker,

@@ -16,7 +16,7 @@ use crate::life::{APPLICATION, LIVE_FILE};
 use everwarm_cli::offline::catch_up;
 use everwarm_history as history;
 use everwarm_history::Projector;
-use everwarm_runtime::chaos::Strike;
+use everwarm_runtime::chaos::PlannedFault;
 use everwarm_runtime::clock;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
@@ -96,7 +96,7 @@ pub enum Moment {
     /// So long after it was asked to stop, which it is so long after it is live.
     Stopping(Duration, Duration),
     /// Where it stands at a kill point.
-    At(Strike),
+    At(PlannedFault),
     /// So long after it is live and has been stopped by SIGSTOP for a while, the second of these.
     Continued(Duration, Duration),
     /// So long after it is live; another was started in the same moment, and had to give way.
@@ -179,7 +179,7 @@ impl Subject {
         }
     }
 
-    fn begin<'a>(&self, dir: &'a Path, strikes: &[Strike]) -> Result<Life<'a>, String> {
+    fn begin<'a>(&self, dir: &'a Path, strikes: &[PlannedFault]) -> Result<Life<'a>, String> {
         for file in [struck(dir), dir.join(STEPS[0]), dir.join(STEPS[1])] {
             if let Err(e) = fs::remove_file(&file)
                 && e.kind() != std::io::ErrorKind::NotFound
@@ -192,7 +192,7 @@ impl Subject {
         Ok(Life { child, dir, step: STEPS[0], began, start: None, looked: began, moving })
     }
 
-    fn spawn(&self, dir: &Path, step: &str, strikes: &[Strike]) -> Result<Child, String> {
+    fn spawn(&self, dir: &Path, step: &str, strikes: &[PlannedFault]) -> Result<Child, String> {
         let errors = File::options().create(true).append(true).open(log(dir));
         let mut command = Command::new(&self.program);
         command.args(["run", "--pace", "lockstep", "--until-end", "--recording"]);

@@ -9,7 +9,7 @@ use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
-use everwarm_runtime::supervise::{News, SupervisionNotice};
+use everwarm_runtime::supervise::{Announcement, SupervisionNotice};
 use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -85,9 +85,9 @@ impl Illness {
 
     /// Takes in what became of a branch. What is down is told to the journal before.
     pub(super) fn hear(&self, notice: &SupervisionNotice) {
-        if let News::BranchDown { .. } = &notice.news {
+        if let Announcement::BranchDown { .. } = &notice.news {
             self.lock().down.insert(notice.path.clone());
-        } else if let News::BranchUp = &notice.news {
+        } else if let Announcement::BranchUp = &notice.news {
             self.lock().down.remove(&notice.path);
         }
     }

@@ -6,7 +6,7 @@
 
 use everwarm_domain::path::Places;
 use everwarm_kernel::fact::Body;
-use everwarm_runtime::chaos::{Blow, Chaos, Injected, Phase, Site, Strike};
+use everwarm_runtime::chaos::{Chaos, FaultKind, Injected, Phase, PlannedFault, Site};
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::Sealing;
 use everwarm_runtime::supervise::Directory;
@@ -64,10 +64,10 @@ impl std::str::FromStr for Step {
 impl Step {
     /// Has a life stand still when it comes to this step, whichever phase it counts as by then.
     #[must_use]
-    pub fn strikes(self) -> [Strike; 2] {
+    pub fn strikes(self) -> [PlannedFault; 2] {
         [Phase::Starting, Phase::Live].map(|phase| {
             let (site, who) = (Site::BeforeResume, self.name().to_owned());
-            Strike { site, who, phase, nth: 1, blow: Blow::Die }
+            PlannedFault { site, who, phase, nth: 1, blow: FaultKind::Die }
         })
     }
 }
@@ -139,7 +139,7 @@ pub fn from_environment() -> Result<(Chaos, Arc<Found>), String> {
     let (chaos, place) = (Chaos::off(), Arc::new(Found::new()));
     let Some(plan) = std::env::var_os(STRIKES) else { return Ok((chaos, place)) };
     let text = plan.to_string_lossy();
-    let strikes: Vec<Strike> =
+    let strikes: Vec<PlannedFault> =
         serde_json::from_str(&text).map_err(|e| format!("{STRIKES}: {e}: {text}"))?;
     let at = Arc::clone(&place);
     let kill = move |who: &str| {

@@ -21,7 +21,7 @@ pub use crashed::CrashPlan;
 use crashed::Named;
 use everwarm_runtime::chaos::faults::Operation;
 use everwarm_runtime::chaos::points::Passings;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_sim::faults::{Fault, KINDS, Kind};
 use everwarm_sim::server::requests::Entry;
 pub use parts::Part;
@@ -211,7 +211,7 @@ fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: 
     let mut plan = Plan { strikes: strikes(&passings, count, die), ..Plan::default() };
     let live = plan.strikes.iter_mut().filter(|strike| strike.phase == Phase::Live);
     for strike in live.take(usize::try_from(deaths).unwrap_or(1)) {
-        strike.blow = Blow::Die;
+        strike.blow = FaultKind::Die;
     }
     let plan = Plan { paced: Some(PACED), workers: 4, sizes: Sizes::LARGE, ..plan };
     let outcome = run(feed, &plan);
@@ -348,16 +348,16 @@ fn phase(phase: Phase) -> &'static str {
 }
 
 /// Strikes drawn from all points, each point as likely as any other.
-fn strikes(passings: &Passings, count: u64, die: &mut Die) -> Vec<Strike> {
+fn strikes(passings: &Passings, count: u64, die: &mut Die) -> Vec<PlannedFault> {
     let points: Vec<_> =
-        passings.iter().filter(|((_, who, _), _)| is_possible(who, Blow::Kill)).collect();
-    let mut strikes: Vec<Strike> = (0..count)
+        passings.iter().filter(|((_, who, _), _)| is_possible(who, FaultKind::Kill)).collect();
+    let mut strikes: Vec<PlannedFault> = (0..count)
         .map(|_| {
             let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
             let ((site, who, phase), passed) = points[at];
             let nth = 1 + u32::try_from(die.below(u64::from(*passed))).unwrap_or(0);
-            let blow = if die.below(2) == 0 { Blow::Kill } else { Blow::Panic };
-            Strike { site: *site, who: who.clone(), phase: *phase, nth, blow }
+            let blow = if die.below(2) == 0 { FaultKind::Kill } else { FaultKind::Panic };
+            PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow }
         })
         .collect();
     strikes.sort();
@@ -421,12 +421,12 @@ fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
 }
 
 /// How a blow is called in the report, and where it fell.
-fn row(site: Site, of: Phase, blow: Blow) -> (&'static str, String) {
+fn row(site: Site, of: Phase, blow: FaultKind) -> (&'static str, String) {
     let how = match blow {
-        Blow::Panic => "panic",
-        Blow::Kill => "kill",
-        Blow::Die => "death",
-        Blow::Outage => "outage",
+        FaultKind::Panic => "panic",
+        FaultKind::Kill => "kill",
+        FaultKind::Die => "death",
+        FaultKind::Outage => "outage",
     };
     (how, format!("{site} of {}", phase(of)))
 }

@@ -34,12 +34,12 @@ use everwarm_edge::operation::projector;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
-use everwarm_runtime::chaos::{Chaos, Injected, Phase, Sabotage, Strike};
+use everwarm_runtime::chaos::{Chaos, Injected, Phase, PlannedFault, Sabotage};
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Sealing, Store, StoreError};
-use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
+use everwarm_runtime::supervise::{Announcement, Directory, Observer, SupervisionNotice};
 use everwarm_sim::faults::Fault;
 use everwarm_sim::server::limits;
 use everwarm_sim::server::requests::{self as log, Entry};
@@ -115,7 +115,7 @@ impl Default for Sizes {
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
     /// Strikes at kill points, counted over all lives.
-    pub strikes: Vec<Strike>,
+    pub strikes: Vec<PlannedFault>,
     /// Life by life: the disk operation at which it dies, and what is left of it.
     pub cuts: Vec<(Cut, Image)>,
     /// What a death at a kill point leaves of the disk, and an outage of the exchange's.
@@ -160,11 +160,11 @@ pub struct Outcome {
     /// Lives it took.
     pub lives: u32,
     /// What was struck.
-    pub struck: Vec<Strike>,
+    pub struck: Vec<PlannedFault>,
     /// How often each kill point was passed.
     pub passings: Passings,
     /// Strikes that never fell.
-    pub missed: Vec<Strike>,
+    pub missed: Vec<PlannedFault>,
     /// Kills at random moments.
     pub random: Fell,
     /// What operators and others did.
@@ -400,9 +400,9 @@ struct Restarts {
 
 impl Restarts {
     fn hear(&mut self, notice: &SupervisionNotice) {
-        if let News::Exited { asked: false, .. } = &notice.news {
+        if let Announcement::Exited { asked: false, .. } = &notice.news {
             self.ended.insert(notice.path.clone(), clock::now());
-        } else if let News::Started { .. } = &notice.news
+        } else if let Announcement::Started { .. } = &notice.news
             && let Some(ended) = self.ended.remove(&notice.path)
         {
             self.took.push(ended.elapsed());
@@ -418,7 +418,7 @@ enum Ending {
 impl Lives<'_> {
     /// Lives until the feed has ended. The files of the last life, how many there were, and what
     /// never fell.
-    fn all(&mut self) -> Result<(Files, u32, Vec<Strike>), String> {
+    fn all(&mut self) -> Result<(Files, u32, Vec<PlannedFault>), String> {
         let mut found = Files::fresh()?;
         let mut strikes = self.plan.strikes.clone();
         for life in 1..=LIVES {
@@ -487,7 +487,7 @@ impl Lives<'_> {
         Ok((store, archive))
     }
 
-    fn one(&self, files: &Files, strikes: &mut Vec<Strike>) -> Result<Ending, String> {
+    fn one(&self, files: &Files, strikes: &mut Vec<PlannedFault>) -> Result<Ending, String> {
         let disk = &files.journal;
         let first = self.watched().operations.is_empty();
         let died = Arc::new(AtomicBool::new(false));
@@ -574,7 +574,7 @@ impl Lives<'_> {
     fn arm(
         &self,
         disk: &FaultyDisk,
-        strikes: Vec<Strike>,
+        strikes: Vec<PlannedFault>,
         died: &Arc<AtomicBool>,
         directory: &Arc<Mutex<Option<Directory>>>,
     ) {

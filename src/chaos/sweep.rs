@@ -14,13 +14,14 @@ use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use std::collections::BTreeMap;
 
 /// Names of the threads of the journal at kill points: they are no actors.
 const THREADS: [&str; 2] = ["store-thread", "sealer"];
 /// Every way to strike.
-pub const BLOWS: [Blow; 4] = [Blow::Panic, Blow::Kill, Blow::Die, Blow::Outage];
+pub const BLOWS: [FaultKind; 4] =
+    [FaultKind::Panic, FaultKind::Kill, FaultKind::Die, FaultKind::Outage];
 /// Outages of the exchange in all that is tried.
 const OUTAGES: u64 = 400;
 /// Operations of a file in which a life opens what the one before has left.
@@ -100,56 +101,56 @@ impl Die {
 }
 
 /// A place and a way to strike: what a sweep must have covered.
-pub type Target = (Site, String, Phase, Blow);
+pub type Target = (Site, String, Phase, FaultKind);
 
 /// The target of a strike.
 #[must_use]
-pub fn target(strike: &Strike) -> Target {
+pub fn target(strike: &PlannedFault) -> Target {
     (strike.site, strike.who.clone(), strike.phase, strike.blow)
 }
 
 /// Whether striking so means something there: a thread is no actor that could be killed. Its panic
 /// ends the process. People are neither.
-pub(super) fn is_possible(who: &str, blow: Blow) -> bool {
+pub(super) fn is_possible(who: &str, blow: FaultKind) -> bool {
     if who == script::NAME {
-        return matches!(blow, Blow::Die | Blow::Outage);
+        return matches!(blow, FaultKind::Die | FaultKind::Outage);
     }
-    !THREADS.contains(&who) || blow != Blow::Kill
+    !THREADS.contains(&who) || blow != FaultKind::Kill
 }
 
 /// Whether it costs a new life of the daemon or of the exchange, and so venue time or wall time.
-fn is_costly(strike: &Strike) -> bool {
-    let ends = THREADS.contains(&strike.who.as_str()) && strike.blow == Blow::Panic;
-    ends || matches!(strike.blow, Blow::Die | Blow::Outage)
+fn is_costly(strike: &PlannedFault) -> bool {
+    let ends = THREADS.contains(&strike.who.as_str()) && strike.blow == FaultKind::Panic;
+    ends || matches!(strike.blow, FaultKind::Die | FaultKind::Outage)
 }
 
 /// Every target of the points passed, once, at a passing drawn from those of the run that was
 /// learned from. Whoever restores its state is also struck while it does so in the middle of the
 /// run, which takes a kill before.
 #[must_use]
-pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
+pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<PlannedFault>> {
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
             // The last passings may not come: how often some points are passed depends on the
             // schedule.
             let nth = 1 + u32::try_from(die.below(u64::from(count * 4 / 5))).unwrap_or(0);
-            let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
+            let strike = PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow };
             groups.push(vec![strike]);
         }
     }
     let resuming = passings.keys().filter(|(site, ..)| *site == Site::BeforeResume);
     for (_, who, _) in resuming.filter(|(_, who, _)| who != "config") {
         for site in [Site::BeforeResume, Site::AfterResume] {
-            for blow in BLOWS.into_iter().filter(|blow| *blow != Blow::Outage) {
+            for blow in BLOWS.into_iter().filter(|blow| *blow != FaultKind::Outage) {
                 let first = (Site::BeforeStep, who.clone(), Phase::Live);
                 let count = passings.get(&first).copied().unwrap_or(1);
                 let nth = 1 + u32::try_from(die.below(u64::from(count / 2))).unwrap_or(0);
                 let phase = Phase::Live;
-                let (kill, who) = (Blow::Kill, who.clone());
+                let (kill, who) = (FaultKind::Kill, who.clone());
                 groups.push(vec![
-                    Strike { site: first.0, who: who.clone(), phase, nth, blow: kill },
-                    Strike { site, who, phase, nth: 1, blow },
+                    PlannedFault { site: first.0, who: who.clone(), phase, nth, blow: kill },
+                    PlannedFault { site, who, phase, nth: 1, blow },
                 ]);
             }
         }
@@ -160,17 +161,17 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
 /// Packs groups of strikes into plans of about `size` strikes; no two groups of a plan aim at the
 /// same point, and few end the process, for each life costs venue time.
 #[must_use]
-pub fn pack(mut groups: Vec<Vec<Strike>>, size: usize, die: &mut Die) -> Vec<Plan> {
+pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> Vec<Plan> {
     const DEATHS: usize = 4;
     const OPEN: usize = 80;
-    fn point(strike: &Strike) -> (Site, &str, Phase) {
+    fn point(strike: &PlannedFault) -> (Site, &str, Phase) {
         (strike.site, &strike.who, strike.phase)
     }
     die.shuffle(&mut groups);
     let mut plans: Vec<Plan> = Vec::new();
-    let resumes = |s: &Strike| matches!(s.site, Site::BeforeResume | Site::AfterResume);
+    let resumes = |s: &PlannedFault| matches!(s.site, Site::BeforeResume | Site::AfterResume);
     for group in groups {
-        let deaths = |list: &[Strike]| list.iter().filter(|s| is_costly(s)).count();
+        let deaths = |list: &[PlannedFault]| list.iter().filter(|s| is_costly(s)).count();
         let fits = |plan: &Plan| {
             // A group that counts on the first resume of an actor wants no other kill of it before.
             let alone = group.len() == 1 || plan.strikes.iter().all(|s| s.who != group[0].who);
@@ -220,7 +221,7 @@ pub fn mixture(passings: &Passings, operations: &Operations, seed: u64) -> Plan 
         let nth = 1 + u32::try_from(die.below(u64::from(*count))).unwrap_or(0);
         let blow = BLOWS[usize::try_from(die.below(4)).expect("below four")];
         if is_possible(who, blow) {
-            strikes.push(Strike { site: *site, who: who.clone(), phase: *phase, nth, blow });
+            strikes.push(PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow });
         }
     }
     strikes.sort();
@@ -306,9 +307,10 @@ fn everything_once(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     let (mut groups, mut outages) = (Vec::new(), Vec::new());
     for ((site, who, phase), count) in &learned.passings {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            let strike = |nth| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
+            let strike =
+                |nth| PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow };
             let all = (1..=*count).map(|nth| vec![strike(nth)]);
-            if blow == Blow::Outage {
+            if blow == FaultKind::Outage {
                 outages.extend(all);
             } else {
                 groups.extend(all);
@@ -345,7 +347,7 @@ pub struct Swept {
     /// Operations at which the disk died, by file and by what was left.
     pub cut: BTreeMap<(File, Operation, Image), u32>,
     /// Strikes that never fell: their passing did not come.
-    pub missed: Vec<Strike>,
+    pub missed: Vec<PlannedFault>,
     /// Runs in which nothing but the disk was to die, and it did not: they had fewer operations.
     pub spared: usize,
     /// Runs that were not as they must be.
@@ -465,7 +467,8 @@ pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     for (site, who, phase) in learned.passings.keys() {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
             if !swept.struck.contains_key(&(*site, who.clone(), *phase, blow)) {
-                let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth: 1, blow };
+                let strike =
+                    PlannedFault { site: *site, who: who.clone(), phase: *phase, nth: 1, blow };
                 plans.push(Plan { strikes: vec![strike], ..Plan::default() });
             }
         }

@@ -3,7 +3,7 @@
 use super::answers::LiveContext;
 use super::reload::Reloader;
 use super::watch::Watch;
-use super::{injected, release, resolve, switch, symbols, venue_usage};
+use super::{injected, release, resolve_conflicts, switch, symbols, venue_usage};
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
 use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
@@ -43,11 +43,11 @@ impl Control for LiveControl {
     }
 
     fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
-        resolve::live(&self.world.journal, id, word)
+        resolve_conflicts::live(&self.world.journal, id, word)
     }
 
     fn adopt(&self, word: &AdoptView) -> Result<AdoptedView, Failure> {
-        resolve::adopt_live(&self.world.journal, word)
+        resolve_conflicts::adopt_live(&self.world.journal, word)
     }
 
     fn clear_limits(&self) -> Result<ClearedView, Failure> {
@@ -104,11 +104,11 @@ impl Control for FileControl {
     }
 
     fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
-        resolve::offline(&self.0, id, word)
+        resolve_conflicts::offline(&self.0, id, word)
     }
 
     fn adopt(&self, word: &AdoptView) -> Result<AdoptedView, Failure> {
-        resolve::adopt_offline(&self.0, word)
+        resolve_conflicts::adopt_offline(&self.0, word)
     }
 
     fn clear_limits(&self) -> Result<ClearedView, Failure> {

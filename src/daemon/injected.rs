@@ -5,7 +5,7 @@ use super::watch::Watch;
 use crate::chaos::process;
 use everwarm_config::{Config, VenueSource};
 use everwarm_edge::world::World;
-use everwarm_runtime::supervise::{Directory, Injected, NotHarmed, RequestError};
+use everwarm_runtime::supervise::{Directory, Injected, NotInjected, RequestError};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::injected::{BranchView, HarmView, How};
 use everwarm_views::telemetry::Fault;
@@ -92,13 +92,13 @@ pub fn harm(
     Ok(HarmView { path, ..asked.clone() })
 }
 
-fn not_harmed(path: &str, why: NotHarmed) -> Failure {
+fn not_harmed(path: &str, why: NotInjected) -> Failure {
     match why {
-        NotHarmed::Absent => {
+        NotInjected::Absent => {
             let text = format!("{path} is not running; `everwarm tree` shows its state");
             Failure::new(Exit::Failed, text)
         }
-        NotHarmed::Planned(first) => {
+        NotInjected::Planned(first) => {
             let text = format!(
                 "a fault is already planned: {path} {first}. Wait for it, or cancel it: set \
                  chaos.enabled = false and reload"

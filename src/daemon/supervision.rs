@@ -8,7 +8,7 @@ use everwarm_domain::path::STAGES;
 use everwarm_edge::world::World;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::runner::ResumeReport;
-use everwarm_runtime::supervise::{Limits, News, SupervisionNotice, Tree, Watchdog};
+use everwarm_runtime::supervise::{Announcement, Limits, SupervisionNotice, Tree, Watchdog};
 use everwarm_views::exit::{Exit, Failure};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -26,29 +26,29 @@ pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
         watch.restarted(path, &back.why, back.after);
     }
     match &notice.news {
-        News::Exited { exit, asked: false, .. } => tracing::debug!(path, %exit, "ended"),
-        News::Blocked { holds } => {
+        Announcement::Exited { exit, asked: false, .. } => tracing::debug!(path, %exit, "ended"),
+        Announcement::Blocked { holds } => {
             tracing::warn!(path, "has blocked its thread for {} ms", holds.as_millis());
         }
-        News::Unblocked { held } => {
+        Announcement::Unblocked { held } => {
             tracing::warn!(path, "blocked its thread for {} ms", held.as_millis());
         }
-        News::BranchDown { why, retry } => {
+        Announcement::BranchDown { why, retry } => {
             let seconds = retry.as_secs();
             tracing::error!(
                 path,
                 "is stopped by its supervisor, with a retry every {seconds} s: {why}"
             );
         }
-        News::BranchUp => tracing::warn!(path, "runs again"),
-        News::GaveUp { why } => tracing::error!(path, "failed too often: {why}"),
-        News::StopFailed { exit } => tracing::warn!(path, %exit, "did not stop cleanly"),
-        News::Stray { what } => tracing::warn!(path, "unknown child: {what}"),
-        news @ (News::Started { .. }
-        | News::Ignored
-        | News::StartFailed { .. }
-        | News::Exited { .. }
-        | News::Removed) => tracing::debug!(path, ?news, "supervision"),
+        Announcement::BranchUp => tracing::warn!(path, "runs again"),
+        Announcement::GaveUp { why } => tracing::error!(path, "failed too often: {why}"),
+        Announcement::StopFailed { exit } => tracing::warn!(path, %exit, "did not stop cleanly"),
+        Announcement::Stray { what } => tracing::warn!(path, "unknown child: {what}"),
+        news @ (Announcement::Started { .. }
+        | Announcement::Ignored
+        | Announcement::StartFailed { .. }
+        | Announcement::Exited { .. }
+        | Announcement::Removed) => tracing::debug!(path, ?news, "supervision"),
     }
 }
 
@@ -127,14 +127,14 @@ mod tests {
         };
         let ended = |exit| {
             let uptime = Duration::ZERO;
-            News::Exited { exit, uptime, restarts: 0, asked: false }
+            Announcement::Exited { exit, uptime, restarts: 0, asked: false }
         };
         let (low, feed) = ("root/feeds", "root/feeds/feed");
         hear(feed, ended(Exit::Killed));
-        assert_eq!(hear(feed, News::Started { restarts: 1 }), 1);
+        assert_eq!(hear(feed, Announcement::Started { restarts: 1 }), 1);
         hear(feed, ended(Exit::Orphaned));
         hear(low, ended(Exit::Killed));
-        assert_eq!(hear(feed, News::Started { restarts: 2 }), 1);
-        assert_eq!(hear(low, News::Started { restarts: 1 }), 2);
+        assert_eq!(hear(feed, Announcement::Started { restarts: 2 }), 1);
+        assert_eq!(hear(low, Announcement::Started { restarts: 1 }), 2);
     }
 }

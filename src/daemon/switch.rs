@@ -2,7 +2,7 @@
 //! of a daemon that is not running.
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
-use super::steward;
+use super::tree_settings;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::path::{FEEDS, GATEWAYS, PRIVATE, former};
@@ -12,9 +12,9 @@ use everwarm_edge::world::World;
 use everwarm_runtime::journal::Journal;
 use everwarm_trading::strategy;
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::fold::StatusFold;
 use everwarm_views::journal_reader::JournalFacts as _;
 use everwarm_views::sentences;
+use everwarm_views::status_fold::StatusFold;
 use everwarm_views::views::{SwitchWord, SwitchedView, SwitchesView};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -27,7 +27,7 @@ const LOOKS: &str = "root/ops/";
 
 /// Whether a place in the tree may be turned off by itself.
 pub fn may_be_off(path: &str) -> bool {
-    let looks = path.strip_prefix(LOOKS).is_some_and(|name| name != steward::NAME);
+    let looks = path.strip_prefix(LOOKS).is_some_and(|name| name != tree_settings::NAME);
     let source = path.strip_prefix(FEEDS).and_then(|below| below.strip_prefix('/'));
     let source = source.is_some_and(|name| !name.contains('/') && name != "feed");
     let private = path.strip_prefix(GATEWAYS).and_then(|below| below.strip_suffix(PRIVATE));
@@ -126,7 +126,7 @@ fn checked(said: &SwitchWord) -> Result<String, Failure> {
         | Switch::Strategy { .. } => {}
         Switch::Process { path, .. } => {
             if !may_be_off(path) {
-                let (all, not) = (STREAMS, steward::NAME);
+                let (all, not) = (STREAMS, tree_settings::NAME);
                 let text = format!(
                     "{path} cannot be turned off. You can turn off {all}, and every branch below \
                      {LOOKS} except {not}"

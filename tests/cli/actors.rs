@@ -3,7 +3,7 @@
 use crate::cli::api::request;
 use crate::cli::look::{get, measured};
 use crate::kit::{Folder, Process, ask, kill_exchange, run, wait_until};
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -168,8 +168,8 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
 
 /// A daemon whose indicator stage holds its thread at the first passing of that point.
 fn hangs(dir: &Path, config: &str, site: Site) -> Process {
-    let (who, blow) = ("indicator".to_owned(), Blow::Die);
-    let strike = Strike { site, who, phase: Phase::Starting, nth: 1, blow };
+    let (who, blow) = ("indicator".to_owned(), FaultKind::Die);
+    let strike = PlannedFault { site, who, phase: Phase::Starting, nth: 1, blow };
     Process::struck(dir, &["run", "--symbols", "2", "--config", config], &[strike])
 }
 

@@ -7,7 +7,7 @@ use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm::chaos::sweep::{Die, cuts, every_target, mixture, pack, sweep};
 use everwarm_domain::fact::{Analysis, Body, Market, Operator};
 use everwarm_domain::time::MINUTE;
-use everwarm_runtime::chaos::Blow;
+use everwarm_runtime::chaos::FaultKind;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -69,7 +69,7 @@ fn kills_before_while_and_after_end_the_same() {
     let mut passings = learned.passings.clone();
     passings.retain(|(_, who, _), _| ["indicator", "sma_cross", "breaker"].contains(&who.as_str()));
     let mut targets = every_target(&passings, &mut die);
-    targets.retain(|strikes| strikes.iter().all(|strike| strike.blow != Blow::Die));
+    targets.retain(|strikes| strikes.iter().all(|strike| strike.blow != FaultKind::Die));
     let swept = sweep(feed, &pack(targets, 7, &mut die), &learned.picture);
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
     none_failed("ailing", &swept);

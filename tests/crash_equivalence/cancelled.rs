@@ -15,7 +15,7 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_sim::faults::{Fault, Kind};
 use everwarm_trading::StageSpec;
 
@@ -225,9 +225,9 @@ fn kills_around_each_step_of_a_cancel_end_the_same() {
             let passed = learned.passings.get(&point).copied().unwrap_or_default();
             assert!(passed >= 2, "{site:?}: an entry and its cancel");
             for nth in 1..=passed {
-                for blow in [Blow::Panic, Blow::Kill, Blow::Die] {
+                for blow in [FaultKind::Panic, FaultKind::Kill, FaultKind::Die] {
                     let (site, who, phase) = point.clone();
-                    let strikes = vec![Strike { site, who, phase, nth, blow }];
+                    let strikes = vec![PlannedFault { site, who, phase, nth, blow }];
                     plans.push(Plan { strikes, faults: faults.clone(), ..Plan::default() });
                 }
             }

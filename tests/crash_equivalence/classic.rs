@@ -6,11 +6,12 @@ use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm_domain::fact::{Analysis, Body, Market, Operator, Order, Venue};
 use everwarm_domain::order::ReportSource;
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 
 fn death(site: Site, who: &str, nth: u32) -> Outcome {
     let (feed, learned) = learned();
-    let strike = Strike { site, who: who.to_owned(), phase: Phase::Live, nth, blow: Blow::Die };
+    let strike =
+        PlannedFault { site, who: who.to_owned(), phase: Phase::Live, nth, blow: FaultKind::Die };
     let image = Some(Image::Synced);
     let plan = Plan { strikes: vec![strike], image, ..Plan::default() };
     let outcome = run(feed, &plan).unwrap();

@@ -12,12 +12,12 @@ use everwarm::chaos::sweep::{BLOWS, verdict};
 use everwarm_domain::fact::{Body, Operator, Order};
 use everwarm_domain::order::OrderStatus;
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 
 /// The process dies when a request is about to leave, and a twin appears before the next life.
-fn with_a_twin(more: &[Strike]) -> Result<Outcome, String> {
+fn with_a_twin(more: &[PlannedFault]) -> Result<Outcome, String> {
     let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
-    let mut strikes = vec![Strike { site, who, phase, nth: 5, blow: Blow::Die }];
+    let mut strikes = vec![PlannedFault { site, who, phase, nth: 5, blow: FaultKind::Die }];
     strikes.extend_from_slice(more);
     let (twin, image) = (Some(feed::twin()), Some(Image::Synced));
     run(&learned().0, &Plan { strikes, twin, image, ..Plan::default() })
@@ -42,7 +42,7 @@ fn a_wake_up_is_not_lost_whoever_is_struck() {
     assert!(lapsed, "what may not be sent any more has ended");
     let at = |site, who: &str, blow| {
         let who = who.to_owned();
-        [Phase::Starting, Phase::Live].map(|phase| Strike {
+        [Phase::Starting, Phase::Live].map(|phase| PlannedFault {
             site,
             who: who.clone(),
             phase,
@@ -59,7 +59,7 @@ fn a_wake_up_is_not_lost_whoever_is_struck() {
             assert_eq!(verdict(&again, &calm.picture), None, "{blow:?} {site}");
             // A clock that was struck behind its word may say it again, which wakes nobody. A
             // death may take the grant along that was waited for: asked again, it is too late.
-            let least = usize::from(blow != Blow::Die);
+            let least = usize::from(blow != FaultKind::Die);
             assert!((least..=2).contains(&clocks(&outcome)), "{blow:?} {site}");
             runs += 1;
             // Wherever it says its word: while orders are looked for, or in the middle of life.

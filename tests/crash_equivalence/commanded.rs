@@ -13,7 +13,7 @@ use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Decision, Ledger, Operator};
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::Body as _;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use std::collections::BTreeMap;
 
 /// Mixtures in every test run.
@@ -60,8 +60,13 @@ fn kills_around_every_word_end_the_same() {
     // Who speaks dies before and after each word.
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings.iter().filter(|((_, who, _), _)| who == "script") {
-        let strike =
-            |nth| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow: Blow::Die };
+        let strike = |nth| PlannedFault {
+            site: *site,
+            who: who.clone(),
+            phase: *phase,
+            nth,
+            blow: FaultKind::Die,
+        };
         groups.extend((1..=*count).map(|nth| vec![strike(nth)]));
     }
     assert!(groups.len() >= 18, "{}", groups.len());
@@ -111,12 +116,21 @@ fn kills_around_what_panic_sold_and_what_is_adopted_end_the_same() {
         if !(sites.contains(site) && ["gateway", "script"].contains(&who.as_str())) {
             continue;
         }
-        let blows: &[Blow] =
-            if who == "script" { &[Blow::Die] } else { &[Blow::Die, Blow::Kill, Blow::Panic] };
+        let blows: &[FaultKind] = if who == "script" {
+            &[FaultKind::Die]
+        } else {
+            &[FaultKind::Die, FaultKind::Kill, FaultKind::Panic]
+        };
         // The last of them: it happens near the end of this feed.
         let from = if who == "script" { 1 } else { 1 + passed * 2 / 3 };
         for (nth, blow) in (from..=*passed).flat_map(|nth| blows.iter().map(move |b| (nth, *b))) {
-            groups.push(vec![Strike { site: *site, who: who.clone(), phase: *phase, nth, blow }]);
+            groups.push(vec![PlannedFault {
+                site: *site,
+                who: who.clone(),
+                phase: *phase,
+                nth,
+                blow,
+            }]);
         }
     }
     let plans = pack(groups, 4, &mut die);
@@ -124,9 +138,11 @@ fn kills_around_what_panic_sold_and_what_is_adopted_end_the_same() {
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
     none_failed("panic", &swept);
     let live = |who: &str, blow| (Site::AfterAppend, who.to_owned(), Phase::Live, blow);
-    for target in
-        [live("gateway", Blow::Kill), live("gateway", Blow::Die), live("script", Blow::Die)]
-    {
+    for target in [
+        live("gateway", FaultKind::Kill),
+        live("gateway", FaultKind::Die),
+        live("script", FaultKind::Die),
+    ] {
         assert!(swept.struck.contains_key(&target), "{target:?}");
     }
 }

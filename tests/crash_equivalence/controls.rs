@@ -4,7 +4,7 @@ use super::learned;
 use everwarm::chaos::compare::Picture;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::sweep::{mixture, verdict};
-use everwarm_runtime::chaos::{Blow, Sabotage, Site};
+use everwarm_runtime::chaos::{FaultKind, Sabotage, Site};
 use everwarm_sim::faults::{Fault, Kind};
 
 /// Plans within which a broken promise is caught, at most.
@@ -19,7 +19,7 @@ fn kills_alone(mut plan: Plan) -> Plan {
     plan.cuts.clear();
     plan.strikes.retain(|strike| {
         let of_an_actor = !THREADS.contains(&strike.who.as_str());
-        of_an_actor && matches!(strike.blow, Blow::Kill | Blow::Panic)
+        of_an_actor && matches!(strike.blow, FaultKind::Kill | FaultKind::Panic)
     });
     plan
 }

@@ -8,7 +8,7 @@ use everwarm::chaos::faults::{
 use everwarm::chaos::requests;
 use everwarm::chaos::rig::{Plan, run};
 use everwarm::chaos::sweep::{mixture, sweep, verdict};
-use everwarm_runtime::chaos::{Blow, Sabotage};
+use everwarm_runtime::chaos::{FaultKind, Sabotage};
 use everwarm_sim::faults::{Fault, KINDS, Kind};
 use everwarm_sim::server::requests::Entry;
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ fn all_of_them_with_kills_and_outages_end_the_same() {
         // Deaths of the exchange among the kills.
         for (strike, outage) in plan.strikes.iter_mut().zip([false, false, true].iter().cycle()) {
             if *outage {
-                strike.blow = Blow::Outage;
+                strike.blow = FaultKind::Outage;
             }
         }
         plan.faults = all_transparent(seed);

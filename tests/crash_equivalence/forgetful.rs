@@ -13,7 +13,7 @@ use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Sabotage, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Sabotage, Site};
 use everwarm_sim::faults::{Fault, Kind};
 use everwarm_trading::{AnyStage, Make, StageSpec, specs};
 
@@ -107,18 +107,18 @@ fn with(feed: Feed, name: &str, make: Make) -> Feed {
 }
 
 /// Kills of a stage before every other step.
-fn kills(who: &str) -> Vec<Strike> {
-    let strike = |nth| Strike {
+fn kills(who: &str) -> Vec<PlannedFault> {
+    let strike = |nth| PlannedFault {
         site: Site::BeforeStep,
         who: who.to_owned(),
         phase: Phase::Live,
         nth,
-        blow: Blow::Kill,
+        blow: FaultKind::Kill,
     };
     (1..PASSINGS).step_by(2).map(strike).collect()
 }
 
-fn every_input(strikes: Vec<Strike>) -> Plan {
+fn every_input(strikes: Vec<PlannedFault>) -> Plan {
     Plan { strikes, sizes: Sizes { checkpoint: 1, ..Sizes::SMALL }, ..Plan::default() }
 }
 
@@ -234,8 +234,8 @@ fn a_wake_up_that_a_checkpoint_loses_is_found() {
     let defect: Make = |_, _| Box::new(Defective { sleeps: true, ..sound("order-manager") });
     let site = Site::BeforeSend;
     let who = "gateway".to_owned();
-    let died = Strike { site, who, phase: Phase::Live, nth: 5, blow: Blow::Die };
-    let plan = |killed: Vec<Strike>| {
+    let died = PlannedFault { site, who, phase: Phase::Live, nth: 5, blow: FaultKind::Die };
+    let plan = |killed: Vec<PlannedFault>| {
         let strikes = [vec![died.clone()], killed].concat();
         let (twin, image) = (Some(feed::twin()), Some(Image::Synced));
         Plan { twin, image, ..every_input(strikes) }

@@ -11,7 +11,7 @@ use everwarm_domain::order::Side;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::collections::BTreeMap;
 
@@ -128,12 +128,12 @@ fn careless(name: &str) -> AnyStage {
 
 /// The daemon dies at these passings, and is away for so many minutes of the market each time.
 fn outages(minutes: i64, away: i64, deaths: &[(Site, &str, u32)]) -> Plan {
-    let die = |(site, who, nth): &(Site, &str, u32)| Strike {
+    let die = |(site, who, nth): &(Site, &str, u32)| PlannedFault {
         site: *site,
         who: (*who).to_owned(),
         phase: Phase::Live,
         nth: *nth,
-        blow: Blow::Die,
+        blow: FaultKind::Die,
     };
     let strikes = deaths.iter().map(die).collect();
     let paced = Some(Paced { factor: 1_200, minutes, away });

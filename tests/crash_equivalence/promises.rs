@@ -5,12 +5,12 @@ use super::learned;
 use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm_domain::fact::{Body, Operator, Venue};
 use everwarm_runtime::chaos::faults::Image;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use std::collections::BTreeMap;
 
-fn struck_at_gateway(site: Site, nth: u32, blow: Blow) -> Outcome {
+fn struck_at_gateway(site: Site, nth: u32, blow: FaultKind) -> Outcome {
     let (feed, learned) = learned();
-    let strike = Strike { site, who: "gateway".to_owned(), phase: Phase::Live, nth, blow };
+    let strike = PlannedFault { site, who: "gateway".to_owned(), phase: Phase::Live, nth, blow };
     let image = Some(Image::Synced);
     let outcome = run(feed, &Plan { strikes: vec![strike], image, ..Plan::default() }).unwrap();
     assert_eq!(outcome.struck.len(), 1, "it was struck");
@@ -36,7 +36,7 @@ fn announcements(outcome: &Outcome) -> BTreeMap<String, u32> {
 fn what_is_about_to_leave_is_on_disk() {
     for nth in 1..=5 {
         // The power fails when the first byte is about to leave: what is not flushed is gone.
-        let outcome = struck_at_gateway(Site::BeforeSend, nth, Blow::Die);
+        let outcome = struck_at_gateway(Site::BeforeSend, nth, FaultKind::Die);
         let twice = announcements(&outcome).into_values().filter(|count| *count == 2).count();
         assert!(twice > 0, "sending {nth}: the first announcement is lost");
     }
@@ -46,7 +46,7 @@ fn what_is_about_to_leave_is_on_disk() {
 fn a_lost_answer_is_asked_for_before_anything_is_sent_again() {
     for nth in 1..=5 {
         // The answer is lost with the task that waited for it; the daemon lives on.
-        let outcome = struck_at_gateway(Site::AfterSend, nth, Blow::Panic);
+        let outcome = struck_at_gateway(Site::AfterSend, nth, FaultKind::Panic);
         let again = announcements(&outcome).into_values().filter(|count| *count > 1).count();
         assert_eq!(again, 0, "sending {nth}: the venue had it");
     }
@@ -73,8 +73,8 @@ fn a_fill_counts_once_however_often_it_is_told() {
 fn nothing_of_a_life_comes_before_its_settings() {
     // Whoever says them fails many times, so that all others have long begun.
     let (feed, learned) = learned();
-    let (site, phase, blow) = (Site::BeforeResume, Phase::Starting, Blow::Panic);
-    let strike = |nth| Strike { site, who: "config".to_owned(), phase, nth, blow };
+    let (site, phase, blow) = (Site::BeforeResume, Phase::Starting, FaultKind::Panic);
+    let strike = |nth| PlannedFault { site, who: "config".to_owned(), phase, nth, blow };
     let strikes = (1..=300).map(strike).collect();
     let outcome = run(feed, &Plan { strikes, ..Plan::default() }).unwrap();
     assert_eq!((outcome.struck.len(), outcome.lives), (300, 1));

@@ -8,7 +8,7 @@ use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
 use everwarm_domain::fact::{Analysis, Body, Decision, Market, Operator, Order};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::MINUTE;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 
 /// Mixtures in every test run.
 const MIXTURES: u64 = 8;
@@ -164,9 +164,10 @@ fn kills_while_the_past_of_a_new_average_is_loaded_end_the_same() {
         if !(sites.contains(site) && ["closer", "AAAUSD"].contains(&who.as_str())) {
             continue;
         }
-        let blows = (1..=*count).flat_map(|nth| [Blow::Kill, Blow::Die].map(|blow| (nth, blow)));
+        let blows =
+            (1..=*count).flat_map(|nth| [FaultKind::Kill, FaultKind::Die].map(|blow| (nth, blow)));
         let strike =
-            |(nth, blow)| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
+            |(nth, blow)| PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow };
         groups.extend(blows.map(|blow| vec![strike(blow)]));
     }
     passings.retain(|(_, who, _), _| ["indicator", "projector"].contains(&who.as_str()));
@@ -176,7 +177,7 @@ fn kills_while_the_past_of_a_new_average_is_loaded_end_the_same() {
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
     none_failed("lengthened", &swept);
     for (site, who) in [(Site::BeforeAppend, "closer"), (Site::AfterReceive, "AAAUSD")] {
-        for blow in [Blow::Kill, Blow::Die] {
+        for blow in [FaultKind::Kill, FaultKind::Die] {
             let target = (site, who.to_owned(), Phase::Live, blow);
             assert!(swept.struck.contains_key(&target), "{target:?}");
         }

@@ -8,7 +8,7 @@ use everwarm::chaos::sweep::{
     sweep_all,
 };
 use everwarm_edge::operation::projector;
-use everwarm_runtime::chaos::{Site, Strike};
+use everwarm_runtime::chaos::{PlannedFault, Site};
 use std::collections::BTreeSet;
 
 /// Where every stage passes.
@@ -56,7 +56,7 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
     none_failed("small", &swept);
     let mut left = still_to_strike(learned, &swept);
     left.retain(|plan| {
-        let Strike { site, who, blow, .. } = &plan.strikes[0];
+        let PlannedFault { site, who, blow, .. } = &plan.strikes[0];
         let mut struck = swept.struck.keys();
         let in_any_phase = struck.any(|(at, of, _, by)| (at, of, by) == (site, who, blow));
         !(in_any_phase && BY_CLOCK.contains(&who.as_str()))

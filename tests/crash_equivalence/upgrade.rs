@@ -11,7 +11,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_trading::{AnyStage, Make, StageSpec, specs};
 use std::collections::BTreeSet;
 
@@ -115,7 +115,7 @@ fn upgraded(before: Vec<StageSpec>) -> Outcome {
     let point = (Site::AfterSend, "gateway".to_owned(), Phase::Live);
     let nth = learned.passings[&point] / 2;
     let (site, who, phase) = point;
-    let strikes = vec![Strike { site, who, phase, nth, blow: Blow::Die }];
+    let strikes = vec![PlannedFault { site, who, phase, nth, blow: FaultKind::Die }];
     let feed = Feed { before: Some(before), ..feed::small() };
     let outcome = run(&feed, &Plan { strikes, ..Plan::default() }).unwrap();
     assert_eq!((outcome.lives, outcome.missed.len()), (2, 0));

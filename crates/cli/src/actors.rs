@@ -1,6 +1,6 @@
 //! `everwarm kill` and `everwarm retry`: what is done to actors of the running daemon.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::{Printer, confirm};
 use everwarm_views::changes::{KILL, RETRY};
 use everwarm_views::exit::{Exit, Failure};
@@ -24,7 +24,7 @@ pub struct KillArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Flags of `retry`.
@@ -36,7 +36,7 @@ pub struct RetryArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Disturbs an actor.

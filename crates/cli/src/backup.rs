@@ -1,6 +1,6 @@
 //! `everwarm backup` and `restore`.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::Printer;
 use crate::progress::Progress;
 use crate::remote::Remote;
@@ -21,7 +21,7 @@ pub struct BackupArgs {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Flags of `restore`.
@@ -30,7 +30,7 @@ pub struct FileArgs {
     /// File of the backup.
     file: PathBuf,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Writes a backup, from the running daemon or from its files.
@@ -45,7 +45,7 @@ pub fn backup(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, 
                 let token = Token::find(config.token.as_ref(), &config.data_dir)?;
                 remote.backup(token.as_ref(), &mut out)
             }
-            None => (core.backup)(&config.data_dir, &mut out).map_err(ask::silent),
+            None => (core.backup)(&config.data_dir, &mut out).map_err(query::silent),
         }
     });
     drop(progress);

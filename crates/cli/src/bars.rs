@@ -1,7 +1,7 @@
 //! `everwarm bars`: closed bars of a symbol.
 
 use super::Core;
-use super::ask::ListArgs;
+use super::query::ListArgs;
 use crate::print::Printer;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::Timeframe;

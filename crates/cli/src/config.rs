@@ -1,7 +1,7 @@
 //! `everwarm config`: what is configured, where it came from, and what is wrong with it.
 
 use super::run::{self, sources};
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::{Printer, confirm};
 use crate::remote::Remote;
 use clap::Subcommand;
@@ -56,7 +56,7 @@ enum Verb {
     /// Roll back to the configuration before the last reload.
     Rollback(ReloadArgs),
     /// Show the current configuration's generation and the results of reloads.
-    Reloads(ask::Args),
+    Reloads(query::Args),
     /// Print an example with every key, its default and a comment.
     Example,
 }
@@ -112,7 +112,7 @@ struct ReloadArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Does what the verb says.
@@ -259,7 +259,7 @@ fn changes(view: &ReloadView, width: usize) -> Vec<String> {
     view.changes.iter().flat_map(line).collect()
 }
 
-fn reloads(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+fn reloads(args: &query::Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let answer = args.daemon(core)?.ask(&RELOADS, &Asked::default())?;
     if args.json {
         return printer.answer(&answer);

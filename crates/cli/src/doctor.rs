@@ -1,7 +1,7 @@
 //! `everwarm doctor`.
 
 use super::Core;
-use super::ask::Args;
+use super::query::Args;
 use crate::print::Printer;
 use everwarm_config::CheckDepth;
 use everwarm_config::last_start::typed;

@@ -1,6 +1,6 @@
 //! `everwarm explain ID`.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::Printer;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::UtcMs;
@@ -18,7 +18,7 @@ pub struct ExplainArgs {
     /// A client order id or its beginning, SYMBOL:TRADE for a fill, or the key of a fact.
     id: String,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Prints a story.
@@ -37,7 +37,7 @@ pub struct WhyNotArgs {
     #[arg(value_parser = time)]
     time: Option<UtcMs>,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 fn time(text: &str) -> Result<UtcMs, String> {
@@ -52,7 +52,7 @@ pub fn why_not(args: &WhyNotArgs, core: &Core, printer: Printer) -> Result<Exit,
 
 fn show(
     (question, asked): (&Question, &Asked),
-    args: &ask::Args,
+    args: &query::Args,
     core: &Core,
     printer: Printer,
 ) -> Result<Exit, Failure> {

@@ -2,10 +2,10 @@
 //! error.
 
 mod actors;
-mod ask;
 mod backup;
 mod bars;
 mod chaos;
+mod completions;
 mod config;
 mod doctor;
 mod explain;
@@ -20,11 +20,11 @@ mod panic;
 pub mod print;
 pub mod progress;
 mod quarantine;
+mod query;
 mod reconcile;
 pub mod remote;
 mod replay;
 mod run;
-mod shell;
 mod sim;
 mod status;
 mod stop;
@@ -135,32 +135,32 @@ enum Command {
     Sim(sim::Args),
     /// Stop the running daemon cleanly and wait until it has ended. Exit code 3: no daemon is
     /// running.
-    Stop(ask::Args),
+    Stop(query::Args),
     #[command(about = questions::STATUS.about)]
     Status(status::StatusArgs),
     /// Check the daemon, or its files if none runs: each problem, since when, and what to do. Exit
     /// code 4: there is a problem.
-    Doctor(ask::Args),
+    Doctor(query::Args),
     #[command(about = questions::ORDERS.about)]
-    Orders(ask::ListArgs),
+    Orders(query::ListArgs),
     #[command(about = questions::FILLS.about)]
-    Fills(ask::ListArgs),
+    Fills(query::ListArgs),
     #[command(about = questions::POSITIONS.about)]
-    Positions(ask::Args),
+    Positions(query::Args),
     #[command(about = questions::LOTS.about)]
-    Lots(ask::Args),
+    Lots(query::Args),
     #[command(about = questions::TRADES.about)]
-    Trades(ask::ListArgs),
+    Trades(query::ListArgs),
     /// Summarise a day or a month: as text, as a page, or as CSV files.
     Summary(summary::SummaryArgs),
     #[command(about = questions::EQUITY.about)]
-    Equity(ask::ListArgs),
+    Equity(query::ListArgs),
     #[command(about = questions::SIGNALS.about)]
-    Signals(ask::ListArgs),
+    Signals(query::ListArgs),
     #[command(about = questions::BARS.about)]
     Bars(bars::BarArgs),
     #[command(about = questions::AUDIT.about)]
-    Audit(ask::ListArgs),
+    Audit(query::ListArgs),
     #[command(about = questions::TREE.about)]
     Tree(tree::TreeArgs),
     /// Inject a fault into an actor, to see that it recovers. Needs chaos.enabled = true.
@@ -170,7 +170,7 @@ enum Command {
     /// List symbols and their states, or add and remove one.
     Symbols(symbols::Symbols),
     #[command(about = questions::SWITCHES.about)]
-    Switches(ask::Args),
+    Switches(query::Args),
     /// Stop entries; exits continue. It lasts until `resume`, over restarts too.
     Halt(switches::WordArgs),
     /// End a halt or a flatten.
@@ -187,7 +187,7 @@ enum Command {
     /// List quarantined inputs, at which a stage failed three times; retry or drop them.
     Quarantine(quarantine::Quarantine),
     /// Compare the account at the venue with the books. Exit code 4: a difference is unexplained.
-    Reconcile(ask::Args),
+    Reconcile(query::Args),
     /// Resolve a conflict: accept the side of the venue or of the books.
     Resolve(reconcile::ResolveArgs),
     /// Take a surplus, like a deposit, into the books: as cash, or as a position at its last price.
@@ -216,7 +216,7 @@ enum Command {
     /// Show the log filter of the running daemon; with FILTER, change it until the daemon ends.
     LogLevel(log_level::LogLevelArgs),
     /// Derive every fact again from the inputs and compare. Exit code 4: something differs.
-    Verify(ask::Args),
+    Verify(query::Args),
     /// Repeat every decision with this version and compare it with the journal. Exit code 4:
     /// something differs.
     Replay(replay::ReplayArgs),
@@ -226,9 +226,9 @@ enum Command {
     /// Print the OpenAPI description of the API.
     ApiDoc,
     /// Print completions for a shell.
-    Completions(shell::CompletionArgs),
+    Completions(completions::CompletionArgs),
     /// Print a man page.
-    Man(shell::ManArgs),
+    Man(completions::ManArgs),
 }
 
 /// Parses the command line of this process, does what it says, and tells how to end.
@@ -310,8 +310,8 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Panic(args) => panic::run(&args, core, printer),
         Command::Live(command) => live::run(&command, core),
         Command::ApiDoc => printer.json(&everwarm_api::openapi::document()),
-        Command::Completions(args) => shell::completions(&args, Cli::command(), printer),
-        Command::Man(args) => shell::man(&args, Cli::command().version(core.build), printer),
+        Command::Completions(args) => completions::completions(&args, Cli::command(), printer),
+        Command::Man(args) => completions::man(&args, Cli::command().version(core.build), printer),
         Command::Limits(command) => limits::run(&command, core, printer),
         Command::LogLevel(args) => log_level::run(&args, core, printer),
         Command::Chaos(args) => chaos::run(&args, core, printer),

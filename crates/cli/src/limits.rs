@@ -1,7 +1,7 @@
 //! `everwarm limits`: what the venue wants us to wait for.
 
 use super::Core;
-use super::ask::Args;
+use super::query::Args;
 use crate::print::{Printer, confirm};
 use clap::Subcommand;
 use everwarm_views::changes::{LIMITS, Nothing};

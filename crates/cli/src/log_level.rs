@@ -1,6 +1,6 @@
 //! `everwarm log-level`.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::{Printer, confirm};
 use everwarm_views::changes::LOG_LEVEL;
 use everwarm_views::exit::{Exit, Failure};
@@ -20,7 +20,7 @@ pub struct LogLevelArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Prints what is logged, and sets it before where a filter is given.

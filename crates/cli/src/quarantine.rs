@@ -1,7 +1,7 @@
 //! `everwarm quarantine`: what was set aside because a stage failed at it, and how it ends.
 
 use super::Core;
-use super::ask::Args;
+use super::query::Args;
 use crate::print::{Printer, confirm};
 use clap::Subcommand;
 use everwarm_kernel::fact::Effect;

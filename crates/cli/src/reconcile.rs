@@ -2,7 +2,7 @@
 //! how a surplus becomes ours.
 
 use super::Core;
-use super::ask::Args;
+use super::query::Args;
 use crate::print::{Printer, confirm};
 use everwarm_domain::fact::{Accept, Dispute};
 use everwarm_domain::money::Decimal;

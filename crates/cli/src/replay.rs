@@ -1,6 +1,6 @@
 //! `everwarm replay`.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::Printer;
 use crate::progress::Progress;
 use everwarm_views::exit::{Exit, Failure};
@@ -22,7 +22,7 @@ pub struct ReplayArgs {
     #[arg(value_name = "DATE", value_parser = Period::day)]
     day: Option<Period>,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Decides everything again and prints how it compares.

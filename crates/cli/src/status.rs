@@ -1,7 +1,7 @@
 //! `everwarm status`.
 
 use super::Core;
-use super::ask::Args;
+use super::query::Args;
 use crate::print::Printer;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, STATUS};

@@ -1,6 +1,6 @@
 //! `everwarm stop`: ends the running daemon in order, and waits until it has ended.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::Printer;
 use crate::remote::Remote;
 use everwarm_api::ApiFile;
@@ -30,7 +30,7 @@ struct StoppedView {
 }
 
 /// Stops the daemon of the data directory.
-pub fn run(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+pub fn run(args: &query::Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let config = args.configuration(CheckDepth::Words)?;
     let pid = running(&config.data_dir, core)?;
     let began = clock::now();

@@ -1,6 +1,6 @@
 //! `everwarm store`.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::Printer;
 use crate::progress::Progress;
 use crate::store_check::{check, exit};
@@ -22,7 +22,7 @@ pub struct Args {
 enum Verb {
     /// Check the files while no daemon runs, without changes: checksums, every fact, and each
     /// checkpoint against the facts. Exit code 4: a file is damaged.
-    Check(ask::Args),
+    Check(query::Args),
     /// Remove the damaged checkpoint of a stage, as `store check` or `verify` names it. The next
     /// start derives the state from the facts, which takes longer.
     Forget(ForgetArgs),
@@ -34,7 +34,7 @@ pub struct ForgetArgs {
     /// The stage, as `verify` names it.
     stage: String,
     #[command(flatten)]
-    ask: ask::Args,
+    ask: query::Args,
 }
 
 fn forget(args: &ForgetArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {

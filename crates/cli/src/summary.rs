@@ -1,6 +1,6 @@
 //! `everwarm summary`.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::Printer;
 use everwarm_runtime::files::write_whole;
 use everwarm_views::exit::{Exit, Failure};
@@ -31,7 +31,7 @@ pub struct SummaryArgs {
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Prints what a period came to.

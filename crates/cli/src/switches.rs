@@ -2,7 +2,7 @@
 //! operator turns on and off, by the running daemon or in its files.
 
 use super::Core;
-use super::ask::Args;
+use super::query::Args;
 use crate::print::{Printer, confirm};
 use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_views::changes::{Change, ENABLE, SAFE_START, TRADING};

@@ -1,7 +1,7 @@
 //! `everwarm symbols`: what is traded, and an operator's word on it.
 
 use super::Core;
-use super::ask::Args;
+use super::query::Args;
 use crate::print::{Printer, confirm};
 use clap::Subcommand;
 use everwarm_domain::id::Symbol;

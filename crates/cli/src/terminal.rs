@@ -15,8 +15,8 @@ use everwarm_domain::odd::OddBar;
 use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Response, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
-use everwarm_views::fold::StatusFold;
 use everwarm_views::sentences;
+use everwarm_views::status_fold::StatusFold;
 use everwarm_views::stored_texts::shown;
 use everwarm_views::views::StepView;
 use everwarm_words::text::{

@@ -1,6 +1,6 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
-use super::{Cli, Command, Core, ask, doctor, explain, status, tree};
+use super::{Cli, Command, Core, doctor, explain, query, status, tree};
 use crate::offline::OfflineContext;
 use crate::remote::Remote;
 use crate::store_check::Files;
@@ -358,18 +358,19 @@ fn a_running_daemon_answers_as_its_files_would() {
 fn where_nothing_is_kept_nobody_is_reached() {
     let folder = Folder::new("nothing");
     let absent = folder.0.join("absent");
-    let failure = ask::Args::on(&absent).daemon(&CORE).map(drop).unwrap_err();
+    let failure = query::Args::on(&absent).daemon(&CORE).map(drop).unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
     assert!(!absent.exists());
     std::fs::write(folder.0.join(everwarm_history::FILE), b"something else").unwrap();
-    let failure = ask::Args::on(&folder.0).daemon(&CORE).map(drop).unwrap_err();
+    let failure = query::Args::on(&folder.0).daemon(&CORE).map(drop).unwrap_err();
     assert_eq!(failure.exit, Exit::Foreign);
     std::fs::remove_file(folder.0.join(everwarm_history::FILE)).unwrap();
-    let fills =
-        |daemon: &ask::Daemon| daemon.ask(&FILLS, &Asked::default()).unwrap().rows().unwrap().len();
-    let one = ask::Args::on(&folder.0).daemon(&CORE).unwrap();
+    let fills = |daemon: &query::Daemon| {
+        daemon.ask(&FILLS, &Asked::default()).unwrap().rows().unwrap().len()
+    };
+    let one = query::Args::on(&folder.0).daemon(&CORE).unwrap();
     assert_eq!(fills(&one), 2);
-    let beside = ask::Args::on(&folder.0).daemon(&CORE).unwrap();
+    let beside = query::Args::on(&folder.0).daemon(&CORE).unwrap();
     assert_eq!(fills(&beside), 2, "several may read at once");
 }
 
@@ -407,7 +408,7 @@ fn what_doctor_says_is_about_the_folder_and_the_file_it_was_asked_about() {
     let named = format!("--config '{}' --data-dir '{}'", file.display(), dir.display());
     let told = |text: &str| {
         std::fs::write(&file, text).unwrap();
-        let view = doctor::look(&ask::Args::on(&dir).by(&file), &CORE);
+        let view = doctor::look(&query::Args::on(&dir).by(&file), &CORE);
         let commands = view.findings.into_iter().filter_map(|finding| finding.command);
         commands.inspect(|command| super::can_be_typed(command)).collect::<Vec<_>>()
     };
@@ -424,7 +425,7 @@ fn what_doctor_says_is_about_the_folder_and_the_file_it_was_asked_about() {
             assert_eq!(command.matches(flag).count(), 1, "{command}");
         }
     }
-    let held = ask::Args::on(&dir).whole("df -h .", None);
+    let held = query::Args::on(&dir).whole("df -h .", None);
     assert_eq!(held, "df -h .");
 }
 

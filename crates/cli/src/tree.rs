@@ -1,6 +1,6 @@
 //! `everwarm tree`.
 
-use super::{Core, ask};
+use super::{Core, query};
 use crate::print::Printer;
 use crate::remote::Remote;
 use everwarm_config::CheckDepth;
@@ -25,7 +25,7 @@ pub struct TreeArgs {
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
-    args: ask::Args,
+    args: query::Args,
 }
 
 /// Prints the supervision tree.

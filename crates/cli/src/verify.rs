@@ -1,7 +1,7 @@
 //! `everwarm verify`.
 
 use super::Core;
-use super::ask::Args;
+use super::query::Args;
 use crate::print::Printer;
 use crate::progress::Progress;
 use crate::store_check::{CHECKPOINT, compared};

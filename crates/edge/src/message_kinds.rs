@@ -56,7 +56,7 @@ kinds! {
     }
     GatewayMsg {
         GatewayMsg::Pull => "pull",
-        GatewayMsg::Landed { .. } => "landed",
+        GatewayMsg::RoundEnded { .. } => "round_ended",
         GatewayMsg::Hint(..) => "hint",
         GatewayMsg::Interrupted => "interrupted",
         GatewayMsg::Compare => "compare",

@@ -1,14 +1,14 @@
 //! What the edge actors of one process share: handles, never facts.
 
 use super::board::Board;
-use crate::market::final_bars::Released;
+use crate::market::final_bars::FinalBars;
 use crate::write_lock::Pens;
 use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path::{self, Places};
 use everwarm_domain::time::UtcMs;
 use everwarm_history::HistoryLibrary;
-use everwarm_history::keeper::Keeper;
+use everwarm_history::fetched_bars::Keeper;
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::journal::Journal;
@@ -88,7 +88,7 @@ pub struct World {
     /// How its time passes.
     pub passing: Passing,
     /// Venue time up to which bars are closed, asked for once for many.
-    pub released: Arc<Released>,
+    pub final_bars: Arc<FinalBars>,
     /// Keeps past bars.
     pub keeper: Arc<Keeper>,
     /// Who has nothing left to do, and what else is waited for.

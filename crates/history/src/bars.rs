@@ -2,7 +2,7 @@
 //! stage was once given stays what it was, whatever a venue says later; bars told by facts lie
 //! beside it.
 
-use super::code;
+use super::key_encoding;
 use super::need::Times;
 use super::page::{Cursor, Page, Paged};
 use super::projection::BARS;
@@ -26,9 +26,9 @@ const OUTAGES: &str = "outages.2";
 /// FNV-1a over the bars as stored, symbols included: equal bars have equal digests.
 #[must_use]
 pub fn digest(bars: &[Bar]) -> u64 {
-    let mut bytes = Vec::with_capacity(bars.len() * (code::SYMBOL + code::BAR));
+    let mut bytes = Vec::with_capacity(bars.len() * (key_encoding::SYMBOL + key_encoding::BAR));
     for bar in bars {
-        code::put_named_bar(bar, &mut bytes);
+        key_encoding::put_named_bar(bar, &mut bytes);
     }
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -69,9 +69,9 @@ pub(super) fn range_ops(
     let count = u32::try_from(bars.len())
         .map_err(|_| HistoryError::Refused(format!("{symbol}: too many bars")))?;
     let digest = digest(bars);
-    let mut value = Vec::with_capacity(bars.len() * code::BAR);
+    let mut value = Vec::with_capacity(bars.len() * key_encoding::BAR);
     for bar in bars {
-        code::put_bar(bar, &mut value);
+        key_encoding::put_bar(bar, &mut value);
     }
     let key = range_key(timeframe, symbol, first.open_time, digest);
     ops.push(Op::Put { table: RANGES, key, value });
@@ -83,15 +83,15 @@ pub(super) fn range_ops(
 pub(super) fn outage_ops(symbol: Symbol, timeframe: Timeframe, none: &[Times], ops: &mut Vec<Op>) {
     for times in none {
         let key = outage_key(timeframe, symbol, *times.start());
-        let value = code::time_key(*times.end()).to_vec();
+        let value = key_encoding::time_key(*times.end()).to_vec();
         ops.push(Op::Put { table: OUTAGES, key, value });
     }
 }
 
 fn outage_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs) -> Vec<u8> {
-    let mut key = vec![code::timeframe_key(timeframe)];
-    key.extend_from_slice(&code::symbol_key(symbol));
-    key.extend_from_slice(&code::time_key(from));
+    let mut key = vec![key_encoding::timeframe_key(timeframe)];
+    key.extend_from_slice(&key_encoding::symbol_key(symbol));
+    key.extend_from_slice(&key_encoding::time_key(from));
     key
 }
 
@@ -108,9 +108,9 @@ pub fn outages(
     let first = outage_key(timeframe, symbol, UtcMs::MIN);
     let last = outage_key(timeframe, symbol, until);
     let rows = archive.range(OUTAGES, &first..=&last, false, usize::MAX)?;
-    let time = |bytes: Option<&[u8]>| bytes?.try_into().ok().map(code::time_of);
+    let time = |bytes: Option<&[u8]>| bytes?.try_into().ok().map(key_encoding::time_of);
     let times = rows.iter().map(|(key, value)| {
-        let from = time(key.get(1 + code::SYMBOL..));
+        let from = time(key.get(1 + key_encoding::SYMBOL..));
         let to = time(Some(value));
         from.zip(to).map(|(from, to)| from..=to)
     });
@@ -157,9 +157,9 @@ pub(super) fn check(symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) -> Resul
 }
 
 fn range_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs, digest: u64) -> Vec<u8> {
-    let mut key = vec![code::timeframe_key(timeframe)];
-    key.extend_from_slice(&code::symbol_key(symbol));
-    key.extend_from_slice(&code::time_key(from));
+    let mut key = vec![key_encoding::timeframe_key(timeframe)];
+    key.extend_from_slice(&key_encoding::symbol_key(symbol));
+    key.extend_from_slice(&key_encoding::time_key(from));
     key.extend_from_slice(&digest.to_be_bytes());
     key
 }
@@ -192,12 +192,12 @@ pub fn read_as_of(
     let first = range_key(timeframe, symbol, UtcMs::MIN, 0);
     let last = range_key(timeframe, symbol, *times.end(), u64::MAX);
     for (_, value) in archive.range(RANGES, &first..=&last, false, usize::MAX)? {
-        let bars = code::bars_of(symbol, &value).map_err(HistoryError::damaged(RANGES))?;
+        let bars = key_encoding::bars_of(symbol, &value).map_err(HistoryError::damaged(RANGES))?;
         found.extend(bars.into_iter().map(|bar| (bar.open_time, bar)));
     }
     let row = |time: UtcMs, n: u64| {
-        let mut key = vec![code::timeframe_key(timeframe)];
-        key.extend_from_slice(&code::time_key(time));
+        let mut key = vec![key_encoding::timeframe_key(timeframe)];
+        key.extend_from_slice(&key_encoding::time_key(time));
         key.extend_from_slice(&n.to_be_bytes());
         key
     };
@@ -206,7 +206,7 @@ pub fn read_as_of(
         if key.get(9..).is_some_and(|told| told > &n.to_be_bytes()[..]) {
             continue;
         }
-        let bars = code::bars_named(symbol, &value).map_err(HistoryError::damaged(BARS))?;
+        let bars = key_encoding::bars_named(symbol, &value).map_err(HistoryError::damaged(BARS))?;
         found.extend(bars.into_iter().map(|bar| (bar.open_time, bar)));
     }
     Ok(found.into_values().filter(|bar| times.contains(&bar.open_time)).collect())
@@ -224,11 +224,11 @@ pub fn page(
 ) -> Result<Paged<Bar>, HistoryError> {
     let end = before.as_ref().map_or(UtcMs::MAX, |before| before.time().saturating_sub(1));
     let paged = |bars| Paged::newest(bars, *limit, |bar: &Bar| Cursor::at(bar.open_time));
-    let width = code::timeframe_key(timeframe);
+    let width = key_encoding::timeframe_key(timeframe);
     let row = |newest| archive.range(BARS, &[width]..=&[width + 1], newest, 1);
     let time = |row: &[(Vec<u8>, Vec<u8>)]| {
         let bytes = row.first().and_then(|(key, _)| key.get(1..9)?.try_into().ok());
-        bytes.map(code::time_of)
+        bytes.map(key_encoding::time_of)
     };
     let (Some(limit), Some(first), Some(last)) = (limit, time(&row(false)?), time(&row(true)?))
     else {
@@ -286,7 +286,7 @@ impl Library<Body> for HistoryLibrary {
         let key = range_key(*timeframe, *symbol, *from, *want);
         let value = self.archive.get(RANGES, &key).map_err(|e| format!("{about}: {e}"))?;
         let value = value.ok_or_else(|| format!("{about}: no range with digest {want:016x}"))?;
-        let bars = code::bars_of(*symbol, &value).map_err(|e| format!("{about}: {e}"))?;
+        let bars = key_encoding::bars_of(*symbol, &value).map_err(|e| format!("{about}: {e}"))?;
         if bars.len() != *count as usize || bars.last().map(|bar| bar.open_time) != Some(*to) {
             let have = bars.len();
             return Err(format!(

@@ -14,7 +14,7 @@ impl Rules {
     /// Whether nothing of `quantity` could be sold after the change with this key of its table,
     /// which is made as the keys of the rules are. Without a rule only nothing is too little.
     pub(super) fn dust(&self, change: &[u8], quantity: Decimal) -> bool {
-        let symbol = change.get(..super::code::SYMBOL).unwrap_or(change);
+        let symbol = change.get(..super::key_encoding::SYMBOL).unwrap_or(change);
         let told = self.0.range::<[u8], _>((Included(symbol), Included(change))).next_back();
         quantity.is_zero() || told.is_some_and(|(_, rule)| !rule.sells(quantity))
     }

@@ -6,10 +6,10 @@
 //! rules that [`projection`] keeps.
 
 pub mod bars;
-pub mod booked;
-mod code;
+pub mod book_changes;
 mod dust;
-pub mod keeper;
+pub mod fetched_bars;
+mod key_encoding;
 pub mod need;
 pub mod page;
 pub mod projection;

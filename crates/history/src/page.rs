@@ -1,6 +1,6 @@
 //! A list read page by page, from its newest rows backwards.
 
-use super::code;
+use super::key_encoding;
 use everwarm_domain::time::UtcMs;
 use std::fmt;
 use std::str::FromStr;
@@ -31,14 +31,14 @@ pub struct Cursor(pub(super) Vec<u8>);
 impl Cursor {
     /// The place of what is listed under a time.
     pub(super) fn at(time: UtcMs) -> Cursor {
-        Cursor(code::time_key(time).to_vec())
+        Cursor(key_encoding::time_key(time).to_vec())
     }
 
     /// The time under which that place is; of a place in another list the nearest there is.
     pub(super) fn time(&self) -> UtcMs {
         let mut bytes = [0; 8];
         bytes.iter_mut().zip(&self.0).for_each(|(byte, of)| *byte = *of);
-        code::time_of(bytes)
+        key_encoding::time_of(bytes)
     }
 }
 

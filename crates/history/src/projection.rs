@@ -5,7 +5,7 @@
 //!    history is never ahead of itself; after a crash the rest is applied again.
 //! 3. Only durable facts are given to it, so it is never ahead of the journal.
 
-use super::code;
+use super::key_encoding;
 use super::records::{EquityState, LotState, OrderState, PositionState};
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Analysis, Body, Ledger, Market, Order};
@@ -92,12 +92,12 @@ pub fn project(fact: &Fact<Body>) -> Vec<Op> {
 }
 
 fn bar_row(timeframe: Timeframe, open_time: UtcMs, fact: Key, bars: &[Bar]) -> Op {
-    let mut key = vec![code::timeframe_key(timeframe)];
-    key.extend_from_slice(&code::time_key(open_time));
+    let mut key = vec![key_encoding::timeframe_key(timeframe)];
+    key.extend_from_slice(&key_encoding::time_key(open_time));
     key.extend_from_slice(&fact.n.to_be_bytes());
-    let mut value = Vec::with_capacity(bars.len() * (code::SYMBOL + code::BAR));
+    let mut value = Vec::with_capacity(bars.len() * (key_encoding::SYMBOL + key_encoding::BAR));
     for bar in bars {
-        code::put_named_bar(bar, &mut value);
+        key_encoding::put_named_bar(bar, &mut value);
     }
     Op::Put { table: BARS, key, value }
 }
@@ -105,7 +105,7 @@ fn bar_row(timeframe: Timeframe, open_time: UtcMs, fact: Key, bars: &[Bar]) -> O
 fn project_order(key: Key, order: &Order) -> Vec<Op> {
     match order {
         Order::Intent(intent) => {
-            let mut row = code::time_key(intent.close_time).to_vec();
+            let mut row = key_encoding::time_key(intent.close_time).to_vec();
             row.extend_from_slice(intent.client_id.0.as_bytes());
             vec![put(ORDERS, row, intent)]
         }
@@ -133,13 +133,13 @@ fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
                 cost: *cost,
                 realized_pnl: *realized_pnl,
             };
-            let name = code::symbol_key(*symbol).to_vec();
+            let name = key_encoding::symbol_key(*symbol).to_vec();
             let change = of_symbol(*symbol, fact.key);
             vec![put(POSITIONS, name, &state), put(CHANGES, change, &state)]
         }
         Ledger::Equity { time, equity, cash, adjusted } => {
             let state = EquityState { equity: *equity, cash: *cash, adjusted: *adjusted };
-            vec![put(EQUITY, code::time_key(*time).to_vec(), &state)]
+            vec![put(EQUITY, key_encoding::time_key(*time).to_vec(), &state)]
         }
         Ledger::Lot { strategy, symbol, quantity, cost, realized_pnl, .. } => {
             let state = LotState {
@@ -162,7 +162,7 @@ fn put(table: &'static str, key: Vec<u8>, value: &impl Serialize) -> Op {
 }
 
 fn of_symbol(symbol: Symbol, key: Key) -> Vec<u8> {
-    [code::symbol_key(symbol).to_vec(), fact_key(key)].concat()
+    [key_encoding::symbol_key(symbol).to_vec(), fact_key(key)].concat()
 }
 
 fn fact_key(key: Key) -> Vec<u8> {

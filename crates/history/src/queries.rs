@@ -1,7 +1,7 @@
 //! Questions to the history.
 
-use super::booked::Booked;
-use super::code;
+use super::book_changes::Booked;
+use super::key_encoding;
 use super::page::{Cursor, Page, Paged};
 use super::projection::{BARS, EQUITY, FILLS, ORDER_STATES, ORDERS, POSITIONS};
 use super::records::{
@@ -155,12 +155,12 @@ impl History {
         mut wanted: BTreeSet<Symbol>,
         until: Option<UtcMs>,
     ) -> Result<BTreeMap<Symbol, Decimal>, HistoryError> {
-        let minute = code::timeframe_key(Timeframe::M1);
+        let minute = key_encoding::timeframe_key(Timeframe::M1);
         let first = vec![minute];
         let mut last = vec![minute + 1];
         if let Some(until) = until {
             last = vec![minute];
-            last.extend_from_slice(&code::time_key(until));
+            last.extend_from_slice(&key_encoding::time_key(until));
         }
         let mut found = BTreeMap::new();
         while !wanted.is_empty() {
@@ -171,7 +171,9 @@ impl History {
             // reused.
             decrement(&mut last);
             for (_, value) in &rows {
-                for bar in code::named_bars_of(value).map_err(HistoryError::damaged(BARS))? {
+                for bar in
+                    key_encoding::named_bars_of(value).map_err(HistoryError::damaged(BARS))?
+                {
                     if wanted.remove(&bar.symbol) {
                         found.insert(bar.symbol, bar.close.decimal());
                     }
@@ -275,8 +277,8 @@ pub(super) fn decode<T: DeserializeOwned>(
 }
 
 fn time_at(table: &'static str, key: &[u8]) -> Result<UtcMs, HistoryError> {
-    let bytes = code::Reader(key).take().map_err(HistoryError::damaged(table))?;
-    Ok(code::time_of(bytes))
+    let bytes = key_encoding::Reader(key).take().map_err(HistoryError::damaged(table))?;
+    Ok(key_encoding::time_of(bytes))
 }
 
 /// Makes a key the greatest of its length below itself; all zeros stay.

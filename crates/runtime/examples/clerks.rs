@@ -9,7 +9,7 @@
 
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::supervise::{
-    Child, News, RootHandle, Strategy, SupervisionNotice, Tree, supervisor, template,
+    Announcement, Child, RootHandle, Strategy, SupervisionNotice, Tree, supervisor, template,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::error::Error;
@@ -68,7 +68,7 @@ pub async fn square(
     told: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<u64, Box<dyn Error>> {
     let observer = move |notice: &SupervisionNotice| {
-        if let News::Exited { exit, asked: false, .. } = &notice.news {
+        if let Announcement::Exited { exit, asked: false, .. } = &notice.news {
             told(&format!("{} {exit}", notice.path));
         }
     };

@@ -11,7 +11,7 @@ use everwarm_kernel::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_runtime::chaos::Injected;
 use everwarm_runtime::journal::{Journal, Options, StageInfo, Waker};
-use everwarm_runtime::shell::{StageActor, StageArguments};
+use everwarm_runtime::stage_actor::{StageActor, StageArguments};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::supervise::{RootOutcome, Strategy, Tree, supervisor, worker};
 use std::error::Error;

@@ -10,15 +10,15 @@
 //!
 //! Over 500 lines: the public face of the journal; its parts lie in its folder.
 
-mod at;
-mod down;
-mod inner;
+mod conditional_append;
+mod locked_state;
 mod options;
-mod past;
 mod poison;
 mod roster;
-mod saved;
 mod seal;
+mod start_checkpoint;
+mod stopped_stages;
+mod stored_rounds;
 mod waker;
 
 use crate::chaos::{Chaos, Sabotage};
@@ -27,15 +27,15 @@ use crate::meter::StoreMeter;
 use crate::poison::At;
 use crate::store::{self, Batch, CheckpointRow, Committed, Op, Store, StoreError};
 use everwarm_kernel::fact::{Body, Fact, Mask};
-use inner::{GATHER_BYTES, Inner, Reader};
+use locked_state::{GATHER_BYTES, Inner, Reader};
 pub use options::Options;
-pub(crate) use past::Past;
 pub use roster::{Enrol, StageInfo};
-pub use saved::Damaged;
+pub use start_checkpoint::Damaged;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+pub(crate) use stored_rounds::Past;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 pub use waker::Waker;
@@ -188,7 +188,7 @@ impl<B: Body> Journal<B> {
         let found = store.recover()?;
         roster::check(&store, &found, &stages)?;
         let (mut inner, slots) = Inner::new(&found, &stages);
-        saved::has_past(&store, &inner.damaged)?;
+        start_checkpoint::has_past(&store, &inner.damaged)?;
         inner.load_tail(&store)?;
         let durable = watch::Sender::new(found.row);
         let journal = Arc::new(Journal {

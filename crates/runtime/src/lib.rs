@@ -15,7 +15,7 @@ pub mod meter;
 pub mod parcel;
 pub mod poison;
 pub mod runner;
-pub mod shell;
+pub mod stage_actor;
 pub mod store;
 pub mod supervise;
 

@@ -12,7 +12,7 @@ use everwarm_runtime::chaos::faults::{Contents, FaultyDisk, Image};
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::Runner;
-use everwarm_runtime::shell::{StageActor, StageArguments};
+use everwarm_runtime::stage_actor::{StageActor, StageArguments};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::supervise::{
     Injected, Limits, RootHandle, Strategy, Tree, Watchdog, supervisor, worker,

@@ -6,7 +6,7 @@ use everwarm_kernel::stage::{Out, Stage};
 use everwarm_runtime::chaos::faults::FaultyDisk;
 use everwarm_runtime::journal::{AppendError, Journal, Options, StageInfo, Writer};
 use everwarm_runtime::runner::{RunError, Runner};
-use everwarm_runtime::shell::{StageActor, StageArguments};
+use everwarm_runtime::stage_actor::{StageActor, StageArguments};
 use everwarm_runtime::store::Store;
 use ractor::Actor;
 use std::sync::{Arc, Mutex};

@@ -400,7 +400,7 @@ pub enum Offered {
 
 /// Bars on their way to a close. Lost with its actor: what it held is fetched again.
 #[derive(Clone, Debug)]
-pub struct Gathering {
+pub struct CloseAssembly {
     /// Whether the exchange tells of each minute who traded in it.
     lockstep: bool,
     pending: BTreeMap<UtcMs, BTreeMap<Symbol, Held>>,
@@ -439,12 +439,12 @@ impl Held {
     }
 }
 
-impl Gathering {
+impl CloseAssembly {
     /// Nothing yet; in lockstep the exchange tells of each minute who traded in it.
     #[must_use]
-    pub fn new(lockstep: bool) -> Gathering {
+    pub fn new(lockstep: bool) -> CloseAssembly {
         let (pending, looked, told, late, doubts) = Default::default();
-        Gathering { lockstep, pending, looked, told, late, doubts }
+        CloseAssembly { lockstep, pending, looked, told, late, doubts }
     }
 
     /// A closed bar has come by a stream. Repeats are harmless.

@@ -15,13 +15,14 @@ const GRACE: UtcMs = 2_000;
 /// A closer without its actor.
 struct Told {
     said: Closes,
-    gathering: Gathering,
+    gathering: CloseAssembly,
     n: u64,
 }
 
 impl Told {
     fn new(lockstep: bool, symbols: &[&str]) -> Told {
-        let mut told = Told { said: Closes::default(), gathering: Gathering::new(lockstep), n: 0 };
+        let mut told =
+            Told { said: Closes::default(), gathering: CloseAssembly::new(lockstep), n: 0 };
         told.list(symbols, AtVenue::Trading);
         told
     }

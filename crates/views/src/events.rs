@@ -8,7 +8,7 @@ use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::clock::wall_ms;
-use everwarm_runtime::supervise::{Harm, News};
+use everwarm_runtime::supervise::{Announcement, InjectedFault};
 use everwarm_trading::decide::REFUSALS;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -73,35 +73,41 @@ impl EventLog {
     }
 
     /// Takes in what a supervisor told of one at a path.
-    pub fn supervised(&mut self, path: &str, news: &News) {
+    pub fn supervised(&mut self, path: &str, news: &Announcement) {
         let (kind, weight, text) = match news {
-            News::Exited { exit, asked: false, .. } => ("ended", Weight::Warn, format!("{exit}")),
-            News::Started { restarts } if *restarts > 0 => {
+            Announcement::Exited { exit, asked: false, .. } => {
+                ("ended", Weight::Warn, format!("{exit}"))
+            }
+            Announcement::Started { restarts } if *restarts > 0 => {
                 ("restarted", Weight::Info, "restarted".to_owned())
             }
-            News::Blocked { holds } => {
+            Announcement::Blocked { holds } => {
                 let text = format!("has blocked its thread for {} ms", holds.as_millis());
                 ("blocked", Weight::Warn, text)
             }
-            News::BranchDown { why, .. } => {
+            Announcement::BranchDown { why, .. } => {
                 ("down", Weight::Bad, format!("is stopped by its supervisor: {why}"))
             }
-            News::BranchUp => ("up", Weight::Info, "runs again".to_owned()),
-            News::GaveUp { why } => ("gave up", Weight::Bad, format!("failed too often: {why}")),
-            News::StartFailed { .. } => ("start failed", Weight::Warn, "did not start".to_owned()),
-            News::Started { .. }
-            | News::Unblocked { .. }
-            | News::StopFailed { .. }
-            | News::Ignored
-            | News::Exited { .. }
-            | News::Removed
-            | News::Stray { .. } => return,
+            Announcement::BranchUp => ("up", Weight::Info, "runs again".to_owned()),
+            Announcement::GaveUp { why } => {
+                ("gave up", Weight::Bad, format!("failed too often: {why}"))
+            }
+            Announcement::StartFailed { .. } => {
+                ("start failed", Weight::Warn, "did not start".to_owned())
+            }
+            Announcement::Started { .. }
+            | Announcement::Unblocked { .. }
+            | Announcement::StopFailed { .. }
+            | Announcement::Ignored
+            | Announcement::Exited { .. }
+            | Announcement::Removed
+            | Announcement::Stray { .. } => return,
         };
         self.actor(kind, weight, format!("{path}: {text}"));
     }
 
     /// Takes in what is planned for one at a path, on purpose. Its message may never come.
-    pub fn planned(&mut self, path: &str, harm: Harm) {
+    pub fn planned(&mut self, path: &str, harm: InjectedFault) {
         self.actor("planned", Weight::Warn, format!("{path}: {harm} (injected)"));
     }
 
@@ -227,21 +233,21 @@ mod tests {
         }
         assert!(told.iter().all(|event| !event.text.is_empty() && event.key.is_some()));
         assert!(told.is_sorted_by_key(|event| event.id));
-        log.supervised("root/ops", &News::Started { restarts: 0 });
+        log.supervised("root/ops", &Announcement::Started { restarts: 0 });
         assert_eq!(log.newest(100).len(), told.len(), "a first start is no news");
-        let along = News::Exited {
+        let along = Announcement::Exited {
             exit: Exit::Orphaned,
             uptime: Duration::ZERO,
             restarts: 0,
             asked: false,
         };
         log.supervised("root/ops/sampler", &along);
-        log.planned("root/ops", Harm::Stall(Duration::from_secs(5)));
+        log.planned("root/ops", InjectedFault::Stall(Duration::from_secs(5)));
         let said: Vec<String> = log.newest(2).into_iter().map(|event| event.text).collect();
         let planned = "root/ops: blocks its thread for 5 s at its next message (injected)";
         assert_eq!(said, ["root/ops/sampler: ended with its supervisor", planned]);
         for _ in 0..KEPT {
-            log.supervised("root/ops", &News::BranchUp);
+            log.supervised("root/ops", &Announcement::BranchUp);
         }
         let newest = log.newest(usize::MAX);
         assert_eq!(newest.len(), KEPT);

@@ -1,6 +1,6 @@
 //! What may be done to actors on purpose: disturb one, or try a branch that is kept down.
 
-use everwarm_runtime::supervise::Harm as Blow;
+use everwarm_runtime::supervise::InjectedFault as FaultKind;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -54,13 +54,13 @@ impl HarmView {
 
     /// What is done to it.
     #[must_use]
-    pub fn blow(&self) -> Blow {
+    pub fn blow(&self) -> FaultKind {
         match self.how {
-            How::Kill => Blow::Kill,
-            How::Panic => Blow::Panic,
-            How::Stop => Blow::Stop,
-            How::Stall => Blow::Stall(Duration::from_secs(self.seconds.into())),
-            How::Abort => Blow::Abort,
+            How::Kill => FaultKind::Kill,
+            How::Panic => FaultKind::Panic,
+            How::Stop => FaultKind::Stop,
+            How::Stall => FaultKind::Stall(Duration::from_secs(self.seconds.into())),
+            How::Abort => FaultKind::Abort,
         }
     }
 

@@ -1,9 +1,9 @@
 //! What people are told of all that was said, kept in the history: so a start need not read the
 //! journal from its beginning, and the journal may be sealed.
 
-use super::fold::StatusFold;
 use super::health::HealthFold;
 use super::signals::SignalFold;
+use super::status_fold::StatusFold;
 use super::telemetry::Counts;
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Analysis, Body, Market};

@@ -3,7 +3,7 @@
 use crate::chaos::crashes::Moment;
 use crate::chaos::process::Step;
 use crate::chaos::sweep::Die;
-use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn at_most(of: Duration, die: &mut Die) -> Duration {
 
 fn at(site: Site, who: &str, phase: Phase, nth: u64) -> Moment {
     let nth = u32::try_from(nth).unwrap_or(1);
-    Moment::At(Strike { site, who: who.to_owned(), phase, nth, blow: Blow::Die })
+    Moment::At(PlannedFault { site, who: who.to_owned(), phase, nth, blow: FaultKind::Die })
 }
 
 fn one<T: Copy>(of: [T; 2], die: &mut Die) -> T {

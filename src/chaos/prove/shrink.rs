@@ -85,13 +85,13 @@ mod tests {
     use super::super::Difference;
     use super::*;
     use crate::chaos::faults::{all_consequential, all_transparent};
-    use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+    use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
     use everwarm_sim::faults::Kind;
     use std::cell::Cell;
 
-    fn strike(nth: u32) -> Strike {
+    fn strike(nth: u32) -> PlannedFault {
         let who = "ledger".to_owned();
-        Strike { site: Site::BeforeStep, who, phase: Phase::Live, nth, blow: Blow::Kill }
+        PlannedFault { site: Site::BeforeStep, who, phase: Phase::Live, nth, blow: FaultKind::Kill }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! of the tree. What they have seen is the reloader's, which outlives them.
 
 use super::Reloader;
-use crate::daemon::steward::steward;
+use crate::daemon::tree_settings::keep_tree;
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::operation::reload::standing;
 use everwarm_edge::task::rounds;
@@ -27,7 +27,7 @@ pub fn actors(
     on: &Handle,
 ) -> Vec<ChildSpec> {
     let hear = [on_signal(reloader, hangup), on_change(reloader)];
-    let keep = [keep_log(reloader, log), steward(reloader)];
+    let keep = [keep_log(reloader, log), keep_tree(reloader)];
     hear.into_iter().chain(keep).map(|actor| actor.on(on.clone())).collect()
 }
 

@@ -12,7 +12,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::path;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_history::bars;
-use everwarm_history::keeper::Past;
+use everwarm_history::fetched_bars::Past;
 use everwarm_history::need::{Times, missing};
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::Site;
@@ -222,7 +222,7 @@ type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 async fn looking(world: &World, symbol: Symbol, wanted: &Wanted) -> Result<CloserMsg, VenueError> {
     // Asked for while others have their turn: what closes while we wait for ours is told by the
     // stream.
-    let reached = Box::pin(world.released.through(world, wanted.since, wanted.least)).await?;
+    let reached = Box::pin(world.final_bars.through(world, wanted.since, wanted.least)).await?;
     // However many look at once, orders and the account get their turn. A look takes some 100 kB:
     // only who has a turn takes that, and lets it go with the turn.
     let turn = world.lookups.acquire().await;

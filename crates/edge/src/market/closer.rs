@@ -17,7 +17,7 @@ use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
-use everwarm_trading::bars::{Closes, Gathering, Next, Offered, Owed, Refused};
+use everwarm_trading::bars::{CloseAssembly, Closes, Next, Offered, Owed, Refused};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -98,7 +98,7 @@ pub struct State {
     writer: Writer,
     said: Runner<Closes>,
     waker: Arc<Waker>,
-    gathering: Gathering,
+    gathering: CloseAssembly,
     /// Which close a symbol's bars are looked for already. Every bar that comes is an occasion to
     /// ask for those that do not; a look goes on until it is answered, and another would end it.
     asked: BTreeMap<Symbol, UtcMs>,
@@ -127,7 +127,7 @@ impl Actor for Closer {
         let mailbox = Arc::clone(world.directory.slot(path::CLOSER).mailbox());
         let waker = Waker::of(&mailbox, move || drop(me.send_message(CloserMsg::Pull)));
         said.listen(Arc::clone(&waker));
-        let gathering = Gathering::new(world.passing == Passing::Lockstep);
+        let gathering = CloseAssembly::new(world.passing == Passing::Lockstep);
         let (asked, wakes_at) = (BTreeMap::new(), None);
         let (universes, planned, session_facts) = (0, 0, 0);
         Ok(State {
@@ -155,7 +155,7 @@ impl Actor for Closer {
             drop(me.send_interval(minute.clamp(LATE, LATE * 5), || CloserMsg::Overdue));
         }
         state.fold()?;
-        state.look_again();
+        state.request_polls();
         state.world.tell(path::PACER, pacer::PacerMsg::Look);
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Actor for Closer {
         state.waker.clear();
         state.fold()?;
         state.take(message)?;
-        let gone_on = state.go_on(&me).await;
+        let gone_on = state.append_complete_closes(&me).await;
         state.world.board.bars.refused(state.gathering.take_refused());
         gone_on
     }
@@ -198,7 +198,7 @@ impl State {
             // Whoever is new says so too, once it is up.
             let new = said.live().filter(|symbol| !self.gathering.has_looked(*symbol));
             for symbol in new.collect::<Vec<_>>() {
-                self.send_look(symbol, None);
+                self.send_poll(symbol, None);
             }
             // Who comes back may have been away when it was asked for.
             self.send_warm();
@@ -212,7 +212,7 @@ impl State {
 
     /// A closed bar came by a stream. One of the future is refused; it is looked for when it is
     /// due.
-    fn came(&mut self, bar: Bar) {
+    fn receive_bar(&mut self, bar: Bar) {
         let (close, now) = (bar.open_time + MINUTE, self.world.now());
         if is_ahead(close, now, self.world.passing) {
             let reason = "it lies in the future of the exchange's time";
@@ -233,10 +233,10 @@ impl State {
         self.world.board.bars.count(of);
     }
 
-    fn look_again(&mut self) {
+    fn request_polls(&mut self) {
         let live: Vec<Symbol> = self.said.stage().live().collect();
         for symbol in live {
-            self.send_look(symbol, None);
+            self.send_poll(symbol, None);
         }
         self.send_warm();
     }
@@ -264,7 +264,7 @@ impl State {
             self.gathering.has_looked(*symbol) && !self.asked.contains_key(symbol)
         };
         for symbol in said.live().filter(idle).filter(waits).collect::<Vec<_>>() {
-            self.send_look(symbol, Some(close));
+            self.send_poll(symbol, Some(close));
         }
     }
 
@@ -272,12 +272,12 @@ impl State {
         match message {
             CloserMsg::Pull => {}
             CloserMsg::Hello(symbol) => {
-                self.send_look(symbol, None);
+                self.send_poll(symbol, None);
                 if let Some(owed) = self.said.stage().owed(symbol) {
                     self.world.tell(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
                 }
             }
-            CloserMsg::Closed(bar, _) => self.came(bar),
+            CloserMsg::Closed(bar, _) => self.receive_bar(bar),
             CloserMsg::Unheld(refused, _) => self.gathering.refuse(refused, self.world.now()),
             CloserMsg::Looked { symbol, bars, odd, refused, history, through } => {
                 self.asked.remove(&symbol);
@@ -288,13 +288,13 @@ impl State {
                     // A second look at the past brings no closes: its range may reach beyond the
                     // first.
                     if self.from(symbol).is_some() {
-                        self.send_look(symbol, None);
+                        self.send_poll(symbol, None);
                         return Ok(());
                     }
                     self.append(history)?;
                     // Closes that were said meanwhile are its too: late.
                     if self.said.stage().last > Some(through) {
-                        self.send_look(symbol, None);
+                        self.send_poll(symbol, None);
                     }
                 }
                 for bar in bars {
@@ -307,7 +307,7 @@ impl State {
             }
             CloserMsg::Warmed { symbol, owed, loaded } => self.warmed(symbol, owed, &loaded)?,
             CloserMsg::Told { close, symbols } => self.gathering.told(close, symbols),
-            CloserMsg::Nudge => self.look_again(),
+            CloserMsg::Nudge => self.request_polls(),
             CloserMsg::Overdue => self.overdue(),
         }
         Ok(())
@@ -316,12 +316,15 @@ impl State {
     /// Says every close that is complete. What happened at the venue while we were away comes
     /// before the closes that were missed: none is said before the account was looked at in this
     /// life.
-    async fn go_on(&mut self, me: &ActorRef<CloserMsg>) -> Result<(), ActorProcessingErr> {
+    async fn append_complete_closes(
+        &mut self,
+        me: &ActorRef<CloserMsg>,
+    ) -> Result<(), ActorProcessingErr> {
         if self.said.stage().account != Some(self.world.journal.life()) {
             // The gateway is at work on it, or waits for time to pass.
             let caught_up = self.gathering.is_caught_up(self.said.stage());
             let rest = if caught_up { Rest::Held } else { Rest::Busy };
-            self.rest(rest);
+            self.report_rest(rest);
             return Ok(());
         }
         loop {
@@ -333,18 +336,18 @@ impl State {
                 }
                 Next::Fetch(close, symbols) => {
                     for symbol in symbols {
-                        self.send_look(symbol, Some(close));
+                        self.send_poll(symbol, Some(close));
                     }
-                    break self.rest(Rest::Busy);
+                    break self.report_rest(Rest::Busy);
                 }
                 Next::Wait(until) => {
                     self.wake_at(me, until, now);
-                    break self.rest(Rest::Until(until));
+                    break self.report_rest(Rest::Until(until));
                 }
                 Next::Idle if !self.gathering.is_caught_up(self.said.stage()) => {
-                    break self.rest(Rest::Busy);
+                    break self.report_rest(Rest::Busy);
                 }
-                Next::Idle => break self.rest(Rest::Idle),
+                Next::Idle => break self.report_rest(Rest::Idle),
             }
         }
         Ok(())
@@ -409,7 +412,7 @@ impl State {
         Ok(())
     }
 
-    fn rest(&self, rest: Rest) {
+    fn report_rest(&self, rest: Rest) {
         self.world.board.write(NAME, self.said.cursor(), rest);
     }
 
@@ -417,7 +420,7 @@ impl State {
         self.said.stage().through(symbol)
     }
 
-    fn send_look(&mut self, symbol: Symbol, least: Option<UtcMs>) {
+    fn send_poll(&mut self, symbol: Symbol, least: Option<UtcMs>) {
         let asked = self.asked.get(&symbol).copied();
         match least {
             Some(close) if asked >= least => {

@@ -4,16 +4,16 @@ use everwarm_domain::id::Symbol;
 
 /// Symbols by connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spread {
+pub struct ConnectionPlan {
     most: usize,
     parts: Vec<Vec<Symbol>>,
 }
 
-impl Spread {
+impl ConnectionPlan {
     /// Over connections of `most` symbols each.
     #[must_use]
-    pub fn new(most: usize) -> Spread {
-        Spread { most: most.max(1), parts: Vec::new() }
+    pub fn new(most: usize) -> ConnectionPlan {
+        ConnectionPlan { most: most.max(1), parts: Vec::new() }
     }
 
     /// What each connection carries, by name; an empty one is not needed any more.
@@ -47,7 +47,7 @@ mod tests {
         names.split_whitespace().map(|name| Symbol::new(name).unwrap()).collect()
     }
 
-    fn shown(spread: &Spread) -> String {
+    fn shown(spread: &ConnectionPlan) -> String {
         let part =
             |part: &Vec<Symbol>| part.iter().map(Symbol::as_str).collect::<Vec<_>>().join(" ");
         spread.parts().iter().map(part).collect::<Vec<_>>().join(" | ")
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn none_carries_more_than_it_may_and_who_is_carried_stays() {
-        let mut spread = Spread::new(2);
+        let mut spread = ConnectionPlan::new(2);
         spread.turn(&named("A B C D E"));
         assert_eq!(shown(&spread), "A B | C D | E");
         spread.turn(&named("B C D E F G"));
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(shown(&spread), "H | C D | ");
         spread.turn(&[]);
         assert_eq!(shown(&spread), " |  | ");
-        let mut all = Spread::new(1024);
+        let mut all = ConnectionPlan::new(1024);
         all.turn(&named("A B"));
         assert_eq!(shown(&all), "A B");
     }

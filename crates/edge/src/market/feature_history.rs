@@ -7,7 +7,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_history::bars;
-use everwarm_history::keeper::Past;
+use everwarm_history::fetched_bars::Past;
 use everwarm_history::projection::projected_through;
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::store::archive::Archive;

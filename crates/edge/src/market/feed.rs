@@ -7,7 +7,7 @@
 use crate::market::bar::BarMsg;
 use crate::market::closer::CloserMsg;
 use crate::market::confirm::refuse;
-use crate::market::connections::Spread;
+use crate::market::connections::ConnectionPlan;
 use crate::stream::{Stream, listener, sink};
 use crate::world::{BARS_WAITING, World};
 use everwarm_domain::id::Symbol;
@@ -55,7 +55,7 @@ pub struct State {
     world: World,
     /// Bars were left out.
     missed: Arc<AtomicBool>,
-    spread: Spread,
+    spread: ConnectionPlan,
     lines: Vec<Line>,
     /// Tells of other symbols.
     _listed: JoinSet<()>,
@@ -152,7 +152,7 @@ impl Actor for Feed {
             while live.changed().await.is_ok() && told.send_message(FeedMsg::Listed).is_ok() {}
         });
         world.board.meters.market.begin();
-        let (spread, missed) = (Spread::new(world.streams), Arc::default());
+        let (spread, missed) = (ConnectionPlan::new(world.streams), Arc::default());
         let lines = Vec::new();
         let mut state = State { world, missed, spread, lines, _listed: listed };
         state.carry(&me);

@@ -19,7 +19,7 @@ const SILENT: i64 = 250;
 
 /// The last answer.
 #[derive(Debug, Default)]
-pub struct Released(Mutex<Last>);
+pub struct FinalBars(Mutex<Last>);
 
 #[derive(Debug, Default)]
 struct Last {
@@ -35,7 +35,7 @@ struct Answer {
     through: UtcMs,
 }
 
-impl Released {
+impl FinalBars {
     /// Venue time up to which bars are closed for good, at least up to the last close before steady
     /// time `since` and up to `least`: what closed before `since` and no stream has told is then in
     /// the venue's records, what closes later is told by a stream that was subscribed before. A

@@ -9,7 +9,7 @@ use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::path;
 use everwarm_kernel::fact::Rank;
 use everwarm_runtime::journal::{AppendError, Journal};
-use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
+use everwarm_runtime::supervise::{Announcement, Directory, Observer, SupervisionNotice};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,27 +54,27 @@ fn rank_of(journal: &Journal<Body>, path: &str) -> Option<Rank> {
 fn stand_in(
     journal: &Journal<Body>,
     rank: Rank,
-    news: &News,
+    news: &Announcement,
     down: bool,
 ) -> Result<(), AppendError> {
     match news {
-        News::BranchDown { why, .. } => journal.stage_down(rank, why),
+        Announcement::BranchDown { why, .. } => journal.stage_down(rank, why),
         // A try that came to nothing.
-        News::Exited { exit, .. } if down => journal.stage_down(rank, &exit.to_string()),
-        News::StartFailed { error } if down => journal.stage_down(rank, &error.why),
-        News::BranchUp => journal.stage_up(rank),
+        Announcement::Exited { exit, .. } if down => journal.stage_down(rank, &exit.to_string()),
+        Announcement::StartFailed { error } if down => journal.stage_down(rank, &error.why),
+        Announcement::BranchUp => journal.stage_up(rank),
         // Not on trial: where it was down, that was of a supervisor that is gone.
-        News::Started { .. } if !down => journal.stage_up(rank),
-        News::Started { .. }
-        | News::Ignored
-        | News::Removed
-        | News::StartFailed { .. }
-        | News::Exited { .. }
-        | News::StopFailed { .. }
-        | News::Blocked { .. }
-        | News::Unblocked { .. }
-        | News::GaveUp { .. }
-        | News::Stray { .. } => Ok(()),
+        Announcement::Started { .. } if !down => journal.stage_up(rank),
+        Announcement::Started { .. }
+        | Announcement::Ignored
+        | Announcement::Removed
+        | Announcement::StartFailed { .. }
+        | Announcement::Exited { .. }
+        | Announcement::StopFailed { .. }
+        | Announcement::Blocked { .. }
+        | Announcement::Unblocked { .. }
+        | Announcement::GaveUp { .. }
+        | Announcement::Stray { .. } => Ok(()),
     }
 }
 
@@ -82,22 +82,22 @@ fn stand_in(
 fn said(notice: &SupervisionNotice, kept_down: &mut BTreeSet<String>) -> Option<Operator> {
     let path = notice.path.clone();
     match &notice.news {
-        News::BranchDown { why, .. } => {
+        Announcement::BranchDown { why, .. } => {
             kept_down.insert(path.clone());
             Some(Operator::Branch { path, down: Some(why.clone()) })
         }
-        News::BranchUp | News::Removed => {
+        Announcement::BranchUp | Announcement::Removed => {
             kept_down.remove(&path).then_some(Operator::Branch { path, down: None })
         }
-        News::Started { .. }
-        | News::Ignored
-        | News::StartFailed { .. }
-        | News::Exited { .. }
-        | News::StopFailed { .. }
-        | News::Blocked { .. }
-        | News::Unblocked { .. }
-        | News::GaveUp { .. }
-        | News::Stray { .. } => None,
+        Announcement::Started { .. }
+        | Announcement::Ignored
+        | Announcement::StartFailed { .. }
+        | Announcement::Exited { .. }
+        | Announcement::StopFailed { .. }
+        | Announcement::Blocked { .. }
+        | Announcement::Unblocked { .. }
+        | Announcement::GaveUp { .. }
+        | Announcement::Stray { .. } => None,
     }
 }
 
@@ -114,14 +114,14 @@ mod tests {
             let notice = SupervisionNotice { path: "p".into(), kind: Kind::Worker, at_ms: 0, news };
             said(&notice, &mut kept_down).map(|said| format!("{said:?}"))
         };
-        let down = || News::BranchDown { why: "w".into(), retry: Duration::from_mins(1) };
+        let down = || Announcement::BranchDown { why: "w".into(), retry: Duration::from_mins(1) };
         let word = |down: &str| Some(format!("Branch {{ path: \"p\", down: {down} }}"));
-        assert_eq!(hear(News::Removed), None);
+        assert_eq!(hear(Announcement::Removed), None);
         assert_eq!(hear(down()), word("Some(\"w\")"));
-        assert_eq!(hear(News::Started { restarts: 1 }), None);
-        assert_eq!(hear(News::BranchUp), word("None"));
-        assert_eq!(hear(News::Removed), None);
+        assert_eq!(hear(Announcement::Started { restarts: 1 }), None);
+        assert_eq!(hear(Announcement::BranchUp), word("None"));
+        assert_eq!(hear(Announcement::Removed), None);
         assert_eq!(hear(down()), word("Some(\"w\")"));
-        assert_eq!(hear(News::Removed), word("None"), "nobody waits for it any more");
+        assert_eq!(hear(Announcement::Removed), word("None"), "nobody waits for it any more");
     }
 }

@@ -5,7 +5,7 @@
 use everwarm_domain::fact::{Body, Operator, Restarts};
 use everwarm_domain::path;
 use everwarm_runtime::journal::{Journal, Writer};
-use everwarm_runtime::supervise::{Directory, Exit, News, SupervisionNotice};
+use everwarm_runtime::supervise::{Announcement, Directory, Exit, SupervisionNotice};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -46,13 +46,13 @@ impl Gathered {
     /// something to tell.
     fn hear(&mut self, notice: &SupervisionNotice, panics: u64) -> bool {
         match &notice.news {
-            News::Exited { exit, asked, .. } => {
+            Announcement::Exited { exit, asked, .. } => {
                 let before = self.panics.insert(notice.path.clone(), panics).unwrap_or(0);
                 let why = reason(exit, before < panics).filter(|_| !asked);
                 self.ended.extend(why.map(|why| (notice.path.clone(), why)));
                 false
             }
-            News::Started { .. } => {
+            Announcement::Started { .. } => {
                 let Some(why) = self.ended.remove(&notice.path) else { return false };
                 let key = (path::label(&notice.path).to_owned(), why);
                 if self.times.len() < ROWS || self.times.contains_key(&key) {
@@ -61,20 +61,20 @@ impl Gathered {
                 }
                 true
             }
-            News::Removed => {
+            Announcement::Removed => {
                 self.ended.remove(&notice.path);
                 self.panics.remove(&notice.path);
                 false
             }
-            News::StartFailed { .. }
-            | News::StopFailed { .. }
-            | News::Blocked { .. }
-            | News::Unblocked { .. }
-            | News::BranchDown { .. }
-            | News::BranchUp
-            | News::GaveUp { .. }
-            | News::Stray { .. }
-            | News::Ignored => false,
+            Announcement::StartFailed { .. }
+            | Announcement::StopFailed { .. }
+            | Announcement::Blocked { .. }
+            | Announcement::Unblocked { .. }
+            | Announcement::BranchDown { .. }
+            | Announcement::BranchUp
+            | Announcement::GaveUp { .. }
+            | Announcement::Stray { .. }
+            | Announcement::Ignored => false,
         }
     }
 
@@ -111,7 +111,7 @@ impl Restarting {
 
     /// Takes a notice in. Called by supervisors: it waits for nothing.
     pub fn hear(&self, notice: &SupervisionNotice) {
-        let panics = if let News::Exited { .. } = &notice.news {
+        let panics = if let Announcement::Exited { .. } = &notice.news {
             self.0.directory.slot(&notice.path).mailbox().meter().panics()
         } else {
             0
@@ -163,12 +163,12 @@ mod tests {
     use super::*;
     use everwarm_runtime::supervise::Kind;
 
-    fn notice(path: &str, news: News) -> SupervisionNotice {
+    fn notice(path: &str, news: Announcement) -> SupervisionNotice {
         SupervisionNotice { path: path.to_owned(), kind: Kind::Worker, at_ms: 0, news }
     }
 
-    fn exited(exit: Exit, asked: bool) -> News {
-        News::Exited { exit, uptime: Duration::ZERO, restarts: 0, asked }
+    fn exited(exit: Exit, asked: bool) -> Announcement {
+        Announcement::Exited { exit, uptime: Duration::ZERO, restarts: 0, asked }
     }
 
     #[test]
@@ -178,7 +178,7 @@ mod tests {
         let mut again = |path: &str, exit, asked| {
             panics += u64::from(exit == Exit::Failed("panics".into()));
             assert!(!gathered.hear(&notice(path, exited(exit, asked)), panics));
-            gathered.hear(&notice(path, News::Started { restarts: 1 }), panics)
+            gathered.hear(&notice(path, Announcement::Started { restarts: 1 }), panics)
         };
         let feed = "root/trading/feeds/sim/feed";
         assert!(again(feed, Exit::Failed("no".into()), false));
@@ -196,6 +196,9 @@ mod tests {
         let told: Vec<String> = actors.iter().map(told).collect();
         assert_eq!(told, ["bar injected 2", "feed error 1", "feed killed 2", "feed panic 1"]);
         assert_eq!(gathered.take(), None, "once");
-        assert!(!gathered.hear(&notice(feed, News::Started { restarts: 0 }), 0), "a first start");
+        assert!(
+            !gathered.hear(&notice(feed, Announcement::Started { restarts: 0 }), 0),
+            "a first start"
+        );
     }
 }

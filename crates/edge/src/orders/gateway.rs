@@ -12,9 +12,9 @@ use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict}
 use crate::orders::checks::Known;
 use crate::orders::gateway_book::GatewayBook;
 use crate::orders::private_stream::PrivateMsg;
-use crate::orders::requests::{Flight, Round, RoundTask, VenueProblem, fly};
-use crate::orders::schedule::{Turn, Turns};
-use crate::orders::silence::{FAIR, Listening, Untold};
+use crate::orders::requests::{Flight, Round, RoundTask, VenueProblem, run_round};
+use crate::orders::schedule::{NextRequest, Schedule};
+use crate::orders::silence::{FAIR, MissedReport, MissedReports};
 use crate::orders::unexplained::applied;
 use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
@@ -58,10 +58,10 @@ const LOOK_MAX: UtcMs = 60_000;
 pub enum GatewayMsg {
     /// There may be new facts, or a wait may be over.
     Pull,
-    /// A round has landed.
-    Landed {
+    /// A round has ended.
+    RoundEnded {
         /// What kept it from the venue, if anything did.
-        kept: Option<VenueProblem>,
+        problem: Option<VenueProblem>,
     },
     /// The private stream told of an order.
     Hint(Box<OrderReport>, Ticket),
@@ -74,7 +74,7 @@ pub enum GatewayMsg {
     /// The account was looked at.
     Seen(Box<AccountCheck>),
     /// A question has found what the private stream should have told.
-    Found(Untold),
+    Found(MissedReport),
     /// It has had its time to tell it.
     Overdue,
 }
@@ -97,9 +97,9 @@ pub struct State {
     /// Whether the round on its way asks for what was missed then.
     asking_all: bool,
     /// What is next, and what must wait.
-    turns: Turns,
+    schedule: Schedule,
     /// Wall time at which it will look again by itself.
-    looks_at: UtcMs,
+    next_act_at: UtcMs,
     /// Venue time since which orders that live are looked for, before the account is compared.
     looking_since: Option<UtcMs>,
     /// Of the account while it trades.
@@ -111,7 +111,7 @@ pub struct State {
     /// Whether the round on its way sends something.
     sending: bool,
     /// What the private stream should have told.
-    listening: Listening,
+    missed: MissedReports,
 }
 
 impl Actor for Gateway {
@@ -138,7 +138,7 @@ impl Actor for Gateway {
         // it brings is waited for.
         let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
         if world.passing != Passing::Lockstep {
-            later(&me, LOOK);
+            compare_after(&me, LOOK);
         }
         tokio::spawn(async move {
             board.begun().await;
@@ -156,14 +156,14 @@ impl Actor for Gateway {
             hints,
             interrupted,
             asking_all,
-            turns: Turns::default(),
-            looks_at: 0,
+            schedule: Schedule::default(),
+            next_act_at: 0,
             looking_since: None,
             comparing: Comparing::default(),
             compared: clock::now(),
             reporting: None,
             sending: false,
-            listening: Listening::default(),
+            missed: MissedReports::default(),
         };
         Ok(state)
     }
@@ -177,7 +177,7 @@ impl Actor for Gateway {
         if matches!(message, GatewayMsg::Compare) {
             let wait = state.compare_in();
             if !wait.is_zero() {
-                later(&me, wait);
+                compare_after(&me, wait);
                 return Ok(());
             }
         }
@@ -188,14 +188,14 @@ impl Actor for Gateway {
             // Somebody sells everything by hand.
             GatewayMsg::Hint(report, _) if report.client_id.is_panic() => state.comparing.doubt(),
             GatewayMsg::Hint(report, _) => {
-                state.listening.told(&report);
+                state.missed.told(&report);
                 state.hints.push(*report);
             }
             GatewayMsg::Lacking => state.comparing.doubt(),
-            GatewayMsg::Found(untold) => state.found(&me, untold),
+            GatewayMsg::Found(missed) => state.expect_report(&me, missed),
             GatewayMsg::Overdue => state.overdue(),
             GatewayMsg::Interrupted => state.interrupted = true,
-            GatewayMsg::Landed { kept } => state.landed(kept.as_ref()),
+            GatewayMsg::RoundEnded { problem } => state.round_ended(problem.as_ref()),
             GatewayMsg::Compare => compare = Some(None),
             GatewayMsg::Seen(look) => compare = Some(Some(*look)),
         }
@@ -217,7 +217,7 @@ impl Actor for Gateway {
 }
 
 impl State {
-    fn landed(&mut self, kept: Option<&VenueProblem>) {
+    fn round_ended(&mut self, problem: Option<&VenueProblem>) {
         self.comparing.acted();
         let sending = std::mem::take(&mut self.sending);
         if sending {
@@ -227,15 +227,15 @@ impl State {
             self.reported();
         }
         // What was not asked is asked again.
-        self.interrupted |= std::mem::take(&mut self.asking_all) && kept.is_some();
-        let trouble = self.turns.landed(wall_ms(), sending, kept);
+        self.interrupted |= std::mem::take(&mut self.asking_all) && problem.is_some();
+        let trouble = self.schedule.round_ended(wall_ms(), sending, problem);
         self.world.board.write_venue(wall_ms(), trouble);
     }
 
     /// The stream may be on its way to tell it: it has a while.
-    fn found(&mut self, me: &ActorRef<GatewayMsg>, untold: Untold) {
-        if self.hints.iter().all(|hint| !untold.is_in(hint)) {
-            self.listening.expect(untold);
+    fn expect_report(&mut self, me: &ActorRef<GatewayMsg>, missed: MissedReport) {
+        if self.hints.iter().all(|hint| !missed.is_in(hint)) {
+            self.missed.expect(missed);
             // Ends with the actor.
             drop(me.send_after(FAIR, || GatewayMsg::Overdue));
         }
@@ -244,8 +244,8 @@ impl State {
     /// A stream that stands and does not tell what happened is dead: another takes its place.
     fn overdue(&mut self) {
         let since = self.world.board.listening_since();
-        if let Some(untold) = self.listening.overdue(since, steady_ms()) {
-            let (id, since) = (untold.client_id, untold.stream);
+        if let Some(missed) = self.missed.overdue(since, steady_ms()) {
+            let (id, since) = (missed.client_id, missed.stream);
             self.world.tell(&self.world.places.private(), PrivateMsg::Deaf { since, untold: id });
         }
     }
@@ -260,19 +260,19 @@ impl State {
             self.rest(Rest::Busy);
             return Ok(());
         }
-        if let Some(wait) = self.turns.kept(wall_ms()) {
+        if let Some(wait) = self.schedule.kept(wall_ms()) {
             self.rest(Rest::Busy);
-            self.look_in(me, wait);
+            self.act_after(me, wait);
             return Ok(());
         }
-        match self.errand(now)? {
-            Due::Now(errand) => {
+        match self.next_task(now)? {
+            Due::Now(task) => {
                 self.rest(Rest::Busy);
-                self.fly(me, errand);
+                self.start_round(me, task);
             }
             Due::Held(wait) => {
                 self.rest(Rest::Busy);
-                self.look_in(me, wait);
+                self.act_after(me, wait);
             }
             Due::Nothing => {
                 let book = self.book.stage();
@@ -316,7 +316,7 @@ impl State {
                     drop(me.send_message(GatewayMsg::Seen(look)));
                 });
             } else {
-                later(me, self.calm());
+                compare_after(me, self.settling_time());
             }
             return Ok(());
         };
@@ -324,14 +324,14 @@ impl State {
         if let Err(error) = &look.picture {
             tracing::debug!(%error, "the account was not read; it is tried again");
             self.compared = clock::now();
-            later(me, self.compare_in());
+            compare_after(me, self.compare_in());
             return Ok(());
         }
         match self.comparing.judge(look, still, &book.orders) {
-            Verdict::Again => later(me, self.calm()),
+            Verdict::Again => compare_after(me, self.settling_time()),
             Verdict::Ask => {
                 self.interrupted = true;
-                later(me, self.calm());
+                compare_after(me, self.settling_time());
             }
             Verdict::Stands(picture) => {
                 let open = picture.open();
@@ -353,9 +353,9 @@ impl State {
                     let known = Known::of(book);
                     let reported = Arc::new(AtomicBool::new(false));
                     self.reporting = Some(Arc::clone(&reported));
-                    self.fly(me, RoundTask::Account { account, searches, known, reported });
+                    self.start_round(me, RoundTask::Account { account, searches, known, reported });
                 }
-                later(me, self.compare_in().max(self.calm()));
+                compare_after(me, self.compare_in().max(self.settling_time()));
             }
         }
         Ok(())
@@ -380,7 +380,7 @@ impl State {
     }
 
     /// Wall time in which the account may have come to rest.
-    fn calm(&self) -> Duration {
+    fn settling_time(&self) -> Duration {
         let factor = match self.world.passing {
             Passing::Lockstep => 1,
             Passing::Scaled(factor) => u64::from(factor.max(1)),
@@ -389,11 +389,11 @@ impl State {
     }
 
     /// What is to be done now, the announcement of what is to be sent being appended.
-    fn errand(&mut self, now: UtcMs) -> Result<Due, ActorProcessingErr> {
+    fn next_task(&mut self, now: UtcMs) -> Result<Due, ActorProcessingErr> {
         let book = self.book.stage();
         let life = self.world.journal.life();
         if !book.is_reconciled(life) {
-            if let Some(wait) = self.turns.silent(wall_ms()) {
+            if let Some(wait) = self.schedule.silent(wall_ms()) {
                 return Ok(Due::Held(wait));
             }
             let known = Known::of(book);
@@ -402,22 +402,24 @@ impl State {
         self.world.chaos().enter(Phase::Live);
         let cancels = book.to_cancel(life, now);
         if !cancels.is_empty() {
-            return self.cancel(cancels, now);
+            return self.cancel_when_durable(cancels, now);
         }
         let asks = self.asks(now);
         self.interrupted &= !asks.is_empty();
         let (mut due, wait) = self.due(life, now);
         let is_exit = |to_send: &ToSend| to_send.intent.side == Side::Sell;
         let exits = due.iter().any(is_exit);
-        match self.turns.next(wall_ms(), !asks.is_empty(), exits, !due.is_empty()) {
-            Turn::Ask => Ok(Due::Now(self.ask(asks, now))),
-            Turn::Exits => {
+        match self.schedule.next(wall_ms(), !asks.is_empty(), exits, !due.is_empty()) {
+            NextRequest::Ask => Ok(Due::Now(self.ask(asks, now))),
+            NextRequest::Exits => {
                 due.retain(is_exit);
-                self.leave(due, now)
+                self.send_when_durable(due, now)
             }
-            Turn::Send => self.leave(due, now),
-            Turn::Wait(silent) => Ok(Due::Held(wait.map_or(silent, |wait| wait.min(silent)))),
-            Turn::Nothing => Ok(wait.map_or(Due::Nothing, Due::Held)),
+            NextRequest::Send => self.send_when_durable(due, now),
+            NextRequest::Wait(silent) => {
+                Ok(Due::Held(wait.map_or(silent, |wait| wait.min(silent))))
+            }
+            NextRequest::Nothing => Ok(wait.map_or(Due::Nothing, Due::Held)),
         }
     }
 
@@ -425,7 +427,7 @@ impl State {
     fn asks(&self, now: UtcMs) -> Vec<ToQuery> {
         let mut asks = self.book.stage().orders.to_query(now);
         if self.interrupted {
-            let open: Vec<ToQuery> = self.living();
+            let open: Vec<ToQuery> = self.sent_orders();
             let more = open.into_iter().filter(|o| asks.iter().all(|a| a.client_id != o.client_id));
             asks.extend(more.collect::<Vec<_>>());
         }
@@ -458,16 +460,24 @@ impl State {
         (due.collect(), wait.map(|wait| UtcMs::try_from(wait).unwrap_or(UtcMs::MAX)))
     }
 
-    fn leave(&mut self, due: Vec<ToSend>, now: UtcMs) -> Result<Due, ActorProcessingErr> {
+    fn send_when_durable(
+        &mut self,
+        due: Vec<ToSend>,
+        now: UtcMs,
+    ) -> Result<Due, ActorProcessingErr> {
         if self.world.journal.uncommitted_age() > STORE_LAG {
             return Ok(Due::Held(HOLD_MS));
         }
         // What is withdrawn by an input that came meanwhile is not sent: it is looked at again.
-        Ok(self.announce(due, now)?.map_or(Due::Held(0), Due::Now))
+        Ok(self.announce_due(due, now)?.map_or(Due::Held(0), Due::Now))
     }
 
     /// Appends `Requested` for each order that is to be cancelled.
-    fn cancel(&mut self, due: Vec<ToCancel>, now: UtcMs) -> Result<Due, ActorProcessingErr> {
+    fn cancel_when_durable(
+        &mut self,
+        due: Vec<ToCancel>,
+        now: UtcMs,
+    ) -> Result<Due, ActorProcessingErr> {
         if self.world.journal.uncommitted_age() > STORE_LAG {
             return Ok(Due::Held(HOLD_MS));
         }
@@ -506,7 +516,7 @@ impl State {
         if patient && orders.next_query_at().is_some_and(|at| at > now) {
             return Due::Nothing;
         }
-        let asks = self.living();
+        let asks = self.sent_orders();
         let book = self.book.stage_mut();
         for ask in &asks {
             book.orders.asked(&ask.client_id, now);
@@ -516,7 +526,7 @@ impl State {
     }
 
     /// Appends `Sent` for all that is due: one announcement, one flush.
-    fn announce(
+    fn announce_due(
         &mut self,
         due: Vec<ToSend>,
         now: UtcMs,
@@ -598,7 +608,7 @@ impl State {
         }
         let hints = hints.into_iter().map(|mut report| {
             if twice {
-                report.fills.iter_mut().for_each(twice_told);
+                report.fills.iter_mut().for_each(sabotage_trade_id);
             }
             Body::Venue(Venue::Reported(report))
         });
@@ -610,34 +620,35 @@ impl State {
         Ok(true)
     }
 
-    fn living(&self) -> Vec<ToQuery> {
+    fn sent_orders(&self) -> Vec<ToQuery> {
         let living = self.book.stage().orders.living();
         // What is granted another attempt is proved not to be there.
         let sent = living.filter(|order| order.sent() > 0 && !order.is_due());
         sent.map(|order| order.to_query(Why::Earlier)).collect()
     }
 
-    fn fly(&mut self, me: &ActorRef<GatewayMsg>, errand: RoundTask) {
+    fn start_round(&mut self, me: &ActorRef<GatewayMsg>, task: RoundTask) {
         let Some(round) = self.flight.begin() else { return };
         self.comparing.acted();
-        self.sending = matches!(errand, RoundTask::Send { .. } | RoundTask::Cancel { .. });
+        self.sending = matches!(task, RoundTask::Send { .. } | RoundTask::Cancel { .. });
         let (mut world, me) = (self.world.clone(), me.clone());
         // A round that waits for weight would keep all others from leaving.
         world.venue = world.venue.impatient();
         // Its own name: what a round brings is heard even when its gateway is gone.
         let writer = world.journal.writer("answers");
         tokio::spawn(async move {
-            let mut landing = Landing { me, kept: Some(VenueProblem::lost()), round: Some(round) };
-            landing.kept = fly(&world, &writer, errand).await;
+            let mut completion =
+                RoundCompletion { me, problem: Some(VenueProblem::lost()), round: Some(round) };
+            completion.problem = run_round(&world, &writer, task).await;
         });
     }
 
     /// Looks again after so many milliseconds of wall time, or before.
-    fn look_in(&mut self, me: &ActorRef<GatewayMsg>, wait: UtcMs) {
+    fn act_after(&mut self, me: &ActorRef<GatewayMsg>, wait: UtcMs) {
         let (wall, wait) = (wall_ms(), wait.clamp(0, LOOK_MAX) + 1);
         // One look that is to come is enough.
-        if !(wall + 1..=wall + wait).contains(&self.looks_at) {
-            self.looks_at = wall + wait;
+        if !(wall + 1..=wall + wait).contains(&self.next_act_at) {
+            self.next_act_at = wall + wait;
             me.send_after(Duration::from_millis(wait.unsigned_abs()), || GatewayMsg::Pull);
         }
     }
@@ -656,14 +667,14 @@ impl State {
 }
 
 /// Sabotage: gives an execution another id than the answer to its order gives it.
-fn twice_told(fill: &mut VenueFill) {
+fn sabotage_trade_id(fill: &mut VenueFill) {
     if let Ok(id) = VenueTradeId::new(&format!("1{:0>12}", fill.trade_id)) {
         fill.trade_id = id;
     }
 }
 
 /// Asks after a while whether the account is to be compared.
-fn later(me: &ActorRef<GatewayMsg>, after: Duration) {
+fn compare_after(me: &ActorRef<GatewayMsg>, after: Duration) {
     // Ends with the actor.
     drop(me.send_after(after, || GatewayMsg::Compare));
 }
@@ -679,16 +690,16 @@ enum Due {
 }
 
 /// Ends a round and tells the gateway, by whatever end of its task.
-struct Landing {
+struct RoundCompletion {
     me: ActorRef<GatewayMsg>,
-    kept: Option<VenueProblem>,
+    problem: Option<VenueProblem>,
     round: Option<Round>,
 }
 
-impl Drop for Landing {
+impl Drop for RoundCompletion {
     fn drop(&mut self) {
         drop(self.round.take());
-        let kept = self.kept.take();
-        drop(self.me.send_message(GatewayMsg::Landed { kept }));
+        let problem = self.problem.take();
+        drop(self.me.send_message(GatewayMsg::RoundEnded { problem }));
     }
 }

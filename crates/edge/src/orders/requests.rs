@@ -7,7 +7,7 @@
 use crate::market::universe::UniverseMsg;
 use crate::orders::checks::Known;
 use crate::orders::gateway::GatewayMsg;
-use crate::orders::silence::Untold;
+use crate::orders::silence::MissedReport;
 use crate::orders::unexplained::{self, Applied, Expected, Search};
 use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
@@ -194,8 +194,8 @@ impl VenueProblem {
 }
 
 /// Flies a round; what kept it from the venue, if anything did.
-pub async fn fly(world: &World, writer: &Writer, errand: RoundTask) -> Option<VenueProblem> {
-    let answers = match errand {
+pub async fn run_round(world: &World, writer: &Writer, task: RoundTask) -> Option<VenueProblem> {
+    let answers = match task {
         RoundTask::Send { orders, row, known } => send(world, orders, row, &known).await,
         RoundTask::Cancel { requests, row, known } => cancel(world, requests, row, &known).await,
         RoundTask::Query(asks, known) => query(world, &asks, &known).await,
@@ -372,7 +372,7 @@ async fn query(world: &World, asks: &[ToQuery], known: &Known) -> Answers {
         let asked = world.now();
         match find(world, ask, known).await {
             Ok(Found::Order(report)) => {
-                if let Some(untold) = Untold::of(world, ask, &report) {
+                if let Some(untold) = MissedReport::of(world, ask, &report) {
                     world.tell(&world.places.gateway(), GatewayMsg::Found(untold));
                 }
                 bodies.push(Body::Venue(Venue::Reported(*report)));

@@ -16,7 +16,7 @@ const REFUSED: UtcMs = 30_000;
 
 /// What is done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum NextRequest {
     /// Orders are asked for.
     Ask,
     /// Orders that leave a position are sent, and no others.
@@ -31,7 +31,7 @@ pub enum Turn {
 
 /// What the gateway is kept from.
 #[derive(Debug, Default)]
-pub struct Turns {
+pub struct Schedule {
     /// Tries of an unreachable venue, and the wall time of the next.
     tries: u32,
     not_before: UtcMs,
@@ -41,9 +41,9 @@ pub struct Turns {
     passed_over: bool,
 }
 
-impl Turns {
+impl Schedule {
     /// A round has landed, which was sending or asking: what keeps us from the venue, in words.
-    pub fn landed(
+    pub fn round_ended(
         &mut self,
         wall: UtcMs,
         sending: bool,
@@ -84,21 +84,21 @@ impl Turns {
     }
 
     /// What is next, where there are `asks` and orders `due`, among them `exits`.
-    pub fn next(&mut self, wall: UtcMs, asks: bool, exits: bool, due: bool) -> Turn {
+    pub fn next(&mut self, wall: UtcMs, asks: bool, exits: bool, due: bool) -> NextRequest {
         if !asks {
             self.passed_over = false;
-            return if due { Turn::Send } else { Turn::Nothing };
+            return if due { NextRequest::Send } else { NextRequest::Nothing };
         }
         let silent = self.silent(wall);
         if exits && (!self.passed_over || silent.is_some()) {
             self.passed_over = true;
-            return Turn::Exits;
+            return NextRequest::Exits;
         }
         if let Some(wait) = silent {
-            return Turn::Wait(wait);
+            return NextRequest::Wait(wait);
         }
         self.passed_over = false;
-        Turn::Ask
+        NextRequest::Ask
     }
 }
 
@@ -112,42 +112,44 @@ mod tests {
 
     #[test]
     fn an_exit_does_not_wait_for_a_question_that_must_wait() {
-        let mut turns = Turns::default();
-        assert_eq!(turns.next(0, true, false, true), Turn::Ask, "questions before entries");
-        let told = turns.landed(1_000, false, Some(&kept(Some(59_000))));
+        let mut turns = Schedule::default();
+        assert_eq!(turns.next(0, true, false, true), NextRequest::Ask, "questions before entries");
+        let told = turns.round_ended(1_000, false, Some(&kept(Some(59_000))));
         assert_eq!(told.as_deref(), Some("no requests for 59 s (w)"));
         assert_eq!(turns.kept(1_000), None, "others may go");
-        assert_eq!(turns.next(1_000, true, false, true), Turn::Wait(59_000));
-        assert_eq!(turns.next(1_001, true, true, true), Turn::Exits);
-        assert_eq!(turns.landed(1_002, true, None), None);
-        assert_eq!(turns.next(1_003, true, true, true), Turn::Exits, "another one");
-        assert_eq!(turns.next(59_999, true, false, true), Turn::Wait(1));
-        assert_eq!(turns.next(60_000, true, false, true), Turn::Ask);
+        assert_eq!(turns.next(1_000, true, false, true), NextRequest::Wait(59_000));
+        assert_eq!(turns.next(1_001, true, true, true), NextRequest::Exits);
+        assert_eq!(turns.round_ended(1_002, true, None), None);
+        assert_eq!(turns.next(1_003, true, true, true), NextRequest::Exits, "another one");
+        assert_eq!(turns.next(59_999, true, false, true), NextRequest::Wait(1));
+        assert_eq!(turns.next(60_000, true, false, true), NextRequest::Ask);
     }
 
     #[test]
     fn exits_that_are_refused_again_and_again_leave_questions_their_turn() {
-        let mut turns = Turns::default();
+        let mut turns = Schedule::default();
         for _ in 0..3 {
-            assert_eq!(turns.next(0, true, true, true), Turn::Exits);
-            assert_eq!(turns.next(0, true, true, true), Turn::Ask);
+            assert_eq!(turns.next(0, true, true, true), NextRequest::Exits);
+            assert_eq!(turns.next(0, true, true, true), NextRequest::Ask);
         }
-        assert_eq!(turns.next(0, false, true, true), Turn::Send);
-        assert_eq!(turns.next(0, false, false, false), Turn::Nothing);
+        assert_eq!(turns.next(0, false, true, true), NextRequest::Send);
+        assert_eq!(turns.next(0, false, false, false), NextRequest::Nothing);
     }
 
     #[test]
     fn a_venue_that_takes_no_orders_is_asked_all_the_same() {
-        let mut turns = Turns::default();
+        let mut turns = Schedule::default();
         for (tries, wait) in [20, 40, 80, 160, 320, 640, 1_000, 1_000].into_iter().enumerate() {
             let retry_after_ms = (tries % 2 == 0).then_some(60_000);
-            turns.landed(0, true, Some(&kept(retry_after_ms)));
+            turns.round_ended(0, true, Some(&kept(retry_after_ms)));
             assert_eq!((turns.kept(0), turns.silent(0)), (Some(wait), None));
         }
-        turns.landed(0, true, None);
-        assert!(turns.landed(0, true, Some(&kept(None))).unwrap().ends_with("try 2 in 20 ms"));
+        turns.round_ended(0, true, None);
+        assert!(turns.round_ended(0, true, Some(&kept(None))).unwrap().ends_with("try 2 in 20 ms"));
         let no = VenueProblem { refused: true, ..kept(None) };
-        assert!(turns.landed(0, false, Some(&no)).unwrap().starts_with("it rejects requests (w)"));
+        assert!(
+            turns.round_ended(0, false, Some(&no)).unwrap().starts_with("it rejects requests (w)")
+        );
         assert_eq!(turns.kept(29_999), Some(1));
     }
 }

@@ -22,7 +22,7 @@ const MOST: usize = 64;
 
 /// What a question found and no stream has told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Untold {
+pub struct MissedReport {
     /// The order.
     pub client_id: ClientOrderId,
     /// Venue time since which the stream is subscribed that should have told.
@@ -35,21 +35,26 @@ pub struct Untold {
     found: i64,
 }
 
-impl Untold {
+impl MissedReport {
     /// What of `report` is news, and should have been told by the stream there is. In lockstep a
     /// minute passes faster than a message: there it is no sign.
     #[must_use]
-    pub fn of(world: &World, ask: &ToQuery, report: &OrderReport) -> Option<Untold> {
+    pub fn of(world: &World, ask: &ToQuery, report: &OrderReport) -> Option<MissedReport> {
         let stream = world.board.listening_since()?;
         let should = world.passing != Passing::Lockstep;
-        should.then(|| Untold::news(ask, report, stream, steady_ms())).flatten()
+        should.then(|| MissedReport::news(ask, report, stream, steady_ms())).flatten()
     }
 
-    fn news(ask: &ToQuery, report: &OrderReport, stream: UtcMs, found: i64) -> Option<Untold> {
+    fn news(
+        ask: &ToQuery,
+        report: &OrderReport,
+        stream: UtcMs,
+        found: i64,
+    ) -> Option<MissedReport> {
         let (executed, over) = (report.executed, report.status.is_final());
         let news = executed > ask.executed || (over && !ask.over);
         let client_id = report.client_id.clone();
-        (news && report.time > stream).then_some(Untold {
+        (news && report.time > stream).then_some(MissedReport {
             client_id,
             stream,
             executed,
@@ -68,11 +73,11 @@ impl Untold {
 
 /// What the stream is still to tell.
 #[derive(Debug, Default)]
-pub struct Listening(Vec<Untold>);
+pub struct MissedReports(Vec<MissedReport>);
 
-impl Listening {
+impl MissedReports {
     /// This was found; the stream may be on its way to tell it.
-    pub fn expect(&mut self, untold: Untold) {
+    pub fn expect(&mut self, untold: MissedReport) {
         if self.0.len() < MOST {
             self.0.push(untold);
         }
@@ -85,9 +90,9 @@ impl Listening {
 
     /// What the stream that is subscribed since `stream` should have told by steady time `now`.
     /// Everything of it, and of streams before, is then forgotten.
-    pub fn overdue(&mut self, stream: Option<UtcMs>, now: i64) -> Option<Untold> {
+    pub fn overdue(&mut self, stream: Option<UtcMs>, now: i64) -> Option<MissedReport> {
         self.0.retain(|untold| Some(untold.stream) == stream);
-        let due = |untold: &&Untold| untold.found + FAIR_MS <= now;
+        let due = |untold: &&MissedReport| untold.found + FAIR_MS <= now;
         let overdue = self.0.iter().find(due).cloned();
         if overdue.is_some() {
             self.0.clear();
@@ -137,8 +142,8 @@ mod tests {
         }
     }
 
-    fn news(ask: &ToQuery, report: &OrderReport) -> Option<Untold> {
-        Untold::news(ask, report, SUBSCRIBED, FOUND)
+    fn news(ask: &ToQuery, report: &OrderReport) -> Option<MissedReport> {
+        MissedReport::news(ask, report, SUBSCRIBED, FOUND)
     }
 
     #[test]
@@ -160,7 +165,7 @@ mod tests {
     fn a_stream_that_tells_in_time_is_kept_and_one_that_does_not_is_replaced_once() {
         use OrderStatus::{Filled, PartlyFilled};
         let found = news(&ask("0", false), &report("2", Filled, 2_000)).unwrap();
-        let mut listening = Listening::default();
+        let mut listening = MissedReports::default();
         listening.expect(found.clone());
         assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE - 1), None, "it has its time");
         listening.told(&report("1", PartlyFilled, 2_000));

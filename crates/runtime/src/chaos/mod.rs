@@ -5,4 +5,4 @@ pub mod faults;
 pub mod points;
 
 pub use crate::supervise::Injected;
-pub use points::{Blow, Chaos, Phase, Sabotage, Site, Strike};
+pub use points::{Chaos, FaultKind, Phase, PlannedFault, Sabotage, Site};

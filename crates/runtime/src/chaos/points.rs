@@ -77,7 +77,7 @@ pub enum Phase {
 /// How to strike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Blow {
+pub enum FaultKind {
     /// The actor panics, here.
     Panic,
     /// The actor is killed: it ends at its next await.
@@ -90,7 +90,7 @@ pub enum Blow {
 
 /// One planned strike: the `nth` passing (from 1) of `site` by `who` in `phase`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Strike {
+pub struct PlannedFault {
     /// Where.
     pub site: Site,
     /// Which actor; the store thread is `store-thread`.
@@ -100,7 +100,7 @@ pub struct Strike {
     /// Which passing, from 1.
     pub nth: u32,
     /// How.
-    pub blow: Blow,
+    pub blow: FaultKind,
 }
 
 /// A promise broken on purpose, so that the harness can be seen to catch it. Never set in a product
@@ -137,8 +137,8 @@ type LeaveHook = Arc<dyn Fn(u64) + Send + Sync>;
 #[derive(Default)]
 struct Plan {
     passings: Passings,
-    strikes: Vec<Strike>,
-    struck: Vec<Strike>,
+    strikes: Vec<PlannedFault>,
+    struck: Vec<PlannedFault>,
     kill: Option<KillHook>,
     die: Option<Hook>,
     outage: Option<Hook>,
@@ -174,7 +174,7 @@ impl Chaos {
     /// process; where `die` returns (in a test), the caller unwinds.
     pub fn arm(
         &self,
-        strikes: Vec<Strike>,
+        strikes: Vec<PlannedFault>,
         kill: impl Fn(&str) + Send + Sync + 'static,
         die: impl Fn() + Send + Sync + 'static,
     ) {
@@ -198,7 +198,7 @@ impl Chaos {
     }
 
     /// Strikes no more; what has not been struck is given back.
-    pub fn disarm(&self) -> Vec<Strike> {
+    pub fn disarm(&self) -> Vec<PlannedFault> {
         self.0.armed.store(false, Relaxed);
         let mut plan = self.plan();
         (plan.kill, plan.die, plan.leave) = (None, None, None);
@@ -224,7 +224,7 @@ impl Chaos {
 
     /// How often each point was passed, and what was struck.
     #[must_use]
-    pub fn report(&self) -> (Passings, Vec<Strike>) {
+    pub fn report(&self) -> (Passings, Vec<PlannedFault>) {
         let plan = self.plan();
         (plan.passings.clone(), plan.struck.clone())
     }
@@ -255,25 +255,26 @@ impl Chaos {
             let nth = plan.passings.entry((site, who.to_owned(), phase)).or_default();
             *nth += 1;
             let nth = *nth;
-            let due =
-                |s: &Strike| s.site == site && s.who == who && s.phase == phase && s.nth == nth;
+            let due = |s: &PlannedFault| {
+                s.site == site && s.who == who && s.phase == phase && s.nth == nth
+            };
             let Some(at) = plan.strikes.iter().position(due) else { return };
             let strike = plan.strikes.remove(at);
             plan.struck.push(strike.clone());
             strike
         };
         match strike.blow {
-            Blow::Kill => {
+            FaultKind::Kill => {
                 // Hooks run outside the lock: what they do may pass points itself.
                 let kill = self.plan().kill.clone();
                 kill.inspect(|kill| kill(who));
             }
-            Blow::Outage => {
+            FaultKind::Outage => {
                 let outage = self.plan().outage.clone();
                 outage.inspect(|outage| outage());
             }
-            Blow::Panic => Injected(format!("{site} of {who}")).panic(),
-            Blow::Die => {
+            FaultKind::Panic => Injected(format!("{site} of {who}")).panic(),
+            FaultKind::Die => {
                 let die = self.plan().die.clone();
                 die.inspect(|die| die());
                 Injected(format!("death at {site} of {who}")).panic();

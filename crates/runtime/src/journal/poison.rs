@@ -1,7 +1,7 @@
 //! Failures of stages as the journal keeps them: written in the commits of its facts, and a gate
 //! before each try.
 
-use super::inner::Inner;
+use super::locked_state::Inner;
 use super::{AppendError, Appended, Chunk, Journal, Round, Seat, Waker, Writer};
 use everwarm_kernel::fact::{Body, Fact, Rank, RuntimeEvent};
 use everwarm_kernel::skips::{Cut, Effect};

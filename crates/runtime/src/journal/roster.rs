@@ -1,6 +1,6 @@
 //! Who takes part: read when the journal is opened, changed by inputs.
 
-use super::inner::{Inner, StageState};
+use super::locked_state::{Inner, StageState};
 use super::{AppendError, Appended, Journal, Waker, Writer};
 use crate::store::{CheckpointRow, Op, Recovered, Store, StoreError};
 use everwarm_kernel::fact::{Body, Mask, Rank, RuntimeEvent};

@@ -9,7 +9,7 @@
 //!
 //! Over 500 lines: all that touches the tables of an archive.
 
-use super::careful::{self, Access, Hold, Reads};
+use super::read_before_write::{self, Access, Hold, Reads};
 use super::{StorageBackend, StoreError};
 use crate::chaos::Chaos;
 use crate::chaos::faults::FaultyDisk;
@@ -417,7 +417,7 @@ fn checked(path: &Path, access: Access) -> Result<CheckedArchive, ArchiveError> 
         Access::Own => Reads::WhatIsNeeded,
         Access::Look => Reads::Everything,
     };
-    let opened = careful::open(path, CACHE_BYTES, access, reads);
+    let opened = read_before_write::open(path, CACHE_BYTES, access, reads);
     let (db, hold) = opened.map_err(|e| classify(path, "opening", e))?;
     let archive = Archive { db, path: path.into() };
     check_stamp(&archive)?;

@@ -6,8 +6,8 @@
 //!
 //! Over 500 lines: all that touches the tables of the live file.
 
-use super::careful::{self, Access, Hold, Reads};
 use super::checkpoints::{self, CHECKPOINTS, Slot};
+use super::read_before_write::{self, Access, Hold, Reads};
 use super::rows::{self, BLOCKS, META, PASSED, POISON, ROSTER};
 use super::segments::{self, Segment, Shelf};
 use crate::chaos::Chaos;
@@ -243,7 +243,7 @@ impl Store {
         access: Access,
     ) -> Result<(Store, Hold), StoreError> {
         check_magic(path)?;
-        let opened = careful::open(path, CACHE_BYTES, access, Reads::Everything);
+        let opened = read_before_write::open(path, CACHE_BYTES, access, Reads::Everything);
         let (db, hold) = opened.map_err(|e| StoreError::of(path, e))?;
         let shelf = Shelf::beside(path);
         let (path, identity) = (path.to_owned(), hold.identity());
@@ -383,7 +383,7 @@ impl Store {
     pub fn is_in_place(&self) -> bool {
         let Some(ours) = self.identity else { return true };
         match fs::metadata(&self.path) {
-            Ok(about) => careful::identity(&about) == Some(ours),
+            Ok(about) => read_before_write::identity(&about) == Some(ours),
             Err(e) => e.kind() != io::ErrorKind::NotFound,
         }
     }

@@ -7,19 +7,19 @@
 //! it before it is known to be good, `copy.rs` copies either while it is written.
 
 pub mod archive;
-mod careful;
 mod checkpoints;
 pub mod copy;
 pub mod file;
+mod read_before_write;
 mod reader;
 mod rows;
 mod segments;
 mod thread;
 
-pub use careful::quiet_damage;
 pub(crate) use checkpoints::Slots;
 pub(crate) use file::Recovered;
 pub use file::{CheckedStore, Left, Scan, Store, StoreError};
+pub use read_before_write::quiet_damage;
 pub(crate) use reader::Reader;
 pub use redb::StorageBackend;
 pub use rows::CheckpointRow;

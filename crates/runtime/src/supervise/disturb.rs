@@ -1,17 +1,17 @@
 //! Disturbs an actor on purpose, by its path.
 
 use super::exit::Injected;
-use super::injected::Harm;
+use super::injected::InjectedFault;
 use super::slot::Directory;
 use super::supervisor::{Msg, ask_to_stop};
 
 /// Why an actor was not disturbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotHarmed {
+pub enum NotInjected {
     /// There is no instance at that path.
     Absent,
     /// This waits for its next message already, and would be forgotten for another.
-    Planned(Harm),
+    Planned(InjectedFault),
 }
 
 impl Directory {
@@ -20,11 +20,11 @@ impl Directory {
     ///
     /// # Errors
     /// There is no instance, or one such thing waits for a message already.
-    pub fn harm(&self, path: &str, harm: Harm, why: &Injected) -> Result<(), NotHarmed> {
-        let known = |noted: bool| if noted { Ok(()) } else { Err(NotHarmed::Absent) };
+    pub fn harm(&self, path: &str, harm: InjectedFault, why: &Injected) -> Result<(), NotInjected> {
+        let known = |noted: bool| if noted { Ok(()) } else { Err(NotInjected::Absent) };
         match harm {
-            Harm::Kill => known(self.inject_kill(path, why)),
-            Harm::Stop => {
+            InjectedFault::Kill => known(self.inject_kill(path, why)),
+            InjectedFault::Stop => {
                 let noted = self.note_injected(path, why);
                 if let Some(cell) = self.slot(path).cell().filter(|_| noted) {
                     if cell.is_message_type_of::<Msg>() == Some(true) {
@@ -35,10 +35,10 @@ impl Directory {
                 }
                 known(noted)
             }
-            Harm::Panic | Harm::Stall(_) | Harm::Abort => {
+            InjectedFault::Panic | InjectedFault::Stall(_) | InjectedFault::Abort => {
                 let slot = self.slot(path);
-                slot.cell().ok_or(NotHarmed::Absent)?;
-                slot.plan_harm(harm).map_err(NotHarmed::Planned)
+                slot.cell().ok_or(NotInjected::Absent)?;
+                slot.plan_harm(harm).map_err(NotInjected::Planned)
             }
         }
     }

@@ -58,7 +58,7 @@ pub enum Action {
     /// The child is listed no more.
     Forget(Seat),
     /// Tell people.
-    Tell(Seat, News),
+    Tell(Seat, Announcement),
     /// The first start is complete.
     Up,
     /// Nothing is alive; the supervisor ends.
@@ -67,7 +67,7 @@ pub enum Action {
 
 /// What there is to tell about a child.
 #[derive(Clone, Debug, PartialEq)]
-pub enum News {
+pub enum Announcement {
     /// It is up.
     Started {
         /// How often it has been up before, under earlier supervisors at its place too.
@@ -228,5 +228,5 @@ pub struct SupervisionNotice {
     /// Wall clock, UTC milliseconds.
     pub at_ms: i64,
     /// What happened.
-    pub news: News,
+    pub news: Announcement,
 }

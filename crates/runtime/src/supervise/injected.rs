@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A way to disturb an actor. None uses up restart budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Harm {
+pub enum InjectedFault {
     /// It is killed: it ends at its next await, or at once where it is idle.
     Kill,
     /// It is asked to stop, and comes back. A supervisor stops its children first, in order.
@@ -19,27 +19,27 @@ pub enum Harm {
 }
 
 /// What becomes of who is disturbed, to be said behind its path.
-impl fmt::Display for Harm {
+impl fmt::Display for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Harm::Kill => write!(f, "is killed"),
-            Harm::Stop => write!(f, "is asked to stop"),
-            Harm::Panic => write!(f, "panics at its next message"),
-            Harm::Stall(long) => {
+            InjectedFault::Kill => write!(f, "is killed"),
+            InjectedFault::Stop => write!(f, "is asked to stop"),
+            InjectedFault::Panic => write!(f, "panics at its next message"),
+            InjectedFault::Stall(long) => {
                 write!(f, "blocks its thread for {} s at its next message", long.as_secs_f64())
             }
-            Harm::Abort => write!(f, "ends the process at its next message"),
+            InjectedFault::Abort => write!(f, "ends the process at its next message"),
         }
     }
 }
 
-impl Harm {
+impl InjectedFault {
     /// Whether it waits for a message, which may never come.
     #[must_use]
     pub fn waits(self) -> bool {
         match self {
-            Harm::Kill | Harm::Stop => false,
-            Harm::Panic | Harm::Stall(_) | Harm::Abort => true,
+            InjectedFault::Kill | InjectedFault::Stop => false,
+            InjectedFault::Panic | InjectedFault::Stall(_) | InjectedFault::Abort => true,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! to kill, and tells of the end in its place. While it runs it holds a share of the supervisor's
 //! subtree, so that a parent can wait for the last of them.
 
-use super::event::{News, SupervisionNotice};
+use super::event::{Announcement, SupervisionNotice};
 use super::exit::{Exit, StartError, discard};
 use super::rules::Kind;
 use super::slot::Slot;
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 /// What the supervisor wants of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum InstanceCommand {
     Live,
     Stop,
     Kill,
@@ -69,7 +69,7 @@ impl Drop for Gone {
         let (path, kind, at_ms) = (self.slot.path().to_owned(), self.kind, (self.tree.wall)());
         self.slot.show_orphan(self.actor, &exit, at_ms);
         let (uptime, restarts, asked) = (self.since.elapsed(), self.restarts, self.asked);
-        let news = News::Exited { exit, uptime, restarts, asked };
+        let news = Announcement::Exited { exit, uptime, restarts, asked };
         (self.tree.observer)(&SupervisionNotice { path, kind, at_ms, news });
     }
 }
@@ -107,7 +107,7 @@ pub(crate) async fn attend(
     _share: Share,
     (spec, supervise): (ChildSpec, Supervise),
     context: StartContext,
-    mut wish: watch::Receiver<Wish>,
+    mut wish: watch::Receiver<InstanceCommand>,
     mut report: Reporter,
 ) {
     let (path, kind) = (context.path.clone(), spec.kind());
@@ -170,9 +170,9 @@ pub(crate) async fn attend(
             }
             changed = wish.changed(), if !orphan => {
                 orphan = changed.is_err();
-                let wish = if orphan { Wish::Kill } else { *wish.borrow_and_update() };
+                let wish = if orphan { InstanceCommand::Kill } else { *wish.borrow_and_update() };
                 if let Some(gone) = report.gone.as_mut().filter(|_| !orphan) {
-                    gone.asked = wish != Wish::Live;
+                    gone.asked = wish != InstanceCommand::Live;
                 }
                 obey(wish, stop, &cell);
             }
@@ -180,15 +180,15 @@ pub(crate) async fn attend(
     }
 }
 
-async fn no_longer_wanted(wish: &mut watch::Receiver<Wish>) {
+async fn no_longer_wanted(wish: &mut watch::Receiver<InstanceCommand>) {
     // An error says that the supervisor is gone, which is no wish to live either.
-    drop(wish.wait_for(|wish| *wish != Wish::Live).await);
+    drop(wish.wait_for(|wish| *wish != InstanceCommand::Live).await);
 }
 
-fn obey(wish: Wish, stop: fn(&ActorCell), cell: &ActorCell) {
+fn obey(wish: InstanceCommand, stop: fn(&ActorCell), cell: &ActorCell) {
     match wish {
-        Wish::Live => {}
-        Wish::Stop => stop(cell),
-        Wish::Kill => cell.kill(),
+        InstanceCommand::Live => {}
+        InstanceCommand::Stop => stop(cell),
+        InstanceCommand::Kill => cell.kill(),
     }
 }

@@ -13,31 +13,32 @@
 
 mod busy;
 mod check;
-mod child;
 mod disturb;
 mod event;
 mod exit;
 mod injected;
 mod instance;
 mod policy;
+mod requested_child;
 mod requests;
 mod root;
 mod rules;
 mod slot;
 mod spec;
-mod stamp;
 mod supervisor;
 mod tree;
 mod watchdog;
+mod watched;
 
-pub use child::Child;
-pub use disturb::NotHarmed;
+pub use disturb::NotInjected;
 pub use event::{
-    Action, ChildView, Event, News, Outcome, RequestError, Seat, State, SupervisionNotice, Timer,
+    Action, Announcement, ChildView, Event, Outcome, RequestError, Seat, State, SupervisionNotice,
+    Timer,
 };
 pub use exit::{Exit, GaveUp, Ignore, Injected, StartError};
-pub use injected::Harm;
+pub use injected::InjectedFault;
 pub use policy::Policy;
+pub use requested_child::Child;
 pub use requests::{ChildInfo, Count, SupervisorRef};
 pub use root::{RootError, RootHandle, RootOutcome};
 pub use rules::{

@@ -17,14 +17,14 @@
 //! `requests` is what people and programs ask at run time, `ends` what events do to one child,
 //! `budget` the arithmetic of restarts, `next` what follows from where everybody stands.
 
-mod budget;
-mod ends;
-mod next;
+mod child_events;
 mod requests;
+mod restart_budget;
+mod start_stop_order;
 
-use super::event::{Action, ChildView, Event, News, Outcome, Seat, State, Timer};
+use super::event::{Action, Announcement, ChildView, Event, Outcome, Seat, State, Timer};
 use super::rules::{Rules, Settings};
-use budget::Counted;
+use restart_budget::Counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -263,7 +263,7 @@ impl Policy {
         }
     }
 
-    fn tell(&mut self, seat: Seat, news: News) {
+    fn tell(&mut self, seat: Seat, news: Announcement) {
         self.out.push(Action::Tell(seat, news));
     }
 
@@ -274,7 +274,7 @@ impl Policy {
 
     fn forget(&mut self, seat: Seat) {
         self.put(seat, Phase::Down);
-        self.tell(seat, News::Removed);
+        self.tell(seat, Announcement::Removed);
         self.out.push(Action::Forget(seat));
         if let Some(child) = self.children.remove(&seat) {
             self.seats.remove(&child.id);

@@ -1,13 +1,13 @@
 //! What is asked of a supervisor at run time, and its answers.
 
 use super::check::check_list;
-use super::child::Child;
 use super::event::{RequestError, Seat, State};
 use super::exit::StartError;
+use super::requested_child::Child;
 use super::rules::{Kind, Rules, SpecError, Strategy};
 use super::slot::{Directory, Slot};
 use super::spec::{ChildSpec, Extra};
-use super::supervisor::{Msg, Reply, Seated, Shell};
+use super::supervisor::{Msg, Reply, Seated, SupervisorState};
 use ractor::ActorCell;
 use std::any::Any;
 use std::sync::Arc;
@@ -197,7 +197,7 @@ impl SupervisorRef {
 
     async fn ask<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&mut Shell, Reply<T>) + Send + 'static,
+        ask: impl FnOnce(&mut SupervisorState, Reply<T>) + Send + 'static,
     ) -> Result<T, RequestError> {
         let (reply, answer) = oneshot::channel();
         let message = Msg::Ask(Box::new(move |shell| ask(shell, reply)));
@@ -213,7 +213,7 @@ impl Directory {
     }
 }
 
-impl Shell {
+impl SupervisorState {
     fn add(&mut self, spec: ChildSpec, reply: Reply<Child>) {
         let checked = spec.check(&self.settings).map_err(RequestError::from);
         let added = checked
@@ -277,7 +277,7 @@ impl Shell {
         &mut self,
         seat: Result<Seat, RequestError>,
         reply: Reply<()>,
-        how: impl FnOnce(&mut Shell, Seat) -> Result<Vec<super::event::Action>, RequestError>,
+        how: impl FnOnce(&mut SupervisorState, Seat) -> Result<Vec<super::event::Action>, RequestError>,
     ) {
         match seat.and_then(|seat| how(self, seat).map(|actions| (seat, actions))) {
             Ok((seat, actions)) => {

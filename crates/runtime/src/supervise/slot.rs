@@ -6,11 +6,11 @@
 //!
 //! Over 500 lines: the whole way of one child, from its start to its end.
 
-use super::event::{ChildView, News, State, SupervisionNotice};
+use super::busy::Busy;
+use super::event::{Announcement, ChildView, State, SupervisionNotice};
 use super::exit::{Exit, Injected};
-use super::injected::Harm;
+use super::injected::InjectedFault;
 use super::rules::Kind;
-use super::stamp::Busy;
 use crate::mailbox::Mailbox;
 use crate::meter::{Meter, Wanted};
 use ractor::{ActorCell, ActorId, ActorRef, Message};
@@ -52,7 +52,7 @@ struct Record {
     /// Holds its thread for long.
     blocked: bool,
     /// What befalls it at its next message.
-    harm: Option<Harm>,
+    harm: Option<InjectedFault>,
     /// When it is tried again.
     retry: Option<Instant>,
     /// How long its start may take.
@@ -207,7 +207,7 @@ impl Slot {
     }
 
     /// Plans it for the next message, unless something is planned already: then that.
-    pub(crate) fn plan_harm(&self, harm: Harm) -> Result<(), Harm> {
+    pub(crate) fn plan_harm(&self, harm: InjectedFault) -> Result<(), InjectedFault> {
         let mut record = self.record();
         if let Some(first) = record.harm {
             return Err(first);
@@ -222,7 +222,7 @@ impl Slot {
         self.threatened.load(Relaxed)
     }
 
-    pub(crate) fn take_harm(&self) -> Option<Harm> {
+    pub(crate) fn take_harm(&self) -> Option<InjectedFault> {
         self.threatened.store(false, Relaxed);
         self.record().harm.take()
     }
@@ -232,7 +232,7 @@ impl Slot {
     }
 
     /// A notice about the child; `None` while it is not in the tree.
-    pub(crate) fn notice(&self, at_ms: i64, news: News) -> Option<SupervisionNotice> {
+    pub(crate) fn notice(&self, at_ms: i64, news: Announcement) -> Option<SupervisionNotice> {
         let kind = self.record().node.as_ref()?.kind;
         Some(SupervisionNotice { path: self.path.clone(), kind, at_ms, news })
     }
@@ -497,7 +497,7 @@ struct Placed<'a> {
     slot: &'a Arc<Slot>,
     node: Node,
     blocked: bool,
-    planned: Option<Harm>,
+    planned: Option<InjectedFault>,
 }
 
 /// What is below each path.

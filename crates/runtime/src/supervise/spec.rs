@@ -21,12 +21,12 @@
 //! tree.check().unwrap();
 //! ```
 
-use super::busy::Watched;
 use super::exit::{Ignore, StartError};
 use super::rules::{
     AutoShutdown, Backoff, Kind, OnGiveUp, Restart, Rules, Settings, Shutdown, Strategy,
 };
 use super::tree::Tree;
+use super::watched::Watched;
 use crate::mailbox::Mailbox;
 use ractor::{Actor, ActorCell};
 use std::any::Any;

@@ -6,16 +6,18 @@
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 
-use super::busy::Watched;
-use super::child::Child;
-use super::event::{Action, Event, News, Outcome, RequestError, Seat, SupervisionNotice, Timer};
+use super::event::{
+    Action, Announcement, Event, Outcome, RequestError, Seat, SupervisionNotice, Timer,
+};
 use super::exit::{Exit, GaveUp, StartError, discard};
-use super::instance::{Report, Reporter, Share, Wish, attend};
+use super::instance::{InstanceCommand, Report, Reporter, Share, attend};
 use super::policy::Policy;
+use super::requested_child::Child;
 use super::rules::{Kind, Restart, Settings, Strategy};
 use super::slot::{Slot, Window};
 use super::spec::{BoxFuture, ChildSpec, Extra, Instance, StartContext, Started, SupervisorSpec};
 use super::tree::Tree;
+use super::watched::Watched;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -33,7 +35,7 @@ pub(crate) enum Msg {
     /// Kills what is alive after this time.
     Stop(Option<Duration>),
     /// A request of `requests`, with its way to answer.
-    Ask(Box<dyn FnOnce(&mut Shell) + Send>),
+    Ask(Box<dyn FnOnce(&mut SupervisorState) + Send>),
 }
 
 pub(crate) struct Supervisor;
@@ -50,14 +52,14 @@ pub(crate) struct Arguments {
 pub(super) struct Seated {
     pub spec: ChildSpec,
     pub slot: Arc<Slot>,
-    wish: watch::Sender<Wish>,
+    wish: watch::Sender<InstanceCommand>,
     /// What its last start told; for whoever asked for it.
     extra: Option<Extra>,
     /// What a child of a pool is started with.
     pub given: Option<Extra>,
 }
 
-pub(crate) struct Shell {
+pub(crate) struct SupervisorState {
     pub(super) myself: ActorRef<Msg>,
     pub(super) path: String,
     pub(super) tree: Tree,
@@ -86,14 +88,14 @@ pub(crate) struct Shell {
 
 impl Actor for Supervisor {
     type Msg = Msg;
-    type State = Shell;
+    type State = SupervisorState;
     type Arguments = Arguments;
 
     async fn pre_start(
         &self,
         myself: ActorRef<Msg>,
         Arguments { spec, path, tree, up, share }: Arguments,
-    ) -> Result<Shell, ActorProcessingErr> {
+    ) -> Result<SupervisorState, ActorProcessingErr> {
         let (template, listed) = match spec.settings.strategy {
             Strategy::Pool => (spec.children.first().cloned(), &[][..]),
             Strategy::OneForOne
@@ -112,7 +114,7 @@ impl Actor for Supervisor {
             }
             seated.insert(*seat, child);
         }
-        let mut shell = Shell {
+        let mut shell = SupervisorState {
             myself,
             path,
             tree,
@@ -137,7 +139,7 @@ impl Actor for Supervisor {
     async fn post_start(
         &self,
         _: ActorRef<Msg>,
-        shell: &mut Shell,
+        shell: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         shell.event(Event::Begin);
         Ok(())
@@ -147,7 +149,7 @@ impl Actor for Supervisor {
         &self,
         _: ActorRef<Msg>,
         message: Msg,
-        shell: &mut Shell,
+        shell: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Msg::Report(seat, generation, report) => shell.report(seat, generation, report),
@@ -167,7 +169,7 @@ impl Actor for Supervisor {
         &self,
         _: ActorRef<Msg>,
         event: SupervisionEvent,
-        shell: &mut Shell,
+        shell: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         let actor = event.actor_cell().map(ActorCell::get_id);
         if let (Some(actor), Some(exit)) = (actor, Exit::of(event)) {
@@ -187,11 +189,17 @@ impl Actor for Supervisor {
 impl Seated {
     pub fn new(spec: ChildSpec, parent: &str, tree: &Tree) -> Seated {
         let slot = tree.directory.slot(&format!("{parent}/{}", spec.id));
-        Seated { spec, slot, wish: watch::Sender::new(Wish::Live), extra: None, given: None }
+        Seated {
+            spec,
+            slot,
+            wish: watch::Sender::new(InstanceCommand::Live),
+            extra: None,
+            given: None,
+        }
     }
 }
 
-impl Shell {
+impl SupervisorState {
     pub(super) fn now(&self) -> Duration {
         self.born.elapsed()
     }
@@ -204,7 +212,7 @@ impl Shell {
     /// Something was heard of an instance that is not known, or not any more.
     fn stray(&self, what: String) {
         let (path, at_ms) = (self.path.clone(), (self.tree.wall)());
-        let news = News::Stray { what };
+        let news = Announcement::Stray { what };
         (self.tree.observer)(&SupervisionNotice { path, kind: Kind::Supervisor, at_ms, news });
     }
 
@@ -303,11 +311,11 @@ impl Shell {
                 }
                 Action::Stop(seat) => {
                     touched.push(seat);
-                    self.wish(seat, Wish::Stop);
+                    self.send_command(seat, InstanceCommand::Stop);
                 }
                 Action::Kill(seat) => {
                     touched.push(seat);
-                    self.wish(seat, Wish::Kill);
+                    self.send_command(seat, InstanceCommand::Kill);
                 }
                 Action::Arm(seat, generation, timer, after) => {
                     if let (Timer::Retry, Some(child)) = (timer, self.seated.get(&seat)) {
@@ -341,7 +349,7 @@ impl Shell {
     fn start(&mut self, seat: Seat, generation: u64) {
         let child = self.seated.get_mut(&seat).expect("what is started is listed");
         let path = child.slot.path().to_owned();
-        child.wish = watch::Sender::new(Wish::Live);
+        child.wish = watch::Sender::new(InstanceCommand::Live);
         child.slot.show_start_limit(child.spec.rules.start_limit);
         let context = StartContext {
             supervisor: self.myself.get_cell(),
@@ -365,7 +373,7 @@ impl Shell {
         runtime.spawn(attend(self.share.clone(), (spec, start), context, wish, report));
     }
 
-    fn wish(&self, seat: Seat, wish: Wish) {
+    fn send_command(&self, seat: Seat, wish: InstanceCommand) {
         if let Some(child) = self.seated.get(&seat) {
             child.wish.send_replace(wish);
         }
@@ -400,7 +408,7 @@ impl Shell {
     }
 
     /// What to answer whoever asked for a child: it is up, or has nothing to do.
-    fn risen(&mut self, seat: Seat) -> Result<Child, RequestError> {
+    fn restarted(&mut self, seat: Seat) -> Result<Child, RequestError> {
         let child = self.seated.get_mut(&seat).ok_or(RequestError::NotFound)?;
         Ok(Child {
             path: child.slot.path().to_owned(),
@@ -411,20 +419,22 @@ impl Shell {
         })
     }
 
-    fn tell(&mut self, seat: Seat, news: News) {
+    fn tell(&mut self, seat: Seat, news: Announcement) {
         let answer = match &news {
-            News::Started { .. } | News::Ignored => Some(self.risen(seat)),
-            News::StartFailed { error } if !error.injected => Some(Err(error.clone().into())),
-            News::StartFailed { .. }
-            | News::Exited { .. }
-            | News::StopFailed { .. }
-            | News::Blocked { .. }
-            | News::Unblocked { .. }
-            | News::BranchDown { .. }
-            | News::BranchUp
-            | News::GaveUp { .. }
-            | News::Removed
-            | News::Stray { .. } => None,
+            Announcement::Started { .. } | Announcement::Ignored => Some(self.restarted(seat)),
+            Announcement::StartFailed { error } if !error.injected => {
+                Some(Err(error.clone().into()))
+            }
+            Announcement::StartFailed { .. }
+            | Announcement::Exited { .. }
+            | Announcement::StopFailed { .. }
+            | Announcement::Blocked { .. }
+            | Announcement::Unblocked { .. }
+            | Announcement::BranchDown { .. }
+            | Announcement::BranchUp
+            | Announcement::GaveUp { .. }
+            | Announcement::Removed
+            | Announcement::Stray { .. } => None,
         };
         if let Some(answer) = answer {
             self.rising.remove(&seat).map(|reply| reply.send(answer));

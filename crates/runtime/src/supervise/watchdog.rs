@@ -4,9 +4,9 @@
 //! one limit it is reported, past another somebody has to end the process. So it is with a start,
 //! which its supervisor cannot give up either; but it may have much to read.
 
-use super::event::News;
+use super::busy::Entry;
+use super::event::Announcement;
 use super::slot::Slot;
-use super::stamp::Entry;
 use super::tree::Tree;
 use crate::clock;
 use std::collections::BTreeMap;
@@ -123,7 +123,7 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
         let holds = now.saturating_duration_since(seen.since);
         let mut told = None;
         if holds >= report && !std::mem::replace(&mut seen.reported, true) {
-            told = Some(News::Blocked { holds });
+            told = Some(Announcement::Blocked { holds });
         }
         let hopeless = holds >= limit && !std::mem::replace(&mut seen.hopeless, true);
         if let Some(news) = told {
@@ -137,11 +137,11 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
     fn outside(&mut self, slot: &Slot, now: Instant) {
         if let Some(seen) = self.seen.remove(slot.path()).filter(|seen| seen.reported) {
             let held = now.saturating_duration_since(seen.since);
-            self.tell(slot, false, News::Unblocked { held });
+            self.tell(slot, false, Announcement::Unblocked { held });
         }
     }
 
-    fn tell(&self, slot: &Slot, blocked: bool, news: News) {
+    fn tell(&self, slot: &Slot, blocked: bool, news: Announcement) {
         slot.show_blocked(blocked);
         if let Some(notice) = slot.notice((self.tree.wall)(), news) {
             (self.tree.observer)(&notice);
@@ -205,19 +205,19 @@ mod tests {
     fn observer(tell: SyncSender<String>) -> crate::supervise::Observer {
         Arc::new(move |notice: &crate::supervise::SupervisionNotice| {
             let word = match &notice.news {
-                News::Blocked { .. } => "blocked",
-                News::Unblocked { .. } => "unblocked",
-                News::Exited { asked: false, .. } => "exited",
-                News::Started { .. }
-                | News::Ignored
-                | News::StartFailed { .. }
-                | News::Exited { .. }
-                | News::StopFailed { .. }
-                | News::BranchDown { .. }
-                | News::BranchUp
-                | News::GaveUp { .. }
-                | News::Removed
-                | News::Stray { .. } => return,
+                Announcement::Blocked { .. } => "blocked",
+                Announcement::Unblocked { .. } => "unblocked",
+                Announcement::Exited { asked: false, .. } => "exited",
+                Announcement::Started { .. }
+                | Announcement::Ignored
+                | Announcement::StartFailed { .. }
+                | Announcement::Exited { .. }
+                | Announcement::StopFailed { .. }
+                | Announcement::BranchDown { .. }
+                | Announcement::BranchUp
+                | Announcement::GaveUp { .. }
+                | Announcement::Removed
+                | Announcement::Stray { .. } => return,
             };
             tell.try_send(format!("{} {word}", notice.path)).unwrap();
         })

@@ -16,8 +16,8 @@
 
 use super::cancels::Cancels;
 pub use super::cancels::{CANCELS_MAX, ToCancel};
+use super::finished_orders::FinishedOrders;
 pub use super::order::{Attempt, Order, ToQuery, ToSend, Why};
-use super::past::Past;
 use super::reconcile::Panicked;
 use super::saved::Known;
 use everwarm_domain::bounds;
@@ -54,7 +54,7 @@ pub struct OrderBook {
     /// Those that live, and those the fact just folded ended or named.
     pub(super) orders: BTreeMap<ClientOrderId, Order>,
     /// All others.
-    pub(super) past: Past,
+    pub(super) past: FinishedOrders,
     /// Of `orders`, those that do not live; they are packed before the next fact.
     pub(super) ended: BTreeSet<ClientOrderId>,
     /// What contradicts our records until the epoch changes.

@@ -11,9 +11,9 @@
 //! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that
 //! is final has applied all fills it knows of, unless some are missing.
 
-use super::before::{BookBefore, BookOfNumbers, FORMAT_BEFORE, FORMAT_OF_NUMBERS};
 use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
+use super::old_states::{BookBefore, BookOfNumbers, FORMAT_BEFORE, FORMAT_OF_NUMBERS};
 use super::reconcile;
 use crate::decide::Approved;
 use everwarm_domain::fact::kinds::{kind, rank};

@@ -4,16 +4,16 @@
 //! what follows from it, `reconcile` compares with what the venue shows. The gateway folds a book
 //! of its own and reads from it what to send and what to ask.
 
-mod before;
 pub mod book;
 mod cancels;
+mod finished_orders;
 pub mod lifecycle;
 mod manager;
+mod old_states;
 mod order;
-mod past;
 mod reconcile;
 mod saved;
 
-pub use before::{BookBefore, BookOfNumbers};
 pub use book::OrderBook;
 pub use manager::Manager;
+pub use old_states::{BookBefore, BookOfNumbers};

@@ -101,6 +101,6 @@ fn a_packed_order_of_a_version_with_numbers_is_read() {
     let fills = [trade(u64::MAX, "1", "6"), trade(9, "1", "4")];
     run_on(&mut manager, &[approved(ID), sent(ID, 1, T), reported(S::Filled, "10", &fills)]);
     let order = manager.book().get(&id(ID)).unwrap().clone();
-    let packed = crate::orders::before::packed(&order);
+    let packed = crate::orders::old_states::packed(&order);
     assert_eq!(rmp_serde::from_slice::<Order>(&packed).unwrap(), order);
 }

@@ -1,7 +1,7 @@
 //! What facts tell of health: what is open, and since when, in event time.
 
-use crate::fold::StatusFold;
 use crate::sentences;
+use crate::status_fold::StatusFold;
 use crate::stored_texts::shown;
 use crate::views::SymbolView;
 use everwarm_domain::fact::{

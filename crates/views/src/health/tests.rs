@@ -4,7 +4,7 @@
 
 use super::super::testing::{T, can_be_typed, dec, journal};
 use super::*;
-use crate::fold::StatusFold;
+use crate::status_fold::StatusFold;
 use crate::views::{
     ApartView, CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
 };

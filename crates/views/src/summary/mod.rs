@@ -23,7 +23,7 @@ pub use view::{FileSize, Gap, LimitUsed, Made, Money, Point, Running, SummaryVie
 use super::exit::Failure;
 use super::journal_reader::JournalFacts;
 use everwarm_history::History;
-use everwarm_history::booked::{Booked, Share};
+use everwarm_history::book_changes::{Booked, Share};
 use everwarm_history::records::{EquityView, OrderView};
 use std::path::Path;
 

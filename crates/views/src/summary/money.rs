@@ -13,7 +13,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::time::UtcMs;
 use everwarm_history::History;
-use everwarm_history::booked::{Amounts, Booked, Share};
+use everwarm_history::book_changes::{Amounts, Booked, Share};
 use everwarm_history::queries::HistoryError;
 use everwarm_history::records::{EquityView, PositionState};
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@ use everwarm_domain::fact::{Body, Ledger, Market, Order, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{DAY, UtcMs, day_of};
-use everwarm_history::booked::Booked;
+use everwarm_history::book_changes::Booked;
 use everwarm_history::records::OrderView;
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Stage as _;

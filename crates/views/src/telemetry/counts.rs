@@ -375,7 +375,7 @@ fn number(amount: Decimal) -> f64 {
 mod tests {
     use super::super::Rejected;
     use super::*;
-    use crate::fold::StatusFold;
+    use crate::status_fold::StatusFold;
     use crate::testing::journal;
     use everwarm_domain::fact::{Conflict, Dispute};
     use everwarm_domain::id::VenueId;

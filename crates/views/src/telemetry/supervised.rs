@@ -5,7 +5,7 @@ use everwarm_domain::path;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::{Histogram, ONE};
 use everwarm_runtime::runner::ResumeReport;
-use everwarm_runtime::supervise::{Directory, Exit, Kind, News, SupervisionNotice};
+use everwarm_runtime::supervise::{Announcement, Directory, Exit, Kind, SupervisionNotice};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -196,25 +196,26 @@ impl Supervised {
             known.supervisors.entry(name(path).to_owned()).or_default();
         }
         match &notice.news {
-            News::Started { restarts } => return known.up(path, *restarts, notice.at_ms),
-            News::StartFailed { .. } => known.events[1] += 1,
-            News::Exited { exit, asked, .. } => {
+            Announcement::Started { restarts } => return known.up(path, *restarts, notice.at_ms),
+            Announcement::StartFailed { .. } => known.events[1] += 1,
+            Announcement::Exited { exit, asked, .. } => {
                 known.events[2] += 1;
                 known.gone(path, exit.clone(), *asked);
                 self.ended(&mut known, path, exit, *asked);
             }
-            News::StopFailed { .. } => known.events[3] += 1,
-            News::Blocked { .. } => known.events[4] += 1,
-            News::BranchDown { .. } => known.events[5] += 1,
-            News::BranchUp => known.events[6] += 1,
-            News::GaveUp { .. } => {
+            Announcement::StopFailed { .. } => known.events[3] += 1,
+            Announcement::Blocked { .. } => known.events[4] += 1,
+            Announcement::BranchDown { .. } => known.events[5] += 1,
+            Announcement::BranchUp => known.events[6] += 1,
+            Announcement::GaveUp { .. } => {
                 known.events[7] += 1;
                 *known.supervisors.entry(parent(path).to_owned()).or_default() += 1;
             }
-            News::Removed => {
+            Announcement::Removed => {
                 known.gone.remove(path);
             }
-            News::Ignored | News::Unblocked { .. } | News::Stray { .. } => {}
+            Announcement::Ignored | Announcement::Unblocked { .. } | Announcement::Stray { .. } => {
+            }
         }
         None
     }
@@ -297,19 +298,21 @@ mod tests {
     use super::super::Rejected;
     use super::*;
 
-    fn notice(path: &str, news: News) -> SupervisionNotice {
+    fn notice(path: &str, news: Announcement) -> SupervisionNotice {
         SupervisionNotice { path: path.to_owned(), kind: Kind::Worker, at_ms: 1_500, news }
     }
 
-    fn exited(exit: Exit, asked: bool) -> News {
-        News::Exited { exit, uptime: Duration::ZERO, restarts: 0, asked }
+    fn exited(exit: Exit, asked: bool) -> Announcement {
+        Announcement::Exited { exit, uptime: Duration::ZERO, restarts: 0, asked }
     }
 
     #[test]
     fn who_is_up_again_is_told_with_how_its_predecessor_ended_and_the_true_time_since() {
         let supervised = Supervised::default();
         let (low, feed) = ("root/trading/feeds/sim", "root/trading/feeds/sim/feed");
-        let up = |path: &str, restarts| supervised.tell(&notice(path, News::Started { restarts }));
+        let up = |path: &str, restarts| {
+            supervised.tell(&notice(path, Announcement::Started { restarts }))
+        };
         let ends = |path: &str, exit, asked| {
             assert_eq!(supervised.tell(&notice(path, exited(exit, asked))), None);
         };
@@ -352,13 +355,13 @@ mod tests {
         let feed = "root/trading/feeds/sim/feed";
         let bar = |symbol: &str| format!("{}/{symbol}", path::BARS);
         for news in [
-            News::Started { restarts: 0 },
+            Announcement::Started { restarts: 0 },
             exited(Exit::Killed, false),
-            News::Started { restarts: 1 },
+            Announcement::Started { restarts: 1 },
             exited(Exit::Normal("asked".into()), true),
-            News::Started { restarts: 2 },
+            Announcement::Started { restarts: 2 },
             exited(Exit::Injected("test".into()), false),
-            News::GaveUp { why: "often".into() },
+            Announcement::GaveUp { why: "often".into() },
         ] {
             supervised.tell(&notice(feed, news));
         }

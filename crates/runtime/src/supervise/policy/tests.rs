@@ -101,8 +101,10 @@ impl Bench {
                 }
                 Action::Ended(seat) => format!("ended {}", name(seat)),
                 Action::Forget(seat) => format!("forget {}", name(seat)),
-                Action::Tell(seat, News::BranchDown { .. }) => format!("down {}", name(seat)),
-                Action::Tell(seat, News::BranchUp) => format!("healthy {}", name(seat)),
+                Action::Tell(seat, Announcement::BranchDown { .. }) => {
+                    format!("down {}", name(seat))
+                }
+                Action::Tell(seat, Announcement::BranchUp) => format!("healthy {}", name(seat)),
                 Action::Tell(..) => continue,
                 Action::Up => "up".to_owned(),
                 Action::End(Outcome::Stopped) => "end".to_owned(),
@@ -502,11 +504,11 @@ fn s64_what_is_counted_goes_on_where_the_supervisor_before_stopped() {
     bench.event(Event::Begin);
     let (seat, generation) = (seat, bench.of(0).1);
     let told = bench.policy.on(Event::Started(seat, generation), now);
-    assert!(told.contains(&Action::Tell(seat, News::Started { restarts: 3 })), "{told:?}");
+    assert!(told.contains(&Action::Tell(seat, Announcement::Started { restarts: 3 })), "{told:?}");
     assert_eq!(bench.policy.view(seat), Some(ChildView { ups: 4, ..past }));
     let told = bench.policy.on(Event::Exited(seat, generation, Exit::Killed), now);
     let (exit, uptime) = (Exit::Killed, Duration::ZERO);
-    let news = News::Exited { exit, uptime, restarts: 3, asked: false };
+    let news = Announcement::Exited { exit, uptime, restarts: 3, asked: false };
     assert!(told.contains(&Action::Tell(seat, news)), "{told:?}");
 }
 

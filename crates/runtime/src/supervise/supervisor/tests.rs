@@ -37,19 +37,25 @@ impl Log {
         let observer = move |notice: &SupervisionNotice| {
             let path = &notice.path;
             match &notice.news {
-                News::BranchDown { .. } => log.say(format!("down {path}")),
-                News::BranchUp => log.say(format!("healthy {path}")),
-                News::GaveUp { why } => log.say(format!("gave up on {path}: {why}")),
-                News::Exited { exit, asked: false, .. } => log.say(format!("{path} {exit}")),
-                News::StartFailed { error } => log.say(format!("{path} no start: {}", error.why)),
-                News::Ignored => log.say(format!("{path} has nothing to do")),
-                News::StopFailed { exit } => log.say(format!("{path} stopped badly: {exit}")),
-                News::Exited { .. }
-                | News::Started { .. }
-                | News::Blocked { .. }
-                | News::Unblocked { .. }
-                | News::Removed => {}
-                News::Stray { what } => log.say(format!("{path} heard of nobody: {what}")),
+                Announcement::BranchDown { .. } => log.say(format!("down {path}")),
+                Announcement::BranchUp => log.say(format!("healthy {path}")),
+                Announcement::GaveUp { why } => log.say(format!("gave up on {path}: {why}")),
+                Announcement::Exited { exit, asked: false, .. } => {
+                    log.say(format!("{path} {exit}"))
+                }
+                Announcement::StartFailed { error } => {
+                    log.say(format!("{path} no start: {}", error.why))
+                }
+                Announcement::Ignored => log.say(format!("{path} has nothing to do")),
+                Announcement::StopFailed { exit } => {
+                    log.say(format!("{path} stopped badly: {exit}"))
+                }
+                Announcement::Exited { .. }
+                | Announcement::Started { .. }
+                | Announcement::Blocked { .. }
+                | Announcement::Unblocked { .. }
+                | Announcement::Removed => {}
+                Announcement::Stray { what } => log.say(format!("{path} heard of nobody: {what}")),
             }
         };
         let wall = move || i64::try_from(born.elapsed().as_millis()).unwrap();
@@ -443,20 +449,20 @@ async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
     root.stop(LONG).await;
     let told: Vec<String> = (told.lock().unwrap().iter())
         .map(|SupervisionNotice { path, news, .. }| match news {
-            News::Started { restarts } => format!("{path} up {restarts}"),
-            News::Exited { exit, uptime, restarts, asked } => {
+            Announcement::Started { restarts } => format!("{path} up {restarts}"),
+            Announcement::Exited { exit, uptime, restarts, asked } => {
                 format!("{path} {exit} after {} ms, {restarts}, {asked}", uptime.as_millis())
             }
-            other @ (News::Ignored
-            | News::StartFailed { .. }
-            | News::StopFailed { .. }
-            | News::Blocked { .. }
-            | News::Unblocked { .. }
-            | News::BranchDown { .. }
-            | News::BranchUp
-            | News::GaveUp { .. }
-            | News::Removed
-            | News::Stray { .. }) => format!("{path} {other:?}"),
+            other @ (Announcement::Ignored
+            | Announcement::StartFailed { .. }
+            | Announcement::StopFailed { .. }
+            | Announcement::Blocked { .. }
+            | Announcement::Unblocked { .. }
+            | Announcement::BranchDown { .. }
+            | Announcement::BranchUp
+            | Announcement::GaveUp { .. }
+            | Announcement::Removed
+            | Announcement::Stray { .. }) => format!("{path} {other:?}"),
         })
         .collect();
     let expected = [

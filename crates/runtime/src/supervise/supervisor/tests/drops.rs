@@ -33,31 +33,35 @@ impl fmt::Display for BadError {
 
 impl std::error::Error for BadError {}
 
-enum Blow {
+enum FaultKind {
     Stop,
     Panic,
     BadError,
 }
 
 impl Actor for Bomber {
-    type Msg = Blow;
+    type Msg = FaultKind;
     type State = Bomb;
     type Arguments = Bomb;
 
-    async fn pre_start(&self, _: ActorRef<Blow>, bomb: Bomb) -> Result<Bomb, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<FaultKind>,
+        bomb: Bomb,
+    ) -> Result<Bomb, ActorProcessingErr> {
         Ok(bomb)
     }
 
     async fn handle(
         &self,
-        me: ActorRef<Blow>,
-        blow: Blow,
+        me: ActorRef<FaultKind>,
+        blow: FaultKind,
         _: &mut Bomb,
     ) -> Result<(), ActorProcessingErr> {
         match blow {
-            Blow::Stop => me.stop(None),
-            Blow::Panic => panic!("boom"),
-            Blow::BadError => return Err(Box::new(BadError)),
+            FaultKind::Stop => me.stop(None),
+            FaultKind::Panic => panic!("boom"),
+            FaultKind::BadError => return Err(Box::new(BadError)),
         }
         Ok(())
     }
@@ -69,7 +73,7 @@ fn bomber(log: &Log, id: &str) -> ChildSpec {
     worker(id, move |_| (Bomber, Bomb { log: log.clone(), armed: first.swap(false, SeqCst) }))
 }
 
-fn blow(root: &RootHandle, path: &str, blow: Blow) {
+fn blow(root: &RootHandle, path: &str, blow: FaultKind) {
     root.directory().slot(path).send(blow).map_err(|_| ()).unwrap();
 }
 
@@ -94,12 +98,12 @@ const OTHERS: [&str; 4] = ["root", "root/m", "root/m/a", "root/m/b"];
 async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
     type End = (&'static str, fn(&RootHandle));
     let ends: [End; 4] = [
-        ("failed: a panic in Drop: bad drop", |root| blow(root, "root/m/x", Blow::Stop)),
+        ("failed: a panic in Drop: bad drop", |root| blow(root, "root/m/x", FaultKind::Stop)),
         ("failed: boom; then a panic in Drop: bad drop", |root| {
-            blow(root, "root/m/x", Blow::Panic);
+            blow(root, "root/m/x", FaultKind::Panic);
         }),
         ("failed: bad error; then a panic in Drop: bad drop", |root| {
-            blow(root, "root/m/x", Blow::BadError);
+            blow(root, "root/m/x", FaultKind::BadError);
         }),
         ("killed", |root| assert!(root.directory().kill("root/m/x"))),
     ];
@@ -115,7 +119,7 @@ async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
         let second = ids(&root, &["root/m/x"]);
         assert!(second[0].is_some() && second != first, "it comes back: {how}");
         // A normal end of one whose state drops well is normal: it stays down.
-        blow(&root, "root/m/x", Blow::Stop);
+        blow(&root, "root/m/x", FaultKind::Stop);
         tokio::time::sleep(1_000 * MS).await;
         assert_eq!(told(&log), ["root/m/x ended"]);
         assert_eq!(ids(&root, &["root/m/x"]), [None]);
@@ -166,7 +170,7 @@ async fn s73_a_panic_in_drop_of_a_child_with_its_own_start_function_does_not_end
         if kill {
             assert!(root.directory().kill("root/m/x"));
         } else {
-            blow(&root, "root/m/x", Blow::BadError);
+            blow(&root, "root/m/x", FaultKind::BadError);
         }
         tokio::time::sleep(100 * MS).await;
         assert_eq!(ids(&root, &OTHERS), before, "the others live on");
@@ -216,8 +220,8 @@ fn s73_a_state_is_dropped_on_the_runtime_of_its_actor() {
         tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
     });
     assert!(root.directory().kill("root/killed"));
-    blow(&root, "root/stopped", Blow::Stop);
-    blow(&root, "root/failed", Blow::Panic);
+    blow(&root, "root/stopped", FaultKind::Stop);
+    blow(&root, "root/failed", FaultKind::Panic);
     let outcome = control.block_on(async { root.stop(LONG).await });
     assert_eq!(outcome, RootOutcome::Stopped);
     let said = log.take();

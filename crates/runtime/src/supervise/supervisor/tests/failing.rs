@@ -1,7 +1,7 @@
 //! Subtrees that are killed, branches that are hopeless, ends on purpose.
 
 use super::*;
-use crate::supervise::{BoxFuture, Harm, NotHarmed, custom};
+use crate::supervise::{BoxFuture, InjectedFault, NotInjected, custom};
 
 #[tokio::test(start_paused = true)]
 async fn s71_a_hopeless_branch_stays_down_and_is_tried_slowly() {
@@ -108,7 +108,7 @@ async fn s45_whether_killed_or_panicked_its_children_end_and_are_gone_before_it_
 fn ends(told: &Mutex<Vec<SupervisionNotice>>) -> Vec<String> {
     let told = std::mem::take(&mut *told.lock().unwrap());
     let end = |SupervisionNotice { path, news, .. }: SupervisionNotice| {
-        let News::Exited { exit, uptime, restarts, asked } = news else { return None };
+        let Announcement::Exited { exit, uptime, restarts, asked } = news else { return None };
         Some(format!("{path} {exit}, {restarts}, {}, {asked}", uptime.as_millis()))
     };
     let mut ends: Vec<String> = told.into_iter().filter_map(end).collect();
@@ -257,7 +257,7 @@ async fn s38_s72_a_supervisor_that_is_stopped_on_purpose_stops_its_children_in_o
     let root = start(&log, spec).await;
     log.take();
     let why = Injected("asked for".into());
-    assert_eq!(root.directory().harm("root/m", Harm::Stop, &why), Ok(()));
+    assert_eq!(root.directory().harm("root/m", InjectedFault::Stop, &why), Ok(()));
     tokio::time::sleep(100 * MS).await;
     let stopped = ["stop c", "-c", "stop b", "-b", "stop a", "-a"];
     let up_again = ["root/m injected: asked for", "+a", "+b", "+c"];
@@ -274,9 +274,9 @@ async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
     let root = start(&log, spec).await;
     let why = Injected("asked for".into());
     let mut before = ids(&root, &["root/a"]);
-    for harm in [Harm::Kill, Harm::Stop, Harm::Panic] {
+    for harm in [InjectedFault::Kill, InjectedFault::Stop, InjectedFault::Panic] {
         assert_eq!(root.directory().harm("root/a", harm, &why), Ok(()));
-        if harm == Harm::Panic {
+        if harm == InjectedFault::Panic {
             order(&root, "root/a", Order::StopBadly);
         }
         tokio::time::sleep(100 * MS).await;
@@ -284,15 +284,15 @@ async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
         assert!(after[0].is_some() && after != before, "{harm:?}");
         before = after;
     }
-    assert_eq!(root.directory().harm("root/a", Harm::Stall(MS), &why), Ok(()));
+    assert_eq!(root.directory().harm("root/a", InjectedFault::Stall(MS), &why), Ok(()));
     // A second one does not take its place.
-    let second = root.directory().harm("root/a", Harm::Panic, &why);
-    assert_eq!(second, Err(NotHarmed::Planned(Harm::Stall(MS))));
+    let second = root.directory().harm("root/a", InjectedFault::Panic, &why);
+    assert_eq!(second, Err(NotInjected::Planned(InjectedFault::Stall(MS))));
     order(&root, "root/a", Order::StopBadly);
     settle().await;
     assert_eq!(ids(&root, &["root/a"]), before, "it goes on");
-    let nobody = root.directory().harm("root/nobody", Harm::Panic, &why);
-    assert_eq!(nobody, Err(NotHarmed::Absent));
+    let nobody = root.directory().harm("root/nobody", InjectedFault::Panic, &why);
+    assert_eq!(nobody, Err(NotInjected::Absent));
     assert_eq!(seen(&root, "root/a").injected, 3);
     root.stop(LONG).await;
 }

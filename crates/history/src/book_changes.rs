@@ -6,7 +6,7 @@
 //! one brings what is left until each strategy has what the ledger says. Shares of an input add up
 //! to what it changed of the position.
 
-use super::code::{self, SYMBOL};
+use super::key_encoding::{self, SYMBOL};
 use super::projection::{CHANGES, FILLS, LOTS};
 use super::queries::{History, HistoryError, decode};
 use super::records::{LotState, PositionState};
@@ -221,6 +221,6 @@ impl History {
 
 /// The number of the input at the beginning of the key of a fact.
 fn input(table: &'static str, key: &[u8]) -> Result<u64, HistoryError> {
-    let bytes = code::Reader(key).take().map_err(HistoryError::damaged(table))?;
+    let bytes = key_encoding::Reader(key).take().map_err(HistoryError::damaged(table))?;
     Ok(u64::from_be_bytes(bytes))
 }

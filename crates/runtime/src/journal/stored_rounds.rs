@@ -7,7 +7,7 @@
 //! whoever is slow speaks later. So each rank is read by itself, and a round is put together where
 //! all are at its input.
 
-use super::inner::{GATHER_BYTES, Inner, Slot, StageState};
+use super::locked_state::{GATHER_BYTES, Inner, Slot, StageState};
 use super::{Attached, Chunk, Journal, Round, Seat};
 use crate::store::{Reader, Store, StoreError};
 use everwarm_kernel::fact::{Body, Fact, Mask, Rank, RuntimeEvent};

@@ -2,7 +2,7 @@
 //!
 //! Over 500 lines: all that one lock guards.
 
-use super::past::last_row;
+use super::stored_rounds::last_row;
 use super::{AppendError, Chunk, Damaged, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::poison::{At, Poison};
@@ -171,7 +171,7 @@ impl<B: Body> Inner<B> {
         };
         let mut stages: Vec<StageState> = infos.iter().map(state).collect();
         let roster = super::roster::enrol(found, &mut stages);
-        let (damaged, slots) = super::saved::choose(found, &mut stages);
+        let (damaged, slots) = super::start_checkpoint::choose(found, &mut stages);
         let mut inner = Inner {
             next_row: found.row + 1,
             head: passed(0).n,

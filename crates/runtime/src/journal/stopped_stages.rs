@@ -6,7 +6,7 @@
 //! over folds what was passed for it; it is asked again after the input that says it is up. A life
 //! begins with all stages up.
 
-use super::inner::Inner;
+use super::locked_state::Inner;
 use super::{AppendError, Journal, TAIL_BYTES, Waker};
 use everwarm_kernel::fact::{Body, Rank, RuntimeEvent};
 use std::sync::Arc;

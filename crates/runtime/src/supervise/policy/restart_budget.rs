@@ -1,6 +1,6 @@
 //! The arithmetic of restarts: what is counted, what it allows, how long is waited.
 
-use super::super::event::{News, Outcome, Seat, Timer};
+use super::super::event::{Announcement, Outcome, Seat, Timer};
 use super::super::rules::{OnGiveUp, Settings, Strategy};
 use super::{Phase, Policy};
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,12 +98,12 @@ impl Policy {
         if !degraded && self.afford(seat, now) {
             self.child(seat).streak += 1;
             let delay = self.delay(seat);
-            return self.start_again(seat, delay);
+            return self.schedule_restart(seat, delay);
         }
         match on_give_up {
             OnGiveUp::Escalate => {
                 self.put(seat, Phase::Down);
-                self.tell(seat, News::GaveUp { why: why.clone() });
+                self.tell(seat, Announcement::GaveUp { why: why.clone() });
                 self.end(Outcome::GaveUp(seat, why));
             }
             OnGiveUp::Degrade { retry } => self.degrade(seat, why, retry),
@@ -116,9 +116,9 @@ impl Policy {
         let child = self.child(seat);
         child.streak = 0;
         if !std::mem::replace(&mut child.degraded, true) {
-            self.tell(seat, News::BranchDown { why, retry });
+            self.tell(seat, Announcement::BranchDown { why, retry });
         }
-        self.start_again(seat, retry);
+        self.schedule_restart(seat, retry);
     }
 
     /// Allows this many restarts within such a period from here on. What was counted counts.
@@ -161,7 +161,7 @@ impl Policy {
         grown.min(backoff.max).min(period / intensity.saturating_add(1))
     }
 
-    pub(super) fn start_again(&mut self, seat: Seat, delay: Duration) {
+    pub(super) fn schedule_restart(&mut self, seat: Seat, delay: Duration) {
         if delay.is_zero() {
             self.put(seat, Phase::Queued);
         } else {

@@ -22,7 +22,7 @@ pub const NAME: &str = "steward";
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The actor.
-pub fn steward(reloader: &Arc<Reloader>) -> ChildSpec {
+pub fn keep_tree(reloader: &Arc<Reloader>) -> ChildSpec {
     let reloader = Arc::clone(reloader);
     let round = move || {
         let reloader = Arc::clone(&reloader);

@@ -23,7 +23,7 @@ const BLOCK: usize = 128;
 
 /// All orders that are over and not yet forgotten.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Past {
+pub(super) struct FinishedOrders {
     /// The oldest first.
     blocks: VecDeque<Block>,
     /// Nothing newer than this was forgotten.
@@ -44,13 +44,13 @@ struct Block {
 #[derive(Clone, Debug, PartialEq)]
 struct Bytes(Vec<u8>);
 
-impl Default for Past {
+impl Default for FinishedOrders {
     fn default() -> Self {
-        Past { blocks: VecDeque::new(), forgotten: UtcMs::MIN }
+        FinishedOrders { blocks: VecDeque::new(), forgotten: UtcMs::MIN }
     }
 }
 
-impl Past {
+impl FinishedOrders {
     /// Takes in an order that is over as of event time `now`. One of the same id is hidden by it.
     pub(super) fn put(&mut self, order: &Order, now: UtcMs) {
         if self.blocks.back().is_none_or(|block| block.places.len() >= BLOCK) {
@@ -100,9 +100,9 @@ impl Past {
 
     /// The same, packed as this version packs: the orders of an earlier one become the bytes that
     /// its facts give now.
-    pub(super) fn packed_anew(&self) -> Past {
+    pub(super) fn packed_anew(&self) -> FinishedOrders {
         let blocks = self.blocks.iter().map(Block::packed_anew).collect();
-        Past { blocks, forgotten: self.forgotten }
+        FinishedOrders { blocks, forgotten: self.forgotten }
     }
 
     fn forget(&mut self) {
@@ -224,14 +224,14 @@ mod tests {
 
     #[test]
     fn gives_back_the_last_of_each_id_also_after_a_checkpoint() {
-        let mut past = Past::default();
+        let mut past = FinishedOrders::default();
         for i in 0..1000 {
             past.put(&order(i), 5);
         }
         let mut again = order(3);
         again.granted = 7;
         past.put(&again, 6);
-        let past: Past = state::load(1, &state::save(1, &past)).unwrap();
+        let past: FinishedOrders = state::load(1, &state::save(1, &past)).unwrap();
         for i in (0..1000).filter(|i| *i != 3) {
             assert_eq!(past.get(&id(i)), Some(order(i)));
         }
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn forgets_after_a_day_or_by_number_and_knows_how_far_it_reaches() {
-        let mut past = Past::default();
+        let mut past = FinishedOrders::default();
         past.put(&order(0), 100);
         past.pass(100 + DAY);
         assert!(past.has(&id(0)) && past.reaches(101, 101 + DAY));

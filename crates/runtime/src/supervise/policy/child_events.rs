@@ -1,6 +1,6 @@
 //! What events do to one child.
 
-use super::super::event::{Action, News, Outcome, Seat, Timer};
+use super::super::event::{Action, Announcement, Outcome, Seat, Timer};
 use super::super::exit::{Exit, StartError};
 use super::super::rules::{AutoShutdown, OnGiveUp, Restart, Shutdown, Strategy};
 use super::{Asked, Mode, Phase, Policy};
@@ -18,7 +18,7 @@ impl Policy {
         let (restarts, degraded) = (child.earlier + child.ups - 1, child.degraded);
         let healthy = child.rules.backoff.healthy;
         self.put(seat, Phase::Running);
-        self.tell(seat, News::Started { restarts });
+        self.tell(seat, Announcement::Started { restarts });
         if degraded {
             self.arm(seat, Timer::Healthy, healthy);
         }
@@ -29,7 +29,7 @@ impl Policy {
         if self.is_asked(seat) {
             return self.stopped(seat);
         }
-        self.tell(seat, News::Ignored);
+        self.tell(seat, Announcement::Ignored);
         self.lift(seat);
         self.child(seat).asked = Asked::Nothing;
         let spent = self.child(seat).rules.restart == Restart::Temporary;
@@ -44,7 +44,7 @@ impl Policy {
         if self.is_asked(seat) {
             return self.stopped(seat);
         }
-        self.tell(seat, News::StartFailed { error: error.clone() });
+        self.tell(seat, Announcement::StartFailed { error: error.clone() });
         let child = self.child(seat);
         let (first, asked) = (child.ups == 0 && !child.degraded, child.asked);
         child.last_failure = Some(error.why.clone());
@@ -60,7 +60,7 @@ impl Policy {
             }
             Asked::Nothing | Asked::Terminate | Asked::Remove if error.injected => {
                 let delay = self.child(seat).rules.backoff.first;
-                self.start_again(seat, delay);
+                self.schedule_restart(seat, delay);
             }
             Asked::Nothing | Asked::Terminate | Asked::Remove => {
                 if first && self.mode == Mode::Booting {
@@ -87,12 +87,12 @@ impl Policy {
         if !matches!(exit, Exit::Normal(_)) && !asked {
             child.last_failure = Some(exit.to_string());
         }
-        let news = News::Exited { exit: exit.clone(), uptime, restarts, asked };
+        let news = Announcement::Exited { exit: exit.clone(), uptime, restarts, asked };
         self.tell(seat, news);
         if asked {
             let as_wanted = rules.shutdown == Shutdown::Kill && exit == Exit::Killed;
             if !(as_wanted || exit.is_normal() || exit.is_injected()) {
-                self.tell(seat, News::StopFailed { exit });
+                self.tell(seat, Announcement::StopFailed { exit });
             }
             return self.stopped(seat);
         }
@@ -100,7 +100,7 @@ impl Policy {
             (Restart::Temporary, _) => self.done(seat),
             (Restart::Transient, _) if exit.is_normal() => self.done(seat),
             (Restart::Permanent | Restart::Transient, _) if exit.is_injected() => {
-                self.start_again(seat, Duration::ZERO);
+                self.schedule_restart(seat, Duration::ZERO);
             }
             (Restart::Permanent | Restart::Transient, OnGiveUp::Degrade { retry })
                 if matches!(exit, Exit::GaveUp(_)) =>
@@ -139,7 +139,7 @@ impl Policy {
     /// A branch that was kept down has shown that it is well.
     fn lift(&mut self, seat: Seat) {
         if std::mem::take(&mut self.child(seat).degraded) {
-            self.tell(seat, News::BranchUp);
+            self.tell(seat, Announcement::BranchUp);
         }
     }
 

@@ -2,7 +2,7 @@
 //! else none, and the stage reads its past again.
 
 use super::StageInfo;
-use super::inner::StageState;
+use super::locked_state::StageState;
 use crate::store::{CheckpointRow, Recovered, Slots, Store, StoreError};
 use everwarm_kernel::state;
 use std::sync::Arc;

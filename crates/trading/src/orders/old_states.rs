@@ -6,8 +6,8 @@
 
 use super::book::{Attempt, OrderBook};
 use super::cancels::Cancels;
+use super::finished_orders::FinishedOrders;
 use super::order::Order;
-use super::past::Past;
 use super::reconcile::Panicked;
 use super::saved::Known;
 use everwarm_domain::fact::Conflict;
@@ -31,7 +31,7 @@ pub struct BookBefore {
     epoch: u64,
     time: UtcMs,
     orders: BTreeMap<ClientOrderId, OrderOfNumbers>,
-    past: Past,
+    past: FinishedOrders,
     ended: BTreeSet<ClientOrderId>,
     conflicts: Vec<Conflict>,
     #[serde(default)]
@@ -47,7 +47,7 @@ pub struct BookOfNumbers {
     epoch: u64,
     time: UtcMs,
     orders: BTreeMap<ClientOrderId, OrderOfNumbers>,
-    past: Past,
+    past: FinishedOrders,
     ended: BTreeSet<ClientOrderId>,
     conflicts: Vec<Conflict>,
     #[serde(default)]
