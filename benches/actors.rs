@@ -1,10 +1,10 @@
 //! `cargo bench --bench actors [-- memory] [-- short]`: the stages as actors over the durable
 //! store.
 //!
-//! Closes of 300 symbols are appended to the journal directly, orders are filled by a venue that
-//! answers at once; nothing goes over a wire. *lockstep* appends the next close when the equity
-//! after the last one is there; *ahead* appends as long as there is room. With `memory` a process
-//! runs 300 x 1000 bars once and tells what it took.
+//! Closes of 300 symbols are appended to the journal directly. A venue in the same process fills
+//! every order immediately; nothing uses the network. *lockstep* appends the next close when the
+//! equity after the last one is in the journal. *ahead* appends as long as the journal has room.
+//! With `memory` a process runs 300 x 1000 bars once and prints its memory.
 
 #![allow(
     clippy::print_stdout,
@@ -104,7 +104,7 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
         assert_eq!(calm.as_ref(), Some(equity), "the equity is that of the plain loop");
         assert!(*orders > 0, "nothing was traded");
     }
-    // Orders that are filled later than they were meant for are others.
+    // Orders that are filled late are other orders, so the equity differs.
     let equity = match mode {
         Mode::Lockstep => format!(", equity {equity}"),
         Mode::Ahead => String::new(),
@@ -119,7 +119,7 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
     );
 }
 
-/// A process that has seen 300 x 1000 bars, each close made when it is appended.
+/// A process that runs 300 x 1000 bars, each close made when it is appended.
 fn remember() {
     let [symbols, _, _, closes] = sized(SIZES, SHORT);
     let dir = folder("memory");

@@ -1,9 +1,9 @@
-//! `cargo bench --bench kill [-- short]`: a stage killed at full speed, and caught up again.
+//! `cargo bench --bench kill [-- short]`: time from the kill of a busy stage until it caught up.
 //!
-//! Closes of 300 symbols are appended as fast as they are decided while stages are killed at random
-//! under the real supervisor. *stands* is when the successor's state is where its predecessor had
-//! got to, *caught up* when it has also passed what was the head at the kill. In the end the equity
-//! must be that of the plain loop.
+//! Closes of 300 symbols are appended as fast as the stages decide them. Meanwhile a thread kills
+//! stages at random under the real supervisor. *stands*: the new instance has the state that the
+//! killed one had reached. *caught up*: it has also passed the input that was newest at the kill.
+//! In the end the equity must equal that of the plain loop.
 
 #![allow(
     clippy::print_stdout,
@@ -38,7 +38,7 @@ const SIZES: [usize; 2] = [300, 6_000];
 const SHORT: [usize; 2] = [30, 150];
 /// Kills, at least.
 const LEAST: usize = 5;
-/// Wall time in which a stage comes back, unless it does not.
+/// Wall time in which a killed stage must be back.
 const STANDS: Duration = Duration::from_mins(1);
 /// Time between a recovery and the next kill, at most, microseconds.
 const GAP_US: u64 = 8_000;
@@ -70,8 +70,8 @@ fn main() {
     }
 }
 
-/// Kills stages at random until it is over, and notes how each came back. On a thread of its own
-/// that mostly sleeps: what it measures has the machine for itself.
+/// Kills stages at random until `over`, and measures how each came back. Runs on its own thread,
+/// which mostly sleeps, so the killed stage has the machine for itself.
 fn kill(
     at: &Journal<Body>,
     tree: &Directory,

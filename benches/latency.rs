@@ -1,9 +1,9 @@
 //! `cargo bench --bench latency [-- short]`: from the append of a close to a signed order.
 //!
-//! A close of 1 or 300 symbols, of which one signals each time, is appended each millisecond; a
-//! gateway folds its book as the product's does, announces what is due and signs it. Then the same
-//! with the announcement on disk before the signature, a bare write and flush measured in between;
-//! then 100 orders of one close, which share one flush.
+//! Each millisecond a close of 1 or 300 symbols is appended, of which one signals. A gateway folds
+//! its book as the daemon's does, announces orders and signs them. The second part waits until the
+//! announcement is on disk before it signs, with a bare write and flush between closes. The third
+//! part signs 100 orders of one close, which share one flush.
 
 #![allow(
     clippy::print_stdout,
@@ -37,14 +37,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Closes that are not counted, closes of a run, of one that is flushed, symbols that signal.
+/// Warm-up closes, closes of a run, closes of a run with a flush, symbols that signal.
 const SIZES: [usize; 4] = [200, 3_000, 500, 100];
 const SHORT: [usize; 4] = [0, 60, 30, 10];
 
 /// When the orders of a close were signed: the first and the last of them.
 type Signed = Arc<Mutex<BTreeMap<UtcMs, (Instant, Instant)>>>;
 
-/// A gateway that announces and signs as the product's does, and whose venue fills at once.
+/// A gateway that announces and signs as the daemon's does. Its venue fills immediately.
 struct Gateway;
 
 #[derive(Clone)]
@@ -132,7 +132,7 @@ struct Times {
     /// Microseconds to the first and to the last signed order of a close.
     first: Vec<f64>,
     last: Vec<f64>,
-    /// Microseconds of a bare write and flush.
+    /// Microseconds of a bare write and flush, one for each close.
     floor: Vec<f64>,
 }
 
@@ -164,7 +164,7 @@ fn run(symbols: usize, trading: usize, closes: usize, durable: bool) -> Times {
             for (time, body) in on.bodies() {
                 if durable {
                     feeder.settled().await;
-                    // Long enough for the lazy commit of what the last close led to.
+                    // Long enough for the lazy commit of the facts after the last close.
                     tokio::time::sleep(Duration::from_millis(12)).await;
                     floors.push(floor.sync(4_096) * 1e3);
                 } else {

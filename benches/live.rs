@@ -1,9 +1,9 @@
-//! `cargo bench --bench live [-- ROUNDS] [-- short]`: killed at once, and live again: the part
+//! `cargo bench --bench live [-- ROUNDS] [-- short]`: time from the start after a kill until live,
 //! without a network.
 //!
-//! A process fills a store with 300 x 1000 closes and orders, and is killed. Another one opens it:
-//! the file, its repair, the journal, every stage and follower from its checkpoint to the head.
-//! Times are milliseconds since just before the second process was spawned.
+//! A process fills a store with 300 x 1000 closes and their orders, and is killed. A second process
+//! opens the file, repairs it, reads the journal, and brings every stage and follower from its
+//! checkpoint to the head. Times are milliseconds since just before the second process was spawned.
 
 #![allow(
     clippy::print_stdout,
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Symbols, closes and rounds.
 const SIZES: [usize; 3] = [300, 1_000, 7];
 const SHORT: [usize; 3] = [30, 60, 1];
-/// Wall time after which a start that has not come to its end does not.
+/// Wall time after which a start counts as failed.
 const STANDS: Duration = Duration::from_mins(1);
 const SINCE: &str = "EVERWARM_BENCH_SINCE_NS";
 
@@ -136,7 +136,7 @@ fn main() {
             at.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         };
         let (said, found) = (head(&line, "full "), head(&last, "head "));
-        // What was not flushed yet may be lost.
+        // Facts that were not flushed yet may be lost.
         assert!(found > Some(0) && found <= said, "full at {said:?}, and opened at {found:?}");
         for (column, value) in columns.iter_mut().zip(steps.into_iter().chain([size as f64 / 1e6]))
         {

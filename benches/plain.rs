@@ -1,8 +1,8 @@
-//! `cargo bench --bench plain [-- alone] [-- shares] [-- short]`: the plain loop over ranks, and
-//! the exchange's core beside it.
+//! `cargo bench --bench plain [-- alone] [-- shares] [-- short]`: the plain loop over ranks, alone
+//! and with the core of the simulated exchange.
 //!
-//! 300 symbols, every stage, an account that trades, a venue in the loop that fills at once. The
-//! market is made before timing starts.
+//! 300 symbols, every stage, an account that trades, an in-process venue that fills immediately.
+//! The market is made before timing starts.
 
 #![allow(
     clippy::print_stdout,
@@ -60,10 +60,10 @@ fn run(tape: &Tape) -> Run {
     Run { rate, seen, orders: venue.orders }
 }
 
-/// Time each stage takes when it is left out of the loop, from what the loop costs with it.
+/// Prints the time of each stage: the cost of the loop with it less the cost without it.
 fn shares(tape: &Tape) {
-    // Without the stages above it, what a stage sees is the same; so they are taken off from the
-    // top.
+    // A stage sees the same facts without the stages of higher rank, so the loop adds stages by
+    // rank.
     let names: Vec<_> = everwarm_trading::specs().iter().map(|s| s.name).collect();
     let mut before = f64::NAN;
     for count in 0..=names.len() {
@@ -91,7 +91,7 @@ fn nanos(tape: &Tape, count: usize) -> f64 {
     began.elapsed().as_secs_f64() * 1e9 / tape.bars() as f64
 }
 
-/// A market that was made before.
+/// A market whose bars were made before timing starts.
 struct Made {
     market: Seeded,
     bars: BTreeMap<UtcMs, Vec<Bar>>,

@@ -1,5 +1,5 @@
-//! SIGKILL to ready: the built daemon with 300 symbols and 1,000 closes behind it is killed and
-//! started again, through its files, the exchange on loopback and the reconciliation.
+//! Time from SIGKILL to ready: kills the built daemon with 300 symbols and 1,000 closes and starts
+//! it again. The time includes its files, the exchange on loopback and the reconciliation.
 //!
 //! `cargo bench --bench ready [-- SYMBOLS CLOSES ROUNDS | short]`
 
@@ -34,7 +34,8 @@ fn start(dir: &Path, symbols: &str) -> Child {
         .expect("the binary was built with this measurement")
 }
 
-/// Lines of one life until `enough`, then SIGKILL; what each step took, and all of it.
+/// Runs the daemon until `enough` accepts a line, then kills it. Returns the lines of its steps and
+/// the time until it may trade, milliseconds.
 fn live(dir: &Path, symbols: &str, mut enough: impl FnMut(&str) -> bool) -> (Vec<String>, f64) {
     let began = Instant::now();
     let mut child = start(dir, symbols);

@@ -1,9 +1,9 @@
 //! `cargo bench --bench restart [-- ROUNDS | short]`: what supervision costs, beside Erlang/OTP
-//! where that is installed: from a kill until the child answers again, starting and stopping a
-//! tree, and messages a second through a bounded mailbox.
+//! where that is installed. Measures the time from a kill until the child answers again, starting
+//! and stopping a tree, and messages a second through a bounded mailbox.
 //!
-//! Children are killed as `everwarm kill` does it, which waits for no backoff. Times are
-//! microseconds from just before the kill until the answer of the next instance is here.
+//! Children are killed as `everwarm kill` does it, without a backoff. Times are microseconds from
+//! just before the kill until the answer of the next instance has arrived.
 
 #![allow(
     clippy::print_stdout,
@@ -37,12 +37,12 @@ use tokio::sync::oneshot;
 /// Rounds, children of the largest tree, messages through the mailbox.
 const SIZES: (usize, usize, u64) = (1_000, 10_000, 1_000_000);
 const SHORT: (usize, usize, u64) = (20, 500, 20_000);
-/// Messages on their way, at most.
+/// Messages in the mailbox, at most.
 const LIMIT: usize = 1_024;
-/// Facts a stage has to evolve after its saved state, about, and the size of that.
+/// Facts after the saved state that a stage applies, roughly, and the size of that state.
 const FACTS: u64 = 1_000;
 const STATE_BYTES: usize = 256 << 10;
-/// Before each kill, where not back to back.
+/// Wait before each kill, unless kills are back to back.
 const IDLE: Duration = Duration::from_millis(2);
 
 enum Ask {
@@ -80,10 +80,10 @@ fn us(since: Instant) -> f64 {
 }
 
 fn tree() -> Tree {
-    Tree::new(Arc::new(|_| ()), Arc::new(|| 0))
+    Tree::new(Arc::new(|_| ()), Arc::new(everwarm_runtime::clock::WallMs::default))
 }
 
-/// Asks whoever is at a path until there is an answer.
+/// Pings the actor at a path until it answers.
 async fn ping(root: &RootHandle, path: &str) {
     let slot = root.directory().slot(path);
     loop {
@@ -95,7 +95,8 @@ async fn ping(root: &RootHandle, path: &str) {
     }
 }
 
-/// Kills one child after the other; from each kill to the answer of the next instance.
+/// Kills one child after another. Returns the time from each kill to the answer of the next
+/// instance.
 async fn kills(root: &RootHandle, children: usize, rounds: usize, idle: Duration) -> Vec<f64> {
     let mut took = Vec::new();
     let why = Injected("bench".into());
@@ -159,7 +160,7 @@ async fn mailbox(messages: u64) {
     root.stop(Duration::from_secs(5)).await;
 }
 
-/// An input, or what the runtime says.
+/// An input, or a fact that the runtime appends.
 #[derive(Clone, Debug)]
 struct Tick(u8);
 
@@ -184,7 +185,7 @@ impl Body for Tick {
     }
 }
 
-/// Counts inputs in a state of some size.
+/// A stage that counts inputs, with a state of some size.
 struct Counter(Vec<u8>);
 
 impl Stage for Counter {
@@ -219,8 +220,8 @@ fn counter() -> Box<dyn Stage<Body = Tick>> {
     Box::new(Counter(vec![0; STATE_BYTES]))
 }
 
-/// A stage with a saved state and facts behind it: from a kill until it has passed an input that
-/// comes after it.
+/// A stage with a saved state and facts after it. Measures from a kill until it has passed an input
+/// that was appended after the kill.
 async fn stage(rounds: usize) {
     let store = Store::on_disk(FaultyDisk::holding(Vec::new(), None), "bench").unwrap();
     let options = Options::new(|why| panic!("{why}"));
@@ -274,7 +275,7 @@ async fn passed(journal: &Journal<Tick>) {
     }
 }
 
-/// Erlang/OTP's supervisor and mailbox by the shared program, where both are here.
+/// Runs the same measurements with Erlang/OTP, if `erlc` and the shared program exist.
 fn erlang() {
     let shared = std::env::var("EVERWARM_SHARED").unwrap_or("../shared".to_owned());
     let source = format!("{shared}/bench/9_supervision/supbench.erl");

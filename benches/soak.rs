@@ -1,13 +1,13 @@
-//! The built daemon and its exchange left running: memory, CPU, files, handles and threads over
-//! time, whether anything grows that should not, and whether anything was said to be wrong; while
-//! its page is open and it is scraped every five seconds.
+//! Runs the built daemon and its exchange for a while, with the operator page open and a scrape
+//! every five seconds. Records memory, CPU, files, handles and threads over time. Reports what grew
+//! too much and what the daemon printed as wrong.
 //!
 //! `cargo bench --bench soak [-- MINUTES SYMBOLS PACE [KILLS] | short]`: 2 minutes, 300 symbols,
-//! 60x; `short` is 240x. A day of the market at 60x is 24 minutes; two minutes at 240x are eight
-//! hours, of which the last four are judged (`common/flat.rs` says how). With KILLS, so many actors
-//! are killed in each minute of the market, one after another: `cargo bench --bench soak -- 72 30
-//! 600x 1` is 30 days of 30 symbols with a kill each minute. Ends with an error where something
-//! went wrong or grew.
+//! 60x; `short` is 240x. A day of the market at 60x is 24 minutes. Two minutes at 240x are eight
+//! hours, of which the last four are judged (see `common/flat.rs`). KILLS is the number of actors
+//! killed in each minute of the market, one after another. `cargo bench --bench soak -- 72 30 600x
+//! 1` is 30 days of 30 symbols with a kill each minute. Exits with an error if something failed or
+//! grew.
 
 #![allow(
     clippy::print_stdout,
@@ -34,36 +34,34 @@ use std::time::{Duration, Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
 
-/// The program that is measured: what `SOAK_PROGRAM` names, else the one built with this.
+/// The measured program: the value of `SOAK_PROGRAM`, else the one built with this bench.
 fn program() -> std::ffi::OsString {
     std::env::var_os("SOAK_PROGRAM").unwrap_or_else(|| BINARY.into())
 }
-/// Wall time before the first kill: it must be up.
+/// Wall time before the first kill, in which the daemon starts.
 const START: Duration = Duration::from_secs(5);
-/// Wall time between two looks.
+/// Wall time between two samples.
 const LOOK: Duration = Duration::from_secs(1);
-/// Bytes a bar may take for good, in the sealed journal and in the history; in the journal 299 were
-/// measured before it is sealed.
+/// Bytes a bar may take permanently in the sealed journal and in the history. 299 were measured in
+/// the journal before sealing.
 const BAR: f64 = 400.0;
 
-/// What a journal may come to before its oldest part is sealed, MB: 8 MiB that stay, a segment of
-/// 4, the states beside them and what is free for the next, in a file that doubles itself from 16
-/// MiB.
+/// Size of a journal before its oldest part is sealed, at most, MB: the 8 MiB that stay, a segment
+/// of 4 MiB, the saved states and free space. The file doubles from 16 MiB.
 const JOURNAL: f64 = 48.0;
 
-/// Threads a daemon may come to: its own, and those that block for it. Of these there come to be as
-/// many as were ever wanted at once, by requests for closes, commits and whoever looks; they stay
-/// while there is work.
+/// Threads of a daemon, at most: its own, and blocking threads. The runtime keeps as many blocking
+/// threads as were ever needed simultaneously by requests, commits and clients.
 const THREADS: f64 = 48.0;
 
-/// What a daemon may take at real pace: memory, MB, and its share of a core, percent.
+/// Limits of a daemon at real pace: memory, MB, and share of a core, percent.
 const REAL: (f64, f64) = (100.0, 3.0);
 
-/// What an undisturbed run must not say.
+/// Texts that an undisturbed run must not print.
 const BAD: [&str; 4] = ["  refused ", "  conflict", "  set aside", "panic"];
-/// What it says too where actors are killed: they come back, and may be late.
+/// Texts that only a run without kills must not print: killed actors restart, and may be late.
 const BAD_IF_CALM: [&str; 2] = ["  restart ", "  late "];
-/// Who is killed.
+/// The actors that are killed.
 const ACTORS: [&str; 16] = [
     "roll-up",
     "indicator",
@@ -83,13 +81,13 @@ const ACTORS: [&str; 16] = [
     "projector",
 ];
 
-/// One look at everything.
+/// One sample of all values.
 struct Sample {
     minutes: f64,
     /// Memory, open files and threads: of the daemon, of the exchange.
     daemon: Process,
     exchange: Process,
-    /// Tasks of the daemon's workers, as it was told last.
+    /// Tasks of the daemon's workers, from the last scrape.
     tasks: f64,
     /// Sizes, MB.
     live: f64,
@@ -127,7 +125,7 @@ fn look(began: Instant, daemon: u32, dir: &Path, tasks: u64) -> Option<Sample> {
     })
 }
 
-/// What is watched: its name, how it is read, and how it may grow.
+/// A watched value: its name, how it is read, and how far it may grow.
 type Watched = (&'static str, fn(&Sample) -> f64, May);
 
 const WATCHED: [Watched; 12] = [
@@ -145,13 +143,13 @@ const WATCHED: [Watched; 12] = [
     ("books.segments, MB", |s| s.books_segments, May::Keep(BAR)),
 ];
 
-/// How many times faster than life the market goes.
+/// How many times faster than real time the market runs.
 fn factor(pace: &str) -> f64 {
     let times = if pace == "real" { "1" } else { pace.trim_end_matches('x') };
     times.parse().expect("a pace: real, or like 60x")
 }
 
-/// Prints what was watched; what grew that should not have.
+/// Prints the watched values; returns those that grew too much.
 fn report(
     samples: &[Sample],
     ends: (&Sample, &Sample),
@@ -185,7 +183,7 @@ fn report(
     grown
 }
 
-/// Kills so many actors in each minute of the market until it is told to end; how many.
+/// Kills `kills` actors in each minute of the market until `ended`; returns how many.
 fn kill(data: &Path, pace: &str, kills: f64, ended: &AtomicBool) -> u64 {
     let (gap, began) = (Duration::from_secs_f64(60.0 / factor(pace) / kills), Instant::now());
     let mut done = 0;
@@ -199,7 +197,7 @@ fn kill(data: &Path, pace: &str, kills: f64, ended: &AtomicBool) -> u64 {
         let mut command = Command::new(program());
         command.args(["kill", who, "--yes", "--quiet", "--data-dir"]).arg(data);
         let told = command.output().unwrap();
-        // Who is just away cannot be killed.
+        // An actor that is restarting cannot be killed.
         done += u64::from(told.status.success());
     }
     done
@@ -222,7 +220,7 @@ fn start(dir: &Path, symbols: &str, pace: &str) -> Child {
         .expect("the binary was built with this measurement")
 }
 
-/// What it said: fills, closes, and what must not be in it.
+/// What the daemon printed: the number of fills, and lines that must not be there.
 fn said(dir: &Path, calm: bool) -> (usize, Vec<String>) {
     let told = fs::read_to_string(dir.join("told.txt")).unwrap();
     let wrong = fs::read_to_string(dir.join("wrong.txt")).unwrap();
@@ -230,7 +228,7 @@ fn said(dir: &Path, calm: bool) -> (usize, Vec<String>) {
         let of = |words: &[&str]| words.iter().any(|bad| line.contains(bad));
         of(&BAD) || (calm && of(&BAD_IF_CALM))
     };
-    // A kill is told on standard error too.
+    // Standard error reports each kill too.
     let wrong = wrong.lines().filter(|line| calm || !line.contains("asked for by an operator"));
     let bad: Vec<String> = told.lines().filter(bad).chain(wrong).map(str::to_owned).collect();
     (told.lines().filter(|line| line.contains("  fill  ")).count(), bad)

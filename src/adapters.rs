@@ -1,5 +1,5 @@
-//! The simulated exchange by its adapter. That of a venue of somebody else is chosen where it is
-//! configured; nothing besides names one.
+//! The simulated exchange as a venue, through its adapter. Adapters of other venues are chosen
+//! where they are configured.
 
 use crate::life::Connection;
 use everwarm_adapters::binance::{self, ApiKey, Hosts};
@@ -11,7 +11,7 @@ use everwarm_venue::rate_limit::Note;
 use everwarm_venue::simulated::Admin;
 use std::sync::Arc;
 
-/// The places in the tree of an adapter that is both: venue and source.
+/// The places in the tree of an adapter that is both venue and source.
 #[must_use]
 pub const fn places(name: &'static str) -> Places {
     Places { venue: name, source: name }
@@ -20,7 +20,7 @@ pub const fn places(name: &'static str) -> Places {
 /// The simulated exchange on a port of this machine. It speaks the protocol of Binance.
 ///
 /// # Errors
-/// The HTTP set-up of this machine cannot be used.
+/// The HTTP client cannot be set up on this machine.
 pub fn simulated(
     port: u16,
     token: &str,

@@ -1,5 +1,4 @@
-//! The journal read back: its facts in order, and whether the derived ones are what the inputs
-//! imply.
+//! Reads the journal: its facts in order, and whether its derived facts follow from its inputs.
 
 mod again;
 mod checkpoints;
@@ -29,7 +28,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Problems told at most.
+/// Problems listed at most.
 const PROBLEMS_MAX: usize = 100;
 
 /// The committed facts of a live file.
@@ -57,7 +56,7 @@ impl JournalFacts for StoreFacts {
     }
 }
 
-/// Exit code and words of a store that cannot be used.
+/// The failure for a store that cannot be used: its exit code and text.
 #[must_use]
 pub fn store_failure(error: &StoreError) -> Failure {
     let exit = match error {
@@ -87,12 +86,12 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
 /// Derives every fact again from the inputs, in a plain loop, and compares.
 ///
 /// # Errors
-/// The journal cannot be read, or the past bars an input refers to are not there.
+/// The journal cannot be read, or the history bars that an input refers to are missing.
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
     let specs = everwarm_trading::specs_joined(&again::joined(journal)?);
     let versions = specs.iter().map(|spec| (spec.rank.0, spec.build().version())).collect();
     let spans = others::spans(journal, &versions).map_err(torn_is_a_problem)?;
-    // What is saved before the facts are read stands on facts that are read.
+    // Checkpoints are read before the facts, so that every checkpoint is covered by the facts read.
     let saved = Saved::new(specs, journal.checkpoints()?);
     let again = Again::new(journal, archive)?;
     let view = VerifyView::default();
@@ -101,7 +100,7 @@ pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Verif
     Ok(audit.conclude())
 }
 
-/// Takes every fact of a journal in, until one cannot be.
+/// Passes every fact of a journal to `take`, until it fails.
 fn through(
     journal: &dyn JournalFacts,
     mut take: impl FnMut(u64, &Fact<Body>) -> Result<(), String>,
@@ -118,7 +117,7 @@ fn through(
     failed.map_or(Ok(()), Err)
 }
 
-/// What each stage was not given, by rank: told by inputs that came later.
+/// The inputs that each stage did not receive, by rank. Later operator facts name them.
 fn set_aside(journal: &dyn JournalFacts) -> Result<BTreeMap<u16, Skips>, Failure> {
     let mut skips: BTreeMap<u16, Skips> = BTreeMap::new();
     let mut all = Quarantines::default();
@@ -149,7 +148,7 @@ fn set_aside(journal: &dyn JournalFacts) -> Result<BTreeMap<u16, Skips>, Failure
     read.map_err(torn_is_a_problem).map(|()| skips)
 }
 
-/// What cannot even be read is found by the check, as what does not follow is.
+/// Turns a journal that cannot be read into a problem: the audit reports both alike.
 fn torn_is_a_problem(failure: Failure) -> Failure {
     let torn = failure.exit == Exit::Foreign;
     if torn { Failure::new(Exit::Problems, failure.text) } else { failure }
@@ -157,11 +156,11 @@ fn torn_is_a_problem(failure: Failure) -> Failure {
 
 struct Audit<'a> {
     again: Again,
-    /// Versions the stages speak now, by rank: only what these said is derived again.
+    /// Present versions of the stages, by rank. Only facts of these versions are derived again.
     versions: BTreeMap<u16, u16>,
-    /// What other versions said, by rank: it is taken as it is.
+    /// Facts of other versions, by rank: they are used as they are.
     others: BTreeMap<u16, Span<'a>>,
-    /// What the next start reads instead of the first facts.
+    /// The checkpoints, which the next start reads instead of the first facts.
     saved: Saved,
     view: VerifyView,
 }

@@ -1,5 +1,5 @@
-//! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
-//! as a command.
+//! The daemon process from start to exit code: files, exchange, tree, signals, drain. Also runs the
+//! exchange as a command.
 //!
 //! Over 500 lines: the start and the stop of a process in their order; its parts lie in its folder.
 
@@ -54,7 +54,7 @@ use everwarm_edge::world::{Passing, World};
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::{is_full, keep_private};
 use everwarm_runtime::store::archive::ArchiveError;
 use everwarm_runtime::supervise::{RootOutcome, Watchdog};
@@ -83,7 +83,7 @@ use tokio::sync::{mpsc, watch as channel};
 use tokio_rustls::TlsAcceptor;
 use watch::Watch;
 
-/// The daemon's half of the command line.
+/// The functions of this crate that the command line calls.
 pub const CORE: Core = Core {
     build: BUILD,
     version,
@@ -100,7 +100,7 @@ pub const CORE: Core = Core {
     restore: backup::restore,
 };
 
-/// Who follows what is on disk: nothing leaves the live file before they have read it for good.
+/// Readers of durable facts: a fact leaves the live file only after they have read it.
 const FOLLOWERS: &[&str] = &[projector::NAME, watch::NAME];
 
 const FILES: Files = Files {
@@ -110,21 +110,21 @@ const FILES: Files = Files {
     forget: audit::forget_checkpoint,
 };
 
-/// Start of the made market where its time does not follow ours: 2026-01-05T00:00Z, a Monday.
+/// Start of the synthetic market where its time is not real time: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;
 /// Folder of the simulated exchange in a data directory.
 const EXCHANGE: &str = "exchange";
-/// Symbols of the made market.
+/// Symbols of the synthetic market.
 const MADE_SYMBOLS: u32 = 8;
-/// Threads that answer: one that holds its thread leaves the other.
+/// Threads that serve the API: if one is blocked, the other goes on.
 const ANSWERS: usize = 2;
-/// How long what still runs may take at the very end: nothing hangs on it any more.
+/// Time for remaining tasks at the very end: nothing depends on them any more.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Runs the daemon until it is told to stop, its recording ends, or it cannot go on.
+/// Runs the daemon until a signal, the end of its recording, or a fatal failure.
 ///
 /// # Errors
-/// What to say and how to end.
+/// The failure, with its exit code.
 fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failure> {
     let stop = Stop::new()?;
     let config = sources.load(CheckDepth::World)?;
@@ -151,8 +151,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
         return Ok(Exit::Fine);
     }
     let (control, workers) = (runtime(1, "control")?, runtime(config.workers, "worker")?);
-    // What asks and is answered has threads of its own: nothing there stops supervision, and what
-    // stops supervision does not stop answers.
+    // The API has its own threads: neither it nor supervision can block the other.
     let answers = runtime(ANSWERS, "api")?;
     let stop = stop.may_take(config.stop);
     let notify = Arc::new(Notify::from_environment());
@@ -165,17 +164,17 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     exit
 }
 
-/// What there is before anything is opened.
+/// Objects that exist before any file is opened.
 struct ProcessContext<'a> {
     watch: &'a Watch,
     stop: Stop,
     notify: Arc<Notify>,
-    /// Panics nobody asked for, so far.
+    /// Panics so far, without injected ones.
     panics: Arc<AtomicU64>,
 }
 
-/// Takes what an earlier version has made for all to read away from others. The data directory
-/// itself may be anybody's, so it stays as it is.
+/// Removes the read permission of other users from files that an earlier version made readable.
+/// Leaves the data directory itself unchanged: it may belong to another user.
 fn private(data_dir: &Path) {
     let live = data_dir.join(LIVE_FILE);
     let segments = live.with_extension("segments");
@@ -230,7 +229,7 @@ async fn daemon(
         exchange,
         workers_on: workers.handle().clone(),
         retry: crate::tree::RETRY,
-        // Full: it was told already.
+        // Full: an earlier failure was already reported.
         on_failure: Arc::new(move |why| drop(failed.try_send(store_failure(why)))),
         on_resume: supervision::resumed(watch),
         observer: Arc::new(move |notice| supervision::observe(&on_watch, notice)),
@@ -270,14 +269,14 @@ async fn daemon(
     end(config, life, (reason, around), looking, &mut store_failed).await
 }
 
-/// Times are told as the venue has them, from here on.
+/// Uses venue time for all displayed times from here on.
 fn follow_time(watch: &Watch, world: &World) {
     let clocks = world.clone();
     watch.venue_time(move || clocks.now());
 }
 
-/// Waits for a life to begin. What says that the process cannot go on is the reason, whatever else
-/// fell with it; a start that holds its thread falls with nothing.
+/// Waits for the start of a run. A reported fatal failure is the reason, even if the start fails
+/// too. A start that blocks its thread returns no error of its own.
 async fn started(
     life: impl Future<Output = Result<Life, RunStartError>>,
     failed: &mut mpsc::Receiver<Failure>,
@@ -291,7 +290,7 @@ async fn started(
     }
 }
 
-/// Says what each step of the start took.
+/// Prints how long each step of the start took.
 fn tell_steps(life: &Life, watch: &Watch) {
     let stages = life.world.journal.progress().len();
     for (name, took) in &life.steps {
@@ -301,17 +300,18 @@ fn tell_steps(life: &Life, watch: &Watch) {
     }
 }
 
-/// Where a person may look.
+/// Prints the address of the operator page.
 fn tell_page(config: &Config, watch: &Watch) {
     if let Some(ApiFile { addr, .. }) = ApiFile::read(&config.data_dir) {
         watch.step("operator page", Duration::ZERO, format!("http://{addr}/"));
     }
 }
 
-/// Who looks on from threads: what stops the first, that, and who watches until the very end.
+/// Observing threads: the stop signal of the terminal thread, that thread, and the watchdog, which
+/// runs until the end.
 type Looking = (channel::Sender<bool>, Option<std::thread::JoinHandle<()>>, Option<Watchdog>);
 
-/// Ends what runs, each part within its time.
+/// Ends the run, each part within its time limit.
 async fn end(
     config: &Config,
     life: Life,
@@ -335,9 +335,10 @@ async fn end(
         let joined = tokio::task::spawn_blocking(move || watcher.join());
         drop(tokio::time::timeout(within, joined).await);
     }
-    // The last flush may have failed too.
+    // The last flush may have failed.
     if let Some(failure) = told.or_else(|| store_failed.try_recv().ok()) {
-        // What is not on disk is lost either way; the next start repairs and goes on.
+        // Facts that are not on disk are lost either way; the next start repairs the files and goes
+        // on.
         return Err(failure);
     }
     let within = stop.stage("the exchange ends", 2);
@@ -354,8 +355,8 @@ async fn stop_exchange(world: &World) {
     }
 }
 
-/// Finds the exchange or starts it. One that does not come up is tried again, ever more slowly; one
-/// that says itself why it cannot run is not.
+/// Finds the exchange or starts it. Retries one that does not start, with growing waits; one that
+/// reports why it cannot run is not retried.
 async fn find_exchange(
     launch: &Launch,
     stop: &Stop,
@@ -368,7 +369,7 @@ async fn find_exchange(
         let tried = clock::now();
         let why = match launch.ensure(0).await {
             Ok(file) => break file,
-            // The last one is still on its way out.
+            // The previous process is still ending.
             Err(LaunchError::Ended(Some(Exit::HELD), said)) => said,
             Err(LaunchError::Ended(code, said)) => {
                 let exit = code.and_then(|code| Exit::of(u8::try_from(code).ok()?));
@@ -394,7 +395,8 @@ async fn find_exchange(
     Ok(port)
 }
 
-/// How to reach the venue, and how to keep the exchange where it is ours.
+/// The connection to the venue, and how to restart the simulated exchange, if the daemon started
+/// it.
 type Reached = (Connection, Option<(Launch, u16)>);
 
 async fn venue(
@@ -429,7 +431,7 @@ async fn venue(
     Ok((connection, None))
 }
 
-/// How to reach an exchange of somebody else.
+/// The connection to an external exchange.
 fn elsewhere(config: &Config, remote: &Remote) -> Result<Connection, Failure> {
     let unread = || Failure::new(Exit::Failed, "the key of the account was not read");
     let open = remote.open.clone().ok_or_else(unread)?;
@@ -447,7 +449,7 @@ fn passing(config: &Config) -> Passing {
     }
 }
 
-/// Why the daemon ends: its exit code, and what to say where it could not go on.
+/// Why the daemon ends: its exit code, and the failure if there was one.
 struct Reason(Exit, Option<Failure>);
 
 async fn wait(
@@ -476,7 +478,7 @@ async fn wait(
     tokio::select! {
         biased;
         () = stop.asked() => Reason(Exit::Fine, None),
-        // What else fails falls with it, and is not the reason.
+        // Other failures follow from this one and are not the reason.
         Some(failure) = store_failed.recv() => Reason(failure.exit, Some(failure)),
         () = over => Reason(Exit::Fine, None),
         outcome = life.root.outcome() => match outcome {
@@ -490,7 +492,7 @@ async fn wait(
     }
 }
 
-/// The terminal has a thread of its own: a reader that does not read is not in the way of trading.
+/// Starts the thread that prints to the terminal: a slow reader does not delay trading.
 fn begin_watch(
     world: &World,
     watch: &Watch,
@@ -510,18 +512,18 @@ fn begin_watch(
     })
 }
 
-/// What the API is served with.
+/// The listeners and settings of the API.
 struct ApiListener {
     listener: TcpListener,
     beyond: Option<(TcpListener, TlsAcceptor)>,
     token: Token,
     log: LogLevel,
-    /// Where it is served.
+    /// The runtime that serves it.
     on: Handle,
 }
 
 impl ApiListener {
-    /// Takes the address before anything is started: a daemon that nobody can ask is none.
+    /// Binds the address before anything starts: the daemon must be reachable.
     fn open(config: &Config, log: LogLevel, on: &Handle) -> Result<ApiListener, Failure> {
         let no =
             |at: SocketAddr| move |e| Failure::new(Exit::Failed, format!("the API at {at}: {e}"));
@@ -535,18 +537,17 @@ impl ApiListener {
     }
 }
 
-/// Listens at an address, with the sockets of that runtime.
+/// Listens at an address, with sockets on this runtime.
 fn listen(at: SocketAddr, on: &Handle) -> std::io::Result<TcpListener> {
     let _sockets = on.enter();
     let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // An address that a process just let go of is taken at once.
+    // An address that another process just released can be bound immediately.
     socket.set_reuseaddr(true)?;
     socket.bind(at)?;
     socket.listen(1024)
 }
 
-/// What the interface is begun with: what was set, the currency, who reads the configuration again,
-/// and what is measured.
+/// Parts of the API: configuration, currency, the reloader, samples and the panic count.
 type About<'a> = (&'a Config, &'a str, &'a Arc<Reloader>, (Arc<Sampled>, Arc<AtomicU64>));
 
 fn begin_api(
@@ -619,7 +620,7 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     Ok(Launch { program, arguments, pace, dir, without })
 }
 
-/// Runs the exchange until it is done.
+/// Runs the exchange until it ends.
 fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     let (market, setup) = market(&config.market)?;
     let pace = match config.market.pace {
@@ -649,11 +650,11 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     })
 }
 
-/// The market to be played, and what the exchange begins with.
+/// The market to play, and the initial books of the exchange.
 fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
     let Some(folder) = &source.recording else {
         let start = match source.pace {
-            Pace::Times(1) => wall_ms().div_euclid(MINUTE) * MINUTE,
+            Pace::Times(1) => wall().utc().div_euclid(MINUTE) * MINUTE,
             Pace::Lockstep | Pace::Times(_) => MADE_START,
         };
         let (seed, history) = (source.seed, DEFAULT_HISTORY_BARS);
@@ -679,7 +680,7 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Fail
     Ok((Box::new(recording), setup))
 }
 
-/// An injected panic is no news: it is what was asked for.
+/// Hides the message of injected panics and counts all others.
 fn quiet_injections() -> Arc<AtomicU64> {
     let panics = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&panics);

@@ -1,14 +1,14 @@
-//! everwarm: a trading daemon that cannot be caught cold.
+//! everwarm: a crash-safe trading daemon.
 //!
-//! The map, in the order a price flows: `everwarm_venue` (the wire) → `everwarm_edge` (feed, bars,
-//! closer) → the journal of `everwarm_runtime` → `everwarm_trading` (pure stages by rank) →
-//! `everwarm_edge` (gateway) → `everwarm_venue`. `everwarm_domain` holds the words,
-//! `everwarm_words` how they are shown, `everwarm_history` what is kept for looking back,
-//! `everwarm_sim` the simulated exchange, `everwarm_cli` what people see, [`chaos`] the proof.
+//! Crates in the order in which a price passes them: `everwarm_venue` (network) → `everwarm_edge`
+//! (feed, bars, closer) → the journal of `everwarm_runtime` → `everwarm_trading` (pure stages by
+//! rank) → `everwarm_edge` (gateway) → `everwarm_venue`. Beside them: `everwarm_domain` has the
+//! types, `everwarm_words` their texts, `everwarm_history` the history, `everwarm_sim` the
+//! simulated exchange, `everwarm_cli` the command line. [`chaos`] proves crash equivalence.
 //!
-//! What holds it together: [`tree`] is the supervision tree, [`life`] one life from an opened store
-//! to a stopped tree, [`adapters`] the simulated exchange as a venue, [`daemon`] the process around
-//! lives, [`audit`] the journal read back.
+//! This crate connects them: [`tree`] is the supervision tree, [`life`] one run from an opened
+//! store to a stopped tree. [`adapters`] is the simulated exchange as a venue, [`daemon`] the
+//! process around runs, [`audit`] the check of the journal.
 
 pub mod adapters;
 pub mod audit;

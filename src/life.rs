@@ -1,6 +1,6 @@
-//! One life of the daemon in a process: from an opened store to a running tree, and back.
+//! One run of the daemon in a process: from an opened store to a running tree, and back.
 //!
-//! There is one way to start, and a crash is its normal case.
+//! There is one way to start; it always assumes that the last run crashed.
 
 use crate::tree::{self, TreeSpec};
 use everwarm_domain::fact::Body;
@@ -23,7 +23,7 @@ use everwarm_kernel::roster::Joined;
 use everwarm_kernel::stage::Stage;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::store::archive::Archive;
@@ -44,38 +44,38 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
-/// Name the live file is marked with.
+/// Application name in the header of the live file.
 pub const APPLICATION: &str = "everwarm";
 /// Name of the live file.
 pub const LIVE_FILE: &str = "live.redb";
 
-/// The venue as a life finds it.
+/// How a run reaches the venue.
 #[derive(Clone)]
 pub struct Connection {
     /// Its places in the tree.
     pub places: Places,
     /// Opens its adapter.
     pub open: Open,
-    /// Moves its time, where it stands still until it is told to move.
+    /// Moves venue time; present only where time moves on command.
     pub wheel: Option<Arc<dyn Wheel>>,
-    /// Its steering, where it is the simulated exchange.
+    /// Admin interface of the simulated exchange; none at other venues.
     pub admin: Option<Admin>,
-    /// Symbols on one market connection at most.
+    /// Symbols on one market connection, at most.
     pub streams: usize,
     /// Whether money is real there.
     pub live: bool,
-    /// Wall time between comparisons of the account while it trades; none: at starts alone. Where
-    /// time moves only when told, none is made.
+    /// Wall time between comparisons of the account while trading; none: only at starts. In
+    /// lockstep there is none.
     pub compare: Option<Duration>,
     /// How its time passes.
     pub passing: Passing,
-    /// Where is noted what it holds against us.
+    /// The note of rate limits and bans by the venue.
     pub note: Note,
 }
 
 impl Connection {
-    /// Both ports to the venue. Requests may be on their way for `recv_window` milliseconds of
-    /// venue time where that passes as ours.
+    /// Both ports to the venue. A request is valid for `recv_window` milliseconds of venue time, or
+    /// for 60,000 where venue time passes faster than real time.
     ///
     /// # Errors
     /// The adapter cannot be opened on this machine.
@@ -85,22 +85,22 @@ impl Connection {
             Passing::Lockstep => Pace::Manual(0),
             Passing::Scaled(1) => Pace::Real,
             Passing::Scaled(factor) => {
-                let wall = wall_ms();
-                Pace::Scaled { wall, venue: wall, per_mille: factor.saturating_mul(1000) }
+                let wall = wall();
+                Pace::Scaled { wall, venue: wall.utc(), per_mille: factor.saturating_mul(1000) }
             }
         });
-        let (wall, note) = (Arc::new(wall_ms), self.note.clone());
+        let (wall, note) = (Arc::new(wall), self.note.clone());
         (self.open)(Opening { recv_window, clock, wall, note })
     }
 }
 
-/// What a life is given.
+/// Everything a run starts with.
 pub struct LifeParts {
     /// The live file.
     pub store: Store,
     /// The history.
     pub archive: Arc<Archive>,
-    /// Who follows the journal: nothing is sealed before each has said how far it is.
+    /// Readers of the journal: nothing is sealed before each has reported how far it is.
     pub followers: &'static [&'static str],
     /// The kill points.
     pub chaos: Chaos,
@@ -110,57 +110,57 @@ pub struct LifeParts {
     pub content: Content,
     /// Identity of a fresh installation.
     pub installation: String,
-    /// The stages but those of strategies that join, by rank.
+    /// The stages by rank, without strategies that joined.
     pub stages: Vec<StageSpec>,
-    /// How to start the exchange, and on which port, where we keep it.
+    /// How to start the simulated exchange, and its port; none where the daemon does not start one.
     pub exchange: Option<(Launch, u16)>,
-    /// Where workers run; supervisors run where the life is begun.
+    /// Where workers run; supervisors run where the run begins.
     pub workers_on: Handle,
-    /// Time between two tries of a branch that is kept down.
+    /// Time between two retries of a branch that its supervisor stopped.
     pub retry: Duration,
     /// Called when the live file or the history cannot be used any more.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
-    /// Told what each start of a stage took.
+    /// Called with the report of each start of a stage.
     pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
-    /// Told of everything in the tree.
+    /// Called with every notice of the tree.
     pub observer: Observer,
 }
 
-/// Why a life could not begin.
+/// Why a run could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum RunStartError {
-    /// The live file.
+    /// The live file cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The venue or this machine's set-up.
+    /// The venue, or the set-up of this machine, fails.
     #[error("{0}")]
     Venue(String),
-    /// There is no place for a strategy, or this program lacks its kind.
+    /// There is no free rank for a strategy, or this program lacks its kind.
     #[error("{0}")]
     Strategy(String),
-    /// The history.
+    /// The history cannot be used.
     #[error(transparent)]
     History(#[from] HistoryError),
-    /// The tree.
+    /// The tree did not start.
     #[error(transparent)]
     Tree(#[from] RootError),
 }
 
 /// A running daemon.
 pub struct Life {
-    /// What the edge shares.
+    /// What the actors of the edge share.
     pub world: World,
     /// The tree.
     pub root: RootHandle,
-    /// Becomes true when a recording has ended and everything it caused is done.
+    /// Becomes true when a recording has ended and all its consequences are processed.
     pub ended: watch::Receiver<bool>,
-    /// How long each part of its beginning took, in their order.
+    /// How long each step of the start took, in their order.
     pub steps: Vec<(&'static str, Duration)>,
 }
 
 impl Life {
-    /// Begins: opens the journal, learns the symbols, grows the tree. `ops` makes what people look
-    /// in through, and sees the tree before anything of it is started.
+    /// Begins: opens the journal, learns the symbols, starts the tree. `ops` makes the operator
+    /// actors; it sees the tree before any actor starts.
     ///
     /// # Errors
     /// See [`RunStartError`].
@@ -169,7 +169,7 @@ impl Life {
         ops: impl FnOnce(&World, &Tree) -> Vec<ChildSpec>,
     ) -> Result<Life, RunStartError> {
         let mut steps = Steps::default();
-        // Strategies that joined while an earlier life traded, and those that are new.
+        // Strategies that joined in an earlier run, and new ones.
         let joined: Vec<Joined> =
             birth.store.roster()?.into_iter().map(|member| member.who).collect();
         let all = specs_of(&joined, &birth.content.settings()).map_err(RunStartError::Strategy)?;
@@ -185,7 +185,7 @@ impl Life {
         let (ended, at_end) = watch::channel(false);
         let observer = branches::observer((&world.journal, &world.directory), birth.observer);
         let tree =
-            Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall_ms)) };
+            Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
         let seed = TreeSpec {
             ops: ops(&world, &tree),
             world: world.clone(),
@@ -203,8 +203,8 @@ impl Life {
         Ok(Life { world, root, ended: at_end, steps: steps.done })
     }
 
-    /// Stops the tree in order, killing what is alive after `within`, then flushes and ends the
-    /// journal.
+    /// Stops the tree in order and kills what is still running after `within`. Then flushes and
+    /// ends the journal.
     pub async fn end(self, within: Duration) -> RootOutcome {
         let outcome = self.root.stop(within).await;
         let journal = Arc::clone(&self.world.journal);
@@ -215,7 +215,7 @@ impl Life {
     }
 }
 
-/// What the journal knows of everybody who reads by round.
+/// What the journal knows of every stage and follower.
 #[must_use]
 pub fn places(stages: &[StageSpec]) -> Vec<StageInfo> {
     let followers: [&dyn Stage<Body = Body>; 4] =
@@ -224,7 +224,7 @@ pub fn places(stages: &[StageSpec]) -> Vec<StageInfo> {
     stages.chain(followers.map(StageInfo::of)).collect()
 }
 
-/// What each part took, one after the other.
+/// How long each step took, one after the other.
 struct Steps {
     since: Instant,
     done: Vec<(&'static str, Duration)>,
@@ -258,7 +258,7 @@ fn open(birth: &LifeParts) -> Result<Arc<Journal<Body>>, StoreError> {
     Ok(journal)
 }
 
-/// The journal of a life that is being begun: where that never comes to its end, what writes ends.
+/// The journal of a starting run: if the start fails, its threads end.
 struct AbandonUnlessStarted(Option<Arc<Journal<Body>>>);
 
 impl AbandonUnlessStarted {
@@ -312,12 +312,12 @@ async fn world(
     })
 }
 
-/// Fetches again what was announced of the past and went with a history that was taken away. What
-/// the venue tells otherwise now stays missing: `verify` says so.
+/// Fetches history again that the journal announced and that is lost with a removed history file.
+/// If the venue now reports other bars, they stay missing, and `verify` reports that.
 async fn fetch_again(source: &dyn Source, birth: &LifeParts) -> Result<(), RunStartError> {
     let mut again: BTreeMap<Timeframe, Vec<(Symbol, Vec<Bar>)>> = BTreeMap::new();
     let (lost, last_close) = lost(&birth.archive, &birth.store)?;
-    // An exchange in lockstep answers nothing until it is told how far time is.
+    // An exchange in lockstep responds to nothing until it knows the time.
     if let (Passing::Lockstep, Some(admin)) = (birth.connection.passing, &birth.connection.admin)
         && !lost.is_empty()
     {
@@ -343,7 +343,7 @@ async fn fetch_again(source: &dyn Source, birth: &LifeParts) -> Result<(), RunSt
     Ok(())
 }
 
-/// Asks until there is an answer.
+/// Requests until there is a response.
 async fn answer<T, F: Future<Output = Result<T, VenueError>>>(ask: impl Fn() -> F) -> T {
     let mut wait = Duration::from_millis(50);
     loop {

@@ -1,11 +1,12 @@
-//! THE supervision tree. Listed order is start order, stop order is the reverse.
+//! The supervision tree. Children start in the listed order and stop in the reverse order.
 //!
-//! The order of start carries no safety: the gateway refuses to send until the account was compared
-//! with the books in this life.
+//! Safety does not depend on the order of start: the gateway sends nothing until this run has
+//! compared the account with the books.
 //!
-//! Who is hopeless takes its parent with it, up to the root and exit code 12. Some do not: what
-//! looks and holds no money (analysis, bars, feeds, the desk) is kept down and tried now and then.
-//! That is an input, by which the breaker leaves exits only until the branch is up again.
+//! A child that exceeds its restart budget fails its supervisor, up to the root (exit code 12).
+//! Branches that only observe (analysis, bars, feeds, ops) are stopped instead and retried every
+//! minute. The journal records that as an input. The circuit breaker then allows exits only, until
+//! the branch is up again.
 
 use everwarm_domain::fact::Body;
 use everwarm_edge::clock::Clock;
@@ -31,33 +32,33 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-/// What the tree is grown from.
+/// Everything the tree is made from.
 #[derive(Clone)]
 pub struct TreeSpec {
-    /// What the edge shares.
+    /// What the actors of the edge share.
     pub world: World,
-    /// The settings wanted.
+    /// The settings from the configuration.
     pub wanted: Wanted,
-    /// How to start the simulated exchange, and on which port, where we keep it.
+    /// How to start the simulated exchange, and its port; none where the daemon does not start one.
     pub exchange: Option<(Launch, u16)>,
     /// The stages, by rank.
     pub stages: Vec<StageSpec>,
-    /// Where workers run: all on one runtime, so that a close runs through the stages to its orders
-    /// without changing threads, and apart from the supervisors, so that no worker holds those up.
+    /// Where workers run. All share one runtime, so a close passes the stages without changing
+    /// threads. The runtime is apart from the supervisors, so no worker delays them.
     pub workers_on: Handle,
-    /// Time between two tries of a branch that is kept down.
+    /// Time between two retries of a branch that its supervisor stopped.
     pub retry: Duration,
-    /// Told what each start of a stage took.
+    /// Called with the report of each start of a stage.
     pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
     /// Set when a recording has ended.
     pub ended: watch::Sender<bool>,
-    /// What people look in through.
+    /// The operator actors.
     pub ops: Vec<ChildSpec>,
 }
 
-/// Time between two tries of a branch that is kept down.
+/// Time between two retries of a branch that its supervisor stopped.
 pub const RETRY: Duration = Duration::from_mins(1);
-/// Restarts allowed to one supervisor, and in which time.
+/// Restarts allowed to one supervisor, and within which time.
 const BUDGET: (u32, Duration) = (5, Duration::from_secs(10));
 
 /// The tree.
@@ -90,12 +91,12 @@ fn config(seed: &TreeSpec) -> ChildSpec {
     edge("config", seed, move |w| (ConfigActor, (w, wanted.clone(), Arc::clone(&make))))
 }
 
-/// Strategies that join and leave while it trades are added and removed by the configuration.
+/// The configuration actor adds and removes strategies while the daemon trades.
 fn stages(seed: &TreeSpec) -> SupervisorSpec {
     let present = seed.world.journal.present();
     let present = |spec: &&StageSpec| present.iter().any(|(rank, ..)| *rank == spec.rank);
     let stages = seed.stages.iter().filter(present).map(|spec| stage(*spec, seed));
-    // A budget each: one bar may fail several stages as often as it takes to set it aside.
+    // Each stage has its own budget: one bar may fail several stages until it is quarantined.
     group("stages", Strategy::Dynamic).children(stages)
 }
 
@@ -112,14 +113,14 @@ fn stage(spec: StageSpec, seed: &TreeSpec) -> ChildSpec {
         .backoff(quick())
         .on(seed.workers_on.clone());
     match spec.build().on_poison() {
-        // Whoever decides waits for it, so nothing is decided meanwhile.
+        // The decision waits for it, so nothing is decided meanwhile.
         OnPoison::Skip => dispensable(actor, seed),
         OnPoison::Stop | OnPoison::Escalate => actor,
     }
 }
 
 fn gateways(seed: &TreeSpec) -> SupervisorSpec {
-    // Rounds outlive the gateway that began them.
+    // A round continues when the gateway that began it is restarted.
     let flight = Arc::new(Flight::default());
     let venue = group(seed.world.places.venue, Strategy::OneForOne)
         .child(edge("gateway", seed, move |w| (Gateway, (w, Arc::clone(&flight)))))
@@ -127,7 +128,7 @@ fn gateways(seed: &TreeSpec) -> SupervisorSpec {
     each("gateways").child(venue)
 }
 
-/// Bar actors come and go with the symbols that are listed: the universe sees to it.
+/// The universe starts and stops bar actors as symbols are listed.
 fn bars(seed: &TreeSpec) -> SupervisorSpec {
     let of = seed.clone();
     let make: MakeBar = Arc::new(move |symbol| {
@@ -172,20 +173,20 @@ fn group(id: &str, strategy: Strategy) -> SupervisorSpec {
     supervisor(id, strategy).budget(BUDGET.0, BUDGET.1)
 }
 
-/// Holds a supervisor for each venue or source, and passes on that one failed too often: restarts
-/// are not counted twice.
+/// A supervisor of one supervisor for each venue or source. It passes a failure on without a
+/// restart: restarts are not counted twice.
 fn each(id: &str) -> SupervisorSpec {
     supervisor(id, Strategy::OneForOne).budget(0, BUDGET.1)
 }
 
-/// A branch the rest lives on without: where it is hopeless it is kept down and tried now and then.
+/// A branch that the rest runs without: after too many failures it is stopped and retried.
 fn dispensable(branch: impl Into<ChildSpec>, seed: &TreeSpec) -> ChildSpec {
     let quick = quick();
     let backoff = Backoff { healthy: quick.healthy.min(seed.retry), ..quick };
     branch.into().backoff(backoff).degrade(seed.retry)
 }
 
-/// The first restart is at once; what fails again waits longer each time.
+/// The first restart is immediate; each further one waits longer.
 fn quick() -> Backoff {
     Backoff {
         first: Duration::from_millis(1),

@@ -1,11 +1,11 @@
-//! What the program was built from.
+//! Version, revision and day of this build.
 
 use everwarm_views::views::VersionView;
 
-/// Version, revision and day, in one line.
+/// Version, revision and day of this build, in one line.
 pub const BUILD: &str = env!("BUILD_VERSION");
 
-/// Its name, its version, and what it was built from.
+/// Name, version, revision and day of this build.
 #[must_use]
 pub fn version() -> VersionView {
     VersionView::built(option_env!("BUILD_REVISION"), option_env!("BUILD_DAY"))

@@ -98,7 +98,7 @@ fn a_hundred_starts_in_a_row_never_exceed_the_budget_of_the_venue() {
     first.says("may trade");
     first.kill();
     // All of it within one minute of the exchange, where the machine can.
-    while clock::wall_ms().rem_euclid(60_000) > 20_000 {
+    while clock::wall().utc().rem_euclid(60_000) > 20_000 {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     let (mut waited, mut told) = (0, 0);
@@ -131,7 +131,7 @@ fn a_restart_loop_waits_for_connections_instead_of_being_refused() {
     // The same a hundred times:
     let mut all = spent();
     for _ in 0..2 {
-        all.connections = std::iter::repeat_n(clock::wall_ms(), CONNECTIONS).collect();
+        all.connections = std::iter::repeat_n(clock::wall().utc(), CONNECTIONS).collect();
         fs::write(&note, serde_json::to_vec(&all).unwrap()).unwrap();
         let daemon = Process::start(&dir, &["run", "--pace", "real"]);
         assert!(
@@ -165,7 +165,7 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
     let dir = folder.join("data");
     // Connections are counted anew at each of these: what is waited for must not be over at once,
     // also where a start takes long.
-    while WINDOW - clock::wall_ms() % WINDOW < 2 * MINUTE {
+    while WINDOW - clock::wall().utc() % WINDOW < 2 * MINUTE {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     let daemon = Process::start(&dir, &["run", "--pace", "real"]);
@@ -187,7 +187,7 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
     wait_until("all wait", || says_it_waits(&dir));
     let note = dir.join("venue-spent.json");
     let spent = serde_json::from_slice::<Spent>(&fs::read(&note).unwrap()).unwrap();
-    let left = spent.banned_until - clock::wall_ms();
+    let left = spent.banned_until - clock::wall().utc();
     assert!((1..=WINDOW).contains(&left), "until the window ends: {left} ms");
     daemon.kill();
     // The next life knows of it, too.
@@ -211,7 +211,7 @@ fn life_at(second: i64, noted: &Arc<Mutex<Spent>>) -> BinanceClient {
         key: None,
         recv_window: 5_000,
         clock: SharedClock::new(Pace::Real),
-        wall: Arc::new(move || second * 1_000),
+        wall: Arc::new(move || everwarm_domain::time::WallMs::from_utc(second * 1_000)),
         probe: Probe::default(),
         note: Note { before: noted.lock().unwrap().clone(), write },
     };

@@ -61,7 +61,7 @@ fn a_part_that_stands_still_is_told_with_since_when_and_what_to_do() {
     let daemon = Process::start(&dir, &["run", "--pace", "240x", "--config", path]);
     daemon.says("may trade");
     wait_until("all is well", || doctor(&dir).0 == Some(0));
-    let before = everwarm_runtime::clock::wall_ms();
+    let before = everwarm_runtime::clock::wall().utc();
     let stall = ["kill", "clock", "--how", "stall", "--seconds", "25", "--yes", "--config", path];
     assert_eq!(run(&dir, &stall).0, Some(0));
     let told = || -> Option<Value> {

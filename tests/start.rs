@@ -77,7 +77,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     drop(rustls::crypto::ring::default_provider().install_default());
     let (folder, venue, control, workers) =
         (Folder::new(&format!("start-{symbols}")), runtime(1), runtime(1), runtime(1));
-    let opens = clock::wall_ms().div_euclid(MINUTE) * MINUTE;
+    let opens = clock::wall().utc().div_euclid(MINUTE) * MINUTE;
     let options = SimOptions {
         data_dir: folder.0.clone(),
         port: 0,
@@ -137,7 +137,7 @@ fn a_missing_past_is_asked_for_eight_at_a_time_and_within_the_limits() {
 
 /// How long it takes to read that many answers with [`BARS`] bars each, one after the other.
 fn parsing(symbols: usize) -> Duration {
-    let mut market = Seeded::new(1, symbols, clock::wall_ms(), BARS);
+    let mut market = Seeded::new(1, symbols, clock::wall().utc(), BARS);
     let names: Vec<_> = market.instruments().iter().map(|known| known.symbol).collect();
     let mut took = Duration::ZERO;
     for symbol in names {

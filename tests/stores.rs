@@ -180,7 +180,7 @@ fn goes_on(dir: &Path, recording: &str) {
 }
 
 /// What older programs left when they were killed with an order open, by layout.
-const KILLED: [u64; 3] = [3, 4, 5];
+const KILLED: [u64; 4] = [3, 4, 5, 6];
 
 /// The program that is upgraded from: that of the test, where `UPGRADE_FROM` names no older one.
 fn older() -> PathBuf {

@@ -12,7 +12,7 @@ mod silent_stream;
 
 use crate::kit::{BINARY, Folder};
 use everwarm_adapters::binance::{ApiKey, BinanceClient, Config};
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_sim::market::Seeded;
 use everwarm_sim::{InitialBooks, SimHandle, SimOptions, start};
 use everwarm_venue::Probe;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// An exchange in this process, of two symbols that begin now, as fast as life.
 async fn exchange(folder: &Folder) -> SimHandle {
-    let minute = wall_ms().div_euclid(60_000) * 60_000;
+    let minute = wall().utc().div_euclid(60_000) * 60_000;
     let options = SimOptions {
         data_dir: folder.0.clone(),
         port: 0,
@@ -47,7 +47,7 @@ fn client(addr: SocketAddr, key: ApiKey, pace: Pace) -> BinanceClient {
         key: Some(key),
         recv_window: 5_000,
         clock: SharedClock::new(pace),
-        wall: Arc::new(wall_ms),
+        wall: Arc::new(wall),
         probe: Probe::default(),
         note: Note::default(),
     };

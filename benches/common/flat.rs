@@ -1,31 +1,30 @@
-//! Whether what a soak watches stays as it is, or grows with what it keeps and no faster. Judges
-//! values alone, so `tests/soak.rs` can show what it lets pass and what not.
+//! Judges whether a watched value of a soak stays flat, or grows no faster than the data it keeps.
+//! Uses values alone, so `tests/soak.rs` can test the limits.
 
-/// Minutes of the market until everything has its size: the averages have their bars, the live file
-/// was sealed for the first time, and the allocator has seen each kind of minute.
+/// Minutes of the market until everything has its full size: the averages have their bars, the live
+/// file was sealed once, and the allocator has met each kind of minute.
 const WARM: f64 = 240.0;
-/// What may grow by this share of itself, or by this much, from one half of the time after that to
-/// the other, and still counts as flat: a page more or less, a segment that is about to be sealed.
+/// Growth from the first half of the warm time to the second that still counts as flat: a factor,
+/// and an amount (one page, or a segment about to be sealed).
 const SLACK: (f64, f64) = (1.10, 4.0);
-/// What files that keep everything may have beyond what they keep, MB: what is not sealed yet. A
-/// larger one takes room ahead by doubling itself, and may have done so once.
+/// Unsealed part of files that keep everything, at most, MB. A larger file allocates room ahead by
+/// doubling, and may have doubled once.
 const AHEAD: f64 = 16.0;
 
-/// How something may grow, MB or a number.
+/// How far a value may grow, in MB or a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum May {
     /// Not at all.
     Stay,
-    /// Until it has so much: a journal fills up before its oldest part is sealed, and its file
-    /// grows by doubling itself.
+    /// Up to this value: a journal fills up before its oldest part is sealed, and its file doubles.
     Fill(f64),
-    /// By so many bytes for each bar that was played: it keeps every one.
+    /// By this many bytes for each bar played: the file keeps every bar.
     Keep(f64),
 }
 
-/// The first look that counts, of looks at these minutes: the market, so many times faster than
-/// life, has gone on for [`WARM`], or, where the run is too short for that to leave a third of it,
-/// for a third of the run.
+/// Index of the first sample that counts, for samples at these minutes. The market runs `factor`
+/// times faster than real time and is warm after [`WARM`]. If less than a third of the run remains
+/// after that, a third of the run is warm-up.
 pub fn warm(minutes: &[f64], factor: f64) -> usize {
     let (third, most) = (minutes.len() / 3, minutes.len() * 2 / 3);
     let by = minutes.iter().position(|wall| wall * factor >= WARM).unwrap_or(third);
@@ -39,8 +38,7 @@ pub fn halves(values: &[f64]) -> (f64, f64) {
     (mean(first), mean(second))
 }
 
-/// What is wrong with how something grew, of looks after it was warm in which so many bars were
-/// played; none: it grew as it may.
+/// Why a value grew more than it may, for warm samples with `bars` bars played; none: it did not.
 pub fn grown(name: &str, may: May, values: &[f64], bars: f64) -> Option<String> {
     let (before, after) = halves(values);
     match may {

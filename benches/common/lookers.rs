@@ -1,4 +1,4 @@
-//! Those who look on: a page that is open, and a Prometheus that scrapes.
+//! Clients of the daemon during a soak: an open operator page, and a Prometheus that scrapes.
 
 use everwarm_api::ApiFile;
 use std::io::{Read, Write};
@@ -9,19 +9,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often it is scraped: three times as often as by the Prometheus that is shipped.
+/// Time between scrapes: a third of what the shipped Prometheus uses.
 const SCRAPE: Duration = Duration::from_secs(5);
-/// How long nothing may come.
+/// Read timeout of a request.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// What they have seen.
+/// What the clients received.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     /// Bytes of the page's stream.
     pub streamed: usize,
     /// Scrapes.
     pub scrapes: usize,
-    /// Bytes of the last one.
+    /// Bytes of the last scrape.
     pub scraped: usize,
 }
 
@@ -39,7 +39,8 @@ fn value(page: &str, name: &str) -> Option<u64> {
     line.parse().ok()
 }
 
-/// Begins to look at a daemon, until it is told that this has ended; keeps the number of its tasks.
+/// Starts the clients of a daemon, which run until `ended`. `tasks` receives the number of its
+/// tasks.
 pub fn begin(data: &Path, ended: &Arc<AtomicBool>, tasks: &Arc<AtomicU64>) -> JoinHandle<Seen> {
     let (data, ended, tasks) = (data.to_owned(), Arc::clone(ended), Arc::clone(tasks));
     std::thread::spawn(move || {
@@ -52,7 +53,7 @@ pub fn begin(data: &Path, ended: &Arc<AtomicBool>, tasks: &Arc<AtomicU64>) -> Jo
             match page.as_mut().map(|stream| stream.read(&mut piece)) {
                 Some(Ok(0)) => page = None,
                 Some(Ok(count)) => seen.streamed += count,
-                // Nothing came for a while, or nobody answers yet.
+                // The timeout passed, or the daemon does not respond yet.
                 Some(Err(_)) => {}
                 None => std::thread::sleep(SILENCE / 10),
             }

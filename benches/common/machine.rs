@@ -1,11 +1,11 @@
-//! This process and this machine, as the system tells it.
+//! Values of this process and this machine, as `/proc` reports them.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Load of the last minute.
+/// Load average of the last minute.
 pub fn load() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or("?").to_owned()
@@ -38,14 +38,14 @@ pub fn folder(name: &str) -> PathBuf {
     dir
 }
 
-/// The floor of all that is durable: a bare write and flush beside the store.
+/// The lower bound of every durable step: a bare write and flush beside the store.
 pub struct Floor {
     file: File,
     n: u64,
 }
 
 impl Floor {
-    /// A file of 32 MB, written and flushed, so that nothing is allocated later.
+    /// A file of 32 MB, written and flushed, so that later writes allocate nothing.
     pub fn new(dir: &Path) -> Floor {
         let mut file = File::create(dir.join("floor.bin")).expect("the folder can be written");
         file.write_all(&vec![1; 32 << 20]).expect("the disk has room");
@@ -53,7 +53,7 @@ impl Floor {
         Floor { file, n: 0 }
     }
 
-    /// Writes `bytes` over old ones and flushes them; milliseconds.
+    /// Writes `bytes` over old ones and flushes them; returns milliseconds.
     pub fn sync(&mut self, bytes: usize) -> f64 {
         self.n += 1;
         let at = (self.n % 50) * 65_536;
@@ -66,7 +66,7 @@ impl Floor {
     }
 }
 
-/// What the system tells of a process.
+/// What `/proc` reports of a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
     /// Memory it holds, MB.
@@ -80,7 +80,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process of that number, while it runs.
+    /// The process with this id; none if it has ended.
     pub fn of(pid: u32) -> Option<Process> {
         let place = Path::new("/proc").join(pid.to_string());
         let stat = fs::read_to_string(place.join("stat")).ok()?;

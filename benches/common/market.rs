@@ -1,4 +1,4 @@
-//! Closes made before timing starts, and a venue in the loop that fills every order at once.
+//! Closes made before timing starts, and an in-process venue that fills every order immediately.
 
 use everwarm_domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
 use everwarm_domain::id::{Symbol, VenueId};
@@ -15,10 +15,10 @@ use everwarm_kernel::fact::{Fact, NoLibrary};
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_sim::market::{Market, Seeded};
 
-/// A full minute.
+/// Start of the market, on a full minute.
 pub const START: UtcMs = 1_700_000_040_000;
 
-/// Closes of a market, and what has to be said before the first.
+/// Closes of a market, with the instruments and settings they need.
 pub struct Tape {
     pub instruments: Vec<Instrument>,
     pub closes: Vec<(UtcMs, Vec<Bar>)>,
@@ -51,7 +51,7 @@ impl Tape {
         tape
     }
 
-    /// `trading` of the symbols signal at every close, the others stand still.
+    /// Of all symbols, `trading` signal at every close. The others do not move.
     pub fn alternating(symbols: usize, trading: usize, closes: usize) -> Tape {
         let market = Seeded::new(1, symbols, START, 0);
         let mut settings = settings(symbols);
@@ -75,7 +75,7 @@ impl Tape {
         Tape { instruments: market.instruments().to_vec(), closes, settings }
     }
 
-    /// What a first life begins with: who we are, settings, rules, and an account of 250,000.
+    /// The first facts of a journal: start, settings, rules, and an account of 250,000.
     pub fn prologue(&self) -> Vec<Body> {
         let installation = "bench".to_owned();
         let (asset, locked) = ("USDT".to_owned(), Decimal::ZERO);
@@ -104,14 +104,13 @@ impl Tape {
         self.closes.iter().map(body).collect()
     }
 
-    /// Number of all bars.
+    /// Number of all bars of the tape.
     pub fn bars(&self) -> usize {
         self.closes.iter().map(|(_, bars)| bars.len()).sum()
     }
 }
 
-/// A venue without a wire: what was intended is announced, sent and filled at the price of the
-/// close.
+/// A venue without a network. It announces, sends and fills each intent at the price of the close.
 #[derive(Default)]
 pub struct Instant {
     trades: u64,
@@ -161,7 +160,7 @@ impl Instant {
     }
 }
 
-/// What the plain loop says of a tape whose orders are filled at once: no actor, store or thread.
+/// Result of the plain loop for a tape whose orders fill immediately: no actor, store or thread.
 pub fn undisturbed(tape: &Tape) -> Seen {
     let mut plain = PlainLoop::new(everwarm_trading::stages(), Box::new(NoLibrary));
     let (mut seen, mut venue) = (Seen::default(), Instant::default());
@@ -187,7 +186,7 @@ pub fn announce(intents: &[OrderIntent], timestamp: UtcMs) -> Body {
     Body::Venue(Venue::Sent { attempts: intents.iter().map(attempt).collect() })
 }
 
-/// What is to be looked at in a run: the last equity, and the intents that wait for an answer.
+/// What a run has shown so far: the last equity, and the intents that are not filled yet.
 #[derive(Default)]
 pub struct Seen {
     pub facts: u64,

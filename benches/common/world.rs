@@ -1,5 +1,4 @@
-//! The product's stages and followers as actors under the product's supervisor, over a store on
-//! disk.
+//! The daemon's stages and followers as actors under its supervisor, over a store on disk.
 
 use super::market::{Instant as Filling, Seen, Tape};
 use everwarm::life::{APPLICATION, places};
@@ -27,10 +26,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
-/// Wall time without any progress after which there will be none.
+/// Wall time without any progress after which a bench gives up.
 const STANDS: Duration = Duration::from_mins(1);
 
-/// Told of each start of a stage.
+/// Called at each start of a stage.
 pub type OnResume = Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>;
 
 /// A runtime with one worker.
@@ -52,7 +51,7 @@ pub fn journal_in(store: Store) -> Arc<Journal<Body>> {
         .expect("a store that was opened can be read")
 }
 
-/// Who reads by round besides the stages.
+/// The followers: they read by round, as stages do.
 fn followers() -> Vec<(&'static str, MakeStage<Body>)> {
     vec![
         ("universe", Arc::new(|| Box::<Universe>::default())),
@@ -62,11 +61,11 @@ fn followers() -> Vec<(&'static str, MakeStage<Body>)> {
     ]
 }
 
-/// Grows the tree of stages and followers; all are up when it returns. The followers named in
-/// `without` are left to the caller.
+/// Starts the tree of stages and followers, and returns when all are up. The caller starts the
+/// followers named in `without`.
 ///
 /// # Panics
-/// The journal waits for somebody who is not among them: it would never settle.
+/// The journal waits for a reader that is not in the tree: it would never settle.
 pub async fn grow(
     journal: &Arc<Journal<Body>>,
     workers_on: &Handle,
@@ -103,7 +102,7 @@ pub async fn grow(
     let root = supervisor("root", Strategy::OneForOne)
         .child(supervisor("stages", Strategy::OneForOne).children(stages))
         .child(supervisor("followers", Strategy::OneForOne).children(followers).children(more));
-    let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
+    let tree = Tree::new(Arc::new(|_| ()), Arc::new(everwarm_runtime::clock::WallMs::default));
     tree.start(root).await.expect("stages start")
 }
 
@@ -114,7 +113,7 @@ fn waited_for(journal: &Journal<Body>) -> BTreeSet<&'static str> {
 /// Waits until every stage and follower has passed the head.
 ///
 /// # Panics
-/// Nobody has come any further for a minute: it is said how far each is.
+/// No reader has moved for a minute; the text names how far each is.
 pub async fn settled(journal: &Journal<Body>) {
     let (mut before, mut since) = (Vec::new(), Instant::now());
     while !journal.settled() {
@@ -128,7 +127,7 @@ pub async fn settled(journal: &Journal<Body>) {
     }
 }
 
-/// Appends closes and what the venue answers to the intents that follow, close by close.
+/// Appends closes, and after each the responses of the venue to its intents.
 pub struct Feeder {
     journal: Arc<Journal<Body>>,
     writer: Writer,
@@ -167,7 +166,7 @@ impl Feeder {
         self.journal.append(&self.writer, time, bodies).expect("nobody else writes");
     }
 
-    /// Appends a close, waits for the equity after it, and answers its orders.
+    /// Appends a close, waits for the equity after it, and fills its orders.
     pub async fn close(&mut self, time: UtcMs, body: Body, bars: &[Bar]) {
         self.journal.room().await;
         self.say(time, vec![body]);
@@ -182,7 +181,7 @@ impl Feeder {
         self.answer(time, bars);
     }
 
-    /// Appends a close and answers orders as they are seen, without waiting.
+    /// Appends a close and fills the orders known so far, without waiting.
     pub async fn close_ahead(&mut self, time: UtcMs, body: Body, bars: &[Bar]) {
         self.journal.room().await;
         self.say(time, vec![body]);
@@ -199,7 +198,7 @@ impl Feeder {
         }
     }
 
-    /// Looks at what was said since.
+    /// Reads the facts appended since the last call.
     pub fn look(&mut self) {
         for chunk in self.journal.read(self.row, usize::MAX).expect("the tail is in memory") {
             for fact in &chunk.facts {
@@ -214,7 +213,7 @@ impl Feeder {
         settled(&self.journal).await;
     }
 
-    /// Feeds the beginning and waits until the account was compared.
+    /// Appends the first facts and waits until the account was compared.
     pub async fn begin(&self, tape: &Tape) {
         self.say(0, tape.prologue());
         self.settled().await;

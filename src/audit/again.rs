@@ -1,4 +1,4 @@
-//! What the inputs of a journal imply, derived once more in a plain loop, beside what it holds.
+//! Derives the facts of a journal again from its inputs, in a plain loop, and compares both.
 
 use super::{set_aside, torn_is_a_problem};
 use everwarm_domain::fact::Body;
@@ -14,27 +14,27 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// The stages of this version, given the inputs of a journal as they come by.
+/// The stages of this version, which receive the inputs of a journal one after the other.
 pub(super) struct Again {
     plain: PlainLoop<Body>,
-    /// Derived and not yet seen in the journal.
+    /// Facts derived and not met in the journal yet.
     expected: BTreeMap<Key, Fact<Body>>,
-    /// The last input each rank is known to have passed.
+    /// The last input that each rank is known to have passed.
     passed: BTreeMap<u16, u64>,
 }
 
-/// What a fact of the journal is beside what was derived.
+/// How a fact of the journal compares with the derived one.
 pub(super) enum Beside {
     /// The same.
     Same,
-    /// This was derived in its place.
+    /// Another fact was derived in its place.
     Other(Box<Fact<Body>>),
-    /// Nothing was.
+    /// No fact was derived in its place.
     Nothing,
 }
 
 impl Again {
-    /// Nothing yet. What was set aside then is set aside now.
+    /// Before the first input. Skips the same quarantined inputs as the daemon did.
     pub(super) fn new(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Again, Failure> {
         let library = HistoryLibrary::new(archive);
         let later = joined(journal)?;
@@ -63,14 +63,15 @@ impl Again {
         self.plain.stages().map(|stage| (stage.rank().0, stage.name())).collect()
     }
 
-    /// The state that the facts so far give the stage of a rank, as that saves it; none where no
-    /// stage of this version has the rank.
+    /// The state of the stage of a rank after the facts so far, as the stage saves it; none where
+    /// no stage of this version has the rank.
     pub(super) fn state(&self, rank: u16) -> Option<Vec<u8>> {
         let stage = self.plain.stages().find(|stage| stage.rank().0 == rank)?;
         Some(stage.save())
     }
 
-    /// Derives what follows from an input; of what is told no stage is asked.
+    /// Derives the facts that follow from an input. `told` gives the facts of stages of other
+    /// versions.
     pub(super) fn input(&mut self, fact: &Fact<Body>, told: Told<'_, Body>) -> Result<(), String> {
         let expected = &mut self.expected;
         let mut keep = |said: &Fact<Body>| {
@@ -82,7 +83,7 @@ impl Again {
         given.map(drop).map_err(|why| format!("input {}: {why}", fact.key))
     }
 
-    /// Puts a derived fact of the journal beside what was derived now.
+    /// Compares a fact of the journal with the derived one.
     pub(super) fn held(&mut self, fact: &Fact<Body>) -> Beside {
         let passed = self.passed.entry(fact.key.rank).or_default();
         *passed = (*passed).max(fact.key.n);
@@ -93,12 +94,12 @@ impl Again {
         }
     }
 
-    /// Leaves out a fact of the journal that is not compared.
+    /// Skips a fact of the journal that is not compared.
     pub(super) fn leave(&mut self, fact: &Fact<Body>) {
         self.expected.remove(&fact.key);
     }
 
-    /// What was derived and is not in the journal, up to where its stage is known to have spoken.
+    /// Derived facts that are missing in the journal, up to the input that their stage has passed.
     pub(super) fn missing(&mut self) -> Vec<Fact<Body>> {
         let passed = |key: &Key| self.passed.get(&key.rank).is_some_and(|passed| key.n < *passed);
         let all = std::mem::take(&mut self.expected);
@@ -106,7 +107,7 @@ impl Again {
     }
 }
 
-/// Those who were not there from the start.
+/// The stages that joined later.
 pub(super) fn joined(journal: &dyn JournalFacts) -> Result<Vec<Joined>, Failure> {
     let mut all = Vec::new();
     let read = journal.each(0, &mut |_, fact| {
@@ -118,7 +119,7 @@ pub(super) fn joined(journal: &dyn JournalFacts) -> Result<Vec<Joined>, Failure>
     read.map_err(torn_is_a_problem).map(|()| all)
 }
 
-/// What a fact says and follows from, as it is compared: floats by bits.
+/// The causes and the encoded body of a fact, as they are compared: floats by bits.
 fn encoded(fact: &Fact<Body>) -> (&[Key], Vec<u8>) {
     let mut bytes = Vec::new();
     fact.body.encode(&mut bytes);

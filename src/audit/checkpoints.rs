@@ -1,9 +1,9 @@
-//! Checkpoints beside the state that the facts before them give. A start reads a checkpoint and
-//! asks only whether its bytes are whole, so the audit asks whether it is right.
+//! Compares checkpoints with the state that the facts before them give. A start only checks that
+//! the bytes of a checkpoint are whole, so the audit checks its content.
 //!
-//! A stage that decides is a function of facts: its state is derived once more and compared.
-//! Followers keep what they heard from the venue or did themselves beside the facts. Facts cannot
-//! tell whether that is right: it is only read whether the bytes are whole.
+//! The state of a stage is a function of facts: it is derived again and compared. Followers also
+//! keep venue reports and their own actions that are not in facts. Of their checkpoints, only the
+//! bytes are checked.
 
 use super::again::Again;
 use super::store_failure;
@@ -20,9 +20,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// The checkpoints of a journal, compared as its inputs come by.
+/// The checkpoints of a journal, compared as its inputs are read.
 pub(super) struct Saved {
-    /// By the input each stands at, with its rank.
+    /// Checkpoints not compared yet, by their input, with their rank.
     left: BTreeMap<u64, Vec<(u16, CheckpointRow)>>,
     /// By rank.
     stages: BTreeMap<u16, StageInfo>,
@@ -35,12 +35,12 @@ struct Damaged {
     rank: u16,
     input: u64,
     why: String,
-    /// Whether a start notices, and goes on without it.
+    /// Whether a start notices the damage and ignores the checkpoint.
     noticed: bool,
 }
 
 impl Saved {
-    /// Nothing is compared yet.
+    /// Sorts out checkpoints that are not derived again; compares none yet.
     pub(super) fn new(specs: Vec<StageSpec>, all: Vec<(u16, CheckpointRow)>) -> Saved {
         let stages = places(&specs).into_iter().map(|place| (place.rank.0, place)).collect();
         let (left, compared) = (BTreeMap::new(), BTreeMap::new());
@@ -58,7 +58,7 @@ impl Saved {
                 saved.told(rank, row.n, CheckpointState::Follower);
             } else {
                 let at = saved.left.entry(row.n).or_default();
-                // A harness has the same one from several lives.
+                // A test rig has the same checkpoint from several runs.
                 if !at.iter().any(|(of, other)| (*of, other) == (rank, &row)) {
                     at.push((rank, row));
                 }
@@ -67,9 +67,9 @@ impl Saved {
         saved
     }
 
-    /// Compares what stands at input `n`, which lies in this row and was just derived.
+    /// Compares the checkpoints at input `n`, which is in this row and was just derived.
     pub(super) fn compare(&mut self, n: u64, row: u64, again: &Again) {
-        // No stage has passed an input before the first.
+        // An earlier input of this number does not exist.
         let early = self.left.range(..n).map(|(n, _)| *n).collect::<Vec<u64>>();
         for n in early {
             for (rank, _) in self.left.remove(&n).unwrap_or_default() {
@@ -84,7 +84,7 @@ impl Saved {
         }
     }
 
-    /// How all compare, by rank, and what is wrong, where the journal ends with this input.
+    /// Results by rank, and the problems, for a journal that ends with input `last`.
     pub(super) fn end(&mut self, last: u64) -> (Vec<CheckpointView>, Vec<ProblemView>) {
         for (n, at) in std::mem::take(&mut self.left) {
             for (rank, _) in at {
@@ -137,7 +137,7 @@ impl Saved {
     }
 }
 
-/// What is wrong with a checkpoint of a stage that decides; none: nothing.
+/// What is wrong with a checkpoint of a stage; none: nothing.
 fn differs(
     spec: Option<StageSpec>,
     saved: &CheckpointRow,
@@ -152,7 +152,7 @@ fn differs(
     if derived == saved.state {
         return None;
     }
-    // What a start makes of it counts: a form that an older program wrote may be another.
+    // Compares the state after loading: an older program may have written another form.
     let loaded = catch_unwind(AssertUnwindSafe(|| {
         let mut stage = spec.build();
         stage.load(&saved.state).map(|()| stage.save())
@@ -165,9 +165,8 @@ fn differs(
     }
 }
 
-/// Removes both checkpoints of a deciding stage from the files of a daemon that does not run: the
-/// next start derives its state from the facts. The input the newest stood at; none where there was
-/// none.
+/// Removes both checkpoints of a stage from the files of a stopped daemon. The next start derives
+/// the state from the facts. Returns the input of the newest checkpoint; none where there was none.
 ///
 /// # Errors
 /// There is no such stage, it is a follower, or the files cannot be used.

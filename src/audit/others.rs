@@ -1,5 +1,5 @@
-//! What stages said under another version than the present one: it is named and taken as it is, for
-//! only its own version can derive it again.
+//! Finds the facts that stages of other versions appended. They are used as they are, for only
+//! their own version can derive them again.
 
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_kernel::fact::Fact;
@@ -12,21 +12,21 @@ use std::ops::ControlFlow;
 /// Facts of one rank that are kept in memory at most.
 const READ_MAX: usize = 4_096;
 
-/// What another version of one stage said, read as it is asked for.
+/// The facts of another version of one stage, read on demand.
 pub(super) struct Span<'a> {
     journal: &'a dyn JournalFacts,
     rank: u16,
-    /// The last input that is not derived again.
+    /// The last input whose facts are not derived again.
     until: u64,
     facts: u64,
-    /// The first row that was not read.
+    /// The first row that was not read yet.
     next: u64,
     read: VecDeque<Fact<Body>>,
     ended: bool,
 }
 
 impl Span<'_> {
-    /// What was said about input `n`; none where the present version is to be asked.
+    /// The facts about input `n`; none where the present version derives them.
     pub(super) fn about(&mut self, n: u64) -> Result<Option<Vec<Fact<Body>>>, String> {
         if n > self.until {
             return Ok(None);
@@ -56,25 +56,25 @@ impl Span<'_> {
         })
     }
 
-    /// As it is told, of the stage of that name.
+    /// The summary for reports; `stage` is the name of the stage.
     pub(super) fn view(&self, stage: String) -> OtherVersionView {
         let until = Some(self.until).filter(|until| *until < u64::MAX);
         OtherVersionView { stage, facts: self.facts, until }
     }
 }
 
-/// Where the present version of one stage begins.
+/// Where the facts of the present version of a stage begin.
 #[derive(Default)]
 struct Found {
     facts: u64,
-    /// The last input another version spoke about, the input that says that the present one speaks
-    /// from there on, and the first it has spoken about.
+    /// The last input with facts of another version; the input that reports the upgrade to the
+    /// present version; the first input with facts of the present version.
     other: u64,
     upgraded: Option<u64>,
     present: Option<u64>,
 }
 
-/// The spans of other versions than these, by rank.
+/// The spans of versions other than `versions`, by rank.
 pub(super) fn spans<'a>(
     journal: &'a dyn JournalFacts,
     versions: &BTreeMap<u16, u16>,

@@ -1,5 +1,5 @@
-//! What would be decided today: the inputs of a journal once more through the stages of this
-//! version, whatever version spoke then.
+//! Replays a journal: its inputs pass the stages of this version again, whatever version decided
+//! then.
 
 use super::again::{Again, Beside};
 use super::through;
@@ -17,13 +17,13 @@ use everwarm_words::text::instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Differences told at most.
+/// Differences listed at most.
 const DIFFERENCES_MAX: usize = 100;
 
-/// Decides everything again and tells how what was said about inputs of that period compares.
+/// Decides everything again and compares the facts about inputs of that period.
 ///
 /// # Errors
-/// The journal cannot be read, or the past bars an input refers to are not there.
+/// The journal cannot be read, or the history bars that an input refers to are missing.
 pub fn replay(
     journal: &dyn JournalFacts,
     archive: Arc<Archive>,
@@ -51,7 +51,7 @@ struct Replay {
     view: ReplayView,
     /// How facts compare, by rank.
     stages: BTreeMap<u16, ReplayedStageView>,
-    /// The last input about which a ledger spoke that said no lots.
+    /// The last input about which a ledger without lots appended facts.
     before_lots: u64,
     /// Event times of the first and the last input that have one.
     times: Option<(UtcMs, UtcMs)>,
@@ -62,7 +62,7 @@ impl Replay {
         let asked = self.is_asked(fact);
         if fact.key.rank == 0 {
             self.view.inputs += u64::from(asked);
-            // What was said before the venue's time was known has none.
+            // Facts appended before the venue's time was known have no time.
             if fact.time > 0 {
                 let from = self.times.map_or(fact.time, |(from, _)| from);
                 self.times = Some((from, fact.time));
@@ -76,7 +76,7 @@ impl Replay {
         if matches!(&beside, Beside::Other(now) if same_lot(fact, now)) {
             beside = Beside::Same;
         }
-        // A plan follows from the configuration alone, and earlier versions told none.
+        // A plan follows from the configuration alone, and earlier versions appended none.
         if asked && fact.body.kind() != kind::FEATURE_PLAN {
             match beside {
                 Beside::Same => self.stage(fact).same += 1,
@@ -112,11 +112,12 @@ impl Replay {
         }
     }
 
-    /// What is said now and was not, up to where its stage is known to have spoken.
+    /// Adds the facts derived now that are missing in the journal, up to the input that their stage
+    /// has passed.
     fn conclude(mut self) -> ReplayView {
         let plan = |fact: &Fact<Body>| fact.body.kind() == kind::FEATURE_PLAN;
         for fact in self.again.missing() {
-            // That a version did not say what it had no word for is no difference.
+            // A version without lots could not append one: that is no difference.
             let lot = matches!(fact.body, Body::Ledger(Ledger::Lot { .. }));
             if lot && fact.key.n <= self.before_lots {
                 continue;
@@ -135,8 +136,8 @@ impl Replay {
     }
 }
 
-/// Whether the values that were said are said today: by another plan, or among those that an
-/// earlier version said in another form.
+/// Whether every feature value derived now is among those of the journal. An earlier version may
+/// have used another plan or form.
 fn is_said_again(then: &Body, now: &Body) -> bool {
     let (
         Body::Analysis(Analysis::FeatureValues { timeframe: width, table: then, .. }),
@@ -154,8 +155,7 @@ fn is_said_again(then: &Body, now: &Body) -> bool {
         })
 }
 
-/// Whether both tell the same of a lot of which it was not known then when it was opened: a version
-/// without lots had opened it.
+/// Whether both facts agree on a lot without an opening time. A version without lots had opened it.
 fn same_lot(then: &Fact<Body>, now: &Fact<Body>) -> bool {
     let (Body::Ledger(Ledger::Lot { opened: None, .. }), Body::Ledger(now)) =
         (&then.body, &now.body)

@@ -1,4 +1,4 @@
-//! Kills at moments nobody chose: of an actor, of ten at once, of a whole branch.
+//! Kills at random moments: of one actor, of ten together, of a whole branch.
 
 use super::sweep::Die;
 use everwarm_runtime::supervise::{Directory, Injected, Kind, TreeView};
@@ -6,27 +6,27 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Wall time between two of them, at most, microseconds.
+/// Wall time between two kills, at most, microseconds.
 const BETWEEN_US: u64 = 60_000;
-/// Of so many draws, these are of a whole branch, and these of ten actors at once.
+/// Number of equal draws: [`BRANCHES`] kill a whole branch, [`TENS`] ten actors together.
 const DRAWS: u64 = 8;
 const BRANCHES: std::ops::Range<u64> = 0..3;
 const TENS: std::ops::Range<u64> = 3..4;
-/// Actors that are killed at once.
+/// Actors killed together.
 const AT_ONCE: u64 = 10;
 
-/// How many fell so far, by what was struck.
+/// Kills so far, by kind.
 pub type Fell = BTreeMap<&'static str, u64>;
 
-/// The kills of all lives of a run.
+/// The random kills of all lives of a run.
 #[derive(Clone, Debug)]
 pub(super) struct AtRandom {
-    /// As many as are wanted.
+    /// Kills wanted.
     wanted: u64,
     fell: Arc<Mutex<Fell>>,
 }
 
-/// A task that ends with whoever began it.
+/// A task that is aborted when this is dropped.
 pub(super) struct Ended(tokio::task::JoinHandle<()>);
 
 impl Drop for Ended {
@@ -44,7 +44,7 @@ impl AtRandom {
         self.fell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What fell.
+    /// Kills so far.
     pub(super) fn fell(&self) -> Fell {
         self.lock().clone()
     }
@@ -53,7 +53,7 @@ impl AtRandom {
         self.wanted.saturating_sub(self.lock().values().sum())
     }
 
-    /// Strikes in a life until there were enough, or whoever asked for it is gone.
+    /// Kills in a life until there were enough, or the returned handle is dropped.
     pub(super) fn begin(&self, directory: Directory, die: Die) -> Ended {
         Ended(tokio::spawn(self.clone().strike(directory, die)))
     }
@@ -72,7 +72,7 @@ impl AtRandom {
     }
 }
 
-/// What is struck next, at most so many.
+/// The next kill: its kind, and at most `most` paths.
 fn drawn(tree: &TreeView, most: u64, die: &mut Die) -> (&'static str, Vec<String>) {
     let (mut actors, mut branches) = (Vec::new(), Vec::new());
     tree.children.iter().for_each(|child| sort(child, &mut actors, &mut branches));
@@ -89,7 +89,7 @@ fn drawn(tree: &TreeView, most: u64, die: &mut Die) -> (&'static str, Vec<String
     (what, from)
 }
 
-/// Actors, and what has actors below it: the root is neither.
+/// Sorts a part of the tree into actors and branches; the root is neither.
 fn sort(view: &TreeView, actors: &mut Vec<String>, branches: &mut Vec<String>) {
     let into = if view.kind == Kind::Worker { &mut *actors } else { &mut *branches };
     into.push(view.path.clone());

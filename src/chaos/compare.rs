@@ -1,6 +1,6 @@
-//! What is compared: orders, fills, positions, equity, signals and stories of orders as the public
-//! answers tell them, the exchange's own ledger, and what was derived from each close. No sequence
-//! numbers, no venue ids, no venue times: a resend moves those and nothing else.
+//! Compares two runs. Compared are orders, fills, positions, equity, signals and stories of orders
+//! from the public API, the ledger of the exchange, and the facts derived at each close. Sequence
+//! numbers, venue ids and venue times are left out: a resend changes only those.
 
 use super::invariants::Listed;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order as Said, kinds};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// Orders of a run whose stories are compared.
 const STORIES: usize = 6;
-/// Kinds of facts in them that are the same in every run.
+/// Kinds of facts in a story that are the same in every run.
 const TOLD: [&str; 5] = [
     "Market.Close",
     "Analysis.FeatureValues",
@@ -32,9 +32,9 @@ const TOLD: [&str; 5] = [
 /// Everything compared of one run, one line an item, in a fixed order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picture {
-    /// What our public answers say, and what was derived.
+    /// Lines from our public API, and derived facts.
     pub ours: Vec<String>,
-    /// What the exchange's own books say.
+    /// Lines from the books of the exchange.
     pub theirs: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ fn first_difference(a: &[String], b: &[String]) -> Option<String> {
     Some(format!("item {at}:\n  one:   {}\n  other: {}", show(a), show(b)))
 }
 
-/// Keeps these fields of each row, as text.
+/// One line for each row, with these fields as text.
 fn rows(title: &str, rows: &impl Serialize, keep: &[&str]) -> Vec<String> {
     let rows = serde_json::to_value(rows).unwrap_or_default();
     let mut lines: Vec<String> = rows
@@ -74,7 +74,7 @@ fn rows(title: &str, rows: &impl Serialize, keep: &[&str]) -> Vec<String> {
     lines
 }
 
-/// Our side: the public answers once everything is projected, and what was derived.
+/// Our side of a picture: the public API after everything is projected, and the derived facts.
 ///
 /// # Errors
 /// The history cannot be read or written.
@@ -101,8 +101,8 @@ pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<S
     Ok(lines)
 }
 
-/// What `signals` and `explain` print, without numbers of inputs, venue ids and what only this run
-/// saw. The journal is read in the order of its rows, as the commands read it.
+/// The output of `signals` and `explain`, without input numbers, venue ids and steps of this run
+/// alone. Reads the journal in the order of its rows, as the commands do.
 fn told(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
     let mut signals = SignalFold::default();
     let mut ids = BTreeSet::new();
@@ -121,8 +121,8 @@ fn told(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
         let Some(view) = view else { return Err(format!("order {id} has no story")) };
         lines.push(format!("story {}", view.title));
         let steps = view.steps.iter().filter(|step| TOLD.contains(&step.kind.as_str()));
-        // A request is valid from when it was decided. Where the fate of the order before it is
-        // known later, that is later; the close is the same.
+        // The time until which a request is valid counts from its decision. That is later if the
+        // status of the order before it was learned later; the close is the same.
         let what = |text: &str| text.split(", may be sent until").next().map(str::to_owned);
         let line =
             |kind: &str, text| format!("story {id} {kind}: {}", what(text).unwrap_or_default());
@@ -131,7 +131,7 @@ fn told(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
     Ok(lines)
 }
 
-/// The symbols whose rules were learned, by name.
+/// The symbols whose rules are in the journal, by name.
 fn symbols(facts: &[(u64, Fact<Body>)]) -> BTreeSet<Symbol> {
     let rules = facts.iter().filter_map(|(_, fact)| {
         if let Body::Market(Market::Instruments { rules }) = &fact.body {
@@ -143,7 +143,7 @@ fn symbols(facts: &[(u64, Fact<Body>)]) -> BTreeSet<Symbol> {
     rules.flatten().map(|rule| rule.symbol).collect()
 }
 
-/// What the history answers, as `--json` prints it.
+/// The rows of the history, as `--json` prints them.
 ///
 /// # Errors
 /// The history cannot be read.
@@ -196,7 +196,7 @@ pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
     Ok(lines)
 }
 
-/// The exchange's ledger: orders by (minute, client id), trades by place in their order, balances.
+/// The exchange's ledger: orders by minute and client id, trades in their order, balances.
 #[must_use]
 pub fn ledger(ledger: &Value) -> Vec<String> {
     let empty = Vec::new();
@@ -232,20 +232,20 @@ pub fn ledger(ledger: &Value) -> Vec<String> {
     lines
 }
 
-/// What was derived from each close, by close: collected fact by fact.
+/// Collects the facts derived at each close, fact by fact.
 #[derive(Default)]
 pub struct Derived {
     closes: BTreeMap<u64, UtcMs>,
     said: BTreeMap<(UtcMs, u16, u16), String>,
-    /// What the breaker said, by input. Some of its inputs are hints, which come or do not: what
-    /// counts is what was in force at a close.
+    /// Facts of the circuit breaker, by input. Some inputs are hints that depend on timing, so only
+    /// the level in force at a close counts.
     breaker: BTreeMap<(u64, u16), String>,
-    /// How many facts of each rank were taken in of an input.
+    /// Facts of each rank seen about an input.
     places: BTreeMap<(u64, u16), u16>,
-    /// Exits that opened. At which input one ends, and for what it waits meanwhile, may be of this
-    /// run alone.
+    /// Exits that became owed. The input at which one ends, and the reason for its wait, may differ
+    /// between runs.
     exits: BTreeSet<(UtcMs, String, String)>,
-    /// Past bars that were loaded for new features: each range once.
+    /// History bars loaded for new features, each range once.
     pasts: Vec<String>,
 }
 
@@ -277,11 +277,11 @@ impl Derived {
             let i = *place;
             *place += 1;
             let text = match &fact.body {
-                // The reason is for people and may name what only this run saw.
+                // The reason may name things that only this run saw.
                 Body::Decision(Decision::Declined { signal, code, .. }) => {
                     format!("declined {signal:?} {code}")
                 }
-                // Until when an exit may be sent counts from event time, which kills move.
+                // The last send time of an exit counts from event time, which kills move.
                 Body::Decision(Decision::Approved { intent, reason, .. })
                     if intent.side == Side::Sell =>
                 {
@@ -292,7 +292,7 @@ impl Derived {
                     let valid_until = intent.close_time;
                     format!("exit {:?}", OrderIntent { valid_until, ..intent.clone() })
                 }
-                // When a lot was opened is event time, too.
+                // The opening time of a lot is event time, too.
                 Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, .. }) => {
                     format!("{strategy} holds {quantity} {symbol} for {cost}")
                 }
@@ -308,7 +308,7 @@ impl Derived {
         }
     }
 
-    /// One line a derived fact.
+    /// One line for each derived fact.
     #[must_use]
     pub fn lines(mut self) -> Vec<String> {
         for ((n, _), text) in self.breaker {
@@ -317,7 +317,7 @@ impl Derived {
             }
         }
         let line = |((close, rank, i), text)| format!("close {close} rank {rank} {i}: {text}");
-        // Which symbol is first depends on who reads first.
+        // The order of symbols depends on which actor reads first.
         self.pasts.sort();
         let exit = |(since, symbol, strategy)| format!("exit {since} {symbol} {strategy}");
         self.said

@@ -1,5 +1,5 @@
-//! The built program under real SIGKILLs: lives of one data directory, each killed at its moment,
-//! and what the directory holds in the end.
+//! Runs the built program under real SIGKILLs: several lives on one data directory, each killed at
+//! a chosen moment. At the end, compares the content of the directory.
 //!
 //! Over 500 lines: one life of a process under SIGKILL, from its start to what is compared.
 
@@ -37,31 +37,31 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time of a machine that gives its processors in which a life says another close, unless it is
-/// stuck. At each it writes its files.
+/// Wall time, less waits for a processor or the disk, in which a life that is not stuck appends
+/// another close. At each close it writes its files.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The same where the venue misbehaves: it may have to be waited for.
+/// The same where the venue is faulty: the life may have to wait for it.
 pub const PATIENCE_FAULTY: Duration = Duration::from_mins(1);
 
-/// Wall time after which a life that writes and writes comes to no end, either.
+/// Wall time after which a life counts as endless even if it still writes.
 const LONG: Duration = Duration::from_hours(1);
 
-/// How often a life is looked at: it needs the processors more than whoever waits for its moment.
+/// Wall time between checks of a life: the life needs the processors more.
 pub(super) const LOOK: Duration = Duration::from_micros(100);
 
-/// Between two looks whether it has done something new.
+/// Wall time between checks whether the files of a life have changed.
 const LOOK_AT_FILES: Duration = Duration::from_millis(50);
 
-/// What a life that goes on writes, sooner or later.
+/// Files of which a life that makes progress writes at least one now and then.
 const GROWING: [&str; 5] = [STEPS[0], STEPS[1], LIVE_FILE, "live.segments", history::FILE];
 
-/// Wall time in which one of two processes gives way.
+/// Wall time in which one of two processes must give way.
 const GIVES_WAY: Duration = Duration::from_secs(20);
-/// Its exit code then.
+/// Exit code of the process that gives way.
 const HELD_CODE: i32 = 6;
 
-/// Wall time for which a file that is held is asked for again.
+/// Wall time for which a locked file is tried again.
 const HELD: Duration = Duration::from_secs(20);
 
 /// A program that plays a recording to its end.
@@ -73,13 +73,14 @@ pub struct Subject {
     pub recording: PathBuf,
     /// Its description, where that is not beside it.
     pub description: Option<PathBuf>,
-    /// What else it is started with.
+    /// Further arguments.
     pub arguments: Vec<OsString>,
-    /// Variables it is started with besides.
+    /// Further environment variables.
     pub variables: Vec<(String, String)>,
-    /// Sizes at which its journal is sealed, where not the usual ones: a segment, and what stays.
+    /// Sizes at which its journal is sealed, bytes: a segment, and the part that stays in the live
+    /// file. None: the usual sizes.
     pub sealing: Option<(u64, u64)>,
-    /// Time of a machine that gives its processors without anything new, after which a life is
+    /// Wall time without progress, less waits for a processor or the disk, after which a life is
     /// stuck.
     pub patience: Duration,
 }
@@ -87,19 +88,20 @@ pub struct Subject {
 /// When a life is killed.
 #[derive(Clone, Debug)]
 pub enum Moment {
-    /// So long after it was started.
+    /// This long after the start.
     After(Duration),
-    /// So long after it came to this step, or to a later one.
+    /// This long after the life entered this step, or a later one.
     In(Step, Duration),
-    /// When it comes to this step, at which it stands until it is killed.
+    /// On entering this step; the life waits there for the kill.
     Reached(Step),
-    /// So long after it was asked to stop, which it is so long after it is live.
+    /// The second duration after SIGTERM, which is sent the first duration after the life is live.
     Stopping(Duration, Duration),
-    /// Where it stands at a kill point.
+    /// While the life waits at a kill point.
     At(PlannedFault),
-    /// So long after it is live and has been stopped by SIGSTOP for a while, the second of these.
+    /// The first duration after SIGCONT. The life is stopped by SIGSTOP for the second duration.
     Continued(Duration, Duration),
-    /// So long after it is live; another was started in the same moment, and had to give way.
+    /// This long after the life is live. A second process was started at the same moment and had to
+    /// give way.
     Alone(Duration),
 }
 
@@ -108,27 +110,27 @@ pub enum Moment {
 pub enum End {
     /// Killed, in this step.
     Killed(Option<Step>),
-    /// It had stopped as it was asked to, before its moment.
+    /// Stopped in order after SIGTERM, before its moment.
     Stopped,
-    /// By itself, at the end of the recording, before its moment.
+    /// Ended at the end of the recording, before its moment.
     Itself,
 }
 
-/// One life that was to be killed.
+/// One life under a planned kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lived {
     /// How it ended.
     pub end: End,
-    /// From its start until it was live; none: it never was.
+    /// From its start until it was live; none: it was killed before.
     pub start: Option<Duration>,
 }
 
-/// How long a life took until it was live, and from there to its end.
+/// How long a life took to become live, and from there to its end.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Took {
-    /// From its start.
+    /// From the start until live.
     pub start: Duration,
-    /// From there.
+    /// From live to the end.
     pub live: Duration,
 }
 
@@ -136,17 +138,17 @@ pub struct Took {
 struct Life<'a> {
     child: Child,
     dir: &'a Path,
-    /// The file in which it says how far it is.
+    /// The file in which it reports its step.
     step: &'static str,
     began: Instant,
-    /// From there until it was live.
+    /// From its start until it was live.
     start: Option<Duration>,
-    /// When its files were looked at last, and what they are.
+    /// When its files were checked last, and their signs then.
     looked: Instant,
     moving: Moving<Vec<Option<Sign>>>,
 }
 
-/// Length of a file, and when it was changed: seconds and nanoseconds.
+/// Length of a file, and its modification time: seconds and nanoseconds.
 type Sign = (u64, i64, i64);
 
 fn io(what: impl Display) -> impl Fn(std::io::Error) -> String {
@@ -161,11 +163,11 @@ fn struck(dir: &Path) -> PathBuf {
     dir.join("struck")
 }
 
-/// Names of the file in which a process says how far it is, and one beside it.
+/// Names of the step files of a process, and of a second one beside it.
 const STEPS: [&str; 2] = ["step", "step-beside"];
 
 impl Subject {
-    /// A program that plays a recording as it is described beside it.
+    /// A program that plays a recording with the description beside it.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, recording: impl Into<PathBuf>) -> Subject {
         Subject {
@@ -204,8 +206,7 @@ impl Subject {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(errors.map_err(io(log(dir).display()))?);
         command.env(STEP, dir.join(step)).env(STRUCK, struck(dir));
-        // In every life: the configuration is the same in those that are struck and those that are
-        // not.
+        // Set in every life, so that lives with and without kills have the same configuration.
         command.env("EVERWARM_CHAOS__ENABLED", "true");
         if !strikes.is_empty() {
             command.env(STRIKES, serde_json::to_string(strikes).map_err(|e| e.to_string())?);
@@ -219,7 +220,7 @@ impl Subject {
     /// One life, killed at its moment.
     ///
     /// # Errors
-    /// It ended otherwise than it may, or is stuck before its moment.
+    /// It ended in an unexpected way, or is stuck before its moment.
     pub fn killed(&self, dir: &Path, when: &Moment) -> Result<Lived, String> {
         let strikes = match when {
             Moment::At(strike) => vec![strike.clone()],
@@ -282,10 +283,10 @@ impl Subject {
         Ok(Lived { end: End::Killed(at), start: life.start })
     }
 
-    /// One life to its own end.
+    /// Runs one life to the end of the recording.
     ///
     /// # Errors
-    /// It does not come to it, or not to a good one.
+    /// It gets stuck, or ends with an error.
     pub fn to_its_end(&self, dir: &Path) -> Result<Took, String> {
         let mut life = self.begin(dir, &[])?;
         while !life.is_over()? {
@@ -302,10 +303,10 @@ impl Life<'_> {
         fs::read_to_string(self.dir.join(self.step)).ok()?.parse().ok()
     }
 
-    /// One of two processes that were started at once gives way, and this is the other.
+    /// Waits until one of two processes, started together, gives way. The other becomes this life.
     ///
     /// # Errors
-    /// None does, or it ends otherwise than for that.
+    /// Neither gives way, or one ends for another reason.
     fn beside(&mut self, mut other: Child) -> Result<(), String> {
         let began = clock::now();
         let ended = loop {
@@ -330,7 +331,7 @@ impl Life<'_> {
             }
             std::thread::park_timeout(LOOK);
         };
-        // Who begins behind the other's end finds nothing left to do.
+        // A process that starts after the other has ended finds nothing left to do.
         if ended.code() == Some(HELD_CODE) || ended.success() {
             return Ok(());
         }
@@ -338,10 +339,10 @@ impl Life<'_> {
         Err(format!("of two that were started at once one ended with {ended}: {said}"))
     }
 
-    /// How far it is.
+    /// The step it has reached.
     ///
     /// # Errors
-    /// It has done nothing new for too long, or this process was told to end.
+    /// It makes no progress for too long, or this process was interrupted.
     fn look(&mut self) -> Result<Option<Step>, String> {
         interrupt::check()?;
         let at = self.step();
@@ -367,7 +368,7 @@ impl Life<'_> {
         Ok(at)
     }
 
-    /// Whether it has ended by itself.
+    /// Whether it has ended in order.
     fn is_over(&mut self) -> Result<bool, String> {
         match self.child.try_wait().map_err(io("the process"))? {
             None => Ok(false),
@@ -382,7 +383,7 @@ impl Life<'_> {
 
 impl Drop for Life<'_> {
     fn drop(&mut self) {
-        // Nothing that fails may leave a process behind.
+        // A failed check must not leave the process running.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -402,7 +403,7 @@ pub fn kill_exchange(dir: &Path) -> Result<bool, String> {
     signal("-KILL", file.pid).map(|()| true)
 }
 
-/// What a directory holds in the end: what is compared, and what does not hold.
+/// The picture of a directory, and the invariants that do not hold.
 ///
 /// # Errors
 /// It cannot be read.
@@ -430,7 +431,7 @@ pub fn picture(dir: &Path, subject: &Subject) -> Result<(Picture, Vec<String>), 
     Ok((Picture { ours, theirs: compare::ledger(&books) }, wrong))
 }
 
-/// What killed lives have left in a directory, one after the other.
+/// Checks a directory after each killed life.
 #[derive(Debug, Default)]
 pub struct Left {
     cursors: Cursors<u16>,
@@ -440,20 +441,20 @@ pub struct Left {
 }
 
 impl Left {
-    /// That all holds of what the last one has left.
+    /// Checks that every invariant holds after the last life.
     ///
     /// # Errors
-    /// What does not, or why it cannot be read.
+    /// The first invariant that does not hold, or why the directory cannot be read.
     pub fn holds(&mut self, dir: &Path) -> Result<(), String> {
         self.look(dir)?.into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// What does not hold of what the last one has left.
+    /// The invariants that do not hold after the last life.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn look(&mut self, dir: &Path) -> Result<Vec<String>, String> {
-        // What was asked for is covered by what is on disk, so it is read first.
+        // The request log is read first: the journal on disk then covers every request in it.
         let asked = requests::read(&dir.join("exchange")).map_err(io("the request log"))?;
         let path = dir.join(LIVE_FILE);
         if !path.exists() {
@@ -475,12 +476,12 @@ impl Left {
     }
 }
 
-/// Opens a live file to look at it.
+/// Opens a live file for reading only.
 fn look(path: &Path) -> Result<Store, String> {
     once_free(|| Store::look(path, APPLICATION))
 }
 
-/// Opens a file of a daemon that was killed. The exchange it was just starting holds it until it
+/// Opens a file of a killed daemon. A child that the daemon was starting holds the file until it
 /// has become the exchange.
 fn once_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, String> {
     let began = clock::now();
@@ -492,7 +493,7 @@ fn once_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, String> {
     }
 }
 
-/// The exchange's own books, asked of an exchange that opens them again.
+/// The books of the exchange, requested from an exchange that opens its files again.
 fn books(dir: &Path, subject: &Subject) -> Result<Value, String> {
     let recording = Recording::open(&subject.recording, subject.description.as_deref());
     let recording = recording.map_err(|e| e.to_string())?;
@@ -522,7 +523,7 @@ mod tests {
     use crate::chaos::rig::Folder;
     use std::os::unix::fs::PermissionsExt;
 
-    /// A program that does this, with its data directory as `$dir`.
+    /// A program that runs this script, with its data directory as `$dir`.
     fn subject(folder: &Folder, does: &str) -> Subject {
         let program = folder.path().join("program");
         let find = r#"while [ "$1" != --data-dir ]; do shift; done; dir=$2"#;

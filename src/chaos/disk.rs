@@ -1,4 +1,4 @@
-//! What lies on the disk in memory of a life of the rig, and what is left of it.
+//! The in-memory disk of a life of the rig, and its content after a fault.
 
 use crate::life::APPLICATION;
 use everwarm_domain::fact::Body;
@@ -10,12 +10,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-/// Which file of a life.
+/// A file of a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum File {
-    /// That of the journal.
+    /// The journal.
     Journal,
-    /// That of the history.
+    /// The history.
     History,
 }
 
@@ -23,14 +23,14 @@ impl File {
     /// All of them.
     pub const ALL: [File; 2] = [File::Journal, File::History];
 
-    /// The end of its disk at an operation on it.
+    /// A cut: the disk dies at this operation on the file.
     #[must_use]
     pub const fn cut(self, at: u64, of: Option<Operation>) -> Cut {
         Cut { at, of, beside: matches!(self, File::History) }
     }
 }
 
-/// What was done to the files of a life, in order.
+/// The disk operations of a life, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Operations {
     journal: Vec<Operation>,
@@ -38,9 +38,9 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// Takes from another run what is better known from it. Whether the journal's file is ever cut
-    /// shorter depends on when its commits fall: as many kinds as there are. The history commits by
-    /// the wall clock: what no run falls short of.
+    /// Takes the more useful operations from another run. Whether the journal is ever truncated
+    /// depends on the timing of its commits, so the run with more kinds of operations counts. The
+    /// history commits by wall clock, so the run with fewer operations counts.
     pub(super) fn learn(&mut self, other: Operations) {
         let kinds = |operations: &[Operation]| operations.iter().collect::<BTreeSet<_>>().len();
         if kinds(&other.journal) > kinds(&self.journal) {
@@ -53,7 +53,7 @@ impl Operations {
         }
     }
 
-    /// What was done to this file.
+    /// The operations on this file.
     #[must_use]
     pub fn of(&self, file: File) -> &[Operation] {
         match file {
@@ -63,14 +63,14 @@ impl Operations {
     }
 }
 
-/// What lies on the disk of a life.
+/// The disks of a life.
 pub(super) struct Files {
     pub(super) journal: FaultyDisk,
     pub(super) history: FaultyDisk,
 }
 
 impl Files {
-    /// As an installation begins.
+    /// The content of the files of a fresh installation.
     pub(super) fn fresh() -> Result<(Contents, Contents), String> {
         let [journal, history] = [(); 2].map(|()| FaultyDisk::default());
         drop(Store::on_disk(journal.clone(), APPLICATION).map_err(|e| e.to_string())?);
@@ -78,26 +78,26 @@ impl Files {
         Ok((journal.image(Image::Everything), history.image(Image::Everything)))
     }
 
-    /// On a disk that dies as planned.
+    /// The files on a disk that dies at the cut.
     pub(super) fn until((journal, history): (Contents, Contents), cut: Option<Cut>) -> Files {
         let journal = FaultyDisk::until(journal, cut);
         let history = journal.beside(history);
         Files { journal, history }
     }
 
-    /// What was done to them.
+    /// The operations so far.
     pub(super) fn operations(&self) -> Operations {
         Operations { journal: self.journal.operations(), history: self.history.operations() }
     }
 
-    /// Where the disk died as planned.
+    /// The operation at which the disk died as planned.
     pub(super) fn cut(&self) -> Option<(File, Operation)> {
         let (journal, history) = (self.journal.cut(), self.history.cut());
         let of_journal = journal.map(|operation| (File::Journal, operation));
         of_journal.or(history.map(|operation| (File::History, operation)))
     }
 
-    /// What the next life finds.
+    /// The content that the next life finds.
     pub(super) fn left(&self, image: Image) -> (Contents, Contents) {
         (self.journal.image(image), self.history.image(image))
     }
@@ -109,18 +109,18 @@ impl Files {
     }
 }
 
-/// What would be left of a disk if the power failed now: what was flushed, and nothing else.
+/// The store that a power failure now would leave: flushed data only.
 pub(super) fn flushed(disk: &FaultyDisk) -> Result<Store, String> {
     let left = FaultyDisk::holding(disk.image(Image::Synced), None);
     Store::on_disk(left, APPLICATION).map_err(|e| format!("of what was flushed: {e}"))
 }
 
-/// The last row of that.
+/// The last flushed row.
 pub(super) fn flushed_row(disk: &FaultyDisk) -> Result<u64, String> {
     flushed(disk)?.recover().map(|found| found.row).map_err(|e| e.to_string())
 }
 
-/// The journal as it is in the end.
+/// The facts of the journal at the end.
 pub(super) fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String> {
     let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
     let store = Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())?;
@@ -133,7 +133,7 @@ pub(super) fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String>
     Ok(facts)
 }
 
-/// The saved states in it.
+/// The checkpoints in it.
 pub(super) fn checkpoints(disk: &FaultyDisk) -> Result<Vec<(u16, CheckpointRow)>, String> {
     let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
     let store = Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())?;

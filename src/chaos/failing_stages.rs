@@ -1,6 +1,6 @@
-//! Stages that cannot be made for as long as a script says so: the supervisor that really restarts
-//! them gives up and keeps them down, and brings them up again once they are well. And stages that
-//! fail at a close until they are repaired: that input is quarantined.
+//! Stages that fail as a script says. Some cannot be created for a while: their real supervisor
+//! stops them and restarts them later. Others fail at a close until they are repaired: that input
+//! is quarantined.
 
 use super::script::{Deed, Script};
 use everwarm_domain::fact::{Body, Market};
@@ -16,24 +16,24 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Between two tries of what is kept down.
+/// Time between two retries of a stopped stage.
 pub(super) const RETRY: Duration = Duration::from_millis(20);
 
 thread_local! {
-    /// What is known to the threads on which the actors of a life start.
+    /// The failures of the life whose actors start on this thread.
     static HERE: RefCell<Option<Arc<Illness>>> = const { RefCell::new(None) };
 }
 
-/// Who is ill in one life, and who is kept down.
+/// The stages that fail in one life, and the stopped branches.
 #[derive(Debug, Default)]
 pub(super) struct Illness(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     ill: BTreeSet<&'static str>,
-    /// Paths.
+    /// Paths of stopped branches.
     down: BTreeSet<String>,
-    /// Who fails at which close, at the bar of which symbol.
+    /// Stages that fail at a close, at the bar of a symbol.
     falls: Vec<(&'static str, UtcMs, Symbol)>,
 }
 
@@ -42,12 +42,12 @@ impl Illness {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stages made on this thread are those of this life.
+    /// Makes the stages created on this thread belong to this life.
     pub(super) fn reign_here(self: &Arc<Self>) {
         HERE.set(Some(Arc::clone(self)));
     }
 
-    /// From here on no instance of the stage can be made, or again one can.
+    /// Makes the creation of a stage fail from here on, or succeed again.
     pub(super) fn set(&self, stage: &'static str, ill: bool) {
         let mut now = self.lock();
         if ill {
@@ -57,7 +57,8 @@ impl Illness {
         };
     }
 
-    /// Who will fail in this life, after so many deeds of a script.
+    /// Sets the stages that fail in this life, after `done` deeds of a script. The last retry among
+    /// these repaired the stages that failed before it.
     pub(super) fn will_fall(&self, script: &Script, done: usize) {
         let repaired = script[..done].iter().rposition(|(_, d)| *d == Deed::Release(true));
         let left = script.iter().skip(repaired.unwrap_or(0));
@@ -69,7 +70,7 @@ impl Illness {
             .collect();
     }
 
-    /// From here on nobody fails any more.
+    /// Repairs all stages that fail at a close.
     pub(super) fn repair(&self) {
         self.lock().falls.clear();
     }
@@ -83,7 +84,7 @@ impl Illness {
         here.any(|(.., symbol)| bars.iter().any(|bar| bar.symbol == *symbol))
     }
 
-    /// Takes in what became of a branch. What is down is told to the journal before.
+    /// Notes branches that stop or run again. The journal has the stop before this is called.
     pub(super) fn hear(&self, notice: &SupervisionNotice) {
         if let Announcement::BranchDown { .. } = &notice.news {
             self.lock().down.insert(notice.path.clone());
@@ -92,13 +93,13 @@ impl Illness {
         }
     }
 
-    /// Whether the branch is kept down.
+    /// Whether the branch is stopped.
     pub(super) fn keeps_down(&self, path: &str) -> bool {
         self.lock().down.contains(path)
     }
 }
 
-/// Every stage; the analysis can fall ill, and the books can fail.
+/// All stages. A script can make `indicator`, the first strategy and `ledger` fail.
 pub(super) fn frail() -> Vec<StageSpec> {
     let frail = |spec: StageSpec| match spec.name {
         "indicator" | FIRST_STRATEGY | "ledger" => StageSpec { make: |name, _| made(name), ..spec },
@@ -110,7 +111,7 @@ pub(super) fn frail() -> Vec<StageSpec> {
 fn made(name: &'static str) -> AnyStage {
     let here = HERE.with_borrow(Option::clone);
     if here.as_ref().is_some_and(|here| here.lock().ill.contains(name)) {
-        // As a panic, without the words of one among those of the tests.
+        // Unwinds like a panic, without a message in the output of the tests.
         std::panic::resume_unwind(Box::new(format!("no {name} today")));
     }
     let spec = specs().into_iter().find(|spec| spec.name == name).expect("one of the stages");

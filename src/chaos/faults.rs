@@ -1,12 +1,12 @@
-//! What a run has the exchange do wrong: every fault, each seldom enough that the run still gets
-//! through, all drawn from one seed.
+//! The exchange faults of a run: every kind, each rare enough that the run finishes, all drawn from
+//! one seed.
 
 use everwarm_sim::faults::{Fault, KINDS, Kind, Mode};
 
-/// Lies whose end is not waited for by the clock on the wall.
+/// Modes of wrong responses that need no wait by wall clock.
 const LIES: [Mode; 4] = [Mode::WrongTypes, Mode::HugeNumbers, Mode::Truncated, Mode::WrongContent];
 
-/// One transparent fault as often as a run can bear it; none for a kind that is consequential.
+/// A transparent fault as often as a run can bear it; none for a consequential kind.
 #[must_use]
 pub fn transparent(kind: Kind, seed: u64) -> Option<Fault> {
     let fault = Fault { seed, ..Fault::of(kind) };
@@ -16,7 +16,7 @@ pub fn transparent(kind: Kind, seed: u64) -> Option<Fault> {
         Kind::NoAnswer => Fault { chance: 250, at: at("POST order"), ..fault },
         Kind::ErrorAfter => Fault { chance: 400, at: at("POST order"), ..fault },
         Kind::UnknownOrder => Fault { value: Some(3), ..fault },
-        // Some minutes without a word; each is waited for.
+        // Minutes without a message; the daemon waits for each.
         Kind::Silent => Fault { chance: 2, value: Some(180_000), times: Some(4), ..fault },
         Kind::ChannelSilent => Fault { chance: 12, value: Some(180_000), times: Some(6), ..fault },
         Kind::Missing => Fault { chance: 10, times: Some(25), ..fault },
@@ -38,14 +38,14 @@ pub fn transparent(kind: Kind, seed: u64) -> Option<Fault> {
     })
 }
 
-/// All of them together.
+/// One transparent fault of each kind.
 #[must_use]
 pub fn all_transparent(seed: u64) -> Vec<Fault> {
     KINDS.iter().filter_map(|row| transparent(row.kind, seed)).collect()
 }
 
-/// One consequential fault as often as a run can bear it; none for a kind that is transparent. What
-/// only delays is waited for, so kills change nothing about what follows from it.
+/// A consequential fault as often as a run can bear it; none for a transparent kind. The daemon
+/// waits for delays, so kills do not change their consequences.
 #[must_use]
 pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
     let fault = Fault { seed, ..Fault::of(kind) };
@@ -53,16 +53,16 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
     Some(match kind {
         Kind::Slow => Fault { chance: 60, value: Some(20), ..fault },
         Kind::ErrorBefore => Fault { chance: 40, at: at("POST order"), ..fault },
-        // Waited for by the wall clock, whoever asks meanwhile.
+        // The wait uses the wall clock, whatever else is requested meanwhile.
         Kind::Limited => Fault { at: at("GET account"), times: Some(2), ..fault },
         Kind::Banned => Fault { at: at("GET account"), times: Some(1), value: Some(1), ..fault },
         Kind::ClockSkew => {
-            // Ahead for one seed, behind for the next.
+            // Ahead for even seeds, behind for odd seeds.
             Fault { value: Some(if seed.is_multiple_of(2) { 400 } else { -400 }), ..fault }
         }
         Kind::LateFills => Fault { chance: 150, ..fault },
         Kind::PartialFills => Fault { chance: 250, ..fault },
-        // Every request gets the same bars, also from an exchange that was started again.
+        // Every request receives the same bars, also after a restart of the exchange.
         Kind::OddRecords => Fault { chance: 5, ..fault },
         Kind::Hostile => {
             let mode = LIES[usize::try_from(seed).unwrap_or(0) % LIES.len()];
@@ -84,14 +84,13 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
     })
 }
 
-/// All of those together.
+/// One consequential fault of each kind.
 #[must_use]
 pub fn all_consequential(seed: u64) -> Vec<Fault> {
     KINDS.iter().filter_map(|row| consequential(row.kind, seed)).collect()
 }
 
-/// The consequential faults of one turn: every other turn has those too under which two runs cannot
-/// be compared.
+/// The consequential faults of one turn. Odd turns include faults that make two runs incomparable.
 #[must_use]
 pub fn consequential_in(turn: u64, seed: u64) -> Vec<Fault> {
     let mut faults = all_consequential(seed);
@@ -101,15 +100,15 @@ pub fn consequential_in(turn: u64, seed: u64) -> Vec<Fault> {
     faults
 }
 
-/// Those of some faults that change what comes of a run.
+/// The faults that change the outcome of a run.
 #[must_use]
 pub fn that_matter(faults: &[Fault]) -> Vec<Fault> {
     faults.iter().filter(|fault| !fault.kind.row().transparent).cloned().collect()
 }
 
-/// Whether a run under these faults ends as the same venue does without kills. Not where orders are
-/// filled later, or the venue lies: whether that is heard before a close or after it is a matter of
-/// chance, and moves the equity of that close; invariants hold there.
+/// Whether a run under these faults ends as a run without kills at the same venue. That is not so
+/// where orders fill late or the venue sends wrong responses. Chance decides whether such a report
+/// arrives before a close, which moves the equity of that close. Invariants still hold there.
 #[must_use]
 pub fn are_comparable(faults: &[Fault]) -> bool {
     let moves = [Kind::LateFills, Kind::PartialFills, Kind::Hostile];

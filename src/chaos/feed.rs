@@ -1,6 +1,6 @@
-//! A small market on which everything happens that equality is about: crossings, orders filled in
-//! several trades, one refused, two symbols that signal in one close, minutes without bars, a
-//! symbol that ends early, symbols with and without a past.
+//! A small market with every case that equality is about. It has crossings, orders filled in
+//! several trades, a rejected order, two symbols that signal in one close, and minutes without
+//! bars. Symbols end early, and start with and without history.
 
 use super::failing_stages;
 use super::rig::Feed;
@@ -20,11 +20,11 @@ use everwarm_sim::market::Market;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// When the feed begins.
+/// Start of the feed.
 pub const START: UtcMs = 1_700_000_040_000;
-/// Minutes of it.
+/// Length of the feed, minutes.
 pub const MINUTES: i64 = 260;
-/// Past minutes of the symbols that have a past.
+/// Minutes of history of the symbols that have one.
 const PAST: i64 = 60;
 /// Bars of one rise and fall.
 const WAVE: i64 = 36;
@@ -42,13 +42,13 @@ struct Shape {
     minutes: (i64, i64),
     /// Minutes without a bar.
     missing: &'static [i64],
-    /// From and to which minute the price is lower, and by how many ticks.
+    /// First and last minute of a lower price, and by how many ticks.
     dip: (i64, i64, i64),
     /// Volume of a bar, in lots of a thousandth.
     volume: i64,
 }
 
-/// Minutes in which nobody trades.
+/// Minutes without any trade.
 const SILENT: [i64; 2] = [90, 91];
 
 const SHAPES: [Shape; 3] = [
@@ -63,7 +63,7 @@ const SHAPES: [Shape; 3] = [
         dip: (0, 0, 0),
         volume: 20_000,
     },
-    // Turns with the first one: both signal in the same close.
+    // Turns together with the first one: both signal in the same close.
     Shape {
         name: "BBBUSD",
         low: 50_000,
@@ -74,7 +74,7 @@ const SHAPES: [Shape; 3] = [
         dip: (0, 0, 0),
         volume: 9_000_000,
     },
-    // No past; ends early; one entry is cheap, and so larger than may be held.
+    // No history; ends early; one entry is cheap, and so larger than the position limit.
     Shape {
         name: "CCCUSD",
         low: 5_000,
@@ -140,7 +140,7 @@ impl Shape {
         }
     }
 
-    /// Ticks at the end of a minute: straight up, straight down.
+    /// Price at the end of a minute, ticks: straight up, then straight down.
     fn ticks(&self, minute: i64) -> i64 {
         let at = (minute - self.lag).rem_euclid(WAVE);
         let height = at.min(WAVE - at);
@@ -190,8 +190,8 @@ impl Market for Small {
     }
 }
 
-/// An order of our making that we know nothing of, and that stays open: of a twin, who has our
-/// keys.
+/// An open order with an id of ours that the journal does not know: another process with our API
+/// keys placed it.
 #[must_use]
 pub fn twin() -> OrderIntent {
     OrderIntent {
@@ -213,7 +213,7 @@ pub fn twin() -> OrderIntent {
 pub fn small() -> Feed {
     let most = Decimal::new(195, 1);
     let max_position = BTreeMap::from([(SHAPES[2].symbol(), most)]);
-    // The breaker speaks three times: midnight falls into the feed.
+    // The circuit breaker changes three times: midnight falls into the feed.
     let risk = Risk { max_trades_per_day: 7, ..Risk::default() };
     Feed {
         market: Arc::new(|| Box::new(Small::new())),
@@ -226,8 +226,8 @@ pub fn small() -> Feed {
     }
 }
 
-/// The same feed, in which symbols come and go: one is removed while it is held and added again,
-/// one is halted and comes back, one is delisted while it is held.
+/// The same feed, in which symbols come and go. One is removed while held and added again, one is
+/// halted and trades again, one is delisted while held.
 #[must_use]
 pub fn moving() -> Feed {
     let [a, b, c] = [&SHAPES[0], &SHAPES[1], &SHAPES[2]].map(Shape::symbol);
@@ -244,9 +244,9 @@ pub fn moving() -> Feed {
     Feed { script, ..small() }
 }
 
-/// The same feed, while which the configuration changes and operators halt, flatten and resume: the
-/// lengths of the averages change while something is held, and back; the strategy is off and on
-/// again; a symbol is not to be traded for a while.
+/// The same feed with configuration changes, and operators who halt, flatten and resume. The
+/// lengths of the averages change while a position is open, and change back. The strategy is turned
+/// off and on; a symbol is excluded for a while.
 #[must_use]
 pub fn steered() -> Feed {
     let a = SHAPES[0].symbol();
@@ -270,7 +270,7 @@ pub fn steered() -> Feed {
     Feed { script, settings: Settings { risk, ..settings() }, ..small() }
 }
 
-/// The settings by default, with one strategy.
+/// The default settings with one strategy.
 #[must_use]
 pub fn settings() -> Settings {
     let mut settings = Settings::default();
@@ -280,17 +280,17 @@ pub fn settings() -> Settings {
     settings
 }
 
-/// The strategy beside the first one.
+/// Id of the second strategy.
 pub const SECOND: &str = "quick";
-/// The one that a reload adds.
+/// Id of the strategy that a reload adds.
 pub const THIRD: &str = "late";
 
-/// The same feed with two strategies of one kind: the second has shorter averages, which change
-/// while it holds something, is off for a while and is removed. It leaves once it holds nothing,
-/// and joins again anew. A third one is added while it trades.
+/// The same feed with two strategies of one kind. The second has shorter averages, which change
+/// while it holds a position. It is off for a while, is removed, leaves once it holds nothing, and
+/// joins again. A third strategy is added while the daemon trades.
 ///
 /// # Panics
-/// There are ranks for two.
+/// There are not ranks for two strategies.
 #[must_use]
 pub fn paired() -> Feed {
     let mut settings = small().settings;
@@ -327,8 +327,8 @@ pub fn lengthened() -> Feed {
     short(&Feed { script, ..steered() }, 10)
 }
 
-/// The same feed with operators who release quarantines, roll a configuration back, sell by
-/// `everwarm panic`, start carefully step by step, confirm caps and make backups.
+/// The same feed with operator commands: quarantines are released, a configuration is rolled back,
+/// `everwarm panic` sells, a safe start goes step by step, caps are confirmed, backups are made.
 #[must_use]
 pub fn commanded() -> Feed {
     let b = SHAPES[1].symbol();
@@ -364,8 +364,8 @@ pub fn commanded() -> Feed {
     }
 }
 
-/// The same feed, in which the averages are kept down for a while, and later the strategy: each
-/// over a crossing of the first two symbols.
+/// The same feed, in which the supervisor stops the indicator for a while, and later the strategy,
+/// each during a crossing of the first two symbols.
 #[must_use]
 pub fn ailing() -> Feed {
     let at = |minute: i64| START + minute * MINUTE;

@@ -1,25 +1,25 @@
-//! Whether this process was told to end: whatever is being proved stops then where it is, by an
-//! error, and so removes what it has made. It is of the process, as the signal is.
+//! Whether this process was interrupted by a signal. A proof then stops with an error, and removes
+//! its processes and files. The flag belongs to the process, as the signal does.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// It is told to end.
+/// Sets the flag.
 pub fn tell() {
     TOLD.store(true, Relaxed);
 }
 
-/// Whether it was.
+/// Whether the flag is set.
 #[must_use]
 pub fn is_told() -> bool {
     TOLD.load(Relaxed)
 }
 
-/// Whether to go on.
+/// Fails once the flag is set.
 ///
 /// # Errors
-/// It was told to end.
+/// The process was interrupted.
 pub fn check() -> Result<(), String> {
     if is_told() { Err("interrupted".to_owned()) } else { Ok(()) }
 }

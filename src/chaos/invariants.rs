@@ -1,4 +1,4 @@
-//! What must hold of every run, whatever happened in it: a file each, and beside each what shows
+//! Invariants of every run, whatever was injected. Each has its own file, with a test that shows
 //! that it can fail.
 
 pub mod announced;
@@ -42,7 +42,7 @@ fn orders(ledger: &Value) -> impl Iterator<Item = Order> {
     })
 }
 
-/// The invariants of a whole journal and of the exchange's books beside it.
+/// The invariants of a whole journal and of the exchange's books.
 #[derive(Debug, Default)]
 pub struct Invariants {
     numbered: numbered::Numbered,
@@ -68,7 +68,7 @@ impl Invariants {
         self.told.see(fact);
     }
 
-    /// What does not hold, one sentence each.
+    /// The invariants that do not hold, one sentence each.
     #[must_use]
     pub fn end(self, ledger: &Value) -> Vec<String> {
         let mut broken = self.numbered.end();
@@ -83,7 +83,7 @@ impl Invariants {
     }
 }
 
-/// The facts of a run with their rows, as a journal, and every state that was saved on the way.
+/// The facts of a run with their rows, as a journal, and every checkpoint of the run.
 pub(super) struct Listed<'a>(
     pub(super) &'a [(u64, Fact<Body>)],
     pub(super) &'a [(u16, CheckpointRow)],
@@ -109,12 +109,12 @@ impl JournalFacts for Listed<'_> {
     }
 }
 
-/// What the audit of the journal and of every saved state finds wrong and what is lacking in
-/// stories of orders, one sentence each; and the stages of which it takes what another version said
-/// as it is.
+/// Audits the journal and every checkpoint. Returns the problems, with steps missing in stories of
+/// orders, one sentence each. Also returns the stages whose facts of another version were used as
+/// they are.
 ///
 /// # Errors
-/// It cannot be done.
+/// The audit fails.
 pub fn verify(
     facts: &[(u64, Fact<Body>)],
     saved: &[(u16, CheckpointRow)],

@@ -1,9 +1,9 @@
-//! Proof of crash equivalence: the same feed with and without misfortune gives the same orders,
-//! fills, positions, equity and the same derived facts of each close.
+//! Proof of crash equivalence: with and without injected faults, the same feed gives the same
+//! orders, fills, positions and equity, and the same derived facts at each close.
 //!
-//! `rig` runs a feed in this process under a plan of strikes and disk cuts, `crashes` the built
-//! program under real SIGKILLs, `compare` is what is compared; `sweep` is all there is to strike in
-//! a small feed, `prove` as much of it as somebody wants on a recording of theirs.
+//! `rig` runs a feed in this process under a plan of kills and disk cuts. `crashes` runs the built
+//! program under real SIGKILLs. `compare` compares the results. `sweep` injects every possible
+//! fault into a small feed. `prove` injects as many as wanted into a recording.
 
 pub mod at_random;
 pub mod compare;

@@ -1,5 +1,5 @@
-//! Deeds of operators and others that take several steps. Each is done once, also where a process
-//! or an actor is killed in between.
+//! Script deeds that take several steps. Each is done once, even if a process or an actor is killed
+//! in between.
 
 use super::invariants::Listed;
 use super::rig::Folder;
@@ -31,7 +31,7 @@ use serde_json::Value;
 use std::io::Write;
 use std::sync::{Arc, PoisonError};
 
-/// Everything that was said so far.
+/// All facts so far.
 fn facts(world: &World) -> Vec<(u64, Fact<Body>)> {
     let (mut all, mut from) = (Vec::new(), 0);
     while let Ok(chunks) = world.journal.read(from, 512) {
@@ -47,8 +47,8 @@ fn facts(world: &World) -> Vec<(u64, Fact<Body>)> {
     all
 }
 
-/// Until everything that was said has led to whatever it leads to. What that waits for may pass, no
-/// bar may.
+/// Waits until all consequences of the facts so far are done. Time may pass meanwhile, but no
+/// close.
 pub(super) async fn at_rest(world: &World) {
     loop {
         let n = world.journal.head();
@@ -61,13 +61,13 @@ pub(super) async fn at_rest(world: &World) {
     }
 }
 
-/// What was configured before is in force again.
+/// Puts the previous configuration in force again.
 pub(super) async fn roll_back(act: Act<'_>) -> bool {
     at_rest(act.world).await;
     let stands = standing(act.world);
     let mut rolled = act.progress.rolled.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if rolled.as_ref().is_none_or(|(number, _)| *number != act.number) {
-        // Nothing was in force before.
+        // There is no previous configuration.
         let Some(before) = stands.before.clone() else { return true };
         rolled = Some((act.number, before));
         let mut kept = act.progress.rolled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +77,7 @@ pub(super) async fn roll_back(act: Act<'_>) -> bool {
     apply(act.world, &before, &stands.now.source, false).await.is_ok()
 }
 
-/// What the sources say now is in force, or what is held forbids it.
+/// Puts the content of the sources in force, unless the daemon refuses it.
 pub(super) async fn reload(act: Act<'_>, content: &Content) -> bool {
     at_rest(act.world).await;
     match apply(act.world, content, &content.digest(), false).await {
@@ -86,7 +86,7 @@ pub(super) async fn reload(act: Act<'_>, content: &Content) -> bool {
     }
 }
 
-/// What is kept is packed and read again.
+/// Packs a backup and reads it again.
 pub(super) async fn back_up(act: Act<'_>) -> bool {
     let (journal, archive) = (Arc::clone(&act.world.journal), Arc::clone(&act.world.archive));
     let made = move || {
@@ -118,8 +118,8 @@ fn pack(journal: &Journal<Body>, archive: &Archive, out: &mut dyn Write) -> Resu
     packed().map_err(|e| Failure::new(Exit::Failed, e.to_string()))
 }
 
-/// Everything that was said so far, once this life has compared the account: a life that has not
-/// compared it yet knows of no conflict and of no surplus.
+/// All facts so far; none before this life has compared the account. Until then it knows no
+/// conflict and no surplus.
 fn compared(world: &World) -> Option<Vec<(u64, Fact<Body>)>> {
     let (all, now) = (facts(world), world.journal.life());
     let compared = all.iter().any(|(_, fact)| match fact.body {
@@ -135,7 +135,7 @@ fn compared(world: &World) -> Option<Vec<(u64, Fact<Body>)>> {
     compared.then_some(all)
 }
 
-/// How much the exchange has of an asset, in its own books.
+/// Balance of an asset in the exchange's own books.
 async fn balance(admin: &Admin, asset: &str) -> Option<Decimal> {
     let ledger = admin.ledger().await.ok()?;
     let mut rows = ledger["balances"].as_array()?.iter();
@@ -144,7 +144,7 @@ async fn balance(admin: &Admin, asset: &str) -> Option<Decimal> {
     Some(part("free")? + part("locked")?)
 }
 
-/// What everything is paid in.
+/// The quote asset of the symbols.
 fn quote(world: &World) -> Option<String> {
     let all = facts(world);
     let mut rules = all.iter().filter_map(|(_, fact)| match &fact.body {
@@ -160,7 +160,7 @@ fn quote(world: &World) -> Option<String> {
     rules.next().map(|rule| rule.quote.clone())
 }
 
-/// Somebody pays in or takes out. Whether that was done already shows in what there is.
+/// Pays into the account, or out of it. The balance shows whether that was done already.
 pub(super) async fn pay(act: Act<'_>, amount: i64) -> bool {
     at_rest(act.world).await;
     let (Some(admin), Some(asset)) = (&act.world.admin, quote(act.world)) else { return false };
@@ -174,12 +174,12 @@ pub(super) async fn pay(act: Act<'_>, amount: i64) -> bool {
     now != before || admin.fund(&asset, &amount.to_string()).await.is_ok()
 }
 
-/// What an operator says of this deed.
+/// The reason that an operator gives for this deed.
 fn reason(act: Act<'_>) -> String {
     format!("the script's word {}", act.number)
 }
 
-/// What was paid in is ours, once the account shows it.
+/// Adopts the amount paid in, once the account shows it.
 pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
     at_rest(act.world).await;
     let Some(asset) = quote(act.world) else { return false };
@@ -195,11 +195,11 @@ pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
     }
     let venue = VenueId::default();
     let adopted = Operator::Adopted { asset, quantity, position: None, reason, venue };
-    // What is not there is not taken.
+    // A surplus that does not exist is not adopted.
     said || !seen || act.say(adopted).await
 }
 
-/// The venue's word counts in every conflict there is.
+/// Resolves every conflict with the quantity of the venue.
 pub(super) async fn resolve(act: Act<'_>) -> bool {
     at_rest(act.world).await;
     let (Some(all), reason) = (compared(act.world), reason(act)) else { return false };
@@ -222,7 +222,7 @@ fn has(ledger: &Value, id: &str) -> bool {
     orders.any(|order| order["client_order_id"] == id)
 }
 
-/// What is held of a symbol is sold past the daemon, as `everwarm panic` does.
+/// Sells the holding of a symbol without the daemon, as `everwarm panic` does.
 pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
     at_rest(act.world).await;
     let Some(admin) = &act.world.admin else { return false };

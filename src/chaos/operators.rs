@@ -1,5 +1,5 @@
-//! What operators and others say and do while any feed is played, drawn from a seed: each kind of
-//! word once, at closes anywhere in the feed.
+//! Operator commands and outside events during any feed, drawn from a seed: each kind once, at
+//! random closes.
 
 use super::failing_stages;
 use super::rig::Feed;
@@ -11,14 +11,14 @@ use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::UtcMs;
 use std::sync::Arc;
 
-/// Closes between the parts of what belongs together, at most.
+/// Closes between the deeds of one turn, at most.
 const APART: u64 = 12;
-/// Closes of a feed at which somebody speaks, at most.
+/// Closes of a feed at which a deed may happen, at most.
 const CLOSES: usize = 5_000;
-/// Paid in, and taken out.
+/// Amount of a deposit, and of a withdrawal.
 const PAID: i64 = 700;
 
-/// The feed, while which people speak as this seed has it.
+/// The feed with the deeds drawn from this seed.
 #[must_use]
 pub fn speak(feed: &Feed, seed: u64) -> Feed {
     let mut market = (feed.market)();
@@ -39,7 +39,7 @@ pub fn speak(feed: &Feed, seed: u64) -> Feed {
     }
 }
 
-/// What belongs together, in its order.
+/// Turns of deeds that belong together, in their order.
 fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
     let at = |die: &mut Die| usize::try_from(die.below(symbols.len() as u64)).unwrap_or(0);
     let mut some = || symbols[at(die)];
@@ -65,7 +65,8 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
     ]
 }
 
-/// One after the other: two things at once may forbid each other, and differ by who was first.
+/// Places one turn after another: two concurrent commands may exclude each other, and chance
+/// decides which is first.
 fn script(closes: &[UtcMs], symbols: &[Symbol], die: &mut Die) -> Script {
     let mut script = Script::new();
     if symbols.is_empty() {
@@ -82,8 +83,8 @@ fn script(closes: &[UtcMs], symbols: &[Symbol], die: &mut Die) -> Script {
         at += die.below(pause.max(1));
         let mut moved = false;
         for deed in turn {
-            // What was done at the exchange is found when the account is compared, and a process
-            // that begins compares it too: nothing is said in between.
+            // The comparison of the account finds changes at the exchange, and a starting process
+            // compares it too. So the next deed follows at the same close.
             if !moved {
                 at += 1 + die.below(apart);
             }

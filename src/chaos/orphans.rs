@@ -1,4 +1,4 @@
-//! Processes that killed ones have left behind: found by their arguments, and killed.
+//! Finds processes that killed ones have left behind, by their arguments, and kills them.
 
 use super::crashes::{LOOK, signal};
 use everwarm_runtime::clock;
@@ -9,14 +9,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// Wall time for which processes that are killed are waited for.
+/// Wall time in which killed processes must end.
 const GONE: Duration = Duration::from_secs(10);
 
-/// Where the system tells of processes.
+/// Folder in which the system lists processes.
 const PROCESSES: &str = "/proc";
 
-/// Kills every process that was started with a data directory below `place`: daemons, and their
-/// exchanges, whether those have said yet where they are or not. Returns when they have ended.
+/// Kills every process that was started with a data directory below `place`: daemons and their
+/// exchanges, with or without a port file. Returns when they have ended.
 pub(super) fn kill_all_below(place: &Path) {
     let mut killed = BTreeSet::new();
     let left = killed_until(
@@ -38,8 +38,8 @@ pub(super) fn kill_all_below(place: &Path) {
     }
 }
 
-/// Kills what is found below until nothing is left that is or might be below, or for so long; what
-/// was found last.
+/// Kills the processes below until none is left, or for this long. Returns the last processes
+/// found.
 fn killed_until(
     within: Duration,
     mut look: impl FnMut() -> Found,
@@ -58,10 +58,10 @@ fn killed_until(
     }
 }
 
-/// Processes, by their relation to a place.
+/// Processes, by their relation to a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
-    /// Started with a data directory below it.
+    /// Started with a data directory below the folder.
     below: Vec<u32>,
     /// Within `exec`, where a process has no arguments yet: they might be below.
     starting: Vec<u32>,
@@ -70,8 +70,8 @@ struct Found {
 }
 
 impl Found {
-    /// Looks through a folder of processes. Neither this one counts nor what has no program: a
-    /// thread of the kernel, a zombie, a process of somebody else.
+    /// Searches a folder of processes. Skips this process and processes without arguments that run
+    /// no program: kernel threads, zombies, processes of other users.
     fn below(processes: &Path, place: &Path) -> Found {
         let mut found = Found::default();
         for process in fs::read_dir(processes).into_iter().flatten().flatten() {
@@ -94,7 +94,7 @@ impl Found {
     }
 }
 
-/// Whether a process has not ended: a zombie has, once its other threads have.
+/// Whether a process runs. A zombie has ended once its other threads have ended.
 fn runs(pid: u32) -> bool {
     let process = Path::new(PROCESSES).join(pid.to_string());
     let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();

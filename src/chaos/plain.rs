@@ -1,6 +1,6 @@
-//! The same feed without any of the machinery: the plain loop over ranks drives the exchange's core
-//! in this thread, with no journal, no actors, no sockets and nothing of another run. What it comes
-//! to is what every run of the daemon must come to.
+//! Plays a feed without the machinery: the plain loop over ranks drives the core of the exchange in
+//! this thread. It uses no journal, actors, sockets or data of other runs. Every run of the daemon
+//! must reach the same result.
 
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
@@ -24,14 +24,13 @@ use everwarm_trading::bars::Closes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Turns of sending and answering after one close, at most: more means that it does not come to
-/// rest.
+/// Turns of sending and answering after one close, at most: more means an endless loop.
 const TURNS: u32 = 100;
 
 /// Plays the feed to its end.
 ///
 /// # Errors
-/// It does not come to rest, or a temporary file cannot be written.
+/// Turns after a close do not end, or a temporary file cannot be written.
 pub fn play(feed: &Feed) -> Result<Picture, String> {
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let archive = Archive::open(&folder.path().join("history.redb")).map_err(|e| e.to_string())?;
@@ -62,10 +61,10 @@ struct Play {
     venue: Local,
     stages: PlainLoop<Body>,
     facts: Vec<(u64, Fact<Body>)>,
-    /// Orders that may be sent, with the number of the attempt.
+    /// Orders that may be sent, with their attempt number.
     waiting: Vec<(OrderIntent, u32)>,
     recv_window: i64,
-    /// What bars are judged by.
+    /// The closes so far, by which odd bars are detected.
     said: Closes,
 }
 
@@ -130,8 +129,8 @@ impl Play {
         self.rest()
     }
 
-    /// Sends what may be sent and hears the answers, until nothing is left; wakes who wants to be
-    /// woken.
+    /// Sends orders and takes the venue's reports, until nothing is left. Wakes stages at the times
+    /// they asked for.
     fn rest(&mut self) -> Result<(), String> {
         for _ in 0..TURNS {
             let now = self.now();
@@ -201,7 +200,7 @@ impl Play {
     }
 }
 
-/// Bars as a client reads them: the wire has no zeros at the end of a number.
+/// Bars as a client reads them: the network format has no trailing zeros.
 fn on_the_wire(mut bars: Vec<Bar>) -> Vec<Bar> {
     for bar in &mut bars {
         bar.volume = bar.volume.normalize();
@@ -209,7 +208,7 @@ fn on_the_wire(mut bars: Vec<Bar>) -> Vec<Bar> {
     bars
 }
 
-/// An order that lapsed is not sent any more.
+/// Drops an order with a final status: it is not sent any more.
 fn forget(waiting: &mut Vec<(OrderIntent, u32)>, id: &ClientOrderId, status: OrderStatus) {
     if status.is_final() {
         waiting.retain(|(intent, _)| intent.client_id != *id);

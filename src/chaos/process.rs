@@ -1,8 +1,7 @@
-//! Kill points in a real process: planned by the environment, for the tests that start the built
+//! Kill points in a real process, planned by environment variables, for tests that start the built
 //! binary.
 //!
-//! A planned death says where it stands and stands still; whoever planned it then sends a real
-//! SIGKILL.
+//! A planned death writes a file and waits. The test then sends a real SIGKILL.
 
 use everwarm_domain::path::Places;
 use everwarm_kernel::fact::Body;
@@ -14,18 +13,19 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Holds a JSON list of strikes; absent: the kill points are off.
+/// Variable with a JSON list of planned faults; absent: kill points are off.
 pub const STRIKES: &str = "EVERWARM_STRIKES";
-/// Holds the name of a file that is made when a planned death is reached.
+/// Variable with the path of a file that is made when a planned death is reached.
 pub const STRUCK: &str = "EVERWARM_STRUCK";
-/// Holds the name of a file in which this process says how far its life is.
+/// Variable with the path of the file in which this process writes its step.
 pub const STEP: &str = "EVERWARM_STEP";
-/// Sizes at which the journal is sealed, bytes: a segment, and what stays in the live file.
+/// Variable with the sizes at which the journal is sealed, bytes: a segment, and the part that
+/// stays in the live file.
 pub const SEALING: &str = "EVERWARM_SEALING";
 
 macro_rules! steps {
     ($($step:ident $name:literal $about:literal;)*) => {
-        /// How far a life is.
+        /// The step that a life has reached.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Step { $(#[doc = $about] $step),* }
 
@@ -62,7 +62,7 @@ impl std::str::FromStr for Step {
 }
 
 impl Step {
-    /// Has a life stand still when it comes to this step, whichever phase it counts as by then.
+    /// Faults that make a life wait at this step, in either phase.
     #[must_use]
     pub fn strikes(self) -> [PlannedFault; 2] {
         [Phase::Starting, Phase::Live].map(|phase| {
@@ -72,30 +72,30 @@ impl Step {
     }
 }
 
-/// Says how far the life of this process is, where somebody wants to know.
+/// Writes the step of this process to a file, if the environment names one.
 #[derive(Clone, Debug, Default)]
 pub struct Steps {
     file: Option<PathBuf>,
-    /// The kill points of the process, once it has any: each step is one.
+    /// The kill points of the process, once armed: each step is one.
     chaos: Arc<OnceLock<Chaos>>,
 }
 
 impl Steps {
-    /// As the environment wants it.
+    /// As the environment configures it.
     #[must_use]
     pub fn from_environment() -> Steps {
         Steps { file: std::env::var_os(STEP).map(PathBuf::from), chaos: Arc::default() }
     }
 
-    /// From here on each step is a kill point of these.
+    /// Makes each step from here on a kill point of `chaos`.
     pub fn strike(&self, chaos: &Chaos) {
         self.chaos.get_or_init(|| chaos.clone());
     }
 
-    /// It has come so far.
+    /// Enters a step.
     pub fn enter(&self, step: Step) {
         let Some(file) = &self.file else { return };
-        // Whoever reads it meanwhile reads the one before.
+        // A concurrent reader still reads the previous step.
         let beside = file.with_extension("next");
         let told =
             std::fs::write(&beside, step.name()).and_then(|()| std::fs::rename(&beside, file));
@@ -108,7 +108,7 @@ impl Steps {
     }
 }
 
-/// Has the journal sealed at other sizes than the usual ones, where the environment says so.
+/// Sets the sizes at which the journal is sealed, where the environment names them.
 pub fn seal<B: Body>(journal: &Journal<B>) {
     let Ok(text) = std::env::var(SEALING) else { return };
     let sizes = text.split_once(',').and_then(|(segment, keep)| {
@@ -121,17 +121,17 @@ pub fn seal<B: Body>(journal: &Journal<B>) {
     }
 }
 
-/// Whether this process is to be struck.
+/// Whether the environment plans faults for this process.
 #[must_use]
 pub fn is_planned() -> bool {
     std::env::var_os(STRIKES).is_some()
 }
 
-/// Where actors are found, once there is a tree.
+/// The directory of actors, once there is a tree.
 pub type Found = OnceLock<(Directory, Places)>;
 
-/// Arms the kill points of this process as the environment plans, which has to be allowed; what is
-/// killed is found in the directory, once there is one.
+/// Arms the kill points of this process as the environment plans. Call it only where the
+/// configuration allows that. Returns the place for the directory in which kills find actors.
 ///
 /// # Errors
 /// The plan cannot be read.

@@ -1,6 +1,6 @@
-//! The proof on somebody's own machine: a recording is played undisturbed, then again and again
-//! under kills of actors, crashes of the process and cuts of its disk, until so many of each have
-//! struck; every run must come to the same end.
+//! The proof on an operator's own recording. It is played undisturbed, then again and again with
+//! kills of actors, crashes of the process and disk faults. Every run must end the same. The proof
+//! ends when it has injected as many faults as wanted.
 //!
 //! Over 500 lines: one command: the plan, its runs and their judgement.
 
@@ -30,25 +30,27 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 pub use whole::whole;
 
-/// Kills of one run.
+/// Kills in one run, at most.
 const KILLS: u64 = 500;
-/// To so many kills at points comes one at a random moment. With the draws there, one kill of about
-/// 28 is of a whole branch.
+/// For this many kills at kill points comes one at a random moment. With the draws there, about one
+/// of 28 kills is of a whole branch.
 const OF_AT_RANDOM: u64 = 4;
-/// Of so many kills one falls while people speak, and then once more venue time passes by itself.
+/// One of this many kills falls during operator commands. Then one more run has venue time pass
+/// automatically.
 const SPOKEN: u64 = 4;
-/// Venue time that passes by itself: a part of the recording, and outages of it.
+/// The run with venue time passing automatically: a part of the recording, with outages of the
+/// daemon.
 const PACED: Paced = Paced { factor: 1_200, minutes: 90, away: 20 };
-/// Strikes in such a run, outages among them.
+/// Injected faults in such a run, and how many of them are outages.
 const PACED_STRIKES: (u64, u64) = (12, 2);
-/// Cuts of the disk in one run: each is a life.
+/// Disk cuts in one run: each ends a life.
 const CUTS: u64 = 24;
-/// Kinds of turns of a venue that does what changes the outcome, see `consequential_in`.
+/// Kinds of turns with consequential venue faults, see `consequential_in`.
 const TURNS: u64 = 2;
-/// Runs that were different after which no more are made.
+/// Different runs after which the proof stops.
 const ENOUGH: usize = 5;
 
-/// How much is wanted.
+/// How many faults are wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// Actors killed.
@@ -57,22 +59,21 @@ pub struct Wanted {
     pub crashes: u64,
     /// Disks that died.
     pub disk: u64,
-    /// Whether the exchange misbehaves meanwhile: in every transparent way, and for a quarter of
-    /// the kills and of the crashes in every consequential one.
+    /// Whether the exchange is faulty: in every transparent way, and for a quarter of the kills and
+    /// crashes in every consequential way.
     pub venue_faults: bool,
-    /// What is drawn follows from it.
+    /// Seed of everything drawn.
     pub seed: u64,
 }
 
 impl Wanted {
-    /// Whether nothing is struck, and the venue misbehaves all the same.
+    /// Whether only venue faults are wanted.
     const fn is_of_the_venue_alone(&self) -> bool {
         self.venue_faults && self.kills == 0 && self.crashes == 0 && self.disk == 0
     }
 
-    /// How many strikes fall where so many are wanted: first at a venue that does wrong at most
-    /// what must make no difference, then at one that does what changes the outcome, in each of its
-    /// turns at least one.
+    /// Splits the wanted faults: first those under transparent venue faults at most, then those
+    /// under consequential ones. Each kind of turn has at least one.
     fn shares(&self, strikes: u64) -> (u64, u64) {
         if !self.venue_faults || strikes == 0 {
             return (strikes, 0);
@@ -82,33 +83,34 @@ impl Wanted {
     }
 }
 
-/// One row of the report: what struck, where, how often.
+/// Rows of the report: the kind of fault and its place, with how often it was injected.
 pub type Counted = BTreeMap<(&'static str, String), u64>;
 
-/// What came of it.
+/// The result of a proof.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What struck: what, in which part of a life or at which point.
+    /// Injected faults: the kind, and the part of a life or the kill point.
     pub struck: Counted,
     /// Closes of the recording.
     pub closes: u64,
-    /// Runs, the undisturbed ones included.
+    /// Runs, with the undisturbed ones.
     pub runs: u64,
     /// Lives of all runs.
     pub lives: u64,
-    /// From the end of an actor until it was up again.
+    /// Time from the end of each actor until it was up again.
     pub restarts: Vec<Duration>,
-    /// From the start of each life of a program that followed another until it traded.
+    /// Time from the start of each life until it traded, without the first life of each program
+    /// run.
     pub starts: Vec<Duration>,
-    /// Strikes that never fell: their passing did not come.
+    /// Planned faults that were not injected: their point was passed less often.
     pub missed: u64,
-    /// Whether what was run again strikes at moments that depend on timing.
+    /// Whether the repeated run injects faults at moments that depend on timing.
     pub by_chance: bool,
-    /// Runs that came to another end, each with what repeats it.
+    /// Runs with another result, each with the plan that repeats it.
     pub differences: Vec<Difference>,
 }
 
-/// A run that came to another end.
+/// A run with another result.
 #[derive(Clone, Debug)]
 pub struct Difference {
     /// What was different.
@@ -117,13 +119,13 @@ pub struct Difference {
     pub again: String,
 }
 
-/// Told while it goes on: what, how many of how many.
+/// Called with progress: what, how many, of how many.
 pub type Tell<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
 
-/// Strikes until there is as much as wanted.
+/// Injects faults until there are as many as wanted.
 ///
 /// # Errors
-/// A run cannot be made at all, or strikes nothing.
+/// A run cannot be made, or injects nothing.
 pub fn prove(
     (feed, subject): (&Feed, &Subject),
     wanted: &Wanted,
@@ -134,7 +136,7 @@ pub fn prove(
     report.found(proved)
 }
 
-/// Strikes until there is as much as wanted, and keeps in `report` what came of it.
+/// Injects faults until there are as many as wanted, and adds the results to `report`.
 fn strike(
     (feed, subject): (&Feed, &Subject),
     wanted: &Wanted,
@@ -148,7 +150,7 @@ fn strike(
         Plan { faults, ..plan }
     };
     for row in KINDS.iter().filter(|_| wanted.venue_faults) {
-        // What is never met is told too.
+        // A kind that never occurs has a row, too.
         report.struck.entry(("venue", row.name.to_owned())).or_default();
     }
     let (kills, under) = wanted.shares(wanted.kills);
@@ -179,8 +181,8 @@ fn strike(
     Ok(())
 }
 
-/// Nothing struck, at a venue that does wrong whatever must make no difference; and twice at one
-/// that does what makes one, for that must come to the same end each time.
+/// Runs without injected kills: one under transparent venue faults, and two under consequential
+/// ones, which must end the same.
 fn venue_alone(feed: &Feed, seed: u64, report: &mut Report, tell: Tell<'_>) -> Result<(), String> {
     let all = [all_transparent(seed), consequential_in(0, seed)];
     for (done, faults) in (1..).zip(all) {
@@ -192,8 +194,8 @@ fn venue_alone(feed: &Feed, seed: u64, report: &mut Report, tell: Tell<'_>) -> R
     Ok(())
 }
 
-/// Strikes and outages while venue time passes by itself. No two such runs are the same: what must
-/// hold of each does.
+/// One run with kills and outages while venue time passes automatically. Such runs are never equal,
+/// so only the invariants count.
 fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: Tell<'_>) {
     if report.is_enough() {
         return;
@@ -201,7 +203,7 @@ fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: 
     tell("runs at a pace", 0, 1);
     let (count, deaths) = PACED_STRIKES;
     let closes = report.closes.max(1);
-    // As often as in so much of the recording.
+    // Scales a count from the whole recording to this part of it.
     let of_part = |count: u32| {
         let minutes = u64::from(PACED.minutes.unsigned_abs().try_into().unwrap_or(u32::MAX));
         u32::try_from(u64::from(count) * minutes.min(closes) / closes).unwrap_or(1).max(1)
@@ -224,9 +226,9 @@ fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: 
     tell("runs at a pace", 1, 1);
 }
 
-/// Kills while the venue does what changes the outcome. Where it answers late or refuses, the runs
-/// are compared with one of the same venue seed without kills; every other time it fills later and
-/// in parts too, and invariants must hold.
+/// Kills under consequential venue faults. With delayed and rejected requests, runs are compared
+/// with one under the same venue seed without kills. Every other turn also has late and partial
+/// fills; there only invariants count.
 fn consequences(
     feed: &Feed,
     wanted: u64,
@@ -249,20 +251,20 @@ fn consequences(
     Ok(())
 }
 
-/// One run that is made again.
+/// A run to be repeated.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Again {
-    /// Within this process.
+    /// Within this process, under a plan.
     Within(Box<Plan>),
-    /// Of the program, killed life after life.
+    /// Of the built program, with crashes.
     Crashes(CrashPlan),
 }
 
 impl Again {
-    /// As a difference was told with.
+    /// Reads the plan of a reported difference.
     ///
     /// # Errors
-    /// What is wrong with the line.
+    /// The line is not a valid plan.
     pub fn read(line: &str) -> Result<Again, String> {
         let value: serde_json::Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
         if value.get("crashes").is_some() {
@@ -273,7 +275,7 @@ impl Again {
         Ok(Again::Within(Box::new(plan)))
     }
 
-    /// Whether nothing in it could make a difference.
+    /// Whether it injects nothing that could make a difference.
     #[must_use]
     pub fn strikes_nothing(&self) -> bool {
         match self {
@@ -282,8 +284,8 @@ impl Again {
         }
     }
 
-    /// Whether it strikes at moments that depend on timing, so that one run may differ and the next
-    /// not.
+    /// Whether it injects faults at moments that depend on timing: one run may differ and the next
+    /// may not.
     #[must_use]
     pub fn is_by_chance(&self) -> bool {
         match self {
@@ -298,7 +300,7 @@ impl Again {
     }
 }
 
-/// Makes one run again, so often or until it is different.
+/// Repeats one run this often, or until it differs.
 ///
 /// # Errors
 /// The undisturbed run fails.
@@ -330,7 +332,7 @@ pub fn again(
     Ok(report)
 }
 
-/// A run that nothing strikes, of a venue that does so much wrong while people say so much.
+/// A run without kills, under the venue faults and operator commands of the plan.
 fn calm(feed: &Feed, plan: &Plan, report: &mut Report) -> Result<Outcome, String> {
     let calm = run(feed, &Plan { workers: 1, sizes: Sizes::LARGE, ..plan.clone() })?;
     if let Some(broken) = calm.broken.first() {
@@ -347,7 +349,7 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
-/// Strikes drawn from all points, each point as likely as any other.
+/// Planned faults drawn from all kill points with equal chance.
 fn strikes(passings: &Passings, count: u64, die: &mut Die) -> Vec<PlannedFault> {
     let points: Vec<_> =
         passings.iter().filter(|((_, who, _), _)| is_possible(who, FaultKind::Kill)).collect();
@@ -365,7 +367,7 @@ fn strikes(passings: &Passings, count: u64, die: &mut Die) -> Vec<PlannedFault> 
     strikes
 }
 
-/// Runs plan after plan, several at a time, until so much of `what` has struck.
+/// Runs plan after plan, several at a time, until as many of `what` as wanted are injected.
 fn until(
     (what, wanted): (&'static str, u64),
     (feed, calm): (&Feed, &Outcome),
@@ -403,7 +405,7 @@ fn until(
     if tally.is_done() { Ok(()) } else { report.enough(what) }
 }
 
-/// How much a plan may strike.
+/// How many faults a plan injects, at most.
 fn planned_by(plan: &Plan) -> u64 {
     let at_random = plan.at_random.map_or(0, |(_, count)| count);
     plan.strikes.len() as u64 + at_random + plan.cuts.len() as u64
@@ -420,7 +422,7 @@ fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
     }
 }
 
-/// How a blow is called in the report, and where it fell.
+/// The name of a fault in the report, and its place.
 fn row(site: Site, of: Phase, blow: FaultKind) -> (&'static str, String) {
     let how = match blow {
         FaultKind::Panic => "panic",
@@ -448,7 +450,7 @@ fn cut_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
     let cuts = (0..left.min(CUTS)).map(|i| {
         let file = some_file(die);
         let operations = calm.operations.last().map_or(0, |life| life.of(file).len()) as u64;
-        // Most lives end on their way, every fourth while it still opens what the last left.
+        // Most lives die while they trade, every fourth while it opens the files of the last.
         let bound = if i % 4 == 3 { OPENING } else { operations / CUTS + 1 };
         let at = 1 + die.below(bound);
         let image = IMAGES[usize::try_from(die.below(3)).expect("below three")];
@@ -477,7 +479,7 @@ fn at_a(file: File, operation: Operation) -> String {
     format!("{what} of {whose}")
 }
 
-/// What is wrong with what a run under a plan has come to.
+/// What is wrong with the result of a run under a plan.
 fn wrong(outcome: &Result<Outcome, String>, plan: &Plan, expected: &Picture) -> Option<String> {
     match outcome {
         Ok(outcome) if plan.paced.is_some() || !are_comparable(&plan.faults) => {
@@ -488,14 +490,14 @@ fn wrong(outcome: &Result<Outcome, String>, plan: &Plan, expected: &Picture) -> 
 }
 
 impl Report {
-    /// Takes in an undisturbed run.
+    /// Adds an undisturbed run.
     fn undisturbed(&mut self, picture: &Picture, lives: u32) {
         self.runs += 1;
         self.lives += u64::from(lives);
         self.closes = picture.ours.iter().filter(|line| line.starts_with("equity ")).count() as u64;
     }
 
-    /// Takes in what a run has come to.
+    /// Adds the result of a run.
     fn take(&mut self, outcome: &Result<Outcome, String>, plan: &Plan, expected: &Picture) {
         self.runs += 1;
         if let Ok(outcome) = outcome {
@@ -511,9 +513,9 @@ impl Report {
         }
     }
 
-    /// Counts what the venue did wrong.
+    /// Counts the faults of the venue.
     fn faults(&mut self, faults: &[Fault], asked: &[Entry]) {
-        // It is on all the time, whatever is asked.
+        // Clock skew is always on, whatever is requested.
         for fault in faults.iter().filter(|fault| fault.kind == Kind::ClockSkew) {
             *self.struck.entry(("venue", fault.kind.row().name.to_owned())).or_default() += 1;
         }
@@ -529,8 +531,8 @@ impl Report {
         }
     }
 
-    /// What it has come to where that is a difference or a whole proof: a difference stays one
-    /// whatever ended the proof after it.
+    /// The report if the proof is complete or has a difference: a difference stays valid whatever
+    /// stopped the proof later.
     fn found(self, proved: Result<(), String>) -> Result<Report, String> {
         match proved {
             Err(why) if self.differences.is_empty() => Err(why),
@@ -542,7 +544,7 @@ impl Report {
         self.differences.len() >= ENOUGH || interrupt::is_told()
     }
 
-    /// Differences are reason enough to stop; otherwise it did not go on.
+    /// Stopping is fine with a difference; without one, the runs no longer make progress.
     fn enough(&self, what: &str) -> Result<(), String> {
         if self.differences.is_empty() {
             Err(format!("the runs reach no more {what}"))

@@ -1,43 +1,44 @@
-//! What the exchange's request log proves: no order was asked for twice, unless it was clear that
-//! the first request had come to nothing.
+//! Checks the request log of the exchange: no order was requested twice, unless it was clear that
+//! the first request had no effect.
 //!
-//! A client id protects among open orders only, so a second POST under it may buy a second time.
-//! Two things make it clear that the first came to nothing. Either the exchange said so: too early
-//! or too late, too many, too busy. Or its absence was proved: venue time had passed the moment at
-//! which it could still arrive (its timestamp, its window and the server's own deadline), two
+//! The venue rejects a repeated client id only among open orders, so a second POST may buy a second
+//! time. Two things prove that the first had no effect. Either the exchange reported it: too early,
+//! too late, too many or too busy. Or its absence was proved. For that, venue time passed the last
+//! moment of its arrival (its timestamp, its window and the server's own deadline). Then two
 //! queries a second apart found nothing, and the later trades were fetched.
 //!
-//! No order is cancelled that was not asked for, and none twice unless it was found in between.
+//! An order is cancelled only if it was requested, and cancelled again only if it was found in
+//! between.
 
 use everwarm_domain::time::UtcMs;
 use everwarm_sim::server::requests::{Answered, Asked, Entry};
 use std::collections::BTreeMap;
 
-/// The server's own deadline, milliseconds.
+/// The server's own deadline for a request, milliseconds.
 const DEADLINE: i64 = 10_000;
 /// Between the two queries of a proof, milliseconds.
 const APART: i64 = 1_000;
 /// The window of a request that names none, milliseconds.
 const WINDOW: i64 = 5_000;
-/// Codes that say: not done, ask again.
+/// Error codes that mean: not done, retry.
 const NOT_DONE: [i32; 5] = [-1003, -1008, -1015, -1021, -1034];
 
-/// The last POST of an id, and what was learned of it since.
+/// The last POST of an id, and what later responses showed about it.
 #[derive(Debug)]
 struct Post {
     at: UtcMs,
-    /// Until when it could arrive.
+    /// Last moment at which it could arrive.
     until: UtcMs,
     timestamp: UtcMs,
     not_done: bool,
-    /// When queries that count found nothing.
+    /// Times of queries that found nothing and count.
     absent: Vec<UtcMs>,
-    /// Whether trades were looked at since the last of these.
+    /// Whether trades were fetched since the last of these.
     looked: bool,
-    /// Whether all of it was there once: what is asked later, perhaps by who was killed since and
-    /// hears no answer, takes nothing back.
+    /// Whether the proof was complete once. Later requests do not undo that: a killed process may
+    /// have sent them and missed the response.
     proved: bool,
-    /// When it was cancelled, where it was not found since.
+    /// When it was cancelled, if it was not found since.
     cancelled: Option<UtcMs>,
 }
 
@@ -68,17 +69,17 @@ impl Post {
 /// Requests by symbol and client id.
 type Name = (String, String);
 
-/// Every order and every cancel that must not have been asked for, one sentence each.
+/// The orders and cancels that must not have been requested, one sentence each.
 #[must_use]
 pub fn check(log: &[Entry]) -> Vec<String> {
     let mut broken = Vec::new();
     let mut posts: BTreeMap<Name, Post> = BTreeMap::new();
-    // A log that was full lacks its beginning.
+    // A full log has lost its beginning.
     let whole = matches!(log.first(), Some(Entry::Started { .. }));
     let mut open: BTreeMap<u64, &Asked> = BTreeMap::new();
     for entry in log {
         match entry {
-            // What had no answer has none any more.
+            // Requests without a response never receive one after a restart.
             Entry::Started { .. } => open.clear(),
             Entry::Spoilt { .. } => {}
             Entry::Asked(asked) => {
@@ -109,7 +110,7 @@ pub fn check(log: &[Entry]) -> Vec<String> {
     broken
 }
 
-/// How many orders were asked for, and how many of these requests were for one asked for before.
+/// How many orders were requested, and how many of these requests were repetitions.
 #[must_use]
 pub fn count(log: &[Entry]) -> (usize, usize) {
     let mut seen: BTreeMap<Name, usize> = BTreeMap::new();
@@ -127,18 +128,18 @@ fn name(asked: &Asked) -> Name {
     (asked.symbol.clone(), asked.id.clone())
 }
 
-/// Whether it is asked for an order, in whichever way.
+/// Whether a request places an order, in any way.
 pub(super) fn places(asked: &Asked) -> bool {
     let path = asked.what.strip_prefix("POST ");
     !asked.id.is_empty() && path.is_some_and(|path| path != "order/test")
 }
 
-/// Whether it asks for one order to end.
+/// Whether a request cancels one order.
 pub(super) fn cancels(asked: &Asked) -> bool {
     asked.what == "DELETE order" && !asked.id.is_empty()
 }
 
-/// What is wrong with a cancel, by a log that is `whole` or lacks its beginning.
+/// What is wrong with a cancel; `whole`: the log has its beginning.
 fn cancelled(posts: &mut BTreeMap<Name, Post>, asked: &Asked, whole: bool) -> Option<String> {
     let Asked { symbol, id, at, .. } = asked;
     let Some(post) = posts.get_mut(&name(asked)) else {
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     const AT: UtcMs = 1_700_000_000_000;
-    /// The first instant at which a query counts.
+    /// The first moment at which a query counts.
     const LATE: UtcMs = AT + WINDOW + DEADLINE + 1;
 
     struct Log(Vec<Entry>, u64);
@@ -194,7 +195,7 @@ mod tests {
             Log(vec![Entry::Started { wall: AT }], 0)
         }
 
-        /// A request, and how it was answered; none: it was not.
+        /// Adds a request and its response; none: it had no response.
         fn ask(mut self, at: UtcMs, what: &str, answer: Option<(u16, Option<i32>)>) -> Log {
             self.1 += 1;
             let id = if what == "GET myTrades" { "" } else { "one" };
@@ -239,9 +240,9 @@ mod tests {
         let proof = || Log::new().post(AT).absent(LATE).absent(LATE + APART);
         let log = proof().trades(LATE + APART).post(LATE + APART);
         assert_eq!((log.verdict(), count(&log.0)), (String::new(), (1, 1)));
-        // What is granted is granted once.
+        // One proof allows one repetition.
         assert!(log.post(LATE + APART).verdict().contains("again at"));
-        // Whoever was killed may have asked too; the answer comes when nobody hears it any more.
+        // A killed process may have sent the query too; its response arrives when nobody reads it.
         let late = proof().trades(LATE + APART).absent(LATE + APART);
         assert_eq!(late.post(LATE + APART).verdict(), "");
     }

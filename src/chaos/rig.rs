@@ -1,6 +1,6 @@
 //! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real
-//! client, the real tree, over a disk in memory that dies and forgets as planned, the file of the
-//! journal and that of the history at once.
+//! client, the real tree. The journal and the history share a disk in memory, which dies and loses
+//! data as planned.
 //!
 //! Over 500 lines: one run of a whole process, from its plan to its result.
 
@@ -54,39 +54,40 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Time of a machine that gives its processors without a new close, after which a run is stuck.
+/// Wall time, less waits for a processor or the disk, without a new close, after which a run is
+/// stuck.
 const STUCK: Duration = Duration::from_secs(10);
-/// The same without a new close or input where the venue misbehaves or a stage is kept down: such a
-/// run waits by itself now and then.
+/// The same without a new close or input, where the venue is faulty or a stage is stopped: such a
+/// run has pauses.
 const STUCK_AILING: Duration = Duration::from_secs(20);
-/// Wall time for an answer or an end.
+/// Wall time for a response or an orderly end.
 const ENDS: Duration = Duration::from_mins(1);
-/// Wall time between two words of how much has struck.
+/// Wall time between progress reports.
 const TELL: Duration = Duration::from_millis(250);
-/// Identity of the installation in every run.
+/// Name of the installation in every run.
 pub(super) const INSTALLATION: &str = "rig";
-/// Lives of one run at most.
+/// Lives in one run, at most.
 const LIVES: u32 = 60;
 
-/// A feed and what is traded on it.
+/// A feed, and the settings to trade it.
 pub struct Feed {
     /// Makes the market.
     pub market: Make,
-    /// What the exchange begins with.
+    /// The initial books of the exchange.
     pub setup: InitialBooks,
-    /// What the stages are told.
+    /// The settings of the stages.
     pub settings: Settings,
     /// The stages, by rank.
     pub stages: Vec<StageSpec>,
-    /// What is done meanwhile.
+    /// The deeds during the feed.
     pub script: Script,
-    /// The stages of the first life, where they are other versions of these.
+    /// The stages of the first life, if they are other versions.
     pub before: Option<Vec<StageSpec>>,
-    /// When the venue trades.
+    /// The trading sessions of the venue.
     pub sessions: Sessions,
 }
 
-/// How much gathers before something is saved or sealed.
+/// Sizes after which a checkpoint or a segment is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Inputs between checkpoints.
@@ -98,7 +99,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// For a small feed: it has many checkpoints and a few segments so.
+    /// For a small feed: gives many checkpoints and a few segments.
     pub const SMALL: Sizes = Sizes { checkpoint: 12, segment: 16 << 10, keep: 16 << 10 };
     /// For a recording of thousands of closes.
     pub const LARGE: Sizes = Sizes { checkpoint: 300, segment: 1 << 20, keep: 1 << 20 };
@@ -110,39 +111,38 @@ impl Default for Sizes {
     }
 }
 
-/// What goes wrong in a run.
+/// The injected faults of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
-    /// Strikes at kill points, counted over all lives.
+    /// Faults at kill points, counted over all lives.
     pub strikes: Vec<PlannedFault>,
-    /// Life by life: the disk operation at which it dies, and what is left of it.
+    /// For each life: the disk operation at which it dies, and what is left of the disk.
     pub cuts: Vec<(Cut, Image)>,
-    /// What a death at a kill point leaves of the disk, and an outage of the exchange's.
+    /// What a death at a kill point leaves of the disk, and an outage of the exchange of its disk.
     pub image: Option<Image>,
-    /// Placed at the exchange by somebody else, with our keys, between the first two lives.
+    /// An order that another process with our API keys places between the first two lives.
     pub twin: Option<OrderIntent>,
-    /// What operators and others say and do is drawn by this seed, in the place of the script.
+    /// Seed of operator commands and outside events; replaces the script.
     pub operators: Option<u64>,
-    /// Venue time passes by itself.
+    /// Venue time passes automatically.
     pub paced: Option<Paced>,
-    /// Actors killed at moments drawn by this seed, and how many.
+    /// Kills at random moments: their seed and number.
     pub at_random: Option<(u64, u64)>,
-    /// How much gathers before something is saved or sealed.
+    /// Sizes after which a checkpoint or a segment is written.
     pub sizes: Sizes,
-    /// What the exchange does wrong.
+    /// The faults of the exchange.
     pub faults: Vec<Fault>,
-    /// Unfilled orders of somebody else that the exchange has counted in the 10 s in which it
-    /// begins.
+    /// Unfilled orders of another client that the exchange has counted in its first 10 s.
     pub orders_used: u64,
     /// Threads for the workers.
     pub workers: usize,
-    /// A promise broken on purpose.
+    /// A guarantee that is broken on purpose.
     pub sabotage: Option<Sabotage>,
 }
 
 impl Plan {
-    /// Whether nothing in it could make a difference, however it is run.
+    /// Whether it injects nothing that could make a difference.
     #[must_use]
     pub fn strikes_nothing(&self) -> bool {
         let (image, sizes, workers) = (self.image, self.sizes, self.workers);
@@ -152,42 +152,42 @@ impl Plan {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// What is compared.
+    /// The values to compare.
     pub picture: Picture,
     /// Lives it took.
     pub lives: u32,
-    /// What was struck.
+    /// Injected faults.
     pub struck: Vec<PlannedFault>,
     /// How often each kill point was passed.
     pub passings: Passings,
-    /// Strikes that never fell.
+    /// Planned faults that were not injected.
     pub missed: Vec<PlannedFault>,
     /// Kills at random moments.
     pub random: Fell,
-    /// What operators and others did.
+    /// Deeds of operators and others, by name.
     pub told: BTreeMap<&'static str, u64>,
-    /// From the end of an actor until it was up again.
+    /// Time from the end of each actor until it was up again.
     pub restarts: Vec<Duration>,
     /// Disk operations of each life.
     pub operations: Vec<Operations>,
-    /// The operations at which the disk died as planned, and what was left of it.
+    /// The operations at which the disk died as planned, and what was left.
     pub cut: Vec<(File, Operation, Image)>,
     /// Invariants that did not hold.
     pub broken: Vec<String>,
-    /// Stages of which the audit takes what another version said as it is.
+    /// Stages whose facts of another version the audit used as they are.
     pub other_versions: Vec<String>,
     /// Facts in the journal at the end.
     pub facts: Vec<Fact<Body>>,
-    /// What the exchange was asked about orders.
+    /// The request log of the exchange about orders.
     pub asked: Vec<Entry>,
 }
 
 static RUN: AtomicU64 = AtomicU64::new(1);
 
-/// A folder that is removed in the end.
+/// A temporary folder, removed when dropped.
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
@@ -214,15 +214,15 @@ impl Drop for Folder {
 /// Runs the feed to its end under the plan.
 ///
 /// # Errors
-/// The run got stuck, or something ended that must not; the text says what.
+/// The run got stuck, or a part ended unexpectedly; the text names it.
 pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
     run_telling(feed, plan, &|_| ())
 }
 
-/// The same; now and then, and in the end, `tell` is told how much has struck so far.
+/// The same, and calls `tell` now and then, and at the end, with the number of injected faults.
 ///
 /// # Errors
-/// As of `run`.
+/// As for [`run`].
 pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outcome, String> {
     let drawn = drawn(feed, plan);
     let feed = drawn.as_ref().unwrap_or(feed);
@@ -296,7 +296,7 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     })
 }
 
-/// The feed as a plan has it, where it is another one.
+/// The feed as changed by the plan; none where it is unchanged.
 fn drawn(feed: &Feed, plan: &Plan) -> Option<Feed> {
     let spoken = plan.operators.map(|seed| operators::speak(feed, seed));
     let cut = plan.paced.map(|paced| short(spoken.as_ref().unwrap_or(feed), paced.minutes));
@@ -311,21 +311,21 @@ pub(super) fn runtime(workers: usize) -> Result<Runtime, String> {
     runtime_of(workers, || ())
 }
 
-/// A runtime on each thread of which this is done first.
+/// A runtime that calls `first` on each of its threads.
 fn runtime_of(workers: usize, first: impl Fn() + Send + Sync + 'static) -> Result<Runtime, String> {
     let mut builder = Builder::new_multi_thread();
     let made = builder.worker_threads(workers).on_thread_start(first).enable_all().build();
     made.map_err(|e| e.to_string())
 }
 
-/// What is noticed from life to life.
+/// Observations over all lives.
 #[derive(Default)]
 struct Watched {
     cursors: Cursors<&'static str>,
     announced: Announced,
-    /// The last row that was looked at.
+    /// The last row checked.
     row: u64,
-    /// The states that lives have left on disk for the next.
+    /// The checkpoints that lives have left on disk for the next.
     saved: Vec<(u16, CheckpointRow)>,
     operations: Vec<Operations>,
     cut: Vec<(File, Operation, Image)>,
@@ -333,20 +333,21 @@ struct Watched {
 }
 
 impl Watched {
-    /// What a life finds: what was sealed must be in the history.
+    /// Checks the files that a life finds: the history must hold all sealed rows.
     fn found(&mut self, store: &Store, archive: &Archive) -> Result<(), String> {
         self.broken.extend(followed::check(store, Some(archive))?);
         Ok(())
     }
 
-    /// A life begins. What it has said by now may not be on disk yet.
+    /// Checks the progress at the start of a life. Facts it has appended since may not be on disk
+    /// yet.
     fn begin(&mut self, journal: &Journal<Body>) {
         let broken = self.cursors.found(journal.progress(), journal.durable_row());
         self.broken.extend(broken);
     }
 
-    /// What a life of these stages has flushed: no later one may stand before it, and it must
-    /// announce whatever the exchange was asked until then.
+    /// Checks the flushed files of a life with these stages. No later life may be behind them, and
+    /// they must announce every request so far.
     fn flushed(
         &mut self,
         store: &Store,
@@ -374,24 +375,24 @@ struct Lives<'a> {
     plan: &'a Plan,
     chaos: &'a Chaos,
     venue: &'a Arc<Venue>,
-    /// Where the exchange has its files.
+    /// Data directory of the exchange.
     dir: PathBuf,
     watched: Mutex<Watched>,
     restarts: Arc<Mutex<Restarts>>,
-    /// What may never be, in words: it ends the run.
+    /// A violation that ends the run, as a text.
     never: Arc<OnceLock<String>>,
     /// Kills at random moments.
     random: AtRandom,
-    /// How far the script is.
+    /// Progress of the script.
     progress: Arc<Progress>,
-    /// Told how much has struck.
+    /// Called with the number of injected faults.
     tell: &'a dyn Fn(u64),
 }
 
-/// Told why a file cannot be used any more.
+/// Called with the reason when a file cannot be used any more.
 type OnFailure = Arc<dyn Fn(&StoreError) + Send + Sync>;
 
-/// How long actors were away.
+/// Times for which actors were down.
 #[derive(Default)]
 struct Restarts {
     ended: BTreeMap<String, Instant>,
@@ -416,8 +417,8 @@ enum Ending {
 }
 
 impl Lives<'_> {
-    /// Lives until the feed has ended. The files of the last life, how many there were, and what
-    /// never fell.
+    /// Runs lives until the feed has ended. Returns the files of the last life, the number of
+    /// lives, and the planned faults that were not injected.
     fn all(&mut self) -> Result<(Files, u32, Vec<PlannedFault>), String> {
         let mut found = Files::fresh()?;
         let mut strikes = self.plan.strikes.clone();
@@ -450,7 +451,7 @@ impl Lives<'_> {
         Err(format!("not done after {LIVES} lives"))
     }
 
-    /// How much has struck so far.
+    /// Faults injected so far.
     fn fell(&self) -> u64 {
         let (_, struck) = self.chaos.report();
         let random: u64 = self.random.fell().values().sum();
@@ -461,13 +462,13 @@ impl Lives<'_> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at what a life that has ended has flushed.
+    /// Checks the flushed files of a life that has ended.
     fn look_back(&self, disk: &FaultyDisk) -> Result<(), String> {
         if let Some(broken) = self.never.get() {
             return Err(broken.clone());
         }
-        // What was asked for is covered by what is on disk, so it is read first; somebody else's
-        // orders were announced elsewhere.
+        // The request log is read first: the journal on disk then covers every request in it.
+        // Orders of another process were announced elsewhere.
         let asked = if self.plan.twin.is_some() { Ok(Vec::new()) } else { log::read(&self.dir) };
         let asked = asked.map_err(|e| e.to_string())?;
         self.watched().flushed(&flushed(disk)?, &self.feed.stages, &asked)
@@ -557,8 +558,8 @@ impl Lives<'_> {
         ending
     }
 
-    /// The end of a process whose files failed: by the death of its disk, or by a panic of a thread
-    /// that writes, which is struck there.
+    /// Ends the process whose files failed, through a dead disk or an injected panic of a thread
+    /// that writes.
     fn on_failure(&self, disk: &FaultyDisk, died: &Arc<AtomicBool>) -> OnFailure {
         let (disk, died, never) = (disk.clone(), Arc::clone(died), Arc::clone(&self.never));
         Arc::new(move |why| {
@@ -598,7 +599,7 @@ impl Lives<'_> {
         self.chaos.arm(strikes, kill, die);
     }
 
-    /// Waits for the end of the feed, watching that closes go on.
+    /// Waits for the end of the feed, and checks that closes go on.
     async fn until_end(&self, life: Life, died: &AtomicBool) -> Result<Ending, String> {
         let _random = self.plan.at_random.map(|(seed, _)| {
             self.random.begin(life.world.directory.clone(), Die(seed ^ life.world.journal.life()))
@@ -651,10 +652,10 @@ impl Lives<'_> {
     }
 }
 
-/// Where the actors of a rig are in the tree.
+/// Places of the rig's actors in the tree.
 const PLACES: Places = adapters::places(SIMULATED);
 
-/// An actor that is starting has no place yet: it is killed as soon as it has one.
+/// Kills an actor; one that is starting has no place yet and is killed as soon as it has one.
 fn kill_now_or_once_it_is_up(directory: &Directory, who: &str) {
     let what = || Injected("killed at a kill point".to_owned());
     let path = PLACES.of(who);
@@ -670,7 +671,7 @@ fn kill_now_or_once_it_is_up(directory: &Directory, who: &str) {
     }
 }
 
-/// Until its process is dead, or this one is told to end.
+/// Returns when its process is dead, or this process was interrupted.
 async fn death(died: &AtomicBool) {
     while !(died.load(Relaxed) || interrupt::is_told()) {
         tokio::time::sleep(Duration::from_millis(2)).await;

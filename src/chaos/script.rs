@@ -1,5 +1,5 @@
-//! What people and the venue do while a feed is played: at a close each, time standing until it is
-//! done, so that it falls at the same place in every run.
+//! The deeds of people and the venue during a feed. Each happens at a close, and time stands still
+//! until it is done, so it has the same place in every run.
 
 use super::failing_stages::{self, Illness};
 use super::feed::SECOND;
@@ -22,41 +22,42 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Its name on the board, at kill points and as a writer.
+/// Name of the script on the board, at kill points and as a writer.
 pub(super) const NAME: &str = "script";
-/// Wall time between looks.
+/// Wall time between polls.
 pub(super) const LOOK: Duration = Duration::from_millis(1);
 
-/// Something that is done once.
+/// One step of a script, done once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// An operator adds a symbol, or removes it.
+    /// An operator adds a symbol (true), or removes it.
     Want(Symbol, bool),
-    /// An operator switches something.
+    /// An operator gives a command.
     Switch(Word),
-    /// An operator does, once the orders of the close are not on their way any more: a word beside
-    /// them is heard before one leaves or after it.
+    /// An operator gives a command after the orders of the close were sent. Otherwise chance would
+    /// decide whether the command or the order is first.
     Later(Word),
-    /// A person confirms real money: at most so much of the quote asset an order, and a day.
+    /// A person confirms real money, with caps in the quote asset.
     Confirm {
-        /// An order.
+        /// Cap of one order.
         per_order: i64,
-        /// A UTC day.
+        /// Cap of one UTC day.
         per_day: i64,
     },
-    /// The configuration changes, and is loaded again.
+    /// The configuration changes and is reloaded.
     Reload(Change),
-    /// What was configured before comes into force again; what the sources say stays.
+    /// The previous configuration comes into force again; the sources do not change.
     Rollback,
-    /// All that is kept is packed, and what was packed is read again.
+    /// A backup is packed and read again.
     Backup,
-    /// Somebody pays so much of the quote asset in, or takes it out where it is below zero.
+    /// A deposit of this much of the quote asset, or a withdrawal if it is below zero.
     Pay(i64),
-    /// An operator takes so much of the quote asset into the books, once it was seen.
+    /// An operator adopts this much of the quote asset into the books, once the daemon has noticed
+    /// it.
     Adopt(i64),
-    /// An operator takes the venue's word on every conflict, once there is one.
+    /// An operator resolves every conflict with the quantity of the venue, once there is one.
     Resolve,
-    /// `everwarm panic` sells everything held of a symbol.
+    /// `everwarm panic` sells the whole holding of a symbol.
     Panic(Symbol),
     /// A stage fails at the bar of a symbol at this close.
     Fall(&'static str, Symbol),
@@ -64,9 +65,9 @@ pub enum Deed {
     Release(bool),
     /// The venue halts a symbol, lets it trade, or delists it.
     Stand(Symbol, &'static str),
-    /// A stage cannot be made any more, and is kept down until it is well.
+    /// A stage can no longer be created; its supervisor stops it until it can.
     Ill(&'static str),
-    /// It can be made again, and is up.
+    /// The stage can be created again, and is up.
     Well(&'static str),
 }
 
@@ -101,18 +102,18 @@ impl Deed {
     }
 }
 
-/// Words of operators.
+/// Operator commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// Nothing is entered.
+    /// No entries.
     Halt,
-    /// It goes on.
+    /// Entries are allowed again.
     Resume,
-    /// Everything is sold.
+    /// All holdings are sold.
     Flatten,
-    /// A strategy may enter, or not.
+    /// Entries of a strategy are allowed, or not.
     Strategy(&'static str, bool),
-    /// As much is done as at that step of a careful start.
+    /// The limits of this step of a safe start.
     Safe(SafeStep),
 }
 
@@ -128,22 +129,22 @@ impl Word {
     }
 }
 
-/// What is changed in a configuration.
+/// A change of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Lengths of both averages.
+    /// Lengths of both averages: fast, slow.
     Lengths(u32, u32),
-    /// Lengths of both averages of the second strategy.
+    /// Lengths of both averages of the second strategy: fast, slow.
     Second(u32, u32),
-    /// A strategy of that id is added, with these lengths.
+    /// A strategy with this id is added, with these lengths.
     Added(&'static str, u32, u32),
-    /// The second strategy is not configured any more.
+    /// The second strategy is removed.
     Removed,
     /// Whether the strategy is on.
     Enabled(bool),
-    /// Entries and positions at most.
+    /// Limit of open positions.
     Positions(u32),
-    /// A symbol is not to be traded any more, or is again.
+    /// A symbol is excluded (true), or is traded again.
     Exclude(Symbol, bool),
 }
 
@@ -172,24 +173,24 @@ impl Change {
     }
 }
 
-/// How far a script is, over all lives.
+/// Progress of a script over all lives.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Deeds done.
     pub(super) done: AtomicUsize,
-    /// Deeds begun: what was written into a file stays there.
+    /// Deeds begun: a configuration file that a deed changed stays changed.
     pub(super) begun: AtomicUsize,
-    /// What was paid in or out last.
+    /// The last payment.
     pub(super) paid: Mutex<Paid>,
-    /// What a rollback brings back: its deed, and what was configured before.
+    /// The configuration that a rollback restores, with the number of its deed.
     pub(super) rolled: Mutex<Option<(usize, Content)>>,
 }
 
-/// A payment: its deed, and the balance before it. It is made once, also where a process is killed.
+/// A payment: the number of its deed, and the balance before it. A kill does not repeat it.
 pub(super) type Paid = Option<(usize, Decimal)>;
 
 impl Progress {
-    /// What was done of a script.
+    /// How often each deed was done.
     pub(super) fn told(&self, script: &Script) -> BTreeMap<&'static str, u64> {
         let mut told = BTreeMap::new();
         for (_, deed) in script.iter().take(self.done.load(Relaxed)) {
@@ -199,7 +200,7 @@ impl Progress {
     }
 }
 
-/// What the sources say once so many deeds are begun.
+/// The content of the sources after this many deeds began.
 pub(super) fn content(feed: &Feed, begun: usize) -> Content {
     let mut settings = feed.settings.clone();
     for (_, deed) in feed.script.iter().take(begun) {
@@ -210,20 +211,20 @@ pub(super) fn content(feed: &Feed, begun: usize) -> Content {
     Content::new(&settings, Vec::new(), Vec::new())
 }
 
-/// Deeds, by the close at which each is done.
+/// Deeds, with the close at which each is done.
 pub type Script = Vec<(UtcMs, Deed)>;
 
-/// Time between two tries of what is kept down.
+/// Time between two retries of a stopped branch.
 pub(super) fn retry(feed: &Feed) -> Duration {
     if falls_ill(feed) { failing_stages::RETRY } else { crate::tree::RETRY }
 }
 
-/// Whether a stage is kept down for a while.
+/// Whether the script has a stage that stops for a while.
 pub(super) fn falls_ill(feed: &Feed) -> bool {
     feed.script.iter().any(|(_, deed)| matches!(deed, Deed::Ill(_)))
 }
 
-/// The stages that are ill after these deeds.
+/// The stages that cannot be created after these deeds.
 fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
     let mut ill = BTreeSet::new();
     for (_, deed) in done {
@@ -249,8 +250,8 @@ fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
     ill
 }
 
-/// Does what is left of the script in this life; `progress` counts over all of them. A life begins
-/// with all stages up: those that are ill are brought down again first.
+/// Does the remaining deeds in this life; `progress` counts over all lives. A life begins with all
+/// stages up, so those that cannot be created are stopped again first.
 pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness: &Arc<Illness>) {
     if feed.script.is_empty() {
         return;
@@ -271,14 +272,14 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
         }
         loop {
             let n = world.journal.head();
-            // Whoever says closes has written down the last one by then.
+            // The actor that appends closes has stored the last one by then.
             let up_to_date = world.board.rest(closer::NAME, n) != Rest::Busy;
             let next = script.get(done.load(Relaxed));
-            // A new life has to be told first how far things are.
+            // A new life must learn first how far venue time is.
             let told = world.board.said().await;
             if let Some((close, deed)) = next.filter(|(close, _)| told >= Some(*close)) {
                 let number = done.load(Relaxed) + 1;
-                // A file that is changed stays so: nothing before that may be played again.
+                // A changed file stays changed: no earlier close may be played again.
                 if !up_to_date || !world.journal.durable(world.journal.last_row()).await {
                     tokio::time::sleep(LOOK).await;
                     continue;
@@ -299,7 +300,7 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
     });
 }
 
-/// One deed while it is done.
+/// One deed in progress.
 #[derive(Clone, Copy)]
 pub(super) struct Act<'a> {
     pub(super) world: &'a World,
@@ -310,7 +311,7 @@ pub(super) struct Act<'a> {
 }
 
 impl Act<'_> {
-    /// Whether it is done for good. What is not may be done again: it is harmless.
+    /// Whether it is done for good. If not, it is repeated, which is harmless.
     async fn done(self, (deed, close): (Deed, UtcMs), content: &Content) -> bool {
         match deed {
             Deed::Want(symbol, wanted) => self.say(Operator::SymbolWanted { symbol, wanted }).await,
@@ -324,7 +325,8 @@ impl Act<'_> {
                 self.say(Operator::Switched { switch, reason }).await
             }
             Deed::Confirm { per_order, per_day } => {
-                // An order of the close may be above the caps: it is sent before or never.
+                // An order of the close may exceed the caps: it is sent before the confirmation or
+                // never.
                 operator_steps::at_rest(self.world).await;
                 let [per_order, per_day] = [per_order, per_day].map(Decimal::from);
                 let account = "the script's".to_owned();
@@ -344,7 +346,7 @@ impl Act<'_> {
             Deed::Resolve => operator_steps::resolve(self).await,
             Deed::Panic(symbol) => operator_steps::panic(self, symbol).await,
             Deed::Stand(symbol, standing) => {
-                // What the close leads to may be an order in that symbol.
+                // The close may lead to an order in that symbol.
                 operator_steps::at_rest(self.world).await;
                 match &self.world.admin {
                     Some(admin) => admin.stand(symbol, standing, close).await.is_ok(),
@@ -353,13 +355,13 @@ impl Act<'_> {
             }
             Deed::Ill(stage) => fall(self.world, self.illness, stage, true).await,
             Deed::Well(stage) => fall(self.world, self.illness, stage, false).await,
-            // It does so by itself.
+            // The stage fails without further action.
             Deed::Fall(..) => true,
             Deed::Release(retry) => operator_steps::release(self, retry).await,
         }
     }
 
-    /// Whether an operator's word is on disk.
+    /// Appends an operator's input; returns whether it is on disk.
     pub(super) async fn say(self, operator: Operator) -> bool {
         let journal = &self.world.journal;
         let writer = journal.writer("operator");
@@ -374,8 +376,8 @@ impl Act<'_> {
     }
 }
 
-/// Has a stage fall ill, or get well, and waits until it is kept down, or up. Time stands still
-/// meanwhile, and what it was asked it has answered.
+/// Makes a stage impossible or possible to create, and waits until it is stopped, or up. Time
+/// stands still meanwhile, and the stage has processed all earlier inputs.
 async fn fall(world: &World, illness: &Illness, stage: &'static str, ill: bool) -> bool {
     let path = world.places.of(stage);
     let is_behind = || {

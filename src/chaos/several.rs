@@ -1,13 +1,13 @@
-//! Several runs at a time: they wait more than they compute.
+//! Runs several jobs in parallel: runs wait more than they compute.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Runs at a time.
+/// Parallel runs.
 const THREADS: usize = 3;
-/// Runs in a row that may strike nothing before it is given up.
+/// Runs in a row without an injected fault, after which the proof gives up.
 const IN_VAIN: u32 = 3;
 
-/// How much of what is wanted has struck, and how much is planned in runs that are not over.
+/// Counts injected faults, and those planned in runs that are not finished.
 #[derive(Debug)]
 pub struct Tally {
     wanted: u64,
@@ -17,47 +17,47 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing yet of so much.
+    /// Nothing injected yet, `wanted` to come.
     #[must_use]
     pub const fn new(wanted: u64) -> Tally {
         Tally { wanted, struck: 0, planned: 0, in_vain: 0 }
     }
 
-    /// A run begins that may strike so much.
+    /// A run begins that may inject this many faults.
     pub const fn begin(&mut self, planned: u64) {
         self.planned += planned;
     }
 
-    /// A run is over that might have struck `planned`.
+    /// A run has ended that might have injected `planned` faults.
     pub const fn end(&mut self, planned: u64, struck: u64) {
         self.planned -= planned;
         self.struck += struck;
         self.in_vain = if struck > 0 { 0 } else { self.in_vain + 1 };
     }
 
-    /// How much more is to be planned; none: nothing, for now or at all.
+    /// How many more faults to plan; none: nothing, for now or at all.
     #[must_use]
     pub fn left(&self) -> Option<u64> {
         let left = self.wanted.saturating_sub(self.struck + self.planned);
         (left > 0 && !self.is_in_vain()).then_some(left)
     }
 
-    /// Whether there was as much as wanted.
+    /// Whether as many faults as wanted were injected.
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.struck >= self.wanted
     }
 
-    /// Whether run after run struck nothing.
+    /// Whether `IN_VAIN` runs in a row injected nothing.
     #[must_use]
     pub const fn is_in_vain(&self) -> bool {
         self.in_vain >= IN_VAIN
     }
 }
 
-/// Has pieces of work done, several at a time, until `step` has none left. `step` is called by one
-/// at a time: with a piece that is done and what came of it, except at the beginning, and gives the
-/// next. Who was given none ends, even if others are not done yet and leave more to do.
+/// Does pieces of work on several threads, until `step` has none left. One thread at a time calls
+/// `step`: with its finished piece and the result, if it has one. `step` returns the next piece. A
+/// thread without a next piece ends, even if others are still working and create more.
 pub fn several<P: Send, R: Send>(
     step: &mut (dyn FnMut(Option<(P, R)>) -> Option<P> + Send),
     work: &(dyn Fn(&P) -> R + Sync),
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn each_piece_is_done_once_and_several_at_a_time() {
-        // Nobody goes on before three are there.
+        // No thread goes on before three have arrived.
         let (together, mut left, mut done) = (Barrier::new(THREADS), 0..12_u64, Vec::new());
         let mut step = |ran: Option<(u64, u64)>| {
             done.extend(ran);

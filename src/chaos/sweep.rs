@@ -1,5 +1,5 @@
-//! Many runs of one feed, each with its misfortunes, against the one without: what to run, running
-//! it, and what came of it.
+//! Runs one feed many times, each time with other injected faults, and compares each run with an
+//! undisturbed one.
 //!
 //! Over 500 lines: one command: the list of faults, their runs and their judgement.
 
@@ -17,36 +17,36 @@ use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use std::collections::BTreeMap;
 
-/// Names of the threads of the journal at kill points: they are no actors.
+/// Journal threads at kill points: they are not actors.
 const THREADS: [&str; 2] = ["store-thread", "sealer"];
-/// Every way to strike.
+/// Every kind of injected fault.
 pub const BLOWS: [FaultKind; 4] =
     [FaultKind::Panic, FaultKind::Kill, FaultKind::Die, FaultKind::Outage];
-/// Outages of the exchange in all that is tried.
+/// Outages of the exchange in a sweep of everything.
 const OUTAGES: u64 = 400;
-/// Operations of a file in which a life opens what the one before has left.
+/// Disk operations in which a life opens the files of the last one.
 pub(super) const OPENING: u64 = 12;
 /// Kinds of operations of a disk.
 const OPERATIONS: [Operation; 3] = [Operation::Write, Operation::Flush, Operation::Length];
-/// What a power cut may leave.
+/// What a power failure may leave of a disk.
 pub const IMAGES: [Image; 3] = [Image::Synced, Image::Everything, Image::Sectors(1)];
 
-/// What an undisturbed run teaches: what it came to, what it passed, what its disk did.
+/// The result of undisturbed runs: the picture, the kill points passed, the disk operations.
 #[derive(Debug)]
 pub struct Learned {
-    /// What every run must come to.
+    /// The picture that every run must have.
     pub picture: Picture,
-    /// How often each point was passed: those that every one of three runs passed, the fewest times
-    /// of the three.
+    /// How often each point is passed: the lowest count of three runs. Points that a run did not
+    /// pass are left out.
     pub passings: Passings,
-    /// Operations of the disk, of each file in one of the runs.
+    /// Disk operations of each file, in one of the runs.
     pub operations: Operations,
 }
 
 /// Runs a feed three times undisturbed, with one and more workers.
 ///
 /// # Errors
-/// A run failed, or was not as the first.
+/// A run failed, or differed from the first.
 pub fn learn(feed: &Feed) -> Result<Learned, String> {
     let mut learned: Option<Learned> = None;
     for workers in [1, 2, 1] {
@@ -76,7 +76,7 @@ pub fn learn(feed: &Feed) -> Result<Learned, String> {
     learned.ok_or_else(|| "no run".to_owned())
 }
 
-/// A die whose throws follow from its seed: splitmix64.
+/// A random number generator with a seed: splitmix64.
 #[derive(Clone, Copy, Debug)]
 pub struct Die(pub u64);
 
@@ -91,7 +91,7 @@ impl Die {
         if bound == 0 { 0 } else { self.throw() % bound }
     }
 
-    /// Brings a list into another order.
+    /// Shuffles a list.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for i in (1..list.len()).rev() {
             let other = self.below(i as u64 + 1);
@@ -100,17 +100,17 @@ impl Die {
     }
 }
 
-/// A place and a way to strike: what a sweep must have covered.
+/// A kill point and a fault at it: a sweep must have covered each.
 pub type Target = (Site, String, Phase, FaultKind);
 
-/// The target of a strike.
+/// The target of a planned fault.
 #[must_use]
 pub fn target(strike: &PlannedFault) -> Target {
     (strike.site, strike.who.clone(), strike.phase, strike.blow)
 }
 
-/// Whether striking so means something there: a thread is no actor that could be killed. Its panic
-/// ends the process. People are neither.
+/// Whether a fault is possible at the point of `who`. A thread is not an actor that can be killed:
+/// its panic ends the process. The script can neither panic nor be killed.
 pub(super) fn is_possible(who: &str, blow: FaultKind) -> bool {
     if who == script::NAME {
         return matches!(blow, FaultKind::Die | FaultKind::Outage);
@@ -118,21 +118,21 @@ pub(super) fn is_possible(who: &str, blow: FaultKind) -> bool {
     !THREADS.contains(&who) || blow != FaultKind::Kill
 }
 
-/// Whether it costs a new life of the daemon or of the exchange, and so venue time or wall time.
+/// Whether a fault causes a new life of the daemon or the exchange, and so costs time.
 fn is_costly(strike: &PlannedFault) -> bool {
     let ends = THREADS.contains(&strike.who.as_str()) && strike.blow == FaultKind::Panic;
     ends || matches!(strike.blow, FaultKind::Die | FaultKind::Outage)
 }
 
-/// Every target of the points passed, once, at a passing drawn from those of the run that was
-/// learned from. Whoever restores its state is also struck while it does so in the middle of the
-/// run, which takes a kill before.
+/// Every target of the passed points once, at a passing drawn from the counts. Each actor that
+/// restores its state is also hit during a restore in the middle of the run, which needs a kill
+/// before.
 #[must_use]
 pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<PlannedFault>> {
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            // The last passings may not come: how often some points are passed depends on the
+            // The last passings may not occur: how often some points are passed depends on the
             // schedule.
             let nth = 1 + u32::try_from(die.below(u64::from(count * 4 / 5))).unwrap_or(0);
             let strike = PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow };
@@ -158,8 +158,8 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<PlannedFault>
     groups
 }
 
-/// Packs groups of strikes into plans of about `size` strikes; no two groups of a plan aim at the
-/// same point, and few end the process, for each life costs venue time.
+/// Packs groups of faults into plans of about `size` faults. No two groups of a plan hit the same
+/// point. Few faults of a plan end the process, for each life costs venue time.
 #[must_use]
 pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> Vec<Plan> {
     const DEATHS: usize = 4;
@@ -173,7 +173,7 @@ pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> V
     for group in groups {
         let deaths = |list: &[PlannedFault]| list.iter().filter(|s| is_costly(s)).count();
         let fits = |plan: &Plan| {
-            // A group that counts on the first resume of an actor wants no other kill of it before.
+            // A group that needs the first resume of an actor allows no other kill of it before.
             let alone = group.len() == 1 || plan.strikes.iter().all(|s| s.who != group[0].who);
             let undisturbed = !plan
                 .strikes
@@ -185,7 +185,7 @@ pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> V
                 && alone
                 && undisturbed
         };
-        // The last ones have room; the others would be looked at in vain.
+        // The last plans have room; searching the others would be wasted.
         let from = plans.len().saturating_sub(OPEN);
         match plans[from..].iter_mut().find(|plan| fits(plan)) {
             Some(plan) => plan.strikes.extend(group),
@@ -200,7 +200,7 @@ pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> V
     plans
 }
 
-/// What a death leaves, drawn.
+/// The image that a death leaves, drawn.
 fn image(draw: u64) -> Image {
     match draw % 3 {
         0 => Image::Synced,
@@ -209,7 +209,7 @@ fn image(draw: u64) -> Image {
     }
 }
 
-/// A mixture: up to 13 strikes anywhere and up to 3 cuts of the disk.
+/// A random plan: up to 13 faults anywhere and up to 3 disk cuts.
 #[must_use]
 pub fn mixture(passings: &Passings, operations: &Operations, seed: u64) -> Plan {
     let mut die = Die(seed);
@@ -238,20 +238,21 @@ pub fn mixture(passings: &Passings, operations: &Operations, seed: u64) -> Plan 
     Plan { strikes, cuts, image, workers, ..Plan::default() }
 }
 
-/// One run that was not as it must be.
+/// A failed run.
 #[derive(Debug)]
 pub struct Failure {
     /// The plan, as one line of JSON.
     pub plan: String,
-    /// What was wrong.
+    /// Why it failed.
     pub why: String,
-    /// The journal it came to, where it came to an end: what depends on how threads are scheduled
-    /// may not be met again.
+    /// The journal of a run that ended: a failure that depends on thread scheduling may not occur
+    /// again.
     pub facts: Vec<Fact<Body>>,
 }
 
-/// Plans that cut the disk: every kind of operation on each file, at the beginning, in the middle
-/// and at the end of a life, and once more while the next life opens what is left; with each image.
+/// Plans that cut the disk: at every kind of operation on each file, at the beginning, in the
+/// middle and at the end of a life. One more cut hits the next life while it opens its files. Each
+/// with every image.
 #[must_use]
 pub fn cuts(operations: &Operations, die: &mut Die) -> Vec<Plan> {
     let mut plans = Vec::new();
@@ -274,25 +275,25 @@ fn kinds_of_operations() -> impl Iterator<Item = (File, Operation)> {
     File::ALL.into_iter().flat_map(|file| OPERATIONS.map(|kind| (file, kind)))
 }
 
-/// A file, drawn: three times of four that of the journal, which everything waits for.
+/// A file, drawn: the journal, for which everything waits, in three of four cases.
 pub(super) fn some_file(die: &mut Die) -> File {
     if die.below(4) < 3 { File::Journal } else { File::History }
 }
 
-/// A cut while a life opens what the one before has left.
+/// A cut while a life opens the files of the last one.
 fn at_opening(die: &mut Die) -> (Cut, Image) {
     let file = some_file(die);
     (file.cut(1 + die.below(OPENING), None), image(die.throw()))
 }
 
-/// The image, its sectors drawn.
+/// The image with drawn sectors.
 pub(super) fn seeded(left: Image, die: &mut Die) -> Image {
     if let Image::Sectors(_) = left { Image::Sectors(die.throw()) } else { left }
 }
 
-/// Every passing of every point with every blow of the daemon, outages of the exchange at passings
-/// drawn from all, and every operation of the disk with every image: all with one worker thread,
-/// and all with four.
+/// Plans for every fault of the daemon at every passing of every point, and every disk operation
+/// with every image. Outages of the exchange are at drawn passings. All are planned with one worker
+/// thread and again with four.
 #[must_use]
 pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     let mut plans = Vec::new();
@@ -333,24 +334,24 @@ fn everything_once(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     plans
 }
 
-/// What came of many runs.
+/// Results of many runs.
 #[derive(Debug, Default)]
 pub struct Swept {
     /// Runs.
     pub runs: usize,
-    /// Of these, runs that struck again what was missed before.
+    /// Runs that repeated missed faults.
     pub again: usize,
     /// Lives of all runs.
     pub lives: u64,
-    /// Strikes that fell, by target.
+    /// Injected faults, by target.
     pub struck: BTreeMap<Target, u32>,
-    /// Operations at which the disk died, by file and by what was left.
+    /// Disk deaths, by file, operation and image.
     pub cut: BTreeMap<(File, Operation, Image), u32>,
-    /// Strikes that never fell: their passing did not come.
+    /// Planned faults that were not injected: their point was passed less often.
     pub missed: Vec<PlannedFault>,
-    /// Runs in which nothing but the disk was to die, and it did not: they had fewer operations.
+    /// Runs that were to lose their disk only, and did not: they had fewer operations.
     pub spared: usize,
-    /// Runs that were not as they must be.
+    /// Failed runs.
     pub failures: Vec<Failure>,
 }
 
@@ -379,7 +380,7 @@ impl Swept {
         }
     }
 
-    /// Adds what came of more runs.
+    /// Adds the results of more runs.
     pub fn add(&mut self, more: Swept) {
         self.runs += more.runs;
         self.again += more.again;
@@ -396,7 +397,7 @@ impl Swept {
     }
 }
 
-/// What is wrong with an outcome; nothing where it is as it must be.
+/// What is wrong with an outcome; none: nothing.
 #[must_use]
 pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<String> {
     match outcome {
@@ -408,14 +409,14 @@ pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<
     }
 }
 
-/// Runs every plan, several at a time, and compares each outcome with what is expected. Stops
-/// early after a handful of failures.
+/// Runs every plan, several in parallel, and compares each outcome with the expected picture. Stops
+/// after a few failures.
 #[must_use]
 pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture) -> Swept {
     sweep_telling(feed, plans, expected, &|_| ())
 }
 
-/// The same; each time a plan is done, `tell` is told how many are.
+/// The same; calls `tell` with the number of finished plans.
 fn sweep_telling(
     feed: &Feed,
     plans: &[Plan],
@@ -436,9 +437,9 @@ fn sweep_telling(
     swept
 }
 
-/// Sweeps, then strikes again what was missed: in ever smaller company, in the end each alone, for
-/// how often a point is passed depends on what else happens and, for some, on how threads are
-/// scheduled. What is missed then was not passed so often in any run that named it.
+/// Sweeps, then repeats missed faults in ever smaller plans, in the end each alone. How often a
+/// point is passed depends on the other faults and, for some, on thread scheduling. Faults still
+/// missed had a point that was passed less often in every run.
 #[must_use]
 pub fn sweep_all(
     feed: &Feed,
@@ -460,7 +461,7 @@ pub fn sweep_all(
     swept
 }
 
-/// Plans for the targets that were not struck yet: each alone, at its first passing.
+/// Plans for targets that were not hit yet: each alone, at its first passing.
 #[must_use]
 pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     let mut plans = Vec::new();
@@ -476,8 +477,8 @@ pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     plans
 }
 
-/// Plans for the kinds of operations at which the disk has not died yet, by the file and by what is
-/// left of it: at the first of each life.
+/// Plans for the kinds of operations at which the disk has not died yet, by file and image. The cut
+/// is at the first such operation of each life.
 #[must_use]
 pub fn still_to_cut(learned: &Learned, swept: &Swept, die: &mut Die) -> Vec<Plan> {
     let mut plans = Vec::new();

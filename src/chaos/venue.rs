@@ -1,5 +1,5 @@
-//! The exchange of a rig: the real server in this process, over a disk in memory, so that it can be
-//! killed at any moment and started again from its own books.
+//! The exchange of a rig: the real server in this process, over a disk in memory. It can be killed
+//! at any moment and restarted from its books.
 
 use super::interrupt;
 use super::rig::runtime;
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// Wall time its tasks may take to end.
+/// Wall time in which its tasks must end.
 const END: Duration = Duration::from_secs(5);
 
 /// Makes the market.
@@ -36,22 +36,22 @@ struct Running {
     disk: FaultyDisk,
 }
 
-/// The exchange.
+/// The exchange of a rig.
 pub(super) struct Venue {
     market: Make,
     setup: InitialBooks,
     pace: everwarm_sim::Pace,
-    /// Where its port file is.
+    /// The folder of its port file.
     dir: PathBuf,
-    /// What a kill leaves of its books.
+    /// What a kill leaves of the disk with its books.
     left: Image,
     running: Mutex<Result<Running, String>>,
-    /// Who must hear that it was started again.
+    /// The daemon to notify after a restart.
     heard: Mutex<Option<(Admin, Arc<Board>)>>,
 }
 
 impl Venue {
-    /// Starts one.
+    /// Starts the exchange.
     pub(super) fn start(
         (market, setup, pace): (Make, InitialBooks, everwarm_sim::Pace),
         dir: PathBuf,
@@ -83,10 +83,10 @@ impl Venue {
         Ok(Running { runtime, server, disk })
     }
 
-    /// Kills it, and starts it again where it was. Comes back when it answers.
+    /// Kills the exchange and restarts it at the same address. Returns when it responds.
     pub(super) fn outage(self: &Arc<Venue>) {
         let venue = Arc::clone(self);
-        // Whoever is struck may be a worker, which must not wait for a runtime.
+        // The caller may be a worker, which must not wait for a runtime.
         drop(std::thread::spawn(move || venue.start_again()).join());
     }
 
@@ -104,7 +104,7 @@ impl Venue {
         self.tell();
     }
 
-    /// A life has begun: from here on it hears of outages.
+    /// Notifies this life of outages from here on.
     pub(super) fn hear(&self, world: &World) {
         let heard = world.admin.clone().map(|admin| (admin, Arc::clone(&world.board)));
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = heard;
@@ -119,7 +119,7 @@ impl Venue {
         }
     }
 
-    /// How a daemon reaches it.
+    /// The connection with which a daemon reaches the exchange.
     pub(super) fn connection(&self) -> Result<Connection, String> {
         let running = self.running();
         let server = &running.as_ref().map_err(Clone::clone)?.server;
@@ -132,7 +132,7 @@ impl Venue {
         adapters::simulated(file.port, &file.token, key, passing)
     }
 
-    /// Until so many minutes of venue time have passed by themselves.
+    /// Waits until this many minutes of venue time have passed automatically.
     pub(super) fn pass(&self, minutes: i64) -> Result<(), String> {
         let admin = self.connection()?.admin.ok_or("a simulated exchange can be steered")?;
         runtime(1)?.block_on(async {
@@ -147,7 +147,7 @@ impl Venue {
         })
     }
 
-    /// Has somebody else place an order with our keys.
+    /// Places an order of another process with our API keys.
     pub(super) fn place(&self, order: &OrderIntent) -> Result<(), String> {
         let connection = self.connection()?;
         let admin = connection.admin.as_ref().ok_or("a simulated exchange can be steered")?;
@@ -164,7 +164,7 @@ impl Venue {
         })
     }
 
-    /// Its ledger, and its end.
+    /// Ends the exchange and returns its ledger.
     pub(super) fn end(&self) -> Result<Value, String> {
         let Running { runtime, server, .. } =
             std::mem::replace(&mut *self.running(), Err("ended".to_owned()))?;

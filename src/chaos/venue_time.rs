@@ -1,4 +1,4 @@
-//! Venue time that passes by itself, for a part of a feed.
+//! A part of a feed with venue time that passes automatically.
 
 use super::rig::Feed;
 use crate::life::Life;
@@ -11,24 +11,24 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Wall time between two looks whether a feed is over whose time passes by itself.
+/// Wall time between checks whether such a feed has ended.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
-/// Venue time after its last close until it is over: whatever was asked for has an answer by then.
+/// Venue time from the last close to the end: every request has a response by then.
 const AFTER: i64 = 15 * MINUTE;
 
-/// Venue time that passes by itself.
+/// A run in which venue time passes automatically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paced {
-    /// How many times as fast as life.
+    /// Venue time passes this many times faster than real time.
     pub factor: u32,
-    /// Minutes of the feed.
+    /// Length of the part of the feed, minutes.
     pub minutes: i64,
-    /// Minutes for which the daemon is dead between two lives, while the exchange goes on.
+    /// Minutes between two lives of the daemon; the exchange goes on meanwhile.
     pub away: i64,
 }
 
-/// Whether venue time that passes by itself is beyond the end of a feed, and all is done.
+/// Whether venue time is past the end of the feed, and the journal is settled.
 pub(super) async fn is_over(life: &Life) -> bool {
     let Some(admin) = &life.world.admin else { return true };
     let Ok(standing) = admin.status().await else { return false };
@@ -37,7 +37,7 @@ pub(super) async fn is_over(life: &Life) -> bool {
     over && life.world.journal.settled()
 }
 
-/// The feed, over after so many minutes.
+/// The first minutes of the feed.
 #[must_use]
 pub fn short(feed: &Feed, minutes: i64) -> Feed {
     let make = Arc::clone(&feed.market);

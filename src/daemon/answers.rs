@@ -19,7 +19,7 @@ use everwarm_history::History;
 use everwarm_history::projection::projected_through;
 use everwarm_messages::courier::Deliveries;
 use everwarm_runtime::clock;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::TreeView;
@@ -106,7 +106,7 @@ impl LiveContext {
 
     /// Notes how far each part is, for who does not move though there is something to do.
     pub fn look(&self) {
-        let (journal, wall) = (&self.world.journal, wall_ms());
+        let (journal, wall) = (&self.world.journal, wall().utc());
         let head = journal.head();
         for (stage, passed) in journal.progress() {
             self.progress.look(stage, (passed, head), wall);
@@ -150,7 +150,7 @@ impl LiveContext {
             (self.world.clock.lock().offset(), deadline.saturating_sub(timestamp))
         };
         Signs {
-            wall: wall_ms(),
+            wall: wall().utc(),
             kind: self.world.places.venue,
             checks: self.checks(),
             skew: own.then(skew),
@@ -191,7 +191,7 @@ impl LiveContext {
             Some(_) if !wanted => (true, format!("{name} stream down, no symbols")),
             Some(0) => (false, format!("{name} stream not subscribed yet; retrying")),
             Some(since) => {
-                let gone = wall_ms() - since;
+                let gone = wall().utc() - since;
                 let detail = format!("{name} stream down for {} s; retrying", gone / 1000);
                 (gone < RECONNECT, detail)
             }
@@ -275,7 +275,7 @@ impl Context for LiveContext {
         };
         let lag = self.world.journal.uncommitted_age();
         let venue = self.world.board.venue();
-        let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall_ms() - t.since) / 1000);
+        let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
         let waiting = self.world.venue.waiting();
         // Who waits for the budget is refused by it: both are told, the cause first.
         let mut told: Vec<String> = Vec::new();
@@ -342,7 +342,7 @@ impl Context for LiveContext {
             config: self.reloader.file(),
             waiting: self.progress.waiting(),
             blocked,
-            trouble: self.world.board.venue().map(|trouble| (trouble.why, trouble.since)),
+            trouble: self.world.board.venue().map(|trouble| (trouble.why, trouble.since.utc())),
             deliveries: self.deliveries.all(),
             ..looked
         }))

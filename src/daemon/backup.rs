@@ -13,7 +13,7 @@ use crate::life::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_edge::world::World;
 use everwarm_history as history;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::sync_name;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::parcel::{Packer, Record};
@@ -69,7 +69,7 @@ fn pack(
     let about = About {
         format: FORMAT,
         version: VERSION.to_owned(),
-        taken: wall_ms(),
+        taken: wall().utc(),
         life: journal.life,
         row: journal.row,
     };
@@ -263,7 +263,7 @@ fn raise(staging: &Path) -> Result<(u64, Raised), Failure> {
             ControlFlow::Continue(())
         })?;
         let Some((installation, before)) = identity else { return Ok(((facts, None), 0)) };
-        let now = u64::try_from(wall_ms() / 1000).unwrap_or_default();
+        let now = u64::try_from(wall().utc() / 1000).unwrap_or_default();
         let epoch = now.max(before + 1);
         let life = journal.life();
         let started = Operator::Started { life, installation: installation.clone(), epoch };

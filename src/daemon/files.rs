@@ -17,7 +17,7 @@ use everwarm_history::projection::projected_through;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::{Chaos, Site};
 use everwarm_runtime::clock;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::{Lock, is_full};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckedStore, Store, StoreError};
@@ -225,7 +225,7 @@ fn gone(dir: &Path, why: &str) -> Failure {
 
 /// Keeps what is left of a journal that is gone, under other names.
 fn set_aside(dir: &Path) -> Result<(), Failure> {
-    let now = wall_ms();
+    let now = wall().utc();
     for path in [dir.join(LIVE_FILE).with_extension("segments"), dir.join(history::FILE)] {
         let mut aside = path.clone().into_os_string();
         aside.push(format!(".before-{now}"));

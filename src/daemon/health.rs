@@ -9,7 +9,7 @@ use super::stop::end;
 use everwarm_edge::orders::gateway::GatewayMsg;
 use everwarm_edge::world::World;
 use everwarm_runtime::clock;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_views::exit::Exit;
 use everwarm_views::questions::Context;
 use everwarm_views::views::State;
@@ -168,11 +168,11 @@ fn beat(
     let interval = notify.watchdog().map(|whole| whole / 2);
     let look = interval.map_or(LOOK, |interval| interval.min(LOOK));
     let (mut health, mut ready, mut told) = (Health::new(notify.watchdog()), false, String::new());
-    let (mut last, mut wall_was, mut pinged, mut well) = (clock::now(), wall_ms(), None, true);
+    let (mut last, mut wall_was, mut pinged, mut well) = (clock::now(), wall().utc(), None, true);
     let mut deleted = false;
     while stopped.recv_timeout(look) == Err(RecvTimeoutError::Timeout) {
         let since = std::mem::replace(&mut last, clock::now()).elapsed();
-        let wall_is = wall_ms();
+        let wall_is = wall().utc();
         let passed = wall_is - std::mem::replace(&mut wall_was, wall_is);
         match Break::of(since, passed) {
             Some(Break::Stood) => resumed(world, since),

@@ -207,7 +207,7 @@ mod tests {
         let ops = supervisor("ops", Strategy::OneForOne).child(idle("sampler"));
         let spec =
             supervisor("root", Strategy::OneForOne).child(low).child(ops.child(idle("twin")));
-        let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
+        let tree = Tree::new(Arc::new(|_| ()), Arc::new(everwarm_runtime::clock::WallMs::default));
         let root = tree.start(spec).await.unwrap();
         let found = |asked: &str| place(root.directory(), asked).map_err(|failure| failure.text);
         let table = [

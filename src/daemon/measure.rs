@@ -70,7 +70,7 @@ pub fn metrics(
         (VenueSource::Simulated, None) => ("paper", "simulated"),
         (VenueSource::Simulated, Some(_)) => ("replay", "simulated"),
     };
-    let (start_ms, data_dir) = (clock::wall_ms(), config.data_dir.clone());
+    let (start_ms, data_dir) = (clock::wall().utc(), config.data_dir.clone());
     let alarm_at = config.values.iter().find(|value| value.key == ALARM);
     let alarm = alarm_at.map(|value| value.value.clone());
     let fixed = Fixed { version: version(), mode, venue, start_ms, data_dir, alarm };
@@ -165,7 +165,7 @@ fn store(page: &mut Page, world: &World, fixed: &Fixed) {
     page.count("everwarm_store_journal_pending", &[], pending);
     for (stage, ago) in world.journal.saved() {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
-        let saved = clock::wall_ms() as f64 / 1000.0 - ago.as_secs_f64();
+        let saved = clock::wall().utc() as f64 / 1000.0 - ago.as_secs_f64();
         page.set("everwarm_store_snapshot_timestamp_seconds", &[stage], saved);
     }
 }
@@ -197,7 +197,7 @@ fn api(page: &mut Page, parts: &Parts, stream: &Stream) {
     page.count("everwarm_stream_lagged_total", &[], stream.skipped());
     for of in parts.deliveries.all() {
         page.count("everwarm_messages_total", &[&of.receiver], of.taken);
-        let since = of.failing_since.map_or(0, |since| (clock::wall_ms() - since).max(0));
+        let since = of.failing_since.map_or(0, |since| (clock::wall().utc() - since).max(0));
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
         let seconds = since as f64 / 1000.0;
         page.set("everwarm_messages_failing_seconds", &[&of.receiver], seconds);

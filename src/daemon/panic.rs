@@ -14,7 +14,7 @@ use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAtt
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
 use everwarm_edge::world::Passing;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_sim::server::port::PortFile;
 use everwarm_trading::risk::sizing::{self, TooSmall};
 use everwarm_venue::port::{ErrorClass, Stamp, Venue, VenueError};
@@ -332,7 +332,7 @@ impl Liquidation {
         let validity = self.venue.validity(self.venue.now());
         let timestamp = validity.timestamp;
         let client_id =
-            ClientOrderId(format!("{}{:x}-{part}", ClientOrderId::PANIC_PREFIX, wall_ms()));
+            ClientOrderId(format!("{}{:x}-{part}", ClientOrderId::PANIC_PREFIX, wall().utc()));
         let intent = OrderIntent {
             client_id: client_id.clone(),
             strategy: PANIC.to_owned(),

@@ -15,7 +15,7 @@ use everwarm_edge::board::Board;
 use everwarm_edge::operation::config::{Content, Standing};
 use everwarm_edge::operation::reload::{Outcome, apply, standing};
 use everwarm_edge::world::World;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_trading::reload::{Refusal, below_used};
 use everwarm_trading::risk::limits::Counts;
 use everwarm_trading::strategy;
@@ -313,7 +313,7 @@ impl Reloader {
             Err(refused) => (refused.result, Vec::new(), refused.reasons, refused.restart),
         };
         let generation = standing(&self.world).now.generation;
-        let time = wall_ms();
+        let time = wall().utc();
         let view = ReloadView { time, trigger, result, generation, changes, reasons, restart };
         if !dry {
             let mut told = self.told();

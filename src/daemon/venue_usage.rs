@@ -2,7 +2,7 @@
 //! and again while it is banned would only make the ban longer, and one that connects or places
 //! orders each time would be refused.
 
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::{write_unsynced, write_whole};
 use everwarm_venue::rate_limit::{Care, Note, Spent};
 use everwarm_views::exit::{Exit, Failure};
@@ -39,7 +39,7 @@ pub fn note(data_dir: &Path) -> Note {
 pub fn clear(data_dir: &Path) -> Result<ClearedView, Failure> {
     let path = data_dir.join(FILE);
     let Note { before, .. } = note(data_dir);
-    let now = wall_ms();
+    let now = wall().utc();
     let waited = before.banned_until > now || before.orders_until > now;
     if waited {
         let after = Spent { banned_until: 0, orders_until: 0, ..before };

@@ -334,7 +334,7 @@ impl Watch {
                 let Some((_, begun)) = seen.begun.filter(|(of, _)| of == life) else {
                     return Vec::new();
                 };
-                seen.reconciled_ms = clock::wall_ms();
+                seen.reconciled_ms = clock::wall().utc();
                 if seen.ready.is_some() {
                     return Vec::new();
                 }

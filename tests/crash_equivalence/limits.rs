@@ -20,7 +20,7 @@ fn limit() -> u64 {
 /// some seconds of it.
 fn after(orders_used: u64) -> Outcome {
     let (feed, learned) = learned();
-    while !(3_000..6_000).contains(&clock::wall_ms().rem_euclid(10_000)) {
+    while !(3_000..6_000).contains(&clock::wall().utc().rem_euclid(10_000)) {
         park_timeout(Duration::from_millis(50));
     }
     let outcome = run(feed, &Plan { orders_used, ..Plan::default() }).unwrap();

@@ -8,7 +8,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side, Validity};
 use everwarm_domain::secret::Secret;
 use everwarm_domain::time::{MINUTE, Timeframe};
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_sim::faults::{Fault, MODES, Mode};
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::{InitialBooks, Pace as SimPace, SimHandle, SimOptions, start};
@@ -147,8 +147,8 @@ async fn begin(folder: &Folder) -> (SimHandle, Desk) {
         key: Some(key),
         recv_window: 5_000,
         // It is looked at, and all but stands.
-        clock: SharedClock::new(Pace::Scaled { wall: wall_ms(), venue: now, per_mille: 1 }),
-        wall: Arc::new(wall_ms),
+        clock: SharedClock::new(Pace::Scaled { wall: wall(), venue: now, per_mille: 1 }),
+        wall: Arc::new(wall),
         probe: Probe::default(),
         note: Note::default(),
     };

@@ -12,7 +12,7 @@ use everwarm_domain::order::{
     OrderReport, OrderStatus, Proof, ReportSource, Side, Validity, VenueFill,
 };
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_domain::time::{Timeframe, UtcMs, WallMs};
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_sim::Local;
 use everwarm_sim::exchange::fact::SimFact;
@@ -169,7 +169,8 @@ impl Desk {
         let by_symbol = |of: &Option<Symbol>, symbol: Symbol| of.is_none_or(|of| of == symbol);
         Ok(match request {
             Request::ServerTime => {
-                Report::ServerTime(TimeSample { sent: now, server: now, received: now })
+                let wall = WallMs::from_utc(now);
+                Report::ServerTime(TimeSample { sent: wall, server: now, received: wall })
             }
             Request::Instruments { symbols } => {
                 let mut rules = books.local.exchange().instruments().to_vec();
@@ -355,7 +356,7 @@ impl Venue for Desk {
     }
 
     fn now(&self) -> UtcMs {
-        self.clock.now(0)
+        self.clock.now(WallMs::default())
     }
 
     fn validity(&self, timestamp: UtcMs) -> Validity {

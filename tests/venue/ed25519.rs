@@ -6,7 +6,7 @@ use everwarm_adapters::binance::ApiKey;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side};
 use everwarm_domain::secret::Secret;
-use everwarm_runtime::clock::{steady_ms, wall_ms};
+use everwarm_runtime::clock::{steady, wall};
 use everwarm_sim::server::port::PRIVATE_KEY_FILE;
 use everwarm_sim::wire::sign::DEMO_ED25519_KEY;
 use everwarm_venue::clock::Pace;
@@ -44,7 +44,7 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let (heard, mut events) = mpsc::channel(1_000);
     let (url, session) = venue.user_session().unwrap();
     let clock = venue.clock().clone();
-    let now = move || Moment { steady: steady_ms(), wall: wall_ms(), venue: clock.now(wall_ms()) };
+    let now = move || Moment { steady: steady(), wall: wall(), venue: clock.now(wall()) };
     tokio::spawn(async move {
         let mut wiring = Wiring { url, now, dice: || 0, admit: || Ok(()), limited: |_| () };
         let sink = |event| match heard.try_send(event) {

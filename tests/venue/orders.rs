@@ -58,7 +58,7 @@ async fn orders_wait_for_their_window_and_none_is_too_many() {
         terms: Box::default(),
     };
     // Orders are counted anew at each of these: all of them must fall into one.
-    while clock::wall_ms().rem_euclid(10_000) >= 3_000 {
+    while clock::wall().utc().rem_euclid(10_000) >= 3_000 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let names = (0..OTHERS).map(|i| place(&others, &like, format!("other-{i}")));

@@ -5,7 +5,7 @@ use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
 use everwarm_adapters::binance::{ApiKey, BinanceClient};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::secret::Secret;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_sim::server::port::{PRIVATE_KEY_FILE, PortFile};
 use everwarm_sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET};
 use everwarm_venue::clock::Pace;
@@ -74,8 +74,8 @@ impl Elsewhere {
     pub fn client(&self) -> BinanceClient {
         let key = ApiKey::hmac(Secret::new(DEMO_KEY), Secret::new(DEMO_SECRET));
         // As fast as the exchange: its time is believed then, however slow this machine is.
-        let (wall, per_mille) = (wall_ms(), 60_000);
-        let pace = Pace::Scaled { wall, venue: wall, per_mille };
+        let (wall, per_mille) = (wall(), 60_000);
+        let pace = Pace::Scaled { wall, venue: wall.utc(), per_mille };
         super::client(SocketAddr::from(([127, 0, 0, 1], self.port)), key, pace)
     }
 

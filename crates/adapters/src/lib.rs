@@ -1,4 +1,4 @@
-//! Adapters: one folder a venue or source. Each holds everything that knows its wire.
+//! Adapters, one folder for each venue or source. Each folder holds all code for its wire format.
 
 pub mod binance;
 

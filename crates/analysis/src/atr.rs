@@ -1,4 +1,4 @@
-//! Average true range, smoothed by Wilder: defined from the bar after the n-th.
+//! Average true range with Wilder's smoothing. The first value comes after n + 1 bars.
 
 use crate::{Bar, Catalogued, Indicator, LENGTH, Param, grown, to_f64};
 use serde::{Deserialize, Serialize};
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 pub struct Atr {
     length: u32,
     previous: Option<i64>,
-    /// True ranges taken into the seed; `length` once it is made.
+    /// True ranges summed into the seed so far; `length` once the seed is complete.
     seeded: u32,
     value: f64,
     seed: f64,
 }
 
 impl Atr {
-    /// Over `length` true ranges; at least 1.
+    /// An average over `length` true ranges, at least 1.
     #[must_use]
     pub fn new(length: u32) -> Atr {
         Atr { length: length.max(1), previous: None, seeded: 0, value: f64::NAN, seed: 0.0 }
@@ -25,7 +25,7 @@ impl Atr {
 impl Indicator for Atr {
     fn update(&mut self, bar: &Bar) -> f64 {
         let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
-        // Prices are above 0, so this fits; a journal may hold others.
+        // Prices above 0 cannot overflow here. A journal may hold others, so the result saturates.
         let range = bar.high.max(before).saturating_sub(bar.low.min(before));
         let range = to_f64(range, bar.scale);
         let n = f64::from(self.length);

@@ -1,38 +1,38 @@
-//! One indicator for many symbols at once: a place each, one call for all bars of a close.
+//! Holds one indicator for many symbols and updates all of them in one call a close.
 
 use crate::Bar;
 use crate::catalog::Catalogued;
 use std::fmt::Debug;
 
-/// Many of one indicator, by place.
+/// Many instances of one indicator, addressed by place. A place belongs to one symbol.
 pub trait Bank: Debug + Send {
-    /// Puts one with nothing taken in at a place; those from there on move up.
+    /// Inserts a fresh instance at a place. The instances from there on move up by one.
     fn insert(&mut self, at: usize);
-    /// Removes the one at a place; those behind move down.
+    /// Removes the instance at a place. The instances behind it move down by one.
     fn remove(&mut self, at: usize);
-    /// Takes one bar each into the places named, and writes each value, in their order, into every
-    /// `stride`-th place of `out`. `NaN` where a value is not defined yet.
+    /// Feeds one bar to each of the named places. It writes the values in the same order into every
+    /// `stride`-th element of `out`. A value is `NaN` until it is defined.
     fn update(&mut self, bars: &[(usize, Bar)], out: &mut [f64], stride: usize);
-    /// Bars of the one at a place have more decimals from here on, by this power of ten. It begins
-    /// anew where what it holds does not fit.
+    /// Gives the prices at a place more decimals, by the power of ten `factor`. The instance is
+    /// reset if its prices no longer fit.
     fn rescale(&mut self, at: usize, factor: i64);
-    /// The one at a place begins anew.
+    /// Resets the instance at a place.
     fn reset(&mut self, at: usize);
-    /// The state, to be read by [`Bank::load`] of the same indicator.
+    /// The state of all places, for [`Bank::load`] of the same indicator.
     fn save(&self) -> Vec<u8>;
-    /// Takes over what [`Bank::save`] wrote for `count` places.
+    /// Restores what [`Bank::save`] wrote for `count` places.
     ///
     /// # Errors
-    /// Says what is wrong with the bytes.
+    /// Describes what is wrong with the bytes.
     fn load(&mut self, bytes: &[u8], count: usize) -> Result<(), String>;
-    /// Takes over the one at a place of another bank of the same indicator.
+    /// Restores the instance at a place from [`state`] of the same indicator.
     ///
     /// # Errors
-    /// It is of another indicator.
+    /// The state is of another indicator.
     fn adopt(&mut self, at: usize, state: &[u8]) -> Result<(), String>;
 }
 
-/// The state of one indicator, as [`Bank::adopt`] takes it over.
+/// The state of one indicator instance, for [`Bank::adopt`].
 ///
 /// # Panics
 /// Never: states are plain values.

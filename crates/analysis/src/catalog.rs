@@ -1,4 +1,4 @@
-//! What there is of indicators, by name.
+//! Describes indicators by name, with their parameters and outputs.
 
 use crate::Indicator;
 use crate::bank::{Bank, Many};
@@ -6,43 +6,43 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
-/// A whole number that an indicator takes.
+/// A parameter of an indicator: a whole number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Param {
-    /// Its name.
+    /// Name of the parameter.
     pub name: &'static str,
-    /// The least it may be.
+    /// Smallest allowed value.
     pub least: u32,
-    /// The most it may be.
+    /// Largest allowed value.
     pub most: u32,
 }
 
-/// An indicator that can be named.
+/// An indicator that a formula can name.
 pub trait Catalogued:
     Indicator + Clone + Debug + Send + Serialize + DeserializeOwned + 'static
 {
-    /// Its name: lower case, letters and digits.
+    /// Name: lower-case letters and digits.
     const NAME: &'static str;
-    /// What it takes, in the order in which that is written.
+    /// Parameters, in the order of the formula text.
     const PARAMS: &'static [Param];
-    /// What it gives, by name; empty: one value without a name.
+    /// Names of the outputs. Empty: a single value without a name.
     const OUTPUTS: &'static [&'static str] = &[];
 
-    /// Makes one with nothing taken in. `params` are as many as [`Catalogued::PARAMS`] and within
-    /// their limits, `output` is a place in [`Catalogued::OUTPUTS`] or 0.
+    /// Makes an instance that has seen no bar. `params` has the length of [`Catalogued::PARAMS`]
+    /// and keeps their limits. `output` is an index into [`Catalogued::OUTPUTS`], or 0.
     fn make(params: &[u32], output: usize) -> Self;
-    /// After how many bars it gives its first value.
+    /// Bars needed for the first value.
     fn warm_up(params: &[u32]) -> u32;
 }
 
-/// One line of the catalogue.
+/// One entry of the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Its name.
+    /// Name of the indicator.
     pub name: &'static str,
-    /// What it takes.
+    /// Parameters, in the order of the formula text.
     pub params: &'static [Param],
-    /// What it gives, by name; empty: one value without a name.
+    /// Names of the outputs. Empty: a single value without a name.
     pub outputs: &'static [&'static str],
     pub(crate) bank: fn(&[u32], usize) -> Box<dyn Bank>,
     pub(crate) warm_up: fn(&[u32]) -> u32,

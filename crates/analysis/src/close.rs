@@ -1,9 +1,9 @@
-//! The closing price itself, as a feature among others.
+//! The closing price as an indicator.
 
 use crate::{Bar, Catalogued, Indicator, Param, to_f64};
 use serde::{Deserialize, Serialize};
 
-/// The last close.
+/// Closing price of the last bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Close;
 

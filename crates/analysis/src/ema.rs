@@ -4,18 +4,18 @@ use crate::sma::mean;
 use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
 use serde::{Deserialize, Serialize};
 
-/// Exponential mean of the closes, k = 2 / (n + 1).
+/// Exponential moving average of the closes, with k = 2 / (n + 1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ema {
     length: u32,
-    /// Closes taken into the seed; `length` once it is made.
+    /// Closes summed into the seed so far; `length` once the seed is complete.
     seeded: u32,
     seed: i128,
     value: f64,
 }
 
 impl Ema {
-    /// Over `length` closes; at least 1.
+    /// An average over `length` closes, at least 1.
     #[must_use]
     pub fn new(length: u32) -> Ema {
         Ema { length: length.max(1), seeded: 0, seed: 0, value: f64::NAN }
@@ -32,7 +32,7 @@ impl Indicator for Ema {
             }
         } else {
             let k = 2.0 / f64::from(self.length + 1);
-            // In this order, as the reference does it: another order gives other bits.
+            // The order of operations is that of the reference: another order gives other bits.
             self.value = (to_f64(bar.close, bar.scale) - self.value) * k + self.value;
         }
         self.value

@@ -1,4 +1,5 @@
-//! An indicator with its parameters, as text: `close`, `sma(20)`, `macd(12,26,9).signal`.
+//! Reads and writes an indicator with its parameters as text: `close`, `sma(20)`,
+//! `macd(12,26,9).signal`.
 
 use crate::CATALOG;
 use crate::bank::Bank;
@@ -7,7 +8,7 @@ use std::cmp::Ordering;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-/// An indicator with its parameters and the value of it that is meant.
+/// An indicator with its parameters and the selected output.
 #[derive(Clone, Debug)]
 pub struct Formula {
     entry: &'static Entry,
@@ -16,31 +17,31 @@ pub struct Formula {
 }
 
 impl Formula {
-    /// An empty bank of it.
+    /// An empty bank of this indicator.
     #[must_use]
     pub fn bank(&self) -> Box<dyn Bank> {
         (self.entry.bank)(&self.params, self.output)
     }
 
-    /// After how many bars it gives its first value.
+    /// Bars needed for the first value.
     #[must_use]
     pub fn warm_up(&self) -> u32 {
         (self.entry.warm_up)(&self.params)
     }
 
-    /// The name of its indicator.
+    /// Name of the indicator.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.entry.name
     }
 
-    /// Its parameters.
+    /// Parameter values, in the order of the text.
     #[must_use]
     pub fn params(&self) -> &[u32] {
         &self.params
     }
 
-    /// Bytes that one symbol takes at most, roughly: a price for each bar it may look back on.
+    /// Rough upper bound of the bytes for one symbol: one price for each bar of the window.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let bars: u64 = self.params.iter().map(|param| u64::from(*param)).sum();
@@ -67,7 +68,7 @@ impl Display for Formula {
 impl FromStr for Formula {
     type Err = String;
 
-    /// Reads the text; spaces around its parts do not matter.
+    /// Parses the text. Spaces around its parts do not matter.
     fn from_str(text: &str) -> Result<Formula, String> {
         let whole = text.trim();
         let (call, output) = match whole.rsplit_once('.') {
@@ -123,7 +124,7 @@ impl FromStr for Formula {
     }
 }
 
-/// The nearest of some names, as the end of a sentence; nothing where none is near.
+/// The most similar name, as the end of an error message. Empty if no name is similar.
 fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let distance = |other: &str| strsim::damerau_levenshtein(name, other);
     let best = names.map(|other| (distance(other), other)).min();
@@ -131,7 +132,7 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
         .map_or_else(String::new, |(_, other)| format!("; is `{other}` meant?"))
 }
 
-/// Two are equal where their texts are.
+/// Two formulas are equal if their canonical texts are equal.
 impl PartialEq for Formula {
     fn eq(&self, other: &Formula) -> bool {
         self.cmp(other) == Ordering::Equal
@@ -146,7 +147,7 @@ impl PartialOrd for Formula {
     }
 }
 
-/// By name, then by parameters as numbers, then by output.
+/// Orders by name, then by parameters as numbers, then by output.
 impl Ord for Formula {
     fn cmp(&self, other: &Formula) -> Ordering {
         let key = |of: &Formula| (of.entry.name, of.output);

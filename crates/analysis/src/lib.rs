@@ -1,8 +1,9 @@
-//! Indicators over closed bars. Each takes one bar after the other and gives a number after each.
+//! Computes indicators over closed bars. Each indicator takes one bar at a time and returns one
+//! number.
 //!
-//! Conventions are TA-Lib's. A value is `NaN` until it is defined; nothing else ever is. State is
-//! exact (integer sums) or a few floats whose bits are saved, so that a resumed indicator goes on
-//! bit for bit.
+//! The conventions are TA-Lib's. A value is `NaN` only until it is defined. The state is exact:
+//! integer sums, or a few floats saved bit for bit. So a resumed indicator gives the same bits as
+//! one that never stopped.
 
 mod atr;
 mod bank;
@@ -24,21 +25,21 @@ pub use sma::Sma;
 
 use catalog::entry;
 
-/// Every indicator there is. A new one is its file and its line here.
+/// All indicators. A new one needs its own file and an entry here.
 pub const CATALOG: &[Entry] =
     &[entry::<Close>(), entry::<Sma>(), entry::<Ema>(), entry::<Atr>(), entry::<Rsi>()];
 
-/// The most usual parameter: a number of bars.
+/// The most common parameter: a number of bars.
 pub(crate) const LENGTH: Param = Param { name: "length", least: 1, most: 10_000 };
 
-/// Decimals that a price has at least.
+/// Fewest decimals of a price.
 pub const SCALE: u8 = 8;
-/// Decimals that a price has at most.
+/// Most decimals of a price.
 pub const SCALE_MAX: u8 = 18;
 
-/// The prices of a closed bar: integers with the decimals of the bar.
+/// The prices of a closed bar, as integers in units of 10^-`scale`.
 ///
-/// All bars that one indicator takes have the same scale. [`Indicator::rescale`] changes it.
+/// All bars of one indicator have the same scale. [`Indicator::rescale`] changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bar {
     /// First price.
@@ -49,12 +50,12 @@ pub struct Bar {
     pub low: i64,
     /// Last price.
     pub close: i64,
-    /// Decimals of its prices, [`SCALE`] to [`SCALE_MAX`].
+    /// Decimals of the prices, from [`SCALE`] to [`SCALE_MAX`].
     pub scale: u8,
 }
 
 impl Bar {
-    /// The same bar with more decimals; none where a price does not fit.
+    /// The same bar with `scale` decimals. `None` if `scale` is smaller or a price does not fit.
     #[must_use]
     pub fn at(&self, scale: u8) -> Option<Bar> {
         if scale == self.scale {
@@ -68,13 +69,13 @@ impl Bar {
     }
 }
 
-/// A number computed from bars, one update a bar.
+/// A number computed from bars, with one update a bar.
 pub trait Indicator {
-    /// Takes one more closed bar and gives the value after it; `NaN` while it is not defined.
+    /// Takes the next closed bar and returns the value after it; `NaN` while it is not defined.
     fn update(&mut self, bar: &Bar) -> f64;
 
-    /// Bars have more decimals from here on: multiplies each price it holds by `factor`, a power of
-    /// ten. False where one does not fit; its state is then not to be used.
+    /// Prepares for bars with more decimals: multiplies each stored price by `factor`, a power of
+    /// ten. Returns false if a price does not fit. The state is unusable then.
     fn rescale(&mut self, factor: i64) -> bool;
 }
 
@@ -102,7 +103,7 @@ pub(crate) fn power(scale: u8) -> f64 {
     ALL[usize::from(scale.clamp(SCALE, SCALE_MAX) - SCALE)]
 }
 
-/// Multiplies a price that may be there. False where it does not fit.
+/// Multiplies a price, if there is one. Returns false if the result does not fit.
 pub(crate) fn grown(price: &mut Option<i64>, factor: i64) -> bool {
     let Some(known) = price else { return true };
     *price = known.checked_mul(factor);

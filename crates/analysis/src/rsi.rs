@@ -1,22 +1,22 @@
-//! Relative strength index by Wilder: which part of the moves of the last bars went up, 0 to 100.
-//! Defined from the bar after the n-th.
+//! Wilder's relative strength index: the share of upward moves in all moves, from 0 to 100. The
+//! first value comes after n + 1 bars.
 
 use crate::{Bar, Catalogued, Indicator, LENGTH, Param, grown, to_f64};
 use serde::{Deserialize, Serialize};
 
-/// Wilder's means of the moves up and down.
+/// Wilder's averages of the moves up and down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rsi {
     length: u32,
     previous: Option<i64>,
-    /// Moves taken into the seed; `length` once it is made.
+    /// Moves summed into the seed so far; `length` once the seed is complete.
     seeded: u32,
     up: f64,
     down: f64,
 }
 
 impl Rsi {
-    /// Over `length` moves; at least 1.
+    /// An index over `length` moves, at least 1.
     #[must_use]
     pub fn new(length: u32) -> Rsi {
         Rsi { length: length.max(1), previous: None, seeded: 0, up: 0.0, down: 0.0 }
@@ -43,7 +43,7 @@ impl Indicator for Rsi {
             self.down = (self.down * (n - 1.0) + down) / n;
         }
         let all = self.up + self.down;
-        // Where nothing moved TA-Lib gives 0.
+        // TA-Lib gives 0 if the price did not move.
         if all > 0.0 { 100.0 * (self.up / all) } else { 0.0 }
     }
 

@@ -1,23 +1,23 @@
-//! Simple moving average: the mean of the last n closes, first defined at the n-th.
+//! Simple moving average: the mean of the last n closes. The first value comes after n bars.
 //!
-//! The sum is an integer, so it is exact and does not depend on where it started.
+//! The sum is an integer, so it is exact and independent of the first bar.
 
 use crate::{Bar, Catalogued, Indicator, LENGTH, Param, power, shortest};
 use serde::{Deserialize, Serialize};
 
-/// Mean of the last closes.
+/// Simple moving average of the closes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sma {
     length: u32,
-    /// The last closes, as a ring once it is full.
+    /// The last closes; a ring buffer once it has `length` of them.
     window: Vec<i64>,
-    /// Where the next close goes once the ring is full.
+    /// Index of the oldest close, which the next one replaces once the ring is full.
     next: u32,
     sum: i128,
 }
 
 impl Sma {
-    /// Over `length` closes; at least 1.
+    /// An average over `length` closes, at least 1.
     #[must_use]
     pub fn new(length: u32) -> Sma {
         let length = length.max(1);
@@ -25,12 +25,12 @@ impl Sma {
     }
 }
 
-/// The mean of `count` prices that sum up to `sum`, in quote units.
+/// The mean in quote units of `count` prices with the sum `sum`.
 #[expect(clippy::cast_precision_loss, reason = "the one place where the exact sum becomes a float")]
 pub(crate) fn mean(sum: i128, count: u32, scale: u8) -> f64 {
     let (sum, scale) = shortest(sum, scale);
     let scale = power(scale);
-    // The 64-bit conversion is the fast one, and sums rarely need more.
+    // The conversion from 64 bits is faster, and sums rarely need more.
     let sum = i64::try_from(sum).map_or(sum as f64, |s| s as f64);
     sum / (f64::from(count) * scale)
 }

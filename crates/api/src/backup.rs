@@ -1,4 +1,4 @@
-//! A backup over HTTP: sent while it is made, and never kept in memory.
+//! A backup over HTTP. It is sent while it is made, so it never is in memory as a whole.
 
 use super::problem::Refusal;
 use super::routes::Api;
@@ -13,14 +13,15 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-/// Pieces that wait for whoever reads.
+/// Number of pieces that wait for the client.
 const WAITING: usize = 4;
 /// Bytes of a piece.
 const PIECE: usize = 64 << 10;
-/// How long whoever reads may take for a piece: what is copied stays pinned in its file meanwhile.
+/// How long the client may take to read a piece. Meanwhile the pages being copied stay pinned in
+/// their file.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Sends everything that is kept, to whoever has the token.
+/// Sends a backup of the daemon's files to a client with the token.
 pub async fn backup(State(api): State<Api>, request: Request) -> Response {
     if let Some(answer) = refused(&api, request.headers()) {
         return answer;
@@ -37,7 +38,8 @@ pub async fn backup(State(api): State<Api>, request: Request) -> Response {
         let packed = pack(&mut out).map_err(|f| io::Error::other(f.text));
         if let Err(e) = packed.and_then(|()| out.flush()) {
             tracing::error!("the backup failed: {e}");
-            // Whoever reads may be gone; else the answer breaks off, and what came is not whole.
+            // If the client is still there, its response ends with an error, so that it sees the
+            // backup is incomplete.
             drop(told.try_send(Err(e)));
         }
     });
@@ -47,7 +49,7 @@ pub async fn backup(State(api): State<Api>, request: Request) -> Response {
     ([(CONTENT_TYPE, "application/octet-stream")], Body::from_stream(pieces)).into_response()
 }
 
-/// Hands on to a stream, from a thread that may wait.
+/// A writer that passes pieces to the stream. It is used from a thread that may block.
 struct ToReader(mpsc::Sender<io::Result<Bytes>>);
 
 impl Write for ToReader {

@@ -1,4 +1,4 @@
-//! What every request and every answer passes.
+//! The checks that every request and response passes.
 
 use super::file::PID_HEADER;
 use super::openapi::takes_query;
@@ -16,9 +16,9 @@ use axum::response::Response;
 use everwarm_runtime::clock;
 use std::net::IpAddr;
 
-/// Refuses requests that were not meant for loopback.
+/// Refuses requests whose host is not loopback.
 pub async fn guard(request: Request, next: Next) -> Response {
-    // A target that names a host itself counts more than the header, so both must be ours.
+    // A host in the target overrides the header, so both must be loopback.
     let target = request.uri().authority();
     if is_loopback(request.headers()) && target.is_none_or(|target| names_loopback(target.as_str()))
     {
@@ -28,7 +28,7 @@ pub async fn guard(request: Request, next: Next) -> Response {
     Refusal::WrongHost.answer(told)
 }
 
-/// Refuses a query where none is taken: it would look as if it had been understood.
+/// Refuses a query on a path that takes none. Otherwise the client would believe it had an effect.
 pub async fn asked(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let query = request.uri().query().is_some_and(|query| !query.is_empty());
@@ -38,10 +38,12 @@ pub async fn asked(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Paths that tell nothing of the daemon, and the one where a page gives the token for a cookie.
+/// Paths that show nothing of the daemon, and the path where a page exchanges the token for a
+/// cookie.
 const OPEN: [&str; 4] = ["/", "/favicon.ico", "/page/{*path}", "/api/v1/session"];
 
-/// From beyond this machine, lets through who has the token, or reads with the cookie of a page.
+/// On the address for other machines, accepts requests with the token, and reads with a page's
+/// cookie.
 pub async fn signed_in(State(api): State<Api>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let open = route.is_some_and(|route| OPEN.contains(&route.as_str()));
@@ -50,7 +52,7 @@ pub async fn signed_in(State(api): State<Api>, request: Request, next: Next) -> 
         return refused;
     }
     let mut response = next.run(request).await;
-    // A cookie that was given over TLS goes nowhere else.
+    // The browser must not send a cookie from TLS over plain HTTP.
     if let Some(cookie) = response.headers_mut().get_mut(SET_COOKIE)
         && let Ok(secure) = HeaderValue::from_bytes(&[cookie.as_bytes(), b"; Secure"].concat())
     {
@@ -59,7 +61,7 @@ pub async fn signed_in(State(api): State<Api>, request: Request, next: Next) -> 
     response
 }
 
-/// Whether the one `Host` header is a name or address of loopback.
+/// Whether there is exactly one `Host` header, and it names loopback.
 fn is_loopback(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next().and_then(|h| h.to_str().ok()), hosts.next()) else {
@@ -68,7 +70,7 @@ fn is_loopback(headers: &HeaderMap) -> bool {
     names_loopback(host)
 }
 
-/// Whether a host, with its port or without, is a name or address of loopback.
+/// Whether a host, with or without a port, is a name or address of loopback.
 fn names_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -79,9 +81,9 @@ fn names_loopback(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Stamps every answer, and counts those that refuse.
+/// Adds the common headers to every response, and counts requests and refusals.
 pub async fn stamp(State(refusals): State<Refusals>, request: Request, next: Next) -> Response {
-    // The pattern, not the path: an id is no label.
+    // The label is the pattern of the path: a path with ids would make too many labels.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = method(request.method());
     let began = clock::now();
@@ -99,7 +101,7 @@ pub async fn stamp(State(refusals): State<Refusals>, request: Request, next: Nex
     response
 }
 
-/// The method as a label: those that anybody should use, and one word for all others.
+/// The method as a label: a known one, or one word for all others.
 fn method(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",

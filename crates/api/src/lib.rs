@@ -1,13 +1,12 @@
-//! The API: what the commands print, as JSON, and the few things that may be changed. On loopback,
-//! and where it is configured for other machines, with TLS.
+//! The API: the data that commands print, as JSON, and a few changes. It listens on loopback and,
+//! if configured, with TLS for other machines.
 //!
-//! 1. A page of another site must not read it: requests whose `Host` is not a name or address of
-//!    loopback are refused (name rebinding), and no CORS header is ever sent.
-//! 2. What changes something needs the token, is bounded in size and time, and leaves a line in the
-//!    audit log.
-//!    A page has a cookie instead, for which the token was given once.
-//! 3. Who asks from another machine needs TLS, and the token or cookie for reading too.
-//! 4. Errors are problem documents with a stable code; refused requests are counted by it.
+//! 1. Pages of other sites cannot read it. It refuses requests whose `Host` is not loopback (DNS
+//!    rebinding), and sends no CORS header.
+//! 2. Changes need the token, have limits of size and time, and write a line to the audit log. A
+//!    page uses a cookie, which it got once for the token.
+//! 3. Requests from other machines need TLS, and the token or cookie for reading too.
+//! 4. Errors are problem documents with a stable code. Refused requests are counted by code.
 
 mod backup;
 mod file;

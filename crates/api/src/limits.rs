@@ -1,5 +1,4 @@
-//! The server: as many connections, as large heads and as much patience as a daemon that trades can
-//! give away.
+//! The server, with limits on connections, sizes and times, so that trading is not disturbed.
 
 use super::patience::Patient;
 use super::places::{Place, Places, Taken};
@@ -24,22 +23,22 @@ use tokio_rustls::TlsAcceptor;
 const HEAD_BYTES: usize = 16 * 1024;
 /// Headers of a request.
 const HEADERS: usize = 64;
-/// How long a head may take, and how long a connection may wait for the next one.
+/// How long a head may take, and how long a connection may idle before the next one.
 const HEAD_TIME: Duration = Duration::from_secs(5);
-/// How long a peer may take nothing of its answer.
+/// How long a client may go without reading its response.
 const READ_TIME: Duration = Duration::from_secs(10);
-/// How long what is under way may take after the stop.
+/// How long open requests may take after the stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Where connections come from.
+/// The listener of one address.
 pub enum Entry {
-    /// From this machine.
+    /// For this machine.
     Here(TcpListener),
-    /// From others, with TLS.
+    /// For other machines, with TLS.
     Beyond(TcpListener, TlsAcceptor),
 }
 
-/// Answers at `entry` until `stop` completes and the requests under way are answered.
+/// Serves requests at `entry` until `stop` completes and the open requests have their responses.
 pub async fn serve(entry: Entry, api: Api, stop: impl Future<Output = ()> + Send) {
     let (refusals, pages) = (api.refusals(), api.stream());
     let (listener, tls) = match entry {
@@ -55,13 +54,13 @@ pub async fn serve(entry: Entry, api: Api, stop: impl Future<Output = ()> + Send
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        // Those that ended meanwhile need not be waited for.
+        // Collect the tasks of connections that ended.
         while open.try_join_next().is_some() {}
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(e) if of_the_peer(e.kind()) => continue,
             Err(e) => {
-                // Out of descriptors, most likely: others may give some back.
+                // Most likely out of file descriptors. Wait until others release some.
                 tracing::warn!("the API accepts no connection: {e}");
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
@@ -95,7 +94,7 @@ pub async fn serve(entry: Entry, api: Api, stop: impl Future<Output = ()> + Send
         });
     }
     drop(listener);
-    // A stream would be waited for, and has no end of its own.
+    // Event streams have no end of their own, so close them.
     pages.close();
     ending.send_replace(true);
     let all = async { while open.join_next().await.is_some() {} };
@@ -104,7 +103,7 @@ pub async fn serve(entry: Entry, api: Api, stop: impl Future<Output = ()> + Send
     }
 }
 
-/// One connection: what answers it, its place, and whether all of them are to end.
+/// One connection: the API, its place, and the signal to end.
 struct Guest {
     api: Api,
     place: Arc<Place>,
@@ -145,7 +144,7 @@ async fn connection(
     let mut served = std::pin::pin!(served);
     let is_used = asked.clone();
     let rested = async {
-        // Before its first request it has the time of a head.
+        // Before the first request, the timeout of the head applies.
         if asked.wait_for(|asked| *asked).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -156,10 +155,10 @@ async fn connection(
     let told = async { drop(ended.wait_for(|ended| *ended).await) };
     let done = tokio::select! {
         done = &mut served => done,
-        // Others wait: there is no time for a goodbye.
+        // Another connection needs the place: end immediately, without a clean shutdown.
         () = place.has_to_go() => return,
         () = async { tokio::select! { () = rested => {}, () = told => {} } } => {
-            // What is being answered is answered to its end, and nothing after that.
+            // Complete the current response, then close.
             served.as_mut().graceful_shutdown();
             tokio::select! {
                 done = &mut served => done,
@@ -168,7 +167,7 @@ async fn connection(
         }
     };
     let Err(e) = done else { return };
-    // A connection that was used and then rests is no refusal.
+    // An idle timeout after a request is not a refusal.
     let idle = e.is_timeout() && *is_used.borrow();
     let io = std::error::Error::source(&e).and_then(|e| e.downcast_ref::<std::io::Error>());
     let unread = io.is_some_and(|e| e.kind() == ErrorKind::TimedOut);

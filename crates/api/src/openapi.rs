@@ -1,6 +1,5 @@
-//! The description of the API for programs: questions and changes from their rows, what else there
-//! is from one table, shapes from the types that are answered. A test holds the table and the
-//! router together.
+//! The OpenAPI description. Questions and changes come from their tables, other paths from one
+//! table here, schemas from the response types. A test compares the table with the router.
 
 use super::problem::Problem;
 use everwarm_domain::time::Timeframe;
@@ -17,12 +16,12 @@ struct Row {
     method: &'static str,
     path: &'static str,
     about: &'static str,
-    /// What it may be asked with.
+    /// Allowed query parameters.
     query: &'static [&'static str],
     body: Option<Shape>,
     /// Whether it needs the token.
     token: bool,
-    /// Kind and shape of the answer.
+    /// Media type and schema of the response.
     answer: (&'static str, Shape),
 }
 
@@ -37,7 +36,7 @@ const fn post(path: &'static str, about: &'static str, body: Shape, shape: Shape
     Row { method: "post", body: Some(body), token: true, ..get(path, about, shape) }
 }
 
-/// What is answered besides questions and changes.
+/// The paths besides questions and changes.
 const ROWS: &[Row] = &[
     Row {
         answer: ("text/plain; charset=utf-8", text),
@@ -65,7 +64,7 @@ const ROWS: &[Row] = &[
     post("/api/v1/session", "Exchange the token for a cookie", nothing, one::<SessionView>),
 ];
 
-/// Everything that is answered.
+/// All paths.
 fn rows() -> impl Iterator<Item = Row> {
     let asked = |question: &&Question| {
         let Question { path, about, query, shape, .. } = **question;
@@ -102,7 +101,7 @@ pub fn document() -> Value {
     })
 }
 
-/// Whether a path may be asked with a query.
+/// Whether a path accepts a query.
 #[must_use]
 pub fn takes_query(path: &str) -> bool {
     rows().any(|row| row.path == path && !row.query.is_empty())
@@ -139,7 +138,7 @@ fn operation(row: &Row, problem: &Value, schemas: &mut Schemas) -> Value {
     operation
 }
 
-/// `get-api-v1-status`.
+/// The operation id, like `get-api-v1-status`.
 fn operation_id(row: &Row) -> String {
     let name = row.path.replace(['{', '}'], "").replace(['/', '.'], "-");
     format!("{}{name}", row.method)
@@ -174,10 +173,10 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// The operator page: nothing for programs.
+    /// Paths of the operator page, which are not for programs.
     const PAGE: [&str; 3] = ["/", "/favicon.ico", "/page/{*path}"];
 
-    /// What the sources of the API say is answered: `method path`.
+    /// The routes found in the sources of the API, as `method path`.
     fn routes() -> BTreeSet<String> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
         let mut found = BTreeSet::new();
@@ -187,7 +186,7 @@ mod tests {
             }
             let code = std::fs::read_to_string(entry.path()).unwrap();
             for part in code.split(".route(").skip(1) {
-                // Questions and changes are routed by their rows.
+                // The tables define the routes of questions and changes.
                 let named = part.trim_start().starts_with('"');
                 let Some(path) = part.split('"').nth(1).filter(|_| named) else { continue };
                 if PAGE.contains(&path) {

@@ -1,4 +1,4 @@
-//! The operator page, the stream it is told everything by, and how it may change something.
+//! Routes of the operator page: its files, its event stream and its sign-in.
 
 use super::problem::{Refusal, json};
 use super::routes::Api;
@@ -18,12 +18,12 @@ pub async fn index() -> Response {
     file("index.html")
 }
 
-/// Its sign, for browsers that ask for it by the old name.
+/// The icon, under the name that browsers request by default.
 pub async fn icon() -> Response {
     file("icon.svg")
 }
 
-/// A file of it.
+/// A file of the page.
 pub async fn page_file(UrlPath(path): UrlPath<String>) -> Response {
     file(&path)
 }
@@ -35,7 +35,7 @@ fn file(path: &str) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static(asset.kind()))], asset.bytes).into_response()
 }
 
-/// The stream: server-sent events.
+/// The event stream: server-sent events.
 pub async fn events(State(api): State<Api>, headers: HeaderMap) -> Response {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     match api.stream.read(&api.context, last) {
@@ -47,12 +47,12 @@ pub async fn events(State(api): State<Api>, headers: HeaderMap) -> Response {
     }
 }
 
-/// Whether a page may change something.
+/// Whether this page may change something.
 pub async fn session(State(api): State<Api>, headers: HeaderMap) -> Response {
     json(&SessionView { signed_in: api.sessions.knows(&headers) })
 }
 
-/// Gives a page a cookie for the token.
+/// Exchanges the token for a cookie.
 pub async fn sign_in(State(api): State<Api>, request: Request) -> Response {
     let host = session::host(request.headers()).map(str::to_owned);
     let signed_in = |_: &Nothing| Ok(SessionView { signed_in: true });

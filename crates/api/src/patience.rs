@@ -1,4 +1,4 @@
-//! A stream whose peer must go on reading.
+//! A stream whose peer must keep reading.
 
 use std::future::Future;
 use std::io;
@@ -8,16 +8,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// Gives up writing where nothing could be written for a while.
+/// A stream that fails if a write makes no progress for a while.
 pub struct Patient<S> {
     stream: S,
     patience: Duration,
-    /// Runs while a write waits.
+    /// The timer of a waiting write.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncWrite + Unpin> Patient<S> {
-    /// Waits at most `patience` for the peer to take something.
+    /// Waits at most `patience` for the peer to read.
     pub fn new(stream: S, patience: Duration) -> Patient<S> {
         Patient { stream, patience, waiting: None }
     }

@@ -1,32 +1,32 @@
-//! Places for connections: who has shown the token keeps his, who has not makes room.
+//! Places for connections. Connections that showed the token keep theirs; the others make room.
 //!
-//! 1. There are [`PLACES`] in all. At most [`UNKNOWN`] of them are taken by connections that have
-//!    not shown the token or the cookie of a page.
-//! 2. Where one more comes, the one of those that has asked for nothing for the longest time is
-//!    ended. So whoever has the token always finds a place, however many others keep theirs.
-//! 3. A connection that has not shown it rests for a short time only.
+//! 1. There are [`PLACES`] in all. Connections that have shown neither the token nor a page's
+//!    cookie take at most [`UNKNOWN`] of them.
+//! 2. If none is free for a new connection, the one of those that sent no request for the longest
+//!    time ends. So a client with the token always finds a place.
+//! 3. A connection that has not shown the token may idle for a short time only.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Connections at a time: a page, a scraper, and a hand full of commands.
+/// Maximum number of connections: a page, a scraper and a few commands.
 pub const PLACES: usize = 64;
-/// How many of them may be without the token.
+/// Maximum number of connections without the token.
 pub const UNKNOWN: usize = 48;
-/// How long a connection without the token may rest between two requests.
+/// How long a connection without the token may idle between two requests.
 pub const REST: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 struct Guest {
     /// Whether it has shown the token.
     known: bool,
-    /// When it came, asked for something, or was answered.
+    /// Time of its last event: opened, request received, or response sent.
     since: Instant,
-    /// Requests that are not answered yet.
+    /// Number of requests without a response yet.
     asking: usize,
-    /// Told when it has to go.
+    /// Notified when it has to end.
     go: Arc<Notify>,
 }
 
@@ -36,11 +36,11 @@ struct Guests {
     last: u64,
 }
 
-/// All places of one address.
+/// All places of one listener.
 #[derive(Clone, Debug, Default)]
 pub struct Places(Arc<Mutex<Guests>>);
 
-/// A place that is taken, until it is dropped.
+/// An occupied place. Dropping it frees it.
 #[derive(Debug)]
 pub struct Place {
     places: Places,
@@ -48,14 +48,14 @@ pub struct Place {
     go: Arc<Notify>,
 }
 
-/// Whether a connection got a place.
+/// The result of taking a place.
 #[derive(Debug)]
 pub enum Taken {
-    /// One was free.
+    /// A place was free.
     Free(Place),
-    /// Another had to go for it.
+    /// Another connection was ended for it.
     Instead(Place),
-    /// None: all have the token.
+    /// No place: all connections have the token.
     Full,
 }
 
@@ -64,7 +64,7 @@ impl Places {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one, at `now`.
+    /// Takes a place at `now`.
     #[must_use]
     pub fn take(&self, now: Instant) -> Taken {
         let mut guests = self.guests();
@@ -72,7 +72,7 @@ impl Places {
         let full = unknown >= UNKNOWN || guests.all.len() >= PLACES;
         if full {
             let unknown = guests.all.iter().filter(|(_, guest)| !guest.known);
-            // One that waits for its answer goes after those that ask for nothing.
+            // Connections that wait for a response are ended after idle ones.
             let longest = unknown.min_by_key(|(_, guest)| (guest.asking > 0, guest.since));
             let Some((&number, _)) = longest else { return Taken::Full };
             if let Some(gone) = guests.all.remove(&number) {
@@ -93,12 +93,12 @@ impl Place {
         self.places.guests().all.get_mut(&self.number).map(act)
     }
 
-    /// Resolves when it has to be left for another.
+    /// Resolves when this connection must end for another one.
     pub async fn has_to_go(&self) {
         self.go.notified().await;
     }
 
-    /// A request has come, which shows the token or not.
+    /// Registers a request. `known`: it shows the token or a cookie.
     pub fn asks(&self, known: bool, now: Instant) {
         self.with(|guest| {
             guest.known |= known;
@@ -107,7 +107,7 @@ impl Place {
         });
     }
 
-    /// A request was answered.
+    /// Registers a response.
     pub fn was_answered(&self, now: Instant) {
         self.with(|guest| {
             guest.asking = guest.asking.saturating_sub(1);
@@ -115,7 +115,7 @@ impl Place {
         });
     }
 
-    /// Whether it has been used, and rests for too long by `now`; else how long it may still rest.
+    /// How long it may still idle; none: it was used and has been idle for too long.
     #[must_use]
     pub fn rests(&self, now: Instant) -> Option<Duration> {
         let left = self.with(|guest| {
@@ -149,7 +149,8 @@ mod tests {
     async fn who_has_the_token_finds_a_place_however_many_others_there_are() {
         let (places, begin) = (Places::default(), everwarm_runtime::clock::now());
         let crowd: Vec<Place> = (0..UNKNOWN).map(|_| free(&places, begin)).collect();
-        // The first asks, the second was answered: the third has asked for nothing the longest.
+        // The first waits for a response, the second got one, so the third has been idle the
+        // longest.
         crowd[0].asks(false, begin + MS);
         crowd[1].asks(false, begin + MS);
         crowd[1].was_answered(begin + 2 * MS);
@@ -157,7 +158,7 @@ mod tests {
         crowd[2].has_to_go().await;
         ours.asks(true, begin + 4 * MS);
         ours.was_answered(begin + 4 * MS);
-        // Known ones leave their places to nobody, and the others keep theirs beside them.
+        // Known connections keep their places, and the others keep theirs beside them.
         let mut known = vec![ours];
         for _ in 1..PLACES {
             let (Taken::Free(place) | Taken::Instead(place)) = places.take(begin + 5 * MS) else {

@@ -1,4 +1,4 @@
-//! What is said where something is not answered, and how often it was.
+//! Problem documents of requests without a result, and their counts.
 
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -27,7 +27,7 @@ pub struct Problem {
     pub exit: u8,
 }
 
-/// Why a request is refused. An answer that there is none, like that of an unknown id, is no
+/// The reason for refusing a request. A response that nothing exists, as for an unknown id, is no
 /// refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -43,15 +43,15 @@ pub enum Refusal {
     TooSlow,
     /// Too many connections, or too much work at once.
     Busy,
-    /// No HTTP.
+    /// Not HTTP.
     Malformed,
-    /// A body that is not JSON, or other JSON.
+    /// A body that is not JSON, or not the expected JSON.
     BadBody,
-    /// A query that is not known.
+    /// A query with unknown parameters.
     BadQuery,
-    /// There is nothing.
+    /// No such path.
     NoSuchPath,
-    /// It cannot be done there.
+    /// The path has no such method.
     WrongMethod,
 }
 
@@ -81,7 +81,7 @@ impl Refusal {
         }
     }
 
-    /// The answer; it is counted on its way out.
+    /// The response. It is counted on its way out.
     pub fn answer(self, detail: impl Into<String>) -> Response {
         let (status, exit) = self.status();
         let mut response = problem(status, self.code(), detail.into(), exit);
@@ -94,11 +94,11 @@ impl Refusal {
     }
 }
 
-/// What a problem document says to people, beside the answer that carries it.
+/// The detail text of a problem document, attached to its response.
 #[derive(Clone, Debug)]
 pub struct Detail(pub String);
 
-/// How many requests were refused, by reason, and how many were answered.
+/// The numbers of refused requests by reason, and of all requests with their durations.
 #[derive(Clone, Debug, Default)]
 pub struct Refusals(
     Arc<[AtomicU64; Refusal::CODES.len()]>,
@@ -106,16 +106,16 @@ pub struct Refusals(
     Arc<Mutex<BTreeMap<String, Histogram>>>,
 );
 
-/// Answered requests by the pattern of their path, their method, and the status of the answer.
+/// Numbers of requests, by path pattern, method and status.
 pub type Requests = BTreeMap<(String, &'static str, u16), u64>;
 
 impl Refusals {
-    /// One more.
+    /// Counts a refusal.
     pub fn count(&self, refusal: Refusal) {
         self.0[refusal as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One more was answered, in this time.
+    /// Counts a response and its duration.
     pub fn answered(&self, route: &str, method: &'static str, status: u16, took: Duration) {
         let mut times = self.2.lock().unwrap_or_else(PoisonError::into_inner);
         times.entry(route.to_owned()).or_insert_with(|| Histogram::new(HTTP)).time(took);
@@ -124,27 +124,27 @@ impl Refusals {
         *requests.entry((route.to_owned(), method, status)).or_default() += 1;
     }
 
-    /// How long answers took, by the pattern of their path.
+    /// Durations of responses by path pattern.
     #[must_use]
     pub fn took(&self) -> Vec<(String, Reading)> {
         let times = self.2.lock().unwrap_or_else(PoisonError::into_inner);
         times.iter().map(|(route, took)| (route.clone(), took.read())).collect()
     }
 
-    /// What was answered so far.
+    /// Numbers of requests so far.
     #[must_use]
     pub fn requests(&self) -> Requests {
         self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// All codes with their numbers.
+    /// Numbers of refusals for every code.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let number = |n: &AtomicU64| n.load(Ordering::Relaxed);
         Refusal::CODES.iter().copied().zip(self.0.iter().map(number))
     }
 }
 
-/// A problem document.
+/// A response with a problem document.
 pub fn problem(status: StatusCode, code: &str, detail: String, exit: Exit) -> Response {
     let status_number = status.as_u16();
     let body = Problem { status: status_number, code: code.into(), detail, exit: exit.code() };
@@ -153,7 +153,7 @@ pub fn problem(status: StatusCode, code: &str, detail: String, exit: Exit) -> Re
     response
 }
 
-/// JSON of a kind.
+/// A JSON response with this status and media type.
 pub fn json_as(status: StatusCode, kind: &'static str, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => {
@@ -163,7 +163,7 @@ pub fn json_as(status: StatusCode, kind: &'static str, body: &impl Serialize) ->
     }
 }
 
-/// What is said where there is no answer.
+/// The problem document of a failed query.
 pub fn unanswered(Failure { exit, text, code }: Failure) -> Response {
     let (status, code) = match (code, exit) {
         (Failure::BAD_QUERY, _) => return Refusal::BadQuery.answer(text),
@@ -176,13 +176,13 @@ pub fn unanswered(Failure { exit, text, code }: Failure) -> Response {
     problem(status, code, text, exit)
 }
 
-/// An answer that is made.
+/// The response of a successful query.
 pub fn answered(json: Json) -> Response {
     let kind = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     (kind, json.into_bytes()).into_response()
 }
 
-/// An answer.
+/// A JSON response with status 200.
 pub fn json(body: &impl Serialize) -> Response {
     json_as(StatusCode::OK, "application/json", body)
 }

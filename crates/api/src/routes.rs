@@ -1,4 +1,4 @@
-//! What is answered where.
+//! The routes of the API.
 
 use super::backup::backup;
 use super::guard::{asked, guard, signed_in, stamp};
@@ -24,30 +24,29 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Gives all metrics as text; the stream of the page is measured with them.
+/// Returns all metrics as text, with those of the page's stream.
 pub type Metrics = Arc<dyn Fn(&Stream) -> String + Send + Sync>;
 
-/// What the API answers from.
+/// The state of the API.
 #[derive(Clone)]
 pub struct Api {
     pub(super) context: Arc<dyn Context>,
-    /// What pages read.
+    /// The event stream of pages.
     pub(super) stream: Stream,
-    /// Pages that may change something.
+    /// The pages that may change something.
     pub(super) sessions: Sessions,
     metrics: Option<Metrics>,
     refusals: Refusals,
-    /// What may be changed, and by whom.
+    /// The possible changes, with the token.
     pub(super) changes: Changes,
-    /// Where changes are written down.
+    /// The data directory, for the audit log.
     pub(super) data_dir: PathBuf,
-    /// Deriving everything again takes a core: once at a time.
+    /// Long queries take a CPU core, so only one runs at a time.
     pub(super) heavy: Arc<Semaphore>,
 }
 
 impl Api {
-    /// Answers from `context`; `metrics` where some are kept. What is changed is written down in
-    /// `data_dir`.
+    /// Reads from `context`. `metrics`: if there are any. The audit log is in `data_dir`.
     #[must_use]
     pub fn new(
         context: Arc<dyn Context>,
@@ -60,19 +59,19 @@ impl Api {
         Api { context, stream, sessions, metrics, refusals, changes, data_dir, heavy }
     }
 
-    /// How many requests were refused.
+    /// The counts of refused requests.
     #[must_use]
     pub fn refusals(&self) -> Refusals {
         self.refusals.clone()
     }
 
-    /// What pages read.
+    /// The event stream of pages.
     #[must_use]
     pub fn stream(&self) -> Stream {
         self.stream.clone()
     }
 
-    /// All paths. Asked from `beyond` this machine, what tells something needs the token or cookie.
+    /// All routes. `beyond`: for other machines, where reading needs the token or cookie, too.
     pub fn router(self, beyond: bool) -> Router {
         let refusals = self.refusals();
         let router = Router::new()
@@ -97,7 +96,7 @@ impl Api {
             .fallback(nothing_here)
             .method_not_allowed_fallback(wrong_method)
             .layer(from_fn(asked));
-        // Whoever has the token was not sent here by a page of another site.
+        // A page of another site has no token or cookie, so `beyond` needs no check of the host.
         let router = if beyond {
             router.layer(from_fn_with_state(self.clone(), signed_in))
         } else {
@@ -108,9 +107,9 @@ impl Api {
     }
 }
 
-/// The words of a path, as they came.
+/// The parameters of a path, as they came.
 pub type PathWords = Result<RawPathParams, RawPathParamsRejection>;
-/// The words of a query, as they came.
+/// The parameters of a query, as they came.
 pub type QueryWords = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 async fn answer(
@@ -129,7 +128,7 @@ async fn answer(
         return Refusal::Busy.answer("this is being done for another; ask again later");
     };
     let limit = asked.limit().ok().flatten();
-    // It reads files; sockets must not wait for it.
+    // A query may read files, which must not block the sockets.
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         (question.answer)(api.context.as_ref(), &asked)
@@ -151,7 +150,7 @@ async fn answer(
     response
 }
 
-/// The words of path and query, where a row knows all of them.
+/// The parameters of path and query, if the row knows all of them.
 pub fn words(
     (known, known_query): (&str, &[&str]),
     path: PathWords,

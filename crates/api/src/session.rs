@@ -1,5 +1,5 @@
-//! Sessions of pages: a browser cannot be asked to keep the token, so it is given a cookie that no
-//! script can read, that no other site's page can use, and that means nothing after this process.
+//! Sessions of pages. A browser should not store the token, so it gets a cookie instead. Scripts
+//! and other sites cannot use the cookie, and it expires with this process.
 
 use super::token::chance;
 use axum::http::header::{COOKIE, HOST, InvalidHeaderValue, ORIGIN};
@@ -8,19 +8,20 @@ use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Sessions that are kept; the oldest goes for a new one.
+/// Maximum number of sessions. A new one removes the oldest.
 const KEPT: usize = 32;
 
 /// Sessions, by the digests of their cookies.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions(Arc<Mutex<VecDeque<[u8; 32]>>>);
 
-/// Where a request was meant to go.
+/// The host that a request names.
 pub fn host(headers: &HeaderMap) -> Option<&str> {
     headers.get(HOST)?.to_str().ok()
 }
 
-/// Cookies are the same for all ports of a host: each daemon has its own name.
+/// The cookie's name. Browsers send cookies to all ports of a host, so each daemon's name has its
+/// port.
 fn name(host: &str) -> String {
     let port = host.rsplit_once(':').map(|(_, port)| port);
     let port = port.filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
@@ -32,10 +33,10 @@ fn digest(text: &str) -> [u8; 32] {
 }
 
 impl Sessions {
-    /// A new one: the cookie.
+    /// Begins a session and returns its cookie.
     ///
     /// # Errors
-    /// There is no chance to be had.
+    /// The system has no random bytes.
     pub fn begin(&self, host: &str) -> std::io::Result<HeaderValue> {
         let secret = chance()?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,20 +47,20 @@ impl Sessions {
         HeaderValue::from_str(&cookie).map_err(odd)
     }
 
-    /// Whether the cookie of a request is one of ours.
+    /// Whether the cookie of a request belongs to a session.
     pub fn knows(&self, headers: &HeaderMap) -> bool {
         let Some(name) = host(headers).map(name) else { return false };
         let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs = cookies.flat_map(|text| text.split(';'));
         let ours = pairs.find_map(|pair| pair.trim().strip_prefix(&name)?.strip_prefix('='));
-        // Digests are compared, so how long it takes tells nothing of the cookie.
+        // Comparing digests hides the cookie from timing attacks.
         ours.map(digest).is_some_and(|ours| {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&ours)
         })
     }
 
-    /// Whether a change is asked for by our own page: another page of this host, on another port,
-    /// would send the cookie too.
+    /// Whether a change comes from our own page. A page on another port of this host would send the
+    /// cookie, too, so the origin must match.
     pub fn allows(&self, headers: &HeaderMap) -> bool {
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
         let from = origin.and_then(|o| o.strip_prefix("http://").or(o.strip_prefix("https://")));
@@ -90,7 +91,7 @@ mod tests {
         let ours = ("origin", "http://localhost:7070");
         assert!(sessions.allows(&headers([host, ("cookie", &both), ours])));
         assert!(sessions.knows(&headers([host, cookie])));
-        // Who does not say where it comes from, or comes from elsewhere, may not.
+        // A request without an origin, or from another one, is refused.
         assert!(!sessions.allows(&headers([host, cookie])));
         for origin in ["http://localhost:9", "http://evil.example", "null"] {
             assert!(!sessions.allows(&headers([host, cookie, ("origin", origin)])), "{origin}");
@@ -98,7 +99,7 @@ mod tests {
         for wrong in ["everwarm-7070=", "everwarm-7070=0", "everwarm-9=1"] {
             assert!(!sessions.knows(&headers([host, ("cookie", wrong)])), "{wrong}");
         }
-        // It means nothing to another process, and is forgotten for newer ones.
+        // Another process does not know the cookie, and newer sessions replace it.
         assert!(!Sessions::default().knows(&headers([host, cookie])));
         for _ in 0..KEPT {
             sessions.begin("localhost:7070").unwrap();

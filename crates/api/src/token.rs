@@ -1,4 +1,4 @@
-//! The token of requests that change something.
+//! The token for requests that change something.
 
 use everwarm_domain::secret::{Secret, long_enough};
 use everwarm_runtime::files::{is_full, read_private, write_whole};
@@ -8,15 +8,15 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
 
-/// Name of the file in the data directory that holds the token, where none is configured.
+/// Name of the file in the data directory that holds the token if none is configured.
 pub const TOKEN_FILE: &str = "api.token";
-/// Bytes of chance in a token.
+/// Number of random bytes in a token.
 const CHANCE: usize = 32;
 
-/// A new secret.
+/// A new random secret.
 ///
 /// # Errors
-/// The system has no chance to give.
+/// The system has no random bytes.
 pub fn chance() -> std::io::Result<String> {
     let mut chance = [0; CHANCE];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut chance)?;
@@ -32,7 +32,7 @@ pub fn chance() -> std::io::Result<String> {
 pub struct Token(Secret);
 
 impl Token {
-    /// The configured one, else that of the data directory; `None` where there is neither.
+    /// The configured token, else that of the data directory; `None` if there is neither.
     ///
     /// # Errors
     /// Others may read the file, or it cannot be read.
@@ -54,7 +54,7 @@ impl Token {
         Ok(Some(Token(secret)))
     }
 
-    /// Like [`Token::find`]; makes one in the data directory where there is none.
+    /// Like [`Token::find`], but creates a token in the data directory if there is none.
     ///
     /// # Errors
     /// Others may read the file, or it cannot be read or written.
@@ -71,8 +71,7 @@ impl Token {
         Ok(Token(Secret::new(&text)))
     }
 
-    /// Whether `given` is the token. Takes as long wherever they differ: digests are compared, and
-    /// all of them.
+    /// Whether `given` is the token. It compares digests in constant time.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
         let (ours, theirs) = (Sha256::digest(self.0.expose()), Sha256::digest(given));
@@ -80,7 +79,7 @@ impl Token {
         std::hint::black_box(differ) == 0
     }
 
-    /// The header that carries it.
+    /// The value of the `Authorization` header with the token.
     #[must_use]
     pub fn header(&self) -> Secret {
         Secret::new(&format!("Bearer {}", self.0.expose()))
@@ -107,7 +106,7 @@ mod tests {
         assert!(!format!("{token:?}").contains(&text));
         let set = Secret::new("mine-and-no-other");
         assert!(Token::find_or_make(Some(&set), &folder).unwrap().is("mine-and-no-other"));
-        // Who can be guessed is none.
+        // A token that can be guessed is refused.
         let told = Token::find(Some(&Secret::new("short")), &folder).unwrap_err();
         assert_eq!(told.exit, Exit::Refused);
         assert!(told.text.contains("5 characters, but needs at least 16"), "{told}");

@@ -1,4 +1,4 @@
-//! Requests that change something: with the token, bounded, and written down.
+//! Requests that change something. They need the token, have limits, and go to the audit log.
 
 use super::problem::{Detail, Refusal, answered, problem, unanswered};
 use super::routes::{Api, PathWords, QueryWords, words};
@@ -9,7 +9,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_views::audit::AUDIT_FILE;
 use everwarm_views::backup::Pack;
 use everwarm_views::changes::{Change, Control, Tried};
@@ -22,23 +22,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of a body.
+/// Maximum bytes of a body.
 const BODY_BYTES: usize = 64 * 1024;
-/// How long a body may take.
+/// How long the client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(5);
 
-/// What may be changed, and by whom.
+/// The possible changes, and the token that they need.
 #[derive(Clone)]
 pub struct Changes {
     /// The token.
     pub token: Token,
-    /// Who changes it.
+    /// The control that makes the changes.
     pub control: Arc<dyn Control>,
-    /// Packs everything that is kept.
+    /// Packs a backup.
     pub backup: Arc<Pack>,
 }
 
-/// Why a change is not made, and in words.
+/// The reason why a request was refused, as code and text.
 struct Refused(Refusal, String);
 
 /// A line of the audit log.
@@ -46,21 +46,21 @@ struct Refused(Refusal, String);
 struct Audited<'a, T> {
     /// Wall time, UTC milliseconds.
     time: i64,
-    /// Who: whoever has the token, or a page that was given a cookie for it.
+    /// The client: one with the token, or a page with a cookie.
     who: &'static str,
     /// Method and path.
     what: &'a str,
-    /// What was sent.
+    /// The body of the request.
     body: &'a T,
-    /// `done`, or why not.
+    /// `done`, or the reason why not.
     result: &'a str,
 }
 
-/// Marks the answer to a change that has its line.
+/// Marks the response of a change that is in the audit log already.
 #[derive(Clone, Copy, Debug)]
 struct Written;
 
-/// Writes down what was asked for with the token and refused before it was tried.
+/// Writes a line for each request with the token that was refused before it was tried.
 pub async fn written(State(api): State<Api>, request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
@@ -75,7 +75,7 @@ pub async fn written(State(api): State<Api>, request: Request, next: Next) -> Re
     };
     let detail = response.extensions().get::<Detail>().map(|Detail(detail)| detail.clone());
     let result = detail.unwrap_or_else(|| response.status().to_string());
-    // What was sent is not known to be what it should be, so nothing of it is kept.
+    // The body was not checked, so it is not logged.
     let line = move || note(&api.data_dir, (who, &what), &(), &result);
     if let Err(e) = tokio::task::spawn_blocking(line).await {
         tracing::error!("{AUDIT_FILE}: {e}");
@@ -83,13 +83,13 @@ pub async fn written(State(api): State<Api>, request: Request, next: Next) -> Re
     response
 }
 
-/// Method, path and query.
+/// Method, path and query of a request.
 fn what(request: &Request) -> String {
     let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
     format!("{} {}{query}", request.method(), request.uri().path())
 }
 
-/// Makes a change.
+/// Makes the change of a row.
 pub async fn change(
     change: &'static Change,
     State(api): State<Api>,
@@ -105,10 +105,10 @@ pub async fn change(
     attempt(&api, request, Box::new(act)).await
 }
 
-/// Does something with the body of a request.
+/// A change that uses the body of a request.
 pub type Act = Box<dyn FnOnce(&Json) -> Tried + Send>;
 
-/// Does what a request wants, if it may, and writes down what became of it.
+/// Makes a change if the request may, and writes the result to the audit log.
 pub async fn attempt(api: &Api, request: Request, act: Act) -> Response {
     let what = what(&request);
     let (who, body) = match checked(api, request).await {
@@ -116,7 +116,7 @@ pub async fn attempt(api: &Api, request: Request, act: Act) -> Response {
         Err(Refused(refusal, detail)) => return refusal.answer(detail),
     };
     let dir = api.data_dir.clone();
-    // It may wait for the disk; sockets must not.
+    // A change may wait for the disk, which must not block the sockets.
     let done = tokio::task::spawn_blocking(move || {
         let (body, done) = act(&body)?;
         let result = done.as_ref().map_or_else(|failure| failure.text.as_str(), |_| "done");
@@ -136,7 +136,7 @@ pub async fn attempt(api: &Api, request: Request, act: Act) -> Response {
     response
 }
 
-/// What is said where a change was tried and not made.
+/// The problem document of a change that was tried and failed.
 fn undone(Failure { exit, text, .. }: Failure) -> Response {
     let (status, code) = match exit {
         Exit::Usage => return Refusal::BadBody.answer(text),
@@ -157,18 +157,18 @@ fn undone(Failure { exit, text, .. }: Failure) -> Response {
     problem(status, code, text, exit)
 }
 
-/// The answer to a request without the token; none where it has it.
+/// The response to a request without the token; none if it has the token.
 pub fn refused(api: &Api, headers: &HeaderMap) -> Option<Response> {
     let Refused(refusal, detail) = allowed(api, headers).err()?;
     Some(refusal.answer(detail))
 }
 
-/// Whether a request shows the token, or the cookie of a page that was given it.
+/// Whether a request has the token, or the cookie of a signed-in page.
 pub fn shows_token(api: &Api, headers: &HeaderMap) -> bool {
     allowed(api, headers).is_ok() || api.sessions.knows(headers)
 }
 
-/// The body of a request that may change something, and whose it is.
+/// The body of a request that may change something, and its client.
 async fn checked(api: &Api, request: Request) -> Result<(&'static str, Json), Refused> {
     let (head, body) = request.into_parts();
     let who = allowed(api, &head.headers)?;
@@ -179,7 +179,7 @@ async fn checked(api: &Api, request: Request) -> Result<(&'static str, Json), Re
     Ok((who, Json::received(bounded(&head.headers, body).await?)))
 }
 
-/// Who may change something: whoever has the token, and a page that was given a cookie for it.
+/// The client of a request, if it may change something: by the token or by a page's cookie.
 fn allowed(api: &Api, headers: &HeaderMap) -> Result<&'static str, Refused> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(bearer) {
@@ -194,7 +194,7 @@ fn allowed(api: &Api, headers: &HeaderMap) -> Result<&'static str, Refused> {
     }
 }
 
-/// The token in the header that carries one; the name of the scheme has no case.
+/// The token of a bearer header. The scheme is case-insensitive.
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then_some(token)
@@ -217,7 +217,7 @@ async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
     }
 }
 
-/// Writes a line; that it cannot be written is told in the log.
+/// Writes a line to the audit log. A failure goes to the log.
 fn note(dir: &Path, asked: (&'static str, &str), body: &impl Serialize, result: &str) {
     if let Err(e) = audit(dir, asked, body, result) {
         tracing::error!("{AUDIT_FILE}: {e}");
@@ -230,7 +230,7 @@ fn audit(
     body: &impl Serialize,
     result: &str,
 ) -> std::io::Result<()> {
-    let line = Audited { time: wall_ms(), who, what, body, result };
+    let line = Audited { time: wall().utc(), who, what, body, result };
     let mut line = serde_json::to_vec(&line)?;
     line.push(b'\n');
     let mut options = OpenOptions::new();

@@ -1,4 +1,4 @@
-//! `everwarm kill` and `everwarm retry`: what is done to actors of the running daemon.
+//! `everwarm kill` and `everwarm retry`: inject faults into actors and retry stopped branches.
 
 use super::{Core, query};
 use crate::print::{Printer, confirm};
@@ -39,7 +39,7 @@ pub struct RetryArgs {
     args: query::Args,
 }
 
-/// Disturbs an actor.
+/// Injects a fault into an actor.
 pub fn kill(args: &KillArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let wanted = HarmView { path: args.path.clone(), how: args.how, seconds: args.seconds };
     confirm(&format!("disturb {}{}", args.path, end(&wanted)), args.yes)?;
@@ -56,7 +56,7 @@ pub fn kill(args: &KillArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
-/// What comes of it where nobody starts it again.
+/// The warning of the confirmation if the fault ends the whole process, else nothing.
 fn end(view: &HarmView) -> String {
     if !view.ends_root() {
         return String::new();
@@ -64,7 +64,7 @@ fn end(view: &HarmView) -> String {
     format!(", which ends the process with exit code {}", Exit::RootGaveUp.code())
 }
 
-/// Tries a branch that is kept down.
+/// Retries a branch that its supervisor stopped.
 pub fn retry(args: &RetryArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     confirm(&format!("retry {} now", args.path), args.yes)?;
     let wanted = BranchView { path: args.path.clone() };

@@ -1,4 +1,4 @@
-//! `everwarm backup` and `restore`.
+//! `everwarm backup` and `everwarm restore`.
 
 use super::{Core, query};
 use crate::print::Printer;
@@ -63,7 +63,7 @@ fn told(made: &BackupView) -> String {
     format!("{}: {rows} up to run {life}, {sealed}, {kb} kB; read back and verified", made.file)
 }
 
-/// Makes a data directory of a backup.
+/// Restores a backup into a data directory.
 pub fn restore(args: &FileArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let FileArgs { file, args } = args;
     let data_dir = args.configuration(CheckDepth::Words)?.data_dir;
@@ -86,7 +86,7 @@ pub fn restore(args: &FileArgs, core: &Core, printer: Printer) -> Result<Exit, F
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
-/// Counts what is written.
+/// A writer that reports the bytes written, in KiB, as progress.
 struct Told<'a> {
     out: &'a mut dyn Write,
     progress: &'a Progress,

@@ -26,7 +26,7 @@ pub struct BarArgs {
     list: ListArgs,
 }
 
-/// Prints bars, and where some are missing between them.
+/// Prints bars, and a note for each gap between them.
 pub fn print(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let (symbol, timeframe) = (args.symbol, args.timeframe);
     let width = Some(timeframe.name());
@@ -37,7 +37,7 @@ pub fn print(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
         if args.csv {
             return printer.lines(&recording(&rows)).map(|_| Exit::Fine);
         }
-        // A command answers as from the files, which hold bars alone.
+        // Commands print what the files hold: bars without indicators.
         let alone = rows.into_iter().map(|bar| BarView { indicators: None, ..bar });
         return printer.json(&alone.collect::<Vec<_>>());
     }
@@ -50,7 +50,7 @@ pub fn print(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     })
 }
 
-/// Where some are missing: the time of the bar before them, and how many.
+/// The gaps between bars: the time of the bar before the gap, and the number of missing bars.
 fn gaps(times: &[i64], width: i64) -> impl Iterator<Item = (i64, u64)> {
     times.windows(2).filter_map(move |pair| {
         let missing = (pair[1] - pair[0]) / width - 1;
@@ -58,7 +58,7 @@ fn gaps(times: &[i64], width: i64) -> impl Iterator<Item = (i64, u64)> {
     })
 }
 
-/// The lines of a recording's file.
+/// The lines of a recording file.
 fn recording(rows: &[BarView]) -> Vec<String> {
     let line = |bar: &BarView| {
         let BarView { open_time, open, high, low, close, volume, .. } = bar;

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// What is as here whatever a configuration says: what is proved are its strategies, limits and
-/// symbols, at a simulated exchange, by processes that nobody asks and that tell nobody anything.
+/// Keys that `chaos` sets, whatever the configuration says. The runs trade at a simulated exchange,
+/// open no public API and send no messages.
 const HERE: [(&str, &str); 11] = [
     ("venue.kind", "sim"),
     ("trading.mode", "paper"),
@@ -30,32 +30,32 @@ const HERE: [(&str, &str); 11] = [
     ("messages.heartbeat", ""),
 ];
 
-/// What `chaos` is asked to do.
+/// The request to `chaos`.
 #[derive(Clone, Debug)]
 pub struct ChaosConfig {
-    /// What the daemon would run with; its recording is what is played.
+    /// The configuration of the daemon. Its recording is played.
     pub config: Config,
-    /// What the program is started with besides, to run with the same.
+    /// More arguments for the daemon processes, so that they load the same configuration.
     pub arguments: Vec<std::ffi::OsString>,
-    /// Variables it is started with besides.
+    /// More environment variables for the daemon processes.
     pub variables: Vec<(String, String)>,
-    /// Actors to be killed.
+    /// Number of actors to kill.
     pub kills: u64,
-    /// Processes to be killed.
+    /// Number of processes to kill.
     pub crashes: u64,
-    /// Disks that die.
+    /// Number of disks to fail.
     pub disk: u64,
-    /// Whether the exchange misbehaves meanwhile.
+    /// Whether the exchange gets faults, too.
     pub venue_faults: bool,
-    /// Whether all there is to strike in the small feed is struck instead.
+    /// Whether every possible fault is injected into the small built-in feed instead.
     pub exhaustive: bool,
-    /// So many runs drawn from that; none: all.
+    /// Number of runs drawn from the exhaustive list; none: all of them.
     pub runs: Option<u64>,
-    /// What is drawn follows from it.
+    /// Seed of all random choices.
     pub seed: u64,
-    /// One plan that is run again instead: a line of JSON that a difference was told with.
+    /// A fault plan to repeat instead: the JSON line that a difference was reported with.
     pub plan: Option<String>,
-    /// How often, at most.
+    /// Maximum number of repetitions of the plan.
     pub times: Option<u64>,
 }
 
@@ -117,7 +117,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Plays the recording under all that, and prints what struck and what came of it.
+/// Runs the fault plan, and prints the injected faults and the differences.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     if args.strikes_nothing() {
         let text = "no fault is requested, so nothing would be proved: give --kills, --crashes, \
@@ -177,7 +177,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     printer.lines(&lines(&view, &again, printer.width)).map(|_| exit)
 }
 
-/// What is printed; `again` is the command that runs a plan, without the plan.
+/// The report. `again` is the command that runs a plan, without the plan.
 fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
     let us = Duration::from_micros;
     let mut table = Table::new(&["what", "where", ">times"]);
@@ -223,13 +223,13 @@ fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
 }
 
 impl Args {
-    /// Whether there is nothing that could make a difference.
+    /// Whether the flags request no fault at all.
     fn strikes_nothing(&self) -> bool {
         let struck = self.kills > 0 || self.crashes > 0 || self.disk > 0 || self.venue_faults;
         !struck && !self.exhaustive && self.plan.is_none()
     }
 
-    /// The keys they set.
+    /// The configuration keys that the flags set.
     fn given(&self) -> Vec<Given> {
         let mut given = Vec::new();
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
@@ -243,7 +243,8 @@ impl Args {
         given
     }
 
-    /// The command that plays the same, with the variables that set keys of its configuration.
+    /// The command that repeats this run, with the environment variables that set configuration
+    /// keys.
     fn again(&self, theirs: &Sources) -> String {
         let variables = theirs.variables();
         let set = variables.iter().map(|set| format!("{}={}", set.place, shell_word(&set.text)));
@@ -260,7 +261,7 @@ impl Args {
             let word = |path: &PathBuf| format!("{flag} {}", shell_word(&path.to_string_lossy()));
             words.extend(value.as_ref().map(word));
         }
-        // The exchange draws from it too.
+        // The exchange uses the seed, too.
         words.extend((self.seed != 1).then(|| format!("--seed {}", self.seed)));
         words.join(" ")
     }

@@ -1,4 +1,4 @@
-//! `everwarm config`: what is configured, where it came from, and what is wrong with it.
+//! `everwarm config`: show, check, compare and reload the configuration.
 
 use super::run::{self, sources};
 use super::{Core, query};
@@ -19,15 +19,15 @@ use everwarm_words::text::{Paint, Table, instant, wrap};
 use serde::Serialize;
 use std::path::Path;
 
-/// Found by it, the running daemon cannot have another.
+/// Commands find the daemon by this key, so the running daemon has the same value.
 const FOUND_BY: &str = "daemon.data_dir";
 
-/// What a check of the configuration found.
+/// The result of a check of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct CheckedView {
-    /// Whether a start would take it.
+    /// Whether a start would accept the configuration.
     valid: bool,
-    /// Everything that is wrong.
+    /// All errors.
     errors: ConfigErrors,
 }
 
@@ -71,8 +71,8 @@ struct Given {
 }
 
 impl Given {
-    /// What is configured, and the folder of its daemon. Where no file is named, it is by the one
-    /// and the flags that the daemon was started with last, and that is said.
+    /// The values and the data directory. Without a named file, it uses the file and flags of the
+    /// daemon's last start, and prints a note about that.
     fn values(
         &self,
         look: CheckDepth,
@@ -115,7 +115,7 @@ struct ReloadArgs {
     args: query::Args,
 }
 
-/// Does what the verb says.
+/// Runs the subcommand.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     match &args.verb {
         None => show(&ShowArgs::default(), printer),
@@ -133,7 +133,7 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
 fn show(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
     let ShowArgs { running, given } = args;
     let values = if *running {
-        // Where it is asked for, whatever its file says by now.
+        // The daemon is found by the data directory of the sources, whatever its own file says now.
         let asked = sources(given.run.config(), given.run.given()).load(CheckDepth::Words)?;
         let daemon = connected(Path::new(&asked.data_dir))?;
         let reloads: ReloadsView = daemon.ask(&RELOADS, &Asked::default())?.read()?;
@@ -190,7 +190,7 @@ fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     printer.lines(&difference_lines(&found, printer.width)).map(|_| exit)
 }
 
-/// What the running daemon is configured with.
+/// The values of the running daemon.
 fn running_values(daemon: &Remote) -> Result<Vec<ValueView>, Failure> {
     daemon.ask(&CONFIG, &Asked::default())?.read()
 }
@@ -281,8 +281,7 @@ fn reloads(args: &query::Args, core: &Core, printer: Printer) -> Result<Exit, Fa
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
-/// Differences as people see them: a table where it fits, else a few lines each, with nothing left
-/// out.
+/// Differences as text: a table if it fits, else a few lines for each. Nothing is cut.
 pub fn difference_lines(found: &[DifferenceView], width: usize) -> Vec<String> {
     let cell = |set: &Option<SetView>| {
         set.as_ref().map_or(["-".to_owned(), "-".to_owned()], |set| {

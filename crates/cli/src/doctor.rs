@@ -12,10 +12,10 @@ use everwarm_views::views::{FindingView, HealthView, Severity};
 use everwarm_words::text::{Paint, count, hang, instant, took};
 use std::time::Duration;
 
-/// Characters before what is said.
+/// Columns before the text of a finding.
 const INDENT: usize = 9;
 
-/// Prints what is wrong, since when, and what to do.
+/// Prints each finding: the problem, since when, and what to do.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let view = look(args, core);
     let exit = if view.healthy { Exit::Fine } else { Exit::Problems };
@@ -51,13 +51,13 @@ fn since(finding: &FindingView) -> String {
     format!(", since {} UTC{lasts}", instant(since / 1000 * 1000))
 }
 
-/// All findings, with commands for the daemon that was queried. That
-/// none responds is a finding, too.
+/// All findings, with commands for the queried daemon. A daemon that does not respond is a finding,
+/// too.
 pub fn look(args: &Args, core: &Core) -> HealthView {
     let answer = args.daemon(core).and_then(|daemon| daemon.ask(&DOCTOR, &Asked::default()));
     let asked = answer.and_then(|answer| answer.read());
     let mut view: HealthView = asked.unwrap_or_else(|failure| unread(&failure));
-    // What a daemon was started with, a shell need not have.
+    // The shell need not have the environment that the daemon was started with.
     let deep = if view.running { CheckDepth::Words } else { CheckDepth::World };
     let sources = args.sources().or_noted();
     if let Err(failure) = sources.load(deep).map_err(Failure::from) {
@@ -72,7 +72,7 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
     }
     for command in view.findings.iter_mut().filter_map(|finding| finding.command.as_mut()) {
         *command = args.whole(command, sources.file.as_deref());
-        // A start as the last one was.
+        // Suggest the same flags as at the last start.
         if command.starts_with("everwarm run") && !sources.noted.is_empty() {
             *command = format!("{command} {}", typed(&sources.noted));
         }
@@ -82,7 +82,7 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
     view
 }
 
-/// Neither a daemon nor its files answer.
+/// The finding that neither a daemon nor its files could be read.
 pub fn unread(failure: &Failure) -> HealthView {
     let (todo, command) = match failure.exit {
         Exit::Foreign => (

@@ -9,7 +9,7 @@ use everwarm_views::questions::{Asked, EXPLAIN, Question, WHY_NOT};
 use everwarm_views::views::ExplainView;
 use everwarm_words::text::{Paint, instant, instant_of, wrap};
 
-/// Columns of a line of the story, where the terminal is wider.
+/// Maximum columns of a line of the story.
 const WIDTH_MAX: usize = 120;
 
 /// Flags of `explain`.
@@ -21,7 +21,7 @@ pub struct ExplainArgs {
     args: query::Args,
 }
 
-/// Prints a story.
+/// Prints the causes and effects of an order, a fill or a fact.
 pub fn print(args: &ExplainArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let asked = Asked::default().with("id", Some(&args.id));
     show((&EXPLAIN, &asked), &args.args, core, printer)
@@ -64,8 +64,7 @@ fn show(
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
-/// The story as people read it: what came from outside with its time, what followed from it
-/// indented.
+/// The story as text: inputs with their time, derived facts indented below them.
 pub fn lines(story: &ExplainView, width: usize, color: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for line in wrap(&story.title, width) {

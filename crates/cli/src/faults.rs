@@ -1,5 +1,4 @@
-//! `everwarm sim faults`, `fault` and `lift`: what a running exchange does wrong because it was
-//! asked to.
+//! `everwarm sim faults`, `fault` and `lift`: list, inject and end faults of a running exchange.
 
 use crate::print::{Printer, note};
 use clap::Subcommand;
@@ -83,7 +82,7 @@ fn kind(name: &str) -> Result<Kind, String> {
     })
 }
 
-/// Lists or switches faults.
+/// Lists faults, or turns them on or off.
 pub fn run(steer: &Steer, printer: Printer) -> Result<Exit, Failure> {
     match steer {
         Steer::Faults(exchange) => list(exchange, printer),
@@ -113,7 +112,8 @@ pub fn run(steer: &Steer, printer: Printer) -> Result<Exit, Failure> {
 }
 
 impl Where {
-    /// The exchange of the folder, of the daemon's, or the one that runs by itself.
+    /// The port file of the exchange: in the folder itself, in the daemon's `exchange`, or in
+    /// `sim`, where the exchange runs alone.
     fn find(&self) -> Option<PortFile> {
         let places = ["", "exchange", "sim"].map(|name| self.data_dir.join(name));
         places.iter().find_map(|place| PortFile::read(place).ok().flatten())

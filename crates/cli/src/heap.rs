@@ -1,27 +1,27 @@
-//! What a process that runs for months wants of the C library's allocator.
+//! Settings of the C library's allocator for a process that runs for months.
 //!
-//! As glibc comes, it keeps a heap for each thread and whatever was once large in it: with 300
-//! symbols half as much again after a few hours. It reads its settings from the environment before
-//! `main`, and nowhere else without unsafe code. So a process that finds none of them becomes
-//! itself again, with them: the same number, files, arguments and signals, hence the same to
-//! whoever started it.
+//! By default, glibc keeps a heap for each thread and does not return freed memory. With 300
+//! symbols that adds half as much again after a few hours. glibc reads its settings only from the
+//! environment before `main`; any other way needs unsafe code. So a process without these settings
+//! executes itself again with them. It keeps its process id, files, arguments and signals, so its
+//! parent notices nothing.
 
 pub use everwarm_config::layers::BEGAN;
 use everwarm_runtime::clock;
 use std::ffi::{OsStr, OsString};
 use std::time::{Duration, Instant};
 
-/// One heap, and what is freed goes back: bytes from which a block is mapped by itself, and bytes
-/// at the end of the heap above which it is cut.
+/// The settings: one heap; blocks from 64 KiB are mapped separately; the heap is trimmed when more
+/// than 128 KiB at its end are free.
 pub const SETTINGS: [(&str, &str); 3] = [
     ("MALLOC_ARENA_MAX", "1"),
     ("MALLOC_MMAP_THRESHOLD_", "65536"),
     ("MALLOC_TRIM_THRESHOLD_", "131072"),
 ];
-/// What is older was said by another process, of which this one has inherited it.
+/// A value older than this was inherited from another process.
 const OLDEST: Duration = Duration::from_secs(10);
 
-/// When this process began: now, or in its first form.
+/// When this process began: now, or before it executed itself again.
 #[must_use]
 pub fn began() -> Instant {
     let said = std::env::var(BEGAN).ok().and_then(|text| text.parse().ok());
@@ -29,18 +29,18 @@ pub fn began() -> Instant {
     clock::now().checked_sub(before.unwrap_or_default()).unwrap_or_else(clock::now)
 }
 
-/// How long before `now` that was, where it can have been this process.
+/// The time since `began`, or nothing if another process must have set it.
 fn before(began: Duration, now: Duration) -> Option<Duration> {
     now.checked_sub(began).filter(|passed| *passed < OLDEST)
 }
 
-/// The steady clock, which is the same for all processes of a machine.
+/// The monotonic clock, shared by all processes of a machine.
 fn steady() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     now.try_into().unwrap_or_default()
 }
 
-/// Whether somebody has said something about the allocator already: then that holds, as it is.
+/// Whether the environment sets the allocator already. Then that setting stays.
 fn is_said<'a>(mut environment: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -> bool {
     environment.any(|(name, value)| {
         let value = value.to_string_lossy();
@@ -50,9 +50,9 @@ fn is_said<'a>(mut environment: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) ->
     })
 }
 
-/// Becomes this process again with [`SETTINGS`], unless the environment speaks of the allocator
-/// itself. To be called before there is a thread, a file or a lock. Where it cannot be done, all
-/// goes on as it is.
+/// Executes this process again with [`SETTINGS`], unless the environment sets the allocator
+/// already. Call it before any thread, file or lock exists. If it fails, the process goes on with
+/// the defaults.
 pub fn settle(began: Instant) {
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     if !is_said(environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))) {
@@ -63,9 +63,9 @@ pub fn settle(began: Instant) {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn again(began: Instant) {
     use std::os::unix::process::CommandExt as _;
-    // By its path, not as /proc/self/exe: what lists processes names them by it.
+    // Use the real path, not /proc/self/exe: process lists show it.
     let Ok(program) = std::env::current_exe() else { return };
-    // Run by the loader, the program is the loader; replaced meanwhile, it is not there.
+    // Started by the dynamic loader, the path is the loader. A replaced program no longer exists.
     let loader = program.file_name().is_none_or(|name| name.to_string_lossy().contains(".so"));
     if loader || !program.is_file() {
         return;

@@ -1,5 +1,5 @@
-//! The command line, one file for each noun. Data goes to standard output, all else to standard
-//! error.
+//! The command line, one file for each command group. Data goes to standard output, everything else
+//! to standard error.
 
 mod actors;
 mod backup;
@@ -55,38 +55,39 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-/// What the commands need of the daemon's core.
+/// The functions of the daemon's core that the commands call.
 pub struct Core {
-    /// Version, revision and day of the program, in one line.
+    /// Version, revision and date of the program, in one line.
     pub build: &'static str,
-    /// The same, in parts.
+    /// The same in parts.
     pub version: fn() -> VersionView,
-    /// Runs the daemon, begun at that moment, until it is done; what it is configured by is read at
-    /// its start, and again when that is wanted.
+    /// Runs the daemon until it ends. The instant is when the process began. The daemon reads the
+    /// sources at its start and at each reload.
     pub run: fn(Sources, Printer, Instant) -> Result<Exit, Failure>,
     /// Runs the simulated exchange until it is done.
     pub sim: fn(SimConfig) -> Result<Exit, Failure>,
     /// The files of a data directory.
     pub files: Files,
-    /// What goes through a whole journal once more.
+    /// The checks that read a whole journal again.
     pub proofs: Proofs,
-    /// Plays a recording under kills, crashes and dying disks; told how far it is.
+    /// Plays a recording under kills, crashes and disk failures, and reports its progress.
     pub chaos: Chaos,
-    /// Asks the venue whose the configured key is.
+    /// Queries the venue for the account of the configured key.
     pub account: fn(&Config) -> Result<AccountView, Failure>,
-    /// Notes what a person confirmed, in a data directory that no process holds.
+    /// Stores the confirmation of a person in a data directory that no process uses.
     pub confirm: fn(&Config, &LiveView) -> Result<(), Failure>,
-    /// Cancels and sells at the venue, without daemon and store.
+    /// Cancels and sells at the venue, without a daemon or its journal.
     pub panic: fn(&Config, &Panic, Printer) -> Result<Exit, Failure>,
-    /// Packs a data directory that no process holds.
+    /// Packs a data directory that no process uses.
     pub backup: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
-    /// Makes a data directory of a backup.
+    /// Restores a backup into a data directory.
     pub restore: fn(&Path, &Path) -> Result<RestoredView, Failure>,
-    /// Who changes something in a data directory that no process holds.
+    /// The control that changes a data directory that no process uses.
     pub control: fn(&Path) -> Box<dyn Control>,
 }
 
-/// See [`Core::chaos`]: what is told is what strikes, how many did, and how many shall.
+/// See [`Core::chaos`]. The callback gets the kind of fault, the number injected so far and the
+/// total.
 pub type Chaos =
     fn(&ChaosConfig, &(dyn Fn(&'static str, u64, u64) + Sync)) -> Result<ChaosView, Failure>;
 
@@ -117,7 +118,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// The filter of the log that so many `-v` stand for.
+/// The log filter for this number of `-v` flags.
 fn filter(verbose: u8) -> Option<&'static str> {
     match verbose {
         0 => None,
@@ -231,12 +232,12 @@ enum Command {
     Man(completions::ManArgs),
 }
 
-/// Parses the command line of this process, does what it says, and tells how to end.
+/// Parses the command line of this process, runs the command, and returns its exit code.
 #[must_use]
 pub fn main(core: &Core) -> Exit {
     let began = heap::began();
     everwarm_runtime::store::quiet_damage();
-    // Whatever this process makes is its owner's alone, the stores of the libraries too.
+    // Every file that this process creates is for its owner alone, also those of the libraries.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let matches = Cli::command().version(core.build).try_get_matches();
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -320,7 +321,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
     }
 }
 
-/// Panics where the command line does not take a command as it stands.
+/// Panics if the command line does not accept the command.
 #[cfg(test)]
 fn can_be_typed(command: &str) {
     if let Err(e) = Cli::try_parse_from(tests::words(command)) {

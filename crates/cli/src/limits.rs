@@ -1,4 +1,4 @@
-//! `everwarm limits`: what the venue wants us to wait for.
+//! `everwarm limits`: end the waits that the venue requested.
 
 use super::Core;
 use super::query::Args;
@@ -27,7 +27,7 @@ pub struct ClearArgs {
     args: Args,
 }
 
-/// Ends what the venue wants us to wait for: in the daemon where one runs, otherwise in the files.
+/// Ends the waits that the venue requested, in the running daemon or in its files.
 pub fn run(command: &Limits, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let Limits::Clear(ClearArgs { yes, args }) = command;
     confirm("end every wait that the venue requested", *yes)?;

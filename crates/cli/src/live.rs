@@ -1,4 +1,4 @@
-//! `everwarm live`: what a person has to type before real money is traded.
+//! `everwarm live`: the confirmation that a person types before real money is traded.
 
 use super::Core;
 use super::run::{configuration, put};
@@ -43,7 +43,7 @@ fn positive(text: &str) -> Result<Decimal, String> {
     if amount > Decimal::ZERO { Ok(amount) } else { Err("must be greater than 0".to_owned()) }
 }
 
-/// Asks and notes.
+/// Shows the account and the caps, asks for the account number and stores the confirmation.
 pub fn run(Live::Confirm(args): &Live, core: &Core) -> Result<Exit, Failure> {
     let refused = |text: String| Err(Failure::new(Exit::Refused, text));
     let mut given = Vec::new();
@@ -75,10 +75,10 @@ pub fn run(Live::Confirm(args): &Live, core: &Core) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// A line of a person.
+/// Reads the line that a person types after `question`.
 ///
 /// # Errors
-/// The terminal is gone.
+/// The terminal was closed.
 pub fn typed(question: &str) -> Result<String, Failure> {
     let failed = |e: std::io::Error| Failure::new(Exit::Failed, format!("the terminal: {e}"));
     let mut out = std::io::stderr();

@@ -1,5 +1,5 @@
-//! The log: to standard error, so that it never mixes with data. A line for people or an object for
-//! programs; a line that repeats itself is held back after a few, and counted.
+//! The log, on standard error, so that it never mixes with data. A line is text for people or a
+//! JSON object for programs. A line that repeats is suppressed after a few times, and counted.
 
 use everwarm_config::LogFormat;
 use everwarm_config::log_filter;
@@ -23,53 +23,53 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// How often the same line is shown in one window; then it is held back.
+/// How often the same line is shown in one window. Further ones are suppressed.
 const REPEATS: u32 = 5;
-/// How long a window is.
+/// Length of a window.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Different lines remembered; with more, all are forgotten.
+/// Number of different lines remembered. With more, all are forgotten.
 const REMEMBERED: usize = 1024;
 
-/// For how many seconds a filter of the log may be set.
+/// Allowed duration of a temporary log filter, seconds.
 const HELD_S: RangeInclusive<u32> = 1..=604_800;
 
-/// What has been logged, and held back.
+/// Numbers of lines logged and suppressed.
 #[derive(Clone, Debug, Default)]
 pub struct LogCounts(Arc<([AtomicU64; LEVELS.len()], AtomicU64)>);
 
 impl LogCounts {
-    /// Lines by level, held back or not.
+    /// Lines by level, suppressed or not.
     pub fn levels(&self) -> impl Iterator<Item = (&'static str, u64)> {
         LEVELS.iter().copied().zip(self.0.0.iter().map(|n| n.load(Ordering::Relaxed)))
     }
 
-    /// Lines held back because they repeated themselves.
+    /// Lines suppressed because they repeated.
     #[must_use]
     pub fn held_back(&self) -> u64 {
         self.0.1.load(Ordering::Relaxed)
     }
 }
 
-/// Sets a filter; an error tells what is wrong with it.
+/// Sets a log filter. The error says what is wrong with it.
 pub type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
-/// Tells and sets what is logged.
+/// Reads and changes the log filter.
 #[derive(Clone)]
 pub struct LogLevel {
-    /// The filter in force.
+    /// The current filter.
     pub get: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Sets it; an error tells what is wrong with it.
+    /// Sets the filter. The error says what is wrong with it.
     pub set: Arc<SetLevel>,
-    /// What has been logged.
+    /// Numbers of lines logged so far.
     pub counts: LogCounts,
-    /// The configuration in force, as each line for programs names it; 0: none is yet.
+    /// Generation of the current configuration, part of each JSON line; 0: none is loaded yet.
     pub generation: Arc<AtomicU64>,
-    /// How long what was set stays.
+    /// Remaining time of a temporary filter.
     pub hold: Hold,
 }
 
 impl LogLevel {
-    /// What is logged, and for how long.
+    /// The current filter, and how long it stays.
     #[must_use]
     pub fn view(&self) -> LogLevelView {
         let seconds = |left: Duration| {
@@ -78,10 +78,10 @@ impl LogLevel {
         LogLevelView { filter: (self.get)(), for_s: self.hold.left().map(seconds) }
     }
 
-    /// Sets what is logged, for a while or for good.
+    /// Sets the filter, for a while or until the daemon ends.
     ///
     /// # Errors
-    /// It cannot be set so.
+    /// The filter or the duration is not valid.
     pub fn change(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure> {
         let wrong = |why| Failure::new(Exit::Usage, why);
         if wanted.for_s.is_some_and(|seconds| !HELD_S.contains(&seconds)) {
@@ -93,7 +93,7 @@ impl LogLevel {
     }
 }
 
-/// Until when something holds that was set for a while.
+/// The end of a temporary filter.
 #[derive(Clone, Debug, Default)]
 pub struct Hold(Arc<Mutex<Option<Instant>>>);
 
@@ -102,28 +102,28 @@ impl Hold {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It holds for so long from now on, or for good.
+    /// Starts the time of a temporary filter; none: the filter stays.
     pub fn begin(&self, time: Option<Duration>) {
         *self.end() = time.and_then(|time| clock::now().checked_add(time));
     }
 
-    /// How long it still holds; none: for good.
+    /// The remaining time; none: the filter stays.
     #[must_use]
     pub fn left(&self) -> Option<Duration> {
         self.end().map(|end| end.saturating_duration_since(clock::now()))
     }
 
-    /// Whether its time is over. It is so once.
+    /// Whether the time is over. It returns true once.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.end().take_if(|end| *end <= clock::now()).is_some()
     }
 }
 
-/// Starts logging what `filter` lets through, and gives what changes it. Once a process.
+/// Starts logging with `filter`, and returns the handle that changes it. Call it once in a process.
 ///
 /// # Errors
-/// The filter is wrong, or logging has been started before.
+/// The filter is wrong, or logging was started before.
 pub fn start(filter: &str, format: LogFormat) -> Result<LogLevel, Failure> {
     let parsed = log_filter::parse(filter).map_err(|e| Failure::new(Exit::Usage, e))?;
     let (filter, handle) = tracing_subscriber::reload::Layer::new(parsed);
@@ -158,12 +158,12 @@ pub fn start(filter: &str, format: LogFormat) -> Result<LogLevel, Failure> {
     Ok(LogLevel { get, set, counts, generation, hold: Hold::default() })
 }
 
-/// Writes events.
+/// The layer that writes events to standard error.
 struct Lines {
     json: bool,
     color: bool,
     counts: LogCounts,
-    /// Of the configuration in force; 0: none is yet.
+    /// Generation of the current configuration; 0: none is loaded yet.
     generation: Arc<AtomicU64>,
     repeats: Mutex<Repeats>,
 }
@@ -188,11 +188,11 @@ impl<S: Subscriber> Layer<S> for Lines {
         }
         let line = if self.json {
             let generation = self.generation.load(Ordering::Relaxed);
-            object((level, target, generation), fields, clock::wall_ms())
+            object((level, target, generation), fields, clock::wall().utc())
         } else {
-            text(level, target, &fields, clock::wall_ms(), self.color)
+            text(level, target, &fields, clock::wall().utc(), self.color)
         };
-        // Where nobody reads any more, nobody misses it.
+        // If standard error is closed, there is no reader left: ignore it.
         drop(std::io::stderr().lock().write_all(line.as_bytes()));
     }
 }
@@ -265,7 +265,7 @@ fn text(level: Level, target: &str, fields: &Fields, time: i64, color: bool) -> 
     let mut line = format!("{} {level} {target}:", instant(time));
     for (name, value) in &fields.0 {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        // A line is one line, whatever it carries.
+        // Line breaks in a value would split the line.
         let value = value.replace(['\n', '\r'], " ");
         let told = match *name {
             "message" => write!(line, " {value}"),
@@ -288,7 +288,8 @@ struct Repeat {
 }
 
 impl Repeats {
-    /// Whether a line is shown now, and how many like it were held back since the last one.
+    /// Returns the number of equal lines suppressed since the last one, or nothing if this line is
+    /// suppressed.
     fn pass(&mut self, line: &impl Hash, now: Instant) -> Option<u32> {
         let mut hasher = DefaultHasher::new();
         line.hash(&mut hasher);

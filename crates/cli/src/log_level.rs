@@ -23,7 +23,7 @@ pub struct LogLevelArgs {
     args: query::Args,
 }
 
-/// Prints what is logged, and sets it before where a filter is given.
+/// Sets the filter if one is given, and prints the current one.
 pub fn run(args: &LogLevelArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let asked = Asked::default();
     let answer = match &args.filter {

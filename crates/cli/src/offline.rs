@@ -1,4 +1,4 @@
-//! Answers from the files of a daemon that is not running.
+//! Responses from the files of a daemon that is not running.
 
 use everwarm_config::last_start;
 use everwarm_config::schema::schema;
@@ -25,10 +25,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-/// Facts projected in one commit.
+/// Number of facts that one commit projects.
 const BATCH: usize = 2000;
 
-/// The files of a data directory that no process holds.
+/// The files of a data directory that no process uses.
 pub struct OfflineContext {
     data_dir: PathBuf,
     archive: Arc<Archive>,
@@ -36,16 +36,16 @@ pub struct OfflineContext {
     journal: Box<dyn JournalFacts>,
     proofs: Proofs,
     version: VersionView,
-    /// Wall time at which the journal was written last.
+    /// Wall time of the last write to the journal.
     written: Option<UtcMs>,
 }
 
 impl OfflineContext {
-    /// Takes the journal of `data_dir`, and looks at its history; what the last process did not get
-    /// to project is projected now, in memory. No file is changed or made.
+    /// Opens the journal and the history of `data_dir`. Facts that the last process did not project
+    /// are projected now, in memory. No file is changed or created.
     ///
     /// # Errors
-    /// The history could not be opened, or the journal not be read.
+    /// The history cannot be opened, or the journal cannot be read.
     pub fn open(
         data_dir: &Path,
         journal: Box<dyn JournalFacts>,
@@ -61,14 +61,14 @@ impl OfflineContext {
         Ok(OfflineContext { data_dir, archive, history, journal, proofs, version, written })
     }
 
-    /// Takes what the program was built from.
+    /// Sets the version of the program.
     #[must_use]
     pub fn built_as(self, version: VersionView) -> OfflineContext {
         OfflineContext { version, ..self }
     }
 
-    /// Takes the time at which the file of the journal was changed last for that of its last
-    /// process: to look at it changes nothing.
+    /// Uses the modification time of the journal file as the time of its last write. Opening it for
+    /// reading does not change that time.
     #[must_use]
     pub fn written_as(self, file: &Path) -> OfflineContext {
         let changed = std::fs::metadata(file).and_then(|about| about.modified()).ok();
@@ -78,11 +78,11 @@ impl OfflineContext {
     }
 }
 
-/// Projects what the journal has and the history has not, of what can be read; from the beginning
-/// where the history belongs to another journal.
+/// Projects the readable facts that the journal has and the history lacks. If the history belongs
+/// to another journal, it is built again from the beginning.
 ///
 /// # Errors
-/// The journal could not be read, or the history not be written.
+/// The journal cannot be read, or the history cannot be written.
 pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result<(), Failure> {
     let mut head = projector.through();
     let mut any = head == 0;
@@ -149,7 +149,7 @@ impl Context for OfflineContext {
         self.proofs
     }
 
-    /// What the last process kept, and what came after it.
+    /// The memory that the last process saved, with the facts after it.
     fn memory(&self, read: &mut dyn FnMut(&mut Memory)) -> Result<(), Failure> {
         let through = projected_through(&self.archive)?;
         let mut memory = Memory::load(&self.archive, through)?;
@@ -193,7 +193,7 @@ impl Context for OfflineContext {
                 }
             }
             findings(&Signs {
-                wall: everwarm_runtime::clock::wall_ms(),
+                wall: everwarm_runtime::clock::wall().utc(),
                 written: self.written,
                 venue: now,
                 facts,
@@ -246,7 +246,7 @@ mod tests {
         questions::orders(desk, None.into()).unwrap().rows
     }
 
-    /// The sample, and what was said after it.
+    /// The sample journal with these facts appended.
     fn after(folder: &Path, said: &[Body]) -> OfflineContext {
         std::fs::create_dir_all(folder).unwrap();
         let mut facts = journal().0;
@@ -304,7 +304,7 @@ mod tests {
         let (text, command) = told(&halted);
         assert_eq!(text, "the breaker is at exits-only: an operator halted trading: storm");
         assert_eq!(command, "everwarm resume --reason \"why\"");
-        // Said after the last process ended.
+        // Appended after the last process ended.
         let (text, command) = told(&[word(Switch::Safe(SafeStep::Collect))]);
         let careful = "safe start, only data is collected: storm";
         assert_eq!(text, format!("the breaker is at halted: {careful}"));

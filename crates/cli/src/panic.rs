@@ -1,4 +1,4 @@
-//! `everwarm panic`: everything off, by hand.
+//! `everwarm panic`: cancels all orders and sells all positions, without a daemon.
 
 use super::Core;
 use super::live::typed;
@@ -20,19 +20,19 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long a running daemon may take to halt, before everything is sold anyway.
+/// How long a running daemon may take to halt. Then everything is sold anyway.
 const HALT_TIME: Duration = Duration::from_secs(5);
 
-/// What is to be done.
+/// The request to `panic`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panic {
-    /// Whether what is held is sold.
+    /// Whether to sell the holdings, too.
     pub flatten: bool,
-    /// Of which symbols; none: those that are traded.
+    /// The symbols to sell; none: those that are traded.
     pub symbols: Option<Vec<Symbol>>,
 }
 
-/// The venues there are, each with a word on it.
+/// The possible venues, each with a short description.
 fn venues() -> PossibleValuesParser {
     let sim = "The simulated exchange of the data directory".to_owned();
     let remote = REMOTE.iter().map(|(kind, name)| (*kind, format!("{name}, as configured")));
@@ -64,7 +64,7 @@ pub struct Args {
     config: Option<PathBuf>,
 }
 
-/// Asks, and does it.
+/// Asks for confirmation and runs the panic.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let mut given = Vec::new();
     let data_dir = args.data_dir.as_ref().map(|p| p.display().to_string());
@@ -103,9 +103,9 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     (core.panic)(&config, &Panic { flatten: args.flatten, symbols }, printer)
 }
 
-/// Keys and sections that it goes by, and keys that the configuration must name: where another
-/// line cannot be read, an environment by default could be the wrong one. `chosen`: the
-/// configuration says what is sold.
+/// The keys and sections that `panic` reads, and the keys that the configuration must set. If
+/// another line of the file is wrong, a default environment could be the wrong one. `chosen`: the
+/// configuration selects the symbols to sell.
 fn used(simulated: bool, chosen: bool) -> (Vec<&'static str>, &'static [&'static str]) {
     let (mut needed, set): (Vec<&str>, &[&str]) = if simulated {
         (vec!["daemon.data_dir"], &[])
@@ -118,7 +118,7 @@ fn used(simulated: bool, chosen: bool) -> (Vec<&'static str>, &'static [&'static
     (needed, set)
 }
 
-/// Whether a daemon runs there, which is said.
+/// Whether a daemon runs on the data directory. Prints a note if so.
 fn warn_of_daemon(config: &Config) -> bool {
     let there = match Remote::connect(&config.data_dir) {
         Ok(desk) => desk.is_some(),
@@ -131,7 +131,7 @@ fn warn_of_daemon(config: &Config) -> bool {
     there
 }
 
-/// Tells the daemon to halt. Nothing waits for one that does not answer.
+/// Requests a halt from the daemon. It does not wait for a daemon that does not respond.
 fn halt(config: &Config) {
     let (said, heard) = mpsc::sync_channel(1);
     let (data_dir, token) = (config.data_dir.clone(), config.token.clone());
@@ -143,7 +143,7 @@ fn halt(config: &Config) {
             let body = Json::of(&ReasonView { reason: "everwarm panic".to_owned() })?;
             daemon.ok_or_else(gone)?.change(&TRADING, &halt, body, token.as_ref()).map(drop)
         });
-        // Nobody listens where it took too long.
+        // The receiver is gone after a timeout.
         said.send(halted).ok();
     });
     match heard.recv_timeout(HALT_TIME) {

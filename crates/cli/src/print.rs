@@ -1,4 +1,4 @@
-//! Standard output: data only. A reader that went away is no error.
+//! Standard output, for data only. A reader that closed it is no error.
 
 use everwarm_domain::clean::is_hidden;
 use everwarm_views::exit::{Exit, Failure};
@@ -8,11 +8,11 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
 
-/// Columns of a terminal that does not tell.
+/// Columns of a terminal that does not report its size.
 const WIDTH: usize = 120;
-/// Lines of one that does not tell.
+/// Lines of a terminal that does not report its size.
 const HEIGHT: usize = 24;
-/// Narrowest and lowest terminal that is believed.
+/// Smallest terminal size that is accepted.
 const WIDTH_MIN: usize = 40;
 const HEIGHT_MIN: usize = 10;
 
@@ -28,7 +28,7 @@ pub enum Color {
     Never,
 }
 
-/// Whether the environment is not against colour.
+/// Whether the environment allows colours.
 #[must_use]
 pub fn colors_welcome() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -40,18 +40,18 @@ pub fn colors_welcome() -> bool {
 pub struct Printer {
     /// Longest line, in characters.
     pub width: usize,
-    /// Most lines that are seen at once.
+    /// Maximum number of lines visible at once.
     pub height: usize,
-    /// Whether to colour.
+    /// Whether to use colours.
     pub color: bool,
-    /// Whether it is a terminal.
+    /// Whether standard output is a terminal.
     pub terminal: bool,
-    /// Whether only data and errors are told.
+    /// Whether to print only data and errors.
     pub quiet: bool,
 }
 
 impl Printer {
-    /// For the standard output there is. What is not a terminal takes lines of any length.
+    /// For the standard output of this process. Without a terminal, lines have no maximum length.
     #[must_use]
     pub fn new(color: Color, quiet: bool) -> Printer {
         let terminal = std::io::stdout().is_terminal();
@@ -64,17 +64,17 @@ impl Printer {
         Printer { width, height, color, terminal, quiet }
     }
 
-    /// Writes one line to standard error: what is no data and no error.
+    /// Writes one line that is neither data nor an error to standard error.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             note(text);
         }
     }
 
-    /// Writes lines; `false` where nobody reads any more.
+    /// Writes lines. Returns `false` if the reader closed standard output.
     ///
     /// # Errors
-    /// They could not be written for another reason.
+    /// Writing failed for another reason.
     pub fn lines<S: AsRef<str>>(&self, lines: &[S]) -> Result<bool, Failure> {
         let mut text = String::new();
         for line in lines {
@@ -92,18 +92,18 @@ impl Printer {
         }
     }
 
-    /// Writes a table, or that there is nothing.
+    /// Writes a table.
     ///
     /// # Errors
-    /// It could not be written.
+    /// Writing failed.
     pub fn table(&self, table: &Table) -> Result<Exit, Failure> {
         self.lines(&table.lines(self.width)).map(|_| Exit::Fine)
     }
 
-    /// Writes an answer as it came.
+    /// Writes a JSON response unchanged.
     ///
     /// # Errors
-    /// It could not be written.
+    /// Writing failed.
     pub fn answer(&self, answer: &Json) -> Result<Exit, Failure> {
         self.lines(&[answer.pretty()]).map(|_| Exit::Fine)
     }
@@ -111,7 +111,7 @@ impl Printer {
     /// Writes a value as JSON.
     ///
     /// # Errors
-    /// It could not be written.
+    /// Writing failed.
     pub fn json(&self, value: &impl Serialize) -> Result<Exit, Failure> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
@@ -119,7 +119,7 @@ impl Printer {
     }
 }
 
-/// Columns and lines of the terminal: as the environment says, else as it says itself.
+/// Columns and lines of the terminal: from the environment, else from the terminal itself.
 fn size() -> (usize, usize) {
     let said = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
     let own = terminal_size::terminal_size();
@@ -128,10 +128,10 @@ fn size() -> (usize, usize) {
     (width.unwrap_or(WIDTH).max(WIDTH_MIN), height.unwrap_or(HEIGHT).max(HEIGHT_MIN))
 }
 
-/// Goes on with a change where it was said so, or a person says so now.
+/// Continues if `yes` is set or a person confirms.
 ///
 /// # Errors
-/// Nobody does.
+/// Nobody confirmed.
 pub fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
@@ -151,16 +151,15 @@ pub fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
     Err(Failure::new(Exit::Refused, "not confirmed; nothing was changed"))
 }
 
-/// Writes one line to standard error: what is not data.
+/// Writes one line to standard error that is not data.
 pub fn note(text: &str) {
     if let Err(e) = writeln!(std::io::stderr(), "{}", shown(text)) {
         tracing::debug!("standard error: {e}");
     }
 }
 
-/// What may be printed of a text: whatever a terminal would obey is marked instead, but for lines,
-/// tabs and colours. Texts of strangers are cleaned where they come in; those of older journals and
-/// files were not.
+/// The text with control characters replaced, except line breaks, tabs and colours. External texts
+/// are cleaned when they arrive, but older journals and files may hold texts that were not.
 fn shown(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| is_hidden(c) && !['\n', '\t'].contains(&c);
     if !text.contains(obeyed) {
@@ -183,7 +182,7 @@ fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The length of the sequence that sets a colour at the beginning of a text, if there is one.
+/// The length of the colour sequence at the beginning of a text, if there is one.
 fn color(text: &str) -> Option<usize> {
     let codes = text.strip_prefix("\u{1b}[")?;
     let end = codes.find(|c: char| !c.is_ascii_digit() && c != ';')?;

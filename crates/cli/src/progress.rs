@@ -1,6 +1,5 @@
-//! That something goes on, and how far it is: on standard error, where that is a terminal, in one
-//! line that is gone when it is done; elsewhere, where it is known how much there is, in a line a
-//! minute.
+//! The progress of a long command, on standard error. On a terminal, it is one line that disappears
+//! at the end. Elsewhere, if the total is known, it is one line a minute.
 
 use super::print::note;
 use everwarm_domain::fact::Body;
@@ -19,16 +18,17 @@ use std::time::Duration;
 /// Wall time between two changes of the line.
 const CHANGE: Duration = Duration::from_millis(200);
 
-/// One line about something that takes long; ends when dropped.
+/// One progress line. It ends when dropped.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
-    /// Minutes of which a line was told; none: no lines are wanted.
+    /// Minutes for which a line was printed; none: no lines are wanted.
     minutes: Option<AtomicU64>,
 }
 
 impl Progress {
-    /// Begins to tell of `what`; nothing where it is not `wanted` or nobody looks.
+    /// Begins the progress of `what`, of unknown total. It shows nothing without a terminal or if
+    /// not `wanted`.
     #[must_use]
     pub fn begin(what: &str, wanted: bool) -> Progress {
         let line = "{spinner} {msg}, {human_pos} so far, {elapsed}";
@@ -36,7 +36,7 @@ impl Progress {
         Progress { bar: told(bar, line, what), minutes: None }
     }
 
-    /// Begins to tell of `what`, of which there are so many; likewise.
+    /// Begins the progress of `what`, of the total `all`. It shows nothing if not `wanted`.
     #[must_use]
     pub fn of(what: &str, all: u64, wanted: bool) -> Progress {
         let line = "{msg} {bar:30} {human_pos} of {human_len}, {elapsed}";
@@ -47,12 +47,12 @@ impl Progress {
         Progress { bar: told(bar, line, what), minutes }
     }
 
-    /// One more is done.
+    /// Counts one more.
     pub fn one(&self) {
         self.bar.inc(1);
     }
 
-    /// So many are done.
+    /// Sets the number done.
     pub fn at(&self, done: u64) {
         self.bar.set_position(done);
         if let Some(minutes) = &self.minutes {
@@ -63,7 +63,7 @@ impl Progress {
         }
     }
 
-    /// How far it is after so many minutes.
+    /// The progress line after this number of minutes.
     fn line(&self, minutes: u64) -> String {
         let all = thousands(self.bar.length().unwrap_or_default());
         let done = thousands(self.bar.position());
@@ -84,7 +84,7 @@ impl Drop for Progress {
     }
 }
 
-/// A journal of which each fact that is read counts.
+/// A journal that counts each fact read from it as progress.
 pub struct Counted(pub Box<dyn JournalFacts>, pub Arc<Progress>);
 
 impl JournalFacts for Counted {

@@ -1,4 +1,4 @@
-//! `everwarm quarantine`: what was set aside because a stage failed at it, and how it ends.
+//! `everwarm quarantine`: list, retry and drop inputs that crashed a stage.
 
 use super::Core;
 use super::query::Args;
@@ -11,7 +11,7 @@ use everwarm_views::questions::{Asked, QUARANTINE};
 use everwarm_views::views::QuarantineView;
 use everwarm_words::text::hang;
 
-/// Characters before the text of a quarantine, where its number is short.
+/// Columns before the text of a quarantine with a short number.
 const INDENT: usize = 4;
 
 /// Flags of `quarantine`.
@@ -73,7 +73,7 @@ fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
-/// One of them as people see it.
+/// One quarantine as text.
 pub fn line(view: &QuarantineView) -> String {
     format!("{}  {}", view.id, view.text)
 }

@@ -1,5 +1,4 @@
-//! Finding who answers a reading command: a running daemon, else the files of one that is not
-//! running.
+//! Reading commands: they query the running daemon, or the files if none runs.
 
 use super::Core;
 use super::run::{put, sources};
@@ -19,7 +18,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows of a list a person is shown, unless asked otherwise.
+/// Number of rows that a list prints as text by default.
 const SHOWN: usize = 40;
 
 /// Flags of every reading command.
@@ -37,21 +36,22 @@ pub struct Args {
 }
 
 impl Args {
-    /// For one folder.
+    /// Flags for one data directory.
     #[cfg(test)]
     pub fn on(data_dir: &Path) -> Args {
         Args { data_dir: Some(data_dir.into()), ..Args::default() }
     }
 
-    /// The same, with a configuration file.
+    /// The same flags with a configuration file.
     #[cfg(test)]
     pub fn by(self, config: &Path) -> Args {
         Args { config: Some(config.into()), ..self }
     }
 
-    /// A command as it has to be typed to be about the same daemon: with the folder and the file
-    /// named here, where it names none itself, else with the file that its daemon was started with
-    /// where it is about what is configured. Commands of others stay as they are.
+    /// The command with flags added, so that it reaches the same daemon. It adds the data directory
+    /// and the configuration file named here, unless the command names its own. A command about the
+    /// configuration gets the file of the daemon's last start instead, if no file is named here.
+    /// Commands of other programs stay unchanged.
     #[must_use]
     pub fn whole(&self, command: &str, started: Option<&Path>) -> String {
         let mut whole = command.to_owned();
@@ -67,15 +67,15 @@ impl Args {
         whole
     }
 
-    /// What is configured.
+    /// Loads the configuration.
     ///
     /// # Errors
-    /// Something is wrong with it.
+    /// The configuration has errors.
     pub fn configuration(&self, look: CheckDepth) -> Result<Config, Failure> {
         Ok(self.sources().load(look)?)
     }
 
-    /// Where that comes from.
+    /// The sources of the configuration.
     #[must_use]
     pub fn sources(&self) -> Sources {
         let mut given = Vec::new();
@@ -84,18 +84,18 @@ impl Args {
         sources(self.config.as_ref(), given)
     }
 
-    /// Whoever answers for the data directory.
+    /// The running daemon of the data directory, or else its files.
     ///
     /// # Errors
-    /// Nobody does.
+    /// Neither can be read.
     pub fn daemon(&self, core: &Core) -> Result<Daemon, Failure> {
         self.daemon_counted(core, &Arc::new(Progress::begin("", false)))
     }
 
-    /// The same, each fact read from a file being counted.
+    /// The same, with the facts read from files counted in `progress`.
     ///
     /// # Errors
-    /// Nobody answers.
+    /// Neither can be read.
     pub fn daemon_counted(&self, core: &Core, progress: &Arc<Progress>) -> Result<Daemon, Failure> {
         let data_dir = self.configuration(CheckDepth::Words)?.data_dir;
         if let Some(remote) = Remote::connect(&data_dir)? {
@@ -104,10 +104,10 @@ impl Args {
         offline(&data_dir, core, progress).map(Box::new).map(Daemon::Stopped).map_err(silent)
     }
 
-    /// Asks a question of one word and prints the rows of its answer.
+    /// Sends a question without parameters and prints the rows of the response.
     ///
     /// # Errors
-    /// It has no answer, or it could not be written.
+    /// The query or the output failed.
     pub fn print(
         &self,
         core: &Core,
@@ -121,10 +121,10 @@ impl Args {
         rows(&answer.rows()?, question, printer)
     }
 
-    /// Has something changed, by the daemon or in its files.
+    /// Requests a change from the daemon, or makes it in the files.
     ///
     /// # Errors
-    /// It is refused, or there is neither.
+    /// The change is refused, or there is neither a daemon nor files.
     pub fn change(
         &self,
         core: &Core,
@@ -144,7 +144,7 @@ impl Args {
     }
 }
 
-/// Files that are held belong to a daemon that was asked and did not answer.
+/// Turns "files in use" into "does not respond": a daemon uses them and did not respond.
 pub(super) fn silent(failure: Failure) -> Failure {
     if failure.exit != Exit::Held {
         return failure;
@@ -161,7 +161,7 @@ fn offline(
     if !data_dir.is_dir() {
         return Err(Failure::no_daemon(data_dir));
     }
-    // Both are only looked at.
+    // Both are opened for reading only.
     let journal = (core.files.journal)(data_dir)?;
     let journal = Box::new(Counted(journal, Arc::clone(progress)));
     let context = OfflineContext::open(data_dir, journal, core.proofs)?.built_as((core.version)());
@@ -187,16 +187,16 @@ impl ListArgs {
         }
     }
 
-    /// As many as asked for, else all.
+    /// The number of rows of `--limit`, else all.
     #[must_use]
     pub fn limit_or_all(&self) -> Option<usize> {
         self.limit.filter(|limit| *limit > 0)
     }
 
-    /// Asks for a list and prints its rows.
+    /// Requests a list and prints its rows.
     ///
     /// # Errors
-    /// It has no answer, or it could not be written.
+    /// The query or the output failed.
     pub fn print(
         &self,
         core: &Core,
@@ -206,10 +206,10 @@ impl ListArgs {
         self.print_with(core, printer, (question, Asked::default()), |_| ())
     }
 
-    /// The same, asked with more words; before the table `remark` is told its rows.
+    /// The same with parameters. `remark` gets the rows before the table is printed.
     ///
     /// # Errors
-    /// It has no answer, or it could not be written.
+    /// The query or the output failed.
     pub fn print_with(
         &self,
         core: &Core,
@@ -231,19 +231,19 @@ impl ListArgs {
     }
 }
 
-/// Whoever answers for a data directory.
+/// The source that answers queries about a data directory.
 pub enum Daemon {
-    /// It runs.
+    /// The running daemon.
     Running(Remote),
-    /// It does not: its files are read.
+    /// The files, if no daemon runs.
     Stopped(Box<OfflineContext>),
 }
 
 impl Daemon {
-    /// The answer to a question.
+    /// The response to a question.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no response.
     pub fn ask(&self, question: &Question, asked: &Asked) -> Result<Json, Failure> {
         match self {
             Daemon::Running(remote) => remote.ask(question, asked),
@@ -252,7 +252,7 @@ impl Daemon {
     }
 }
 
-/// Prints rows as a table, or that there are none.
+/// Prints rows as a table, or a note that there are none.
 fn rows(rows: &[Value], question: &Question, printer: Printer) -> Result<Exit, Failure> {
     if rows.is_empty() {
         printer.note(question.none);

@@ -1,5 +1,5 @@
-//! `everwarm reconcile`, `resolve`, `adopt`: the account beside the books, how a conflict ends, and
-//! how a surplus becomes ours.
+//! `everwarm reconcile`, `resolve` and `adopt`: compare the account with the books, resolve a
+//! conflict, take over a surplus.
 
 use super::Core;
 use super::query::Args;
@@ -16,7 +16,7 @@ use everwarm_views::views::{
 };
 use everwarm_words::text::{Table, instant, plain, wrap};
 
-/// Prints both sides.
+/// Prints the account at the venue beside the books.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let answer = args.daemon(core)?.ask(&RECONCILE, &Asked::default())?;
     let view: ReconcileView = answer.read()?;
@@ -31,7 +31,7 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
     printer.lines(&lines(&view, printer.width)).map(|_| exit)
 }
 
-/// Both sides as people see them.
+/// Both sides as text.
 pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(time) = view.time {
@@ -125,7 +125,7 @@ pub struct AdoptArgs {
     args: Args,
 }
 
-/// Takes a surplus into the books.
+/// Takes a surplus into the books. The operator gives the reason.
 pub fn adopt(args: &AdoptArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let (asset, quantity) = (args.asset.clone(), args.quantity);
     let much = quantity.map_or("all surplus".to_owned(), plain);
@@ -182,7 +182,7 @@ pub struct ResolveArgs {
     args: Args,
 }
 
-/// Ends a conflict.
+/// Resolves a conflict.
 pub fn resolve(args: &ResolveArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let accept = match args.accept {
         Word::Venue => Accept::Venue,

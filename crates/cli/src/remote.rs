@@ -1,4 +1,4 @@
-//! A running daemon, asked over HTTP.
+//! The HTTP client of a running daemon.
 
 use everwarm_api::{ApiFile, PID_HEADER, Problem, Token};
 use everwarm_views::changes::Change;
@@ -10,16 +10,16 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a daemon may take to say its version.
+/// Timeout of the first request, which returns the version.
 const HELLO: Duration = Duration::from_secs(3);
-/// Wall time in which a process that was killed ends.
+/// Time that a killed process needs to end.
 const ENDING: Duration = Duration::from_millis(100);
-/// How long it may take to answer.
+/// Timeout of other requests.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long it may take to derive everything again, or to read the whole journal.
+/// Timeout of requests that derive every fact again or read the whole journal.
 const LONG: Duration = Duration::from_hours(1);
 
-/// A daemon that answered.
+/// A daemon that responded.
 pub struct Remote {
     runtime: tokio::runtime::Runtime,
     client: Client,
@@ -28,23 +28,23 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// The daemon on `data_dir`; `None` where none is running there (the file of a killed one may
-    /// remain).
+    /// The daemon on `data_dir`; `None` if none runs there. The port file of a killed daemon may
+    /// remain.
     ///
     /// # Errors
-    /// A daemon is there and does not answer.
+    /// A daemon is there and does not respond.
     pub fn connect(data_dir: &Path) -> Result<Option<Remote>, Failure> {
         let Some(file) = ApiFile::read(data_dir) else { return Ok(None) };
         let failed = |e: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("client: {e}"));
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Another thread may have been faster; then its provider serves.
+            // Another thread may have installed its provider first. That one serves as well.
             rustls::crypto::ring::default_provider().install_default().ok();
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|e| failed(&e))?;
-        // A proxy of the environment is not for loopback.
+        // Do not use a proxy of the environment for loopback.
         let client = Client::builder().no_proxy().build().map_err(|e| failed(&e))?;
         let base = Url::parse(&format!("http://{}/", file.addr)).map_err(|e| failed(&e))?;
         let desk = Remote { runtime, client, base, pid: file.pid };
@@ -54,7 +54,7 @@ impl Remote {
             match desk.send(version, HELLO) {
                 Ok(_) => return Ok(Some(desk)),
                 Err(Trouble::Nobody) => return Ok(None),
-                // The connections of a daemon that is being killed end before its address is free.
+                // The connections of a killed daemon end before its address is free.
                 Err(Trouble::Cut(_)) if again => std::thread::park_timeout(ENDING),
                 Err(Trouble::Cut(failure) | Trouble::Told(failure)) => return Err(failure),
             }
@@ -62,7 +62,7 @@ impl Remote {
         }
     }
 
-    /// The process id of the daemon, which it said itself.
+    /// The process id that the daemon reported.
     #[must_use]
     pub const fn pid(&self) -> u32 {
         self.pid
@@ -76,7 +76,7 @@ impl Remote {
         url
     }
 
-    /// The address of a path and its query, with these words.
+    /// The URL of a path and its query, with these parameters.
     fn asked(&self, (path, query): (&'static str, &[&str]), asked: &Asked) -> Url {
         let given = |part: &'static str| {
             let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
@@ -90,20 +90,20 @@ impl Remote {
         url
     }
 
-    /// The answer to a question.
+    /// The response to a question.
     ///
     /// # Errors
-    /// There is none, or the daemon does not answer.
+    /// There is none, or the daemon does not respond.
     pub fn ask(&self, question: &Question, asked: &Asked) -> Result<Json, Failure> {
         let url = self.asked((question.path, question.query), asked);
         let within = if question.effort == Effort::Short { ANSWER } else { LONG };
         self.answer(&url, self.send(self.client.get(url.clone()), within))
     }
 
-    /// Has something changed.
+    /// Requests a change.
     ///
     /// # Errors
-    /// The daemon refuses, or does not answer.
+    /// The daemon refuses it, or does not respond.
     pub fn change(
         &self,
         change: &Change,
@@ -118,10 +118,10 @@ impl Remote {
         self.answer(&url, self.send(shown(request, token), ANSWER))
     }
 
-    /// Has everything that is kept sent into `out`.
+    /// Downloads a backup of the daemon's files into `out`.
     ///
     /// # Errors
-    /// The daemon refuses, breaks off, or does not answer; or `out` takes no more.
+    /// The daemon refuses, disconnects or does not respond; or writing to `out` failed.
     pub fn backup(&self, token: Option<&Token>, out: &mut dyn Write) -> Result<(), Failure> {
         let url = self.url(["api", "v1", "backup"]);
         let request = shown(self.client.get(url.clone()), token);
@@ -191,7 +191,7 @@ impl Remote {
     }
 }
 
-/// The request with the token, where there is one.
+/// The request with the token in its header, if there is a token.
 fn shown(request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
     match token {
         Some(token) => request.header(AUTHORIZATION, token.header().expose()),
@@ -199,15 +199,15 @@ fn shown(request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
     }
 }
 
-/// Status and body, or why there are none.
+/// Status and body, or the reason why there are none.
 type Answered = Result<(StatusCode, Vec<u8>), Trouble>;
 
-/// Why there is no answer.
+/// The reason for a missing response.
 enum Trouble {
     /// No daemon, or another program, is at the address.
     Nobody,
-    /// The connection ended before there was an answer.
+    /// The connection ended before the response.
     Cut(Failure),
-    /// Something to tell.
+    /// Another failure, to be reported.
     Told(Failure),
 }

@@ -10,9 +10,9 @@ use everwarm_views::views::{DecidedView, ReplayView};
 use everwarm_words::text::{Table, count, hang, instant, thousands};
 use std::sync::Arc;
 
-/// Differences a person is shown.
+/// Number of differences printed as text.
 const SHOWN: usize = 10;
-/// Characters before what is left of a long line.
+/// Columns before the continuation of a long line.
 const INDENT: usize = 7;
 
 /// Flags of `replay`.
@@ -25,7 +25,7 @@ pub struct ReplayArgs {
     args: query::Args,
 }
 
-/// Decides everything again and prints how it compares.
+/// Repeats every decision and prints the comparison.
 pub fn print(args: &ReplayArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let progress = Arc::new(Progress::begin("repeating every decision", !printer.quiet));
     let asked = Asked::within(args.day);

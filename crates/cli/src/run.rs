@@ -34,7 +34,7 @@ pub struct MarketArgs {
 }
 
 impl MarketArgs {
-    /// The keys they set.
+    /// The configuration keys that the flags set.
     pub fn given(&self) -> Vec<Given> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
         let mut given = Vec::new();
@@ -54,12 +54,12 @@ impl MarketArgs {
     }
 }
 
-/// Sets a key where its flag was given.
+/// Adds a key if its flag was given.
 pub fn put(given: &mut Vec<Given>, key: &str, flag: &str, text: Option<String>) {
     given.extend(text.map(|text| Given { key: key.into(), text, place: flag.into() }));
 }
 
-/// What this process is configured with, besides the defaults.
+/// The sources of this process' configuration, besides the defaults.
 pub fn sources(file: Option<&PathBuf>, flags: Vec<Given>) -> Sources {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
@@ -107,7 +107,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Logs as `filter` says, where no flag says otherwise.
+    /// Uses `filter` for the log unless a flag sets one.
     pub fn louder(&self, filter: Option<&str>) -> Args {
         let log = self.log.clone().or_else(|| filter.map(str::to_owned));
         Args { log, ..self.clone() }
@@ -118,7 +118,7 @@ impl Args {
         self.config.as_ref()
     }
 
-    /// The keys they set.
+    /// The configuration keys that the flags set.
     pub fn given(&self) -> Vec<Given> {
         let mut given = self.market.given();
         let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());

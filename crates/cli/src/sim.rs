@@ -10,14 +10,14 @@ use everwarm_views::exit::{Exit, Failure};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the simulated exchange is started with.
+/// The settings of the simulated exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimConfig {
     /// Data directory of the exchange.
     pub data_dir: PathBuf,
     /// Port on loopback; 0 takes a free one.
     pub port: u16,
-    /// What it plays.
+    /// The market that it plays.
     pub market: MarketSource,
     /// How long it stays without a client; none: for ever.
     pub idle_exit: Option<Duration>,
@@ -49,26 +49,26 @@ pub struct Args {
 }
 
 impl Args {
-    /// Logs as `filter` says, where no flag says otherwise.
+    /// Uses `filter` for the log unless a flag sets one.
     pub fn louder(&self, filter: Option<&str>) -> Args {
         let log = self.log.clone().or_else(|| filter.map(str::to_owned));
         Args { log, ..self.clone() }
     }
 
-    /// Whether it is about an exchange that runs already.
+    /// Whether the command is for an exchange that already runs.
     pub fn steers(&self) -> bool {
         self.steer.is_some()
     }
 }
 
-/// Checks the configuration and runs the exchange, or steers one that runs.
+/// Checks the configuration and runs the exchange, or sends a command to a running one.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     if let Some(steer) = &args.steer {
         return faults::run(steer, printer);
     }
     let mut given = args.market.given();
     put(&mut given, "daemon.log", "--log", args.log.clone());
-    // It is one itself, whatever a daemon of the same file trades at.
+    // This process is the simulated exchange, whatever venue the daemon's file names.
     put(&mut given, "venue.kind", "sim", Some("sim".to_owned()));
     let config = configuration(args.config.as_ref(), given, CheckDepth::World)?;
     log::start(&config.log, config.log_format)?;

@@ -10,7 +10,7 @@ use everwarm_views::views::StatusView;
 use everwarm_words::text::{amount, count, hang, instant, plain, signed, thousands, took};
 use std::time::Duration;
 
-/// Characters before what is said.
+/// Columns before the text of a line.
 const INDENT: usize = 11;
 
 /// Flags of `status`.
@@ -37,7 +37,7 @@ pub fn print(args: &StatusArgs, core: &Core, printer: Printer) -> Result<Exit, F
     printer.lines(&lines).map(|_| exit)
 }
 
-/// What of the account is not ours.
+/// External orders and holdings of the account, as text.
 fn foreign(status: &StatusView) -> Vec<String> {
     let orders = count(status.foreign_orders, "order");
     let orders = (status.foreign_orders > 0).then_some(orders);
@@ -45,7 +45,7 @@ fn foreign(status: &StatusView) -> Vec<String> {
     orders.into_iter().chain(over).collect()
 }
 
-/// The status as people see it.
+/// The status as text.
 pub fn lines(status: &StatusView) -> Vec<String> {
     let mut lines = Vec::new();
     let mut say = |name: &str, text: String| lines.push(format!("{name:<10} {text}"));

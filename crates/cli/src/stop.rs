@@ -1,4 +1,4 @@
-//! `everwarm stop`: ends the running daemon in order, and waits until it has ended.
+//! `everwarm stop`: stops the running daemon cleanly and waits until it has ended.
 
 use super::{Core, query};
 use crate::print::Printer;
@@ -13,11 +13,11 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a daemon that has its files and does not answer yet is asked again.
+/// How long a stop queries a daemon that uses its files but does not respond yet.
 const STARTING: Duration = Duration::from_secs(30);
-/// What a stop may take beyond `daemon.stop_s`, at which the daemon ends itself.
+/// Extra time beyond `daemon.stop_s`, after which the daemon ends itself.
 const MARGIN: Duration = Duration::from_secs(10);
-/// Time between two looks.
+/// Time between two checks.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A daemon that was stopped.
@@ -62,11 +62,11 @@ pub fn run(args: &query::Args, core: &Core, printer: Printer) -> Result<Exit, Fa
     printer.lines(&[line]).map(|_| Exit::Fine)
 }
 
-/// The process id of the daemon. One that starts has its files before it answers.
+/// The process id of the daemon. A daemon that starts uses its files before it responds.
 fn running(data_dir: &Path, core: &Core) -> Result<u32, Failure> {
     let began = clock::now();
     loop {
-        // What answers there says that it is that process.
+        // The daemon reports its own process id.
         let silent = match Remote::connect(data_dir) {
             Ok(Some(daemon)) => return Ok(daemon.pid()),
             Ok(None) => None,
@@ -89,8 +89,8 @@ fn running(data_dir: &Path, core: &Core) -> Result<u32, Failure> {
     }
 }
 
-/// Whether the process has not ended. One whose parent has not asked how it ended is a zombie; the
-/// first of its threads is one already while others still hold its files.
+/// Whether the process still runs. A process that ended is a zombie until its parent collects its
+/// exit status. Its first thread may be a zombie while other threads still use its files.
 fn runs(process: Pid) -> bool {
     let folder = Path::new("/proc").join(process.as_raw_nonzero().to_string());
     let Ok(stat) = std::fs::read_to_string(folder.join("stat")) else {

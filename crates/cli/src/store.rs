@@ -55,7 +55,7 @@ fn forget(args: &ForgetArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     printer.lines(&[line]).map(|_| Exit::Fine)
 }
 
-/// Does what the verb says.
+/// Runs the subcommand.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let args = match &args.verb {
         Verb::Check(args) => args,
@@ -88,7 +88,7 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
         };
         *line = paint.on(line, printer.color);
     }
-    // A reason may be longer than a line, and is wanted whole.
+    // The table may cut a reason, so print it in full below.
     if printer.width != usize::MAX {
         let bad = files.iter().filter(|file| file.state == FileState::Bad);
         lines.extend(bad.map(|file| format!("{}: {}", file.file, file.detail)));

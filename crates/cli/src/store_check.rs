@@ -1,5 +1,5 @@
-//! Whether the files of a data directory are whole: their checksums, and every fact in them read.
-//! Nothing is written, not even what a crash left is repaired.
+//! Checks the files of a data directory: their checksums and every fact. It writes nothing and
+//! repairs nothing, not even after a crash.
 
 use super::progress::{Counted, Progress};
 use everwarm_history as history;
@@ -17,16 +17,16 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How a damaged checkpoint is told among the problems of a proof.
+/// Name of a damaged checkpoint among the problems of a verification.
 pub const CHECKPOINT: &str = "Checkpoint";
 
-/// What is needed of the daemon's core.
+/// The functions of the daemon's core that the check calls.
 pub struct Files {
     /// Name of the live file in the data directory.
     pub live: &'static str,
     /// Opens the journal of a data directory without changing it.
     pub journal: fn(&Path) -> Result<Box<dyn JournalFacts>, Failure>,
-    /// Exit code and words of a store that cannot be used.
+    /// Exit code and text of a failed store.
     pub failure: fn(&StoreError) -> Failure,
     /// Removes the checkpoint of a stage from the files of a data directory.
     pub forget: fn(&Path, &str) -> Result<Option<u64>, Failure>,
@@ -35,7 +35,7 @@ pub struct Files {
 /// Checks every file of `data_dir`; `progress` counts the facts.
 ///
 /// # Errors
-/// Nothing is kept there.
+/// The directory has no files of a daemon.
 pub fn check(
     data_dir: &Path,
     files: &Files,
@@ -60,7 +60,7 @@ pub fn check(
         view(&data_dir.join(files.live), journal),
         view(&data_dir.join(history::FILE), history_of(data_dir, head)),
     ];
-    // Only an exchange of ours has this folder: where the venue is another, there are no books.
+    // Only a simulated exchange has this folder. Other venues have no books here.
     let exchange = data_dir.join("exchange");
     if exchange.is_dir() {
         found.push(view(&exchange.join(books::FILE), books_of(&exchange, files)));
@@ -78,7 +78,7 @@ fn books_of(exchange: &Path, files: &Files) -> Result<Option<String>, Failure> {
     Ok(books.map(|facts| count(facts, "exchange fact")))
 }
 
-/// How the command ends.
+/// The exit code for these results.
 #[must_use]
 pub fn exit(files: &[FileView]) -> Exit {
     let has = |state| files.iter().any(|file| file.state == state);
@@ -104,7 +104,7 @@ fn view(path: &Path, checked: Result<Option<String>, Failure>) -> FileView {
     FileView { file: path.display().to_string(), bytes, state, detail }
 }
 
-/// How the checkpoints compare with the state that the facts give.
+/// Compares the checkpoints with the state derived from the facts.
 fn checkpoints_of(
     data_dir: &Path,
     journal: &dyn JournalFacts,
@@ -127,7 +127,7 @@ fn checkpoints_of(
     Ok(compared(&found.checkpoints))
 }
 
-/// How many checkpoints were compared, and which were not.
+/// The number of compared checkpoints, and those that were not compared.
 #[must_use]
 pub fn compared(all: &[CheckpointView]) -> String {
     let of = |state: CheckpointState| {
@@ -137,7 +137,7 @@ pub fn compared(all: &[CheckpointView]) -> String {
     let same = of(CheckpointState::Same).len() + of(CheckpointState::Damaged).len();
     let of = |state| {
         let mut stages = of(state);
-        // Each has two, one after the other.
+        // Each stage has two checkpoints, one after the other.
         stages.dedup();
         stages
     };
@@ -152,8 +152,8 @@ pub fn compared(all: &[CheckpointView]) -> String {
     text
 }
 
-/// The last row, and what is in it. Inputs are numbered without a gap, and no derived fact stands
-/// before its input.
+/// The last row and a summary of the journal. It checks that inputs have no gaps, and that no
+/// derived fact is before its input.
 fn journal_of(journal: &dyn JournalFacts) -> Result<(u64, String), Failure> {
     let (mut facts, mut inputs, mut last_row) = (0_u64, 0_u64, 0);
     let (mut newest, mut wrong): (Option<Key>, _) = (None, None);

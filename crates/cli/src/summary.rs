@@ -10,9 +10,9 @@ use everwarm_views::views::{FillView, OrderView, TradeView};
 use everwarm_words::text::{Table, count, hang, instant, signed, thousands};
 use std::path::PathBuf;
 
-/// Troubles and gaps a person is shown.
+/// Number of problems and gaps printed as text.
 const SHOWN: usize = 10;
-/// Characters before what is left of a long line: an instant.
+/// Columns before the continuation of a long line: the width of a time.
 const INDENT: usize = 18;
 
 /// Flags of `summary`.
@@ -34,7 +34,7 @@ pub struct SummaryArgs {
     args: query::Args,
 }
 
-/// Prints what a period came to.
+/// Prints or writes the summary of a period.
 pub fn print(args: &SummaryArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let daemon = args.args.daemon(core)?;
     let answer = daemon.ask(&SUMMARY, &Asked::within(args.day.or(args.month)))?;

@@ -1,5 +1,5 @@
-//! `everwarm halt`, `resume`, `flatten`, `safe-start`, `enable`, `disable`, `switches`: what an
-//! operator turns on and off, by the running daemon or in its files.
+//! `everwarm halt`, `resume`, `flatten`, `safe-start`, `enable`, `disable` and `switches`: the
+//! operator's switches, set in the running daemon or in its files.
 
 use super::Core;
 use super::query::Args;
@@ -69,7 +69,7 @@ pub fn word(args: &WordArgs, word: &str, core: &Core, printer: Printer) -> Resul
     args.say(&switch, core, (&TRADING, &asked, &ReasonView { reason }), printer)
 }
 
-/// Takes a step of a careful start.
+/// Takes a step of the safe start.
 pub fn safe(args: &SafeArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let step = match args.step {
         Step::Collect => SafeStep::Collect,
@@ -80,7 +80,7 @@ pub fn safe(args: &SafeArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     args.word.say(&Switch::Safe(step), core, (&SAFE_START, &Asked::default(), &body), printer)
 }
 
-/// Turns a strategy or a process on or off.
+/// Turns a strategy or a branch on or off.
 pub fn named(
     args: &NamedArgs,
     change: &Change,
@@ -94,7 +94,7 @@ pub fn named(
 }
 
 impl WordArgs {
-    /// Has a word taken down, where a person agrees.
+    /// Asks for confirmation and sets the switch.
     fn say(
         &self,
         switch: &Switch,
@@ -114,7 +114,7 @@ impl WordArgs {
     }
 }
 
-/// Lists what is off.
+/// Lists the switches that are off.
 pub fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let answer = args.daemon(core)?.ask(&SWITCHES, &Asked::default())?;
     if args.json {
@@ -123,7 +123,7 @@ pub fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure>
     printer.lines(&lines(&answer.read()?, printer.width)).map(|_| Exit::Fine)
 }
 
-/// What is off as people see it.
+/// The switches as text.
 pub fn lines(view: &SwitchesView, width: usize) -> Vec<String> {
     let switches = &view.switches;
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! `everwarm symbols`: what is traded, and an operator's word on it.
+//! `everwarm symbols`: list, add and remove symbols.
 
 use super::Core;
 use super::query::Args;
@@ -55,7 +55,7 @@ impl One {
     }
 }
 
-/// Lists symbols, or changes what is listed.
+/// Lists symbols, or changes the list.
 pub fn run(command: &Symbols, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     match &command.verb {
         None => command.args.print(core, printer, &SYMBOLS),

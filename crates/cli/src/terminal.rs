@@ -1,8 +1,8 @@
-//! The lines that a run prints: start steps, then one line for each event. Pure: facts
-//! and the wall time in, lines out.
+//! The lines that a run prints: start steps, then one line for each event. It is pure: it gets
+//! facts and the wall time, and returns lines.
 //!
-//! Closes may come thousands a second. Then one line a second stands for all of them. All other
-//! events are rare, and each has its line.
+//! Thousands of closes may come in a second. Then one line a second stands for all of them. All
+//! other events are rare, and each has its line.
 //!
 //! Over 500 lines: one line a kind of fact.
 
@@ -25,16 +25,16 @@ use everwarm_words::text::{
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// Closes that come in shorter time than this are told together.
+/// Closes less than this apart are combined into one line.
 const CLOSE_GAP_MIN: Duration = Duration::from_millis(100);
-/// How often they are then told.
+/// Time between two combined lines.
 const CLOSES_EVERY: Duration = Duration::from_secs(1);
 /// Columns of the time in front of a line.
 const TIME_WIDTH: usize = 12;
-/// Columns of the word after it.
+/// Columns of the word after the time.
 const WORD_WIDTH: usize = 10;
 
-/// A close that is not told yet.
+/// A close that has not been printed yet.
 #[derive(Clone, Debug)]
 struct Close {
     time: UtcMs,
@@ -42,13 +42,13 @@ struct Close {
     missing: usize,
 }
 
-/// What the lines so far have told, and how wide and coloured they are.
+/// The state of the output: what was printed, and the width and colours of the lines.
 #[derive(Clone, Debug)]
 pub struct TerminalState {
     width: usize,
     color: bool,
     pending: VecDeque<Close>,
-    /// The newest close that the ledger has spoken about. It may lag behind.
+    /// The newest close that the ledger has booked. It may lag behind.
     booked: Option<UtcMs>,
     last_close: Option<Duration>,
     last_line: Option<Duration>,
@@ -94,8 +94,7 @@ impl TerminalState {
         }
     }
 
-    /// Takes in where things stood before this life, which is not told again: what is held, what is
-    /// open.
+    /// Takes over the positions and orders from before this run, without printing them.
     pub fn restore(&mut self, status: &StatusFold) {
         let (open, realized) = status.books();
         let view = status.view();
@@ -106,21 +105,21 @@ impl TerminalState {
         self.first_equity = view.equity;
     }
 
-    /// A step of the start.
+    /// The line of a start step.
     #[must_use]
     pub fn step(&self, step: &StepView) -> String {
         let took = took(Duration::from_micros(step.took_us));
         fit(&format!("  {:<22} {took:>9}  {}", step.name, step.detail), self.width)
     }
 
-    /// An actor was restarted by its supervisor.
+    /// The line of an actor that its supervisor restarted.
     pub fn restart(&mut self, actor: &str, reason: &str, again_after: Duration) -> String {
         self.restarts += 1;
         let text = format!("{actor} ended ({reason}) and runs again after {}", took(again_after));
         self.row("", "restart", &text, Paint::Yellow)
     }
 
-    /// What a fact has to say to a person, `now` being the wall time since the start.
+    /// The lines of a fact. `now` is the wall time since the start.
     pub fn fact(&mut self, fact: &Fact<Body>, now: Duration) -> Vec<String> {
         let time = fact.time;
         match &fact.body {
@@ -135,7 +134,7 @@ impl TerminalState {
                 };
                 rows.iter().map(line).collect()
             }
-            // Numbers are not for the terminal.
+            // Analysis facts are not printed.
             Body::Analysis(_) => Vec::new(),
             Body::Decision(decision) => self.decision(time, decision),
             Body::Order(order) => self.order(time, order),
@@ -147,7 +146,7 @@ impl TerminalState {
         match market {
             Market::Close { time, bars, missing, odd } => {
                 let mut lines = Vec::new();
-                // A close without books of its own (before the first account) is told when the next
+                // Before the first account, a close has no books. It is printed when the next close
                 // comes.
                 if self.pending.len() == 1 && self.equity.is_none() {
                     lines.extend(self.closes(now));
@@ -188,7 +187,7 @@ impl TerminalState {
         }
     }
 
-    /// The line of the closes that are not told yet, unless it is too early for it.
+    /// The line of the closes that are not printed yet, unless it is too early.
     fn closes(&mut self, now: Duration) -> Option<String> {
         let fast = self.last_close.is_some_and(|last| now.saturating_sub(last) < CLOSE_GAP_MIN);
         self.last_close = Some(now);
@@ -199,7 +198,7 @@ impl TerminalState {
         self.flush(now)
     }
 
-    /// The line of the closes that are not told yet, if there are any that the equity is of.
+    /// The line of the closes that are not printed yet and that the ledger has booked, if any.
     pub fn flush(&mut self, now: Duration) -> Option<String> {
         let due = match self.equity {
             Some(_) => self.pending.partition_point(|close| Some(close.time) <= self.booked),
@@ -218,7 +217,7 @@ impl TerminalState {
         };
         let books = self.books().map(|books| format!("  {books}")).unwrap_or_default();
         let text = format!("{what}{books}");
-        // Closes may run through many days: theirs is the line that tells the day.
+        // Closes may span many days, so their line shows the day.
         let day = date(last.time);
         let time = format!("{} {}", &day[day.len() - 5..], clock(last.time));
         Some(self.row(&time, "close", &text, Paint::Dim))
@@ -307,7 +306,7 @@ impl TerminalState {
                 let text = sentences::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }
-            // Each restart has a line of its own.
+            // Each restart has a line of its own, see [`TerminalState::restart`].
             Operator::Clock { .. } | Operator::Restarted { .. } => Vec::new(),
         }
     }
@@ -428,14 +427,14 @@ impl TerminalState {
                 self.equity = Some((*equity, *cash));
                 self.closes(now).into_iter().collect()
             }
-            // The position of the same fill says it, whoever holds what of it.
+            // The line of the position from the same fill is enough.
             Ledger::Lot { .. } => Vec::new(),
             Ledger::Adjusted { .. } => {
                 let text = sentences::tell(&Body::Ledger(ledger.clone()), None);
                 vec![self.row("", "adjusted", &text, Paint::Yellow)]
             }
             Ledger::Reconciled { life, conflicts, foreign, .. } => {
-                // What the ledger still says of an earlier run ends nothing of this one's start.
+                // A reconciliation of an earlier run does not end the start of this one.
                 self.reconciled |= *life == self.life;
                 let mut lines = Vec::new();
                 for (asset, surplus) in foreign {
@@ -473,7 +472,7 @@ impl TerminalState {
         paint.on(&fit(&line, self.width), self.color)
     }
 
-    /// The last lines, `wall` after the start.
+    /// The last lines of the run. `wall` is the time since the start.
     #[must_use]
     pub fn summary(&self, wall: Duration) -> Vec<String> {
         let mut lines = vec![format!("run {} took {}", self.life, took(wall))];

@@ -1,4 +1,4 @@
-//! The command line without a process: what is parsed, what is printed, who answers.
+//! Tests of the command line without a process: parsing, output, and the source of responses.
 
 use super::{Cli, Command, Core, doctor, explain, query, status, tree};
 use crate::offline::OfflineContext;
@@ -24,7 +24,7 @@ use everwarm_views::views::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A folder of its own, removed at the end.
+/// A temporary folder, removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -212,7 +212,7 @@ fn a_tree_with_more_lines_than_are_seen_shows_what_is_not_well() {
     assert_eq!(tree::lines(&node, None, (20, 3))[2], "… 3 lines more");
 }
 
-/// Changes what it is asked to, and keeps nothing.
+/// A control that accepts some changes and stores nothing.
 struct Hands;
 
 impl Control for Hands {
@@ -259,7 +259,7 @@ impl Control for Hands {
     }
 }
 
-/// Asserts what comes of changes with the token, with another, and with none.
+/// Asserts the results of changes with the token, with another token, and with none.
 fn assert_changed(remote: &Remote, daemon: &Folder, ours: &Token) {
     let nothing = || questions::Json::of(&Nothing {}).unwrap();
     let release = |id: u64, how: &str, token: Option<&Token>| {
@@ -315,9 +315,9 @@ fn a_running_daemon_answers_as_its_files_would() {
     file.write(&daemon.0).unwrap();
 
     let remote = Remote::connect(&daemon.0).unwrap().expect("it answers");
-    // Each question, from the process as from its files: both have the same facts here.
+    // Query the process and the files: both have the same facts here.
     for question in questions::ALL.iter().filter(|row| row.effort == Effort::Short) {
-        // Its text has the time that has passed.
+        // Its text contains elapsed time, which differs.
         if question.path == DOCTOR.path {
             continue;
         }
@@ -374,7 +374,7 @@ fn where_nothing_is_kept_nobody_is_reached() {
     assert_eq!(fills(&beside), 2, "several may read at once");
 }
 
-/// A line that is typed, as words.
+/// A command line split into words.
 pub fn words(line: &str) -> Vec<String> {
     let quoted = line.split(['"', '\'']).enumerate();
     let words = quoted.flat_map(|(i, part)| match i % 2 {
@@ -384,7 +384,7 @@ pub fn words(line: &str) -> Vec<String> {
     words.collect()
 }
 
-/// The commands a page tells people to type, as words.
+/// The commands that a page shows on their own lines, as words.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let typed = page.lines().map(str::trim_start).filter(|line| line.starts_with("everwarm "));
     typed.map(words).collect()
@@ -415,7 +415,7 @@ fn what_doctor_says_is_about_the_folder_and_the_file_it_was_asked_about() {
     assert_eq!(told(""), [format!("everwarm run {named}")]);
     let wrong = told("[trading]\nnotional = -1\n");
     assert_eq!(wrong, vec![format!("everwarm config check {named}"); 2]);
-    // The files are there, and read.
+    // The files exist and can be read.
     std::fs::create_dir_all(&dir).unwrap();
     let read = told("");
     let ours: Vec<_> = read.iter().filter(|command| command.starts_with("everwarm ")).collect();
@@ -441,7 +441,7 @@ fn every_command_of_the_runbook_is_one() {
     }
 }
 
-/// What a page says between back quotes of a command, with something in each place.
+/// The commands between back quotes of a page, with an example for each placeholder.
 fn quoted(page: &str) -> Vec<Vec<String>> {
     let quotes = page.split('`').skip(1).step_by(2).filter(|text| text.starts_with("everwarm "));
     let word = |word: &str| {
@@ -480,7 +480,7 @@ fn every_command_between_quotes_is_one() {
     assert!(commands.len() > 40, "{}", commands.len());
     for command in commands {
         let kind = Cli::try_parse_from(&command).map(drop).map_err(|e| e.kind());
-        // It may be called by its name alone.
+        // The page may name a command without its arguments.
         let named = kind == Err(ErrorKind::MissingRequiredArgument)
             || kind == Err(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
         assert!(kind.is_ok() || named, "{command:?}: {kind:?}");

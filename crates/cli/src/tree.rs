@@ -4,7 +4,7 @@ use super::{Core, query};
 use crate::print::Printer;
 use crate::remote::Remote;
 use everwarm_config::CheckDepth;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, TREE};
 use everwarm_words::text::{count, fit, instant, took};
@@ -12,9 +12,9 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
-/// Wall time between two looks.
+/// Time between two polls.
 const LOOK: Duration = Duration::from_secs(1);
-/// Moves the cursor to the first line and takes away what is there.
+/// Moves the cursor to the first line and clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Flags of `tree`.
@@ -38,18 +38,21 @@ pub fn print(args: &TreeArgs, core: &Core, printer: Printer) -> Result<Exit, Fai
         return printer.answer(&answer);
     }
     let tree = answer.read()?;
-    printer.lines(&lines(&tree, Some(wall_ms()), (printer.width, usize::MAX))).map(|_| Exit::Fine)
+    printer
+        .lines(&lines(&tree, Some(wall().utc()), (printer.width, usize::MAX)))
+        .map(|_| Exit::Fine)
 }
 
-/// Looks until the reader goes away; where no daemon runs, the next one is waited for.
+/// Prints the tree until the reader closes the output. If no daemon runs, it waits for the next
+/// one.
 fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
     let data_dir = args.args.configuration(CheckDepth::Words)?.data_dir;
     let (mut daemon, mut away, mut last) = (None, None, Vec::new());
     let live = printer.terminal && !args.args.json;
-    // The line with the time, and the one that a terminal keeps for what is typed next.
+    // One line shows the time, and a terminal needs one for the cursor.
     let room = (printer.width, printer.height.saturating_sub(2));
     loop {
-        let (tree, now) = (look(&mut daemon, &data_dir)?, wall_ms());
+        let (tree, now) = (look(&mut daemon, &data_dir)?, wall().utc());
         let at = instant(now / 1000 * 1000);
         let still = match &tree {
             Some(tree) if args.args.json => vec![tree.to_string()],
@@ -64,7 +67,7 @@ fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
             let head = format!("{CLEAR}{at} UTC, Ctrl-C ends");
             std::iter::once(head).chain(told.unwrap_or_else(|| still.clone())).collect()
         } else if args.args.json {
-            // Whoever reads documents is given no words.
+            // A reader of JSON gets no text.
             tree.map_or_else(Vec::new, |_| still.clone())
         } else {
             std::iter::once(format!("{at} UTC")).chain(still.iter().cloned()).collect()
@@ -77,8 +80,8 @@ fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
     }
 }
 
-/// The tree, of whoever answers now; none: nobody does. The files are left alone, they are the next
-/// daemon's.
+/// The tree of the running daemon; none if no daemon responds. It leaves the files alone: they
+/// belong to the next daemon.
 fn look(daemon: &mut Option<Remote>, data_dir: &Path) -> Result<Option<Value>, Failure> {
     let silent = |e: &Failure| e.exit == Exit::Unreachable;
     if daemon.is_none() {
@@ -99,12 +102,12 @@ fn look(daemon: &mut Option<Remote>, data_dir: &Path) -> Result<Option<Value>, F
     }
 }
 
-/// What is drawn: what time it is, where for how long is told; the most siblings that just run.
+/// What is drawn: the current time, if durations are shown; the maximum number of plain siblings.
 type Drawn = (Option<i64>, usize);
 
-/// A node and what is below it: names as a tree, and beside them what else is known of each; for
-/// how long only where it is known what time it is. Where there is no room for so many lines,
-/// siblings that all just run are counted.
+/// The lines of a node and its descendants: the names as a tree, the details beside them. Durations
+/// need the current time `now`. If there are too many lines, siblings that just run are combined
+/// into a count.
 pub fn lines(tree: &Value, now: Option<i64>, (columns, most): (usize, usize)) -> Vec<String> {
     let draw = |siblings: usize| {
         let mut rows = Vec::new();
@@ -129,7 +132,7 @@ pub fn lines(tree: &Value, now: Option<i64>, (columns, most): (usize, usize)) ->
     lines
 }
 
-/// Whether it runs, has nothing below it, and nothing else is to be told of it.
+/// Whether the node runs, has no children, and has no other details.
 fn just_runs(node: &Value) -> bool {
     let absent = |key: &str| match node.get(key) {
         None | Some(Value::Null) => true,
@@ -164,7 +167,7 @@ fn branch(
         told.push("blocks its thread".to_owned());
     }
     told.extend(text("planned").map(|what| format!("{what} (injected)")));
-    // It changes all the time: only where the rest of the moment is shown too.
+    // The number changes all the time, so show it only together with durations.
     if let (Some(_), waiting @ 1..) = (now, number("mailbox")) {
         told.push(format!("{waiting} waiting"));
     }
@@ -180,7 +183,7 @@ fn branch(
     rows.push((format!("{first}{}", text("name").unwrap_or("?")), told.join("  ")));
     let children = node.get("children").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let all = children.iter().filter(|child| just_runs(child)).count();
-    // One that is counted takes a line as well.
+    // The count takes a line as well.
     let mut shown = if all > siblings.saturating_add(1) { siblings } else { all };
     let counted = all - shown;
     let mut seen = Vec::new();

@@ -11,10 +11,10 @@ use everwarm_views::views::VerifyView;
 use everwarm_words::text::{count, hang};
 use std::sync::Arc;
 
-/// Characters before what is left of a long line.
+/// Columns before the continuation of a long line.
 const INDENT: usize = 2;
 
-/// Derives everything again and prints what differs.
+/// Derives every fact again and prints the differences.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let progress = Arc::new(Progress::begin("deriving every fact again", !printer.quiet));
     let answer = args.daemon_counted(core, &progress)?.ask(&VERIFY, &Asked::default())?;

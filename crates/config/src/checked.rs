@@ -1,5 +1,4 @@
-//! The configuration as the program uses it: every value in its type, every rule between values
-//! checked.
+//! The configuration as the program uses it: typed values, checked against all rules.
 
 use super::error::{ConfigErrors, Place};
 use super::keys::{self, KEYS, Key, Kind, decimal, listed, symbols};
@@ -30,52 +29,52 @@ use std::time::Duration;
 /// The checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Folder of everything that is kept.
+    /// The data directory.
     pub data_dir: PathBuf,
     /// Part of every client order id.
     pub installation: String,
     /// Threads for stages, sockets and all other workers.
     pub workers: usize,
-    /// How long an actor may hold its thread before the process ends.
+    /// How long an actor may block its thread before the process ends.
     pub hang_limit: Duration,
     /// Address of the API, on loopback; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The token of requests that change something, where one is configured and was asked for.
+    /// The token for requests that change something, if one is configured and was loaded.
     pub token: Option<Secret>,
-    /// Filter of the log.
+    /// The log filter.
     pub log: String,
-    /// Where orders go.
+    /// The venue of the orders.
     pub venue: VenueSource,
-    /// Streams on one market connection at most.
+    /// Maximum streams on one market connection.
     pub streams: usize,
-    /// Wall time between comparisons of the account while it trades; none: at starts alone.
+    /// Wall time between two reconciliations while trading; none: only at starts.
     pub compare: Option<Duration>,
     /// Whether `trading.mode` is live.
     pub live: bool,
     /// Form of the log.
     pub log_format: LogFormat,
-    /// How long an orderly stop may take.
+    /// How long a clean stop may take.
     pub stop: Duration,
-    /// What is traded, and what the simulated exchange plays.
+    /// The traded symbols, and the market of the simulated exchange.
     pub market: MarketSource,
-    /// What the stages are told.
+    /// The settings of the stages.
     pub settings: Settings,
-    /// Where other machines may ask.
+    /// The API for other machines.
     pub beyond: Option<Beyond>,
-    /// Whom the daemon tells what happens.
+    /// The receivers of messages.
     pub messages: Messages,
-    /// Whether actors may be disturbed on purpose.
+    /// Whether faults may be injected into actors.
     pub chaos: bool,
-    /// And where the venue is real.
+    /// Whether they may be injected even if the venue is real.
     pub chaos_on_live: bool,
     /// Every value with its origin, in the order of the table of keys.
     pub values: Vec<ValueView>,
-    /// Names of the variables that are configuration, or hold its secrets.
+    /// Names of the environment variables that set keys or hold secrets.
     pub variables: Vec<String>,
 }
 
 impl Config {
-    /// Where values other than defaults came from: (key, place).
+    /// The sources of all values other than defaults: (key, place).
     #[must_use]
     pub fn origins(&self) -> Vec<(String, String)> {
         let set = self.values.iter().filter(|value| value.is_set());
@@ -83,50 +82,51 @@ impl Config {
     }
 }
 
-/// How far a configuration is looked at.
+/// How deeply a configuration is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckDepth {
-    /// What is written.
+    /// Only the text of the sources.
     Words,
-    /// And the token of the API.
+    /// Also the token of the API.
     Secrets,
-    /// And the key of the account, and the files and folders it names: everything a start needs.
+    /// Also the account's key, and the files and folders that are named: everything a start needs.
     World,
 }
 
-/// Where a configuration comes from, besides the defaults. Later wins: file, its drop-ins,
+/// The sources of a configuration besides the defaults. Later ones win: file, drop-ins,
 /// environment, flags.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The file; its drop-ins are beside it.
+    /// The file. Its drop-ins are beside it.
     pub file: Option<PathBuf>,
-    /// All variables.
+    /// All environment variables.
     pub environment: Vec<(String, String)>,
     /// The flags.
     pub flags: Vec<Given>,
-    /// Those of them that the last start was given.
+    /// The flags taken over from the last start.
     pub noted: Vec<Given>,
-    /// Whether this start draws a new name for the installation. It is said by a flag alone and
-    /// for one start, so it is no key.
+    /// Whether this start draws a new installation name. Only a flag sets it, for one start, so it
+    /// is no key.
     pub new_installation: bool,
 }
 
 impl Sources {
-    /// Merges all sources, and checks the whole.
+    /// Merges all sources and checks the result.
     ///
     /// # Errors
-    /// Everything that is wrong, each with its place.
+    /// All errors, each with its place.
     pub fn load(&self, look: CheckDepth) -> Result<Config, ConfigErrors> {
         let (config, errors) = self.loaded(look);
         if errors.0.is_empty() { Ok(config) } else { Err(errors) }
     }
 
-    /// The same as far as some keys say it: whatever is wrong with others is passed over. Where
-    /// something could not be read at all, what must be `set` may have been in it.
+    /// The same for commands that need only some keys. Errors of other keys are ignored. An
+    /// unreadable part of a source may have set any key, so the keys in `set` must be set
+    /// elsewhere.
     ///
     /// # Errors
-    /// Everything that is wrong with the keys and sections that are `needed`; and everything, where
-    /// something was not read and a key is missing that must be `set`.
+    /// The errors of the keys and sections in `needed`. All errors, if part of a source cannot be
+    /// read and a key in `set` is missing.
     pub fn load_needed(
         &self,
         look: CheckDepth,
@@ -165,9 +165,9 @@ impl Sources {
         (config, values.errors)
     }
 
-    /// The same, by the file and the flags that the daemon of the data directory was started with
-    /// last, where none is named. A flag that is given goes before the same one of then. The
-    /// directory stays the one it was found in.
+    /// The same sources, completed by the file and flags of the daemon's last start if no file is
+    /// named. A given flag wins over the same one of that start. The data directory stays the one
+    /// where they were found.
     #[must_use]
     pub fn or_noted(mut self) -> Sources {
         const KEY: &str = "daemon.data_dir";
@@ -186,20 +186,19 @@ impl Sources {
         self
     }
 
-    /// The text of one key as the sources say it, whatever else is wrong with them.
+    /// The text of one key in the sources, whatever errors they have.
     #[must_use]
     pub fn text(&self, key: &str) -> String {
         self.merged().values.text(key)
     }
 
-    /// The variables that set keys, by name: not those that hold secrets.
+    /// The environment variables that set keys, without those that hold secrets.
     #[must_use]
     pub fn variables(&self) -> Vec<Given> {
         self.merged().variables
     }
 
-    /// All that the sources say, each over those before it; nothing is checked but that it can be
-    /// read.
+    /// Merges the sources; later ones win. It only checks that they can be read.
     fn merged(&self) -> Merged {
         let mut errors = ConfigErrors::default();
         let mut files: Vec<PathBuf> = self.file.iter().cloned().collect();
@@ -224,8 +223,8 @@ impl Sources {
     }
 }
 
-/// How many symbols are traded at least. A recording says how many it has when it is opened; of a
-/// whole venue a thousand are counted.
+/// The minimum number of traded symbols. A recording has its number only once it is opened, and a
+/// whole venue counts as a thousand.
 fn symbols_at_least(market: &MarketSource, venue: &VenueSource, rule: &Selection) -> usize {
     const VENUE: usize = 1_000;
     let there = match &market.symbols {
@@ -237,17 +236,17 @@ fn symbols_at_least(market: &MarketSource, venue: &VenueSource, rule: &Selection
     if rule.top == 0 { there } else { there.min(rule.top as usize) }
 }
 
-/// What sources say together.
+/// The merged sources.
 struct Merged {
     values: Values,
     files: Vec<PathBuf>,
-    /// Names of the variables that are configuration, or hold its secrets.
+    /// Names of the environment variables that set keys or hold secrets.
     names: BTreeSet<String>,
-    /// The variables that set keys.
+    /// The environment variables that set keys.
     variables: Vec<Given>,
 }
 
-/// Variables that hold secrets: they are no keys, whatever they are called.
+/// Names of variables that hold secrets. They never count as keys.
 fn referred<'a>(files: &'a [Layer], given: impl Iterator<Item = &'a Given>) -> BTreeSet<String> {
     let secret = |key: &str| keys::find(key).is_some_and(|key| matches!(key.kind, Kind::Secret));
     let entries = files.iter().flat_map(|layer| &layer.0);
@@ -257,7 +256,7 @@ fn referred<'a>(files: &'a [Layer], given: impl Iterator<Item = &'a Given>) -> B
     names.map(str::to_owned).collect()
 }
 
-/// The merged values, and what turned out to be wrong with them so far.
+/// The merged values, and the errors found so far.
 pub(super) struct Values {
     figment: Figment,
     pub(super) defaults: Layer,
@@ -266,7 +265,7 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Checks each value by itself.
+    /// Checks each value on its own.
     fn check(&mut self) {
         for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Strategies)) {
             if let Err(e) = key.kind.check(&self.value(key.name)) {
@@ -276,7 +275,8 @@ impl Values {
         self.check_symbols();
     }
 
-    /// A flag or a variable can only be a text; in a file a text that should be a list is a slip.
+    /// A list is text only in a flag or a variable. In a file, a text in place of a list is an
+    /// error.
     fn check_symbols(&mut self) {
         const KEY: &str = "market.symbols";
         let value = self.value(KEY);
@@ -288,7 +288,7 @@ impl Values {
         }
     }
 
-    /// All values in their types, and the rules between them.
+    /// The typed values, with the rules between them checked.
     fn config(&mut self) -> Config {
         let (strategy, of_strategies) = strategies::read(self);
         let settings = Settings {
@@ -347,7 +347,7 @@ impl Values {
         }
     }
 
-    /// The rule; the names of `market.symbols` are found in the market.
+    /// The selection rule. The names of `market.symbols` are checked in the market.
     fn selection(&self) -> Selection {
         Selection {
             names: Vec::new(),
@@ -382,7 +382,7 @@ impl Values {
         market
     }
 
-    /// The synthetic market has many symbols, but not every one.
+    /// Checks that the synthetic market has the named symbols.
     fn made_symbols(&mut self, market: &MarketSource) {
         const KEY: &str = "market.symbols";
         let Symbols::Named(names) = &market.symbols else { return };
@@ -398,7 +398,7 @@ impl Values {
         }
     }
 
-    /// Looks for what the values name.
+    /// Checks that the named files and folders exist.
     fn look_around(&mut self, config: &Config) {
         let MarketSource { recording, recording_config, .. } = &config.market;
         if let Some(folder) = recording.as_ref().filter(|folder| !folder.is_dir()) {
@@ -409,7 +409,7 @@ impl Values {
         }
     }
 
-    /// The secret a key refers to; none where it refers to none, or where it cannot be read.
+    /// The secret that a key refers to; none if it refers to none, or if it cannot be read.
     pub(super) fn secret(&mut self, key: &str, environment: &[(String, String)]) -> Option<Secret> {
         let place = self.text(key).parse::<SecretRef>().unwrap_or_default();
         place.read(environment).unwrap_or_else(|e| {
@@ -418,7 +418,7 @@ impl Values {
         })
     }
 
-    /// The token of the API, where one is configured.
+    /// The token of the API, if one is configured.
     pub(super) fn token(&mut self, environment: &[(String, String)]) -> Option<Secret> {
         const KEY: &str = "daemon.token";
         let token = self.secret(KEY, environment)?;
@@ -432,7 +432,8 @@ impl Values {
         self.figment.find_value(key).expect("the defaults have every key")
     }
 
-    /// A value in its type; the type's default where it is another, which [`Values::check`] told.
+    /// A typed value. If it has another type, it is the type's default, and [`Values::check`]
+    /// reports the error.
     pub(super) fn get<T: DeserializeOwned + Default>(&self, key: &str) -> T {
         self.figment.extract_inner(key).unwrap_or_default()
     }
@@ -472,12 +473,12 @@ impl Values {
         }
     }
 
-    /// Whether something was found wrong with a key.
+    /// Whether a key has an error.
     pub(super) fn is_wrong(&self, key: &str) -> bool {
         self.errors.about(key)
     }
 
-    /// Notes what is wrong with a section, where something of it is set first.
+    /// Adds an error about a section, at the first place where a key of it is set.
     pub(super) fn wrong_section(&mut self, section: &str, text: &str) {
         let below = |key: &&String| key.strip_prefix(section).is_some_and(|k| k.starts_with('.'));
         let places = self.set.iter().filter(|(key, _)| below(key)).map(|(_, entry)| &entry.place);

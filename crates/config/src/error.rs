@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! The errors of a configuration, with their places.
 
 use super::layers::PREFIX;
 use everwarm_views::exit::{Exit, Failure};
@@ -6,10 +6,10 @@ use everwarm_words::text::count;
 use serde::Serialize;
 use std::fmt;
 
-/// Where something stands.
+/// A place in a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
-    /// File, variable or flag; `default` for the embedded file.
+    /// File, variable or flag; `default` for the embedded defaults.
     pub source: String,
     /// Line in a file, from 1.
     pub line: Option<usize>,
@@ -18,12 +18,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// All of a source.
+    /// A source without a line.
     pub fn whole(source: impl Into<String>) -> Place {
         Place { source: source.into(), line: None, column: None }
     }
 
-    /// The byte `offset` of the text of a file called `name`.
+    /// The place of byte `offset` in the text of a file called `name`.
     #[must_use]
     pub fn within(name: &str, text: &str, offset: usize) -> Place {
         let before = text.get(..offset.min(text.len())).unwrap_or(text);
@@ -46,17 +46,17 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing wrong with the configuration.
+/// One error of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigError {
-    /// Where.
+    /// The place.
     #[serde(flatten)]
     pub place: Place,
-    /// The key it is about, if it is about one.
+    /// The key, if the error is about one.
     pub key: Option<String>,
-    /// What is wrong. Never shows a secret.
+    /// The text. It never shows a secret.
     pub text: String,
-    /// The known key nearest to one that is not.
+    /// The known key nearest to an unknown one.
     pub nearest: Option<String>,
 }
 
@@ -70,13 +70,13 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Everything wrong with the configuration.
+/// All errors of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Notes what is wrong at `place`, in general or with `key`; once each.
+    /// Adds an error at `place`, about `key` or in general. It adds the same error only once.
     pub fn push(&mut self, place: Place, key: Option<&str>, text: impl Into<String>) {
         let error =
             ConfigError { place, key: key.map(Into::into), text: text.into(), nearest: None };
@@ -85,8 +85,8 @@ impl ConfigErrors {
         }
     }
 
-    /// Sorts by source, in the order of `files`, then variables, flags and the defaults; those of a
-    /// file by line.
+    /// Sorts by source: in the order of `files`, then variables, flags and defaults. Errors in a
+    /// file are sorted by line.
     pub fn sort(&mut self, files: &[String]) {
         let rank = |place: &Place| {
             let others = || match place.source.as_str() {
@@ -100,7 +100,7 @@ impl ConfigErrors {
         self.0.sort_by_cached_key(|e| (rank(&e.place), e.place.line, e.place.column));
     }
 
-    /// Whether something is wrong with `key`.
+    /// Whether `key` has an error.
     #[must_use]
     pub fn about(&self, key: &str) -> bool {
         self.0.iter().any(|error| error.key.as_deref() == Some(key))

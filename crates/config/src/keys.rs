@@ -1,5 +1,5 @@
-//! Every key there is and what may stand behind it. From this one table values are read, checked
-//! and described; defaults and comments are those of `config/default.toml`.
+//! The table of all keys and their kinds. Values are read, checked and described by it. Defaults
+//! and comments come from `config/default.toml`.
 
 use super::layers::DEFAULTS;
 use super::secret::SecretRef;
@@ -16,10 +16,10 @@ use figment::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-/// What a number counts. A key says so in its name.
+/// The unit of a number. The key's name shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Things.
+    /// A count, without a unit.
     Count,
     /// Seconds: the key ends with `_s`.
     Seconds,
@@ -27,41 +27,41 @@ pub enum Unit {
     Milliseconds,
 }
 
-/// A text and its form.
+/// The format of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
-    /// The form as a regular expression; empty: any text.
+    /// The format as a regular expression; empty: any text.
     pub pattern: &'static str,
-    /// What is wrong with a text.
+    /// Returns the error of a text.
     check: fn(&str) -> Result<(), String>,
 }
 
-/// What may stand behind a key.
+/// The kind of a key's value.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// True or false.
     Flag,
     /// A whole number from `least` to `most`.
     Whole {
-        /// The smallest.
+        /// The minimum.
         least: i64,
-        /// The largest.
+        /// The maximum.
         most: i64,
-        /// What it counts.
+        /// Its unit.
         unit: Unit,
     },
     /// A decimal number that is not negative, as a number or as text.
     Amount {
-        /// Whether it may be 0.
+        /// Whether 0 is allowed.
         zero: bool,
     },
-    /// One of some words.
+    /// One of these words.
     OneOf(&'static [&'static str]),
     /// A text.
     Text(Form),
     /// A word, a number, or a list of names.
     Symbols,
-    /// Where a secret is, never the secret.
+    /// A reference to a secret, never the secret itself.
     Secret,
     /// Any number of strategies: sections by id, each with the settings of its kind.
     Strategies,
@@ -74,9 +74,9 @@ pub const FEATURE: Kind =
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Levels joined by dots.
+    /// Its name: levels joined by dots.
     pub name: &'static str,
-    /// What may stand behind it.
+    /// The kind of its value.
     pub kind: Kind,
 }
 
@@ -160,7 +160,7 @@ keys! {
     "chaos.on_live": Kind::Flag;
 }
 
-/// The key of that name; that of all strategies for a setting of one.
+/// The key of that name. A setting of a strategy gives the key of all strategies.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Key> {
     let strategies = strategies::setting(name).is_some();
@@ -168,14 +168,14 @@ pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name && (key.name != strategies::KEY || strategies))
 }
 
-/// All names that keys stand below.
+/// All names of sections.
 #[must_use]
 pub fn sections() -> BTreeSet<&'static str> {
     let above = |key: &'static Key| key.name.match_indices('.').map(|(at, _)| &key.name[..at]);
     KEYS.iter().flat_map(above).collect()
 }
 
-/// Whether keys stand below `name`.
+/// Whether `name` is a section.
 #[must_use]
 pub fn is_section(name: &str) -> bool {
     sections().contains(name) || name == strategies::KEY || strategies::section(name)
@@ -185,7 +185,7 @@ impl Kind {
     /// A value given as text, by a flag or a variable.
     ///
     /// # Errors
-    /// The text is of another kind.
+    /// The text does not fit the kind.
     pub fn read(&self, text: &str) -> Result<Value, String> {
         match self {
             Kind::Flag => match text {
@@ -206,10 +206,10 @@ impl Kind {
         }
     }
 
-    /// What is wrong with a value.
+    /// Checks a value.
     ///
     /// # Errors
-    /// In words, with the value unless it may be a secret.
+    /// The reason as text. It shows the value unless that may be a secret.
     pub fn check(&self, value: &Value) -> Result<(), String> {
         match self {
             Kind::Flag => value
@@ -241,13 +241,13 @@ impl Kind {
                 Some(text) => text.parse::<SecretRef>().map(drop),
                 None => Err(super::secret::BY_REFERENCE.to_owned()),
             },
-            // Each is checked by its kind.
+            // Each setting is checked by its own kind.
             Kind::Strategies => Ok(()),
         }
     }
 }
 
-/// A value as it is shown to people.
+/// A value as text for people.
 #[must_use]
 pub fn told(value: &Value) -> String {
     match value {
@@ -263,10 +263,10 @@ pub fn told(value: &Value) -> String {
     }
 }
 
-/// The symbols a value names.
+/// The symbols that a value names.
 ///
 /// # Errors
-/// It names none.
+/// The value is no list of symbols.
 pub fn symbols(value: &Value) -> Result<Symbols, String> {
     let text = if let Value::Array(_, items) = value {
         let names: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
@@ -277,10 +277,10 @@ pub fn symbols(value: &Value) -> Result<Symbols, String> {
     text.parse()
 }
 
-/// The decimal number a value says.
+/// The decimal number of a value.
 ///
 /// # Errors
-/// It says none.
+/// The value is no number.
 pub fn decimal(value: &Value) -> Result<Decimal, String> {
     let text = value.as_str().map_or_else(|| told(value), str::to_owned);
     let number = text.parse::<Decimal>().or_else(|_| Decimal::from_scientific(&text));
@@ -319,10 +319,10 @@ fn names(text: &str) -> Result<(), String> {
     listed(text).map(drop)
 }
 
-/// The symbols a text names, by name.
+/// The symbols in a text, sorted by name.
 ///
 /// # Errors
-/// Something in it is no symbol.
+/// A part of it is no symbol.
 pub fn listed(text: &str) -> Result<Vec<Symbol>, String> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     let mut all = names.map(Symbol::new).collect::<Result<Vec<_>, _>>()?;
@@ -365,7 +365,7 @@ fn pace(text: &str) -> Result<(), String> {
     text.parse::<Pace>().map(drop)
 }
 
-/// The comment above each key of the embedded defaults, as one line.
+/// The comment of each key in the embedded defaults, as one line.
 #[must_use]
 pub fn comments() -> BTreeMap<String, String> {
     let (mut section, mut comment) = (String::new(), Vec::new());
@@ -402,7 +402,7 @@ mod tests {
         let (of_strategies, others): (Vec<&str>, Vec<&str>) =
             defaults.0.keys().map(String::as_str).partition(|key| key.starts_with("strategy."));
         assert_eq!(others, sorted);
-        // The example has the first strategy. Another kind needs no section there.
+        // The example shows the first strategy. Other kinds need no section there.
         for kind in KINDS.iter().filter(|kind| kind.name == FIRST_STRATEGY) {
             let values: serde_json::Value = serde_json::from_str(&(kind.defaults)()).unwrap();
             for setting in kind.settings {

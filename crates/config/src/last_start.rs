@@ -1,8 +1,7 @@
-//! The configuration file and the flags that the daemon of a data directory was started with last,
-//! noted beside its files: what is asked about a daemon later is asked about its configuration, and
-//! not about the defaults.
+//! The note about the daemon's last start: its configuration file and flags, saved in the data
+//! directory. Later commands about that daemon use its configuration, not the defaults.
 //!
-//! The first line is the path of the file, empty where there was none. Each other line is a flag:
+//! The first line is the path of the file, empty if there was none. Each further line is a flag:
 //! the key it sets, the flag, its value.
 
 use super::layers::Given;
@@ -15,12 +14,12 @@ use std::path::{Path, PathBuf};
 /// Name of the note in the data directory.
 pub const FILE: &str = "config.txt";
 
-/// The key that the note is found by; its flag is not noted.
+/// The note is found by this key, so its flag is not saved.
 const FOUND_BY: &str = "daemon.data_dir";
-/// Keys with a path, which is noted as a whole one.
+/// Keys with a path, which is saved as an absolute path.
 const PATHS: [&str; 2] = ["market.recording", "market.recording_config"];
 
-/// Notes with which file and flags the daemon of `data_dir` was started; none: with no file.
+/// Saves the file and flags that the daemon of `data_dir` was started with; none: without a file.
 ///
 /// # Errors
 /// The note cannot be written.
@@ -51,15 +50,14 @@ pub fn note(data_dir: &Path, file: Option<&Path>, flags: &[Given]) -> Result<(),
     write_whole(&place, text.as_bytes())
 }
 
-/// The file that the daemon of `data_dir` was started with last; none: with no file, or there was
-/// no daemon.
+/// The file of the daemon's last start; none: without a file, or there was no start.
 #[must_use]
 pub fn read(data_dir: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(data_dir.join(FILE)).ok()?;
     text.lines().next().filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
-/// The flags that the daemon of `data_dir` was started with last, but for the data directory.
+/// The flags of the daemon's last start, except the data directory.
 #[must_use]
 pub fn flags(data_dir: &Path) -> Vec<Given> {
     let text = std::fs::read_to_string(data_dir.join(FILE)).unwrap_or_default();
@@ -70,7 +68,7 @@ pub fn flags(data_dir: &Path) -> Vec<Given> {
     text.lines().skip(1).filter_map(flag).collect()
 }
 
-/// Flags as they are typed in a shell.
+/// Flags as typed in a shell.
 #[must_use]
 pub fn typed(flags: &[Given]) -> String {
     let word = |Given { key, text, place }: &Given| match key.as_str() {

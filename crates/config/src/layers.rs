@@ -13,15 +13,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
-/// The defaults, with a comment a key.
+/// The defaults, with a comment for each key.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
-/// What the environment variables of ours begin with.
+/// Prefix of our environment variables.
 pub const PREFIX: &str = "EVERWARM_";
-/// Set where a process became itself again, so that it never does so twice: when it began,
-/// nanoseconds of the steady clock of this machine.
+/// Set when a process executes itself again, so that it does so only once. The value is its start,
+/// in nanoseconds of the monotonic clock.
 pub const BEGAN: &str = "EVERWARM_BEGAN_NS";
-/// Variables with our prefix that are not configuration: plans of strikes, and what tests and
-/// benches are told.
+/// Variables with our prefix that are no keys: fault plans, and settings of tests and benchmarks.
 const NOT_OURS: [&str; 12] = [
     BEGAN,
     "EVERWARM_BENCH_SINCE_NS",
@@ -42,24 +41,24 @@ const NOT_OURS: [&str; 12] = [
 pub struct Entry {
     /// The value.
     pub value: Value,
-    /// Where its key stands.
+    /// The place of its key.
     pub place: Place,
-    /// Where the value itself stands.
+    /// The place of the value itself.
     pub value_place: Place,
 }
 
-/// A key given as text: by a flag or a variable.
+/// A key given as text by a flag or a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
     /// Levels joined by dots.
     pub key: String,
-    /// The value as it was written.
+    /// The value as written.
     pub text: String,
     /// The flag or variable.
     pub place: String,
 }
 
-/// What one source says, by key.
+/// The entries of one source, by key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layer(pub BTreeMap<String, Entry>);
 
@@ -73,7 +72,7 @@ impl Layer {
         layer
     }
 
-    /// A file.
+    /// Reads a file.
     pub fn file(path: &Path, errors: &mut ConfigErrors) -> Layer {
         let name = path.display().to_string();
         let bytes = match std::fs::read(path) {
@@ -94,7 +93,7 @@ impl Layer {
         }
     }
 
-    /// The text of a file called `name`.
+    /// Parses the text of a file called `name`.
     pub fn parse(name: &str, text: &str, errors: &mut ConfigErrors) -> Layer {
         let (table, wrong) = DeTable::parse_recoverable(text);
         let mut torn = BTreeSet::new();
@@ -106,7 +105,8 @@ impl Layer {
         }
         let mut parsed = Parsed { name, text, layer: Layer::default(), errors: Vec::new() };
         parsed.flatten("", table.get_ref());
-        // What could be read of a torn line is not what was meant.
+        // Errors on a line with broken syntax are dropped: its values are not those that were
+        // meant.
         let whole = |place: &Place| !torn.contains(&place.line);
         found.0.extend(parsed.errors.into_iter().filter(|error| whole(&error.place)));
         found.sort(&[name.to_owned()]);
@@ -115,7 +115,7 @@ impl Layer {
         parsed.layer
     }
 
-    /// Texts of flags or variables.
+    /// The entries of flags or variables.
     pub fn given(given: &[Given], errors: &mut ConfigErrors) -> Layer {
         let mut layer = Layer::default();
         for Given { key, text, place } in given {
@@ -140,8 +140,8 @@ impl Layer {
     }
 }
 
-/// The drop-ins of a file, in the order in which they count: all `*.toml` in the folder called as
-/// the file, with `.d` behind.
+/// The drop-ins of a file, in the order of precedence: all `*.toml` in the folder with the file's
+/// name and `.d`.
 pub fn drop_ins(file: &Path, errors: &mut ConfigErrors) -> Vec<PathBuf> {
     let folder = drop_in_folder(file);
     let mut cannot = |e: &std::io::Error| {
@@ -173,7 +173,7 @@ fn drop_in_folder(file: &Path) -> PathBuf {
     name.into()
 }
 
-/// Our variables of an environment, as keys with their texts.
+/// The variables of an environment that set keys, with their texts.
 #[must_use]
 pub fn variables(environment: &[(String, String)]) -> Vec<Given> {
     let ours = |(name, text): &(String, String)| {
@@ -187,7 +187,7 @@ pub fn variables(environment: &[(String, String)]) -> Vec<Given> {
     found
 }
 
-/// The variable that sets a key.
+/// The name of the variable that sets a key.
 #[must_use]
 pub fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
@@ -208,7 +208,7 @@ fn unknown(key: &str, place: Place) -> ConfigError {
     ConfigError { place, key: None, text, nearest: nearest.map(str::to_owned) }
 }
 
-/// A file on its way to a layer.
+/// A file while it is parsed.
 struct Parsed<'a> {
     name: &'a str,
     text: &'a str,
@@ -247,7 +247,7 @@ impl Parsed<'_> {
                 continue;
             };
             if strategies::section(&key) && inner.is_empty() {
-                // It is an instance all the same.
+                // An empty section is an instance, too.
                 let id = key.rsplit('.').next().unwrap_or_default();
                 let (value, value_place) = (Value::from(id), place.clone());
                 let entry = Entry { value, place, value_place };
@@ -287,7 +287,7 @@ impl Provider for Layer {
     }
 }
 
-/// A value of a file. Numbers with a fraction stay as they are written: none is rounded.
+/// Converts a value of a file. Decimal numbers keep their text, so none is rounded.
 fn to_value(value: &DeValue<'_>) -> Result<Value, String> {
     let number = |text: &str| text.replace('_', "");
     match value {

@@ -1,5 +1,5 @@
-//! Configuration in two forms: [`layers`] is what sources say, [`checked`] what the program uses.
-//! [`keys`] is the one table of what there is. All errors are reported, each with its place; an
+//! Configuration in two forms: [`layers`] holds the sources, [`checked`] the values that the
+//! program uses. [`keys`] is the table of all keys. All errors are reported with their places; an
 //! unknown key is one of them.
 
 pub mod checked;

@@ -1,13 +1,13 @@
-//! Reads the filter of the log. A word that names nothing is a mistake: as the name of a part of
-//! the program it would be taken, and nothing would be logged any more.
+//! Parses the log filter. An unknown word is an error: the filter would take it for a target, and
+//! nothing would be logged.
 
 use everwarm_domain::nearest::nearest;
 use tracing_subscriber::EnvFilter;
 
-/// What a directive may name alone, and behind the sign of equality.
+/// Levels: a directive may be one of them alone, or have one after `=`.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
-/// Crates that log. A part of one is named behind `::`.
+/// Crates that log. Their modules follow after `::`.
 const CRATES: [&str; 13] = [
     "everwarm",
     "everwarm_adapters",
@@ -24,7 +24,7 @@ const CRATES: [&str; 13] = [
     "tokio",
 ];
 
-/// Parts of ours by crate, as their roots name them. Those of adapters are any.
+/// Our modules by crate, as their roots name them. Any module of the adapters is accepted.
 const PARTS: [(&str, &[&str]); 9] = [
     ("everwarm", &["adapters", "audit", "chaos", "daemon", "life", "tree", "version"]),
     ("everwarm_api", &["openapi", "page"]),
@@ -82,7 +82,7 @@ const PARTS: [(&str, &[&str]); 9] = [
             "parcel",
             "poison",
             "runner",
-            "shell",
+            "stage_actor",
             "store",
             "supervise",
         ],
@@ -106,11 +106,11 @@ const PARTS: [(&str, &[&str]); 9] = [
     ),
 ];
 
-/// The filter that a text says.
+/// Parses a filter.
 ///
 /// # Errors
-/// It is none, or a directive of it names no level and no part of the program; with what was
-/// probably meant.
+/// The text is no filter, or one of its directives names neither a level nor a module. The error
+/// suggests the nearest name.
 pub fn parse(filter: &str) -> Result<EnvFilter, String> {
     let parsed = filter.parse::<EnvFilter>();
     let parsed = parsed.map_err(|e| format!("{filter:?} is not a log filter: {e}"))?;
@@ -118,7 +118,7 @@ pub fn parse(filter: &str) -> Result<EnvFilter, String> {
     Ok(parsed)
 }
 
-/// The parts between commas, but for commas within brackets.
+/// The parts between commas. Commas within brackets do not separate.
 fn directives(filter: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0_i32;
     let split = filter.split(move |letter: char| {
@@ -137,7 +137,7 @@ fn known(directive: &str) -> Result<(), String> {
     let target = directive.split(['=', '[']).next().unwrap_or(directive).trim();
     let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(target))
         || target.parse::<u8>().is_ok_and(|level| level <= 5);
-    // What only has a span is of any target.
+    // A directive with only a span has no target.
     if target.is_empty() || (alone && is_level) {
         return Ok(());
     }

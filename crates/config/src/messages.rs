@@ -1,4 +1,4 @@
-//! Whom the daemon tells what happens, checked.
+//! The receivers and terms of messages, checked.
 
 use super::checked::Values;
 use super::receiver::{Receiver, check};
@@ -7,33 +7,33 @@ use everwarm_views::news::Topic;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What is told of, and how often; it may change at any time.
+/// The terms of messages: topics and interval. They may change at any time.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
-    /// What is not told.
+    /// Topics that are left out.
     pub without: BTreeSet<Topic>,
-    /// Time between two messages to one receiver, at least.
+    /// Minimum time between two messages to one receiver.
     pub every: Duration,
 }
 
-/// Who is told what.
+/// The receivers and terms of messages, and the heartbeat.
 #[derive(Clone, Debug, Default)]
 pub struct Messages {
-    /// Those that take messages; none where secrets were not asked for.
+    /// The receivers; empty if secrets were not loaded.
     pub receivers: Vec<Receiver>,
-    /// What is told of, and how often.
+    /// The terms.
     pub terms: Terms,
-    /// Where a sign of life goes.
+    /// The URL of the heartbeat.
     pub heartbeat: Option<Secret>,
-    /// Time between two signs of life.
+    /// Time between two heartbeats.
     pub beat_every: Duration,
 }
 
-/// Topics left out.
+/// Key of the topics left out.
 pub const LEAVE_OUT: &str = "messages.leave_out";
-/// Seconds between two messages.
+/// Key of the minimum time between two messages, seconds.
 pub const EVERY: &str = "messages.every_s";
-/// Seconds between two signs of life.
+/// Key of the time between two heartbeats, seconds.
 pub const BEAT_EVERY: &str = "messages.heartbeat_s";
 const WEBHOOK: &str = "messages.webhook";
 const WEBHOOK_TOKEN: &str = "messages.webhook_token";
@@ -43,7 +43,7 @@ const TELEGRAM_API: &str = "messages.telegram_api";
 const HEARTBEAT: &str = "messages.heartbeat";
 
 impl Values {
-    /// What is told, without the receivers.
+    /// The checked section, without the receivers.
     pub(super) fn messages(&mut self) -> Messages {
         let has = |values: &Values, key: &str| !values.text(key).is_empty();
         if has(self, WEBHOOK_TOKEN) && !has(self, WEBHOOK) {
@@ -68,7 +68,7 @@ impl Values {
         }
     }
 
-    /// Reads where messages go.
+    /// Reads the receivers.
     pub(super) fn read_receivers(
         &mut self,
         messages: &mut Messages,
@@ -86,7 +86,7 @@ impl Values {
         messages.heartbeat = self.url(HEARTBEAT, environment);
     }
 
-    /// An address that is a secret.
+    /// Reads a URL that is a secret.
     fn url(&mut self, key: &str, environment: &[(String, String)]) -> Option<Secret> {
         let url = self.secret(key, environment)?;
         if let Err(e) = check(url.expose()) {

@@ -1,19 +1,19 @@
-//! Who takes messages. Addresses and tokens are secrets: nothing that is said of a receiver holds
+//! The receivers of messages. Addresses and tokens are secrets. No text about a receiver contains
 //! one.
 
 use everwarm_domain::secret::Secret;
 
-/// One that takes messages.
+/// A receiver of messages.
 #[derive(Clone, Debug)]
 pub enum Receiver {
-    /// A server that takes the message as JSON.
+    /// A server that accepts the message as JSON.
     Webhook {
         /// Its address.
         url: Secret,
         /// Sent as a bearer token.
         token: Option<Secret>,
     },
-    /// A chat.
+    /// A Telegram chat.
     Telegram {
         /// Base address of the bot API, without a slash at its end.
         base: String,
@@ -25,7 +25,7 @@ pub enum Receiver {
 }
 
 impl Receiver {
-    /// Its name, in configuration, journal and tree.
+    /// Its name in the configuration, the journal and the tree.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -35,10 +35,10 @@ impl Receiver {
     }
 }
 
-/// What is wrong with an address that messages are sent to. The address is not repeated.
+/// Checks an address for messages. The error does not repeat the address.
 ///
 /// # Errors
-/// It is no address, or would be asked without TLS beyond this machine.
+/// The text is no address, or it uses no TLS to another machine.
 pub fn check(url: &str) -> Result<(), String> {
     let wrong = || "is no address like https://host/path (http only on this machine)".to_owned();
     let parsed = reqwest::Url::parse(url).map_err(|_| wrong())?;

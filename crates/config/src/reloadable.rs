@@ -1,4 +1,4 @@
-//! What of a configuration may change while it trades, and how two of them differ.
+//! The keys that may change while the daemon trades, and the differences of two configurations.
 
 use super::checked::{Config, Sources};
 use super::error::ConfigErrors;
@@ -7,8 +7,8 @@ use super::strategies;
 use everwarm_views::views::{DifferenceView, SetView, ValueView};
 use std::path::PathBuf;
 
-/// Keys whose values may change while it trades, or, with a dot at the end, all below. Every other
-/// one takes a restart.
+/// Keys that may change while the daemon trades. A dot at the end stands for all keys below. All
+/// others need a restart.
 const LIVE: &[&str] = &[
     "daemon.hang_limit_s",
     "daemon.log",
@@ -31,14 +31,14 @@ const LIVE: &[&str] = &[
     "chaos.",
 ];
 
-/// Whether the value of a key may change while it trades.
+/// Whether a key may change while the daemon trades.
 #[must_use]
 pub fn is_live(key: &str) -> bool {
     LIVE.iter().any(|live| *live == key || (live.ends_with('.') && key.starts_with(live)))
 }
 
 impl Sources {
-    /// What is in every file of the sources, by name; empty where one cannot be read.
+    /// The content of every file of the sources, by name; empty if a file cannot be read.
     #[must_use]
     pub fn contents(&self) -> Vec<(String, Vec<u8>)> {
         let files: Vec<PathBuf> = self.file.iter().cloned().collect();
@@ -50,14 +50,14 @@ impl Sources {
 }
 
 impl Config {
-    /// The values that may change while it trades, as JSON.
+    /// The values that may change while the daemon trades, as JSON.
     #[must_use]
     pub fn live_values(&self) -> Vec<(String, String)> {
         let live = self.values.iter().filter(|value| is_live(&value.key));
         live.map(|value| (value.key.clone(), value.value.to_string())).collect()
     }
 
-    /// Keys that have other values than `running` has, and take a restart.
+    /// Keys that differ from `running` and need a restart.
     #[must_use]
     pub fn restart_keys(&self, running: &[ValueView]) -> Vec<String> {
         let found = differences(running, &self.values);
@@ -65,7 +65,8 @@ impl Config {
     }
 }
 
-/// What a process runs with: what it was started with, and on top what is in force by the journal.
+/// The values that a process runs with: those of its start, replaced by the current ones of the
+/// journal.
 #[must_use]
 pub fn running(
     started: &[ValueView],
@@ -76,7 +77,7 @@ pub fn running(
         of.iter().find(|(name, _)| name == key).map(|(_, text)| text.clone())
     };
     let mut all = started.to_vec();
-    // Strategies come and go while it trades; values that an older program noted name none.
+    // Strategies come and go while the daemon trades. Values from an older version name none.
     let of_strategies = |key: &str| strategies::setting(key).is_some();
     if values.iter().any(|(key, _)| of_strategies(key)) {
         all.retain(|view| !of_strategies(&view.key) || find(values, &view.key).is_some());
@@ -104,7 +105,7 @@ pub fn running(
     all
 }
 
-/// Keys whose values differ; a program of another version may have other keys.
+/// Keys with different values. A program of another version may have other keys.
 #[must_use]
 pub fn differences(running: &[ValueView], now: &[ValueView]) -> Vec<DifferenceView> {
     let find = |values: &[ValueView], key: &str| {

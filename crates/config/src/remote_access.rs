@@ -1,4 +1,4 @@
-//! The door of the API for other machines, checked: TLS and the token, or none.
+//! The API for other machines, checked. It needs TLS and the token.
 
 use super::checked::Values;
 use crate::tls::{Wrong, acceptor};
@@ -11,14 +11,14 @@ const LISTEN: &str = "api.listen";
 const CERT: &str = "api.tls_cert";
 const KEY: &str = "api.tls_key";
 
-/// Where other machines may ask.
+/// The API for other machines.
 #[derive(Clone)]
 pub struct Beyond {
     /// The address.
     pub listen: SocketAddr,
     /// File with the certificates.
     pub cert: PathBuf,
-    /// What accepts connections; none where secrets were not asked for.
+    /// Accepts TLS connections; none if secrets were not loaded.
     pub tls: Option<TlsAcceptor>,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Debug for Beyond {
 }
 
 impl Values {
-    /// The door for other machines, without its key.
+    /// The API for other machines, without its private key.
     pub(super) fn beyond(&mut self) -> Option<Beyond> {
         let [listen, cert, key] = [LISTEN, CERT, KEY].map(|key| self.text(key));
         if listen.is_empty() {
@@ -56,7 +56,7 @@ impl Values {
         Some(Beyond { listen, cert: cert.into(), tls: None })
     }
 
-    /// Reads certificate and key.
+    /// Reads the certificate and its private key.
     pub(super) fn read_tls(
         &mut self,
         beyond: &mut Option<Beyond>,

@@ -1,4 +1,4 @@
-//! Secrets by reference: the configuration says where one is, never what it is.
+//! Secrets by reference: the configuration names the place of a secret, never the secret itself.
 
 use everwarm_domain::secret::Secret;
 use everwarm_runtime::files::read_private;
@@ -6,13 +6,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// What is said where something else than a reference stands. The text may be a secret.
+/// The error for a value that is not a reference. It omits the text, which may be a secret.
 pub const BY_REFERENCE: &str = "a secret cannot stand here: write env:NAME or file:PATH";
 
-/// Where a secret is.
+/// The place of a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SecretRef {
-    /// Nowhere.
+    /// No secret.
     #[default]
     None,
     /// In a variable of the environment.
@@ -44,10 +44,10 @@ impl fmt::Display for SecretRef {
 }
 
 impl SecretRef {
-    /// The secret; `None` where there is none.
+    /// Reads the secret; `None` if there is no reference.
     ///
     /// # Errors
-    /// It is not there, is empty, or others may read it.
+    /// It is missing or empty, or other users may read it.
     pub fn read(&self, environment: &[(String, String)]) -> Result<Option<Secret>, String> {
         let text = match self {
             SecretRef::None => return Ok(None),

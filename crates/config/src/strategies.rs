@@ -1,5 +1,5 @@
-//! `[strategy.<id>]`: any number of instances, each with the settings of its kind. What a kind has
-//! and what fits is the kind's own word; this turns it into keys.
+//! `[strategy.<id>]`: any number of instances, each with the settings of its kind. Each kind
+//! defines and checks its settings; this file maps them to keys.
 
 use super::checked::Values;
 use super::keys::Kind;
@@ -15,38 +15,38 @@ use figment::value::Value;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
 
-/// What stands above all of them.
+/// The section above all strategies.
 pub const KEY: &str = "strategy";
 const KIND: &str = "kind";
 const ENABLED: &str = "enabled";
 
-/// The id and the setting a key names, where some kind has that setting.
+/// The id and the setting in a key, if some kind has that setting.
 #[must_use]
 pub fn setting(key: &str) -> Option<(&str, &str)> {
     let (id, leaf) = key.strip_prefix(KEY)?.strip_prefix('.')?.split_once('.')?;
     (!id.is_empty() && leaves().any(|known| known == leaf)).then_some((id, leaf))
 }
 
-/// Whether a name is that of the section of an instance.
+/// Whether a name is the section of an instance.
 #[must_use]
 pub fn section(name: &str) -> bool {
     let id = name.strip_prefix(KEY).and_then(|rest| rest.strip_prefix('.'));
     id.is_some_and(|id| !id.is_empty() && !id.contains('.'))
 }
 
-/// The keys that may have been meant by one below a section.
+/// Similar keys for an unknown key below a section.
 pub fn near(key: &str) -> impl Iterator<Item = String> {
     let above = key.rsplit_once('.').map(|(above, _)| above).filter(|above| section(above));
     above.into_iter().flat_map(|above| leaves().map(move |leaf| format!("{above}.{leaf}")))
 }
 
-/// What may stand in the section of some kind.
+/// The settings of all kinds.
 fn leaves() -> impl Iterator<Item = &'static str> {
     let own = KINDS.iter().flat_map(|kind| kind.settings).map(|setting| setting.name);
     [KIND, ENABLED].into_iter().chain(own)
 }
 
-/// What may stand behind a setting.
+/// The kind of a setting's value.
 #[must_use]
 pub fn form(form: Form) -> Kind {
     const WIDTHS: [&str; Timeframe::ALL.len()] = {
@@ -75,7 +75,7 @@ struct Reading<'a> {
     rows: &'a mut Vec<ValueView>,
 }
 
-/// All instances as they are configured, and their values; what is wrong is noted.
+/// All instances and their values. Errors are added to `values`.
 pub(super) fn read(values: &mut Values) -> (Strategies, Vec<ValueView>) {
     let keys = values.set.keys().chain(values.defaults.0.keys());
     let ids: BTreeSet<String> =
@@ -90,7 +90,7 @@ pub(super) fn read(values: &mut Values) -> (Strategies, Vec<ValueView>) {
     (all, rows)
 }
 
-/// Notes what of the strategies there is no room for, where `symbols` are traded.
+/// Adds an error if there are too many strategies, or if they need too much for `symbols` symbols.
 pub(super) fn affordable(values: &mut Values, settings: &Settings, symbols: usize) {
     let others = || settings.strategy.0.keys().filter(|id| *id != FIRST_STRATEGY);
     if let Some(id) = others().nth(STRATEGIES_MAX) {
@@ -123,17 +123,17 @@ impl Reading<'_> {
         self.values.set.get(&key).or_else(|| self.values.defaults.0.get(&key))
     }
 
-    /// Notes what is wrong, at a key or where the section was first spoken of.
+    /// Adds an error at a key, or at the first key of the section.
     fn wrong(&mut self, leaf: Option<&str>, text: &str) {
         let first = || set_in(self.values, self.id).find(|key| setting(key).is_some()).cloned();
         let key = leaf.map(|leaf| self.key(leaf)).or_else(first);
         self.values.wrong(&key.unwrap_or_else(|| self.key(KIND)), text);
     }
 
-    /// The value of a setting; none where it is not set or has another form, which is noted.
+    /// The value of a setting; none if it is not set, or if it has an error, which is added.
     fn value(&mut self, leaf: &str, form: Kind) -> Option<Json> {
         let entry = self.entry(leaf)?;
-        // What a flag or a variable says is text.
+        // Values of flags and variables are text.
         let read = match (&entry.value, entry.value_place.line) {
             (Value::String(_, text), None) => form.read(text),
             (value, _) => Ok(value.clone()),
@@ -190,7 +190,7 @@ impl Reading<'_> {
             Err(wrong) => {
                 let told = |name: &&&str| self.values.is_wrong(&self.key(name));
                 if !wrong.names.iter().any(|name| told(&name)) {
-                    // Told where somebody set it.
+                    // Report the error at a key that is set.
                     let set = |name: &&&str| self.values.set.contains_key(&self.key(name));
                     let at = wrong.names.iter().find(set).or(wrong.names.last()).copied();
                     self.wrong(at, &wrong.text);
@@ -220,7 +220,7 @@ impl Reading<'_> {
         None
     }
 
-    /// Settings of other kinds.
+    /// Adds an error for settings of other kinds.
     fn strangers(&mut self, of: &StrategyKind) {
         let own: Vec<&str> = of.settings.iter().map(|setting| setting.name).collect();
         let is_own = |leaf: &str| [KIND, ENABLED].contains(&leaf) || own.contains(&leaf);

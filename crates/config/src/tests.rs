@@ -1,4 +1,4 @@
-//! Whole configurations: what wins, where it came from, and everything that is wrong at once.
+//! Tests of whole configurations: precedence, sources, and all errors together.
 
 use super::keys;
 use super::*;
@@ -49,7 +49,7 @@ fn the_embedded_file_says_the_defaults() {
         settings.strategy.set("sma_cross", name, serde_json::Value::clone(&value));
     }
     assert_eq!(config.settings, settings);
-    // Five of the strategy in place of its one key.
+    // The five settings of the strategy replace its one key.
     assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 4));
 }
 
@@ -67,7 +67,7 @@ fn every_setting_of_the_stages_is_a_key() {
     }
     let mut found = Vec::new();
     leaves("", &serde_json::to_value(Settings::default()).unwrap(), &mut found);
-    // What `market.symbols` names is found in the market.
+    // `market.symbols` names are checked in the market.
     found.retain(|key| key != "universe.names");
     let known = |key: &String| {
         let below = format!("market.{key}");
@@ -202,7 +202,7 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
         "{told}"
     );
     assert!(!told.contains("hunter2"), "{told}");
-    // A variable that is called like a key and is referred to is none.
+    // A variable that a secret refers to is no key, even with a matching name.
     let mut environment = vec![pair("EVERWARM_TOKEN", "hunter3-and-more")];
     let load = |environment: &[(String, String)]| {
         Sources { environment: environment.to_vec(), ..Sources::default() }
@@ -236,10 +236,10 @@ fn what_panic_needs_is_read_whatever_else_is_wrong() {
     let VenueSource::Remote(remote) = config.venue else { panic!("{:?}", config.venue) };
     assert_eq!(remote.environment, "demo");
     assert!(remote.open.is_some());
-    // What it needs itself is checked as ever.
+    // The needed keys are checked as usual.
     let told = needed("panic-key", &format!("{venue}{broken}")).unwrap_err();
     assert!(told.contains("venue.secret") && !told.contains("fast"), "{told}");
-    // The environment may have been in the line that cannot be read.
+    // The unreadable line may have set the environment.
     let torn = format!("{venue}{secret}").replace("environment = ", "environment = = ");
     let told = needed("panic-torn", &format!("{torn}{broken}")).unwrap_err();
     assert!(told.contains(":3:"), "{told}");
@@ -317,7 +317,7 @@ fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
     assert!(typo.ends_with("; did you mean \"sma_cross\"?"), "{typo}");
 }
 
-/// So many strategies of the longest averages, no two the same.
+/// A number of different strategies with the longest averages.
 fn many(count: usize) -> String {
     let one = |n: usize| {
         let (fast, width) = (500 - n % 500, ["1m", "5m", "15m", "1h"][n / 500 % 4]);

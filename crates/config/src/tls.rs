@@ -1,4 +1,4 @@
-//! TLS for who asks from another machine.
+//! TLS for the API on other machines.
 
 use everwarm_domain::secret::Secret;
 use rustls::ServerConfig;
@@ -9,16 +9,17 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 
-/// What is wrong: with the certificate, or with its key.
+/// The error: of the certificate or of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// The certificate, in words.
+    /// An error of the certificate.
     Certificate(String),
-    /// The key, in words that do not hold it.
+    /// An error of the key. The text does not contain the key.
     Key(String),
 }
 
-/// Accepts connections with the certificates in the file, the server's own first, and its key.
+/// Accepts connections with the certificates of the file, the server's own first, and its private
+/// key.
 ///
 /// # Errors
 /// One of them cannot be used, or they do not belong together.

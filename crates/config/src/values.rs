@@ -6,16 +6,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Fastest scaled pace, times life.
+/// Fastest pace, in multiples of real time.
 const PACE_MAX: u32 = 100_000;
 const SYMBOLS_MAX: u32 = 1000;
 
-/// How fast the simulated exchange's time passes.
+/// The pace of the simulated exchange's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// The next step is taken once everyone has finished the last.
+    /// The next step follows once all stages have finished the last one.
     Lockstep,
-    /// This many times faster than life; 1 is real.
+    /// This many times faster than real time; 1 is real time.
     Times(u32),
 }
 
@@ -44,14 +44,14 @@ impl fmt::Display for Pace {
     }
 }
 
-/// Which symbols are traded.
+/// The traded symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Symbols {
-    /// 8 of a made market, all of a recording.
+    /// 8 of a synthetic market, all of a recording.
     Auto,
-    /// This many, by name.
+    /// The first ones by name, this many.
     First(u32),
-    /// These, by name.
+    /// These symbols, sorted by name.
     Named(Vec<Symbol>),
 }
 
@@ -92,25 +92,25 @@ impl fmt::Display for Symbols {
     }
 }
 
-/// What the simulated exchange trades, and how fast.
+/// The market of the simulated exchange, and its pace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketSource {
-    /// Folder of a recording; none: a made market.
+    /// Folder of a recording; none: a synthetic market.
     pub recording: Option<PathBuf>,
-    /// Description of the recording, where it is not beside it.
+    /// Description of the recording, if it is not in its folder.
     pub recording_config: Option<PathBuf>,
-    /// Seed of a made market.
+    /// Seed of a synthetic market.
     pub seed: u64,
-    /// Which symbols.
+    /// The symbols.
     pub symbols: Symbols,
-    /// How fast.
+    /// The pace.
     pub pace: Pace,
-    /// Whether to stop when a recording has ended.
+    /// Whether to stop at the end of a recording.
     pub until_end: bool,
 }
 
 impl MarketSource {
-    /// The flags that say the same to another process of ours.
+    /// The flags that pass these settings to another process.
     #[must_use]
     pub fn flags(&self) -> Vec<OsString> {
         let mut flags: Vec<OsString> = Vec::new();
@@ -130,15 +130,15 @@ impl MarketSource {
         flags
     }
 }
-/// Form of the log.
+/// Format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// JSON where standard error is no terminal.
+    /// JSON unless standard error is a terminal.
     #[default]
     Auto,
-    /// Lines for people.
+    /// Text lines for people.
     Text,
-    /// One object a line.
+    /// One JSON object for each line.
     Json,
 }
 

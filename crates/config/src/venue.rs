@@ -1,4 +1,4 @@
-//! Where orders go, checked: an environment, its addresses, and a key for it.
+//! The venue of the orders, checked: its environment, addresses and key.
 
 use super::checked::Values;
 use super::values::{MarketSource, Pace, Symbols};
@@ -16,20 +16,20 @@ pub const KINDS: &[&str] = &[SIMULATED, BINANCE];
 /// Values of `venue.environment`.
 pub const ENVIRONMENTS: &[&str] = Environment::NAMES;
 const BINANCE: &str = "binance";
-/// Venues of somebody else with their names for people, as `venue.kind` and commands name them.
+/// External venues and their display names, by their `venue.kind`.
 pub const REMOTE: &[(&str, &str)] = &[(BINANCE, "Binance")];
 
-/// Where orders go.
+/// The venue of the orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VenueSource {
-    /// To the simulated exchange that the daemon keeps.
+    /// The simulated exchange that the daemon starts.
     Simulated,
-    /// To an exchange of somebody else.
+    /// An external exchange.
     Remote(Box<Remote>),
 }
 
 impl VenueSource {
-    /// Whether money is real there.
+    /// Whether it trades real money.
     #[must_use]
     pub fn is_live(&self) -> bool {
         match self {
@@ -39,33 +39,33 @@ impl VenueSource {
     }
 }
 
-/// An exchange of somebody else.
+/// An external exchange.
 #[derive(Clone)]
 pub struct Remote {
-    /// Its value of `venue.kind`, which is its name in the tree, in metrics and in commands.
+    /// Its `venue.kind`. This is also its name in the tree, in metrics and in commands.
     pub kind: &'static str,
-    /// Its name for people.
+    /// Its display name.
     pub title: &'static str,
-    /// Which of its environments.
+    /// Its environment.
     pub environment: &'static str,
-    /// Whether money is real there.
+    /// Whether it trades real money.
     pub live: bool,
-    /// Where it is, the address of requests first.
+    /// Its addresses. The first is for requests.
     pub addresses: Vec<String>,
-    /// What is traded there, by name; empty: what the rule of the universe finds.
+    /// The traded symbols, by name; empty: those that the universe rule selects.
     pub symbols: Vec<Symbol>,
-    /// Opens its adapter, where the key of the account was read.
+    /// Opens its adapter; none if the account's key was not loaded.
     pub open: Option<Open>,
 }
 
 impl Remote {
-    /// What it is and where, for people. The same text, the same market.
+    /// Its name, environment and address as text. Equal texts mean the same market.
     #[must_use]
     pub fn place(&self) -> String {
         format!("{}, {}, at {}", self.title, self.environment, self.address())
     }
 
-    /// The address of requests.
+    /// The address for requests.
     #[must_use]
     pub fn address(&self) -> &str {
         self.addresses.first().map_or("", String::as_str)
@@ -80,7 +80,7 @@ impl fmt::Debug for Remote {
 }
 
 impl PartialEq for Remote {
-    /// But for the key: a secret is not compared.
+    /// Ignores the key, so that no secret is compared.
     fn eq(&self, other: &Remote) -> bool {
         (self.kind, self.environment, &self.addresses, &self.symbols)
             == (other.kind, other.environment, &other.addresses, &other.symbols)
@@ -94,7 +94,7 @@ const SECRET: &str = "venue.secret";
 const PRIVATE_KEY: &str = "venue.private_key";
 
 impl Values {
-    /// Where orders go, without the key.
+    /// The venue, without the key.
     pub(super) fn venue(&mut self, market: &MarketSource, quote_asset: &str) -> VenueSource {
         if self.text("venue.kind") != BINANCE {
             return VenueSource::Simulated;
@@ -141,8 +141,8 @@ impl Values {
         }))
     }
 
-    /// A market of somebody else is not played, and its time passes as it does: only an exchange on
-    /// this machine may have another pace, if it does not wait for us.
+    /// Checks that the market fits an external venue. Such a venue plays no recording and has real
+    /// time. Only an exchange on this machine may run faster.
     fn suits(&mut self, market: &MarketSource, hosts: &Hosts) {
         if market.recording.is_some() {
             self.wrong("market.recording", "is only for venue.kind = \"sim\"");
@@ -160,7 +160,7 @@ impl Values {
         }
     }
 
-    /// Whether real money is meant. It is nowhere but in the live environment.
+    /// Whether the configuration trades real money. That is possible only in the live environment.
     pub(super) fn live(&mut self, venue: &VenueSource) -> bool {
         let live = self.text("trading.mode") == "live";
         if live && !venue.is_live() {
@@ -170,7 +170,7 @@ impl Values {
         live
     }
 
-    /// Reads the key of an exchange of somebody else.
+    /// Reads the key of an external exchange.
     pub(super) fn read_key(&mut self, venue: &mut VenueSource, environment: &[(String, String)]) {
         let VenueSource::Remote(remote) = venue else { return };
         let has = [KEY, SECRET, PRIVATE_KEY].map(|key| !self.text(key).is_empty());

@@ -1,5 +1,6 @@
 //! Event time: UTC milliseconds since the Unix epoch, and the widths of bars.
 
+pub use everwarm_kernel::time::{SteadyMs, WallMs};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

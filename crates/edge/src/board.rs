@@ -7,7 +7,7 @@ use super::meters::Meters;
 use crate::operation::config::Standing;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{UtcMs, WallMs};
 use everwarm_trading::bars::Offered;
 use std::collections::BTreeMap;
 use std::sync::atomic::{
@@ -123,7 +123,7 @@ impl BarCounts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// Wall time, UTC milliseconds.
-    pub since: UtcMs,
+    pub since: WallMs,
     /// What happened, and what is done about it.
     pub why: String,
 }
@@ -255,7 +255,7 @@ impl Board {
     }
 
     /// Whether the venue can be used: none, or why not as of wall time `at`.
-    pub fn write_venue(&self, at: UtcMs, why: Option<String>) {
+    pub fn write_venue(&self, at: WallMs, why: Option<String>) {
         let mut venue = self.venue.lock().unwrap_or_else(PoisonError::into_inner);
         let since = venue.as_ref().map_or(at, |trouble| trouble.since);
         *venue = why.map(|why| Trouble { since, why });

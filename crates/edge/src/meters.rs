@@ -50,7 +50,7 @@ impl StreamMeter {
         match event {
             Event::Frame(_) => {
                 one(if used { &self.used } else { &self.other });
-                self.newest.store(clock::wall_ms(), Relaxed);
+                self.newest.store(clock::wall().utc(), Relaxed);
             }
             Event::Subscribed => {
                 one(&self.gaps);
@@ -99,7 +99,7 @@ impl StreamMeter {
         let was_up = all_up(&lines);
         change(&mut lines);
         if was_up && !all_up(&lines) {
-            self.down.store(clock::wall_ms(), Relaxed);
+            self.down.store(clock::wall().utc(), Relaxed);
         }
     }
 

@@ -3,8 +3,8 @@
 
 use super::task::guarded;
 use super::world::{Passing, World};
-use everwarm_runtime::clock::steady_ms;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::steady;
+use everwarm_runtime::clock::wall;
 use everwarm_venue::port::{Carried, Listener, Sink};
 use everwarm_venue::session::{Event, Moment};
 use ractor::{ActorRef, Message};
@@ -66,8 +66,8 @@ pub(super) fn sink<F: 'static, M: Message>(
 /// The clocks, for a session. Where the process stood still, the one on the wall jumps for it: what
 /// a connection brought meanwhile, or did not, is looked behind.
 fn moment(world: &World) -> Moment {
-    let (wall, stood) = (wall_ms(), world.board.stood_still());
-    Moment { steady: steady_ms(), wall: wall + stood, venue: world.clock.now(wall) }
+    let (wall, stood) = (wall(), world.board.stood_still());
+    Moment { steady: steady(), wall: wall + stood, venue: world.clock.now(wall) }
 }
 
 /// A die for the jitter of reconnects: nothing that is decided depends on it.

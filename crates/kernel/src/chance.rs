@@ -1,10 +1,10 @@
-//! Chance that is no chance: the same seed draws the same numbers everywhere.
+//! Seeded random numbers: the same seed gives the same numbers everywhere.
 //!
 //! splitmix64, <https://prng.di.unimi.it/splitmix64.c>.
 
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Every bit of `value` changes half of the bits of the result.
+/// Hashes `value`: every bit of it changes half of the bits of the result.
 #[must_use]
 pub const fn mix(value: u64) -> u64 {
     let z = value.wrapping_add(STEP);
@@ -13,7 +13,7 @@ pub const fn mix(value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The next number of the sequence that `seed` stands in; moves it on.
+/// Draws the next number of the sequence and advances `seed`.
 pub const fn draw(seed: &mut u64) -> u64 {
     let drawn = mix(*seed);
     *seed = seed.wrapping_add(STEP);

@@ -1,34 +1,34 @@
-//! What a fact is, to a runtime that does not know what it says.
+//! Facts and their keys, for a runtime that does not know their content.
 //!
-//! An *input* came from outside and has a number `n`. A *derived* fact was said by the stage of
-//! some [`Rank`] about input `n`; its [`Key`] is `(n, rank, i)`. Keys are logical: where a fact
-//! stands in the file is its row, which no stage ever sees.
+//! An *input* came from outside and has a number `n`. A *derived* fact was appended by the stage of
+//! some [`Rank`] about input `n`; its [`Key`] is `(n, rank, i)`. Keys are logical. The place of a
+//! fact in the file is its row, which no stage ever sees.
 
 use crate::roster::{Change, Joined};
 pub use crate::skips::{Effect, Quarantine};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A stage's place in the order. Inputs have rank 0; stages have spaced, never reused numbers above
-/// it.
+/// The place of a stage in the order. Inputs have rank 0. Stages have higher ranks, with gaps; a
+/// rank is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Rank(pub u16);
 
 impl Rank {
-    /// The rank of inputs: what came from outside.
+    /// The rank of inputs.
     pub const INPUT: Rank = Rank(0);
 }
 
-/// Name of a fact: the input it belongs to, who said it, and which of its facts it is.
+/// Key of a fact: its input, the rank that appended it, and its position among those facts.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Key {
     /// Number of the input, from 1.
     pub n: u64,
-    /// Rank of the speaker; 0 for the input itself.
+    /// Rank of the stage that appended it; 0 for the input itself.
     pub rank: u16,
-    /// Position among the speaker's facts for `n`, from 0.
+    /// Position among the facts that this rank appended about `n`, from 0.
     pub i: u16,
 }
 
@@ -61,26 +61,26 @@ impl std::str::FromStr for Key {
 /// A numbered entry of the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact<B> {
-    /// Its name.
+    /// Its key.
     pub key: Key,
     /// Event time, UTC milliseconds. Never decreases over inputs; a derived fact has its input's
     /// time.
     pub time: i64,
-    /// Version of the stage that said it; 0 for inputs.
+    /// Version of the stage that appended it; 0 for inputs.
     pub version: u16,
-    /// What it follows from: first the fact it was decided on, then what else counted. Empty for
+    /// Its causes: first the fact it was decided on, then the other facts that counted. Empty for
     /// inputs.
     pub because: Vec<Key>,
-    /// What it says.
+    /// Its content.
     pub body: B,
 }
 
 /// A fact that has no key yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft<B> {
-    /// What it follows from besides the fact it is decided on.
+    /// Causes besides the fact it is decided on.
     pub because: Vec<Key>,
-    /// What it says.
+    /// Its content.
     pub body: B,
 }
 
@@ -129,65 +129,65 @@ impl Mask {
     }
 }
 
-/// Something the runtime itself has to say as an input.
+/// An event of the runtime, which it appends as an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuntimeEvent {
-    /// A stage was started under another version than the one that spoke last.
+    /// A stage runs under another version than the one that appended its last facts.
     StageUpgraded {
         /// Its rank.
         rank: Rank,
-        /// The version that spoke last.
+        /// Version of the last facts.
         from: u16,
-        /// The version that speaks from here on.
+        /// Version from here on.
         to: u16,
     },
-    /// A stage failed too often at an input, or is kept down from one on.
+    /// A stage failed too often at an input, or its supervisor stopped it.
     Quarantined(Quarantine),
-    /// A stage that was kept down is up, and asked about what comes after this input.
+    /// A stage that its supervisor had stopped runs again. It decides on the inputs after this one.
     Released {
-        /// The input that said that it was.
+        /// Number of the input that reported the stop.
         quarantine: u64,
     },
     /// A stage takes part from the next input on.
     Joined(Joined),
-    /// The stage of this rank takes part no more: the input before was its last.
+    /// The stage of this rank no longer takes part. The input before this one was its last.
     Left {
         /// Its rank.
         rank: Rank,
     },
 }
 
-/// What the application says. The runtime asks this much of it and no more.
+/// The content of facts, which the application defines. The runtime needs only these functions.
 pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
     /// Number of this kind of fact, below [`KINDS`]; see [`Mask`].
     fn kind(&self) -> u8;
-    /// Name of a kind, for people.
+    /// Name of a kind, for display.
     fn name(kind: u8) -> &'static str;
-    /// Whether a commit that carries this fact is flushed at once.
+    /// Whether the store flushes a commit with this fact immediately.
     fn synced(&self) -> bool;
     /// Appends the encoded fact.
     fn encode(&self, out: &mut Vec<u8>);
-    /// Rough size in memory, bytes: what bounds queues.
+    /// Rough size in memory, bytes. It bounds queues.
     fn weight(&self) -> usize {
         128
     }
-    /// Decodes what [`Body::encode`] wrote.
+    /// Decodes the bytes that [`Body::encode`] wrote.
     ///
     /// # Errors
-    /// Says what is wrong with the bytes; any bytes give a value or an error.
+    /// What is wrong with the bytes. Any bytes give a value or an error, never a panic.
     fn decode(bytes: &[u8]) -> Result<Self, String>;
-    /// Names of the parts that can be left out, where the fact is one of many alike (the symbols of
-    /// a close, say).
+    /// Names of the parts that can be skipped, for a fact that consists of many like parts (the
+    /// symbols of a close, for example).
     fn parts(&self) -> Vec<String> {
         Vec::new()
     }
-    /// What is left of it without these parts; none where nothing is.
+    /// The fact without these parts; none if nothing of it remains.
     fn without(&self, _parts: &[String]) -> Option<Self> {
         Some(self.clone())
     }
-    /// Puts what the runtime has to say into the application's words.
+    /// Converts an event of the runtime to a fact of the application.
     fn runtime(event: RuntimeEvent) -> Self;
-    /// Who joins or leaves by this input, as [`Body::runtime`] put it into words.
+    /// The change of the roster in this input, if [`Body::runtime`] made it from one.
     fn roster(&self) -> Option<Change> {
         None
     }
@@ -195,14 +195,14 @@ pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
 
 /// Resolves inputs that only refer to bulk data kept elsewhere (a range of history, say).
 pub trait Library<B>: Send + Sync {
-    /// What a stage is given in place of `body`; `None` where the body says it all.
+    /// The body that a stage receives in place of `body`; `None` if `body` refers to no other data.
     ///
     /// # Errors
-    /// The data is missing or is not what the input announced; the stage then fails.
+    /// The data is missing or differs from what the input announced. The stage then fails.
     fn resolve(&self, body: &B) -> Result<Option<B>, String>;
 }
 
-/// A library for applications whose facts say it all.
+/// A library for applications whose facts refer to no other data.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoLibrary;
 

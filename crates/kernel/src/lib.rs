@@ -1,9 +1,9 @@
 //! Facts and the pure state machines over them. No thread, file, clock or actor.
 //!
-//! A [`fact`] is one entry of a journal, a [`stage`] a state machine over facts. [`plain`] runs
-//! stages in one thread and says what the facts of an application are. [`roster`] says which stages
-//! take part, [`skips`] which inputs a stage is not given. [`state`] encodes a stage's state,
-//! [`chance`] draws seeded numbers.
+//! A [`fact`] is one entry of a journal. A [`stage`] is a state machine over facts. [`plain`] runs
+//! stages in one thread and defines which facts an application has. [`roster`] holds the stages
+//! that take part. [`skips`] holds the inputs that a stage does not receive. [`state`] encodes the
+//! state of a stage. [`chance`] draws seeded numbers.
 
 pub mod chance;
 pub mod fact;
@@ -12,3 +12,4 @@ pub mod roster;
 pub mod skips;
 pub mod stage;
 pub mod state;
+pub mod time;

@@ -1,7 +1,7 @@
 //! The plain loop over inputs and ranks: one thread, no actors, no store.
 //!
-//! It says what the facts of an application *are*; everything else the runtime does must lead to
-//! the same. Replays, backtests and audits run on it.
+//! It defines which facts an application has. Every other part of the runtime must give the same
+//! facts. Replays, backtests and audits run on it.
 
 use crate::fact::{Body, Fact, Key, Library, Mask, Rank};
 use crate::roster::{Change, Joined};
@@ -10,21 +10,22 @@ use crate::stage::{Retold, Stage, Step};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a stage said about an input, where that is known and it is not to be asked.
+/// Returns the facts that a stage appended about an input, if known. The stage then does not
+/// decide.
 pub type Told<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
 
-/// Makes the stage that joins; none where the application has no such.
+/// Makes the stage that joins; none if the application has no such kind.
 pub type Make<B> = Box<dyn Fn(&Joined) -> Option<Box<dyn Stage<Body = B>>>>;
 
 /// The stages of one application, fed input by input.
 pub struct PlainLoop<B: Body> {
     lanes: Vec<Lane<B>>,
-    /// What each stage said about the last input it was given, in the order of the stages. A stage
-    /// that is about to be fed `n` finds those above it still holding `n - 1`.
+    /// The facts of each stage about the last input it received, in the order of the stages. When a
+    /// stage receives `n`, the entries of higher stages still hold `n - 1`.
     said: Vec<Vec<Fact<B>>>,
     step: Step<B>,
     library: Box<dyn Library<B>>,
-    /// Makes those who join, and what is set aside for each rank.
+    /// Makes the stages that join. `skips` holds what is quarantined for each rank.
     make: Make<B>,
     skips: BTreeMap<Rank, Skips>,
     n: u64,
@@ -35,7 +36,7 @@ struct Lane<B: Body> {
     stage: Box<dyn Stage<Body = B>>,
     interest: Mask,
     skips: Skips,
-    /// It has left by the present input.
+    /// It has left by the current input.
     left: bool,
 }
 
@@ -59,7 +60,7 @@ impl<B: Body> PlainLoop<B> {
     /// A loop that has seen no input. The stages may come in any order.
     ///
     /// # Panics
-    /// Two stages of one rank, or one at the rank of inputs.
+    /// Two stages have one rank, or a stage has the rank of inputs.
     #[must_use]
     pub fn new(
         mut stages: Vec<Box<dyn Stage<Body = B>>>,
@@ -79,15 +80,14 @@ impl<B: Body> PlainLoop<B> {
         PlainLoop { lanes, said, step: Step::default(), library, make, skips, n: 0, time: i64::MIN }
     }
 
-    /// Has those who join by an input made by `make`.
+    /// Sets `make` as the function that makes the stages that join.
     #[must_use]
     pub fn joined_by(mut self, make: Make<B>) -> PlainLoop<B> {
         self.make = make;
         self
     }
 
-    /// Leaves out for the stage of this rank what was set aside; to be said before the inputs
-    /// concerned.
+    /// Sets what the stage of this rank skips. Call it before the inputs concerned.
     pub fn skip(&mut self, rank: Rank, skips: &Skips) {
         self.skips.insert(rank, skips.clone());
         for lane in self.lanes.iter_mut().filter(|lane| lane.stage.rank() == rank) {
@@ -95,10 +95,11 @@ impl<B: Body> PlainLoop<B> {
         }
     }
 
-    /// Gives one input to every stage, see [`PlainLoop::input_told`].
+    /// Feeds one input to every stage, see [`PlainLoop::input_told`].
     ///
     /// # Errors
-    /// The library does not have what the input refers to; the loop is then as before.
+    /// The library lacks the data of the input, or a stage cannot join or leave. The loop is then
+    /// unchanged.
     pub fn input(
         &mut self,
         time: i64,
@@ -108,14 +109,14 @@ impl<B: Body> PlainLoop<B> {
         self.input_told(time, body, &mut |_, _| Ok(None), sink)
     }
 
-    /// Gives one input to every stage and returns its number. `told` is asked what a stage said
-    /// about it: what is known is folded as it is and the stage is not asked. `sink` is shown the
-    /// input, then what was said about it, in the order of keys. A `time` before that of the last
-    /// input counts as that.
+    /// Feeds one input to every stage and returns its number. `told` returns the known facts of a
+    /// stage about it: the stage folds these and does not decide. `sink` receives the input, then
+    /// the facts about it, in the order of keys. A `time` before that of the last input is raised
+    /// to that time.
     ///
     /// # Errors
-    /// The library does not have what the input refers to, or a stage joins or leaves that cannot;
-    /// the loop is then as before. Or `told` fails; then it is of no use any more.
+    /// The library lacks the data of the input, or a stage cannot join or leave. The loop is then
+    /// unchanged. If `told` fails, the loop cannot be used further.
     pub fn input_told(
         &mut self,
         time: i64,
@@ -149,12 +150,12 @@ impl<B: Body> PlainLoop<B> {
             if *left {
                 continue;
             }
-            // Who was kept down then was not asked.
+            // A stage that its supervisor had stopped did not decide.
             let unasked = (!skips.asked(self.n)).then(Vec::new);
             let held = told(stage.rank(), self.n)?.or(unasked);
             self.step.begin(self.n, self.time);
             let before = higher.iter().flatten().filter(|f| interest.has(f.body.kind()));
-            // Interest is told in the kinds of the journal, where the reference stands.
+            // Interest refers to the kinds in the journal, which holds the reference.
             let now = interest.has(kind).then_some(given);
             let said = lower.iter().flatten().filter(|f| interest.has(f.body.kind()));
             if let Some(held) = held {
@@ -191,7 +192,8 @@ impl<B: Body> PlainLoop<B> {
         Ok(self.n)
     }
 
-    /// Who joins behind the next input; who leaves by it is not given it.
+    /// Applies a change: makes the stage that joins after the next input, or marks the one that
+    /// leaves. A stage that leaves does not receive the input.
     fn change(
         &mut self,
         change: Option<Change>,
@@ -275,7 +277,7 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<String>>>;
 
-    /// Notes everything it is shown; answers inputs with its own kind, and concludes with kind +
+    /// Notes everything it receives. On an input it appends its own kind; it concludes with kind +
     /// 10.
     struct Noter {
         kind: u8,

@@ -1,29 +1,29 @@
-//! Which stages take part, and from which input to which.
+//! The roster: which stages take part, and at which inputs.
 //!
-//! A rank joins and leaves by an input. It is given the inputs after the one by which it joined,
-//! and none from the one on by which it left: nobody is ever asked about a past he was not there
-//! for. Joining, gates, progress and the first saved state change in one act, in memory and in the
-//! file. A rank belongs to an id for ever; who joins again begins anew.
+//! A stage joins by an input and leaves by an input. It receives the inputs after the one by which
+//! it joined, and before the one by which it left. So no stage decides on inputs from before it
+//! joined. Joining changes gates, progress and the first saved state in one act, in memory and in
+//! the file. A rank belongs to one id for ever. A stage that joins again starts with a new state.
 
 use crate::fact::Rank;
 use serde::{Deserialize, Serialize};
 
-/// A stage takes part from the next input on.
+/// The join of a stage: it takes part from the next input on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
-    /// Its place.
+    /// Rank of the stage.
     pub rank: Rank,
-    /// Its name.
+    /// Name of the stage.
     pub id: String,
-    /// What it is made as: the application's word.
+    /// Kind that the stage is an instance of. The application defines its meaning.
     pub kind: String,
-    /// The version that begins.
+    /// Version of the stage when it joins.
     pub version: u16,
-    /// What it is made with: the application's words.
+    /// Settings of the stage. The application defines their form.
     pub settings: String,
 }
 
-/// What an input changes about who takes part.
+/// A change of the roster that an input makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A stage joins.
@@ -32,12 +32,12 @@ pub enum Change {
     Left(Rank),
 }
 
-/// A stage of the roster.
+/// A stage of the roster: taking part, or left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Who.
+    /// Rank, name, kind, version and settings.
     pub who: Joined,
-    /// The input by which it joined; 0: it was there before the first.
+    /// The input by which it joined; 0 if it took part before the first input.
     pub joined: u64,
     /// The input by which it left.
     pub left: Option<u64>,
@@ -47,7 +47,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// Whether it has left and passed its last input: nobody waits for it.
+    /// Whether it has left and passed its last input. Other stages no longer wait for it.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.left.is_some_and(|left| self.passed + 1 >= left)

@@ -1,70 +1,73 @@
-//! What a stage is not given: inputs that were set aside for it, whole or in parts.
+//! Inputs that a stage does not receive: quarantined for it, as a whole or in parts.
 //!
-//! Whoever derives facts again leaves out the same.
+//! A replay or an audit skips the same inputs.
 
 use crate::fact::{Body, Fact, Rank};
 use serde::{Deserialize, Serialize};
 
-/// What is done where a stage has failed too often at one input.
+/// What the runtime does if a stage has failed too often at one input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnPoison {
-    /// Nothing: failures are not counted, its supervisor decides.
+    /// Nothing: failures are not counted, and the supervisor decides.
     #[default]
     Escalate,
-    /// It stops before the input until an operator releases it. For stages that must see all.
+    /// The stage stops before the input until an operator releases it. For stages that need all
+    /// inputs.
     Stop,
-    /// The input is left out for it: the parts that fail it, or else all inputs from there on.
+    /// The stage skips the parts that crash it. If there are none, it skips all inputs from there
+    /// on.
     Skip,
 }
 
-/// What is done about one input.
+/// How one input is quarantined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
-    /// The stage is not given the parts.
+    /// The stage does not receive the parts.
     Parts,
-    /// The stage is given nothing from this input on.
+    /// The stage receives nothing from this input on.
     Stage,
-    /// The stage stands before the input.
+    /// The stage stops before the input.
     Stopped,
-    /// The stage is kept down, and not asked about this input nor those behind it: once it is up
-    /// it folds them, as if it had been asked and had nothing to say.
+    /// The supervisor stopped the stage. The stage does not decide on this input or later ones.
+    /// Once it runs again, it folds them as if it had decided nothing.
     Down,
 }
 
-/// An input that was set aside for a stage.
+/// An input that is quarantined for a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantine {
-    /// The stage.
+    /// Rank of the stage.
     pub rank: Rank,
-    /// Its name.
+    /// Name of the stage.
     pub stage: &'static str,
-    /// The input.
+    /// Number of the input.
     pub n: u64,
-    /// What is done about it.
+    /// How it is quarantined.
     pub effect: Effect,
-    /// The parts without which the stage does not fail; see [`Body::parts`]. Empty: none help.
+    /// The parts that crash the stage: without them it does not fail. See [`Body::parts`]. Empty if
+    /// leaving out parts does not help.
     pub parts: Vec<String>,
-    /// Failures.
+    /// Number of failures.
     pub failures: u32,
-    /// The text of the last.
+    /// Text of the last failure.
     pub why: String,
 }
 
-/// What a stage is not given of one input.
+/// The part of one input that a stage does not receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Cut {
-    /// Nothing is cut.
+    /// Nothing: the stage receives all of it.
     Nothing,
-    /// These parts.
+    /// The parts of these names.
     Parts(Vec<String>),
-    /// All of it.
+    /// The whole input.
     All,
 }
 
 impl Cut {
-    /// What the stage is given of a fact; none where nothing of it.
+    /// The rest of a fact that the stage receives; none if nothing remains.
     #[must_use]
     pub fn apply<B: Body>(&self, fact: &Fact<B>) -> Option<Fact<B>> {
         let body = match self {
@@ -81,19 +84,19 @@ impl Cut {
 struct Skip {
     from: u64,
     to: u64,
-    /// Empty: everything.
+    /// Empty: all parts.
     parts: Vec<String>,
-    /// It is given them and not asked.
+    /// The stage receives the inputs, but does not decide on them.
     #[serde(default)]
     unasked: bool,
 }
 
-/// What a stage is not given, over all inputs. Whoever derives facts again goes by the same.
+/// All inputs and parts that one stage does not receive. A replay or an audit uses the same ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skips(Vec<Skip>);
 
 impl Skips {
-    /// Leaves out what was set aside at input `n`.
+    /// Skips the quarantined parts, or all inputs from `n` on, as `effect` says.
     pub fn quarantine(&mut self, n: u64, effect: Effect, parts: &[String]) {
         let (to, parts) = match effect {
             Effect::Parts => (n, parts.to_vec()),
@@ -103,12 +106,12 @@ impl Skips {
         self.0.push(Skip { from: n, to, parts, unasked: effect == Effect::Down });
     }
 
-    /// A stage that was given nothing from input `n` on is given what comes after input `at`.
+    /// Ends the skip that began at input `n`: the stage receives the inputs after `at`.
     pub fn release(&mut self, n: u64, at: u64) {
         self.end(false, n, at);
     }
 
-    /// A stage that was kept down from input `n` on is asked about what comes after input `at`.
+    /// Ends the stop by the supervisor from input `n` on: the stage decides on inputs after `at`.
     pub fn up(&mut self, n: u64, at: u64) {
         self.end(true, n, at);
     }
@@ -120,21 +123,21 @@ impl Skips {
         }
     }
 
-    /// Whether the stage is asked about input `n`, of what it is given.
+    /// Whether the stage decides on the facts that it receives about input `n`.
     #[doc(hidden)]
     #[must_use]
     pub fn asked(&self, n: u64) -> bool {
         !self.0.iter().any(|s| s.unasked && (s.from..=s.to).contains(&n))
     }
 
-    /// Whether the stage may speak about input `n`.
+    /// Whether the stage may append facts about input `n`.
     #[doc(hidden)]
     #[must_use]
     pub fn awake(&self, n: u64) -> bool {
         self.asked(n) && self.at(n) != Cut::All
     }
 
-    /// What is cut of input `n`.
+    /// The part of input `n` that the stage does not receive.
     #[doc(hidden)]
     #[must_use]
     pub fn at(&self, n: u64) -> Cut {

@@ -1,79 +1,80 @@
-//! The pure half of an actor: a state machine over facts.
+//! The stage: the pure half of an actor, a state machine over facts.
 //!
-//! For input `n` a stage of rank `r` sees, in this order, the facts it is interested in: those of
-//! higher ranks about `n - 1`, the input `n`, those of lower ranks about `n` by rank. Each visible
-//! fact is first folded with [`Stage::evolve`], then [`Stage::decide`] says what follows, then each
-//! of the stage's own new facts is folded too. When all have been fed, [`Stage::conclude`] has the
-//! last word. State changes nowhere else. `Step` is this order in code; every loop over facts goes
-//! through it.
+//! For input `n`, a stage of rank `r` sees the facts it is interested in, in this order: those of
+//! higher ranks about `n - 1`, the input `n`, those of lower ranks about `n` by rank.
+//! [`Stage::evolve`] folds each visible fact. Then [`Stage::decide`] appends facts that follow from
+//! it, and the stage folds these too. After the last fact, [`Stage::conclude`] may append more.
+//! State changes nowhere else. `Step` is this order in code; every loop over facts uses it.
 
 use crate::fact::{Body, Draft, Fact, Key, Mask, Rank};
 pub use crate::skips::OnPoison;
 
 /// A state machine over facts. The value that implements it *is* the state.
 ///
-/// No clock, random number, file, environment or iteration in hash order: same facts, same result.
+/// It uses no clock, random number, file, environment or iteration in hash order. The same facts
+/// give the same result.
 pub trait Stage: Send + 'static {
-    /// What facts say.
+    /// The content of facts.
     type Body: Body;
 
     /// Its place in the order.
     fn rank(&self) -> Rank;
-    /// Its name, as people and metrics know it.
+    /// Its name in metrics and displays.
     fn name(&self) -> &'static str;
-    /// What it is an instance of, where a configuration makes it. Who is one joins each journal by
-    /// an input, also a new one; others are there from the first input of a new journal on.
+    /// The kind it is an instance of, if a configuration makes it. An instance joins every journal
+    /// by an input, even a new journal. Other stages take part from the first input of a new
+    /// journal on.
     fn instance_of(&self) -> Option<&'static str> {
         None
     }
-    /// Rises whenever the same facts may give another result.
+    /// Version of the stage. It rises whenever the same facts may give another result.
     fn version(&self) -> u16 {
         1
     }
-    /// Kinds it wants to see.
+    /// Kinds of facts it sees.
     fn interest(&self) -> Mask;
-    /// Kinds it says.
+    /// Kinds of facts it appends.
     fn produces(&self) -> Mask;
     /// Folds a visible fact or one of its own into the state.
     fn evolve(&mut self, fact: &Fact<Self::Body>);
-    /// Says what follows from a visible fact that has just been folded.
+    /// Appends the facts that follow from a visible fact, which was folded just before.
     fn decide(&self, fact: &Fact<Self::Body>, out: &mut Out<Self::Body>);
-    /// Says what follows once every visible fact about an input has been folded and decided on;
-    /// asked once for each input of which at least one fact was visible. For stages that need a
-    /// whole round (all strategies' wishes, and the breaker's word after them) before they speak.
+    /// Appends the facts that follow from all visible facts about an input together. It runs once
+    /// for each input with at least one visible fact, after the last of them. It is for stages that
+    /// need a whole round first (all signals, and then the circuit breaker, for example).
     fn conclude(&self, _out: &mut Out<Self::Body>) {}
-    /// The event time, UTC milliseconds, at which it wants to be given a clock input.
+    /// The event time, UTC milliseconds, at which it needs a clock input.
     fn next_wake(&self) -> Option<i64> {
         None
     }
-    /// What is to be done where it has failed too often at one input.
+    /// What the runtime does if the stage has failed too often at one input.
     fn on_poison(&self) -> OnPoison {
         OnPoison::Escalate
     }
-    /// The whole state, flat.
+    /// Encodes the whole state.
     fn save(&self) -> Vec<u8>;
-    /// Takes over what [`Stage::save`] of the same version wrote, whatever it was before.
+    /// Replaces the state by one that [`Stage::save`] of the same version wrote.
     ///
     /// # Errors
-    /// Says what is wrong with the bytes.
+    /// What is wrong with the bytes.
     fn load(&mut self, bytes: &[u8]) -> Result<(), String>;
-    /// Older versions whose saved states [`Stage::convert`] takes over. The past of others is read
-    /// again.
+    /// Older versions whose saved states [`Stage::convert`] reads. For other versions, the stage
+    /// reads its history again.
     fn converts(&self) -> &'static [u16] {
         &[]
     }
-    /// Takes over what [`Stage::save`] of one of those versions wrote, whatever it was before.
+    /// Replaces the state by one that [`Stage::save`] of such an older version wrote.
     ///
     /// # Errors
-    /// Says what is wrong with the bytes.
+    /// What is wrong with the bytes.
     fn convert(&mut self, version: u16, _bytes: &[u8]) -> Result<(), String> {
         Err(format!("a state of version {version} is not read by this one"))
     }
-    /// Asserts the invariants of the state; called after every input in debug and chaos runs.
+    /// Asserts the invariants of the state. It runs after every input if debug assertions are on.
     fn check(&self) {}
 }
 
-/// The facts a stage says about one visible fact.
+/// The facts that a stage appends on one visible fact.
 #[derive(Debug)]
 pub struct Out<B> {
     pub(crate) drafts: Vec<Draft<B>>,
@@ -86,36 +87,36 @@ impl<B> Default for Out<B> {
 }
 
 impl<B> Out<B> {
-    /// Says `body`, which follows from the fact being decided on.
+    /// Appends `body`, which follows from the fact being decided on.
     pub fn say(&mut self, body: B) {
         self.drafts.push(Draft { because: Vec::new(), body });
     }
 
-    /// Says `body`, which also follows from `because`.
+    /// Appends `body`, which also follows from `because`.
     pub fn say_because(&mut self, because: impl Into<Vec<Key>>, body: B) {
         self.drafts.push(Draft { because: because.into(), body });
     }
 
-    /// Takes what was said; for tests of a stage by itself.
+    /// Takes the appended facts, for tests of a single stage.
     pub fn take(&mut self) -> Vec<Draft<B>> {
         std::mem::take(&mut self.drafts)
     }
 }
 
-/// What an older version said about one input, told again to a stage that is not asked about it:
-/// each fact is folded behind the one it was decided on, what concluded the input last.
+/// The known facts of a stage about one input, for a stage that folds them and does not decide. The
+/// stage folds each after the fact it was decided on, and those of [`Stage::conclude`] last.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Retold<'a, B>(Vec<&'a Fact<B>>);
 
 impl<'a, B: Body> Retold<'a, B> {
-    /// Nothing of it is told yet.
+    /// Starts with none of the facts folded.
     #[must_use]
     pub fn new(held: &'a [Fact<B>]) -> Retold<'a, B> {
         Retold(held.iter().collect())
     }
 
-    /// Folds one visible fact, and what was decided on it.
+    /// Folds one visible fact, and the known facts that were decided on it.
     pub fn feed<S: Stage<Body = B> + ?Sized>(&mut self, stage: &mut S, fact: &Fact<B>) {
         stage.evolve(fact);
         self.0.retain(|own| {
@@ -127,17 +128,17 @@ impl<'a, B: Body> Retold<'a, B> {
         });
     }
 
-    /// Folds what is left.
+    /// Folds the remaining known facts.
     pub fn finish<S: Stage<Body = B> + ?Sized>(self, stage: &mut S) {
         self.0.into_iter().for_each(|own| stage.evolve(own));
     }
 }
 
-/// The work of one stage for one input: the one place where the order above is code.
+/// The work of one stage for one input, in the order that the module defines.
 ///
-/// `own` is the list of the stage's facts about this input; it must be empty at the first feed and
-/// is only added to. Where a stage's visible facts are fed in the documented order, its facts are
-/// the same whoever feeds them.
+/// `own` is the list of the stage's facts about this input. It must be empty at the first feed, and
+/// grows from then on. If the visible facts come in the documented order, every caller gets the
+/// same facts.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Step<B> {
@@ -161,7 +162,7 @@ impl<B: Body> Step<B> {
         (self.n, self.time, self.fed) = (n, time, false);
     }
 
-    /// Feeds one visible fact: fold, decide, fold what was said.
+    /// Feeds one visible fact: folds it, decides on it, folds the new facts.
     pub fn feed<S: Stage<Body = B> + ?Sized>(
         &mut self,
         stage: &mut S,
@@ -174,7 +175,7 @@ impl<B: Body> Step<B> {
         self.say(stage, Some(fact.key), own);
     }
 
-    /// Ends the input for this stage: its last word, folded too.
+    /// Ends the input for this stage: concludes and folds the new facts.
     pub fn finish<S: Stage<Body = B> + ?Sized>(&mut self, stage: &mut S, own: &mut Vec<Fact<B>>) {
         if !self.fed {
             return;
@@ -186,7 +187,7 @@ impl<B: Body> Step<B> {
         }
     }
 
-    /// Numbers and folds what was said; the first cause of each fact is the one it was decided on.
+    /// Numbers and folds the new facts. The first cause of each is the fact it was decided on.
     fn say<S: Stage<Body = B> + ?Sized>(
         &mut self,
         stage: &mut S,

@@ -1,14 +1,14 @@
-//! How states lie in checkpoints.
+//! Encodes the states of stages for checkpoints.
 //!
 //! Byte 0 is [`FORM`]. Then follow the format number of the stage (1 byte), the fingerprint of the
-//! state's type (8), a checksum of all the rest (4, CRC-32), and the state as postcard. Postcard
-//! writes neither names nor types, so the fingerprint says whether the bytes fit the type.
+//! state's type (8), a checksum of all other bytes (4, CRC-32), and the state as postcard. Postcard
+//! writes neither names nor types, so the fingerprint tells whether the bytes fit the type.
 //!
-//! Releases before that wrote the format number, then the state as positional MessagePack. Such a
-//! state is still read; no format number is as large as [`FORM`].
+//! Older releases wrote the format number, then the state as positional MessagePack. This module
+//! still reads such states. No format number is as large as [`FORM`].
 //!
-//! A type in a state has no `skip_serializing_if`, `flatten` or `untagged`: postcard could not read
-//! it back.
+//! The type of a state must not use `skip_serializing_if`, `flatten` or `untagged`: postcard could
+//! not read it back.
 
 mod old;
 mod shape;
@@ -23,29 +23,30 @@ use std::collections::BTreeMap;
 
 /// The first byte of a state.
 pub const FORM: u8 = 0xa5;
-/// The name under which a type asks for an integer that had 64 bits in states of earlier versions
-/// and may be longer since: `deserialize_newtype_struct(LONGER, _)`, and then `deserialize_i128`.
-/// Postcard writes an integer that fits 64 bits as before, so the fingerprint stays what it was.
+/// Newtype name for an integer that had 64 bits in older states and may be longer now. A type calls
+/// `deserialize_newtype_struct(LONGER, _)`, and then `deserialize_i128`. Postcard writes an integer
+/// that fits 64 bits as before, so the fingerprint stays the same.
 pub const LONGER: &str = "everwarm.longer";
 const FINGERPRINT: std::ops::Range<usize> = 2..10;
 const CHECKSUM: std::ops::Range<usize> = 10..14;
-/// Most members that are added to a state at once, those of its members included.
+/// Maximum of members added to a state at one time, including nested members.
 const GROWTH_MAX: usize = 32;
-/// Bytes before the postcard.
+/// Bytes before the postcard data.
 const HEAD: usize = 14;
 
-/// What is known of the type of a state.
+/// Data about the type of a state, computed once.
 #[derive(Clone, Copy)]
 struct Known {
     fingerprint: u64,
-    /// Whether this is such a state in the older form.
+    /// Checks bytes of this type in the older form.
     check_old: fn(&[u8]) -> Result<(), String>,
-    /// Bytes that a state took so far, and some more: it is not grown while it is written.
+    /// Capacity for the next save, bytes: the longest state so far plus 1/16. The buffer rarely
+    /// grows.
     room: usize,
 }
 
 thread_local! {
-    /// A fingerprint is found once for each type, by each thread that saves or loads it.
+    /// Types by id. Each thread that saves or loads a type computes its fingerprint once.
     static TYPES: RefCell<BTreeMap<TypeId, Known>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -62,7 +63,7 @@ fn known<T: DeserializeOwned + 'static>() -> Known {
     known
 }
 
-/// What the head of a state says.
+/// The decoded head of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The format number of the stage.
@@ -71,7 +72,7 @@ pub struct Head {
     pub fingerprint: u64,
 }
 
-/// The head of a state, where the checksum is right; none for a state of an older form.
+/// Decodes the head of a state and checks the checksum. None for a state in the older form.
 ///
 /// # Errors
 /// The bytes are damaged.
@@ -90,7 +91,7 @@ pub fn head(bytes: &[u8]) -> Result<Option<Head>, String> {
     }
 }
 
-/// Of everything but the first byte and itself.
+/// Checksum of everything but the first byte and the checksum itself.
 fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes[1..CHECKSUM.start]);
@@ -98,7 +99,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// Takes the bytes of postcard, most of which come one by one or few at a time.
+/// Output buffer for postcard. Most bytes arrive one at a time or in small groups.
 struct Bytes(Vec<u8>);
 
 impl Flavor for Bytes {
@@ -121,10 +122,10 @@ impl Flavor for Bytes {
     }
 }
 
-/// The bytes of a checkpoint.
+/// Encodes a state as the bytes of a checkpoint.
 ///
 /// # Panics
-/// The state is more than plain values.
+/// The state does not consist of plain values.
 pub fn save<T: Serialize + DeserializeOwned + 'static>(format: u8, state: &T) -> Vec<u8> {
     let known = known::<T>();
     let mut bytes = Vec::with_capacity(known.room);
@@ -142,10 +143,10 @@ pub fn save<T: Serialize + DeserializeOwned + 'static>(format: u8, state: &T) ->
     bytes
 }
 
-/// Reads what [`save`] wrote under the same format number, now or in an older form.
+/// Decodes the bytes of [`save`] for the same format number, also in the older form.
 ///
 /// # Errors
-/// Another format, a state of another type, or damaged bytes.
+/// The format or the type differs, or the bytes are damaged.
 pub fn load<T: DeserializeOwned + 'static>(format: u8, bytes: &[u8]) -> Result<T, String> {
     let own = Head { format, fingerprint: known::<T>().fingerprint };
     if !fits(bytes, own)? {
@@ -158,12 +159,12 @@ pub fn load<T: DeserializeOwned + 'static>(format: u8, bytes: &[u8]) -> Result<T
     }
 }
 
-/// Reads a state of an earlier format whose type had the fingerprint `former`, where since then
-/// members were added at its end, and nothing else was changed. They are empty: zero, none, false,
-/// without elements.
+/// Decodes a state of an earlier format, to whose type members were only added at the end. `former`
+/// is the fingerprint of the earlier type. The new members are empty: zero, none, false, or without
+/// elements.
 ///
 /// # Errors
-/// Another format, a state of another type, or damaged bytes.
+/// The format or the type differs, or the bytes are damaged.
 pub fn grown<T: DeserializeOwned + 'static>(
     format: u8,
     former: u64,
@@ -172,7 +173,7 @@ pub fn grown<T: DeserializeOwned + 'static>(
     if !fits(bytes, Head { format, fingerprint: former })? {
         return walk::read_old(&bytes[1..]);
     }
-    // Postcard writes each of these as one zero.
+    // Postcard writes each of these empty members as one zero byte.
     let bytes = [&bytes[HEAD..], &[0; GROWTH_MAX]].concat();
     match postcard::take_from_bytes(&bytes) {
         Ok((state, rest)) if rest.len() < GROWTH_MAX => Ok(state),
@@ -181,11 +182,11 @@ pub fn grown<T: DeserializeOwned + 'static>(
     }
 }
 
-/// Whether a stage of this program that saves `fresh` can load `bytes`, as far as the bytes tell.
-/// Bytes that [`save`] did not write are believed.
+/// Checks from the bytes whether a stage that saves `fresh` can load `bytes`. If [`save`] did not
+/// write `fresh`, any bytes pass.
 ///
 /// # Errors
-/// Says why it cannot.
+/// Why it cannot load them.
 pub fn check(fresh: &[u8], bytes: &[u8]) -> Result<(), String> {
     let Ok(Some(own)) = head(fresh) else { return Ok(()) };
     if fits(bytes, own)? {
@@ -196,7 +197,7 @@ pub fn check(fresh: &[u8], bytes: &[u8]) -> Result<(), String> {
     known.map_or(Ok(()), |known| (known.check_old)(&bytes[1..]))
 }
 
-/// Whether these are sound bytes of the same format and type; false for those of an older form.
+/// Whether the bytes are sound and of this format and type; false for the older form.
 fn fits(bytes: &[u8], own: Head) -> Result<bool, String> {
     let found = head(bytes)?;
     let format = found.map_or(bytes[0], |found| found.format);

@@ -1,5 +1,5 @@
-//! The actor that brings messages to one receiver: reads what is on disk, makes a message of it,
-//! sends it until it is taken.
+//! The actor that delivers messages to one receiver. It reads durable facts, makes messages of
+//! them, and sends each until the receiver accepts it.
 
 use super::mail::{Lane, Mail};
 use super::outbox::Message;
@@ -10,7 +10,7 @@ use everwarm_edge::task::guarded;
 use everwarm_edge::world::World;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::journal::Waker;
 use everwarm_views::news::INTEREST;
 use everwarm_views::views::{ApartView, DeliveryView};
@@ -20,35 +20,35 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Wall time between looks at what is on its way to the disk.
+/// Wall time between two checks for facts that have become durable.
 const LOOK: Duration = Duration::from_millis(250);
-/// What happens within this time of the first item is one message.
+/// Items within this time of the first one go into one message.
 const GATHER: Duration = Duration::from_secs(1);
-/// Rows after which the place is kept even though nothing was told.
+/// Rows after which the position is saved, even if there was no message.
 const KEEP_ROWS: u64 = 20_000;
-/// Wait after the first failure; it doubles with each, up to the longest.
+/// Wait after the first failure, and the longest wait. It doubles with each failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
-/// Times a message is refused before it is set apart.
+/// How often a message may be rejected before it is put aside as rejected.
 const REFUSALS: u32 = 5;
-/// Wait after what lies behind cannot be read.
+/// Wait after the journal could not be read.
 const UNREADABLE: Duration = Duration::from_mins(1);
 
-/// What a courier is given.
+/// The dependencies of a courier.
 pub struct Post {
-    /// Whom it tells.
+    /// The receiver of its messages.
     pub receiver: Receiver,
-    /// The terms in force.
+    /// The current terms of delivery.
     pub terms: Box<dyn Fn() -> Terms + Send + Sync>,
-    /// Where it says how it goes.
+    /// Where it records the state of deliveries.
     pub deliveries: Deliveries,
 }
 
-/// How it goes with what is brought outside, by receiver.
+/// The state of deliveries, by receiver.
 #[derive(Clone, Debug, Default)]
 pub struct Deliveries(Arc<Mutex<BTreeMap<&'static str, DeliveryView>>>);
 
 impl Deliveries {
-    /// Notes what became of a try.
+    /// Records the result of an attempt.
     pub fn note(&self, receiver: &'static str, done: Result<(), &str>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let view = all.entry(receiver).or_insert_with(|| DeliveryView::of(receiver));
@@ -58,56 +58,56 @@ impl Deliveries {
                 (view.failing_since, view.why) = (None, None);
             }
             Err(why) => {
-                view.failing_since.get_or_insert_with(wall_ms);
+                view.failing_since.get_or_insert_with(|| wall().utc());
                 view.why = Some(why.to_owned());
             }
         }
     }
 
-    /// Notes what the receiver has refused for good.
+    /// Records the messages that the receiver rejected for good.
     pub fn refused(&self, receiver: &'static str, apart: Option<ApartView>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(receiver).or_insert_with(|| DeliveryView::of(receiver)).apart = apart;
     }
 
-    /// All of them, by name.
+    /// The state of all receivers, by name.
     #[must_use]
     pub fn all(&self) -> Vec<DeliveryView> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
-/// What a courier hears.
+/// The messages that the actor handles.
 #[derive(Debug)]
 pub enum CourierMsg {
     /// There may be new facts.
     News,
-    /// Time to look again.
+    /// It is time to check again.
     Tick,
-    /// What became of a message.
+    /// The result of sending a message.
     Sent(Result<(), Trouble>),
 }
 
 /// The actor.
 pub struct Courier;
 
-/// What is on its way.
+/// The message being sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sending {
-    /// The message that is due in one of the outboxes.
+    /// The next message of an outbox.
     Due(Lane),
-    /// The oldest of those that were set apart.
+    /// The oldest rejected message.
     Apart,
 }
 
-/// What there is to remember of one outbox.
+/// The delivery state of one outbox.
 #[derive(Clone, Copy, Debug)]
 struct Course {
     /// When the first item of the next message came.
     gathering: Option<Instant>,
-    /// How often the message under way was refused.
+    /// How often the current message was rejected.
     refusals: u32,
-    /// After a refusal, nothing of it is sent before this.
+    /// After a rejection, this outbox sends nothing before this time.
     not_before: Instant,
 }
 
@@ -117,17 +117,17 @@ pub struct State {
     post: Arc<Post>,
     client: Client,
     waker: Arc<Waker>,
-    /// Away while the disk is waited for.
+    /// `None` while a task reads or writes with it.
     mail: Option<Mail>,
-    /// The place that was kept last.
+    /// The position saved last.
     kept: u64,
     courses: [Course; 2],
     sending: Option<Sending>,
-    /// Messages set apart by an earlier process, which are still to be sent once more.
+    /// Number of messages rejected by earlier processes and still to be sent once more.
     again: usize,
-    /// When the last message was taken.
+    /// When the receiver accepted the last message.
     taken: Option<Instant>,
-    /// After what went wrong, not before this.
+    /// After a failure, nothing is sent before this time.
     not_before: Instant,
     tries: u32,
     ticking: bool,
@@ -202,8 +202,8 @@ impl State {
         Ok(())
     }
 
-    /// What is sent next, and how long that has to wait: what is urgent before the rest, and what
-    /// was set apart before where there is nothing else.
+    /// The message to send next and how long it must wait. Urgent messages come first. Earlier
+    /// rejected ones come last.
     fn next(&self) -> Option<(Sending, Message, Duration)> {
         let (mail, now) = (self.mail.as_ref()?, clock::now());
         let due = Lane::ALL.into_iter().filter_map(|lane| {
@@ -215,20 +215,19 @@ impl State {
             let wait = self.may_send_at(Lane::Calm).saturating_duration_since(now);
             (Sending::Apart, message, wait)
         });
-        // The first of those that wait least.
+        // The first of those with the shortest wait.
         let next = due.chain(apart).min_by_key(|(_, _, wait)| *wait);
         next.map(|(what, message, wait)| (what, message.clone(), wait))
     }
 
-    /// No message of this outbox leaves before this.
+    /// The earliest time at which this outbox may send.
     fn may_send_at(&self, lane: Lane) -> Instant {
         let open = self.not_before.max(self.courses[lane as usize].not_before);
         let rested = self.taken.map(|taken| taken + (self.post.terms)().every);
         rested.map_or(open, |rested| rested.max(open))
     }
 
-    /// Reads on, as far as facts are on disk and the next messages take them; true where there is
-    /// more to come.
+    /// Reads durable facts, as far as the next messages have room; true if there are more.
     async fn gather(&mut self) -> Result<bool, ActorProcessingErr> {
         let Some(mut mail) = self.mail.take() else {
             return Err("the response is incomplete".into());
@@ -260,7 +259,7 @@ impl State {
         Ok(behind)
     }
 
-    /// Makes messages of what was gathered, once it is time, and keeps them.
+    /// Makes messages of the gathered items when they are due, and saves them.
     async fn close(&mut self) -> Result<(), ActorProcessingErr> {
         let now = clock::now();
         let mut closed = false;
@@ -306,7 +305,7 @@ impl State {
         let (me, post, client) = (me.clone(), Arc::clone(&self.post), self.client.clone());
         tokio::spawn(async move {
             let sent = guarded(send(&post.receiver, &client, &message)).await;
-            // Who is gone has a successor, which sends it again.
+            // If this actor has ended, its successor sends the message again.
             drop(me.send_message(CourierMsg::Sent(sent.unwrap_or_else(|e| Err(Trouble::of(e))))));
         });
     }
@@ -327,7 +326,7 @@ impl State {
                     }
                     Sending::Apart => {
                         self.again = self.again.saturating_sub(1);
-                        mail.tried_again(None, wall_ms());
+                        mail.tried_again(None, wall().utc());
                     }
                 }
             }
@@ -347,11 +346,11 @@ impl State {
                     tracing::error!(
                         "{name} rejected message {id} {REFUSALS} times: {why}; it is quarantined"
                     );
-                    mail.set_apart(lane, &why, wall_ms());
+                    mail.set_apart(lane, &why, wall().utc());
                 }
                 Sending::Apart => {
                     self.again = self.again.saturating_sub(1);
-                    mail.tried_again(Some(&why), wall_ms());
+                    mail.tried_again(Some(&why), wall().utc());
                 }
             },
             Err(trouble) => {
@@ -376,7 +375,7 @@ impl State {
     }
 }
 
-/// The wait after so many failures before the last one.
+/// The wait after this number of failures before the last one.
 fn back_off(failures: u32) -> Duration {
     BACK_OFF.0.saturating_mul(1 << failures.min(16)).min(BACK_OFF.1)
 }

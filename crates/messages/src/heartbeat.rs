@@ -1,5 +1,5 @@
-//! A sign of life: an address is asked for while all is well, so that somebody else notices when
-//! it is not any more.
+//! The heartbeat: requests a URL while the daemon is healthy, so that another service notices when
+//! it is not.
 
 use super::courier::Deliveries;
 use super::receiver::{ask, client};
@@ -11,25 +11,25 @@ use reqwest::Client;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Its name in the tree and where deliveries are told of.
+/// The actor's name in the tree and in the list of deliveries.
 pub const NAME: &str = "heartbeat";
 
-/// Time between looks at whether it is time: how often it beats may change.
+/// Time between two checks whether a beat is due. The interval may change while it runs.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where it beats, and how often.
+/// The URL of the heartbeat and its interval.
 #[derive(Clone)]
 pub struct Beat {
     /// The address.
     pub url: Secret,
-    /// Time between two beats, as it is in force.
+    /// Returns the current interval.
     pub every: Arc<dyn Fn() -> Duration + Send + Sync>,
 }
 
-/// Whether all is well; may wait for locks, and for the root supervisor.
+/// Whether the daemon is healthy. The call may wait for locks and for the root supervisor.
 pub type Well = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// Time to look whether a beat is due.
+/// It is time to check whether a beat is due.
 #[derive(Debug)]
 pub struct Due;
 
@@ -42,7 +42,7 @@ pub struct State {
     well: Well,
     client: Client,
     deliveries: Deliveries,
-    /// When it beat last.
+    /// Time of the last beat.
     beaten: Option<Instant>,
 }
 

@@ -1,14 +1,14 @@
-//! What people are told where they are: fills, halts, conflicts and the like, to a webhook and to
-//! Telegram, and a sign of life.
+//! Messages to people: fills, halts, conflicts and the like, to a webhook and to Telegram. Also a
+//! heartbeat.
 //!
-//! 1. What is told follows from facts on disk alone ([`everwarm_views::news`]), one item a fact,
-//!    whose number names the item: told twice, it has the same id.
-//! 2. A message is on disk before it is sent, and remembered until it is taken ([`outbox`]). So it
-//!    arrives at least once, over any kill, and unchanged if twice.
-//! 3. What is urgent overtakes the rest, and a message that its receiver refuses for good is set
+//! 1. Messages follow from durable facts alone ([`everwarm_views::news`]), one item for each fact.
+//!    The fact's number is the item's id, so a repeated item has the same id.
+//! 2. A message is durable before it is sent, and stays until the receiver accepts it ([`outbox`]).
+//!    So it arrives at least once across any kill, and repeated ones are identical.
+//! 3. Urgent items overtake the others. A message that its receiver rejects for good is stored
 //!    apart ([`mail`]).
-//! 4. Whoever does not take messages costs nothing but their delay: facts are read again where
-//!    they lie, and no more is held than one message ([`courier`]).
+//! 4. A receiver that accepts nothing only delays its messages. Facts are read again from the
+//!    journal, and each outbox holds one message at most ([`courier`]).
 
 pub mod courier;
 pub mod heartbeat;

@@ -1,10 +1,10 @@
-//! All that one receiver has still to be told: what is urgent, the rest, and what it refused.
+//! All pending messages of one receiver: urgent ones, others, and rejected ones.
 //!
-//! 1. Urgent topics have an outbox of their own. It reads on and sends while the other one waits
-//!    for its receiver, so an urgent item overtakes whatever is not.
-//! 2. A message that the receiver refuses for good is set apart, so that it is in nobody's way. It
-//!    is kept, and sent once more at the next start.
-//! 3. Both outboxes and what is set apart change in one commit.
+//! 1. Urgent topics have an outbox of their own. It reads and sends while the other outbox waits
+//!    for its receiver, so urgent items overtake the others.
+//! 2. A message that the receiver rejects for good is stored apart, so that it blocks no other. It
+//!    is sent once more at the next start.
+//! 3. One commit saves both outboxes and the rejected messages.
 
 use super::outbox::{Message, Outbox, put};
 use everwarm_domain::fact::Body;
@@ -18,71 +18,71 @@ use everwarm_views::views::ApartView;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Chunks read at once.
+/// Number of chunks read in one step.
 const CHUNKS: usize = 512;
-/// Messages that are kept after a receiver refused them; the oldest goes for a new one.
+/// Maximum number of rejected messages. A new one removes the oldest.
 const APART: usize = 32;
 
 /// One of the two outboxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Of the topics that overtake.
+    /// For the urgent topics.
     Urgent,
-    /// Of all others.
+    /// For all other topics.
     Calm,
 }
 
 impl Lane {
-    /// Both, in the order in which they are sent.
+    /// Both, in the order of sending.
     pub const ALL: [Lane; 2] = [Lane::Urgent, Lane::Calm];
 
-    /// The one in which a topic travels.
+    /// The outbox of a topic.
     #[must_use]
     pub const fn of(topic: Topic) -> Lane {
         if topic.is_urgent() { Lane::Urgent } else { Lane::Calm }
     }
 
-    /// The key under which it is kept.
+    /// The key of the outbox in the history.
     fn key(self, receiver: &str) -> String {
         match self {
             Lane::Urgent => format!("{receiver}.urgent"),
-            // As it was kept when there was one outbox.
+            // The key from when there was only one outbox.
             Lane::Calm => receiver.to_owned(),
         }
     }
 }
 
-/// A message that its receiver refused.
+/// A message that its receiver rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Refused {
     message: Message,
-    /// What it answered.
+    /// The receiver's response.
     why: String,
-    /// When it was set apart, by the wall clock, UTC milliseconds.
+    /// Wall time of the rejection, UTC milliseconds.
     time: UtcMs,
 }
 
-/// What a receiver refused.
+/// The rejected messages of a receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Apart {
-    /// What is kept of it, the oldest first.
+    /// The stored messages, oldest first.
     kept: VecDeque<Refused>,
-    /// How many there was no room for any more.
+    /// Number of older messages removed for lack of room.
     lost: u64,
 }
 
-/// See the module.
+/// The pending messages of one receiver; see the module.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mail {
     lanes: [Outbox; 2],
     apart: Apart,
-    /// Whether what is set apart differs from what is kept of it.
+    /// Whether the rejected messages have changed since they were saved.
     changed: bool,
 }
 
 impl Mail {
-    /// What was kept for a receiver; none where nothing was, or where it is of another journal than
-    /// one that reaches to `last_row`.
+    /// Loads the state of a receiver. None: there is none, or it belongs to another journal, one
+    /// that reaches beyond `last_row`.
     ///
     /// # Errors
     /// The history cannot be read.
@@ -93,13 +93,13 @@ impl Mail {
     ) -> Result<Option<Mail>, ArchiveError> {
         let lane = |lane: Lane| Outbox::load(archive, &lane.key(receiver), last_row);
         let Some(mut calm) = lane(Lane::Calm)? else { return Ok(None) };
-        // One outbox had both before there were two.
+        // Before there were two outboxes, one had all topics.
         let urgent = lane(Lane::Urgent)?.unwrap_or_else(|| calm.split(Topic::is_urgent));
         let apart = Outbox::read(archive, &apart_key(receiver))?.unwrap_or_default();
         Ok(Some(Mail { lanes: [urgent, calm], apart, changed: false }))
     }
 
-    /// Makes one where there is none: everything after `last_row` will be told.
+    /// Creates the state if there is none. Messages then begin after `last_row`.
     ///
     /// # Errors
     /// The history cannot be read or written.
@@ -108,12 +108,12 @@ impl Mail {
             return Ok(());
         }
         let lanes = [Outbox::after(last_row), Outbox::after(last_row)];
-        // What was refused belongs to another journal.
+        // Rejected messages of another journal are dropped.
         let mail = Mail { lanes, apart: Apart::default(), changed: true };
         mail.keep(archive, receiver, true)
     }
 
-    /// Keeps it; `durable`: returns once it is on disk.
+    /// Saves the state. `durable`: it returns once the state is on disk.
     ///
     /// # Errors
     /// The history cannot be written.
@@ -131,7 +131,7 @@ impl Mail {
         archive.commit(&all, durable)
     }
 
-    /// It was kept as it is.
+    /// Marks the state as saved.
     pub fn is_kept(&mut self) {
         self.changed = false;
     }
@@ -142,36 +142,36 @@ impl Mail {
         &self.lanes[lane as usize]
     }
 
-    /// The same, to be changed.
+    /// One of the outboxes, mutable.
     pub const fn lane_mut(&mut self, lane: Lane) -> &mut Outbox {
         &mut self.lanes[lane as usize]
     }
 
-    /// How many rows both have taken in.
+    /// The sum of the rows that both have read. It only grows.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.lanes.iter().map(Outbox::next_row).sum()
     }
 
-    /// The first row that one of them has still to see.
+    /// The first row that one of them has not read.
     #[must_use]
     pub fn next_row(&self) -> u64 {
         self.lanes.iter().map(Outbox::next_row).min().unwrap_or_default()
     }
 
-    /// Whether there is something to make a message of.
+    /// Whether there are items for a message.
     #[must_use]
     pub fn has_news(&self) -> bool {
         self.lanes.iter().any(Outbox::has_news)
     }
 
-    /// The first row up to `durable` that an outbox with room has not taken in.
+    /// The first row up to `durable` that an outbox with room has not read.
     fn wanted(&self, durable: u64) -> Option<u64> {
         let open = self.lanes.iter().filter(|lane| !lane.is_full());
         open.map(Outbox::next_row).filter(|row| *row <= durable).min()
     }
 
-    /// Has each outbox take in the fact of a row that it has room for and has not seen.
+    /// Adds the fact of a row to each outbox that has room and has not read it.
     pub fn take(&mut self, row: u64, fact: &Fact<Body>, without: &BTreeSet<Topic>) {
         for lane in Lane::ALL {
             let told = |topic: Topic| Lane::of(topic) == lane && !without.contains(&topic);
@@ -182,7 +182,7 @@ impl Mail {
         }
     }
 
-    /// Takes in what is on disk, as far as the next messages take it.
+    /// Reads durable facts, as far as the next messages have room.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -205,7 +205,7 @@ impl Mail {
                 }
             }
             for outbox in &mut self.lanes {
-                // One that became full on the way has not seen what followed.
+                // An outbox that became full has not read the rows that followed.
                 if !outbox.is_full() {
                     outbox.skip_to(last);
                 }
@@ -214,7 +214,7 @@ impl Mail {
         Ok(())
     }
 
-    /// Sets the message under way apart: its receiver will not take it.
+    /// Moves the current message to the rejected ones.
     pub fn set_apart(&mut self, lane: Lane, why: &str, time: UtcMs) {
         let Some(message) = self.lane_mut(lane).taken() else { return };
         if self.apart.kept.len() >= APART {
@@ -225,20 +225,20 @@ impl Mail {
         self.changed = true;
     }
 
-    /// The oldest message that was set apart.
+    /// The oldest rejected message.
     #[must_use]
     pub fn oldest_apart(&self) -> Option<&Message> {
         self.apart.kept.front().map(|refused| &refused.message)
     }
 
-    /// How many messages are set apart.
+    /// The number of rejected messages.
     #[must_use]
     pub fn apart(&self) -> usize {
         self.apart.kept.len()
     }
 
-    /// The oldest message that was set apart was taken, or it was refused again and is the newest
-    /// of them.
+    /// Records that the oldest rejected message was sent again. If it was rejected again, it
+    /// becomes the newest one.
     pub fn tried_again(&mut self, refused: Option<&str>, time: UtcMs) {
         let Some(oldest) = self.apart.kept.pop_front() else { return };
         if let Some(why) = refused {
@@ -247,7 +247,7 @@ impl Mail {
         self.changed = true;
     }
 
-    /// What was set apart, for people; none where nothing is.
+    /// A view of the rejected messages; none if there are none.
     #[must_use]
     pub fn refused(&self) -> Option<ApartView> {
         let Apart { kept, lost } = &self.apart;
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(mail.wanted(row + 1), None);
         assert!(mail.lane_mut(Lane::Calm).close());
         assert_eq!(mail.wanted(row + 1), Some(stays), "it reads on from there");
-        // What the urgent one has seen is not told by it again.
+        // The urgent outbox does not report what it has read already.
         mail.take(row, &fill, &none);
         mail.take(row + 1, &halt(9), &none);
         assert!(!mail.lane(Lane::Urgent).has_news());
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(mail.refused().unwrap().why, "it responds with status 403");
         mail.tried_again(None, T + 2);
         assert_eq!(mail.refused(), None);
-        // No more are kept than there is room for, and what is lost is counted.
+        // The number of stored messages is limited, and removed ones are counted.
         for n in 0..=APART as u64 {
             mail.take(n + 10, &halt(n + 10), &BTreeSet::new());
             assert!(mail.lane_mut(Lane::Urgent).close());

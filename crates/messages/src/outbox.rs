@@ -1,10 +1,11 @@
-//! What one receiver has still to be told: a place in the journal, what is to be known there, and
-//! the message that is under way. Kept in the history, in one commit.
+//! The outbox of one receiver: its position in the journal, the state derived up to there, and the
+//! message being sent. One commit saves it in the history.
 //!
-//! 1. A message is made once and kept before it is sent: sent again, it is the same to the byte.
-//! 2. What is read leaves the place only together with the message it led to.
-//! 3. Only facts on disk are taken in: what a crash takes away was never told.
-//! 4. It holds one message and the items of the next, whatever lies behind it in the journal.
+//! 1. A message is made once and saved before it is sent, so a repeated message is identical to the
+//!    byte.
+//! 2. The position and the message made of the rows before it are saved together.
+//! 3. Only durable facts are read, so a message never reports a fact that a crash removes.
+//! 4. It holds one message and the items of the next one, however far the journal is ahead.
 
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::Fact;
@@ -14,39 +15,40 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 const TABLE: &str = "outbox.1";
-/// Items of one message.
+/// Maximum items of one message.
 const ITEMS: usize = 40;
-/// Characters of all items of one message: Telegram takes 4096 with what stands around them.
+/// Maximum characters of all items of one message. Telegram accepts 4096, with the text around
+/// them.
 const CHARACTERS: usize = 3_400;
 
-/// One message: what happened since the last, as one.
+/// One message: the items since the last one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// That of its first item.
+    /// Its id: that of its first item.
     pub id: String,
-    /// Which daemon.
+    /// The installation of the daemon.
     pub installation: String,
-    /// What is told, in order.
+    /// The items, in order.
     pub items: Vec<Item>,
 }
 
-/// See the module.
+/// The outbox of one receiver; see the module.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outbox {
-    /// The last row taken in.
+    /// The last row read.
     through: u64,
-    /// Up to this row nothing is told: it was before anybody was to be told.
+    /// Rows up to this one make no items: the receiver was not configured yet.
     quiet: u64,
     news: News,
-    /// What the next message will say.
+    /// The items of the next message.
     gathered: Vec<Item>,
-    /// What is sent until it is taken.
+    /// The message that is sent until the receiver accepts it.
     due: Option<Message>,
 }
 
 impl Outbox {
-    /// What was kept for a receiver; none where nothing was, or where it is of another journal than
-    /// one that reaches to `last_row`.
+    /// Loads an outbox. None: there is none, or it belongs to another journal, one that reaches
+    /// beyond `last_row`.
     ///
     /// # Errors
     /// The history cannot be read.
@@ -59,7 +61,7 @@ impl Outbox {
         Ok(kept.filter(|outbox| outbox.through <= last_row))
     }
 
-    /// What was kept under a key; none where nothing readable was.
+    /// Reads the value of a key; none if there is no readable one.
     ///
     /// # Errors
     /// The history cannot be read.
@@ -74,13 +76,13 @@ impl Outbox {
         }))
     }
 
-    /// One that tells everything after `last_row`.
+    /// An outbox that reports everything after `last_row`.
     #[must_use]
     pub fn after(last_row: u64) -> Outbox {
         Outbox { quiet: last_row, ..Outbox::default() }
     }
 
-    /// One that goes on from here with the items of some topics, which leave this one.
+    /// Splits off an outbox at this position. It takes over the gathered items of some topics.
     #[must_use]
     pub fn split(&mut self, goes: impl Fn(Topic) -> bool) -> Outbox {
         let all = std::mem::take(&mut self.gathered);
@@ -89,14 +91,14 @@ impl Outbox {
         Outbox { gathered: theirs, due: None, ..self.clone() }
     }
 
-    /// The first row that was not taken in.
+    /// The first row not read yet.
     #[must_use]
     pub const fn next_row(&self) -> u64 {
         self.through + 1
     }
 
-    /// Takes in the fact of a row, unless the next message is full: then false, and it stays where
-    /// it is. What is about a topic that is not `told` is known and left out.
+    /// Reads the fact of a row. If the next message is full, it returns false and reads nothing.
+    /// Items of topics that are not `told` are dropped.
     pub fn take(&mut self, row: u64, fact: &Fact<Body>, told: impl Fn(Topic) -> bool) -> bool {
         if self.is_full() {
             return false;
@@ -109,32 +111,32 @@ impl Outbox {
         true
     }
 
-    /// Nothing of interest lies up to this row.
+    /// Skips the rows up to this one: they have no items.
     pub fn skip_to(&mut self, row: u64) {
         self.through = self.through.max(row);
     }
 
-    /// Whether the next message takes no more.
+    /// Whether the next message has no room for more items.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let characters: usize = self.gathered.iter().map(|i| i.text.chars().count() + 16).sum();
         self.gathered.len() >= ITEMS || characters >= CHARACTERS
     }
 
-    /// Whether there is something to make a message of.
+    /// Whether there are items for a message.
     #[must_use]
     pub fn has_news(&self) -> bool {
         !self.gathered.is_empty()
     }
 
-    /// What is sent until it is taken.
+    /// The message that is sent until the receiver accepts it.
     #[must_use]
     pub const fn due(&self) -> Option<&Message> {
         self.due.as_ref()
     }
 
-    /// Makes a message of what was gathered, where none is under way. It may be sent once this was
-    /// kept.
+    /// Makes a message of the gathered items if none is being sent. It may be sent once the outbox
+    /// was saved.
     pub fn close(&mut self) -> bool {
         let Some(first) = self.gathered.first().filter(|_| self.due.is_none()) else {
             return false;
@@ -144,13 +146,13 @@ impl Outbox {
         true
     }
 
-    /// The message under way, which is not sent any more.
+    /// Removes the current message from the outbox.
     pub fn taken(&mut self) -> Option<Message> {
         self.due.take()
     }
 }
 
-/// Keeps something under a key.
+/// The operation that saves a value under a key.
 pub(super) fn put(key: &str, value: &impl Serialize) -> Op {
     let value = rmp_serde::to_vec_named(value).expect("plain values and memory takes them");
     Op::Put { table: TABLE, key: key.as_bytes().to_vec(), value }
@@ -175,7 +177,8 @@ mod tests {
         keep(&Outbox::after(0));
         let load = || Outbox::load(&archive, "r", 100).unwrap().unwrap();
         let mut told = Vec::new();
-        // Killed at each row, before the message was kept, before it was sent, before it was taken.
+        // Killed at each row: before the message was saved, before it was sent, before it was
+        // accepted.
         for _ in 0..200 {
             let mut outbox = load();
             if outbox.due().is_none() {
@@ -205,7 +208,7 @@ mod tests {
         let fills = facts.iter().filter(|f| f.body.kind() == 43).count();
         assert_eq!(told.len(), fills);
         assert!(told.iter().all(|m| m.items.len() == 1 && m.installation == "demo"));
-        // Of a journal that does not reach so far it says nothing.
+        // An outbox of a longer journal is not used.
         assert!(Outbox::load(&archive, "r", 3).unwrap().is_none());
         drop(archive);
         std::fs::remove_dir_all(&folder).unwrap();
@@ -233,7 +236,8 @@ mod tests {
         }
         assert!(outbox.close() && outbox.due().is_some());
         archive.commit(&[put("r", &outbox)], true).unwrap();
-        // As it was kept before: ends with adjustments, the highest equity and the fall below it.
+        // The format of an earlier version: it ends with adjustments, the highest equity and the
+        // drawdown.
         let bytes = archive.get(TABLE, b"r").unwrap().unwrap();
         let mut row: serde_json::Value = rmp_serde::from_slice(&bytes).unwrap();
         for span in ["day", "month"] {

@@ -1,6 +1,6 @@
-//! Who is told, and how: one request a message, and what its answer means.
+//! The requests to receivers: one for each message, and the meaning of the response.
 //!
-//! Addresses and tokens are secrets: nothing that is said of a receiver holds one.
+//! Addresses and tokens are secrets. No text about a receiver contains one.
 
 use super::outbox::Message;
 use everwarm_config::Receiver;
@@ -14,36 +14,36 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Longest wait for a connection.
+/// Timeout for the connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Longest wait for an answer.
+/// Timeout for the response.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Bytes of an answer that are read.
+/// Maximum bytes read of a response.
 const ANSWER_BYTES: usize = 16 * 1024;
-/// Longest wait a receiver may ask for.
+/// Longest wait that a receiver may request.
 const WAIT_MAX: Duration = Duration::from_hours(1);
-/// Header that carries the id of a message: who has seen it may drop the second.
+/// Header with the id of a message. The receiver can drop a repeated message by it.
 const IDEMPOTENCY: &str = "Idempotency-Key";
 
-/// Why a message was not taken.
+/// Why the receiver did not accept a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// In words, without a secret.
+    /// The reason as text, without a secret.
     pub why: String,
-    /// How long the receiver wants not to be asked.
+    /// How long the receiver wants no requests.
     pub wait: Option<Duration>,
-    /// Whether the receiver does not want this message, however often it is sent.
+    /// Whether the receiver will never accept this message.
     pub refused: bool,
 }
 
 impl Trouble {
-    /// In these words.
+    /// A failure with this text, worth a retry.
     pub fn of(why: impl Into<String>) -> Trouble {
         Trouble { why: why.into(), wait: None, refused: false }
     }
 }
 
-/// A client for requests to `url`: no redirects, nothing repeated.
+/// A client for requests to `url`, without redirects and retries.
 ///
 /// # Errors
 /// The TLS set-up of this machine cannot be used.
@@ -64,10 +64,10 @@ fn http(url: &str) -> bool {
     url.starts_with("http:")
 }
 
-/// Does a request: its answer, whatever its status.
+/// Sends a request and returns the response, whatever its status.
 ///
 /// # Errors
-/// There is no answer.
+/// There is no response.
 pub async fn ask(
     request: RequestBuilder,
 ) -> Result<(StatusCode, Option<Duration>, Value), Trouble> {
@@ -94,7 +94,7 @@ pub async fn ask(
     Ok((status, wait, serde_json::from_slice(&bytes).unwrap_or_default()))
 }
 
-/// A client that reaches a receiver.
+/// A client for a receiver.
 ///
 /// # Errors
 /// The TLS set-up of this machine cannot be used.
@@ -105,10 +105,10 @@ pub fn client_of(receiver: &Receiver) -> Result<Client, String> {
     }
 }
 
-/// Sends a message, once.
+/// Sends a message once.
 ///
 /// # Errors
-/// It was not taken, or may not have been.
+/// The receiver did not accept it, or the result is unknown.
 pub async fn send(receiver: &Receiver, client: &Client, message: &Message) -> Result<(), Trouble> {
     let request = match receiver {
         Receiver::Webhook { url, token } => {
@@ -142,7 +142,7 @@ pub async fn send(receiver: &Receiver, client: &Client, message: &Message) -> Re
     Err(Trouble { why, wait, refused: is_refusal(status) })
 }
 
-/// A text of the receiver without its secret.
+/// A text from the receiver, with the secret removed.
 fn redacted(receiver: &Receiver, text: &str) -> String {
     let secret = match receiver {
         Receiver::Webhook { url, .. } => url,
@@ -151,7 +151,7 @@ fn redacted(receiver: &Receiver, text: &str) -> String {
     fit(&text.replace(secret.expose(), "[redacted]"), 200)
 }
 
-/// Whether a status says that the same request will not be taken later either.
+/// Whether a status means that the same request will always be rejected.
 fn is_refusal(status: StatusCode) -> bool {
     let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     status.is_client_error() && !later.contains(&status)
@@ -164,7 +164,7 @@ fn bearer(token: &Secret) -> Result<HeaderValue, Trouble> {
     Ok(value)
 }
 
-/// A message for people: a line an item, and its id.
+/// A message as text: one line for each item, and its id.
 fn words(message: &Message) -> String {
     let mut text = format!("everwarm {}\n", message.installation);
     for item in &message.items {

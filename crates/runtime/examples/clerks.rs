@@ -75,7 +75,7 @@ pub async fn square(
     let superstitious = Arc::new(AtomicBool::new(true));
     // What a clerk is started with is kept for its restarts.
     let clerk = template("clerk", |_, shared: &Arc<AtomicBool>| (Clerk, Arc::clone(shared)));
-    let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
+    let tree = Tree::new(Arc::new(observer), Arc::new(everwarm_runtime::clock::WallMs::default));
     let spec = supervisor("root", Strategy::Pool).budget(3, Duration::from_secs(5)).child(clerk);
     let root = tree.start(spec).await?;
     let pool = root.directory().supervisor("root");

@@ -137,7 +137,7 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
         mailbox: Arc::default(),
     };
     let counter = worker("counter", move |_| (StageActor::default(), arguments.clone()));
-    let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
+    let tree = Tree::new(Arc::new(|_| ()), Arc::new(everwarm_runtime::clock::WallMs::default));
     let root = tree.start(supervisor("root", Strategy::OneForOne).child(counter)).await?;
 
     let news = Arc::new(Notify::new());

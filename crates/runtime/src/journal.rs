@@ -1,11 +1,11 @@
-//! The journal: one order of facts.
+//! The journal: all facts in one order.
 //!
-//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation,
+//! `append` and `pass` are synchronous, under one short lock. They check the writer's incarnation,
 //! number the facts, publish them to the tail in memory and queue them for the store thread. They
-//! never wait and there is no await between a step and its append, so a kill cannot fall between. A
-//! stage's facts about an input and its having passed that input are one act.
+//! never wait. There is no await between a step and its append, so a kill cannot separate them. A
+//! stage appends its facts about an input and passes that input in one act.
 //!
-//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by
+//! Stages read by *round*: input `n` and the facts of each rank about it. All other readers read by
 //! *row*: the order of the file.
 //!
 //! Over 500 lines: the public face of the journal; its parts lie in its folder.
@@ -40,21 +40,21 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 pub use waker::Waker;
 
-/// Bytes waiting for the store thread above which inputs wait.
+/// Bytes waiting for the store thread. Above this, inputs wait.
 const QUEUE_BYTES: usize = 32 << 20;
-/// Bytes of the tail above which inputs wait; from half of it on, stages that hold much of it save
-/// themselves.
+/// Bytes of the tail. Above this, inputs wait. From half of it on, stages that hold much of the
+/// tail save their states.
 const TAIL_BYTES: usize = 24 << 20;
-/// Inputs a stage handles between checkpoints in the file, at most.
+/// Maximum of inputs that a stage handles between checkpoints in the file.
 const CHECKPOINT_INPUTS: u64 = 1000;
-/// Time between checkpoints in the file of a stage that is fed.
+/// Time between checkpoints in the file for a stage that receives facts.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// Time between looks of a store thread that has nothing to write.
+/// Time between checks of a store thread that has nothing to write.
 const IDLE: Duration = Duration::from_millis(100);
-/// Inputs a stage handles between checkpoints in memory, at least.
+/// Minimum of inputs that a stage handles between checkpoints in memory.
 const MEMORY_INPUTS: u64 = 32;
-/// A stage saves itself in memory once it was fed this many times the size of its state: then
-/// saving costs a fraction of the work it saves a successor.
+/// A stage saves itself in memory after it received this many times the size of its state. Saving
+/// then costs a fraction of the work that a successor saves.
 const MEMORY_FED: usize = 2;
 
 /// Facts of one append, shared by all readers.
@@ -62,7 +62,7 @@ const MEMORY_FED: usize = 2;
 pub struct Chunk<B> {
     /// Row of the first fact.
     pub first_row: u64,
-    /// Kinds within.
+    /// Set of the kinds of these facts.
     pub mask: Mask,
     /// The facts; never empty.
     pub facts: Vec<Fact<B>>,
@@ -85,7 +85,7 @@ impl<B> Chunk<B> {
 /// Why an append was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// A successor has taken over: the writer must end.
+    /// A successor has taken over. The writer must end.
     #[error("a successor has taken over")]
     Fenced,
     /// The journal has ended.
@@ -100,31 +100,31 @@ pub struct Writer {
     incarnation: u64,
 }
 
-/// Where an append stands.
+/// The place of an append in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// Number of the last input appended.
     pub n: u64,
-    /// Row of the last fact appended; what [`Journal::durable`] waits for.
+    /// Row of the last fact appended. Pass it to [`Journal::durable`].
     pub row: u64,
 }
 
-/// What a stage may handle next: one input and what it may see of it.
+/// One input that a stage may handle, with the facts it may see.
 pub struct Round<B> {
-    /// The input.
+    /// Number of the input.
     pub n: u64,
-    /// Its event time.
+    /// Event time of the input, UTC milliseconds.
     pub time: i64,
-    /// Facts it may see, in the order it must see them; only chunks that hold something of
-    /// interest.
+    /// Facts it may see, in the order it must see them. Chunks without facts of interest are left
+    /// out.
     pub seen: Vec<Arc<Chunk<B>>>,
-    /// What it has said about `n` already.
+    /// Facts that it has already appended about `n`.
     pub own: Option<Arc<Chunk<B>>>,
     /// How often it has failed at `n`.
     pub(crate) failures: u32,
-    /// Whether it has held its thread at `n`.
+    /// Whether it has blocked its thread at `n`.
     pub(crate) held: bool,
-    /// Whether it is asked about `n`, or only given it.
+    /// Whether it decides on `n`. If not, it only folds the facts.
     pub(crate) asked: bool,
 }
 
@@ -132,9 +132,9 @@ pub struct Round<B> {
 pub struct Journal<B: Body> {
     inner: Mutex<Inner<B>>,
     work: Condvar,
-    /// What the sealing thread waits for: enough to seal, a commit, the end.
+    /// Wakes the sealing thread: enough to seal, a commit, or the end.
     seals: Condvar,
-    /// What a stage waits for that reads the past: a commit, the end.
+    /// Wakes a stage that reads history: a commit, or the end.
     commits: Condvar,
     durable: watch::Sender<u64>,
     space: Notify,
@@ -148,26 +148,26 @@ pub struct Journal<B: Body> {
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
-/// What a stage gets when it takes over its place.
+/// The data that a stage receives when it takes over its rank.
 pub(crate) struct Attached<B> {
     pub seat: Seat<B>,
     pub passed: u64,
-    /// The input by which it joined; 0: it was there before the first.
+    /// The input by which it joined; 0 if it took part before the first input.
     pub joined: u64,
-    /// Last input an older version passed; what it decided is not decided again.
+    /// Last input that an older version passed. The stage does not decide again up to it.
     pub since: u64,
     pub checkpoint: Option<Arc<CheckpointRow>>,
-    /// Where its first rounds are in the file alone.
+    /// Reader of its first rounds, if these are only in the file.
     pub past: Option<Past<B>>,
 }
 
-/// A stage's right to speak, until a successor takes it over.
+/// A stage's right to append facts, until a successor takes it over.
 pub(crate) struct Seat<B> {
     index: usize,
     incarnation: u64,
     rank: u16,
     version: u16,
-    /// The input it handles now.
+    /// The input that the stage handles now.
     pub(crate) at: Arc<At>,
     marker: std::marker::PhantomData<fn() -> B>,
 }
@@ -175,10 +175,10 @@ pub(crate) struct Seat<B> {
 impl<B: Body> Journal<B> {
     /// Opens the journal in `store` for these stages and starts the store thread.
     ///
-    /// A stage the journal does not know joins it: it is given what comes from here on.
+    /// A stage that the journal does not know joins it. It receives the inputs from here on.
     ///
     /// # Errors
-    /// A stage that takes part is not among them, or see [`StoreError`].
+    /// A stage that takes part is not in `stages`, or see [`StoreError`].
     pub fn open(
         store: Store,
         mut stages: Vec<StageInfo>,
@@ -218,24 +218,24 @@ impl<B: Body> Journal<B> {
         Ok(journal)
     }
 
-    /// Number of this process life on this store, from 1.
+    /// Number of this run on this store, from 1.
     #[must_use]
     pub fn life(&self) -> u64 {
         self.life
     }
 
-    /// Has stages save themselves after this many inputs instead of a thousand.
+    /// Sets the maximum of inputs between checkpoints in the file. The default is 1000.
     pub fn checkpoint_after(&self, inputs: u64) {
         self.checkpoint_inputs.store(inputs, Relaxed);
     }
 
-    /// The kill points.
+    /// The kill points of this process.
     #[must_use]
     pub fn chaos(&self) -> &Chaos {
         &self.options.chaos
     }
 
-    /// The store behind it, to read what is committed.
+    /// The store, to read committed facts.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
@@ -259,14 +259,14 @@ impl<B: Body> Journal<B> {
         *self.durable.borrow()
     }
 
-    /// Tells of the last row that is on disk, whenever it is another.
+    /// Watches the last row that is on disk.
     #[must_use]
     pub fn durable_rows(&self) -> watch::Receiver<u64> {
         self.durable.subscribe()
     }
 
-    /// Takes over the right to append inputs under `name`: what its former holder still sends is
-    /// refused.
+    /// Takes over the right to append inputs under `name`. The journal rejects appends of the
+    /// former writer.
     pub fn writer(&self, name: &'static str) -> Writer {
         let mut inner = self.lock();
         let incarnation = inner.writers.entry(name).or_default();
@@ -274,8 +274,8 @@ impl<B: Body> Journal<B> {
         Writer { name, incarnation: *incarnation }
     }
 
-    /// Waits while the store thread or a stage is too far behind. Called before a step, never
-    /// within.
+    /// Waits while the store thread or a stage is too far behind. Call it before a step, never
+    /// during one.
     pub async fn room(&self) {
         loop {
             let space = self.space.notified();
@@ -292,10 +292,11 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Appends inputs, one act. Event time never decreases: an older stamp stays in the body.
+    /// Appends inputs in one act. Event time never decreases: an older `time` is raised to the last
+    /// one.
     ///
     /// # Errors
-    /// A successor has taken over, or the journal has ended; nothing is appended then.
+    /// A successor has taken over, or the journal has ended. Nothing is appended then.
     pub fn append(
         &self,
         writer: &Writer,
@@ -316,8 +317,7 @@ impl<B: Body> Journal<B> {
         Ok(appended)
     }
 
-    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended
-    /// before.
+    /// Requests a flush and resolves when row `row` is on disk; false if the journal ended before.
     pub async fn durable(&self, row: u64) -> bool {
         if self.options.chaos.sabotaged(Sabotage::NoSync) {
             return true;
@@ -344,8 +344,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor
-    /// replaces its predecessor's.
+    /// Wakes `waker` whenever a fact in `mask` is appended. Each name has one subscription: a
+    /// successor replaces the one of its predecessor.
     pub fn subscribe(&self, name: &'static str, mask: Mask, waker: Arc<Waker>) {
         waker.raise();
         self.lock().readers.insert(name, Reader { mask, waker });
@@ -371,18 +371,18 @@ impl<B: Body> Journal<B> {
             out.push(Arc::new(Chunk::new(row, vec![fact])));
             if out.len() < 4096 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        // What lies before something that cannot be read is read for itself.
+        // Facts before an unreadable place are returned first. The next read gives the error.
         if out.is_empty() { scanned.map(|()| out) } else { Ok(out) }
     }
 
-    /// Whether every stage has passed the head, and what asked for a flush has been flushed.
+    /// Whether every stage has passed the last input, and all requested flushes are done.
     #[must_use]
     pub fn settled(&self) -> bool {
         self.lock().settled()
     }
 
-    /// Resolves when the journal has settled anew after this call: for those who wait for quiet.
-    /// Made before [`Journal::settled`] is asked, it misses nothing.
+    /// Resolves when the journal settles after this call. Call it before [`Journal::settled`], so
+    /// that no change is missed.
     pub fn rested(&self) -> Notified<'_> {
         self.rest.notified()
     }
@@ -399,32 +399,32 @@ impl<B: Body> Journal<B> {
         self.lock().pending_since.map_or(Duration::ZERO, |t| t.elapsed())
     }
 
-    /// What its commits took.
+    /// Durations of its commits.
     #[must_use]
     pub fn meter(&self) -> &StoreMeter {
         &self.meter
     }
 
-    /// Saved states that could not be read when it was opened: each start took the one before, or
-    /// reads the past again.
+    /// Saved states that were unreadable when the journal was opened. For each, the stage started
+    /// from the state before it, or reads its history again.
     #[must_use]
     pub fn damaged(&self) -> Vec<Damaged> {
         self.lock().damaged.clone()
     }
 
-    /// How far each stage is: (name, last input passed).
+    /// Progress of each stage: (name, last input passed).
     #[must_use]
     pub fn progress(&self) -> Vec<(&'static str, u64)> {
         self.lock().present().map(|s| (s.info.name, s.passed)).collect()
     }
 
-    /// How long ago the state of each stage was last saved for the next process; at first since the
-    /// journal was opened.
+    /// Time since the state of each stage was last saved in the file. Before the first save, time
+    /// since the journal was opened.
     pub fn saved(&self) -> Vec<(&'static str, Duration)> {
         self.lock().present().map(|s| (s.info.name, s.saved_at.elapsed())).collect()
     }
 
-    /// Flushes everything and ends the store thread. Appends are refused from here on.
+    /// Flushes everything and ends the store thread. The journal rejects appends from here on.
     pub fn close(&self) {
         self.lock().closing = true;
         self.work.notify_one();
@@ -436,8 +436,9 @@ impl<B: Body> Journal<B> {
         self.end();
     }
 
-    /// Ends it as the end of its process would: nothing more is written. For who has several lives
-    /// in one process; the threads of a journal that is neither closed nor abandoned never end.
+    /// Ends the journal as a kill of the process would: nothing more is written. It is for tests
+    /// with several runs in one process. Without `close` or `abandon`, the threads of a journal
+    /// never end.
     pub fn abandon(&self) {
         self.lock().abandoned = true;
         self.end();
@@ -457,8 +458,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed
-    /// already.
+    /// Up to `max` rounds after `after`, as far as the gates are open. Includes rounds that the
+    /// stage has already passed.
     pub(crate) fn rounds(&self, seat: &Seat<B>, after: u64, max: usize) -> Vec<Round<B>> {
         let mut inner = self.lock();
         let (admitted, marked) = inner.admitted(seat.index, after + max as u64);
@@ -469,7 +470,7 @@ impl<B: Body> Journal<B> {
         rounds
     }
 
-    /// One act: `drafts` are the stage's facts about `n`, and it has passed `n`.
+    /// Appends the stage's facts about `n` and passes `n`, in one act.
     pub(crate) fn pass(
         &self,
         seat: &Seat<B>,
@@ -494,7 +495,8 @@ impl<B: Body> Journal<B> {
         Ok(())
     }
 
-    /// Facts without the progress they imply: a broken promise, see [`Sabotage::CursorApart`].
+    /// Appends facts without the progress they imply. It breaks a promise, see
+    /// [`Sabotage::CursorApart`].
     pub(crate) fn say_apart(&self, seat: &Seat<B>, n: u64, facts: Vec<Fact<B>>) {
         let mut inner = self.lock();
         let chunk = inner.publish(facts);
@@ -503,8 +505,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Whether the stage should save itself; `fed` is the weight of what it has handled since it
-    /// did.
+    /// Whether the stage should save itself. `fed` is the weight of the facts it handled since its
+    /// last save.
     pub(crate) fn checkpoint_due(&self, seat: &Seat<B>, fed: usize) -> bool {
         let inner = self.lock();
         let state = &inner.stages[seat.index];
@@ -516,11 +518,10 @@ impl<B: Body> Journal<B> {
                 && (state.saved_at.elapsed() >= CHECKPOINT_EVERY || inner.holds_tail(seat.index)))
     }
 
-    /// Keeps a saved state that stands at the last input passed, for a successor in this process;
-    /// for those in later ones it is also queued for the file, from time to time or where it is the
-    /// `last`.
+    /// Keeps a state saved at the last input passed, for a successor in this process. From time to
+    /// time, or if it is the `last`, it is also queued for the file, for later runs.
     pub(crate) fn checkpoint(&self, seat: &Seat<B>, mut bytes: Vec<u8>, last: bool) {
-        // It is kept for long, and may have been grown to twice its size.
+        // The buffer may have twice the size of its content, and is kept for long.
         bytes.shrink_to_fit();
         let mut inner = self.lock();
         let n = inner.stages[seat.index].passed;
@@ -539,7 +540,7 @@ impl<B: Body> Journal<B> {
             inner.pending_bytes += saved.state.len();
             inner.pending.push(Op::Checkpoint(seat.rank, saved));
         }
-        // What is committed may wait for nothing but this.
+        // Committed facts may have been kept only for this stage.
         inner.trim();
         let notify = inner.want(false);
         drop(inner);
@@ -577,7 +578,7 @@ impl<B: Body> Journal<B> {
     }
 
     fn fail(&self, why: &StoreError) {
-        // Whoever falls with the journal comes after its reason.
+        // Report the reason before other actors fail because the journal ended.
         (self.options.on_failure)(why);
         self.end();
     }
@@ -613,7 +614,7 @@ impl<B: Body> store::Source<B> for Journal<B> {
             if sync || gathered {
                 return Some(inner.batch(sync));
             }
-            // Where nothing waits, whatever comes first wakes us.
+            // If nothing waits, the first fact wakes this thread.
             let idle = inner.pending.is_empty();
             inner.gather = if idle { 0 } else { GATHER_BYTES };
             let gathers = if idle { IDLE } else { self.options.lazy.saturating_sub(waits) };
@@ -640,7 +641,7 @@ impl<B: Body> store::Source<B> for Journal<B> {
             inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
             inner.trim();
             let mut again = inner.marked(synced);
-            // Who reads the past waits for nothing else.
+            // Stages that read history wait only for commits.
             let readers = inner.stages.iter().filter(|s| s.needs == u64::MAX);
             again.extend(readers.filter_map(|s| s.waker.clone()));
             let seals = done.sealed.is_some() || inner.seals();

@@ -1,10 +1,10 @@
-//! An input that fails a stage again and again: how often is counted, and then it is set aside.
+//! Counts the failures of a stage at one input. After the third, the input is quarantined.
 //!
-//! Pure. The journal keeps a [`Poison`] a stage, beside its progress and in the same commits. Every
-//! try after the first is written down and flushed before it is made: one that ends the process is
-//! thereby known to the next life, and counts. What counts is a panic of the stage while it handles
-//! the input, and that it holds its thread there until the process is ended for it; what is
-//! injected does not, nor does a kill of its actor.
+//! Pure. The journal keeps a [`Poison`] for each stage, beside its progress and in the same
+//! commits. Every retry is noted and flushed before it begins. So the next run knows and counts a
+//! retry that ended the process. Two failures count: a panic of the stage while it handles the
+//! input, and a block of its thread there until the process is ended for it. Injected faults and
+//! kills of its actor do not count.
 
 use everwarm_kernel::fact::Rank;
 use everwarm_kernel::skips::{Effect, Quarantine, Skips};
@@ -12,27 +12,27 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Failures at one input after which it is set aside.
+/// Failures at one input after which it is quarantined.
 pub const POISON_ATTEMPTS: u32 = 3;
 
-/// Letters of a failure's text that are kept.
+/// Maximum length of the kept text of a failure, in characters.
 const WHY_MAX: usize = 300;
 
-/// The input a stage handles now, for who sees from outside that it does not come to its end.
+/// The input that a stage handles now. Others read it to see at which input the stage is blocked.
 #[derive(Debug, Default)]
 pub(crate) struct At(AtomicU64);
 
-/// Handles no input any more when dropped.
+/// Marks that the stage handles an input, until it is dropped.
 pub(crate) struct Handling(Arc<At>);
 
 impl At {
-    /// Handles input `n` until what is returned is dropped.
+    /// Marks input `n` as handled until the result is dropped.
     pub(crate) fn handles(self: &Arc<At>, n: u64) -> Handling {
         self.0.store(n, Relaxed);
         Handling(Arc::clone(self))
     }
 
-    /// The input it handles; 0: none.
+    /// The input that the stage handles; 0: none.
     pub(crate) fn input(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -44,27 +44,28 @@ impl Drop for Handling {
     }
 }
 
-/// What is known of one stage's failures. The default is a stage that never failed.
+/// The failures of one stage. The default is a stage that never failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Poison {
-    /// The input at which it failed; 0: none that it has not passed.
+    /// The input at which it failed; 0 if it has passed every such input.
     n: u64,
     failures: u32,
-    /// Another try was begun and is not known to have ended.
+    /// A retry began, and its end is not known.
     trying: bool,
     why: String,
     stopped: bool,
     pub(crate) skips: Skips,
-    /// It is kept down: the first input it is not asked about, and the one that says so.
+    /// Its supervisor stopped it: the first input on which it does not decide, and the input that
+    /// reported the stop.
     #[serde(default)]
     down: Option<(u64, u64)>,
-    /// It has held its thread at that input.
+    /// It has blocked its thread at that input.
     #[serde(default)]
     held: bool,
 }
 
 impl Poison {
-    /// The input at which it failed and which it has not passed.
+    /// The input at which it failed and that it has not passed.
     pub(crate) fn failed_at(&self) -> Option<u64> {
         (self.n > 0).then_some(self.n)
     }
@@ -74,7 +75,7 @@ impl Poison {
         if self.n == n { self.failures } else { 0 }
     }
 
-    /// Whether it has held its thread at input `n`.
+    /// Whether it has blocked its thread at input `n`.
     pub(crate) fn has_held(&self, n: u64) -> bool {
         self.n == n && self.held
     }
@@ -83,7 +84,7 @@ impl Poison {
         self.stopped
     }
 
-    /// It failed at input `n`.
+    /// Counts a failure at input `n`.
     pub(crate) fn failed(&mut self, n: u64, why: &str) {
         let why = short(why);
         let (failures, held) = (self.failures(n).saturating_add(1), self.has_held(n));
@@ -91,24 +92,24 @@ impl Poison {
         *self = Poison { n, failures, trying: false, why, stopped: false, skips, down, held };
     }
 
-    /// It holds its thread at input `n`, and the process ends for it.
+    /// Counts a failure at input `n`, where it blocks its thread so that the process ends.
     pub(crate) fn held(&mut self, n: u64, why: &str) {
         self.failed(n, why);
         self.held = true;
     }
 
-    /// It is about to be tried again; true where that has to be written down.
+    /// Marks the begin of a retry. True if this must be written to the journal.
     pub(crate) fn try_again(&mut self) -> bool {
         !std::mem::replace(&mut self.trying, true)
     }
 
-    /// The process stops in order: what was begun is given up.
+    /// Ends a begun retry, because the process stops in order. True if there was one.
     pub(crate) fn give_up(&mut self) -> bool {
         std::mem::take(&mut self.trying)
     }
 
-    /// A life begins: a try that was begun and has no end took the process with it, as far as can
-    /// be told. Another version of the stage is counted anew. True where something changed.
+    /// Begins a run. If a retry began and did not end, it counts as a failure: it probably ended
+    /// the process. Another version of the stage starts at zero. True if something changed.
     pub(crate) fn reopen(&mut self, upgraded: bool) -> bool {
         if upgraded && !self.stopped {
             return self.forget();
@@ -121,12 +122,12 @@ impl Poison {
         died
     }
 
-    /// It has passed input `n`; true where that input or one before it had failed it.
+    /// Notes that it has passed input `n`. True if it had failed at that input or one before it.
     pub(crate) fn passed(&mut self, n: u64) -> bool {
         (1..=n).contains(&self.n) && self.forget()
     }
 
-    /// Sets the input aside at which it failed.
+    /// Quarantines the input at which it failed.
     pub(crate) fn set_aside(
         &mut self,
         rank: Rank,
@@ -144,8 +145,8 @@ impl Poison {
         Quarantine { rank, stage, n, effect, parts, failures, why }
     }
 
-    /// An operator has it tried again: at the input it stands before, or with what comes after
-    /// input `at`.
+    /// Releases input `n` for an operator. A stopped stage tries it again. A stage that received
+    /// nothing receives the inputs after `at`.
     pub(crate) fn release(&mut self, n: u64, at: u64) {
         if self.stopped && self.n == n {
             self.forget();
@@ -153,7 +154,8 @@ impl Poison {
         self.skips.release(n, at);
     }
 
-    /// It is kept down from input `n` on, as input `told` says; none where that is known.
+    /// Notes that its supervisor stopped it. It does not decide from input `n` on; input `told`
+    /// reports this. None if it was stopped already.
     pub(crate) fn down(
         &mut self,
         (rank, stage): (Rank, &'static str),
@@ -170,15 +172,15 @@ impl Poison {
         Some(Quarantine { rank, stage, n, effect: Effect::Down, parts, failures, why: short(why) })
     }
 
-    /// It is kept down no more, and asked about what comes after input `at`. The input that said
-    /// that it was; none where it was not.
+    /// Notes that it runs again and decides on inputs after `at`. Returns the input that reported
+    /// the stop; none if it was not stopped.
     pub(crate) fn up(&mut self, at: u64) -> Option<u64> {
         let (n, told) = self.down.take()?;
         self.skips.up(n, at);
         Some(told)
     }
 
-    /// As it is kept; none where there is nothing to keep.
+    /// The stored form; none for the default.
     pub(crate) fn row(&self) -> Option<Vec<u8>> {
         let plain = "failures are plain values, memory takes them";
         (*self != Poison::default()).then(|| rmp_serde::to_vec(self).expect(plain))
@@ -191,7 +193,7 @@ impl Poison {
     }
 }
 
-/// A text on one line, and not for ever.
+/// The text on one line, with at most [`WHY_MAX`] characters.
 fn short(why: &str) -> String {
     let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
     why.chars().take(WHY_MAX).collect()

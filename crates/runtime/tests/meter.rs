@@ -71,7 +71,7 @@ async fn until(what: &str, done: impl Fn() -> bool) {
 async fn what_actors_do_is_counted_by_kind_and_over_all_instances() {
     let wanted = Wanted { pools: &["root/pool"], kinds: vec![Kinds::of::<Job>()] };
     let directory = Directory::measuring(wanted);
-    let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
+    let tree = Tree::new(Arc::new(|_| ()), Arc::new(everwarm_runtime::clock::WallMs::default));
     let tree = Tree { directory: directory.clone(), ..tree };
     let clerk = |id: &str| worker(id, |_| (Clerk, ()));
     let pool = supervisor("pool", Strategy::Dynamic).child(clerk("a")).child(clerk("b"));

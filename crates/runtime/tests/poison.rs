@@ -545,7 +545,7 @@ async fn supervise(journal: &Arc<Journal<Words>>, stage: &Counter) -> RootHandle
         }
     };
     let stage = worker("picky", move |_| (StageActor::default(), arguments()));
-    let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
+    let tree = Tree::new(Arc::new(|_| ()), Arc::new(everwarm_runtime::clock::WallMs::default));
     let root = supervisor("root", Strategy::OneForOne).budget(3, Duration::from_mins(1));
     tree.start(root.child(stage)).await.unwrap()
 }

@@ -1,24 +1,25 @@
-//! Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
+//! Collects closed bars and builds closes from them: the pure core of the closer. Each bar enters
+//! exactly once.
 //!
-//! A close is said once all expected symbols have delivered their bar or are known to have none. A
-//! symbol is expected from the first close after its past on, for as long as it is listed and the
-//! venue trades it. That a symbol has none is known from the venue: a fetch that reached past the
-//! minute and did not hold the bar, or, in lockstep, the exchange's own list of who traded. A
-//! symbol that missed most recent closes is not waited for, but in lockstep.
+//! A close is appended once every expected symbol has delivered its bar or is known to have none. A
+//! symbol is expected while it is listed, its history is loaded and the venue trades it. The venue
+//! shows that a symbol has no bar: a fetch past that minute does not contain it. In lockstep, the
+//! exchange lists the symbols that traded. The closer does not wait for a symbol that missed the
+//! last closes, except in lockstep.
 //!
-//! Closes are said in order and without holes: a bar that does not follow the last one of its
-//! symbol waits until what lies between was looked for. A bar of a close that was said already is
-//! late; one that differs from what was said of its minute is a revision, and the first stays.
+//! Closes are appended in order and without gaps. A bar that does not follow the previous bar of
+//! its symbol waits until the closer has searched the gap. A bar of an earlier close is late. A bar
+//! that differs from the appended bar of its minute is a revision: the first one stays.
 //!
-//! A bar is judged when its close is complete, by what was said before: see
-//! [`everwarm_domain::odd`]. An odd one of a stream is held back until the venue's records were
-//! asked: see [`doubt`]. So is the first one of a symbol without a past: nothing can be compared
+//! When a close is complete, its bars are compared with the earlier ones: see
+//! [`everwarm_domain::odd`]. An odd bar of a stream waits until the venue's records are queried:
+//! see [`doubt`]. So does the first bar of a symbol without history, as nothing can be compared
 //! with it.
 //!
-//! A configuration that needs another feature owes it the past of each symbol: see [`owed`]. In
-//! lockstep nothing is said until that is loaded.
+//! A configuration with a new feature needs the history of each symbol for it: see [`owed`]. In
+//! lockstep, no close is appended until that history is loaded.
 //!
-//! Over 500 lines: one stage with its state; doubts and debts lie in its folder.
+//! Over 500 lines: one stage with its state; doubts and owed history are in its folder.
 
 mod doubt;
 mod old;
@@ -44,66 +45,66 @@ use owed::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Closes missed in a row after which a symbol is not waited for.
+/// Closes missed in a row after which the closer does not wait for a symbol.
 const MISSES: u32 = 3;
-/// How long a close waits for what lies between a symbol's bars, milliseconds of venue time after
-/// it: a venue that streams and does not answer must not stop everything.
+/// How long a close waits for missing earlier bars, in milliseconds of venue time after it. A venue
+/// that streams and does not respond must not stop all closes.
 const HOLE: UtcMs = MINUTE;
 const FORMAT: u8 = 4;
-/// Format and type of version 3: it knew no calendar.
+/// Format and type of the version 3 state, which had no calendar.
 const FORMAT_3: u8 = 3;
 const TYPE_3: u64 = 0xd99d_a938_e2e8_d272;
 
-/// What was said about closes: a fold that says nothing itself.
+/// The closes, bars and history in the journal so far. It only reads facts and appends none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Closes {
-    /// The last close said.
+    /// Time of the last close.
     pub last: Option<UtcMs>,
-    /// The last life of the process that has seen the account, and so all that happened before.
+    /// The last run that read the account at the venue, and so all earlier events.
     pub account: Option<u64>,
     /// End of the newest bar of any symbol, history included.
     newest: Option<UtcMs>,
-    /// How often it was told what is listed.
+    /// Number of `Universe` facts seen.
     pub universes: u64,
     symbols: SymbolMap<SymbolCloses>,
-    /// What is believed of the market.
+    /// Limits for plausible bars.
     #[serde(default)]
     rules: MarketRules,
-    /// What is computed.
+    /// The features that are computed.
     plan: Plan,
-    /// When symbols are traded.
+    /// Trading sessions of the symbols.
     #[serde(default)]
     pub calendar: Calendar,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct SymbolCloses {
-    /// What the venue does with it; none: it is not listed.
+    /// State of the symbol at the venue; `None`: not listed.
     venue: Option<AtVenue>,
     /// End of its last bar, history included.
     through: Option<UtcMs>,
-    /// Its last bar said in a close, or late.
+    /// Its last bar in a close or a `LateBar`.
     bar: Option<Bar>,
-    /// Whether its history was loaded or found to be empty.
+    /// Whether its history is loaded, or known to be empty.
     history: bool,
     /// Closes missed in a row.
     misses: u32,
-    /// Its last bars, history included: what the next one is judged by.
+    /// Its last bars, history included, with which the next bar is compared.
     #[serde(default)]
     recent: Recent,
-    /// Past bars that features wait for.
+    /// Range of history that features wait for.
     owed: Option<Owed>,
 }
 
 impl SymbolCloses {
-    /// Whether the venue has it: it is looked up and listened to.
+    /// Whether the venue lists it, so that its bars are fetched and streamed.
     fn is_live(&self) -> bool {
         matches!(self.venue, Some(AtVenue::Trading | AtVenue::Halted))
     }
 }
 
 impl Closes {
-    /// End of the symbol's last bar that was said, history included.
+    /// End of the symbol's last appended bar, history included.
     #[must_use]
     pub fn through(&self, symbol: Symbol) -> Option<UtcMs> {
         self.symbols.get(symbol)?.through
@@ -115,31 +116,31 @@ impl Closes {
         self.newest
     }
 
-    /// Whether a bar that ends at `close` was said.
+    /// Whether the symbol has an appended bar that ends at `close` or later.
     #[must_use]
     pub fn has(&self, symbol: Symbol, close: UtcMs) -> bool {
         self.through(symbol).is_some_and(|t| t >= close)
     }
 
-    /// What the next bars of a symbol are judged by.
+    /// The recent bars and limits for judging the next bars of a symbol.
     #[must_use]
     pub fn known(&self, symbol: Symbol) -> Known {
         let recent = self.symbols.get(symbol).map(|of| of.recent.clone()).unwrap_or_default();
         Known { recent, max_jump_percent: self.rules.max_jump_percent }
     }
 
-    /// Why a bar is odd that follows what was said; none: it is not.
+    /// Why a bar is odd after the bars so far; `None`: it is plausible.
     fn judge(&self, bar: &Bar) -> Option<Oddity> {
         let of = self.symbols.get(bar.symbol)?;
         of.recent.judge(bar, self.rules.max_jump_percent)
     }
 
-    /// Whether nothing is known that a bar of this symbol could be compared with.
+    /// Whether the symbol has no earlier bar to compare with.
     fn is_first(&self, symbol: Symbol) -> bool {
         self.symbols.get(symbol).is_none_or(|of| of.recent.is_empty())
     }
 
-    /// Whether a bar waits for the venue's records, and why it is odd.
+    /// Whether a bar must wait for the venue's records, and why it is odd.
     fn doubts(&self, held: &Held) -> (bool, Option<Oddity>) {
         let odd = self.judge(&held.bar);
         let unrepeated = odd.is_some() && held.told != Told::Twice;
@@ -154,48 +155,49 @@ impl Closes {
         bars.iter().filter_map(odd).collect()
     }
 
-    /// Bars of before the first close, ascending: what follows is judged by them.
+    /// Adds bars from before the first close, in ascending order, for comparison with later ones.
     pub fn join(&mut self, past: &[Bar]) {
         for bar in past {
             self.symbols.entry(bar.symbol).recent.push(bar);
         }
     }
 
-    /// The listed symbols the venue has, by name.
+    /// The listed symbols that the venue has, by name.
     pub fn live(&self) -> impl Iterator<Item = Symbol> {
         self.symbols.iter().filter(|(_, of)| of.is_live()).map(|(symbol, _)| symbol)
     }
 
-    /// Whether it is one of these.
+    /// Whether the symbol is one of [`Closes::live`].
     #[must_use]
     pub fn is_live(&self, symbol: Symbol) -> bool {
         self.symbols.get(symbol).is_some_and(SymbolCloses::is_live)
     }
 
-    /// Past bars of a symbol that features wait for; none while the venue does not have it.
+    /// Range of history that features of a symbol wait for. `None` while the venue does not have
+    /// it.
     #[must_use]
     pub fn owed(&self, symbol: Symbol) -> Option<Owed> {
         self.symbols.get(symbol).filter(|of| of.is_live())?.owed
     }
 
-    /// The symbols of which past bars are owed, by name.
+    /// The symbols whose features wait for history, by name.
     pub fn owing(&self) -> impl Iterator<Item = (Symbol, Owed)> {
         let of = self.symbols.iter().filter(|(_, of)| of.is_live());
         of.filter_map(|(symbol, of)| Some((symbol, of.owed?)))
     }
 
-    /// The input from which it follows what is owed.
+    /// The input that set the present owed ranges.
     #[must_use]
     pub fn planned(&self) -> u64 {
         self.plan.n()
     }
 
-    /// Whether its bars belong into closes: its past is known.
+    /// Whether its bars belong in closes: its history is loaded or known to be empty.
     fn has_past(&self, symbol: Symbol) -> bool {
         self.symbols.get(symbol).is_some_and(|of| of.history)
     }
 
-    /// Symbols that a close is said of, by name.
+    /// Symbols that must have a bar in the close or be listed as missing, by name.
     fn expected(&self, close: UtcMs) -> impl Iterator<Item = Symbol> {
         let of = self.symbols.iter().filter(move |(symbol, of)| {
             let open =
@@ -291,7 +293,7 @@ impl Stage for Closes {
         4
     }
     fn interest(&self) -> Mask {
-        // Inputs alone: what was appended a moment ago is then folded without waiting for any
+        // Inputs only: the closer can fold each one after appending it, without waiting for a
         // stage.
         Mask::of(&[
             kind::CLOSE,
@@ -349,7 +351,7 @@ impl Stage for Closes {
     }
 }
 
-/// What the next bars of a symbol are judged by.
+/// The recent bars of a symbol and the limits for the bars that follow.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     recent: Recent,
@@ -357,7 +359,8 @@ pub struct Known {
 }
 
 impl Known {
-    /// The odd ones of ascending bars that follow, each judged by those before it.
+    /// Opening times of the odd bars in an ascending list. Each bar is compared with those before
+    /// it.
     #[must_use]
     pub fn odd(&self, bars: &[Bar]) -> Vec<UtcMs> {
         let mut recent = self.recent.clone();
@@ -372,58 +375,58 @@ impl Known {
     }
 }
 
-/// What is to be done next.
+/// The next action of the closer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// This input is to be appended, then ask again.
+    /// Append this input, then call [`CloseAssembly::next`] again.
     Say(Market),
-    /// These symbols' bars up to the close are to be fetched.
+    /// Fetch the bars of these symbols up to this close.
     Fetch(UtcMs, Vec<Symbol>),
-    /// Nothing before this venue time, unless a bar comes.
+    /// Wait until this venue time or the next bar.
     Wait(UtcMs),
-    /// Nothing, unless a bar comes.
+    /// Wait for the next bar.
     Idle,
 }
 
-/// What became of a bar that was offered.
+/// The result of offering a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
-    /// It is taken.
+    /// The bar is new and accepted.
     New,
-    /// It is known.
+    /// The bar is already known.
     Known,
-    /// Its minute is known otherwise: the venue tells now something else than it told first.
+    /// The bar differs from the known bar of its minute: the venue changed its report.
     Revised,
-    /// Nobody asked for it.
+    /// The symbol is not listed or the venue does not have it.
     Strange,
 }
 
-/// Bars on their way to a close. Lost with its actor: what it held is fetched again.
+/// Bars that wait for their close. The state dies with its actor, which fetches the bars again.
 #[derive(Clone, Debug)]
 pub struct CloseAssembly {
-    /// Whether the exchange tells of each minute who traded in it.
+    /// Whether the exchange lists for each minute the symbols that traded.
     lockstep: bool,
     pending: BTreeMap<UtcMs, BTreeMap<Symbol, Held>>,
-    /// How far the venue's own records have been looked through, by symbol.
+    /// By symbol, the close up to which the venue's records were fetched.
     looked: BTreeMap<Symbol, UtcMs>,
-    /// The close the exchange has told who traded in, in lockstep.
+    /// In lockstep: the last announced close and the symbols that traded in it.
     told: Option<(UtcMs, BTreeSet<Symbol>)>,
     late: Vec<Held>,
     doubts: Doubts,
 }
 
-/// How a bar was told.
+/// The source of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
-    /// By a stream.
+    /// A stream of the venue.
     Streamed,
-    /// By the venue's records.
+    /// The venue's records.
     Recorded,
-    /// By the venue's records, which repeated it: it enters its close however odd it is.
+    /// The venue's records, which repeated it. It enters its close even if it is odd.
     Twice,
 }
 
-/// A bar on its way.
+/// A bar that waits for its close.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     bar: Bar,
@@ -431,7 +434,7 @@ struct Held {
 }
 
 impl Held {
-    /// The same bar was told in another way, too.
+    /// Notes another source of the same bar. A different bar changes nothing.
     fn also(&mut self, other: &Held) {
         if self.bar == other.bar {
             self.told = self.told.max(other.told);
@@ -440,23 +443,24 @@ impl Held {
 }
 
 impl CloseAssembly {
-    /// Nothing yet; in lockstep the exchange tells of each minute who traded in it.
+    /// An empty assembly. In `lockstep`, the exchange lists for each minute the symbols that
+    /// traded.
     #[must_use]
     pub fn new(lockstep: bool) -> CloseAssembly {
         let (pending, looked, told, late, doubts) = Default::default();
         CloseAssembly { lockstep, pending, looked, told, late, doubts }
     }
 
-    /// A closed bar has come by a stream. Repeats are harmless.
+    /// Takes a closed bar from a stream. Repeated bars have no effect.
     pub fn offer(&mut self, said: &Closes, bar: Bar) -> Offered {
         if self.doubts.has(bar.symbol, bar.open_time + MINUTE) {
-            // The records are asked already.
+            // A query of the records for this bar is already due.
             return Offered::Known;
         }
         self.take(said, Held { bar, told: Told::Streamed })
     }
 
-    /// A bar was found in the venue's records; `confirmed`: it is odd and they repeated it.
+    /// Takes a bar from the venue's records. `confirmed`: it is odd and the records repeated it.
     pub fn found(&mut self, said: &Closes, bar: Bar, confirmed: bool) -> Offered {
         let told = if confirmed { Told::Twice } else { Told::Recorded };
         self.take(said, Held { bar, told })
@@ -484,7 +488,7 @@ impl CloseAssembly {
                 return same(&known.bar);
             }
             self.late.push(held);
-            // The last is said first.
+            // `next` pops from the end, so the oldest comes last.
             self.late.sort_by_key(|l| (std::cmp::Reverse(l.bar.open_time), l.bar.symbol));
             return Offered::New;
         }
@@ -497,8 +501,8 @@ impl CloseAssembly {
         Offered::New
     }
 
-    /// The venue's records up to the close `through` were looked through, all that was in them
-    /// offered, and some of it refused.
+    /// Notes that the venue's records were fetched up to the close `through`. All their bars were
+    /// offered, or are listed in `refused`.
     pub fn looked_at(
         &mut self,
         said: &Closes,
@@ -520,37 +524,36 @@ impl CloseAssembly {
         self.looked(symbol, through);
     }
 
-    /// A bar that came by a stream is refused.
+    /// Refuses a bar from a stream.
     pub fn refuse(&mut self, refused: Refused, now: UtcMs) {
         self.doubts.refuse(refused, now);
     }
 
-    /// Bars refused since this was last asked.
+    /// Number of bars refused since the last call.
     pub fn take_refused(&mut self) -> u64 {
         self.doubts.take_count()
     }
 
-    /// The venue's records up to the close `through` were looked through, and all that was in them
-    /// offered.
+    /// Notes that the records were fetched up to the close `through` and all their bars offered.
     fn looked(&mut self, symbol: Symbol, through: UtcMs) {
         let looked = self.looked.entry(symbol).or_insert(through);
         *looked = (*looked).max(through);
     }
 
-    /// The exchange has told who traded in the minute that ended at `close`.
+    /// Takes the exchange's list of the symbols that traded in the minute ending at `close`.
     pub fn told(&mut self, close: UtcMs, symbols: BTreeSet<Symbol>) {
         self.told = Some((close, symbols));
     }
 
-    /// Forgets what is not listed any more.
+    /// Forgets the symbols that are no longer listed.
     pub fn keep_listed(&mut self, said: &Closes) {
         self.looked.retain(|symbol, _| said.is_live(*symbol));
         self.doubts.keep(|symbol| said.is_live(symbol));
     }
 
-    /// Whether every live symbol's records have been looked through once. Once closes are said, one
-    /// without a past is not waited for, but in lockstep: it joins when its past is there. There
-    /// what is owed to features is waited for, too.
+    /// Whether the records of every live symbol were fetched once. After the first close, a symbol
+    /// without history is not waited for: it joins when its history is loaded. In lockstep it is
+    /// waited for, and so is all owed history.
     #[must_use]
     pub fn is_caught_up(&self, said: &Closes) -> bool {
         if self.lockstep && said.owing().next().is_some() {
@@ -560,19 +563,19 @@ impl CloseAssembly {
         said.live().all(|s| self.has_looked(s) || (joins && !said.has_past(s)))
     }
 
-    /// The newest close of which a bar has come.
+    /// The newest close for which a bar has arrived.
     #[must_use]
     pub fn newest(&self) -> Option<UtcMs> {
         self.pending.last_key_value().map(|(close, _)| *close)
     }
 
-    /// Whether a symbol's records have been looked through.
+    /// Whether the records of a symbol were fetched.
     #[must_use]
     pub fn has_looked(&self, symbol: Symbol) -> bool {
         self.looked.contains_key(&symbol)
     }
 
-    /// What is to be done at venue time `now`, a bar being late after `grace`.
+    /// The next action at venue time `now`. A bar is late `grace` milliseconds after its close.
     #[must_use]
     pub fn next(&mut self, said: &Closes, now: UtcMs, grace: UtcMs) -> Next {
         if let Some(refused) = self.doubts.say() {
@@ -602,14 +605,16 @@ impl CloseAssembly {
         }
         let doubtful = self.doubts.of(close);
         let missing: Vec<Symbol> = said.expected(close).filter(|s| !bars.contains_key(s)).collect();
-        // In lockstep a bar that was told of is on its way, however long it takes.
+        // In lockstep, the closer waits without limit for the bar of a symbol that is listed as
+        // traded.
         let told = self.told.as_ref().is_some_and(|(at, _)| *at == close);
-        // In lockstep one that is held to be halted may have traded: that is told, or looked up.
+        // In lockstep, a symbol listed as halted may have traded. The exchange's list or a fetch
+        // shows it.
         let all = said.live().filter(|s| said.has_past(*s) && !said.has(*s, close));
         let all: Vec<Symbol> = if self.lockstep { all.collect() } else { missing.clone() };
         let open = all.into_iter().filter(|s| !bars.contains_key(s) && !self.is_absent(*s, close));
-        // There everyone is waited for: a closer that was not yet here when it was told must not
-        // close without one that trades again.
+        // Lockstep waits for every symbol. A closer that started after the exchange's list must not
+        // close without a symbol that trades again.
         let waited = open.filter(|s| self.lockstep || said.waited_for(*s));
         let waited: Vec<Symbol> = waited.collect();
         let holes = self.holes(said, close, bars, now);
@@ -633,8 +638,8 @@ impl CloseAssembly {
         Next::Fetch(close, waited.into_iter().chain(holes).collect())
     }
 
-    /// Says a close that all have delivered to, or asks about its odd bars; none where it has no
-    /// bars of symbols with a past.
+    /// Appends a complete close, or queries its odd bars. `None` if it has no bars of symbols with
+    /// history.
     fn complete(&mut self, said: &Closes, close: UtcMs, missing: Vec<Symbol>) -> Option<Next> {
         let bars = self.pending.get_mut(&close)?;
         bars.retain(|symbol, _| said.has_past(*symbol) && !said.has(*symbol, close));
@@ -661,8 +666,9 @@ impl CloseAssembly {
         (!bars.is_empty()).then_some(Next::Say(Market::Close { time: close, bars, missing, odd }))
     }
 
-    /// Symbols whose bars before `close` were neither said nor looked for, or refused. In lockstep
-    /// the exchange tells of each minute who traded.
+    /// Symbols with a gap before `close`: their previous bar was neither appended nor fetched, or
+    /// was refused. In lockstep only refused bars count, as the exchange lists the symbols that
+    /// traded.
     fn holes(
         &self,
         said: &Closes,

@@ -1,5 +1,5 @@
-//! When symbols are traded and when a trading day begins, as far as venues said it. A stage knows
-//! no zone and no rule of a calendar: both are said ahead of time.
+//! Holds the trading sessions of venues and the beginnings of trading days. Stages use no time
+//! zones or calendar rules: inputs state sessions and days in advance.
 
 use everwarm_domain::fact::Market;
 use everwarm_domain::id::{Symbol, SymbolMap, VenueId};
@@ -8,26 +8,26 @@ use everwarm_domain::time::{UtcMs, day_of};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Beginnings of days that are held; the oldest go first.
+/// Most day beginnings kept; the oldest are dropped first.
 const DAYS_MAX: usize = 16;
 
 static ALWAYS: Sessions = Sessions::ALWAYS;
 
-/// See the module. Empty where venues trade always, by days in UTC.
+/// Trading sessions and day beginnings. Empty: the venues trade always, and days are those of UTC.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calendar {
-    /// When venues trade that do not trade always.
+    /// Sessions of the venues that do not trade always.
     venues: BTreeMap<VenueId, Sessions>,
-    /// Where symbols are traded that are not at the first venue there was.
+    /// Venues of symbols that are not traded at the default venue.
     symbols: SymbolMap<VenueId>,
-    /// Days by the time at which they begin: the number of the date.
+    /// Day numbers by the time at which each day begins.
     days: BTreeMap<UtcMs, i64>,
-    /// How often a venue said when it trades.
+    /// Number of `Sessions` facts seen.
     pub facts: u64,
 }
 
 impl Calendar {
-    /// Takes a fact in.
+    /// Applies one market fact.
     pub fn fold(&mut self, market: &Market) {
         match market {
             Market::Sessions { venue, sessions } => {
@@ -55,33 +55,33 @@ impl Calendar {
         }
     }
 
-    /// When a symbol is traded.
+    /// Trading sessions of a symbol.
     #[must_use]
     pub fn of(&self, symbol: Symbol) -> &Sessions {
         self.at(self.symbols.get(symbol).copied().unwrap_or_default())
     }
 
-    /// When a venue trades.
+    /// Trading sessions of a venue.
     #[must_use]
     pub fn at(&self, venue: VenueId) -> &Sessions {
         self.venues.get(&venue).unwrap_or(&ALWAYS)
     }
 
-    /// Whether every venue trades always, as far as is known.
+    /// Whether no venue has stated sessions, so all trade always.
     #[must_use]
     pub fn is_always_open(&self) -> bool {
         self.venues.is_empty()
     }
 
-    /// The trading day of an instant: the number of its date, as [`day_of`] counts dates. Where no
-    /// day was said to begin, the day in UTC.
+    /// The trading day at a time, as a day number like [`day_of`]. Without a known day beginning,
+    /// this is the day in UTC.
     #[must_use]
     pub fn day(&self, time: UtcMs) -> i64 {
         let begun = self.days.range(..=time).next_back();
         begun.map_or_else(|| day_of(time), |(_, day)| *day)
     }
 
-    /// The last beginning of a day that is known; none: days are those of UTC.
+    /// The latest known day beginning. `None`: days are those of UTC.
     #[must_use]
     pub fn last_day(&self) -> Option<UtcMs> {
         self.days.last_key_value().map(|(at, _)| *at)

@@ -1,10 +1,9 @@
-//! Client order ids: `ew-`, a readable piece of the strategy's name, and a hash of what was
-//! decided.
+//! Makes client order ids: `ew-`, a readable part of the strategy's name, and a hash of the
+//! decision.
 //!
-//! The id is a function of the intent and of nothing else, so the same decision has the same id in
-//! every life of the daemon. The hash is SipHash-2-4 with 128 bits, of a crate, because the one of
-//! the standard library may change with it. The id has 105 bits of it: among a billion ids the odds
-//! that two are equal are below one in 10^13.
+//! The id depends only on the intent, so a decision has the same id in every run. The hash is
+//! SipHash-2-4 with 128 bits, from a crate: the hash of the standard library may change. The id
+//! holds 105 of these bits. Among a billion ids, the odds of two equal ones are below one in 10^13.
 
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::Side;
@@ -12,30 +11,30 @@ use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::SipHasher24;
 
-/// Longest readable piece.
+/// Longest readable part, in characters.
 const WORD_MAX: usize = 11;
-/// Characters of hash, five bits each.
+/// Characters of the hash, five bits each.
 const HASH_CHARS: u32 = 21;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-/// Fixed for ever: another key is another id for the same intent.
+/// Key of the hash. It never changes, because another key gives another id for the same intent.
 const KEY: (u64, u64) = (0x6576_6572_7761_726d, 0x6f72_6465_7220_6964);
-/// Whose ids they are.
+/// The installation and epoch that are part of every id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     pub(super) installation: String,
     pub(super) epoch: u64,
 }
 
-/// What of a decision an order is.
+/// Which order of a decision an id belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Part {
-    /// Which part, from 0.
+    /// Number of the part of the decision, from 0.
     pub(super) leg: u32,
-    /// A repeated request of the same part is another order: they are counted from 0.
+    /// Number of the request for this part, from 0. A repeated request is another order.
     pub(super) revision: u32,
 }
 
-/// The id of the order that a part of a decision on the close `close` leads to.
+/// The id of the order for one part of a decision at the close `close`.
 pub(super) fn of(
     identity: &Identity,
     strategy: &str,
@@ -51,14 +50,14 @@ pub(super) fn of(
     let mut text = Vec::new();
     let words = [&identity.installation, strategy, symbol.as_str(), does];
     for word in words {
-        // With its length, so that no two lists of words give the same text.
+        // The length comes first, so that different lists of words never give the same text.
         text.extend((word.len() as u64).to_le_bytes());
         text.extend(word.as_bytes());
     }
     text.extend(identity.epoch.to_le_bytes());
     text.extend(u64::from(part.revision).to_le_bytes());
     text.extend(close.to_le_bytes());
-    // The ids of orders without further parts stay what they were before there were any.
+    // Leg 0 adds nothing, so ids from before legs existed stay the same.
     if part.leg > 0 {
         text.extend(part.leg.to_le_bytes());
     }
@@ -73,7 +72,8 @@ pub(super) fn of(
     ClientOrderId(id)
 }
 
-/// SipHash-2-4 with a result of 128 bits (Aumasson and Bernstein); the first half is the low one.
+/// SipHash-2-4 with 128 bits (Aumasson and Bernstein). The first half of the digest is the low
+/// half.
 fn sip_hash_128((k0, k1): (u64, u64), bytes: &[u8]) -> u128 {
     SipHasher24::new_with_keys(k0, k1).hash(bytes).as_u128()
 }
@@ -138,7 +138,7 @@ mod tests {
             ids.insert(id);
         }
         assert_eq!(ids.len(), 11);
-        // What the decision was not made of does not.
+        // Members that the id does not depend on change nothing.
         assert!(ids.contains(&of(&identity, &Signal { confidence_ppm: 9, ..base })));
     }
 }

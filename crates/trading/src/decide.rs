@@ -1,24 +1,24 @@
-//! The decision: one stage alone approves and reserves.
+//! Decides all signals: this stage alone approves orders and reserves cash.
 //!
-//! All signals of a close are decided together, after the breaker has spoken: by confidence, the
-//! surest first, then by symbol and strategy; sales go first. Each strategy has a lot of its own:
-//! what another one holds of the same symbol, or has on its way, does not hinder it and is not sold
-//! by it. A buy gets exactly one answer, `Approved` or `Declined`, a sell `Owed` or `Declined`. A
-//! buy holds its quote amount and one percent more until its order is final; what of it has been
-//! filled is held no longer, for it has left the cash. While an operator has everything sold, every
-//! lot is left without a signal.
+//! All signals of a close are decided together, after the breaker. Sales go first, then buys by
+//! confidence, symbol and strategy. Each strategy has its own lot in a symbol. Lots and orders of
+//! other strategies neither block it nor are sold by it. A buy gets exactly one decision,
+//! `Approved` or `Declined`; a sell gets `Owed` or `Declined`. A buy reserves its quote amount plus
+//! one percent until its order is final. Filled amounts are no longer reserved, as they have left
+//! the cash. While an operator flattens, every lot is sold without a signal.
 //!
-//! After an odd bar of a symbol entries pause for 15 closes. Exits go on: the bar may be a crash.
+//! After an odd bar of a symbol, its entries pause for 15 closes. Exits continue: the bar may be a
+//! crash.
 //!
-//! A signal to sell opens an exit that is owed until it is done: see [`exits`]. It takes back what
-//! is not filled yet of the entry, as a signal to buy takes back an exit that was not sent yet.
+//! A signal to sell opens an exit that is owed until it is sold: see [`exits`]. The exit withdraws
+//! the unfilled part of the entry. A signal to buy withdraws an exit that was not sent yet.
 //!
 //! Invariants, asserted by `check`:
-//! 1. Between inputs no signal waits for its answer.
+//! 1. Between inputs, no signal waits for its decision.
 //! 2. A strategy has at most one order in a symbol that is not final.
-//! 3. Nothing held is negative.
+//! 3. No reserved amount is negative.
 //!
-//! Over 500 lines: one stage with its state; how it enters and exits lies in its folder.
+//! Over 500 lines: one stage with its state; entries and exits are in its folder.
 
 mod entries;
 mod exits;
@@ -54,24 +54,23 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMAT: u8 = 7;
-/// Format, type and version of the state that knew no calendar.
+/// Format, type and version of the state without a calendar.
 const FORMAT_6: u8 = 6;
 const TYPE_6: u64 = 0x88f1_824c_6f89_71d6;
 const BEFORE_CALENDAR: u16 = 6;
-/// The form of the last version without lots: the later members are not in it.
+/// Format of the last version without lots, which lacks the later members.
 const FORMAT_BEFORE_LOTS: u8 = 5;
-/// Under which name versions without lots left what an operator had sold, all lots at once.
+/// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
-/// The last version without lots, whose saved states are converted. Lots lie at their end.
+/// The last version without lots. Its saved states are converted.
 pub(crate) const BEFORE_LOTS: u16 = 5;
-/// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
-/// fees come.
+/// Reserved amount of a buy, in percent of its value at the close. The excess covers price moves
+/// and fees.
 const HOLD_PERCENT: i64 = 101;
-/// Closes for which a symbol is not entered after an odd bar, that of the bar included.
+/// Closes without entries after an odd bar, the close of the bar included.
 const PAUSE: u32 = 15;
 
-/// An intent that was approved here and nowhere else: only this module makes one, from a decision
-/// taken or from the fact that told it.
+/// An approved intent. Only this module makes one, from its decision or from the recorded fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     intent: OrderIntent,
@@ -80,7 +79,7 @@ pub struct Approved {
 }
 
 impl Approved {
-    /// The approval a fact tells; none for facts of other kinds or of other stages.
+    /// The approval in a fact; `None` for facts of other kinds or other stages.
     #[must_use]
     pub fn told(fact: &Fact<Body>) -> Option<Approved> {
         let Body::Decision(Decision::Approved { intent, reserved, reason }) = &fact.body else {
@@ -90,7 +89,7 @@ impl Approved {
         (fact.key.rank == rank::DECISION.0).then_some(Approved { intent, reserved, reason })
     }
 
-    /// What is to be sent.
+    /// The order to send.
     #[must_use]
     pub fn intent(&self) -> &OrderIntent {
         &self.intent
@@ -102,7 +101,7 @@ impl Approved {
     }
 }
 
-/// Why a signal is not traded.
+/// Why a signal is declined.
 struct Refusal {
     code: &'static str,
     text: String,
@@ -112,29 +111,29 @@ fn no<T>(code: &'static str, text: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { code, text: text.into() })
 }
 
-/// What is held for an order that is not final.
+/// An order that is not final, with its reserved cash.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Hold {
     strategy: String,
     symbol: Symbol,
     side: Side,
-    /// Whether the venue may have it.
+    /// Whether it was sent, so the venue may have it.
     left: bool,
     reserved: Decimal,
     executed_quote: Decimal,
-    /// Base units ordered; zero where a version without lots decided it.
+    /// Ordered base units; zero if a version without lots decided it.
     #[serde(default)]
     quantity: Decimal,
-    /// Base units that are filled, where that is known.
+    /// Filled base units, if known.
     #[serde(default)]
     executed: Decimal,
-    /// Whether what led to it was withdrawn.
+    /// Whether its signal or exit was withdrawn.
     #[serde(default)]
     withdrawn: bool,
 }
 
 impl Hold {
-    /// Whether it stands in the way of another order of a lot.
+    /// Whether it blocks another order of this lot.
     fn is_of(&self, symbol: Symbol, strategy: &str) -> bool {
         self.symbol == symbol && (self.strategy == strategy || self.strategy == LEAVES)
     }
@@ -144,7 +143,7 @@ impl Hold {
     }
 }
 
-/// The stage.
+/// The decision stage.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Decide {
     settings: Settings,
@@ -152,38 +151,38 @@ pub struct Decide {
     instruments: Instruments,
     level: BreakerLevel,
     reasons: Vec<String>,
-    /// Symbols of which nothing is bought, and why.
+    /// Symbols without entries, and the reason.
     barred: Vec<(Symbol, String)>,
-    /// Quote units of cash; none until the account was compared for the first time.
+    /// Cash in quote units; `None` until the first account was compared.
     cash: Option<Decimal>,
-    /// Base units held, where there are any.
+    /// Base units held, by symbol.
     positions: SymbolMap<Decimal>,
     holds: BTreeMap<ClientOrderId, Hold>,
-    /// How each listed symbol stands; none before any was told.
+    /// State of each listed symbol; `None` before the first `Universe` fact.
     listed: Option<SymbolMap<Listed>>,
     /// The last close, and the end of the newest bar of each symbol.
     closed: UtcMs,
     newest: SymbolMap<Newest>,
-    /// Event time.
+    /// Latest event time.
     time: UtcMs,
-    /// The word by which an operator has everything sold.
+    /// The operator's flatten command in force.
     flatten: Option<Key>,
     exits: Exits,
-    /// Of live trading; counted is what is held for an entry when it is approved.
+    /// Caps of live trading. An entry counts with its reserved amount when it is approved.
     caps: Caps,
-    /// Signals of this close, with the fact each came in.
+    /// Signals of this close, each with the fact that contains it.
     waiting: Vec<(Key, Signal)>,
-    /// Symbols with an odd bar, why it was, and for how many closes they are not entered, the last
-    /// one included.
+    /// Symbols with an odd bar: why it is odd, and the closes left without entries, this one
+    /// included.
     #[serde(default)]
     odd: SymbolMap<(Oddity, u32)>,
-    /// Whose the positions are.
+    /// The lots of the positions.
     #[serde(default)]
     lots: Lots,
-    /// When symbols are traded, and when days begin.
+    /// Trading sessions of the symbols, and day beginnings.
     #[serde(default)]
     calendar: Calendar,
-    /// Which orders venues take, as far as they said it.
+    /// Order types that venues take, as far as known.
     #[serde(default)]
     capabilities: BTreeMap<VenueId, Capabilities>,
 }
@@ -191,30 +190,30 @@ pub struct Decide {
 /// The newest bar of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Newest {
-    /// Its end.
+    /// End of the bar.
     time: UtcMs,
-    /// Its closing price.
+    /// Closing price.
     close: Price,
 }
 
-/// What one round begins with, and what it has decided to sell.
+/// The open orders at the start of a round, and the sales decided in it.
 struct Sales<'a> {
     /// The orders that are not final, by symbol, then id.
     open: Vec<(&'a ClientOrderId, &'a Hold)>,
-    /// Lots that are sold.
+    /// Lots that this round sells.
     sold: BTreeSet<(Symbol, &'a str)>,
-    /// Base units by asset.
+    /// Base units that this round sells, by asset.
     selling: BTreeMap<&'a str, Decimal>,
 }
 
 impl<'a> Sales<'a> {
-    /// Whether a lot has an order that is not final, or that this round has decided.
+    /// Whether a lot has an order that is not final, or one from this round.
     fn is_pending(&self, symbol: Symbol, strategy: &str) -> bool {
         self.of(symbol).iter().any(|(_, hold)| hold.is_of(symbol, strategy))
             || self.sold.contains(&(symbol, strategy))
     }
 
-    /// The orders of one symbol.
+    /// The open orders of one symbol.
     fn of(&self, symbol: Symbol) -> &[(&'a ClientOrderId, &'a Hold)] {
         let (_, rest) =
             self.open.split_at(self.open.partition_point(|(_, hold)| hold.symbol < symbol));
@@ -222,11 +221,11 @@ impl<'a> Sales<'a> {
     }
 }
 
-/// The running account of the entries of one round.
+/// Free cash, occupied lots and caps while a round decides its entries.
 struct Entries<'a> {
-    /// Quote units that are free.
+    /// Free cash in quote units.
     cash: Option<Decimal>,
-    /// Lots that are held or have an entry on the way, by name.
+    /// Lots that are held or have an open entry, by name.
     taken: Vec<(Symbol, &'a str)>,
     caps: Caps,
 }
@@ -244,7 +243,7 @@ impl<'a> Entries<'a> {
 }
 
 impl Decide {
-    /// The orders something is held for: those that are not final; and how much of the quote still.
+    /// The orders that are not final, with the quote units still reserved for each.
     pub fn held(&self) -> impl Iterator<Item = (&ClientOrderId, Decimal)> {
         self.holds.iter().map(|(id, hold)| (id, hold.open()))
     }
@@ -318,12 +317,12 @@ impl Decide {
         Ok(Approved { intent, reserved, reason: signal.reason.clone() })
     }
 
-    /// Until when an order may be sent that is good from `from` on.
+    /// Latest time to send an order that is valid from `from`.
     fn valid_until(&self, from: UtcMs) -> UtcMs {
         from.saturating_add(self.settings.trading.valid_for_s.saturating_mul(1000))
     }
 
-    /// A close counts down the pauses after odd bars.
+    /// Counts down the pauses after odd bars at a close.
     fn pauses_end(&mut self) {
         let mut over = Vec::new();
         for (symbol, (_, left)) in self.odd.iter_mut() {
@@ -371,7 +370,7 @@ impl Decide {
                     rows.insert(row.symbol, row.clone());
                 }
             }
-            // No close counts it: the next one is the first of its pause.
+            // This bar is in no close, so the next close is the first of its pause.
             Market::LateBar { bar, odd: Some(why) } => {
                 self.odd.insert(bar.symbol, (*why, PAUSE + 1));
             }
@@ -387,7 +386,7 @@ impl Decide {
         }
     }
 
-    /// Quantity of an entry and the quote amount to hold for it.
+    /// Quantity of an entry, and the quote amount to reserve for it.
     fn entry(
         &self,
         signal: &Signal,
@@ -528,7 +527,7 @@ impl Decide {
     }
 }
 
-/// The code of a decline because of the size.
+/// Code of a decline because the quantity is too small.
 pub(crate) const TOO_SMALL: &str = "too-small";
 
 fn too_small(TooSmall(text): TooSmall) -> Refusal {

@@ -1,4 +1,4 @@
-//! The venue's rules as stages know them.
+//! Keeps the instrument rules of the venue for stages.
 
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::instrument::Instrument;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[serde(from = "SymbolMap<Instrument>")]
 pub(super) struct Instruments {
     rules: SymbolMap<Instrument>,
-    /// The instruments of each base asset, by name; not saved, for the rules say it.
+    /// The instruments of each base asset, by name. Derived from the rules, so not saved.
     of_base: BTreeMap<String, Vec<Symbol>>,
 }
 
@@ -32,7 +32,7 @@ impl From<SymbolMap<Instrument>> for Instruments {
 }
 
 impl Instruments {
-    /// Takes over new rules.
+    /// Adds new rules or replaces older ones.
     pub(super) fn learn(&mut self, rules: &[Instrument]) {
         let mut all = std::mem::take(self).rules;
         for rule in rules {
@@ -41,12 +41,12 @@ impl Instruments {
         *self = Instruments::from(all);
     }
 
-    /// The rules of one.
+    /// The rules of one symbol.
     pub(super) fn get(&self, symbol: Symbol) -> Option<&Instrument> {
         self.rules.get(symbol)
     }
 
-    /// The rules of one, of several that are asked for by name: see [`SymbolMap::find_near`].
+    /// The rules of one symbol, for lookups in the order of names: see [`SymbolMap::find_near`].
     pub(super) fn near(&self, near: &mut usize, symbol: Symbol) -> Option<&Instrument> {
         self.rules.find_near(near, symbol)
     }
@@ -56,12 +56,12 @@ impl Instruments {
         self.of_base.get(asset).map_or(&[], Vec::as_slice)
     }
 
-    /// All, by name.
+    /// All rules, by symbol name.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Instrument> {
         self.rules.iter().map(|(_, rule)| rule)
     }
 
-    /// The asset cash is counted in: as set, or the quote asset of the first instrument by name.
+    /// The asset of the cash: as configured, or the quote asset of the first instrument by name.
     pub(super) fn quote_asset<'a>(&'a self, settings: &'a Settings) -> Option<&'a str> {
         match settings.trading.quote_asset.as_str() {
             "" => self.iter().next().map(|rule| rule.quote.as_str()),

@@ -1,44 +1,45 @@
-//! The books: fills to positions, cash and equity, and the account against them.
+//! Keeps the books: computes positions, cash and equity from fills, and compares the account.
 //!
-//! Positions are long only. A position is the sum of its lots: what each strategy holds of a
-//! symbol, at average cost; `position.rs` tells which lot gives. What was adopted belongs to the
-//! house. So does what is left of a lot that is too small to sell when its exit ends: it moves at
-//! the next close, for only closes come at the same place of the journal in every run.
+//! Positions are long only. A position is the sum of its lots. A lot is what one strategy holds of
+//! a symbol, at average cost. `position.rs` defines from which lot a sale is taken. Adopted
+//! holdings belong to the house. So does the rest of a lot that is too small to sell when its exit
+//! ends. It moves at the next close, since only closes have the same place in the journal of every
+//! run.
 //!
-//! The lot that is sold realises the profit, whoever sells it. The house makes what its lot
-//! makes, and what the sale of external holdings brings.
+//! The sold lot realises the profit, whichever strategy sells it. The house realises the profit of
+//! its own lot and the proceeds of sold external holdings.
 //!
-//! A fee in the quote asset leaves cash and profit, one in the base asset leaves the lot that was
-//! bought or sold, one in another asset is counted there. The first account
-//! ever seen is the baseline: its quote balance is our cash, all else in it is foreign. Later every
-//! asset is expected to be ours plus foreign: a surplus is foreign too and never traded, a shortage
-//! is a conflict. What is sold beyond a position came out of foreign holdings.
+//! A fee in the quote asset reduces cash and profit. A fee in the base asset reduces the traded
+//! lot. A fee in another asset is counted there. The first account is the baseline: its quote
+//! balance is our cash, and everything else is external. Later, each asset should be ours plus
+//! external. A surplus is external and never traded; a shortage is a conflict. A sale beyond the
+//! position came out of external holdings.
 //!
-//! A conflict ends by the word of an operator. Where the venue's counts, what is missing is taken
-//! out of foreign holdings first, then out of lots, then out of cash: an adjustment, neither profit
-//! nor loss. Of the lots of all symbols with that base asset the youngest goes first. Where ours
-//! counts, the venue may lack as much of that asset, and not more.
+//! An operator ends a conflict. If the venue is right, the shortage is taken from external holdings
+//! first, then from lots, then from cash. This is an adjustment, neither profit nor loss. The
+//! youngest lot of all symbols with that base asset goes first. If the books are right, the venue
+//! may lack that amount of the asset from then on, and no more.
 //!
-//! What an operator adopts moves from external holdings to our cash, or to a position at its last
-//! price: an adjustment, too. What `everwarm panic` sold is booked as the exit of what it sold, the
-//! oldest lot first.
+//! Adopted assets move from external holdings to our cash, or to a position at its last price. This
+//! is an adjustment, too. A sale by `everwarm panic` is booked as an exit, from the oldest lot
+//! first.
 //!
-//! A balance that cannot be believed changes nothing: what was known of that asset stays. Where it
-//! is of ours, it is a conflict until it can be read.
+//! An implausible balance changes nothing: the last known balance stays. If the asset is ours, it
+//! is a conflict until the balance can be read.
 //!
-//! Only decimals here, never floats. Amounts are exact; average costs have 28 digits. No sum
-//! overflows: within the limits of [`everwarm_domain::bounds`] all fit, and beyond them they stay
-//! at the largest decimal.
+//! All numbers are decimals, never floats. Amounts are exact; average costs have 28 digits. Sums
+//! cannot overflow within the limits of [`everwarm_domain::bounds`]. Beyond them they saturate at
+//! the largest decimal.
 //!
 //! Invariants, asserted by `check`:
-//! 1. No position is negative, and one of nothing has no cost.
-//! 2. Nothing foreign is recorded as zero.
-//! 3. Before the baseline nothing is foreign.
-//! 4. What is missing, or may be, is more than nothing.
-//! 5. A position is the sum of its lots; no lot is empty or negative, and none is there twice.
+//! 1. No position is negative, and an empty one has no cost.
+//! 2. No external holding of zero is recorded.
+//! 3. Before the baseline, no external holdings are recorded.
+//! 4. Every missing or tolerated amount is above zero.
+//! 5. A position is the sum of its lots. No lot is empty or negative, and each strategy has one.
 //! 6. The realised profit of a position is the sum over its strategies.
 //!
-//! Over 500 lines: one stage with its state; its arithmetic lies in its folder.
+//! Over 500 lines: one stage with its state; its arithmetic is in its folder.
 
 mod booking;
 mod position;
@@ -65,69 +66,69 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMAT: u8 = 3;
-/// The form of the last version without lots: the later members are not in it.
+/// Format of the last version without lots, which lacks the later members.
 const FORMAT_BEFORE_LOTS: u8 = 2;
-/// The last version without lots, whose saved states are converted. Lots lie at their end.
+/// The last version without lots. Its saved states are converted.
 const BEFORE_LOTS: u16 = 2;
-/// Decimal places of our part of a fee that is shared with external holdings.
+/// Decimal places of our share of a fee that external holdings pay in part.
 const FEE_PLACES: u32 = 8;
-/// Decimal places of a cost: those of a price times those of a quantity. Sums of costs stay exact,
-/// so the order in which fills are reported makes no difference.
+/// Decimal places of a cost: those of a price plus those of a quantity. Sums of costs stay exact,
+/// so the order of the fills makes no difference.
 const COST_PLACES: u32 = 16;
-/// What the venue says of a balance that cannot be believed.
+/// Text in place of an implausible balance of the venue.
 const UNREAD: &str = "a balance that cannot be believed";
 
-/// The last picture of the account, until it has been compared.
+/// The conflicts of the last account, until its orders have been compared too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Picture {
     n: u64,
     conflicts: Vec<Conflict>,
 }
 
-/// The stage.
+/// The ledger stage.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     settings: Settings,
     instruments: Instruments,
-    /// The asset cash is counted in, fixed by the baseline; none before it.
+    /// The asset of the cash, fixed by the baseline; `None` before it.
     quote: Option<String>,
     cash: Decimal,
     positions: SymbolMap<Position>,
-    /// Symbols with a position of more than nothing.
+    /// Symbols with a position above zero.
     held: BTreeSet<Symbol>,
-    /// Last close by symbol.
+    /// Last closing price by symbol.
     marks: SymbolMap<Price>,
     /// Fees paid in assets that are neither base nor quote, negative.
     fees: BTreeMap<String, Decimal>,
     foreign: BTreeMap<String, Decimal>,
-    /// Of the last account.
+    /// Conflicts of the last account that are not reported yet.
     picture: Option<Picture>,
-    /// Conflicts of the last reconciliation, and the process life it holds for.
+    /// Conflicts of the last reconciliation, and the run that it belongs to.
     conflicts: Vec<Conflict>,
     life: u64,
-    /// What the last account lacked, by asset.
+    /// Amounts that the last account lacked, by asset.
     missing: BTreeMap<String, Decimal>,
-    /// What the venue may lack because an operator said that our word counts, by asset.
+    /// Amounts that the venue may lack because an operator confirmed the books, by asset.
     aside: BTreeMap<String, Decimal>,
-    /// What adjustments changed of the equity, quote units.
+    /// Sum of all adjustments of the equity, in quote units.
     adjusted: Decimal,
-    /// Adjustments made by the fact just folded.
+    /// Adjustments made by the last folded fact.
     #[serde(skip)]
     booked: Vec<Adjustment>,
-    /// What touched the position of a symbol at the present input, and what it was before.
+    /// Positions before the present input, with the facts of this input that changed them.
     #[serde(skip)]
     before: Vec<(Symbol, Vec<Key>, Position)>,
-    /// Lots whose exit is over, by symbol and strategy; and whether a close has passed since.
+    /// Lots whose exit has ended, by symbol and strategy. True once a close has passed since.
     #[serde(default)]
     left: BTreeMap<(Symbol, String), bool>,
-    /// The input of the fact just folded, and of the last close.
+    /// Input number of the last folded fact, and of the last close.
     #[serde(skip)]
     at: u64,
     #[serde(skip)]
     closed: u64,
 }
 
-/// What an adjustment changed: the asset, what of it, the amount, and its value in quote units.
+/// An adjustment: the asset, the part of the books, the amount, and its value in quote units.
 #[derive(Clone, Debug)]
 struct Adjustment {
     asset: String,
@@ -136,17 +137,17 @@ struct Adjustment {
     value: Decimal,
 }
 
-/// Adds to an amount, which stays at the largest decimal where the sum does not fit.
+/// Adds to an amount; saturates at the largest decimal.
 fn grow(amount: &mut Decimal, by: Decimal) {
     *amount = amount.saturating_add(by);
 }
 
-/// Takes from an amount, which stays at the smallest decimal where the difference does not fit.
+/// Subtracts from an amount; saturates at the smallest decimal.
 fn shrink(amount: &mut Decimal, by: Decimal) {
     *amount = amount.saturating_sub(by);
 }
 
-/// What the venue has by asset, and the assets of which that cannot be believed.
+/// The plausible balances of the venue by asset, and the assets with implausible ones.
 fn believed<'a>(
     balances: &'a [Balance],
     unread: &'a [String],
@@ -165,16 +166,16 @@ fn believed<'a>(
     (theirs, unread)
 }
 
-/// One asset of the account beside the books.
+/// One asset of the account, compared with the books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its name.
+    /// Name of the asset.
     pub asset: String,
-    /// What the books say is ours.
+    /// Amount that is ours according to the books.
     pub ours: Decimal,
-    /// What else was seen of it: not ours, never traded.
+    /// External amount: not ours, never traded.
     pub foreign: Decimal,
-    /// What the venue may lack because an operator said so.
+    /// Amount that the venue may lack because an operator confirmed the books.
     pub aside: Decimal,
 }
 
@@ -190,7 +191,7 @@ impl Ledger {
         }
     }
 
-    /// Base units and cash that the books say are ours, by asset.
+    /// Base units and cash that are ours according to the books, by asset.
     fn ours(&self) -> BTreeMap<&str, Decimal> {
         let mut ours: BTreeMap<&str, Decimal> = BTreeMap::new();
         for symbol in &self.held {
@@ -207,7 +208,7 @@ impl Ledger {
         ours
     }
 
-    /// The books by asset, of every asset they know.
+    /// The books by asset, for every known asset.
     #[must_use]
     pub fn lines(&self) -> Vec<Line> {
         let ours = self.ours();
@@ -235,7 +236,7 @@ impl Ledger {
         self.picture = Some(Picture { n, conflicts });
     }
 
-    /// Takes the first account there is as what there was before.
+    /// Takes the first account as the baseline.
     fn baseline(
         &mut self,
         mut theirs: BTreeMap<&str, Decimal>,
@@ -245,7 +246,8 @@ impl Ledger {
         let setup = |about: &str, ours: String, theirs: String| {
             vec![Conflict { about: about.to_owned(), ours, theirs, dispute: Dispute::Setup }]
         };
-        // Without rules and setting there is no asset to count in: everything is foreign to it.
+        // Without instrument rules and a setting, the cash asset is unknown: everything stays
+        // external.
         let Some(quote) = self.instruments.quote_asset(&self.settings) else {
             let what = "the asset cash is counted in is neither set nor known from instruments";
             return setup("cash", what.to_owned(), format!("{count} balances"));
@@ -261,7 +263,7 @@ impl Ledger {
         Vec::new()
     }
 
-    /// What a later account lacks; what it has beyond the books is foreign.
+    /// The conflicts of a later account: what it lacks. A surplus becomes external.
     fn compare(
         &mut self,
         theirs: &BTreeMap<&str, Decimal>,
@@ -278,7 +280,8 @@ impl Ledger {
             let (ours, theirs) = (amount(&ours), amount(theirs));
             let foreign = self.foreign.get(asset).copied().unwrap_or_default();
             if unread.contains(asset) {
-                // What was known of it stays; of our own, nothing is bought until it is read.
+                // The last known amounts stay. If the asset is ours, the conflict stops buys until
+                // it is read.
                 let of = |known: &BTreeMap<String, Decimal>| known.get(asset).copied();
                 missing.extend(of(&self.missing).map(|amount| (asset.to_owned(), amount)));
                 aside.extend(of(&self.aside).map(|amount| (asset.to_owned(), amount)));
@@ -293,7 +296,7 @@ impl Ledger {
                 continue;
             }
             let over = theirs.saturating_sub(ours.saturating_add(foreign));
-            // What may be missing and is there again may not be missing any more.
+            // A tolerated shortage that has ended is no longer tolerated.
             let may = self.aside.get(asset).copied().unwrap_or_default();
             let still = may.min(-over).max(Decimal::ZERO);
             if !still.is_zero() {
@@ -339,19 +342,19 @@ impl Ledger {
         }
     }
 
-    /// The asset cash is counted in; none before the first account.
+    /// The asset of the cash; `None` before the first account.
     #[must_use]
     pub fn cash_asset(&self) -> Option<&str> {
         self.quote.as_deref()
     }
 
-    /// Whether something of a symbol is held.
+    /// Whether the position of a symbol is above zero.
     #[must_use]
     pub fn holds(&self, symbol: Symbol) -> bool {
         self.held.contains(&symbol)
     }
 
-    /// Whether something of an asset is missing at the venue.
+    /// Whether the venue lacks some of an asset.
     #[must_use]
     pub fn is_missing(&self, asset: &str) -> bool {
         self.missing.contains_key(asset)
@@ -359,11 +362,11 @@ impl Ledger {
 
     fn equity(&self) -> Option<(Decimal, Decimal)> {
         self.quote.as_ref()?;
-        // Both lists are by name, so each mark is found beside the last one.
+        // Both lists are sorted by name, so one pass finds every mark.
         let mut marks = self.marks.iter().peekable();
         let value = |(symbol, position): (Symbol, &Position)| {
             while marks.next_if(|(of, _)| *of < symbol).is_some() {}
-            // What has not closed yet is worth what it cost.
+            // A position without a close yet is valued at cost.
             match marks.peek() {
                 Some((of, mark)) if *of == symbol => {
                     mark.decimal().saturating_mul(position.quantity)
@@ -469,7 +472,7 @@ impl Stage for Ledger {
                     self.left.remove(&name);
                 }
             }
-            // All but what goes to the house was closed by what was folded before.
+            // Only dust moves to the house here: fills have closed the other lots already.
             Body::Ledger(Said::Lot { strategy, symbol, quantity, .. }) if quantity.is_zero() => {
                 self.positions.entry(*symbol).leave_to_house(strategy);
             }

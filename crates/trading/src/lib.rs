@@ -1,27 +1,28 @@
-//! PURE: the stages in rank order. Facts in, facts out; no clock, socket, file or chance.
+//! PURE: defines the stages, in rank order. A stage reads facts and appends facts. It uses no
+//! clock, socket, file or random number.
 //!
 //! ```text
-//!  rank  stage          module      sees                                says
+//!  rank  stage          module      reads                               appends
 //!  ───── ────────────── ─────────── ─────────────────────────────────── ─────────────────────────
 //!  100   roll-up        rollup      Close, past bars                    Rolled
 //!  200   indicator      indicators  Close, Rolled, past bars            FeaturePlan,
 //!                                                                       FeatureValues
 //!  400…  strategies     strategy    FeatureValues; lots, orders and     Signals
 //!                                   owed exits (n-1)
-//!  500   breaker        risk        Close, Sent, what is set aside;     Breaker, on change
+//!  500   breaker        risk        Close, Sent, quarantines;           Breaker, on change
 //!                                   orders, ledger (n-1)
 //!  600   decision       decide      Close, Signals, Breaker, Account;   Approved, Declined,
 //!                                   orders, ledger (n-1)                Owed, Withdrawn,
 //!                                                                       CancelIntent
 //!  700   order manager  orders      Approved, Withdrawn, CancelIntent,  Intent, Granted, Changed,
-//!                                   Sent, answers, Account              Filled, Compared
+//!                                   Sent, reports, Account              Filled, Compared
 //!  800   ledger         ledger      Close, Owed, Filled, Account,       Position, Lot, Equity,
 //!                                   Compared                            Reconciled, Adjusted
 //! ```
 //!
-//! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, which symbols
-//! are listed by `Universe`, whose ids they are by `Started`. The table the stages are made from is
-//! [`specs`].
+//! `ConfigApplied` carries the settings, `Instruments` the rules of the venue, `Universe` the
+//! listed symbols. `Started` carries the installation and epoch that order ids contain. [`specs`]
+//! is the table of all stages.
 
 pub mod bars;
 pub mod calendar;

@@ -1,7 +1,7 @@
-//! Lots as the ledger says them: whoever needs to know whose a position is folds them.
+//! Follows the lots that the ledger reports, for stages that need the owner of a position.
 //!
-//! A ledger of an earlier version said positions alone. There was one strategy then, so the whole
-//! position is its lot.
+//! Earlier ledger versions reported only positions. There was one strategy then, so its lot is the
+//! whole position.
 
 use everwarm_domain::fact::{Body, LOTS_FROM, Ledger};
 use everwarm_domain::id::{Symbol, SymbolMap};
@@ -11,13 +11,13 @@ use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Base units held by symbol and strategy, where there are any.
+/// Base units held, by symbol and strategy, without zeros.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Lots(SymbolMap<BTreeMap<String, Decimal>>);
 
 impl Lots {
-    /// Takes in one fact; returns the symbol whose lots it told.
+    /// Applies one fact. Returns the symbol if the fact changed its lots.
     pub fn fold(&mut self, fact: &Fact<Body>) -> Option<Symbol> {
         match &fact.body {
             Body::Ledger(Ledger::Lot { strategy, symbol, quantity, .. }) => {
@@ -39,7 +39,7 @@ impl Lots {
         }
     }
 
-    /// The lots of positions that were told before lots were kept.
+    /// The lots for positions from before lots existed: all belong to the first strategy.
     #[must_use]
     pub fn of_positions(positions: &SymbolMap<Decimal>) -> Lots {
         let mut lots = Lots::default();
@@ -60,21 +60,21 @@ impl Lots {
         }
     }
 
-    /// Base units of one lot; zero where there is none.
+    /// Base units of one lot; zero if there is none.
     #[must_use]
     pub fn get(&self, symbol: Symbol, strategy: &str) -> Decimal {
         let lot = self.0.get(symbol).and_then(|lots| lots.get(strategy));
         lot.copied().unwrap_or_default()
     }
 
-    /// All of them, by symbol, then strategy.
+    /// All lots, by symbol, then strategy.
     pub fn iter(&self) -> impl Iterator<Item = (Symbol, &str, Decimal)> {
         self.0.iter().flat_map(|(symbol, lots)| {
             lots.iter().map(move |(strategy, quantity)| (symbol, strategy.as_str(), *quantity))
         })
     }
 
-    /// Base units of all lots of a symbol.
+    /// Base units of all lots of a symbol together.
     #[must_use]
     pub fn sum(&self, symbol: Symbol) -> Decimal {
         let lots = self.0.get(symbol).into_iter().flatten();

@@ -1,5 +1,5 @@
-//! Whether a configuration may be put in force while it trades: a pure function of what is held,
-//! the settings in force and the new ones. It changes nothing and waits for nobody.
+//! Checks whether a configuration may be applied while the daemon trades. The checks are pure
+//! functions of the holdings, the settings in force and the new settings.
 
 use super::risk::limits::Counts;
 use super::universe::Universe;
@@ -7,16 +7,16 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::{Risk, Settings};
 use everwarm_domain::time::date_of;
 
-/// Why a configuration may not be put in force.
+/// The reason against a new configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The key in its way.
+    /// The configuration key with the problem.
     pub key: &'static str,
-    /// The cause, in words.
+    /// The reason, as text for the operator.
     pub reason: String,
 }
 
-/// Everything that speaks against `new`.
+/// All reasons against applying `new`. Empty: it may be applied.
 #[must_use]
 pub fn check(present: &Universe, old: &Settings, new: &Settings) -> Vec<Refusal> {
     let mut refusals = Vec::new();
@@ -36,8 +36,8 @@ pub fn check(present: &Universe, old: &Settings, new: &Settings) -> Vec<Refusal>
     refusals
 }
 
-/// What of new limits is below what is used of them already; `used` as of the last input. A limit
-/// that is reached holds the next one back, so one that is as high as what is used may be set.
+/// New limits that are below their present use. `used` is as of the last input. A limit blocks once
+/// it is reached, so a limit equal to its use may be set.
 #[must_use]
 pub fn below_used(used: &Counts, old: &Risk, new: &Risk) -> Vec<Refusal> {
     let date = date_of(used.day);
@@ -63,7 +63,7 @@ pub fn below_used(used: &Counts, old: &Risk, new: &Risk) -> Vec<Refusal> {
             format!("a loss of {loss} was realised on {date}"),
         ),
     ];
-    // Zero switches a limit off, and one that is raised may still be too low.
+    // Zero switches a limit off. A raised limit may still be below its use.
     let tighter = |old: Decimal, new: Decimal| !new.is_zero() && (old.is_zero() || new < old);
     let below =
         rows.into_iter().filter(|(_, [used, old, new], _)| tighter(*old, *new) && used > new);
@@ -86,7 +86,7 @@ mod tests {
     use everwarm_domain::id::Symbol;
     use everwarm_kernel::stage::Stage as _;
 
-    /// Two symbols are listed; of one, 2 are held, of the other less than can be sold.
+    /// A universe with two symbols: 2 units are held of one, an unsellable amount of the other.
     fn present() -> Universe {
         let mut universe = Universe::default();
         let rules = ["BTCUSDT", "ETHUSDT"].map(instrument).to_vec();

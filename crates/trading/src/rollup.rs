@@ -1,18 +1,17 @@
-//! 1m bars to 5m, 15m, 1h, 4h and 1d, aligned to the UTC epoch. At a venue with sessions a day is a
-//! session: it begins with its first minute, and is finished by the close of its last.
+//! Aggregates 1m bars to 5m, 15m, 1h, 4h and 1d bars, aligned to the UTC epoch. At a venue with
+//! sessions, a day is one session, from its first to its last minute.
 //!
-//! A bucket is finished by the close of its last minute for the symbols of that close, with a bar
-//! or missing; or by the first bar of a later bucket. Past bars from the history fill the buckets
-//! and say nothing. Prices are exact; volumes are exact up to 28 digits, and stay
-//! at the largest decimal where they do not fit.
+//! The close of its last minute finishes a bucket, for symbols with a bar or missing there. The
+//! first bar of a later bucket finishes it too. Bars from history fill buckets, but no fact is
+//! appended for them. Prices are exact. Volumes are exact up to 28 digits and saturate at the
+//! largest decimal.
 //!
-//! Each width is made of the buckets of the width below, so most bars touch one bucket only.
+//! Each width is built from the buckets of the next smaller width, so most bars touch one bucket.
 //!
 //! Invariants, asserted by `check`:
-//! 1. An open bucket begins at a multiple of its width and not after the symbol's last bar.
-//! 2. An open bucket holds from one bar to as many as its width has minutes.
-//! 3. The open bucket of a width, where there is one, lies in the open bucket of each greater width
-//!    that is there.
+//! 1. An open bucket begins at a multiple of its width, and not after the symbol's last bar.
+//! 2. An open bucket holds at least one bar and at most one a minute of its width.
+//! 3. The open bucket of a width is inside the open bucket of each greater width that has one.
 //!
 //! Over 500 lines: one stage with its state.
 
@@ -29,17 +28,17 @@ use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 
-/// The widths made, ascending.
+/// The widths of the aggregated bars, ascending.
 pub const WIDTHS: [Timeframe; 5] =
     [Timeframe::M5, Timeframe::M15, Timeframe::H1, Timeframe::H4, Timeframe::D1];
 
 const FORMAT: u8 = 2;
-/// Format, type and version of the state that knew no calendar.
+/// Format, type and version of the state without a calendar.
 const FORMAT_1: u8 = 1;
 const TYPE_1: u64 = 0x32e7_f0d3_cdca_857c;
 const BEFORE_CALENDAR: u16 = 1;
 const LEVELS: usize = WIDTHS.len();
-/// The place of the days in [`WIDTHS`].
+/// Index of the days in [`WIDTHS`].
 const DAILY: usize = LEVELS - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,7 +90,7 @@ fn minutes(width: Timeframe) -> u32 {
 pub struct Roller {
     /// Opening time of the last bar.
     last: UtcMs,
-    /// What opens before this belongs to a bucket that has been said.
+    /// Bars that open before this belong to a finished bucket and are skipped.
     done: UtcMs,
     buckets: [Option<Bucket>; LEVELS],
 }
@@ -103,8 +102,8 @@ impl Default for Roller {
 }
 
 impl Roller {
-    /// Adds a 1m bar; `finished` gets the buckets that it shows to be over, with their index in
-    /// [`WIDTHS`]. A bar that is not newer than all before, or of a finished bucket, is left out.
+    /// Adds a 1m bar. `finished` receives the buckets that it ends, with their index in [`WIDTHS`].
+    /// A bar that is not newer than the last one, or belongs to a finished bucket, is skipped.
     pub fn add(&mut self, bar: &Bar, finished: &mut impl FnMut(usize, RolledBar)) {
         if bar.open_time <= self.last || bar.open_time < self.done {
             return;
@@ -120,7 +119,7 @@ impl Roller {
         self.buckets[0] = Some(Bucket::of(bar));
     }
 
-    /// Finishes the buckets that end at or before `time`, an end of a 5m bucket.
+    /// Finishes the buckets that end at or before `time`, which is the end of a 5m bucket.
     pub fn close(
         &mut self,
         symbol: Symbol,
@@ -165,7 +164,7 @@ impl Roller {
     }
 }
 
-/// The session of a symbol that is not finished.
+/// The unfinished session of a symbol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionDay {
     session: Session,
@@ -173,8 +172,8 @@ pub struct SessionDay {
 }
 
 impl SessionDay {
-    /// Adds a 1m bar to the day of its symbol; what it shows to be over goes to `finished`. A bar
-    /// outside of sessions belongs to no day.
+    /// Adds a 1m bar to the day of its symbol. `finished` receives the day that it ends. A bar
+    /// outside of sessions is skipped.
     pub fn add(
         day: &mut Option<SessionDay>,
         bar: &Bar,
@@ -186,7 +185,7 @@ impl SessionDay {
             && day.session.open == session.open
         {
             day.bucket.add(bar.high, bar.low, bar.close, bar.volume, 1);
-            // It may have been said anew how long it is.
+            // A later `Sessions` fact may have changed the end of the session.
             day.session = session;
             return;
         }
@@ -198,7 +197,7 @@ impl SessionDay {
         *day = Some(SessionDay { session, bucket });
     }
 
-    /// Finishes the day where it has ended at `time`.
+    /// Finishes the day if its session has ended at `time`.
     pub fn close(
         day: &mut Option<SessionDay>,
         symbol: Symbol,
@@ -215,24 +214,24 @@ impl SessionDay {
     }
 }
 
-/// The stage.
+/// The roll-up stage.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RollUp {
     rollers: SymbolMap<Roller>,
-    /// What the fact just folded has finished; empty between inputs.
+    /// Bars that the last folded fact finished, by width; empty between inputs.
     #[serde(skip)]
     finished: [Vec<RolledBar>; LEVELS],
-    /// When symbols are traded.
+    /// Trading sessions of the symbols.
     #[serde(default)]
     calendar: Calendar,
-    /// Sessions that are not finished.
+    /// Unfinished sessions, by symbol.
     #[serde(default)]
     days: SymbolMap<Option<SessionDay>>,
 }
 
 impl RollUp {
-    /// Adds bars of the sessions' days, closes those that ended at `time`, and leaves out the days
-    /// in UTC that lie in them.
+    /// Adds bars to session days and finishes the days that ended at `time`. UTC days that sessions
+    /// cover are dropped.
     fn sessions(&mut self, bars: &[Bar], time: Option<UtcMs>) {
         if self.calendar.is_always_open() {
             return;
@@ -420,7 +419,7 @@ mod tests {
         let said = close(&mut stage, 4, &[("A", 7)], &["B"]);
         assert_eq!(said, "5m A @0 7x5, 5m B @0 9x4!");
         assert_eq!(close(&mut stage, 5, &[("A", 8)], &[]), "");
-        // B comes back after A has closed two more buckets; its 15m bucket is finished with it.
+        // B returns after A has finished two more buckets; its 15m bucket is finished with it.
         assert_eq!(close(&mut stage, 17, &[("A", 1)], &[]), "5m A @5 8x1!, 15m A @0 8x6!");
         assert_eq!(close(&mut stage, 18, &[("A", 1), ("B", 2)], &[]), "15m B @0 9x4!");
         let said = close(&mut stage, 19, &[("A", 1), ("B", 3)], &[]);

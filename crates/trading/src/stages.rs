@@ -1,4 +1,4 @@
-//! The table of stages, by rank: the one list from which loops, shells and audits make them.
+//! Lists all stages by rank. Event loops, actors and audits make their stages from this list.
 
 use super::decide::Decide;
 use super::indicators::Indicators;
@@ -18,32 +18,32 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-/// A stage of ours, ready to be run by whatever runs stages.
+/// A stage of the daemon, for any event loop or actor.
 pub type AnyStage = Box<dyn Stage<Body = Body>>;
 
-/// Makes a stage of that name at that rank, with no memory.
+/// Makes a stage with this name and rank and an empty state.
 pub type Make = fn(&'static str, Rank) -> AnyStage;
 
-/// How to make one stage.
+/// Name, rank and constructor of one stage.
 #[derive(Clone, Copy, Debug)]
 pub struct StageSpec {
-    /// Its name.
+    /// Name of the stage.
     pub name: &'static str,
-    /// Its rank.
+    /// Rank of the stage.
     pub rank: Rank,
-    /// Makes it by its name and rank with no memory.
+    /// Makes the stage from name and rank, with an empty state.
     pub make: Make,
 }
 
 impl StageSpec {
-    /// The stage with no memory.
+    /// Makes the stage with an empty state.
     #[must_use]
     pub fn build(&self) -> AnyStage {
         (self.make)(self.name, self.rank)
     }
 }
 
-/// Every stage, by rank.
+/// All stages that every journal has, by rank.
 #[must_use]
 pub fn specs() -> Vec<StageSpec> {
     fn spec<S: Stage<Body = Body> + Default>(name: &'static str, rank: Rank) -> StageSpec {
@@ -57,7 +57,7 @@ pub fn specs() -> Vec<StageSpec> {
         spec::<Manager>("order-manager", rank::ORDER_MANAGER),
         spec::<Ledger>("ledger", rank::LEDGER),
     ];
-    // There before strategies were instances, so in each journal.
+    // The first strategy is older than configured instances, so every journal has it.
     specs.extend(strategy::kind(FIRST_STRATEGY).map(|kind| StageSpec {
         name: FIRST_STRATEGY,
         rank: rank::STRATEGY,
@@ -67,16 +67,16 @@ pub fn specs() -> Vec<StageSpec> {
     specs
 }
 
-/// The stage of an instance of a strategy that joins; none where there is no such kind, or the rank
-/// is none of theirs.
+/// The stage of a strategy instance that joined. `None` if the kind is unknown or the rank is
+/// outside the range of strategies.
 #[must_use]
 pub fn instance(id: &str, kind: &str, rank: Rank) -> Option<StageSpec> {
     let kind = strategy::kind(kind).filter(|_| RANKS.contains(&rank.0))?;
     Some(StageSpec { name: interned(id), rank, make: kind.make })
 }
 
-/// The stages of a journal in which those of `joined` take part, or did: every stage, and an
-/// instance for each of them of a kind that is known.
+/// All stages of a journal: the fixed ones, and one for each instance in `joined` with a known
+/// kind. `joined` includes instances that have left.
 #[must_use]
 pub fn specs_joined<'a>(joined: impl IntoIterator<Item = &'a Joined>) -> Vec<StageSpec> {
     let mut specs = specs();
@@ -88,11 +88,11 @@ pub fn specs_joined<'a>(joined: impl IntoIterator<Item = &'a Joined>) -> Vec<Sta
     specs
 }
 
-/// The same, and one for each strategy of settings that is not among them.
+/// The stages of [`specs_joined`], and one for each configured strategy that is not among them.
 ///
 /// # Errors
-/// An id was another kind before, no rank is left, or this program lacks the kind of one that takes
-/// part; names the strategy.
+/// The error names the strategy. Its id had another kind before, no rank is left, or this program
+/// lacks the kind of a joined instance.
 pub fn specs_of(joined: &[Joined], settings: &Settings) -> Result<Vec<StageSpec>, String> {
     if let Some(who) =
         joined.iter().find(|who| RANKS.contains(&who.rank.0) && strategy::kind(&who.kind).is_none())
@@ -133,21 +133,22 @@ pub fn specs_of(joined: &[Joined], settings: &Settings) -> Result<Vec<StageSpec>
     Ok(specs)
 }
 
-/// Whether stages of this rank are strategies that join and leave.
+/// Whether the rank belongs to strategies that join and leave.
 #[must_use]
 pub fn joins(rank: Rank) -> bool {
     RANKS.contains(&rank.0)
 }
 
-/// Ranks of instances that join; the first strategy has the one before.
+/// Ranks of instances that join. The first strategy has the rank before them.
 const RANKS: RangeInclusive<u16> = rank::STRATEGY.0 + 1..=499;
-/// Strategies that join a journal at most, besides the first one.
+/// Most strategies that may ever join a journal, besides the first one.
 pub const STRATEGIES_MAX: usize = 98;
-/// Kept for strategies that only say what they would do.
+/// Rank reserved for strategies that only report what they would do.
 const SHADOWS: u16 = 450;
 
 thread_local! {
-    /// Ids of strategies as names of stages. There is room for 98 in a journal, so they stay.
+    /// Ids of strategies as stage names. They are leaked, which is bounded: a journal has at most
+    /// 98.
     static NAMES: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
 }
 
@@ -162,7 +163,7 @@ fn interned(id: &str) -> &'static str {
     })
 }
 
-/// Every stage by rank, with no memory.
+/// Makes all stages of [`specs`] with empty states, by rank.
 #[must_use]
 pub fn stages() -> Vec<AnyStage> {
     specs().iter().map(StageSpec::build).collect()

@@ -1,13 +1,12 @@
-//! Which symbols are traded: the rule, and what follows from it.
+//! Selects the symbols to trade, by the configured rule and the operator's commands.
 //!
-//! [`wanted`] says what the rule and the words of operators come to, given what the venue has.
-//! [`Universe`] follows what was said and knows when the venue is to be asked again and what is to
-//! be said then. A symbol that is not wanted any more is left first: it is listed until nothing of
-//! it is held and no order in it lives. One that the venue does not have, or takes no orders in, is
-//! listed as such for as long as it is wanted or held.
+//! [`wanted`] applies the rule and the commands to the venue's symbols. [`Universe`] follows the
+//! journal. It knows when the venue must be queried again and which facts to append then. A symbol
+//! that is no longer wanted stays listed until nothing is held and no order is open. A symbol that
+//! the venue lacks or has halted stays listed while it is wanted or held.
 //!
-//! A strategy that is not configured any more leaves in the same way: it takes part until it holds
-//! nothing, no order of it lives and no exit of it is owed.
+//! A strategy that is no longer configured leaves in the same way. It stays until it holds nothing,
+//! has no open order and owes no exit.
 //!
 //! Over 500 lines: one stage with its state and its rules.
 
@@ -31,41 +30,39 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMAT: u8 = 3;
-/// Format and type of version 2: it knew no calendar.
+/// Format and type of the version 2 state, which had no calendar.
 const FORMAT_2: u8 = 2;
 const TYPE_2: u64 = 0x3d00_728d_81cb_a8ab;
-/// The form of version 1: the members about strategies are not in it.
+/// Format of version 1, which lacks the members about strategies.
 const FORMAT_1: u8 = 1;
-/// Most symbols that are listed: what one connection of a venue carries, less a reserve.
+/// Most listed symbols: the capacity of one venue connection, less a reserve.
 pub const SYMBOLS_MAX: usize = 1000;
-/// Closes missed in a row after which the venue is asked whether the symbol still trades.
+/// Closes missed in a row after which the venue is queried about the symbol.
 const MISSES: u32 = 3;
-/// Time between two looks while a wanted symbol does not trade, milliseconds of event time.
+/// Time between two queries while a wanted symbol does not trade, in milliseconds of event time.
 const RETURN: UtcMs = 300_000;
-/// A symbol that is in stays in while its volume is among the first `top` and a quarter more: who
-/// stands at the edge does not come and go with every look.
+/// A listed symbol stays while its volume is among the first `top` and a quarter more. So symbols
+/// at the limit do not change with every query.
 const EDGE: usize = 4;
-/// How far ahead sessions are known at least, milliseconds.
+/// How far ahead sessions must be known, in milliseconds.
 const KNOWN: UtcMs = 2 * DAY;
 
-/// What the venue has: rules by symbol, and the volume of a day in quote units where volumes
-/// decide.
+/// The venue's response: rules by symbol, and daily volumes if the rule uses volumes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Venue {
-    /// Rules of everything it has.
+    /// Rules of all its symbols.
     pub rules: Vec<Instrument>,
-    /// Quote volume of a day.
+    /// Volume of a day by symbol, in quote units.
     pub volumes: BTreeMap<Symbol, Decimal>,
-    /// Which orders it takes; none: that was not asked.
+    /// Order types that it takes; `None`: not queried.
     pub capabilities: Option<Capabilities>,
-    /// When it trades; none: always.
+    /// Trading sessions; `None`: it trades always.
     pub sessions: Option<Sessions>,
-    /// Its zone and its next days, as numbers of dates and when they begin, where they are not
-    /// those of UTC.
+    /// Time zone and next days, as day number and beginning. `None`: days are those of UTC.
     pub days: Option<(String, Vec<(i64, UtcMs)>)>,
 }
 
-/// The symbols to be traded, and why each. `listed` tells who is in already.
+/// The symbols to trade, with the reason for each. `listed` tells which are listed already.
 #[must_use]
 pub fn wanted(
     rule: &Selection,
@@ -97,7 +94,8 @@ fn by_rule(
         (rule.names.is_empty() || rule.names.binary_search(&it.symbol).is_ok())
             && (rule.quote.is_empty() || rule.quote == it.quote)
             && !rule.exclude.contains(&it.symbol)
-            // One that is in and is halted comes back; one that is not named does not come in so.
+            // A listed symbol that is halted will trade again. An unnamed symbol is not added while
+            // halted.
             && (it.trading || !rule.names.is_empty() || listed(it.symbol))
     };
     let mut fitting: Vec<Symbol> = venue.rules.iter().filter(fits).map(|it| it.symbol).collect();
@@ -108,7 +106,7 @@ fn by_rule(
         if rule.top > 0 {
             let top = usize::try_from(rule.top).unwrap_or(usize::MAX);
             fitting.truncate(top + top / EDGE);
-            // Who is in comes first; both halves stay by volume.
+            // Listed symbols come first; both groups stay sorted by volume.
             fitting.sort_by_key(|symbol| !listed(*symbol));
             fitting.truncate(top);
         }
@@ -116,7 +114,7 @@ fn by_rule(
     let mut chosen: BTreeMap<Symbol, String> =
         fitting.into_iter().map(|symbol| (symbol, why.to_owned())).collect();
     if !rule.ranks() {
-        // Who is named is wanted, even where the venue does not have it.
+        // A named symbol is wanted even if the venue does not have it.
         let absent =
             rule.names.iter().filter(|name| venue.rules.iter().all(|r| r.symbol != **name));
         let absent = absent.filter(|name| !rule.exclude.contains(name));
@@ -128,9 +126,9 @@ fn by_rule(
 /// One listed symbol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// How it stands.
+    /// State of the symbol.
     pub listed: Listed,
-    /// Since which event time.
+    /// Event time since which it has this state.
     pub since: UtcMs,
     /// End of its newest bar in a close.
     pub newest: Option<UtcMs>,
@@ -138,14 +136,15 @@ pub struct Row {
     misses: u32,
 }
 
-/// What was said about the universe, and what bears on it: a fold that says nothing itself.
+/// The universe according to the journal, with all that affects it. It only reads facts and appends
+/// none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Universe {
     rule: Selection,
     words: BTreeMap<Symbol, bool>,
-    /// The last input with a rule or a word.
+    /// The last input that changed the rule or the operator's commands.
     basis: u64,
-    /// What the last said universe took into account.
+    /// The `basis` of the last `Universe` fact.
     said: u64,
     asked: Option<UtcMs>,
     rows: SymbolMap<Row>,
@@ -153,38 +152,38 @@ pub struct Universe {
     positions: SymbolMap<Decimal>,
     /// Orders that are not final.
     orders: BTreeMap<ClientOrderId, Symbol>,
-    /// Whether a symbol has missed so many closes that the venue is to be asked.
+    /// Whether the venue must be queried: a symbol missed many closes, or returned.
     doubt: bool,
     last_close: Option<UtcMs>,
-    /// The strategies that are configured, switched on or not.
+    /// The configured strategies, enabled or not.
     #[serde(default)]
     strategies: BTreeSet<String>,
     #[serde(default)]
     lots: Lots,
-    /// Whose the orders are that are not final.
+    /// Strategies of the orders that are not final.
     #[serde(default)]
     owners: BTreeMap<ClientOrderId, String>,
-    /// Exits that are owed.
+    /// Owed exits, by symbol and strategy.
     #[serde(default)]
     owed: BTreeSet<(Symbol, String)>,
-    /// Whether a stage joined that was not told the rules.
+    /// Whether a stage joined that has not received the instrument rules.
     #[serde(default)]
     untold: bool,
-    /// When the venue trades and its days begin, as far as it was said.
+    /// Trading sessions and day beginnings, as far as known.
     #[serde(default)]
     calendar: Calendar,
-    /// Which orders venues take, as far as it was said.
+    /// Order types that venues take, as far as known.
     #[serde(default)]
     capabilities: BTreeMap<VenueId, Capabilities>,
 }
 
 impl Universe {
-    /// What is listed, by name.
+    /// The listed symbols, by name.
     pub fn rows(&self) -> impl Iterator<Item = (Symbol, &Row)> {
         self.rows.iter()
     }
 
-    /// Whether the venue was asked at all.
+    /// Whether the venue was ever queried.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.asked.is_some()
@@ -196,13 +195,13 @@ impl Universe {
         &self.rule
     }
 
-    /// The last close that was said.
+    /// Time of the last close.
     #[must_use]
     pub fn last_close(&self) -> Option<UtcMs> {
         self.last_close
     }
 
-    /// Whether the venue is to be asked at event time `now`.
+    /// Whether the venue must be queried at event time `now`.
     #[must_use]
     pub fn is_due(&self, now: UtcMs) -> bool {
         let Some(asked) = self.asked else { return true };
@@ -214,11 +213,11 @@ impl Universe {
         let known = [self.calendar.at(self.venue()).until(), self.calendar.last_day()];
         let ends = known.into_iter().flatten().any(|until| now >= until.saturating_sub(KNOWN));
         let period = if away || ends { period.min(RETURN) } else { period };
-        // Looks lie on a grid, so that it does not matter who looked when.
+        // Queries are due at fixed grid times, so it does not matter when the last one ran.
         self.doubt || self.basis > self.said || now.div_euclid(period) > asked.div_euclid(period)
     }
 
-    /// Symbols that are not wanted and of which nothing is left.
+    /// Symbols that are not wanted and have neither holdings nor open orders.
     #[must_use]
     pub fn finished(&self) -> Vec<Symbol> {
         let living: BTreeSet<Symbol> = self.orders.values().copied().collect();
@@ -228,8 +227,8 @@ impl Universe {
         over.map(|(symbol, _)| symbol).collect()
     }
 
-    /// Whether a strategy has nothing to do any more: it is not configured, holds nothing that
-    /// could be sold by its size, and has neither an order that is not final nor an owed exit.
+    /// Whether a strategy may leave: it is not configured and holds no sellable quantity. It also
+    /// has no open order and owes no exit.
     #[must_use]
     pub fn is_over(&self, strategy: &str) -> bool {
         let holds =
@@ -239,28 +238,28 @@ impl Universe {
         !self.strategies.contains(strategy) && !holds && !orders && !owes
     }
 
-    /// What is held of a symbol, where that could be sold by its size.
+    /// Base units held of a symbol; `None` if the quantity is too small to sell.
     #[must_use]
     pub fn held(&self, symbol: Symbol) -> Option<Decimal> {
         self.positions.get(symbol).copied().filter(|_| self.is_held(symbol))
     }
 
-    /// What is held and could be sold by its size, listed or not, by name.
+    /// All holdings large enough to sell, listed or not, by name.
     pub fn all_held(&self) -> impl Iterator<Item = (Symbol, Decimal)> {
         let held = self.positions.iter().map(|(symbol, held)| (symbol, *held));
         held.filter(|(symbol, _)| self.is_held(*symbol))
     }
 
-    /// What is held or has an order that is not over, by name.
+    /// Symbols with sellable holdings or an open order, by name.
     #[must_use]
     pub fn bound(&self) -> BTreeSet<Symbol> {
         let held = self.all_held().map(|(symbol, _)| symbol);
         held.chain(self.orders.values().copied()).collect()
     }
 
-    /// Of what is bound and wanted, that which the rule takes and another rule names no more, with
-    /// the key of the part of the rule that lets it go. What goes by its volume is left in its own
-    /// time.
+    /// Symbols in [`Universe::bound`] that the rule `old` names and `new` does not. Each comes with
+    /// the configuration key that excludes it. Volume limits do not count: such symbols leave
+    /// later.
     #[must_use]
     pub fn let_go(&self, old: &Selection, new: &Selection) -> Vec<(Symbol, &'static str)> {
         let why = |symbol: Symbol, rule: &Selection| {
@@ -275,13 +274,13 @@ impl Universe {
                 None
             }
         };
-        // An operator's word goes before any rule.
+        // An operator's command overrides every rule.
         let ruled = self.bound().into_iter().filter(|symbol| !self.words.contains_key(symbol));
         let taken = ruled.filter(|symbol| why(*symbol, old).is_none());
         taken.filter_map(|symbol| Some((symbol, why(symbol, new)?))).collect()
     }
 
-    /// Whether an order in it lives, or something of it is held that could be sold.
+    /// Whether it has an open order or sellable holdings.
     fn is_bound(&self, symbol: Symbol) -> bool {
         self.is_held(symbol) || self.orders.values().any(|of| *of == symbol)
     }
@@ -290,15 +289,15 @@ impl Universe {
         self.sells(symbol, self.positions.get(symbol).copied().unwrap_or_default())
     }
 
-    /// Whether as much of a symbol could be sold by its size.
+    /// Whether `quantity` of a symbol is large enough to sell.
     #[must_use]
     pub fn sells(&self, symbol: Symbol, quantity: Decimal) -> bool {
         let dust = self.instruments.get(symbol).is_some_and(|rule| !rule.sells(quantity));
         !quantity.is_zero() && !dust
     }
 
-    /// What is to be said after the venue was asked at event time `now`: rules that are new, and
-    /// the universe. `basis` is [`Universe::basis`] of when it was asked.
+    /// The facts to append after the venue was queried at event time `now`: new rules and the
+    /// universe. `basis` is [`Universe::basis`] at the time of the query.
     #[must_use]
     pub fn say(&self, venue: &Venue, now: UtcMs, basis: u64) -> Vec<Market> {
         let chosen = wanted(&self.rule, &self.words, venue, |symbol| {
@@ -339,14 +338,14 @@ impl Universe {
         rules.into_iter().chain(takes).chain(hours).chain([universe]).collect()
     }
 
-    /// Which orders the venue takes, where that is not what was said.
+    /// The order types that the venue takes, if they have changed.
     fn new_capabilities(&self, venue: &Venue) -> Option<Market> {
         let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
         let now = venue.capabilities.as_ref().filter(|now| self.capabilities.get(&id) != Some(now));
         now.map(|now| Market::Capabilities { venue: id, capabilities: now.clone() })
     }
 
-    /// When the venue trades and its days begin, where that says something that is not known.
+    /// Sessions and day beginnings that are not known yet.
     fn new_hours(&self, venue: &Venue) -> Vec<Market> {
         let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
         let mut said = Vec::new();
@@ -369,13 +368,13 @@ impl Universe {
         said
     }
 
-    /// The venue of what is listed.
+    /// The venue of the listed symbols.
     fn venue(&self) -> VenueId {
         self.instruments.iter().next().map(|rule| rule.venue).unwrap_or_default()
     }
 
-    /// Whether what is to be said has to be heard twice: it takes something away, or tells rules.
-    /// A venue that says so once may err, and orders follow the first rules as they do later ones.
+    /// Whether a second query must confirm these facts: they remove a symbol or state rules. A
+    /// single response of the venue may be wrong, and orders follow the rules.
     #[must_use]
     pub fn doubts(&self, said: &[Market]) -> bool {
         said.iter().any(|market| match market {
@@ -394,7 +393,7 @@ impl Universe {
         })
     }
 
-    /// What is to be said without asking: that some are left. None: nothing.
+    /// The fact that unlists the finished symbols, without a query. `None`: there are none.
     #[must_use]
     pub fn say_finished(&self) -> Option<Market> {
         let unlisted = self.finished();
@@ -402,14 +401,14 @@ impl Universe {
         Some(Market::Universe { asked, basis: self.said, listed: Vec::new(), unlisted })
     }
 
-    /// All rules, where a stage joined after they were said.
+    /// All instrument rules, if a stage joined after they were appended.
     #[must_use]
     pub fn say_rules(&self) -> Option<Market> {
         let rules: Vec<Instrument> = self.instruments.iter().cloned().collect();
         (self.untold && !rules.is_empty()).then_some(Market::Instruments { rules })
     }
 
-    /// Number of the last input with a rule or a word.
+    /// The last input that changed the rule or the operator's commands.
     #[must_use]
     pub fn basis(&self) -> u64 {
         self.basis
@@ -420,7 +419,7 @@ impl Universe {
         for symbol in traded {
             if let Some(row) = self.rows.get_mut(symbol) {
                 (row.misses, row.newest) = (0, Some(time));
-                // It is back, it seems.
+                // The symbol seems to trade again, so query the venue.
                 self.doubt |= row.listed.venue != AtVenue::Trading;
             }
         }
@@ -594,7 +593,7 @@ impl Stage for Universe {
             return Ok(());
         }
         *self = state::load(FORMAT_1, bytes)?;
-        // All was of the one strategy there was, which never leaves.
+        // There was one strategy then, which never leaves. It owned everything.
         self.strategies.insert(FIRST_STRATEGY.to_owned());
         self.lots = Lots::of_positions(&self.positions);
         Ok(())

@@ -1,21 +1,21 @@
-//! Addresses of venues, read strictly: what one parser takes for a host another may take for a
-//! password.
+//! Parses addresses of venues strictly. Lenient parsers disagree on which part is the host and
+//! which a password.
 
-/// An address, taken apart.
+/// The parts of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address<'a> {
-    /// `https`, `wss` and the like.
+    /// `https`, `wss` or the like.
     pub scheme: &'a str,
-    /// Host, in lower case as it stands; of IPv6 with its brackets.
+    /// The host, in lower case as written. IPv6 has its brackets.
     pub host: &'a str,
 }
 
 impl<'a> Address<'a> {
-    /// Reads `scheme://host[:port][/path]`. User names, queries and whatever needs an escape are
-    /// not taken.
+    /// Parses `scheme://host[:port][/path]`. It accepts no user names, no queries and nothing that
+    /// needs an escape.
     ///
     /// # Errors
-    /// It is another thing.
+    /// The text has another form.
     pub fn read(text: &'a str) -> Result<Address<'a>, String> {
         let wrong = || format!("{text:?} is no address like https://host:port/path");
         let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
@@ -39,7 +39,7 @@ impl<'a> Address<'a> {
         if good { Ok(Address { scheme, host }) } else { Err(wrong()) }
     }
 
-    /// Whether it is on this machine.
+    /// Whether the host is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let mut parts = self.host.split('.');

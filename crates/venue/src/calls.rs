@@ -1,5 +1,5 @@
-//! A method for each request of the port: it sends the request and takes the report that belongs to
-//! it.
+//! A method for each request of the port. It sends the request and returns the report that belongs
+//! to it.
 
 use super::port::{
     AccountPicture, ErrorClass, Hours, Report, Request, Stamp, TimeSample, Trade, TradesSince,
@@ -11,7 +11,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, SendAttempt};
 use everwarm_domain::venue_ids::VenueOrderId;
 
-/// An adapter reported something else than was requested: nothing is proved by it.
+/// The error for a report that belongs to another request. Such a report proves nothing.
 fn misplaced<T>() -> Result<T, VenueError> {
     let text = "the report of the adapter belongs to another request".to_owned();
     Err(VenueError::new(ErrorClass::Unknown, 0, text))
@@ -30,7 +30,7 @@ impl dyn Venue + '_ {
         }
     }
 
-    /// The rules of `symbols` that the venue has, of all if none is named, by symbol.
+    /// The rules of those `symbols` that the venue has, sorted by symbol. No symbols: all rules.
     ///
     /// # Errors
     /// As every read.
@@ -56,7 +56,7 @@ impl dyn Venue + '_ {
         }
     }
 
-    /// When the venue trades, and when its days begin.
+    /// The trading hours of the venue, and the start of its days.
     ///
     /// # Errors
     /// As every read.
@@ -92,7 +92,7 @@ impl dyn Venue + '_ {
         }
     }
 
-    /// Orders open now, of one symbol or of all, by the venue's id.
+    /// Open orders of one symbol or of all, sorted by the venue's id.
     ///
     /// # Errors
     /// As every read.
@@ -107,7 +107,7 @@ impl dyn Venue + '_ {
         }
     }
 
-    /// Reads how many orders the venue counts, where that may limit the next ones.
+    /// Queries the venue's order counts if they may limit the next orders.
     ///
     /// # Errors
     /// As every read.
@@ -122,7 +122,7 @@ impl dyn Venue + '_ {
     /// Places an order: one request, signed for exactly the time of the attempt.
     ///
     /// # Errors
-    /// What the failure means for the order.
+    /// The meaning of the failure for the order.
     pub async fn place(
         &self,
         intent: &OrderIntent,
@@ -136,11 +136,11 @@ impl dyn Venue + '_ {
         }
     }
 
-    /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` says
-    /// only that the order is not open any more.
+    /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` only
+    /// means that the order is no longer open.
     ///
     /// # Errors
-    /// What the failure means for the cancel.
+    /// The meaning of the failure for the cancel.
     pub async fn cancel(
         &self,
         symbol: Symbol,
@@ -157,11 +157,11 @@ impl dyn Venue + '_ {
         }
     }
 
-    /// Cancels all open orders of a symbol, whoever placed them: one request. `Absent`: there are
-    /// none. What became of them is to be queried.
+    /// Cancels all open orders of a symbol, also external ones, in one request. `Absent`: there are
+    /// none. Query the orders to see their results.
     ///
     /// # Errors
-    /// What the failure means for the cancel.
+    /// The meaning of the failure for the cancel.
     pub async fn cancel_all(&self, symbol: Symbol, stamp: Stamp) -> Result<(), VenueError> {
         if let Report::Done = self.request(Request::CancelAll { symbol, stamp }).await? {
             Ok(())
@@ -170,8 +170,8 @@ impl dyn Venue + '_ {
         }
     }
 
-    /// The order with this id of ours, with its fills. `None`: the venue does not know it, which
-    /// alone proves nothing yet.
+    /// The order with this id of ours, with its fills. `None`: the venue does not know it. This
+    /// alone proves nothing.
     ///
     /// # Errors
     /// As every read.

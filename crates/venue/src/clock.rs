@@ -1,48 +1,48 @@
-//! The venue's clock as seen from here: pure, the wall time is an argument.
+//! The venue's clock as estimated here. It is pure: the wall time is an argument.
 //!
 //! A real venue's clock runs like ours, some milliseconds off. A simulated one may run faster, or
-//! stand still until it is told to move. Requests are signed for this time, so an order's
+//! stand still until a command moves it. Requests are signed for this time, so an order's
 //! recvWindow means the same at every pace.
 
 use super::port::TimeSample;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{UtcMs, WallMs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Our wall clock: UTC milliseconds.
-pub type Wall = Arc<dyn Fn() -> UtcMs + Send + Sync>;
+pub type Wall = Arc<dyn Fn() -> WallMs + Send + Sync>;
 
-/// A sample with a longer round trip replaces a better one after this long, milliseconds of wall
-/// time: clocks drift.
+/// Age after which a sample with a longer round trip replaces a better one, milliseconds of wall
+/// time. Clocks drift.
 const SAMPLE_LIFE: UtcMs = 300_000;
 
-/// By how much a sample alone may move the clock, milliseconds of wall time: what is more must be
-/// told twice.
+/// Maximum change of the clock by one sample, milliseconds of wall time. A larger change needs two
+/// samples.
 const STEP: UtcMs = 2_000;
 
-/// Pace of real time, in thousandths.
+/// Pace of real time: venue milliseconds in a real second.
 pub const REAL_PACE: u32 = 1000;
 
-/// How the venue's clock moves.
+/// The pace of the venue's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// With real time.
     Real,
-    /// From an anchor on, faster or slower than real time.
+    /// Faster or slower than real time, from an anchor on.
     Scaled {
         /// Wall time of the anchor, UTC milliseconds.
-        wall: UtcMs,
+        wall: WallMs,
         /// Venue time of the anchor, UTC milliseconds.
         venue: UtcMs,
         /// Venue milliseconds that pass in a real second.
         per_mille: u32,
     },
-    /// It stands at this instant until told to move.
+    /// It stands at this instant until it is moved.
     Manual(UtcMs),
 }
 
 impl Pace {
-    /// How many times as wide as usual the limits are of a venue whose time passes so, at least 1:
-    /// they are counted in our time. One whose time stands still has none to be held up by.
+    /// The factor for the venue's limits at this pace, at least 1. The limits are counted in our
+    /// time. A venue whose time stands has no limits.
     #[must_use]
     pub fn width(self) -> usize {
         match self {
@@ -56,16 +56,16 @@ impl Pace {
 #[derive(Clone, Copy, Debug)]
 struct Best {
     round_trip: UtcMs,
-    taken: UtcMs,
+    taken: WallMs,
     offset: UtcMs,
 }
 
-/// Offset and pace.
+/// The offset and pace of a venue's clock.
 #[derive(Clone, Debug)]
 pub struct VenueClock {
     pace: Pace,
     best: Option<Best>,
-    /// The offset that a sample told which was not believed yet.
+    /// The offset of a sample that is not trusted yet.
     doubtful: Option<UtcMs>,
 }
 
@@ -78,56 +78,57 @@ impl VenueClock {
 
     /// The venue's time at wall time `wall`, both UTC milliseconds.
     #[must_use]
-    pub fn now(&self, wall: UtcMs) -> UtcMs {
+    pub fn now(&self, wall: WallMs) -> UtcMs {
         self.base(wall).saturating_add(self.offset())
     }
 
-    /// The time the venue's request windows are aligned to: real time, whatever the pace.
+    /// The time that the venue's request windows are aligned to: real time at any pace.
     #[must_use]
-    pub fn real(&self, wall: UtcMs) -> UtcMs {
+    pub fn real(&self, wall: WallMs) -> UtcMs {
         match self.pace {
             Pace::Real => self.now(wall),
-            Pace::Scaled { .. } | Pace::Manual(_) => wall,
+            Pace::Scaled { .. } | Pace::Manual(_) => wall.utc(),
         }
     }
 
-    /// How far the venue is from what the pace alone would say, milliseconds of venue time.
+    /// The difference to the time from the pace alone, milliseconds of venue time.
     #[must_use]
     pub fn offset(&self) -> UtcMs {
         self.best.map_or(0, |b| b.offset)
     }
 
-    /// Changes the pace; samples of the old one say nothing about the new.
+    /// Changes the pace. Samples of the old pace are dropped.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pace = pace;
         (self.best, self.doubtful) = (None, None);
     }
 
-    /// Moves a manual clock. Others are led by samples.
+    /// Moves a manual clock. Other clocks follow their samples.
     pub fn set_manual(&mut self, now: UtcMs) {
         self.set_pace(Pace::Manual(now));
     }
 
-    /// How it moves.
+    /// Its pace.
     #[must_use]
     pub fn pace(&self) -> Pace {
         self.pace
     }
 
-    /// Takes a sample: the smallest round trip wins, until it is too old. A manual clock takes
-    /// none. Whether it is believed: one that moves the clock far is, once another says the same.
+    /// Adds a sample. The one with the smallest round trip wins, until it is too old. A manual
+    /// clock ignores samples. Returns whether the sample is trusted. A large change is trusted once
+    /// a second sample confirms it.
     pub fn sample(&mut self, s: TimeSample) -> bool {
-        let round_trip = s.received.saturating_sub(s.sent);
+        let round_trip = s.received - s.sent;
         if round_trip < 0 || matches!(self.pace, Pace::Manual(_)) {
             return true;
         }
-        let middle = self.base(s.sent.saturating_add(round_trip / 2));
+        let middle = self.base(s.sent + round_trip / 2);
         let offset = s.server.saturating_sub(middle);
         let fresh = Best { round_trip, taken: s.received, offset };
-        let better = self.best.is_none_or(|b| {
-            round_trip <= b.round_trip || s.received.saturating_sub(b.taken) > SAMPLE_LIFE
-        });
-        // Whoever waited long for an answer does not know when it was said.
+        let better = self
+            .best
+            .is_none_or(|b| round_trip <= b.round_trip || s.received - b.taken > SAMPLE_LIFE);
+        // After a long round trip, it is uncertain when the venue read its clock.
         let slack = STEP.saturating_add(round_trip).saturating_mul(self.factor()).unsigned_abs();
         let far = |from: UtcMs| from.abs_diff(offset) > slack;
         if far(self.offset()) && self.doubtful.is_none_or(far) {
@@ -141,7 +142,7 @@ impl VenueClock {
         true
     }
 
-    /// Milliseconds of the venue in one of the wall's, at least 1.
+    /// Venue milliseconds in a wall millisecond, at least 1.
     fn factor(&self) -> UtcMs {
         match self.pace {
             Pace::Scaled { per_mille, .. } => UtcMs::from((per_mille / REAL_PACE).max(1)),
@@ -149,18 +150,18 @@ impl VenueClock {
         }
     }
 
-    /// The venue refused a timestamp: the next sample is believed whatever its round trip.
+    /// The venue rejected a timestamp: the next sample counts, whatever its round trip.
     pub fn doubt(&mut self) {
         if let Some(best) = &mut self.best {
             best.round_trip = UtcMs::MAX;
         }
     }
 
-    fn base(&self, wall: UtcMs) -> UtcMs {
+    fn base(&self, wall: WallMs) -> UtcMs {
         match self.pace {
-            Pace::Real => wall,
+            Pace::Real => wall.utc(),
             Pace::Scaled { wall: from, venue, per_mille } => {
-                let real = i128::from(wall) - i128::from(from);
+                let real = i128::from(wall - from);
                 let moved = real * i128::from(per_mille) / i128::from(REAL_PACE);
                 venue.saturating_add(i64::try_from(moved).unwrap_or(i64::MAX))
             }
@@ -169,7 +170,7 @@ impl VenueClock {
     }
 }
 
-/// One venue's clock, shared by everyone who signs for it.
+/// One venue's clock, shared by all tasks that sign for it.
 #[derive(Clone, Debug)]
 pub struct SharedClock(Arc<Mutex<VenueClock>>);
 
@@ -180,14 +181,14 @@ impl SharedClock {
         SharedClock(Arc::new(Mutex::new(VenueClock::new(pace))))
     }
 
-    /// The clock, for one short look or change.
+    /// The locked clock, for one short access.
     pub fn lock(&self) -> MutexGuard<'_, VenueClock> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The venue's time at wall time `wall`, both UTC milliseconds.
     #[must_use]
-    pub fn now(&self, wall: UtcMs) -> UtcMs {
+    pub fn now(&self, wall: WallMs) -> UtcMs {
         self.lock().now(wall)
     }
 }
@@ -197,15 +198,19 @@ mod tests {
     use super::*;
 
     fn sample(sent: UtcMs, server: UtcMs, received: UtcMs) -> TimeSample {
-        TimeSample { sent, server, received }
+        TimeSample { sent: at(sent), server, received: at(received) }
+    }
+
+    fn at(ms: i64) -> WallMs {
+        WallMs::from_utc(ms)
     }
 
     #[test]
     fn the_smallest_round_trip_wins_until_it_is_old_or_doubted() {
         let mut clock = VenueClock::new(Pace::Real);
-        assert_eq!(clock.now(5), 5);
+        assert_eq!(clock.now(at(5)), 5);
         clock.sample(sample(1_000, 2_050, 1_100));
-        assert_eq!(clock.now(1_100), 2_100);
+        assert_eq!(clock.now(at(1_100)), 2_100);
         clock.sample(sample(2_000, 9_999, 2_400));
         assert_eq!(clock.offset(), 1_000, "a slower sample is worth less");
         clock.sample(sample(3_000, 4_010, 3_010));
@@ -234,16 +239,16 @@ mod tests {
     #[test]
     fn paces() {
         let mut clock =
-            VenueClock::new(Pace::Scaled { wall: 10_000, venue: 500_000, per_mille: 60_000 });
-        assert_eq!(clock.now(10_000), 500_000);
-        assert_eq!(clock.now(11_000), 560_000);
+            VenueClock::new(Pace::Scaled { wall: at(10_000), venue: 500_000, per_mille: 60_000 });
+        assert_eq!(clock.now(at(10_000)), 500_000);
+        assert_eq!(clock.now(at(11_000)), 560_000);
         clock.sample(sample(11_000, 560_700, 11_020));
-        assert_eq!(clock.now(12_000), 620_100, "60 times as fast, 100 ms ahead");
-        assert_eq!(clock.real(12_000), 12_000);
+        assert_eq!(clock.now(at(12_000)), 620_100, "60 times as fast, 100 ms ahead");
+        assert_eq!(clock.real(at(12_000)), 12_000);
         clock.set_manual(77);
         clock.sample(sample(0, 5_000, 1));
-        assert_eq!(clock.now(123_456), 77);
+        assert_eq!(clock.now(at(123_456)), 77);
         clock.set_manual(78);
-        assert_eq!(clock.now(i64::MAX), 78);
+        assert_eq!(clock.now(at(i64::MAX)), 78);
     }
 }

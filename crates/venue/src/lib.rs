@@ -1,10 +1,10 @@
-//! The ports to venues and sources, and everything that knows a wire.
+//! The ports to venues and sources, and the code that venues share.
 //!
-//! [`port`] and [`source`] are what the rest of the program sees: requests out, reports in, both
-//! values in the words of the domain. An adapter holds the wire of a venue, its mapping and its
-//! client: `everwarm_adapters`. What venues share is pure and takes time and chance as arguments:
-//! [`session`] (the life of a websocket), [`rate_limit`], [`clock`]. [`transport`] is the only file
-//! with client sockets; [`link`] carries a session over one of them.
+//! [`port`] and [`source`] are the interface for the rest of the program: requests out, reports in,
+//! both as domain values. An adapter has the wire format of a venue, its mapping and its client:
+//! `everwarm_adapters`. The shared code is pure, with time and random numbers as arguments:
+//! [`session`] (the state of a websocket), [`rate_limit`], [`clock`]. [`transport`] is the only
+//! file with client sockets. [`link`] runs a session over one of them.
 //!
 //! Promises:
 //! 1. One call that places or cancels is at most one request on the wire, signed for exactly the
@@ -32,16 +32,16 @@ pub use source::Source;
 use std::sync::Arc;
 pub use transport::{Probe, install_tls};
 
-/// Both ports to one place.
+/// Both ports of one venue.
 #[derive(Clone, Debug)]
 pub struct Ports {
-    /// Where orders go.
+    /// The port for orders.
     pub venue: Arc<dyn Venue>,
-    /// Where bars come from.
+    /// The port for bars.
     pub source: Arc<dyn Source>,
 }
 
-/// What an adapter is opened with.
+/// The arguments for opening an adapter.
 pub struct Opening {
     /// How long a request may be on its way, milliseconds of venue time.
     pub recv_window: i64,
@@ -49,9 +49,9 @@ pub struct Opening {
     pub clock: SharedClock,
     /// Our wall clock.
     pub wall: Wall,
-    /// Where is noted what it holds against us.
+    /// Saves the venue's waits and counts for later processes.
     pub note: Note,
 }
 
-/// Opens the adapter of one place. Nothing is connected by it.
+/// Opens the adapter of one venue. It makes no connection.
 pub type Open = Arc<dyn Fn(Opening) -> Result<Ports, String> + Send + Sync>;

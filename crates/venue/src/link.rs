@@ -1,32 +1,32 @@
-//! Carries a [`Session`] over [`Socket`]s: does what the session says and tells it what happens.
+//! Runs a [`Session`] over [`Socket`]s: performs its outputs and passes events to it.
 
 use super::session::{Connection, Event, Input, Moment, Output, Protocol, Session};
 use super::transport::{ConnectError, Heard, Socket};
+use everwarm_domain::time::SteadyMs;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// What a link is given besides its session.
+/// The dependencies of a link besides its session.
 pub struct Wiring<N, D, A, L> {
     /// Address.
     pub url: String,
-    /// The clocks.
+    /// Reads the clocks.
     pub now: N,
-    /// A new random number each call.
+    /// Returns a new random number on each call.
     pub dice: D,
-    /// Asked before each connection is opened: whether it may be, or how long to wait,
-    /// milliseconds.
+    /// Called before each connection: whether it may be opened, or how long to wait, milliseconds.
     pub admit: A,
-    /// Told for how long the venue wants nothing more from us, where it said so instead of opening
-    /// a connection or taking a subscription, milliseconds.
+    /// Called if the venue requests a wait instead of accepting a connection or subscription, with
+    /// the milliseconds.
     pub limited: L,
 }
 
-/// Wall time before a stream that the venue rejected for good is tried again.
+/// Wall time before a new attempt at a stream that the venue rejected for good.
 const REJECTED: Duration = Duration::from_secs(30);
 
-/// Carries a session until `sink` breaks. What the venue rejected for good is tried again all the
-/// same, rarely: a key may be made good, and an actor that gave up would take others with it.
+/// Runs a session until `sink` breaks. After a final rejection it still retries, at long intervals:
+/// a key may be repaired. If the actor failed instead, it would end other actors, too.
 pub async fn carry<P, N, D, A, L, S>(
     mut session: Session<P>,
     mut wiring: Wiring<N, D, A, L>,
@@ -49,9 +49,9 @@ pub async fn carry<P, N, D, A, L, S>(
     }
 }
 
-/// Runs the session until `sink` breaks or the venue refuses for good, and gives the session back:
-/// it can be restarted and run again. The sink is called for every event; it must not block, for
-/// pings are answered by the same task. Dropping the future drops the connections.
+/// Runs the session until `sink` breaks or the venue rejects it for good. Returns the session,
+/// which can be restarted. It calls the sink for every event. The sink must not block, since the
+/// same task responds to pings. Dropping the future drops the connections.
 pub async fn run<P, N, D, A, L, S>(
     mut session: Session<P>,
     wiring: &mut Wiring<N, D, A, L>,
@@ -140,7 +140,7 @@ impl Told {
 
 type Opening = std::pin::Pin<Box<dyn Future<Output = Result<Socket, ConnectError>> + Send>>;
 
-/// At most two open connections, that in use and its successor, and one being opened.
+/// The open connections: at most the one in use and its successor. One more may be opening.
 #[derive(Default)]
 struct Sockets {
     open: Vec<(Connection, Socket)>,
@@ -170,12 +170,12 @@ impl Sockets {
         failed.map(|why| Told::Heard(id, Heard::Closed(why)))
     }
 
-    /// Waits for a connection or for the session's deadline, whichever comes first.
-    async fn listen(&mut self, deadline: Option<i64>, now: Moment) -> Told {
+    /// Waits for a connection or for the session's deadline.
+    async fn listen(&mut self, deadline: Option<SteadyMs>, now: Moment) -> Told {
         let tick = async {
             match deadline {
                 Some(at) => {
-                    let left = u64::try_from(at.saturating_sub(now.steady)).unwrap_or(0);
+                    let left = u64::try_from(at - now.steady).unwrap_or(0);
                     tokio::time::sleep(Duration::from_millis(left)).await;
                 }
                 None => std::future::pending().await,

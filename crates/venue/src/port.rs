@@ -1,7 +1,7 @@
-//! The port to a venue: requests out and reports in, as data in the words of the domain.
+//! The port to a venue: requests out and reports in, as domain values.
 //!
-//! Nothing here names a venue. An adapter implements [`Venue`]. How it words a request, signs it
-//! and reads the response is its own business. [`super::calls`] has a method for each request.
+//! Nothing here depends on one venue. An adapter implements [`Venue`]: it encodes requests, signs
+//! them and parses responses. [`super::calls`] has a method for each request.
 
 use super::clock::SharedClock;
 use super::session::{Event, Moment};
@@ -15,7 +15,7 @@ use everwarm_domain::order::{
     Balance, OrderIntent, OrderReport, SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_domain::time::{Timeframe, UtcMs, WallMs};
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use jiff::tz::TimeZone;
 use std::fmt;
@@ -24,7 +24,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// The time a request is signed for, decided by whoever made it durable.
+/// The time that a request is signed for. It is durable before the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// Venue time, UTC milliseconds.
@@ -45,12 +45,12 @@ impl From<Validity> for Stamp {
     }
 }
 
-/// From where on trades are wanted. How a venue finds them is its adapter's business.
+/// The start of the requested trades. The adapter decides how to query them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TradesSince {
-    /// Behind this trade, which is known, and was made at this venue time.
+    /// After this known trade, which was made at this venue time.
     Trade(VenueTradeId, UtcMs),
-    /// From this venue time on, inclusive.
+    /// From this venue time, inclusive.
     Time(UtcMs),
 }
 
@@ -59,14 +59,14 @@ pub enum TradesSince {
 pub enum Request {
     /// The venue's clock.
     ServerTime,
-    /// The rules of these instruments; none named: of all.
+    /// The rules of these instruments; none named: of all instruments.
     Instruments {
         /// By name.
         symbols: Vec<Symbol>,
     },
     /// The volume of a day of each instrument, in quote units.
     Volumes,
-    /// When the venue trades, and when its days begin.
+    /// The trading hours, and the start of the venue's days.
     Hours,
     /// The price of the last trade.
     LastPrice {
@@ -82,7 +82,7 @@ pub enum Request {
     },
     /// Place an order: once, signed for exactly the attempt's timestamp.
     Place {
-        /// What is to be traded.
+        /// The order to place.
         intent: Box<OrderIntent>,
         /// The durable announcement of this request.
         attempt: SendAttempt,
@@ -96,14 +96,14 @@ pub enum Request {
         /// The time it is signed for.
         stamp: Stamp,
     },
-    /// Cancel all open orders of a symbol, whoever placed them: once, signed for exactly the stamp.
+    /// Cancel all open orders of a symbol, also external ones: once, signed for exactly the stamp.
     CancelAll {
         /// Of what.
         symbol: Symbol,
         /// The time it is signed for.
         stamp: Stamp,
     },
-    /// How many orders the venue counts, where that may limit the next ones.
+    /// The venue's order counts, if they may limit the next orders.
     OrderCounts,
     /// The order with this id of ours and its fills, if the venue knows it.
     FindOrder {
@@ -130,30 +130,30 @@ pub enum Request {
     TradesSince {
         /// Of what.
         symbol: Symbol,
-        /// From where on.
+        /// The start of the trades.
         since: TradesSince,
     },
 }
 
-/// Bars of a venue's records.
+/// Bars from a venue's records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bars {
-    /// Those that can be held, ascending by opening time. Their prices may contradict each other.
+    /// Valid bars, ascending by opening time. Their prices may contradict each other.
     pub held: Vec<Bar>,
-    /// Those that no type holds or that are beyond the limits, ascending by opening time.
+    /// Bars that no type can represent or that exceed the limits, ascending by opening time.
     pub unheld: Vec<UnheldBar>,
 }
 
-/// A bar that no type holds, or that is beyond the limits.
+/// A bar that no type can represent, or that exceeds the limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnheldBar {
     /// What it is of.
     pub symbol: Symbol,
     /// Its opening time, UTC milliseconds.
     pub open_time: UtcMs,
-    /// Why it cannot be held.
+    /// The reason.
     pub why: String,
-    /// What it claims, in words.
+    /// Its values as text.
     pub claimed: String,
 }
 
@@ -164,7 +164,7 @@ pub enum Report {
     ServerTime(TimeSample),
     /// To `Instruments`, by symbol.
     Instruments(Vec<Instrument>),
-    /// To `Volumes`: symbols whose volume can be believed.
+    /// To `Volumes`: symbols with plausible volumes.
     Volumes(Vec<(Symbol, Decimal)>),
     /// To `Hours`.
     Hours(Hours),
@@ -180,42 +180,42 @@ pub enum Report {
     OpenOrders(Vec<OrderReport>),
     /// To `Place` and `Cancel`.
     Order(Box<OrderReport>),
-    /// To `FindOrder`; none: the venue does not know it, which alone proves nothing yet.
+    /// To `FindOrder`; none: the venue does not know it, which alone proves nothing.
     Found(Option<Box<OrderReport>>),
     /// To `OrderTrades` and `TradesSince`, ascending by venue time, then by trade id.
     Trades(Vec<Trade>),
 }
 
-/// When a venue trades, and when its days begin.
+/// The trading hours of a venue, and the start of its days.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hours {
-    /// Its sessions, from some days back to some days ahead; none: it trades always.
+    /// Its sessions, from some days ago to some days ahead; none: it always trades.
     pub sessions: Option<Sessions>,
-    /// The zone whose midnight begins its day; none: UTC.
+    /// The time zone of its days; none: UTC.
     pub zone: Option<TimeZone>,
 }
 
-/// One look at the venue's clock.
+/// One reading of the venue's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeSample {
-    /// Our wall clock just before the request, UTC milliseconds.
-    pub sent: UtcMs,
+    /// Our wall clock just before the request.
+    pub sent: WallMs,
     /// The venue's clock, UTC milliseconds.
     pub server: UtcMs,
-    /// Our wall clock just after the answer, UTC milliseconds.
-    pub received: UtcMs,
+    /// Our wall clock just after the response.
+    pub received: WallMs,
 }
 
-/// The account as the venue has it.
+/// The account as the venue reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountPicture {
-    /// The venue's number of the account, where it tells one.
+    /// The venue's number of the account, if it reports one.
     pub id: Option<String>,
     /// Whether the venue lets the account trade.
     pub can_trade: bool,
     /// Balances other than zero, by asset.
     pub balances: Vec<Balance>,
-    /// Assets whose balances cannot be believed, by name.
+    /// Assets with implausible balances, by name.
     pub unread: Vec<String>,
 }
 
@@ -232,7 +232,7 @@ pub struct Trade {
     pub fill: VenueFill,
 }
 
-/// What a market stream says.
+/// A report of a market stream.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MarketReport {
     /// The state of one bar.
@@ -246,7 +246,7 @@ pub enum MarketReport {
         /// Venue time of the message, UTC milliseconds.
         time: UtcMs,
     },
-    /// A closed bar that cannot be held.
+    /// A closed bar that no type can represent.
     Unheld(UnheldBar),
     /// Something else: counted, not used.
     Other {
@@ -255,7 +255,7 @@ pub enum MarketReport {
     },
 }
 
-/// What a private stream says: hints, the answers to requests are the truth.
+/// A report of a private stream. It is only a hint: the responses to requests count.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AccountReport {
     /// An order changed.
@@ -274,47 +274,47 @@ pub enum AccountReport {
     },
 }
 
-/// What an error says about the request that met it.
+/// The meaning of an error for its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Definitely not executed; the same may be tried later.
+    /// Not executed; the same request may be sent later.
     NotSent,
-    /// A definite no: not executed.
+    /// Rejected: not executed.
     Refused {
-        /// Whether the same may be tried again (clock), or is wrong as it stands.
+        /// Whether the same request may be sent again, as after a clock error. If not, it is wrong.
         again: bool,
     },
     /// May or may not have been executed.
     Unknown,
-    /// A definite no that concerns the key or the account: stop trading at this venue.
+    /// Rejected because of the key or the account: stop trading at this venue.
     Halt,
-    /// A definite no: the order is against the rules of its instrument. They may have changed.
+    /// Rejected: the order violates the rules of its instrument. They may have changed.
     Rules,
-    /// A definite no: the account has too little for the order.
+    /// Rejected: the account has too little for the order.
     Funds,
-    /// The venue does not know the order, or does not have it open.
+    /// The venue does not know the order, or it is not open.
     Absent,
-    /// A definite no: too many requests. Everything waits.
+    /// Rejected: too many requests. All requests wait.
     RateLimited {
         /// How long, milliseconds of wall time.
         retry_after_ms: u64,
     },
 }
 
-/// A request without the wanted answer.
+/// A request that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}{}", code_suffix(*.code))]
 pub struct VenueError {
-    /// What it means for the request.
+    /// Its meaning for the request.
     pub class: ErrorClass,
     /// The venue's error code; zero where there is none.
     pub code: i32,
-    /// What happened, in the venue's words where it said any.
+    /// The cause, in the venue's text if it sent one.
     pub text: String,
 }
 
 impl VenueError {
-    /// In words that may be a stranger's: what a terminal would obey is taken out.
+    /// An error with a text that may be external. Control characters for terminals are removed.
     #[must_use]
     pub fn new(class: ErrorClass, code: i32, mut text: String) -> VenueError {
         if text.len() > TEXT_MAX || text.contains(is_hidden) {
@@ -329,7 +329,7 @@ fn code_suffix(code: i32) -> String {
 }
 
 impl ErrorClass {
-    /// Whether the same request would be rejected again, for now.
+    /// Whether the same request would be rejected again.
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
@@ -346,50 +346,50 @@ impl ErrorClass {
     }
 }
 
-/// Which of some orders may leave now.
+/// Which of some orders may be sent now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MayPlace {
-    /// Of each.
+    /// For each order, whether it may be sent.
     pub now: Vec<bool>,
-    /// How long until more of them may, milliseconds; none where all may now.
+    /// Milliseconds until more of them may be sent; none: all may now.
     pub wait: Option<u64>,
 }
 
-/// A response to come.
+/// A future response.
 pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, VenueError>> + Send>>;
 
-/// Takes what a stream reports, until it breaks. It must not block.
+/// Receives the events of a stream. It ends the stream by breaking, and must not block.
 pub type Sink<F> = Box<dyn FnMut(Event<F>) -> ControlFlow<()> + Send>;
 
-/// A stream that is carried: it ends when its sink breaks, and its connections with it.
+/// A running stream. It ends when its sink breaks, and closes its connections.
 pub type Carried = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a stream needs of the process that listens to it.
+/// The dependencies of a stream.
 pub struct Listener {
-    /// The clocks.
+    /// Reads the clocks.
     pub now: Box<dyn FnMut() -> Moment + Send>,
-    /// A new random number each call, for the jitter of reconnects.
+    /// Returns a new random number on each call, for the jitter of reconnects.
     pub dice: fn() -> u64,
-    /// Connections that the process keeps to this venue. They share what it allows.
+    /// Number of connections of this process to the venue. They share its limits.
     pub connections: usize,
 }
 
 /// A venue, as the rest of the program sees it.
 ///
-/// What it counts of its limits belongs to the host: adapters to one host share it.
+/// The counts of its limits belong to the host. Adapters to one host share them.
 pub trait Venue: Send + Sync + fmt::Debug {
     /// The venue, as facts name it.
     fn id(&self) -> VenueId;
 
-    /// Which orders it takes.
+    /// The orders that it accepts.
     fn capabilities(&self) -> Capabilities;
 
     /// Sends one request. `Place`, `Cancel` and `CancelAll` are at most one request on the wire.
     /// Dropping the future after its first poll leaves their status unknown.
     fn request(&self, request: Request) -> Pending<Report>;
 
-    /// The same venue, of which a read that must wait for the budget fails immediately and says for
-    /// how long (`RateLimited`): other requests may leave meanwhile.
+    /// The same venue with other waiting: a read that must wait for the budget fails immediately
+    /// with `RateLimited` and the wait. Other requests may be sent meanwhile.
     fn impatient(&self) -> Arc<dyn Venue>;
 
     /// The venue's clock.
@@ -398,33 +398,33 @@ pub trait Venue: Send + Sync + fmt::Debug {
     /// The venue's time now, UTC milliseconds.
     fn now(&self) -> UtcMs;
 
-    /// What a request means that is signed for venue time `timestamp`, UTC milliseconds: how long
-    /// it may arrive, and how it is proved that it did not.
+    /// The validity of a request signed for venue time `timestamp`, UTC milliseconds: how long it
+    /// may arrive, and how to prove that it did not.
     fn validity(&self, timestamp: UtcMs) -> Validity;
 
-    /// Sets how long a request may be on its way before the venue rejects it, milliseconds of its
-    /// time, for what is signed from now on.
+    /// Sets how long a request may travel before the venue rejects it, milliseconds of venue time.
+    /// It applies to later signatures.
     fn set_recv_window(&self, ms: i64);
 
-    /// Which orders of these sides may leave now, those that reduce a position before the others.
-    /// Nothing is booked.
+    /// Which orders of these sides may be sent now. Orders that reduce a position come first. It
+    /// books nothing.
     fn may_place(&self, sides: &[Side]) -> MayPlace;
 
     /// Share of the current budget that is used, 0 to 1.
     fn used(&self) -> f64;
 
-    /// How long a request still waits for the budget, seconds; none where none waits.
+    /// How long a request still waits for the budget, seconds; none if none waits.
     fn waiting(&self) -> Option<i64>;
 
-    /// What the venue wants us to wait for: the end and when something leaves next, UTC
-    /// milliseconds, of all requests and of orders.
+    /// The waits that the venue requested, for all requests and for orders: the end, and the time
+    /// of the next request, UTC milliseconds.
     fn banned(&self) -> [Option<(UtcMs, UtcMs)>; 2];
 
-    /// Ends such waits, by command of an operator: the next request shows whether the venue agrees.
+    /// Ends such waits by command of an operator. The next request shows whether the venue agrees.
     /// Returns whether there was one.
     fn clear_bans(&self) -> bool;
 
-    /// Carries the stream of the account's events. It connects again whenever it is lost.
+    /// Runs the stream of the account's events. It reconnects whenever the connection is lost.
     ///
     /// # Errors
     /// There is no key.

@@ -1,16 +1,16 @@
 //! The venue's request weight: a counter over fixed windows of the clock, not sliding ones.
 //!
-//! The venue's own count, told in its answers, is the truth: others behind the same address spend
-//! the same budget, and so did we before a restart. So the first request is a cheap one and goes
-//! alone: until its answer has told the count nothing follows it. The less urgent a request, the
-//! smaller the share of the window it may fill, so that a flood of history never stands in the way
-//! of a cancel.
+//! The venue reports its own count in its responses, and that count is right. Other programs behind
+//! the same address use the same budget, and so did this one before a restart. So the first request
+//! is a cheap one: until its response has the count, no other request is sent. The less urgent a
+//! request, the smaller the share of the window it may fill. So a flood of history requests never
+//! delays a cancel.
 //!
-//! Orders are counted beside it ([`OrderLimit`]): they cost no weight where they succeed.
+//! Orders are counted separately ([`OrderLimit`]). Successful orders cost no weight.
 //!
-//! A ban, the connections opened lately and the orders placed lately are noted outside the process:
-//! who is started again during one stays silent, and many starts in a row open and place no more
-//! than one process may.
+//! Bans, recent connections and recent orders are saved outside the process. A process that
+//! restarts during a ban sends nothing. Many restarts in a row open and place no more than one
+//! process may.
 
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
@@ -27,23 +27,23 @@ pub use orders::{DAY_MS, OrderLimit, OrderWindow, SHORT_MS};
 
 /// Width of the window, milliseconds.
 pub const WINDOW: UtcMs = 60_000;
-/// Weight a window allows until the venue tells its own value.
+/// Weight of a window until the venue reports its own limit.
 pub const DEFAULT_LIMIT: u32 = 6_000;
-/// How long the first request may stay without an answer before another is tried, milliseconds.
+/// How long to wait for the first response before another request is tried, milliseconds.
 const FIRST: UtcMs = 15_000;
-/// How long a connection waits for the request that looks whether a ban still holds, milliseconds.
+/// How long a connection waits for the request that checks a ban, milliseconds.
 const TRY: UtcMs = 1_000;
-/// How often those who wait for the first answer look, milliseconds.
+/// Poll interval of requests that wait for the first response, milliseconds.
 const LOOK: UtcMs = 1;
 
-/// What a request is for, the most urgent first.
+/// The purpose of a request, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Taking back orders.
+    /// Cancelling orders.
     Cancel,
-    /// Orders that leave a position: what they wait for can only cost more.
+    /// Orders that close a position: waiting can only cost more.
     Stop,
-    /// Finding out what became of orders, and the account.
+    /// Finding the status of orders, and the account.
     Fills,
     /// New orders.
     Entry,
@@ -52,7 +52,7 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// The share of a window that may be full when such a request leaves, in percent.
+    /// How full a window may be when such a request is sent, in percent.
     fn share(self) -> u64 {
         match self {
             Priority::Cancel => 100,
@@ -64,45 +64,46 @@ impl Priority {
     }
 }
 
-/// What the venue holds against the address and does not tell before it refuses.
+/// The state that the venue counts but reports only when it rejects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     /// The end of the last ban, UTC milliseconds; zero: there was none.
     pub banned_until: UtcMs,
-    /// When connections were opened, UTC milliseconds, the oldest first: those that still count.
+    /// Times of the connections that still count, UTC milliseconds, oldest first.
     pub connections: VecDeque<UtcMs>,
-    /// Before when no order is to leave, UTC milliseconds, after a refusal for too many.
+    /// No order may be sent before this time, UTC milliseconds, after a rejection for too many
+    /// orders.
     #[serde(default)]
     pub orders_until: UtcMs,
-    /// Orders placed, by window; never too few.
+    /// Orders placed, by window; never fewer than were placed.
     #[serde(default)]
     pub orders: Vec<OrderWindow>,
 }
 
-/// How well something is noted.
+/// How durable a note is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Care {
-    /// It outlives a loss of power.
+    /// It survives a power failure.
     Synced,
-    /// It outlives the process: a machine is away for longer than what it is about counts, and the
-    /// way to the venue does not wait for the disk.
+    /// It survives only the process. A machine restarts more slowly than the counts expire, and the
+    /// request need not wait for the disk.
     Quick,
 }
 
-/// Notes what is spent.
+/// Saves the counts.
 pub type WriteNote = dyn Fn(&Spent, Care) + Send + Sync;
 
-/// Where that is noted for later processes.
+/// The counts of earlier processes, and how to save them for later ones.
 #[derive(Clone)]
 pub struct Note {
-    /// What was noted before.
+    /// The state that was saved before.
     pub before: Spent,
-    /// Notes what is now.
+    /// Saves the current state.
     pub write: Arc<WriteNote>,
 }
 
 impl Default for Note {
-    /// Noted nowhere.
+    /// Saves nothing.
     fn default() -> Self {
         Note { before: Spent::default(), write: Arc::new(|_, _| ()) }
     }
@@ -114,16 +115,16 @@ impl fmt::Debug for Note {
     }
 }
 
-/// How long to wait, milliseconds.
+/// A wait, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitMs(pub u64);
 
-/// Why a request may not leave now.
+/// Why a request may not be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
-    /// The venue must first be asked for its count, by a request of weight 1.
+    /// First query the venue's count, by a request of weight 1.
     Ask,
-    /// Not before this is over.
+    /// Wait this long.
     Wait(WaitMs),
 }
 
@@ -137,11 +138,11 @@ pub struct WeightLimit {
     count: Count,
 }
 
-/// Whether the venue has told its count to this process.
+/// Whether the venue has reported its count to this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Count {
     Unknown,
-    /// A request was sent at this time that will tell.
+    /// A request sent at this time will return the count.
     Asked(UtcMs),
     Known,
 }
@@ -159,9 +160,9 @@ impl Default for WeightLimit {
 }
 
 impl WeightLimit {
-    /// A counter that lets nothing go before `until`, UTC milliseconds, at a venue whose limits
-    /// are `times` as wide as usual. What an earlier process has spent there may be more than the
-    /// usual limit, and is told before the limit is.
+    /// A counter that admits nothing before `until`, UTC milliseconds. `times` is the factor of the
+    /// venue's limits. Earlier processes may have spent more than the usual limit, and the venue
+    /// reports that count before its limit.
     #[must_use]
     pub fn after(until: UtcMs, times: usize) -> WeightLimit {
         let times = u32::try_from(times.max(1)).unwrap_or(u32::MAX);
@@ -169,20 +170,19 @@ impl WeightLimit {
         WeightLimit { limit, ban: Ban::noted(until), ..WeightLimit::default() }
     }
 
-    /// Takes over the weight the venue allows a window; zero is not believed.
+    /// Sets the venue's limit for a window. Zero is ignored.
     pub fn set_limit(&mut self, limit: u32) {
         if limit > 0 {
             self.limit = limit;
         }
     }
 
-    /// Books `weight` and lets the request go, or says how long to wait. One request heavier than
-    /// the whole share is let go in an untouched window: waiting would not help it. In a long ban
-    /// one of weight 1 goes now and then, to look whether it still holds.
+    /// Books `weight` and admits the request, or returns how long to wait. A request heavier than
+    /// the whole share is admitted in an unused window, since waiting would not help. In a long
+    /// ban, one of weight 1 is sent now and then to check it.
     ///
     /// # Errors
-    /// The venue's count is not known yet, or the time until the window ends or the venue's own ban
-    /// is over.
+    /// The venue's count is not known yet, or the time until the window or the venue's ban ends.
     pub fn admit(&mut self, now: UtcMs, weight: u32, priority: Priority) -> Result<(), Hold> {
         self.roll(now);
         match self.ban.gate(now) {
@@ -210,39 +210,39 @@ impl WeightLimit {
         Ok(())
     }
 
-    /// Takes over the venue's own count of the window, told by the answer to a request sent at
-    /// `sent`. A count that may belong to the window before is not believed.
+    /// Adopts the venue's count of the window, from the response to a request sent at `sent`. A
+    /// count that may belong to the previous window is ignored.
     pub fn observe(&mut self, sent: UtcMs, now: UtcMs, used: u32) {
         self.roll(now);
         self.count = Count::Known;
         if sent.div_euclid(WINDOW) != self.window {
             return;
         }
-        // Answers overtake each other; within a window the count only rises.
+        // Responses may overtake each other. Within a window, the count only rises.
         self.used = self.used.max(used);
     }
 
-    /// The venue answers and tells no count: ours is all there is.
+    /// The venue responds without a count, so only our count remains.
     pub fn uncounted(&mut self) {
         self.count = Count::Known;
     }
 
-    /// A request ended that told no count: if it was the first, another may go.
+    /// A request ended without a count. If it was the first, another may be sent.
     pub fn unobserved(&mut self) {
         if let Count::Asked(_) = self.count {
             self.count = Count::Unknown;
         }
     }
 
-    /// The venue refused for too many requests: nothing leaves before the wait is over.
+    /// The venue rejected a request for too many: nothing is sent before the wait ends.
     pub fn block(&mut self, now: UtcMs, for_ms: u64) {
         self.ban.block(now, for_ms);
     }
 
-    /// Whether anything may leave, whatever it costs.
+    /// Whether anything may be sent, whatever its weight.
     ///
     /// # Errors
-    /// The time until the venue's own ban is over, or until it is looked whether it is.
+    /// The time until the ban ends or is checked.
     pub fn silent(&mut self, now: UtcMs) -> Result<(), WaitMs> {
         match self.ban.gate(now) {
             Gate::Open => Ok(()),
@@ -251,18 +251,18 @@ impl WeightLimit {
         }
     }
 
-    /// The venue took a request: whether that ended a ban.
+    /// The venue accepted a request. Returns whether that ended a ban.
     pub fn passed(&mut self) -> bool {
         self.ban.passed()
     }
 
-    /// Ends a ban, by word of an operator.
+    /// Ends a ban by command of an operator.
     pub fn clear(&mut self) {
         self.ban.clear();
     }
 
-    /// The end of the ban and when something leaves next, UTC milliseconds; none where there is
-    /// no ban.
+    /// The end of the ban and the time of the next request, UTC milliseconds; none if there is no
+    /// ban.
     #[must_use]
     pub fn banned(&self, now: UtcMs) -> Option<(UtcMs, UtcMs)> {
         Some((self.ban.until(), self.ban.next_attempt(now)?))
@@ -280,7 +280,7 @@ impl WeightLimit {
         self.used
     }
 
-    /// Whether the venue has told its count to this process.
+    /// Whether the venue has reported its count to this process.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.count == Count::Known
@@ -300,7 +300,7 @@ impl WeightLimit {
     }
 }
 
-/// When what the venue said to wait from now on is over.
+/// The end of a wait that begins now.
 fn end_of(now: UtcMs, for_ms: u64) -> UtcMs {
     now.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX))
 }
@@ -309,47 +309,47 @@ fn wait(ms: UtcMs) -> WaitMs {
     WaitMs(u64::try_from(ms).unwrap_or(0).max(1))
 }
 
-/// Connections opened lately, at most so many in so long: venues refuse an address that opens too
-/// many (300 in 5 minutes). Times are those of [`WeightLimit`].
+/// Recent connections: at most a number in a period. Venues reject an address that opens too many
+/// (300 in 5 minutes). Times are those of [`WeightLimit`].
 #[derive(Clone, Debug)]
 pub struct ConnectionLimit {
     most: usize,
     opened: VecDeque<UtcMs>,
 }
 
-/// Connections opened in [`CONNECTIONS_MS`] at most: two thirds of what the venue takes, for others
-/// behind the same address.
+/// Maximum connections in [`CONNECTIONS_MS`]: two thirds of the venue's limit, since others may use
+/// the same address.
 pub const CONNECTIONS: usize = 200;
 /// See [`CONNECTIONS`], milliseconds.
 pub const CONNECTIONS_MS: i64 = 300_000;
 
 impl ConnectionLimit {
-    /// Of a whole process, and of those before it, which `opened` these, at a venue whose
-    /// limits are `times` as wide as usual.
+    /// The limit of a whole process. Earlier processes `opened` these connections. `times` is the
+    /// factor of the venue's limits.
     #[must_use]
     pub fn after(opened: VecDeque<UtcMs>, times: usize) -> ConnectionLimit {
         ConnectionLimit { most: CONNECTIONS.saturating_mul(times.max(1)), opened }
     }
 
-    /// When connections were opened that still counted when the last one was booked, UTC
-    /// milliseconds.
+    /// Times of the connections that still counted at the last booking, UTC milliseconds.
     #[must_use]
     pub fn opened(&self) -> &VecDeque<UtcMs> {
         &self.opened
     }
 
-    /// Of one `of` some connections: one that falls over again and again leaves the others theirs.
+    /// The limit of one `of` several connections, so that one that fails repeatedly leaves the
+    /// others their share.
     #[must_use]
     pub fn share(of: usize) -> ConnectionLimit {
         ConnectionLimit { most: (CONNECTIONS / of.max(1)).max(2), opened: VecDeque::new() }
     }
 
-    /// Books a connection, or says how long to wait.
+    /// Books a connection, or returns how long to wait.
     ///
     /// # Errors
-    /// The time until the oldest one counts no more.
+    /// The time until the oldest one no longer counts.
     pub fn admit(&mut self, now: UtcMs) -> Result<(), WaitMs> {
-        // The clock was set back since: nothing is waited for longer than that takes.
+        // The clock may have been set back. That must not make the wait longer.
         self.opened.iter_mut().for_each(|at| *at = (*at).min(now));
         while self.opened.front().is_some_and(|at| now.saturating_sub(*at) >= CONNECTIONS_MS) {
             self.opened.pop_front();

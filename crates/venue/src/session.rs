@@ -1,121 +1,121 @@
-//! The life of a websocket, pure: connect, subscribe, listen, notice silence, back off, connect
-//! again, and change over to a new connection before an old one ends.
+//! The state machine of a websocket, pure: connect, subscribe, detect silence, back off, reconnect,
+//! and move to a new connection before the old one ends.
 //!
-//! Time and chance are arguments; what to do comes out as values, and [`super::link`] does it. What
-//! is said on a connection is a venue's business: a [`Protocol`] words the requests and reads
-//! messages. Connections have numbers, so that what two of them say is never mixed up.
+//! Time and random numbers are arguments. Outputs are values, and [`super::link`] performs them. A
+//! venue's [`Protocol`] encodes requests and reads messages. Connections have numbers, so messages
+//! of two connections are never confused.
 //!
 //! Promises:
-//! 1. `Subscribed` is said once a connection, after every request was answered well.
-//! 2. Without a sign of life for [`IDLE`] a connection is given up; so it is without an answer for
-//!    [`ANSWER`], without data for as long as its protocol allows, and where the clock on the wall
-//!    jumped by more than [`JUMP`]: the machine slept, or was set.
-//! 3. After `Lost` nothing of that connection is said any more.
-//! 4. The wait before the next try is drawn evenly from zero to a ceiling that doubles from
-//!    [`BACK_OFF_MIN`] to [`BACK_OFF_MAX`] and falls back only after data was delivered.
-//! 5. What the venue refuses for good is not tried again until [`Session::restart`].
+//! 1. `Subscribed` is sent once for each connection, after all requests succeeded.
+//! 2. A connection is dropped after [`IDLE`] without any message, or after [`ANSWER`] without a
+//!    response. It is also dropped if it has no data for the time its protocol allows. A jump of
+//!    the wall clock by more than [`JUMP`] drops it too: the machine slept, or its clock was set.
+//! 3. After `Lost`, nothing of that connection is reported.
+//! 4. The wait before the next attempt is random, from zero to a ceiling. The ceiling doubles from
+//!    [`BACK_OFF_MIN`] to [`BACK_OFF_MAX`] and is reset only after data arrived.
+//! 5. After a final rejection there is no new attempt until [`Session::restart`].
 //! 6. A connection that the venue will end, or that is [`ROTATE`] old, stays in use until its
-//!    successor is subscribed; both carry the same then, and nothing is lost between them.
+//!    successor is subscribed. Meanwhile both carry the same data, so nothing is lost.
 //!
 //! Over 500 lines: one state machine, and each of its events is a case.
 
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{SteadyMs, UtcMs, WallMs};
 use std::collections::BTreeSet;
 
-/// Longest silence, milliseconds; venues ping every 20 s.
+/// Longest silence, milliseconds. Venues ping every 20 s.
 pub const IDLE: i64 = 60_000;
-/// Longest wait for the answer to a request, milliseconds.
+/// Longest wait for the response to a request, milliseconds.
 pub const ANSWER: i64 = 10_000;
-/// Ceiling of the first wait before another try, milliseconds.
+/// First ceiling of the wait before another attempt, milliseconds.
 pub const BACK_OFF_MIN: i64 = 250;
 /// Highest ceiling, milliseconds.
 pub const BACK_OFF_MAX: i64 = 30_000;
-/// Age at which a connection is replaced, milliseconds: venues end them at 24 h. Drawn up to
-/// [`ROTATE_SPREAD`] earlier, so that the connections of a venue do not turn together.
+/// Age at which a connection is replaced, milliseconds. Venues end connections at 24 h. The age is
+/// reduced by a random part of [`ROTATE_SPREAD`], so that connections are not all replaced
+/// together.
 pub const ROTATE: i64 = 23 * 3_600_000;
-/// See [`ROTATE`].
+/// Maximum random reduction of [`ROTATE`], milliseconds.
 pub const ROTATE_SPREAD: i64 = 1_800_000;
-/// Difference between what passed on the wall and what passed, milliseconds.
+/// Maximum difference between passed wall time and passed steady time, milliseconds.
 pub const JUMP: i64 = 5_000;
 
 /// The clocks of a moment, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Time that only passes, from any beginning on: for deadlines.
-    pub steady: i64,
-    /// The clock on the wall, UTC.
-    pub wall: UtcMs,
+    /// Monotonic time from any beginning, for deadlines.
+    pub steady: SteadyMs,
+    /// The wall clock, UTC.
+    pub wall: WallMs,
     /// The venue's, UTC: for signatures.
     pub venue: UtcMs,
 }
 
-/// A request to be sent on a new connection.
+/// A request to send on a new connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// Its number, repeated by the answer.
+    /// Its number, which the response repeats.
     pub id: u64,
     /// The message.
     pub text: String,
 }
 
-/// A message, read.
+/// A parsed message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said<F> {
-    /// The answer to one of our requests.
+    /// The response to one of our requests.
     Answer {
         /// The number of the request; none: the venue could not read it.
         id: Option<u64>,
-        /// Good, or why not.
+        /// Success, or the reason for the rejection.
         outcome: Result<(), Refusal>,
     },
     /// Data.
     Data(F),
     /// The venue announces that it will close the connection.
     Ending(String),
-    /// The subscription is over although the connection stands.
+    /// The subscription has ended, although the connection is open.
     Over(String),
 }
 
-/// A request the venue did not like.
+/// A request that the venue rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Its words.
+    /// The venue's text.
     pub why: String,
-    /// Whether another try may go better.
+    /// Whether another attempt may succeed.
     pub again: bool,
-    /// How long the venue wants us to wait before it, milliseconds.
+    /// How long the venue wants us to wait before that, milliseconds.
     pub wait_ms: Option<u64>,
 }
 
-/// What is said on a connection.
+/// The messages on a connection.
 pub trait Protocol {
-    /// Data, read.
+    /// Parsed data.
     type Frame;
 
-    /// The requests that make a new connection useful; none: it is useful as it is. Numbers differ
-    /// from those of earlier connections.
+    /// The requests that subscribe a new connection; none: it needs none. Their numbers differ from
+    /// those of earlier connections.
     fn hello(&mut self, venue_now: UtcMs) -> Vec<Hello>;
 
-    /// The requests that make connections useful which were greeted before something else was
-    /// wanted; none: nothing has changed.
+    /// The requests that change the subscriptions of open connections to the current ones; none:
+    /// nothing has changed.
     fn turn(&mut self) -> Vec<Hello> {
         Vec::new()
     }
 
-    /// Resolves when [`Protocol::turn`] may have something to say. It may be dropped and called
-    /// again.
+    /// Resolves when [`Protocol::turn`] may have requests. It may be dropped and called again.
     fn turned(&mut self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
 
-    /// Reads a message.
+    /// Parses a message.
     ///
     /// # Errors
-    /// Says what cannot be read.
+    /// The part that cannot be read.
     fn read(&self, text: &str) -> Result<Said<Self::Frame>, String>;
 
-    /// How long a subscribed connection may carry no data, milliseconds; none: for ever. Pings say
-    /// that a connection stands, not that it still carries what was asked for.
+    /// How long a subscribed connection may carry no data, milliseconds; none: for ever. Pings show
+    /// that a connection is open, but not that it still carries the subscribed data.
     fn quiet(&self) -> Option<i64> {
         None
     }
@@ -124,57 +124,57 @@ pub trait Protocol {
 /// Number of a connection.
 pub type Connection = u64;
 
-/// What happened.
+/// An event for the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
     /// Time passed.
     Tick,
-    /// The connection that was asked for is open.
+    /// The requested connection is open.
     Opened,
     /// It could not be opened.
     Failed {
         /// Why.
         why: String,
-        /// Whether another try makes sense.
+        /// Whether another attempt makes sense.
         again: bool,
         /// How long the venue wants us to wait, milliseconds.
         wait_ms: Option<u64>,
     },
-    /// A message came.
+    /// A message arrived.
     Text(Connection, &'a str),
-    /// A sign of life came.
+    /// A ping or pong arrived.
     Alive(Connection),
     /// A connection ended.
     Closed(Connection, String),
-    /// Something else is wanted.
+    /// Other subscriptions are wanted.
     Turned,
 }
 
-/// What to do.
+/// An action of the session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output<F> {
-    /// Open a connection of this number and report how that went.
+    /// Open a connection with this number, and report the result.
     Connect(Connection),
-    /// Send this.
+    /// Send this text.
     Send(Connection, String),
     /// Drop the connection.
     Drop(Connection),
-    /// The venue wants nothing more from this address for so long, milliseconds.
+    /// The venue wants no requests from this address for this time, milliseconds.
     Limited(u64),
-    /// Tell whoever listens.
+    /// Pass this event to the listener.
     Event(Event<F>),
 }
 
-/// What whoever listens is told.
+/// An event for the listener.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event<F> {
-    /// Everything asked for is subscribed; what was missed since the last time must be fetched.
+    /// All subscriptions are active. Fetch the data missed since the last time.
     Subscribed,
-    /// What was wanted besides is subscribed too: what was missed of that must be fetched.
+    /// Added subscriptions are active. Fetch the data missed for them.
     Turned,
     /// Data.
     Frame(F),
-    /// A message that could not be read: what it said must be fetched.
+    /// A message that could not be read. Fetch its content.
     Garbled {
         /// What is wrong with it.
         why: String,
@@ -188,7 +188,7 @@ pub enum Event<F> {
     Lost {
         /// Why.
         why: String,
-        /// Whether it is tried again by itself; if not, somebody must look at it.
+        /// Whether the session retries automatically. If not, a person must act.
         again: bool,
     },
 }
@@ -197,28 +197,28 @@ pub enum Event<F> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Open {
     id: Connection,
-    opened: i64,
-    /// The last sign of life, and the last data or the subscription.
-    alive: i64,
-    data: i64,
-    /// When something was last asked for.
-    asked: i64,
+    opened: SteadyMs,
+    /// Time of the last message, and of the last data or the subscription.
+    alive: SteadyMs,
+    data: SteadyMs,
+    /// Time of the last request.
+    asked: SteadyMs,
     unanswered: BTreeSet<u64>,
-    /// When it is to be replaced.
-    replace: i64,
+    /// When it will be replaced.
+    replace: SteadyMs,
 }
 
-/// The way to the next connection.
+/// The state of the next connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Next {
-    /// None is wanted: that in use is young.
+    /// None is needed: the current one is young.
     None,
     Waiting {
-        until: i64,
+        until: SteadyMs,
     },
     Connecting(Connection),
     Subscribing(Open),
-    /// The venue refused for good.
+    /// The venue rejected it for good.
     Stopped,
 }
 
@@ -226,25 +226,25 @@ enum Next {
 #[derive(Debug)]
 pub struct Session<P> {
     protocol: P,
-    /// Subscribed, and in use.
+    /// The connection in use, subscribed.
     current: Option<Open>,
     next: Next,
     /// Number of the last connection.
     last: Connection,
     tries: u32,
-    /// What the clock on the wall was ahead of steady time.
+    /// The difference of wall time to steady time.
     ahead: Option<i64>,
 }
 
 impl<P: Protocol> Session<P> {
     /// A session that connects at its first tick.
     pub fn new(protocol: P) -> Self {
-        let next = Next::Waiting { until: i64::MIN };
+        let next = Next::Waiting { until: SteadyMs::BEFORE_ALL };
         Session { protocol, current: None, next, last: 0, tries: 0, ahead: None }
     }
 
-    /// The earliest steady time at which a tick does something; none while only a connection can.
-    pub fn deadline(&self) -> Option<i64> {
+    /// The earliest steady time at which a tick has an effect; none: only a connection can.
+    pub fn deadline(&self) -> Option<SteadyMs> {
         let next = match &self.next {
             Next::Waiting { until } => Some(*until),
             Next::Subscribing(open) => Some(self.end(open).0),
@@ -257,18 +257,18 @@ impl<P: Protocol> Session<P> {
         next.into_iter().chain(current).min()
     }
 
-    /// Whether the venue refused for good, and nothing is in use.
+    /// Whether the venue rejected it for good and no connection is in use.
     pub fn is_stopped(&self) -> bool {
         self.next == Next::Stopped && self.current.is_none()
     }
 
-    /// Begins anew: at the next tick it connects, whatever was before. For a session that was
-    /// refused for good, or whose connections were dropped with its link.
+    /// Starts again: it connects at the next tick, whatever its state was. Use it after a final
+    /// rejection, or when its connections were dropped with the link.
     pub fn restart(&mut self) {
-        (self.current, self.next) = (None, Next::Waiting { until: i64::MIN });
+        (self.current, self.next) = (None, Next::Waiting { until: SteadyMs::BEFORE_ALL });
     }
 
-    /// Takes in what happened. `dice` is any random number; a new one each call.
+    /// Handles an event. `dice` is a new random number on each call.
     pub fn handle(&mut self, input: Input<'_>, now: Moment, dice: u64) -> Vec<Output<P::Frame>> {
         let mut out = Vec::new();
         if self.jumped(now) {
@@ -294,7 +294,7 @@ impl<P: Protocol> Session<P> {
         out
     }
 
-    /// Resolves when the protocol wants something else: [`Input::Turned`].
+    /// Resolves when the protocol wants other subscriptions: [`Input::Turned`].
     pub fn turned(&mut self) -> impl Future<Output = ()> + Send
     where
         P: Send,
@@ -302,7 +302,7 @@ impl<P: Protocol> Session<P> {
         self.protocol.turned()
     }
 
-    /// Asks for what is wanted besides, on every open connection.
+    /// Changes the subscriptions on every open connection.
     fn turn(&mut self, now: Moment, out: &mut Vec<Output<P::Frame>>) {
         let hello = self.protocol.turn();
         let next = match &mut self.next {
@@ -317,19 +317,19 @@ impl<P: Protocol> Session<P> {
     }
 
     fn jumped(&mut self, now: Moment) -> bool {
-        let ahead = now.wall.saturating_sub(now.steady);
+        let ahead = now.wall.utc().saturating_sub(now.steady.ms());
         let before = self.ahead.replace(ahead).unwrap_or(ahead);
         ahead.abs_diff(before) > JUMP.unsigned_abs()
     }
 
-    /// When a connection is given up if nothing more comes, and why.
-    fn end(&self, open: &Open) -> (i64, &'static str) {
-        let idle = (open.alive.saturating_add(IDLE), "no sign of life");
+    /// When a connection is dropped if nothing more arrives, and the reason.
+    fn end(&self, open: &Open) -> (SteadyMs, &'static str) {
+        let idle = (open.alive + IDLE, "no sign of life");
         let other = if open.unanswered.is_empty() {
             let quiet = self.protocol.quiet();
-            quiet.map(|quiet| (open.data.saturating_add(quiet), "pings, but no data"))
+            quiet.map(|quiet| (open.data + quiet, "pings, but no data"))
         } else {
-            Some((open.asked.saturating_add(ANSWER), "no answer to a request"))
+            Some((open.asked + ANSWER, "no answer to a request"))
         };
         other.map_or(idle, |other| idle.min(other))
     }
@@ -370,7 +370,7 @@ impl<P: Protocol> Session<P> {
 
     fn opened(&mut self, now: Moment, dice: u64, out: &mut Vec<Output<P::Frame>>) {
         let Next::Connecting(id) = self.next else {
-            // It was given up while it was being opened.
+            // It was dropped while it was being opened.
             out.push(Output::Drop(self.last));
             return;
         };
@@ -379,7 +379,8 @@ impl<P: Protocol> Session<P> {
         out.extend(hello.into_iter().map(|h| Output::Send(id, h.text)));
         let ready = unanswered.is_empty();
         let steady = now.steady;
-        let (opened, alive, data, asked, replace) = (steady, steady, steady, steady, i64::MAX);
+        let (opened, alive, data, asked, replace) =
+            (steady, steady, steady, steady, SteadyMs::NEVER);
         let open = Open { id, opened, alive, data, asked, unanswered, replace };
         self.next = Next::Subscribing(open);
         if ready {
@@ -393,7 +394,7 @@ impl<P: Protocol> Session<P> {
             return;
         };
         let earlier = i64::try_from(dice % (ROTATE_SPREAD.unsigned_abs() + 1)).unwrap_or(0);
-        open.replace = open.opened.saturating_add(ROTATE - earlier);
+        open.replace = open.opened + (ROTATE - earlier);
         open.data = now.steady;
         let before = self.current.replace(open);
         out.extend(before.map(|before| Output::Drop(before.id)));
@@ -409,7 +410,7 @@ impl<P: Protocol> Session<P> {
         out: &mut Vec<Output<P::Frame>>,
     ) {
         let said = self.protocol.read(text);
-        // While one is in use its successor says nothing yet.
+        // While one connection is in use, its successor reports nothing.
         let heard = self.current.as_ref().is_none_or(|current| current.id == id);
         let Some(open) = self.open_mut(id) else { return };
         open.alive = now.steady;
@@ -446,7 +447,7 @@ impl<P: Protocol> Session<P> {
         }
     }
 
-    /// An open connection is over.
+    /// An open connection has ended.
     fn ended(
         &mut self,
         id: Connection,
@@ -469,7 +470,7 @@ impl<P: Protocol> Session<P> {
         }
     }
 
-    /// The way to the next connection led nowhere. It says so where nothing is in use.
+    /// The next connection failed. It reports `Lost` if no connection is in use.
     fn no_next(
         &mut self,
         why: String,
@@ -499,11 +500,11 @@ impl<P: Protocol> Session<P> {
         let asked = wait_ms.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
         let wait = back_off(self.tries, dice).max(asked);
         self.tries = self.tries.saturating_add(1);
-        self.next = Next::Waiting { until: now.steady.saturating_add(wait) };
+        self.next = Next::Waiting { until: now.steady + wait };
     }
 }
 
-/// Milliseconds to wait before another try after `tries` earlier ones without data.
+/// Milliseconds to wait before another attempt, after `tries` attempts without data.
 #[must_use]
 pub fn back_off(tries: u32, dice: u64) -> i64 {
     let ceiling = BACK_OFF_MIN.saturating_mul(1 << tries.min(16)).min(BACK_OFF_MAX);

@@ -1,5 +1,4 @@
-//! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real
-//! venue.
+//! The control API of the simulated exchange, `/sim/v1`. Real venues have none.
 
 use super::port::{ErrorClass, Pending, VenueError};
 use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
@@ -12,31 +11,31 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where an exchange stands.
+/// The state of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Standing {
     /// Venue time, UTC milliseconds.
     pub now: UtcMs,
-    /// How far the market was released.
+    /// The market is released up to this time.
     pub market: UtcMs,
-    /// The last close anybody traded in since the exchange opened.
+    /// The last close with a trade since the exchange opened.
     pub last_close: Option<UtcMs>,
-    /// Who traded in that minute.
+    /// The symbols traded in that minute.
     #[serde(default)]
     pub closed: BTreeSet<Symbol>,
     /// End of the next minute in which a bar closes; none: the recording has ended.
     pub next_close: Option<UtcMs>,
-    /// Whether it knows how far time is: one that was killed may have lost the last minutes of
-    /// lockstep. An exchange of before this was told does not say, and always answers.
+    /// Whether its time is reliable. A killed exchange may have lost the last minutes of lockstep.
+    /// Older exchanges do not report this, and count as reliable.
     #[serde(default = "always")]
     pub in_step: bool,
-    /// Venue milliseconds a wall millisecond; 0 in lockstep.
+    /// Venue milliseconds in a wall millisecond; 0 in lockstep.
     #[serde(default)]
     pub factor: u32,
-    /// Most requests for bars at once while answers were slowed down.
+    /// Maximum number of concurrent requests for bars while responses were slowed down.
     #[serde(default)]
     pub bars_at_once: u64,
-    /// Requests that were refused because of the limits.
+    /// Number of requests rejected because of limits.
     #[serde(default)]
     pub over_limits: u64,
 }
@@ -45,16 +44,16 @@ fn always() -> bool {
     true
 }
 
-/// Moves the time of a venue that stands still until it is told to move.
+/// Moves the time of a venue that stands still between commands.
 pub trait Wheel: Send + Sync + fmt::Debug {
-    /// Where the venue stands.
+    /// The state of the venue.
     fn status(&self) -> Pending<Standing>;
 
-    /// Raises venue time to `to` and releases the market up to `market`; neither ever falls.
-    /// Sending it again is harmless.
+    /// Raises venue time to `to` and releases the market up to `market`. Neither ever falls.
+    /// Repeating it is harmless.
     fn advance(&self, to: UtcMs, market: UtcMs) -> Pending<Standing>;
 
-    /// Rises whenever the venue was started again.
+    /// A number that rises at every restart of the venue.
     fn generation(&self) -> u64;
 }
 
@@ -74,7 +73,7 @@ impl Wheel for Admin {
     }
 }
 
-/// Steers one exchange. Clones share the token, which changes when the exchange is started again.
+/// A client that controls one exchange. Clones share the token, which changes at a restart.
 #[derive(Clone, Debug)]
 pub struct Admin {
     http: Http,
@@ -84,7 +83,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Steers the exchange at `base`, like `http://127.0.0.1:4000`.
+    /// A client for the exchange at `base`, like `http://127.0.0.1:4000`.
     ///
     /// # Errors
     /// The HTTP set-up of this machine cannot be used.
@@ -100,31 +99,31 @@ impl Admin {
         Ok(admin)
     }
 
-    /// The exchange was started again and has a new token.
+    /// Sets the new token after the exchange was restarted.
     pub fn set_token(&self, token: &str) {
         let bearer = Secret::new(&format!("Bearer {token}"));
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = bearer;
         self.generation.fetch_add(1, Relaxed);
     }
 
-    /// Rises whenever the exchange was started again.
+    /// A number that rises at every restart of the exchange.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Relaxed)
     }
 
-    /// Where it stands.
+    /// The state of the exchange.
     ///
     /// # Errors
-    /// It does not answer.
+    /// It does not respond.
     pub async fn status(&self) -> Result<Standing, VenueError> {
         self.ask(Method::Get, "status", String::new()).await
     }
 
-    /// Raises venue time to `to` and releases the market up to `market`; neither ever falls.
+    /// Raises venue time to `to` and releases the market up to `market`. Neither ever falls.
     ///
     /// # Errors
-    /// It does not answer; asking again is harmless.
+    /// It does not respond. Repeating it is harmless.
     pub async fn advance(&self, to: UtcMs, market: UtcMs) -> Result<Standing, VenueError> {
         self.ask(Method::Post, "advance", format!(r#"{{"to":{to},"market":{market}}}"#)).await
     }
@@ -132,31 +131,31 @@ impl Admin {
     /// Its own books, as JSON.
     ///
     /// # Errors
-    /// It does not answer.
+    /// It does not respond.
     pub async fn ledger(&self) -> Result<serde_json::Value, VenueError> {
         self.ask(Method::Get, "ledger", String::new()).await
     }
 
-    /// What misbehaves on request, as JSON.
+    /// The possible and the active faults, as JSON.
     ///
     /// # Errors
-    /// It does not answer.
+    /// It does not respond.
     pub async fn faults(&self) -> Result<serde_json::Value, VenueError> {
         self.ask(Method::Get, "faults", String::new()).await
     }
 
-    /// Switches a fault on, given as JSON; its number, as JSON.
+    /// Turns on a fault, given as JSON. Returns its number, as JSON.
     ///
     /// # Errors
-    /// It does not answer, or the fault makes no sense.
+    /// It does not respond, or the fault is not valid.
     pub async fn fault(&self, fault: String) -> Result<serde_json::Value, VenueError> {
         self.ask(Method::Post, "fault", fault).await
     }
 
-    /// Switches a fault off, without a number all; how many were on, as JSON.
+    /// Turns off a fault; without a number, all. Returns how many were on, as JSON.
     ///
     /// # Errors
-    /// It does not answer, or no such fault is on.
+    /// It does not respond, or no such fault is on.
     pub async fn lift(&self, id: Option<u64>) -> Result<serde_json::Value, VenueError> {
         let body = serde_json::json!({"id": id});
         self.ask(Method::Post, "lift", body.to_string()).await
@@ -165,7 +164,7 @@ impl Admin {
     /// Halts a symbol, lets it trade again, or delists it (`trading`, `halted`, `delisted`), after
     /// the close `since`.
     ///
-    /// # Errors
+    /// It does not respond, or has no such symbol. Repeating it is harmless.
     /// It does not answer, or has no such symbol; asking again is harmless.
     pub async fn stand(
         &self,
@@ -178,28 +177,28 @@ impl Admin {
         self.ask::<serde::de::IgnoredAny>(Method::Post, "standing", body).await.map(drop)
     }
 
-    /// Pays so much of an asset in, or takes it out where it is below zero.
+    /// Adds this amount of an asset to the account, or removes it if the amount is negative.
     ///
     /// # Errors
-    /// It does not answer; asking again pays again.
+    /// It does not respond. Repeating it adds the amount again.
     pub async fn fund(&self, asset: &str, amount: &str) -> Result<(), VenueError> {
         let body = serde_json::json!({"asset": asset, "amount": amount}).to_string();
         self.ask::<serde::de::IgnoredAny>(Method::Post, "fund", body).await.map(drop)
     }
 
-    /// Has every answer come `ms` milliseconds later, as from far away.
+    /// Delays every response by `ms` milliseconds, as over a long distance.
     ///
     /// # Errors
-    /// It does not answer.
+    /// It does not respond.
     pub async fn delay(&self, ms: u32) -> Result<(), VenueError> {
         let body = format!(r#"{{"ms":{ms}}}"#);
         self.ask::<serde::de::IgnoredAny>(Method::Post, "delay", body).await.map(drop)
     }
 
-    /// Asks it to end.
+    /// Requests a stop.
     ///
     /// # Errors
-    /// It does not answer.
+    /// It does not respond.
     pub async fn stop(&self) -> Result<(), VenueError> {
         self.ask::<serde::de::IgnoredAny>(Method::Post, "stop", String::new()).await.map(drop)
     }
@@ -232,7 +231,7 @@ impl Admin {
     }
 }
 
-/// What a refusal says: its sentence, without what is around it for programs.
+/// The text of a rejection, without its JSON.
 fn said(body: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let sentence = value["msg"].as_str().map(str::to_owned);

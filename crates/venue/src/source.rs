@@ -1,6 +1,6 @@
-//! The port to a source of market data: past bars, and live ones.
+//! The port to a source of market data: historical and live bars.
 //!
-//! A venue may be a source. Nothing here names one. An adapter implements [`Source`].
+//! A venue may be a source. Nothing here depends on one venue. An adapter implements [`Source`].
 
 use super::port::{Bars, Carried, Listener, MarketReport, Pending, Sink};
 use everwarm_domain::id::Symbol;
@@ -10,12 +10,12 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What a source can give.
+/// The abilities of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceCapabilities {
     /// Widths of its bars, the narrowest first.
     pub widths: &'static [Timeframe],
-    /// Most bars in one response.
+    /// Maximum bars in one response.
     pub page: u16,
     /// How far back its records go, milliseconds; none: to the listing of each symbol.
     pub depth: Option<UtcMs>,
@@ -23,11 +23,11 @@ pub struct SourceCapabilities {
     pub volume: bool,
     /// How long after its end a bar of the records is final, milliseconds.
     pub settles: UtcMs,
-    /// Most symbols that one connection carries.
+    /// Maximum symbols on one connection.
     pub per_connection: usize,
 }
 
-/// Which past bars are requested.
+/// The range of historical bars to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BarRange {
     /// Of what.
@@ -38,20 +38,20 @@ pub struct BarRange {
     pub times: RangeInclusive<UtcMs>,
 }
 
-/// The symbols a stream is to carry, which may change.
+/// The symbols of a stream, which may change.
 pub type Followed = watch::Receiver<Arc<[Symbol]>>;
 
 /// A source of market data, as the rest of the program sees it.
 pub trait Source: Send + Sync + fmt::Debug {
-    /// What it can give.
+    /// Its abilities.
     fn capabilities(&self) -> SourceCapabilities;
 
-    /// Bars of the records by opening time, ascending, from the oldest on: one page at most. The
-    /// newest may still be forming.
+    /// Historical bars by opening time, ascending from the oldest: at most one page. The newest may
+    /// still be forming.
     fn bars(&self, range: BarRange) -> Pending<Bars>;
 
-    /// Carries the bars of the symbols on one connection, which is replaced whenever it is lost.
-    /// Symbols beyond [`SourceCapabilities::per_connection`] are not carried.
+    /// Runs the stream of the symbols' bars on one connection. It reconnects whenever the
+    /// connection is lost. Symbols beyond [`SourceCapabilities::per_connection`] are left out.
     fn follow(
         &self,
         symbols: Followed,

@@ -1,24 +1,24 @@
-//! Words that come often are said now and then, with how many were left out.
+//! Limits a frequent log line to one a second, with the number of lines left out.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Wall time between two.
+/// Wall time between two lines.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The limit of one log line; see the module.
 #[derive(Debug)]
 pub struct Sparsely(Mutex<(Option<Instant>, u64)>);
 
 impl Sparsely {
-    /// Nothing was said yet.
+    /// A limit without a line so far.
     #[must_use]
     pub const fn new() -> Sparsely {
         Sparsely(Mutex::new((None, 0)))
     }
 
-    /// Whether it is to be said now: how many were left out before.
+    /// Whether the line is due now. If so, it returns how many were left out before.
     pub fn due(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, left_out) = &mut *state;

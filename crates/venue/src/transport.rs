@@ -1,8 +1,8 @@
 //! The only file with client sockets: HTTP requests and websockets.
 //!
-//! One call is at most one request. Redirects are not followed and nothing is repeated, except that
-//! the HTTP pool may take another connection where a kept one turned out to be closed before any
-//! byte of the request was written. An error says whether the request may have reached the venue.
+//! One call is at most one request. It follows no redirects and repeats nothing, with one
+//! exception. If a pooled connection turns out to be closed before any byte was written, the pool
+//! may use another. An error says whether the request may have reached the venue.
 
 use super::address::Address;
 use super::rate_limit::DOUBT;
@@ -21,25 +21,25 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 /// Longest wait for a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest wait for the answer to an order or cancel: the venue's own deadline is 10 s, so less
-/// would make doubt for nothing.
+/// Longest wait for the response to an order or cancel. The venue's own deadline is 10 s, so a
+/// shorter wait would only cause unknown statuses.
 pub const PLACE_TIMEOUT: Duration = Duration::from_secs(12);
-/// Longest wait for the answer to a read.
+/// Longest wait for the response to a read.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest wait for a websocket's handshake, connection included.
+/// Longest wait for a websocket's handshake, including the connection.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Kept connections are closed after this long, before the server does it.
+/// Pooled connections are closed after this time, before the server closes them.
 const POOL_IDLE: Duration = Duration::from_secs(30);
-/// Largest answer that is read, bytes: the rules of all instruments are about 20 MB.
+/// Maximum size of a response, bytes. The rules of all instruments are about 20 MB.
 const BODY_MAX: usize = 64 << 20;
-/// Largest message of a websocket, and its buffers, bytes.
+/// Maximum size of a websocket message, and its buffers, bytes.
 const MESSAGE_MAX: usize = 1 << 20;
 const READ_BUFFER: usize = 16 << 10;
 const WRITE_BUFFER: usize = 4 << 10;
 
-/// Called at the points where a kill matters: `"send"` just before the bytes of a request leave,
-/// `"receive"` just after its answer arrived.
+/// A hook at the points where a kill matters: `"send"` just before a request's bytes leave,
+/// `"receive"` just after its response arrived.
 #[derive(Clone)]
 pub struct Probe(Arc<dyn Fn(&'static str) + Send + Sync>);
 
@@ -66,8 +66,8 @@ impl fmt::Debug for Probe {
     }
 }
 
-/// Installs the process's TLS provider; the first call counts. Called first in `main` and in tests:
-/// without it the first secure connection panics.
+/// Installs the process' TLS provider. Only the first call counts. Call it first in `main` and in
+/// tests: without it, the first secure connection panics.
 pub fn install_tls() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -77,7 +77,7 @@ pub fn install_tls() {
     });
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     /// No byte of the request left.
@@ -99,22 +99,22 @@ pub enum Method {
     Delete,
 }
 
-/// One request. Everything is in the address, exactly as it was signed.
+/// One request. All parameters are in the address, exactly as signed.
 #[derive(Debug)]
 pub struct HttpRequest<'a> {
     /// Method.
     pub method: Method,
     /// Address with the query, percent-encoded.
     pub url: &'a str,
-    /// Names the caller where the venue wants that: header and value.
+    /// The header that identifies the caller, if the venue needs one: name and value.
     pub key: Option<(&'static str, &'a Secret)>,
-    /// Longest wait for the whole answer.
+    /// Longest wait for the whole response.
     pub timeout: Duration,
-    /// JSON to carry; empty where the address says it all, as it does at venues.
+    /// JSON body; empty if all parameters are in the address, as at venues.
     pub body: String,
 }
 
-/// The answer to one request, of whatever status.
+/// The response to one request, whatever its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpAnswer {
     /// Status.
@@ -139,8 +139,8 @@ pub struct Http {
 }
 
 impl Http {
-    /// Makes the pool for addresses that begin with `base`. Answers may come compressed, from
-    /// elsewhere.
+    /// Makes the pool for addresses that begin with `base`. Responses of other machines may be
+    /// compressed.
     ///
     /// # Errors
     /// The TLS set-up of this machine cannot be used.
@@ -153,7 +153,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
         if Address::read(base).is_ok_and(|base| base.is_loopback()) {
-            // On the way to ourselves it would only cost time.
+            // On this machine, a proxy or compression would only cost time.
             builder = builder.no_proxy().no_gzip();
         }
         let client = builder.build().map_err(|e| format!("HTTP client: {}", chain(&e)))?;
@@ -214,7 +214,7 @@ async fn read(mut answer: reqwest::Response) -> Result<HttpAnswer, TransportErro
     Ok(HttpAnswer { status, used_weight, orders_short, orders_day, retry_after_s, body })
 }
 
-/// The words of an error and its causes, without the address: it holds a signature.
+/// The text of an error and its causes, without the address, which holds a signature.
 fn describe(error: reqwest::Error) -> String {
     chain(&error.without_url())
 }
@@ -232,38 +232,38 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Why a websocket could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectError {
-    /// The network; worth another try.
+    /// A network failure: another attempt may succeed.
     Network(String),
-    /// The venue refuses: the same would be refused again.
+    /// The venue rejects it, and would reject it again.
     Refused(String),
     /// Too many connections or requests.
     Later {
         /// What the venue said.
         why: String,
-        /// How long it wants us to wait, milliseconds.
+        /// The venue's text.
         retry_after_ms: Option<u64>,
     },
-    /// We did not ask: what the venue allows is used up.
+    /// No request was sent: the venue's limit is used up.
     Held {
-        /// That, in words.
+        /// The reason as text.
         why: String,
-        /// For how long, milliseconds.
+        /// How long to wait, milliseconds.
         wait_ms: u64,
     },
 }
 
-/// What comes out of a websocket.
+/// An event of a websocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// A message.
     Text(String),
-    /// A sign of life without a message.
+    /// A ping or pong.
     Alive,
-    /// The end, and why.
+    /// The end, and its reason.
     Closed(String),
 }
 
-/// An open websocket. It answers pings while it is read: a task must keep reading.
+/// An open websocket. It responds to pings only while it is read, so a task must keep reading.
 #[derive(Debug)]
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -271,7 +271,7 @@ impl Socket {
     /// Opens a websocket.
     ///
     /// # Errors
-    /// Whether another try makes sense.
+    /// Whether another attempt makes sense.
     pub async fn open(url: &str) -> Result<Socket, ConnectError> {
         install_tls();
         let refused = |e: &dyn fmt::Display| ConnectError::Refused(e.to_string());
@@ -293,12 +293,12 @@ impl Socket {
     /// Sends a message.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection has ended.
     pub async fn send(&mut self, text: String) -> Result<(), String> {
         self.0.send(Message::text(text)).await.map_err(|e| chain(&e))
     }
 
-    /// Waits for the next thing to come. Cancelling it loses nothing.
+    /// Waits for the next event. Cancelling it loses nothing.
     pub async fn next(&mut self) -> Heard {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => Heard::Text(text.as_str().to_owned()),
@@ -324,7 +324,7 @@ fn handshake_refused(
     let seconds = header.and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
     match status {
         418 | 429 => {
-            // There are no words of the venue beside it.
+            // A handshake response has no error text of the venue, so a long wait is not trusted.
             let most = DOUBT.unsigned_abs();
             let retry_after_ms = seconds.map(|s| s.saturating_mul(1000).min(most));
             ConnectError::Later { why, retry_after_ms }

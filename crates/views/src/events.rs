@@ -7,7 +7,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact};
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::supervise::{Announcement, InjectedFault};
 use everwarm_trading::decide::REFUSALS;
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ impl EventLog {
     fn actor(&mut self, kind: &str, weight: Weight, text: String) {
         self.push(EventView {
             id: 0,
-            time: wall_ms(),
+            time: wall().utc(),
             group: "actors".to_owned(),
             kind: kind.to_owned(),
             weight,

@@ -1,8 +1,8 @@
-//! No request left before the sync that covers its cause. At the moment at which it leaves, what
-//! was flushed of the disk has the row of its announcement; and whatever of our orders the exchange
-//! was asked for before a life ended, its announcement is in what that life has flushed.
+//! No request is sent before the sync that covers its announcement. When a request is sent, the
+//! flushed part of the disk has the row of its announcement. Requests in the exchange's log before
+//! a life ended are announced in the flushed journal of that life.
 //!
-//! What is looked at is the disk, never the journal's own word for what is on it.
+//! The check reads the disk; it does not rely on what the journal reports as durable.
 
 use crate::chaos::requests::{cancels, places};
 use everwarm_domain::fact::{Body, Venue};
@@ -12,7 +12,7 @@ use everwarm_kernel::fact::Fact;
 use everwarm_sim::server::requests::Entry;
 use std::collections::BTreeSet;
 
-/// What was announced on disk so far: ids with the timestamps they were signed for.
+/// Announcements on disk so far: ids with the timestamps of their signatures.
 #[derive(Debug, Default)]
 pub struct Announced {
     sent: BTreeSet<(String, UtcMs)>,
@@ -32,14 +32,14 @@ impl Announced {
         }
     }
 
-    /// The requests that left before their announcement was on disk.
+    /// The requests that were sent before their announcement was on disk.
     #[must_use]
     pub fn check(&self, asked: &[Entry]) -> Vec<String> {
         let mut broken = Vec::new();
         for entry in asked {
             let Entry::Asked(asked) = entry else { continue };
             let Some(timestamp) = asked.timestamp else { continue };
-            // Who sells past the daemon announces nothing.
+            // `everwarm panic` sells without the daemon and announces nothing.
             let past = asked.id.starts_with(ClientOrderId::PANIC_PREFIX);
             let announced = match (places(asked), cancels(asked)) {
                 (true, _) => &self.sent,
@@ -57,8 +57,8 @@ impl Announced {
     }
 }
 
-/// What is wrong with something leaving that row `row` announced, where what was flushed ends at a
-/// row or cannot be read.
+/// What is wrong with a request that is sent now and is announced in row `row`. `flushed` is the
+/// last flushed row, or why it cannot be read.
 #[must_use]
 pub fn too_early(row: u64, flushed: Result<u64, String>) -> Option<String> {
     match flushed {

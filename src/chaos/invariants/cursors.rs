@@ -1,10 +1,10 @@
-//! Between lives nobody goes back: no stage stands before an input it had passed on disk, and no
-//! row that was said to be on disk is gone.
+//! Nothing goes back between lives: no stage is before an input it had passed on disk, and no row
+//! reported as durable is missing.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-/// How far things were when they were last looked at.
+/// The progress at the last check.
 #[derive(Debug)]
 pub struct Cursors<N> {
     passed: BTreeMap<N, u64>,
@@ -18,8 +18,8 @@ impl<N> Default for Cursors<N> {
 }
 
 impl<N: Ord + Display> Cursors<N> {
-    /// What a life finds or has flushed in the end: how far each stage is, and the last row. What
-    /// went back, one sentence each.
+    /// Compares the progress a life finds, or has flushed at its end: the last input of each stage,
+    /// and the last row. Returns what went back, one sentence each.
     pub fn found(&mut self, passed: impl IntoIterator<Item = (N, u64)>, row: u64) -> Vec<String> {
         let mut broken = Vec::new();
         for (who, now) in passed {
@@ -36,7 +36,7 @@ impl<N: Ord + Display> Cursors<N> {
         broken
     }
 
-    /// A life has said that so many rows are on disk.
+    /// A life has reported this row as durable.
     pub fn said(&mut self, row: u64) {
         self.row = self.row.max(row);
     }
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(cursors.found([("ledger", 7), ("breaker", 12)], 44), [""; 0]);
         let broken = cursors.found([("ledger", 6), ("breaker", 12)], 44);
         assert_eq!(broken, ["ledger had passed 7 and stands at 6"]);
-        // Flushed at the end of a life, and lost between it and the next.
+        // Flushed at the end of a life, but missing at the start of the next.
         assert_eq!(cursors.found([("ledger", 8), ("breaker", 15)], 48), [""; 0]);
         let broken = cursors.found([("ledger", 8), ("breaker", 14)], 48);
         assert_eq!(broken, ["breaker had passed 15 and stands at 14"]);

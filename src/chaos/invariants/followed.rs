@@ -1,11 +1,11 @@
-//! What was sealed away of the journal is in the history for good: no start has to read it again.
+//! The history permanently holds every sealed row: no start has to read it again.
 
 use everwarm_history::projection::projected_through;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 
-/// What is wrong with a journal and the history beside it, which may not be there yet, as the next
-/// life finds them.
+/// What is wrong with the journal and the history that the next life finds. The history may not
+/// exist yet.
 ///
 /// # Errors
 /// They cannot be read.
@@ -16,8 +16,8 @@ pub fn check(store: &Store, archive: Option<&Archive>) -> Result<Option<String>,
     Ok(lost(through, sealed))
 }
 
-/// The same of a history that has followed up to a row, where the next one is in a segment: its
-/// last row is `sealed`.
+/// The same for a history that ends at row `through`. `sealed` is the last row of the segment with
+/// the next row, if that is sealed.
 fn lost(through: u64, sealed: Option<u64>) -> Option<String> {
     let sealed = sealed?;
     Some(format!("rows up to {sealed} are sealed, and the history ends at row {through}"))

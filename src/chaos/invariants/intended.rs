@@ -1,4 +1,4 @@
-//! Every order at the venue was decided and announced before.
+//! Every order at the venue was decided and announced before it was sent.
 
 use super::orders;
 use everwarm_domain::fact::{Body, Order, Venue};
@@ -7,7 +7,7 @@ use everwarm_kernel::fact::Fact;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What was decided and announced so far.
+/// Intents and announcements so far.
 #[derive(Debug, Default)]
 pub struct Intended {
     intents: BTreeSet<String>,
@@ -24,12 +24,13 @@ impl Intended {
         }
     }
 
-    /// What does not hold of the exchange's own books.
+    /// The orders in the exchange's books that were not announced.
     #[must_use]
     pub fn end(&self, ledger: &Value) -> Vec<String> {
         let unknown = orders(ledger).filter(|order| {
             let id = order.id.as_str();
-            // Those of `everwarm panic` nobody announces; that they are booked is of the positions.
+            // Nobody announces orders of `everwarm panic`; the invariant of positions checks that
+            // they are booked.
             !id.starts_with(ClientOrderId::PANIC_PREFIX)
                 && (!self.intents.contains(id) || !self.sent.contains(id))
         });

@@ -1,5 +1,5 @@
-//! A lot has at most one order that is not final. What was withdrawn before it was sent never
-//! leaves, and nothing is to be cancelled that was not sent.
+//! A lot has at most one order that is not final. An order withdrawn before it was sent never
+//! leaves, and only sent orders are cancelled.
 
 use everwarm_domain::fact::{Body, Decision, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -7,12 +7,12 @@ use everwarm_domain::order::SendAttempt;
 use everwarm_kernel::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What lives, was sent and was withdrawn so far.
+/// Orders that are not final, sent or withdrawn so far.
 #[derive(Debug, Default)]
 pub struct Living {
     orders: BTreeMap<ClientOrderId, (Symbol, String)>,
     sent: BTreeSet<ClientOrderId>,
-    /// Orders with the number of the first attempt that must not leave.
+    /// Orders with the number of the first attempt that must not be sent.
     withdrawn: BTreeMap<ClientOrderId, u32>,
     attempts: BTreeMap<ClientOrderId, u32>,
     broken: Vec<String>,

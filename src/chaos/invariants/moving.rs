@@ -1,5 +1,5 @@
-//! Nothing is stuck: in a feed that goes on something new is said every now and then, and what is
-//! said leads to another close.
+//! Nothing is stuck: while a feed goes on, new facts are appended now and then, and they lead to
+//! another close.
 
 use everwarm_domain::time::UtcMs;
 use std::collections::BTreeMap;
@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Inputs from one close to the next, at most: a hundred times the most that a run under kills and
-/// all faults was seen to take (39; undisturbed ones take 15).
+/// Inputs from one close to the next, at most. The most seen is 39 under kills and all faults, and
+/// 15 undisturbed; this is a hundred times that.
 pub const INPUTS: u64 = 4_000;
 
 /// The inputs of one life since its last close.
@@ -19,14 +19,14 @@ pub struct Closing {
 }
 
 impl Closing {
-    /// A life begins, at this input.
+    /// A life begins at input `head`.
     #[must_use]
     pub fn new(head: u64) -> Closing {
         Closing { close: None, at: head }
     }
 
-    /// The last close and the last input now; how many inputs led to no other close, where they are
-    /// too many.
+    /// Takes the last close and the last input. Returns how many inputs led to no other close,
+    /// where they are too many.
     pub fn in_vain(&mut self, close: Option<UtcMs>, head: u64) -> Option<u64> {
         if self.close != close {
             (self.close, self.at) = (close, head);
@@ -36,23 +36,24 @@ impl Closing {
     }
 }
 
-/// Wall time that counts at most for each second that may pass in which the machine gives nothing.
+/// Wall time that may pass, as a multiple of the allowed time without waits.
 const HARD: u32 = 6;
-/// Between two looks at what the machine gave.
+/// Wall time between two measurements of the waits.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What kept the threads of processes waiting for the machine: time in which each was ready and had
-/// no processor, and whether one waits for the disk.
+/// Waits of the threads of processes: how long each was ready without a processor, and whether one
+/// waits for the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waits {
-    /// By thread.
+    /// Time ready without a processor, by thread.
     pub ready: BTreeMap<u32, Duration>,
-    /// Whether a thread stands in a call to the disk.
+    /// Whether a thread is in a call to the disk.
     pub on_disk: bool,
 }
 
 impl Waits {
-    /// Of all threads of these processes. Where the system does not tell, nobody waits.
+    /// The waits of all threads of these processes. Without such values from the system, nobody
+    /// waits.
     #[must_use]
     pub fn of(processes: &[u32]) -> Waits {
         let mut waits = Waits::default();
@@ -77,7 +78,7 @@ impl Waits {
         self.on_disk |= state.unwrap_or_default();
     }
 
-    /// The longest that a thread waited since `before`, where that is known.
+    /// The longest wait of a thread since `before`, where both are known.
     fn since(&self, before: &Waits) -> Duration {
         let one = |(id, now): (&u32, &Duration)| {
             before.ready.get(id).map(|before| now.saturating_sub(*before))
@@ -86,9 +87,9 @@ impl Waits {
     }
 }
 
-/// What was seen last, and how much of the machine was given since. A slow machine is no reason to
-/// be stuck: time in which a thread was ready and had no processor, or waited for the disk, does
-/// not count, up to six times as long.
+/// Progress, and the time that counts since it last changed. A slow machine does not make a run
+/// stuck: time in which a thread waited for a processor or the disk does not count. At most, six
+/// times the allowed time may pass.
 #[derive(Debug)]
 pub struct Moving<T> {
     seen: Option<Seen<T>>,
@@ -106,7 +107,7 @@ struct Seen<T> {
 }
 
 impl<T: PartialEq> Moving<T> {
-    /// Something new is expected within so long.
+    /// Expects progress within this time.
     #[must_use]
     pub fn new(within: Duration) -> Moving<T> {
         Moving { seen: None, within }
@@ -118,7 +119,7 @@ impl<T: PartialEq> Moving<T> {
         self.within
     }
 
-    /// How far it is now, and how to learn what kept it waiting for the machine; whether it moves.
+    /// Whether it moves. Takes the progress so far, and a function that measures the waits.
     pub fn is(&mut self, so_far: T, now: Instant, waits: impl FnOnce() -> Waits) -> bool {
         let Some(seen) = self.seen.as_mut().filter(|seen| seen.what == so_far) else {
             let (given, waits) = (Duration::ZERO, None);
@@ -130,7 +131,7 @@ impl<T: PartialEq> Moving<T> {
             return true;
         }
         let waits = waits();
-        // Before the first look nobody knows who waited: that time does not count.
+        // Waits before the first measurement are unknown: that time does not count.
         if let Some(before) = &seen.waits
             && !waits.on_disk
         {
@@ -148,8 +149,8 @@ mod tests {
     use everwarm_runtime::clock;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-    /// Whether it moves at each of these seconds, at which a thread has waited for so many and the
-    /// disk is busy or not.
+    /// Whether it moves at each of these seconds; with the seconds a thread has waited, and whether
+    /// the disk is busy.
     fn moves(seen: &[(u64, u64, bool)]) -> Vec<bool> {
         let began = clock::now();
         let mut moving = Moving::new(Duration::from_secs(10));

@@ -3,7 +3,7 @@
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::Fact;
 
-/// The last number.
+/// The last input number seen.
 #[derive(Debug, Default)]
 pub struct Numbered {
     last: u64,
@@ -21,7 +21,7 @@ impl Numbered {
         }
     }
 
-    /// What did not hold.
+    /// The gaps found, one sentence each.
     #[must_use]
     pub fn end(self) -> Vec<String> {
         self.broken

@@ -1,5 +1,4 @@
-//! One order per intent: nothing is decided twice, and nothing decided once stands twice at the
-//! venue.
+//! One order for each intent: nothing is decided twice, and the venue has no order twice.
 
 use super::orders;
 use everwarm_domain::fact::{Body, Order};
@@ -7,7 +6,7 @@ use everwarm_kernel::fact::Fact;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What was decided so far.
+/// Intents so far.
 #[derive(Debug, Default)]
 pub struct Once {
     intents: BTreeSet<String>,
@@ -24,7 +23,7 @@ impl Once {
         }
     }
 
-    /// What does not hold, of the journal and of the exchange's own books.
+    /// Intents decided twice, and orders that the exchange's books have twice.
     #[must_use]
     pub fn end(&self, ledger: &Value) -> Vec<String> {
         let mut known = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! A lot that could be sold belongs to a strategy whose last signal is an entry, or its exit is
+//! A lot large enough to sell belongs to a strategy whose last signal is an entry, or its exit is
 //! owed.
 
 use everwarm_domain::fact::{Analysis, Body, Decision, Market, Signal};
@@ -11,7 +11,7 @@ use everwarm_trading::lots::Lots;
 use everwarm_trading::risk::sizing;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where exits stand so far.
+/// Exits and lots so far.
 #[derive(Debug, Default)]
 pub struct Owed {
     rules: BTreeMap<Symbol, Instrument>,
@@ -20,7 +20,7 @@ pub struct Owed {
     /// The newest signal for each lot.
     signals: BTreeMap<(Symbol, String), Side>,
     open: BTreeSet<(Symbol, String)>,
-    /// What was left of each lot when its last exit ended.
+    /// Size of each lot when its last exit ended.
     left: BTreeMap<(Symbol, String), Decimal>,
 }
 
@@ -47,7 +47,7 @@ impl Owed {
         }
     }
 
-    /// What does not hold at the end.
+    /// Lots that break the invariant at the end, one sentence each.
     #[must_use]
     pub fn end(&self) -> Vec<String> {
         let stays = |(symbol, strategy, held): (Symbol, &str, Decimal)| {

@@ -1,10 +1,10 @@
-//! A position is the sum of its fills, each applied once; and what was filled is what the venue
+//! A position is the sum of its fills, each applied once, and the fills add up to what the venue
 //! executed.
 //!
-//! A position is the sum of its lots, too, and no lot is below zero.
+//! A position is also the sum of its lots, and no lot is below zero.
 //!
-//! What is sold beyond a position is not ours, so no position is below zero. An operator may take
-//! the venue's word for less: that is an adjustment, and counts.
+//! A sale beyond a position is not ours, so no position is below zero. An operator may accept a
+//! smaller quantity from the venue: that adjustment counts.
 
 use super::orders;
 use everwarm_domain::fact::kinds::rank;
@@ -25,13 +25,13 @@ pub struct Positions {
     held: BTreeMap<Symbol, Decimal>,
     filled: BTreeMap<String, Decimal>,
     applied: BTreeSet<(Symbol, VenueTradeId)>,
-    /// What is held after an input that filled something, and what was said of it.
+    /// The quantity after an input with fills, and the position that the ledger appended.
     after: BTreeMap<(Symbol, u64), Decimal>,
     told: BTreeMap<(Symbol, u64), Decimal>,
     lots: Lots,
     /// The newest position of each symbol.
     sums: BTreeMap<Symbol, Decimal>,
-    /// The input of the fact before.
+    /// The input of the last fact.
     last: u64,
     broken: Vec<String>,
 }
@@ -73,7 +73,7 @@ impl Positions {
         }
     }
 
-    /// Holds lots against positions, as of all that the ledger said about the input before.
+    /// Compares lots with positions after all facts of the ledger about the last input.
     fn add_up(&mut self) {
         for (symbol, held) in &self.sums {
             let lots = self.lots.sum(*symbol);
@@ -82,7 +82,7 @@ impl Positions {
                 self.broken.push(format!("lots of {symbol} up to {at} are {lots}, held is {held}"));
             }
         }
-        // Each is told once.
+        // Each difference is reported once.
         self.sums.retain(|symbol, held| self.lots.sum(*symbol) == *held);
     }
 
@@ -102,7 +102,7 @@ impl Positions {
         *held = (*held - fee).max(Decimal::ZERO);
     }
 
-    /// What does not hold, of the journal and of the exchange's own books.
+    /// Positions that break the invariant, in the journal or against the exchange's books.
     #[must_use]
     pub fn end(&self, ledger: &Value) -> Vec<String> {
         let mut broken = self.broken.clone();

@@ -1,5 +1,5 @@
-//! What people are told is whole: no signal stays pending behind a close that the ledger has
-//! passed, and the story of an order has the signal that led to it.
+//! Reports to people are complete: no signal stays pending after a close that the ledger has
+//! passed. The story of an order contains the signal that led to it.
 
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Ledger};
@@ -10,10 +10,10 @@ use everwarm_views::signals::SignalFold;
 use everwarm_views::views::Outcome;
 use std::collections::BTreeMap;
 
-/// Stories that are looked at of one run.
+/// Stories checked of one run.
 const STORIES: usize = 4;
 
-/// What `signals` tells.
+/// The signals as `signals` prints them.
 #[derive(Debug, Default)]
 pub struct Told {
     signals: SignalFold,
@@ -30,7 +30,7 @@ impl Told {
         }
     }
 
-    /// Signals that are told as pending, and are not.
+    /// Signals that are shown as pending after the ledger passed their close.
     #[must_use]
     pub fn end(&self) -> Vec<String> {
         let passed = |key: &str| key.parse().is_ok_and(|key: Key| key.n <= self.passed);
@@ -43,7 +43,7 @@ impl Told {
     }
 }
 
-/// Orders that were approved by the signal of a strategy and are told without it, of some.
+/// Approved orders whose story lacks the signal of their strategy; checks some.
 ///
 /// # Errors
 /// The journal cannot be read.

@@ -1,7 +1,7 @@
-//! What is reserved is what is open: whenever the decision speaks, the orders it holds something
-//! for are the intents that are not final, and for each it holds what was approved less what was
-//! paid since. What was paid is the sum of its fills, of which the decision knows nothing; what the
-//! venue has executed and told no fill of yet counts as it told it.
+//! Reservations match open orders whenever the decision appends an approval. The reserved orders
+//! are the intents that are not final. Each reservation is the approved amount less what was paid
+//! since. Paid is the sum of the fills, which the decision does not read. If the venue reported a
+//! larger executed quantity than the fills, that report counts.
 
 use everwarm_domain::fact::{Body, Decision, Order};
 use everwarm_domain::id::ClientOrderId;
@@ -11,7 +11,7 @@ use everwarm_kernel::stage::Stage as _;
 use everwarm_trading::decide::Decide;
 use std::collections::BTreeMap;
 
-/// By how much one fill may differ from what the venue told of its order: it rounds to this.
+/// Rounding of the venue: one fill may differ from its order state by this much.
 const ROUNDED: Decimal = Decimal::from_parts(1, 0, 0, false, 8);
 
 /// What was paid for an order: quantity, quote, number of fills.
@@ -22,7 +22,7 @@ struct Paid {
     fills: u32,
 }
 
-/// The decision's own holds, and the intents that are open.
+/// The reservations of the decision, and the open intents.
 #[derive(Debug, Default)]
 pub struct Reservations {
     decide: Decide,
@@ -30,9 +30,9 @@ pub struct Reservations {
     approved: BTreeMap<ClientOrderId, Decimal>,
     /// The intents that are not final.
     open: BTreeMap<ClientOrderId, Paid>,
-    /// What the venue told of each of them.
+    /// Executed quantity and quote of each open intent, as the venue reported it.
     told: BTreeMap<ClientOrderId, Paid>,
-    /// Input at which it spoke last.
+    /// Input of the last approval.
     at: u64,
     broken: Vec<String>,
 }
@@ -41,7 +41,7 @@ impl Reservations {
     /// Takes one fact, in the order of the journal.
     pub fn see(&mut self, fact: &Fact<Body>) {
         if let Body::Decision(Decision::Approved { intent, reserved, .. }) = &fact.body {
-            // What it said before has become intents, and it has heard what became of them.
+            // By now its earlier approvals are intents, and it has read their reports.
             if fact.key.n != self.at {
                 self.compare();
                 self.at = fact.key.n;
@@ -97,7 +97,7 @@ impl Reservations {
         }
     }
 
-    /// What did not hold.
+    /// The differences found, one sentence each.
     #[must_use]
     pub fn end(mut self) -> Vec<String> {
         self.compare();
@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn an_amount_that_is_never_given_back_is_found() {
-        // One is approved and paid whole, in a fill the venue told no order state with: the
-        // decision, which knows states alone, still holds it.
+        // One order is approved and paid in full by a fill without an order state. The decision
+        // reads only order states, so it still reserves the amount.
         let open = [approved(1, "a"), intent(1, "a"), changed(2, "a", OrderStatus::Open)];
         assert_eq!(after(&open), [""; 0]);
         let paid = [&open[..], &[filled(2, "a", Side::Buy, 7, 1)]].concat();

@@ -82,12 +82,12 @@ pub(super) fn requested(n: u64, name: &str) -> Fact<Body> {
     fact(n, Rank::INPUT, Body::Venue(Venue::Requested(request)))
 }
 
-/// An order that is asked for, as the exchange's log has it.
+/// A request to place an order, as in the exchange's log.
 pub(super) fn posted(name: &str, timestamp: i64) -> Entry {
     logged("POST order", name, timestamp)
 }
 
-/// A request about an order, as the exchange's log has it.
+/// A request about an order, as in the exchange's log.
 pub(super) fn logged(what: &str, name: &str, timestamp: i64) -> Entry {
     Entry::Asked(Asked {
         n: 1,
@@ -132,7 +132,7 @@ pub(super) fn filled(n: u64, name: &str, side: Side, trade: u64, quantity: i64) 
     fact(n, rank::ORDER_MANAGER, Body::Order(body))
 }
 
-/// A position as the books tell it.
+/// A position as the ledger appends it.
 pub(super) fn position(n: u64, quantity: i64) -> Fact<Body> {
     let body = Ledger::Position {
         symbol: symbol(),
@@ -144,7 +144,7 @@ pub(super) fn position(n: u64, quantity: i64) -> Fact<Body> {
     fact(n, rank::LEDGER, Body::Ledger(body))
 }
 
-/// A lot as the books tell it.
+/// A lot as the ledger appends it.
 pub(super) fn lot(n: u64, strategy: &str, quantity: i64) -> Fact<Body> {
     let body = Ledger::Lot {
         strategy: strategy.to_owned(),
@@ -157,7 +157,7 @@ pub(super) fn lot(n: u64, strategy: &str, quantity: i64) -> Fact<Body> {
     Fact { version: LOTS_FROM, ..fact(n, rank::LEDGER, Body::Ledger(body)) }
 }
 
-/// The exchange's books with these orders: id, and what was executed.
+/// The exchange's books with these orders: id, and executed quantity.
 pub(super) fn ledger(orders: &[(&str, &str)]) -> Value {
     let order =
         |(id, executed): &(&str, &str)| json!({"client_order_id": id, "executed": executed});

@@ -1,4 +1,4 @@
-//! One run of the program, killed life after life: its plan, and what came of it.
+//! One run of the built program under crashes: its plan and its result.
 
 use super::parts::{Part, spread};
 use super::{Difference, Report, TURNS, Tell, Wanted};
@@ -21,45 +21,45 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Crashes of one run of the program.
+/// Crashes in one run of the program.
 const CRASHES: u64 = 45;
-/// Crashes that are compared with one undisturbed run of the same venue, where it does what changes
-/// the outcome.
+/// Crashes compared with one undisturbed run of the same venue, under consequential venue faults.
 const OF_ONE_VENUE: u64 = 3 * CRASHES;
 
-/// One run of the program: everything drawn follows from it.
+/// The plan of one run of the program: everything drawn follows from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CrashPlan {
     /// Seed of the moments.
     pub seed: u64,
-    /// How long an undisturbed life trades, microseconds: moments are drawn from it.
+    /// How long an undisturbed life trades, microseconds; moments are drawn from it.
     pub live_us: u64,
-    /// What the exchange does wrong.
+    /// The faults of the exchange.
     #[serde(default)]
     pub faults: Vec<Fault>,
-    /// In which part of its life each process is killed.
+    /// The part of its life in which each process is killed.
     pub parts: Vec<Part>,
 }
 
-/// What came of one run.
+/// The result of one run.
 #[derive(Debug, Default)]
 struct Ran {
-    /// Kills by what they count as; none: before the first step.
+    /// Kills by the part they count for; none: before the first step.
     struck: Vec<Option<Part>>,
     /// Kills of the exchange.
     exchanges: u64,
     /// Lives.
     lives: u64,
-    /// From the start of each life after the first until it was live, of those that came to it.
+    /// Time from the start of each life after the first until it was live, for lives that became
+    /// live.
     starts: Vec<Duration>,
-    /// What the exchange was asked.
+    /// The request log of the exchange.
     asked: Vec<Entry>,
-    /// What was different.
+    /// The difference found; none: there is none.
     why: Option<String>,
 }
 
-/// Where programs run; when it is removed, none of them is left.
+/// The folder in which programs run; dropping it kills those that are left.
 struct Ground(Folder);
 
 impl Drop for Ground {
@@ -75,7 +75,7 @@ impl Ground {
     }
 }
 
-/// The undisturbed run of a program at a venue, which the others are compared with.
+/// The undisturbed run of a program at a venue, with which the others are compared.
 struct Calm {
     ground: Ground,
     took: Took,
@@ -97,7 +97,7 @@ impl Calm {
         Ok(Calm { ground, took, expected })
     }
 
-    /// One run under a plan, in a folder of its own; `told` of each kill.
+    /// One run under a plan, in its own folder; calls `told` after each kill.
     fn run(
         &self,
         subject: &Subject,
@@ -128,27 +128,27 @@ impl Calm {
     }
 }
 
-/// How a plan of this kind is told from one of kills within a process.
+/// The JSON form of a crash plan; its field name distinguishes it from a plan within a process.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
     pub(super) crashes: CrashPlan,
 }
 
-/// The program, waited for as long as its venue makes necessary.
+/// The program, with the patience that its venue faults need.
 fn patient(subject: &Subject, faults: &[Fault]) -> Subject {
     let patience = if faults.is_empty() { subject.patience } else { PATIENCE_FAULTY };
     Subject { patience, ..subject.clone() }
 }
 
 impl Ran {
-    /// A life is over: the first began, each other began again.
+    /// Counts a life. The first life is a fresh start, so its time does not count.
     fn lived(&mut self, start: Option<Duration>) {
         self.starts.extend(start.filter(|_| self.lives > 0));
         self.lives += 1;
     }
 
-    /// Lives and is killed, until the recording is over.
+    /// Starts and kills lives, until the recording ends.
     fn live(
         &mut self,
         (subject, dir): (&Subject, &Path),
@@ -210,7 +210,7 @@ impl Report {
         }
     }
 
-    /// How often each part was struck so far.
+    /// Kills so far, by part.
     fn parts(&self) -> BTreeMap<Part, u64> {
         let of = |part: &Part| {
             let place = ("crash", part.name().to_owned());
@@ -220,7 +220,7 @@ impl Report {
     }
 }
 
-/// Kills processes until there were enough.
+/// Crashes processes until there are as many as wanted.
 pub(super) fn crashes(
     subject: &Subject,
     wanted: &Wanted,
@@ -228,7 +228,7 @@ pub(super) fn crashes(
     tell: Tell<'_>,
 ) -> Result<(), String> {
     for part in Part::ALL {
-        // What is never struck is told too.
+        // A part that is never hit has a row, too.
         report.struck.entry(("crash", part.name().to_owned())).or_default();
     }
     let (left, under) = wanted.shares(wanted.crashes);
@@ -247,18 +247,18 @@ pub(super) fn crashes(
     Ok(())
 }
 
-/// Runs of a program.
+/// Runs of the built program.
 struct Crashes<'a> {
     subject: &'a Subject,
-    /// Of the first run; each has the next.
+    /// Seed of the first run; each further run has the next one.
     seed: u64,
     run: u64,
     report: &'a mut Report,
 }
 
 impl Crashes<'_> {
-    /// Kills so many processes, of runs at a venue with the faults drawn for each; they are
-    /// compared with one of these faults.
+    /// Crashes this many processes, in runs with venue faults drawn for each. They are compared
+    /// with an undisturbed run under the faults `calm`.
     fn until(
         &mut self,
         (what, wanted): (&'static str, u64),
@@ -283,7 +283,7 @@ impl Crashes<'_> {
                         Ok(ran) => self.report.crashed(&plan, &ran),
                         Err(why) => failed = Some(why),
                     }
-                    // The recording may be over before the only moment left.
+                    // The recording may end before the moment of the last kill.
                     tally.end(planned_by(&plan), killed);
                 }
                 let over = failed.is_some() || self.report.is_enough();
@@ -310,7 +310,7 @@ impl Crashes<'_> {
     }
 }
 
-/// The parts of a life struck in one run with so many kills.
+/// The parts in which one run is killed, for at most `count` kills.
 fn parts(report: &Report, count: u64, seed: u64) -> Vec<Part> {
     let mut parts = spread(&report.parts(), count, &mut Die(seed));
     let mut left = count;
@@ -326,12 +326,12 @@ fn parts(report: &Report, count: u64, seed: u64) -> Vec<Part> {
     parts
 }
 
-/// How many processes a plan kills at most.
+/// How many processes a plan kills, at most.
 fn planned_by(plan: &CrashPlan) -> u64 {
     plan.parts.iter().map(|part| part.lives()).sum()
 }
 
-/// Runs one plan again, until it is different or was run so often.
+/// Repeats one plan until it differs, or this often.
 pub(super) fn again(
     subject: &Subject,
     plan: &CrashPlan,

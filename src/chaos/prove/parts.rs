@@ -1,4 +1,4 @@
-//! The parts of a life in which a process is killed, and when exactly in each.
+//! The parts of a life in which a process is killed, and the exact moment in each.
 
 use crate::chaos::crashes::Moment;
 use crate::chaos::process::Step;
@@ -43,7 +43,7 @@ parts! {
     Alone "started twice" "Two started together; one ended.";
 }
 
-/// A kill: when, and what it counts as; none: as the step the life was in.
+/// A kill: the part it counts for, and its moment. None: it counts for the step the life was in.
 pub(super) type Kill = (Option<Part>, Moment);
 
 fn ms(count: u64) -> Duration {
@@ -64,7 +64,7 @@ fn one<T: Copy>(of: [T; 2], die: &mut Die) -> T {
 }
 
 impl Part {
-    /// What the step of a life counts as.
+    /// The part that a step of a life counts for.
     #[must_use]
     pub const fn of(step: Step) -> Part {
         match step {
@@ -79,16 +79,17 @@ impl Part {
         }
     }
 
-    /// How many lives the kills that strike it take.
+    /// How many lives its kills need.
     pub(super) const fn lives(self) -> u64 {
         if matches!(self, Part::Repair) { 2 } else { 1 }
     }
 
-    /// The kills that strike it, of as many lives; an undisturbed life trades for about `live`.
+    /// The kills for this part, one for each life it needs. An undisturbed life trades for about
+    /// `live`.
     pub(super) fn kills(self, live: Duration, die: &mut Die) -> Vec<Kill> {
         let within = |step, wait| vec![(None, Moment::In(step, wait))];
         match self {
-            // These take about a millisecond, so the first is struck at a point too.
+            // These steps take about a millisecond, so the first has a kill point too.
             Part::Open if die.below(2) == 0 => within(Step::Open, at_most(ms(1) / 4, die)),
             Part::Open => vec![(Some(self), at(Site::AfterResume, "open", Phase::Starting, 1))],
             Part::CatchUp => within(Step::CatchUp, at_most(ms(1) / 4, die)),
@@ -105,7 +106,7 @@ impl Part {
                 vec![(Some(self), Moment::Continued(trading, stands))]
             }
             Part::Alone => vec![(Some(self), Moment::Alone(at_most(live / 60, die)))],
-            // The next life has something to repair: it is struck among the writes of that.
+            // The first kill leaves something to repair; the second hits the writes of the repair.
             Part::Repair => {
                 let (site, nth) =
                     [(Site::BeforeCommit, 1), (Site::BeforeCommit, 2), (Site::BeforeSync, 1)]
@@ -134,8 +135,8 @@ impl Part {
     }
 }
 
-/// So many parts for the lives of one run: half of them in turn, the other half those that were
-/// struck least so far, for some are over before anybody can strike.
+/// The parts for the kills of one run. Half of them take turns, the other half are those hit least
+/// so far: some parts end before a kill hits them.
 pub(super) fn spread(struck: &BTreeMap<Part, u64>, count: u64, die: &mut Die) -> Vec<Part> {
     let mut hits = struck.clone();
     let mut turn: Vec<Part> = Vec::new();

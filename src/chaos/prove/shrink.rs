@@ -1,22 +1,22 @@
-//! A plan that makes a difference, made smaller: half of what it has is left out, then a quarter,
-//! in the end each thing alone, as long as the rest makes a difference too.
+//! Minimises a plan that makes a difference. Leaves out half of its faults, then a quarter, in the
+//! end each fault alone, as long as the rest still makes a difference.
 
 use super::{Report, Tell};
 use crate::chaos::interrupt;
 use crate::chaos::rig::Plan;
 use std::ops::Range;
 
-/// Runs that are made for it at most.
+/// Runs for it, at most.
 const RUNS: u64 = 32;
 
-/// How many things a plan has that may be left out: not what its venue does that changes what
-/// comes of every run, for then another end would be the right one.
+/// How many faults of a plan may be left out. Consequential venue faults stay, for without them
+/// another result would be right.
 fn size(plan: &Plan) -> usize {
     let transparent = plan.faults.iter().filter(|fault| fault.kind.row().transparent).count();
     plan.strikes.len() + plan.cuts.len() + transparent + usize::from(plan.at_random.is_some())
 }
 
-/// The plan without some of these things, counted from the first strike.
+/// The plan without some of its faults, counted from the first planned fault.
 fn without(plan: &Plan, out: &Range<usize>) -> Plan {
     let mut at = 0;
     let mut stays = || {
@@ -31,7 +31,8 @@ fn without(plan: &Plan, out: &Range<usize>) -> Plan {
     plan
 }
 
-/// The smallest plan found that is `wrong` too, and what is wrong with it; none: none is smaller.
+/// The smallest plan found that is still `wrong`, and what is wrong with it; none: no smaller plan
+/// is.
 fn shrunk(
     plan: &Plan,
     tell: Tell<'_>,
@@ -51,7 +52,7 @@ fn shrunk(
             runs += 1;
             tell("runs to make the plan smaller", runs, RUNS);
             match wrong(&smaller) {
-                // What an interrupted run came to says nothing about its plan.
+                // The result of an interrupted run says nothing about its plan.
                 _ if is_told() => return found,
                 Some(why) => found = Some((smaller, why)),
                 None => at += step,
@@ -63,7 +64,7 @@ fn shrunk(
 }
 
 impl Report {
-    /// Makes the first difference behind `from` smaller, where it is one of kills within a process;
+    /// Minimises the first difference from index `from`, if its plan runs within this process.
     /// `wrong` runs a plan.
     pub(super) fn shrink(
         &mut self,
@@ -147,7 +148,7 @@ mod tests {
             assert_eq!(whys, (before > 0).then(|| (left, "different".to_owned())));
             assert_eq!(runs.get(), before + 1, "nothing is run once it is told to end");
         }
-        // It was found before: whatever ends the proof after it, it is told.
+        // It was found before, so the report keeps it whatever ends the proof.
         let difference = Difference { why: "different".to_owned(), again: "{}".to_owned() };
         let with = Report { differences: vec![difference], ..Report::default() };
         let interrupted = || Err("interrupted".to_owned());

@@ -1,5 +1,5 @@
-//! All there is to strike in a small feed: every point with every blow, every operation of the disk
-//! with every image, with one worker thread and with four.
+//! Injects every possible fault into a small feed: every fault at every kill point, and every disk
+//! operation with every image. Uses one worker thread, then four.
 
 use super::{Report, Tell, at_a, row, wrong};
 use crate::chaos::feed;
@@ -7,7 +7,7 @@ use crate::chaos::rig::run;
 use crate::chaos::sweep::{Die, Swept, everything, learn, sweep_all};
 use everwarm_runtime::chaos::faults::Image;
 
-/// Runs all of it, or so many runs drawn from it.
+/// Runs all plans, or this many drawn from them.
 ///
 /// # Errors
 /// The undisturbed runs fail.

@@ -78,7 +78,7 @@ fn measured(page: &mut Page, actor: &str, meter: &Meter) {
         page.count("everwarm_actor_send_failures_total", &[actor, reason], n);
     }
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
-    let now = everwarm_runtime::clock::wall_ms() as f64 / 1000.0;
+    let now = everwarm_runtime::clock::wall().utc() as f64 / 1000.0;
     let last = measured.idle.map_or(0.0, |idle| now - idle.as_secs_f64());
     page.set("everwarm_actor_last_message_timestamp_seconds", &[actor], last);
 }

@@ -1,4 +1,4 @@
-//! Both ports over the client.
+//! Implements both ports with the client.
 
 use super::client::{BinanceClient, Config, PAGE_MAX};
 use super::hosts::Hosts;
@@ -21,21 +21,21 @@ use everwarm_venue::{Opening, Ports, Probe};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long after its end a bar of the records is final, milliseconds.
+/// How long after its end a recorded bar is final, milliseconds.
 const SETTLES: UtcMs = 1_500;
-/// Wall time between two looks whether the count of weight is known.
+/// Wall time between two checks whether the count of weight is known.
 const COUNT: Duration = Duration::from_millis(1);
 
-/// What is needed to reach an account.
+/// The addresses and the key of an account.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Where the venue is.
+    /// The addresses of the venue.
     pub hosts: Hosts,
     /// Key of the account.
     pub key: ApiKey,
 }
 
-/// Makes both ports. Nothing is connected yet.
+/// Makes both ports. It makes no connection.
 ///
 /// # Errors
 /// The TLS set-up of this machine cannot be used.
@@ -57,7 +57,7 @@ pub fn open(access: &Access, opening: Opening) -> Result<Ports, String> {
 }
 
 impl BinanceClient {
-    /// Carries a session on connections that cost so much weight each.
+    /// Runs a session on connections that cost `weight` each.
     fn carry<P>(
         &self,
         (url, session): (String, Session<P>),
@@ -71,7 +71,7 @@ impl BinanceClient {
     {
         let client = self.clone();
         Box::pin(async move {
-            // Whoever reconciles asks for the count; nobody need ask for it twice.
+            // The reconciliation queries the count, so do not query it twice.
             while weight > 0 && !client.knows_count() {
                 tokio::time::sleep(COUNT).await;
             }

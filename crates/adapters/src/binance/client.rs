@@ -1,10 +1,10 @@
-//! The client: words requests, signs them, sends each once, and reads the answers.
+//! The client: encodes requests, signs them, sends each once, and reads the responses.
 //!
-//! Orders and cancels are signed for exactly the time their caller names and are one request each,
-//! never repeated. Reads are signed for the venue's time now; one that was refused for its
-//! timestamp is repeated once. Whatever was refused for that, the venue's clock is looked at again.
+//! Orders and cancels are signed for exactly the time of their caller. Each is one request and is
+//! never repeated. Reads are signed for the current venue time. A read that was rejected for its
+//! timestamp is repeated once. After any such rejection, the client reads the venue's clock again.
 //!
-//! Over 500 lines: one method a request of the venue.
+//! Over 500 lines: one method for each request of the venue.
 
 use super::error::{self, BAD_TIMESTAMP, Kind};
 use super::map;
@@ -39,16 +39,16 @@ mod words;
 
 use budget::First;
 
-/// Most bars and trades in one answer, and most that may be asked for at once.
+/// Maximum bars and trades in one response.
 pub const PAGE_MAX: u16 = 1000;
-/// Above this many, the rules of all instruments are asked for at once: addresses have an end.
+/// Above this number, the rules of all instruments are requested: addresses have a maximum length.
 const SYMBOLS_IN_QUERY: usize = 100;
-/// How often an order or a clock is looked at again because of what it showed.
+/// How often an order or a clock is read again because of its response.
 const LOOKS_MAX: u32 = 3;
-/// Pages of trades that are read for one question: 200,000 trades.
+/// Maximum pages of trades for one query: 200,000 trades.
 const TRADE_PAGES: usize = 200;
 
-/// What a client is made of.
+/// The settings of a client.
 #[derive(Clone)]
 pub struct Config {
     /// Base address of REST, like `https://api.binance.com`.
@@ -57,17 +57,17 @@ pub struct Config {
     pub stream: String,
     /// Address of the WebSocket API, like `wss://ws-api.binance.com:443/ws-api/v3`.
     pub ws_api: String,
-    /// For orders and the account; without it only the market can be read.
+    /// The key for orders and the account. Without it, only the market can be read.
     pub key: Option<ApiKey>,
-    /// recvWindow to begin with, milliseconds, at most 60,000.
+    /// Initial recvWindow, milliseconds, at most 60,000.
     pub recv_window: i64,
     /// The venue's clock.
     pub clock: SharedClock,
     /// Our wall clock.
     pub wall: Wall,
-    /// Called where a kill matters.
+    /// A hook at the points where a kill matters.
     pub probe: Probe,
-    /// Where a ban is noted, and what was connected.
+    /// Saves bans and connections for later processes.
     pub note: Note,
 }
 
@@ -78,22 +78,22 @@ struct Inner {
     limit: Mutex<WeightLimit>,
     orders: Mutex<OrderLimit>,
     connections: Mutex<ConnectionLimit>,
-    /// Until when weight, a connection or an order is waited for; real time of the venue, UTC
-    /// milliseconds.
+    /// The end of the current wait for weight, a connection or an order; real time of the venue,
+    /// UTC milliseconds.
     waiting: AtomicI64,
 }
 
-/// A client of Binance spot. Cheap to clone; clones share connections and what is counted of the
-/// venue's limits.
+/// A client of Binance spot. Cheap to clone. Clones share connections and the counts of the venue's
+/// limits.
 #[derive(Clone)]
 pub struct BinanceClient(Arc<Inner>, Patience);
 
-/// What a read does that must wait for weight.
+/// What a read does if it must wait for weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
-    /// It waits for its turn.
+    /// It waits.
     Waits,
-    /// It comes back and says for how long.
+    /// It returns the wait as an error.
     Returns,
 }
 
@@ -103,11 +103,11 @@ impl fmt::Debug for BinanceClient {
     }
 }
 
-/// What a request costs, and whose turn it is.
+/// The weight and priority of a request.
 #[derive(Clone, Copy)]
 struct Cost(u32, Priority);
 
-/// One request, worded; `query` is final.
+/// One encoded request. `query` is final.
 struct Call<'a> {
     kind: Kind,
     method: Method,
@@ -117,7 +117,7 @@ struct Call<'a> {
     cost: Cost,
 }
 
-/// Where orders are placed and cancelled.
+/// The path for placing and cancelling orders.
 const ORDER: &str = "/api/v3/order";
 
 /// An order or a cancel.
@@ -135,7 +135,7 @@ impl Act {
 }
 
 impl BinanceClient {
-    /// Makes a client. Nothing is connected yet.
+    /// Makes a client. It makes no connection.
     ///
     /// # Errors
     /// The TLS set-up of this machine cannot be used.
@@ -152,20 +152,20 @@ impl BinanceClient {
         Ok(BinanceClient(Arc::new(inner), Patience::Waits))
     }
 
-    /// The same client, of which a read that must wait for weight comes back at once and says for
-    /// how long (`RateLimited`): others may go meanwhile.
+    /// The same client with other waiting: a read that must wait for weight fails immediately with
+    /// `RateLimited` and the wait. Other requests may be sent meanwhile.
     #[must_use]
     pub fn impatient(&self) -> BinanceClient {
         BinanceClient(Arc::clone(&self.0), Patience::Returns)
     }
 
-    /// How long a request may be on its way before the venue refuses it, milliseconds of its time.
+    /// How long a request may travel before the venue rejects it, milliseconds of venue time.
     #[must_use]
     pub fn recv_window(&self) -> i64 {
         self.0.recv_window.load(Relaxed)
     }
 
-    /// Sets it for what is signed from now on, by all clones.
+    /// Sets it for later signatures of all clones.
     pub fn set_recv_window(&self, ms: i64) {
         self.0.recv_window.store(ms, Relaxed);
     }
@@ -182,7 +182,8 @@ impl BinanceClient {
         &self.0.config.clock
     }
 
-    /// The rules of `symbols`, of all if none is named, by symbol; those the venue has. Weight 20.
+    /// The rules of those `symbols` that the venue has, sorted by symbol. No symbols: all rules.
+    /// Weight 20.
     ///
     /// # Errors
     /// As every read.
@@ -209,9 +210,8 @@ impl BinanceClient {
         Ok(rules)
     }
 
-    /// What was traded of each symbol in a day, in quote units; those whose names are symbols here
-    /// and whose volumes can be believed.
-    /// Weight 80.
+    /// The volume of a day of each symbol, in quote units. Names that are no symbols here and
+    /// implausible volumes are left out. Weight 80.
     ///
     /// # Errors
     /// As every read.
@@ -226,8 +226,8 @@ impl BinanceClient {
         Ok(named.collect())
     }
 
-    /// Bars with opening times from `from` to `to`, both inclusive, ascending, at most `limit` (1
-    /// to 1,000) from the oldest on. The newest may still be forming. Weight 2.
+    /// Bars with opening times from `from` to `to`, both inclusive, ascending from the oldest, at
+    /// most `limit` (1 to 1,000). The newest may still be forming. Weight 2.
     ///
     /// # Errors
     /// As every read.
@@ -249,7 +249,7 @@ impl BinanceClient {
         let answer = self.public("/api/v3/klines", query, cost).await?;
         let rows: Vec<wire::KlineRow> = read("klines", &answer)?;
         let bars = mapped(Kind::Read, map::rows(symbol, timeframe, &rows))?;
-        // Pages follow each other by these times: another one would have no end.
+        // Paging uses these times: a time outside the range could make it endless.
         let strange = rows.iter().find(|row| !(from..=to).contains(&row.open_time));
         mapped(
             Kind::Read,
@@ -273,7 +273,7 @@ impl BinanceClient {
         Ok(AccountPicture { id, can_trade: account.can_trade, balances, unread })
     }
 
-    /// Orders open now, by the venue's id. Weight 6, for all symbols 80.
+    /// Open orders, sorted by the venue's id. Weight 6, for all symbols 80.
     ///
     /// # Errors
     /// As every read.
@@ -287,9 +287,9 @@ impl BinanceClient {
         mapped(Kind::Read, map::open_orders(&orders))
     }
 
-    /// Asks how many orders the venue counts where notes of earlier processes, which are ahead of
-    /// what was placed, come to half of what it takes or more: many starts in a row would end in
-    /// waiting for a day that is not full. Weight 40, or none.
+    /// Queries the venue's order counts if saved counts of earlier processes fill half of a limit
+    /// or more. The saved counts are higher than the orders placed. After many restarts, the daemon
+    /// would otherwise wait for a day that is not full. Weight 40, or none.
     ///
     /// # Errors
     /// As every read.
@@ -309,7 +309,7 @@ impl BinanceClient {
     /// Places an order: one request, signed for exactly the attempt's timestamp and recvWindow.
     ///
     /// # Errors
-    /// What the failure means for the order.
+    /// The meaning of the failure for the order.
     pub async fn place(
         &self,
         intent: &OrderIntent,
@@ -331,11 +331,11 @@ impl BinanceClient {
         }
     }
 
-    /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` says
-    /// only that it is not open any more.
+    /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` only
+    /// means that the order is no longer open.
     ///
     /// # Errors
-    /// What the failure means for the cancel.
+    /// The meaning of the failure for the cancel.
     pub async fn cancel(
         &self,
         symbol: Symbol,
@@ -349,11 +349,11 @@ impl BinanceClient {
         same_order(Kind::Cancel, mapped(Kind::Cancel, report)?, symbol, client_id)
     }
 
-    /// Cancels all open orders of a symbol, whoever placed them: one request. `Absent`: there are
-    /// none. What became of them is to be asked.
+    /// Cancels all open orders of a symbol, also external ones, in one request. `Absent`: there are
+    /// none. Query the orders to see their results.
     ///
     /// # Errors
-    /// What the failure means for the cancel.
+    /// The meaning of the failure for the cancel.
     pub async fn cancel_all(&self, symbol: Symbol, stamp: Stamp) -> Result<(), VenueError> {
         let query = Query::new().with("symbol", symbol);
         self.act(Act::cancel("/api/v3/openOrders"), query, stamp).await.map(drop)
@@ -370,8 +370,8 @@ impl BinanceClient {
         mapped(Kind::Read, bounds::price("price", told.price.0))
     }
 
-    /// The order with this id of ours, with its fills. `None`: the venue does not know it, which
-    /// alone proves nothing yet. Weight 4, and 5 for its fills.
+    /// The order with this id of ours, with its fills. `None`: the venue does not know it. This
+    /// alone proves nothing. Weight 4, and 5 for its fills.
     ///
     /// # Errors
     /// As every read.
@@ -404,8 +404,8 @@ impl BinanceClient {
         Ok(None)
     }
 
-    /// The id that whoever placed an order gave it, by the venue's id of the order. `None`: the
-    /// venue does not know it. Weight 4.
+    /// The client order id of an order, by the venue's id of it. `None`: the venue does not know
+    /// the order. Weight 4.
     ///
     /// # Errors
     /// As every read.
@@ -423,7 +423,7 @@ impl BinanceClient {
         }
     }
 
-    /// All trades of one order, ascending. Weight 5 a thousand.
+    /// All trades of one order, ascending. Weight 5 for each thousand.
     ///
     /// # Errors
     /// As every read.
@@ -436,7 +436,7 @@ impl BinanceClient {
         mapped(Kind::Read, map::trades(&rows))
     }
 
-    /// All trades of the account in `symbol` since a trade or a time, ascending. Weight 20 a
+    /// All trades of the account in `symbol` since a trade or a time, ascending. Weight 20 for each
     /// thousand.
     ///
     /// # Errors
@@ -448,7 +448,7 @@ impl BinanceClient {
     ) -> Result<Vec<Trade>, VenueError> {
         let base = Query::new().with("symbol", symbol);
         let first = match since {
-            // Ids are numbers that rise with time. Any other id is none of this venue.
+            // Ids are numbers that rise with time. Any other id is not from this venue.
             TradesSince::Trade(id, time) => match id.as_str().parse::<u64>() {
                 Ok(id) => base.clone().with("fromId", id.saturating_add(1)),
                 Err(_) => base.clone().with("startTime", time),
@@ -459,7 +459,7 @@ impl BinanceClient {
         mapped(Kind::Read, map::trades(&rows))
     }
 
-    /// Address and session of the bars of the `wanted` symbols.
+    /// Address and session for the bars of the `wanted` symbols.
     #[must_use]
     pub fn market_session(
         &self,
@@ -470,7 +470,7 @@ impl BinanceClient {
         (format!("{}/stream", self.0.config.stream.trim_end_matches('/')), Session::new(streams))
     }
 
-    /// Address and session of the account's events.
+    /// Address and session for the account's events.
     ///
     /// # Errors
     /// There is no key.
@@ -488,7 +488,7 @@ impl BinanceClient {
         self.trade_pages(&base, base.clone(), Cost(5, Priority::Fills)).await
     }
 
-    /// Pages of myTrades until a short one; from the second on by id.
+    /// Pages of myTrades until one is short. From the second page on, it queries by id.
     async fn trade_pages(
         &self,
         base: &Query,
@@ -531,7 +531,7 @@ impl BinanceClient {
         self.send(Call { kind, method: Method::Get, path, query, keyed: false, cost }).await
     }
 
-    /// A signed read; repeated once where its timestamp was refused.
+    /// A signed read. It is repeated once if its timestamp was rejected.
     async fn signed_read<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -553,8 +553,8 @@ impl BinanceClient {
         read(path, &answer?)
     }
 
-    /// An order or a cancel: one request. It costs no weight where it succeeds. Where it was
-    /// refused for its timestamp, the venue's clock is looked at again: the next is signed better.
+    /// Sends an order or a cancel as one request. A successful one costs no weight. If its
+    /// timestamp was rejected, the client reads the venue's clock, so the next signature is better.
     async fn act(&self, act: Act, query: Query, stamp: Stamp) -> Result<Vec<u8>, VenueError> {
         let window = stamp.deadline.saturating_sub(stamp.timestamp);
         let query = query.signed(self.key()?, stamp.timestamp, window);
@@ -570,7 +570,7 @@ impl BinanceClient {
         answer
     }
 
-    /// The only place where a request leaves: once, or not at all.
+    /// The only place that sends requests: once, or not at all.
     async fn send(&self, call: Call<'_>) -> Result<Vec<u8>, VenueError> {
         let config = &self.0.config;
         self.admitted(call.kind, call.cost).await?;
@@ -633,7 +633,7 @@ fn mapped<T>(kind: Kind, result: Result<T, String>) -> Result<T, VenueError> {
     result.map_err(|text| error::of_unreadable(kind, text))
 }
 
-/// An answer about another order than the one asked for proves nothing.
+/// Rejects a response about another order: it proves nothing.
 fn same_order(
     kind: Kind,
     report: OrderReport,

@@ -1,7 +1,7 @@
-//! The one table of what a failure means for the request that met it.
+//! The table of failures and their meaning for the request.
 //!
-//! For orders and cancels only what the venue says clearly counts as "not executed"; everything
-//! else is `Unknown`. A read executes nothing, so what is unclear there may simply be asked again.
+//! For orders and cancels, only a clear rejection counts as "not executed"; anything else is
+//! `Unknown`. A read executes nothing, so an unclear one may simply be sent again.
 
 use super::wire::{ErrorBody, error_body};
 use everwarm_venue::port::{ErrorClass, VenueError};
@@ -10,37 +10,37 @@ use everwarm_venue::sparse_log::Sparsely;
 use everwarm_venue::transport::TransportError;
 use std::ops::RangeInclusive;
 
-/// What kind of request failed.
+/// The kind of a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A new order.
     Place,
     /// A cancel.
     Cancel,
-    /// Anything that changes nothing.
+    /// A request that changes nothing.
     Read,
 }
 
-/// The timestamp is outside the venue's window.
+/// Code: the timestamp is outside the venue's window.
 pub const BAD_TIMESTAMP: i32 = -1021;
-/// Too many orders; other requests may go on.
+/// Code: too many orders. Other requests may go on.
 pub const TOO_MANY_ORDERS: i32 = -1015;
-/// The venue knows no such order.
+/// Code: the venue knows no such order.
 pub const NO_SUCH_ORDER: i32 = -2013;
-/// The order to be cancelled is not open.
+/// Code: the order to cancel is not open.
 pub const NOT_OPEN: i32 = -2011;
 
-/// Waits where the venue names none, milliseconds: a window of the clock, the order window, the
-/// shortest ban, the fire wall's.
+/// Waits if the venue names none, milliseconds: a weight window, an order window, the shortest ban,
+/// the ban of the firewall.
 const WAIT_WEIGHT: u64 = 60_000;
 const WAIT_ORDERS: u64 = 10_000;
 const WAIT_BAN: u64 = 120_000;
 const WAIT_FIREWALL: u64 = 300_000;
 
-/// Characters of the venue's words that are kept.
+/// Maximum characters kept of the venue's text.
 const WORDS_MAX: usize = 500;
 
-/// What a failed exchange of bytes means.
+/// The meaning of a failed transport.
 #[must_use]
 pub fn of_transport(kind: Kind, error: TransportError) -> VenueError {
     let (class, text) = match error {
@@ -50,11 +50,11 @@ pub fn of_transport(kind: Kind, error: TransportError) -> VenueError {
     VenueError::new(class, 0, text)
 }
 
-/// Answers that were not believed, and were said to be.
+/// Limits the log of implausible responses.
 static UNBELIEVED: Sparsely = Sparsely::new();
 
-/// What an answer that cannot be read or believed means, although its status was fine. It is
-/// logged, as often as a person can read it.
+/// The meaning of a response that cannot be read or is implausible, although its status was fine.
+/// The log of these errors is limited to a readable rate.
 #[must_use]
 pub fn of_unreadable(kind: Kind, text: String) -> VenueError {
     let error = VenueError::new(unclear(kind), 0, text);
@@ -64,7 +64,7 @@ pub fn of_unreadable(kind: Kind, text: String) -> VenueError {
     error
 }
 
-/// What an answer with an error status means. `retry_after_s` is the header of that name.
+/// The meaning of a response with an error status. `retry_after_s` is the `Retry-After` header.
 #[must_use]
 pub fn of_answer(kind: Kind, status: u16, retry_after_s: Option<u64>, body: &[u8]) -> VenueError {
     let told = error_body(body);
@@ -75,7 +75,7 @@ pub fn of_answer(kind: Kind, status: u16, retry_after_s: Option<u64>, body: &[u8
     }
 }
 
-/// What the error of a WebSocket API answer means.
+/// The meaning of an error in a WebSocket API response.
 #[must_use]
 pub fn of_error(kind: Kind, status: u16, body: ErrorBody) -> VenueError {
     let retry_after_s = body.wait_ms.map(|ms| ms.div_ceil(1000));
@@ -83,7 +83,7 @@ pub fn of_error(kind: Kind, status: u16, body: ErrorBody) -> VenueError {
     VenueError::new(class, body.code, start(body.msg))
 }
 
-/// The start of the venue's words: they are kept with the order they are about.
+/// The beginning of the venue's text. It is stored with its order, so its length is limited.
 fn start(mut words: String) -> String {
     if let Some((at, _)) = words.char_indices().nth(WORDS_MAX) {
         words.truncate(at);
@@ -91,7 +91,7 @@ fn start(mut words: String) -> String {
     words
 }
 
-/// A failure without a clear answer.
+/// The class of a failure without a clear response.
 fn unclear(kind: Kind) -> ErrorClass {
     match kind {
         Kind::Place | Kind::Cancel => ErrorClass::Unknown,
@@ -99,8 +99,8 @@ fn unclear(kind: Kind) -> ErrorClass {
     }
 }
 
-/// A long wait is believed only with the venue's `own` body, and at most as long as its longest
-/// ban.
+/// The class of a rate limit. A long wait is trusted only with the venue's `own` body, and at most
+/// as long as its longest ban.
 fn limited(retry_after_s: Option<u64>, otherwise_ms: u64, own: bool) -> ErrorClass {
     let wait = retry_after_s.map_or(otherwise_ms, |s| s.saturating_mul(1000));
     let most = if own { LONGEST } else { DOUBT };
@@ -118,40 +118,40 @@ fn classify(
     by_code.unwrap_or_else(|| by_status(kind, status, retry_after_s, own))
 }
 
-/// What a code of the venue means.
+/// The meaning of a venue's error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
-    /// Execution status unknown, whatever the status says.
+    /// Execution unknown, whatever the HTTP status.
     Unclear,
-    /// Overloaded: it was not looked at.
+    /// Overloaded: the venue did not process the request.
     Busy,
     /// Too much weight; with status 418 a ban.
     Weight,
     /// Too many orders.
     Orders,
-    /// The clock: definitely not executed, may be tried again.
+    /// The clock: not executed, may be sent again.
     Clock,
     /// The key or the account.
     Key,
-    /// Shutting down before it looked at the request.
+    /// The venue shut down before it processed the request.
     Shutdown,
-    /// Rejected; the words say why.
+    /// Rejected; the text has the reason.
     Words,
     /// No such order.
     Absent,
-    /// A subscription of the account's events is in a state it should not be in: connect anew.
+    /// A subscription to the account's events is in a wrong state: reconnect.
     Resubscribe,
-    /// One half of a replacement may have happened: both orders must be looked at.
+    /// One half of a replacement may be done: query both orders.
     Half,
     /// An order against the rules of its symbol.
     Rules,
-    /// The request is wrong as it stands.
+    /// The request itself is wrong.
     Wrong,
 }
 
 impl Meaning {
-    /// Whether it holds beside a status of 5xx too, which speaks of the server, whatever else the
-    /// body says.
+    /// Whether the code counts even with status 5xx. Otherwise such a status means a server error,
+    /// whatever the body says.
     fn outweighs_the_status(self) -> bool {
         match self {
             Meaning::Unclear
@@ -171,7 +171,7 @@ impl Meaning {
     }
 }
 
-/// Every code there is; the first row that has it counts. A code of none is judged by the status.
+/// All codes. The first matching row counts. A code without a row is classified by its status.
 const CODES: &[(RangeInclusive<i32>, Meaning)] = &[
     (-1001..=-1000, Meaning::Unclear),
     (-1002..=-1002, Meaning::Key),
@@ -208,7 +208,7 @@ fn meaning(code: i32) -> Option<Meaning> {
     CODES.iter().find(|(codes, _)| codes.contains(&code)).map(|(_, meaning)| *meaning)
 }
 
-/// The meaning of codes that say more than the status does.
+/// The class by codes that are more precise than the status.
 fn by_code(
     kind: Kind,
     status: u16,
@@ -234,10 +234,10 @@ fn by_code(
     })
 }
 
-/// The venue's codes for "rejected" say why only in words.
+/// The class by text: the venue's code for "rejected" has its reason only in the text.
 fn by_text(kind: Kind, body: &ErrorBody) -> ErrorClass {
     match body.msg.as_str() {
-        // An order with this id is open: ours, from an attempt whose answer was lost.
+        // An order with this id is open: ours, from an attempt whose response was lost.
         "Duplicate order sent." => unclear(kind),
         "Unknown order sent." | "CANCEL_REJECTED" => absent(kind),
         "This action is disabled on this account."
@@ -247,7 +247,7 @@ fn by_text(kind: Kind, body: &ErrorBody) -> ErrorClass {
     }
 }
 
-/// "No such order" as the answer to a new order makes no sense, so it proves nothing.
+/// The class of "no such order". For a new order it makes no sense, so it proves nothing.
 fn absent(kind: Kind) -> ErrorClass {
     match kind {
         Kind::Place => ErrorClass::Unknown,
@@ -259,19 +259,18 @@ fn by_status(kind: Kind, status: u16, retry_after_s: Option<u64>, own: bool) -> 
     match status {
         401 => ErrorClass::Halt,
         403 => limited(retry_after_s, WAIT_FIREWALL, own),
-        // A proxy gave up waiting; a replacement half succeeded.
+        // 408: a proxy timed out. 409: a replacement half succeeded.
         408 | 409 => unclear(kind),
         418 => limited(retry_after_s, WAIT_BAN, own),
         429 => limited(retry_after_s, WAIT_WEIGHT, own),
-        // Without words of the venue that are known, a question may as well go better next time.
+        // Without a known error of the venue, a read may succeed next time.
         300..=499 if kind == Kind::Read => unclear(kind),
         300..=499 => ErrorClass::Refused { again: false },
         _ => unclear(kind),
     }
 }
 
-/// What there is to say where the body is not the venue's: the status, and the start of the body's
-/// text.
+/// The text of a failure whose body is not the venue's: the status and the beginning of the body.
 fn words(status: u16, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(2_000)]);
     let mut plain = String::new();
@@ -298,7 +297,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// The codes in the text of the files below a folder.
+    /// The error codes in the files below a folder.
     fn codes(folder: &Path, found: &mut BTreeSet<i32>) {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             if entry.path().is_dir() {
@@ -323,7 +322,7 @@ mod tests {
         let mut met = BTreeSet::new();
         codes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/src"), &mut met);
         assert!(met.len() > 40, "{met:?}");
-        // What the venue documents beside what the simulated exchange says.
+        // Codes that the venue documents and the simulated exchange does not use.
         met.extend([-1000, -1001, -1002, -1006, -1007, -1016, -1033, -1035, -2016, -2026]);
         met.extend([-2042, -2043]);
         met.extend(-1130..=-1100);

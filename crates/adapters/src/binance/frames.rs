@@ -1,8 +1,8 @@
-//! Messages of the market streams and of the WebSocket API, as types.
+//! The messages of the market streams and of the WebSocket API, as types.
 //!
 //! Market streams come raw or wrapped (`{"stream", "data"}`), user data events raw or wrapped
-//! (`{"subscriptionId", "event"}`), both mixed with answers to our own requests. What is not known
-//! here is `Other`: counted, never an error.
+//! (`{"subscriptionId", "event"}`). Both are mixed with responses to our requests. An unknown
+//! message is `Other`: counted, never an error.
 
 use super::wire::{AssetBalance, Dec, ErrorBody, ExecutionType, OrderSide, Status, Told, decode};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -15,7 +15,7 @@ pub struct KlineEvent {
     /// Event time, UTC milliseconds.
     #[serde(rename = "E")]
     pub time: i64,
-    /// What traded.
+    /// The symbol.
     #[serde(rename = "s")]
     pub symbol: String,
     /// The bar.
@@ -64,7 +64,7 @@ pub struct ExecutionReport {
     /// Event time, UTC milliseconds.
     #[serde(rename = "E")]
     pub event_time: i64,
-    /// What is traded.
+    /// The symbol.
     #[serde(rename = "s")]
     pub symbol: String,
     /// Client id; on a cancel the id of the cancel itself.
@@ -85,10 +85,10 @@ pub struct ExecutionReport {
     /// Limit price.
     #[serde(rename = "p")]
     pub price: Dec,
-    /// Why the event came.
+    /// The reason of the event.
     #[serde(rename = "x")]
     pub execution: ExecutionType,
-    /// Where the order stands.
+    /// The state of the order.
     #[serde(rename = "X")]
     pub status: Status,
     /// Reject reason, or `NONE`.
@@ -118,13 +118,13 @@ pub struct ExecutionReport {
     /// Trade id; -1: none.
     #[serde(rename = "t")]
     pub trade_id: i64,
-    /// Whether our order waited in the book when it was filled.
+    /// Whether our order rested in the book before this fill.
     #[serde(rename = "m", default)]
     pub is_maker: bool,
     /// Cumulative quote amount.
     #[serde(rename = "Z")]
     pub executed_quote: Dec,
-    /// Why the venue ended the order.
+    /// The reason if the venue ended the order.
     #[serde(rename = "eR", default, skip_serializing_if = "Option::is_none")]
     pub expiry_reason: Option<String>,
 }
@@ -166,7 +166,7 @@ pub struct ListStatus {
     /// Event time, UTC milliseconds.
     #[serde(rename = "E")]
     pub time: i64,
-    /// What is traded.
+    /// The symbol.
     #[serde(rename = "s")]
     pub symbol: String,
     /// The venue's id of the list.
@@ -186,14 +186,14 @@ pub struct ListStatus {
     pub client_id: String,
 }
 
-/// The answer to a request of ours on a websocket.
+/// The response to one of our requests on a websocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The number the request carried; none: the venue could not read it.
+    /// The number of the request; none: the venue could not read it.
     pub id: Option<u64>,
-    /// HTTP-like status; 200 where the venue tells none and no error.
+    /// HTTP-like status; 200 if there is neither a status nor an error.
     pub status: u16,
-    /// What went wrong.
+    /// The error, if any.
     pub error: Option<ErrorBody>,
 }
 
@@ -202,7 +202,7 @@ pub struct Answer {
 pub enum MarketFrame {
     /// A bar.
     Kline(Box<KlineEvent>),
-    /// The answer to a request of ours.
+    /// The response to one of our requests.
     Answer(Answer),
     /// The venue is about to close the connection.
     Shutdown,
@@ -219,7 +219,7 @@ pub enum UserFrame {
     Position(AccountPosition),
     /// A list of orders changed.
     List(ListStatus),
-    /// The answer to a request of ours.
+    /// The response to one of our requests.
     Answer(Answer),
     /// The subscription ended; no more events come.
     Terminated,
@@ -232,7 +232,7 @@ pub enum UserFrame {
 /// Reads a message of a market stream.
 ///
 /// # Errors
-/// Names the place.
+/// The error names the position in the message.
 pub fn decode_market(bytes: &[u8]) -> Result<MarketFrame, String> {
     let peek: Peek = decode("market message", bytes)?;
     if let Some(answer) = peek.answer() {
@@ -252,7 +252,7 @@ pub fn decode_market(bytes: &[u8]) -> Result<MarketFrame, String> {
 /// Reads a message of the WebSocket API.
 ///
 /// # Errors
-/// Names the place.
+/// The error names the position in the message.
 pub fn decode_user(bytes: &[u8]) -> Result<UserFrame, String> {
     let peek: Peek = decode("user message", bytes)?;
     if let Some(answer) = peek.answer() {
@@ -287,7 +287,7 @@ struct Data<T> {
     data: T,
 }
 
-/// What can be told of a message at a first look.
+/// The fields that identify a message.
 #[derive(Deserialize)]
 struct Peek {
     e: Option<String>,
@@ -328,12 +328,12 @@ impl Peek {
     }
 }
 
-/// Tells a field that is null from one that is absent.
+/// Distinguishes a null field from an absent one.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
 
-/// The name of what is wrapped: its field `e`, where it has one.
+/// The name of a wrapped message: its field `e`, if it has one.
 struct Inner(Option<String>);
 
 impl<'de> Deserialize<'de> for Inner {
@@ -364,7 +364,7 @@ impl<'de> Deserialize<'de> for Inner {
     }
 }
 
-/// The number of a request: the venue echoes what it was sent, a number or a text.
+/// The number of a request. The venue repeats it as it was sent, a number or a text.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RequestId {

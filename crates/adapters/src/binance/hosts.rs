@@ -1,15 +1,15 @@
-//! Where Binance spot is found, by environment. Money is real in one of them only.
+//! The addresses of Binance spot by environment. Only one environment has real money.
 
 use everwarm_venue::address::Address;
 
-/// Which of the venue's worlds.
+/// An environment of the venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
     /// Real money.
     Live,
-    /// Made-up money; the books are thrown away now and then.
+    /// Play money. The venue resets the books now and then.
     Testnet,
-    /// Made-up money at live prices; needs a key of its own.
+    /// Play money at live prices. It needs a key of its own.
     Demo,
 }
 
@@ -24,7 +24,7 @@ pub struct Hosts {
     pub ws_api: String,
 }
 
-/// Every environment with its name and its addresses: REST, streams, WebSocket API.
+/// Every environment, its name and its addresses: REST, streams, WebSocket API.
 const TABLE: [(Environment, &str, [&str; 3]); 3] = [
     (
         Environment::Live,
@@ -56,7 +56,7 @@ const TABLE: [(Environment, &str, [&str; 3]); 3] = [
 ];
 
 impl Environment {
-    /// Every name, as it is configured.
+    /// The names of all environments, as in the configuration.
     pub const NAMES: &'static [&'static str] = &["live", "testnet", "demo"];
 
     /// The environment of that name.
@@ -75,18 +75,18 @@ impl Environment {
         self.row().1
     }
 
-    /// Where it is found.
+    /// Its addresses.
     #[must_use]
     pub fn hosts(self) -> Hosts {
         let [rest, streams, ws_api] = self.row().2.map(str::to_owned);
         Hosts { rest, streams, ws_api }
     }
 
-    /// Whether `text` may stand in place of `usual`, one of the addresses of this environment. It
-    /// has to be encrypted unless it is on this machine, and where money is not real it has to be
-    /// the environment's own: any other host could be the one where it is.
+    /// Checks an address that replaces `usual`, one of this environment's addresses. It must be
+    /// encrypted unless it is on this machine. Without real money, it must be the environment's own
+    /// or on this machine: any other host could trade real money.
     ///
-    /// # Errors
+    /// The reason why not.
     /// Why not.
     pub fn takes(self, usual: &str, text: &str) -> Result<(), String> {
         let address = Address::read(text)?;

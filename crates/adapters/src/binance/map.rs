@@ -1,9 +1,9 @@
-//! The wire's messages in the words of the domain, checked.
+//! Converts the venue's messages into checked domain values.
 //!
-//! Decimals are normalised, so that the same number from two sources is also the same text. On a
-//! cancel the order is named by its original client id, not by the id of the cancel.
+//! Decimals are normalised, so that equal numbers have equal texts. A report of a cancel names the
+//! order by its original client id, not by the id of the cancel.
 //!
-//! Over 500 lines: one mapping a shape of the venue.
+//! Over 500 lines: one mapping for each message of the venue.
 
 use super::frames::{AccountPosition, ExecutionReport, KlineEvent};
 use super::wire::{
@@ -23,18 +23,17 @@ use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::port::{AccountReport, Bars, MarketReport, Trade, UnheldBar};
 use std::collections::BTreeSet;
 
-/// A decimal as the venue wants it: plain, without an exponent, without trailing zeros, so with no
-/// more digits than the step it is a multiple of.
+/// A decimal as the venue wants it: without an exponent and trailing zeros. So it has no more
+/// digits than the step that it is a multiple of.
 #[must_use]
 pub fn plain(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
-/// A decimal as [`plain`] writes it, refused where it is not a multiple of `step` (zero: any will
-/// do).
+/// A decimal as [`plain`] writes it. It must be a multiple of `step`; zero accepts any value.
 ///
 /// # Errors
-/// The value does not lie on the grid.
+/// The value is not a multiple.
 pub fn plain_on_step(value: Decimal, step: Decimal) -> Result<String, String> {
     let off = !step.is_zero() && value.checked_rem(step).is_none_or(|rest| !rest.is_zero());
     if off { Err(format!("{value} is not a multiple of {step}")) } else { Ok(plain(value)) }
@@ -44,7 +43,7 @@ fn num(value: Dec) -> Decimal {
     value.0.normalize()
 }
 
-/// The rules of an instrument. A rule that is absent is switched off.
+/// The rules of an instrument. An absent rule does not apply.
 ///
 /// # Errors
 /// A name that is not a symbol, or a rule beyond the limits.
@@ -92,7 +91,7 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
     Ok(it)
 }
 
-/// An instrument of which only the name is known.
+/// An instrument with its name only, without rules.
 fn without_rules(info: &SymbolInfo) -> Result<Instrument, String> {
     Ok(Instrument {
         symbol: Symbol::named(&info.symbol)?,
@@ -111,8 +110,8 @@ fn without_rules(info: &SymbolInfo) -> Result<Instrument, String> {
     })
 }
 
-/// The rules of an instrument. One whose rules cannot be believed takes no orders until they can:
-/// its bars and what is held of it go on.
+/// The rules of an instrument. If they are implausible, the instrument accepts no orders until they
+/// are plausible. Its bars and positions continue.
 fn believed(info: &SymbolInfo) -> Result<Instrument, String> {
     instrument(info).or_else(|why| {
         tracing::warn!(symbol = info.symbol, why, "impossible rules: the symbol is halted");
@@ -123,8 +122,8 @@ fn believed(info: &SymbolInfo) -> Result<Instrument, String> {
     })
 }
 
-/// The rules of all instruments whose names are symbols here, by symbol. One whose rules cannot be
-/// believed is halted.
+/// The rules of all instruments whose names are symbols here, sorted by symbol. An instrument with
+/// implausible rules is halted.
 ///
 /// # Errors
 /// A symbol comes twice.
@@ -138,7 +137,7 @@ pub fn instruments(info: &ExchangeInfo) -> Result<Vec<Instrument>, String> {
     Ok(all)
 }
 
-/// Request weight a minute, where the venue tells it.
+/// The request weight a minute, if the venue reports it.
 #[must_use]
 pub fn weight_limit(info: &ExchangeInfo) -> Option<u32> {
     let mut limits = info.rate_limits.iter();
@@ -149,19 +148,19 @@ pub fn weight_limit(info: &ExchangeInfo) -> Option<u32> {
         .map(|l| l.limit)
 }
 
-/// How many orders the venue allows, and in windows of how many milliseconds.
+/// The venue's order limits, by window width in milliseconds.
 #[must_use]
 pub fn order_limits(info: &ExchangeInfo) -> Vec<(UtcMs, u32)> {
     orders(&info.rate_limits).map(|(width, l)| (width, l.limit)).collect()
 }
 
-/// How many orders the venue counts, and in windows of how many milliseconds.
+/// The venue's order counts, by window width in milliseconds.
 #[must_use]
 pub fn order_counts(limits: &[RateLimit]) -> Vec<(UtcMs, u32)> {
     orders(limits).filter_map(|(width, l)| Some((width, l.count?))).collect()
 }
 
-/// The limits of orders, by the width of the window.
+/// The order limits by window width.
 fn orders(limits: &[RateLimit]) -> impl Iterator<Item = (UtcMs, &RateLimit)> {
     let orders = limits.iter().filter(|l| l.rate_limit_type == "ORDERS");
     orders.filter_map(|l| {
@@ -196,10 +195,10 @@ pub fn rows(symbol: Symbol, timeframe: Timeframe, rows: &[KlineRow]) -> Result<B
     Ok(bars)
 }
 
-/// The bars of a page of klines that can all be held.
+/// The bars of a page of klines, all of which must be valid.
 ///
 /// # Errors
-/// As [`rows`], or one of them cannot be held.
+/// As [`rows`], or one of them is not valid.
 pub fn bars(symbol: Symbol, timeframe: Timeframe, page: &[KlineRow]) -> Result<Vec<Bar>, String> {
     let Bars { held, unheld } = rows(symbol, timeframe, page)?;
     unheld.into_iter().next().map_or(Ok(held), |unheld| Err(unheld.why))
@@ -213,7 +212,7 @@ fn check_interval(timeframe: Timeframe, open: i64, close: i64) -> Result<(), Str
     Err(format!("kline {open} to {close} is not a bar of {timeframe}"))
 }
 
-/// A bar; whether its prices contradict each other is for others to judge.
+/// A bar. Contradicting prices are judged elsewhere.
 fn bar(
     symbol: Symbol,
     open_time: i64,
@@ -243,7 +242,7 @@ fn bar(
     })
 }
 
-/// A number as it was claimed, or why it cannot be read.
+/// The text of a number, or the reason why it cannot be read.
 fn claimed(told: &Told) -> String {
     match &told.0 {
         Ok(number) => plain(*number),
@@ -251,7 +250,7 @@ fn claimed(told: &Told) -> String {
     }
 }
 
-/// What a kline event says. Widths the domain does not know are `Other`.
+/// The report of a kline event. Unknown widths are `Other`.
 ///
 /// # Errors
 /// As [`bars`].
@@ -294,13 +293,13 @@ fn status(status: &Status, executed: Decimal) -> Result<OrderStatus, String> {
     })
 }
 
-/// An order as an answer or a query shows it.
+/// An order from a response or a query.
 ///
-/// `trades` are the order's rows of myTrades, where they were asked for; otherwise the fills of the
-/// message itself are taken.
+/// `trades` are the order's rows of myTrades, if they were requested. Otherwise the fills of the
+/// message are used.
 ///
 /// # Errors
-/// A word not known, quantities that contradict each other, or a trade of another order.
+/// An unknown word, contradicting quantities, or a trade of another order.
 pub fn order_state(
     source: ReportSource,
     order: &OrderState,
@@ -316,7 +315,7 @@ pub fn order_state(
         fee: num(f.commission),
         fee_asset: f.commission_asset.clone(),
         time,
-        // What is told with the answer was filled as it arrived: it cannot have waited.
+        // A fill in the response came immediately, so the order did not rest in the book.
         liquidity: Some(Liquidity::Taker),
     });
     let mut fills: Vec<VenueFill> = if trades.is_empty() {
@@ -345,7 +344,7 @@ pub fn order_state(
     })
 }
 
-/// The cumulative quote amount; the venue writes a negative one where it does not know.
+/// The cumulative quote amount. The venue writes a negative one if it does not know it.
 fn executed_quote(
     told: Decimal,
     executed: Decimal,
@@ -399,7 +398,7 @@ fn checked(report: OrderReport) -> Result<OrderReport, String> {
     Ok(report)
 }
 
-/// Whether what of a fill is no number can be believed.
+/// Checks the time and fee asset of a fill.
 fn named(fill: &VenueFill) -> Result<(), String> {
     bounds::time("time", fill.time)?;
     if fill.fee.is_zero() && fill.fee_asset.is_empty() {
@@ -408,10 +407,10 @@ fn named(fill: &VenueFill) -> Result<(), String> {
     bounds::asset(&fill.fee_asset)
 }
 
-/// An order of which only the ids came back: accepted, and nothing more is known.
+/// An order whose response has only ids: accepted, with no other information.
 ///
 /// # Errors
-/// The answer is about another order.
+/// The response is about another order.
 pub fn order_ack(intent: &OrderIntent, ack: &OrderAck) -> Result<OrderReport, String> {
     if ack.client_order_id != intent.client_id.0 || ack.symbol != intent.symbol.as_str() {
         return Err(format!("the answer is about order {}", ack.client_order_id));
@@ -431,8 +430,7 @@ pub fn order_ack(intent: &OrderIntent, ack: &OrderAck) -> Result<OrderReport, St
     })
 }
 
-/// Orders open now, by the venue's id. Orders that are not ours and cannot be told in our words
-/// (names or kinds we do not know) are left out.
+/// Open orders, sorted by the venue's id. External orders with unknown names or kinds are left out.
 ///
 /// # Errors
 /// An order of ours that cannot be read.
@@ -463,7 +461,7 @@ fn venue_fill(row: &TradeRow) -> VenueFill {
     }
 }
 
-/// Puts what was executed in order: by venue time, then by id.
+/// Sorts executions by venue time, then by id.
 fn sort<T>(all: &mut [T], fill: impl Fn(&T) -> &VenueFill) {
     all.sort_by(|a, b| {
         let (a, b) = (fill(a), fill(b));
@@ -492,9 +490,9 @@ pub fn trades(rows: &[TradeRow]) -> Result<Vec<Trade>, String> {
     Ok(trades)
 }
 
-/// Balances by asset, and the assets of those that cannot be believed: beyond the limits, told
-/// twice, or no numbers. Balances of zero are left out where `keep_zero` is not set. A row without
-/// the name of an asset is left out with a warning: it is of nothing that is traded.
+/// Balances by asset, and the assets with implausible balances: beyond the limits, repeated, or no
+/// numbers. Zero balances are left out unless `keep_zero` is set. A row without a valid asset name
+/// is left out with a warning: nothing traded uses it.
 #[must_use]
 pub fn balances(rows: &[AssetBalance], keep_zero: bool) -> (Vec<Balance>, Vec<String>) {
     let mut balances: Vec<Balance> = Vec::with_capacity(rows.len());
@@ -533,12 +531,12 @@ fn balance(row: &AssetBalance) -> Result<Balance, String> {
     Ok(Balance { asset: row.asset.clone(), free, locked })
 }
 
-/// What an order event of the private stream says; a fill where it tells one.
+/// The report of an order event of the private stream, with its fill if it has one.
 ///
 /// # Errors
 /// As [`order_state`].
 pub fn execution_report(event: &ExecutionReport) -> Result<OrderReport, String> {
-    // Older servers write the text "null" for no original id.
+    // Older servers send the text "null" if there is no original id.
     let original = Some(&event.original_client_id).filter(|id| !id.is_empty() && *id != "null");
     let trade_id = u64::try_from(event.trade_id).ok();
     let is_trade = event.execution == ExecutionType::Trade;
@@ -567,7 +565,7 @@ pub fn execution_report(event: &ExecutionReport) -> Result<OrderReport, String> 
     })
 }
 
-/// What a balance event of the private stream says; zeros kept, for they are news.
+/// The report of a balance event of the private stream. It keeps zeros, since they are changes.
 #[must_use]
 pub fn account_position(event: AccountPosition) -> AccountReport {
     let rows: Vec<AssetBalance> = event.balances.into_iter().map(AssetBalance::from).collect();

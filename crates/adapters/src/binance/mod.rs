@@ -1,9 +1,9 @@
 //! Binance spot.
 //!
-//! [`wire`] and [`frames`] are what goes over the wire (REST and streams), as types; [`map`] turns
-//! them into the words of the domain; [`error`] is the one table of what a failure means; [`sign`]
-//! signs; [`hosts`] says where which environment is; [`stream`] words the subscriptions of a
-//! session; [`client`] sends requests over the transport; [`adapter`] makes both ports of it.
+//! [`wire`] and [`frames`] are the message types of REST and of the streams. [`map`] converts them
+//! into domain values. [`error`] is the table of failures. [`sign`] signs. [`hosts`] has the
+//! addresses. [`stream`] encodes the subscriptions of a session. [`client`] sends requests over the
+//! transport. [`adapter`] implements both ports with it.
 
 pub mod adapter;
 pub mod client;

@@ -9,15 +9,15 @@ use sha2::Sha256;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-/// An API key and what it signs with.
+/// An API key and its signing secret.
 #[derive(Clone)]
 pub struct ApiKey {
-    /// Named in every keyed request.
+    /// Sent in every keyed request.
     pub key: Secret,
     signer: Signer,
 }
 
-/// What makes signatures; never sent.
+/// The signing secret; never sent.
 #[derive(Clone)]
 enum Signer {
     Hmac(Secret),
@@ -35,14 +35,13 @@ impl ApiKey {
     /// PKCS#8 in PEM.
     ///
     /// # Errors
-    /// The text is no such key. It is not in the error.
+    /// The text is no such key. The error does not contain it.
     pub fn ed25519(key: Secret, pem: &Secret) -> Result<ApiKey, String> {
         let pair = Arc::new(key_pair(pem.expose())?);
         Ok(ApiKey { key, signer: Signer::Ed25519(pair) })
     }
 
-    /// The signature of a payload, as it is sent but for percent-encoding: lower-case hex, or
-    /// base64.
+    /// The signature of a payload, before percent-encoding: lower-case hex, or base64.
     #[must_use]
     pub fn sign(&self, payload: &str) -> String {
         let secret = match &self.signer {
@@ -70,7 +69,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// The lines around a private key.
+/// The first and last line of a private key.
 pub const PEM: (&str, &str) =
     (concat!("-----", "BEGIN PRIVATE KEY-----"), concat!("-----", "END PRIVATE KEY-----"));
 
@@ -82,15 +81,15 @@ fn key_pair(pem: &str) -> Result<Ed25519KeyPair, String> {
     let inner = pem.trim().strip_prefix(PEM.0).and_then(|text| text.strip_suffix(PEM.1));
     let packed: String = inner.ok_or_else(form)?.split_whitespace().collect();
     let mut der = BASE64.decode(packed).map_err(|_| form())?;
-    // Some tools leave the public half out; it follows from the other.
+    // Some tools leave out the public half, which follows from the private one.
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der);
     der.fill(0);
     std::hint::black_box(&der);
     pair.map_err(|_| form())
 }
 
-/// Parameters in the order they are sent, percent-encoded as they are added: what is signed is what
-/// is sent.
+/// Parameters in the order of sending. They are percent-encoded when added, so that the signed text
+/// is the sent text.
 #[derive(Clone, Debug, Default)]
 pub struct Query(String);
 
@@ -101,7 +100,7 @@ impl Query {
         Query::default()
     }
 
-    /// With one more parameter.
+    /// Adds a parameter.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
         if !self.0.is_empty() {
@@ -113,7 +112,7 @@ impl Query {
         self
     }
 
-    /// With one more parameter where there is a value.
+    /// Adds a parameter if there is a value.
     #[must_use]
     pub fn with_some(self, name: &str, value: Option<impl fmt::Display>) -> Self {
         match value {
@@ -122,7 +121,7 @@ impl Query {
         }
     }
 
-    /// The text to send, without a signature.
+    /// The text to send, unsigned.
     #[must_use]
     pub fn plain(self) -> String {
         self.0
@@ -260,7 +259,7 @@ pub(crate) mod tests {
         ];
         let payload = format!("apiKey={}&recvWindow=100&timestamp=1645423376532", key.key.expose());
         assert_eq!(sign_ws(&key, &params), key.sign(&payload));
-        // The venue's own example of a WebSocket API order.
+        // The venue's example of a WebSocket API order.
         let order = "apiKey=vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A\
                      &newOrderRespType=ACK&price=52000.00&quantity=0.01000000&recvWindow=100\
                      &side=SELL&symbol=BTCUSDT&timeInForce=GTC&timestamp=1645423376532&type=LIMIT";

@@ -1,5 +1,4 @@
-//! What is said on Binance's websockets: subscriptions to market streams, and to the account's
-//! events.
+//! Messages on Binance's websockets: subscriptions to market streams, and to the account's events.
 
 use super::error::{self, Kind};
 use super::frames::{Answer, MarketFrame, UserFrame, decode_market, decode_user};
@@ -18,14 +17,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Most streams on one connection.
+/// Maximum streams on one connection.
 pub const STREAMS_MAX: usize = 1024;
 /// Request weight that a private stream costs: 2 for a connection to the WebSocket API, 2 for
 /// `userDataStream.subscribe.signature`.
 pub const PRIVATE_WEIGHT: u32 = 4;
-/// Streams in one request: the venue takes five messages a second, pongs among them.
+/// Maximum streams in one request. The venue accepts five messages a second, including pongs.
 const STREAMS_PER_REQUEST: usize = 256;
-/// Time between two changes of what is subscribed: a change takes up to eight messages.
+/// Minimum time between two changes of the subscriptions. A change takes up to eight messages.
 const TURN: Duration = Duration::from_secs(2);
 
 /// Kline streams of a set of symbols, which may change.
@@ -33,18 +32,18 @@ const TURN: Duration = Duration::from_secs(2);
 pub struct MarketStreams {
     wanted: watch::Receiver<Arc<[Symbol]>>,
     timeframe: Timeframe,
-    /// The symbols that were asked for last.
+    /// The symbols of the last subscription.
     asked: BTreeSet<Symbol>,
     next_id: u64,
-    /// Whether the venue's time passes by itself.
+    /// Whether the venue's time passes automatically.
     moves: bool,
     turned: Option<Instant>,
 }
 
 impl MarketStreams {
-    /// Streams of the bars of the `wanted` symbols, the first [`STREAMS_MAX`] of them: more are not
-    /// carried by one connection. Where the venue's time passes by itself, at least one of their
-    /// bars closes in each timeframe: half as much again without any is silence.
+    /// Streams of the bars of the `wanted` symbols. One connection carries the first
+    /// [`STREAMS_MAX`] of them. If the venue's time passes automatically, at least one bar closes
+    /// in each timeframe. One and a half timeframes without any count as silence.
     #[must_use]
     pub fn new(
         wanted: watch::Receiver<Arc<[Symbol]>>,
@@ -101,7 +100,7 @@ impl Protocol for MarketStreams {
             tokio::time::sleep_until(last + TURN).await;
         }
         if self.wanted.changed().await.is_err() {
-            // Nobody is left who could want something else.
+            // The sender has ended, so nothing changes any more.
             std::future::pending::<()>().await;
         }
     }
@@ -129,8 +128,8 @@ pub struct UserStream {
 }
 
 impl UserStream {
-    /// Events of the account of `key`; `recv_window` in milliseconds, as it is whenever
-    /// they are subscribed to.
+    /// Events of the account of `key`. `recv_window`, in milliseconds, is read at each
+    /// subscription.
     #[must_use]
     pub fn new(key: ApiKey, recv_window: Arc<AtomicI64>) -> Self {
         UserStream { key, recv_window, next_id: 1 }
@@ -193,7 +192,7 @@ fn said<F>(answer: Answer) -> Said<F> {
                 | ErrorClass::Rules
                 | ErrorClass::Funds
                 | ErrorClass::Halt => (!error.class.is_final(), None),
-                // Whether it may connect is asked then; a long wait may end before.
+                // The limit is checked again before connecting, and a long wait may end earlier.
                 ErrorClass::RateLimited { retry_after_ms } => {
                     (true, Some(retry_after_ms.min(DOUBT.unsigned_abs())))
                 }

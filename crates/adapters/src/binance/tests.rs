@@ -1,6 +1,6 @@
-//! The wire, against recorded and documented messages, samples, and bytes gone bad.
+//! Tests of the wire format: recorded and documented messages, samples, and corrupted bytes.
 //!
-//! Over 500 lines: one subject, one test a promise.
+//! Over 500 lines: one subject, one test for each promise.
 
 use super::error::{Kind, of_answer, of_error, of_transport};
 use super::frames::{MarketFrame, UserFrame, decode_market, decode_user};
@@ -28,7 +28,7 @@ fn shared(file: &str) -> Vec<u8> {
     plain
 }
 
-/// The bodies of a file of recorded exchanges, with their paths.
+/// The bodies in a file of recorded responses, with their paths.
 fn recorded(file: &str) -> Vec<(String, Vec<u8>)> {
     let bytes = shared(&format!("rest_recorded/{file}"));
     let all: Vec<Value> = serde_json::from_slice(&bytes).unwrap();
@@ -380,7 +380,7 @@ fn contradictions_are_errors() {
     {
         assert!(read(&kline.replace(from, to)).is_err(), "{to}");
     }
-    // Whether prices contradict each other is judged later.
+    // Contradicting prices are judged later.
     let odd = read(&kline.replace("\"l\":\"1\"", "\"l\":\"1.8\""));
     assert!(matches!(odd, Ok(MarketReport::Bar { closed: true, .. })), "{odd:?}");
     for (from, to) in [
@@ -413,7 +413,7 @@ fn the_table_of_errors() {
     use ErrorClass::{Absent, Funds, Halt, NotSent, Refused, Rules, Unknown};
     let (no, again) = (Refused { again: false }, Refused { again: true });
     let limited = |s: u64| ErrorClass::RateLimited { retry_after_ms: s * 1000 };
-    // Status, code, text; then what it means for an order, a cancel, a read.
+    // Status, code, text; then the meaning for an order, a cancel and a read.
     let table = [
         (500, 0, "", [Unknown, Unknown, NotSent]),
         (503, -1000, "?", [Unknown, Unknown, NotSent]),
@@ -498,7 +498,7 @@ fn every_documented_error_has_a_meaning() {
     }
 }
 
-/// Chance to spoil bytes with.
+/// Random numbers for corrupting bytes.
 struct Dice(u64);
 
 impl Dice {
@@ -528,7 +528,7 @@ impl Dice {
     }
 }
 
-/// Reads bytes as everything they might be: a value or an error.
+/// Reads bytes as every message type: each gives a value or an error.
 fn read_as_all(bytes: &[u8]) {
     let symbol = Symbol::new("BTCUSDT").unwrap();
     if let Ok(info) = decode::<wire::ExchangeInfo>("x", bytes) {

@@ -1,9 +1,9 @@
-//! REST messages as the venue writes them.
+//! REST messages in the venue's format.
 //!
-//! Unknown fields and unknown words are tolerated; a wrong type is an error that names the message
-//! and the place. Numbers of money are decimal strings and never pass through a float.
+//! Unknown fields and unknown words are tolerated. A wrong type is an error that names the message
+//! and the position. Decimal strings never pass through a float.
 //!
-//! Over 500 lines: one shape a response of the venue.
+//! Over 500 lines: one type for each response of the venue.
 
 use everwarm_domain::money::{Decimal, parse_decimal};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
@@ -14,7 +14,7 @@ use std::fmt;
 /// Reads a message.
 ///
 /// # Errors
-/// Names the message (`what`), the fault, and the text before it.
+/// Names the message (`what`), the error, and the position.
 pub fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|e| place(what, bytes, &e))
 }
@@ -29,9 +29,9 @@ fn place(what: &str, bytes: &[u8], error: &serde_json::Error) -> String {
     format!("{what}{at}: {error}, after {:?}", &*before)
 }
 
-/// Where a message is that has been read so far, like `symbols[0].filters[2]`.
+/// The path of the position after the bytes read so far, like `symbols[0].filters[2]`.
 fn path(read: &[u8]) -> String {
-    // What was read whole before it was looked at is left behind with its end.
+    // The error of a value that was read as a whole comes after its end, so step back into it.
     let trimmed = read.trim_ascii_end();
     let read = match trimmed.strip_suffix(b",").map(<[u8]>::trim_ascii_end) {
         Some(whole) if whole.ends_with(b"}") => whole,
@@ -41,7 +41,7 @@ fn path(read: &[u8]) -> String {
         Some(inside) => (inside, true),
         None => (read, false),
     };
-    // Objects with the key in hand, arrays with the place.
+    // Objects with the current key, arrays with the index.
     let mut open: Vec<Result<String, usize>> = Vec::new();
     let mut rest = read.iter();
     let mut text: Option<Vec<u8>> = None;
@@ -105,7 +105,7 @@ impl Serialize for Dec {
     }
 }
 
-/// A decimal of one row among others: one that cannot be read spoils its own row only.
+/// A decimal of one row of many. One that cannot be read affects only its own row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told(pub Result<Decimal, String>);
 
@@ -124,14 +124,14 @@ impl Serialize for Told {
     }
 }
 
-/// Words of the venue; one it invents later is kept as it stands.
+/// Enums of the venue's words. An unknown word is kept as text.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum $name {
             $($(#[$vdoc])* $variant,)*
-            /// A word not known here.
+            /// An unknown word.
             Other(String),
         }
 
@@ -170,11 +170,11 @@ macro_rules! words {
 }
 
 words! {
-    /// Where an order stands.
+    /// The state of an order.
     Status {
         /// Working.
         New = "NEW",
-        /// A leg of a list that waits for another.
+        /// A leg of an order list that waits for another leg.
         PendingNew = "PENDING_NEW",
         /// Working, with fills.
         PartiallyFilled = "PARTIALLY_FILLED",
@@ -204,13 +204,13 @@ words! {
 }
 
 words! {
-    /// Why a user data event came.
+    /// The reason of a user data event.
     ExecutionType {
         /// Accepted.
         New = "NEW",
         /// Cancelled.
         Canceled = "CANCELED",
-        /// Cancelled in favour of another.
+        /// Cancelled and replaced by another order.
         Replaced = "REPLACED",
         /// Refused.
         Rejected = "REJECTED",
@@ -223,7 +223,7 @@ words! {
     }
 }
 
-/// Answer to `GET /api/v3/time`.
+/// Response to `GET /api/v3/time`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerTime {
@@ -231,17 +231,17 @@ pub struct ServerTime {
     pub server_time: i64,
 }
 
-/// A day of a symbol, as far as it is read.
+/// The statistics of a symbol's day, with the fields that are used.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Day {
     /// Its name.
     pub symbol: String,
-    /// What was traded, in quote units.
+    /// The volume in quote units.
     pub quote_volume: Told,
 }
 
-/// Answer to `GET /api/v3/exchangeInfo`.
+/// Response to `GET /api/v3/exchangeInfo`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExchangeInfo {
@@ -264,9 +264,9 @@ pub struct RateLimit {
     pub interval: String,
     /// Number of intervals in a window.
     pub interval_num: u32,
-    /// Allowed in a window.
+    /// Maximum in a window.
     pub limit: u32,
-    /// Counted in this one, where that was asked for.
+    /// Count in this window, if it was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
 }
@@ -307,8 +307,8 @@ pub enum Filter {
     Other,
 }
 
-/// A row of `GET /api/v3/klines`, an array of twelve on the wire. A number that cannot be read
-/// spoils its own row only.
+/// A row of `GET /api/v3/klines`, an array of twelve values. A number that cannot be read affects
+/// only its own row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "names and meanings are the venue's")]
 pub struct KlineRow {
@@ -384,7 +384,7 @@ impl Serialize for KlineRow {
     }
 }
 
-/// Answer to `GET /api/v3/account`.
+/// Response to `GET /api/v3/account`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
@@ -394,7 +394,7 @@ pub struct Account {
     /// The venue's number of the account.
     #[serde(default)]
     pub uid: Option<u64>,
-    /// All of them, or those other than zero.
+    /// All balances, or those other than zero.
     pub balances: Vec<AssetBalance>,
 }
 
@@ -402,7 +402,7 @@ fn yes() -> bool {
     true
 }
 
-/// Answer to `GET /api/v3/ticker/price` of one symbol.
+/// Response to `GET /api/v3/ticker/price` for one symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TickerPrice {
     /// Price of the last trade.
@@ -420,11 +420,11 @@ pub struct AssetBalance {
     pub locked: Told,
 }
 
-/// The answer to a new order with `newOrderRespType=ACK`.
+/// The response to a new order with `newOrderRespType=ACK`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderAck {
-    /// What is traded.
+    /// The symbol.
     pub symbol: String,
     /// The venue's id.
     pub order_id: u64,
@@ -434,23 +434,24 @@ pub struct OrderAck {
     pub transact_time: i64,
 }
 
-/// An order as new orders (RESULT, FULL), queries, cancels and lists of open orders show it.
+/// An order in the responses to new orders (RESULT, FULL), queries, cancels and lists of open
+/// orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderState {
-    /// What is traded.
+    /// The symbol.
     pub symbol: String,
     /// The venue's id.
     pub order_id: u64,
-    /// Its list; -1: none.
+    /// Id of its order list; -1: none.
     #[serde(default = "none_id")]
     pub order_list_id: i64,
-    /// Our id; in a cancel's answer the id of the cancel itself.
+    /// Our id. In the response to a cancel, it is the id of the cancel itself.
     pub client_order_id: String,
-    /// In a cancel's answer: the id of the order.
+    /// In the response to a cancel: the id of the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orig_client_order_id: Option<String>,
-    /// Time of the answer to a new order or a cancel, UTC milliseconds.
+    /// Time of the response to a new order or a cancel, UTC milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transact_time: Option<i64>,
     /// Limit price; zero for market orders.
@@ -459,9 +460,10 @@ pub struct OrderState {
     pub orig_qty: Dec,
     /// Cumulative filled quantity.
     pub executed_qty: Dec,
-    /// Cumulative quote amount; the venue spells it so. Negative in old orders: not known.
+    /// Cumulative quote amount, in the venue's spelling. A negative value in old orders means
+    /// unknown.
     pub cummulative_quote_qty: Dec,
-    /// Where it stands.
+    /// The state of the order.
     pub status: Status,
     /// `GTC`, `IOC`, `FOK`.
     #[serde(default)]
@@ -492,7 +494,7 @@ fn none_id() -> i64 {
     -1
 }
 
-/// One execution in the answer to a new order.
+/// One execution in the response to a new order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderFill {
@@ -508,16 +510,16 @@ pub struct OrderFill {
     pub trade_id: u64,
 }
 
-/// The answer to a new order.
+/// The response to a new order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderAnswer {
     /// Ids only.
     Ack(OrderAck),
-    /// The state, with fills where they were asked for.
+    /// The state, with fills if they were requested.
     State(Box<OrderState>),
 }
 
-/// Reads the answer to a new order, whatever its response type.
+/// Reads the response to a new order of any response type.
 ///
 /// # Errors
 /// As [`decode`].
@@ -538,13 +540,13 @@ pub fn decode_order_answer(bytes: &[u8]) -> Result<OrderAnswer, String> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TradeRow {
-    /// What was traded.
+    /// The symbol.
     pub symbol: String,
     /// Id, unique per symbol.
     pub id: u64,
     /// The venue's id of the order.
     pub order_id: u64,
-    /// Its list; -1: none.
+    /// Id of its order list; -1: none.
     #[serde(default = "none_id")]
     pub order_list_id: i64,
     /// Price.
@@ -571,16 +573,16 @@ pub struct TradeRow {
 pub struct ErrorBody {
     /// The venue's code, negative.
     pub code: i32,
-    /// Its words.
+    /// The venue's text.
     #[serde(default)]
     pub msg: String,
-    /// How long the venue wants to be left alone, milliseconds, where the WebSocket API says so in
-    /// `data`: `retryAfter` less `serverTime`. There is no header there.
+    /// How long the venue wants no requests, milliseconds. The WebSocket API has no header for it,
+    /// but sends `retryAfter` and `serverTime` in `data`: this is the difference.
     #[serde(default, rename = "data", deserialize_with = "until_retry")]
     pub wait_ms: Option<u64>,
 }
 
-/// Other errors have other data, or none.
+/// Other errors have other data, or none, and give no wait.
 fn until_retry<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let data = serde_json::Value::deserialize(from)?;
     let ms = |field: &str| data.get(field).and_then(serde_json::Value::as_i64);
@@ -588,7 +590,7 @@ fn until_retry<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Err
     Ok(wait.map(|wait| u64::try_from(wait).unwrap_or(0)))
 }
 
-/// The error a body tells, if it is one; bodies of proxies and fire walls are HTML.
+/// The error in a body, if it is one. Bodies of proxies and firewalls are HTML.
 #[must_use]
 pub fn error_body(bytes: &[u8]) -> Option<ErrorBody> {
     serde_json::from_slice(bytes).ok()

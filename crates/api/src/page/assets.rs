@@ -1,5 +1,5 @@
-//! The files of the page, as they lie in `page/`: there is no build step, and nothing is fetched
-//! from anywhere else.
+//! The files of the page, embedded from `page/`. There is no build step, and the page loads nothing
+//! from elsewhere.
 
 /// A file of the page.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,7 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// Its Content-Type, by the end of its name.
+    /// Its Content-Type, from its extension.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self.path.rsplit('.').next() {
@@ -69,8 +69,8 @@ assets![
     "vendor/uplot/uPlot.min.css",
 ];
 
-/// What the page may load: its own files alone. The hash is that of the one style sheet that the
-/// candle chart writes into the page, for the attribution that stays on it.
+/// The Content-Security-Policy: the page may load only its own files. The hash allows the one style
+/// sheet that the candle chart adds for its attribution.
 pub const POLICY: &str = "default-src 'self'; \
      style-src 'self' 'sha256-3pRED1tOXas1FXFoPb9T\
      GCjmYe9XQsmO9OV23khV2nY='; \
@@ -123,7 +123,7 @@ mod tests {
         for asset in ASSETS.iter().filter(|asset| !asset.path.starts_with("vendor/")) {
             let text = text(asset.path);
             let outside = text.match_indices("://").find(|(at, _)| {
-                // A name of a format is not fetched.
+                // A namespace is a name and is not fetched.
                 !text[at + 3..].starts_with("www.w3.org/")
             });
             assert!(outside.is_none(), "{}: names an address", asset.path);

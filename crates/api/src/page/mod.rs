@@ -1,4 +1,4 @@
-//! The operator page: what it is made of, and the one stream it is told everything by.
+//! The operator page: its files and its event stream.
 
 mod assets;
 mod picture;

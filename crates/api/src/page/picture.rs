@@ -1,4 +1,4 @@
-//! Everything the page shows of a daemon, as rows.
+//! The data that the page shows, as rows.
 
 use super::versions::{Rows, Section, Versions};
 use everwarm_runtime::clock;
@@ -10,36 +10,37 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Newest orders, fills and signals that are shown.
+/// Maximum number of orders, fills and signals shown.
 const NEWEST: usize = 150;
-/// Newest events that are shown.
+/// Maximum number of events shown.
 const EVENTS: usize = 400;
-/// How long after the newest fact the books are still looked at: they follow what is on disk.
+/// How long the books are still read after the newest fact. The history follows the disk, so it
+/// lags behind.
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// Looks at a daemon, again and again.
+/// Reads the data of a daemon repeatedly.
 #[derive(Debug, Default)]
 pub struct PageObserver {
-    /// What was seen.
+    /// The rows read so far.
     pub versions: Versions,
     /// The newest input, and when it was first seen.
     head: Option<(u64, Instant)>,
     /// The newest event.
     event: Option<u64>,
-    /// The tree as it was last seen.
+    /// The tree at the last poll.
     tree: Arc<Value>,
-    /// Clocks, as members of a JSON object.
+    /// The clocks, as members of a JSON object.
     clocks: String,
 }
 
 impl PageObserver {
-    /// Looks once.
+    /// Polls the daemon once.
     pub fn look(&mut self, context: &dyn Context) {
         let Ok(mut status) = context.status() else { return };
         let process = context.process();
         let venue = process.and_then(Process::venue_time);
         let venue = venue.map_or_else(|| "null".to_owned(), |now| now.to_string());
-        let (at, uptime) = (clock::wall_ms(), status.uptime_ms.take().unwrap_or(0));
+        let (at, uptime) = (clock::wall().utc(), status.uptime_ms.take().unwrap_or(0));
         status.unsynced = None;
         self.clocks = format!("\"at\":{at},\"uptime_ms\":{uptime},\"venue_at\":{venue}");
         let now = clock::now();
@@ -62,7 +63,7 @@ impl PageObserver {
         self.versions.seal();
     }
 
-    /// What only a process knows.
+    /// Reads data that only a running process has.
     fn process(&mut self, process: &dyn Process) {
         self.tree(process.tree());
         self.one("reloads", &process.reloads());
@@ -73,7 +74,7 @@ impl PageObserver {
         }
     }
 
-    /// What only changes with facts.
+    /// Reads data that changes only with facts.
     fn books(&mut self, context: &dyn Context) {
         let listed = symbols(context).unwrap_or_default();
         self.keyed("symbols", &listed, |row| row.symbol.to_string());
@@ -97,14 +98,14 @@ impl PageObserver {
         }
     }
 
-    /// What accompanies each look: our time, how long the daemon runs, and the venue's time; all in
-    /// milliseconds, as members of a JSON object.
+    /// The clocks of the last poll: wall time, uptime and venue time, in milliseconds, as members
+    /// of a JSON object.
     #[must_use]
     pub fn clocks(&self) -> &str {
         &self.clocks
     }
 
-    /// Hundreds of rows, and most of the time as they were.
+    /// Stores the tree if it changed. It has hundreds of rows and rarely changes.
     fn tree(&mut self, tree: Arc<Value>) {
         if !Arc::ptr_eq(&tree, &self.tree) {
             self.versions.put(Section::Table("tree"), branches(&tree));
@@ -134,7 +135,7 @@ fn text(row: &impl Serialize) -> String {
     serde_json::to_string(row).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// The tree flattened: each node by its path, with its place among its siblings.
+/// The tree flattened: each node under its path, with its position among its siblings.
 fn branches(root: &Value) -> Rows {
     let mut rows = Rows::new();
     let mut open = vec![(String::new(), 0, root)];

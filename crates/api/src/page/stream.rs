@@ -1,6 +1,6 @@
-//! One stream a page: everything first, then what changed, a few times a second. Nothing queues for
-//! a slow reader: what he is told when he reads on is made at that moment, and where he missed much
-//! it is everything again.
+//! The event stream of a page: first everything, then the changes, up to four times a second.
+//! Nothing queues for a slow reader. Each event is made when the reader is ready. A reader that
+//! missed too much gets everything again.
 
 use super::picture::PageObserver;
 use super::versions::Told;
@@ -13,27 +13,27 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-/// Time between two looks: what changes is told four times a second at most.
+/// Time between two polls, so changes are sent at most four times a second.
 const EVERY: Duration = Duration::from_millis(250);
-/// After so long without a change a reader is told that all is as it was.
+/// After this time without a change, a reader gets an event with the clocks only.
 const BEAT: Duration = Duration::from_secs(2);
-/// Versions a reader may miss before he is told everything instead.
+/// Versions that a reader may miss before it gets everything again.
 const BEHIND: u64 = 15;
-/// Readers at a time.
+/// Maximum number of readers.
 const READERS: usize = 24;
 
-/// Looks at the daemon while somebody reads, and tells all readers.
+/// Polls the daemon while there are readers, and sends each of them the changes.
 #[derive(Clone)]
 pub struct Stream(Arc<Shared>);
 
 struct Shared {
     look: Mutex<PageObserver>,
-    /// Looks so far.
+    /// Number of polls so far.
     looks: watch::Sender<u64>,
     closed: watch::Sender<bool>,
     readers: Mutex<Readers>,
     skipped: AtomicU64,
-    /// Versions are this process's own.
+    /// Start of this process. Versions of other processes do not count.
     began: i64,
 }
 
@@ -51,22 +51,22 @@ impl Default for Stream {
             closed: watch::Sender::new(false),
             readers: Mutex::default(),
             skipped: AtomicU64::new(0),
-            began: clock::wall_ms(),
+            began: clock::wall().utc(),
         }))
     }
 }
 
-/// There are as many readers as there may be.
+/// The maximum number of readers is reached.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Full;
 
 impl Stream {
-    /// Ends all streams, those to come too.
+    /// Ends all streams, also later ones.
     pub fn close(&self) {
         self.0.closed.send_replace(true);
     }
 
-    /// Who reads at the moment.
+    /// Number of readers.
     #[must_use]
     pub fn readers(&self) -> usize {
         self.0.readers().number
@@ -78,10 +78,10 @@ impl Stream {
         self.0.skipped.load(Ordering::Relaxed)
     }
 
-    /// One more reader. `last` is the id of the last event he has seen, if he comes back.
+    /// Adds a reader. `last` is the id of the last event it saw, if it reconnects.
     ///
     /// # Errors
-    /// There are too many.
+    /// The maximum number of readers is reached.
     pub fn read(
         &self,
         context: &Arc<dyn Context>,
@@ -127,7 +127,7 @@ impl Shared {
         self.look.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody reads; if not, nobody looks from here on.
+    /// Whether there are readers. If not, polling stops.
     fn is_read(&self) -> bool {
         let mut readers = self.readers();
         readers.looking = readers.number > 0 && !*self.closed.borrow();
@@ -141,7 +141,7 @@ async fn keep_looking(shared: Arc<Shared>, context: Arc<dyn Context>) {
     while shared.is_read() {
         every.tick().await;
         let (looker, context) = (Arc::clone(&shared), Arc::clone(&context));
-        // It reads files; sockets must not wait for it.
+        // Polling reads files, which must not block the sockets.
         let done = tokio::task::spawn_blocking(move || looker.look().look(context.as_ref()));
         if let Err(e) = done.await {
             tracing::warn!("the page's data was not updated: {e}");

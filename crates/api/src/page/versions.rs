@@ -1,20 +1,20 @@
-//! What is shown, row by row, and since which version each row is as it is: so whoever has seen a
-//! version is told what changed since, however much or little he missed.
+//! Rows with the version at which each last changed. From that, a reader of any version gets
+//! exactly the later changes.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Versions for which it is remembered which rows went away: a page that comes back within them is
-/// told what changed, a later one is told everything.
+/// Number of versions for which removed rows are remembered. A page that reconnects within them
+/// gets the changes, a later one gets everything.
 pub const REMEMBERED: u64 = 300;
 
-/// A kind of rows, and how they leave.
+/// A kind of rows, and how rows are removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
-    /// Rows that are there or not: whoever sees them is told when one goes.
+    /// Rows that exist or not. Readers get a note about each removed row.
     Table(&'static str),
-    /// The newest of many, each of which stays true: they leave without a word.
+    /// The newest of many rows that never change. They are removed without a note.
     Newest(&'static str),
 }
 
@@ -32,7 +32,7 @@ pub type Rows = BTreeMap<String, String>;
 #[derive(Debug)]
 struct Cell {
     since: u64,
-    /// JSON; none: the row went away.
+    /// JSON; none: the row was removed.
     text: Option<String>,
 }
 
@@ -43,25 +43,25 @@ pub struct Versions {
     sections: BTreeMap<Section, BTreeMap<String, Cell>>,
 }
 
-/// What one is told.
+/// The changes for one reader.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
-    /// The version it leads to.
+    /// The version that the reader has afterwards.
     pub version: u64,
-    /// Whether it is everything, or only what changed.
+    /// Whether it is everything, or only the changes.
     pub whole: bool,
     /// The rows as members of a JSON object: `"cells":{…},"gone":{…}`.
     pub members: String,
 }
 
 impl Versions {
-    /// The newest version; 0: nothing was put in yet.
+    /// The newest version; 0: nothing was stored yet.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
     }
 
-    /// What a section holds from the next version on.
+    /// Sets the rows of a section for the next version.
     pub fn put(&mut self, section: Section, rows: Rows) {
         let next = self.version + 1;
         let cells = self.sections.entry(section).or_default();
@@ -85,7 +85,7 @@ impl Versions {
         }
     }
 
-    /// Ends a look: whether anything changed, which is then a version.
+    /// Ends a poll. If anything changed, it makes a new version and returns true.
     pub fn seal(&mut self) -> bool {
         let next = self.version + 1;
         let mut cells = self.sections.values().flat_map(BTreeMap::values);
@@ -94,7 +94,8 @@ impl Versions {
         changed
     }
 
-    /// What changed since `seen`; everything where that is none, or too long ago. None: nothing.
+    /// The changes since `seen`; everything if that is none or too old. Returns none if nothing
+    /// changed.
     #[must_use]
     pub fn since(&self, seen: Option<u64>) -> Option<Told> {
         let oldest = self.version.saturating_sub(REMEMBERED);
@@ -118,7 +119,7 @@ impl Versions {
         Some(Told { version: self.version, whole: seen.is_none(), members })
     }
 
-    /// The sections of which there is something to tell, as members of an object.
+    /// The sections with something to send, as members of an object.
     fn members(&self, tell: impl Fn(&BTreeMap<String, Cell>) -> Vec<String>) -> String {
         let mut out = String::new();
         for (section, cells) in &self.sections {
@@ -167,10 +168,10 @@ mod tests {
         versions.put(ACTORS, rows([("a", 2)]));
         versions.put(FILLS, rows([("8", 1)]));
         assert!(versions.seal());
-        // What went away is said of tables only; the newest of many just leave.
+        // Removed rows are sent for tables only; the newest of many have no note.
         let news = r#""cells":{"actors":{"a":2},"fills":{"8":1}},"gone":{"actors":{"b\"":null}}"#;
         assert_eq!(told(&versions, Some(1)), Some((2, false, news.to_owned())));
-        // Who begins now is not told of what is not there.
+        // A new reader gets no removed rows.
         let all = r#""cells":{"actors":{"a":2},"fills":{"8":1}},"gone":{}"#;
         assert_eq!(told(&versions, None), Some((2, true, all.to_owned())));
         // A version of another process may be ahead.
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!((whole(0), whole(1), whole(2)), (Some(true), Some(false), Some(false)));
         let news = told(&versions, Some(1)).unwrap().2;
         assert_eq!(news, r#""cells":{"actors":{"a":300}},"gone":{"actors":{"b":null}}"#);
-        // What went away is forgotten once nobody can be told of it.
+        // Removed rows are forgotten once no reader can ask for them.
         versions.put(ACTORS, rows([("a", 0)]));
         versions.seal();
         versions.put(ACTORS, rows([("a", 1)]));

@@ -1,9 +1,9 @@
-//! What a venue of somebody else needs, and every mistake with its key.
+//! Tests of the settings of external venues: each error with its key.
 
 use super::*;
 use crate::{CheckDepth, Config, Given, Sources};
 
-/// Loads what flags say, with the variables `KEY`, `SECRET` and `PEM`.
+/// Loads the configuration from flags, with the variables `KEY`, `SECRET` and `PEM`.
 fn load(flags: &[(&str, &str)], look: CheckDepth) -> Result<Config, Vec<(String, String)>> {
     let given = |(key, text): &(&str, &str)| Given {
         key: (*key).to_owned(),

@@ -10,13 +10,13 @@ use everwarm_domain::fact::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::path;
-use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_domain::time::{MINUTE, SteadyMs, Timeframe, UtcMs};
 use everwarm_history::bars;
 use everwarm_history::fetched_bars::Past;
 use everwarm_history::need::{Times, missing};
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::Site;
-use everwarm_runtime::clock::steady_ms;
+use everwarm_runtime::clock::steady;
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_trading::bars::{Known, Owed, Refused};
 use everwarm_venue::port::{ErrorClass, VenueError};
@@ -185,7 +185,7 @@ impl State {
             before.abort();
         }
         let (world, symbol) = (self.world.clone(), self.symbol);
-        let wanted = Wanted { from, since: steady_ms(), least, known };
+        let wanted = Wanted { from, since: steady(), least, known };
         self.look = Some(tokio::spawn(async move {
             world.board.begun().await;
             for tries in 0.. {
@@ -204,7 +204,7 @@ struct Wanted {
     /// Bars from here on; none: the past.
     from: Option<UtcMs>,
     /// Steady time at which it was asked for: what closed before is in it.
-    since: i64,
+    since: SteadyMs,
     /// The close that must be reached at least.
     least: Option<UtcMs>,
     /// What the bars are judged by.

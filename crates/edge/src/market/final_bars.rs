@@ -2,8 +2,8 @@
 //! of the same moment, so that a look at a symbol's bars costs one round trip and not two.
 
 use crate::world::{Passing, World};
-use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::clock::steady_ms;
+use everwarm_domain::time::{SteadyMs, Timeframe, UtcMs};
+use everwarm_runtime::clock::steady;
 use everwarm_venue::port::{ErrorClass, VenueError};
 use everwarm_venue::simulated::Standing;
 use std::time::Duration;
@@ -25,13 +25,13 @@ pub struct FinalBars(Mutex<Last>);
 struct Last {
     answer: Option<Answer>,
     /// When it was not answered, steady milliseconds, and why.
-    failed: Option<(i64, VenueError)>,
+    failed: Option<(SteadyMs, VenueError)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     /// When it was asked for, steady milliseconds.
-    asked: i64,
+    asked: SteadyMs,
     through: UtcMs,
 }
 
@@ -47,7 +47,7 @@ impl FinalBars {
     pub async fn through(
         &self,
         world: &World,
-        since: i64,
+        since: SteadyMs,
         least: Option<UtcMs>,
     ) -> Result<UtcMs, VenueError> {
         let factor = match (world.passing, &world.wheel) {
@@ -65,14 +65,19 @@ impl FinalBars {
             }
             let left = u64::try_from((wanted - through).min(settles)).unwrap_or(0);
             tokio::time::sleep(Duration::from_millis(left / u64::from(factor) + 1)).await;
-            through = self.answer(world, i64::MIN, wanted).await?;
+            through = self.answer(world, SteadyMs::BEFORE_ALL, wanted).await?;
         }
         Ok(through)
     }
 
     /// The last answer, where it was asked for after steady time `since` and reaches `least`,
     /// however old it is; else a new one.
-    async fn answer(&self, world: &World, since: i64, least: UtcMs) -> Result<UtcMs, VenueError> {
+    async fn answer(
+        &self,
+        world: &World,
+        since: SteadyMs,
+        least: UtcMs,
+    ) -> Result<UtcMs, VenueError> {
         let mut heard = self.0.lock().await;
         if let Some(before) = heard.answer
             && before.asked > since
@@ -80,8 +85,8 @@ impl FinalBars {
         {
             return Ok(before.through);
         }
-        let asked = steady_ms();
-        if let Some((_, why)) = heard.failed.as_ref().filter(|(at, _)| asked - at < SILENT) {
+        let asked = steady();
+        if let Some((_, why)) = heard.failed.as_ref().filter(|(at, _)| asked - *at < SILENT) {
             return Err(why.clone());
         }
         match world.venue.server_time().await {
@@ -91,7 +96,7 @@ impl FinalBars {
                 Ok(through)
             }
             Err(why) => {
-                heard.failed = Some((steady_ms(), why.clone()));
+                heard.failed = Some((steady(), why.clone()));
                 Err(why)
             }
         }

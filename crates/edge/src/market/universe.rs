@@ -21,7 +21,7 @@ use everwarm_domain::time::{MINUTE, UtcMs, day_of};
 use everwarm_kernel::fact::Rank;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_runtime::journal::{Enrol, Waker, Writer};
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::supervise::{ChildSpec, RequestError};
@@ -320,7 +320,7 @@ impl State {
             "it does not report its symbols ({why}); attempt {} in {ms} ms",
             self.tries + 1
         );
-        self.world.board.write_venue(wall_ms(), Some(text));
+        self.world.board.write_venue(wall(), Some(text));
     }
 
     fn answered(
@@ -361,7 +361,7 @@ impl State {
         self.append(said)?;
         self.world.board.write_asked();
         if std::mem::take(&mut self.tries) > 0 {
-            self.world.board.write_venue(wall_ms(), None);
+            self.world.board.write_venue(wall(), None);
         }
         self.not_before = None;
         if away {

@@ -21,11 +21,11 @@ use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::order::{
     OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side, VenueFill,
 };
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{UtcMs, WallMs};
 use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_runtime::chaos::{Phase, Sabotage, Site};
-use everwarm_runtime::clock::wall_ms;
-use everwarm_runtime::clock::{self, steady_ms};
+use everwarm_runtime::clock::wall;
+use everwarm_runtime::clock::{self, steady};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
@@ -99,7 +99,7 @@ pub struct State {
     /// What is next, and what must wait.
     schedule: Schedule,
     /// Wall time at which it will look again by itself.
-    next_act_at: UtcMs,
+    next_act_at: WallMs,
     /// Venue time since which orders that live are looked for, before the account is compared.
     looking_since: Option<UtcMs>,
     /// Of the account while it trades.
@@ -157,7 +157,7 @@ impl Actor for Gateway {
             interrupted,
             asking_all,
             schedule: Schedule::default(),
-            next_act_at: 0,
+            next_act_at: WallMs::default(),
             looking_since: None,
             comparing: Comparing::default(),
             compared: clock::now(),
@@ -228,8 +228,8 @@ impl State {
         }
         // What was not asked is asked again.
         self.interrupted |= std::mem::take(&mut self.asking_all) && problem.is_some();
-        let trouble = self.schedule.round_ended(wall_ms(), sending, problem);
-        self.world.board.write_venue(wall_ms(), trouble);
+        let trouble = self.schedule.round_ended(wall(), sending, problem);
+        self.world.board.write_venue(wall(), trouble);
     }
 
     /// The stream may be on its way to tell it: it has a while.
@@ -244,7 +244,7 @@ impl State {
     /// A stream that stands and does not tell what happened is dead: another takes its place.
     fn overdue(&mut self) {
         let since = self.world.board.listening_since();
-        if let Some(missed) = self.missed.overdue(since, steady_ms()) {
+        if let Some(missed) = self.missed.overdue(since, steady()) {
             let (id, since) = (missed.client_id, missed.stream);
             self.world.tell(&self.world.places.private(), PrivateMsg::Deaf { since, untold: id });
         }
@@ -260,7 +260,7 @@ impl State {
             self.rest(Rest::Busy);
             return Ok(());
         }
-        if let Some(wait) = self.schedule.kept(wall_ms()) {
+        if let Some(wait) = self.schedule.kept(wall()) {
             self.rest(Rest::Busy);
             self.act_after(me, wait);
             return Ok(());
@@ -393,7 +393,7 @@ impl State {
         let book = self.book.stage();
         let life = self.world.journal.life();
         if !book.is_reconciled(life) {
-            if let Some(wait) = self.schedule.silent(wall_ms()) {
+            if let Some(wait) = self.schedule.silent(wall()) {
                 return Ok(Due::Held(wait));
             }
             let known = Known::of(book);
@@ -409,7 +409,7 @@ impl State {
         let (mut due, wait) = self.due(life, now);
         let is_exit = |to_send: &ToSend| to_send.intent.side == Side::Sell;
         let exits = due.iter().any(is_exit);
-        match self.schedule.next(wall_ms(), !asks.is_empty(), exits, !due.is_empty()) {
+        match self.schedule.next(wall(), !asks.is_empty(), exits, !due.is_empty()) {
             NextRequest::Ask => Ok(Due::Now(self.ask(asks, now))),
             NextRequest::Exits => {
                 due.retain(is_exit);
@@ -645,7 +645,7 @@ impl State {
 
     /// Looks again after so many milliseconds of wall time, or before.
     fn act_after(&mut self, me: &ActorRef<GatewayMsg>, wait: UtcMs) {
-        let (wall, wait) = (wall_ms(), wait.clamp(0, LOOK_MAX) + 1);
+        let (wall, wait) = (wall(), wait.clamp(0, LOOK_MAX) + 1);
         // One look that is to come is enough.
         if !(wall + 1..=wall + wait).contains(&self.next_act_at) {
             self.next_act_at = wall + wait;

@@ -7,7 +7,7 @@
 //! most while it may be asked, so orders that are refused again and again do not stand in its way.
 
 use crate::orders::requests::VenueProblem;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{UtcMs, WallMs};
 
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
 const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);
@@ -34,9 +34,9 @@ pub enum NextRequest {
 pub struct Schedule {
     /// Tries of an unreachable venue, and the wall time of the next.
     tries: u32,
-    not_before: UtcMs,
+    not_before: WallMs,
     /// Wall time before which the venue is asked nothing.
-    reads_from: UtcMs,
+    reads_from: WallMs,
     /// Whether exits have gone before the questions there are.
     passed_over: bool,
 }
@@ -45,7 +45,7 @@ impl Schedule {
     /// A round has landed, which was sending or asking: what keeps us from the venue, in words.
     pub fn round_ended(
         &mut self,
-        wall: UtcMs,
+        wall: WallMs,
         sending: bool,
         kept: Option<&VenueProblem>,
     ) -> Option<String> {
@@ -55,7 +55,7 @@ impl Schedule {
         };
         if let Some(ms) = retry_after_ms.filter(|_| !sending) {
             let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-            self.reads_from = wall.saturating_add(ms);
+            self.reads_from = wall + ms;
             let seconds = ms.saturating_add(999) / 1000;
             return Some(format!("no requests for {seconds} s ({why})"));
         }
@@ -73,18 +73,18 @@ impl Schedule {
 
     /// How long nothing at all is tried, milliseconds of wall time; none: something may be.
     #[must_use]
-    pub fn kept(&self, wall: UtcMs) -> Option<UtcMs> {
+    pub fn kept(&self, wall: WallMs) -> Option<UtcMs> {
         (wall < self.not_before).then(|| self.not_before - wall)
     }
 
     /// How long nothing is asked, milliseconds of wall time; none: something may be.
     #[must_use]
-    pub fn silent(&self, wall: UtcMs) -> Option<UtcMs> {
+    pub fn silent(&self, wall: WallMs) -> Option<UtcMs> {
         (wall < self.reads_from).then(|| self.reads_from - wall)
     }
 
     /// What is next, where there are `asks` and orders `due`, among them `exits`.
-    pub fn next(&mut self, wall: UtcMs, asks: bool, exits: bool, due: bool) -> NextRequest {
+    pub fn next(&mut self, wall: WallMs, asks: bool, exits: bool, due: bool) -> NextRequest {
         if !asks {
             self.passed_over = false;
             return if due { NextRequest::Send } else { NextRequest::Nothing };
@@ -106,50 +106,66 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    fn at(ms: i64) -> WallMs {
+        WallMs::from_utc(ms)
+    }
+
     fn kept(retry_after_ms: Option<u64>) -> VenueProblem {
         VenueProblem { why: "w".to_owned(), refused: false, retry_after_ms }
     }
 
     #[test]
     fn an_exit_does_not_wait_for_a_question_that_must_wait() {
-        let mut turns = Schedule::default();
-        assert_eq!(turns.next(0, true, false, true), NextRequest::Ask, "questions before entries");
-        let told = turns.round_ended(1_000, false, Some(&kept(Some(59_000))));
+        let mut schedule = Schedule::default();
+        assert_eq!(
+            schedule.next(at(0), true, false, true),
+            NextRequest::Ask,
+            "questions before entries"
+        );
+        let told = schedule.round_ended(at(1_000), false, Some(&kept(Some(59_000))));
         assert_eq!(told.as_deref(), Some("no requests for 59 s (w)"));
-        assert_eq!(turns.kept(1_000), None, "others may go");
-        assert_eq!(turns.next(1_000, true, false, true), NextRequest::Wait(59_000));
-        assert_eq!(turns.next(1_001, true, true, true), NextRequest::Exits);
-        assert_eq!(turns.round_ended(1_002, true, None), None);
-        assert_eq!(turns.next(1_003, true, true, true), NextRequest::Exits, "another one");
-        assert_eq!(turns.next(59_999, true, false, true), NextRequest::Wait(1));
-        assert_eq!(turns.next(60_000, true, false, true), NextRequest::Ask);
+        assert_eq!(schedule.kept(at(1_000)), None, "others may go");
+        assert_eq!(schedule.next(at(1_000), true, false, true), NextRequest::Wait(59_000));
+        assert_eq!(schedule.next(at(1_001), true, true, true), NextRequest::Exits);
+        assert_eq!(schedule.round_ended(at(1_002), true, None), None);
+        assert_eq!(schedule.next(at(1_003), true, true, true), NextRequest::Exits, "another one");
+        assert_eq!(schedule.next(at(59_999), true, false, true), NextRequest::Wait(1));
+        assert_eq!(schedule.next(at(60_000), true, false, true), NextRequest::Ask);
     }
 
     #[test]
     fn exits_that_are_refused_again_and_again_leave_questions_their_turn() {
-        let mut turns = Schedule::default();
+        let mut schedule = Schedule::default();
         for _ in 0..3 {
-            assert_eq!(turns.next(0, true, true, true), NextRequest::Exits);
-            assert_eq!(turns.next(0, true, true, true), NextRequest::Ask);
+            assert_eq!(schedule.next(at(0), true, true, true), NextRequest::Exits);
+            assert_eq!(schedule.next(at(0), true, true, true), NextRequest::Ask);
         }
-        assert_eq!(turns.next(0, false, true, true), NextRequest::Send);
-        assert_eq!(turns.next(0, false, false, false), NextRequest::Nothing);
+        assert_eq!(schedule.next(at(0), false, true, true), NextRequest::Send);
+        assert_eq!(schedule.next(at(0), false, false, false), NextRequest::Nothing);
     }
 
     #[test]
     fn a_venue_that_takes_no_orders_is_asked_all_the_same() {
-        let mut turns = Schedule::default();
+        let mut schedule = Schedule::default();
         for (tries, wait) in [20, 40, 80, 160, 320, 640, 1_000, 1_000].into_iter().enumerate() {
             let retry_after_ms = (tries % 2 == 0).then_some(60_000);
-            turns.round_ended(0, true, Some(&kept(retry_after_ms)));
-            assert_eq!((turns.kept(0), turns.silent(0)), (Some(wait), None));
+            schedule.round_ended(at(0), true, Some(&kept(retry_after_ms)));
+            assert_eq!((schedule.kept(at(0)), schedule.silent(at(0))), (Some(wait), None));
         }
-        turns.round_ended(0, true, None);
-        assert!(turns.round_ended(0, true, Some(&kept(None))).unwrap().ends_with("try 2 in 20 ms"));
+        schedule.round_ended(at(0), true, None);
+        assert!(
+            schedule
+                .round_ended(at(0), true, Some(&kept(None)))
+                .unwrap()
+                .ends_with("try 2 in 20 ms")
+        );
         let no = VenueProblem { refused: true, ..kept(None) };
         assert!(
-            turns.round_ended(0, false, Some(&no)).unwrap().starts_with("it rejects requests (w)")
+            schedule
+                .round_ended(at(0), false, Some(&no))
+                .unwrap()
+                .starts_with("it rejects requests (w)")
         );
-        assert_eq!(turns.kept(29_999), Some(1));
+        assert_eq!(schedule.kept(at(29_999)), Some(1));
     }
 }

@@ -8,8 +8,8 @@ use crate::world::{Passing, World};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::OrderReport;
-use everwarm_domain::time::UtcMs;
-use everwarm_runtime::clock::steady_ms;
+use everwarm_domain::time::{SteadyMs, UtcMs};
+use everwarm_runtime::clock::steady;
 use everwarm_trading::orders::book::ToQuery;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct MissedReport {
     /// Whether it is over.
     over: bool,
     /// When it was found, steady milliseconds.
-    found: i64,
+    found: SteadyMs,
 }
 
 impl MissedReport {
@@ -42,14 +42,14 @@ impl MissedReport {
     pub fn of(world: &World, ask: &ToQuery, report: &OrderReport) -> Option<MissedReport> {
         let stream = world.board.listening_since()?;
         let should = world.passing != Passing::Lockstep;
-        should.then(|| MissedReport::news(ask, report, stream, steady_ms())).flatten()
+        should.then(|| MissedReport::news(ask, report, stream, steady())).flatten()
     }
 
     fn news(
         ask: &ToQuery,
         report: &OrderReport,
         stream: UtcMs,
-        found: i64,
+        found: SteadyMs,
     ) -> Option<MissedReport> {
         let (executed, over) = (report.executed, report.status.is_final());
         let news = executed > ask.executed || (over && !ask.over);
@@ -90,7 +90,7 @@ impl MissedReports {
 
     /// What the stream that is subscribed since `stream` should have told by steady time `now`.
     /// Everything of it, and of streams before, is then forgotten.
-    pub fn overdue(&mut self, stream: Option<UtcMs>, now: i64) -> Option<MissedReport> {
+    pub fn overdue(&mut self, stream: Option<UtcMs>, now: SteadyMs) -> Option<MissedReport> {
         self.0.retain(|untold| Some(untold.stream) == stream);
         let due = |untold: &&MissedReport| untold.found + FAIR_MS <= now;
         let overdue = self.0.iter().find(due).cloned();
@@ -109,8 +109,8 @@ mod tests {
     use everwarm_trading::testing::{dec, sym};
 
     const SUBSCRIBED: UtcMs = 1_000;
-    const FOUND: i64 = 70;
-    const DUE: i64 = FOUND + FAIR_MS;
+    const FOUND: SteadyMs = SteadyMs::from_start(70);
+    const DUE: SteadyMs = SteadyMs::from_start(FOUND.ms() + FAIR_MS);
 
     fn ask(executed: &str, over: bool) -> ToQuery {
         ToQuery {
@@ -167,7 +167,7 @@ mod tests {
         let found = news(&ask("0", false), &report("2", Filled, 2_000)).unwrap();
         let mut listening = MissedReports::default();
         listening.expect(found.clone());
-        assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE - 1), None, "it has its time");
+        assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE + -1), None, "it has its time");
         listening.told(&report("1", PartlyFilled, 2_000));
         listening.told(&report("2", Filled, 2_000));
         assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE), None, "it told");

@@ -3,7 +3,7 @@
 //! daemon does not hit it, and Ctrl-C does not either.
 
 use crate::world::World;
-use everwarm_runtime::clock::wall_ms;
+use everwarm_runtime::clock::wall;
 use everwarm_sim::server::port::{PORT_FILE, PortFile};
 use everwarm_venue::simulated::Admin;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -184,7 +184,7 @@ async fn keep(world: World, launch: Launch, port: u16) {
         match launch.ensure(port).await {
             Ok(file) => {
                 tries = 0;
-                world.board.write_venue(wall_ms(), None);
+                world.board.write_venue(wall(), None);
                 if file.token != token {
                     admin.set_token(&file.token);
                     world.board.poke();
@@ -195,7 +195,7 @@ async fn keep(world: World, launch: Launch, port: u16) {
                 tries += 1;
                 tracing::warn!(error = %e, tries, "the simulated exchange does not start");
                 let why = format!("it does not start ({e}); {tries} attempts, retrying");
-                world.board.write_venue(wall_ms(), Some(why));
+                world.board.write_venue(wall(), Some(why));
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::orders::gateway::{self, GatewayMsg};
 use crate::task::guarded;
 use crate::world::{Passing, World};
 use everwarm_domain::path;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{UtcMs, WallMs};
 use everwarm_runtime::chaos::Site;
 use everwarm_venue::port::VenueError;
 use everwarm_venue::simulated::{Standing, Wheel};
@@ -188,7 +188,7 @@ async fn raise(world: &World, wheel: &dyn Wheel, found: &Standing) -> Standing {
 fn adopt(world: &World, standing: &Standing) {
     let moved = {
         let mut clock = world.clock.lock();
-        let before = clock.now(0);
+        let before = clock.now(WallMs::default());
         let now = standing.now.max(before);
         clock.set_manual(now);
         now != before

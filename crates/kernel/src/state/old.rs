@@ -1,10 +1,10 @@
-//! The values of positional MessagePack, as releases before postcard wrote their states.
+//! Decodes positional MessagePack, the form of states in releases before postcard.
 
 use serde::de::Error as _;
 use serde::de::value::Error;
 use std::ops::Range;
 
-/// What is left to be read.
+/// The bytes that are not read yet.
 pub(super) struct Old<'b>(pub(super) &'b [u8]);
 
 fn other(what: &str, mark: u8) -> Error {
@@ -30,7 +30,7 @@ impl<'b> Old<'b> {
         self.take(N).map(|bytes| bytes.try_into().expect("so many were taken"))
     }
 
-    /// A number of that many bytes, the highest first.
+    /// A big-endian number of that many bytes.
     fn number(&mut self, bytes: usize) -> Result<u64, Error> {
         Ok(self.take(bytes)?.iter().fold(0, |n, byte| n << 8 | u64::from(*byte)))
     }
@@ -81,7 +81,8 @@ impl<'b> Old<'b> {
         }
     }
 
-    /// Length of a text, an array or a map: the marks of short ones hold it, `long` ones follow.
+    /// Length of a text, an array or a map. A short length is part of the mark; `long` lengths
+    /// follow it.
     fn len(&mut self, what: &str, short: Range<u8>, long: &[(u8, usize)]) -> Result<usize, Error> {
         let mark = self.byte()?;
         let len = if short.contains(&mark) {
@@ -90,7 +91,7 @@ impl<'b> Old<'b> {
             let found = long.iter().find(|(at, _)| *at == mark);
             self.number(found.ok_or_else(|| other(what, mark))?.1)?
         };
-        // A length that no rest holds is none.
+        // A length beyond the remaining bytes is an error.
         usize::try_from(len).ok().filter(|len| *len <= self.0.len()).ok_or_else(cut)
     }
 
@@ -120,7 +121,7 @@ impl<'b> Old<'b> {
         self.take(len)
     }
 
-    /// Which of these it is: its name, with what it holds behind it where it holds anything.
+    /// Index of the variant by its name. The content of the variant follows the name.
     pub(super) fn variant(&mut self, variants: &[&str]) -> Result<usize, Error> {
         if self.0.first() == Some(&0x81) {
             self.byte()?;

@@ -1,20 +1,20 @@
-//! The shape of a type as serde sees it: what lies where in its bytes.
+//! The shape of a type as serde sees it: which values its bytes hold, in which order.
 
-/// What lies where in the bytes of a type. Names of types are no part of it.
+/// The values that the bytes of a type hold, in order. It does not include the names of types.
 #[derive(Debug, Default)]
 pub(super) enum Shape {
-    /// Not met yet.
+    /// Not visited yet.
     #[default]
     Unknown,
-    /// Nothing.
+    /// No bytes.
     Unit,
     Leaf(Leaf),
     Option(Box<Shape>),
     Seq(Box<Shape>),
     Map(Box<(Shape, Shape)>),
-    /// The members of a structure with their names, those of a tuple without.
+    /// The members of a structure with their names. Members of a tuple have empty names.
     Fields(Vec<(&'static str, Shape)>),
-    /// The variants with what they hold.
+    /// The variants and the shapes of their content.
     Enum(Vec<(&'static str, Shape)>),
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Leaf {
 }
 
 impl Shape {
-    /// Whether all of it was met.
+    /// Whether every part was visited.
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Shape::Unknown => false,
@@ -51,7 +51,7 @@ impl Shape {
         }
     }
 
-    /// Another one for another shape (FNV-1a of its text).
+    /// Hash of the shape: FNV-1a of its text. Different shapes have different fingerprints.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut text = String::new();
         self.tell(&mut text);

@@ -2,7 +2,7 @@ use super::*;
 use serde::Deserialize;
 use std::collections::{BTreeSet, VecDeque};
 
-/// The form of the releases before.
+/// Encodes a state in the older form.
 fn save_old<T: Serialize>(format: u8, state: &T) -> Vec<u8> {
     let mut bytes = vec![format];
     rmp_serde::encode::write(&mut bytes, state).unwrap();
@@ -31,7 +31,7 @@ enum Side {
     Sell,
 }
 
-/// One of everything that states are made of.
+/// A type with one value of each kind that states use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Everything {
     small: (u8, i8, u16, i16, u32, i32),
@@ -115,7 +115,7 @@ fn no_flipped_bit_and_no_lost_byte_goes_unnoticed() {
         assert!(!reads(&sound[..end]) && check(&sound, &sound[..end]).is_err(), "{end} bytes");
     }
     assert!(!reads(&[&sound[..], &[0]].concat()));
-    // The older form has no checksum, but an end.
+    // The older form has no checksum, but its length is checked.
     let old = save_old(5, &state);
     for end in 0..old.len() {
         assert!(!reads(&old[..end]) && check(&sound, &old[..end]).is_err(), "{end} bytes");
@@ -157,7 +157,7 @@ fn of<T: DeserializeOwned + 'static>() -> u64 {
     known::<T>().fingerprint
 }
 
-/// The fingerprint of a type that is written here.
+/// The fingerprint of a type defined here.
 macro_rules! shape {
     ($($body:tt)*) => {{
         #[derive(Serialize, Deserialize)]
@@ -189,7 +189,7 @@ fn a_fingerprint_is_that_of_names_order_and_types() {
         of::<[u32; 3]>(),
         of::<[u32; 4]>(),
     ]);
-    // It is the same in every build: this one is written down.
+    // The fingerprint is the same in every build, so the test compares a constant.
     assert_eq!(of::<(u8, Option<Side>)>(), 0x618c_057d_569b_e9ab);
 }
 

@@ -1,7 +1,8 @@
 //! One deserializer for two purposes, so that each type is compiled for it once.
 //!
-//! It finds the shape of a type: it makes values out of nothing and notes what is asked for, until
-//! every variant of every enum was met. And it reads states of releases before postcard.
+//! First, it finds the shape of a type. It makes values from no bytes and notes the requested
+//! types, until it has visited every variant of every enum. Second, it reads states of releases
+//! before postcard.
 
 use super::old::Old;
 use super::shape::{Leaf, Shape};
@@ -13,9 +14,9 @@ use serde::de::{
 };
 use std::slice::IterMut;
 
-/// Types within types, at most: deeper ones contain themselves.
+/// Maximum nesting of types. A deeper type is taken to contain itself.
 const DEPTH: usize = 64;
-/// Values made, at most.
+/// Maximum number of values made to find one shape.
 const VALUES: usize = 10_000;
 
 /// The shape of a type.
@@ -30,7 +31,7 @@ pub(super) fn shape_of<T: DeserializeOwned>() -> Result<Shape, String> {
     Err("it has too many variants".to_owned())
 }
 
-/// A value that lies here as positional MessagePack.
+/// Decodes a value from positional MessagePack.
 pub(super) fn read_old<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut old = Old(bytes);
     let value = T::deserialize(Walk::Old(&mut old)).map_err(|e| e.to_string())?;
@@ -40,9 +41,9 @@ pub(super) fn read_old<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
 }
 
-/// A text out of nothing is `1`, which is also a number and a name.
+/// The deserializer. A text made from no bytes is `1`, which is also a number and a name.
 enum Walk<'a, 'b> {
-    /// With how deep it lies.
+    /// The shape to fill, and its depth.
     Shape(&'a mut Shape, usize),
     Old(&'a mut Old<'b>),
 }
@@ -72,7 +73,7 @@ impl Walk<'_, '_> {
             }
             Walk::Old(old) => {
                 let (len, known) = (old.array()?, names.len());
-                // What was added at the end since is left to the type.
+                // The type decides about members that were added at the end since.
                 if len > known {
                     return Err(Error::custom(format!("it has {len} members, not {known}")));
                 }
@@ -156,7 +157,7 @@ impl<'de, 'b> Deserializer<'de> for Walk<'_, 'b> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        // Neither the shape nor a state before postcard has more than 64 bits here.
+        // The shape and older states have at most 64 bits here.
         if name == super::LONGER {
             return self.deserialize_i64(visitor);
         }
@@ -268,13 +269,13 @@ impl<'de, 'b> Deserializer<'de> for Walk<'_, 'b> {
     }
 }
 
-/// What is in a sequence or a map.
+/// The elements of a sequence, a map, a structure or a tuple.
 enum Items<'a, 'b> {
-    /// The members of a structure or a tuple, and how deep they lie.
+    /// The members of a structure or a tuple, and their depth.
     Fields(IterMut<'a, (&'static str, Shape)>, usize),
-    /// One element, or one key and its value.
+    /// One element, or one key and its value, and the depth.
     One(Option<&'a mut Shape>, Option<&'a mut Shape>, usize),
-    /// So many.
+    /// That many elements or entries of the older form.
     Old(&'a mut Old<'b>, usize),
 }
 
@@ -341,7 +342,7 @@ impl<'de, 'a, 'b> EnumAccess<'de> for Variant<'a, 'b> {
 impl<'de> VariantAccess<'de> for Walk<'_, '_> {
     type Error = Error;
     fn unit_variant(self) -> Result<(), Error> {
-        // As MessagePack it is its name alone.
+        // In MessagePack, a unit variant is only its name.
         if let Walk::Shape(shape, _) = self {
             *shape = Shape::Unit;
         }

@@ -1,4 +1,4 @@
-//! A disk in memory that dies at a chosen operation and forgets or tears what was not flushed.
+//! A simulated disk that dies at a chosen operation and loses or tears unflushed writes.
 
 use crate::store::StorageBackend;
 use everwarm_kernel::chance::draw;
@@ -7,39 +7,39 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a power cut leaves of the writes since the last flush.
+/// The unflushed writes that a power cut leaves on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Image {
-    /// Nothing of them.
+    /// None of them.
     Synced,
-    /// All of them: what the death of a process leaves.
+    /// All of them, as after the end of a process.
     Everything,
-    /// Some 512-byte sectors, drawn by the seed.
+    /// Some 512-byte sectors. The seed chooses them.
     Sectors(u64),
 }
 
-/// Kinds of operations a disk does and may die at.
+/// Kinds of disk operations. A disk may die at one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
-    /// Bytes at a place.
+    /// Writes bytes at an offset.
     Write,
-    /// What was written reaches the disk.
+    /// Flushes earlier writes to the disk.
     Flush,
-    /// The length changes.
+    /// Changes the length of the file.
     Length,
 }
 
-/// When a disk dies.
+/// The operation at which a disk dies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cut {
-    /// At which operation, from 1.
+    /// Number of the operation, from 1.
     pub at: u64,
-    /// Counting those of this kind alone; none: all.
+    /// Counts only operations of this kind; none: all kinds.
     #[serde(default)]
     pub of: Option<Operation>,
-    /// Counting those on the file beside the first.
+    /// Counts operations on the second file, not on the first.
     #[serde(default)]
     pub beside: bool,
 }
@@ -57,7 +57,7 @@ impl Cut {
     }
 }
 
-/// What is on a disk: the one large file, and the small ones beside it that are written whole.
+/// Content of a disk: one large file, and small files that are always written whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// The large file.
@@ -83,32 +83,32 @@ struct State {
     live: Vec<u8>,
     synced: Vec<u8>,
     unsynced: Vec<Change>,
-    /// Written whole: a file is here once it and its name are flushed.
+    /// Small files. A file is here once it and its name are flushed.
     files: BTreeMap<String, Vec<u8>>,
-    /// Their names were taken away, and nobody has flushed that.
+    /// Small files that were removed. The removal is not flushed.
     removed: BTreeMap<String, Vec<u8>>,
     operations: Vec<Operation>,
     cut: Option<Cut>,
     dead: bool,
     full: bool,
     was_cut: bool,
-    /// The disk this file lies on beside another.
+    /// For a second file: the disk that it is on.
     on: Option<FaultyDisk>,
 }
 
-/// The disk. Clones are handles on one disk.
+/// A handle on the disk. Clones share one disk.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyDisk(Arc<Mutex<State>>);
 
 impl FaultyDisk {
-    /// A disk holding `contents` that dies at operation `dies_at` (from 1; writes, flushes, changes
-    /// of length).
+    /// A disk with `contents` that dies at operation `dies_at`, from 1. Writes, flushes and changes
+    /// of length count.
     #[must_use]
     pub fn holding(contents: impl Into<Contents>, dies_at: Option<u64>) -> FaultyDisk {
         FaultyDisk::until(contents, dies_at.map(|at| Cut { at, ..Cut::default() }))
     }
 
-    /// A disk holding `contents` that dies as planned.
+    /// A disk with `contents` that dies at `cut`.
     #[must_use]
     pub fn until(contents: impl Into<Contents>, cut: Option<Cut>) -> FaultyDisk {
         let Contents { image, files } = contents.into();
@@ -116,9 +116,8 @@ impl FaultyDisk {
         FaultyDisk(Arc::new(Mutex::new(state)))
     }
 
-    /// A second large file on this disk, with flushes of its own: it dies and fills when the disk
-    /// does, and where the disk is to die at an operation on it, the disk does. Its operations are
-    /// counted by themselves.
+    /// A second large file on this disk. It has its own flushes and its own count of operations. It
+    /// dies and fills with the disk. If the planned operation is on this file, the whole disk dies.
     #[must_use]
     pub fn beside(&self, contents: impl Into<Contents>) -> FaultyDisk {
         let file = FaultyDisk::until(contents, self.state().cut);
@@ -126,7 +125,7 @@ impl FaultyDisk {
         file
     }
 
-    /// Writes a file whole: it is there, or (where the disk dies) it is not.
+    /// Writes a whole file. If the disk dies meanwhile, the write has no effect.
     pub(crate) fn put_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         drop(self.operate(Operation::Write)?);
         let mut state = self.operate(Operation::Flush)?;
@@ -140,12 +139,12 @@ impl FaultyDisk {
         state.files.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// The names of all files beside the large one.
+    /// Names of all small files.
     pub(crate) fn file_names(&self) -> io::Result<Vec<String>> {
         Ok(self.alive()?.files.keys().cloned().collect())
     }
 
-    /// Removes a file.
+    /// Removes a file. After a power cut, the file may exist again.
     pub(crate) fn remove_file(&self, name: &str) -> io::Result<()> {
         let mut state = self.alive()?;
         let removed = state.files.remove_entry(name);
@@ -153,13 +152,13 @@ impl FaultyDisk {
         Ok(())
     }
 
-    /// Ends it now: every later operation fails.
+    /// Kills the disk now: every later operation fails.
     pub fn kill(&self) {
         self.state().dead = true;
     }
 
-    /// Fills it: it can be read, and every later write, flush or change of length fails for want of
-    /// space.
+    /// Fills the disk. Reads still work; every later write, flush or change of length fails for
+    /// lack of space.
     pub fn fill(&self) {
         self.state().full = true;
     }
@@ -177,13 +176,13 @@ impl FaultyDisk {
         if state.was_cut { state.operations.last().copied() } else { None }
     }
 
-    /// Operations so far, the one it died at included.
+    /// Operations on this file so far, including the one at which the disk died.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         self.state().operations.clone()
     }
 
-    /// What a new life finds.
+    /// The content that the next run finds.
     #[must_use]
     pub fn image(&self, image: Image) -> Contents {
         let state = self.state();

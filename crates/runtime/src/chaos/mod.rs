@@ -1,5 +1,4 @@
-//! Planned misfortune: kill points in the product, and a store that loses and tears what was not
-//! flushed.
+//! Fault injection: kill points in the product, and a disk that loses and tears unflushed writes.
 
 pub mod faults;
 pub mod points;

@@ -1,7 +1,7 @@
-//! Kill points: places at which a plan may end an actor or the process.
+//! Kill points: places at which a plan may inject a fault into an actor or the process.
 //!
-//! Always compiled; one relaxed load when off. A point sits outside every lock, so that what it
-//! interrupts is exactly what a kill could interrupt.
+//! They are always compiled. A point costs one relaxed load when off. Every point is outside all
+//! locks, so a fault there interrupts only what a kill could interrupt.
 
 use crate::supervise::Injected;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 macro_rules! sites {
     ($($site:ident $name:literal $about:literal;)*) => {
-        /// A place in the product at which it may be struck.
+        /// A place in the product at which a plan may inject a fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Site { $(#[doc = $about] $site),* }
@@ -63,71 +63,71 @@ impl std::str::FromStr for Site {
     }
 }
 
-/// Which part of a life the process is in.
+/// A phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Phase {
     /// Until trading is allowed.
     Starting = 0,
-    /// From then on.
+    /// After trading is allowed.
     Live = 1,
 }
 
-/// How to strike.
+/// The kind of an injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
-    /// The actor panics, here.
+    /// The actor panics at the point.
     Panic,
     /// The actor is killed: it ends at its next await.
     Kill,
-    /// The process dies, here.
+    /// The process ends at the point.
     Die,
-    /// Whoever is at the other end of the wire dies, here; nobody on this side does.
+    /// The remote side of the connection fails at the point. This side keeps running.
     Outage,
 }
 
-/// One planned strike: the `nth` passing (from 1) of `site` by `who` in `phase`.
+/// One planned fault: at the `nth` passing (from 1) of `site` by `who` in `phase`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PlannedFault {
-    /// Where.
+    /// The kill point.
     pub site: Site,
-    /// Which actor; the store thread is `store-thread`.
+    /// Name of the actor; the store thread is `store-thread`.
     pub who: String,
-    /// When.
+    /// Phase of the run.
     pub phase: Phase,
-    /// Which passing, from 1.
+    /// Number of the passing, from 1.
     pub nth: u32,
-    /// How.
+    /// Kind of the fault.
     pub blow: FaultKind,
 }
 
-/// A promise broken on purpose, so that the harness can be seen to catch it. Never set in a product
+/// A promise that is broken on purpose, to show that the harness detects it. Never set in a product
 /// run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Sabotage {
-    /// A stage's facts and its having passed their input are two acts.
+    /// A stage appends its facts and passes their input in two acts.
     CursorApart = 1,
-    /// Waiting for the disk does not wait.
+    /// Waiting for the disk returns immediately.
     NoSync = 2,
-    /// What is not delivered while the actor lives is lost to it.
+    /// An actor loses messages that it did not receive before it ended.
     FactsInMessages = 3,
-    /// Client order ids are drawn, not computed.
+    /// Client order ids are random, not computed.
     RandomIds = 4,
-    /// Every report of a fill counts.
+    /// Repeated reports of one fill all count.
     NoDedupe = 5,
-    /// A lost answer is taken for a lost request.
+    /// A lost response is treated as a lost request.
     NoQuery = 6,
-    /// What followed the journal may be lost where the journal is sealed.
+    /// Facts may be sealed before a projection has made them durable.
     SealUnfollowed = 7,
-    /// A request may be sent again while it may still arrive.
+    /// A request may be sent again while the first one may still arrive.
     NoSettling = 8,
 }
 
-/// How often each point was passed.
+/// Number of passings of each point.
 pub type Passings = BTreeMap<(Site, String, Phase), u32>;
 
 type KillHook = Arc<dyn Fn(&str) + Send + Sync>;
@@ -153,7 +153,7 @@ struct Inner {
     plan: Mutex<Plan>,
 }
 
-/// A handle on the kill points of one process (or of one world in a test). Off unless armed.
+/// A handle on the kill points of one process, or of one world in a test. Off unless armed.
 #[derive(Clone, Default)]
 pub struct Chaos(Arc<Inner>);
 
@@ -164,14 +164,14 @@ impl fmt::Debug for Chaos {
 }
 
 impl Chaos {
-    /// Never strikes.
+    /// Kill points that are off.
     #[must_use]
     pub fn off() -> Chaos {
         Chaos::default()
     }
 
-    /// Counts passings and strikes as planned. `kill` ends an actor by name, `die` ends the
-    /// process; where `die` returns (in a test), the caller unwinds.
+    /// Counts passings and injects the planned faults. `kill` ends an actor by name, `die` ends the
+    /// process. If `die` returns, as in a test, the caller unwinds.
     pub fn arm(
         &self,
         strikes: Vec<PlannedFault>,
@@ -186,18 +186,18 @@ impl Chaos {
         self.0.armed.store(true, Relaxed);
     }
 
-    /// What an outage does; without it an outage is none.
+    /// Sets what an outage does. Without it an outage has no effect.
     pub fn on_outage(&self, outage: impl Fn() + Send + Sync + 'static) {
         self.plan().outage = Some(Arc::new(outage));
     }
 
-    /// Who looks at the disk whenever something leaves, until it is disarmed: told the row of what
-    /// announced it.
+    /// Sets a check that runs whenever something leaves the process, until disarmed. It receives
+    /// the row of the fact that announced it.
     pub fn on_leave(&self, leave: impl Fn(u64) + Send + Sync + 'static) {
         self.plan().leave = Some(Arc::new(leave));
     }
 
-    /// Strikes no more; what has not been struck is given back.
+    /// Stops injecting faults. Returns the planned faults that were not injected.
     pub fn disarm(&self) -> Vec<PlannedFault> {
         self.0.armed.store(false, Relaxed);
         let mut plan = self.plan();
@@ -205,31 +205,31 @@ impl Chaos {
         std::mem::take(&mut plan.strikes)
     }
 
-    /// Breaks a promise.
+    /// Breaks a promise on purpose.
     pub fn sabotage(&self, what: Sabotage) {
         self.0.sabotage.store(what as u8, Relaxed);
     }
 
-    /// Whether that promise is broken.
+    /// Whether that promise is broken on purpose.
     #[inline]
     #[must_use]
     pub fn sabotaged(&self, what: Sabotage) -> bool {
         self.0.sabotage.load(Relaxed) == what as u8
     }
 
-    /// Says which part of its life the process is in.
+    /// Sets the phase of the run.
     pub fn enter(&self, phase: Phase) {
         self.0.phase.store(phase as u8, Relaxed);
     }
 
-    /// How often each point was passed, and what was struck.
+    /// Number of passings of each point, and the injected faults.
     #[must_use]
     pub fn report(&self) -> (Passings, Vec<PlannedFault>) {
         let plan = self.plan();
         (plan.passings.clone(), plan.struck.clone())
     }
 
-    /// A kill point.
+    /// Marks a kill point. It injects a fault if one is planned here.
     #[inline]
     pub fn point(&self, site: Site, who: &str) {
         if self.0.armed.load(Relaxed) {
@@ -237,7 +237,8 @@ impl Chaos {
         }
     }
 
-    /// What the fact in that row announced leaves now: the fact must be on disk.
+    /// Marks that something leaves the process. The fact in that row announced it and must be on
+    /// disk.
     #[inline]
     pub fn leaves(&self, row: u64) {
         if self.0.armed.load(Relaxed) {
@@ -265,7 +266,7 @@ impl Chaos {
         };
         match strike.blow {
             FaultKind::Kill => {
-                // Hooks run outside the lock: what they do may pass points itself.
+                // Hooks run outside the lock, because they may pass points themselves.
                 let kill = self.plan().kill.clone();
                 kill.inspect(|kill| kill(who));
             }

@@ -1,11 +1,12 @@
-//! Inputs that stand on what was known up to one input: they are said there or not at all.
+//! Appends inputs only if no other input came since the caller decided on them.
 
 use super::{AppendError, Appended, Enrol, Journal, Writer};
 use everwarm_kernel::fact::Body;
 
 impl<B: Body> Journal<B> {
-    /// Appends inputs where `head` is the last input, as [`Journal::append`]. Returns none where
-    /// another input came after it: the caller decides again. They have the event time of `head`.
+    /// Appends inputs as [`Journal::append`] does, if `head` is still the last input. They have the
+    /// event time of `head`. Returns none if another input came after `head`. The caller then
+    /// decides again.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -18,7 +19,7 @@ impl<B: Body> Journal<B> {
         self.at((writer, head), (i64::MIN, bodies), Vec::new())
     }
 
-    /// The same at event time `time`.
+    /// As [`Journal::append_at`], with event time `time`.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -32,8 +33,8 @@ impl<B: Body> Journal<B> {
         self.at((writer, head), (time, bodies), Vec::new())
     }
 
-    /// The same as [`Journal::append_at`], and in the same act stages join and leave before the
-    /// inputs, each by an input of its own: who joins is given these inputs.
+    /// As [`Journal::append_at`]. In the same act stages join and leave before the inputs, each by
+    /// an input of its own. A stage that joins receives these inputs.
     ///
     /// # Errors
     /// See [`AppendError`].

@@ -1,4 +1,4 @@
-//! What lies under the journal's lock: numbering, gates, the tail in memory.
+//! The state under the journal's lock: numbering, gates, the tail in memory.
 //!
 //! Over 500 lines: all that one lock guards.
 
@@ -14,58 +14,58 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Bytes waiting at which the store thread stops gathering.
+/// Bytes waiting. Above this, the store thread stops gathering and commits.
 pub(super) const GATHER_BYTES: usize = 2 << 20;
 
 pub(super) struct Slot<B> {
     pub(super) n: u64,
     pub(super) input: Arc<Chunk<B>>,
-    /// By stage index.
+    /// Facts of each stage about the input, by stage index.
     pub(super) outs: Vec<(usize, Arc<Chunk<B>>)>,
 }
 
 pub(super) struct StageState {
     pub(super) info: StageInfo,
-    /// As the roster has it.
+    /// Its entry in the roster.
     pub(super) who: Joined,
     pub(super) lower: Vec<usize>,
     pub(super) higher: Vec<usize>,
     pub(super) incarnation: u64,
-    /// It is kept down: inputs are passed for it.
+    /// Its supervisor stopped it, and the journal passes inputs for it.
     pub(super) absent: bool,
     pub(super) passed: u64,
-    /// The input by which it joined, 0 where it was there before the first; and the one by which it
-    /// left.
+    /// The input by which it joined, 0 if it took part before the first input; and the input by
+    /// which it left.
     pub(super) joined: u64,
     pub(super) left: Option<u64>,
-    /// Version that spoke last, and the last input an older version passed.
+    /// Version of its last facts, and the last input that an older version passed.
     pub(super) spoke: u16,
     pub(super) since: u64,
-    /// The newest, which may be in memory only.
+    /// The newest saved state, which may be in memory only.
     pub(super) checkpoint: Option<Arc<CheckpointRow>>,
-    /// The input the newest one for the file stands at, and when that was queued.
+    /// The input of the newest state for the file, and the time when that was queued.
     pub(super) written: u64,
     pub(super) saved_at: Instant,
-    /// Bytes that had been published when the newest was made.
+    /// Published bytes at the time of the newest saved state.
     pub(super) saved_behind: u64,
-    /// Where that is not what follows its saved state: the input from which on it needs the rounds
-    /// in memory; `u64::MAX` while it reads the past from the file.
+    /// First input whose round it needs in memory, if not the one after its saved state. `u64::MAX`
+    /// while it reads history from the file.
     pub(super) needs: u64,
-    /// Row of the last fact it said about an input whose round is not in memory.
+    /// Row of its last fact about an input whose round is not in memory.
     pub(super) said_behind: u64,
     pub(super) waker: Option<Arc<Waker>>,
     pub(super) next_wake: Option<i64>,
     pub(super) poison: Poison,
     /// The input its instance handles now.
     pub(super) at: Arc<At>,
-    /// Whether that is not handed to the store yet, and the mark it must have reached before the
+    /// Whether the store does not have `poison` yet, and the mark that must be durable before the
     /// stage tries again.
     pub(super) poison_changed: bool,
     pub(super) mark: u64,
 }
 
 impl StageState {
-    /// One that was given nothing yet.
+    /// A stage that has received nothing yet.
     pub(super) fn new(info: StageInfo) -> StageState {
         StageState {
             who: super::roster::fixed(&info),
@@ -99,7 +99,7 @@ impl StageState {
         self.checkpoint.as_ref().map_or(self.joined, |c| c.n)
     }
 
-    /// Whether it has left and passed its last input: nobody waits for it.
+    /// Whether it has left and passed its last input. Other stages no longer wait for it.
     pub(super) fn is_over(&self) -> bool {
         self.left.is_some_and(|left| self.passed + 1 >= left)
     }
@@ -124,20 +124,20 @@ pub(super) struct Inner<B> {
     pub(super) roster: Vec<Member>,
     pub(super) pending_bytes: usize,
     pub(super) pending_since: Option<Instant>,
-    /// Bytes waiting above which the store thread is woken: none where it has nothing to do.
+    /// Bytes waiting above which the store thread wakes; 0 while it is idle.
     pub(super) gather: usize,
     pub(super) committed: u64,
     pub(super) durable: u64,
     /// Bytes of blocks ever written, and how many of them are sealed.
     pub(super) bytes: (u64, u64),
     pub(super) sealing: Sealing,
-    /// Rows from which on projections have to read, by name.
+    /// First row that each projection still has to read, by name.
     pub(super) holds: BTreeMap<&'static str, u64>,
     pub(super) synced_at: Instant,
     pub(super) sync_wanted: u64,
     pub(super) marks: super::poison::Marks,
     pub(super) stages: Vec<StageState>,
-    /// Saved states that could not be read when it was opened.
+    /// Saved states that were unreadable when the journal was opened.
     pub(super) damaged: Vec<Damaged>,
     pub(super) writers: BTreeMap<&'static str, u64>,
     pub(super) readers: BTreeMap<&'static str, Reader>,
@@ -148,7 +148,8 @@ pub(super) struct Inner<B> {
 }
 
 impl<B: Body> Inner<B> {
-    /// With it, what is damaged of what is saved, and where the good states lie in the file.
+    /// Makes the state from the recovered store. Returns it with the slots of the good saved states
+    /// in the file.
     pub(super) fn new(found: &Recovered, infos: &[StageInfo]) -> (Inner<B>, Slots) {
         let passed = |rank: u16| {
             let row = found.passed.iter().find(|(r, _)| *r == rank);
@@ -205,12 +206,12 @@ impl<B: Body> Inner<B> {
         (inner, slots)
     }
 
-    /// Those who take part, or have not passed their last input.
+    /// The stages that take part or have not passed their last input.
     pub(super) fn present(&self) -> impl Iterator<Item = &StageState> {
         self.stages.iter().filter(|s| !s.is_over())
     }
 
-    /// Finds out again who sees what whom says.
+    /// Computes again which stages see the facts of which other stages.
     pub(super) fn relate(&mut self) {
         let mut by_rank: Vec<usize> = (0..self.stages.len()).collect();
         by_rank.sort_by_key(|i| self.stages[*i].info.rank);
@@ -224,13 +225,13 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Reads what the stages have to evolve: everything behind the oldest checkpoint. Who has none
-    /// reads the past by itself.
+    /// Reads the facts after the oldest checkpoint, which the stages still have to fold. A stage
+    /// without a checkpoint reads its history separately.
     pub(super) fn load_tail(&mut self, store: &Store) -> Result<(), StoreError> {
         let saved = self.present().filter_map(|s| s.checkpoint.as_ref());
         let oldest = saved.min_by_key(|c| c.n).map(|c| c.row);
         self.load_from(oldest.map_or_else(|| store.live_from(), Ok)?, store)?;
-        // Nothing but words about inputs that are sealed.
+        // The tail holds only facts about inputs that are sealed.
         if self.rounds.is_empty()
             && self.head > 0
             && self.tail.front().is_none_or(|c| c.first_row > 1)
@@ -262,8 +263,8 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Takes one fact of the file back into the tail. The tail has no holes: what is about an input
-    /// before the first round is kept too, for those who read by row.
+    /// Takes one fact of the file back into the tail. The tail has no holes. It also keeps facts
+    /// about inputs before the first round, for readers by row.
     pub(super) fn restore(&mut self, row: u64, fact: Fact<B>) -> Result<(), String> {
         let Key { n, rank, .. } = fact.key;
         if rank == 0 {
@@ -274,7 +275,7 @@ impl<B: Body> Inner<B> {
             (last.n, last.rank) == (n, rank) && rank != 0
         });
         if joins {
-            // Facts of one pass are neighbours in the file: make them one chunk again.
+            // Facts of one pass are neighbours in the file. They become one chunk again.
             let last = self.tail.pop_back().expect("it was just looked at");
             let index = self.index_of_rank(rank);
             if let Some(slot) = self.slot_mut(n) {
@@ -358,7 +359,7 @@ impl<B: Body> Inner<B> {
         assert!(n > state.passed, "{} passes {n} twice", state.info.name);
         state.passed = n;
         state.spoke = state.info.version;
-        // Who is given nothing is not to be woken either.
+        // A stage that receives nothing needs no clock input either.
         state.next_wake = next_wake.filter(|_| state.poison.skips.awake(n));
         if state.poison.passed(n) {
             state.poison_changed = true;
@@ -392,12 +393,12 @@ impl<B: Body> Inner<B> {
         chunk
     }
 
-    /// Whether every stage has passed the head, and what asked for a flush has been flushed.
+    /// Whether every stage has passed the last input, and all requested flushes are done.
     pub(super) fn settled(&self) -> bool {
         self.sync_wanted <= self.durable && self.present().all(|s| s.passed == self.head)
     }
 
-    /// Asks for a flush where a synced fact waits; true where the store thread should look now.
+    /// Requests a flush if `synced`. Returns whether to wake the store thread.
     pub(super) fn want(&mut self, synced: bool) -> bool {
         if synced {
             self.sync_wanted = self.next_row - 1;
@@ -409,8 +410,8 @@ impl<B: Body> Inner<B> {
         synced || much
     }
 
-    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see
-    /// `of`.
+    /// Wakes the stages whose gate is open beyond what they have passed: all stages, or those that
+    /// see facts of `of`.
     pub(super) fn wake_ready(&self, of: Option<usize>, wake: &mut Vec<Arc<Waker>>) {
         for (i, stage) in self.stages.iter().enumerate() {
             let concerned =
@@ -426,14 +427,14 @@ impl<B: Body> Inner<B> {
         wake.extend(concerned.map(|r| Arc::clone(&r.waker)));
     }
 
-    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks
-    /// said about the input before.
+    /// The last input that a stage may handle. Every lower rank it sees has passed this input, and
+    /// every higher one the input before.
     pub(super) fn ready(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
         let waits = |q: &&usize| !self.stages[**q].is_over();
         let lower = stage.lower.iter().filter(waits).map(|q| self.stages[*q].passed);
         let higher = stage.higher.iter().filter(waits).map(|q| self.stages[*q].passed + 1);
-        // Who has left is not given the input by which it did.
+        // A stage that leaves does not receive the input by which it leaves.
         let last = stage.left.map_or(self.head, |left| (left - 1).min(self.head));
         lower.chain(higher).fold(last, u64::min)
     }
@@ -479,8 +480,8 @@ impl<B: Body> Inner<B> {
         })
     }
 
-    /// Whether the tail is long and a good part of it is there for this stage. (Where it is long
-    /// because the store is slow, saving states would not make it shorter.)
+    /// Whether the tail is long and a good part of it is kept for this stage. If the tail is long
+    /// because the store is slow, saving a state would not shorten it.
     pub(super) fn holds_tail(&self, index: usize) -> bool {
         let behind = self.published - self.stages[index].saved_behind;
         self.tail_bytes > TAIL_BYTES / 2 && behind > TAIL_BYTES as u64 / 4
@@ -502,7 +503,7 @@ impl<B: Body> Inner<B> {
         if self.ended || self.closing { Err(AppendError::Closed) } else { Ok(()) }
     }
 
-    /// What the next commit writes.
+    /// Takes everything that the next commit writes.
     pub(super) fn batch(&mut self, sync: bool) -> Batch<B> {
         let stages = self.stages.iter().filter(|s| s.passed > 0);
         let passed = stages.map(|s| (s.info.rank.0, s.passed, s.spoke, s.since)).collect();
@@ -513,12 +514,12 @@ impl<B: Body> Inner<B> {
         Batch { ops, passed, roster, head, bytes, poison, sync, last }
     }
 
-    /// Whether the live file holds enough for a segment besides what stays in it.
+    /// Whether the live file holds enough for a segment, besides the part that stays in it.
     pub(super) fn seals(&self) -> bool {
         self.bytes.0 - self.bytes.1 >= self.sealing.keep + self.sealing.segment
     }
 
-    /// Forgets what is committed and behind every checkpoint in memory.
+    /// Drops committed facts that every checkpoint in memory covers.
     pub(super) fn trim(&mut self) {
         self.leave_behind();
         let saved = |s: &StageState| match &s.checkpoint {
@@ -530,14 +531,13 @@ impl<B: Body> Inner<B> {
             let gone = self.rounds.pop_front().expect("it was just looked at");
             let first = self.tail.front().map_or(self.next_row, |c| c.first_row);
             let chunks = std::iter::once(&gone.input).chain(gone.outs.iter().map(|(_, c)| c));
-            // What had left the tail before its round counts until now.
+            // The weight of chunks that left the tail before their round was counted until now.
             let late = chunks.filter(|c| c.first_row < first);
             self.tail_bytes -= late.map(|c| c.weight).sum::<usize>();
         }
         let keep = self.rounds.front().map_or(self.next_row, |s| s.input.first_row);
-        // Where inputs were said far ahead, what was said about them lies behind inputs whose
-        // rounds are still there: a long tail is cut there too. Readers by row find the rest in the
-        // file.
+        // If inputs were appended far ahead, facts about earlier inputs follow inputs whose rounds
+        // are still kept. A long tail is cut there too. Readers by row find the rest in the file.
         while self.tail.front().is_some_and(|c| {
             let cut = c.last_row() < keep || self.tail_bytes > TAIL_BYTES / 2;
             cut && c.last_row() <= self.committed

@@ -1,28 +1,28 @@
-//! How a journal behaves.
+//! Options of a journal.
 
 use crate::chaos::Chaos;
 use crate::store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a journal behaves.
+/// Options of a journal.
 #[derive(Clone)]
 pub struct Options {
-    /// Time between unsynced commits, at least.
+    /// Minimum time between unsynced commits.
     pub lazy: Duration,
-    /// Time between synced commits, at most.
+    /// Maximum time between synced commits.
     pub sync: Duration,
-    /// Projections that read what is on disk, by name: nothing is sealed before each of them has
-    /// said how far it is, see [`Journal::hold`](super::Journal::hold).
+    /// Projections that read facts from disk, by name. The journal seals nothing before each of
+    /// them has reported its progress, see [`Journal::hold`](super::Journal::hold).
     pub followers: &'static [&'static str],
-    /// The kill points.
+    /// The kill points of this process.
     pub chaos: Chaos,
-    /// Called once when the store has ended; in a daemon it ends the process.
+    /// Called once if the store fails. In a daemon it ends the process.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
 }
 
 impl Options {
-    /// 10 ms, 1 s, nobody who follows, no chaos.
+    /// Unsynced commits every 10 ms, synced ones every second, no followers, no injected faults.
     pub fn new(on_failure: impl Fn(&StoreError) + Send + Sync + 'static) -> Options {
         Options {
             lazy: Duration::from_millis(10),

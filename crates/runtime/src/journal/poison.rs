@@ -1,5 +1,5 @@
-//! Failures of stages as the journal keeps them: written in the commits of its facts, and a gate
-//! before each try.
+//! Failures of stages in the journal. They are written in the commits of its facts, and a gate
+//! precedes each retry.
 
 use super::locked_state::Inner;
 use super::{AppendError, Appended, Chunk, Journal, Round, Seat, Waker, Writer};
@@ -7,7 +7,7 @@ use everwarm_kernel::fact::{Body, Fact, Rank, RuntimeEvent};
 use everwarm_kernel::skips::{Cut, Effect};
 use std::sync::{Arc, PoisonError};
 
-/// How far what is known of failures is on disk: changes are numbered, commits reach a number.
+/// Progress of changes about failures to the disk. Changes are numbered; a commit reaches a number.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     last: u64,
@@ -24,16 +24,16 @@ impl Marks {
 }
 
 impl<B: Body> Inner<B> {
-    /// A change that must be on disk before the stage tries again.
+    /// Numbers a change that must be on disk before the stage tries again.
     pub(super) fn mark(&mut self, index: usize) {
         self.marks.last += 1;
         let state = &mut self.stages[index];
         (state.mark, state.poison_changed) = (self.marks.last, true);
     }
 
-    /// The last input up to `wanted` the stage may be given. It does not come past an input at
-    /// which it stopped, nor to one at which it failed before it is on disk that it tries again.
-    /// Whether the store thread should look now.
+    /// The last input up to `wanted` that the stage may receive, and whether to wake the store
+    /// thread. The stage does not pass an input at which it stopped. It retries an input only after
+    /// the retry is noted on disk.
     pub(super) fn admitted(&mut self, index: usize, wanted: u64) -> (u64, bool) {
         let ready = self.ready(index);
         let state = &mut self.stages[index];
@@ -51,7 +51,7 @@ impl<B: Body> Inner<B> {
         (if open { ready } else { n - 1 }, marked)
     }
 
-    /// What the next commit writes about failures.
+    /// Takes the changes about failures that the next commit writes.
     pub(super) fn poison_rows(&mut self) -> Vec<(u16, Option<Vec<u8>>)> {
         self.marks.handed = self.marks.last;
         let mut rows = Vec::new();
@@ -66,7 +66,7 @@ impl<B: Body> Inner<B> {
         rows
     }
 
-    /// A commit is done; who may try again now.
+    /// Notes that a commit is done. Returns the wakers of stages that may try again.
     pub(super) fn marked(&mut self, synced: bool) -> Vec<Arc<Waker>> {
         self.marks.committed = self.marks.handed;
         if !synced || self.marks.durable == self.marks.committed {
@@ -79,7 +79,7 @@ impl<B: Body> Inner<B> {
 }
 
 impl<B: Body> Journal<B> {
-    /// The stage has failed at input `n`.
+    /// Notes that the stage has failed at input `n`.
     pub(crate) fn failed(&self, seat: &Seat<B>, n: u64, why: &str) {
         let mut inner = self.lock();
         let state = &mut inner.stages[seat.index];
@@ -92,9 +92,9 @@ impl<B: Body> Journal<B> {
         self.tell(&[], true);
     }
 
-    /// The stage of this name holds its thread, and the process is about to end for it: that is
-    /// noted as a failure at the input it handles. Returns when it is on disk, or the journal has
-    /// ended; false at once where it handles no input, or one that is not to be counted.
+    /// Notes a failure of the stage of this name, which blocks its thread, so that the process is
+    /// about to end. Returns true when the failure is on disk, false if the journal ended before.
+    /// Returns false immediately if the stage handles no input or the input does not count.
     pub fn held(&self, name: &str, why: &str) -> bool {
         let mut inner = self.lock();
         let Some(index) = inner.stages.iter().position(|s| s.info.name == name) else {
@@ -102,7 +102,7 @@ impl<B: Body> Journal<B> {
         };
         let state = &mut inner.stages[index];
         let n = state.at.input();
-        // It has come to its end meanwhile.
+        // The stage has passed the input meanwhile.
         if n <= state.passed {
             return false;
         }
@@ -115,7 +115,8 @@ impl<B: Body> Journal<B> {
         waited.unwrap_or_else(PoisonError::into_inner).marks.durable >= mark
     }
 
-    /// Sets the input aside at which the stage failed: one act with the input that says so.
+    /// Quarantines the input at which the stage failed, and appends an input that reports it, in
+    /// one act.
     pub(crate) fn quarantine(
         &self,
         seat: &Seat<B>,
@@ -143,8 +144,8 @@ impl<B: Body> Journal<B> {
         Ok(())
     }
 
-    /// Appends an input by which what was set aside for a stage at input `n` is released: where it
-    /// stopped it tries again, where it was given nothing it is given what comes after this input.
+    /// Appends an input that releases input `n` for a stage. If the stage stopped there, it tries
+    /// again. If it received nothing from there on, it receives the inputs after this one.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -176,7 +177,7 @@ impl<B: Body> Journal<B> {
 }
 
 impl<B: Body> Round<B> {
-    /// Without what is cut out.
+    /// The round without the parts that the stage does not receive.
     pub(crate) fn without(mut self, cut: &Cut) -> Round<B> {
         if *cut != Cut::Nothing {
             let left = |chunk: &Arc<Chunk<B>>| {
@@ -189,13 +190,13 @@ impl<B: Body> Round<B> {
         self
     }
 
-    /// A round of the same facts.
+    /// A copy of the round that shares its facts.
     pub(crate) fn again(&self) -> Round<B> {
         let Round { n, time, failures, held, asked, .. } = *self;
         Round { n, time, seen: self.seen.clone(), own: self.own.clone(), failures, held, asked }
     }
 
-    /// Names of the parts of what is seen, ascending.
+    /// Names of the parts of the visible facts, ascending, without duplicates.
     pub(crate) fn parts(&self) -> Vec<String> {
         let facts = self.seen.iter().flat_map(|chunk| &chunk.facts);
         let mut parts: Vec<String> = facts.flat_map(|fact| fact.body.parts()).collect();

@@ -1,4 +1,4 @@
-//! Who takes part: read when the journal is opened, changed by inputs.
+//! The stages that take part: read when the journal is opened, changed by inputs.
 
 use super::locked_state::{Inner, StageState};
 use super::{AppendError, Appended, Journal, Waker, Writer};
@@ -8,29 +8,29 @@ use everwarm_kernel::roster::{Joined, Member};
 use everwarm_kernel::stage::Stage;
 use std::sync::Arc;
 
-/// What the journal knows of a stage.
+/// Properties of a stage that the journal needs.
 #[derive(Clone, Debug)]
 pub struct StageInfo {
-    /// Its place.
+    /// Rank of the stage.
     pub rank: Rank,
-    /// Its name.
+    /// Name of the stage.
     pub name: &'static str,
-    /// What it is an instance of, see [`Stage::instance_of`].
+    /// The kind it is an instance of, see [`Stage::instance_of`].
     pub instance_of: Option<&'static str>,
-    /// Its version.
+    /// Version of the stage.
     pub version: u16,
-    /// What it sees.
+    /// Kinds of facts it sees.
     pub interest: Mask,
-    /// What it says.
+    /// Kinds of facts it appends.
     pub produces: Mask,
-    /// Older versions whose saved states it takes over.
+    /// Older versions whose saved states it reads.
     pub converts: &'static [u16],
-    /// What it saves before it was given anything.
+    /// Its saved state before it received anything.
     pub fresh: Vec<u8>,
 }
 
 impl StageInfo {
-    /// What a stage says of itself.
+    /// Reads the properties from a stage.
     #[must_use]
     pub fn of<B: Body>(stage: &dyn Stage<Body = B>) -> StageInfo {
         StageInfo {
@@ -46,24 +46,24 @@ impl StageInfo {
     }
 }
 
-/// What is to change about who takes part.
+/// A change of the roster.
 #[derive(Clone, Debug)]
 pub enum Enrol {
-    /// This stage joins, of that kind and with those settings. Its rank is free, or that of a stage
-    /// that has left and passed its last input.
+    /// A stage joins. Its rank must be free, or belong to a stage that has left and passed its last
+    /// input.
     Join {
-        /// Its place, its name and the rest.
+        /// Properties of the stage.
         info: StageInfo,
-        /// What it is made as.
+        /// Kind that it is an instance of.
         kind: String,
-        /// What it is made with.
+        /// Settings of the stage.
         settings: String,
     },
     /// The stage of this rank leaves.
     Leave(Rank),
 }
 
-/// Whether all are there who take part, or have not passed their last input.
+/// Checks that `infos` holds every stage that takes part or has not passed its last input.
 pub(super) fn check(
     store: &Store,
     found: &Recovered,
@@ -82,7 +82,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// A stage this program does not have: what it said stays where it stands.
+/// A stage that this program does not have. Its facts stay in the journal.
 fn gone(rank: u16, version: u16) -> StageInfo {
     StageInfo {
         rank: Rank(rank),
@@ -96,8 +96,8 @@ fn gone(rank: u16, version: u16) -> StageInfo {
     }
 }
 
-/// Puts the roster of the file beside these stages: adds those that are gone, and marks those that
-/// have still to join. Returns the rows that have to be written.
+/// Compares the roster of the file with these stages. Adds stages that this program does not have,
+/// and marks stages that have yet to join. Returns the roster rows to write.
 pub(super) fn enrol(found: &Recovered, stages: &mut Vec<StageState>) -> Vec<Member> {
     for (rank, passed) in found.passed.iter().filter(|(rank, _)| *rank != 0) {
         if !stages.iter().any(|s| s.info.rank.0 == *rank) {
@@ -118,18 +118,18 @@ pub(super) fn enrol(found: &Recovered, stages: &mut Vec<StageState>) -> Vec<Memb
         } else if (is_new || found.roster.is_empty())
             && (state.info.instance_of.is_none() || spoke(state.info.rank))
         {
-            // Whoever spoke before there was a roster was there before the first input.
+            // A stage with facts from before rosters existed took part from the first input on.
             let (who, left, passed) = (state.who.clone(), state.left, state.passed);
             rows.push(Member { who, joined: 0, left, passed });
         } else {
-            // It has still to join.
+            // The stage has yet to join.
             state.left = Some(1);
         }
     }
     rows
 }
 
-/// A stage that joins without settings of its own.
+/// The roster entry of a stage without settings of its own.
 pub(super) fn fixed(info: &StageInfo) -> Joined {
     let id = info.name.to_owned();
     let kind = info.instance_of.unwrap_or(info.name).to_owned();
@@ -157,14 +157,14 @@ impl<B: Body> Inner<B> {
         (new.passed, new.joined, new.spoke, new.since) = (n, n, version, n);
         (new.written, new.saved_behind) = (n, self.published);
         new.checkpoint = Some(Arc::clone(&saved));
-        // What was set aside for who had its place before is over.
+        // Quarantined inputs of an earlier stage of this rank no longer count.
         new.poison_changed = true;
         self.pending_bytes += saved.state.len();
         self.pending.push(Op::Checkpoint(who.rank.0, saved));
         if let Some(index) = self.index_of_rank(who.rank.0) {
             let before = &self.stages[index];
             assert!(before.is_over(), "{} takes part already", before.info.name);
-            // What an instance of it may still say is refused.
+            // Appends of an earlier instance are rejected.
             new.incarnation = before.incarnation + 1;
             self.stages[index] = new;
         } else {
@@ -187,8 +187,8 @@ impl<B: Body> Inner<B> {
 }
 
 impl<B: Body> Journal<B> {
-    /// Appends inputs as [`Journal::append`], and in the same act has stages join and leave, each
-    /// by an input of its own behind them.
+    /// Appends inputs as [`Journal::append`] does. In the same act stages join and leave, each by
+    /// an input of its own after `bodies`.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -221,7 +221,7 @@ impl<B: Body> Journal<B> {
         Ok(appended)
     }
 
-    /// Those of this program that the journal does not know join it.
+    /// Joins the stages of this program that the journal does not know.
     pub(super) fn join_new(&self) {
         let mut inner = self.lock();
         let new = |s: &&StageState| s.left == Some(1) && s.joined == 0 && s.passed == 0;
@@ -233,7 +233,7 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Everybody who takes part or ever did, by rank.
+    /// All stages that take part or ever did, by rank.
     #[must_use]
     pub fn members(&self) -> Vec<Joined> {
         let mut all: Vec<Joined> = self.lock().stages.iter().map(|s| s.who.clone()).collect();
@@ -241,8 +241,8 @@ impl<B: Body> Journal<B> {
         all
     }
 
-    /// Who takes part, by rank: its name, the input by which it joined, and the one by which it
-    /// left where it has not passed its last input yet.
+    /// The stages that take part, by rank: the name, the input by which the stage joined, and the
+    /// input by which it leaves, if it has not passed its last input yet.
     #[must_use]
     pub fn present(&self) -> Vec<(Rank, &'static str, u64, Option<u64>)> {
         let inner = self.lock();

@@ -1,9 +1,9 @@
-//! Keeps the live file small: a thread of its own packs the oldest part of the journal into
-//! segments, the store thread names them in a commit.
+//! Keeps the live file small. The sealing thread packs the oldest part of the journal into
+//! segments, and the store thread names them in a commit.
 //!
-//! Nothing that a start needs is ever sealed: a segment ends before the oldest state in the file
-//! and before what projections have still to read. Any error or panic ends the process, as on the
-//! store thread.
+//! A segment never holds anything that a start needs. It ends before the oldest state in the file,
+//! and before the facts that projections still have to read. Any error or panic ends the process,
+//! as on the store thread.
 
 use super::Journal;
 use crate::chaos::Site;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Name of the thread at kill points.
 pub(crate) const NAME: &str = "sealer";
-/// Time until a segment is looked for again where states or projections were too far behind.
+/// Time between attempts to seal, while states or projections are too far behind.
 const AGAIN: Duration = Duration::from_millis(250);
 
 struct Panicked<'a, B: Body>(&'a Journal<B>);
@@ -30,26 +30,26 @@ impl<B: Body> Drop for Panicked<'_, B> {
 }
 
 impl<B: Body> Journal<B> {
-    /// Seals at other sizes than the usual ones.
+    /// Sets the sizes at which the journal seals, instead of the defaults.
     pub fn seal_after(&self, sealing: Sealing) {
         self.lock().sealing = sealing;
         self.seals.notify_one();
     }
 
-    /// Rows from `row` on are still to be read by the projection of this name, also after a crash:
-    /// they stay in the live file. What it has read without a flush of its own counts as unread.
+    /// Reports that this projection still has to read the rows from `row` on, also after a crash.
+    /// They stay in the live file. Rows that it has read but not flushed count as unread.
     pub fn hold(&self, name: &'static str, row: u64) {
         self.lock().holds.insert(name, row);
     }
 
-    /// The same where a projection of this name begins: what one before it in this process has said
-    /// to be durable stays so, and no more than that.
+    /// As [`Journal::hold`], at the start of a projection. If an earlier instance in this process
+    /// has reported a row, that row stays.
     pub fn hold_from(&self, name: &'static str, row: u64) {
         self.lock().holds.entry(name).or_insert(row);
     }
 
-    /// Whether there is enough for a segment in the live file: a projection that has read it makes
-    /// that durable and says so by [`Journal::hold`].
+    /// Whether the live file holds enough for a segment. A projection that has read it should
+    /// flush, then report its row by [`Journal::hold`].
     #[must_use]
     pub fn wants_room(&self) -> bool {
         self.lock().seals()
@@ -69,7 +69,8 @@ impl<B: Body> Journal<B> {
                     self.options.chaos.point(Site::AfterSegment, NAME);
                     let mut inner = self.lock();
                     if inner.closing || inner.ended {
-                        // The last commit may be on its way: the file is swept at the next start.
+                        // The store thread may be at its last commit. The next start sweeps the
+                        // file.
                         return;
                     }
                     inner.pending.push(Op::Seal(segment));
@@ -87,8 +88,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Waits until there is enough for a segment; the ranks that save states, the last row that may
-    /// be sealed, and how much.
+    /// Waits until there is enough for a segment. Returns the ranks that save states, the last row
+    /// that may be sealed, and the size of a segment. None if the journal ends.
     fn until_due(&self) -> Option<(Vec<u16>, u64, u64)> {
         let mut inner = self.lock();
         while !inner.seals() || inner.ended || inner.closing {
@@ -97,7 +98,7 @@ impl<B: Body> Journal<B> {
             }
             inner = self.seals.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        // Who has not said yet how far it is may not have read anything.
+        // A projection that has not reported yet may have read nothing.
         let said = |name: &&str| inner.holds.get(name).copied().unwrap_or_default();
         let followers = self.options.followers.iter().map(said);
         let held = inner.holds.values().copied().chain(followers).min();
@@ -106,7 +107,7 @@ impl<B: Body> Journal<B> {
         Some((ranks, until, inner.sealing.segment))
     }
 
-    /// Waits until that much is sealed; false where the journal ended before.
+    /// Waits until the bytes up to `end` are sealed; false if the journal ended before.
     fn until_sealed(&self, end: u64) -> bool {
         let mut inner = self.lock();
         while inner.bytes.1 < end {

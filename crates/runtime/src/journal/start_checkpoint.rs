@@ -1,5 +1,5 @@
-//! Which saved state a start takes: the newest that this program can read, else the one before it,
-//! else none, and the stage reads its past again.
+//! Chooses the saved state from which a stage starts: the newest one that this program can read,
+//! else the one before it. Without one, the stage reads its history again.
 
 use super::StageInfo;
 use super::locked_state::StageState;
@@ -12,11 +12,12 @@ use std::sync::Arc;
 pub struct Damaged {
     /// The stage.
     pub stage: &'static str,
-    /// The input it stands at.
+    /// The input at which it was saved.
     pub n: u64,
     /// What is wrong with it.
     pub why: String,
-    /// The input at which the state stands that is taken instead; none: the past is read again.
+    /// The input of the earlier state that is used instead; none if the stage reads its history
+    /// again.
     pub instead: Option<u64>,
 }
 
@@ -31,23 +32,24 @@ impl std::fmt::Display for Damaged {
     }
 }
 
-/// What a saved state must be for a stage that was given nothing yet; none: another version saved
-/// it that this one does not read.
+/// Whether the stage can read a saved state. None if it is of another version that the stage does
+/// not convert.
 fn reads(info: &StageInfo, row: &CheckpointRow) -> Option<Result<(), String>> {
     if row.version == info.version {
         return Some(state::check(&info.fresh, &row.state));
     }
-    // Of another version only the bytes can be judged.
+    // For another version, only the checksum can be checked.
     info.converts.contains(&row.version).then(|| state::head(&row.state).map(drop))
 }
 
-/// Gives each stage the state it starts from. Returns what is damaged, and where the good ones lie.
+/// Gives each stage the state it starts from. Returns the damaged states, and the slots of the good
+/// ones.
 pub(super) fn choose(found: &Recovered, stages: &mut [StageState]) -> (Vec<Damaged>, Slots) {
     let (mut damaged, mut slots) = (Vec::new(), Slots::default());
     for state in stages.iter_mut().filter(|state| !state.is_over()) {
         let rank = state.info.rank.0;
         let first = damaged.len();
-        // What lies before its join was saved by another that had this rank.
+        // An earlier stage of this rank saved the states from before the join.
         let of = |of: u16, row: &CheckpointRow| of == rank && row.n >= state.joined;
         for (_, slot, row) in found.checkpoints.iter().filter(|(rank, _, row)| of(*rank, row)) {
             let why = match reads(&state.info, row) {
@@ -74,7 +76,7 @@ pub(super) fn choose(found: &Recovered, stages: &mut [StageState]) -> (Vec<Damag
     (damaged, slots)
 }
 
-/// Whether the past can be read again of those for whom it has to be.
+/// Checks that history is complete, if a stage has to read it again because of damage.
 pub(super) fn has_past(store: &Store, damaged: &[Damaged]) -> Result<(), StoreError> {
     let Some(one) = damaged.iter().find(|one| one.instead.is_none()) else { return Ok(()) };
     store.check_segments().map_err(|e| {

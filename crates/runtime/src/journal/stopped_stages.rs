@@ -1,10 +1,11 @@
-//! Stages that are kept down: inputs are passed for them, so that nobody waits.
+//! Stages that their supervisor stopped: the journal passes inputs for them, so that no stage
+//! waits.
 //!
-//! Where a stage has used up its restarts, its gate would hold up everybody who sees what it says.
-//! Instead an input says from where on it is not asked, and from there the journal passes for it
-//! whatever its gate lets through, in the same act by which the gate opens. An instance that takes
-//! over folds what was passed for it; it is asked again after the input that says it is up. A life
-//! begins with all stages up.
+//! If a stage has used up its restart budget, its gate would block every stage that sees its facts.
+//! Instead an input reports from where on the stage does not decide. From there, the journal passes
+//! for it every input that its gate admits, in the same act that opens the gate. A new instance
+//! folds these inputs. It decides again after the input that reports it up. Each run begins with
+//! all stages up.
 
 use super::locked_state::Inner;
 use super::{AppendError, Journal, TAIL_BYTES, Waker};
@@ -12,7 +13,8 @@ use everwarm_kernel::fact::{Body, Rank, RuntimeEvent};
 use std::sync::Arc;
 
 impl<B: Body> Inner<B> {
-    /// Passes for those who are kept down as far as their gates are open. One may open another's.
+    /// Passes inputs for stopped stages as far as their gates are open. One pass may open another
+    /// gate.
     pub(super) fn stand_in(&mut self, wake: &mut Vec<Arc<Waker>>) {
         let may = |inner: &Inner<B>, i: usize| {
             inner.stages[i].absent && inner.ready(i) > inner.stages[i].passed
@@ -22,8 +24,7 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// A tail that grows long is not kept for those who are kept down: they will find the rest in
-    /// the file.
+    /// Stops keeping a long tail for stopped stages. They will read the rest from the file.
     pub(super) fn leave_behind(&mut self) {
         if self.tail_bytes > TAIL_BYTES / 2 {
             for stage in self.stages.iter_mut().filter(|stage| stage.absent) {
@@ -32,9 +33,9 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Says that a stage is up where it was kept down.
+    /// Appends an input that reports a stopped stage as up.
     fn up(&mut self, index: usize, wake: &mut Vec<Arc<Waker>>) {
-        // Where it has none, it is waited for again.
+        // Other stages wait for it again, even if it has no instance yet.
         self.stages[index].absent = false;
         if let Some(quarantine) = self.stages[index].poison.up(self.head + 1) {
             self.mark(index);
@@ -45,9 +46,9 @@ impl<B: Body> Inner<B> {
 }
 
 impl<B: Body> Journal<B> {
-    /// The stage of this rank has no instance, and is not waited for: from here on inputs are
-    /// passed for it, until an instance takes over. Where that is news it is said by an input,
-    /// from which on the stage is not asked before [`Journal::stage_up`].
+    /// Reports that the stage of this rank has no instance. From here on the journal passes inputs
+    /// for it, until an instance takes over. If it was up, an input reports the stop. From that
+    /// input on the stage does not decide, until [`Journal::stage_up`].
     ///
     /// # Errors
     /// The journal has ended.
@@ -59,7 +60,7 @@ impl<B: Body> Journal<B> {
             let Some(index) = inner.index_of_rank(rank.0) else { return Ok(()) };
             let told = inner.head + 1;
             let state = &mut inner.stages[index];
-            // What the last instance may still say is refused.
+            // Appends of the last instance are rejected.
             state.incarnation += 1;
             (state.absent, state.waker, state.next_wake) = (true, None, None);
             let of = (rank, state.info.name);
@@ -79,7 +80,7 @@ impl<B: Body> Journal<B> {
         Ok(())
     }
 
-    /// The stage of this rank is up and will stay so: it is asked again.
+    /// Reports that the stage of this rank is up and stable. It decides again on later inputs.
     ///
     /// # Errors
     /// The journal has ended.
@@ -95,7 +96,7 @@ impl<B: Body> Journal<B> {
         Ok(())
     }
 
-    /// A life begins with all stages up.
+    /// Marks all stages as up, at the begin of a run.
     pub(super) fn begin_up(&self) {
         let mut inner = self.lock();
         for index in 0..inner.stages.len() {

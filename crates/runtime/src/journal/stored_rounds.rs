@@ -1,11 +1,10 @@
-//! Rounds that are in the file alone: for a stage that has no saved state, because it is new or
-//! speaks under a new version, and for one that was kept down for so long that the others are far
-//! ahead. The tail in memory begins where the others need it; what lies before
-//! is read as the stage handles it, a block at a time.
+//! Rounds that are only in the file. They are for a stage that has no saved state, because it is
+//! new or has a new version. They are also for a stage that was stopped for so long that the others
+//! are far ahead. The tail in memory begins where the other stages need it. The stage reads earlier
+//! rounds from the file, a block at a time.
 //!
-//! What a rank said lies in the file in the order of inputs, but at other places than the inputs:
-//! whoever is slow speaks later. So each rank is read by itself, and a round is put together where
-//! all are at its input.
+//! The facts of one rank are in the file in the order of inputs, but a slow rank appends later than
+//! others. So each rank has its own reader. A round is complete when all readers are at its input.
 
 use super::locked_state::{GATHER_BYTES, Inner, Slot, StageState};
 use super::{Attached, Chunk, Journal, Round, Seat};
@@ -15,27 +14,27 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Wall time for which a commit is waited before the end of the journal is looked for.
+/// Wall time to wait for a commit before checking whether the journal has ended.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// One rank, read on its own.
+/// The reader of one rank.
 struct Lane<B> {
     rank: u16,
     mask: Mask,
     reader: Reader,
-    /// Read and not given yet, with its row.
+    /// Facts that are read and not used yet, with their rows.
     read: VecDeque<(u64, Fact<B>)>,
-    /// Whether all that is committed has been read.
+    /// Whether all committed facts have been read.
     dry: bool,
 }
 
 impl<B: Body> Lane<B> {
-    /// From row `from` on.
+    /// Reads from row `from` on.
     fn new(rank: u16, mask: Mask, from: u64) -> Lane<B> {
         Lane { rank, mask, reader: Reader::at(from), read: VecDeque::new(), dry: false }
     }
 
-    /// What it said about input `n`, in one chunk; what lies before is forgotten.
+    /// Its facts about input `n`, in one chunk. Drops facts about earlier inputs.
     fn about(&mut self, n: u64, store: &Store) -> Result<Option<Arc<Chunk<B>>>, StoreError> {
         let (mut first, mut facts) = (0, Vec::new());
         loop {
@@ -61,7 +60,7 @@ impl<B: Body> Lane<B> {
 
 /// Reads rounds for one stage.
 pub(crate) struct Past<B> {
-    /// Every input, for its time.
+    /// All inputs: their event times are needed.
     inputs: Lane<B>,
     lower: Vec<Lane<B>>,
     higher: Vec<Lane<B>>,
@@ -70,7 +69,7 @@ pub(crate) struct Past<B> {
 }
 
 impl<B: Body> Past<B> {
-    /// The rounds from `after` + 1 to `last`, all of which are committed as far as they are seen.
+    /// Reads the rounds from `after` + 1 to `last`. All their visible facts must be committed.
     fn rounds(
         &mut self,
         store: &Store,
@@ -79,7 +78,7 @@ impl<B: Body> Past<B> {
     ) -> Result<Vec<Round<B>>, StoreError> {
         let own = std::slice::from_mut(&mut self.own);
         let lanes = self.lower.iter_mut().chain(&mut self.higher).chain(own);
-        // What was committed meanwhile is there to be read.
+        // More facts may have been committed meanwhile.
         lanes.chain([&mut self.inputs]).for_each(|lane| lane.dry = false);
         let mut rounds = Vec::new();
         for n in after + 1..=last {
@@ -128,8 +127,8 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// The last input of which everything the stage may see is in the file. While the store thread
-    /// is behind there is none: what a new stage says about its past must not pile up.
+    /// The last input of which everything the stage may see is in the file. It is 0 while the store
+    /// thread is behind, so that the facts of a new stage about history do not pile up.
     pub(super) fn in_the_file(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
         if self.pending_bytes > GATHER_BYTES {
@@ -145,14 +144,14 @@ impl<B: Body> Inner<B> {
     }
 }
 
-/// Last row of what was said about an input so far.
+/// Last row of the facts about an input so far.
 pub(super) fn last_row<B>(slot: &Slot<B>) -> u64 {
     let outs = slot.outs.iter().map(|(_, chunk)| chunk.last_row());
     outs.fold(slot.input.last_row(), u64::max)
 }
 
 impl<B: Body> Journal<B> {
-    /// Takes over a stage's place.
+    /// Takes over the rank of a stage for a new instance.
     pub(crate) fn attach(&self, rank: Rank) -> Attached<B> {
         let mut inner = self.lock();
         let index = inner.index_of(rank);
@@ -163,7 +162,7 @@ impl<B: Body> Journal<B> {
         state.incarnation += 1;
         state.absent = false;
         state.waker = None;
-        // What a predecessor still handles is its own.
+        // The predecessor keeps its own marker of the input it handles.
         state.at = Arc::default();
         let seat = Seat {
             index,
@@ -177,7 +176,7 @@ impl<B: Body> Journal<B> {
         Attached { seat, passed, joined, since, checkpoint: state.checkpoint.clone(), past }
     }
 
-    /// Says which stages speak under another version from here on.
+    /// Appends an input for each stage that has another version from here on.
     pub(super) fn announce_upgrades(&self) {
         let upgraded: Vec<B> = {
             let inner = self.lock();
@@ -196,8 +195,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Up to `max` rounds after `after`, read from the file; none where the next is not whole in
-    /// it yet.
+    /// Up to `max` rounds after `after`, read from the file. None if the file does not hold the
+    /// next one completely yet.
     pub(crate) fn past_rounds(
         &self,
         seat: &Seat<B>,
@@ -224,8 +223,8 @@ impl<B: Body> Journal<B> {
         Ok(rounds.into_iter().map(round).collect())
     }
 
-    /// Whether a stage that reads the past may go on with the tail in memory behind `cursor`, which
-    /// is then kept for it.
+    /// Whether a stage that reads history can continue with the tail in memory after `cursor`. If
+    /// so, the tail is kept for it.
     pub(crate) fn join(&self, seat: &Seat<B>, cursor: u64) -> bool {
         let mut inner = self.lock();
         let joins = inner.slot(cursor).is_some();
@@ -236,7 +235,7 @@ impl<B: Body> Journal<B> {
         joins
     }
 
-    /// Waits for a commit, not for long. False where the journal has ended.
+    /// Waits shortly for a commit. False if the journal has ended.
     pub(crate) fn wait_for_a_commit(&self) -> bool {
         let inner = self.lock();
         let before = inner.committed;

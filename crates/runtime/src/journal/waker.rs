@@ -1,4 +1,4 @@
-//! How a reader is told that there is something new.
+//! Wakes readers of the journal when new facts may exist.
 
 use crate::mailbox::Mailbox;
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::sync::atomic::{
     AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
 };
 
-/// One coalescing wake-up flag: raised by whoever has news, cleared by the reader before it reads.
+/// A coalescing wake-up flag. Writers raise it; the reader clears it before it reads.
 pub struct Waker {
     raised: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
-    /// Whose wait is measured, and since when it is raised.
+    /// The mailbox that measures the wait, and the time of the raise.
     of: Option<(Arc<Mailbox>, AtomicU64)>,
 }
 
 impl Waker {
-    /// `wake` is called once between two readings, however many have news.
+    /// Makes a waker. It calls `wake` once between two reads, even if it is raised more often.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Waker> {
         Arc::new(Waker { raised: AtomicBool::new(false), wake: Box::new(wake), of: None })
     }
 
-    /// The same for an actor: how long it takes to come is measured with its mailbox.
+    /// As [`Waker::new`], for an actor. Its mailbox measures the time from the raise to the read.
     pub fn of(mailbox: &Arc<Mailbox>, wake: impl Fn() + Send + Sync + 'static) -> Arc<Waker> {
         let of = Some((Arc::clone(mailbox), AtomicU64::new(0)));
         Arc::new(Waker { raised: AtomicBool::new(false), wake: Box::new(wake), of })
     }
 
-    /// Says that there may be news.
+    /// Reports that there may be new facts.
     pub fn raise(&self) {
         if !self.raised.swap(true, AcqRel) {
             if let Some((mailbox, since)) = &self.of {
@@ -36,7 +36,7 @@ impl Waker {
         }
     }
 
-    /// To be called before reading.
+    /// Clears the flag. Call it before reading.
     pub fn clear(&self) {
         if self.raised.swap(false, AcqRel)
             && let Some((mailbox, since)) = &self.of

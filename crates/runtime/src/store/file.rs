@@ -26,14 +26,14 @@ use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Version of the layout of the live file, as it was released last: 2 knows of segments, 3 of facts
-/// with members that older programs do not read, 4 of kinds of facts above 63, 5 of two checkpoints
-/// for each rank, as postcard, and of stages that join and leave.
-pub const SCHEMA: u64 = 5;
-/// What a life that writes raises the layout to. While the next layout is being made, that is a
-/// draft of it, `draft(SCHEMA + 1, 1)` and so on: a program reads its own draft and every released
-/// layout, but no other draft.
-pub const WRITES: u64 = draft(SCHEMA + 1, 2);
+/// The newest released layout of the live file. Layout 2 added segments, 3 facts with members that
+/// older programs do not read, 4 kinds of facts above 63, 5 two checkpoints for each rank, as
+/// postcard, and stages that join and leave, 6 bars with a scale, sessions, days and capabilities.
+pub const SCHEMA: u64 = 6;
+/// The layout that a program which writes raises a file to. While the next layout is being made,
+/// this is a draft of it: `draft(SCHEMA + 1, 1)` and so on. A program reads its own draft and every
+/// released layout, but no other draft.
+pub const WRITES: u64 = SCHEMA;
 /// Where the number of a draft lies, above that of its layout.
 const DRAFT_BITS: u32 = 16;
 
@@ -51,15 +51,15 @@ fn unread(found: u64) -> String {
         0 => "use the newer program",
         _ => "use the program that wrote it",
     };
-    format!(
-        "has {}, this program knows layout {SCHEMA} and {}: {remedy}",
-        told(found),
-        told(WRITES)
-    )
+    let knows = match WRITES {
+        SCHEMA => String::new(),
+        other => format!(" and {}", told(other)),
+    };
+    format!("has {}, this program knows layout {SCHEMA}{knows}: {remedy}", told(found))
 }
 
 /// What is read again in normal work is small: the newest block, the roots, the checkpoints.
-const CACHE_BYTES: usize = 8 << 20;
+const CACHE_BYTES: usize = 5 << 20;
 const MAGIC: &[u8; 4] = b"redb";
 
 /// Why a store cannot be opened or has ended.

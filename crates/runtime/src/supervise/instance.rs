@@ -66,7 +66,8 @@ impl Drop for Gone {
             return;
         }
         let exit = self.slot.announced(self.actor).unwrap_or(Exit::Orphaned);
-        let (path, kind, at_ms) = (self.slot.path().to_owned(), self.kind, (self.tree.wall)());
+        let (path, kind, at_ms) =
+            (self.slot.path().to_owned(), self.kind, (self.tree.wall)().utc());
         self.slot.show_orphan(self.actor, &exit, at_ms);
         let (uptime, restarts, asked) = (self.since.elapsed(), self.restarts, self.asked);
         let news = Announcement::Exited { exit, uptime, restarts, asked };

@@ -104,7 +104,7 @@ impl Tree {
 
     fn show(&self, slot: &Slot, state: State, last_failure: Option<String>) {
         let view = ChildView { state, ups: 0, injected: 0, last_failure, down: false };
-        slot.show(0, Kind::Supervisor, view, (self.wall)());
+        slot.show(0, Kind::Supervisor, view, (self.wall)().utc());
     }
 }
 

@@ -211,7 +211,7 @@ impl SupervisorState {
 
     /// Something was heard of an instance that is not known, or not any more.
     fn stray(&self, what: String) {
-        let (path, at_ms) = (self.path.clone(), (self.tree.wall)());
+        let (path, at_ms) = (self.path.clone(), (self.tree.wall)().utc());
         let news = Announcement::Stray { what };
         (self.tree.observer)(&SupervisionNotice { path, kind: Kind::Supervisor, at_ms, news });
     }
@@ -441,7 +441,7 @@ impl SupervisorState {
         }
         if let Some(child) = self.seated.get(&seat) {
             let path = child.slot.path().to_owned();
-            let (kind, at_ms) = (child.spec.kind(), (self.tree.wall)());
+            let (kind, at_ms) = (child.spec.kind(), (self.tree.wall)().utc());
             (self.tree.observer)(&SupervisionNotice { path, kind, at_ms, news });
         }
     }
@@ -476,7 +476,7 @@ impl SupervisorState {
     }
 
     pub(super) fn show(&mut self, seats: &[Seat]) {
-        let now = (self.tree.wall)();
+        let now = (self.tree.wall)().utc();
         for seat in seats {
             if let (Some(child), Some(view)) = (self.seated.get(seat), self.policy.view(*seat)) {
                 child.slot.show(seat.0, child.spec.kind(), view, now);

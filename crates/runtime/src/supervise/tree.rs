@@ -2,6 +2,7 @@
 
 use super::event::SupervisionNotice;
 use super::slot::Directory;
+use crate::clock::WallMs;
 use std::sync::Arc;
 
 /// Is told everything a supervisor does. Called in the supervisor, or beside a child that ended
@@ -9,7 +10,7 @@ use std::sync::Arc;
 pub type Observer = Arc<dyn Fn(&SupervisionNotice) + Send + Sync>;
 
 /// Tells the wall clock's time, UTC milliseconds; for people only.
-pub type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
+pub type Wall = Arc<dyn Fn() -> WallMs + Send + Sync>;
 
 /// What a whole tree shares. Cheap to clone.
 #[derive(Clone)]

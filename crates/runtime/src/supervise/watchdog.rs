@@ -143,7 +143,7 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
 
     fn tell(&self, slot: &Slot, blocked: bool, news: Announcement) {
         slot.show_blocked(blocked);
-        if let Some(notice) = slot.notice((self.tree.wall)(), news) {
+        if let Some(notice) = slot.notice((self.tree.wall)().utc(), news) {
             (self.tree.observer)(&notice);
         }
     }
@@ -232,7 +232,7 @@ mod tests {
         let spec = supervisor("root", Strategy::OneForOne)
             .child(blocker("a", until_a).on(workers.handle().clone()))
             .child(blocker("b", until_b));
-        let tree = Tree::new(observer(tell), Arc::new(|| 0));
+        let tree = Tree::new(observer(tell), Arc::new(crate::clock::WallMs::default));
         let root = control.block_on(async {
             tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
         });
@@ -282,7 +282,7 @@ mod tests {
         let starting = worker("a", move |_| (Blocker::Starting, Arc::clone(&until)));
         let spec = supervisor("root", Strategy::OneForOne)
             .child(starting.start_limit(limit).on(workers.handle().clone()));
-        let tree = Tree::new(observer(tell), Arc::new(|| 0));
+        let tree = Tree::new(observer(tell), Arc::new(crate::clock::WallMs::default));
         let look = Duration::from_millis(5);
         let (give_up, hopeless) = sync_channel(1);
         // Before anything is up: the first start may be the one that hangs.

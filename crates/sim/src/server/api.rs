@@ -90,7 +90,7 @@ impl Act {
             }
             Act::Unsubscribe => return Ok(("{}".to_owned(), unsubscribed(own))),
             Act::Logon { key, now } => {
-                *own.logged_on = Some(clock::wall_ms());
+                *own.logged_on = Some(clock::wall().utc());
                 session(own, Some(&key), now).to_string()
             }
             Act::Session { now } => {
@@ -110,7 +110,7 @@ impl Act {
 /// Ends the account's events on a connection; what tells of it, where there were any.
 fn unsubscribed(own: &mut Subscriptions<'_>) -> Option<String> {
     let was = std::mem::replace(own.user, false);
-    was.then(|| user_frame(&json!({"e": "eventStreamTerminated", "E": clock::wall_ms()})))
+    was.then(|| user_frame(&json!({"e": "eventStreamTerminated", "E": clock::wall().utc()})))
 }
 
 fn session(own: &Subscriptions<'_>, key: Option<&str>, now: UtcMs) -> Value {
@@ -159,7 +159,7 @@ impl Frame {
             Ok(text) => format!("{{\"id\":{id},\"status\":200,\"result\":{text}{rates}}}"),
             Err(mut error) => {
                 if let Some(left) = self.used.retry_after {
-                    let now = clock::wall_ms();
+                    let now = clock::wall().utc();
                     let left = i64::try_from(left).unwrap_or(i64::MAX / 1000) * 1000;
                     error.data = Some(json!({"serverTime": now, "retryAfter": now + left}));
                 }

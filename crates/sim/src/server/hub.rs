@@ -138,7 +138,7 @@ impl Hub {
             frames: 0,
             deaf: BTreeMap::new(),
             held: None,
-            opened: clock::wall_ms(),
+            opened: clock::wall().utc(),
             logged_on: None,
         };
         state.connections.insert((kind, id.clone()), connection);

@@ -104,7 +104,7 @@ pub struct Used {
 /// The wall clock in seconds.
 #[must_use]
 pub fn seconds() -> u64 {
-    u64::try_from(clock::wall_ms() / 1000).unwrap_or(0)
+    u64::try_from(clock::wall().utc() / 1000).unwrap_or(0)
 }
 
 impl Counters {

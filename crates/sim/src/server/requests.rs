@@ -107,7 +107,7 @@ impl Requests {
         let file = append(&path)?;
         let length = file.metadata()?.len();
         let requests = Requests { path, open: Mutex::new(Open { file, length, last: 0 }) };
-        requests.write(&Entry::Started { wall: clock::wall_ms() });
+        requests.write(&Entry::Started { wall: clock::wall().utc() });
         Ok(requests)
     }
 

@@ -199,7 +199,7 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     let killed = port::path(&data_dir).exists();
     let lost = if killed && pace != Pace::Lockstep { LOST_BY_KILL } else { 0 };
     let mut base = books.exchange().now() + lost * UtcMs::from(pace.factor());
-    let wall = clock::wall_ms();
+    let wall = clock::wall().utc();
     if pace == Pace::Times(1) && (0..PRESENT).contains(&(wall - market.start())) {
         // A market of the present runs on the wall clock, as anybody's own client does.
         base = base.max(wall);

@@ -250,7 +250,7 @@ pub async fn pump<F: Future<Output = ()>>(
             }
             _ = ping.tick() => {
                 let late = pong_at.elapsed() > pong;
-                pinged = Bytes::from(clock::wall_ms().to_string());
+                pinged = Bytes::from(clock::wall().utc().to_string());
                 if late || socket.send(Message::Ping(pinged.clone())).await.is_err() {
                     break;
                 }

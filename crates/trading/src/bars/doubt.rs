@@ -1,9 +1,9 @@
-//! Bars in doubt: those the venue's records are asked about before they enter a close, and those
-//! that were refused.
+//! Keeps odd bars until the venue's records confirm them, and keeps refused bars.
 //!
-//! An odd bar of a stream waits here until the records were looked through. What they repeat enters
-//! the close, everything else is refused. The other symbols of its close wait with it, for a minute
-//! of venue time at most. A refused bar is looked for once more before the next bar of its symbol.
+//! An odd bar of a stream waits here until the records are fetched. If the records repeat it, it
+//! enters the close; otherwise it is refused. The other symbols of its close wait with it, for at
+//! most a minute of venue time. A refused bar is fetched once more before the next bar of its
+//! symbol.
 
 use super::HOLE;
 use everwarm_domain::fact::Market;
@@ -13,24 +13,24 @@ use everwarm_domain::money::Price;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Refusals that wait to be said, at most.
+/// Most refusals that wait to be appended.
 const WAITING: usize = 1_000;
 
-/// A bar that was claimed and is not believed.
+/// A bar that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What it is of.
+    /// Symbol of the bar.
     pub symbol: Symbol,
-    /// Its opening time, as it was claimed.
+    /// Opening time of the bar, as received.
     pub time: UtcMs,
-    /// Why, in words.
+    /// The reason, as text.
     pub reason: String,
-    /// What was claimed, in words.
+    /// The received prices and volume, as text.
     pub claimed: String,
 }
 
 impl Refused {
-    /// Refuses a bar.
+    /// The refusal of a bar for this reason.
     #[must_use]
     pub fn of(bar: &Bar, reason: &str) -> Refused {
         let (symbol, time, reason) = (bar.symbol, bar.open_time, reason.to_owned());
@@ -38,7 +38,7 @@ impl Refused {
     }
 }
 
-/// What a bar claims.
+/// Prices and volume of a bar, as text.
 fn claimed(bar: &Bar) -> String {
     let Bar { open, high, low, close, volume, .. } = bar;
     let prices = [("open", open), ("high", high), ("low", low), ("close", close)];
@@ -46,24 +46,24 @@ fn claimed(bar: &Bar) -> String {
     format!("{}, volume {}", prices.map(one).join(", "), volume.normalize())
 }
 
-/// All that is in doubt.
+/// All bars in doubt, and the refusals.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Doubts {
-    /// Odd bars of streams the records are asked about, by close and symbol.
+    /// Odd bars of streams that wait for the records, by close and symbol.
     asked: BTreeMap<(UtcMs, Symbol), Bar>,
-    /// Closes up to which nobody waits for a symbol any more: its records were not answered.
+    /// By symbol, the close up to which the closer no longer waits: the records query timed out.
     given_up: BTreeMap<Symbol, UtcMs>,
-    /// The close of the last refused bar, where it is looked for once more.
+    /// By symbol, the close of a refused bar that is to be fetched once more.
     again: BTreeMap<Symbol, UtcMs>,
-    /// The minute of venue time in which a refusal of a symbol was said last.
+    /// By symbol, the minute of venue time of the last appended refusal.
     shown: BTreeMap<Symbol, i64>,
     refused: VecDeque<Refused>,
-    /// Refusals since the beginning, said or not.
+    /// Refusals since the last [`Doubts::take_count`], appended or not.
     count: u64,
 }
 
 impl Doubts {
-    /// The records are asked about a bar of a stream.
+    /// Puts a bar of a stream in doubt until the records are fetched.
     pub fn ask(&mut self, bar: Bar) {
         self.asked.insert((bar.open_time + MINUTE, bar.symbol), bar);
     }
@@ -79,18 +79,18 @@ impl Doubts {
         self.asked.contains_key(&(close, symbol))
     }
 
-    /// Whether nobody waits for that bar any more.
+    /// Whether the closer no longer waits for that bar.
     pub fn gave_up(&self, symbol: Symbol, close: UtcMs) -> bool {
         self.given_up.get(&symbol).is_some_and(|until| *until >= close)
     }
 
-    /// Whether that bar was refused and is to be looked for once more.
+    /// Whether that bar was refused and must be fetched once more.
     pub fn wants_again(&self, symbol: Symbol, close: UtcMs) -> bool {
         self.again.get(&symbol) == Some(&close)
     }
 
-    /// Ends every doubt of a symbol up to the close `through`: what the records hold of a minute is
-    /// what `found` says.
+    /// Ends every doubt of a symbol up to the close `through`. `found` gives the records' bar of a
+    /// close.
     pub fn looked(
         &mut self,
         symbol: Symbol,
@@ -103,7 +103,7 @@ impl Doubts {
         for key in self.asked.keys().filter(ends).copied().collect::<Vec<_>>() {
             let Some(bar) = self.asked.remove(&key) else { continue };
             match found(key.0) {
-                // It enters with its prices in order.
+                // The bar enters the close with its prices put in order.
                 Some(known) if known.ordered() == bar.ordered() => {}
                 Some(_) => {
                     let reason = "the exchange's records contradict the stream";
@@ -117,7 +117,7 @@ impl Doubts {
         }
     }
 
-    /// Gives up on what the records of a close were asked for too long ago.
+    /// Gives up the doubts of a close whose records query has timed out.
     pub fn expire(&mut self, close: UtcMs, now: UtcMs) {
         if now <= close + HOLE {
             return;
@@ -131,8 +131,8 @@ impl Doubts {
         }
     }
 
-    /// A look refused bars of a symbol: the newest is looked for once more, unless that look was
-    /// the second.
+    /// Takes the bars that a fetch refused. The newest is fetched once more, unless this was
+    /// already the second fetch.
     pub fn look_refused(&mut self, all: Vec<Refused>, before: Option<UtcMs>, now: UtcMs) {
         for refused in all {
             let close = refused.time.saturating_add(MINUTE);
@@ -143,12 +143,12 @@ impl Doubts {
         }
     }
 
-    /// The close of the refused bar of a symbol that is looked for once more.
+    /// The close of the symbol's refused bar that is to be fetched once more.
     pub fn again(&self, symbol: Symbol) -> Option<UtcMs> {
         self.again.get(&symbol).copied()
     }
 
-    /// Counts a refusal, and has the first of a symbol in a minute of venue time said.
+    /// Counts a refusal. The first of a symbol in a minute of venue time is appended.
     pub fn refuse(&mut self, refused: Refused, now: UtcMs) {
         self.count += 1;
         let minute = now.div_euclid(MINUTE);
@@ -158,18 +158,18 @@ impl Doubts {
         }
     }
 
-    /// The next refusal that is to be said.
+    /// The next refusal to append.
     pub fn say(&mut self) -> Option<Market> {
         let Refused { symbol, time, reason, claimed } = self.refused.pop_front()?;
         Some(Market::BarRefused { symbol, time, reason, claimed })
     }
 
-    /// Refusals since this was last asked.
+    /// Number of refusals since the last call.
     pub fn take_count(&mut self) -> u64 {
         std::mem::take(&mut self.count)
     }
 
-    /// Forgets symbols.
+    /// Forgets the symbols that are not live.
     pub fn keep(&mut self, is_live: impl Fn(Symbol) -> bool) {
         self.asked.retain(|(_, symbol), _| is_live(*symbol));
         self.given_up.retain(|symbol, _| is_live(*symbol));

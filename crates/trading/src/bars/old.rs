@@ -1,5 +1,5 @@
-//! The state of version 2 of the closer: it knew of no plan. What is configured next owes all its
-//! features a past; nobody waits for those that were there before.
+//! Converts the version 2 state of the closer, which had no plan. The next configuration makes it
+//! load history for all features; existing features do not wait for it.
 
 use super::{Closes, SymbolCloses};
 use everwarm_domain::fact::AtVenue;
@@ -32,7 +32,7 @@ pub(super) struct OldSymbol {
     pub(super) recent: Recent,
 }
 
-/// The state that goes on from one of version 2.
+/// The present state, from a version 2 state.
 pub(super) fn convert(bytes: &[u8]) -> Result<Closes, String> {
     let old: Old = everwarm_kernel::state::load(2, bytes)?;
     let mut symbols = SymbolMap::default();

@@ -1,8 +1,8 @@
-//! What the history owes to features that join while it trades: of each symbol with a past a range
-//! of bars that ends where they joined.
+//! Computes the history that new features need while the daemon trades. For each symbol with
+//! history, this is a range of bars that ends where the features joined.
 //!
-//! That it is owed follows from inputs alone: a configuration that needs another feature owes it, a
-//! `HistoryLoaded` that names its plan ends that. A range that nobody waits for does no harm.
+//! Inputs alone decide it: a configuration with a new feature sets the range, and a `HistoryLoaded`
+//! with its plan ends it. A range that no feature waits for has no effect.
 
 use super::SymbolCloses;
 use crate::calendar::Calendar;
@@ -12,23 +12,23 @@ use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// What is computed, as far as inputs tell.
+/// The features that are computed, according to the inputs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Plan {
-    /// Its number; 0: none is known.
+    /// Number of the plan; 0: no plan is known.
     number: u64,
-    /// The input that it follows from.
+    /// The input that made the plan.
     n: u64,
-    /// Its features, as texts.
+    /// The features, as texts.
     features: Vec<String>,
-    /// Those whose past was not loaded of every symbol when the plan was made.
+    /// The features that still needed history of a symbol when the plan was made.
     joined: Vec<String>,
 }
 
-/// A range of past 1m bars of a symbol that is to be loaded.
+/// A range of 1m bars of a symbol that must be loaded from history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owed {
-    /// The plan it is for.
+    /// Number of the plan that needs it.
     pub plan: u64,
     /// The input that made the plan. Bars of later inputs are not part of the range.
     pub n: u64,
@@ -47,7 +47,8 @@ impl Owed {
 }
 
 impl Plan {
-    /// Input `n` needs these features: writes down what is owed to those that are new.
+    /// Applies the features that input `n` needs. Sets the owed range of each symbol for the new
+    /// ones.
     pub(super) fn turn(
         &mut self,
         features: &[Feature],
@@ -79,7 +80,7 @@ impl Plan {
         *self = Plan { number, n, features, joined };
     }
 
-    /// The input that the plan follows from.
+    /// The input that made the plan.
     pub(super) fn n(&self) -> u64 {
         self.n
     }

@@ -1,4 +1,4 @@
-//! What stands in the way of an entry, but for money.
+//! Checks all conditions of an entry except money.
 
 use super::{Decide, Refusal, no};
 use everwarm_domain::fact::{AtVenue, BreakerLevel, Signal};
@@ -8,7 +8,7 @@ use everwarm_domain::order::OrderType;
 use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::MINUTE;
 
-/// Whether a signal is of a form that is traded: it opens or closes a lot, at the market.
+/// Whether the form of a signal is supported: it opens or closes a long lot at the market.
 pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
     let SignalTerms { limit, stop, target, .. } = &*signal.terms;
     let what = match (signal.intent, signal.direction) {
@@ -41,7 +41,7 @@ impl Decide {
         }
     }
 
-    /// The rules of a symbol that takes orders now.
+    /// The rules of a symbol, if it takes orders now.
     pub(super) fn instrument(&self, symbol: Symbol) -> Result<&Instrument, Refusal> {
         let Some(rule) = self.instruments.get(symbol) else {
             return no("instrument", format!("the venue's rules for {symbol} are not known"));
@@ -57,7 +57,8 @@ impl Decide {
         }
     }
 
-    /// Whether the venue of a symbol takes orders of a kind. One that did not say takes all.
+    /// Whether the venue of a symbol takes this order type. Without a statement of the venue, it
+    /// takes all.
     pub(super) fn venue_takes(&self, kind: OrderType, rule: &Instrument) -> Result<(), Refusal> {
         match self.capabilities.get(&rule.venue) {
             Some(venue) if !venue.takes(kind) => {
@@ -67,7 +68,7 @@ impl Decide {
         }
     }
 
-    /// Whether a symbol may be entered, as it is listed and as fresh as its bars are.
+    /// Whether the listing of a symbol and the age of its newest bar allow an entry.
     pub(super) fn listing_allows(&self, symbol: Symbol) -> Result<(), Refusal> {
         if let Some(listed) = &self.listed {
             let Some(row) = listed.get(symbol) else {
@@ -91,7 +92,7 @@ impl Decide {
         }
         let limit = self.settings.trading.stale_s;
         let newest = self.newest.get(symbol).map_or(self.closed, |newest| newest.time);
-        // Nothing ages while the venue does not trade.
+        // Only time while the venue is open counts as age.
         let age = self.calendar.of(symbol).open_between(newest, self.closed);
         if age / 1000 > limit {
             let minutes = age / MINUTE;
@@ -101,7 +102,7 @@ impl Decide {
         Ok(())
     }
 
-    /// Whether a symbol may be entered after its last bars.
+    /// Whether the symbol is not paused after an odd bar.
     pub(super) fn bars_allow(&self, symbol: Symbol) -> Result<(), Refusal> {
         let Some((why, left)) = self.odd.get(symbol) else { return Ok(()) };
         let (why, closes) = (why.words(), if *left == 1 { "close" } else { "closes" });

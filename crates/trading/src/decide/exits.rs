@@ -1,15 +1,15 @@
-//! Exits that are owed: what a strategy or an operator has decided to sell, until it is sold.
+//! Keeps the owed exits: what a strategy or an operator decided to sell, until it is sold.
 //!
-//! A request to sell may expire, be refused, be cut short, or be impossible for a while. The exit
-//! stays owed and is requested again, each time for today's quantity, until what is left is too
-//! small to sell or the strategy signals a new entry. A new entry withdraws a request that was not
-//! sent yet; one that was sent goes on. A failed request is repeated at a later close. After three
-//! equal refusals the exit waits 1, 2, 4 … 60 closes.
+//! A sell order may expire, be rejected, be filled in part, or be impossible for a while. The exit
+//! stays owed and is requested again, each time for the present quantity. It ends when the rest is
+//! too small to sell or the strategy signals a new entry. A new entry withdraws an order that was
+//! not sent yet; a sent order continues. A failed order is repeated at a later close. After three
+//! equal refusals, the exit waits 1, 2, 4 … 60 closes.
 //!
-//! What the account does not have is not sold: of an asset at most what is held less what the last
-//! account lacked of it and what other orders sell. While a balance conflict stands in the asset
-//! nothing of it is sold, and after one, and after a resume, not before a later account was
-//! compared.
+//! Exits never sell more than the account has. Of an asset, they sell at most the holdings, less
+//! the shortage of the last account and other open sales. During a balance conflict of the asset,
+//! nothing of it is sold. After the conflict, or after a resume, the account must be compared once
+//! first.
 
 use crate::instruments::Instruments;
 use everwarm_domain::fact::{Conflict, Dispute};
@@ -21,8 +21,7 @@ use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Equal refusals in a row after which an exit waits longer than until the next close, and after
-/// which people are told.
+/// Equal refusals in a row after which an exit waits longer and operators are notified.
 pub const REFUSALS: u32 = 3;
 /// The longest wait between two requests, in closes.
 const WAIT_MAX: u32 = 60;
@@ -30,50 +29,50 @@ const WAIT_MAX: u32 = 60;
 /// One exit that is owed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Exit {
-    /// The close it was decided on, UTC milliseconds.
+    /// Time of the close that it was decided at, UTC milliseconds.
     pub(super) since: UtcMs,
-    /// Why it was decided, in words.
+    /// Why it was decided, as text.
     pub(super) cause: String,
     /// The fact that led to it.
     pub(super) key: Key,
-    /// Number of its next request.
+    /// Number of its next request, from 0.
     pub(super) revision: u32,
     /// Equal refusals in a row.
     pub(super) tries: u32,
-    /// What was last said of why it is not requested.
+    /// Last reported reason why it is not requested.
     pub(super) told: Option<String>,
-    /// The fact that said so; none before the first.
+    /// The last `Owed` fact about it; `None` before the first.
     pub(super) said: Option<Key>,
-    /// Why the last request came to nothing; none where that was no refusal.
+    /// Why the last request failed; `None` if it was not refused.
     refusal: Option<String>,
-    /// Closes that are still to pass before the next request.
+    /// Closes left to wait before the next request.
     wait: u32,
-    /// The newest close when it was requested last.
+    /// The newest close at its last request.
     asked: Option<UtcMs>,
-    /// Whether an operator has it sold, and no strategy.
+    /// Whether a flatten command opened it, and no strategy signalled it.
     #[serde(default)]
     pub(super) flattened: bool,
 }
 
 impl Exit {
-    /// An exit that was never requested.
+    /// An exit without a request so far.
     pub(super) fn new(since: UtcMs, cause: String, key: Key, revision: u32) -> Exit {
         let (told, said, refusal, asked) = (None, None, None, None);
         let (tries, wait, flattened) = (0, 0, false);
         Exit { since, cause, key, revision, tries, told, said, refusal, wait, asked, flattened }
     }
 
-    /// The same exit, which a strategy asks for, too.
+    /// The same exit, after a strategy has signalled it too.
     pub(super) fn taken_over(&self, key: Key, cause: String) -> Exit {
         Exit { key, cause, flattened: false, ..self.clone() }
     }
 
-    /// What a fact about it follows from: what led to it, and what was said of it last.
+    /// Causes of a fact about it: its signal or command, and the last fact about it.
     pub(super) fn because(&self) -> Vec<Key> {
         [self.key].into_iter().chain(self.said).collect()
     }
 
-    /// Why it may not be requested at the close `closed` after its last request; none where it may.
+    /// Why it may not be requested at the close `closed`; `None` if it may.
     pub(super) fn rests(&self, closed: UtcMs) -> Option<String> {
         if self.wait == 0 && self.asked != Some(closed) {
             return None;
@@ -92,52 +91,52 @@ impl Exit {
     }
 }
 
-/// Who sells what.
+/// Symbol and strategy of an exit.
 type Name = (Symbol, String);
 
-/// All exits that are owed, and what of the account bounds them.
+/// All owed exits, and the limits that the account sets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Exits {
     open: BTreeMap<Name, Exit>,
-    /// The last exit that was requested, by name: its close, and the number of its next request.
+    /// The last requested exit by name: its close, and the number of its next request.
     requested: BTreeMap<Name, (UtcMs, u32)>,
     account: Account,
 }
 
-/// What the last account says of what may be sold.
+/// The limits that the last account sets for sales.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Account {
-    /// Number of the last account and its totals by asset, until it has been compared.
+    /// Input number of the last account and its totals by asset, until it has been compared.
     picture: Option<(u64, BTreeMap<String, Decimal>)>,
-    /// Number of the last account that was compared.
+    /// Input number of the last compared account.
     compared: u64,
-    /// What it lacked of what we hold and what is external, by asset.
+    /// Shortage of our and external holdings in it, by asset.
     lacks: BTreeMap<String, Decimal>,
-    /// Assets in which a balance conflict stands.
+    /// Assets with a balance conflict.
     conflicts: BTreeSet<String>,
-    /// The input after which an account must be compared first: for all assets, and for one.
+    /// Input after which an account must be compared before sales: for all assets, and by asset.
     after: u64,
     after_of: BTreeMap<String, u64>,
 }
 
 impl Exits {
-    /// Whether none is owed.
+    /// Whether no exit is owed.
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// All, by symbol and strategy.
+    /// All owed exits, by symbol and strategy.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, &Exit)> {
         self.open.iter()
     }
 
-    /// One.
+    /// The owed exit of one lot.
     pub(super) fn get(&self, symbol: Symbol, strategy: &str) -> Option<&Exit> {
         self.open.get(&(symbol, strategy.to_owned()))
     }
 
-    /// Number of the first request of an exit decided on the close `since`: an id is never used
-    /// twice.
+    /// Number of the first request of an exit decided at the close `since`. It continues after
+    /// earlier exits of that close, so no id is used twice.
     pub(super) fn first_revision(&self, symbol: Symbol, strategy: &str, since: UtcMs) -> u32 {
         match self.requested.get(&(symbol, strategy.to_owned())) {
             Some((close, next)) if *close == since => *next,
@@ -145,7 +144,7 @@ impl Exits {
         }
     }
 
-    /// Takes what the stage said of one.
+    /// Applies an `Owed` fact about one exit.
     pub(super) fn said(&mut self, name: Name, said: Exit, ended: bool) {
         if ended {
             self.open.remove(&name);
@@ -154,7 +153,7 @@ impl Exits {
         match self.open.get_mut(&name) {
             Some(exit) => {
                 (exit.told, exit.said) = (said.told, said.said);
-                // Another fact asks for it, too.
+                // Another signal or command requests the same exit.
                 if exit.key != said.key {
                     (exit.key, exit.cause, exit.flattened) = (said.key, said.cause, said.flattened);
                 }
@@ -163,7 +162,7 @@ impl Exits {
         }
     }
 
-    /// It was requested while `closed` was the newest close.
+    /// Notes a request while `closed` was the newest close.
     pub(super) fn requested(&mut self, symbol: Symbol, strategy: &str, closed: UtcMs) {
         let name = (symbol, strategy.to_owned());
         if let Some(exit) = self.open.get_mut(&name) {
@@ -173,7 +172,7 @@ impl Exits {
         }
     }
 
-    /// Its request is over. `left`: the venue may have had it.
+    /// Applies the end of its order.
     pub(super) fn ended(&mut self, name: &Name, end: &Ended<'_>) {
         let Some(exit) = self.open.get_mut(name) else { return };
         if end.executed > Decimal::ZERO {
@@ -186,7 +185,8 @@ impl Exits {
             OrderStatus::Expired if end.left => {
                 exit.refused("it expired at the venue unfilled".to_owned());
             }
-            // What never left was not refused: it goes as soon as something can leave.
+            // An order that was never sent was not refused. The next one leaves as soon as sending
+            // is possible.
             OrderStatus::Expired => exit.refusal = None,
             OrderStatus::Filled
             | OrderStatus::Intent
@@ -197,14 +197,14 @@ impl Exits {
         }
     }
 
-    /// A close passes.
+    /// Counts down the waits at a close.
     pub(super) fn close(&mut self) {
         for exit in self.open.values_mut() {
             exit.wait = exit.wait.saturating_sub(1);
         }
     }
 
-    /// Rules, listing or quantity of a symbol changed: what refused it may hold no more.
+    /// Ends the waits of a symbol, because its rules, listing or quantity changed.
     pub(super) fn changed(&mut self, symbol: Symbol) {
         let from = self.open.range_mut((symbol, String::new())..);
         for (_, exit) in from.take_while(|((of, _), _)| *of == symbol) {
@@ -212,12 +212,12 @@ impl Exits {
         }
     }
 
-    /// Nothing is sold before an account later than input `n` was compared.
+    /// Stops sales until an account after input `n` was compared.
     pub(super) fn resumed(&mut self, n: u64) {
         self.account.after = n;
     }
 
-    /// The account as input `n`. A balance that could not be read lacks nothing.
+    /// Takes the account of input `n`. An unreadable balance counts as complete.
     pub(super) fn account(&mut self, n: u64, balances: &[Balance], unread: &[String]) {
         let mut totals: BTreeMap<String, Decimal> = BTreeMap::new();
         for balance in balances {
@@ -229,7 +229,7 @@ impl Exits {
         self.account.picture = Some((n, totals));
     }
 
-    /// What the books made of input `n`, which may be an account.
+    /// Applies the reconciliation of input `n`, which may be an account.
     pub(super) fn reconciled(
         &mut self,
         n: u64,
@@ -259,10 +259,10 @@ impl Exits {
         }
     }
 
-    /// How much of an asset of which `held` is held may be sold.
+    /// The amount of an asset that may be sold, of `held` base units.
     ///
     /// # Errors
-    /// Says why nothing may.
+    /// The reason why nothing of it may be sold.
     pub(super) fn available(&self, asset: &str, held: Decimal) -> Result<Decimal, String> {
         let account = &self.account;
         if account.conflicts.contains(asset) {
@@ -276,7 +276,7 @@ impl Exits {
         Ok(held.saturating_sub(lacks).max(Decimal::ZERO))
     }
 
-    /// Asserts what must hold of the state.
+    /// Asserts the bounds of all waits.
     pub(super) fn check(&self) {
         for (name, exit) in &self.open {
             assert!(exit.wait <= WAIT_MAX, "{name:?} {exit:?}");
@@ -284,16 +284,16 @@ impl Exits {
     }
 }
 
-/// How a request of an exit ended.
+/// How an order of an exit ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended<'a> {
-    /// Where the order stands.
+    /// Final status of the order.
     pub(super) status: OrderStatus,
-    /// Base units that were sold.
+    /// Sold base units.
     pub(super) executed: Decimal,
-    /// Why.
+    /// Reason, as text.
     pub(super) reason: &'a str,
-    /// Whether the venue may have had it.
+    /// Whether it was sent, so the venue may have had it.
     pub(super) left: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The part of the decision about exits: which are owed, and which may be requested now.
+//! Decides exits: opens them, requests their orders and ends them.
 
 use super::exits::{self, Ended, Exit};
 use super::{
@@ -14,18 +14,18 @@ use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Out;
 use std::collections::BTreeSet;
 
-/// What becomes of an exit in this round.
+/// The result for an exit in this round.
 enum Fate {
-    /// It is requested.
+    /// Its order is requested.
     Asks(Box<Approved>),
-    /// It waits, and why; no reason where its request is on its way.
+    /// It waits, with the reason. `None`: its order is not final yet.
     Waits(Option<String>),
-    /// It is over, and why.
+    /// It has ended, with the reason.
     Ends(String),
 }
 
 impl<'a> Sales<'a> {
-    /// The orders of a lot that are not final, not filled and not taken back yet.
+    /// The open orders of a lot that are neither filled nor withdrawn.
     fn withdrawable(
         &self,
         symbol: Symbol,
@@ -38,7 +38,7 @@ impl<'a> Sales<'a> {
         })
     }
 
-    /// Whether an order sells a lot.
+    /// Whether an open order sells a lot.
     fn sells(&self, symbol: Symbol, strategy: &str) -> bool {
         let sells = |hold: &Hold| hold.side == Side::Sell && hold.is_of(symbol, strategy);
         self.of(symbol).iter().any(|(_, hold)| sells(hold))
@@ -46,8 +46,8 @@ impl<'a> Sales<'a> {
 }
 
 impl Decide {
-    /// Opens the exits that this round's signals and operators ask for, requests those that may be
-    /// requested, and ends those that are over.
+    /// Opens the exits for this round's signals and operator commands, requests orders and ends
+    /// exits.
     pub(super) fn conclude_exits<'a>(
         &'a self,
         waiting: &[&'a (Key, Signal)],
@@ -89,7 +89,7 @@ impl Decide {
         self.flatten_all(waiting, sales, out);
     }
 
-    /// Whether an exit could be requested at once.
+    /// Whether an exit can be requested immediately.
     pub(super) fn exit_is_due(&self) -> bool {
         let sales = self.sales();
         let idle = |symbol, strategy: &str| !sales.sells(symbol, strategy);
@@ -100,13 +100,13 @@ impl Decide {
         })
     }
 
-    /// An exit for a signal to sell.
+    /// The new exit for a signal to sell.
     fn open(&self, key: Key, signal: &Signal, sales: &Sales<'_>) -> Result<Exit, Refusal> {
         form_allows(signal)?;
         let Signal { symbol, strategy, .. } = signal;
         if let Some(exit) = self.exits.get(*symbol, strategy) {
             if exit.flattened {
-                // It stays owed when the operator resumes.
+                // The exit remains owed after the operator resumes trading.
                 return Ok(exit.taken_over(key, signal.reason.clone()));
             }
             let text = format!("the exit decided at {} is owed still", exit.since);
@@ -128,7 +128,7 @@ impl Decide {
         Ok(Exit::new(signal.close_time, signal.reason.clone(), key, revision))
     }
 
-    /// Says what changed of an exit, and requests it where it may be requested.
+    /// Appends the changes of an exit, and requests its order if allowed.
     fn follow<'a>(
         &'a self,
         symbol: Symbol,
@@ -148,7 +148,7 @@ impl Decide {
             out.say_because(exit.because(), owed(symbol, strategy, exit, told, ended));
         }
         if stays {
-            // What more it buys would be sold at once.
+            // The exit would immediately sell any further fill of the entry.
             for (id, hold) in sales.withdrawable(symbol, strategy, Side::Buy) {
                 let why = format!("an exit was decided: {}", exit.cause);
                 out.say_because(exit.because(), taken_back(id, hold, why));
@@ -160,8 +160,8 @@ impl Decide {
         }
     }
 
-    /// What a sale of a lot sells: the lot, and with it the house's of that symbol, where nothing
-    /// else sells that; and whether it does.
+    /// The quantity that a sale of a lot sells, and whether the house's lot is included. The
+    /// house's lot of that symbol is included unless another sale covers it.
     fn wanted(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> (Decimal, bool) {
         let lot = self.lots.get(symbol, strategy);
         let house = self.lots.get(symbol, HOUSE);
@@ -172,16 +172,16 @@ impl Decide {
         }
     }
 
-    /// Whether something else sells what the house has of a symbol, or will.
+    /// Whether another sale covers, or will cover, the house's lot of a symbol.
     fn sells_the_house(&self, symbol: Symbol, house: Decimal, sales: &Sales<'_>) -> bool {
         sales.of(symbol).iter().any(|(_, hold)| hold.side == Side::Sell)
             || sales.sold.iter().any(|(of, _)| *of == symbol)
             || self.exits.get(symbol, HOUSE).is_some()
-            // Where everything is sold, it has an exit of its own.
+            // A flatten command opens an exit for the house's lot itself.
             || (self.flatten.is_some() && self.sellable(symbol, house))
     }
 
-    /// This round sells `quantity` of a lot.
+    /// Notes that this round sells `quantity` of a lot.
     fn sells<'a>(
         &'a self,
         symbol: Symbol,
@@ -200,12 +200,12 @@ impl Decide {
         }
     }
 
-    /// Base units of an asset that orders sell: those that are not final, and this round's.
+    /// Base units of an asset in open sell orders and in sales of this round.
     fn selling(&self, asset: &str, sales: &Sales<'_>) -> Decimal {
         let orders = self.instruments.of_base(asset).iter().flat_map(|symbol| sales.of(*symbol));
         let left = |hold: &Hold| {
             if hold.quantity.is_zero() {
-                // Who decided it sold all there was.
+                // A version without lots decided this order. It sold the whole position.
                 return self.lots.sum(hold.symbol);
             }
             hold.quantity.saturating_sub(hold.executed).max(Decimal::ZERO)
@@ -231,7 +231,7 @@ impl Decide {
         }
     }
 
-    /// A request for an exit, as much as may be sold of what is held now.
+    /// The order for an exit, for as much of the present holdings as may be sold.
     fn request(
         &self,
         symbol: Symbol,
@@ -248,7 +248,7 @@ impl Decide {
         let (wanted, _) = self.wanted(symbol, strategy, sales);
         let price = self.newest.get(symbol).map(|newest| newest.close.decimal());
         if let Some(rule) = self.instruments.get(symbol) {
-            // Of a symbol that is listed no more only the size counts.
+            // For an unlisted symbol, only the quantity limits apply.
             sizing::market(rule, wanted, price.unwrap_or(Decimal::MAX)).map_err(too_small)?;
         }
         if self.level == BreakerLevel::Halted {
@@ -288,8 +288,8 @@ impl Decide {
         Ok(Approved { intent, reserved: Decimal::ZERO, reason: exit.cause.clone() })
     }
 
-    /// Opens an exit for every lot where an operator has everything sold. Those exits end where he
-    /// does not any more.
+    /// Opens an exit for every lot while a flatten command is in force. These exits end when the
+    /// operator resumes trading.
     fn flatten_all<'a>(
         &'a self,
         waiting: &[&(Key, Signal)],
@@ -313,7 +313,7 @@ impl Decide {
         }
     }
 
-    /// Whether an order could sell as much, by the venue's rules and the newest close.
+    /// Whether `quantity` can be ordered under the venue's rules at the newest close.
     fn sellable(&self, symbol: Symbol, quantity: Decimal) -> bool {
         let (rule, newest) = (self.instruments.get(symbol), self.newest.get(symbol));
         rule.zip(newest).is_some_and(|(rule, newest)| {
@@ -321,7 +321,7 @@ impl Decide {
         })
     }
 
-    /// Whether a new entry takes back the exit of a lot: its request was not sent yet.
+    /// Whether a new entry withdraws the exit of a lot, because its order was not sent yet.
     pub(super) fn is_taken_back(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> bool {
         let taken_back = |exit: &Exit| {
             let waits = |hold: &Hold| hold.sells(symbol, strategy) && !hold.left;
@@ -330,7 +330,7 @@ impl Decide {
         self.exits.get(symbol, strategy).is_some_and(taken_back)
     }
 
-    /// Takes in that an order to sell is over.
+    /// Applies the end of a sell order.
     pub(super) fn sale_ended(
         &mut self,
         hold: &Hold,
@@ -344,7 +344,7 @@ impl Decide {
         }
     }
 
-    /// Takes in what was said of an exit.
+    /// Applies an `Owed` fact.
     pub(super) fn exit_said(&mut self, fact: &Fact<Body>, said: &Decision) {
         let Decision::Owed { strategy, symbol, since, cause, revision, refusal, ended, .. } = said
         else {
@@ -358,7 +358,7 @@ impl Decide {
         self.exits.said((*symbol, strategy.clone()), exit, ended.is_some());
     }
 
-    /// Takes in that an exit was requested.
+    /// Applies the request of an exit order.
     pub(super) fn exit_requested(&mut self, intent: &OrderIntent) {
         if intent.side == Side::Sell {
             self.exits.requested(intent.symbol, &intent.strategy, self.closed);
@@ -377,7 +377,7 @@ impl Decide {
     }
 }
 
-/// What is said of an exit.
+/// The `Owed` fact about an exit.
 fn owed(
     symbol: Symbol,
     strategy: &str,
@@ -397,7 +397,7 @@ fn owed(
     })
 }
 
-/// What is said of an order whose signal is taken back: the venue may have it, or not.
+/// The fact that withdraws an order: a cancel if the venue may have it, else a withdrawal.
 fn taken_back(id: &ClientOrderId, hold: &Hold, reason: String) -> Body {
     let (client_id, strategy) = (id.clone(), hold.strategy.clone());
     let (symbol, side) = (hold.symbol, hold.side);

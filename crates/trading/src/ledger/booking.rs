@@ -1,4 +1,4 @@
-//! What changes the books: executions, what an operator accepts, what he adopts.
+//! Books changes: executions, accepted conflicts and adopted assets.
 
 use super::position::{From, Position, Sold};
 use super::{Adjustment, FEE_PLACES, Ledger, grow, shrink};
@@ -11,7 +11,7 @@ use everwarm_kernel::fact::Key;
 use std::collections::BTreeMap;
 
 impl Ledger {
-    /// Notes the position of a symbol as it is before the fact of this key changes them.
+    /// Records the position of a symbol before the fact with this key changes it.
     fn touch(&mut self, key: Key, symbol: Symbol) {
         if let Some((_, keys, _)) = self.before.iter_mut().find(|(of, _, _)| *of == symbol) {
             keys.push(key);
@@ -21,7 +21,7 @@ impl Ledger {
         self.before.push((symbol, vec![key], position));
     }
 
-    /// Books an execution of an order of `strategy`, told by a fact of this key and event time.
+    /// Books an execution for `strategy`, reported by the fact with this key and event time.
     pub(super) fn filled(
         &mut self,
         (key, time): (Key, UtcMs),
@@ -44,7 +44,7 @@ impl Ledger {
             }
             Side::Sell => {
                 sold = position.sell(fill.quantity, From::Lot(strategy));
-                // What was external is nobody's.
+                // External holdings belong to no strategy.
                 if !sold.beyond.is_zero() || sold.parts.is_empty() {
                     sold.parts.push((HOUSE.to_owned(), sold.beyond));
                 }
@@ -78,8 +78,9 @@ impl Ledger {
         }
     }
 
-    /// Books what `everwarm panic` sold. It sells all there is, whoever bought it, so what it sold
-    /// beyond a position was external, and so is what that brought. Nobody said which lot it sells.
+    /// Books a sale by `everwarm panic`, which sells all of a symbol. The quantity beyond the
+    /// position was external, and so are its proceeds. The sale names no lot, so the oldest goes
+    /// first.
     pub(super) fn panicked(&mut self, key: Key, symbol: Symbol, fill: &VenueFill) {
         self.touch(key, symbol);
         let rule = self.instruments.get(symbol);
@@ -91,7 +92,7 @@ impl Ledger {
         let ours = fill.quantity - beyond;
         let in_quote = fill.fee_asset == quote;
         let fee = if in_quote { fill.fee } else { Decimal::ZERO };
-        // Rounded, so that both parts are exact; together they are what the venue took.
+        // The share is rounded, so both parts are exact and add up to the fee.
         let share = if beyond.is_zero() || fill.quantity.is_zero() {
             fee
         } else {
@@ -115,7 +116,7 @@ impl Ledger {
             self.held.remove(&symbol);
         }
         self.surplus(&base, -beyond);
-        // An account that lacked what was sold had what that brought, as a surplus.
+        // The last account may already have shown the proceeds as a surplus in the quote asset.
         if self.missing.contains_key(&base) || self.aside.contains_key(&base) {
             let recorded = self.foreign.get(&quote).copied().unwrap_or_default();
             self.surplus(&quote, -brought.min(recorded).max(Decimal::ZERO));
@@ -127,8 +128,8 @@ impl Ledger {
         }
     }
 
-    /// Takes what is missing out of what is not ours, then out of positions, the youngest lot of
-    /// all symbols first, then out of cash; what is left then was never there.
+    /// Books a shortage: out of external holdings, then out of positions, then out of cash. The
+    /// youngest lot of all symbols goes first. Any rest was never held.
     pub(super) fn adjust(&mut self, key: Key, asset: &str, missing: Decimal) {
         let mut left = missing;
         let book = |booked: &mut Vec<Adjustment>, part, amount: Decimal, value: Decimal| {
@@ -160,9 +161,9 @@ impl Ledger {
         }
     }
 
-    /// Takes up to `left` of a base asset out of its lots, the youngest first, whatever symbol they
-    /// are of; returns what left each symbol, and what that had cost. Of lots of one age that of
-    /// the first symbol goes first: so one symbol goes after the other where ages are not known.
+    /// Removes up to `left` of a base asset from its lots, youngest first, across symbols. Returns
+    /// the removed quantity and its cost by symbol. Of lots with equal age, the first symbol by
+    /// name goes first. So lots of unknown age go symbol by symbol.
     fn write_off(
         &mut self,
         key: Key,
@@ -177,8 +178,8 @@ impl Ledger {
         while !left.is_zero() {
             let lot = |symbol| self.positions.get(symbol).and_then(Position::youngest);
             let lots = symbols.iter().filter_map(|symbol| Some((*symbol, lot(*symbol)?)));
-            // Of equals the last is taken, so they are looked at backwards. What was opened before
-            // lots were kept has no age and is older than all else.
+            // `max_by_key` takes the last of equals, so the order is reversed. A lot from before
+            // lots existed has no age and counts as the oldest.
             let youngest = lots.rev().max_by_key(|(_, lot)| lot.opened);
             let Some((symbol, _)) = youngest else { break };
             self.touch(key, symbol);
@@ -195,9 +196,8 @@ impl Ledger {
         all
     }
 
-    /// Takes at most `quantity` of what is external into our books: into cash, or into the house's
-    /// lot of a symbol,
-    /// at a price that is its worth and its cost, so that it is neither profit nor loss.
+    /// Moves at most `quantity` of external holdings into our books: into cash, or into the house's
+    /// lot of a symbol. The given price is both value and cost, so it is neither profit nor loss.
     pub(super) fn adopted(
         &mut self,
         (key, time): (Key, UtcMs),

@@ -1,8 +1,8 @@
-//! One position of the books: the sum of its lots.
+//! Keeps one position of the books: the sum of its lots.
 //!
-//! A lot is what one strategy holds of a symbol, at average cost. What a strategy buys grows its
-//! lot, what it sells comes out of its lot, then out of the house's, then out of the others. What
-//! nobody decided for one lot comes out of all, the oldest first.
+//! A lot is what one strategy holds of a symbol, at average cost. A buy of a strategy adds to its
+//! lot. A sale comes out of its own lot, then out of the house's, then out of the others. An amount
+//! without a strategy comes out of all lots, the oldest first.
 
 use super::{COST_PLACES, FEE_PLACES, shrink};
 use everwarm_domain::money::{self, Decimal};
@@ -11,43 +11,43 @@ use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What one strategy holds of a symbol.
+/// The lot of one strategy in a symbol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Lot {
     pub(super) strategy: String,
     pub(super) quantity: Decimal,
     pub(super) cost: Decimal,
-    /// Event time; none where it was opened before lots were kept.
+    /// Event time of the opening; `None` if it was opened before lots existed.
     pub(super) opened: Option<UtcMs>,
 }
 
-/// What is held of a symbol.
+/// The position in a symbol.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Position {
     pub(super) quantity: Decimal,
     pub(super) cost: Decimal,
     /// Realised profit: the sum over the strategies.
     pub(super) realized: Decimal,
-    /// The oldest first; none of nothing.
+    /// The lots, oldest first. None is empty.
     #[serde(default)]
     pub(super) lots: Vec<Lot>,
-    /// Realised profit by strategy; no entry where it is zero.
+    /// Realised profit by strategy, without zeros.
     #[serde(default)]
     pub(super) made: BTreeMap<String, Decimal>,
 }
 
-/// Whose lots a sale came out of.
+/// The lots that a sale came out of.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sold {
-    /// Base units out of each.
+    /// Strategy and base units of each lot.
     pub(super) parts: Vec<(String, Decimal)>,
-    /// What no lot had.
+    /// Base units beyond all lots.
     pub(super) beyond: Decimal,
 }
 
 impl Sold {
-    /// The fee by part, as much of it as was sold. The shares are rounded; the first part has what
-    /// is left, so that together they are the fee.
+    /// The fee of each part, in proportion to its quantity. Shares are rounded. The first part gets
+    /// the rest, so that the shares add up to the fee.
     pub(super) fn shares(&self, fee: Decimal) -> Vec<(String, Decimal)> {
         let all = money::total(self.parts.iter().map(|(_, quantity)| *quantity));
         let mut left = fee;
@@ -66,26 +66,26 @@ impl Sold {
     }
 }
 
-/// Out of which lots something is taken first.
+/// The order in which lots are reduced.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum From<'a> {
-    /// The lot of a strategy, the house's, then the others, the oldest first.
+    /// The lot of this strategy, then the house's, then the others, oldest first.
     Lot(&'a str),
-    /// All, the oldest first.
+    /// All lots, oldest first.
     Oldest,
 }
 
-/// How an amount is taken out.
+/// How a reduction treats the cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Taken {
-    /// Its cost leaves the profit.
+    /// A sale: the cost of the sold part reduces the profit.
     Sold,
-    /// Its cost stays with what is left.
+    /// A fee: the cost stays with the rest of the lot.
     Fee,
 }
 
 impl Position {
-    /// Adds to the lot of `strategy`, which opens at `time` where there was none.
+    /// Adds to the lot of `strategy`. A new lot opens at `time`.
     pub(super) fn add(&mut self, strategy: &str, quantity: Decimal, cost: Decimal, time: UtcMs) {
         if quantity.is_zero() {
             return;
@@ -105,7 +105,8 @@ impl Position {
         self.sum();
     }
 
-    /// Takes `quantity` out at average cost, out of the profit of whose lots it leaves.
+    /// Removes `quantity` at average cost. The cost reduces the profit of the reduced lots'
+    /// strategies.
     pub(super) fn sell(&mut self, quantity: Decimal, from: From<'_>) -> Sold {
         self.take(quantity, from, Taken::Sold)
     }
@@ -120,8 +121,8 @@ impl Position {
         self.realized = money::total(self.made.values().copied());
     }
 
-    /// Takes out base units that went as a fee, which leave their cost with the others; returns
-    /// what there was not.
+    /// Removes base units paid as a fee; their cost stays with the rest. Returns the amount beyond
+    /// all lots.
     pub(super) fn pay(&mut self, quantity: Decimal, from: From<'_>) -> Decimal {
         self.take(quantity, from, Taken::Fee).beyond
     }
@@ -139,7 +140,7 @@ impl Position {
         Sold { parts, beyond: left }
     }
 
-    /// Takes up to `quantity` out of one lot; returns what was taken.
+    /// Removes up to `quantity` from one lot; returns the removed quantity.
     fn take_of(&mut self, at: usize, quantity: Decimal, how: Taken) -> Decimal {
         let lot = &mut self.lots[at];
         let taken = quantity.min(lot.quantity);
@@ -159,13 +160,13 @@ impl Position {
         taken
     }
 
-    /// The lot that was opened last; none where nothing is held.
+    /// The lot that was opened last; `None` if nothing is held.
     pub(super) fn youngest(&self) -> Option<&Lot> {
         self.lots.last()
     }
 
-    /// Takes up to `quantity` out of the youngest lot with its share of the cost, which is neither
-    /// profit nor loss; returns what was taken and what it had cost.
+    /// Removes up to `quantity` from the youngest lot, with its share of the cost: neither profit
+    /// nor loss. Returns the removed quantity and its cost.
     pub(super) fn write_off(&mut self, quantity: Decimal) -> (Decimal, Decimal) {
         let Some(lot) = self.lots.last_mut() else { return (Decimal::ZERO, Decimal::ZERO) };
         let taken = quantity.min(lot.quantity);
@@ -176,7 +177,8 @@ impl Position {
         (taken, cost)
     }
 
-    /// One lot becomes part of the house's; nothing where there is none. The house's keeps its age.
+    /// Moves the lot of a strategy into the house's lot, which keeps its age. Without such a lot,
+    /// nothing changes.
     pub(super) fn leave_to_house(&mut self, strategy: &str) {
         let at = self.lots.iter().position(|lot| lot.strategy == strategy);
         let Some(lot) = at.map(|at| self.lots.remove(at)) else { return };
@@ -190,9 +192,9 @@ impl Position {
         self.sum();
     }
 
-    /// All of it, with its profit, is the lot of the one strategy there was before lots were kept.
-    /// Numbers lose their trailing zeros, so that a state that was saved then and one that is read
-    /// from facts are the same to the byte.
+    /// Assigns the whole position and its profit to the first strategy, for states from before
+    /// lots. Numbers lose their trailing zeros. So a saved state and one computed from facts are
+    /// equal byte for byte.
     pub(super) fn all_to_first(&mut self) {
         for number in [&mut self.quantity, &mut self.cost, &mut self.realized] {
             *number = number.round_dp(COST_PLACES).normalize();
@@ -209,11 +211,11 @@ impl Position {
         }
     }
 
-    /// In which order lots are taken out of.
+    /// Indices of the lots in the order of reduction.
     fn order(&self, from: From<'_>) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.lots.len()).collect();
         if let From::Lot(strategy) = from {
-            // Stable: the others stay by age.
+            // The sort is stable, so the others stay sorted by age.
             order.sort_by_key(|at| match self.lots[*at].strategy.as_str() {
                 name if name == strategy => 0,
                 HOUSE => 1,
@@ -223,14 +225,14 @@ impl Position {
         order
     }
 
-    /// Drops empty lots and adds the others up.
+    /// Drops empty lots and sums up the others.
     fn sum(&mut self) {
         self.lots.retain(|lot| !lot.quantity.is_zero());
         self.quantity = money::total(self.lots.iter().map(|lot| lot.quantity));
         self.cost = money::total(self.lots.iter().map(|lot| lot.cost));
     }
 
-    /// Asserts that it is the sum of its lots.
+    /// Asserts that the position is the sum of its lots.
     pub(super) fn check(&self) {
         let Position { quantity, cost, lots, .. } = self;
         assert_eq!(money::total(lots.iter().map(|lot| lot.quantity)), *quantity, "5: {self:?}");
@@ -245,7 +247,7 @@ impl Position {
 }
 
 impl Lot {
-    /// What a part of it has cost.
+    /// The cost of a part of the lot.
     fn share(&self, taken: Decimal) -> Decimal {
         if taken == self.quantity {
             self.cost

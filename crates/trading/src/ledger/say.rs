@@ -1,4 +1,4 @@
-//! What the ledger says of the books.
+//! Builds the facts that the ledger appends.
 
 use super::position::{Lot, Position};
 use super::{Adjustment, Ledger, sizing};
@@ -36,8 +36,8 @@ impl Ledger {
 
     pub(super) fn say_reconciled(&self, fact: &Fact<Body>, life: u64, out: &mut Out<Body>) {
         let Body::Order(Order::Compared { conflicts, .. }) = &fact.body else { return };
-        // Orders are compared with each account, and whenever one contradicts; the latter adds to
-        // what the last account came to.
+        // Orders are compared with each account, and whenever a report contradicts the records. In
+        // the second case their conflicts are added to those of the last account.
         let mut all = match &self.picture {
             Some(picture) if picture.n == fact.key.n => picture.conflicts.clone(),
             Some(_) | None => self.conflicts.clone(),
@@ -59,7 +59,7 @@ impl Ledger {
         out.say_because([key], Body::Ledger(said));
     }
 
-    /// What an operator's word changed, and what is left of the conflicts.
+    /// Appends the adjustments after an operator ended a conflict, and the remaining conflicts.
     pub(super) fn say_resolved(&self, key: Key, out: &mut Out<Body>) {
         for Adjustment { asset, part, amount, value } in &self.booked {
             let (asset, part) = (asset.clone(), *part);
@@ -74,21 +74,20 @@ impl Ledger {
         }
     }
 
-    /// The lots that the facts about this input changed, the closed ones first. They come last, so
-    /// that what versions without lots said of an input comes at the same place.
+    /// Appends the lots that changed at this input, closed ones first. They come last, so the facts
+    /// that versions without lots appended keep their places.
     pub(super) fn say_lots(&self, out: &mut Out<Body>) {
         for (symbol, keys, before) in &self.before {
             if let Some(position) = self.positions.get(*symbol) {
-                // The last cause comes first: a version that is not asked, but told what was said,
-                // takes it in behind that one.
+                // The last cause comes first: a version that replays recorded facts applies the lot
+                // after it.
                 let keys: Vec<Key> = keys.iter().rev().copied().collect();
                 say_changes(&keys, *symbol, before, position, out);
             }
         }
     }
 
-    /// What is left of the lots of a symbol whose exits are over goes to the house, where it is too
-    /// small to sell.
+    /// Moves lots of a symbol to the house whose exit has ended and that are too small to sell.
     pub(super) fn say_dust(&self, symbol: Symbol, out: &mut Out<Body>) {
         let Some(position) = self.positions.get(symbol) else { return };
         let (rule, mark) = (self.instruments.get(symbol), self.marks.get(symbol));
@@ -106,7 +105,7 @@ impl Ledger {
     }
 }
 
-/// Reports each lot of a symbol that changed, or whose realised profit did.
+/// Appends each lot of a symbol whose quantity, cost or realised profit changed.
 fn say_changes(
     because: &[Key],
     symbol: Symbol,
@@ -117,7 +116,7 @@ fn say_changes(
     let made = |of: &Position, name: &str| of.made.get(name).copied().unwrap_or_default();
     let lives = |name: &str| after.lots.iter().any(|lot| lot.strategy == name);
     let gone = before.lots.iter().map(|lot| &lot.strategy).filter(|name| !lives(name));
-    // A profit without a lot: of external holdings that were sold.
+    // A profit without a lot: from a sale of external holdings.
     let had = |name: &str| before.lots.iter().any(|lot| lot.strategy == name);
     let bare = after
         .made

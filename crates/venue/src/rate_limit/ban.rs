@@ -1,52 +1,52 @@
-//! A wait that the venue asked for, and how its end is found.
+//! A wait that the venue requested, and how its end is found.
 //!
-//! A short one is kept as it is. In one above [`DOUBT`] a cheap request looks now and then whether
-//! it still holds: the response replaces the end. So a wait that makes no sense, or one that the
-//! venue has lifted, does not last.
+//! A short wait is kept unchanged. In one longer than [`DOUBT`], a cheap request checks it now and
+//! then, and the response sets the end anew. So a nonsensical wait, or one that the venue has
+//! lifted, does not last.
 
 use super::{WaitMs, end_of, wait};
 use everwarm_domain::time::UtcMs;
 
-/// The longest wait that is believed without the venue's own words, milliseconds; in a longer one
-/// is looked whether it still holds.
+/// The longest wait that is trusted without the venue's own error text, milliseconds. Longer waits
+/// are checked.
 pub const DOUBT: UtcMs = 300_000;
-/// The longest wait that is believed at all, milliseconds: the venue bans for three days at most.
+/// The longest wait that is trusted at all, milliseconds. The venue bans for three days at most.
 pub const LONGEST: UtcMs = 259_200_000;
-/// When is looked, milliseconds after the beginning; later every [`HOUR`].
+/// Times of the checks, milliseconds after the beginning; later ones follow every [`HOUR`].
 const PROBES: [UtcMs; 3] = [120_000, 600_000, 1_800_000];
 const HOUR: UtcMs = 3_600_000;
 
-/// What a wait allows now.
+/// What may be sent during a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// There is none.
+    /// There is no wait.
     Open,
-    /// Nothing for so long: then it is over, or it is looked whether it still holds.
+    /// Nothing for this time. Then the wait is over, or it is checked.
     Wait(WaitMs),
-    /// One cheap request may look whether it still holds.
+    /// One cheap request may check the wait.
     Probe,
 }
 
 /// A wait. Times are those of [`super::WeightLimit`].
 #[derive(Clone, Debug)]
 pub struct Ban {
-    /// When it began; none: an earlier process noted its end, and nobody has looked yet.
+    /// When it began; none: an earlier process saved its end, and it was not used yet.
     from: Option<UtcMs>,
     until: UtcMs,
-    /// Requests that have looked.
+    /// Number of requests that checked it.
     probes: u32,
-    /// Whether one has looked and was not answered yet.
+    /// Whether a check still waits for its response.
     probing: bool,
 }
 
 impl Ban {
-    /// One that an earlier process noted.
+    /// A wait that an earlier process saved.
     #[must_use]
     pub fn noted(until: UtcMs) -> Ban {
         Ban { from: None, until, probes: 0, probing: false }
     }
 
-    /// What it allows at `now`. The end that was noted is at most [`LONGEST`] away.
+    /// What may be sent at `now`. A saved end is at most [`LONGEST`] away.
     pub fn gate(&mut self, now: UtcMs) -> Gate {
         if self.until <= now {
             return Gate::Open;
@@ -62,14 +62,14 @@ impl Ban {
         Gate::Wait(wait(next.min(self.until).saturating_sub(now)))
     }
 
-    /// One request leaves to look whether it still holds.
+    /// Registers a request that checks the wait.
     pub fn probe(&mut self) {
         self.probing = true;
         self.probes = self.probes.saturating_add(1);
     }
 
-    /// The venue wants to be left alone for so long. What a request was told that looked replaces
-    /// the end; any other can only move it further away.
+    /// Sets a wait that the venue requested. The response to a check replaces the end. Any other
+    /// can only extend it.
     pub fn block(&mut self, now: UtcMs, for_ms: u64) {
         let until = end_of(now, for_ms).min(now.saturating_add(LONGEST));
         if self.probing {
@@ -80,7 +80,7 @@ impl Ban {
         self.probing = false;
     }
 
-    /// The venue took a request: whether that ended a wait.
+    /// The venue accepted a request. Returns whether that ended a wait.
     pub fn passed(&mut self) -> bool {
         if self.probing {
             self.clear();
@@ -89,7 +89,7 @@ impl Ban {
         false
     }
 
-    /// Ends it, by word of an operator or of the venue.
+    /// Ends the wait by command of an operator or by a response of the venue.
     pub fn clear(&mut self) {
         *self = Ban::noted(UtcMs::MIN);
     }
@@ -100,7 +100,7 @@ impl Ban {
         self.until
     }
 
-    /// When something leaves next, UTC milliseconds, at `now`; none where nothing waits.
+    /// The time of the next request, UTC milliseconds, at `now`; none if nothing waits.
     #[must_use]
     pub fn next_attempt(&self, now: UtcMs) -> Option<UtcMs> {
         let mut it = self.clone();
@@ -111,7 +111,7 @@ impl Ban {
         }
     }
 
-    /// When is looked next; after the end where it is short.
+    /// The time of the next check. A short wait has none.
     fn next(&self) -> UtcMs {
         let from = self.from.unwrap_or(self.until);
         if self.until.saturating_sub(from) <= DOUBT {
@@ -130,7 +130,7 @@ mod tests {
 
     const MINUTE: UtcMs = 60_000;
 
-    /// When requests look that learn nothing, minutes after the beginning.
+    /// The times of checks without a result, minutes after the beginning.
     fn looks(ban: &mut Ban, until: UtcMs) -> Vec<UtcMs> {
         let mut all = Vec::new();
         for minute in 0..until {

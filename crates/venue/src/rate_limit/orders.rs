@@ -1,41 +1,41 @@
-//! How many orders the venue takes: its unfilled ones in windows of 10 s and of a day, fixed like
-//! those of the weight.
+//! The venue's order limits: unfilled orders in windows of 10 s and of a day, fixed like those of
+//! the weight.
 //!
-//! Its own count, in the answers to orders, is the truth once nothing is on its way any more: a
-//! fill has given a slot back by then. While orders are under way answers overtake each other and
-//! what has not arrived is not in them, so what they tell can only raise our count. What has no
-//! answer stays counted.
+//! Responses to orders have the venue's own count. It is right once no order is in flight, since
+//! fills have returned their slots by then. While orders are in flight, responses may overtake each
+//! other and miss later orders. So meanwhile they can only raise our count. An order without a
+//! response stays counted.
 //!
-//! The counts are noted ahead, in steps of a twentieth of a limit: a process that is killed leaves
-//! a count behind that is never too low, and most orders write nothing. It is too high, though, by
-//! up to a step for each process of a window, so one that finds a window half full asks the venue
-//! before it trades ([`OrderLimit::is_in_doubt`]).
+//! The counts are saved ahead, in steps of a twentieth of a limit. So a killed process leaves a
+//! count that is never too low, and most orders write nothing. But the count may be too high, by up
+//! to a step for each process in a window. So a process that finds a window half full queries the
+//! venue before it trades ([`OrderLimit::is_in_doubt`]).
 
 use super::ban::{Ban, Gate};
 use super::{Priority, TRY, WaitMs, wait};
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-/// Width of the window that is told as `10S`, milliseconds.
+/// Width of the window that the venue calls `10S`, milliseconds.
 pub const SHORT_MS: UtcMs = 10_000;
-/// Width of the window that is told as `1D`, milliseconds.
+/// Width of the window that the venue calls `1D`, milliseconds.
 pub const DAY_MS: UtcMs = 86_400_000;
-/// A window that was full is over for us this much later, milliseconds: our clock and the venue's
-/// differ by a bit, and an order on the border would fall into the old one.
+/// Extra time after a full window, milliseconds. Our clock and the venue's differ slightly, and an
+/// order at the border would count in the old window.
 const MARGIN: UtcMs = 250;
-/// The notes of a full window, at most.
+/// Maximum number of writes for a full window.
 const STEPS: u32 = 20;
-/// Of a limit that the venue has not told.
+/// A limit that the venue has not reported.
 const UNKNOWN: u32 = u32::MAX;
 
-/// One window: what is noted of it.
+/// The saved state of one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderWindow {
     /// Its width, milliseconds.
     pub width: UtcMs,
-    /// Orders the venue takes in it.
+    /// Orders that the venue accepts in it.
     pub limit: u32,
-    /// Which one it is, counted from 1970.
+    /// Its number, counted from 1970.
     pub number: i64,
     /// Orders counted in it.
     pub used: u32,
@@ -44,12 +44,13 @@ pub struct OrderWindow {
 #[derive(Clone, Debug)]
 struct Window {
     it: OrderWindow,
-    /// The most that was told since nothing was on its way, and whether something was not told.
+    /// The highest count reported since no order was in flight, and whether a response had no
+    /// count.
     most: u32,
     doubt: bool,
-    /// The count that was noted.
+    /// The count that was saved.
     noted: u32,
-    /// Whether the count is still that of a note of earlier processes.
+    /// Whether the count still comes from earlier processes.
     inherited: bool,
     closed_until: UtcMs,
 }
@@ -64,7 +65,7 @@ impl Window {
         Window::of(OrderWindow { width, limit: UNKNOWN, number: i64::MIN, used: 0 })
     }
 
-    /// Whether one more is too many for `priority`.
+    /// Whether one more order is too many for `priority`.
     fn is_full(&self, priority: Priority) -> bool {
         let after = u64::from(self.it.used) + 1;
         self.it.used > 0 && after * 100 > u64::from(self.it.limit) * priority.share()
@@ -78,12 +79,12 @@ impl Window {
         if self.is_full(Priority::Entry) {
             self.closed_until = number.saturating_mul(self.it.width).saturating_add(MARGIN);
         }
-        // What is on its way may arrive in this one.
+        // Orders in flight may arrive in this window.
         (self.it.number, self.it.used, self.noted) = (number, flying, 0);
         (self.most, self.doubt, self.inherited) = (0, flying > 0, false);
     }
 
-    /// How long an order has to wait, milliseconds.
+    /// How long an order must wait, milliseconds.
     fn left(&self, now: UtcMs, priority: Priority) -> UtcMs {
         let closed = self.closed_until.saturating_sub(now).max(0);
         if !self.is_full(priority) {
@@ -92,12 +93,12 @@ impl Window {
         closed.max(self.it.width - now.rem_euclid(self.it.width) + MARGIN)
     }
 
-    /// The venue's count while nothing is on its way.
+    /// Sets the venue's count while no order is in flight.
     fn settle(&mut self, count: u32) {
         (self.it.used, self.inherited) = (count, false);
     }
 
-    /// The least count to note that leaves room for some orders more.
+    /// The smallest count to save that has room for a few more orders.
     fn ahead(&self) -> u32 {
         let step = if self.it.limit == UNKNOWN { 1 } else { (self.it.limit / STEPS).max(1) };
         self.it.used.div_ceil(step).saturating_mul(step)
@@ -108,13 +109,13 @@ impl Window {
 #[derive(Clone, Debug)]
 pub struct OrderLimit {
     windows: Vec<Window>,
-    /// Orders without an answer yet.
+    /// Orders without a response yet.
     flying: u32,
     ban: Ban,
 }
 
 impl OrderLimit {
-    /// A counter that goes on from what was noted, and lets nothing go before `until`, UTC
+    /// A counter that continues from the saved counts and admits nothing before `until`, UTC
     /// milliseconds.
     #[must_use]
     pub fn after(noted: &[OrderWindow], until: UtcMs) -> OrderLimit {
@@ -128,7 +129,7 @@ impl OrderLimit {
         OrderLimit { windows, flying: 0, ban: Ban::noted(until) }
     }
 
-    /// Takes over what the venue allows in a window of `width` milliseconds; zero is not believed.
+    /// Sets the venue's limit for windows of `width` milliseconds. Zero is ignored.
     pub fn set_limit(&mut self, width: UtcMs, limit: u32) {
         if width <= 0 || limit == 0 {
             return;
@@ -141,16 +142,16 @@ impl OrderLimit {
         }
     }
 
-    /// Books an order that leaves, or says how long to wait.
+    /// Books an order to be sent, or returns how long to wait.
     ///
     /// # Errors
-    /// The time until there is room in every window and what the venue told us to wait is over.
+    /// The time until every window has room and the venue's wait is over.
     pub fn admit(&mut self, now: UtcMs, priority: Priority) -> Result<(), WaitMs> {
         self.roll(now);
         let blocked = match self.ban.gate(now) {
             Gate::Open => 0,
             Gate::Wait(wait) => i64::try_from(wait.0).unwrap_or(i64::MAX),
-            // An order that leaves a position looks whether it still holds.
+            // An order that closes a position checks the wait.
             Gate::Probe if priority <= Priority::Stop => 0,
             Gate::Probe => TRY,
         };
@@ -168,8 +169,8 @@ impl OrderLimit {
         Ok(())
     }
 
-    /// An order sent at `sent` is not on its way any more; what its answer told, by the width of
-    /// the window. A count that may belong to the window before is not believed.
+    /// An order sent at `sent` is no longer in flight. `told`: the counts of its response, by
+    /// window width. A count that may belong to the previous window is ignored.
     pub fn landed(&mut self, sent: UtcMs, now: UtcMs, told: &[(UtcMs, u32)]) {
         self.roll(now);
         self.flying = self.flying.saturating_sub(1);
@@ -192,15 +193,15 @@ impl OrderLimit {
         }
     }
 
-    /// Whether a window is half full or more by what earlier processes noted alone.
+    /// Whether saved counts of earlier processes alone fill half of a window or more.
     pub fn is_in_doubt(&mut self, now: UtcMs) -> bool {
         self.roll(now);
         let half = |it: &OrderWindow| u64::from(it.used) * 2 >= u64::from(it.limit);
         self.windows.iter().any(|window| window.inherited && half(&window.it))
     }
 
-    /// Takes over the venue's own counts, by the width of the window, asked for at `asked`; those
-    /// are to be noted, too. While orders are on their way nothing is believed.
+    /// Adopts the venue's counts by window width, queried at `asked`. They must be saved, too.
+    /// While orders are in flight, they are ignored.
     pub fn counted(&mut self, asked: UtcMs, now: UtcMs, told: &[(UtcMs, u32)]) {
         self.roll(now);
         for window in self.windows.iter_mut().filter(|_| self.flying == 0) {
@@ -213,23 +214,23 @@ impl OrderLimit {
         }
     }
 
-    /// The venue refused for too many orders: none leaves before the wait is over.
+    /// The venue rejected an order for too many: none is sent before the wait ends.
     pub fn block(&mut self, now: UtcMs, for_ms: u64) {
         self.ban.block(now, for_ms.min(DAY_MS.unsigned_abs()));
     }
 
-    /// The venue took an order: whether that ended such a wait.
+    /// The venue accepted an order. Returns whether that ended a wait.
     pub fn passed(&mut self) -> bool {
         self.ban.passed()
     }
 
-    /// Ends such a wait, by word of an operator.
+    /// Ends a wait by command of an operator.
     pub fn clear(&mut self) {
         self.ban.clear();
     }
 
-    /// The end of such a wait and when an order that leaves a position may go next, UTC
-    /// milliseconds; none where nothing waits.
+    /// The end of the wait and the next time for an order that closes a position, UTC milliseconds;
+    /// none if nothing waits.
     #[must_use]
     pub fn banned(&self, now: UtcMs) -> Option<(UtcMs, UtcMs)> {
         Some((self.ban.until(), self.ban.next_attempt(now)?))
@@ -241,13 +242,13 @@ impl OrderLimit {
         self.ban.until()
     }
 
-    /// What is to be noted, and never less than was counted.
+    /// The counts to save, never lower than the real ones.
     #[must_use]
     pub fn noted(&self) -> Vec<OrderWindow> {
         self.windows.iter().map(|window| OrderWindow { used: window.noted, ..window.it }).collect()
     }
 
-    /// Whether more was counted than is noted; the note is then ahead again.
+    /// Whether a count exceeds the saved one. If so, it raises the count to save.
     pub fn is_to_be_noted(&mut self) -> bool {
         let mut any = false;
         for window in self.windows.iter_mut().filter(|window| window.it.used > window.noted) {
@@ -268,7 +269,7 @@ impl OrderLimit {
 mod tests {
     use super::*;
 
-    /// A counter of so many orders in 10 s.
+    /// A counter with this limit for 10 s.
     fn limit(limit: u32) -> OrderLimit {
         let mut it = OrderLimit::after(&[], 0);
         it.set_limit(SHORT_MS, limit);
@@ -276,7 +277,7 @@ mod tests {
         it
     }
 
-    /// Places so many that are answered with this count.
+    /// Places orders, each with this count in its response.
     fn placed(it: &mut OrderLimit, now: UtcMs, orders: u32, told: u32) {
         for _ in 0..orders {
             assert_eq!(it.admit(now, Priority::Stop), Ok(()));
@@ -349,7 +350,7 @@ mod tests {
             it.set_limit(DAY_MS, 200_000);
             if it.is_in_doubt(now) {
                 asked += 1;
-                // Fills have given the slots of the others back.
+                // The fills of the others have returned their slots.
                 it.counted(now, now, &[(SHORT_MS, 2), (DAY_MS, placed)]);
                 assert!(!it.is_in_doubt(now));
             }

@@ -1,10 +1,10 @@
-//! Tables: what comes in, what comes out.
+//! Tests of the session as tables of inputs and outputs.
 
 use super::*;
+use everwarm_domain::time::{SteadyMs, WallMs};
 
-/// Says `hello` with two requests; reads `ok N`, `no`, `later`, `wait` (7 s), `end`, `over`, `bad`,
-/// else data.
-/// May be without data for 30 s.
+/// A protocol with two requests of `hello`. It reads `ok N`, `no`, `later`, `wait` (7 s), `end`,
+/// `over` and `bad`; any other text is data. It allows 30 s without data.
 struct Echo(u64);
 
 impl Protocol for Echo {
@@ -57,13 +57,12 @@ fn show(output: &Output<String>) -> String {
     }
 }
 
-/// Feeds (steady time, input) pairs; the wall is 500 ahead, the venue 1,000,000, and the dice show
-/// their highest.
+/// Feeds (steady time, input) pairs. The wall clock is 500 ahead, the venue 1,000,000, and the
+/// random number gives the longest wait.
 fn feed(session: &mut Session<Echo>, table: &[(i64, Input<'_>, &[&str])]) {
     for (steady, input, expected) in table {
-        let now = Moment { steady: *steady, wall: steady + 500, venue: steady + 1_000_000 };
-        // One below a multiple of every ceiling's span would be needed for the highest draw; the
-        // span is found by asking for the ceiling itself.
+        let now = moment(*steady);
+        // The ceiling itself as the random number gives the longest wait.
         let ceiling = (BACK_OFF_MIN << session.tries.min(16)).min(BACK_OFF_MAX);
         let outputs = session.handle(input.clone(), now, ceiling.unsigned_abs());
         let shown: Vec<String> = outputs.iter().map(show).collect();
@@ -73,7 +72,7 @@ fn feed(session: &mut Session<Echo>, table: &[(i64, Input<'_>, &[&str])]) {
 
 fn connected() -> Session<Echo> {
     let mut session = Session::new(Echo(0));
-    assert_eq!(session.deadline(), Some(i64::MIN));
+    assert_eq!(session.deadline().map(SteadyMs::ms), Some(i64::MIN));
     feed(
         &mut session,
         &[
@@ -97,7 +96,7 @@ fn subscribed() -> Session<Echo> {
 #[test]
 fn subscribes_once_all_is_answered() {
     let mut session = connected();
-    assert_eq!(session.deadline(), Some(7 + ANSWER));
+    assert_eq!(session.deadline().map(SteadyMs::ms), Some(7 + ANSWER));
     feed(
         &mut session,
         &[
@@ -110,7 +109,7 @@ fn subscribes_once_all_is_answered() {
             (16, Input::Text(2, "of another"), &[]),
         ],
     );
-    assert_eq!(session.deadline(), Some(13 + 30_000));
+    assert_eq!(session.deadline().map(SteadyMs::ms), Some(13 + 30_000));
 }
 
 #[test]
@@ -125,9 +124,13 @@ fn what_is_wanted_besides_is_asked_for_on_every_open_connection() {
             (100_002, Input::Text(1, "data"), &["frame data"]),
         ],
     );
-    assert_eq!(session.deadline(), Some(100_001 + ANSWER), "it has to be answered");
+    assert_eq!(
+        session.deadline().map(SteadyMs::ms),
+        Some(100_001 + ANSWER),
+        "it has to be answered"
+    );
     feed(&mut session, &[(100_003, Input::Text(1, "ok 3"), &["turned"])]);
-    // Its successor was greeted before, and hears of it too.
+    // Its successor has subscribed already, and gets the change, too.
     feed(
         &mut session,
         &[
@@ -141,7 +144,7 @@ fn what_is_wanted_besides_is_asked_for_on_every_open_connection() {
             (100_011, Input::Text(2, "ok 6"), &["drop 1", "subscribed"]),
         ],
     );
-    // Nobody is there to be asked: the next one is greeted with all.
+    // No connection is open, so the next one subscribes to everything.
     feed(
         &mut session,
         &[
@@ -173,7 +176,11 @@ fn silence_and_unanswered_requests_end_a_connection() {
             (50_000, Input::Tick, &["drop 2", "lost pings, but no data true"]),
         ],
     );
-    assert_eq!(session.deadline(), Some(50_000 + 250), "data had come, so the ceiling fell");
+    assert_eq!(
+        session.deadline().map(SteadyMs::ms),
+        Some(50_000 + 250),
+        "data had come, so the ceiling fell"
+    );
 }
 
 #[test]
@@ -189,9 +196,7 @@ fn without_a_limit_on_quiet_only_signs_of_life_count() {
         }
     }
     let mut session = Session::new(Quiet);
-    let mut at = |steady, input: Input<'_>| {
-        session.handle(input, Moment { steady, wall: steady, venue: 0 }, 1)
-    };
+    let mut at = |steady, input: Input<'_>| session.handle(input, moment(steady), 1);
     assert_eq!(at(0, Input::Tick), [Output::Connect(1)]);
     assert_eq!(at(0, Input::Opened), [Output::Event(Event::Subscribed)]);
     assert_eq!(at(59_999, Input::Alive(1)), []);
@@ -219,10 +224,10 @@ fn the_wait_falls_back_only_after_data() {
             ],
         );
         now += wait;
-        assert_eq!(session.deadline(), Some(now));
+        assert_eq!(session.deadline().map(SteadyMs::ms), Some(now));
     }
     feed(&mut session, &[(now, Input::Tick, &["connect 10"])]);
-    session.handle(Input::Opened, Moment { steady: now, wall: now + 500, venue: 0 }, 0);
+    session.handle(Input::Opened, moment(now), 0);
     feed(
         &mut session,
         &[
@@ -230,7 +235,7 @@ fn the_wait_falls_back_only_after_data() {
             (now, Input::Closed(10, "eof".into()), &["drop 10", "lost eof true"]),
         ],
     );
-    assert_eq!(session.deadline(), Some(now + 250));
+    assert_eq!(session.deadline().map(SteadyMs::ms), Some(now + 250));
     for dice in 0..2_000 {
         assert!((0..=250).contains(&back_off(0, dice)));
         assert!((0..=30_000).contains(&back_off(u32::MAX, dice.wrapping_mul(0x1234_5678_9abc))));
@@ -249,7 +254,7 @@ fn refusals_stop_and_waits_asked_for_are_kept() {
     session.restart();
     let later = Input::Failed { why: "429".into(), again: true, wait_ms: Some(5_000) };
     feed(&mut session, &[(10, Input::Tick, &["connect 2"]), (10, later, &["lost 429 true"])]);
-    assert_eq!(session.deadline(), Some(5_010));
+    assert_eq!(session.deadline().map(SteadyMs::ms), Some(5_010));
 
     let mut session = connected();
     feed(&mut session, &[(8, Input::Text(1, "over"), &["drop 1", "lost over true"])]);
@@ -260,7 +265,7 @@ fn refusals_stop_and_waits_asked_for_are_kept() {
     let mut session = connected();
     let why = "lost subscription refused: wait true";
     feed(&mut session, &[(8, Input::Text(1, "wait"), &["limited 7000", "drop 1", why])]);
-    assert_eq!(session.deadline(), Some(7_008));
+    assert_eq!(session.deadline().map(SteadyMs::ms), Some(7_008));
 }
 
 #[test]
@@ -282,7 +287,7 @@ fn a_connection_that_will_end_is_in_use_until_its_successor_is_subscribed() {
             (216, Input::Closed(1, "restart".into()), &[]),
         ],
     );
-    assert_eq!(session.deadline(), Some(215 + 30_000));
+    assert_eq!(session.deadline().map(SteadyMs::ms), Some(215 + 30_000));
 }
 
 #[test]
@@ -316,8 +321,8 @@ fn a_connection_is_replaced_before_it_is_a_day_old() {
         now += 20_000;
         feed(&mut session, &[(now, Input::Text(1, "x"), &["frame x"])]);
     }
-    let at = session.deadline().unwrap();
-    while session.deadline().unwrap() > now + 30_000 - 1 && now < ROTATE {
+    let at = session.deadline().unwrap().ms();
+    while session.deadline().unwrap().ms() > now + 30_000 - 1 && now < ROTATE {
         now += 20_000;
         if session.handle(Input::Tick, moment(now), 0) == [Output::Connect(2)] {
             break;
@@ -328,19 +333,20 @@ fn a_connection_is_replaced_before_it_is_a_day_old() {
 }
 
 fn moment(steady: i64) -> Moment {
-    Moment { steady, wall: steady + 500, venue: steady + 1_000_000 }
+    let wall = WallMs::from_utc(steady + 500);
+    Moment { steady: SteadyMs::from_start(steady), wall, venue: steady + 1_000_000 }
 }
 
 #[test]
 fn a_clock_that_jumps_is_a_lost_connection() {
     for jump in [5_001, -5_001] {
         let mut session = subscribed();
-        let slept = Moment { wall: 100 + 500 + jump, ..moment(100) };
+        let slept = Moment { wall: WallMs::from_utc(100 + 500 + jump), ..moment(100) };
         let outputs = session.handle(Input::Tick, slept, 0);
         let shown: Vec<String> = outputs.iter().map(show).collect();
         assert_eq!(shown, ["drop 1", "lost the clock jumped true", "connect 2"]);
     }
     let mut session = subscribed();
-    let corrected = Moment { wall: 100 + 500 + 5_000, ..moment(100) };
+    let corrected = Moment { wall: WallMs::from_utc(100 + 500 + 5_000), ..moment(100) };
     assert_eq!(session.handle(Input::Tick, corrected, 0), []);
 }

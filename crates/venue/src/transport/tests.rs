@@ -1,4 +1,5 @@
-//! Real sockets on loopback: what is told of a request that got no answer, and a link end to end.
+//! Tests with real sockets on loopback: errors of requests without a response, and a link end to
+//! end.
 
 use super::*;
 use crate::link::{self, Wiring};
@@ -6,7 +7,7 @@ use crate::session::{Event, Hello, Moment, Protocol, Said, Session};
 use axum::extract::ws::{Message as ServerMessage, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::routing::get;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{SteadyMs, UtcMs, WallMs};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +30,7 @@ fn request(url: &str) -> HttpRequest<'_> {
     }
 }
 
-/// A server that reads each request's head and then does `what` with it; counts requests.
+/// A server that reads each request's head, then does `what`. It counts requests.
 async fn rude(what: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v3/order?signature=hidden", listener.local_addr().unwrap());
@@ -130,7 +131,7 @@ async fn status_headers_and_body_come_back_and_redirects_are_not_followed() {
     assert_eq!(http.send(get).await.unwrap().status, 307);
 }
 
-/// Something that is long and easily made short.
+/// Data that compresses well.
 fn compressed(bytes: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut encoder, &vec![b'7'; bytes]).unwrap();
@@ -183,7 +184,7 @@ impl Protocol for Lines {
     }
 }
 
-/// Answers the hello, pings, says something, and drops the connection.
+/// Responds to the hello, pings, sends data, and drops the connection.
 async fn talk(mut socket: axum::extract::ws::WebSocket) {
     let Some(Ok(ServerMessage::Text(hello))) = socket.recv().await else { return };
     let id = hello.as_str().trim_start_matches("hello ").to_owned();
@@ -194,7 +195,7 @@ async fn talk(mut socket: axum::extract::ws::WebSocket) {
     ] {
         socket.send(message).await.unwrap();
     }
-    // The pong tells that both messages were read.
+    // The pong shows that both messages were read.
     assert!(matches!(socket.recv().await, Some(Ok(ServerMessage::Pong(_)))));
 }
 
@@ -205,7 +206,7 @@ async fn a_link_subscribes_and_comes_back_after_a_drop() {
     let mut attempts = 0;
     let mut wiring = Wiring {
         url: format!("ws://{}/ws", serve(router).await),
-        now: || Moment { steady: 0, wall: 0, venue: 0 },
+        now: || Moment { steady: SteadyMs::default(), wall: WallMs::default(), venue: 0 },
         dice: || 0,
         admit: || {
             attempts += 1;
@@ -236,7 +237,7 @@ async fn a_refused_handshake_stops_a_link_and_a_closed_port_does_not() {
     let host = serve(axum::Router::new()).await;
     let mut wiring = Wiring {
         url: format!("ws://{host}/none"),
-        now: || Moment { steady: 0, wall: 0, venue: 0 },
+        now: || Moment { steady: SteadyMs::default(), wall: WallMs::default(), venue: 0 },
         dice: || 0,
         admit: || Ok(()),
         limited: |_| panic!("the venue has said nothing"),

@@ -1,4 +1,4 @@
-//! What the venue allows, as the client keeps it: who may leave now, and who waits for how long.
+//! The venue's limits in the client: which requests may be sent, and how long others wait.
 
 use super::{BinanceClient, Cost, Patience};
 use crate::binance::error::Kind;
@@ -16,10 +16,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What an impatient read waits all the same, milliseconds: less than another try costs.
+/// How long an impatient read still waits, milliseconds. Another attempt would cost more.
 const SOON: u64 = 20;
 
-/// Whose turn an order has.
+/// The priority of an order by its side.
 pub(super) fn priority(side: Side) -> Priority {
     match side {
         Side::Buy => Priority::Entry,
@@ -28,9 +28,9 @@ pub(super) fn priority(side: Side) -> Priority {
 }
 
 impl BinanceClient {
-    /// Whether a connection that costs so much request weight may be opened now: by that, by its
-    /// own share of connections and by that of all, of earlier processes too; it is noted before.
-    /// A venue whose time stands still knows no such limit.
+    /// Whether a connection of this weight may be opened now. It checks the weight, its own share
+    /// of connections, and that of all connections, also of earlier processes. It saves the
+    /// connection before it is opened. A venue whose time stands has no such limit.
     ///
     /// # Errors
     /// How long to wait, milliseconds.
@@ -55,29 +55,28 @@ impl BinanceClient {
         Ok(())
     }
 
-    /// What costs nothing needs no count of the venue's, but stays silent through a ban as well.
+    /// A connection without weight needs no count, but waits for a ban, too.
     fn admit_weight(&self, now: UtcMs, weight: u32) -> Result<(), Hold> {
         let mut limit = self.limit();
         limit.silent(now).map_err(Hold::Wait)?;
         if weight == 0 { Ok(()) } else { limit.admit(now, weight, Priority::Fills) }
     }
 
-    /// The venue wants nothing more from this address for so long, milliseconds: told to a stream,
-    /// it is true of every request, and of processes that come after us.
+    /// The venue requested a wait on a stream, milliseconds. It applies to every request, and to
+    /// later processes.
     pub fn limited(&self, wait_ms: u64) {
         self.limit().block(self.real(), wait_ms);
         self.note(&self.connections(), Care::Synced);
     }
 
-    /// Whether the venue has told how much weight is spent, so that what costs some may be booked.
+    /// Whether the venue has reported the used weight, so that requests with weight may be booked.
     #[must_use]
     pub fn knows_count(&self) -> bool {
         !self.moves() || self.limit().is_known()
     }
 
-    /// Which orders of these sides may leave now, those that leave a position before the others: by
-    /// the weight, by the count of orders, and by what the venue has told us to wait. Nothing is
-    /// booked.
+    /// Which orders of these sides may be sent now. Orders that close a position come first. It
+    /// checks the weight, the order counts and the venue's waits. It books nothing.
     #[must_use]
     pub fn may_place(&self, sides: &[Side]) -> MayPlace {
         let now = self.real();
@@ -87,7 +86,7 @@ impl BinanceClient {
             for (at, side) in sides.iter().enumerate().filter(|(_, side)| **side == turn) {
                 let by_weight = match weight.admit(now, 0, priority(*side)) {
                     Err(Hold::Wait(wait)) => Err(wait),
-                    // Who leaves first looks whether a ban still holds.
+                    // The first order sent checks whether a ban still applies.
                     Ok(()) | Err(Hold::Ask) => Ok(()),
                 };
                 match by_weight.and_then(|()| orders.admit(now, priority(*side))) {
@@ -102,16 +101,16 @@ impl BinanceClient {
         may
     }
 
-    /// What the venue wants us to wait for: the end and when something leaves next, UTC
-    /// milliseconds, of all requests and of orders.
+    /// The waits that the venue requested, for all requests and for orders: the end, and the time
+    /// of the next request, UTC milliseconds.
     #[must_use]
     pub fn banned(&self) -> [Option<(UtcMs, UtcMs)>; 2] {
         let now = self.real();
         [self.limit().banned(now), self.orders().banned(now)]
     }
 
-    /// Ends such waits, by word of an operator: the next request tells whether the venue agrees.
-    /// Whether there was one.
+    /// Ends such waits by command of an operator. The next request shows whether the venue agrees.
+    /// Returns whether there was one.
     pub fn clear_bans(&self) -> bool {
         let were = self.banned().iter().any(Option::is_some);
         self.limit().clear();
@@ -121,7 +120,7 @@ impl BinanceClient {
         were
     }
 
-    /// Notes what is spent, while nobody else does.
+    /// Saves the counts. The lock on `connections` prevents concurrent saves.
     pub(super) fn note(&self, connections: &ConnectionLimit, care: Care) {
         let banned_until = self.limit().blocked_until();
         let (orders_until, orders) = {
@@ -140,7 +139,7 @@ impl BinanceClient {
         }
     }
 
-    /// How long something still waits for the venue's budget, seconds; none where none waits.
+    /// How long a request still waits for the venue's budget, seconds; none if none waits.
     #[must_use]
     pub fn waiting(&self) -> Option<i64> {
         let left = self.0.waiting.load(Relaxed).saturating_sub(self.real());
@@ -159,15 +158,15 @@ impl BinanceClient {
         self.0.config.clock.lock().real((self.0.config.wall)())
     }
 
-    /// The cheapest request there is: its answer tells the count of weight.
+    /// The cheapest request: its response has the count of weight.
     fn ask_count(
         &self,
     ) -> Pin<Box<dyn Future<Output = Result<TimeSample, VenueError>> + Send + '_>> {
         Box::pin(self.server_time())
     }
 
-    /// Books the weight of a request. What changes nothing waits for its turn, where it has the
-    /// patience; an order does not: it was signed for this moment.
+    /// Books the weight of a request. A patient read waits for its turn. An order does not wait: it
+    /// was signed for this moment.
     pub(super) async fn admitted(
         &self,
         kind: Kind,
@@ -196,7 +195,7 @@ impl BinanceClient {
         }
     }
 
-    /// Books an order that leaves now.
+    /// Books an order that is sent now.
     pub(super) fn slot(&self, Cost(_, priority): Cost) -> Result<Slot<'_>, VenueError> {
         let now = self.real();
         let (admitted, is_to_be_noted) = {
@@ -209,13 +208,14 @@ impl BinanceClient {
         })?;
         let slot = Slot { client: self, sent: now, told: Vec::new() };
         if is_to_be_noted {
-            // Before it leaves, and without waiting for the disk: this is on its way to the venue.
+            // Before the order is sent, but without waiting for the disk, since this delays the
+            // order.
             self.note(&self.connections(), Care::Quick);
         }
         Ok(slot)
     }
 
-    /// Whether the venue's time passes by itself.
+    /// Whether the venue's time passes automatically.
     pub(super) fn moves(&self) -> bool {
         !matches!(self.0.config.clock.lock().pace(), Pace::Manual(_))
     }
@@ -238,7 +238,7 @@ fn spent(wait: WaitMs, text: &str) -> VenueError {
     VenueError { class, code: 0, text: text.to_owned() }
 }
 
-/// A request that may be the first: however it ends, others need wait no longer.
+/// A request that may be the first. However it ends, others then stop waiting for it.
 pub(super) struct First<'a>(pub(super) &'a BinanceClient);
 
 impl Drop for First<'_> {
@@ -247,7 +247,7 @@ impl Drop for First<'_> {
     }
 }
 
-/// An order on its way, counted; however it ends, its end is counted too.
+/// An order in flight. Its end is counted, whatever it is.
 pub(super) struct Slot<'a> {
     client: &'a BinanceClient,
     sent: UtcMs,
@@ -255,7 +255,7 @@ pub(super) struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// It was answered.
+    /// Takes the counts from the response.
     pub(super) fn told(mut self, answer: &HttpAnswer) {
         let counts = [(SHORT_MS, answer.orders_short), (DAY_MS, answer.orders_day)];
         self.told.extend(counts.into_iter().filter_map(|(width, count)| Some((width, count?))));

@@ -1,4 +1,4 @@
-//! The client against a small server that plays back answers and remembers what it was asked.
+//! Tests of the client against a small server that plays back responses and records requests.
 
 use super::*;
 use crate::binance::sign::tests::documented_key;
@@ -11,7 +11,7 @@ use everwarm_venue::port::{MayPlace, Request, Venue};
 use everwarm_venue::source::{BarRange, Source};
 use std::collections::VecDeque;
 
-/// Status, body and seconds to wait.
+/// Status, body, and seconds to wait.
 type Answer = (u16, String, Option<u64>);
 
 #[derive(Clone, Default)]
@@ -29,7 +29,7 @@ impl Script {
         self.answers.lock().unwrap().push_back((status, body.to_owned(), None));
     }
 
-    /// An answer with a `Retry-After`, seconds.
+    /// Adds a response with a `Retry-After`, seconds.
     fn answer_after(&self, status: u16, body: &str, seconds: u64) {
         self.answers.lock().unwrap().push_back((status, body.to_owned(), Some(seconds)));
     }
@@ -71,7 +71,7 @@ async fn fresh() -> (BinanceClient, Script) {
         key: Some(documented_key()),
         recv_window: 5000,
         clock: SharedClock::new(Pace::Real),
-        wall: Arc::new(|| NOW),
+        wall: Arc::new(|| everwarm_domain::time::WallMs::from_utc(NOW)),
         probe: Probe::default(),
         note: Note::default(),
     };
@@ -194,7 +194,7 @@ async fn an_order_is_found_with_its_fills_or_not_at_all() {
     let (client, script) = client().await;
     script.answer(400, r#"{"code":-2013,"msg":"Order does not exist."}"#);
     assert_eq!(client.find_order(symbol(), &id()).await, Ok(None));
-    // Filled between the two looks: the first picture is not told.
+    // The order fills between the two queries, so the first state is not reported.
     script.answer(200, &order("PARTIALLY_FILLED", "0.001", "0.002", ""));
     script.answer(200, &format!("[{},{}]", trade(8, "0.001"), trade(7, "0.001")));
     script.answer(200, &order("FILLED", "0.002", "0.004", ""));
@@ -230,7 +230,7 @@ async fn a_read_refused_for_its_time_is_repeated_once() {
     let (client, script) = client().await;
     let late = r#"{"code":-1021,"msg":"Timestamp"}"#;
     script.answer(400, late);
-    // So far from what it was that it is asked for twice.
+    // The change is so large that the clock is read twice.
     for _ in 0..2 {
         script.answer(200, &format!(r#"{{"serverTime":{}}}"#, NOW + 9_000));
     }
@@ -249,7 +249,7 @@ async fn a_read_refused_for_its_time_is_repeated_once() {
     }
     assert_eq!(client.account().await.unwrap_err().code, BAD_TIMESTAMP);
     assert_eq!(script.asked().len(), 4);
-    // Who says another time each time is not believed.
+    // A clock with a different time on each reading is not trusted.
     script.answer(400, late);
     for time in [5_000_000, 90_000_000, 700_000_000] {
         script.answer(200, &format!(r#"{{"serverTime":{time}}}"#));
@@ -263,7 +263,7 @@ async fn a_read_refused_for_its_time_is_repeated_once() {
 async fn an_order_refused_for_its_time_is_not_repeated_and_the_next_one_knows_better() {
     let (client, script) = client().await;
     let late = r#"{"code":-1021,"msg":"Timestamp"}"#;
-    // A clock that was right once, looked at from nearby.
+    // A clock that was right once and is close again.
     script.answer(200, &format!(r#"{{"serverTime":{NOW}}}"#));
     client.server_time().await.unwrap();
     assert_eq!((client.now(), script.asked().len()), (NOW, 1));

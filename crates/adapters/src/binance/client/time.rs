@@ -1,4 +1,4 @@
-//! The venue's clock, as the client looks at it, and how long a request may arrive by it.
+//! The venue's clock in the client, and how long a request may arrive.
 
 use super::{BinanceClient, Cost, LOOKS_MAX, mapped, read};
 use crate::binance::error::{self, Kind};
@@ -10,15 +10,15 @@ use everwarm_domain::time::UtcMs;
 use everwarm_venue::port::{TimeSample, VenueError};
 use everwarm_venue::rate_limit::Priority;
 
-/// How long the venue's engine may still take in a request after its receive window, milliseconds.
+/// How long the venue may still execute a request after its receive window, milliseconds.
 const SETTLE_MS: i64 = 10_000;
 
 impl BinanceClient {
-    /// Looks at the venue's clock and lets [`Self::clock`] know; again where what it says is far
-    /// from what it said. Weight 1 each time.
+    /// Reads the venue's clock and updates [`Self::clock`]. If the time changes a lot, it reads
+    /// again. Weight 1 each time.
     ///
     /// # Errors
-    /// As every read, or it says something else each time.
+    /// As every read, or each reading has a different time.
     pub async fn server_time(&self) -> Result<TimeSample, VenueError> {
         let mut told = Vec::new();
         for _ in 0..LOOKS_MAX {
@@ -32,8 +32,8 @@ impl BinanceClient {
         Err(error::of_unreadable(Kind::Read, text))
     }
 
-    /// What a request means that is signed for venue time `timestamp`: how long it may arrive, and
-    /// how it is proved that it did not.
+    /// The validity of a request signed for venue time `timestamp`: how long it may arrive, and how
+    /// to prove that it did not.
     #[must_use]
     pub fn validity(&self, timestamp: UtcMs) -> Validity {
         let deadline = timestamp.saturating_add(self.recv_window());

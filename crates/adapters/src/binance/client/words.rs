@@ -1,4 +1,4 @@
-//! Requests in the venue's words.
+//! Encodes order requests for the venue.
 
 use crate::binance::map;
 use crate::binance::sign::Query;
@@ -6,7 +6,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Terms, TimeInForce};
 use everwarm_venue::port::{ErrorClass, VenueError};
 
-/// The words of a new order, in the order they are sent.
+/// The parameters of a new order, in the order of sending.
 pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query, VenueError> {
     let id = &intent.client_id.0;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
@@ -44,7 +44,7 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
         .with("newOrderRespType", "FULL"))
 }
 
-/// What of an intent no request says yet; none where all of it is said.
+/// A setting of an intent that requests cannot express yet; none: all can be.
 fn unknown(terms: &Terms) -> Option<&'static str> {
     let Terms { venue: _, lot: _, leg: _, revision: _, parent: _, reduce_only: _, .. } = terms;
     if terms.stop.is_some() || terms.trail_ppm.is_some() {

@@ -9,6 +9,7 @@ mod requests;
 mod significant;
 
 use super::*;
+use crate::clock::WallMs;
 use crate::supervise::Ignore;
 use crate::supervise::rules::*;
 use crate::supervise::spec::*;
@@ -58,7 +59,7 @@ impl Log {
                 Announcement::Stray { what } => log.say(format!("{path} heard of nobody: {what}")),
             }
         };
-        let wall = move || i64::try_from(born.elapsed().as_millis()).unwrap();
+        let wall = move || WallMs::from_utc(i64::try_from(born.elapsed().as_millis()).unwrap());
         Tree::new(Arc::new(observer), Arc::new(wall))
     }
 
@@ -440,7 +441,7 @@ async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let hears = Arc::clone(&told);
     let observer = move |notice: &SupervisionNotice| hears.lock().unwrap().push(notice.clone());
-    let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
+    let tree = Tree::new(Arc::new(observer), Arc::new(crate::clock::WallMs::default));
     let low = supervisor("m", Strategy::OneForOne).child(log.actor("a"));
     let root = tree.start(supervisor("root", Strategy::OneForOne).child(low)).await.unwrap();
     tokio::time::sleep(40 * MS).await;

@@ -121,7 +121,7 @@ async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_dow
     let (log, told) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
     let hears = Arc::clone(&told);
     let observer = move |notice: &SupervisionNotice| hears.lock().unwrap().push(notice.clone());
-    let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
+    let tree = Tree::new(Arc::new(observer), Arc::new(crate::clock::WallMs::default));
     let low = supervisor("n", Strategy::OneForOne).child(log.actor("b"));
     let middle = supervisor("m", Strategy::Dynamic).budget(0, MS).child(log.actor("a")).child(low);
     let spec = supervisor("root", Strategy::OneForOne).budget(9, LONG).child(middle);
