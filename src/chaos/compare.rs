@@ -1,6 +1,6 @@
-//! Compares two runs. Compared are orders, fills, positions, equity, signals and stories of orders
-//! from the public API, the ledger of the exchange, and the facts derived at each close. Sequence
-//! numbers, venue ids and venue times are left out: a resend changes only those.
+//! Compares two runs. From the public API it takes orders, fills, positions, equity, signals and
+//! stories of orders. It adds the ledger of the exchange, and the facts derived at each close.
+//! Sequence numbers, venue ids and venue times are left out: a resend changes only those.
 
 use super::invariants::Listed;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order as Said, kinds};

@@ -98,7 +98,8 @@ pub enum Moment {
     Stopping(Duration, Duration),
     /// While the life waits at a kill point.
     At(PlannedFault),
-    /// The first duration after SIGCONT. The life is stopped by SIGSTOP for the second duration.
+    /// The first duration after SIGCONT. SIGSTOP is sent the first duration after the life is live,
+    /// and lasts for the second.
     Continued(Duration, Duration),
     /// This long after the life is live. A second process was started at the same moment and had to
     /// give way.
@@ -121,7 +122,7 @@ pub enum End {
 pub struct Lived {
     /// How it ended.
     pub end: End,
-    /// From its start until it was live; none: it was killed before.
+    /// From its start until it was live; none: it never was.
     pub start: Option<Duration>,
 }
 

@@ -364,8 +364,8 @@ pub fn commanded() -> Feed {
     }
 }
 
-/// The same feed, in which the supervisor stops the indicator for a while, and later the strategy,
-/// each during a crossing of the first two symbols.
+/// The same feed, in which the supervisor stops the indicator for a while, and later the strategy.
+/// Each stop falls into a crossing of the first two symbols.
 #[must_use]
 pub fn ailing() -> Feed {
     let at = |minute: i64| START + minute * MINUTE;

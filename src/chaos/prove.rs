@@ -113,7 +113,7 @@ pub struct Report {
 /// A run with another result.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// What was different.
+    /// The first difference found.
     pub why: String,
     /// The plan of this run alone, as one line of JSON.
     pub again: String,

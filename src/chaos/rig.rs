@@ -119,7 +119,7 @@ pub struct Plan {
     pub strikes: Vec<PlannedFault>,
     /// For each life: the disk operation at which it dies, and what is left of the disk.
     pub cuts: Vec<(Cut, Image)>,
-    /// What a death at a kill point leaves of the disk, and an outage of the exchange of its disk.
+    /// The image of the disk after a death at a kill point, and of the exchange's after an outage.
     pub image: Option<Image>,
     /// An order that another process with our API keys places between the first two lives.
     pub twin: Option<OrderIntent>,

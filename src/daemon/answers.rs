@@ -1,4 +1,4 @@
-//! What the running daemon answers from.
+//! The data from which the running daemon responds to API requests.
 
 use super::release::Whole;
 use super::reload::Reloader;
@@ -45,13 +45,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// How long the root supervisor may take to answer: whoever asks hears of it within a second.
+/// Time for an answer of the root supervisor: the client has a response within a second.
 const ANSWER: Duration = Duration::from_millis(800);
-/// How long the market's streams may be away and it still counts as ready, milliseconds: a
-/// connection that was lost is back in less.
+/// How long the market streams may be down while the daemon counts as ready, milliseconds. A lost
+/// connection is usually back sooner.
 const RECONNECT: i64 = 10_000;
 
-/// What the running daemon answers from.
+/// The data from which the running daemon responds to API requests.
 pub struct LiveContext {
     world: World,
     watch: Watch,
@@ -63,18 +63,18 @@ pub struct LiveContext {
     reloader: Arc<Reloader>,
     log: LogLevel,
     began: Instant,
-    /// Since when parts have not moved.
+    /// When each part made progress last.
     progress: Progress,
-    /// Since when that has been so which only a look tells.
+    /// Since when conditions hold that only polling detects.
     lasting: Lasting,
-    /// The tree as it was last told.
+    /// The tree as it was last served.
     pictured: Mutex<Option<Pictured>>,
-    /// How it goes with what is brought outside.
+    /// Results of deliveries to receivers.
     pub deliveries: Deliveries,
 }
 
 impl LiveContext {
-    /// Answers from what is watched and projected.
+    /// Responds from the watch and the history.
     #[must_use]
     pub fn new(
         world: &World,
@@ -104,7 +104,7 @@ impl LiveContext {
         }
     }
 
-    /// Notes how far each part is, for who does not move though there is something to do.
+    /// Notes the progress of each part, to find parts that do not move although they have work.
     pub fn look(&self) {
         let (journal, wall) = (&self.world.journal, wall().utc());
         let head = journal.head();
@@ -122,8 +122,9 @@ impl LiveContext {
         self.lasting.look(&self.looked());
     }
 
-    /// Notes of those who are never done how often they have moved: what each has handled, and of
-    /// the feed what it has heard. Where time does not pass by itself there is nothing to move for.
+    /// Notes the progress of parts that always have work: the messages each has handled, and for
+    /// the feed those it received. In lockstep, time does not pass automatically, so no progress is
+    /// expected.
     fn beats(&self, wall: UtcMs) {
         let readings = self.world.directory.readings();
         let passes = self.world.passing != Passing::Lockstep;
@@ -142,7 +143,7 @@ impl LiveContext {
         }
     }
 
-    /// What only a look tells.
+    /// Conditions that only polling detects.
     fn looked(&self) -> Signs {
         let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
         let skew = || {
@@ -161,7 +162,7 @@ impl LiveContext {
         }
     }
 
-    /// The file of the journal, where it is not found under its name any more.
+    /// The path of the journal, if the file is no longer there.
     pub(super) fn unlinked(&self) -> Option<String> {
         let store = self.world.journal.store();
         (!store.is_in_place()).then(|| store.path().display().to_string())
@@ -175,7 +176,7 @@ impl LiveContext {
         CheckView { name, ok, detail: detail.unwrap_or_else(none) }
     }
 
-    /// Whether all streams are up, or connect again, but those that an operator turned off.
+    /// Whether all streams are up or reconnecting, except those that an operator turned off.
     fn feeds(&self) -> CheckView {
         let meters = &self.world.board.meters;
         let stands = standing(&self.world);
@@ -230,7 +231,7 @@ impl Context for LiveContext {
 
     fn status(&self) -> Result<StatusView, Failure> {
         let checks = self.checks();
-        // Before what was seen: what is called durable here, is.
+        // Read before the facts seen: facts up to here are durable.
         let durable = self.world.journal.durable_row();
         let mut seen = self.watch.seen();
         let mut view = seen.told.now().status.view_in(self.world.journal.life());
@@ -277,7 +278,8 @@ impl Context for LiveContext {
         let venue = self.world.board.venue();
         let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
         let waiting = self.world.venue.waiting();
-        // Who waits for the budget is refused by it: both are told, the cause first.
+        // Requests that wait for the budget are also refused by it: both are reported, the cause
+        // first.
         let mut told: Vec<String> = Vec::new();
         told.extend(waiting.map(|left| format!("waiting for venue budget, {left} s")));
         let [all, orders] = self.world.venue.banned();
@@ -419,7 +421,7 @@ impl Process for LiveContext {
     }
 }
 
-/// Actors that hold their thread, and since when.
+/// Actors that block their thread, and since when.
 fn holding(view: &TreeView, found: &mut Vec<(String, UtcMs)>) {
     if view.blocked {
         found.push((view.path.clone(), view.since_ms));
@@ -427,18 +429,18 @@ fn holding(view: &TreeView, found: &mut Vec<(String, UtcMs)>) {
     view.children.iter().for_each(|child| holding(child, found));
 }
 
-/// The tree as it was last told, and what it was made of.
+/// The tree as it was last served, and the data it was made from.
 struct Pictured {
     of: (Option<TreeView>, Stages),
     tree: Arc<Value>,
 }
 
-/// What only facts and the journal tell of stages.
+/// The state of stages that only facts and the journal show.
 #[derive(PartialEq, Eq)]
 struct Stages {
-    /// Those that stand before an input they failed at: up, but waiting for an operator.
+    /// Stages before a quarantined input: up, but waiting for an operator.
     stopped: Vec<String>,
-    /// Inputs each has not passed yet.
+    /// Inputs that each stage has not passed yet.
     behind: BTreeMap<&'static str, u64>,
     places: Places,
 }
@@ -463,7 +465,7 @@ impl Stages {
             "planned": view.planned,
             "mailbox": view.mailbox as u64 + behind,
         });
-        // As one of the above it would be made once more at each level.
+        // Inside the literal above, each level would be built once more.
         node["children"] = view.children.iter().map(|child| self.branch(child)).collect();
         node
     }

@@ -1,10 +1,9 @@
-//! Backups: everything that is kept, as of one moment, while it trades; and a data directory made
-//! of one.
+//! Backups: packs all data of one moment while the daemon trades, and restores a data directory.
 //!
-//! The history is looked at before the journal, so what is packed of it is never ahead. A restored
-//! directory begins a new epoch: orders the daemon sent after the backup are unknown to it, and
-//! none of its own may ever have the id of one of these. While a directory is being restored it
-//! holds a folder that no daemon starts beside.
+//! The history is read before the journal, so the packed history is never ahead. A restored
+//! directory begins a new epoch. It does not know the orders sent after the backup, and no order of
+//! it may have the id of one of these. A restore in progress keeps a folder in the directory, and
+//! no daemon starts while that exists.
 
 use super::identity;
 use super::release::{Whole, in_files};
@@ -31,12 +30,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Small files that belong to a data directory. No secret is among them.
+/// Small files of a data directory that a backup includes. None holds a secret.
 const KEPT: [&str; 2] = [identity::FILE, AUDIT_FILE];
-/// Bytes of a small file in one record.
+/// Bytes of one record of a small file.
 const PIECE: u64 = 256 << 10;
 
-/// How a running daemon packs what it keeps.
+/// Packs the data of a running daemon.
 pub fn of(world: &World, data_dir: &Path) -> Arc<Pack> {
     let (journal, archive) = (Arc::clone(&world.journal), Arc::clone(&world.archive));
     let data_dir = data_dir.to_owned();
@@ -46,7 +45,7 @@ pub fn of(world: &World, data_dir: &Path) -> Arc<Pack> {
 /// Packs the files of a data directory that no process holds, without changing them.
 ///
 /// # Errors
-/// There are none, a process holds them, or they cannot be read or packed.
+/// There are no files, a process holds them, or they cannot be read or packed.
 pub fn offline(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let live = data_dir.join(LIVE_FILE);
     if !live.exists() {
@@ -111,10 +110,11 @@ fn note<W: Write>(packer: &mut Packer<W>, data_dir: &Path, name: &str) -> io::Re
     }
 }
 
-/// Makes a data directory of a backup, in an empty folder or where there is none.
+/// Restores a backup into an empty folder or a new one.
 ///
 /// # Errors
-/// The backup is not whole, the folder is not empty, or it cannot be written; then it is as it was.
+/// The backup is incomplete, the folder is not empty, or it cannot be written. The folder is then
+/// unchanged.
 pub fn restore(file: &Path, data_dir: &Path) -> Result<RestoredView, Failure> {
     empty(data_dir)?;
     let about = backup::check(file)?.about;
@@ -141,7 +141,7 @@ pub fn restore(file: &Path, data_dir: &Path) -> Result<RestoredView, Failure> {
     })
 }
 
-/// Refuses a folder with anything in it, but for what an unfinished restoring left.
+/// Refuses a folder that is not empty, except for an unfinished restore.
 fn empty(data_dir: &Path) -> Result<(), Failure> {
     let entries = match fs::read_dir(data_dir) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
@@ -157,15 +157,14 @@ fn empty(data_dir: &Path) -> Result<(), Failure> {
     Err(Failure::new(Exit::Refused, text))
 }
 
-/// What a restoring puts into a data directory, in the order in which it does: without the last
-/// there is nothing to start from.
+/// The files that a restore creates, in their order. Without the last one, no daemon starts.
 fn products() -> [PathBuf; 5] {
     let live = Path::new(LIVE_FILE);
     let [market, audit] = KEPT.map(PathBuf::from);
     [live.with_extension("segments"), history::FILE.into(), market, audit, live.into()]
 }
 
-/// Removes what an unfinished restoring left.
+/// Removes the files of an unfinished restore.
 fn clear(data_dir: &Path) -> Result<(), Failure> {
     let staging = data_dir.join(identity::RESTORING);
     if !staging.exists() {
@@ -182,7 +181,7 @@ fn clear(data_dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gives everything its place; the folder that held it is removed last.
+/// Moves every file to its place; removes the staging folder last.
 fn place(data_dir: &Path, staging: &Path) -> io::Result<()> {
     for name in products() {
         match fs::rename(staging.join(&name), data_dir.join(&name)) {
@@ -195,7 +194,7 @@ fn place(data_dir: &Path, staging: &Path) -> io::Result<()> {
     sync_name(staging)
 }
 
-/// What is being made.
+/// The file being unpacked.
 enum Target {
     Nothing,
     File(Box<Making>),
@@ -247,11 +246,11 @@ fn finish(target: Target, staging: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Installation, the epoch before, and the epoch from here on; none where no life had begun.
+/// Installation, the epoch before, and the new epoch; none where no run had begun.
 type Raised = Option<(String, u64, u64)>;
 
-/// Reads every fact, and begins a life with another epoch: none that a backup of the same journal
-/// was restored to before has it, nor will one.
+/// Reads every fact, and begins a run with a new epoch. No other restore of a backup of the same
+/// journal has that epoch.
 fn raise(staging: &Path) -> Result<(u64, Raised), Failure> {
     in_files(staging, |journal: &Journal<Body>| {
         let (mut facts, mut identity) = (0_u64, None);

@@ -1,4 +1,4 @@
-//! The proof of crash equivalence on somebody's own recording and configuration.
+//! Proves crash equivalence on an operator's own recording and configuration.
 
 use super::identity::Traded;
 use super::market;
@@ -17,20 +17,20 @@ use everwarm_views::views::{ChaosView, StruckView, UnequalView};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Segments are small, so that sealing is struck in a short recording too: bytes of one, and bytes
-/// that stay in the live file.
+/// Sealing sizes, bytes: a segment, and the part that stays in the live file. They are small, so
+/// that a short recording has segments too.
 const SEALING: (u64, u64) = (64 << 10, 64 << 10);
 
-/// How often a run that depends on timing is made again where nothing is said.
+/// Repetitions of a run that depends on timing, by default.
 const OFTEN: u64 = 10;
 
-/// Wall time in which all that runs ends once it is told to: then it is ended as it is.
+/// Wall time in which all runs end after an interrupt; then the process exits anyway.
 const END: Duration = Duration::from_secs(30);
 
-/// Does what is asked.
+/// Runs the proof, or repeats one run.
 ///
 /// # Errors
-/// It cannot be done; a difference is none.
+/// The proof cannot be run; a difference is not an error.
 pub fn run(
     asked: &ChaosConfig,
     tell: &(dyn Fn(&'static str, u64, u64) + Sync),
@@ -76,14 +76,14 @@ pub fn run(
     }
     let mut report = report.map_err(failed)?;
     if let Some(plan) = &asked.plan {
-        // It is told as it was given.
+        // The report has the plan as it was given.
         report.differences.iter_mut().for_each(|difference| difference.again.clone_from(plan));
     }
     Ok(view(report, began.elapsed()))
 }
 
-/// From here on the first signal, the end of the terminal too, has all that runs end by itself, so
-/// that no process and no file of it is left; a second one ends this process at once.
+/// From here on the first signal, or the end of the terminal, ends all runs in order. No process
+/// and no file is left. A second signal ends this process immediately.
 fn interrupted(stop: Stop) -> Result<(), Failure> {
     let runtime = super::runtime(1, "interrupt")?;
     std::thread::spawn(move || {
@@ -101,7 +101,7 @@ fn interrupted(stop: Stop) -> Result<(), Failure> {
 }
 
 fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
-    // Whatever is wrong with the recording is said before anything is played.
+    // Problems of the recording are reported before any run.
     let source = asked.config.market.clone();
     let (first, setup) = market(&source)?;
     let settings = Traded::of(&asked.config, first.as_ref())?.settings;

@@ -1,4 +1,4 @@
-//! Who changes something: the running daemon, or whoever holds the files of one that does not run.
+//! Executes operator commands: in the running daemon, or in the files of a stopped one.
 
 use super::answers::LiveContext;
 use super::reload::Reloader;
@@ -19,17 +19,17 @@ use std::sync::Arc;
 
 /// The running daemon.
 pub struct LiveControl {
-    /// What is traded in.
+    /// The objects that the actors of the edge share.
     pub world: World,
-    /// What is seen of it.
+    /// The facts seen so far.
     pub watch: Watch,
-    /// Who reads the configuration again.
+    /// Reloads the configuration.
     pub reloader: Arc<Reloader>,
-    /// What is logged.
+    /// The log level and filter.
     pub log: LogLevel,
-    /// What it answers from.
+    /// The data from which it responds.
     pub context: Arc<LiveContext>,
-    /// The folder of everything that is kept.
+    /// The data directory.
     pub data_dir: PathBuf,
 }
 
@@ -89,7 +89,7 @@ impl ProcessControl for LiveControl {
 /// The files of a data directory that no process holds.
 struct FileControl(PathBuf);
 
-/// Who changes something in the files of a data directory that no process holds.
+/// Executes commands in the files of a data directory that no process holds.
 pub fn of_files(data_dir: &Path) -> Box<dyn Control> {
     Box::new(FileControl(data_dir.to_owned()))
 }

@@ -1,8 +1,8 @@
-//! The files of a data directory, as a daemon opens them.
+//! Opens the files of a data directory for a daemon.
 //!
-//! The folder is locked before any file in it is made, so of two daemons that start in one moment
-//! one gets all and the other nothing. The journal is made before the history: a history that
-//! follows a journal is proof that there was one, and no new journal is begun beside it.
+//! The folder is locked before any file in it is made. Of two daemons that start together, one gets
+//! all files and the other none. The journal is made before the history. A history with facts
+//! proves that there was a journal, and no new journal is begun beside it.
 
 use super::{Watch, identity, real_money};
 use crate::audit::store_failure;
@@ -31,32 +31,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long files that are held are asked for before another daemon is taken to hold them.
+/// How long locked files are tried, before another daemon counts as their holder.
 const HELD: Duration = Duration::from_secs(2);
-/// Tries to ask the venue for orders of ours.
+/// Requests to the venue for our orders, at most.
 const TRIES: u32 = 5;
-/// Facts at the beginning of a journal among which the first daemon is looked for.
+/// Facts at the start of a journal among which the start of a first daemon is searched.
 const WORDS: u32 = 1_000;
 /// Receive window of that request, milliseconds.
 const RECV_WINDOW: i64 = 5_000;
-/// What an emergency sale's ids begin with: it is made by hand, without a journal.
+/// Prefix of the order ids of an emergency sale, which uses no journal.
 const BY_HAND: &str = "ew-panic-";
 
-/// What was opened. The folder is locked while this lives.
+/// The open files. The folder stays locked until this is dropped.
 pub struct Opened {
     /// The live file.
     pub store: Store,
     /// The history.
     pub archive: Arc<Archive>,
-    /// The name of the installation, where the journal has none yet.
+    /// The name for a new installation; used where the journal has none.
     pub installation: String,
-    /// Whether no daemon ever ran on the journal, and nobody asked for a new one.
+    /// Whether no daemon ever ran on the journal, and no new installation was requested.
     is_doubtful: bool,
     _lock: Option<Lock>,
 }
 
-/// Opens the files, and notes beside them what is traded and how it was started. Gives the
-/// confirmation in force, too; none where money is not real.
+/// Opens the files, and writes notes of the market and the start beside them. Also returns the
+/// confirmation in force; none where money is not real.
 ///
 /// # Errors
 /// The files cannot be opened, real money is not confirmed, or a note cannot be written.
@@ -73,11 +73,11 @@ pub async fn begin(
     Ok((opened, confirmed))
 }
 
-/// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
-/// child until the child has become the exchange, so who holds them is asked for a while.
+/// Opens the files, and retries while they are locked. A daemon killed while it starts its exchange
+/// leaves them locked by that child, until the child has become the exchange.
 ///
 /// # Errors
-/// Another process holds them, they cannot be used, or the journal is gone.
+/// Another process holds them, they cannot be used, or the journal is missing.
 async fn open_when_free(
     config: &Config,
     new_installation: bool,
@@ -96,15 +96,15 @@ async fn open_when_free(
     }
 }
 
-/// Opens the files once, as [`open_when_free`] does.
+/// Opens the files once.
 ///
 /// # Errors
-/// As there.
+/// As for [`open_when_free`].
 pub fn open_now(config: &Config, watch: &Watch, chaos: &Chaos) -> Result<Opened, Failure> {
     open(config, false, lock(&config.data_dir)?, (watch, chaos))
 }
 
-/// Locks the folder; none where the file system has no such locks, and the files have theirs.
+/// Locks the folder; none where the file system has no such locks. The files have their own locks.
 fn lock(dir: &Path) -> Result<Option<Lock>, Failure> {
     match Lock::folder(dir) {
         Ok(Some(lock)) => Ok(Some(lock)),
@@ -130,7 +130,7 @@ fn open(
 ) -> Result<Opened, Failure> {
     let dir = &config.data_dir;
     let (live, past) = (dir.join(LIVE_FILE), dir.join(history::FILE));
-    // Neither is written to before both are known to be good.
+    // Both files are checked before either is written.
     let began = clock::now();
     let checked = Store::check(&live, APPLICATION).map_err(|e| store_failure(&e))?;
     chaos.point(Site::AfterResume, "open");
@@ -175,8 +175,8 @@ fn open(
     Ok(Opened { store, archive, installation, is_doubtful, _lock: lock })
 }
 
-/// Whether a daemon ever ran on the journal: a word of an operator, like that which confirms real
-/// money, may come before the first one.
+/// Whether a daemon ever ran on the journal. Operator inputs, like a confirmation of real money,
+/// may come before the first start.
 fn has_begun(store: &Store) -> Result<bool, Failure> {
     let (mut begun, mut left) = (false, WORDS);
     let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
@@ -186,13 +186,14 @@ fn has_begun(store: &Store) -> Result<bool, Failure> {
     });
     match scanned {
         Ok(()) => Ok(begun),
-        // A segment that is missing held facts.
+        // A missing segment held facts.
         Err(StoreError::Torn { .. }) => Ok(true),
         Err(e) => Err(store_failure(&e)),
     }
 }
 
-/// What in the folder only a journal leaves; `through` is the row up to which the history followed.
+/// Remains in the folder that only a journal leaves. `through` is the last row of the journal in
+/// the history.
 fn remains(dir: &Path, through: u64) -> Result<Option<String>, Failure> {
     if through > 0 {
         let facts = count(through, "fact");
@@ -210,7 +211,7 @@ fn remains(dir: &Path, through: u64) -> Result<Option<String>, Failure> {
     Ok((files > 0).then(text))
 }
 
-/// The journal is not there and was.
+/// The failure for a journal that is missing.
 fn gone(dir: &Path, why: &str) -> Failure {
     let file = dir.join(LIVE_FILE);
     let (file, word) = (file.display(), shell_word(&dir.display().to_string()));
@@ -223,7 +224,7 @@ fn gone(dir: &Path, why: &str) -> Failure {
     Failure::new(Exit::Foreign, text)
 }
 
-/// Keeps what is left of a journal that is gone, under other names.
+/// Renames the remains of a missing journal, so that they are kept.
 fn set_aside(dir: &Path) -> Result<(), Failure> {
     let now = wall().utc();
     for path in [dir.join(LIVE_FILE).with_extension("segments"), dir.join(history::FILE)] {
@@ -240,7 +241,7 @@ fn set_aside(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A name that no installation had.
+/// A random name for a new installation.
 fn name() -> Result<String, Failure> {
     let chance = chance().map_err(|e| failed(Path::new("/dev/urandom"), &e))?;
     Ok(format!("i-{}", &chance[..14]))
@@ -252,10 +253,9 @@ fn failed(place: &Path, error: &Error) -> Failure {
 }
 
 impl Opened {
-    /// Refuses a journal on which no daemon ran where the venue has orders of ours: they were sent
-    /// by a
-    /// journal that is gone. A venue that does not answer is asked again once it trades: an order
-    /// that lives and is not known halts.
+    /// Refuses a fresh journal if the venue has orders of ours: a missing journal sent them. If the
+    /// venue does not respond, the daemon trades. An open order that it does not know then halts
+    /// it.
     ///
     /// # Errors
     /// The venue has orders of ours.
@@ -279,8 +279,8 @@ impl Opened {
     }
 }
 
-/// An order at the venue that a journal of ours sent: of all there are where the exchange is
-/// simulated, else of those that are open.
+/// Id of an order of ours at the venue. Searches all orders of a simulated exchange, and only open
+/// orders elsewhere.
 async fn orders_of_ours(connection: &Connection) -> Result<Option<String>, String> {
     let ours = |id: &String| ClientOrderId(id.clone()).is_ours() && !id.starts_with(BY_HAND);
     if let Some(admin) = &connection.admin {

@@ -1,6 +1,5 @@
-//! Whether the process is well, looked at on a thread of its own: it tells the service manager,
-//! ends a process whose disk has stood still for long, and notices when the process itself stood
-//! still.
+//! Checks on its own thread whether the process is healthy. It reports to the service manager, ends
+//! a process whose disk has not responded for long, and notices suspensions of the process.
 
 use super::answers::LiveContext;
 use super::lag::Lag;
@@ -20,50 +19,51 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Wall time between looks, at most.
+/// Wall time between checks, at most.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long the root supervisor may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How long a stage may stand before an input, and the disk before a commit, while the process
-/// counts as well: half of what the manager waits, within these bounds.
+/// How long a stage may wait before an input, or a commit for the disk, in a healthy process. It is
+/// half of the watchdog interval, within these bounds.
 const STUCK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
-/// How long the disk may stand before a commit; then the process ends.
+/// How long a commit may wait for the disk; then the process ends.
 const DEAD: Duration = Duration::from_secs(30);
-/// A look that comes later than this, or a clock on the wall that is further off than time passed:
-/// the process, or the machine, stood still.
+/// Delay of a check that means a suspension of the process. A wall clock that moved this much more
+/// or less than time passed was set, or the machine slept.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Looks in a row at which the root supervisor may be late, on a machine with much else to do.
+/// Checks in a row without an answer of the root supervisor, at which it counts as stuck: the
+/// machine may be busy.
 const LATE: u32 = 3;
-/// How much longer a start may take that goes on, as the manager is told.
+/// Extension of the start timeout that the service manager receives while a start makes progress.
 const EXTEND: NotifyState<'static> = NotifyState::ExtendTimeoutUsec(60_000_000);
 
-/// What is seen at one look.
+/// The values of one check.
 struct Observation<'a> {
     /// The root supervisor answered.
     root: bool,
     /// Age of the oldest fact that is not committed.
     uncommitted: Duration,
     head: u64,
-    /// How far each stage is.
+    /// The last input that each stage has passed.
     passed: &'a [(&'static str, u64)],
-    /// A stage stands before an input until an operator decides, so others may wait for it.
+    /// A stage waits at an input for an operator's decision, so others may wait for it.
     decided: bool,
-    /// Since the look before.
+    /// Time since the last check.
     since: Duration,
 }
 
-/// What broke the run of time between two looks.
+/// An interruption of time between two checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Break {
-    /// The process stood still.
+    /// The process was suspended.
     Stood,
-    /// The clock on the wall moved otherwise than time passed: it was set, or the machine slept.
+    /// The wall clock was set, or the machine slept.
     Jumped,
 }
 
 impl Break {
-    /// Between two looks so far apart by the clock of this process and, in milliseconds, by that on
-    /// the wall.
+    /// The interruption between two checks; `since` is by the clock of this process, `wall` by the
+    /// wall clock, milliseconds.
     fn of(since: Duration, wall: i64) -> Option<Break> {
         let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         if since > PAUSE {
@@ -74,14 +74,14 @@ impl Break {
     }
 }
 
-/// What has been seen so far.
+/// The state of the checks so far.
 #[derive(Debug)]
 struct Health {
-    /// How long nothing may move.
+    /// How long nothing may move in a healthy process.
     stuck: Duration,
     stood: BTreeMap<&'static str, (u64, Duration)>,
     blocked: Duration,
-    /// Looks in a row at which the root supervisor did not answer.
+    /// Checks in a row without an answer of the root supervisor.
     mute: u32,
 }
 
@@ -92,9 +92,9 @@ impl Health {
         Health { stuck, stood: BTreeMap::new(), blocked: Duration::ZERO, mute: 0 }
     }
 
-    /// Why the process is not well; none: it is.
+    /// Why the process is not healthy; none: it is.
     fn look(&mut self, look: &Observation<'_>) -> Option<String> {
-        // A process that stood still itself has had no chance to commit.
+        // A suspended process had no chance to commit.
         let blocked = look.uncommitted >= look.since && !look.uncommitted.is_zero();
         self.blocked =
             if blocked { self.blocked + look.since.min(LOOK * 2) } else { Duration::ZERO };
@@ -120,14 +120,14 @@ impl Health {
     }
 }
 
-/// Looks until it is dropped.
+/// The health thread; it ends when this is dropped.
 pub struct Pulse {
     stop: Option<SyncSender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Pulse {
-    /// Begins: what it sees it tells `notify`, in the words of `desk`.
+    /// Starts the checks. They report to `notify`, with texts from `desk`.
     #[must_use]
     pub fn begin(
         world: &World,
@@ -155,7 +155,7 @@ impl Drop for Pulse {
     }
 }
 
-/// The runtime of the supervisors, and how late it answers.
+/// The runtime of the supervisors, and its delay.
 type Control = (Handle, Arc<Lag>);
 
 fn beat(
@@ -228,7 +228,7 @@ fn beat(
     }
 }
 
-/// What the process is doing, and whether it has come to its end of the start.
+/// The status for the service manager, and whether the start is finished.
 fn words(desk: &dyn Context, wrong: Option<&String>) -> (String, bool) {
     if let Some(why) = wrong {
         return (format!("not healthy: {why}"), false);
@@ -260,7 +260,8 @@ fn answers(world: &World, (handle, lag): &Control) -> bool {
     heard.recv_timeout(ANSWER).is_ok()
 }
 
-/// The process stood still, and nobody knows what happened meanwhile: as after a lost connection.
+/// The process was suspended and may have missed messages: it reconnects as after a lost
+/// connection.
 fn resumed(world: &World, stood: Duration) {
     tracing::warn!(seconds = stood.as_secs(), "the process was suspended; reconnecting");
     world.board.write_pause(i64::try_from(stood.as_millis()).unwrap_or(i64::MAX));

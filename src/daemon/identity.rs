@@ -1,7 +1,7 @@
-//! What a data directory trades, noted beside its files: one directory is for one market.
+//! The note of what a data directory trades: one directory is for one market.
 //!
 //! Positions and orders of one market mean nothing in another. The note is compared before any file
-//! is opened and any process started.
+//! is opened or process started.
 
 use everwarm_config::{Config, Given, MarketSource, Remote, Symbols, last_start};
 use everwarm_domain::fact::Retained;
@@ -21,26 +21,26 @@ use std::path::Path;
 
 /// Name of the note in the data directory.
 pub const FILE: &str = "market.txt";
-/// Folder in a data directory that a backup is being restored into.
+/// Folder in a data directory into which a backup is being restored.
 pub const RESTORING: &str = "restoring";
 
-/// What is traded.
+/// What a daemon trades.
 pub struct Traded {
-    /// What the stages are told, the names of what is traded among it.
+    /// The settings of the stages, with the names of the traded symbols.
     pub settings: Settings,
-    /// In words: the same words, the same market.
+    /// The market as a text: equal texts mean equal markets.
     pub words: String,
-    /// Asset that cash is counted in.
+    /// Asset in which cash is counted.
     pub currency: String,
-    /// What may be traded, where that is known without asking: of a simulated exchange.
+    /// Instruments known without a request: those of a simulated exchange.
     pub rules: Vec<Instrument>,
 }
 
 impl Traded {
-    /// Of a market, as the configuration wishes.
+    /// What the configuration trades on this market.
     ///
     /// # Errors
-    /// A symbol that is wanted is not there, or none is left.
+    /// A wanted symbol does not exist, or no symbol is left.
     pub fn of(config: &Config, market: &dyn Market) -> Result<Traded, Failure> {
         let first = market.instruments().iter().min_by_key(|rule| rule.symbol);
         let currency = match config.settings.trading.quote_asset.as_str() {
@@ -61,7 +61,7 @@ impl Traded {
 }
 
 impl Traded {
-    /// At an exchange of somebody else.
+    /// What the configuration trades at an external exchange.
     #[must_use]
     pub fn at(config: &Config, remote: &Remote) -> Traded {
         let mut settings = config.settings.clone();
@@ -75,11 +75,11 @@ impl Traded {
     }
 }
 
-/// That a rule leaves something of what there is, whatever its volume. Where nothing is known of
-/// what there is, it does.
+/// Checks that a selection rule leaves some instruments, whatever their volume. Passes where the
+/// instruments are unknown.
 ///
 /// # Errors
-/// It leaves nothing.
+/// The rule leaves no instrument.
 pub fn leaves_some(rule: &Selection, there: &[Instrument]) -> Result<(), Failure> {
     let rule = Selection { top: 0, min_volume: Decimal::ZERO, ..rule.clone() };
     let venue = Venue { rules: there.to_vec(), ..Venue::default() };
@@ -98,11 +98,11 @@ pub fn leaves_some(rule: &Selection, there: &[Instrument]) -> Result<(), Failure
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// That the features of all strategies can be computed of what is traded of what there is. Where
-/// nothing is known of what there is, the configuration was checked for as many as it may be.
+/// Checks that the features of all strategies can be computed for the traded instruments. Passes
+/// where the instruments are unknown: the configuration was then checked with its limits.
 ///
 /// # Errors
-/// They cannot: names a strategy, and where it is configured.
+/// A feature cannot be computed; names the strategy and where it is configured.
 pub fn affordable(
     config: &Config,
     settings: &Settings,
@@ -132,10 +132,10 @@ fn describe(source: &MarketSource, market: &dyn Market) -> String {
     format!("a recording that begins at {start} UTC: {names}")
 }
 
-/// Makes the directory where there is none, and refuses one that trades another market.
+/// Makes a missing directory, and refuses one that trades another market.
 ///
 /// # Errors
-/// It does, or the directory cannot be used.
+/// The directory trades another market, or cannot be used.
 pub fn check(data_dir: &Path, market: &str) -> Result<(), Failure> {
     std::fs::create_dir_all(data_dir).map_err(|e| failed(data_dir, &e))?;
     if data_dir.join(RESTORING).exists() {
@@ -160,7 +160,7 @@ pub fn check(data_dir: &Path, market: &str) -> Result<(), Failure> {
     }
 }
 
-/// Notes what the directory trades.
+/// Writes the note of the market.
 ///
 /// # Errors
 /// The note cannot be written.
@@ -172,7 +172,7 @@ pub fn note(data_dir: &Path, market: &str) -> Result<(), Failure> {
     written.map_err(|e| failed(&data_dir.join(FILE), &e))
 }
 
-/// Notes with which configuration file and flags its daemon is started; none: with no file.
+/// Writes the note of the configuration file and flags of this start; none: there is no file.
 ///
 /// # Errors
 /// The note cannot be written.

@@ -1,5 +1,5 @@
-//! Disturbs actors of the running daemon on purpose, where the configuration allows it; and tries
-//! branches that are kept down.
+//! Injects faults into actors of the running daemon, where the configuration allows it. Also
+//! retries stopped branches immediately.
 
 use super::watch::Watch;
 use crate::chaos::process;
@@ -12,7 +12,7 @@ use everwarm_views::telemetry::Fault;
 use everwarm_views::views::ValueView;
 use tokio::runtime::Handle;
 
-/// What the configuration allows.
+/// The faults that the configuration allows.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowed {
     enabled: bool,
@@ -20,13 +20,13 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// As these values say, which may change while it trades.
+    /// As these values allow; they may change while the daemon trades.
     pub fn by(values: &[ValueView]) -> Allowed {
         let is_set = |key: &str| values.iter().any(|v| v.key == key && v.value == true);
         Allowed { enabled: is_set("chaos.enabled"), on_live: is_set("chaos.on_live") }
     }
 
-    /// Whether something may be disturbed on purpose, at a real venue or not.
+    /// Checks whether faults may be injected, at a live venue or not.
     ///
     /// # Errors
     /// The configuration does not allow it.
@@ -44,7 +44,7 @@ impl Allowed {
     }
 }
 
-/// Whether this process may be struck, where its environment plans that.
+/// Checks whether this process may have the faults that its environment plans.
 ///
 /// # Errors
 /// The configuration does not allow it.
@@ -62,11 +62,11 @@ pub fn planned(config: &Config) -> Result<(), Failure> {
     })
 }
 
-/// Disturbs an actor. What waits for a message of it is told as an event at once: the message may
-/// never come.
+/// Injects a fault into an actor. A fault that waits for a message is shown as an event
+/// immediately, for the message may never come.
 ///
 /// # Errors
-/// It is not allowed, or nobody is at that place.
+/// The configuration does not allow it, or there is no actor at that path.
 pub fn harm(
     world: &World,
     watch: &Watch,
@@ -86,7 +86,7 @@ pub fn harm(
         How::Kill => watch.supervised.fault(Fault::Kill),
         How::Stop => watch.supervised.fault(Fault::Stop),
         How::Stall => watch.supervised.fault(Fault::Stall),
-        // One is counted when it comes to pass, of the other nobody is left to tell.
+        // A panic is counted when it happens; after an abort, no process is left to count.
         How::Panic | How::Abort => {}
     }
     Ok(HarmView { path, ..asked.clone() })
@@ -108,8 +108,7 @@ fn not_harmed(path: &str, why: NotInjected) -> Failure {
     }
 }
 
-/// Takes back what waits for a message, and the planned strikes, where that is not allowed any
-/// more.
+/// Cancels planned and waiting faults once they are not allowed any more.
 pub fn take_back(world: &World, allowed: Allowed) {
     if let Err(why) = allowed.check(world.admin.is_none()) {
         let strikes = world.chaos().disarm().len();
@@ -122,10 +121,10 @@ pub fn take_back(world: &World, allowed: Allowed) {
     }
 }
 
-/// Tries a branch at once.
+/// Retries a stopped branch immediately.
 ///
 /// # Errors
-/// There is none at that place.
+/// There is no branch at that path.
 pub fn retry(world: &World, asked: &BranchView) -> Result<BranchView, Failure> {
     let path = place(&world.directory, &world.places.present(&asked.path))?;
     let (parent, id) = path.rsplit_once('/').ok_or_else(|| nobody(&path))?;
@@ -137,7 +136,7 @@ pub fn retry(world: &World, asked: &BranchView) -> Result<BranchView, Failure> {
     }
 }
 
-/// Where one is in the tree who was told by his place, or by his name alone.
+/// The path of an actor given by its path, or by its name alone.
 fn place(directory: &Directory, asked: &str) -> Result<String, Failure> {
     let all = directory.readings().into_iter().map(|reading| reading.path);
     let is_asked = |path: &String| {

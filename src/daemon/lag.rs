@@ -1,29 +1,29 @@
-//! How late the thread of the supervisors answers. It is asked twice a second from another thread;
-//! one that hangs is told by for how long nobody has been answered.
+//! The delay with which the thread of the supervisors answers. Another thread pings it twice a
+//! second. If it hangs, the delay is the age of the oldest ping without an answer.
 
 use everwarm_runtime::clock;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// See the module.
+/// The delay of the thread of the supervisors.
 #[derive(Debug, Default)]
 pub struct Lag(Mutex<Asked>);
 
 #[derive(Debug, Default)]
 struct Asked {
-    /// The oldest question without an answer.
+    /// When the oldest ping without an answer was sent.
     since: Option<Instant>,
-    /// How long the last answer took.
+    /// Delay of the last answer.
     last: Duration,
 }
 
 impl Lag {
-    /// A question is on its way.
+    /// Notes that a ping is sent.
     pub fn ask(&self) {
         self.asked().since.get_or_insert_with(clock::now);
     }
 
-    /// All questions so far are answered: it answers in order.
+    /// Notes an answer to all pings so far: the thread answers in order.
     pub fn answered(&self) {
         let mut asked = self.asked();
         if let Some(since) = asked.since.take() {
@@ -31,7 +31,7 @@ impl Lag {
         }
     }
 
-    /// How long the last answer took, or the one that is waited for takes, whichever is longer.
+    /// Delay of the last answer, or age of a ping without an answer, whichever is longer.
     #[must_use]
     pub fn now(&self) -> Duration {
         let asked = self.asked();

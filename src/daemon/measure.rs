@@ -1,4 +1,4 @@
-//! The metrics of the running daemon: what is watched and counted, told to programs when they ask.
+//! The metrics of the running daemon.
 
 mod actors;
 mod sampler;
@@ -25,38 +25,38 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The key of the fall that calls somebody.
+/// Configuration key of the drawdown that raises an alarm.
 const ALARM: &str = "risk.alarm_drawdown_percent";
 
-/// What metrics are made of, besides the world and what is watched.
+/// Sources of metrics, besides the world and the watch.
 pub struct Parts {
-    /// Money is counted in it.
+    /// Currency of money values.
     pub currency: String,
-    /// What the API answered and refused.
+    /// API requests, responses and refusals.
     pub refusals: Refusals,
-    /// What was logged.
+    /// Log lines, counted.
     pub logged: LogCounts,
-    /// Panics the hook has seen.
+    /// Panics, without injected ones.
     pub panics: Arc<AtomicU64>,
-    /// How the runtime of the workers is doing.
+    /// Samples of the workers' runtime.
     pub sampled: Arc<Sampled>,
-    /// What messages came to.
+    /// Results of messages to receivers.
     pub deliveries: Deliveries,
 }
 
-/// What does not change while the process runs.
+/// Values that do not change while the process runs.
 struct Fixed {
     version: VersionView,
     mode: &'static str,
-    /// The venue, as labels have it.
+    /// The venue as a label value.
     venue: &'static str,
     start_ms: i64,
     data_dir: PathBuf,
-    /// The fall that calls somebody, before anything else is in force.
+    /// The drawdown that raises an alarm, until a configuration is in force.
     alarm: Option<Value>,
 }
 
-/// What `/metrics` answers.
+/// The content of `/metrics`.
 pub fn metrics(
     config: &Config,
     parts: Parts,
@@ -143,7 +143,7 @@ fn readiness(page: &mut Page, watch: &Watch, desk: &dyn Context) {
 
 fn store(page: &mut Page, world: &World, fixed: &Fixed) {
     let store = world.journal.store();
-    // A file that cannot be read is told by whoever needs it.
+    // The component that needs the file reports that it cannot be read.
     let segments = store.segments().map_or(0, |(_, bytes)| bytes);
     let history = std::fs::metadata(world.archive.path()).map_or(0, |m| m.len());
     for (file, bytes) in
@@ -206,7 +206,7 @@ fn api(page: &mut Page, parts: &Parts, stream: &Stream) {
     }
     let refused = parts.refusals.all();
     refused.for_each(|(reason, n)| page.count("everwarm_http_refused_total", &[reason], n));
-    // Which others there will be is known when they come.
+    // Other label values appear with the first such request.
     page.count("everwarm_http_requests_total", &["/metrics", "GET", "200"], 0);
     for ((route, method, status), n) in parts.refusals.requests() {
         let status = status.to_string();

@@ -1,4 +1,4 @@
-//! Whom the running daemon tells: an actor a receiver, and one for the sign of life.
+//! Actors that send messages: one for each receiver, and one for the heartbeat.
 
 use super::answers::LiveContext;
 use super::reload::{in_force, seconds_in_force};
@@ -15,7 +15,7 @@ use everwarm_views::questions::{Context as _, Process as _};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// The actors, to be children of what people look in through.
+/// The actors; they become children of the ops branch.
 pub fn actors(
     messages: &Messages,
     world: &World,
@@ -25,7 +25,7 @@ pub fn actors(
     let mut actors = Vec::new();
     for receiver in &messages.receivers {
         let name = receiver.name();
-        // What this life will say comes behind it: nothing of it is missed, whenever it is killed.
+        // Facts of this run come after this row: none is missed, whenever the run is killed.
         let begun = Mail::begin(&world.archive, name, world.journal.last_row());
         if let Err(e) = begun {
             world.history_failed(e.into());
@@ -51,7 +51,7 @@ pub fn actors(
     actors
 }
 
-/// The terms in force; before any are, those the process was started with.
+/// The terms in force; those of the start, until a configuration is in force.
 fn terms(board: &Arc<Board>, started: &Terms) -> impl Fn() -> Terms + Send + Sync + 'static {
     let (board, started) = (Arc::clone(board), started.clone());
     move || {

@@ -10,14 +10,14 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// Variables that are meant for this process alone: a child must not speak for it.
+/// Variables for this process alone: a child must not report for it.
 pub const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 /// Longest text of a status, characters.
 const STATUS_MAX: usize = 200;
-/// Reports that wait for a manager that does not read; later ones are dropped.
+/// Reports that wait for a slow service manager, at most; further ones are dropped.
 const WAITING_MAX: usize = 16;
 
-/// What is sent at once: a status, and more of the protocol.
+/// One report: a status, and another state of the protocol.
 #[derive(Debug)]
 struct Report {
     status: Option<String>,
@@ -28,17 +28,17 @@ struct Report {
 #[derive(Debug, Default)]
 pub struct Notify {
     reports: Option<SyncSender<Report>>,
-    /// How often it wants to hear from a process that is well.
+    /// How often the service manager expects a report of a healthy process.
     watchdog: Option<Duration>,
 }
 
 impl Notify {
-    /// The one the environment of this process names.
+    /// The service manager that the environment of this process names.
     #[must_use]
     pub fn from_environment() -> Notify {
         let socket = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         let Some(socket) = socket else { return Notify::default() };
-        // A manager that does not read is not in the way of trading: only this thread waits for it.
+        // A slow service manager does not delay trading: only this thread waits for it.
         let (sender, reports) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("notify".to_owned());
         let reports = match thread.spawn(move || send(&socket, &reports)) {
@@ -52,18 +52,18 @@ impl Notify {
         Notify { watchdog: watchdog.filter(|_| reports.is_some()), reports }
     }
 
-    /// How often it wants to hear from a process that is well; none: it does not ask.
+    /// How often the service manager expects a report of a healthy process; none: it expects none.
     #[must_use]
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog
     }
 
-    /// Sends what the process is doing, in words, and what else is to be said by it.
+    /// Reports what the process does, as a text, and another state of the protocol.
     pub fn tell(&self, status: &str, state: Option<NotifyState<'static>>) {
         self.put(Report { status: Some(words(status)), state });
     }
 
-    /// The process is well.
+    /// Reports that the process is healthy.
     pub fn alive(&self) {
         self.put(Report { status: None, state: Some(NotifyState::Watchdog) });
     }
@@ -81,7 +81,7 @@ fn words(status: &str) -> String {
     status.chars().map(plain).take(STATUS_MAX).collect()
 }
 
-/// Sends reports until nobody makes any.
+/// Sends reports until all senders are dropped.
 fn send(socket: &OsStr, reports: &Receiver<Report>) {
     let mut failed = false;
     for Report { status, state } in reports {
@@ -98,8 +98,8 @@ fn send(socket: &OsStr, reports: &Receiver<Report>) {
     }
 }
 
-/// Sends what belongs together. A socket whose name begins with `@` has no file; the crate only
-/// knows those that have one.
+/// Sends states in one datagram. A socket name that begins with `@` has no file; the crate supports
+/// only sockets with one.
 fn notify(socket: &OsStr, states: &[NotifyState<'_>]) -> io::Result<()> {
     let [b'@', name @ ..] = socket.as_bytes() else { return sd_notify::notify(states) };
     let lines: Vec<String> = states.iter().map(ToString::to_string).collect();

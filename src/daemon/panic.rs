@@ -1,5 +1,5 @@
-//! Everything off at the venue: cancels what is open, sells what is held, and believes nothing but
-//! what the venue shows in the end. Knows neither journal nor books, so it works when they do not.
+//! Liquidates the account: cancels open orders and sells all holdings. Judges the result only by
+//! the account at the venue. Uses neither journal nor books, so it works when they fail.
 
 use super::{elsewhere, launch, passing, runtime};
 use crate::adapters;
@@ -25,21 +25,21 @@ use std::time::Duration;
 
 /// recvWindow, milliseconds of venue time.
 const RECV_WINDOW: i64 = 5_000;
-/// Rounds of looking and doing before what is left is told.
+/// Rounds of selling and cancelling, before the rest is reported.
 const ROUNDS: u32 = 4;
-/// Tries of a question.
+/// Tries of a request.
 const TRIES: u32 = 5;
-/// Wall time before the second try; it doubles.
+/// Wall time before the second try; doubles each time.
 const WAIT: Duration = Duration::from_millis(250);
 /// Longest wait for the venue's budget, seconds: a ban may last for days.
 const LONGEST: i64 = 120;
-/// Market orders of one symbol at most: what is larger than the venue takes is sold in parts.
+/// Market orders of one symbol, at most: a quantity above the venue's limit is sold in parts.
 const PARTS: u32 = 50;
 
-/// Does it.
+/// Runs `everwarm panic`.
 ///
 /// # Errors
-/// The venue cannot be found or asked.
+/// The venue cannot be found, or does not respond.
 pub fn panic(config: &Config, wanted: &Panic, printer: Printer) -> Result<Exit, Failure> {
     everwarm_venue::install_tls();
     let connection = connection(config)?;
@@ -62,7 +62,7 @@ fn connection(config: &Config) -> Result<Connection, Failure> {
         Failure::new(Exit::Unreachable, text)
     };
     let file = PortFile::read(&dir).ok().flatten().ok_or_else(nobody)?;
-    // Its time passes as it says, whatever is configured now.
+    // Venue time passes as its port file says, whatever is configured now.
     let passing = match file.pace.as_str() {
         "lockstep" => Passing::Lockstep,
         "real" => Passing::Scaled(1),
@@ -76,7 +76,7 @@ fn connection(config: &Config) -> Result<Connection, Failure> {
         .map_err(|e| Failure::new(Exit::Failed, e))
 }
 
-/// Whoever does it.
+/// An emergency sale at the venue.
 struct Liquidation {
     venue: Arc<dyn Venue>,
     connection: Connection,
@@ -87,7 +87,7 @@ fn unreachable(error: &VenueError) -> Failure {
     Failure::new(Exit::Unreachable, format!("the venue: {error}"))
 }
 
-/// The names of what is to be sold; empty: what the rule of the universe leaves.
+/// The symbols to sell; empty: all that the rule of the universe leaves.
 fn names(config: &Config, wanted: &Panic) -> Vec<Symbol> {
     let configured = match (&config.venue, &config.market.symbols) {
         (VenueSource::Remote(remote), _) => remote.symbols.clone(),
@@ -97,8 +97,8 @@ fn names(config: &Config, wanted: &Panic) -> Vec<Symbol> {
     wanted.symbols.clone().unwrap_or(configured)
 }
 
-/// Of all the venue has, what may have been bought: paid in one asset, not excluded, and traded
-/// now. What is left out by its rank today may have been bought yesterday.
+/// Keeps the instruments that may have been bought: with one quote asset, not excluded, and trading
+/// now. The rank by volume is ignored: it may have been different yesterday.
 fn bought(rules: &mut Vec<Instrument>, rule: &Selection, quote_asset: &str) {
     let first = rules.iter().min_by_key(|rule| rule.symbol).map(|rule| rule.quote.clone());
     let quote = [&rule.quote, quote_asset].into_iter().find(|quote| !quote.is_empty());
@@ -107,8 +107,7 @@ fn bought(rules: &mut Vec<Instrument>, rule: &Selection, quote_asset: &str) {
 }
 
 impl Liquidation {
-    /// Asks until there is an answer, for a while; what the venue takes no more of for now is
-    /// waited for.
+    /// Repeats a request until it succeeds, for a while; waits while the venue's budget is used up.
     async fn again<T>(&self, ask: impl AsyncFn() -> Result<T, VenueError>) -> Result<T, Failure> {
         let (mut tries, mut waits, mut wait) = (1, 0, WAIT);
         loop {
@@ -141,7 +140,7 @@ impl Liquidation {
         self.printer.lines(&[format!("{what:<12} {text}")]).map(drop)
     }
 
-    /// Learns what time it is at the venue. One that waits for its daemon stands where it stood.
+    /// Learns the venue's time. In lockstep, time stays where it is without a daemon.
     async fn tick(&self) -> Result<(), Failure> {
         let sample = self.again(async || self.venue.server_time().await).await?;
         if self.connection.passing == Passing::Lockstep {
@@ -157,7 +156,7 @@ impl Liquidation {
     async fn all_off(&self, config: &Config, wanted: &Panic) -> Result<Exit, Failure> {
         let open = self.cancel().await?;
         let held = if wanted.flatten { self.flatten(config, wanted).await? } else { Vec::new() };
-        // A sale may have brought in what was waiting for it.
+        // Orders may have opened while the holdings were sold.
         let open =
             if open || !self.open().await?.is_empty() { self.cancel().await? } else { false };
         if !open && held.is_empty() {
@@ -173,7 +172,7 @@ impl Liquidation {
         Ok(Exit::Problems)
     }
 
-    /// Open orders by symbol.
+    /// Open orders, by symbol.
     async fn open(&self) -> Result<BTreeMap<Symbol, Vec<OrderReport>>, Failure> {
         let mut by_symbol: BTreeMap<Symbol, Vec<OrderReport>> = BTreeMap::new();
         for order in self.again(async || self.venue.open_orders(None).await).await? {
@@ -182,7 +181,7 @@ impl Liquidation {
         Ok(by_symbol)
     }
 
-    /// Cancels what is open, whoever placed it, until nothing is; whether something is left.
+    /// Cancels all open orders, of any client; returns whether some are left.
     async fn cancel(&self) -> Result<bool, Failure> {
         let mut open = self.open().await?;
         if open.is_empty() {
@@ -200,7 +199,7 @@ impl Liquidation {
                     trouble.insert(*symbol, e);
                 }
             }
-            // Whatever was answered: what is open now says what became of it.
+            // The open orders now show the result, whatever the responses were.
             let now = self.open().await?;
             for (symbol, orders) in &open {
                 let left = now.get(symbol).map_or(0, Vec::len);
@@ -219,7 +218,7 @@ impl Liquidation {
         Ok(!open.is_empty())
     }
 
-    /// Sells what is held; what could be sold and is still there.
+    /// Sells all holdings; returns those that could be sold and are still there.
     async fn flatten(
         &self,
         config: &Config,
@@ -231,7 +230,7 @@ impl Liquidation {
             let settings = &config.settings;
             bought(&mut rules, &settings.universe, &settings.trading.quote_asset);
         }
-        // Of several that trade an asset, one that trades now.
+        // Of several symbols with the same base asset, one that trades now.
         rules.sort_by_key(|rule| (!rule.trading, rule.symbol));
         let known: BTreeSet<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         for absent in symbols.iter().filter(|symbol| !known.contains(symbol)) {
@@ -239,7 +238,7 @@ impl Liquidation {
         }
         let mut left = Vec::new();
         let mut bases = BTreeSet::new();
-        // What is held once is sold once, though several symbols may trade it.
+        // An asset is sold once, even if several symbols trade it.
         for rule in rules.iter().filter(|rule| bases.insert(rule.base.clone())) {
             if let Some(quantity) = self.sell(rule).await? {
                 left.push((rule.symbol, quantity));
@@ -248,7 +247,7 @@ impl Liquidation {
         Ok(left)
     }
 
-    /// Free and held units of an asset.
+    /// Units of an asset: free, and all.
     async fn held(&self, asset: &str) -> Result<(Decimal, Decimal), Failure> {
         let account = self.again(async || self.venue.account().await).await?;
         if account.unread.iter().any(|unread| unread == asset) {
@@ -259,8 +258,8 @@ impl Liquidation {
         Ok(of.map_or((Decimal::ZERO, Decimal::ZERO), |b| (b.free, b.free + b.locked)))
     }
 
-    /// Sells a base asset at the market, in as many orders as it takes; what could be sold and was
-    /// not.
+    /// Sells a base asset at the market, in as many orders as needed. Returns a quantity that could
+    /// be sold and was not.
     async fn sell(&self, rule: &Instrument) -> Result<Option<Decimal>, Failure> {
         let mut failures = 0;
         for part in 0..PARTS {
@@ -278,7 +277,7 @@ impl Liquidation {
                     self.say(rule.symbol, &format!("kept as dust: {why}"))?;
                     return Ok(None);
                 }
-                // Of a sale a part may still be open, or somebody has placed another order.
+                // Part of a sale may still be open, or another client has placed an order.
                 Err(TooSmall(_)) => {
                     failures += 1;
                     if failures == ROUNDS {
@@ -310,7 +309,7 @@ impl Liquidation {
         Ok(Some(self.held(&rule.base).await?.1))
     }
 
-    /// Cancels what is open in a symbol, so that what it holds may be sold.
+    /// Cancels the open orders of a symbol, so that the assets they lock may be sold.
     async fn release(&self, symbol: Symbol) -> Result<(), Failure> {
         match self.venue.cancel_all(symbol, self.stamp()).await {
             Ok(()) => self.say(symbol, "cancelled the rest")?,
@@ -321,8 +320,9 @@ impl Liquidation {
         self.tick().await
     }
 
-    /// One market order: what it brought, or why it definitely was not executed. Its id is of the
-    /// reserved strategy: the daemon books what such orders sold, and takes none for a twin's.
+    /// Places one market order. Returns its report, or why it was definitely not executed. Its id
+    /// is of the reserved strategy: the daemon books such sales, and does not take them for orders
+    /// of another process.
     async fn order(
         &self,
         rule: &Instrument,
@@ -357,7 +357,7 @@ impl Liquidation {
         }
     }
 
-    /// What became of an order without an answer: found, or absent after it can no longer arrive.
+    /// What became of an order without a response: found, or absent after it can no longer arrive.
     async fn became(
         &self,
         intent: &OrderIntent,

@@ -1,6 +1,6 @@
-//! The way to real money, and there is no other: the live environment, `trading.mode = "live"`, and
-//! in the journal a person's word on the account and its caps. What is missing is told before
-//! anything is connected for trading.
+//! The conditions for real money: the live environment, `trading.mode = "live"`, and an operator's
+//! confirmation of the account and its caps in the journal. A missing condition is reported before
+//! the daemon connects for trading.
 
 use super::identity::{self, Traded};
 use super::watch::Watch;
@@ -24,11 +24,11 @@ use everwarm_views::views::{AccountView, LiveView};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-/// Name of the writer of confirmations.
+/// Name of the operator as a writer.
 const NAME: &str = "operator";
-/// recvWindow of the question whose a key is, milliseconds.
+/// recvWindow of the request for the account of a key, milliseconds.
 const RECV_WINDOW: i64 = 5_000;
-/// What to do.
+/// The command to confirm.
 const HOW: &str = "everwarm live confirm --per-order AMOUNT --per-day AMOUNT";
 
 fn refused<T>(text: impl Into<String>) -> Result<T, Failure> {
@@ -42,10 +42,10 @@ fn remote(config: &Config) -> Option<&Remote> {
     }
 }
 
-/// Whether real money is meant where money is real.
+/// Checks that real money is intended at a live venue.
 ///
 /// # Errors
-/// It is real, and nobody said so.
+/// The venue is live, and `trading.mode` is not.
 pub fn meant(config: &Config) -> Result<(), Failure> {
     if !config.venue.is_live() || config.live {
         return Ok(());
@@ -60,7 +60,7 @@ pub fn meant(config: &Config) -> Result<(), Failure> {
 /// The confirmation in force; none where money is not real.
 ///
 /// # Errors
-/// It is real, and nobody confirmed anything.
+/// The venue is live, and no confirmation exists.
 pub fn confirmed(
     config: &Config,
     (store, archive): (&Store, &Archive),
@@ -77,8 +77,8 @@ pub fn confirmed(
     }
 }
 
-/// From what was kept of the journal, and what came after: nothing is sent on the word of this
-/// alone, the gateway has to find the confirmation in the journal itself.
+/// The last confirmation, from the saved memory and the facts after it. The daemon sends nothing
+/// because of it alone: the gateway must find the confirmation in the journal.
 fn last(store: &Store, archive: &Archive) -> Result<Option<LiveView>, Failure> {
     let mut memory = Memory::load(archive, projected_through(archive)?)?;
     StoreFacts(store.clone()).each_left(memory.next_row(), &mut |left| {
@@ -88,10 +88,10 @@ fn last(store: &Store, archive: &Archive) -> Result<Option<LiveView>, Failure> {
     Ok(memory.now().status.view().live)
 }
 
-/// Asks whose the key is until there is an answer.
+/// Requests the account of the key until the venue responds.
 ///
 /// # Errors
-/// It is of another account than was confirmed, or the venue refuses it.
+/// The key is of another account than the confirmed one, or the venue refuses it.
 pub async fn allowed(
     connection: &Connection,
     confirmed: &LiveView,
@@ -145,10 +145,10 @@ fn number(picture: AccountPicture) -> Result<String, Failure> {
     picture.id.ok_or_else(untold)
 }
 
-/// Asks the venue whose the configured key is.
+/// Requests the account of the configured key from the venue.
 ///
 /// # Errors
-/// Money is not real there, or the venue does not tell.
+/// The venue is not live, or does not name the account.
 pub fn account(config: &Config) -> Result<AccountView, Failure> {
     let Some(remote) = remote(config).filter(|_| config.venue.is_live()) else {
         return refused("nothing to confirm: venue.environment is not \"live\"");
@@ -165,10 +165,10 @@ pub fn account(config: &Config) -> Result<AccountView, Failure> {
     Ok(AccountView { account: number(picture)?, can_trade, quote })
 }
 
-/// Notes what a person confirmed, in a data directory that no process holds.
+/// Appends an operator's confirmation, in a data directory that no process holds.
 ///
 /// # Errors
-/// One holds it, it trades another market, or it cannot be written.
+/// A process holds it, it trades another market, or it cannot be written.
 pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
     let Some(remote) = remote(config) else {
         return refused("nothing to confirm: venue.environment is not \"live\"");

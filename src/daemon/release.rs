@@ -1,5 +1,5 @@
-//! Ends what was set aside: an input of an operator, in the running journal or in the files of a
-//! daemon that is not running.
+//! Ends a quarantine with an operator's input, in the running journal or in the files of a stopped
+//! daemon.
 
 use super::FOLLOWERS;
 use crate::audit::store_failure;
@@ -22,23 +22,23 @@ pub(super) const NAME: &str = "operator";
 /// Ends a quarantine in the files of a data directory.
 ///
 /// # Errors
-/// A process holds them, they cannot be used, or the quarantine cannot be ended so.
+/// A process holds the files, they cannot be used, or the quarantine cannot be ended this way.
 pub fn offline(data_dir: &Path, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
     in_files(data_dir, |journal| release(journal, id, retry))
 }
 
-/// Ends a quarantine in a running journal; returns when that is on disk.
+/// Ends a quarantine in a running journal; returns when the input is on disk.
 ///
 /// # Errors
-/// The quarantine cannot be ended so, or the journal has ended.
+/// The quarantine cannot be ended this way, or the journal has ended.
 pub fn live(journal: &Arc<Journal<Body>>, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
     in_journal(journal, |journal| release(journal, id, retry))
 }
 
-/// What an operator's word came to, and its row.
+/// The result of an operator's input, and its row.
 type Said<T> = Result<(T, u64), Failure>;
 
-/// Has an operator say something in the files of a data directory; returns when it is on disk.
+/// Appends an operator's input to the files of a data directory; returns when it is on disk.
 pub(super) fn in_files<T>(
     data_dir: &Path,
     say: impl FnOnce(&Journal<Body>) -> Said<T>,
@@ -62,7 +62,7 @@ pub(super) fn in_files<T>(
     Ok(told)
 }
 
-/// Has an operator say something in a running journal; returns when it is on disk.
+/// Appends an operator's input to a running journal; returns when it is on disk.
 pub(super) fn in_journal<T>(
     journal: &Journal<Body>,
     say: impl FnOnce(&Journal<Body>) -> Said<T>,
@@ -78,7 +78,7 @@ pub(super) fn in_journal<T>(
     Ok(told)
 }
 
-/// The facts of a journal, those in its tail too: what has been said may not be committed yet.
+/// All facts of a journal, with those that are not committed yet.
 pub(super) struct Whole<'a>(pub(super) &'a Journal<Body>);
 
 impl JournalFacts for Whole<'_> {
@@ -127,7 +127,7 @@ fn release(journal: &Journal<Body>, id: u64, retry: bool) -> Said<QuarantineView
     Ok((QuarantineView::of(id, quarantine), at.row))
 }
 
-/// A journal that takes no more.
+/// The failure of a journal that takes no more facts.
 pub(super) fn ended(error: AppendError) -> Failure {
     Failure::new(Exit::StoreFailed, error.to_string())
 }

@@ -1,5 +1,5 @@
-//! Reads the configuration again while it trades: by SIGHUP, by the API, and, where that is wanted,
-//! when a file of it changes. One reload at a time; nothing of one that is refused is in force.
+//! Reloads the configuration while the daemon trades: on SIGHUP, by the API and, if configured,
+//! when a file changes. One reload runs at a time. A refused reload changes nothing.
 
 mod listen;
 
@@ -30,46 +30,46 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// What was reloaded so far.
+/// Results of the reloads so far.
 #[derive(Debug, Default)]
 struct Told {
     last: Option<ReloadView>,
     last_success: Option<i64>,
     restart_pending: Vec<String>,
     counts: BTreeMap<(Trigger, ReloadResult), u64>,
-    /// What was in the files when they were read last, by name.
+    /// Content of the files when they were last loaded, by name.
     read: Files,
-    /// And when they were looked at last; none where nobody watches them.
+    /// Content of the files when they were last polled; none where nobody watches them.
     seen: Option<Files>,
-    /// The filter that the log was given last.
+    /// The filter that the log received last.
     filter: String,
 }
 
-/// What is in files, by name.
+/// Content of files, by name.
 type Files = Vec<(String, Vec<u8>)>;
 
-/// What a configuration is judged by besides what the journal holds.
+/// What a configuration is checked against, besides the journal.
 pub struct Beside {
-    /// What is traded, in words.
+    /// The traded market, as a text.
     pub traded: String,
-    /// What may be traded, where that is known without asking.
+    /// Instruments known without a request.
     pub rules: Vec<Instrument>,
-    /// What of the daily limits is used.
+    /// Used parts of the daily limits.
     pub used: Box<dyn Fn() -> Counts + Send + Sync>,
 }
 
-/// Reads the configuration again.
+/// Reloads the configuration.
 pub struct Reloader {
     world: World,
     sources: Sources,
-    /// What the process was started with.
+    /// The configuration of the start.
     started: Config,
     beside: Beside,
     turn: Mutex<()>,
     told: Mutex<Told>,
 }
 
-/// Why nothing is in force of what the sources say.
+/// Why a configuration was refused.
 struct Refused {
     result: ReloadResult,
     reasons: Vec<String>,
@@ -93,8 +93,8 @@ fn refused(refusals: &[Refusal]) -> Refused {
     Refused::rejected(reasons.collect())
 }
 
-/// Keys of the stages' settings that say something else in two texts of them and take a restart.
-/// What is chosen from the market, which has another name there, may always change.
+/// Keys that differ between two texts of the stages' settings and need a restart. The selection of
+/// symbols has another name there, and may always change.
 fn restart_keys(one: &str, other: &str) -> Vec<String> {
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
     let (one, other) = (read(one), read(other));
@@ -110,27 +110,28 @@ fn restart_keys(one: &str, other: &str) -> Vec<String> {
     found
 }
 
-/// The value in force of a key that may change while it trades; none before any is.
+/// The value in force of a key that may change while the daemon trades; none before a configuration
+/// is in force.
 pub fn in_force(board: &Board, key: &str) -> Option<serde_json::Value> {
     board.in_force(key).filter(|_| is_live(key))
 }
 
-/// The time that a key in force names.
+/// The duration in force of a key.
 pub fn seconds_in_force(board: &Board, key: &str) -> Option<Duration> {
     in_force(board, key)?.as_u64().map(Duration::from_secs)
 }
 
-/// What a reload came to, with the values it was about.
+/// The result of a reload, with its values.
 type Attempt = Result<(ReloadResult, Vec<ValueView>), Refused>;
 
 impl Reloader {
-    /// For a process that was started with `started`, read from `sources`.
+    /// For a process that was started with `started`, loaded from `sources`.
     #[must_use]
     pub fn new(world: World, sources: Sources, started: Config, beside: Beside) -> Arc<Reloader> {
         let told = Told { read: sources.contents(), ..Told::default() };
         let (turn, told) = (Mutex::default(), Mutex::new(told));
         let reloader = Arc::new(Reloader { world, sources, started, beside, turn, told });
-        // Nothing else is in force yet: the log was begun with it.
+        // No other configuration is in force yet: the log began with this filter.
         reloader.told().filter = reloader.filter();
         reloader
     }
@@ -139,21 +140,21 @@ impl Reloader {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every value the process runs with, and where it was set.
+    /// Every value of the running process, and where it was set.
     #[must_use]
     pub fn values(&self) -> Vec<ValueView> {
         let Standing { now, .. } = &*standing(&self.world);
         running(&self.started.values, &now.content.values, &now.content.origins)
     }
 
-    /// The file among the sources, with its whole path.
+    /// Absolute path of the configuration file.
     #[must_use]
     pub fn file(&self) -> Option<String> {
         let file = std::path::absolute(self.sources.file.as_ref()?).ok()?;
         Some(file.display().to_string())
     }
 
-    /// What is in force, and what was reloaded.
+    /// The configuration in force, and the results of reloads.
     #[must_use]
     pub fn view(&self) -> ReloadsView {
         let told = self.told();
@@ -174,8 +175,8 @@ impl Reloader {
         }
     }
 
-    /// Reads all sources, and puts what they say in force: whole or not at all. `dry` only says
-    /// what would become of it. Blocks, outside of workers.
+    /// Loads all sources, and puts them in force: all of them, or none. `dry` only reports the
+    /// result. Blocks: do not call it on a worker.
     pub fn reload(&self, trigger: Trigger, dry: bool) -> ReloadView {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.values();
@@ -183,7 +184,7 @@ impl Reloader {
         self.note((trigger, dry), &before, attempt)
     }
 
-    /// Puts in force again what was before.
+    /// Puts the previous configuration in force again.
     pub fn rollback(&self, trigger: Trigger) -> ReloadView {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.values();
@@ -192,7 +193,7 @@ impl Reloader {
         let attempt = match &stands.before {
             Some(content) => {
                 let back = || {
-                    // A life before may have been started with other values.
+                    // An earlier run may have started with other values.
                     let restart = restart_keys(&content.text, &stands.now.content.text);
                     if !restart.is_empty() {
                         return Err(Refused::restart(restart));
@@ -204,7 +205,7 @@ impl Reloader {
                     (ReloadResult::RolledBack, running(&self.started.values, values, origins))
                 })
             }
-            // Nothing has failed: there is nothing to go back to.
+            // This is no failed rollback: there is no earlier configuration.
             None => Err(Refused::rejected(vec![
                 "there is no earlier configuration to roll back to".to_owned(),
             ])),
@@ -223,7 +224,7 @@ impl Reloader {
         })?;
         let restart = config.restart_keys(&self.started.values);
         if dry {
-            // It adds nothing, but what the files do not want any more waits no longer.
+            // A dry run adds no keys, but removes those that the files no longer change.
             self.told().restart_pending.retain(|key| restart.contains(key));
         } else {
             self.told().restart_pending.clone_from(&restart);
@@ -237,7 +238,7 @@ impl Reloader {
         Ok((result, config.values))
     }
 
-    /// What may disturb actors is not switched on under real money.
+    /// Refuses to change the permission for injected faults under real money.
     fn harmless(&self, config: &Config) -> Result<(), Refused> {
         let disturbs = |of: &[ValueView]| {
             let chaos = of.iter().filter(|value| value.key.starts_with("chaos."));
@@ -250,7 +251,7 @@ impl Reloader {
         Ok(())
     }
 
-    /// What the stages are to be told, the names of what is traded among it.
+    /// The settings of the stages, with the names of the traded symbols.
     fn content(&self, config: &Config) -> Result<Content, Refused> {
         let symbols = |of: &[ValueView]| {
             let found = of.iter().find(|value| value.key == "market.symbols");
@@ -277,7 +278,7 @@ impl Reloader {
             settings = traded.settings;
         }
         let now = standing(&self.world).now.clone();
-        // What is held is left by the former settings, so their features stay.
+        // Open positions are closed by their former settings, so the features of these are kept.
         let kept = strategy::retained(&now.content.settings(), &now.retained, &settings);
         let there = &self.beside.rules;
         leaves_some(&settings.universe, there)
@@ -301,7 +302,7 @@ impl Reloader {
         }
     }
 
-    /// Remembers what became of it, and says it in one line.
+    /// Remembers the result of a reload, and logs it in one line.
     fn note(
         &self,
         (trigger, dry): (Trigger, bool),
@@ -333,10 +334,10 @@ impl Reloader {
         view
     }
 
-    /// What somebody who asked is told: a refusal is a failure, with everything in its way.
+    /// The response to a client: a refusal is a failure with all its reasons.
     ///
     /// # Errors
-    /// It was refused.
+    /// The reload was refused.
     pub fn answer(view: ReloadView) -> Result<ReloadView, Failure> {
         let exit = match view.result {
             ReloadResult::Applied
@@ -355,10 +356,10 @@ impl Reloader {
 }
 
 impl Reloader {
-    /// Reads the configuration again for somebody who asks by the API.
+    /// Reloads the configuration for a client of the API.
     ///
     /// # Errors
-    /// Nothing is put in force.
+    /// The reload was refused.
     pub fn by_api(&self, how: ReloadHow) -> Result<ReloadView, Failure> {
         Reloader::answer(match how {
             ReloadHow::Apply => self.reload(Trigger::Api, false),
@@ -367,13 +368,13 @@ impl Reloader {
         })
     }
 
-    /// What the edge shares.
+    /// The objects that the actors of the edge share.
     #[must_use]
     pub fn world(&self) -> &World {
         &self.world
     }
 
-    /// The value of a key of the process.
+    /// The value in force of a key, else the value of the start.
     #[must_use]
     pub fn value(&self, key: &str) -> serde_json::Value {
         let started = || self.started.values.iter().find(|value| value.key == key);
@@ -390,7 +391,7 @@ impl Reloader {
     }
 }
 
-/// What a reload is judged by.
+/// What a reload is checked against.
 pub fn beside(traded: &Traded, watch: &Watch) -> Beside {
     let seen = watch.clone();
     Beside {

@@ -1,5 +1,5 @@
-//! Ends conflicts with the venue, and takes surpluses into the books: an input of an operator, in
-//! the running journal or in the files of a daemon that is not running.
+//! Resolves conflicts with the venue and adopts surpluses with an operator's input, in the running
+//! journal or in the files of a stopped daemon.
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
 use everwarm_domain::fact::{Body, Operator};
@@ -10,18 +10,18 @@ use everwarm_views::reconcile::{adoptable, reconcile, resolvable};
 use everwarm_views::views::{AdoptView, AdoptedView, ConflictView, ResolveView, ResolvedView};
 use std::path::Path;
 
-/// Ends a conflict in the files of a data directory.
+/// Resolves a conflict in the files of a data directory.
 ///
 /// # Errors
-/// A process holds them, they cannot be used, or the conflict cannot be ended so.
+/// A process holds the files, they cannot be used, or the conflict cannot be resolved this way.
 pub fn offline(data_dir: &Path, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
     in_files(data_dir, |journal| resolve(journal, id, word))
 }
 
-/// Ends a conflict in a running journal; returns when that is on disk.
+/// Resolves a conflict in a running journal; returns when the input is on disk.
 ///
 /// # Errors
-/// The conflict cannot be ended so, or the journal has ended.
+/// The conflict cannot be resolved this way, or the journal has ended.
 pub fn live(
     journal: &Journal<Body>,
     id: &str,
@@ -45,15 +45,15 @@ fn resolve(
     Ok((view, appended.map_err(ended)?.row))
 }
 
-/// Takes a surplus into the books in the files of a data directory.
+/// Adopts a surplus into the books in the files of a data directory.
 ///
 /// # Errors
-/// A process holds them, they cannot be used, or the surplus cannot be adopted.
+/// A process holds the files, they cannot be used, or the surplus cannot be adopted.
 pub fn adopt_offline(data_dir: &Path, word: &AdoptView) -> Result<AdoptedView, Failure> {
     in_files(data_dir, |journal| adopt(journal, word))
 }
 
-/// Takes a surplus into the books of a running journal; returns when that is on disk.
+/// Adopts a surplus into the books of a running journal; returns when the input is on disk.
 ///
 /// # Errors
 /// The surplus cannot be adopted, or the journal has ended.

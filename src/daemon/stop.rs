@@ -1,10 +1,10 @@
-//! How the process ends when it is told to: the first signal stops in order, each part of that by a
-//! deadline of its own and all by one; the second signal ends at once.
+//! Ends the process on a signal. The first signal stops in order: each part has a deadline, and so
+//! has the whole. A second signal ends the process immediately.
 //!
-//! A thread of its own hears the signals and keeps the deadline, so that nothing that hangs can be
-//! in its way. It is the first thing a daemon begins: until then a signal does what it does by
-//! itself, which is to end the process, SIGHUP too. What is on disk is whole at any moment, so
-//! ending at once costs nothing but the time of the next start.
+//! A separate thread receives the signals and checks the deadline, so a blocked part cannot delay
+//! it. A daemon starts this thread first. Until then, signals have their default effect and end the
+//! process, SIGHUP included. The files are consistent at any moment, so an immediate end only makes
+//! the next start longer.
 
 use everwarm_cli::print::note;
 use everwarm_runtime::clock;
@@ -18,17 +18,17 @@ use tokio::sync::{Notify, watch};
 
 /// Parts of the whole deadline.
 const PARTS: u32 = 10;
-/// Wall time within which a second signal is taken for the first one, told again.
+/// Wall time within which a second signal counts as a repetition of the first.
 const ONCE: Duration = Duration::from_millis(100);
 
-/// Where the stop stands.
+/// The part of the stop in progress.
 #[derive(Clone, Copy, Debug)]
 struct Stage {
     began: Instant,
     name: &'static str,
 }
 
-/// When a stop began, and how long it may take.
+/// When a stop began, and its time limit.
 type Begun = (Instant, Duration);
 
 /// The stop of this process.
@@ -41,10 +41,10 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Hears signals from here on.
+    /// Starts to receive signals.
     ///
     /// # Errors
-    /// The signals cannot be heard.
+    /// The signals cannot be received.
     pub fn new() -> Result<Stop, Failure> {
         let (tell, asked) = watch::channel(false);
         let (since, told_since) = watch::channel(None);
@@ -61,22 +61,22 @@ impl Stop {
         started.map_err(failed).map(|()| Stop { within, asked, hangup, since, stage })
     }
 
-    /// The whole of it may take so long, once it has begun.
+    /// Sets the time limit of the whole stop, from its beginning.
     pub fn may_take(self, within: Duration) -> Stop {
         Stop { within, ..self }
     }
 
-    /// Told of every SIGHUP; those that come while nobody listens are told as one.
+    /// Notified of every SIGHUP; those without a listener count as one.
     pub fn hangup(&self) -> Arc<Notify> {
         Arc::clone(&self.hangup)
     }
 
-    /// Whether the first signal has come.
+    /// Whether the first signal has arrived.
     pub fn is_asked(&self) -> bool {
         *self.asked.borrow()
     }
 
-    /// Resolves when the first signal has come.
+    /// Resolves when the first signal has arrived.
     pub async fn asked(&self) {
         let mut asked = self.asked.clone();
         if asked.wait_for(|asked| *asked).await.is_err() {
@@ -84,8 +84,8 @@ impl Stop {
         }
     }
 
-    /// A part of the stop begins, and may take `parts` tenths of the whole; how long that is. The
-    /// first one begins the whole.
+    /// Begins a part of the stop, which may take `parts` tenths of the whole; returns that
+    /// duration. The first part begins the whole.
     pub fn stage(&self, name: &'static str, parts: u32) -> Duration {
         let began = clock::now();
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stage { began, name });
@@ -136,7 +136,7 @@ fn hear(
                 }
                 within = deadline => end(Exit::Watchdog, &late(within, stage)),
             };
-            // Whoever signals a process and its group tells it twice.
+            // A signal to a process and to its group arrives twice.
             let again = first.get_or_insert_with(clock::now).elapsed() > ONCE;
             if asked.send_replace(true) && again {
                 end(exit, "a second signal arrived: ended immediately");
@@ -155,7 +155,7 @@ fn late(within: Duration, stage: &Mutex<Option<Stage>>) -> String {
     )
 }
 
-/// Ends the process here.
+/// Ends the process immediately.
 pub fn end(exit: Exit, why: &str) -> ! {
     note(&format!("everwarm: {why}"));
     #[expect(

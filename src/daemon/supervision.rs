@@ -1,5 +1,5 @@
-//! What the tree tells of itself: to the log, the terminal and the metrics; and when it is past
-//! saying anything, the end of the process.
+//! Passes supervision notices to the log, the terminal and the metrics. Ends the process when a
+//! watchdog limit is exceeded.
 
 use super::reload::seconds_in_force;
 use super::watch::Watch;
@@ -15,10 +15,10 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long the end of the process waits for a failure to be on disk.
+/// How long the end of the process waits until a failure is on disk.
 const NOTED: Duration = Duration::from_secs(2);
 
-/// Tells people and programs what a supervisor or the watchdog tells.
+/// Passes a notice of a supervisor or the watchdog to people and metrics.
 pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
     let path = notice.path.as_str();
     watch.seen().events.supervised(path, &notice.news);
@@ -52,7 +52,7 @@ pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
     }
 }
 
-/// Is told what each start of a stage took.
+/// Records the report of each start of a stage.
 pub fn resumed(watch: &Watch) -> Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync> {
     let supervised = Arc::clone(&watch.supervised);
     Arc::new(move |stage, report| {
@@ -61,10 +61,10 @@ pub fn resumed(watch: &Watch) -> Arc<dyn Fn(&'static str, ResumeReport) + Send +
     })
 }
 
-/// Watches for handlers and starts that hold their thread. One that does not let go for the limit,
-/// whatever it is by then, is the end of the process: nothing inside can end it. A start may take
-/// as long as its supervisor allows, if that is longer. What a stage could not handle is noted
-/// before, so that it is set aside after as many lives as it would be after panics.
+/// Watches for handlers and starts that block their thread. One that blocks for the limit ends the
+/// process, because nothing inside can end it. A start has the time that its supervisor allows, if
+/// that is longer. Before the process ends, the blocked input of a stage is noted. It is then
+/// quarantined after as many runs as it would be after panics.
 pub fn watchdog(
     world: &World,
     tree: &Tree,
@@ -76,7 +76,7 @@ pub fn watchdog(
     let give_up = move |path: &str, held: Duration| {
         let text = format!("{path} blocked its thread for {} s", held.as_secs());
         note(&journal, path, held);
-        // Full: it was told already that the process cannot go on.
+        // Full: an earlier fatal failure was already reported.
         drop(failed.try_send(Failure::new(Exit::Watchdog, text)));
     };
     match Watchdog::start(tree.clone(), Limits::default(), limit, give_up) {
@@ -88,8 +88,8 @@ pub fn watchdog(
     }
 }
 
-/// Notes that a stage holds its thread at an input. On a thread of its own, and not for ever: what
-/// holds the stage may hold the journal, or the disk.
+/// Notes that a stage blocks its thread at an input. Runs on its own thread, with a time limit: the
+/// stage may block the journal or the disk too.
 fn note(journal: &Arc<Journal<Body>>, path: &str, held: Duration) {
     let below = path.strip_prefix(STAGES).and_then(|below| below.strip_prefix('/'));
     let Some(name) = below.map(str::to_owned) else { return };

@@ -1,5 +1,5 @@
-//! Words of operators that turn something on or off: inputs, in the running journal or in the files
-//! of a daemon that is not running.
+//! Operator commands that turn something on or off, as inputs in the running journal or in the
+//! files of a stopped daemon.
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
 use super::tree_settings;
@@ -19,19 +19,20 @@ use everwarm_views::views::{SwitchWord, SwitchedView, SwitchesView};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Streams may be turned off: what they report is requested too. So may all feeds, and each feed.
+/// Streams that may be turned off, because their reports are also requested: all feeds, one feed,
+/// or the private stream.
 const STREAMS: &str = "root/trading/feeds, root/trading/feeds/SOURCE and \
                        root/trading/gateways/VENUE/private";
-/// And everything below this place, what people look in through, but who turns branches on again.
+/// Everything below this path may be turned off too, except the actor that turns branches on again.
 const LOOKS: &str = "root/ops/";
 
-/// Whether a place in the tree may be turned off by itself.
+/// Whether the actor at a path may be turned off.
 pub fn may_be_off(path: &str) -> bool {
     let looks = path.strip_prefix(LOOKS).is_some_and(|name| name != tree_settings::NAME);
     let source = path.strip_prefix(FEEDS).and_then(|below| below.strip_prefix('/'));
     let source = source.is_some_and(|name| !name.contains('/') && name != "feed");
     let private = path.strip_prefix(GATEWAYS).and_then(|below| below.strip_suffix(PRIVATE));
-    // Without a venue: as it was called when there was one.
+    // An empty venue: the path from versions with only one venue.
     let private = private.is_some_and(|venue| {
         let name = venue.strip_suffix('/').and_then(|venue| venue.strip_prefix('/'));
         venue == "/" || name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
@@ -39,17 +40,17 @@ pub fn may_be_off(path: &str) -> bool {
     looks || path == FEEDS || source || private
 }
 
-/// The switch as it is stored: what was turned off by its former path is turned on by that.
+/// The switch as it is stored: an actor turned off by its former path is turned on by that path.
 fn stored(switch: &Switch, stands: &Switches) -> Switch {
     let Switch::Process { path, on } = switch else { return switch.clone() };
     let former = former(path).filter(|former| stands.processes.contains_key(former));
     Switch::Process { path: former.unwrap_or_else(|| path.clone()), on: *on }
 }
 
-/// Takes a word down in the files of a data directory.
+/// Appends a switch to the files of a data directory.
 ///
 /// # Errors
-/// A process holds them, they cannot be used, or it cannot be said.
+/// A process holds the files, they cannot be used, or the switch is not valid.
 pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failure> {
     let reason = checked(said)?;
     in_files(data_dir, |journal| {
@@ -64,10 +65,10 @@ pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failu
     })
 }
 
-/// Takes a word down in the running journal; returns when it is on disk.
+/// Appends a switch to the running journal; returns when it is on disk.
 ///
 /// # Errors
-/// It cannot be said, or the journal has ended.
+/// The switch is not valid, or the journal has ended.
 pub fn live(world: &World, said: &SwitchWord) -> Result<SwitchedView, Failure> {
     let reason = checked(said)?;
     let stands = standing(world);
@@ -85,7 +86,7 @@ pub fn live(world: &World, said: &SwitchWord) -> Result<SwitchedView, Failure> {
     in_journal(&world.journal, |journal| say(journal, world.now(), (&switch, &reason), stands))
 }
 
-/// Refuses a strategy that is not configured, but one that was turned off before.
+/// Refuses a strategy that is not configured, unless it was turned off before.
 fn is_strategy(switch: &Switch, stands: &Switches, ids: &[String]) -> Result<(), Failure> {
     let Switch::Strategy { name, .. } = switch else { return Ok(()) };
     if ids.contains(name) || stands.strategies.contains_key(name) {
@@ -96,7 +97,7 @@ fn is_strategy(switch: &Switch, stands: &Switches, ids: &[String]) -> Result<(),
     Err(Failure::new(Exit::Failed, text))
 }
 
-/// Refuses a process that is at no place of the tree, but what was turned off there before.
+/// Refuses a path that is not in the tree, unless it was turned off before.
 fn there(switch: &Switch, stands: &Switches, places: Vec<String>) -> Result<(), Failure> {
     let Switch::Process { path, .. } = switch else { return Ok(()) };
     if stands.processes.contains_key(path) || places.contains(path) {
@@ -112,7 +113,7 @@ fn there(switch: &Switch, stands: &Switches, places: Vec<String>) -> Result<(), 
     Err(Failure::new(Exit::Failed, text))
 }
 
-/// The reason; what is switched may be.
+/// The reason of a switch; checks that the switch is allowed.
 fn checked(said: &SwitchWord) -> Result<String, Failure> {
     let reason = said.reason.trim();
     if reason.is_empty() {

@@ -1,4 +1,4 @@
-//! An operator's word on a symbol: an input, which the universe then follows.
+//! Adds or removes a symbol with an operator's input, which the universe then follows.
 
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::Symbol;
@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 /// Name of the operator as a writer.
 const NAME: &str = "operator";
 
-/// Says it; returns when it is on disk. What is `listed` may be left whatever the venue says.
+/// Appends the input; returns when it is on disk. A symbol in `listed` may be removed whatever the
+/// venue reports.
 ///
 /// # Errors
 /// The venue does not have the symbol or does not answer, or the journal has ended.
@@ -50,7 +51,7 @@ pub fn change(
     Ok(SymbolsChangeView { text })
 }
 
-/// That the venue has a symbol.
+/// Checks that the venue has a symbol.
 fn known(world: &World, symbol: Symbol) -> Result<(), Failure> {
     let asked = Handle::current().block_on(world.venue.instruments(&[]));
     let rules = asked.map_err(|e| Failure::new(Exit::Unreachable, format!("the venue: {e}")))?;

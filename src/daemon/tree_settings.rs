@@ -1,8 +1,7 @@
-//! Makes of the tree what the configuration and operators want: how many restarts its supervisors
-//! allow, which branches do not run, and that nothing is planned that is not allowed any more.
-//! Wanted is compared with actual again and again, so every round may be cut off, and nothing is
-//! remembered: a branch that may be turned off and stands still was, by this actor or its
-//! predecessor.
+//! Keeps the tree as the configuration and operators want it: restart limits of supervisors,
+//! branches that are turned off, and no planned faults once they are not allowed. Each round
+//! compares the tree with these wishes and keeps no state, so it may be aborted at any time. A
+//! stopped branch that may be turned off was stopped by this actor or its predecessor.
 
 use super::injected::{self, Allowed};
 use super::reload::Reloader;
@@ -16,18 +15,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Its name in the tree.
+/// Name of the actor in the tree.
 pub const NAME: &str = "steward";
-/// Wall time between looks where nothing was said.
+/// Wall time between rounds without a new configuration.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The actor.
+/// The actor that applies these settings.
 pub fn keep_tree(reloader: &Arc<Reloader>) -> ChildSpec {
     let reloader = Arc::clone(reloader);
     let round = move || {
         let reloader = Arc::clone(&reloader);
         async move {
-            // Whatever is put in force from here on is noticed.
+            // Marks the configuration as seen before it is read, so no later change is missed.
             let mut config = reloader.world().board.config();
             injected::take_back(reloader.world(), Allowed::by(&reloader.values()));
             branches(reloader.world()).await;
@@ -38,7 +37,7 @@ pub fn keep_tree(reloader: &Arc<Reloader>) -> ChildSpec {
     rounds(NAME, round)
 }
 
-/// Stops what is not to run, and starts what was stopped and is to run again.
+/// Stops branches that are turned off, and starts those that are turned on again.
 async fn branches(world: &World) {
     let stands = standing(world);
     let off = &stands.switches.processes;
@@ -59,9 +58,8 @@ async fn branches(world: &World) {
     }
 }
 
-/// Tells every supervisor but the root how many restarts it allows, and but those that hold one for
-/// each venue or source: they pass failures on. One that was replaced has to be
-/// told again.
+/// Sets the restart limit of every supervisor, except the root and those with one supervisor for
+/// each venue or source, which pass failures on. A replaced supervisor needs the limit again.
 async fn limits(reloader: &Reloader) {
     let number = |key: &str| reloader.value(key).as_u64();
     let (Some(restarts), Some(within)) =

@@ -1,6 +1,6 @@
-//! What the venue holds against the address, noted beside the files: a daemon that is started again
-//! and again while it is banned would only make the ban longer, and one that connects or places
-//! orders each time would be refused.
+//! The note of the venue's bans and used budgets for this address, beside the files. Restarts
+//! during a ban would make it longer. Without the note, connections and orders right after each
+//! restart would exceed the limits.
 
 use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::{write_unsynced, write_whole};
@@ -14,7 +14,7 @@ use std::{fs, io};
 /// Name of the note in the data directory.
 const FILE: &str = "venue-spent.json";
 
-/// What was noted, and how to note more. A note that cannot be read or written costs at most a
+/// The note, and a function that writes it. A note that cannot be read or written costs at most a
 /// request that the venue refuses.
 pub fn note(data_dir: &Path) -> Note {
     let path = data_dir.join(FILE);
@@ -32,7 +32,7 @@ pub fn note(data_dir: &Path) -> Note {
     Note { before: noted.unwrap_or_default(), write: Arc::new(write) }
 }
 
-/// Ends what the venue wants us to wait for, in the note of a data directory that no process holds.
+/// Ends the waits for the venue, in the note of a data directory that no process holds.
 ///
 /// # Errors
 /// The note cannot be written.

@@ -1,9 +1,9 @@
-//! Follows every fact for people: where things stand, what was wished, and the lines of the
+//! Follows every fact for people: the state of the daemon, its signals, and the lines of the
 //! terminal.
 //!
-//! Where things stand is told as of the newest fact, and how much of it is not on disk yet beside
-//! it. What was printed cannot be taken back, so a line waits until its fact is on disk: a second
-//! at most. Nothing is flushed for it.
+//! The state includes the newest facts, with the number of those that are not on disk yet. A
+//! printed line cannot be taken back, so it waits until its fact is on disk: a second at most.
+//! Nothing is flushed for it.
 
 use crate::audit::store_failure;
 use crate::chaos::process::{Step, Steps};
@@ -35,48 +35,48 @@ use tokio::sync::{Notify, watch};
 
 /// Name of the reader.
 pub const NAME: &str = "watch";
-/// Chunks read at once.
+/// Chunks read in one step.
 const CHUNKS: usize = 512;
-/// A close is recent that is not older than this, in venue time.
+/// Age of a recent close, at most, in venue time.
 const RECENT: UtcMs = 2 * MINUTE;
-/// Bytes of facts after which what is told of them is kept.
+/// Bytes of facts after which the state is saved.
 const KEEP_BYTES: usize = 4 << 20;
-/// Wall time between two such times, at least: ten thousand signals are some megabytes.
+/// Wall time between two saves, at least: ten thousand signals are some megabytes.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
-/// Facts of earlier lives that are looked through for what happened lately: some hours.
+/// Facts of earlier runs from which recent events are taken: some hours.
 const LATELY: u64 = 4_000;
-/// Wall time between looks at lines that wait for their turn.
+/// Wall time between checks of lines that wait to be printed.
 const FLUSH: Duration = Duration::from_millis(200);
 
-/// What has been watched so far.
+/// The state that the watch has collected.
 #[derive(Debug)]
 pub struct Seen {
-    /// What there is to tell of the facts.
+    /// The state from facts.
     pub told: Memory,
-    /// What happened lately.
+    /// Recent events.
     pub events: EventLog,
-    /// What the indicator stage said lately.
+    /// Recent values of the indicator stage.
     pub features: FeatureLog,
     /// Steps of the start.
     pub steps: Vec<StepView>,
-    /// Actors started again in this life.
+    /// Actor restarts in this run.
     pub restarts: u64,
-    /// When the account was found to agree with the books, since the start.
+    /// Time from the start until the account matched the books.
     pub ready: Option<Duration>,
-    /// The same by the clock on the wall, newest; UTC milliseconds, 0: not yet.
+    /// The newest match of account and books by the wall clock; UTC milliseconds, 0: none yet.
     pub reconciled_ms: i64,
-    /// The life that was begun in the journal, and when since the start.
+    /// The run that began in the journal, and the time from the start until then.
     begun: Option<(u64, Duration)>,
-    /// Whether the closes missed while away have been said.
+    /// Whether the lines for missed closes have been printed.
     caught_up: bool,
     terminal: TerminalState,
-    /// The row from which the next start has to read what is told, and bytes of facts from there on
-    /// that this start had to read.
+    /// The row from which the next start has to read facts, and the bytes of facts that this start
+    /// read from there on.
     kept: (u64, usize),
 }
 
 impl Seen {
-    /// Takes in what is shown of the last hours alone.
+    /// Takes facts that are shown for the last hours only.
     fn lately(&mut self, fact: &Fact<Body>) {
         self.events.fact(fact);
         self.features.fact(fact);
@@ -86,25 +86,26 @@ impl Seen {
 /// Watches one journal.
 #[derive(Clone)]
 pub struct Watch {
-    /// What supervisors tell, counted.
+    /// Notices of supervisors, counted.
     pub supervised: Arc<Supervised>,
     seen: Arc<Mutex<Seen>>,
     printer: Option<Printer>,
-    /// The data directory as commands name it, until nobody reads what is printed.
+    /// The data directory for the note on how to stop the daemon; taken when the reader of the
+    /// output has gone.
     read_by: Arc<Mutex<Option<PathBuf>>>,
     began: Instant,
-    /// Told to whoever wants to know how far this life is.
+    /// Reports the step of this run to the environment that asked for it.
     life: Steps,
-    /// Whether it was told to stop.
+    /// Whether a stop has begun.
     stopping: Arc<AtomicBool>,
-    /// Venue time, once the world stands.
+    /// Venue time, once the world exists.
     venue: Arc<OnceLock<VenueNow>>,
 }
 
 type VenueNow = Box<dyn Fn() -> UtcMs + Send + Sync>;
 
 impl Watch {
-    /// Watches for people, and prints where there is a printer.
+    /// A watch that prints lines if there is a printer.
     #[must_use]
     pub fn new(printer: Option<Printer>, began: Instant) -> Watch {
         let (width, color) = printer.as_ref().map_or((100, false), |p| (p.width, p.color));
@@ -127,18 +128,18 @@ impl Watch {
         Watch { supervised, seen, printer, read_by, began, life, stopping, venue }
     }
 
-    /// Where the daemon is, for whoever stops reading what is printed.
+    /// Sets the data directory for the note on how to stop the daemon.
     pub fn at(&self, data_dir: &Path) {
         *self.read_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(data_dir.to_owned());
     }
 
-    /// The life begins with its first step. Each step is a kill point of these.
+    /// Begins the run with its first step. Each step is a kill point of `chaos`.
     pub fn begin(&self, chaos: &Chaos) {
         self.life.strike(chaos);
         self.enter(Step::Open);
     }
 
-    /// The life has come so far.
+    /// Enters a step of the run.
     pub fn enter(&self, step: Step) {
         if step == Step::Stop {
             self.stopping.store(true, Relaxed);
@@ -146,18 +147,18 @@ impl Watch {
         self.life.enter(step);
     }
 
-    /// Whether it was told to stop.
+    /// Whether a stop has begun.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
 
-    /// What has been seen, for one short look.
+    /// Locks the collected state; hold it only briefly.
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What time it is at the venue, from here on.
+    /// Sets the function that returns venue time.
     pub fn venue_time(&self, now: impl Fn() -> UtcMs + Send + Sync + 'static) {
         drop(self.venue.set(Box::new(now)));
     }
@@ -178,13 +179,13 @@ impl Watch {
         self.print(&[line]);
     }
 
-    /// Prints what was done, all in all.
+    /// Prints the summary of the run.
     pub fn summary(&self) {
         let lines = self.seen().terminal.summary(self.began.elapsed());
         self.print(&lines);
     }
 
-    /// Takes in what was said before this life, up to row `until`; it is not told again.
+    /// Takes the facts before this run, up to row `until`, without printing them.
     ///
     /// # Errors
     /// The journal or the history cannot be read.
@@ -230,11 +231,11 @@ impl Watch {
         Ok(())
     }
 
-    /// Follows the journal from row `from` on until `stop` is told, then reads to the head once
+    /// Follows the journal from row `from` on until `stop` is true, then reads to the head once
     /// more.
     ///
     /// # Errors
-    /// A row cannot be read, or the history not be written.
+    /// A row cannot be read, or the history cannot be written.
     pub async fn follow(
         &self,
         journal: &Journal<Body>,
@@ -251,7 +252,8 @@ impl Watch {
         {
             let seen = self.seen();
             let (next, unkept) = seen.kept;
-            // What is not kept is read again by the next start, and is not to be sealed till then.
+            // Facts that are not saved are read again by the next start, and must not be sealed
+            // until then.
             journal.hold(NAME, next);
             keeper.due = (unkept > 0).then(|| (seen.told.through, seen.told.bytes()));
         }
@@ -268,7 +270,7 @@ impl Watch {
                 tokio::select! {
                     () = news.notified() => {}
                     Ok(()) = durable.changed() => {}
-                    // Nobody is left who could tell: as good as told.
+                    // The sender is gone: the same as a stop.
                     _ = stop.changed() => {}
                 }
             };
@@ -283,7 +285,7 @@ impl Watch {
         }
     }
 
-    /// Reads to the head.
+    /// Reads up to the head.
     fn read(
         &self,
         journal: &Journal<Body>,
@@ -321,8 +323,8 @@ impl Watch {
         lines
     }
 
-    /// The steps of the start that facts tell: the account was compared and trading may begin, and
-    /// what was missed while away has been said.
+    /// The steps of the start that facts show: the account was compared, trading may begin, and
+    /// missed closes were caught up.
     fn steps(&self, seen: &mut Seen, fact: &Fact<Body>, now: Duration) -> Vec<String> {
         match &fact.body {
             Body::Operator(Operator::Started { life, .. }) => {
@@ -330,7 +332,7 @@ impl Watch {
                 Vec::new()
             }
             Body::Ledger(Ledger::Reconciled { life, conflicts, .. }) if conflicts.is_empty() => {
-                // The ledger may still speak about an account of the life before.
+                // The ledger may still report about an account of an earlier run.
                 let Some((_, begun)) = seen.begun.filter(|(of, _)| of == life) else {
                     return Vec::new();
                 };
@@ -368,7 +370,7 @@ impl Watch {
 
     fn print(&self, lines: &[String]) {
         if let Some(printer) = self.printer.as_ref().filter(|_| !lines.is_empty()) {
-            // A reader that has gone away takes nothing from the trading.
+            // A missing reader does not affect trading.
             match printer.lines(lines) {
                 Ok(true) => {}
                 Ok(false) => self.unread(),
@@ -377,7 +379,7 @@ impl Watch {
         }
     }
 
-    /// Says once that nobody reads any more, and how to end what goes on: no terminal shows it.
+    /// Prints once that nobody reads the output, and how to stop the daemon: no terminal shows it.
     fn unread(&self) {
         let read_by = self.read_by.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(dir) = read_by.filter(|_| !self.is_stopping()) {
@@ -392,7 +394,7 @@ impl Watch {
     }
 }
 
-/// Notes a step of the start; the line that tells of it.
+/// Records a step of the start; returns its line.
 fn note(seen: &mut Seen, name: &str, took: Duration, detail: String) -> String {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let step = StepView { name: name.to_owned(), took_us, detail };
@@ -401,28 +403,28 @@ fn note(seen: &mut Seen, name: &str, took: Duration, detail: String) -> String {
     line
 }
 
-/// Keeps what is told from time to time, so that the next life need not read all of it again.
+/// Saves the state now and then, so that the next run need not read all facts again.
 struct Keeper {
-    /// Bytes of facts taken in since it was kept, and when that was.
+    /// Bytes of facts since the last save, and when that was.
     fed: usize,
     kept: Instant,
-    /// What is to be kept once the row it reaches to is on disk, with the row from which a reader
-    /// goes on then.
+    /// The row that must be on disk before the state is saved. With it, the row from which a reader
+    /// then continues, and the bytes of the state.
     due: Option<(u64, (u64, Vec<u8>))>,
     held: Held,
 }
 
-/// Lines that wait until the row of the journal they tell of is on disk.
+/// Lines that wait until the row of their fact is on disk.
 #[derive(Debug, Default)]
 struct Held(VecDeque<(u64, String)>);
 
 impl Held {
-    /// Lines of this row, or of some up to it; rows never go back.
+    /// Adds lines of this row, or of rows up to it; rows never go back.
     fn hold(&mut self, row: u64, lines: impl IntoIterator<Item = String>) {
         self.0.extend(lines.into_iter().map(|line| (row, line)));
     }
 
-    /// What may be printed where all up to `durable` is on disk, in order.
+    /// The lines that may be printed when rows up to `durable` are on disk, in order.
     fn on_disk(&mut self, durable: u64) -> Vec<String> {
         let ready = self.0.partition_point(|(row, _)| *row <= durable);
         self.0.drain(..ready).map(|(_, line)| line).collect()

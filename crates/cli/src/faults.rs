@@ -11,7 +11,7 @@ use everwarm_words::text::Table;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// What is done about faults.
+/// Subcommands of `sim`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Steer {
     /// List the possible faults and the active ones.
@@ -22,7 +22,7 @@ pub enum Steer {
     Lift(Off),
 }
 
-/// Which exchange.
+/// Flags that select the exchange.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Where {
     /// Data directory of the exchange, or of its daemon.

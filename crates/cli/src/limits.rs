@@ -9,7 +9,7 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::Asked;
 use everwarm_views::views::ClearedView;
 
-/// What is done about waits.
+/// Subcommands of `limits`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Limits {
     /// End a ban or another wait that the venue requested. The next request shows whether the venue

@@ -12,7 +12,7 @@ use everwarm_words::text::amount;
 use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 
-/// What is done about real money.
+/// Subcommands of `live`.
 #[derive(Debug, Subcommand)]
 pub enum Live {
     /// Show the account of the key and the caps, and ask you to type the account number. It needs a

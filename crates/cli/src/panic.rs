@@ -103,8 +103,8 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     (core.panic)(&config, &Panic { flatten: args.flatten, symbols }, printer)
 }
 
-/// The keys and sections that `panic` reads, and the keys that the configuration must set. If
-/// another line of the file is wrong, a default environment could be the wrong one. `chosen`: the
+/// The keys and sections that `panic` reads, and the keys that the configuration must set. If part
+/// of the file cannot be read, the default environment could be the wrong one. `chosen`: the
 /// configuration selects the symbols to sell.
 fn used(simulated: bool, chosen: bool) -> (Vec<&'static str>, &'static [&'static str]) {
     let (mut needed, set): (Vec<&str>, &[&str]) = if simulated {

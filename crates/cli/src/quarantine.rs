@@ -24,7 +24,7 @@ pub struct Quarantine {
     args: Args,
 }
 
-/// What is done about what is set aside.
+/// Subcommands of `quarantine`.
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List quarantines, oldest first. This is the default.
@@ -36,7 +36,7 @@ enum Verb {
     Drop(One),
 }
 
-/// One of them.
+/// Flags of `quarantine retry` and `quarantine drop`.
 #[derive(Debug, clap::Args)]
 struct One {
     /// Number of the quarantine.

@@ -155,7 +155,7 @@ fn order<'a>(row: &OpenView, view: &'a ReconcileView) -> &'a str {
     }
 }
 
-/// Whose word counts.
+/// The side to accept.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum Word {
     /// The venue's side: the books take it over as an adjustment, without profit or loss.

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// What the exchange plays.
+/// Flags that select the market of the simulated exchange.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct MarketArgs {
     /// Recording to play: a folder of SYMBOL_1m.csv[.gz].

@@ -110,7 +110,7 @@ fn checkpoints_of(
     journal: &dyn JournalFacts,
     verify: Verify,
 ) -> Result<String, Failure> {
-    // The past bars that inputs refer to lie in the history, of which its own row tells.
+    // Inputs refer to bars in the history. Another row reports the state of the history.
     let Ok(Some(archive)) = Archive::look(&data_dir.join(history::FILE)) else {
         return Ok("checkpoints not compared: the history is missing".to_owned());
     };

@@ -14,7 +14,7 @@ use everwarm_views::views::{NamedView, ReasonView, SafeView, SwitchedView, Switc
 use everwarm_words::text::{instant, wrap};
 use serde::Serialize;
 
-/// A word with its reason.
+/// Flags of every switch: its reason and its confirmation.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WordArgs {
     /// The reason; it is stored in the journal.
@@ -37,7 +37,7 @@ pub struct SafeArgs {
     word: WordArgs,
 }
 
-/// Steps of a careful start.
+/// Steps of the safe start.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 pub enum Step {
     /// Collect data and compare the account; send no orders.

@@ -20,7 +20,7 @@ pub struct Symbols {
     args: Args,
 }
 
-/// What is asked or said.
+/// Subcommands of `symbols`.
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List symbols with state, time and reason. This is the default.

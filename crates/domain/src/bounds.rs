@@ -1,7 +1,7 @@
-//! The limits of every number that a venue sends. Nothing beyond them is believed.
+//! Limits of every number that a venue sends. Values beyond them are rejected.
 //!
-//! They are far above what any market has, and low enough that sums and products of thousands of
-//! such numbers fit a decimal (7.9e28):
+//! The limits are far above the values of any market. They are low enough that sums and products of
+//! thousands of such numbers fit a decimal (7.9e28):
 //!
 //! | number | limit |
 //! |---|---|
@@ -15,8 +15,8 @@
 //! | name of an asset | 1 to 32 visible characters |
 //! | id of an order that a client chose | 1 to 64 characters |
 //!
-//! Decoders of venues refuse what is beyond them. Stages ask again, because a journal may hold
-//! facts of an earlier version that did not.
+//! Adapters reject values beyond the limits when they decode. Stages check again, because journals
+//! of earlier versions may hold such values.
 
 use super::fact::{Body, Market, Operator, Venue};
 use super::id::Symbol;
@@ -27,22 +27,22 @@ use super::settings::Settings;
 use super::time::UtcMs;
 use std::ops::RangeInclusive;
 
-/// Most of a quantity, a balance, a fee or the volume of a bar, in units of its asset.
+/// Highest quantity, balance, fee or volume of a bar, in units of its asset.
 pub const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
-/// Most of an amount in quote units.
+/// Highest amount, in quote units.
 pub const QUOTE_MAX: i64 = 1_000_000_000_000_000_000;
 /// Highest price, in quote units.
 pub const PRICE_MAX: i64 = 90_000_000_000;
-/// Decimals of a quantity.
+/// Most decimals of a quantity.
 pub const DECIMALS_MAX: u32 = 12;
 /// The last instant, UTC milliseconds: the end of 2099.
 pub const TIME_MAX: UtcMs = 4_102_444_799_999;
-/// Characters of the name of an asset.
+/// Most characters of the name of an asset.
 pub const ASSET_MAX: usize = 32;
-/// Characters of an id that a client chose.
+/// Most characters of an order id that a client chose.
 pub const ID_MAX: usize = 64;
 
-/// A quantity, a balance or a volume.
+/// Checks a quantity, a balance or a volume.
 ///
 /// # Errors
 /// Names `what` and the limit.
@@ -50,7 +50,7 @@ pub fn amount(what: &str, value: Decimal) -> Result<Decimal, String> {
     within(what, value, Decimal::ZERO, AMOUNT_MAX)
 }
 
-/// A price step; zero: none is known.
+/// Checks a price step. Zero means that no step is known.
 ///
 /// # Errors
 /// Names `what` and the limit.
@@ -59,7 +59,7 @@ pub fn tick(what: &str, value: Decimal) -> Result<Decimal, String> {
     within(what, value, Decimal::ZERO, PRICE_MAX).and_then(|value| short(what, value, most))
 }
 
-/// A quantity of an order or a fill.
+/// Checks the quantity of an order or a fill.
 ///
 /// # Errors
 /// As [`amount`], or it has too many decimals.
@@ -67,7 +67,7 @@ pub fn quantity(what: &str, value: Decimal) -> Result<Decimal, String> {
     amount(what, value).and_then(|value| short(what, value, DECIMALS_MAX))
 }
 
-/// An amount in quote units.
+/// Checks an amount in quote units.
 ///
 /// # Errors
 /// As [`amount`].
@@ -75,7 +75,7 @@ pub fn quote(what: &str, value: Decimal) -> Result<Decimal, String> {
     within(what, value, Decimal::ZERO, QUOTE_MAX)
 }
 
-/// A price of a trade.
+/// Checks the price of a trade.
 ///
 /// # Errors
 /// As [`quantity`], or it is not above zero.
@@ -87,7 +87,7 @@ pub fn price(what: &str, value: Decimal) -> Result<Decimal, String> {
     within(what, value, Decimal::ZERO, PRICE_MAX).and_then(|value| short(what, value, most))
 }
 
-/// A fee; below zero it is a discount.
+/// Checks a fee. A fee below zero is a discount.
 ///
 /// # Errors
 /// As [`amount`].
@@ -95,7 +95,7 @@ pub fn fee(what: &str, value: Decimal) -> Result<Decimal, String> {
     within(what, value, -Decimal::from(AMOUNT_MAX), AMOUNT_MAX)
 }
 
-/// An instant, UTC milliseconds.
+/// Checks an instant, UTC milliseconds.
 ///
 /// # Errors
 /// Names `what` and the limits.
@@ -106,10 +106,10 @@ pub fn time(what: &str, value: UtcMs) -> Result<UtcMs, String> {
     Err(format!("{what} {value} is not a time from 1970 to 2099"))
 }
 
-/// The name of an asset.
+/// Checks the name of an asset.
 ///
 /// # Errors
-/// Says what no asset is called.
+/// The name is empty, too long or has invisible characters. The error quotes it.
 pub fn asset(name: &str) -> Result<(), String> {
     let visible = name.chars().all(|c| !c.is_control() && !c.is_whitespace());
     let length = name.chars().take(ASSET_MAX + 1).count();
@@ -120,7 +120,7 @@ pub fn asset(name: &str) -> Result<(), String> {
     Err(format!("{shown:?} is not the name of an asset"))
 }
 
-/// An id that a client chose.
+/// Checks an order id that a client chose.
 ///
 /// # Errors
 /// It is empty or too long.
@@ -129,7 +129,7 @@ pub fn client_id(id: &str) -> Result<(), String> {
     if fits { Ok(()) } else { Err(format!("a client order id has 1 to {ID_MAX} characters")) }
 }
 
-/// A balance of an account.
+/// Checks a balance of an account.
 ///
 /// # Errors
 /// Names the asset, the field and the limit.
@@ -138,7 +138,7 @@ pub fn balance(it: &Balance) -> Result<(), String> {
     told.map(drop).map_err(|why| format!("balance of {}: {why}", it.asset))
 }
 
-/// A bar.
+/// Checks a bar.
 ///
 /// # Errors
 /// Names the symbol, the bar, the field and the limit.
@@ -152,7 +152,7 @@ pub fn bar(it: &Bar) -> Result<(), String> {
         .map_err(|why| format!("{} kline {}: {why}", it.symbol, it.open_time))
 }
 
-/// The numbers of a report on an order and of its fills, times excluded.
+/// Checks the numbers of an order report and of its fills, but not their times.
 ///
 /// # Errors
 /// Names the order, the field and the limit.
@@ -174,10 +174,10 @@ pub fn report(it: &OrderReport) -> Result<(), String> {
     check().map_err(|why| format!("order {} in {}: {why}", it.venue_order_id, it.symbol))
 }
 
-/// The times of a report on an order and of its fills.
+/// Checks the times of an order report and of its fills.
 ///
 /// # Errors
-/// Names the order and the times that are possible.
+/// Names the order and the allowed times.
 pub fn times(it: &OrderReport, allowed: &RangeInclusive<UtcMs>) -> Result<(), String> {
     let all = it.fills.iter().map(|fill| (Some(&fill.trade_id), fill.time));
     let wrong = all.chain([(None, it.time)]).find(|(_, time)| !allowed.contains(time));
@@ -192,7 +192,7 @@ fn fill_of(it: &OrderReport, told: &VenueFill) -> Result<(), String> {
     fill(it.symbol, told).map_err(|why| format!("trade {}: {why}", told.trade_id))
 }
 
-/// The numbers of a fill, its time excluded.
+/// Checks the numbers of a fill, but not its time.
 ///
 /// # Errors
 /// Names the field and the limit.
@@ -208,7 +208,7 @@ pub fn fill(symbol: Symbol, fill: &VenueFill) -> Result<(), String> {
     };
     let worth = quote("price x quantity", worth)?;
     fee("fee", fill.fee)?;
-    // A fee in what was traded is a part of it.
+    // A fee in a traded asset is at most the traded amount.
     let (symbol, asset) = (symbol.as_str(), fill.fee_asset.as_str());
     let base = symbol.starts_with(asset).then_some(fill.quantity);
     let most = base.or(symbol.ends_with(asset).then_some(worth));
@@ -220,8 +220,8 @@ pub fn fill(symbol: Symbol, fill: &VenueFill) -> Result<(), String> {
     }
 }
 
-/// What of an input is beyond the limits, in words. Only journals of earlier versions hold such
-/// facts.
+/// Lists the values of an input that are beyond the limits, in words. Only journals of earlier
+/// versions hold such values.
 #[must_use]
 pub fn beyond(body: &Body) -> Vec<String> {
     let said: Vec<Result<(), String>> = match body {

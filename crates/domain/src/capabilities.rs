@@ -1,10 +1,11 @@
-//! What a venue does for an order. Its adapter says it at each start, where it differs from what
-//! the journal has; stages ask the journal and never the adapter.
+//! Which orders a venue takes. At each start the adapter reports this if it differs from the
+//! journal. Stages read it from the journal and never from the adapter.
 
 use crate::order::OrderType;
 use serde::{Deserialize, Serialize};
 
-/// What orders a venue takes. A member that an earlier version did not store counts as absent.
+/// The orders that a venue takes. A field that an earlier version did not store counts as
+/// unsupported.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Capabilities {
@@ -13,13 +14,13 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Market and limit orders.
+    /// The capabilities of a venue that takes market and limit orders.
     #[must_use]
     pub fn market_and_limit() -> Capabilities {
         Capabilities { orders: vec![OrderType::Market, OrderType::Limit] }
     }
 
-    /// Whether orders of this kind are taken.
+    /// Whether the venue takes orders of this kind.
     #[must_use]
     pub fn takes(&self, kind: OrderType) -> bool {
         self.orders.contains(&kind)

@@ -1,10 +1,10 @@
-//! Text from outside, made fit to be kept and shown.
+//! Cleans text from outside before it is stored and shown.
 
-/// Longest text from outside that is kept, characters.
+/// Most characters kept of a text from outside.
 pub const TEXT_MAX: usize = 500;
 
-/// Whether a character shows nothing itself but changes how others are shown: control characters
-/// (a terminal obeys them), and marks that turn or hide what follows.
+/// Whether a character is invisible but changes how others are shown. These are control characters,
+/// which a terminal obeys, and marks that reverse or hide text.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -19,8 +19,8 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
-/// A text of a venue or another stranger: each hidden character is a space, and what is too long is
-/// cut.
+/// Cleans a text from a venue or another outside source. Hidden characters become spaces. The text
+/// is cut to [`TEXT_MAX`] characters and trimmed.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let shown = text.chars().take(TEXT_MAX).map(|c| if is_hidden(c) { ' ' } else { c });

@@ -1,56 +1,57 @@
-//! Differences between the venue and us that no record explains, and an operator's word on one.
+//! Conflicts: differences between the venue and the books that no record explains, and how an
+//! operator resolves them.
 
 use super::id::{ClientOrderId, Symbol};
 use serde::{Deserialize, Serialize};
 
-/// What a difference is about, and so what follows from it until it is resolved.
+/// What a conflict is about. It decides what is forbidden until the conflict is resolved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dispute {
-    /// Less of an asset than the books say: nothing is entered, positions may be left.
+    /// The venue has less of an asset than the books. Entries are forbidden, exits are allowed.
     #[default]
     Balance,
-    /// An order that contradicts ours: nothing is entered, positions may be left.
+    /// The venue has an order that contradicts ours. Entries are forbidden, exits are allowed.
     Order,
-    /// An order under our name that this journal does not know, or two under one name: another
-    /// daemon trades with the same identity, or this is an old backup. Nothing is sent.
+    /// The venue has an order with our prefix that this journal does not know, or two with one id.
+    /// Another daemon trades with the same identity, or this is an old backup. Nothing is sent.
     Twin,
-    /// Something is not set up: the configuration settles it, no word of an operator does.
+    /// Something is not set up. Only a configuration change resolves it, not an operator command.
     Setup,
 }
 
-/// A difference between the venue and us that no record explains.
+/// A difference between the venue and the books that no record explains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
-    /// What it is about: an asset, or `order ` and our id of it.
+    /// What it is about: an asset, or `order ` followed by our id of the order.
     pub about: String,
-    /// What we hold to be true.
+    /// Our side of the difference.
     pub ours: String,
-    /// What the venue says.
+    /// The venue's side of the difference.
     pub theirs: String,
-    /// What kind of difference it is.
+    /// The kind of difference.
     #[serde(default)]
     pub dispute: Dispute,
 }
 
-/// Whose word counts in a conflict from here on.
+/// The side that an operator accepts in a conflict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accept {
-    /// The venue's: our books take it over.
+    /// The venue's side. The books take it over.
     Venue,
-    /// Ours: the venue's is set aside until it changes again.
+    /// Our side. The venue's side is ignored until it changes again.
     Ours,
 }
 
 impl Conflict {
-    /// What stands on our side of an order that the journal does not know.
+    /// Our side of a conflict about an order that the journal does not know.
     pub const UNKNOWN: &str = "no such order";
     const ORDER: &str = "order ";
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     const ID_LENGTH: u32 = 8;
 
-    /// About an order.
+    /// A conflict about an order.
     #[must_use]
     pub fn of_order(
         dispute: Dispute,
@@ -61,18 +62,18 @@ impl Conflict {
         Conflict { about: format!("{}{id}", Conflict::ORDER), ours, theirs, dispute }
     }
 
-    /// The order it is about, if it is about one.
+    /// Our id of the order that the conflict is about; none if it is not about an order.
     #[must_use]
     pub fn order(&self) -> Option<ClientOrderId> {
         let id = self.about.strip_prefix(Conflict::ORDER)?;
         (self.dispute != Dispute::Balance).then(|| ClientOrderId(id.to_owned()))
     }
 
-    /// Its id: the same as long as both sides say the same, in every life; another once one of them
-    /// says something else.
+    /// The id of the conflict, a digest of both sides. It is the same in every run, and changes
+    /// when a side changes.
     #[must_use]
     pub fn id(&self) -> String {
-        // FNV-1a: nobody who could choose the words would gain by two that are alike.
+        // FNV-1a is enough: nobody gains from two conflicts with the same id.
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
         for text in [&self.about, &self.ours, &self.theirs] {
             for byte in text.bytes().chain([0]) {
@@ -88,15 +89,15 @@ impl Conflict {
     }
 }
 
-/// What of an asset an adjustment changed.
+/// The part of the books that an adjustment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// What is not ours.
+    /// External balances, which are not ours.
     Foreign,
     /// Cash.
     Cash,
-    /// What is held of a symbol.
+    /// The position in a symbol.
     Position(Symbol),
 }
 

@@ -1,7 +1,7 @@
-//! Values of features: a table with a row for each symbol and a column for each feature.
+//! Feature values: a table with a row for each symbol and a column for each feature.
 //!
-//! In memory a value that is not defined yet is `NaN`; it is never written as one, here or in the
-//! journal, but left out.
+//! In memory an undefined value is `NaN`. `NaN` is never written, neither to JSON nor to the
+//! journal.
 
 use super::id::Symbol;
 use super::money::Price;
@@ -11,10 +11,10 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// Whose row it is, and of which bar.
+/// The symbol and the bar of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeatureHead {
-    /// Whose.
+    /// The symbol.
     pub symbol: Symbol,
     /// End of the bar, UTC milliseconds.
     pub time: UtcMs,
@@ -25,13 +25,13 @@ pub struct FeatureHead {
 /// One row of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct FeatureRow<'a> {
-    /// Whose, and of which bar.
+    /// The symbol and the bar.
     pub head: FeatureHead,
-    /// A value for each column; `NaN` where it is not defined yet.
+    /// One value for each column; `NaN` if it is not defined yet.
     pub values: &'a [f64],
 }
 
-/// Values of some symbols, row by row.
+/// Feature values of several symbols, row by row.
 #[derive(Clone, Debug, Default)]
 pub struct FeatureTable {
     columns: usize,
@@ -40,23 +40,23 @@ pub struct FeatureTable {
 }
 
 impl FeatureTable {
-    /// An empty table.
+    /// An empty table with this number of columns.
     #[must_use]
     pub const fn new(columns: usize) -> FeatureTable {
         FeatureTable { columns, heads: Vec::new(), values: Vec::new() }
     }
 
-    /// A table of rows and their values, one row after the other.
+    /// A table of these rows. `values` are their values, one row after the other.
     ///
     /// # Panics
-    /// There are not as many values as rows and columns say.
+    /// The number of values is not rows times columns.
     #[must_use]
     pub fn of(columns: usize, heads: Vec<FeatureHead>, values: Vec<f64>) -> FeatureTable {
         assert_eq!(values.len(), columns * heads.len(), "a value for each row and column");
         FeatureTable { columns, heads, values }
     }
 
-    /// Adds a row; what it has too few of is not defined, what it has too many of is left out.
+    /// Adds a row. Missing values are undefined; surplus values are dropped.
     pub fn push(&mut self, head: FeatureHead, values: impl IntoIterator<Item = f64>) {
         self.heads.push(head);
         self.values.extend(values.into_iter().take(self.columns));
@@ -96,7 +96,7 @@ impl FeatureTable {
         self.rows().find(|row| row.head.symbol == symbol)
     }
 
-    /// What is left without the rows of some symbols.
+    /// The table without the rows that `cut` names.
     #[must_use]
     pub fn without(&self, cut: impl Fn(&Symbol) -> bool) -> FeatureTable {
         let mut left = FeatureTable::new(self.columns);
@@ -113,7 +113,7 @@ impl FeatureTable {
     }
 }
 
-/// Bit for bit; values that are not defined are equal.
+/// Compares bit for bit. Undefined values are equal.
 impl PartialEq for FeatureTable {
     fn eq(&self, other: &FeatureTable) -> bool {
         let same =
@@ -123,7 +123,7 @@ impl PartialEq for FeatureTable {
     }
 }
 
-/// JSON names the members. The binary form of a row is one list, like that of earlier versions.
+/// JSON names the fields. The binary form of a row is one list, like that of earlier versions.
 impl Serialize for FeatureRow<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let FeatureHead { symbol, time, close } = self.head;
@@ -157,7 +157,7 @@ impl Serialize for FeatureTable {
     }
 }
 
-/// A row by itself, read from a list.
+/// One row, read from a list.
 struct Owned(FeatureHead, Vec<f64>);
 
 impl<'de> Deserialize<'de> for Owned {

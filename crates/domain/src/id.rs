@@ -1,9 +1,9 @@
-//! Names: symbols as small copyable values, client order ids as text.
+//! Names: symbols as small copyable values, client order ids as text, and venues.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// Longest symbol name.
+/// Most characters of a symbol name.
 pub const SYMBOL_MAX: usize = 16;
 
 /// A venue's name for an instrument, at most 16 ASCII characters; ordered by name.
@@ -12,8 +12,7 @@ pub struct Symbol([u8; SYMBOL_MAX]);
 
 impl Ord for Symbol {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // The order of the bytes, in one comparison of numbers: symbols are looked up for every
-        // bar.
+        // Compares the bytes as one integer, because symbols are looked up for every bar.
         u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
     }
 }
@@ -25,11 +24,11 @@ impl PartialOrd for Symbol {
 }
 
 impl Symbol {
-    /// A name that comes from outside: a person, a file, a venue.
+    /// Checks a name from outside: from a person, a file or a venue.
     ///
     /// # Errors
-    /// Empty, longer than 16 characters, or with other characters than A–Z, 0–9, `.`, `-`. Says
-    /// what to write instead, where that is plain.
+    /// The name is empty, longer than 16 characters, or has characters other than A–Z, 0–9, `.`,
+    /// `-`. The error suggests a name where one is obvious.
     pub fn named(name: &str) -> Result<Symbol, String> {
         let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '.' || c == '-';
         if name.chars().all(plain)
@@ -48,11 +47,11 @@ impl Symbol {
         ))
     }
 
-    /// A name that was stored. Earlier versions took more than [`Symbol::named`] does.
+    /// Checks a stored name. Earlier versions accepted more names than [`Symbol::named`] does.
     ///
     /// # Errors
-    /// Empty, longer than 16 characters, or with other characters than A–Z, a–z, 0–9, `-`, `_`,
-    /// `.`.
+    /// The name is empty, longer than 16 characters, or has characters other than A–Z, a–z, 0–9,
+    /// `-`, `_`, `.`.
     pub fn new(name: &str) -> Result<Symbol, String> {
         let fits = (1..=SYMBOL_MAX).contains(&name.len());
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
@@ -119,14 +118,14 @@ impl<'de> Deserialize<'de> for Symbol {
 pub struct ClientOrderId(pub String);
 
 impl ClientOrderId {
-    /// What every id of ours begins with, so that foreign orders are told apart.
+    /// The prefix of all our ids. Orders with other prefixes are external.
     pub const PREFIX: &'static str = "ew-";
 
-    /// What the ids of `everwarm panic` begin with: the strategy `panic` is reserved for it. Such
-    /// an order is never an order of a daemon, so it is never one of a twin.
+    /// The prefix of the ids of `everwarm panic`; the strategy name `panic` is reserved for it. A
+    /// daemon never places such an order, so it is never one of a twin.
     pub const PANIC_PREFIX: &'static str = "ew-panic-";
 
-    /// Whether the id is of our making (ours or a twin's).
+    /// Whether a daemon made the id: this one or a twin.
     #[must_use]
     pub fn is_ours(&self) -> bool {
         self.0.starts_with(Self::PREFIX) && !self.is_panic()
@@ -145,7 +144,8 @@ impl fmt::Display for ClientOrderId {
     }
 }
 
-/// Small values by symbol, sorted by name: cheap to walk beside another sorted list, flat to save.
+/// Small values by symbol, sorted by name. It is cheap to walk beside another sorted list, and flat
+/// to save.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SymbolMap<V>(Vec<(Symbol, V)>);
@@ -163,13 +163,13 @@ impl<V> SymbolMap<V> {
         self.find(symbol).ok().map(|i| &self.0[i].1)
     }
 
-    /// The value of `symbol`, to change.
+    /// The value of `symbol`, mutable.
     pub fn get_mut(&mut self, symbol: Symbol) -> Option<&mut V> {
         self.find(symbol).ok().map(|i| &mut self.0[i].1)
     }
 
-    /// The value of `symbol`, made by `make` where there is none. `near` is where the last one was
-    /// found: walking symbols in order then costs one comparison each.
+    /// The value of `symbol`; `make` creates it if there is none. `near` is the index of the last
+    /// one found: walking symbols in order then costs one comparison each.
     pub fn near(&mut self, near: &mut usize, symbol: Symbol, make: impl FnOnce() -> V) -> &mut V {
         if self.0.get(*near).is_none_or(|row| row.0 != symbol) {
             *near = match self.find(symbol) {
@@ -185,8 +185,8 @@ impl<V> SymbolMap<V> {
         row
     }
 
-    /// The value of `symbol`, if there is one, of several asked for by ascending name: all of them
-    /// cost one walk. `near` is where the last one was found, 0 before the first.
+    /// The value of `symbol`, if there is one, for lookups in ascending order of names. All lookups
+    /// together cost one walk. `near` is the index of the last one found, 0 before the first.
     pub fn find_near(&self, near: &mut usize, symbol: Symbol) -> Option<&V> {
         let ahead = self.0.get(*near..)?;
         let place = ahead.iter().position(|row| row.0 >= symbol)?;
@@ -194,7 +194,7 @@ impl<V> SymbolMap<V> {
         self.0.get(*near).filter(|row| row.0 == symbol).map(|row| &row.1)
     }
 
-    /// The value of `symbol`, made by default where there is none.
+    /// The value of `symbol`; inserts the default if there is none.
     pub fn entry(&mut self, symbol: Symbol) -> &mut V
     where
         V: Default,
@@ -216,14 +216,14 @@ impl<V> SymbolMap<V> {
         self.find(symbol).ok().map(|i| self.0.remove(i).1)
     }
 
-    /// Removes the values of all `symbols`, which are by name, in one walk.
+    /// Removes the values of all `symbols` in one walk. `symbols` are sorted by name.
     pub fn remove_all(&mut self, symbols: &[Symbol]) {
         if !symbols.is_empty() {
             self.0.retain(|(symbol, _)| symbols.binary_search(symbol).is_err());
         }
     }
 
-    /// All values, by name, to change.
+    /// All values, by name, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Symbol, &mut V)> {
         self.0.iter_mut().map(|(s, v)| (*s, v))
     }
@@ -253,13 +253,13 @@ impl<V> SymbolMap<V> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VenueId {
-    /// Binance spot, or what speaks its protocol.
+    /// Binance spot, or a venue with the same protocol.
     #[default]
     Binance,
 }
 
 impl VenueId {
-    /// Whether it is the one that stored forms leave out.
+    /// Whether it is the default venue, which stored forms leave out.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == VenueId::default()

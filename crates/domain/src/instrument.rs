@@ -4,11 +4,10 @@ use super::id::{Symbol, VenueId};
 use super::money::{Decimal, PRICE_SCALE, PRICE_SCALE_MAX, floor_to_step, product_scale};
 use serde::{Deserialize, Serialize};
 
-/// What to do about a symbol whose prices cannot be held.
+/// Advice in errors about a symbol whose prices cannot be stored exactly.
 const UNTRADED: &str = "It cannot be traded: leave it out of the symbols";
 
-/// A thing traded at one venue, with its steps and minimums. A step or bound of zero is switched
-/// off.
+/// A symbol at one venue, with its steps and limits. A step or limit of zero is off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instrument {
     /// The venue's name for it.
@@ -27,28 +26,29 @@ pub struct Instrument {
     pub min_quantity: Decimal,
     /// Largest quantity of a limit order.
     pub max_quantity: Decimal,
-    /// Quantity step of market orders; zero: `lot_size` alone.
+    /// Quantity step of market orders; zero: only `lot_size` applies.
     pub market_lot_size: Decimal,
-    /// Largest quantity of a market order; zero: `max_quantity` alone.
+    /// Largest quantity of a market order; zero: only `max_quantity` applies.
     pub market_max_quantity: Decimal,
     /// Smallest price x quantity, in quote units.
     pub min_notional: Decimal,
-    /// Whether `min_notional` also holds for market orders.
+    /// Whether `min_notional` also applies to market orders.
     pub min_notional_for_market: bool,
-    /// Where it is traded.
+    /// The venue that trades it.
     #[serde(default)]
     pub venue: VenueId,
 }
 
-/// How many times its price at the listing the price of a symbol may rise.
+/// How many times its price at the listing the price of a symbol may become.
 const RISE: i128 = 1_000_000;
 
 impl Instrument {
-    /// Decimals that the bars of the symbol have at most: those of the tick, at least 8.
+    /// Most decimals of the bars of the symbol: those of the tick, at least 8.
     ///
     /// # Errors
-    /// They are more than 18, or a million times `price`, the one at the listing, does not fit 64
-    /// bits with them, or amounts of orders would not be exact. The symbol cannot be traded.
+    /// The tick has more than 18 decimals. Or a million times `price`, the price at the listing,
+    /// does not fit 64 bits with them. Or amounts of orders would not be exact. The symbol cannot
+    /// be traded.
     pub fn price_scale(&self, price: Option<Decimal>) -> Result<u8, String> {
         let Instrument { tick_size, lot_size, .. } = self;
         let tick = tick_size.normalize();
@@ -64,7 +64,7 @@ impl Instrument {
                  digits. {UNTRADED}"
             ));
         }
-        // With 8 decimals a price has the room it always had.
+        // With 8 decimals a price has the same range as in earlier versions.
         let Some(price) = price.filter(|_| scale > PRICE_SCALE).map(|price| price.normalize())
         else {
             return Ok(scale);
@@ -80,8 +80,8 @@ impl Instrument {
         Ok(scale)
     }
 
-    /// A quantity rounded down to what a market order can name. A multiple of both steps: venues
-    /// make one a multiple of the other, so the larger one holds.
+    /// Rounds a quantity down to one that a market order may have: a multiple of both steps. Venues
+    /// make one step a multiple of the other, so the larger one decides.
     #[must_use]
     pub fn floor(&self, quantity: Decimal) -> Decimal {
         floor_to_step(quantity, self.step())
@@ -93,11 +93,11 @@ impl Instrument {
         self.lot_size.max(self.market_lot_size)
     }
 
-    /// Whether a holding can be sold as far as its quantity goes; what cannot is dust, and counts
-    /// as none.
+    /// Whether the quantity of a holding is large enough to sell. A holding that is not is dust,
+    /// and counts as none.
     #[must_use]
     pub fn sells(&self, quantity: Decimal) -> bool {
-        // What is a step more than the least needs no division: most holdings are.
+        // A holding at least one step above the minimum needs no division. Most holdings are.
         if quantity > Decimal::ZERO && quantity >= self.min_quantity.saturating_add(self.step()) {
             return true;
         }

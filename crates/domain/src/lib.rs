@@ -1,4 +1,4 @@
-//! Words of the trade: values and facts. The crate touches no file, socket or clock.
+//! Values and facts of trading. The crate uses no file, socket or clock.
 
 pub mod bounds;
 pub mod capabilities;

@@ -5,11 +5,11 @@ use super::money::{Decimal, PRICE_SCALE, Price};
 use super::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-/// Open, high, low, close and volume of one interval; immutable once closed. The interval is told
-/// by whoever carries the bar.
+/// Open, high, low, close and volume of one interval; immutable once closed. The container of a bar
+/// states the width of the interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bar {
-    /// What traded.
+    /// The symbol.
     pub symbol: Symbol,
     /// Start of the interval, UTC milliseconds.
     pub open_time: UtcMs,
@@ -26,22 +26,22 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Its prices: open, high, low, close.
+    /// The prices: open, high, low, close.
     #[must_use]
     pub const fn prices(&self) -> [Price; 4] {
         [self.open, self.high, self.low, self.close]
     }
 
-    /// The decimals that its prices need together, 8 to 18.
+    /// The decimals that all its prices need, 8 to 18.
     #[must_use]
     pub fn scale(&self) -> u8 {
         self.prices().into_iter().map(Price::scale).fold(PRICE_SCALE, u8::max)
     }
 
-    /// Whether all of its prices are integers of 64 bits with the decimals of the bar.
+    /// Checks that all prices are 64-bit integers with the decimals of the bar.
     ///
     /// # Errors
-    /// Names the first price that is not.
+    /// Names the first price that does not fit.
     pub fn fits(&self) -> Result<(), String> {
         let scale = self.scale();
         let wide = |price: &Price| i64::try_from(price.at(scale)).is_err();
@@ -51,11 +51,11 @@ impl Bar {
         }
     }
 
-    /// Checks what every bar must fulfil: positive prices, low ≤ open, close ≤ high, volume ≥ 0,
-    /// and that its prices fit one scale.
+    /// Checks the rules of every bar: positive prices, low ≤ open, close ≤ high, volume ≥ 0, and
+    /// prices that fit one scale.
     ///
     /// # Errors
-    /// Names the first rule broken.
+    /// Names the first rule that is broken.
     pub fn validate(&self) -> Result<(), String> {
         let Bar { open, high, low, close, .. } = *self;
         if low <= Price::default() {
@@ -76,13 +76,13 @@ impl Bar {
         self.fits()
     }
 
-    /// Whether its high is the highest of its prices and its low the lowest.
+    /// Whether the high is the highest of its prices and the low the lowest.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
         *self == self.ordered()
     }
 
-    /// The same bar with the highest of its prices as its high and the lowest as its low.
+    /// The same bar with the highest of its prices as the high and the lowest as the low.
     #[must_use]
     pub fn ordered(&self) -> Bar {
         let prices = self.prices();
@@ -92,7 +92,7 @@ impl Bar {
     }
 }
 
-/// A bar made of smaller ones.
+/// A bar made of 1m bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolledBar {
     /// The bar; its `open_time` is the start of the bucket.

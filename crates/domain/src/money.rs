@@ -1,25 +1,24 @@
 //! Prices of bars as exact integers with a scale; money and quantities of orders as decimals.
 //!
-//! Indicators sum prices, so bars carry [`Price`]: an integer and how many decimals it has. That is
-//! exact, and a sum does not depend on where it started. Orders and the ledger use [`Decimal`]
-//! alone.
+//! Indicators sum prices, so bars carry [`Price`]: an integer and its number of decimals. Sums are
+//! exact and do not depend on where they start. Orders and the ledger use only [`Decimal`].
 
 pub use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// Decimals that every [`Price`] has at least. Stored prices without a scale have so many.
+/// Fewest decimals of a [`Price`]. Stored prices without a scale have this many.
 pub const PRICE_SCALE: u8 = 8;
-/// Decimals that a [`Price`] has at most.
+/// Most decimals of a [`Price`].
 pub const PRICE_SCALE_MAX: u8 = 18;
-/// Digits of the largest decimal that hold in every place.
+/// Significant digits that every decimal can hold.
 const DIGITS: u32 = 28;
 
 /// A bar's price in quote units: an integer with 8 to 18 decimals.
 ///
-/// It has more than 8 decimals only where it needs them, so equal prices are equal values. With 8
-/// decimals it reaches up to about 92 billion, with 18 up to about 9.
+/// It has more than 8 decimals only if it needs them, so equal prices are equal values. The largest
+/// price is about 92 billion with 8 decimals, and about 9 with 18.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Price {
     units: i64,
@@ -33,13 +32,13 @@ impl Default for Price {
 }
 
 impl Price {
-    /// So many units of 10^-8.
+    /// A price of `units` times 10^-8.
     #[must_use]
     pub const fn e8(units: i64) -> Price {
         Price { units, scale: PRICE_SCALE }
     }
 
-    /// So many units of 10^-`scale`; none where the price needs more than 18 decimals or does not
+    /// A price of `units` times 10^-`scale`. None if it needs more than 18 decimals or does not
     /// fit.
     #[must_use]
     pub fn of(units: i128, scale: u8) -> Option<Price> {
@@ -67,7 +66,7 @@ impl Price {
         self.scale
     }
 
-    /// The integer with more decimals; with fewer than it has it stays as it is.
+    /// The integer at a larger scale. A smaller scale returns the integer unchanged.
     #[must_use]
     pub fn at(self, scale: u8) -> i128 {
         if scale <= self.scale {
@@ -93,10 +92,10 @@ impl Price {
         self.units as f64 / power(self.scale)
     }
 
-    /// Converts exactly, or says why not.
+    /// Converts a decimal exactly.
     ///
     /// # Errors
-    /// More than 18 decimals, or out of range.
+    /// The value has more than 18 decimals, or is out of range.
     pub fn exact(value: Decimal) -> Result<Price, String> {
         let value = value.normalize();
         let scale = u8::try_from(value.scale()).ok().filter(|scale| *scale <= PRICE_SCALE_MAX);
@@ -107,7 +106,8 @@ impl Price {
         price.ok_or_else(|| format!("price {value} is out of range"))
     }
 
-    /// One number for both: units of 10^-8 are themselves, each further decimal is 2^64 more.
+    /// Packs units and scale into one number. With 8 decimals it is the units; each further decimal
+    /// adds 2^64.
     fn packed(self) -> i128 {
         i128::from(self.units) + (i128::from(self.scale - PRICE_SCALE) << 64)
     }
@@ -116,7 +116,7 @@ impl Price {
         let more = number.checked_add(1 << 63)? >> 64;
         let scale = u8::try_from(more).ok()?.checked_add(PRICE_SCALE)?;
         let price = Price::of(number - (more << 64), scale)?;
-        // One price has one form.
+        // Each price has only one packed form.
         Some(price).filter(|price| price.scale == scale)
     }
 }
@@ -149,8 +149,8 @@ impl fmt::Display for Price {
     }
 }
 
-/// A price with 8 decimals is one integer, as it always was. One with more is a longer integer, and
-/// a text where people read it.
+/// A price with 8 decimals is one integer, as in earlier versions. One with more decimals is a
+/// longer integer, or a text in human-readable formats.
 impl Serialize for Price {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self.scale {
@@ -197,8 +197,8 @@ impl<'de> Deserialize<'de> for Price {
     }
 }
 
-/// The value as people read it: with so many decimals, or with eight digits where it is so small
-/// that those decimals show fewer than four.
+/// The value rounded for display: to `decimals`, or to eight digits if it is so small that
+/// `decimals` show fewer than four.
 #[must_use]
 pub fn shown(value: Decimal, decimals: u32) -> Decimal {
     let digits = value.mantissa().unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
@@ -207,7 +207,7 @@ pub fn shown(value: Decimal, decimals: u32) -> Decimal {
     value.round_dp(decimals).normalize()
 }
 
-/// The product, where it is exact.
+/// The product; none if it is not exact.
 #[must_use]
 pub fn product(a: Decimal, b: Decimal) -> Option<Decimal> {
     let (a, b) = (a.normalize(), b.normalize());
@@ -215,8 +215,8 @@ pub fn product(a: Decimal, b: Decimal) -> Option<Decimal> {
     Decimal::try_from_i128_with_scale(units, a.scale() + b.scale()).ok()
 }
 
-/// Decimals that the product of two steps has, or none where amounts of a billion quote units would
-/// not be exact with so many.
+/// The number of decimals of the product of two steps. None if amounts of a billion quote units
+/// would not be exact with so many.
 #[must_use]
 pub fn product_scale(a: Decimal, b: Decimal) -> Option<u32> {
     let scale = a.normalize().scale() + b.normalize().scale();
@@ -231,7 +231,7 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, String> {
     Decimal::from_str_exact(text).map_err(|e| format!("{text:?} is not a decimal number: {e}"))
 }
 
-/// The part of `whole` that belongs to `part` of `of`, at most all of it; `of` is not zero.
+/// The part of `whole` in the ratio `part` to `of`. `part` is at most `of`, and `of` is not zero.
 #[must_use]
 pub fn share(whole: Decimal, part: Decimal, of: Decimal) -> Decimal {
     let product = whole.checked_mul(part).and_then(|product| product.checked_div(of));
@@ -239,20 +239,20 @@ pub fn share(whole: Decimal, part: Decimal, of: Decimal) -> Decimal {
     product.or_else(ratio).unwrap_or(whole)
 }
 
-/// The sum; it stays at the largest decimal where it does not fit.
+/// The sum. On overflow it stays at the largest decimal.
 #[must_use]
 pub fn total(amounts: impl IntoIterator<Item = Decimal>) -> Decimal {
     amounts.into_iter().fold(Decimal::ZERO, Decimal::saturating_add)
 }
 
-/// `value` rounded down to a multiple of `step`; unchanged where `step` is zero.
+/// Rounds `value` down to a multiple of `step`; unchanged if `step` is zero.
 #[must_use]
 pub fn floor_to_step(value: Decimal, step: Decimal) -> Decimal {
     if step.is_zero() {
         return value.normalize();
     }
     let whole = value.checked_div(step).and_then(|steps| steps.trunc().checked_mul(step));
-    // Steps too small to be counted: what is left of the last one is taken off.
+    // The step is too small to count steps: the remainder is subtracted instead.
     let rest = || value.checked_rem(step).map(|rest| value.saturating_sub(rest));
     whole.or_else(rest).unwrap_or_default().normalize()
 }
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&price("0.000000000031")).unwrap(), "\"0.000000000031\"");
     }
 
-    /// A state of an earlier version is read: it has the same fingerprint.
+    /// A state of an earlier version can be read: it has the same fingerprint.
     fn postcard(units: i64) -> Vec<u8> {
         let state = everwarm_kernel::state::save(1, &units);
         let read: Price = everwarm_kernel::state::load(1, &state).unwrap();

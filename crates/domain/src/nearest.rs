@@ -1,6 +1,6 @@
-//! What was probably meant by a word that nobody knows.
+//! Suggests a known word for an unknown one.
 
-/// The word of `known` that was probably meant.
+/// The known word that was probably meant; none if no word is close.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
@@ -29,7 +29,7 @@ mod tests {
         assert_eq!(nearest("seed", ["a.b", "a.seed"].into_iter()), Some("a.seed"));
         assert_eq!(nearest("a.trades", ["a.trades_a_day"].into_iter()), Some("a.trades_a_day"));
         assert_eq!(nearest("colour", ["sim", "paper"].into_iter()), None);
-        // Two letters that changed places are one mistake.
+        // Two swapped letters are one mistake.
         assert_eq!(nearest("ism", ["sim", "ipsum"].into_iter()), Some("sim"));
         assert_eq!(nearest("", ["sim", "paper"].into_iter()), None);
     }

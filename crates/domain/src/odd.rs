@@ -1,9 +1,8 @@
-//! Odd bars: bars that no market is likely to make. The exchange's records decide whether they are
-//! true.
+//! Odd bars: bars with implausible values. The venue's records decide whether they are true.
 //!
-//! A bar is odd where its prices contradict each other, where it lies too far from the close before
-//! it, or where its volume is far above the volumes before it. The rule is a function of the bar,
-//! of the bars before it and of one setting, so its answer is always the same.
+//! A bar is odd if its prices contradict each other, if it is too far from the close before it, or
+//! if its volume is far above the volumes before it. The rule depends only on the bar, the bars
+//! before it and one setting. So its result is always the same.
 
 use super::id::Symbol;
 use super::market::Bar;
@@ -11,11 +10,11 @@ use super::money::{Decimal, Price};
 use super::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-/// Bars whose volumes are remembered. An odd number: the median is one of them.
+/// Number of volumes remembered. It is odd, so the median is one of them.
 const WINDOW: usize = 21;
-/// Volumes that are needed before one is compared with them.
+/// Fewest volumes needed to judge another one.
 const LEAST: usize = 15;
-/// A volume is odd above so many times the median.
+/// A volume above this many times the median is odd.
 const TIMES: i64 = 1_000_000;
 
 /// Why a bar is odd.
@@ -24,26 +23,26 @@ const TIMES: i64 = 1_000_000;
 pub enum Oddity {
     /// Its high is below another of its prices, or its low above one.
     Order,
-    /// Its price lies too far from the close before it.
+    /// Its price is too far from the close before it.
     Jump,
     /// Its volume is above a million times the median before it.
     Volume,
 }
 
-/// A bar of a close that is odd.
+/// An odd bar of a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OddBar {
-    /// Whose.
+    /// The symbol of the bar.
     pub symbol: Symbol,
-    /// Why.
+    /// Why it is odd.
     pub why: Oddity,
 }
 
 impl Oddity {
-    /// All of them, by their numbers in stored bars.
+    /// All reasons, in the order of their numbers in stored bars.
     pub const ALL: [Oddity; 3] = [Oddity::Order, Oddity::Jump, Oddity::Volume];
 
-    /// In words, behind the symbol's bar.
+    /// The reason in words, to follow the name of the bar.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -61,12 +60,12 @@ pub struct Recent {
     time: Option<UtcMs>,
     /// Its closing price.
     close: Price,
-    /// Volumes of the last ones, the oldest first.
+    /// Volumes of the last bars, the oldest first.
     volumes: Vec<Decimal>,
 }
 
 impl Recent {
-    /// Takes a bar in. One that is not behind the last is passed over.
+    /// Adds a bar. A bar that is not newer than the last one is ignored.
     pub fn push(&mut self, bar: &Bar) {
         if self.time.is_some_and(|time| time >= bar.open_time) {
             return;
@@ -78,14 +77,14 @@ impl Recent {
         self.volumes.push(bar.volume);
     }
 
-    /// Whether no bar was taken in: nothing can be compared with the next.
+    /// Whether there is no bar yet. Then the next one cannot be compared.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.time.is_none()
     }
 
-    /// Why `bar` is odd after these; none: it is not. A jump of more than `max_jump_percent` of the
-    /// last close is odd; 0: none is.
+    /// Why `bar` is odd after these bars; none if it is not. A price more than `max_jump_percent`
+    /// away from the last close is odd; 0 turns that off.
     #[must_use]
     pub fn judge(&self, bar: &Bar, max_jump_percent: u32) -> Option<Oddity> {
         if !bar.is_ordered() {
@@ -104,8 +103,8 @@ impl Recent {
         self.is_much(bar.volume).then_some(Oddity::Volume)
     }
 
-    /// Whether a volume is above [`TIMES`] times the median: it is above that many times more than
-    /// half of them, which needs no sorting.
+    /// Whether a volume is above [`TIMES`] times the median. It is if it is above that many times
+    /// more than half of the volumes, which needs no sorting.
     fn is_much(&self, volume: Decimal) -> bool {
         let count = self.volumes.len();
         let above = |before: &&Decimal| {
@@ -127,7 +126,7 @@ mod tests {
         Bar { symbol, open_time: minute * 60_000, open, high, low, close, volume }
     }
 
-    /// After `count` bars at 100.00 with a volume of 2.
+    /// The state after `count` bars at 100.00 with a volume of 2.
     fn after(count: i64) -> Recent {
         let mut recent = Recent::default();
         for minute in 0..count {

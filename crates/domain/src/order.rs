@@ -1,4 +1,4 @@
-//! Orders: what we intend, what the venue says of it.
+//! Orders: our intents and requests, and the venue's reports.
 
 use super::id::{ClientOrderId, Symbol, VenueId};
 use super::money::Decimal;
@@ -20,14 +20,14 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OrderType {
-    /// At once, at whatever price.
+    /// Immediately, at any price.
     Market,
     /// At the given price or better, until cancelled.
     Limit,
 }
 
 impl OrderType {
-    /// As it is written for people.
+    /// The name shown to people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -37,21 +37,21 @@ impl OrderType {
     }
 }
 
-/// Where an order stands. `Unknown` is a state, not an error: sent, and no clear answer yet.
+/// The state of an order. `Unknown` is a state, not an error: sent, without a clear response yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
     /// Decided, not sent.
     Intent,
-    /// A request is on its way.
+    /// A request is under way.
     Sent,
-    /// Sent, and the venue has not proved whether it knows it.
+    /// Sent, but it is not proved whether the venue has it.
     Unknown,
-    /// Acknowledged and working.
+    /// Acknowledged and open at the venue.
     Open,
-    /// Working, with some of it filled.
+    /// Open, and partly filled.
     PartlyFilled,
-    /// All of it filled.
+    /// Completely filled.
     Filled,
     /// Ended by a cancel; may have fills.
     Cancelled,
@@ -62,7 +62,7 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
-    /// No further change is expected.
+    /// Whether no further change is expected.
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
@@ -79,19 +79,19 @@ impl OrderStatus {
     }
 }
 
-/// The strategy that `everwarm panic` trades as; no strategy of a daemon has this name.
+/// The strategy name of `everwarm panic`. No strategy of a daemon has this name.
 pub const PANIC: &str = "panic";
 
-/// Whose lot is what belongs to no strategy: adopted amounts, and what was left of closed lots.
+/// The owner of lots that belong to no strategy: adopted amounts, and rests of closed lots.
 pub const HOUSE: &str = "house";
 
-/// Who trades by hand.
+/// The strategy name of trades by hand.
 pub const MANUAL: &str = "manual";
 
 /// Names that no strategy may have.
 pub const RESERVED: [&str; 3] = [MANUAL, PANIC, HOUSE];
 
-/// The one strategy there was before lots were kept. What was held then is its lot.
+/// The only strategy of versions without lots. What they held is its lot.
 pub const FIRST_STRATEGY: &str = "sma_cross";
 
 /// A durable decision to trade, written before anything is sent.
@@ -99,9 +99,9 @@ pub const FIRST_STRATEGY: &str = "sma_cross";
 pub struct OrderIntent {
     /// Our id, a function of the intent.
     pub client_id: ClientOrderId,
-    /// Who wanted it.
+    /// The strategy that wanted it.
     pub strategy: String,
-    /// What to trade.
+    /// The symbol.
     pub symbol: Symbol,
     /// Direction.
     pub side: Side,
@@ -113,34 +113,34 @@ pub struct OrderIntent {
     pub price: Option<Decimal>,
     /// The close that led to it, UTC milliseconds.
     pub close_time: UtcMs,
-    /// Not sent for the first time after this instant of venue time.
+    /// The last venue time at which it may be sent for the first time.
     pub valid_until: UtcMs,
-    /// What else was decided; left out of facts where it is nothing.
+    /// Further terms. Facts leave out the default.
     #[serde(default, skip_serializing_if = "Terms::is_default")]
     pub terms: Box<Terms>,
 }
 
-/// How long an order works.
+/// How long an order stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeInForce {
     /// Until it is filled or cancelled.
     GoodTilCancelled,
-    /// What is not filled at once ends.
+    /// What is not filled immediately is cancelled.
     ImmediateOrCancel,
-    /// All at once, or nothing.
+    /// Completely and immediately, or not at all.
     FillOrKill,
     /// Until the session ends.
     Day,
 }
 
-/// What an intent says besides what to trade and how much.
+/// The terms of an intent besides symbol, side and quantity.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Terms {
-    /// Where it is traded.
+    /// The venue that trades it.
     pub venue: VenueId,
-    /// Whose lot it changes; none: that of who wanted it.
+    /// The owner of the lot that it changes; none: the strategy that wanted it.
     pub lot: Option<String>,
     /// Amount to trade in quote units, in place of a quantity.
     pub notional: Option<Decimal>,
@@ -148,22 +148,22 @@ pub struct Terms {
     pub stop: Option<Decimal>,
     /// Distance at which a stop follows the market, millionths of the price.
     pub trail_ppm: Option<u32>,
-    /// How long it works; none: as its kind of order does.
+    /// How long it stays open; none: as usual for its kind of order.
     pub tif: Option<TimeInForce>,
     /// Our id of the list of orders it is part of.
     pub list: Option<ClientOrderId>,
-    /// Which part of a decision it is, from 0.
+    /// Number of this order within its decision, from 0.
     pub leg: u32,
-    /// How often the same was requested before.
+    /// How often the same order was requested before.
     pub revision: u32,
-    /// The order that it protects or replaces.
+    /// The order that this one protects or replaces.
     pub parent: Option<ClientOrderId>,
-    /// Whether it may only make a position smaller.
+    /// Whether it may only reduce a position.
     pub reduce_only: bool,
 }
 
 impl Terms {
-    /// Whether nothing but what is usual was decided.
+    /// Whether all terms are the default.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Terms::default()
@@ -176,25 +176,25 @@ impl Terms {
     }
 }
 
-/// What an execution was to the book of the venue.
+/// Whether an execution added or took liquidity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Liquidity {
-    /// Our order waited in it.
+    /// Our order waited in the book.
     Maker,
-    /// Our order met one that waited.
+    /// Our order matched one that waited.
     Taker,
 }
 
 impl Liquidity {
-    /// Of an order that waited in the book, or did not.
+    /// Maker for an order that waited in the book, else taker.
     #[must_use]
     pub const fn of(waited: bool) -> Liquidity {
         if waited { Liquidity::Maker } else { Liquidity::Taker }
     }
 }
 
-/// One execution as the venue tells it.
+/// One execution as the venue reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueFill {
     /// The venue's id of the trade, unique per symbol.
@@ -209,37 +209,37 @@ pub struct VenueFill {
     pub fee_asset: String,
     /// Venue time of the trade.
     pub time: UtcMs,
-    /// Whether it waited in the book; none in facts of versions that did not note it, which stay
-    /// byte for byte what they were.
+    /// Whether our order waited in the book. None in facts of versions without this field, which
+    /// stay byte for byte the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liquidity: Option<Liquidity>,
 }
 
-/// Where a report came from; reports of all sources feed the same idempotent function.
+/// Where a report came from. Reports from all sources go through the same idempotent function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReportSource {
-    /// The answer to the order request.
+    /// The response to the order request.
     Answer,
     /// A query by id.
     Query,
-    /// The private stream: a hint, REST is the truth.
+    /// The private stream. It is only a hint; REST decides.
     Stream,
 }
 
-/// The venue's word on one order of ours. `executed` is cumulative; `fills` may be a part of it.
+/// The venue's report on one order of ours. `executed` is cumulative; `fills` may be incomplete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderReport {
-    /// Who says so.
+    /// Where the report came from.
     pub source: ReportSource,
     /// Our id.
     pub client_id: ClientOrderId,
     /// The venue's id.
     pub venue_order_id: VenueOrderId,
-    /// What is traded.
+    /// The symbol.
     pub symbol: Symbol,
     /// Direction.
     pub side: Side,
-    /// Where it stands: never `Intent`, `Sent` or `Unknown`.
+    /// The state; never `Intent`, `Sent` or `Unknown`.
     pub status: OrderStatus,
     /// Ordered quantity.
     pub quantity: Decimal,
@@ -258,7 +258,7 @@ pub struct OrderReport {
 pub struct PanicTrade {
     /// The id that `everwarm panic` gave the order.
     pub client_id: ClientOrderId,
-    /// What was traded.
+    /// The symbol.
     pub symbol: Symbol,
     /// Direction.
     pub side: Side,
@@ -270,36 +270,36 @@ pub struct PanicTrade {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
-    /// By one query by our id. The venue keeps our ids unique for good and refuses a repeat, so the
+    /// By one query by our id. The venue keeps our ids unique forever and rejects a repeat. So the
     /// same order may be sent again while an earlier request may still arrive. The adapter reports
-    /// a refused repeat as a request without a clear answer.
+    /// a rejected repeat as a request without a clear response.
     ById,
     /// By two queries by our id and one for trades, after the request can no longer arrive.
     #[default]
     ByAbsenceAndTrades,
 }
 
-/// What stages need to know of a request, as the adapter of its venue says it.
+/// How long a request may take effect, as the adapter of its venue reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// The venue time the request is signed for, UTC milliseconds.
+    /// The venue time for which the request is signed, UTC milliseconds.
     pub timestamp: UtcMs,
-    /// The last venue time at which the venue takes it in, UTC milliseconds.
+    /// The last venue time at which the venue accepts it, UTC milliseconds.
     pub deadline: UtcMs,
-    /// After this venue time the request can change nothing any more, UTC milliseconds; none:
-    /// that never settles.
+    /// After this venue time the request can change nothing any more, UTC milliseconds; none: that
+    /// is never certain.
     pub settled_at: Option<UtcMs>,
     /// How it is proved that the venue does not have the order.
     pub proof: Proof,
 }
 
 impl Validity {
-    /// How long after its deadline a request still changed something, milliseconds, in facts that
-    /// did not say it.
+    /// How long after its deadline a request could still change something, milliseconds. Used for
+    /// facts that do not store it.
     const SETTLED_AFTER: i64 = 10_000;
 
-    /// What facts meant that named only how long after `timestamp` a request is taken in,
-    /// milliseconds.
+    /// The validity in facts that stored only `timestamp` and for how long after it the venue
+    /// accepts the request, milliseconds.
     #[must_use]
     pub const fn within(timestamp: UtcMs, window: i64) -> Validity {
         let settled_at = Some(timestamp.saturating_add(window.saturating_add(Self::SETTLED_AFTER)));
@@ -308,15 +308,15 @@ impl Validity {
     }
 }
 
-/// One request that is about to leave.
+/// One order request that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredAttempt", into = "StoredAttempt")]
 pub struct SendAttempt {
     /// Our id.
     pub client_id: ClientOrderId,
-    /// From 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// How long it may arrive, and how it is proved that it did not.
+    /// How long it may arrive, and how its absence is proved.
     pub validity: Validity,
 }
 
@@ -328,7 +328,7 @@ struct StoredAttempt {
     attempt: u32,
     timestamp: UtcMs,
     recv_window: i64,
-    /// None: of versions that said no more.
+    /// None in facts of versions that stored only the fields above.
     #[serde(default)]
     deadline: Option<UtcMs>,
     #[serde(default)]
@@ -359,33 +359,33 @@ impl From<SendAttempt> for StoredAttempt {
     }
 }
 
-/// What a request asks of an order that was sent.
+/// The kind of a request about a sent order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
-    /// That it ends; what is filled of it stays filled.
+    /// Cancels the order. What is filled stays filled.
     Cancel,
 }
 
-/// One request about an order that is about to leave.
+/// One request about an order, which is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRequest {
     /// Our id of the request.
     pub id: String,
     /// Our id of the order.
     pub of: ClientOrderId,
-    /// What the order trades.
+    /// The symbol of the order.
     pub symbol: Symbol,
-    /// What is asked.
+    /// What is requested.
     pub what: RequestKind,
-    /// From 1, for each order.
+    /// Number of the attempt for this order, from 1.
     pub attempt: u32,
-    /// The venue time the bytes are signed for, UTC milliseconds.
+    /// The venue time for which the request is signed, UTC milliseconds.
     pub timestamp: UtcMs,
-    /// The last venue time at which the venue takes them, UTC milliseconds.
+    /// The last venue time at which the venue accepts it, UTC milliseconds.
     pub deadline: UtcMs,
-    /// After this venue time the request can change nothing any more, UTC milliseconds; none:
-    /// that never settles.
+    /// After this venue time the request can change nothing any more, UTC milliseconds; none: that
+    /// is never certain.
     pub settled_at: Option<UtcMs>,
     /// How it is proved that the venue does not have the order.
     #[serde(default)]
@@ -393,7 +393,7 @@ pub struct OrderRequest {
 }
 
 impl OrderRequest {
-    /// A request that asks `what` of the order `of`.
+    /// A request of kind `what` about the order `of`.
     #[must_use]
     pub fn new(
         of: ClientOrderId,
@@ -416,22 +416,22 @@ impl OrderRequest {
     }
 }
 
-/// What came of a request about an order. What became of the order is reported for itself.
+/// The result of a request about an order. The state of the order is reported separately.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Response {
-    /// The venue did what was asked.
+    /// The venue did what was requested.
     Accepted,
-    /// The venue does not have the order open: it may be filled.
+    /// The order is not open at the venue. It may be filled.
     NotOpen,
-    /// A definite no.
+    /// The venue definitely rejected the request.
     Refused {
-        /// The venue's error code; zero where there is none.
+        /// The venue's error code; zero if there is none.
         code: i32,
-        /// The venue's words.
+        /// The venue's error text.
         text: String,
     },
-    /// No clear answer: it may or may not have been done.
+    /// No clear response. The request may or may not have taken effect.
     Unknown {
         /// What happened.
         reason: String,

@@ -1,33 +1,33 @@
-//! Paths of the actors in the tree, named here only; the tree puts them there. Switches and facts
-//! of supervision name actors by them.
+//! Paths of the actors in the supervision tree. Only this file names them. Switches and facts of
+//! supervision use them.
 
 use crate::switch::Switches;
 
-/// Bars to closes.
+/// The closer, which makes closes of bars.
 pub const CLOSER: &str = "root/trading/bars/closer";
-/// Parent of the bar actors; each is called like its symbol.
+/// Parent of the bar actors. Each has the name of its symbol.
 pub const BARS: &str = "root/trading/bars/symbols";
-/// Which symbols are listed, and that they have their bar actors.
+/// The universe actor, which decides on the listed symbols and starts their bar actors.
 pub const UNIVERSE: &str = "root/trading/bars/universe";
 /// Parent of the sources.
 pub const FEEDS: &str = "root/trading/feeds";
 /// Parent of the venues.
 pub const GATEWAYS: &str = "root/trading/gateways";
-/// Parent of the stages; each is called as it calls itself.
+/// Parent of the stages. Each has its own name there.
 pub const STAGES: &str = "root/trading/stages";
-/// What is configured.
+/// The config actor.
 pub const CONFIG: &str = "root/trading/config";
-/// Clock inputs.
+/// The clock, which appends clock inputs.
 pub const CLOCK: &str = "root/trading/clock";
-/// Lockstep.
+/// The pacer, which moves time in lockstep.
 pub const PACER: &str = "root/trading/pacer";
-/// The name of a private stream, below its venue.
+/// Name of a private stream, below its venue.
 pub const PRIVATE: &str = "private";
 
 /// The simulated exchange: its name in the tree, in metrics and in commands.
 pub const SIMULATED: &str = "sim";
 
-/// The places that bear the name of a venue or a source.
+/// The names of the venue and the source, and the paths that contain them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
     /// Name of the venue.
@@ -37,29 +37,29 @@ pub struct Places {
 }
 
 impl Places {
-    /// Order entry and reconciliation.
+    /// Path of the gateway: order entry and reconciliation.
     #[must_use]
     pub fn gateway(&self) -> String {
         format!("{GATEWAYS}/{}/gateway", self.venue)
     }
 
-    /// The private stream.
+    /// Path of the private stream.
     #[must_use]
     pub fn private(&self) -> String {
         format!("{GATEWAYS}/{}/{PRIVATE}", self.venue)
     }
 
-    /// The market streams.
+    /// Path of the market streams.
     #[must_use]
     pub fn feed(&self) -> String {
         format!("{FEEDS}/{}/feed", self.source)
     }
 
-    /// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by
-    /// theirs, and a symbol is that of its bars.
+    /// Path of an actor by its name at kill points. The name of a stage or an edge actor is its
+    /// own. A symbol stands for its bar actor.
     #[must_use]
     pub fn of(&self, name: &str) -> String {
-        // Symbols are written in capitals.
+        // Symbols have no lowercase letters.
         let is_stage = name.bytes().any(|b| b.is_ascii_lowercase());
         match name {
             "closer" => CLOSER.to_owned(),
@@ -76,7 +76,8 @@ impl Places {
         }
     }
 
-    /// The present path of an actor that had another one when there was one venue.
+    /// The current path of an actor, given its path in versions with one venue. Other paths are
+    /// returned unchanged.
     #[must_use]
     pub fn present(&self, path: &str) -> String {
         let all = [self.gateway(), self.private(), self.feed()];
@@ -85,8 +86,8 @@ impl Places {
     }
 }
 
-/// The path that an actor below a venue or a source had when there was one of each. Switches
-/// are stored under such paths.
+/// The path that an actor below a venue or a source had in versions with one of each. Stored
+/// switches have such paths.
 #[must_use]
 pub fn former(path: &str) -> Option<String> {
     let below = |parent: &str| {
@@ -96,8 +97,8 @@ pub fn former(path: &str) -> Option<String> {
     below(GATEWAYS).or_else(|| below(FEEDS))
 }
 
-/// What an actor is called in metrics and facts: its name in the tree, `bar` for those of all
-/// symbols; with the name of its parent where a venue and a source may have the same.
+/// The name of an actor in metrics and facts: its name in the tree, or `bar` for all bar actors.
+/// Below venues and sources it includes the parent, because both may have the same name.
 #[must_use]
 pub fn label(path: &str) -> &str {
     match path.rsplit_once('/') {
@@ -108,7 +109,7 @@ pub fn label(path: &str) -> &str {
     }
 }
 
-/// Whether an operator turned off what is at `path`, by its path of now or by its former one.
+/// Whether an operator turned off the actor at `path`, by its current or its former path.
 #[must_use]
 pub fn is_off(switches: &Switches, path: &str) -> bool {
     switches.is_off(path) || former(path).is_some_and(|former| switches.is_off(&former))

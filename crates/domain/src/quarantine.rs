@@ -1,4 +1,4 @@
-//! What was set aside because a stage failed at it, and was not released yet.
+//! Quarantined inputs that were not released yet.
 
 use super::fact::{Body, Operator};
 use super::id::Symbol;
@@ -7,7 +7,7 @@ use everwarm_kernel::fact::{Effect, Fact};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One input set aside for one stage.
+/// One input that is quarantined for one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantine {
     /// Rank of the stage.
@@ -16,23 +16,23 @@ pub struct Quarantine {
     pub stage: String,
     /// Number of the input.
     pub input: u64,
-    /// What is done about it.
+    /// What the runtime does about it.
     pub effect: Effect,
-    /// The symbols without which the stage does not fail.
+    /// Leaving out these symbols lets the stage pass.
     pub symbols: Vec<Symbol>,
-    /// Failures.
+    /// Number of failures.
     pub failures: u32,
-    /// The text of the last.
+    /// Error text of the last failure.
     pub why: String,
-    /// Event time at which it was set aside, UTC milliseconds.
+    /// Event time of the quarantine, UTC milliseconds.
     pub time: UtcMs,
-    /// Whether an operator has dropped it: the stage stays out, and nothing is held back for that.
+    /// Whether an operator dropped it. The stage stays out, and this holds nothing back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dropped: bool,
 }
 
 impl Quarantine {
-    /// What a fact of event time `time` tells of one.
+    /// The quarantine that a fact of event time `time` reports; none if it reports none.
     #[must_use]
     pub fn told(operator: &Operator, time: UtcMs) -> Option<Quarantine> {
         let Operator::Quarantined { rank, stage, input, effect, symbols, failures, why } = operator
@@ -52,8 +52,8 @@ impl Quarantine {
         })
     }
 
-    /// What follows from it, in words that hold for every run of the same market: numbers of inputs
-    /// and of failures are not the same in all of them.
+    /// What follows from it, in words that are the same for every run over the same market. Numbers
+    /// of inputs and failures differ between such runs, so they are left out.
     #[must_use]
     pub fn reason(&self) -> String {
         let Quarantine { stage, .. } = self;
@@ -93,12 +93,12 @@ impl Quarantine {
     }
 }
 
-/// What is set aside, by the number of the input that told of it. What is not asked of a stage that
-/// is kept down is not among it: its branch tells of it, and no operator has to.
+/// Open quarantines, by the number of the input that reported them. Inputs that skip a stage
+/// stopped by its supervisor are not included: its branch reports that, and no operator has to act.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantines(#[serde(with = "saved")] BTreeMap<u64, Quarantine>);
 
-/// Quarantines in saved states: no member is left out.
+/// The form of quarantines in saved states. It leaves out no field.
 mod saved {
     use super::{BTreeMap, Effect, Quarantine, Symbol, UtcMs};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -139,12 +139,12 @@ mod saved {
 }
 
 impl Quarantines {
-    /// Takes one fact in, in the order of the journal.
+    /// Applies one fact, in the order of the journal.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         let Body::Operator(operator) = &fact.body else { return };
         if let Operator::Released { quarantine, retry } = operator {
             match self.0.get_mut(quarantine) {
-                // It is still out, and may still be tried again.
+                // The stage is still out, and may be tried again later.
                 Some(out) if out.effect == Effect::Stage && !retry => out.dropped = true,
                 Some(_) | None => _ = self.0.remove(quarantine),
             }
@@ -153,17 +153,17 @@ impl Quarantines {
         self.0.extend(told.map(|told| (fact.key.n, told)));
     }
 
-    /// All of them, with their numbers, oldest first; stages that an operator dropped among them.
+    /// All quarantines with their numbers, oldest first, including dropped ones.
     pub fn all(&self) -> impl Iterator<Item = (u64, &Quarantine)> {
         self.0.iter().map(|(id, quarantine)| (*id, quarantine))
     }
 
-    /// Those that hold something back until an operator decides.
+    /// The quarantines that hold something back until an operator decides.
     pub fn held(&self) -> impl Iterator<Item = &Quarantine> {
         self.0.values().filter(|quarantine| !quarantine.dropped)
     }
 
-    /// The one of this number.
+    /// The quarantine with this number.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<&Quarantine> {
         self.0.get(&id)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Characters of the shortest token of the API that is taken.
+/// Fewest characters of a token of the API.
 pub const TOKEN_MIN: usize = 16;
 
 /// A text that never shows in logs, errors or debug output.
@@ -10,13 +10,13 @@ pub const TOKEN_MIN: usize = 16;
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Takes over a secret.
+    /// Takes over a secret, trimmed.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Secret(text.trim().as_bytes().to_vec())
     }
 
-    /// The text, for the wire alone.
+    /// The text, only for sending it.
     #[must_use]
     pub fn expose(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("")
@@ -42,10 +42,10 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Whether a secret is long enough for a token.
+/// Checks that a secret is long enough for a token.
 ///
 /// # Errors
-/// How long it is, and how long it has to be.
+/// Names its length and the required length.
 pub fn long_enough(secret: &Secret) -> Result<(), String> {
     let length = secret.expose().chars().count();
     if length >= TOKEN_MIN {

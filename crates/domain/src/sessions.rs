@@ -1,21 +1,21 @@
-//! When a venue trades: sessions as UTC spans, as the adapter of the venue says them.
+//! Trading sessions of a venue: UTC spans, as its adapter reports them.
 //!
-//! A venue that says nothing trades always. What a statement does not cover counts as open.
+//! A venue that reports none trades always. Times that a report does not cover count as open.
 
 use crate::time::{MINUTE, Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// Most sessions that are held; the oldest go first.
+/// Most sessions that are kept; the oldest are dropped first.
 pub const SESSIONS_MAX: usize = 2_048;
 
 /// One session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Its first minute opens here, UTC milliseconds.
+    /// Opening time of its first minute, UTC milliseconds.
     pub open: UtcMs,
-    /// Its last minute ends here, UTC milliseconds.
+    /// End of its last minute, UTC milliseconds.
     pub close: UtcMs,
 }
 
@@ -26,29 +26,29 @@ impl Session {
         (self.open..self.close).contains(&time)
     }
 
-    /// Its minutes.
+    /// The number of its minutes.
     #[must_use]
     pub fn minutes(&self) -> i64 {
         self.close.saturating_sub(self.open) / MINUTE
     }
 }
 
-/// The sessions of a venue within a time that is known.
+/// The sessions of a venue within a known range of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
-    /// Known from here on, UTC milliseconds.
+    /// Start of the known range, UTC milliseconds.
     from: UtcMs,
-    /// Known up to here, UTC milliseconds; `from`: nothing is known.
+    /// End of the known range, UTC milliseconds. Equal to `from`: nothing is known.
     until: UtcMs,
-    /// Ascending, apart from each other, within what is known.
+    /// The sessions in the known range, ascending and apart from each other.
     spans: Vec<Session>,
 }
 
 impl Sessions {
-    /// Of a venue that trades always.
+    /// The sessions of a venue that trades always.
     pub const ALWAYS: Sessions = Sessions { from: 0, until: 0, spans: Vec::new() };
 
-    /// Checks what an adapter says.
+    /// Checks the sessions that an adapter reports.
     ///
     /// # Errors
     /// Names the first session that is empty, not of whole minutes, out of order or outside of
@@ -75,7 +75,7 @@ impl Sessions {
         Ok(Sessions { from, until, spans })
     }
 
-    /// Takes a later statement over: from its beginning on it replaces what was known.
+    /// Applies a later report. From its beginning on it replaces what was known.
     pub fn follow(&mut self, later: &Sessions) {
         if self.is_unknown() || later.from <= self.from || later.from > self.until {
             *self = later.clone();
@@ -85,7 +85,7 @@ impl Sessions {
         if let Some(last) = self.spans.last_mut() {
             last.close = last.close.min(later.from);
         }
-        // A session that the later statement begins in the middle of is one session.
+        // If the later report begins within a session, both parts are one session.
         let mut more = later.spans.iter().copied().peekable();
         if let (Some(last), Some(first)) = (self.spans.last_mut(), more.peek())
             && last.close == later.from
@@ -103,31 +103,31 @@ impl Sessions {
         }
     }
 
-    /// Whether no statement was taken over: the venue trades always, as far as is known.
+    /// Whether no report was applied. The venue then counts as always open.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.from == self.until
     }
 
-    /// Up to which time the sessions are known, UTC milliseconds; none: nothing is known.
+    /// End of the known range, UTC milliseconds; none if nothing is known.
     #[must_use]
     pub fn until(&self) -> Option<UtcMs> {
         (!self.is_unknown()).then_some(self.until)
     }
 
-    /// The sessions that are known, ascending.
+    /// The known sessions, ascending.
     #[must_use]
     pub fn spans(&self) -> &[Session] {
         &self.spans
     }
 
-    /// Whether the venue trades in the minute that opens at `time`, as far as is known.
+    /// Whether the venue trades in the minute that opens at `time`. Unknown times count as open.
     #[must_use]
     pub fn is_open(&self, time: UtcMs) -> bool {
         !self.covers(time) || self.at(time).is_some()
     }
 
-    /// The session of the minute that opens at `time`, where it is known.
+    /// The session of the minute that opens at `time`, if it is known.
     #[must_use]
     pub fn at(&self, time: UtcMs) -> Option<Session> {
         let after = self.spans.partition_point(|session| session.open <= time);
@@ -135,7 +135,7 @@ impl Sessions {
         session.holds(time).then_some(session)
     }
 
-    /// End of the last minute in which the venue traded, of those that ended at or before `time`.
+    /// End of the last minute of trading that ended at or before `time`.
     #[must_use]
     pub fn last_close(&self, time: UtcMs) -> UtcMs {
         let close = Timeframe::M1.open_of(time);
@@ -147,8 +147,7 @@ impl Sessions {
         after.checked_sub(1).map_or(self.from, |last| self.spans[last].close)
     }
 
-    /// How long the venue trades from one time to another, milliseconds; 0 where the second is not
-    /// later.
+    /// How long the venue trades between two times, milliseconds; 0 if the second is not later.
     #[must_use]
     pub fn open_between(&self, from: UtcMs, to: UtcMs) -> UtcMs {
         let within =
@@ -162,8 +161,8 @@ impl Sessions {
         all - within(self.from, self.until) + open
     }
 
-    /// Opening times, first and last, of the buckets from `first` to `last` in which the venue does
-    /// not trade: ascending, neighbours as one. Both are opening times of buckets.
+    /// The buckets from `first` to `last` without trading, as ranges of opening times. The ranges
+    /// ascend, and neighbours form one range. `first` and `last` are opening times of buckets.
     #[must_use]
     pub fn closed(
         &self,
@@ -173,12 +172,12 @@ impl Sessions {
     ) -> Vec<RangeInclusive<UtcMs>> {
         let width = timeframe.ms();
         let mut closed: Vec<RangeInclusive<UtcMs>> = Vec::new();
-        // The time between two sessions, and between them and the ends of what is known.
+        // The gaps between sessions, and between them and the ends of the known range.
         let ends = self.spans.iter().map(|session| session.close);
         let begins = self.spans.iter().map(|session| session.open);
         let gaps = std::iter::once(self.from).chain(ends);
         for (from, to) in gaps.zip(begins.chain([self.until])) {
-            // Buckets that lie in it as a whole.
+            // Buckets that are completely inside the gap.
             let begin = timeframe.open_of(from.saturating_add(width - 1)).max(first);
             let end = timeframe.open_of(to).saturating_sub(width).min(last);
             if begin <= end {
@@ -188,8 +187,8 @@ impl Sessions {
         closed
     }
 
-    /// Opening time of the first of the last `count` buckets that ended at or before `end`, those
-    /// left out in which the venue does not trade. `end` is the end of a bucket.
+    /// Opening time of the first of the last `count` buckets that ended at or before `end`. Buckets
+    /// without trading do not count. `end` is the end of a bucket.
     #[must_use]
     pub fn first_of(&self, timeframe: Timeframe, count: i64, end: UtcMs) -> UtcMs {
         let width = timeframe.ms();
@@ -205,7 +204,7 @@ impl Sessions {
         first
     }
 
-    /// Whether it is known when the venue trades around `time`.
+    /// Whether `time` is in the known range.
     #[must_use]
     pub fn covers(&self, time: UtcMs) -> bool {
         (self.from..self.until).contains(&time)
@@ -225,7 +224,7 @@ mod tests {
 
     const HOUR: UtcMs = 60 * MINUTE;
 
-    /// Sessions of whole hours from `hours`, each day of `days`.
+    /// One session on each of `days`, between the whole hours of `hours`.
     fn daily(days: RangeInclusive<i64>, hours: (i64, i64)) -> Sessions {
         let (from, until) = (days.start() * DAY, (days.end() + 1) * DAY);
         let session = |day: i64| Session {
@@ -307,12 +306,12 @@ mod tests {
         let opens: Vec<i64> = sessions.spans().iter().map(|s| s.open / HOUR).collect();
         assert_eq!(opens, [33, 57, 82, 106]);
         assert_eq!(sessions.until(), Some(5 * DAY));
-        // It begins in the middle of a session.
+        // The report begins within a session.
         let (open, now) = (4 * DAY + 10 * HOUR, 4 * DAY + 11 * HOUR);
         let rest = vec![Session { open: now, close: now + 3 * HOUR }];
         sessions.follow(&Sessions::new(now, 5 * DAY, rest).unwrap());
         assert_eq!(sessions.at(now), Some(Session { open, close: now + 3 * HOUR }));
-        // There is a hole before it.
+        // The report begins after a gap.
         sessions.follow(&daily(9..=9, (1, 2)));
         assert_eq!(sessions, daily(9..=9, (1, 2)));
     }

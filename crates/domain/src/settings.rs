@@ -1,4 +1,4 @@
-//! What the stages are told of the configuration, as one value carried by `ConfigApplied`.
+//! The settings of all stages, which `ConfigApplied` carries as one value.
 
 use super::bounds;
 use super::id::Symbol;
@@ -9,8 +9,8 @@ mod strategies;
 
 pub use strategies::{Instance, Strategies};
 
-/// Settings of all stages. Travels as JSON text inside a fact, so that a later field has its
-/// default in older facts.
+/// Settings of all stages. A fact carries them as JSON text, so that a later field has its default
+/// in older facts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -20,9 +20,9 @@ pub struct Settings {
     pub trading: Trading,
     /// `[risk]`
     pub risk: Risk,
-    /// `[strategy.*]`. States of stages hold none.
+    /// `[strategy.*]`. Saved states of stages do not hold it.
     pub strategy: Strategies,
-    /// `[market]`. States of stages hold settings by their places: new ones come last.
+    /// `[market]`. Saved states of stages are positional, so new fields come last.
     pub market: MarketRules,
 }
 
@@ -30,17 +30,17 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Selection {
-    /// Only these, by name; empty: all the venue has.
+    /// Only these symbols, by name; empty: all symbols of the venue.
     pub names: Vec<Symbol>,
-    /// Only those paid in this asset; empty: in any.
+    /// Only symbols paid in this asset; empty: any asset.
     pub quote: String,
-    /// Only the first so many by volume; 0: all.
+    /// Only this many symbols, those with the highest volume; 0: all.
     pub top: u32,
-    /// Only those with this volume a day, in quote units.
+    /// Only symbols with at least this volume a day, in quote units.
     pub min_volume: Decimal,
-    /// Not these, by name.
+    /// Excluded symbols, by name.
     pub exclude: Vec<Symbol>,
-    /// How long between two looks at what the venue has, seconds of event time.
+    /// Time between queries of the venue's symbols, seconds of event time.
     pub refresh_s: i64,
 }
 
@@ -58,18 +58,18 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// Whether volumes decide.
+    /// Whether volumes decide which symbols are traded.
     #[must_use]
     pub fn ranks(&self) -> bool {
         self.top > 0 || self.min_volume > Decimal::ZERO
     }
 }
 
-/// What is believed of the market.
+/// Which market data is plausible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MarketRules {
-    /// How far a bar may lie from the close before it, percent of that; 0: as far as it likes.
+    /// How far a bar may be from the close before it, percent of that close; 0: no limit.
     pub max_jump_percent: u32,
 }
 
@@ -87,14 +87,13 @@ pub struct Trading {
     pub quote_asset: String,
     /// Quote amount of one entry.
     pub notional: Decimal,
-    /// Entries and open positions together at any time.
+    /// Most entries and open positions together at any time.
     pub max_positions: u32,
     /// How long after its close an intent may be sent for the first time, in seconds of event time.
     pub valid_for_s: i64,
-    /// How long a request may be on its way before the venue refuses it, milliseconds of venue
-    /// time.
+    /// How long a request may be under way before the venue rejects it, milliseconds of venue time.
     pub recv_window_ms: i64,
-    /// How old the newest bar of a symbol may be for an entry, seconds of event time.
+    /// Maximum age of the newest bar of a symbol for an entry, seconds of event time.
     pub stale_s: i64,
 }
 
@@ -117,7 +116,7 @@ impl Default for Trading {
 pub struct Risk {
     /// Rejected or expired orders in a row before the account goes to exits-only.
     pub max_consecutive_failures: u32,
-    /// Entries a UTC day.
+    /// Most entries a UTC day.
     pub max_trades_per_day: u32,
     /// Realised loss a UTC day, in the quote asset, before the account goes to exits-only.
     pub max_loss_per_day: Decimal,
@@ -129,18 +128,18 @@ impl Default for Risk {
     }
 }
 
-/// Seconds of any wait at most: ten years.
+/// The longest wait that is accepted, seconds: ten years.
 const SECONDS_MAX: i64 = 315_360_000;
 
 impl Settings {
-    /// Whether a stage can work by them. A configuration has narrower limits; these hold for what a
-    /// journal holds, however it came there.
+    /// Checks that stages can work with these settings. A configuration has narrower limits; these
+    /// hold for every journal.
     ///
     /// # Errors
     /// Names the value and its limits.
     pub fn check(&self) -> Result<(), String> {
-        // Any limit of a jump can be reckoned with.
-        // Sections of strategies are their kinds' own.
+        // Every limit of a jump is valid.
+        // Each kind of strategy checks its own sections.
         let Settings { universe, trading, risk, strategy: _, market: MarketRules { .. } } = self;
         for (what, value) in [
             ("refresh_s", universe.refresh_s),
@@ -162,7 +161,7 @@ impl Settings {
     /// The settings in the text of a `ConfigApplied`.
     ///
     /// # Errors
-    /// Names the place in the text, or the value that is beyond its limit.
+    /// Names the place in the text, or the value beyond its limit.
     pub fn from_text(text: &str) -> Result<Settings, String> {
         let read: Result<Settings, _> = serde_json::from_str(text);
         let settings = read.map_err(|e| format!("settings: {e}"))?;

@@ -1,4 +1,4 @@
-//! What strategies propose.
+//! Signals: what strategies propose to trade.
 
 use super::id::Symbol;
 use super::money::{Decimal, Price};
@@ -14,70 +14,70 @@ pub enum Intent {
     Open,
     /// Adds to it.
     Add,
-    /// Takes a part of it.
+    /// Closes a part of it.
     Reduce,
     /// Closes it.
     Close,
 }
 
-/// Which way the lot of a strategy goes.
+/// Whether the lot of a strategy is long or short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// It is bought first.
+    /// The lot is bought to open.
     #[default]
     Long,
-    /// It is sold first.
+    /// The lot is sold to open.
     Short,
 }
 
-/// What a strategy proposes.
+/// A signal of a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub struct Signal {
-    /// Who proposes it.
+    /// The strategy.
     pub strategy: String,
-    /// What is to be traded.
+    /// The symbol.
     pub symbol: Symbol,
     /// What it does to the lot.
     pub intent: Intent,
-    /// Which way the lot goes.
+    /// The direction of the lot.
     pub direction: Direction,
-    /// 0 to 1,000,000.
+    /// The confidence, 0 to 1,000,000 millionths.
     pub confidence_ppm: u32,
-    /// Closing price it was decided on.
+    /// The closing price that it was decided on.
     pub price: Price,
     /// End of the bar it was decided on, UTC milliseconds.
     pub close_time: UtcMs,
-    /// Why, in words a person understands.
+    /// Why, in words for people.
     pub reason: String,
-    /// What else it says.
+    /// Further terms.
     pub terms: Box<SignalTerms>,
 }
 
-/// What a signal says besides what is to be done.
+/// Optional terms of a signal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SignalTerms {
     /// Size hint, millionths of the usual size of an entry, or of the lot; none: all of it.
     pub size_ppm: Option<u32>,
-    /// Worst price at which it is to be traded, quote units.
+    /// Worst acceptable price, quote units.
     pub limit: Option<Decimal>,
     /// Price at which the lot is closed with a loss, quote units.
     pub stop: Option<Decimal>,
     /// Price at which the lot is closed with a profit, quote units.
     pub target: Option<Decimal>,
-    /// Nothing is sent for it for the first time after this instant, UTC milliseconds; none: as
+    /// After this instant no order is sent for it for the first time, UTC milliseconds; none: as
     /// configured.
     pub valid_until: Option<UtcMs>,
-    /// Its id, where its source gave it one; at most 64 characters.
+    /// Its id, if its source gave it one; at most 64 characters.
     pub id: Option<String>,
-    /// The id of the signal that it belongs to.
+    /// The id of the signal that this one belongs to.
     pub parent: Option<String>,
 }
 
 impl Signal {
-    /// What an order for it does.
+    /// The side of an order for this signal.
     #[must_use]
     pub const fn side(&self) -> Side {
         match (self.intent, self.direction) {
@@ -90,7 +90,7 @@ impl Signal {
 }
 
 impl From<Side> for Intent {
-    /// Of a lot that is bought first.
+    /// The intent for a long lot.
     fn from(side: Side) -> Intent {
         match side {
             Side::Buy => Intent::Open,
@@ -99,8 +99,8 @@ impl From<Side> for Intent {
     }
 }
 
-/// How a signal is stored. Releases before knew the side alone, by which a lot was opened and
-/// closed; what they wrote stays byte for byte what it was.
+/// The stored form of a signal. Earlier versions stored only the side. Their facts stay byte for
+/// byte the same.
 #[derive(Clone, Serialize, Deserialize)]
 struct Stored {
     strategy: String,
@@ -117,7 +117,7 @@ struct Stored {
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct More {
-    /// None: what the side says of a lot that is bought first.
+    /// None: what the side means for a long lot.
     does: Option<(Intent, Direction)>,
     terms: Box<SignalTerms>,
 }

@@ -1,4 +1,4 @@
-//! What operators turn on and off while it trades, and what of it stands.
+//! Switches that operators turn on and off while the daemon trades, and their current state.
 
 use super::fact::{Body, BreakerLevel, Operator};
 use super::time::UtcMs;
@@ -6,28 +6,28 @@ use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A word of an operator, in force until another one takes it back.
+/// An operator command that stays in force until another one reverses it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Switch {
-    /// Nothing is entered; positions may be left.
+    /// Stops entries; exits are allowed.
     Halt,
-    /// What was halted or flattened goes on.
+    /// Ends a halt or a flatten.
     Resume,
-    /// Nothing is entered, and everything held is sold.
+    /// Stops entries, and sells everything that is held.
     Flatten,
-    /// How much a daemon that was started carefully may do.
+    /// How much a daemon may do after a careful start.
     Safe(SafeStep),
-    /// A strategy wishes to enter or not; what it holds it leaves by its rules.
+    /// Whether a strategy may open lots. It closes its lots by its rules in any case.
     Strategy {
         /// Its name.
         name: String,
         /// Whether it may enter.
         on: bool,
     },
-    /// A branch of the supervision tree runs or not.
+    /// Whether a branch of the supervision tree runs.
     Process {
-        /// Its place in the tree.
+        /// Its path in the tree.
         path: String,
         /// Whether it runs.
         on: bool,
@@ -35,7 +35,7 @@ pub enum Switch {
 }
 
 impl Switch {
-    /// Turns a strategy, or a process where the name is a place in the tree, on or off.
+    /// Turns a strategy on or off, or a process if the name is a path in the tree.
     #[must_use]
     pub fn named(name: &str, on: bool) -> Switch {
         let name = name.to_owned();
@@ -51,17 +51,17 @@ impl Switch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SafeStep {
-    /// Data is collected and the account looked at; nothing is sent.
+    /// The daemon collects data and reads the account. It sends nothing.
     Collect,
-    /// Positions may be left, too.
+    /// Exits are allowed, too.
     Exits,
-    /// Everything.
+    /// Everything is allowed.
     #[default]
     Trade,
 }
 
 impl SafeStep {
-    /// The word.
+    /// The name, as it is serialised.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,33 +72,33 @@ impl SafeStep {
     }
 }
 
-/// Why and since when something stands.
+/// Why and since when a switch is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// In the operator's words.
+    /// The reason in the operator's words.
     pub reason: String,
-    /// Event time, UTC milliseconds.
+    /// Event time of the command, UTC milliseconds.
     pub since: UtcMs,
 }
 
-/// What stands: a fold over the words of operators.
+/// The current state of the switches: a fold over operator commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Switches {
-    /// Nothing is entered.
+    /// Entries are stopped.
     pub halted: Option<Said>,
-    /// Everything held is sold.
+    /// Everything held is sold, and entries are stopped.
     pub flatten: Option<Said>,
-    /// The step of a careful start that was not finished.
+    /// The current step of a careful start that is not finished.
     pub safe: Option<(SafeStep, Said)>,
     /// Strategies that may not enter, by name.
     pub strategies: BTreeMap<String, Said>,
-    /// Branches of the tree that do not run, by their place in it.
+    /// Branches of the tree that do not run, by path.
     pub processes: BTreeMap<String, Said>,
 }
 
 impl Switches {
-    /// Whether a place in the tree, or one above it, is turned off.
+    /// Whether a path in the tree, or one above it, is turned off.
     #[must_use]
     pub fn is_off(&self, path: &str) -> bool {
         let below =
@@ -106,14 +106,15 @@ impl Switches {
         self.processes.keys().any(below)
     }
 
-    /// Takes a fact in.
+    /// Applies a fact.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         if let Body::Operator(Operator::Switched { switch, reason }) = &fact.body {
             self.apply(switch, reason, fact.time);
         }
     }
 
-    /// Takes a word in, said at event time `since`. Said twice, the first reason and its time stay.
+    /// Applies a command given at event time `since`. If it is repeated, the first reason and time
+    /// stay.
     pub fn apply(&mut self, switch: &Switch, reason: &str, since: UtcMs) {
         if !self.would_change(switch) {
             return;
@@ -130,7 +131,7 @@ impl Switches {
         }
     }
 
-    /// Whether a word says something else than what stands.
+    /// Whether a command changes the current state.
     #[must_use]
     pub fn would_change(&self, switch: &Switch) -> bool {
         match switch {
@@ -143,13 +144,13 @@ impl Switches {
         }
     }
 
-    /// How far a careful start is.
+    /// The current step of a careful start.
     #[must_use]
     pub fn step(&self) -> SafeStep {
         self.safe.as_ref().map_or(SafeStep::Trade, |(step, _)| *step)
     }
 
-    /// What holds trading back: how much each word allows, what it is, and what was said.
+    /// The switches that restrict trading: the level that each allows, its description and reason.
     fn holds(&self) -> impl Iterator<Item = (BreakerLevel, &'static str, &Said)> {
         let safe = self.safe.as_ref().map(|(step, said)| match step {
             SafeStep::Collect => {
@@ -169,7 +170,7 @@ impl Switches {
         safe.into_iter().chain(held)
     }
 
-    /// How much operators allow, and a sentence for each thing that holds trading back.
+    /// The breaker level that operators allow, and a sentence for each restriction.
     #[must_use]
     pub fn level(&self) -> (BreakerLevel, Vec<String>) {
         let level = self.holds().map(|(level, ..)| level).max().unwrap_or_default();
@@ -177,7 +178,7 @@ impl Switches {
         (level, self.holds().map(reason).collect())
     }
 
-    /// Event time since which operators allow no more than a level; none: that is not their doing.
+    /// Event time since which operators restrict trading to this level; none: they do not.
     #[must_use]
     pub fn since(&self, level: BreakerLevel) -> Option<UtcMs> {
         self.holds().filter(|(of, ..)| *of == level).map(|(.., said)| said.since).min()

@@ -1,7 +1,7 @@
 //! Ids that a venue gives to orders and trades: opaque text.
 //!
-//! Only the adapter of a venue knows what is in them. Earlier versions stored numbers; such a
-//! number reads as its decimal text. Ids are ordered by length, then by bytes: numbers keep their
+//! Only the adapter of a venue interprets them. Earlier versions stored numbers; such a number
+//! reads as its decimal text. Ids are ordered by length, then by bytes, so numbers keep their
 //! order.
 
 use crate::clean::is_hidden;
@@ -13,7 +13,7 @@ use std::fmt;
 /// Most characters of an id that a venue gives.
 pub const VENUE_ID_MAX: usize = 64;
 
-/// Characters of a refused id that its error repeats.
+/// Characters of an invalid id that its error repeats.
 const SHOWN: usize = 80;
 
 /// The text of an id.
@@ -77,7 +77,7 @@ macro_rules! venue_id {
         pub struct $name(Text);
 
         impl $name {
-            /// Checks and takes over the text of a venue.
+            /// Checks an id from a venue and takes it over.
             ///
             /// # Errors
             /// Names the text. An id has 1 to [`VENUE_ID_MAX`] visible ASCII characters.
@@ -126,8 +126,8 @@ macro_rules! venue_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                // MessagePack gives the number that it finds where a text is asked for; JSON has
-                // to be asked what it finds.
+                // MessagePack returns a stored number even if a text is requested. JSON needs
+                // `deserialize_any`.
                 let either = Either($what);
                 let text = if from.is_human_readable() {
                     from.deserialize_any(either)

@@ -1,6 +1,6 @@
-//! Ranges of past bars fetched from a venue. A range is kept whole under its digest, so what a
-//! stage was once given stays what it was, whatever a venue says later; bars told by facts lie
-//! beside it.
+//! Ranges of past bars fetched from a venue. Each range is stored unchanged under its digest. So a
+//! stage always gets the same bars again, whatever the venue reports later. Bars from facts are
+//! stored separately.
 
 use super::key_encoding;
 use super::need::Times;
@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 /// Fetched ranges. Key: width, symbol, opening time of the first bar, digest; value: the bars.
 const RANGES: &str = "ranges.1";
-/// Times of which a venue has no bars. Key: width, symbol, first opening time; value: the last. The
-/// first form held what lay between two holes too.
+/// Times for which a venue has no bars. Key: width, symbol, first opening time; value: the last.
+/// Version 1 also covered the times between two gaps.
 const OUTAGES: &str = "outages.2";
 
 /// FNV-1a over the bars as stored, symbols included: equal bars have equal digests.
@@ -35,12 +35,12 @@ pub fn digest(bars: &[Bar]) -> u64 {
     })
 }
 
-/// Keeps fetched ranges, one a symbol, in one durable commit, and says what to announce of them:
-/// one `HistoryLoaded` a range, in their order. An empty range is passed over; see [`nothing`].
+/// Stores fetched ranges, one for each symbol, in one durable commit. Returns one `HistoryLoaded`
+/// for each range, in their order. Empty ranges are skipped; see [`nothing`].
 ///
 /// # Errors
-/// A range is not ascending by opening time, holds another symbol or a bar that breaks the rules of
-/// bars, or the file could not be written; then nothing was kept.
+/// A range is not ascending by opening time, holds another symbol, or holds a bar that breaks the
+/// rules of bars. Or the file could not be written. Nothing was stored then.
 pub fn keep(
     archive: &Archive,
     timeframe: Timeframe,
@@ -58,7 +58,7 @@ pub fn keep(
     Ok(said)
 }
 
-/// What writes one range, and what announces it; nothing where there are no bars.
+/// The operations that write one range, and the fact that announces it; none without bars.
 pub(super) fn range_ops(
     symbol: Symbol,
     timeframe: Timeframe,
@@ -79,7 +79,7 @@ pub(super) fn range_ops(
     Ok(Some(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan: 0 }))
 }
 
-/// What writes down that a venue has no bars of these times.
+/// The operations that record that a venue has no bars for these times.
 pub(super) fn outage_ops(symbol: Symbol, timeframe: Timeframe, none: &[Times], ops: &mut Vec<Op>) {
     for times in none {
         let key = outage_key(timeframe, symbol, *times.start());
@@ -95,10 +95,10 @@ fn outage_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs) -> Vec<u8> {
     key
 }
 
-/// Times up to `until` of which the venue said that it has no bars of `symbol`, ascending.
+/// Times up to `until` for which the venue has no bars of `symbol`, ascending.
 ///
 /// # Errors
-/// The file could not be read or holds something else.
+/// The file could not be read, or is damaged.
 pub fn outages(
     archive: &Archive,
     timeframe: Timeframe,
@@ -119,7 +119,7 @@ pub fn outages(
     times.ok_or_else(wrong)
 }
 
-/// Whether any range was ever kept.
+/// Whether any range was ever stored.
 ///
 /// # Errors
 /// The file could not be read.
@@ -127,8 +127,8 @@ pub fn has_any(archive: &Archive) -> Result<bool, ArchiveError> {
     Ok(!archive.range(RANGES, &[][..]..=&[u8::MAX; 64][..], false, 1)?.is_empty())
 }
 
-/// Announces that a symbol has no bars with opening times in `times`: what is found later comes
-/// after that.
+/// The fact that a symbol has no bars with opening times in `times`. Bars found later come after
+/// it.
 #[must_use]
 pub fn nothing(symbol: Symbol, timeframe: Timeframe, times: RangeInclusive<UtcMs>) -> Market {
     let (from, to) = times.into_inner();
@@ -136,7 +136,7 @@ pub fn nothing(symbol: Symbol, timeframe: Timeframe, times: RangeInclusive<UtcMs
     Market::HistoryLoaded { symbol, timeframe, from, to, count: 0, digest, plan: 0 }
 }
 
-/// What is wrong with a range.
+/// Checks a range. The error says what is wrong.
 pub(super) fn check(symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) -> Result<(), String> {
     let mut before = None;
     for bar in bars {
@@ -164,11 +164,11 @@ fn range_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs, digest: u64) -> 
     key
 }
 
-/// The bars of `symbol` whose opening times are in `times`, ascending, fetched ones and those told
-/// by facts; of two for one time, the one a fact told.
+/// The bars of `symbol` whose opening times are in `times`, ascending: fetched bars and bars from
+/// facts. If both exist for one time, the bar from the fact counts.
 ///
 /// # Errors
-/// The file could not be read or holds something else than bars.
+/// The file could not be read, or is damaged.
 pub fn read(
     archive: &Archive,
     timeframe: Timeframe,
@@ -178,7 +178,7 @@ pub fn read(
     read_as_of(archive, timeframe, symbol, (times, u64::MAX))
 }
 
-/// The same as of input `n`: bars of later inputs are left out.
+/// The same as of input `n`: bars of later inputs are ignored.
 ///
 /// # Errors
 /// As [`read`].
@@ -215,7 +215,7 @@ pub fn read_as_of(
 /// A page of the bars of `symbol`, by opening time.
 ///
 /// # Errors
-/// The file could not be read or holds something else than bars.
+/// The file could not be read, or is damaged.
 pub fn page(
     archive: &Archive,
     timeframe: Timeframe,
@@ -234,8 +234,8 @@ pub fn page(
     else {
         return Ok(paged(read(archive, timeframe, symbol, UtcMs::MIN..=end)?));
     };
-    // One more than wanted tells of older ones. A symbol may have gaps: looked back ever further,
-    // and at last at all there is.
+    // One bar more than wanted shows whether older ones exist. A symbol may have gaps, so the
+    // search goes back further each time, and at last over everything.
     let last = last.min(end);
     let wanted = limit.saturating_add(1);
     let mut back = timeframe.ms().saturating_mul(i64::try_from(wanted).unwrap_or(i64::MAX));
@@ -251,14 +251,14 @@ pub fn page(
     }
 }
 
-/// Hands stages the bars that a `HistoryLoaded` announces.
+/// Gives stages the bars that a `HistoryLoaded` announces.
 #[derive(Clone, Debug)]
 pub struct HistoryLibrary {
     archive: Arc<Archive>,
 }
 
 impl HistoryLibrary {
-    /// Looks into `archive`.
+    /// Reads from `archive`.
     #[must_use]
     pub const fn new(archive: Arc<Archive>) -> HistoryLibrary {
         HistoryLibrary { archive }

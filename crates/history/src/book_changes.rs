@@ -1,10 +1,9 @@
-//! The books after each change, with the execution that changed them, and what of a change belongs
-//! to which strategy.
+//! The books after each change, the execution that caused it, and the share of each strategy.
 //!
-//! The ledger tells the position after each execution, and lots once for all it heard of at an
-//! input. So all executions of one input but the last count for whoever ordered them, and the last
-//! one brings what is left until each strategy has what the ledger says. Shares of an input add up
-//! to what it changed of the position.
+//! The ledger reports the position after each execution, but lots only once for each input. So all
+//! executions of one input but the last count for the strategy that ordered them. The last one
+//! brings the rest, until each strategy has what the ledger reports. The shares of an input add up
+//! to its change of the position.
 
 use super::key_encoding::{self, SYMBOL};
 use super::projection::{CHANGES, FILLS, LOTS};
@@ -20,31 +19,31 @@ use std::collections::{BTreeMap, VecDeque};
 /// A change of the books of one symbol.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Booked {
-    /// Number of the input by which it was heard of.
+    /// Number of the input that reported it.
     pub input: u64,
     /// The books after it.
     pub after: PositionState,
-    /// Whether nothing is held after it that could be sold.
+    /// Whether nothing that could be sold is held after it.
     pub dust: bool,
-    /// What changed them; none: an adjustment.
+    /// The execution that caused it; none for an adjustment.
     pub fill: Option<Execution>,
 }
 
 impl Booked {
-    /// When it happened, UTC milliseconds: an execution at the venue's time of it, whenever it was
-    /// heard of; an adjustment when it was made.
+    /// When it happened, UTC milliseconds. For an execution this is the venue's time, whenever it
+    /// was reported. For an adjustment it is the event time.
     #[must_use]
     pub fn time(&self) -> UtcMs {
         self.fill.as_ref().map_or(self.after.time, |execution| execution.fill.time)
     }
 }
 
-/// An execution of ours.
+/// An execution of one of our orders.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Execution {
     /// Our id of the order.
     pub client_order_id: String,
-    /// Who wanted it.
+    /// The strategy that wanted it.
     pub strategy: String,
     /// Direction.
     pub side: Side,
@@ -52,27 +51,27 @@ pub struct Execution {
     pub fill: VenueFill,
 }
 
-/// What a change of the books was to one strategy.
+/// The share of one strategy in a change of the books.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
     /// When it happened, as [`Booked::time`].
     pub time: UtcMs,
-    /// Of what.
+    /// The symbol.
     pub symbol: Symbol,
-    /// Whose: a strategy, or `house` for what belongs to none.
+    /// The owner: a strategy, or `house` for what belongs to no strategy.
     pub strategy: String,
-    /// What it added.
+    /// The amounts that the change added.
     pub added: Amounts,
 }
 
-/// What is held, what that has cost, and what was locked in.
+/// The quantity held, its cost and the realised profit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// Base units.
+    /// Base units held.
     pub quantity: Decimal,
-    /// Quote units.
+    /// Cost in quote units.
     pub cost: Decimal,
-    /// Quote units.
+    /// Realised profit in quote units.
     pub realized: Decimal,
 }
 
@@ -82,7 +81,7 @@ impl Amounts {
         Amounts { quantity, cost, realized }
     }
 
-    /// Both together.
+    /// The sums of both.
     #[must_use]
     pub fn plus(self, other: Amounts) -> Amounts {
         Amounts {
@@ -102,14 +101,14 @@ impl Amounts {
     }
 }
 
-/// What an input changed of a symbol.
+/// What one input changed in one symbol.
 #[derive(Debug, Default)]
 struct Input<'a> {
     changes: Vec<&'a Booked>,
     lots: Vec<LotState>,
 }
 
-/// Whose the books are, as far as they were read.
+/// Positions, lots and shares, as far as the changes were read.
 #[derive(Debug, Default)]
 struct Owners {
     positions: BTreeMap<Symbol, Amounts>,
@@ -118,7 +117,7 @@ struct Owners {
 }
 
 impl Owners {
-    /// What a strategy has is another amount now.
+    /// Sets the amounts of a strategy, and records the difference as a share.
     fn set(&mut self, time: UtcMs, symbol: Symbol, strategy: &str, now: Amounts) {
         let was = self.lots.entry((symbol, strategy.to_owned())).or_default();
         let added = now.less(*was);
@@ -134,16 +133,16 @@ impl Owners {
         self.set(time, symbol, strategy, was.plus(added));
     }
 
-    /// Takes in what an input changed of a symbol.
+    /// Applies the changes of one input in one symbol.
     fn take(&mut self, symbol: Symbol, Input { changes, lots }: &Input<'_>) {
-        // Those that count for others until the lots are told.
+        // Amounts before this input of the strategies that got its earlier executions.
         let mut early: BTreeMap<String, Amounts> = BTreeMap::new();
         for (at, change) in changes.iter().enumerate() {
             let after = Amounts::of(&change.after);
             let was = self.positions.insert(symbol, after).unwrap_or_default();
             let (time, added) = (change.time(), after.less(was));
             if lots.is_empty() {
-                // Before lots were kept there was one strategy.
+                // Versions without lots had only one strategy.
                 self.add(time, symbol, FIRST_STRATEGY, added);
             } else if at + 1 < changes.len() {
                 let whose = change.fill.as_ref().map_or(HOUSE, |fill| &fill.strategy);
@@ -166,7 +165,7 @@ impl Owners {
 }
 
 impl History {
-    /// What the changes of the books were to strategies, in the order in which they were made.
+    /// The shares of strategies in the changes of the books, in the order of the changes.
     ///
     /// # Errors
     /// The file could not be read, or is damaged.
@@ -192,7 +191,7 @@ impl History {
     /// # Errors
     /// The file could not be read, or is damaged.
     pub fn booked(&self) -> Result<Vec<Booked>, HistoryError> {
-        // Both facts of an execution follow from the same input, in the same order.
+        // Both facts of an execution come from the same input, in the same order.
         let mut fills: BTreeMap<(u64, Symbol), VecDeque<Execution>> = BTreeMap::new();
         for (key, value) in self.all(FILLS)? {
             if let Order::Filled { client_id, strategy, symbol, side, fill, .. } =
@@ -219,7 +218,7 @@ impl History {
     }
 }
 
-/// The number of the input at the beginning of the key of a fact.
+/// The number of the input, from the start of the key of a fact.
 fn input(table: &'static str, key: &[u8]) -> Result<u64, HistoryError> {
     let bytes = key_encoding::Reader(key).take().map_err(HistoryError::damaged(table))?;
     Ok(u64::from_be_bytes(bytes))

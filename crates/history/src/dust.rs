@@ -1,4 +1,4 @@
-//! What of a holding could be sold when the books changed, by the venue's rules of that time.
+//! Decides which holdings are dust, by the venue's rules at the time of each change.
 
 use super::projection::RULES;
 use super::queries::{History, HistoryError, decode};
@@ -7,12 +7,13 @@ use everwarm_domain::money::Decimal;
 use std::collections::BTreeMap;
 use std::ops::Bound::Included;
 
-/// The rules of every instrument whenever they were told anew, by symbol and key of the fact.
+/// The rules of every instrument over time, by symbol and key of the fact.
 pub(super) struct Rules(BTreeMap<Vec<u8>, Instrument>);
 
 impl Rules {
-    /// Whether nothing of `quantity` could be sold after the change with this key of its table,
-    /// which is made as the keys of the rules are. Without a rule only nothing is too little.
+    /// Whether nothing of `quantity` could be sold after a change. `change` is the key of the
+    /// change in its table; it has the form of the keys of the rules. Without a rule only zero is
+    /// dust.
     pub(super) fn dust(&self, change: &[u8], quantity: Decimal) -> bool {
         let symbol = change.get(..super::key_encoding::SYMBOL).unwrap_or(change);
         let told = self.0.range::<[u8], _>((Included(symbol), Included(change))).next_back();
@@ -21,7 +22,7 @@ impl Rules {
 }
 
 impl History {
-    /// All rules that were ever told.
+    /// All rules that were ever reported.
     pub(super) fn rules(&self) -> Result<Rules, HistoryError> {
         let rows = self.all(RULES)?.into_iter();
         let rules = rows.map(|(key, value)| Ok((key, decode(RULES, &value)?)));

@@ -1,4 +1,4 @@
-//! Keeps fetched past, whoever fetched it: what comes while the disk is busy is one commit.
+//! Stores fetched bars. Bars that arrive while the disk is busy share one commit.
 
 use super::bars::{self, nothing, outage_ops};
 use super::need::Times;
@@ -12,25 +12,25 @@ use everwarm_runtime::store::archive::Archive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// The past of one symbol.
+/// The fetched history of one symbol.
 #[derive(Clone, Debug)]
 pub struct Past {
-    /// Whose.
+    /// The symbol.
     pub symbol: Symbol,
     /// Width of the bars.
     pub timeframe: Timeframe,
-    /// The times that were looked through.
+    /// The times that were queried.
     pub times: Times,
     /// The bars, ascending.
     pub bars: Vec<Bar>,
-    /// Times of which the venue has no bars.
+    /// Times for which the venue has no bars.
     pub none: Vec<Times>,
 }
 
 type Answer = Result<Market, HistoryError>;
 type Waiting = (Past, oneshot::Sender<Answer>);
 
-/// See the module.
+/// Queues fetched history and writes it in shared commits.
 pub struct Keeper {
     archive: Arc<Archive>,
     on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
@@ -39,7 +39,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps in `archive`; `on_failure` is told when that cannot be used any more.
+    /// Writes to `archive`. Calls `on_failure` when the archive can no longer be used.
     #[must_use]
     pub fn new(
         archive: Arc<Archive>,
@@ -48,8 +48,9 @@ impl Keeper {
         Keeper { archive, on_failure, queue: Mutex::default(), writing: Mutex::default() }
     }
 
-    /// Keeps one, and says what announces it. That there are no bars is said too: only so does a
-    /// life that follows know where the past ends and closes begin.
+    /// Stores the history of one symbol, and returns the fact that announces it. It also announces
+    /// that there are no bars. Otherwise the next run would not know where the history ends and
+    /// closes begin.
     ///
     /// # Errors
     /// As [`bars::keep`].
@@ -62,7 +63,7 @@ impl Keeper {
             queue.len() == 1
         };
         if first {
-            // Whoever comes before it takes the queue goes with it.
+            // History that is queued before `write` takes the queue shares its commit.
             let keeper = Arc::clone(self);
             tokio::task::spawn_blocking(move || keeper.write());
         }
@@ -95,7 +96,7 @@ impl Keeper {
         });
         for (announced, answer) in said {
             let failed = failed.clone().map(HistoryError::Refused);
-            // Who does not wait any more will look again.
+            // A caller that stopped waiting checks again.
             drop(answer.send(failed.map_or(announced, Err)));
         }
     }

@@ -1,4 +1,4 @@
-//! Keys and values of the history's tables as bytes. Keys sort as what they stand for.
+//! The encoding of keys and values in the history's tables. Keys sort like the values they encode.
 
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -7,23 +7,23 @@ use everwarm_domain::time::{Timeframe, UtcMs};
 
 /// Bytes of a bar without its symbol.
 pub const BAR: usize = 8 + 4 * 8 + 16;
-/// Which byte of a volume, one of two that decimals leave free, has the scale of the prices; 0: 8,
-/// as in every bar of earlier versions.
+/// Index of the byte of a volume that holds the scale of the prices. Decimals leave that byte free.
+/// 0 means 8, as in every bar of earlier versions.
 const SCALE: usize = 0;
 /// Bytes of a symbol, padded with zeros.
 pub const SYMBOL: usize = 16;
 
-/// An instant, so that earlier ones sort first.
+/// Encodes an instant, so that earlier ones sort first.
 pub fn time_key(time: UtcMs) -> [u8; 8] {
     (time.cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 
-/// What [`time_key`] wrote.
+/// Decodes the bytes of [`time_key`].
 pub fn time_of(bytes: [u8; 8]) -> UtcMs {
     (u64::from_be_bytes(bytes) ^ (1 << 63)).cast_signed()
 }
 
-/// A width: its place among all widths, ascending.
+/// Encodes a width: its index among all widths, ascending.
 pub fn timeframe_key(timeframe: Timeframe) -> u8 {
     match timeframe {
         Timeframe::M1 => 0,
@@ -35,7 +35,7 @@ pub fn timeframe_key(timeframe: Timeframe) -> u8 {
     }
 }
 
-/// A symbol, padded with zeros, so that it sorts by name.
+/// Encodes a symbol, padded with zeros, so that it sorts by name.
 pub fn symbol_key(symbol: Symbol) -> [u8; SYMBOL] {
     let mut bytes = [0; SYMBOL];
     let name = symbol.as_str().as_bytes();
@@ -49,7 +49,7 @@ fn symbol_of(bytes: [u8; SYMBOL]) -> Result<Symbol, String> {
     Symbol::new(name)
 }
 
-/// A bar without its symbol, the same bytes for equal values.
+/// Encodes a bar without its symbol. Equal values give the same bytes.
 pub fn put_bar(bar: &Bar, out: &mut Vec<u8>) {
     out.extend_from_slice(&bar.open_time.to_be_bytes());
     let scale = bar.scale();
@@ -65,13 +65,13 @@ pub fn put_bar(bar: &Bar, out: &mut Vec<u8>) {
     out.extend_from_slice(&volume);
 }
 
-/// A bar with its symbol in front.
+/// Encodes a bar with its symbol in front.
 pub fn put_named_bar(bar: &Bar, out: &mut Vec<u8>) {
     out.extend_from_slice(&symbol_key(bar.symbol));
     put_bar(bar, out);
 }
 
-/// What [`put_bar`] wrote, [`BAR`] bytes.
+/// Decodes the bytes of [`put_bar`], [`BAR`] bytes.
 pub fn bar_of(symbol: Symbol, bytes: &[u8]) -> Result<Bar, String> {
     let mut reader = Reader(bytes);
     let open_time = i64::from_be_bytes(reader.take()?);
@@ -91,13 +91,13 @@ pub fn bar_of(symbol: Symbol, bytes: &[u8]) -> Result<Bar, String> {
     Ok(Bar { symbol, open_time, open, high, low, close, volume })
 }
 
-/// What [`put_bar`] wrote, any number of times.
+/// Decodes any number of bars of [`put_bar`].
 pub fn bars_of(symbol: Symbol, bytes: &[u8]) -> Result<Vec<Bar>, String> {
     check_length(bytes, BAR)?;
     bytes.chunks_exact(BAR).map(|b| bar_of(symbol, b)).collect()
 }
 
-/// What [`put_named_bar`] wrote, any number of times.
+/// Decodes any number of bars of [`put_named_bar`].
 pub fn named_bars_of(bytes: &[u8]) -> Result<Vec<Bar>, String> {
     check_length(bytes, SYMBOL + BAR)?;
     let bar = |b: &[u8]| {
@@ -108,7 +108,7 @@ pub fn named_bars_of(bytes: &[u8]) -> Result<Vec<Bar>, String> {
     bytes.chunks_exact(SYMBOL + BAR).map(bar).collect()
 }
 
-/// Those of one symbol in what [`put_named_bar`] wrote.
+/// Decodes the bars of one symbol among bars of [`put_named_bar`].
 pub fn bars_named(symbol: Symbol, bytes: &[u8]) -> Result<Vec<Bar>, String> {
     check_length(bytes, SYMBOL + BAR)?;
     let name = symbol_key(symbol);
@@ -123,7 +123,7 @@ fn check_length(bytes: &[u8], of: usize) -> Result<(), String> {
     }
 }
 
-/// Takes fixed pieces from the front.
+/// Takes pieces of fixed size from the front.
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl Reader<'_> {

@@ -1,9 +1,8 @@
-//! Past bars and projections of the journal, in `history.redb`: what is kept for looking back.
+//! Past bars and projections of the journal, stored in `history.redb` for queries.
 //!
-//! [`projection`] follows the durable facts; [`need`] says what of the past is missing,
-//! [`keeper`] writes it and [`bars`] has it; [`queries`] answers in the shapes of [`records`],
-//! [`booked`] with the changes of the books; what is too little to be sold then is told by the
-//! rules that [`projection`] keeps.
+//! [`projection`] follows the durable facts. [`need`] finds missing bars, [`fetched_bars`] stores
+//! them and [`bars`] reads them. [`queries`] returns the shapes of [`records`], and
+//! [`book_changes`] the changes of the books. `dust` decides which holdings are too small to sell.
 
 pub mod bars;
 pub mod book_changes;

@@ -1,5 +1,4 @@
-//! What of the past is missing: the one place that says so, at a start and in the middle of
-//! trading.
+//! Computes which past bars are missing, at a start and while trading. No other code decides this.
 
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
@@ -8,9 +7,9 @@ use std::ops::RangeInclusive;
 /// Opening times of bars, first and last.
 pub type Times = RangeInclusive<UtcMs>;
 
-/// The bars that are not there of the last `count` bars of sessions that have closed by `now`:
-/// every hole by itself. `have` are opening times, ascending; `none` are times of which the venue
-/// has said before that it has no bars.
+/// The gaps in the last `count` bars of sessions that have closed by `now`, each gap on its own.
+/// `have` are the opening times of stored bars, ascending. `none` are times for which the venue
+/// reported that it has no bars.
 #[must_use]
 pub fn missing(
     have: impl IntoIterator<Item = UtcMs>,
@@ -51,8 +50,8 @@ pub fn missing(
     holes
 }
 
-/// What is to be fetched so that no hole is left, in ranges of `page` bars at most, which is what
-/// one response spans: what lies between holes of one page is in it.
+/// The ranges to fetch so that no gap is left, each of at most `page` bars. One response spans a
+/// page, so it also covers the bars between gaps of one page.
 #[must_use]
 pub fn pages(holes: &[Times], timeframe: Timeframe, page: u16) -> Vec<Times> {
     let width = timeframe.ms();
@@ -82,7 +81,7 @@ mod tests {
 
     const MINUTES: (Timeframe, &Sessions) = (Timeframe::M1, &Sessions::ALWAYS);
 
-    /// In minutes: what is had, where the venue has none, how many, now.
+    /// Arguments in minutes: stored bars, times without bars, number of bars, now.
     fn check(have: &[i64], none: &[(i64, i64)], count: i64, now: i64) -> String {
         let have = have.iter().map(|minute| minute * MINUTE);
         let none: Vec<Times> = none.iter().map(|(from, to)| from * MINUTE..=to * MINUTE).collect();
@@ -129,7 +128,7 @@ mod tests {
         assert_eq!(check(&old, &[], 1000, 1000), "400-999");
         assert_eq!(check(&old, &[], 400, 1000), "600-999");
         assert_eq!(check(&[], &[], 2500, 3000), "500-1499 1500-2499 2500-2999");
-        // Two holes that no page spans.
+        // Two gaps that no page spans.
         let have: Vec<i64> = (0..3000).filter(|m| *m != 100 && *m != 2000).collect();
         assert_eq!(check(&have, &[], 3000, 3000), "100-100 2000-2000");
     }
@@ -150,7 +149,7 @@ mod tests {
         assert_eq!(said(&whole, 30), [(35, 35)]);
         assert_eq!(said(&whole[..25], 29), [(96, 99)]);
         assert_eq!(said(&[], 29), [(36, 39), (60, 79), (95, 99)]);
-        // What the venue has beside its sessions is not asked for again, and harms nobody.
+        // Gaps outside the sessions are not queried, and bars there do no damage.
         assert_eq!(said(&[85, 95, 96, 97, 98, 99], 5), []);
     }
 

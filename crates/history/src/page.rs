@@ -1,19 +1,19 @@
-//! A list read page by page, from its newest rows backwards.
+//! Pages of a list, from its newest rows backwards.
 
 use super::key_encoding;
 use everwarm_domain::time::UtcMs;
 use std::fmt;
 use std::str::FromStr;
 
-/// Bytes of the longest place.
+/// Most bytes of a cursor.
 const PLACE_MAX: usize = 64;
 
-/// Which rows of a list are wanted.
+/// Which rows of a list are requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Only so many of the newest.
+    /// At most this many of the newest rows.
     pub limit: Option<usize>,
-    /// Only those before this place.
+    /// Only rows before this cursor.
     pub before: Option<Cursor>,
 }
 
@@ -23,18 +23,18 @@ impl From<Option<usize>> for Page {
     }
 }
 
-/// A place in a list: that of a row, for whoever asks an opaque word. It stays what it is, whatever
-/// is added to the list.
+/// The position of a row in a list. For clients it is an opaque text. It stays valid when rows are
+/// added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(pub(super) Vec<u8>);
 
 impl Cursor {
-    /// The place of what is listed under a time.
+    /// The cursor of a row that is listed under a time.
     pub(super) fn at(time: UtcMs) -> Cursor {
         Cursor(key_encoding::time_key(time).to_vec())
     }
 
-    /// The time under which that place is; of a place in another list the nearest there is.
+    /// The time of this cursor. For a cursor of another list it is the nearest time.
     pub(super) fn time(&self) -> UtcMs {
         let mut bytes = [0; 8];
         bytes.iter_mut().zip(&self.0).for_each(|(byte, of)| *byte = *of);
@@ -71,17 +71,17 @@ impl FromStr for Cursor {
 pub struct Paged<T> {
     /// The rows.
     pub rows: Vec<T>,
-    /// Where older ones end; none: there are none.
+    /// The cursor for older rows; none if there are no older rows.
     pub older: Option<Cursor>,
 }
 
 impl<T> Paged<T> {
-    /// All there is.
+    /// A list with all its rows.
     pub const fn all(rows: Vec<T>) -> Paged<T> {
         Paged { rows, older: None }
     }
 
-    /// Leaves the newest `limit` of some rows, and notes whether there are older ones.
+    /// Keeps the newest `limit` rows, and notes whether there are older ones.
     pub(super) fn newest(
         mut rows: Vec<T>,
         limit: Option<usize>,
@@ -93,15 +93,15 @@ impl<T> Paged<T> {
         Paged { rows, older }
     }
 
-    /// The rows in another shape.
+    /// Converts each row.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Paged<U> {
         Paged { rows: self.rows.into_iter().map(make).collect(), older: self.older }
     }
 
-    /// The rows in another shape, if each has it.
+    /// Converts each row, or returns the first error.
     ///
     /// # Errors
-    /// One of them has none.
+    /// The first error of `make`.
     pub fn try_map<U, E>(self, make: impl Fn(T) -> Result<U, E>) -> Result<Paged<U>, E> {
         let rows = self.rows.into_iter().map(make).collect::<Result<_, E>>()?;
         Ok(Paged { rows, older: self.older })

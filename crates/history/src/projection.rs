@@ -1,9 +1,9 @@
-//! Follows the durable facts of the journal into tables for looking back.
+//! Projects the durable facts of the journal into tables for queries.
 //!
-//! 1. What is written is a pure function of one fact, so facts applied again leave the same rows.
-//! 2. How far the journal was followed is part of the same commit as what was written, so the
-//!    history is never ahead of itself; after a crash the rest is applied again.
-//! 3. Only durable facts are given to it, so it is never ahead of the journal.
+//! 1. The rows of a fact are a pure function of this fact. Applying it again leaves the same rows.
+//! 2. Each commit also stores how far the journal was followed, so both always agree. After a crash
+//!    the rest is applied again.
+//! 3. Only durable facts are applied, so the history is never ahead of the journal.
 
 use super::key_encoding;
 use super::records::{EquityState, LotState, OrderState, PositionState};
@@ -19,16 +19,16 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Bars as facts said them. Key: width, opening time, number of the input; value: bars by symbol.
-/// One row a close.
+/// Bars from facts. Key: width, opening time, number of the input; value: bars by symbol. One row
+/// for each close.
 pub const BARS: &str = "bars.1";
 /// Intents. Key: close time, client id.
 pub const ORDERS: &str = "orders.1";
-/// What became of orders, as last said. Key: client id.
+/// The latest states of orders. Key: client id.
 pub const ORDER_STATES: &str = "order_states.1";
 /// Fills. Key: key of the fact.
 pub const FILLS: &str = "fills.1";
-/// The books as last said. Key: symbol.
+/// The latest books. Key: symbol.
 pub const POSITIONS: &str = "positions.1";
 /// The books after each change. Key: symbol, key of the fact.
 pub const CHANGES: &str = "position_changes.1";
@@ -36,16 +36,17 @@ pub const CHANGES: &str = "position_changes.1";
 pub const LOTS: &str = "lot_changes.1";
 /// Equity points. Key: close time.
 pub const EQUITY: &str = "equity.1";
-/// The venue's rules for an instrument whenever they were told anew. Key: symbol, key of the fact.
+/// The venue's rules for an instrument, each time they were reported. Key: symbol, key of the fact.
 pub const RULES: &str = "rules.1";
-/// Where the projection stands. The first such table was kept without [`RULES`]: who has no other
-/// follows the journal from its beginning again, over the rows that are there.
+/// How far the projection has followed. Version 1 of this table was written without [`RULES`]. A
+/// history with only version 1 follows the journal from its beginning again and overwrites its
+/// rows.
 const PROGRESS: &str = "progress.2";
 const THROUGH: &[u8] = b"projected_through";
 const TABLES: [&str; 10] =
     [BARS, ORDERS, ORDER_STATES, FILLS, POSITIONS, CHANGES, LOTS, EQUITY, RULES, PROGRESS];
 
-/// Kinds of facts that leave a trace in the history; the others need not be given to it.
+/// Kinds of facts that the projection uses. Other kinds need not be passed to it.
 pub const INTEREST: Mask = Mask::of(&[
     kind::CLOSE,
     kind::LATE_BAR,
@@ -59,7 +60,7 @@ pub const INTEREST: Mask = Mask::of(&[
     kind::EQUITY,
 ]);
 
-/// What a fact writes into the history.
+/// The operations that a fact causes in the history.
 #[must_use]
 pub fn project(fact: &Fact<Body>) -> Vec<Op> {
     match &fact.body {
@@ -181,7 +182,7 @@ pub fn projected_through(archive: &Archive) -> Result<u64, ArchiveError> {
     Ok(bytes.and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes))
 }
 
-/// Writes what durable facts leave in the history. The only writer of its tables.
+/// Writes durable facts into the history. It is the only writer of these tables.
 #[derive(Debug)]
 pub struct Projector {
     archive: Arc<Archive>,
@@ -189,7 +190,7 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// Goes on where `archive` stands.
+    /// Continues where `archive` stopped.
     ///
     /// # Errors
     /// The file could not be read.
@@ -198,30 +199,30 @@ impl Projector {
         Ok(Projector { archive, through })
     }
 
-    /// Row of the journal up to which it has followed; the next facts wanted lie behind it. Where
-    /// it is greater than the journal's durable head, the history belongs to another journal: see
+    /// Row of the journal up to which it has followed; the next facts come after it. If it is
+    /// greater than the journal's durable head, the history belongs to another journal: see
     /// [`Projector::rebuild`].
     #[must_use]
     pub const fn through(&self) -> u64 {
         self.through
     }
 
-    /// Forgets everything projected, to follow the journal from its first row again.
+    /// Deletes everything projected, so that it follows the journal from its first row again.
     ///
     /// # Errors
-    /// Nothing was changed.
+    /// The file could not be written. Nothing was changed.
     pub fn rebuild(&mut self) -> Result<(), ArchiveError> {
         self.archive.commit(&TABLES.map(|table| Op::Clear { table }), true)?;
         self.through = 0;
         Ok(())
     }
 
-    /// Takes over facts with their rows, ascending; those of rows it has followed already are
-    /// passed over. `through` is the row up to which the journal has been read, whether or not a
-    /// fact in between was of interest. `durable` as in [`Archive::commit`].
+    /// Applies facts with their rows, ascending. Facts of rows that it has followed already are
+    /// skipped. `through` is the row up to which the journal has been read, even if no fact in
+    /// between was of interest. `durable` as in [`Archive::commit`].
     ///
     /// # Errors
-    /// Nothing was changed; end the process or open the archive again.
+    /// Nothing was changed. End the process or open the archive again.
     pub fn apply<'a>(
         &mut self,
         facts: impl IntoIterator<Item = (u64, &'a Fact<Body>)>,

@@ -1,4 +1,4 @@
-//! Questions to the history.
+//! Queries of the history.
 
 use super::book_changes::Booked;
 use super::key_encoding;
@@ -18,16 +18,16 @@ use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Rows of bars looked through at a time for the newest price of a symbol.
+/// Rows of bars read at a time to find the newest price of a symbol.
 const PAGE: usize = 256;
 
-/// Why the history gave no answer.
+/// Why a query or a write of the history failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The file could not be read or written.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// A row is not what its table holds.
+    /// A row does not have the form of its table.
     #[error("the history's table {table} is damaged: {reason}")]
     Damaged {
         /// The table.
@@ -35,27 +35,27 @@ pub enum HistoryError {
         /// What is wrong.
         reason: String,
     },
-    /// What was to be kept is not right.
+    /// The data to store is invalid.
     #[error("{0}")]
     Refused(String),
 }
 
 impl HistoryError {
-    /// Makes [`HistoryError::Damaged`] of a reason.
+    /// Makes a [`HistoryError::Damaged`] from a reason.
     pub(super) fn damaged(table: &'static str) -> impl Fn(String) -> HistoryError {
         move |reason| HistoryError::Damaged { table, reason }
     }
 }
 
-/// Reads the history. Lists are ascending; a page of one is the newest of it, or of what is before
-/// a place.
+/// Reads the history. Lists are ascending. A page has the newest rows, or the newest before a
+/// cursor.
 #[derive(Clone, Debug)]
 pub struct History {
     archive: Arc<Archive>,
 }
 
 impl History {
-    /// Looks into `archive`.
+    /// Reads from `archive`.
     #[must_use]
     pub const fn new(archive: Arc<Archive>) -> History {
         History { archive }
@@ -128,8 +128,8 @@ impl History {
         })
     }
 
-    /// Trades from flat to flat, by opening time and symbol. What is left of a sale and cannot be
-    /// sold is held no more: it belongs to the next trade in that symbol.
+    /// Trades from flat to flat, by opening time and symbol. A rest that cannot be sold does not
+    /// count as held. It belongs to the next trade in that symbol.
     ///
     /// # Errors
     /// The file could not be read, or is damaged.
@@ -145,8 +145,8 @@ impl History {
         Ok(trades.split_off(older))
     }
 
-    /// The newest closing price of each of `wanted` that has one, from 1m bars: of those that
-    /// closed by an instant, where one is given.
+    /// The newest closing price of each symbol of `wanted` that has one, from 1m bars. With
+    /// `until`, only bars that closed by then count.
     ///
     /// # Errors
     /// The file could not be read, or is damaged.
@@ -167,8 +167,8 @@ impl History {
             let rows = self.archive.range(BARS, &first..=&last, true, PAGE)?;
             let Some((oldest, _)) = rows.last() else { break };
             last.clone_from(oldest);
-            // The greatest key below the oldest one seen: its last byte is a counter's, never
-            // reused.
+            // The greatest key below the oldest one seen. The last byte of a key is that of a
+            // counter, which is never reused.
             decrement(&mut last);
             for (_, value) in &rows {
                 for bar in
@@ -197,7 +197,8 @@ impl History {
             return Ok(Paged::all(self.all(table)?));
         }
         let last = before.as_ref().map_or([u8::MAX; 64].as_slice(), |before| &before.0);
-        // The place itself is not before it, and one more than wanted tells of older ones.
+        // The row at the cursor is not before it. One row more than wanted shows whether older ones
+        // exist.
         let most = limit.map_or(usize::MAX, |limit| limit.saturating_add(2));
         let mut rows = self.archive.range(table, [].as_slice()..=last, true, most)?;
         rows.retain(|(key, _)| before.as_ref().is_none_or(|before| *key < before.0));
@@ -230,9 +231,9 @@ fn order_view(intent: OrderIntent, state: Option<OrderState>) -> OrderView {
     }
 }
 
-/// Splits the changes of one symbol, in the order in which they were made, after the sales that
-/// leave nothing that could be sold. Every change belongs to one trade, so their results are what
-/// the books locked in.
+/// Splits the changes of one symbol into trades, in their order. A trade ends after a sale that
+/// leaves nothing that could be sold. Every change belongs to one trade, so the results add up to
+/// the realised profit of the books.
 fn trades_of(changes: &[Booked]) -> Vec<TradeView> {
     let mut trades: Vec<TradeView> = Vec::new();
     let (mut held, mut before) = (Decimal::ZERO, Decimal::ZERO);
@@ -240,7 +241,7 @@ fn trades_of(changes: &[Booked]) -> Vec<TradeView> {
     for booked in changes {
         let (change, time) = (&booked.after, booked.time());
         let over = trades.last().is_some_and(|t| t.closed.is_some());
-        // What lessens or takes away dust has nothing to do with a trade to come.
+        // A change that reduces dust does not belong to a later trade.
         if trades.is_empty() || (over && change.quantity > held) {
             realized_at_open = before;
             trades.push(TradeView {
@@ -256,8 +257,8 @@ fn trades_of(changes: &[Booked]) -> Vec<TradeView> {
             trade.quantity = trade.quantity.max(change.quantity).normalize();
             trade.cost = trade.cost.max(change.cost).normalize();
             trade.pnl = change.realized_pnl.saturating_sub(realized_at_open).normalize();
-            // The first part of an entry may be dust too: only what lessens it ends a trade. The
-            // last parts of a sale may leave dust one after the other.
+            // The first part of an entry may also be dust, so only a reduction ends a trade. Each
+            // of the last parts of a sale may leave dust.
             let lessened = change.quantity < held || change.quantity.is_zero();
             let made = trade.closed.is_none() || change.realized_pnl != before;
             if booked.dust && lessened && made {
@@ -281,7 +282,7 @@ fn time_at(table: &'static str, key: &[u8]) -> Result<UtcMs, HistoryError> {
     Ok(key_encoding::time_of(bytes))
 }
 
-/// Makes a key the greatest of its length below itself; all zeros stay.
+/// Decrements a key to the next lower one of its length. All zeros stay unchanged.
 fn decrement(key: &mut [u8]) {
     for byte in key.iter_mut().rev() {
         let (less, borrow) = byte.overflowing_sub(1);

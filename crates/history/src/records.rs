@@ -1,5 +1,5 @@
-//! What the history answers with. The JSON of these is the public shape, the same on the command
-//! line and over HTTP: decimals are strings without trailing zeros, times UTC milliseconds.
+//! The results of queries. Their JSON is the public shape, the same on the command line and over
+//! HTTP: decimals are strings without trailing zeros, times are UTC milliseconds.
 
 use everwarm_domain::fact::Standing;
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -111,14 +111,14 @@ pub struct EquityView {
     pub adjusted: Decimal,
 }
 
-/// An equity point as it is kept.
+/// An equity point as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EquityState {
     /// Cash plus the value of positions at the newest prices.
     pub equity: Decimal,
     /// Cash.
     pub cash: Decimal,
-    /// What adjustments changed of it so far.
+    /// Change of the equity by adjustments so far: neither profit nor loss.
     #[serde(default)]
     pub adjusted: Decimal,
 }
@@ -142,12 +142,12 @@ pub struct TradeView {
     pub pnl: Decimal,
 }
 
-/// What an order is besides its intent, as last said.
+/// The latest state of an order, without its intent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderState {
     /// The venue's id, once known.
     pub venue_order_id: Option<VenueOrderId>,
-    /// Where it stands.
+    /// Its state.
     pub status: OrderStatus,
     /// Cumulative filled quantity.
     pub executed: Decimal,
@@ -160,30 +160,30 @@ pub struct OrderState {
 pub struct PositionState {
     /// Event time of the change.
     pub time: UtcMs,
-    /// Of what.
+    /// The symbol.
     pub symbol: Symbol,
     /// Base units held.
     pub quantity: Decimal,
-    /// What they have cost.
+    /// Cost of the units held, in quote units.
     pub cost: Decimal,
-    /// Profit locked in since the beginning.
+    /// Profit realised since the beginning, in quote units.
     pub realized_pnl: Decimal,
 }
 
-/// What one strategy holds of a symbol after a change, and what it has locked in.
+/// What one strategy holds of a symbol after a change, and its realised profit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LotState {
     /// Event time of the change.
     pub time: UtcMs,
-    /// Of what.
+    /// The symbol.
     pub symbol: Symbol,
-    /// Whose: a strategy, or `house` for what belongs to none.
+    /// The owner: a strategy, or `house` for what belongs to no strategy.
     pub strategy: String,
     /// Base units held.
     pub quantity: Decimal,
-    /// What they have cost.
+    /// Cost of the units held, in quote units.
     pub cost: Decimal,
-    /// Profit locked in since the beginning.
+    /// Profit realised since the beginning, in quote units.
     pub realized_pnl: Decimal,
 }
 
@@ -210,8 +210,8 @@ impl PositionState {
     }
 }
 
-/// `amount / quantity` as it is shown: at most 12 decimals, more where it is tiny; none where there
-/// is no quantity.
+/// `amount / quantity` for display: at most 12 decimals, more if it is tiny; none if the quantity
+/// is zero.
 #[must_use]
 pub fn quotient(amount: Decimal, quantity: Decimal) -> Option<Decimal> {
     amount.checked_div(quantity).map(|q| money::shown(q, QUOTIENT_DECIMALS))

@@ -1,4 +1,4 @@
-//! The history over a real file: projected, reopened, asked.
+//! Tests of the history on a real file: project, reopen, query.
 
 use super::bars::{self, digest};
 use super::page::{Page, Paged};
@@ -17,7 +17,7 @@ use everwarm_trading::testing::instrument;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A folder of its own, removed at the end.
+/// A temporary folder, removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -176,8 +176,8 @@ pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What is wrong with the bytes. Any bytes give a value or an error, never a panic.
     fn decode(bytes: &[u8]) -> Result<Self, String>;
-    /// Names of the parts that can be skipped, for a fact that consists of many like parts (the
-    /// symbols of a close, for example).
+    /// Names of the parts that can be skipped, for example the symbols of a close. Empty if the
+    /// fact does not consist of like parts.
     fn parts(&self) -> Vec<String> {
         Vec::new()
     }

@@ -1,8 +1,9 @@
 //! Encodes the states of stages for checkpoints.
 //!
-//! Byte 0 is [`FORM`]. Then follow the format number of the stage (1 byte), the fingerprint of the
-//! state's type (8), a checksum of all other bytes (4, CRC-32), and the state as postcard. Postcard
-//! writes neither names nor types, so the fingerprint tells whether the bytes fit the type.
+//! Byte 0 is [`FORM`]. Then follow the format number of the stage (1 byte) and the fingerprint of
+//! the state's type (8). A checksum of all other bytes (4, CRC-32) and the state as postcard come
+//! last. Postcard writes neither names nor types, so the fingerprint shows whether the bytes fit
+//! the type.
 //!
 //! Older releases wrote the format number, then the state as positional MessagePack. This module
 //! still reads such states. No format number is as large as [`FORM`].

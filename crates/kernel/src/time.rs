@@ -1,11 +1,11 @@
-//! The two clocks of the process as types. Event time is the third: plain UTC milliseconds in facts.
+//! The two clocks of the process as types. Event time in facts is plain UTC milliseconds.
 //!
 //! A type for each keeps them apart: the compiler refuses to compare them.
 
 use std::ops::{Add, Sub};
 
-/// A time of the wall clock: UTC milliseconds since the Unix epoch. It jumps when somebody sets the
-/// clock.
+/// A time of the wall clock: UTC milliseconds since the Unix epoch. It may jump when the system
+/// clock is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallMs(i64);
 

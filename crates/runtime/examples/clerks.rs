@@ -1,9 +1,9 @@
-//! Plain actors, without a journal, under the same supervisor: three clerks made from one template
-//! square numbers, and one of them cannot stand 13.
+//! Plain actors without a journal, under the same supervisor. Three clerks from one template square
+//! numbers. One of them fails at 13.
 //!
-//! `cargo run -p everwarm-runtime --example clerks` hands out the numbers from 1 to 30. A number
-//! whose clerk died is handed out again: a mailbox dies with its actor, so whoever needs an answer
-//! asks for it and sends again.
+//! `cargo run -p everwarm-runtime --example clerks` sends the numbers from 1 to 30. If a clerk
+//! fails, its mailbox is lost, so the example sends the number again. In general, a sender that
+//! needs a response must wait for it and send again.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Numbers on their way to one clerk, at most.
+/// Maximum of numbers that wait for one clerk.
 const WAITING: usize = 2;
 
-/// Square this, and tell whoever waits.
+/// Square this number and send the result to the caller.
 struct Job {
     number: u64,
     answer: oneshot::Sender<u64>,
-    /// Gives the place in the mailbox back when the job is dropped, done or not.
+    /// Returns the place in the mailbox when the job is dropped, done or not.
     _place: Ticket,
 }
 
@@ -53,13 +53,14 @@ impl Actor for Clerk {
         if job.number == 13 && superstitious.swap(false, Relaxed) {
             return Err("not that number".into());
         }
-        // Nobody may wait any more; then it was for nothing.
+        // The caller may no longer wait. Then the result is dropped.
         job.answer.send(job.number * job.number).ok();
         Ok(())
     }
 }
 
-/// Squares the numbers up to `last` with three clerks; what went wrong meanwhile, and the sum.
+/// Squares the numbers up to `last` with three clerks. Returns the sum; `told` receives the
+/// failures.
 ///
 /// # Errors
 /// The tree or a clerk does not start.
@@ -73,7 +74,7 @@ pub async fn square(
         }
     };
     let superstitious = Arc::new(AtomicBool::new(true));
-    // What a clerk is started with is kept for its restarts.
+    // The pool keeps the start arguments of a clerk for its restarts.
     let clerk = template("clerk", |_, shared: &Arc<AtomicBool>| (Clerk, Arc::clone(shared)));
     let tree = Tree::new(Arc::new(observer), Arc::new(everwarm_runtime::clock::WallMs::default));
     let spec = supervisor("root", Strategy::Pool).budget(3, Duration::from_secs(5)).child(clerk);
@@ -91,7 +92,7 @@ pub async fn square(
     Ok(sum)
 }
 
-/// Asks a clerk until there is an answer. A handle would go stale at a restart; a slot does not.
+/// Sends a number until a clerk responds. A handle becomes stale at a restart, but a slot does not.
 async fn ask(root: &RootHandle, clerk: &Child, number: u64) -> u64 {
     let slot = root.directory().slot(&clerk.path);
     loop {

@@ -1,9 +1,9 @@
-//! A durable counter: the second application on the runtime, about as small as one can be.
+//! A durable counter: a second, minimal application of the runtime.
 //!
-//! `cargo run -p everwarm-runtime --example counter -- DIR [--die-after N]` adds up numbers from 1
-//! to 20,000. It kills its own actor now and then and, if asked, dies without a word after tick N.
-//! Started again, it goes on where it was: what it has told is never taken back, and nothing is
-//! added twice.
+//! `cargo run -p everwarm-runtime --example counter -- DIR [--die-after N]` adds the numbers from 1
+//! to 20,000. It kills its own actor every 700 ticks. With `--die-after`, the process aborts after
+//! tick N. Started again, it continues at the same tick. It never withdraws a reported milestone
+//! and adds no number twice.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -20,19 +20,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Where it ends.
+/// The last number.
 pub const LAST: u64 = 20_000;
 /// Ticks between milestones.
 pub const STEP: u64 = 1_000;
 /// Ticks between two kills of the actor.
 const KILL_EVERY: u64 = 700;
 
-/// All that can be said.
+/// All facts of this application.
 #[derive(Clone, Debug)]
 enum Word {
     /// Input: add this number.
     Tick(u64),
-    /// Derived: after that many ticks the sum is this. Synced: it is told to people.
+    /// Derived: the number of ticks, and their sum. Synced, because it is reported to the user.
     Milestone(u64, u64),
 }
 
@@ -76,7 +76,7 @@ impl Body for Word {
     }
 }
 
-/// The whole of the logic.
+/// The complete logic.
 #[derive(Default)]
 struct Counter {
     ticks: u64,
@@ -119,7 +119,7 @@ impl Stage for Counter {
     }
 }
 
-/// Counts on in `dir` to the end, or until the process dies after tick `die_after`.
+/// Continues the count in `dir` to the end, or until the process aborts after tick `die_after`.
 ///
 /// # Errors
 /// The store cannot be opened, or the tree does not start.
@@ -166,8 +166,8 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
     if outcome == RootOutcome::Stopped { Ok(()) } else { Err(format!("{outcome:?}").into()) }
 }
 
-/// Tells the milestones from `row` on once they are on disk; true where that of tick `n` was among
-/// them.
+/// Prints the milestones from `row` on once they are on disk. True if the milestone of tick `n` was
+/// among them.
 async fn tell(journal: &Journal<Word>, row: &mut u64, n: u64) -> Result<bool, Box<dyn Error>> {
     let mut reached = false;
     for chunk in journal.read(*row, usize::MAX)? {

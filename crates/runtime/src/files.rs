@@ -1,29 +1,29 @@
-//! Small files that are written whole or not at all, and files that find no room.
+//! Small files that are written whole or not at all, file locks, and errors of full disks.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError, rename};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The lock on a folder or file; dropped, or with the process, it is let go of.
+/// The lock on a folder or file. It is released on drop or with the process.
 #[derive(Debug)]
 pub struct Lock {
     _held: File,
 }
 
 impl Lock {
-    /// Locks a folder that is there, so that it stays as it is; none where another process has it.
+    /// Locks an existing folder; none if another process holds the lock.
     ///
     /// # Errors
-    /// It is no folder, or the file system has no such locks.
+    /// It is not a folder, or the file system does not support locks.
     pub fn folder(path: &Path) -> io::Result<Option<Lock>> {
         Lock::take(File::open(path)?)
     }
 
-    /// Locks a file, made where it is absent; none where another process has it.
+    /// Locks a file and creates it if it is absent; none if another process holds the lock.
     ///
     /// # Errors
-    /// It cannot be made, or the file system has no such locks.
+    /// It cannot be created, or the file system does not support locks.
     pub fn file(path: &Path) -> io::Result<Option<Lock>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
@@ -41,13 +41,13 @@ impl Lock {
     }
 }
 
-/// Bytes that are read of a private file at most.
+/// Maximum of bytes read of a private file.
 const PRIVATE_MAX: u64 = 64 * 1024;
 
-/// The text of a file that only its owner may read.
+/// Reads the text of a file that only its owner may read.
 ///
 /// # Errors
-/// It is not there, or others may read it.
+/// It is absent, or others may read it.
 pub fn read_private(path: &Path) -> Result<String, String> {
     let said = |e: &dyn fmt::Display| format!("{}: {e}", path.display());
     let file = File::open(path).map_err(|e| said(&e))?;
@@ -68,35 +68,35 @@ pub fn read_private(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// Writes `path` under a temporary name beside it, flushes it and renames it: whoever reads finds
-/// the old file, the new one, or none. Only the owner may read it.
+/// Writes a temporary file beside `path`, flushes it and renames it. A reader finds the old file,
+/// the new one, or none. Only the owner may read it.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// Any error of the file system.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, true)
 }
 
-/// As [`write_whole`] without the flush: it outlives the process, not a loss of power, after which
-/// a reader may find an empty file, and waits for no disk.
+/// As [`write_whole`], without the flush. It does not wait for the disk. The file survives the end
+/// of the process, but after a power cut a reader may find an empty file.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// Any error of the file system.
 pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, false)
 }
 
-/// Has the name of a file or folder on disk: made or renamed, it outlives a loss of power.
+/// Flushes the folder of a file or folder, so that a new or changed name survives a power cut.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// Any error of the file system.
 pub fn sync_name(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// A file that is written piece by piece under a temporary name, and gets its own name when it is
-/// whole and flushed: whoever reads finds all of it or none.
+/// A file that is written in pieces under a temporary name. It gets its own name when it is
+/// complete and flushed, so a reader finds all of it or none.
 #[derive(Debug)]
 pub struct WholeFile {
     file: File,
@@ -107,7 +107,7 @@ impl WholeFile {
     /// Begins a file beside `path`. Only the owner may read it.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// Any error of the file system.
     pub fn begin(path: &Path) -> io::Result<WholeFile> {
         let mut new = path.as_os_str().to_owned();
         new.push(".new");
@@ -119,10 +119,10 @@ impl WholeFile {
         Ok(WholeFile { file: options.open(&temporary)?, temporary })
     }
 
-    /// Flushes it and names it.
+    /// Flushes the file and gives it its name.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// Any error of the file system.
     pub fn finish(self, path: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         rename(self.temporary, path)
@@ -145,19 +145,19 @@ fn write(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     if sync { whole.finish(path) } else { rename(whole.temporary, path) }
 }
 
-/// Whether there is no room for what was to be written: the disk, a quota or the limit on the size
-/// of a file is exhausted.
+/// Whether a write failed for lack of space: the disk, a quota or the maximum file size is
+/// exhausted.
 #[must_use]
 pub fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
-/// Takes a file, or a folder with all that is in it, away from everybody but its owner. One that is
-/// not there needs nothing, and links are not followed.
+/// Removes all permissions of others for a file, or for a folder and its content. An absent file is
+/// no error. Links are not followed.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// Any error of the file system.
 #[cfg(unix)]
 pub fn keep_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;

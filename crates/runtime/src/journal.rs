@@ -1,9 +1,9 @@
 //! The journal: all facts in one order.
 //!
-//! `append` and `pass` are synchronous, under one short lock. They check the writer's incarnation,
-//! number the facts, publish them to the tail in memory and queue them for the store thread. They
-//! never wait. There is no await between a step and its append, so a kill cannot separate them. A
-//! stage appends its facts about an input and passes that input in one act.
+//! `append` and `pass` are synchronous, under one short lock. They check the writer's incarnation
+//! and number the facts. Then they publish them to the tail in memory and queue them for the store
+//! thread. They never wait. There is no await between a step and its append, so a kill cannot
+//! separate them. A stage appends its facts about an input and passes that input in one act.
 //!
 //! Stages read by *round*: input `n` and the facts of each rank about it. All other readers read by
 //! *row*: the order of the file.

@@ -1,10 +1,10 @@
-//! Supervised, durable actors: a journal, pure stages over it, and a supervisor. Knows nothing of
-//! trading.
+//! Supervised, durable actors: a journal, pure stages over it, and a supervisor. This crate is
+//! independent of trading.
 //!
 //! [`journal`] keeps one order of facts over a [`store`]. A stage of [`everwarm_kernel`] is a pure
-//! state machine over facts: [`runner`] resumes one, [`shell`] is the actor around it.
-//! [`supervise`] keeps actors alive, [`mailbox`] bounds what they are sent, [`meter`] counts what
-//! they do; [`chaos`] is how all of it is put to the test.
+//! state machine over facts. [`runner`] resumes a stage, and [`stage_actor`] is the actor around
+//! it. [`supervise`] restarts actors, [`mailbox`] bounds their messages, [`meter`] measures their
+//! work. [`chaos`] injects faults for tests.
 
 pub mod chaos;
 pub mod clock;

@@ -1,18 +1,18 @@
-//! Bounded sending. Mailboxes of actors are unbounded, so each message that may come in numbers
-//! carries a [`Ticket`] of its receiver's [`Mailbox`]. The ticket gives itself back when it is
-//! dropped: when the message has been handled, and also when a mailbox dies with all that is in it.
+//! Bounded sending. Mailboxes of actors are unbounded. So each message that may come in large
+//! numbers carries a [`Ticket`] of its receiver's [`Mailbox`]. A ticket returns its place when it
+//! is dropped: after the message was handled, or with a mailbox and its messages.
 //!
-//! What a sender does about a mailbox that is full depends on what it sends.
+//! If a mailbox is full, the sender's action depends on the message.
 //!
 //! | what | how | when it is full |
 //! |---|---|---|
-//! | only the newest counts | [`Newest`] | the older one of the same key is replaced |
-//! | can be had again | [`Mailbox::take_or_drop`] | it is not sent; the sender knows at once |
+//! | only the newest value counts | [`Newest`] | it replaces the older value of its key |
+//! | can be fetched again | [`Mailbox::take_or_drop`] | it is not sent; the sender gets none |
 //! | is needed, and can wait | [`Mailbox::room`] | the sender waits |
-//! | must never be lost nor wait | [`Mailbox::take`] | it is sent; the depth is watched |
+//! | must not be lost or wait | [`Mailbox::take`] | it is sent; the depth is measured |
 //!
-//! Messages of control (stop, a wake-up that is already coalesced) take no ticket, so a flood never
-//! holds them up. No two actors may wait for room in each other's mailboxes.
+//! Control messages (a stop, a coalesced wake-up) take no ticket, so a flood never delays them. Two
+//! actors must not wait for room in each other's mailboxes.
 
 use crate::journal::Waker;
 use crate::meter::Meter;
@@ -23,18 +23,18 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// How many messages are on their way to one actor.
+/// Number of messages with a ticket that an actor has not handled yet.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     depth: AtomicUsize,
     deepest: AtomicUsize,
     room: Notify,
-    /// When the handler began that runs now, or ran last; as the meter counts time.
+    /// Start of the current or last handler, in the time of the meter.
     taken: AtomicU64,
     meter: Arc<Meter>,
 }
 
-/// The place of one message, and when it was taken.
+/// The place of one message, and the time when it was taken.
 #[derive(Debug)]
 pub struct Ticket(Arc<Mailbox>, u64);
 
@@ -48,45 +48,45 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.0.depth.fetch_sub(1, AcqRel);
         self.0.room.notify_one();
-        // It is dropped in the handler of its message, or with a mailbox that died.
+        // It is dropped in the handler of its message, or with its mailbox.
         self.0.taken_since(self.1);
     }
 }
 
 impl Mailbox {
-    /// The mailbox of whoever is measured by `meter`.
+    /// The mailbox of the actor that `meter` measures.
     pub(crate) fn of(meter: Arc<Meter>) -> Mailbox {
         Mailbox { meter, ..Mailbox::default() }
     }
 
-    /// What is measured of its actor.
+    /// The meter of its actor.
     pub fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
 
-    /// What was raised at that time, as the meter counts it, is handled now.
+    /// Records the wait of a message or wake-up that was raised at that time of the meter.
     pub(crate) fn taken_since(&self, raised: u64) {
         if let Some(waited) = self.taken.load(Relaxed).checked_sub(raised) {
             self.meter.waited(waited);
         }
     }
 
-    /// A handler begins, at this time of the meter.
+    /// Records the start of a handler, at this time of the meter.
     pub(crate) fn begin(&self, at: u64) {
         self.taken.store(at, Relaxed);
     }
 
-    /// How many messages with a ticket are on their way.
+    /// Number of messages with a ticket that are not handled yet.
     pub fn depth(&self) -> usize {
         self.depth.load(Acquire)
     }
 
-    /// How many there were at most.
+    /// Highest depth so far.
     pub fn deepest(&self) -> usize {
         self.deepest.load(Acquire)
     }
 
-    /// A place, whatever the depth.
+    /// Takes a place at any depth.
     #[must_use]
     pub fn take(self: &Arc<Self>) -> Ticket {
         let depth = self.depth.fetch_add(1, AcqRel) + 1;
@@ -94,7 +94,7 @@ impl Mailbox {
         Ticket::of(self)
     }
 
-    /// A place, where fewer than `limit` are taken.
+    /// Takes a place if fewer than `limit` are taken.
     #[must_use]
     pub fn try_take(self: &Arc<Self>, limit: usize) -> Option<Ticket> {
         let more = |depth: usize| (depth < limit).then_some(depth + 1);
@@ -103,7 +103,8 @@ impl Mailbox {
         Some(Ticket::of(self))
     }
 
-    /// The same, for a sender that gives up where there is none: that is counted.
+    /// As [`Mailbox::try_take`], for a sender that drops the message if there is no place. Counts
+    /// such messages.
     #[must_use]
     pub fn take_or_drop(self: &Arc<Self>, limit: usize) -> Option<Ticket> {
         let ticket = self.try_take(limit);
@@ -113,13 +114,13 @@ impl Mailbox {
         ticket
     }
 
-    /// A place, as soon as fewer than `limit` are taken; `limit` is at least 1. In the order in
-    /// which senders came, as far as they wait.
+    /// Waits until fewer than `limit` places are taken, then takes one. `limit` is at least 1.
+    /// Waiting senders are served in the order of their arrival.
     pub async fn room(self: &Arc<Self>, limit: usize) -> Ticket {
         loop {
             let room = self.room.notified();
             if let Some(ticket) = self.try_take(limit.max(1)) {
-                // Another who waits may find room too.
+                // There may be room for another waiting sender.
                 if self.depth() < limit {
                     self.room.notify_one();
                 }
@@ -130,26 +131,25 @@ impl Mailbox {
     }
 }
 
-/// The newest value of each key, for a reader that is woken once however many come.
+/// The newest value of each key. The reader is woken once, even if several values come.
 pub struct Newest<K, V> {
     waiting: Mutex<BTreeMap<K, V>>,
     waker: Arc<Waker>,
 }
 
 impl<K: Ord, V> Newest<K, V> {
-    /// Nothing yet; `wake` is called when something comes after the reader has taken what there
-    /// was.
+    /// Starts empty. Calls `wake` when a value comes after the reader has taken all earlier ones.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Newest<K, V> {
         Newest { waiting: Mutex::default(), waker: Waker::new(wake) }
     }
 
-    /// Puts a value in the place of an older one of the same key.
+    /// Sets the value of a key, replacing an older one.
     pub fn put(&self, key: K, value: V) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
         self.waker.raise();
     }
 
-    /// Takes all there is.
+    /// Takes all values.
     pub fn take(&self) -> BTreeMap<K, V> {
         self.waker.clear();
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
@@ -220,29 +220,29 @@ mod tests {
             actor.send_message(mailbox.take()).unwrap();
         }
         assert_eq!((mailbox.depth(), mailbox.deepest()), (15, 15));
-        // A mailbox that dies gives back what was in it.
+        // A killed actor's mailbox returns the places of its messages.
         actor.kill();
         task.await.unwrap();
         assert_eq!(mailbox.depth(), 0);
         assert!(mailbox.try_take(1).is_some());
     }
 
-    /// Time of the tests on one thread is counted in messages of the flood that were handled.
+    /// Counters of handled messages. On one thread, the handled flood messages measure time.
     #[derive(Default)]
     struct Seen {
         flooded: AtomicUsize,
         cancels: AtomicUsize,
-        /// The most that were handled between the sending of a cancel and its handling.
+        /// Highest number of flood messages handled between the send of a cancel and its handling.
         slowest: AtomicUsize,
     }
 
     enum Work {
         Flood(Ticket),
-        /// What was handled of the flood when it was sent.
+        /// Number of handled flood messages when it was sent.
         Cancel(usize),
     }
 
-    /// Handles without an await, as fast as it can.
+    /// Handles messages without an await, as fast as possible.
     struct Works;
 
     impl Actor for Works {
@@ -279,11 +279,11 @@ mod tests {
         }
     }
 
-    /// Messages that wait in the flooded mailbox at most.
+    /// Maximum of messages that wait in the flooded mailbox.
     const FLOODED: usize = 1_000;
 
-    /// Even on one thread: a cancel waits for its turn among actors, never behind the flood, not
-    /// even behind what of it is in the mailbox already.
+    /// Even on one thread, a cancel waits only for the schedule of actors. It never waits for the
+    /// flood, not even for the messages that are already in the flooded mailbox.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_flood_of_one_actor_does_not_delay_a_cancel_of_another() {
         let (seen, mailbox) = (Arc::new(Seen::default()), Arc::new(Mailbox::default()));
@@ -295,7 +295,7 @@ mod tests {
                 to.send_message(Work::Flood(own.room(FLOODED).await)).unwrap();
             }
         });
-        // On the same thread: between the look at the count and the sending nobody else runs.
+        // On one thread, no other task runs between the read of the counter and the send.
         let (to, at) = (orders.clone(), Arc::clone(&seen));
         let cancels = tokio::spawn(async move {
             let mut sent = 0;

@@ -1,8 +1,8 @@
-//! What is measured of actors: counted in place, in whole numbers, and read when somebody asks.
+//! Measurements of actors: counted in place, as whole numbers, and read on request.
 //!
-//! A histogram is an array of counters, so it needs no upkeep, never grows, and no value can spoil
-//! it. A message costs two looks at the clock and a handful of uncontended additions; nothing here
-//! locks, waits or allocates once an actor is up.
+//! A histogram is an array of counters. It needs no upkeep, never grows, and no value can corrupt
+//! it. A message costs two reads of the clock and a few uncontended additions. Nothing here locks,
+//! waits or allocates once an actor is up.
 
 use crate::clock;
 use std::any::{Any, TypeId};
@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// Parts of one: bounds and sums of histograms are whole numbers of these, nanoseconds for times.
+/// Scale of histograms: the number of parts of one. Bounds and sums are whole numbers of these
+/// parts; for times, nanoseconds.
 pub const ONE: i64 = 1_000_000_000;
 
-/// Longest time that is counted as such, four days: so that no sum overflows.
+/// Longest time that is counted, about four days. Longer times count as this, so that no sum
+/// overflows.
 const LONGEST: i64 = 350_000 * ONE;
 
 const US: i64 = 1_000;
@@ -39,7 +41,7 @@ pub const HANDLE: &[i64] = &[
     ONE,
 ];
 
-/// Upper bounds for what another machine takes part in: 1 ms to 30 s.
+/// Upper bounds for times that involve another machine: 1 ms to 30 s.
 pub const REMOTE: &[i64] = &[
     MS,
     2 * MS,
@@ -57,7 +59,7 @@ pub const REMOTE: &[i64] = &[
     30 * ONE,
 ];
 
-/// Upper bounds for the time from being sent to being taken: 10 µs to 10 s.
+/// Upper bounds for the time between send and receipt: 10 µs to 10 s.
 pub const WAIT: &[i64] = &[
     10 * US,
     20 * US,
@@ -94,11 +96,11 @@ pub const COMMIT: &[i64] = &[
     5 * ONE,
 ];
 
-/// How values are spread over fixed bounds.
+/// Distribution of values over fixed bounds.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [i64],
-    /// One more than there are bounds.
+    /// One count for each bound, and one for values above the last.
     counts: Box<[AtomicU64]>,
     sum: AtomicI64,
 }
@@ -108,28 +110,28 @@ pub struct Histogram {
 pub struct Reading {
     /// Upper bounds, inclusive, ascending; parts of [`ONE`].
     pub bounds: &'static [i64],
-    /// Values in each, and above the last.
+    /// Number of values in each bucket; the last is for values above all bounds.
     pub counts: Vec<u64>,
-    /// All values together.
+    /// Sum of all values.
     pub sum: i64,
 }
 
 impl Histogram {
-    /// Nothing yet; `bounds` ascend.
+    /// An empty histogram; `bounds` ascend.
     #[must_use]
     pub fn new(bounds: &'static [i64]) -> Histogram {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Histogram { bounds, counts, sum: AtomicI64::new(0) }
     }
 
-    /// One value, in parts of [`ONE`].
+    /// Counts one value, in parts of [`ONE`].
     pub fn count(&self, value: i64) {
         let at = self.bounds.partition_point(|bound| *bound < value);
         self.counts[at].fetch_add(1, Relaxed);
         self.sum.fetch_add(value, Relaxed);
     }
 
-    /// One time.
+    /// Counts one time.
     pub fn time(&self, took: Duration) {
         self.nanos(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
@@ -138,7 +140,7 @@ impl Histogram {
         self.count(i64::try_from(nanos).unwrap_or(i64::MAX).min(LONGEST));
     }
 
-    /// As it stands.
+    /// Its current values.
     #[must_use]
     pub fn read(&self) -> Reading {
         let counts = self.counts.iter().map(|count| count.load(Relaxed)).collect();
@@ -146,7 +148,7 @@ impl Histogram {
     }
 }
 
-/// The kinds of one type of message, for those who count.
+/// The kinds of one type of message, for counting.
 #[derive(Clone, Copy, Debug)]
 pub struct Kinds {
     of: TypeId,
@@ -155,41 +157,41 @@ pub struct Kinds {
     kind: fn(&dyn Any) -> usize,
 }
 
-/// Kinds of message of one actor, at most; more are counted as the last.
+/// Maximum of message kinds of one actor. Further kinds are counted as the last.
 pub const KINDS: usize = 8;
 
-/// A message that tells its kinds apart.
+/// A message type with several kinds.
 pub trait Kind: 'static {
     /// Their names, at most [`KINDS`].
     const NAMES: &'static [&'static str];
-    /// Which of them this is.
+    /// Index of this message's kind in `NAMES`.
     fn kind(&self) -> usize;
 }
 
 impl Kinds {
-    /// Those of a type.
+    /// The kinds of a message type.
     #[must_use]
     pub fn of<M: Kind>() -> Kinds {
         let kind = |message: &dyn Any| message.downcast_ref::<M>().map_or(0, Kind::kind);
         Kinds { of: TypeId::of::<M>(), names: M::NAMES, kind }
     }
 
-    /// All messages as one.
+    /// One kind for all messages of a type.
     const fn one(of: TypeId) -> Kinds {
         Kinds { of, names: &["message"], kind: |_| 0 }
     }
 }
 
-/// What an application wants to be measured, beside what always is.
+/// Measurements that an application adds to the standard ones.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Paths whose children share one meter: they come and go, and nobody asks for each.
+    /// Paths of supervisors whose children share one meter, because the children change often.
     pub pools: &'static [&'static str],
-    /// Types of messages whose kinds are told apart.
+    /// Types of messages whose kinds are counted separately.
     pub kinds: Vec<Kinds>,
 }
 
-/// What is measured of one actor, over all its instances.
+/// Measurements of one actor, over all its instances.
 #[derive(Debug)]
 pub struct Meter {
     born: Instant,
@@ -200,7 +202,7 @@ pub struct Meter {
     panicked: AtomicU64,
     took: Histogram,
     waited: Histogram,
-    /// Nanoseconds since `born`; 0: never.
+    /// Time of the last message, nanoseconds since `born`; 0: never.
     last: AtomicU64,
     stopped: AtomicU64,
     full: AtomicU64,
@@ -229,7 +231,7 @@ impl Meter {
         }
     }
 
-    /// Messages of this type are what comes.
+    /// Sets the type of the actor's messages.
     pub(crate) fn expect<M: Any>(&self) {
         let of = TypeId::of::<M>();
         let known = || self.wanted.kinds.iter().find(|kinds| kinds.of == of).copied();
@@ -240,7 +242,7 @@ impl Meter {
         self.kinds.get().map_or(0, |kinds| (kinds.kind)(message)).min(KINDS - 1)
     }
 
-    /// A message was handled, well or not.
+    /// Counts a handled message. `well` is false if the handler returned an error.
     pub(crate) fn handled(&self, kind: usize, began: u64, well: bool) {
         let now = self.now();
         self.handled[kind].fetch_add(1, Relaxed);
@@ -255,7 +257,7 @@ impl Meter {
         self.panicked.fetch_add(1, Relaxed);
     }
 
-    /// Handlers that panicked so far, on purpose or not.
+    /// Number of handlers that panicked, including injected panics.
     #[must_use]
     pub fn panics(&self) -> u64 {
         self.panicked.load(Relaxed)
@@ -265,23 +267,23 @@ impl Meter {
         self.waited.nanos(nanos);
     }
 
-    /// A message found nobody.
+    /// Counts a message that had no receiver.
     pub(crate) fn unsent(&self) {
         self.stopped.fetch_add(1, Relaxed);
     }
 
-    /// A message found no room.
+    /// Counts a message for which there was no room.
     pub(crate) fn refused(&self) {
         self.full.fetch_add(1, Relaxed);
     }
 
-    /// Nanoseconds since it was made; never 0.
+    /// Nanoseconds since the meter was made; never 0.
     pub(crate) fn now(&self) -> u64 {
         let since = self.born.elapsed();
         since.as_secs() * ONE.unsigned_abs() + u64::from(since.subsec_nanos()) + 1
     }
 
-    /// As it stands.
+    /// Its current values.
     #[must_use]
     pub fn read(&self) -> Measured {
         let names = self.kinds.get().map_or(&[][..], |kinds| kinds.names);
@@ -301,31 +303,32 @@ impl Meter {
     }
 }
 
-/// What was measured of an actor so far.
+/// The values of an actor's meter at one moment.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// Name of each kind of message, how many were handled, and how many of those with an error.
+    /// Name of each message kind, number of handled messages, and how many of those returned an
+    /// error.
     pub kinds: Vec<(&'static str, u64, u64)>,
-    /// Handlers that panicked, on purpose or not.
+    /// Number of handlers that panicked, including injected panics.
     pub panicked: u64,
-    /// Time in handlers.
+    /// Times in handlers.
     pub took: Reading,
-    /// From being sent to being taken, of messages with a ticket and of wakes.
+    /// Times between send and receipt, of messages with a ticket and of wake-ups.
     pub waited: Reading,
-    /// Since the last message; none: there was none.
+    /// Time since the last message; none if there was none.
     pub idle: Option<Duration>,
-    /// Messages that found nobody.
+    /// Number of messages that had no receiver.
     pub stopped: u64,
-    /// Messages that found no room.
+    /// Number of messages for which there was no room.
     pub full: u64,
 }
 
-/// What is measured of a store.
+/// Measurements of a store.
 #[derive(Debug)]
 pub struct StoreMeter {
     /// Commits that did not wait for the disk.
     pub lazy: Histogram,
-    /// Commits that did.
+    /// Commits that waited for the disk.
     pub synced: Histogram,
 }
 

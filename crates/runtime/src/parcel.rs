@@ -1,27 +1,26 @@
-//! One file that many things are packed into, so that whatever happened to it since is noticed, and
-//! where.
+//! One file with many packed records. A reader detects any damage, and where it is.
 //!
-//! Records are compressed as one stream; the stream is cut into pieces, each with its length and a
-//! checksum over its place and its bytes, and an empty piece is the end. A file that was cut off,
-//! altered, or whose pieces changed places is refused by the byte at which that shows. Neither
-//! writing nor reading keeps more than a record in memory.
+//! Records are compressed as one stream. The stream is cut into pieces, each with its length and a
+//! checksum over its place and its bytes. An empty piece marks the end. The reader refuses a file
+//! that was cut off, altered, or whose pieces changed places. The error names the byte of the
+//! damage. Writing and reading keep at most one record in memory.
 
 use flate2::{Compression, Crc, read::GzDecoder, write::GzEncoder};
 use std::io::{self, Read, Write};
 
-/// What such a file begins with.
+/// First bytes of such a file.
 const MAGIC: &[u8] = b"parcel 1\n";
-/// Bytes of a piece.
+/// Maximum bytes of a piece.
 const PIECE: usize = 64 << 10;
-/// A record larger than this is none.
+/// Maximum size of a record, bytes. A larger length is damage.
 const RECORD_SANE: u32 = 1 << 30;
 
-/// One record: what it is, a name or key, and its bytes.
+/// One record: its kind, a name or key, and its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record<'a> {
-    /// What is packed, in the packer's words.
+    /// Description of the content, in a form that the packer chooses.
     About(&'a [u8]),
-    /// What follows belongs to this part.
+    /// The records that follow belong to this part.
     Part(&'a str),
     /// Rows of this table follow.
     Table(&'a str),
@@ -29,7 +28,7 @@ pub enum Record<'a> {
     Row(&'a [u8], &'a [u8]),
     /// The bytes of a file of this name follow.
     File(&'a str),
-    /// Some of its bytes.
+    /// A piece of the file's bytes.
     Bytes(&'a [u8]),
 }
 
@@ -84,7 +83,7 @@ impl<W: Write> Packer<W> {
         Ok(Packer(GzEncoder::new(pieces, Compression::fast())))
     }
 
-    /// Packs one more.
+    /// Packs one more record.
     ///
     /// # Errors
     /// It cannot be written.
@@ -101,7 +100,7 @@ impl<W: Write> Packer<W> {
         self.0.write_all(bytes)
     }
 
-    /// Ends the file; without this it is not whole.
+    /// Ends the file. Without this call it is incomplete.
     ///
     /// # Errors
     /// It cannot be written.
@@ -130,7 +129,7 @@ impl<W: Write> Pieces<W> {
         Ok(())
     }
 
-    /// Writes what waits as a piece; nothing: the end.
+    /// Writes the waiting bytes as a piece. If there are none, this is the end piece.
     fn end(&mut self) -> io::Result<()> {
         let len = u32::try_from(self.waiting.len()).expect("a piece is small");
         self.out.write_all(&len.to_le_bytes())?;
@@ -156,7 +155,7 @@ impl<W: Write> Write for Pieces<W> {
     }
 }
 
-/// Unpacks records, checking each piece before anything of it is told.
+/// Unpacks records. It checks each piece before it returns anything of it.
 pub struct Unpacker<R: Read> {
     from: GzDecoder<Joined<R>>,
     name: Vec<u8>,
@@ -167,7 +166,7 @@ impl<R: Read> Unpacker<R> {
     /// Begins to read a file.
     ///
     /// # Errors
-    /// It is none of ours, or cannot be read.
+    /// It is not such a file, or it cannot be read.
     pub fn new(mut from: R) -> io::Result<Unpacker<R>> {
         let mut magic = Vec::new();
         from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
@@ -179,10 +178,10 @@ impl<R: Read> Unpacker<R> {
         Ok(Unpacker { from: GzDecoder::new(from), name: Vec::new(), bytes: Vec::new() })
     }
 
-    /// The next record; none where the file has come to its end, whole.
+    /// The next record; none at the end of a complete file.
     ///
     /// # Errors
-    /// It is damaged: where and how; or it cannot be read.
+    /// It is damaged (place and kind), or it cannot be read.
     pub fn record(&mut self) -> io::Result<Option<Record<'_>>> {
         let mut tag = [0];
         if self.from.read(&mut tag)? == 0 {
@@ -211,7 +210,7 @@ fn piece_of(from: &mut impl Read, length: &[u8]) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The stream in the pieces.
+/// Reads the pieces as one stream.
 struct Joined<R> {
     from: R,
     piece: Vec<u8>,
@@ -248,7 +247,7 @@ impl<R: Read> Joined<R> {
         Ok(())
     }
 
-    /// Makes sure that the end is where it should be.
+    /// Checks that the file ends with its end piece.
     fn finish(&mut self) -> io::Result<()> {
         let mut more = [0];
         while !self.ended {
@@ -284,7 +283,7 @@ mod tests {
         packer.put(Record::Table("t")).unwrap();
         let mut noise = 1_u64;
         for i in 0..40_u64 {
-            // What does not get smaller, so that there are several pieces.
+            // Incompressible data, so that there are several pieces.
             let value: Vec<u8> = (0..8192)
                 .map(|_| {
                     noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

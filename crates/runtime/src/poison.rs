@@ -2,9 +2,9 @@
 //!
 //! Pure. The journal keeps a [`Poison`] for each stage, beside its progress and in the same
 //! commits. Every retry is noted and flushed before it begins. So the next run knows and counts a
-//! retry that ended the process. Two failures count: a panic of the stage while it handles the
-//! input, and a block of its thread there until the process is ended for it. Injected faults and
-//! kills of its actor do not count.
+//! retry that ended the process. A panic of the stage while it handles the input counts. A block of
+//! its thread there counts if the process is ended for it. Injected faults and kills of its actor
+//! do not count.
 
 use everwarm_kernel::fact::Rank;
 use everwarm_kernel::skips::{Effect, Quarantine, Skips};
@@ -98,7 +98,7 @@ impl Poison {
         self.held = true;
     }
 
-    /// Marks the begin of a retry. True if this must be written to the journal.
+    /// Marks the start of a retry. True if this must be written to the journal.
     pub(crate) fn try_again(&mut self) -> bool {
         !std::mem::replace(&mut self.trying, true)
     }

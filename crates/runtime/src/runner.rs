@@ -1,9 +1,9 @@
-//! The resumable core of every stage: take over, evolve, catch up. Synchronous; an actor is a thin
-//! shell around it, and so is anything else that wants a durable state machine.
+//! The resumable core of every stage: take over, evolve, catch up. It is synchronous. Actors and
+//! other callers are thin wrappers around it.
 //!
-//! Start: the last checkpoint at c0; evolve over (c0, passed], making the decisions of the same
-//! version again and comparing their encoded bytes (a free determinism check); decide only what was
-//! not passed.
+//! A start loads the last checkpoint, at input c0, and evolves over (c0, passed]. For inputs that
+//! the same version decided, it decides again and compares the encoded facts, which checks
+//! determinism. It appends new facts only after `passed`.
 
 use crate::chaos::{Chaos, Site};
 use crate::clock;
@@ -18,18 +18,18 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-/// Rounds read under one lock.
+/// Maximum of rounds read under one lock.
 const BATCH: usize = 64;
-/// Parts of an input that are left out at most.
+/// Maximum of parts of an input that are skipped.
 const CULPRITS: usize = 8;
 
-/// Why a stage cannot go on.
+/// Why a stage cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The journal refused.
+    /// The journal rejected an append.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The past cannot be read from the file.
+    /// History cannot be read from the file.
     #[error(transparent)]
     Past(#[from] StoreError),
     /// The saved state cannot be read.
@@ -37,24 +37,24 @@ pub enum RunError {
     Load {
         /// The stage.
         stage: &'static str,
-        /// The input it stands at.
+        /// The input at which the state was saved.
         n: u64,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
-    /// The stage said something else than the journal holds: it is not a function of its inputs.
+    /// The stage decided differently from the journal: it is not a function of its inputs.
     #[error("{stage} at input {n}: decided again it says {again}, the journal holds {held}")]
     Differs {
         /// The stage.
         stage: &'static str,
         /// The input.
         n: u64,
-        /// What it says now.
+        /// The new fact.
         again: String,
-        /// What it said then.
+        /// The fact in the journal.
         held: String,
     },
-    /// Bulk data an input refers to is missing or different.
+    /// The bulk data of an input is missing or different.
     #[error("{stage} at input {n}: {reason}")]
     Library {
         /// The stage.
@@ -66,35 +66,35 @@ pub enum RunError {
     },
 }
 
-/// What a start took.
+/// Measurements of a start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResumeReport {
-    /// The input the checkpoint stood at; 0: none.
+    /// The input of the checkpoint; 0: none.
     pub checkpoint: u64,
-    /// Inputs evolved.
+    /// Number of inputs evolved.
     pub evolved: u64,
-    /// Facts decided again and found equal.
+    /// Number of facts that were decided again and found equal.
     pub compared: u64,
-    /// Microseconds from taking over until the state stood.
+    /// Microseconds until the state was restored.
     pub micros: u64,
 }
 
-/// A stage with its place in the journal.
+/// A stage with its rank in the journal.
 pub struct Runner<S: Stage + ?Sized> {
     stage: Box<S>,
     journal: Arc<Journal<S::Body>>,
     seat: Seat<S::Body>,
     library: Arc<dyn Library<S::Body>>,
-    /// Where it reads from the file, until it is where the tail in memory begins.
+    /// Reads history from the file, until the stage reaches the tail in memory.
     past: Option<Past<S::Body>>,
     cursor: u64,
     step: Step<S::Body>,
-    /// Weight of what was handled since the state was saved.
+    /// Weight of the facts handled since the last save.
     fed: usize,
 }
 
 impl<S: Stage + ?Sized> Runner<S> {
-    /// Takes over the stage's place and restores its state.
+    /// Takes over the stage's rank and restores its state.
     ///
     /// # Errors
     /// See [`RunError`].
@@ -141,7 +141,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok((runner, report))
     }
 
-    /// Has `waker` raised whenever there may be something to catch up with.
+    /// Sets `waker` to be raised whenever there may be new inputs.
     pub fn listen(&self, waker: Arc<Waker>) {
         self.journal.listen(&self.seat, waker);
     }
@@ -152,7 +152,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         &self.stage
     }
 
-    /// The state machine, for what a follower notes beside the facts.
+    /// The state machine, to change data of it that does not come from facts.
     pub fn stage_mut(&mut self) -> &mut S {
         &mut self.stage
     }
@@ -163,8 +163,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         self.cursor
     }
 
-    /// Handles up to `max` inputs as far as the gates are open, showing each new fact of its own.
-    /// True where there may be more.
+    /// Handles up to `max` inputs as far as the gates are open. Passes each new fact of the stage
+    /// to `see`. True if there may be more.
     ///
     /// # Errors
     /// See [`RunError`].
@@ -178,11 +178,11 @@ impl<S: Stage + ?Sized> Runner<S> {
             Some(_) => !rounds.is_empty(),
             None => rounds.len() == max.min(BATCH),
         };
-        // Inputs that say nothing to this stage are passed together.
+        // Inputs on which the stage appends nothing are passed together.
         let mut quiet = None;
         for round in &rounds {
             if round.failures >= POISON_ATTEMPTS {
-                // What was folded before is passed first: the next turn begins behind it.
+                // Pass the inputs folded before first. The next call begins after them.
                 self.pass(quiet)?;
                 self.set_aside(round)?;
                 return Ok(true);
@@ -201,14 +201,14 @@ impl<S: Stage + ?Sized> Runner<S> {
             quiet = None;
         }
         self.pass(quiet)?;
-        // The row of an input of the past is not known.
+        // The row of an input is unknown while the stage reads history.
         if self.past.is_none() && self.journal.checkpoint_due(&self.seat, self.fed) {
             self.keep(false);
         }
         Ok(more)
     }
 
-    /// The next rounds, up to `max`: from memory, or from the file where they are there alone.
+    /// The next rounds, up to `max`: from memory, or from the file if they are only there.
     fn rounds(&mut self, max: usize) -> Result<Vec<Round<S::Body>>, RunError> {
         let joins = |_: &mut Past<S::Body>| self.journal.join(&self.seat, self.cursor);
         if self.past.take_if(joins).is_some() || self.past.is_none() {
@@ -218,7 +218,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(self.journal.past_rounds(&self.seat, past, self.cursor, max)?)
     }
 
-    /// Saves the state as of the last input passed, for this process and later ones.
+    /// Saves the state at the last input passed, for this run and later ones.
     pub fn save(&mut self) {
         self.keep(true);
     }
@@ -250,7 +250,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(())
     }
 
-    /// Passes inputs about which there is nothing to say, up to the given one.
+    /// Passes inputs without facts, up to the given one.
     fn pass(&mut self, quiet: Option<u64>) -> Result<(), RunError> {
         if let Some(n) = quiet {
             self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
@@ -259,8 +259,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(())
     }
 
-    /// Handles one input; a failure is counted before it goes on its way, and who ends the process
-    /// because it does not come to its end finds the input here.
+    /// Handles one input. A failure is counted before the panic continues. While it runs, `at`
+    /// names the input, for a watchdog that ends the process because the stage is blocked.
     fn attempt(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
         let counts = self.stage.on_poison() != OnPoison::Escalate;
         let _handling = counts.then(|| self.seat.at.handles(round.n));
@@ -274,10 +274,10 @@ impl<S: Stage + ?Sized> Runner<S> {
         })
     }
 
-    /// The stage has failed too often at this input.
+    /// Quarantines an input at which the stage has failed too often.
     fn set_aside(&mut self, round: &Round<S::Body>) -> Result<(), RunError> {
-        // Where looking for the cause takes the process with it, that too is tried so often only;
-        // and not at all where it would, among several parts.
+        // The search for the culprits may also end the process. It is tried only as often as the
+        // input. If the stage blocks its thread and there are several parts, there is no search.
         let named = round.failures < 2 * POISON_ATTEMPTS;
         let one = || round.parts().len() == 1;
         let parts =
@@ -290,8 +290,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(self.journal.quarantine(&self.seat, effect, parts)?)
     }
 
-    /// The parts of an input that fail the stage, found by trying it without some; empty where it
-    /// fails without any. Its state stays as it is.
+    /// The parts of an input that crash the stage, found by trials without some parts. Empty if the
+    /// stage also fails without all of them. Its state is restored.
     fn culprits(&mut self, round: &Round<S::Body>) -> Result<Vec<String>, RunError> {
         let saved = self.stage.save();
         let mut left = round.parts();
@@ -299,9 +299,10 @@ impl<S: Stage + ?Sized> Runner<S> {
         if self.fails(round, &saved, &left)? {
             return Ok(culprits);
         }
-        // With more at fault it is not the data.
+        // With more culprits, the cause is not the data.
         while culprits.len() < CULPRITS && !left.is_empty() {
-            // The first `passes` of what is left pass, the first `fails` do not.
+            // With only the first `passes` parts left in, the stage passes. With the first `fails`,
+            // it fails.
             let (mut passes, mut fails) = (0, left.len());
             while fails - passes > 1 {
                 let half = usize::midpoint(passes, fails);
@@ -363,8 +364,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(body.map(|body| Fact { body, because: Vec::new(), ..*fact }))
     }
 
-    /// Evolves over an input passed before. Where the same version decided it, decides again and
-    /// compares.
+    /// Evolves over an input that was passed before. If the same version decided it, decides again
+    /// and compares.
     fn evolve_again(&mut self, round: &Round<S::Body>, compare: bool) -> Result<u64, RunError> {
         let held: &[Fact<S::Body>] = round.own.as_ref().map_or(&[], |c| &c.facts);
         if !compare {
@@ -411,7 +412,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
 }
 
-/// What a fact says, as the journal would hold it. Floats are compared by bits.
+/// The encoded form of a fact, as in the journal. Floats are compared by bits.
 fn encoded<B: Body>(
     fact: &Fact<B>,
 ) -> (everwarm_kernel::fact::Key, Vec<everwarm_kernel::fact::Key>, Vec<u8>) {

@@ -1,4 +1,4 @@
-//! The actor around a stage: wakes, catches up, nothing else.
+//! The actor around a stage. It only wakes up and catches up.
 
 use crate::journal::{Journal, Waker};
 use crate::mailbox::Mailbox;
@@ -9,23 +9,23 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// Inputs handled before stop and kill get their turn.
+/// Inputs handled in a row. Then a stop or a kill can take effect.
 const TURN: usize = 64;
 
 /// How to make a fresh state machine.
 pub type MakeStage<B> = Arc<dyn Fn() -> Box<dyn Stage<Body = B>> + Send + Sync>;
 
-/// What a stage's actor is started with.
+/// Start arguments of a stage's actor.
 pub struct StageArguments<B: Body> {
-    /// The journal it lives on.
+    /// The journal of the stage.
     pub journal: Arc<Journal<B>>,
-    /// Its fresh state.
+    /// Makes its fresh state.
     pub make: MakeStage<B>,
-    /// Where bulk data is.
+    /// Resolves references to bulk data.
     pub library: Arc<dyn Library<B>>,
-    /// Told what each start took.
+    /// Receives the report of each start.
     pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
-    /// Its place in the tree, with which its waits are measured.
+    /// Mailbox in the tree, which measures its waits.
     pub mailbox: Arc<Mailbox>,
 }
 
@@ -41,7 +41,7 @@ impl<B: Body> Clone for StageArguments<B> {
     }
 }
 
-/// There may be something new.
+/// Message: there may be new inputs.
 pub struct Pull;
 
 /// The actor of any stage.
@@ -53,7 +53,7 @@ impl<B> Default for StageActor<B> {
     }
 }
 
-/// State of the actor: nothing of it outlives the instance.
+/// State of the actor. It is lost with the instance.
 pub struct Running<B: Body> {
     runner: Runner<dyn Stage<Body = B>>,
     waker: Arc<Waker>,
@@ -73,7 +73,7 @@ impl<B: Body> Actor for StageActor<B> {
         let name = stage.name();
         let (runner, report) = Runner::resume(Arc::clone(&with.journal), stage, with.library)?;
         (with.on_resume)(name, report);
-        // A send to an instance that has ended is harmless: its successor pulls at its start.
+        // A send to an instance that has ended is harmless. Its successor catches up at its start.
         let waker = Waker::of(&with.mailbox, move || drop(me.send_message(Pull)));
         runner.listen(Arc::clone(&waker));
         Ok(Running { runner, waker })

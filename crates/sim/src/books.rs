@@ -1,4 +1,4 @@
-//! The exchange's books on disk: its core as a stage over a journal of its own.
+//! The exchange's books on disk: its pure core as a stage over its own journal.
 
 use super::exchange::{Exchange, SimFact};
 use everwarm_kernel::fact::NoLibrary;
@@ -19,10 +19,10 @@ pub const FILE: &str = "books.redb";
 /// Why the books cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
 pub enum BooksError {
-    /// The file.
+    /// The file cannot be opened, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The core cannot be restored or cannot go on.
+    /// The core cannot be restored or cannot continue.
     #[error(transparent)]
     Run(#[from] RunError),
     /// The journal has ended.
@@ -30,8 +30,8 @@ pub enum BooksError {
     Append(#[from] AppendError),
 }
 
-/// Waits for what is written to be on disk; apart from the books, so that nobody waits holding
-/// them.
+/// Waits until appended facts are on disk. It is separate from the books, so that a waiting task
+/// does not lock them.
 #[derive(Clone)]
 pub struct Gate(Arc<Journal<SimFact>>);
 
@@ -42,7 +42,7 @@ impl fmt::Debug for Gate {
 }
 
 impl Gate {
-    /// Resolves when `row` is on disk; false where the journal ended before.
+    /// Resolves when `row` is on disk; false if the journal ended before that.
     pub async fn durable(&self, row: u64) -> bool {
         self.0.durable(row).await
     }
@@ -53,7 +53,7 @@ impl Gate {
     }
 }
 
-/// The books. Dropping them flushes everything and lets go of the file, which takes a moment.
+/// The open books. Dropping them flushes all facts and closes the file, which takes a moment.
 pub struct Books {
     journal: Arc<Journal<SimFact>>,
     writer: Writer,
@@ -66,11 +66,11 @@ impl fmt::Debug for Books {
     }
 }
 
-/// Reads every fact of the books in a directory, without changing them, and gives their number;
-/// none where there are no books.
+/// Reads all facts of the books in a directory and counts them, without changes. None if there are
+/// no books.
 ///
 /// # Errors
-/// They cannot be read.
+/// The books cannot be read.
 pub fn count(dir: &Path) -> Result<Option<u64>, BooksError> {
     let file = dir.join(FILE);
     if !file.exists() {
@@ -85,14 +85,14 @@ pub fn count(dir: &Path) -> Result<Option<u64>, BooksError> {
 }
 
 impl Books {
-    /// The file of the books in a directory, made where there is none. Of two exchanges that start
-    /// in one moment one makes it, and the other finds it held.
+    /// Opens or creates the file of the books in a directory. If two exchanges start at the same
+    /// time, one of them gets [`StoreError::Held`].
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn store(dir: &Path) -> Result<Store, StoreError> {
         let file = dir.join(FILE);
-        // Where there are no such locks, the file has one of its own once it is made.
+        // On systems without such locks, the file has a lock of its own once it exists.
         let lock = Lock::file(&file.with_extension("lock"));
         if let Ok(None) = lock {
             return Err(StoreError::Held(file));
@@ -102,7 +102,7 @@ impl Books {
         opened
     }
 
-    /// Opens the books in a file, as of the last commit; new ones have nothing in them.
+    /// Opens the books in a file, in the state of the last commit. New books are empty.
     ///
     /// # Errors
     /// See [`BooksError`].
@@ -120,23 +120,23 @@ impl Books {
         Ok(books)
     }
 
-    /// The state they are in.
+    /// The current state of the exchange.
     #[must_use]
     pub fn exchange(&self) -> &Exchange {
         self.runner.stage()
     }
 
-    /// What to wait at before anything is told.
+    /// The gate to wait at before anything is sent.
     #[must_use]
     pub fn gate(&self) -> Gate {
         Gate(Arc::clone(&self.journal))
     }
 
-    /// Writes an input down and gives what followed, with the row that must be on disk before
-    /// anybody hears of it.
+    /// Appends an input. Returns the facts that follow, and the row that must be on disk before
+    /// they are sent.
     ///
     /// # Errors
-    /// The journal has ended; the input may be in it or not.
+    /// The journal has ended. It may or may not contain the input.
     pub fn request(&mut self, input: SimFact) -> Result<(Vec<SimFact>, u64), BooksError> {
         self.journal.append(&self.writer, self.exchange().now(), vec![input])?;
         let said = self.catch_up()?;
@@ -149,7 +149,7 @@ impl Books {
         Ok(said)
     }
 
-    /// Saves the state, so that the next start need not read the journal.
+    /// Saves a checkpoint, so that the next start need not read the whole journal.
     pub fn save(&mut self) {
         self.runner.save();
     }

@@ -1,10 +1,9 @@
-//! The simulated exchange: a real HTTP and WebSocket server in a process of its own that speaks
-//! Binance spot's protocol over recorded or seeded markets.
+//! The simulated exchange: an HTTP and WebSocket server in a process of its own. It speaks the
+//! protocol of Binance spot over recorded or seeded markets.
 //!
-//! [`market`] gives the bars, [`exchange`] is the pure core (an order book of one account, as a
-//! stage over its own facts), [`books`] keeps its journal, [`wire`] is the protocol as pure
-//! functions, and [`server`] holds the sockets and the clock. [`faults`] is what it does wrong when
-//! it is asked to.
+//! [`market`] provides the bars. [`exchange`] is the pure core: the orders of one account, as a
+//! stage over its own facts. [`books`] keeps its journal. [`wire`] is the protocol as pure
+//! functions. [`server`] holds the sockets and the clock. [`faults`] injects faults on request.
 
 pub mod books;
 pub mod exchange;

@@ -1,4 +1,4 @@
-//! A market small enough to know by heart.
+//! Test helpers: a small market with known bars, and builders for orders.
 
 use super::exchange::{
     Amount, Leg, Local, NewList, NewOrder, OrderKind, Shape, Stop, TimeInForce, Trigger,
@@ -12,22 +12,23 @@ use everwarm_domain::money::{Decimal, Price, parse_decimal};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::{MINUTE, UtcMs};
 
-/// When the fake market opens.
+/// Venue time at which the fake market opens.
 pub const START: UtcMs = 1_700_000_040_000;
 /// Minutes of history before that.
 pub const HISTORY: i64 = 10;
 
-/// A decimal out of text.
+/// Parses a decimal.
 pub fn dec(text: &str) -> Decimal {
     parse_decimal(text).expect("a decimal")
 }
 
-/// A symbol out of text.
+/// Parses a symbol.
 pub fn sym(text: &str) -> Symbol {
     Symbol::new(text).expect("a symbol")
 }
 
-/// Bars of BTCUSDT and ETHUSDT: ten flat ones at 100 and 10 before the start, then as given.
+/// A market of BTCUSDT and ETHUSDT: ten flat bars at 100 and 10 before the start, then the given
+/// bars.
 pub struct Fake {
     instruments: Vec<Instrument>,
     bars: Vec<Bar>,
@@ -71,7 +72,7 @@ impl Fake {
         Fake { instruments: vec![instrument("BTC"), instrument("ETH")], bars }
     }
 
-    /// A rising minute, a falling one, nothing for a minute, a flat one without volume.
+    /// A market with four minutes after the start: rising, falling, no bars, flat without volume.
     pub fn usual() -> Fake {
         Fake::new(&[
             bar("BTCUSDT", 0, ["100", "110", "95", "105"], "40"),
@@ -89,7 +90,7 @@ impl Fake {
         self
     }
 
-    /// The same market in which nobody ever traded one symbol.
+    /// The same market without any bar of one symbol.
     pub fn never_traded(mut self, symbol: &str) -> Fake {
         let symbol = sym(symbol);
         self.bars.retain(|b| b.symbol != symbol);
@@ -102,13 +103,13 @@ impl Fake {
         self.instruments.iter_mut().find(|i| i.symbol == symbol).expect("a known symbol")
     }
 
-    /// An exchange over it, with 1,000 BTC beside the usual money.
+    /// An exchange over this market, with the initial books of [`setup`].
     pub fn local(self) -> Local {
         Local::open(Box::new(self), &setup())
     }
 }
 
-/// Seed 7, 100,000 USDT, 1,000 BTC.
+/// Initial books: seed 7, 100,000 USDT, 1,000 BTC.
 pub fn setup() -> InitialBooks {
     let balances = [("USDT".to_owned(), dec("100000")), ("BTC".to_owned(), dec("1000"))];
     InitialBooks { seed: 7, balances: balances.into(), ..InitialBooks::default() }
@@ -148,13 +149,13 @@ pub fn at_limit(side: Side, quantity: &str, price: &str, tif: TimeInForce, id: &
     order(side, OrderKind::Limit { quantity: dec(quantity), price: dec(price), tif }, id)
 }
 
-/// A stop; with a limit price it works until cancelled.
+/// A stop order. With a limit price it works until cancelled.
 pub fn stop(trigger: Trigger, quantity: &str, at: &str, limit: Option<&str>) -> OrderKind {
     let limit = limit.map(|price| (dec(price), TimeInForce::Gtc));
     OrderKind::Stop(Stop { quantity: dec(quantity), at: dec(at), trigger, limit })
 }
 
-/// An order that must rest.
+/// A limit maker: an order that must rest.
 pub fn maker(quantity: &str, price: &str) -> OrderKind {
     OrderKind::LimitMaker { quantity: dec(quantity), price: dec(price) }
 }
@@ -164,13 +165,13 @@ pub fn leg(side: Side, kind: OrderKind, id: &str) -> Leg {
     Leg { side, kind, client_id: Some(id.to_owned()) }
 }
 
-/// A list.
+/// A list of BTCUSDT orders without a deadline.
 pub fn listed(shape: Shape, id: &str) -> NewList {
     let (at, deadline) = (0, UtcMs::MAX);
     NewList { symbol: sym("BTCUSDT"), client_id: Some(id.to_owned()), shape, at, deadline }
 }
 
-/// An order of any kind.
+/// A BTCUSDT order of any kind, without a deadline.
 pub fn order(side: Side, kind: OrderKind, id: &str) -> NewOrder {
     let client_id = Some(id.to_owned());
     let (at, deadline) = (0, UtcMs::MAX);

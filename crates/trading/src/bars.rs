@@ -11,15 +11,14 @@
 //! its symbol waits until the closer has searched the gap. A bar of an earlier close is late. A bar
 //! that differs from the appended bar of its minute is a revision: the first one stays.
 //!
-//! When a close is complete, its bars are compared with the earlier ones: see
-//! [`everwarm_domain::odd`]. An odd bar of a stream waits until the venue's records are queried:
-//! see [`doubt`]. So does the first bar of a symbol without history, as nothing can be compared
-//! with it.
+//! When a close is complete, its bars are compared with earlier ones: see [`everwarm_domain::odd`].
+//! An odd bar of a stream waits for the venue's records: see [`doubt`]. So does the first bar of a
+//! symbol without history.
 //!
 //! A configuration with a new feature needs the history of each symbol for it: see [`owed`]. In
 //! lockstep, no close is appended until that history is loaded.
 //!
-//! Over 500 lines: one stage with its state; doubts and owed history are in its folder.
+//! Over 500 lines: one stage with its state; doubts and debts lie in its folder.
 
 mod doubt;
 mod old;
@@ -173,8 +172,7 @@ impl Closes {
         self.symbols.get(symbol).is_some_and(SymbolCloses::is_live)
     }
 
-    /// Range of history that features of a symbol wait for. `None` while the venue does not have
-    /// it.
+    /// Range of history that features of a symbol wait for. `None` if the venue does not have it.
     #[must_use]
     pub fn owed(&self, symbol: Symbol) -> Option<Owed> {
         self.symbols.get(symbol).filter(|of| of.is_live())?.owed
@@ -293,8 +291,7 @@ impl Stage for Closes {
         4
     }
     fn interest(&self) -> Mask {
-        // Inputs only: the closer can fold each one after appending it, without waiting for a
-        // stage.
+        // Inputs only: the closer folds each one after appending it, and waits for no stage.
         Mask::of(&[
             kind::CLOSE,
             kind::LATE_BAR,
@@ -359,8 +356,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Opening times of the odd bars in an ascending list. Each bar is compared with those before
-    /// it.
+    /// Opening times of the odd bars in an ascending list, each compared with those before it.
     #[must_use]
     pub fn odd(&self, bars: &[Bar]) -> Vec<UtcMs> {
         let mut recent = self.recent.clone();
@@ -613,8 +609,7 @@ impl CloseAssembly {
         let all = said.live().filter(|s| said.has_past(*s) && !said.has(*s, close));
         let all: Vec<Symbol> = if self.lockstep { all.collect() } else { missing.clone() };
         let open = all.into_iter().filter(|s| !bars.contains_key(s) && !self.is_absent(*s, close));
-        // Lockstep waits for every symbol. A closer that started after the exchange's list must not
-        // close without a symbol that trades again.
+        // Lockstep waits for every symbol, in case the closer missed the exchange's list.
         let waited = open.filter(|s| self.lockstep || said.waited_for(*s));
         let waited: Vec<Symbol> = waited.collect();
         let holes = self.holes(said, close, bars, now);

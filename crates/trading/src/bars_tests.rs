@@ -1,4 +1,4 @@
-//! The stage of bars, close by close.
+//! Tests the core of the closer, close by close.
 //!
 //! Over 500 lines: one subject, one test a promise.
 
@@ -39,12 +39,12 @@ impl Told {
         self.hear(Market::Universe { asked: 0, basis: 0, listed, unlisted: Vec::new() });
     }
 
-    /// Their past up to the end of a minute is there.
+    /// Loads the history of symbols up to the end of a minute.
     fn past(&mut self, symbols: &[&str], through: i64) {
         self.past_at(symbols, through, through);
     }
 
-    /// The same, and a last price.
+    /// The same, with a last price.
     fn past_at(&mut self, symbols: &[&str], through: i64, price: i64) {
         for symbol in symbols {
             let bars = vec![bar(symbol, through - 1, price)];
@@ -57,12 +57,12 @@ impl Told {
         }
     }
 
-    /// The bar of the minute that ends at `end` comes.
+    /// Offers the bar of the minute that ends at `end`.
     fn bar(&mut self, symbol: &str, end: i64) -> Offered {
         self.gathering.offer(&self.said, bar(symbol, end - 1, end))
     }
 
-    /// What it does at a second of venue time, all that can be said being said.
+    /// All its actions at a second of venue time, as text; facts are appended as it returns them.
     fn go(&mut self, seconds: i64) -> String {
         let mut words = Vec::new();
         loop {
@@ -146,11 +146,11 @@ fn nothing_is_missing_while_the_venue_does_not_trade() {
     assert_eq!(told.go(723), "fetch 12 B");
     told.gathering.looked(sym("B"), 12 * MINUTE);
     assert_eq!(told.go(723), "close 12 A -B");
-    // In the morning no bar of the night is looked for.
+    // In the morning, no bar of the night is fetched.
     told.priced("A", 61, 12);
     told.priced("B", 61, 12);
     assert_eq!(told.go(3_661), "close 61 A B");
-    // What comes at night all the same is taken, and nobody else is missing.
+    // A bar at night is accepted, and no other symbol is missing.
     told.priced("A", 81, 12);
     told.gathering.looked(sym("A"), 80 * MINUTE);
     assert_eq!(told.go(4_861), "close 81 A");
@@ -176,7 +176,7 @@ fn repeats_are_known_and_what_differs_is_a_revision() {
 fn a_hole_is_looked_for_before_what_follows_it_is_said() {
     let mut told = Told::new(false, &["A", "B"]);
     told.past(&["A", "B"], 10);
-    // The stream was away for a minute; nobody has the bars of 11.
+    // The stream was down for a minute, so the bars of 11 are missing.
     told.bar("A", 12);
     told.bar("B", 12);
     assert_eq!(told.go(721), "fetch 12 A B");
@@ -185,14 +185,14 @@ fn a_hole_is_looked_for_before_what_follows_it_is_said() {
         told.gathering.looked(sym(symbol), 12 * MINUTE);
     }
     assert_eq!(told.go(721), "close 11 A B, close 12 A B");
-    // The venue has none of 13: known once it was asked.
+    // The venue has no bars of 13; a fetch shows that.
     told.bar("A", 14);
     told.bar("B", 14);
     for symbol in ["A", "B"] {
         told.gathering.looked(sym(symbol), 13 * MINUTE);
     }
     assert_eq!(told.go(841), "close 14 A B");
-    // A venue that streams and does not answer must not stop everything.
+    // A venue that streams but does not respond must not stop all closes.
     told.bar("A", 16);
     told.bar("B", 16);
     assert_eq!(told.go(961), "fetch 16 A B");
@@ -217,7 +217,7 @@ fn who_joins_is_expected_once_its_past_is_there() {
     assert_eq!(told.go(781), "wait 782", "from here on it is expected");
     told.bar("B", 13);
     assert_eq!(told.go(781), "close 13 A B");
-    // In lockstep time stands until its past is there.
+    // In lockstep, no close comes until its history is loaded.
     let mut told = Told::new(true, &["A"]);
     told.past(&["A"], 10);
     told.bar("A", 11);
@@ -244,14 +244,14 @@ fn who_is_halted_gone_or_unlisted_is_not_waited_for() {
     told.bar("A", 12);
     assert_eq!(told.bar("D", 12), Offered::Strange);
     assert_eq!(told.go(721), "close 12 A");
-    // It trades again: expected as before, what was between is looked for.
+    // It trades again: it is expected as before, and the gap is fetched.
     told.list(&["B"], AtVenue::Trading);
     told.bar("A", 13);
     told.bar("B", 13);
     assert_eq!(told.go(781), "fetch 13 B");
     told.gathering.looked(sym("B"), 13 * MINUTE);
     assert_eq!(told.go(781), "close 13 A B");
-    // Back after it was unlisted: as if it had never been.
+    // After it was unlisted and listed again, nothing of it is remembered.
     told.list(&["D"], AtVenue::Trading);
     assert_eq!(told.said.through(sym("D")), None);
 }
@@ -268,8 +268,8 @@ fn who_missed_most_recent_closes_is_not_waited_for() {
     }
     told.bar("A", 14);
     assert_eq!(told.go(841), "close 14 A -B");
-    // In lockstep it is, by one too who was not told of this minute: what is said then must not
-    // depend on whether the one before was killed.
+    // In lockstep it is waited for, even by a closer that missed the exchange's list of this
+    // minute. The closes must not depend on whether the previous closer was killed.
     let mut told = Told::new(true, &["A", "B"]);
     told.past(&["A", "B"], 10);
     for end in 11..14 {
@@ -294,13 +294,13 @@ fn at_a_hundred(lockstep: bool) -> Told {
 }
 
 impl Told {
-    /// The bar of the minute that ends at `end` comes by the stream, at that price.
+    /// Offers the streamed bar of the minute that ends at `end`, at that price.
     fn priced(&mut self, symbol: &str, end: i64, price: i64) -> Offered {
         self.gathering.offer(&self.said, bar(symbol, end - 1, price))
     }
 
-    /// The records were looked through up to the end of a minute and held these (minute, price,
-    /// whether they repeated an odd one).
+    /// Fetches records up to the end of a minute. They contain these bars: minute, price, and
+    /// whether the records repeated an odd one.
     fn records(&mut self, symbol: &str, through: i64, bars: &[(i64, i64, bool)], seconds: i64) {
         for (end, price, confirmed) in bars {
             self.gathering.found(&self.said, bar(symbol, end - 1, *price), *confirmed);
@@ -323,7 +323,7 @@ fn an_odd_bar_of_the_stream_waits_for_the_records_and_enters_marked_where_they_r
         assert_eq!(told.go(722), "fetch 12 A");
         told.records("A", 12, &[(12, 50, true)], 723);
         assert_eq!(told.go(723), "close 12 A B A:Jump");
-        // The next one is near it.
+        // The next bar is near it.
         told.priced("A", 13, 51);
         told.priced("B", 13, 101);
         told.gathering.told(13 * MINUTE, traded);
@@ -342,7 +342,7 @@ fn the_first_bar_of_a_symbol_without_a_past_waits_for_the_records() {
         told.gathering.told(11 * MINUTE, BTreeSet::from([symbol]));
         told.priced("A", 11, 10);
         assert_eq!(told.go(661), "fetch 11 A", "nothing can be compared with it");
-        // Its records tell another price.
+        // The records have another price.
         told.records("A", 11, &[(11, 100, false)], 662);
         let said = told.go(662);
         assert!(said.starts_with("refused") && said.ends_with("close 11 A"), "{said}");
@@ -362,14 +362,14 @@ fn what_the_records_contradict_is_refused_and_theirs_enters() {
     let why = "the exchange's records contradict the stream";
     assert_eq!(told.go(723), format!("refused 12 A ({why}), close 12 A B"));
     assert_eq!(told.said.symbols.get(sym("A")).unwrap().bar, Some(bar("A", 11, 99)));
-    // They have none: it is missing like any other, and looked for once more before what follows.
+    // The records have no bar: it is missing, and fetched once more before the next bar.
     told.priced("A", 13, 500);
     told.priced("B", 13, 101);
     assert_eq!(told.go(781), "fetch 13 A");
     told.records("A", 13, &[], 843);
     let why = "the exchange's records do not have it";
     assert_eq!(told.go(843), format!("refused 13 A ({why}), close 13 B -A"));
-    // At most one refusal of a symbol is said in a minute of venue time, all are counted.
+    // At most one refusal of a symbol is appended in a minute of venue time; all are counted.
     let strange = Refused::of(&bar("A", 90, 1), "x");
     told.gathering.refuse(strange.clone(), 843_000);
     told.gathering.refuse(strange, 844_000);
@@ -390,7 +390,7 @@ fn a_look_that_refuses_is_made_once_more_before_the_next_bar() {
         }
         told.gathering.told(13 * MINUTE, BTreeSet::from([sym("A"), sym("B")]));
         assert_eq!(told.go(781), "fetch 13 A");
-        // Refused again: the close waits no more.
+        // Refused again: the close does not wait any longer.
         let mut again = told.gathering.clone();
         again.looked_at(&told.said, (sym("A"), 13 * MINUTE), refused(), 785_000);
         assert!(matches!(again.next(&told.said, 785_000, GRACE), Next::Say(_)));
@@ -408,7 +408,7 @@ fn records_that_do_not_answer_hold_the_others_up_for_a_minute() {
     assert_eq!(told.go(780), "fetch 12 A");
     let why = "the exchange's records did not answer within a minute";
     assert_eq!(told.go(781), format!("refused 12 A ({why}), close 12 B -A"));
-    // It is odd after what was said last: asked about again.
+    // It is odd after the last appended bar, so the records are queried again.
     told.priced("A", 13, 51);
     told.priced("B", 13, 101);
     assert_eq!(told.go(782), "fetch 13 A");
@@ -472,7 +472,8 @@ fn no_bar_of_a_recording_is_odd_but_for_a_split() {
 #[test]
 fn a_bar_of_a_minute_that_the_past_has_is_no_close() {
     let mut told = Told::new(false, &["A", "B"]);
-    // They come before the past is known: one of yesterday, one of the last minute of the past.
+    // They come before the history is loaded: one of yesterday, one of the last minute of the
+    // history.
     assert_eq!(told.bar("A", 3), Offered::New);
     assert_eq!(told.bar("A", 10), Offered::New);
     told.past(&["A", "B"], 10);
@@ -511,7 +512,7 @@ fn a_plan_with_new_features_owes_them_the_past_and_in_lockstep_closes_wait_for_i
         under(&mut told, 10, 30);
         assert_eq!(all(&told), [], "nothing is new");
 
-        // B is away: its bars are owed when it comes back.
+        // B is delisted: its history is owed when it returns.
         told.list(&["B"], AtVenue::Gone);
         under(&mut told, 20, 30);
         let owed = told.said.owed(sym("A")).unwrap();

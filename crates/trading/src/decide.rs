@@ -18,7 +18,7 @@
 //! 2. A strategy has at most one order in a symbol that is not final.
 //! 3. No reserved amount is negative.
 //!
-//! Over 500 lines: one stage with its state; entries and exits are in its folder.
+//! Over 500 lines: one stage with its state; how it enters and exits lies in its folder.
 
 mod entries;
 mod exits;

@@ -1,4 +1,4 @@
-//! The decision, round by round.
+//! Tests the decision, round by round.
 //!
 //! Over 500 lines: one subject, one test a promise.
 
@@ -203,7 +203,7 @@ fn decides_by_the_breaker_of_the_same_round() {
     ] {
         let mut stage = ready(|_| {});
         facts_of(&mut stage, &fact(1, 800, position("ETHUSDT", "1", "10000")));
-        // The signals come first, by rank; the answer waits for the breaker.
+        // The signals come first, by rank; the decision waits for the breaker.
         let rows = vec![buy("BTCUSDT"), sell("ETHUSDT")];
         stage.evolve(&fact(2, 400, Body::Analysis(Analysis::Signals { rows })));
         let breaker = Decision::Breaker { level, reasons: vec!["why".into()], barred: vec![] };
@@ -353,7 +353,7 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
     let (symbol, quantity, id) = &first[0];
     assert_eq!((symbol.as_str(), *quantity), ("BTCUSDT", dec("3")));
     assert_eq!(sold(&mut stage, switched(Switch::Flatten)), [], "said twice");
-    // It was rejected: once more, at another close, under another id.
+    // After a rejection, it is requested again at another close, with another id.
     facts_of(&mut stage, &fact(3, 700, changed(id, OrderStatus::Rejected, "0")));
     assert_eq!(sold(&mut stage, switched(Switch::Halt)), [], "the id is that of the close");
     let bytes = stage.save();
@@ -361,7 +361,7 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
     let again = sold(&mut stage, close("BTCUSDT", 10, 90));
     assert!(again.len() == 1 && again[0].2 != *id, "{again:?}");
     facts_of(&mut stage, &fact(4, 700, changed(&again[0].2, OrderStatus::Rejected, "0")));
-    // Where nothing may be sent, nothing is.
+    // Nothing is requested while the breaker is halted.
     let level = |level| {
         let (reasons, barred) = (vec!["w".to_owned()], Vec::new());
         Body::Decision(Decision::Breaker { level, reasons, barred })
@@ -373,7 +373,7 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
     assert_eq!(sold(&mut stage, close("BTCUSDT", 12, 90)), []);
 }
 
-/// What the stage says when it is given a fact: requests and owed exits, in short.
+/// The stage's facts after a given fact: requests and owed exits, in short form.
 fn exits(stage: &mut Decide, given: &Fact<Body>) -> Vec<String> {
     let said = facts_of(stage, given).into_iter().map(|body| {
         let Body::Decision(decision) = body else { panic!("{body:?}") };
@@ -460,7 +460,7 @@ fn what_was_not_sent_in_time_is_requested_again_at_each_close_for_what_is_held_t
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 11, "each request has an id of its own");
-    // Cut short: the rest goes at the next close.
+    // Filled in part: the rest is requested at the next close.
     let id = living(&stage);
     facts_of(&mut stage, &fact(4, 800, position("BTCUSDT", "1", "9900")));
     facts_of(&mut stage, &fact(4, 700, changed(&id, OrderStatus::Expired, "2")));
@@ -551,12 +551,12 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
     let said = exits(&mut stage, &input(7, resumed));
     assert_eq!(said, ["BTCUSDT waits 0: the account has not been compared since"]);
     assert_eq!(minute(&mut stage, 10), [""; 0]);
-    // Three were sold by hand: what is there is not ours.
+    // Three were sold by hand: the venue's remaining balance is not all ours.
     facts_of(&mut stage, &account(11, "2"));
     let said = exits(&mut stage, &books(11, true));
     assert_eq!(said, ["BTCUSDT waits 0: the balance of BTC differs from the books"]);
     assert_eq!(minute(&mut stage, 11), [""; 0]);
-    // The conflict ends by a word; the next account has what is ours again, but for one.
+    // An operator ends the conflict; the next account has our holdings again, less one.
     let said = exits(&mut stage, &books(12, false));
     assert_eq!(said, ["BTCUSDT waits 0: the account has not been compared since"]);
     stage.evolve(&account(13, "4"));
@@ -628,7 +628,7 @@ fn after_an_odd_bar_nothing_is_bought_for_15_closes_and_what_is_held_is_sold() {
 }
 
 impl Decide {
-    /// What the last version without lots saved of this state.
+    /// The state as the last version without lots saved it.
     pub(crate) fn save_before_lots(&self) -> Vec<u8> {
         #[derive(Serialize)]
         struct Before<'a> {

@@ -6,8 +6,8 @@
 //! ends. It moves at the next close, since only closes have the same place in the journal of every
 //! run.
 //!
-//! The sold lot realises the profit, whichever strategy sells it. The house realises the profit of
-//! its own lot and the proceeds of sold external holdings.
+//! The strategy of the sold lot realises the profit, whichever strategy sells it. The house
+//! realises the profit of its own lot and the proceeds of sold external holdings.
 //!
 //! A fee in the quote asset reduces cash and profit. A fee in the base asset reduces the traded
 //! lot. A fee in another asset is counted there. The first account is the baseline: its quote
@@ -36,10 +36,10 @@
 //! 2. No external holding of zero is recorded.
 //! 3. Before the baseline, no external holdings are recorded.
 //! 4. Every missing or tolerated amount is above zero.
-//! 5. A position is the sum of its lots. No lot is empty or negative, and each strategy has one.
+//! 5. A position is the sum of its lots. No lot is empty or negative. A strategy has at most one.
 //! 6. The realised profit of a position is the sum over its strategies.
 //!
-//! Over 500 lines: one stage with its state; its arithmetic is in its folder.
+//! Over 500 lines: one stage with its state; its arithmetic lies in its folder.
 
 mod booking;
 mod position;
@@ -246,7 +246,7 @@ impl Ledger {
         let setup = |about: &str, ours: String, theirs: String| {
             vec![Conflict { about: about.to_owned(), ours, theirs, dispute: Dispute::Setup }]
         };
-        // Without instrument rules and a setting, the cash asset is unknown: everything stays
+        // With neither instrument rules nor a setting, the cash asset is unknown: all stays
         // external.
         let Some(quote) = self.instruments.quote_asset(&self.settings) else {
             let what = "the asset cash is counted in is neither set nor known from instruments";

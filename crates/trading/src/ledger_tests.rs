@@ -1,4 +1,4 @@
-//! The ledger: fills, equity and accounts, in tables.
+//! Tests the ledger with tables of fills, equity and accounts.
 
 use super::*;
 use crate::testing::{
@@ -16,7 +16,7 @@ fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
     all.iter().map(balance).collect()
 }
 
-/// An account and its comparison, as they come in one input; what the ledger says.
+/// Applies an account and its comparison in one input; returns the ledger's facts.
 fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
     let (life, time, open) = (1, 0, Vec::new());
     let account = Venue::Account {
@@ -116,7 +116,7 @@ fn fills_move_position_cost_profit_and_cash() {
     for (side, price, quantity, fee, want) in steps {
         assert_eq!(fill(&mut ledger, side, price, quantity, fee), want);
     }
-    // Cash and every asset are where the venue has them too; the fee in a third asset is ours.
+    // Cash and every asset match the venue; the fee in a third asset is ours.
     let said = account(&mut ledger, 10, &[("BNB", "1.99"), ("BTC", "0.5"), ("USDT", "9979.58")]);
     assert_eq!(said, "cash 9979.58 foreign [2 BNB, 0.5 BTC] conflicts []");
 }
@@ -223,7 +223,7 @@ fn the_venues_word_on_a_shortage_is_an_adjustment_and_no_loss() {
     assert_eq!(said, "equity 9925 cash 9700 adjusted -175");
     let said = account(&mut ledger, 14, &theirs);
     assert_eq!(said, "cash 9700 foreign [2 BNB] conflicts []", "and the next life agrees");
-    // What was held before is sold with its own cost.
+    // The earlier holding is sold at its own cost.
     let said = fill(&mut ledger, Side::Sell, "100", "1.5", "0 USDT");
     assert_eq!(said, "0 cost 0 made 0 cash 9850");
 }
@@ -240,7 +240,7 @@ fn where_our_word_counts_as_much_may_be_missing_and_not_more() {
     let said = resolved(&mut ledger, 11, "BTC", Accept::Ours);
     assert_eq!(said, "cash 9800 foreign [2 BNB, 0.5 BTC] conflicts []");
     assert_eq!(at(&mut ledger, 12, "1.5"), "[]", "set aside");
-    // Trading moves both sides alike.
+    // Trades change both sides equally.
     fill(&mut ledger, Side::Sell, "100", "1", "0 USDT");
     let said = account(&mut ledger, 13, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "9900")]);
     assert!(said.ends_with("conflicts []"), "{said}");
@@ -264,7 +264,7 @@ fn a_word_on_what_is_no_conflict_changes_nothing() {
     assert_eq!(said, "cash 10000 foreign [2 BNB, 0.5 BTC] conflicts []");
 }
 
-/// A sale by `everwarm panic`; what the ledger says.
+/// Applies a sale by `everwarm panic`; returns the ledger's facts.
 fn panic_sale(ledger: &mut Ledger, n: u64, price: &str, quantity: &str, fee: &str) -> String {
     let (fee, fee_asset) = fee.split_once(' ').unwrap();
     let body = Body::Order(Order::Filled {
@@ -336,7 +336,7 @@ fn what_is_adopted_is_ours_and_neither_profit_nor_loss() {
     assert_eq!(adopt(&mut ledger, 11, "2 BNB", None), left, "nobody trades it here");
     assert_eq!(adopt(&mut ledger, 12, "2 BNB", Some(("BTCUSDT", "150"))), left);
     facts_of(&mut ledger, &input(13, close("BTCUSDT", 1, 150)));
-    // At most what is external.
+    // At most the external holdings are adopted.
     let said = adopt(&mut ledger, 14, "7 BTC", Some(("BTCUSDT", "150")));
     let want = [
         "Foreign -0.5 BTC worth 0",
@@ -354,7 +354,7 @@ fn what_is_adopted_is_ours_and_neither_profit_nor_loss() {
 }
 
 impl Ledger {
-    /// What the last version without lots saved of this state.
+    /// The state as the last version without lots saved it.
     pub(crate) fn save_before_lots(&self) -> Vec<u8> {
         let positions = self.positions.iter().map(|(symbol, position)| {
             let Position { quantity, cost, realized, .. } = position;

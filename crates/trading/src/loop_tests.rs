@@ -1,4 +1,4 @@
-//! All stages together on the plain loop.
+//! Tests all stages together on the plain loop.
 
 use super::testing::world::{Delivery, History, World, settings};
 use super::testing::{bar, configured, dec, sym, trade};
@@ -12,7 +12,7 @@ use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_kernel::plain::PlainLoop;
 
 impl World {
-    /// A walk of three symbols that ends in a close without a trade.
+    /// Walks the prices of three symbols; the last close has no trade.
     fn walk(&mut self, closes: i64) {
         self.walk_from(1, closes);
     }
@@ -60,7 +60,7 @@ fn a_round_trip_is_right_to_the_cent() {
     });
     assert_eq!(equities.next(), Some((cash, cash)));
     assert_eq!(world.funds["USDT"], cash);
-    // What was said follows from what was seen: the buy was decided at 110, valid for 300 s.
+    // The appended facts follow from the inputs: the buy was decided at 110 and is valid for 300 s.
     let intents = world.facts.iter().filter_map(|fact| {
         let Body::Order(Order::Intent(intent)) = &fact.body else { return None };
         Some(intent)
@@ -141,8 +141,8 @@ fn history_makes_the_first_close_count() {
     assert_eq!(values.unwrap(), [104.0, 307.0 / 3.0]);
 }
 
-/// An entry without an answer is found by a query after its exit was decided: the exit leaves with
-/// the next tick of the clock, not with the next close.
+/// A query finds an entry without a response after its exit was decided. The exit is sent with the
+/// next clock tick, before the next close.
 #[test]
 fn an_exit_leaves_at_once_where_a_query_ends_its_entry() {
     let mut world = World::new(Delivery::Whole, 0);

@@ -1,4 +1,4 @@
-//! Two strategies with lots on one symbol: in the ledger, in the decision, and on the plain loop.
+//! Tests two strategies with lots in one symbol: in the ledger, the decision, and the plain loop.
 //!
 //! Over 500 lines: one subject, one test a promise.
 
@@ -36,12 +36,12 @@ fn lot(strategy: &str, symbol: &str, quantity: &str) -> Fact<Body> {
     fact(1, 800, Body::Ledger(said))
 }
 
-/// A position as a ledger with lots says it.
+/// A position as reported by a ledger with lots.
 fn sum(symbol: &str, quantity: &str) -> Fact<Body> {
     Fact { version: LOTS_FROM, ..fact(1, 800, position(symbol, quantity, "9000")) }
 }
 
-/// The number of the next input: each is another one.
+/// The number of the next input; each call gives a new one.
 fn next() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(20);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -91,7 +91,7 @@ fn fill(strategy: &str, side: Side, fill: VenueFill) -> Body {
     })
 }
 
-/// The lots among what was said.
+/// The lots in a list of facts.
 fn lots(said: &[Body]) -> String {
     let lots = said.iter().filter_map(|body| {
         let Body::Ledger(Ledger::Lot { strategy, quantity, cost, .. }) = body else { return None };
@@ -118,7 +118,7 @@ fn each_buys_and_sells_its_own_lot_at_its_own_cost() {
     };
     let zero = Decimal::ZERO;
     assert_eq!((*quantity, *cost, *realized_pnl), (dec("2"), dec("200"), zero), "its own cost");
-    // A fee in the base asset is paid by who bought.
+    // The buyer's lot pays a fee in the base asset.
     books_say(&mut books, "b", Buy, "100", "1");
     let in_base = VenueFill { fee: dec("0.5"), fee_asset: "BTC".into(), ..trade(1, "100", "1") };
     let said = facts_of(&mut books, &fact(next(), 700, fill("b", Buy, in_base)));
@@ -160,7 +160,7 @@ fn owed(strategy: &str, ended: Option<&str>) -> Fact<Body> {
     Fact { version: 6, ..fact(next(), 600, Body::Decision(said)) }
 }
 
-/// What the books say at the close after an exit has ended.
+/// The ledger's facts at the close after an exit has ended.
 fn exit_ends(books: &mut Books, strategy: &str) -> String {
     assert_eq!(facts_of(books, &owed(strategy, Some("too small"))), [], "not before a close");
     lots(&facts_of(books, &input(next(), close("BTCUSDT", 2, 100))))
@@ -243,8 +243,8 @@ fn what_is_adopted_is_the_houses() {
     assert_eq!(lots(&said), "house 0.5 for 60");
 }
 
-/// Whatever is bought, sold, lost and adopted: the lots that were said are those of the books, and
-/// a position is their sum. The stage asserts the latter itself.
+/// For any mix of buys, sales, shortages and adoptions, the reported lots are those of the books. A
+/// position is the sum of its lots, which the stage asserts.
 #[test]
 fn the_lots_that_are_said_are_those_that_are_held() {
     for seed in 1..=20 {
@@ -306,7 +306,7 @@ fn the_lots_that_are_said_are_those_that_are_held() {
 
 #[test]
 fn a_state_without_lots_is_read_as_that_of_the_one_strategy_there_was() {
-    // What the version before saved: positions without lots, and a position that is flat.
+    // A state saved by the previous version: positions without lots, and a closed position.
     let mut old = Books::default();
     let mut facts = vec![
         input(1, configured(&Settings::default())),
@@ -319,7 +319,7 @@ fn a_state_without_lots_is_read_as_that_of_the_one_strategy_there_was() {
     for fact in &facts {
         old.evolve(fact);
     }
-    // As facts tell it, where the version before said the position.
+    // The same state from facts, where the previous version reported the position.
     old.evolve(&Fact { version: 2, ..fact(3, 800, position("BTCUSDT", "1", "0")) });
     let mut new = Books::default();
     new.convert(2, &old.save_before_lots()).unwrap();
@@ -437,7 +437,7 @@ fn the_next_sale_of_a_symbol_takes_the_houses_along_once() {
     let rows = ["a", "b"].map(|strategy| wish(strategy, "BTCUSDT", Side::Sell)).to_vec();
     let said = decides(&mut stage, rows);
     assert_eq!(said, ["a owed", "a Sell 3.0001", "b owed", "b Sell 2"]);
-    // What is too small alone is not.
+    // Two lots that are too small alone can be sold together.
     let mut stage = holding(&[("a", "0.05"), (HOUSE, "0.06")]);
     let said = decides(&mut stage, vec![wish("a", "BTCUSDT", Side::Sell)]);
     assert_eq!(said, ["a owed", "a Sell 0.11"]);
@@ -484,7 +484,7 @@ fn flatten_owes_an_exit_of_every_lot_and_resume_leaves_those_that_a_strategy_wan
     let want = ["a owed", "a Sell 3", "b owed", "b Sell 2", "house owed", "house Sell 1"];
     assert_eq!(said, want);
     assert_eq!(words(&facts_of(&mut stage, &switched(Switch::Flatten))), [""; 0], "said twice");
-    // All are refused; b signals to leave meanwhile, a to enter.
+    // All are rejected; then b signals an exit and a an entry.
     let ids: Vec<ClientOrderId> = stage.held().map(|(id, _)| id.clone()).collect();
     for id in ids {
         stage.evolve(&fact(8, 700, changed(&id.0, OrderStatus::Rejected, "0")));
@@ -559,10 +559,10 @@ fn a_sale_that_a_version_without_lots_decided_is_in_the_way_of_every_lot_it_may_
 
 // All together.
 
-/// What a strategy signals at a close.
+/// The signals of a strategy at a close.
 type Script = fn(&str, UtcMs, &[Bar]) -> Vec<(Symbol, Side)>;
 
-/// Says at each close what a script has it say.
+/// A stage that appends the signals of a script at each close.
 #[derive(Debug)]
 struct Scripted {
     name: &'static str,
@@ -615,7 +615,7 @@ impl Stage for Scripted {
     }
 }
 
-/// All our stages, with two that are scripted in place of the strategy.
+/// All stages, with two scripted ones in place of the strategy.
 fn world(says: Script) -> World {
     let ours = stages().into_iter().filter(|stage| stage.rank() != rank::STRATEGY);
     let two = [("a", 401), ("b", 402)].map(|(name, rank)| {

@@ -1,4 +1,4 @@
-//! What tests share: short ways to make facts. Tests of the crates above use them too.
+//! Builds facts for tests, of this crate and of the crates above it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -20,7 +20,7 @@ use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::{Out, Stage};
 
-/// Settings by default, with the first strategy under these lengths.
+/// Default settings, with these lengths for the first strategy.
 pub fn crossing(fast: u32, slow: u32) -> Settings {
     let mut settings = Settings::default();
     settings.strategy.set(FIRST_STRATEGY, "fast", fast);
@@ -63,13 +63,13 @@ pub fn input(n: u64, body: Body) -> Fact<Body> {
     fact(n, 0, body)
 }
 
-/// A fact said by the stage of a rank.
+/// A fact appended by the stage of a rank.
 pub fn fact(n: u64, rank: u16, body: Body) -> Fact<Body> {
     let key = Key { n, rank, i: 0 };
     Fact { key, time: 0, version: 0, because: Vec::new(), body }
 }
 
-/// Feeds one fact to a stage by itself and returns what it says, its own facts folded too.
+/// Gives one fact to a single stage. Returns the facts it appends, which it has folded too.
 pub fn facts_of(stage: &mut dyn Stage<Body = Body>, given: &Fact<Body>) -> Vec<Body> {
     let mut said = Vec::new();
     let mut out = Out::default();
@@ -91,7 +91,7 @@ fn take(stage: &mut dyn Stage<Body = Body>, n: u64, out: &mut Out<Body>, said: &
     }
 }
 
-/// A state as versions before live layout 5 saved it: a byte of form, then positional MessagePack.
+/// A state as versions before live layout 5 saved it: a format byte, then positional MessagePack.
 pub fn old_state<T: serde::Serialize>(format: u8, state: &T) -> Vec<u8> {
     let mut bytes = vec![format];
     rmp_serde::encode::write(&mut bytes, state).expect("states are plain values");

@@ -5,7 +5,7 @@ use everwarm_domain::order::{OrderStatus, OrderType};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::MINUTE;
 
-/// Symbols with quote, whether they trade, and volume.
+/// A venue with these symbols: name, whether it trades, and volume.
 fn venue(rows: &[(&str, bool, i64)]) -> Venue {
     let rule = |(name, trading, _): &(&str, bool, i64)| {
         let mut rule = instrument(name);
@@ -56,7 +56,7 @@ fn the_rule_and_the_words_of_operators_choose() {
     let two = Selection { top: 2, ..usdt.clone() };
     check(&two, &[], &[], "AUSDT BUSDT");
     check(&two, &[("CUSDT", true)], &[], "AUSDT BUSDT CUSDT");
-    // At the edge, who is in stays in.
+    // At the limit, listed symbols stay.
     let four: Vec<(String, bool, i64)> =
         (0..6).map(|i| (format!("S{i}USDT"), true, 100 - i)).collect();
     let rows: Vec<(&str, bool, i64)> = four.iter().map(|(n, t, v)| (n.as_str(), *t, *v)).collect();
@@ -88,7 +88,7 @@ impl Told {
         assert_eq!(again.save(), self.0.save());
     }
 
-    /// Asks at a minute; what changed, in words.
+    /// Queries the venue at a minute; returns the changes as text.
     fn ask(&mut self, rows: &[(&str, bool, i64)], minute: i64) -> String {
         let said = self.0.say(&venue(rows), minute * MINUTE, self.0.basis());
         self.say(said)
@@ -168,7 +168,7 @@ fn a_pair_that_stops_trading_has_a_defined_end() {
     assert!(!told.0.is_due(4 * MINUTE) && told.0.is_due(5 * MINUTE), "it is asked for soon");
     assert_eq!(told.ask(&BOTH, 5), "BTCUSDT trading", "it comes back by itself");
     assert!(!told.0.is_due(10 * MINUTE));
-    // Gone for good: with something held it stays on the list, else it goes.
+    // Delisted: a held symbol stays listed, the other is unlisted.
     told.hear(position("BTCUSDT", "1", "0"));
     assert_eq!(told.ask(&[], 6), "BTCUSDT gone, -ETHUSDT");
     assert_eq!(told.0.held(sym("BTCUSDT")), Some(dec("1")));

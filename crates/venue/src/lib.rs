@@ -9,9 +9,9 @@
 //! Promises:
 //! 1. One call that places or cancels is at most one request on the wire, signed for exactly the
 //!    time the caller names. Nothing here signs or sends an order a second time.
-//! 2. An error says whether the request was executed: [`port::ErrorClass`]. What is not proven is
+//! 2. An error says whether the request was executed: [`port::ErrorClass`]. Without proof, it is
 //!    `Unknown`.
-//! 3. What a venue sends is a value or an error that names the place, never a panic.
+//! 3. A message of a venue gives a value, or an error that names the position. It never panics.
 
 pub mod address;
 pub mod calls;

@@ -147,7 +147,7 @@ pub struct Bars {
 /// A bar that no type can represent, or that exceeds the limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnheldBar {
-    /// What it is of.
+    /// Its symbol.
     pub symbol: Symbol,
     /// Its opening time, UTC milliseconds.
     pub open_time: UtcMs,
@@ -224,7 +224,7 @@ pub struct AccountPicture {
 pub struct Trade {
     /// The venue's id of the order.
     pub venue_order_id: VenueOrderId,
-    /// What was traded.
+    /// Its symbol.
     pub symbol: Symbol,
     /// Direction of our side.
     pub side: Side,

@@ -164,8 +164,8 @@ impl Admin {
     /// Halts a symbol, lets it trade again, or delists it (`trading`, `halted`, `delisted`), after
     /// the close `since`.
     ///
+    /// # Errors
     /// It does not respond, or has no such symbol. Repeating it is harmless.
-    /// It does not answer, or has no such symbol; asking again is harmless.
     pub async fn stand(
         &self,
         symbol: Symbol,

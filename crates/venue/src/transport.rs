@@ -238,9 +238,9 @@ pub enum ConnectError {
     Refused(String),
     /// Too many connections or requests.
     Later {
-        /// What the venue said.
-        why: String,
         /// The venue's text.
+        why: String,
+        /// How long the venue wants us to wait, milliseconds.
         retry_after_ms: Option<u64>,
     },
     /// No request was sent: the venue's limit is used up.

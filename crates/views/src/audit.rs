@@ -1,18 +1,18 @@
-//! What was changed by the API, or was to be: the lines of the audit log.
+//! The audit log: changes that were requested through the API, done or refused.
 
 use super::exit::{Exit, Failure};
 use super::views::AuditView;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Name of the file in the data directory where changes are written down, one JSON object a line.
+/// Name of the audit log in the data directory; it has one JSON object per line.
 pub const AUDIT_FILE: &str = "audit.jsonl";
 
-/// The changes asked for so far, newest last; with a limit the newest. A line that a crash has torn
-/// is left out.
+/// The requested changes, newest last; with a limit, the newest ones. It skips a line that a crash
+/// left incomplete.
 ///
 /// # Errors
-/// The file could not be read, or holds something else.
+/// The file cannot be read, or a line is not a change.
 pub fn audit(data_dir: &Path, limit: Option<usize>) -> Result<Vec<AuditView>, Failure> {
     let text = match std::fs::read_to_string(data_dir.join(AUDIT_FILE)) {
         Ok(text) => text,

@@ -1,5 +1,5 @@
-//! A backup: one file with everything that is kept, written whole under its name or not at all, and
-//! read again before it gets it.
+//! A backup: one file with the journal, the history and small files. It gets its name only after it
+//! was written completely and read again.
 
 use super::exit::{Exit, Failure};
 use everwarm_domain::time::UtcMs;
@@ -10,65 +10,65 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Format of what is in a backup.
+/// Version of the backup format.
 pub const FORMAT: u32 = 1;
-/// The part that holds the journal.
+/// Name of the part with the journal.
 pub const JOURNAL: &str = "journal";
-/// The part that holds the history.
+/// Name of the part with the history.
 pub const HISTORY: &str = "history";
-/// The part that holds small files.
+/// Name of the part with small files.
 pub const NOTES: &str = "notes";
 
-/// What a backup says of itself.
+/// The header of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// Format of what follows.
+    /// Version of the backup format.
     pub format: u32,
     /// Version of the program that made it.
     pub version: String,
-    /// When, by the wall clock, UTC milliseconds.
+    /// Wall time of the backup, UTC milliseconds.
     pub taken: UtcMs,
-    /// Number of the last process life in it.
+    /// Number of the last run in it.
     pub life: u64,
     /// The last row of the journal in it.
     pub row: u64,
 }
 
-/// A backup that was found whole.
+/// A backup that was read and is complete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupView {
     /// The file.
     pub file: String,
     /// Its size.
     pub bytes: u64,
-    /// What it says of itself.
+    /// Its header.
     #[serde(flatten)]
     pub about: About,
-    /// Sealed parts of the journal in it.
+    /// Number of sealed journal parts in it.
     pub segments: u64,
 }
 
-/// What a backup was restored to.
+/// The result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoredView {
     /// The data directory.
     pub data_dir: String,
-    /// When the backup was made, by the wall clock, UTC milliseconds.
+    /// Wall time of the backup, UTC milliseconds.
     pub taken: UtcMs,
-    /// Facts in its journal, all of which were read.
+    /// Number of facts in its journal; all of them were read.
     pub facts: u64,
-    /// Identity of the installation, as before.
+    /// Name of the installation, unchanged.
     pub installation: String,
-    /// What client order ids were made with.
+    /// Epoch of client order ids in the backup.
     pub epoch_before: u64,
-    /// What they are made with from here on, so that none is used twice.
+    /// Epoch of client order ids from now on, so that no id is used twice.
     pub epoch: u64,
 }
 
-/// Where a backup is sent.
+/// Writes the content of a backup to its argument.
 pub type Pack = dyn Fn(&mut dyn Write) -> Result<(), Failure> + Send + Sync;
 
-/// Words and exit code of a file that cannot be used.
+/// The failure for a file that cannot be used.
 #[must_use]
 pub fn failed(path: &Path, error: &io::Error) -> Failure {
     let torn = [ErrorKind::InvalidData, ErrorKind::UnexpectedEof].contains(&error.kind());
@@ -82,18 +82,18 @@ pub fn failed(path: &Path, error: &io::Error) -> Failure {
     Failure::new(exit, format!("{}: {error}", path.display()))
 }
 
-/// Has `pack` write a backup, reads it again, and gives it its name; in place of an older file only
-/// where it is to `replace` one.
+/// Writes a backup with `pack`, reads it again, and gives it its name. It replaces an older file
+/// only if `replace`.
 ///
 /// # Errors
-/// It was not made; what had that name before has it still.
+/// The backup was not made. An older file of that name is unchanged.
 pub fn write(
     file: &Path,
     replace: bool,
     pack: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<BackupView, Failure> {
     let is_free = || {
-        // A link that leads nowhere is a name that is taken, too.
+        // A dangling link takes the name too.
         if replace || fs::symlink_metadata(file).is_err() {
             return Ok(());
         }
@@ -113,7 +113,7 @@ pub fn write(
         Ok(BackupView { file: file.display().to_string(), ..found })
     });
     if named.is_err() {
-        // There may be none, or no way to remove it: the reason counts.
+        // The file may be absent or not removable: report the first error.
         drop(fs::remove_file(&unfinished));
     }
     named
@@ -134,10 +134,10 @@ fn write_unfinished(
     file.sync_all().map_err(no)
 }
 
-/// Reads all of a backup: whether it is whole, and what it says of itself.
+/// Reads a whole backup, checks that it is complete, and returns its header.
 ///
 /// # Errors
-/// It is damaged, cut off, newer, or no backup; where and how.
+/// It is damaged, cut off, newer, or no backup. The text says where and how.
 pub fn check(file: &Path) -> Result<BackupView, Failure> {
     let mut segments = 0;
     let mut is_journal = false;
@@ -157,10 +157,10 @@ pub fn check(file: &Path) -> Result<BackupView, Failure> {
     Ok(BackupView { file: file.display().to_string(), bytes, about, segments })
 }
 
-/// Shows what is in a backup, behind what it says of itself.
+/// Calls `see` with each record after the header, and returns the header.
 ///
 /// # Errors
-/// It is not whole, newer than this program, or `see` fails.
+/// It is incomplete, newer than this program, or `see` fails.
 pub fn each(
     file: &Path,
     see: &mut dyn FnMut(Record<'_>) -> Result<(), Failure>,

@@ -1,6 +1,6 @@
-//! What people and programs may change. A change is one row. From it come the HTTP route, the entry
-//! in the description of the API, the request of a command, and what is done in the files of a
-//! daemon that does not run.
+//! The changes that people and programs may request. Each change is one row. Its HTTP route, its
+//! entry in the API description, the request of its command, and its effect on the files of a
+//! stopped daemon come from that row.
 
 use super::exit::{Exit, Failure};
 use super::injected::{BranchView, HarmView};
@@ -38,42 +38,42 @@ pub const ALL: &[&Change] = &[
 /// One change.
 #[derive(Debug)]
 pub struct Change {
-    /// `post`, or `put` where the same twice is the same once.
+    /// `post`, or `put` if repeating the request changes nothing more.
     pub method: &'static str,
-    /// The path of its route. A name in braces is a word of whoever asks.
+    /// The path of its route. A name in braces is a parameter.
     pub path: &'static str,
-    /// What it does, in words.
+    /// Its description for users, in words.
     pub about: &'static str,
-    /// Words it may be asked with in the query.
+    /// Names of its query parameters.
     pub query: &'static [&'static str],
-    /// The shape of what is sent.
+    /// The shape of the request body.
     pub body: Shape,
-    /// The shape of what is answered.
+    /// The shape of the response body.
     pub shape: Shape,
-    /// Does it.
+    /// Executes it.
     pub act: fn(&dyn Control, &Asked, &Json) -> Tried,
 }
 
-/// What was sent, as it was understood, and what came of it. An error tells what was not
-/// understood: then nothing was tried.
+/// The request body as it was parsed, and the result of the change. The outer error means that the
+/// request is invalid and nothing was tried.
 pub type Tried = Result<(Value, Result<Json, Failure>), Failure>;
 
-/// The body of a change that needs no words.
+/// The body of a change without parameters: an empty object.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// Does something with a body, where it is what it should be.
+/// Parses `body` and calls `act` with the result.
 ///
 /// # Errors
-/// It is something else.
+/// `body` is not an object of type `B`.
 pub fn tried<B, T>(body: &Json, act: impl FnOnce(&B) -> Result<T, Failure>) -> Tried
 where
     B: Serialize + DeserializeOwned,
     T: Serialize,
 {
     let bad = |text: String| Failure::new(Exit::Usage, text).coded(Failure::BAD_BODY);
-    // A list of its values would do for the reader in place of an object, but for nobody else.
+    // serde would also accept an array of the values; the API accepts only objects.
     if !body.is_object() {
         return Err(bad("the body must be a JSON object".to_owned()));
     }
@@ -82,61 +82,61 @@ where
     Ok((understood, act(&body).and_then(|view| Json::of(&view))))
 }
 
-/// Who changes something: the running daemon, or whoever holds the files of one that does not run.
+/// Executes changes in the running daemon, or in the files of a daemon that does not run.
 #[expect(clippy::missing_errors_doc, reason = "each says why it refuses")]
 pub trait Control: Send + Sync + 'static {
-    /// The folder of everything that is kept.
+    /// The data directory.
     fn data_dir(&self) -> &Path;
-    /// Ends a quarantine by its number: the stage is tried again, or its absence is accepted.
+    /// Ends a quarantine by its number: retries the stage, or drops the quarantine.
     fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure>;
-    /// Ends a conflict by its id, as the operator says.
+    /// Resolves a conflict by its id; `word` has the accepted side and the reason.
     fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure>;
     /// Takes a surplus into the books.
     fn adopt(&self, word: &AdoptView) -> Result<AdoptedView, Failure>;
-    /// Ends what the venue wants us to wait for.
+    /// Ends every wait that the venue requested.
     fn clear_limits(&self) -> Result<ClearedView, Failure>;
-    /// Takes a word of an operator down.
+    /// Records a switch of an operator.
     fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure>;
-    /// What only a process does; none runs where the files are changed.
+    /// The running process; none if only files are changed.
     fn process(&self) -> Option<&dyn ProcessControl>;
 }
 
-/// What only a running daemon does.
+/// Changes that only a running daemon can execute.
 #[expect(clippy::missing_errors_doc, reason = "each says why it refuses")]
 pub trait ProcessControl {
-    /// Disturbs an actor; says which it was.
+    /// Injects a fault into an actor; returns its full path.
     fn harm(&self, wanted: &HarmView) -> Result<HarmView, Failure>;
-    /// Tries a branch at once that is kept down or waits to be started again; says which it was.
+    /// Immediately retries a branch that is stopped or waits for a restart; returns its path.
     fn retry(&self, wanted: &BranchView) -> Result<BranchView, Failure>;
-    /// Changes what is listed.
+    /// Adds or removes a symbol, or polls the symbol list of the venue.
     fn change_symbols(&self, change: SymbolsChange) -> Result<SymbolsChangeView, Failure>;
-    /// Reads the configuration again.
+    /// Reloads the configuration.
     fn reload(&self, how: ReloadHow) -> Result<ReloadView, Failure>;
-    /// Sets what is logged.
+    /// Sets the log filter.
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure>;
 }
 
-/// What an operator wants to be listed.
+/// A change of the listed symbols that an operator requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SymbolsChange {
-    /// This symbol, or not.
+    /// Add this symbol (`true`) or remove it (`false`).
     Want(Symbol, bool),
-    /// What the rule says, looked at now.
+    /// Poll the symbol list of the venue now and apply the rule.
     Refresh,
 }
 
-/// How the configuration is to be read again.
+/// The mode of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadHow {
-    /// What the sources say is put in force.
+    /// Apply the values of the sources.
     Apply,
-    /// It is only said what would become of it.
+    /// Dry run: report the result and change nothing.
     Dry,
-    /// What was in force before is again.
+    /// Roll back to the earlier configuration.
     Rollback,
 }
 
-/// The process, or why nothing is changed without one.
+/// The process, or the failure that no daemon runs.
 fn running(control: &dyn Control) -> Result<&dyn ProcessControl, Failure> {
     control.process().ok_or_else(|| Failure::no_daemon(control.data_dir()))
 }
@@ -154,7 +154,7 @@ fn no_such_path(text: &str) -> Failure {
     Failure::new(Exit::Failed, text).coded(Failure::NO_SUCH_PATH)
 }
 
-/// A change with a body and without a query.
+/// A `post` change with a body and without query parameters.
 const fn post(
     path: &'static str,
     about: &'static str,
@@ -164,7 +164,7 @@ const fn post(
     Change { method: "post", path, about, query: &[], body, shape, act }
 }
 
-/// Disturbs an actor.
+/// Injects a fault into an actor.
 pub const KILL: Change = post(
     "/api/v1/kill",
     "Inject a fault into an actor",
@@ -172,7 +172,7 @@ pub const KILL: Change = post(
     |control, _, body| tried(body, |wanted| running(control)?.harm(wanted)),
 );
 
-/// Tries a branch again.
+/// Immediately retries a stopped branch.
 pub const RETRY: Change = post(
     "/api/v1/retry",
     "Retry a branch now that its supervisor has stopped",
@@ -180,7 +180,7 @@ pub const RETRY: Change = post(
     |control, _, body| tried(body, |wanted| running(control)?.retry(wanted)),
 );
 
-/// Reads the configuration again.
+/// Reloads the configuration; with `dry_run` only reports the result.
 pub const RELOAD: Change = Change {
     query: &["dry_run"],
     ..post(
@@ -198,7 +198,7 @@ pub const RELOAD: Change = Change {
     )
 };
 
-/// Puts in force again what was before.
+/// Rolls back to the earlier configuration.
 pub const ROLLBACK: Change = post(
     "/api/v1/config/rollback",
     "Roll back to the earlier configuration",
@@ -206,7 +206,7 @@ pub const ROLLBACK: Change = post(
     |control, _, body| tried(body, |_: &Nothing| reload(control, ReloadHow::Rollback)),
 );
 
-/// Takes a step of a careful start.
+/// Sets the step of a safe start.
 pub const SAFE_START: Change = post(
     "/api/v1/trading/safe-start",
     "Set the step of a safe start",
@@ -232,7 +232,7 @@ pub const TRADING: Change = post(
     },
 );
 
-/// Turns something on.
+/// Turns on a strategy or a branch of the tree.
 pub const ENABLE: Change = post(
     "/api/v1/enable",
     "Turn on a strategy or a branch of the tree",
@@ -240,7 +240,7 @@ pub const ENABLE: Change = post(
     |control, _, body| tried(body, |named| switched(control, named, true)),
 );
 
-/// Turns something off.
+/// Turns off a strategy or a branch of the tree.
 pub const DISABLE: Change = post(
     "/api/v1/disable",
     "Turn off a strategy or a branch of the tree",
@@ -263,7 +263,7 @@ fn said(control: &dyn Control, switch: Switch, reason: &str) -> Result<SwitchedV
     control.switch(&SwitchWord { switch, reason: reason.to_owned() })
 }
 
-/// Sets what is logged.
+/// Sets the log filter.
 pub const LOG_LEVEL: Change = Change {
     method: "put",
     ..post(
@@ -274,7 +274,7 @@ pub const LOG_LEVEL: Change = Change {
     )
 };
 
-/// Ends a quarantine.
+/// Ends a quarantine: retries the stage or drops the quarantine.
 pub const QUARANTINE: Change = post(
     "/api/v1/quarantine/{id}/{how}",
     "End a quarantine",
@@ -291,7 +291,7 @@ pub const QUARANTINE: Change = post(
     },
 );
 
-/// Has the venue asked what it has.
+/// Polls the symbol list of the venue now.
 pub const REFRESH: Change = post(
     "/api/v1/symbols/refresh",
     "Poll the symbol list of the venue now",
@@ -317,7 +317,7 @@ pub const SYMBOL: Change = post(
     },
 );
 
-/// Ends what the venue wants us to wait for.
+/// Ends every wait that the venue requested.
 pub const LIMITS: Change = post(
     "/api/v1/limits/clear",
     "End every wait that the venue requested",
@@ -325,7 +325,7 @@ pub const LIMITS: Change = post(
     |control, _, body| tried(body, |_: &Nothing| control.clear_limits()),
 );
 
-/// Ends a conflict.
+/// Resolves a conflict with the side that the operator accepts.
 pub const RESOLVE: Change = post(
     "/api/v1/resolve/{id}",
     "Resolve a conflict",

@@ -1,4 +1,4 @@
-//! What happened lately, in words: facts that people want to know of, and what supervisors told.
+//! The newest events in words: important facts, and notices of supervisors.
 
 use super::sentences::tell;
 use everwarm_domain::fact::BreakerLevel;
@@ -13,39 +13,39 @@ use everwarm_trading::decide::REFUSALS;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Events that are kept.
+/// Number of events kept.
 const KEPT: usize = 1000;
 
-/// How much an event matters.
+/// The importance of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
-    /// As it should be.
+    /// Normal operation.
     Info,
-    /// To be noticed.
+    /// Should be noticed.
     Warn,
-    /// Somebody should look.
+    /// A person should check it.
     Bad,
 }
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventView {
-    /// Rising, within this process.
+    /// Its number; rises within this process.
     pub id: u64,
-    /// Event time of a fact; wall time of what is no fact. UTC milliseconds.
+    /// Event time of a fact, else wall time, UTC milliseconds.
     pub time: UtcMs,
     /// Group of the fact, or `actors`.
     pub group: String,
-    /// Kind of the fact, or what the supervisor told.
+    /// Kind of the fact, or of the notice.
     pub kind: String,
-    /// How much it matters.
+    /// Its importance.
     pub weight: Weight,
-    /// What it is about, where that is one symbol.
+    /// The symbol, if the event is about exactly one.
     pub symbol: Option<Symbol>,
-    /// For `explain`; none where there is nothing to explain.
+    /// Key of the fact, for `explain`; none for notices.
     pub key: Option<String>,
-    /// In words.
+    /// Description in words.
     pub text: String,
 }
 
@@ -72,7 +72,7 @@ impl EventLog {
         });
     }
 
-    /// Takes in what a supervisor told of one at a path.
+    /// Takes in a notice of a supervisor about the actor at `path`.
     pub fn supervised(&mut self, path: &str, news: &Announcement) {
         let (kind, weight, text) = match news {
             Announcement::Exited { exit, asked: false, .. } => {
@@ -106,7 +106,7 @@ impl EventLog {
         self.actor(kind, weight, format!("{path}: {text}"));
     }
 
-    /// Takes in what is planned for one at a path, on purpose. Its message may never come.
+    /// Takes in a fault planned for the actor at `path`. It needs a message, which may never come.
     pub fn planned(&mut self, path: &str, harm: InjectedFault) {
         self.actor("planned", Weight::Warn, format!("{path}: {harm} (injected)"));
     }
@@ -132,7 +132,7 @@ impl EventLog {
         self.events.push_back(EventView { id: self.last, ..event });
     }
 
-    /// The newest ones, newest last.
+    /// The newest events, newest last.
     #[must_use]
     pub fn newest(&self, limit: usize) -> Vec<EventView> {
         let skip = self.events.len().saturating_sub(limit);
@@ -140,7 +140,7 @@ impl EventLog {
     }
 }
 
-/// Group, weight and symbol of a fact; none where it is of every minute, and says nothing.
+/// Group, importance and symbol of a fact; none for facts that are no event.
 fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
     use Weight::{Bad, Info, Warn};
     Some(match body {
@@ -162,7 +162,7 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
         Body::Venue(Venue::Absent { .. } | Venue::Account { .. } | Venue::Responded { .. }) => {
             ("venue", Info, None)
         }
-        // Restarts are told one by one, as they happen.
+        // The notices of supervisors report each restart.
         Body::Operator(Operator::Clock { .. } | Operator::Restarted { .. }) => return None,
         Body::Operator(Operator::Quarantined { .. } | Operator::Branch { down: Some(_), .. }) => {
             ("operator", Bad, None)

@@ -1,5 +1,5 @@
-//! How a process of ours ends. The numbers stand here and nowhere else;
-//! `docs/reference/exit-codes.md` is generated from them.
+//! Exit codes, and the failure of a command. Only this file has the numbers;
+//! `docs/reference/exit-codes.md` is generated from it.
 
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::store::archive::ArchiveError;
@@ -12,9 +12,9 @@ use std::process::{ExitCode, Termination};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Exit {
-    /// All is well; also a clean stop on SIGINT or SIGTERM.
+    /// Success; also a clean stop on SIGINT or SIGTERM.
     Fine = 0,
-    /// Failed in a way no other code tells.
+    /// A failure without a code of its own.
     Failed = 1,
     /// Usage or configuration is wrong.
     Usage = 2,
@@ -26,7 +26,7 @@ pub enum Exit {
     Refused = 5,
     /// Another process holds the data directory.
     Held = 6,
-    /// The store is newer than this program, damaged, or not ours.
+    /// The store is newer than this program, damaged, or not from everwarm.
     Foreign = 7,
     /// The store failed while running.
     StoreFailed = 10,
@@ -36,9 +36,9 @@ pub enum Exit {
     RootGaveUp = 12,
     /// The watchdog ended the process.
     Watchdog = 13,
-    /// A second SIGINT ended it at once; or what it was to prove was interrupted.
+    /// A second SIGINT ended the process immediately, or a proof was interrupted.
     Interrupted = 130,
-    /// A second SIGTERM ended it at once.
+    /// A second SIGTERM ended the process immediately.
     Terminated = 143,
 }
 
@@ -61,16 +61,16 @@ impl Exit {
         Exit::Terminated,
     ];
 
-    /// The number of [`Exit::Held`] as the system tells it of a child.
+    /// The number of [`Exit::Held`], in the type of a child's exit status.
     pub const HELD: i32 = Exit::Held as i32;
 
-    /// The exit of a number.
+    /// The exit with this number; none if there is none.
     #[must_use]
     pub fn of(code: u8) -> Option<Exit> {
         Exit::ALL.into_iter().find(|exit| exit.code() == code)
     }
 
-    /// What it means, for the people who read it.
+    /// Its meaning in words, for users.
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
@@ -113,31 +113,32 @@ impl Termination for Exit {
     }
 }
 
-/// Why a command ended early: what to tell the person, and the exit code.
+/// The failure of a command: a text for people, and the exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    /// For people, without a full stop.
+    /// Text for people, without a full stop.
     pub text: String,
-    /// Stable, for programs: what is not there, or is asked wrongly; empty: something else.
+    /// Stable code for programs: what is missing, or what is wrong in the request; empty: any other
+    /// failure.
     pub code: &'static str,
 }
 
 impl Failure {
-    /// A failure with its words.
+    /// A failure without a stable code.
     pub fn new(exit: Exit, text: impl Into<String>) -> Failure {
         Failure { exit, text: text.into(), code: "" }
     }
 
-    /// Code of words that are not understood.
+    /// Code for an invalid parameter.
     pub const BAD_QUERY: &str = "bad-query";
-    /// Code of a body that is not understood.
+    /// Code for an invalid body.
     pub const BAD_BODY: &str = "bad-body";
-    /// Code of a place where there is nothing.
+    /// Code for an unknown path.
     pub const NO_SUCH_PATH: &str = "no-such-path";
 
-    /// The same, with its code.
+    /// The same failure with this stable code.
     #[must_use]
     pub fn coded(self, code: &'static str) -> Failure {
         Failure { code, ..self }
@@ -145,7 +146,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// That no daemon uses the data directory, with the command that starts one.
+    /// The failure that no daemon uses the data directory, with the command that starts one.
     #[must_use]
     pub fn no_daemon(data_dir: &Path) -> Failure {
         let dir = data_dir.display();
@@ -179,7 +180,7 @@ impl From<ArchiveError> for Failure {
     }
 }
 
-/// What to do about a history that is damaged.
+/// Text: what to do about a damaged history.
 const TORN_HISTORY: &str = ". Restore a backup, or move the file away: the next start makes \
     orders, fills, trades and equity again from the journal and fetches historical bars";
 

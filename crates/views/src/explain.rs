@@ -1,11 +1,10 @@
-//! Why did it do that, or not do it? Walks from an order, a fill or a fact back to the bars it
-//! follows from and forward to what came of it, and tells it in words.
+//! Explains an order, a fill or a fact: its causes back to the bars, and its effects.
 //!
-//! An id is a client order id (or the only one that begins so), `SYMBOL:TRADE` for a fill, or the
-//! key of a fact: `N` for an input, `N.RANK.I` for a derived fact.
+//! An id is a client order id or a unique prefix of one, `SYMBOL:TRADE` for a fill, or the key of a
+//! fact: `N` for an input, `N.RANK.I` for a derived fact.
 //!
-//! A fact lies in the journal behind all that it follows from, and that is all that is assumed of
-//! the order of rows: while stages catch up, what a later one says lies behind later inputs.
+//! A fact follows all its causes in the journal. The code assumes nothing else about the order of
+//! rows: while stages catch up, facts of later stages about an input follow later inputs.
 //!
 //! Over 500 lines: one story, and each kind of fact is a case of it.
 
@@ -25,14 +24,14 @@ use everwarm_words::text::{plain, rounded};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-/// Most facts of one story.
+/// Maximum number of facts in one explanation.
 const FACTS_MAX: usize = 500;
-/// Most readings of the journal in search of causes.
+/// Maximum number of passes over the journal in search of causes.
 const WALKS_MAX: usize = 12;
-/// A row is noted every so many facts, so that a later reading need not begin at the first.
+/// Rows between two noted positions. A later pass starts at a noted row instead of the first.
 const NOTE_EVERY: u64 = 4096;
 
-/// What is asked for.
+/// The subject of an explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Asked {
     Order(String),
@@ -53,8 +52,8 @@ impl Asked {
     }
 }
 
-/// Tells the story of `id`; `None` where the journal has nothing of that id. Where no process runs
-/// (`at_rest`), an order is told as the next start finds it.
+/// Explains `id`; `None` if the journal has nothing with that id. If no process runs (`at_rest`),
+/// an order has the status that the next start finds.
 ///
 /// # Errors
 /// The journal could not be read, or several orders begin with `id`.
@@ -82,7 +81,7 @@ pub fn explain(
     Ok(Some(story.told(id)))
 }
 
-/// What is said of an id nothing is known of.
+/// The error text for an id that the journal does not contain.
 #[must_use]
 pub fn no_story(id: &str) -> String {
     format!(
@@ -91,13 +90,13 @@ pub fn no_story(id: &str) -> String {
     )
 }
 
-/// The order asked for, if there is one.
+/// The id of the requested order; none if no order matches.
 fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOrderId>, Failure> {
     let mut found = BTreeSet::new();
     match asked {
         Asked::Fact(_) => {}
         Asked::Order(id) => journal.each(0, &mut |_, fact| {
-            // What `everwarm panic` sold was never decided here.
+            // Orders of `everwarm panic` have fills but no decision in this journal.
             if let Body::Order(Order::Filled { client_id, .. }) = &fact.body
                 && client_id.is_panic()
                 && client_id.0.starts_with(id.as_str())
@@ -138,7 +137,7 @@ fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOr
     Ok(found.pop_first())
 }
 
-/// The facts of a story as they are gathered.
+/// The facts of an explanation, as far as they are collected.
 #[derive(Debug, Default)]
 struct Story {
     at_rest: bool,
@@ -147,15 +146,15 @@ struct Story {
     focus: Option<Symbol>,
     facts: BTreeMap<Key, Fact<Body>>,
     wanted: BTreeSet<Key>,
-    /// Rows of inputs by their number: what is said about an input lies behind it.
+    /// Rows of some inputs, by number of the input. Facts about an input are in later rows.
     rows: BTreeMap<u64, u64>,
     plans: Plans,
-    /// The row of the last fact that was gathered: all causes lie before it.
+    /// The row of the last collected fact. All causes are in earlier rows.
     last: u64,
 }
 
 impl Story {
-    /// One reading: the order's facts, or the fact asked for, and whatever follows from them.
+    /// The first pass: collects the subject's facts and everything that follows from them.
     fn forward(&mut self, journal: &dyn JournalFacts) -> Result<(), Failure> {
         let mut breaker: BTreeMap<Key, Fact<Body>> = BTreeMap::new();
         let mut noted = 0_u64;
@@ -185,7 +184,7 @@ impl Story {
         })
     }
 
-    /// Whether a fact, met in the order of the journal, is part of the story from its subject on.
+    /// Whether a fact belongs to the subject or follows from it. Facts come in journal order.
     fn belongs(&self, fact: &Fact<Body>) -> bool {
         if let Some(order) = &self.order
             && mentions(&fact.body, order)
@@ -199,7 +198,7 @@ impl Story {
         let follows = fact.because.iter().any(|key| {
             self.facts.get(key).is_some_and(|cause| cause.key.rank > 0 && self.is_effect(cause))
         });
-        // The books change with the fill, in the same round.
+        // The books change in the same round as the fill.
         let books = match (&fact.body, self.focus) {
             (
                 Body::Ledger(Ledger::Position { symbol, .. } | Ledger::Lot { symbol, .. }),
@@ -215,7 +214,8 @@ impl Story {
         whole_input || follows || books
     }
 
-    /// A breaker's level is a cause of many orders; what follows from it is not this story.
+    /// Whether the explanation includes what follows from `cause`. It excludes the effects of a
+    /// breaker level, which is a cause of many orders, unless the level is the subject.
     fn is_effect(&self, cause: &Fact<Body>) -> bool {
         !matches!(cause.body, Body::Decision(Decision::Breaker { .. }))
             || self.asked == Some(cause.key)
@@ -240,8 +240,8 @@ impl Story {
         self.facts.insert(fact.key, fact.clone());
     }
 
-    /// Further readings until every cause is there. What leads to a wish stands in its round, named
-    /// or not.
+    /// Further passes until every cause is collected. They include the facts of the round that led
+    /// to a signal, even if no fact names them as a cause.
     fn causes(&mut self, journal: &dyn JournalFacts) -> Result<(), Failure> {
         let rounds: BTreeSet<u64> = self
             .facts
@@ -342,7 +342,7 @@ impl Story {
     }
 }
 
-/// What an input says of an order, before the order manager has said what follows.
+/// The status of an order that an input shows, before the order manager processes the input.
 fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
     match venue {
         Venue::Sent { attempts } => {
@@ -361,7 +361,7 @@ fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
     }
 }
 
-/// A fact as one step of a story.
+/// A fact as one step of an explanation.
 pub fn step(fact: &Fact<Body>, focus: Option<Symbol>, plans: &Plans) -> ExplainStep {
     let values = focus.and_then(|symbol| Some((symbol, plans.values(&fact.body, symbol)?)));
     let text = match values {

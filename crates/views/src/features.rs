@@ -1,5 +1,5 @@
-//! What the indicator stage said: which column of values is which feature, and the newest values of
-//! each symbol and width, for charts.
+//! Feature values: which column is which feature, and the newest values of each symbol and bar
+//! width, for charts.
 
 use everwarm_domain::fact::{Analysis, Body, Operator};
 use everwarm_domain::features::FeatureTable;
@@ -10,19 +10,19 @@ use everwarm_kernel::fact::Fact;
 use everwarm_trading::indicators::{columns, old_columns, old_lengths};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Closes that are kept of a symbol and width: some hours of minutes, 12 MB with 300 symbols.
+/// Values kept per symbol and bar width: 4 hours of minutes; 12 MB with 300 symbols.
 const KEPT: usize = 240;
-/// Plans that are kept: values are told of the last ones only.
+/// Number of plans kept; new values refer only to the last ones.
 const PLANS: usize = 64;
 
-/// What was said of one bar, by feature: `sma(10)@1m`. What is not warm is not there.
+/// The values of one bar by feature, like `sma(10)@1m`. A feature that is not warm is absent.
 pub type IndicatorsView = BTreeMap<String, f64>;
 
-/// Which features the columns of values are, by the number of the plan.
+/// The features of each plan, in the order of the columns of values.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
     told: BTreeMap<u64, Vec<String>>,
-    /// The lengths that were configured when earlier versions spoke.
+    /// The configured average lengths, for values of earlier versions, which had no plan.
     lengths: (u32, u32),
 }
 
@@ -51,7 +51,7 @@ impl Plans {
         columns(told, timeframe).map(str::to_owned).collect()
     }
 
-    /// The values of one symbol, by feature; none where the fact has no values of it.
+    /// The values of one symbol, by feature; none if the fact has no values of it.
     #[must_use]
     pub fn values(&self, body: &Body, symbol: Symbol) -> Option<Vec<(String, f64)>> {
         let (names, table): (Vec<String>, &FeatureTable) = match body {
@@ -74,10 +74,10 @@ impl Plans {
     }
 }
 
-/// The end of a bar, the plan, and the values that are warm, by column.
+/// The end of a bar, the plan, and the values by column; not finite: not warm.
 type Said = (UtcMs, u64, Box<[f64]>);
 
-/// The newest values, by what they are of.
+/// The newest values, by symbol and bar width.
 #[derive(Debug, Default)]
 pub struct FeatureLog {
     plans: Plans,
@@ -100,7 +100,7 @@ impl FeatureLog {
         }
     }
 
-    /// What was said of the bar of a symbol that ended at `time`.
+    /// The values of the bar of a symbol that ended at `time`; none if they are not kept.
     #[must_use]
     pub fn at(&self, symbol: Symbol, timeframe: Timeframe, time: UtcMs) -> Option<IndicatorsView> {
         let kept = self.said.get(&(symbol, timeframe))?;

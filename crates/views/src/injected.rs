@@ -1,4 +1,4 @@
-//! What may be done to actors on purpose: disturb one, or try a branch that is kept down.
+//! Operations on actors for tests and repairs: inject a fault, or retry a stopped branch.
 
 use everwarm_runtime::supervise::InjectedFault as FaultKind;
 use serde::{Deserialize, Serialize};
@@ -41,10 +41,10 @@ pub struct HarmView {
 }
 
 impl HarmView {
-    /// Whether it may be asked for.
+    /// Checks the duration.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The duration is outside [`SECONDS`]; the text names the range.
     pub fn check(&self) -> Result<(), String> {
         if SECONDS.contains(&self.seconds) {
             return Ok(());
@@ -52,7 +52,7 @@ impl HarmView {
         Err(format!("seconds is from {} to {}", SECONDS.start(), SECONDS.end()))
     }
 
-    /// What is done to it.
+    /// The fault to inject.
     #[must_use]
     pub fn blow(&self) -> FaultKind {
         match self.how {
@@ -64,7 +64,7 @@ impl HarmView {
         }
     }
 
-    /// Whether it ends the root: nobody is above it who could start it again, so the process ends.
+    /// Whether it ends the root. No supervisor can restart the root, so the process ends.
     #[must_use]
     pub fn ends_root(&self) -> bool {
         let ends = match self.how {
@@ -75,10 +75,10 @@ impl HarmView {
     }
 }
 
-/// Seconds for which an actor holds its thread, unless said.
+/// Default time for which an actor blocks its thread, seconds.
 pub const STALL: u32 = 5;
 
-/// Seconds for which an actor may hold its thread.
+/// Allowed times for which an actor blocks its thread, seconds.
 pub const SECONDS: RangeInclusive<u32> = 1..=3_600;
 
 const fn stall() -> u32 {

@@ -1,4 +1,4 @@
-//! The facts of a journal, and what goes through all of them.
+//! Access to the facts of a journal, and the proofs that read all of them.
 
 use super::exit::{Exit, Failure};
 use super::summary::Period;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 /// The facts of a journal, in their order.
 pub trait JournalFacts: Send + Sync {
-    /// Shows each fact with its row, from `from_row` on, until `see` breaks or they end. Rows begin
-    /// at 1 and rise by at least one a fact.
+    /// Calls `see` with each fact and its row, from `from_row` on, until `see` breaks or the facts
+    /// end. Rows begin at 1 and rise by at least 1 per fact.
     ///
     /// # Errors
     /// The journal could not be read.
@@ -24,8 +24,8 @@ pub trait JournalFacts: Send + Sync {
         see: &mut dyn FnMut(u64, &Fact<Body>) -> ControlFlow<()>,
     ) -> Result<(), Failure>;
 
-    /// The same of what is left: rows that were sealed away and cannot be read are passed over, and
-    /// told. For what people are shown, never for a proof.
+    /// Like [`JournalFacts::each`], but skips sealed rows that cannot be read, and reports them to
+    /// `see`. It is for views, never for a proof.
     ///
     /// # Errors
     /// The rest of the journal could not be read.
@@ -37,7 +37,7 @@ pub trait JournalFacts: Send + Sync {
         self.each(from_row, &mut |row, fact| see(Left::Row(row, fact)))
     }
 
-    /// The saved states of stages, by rank; none where there are only facts.
+    /// The checkpoints of stages, by rank; empty if there are only facts.
     ///
     /// # Errors
     /// They could not be read.
@@ -46,28 +46,28 @@ pub trait JournalFacts: Send + Sync {
     }
 }
 
-/// Derives all facts of a journal again and compares; the history resolves what inputs only
-/// announce.
+/// Derives all facts of a journal again and compares them. The archive has the data that inputs
+/// only refer to.
 pub type Verify = fn(&dyn JournalFacts, Arc<Archive>) -> Result<VerifyView, Failure>;
 
-/// Decides everything again and tells how what was said in a period, or ever, compares.
+/// Decides everything again and compares the facts of a period; none: of the whole journal.
 pub type Replay =
     fn(&dyn JournalFacts, Arc<Archive>, Option<Period>) -> Result<ReplayView, Failure>;
 
-/// What goes through a whole journal once more.
+/// The proofs that read a whole journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Proofs {
-    /// Whether the facts are what their inputs imply.
+    /// Checks that all derived facts follow from their inputs.
     pub verify: Verify,
-    /// What the present stages say.
+    /// Compares the facts with those of the present stages.
     pub replay: Replay,
 }
 
-/// The quarantine of that number, where it may be ended so: what was left out was decided without,
-/// so it cannot be tried again; a stage that never skips can only be tried again.
+/// The quarantine `id`, if it may end this way. A stage that skipped the input has decided later
+/// inputs, so it cannot be retried. A stage that never skips can only be retried.
 ///
 /// # Errors
-/// There is none of that number, or it cannot be ended so.
+/// There is no such quarantine, or it cannot end this way.
 pub fn releasable(all: &Quarantines, id: u64, retry: bool) -> Result<&Quarantine, Failure> {
     let unknown = || {
         Failure::new(
@@ -131,7 +131,7 @@ mod tests {
             (Exit::Failed, Exit::Failed),
         ];
         assert_eq!(exits, expected);
-        // A stage that is dropped is out, and may still be tried again.
+        // A dropped stage stays stopped, and an operator may still retry it.
         let dropped = Operator::Released { quarantine: 2, retry: false };
         let (key, because) = (Key { n: 5, rank: 0, i: 0 }, Vec::new());
         all.fold(&Fact { key, time: 0, version: 0, because, body: Body::Operator(dropped) });

@@ -1,4 +1,4 @@
-//! Whether anything is known of a symbol: one that is misspelt must not look like one without data.
+//! Checks whether a symbol is known, so that a misspelt one differs from one without data.
 
 use super::exit::{Exit, Failure};
 use super::views::SymbolView;
@@ -8,15 +8,15 @@ use everwarm_domain::time::Timeframe;
 use everwarm_history::bars;
 use everwarm_runtime::store::archive::Archive;
 
-/// That `symbol` is listed, or bars of it are kept.
+/// Checks that `symbol` is listed, or that bars of it are stored.
 ///
 /// # Errors
-/// Neither is so, or the file could not be read.
+/// Neither is true, or the file could not be read.
 pub fn known(symbol: Symbol, listed: &[SymbolView], archive: &Archive) -> Result<(), Failure> {
     if listed.iter().any(|row| row.symbol == symbol) {
         return Ok(());
     }
-    // Of the widest there are fewest, and most are found there.
+    // The widest bars first: they are the fewest, and most symbols have some.
     for timeframe in Timeframe::ALL.into_iter().rev() {
         if !bars::page(archive, timeframe, symbol, &Some(1).into())?.rows.is_empty() {
             return Ok(());
@@ -32,7 +32,8 @@ pub fn known(symbol: Symbol, listed: &[SymbolView], archive: &Archive) -> Result
     Err(Failure::new(Exit::Failed, text).coded("no-such-symbol"))
 }
 
-/// The question whether another symbol was meant, where one is near; its case does not matter.
+/// The question whether a similar known symbol was meant; none if no symbol is similar. Case does
+/// not matter.
 #[must_use]
 pub fn meant(symbol: Symbol, known: impl Iterator<Item = Symbol>) -> Option<String> {
     let known: Vec<Symbol> = known.collect();

@@ -1,5 +1,5 @@
-//! While stages catch up, what a later one says about an input lies behind later inputs. Every
-//! reader says the same, however far each stage lags.
+//! Tests that every reader gives the same result, however far each stage lags. While stages catch
+//! up, facts of later stages about an input follow later inputs.
 
 use super::explain::explain;
 use super::features::FeatureLog;
@@ -20,7 +20,7 @@ use everwarm_trading::testing::world::two_runs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A folder of its own, removed at the end.
+/// A temporary folder, removed at the end.
 struct Folder(PathBuf);
 
 impl Drop for Folder {
@@ -29,7 +29,7 @@ impl Drop for Folder {
     }
 }
 
-/// What all readers say of a journal, by their names.
+/// The results of all readers of a journal, by their names.
 fn said(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
     let folder = format!("everwarm-lagging-{name}-{}", std::process::id());
     let folder = Folder(std::env::temp_dir().join(folder));
@@ -39,7 +39,7 @@ fn said(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     let mut say = |name: &str, said: String| all.push((name.to_owned(), said));
 
-    // What is told, kept twice on the way and gone on with as by another process.
+    // The memory: stored twice on the way, and loaded as by another process.
     let mut memory = Memory::default();
     for until in [journal.len() / 3, journal.len() * 2 / 3, journal.len()] {
         for row in usize::try_from(memory.next_row()).unwrap()..=until {
@@ -81,7 +81,7 @@ fn said(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
     all
 }
 
-/// What is told outside, and the stories of orders, fills, decisions and closes.
+/// The messages, and the explanations of orders, fills, decisions and closes.
 fn stories(journal: &[Fact<Body>], facts: &Facts) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     let mut say = |name: &str, said: String| all.push((name.to_owned(), said));

@@ -1,10 +1,10 @@
-//! What is shown, as values: to people by the command line, to programs by the API.
+//! Views: the values that commands show to people and the API sends to programs.
 //!
-//! What stands: [`fold`], [`operations`], [`lots`], [`features`], [`signals`] and [`health`] come
-//! from facts, [`memory`] keeps them. What was: [`explain`], [`why_not`], [`summary`],
-//! [`reconcile`], [`events`] and [`news`] tell stories of facts, in the words of [`sentences`]. Who
-//! asks: [`questions`] and [`changes`] are the rows from which routes and commands come; [`views`]
-//! has the shapes of their answers, [`exit`] how a command ends, [`telemetry`] the metrics.
+//! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`] and
+//! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`reconcile`],
+//! [`events`] and [`news`] describe facts in the sentences of [`sentences`]. Requests: routes and
+//! commands come from the rows of [`questions`] and [`changes`]; [`views`] has the shapes of their
+//! responses, [`exit`] the exit codes, [`telemetry`] the metrics.
 
 pub mod audit;
 pub mod backup;

@@ -1,4 +1,4 @@
-//! Whose the positions are, and whose the profit: a pure fold over facts.
+//! Lots and realised profits by strategy: a pure fold over facts.
 
 use super::views::LotView;
 use everwarm_domain::fact::{Body, LOTS_FROM, Ledger};
@@ -15,25 +15,25 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LotFold {
     lots: BTreeMap<(Symbol, String), Held>,
-    /// Profit locked in since the beginning, by symbol, then strategy.
+    /// Realised profit since the beginning, by symbol, then strategy.
     #[serde(default)]
     made: BTreeMap<(Symbol, String), Decimal>,
-    /// Whether it was there when the positions were told.
+    /// Whether [`LotFold::begin`] has run.
     begun: bool,
 }
 
-/// What one lot is.
+/// One lot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Held {
     quantity: Decimal,
-    /// Quote units; none where that was told before lots were kept.
+    /// Quote units; none for lots from before the journal had lots.
     cost: Option<Decimal>,
     opened: Option<UtcMs>,
 }
 
 impl LotFold {
-    /// Begins where others have read facts already: what is held, and what was locked in, is of the
-    /// one strategy there was.
+    /// Begins with positions and profits from before the journal had lots: they belong to the only
+    /// strategy of that time. Only the first call has an effect.
     pub fn begin(
         &mut self,
         held: impl Iterator<Item = (Symbol, Decimal)>,
@@ -91,14 +91,14 @@ impl LotFold {
         }
     }
 
-    /// Base units of one lot.
+    /// Quantity of one lot, base units; 0 if there is none.
     #[must_use]
     pub fn held(&self, symbol: Symbol, strategy: &str) -> Decimal {
         let lot = self.lots.get(&(symbol, strategy.to_owned()));
         lot.map(|lot| lot.quantity).unwrap_or_default()
     }
 
-    /// Profit locked in by each strategy that ever had any lot.
+    /// Realised profit of each strategy that ever had a lot.
     #[must_use]
     pub fn made(&self) -> BTreeMap<&str, Decimal> {
         let mut all: BTreeMap<&str, Decimal> = BTreeMap::new();
@@ -109,8 +109,8 @@ impl LotFold {
         all
     }
 
-    /// What is held: symbol, strategy, quantity and cost. A cost that is not known is what the
-    /// position of that symbol has cost beyond its other lots.
+    /// The lots: symbol, strategy, quantity and cost. An unknown cost is the position's cost less
+    /// the cost of the symbol's other lots.
     pub fn costs<'a>(
         &'a self,
         position: impl Fn(Symbol) -> Decimal + 'a,
@@ -125,7 +125,7 @@ impl LotFold {
         })
     }
 
-    /// As they are shown.
+    /// The views of all lots, by symbol, then strategy.
     pub fn views(&self) -> impl Iterator<Item = LotView> {
         self.lots.iter().map(|((symbol, strategy), held)| LotView {
             symbol: *symbol,
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(fold.held(sym("BTCUSDT"), "b"), dec("3"));
         fold.fold(&lot("sma_cross", "0", None));
         assert_eq!(told(&fold), ["b 3 at 100 Some(60000)"]);
-        // What was told before this was kept.
+        // State from before the journal had lots.
         let mut fold = LotFold::default();
         let made = BTreeMap::from([(sym("BTCUSDT"), dec("-3"))]);
         fold.begin([(sym("BTCUSDT"), dec("2"))].into_iter(), &made);

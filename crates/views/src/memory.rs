@@ -1,5 +1,5 @@
-//! What people are told of all that was said, kept in the history: so a start need not read the
-//! journal from its beginning, and the journal may be sealed.
+//! The views of the whole journal, stored in the history. So a start need not read the journal from
+//! its beginning, and old parts of the journal can be sealed.
 
 use super::health::HealthFold;
 use super::signals::SignalFold;
@@ -15,18 +15,18 @@ use std::collections::BTreeMap;
 
 const TABLE: &str = "told.1";
 const KEY: &[u8] = b"memory";
-/// Bytes of facts that wait for those before them. A ledger that stands still for hours makes more
-/// wait; then the oldest are taken in the order in which they are there.
+/// Maximum bytes of facts that wait for earlier ones. If the ledger stops for hours, more would
+/// wait: then the lowest keys are taken without waiting.
 const WAITING: usize = 64 << 20;
 
-/// Where things stand and what is counted, of facts taken in the order of their keys.
+/// State and counters, from facts in the order of their keys.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Told {
-    /// Where things stand.
+    /// The state of the daemon.
     pub status: StatusFold,
-    /// What is open, and since when.
+    /// Open items, and since when, for `doctor`.
     pub health: HealthFold,
-    /// What is counted.
+    /// Counters for metrics.
     pub counts: Counts,
 }
 
@@ -38,37 +38,38 @@ impl Told {
     }
 }
 
-/// What people are told, up to a row of the journal.
+/// The views up to a row of the journal.
 ///
-/// While stages catch up, what a later stage says about an input lies behind later inputs. What is
-/// told follows the keys of facts and not their rows: a fact waits until all before it are known,
-/// and what waits is added, in order, to what is told meanwhile.
+/// While stages catch up, facts of later stages about an input follow later inputs. The views use
+/// the order of keys, not of rows: a fact waits until all facts before it are known. Until then,
+/// [`Memory::now`] adds the waiting facts in the order of their keys.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Memory {
     /// The last row taken in; 0: none.
     pub through: u64,
-    /// The row from which a reader goes on. Up to `through` it sees again what was waiting.
+    /// The row from which a reader continues. Up to `through` it reads facts again, because some
+    /// were waiting.
     from: u64,
-    /// Every fact up to this key is in `settled`.
+    /// `settled` contains every fact up to this key.
     bound: Key,
     settled: Told,
-    /// Signals, and what became of them.
+    /// Signals and their outcomes.
     pub signals: SignalFold,
-    /// Facts behind `bound` with their rows.
+    /// Facts after `bound`, with their rows.
     #[serde(skip)]
     waiting: BTreeMap<Key, (u64, Fact<Body>)>,
-    /// Bytes of them.
+    /// Bytes of the waiting facts.
     #[serde(skip)]
     weight: usize,
-    /// `settled` and what waits, where somebody looked and no fact came between those it has.
+    /// `settled` plus the waiting facts, once computed; none after a fact that belongs before them.
     #[serde(skip)]
     now: Option<Told>,
-    /// Up to this row facts are seen again.
+    /// Up to this row, facts are read again: those up to `bound` are in `settled` already.
     #[serde(skip)]
     again: u64,
 }
 
-/// What is kept of a memory.
+/// The stored part of a memory.
 #[derive(Serialize)]
 struct SavedMemory<'a> {
     through: u64,
@@ -78,8 +79,8 @@ struct SavedMemory<'a> {
     signals: &'a SignalFold,
 }
 
-/// Up to where all is known once this fact is: the ledger comes last at an input, and breaker and
-/// decision speak after the ledger has passed the input before.
+/// The key up to which all facts are known, once this fact is. The ledger is the last stage of an
+/// input. Breaker and decision process an input after the ledger has processed the one before.
 fn known(key: Key) -> Option<Key> {
     if key.rank == rank::LEDGER.0 {
         return Some(key);
@@ -89,7 +90,7 @@ fn known(key: Key) -> Option<Key> {
     follows.then_some(before)
 }
 
-/// Whether a fact says nothing here: the largest of them.
+/// Whether the views ignore a fact; these facts are the largest.
 fn is_silent(body: &Body) -> bool {
     matches!(
         body,
@@ -122,7 +123,7 @@ impl Memory {
                 self.settle(bound);
             }
         } else if row > self.again {
-            // Others have waited for it for too long.
+            // It is late: the facts after it could not wait any longer.
             self.settled.fold(fact);
             self.now = None;
         }
@@ -133,7 +134,7 @@ impl Memory {
         }
     }
 
-    /// All facts up to a key are known.
+    /// Moves all waiting facts up to `bound` into `settled`.
     fn settle(&mut self, bound: Key) {
         while let Some(first) = self.waiting.first_entry().filter(|first| *first.key() <= bound) {
             let (_, fact) = first.remove();
@@ -146,7 +147,7 @@ impl Memory {
         }
     }
 
-    /// Where things stand by every fact taken in.
+    /// The views by every fact taken in.
     #[must_use]
     pub fn now(&mut self) -> &Told {
         if self.waiting.is_empty() {
@@ -161,7 +162,7 @@ impl Memory {
         })
     }
 
-    /// Takes in what is left of the journal, in its order.
+    /// Takes in a readable fact, or the loss of rows that cannot be read.
     pub fn take(&mut self, left: &Left<'_, Fact<Body>>) {
         match left {
             Left::Row(row, fact) => self.fold(*row, fact),
@@ -173,14 +174,14 @@ impl Memory {
         }
     }
 
-    /// The row from which a reader goes on after [`Memory::load`].
+    /// The row from which a reader continues after [`Memory::load`].
     #[must_use]
     pub fn next_row(&self) -> u64 {
         self.from.max(1)
     }
 
-    /// What was kept; empty where nothing was, where it is of a journal that does not reach so far,
-    /// or of another version of this program: then the journal is read from its beginning.
+    /// The stored memory. It is empty if none is stored, if the journal does not reach so far, or
+    /// if another version of this program stored it. Then the journal is read from its beginning.
     ///
     /// # Errors
     /// The history cannot be read.
@@ -192,8 +193,8 @@ impl Memory {
         Ok(kept)
     }
 
-    /// What [`Memory::keep`] writes, and the row from which it is gone on with. What waits is not
-    /// in it.
+    /// The bytes for [`Memory::keep`], and the row from which a reader continues. Waiting facts are
+    /// not included.
     #[must_use]
     pub fn bytes(&self) -> (u64, Vec<u8>) {
         let Memory { through, bound, settled, signals, .. } = self;
@@ -204,8 +205,7 @@ impl Memory {
         (from, rmp_serde::to_vec_named(&kept).expect("plain values and memory takes them"))
     }
 
-    /// Keeps it as these bytes for good: what it was made of, which must be on disk, need not be
-    /// read again.
+    /// Stores these bytes durably. Their facts must be on disk; a reader does not need them again.
     ///
     /// # Errors
     /// The history cannot be written.
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(kept.status.view(), whole.status.view());
         assert_eq!(kept.counts, whole.counts);
         assert_eq!(kept.health, whole.health);
-        // Of a journal that does not reach so far it says nothing.
+        // The journal does not reach the stored row, so the memory is empty.
         assert_eq!(Memory::load(&archive, 10).unwrap().through, 0);
         drop(archive);
         std::fs::remove_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! What of the facts people are told: a pure fold, one item a fact that is worth it.
+//! Messages for people: a pure fold over facts, one item per fact that matters.
 //!
 //! Over 500 lines: one message a kind of fact.
 
@@ -17,7 +17,7 @@ use everwarm_words::text::{amount, civil, count, date, fit, signed};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Kinds of facts that matter here.
+/// Kinds of facts that can cause an item.
 pub const INTEREST: Mask = Mask::of(&[
     kind::STARTED,
     kind::QUARANTINED,
@@ -33,36 +33,36 @@ pub const INTEREST: Mask = Mask::of(&[
     kind::RESTARTED,
 ]);
 
-/// Event time between two items about restarts of actors: a loop of them is one item, with how
-/// many there were.
+/// Minimum event time between two items about restarts: a loop of restarts becomes one item with
+/// their number.
 const RESTARTS_EVERY: UtcMs = 600_000;
-/// Actors and causes of one such item.
+/// Maximum number of actors and causes in such an item.
 const RESTARTS_ROWS: usize = 20;
 
-/// Characters of one item.
+/// Maximum number of characters of one item.
 const TEXT_MAX: usize = 300;
 
-/// What an item is about; a configuration may leave some out.
+/// The topic of an item; the configuration may exclude topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Topic {
     /// An execution.
     Fill,
-    /// The breaker moved.
+    /// The breaker changed its level or its reasons.
     Halt,
-    /// The account is not what the books say, or is again.
+    /// The account differs from the books, or no longer does.
     Conflict,
-    /// An order of unknown fate, and what became of it.
+    /// An order with unknown status, and its later status.
     Unknown,
-    /// A branch of the tree is kept down, or is up again.
+    /// A supervisor stopped a branch, or the branch runs again.
     Branch,
-    /// An input was set aside because a stage failed at it, or that is over.
+    /// An input was quarantined because a stage failed at it, or the quarantine ended.
     Quarantine,
-    /// A process began, or actors were started again.
+    /// A process started, or actors were restarted.
     Restart,
-    /// A UTC day in one line.
+    /// The result of a UTC day in one line.
     Day,
-    /// A month in one line.
+    /// The result of a month in one line.
     Month,
 }
 
@@ -80,7 +80,7 @@ impl Topic {
         Topic::Month,
     ];
 
-    /// The word.
+    /// Its name in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -96,7 +96,7 @@ impl Topic {
         }
     }
 
-    /// Whether it overtakes what is not urgent: somebody may have to act.
+    /// Whether it overtakes items that are not urgent, because a person may have to act.
     #[must_use]
     pub const fn is_urgent(self) -> bool {
         match self {
@@ -107,10 +107,10 @@ impl Topic {
         }
     }
 
-    /// The topics a text names, with commas between them.
+    /// The topics in a text, separated by commas.
     ///
     /// # Errors
-    /// Something in it is no topic.
+    /// A name in it is not a topic.
     pub fn listed(text: &str) -> Result<BTreeSet<Topic>, String> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         let topic = |name: &str| {
@@ -124,49 +124,49 @@ impl Topic {
     }
 }
 
-/// One thing that is told.
+/// One message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// Names it for good: installation, epoch, and the key of the fact it follows from, which
-    /// `everwarm explain` takes.
+    /// Its permanent id: installation, epoch, and the key of its fact, which `everwarm explain`
+    /// takes.
     pub id: String,
-    /// What it is about.
+    /// Its topic.
     pub topic: Topic,
     /// Event time, UTC milliseconds.
     pub time: UtcMs,
-    /// In words.
+    /// The message in words.
     pub text: String,
 }
 
-/// What must be remembered to know what is news.
+/// What the fold must remember to find news.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct News {
     installation: String,
     epoch: u64,
     breaker: (BreakerLevel, Vec<String>),
-    /// Conflicts told of, by id.
+    /// Reported conflicts, by id.
     conflicts: BTreeSet<String>,
-    /// Inputs after which a conflict is not told of any more, by number; none: no conflict is. The
-    /// ledger may still speak about earlier inputs.
+    /// Inputs that end a reported conflict, by number; none: all conflicts. The ledger may still
+    /// process earlier inputs.
     settled: Vec<(u64, Option<String>)>,
-    /// Orders of unknown fate; as many as orders live.
+    /// Orders with unknown status; at most as many as open orders.
     unknown: BTreeSet<ClientOrderId>,
     day: Span,
     month: Span,
     /// Fills that the equity does not have yet, by number of their input: day and month.
     later: Vec<(u64, (i64, i64))>,
-    /// Inputs that told that a stage is not asked while it is kept down.
+    /// Quarantines without an item, by number: the stage is in a stopped branch.
     unasked: BTreeSet<u64>,
-    /// Restarts of actors that are not told yet, by name and cause.
+    /// Restarts of actors without an item yet, by name and cause.
     restarts: BTreeMap<(String, String), u32>,
     /// Event time of the last item about restarts.
     restarts_told: Option<UtcMs>,
 }
 
 impl News {
-    /// Takes a fact in, in the order of the journal: what is told of it. Facts of different stages
-    /// may be about inputs that lie far apart; those of each are in order.
+    /// Takes in a fact, in the order of the journal; returns its items. Each stage's facts are in
+    /// order; those of different stages may be about distant inputs.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is no news needs no word")]
     pub fn fold(&mut self, fact: &Fact<Body>) -> Vec<Item> {
         let told = |topic| vec![(topic, tell(&fact.body, None))];
@@ -178,7 +178,7 @@ impl News {
                 let first = *life == 1;
                 if first { Vec::new() } else { told(Topic::Restart) }
             }
-            // Its branch tells of it.
+            // The item about its branch reports it.
             Body::Operator(Operator::Quarantined { effect: Effect::Down, .. }) => {
                 self.unasked.insert(fact.key.n);
                 Vec::new()
@@ -227,7 +227,7 @@ impl News {
         }
     }
 
-    /// Restarts that are not told, where the last item about some is long enough ago.
+    /// The collected restarts, if the last item about restarts is old enough.
     fn tell_restarts(&mut self, now: UtcMs) -> Vec<(Topic, String)> {
         let due = self.restarts_told.is_none_or(|told| now >= told.saturating_add(RESTARTS_EVERY));
         if self.restarts.is_empty() || !due {
@@ -243,7 +243,7 @@ impl News {
     fn order(&mut self, order: &Order, fact: &Fact<Body>) -> Vec<(Topic, String)> {
         match order {
             Order::Filled { fill, .. } => {
-                // By the venue's time of it, as in a summary: midnight itself is of the next day.
+                // By the venue's time, as in a summary: midnight itself belongs to the next day.
                 self.later.push((fact.key.n, numbers(fill.time + 1)));
                 vec![(Topic::Fill, tell(&fact.body, None))]
             }
@@ -303,7 +303,7 @@ impl News {
         let part = match topic {
             Topic::Day => "-day",
             Topic::Month => "-month",
-            // So may a fact of the ledger tell what was gathered of restarts.
+            // A fact of the ledger may also report the collected restarts.
             Topic::Restart if matches!(fact.body, Body::Ledger(_)) => "-restart",
             Topic::Fill
             | Topic::Halt
@@ -317,21 +317,21 @@ impl News {
         Item { id, topic, time: fact.time, text: fit(text, TEXT_MAX) }
     }
 
-    /// The installation, as the facts told it.
+    /// The installation that the facts name.
     #[must_use]
     pub fn installation(&self) -> &str {
         &self.installation
     }
 }
 
-/// Numbers of the day and the month of an instant; midnight is the end of a day.
+/// Numbers of the day and the month of an instant; midnight belongs to the day it ends.
 fn numbers(time: UtcMs) -> (i64, i64) {
     let day = day_of(time - 1);
     let (year, month, _) = civil(time - 1);
     (day, year * 12 + month - 1)
 }
 
-/// A day or a month that goes on.
+/// The present day or month.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "StoredSpan")]
 struct Span {
@@ -342,12 +342,12 @@ struct Span {
     last: Decimal,
     course: Course,
     fills: u64,
-    /// Those of the span that follows, before its first close.
+    /// Fills of the next span, before its first close.
     next_fills: u64,
 }
 
-/// A span as it may have been kept: before there was a course, its ends were kept with what
-/// adjustments had changed, and the fall was one of the equity.
+/// A stored span, also of earlier versions without a course. They stored both ends with the
+/// adjustments, and the drawdown of the equity.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default)]
 struct StoredSpan {
@@ -361,7 +361,7 @@ struct StoredSpan {
     next_fills: u64,
 }
 
-/// One end of a span, as it may have been kept.
+/// One end of a stored span, in either format.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum End {
@@ -376,7 +376,7 @@ impl Default for End {
 }
 
 impl End {
-    /// Equity, and what adjustments had changed.
+    /// Equity, and the adjustments up to then.
     const fn parts(self) -> (Decimal, Decimal) {
         match self {
             End::Equity(equity) => (equity, Decimal::ZERO),
@@ -391,7 +391,7 @@ impl From<StoredSpan> for Span {
         let ((first, before), (last, adjusted)) = (kept.first.parts(), kept.last.parts());
         let course = kept.course.unwrap_or_else(|| {
             let (first, last) = (earned(first, before), earned(last, adjusted));
-            // What lies between is not known of what was earned where an adjustment did too.
+            // If an adjustment came between, peak and drawdown without adjustments are unknown.
             let known = before == adjusted;
             let between =
                 if known { (highest.saturating_sub(adjusted), fall) } else { Default::default() };
@@ -402,7 +402,7 @@ impl From<StoredSpan> for Span {
 }
 
 impl Span {
-    /// Counts a fill of span `number`; one of a span that was told of counts in that which goes on.
+    /// Counts a fill of span `number`. A fill of a span that has ended counts in the present one.
     fn filled(&mut self, number: i64) {
         if self.number.is_some_and(|now| now < number) {
             self.next_fills += 1;
@@ -411,8 +411,8 @@ impl Span {
         }
     }
 
-    /// Takes in the equity after a close of span `number`, and what of it was earned; the span that
-    /// ended before it.
+    /// Takes in the equity after a close of span `number`, with and without adjustments (`earned`).
+    /// Returns the span that ended before it.
     fn take(&mut self, number: i64, equity: Decimal, earned: Decimal) -> Option<(i64, Span)> {
         let mut ended = None;
         if self.number != Some(number) {
@@ -519,7 +519,7 @@ mod tests {
             Fact { key, time, version: 1, because: Vec::new(), body: Body::Ledger(said) }
         };
         let midnight = T.div_euclid(DAY) * DAY + DAY;
-        // Half of it is taken out, and then a tenth of the rest is lost and won again.
+        // Half of it is withdrawn; then a tenth of the rest is lost and won again.
         let day = [at(1, T, 1000, 0), at(2, T + 1, 500, -500), at(3, midnight, 510, -500)];
         assert_eq!(all(&mut news, &day), []);
         let over = news.fold(&at(4, midnight + 60_000, 459, -500));
@@ -554,7 +554,7 @@ mod tests {
             (told[0].topic, told[0].text.as_str()),
             (Topic::Restart, "actors restarted: feed 1 time (panic)")
         );
-        // The rest is told at a close, where nobody is started again any more.
+        // A close reports the rest, although no actor is restarted any more.
         let close = |n, time| fact(n, time, equity(time, "10000"));
         assert_eq!(news.fold(&close(102, T + RESTARTS_EVERY - 1)), []);
         let rest = news.fold(&close(103, T + RESTARTS_EVERY));

@@ -1,4 +1,4 @@
-//! What people are told of reloads and of what operators have switched.
+//! The public shapes of reloads and of operator switches.
 
 use super::stored_texts::shown;
 use super::views::DifferenceView;
@@ -25,7 +25,7 @@ impl Trigger {
     /// All of them.
     pub const ALL: [Trigger; 3] = [Trigger::Signal, Trigger::File, Trigger::Api];
 
-    /// The word.
+    /// Its name, as in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ pub enum ReloadResult {
 }
 
 impl ReloadResult {
-    /// Those that are counted.
+    /// The results that metrics count.
     pub const COUNTED: [ReloadResult; 6] = [
         ReloadResult::Applied,
         ReloadResult::Unchanged,
@@ -67,7 +67,7 @@ impl ReloadResult {
         ReloadResult::RollbackFailed,
     ];
 
-    /// The word.
+    /// Its name, as in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -170,7 +170,7 @@ pub struct SwitchesView {
 }
 
 impl SwitchesView {
-    /// Of what stands, and of strategies that the configuration has off.
+    /// The view of the switches in force, and of strategies that the configuration turned off.
     #[must_use]
     pub fn of(switches: &Switches, configured_off: Vec<String>) -> SwitchesView {
         let (allows, reasons) = switches.level();

@@ -1,18 +1,18 @@
-//! What an account earned, wherever people are told of it. A deposit that is adopted and what is
-//! withdrawn are adjustments, so neither is profit, loss or a fall: what counts is the equity
-//! without what adjustments changed of it so far. A fall is a share of the highest value and what
-//! adjustments changed: they move it with them.
+//! Profit and drawdown of an account, the same in every view. Adopted deposits and withdrawals are
+//! adjustments: neither profit, loss nor drawdown. So all values are equity without the adjustments
+//! so far. A drawdown is a share of the highest such value plus the adjustments, because
+//! adjustments move the peak.
 
 use everwarm_domain::money::Decimal;
 use serde::{Deserialize, Serialize};
 
-/// The equity without adjustments: what it would be had nothing been taken out.
+/// The equity without adjustments: as if nothing had been adopted or withdrawn.
 #[must_use]
 pub fn earned(equity: Decimal, adjusted: Decimal) -> Decimal {
     equity.saturating_sub(adjusted)
 }
 
-/// From the beginning of a stretch of time to its newest close, in what was earned.
+/// Profit and drawdown of a period up to its newest close, without adjustments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Course {
@@ -23,19 +23,19 @@ pub struct Course {
 }
 
 impl Course {
-    /// One that begins there.
+    /// A course that begins with this value.
     #[must_use]
     pub fn from(first: Decimal) -> Course {
         Course { first, last: first, highest: first, fall: Decimal::ZERO }
     }
 
-    /// One that is known only by what it came to.
+    /// A course that is known only by these values.
     #[must_use]
     pub fn known(first: Decimal, last: Decimal, highest: Decimal, fall: Decimal) -> Course {
         Course { first, last, highest: highest.max(first).max(last), fall }
     }
 
-    /// Takes the next value in; adjustments have changed the equity by `adjusted` so far.
+    /// Takes in the next value; `adjusted` is the sum of all adjustments so far.
     pub fn take(&mut self, now: Decimal, adjusted: Decimal) {
         self.last = now;
         self.highest = self.highest.max(now);
@@ -44,19 +44,19 @@ impl Course {
         self.fall = self.fall.max(below);
     }
 
-    /// The value it came to.
+    /// The newest value.
     #[must_use]
     pub const fn last(&self) -> Decimal {
         self.last
     }
 
-    /// What was made or lost in it.
+    /// The newest value less the first.
     #[must_use]
     pub fn profit(&self) -> Decimal {
         self.last.saturating_sub(self.first)
     }
 
-    /// The deepest fall below its highest value, as a share of that.
+    /// The maximum drawdown, as a share of the peak.
     #[must_use]
     pub const fn fall(&self) -> Decimal {
         self.fall

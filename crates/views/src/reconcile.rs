@@ -1,4 +1,4 @@
-//! The account beside the books: both sides, what nothing explains, and how an operator ends it.
+//! The account compared with the books: both sides, conflicts, and how an operator resolves them.
 
 use super::exit::{Exit, Failure};
 use super::journal_reader::JournalFacts;
@@ -20,7 +20,7 @@ use everwarm_trading::ledger::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-/// What the comparison is told by; prices are no part of it.
+/// Kinds of facts that the comparison uses, apart from prices.
 const INTEREST: Mask = Mask::of(&[
     kind::INSTRUMENTS,
     kind::ACCOUNT,
@@ -33,10 +33,10 @@ const INTEREST: Mask = Mask::of(&[
     kind::FILLED,
     kind::RECONCILED,
 ]);
-/// Characters of a reason.
+/// Maximum number of characters of a reason.
 const REASON_MAX: usize = 500;
 
-/// The comparison as a journal tells it.
+/// The comparison, from a journal.
 ///
 /// # Errors
 /// The journal could not be read.
@@ -46,8 +46,8 @@ pub fn reconcile(journal: &dyn JournalFacts) -> Result<ReconcileView, Failure> {
 
 fn folded(journal: &dyn JournalFacts) -> Result<Reconciliation, Failure> {
     let mut fold = Reconciliation::default();
-    // The books see what follows from an input before the next one, and a journal may have it
-    // behind that.
+    // The books process the facts about an input before the next input; a journal may have them
+    // later.
     let mut facts: BTreeMap<Key, Fact<Body>> = BTreeMap::new();
     journal.each(0, &mut |_, fact| {
         if let Body::Market(Market::Close { bars, .. }) = &fact.body {
@@ -63,7 +63,7 @@ fn folded(journal: &dyn JournalFacts) -> Result<Reconciliation, Failure> {
     Ok(fold)
 }
 
-/// What adopting comes to as a journal tells it: as an input, and in words.
+/// The adoption of a surplus, checked against a journal: the input to append, and its view.
 ///
 /// # Errors
 /// The journal could not be read, or the surplus cannot be adopted.
@@ -83,10 +83,10 @@ fn check_reason(reason: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The conflict of that id, where an operator may end it.
+/// The conflict `id`, if an operator may resolve it.
 ///
 /// # Errors
-/// There is none of that id, no word of an operator ends it, or no reason is given.
+/// There is no such conflict, an operator cannot resolve it, or the reason is invalid.
 pub fn resolvable(view: &ReconcileView, id: &str, reason: &str) -> Result<Conflict, Failure> {
     check_reason(reason)?;
     let known = view.conflicts.iter().find(|conflict| conflict.id == id);
@@ -107,28 +107,28 @@ pub fn resolvable(view: &ReconcileView, id: &str, reason: &str) -> Result<Confli
     Ok(conflict.clone())
 }
 
-/// The last picture of the account.
+/// The last account report of the venue, and the books at that time.
 struct Picture {
     time: UtcMs,
     life: u64,
     balances: Vec<Balance>,
     open: BTreeSet<ClientOrderId>,
-    /// The books as they stood then, with what operators have said since.
+    /// The books at that time, with the later resolutions and adoptions of operators.
     books: Ledger,
-    /// Orders of either side.
+    /// Orders that are open on either side.
     orders: BTreeMap<ClientOrderId, Symbol>,
-    /// What operators have adopted since.
+    /// Adoptions by operators since then.
     adopted: Vec<AdoptedView>,
 }
 
 impl Picture {
-    /// What is external of an asset.
+    /// Surplus of an asset beyond the books.
     fn external(&self, asset: &str) -> Decimal {
         external(&self.books, asset)
     }
 }
 
-/// What books say is external of an asset.
+/// Surplus of an asset beyond what these books own.
 fn external(books: &Ledger, asset: &str) -> Decimal {
     let line = books.lines().into_iter().find(|line| line.asset == asset);
     line.map_or(Decimal::ZERO, |line| line.foreign)
@@ -215,7 +215,7 @@ impl Reconciliation {
         }
     }
 
-    /// What is taken, at most what the last account of this run shows beyond the books.
+    /// An adoption of at most the surplus in the last account report of this run.
     fn adopt(&self, wanted: &AdoptView) -> Result<(Operator, AdoptedView), Failure> {
         let AdoptView { asset, quantity, reason } = wanted;
         let refuse = |text: String| Err(Failure::new(Exit::Refused, text));

@@ -23,7 +23,7 @@ use everwarm_words::text::{amount, clock, count, instant, plain, rounded};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// Balances of an account that are named; the dust of hundreds of assets says nothing.
+/// Maximum number of balances in a sentence: an account may hold dust of hundreds of assets.
 const BALANCES_SHOWN: usize = 8;
 
 /// The sentence of a fact. With `focus` it leaves out other symbols.
@@ -136,7 +136,7 @@ fn bar(bar: &Bar) -> String {
     )
 }
 
-/// A bar that is odd, in words.
+/// The sentence of an odd bar.
 #[must_use]
 pub fn odd(symbol: Symbol, why: Oddity) -> String {
     format!("the bar of {symbol} is odd: {}, and the exchange confirms it", why.words())
@@ -288,7 +288,7 @@ pub fn tell_response(response: &Response) -> String {
     }
 }
 
-/// All of a few balances, the largest of many.
+/// All balances if they are few, else the largest.
 fn tell_balances(balances: &[Balance]) -> String {
     let mut shown: Vec<&Balance> = balances.iter().collect();
     if shown.len() > BALANCES_SHOWN {
@@ -319,7 +319,7 @@ fn tell_report(report: &OrderReport) -> String {
     )
 }
 
-/// Of one actor and cause, in words.
+/// The restarts of one actor for one cause, in words.
 #[must_use]
 pub fn restarts(of: &Restarts) -> String {
     let reason = match of.reason.as_str() {
@@ -410,7 +410,7 @@ pub fn switched(switch: &Switch) -> String {
     }
 }
 
-/// The same as a response to the operator. A strategy that the configuration has off stays off,
+/// The same as a response to the operator. A strategy that the configuration turned off stays off,
 /// and the response says so.
 #[must_use]
 pub fn answered(switch: &Switch, configured_off: &[String]) -> String {

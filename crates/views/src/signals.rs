@@ -1,4 +1,4 @@
-//! Signals and what became of them: a pure fold over facts.
+//! Signals and their outcomes: a pure fold over facts.
 
 use super::stored_texts::shown;
 use super::views::{Outcome, SignalView};
@@ -8,14 +8,14 @@ use everwarm_kernel::fact::{Fact, Key};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Signals kept for looking back.
+/// Number of signals kept.
 const SIGNALS_MAX: usize = 10_000;
 
-/// The newest signals and what became of them. Facts may come in any order in which each stage's
-/// own are in order, and twice: a decision names its signal by key.
+/// The newest signals and their outcomes. Facts may come twice, and in any order that keeps each
+/// stage's own order, because a decision names its signal by key.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SignalFold {
-    /// By the key of the fact and the place in it.
+    /// By the key of the fact and the position in it.
     signals: VecDeque<(Key, usize, SignalView)>,
 }
 
@@ -42,7 +42,7 @@ impl SignalFold {
                     view.declined = Some(shown(text));
                 }
             }
-            // It is requested as soon as that is possible, and approved then.
+            // The decision requests the exit as soon as possible; then another fact approves it.
             Body::Decision(Decision::Owed { strategy, symbol, refusal: Some(why), .. }) => {
                 let view = self.find(&fact.because, strategy, *symbol);
                 if let Some(view) = view.filter(|view| view.outcome == Outcome::Pending) {
@@ -75,7 +75,7 @@ impl SignalFold {
         }
     }
 
-    /// The signal that a decision was made on.
+    /// The signal that a decision refers to.
     fn find(&mut self, on: &[Key], strategy: &str, symbol: Symbol) -> Option<&mut SignalView> {
         let found = on.iter().find_map(|key| {
             let from = self.signals.partition_point(|(k, _, _)| k < key);
@@ -88,7 +88,7 @@ impl SignalFold {
         found.map(|at| &mut self.signals[at].2)
     }
 
-    /// The newest ones, newest last.
+    /// The newest signals, newest last.
     #[must_use]
     pub fn newest(&self, limit: Option<usize>) -> Vec<SignalView> {
         let skip = limit.map_or(0, |limit| self.signals.len().saturating_sub(limit));

@@ -1,4 +1,4 @@
-//! Where things stand: a pure fold over facts.
+//! The state of the daemon: a pure fold over facts.
 //!
 //! Over 500 lines: one fold, and each kind of fact is a case of it.
 
@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use working::Working;
 
-/// Where things stand, as the facts told so far.
+/// The state of the daemon, as of the facts taken in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StatusFold {
     view: StatusView,
@@ -39,26 +39,26 @@ pub struct StatusFold {
     orders: BTreeMap<ClientOrderId, Working>,
     realized: BTreeMap<Symbol, Decimal>,
     quarantines: Quarantines,
-    /// Branches of the tree that are kept down, and how they ended last.
+    /// Branches of the tree that their supervisors stopped, and how they ended last.
     branches: BTreeMap<String, String>,
     universe: Universe,
     switches: Switches,
-    /// Strategies that the configuration has off.
+    /// Strategies that the configuration turned off.
     #[serde(default)]
     configured_off: Vec<String>,
-    /// All that are configured, by id.
+    /// All configured strategies, by id.
     #[serde(default)]
     strategies: Vec<String>,
-    /// What operators held trading back by when the breaker spoke last.
+    /// Reasons of operators that the newest breaker fact includes.
     #[serde(default)]
     said: Vec<String>,
-    /// Exits that are owed, by symbol and strategy.
+    /// Owed exits, by symbol and strategy.
     #[serde(default)]
     owed: BTreeMap<(Symbol, String), OwedView>,
     /// Rows of the journal that could not be read: first and last.
     #[serde(default)]
     lost: Vec<(u64, u64)>,
-    /// Whose the positions are.
+    /// The lots of the strategies.
     #[serde(default)]
     lots: LotFold,
 }
@@ -93,7 +93,7 @@ impl StatusFold {
         }
     }
 
-    /// Rows of the journal cannot be read.
+    /// Records that these rows of the journal cannot be read.
     pub fn lost(&mut self, rows: RangeInclusive<u64>) {
         let rows = rows.into_inner();
         if !self.lost.contains(&rows) {
@@ -101,7 +101,7 @@ impl StatusFold {
         }
     }
 
-    /// What operators have turned off.
+    /// The switches of operators, and their effect.
     #[must_use]
     pub fn switches(&self) -> SwitchesView {
         SwitchesView::of(&self.switches, self.configured_off.clone())
@@ -160,7 +160,7 @@ impl StatusFold {
         }
     }
 
-    /// In another life nothing was compared with the venue yet.
+    /// Begins a run: the account is not compared with the venue yet.
     fn begin(&mut self, life: u64) {
         self.view.life = life;
         self.view.conflicts.clear();
@@ -168,8 +168,8 @@ impl StatusFold {
         self.branches.clear();
     }
 
-    /// What is announced to the venue and what it reports, until the order manager says what
-    /// follows.
+    /// Takes in requests to the venue and its reports. They apply until the order manager appends
+    /// the resulting facts.
     fn venue(&mut self, venue: &Venue, time: UtcMs) {
         match venue {
             Venue::Sent { attempts } => {
@@ -201,8 +201,8 @@ impl StatusFold {
         }
     }
 
-    /// Orders that the next start finds in another state than the order manager said last, and when
-    /// they were sent.
+    /// Orders that have another status at the next start than the order manager's last one, and
+    /// when they were sent.
     #[must_use]
     pub fn at_rest(&self) -> BTreeMap<ClientOrderId, (OrderStatus, Option<UtcMs>)> {
         let other = self.orders.iter().filter(|(_, order)| order.at_rest() != order.status);
@@ -221,7 +221,7 @@ impl StatusFold {
                 if status.is_final() {
                     self.orders.remove(client_id);
                 } else {
-                    // When it was sent stays known while nothing else is.
+                    // The time of sending is kept while no result is known.
                     let sent = self.orders.get(client_id).and_then(|order| order.sent);
                     let sent = sent.filter(|_| *status == OrderStatus::Sent);
                     let of = self.orders.get(client_id).and_then(|order| order.of.clone());
@@ -290,45 +290,45 @@ impl StatusFold {
         }
     }
 
-    /// Orders that are not final, and what the books made of each symbol.
+    /// Orders that are not final, and the realised profit of each symbol.
     #[must_use]
     pub fn books(&self) -> (BTreeSet<ClientOrderId>, &BTreeMap<Symbol, Decimal>) {
         (self.orders.keys().cloned().collect(), &self.realized)
     }
 
-    /// What is set aside and not released.
+    /// The quarantines that have not ended.
     #[must_use]
     pub fn quarantines(&self) -> Vec<QuarantineView> {
         self.quarantines.all().map(|(id, quarantine)| QuarantineView::of(id, quarantine)).collect()
     }
 
-    /// What is listed, by name.
+    /// The listed symbols, by name.
     #[must_use]
     pub fn symbols(&self) -> Vec<SymbolView> {
         let rows = self.universe.rows();
         rows.map(|(symbol, row)| SymbolView::of(row, self.universe.held(symbol))).collect()
     }
 
-    /// What is held and could be sold by its size, base units; listed or not.
+    /// Holdings that are large enough to sell, base units; listed or not.
     #[must_use]
     pub fn sellable(&self) -> BTreeMap<Symbol, Decimal> {
         self.universe.all_held().map(|(symbol, held)| (symbol, held.normalize())).collect()
     }
 
-    /// What each strategy holds, and what it has locked in.
+    /// The lots and the realised profit of each strategy.
     #[must_use]
     pub const fn owners(&self) -> &LotFold {
         &self.lots
     }
 
-    /// What each strategy holds, by symbol, then strategy.
+    /// The lots of each strategy, by symbol, then strategy.
     #[must_use]
     pub fn lots(&self) -> Vec<LotView> {
         self.lots.views().collect()
     }
 
-    /// Places that are taken of those the decision has to give: lots that could be sold, or with
-    /// an order that is not over.
+    /// Number of used position slots, as the decision counts them: lots that are large enough to
+    /// sell, and orders that are not final.
     #[must_use]
     pub fn taken(&self) -> u64 {
         let lots = self.lots.views().filter(|lot| self.universe.sells(lot.symbol, lot.quantity));
@@ -337,7 +337,7 @@ impl StatusFold {
         lots.chain(orders).collect::<BTreeSet<_>>().len() as u64
     }
 
-    /// What is held and cannot be sold, one sentence a symbol.
+    /// Holdings that cannot be sold, one sentence a symbol.
     fn unsellable(&self) -> impl Iterator<Item = String> {
         let away = self.universe.rows().filter(|(_, row)| row.listed.venue != AtVenue::Trading);
         away.filter_map(|(symbol, row)| {
@@ -350,15 +350,15 @@ impl StatusFold {
         })
     }
 
-    /// The stages that stand before an input they failed at, by name.
+    /// The stages that stopped before an input at which they failed, by name.
     #[must_use]
     pub fn stopped(&self) -> Vec<&str> {
         let stopped = self.quarantines.all().filter(|(_, q)| q.effect == Effect::Stopped);
         stopped.map(|(_, q)| q.stage.as_str()).collect()
     }
 
-    /// What is so in that life. Until its beginning is among the facts told, they tell of the one
-    /// before, which may have traded.
+    /// The state in run `life`. Until its start is among the facts, they show the run before, which
+    /// may have traded.
     #[must_use]
     pub fn view_in(&self, life: u64) -> StatusView {
         if self.view.life == life {
@@ -369,7 +369,7 @@ impl StatusFold {
         fold.view()
     }
 
-    /// What the facts show; the daemon adds what only the process knows, like its pid.
+    /// The state that the facts show; the daemon adds what only the process knows, like its pid.
     #[must_use]
     pub fn view(&self) -> StatusView {
         self.finished(self.gathered())
@@ -386,7 +386,7 @@ impl StatusFold {
             let lot = || self.lots.held(owed.symbol, &owed.strategy).normalize();
             owed.held = self.universe.held(owed.symbol).map(|_| lot()).unwrap_or_default();
         }
-        // What is sold is over, though the next input is what says so.
+        // An exit without a holding is over, although only the next input records it.
         view.owed.retain(|owed| !owed.held.is_zero() || owed.reason.is_some());
         view.owed.sort_by_key(|owed| owed.since);
         view.positions = self.universe.all_held().count() as u64;
@@ -397,7 +397,7 @@ impl StatusFold {
             (false, _) => State::Starting,
         };
         if !self.stopped().is_empty() {
-            // Whoever decides waits for it, so the breaker itself cannot say so.
+            // The decision waits for this stage, so the breaker itself cannot report it.
             view.breaker = BreakerLevel::Halted;
             let stopped = self.quarantines.all().filter(|(_, q)| q.effect == Effect::Stopped);
             view.breaker_reasons.splice(0..0, stopped.map(|(_, q)| q.words()));
@@ -426,16 +426,16 @@ impl StatusFold {
         view
     }
 
-    /// The view as it is shown: stored words in those of today, and what holds trading back.
+    /// The view in the current wording, with the reason that blocks trading.
     fn finished(&self, mut view: StatusView) -> StatusView {
         view.breaker_reasons.iter_mut().for_each(|reason| *reason = shown(reason));
         view.held = self.held(&view);
         view
     }
 
-    /// The same where no process runs, as the next start finds it: orders that were announced and
-    /// not answered have an unknown status, and the breaker is where operators have put it since it
-    /// spoke last.
+    /// The same state if no process runs, as the next start finds it. Orders that were sent and
+    /// have no response have an unknown status. The breaker includes the switches since its last
+    /// fact.
     #[must_use]
     pub fn view_at_rest(&self) -> StatusView {
         let mut view = self.gathered();
@@ -445,7 +445,7 @@ impl StatusFold {
         let (level, said) = self.switches.level();
         if said != self.said {
             view.breaker_reasons.retain(|reason| !self.said.contains(reason));
-            // How much of its level was theirs is not known where something else holds, too.
+            // If another reason remains, the operators' part of the level is unknown.
             let held = !view.breaker_reasons.is_empty();
             view.breaker = if held { view.breaker.max(level) } else { level };
             view.breaker_reasons.extend(said);
@@ -453,7 +453,7 @@ impl StatusFold {
         self.finished(view)
     }
 
-    /// What holds trading back, the word of an operator first.
+    /// The reason that blocks trading, an operator's first.
     fn held(&self, view: &StatusView) -> Option<String> {
         let Switches { halted, flatten, safe, .. } = &self.switches;
         let by = |what: &str, said: &Said| format!("{what}: {}", said.reason);
@@ -512,7 +512,7 @@ mod tests {
     fn an_order_that_was_announced_has_an_unknown_status_where_nobody_runs() {
         let mut fold = StatusFold::default();
         let facts = journal().0;
-        // Killed with the announcement on disk, before the order manager spoke about it.
+        // Killed with the announcement on disk, before the order manager processed it.
         for fact in &facts[..13] {
             fold.fold(fact);
         }
@@ -521,10 +521,10 @@ mod tests {
         assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (1, 1)));
         let found: Vec<_> = fold.at_rest().into_values().collect();
         assert_eq!(found, [(OrderStatus::Unknown, Some(facts[12].time))]);
-        // And after it spoke.
+        // Killed after the order manager processed it.
         fold.fold(&facts[13]);
         assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (1, 1)));
-        // The venue's report is known, and what follows from it is not.
+        // The venue's report is on disk, and the facts that follow from it are not.
         fold.fold(&facts[14]);
         assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (0, 0)));
         for fact in &facts[15..] {
@@ -549,7 +549,7 @@ mod tests {
             let reasons = reasons.iter().map(|r| (*r).to_owned()).collect();
             Body::Decision(Decision::Breaker { level, reasons, barred: vec![] })
         };
-        // The breaker need not have spoken yet.
+        // The breaker may not have processed the switch yet.
         let halted = "halted by operator: lunch".to_owned();
         assert_eq!(say(switch(Switch::Halt)), (halted.clone(), Some(halted)));
         assert_eq!(say(switch(Switch::Resume)), ("trading, ready".to_owned(), None));

@@ -1,10 +1,10 @@
-//! Texts that stages store in facts, in the words of today. A journal keeps the words of the
-//! version that wrote it. They are replaced here, where they are shown, and nowhere else.
+//! Translates texts that stages stored in facts into the current wording. A journal keeps the
+//! wording of the version that wrote it. Only this module replaces it, for views.
 
-/// Stands for one word.
+/// Placeholder for any one word.
 const GAP: &str = "{}";
 
-/// Stored words, and the words that are shown for them.
+/// Stored wordings, each with its replacement.
 const WORDS: &[(&str, &str)] = &[
     ("a balance that cannot be believed", "an impossible balance"),
     ("a careful start, only data is collected", "safe start, only data is collected"),
@@ -66,14 +66,14 @@ const WORDS: &[(&str, &str)] = &[
     ("{} ours and {} foreign", "{} in the books and {} external"),
 ];
 
-/// A stored text as it is shown.
+/// A stored text in the current wording.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let replaced = |text: String, (from, to): &(&str, &str)| replaced(&text, from, to);
     WORDS.iter().fold(text.to_owned(), replaced)
 }
 
-/// `text` with each place that reads like `from` in the words of `to`.
+/// `text` with every match of `from` replaced by `to`.
 fn replaced(text: &str, from: &str, to: &str) -> String {
     if !from.contains(GAP) {
         return text.replace(from, to);
@@ -91,8 +91,8 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
     out.join(" ")
 }
 
-/// The words of `to` with the gaps of `pattern` filled by `words`; none where they differ. The last
-/// word may end with a sign.
+/// `to` with the words in the gaps of `pattern`; none if `words` do not match it. The last word may
+/// end with a punctuation mark.
 fn filled(words: &[&str], pattern: &[&str], to: &str) -> Option<String> {
     let bare = |word: &str| word.trim_end_matches([';', ',', '.']).len();
     let (last, before) = words.split_last()?;

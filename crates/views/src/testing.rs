@@ -1,5 +1,5 @@
-//! A small journal for tests: one life, two closes, one order filled in two parts, one wish
-//! declined.
+//! A small journal for tests: one run, two closes, one order filled in two parts, one declined
+//! signal.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -25,10 +25,10 @@ use std::ops::ControlFlow;
 
 /// 2021-01-08 12:03 UTC.
 pub const T: UtcMs = 1_610_107_380_000;
-/// Id of its order.
+/// Id of the order in the journal.
 pub const ID: &str = "ew-abcdefghijklmnopqrstuvwxyz";
 
-/// Facts in memory; the row of a fact is its place, from 1.
+/// Facts in memory; the row of a fact is its position, from 1.
 pub struct Facts(pub Vec<Fact<Body>>);
 
 impl JournalFacts for Facts {
@@ -79,7 +79,7 @@ pub fn close(time: UtcMs) -> Body {
     Body::Market(Market::close(time, bars, vec![symbol("LTCUSD")]))
 }
 
-/// The value of the account after a close.
+/// The equity after a close.
 pub fn equity(time: UtcMs, equity: &str) -> Body {
     Body::Ledger(Ledger::Equity {
         time,
@@ -264,7 +264,7 @@ pub fn journal() -> Facts {
     Facts(facts)
 }
 
-/// Panics where the command line has no such command, or where it takes no such flag.
+/// Panics if the command line has no such command, or if the command has no such flag.
 pub fn can_be_typed(command: &str) {
     const HELP: &str = include_str!("../../../tests/cli/help.txt");
     let words: Vec<&str> = command.split_whitespace().collect();

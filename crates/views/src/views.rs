@@ -1,4 +1,4 @@
-//! The public shapes: what `--json` prints is what the API answers. Decimals are strings without
+//! The public shapes: `--json` prints the JSON of the API's response. Decimals are strings without
 //! trailing zeros, times UTC milliseconds, absent values `null`.
 //!
 //! Over 500 lines: the shapes of the API, documented member by member.
@@ -49,7 +49,7 @@ pub enum State {
 }
 
 impl State {
-    /// The word.
+    /// Its name, as in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -223,7 +223,7 @@ pub struct ClearedView {
 }
 
 impl ClearedView {
-    /// Whether there was such a wait.
+    /// The result; `waited`: whether there was such a wait.
     #[must_use]
     pub fn of(waited: bool) -> ClearedView {
         let text = if waited {
@@ -524,7 +524,7 @@ pub enum FileState {
 }
 
 impl FileState {
-    /// The word.
+    /// Its name, as in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

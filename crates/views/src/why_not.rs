@@ -1,5 +1,4 @@
-//! Why was there no order? The answer for one symbol at one close, from what every stage said of
-//! it.
+//! Explains why there was no order for a symbol at a close, from the facts of every stage.
 //!
 //! Over 500 lines: one question, and each stage is a case of its answer.
 
@@ -30,8 +29,8 @@ use everwarm_words::text::instant;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// Why there was no order for `symbol` at the close of `time`, or at the newest close; or
-/// that there was one.
+/// Why there was no order for `symbol` at the close of `time`, or at the newest close. If there was
+/// an order, the answer names it.
 ///
 /// # Errors
 /// The journal could not be read, or there was no such close or symbol.
@@ -44,7 +43,7 @@ pub fn why_not(
     if let Some((input, row)) = found.wanted.zip(found.decided) {
         let mut seen = Seen::new(symbol, input);
         journal.each(0, &mut |at, fact| {
-            // Stages may have spoken about later inputs already.
+            // Stages may have appended facts about later inputs already.
             if fact.key.n <= input {
                 seen.fold(fact);
             }
@@ -70,14 +69,14 @@ pub fn why_not(
     Err(Failure::new(Exit::Failed, text).coded("no-such-id"))
 }
 
-/// Where the close that is asked for lies in the journal.
+/// The position of the requested close in the journal.
 #[derive(Default)]
 struct Found {
-    /// Number of that close; the newest one that is decided where no time is given.
+    /// Number of that close; without a time, of the newest decided close.
     wanted: Option<u64>,
-    /// The row at which the last stage has passed it.
+    /// The row at which the last stage processed it.
     decided: Option<u64>,
-    /// The first and the newest close.
+    /// Times of the first and the newest close.
     closes: Option<(UtcMs, UtcMs)>,
 }
 
@@ -103,41 +102,41 @@ fn find(journal: &dyn JournalFacts, time: Option<UtcMs>) -> Result<Found, Failur
     Ok(found)
 }
 
-/// A close on its way through the stages.
+/// A close while the stages process it.
 struct Round {
     time: UtcMs,
-    /// What was said of the symbol, the close itself first.
+    /// The facts about the symbol, the close first.
     facts: Vec<Fact<Body>>,
-    /// Whether the symbol has a bar in it, lacks one, or is not expected.
+    /// Whether the close has a bar of the symbol or lacks it; none: the bar is not expected.
     bar: Option<bool>,
-    /// Why the strategies that were asked wished nothing, by id.
+    /// Why strategies that saw the close gave no signal, by id.
     why: BTreeMap<String, String>,
     signal: Option<Signal>,
 }
 
-/// Facts that are kept until they are taken in their order: stages may have spoken about later
-/// inputs before others spoke about this one.
+/// Maximum number of facts that wait for their order: a stage may append facts about later inputs
+/// before another stage processes this one.
 const WAITING: usize = 4_096;
 
-/// What strategies are shown again.
+/// A fact that the strategies see again.
 enum Shown {
     Settings(Box<Settings>),
     Values(Timeframe, FeatureHead, Vec<(String, f64)>),
     Wished(String, Side),
 }
 
-/// A strategy that is asked again what it was asked.
+/// A strategy that runs again on the values of the journal.
 struct Asked {
     section: String,
     why_not: Box<dyn WhyNot>,
     timeframe: Timeframe,
-    /// What it needs, with the newest values.
+    /// The features it needs, with their newest values.
     values: Vec<(String, f64)>,
-    /// Whether its last wish was to buy.
+    /// Whether its last signal was a buy.
     long: bool,
 }
 
-/// What the journal said so far.
+/// The state of the fold over the journal.
 struct Seen {
     symbol: Symbol,
     /// Number of the close.
@@ -146,13 +145,13 @@ struct Seen {
     settings: Settings,
     switches: Switches,
     quarantines: Quarantines,
-    /// Branches that are kept down, and how they ended last.
+    /// Branches that their supervisors stopped, and how they ended last.
     branches: BTreeMap<String, String>,
     breaker: Option<Fact<Body>>,
-    /// How the symbol is listed, and the close before.
+    /// The listing of the symbol; none: it is not listed.
     listed: Option<Listed>,
     asked: BTreeMap<String, Asked>,
-    /// What is shown to them, in the order of keys.
+    /// Facts that the strategies have not seen yet, by key.
     waiting: BTreeMap<Key, Shown>,
     plans: Plans,
     entry: LastEntry,
@@ -211,7 +210,7 @@ impl Seen {
                 self.branches.remove(path);
                 self.branches.extend(down.clone().map(|why| (path.clone(), why)));
             }
-            // Another life begins with all of them up.
+            // A new run starts with all branches up.
             Body::Operator(Operator::Started { .. }) => self.branches.clear(),
             Body::Decision(Decision::Breaker { .. }) => self.breaker = Some(fact.clone()),
             Body::Analysis(analysis) => self.analysis(fact, analysis),
@@ -229,7 +228,7 @@ impl Seen {
             ) if *symbol == self.symbol => self.note(fact),
             Body::Order(Order::Intent(intent)) if intent.symbol == self.symbol => self.note(fact),
             Body::Ledger(Ledger::Equity { .. }) if fact.key.n == self.input => {
-                // The last rank has passed it: all is said.
+                // The last rank has processed the close, so all facts about it are known.
                 while !self.waiting.is_empty() {
                     self.take_first();
                 }
@@ -284,7 +283,7 @@ impl Seen {
         }
     }
 
-    /// Shows the first of what waits.
+    /// Shows the first waiting fact to the strategies.
     fn take_first(&mut self) {
         let Some((key, shown)) = self.waiting.pop_first() else { return };
         match shown {
@@ -303,7 +302,7 @@ impl Seen {
         }
     }
 
-    /// Another configuration: who goes on under the same settings remembers.
+    /// Applies a configuration. A strategy with the same settings keeps its state.
     fn configured(&mut self, settings: &Settings) {
         let mut before = std::mem::take(&mut self.asked);
         for (id, one) in settings.strategy.0.iter().filter(|(_, one)| one.enabled) {
@@ -320,7 +319,8 @@ impl Seen {
         }
     }
 
-    /// Shows the values of a width to whoever needs them. Why those wished nothing who were asked.
+    /// Shows the values of a bar width to the strategies that need them. Returns why strategies of
+    /// this width gave no signal.
     fn see(
         &mut self,
         (timeframe, head): (Timeframe, FeatureHead),
@@ -358,8 +358,8 @@ impl Seen {
         }
     }
 
-    /// The breaker's level and reasons, where it is not at normal, and why the symbol is barred or
-    /// not entered.
+    /// Why the symbol gets no entries: it is not trading, it is barred, or the breaker is not at
+    /// normal.
     fn limited(&self) -> Option<String> {
         if let Some(row) = self.listed.as_ref().filter(|l| l.standing() != Standing::Trading) {
             return Some(format!("{} is {}: {}", self.symbol, row.standing().name(), away(row)));
@@ -426,7 +426,7 @@ impl Seen {
         self.limited().map_or(silent.clone(), |limited| format!("{silent}; also, {limited}"))
     }
 
-    /// Which of these stages says nothing, and why.
+    /// Which of these stages is quarantined or stopped, and why.
     fn speechless(&self, stages: &[&str]) -> Option<String> {
         let is_one = |name: &str| stages.contains(&name);
         let out = |one: &Quarantine| one.effect == Effect::Stage && is_one(&one.stage);
@@ -438,7 +438,7 @@ impl Seen {
         Some(format!("{path} is stopped by its supervisor: {why}"))
     }
 
-    /// Why no strategy wished anything.
+    /// Why no strategy gave a signal.
     fn silent(&self, round: &Round) -> String {
         match round.bar {
             None if self.listed.is_some() => {
@@ -463,7 +463,7 @@ impl Seen {
         each.collect::<Vec<_>>().join("; ")
     }
 
-    /// Why one strategy wished nothing.
+    /// Why one strategy gave no signal.
     fn of_one(&self, id: &str, asked: &Asked, round: &Round) -> String {
         if let Some(said) = self.switches.strategies.get(id) {
             return format!("an operator turned {id} off: {}", said.reason);
@@ -479,7 +479,7 @@ impl Seen {
     }
 }
 
-/// Why a symbol is not entered.
+/// Why a listed symbol gets no entries.
 fn away(row: &Listed) -> &str {
     match row.venue {
         AtVenue::Trading => &row.why,
@@ -498,7 +498,7 @@ mod tests {
     use everwarm_kernel::fact::Body as _;
     use everwarm_trading::testing::{configured, crossing, input};
 
-    /// The sample under a configuration.
+    /// The sample journal with a configuration.
     fn journal() -> Facts {
         let mut facts = super::super::testing::journal();
         facts.0.insert(0, input(0, configured(&crossing(10, 30))));

@@ -1,5 +1,5 @@
-//! The public shapes of domain values, for the description of the API. A domain value knows nothing
-//! of that description: a field of a view that holds one names its shape here.
+//! The public shapes of domain values, for the API description. Domain values know nothing of that
+//! description, so a field of a view names its shape here.
 
 use serde::Serialize;
 use std::borrow::Cow;
@@ -10,12 +10,12 @@ use utoipa::{PartialSchema, ToSchema};
 
 use everwarm_domain::time::UtcMs;
 
-/// Letters of a symbol in a response. Journals of earlier releases may hold lower case.
+/// Pattern of a symbol in a response. Journals of earlier releases may hold lower case.
 const STORED_SYMBOL: &str = "^[A-Za-z0-9._-]{1,16}$";
-/// Letters of a symbol in a request.
+/// Pattern of a symbol in a request.
 pub const SYMBOL: &str = "^[A-Z0-9.-]{1,16}$";
 
-/// A name that is text.
+/// Defines the shape of a name that is text.
 macro_rules! text {
     ($(#[$about:meta])* $name:ident, $pattern:expr, $description:literal) => {
         $(#[$about])*
@@ -50,7 +50,7 @@ text!(
     "Our id of an order."
 );
 
-/// The words of a domain value. The conversion compiles as long as both have the same variants.
+/// Defines the shape of a domain enum. The conversion compiles only if both have the same variants.
 macro_rules! words {
     (
         $(#[$about:meta])*

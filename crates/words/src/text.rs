@@ -1,4 +1,4 @@
-//! Small pieces of text for people: instants, numbers, tables, colour.
+//! Formats text for people: instants, numbers, tables, colour.
 
 use comfy_table::{CellAlignment, ContentArrangement};
 use everwarm_domain::money::{self, Decimal};
@@ -15,20 +15,20 @@ pub fn civil(time: UtcMs) -> (i64, i64, i64) {
     (date.year().into(), date.month().into(), date.day().into())
 }
 
-/// An instant in UTC; the first or last one there is where it lies beyond.
+/// An instant in UTC, clamped to the range of the calendar.
 fn zoned(time: UtcMs) -> Zoned {
     let beyond = if time < 0 { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_millisecond(time).unwrap_or(beyond).to_zoned(TimeZone::UTC)
 }
 
-/// `2021-01-08`.
+/// The date of an instant, UTC, like `2021-01-08`.
 #[must_use]
 pub fn date(time: UtcMs) -> String {
     let (year, month, day) = civil(time);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// `12:03`, or `12:03:07`, or `12:03:07.120`: as short as it is exact.
+/// The time of day, UTC, as short as is exact: `12:03`, `12:03:07` or `12:03:07.120`.
 #[must_use]
 pub fn clock(time: UtcMs) -> String {
     let ms = time.rem_euclid(DAY);
@@ -41,8 +41,8 @@ pub fn clock(time: UtcMs) -> String {
     }
 }
 
-/// `2021-01-08 12:03`, as exact as [`clock`]. What was said before the venue's time was known has
-/// the least there is.
+/// Date and time, like `2021-01-08 12:03`, as exact as [`clock`]. `UtcMs::MIN` stands for a time
+/// before the venue's time was known.
 #[must_use]
 pub fn instant(time: UtcMs) -> String {
     if time == UtcMs::MIN {
@@ -51,8 +51,8 @@ pub fn instant(time: UtcMs) -> String {
     format!("{} {}", date(time), clock(time))
 }
 
-/// The instant in a text: `2021-01-08 12:03` (a `T` may stand between, a `Z` behind), or UTC
-/// milliseconds.
+/// Parses `2021-01-08 12:03` (also with `T` between and `Z` at the end) or UTC milliseconds; none
+/// if it is neither.
 #[must_use]
 pub fn instant_of(text: &str) -> Option<UtcMs> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -73,13 +73,13 @@ pub fn instant_of(text: &str) -> Option<UtcMs> {
     Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
-/// `12,034`.
+/// A number with thousands separators, like `12,034`.
 #[must_use]
 pub fn thousands(number: u64) -> String {
     group(&number.to_string())
 }
 
-/// `1,012.33`: two decimals, for amounts of cash.
+/// An amount of cash with two decimals, like `1,012.33`.
 #[must_use]
 pub fn amount(value: Decimal) -> String {
     let text = format!("{:.2}", value.round_dp(2));
@@ -92,7 +92,7 @@ pub fn amount(value: Decimal) -> String {
     format!("{sign}{}.{rest}", group(whole))
 }
 
-/// Like [`amount`], with a sign in front of gains too.
+/// Like [`amount`], with a sign for gains too.
 #[must_use]
 pub fn signed(value: Decimal) -> String {
     let text = amount(value);
@@ -105,7 +105,7 @@ pub fn plain(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
-/// A price or quantity that was computed: at most 8 decimals, more where it is tiny.
+/// A computed price or quantity: at most 8 decimals, more if it is tiny.
 #[must_use]
 pub fn rounded(value: Decimal) -> String {
     plain(money::shown(value, 8))
@@ -122,7 +122,7 @@ fn group(digits: &str) -> String {
     out
 }
 
-/// `4.1 ms`, `1.25 s`, `2 min 5 s`, `4 h 54 min`.
+/// A duration, like `4.1 ms`, `1.25 s`, `2 min 5 s` or `4 h 54 min`.
 #[must_use]
 pub fn took(duration: Duration) -> String {
     let us = duration.as_micros();
@@ -139,14 +139,14 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
-/// `1 order`, `2 orders`.
+/// A number with its noun, like `1 order` or `2 orders`.
 #[must_use]
 pub fn count(number: u64, one: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{} {one}{s}", thousands(number))
 }
 
-/// At most `width` characters; a longer text ends in an ellipsis.
+/// `text` cut to `width` characters; a cut text ends in an ellipsis.
 #[must_use]
 pub fn fit(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
@@ -157,20 +157,20 @@ pub fn fit(text: &str, width: usize) -> String {
     short
 }
 
-/// How something is coloured, where colour is wanted.
+/// A text style, used if colour is enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
-    /// As it is.
+    /// No style.
     Plain,
-    /// Of little weight.
+    /// Less important.
     Dim,
-    /// Of weight.
+    /// Important.
     Bold,
     /// Good news, buys.
     Green,
     /// Bad news, sells.
     Red,
-    /// To be noticed.
+    /// Needs attention.
     Yellow,
 }
 
@@ -190,7 +190,7 @@ impl Paint {
     }
 }
 
-/// Rows under headings, each column as wide as its widest cell; columns of numbers to the right.
+/// Rows under headings. Each column is as wide as its widest cell; numbers are right-aligned.
 #[derive(Clone, Debug)]
 pub struct Table {
     head: Vec<&'static str>,
@@ -199,7 +199,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Headings; one that begins with `>` is of a column of numbers.
+    /// A table with these headings; a leading `>` marks a column of numbers.
     #[must_use]
     pub fn new(head: &[&'static str]) -> Table {
         Table {
@@ -231,15 +231,15 @@ impl Table {
     }
 }
 
-/// A line that begins with a word and what it is about, broken into lines of at most `width`
-/// characters: those after the first are indented by `indent`.
+/// A line with a label and a text, broken into lines of at most `width` characters. Lines after the
+/// first are indented by `indent`.
 #[must_use]
 pub fn hang(line: &str, indent: usize, width: usize) -> Vec<String> {
     if line.chars().count() <= width {
         return vec![line.to_owned()];
     }
     let at = line.char_indices().nth(indent).map_or(line.len(), |(at, _)| at);
-    // Within the indentation spaces stay as they are; no word is cut.
+    // Spaces in the label stay; no word is cut.
     let at = line[..at].rfind(' ').map_or(0, |space| space + 1);
     let (head, rest) = line.split_at(at);
     let rest = wrap(rest, width.saturating_sub(indent));
@@ -266,7 +266,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// One word of a command as it is typed: quoted where a shell would take it for anything else.
+/// One word of a shell command, quoted if a shell would interpret it.
 #[must_use]
 pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@%".contains(c);

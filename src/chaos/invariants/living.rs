@@ -55,7 +55,7 @@ impl Living {
         self.attempts.insert(client_id.clone(), *attempt);
     }
 
-    /// What did not hold.
+    /// The violations found, one sentence each.
     #[must_use]
     pub fn end(self) -> Vec<String> {
         self.broken

@@ -1,4 +1,4 @@
-//! What is measured of actors and their supervisors.
+//! Metrics of actors and their supervisors.
 
 use super::super::watch::Watch;
 use everwarm_domain::path::{self, STAGES};
@@ -10,15 +10,15 @@ use everwarm_views::telemetry::{Page, name};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What is told of one name: the bar actors have one together.
+/// Values for one name; all bar actors share one.
 struct Shown {
-    /// None: it is turned off.
+    /// None: an operator turned it off.
     alive: Option<bool>,
     waiting: u64,
     meter: Arc<Meter>,
 }
 
-/// Says it.
+/// Writes the metrics.
 pub fn show(page: &mut Page, world: &World, watch: &Watch) {
     let readings = world.directory.readings();
     let stands = standing(world);
@@ -26,7 +26,8 @@ pub fn show(page: &mut Page, world: &World, watch: &Watch) {
     watch.supervised.show(page);
 }
 
-/// Says it of what was read. Of what an operator turned off nothing is told that calls somebody.
+/// Writes the metrics of these readings. An actor that an operator turned off has no value that
+/// could raise an alarm.
 fn told(
     page: &mut Page,
     readings: &[ActorReading],

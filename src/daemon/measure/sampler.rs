@@ -1,4 +1,4 @@
-//! Looks at the runtime of the workers from within: how late its timers are, and how busy it is.
+//! Samples the runtime of the workers from within: the delay of its timers, and how busy it is.
 
 use crate::daemon::lag::Lag;
 use everwarm_runtime::clock;
@@ -11,31 +11,31 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// Wall time between two looks.
+/// Wall time between two samples.
 const EVERY: Duration = Duration::from_millis(100);
-/// Looks over which the busy share is taken.
+/// Samples over which the busy share is averaged.
 const LOOKS: u32 = 10;
 
-/// What was seen.
+/// The samples.
 #[derive(Debug)]
 pub struct Sampled {
     lag: Histogram,
-    /// Busy share of all workers, parts of a million.
+    /// Busy share of all workers, in millionths.
     busy: AtomicU64,
     workers: Handle,
-    /// How late the thread of the supervisors answers.
+    /// Delay of the thread of the supervisors.
     pub control: Arc<Lag>,
 }
 
 impl Sampled {
-    /// Nothing yet, of this runtime.
+    /// No sample yet; `workers` is the runtime.
     #[must_use]
     pub fn new(workers: Handle) -> Sampled {
         let control = Arc::default();
         Sampled { lag: Histogram::new(HTTP), busy: AtomicU64::new(0), workers, control }
     }
 
-    /// Says it.
+    /// Writes the metrics.
     pub fn show(&self, page: &mut Page) {
         let now = self.workers.metrics();
         page.count("everwarm_tokio_alive_tasks", &[], now.num_alive_tasks() as u64);
@@ -54,7 +54,7 @@ impl Sampled {
     }
 }
 
-/// Look again; it was to be at this time.
+/// Triggers the next sample, which was due at this time.
 struct SampleAt(Instant);
 
 struct Sampler;
@@ -66,7 +66,7 @@ struct State {
     worked: Duration,
 }
 
-/// The actor that looks.
+/// The actor that samples.
 pub fn sampler(sampled: &Arc<Sampled>) -> ChildSpec {
     let (of, on) = (Arc::clone(sampled), sampled.workers.clone());
     worker("sampler", move |_| (Sampler, Arc::clone(&of))).on(on)

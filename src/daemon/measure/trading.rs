@@ -1,4 +1,4 @@
-//! What is measured of the market, the orders and the account.
+//! Metrics of the market, the orders and the account.
 
 use super::super::watch::Watch;
 use everwarm_domain::fact::{BreakerLevel, Standing};
@@ -13,7 +13,7 @@ use everwarm_views::telemetry::Page;
 use everwarm_views::views::{OwedState, StatusView, SwitchesView, SymbolView};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Says what came of the market, and how old the newest bars are.
+/// Writes the metrics of the market, and the age of the newest bars.
 pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
     let meters = &world.board.meters;
     let stands = standing(world);
@@ -22,7 +22,7 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
         ("private", &meters.private, world.places.private()),
     ] {
         shown(page, venue, stream, of);
-        // What is turned off calls nobody.
+        // A stream that an operator turned off raises no alarm.
         if !path::is_off(&stands.switches, &place) {
             page.flag("everwarm_feed_connected", &[venue, stream], of.is_up());
         }
@@ -80,7 +80,7 @@ fn ages(page: &mut Page, (now, sessions): (i64, &Sessions), symbols: &[SymbolVie
     page.count("everwarm_feed_stale_symbols", &[], stale);
 }
 
-/// Says what became of orders, and how the account stands.
+/// Writes the metrics of orders and the account.
 pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency): (&str, &str)) {
     let meters = &world.board.meters;
     for (stage, took) in
@@ -100,7 +100,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     let status = told.status.view_in(world.journal.life());
     let quarantines = told.status.quarantines();
     let stopped = !told.status.stopped().is_empty();
-    // In lockstep nothing is late: time passes by what is told.
+    // In lockstep nothing is late: time follows the facts.
     let passes = world.passing != Passing::Lockstep;
     let now = if passes { world.now() } else { told.health.now };
     let stay = exposed(
@@ -147,7 +147,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     page.count("everwarm_positions_unprotected", &[], stay.len() as u64);
 }
 
-/// Whether a stage is kept down, so that nothing is entered.
+/// Whether a stage is stopped, so that the daemon opens no position.
 fn stage_is_down(world: &World) -> bool {
     let stages = format!("{}/", everwarm_domain::path::STAGES);
     world.directory.readings().iter().any(|r| r.path.starts_with(&stages) && r.is_down())

@@ -1,5 +1,5 @@
-//! Who hears that the configuration is to be read again, and who has the rest follow it: children
-//! of the tree. What they have seen is the reloader's, which outlives them.
+//! Actors that trigger reloads, and actors that apply the result to the log and the tree. Their
+//! state is in the reloader, which outlives them.
 
 use super::Reloader;
 use crate::daemon::tree_settings::keep_tree;
@@ -14,13 +14,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-/// Wall time between looks at the files. One that changed is read when it stayed the same for so
-/// long.
+/// Wall time between polls of the files. A changed file is loaded once it stayed the same for one
+/// poll.
 const LOOK: Duration = Duration::from_millis(400);
-/// Wall time a round waits for something to do.
+/// Wall time for which a round waits for a signal or a change.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// The actors, to be children of what people look in through.
+/// The actors; they become children of the ops branch.
 pub fn actors(
     reloader: &Arc<Reloader>,
     (hangup, log): (Arc<Notify>, LogLevel),
@@ -31,8 +31,8 @@ pub fn actors(
     hear.into_iter().chain(keep).map(|actor| actor.on(on.clone())).collect()
 }
 
-/// Reloads at every SIGHUP. Those that come while one is done cause one more, and one that comes
-/// while nobody hears, in a start too, is heard by the next instance.
+/// Reloads on every SIGHUP. Signals during a reload cause one more reload. A signal without a
+/// listener, as during a start, reaches the next instance.
 fn on_signal(reloader: &Arc<Reloader>, hangup: Arc<Notify>) -> ChildSpec {
     let reloader = Arc::clone(reloader);
     rounds("hangup", move || {
@@ -45,9 +45,8 @@ fn on_signal(reloader: &Arc<Reloader>, hangup: Arc<Notify>) -> ChildSpec {
     })
 }
 
-/// Reloads when what the files say is not what was read last, for as long as that is configured.
-/// They are looked at by what is in them: it does not matter whether a file is written, replaced,
-/// linked anew, or lies in another machine's folder.
+/// Reloads when the content of the files differs from the last load, if that is configured.
+/// Compares the content itself, so writes, renames, links and network folders all work.
 fn on_change(reloader: &Arc<Reloader>) -> ChildSpec {
     let reloader = Arc::clone(reloader);
     rounds("files", move || {
@@ -75,14 +74,14 @@ fn on_change(reloader: &Arc<Reloader>) -> ChildSpec {
     })
 }
 
-/// Tells the log which configuration is in force, and sets its filter whenever another one is. What
-/// was set by `log-level` stays until then, or as long as it said.
+/// Reports the configuration in force to the log, and sets the filter of each new one. A filter set
+/// by `log-level` stays until then, or for its duration.
 fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
     let reloader = Arc::clone(reloader);
     rounds("log", move || {
         let (reloader, log) = (Arc::clone(&reloader), log.clone());
         async move {
-            // Whatever is put in force from here on is noticed.
+            // Marks the configuration as seen before it is read, so no later change is missed.
             let mut config = reloader.world.board.config();
             log.generation.store(standing(&reloader.world).now.generation, Relaxed);
             let now = reloader.filter();
@@ -98,7 +97,7 @@ fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
     })
 }
 
-/// Reads the configuration again. A reload that was begun is done to its end, whoever is killed.
+/// Reloads the configuration. A reload runs to its end, even if this actor is killed.
 async fn by(reloader: &Arc<Reloader>, trigger: Trigger) {
     let reloader = Arc::clone(reloader);
     if let Err(e) = tokio::task::spawn_blocking(move || reloader.reload(trigger, false)).await {

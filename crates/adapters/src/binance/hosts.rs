@@ -86,8 +86,8 @@ impl Environment {
     /// encrypted unless it is on this machine. Without real money, it must be the environment's own
     /// or on this machine: any other host could trade real money.
     ///
-    /// The reason why not.
-    /// Why not.
+    /// # Errors
+    /// The reason why the address is not allowed.
     pub fn takes(self, usual: &str, text: &str) -> Result<(), String> {
         let address = Address::read(text)?;
         let scheme = Address::read(usual)?.scheme;

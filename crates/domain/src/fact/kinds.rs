@@ -1,8 +1,6 @@
-//! Kinds of facts: their numbers in masks, who makes them, how durable they are, how they are
-//! written.
+//! The kinds of facts: their numbers in masks, origin, durability and encoding.
 //!
-//! Numbers are never reused. A fact is written as MessagePack, positional; the large ones are
-//! packed.
+//! Numbers are never reused. A fact is encoded as positional MessagePack. Large facts are packed.
 //!
 //! Over 500 lines: two tables with a row a kind of fact.
 
@@ -72,30 +70,30 @@ pub mod kind {
     pub const RESTARTED: u8 = 97;
 }
 
-/// Ranks of the stages: fixed, spaced, none reused. A later stage takes a free number.
+/// Ranks of the stages. They are fixed, spaced and never reused. A new stage takes a free number.
 pub mod rank {
     use everwarm_kernel::fact::Rank;
-    /// 1m bars to wider ones.
+    /// Aggregates 1m bars into wider ones.
     pub const ROLL_UP: Rank = Rank(100);
-    /// Bars to indicator values.
+    /// Computes indicator values from bars.
     pub const INDICATOR: Rank = Rank(200);
     /// The first strategy. Strategies take 400 to 499.
     pub const STRATEGY: Rank = Rank(400);
     /// The circuit breaker.
     pub const BREAKER: Rank = Rank(500);
-    /// Approves and reserves.
+    /// Approves signals and reserves cash.
     pub const DECISION: Rank = Rank(600);
-    /// Intents to final orders.
+    /// Follows each order from its intent to its final state.
     pub const ORDER_MANAGER: Rank = Rank(700);
-    /// Which symbols are listed, and what of them is held; followed by the universe.
+    /// Which symbols are listed, and what is held of them. A fold of the universe actor.
     pub const UNIVERSE: Rank = Rank(880);
-    /// Life and settings in force; followed by the configuration.
+    /// The run and the settings in force. A fold of the config actor.
     pub const CONFIG: Rank = Rank(890);
-    /// What was appended about closes; followed by the closer.
+    /// What was appended about closes. A fold of the closer.
     pub const CLOSES: Rank = Rank(910);
-    /// What is to be sent and asked; followed by the gateway.
+    /// What is to be sent and queried. A fold of the gateway.
     pub const GATEWAY: Rank = Rank(900);
-    /// Fills to positions and equity.
+    /// Computes positions and equity from fills.
     pub const LEDGER: Rank = Rank(800);
 }
 
@@ -106,13 +104,13 @@ pub struct KindInfo {
     pub kind: u8,
     /// `Group.Name`.
     pub name: &'static str,
-    /// Who makes it.
+    /// The actor or stage that appends it.
     pub made_by: &'static str,
-    /// Flushed at once.
+    /// Whether it is flushed to disk immediately.
     pub synced: bool,
     /// How long it is kept.
     pub kept: &'static str,
-    /// What it says.
+    /// What it states, in one line.
     pub about: &'static str,
 }
 
@@ -414,11 +412,11 @@ impl fact::Body for Body {
     }
 }
 
-/// Rough heap use of a short text: names, ids and reasons are tens of bytes.
+/// Rough heap use of a short text, bytes. Names, ids and reasons are tens of bytes long.
 const TEXT: usize = 48;
 
 impl Body {
-    /// Rough heap use, bytes. What grows with the number of symbols is counted, the rest is
+    /// Rough heap use, bytes. What grows with the number of symbols is counted; the rest is
     /// estimated.
     #[expect(clippy::too_many_lines, reason = "one arm for each fact")]
     fn heap(&self) -> usize {
@@ -541,8 +539,8 @@ mod tests {
             assert_eq!(many - one, 300 * each);
             assert!(one >= size_of::<Body>());
         }
-        // 300 symbols: a close and its features are tens of kilobytes, which bounds of megabytes
-        // must see.
+        // With 300 symbols a close and its features take tens of kilobytes. Memory limits of
+        // megabytes must count that.
         let round = Body::Market(close(300)).weight() + Body::Analysis(features(300)).weight();
         assert!((30_000..60_000).contains(&round), "{round}");
     }

@@ -1,49 +1,49 @@
-//! Symbols that are listed, and how they stand.
+//! Listed symbols and their states.
 
 use crate::id::Symbol;
 use serde::{Deserialize, Serialize};
 
-/// A symbol that is listed, and how it stands.
+/// A listed symbol and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
-    /// Which.
+    /// The symbol.
     pub symbol: Symbol,
-    /// Whether it is to be traded; where not, it is left as soon as nothing of it is held.
+    /// Whether it is to be traded. If not, it is removed once nothing of it is held.
     pub wanted: bool,
-    /// What the venue does with it.
+    /// Its state at the venue.
     pub venue: AtVenue,
-    /// Why it is wanted or not, in words.
+    /// Why it is to be traded or not, in words.
     pub why: String,
 }
 
-/// What a venue does with a symbol.
+/// The state of a symbol at a venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AtVenue {
-    /// It takes orders.
+    /// The venue takes orders in it.
     Trading,
-    /// It has it, and takes no orders now.
+    /// The venue lists it, but takes no orders in it now.
     Halted,
-    /// It does not have it.
+    /// The venue does not list it.
     Gone,
 }
 
-/// How a listed symbol stands, in one word.
+/// The state of a listed symbol, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
-    /// Entries and exits.
+    /// Entries and exits are allowed.
     Trading,
-    /// Exits only, until nothing is held; then it is listed no more.
+    /// Only exits are allowed. The symbol is removed once nothing of it is held.
     Leaving,
-    /// The venue takes no orders in it now; it comes back by itself.
+    /// The venue takes no orders in it now. It continues automatically.
     Halted,
-    /// The venue does not have it; what is held cannot be sold.
+    /// The venue delisted it. What is held cannot be sold.
     Gone,
 }
 
 impl Standing {
-    /// The word.
+    /// The word, as it is serialised.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Standing {
 }
 
 impl Listed {
-    /// How it stands.
+    /// The state of the symbol.
     #[must_use]
     pub const fn standing(&self) -> Standing {
         match (self.venue, self.wanted) {

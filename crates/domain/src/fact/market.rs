@@ -1,4 +1,4 @@
-//! What the market did, and what its venue says of itself.
+//! Facts about the market, and what the venue reports about itself.
 
 use super::Listed;
 use crate::capabilities::Capabilities;
@@ -21,35 +21,35 @@ pub enum Market {
         bars: Vec<Bar>,
         /// Expected symbols without a bar in this minute, by name.
         missing: Vec<Symbol>,
-        /// Which of the bars are odd, by symbol: the venue's records repeated them.
+        /// The odd bars among them, by symbol. The venue's records repeated each of them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         odd: Vec<OddBar>,
     },
-    /// A bar that came after its close was said.
+    /// A bar came after its close was appended.
     LateBar {
         /// The bar.
         bar: Bar,
-        /// Why it is odd, where it is; the venue's records repeated it.
+        /// Why the bar is odd, if it is. The venue's records repeated it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         odd: Option<Oddity>,
     },
-    /// A bar was not believed: the venue's records contradict it, or no type holds it. Nothing is
-    /// decided by it.
+    /// A bar was refused: the venue's records contradict it, or its values do not fit their types.
+    /// No decision uses it.
     BarRefused {
-        /// What it is of.
+        /// The symbol of the bar.
         symbol: Symbol,
-        /// Its opening time, UTC milliseconds, as it was claimed.
+        /// The opening time that the venue sent, UTC milliseconds.
         time: UtcMs,
         /// Why it was refused, in words.
         reason: String,
-        /// What was claimed, in words.
+        /// The values that the venue sent, in words.
         claimed: String,
     },
-    /// A range of past bars is in the history and may be used.
+    /// A range of past bars was stored in the history and may be used.
     HistoryLoaded {
-        /// What they are of.
+        /// The symbol of the bars.
         symbol: Symbol,
-        /// Their width.
+        /// The width of the bars.
         timeframe: Timeframe,
         /// Opening time of the first bar.
         from: UtcMs,
@@ -59,62 +59,63 @@ pub enum Market {
         count: u32,
         /// Digest over the bars as stored.
         digest: u64,
-        /// The number of the plan whose new features wait for it: they alone take it. 0: the past
-        /// of a symbol, for all.
+        /// The feature plan that waits for these bars: only its new features use them. 0: the
+        /// history of a symbol, for all features.
         #[serde(default)]
         plan: u64,
     },
-    /// What a stage is given in place of `HistoryLoaded`. Never in the journal.
+    /// The bars themselves, which a stage gets in place of `HistoryLoaded`. Never in the journal.
     HistoryBars {
-        /// What they are of.
+        /// The symbol of the bars.
         symbol: Symbol,
-        /// Their width.
+        /// The width of the bars.
         timeframe: Timeframe,
-        /// Ascending by opening time.
+        /// The bars, ascending by opening time.
         bars: Vec<Bar>,
-        /// Whose they are, as told.
+        /// The feature plan, as in `HistoryLoaded`.
         plan: u64,
     },
-    /// The venue's rules for the instruments that are wanted; replaces the rules of those named.
+    /// The venue's rules for the wanted instruments. They replace earlier rules of the same
+    /// symbols.
     Instruments {
-        /// By symbol.
+        /// The rules, by symbol.
         rules: Vec<Instrument>,
     },
-    /// Which symbols are listed from here on: what changed, and that the venue was asked.
+    /// The venue was queried for its symbols. States the changes of the listed symbols.
     Universe {
-        /// Event time at which the venue was asked.
+        /// Event time of the query, UTC milliseconds.
         asked: UtcMs,
-        /// The last input with a rule or a word of an operator that was taken into account.
+        /// The last input taken into account that holds a rule or an operator command.
         basis: u64,
-        /// New symbols, and those whose standing changed; by symbol.
+        /// New symbols, and symbols whose state changed; by symbol.
         listed: Vec<Listed>,
-        /// Symbols that are not listed any more: forgotten, but for the books; by name.
+        /// Symbols that are no longer listed, by name. Only the books still know them.
         unlisted: Vec<Symbol>,
     },
-    /// When a venue trades, said ahead of time: from its beginning on it replaces what was said.
-    /// A venue that trades always says nothing.
+    /// When a venue trades, announced ahead of time. From its beginning on it replaces earlier
+    /// sessions. A venue that always trades reports none.
     Sessions {
-        /// Which venue.
+        /// The venue.
         venue: VenueId,
         /// Its sessions.
         sessions: Sessions,
     },
-    /// When a trading day begins at a venue whose days are not those of UTC, said ahead of time.
+    /// When a trading day begins, announced ahead of time, at a venue whose days are not UTC days.
     DayBegins {
-        /// Which venue.
+        /// The venue.
         venue: VenueId,
-        /// Its zone, by the name of the IANA database.
+        /// Its time zone, an IANA name.
         zone: String,
         /// The date, as days since 1970-01-01.
         day: i64,
-        /// When it begins, UTC milliseconds.
+        /// When the day begins, UTC milliseconds.
         at: UtcMs,
     },
-    /// Which orders a venue takes, said where it differs from what was said before.
+    /// Which orders a venue takes. Appended when this changes.
     Capabilities {
-        /// Which venue.
+        /// The venue.
         venue: VenueId,
-        /// What it takes.
+        /// The orders that it takes.
         capabilities: Capabilities,
     },
 }

@@ -1,6 +1,6 @@
-//! Every fact there is, grouped. `docs/reference/facts.md` is generated from [`kinds::TABLE`].
+//! Every kind of fact, grouped. `docs/reference/facts.md` is generated from [`kinds::TABLE`].
 //!
-//! Inputs come from outside and are numbered; derived facts are said by the stage of one rank.
+//! Inputs come from outside and are numbered. The stage of one rank appends each derived fact.
 //!
 //! Over 500 lines: every kind of fact, documented member by member.
 
@@ -29,49 +29,50 @@ pub use listed::{AtVenue, Listed, Standing};
 pub use market::Market;
 use serde::{Deserialize, Serialize};
 
-/// What a fact says.
+/// The content of a fact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Body {
     /// Inputs: what the market did.
     Market(Market),
-    /// Inputs: what went to the venue and what it said.
+    /// Inputs: what was sent to the venue and what it reported.
     Venue(Venue),
-    /// Inputs: the process, the clock, people and the runtime.
+    /// Inputs: the process, the clock, operators and the runtime.
     Operator(Operator),
-    /// Derived: numbers and wishes.
+    /// Derived: rolled bars, features and signals.
     Analysis(Analysis),
-    /// Derived: what may be done and what is to be done.
+    /// Derived: limits on trading, approvals and exits.
     Decision(Decision),
-    /// Derived: what became of orders.
+    /// Derived: the states of orders.
     Order(Order),
     /// Derived: the books.
     Ledger(Ledger),
 }
 
-/// Inputs: what went to the venue and what it said.
+/// Inputs: what was sent to the venue and what it reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Venue {
-    /// These requests leave once this is on disk. Synced.
+    /// Announces order requests. They are sent once this fact is on disk. Synced.
     Sent {
-        /// All orders of one close together.
+        /// The attempts, for all orders of one close together.
         attempts: Vec<SendAttempt>,
     },
-    /// The venue's word on an order.
+    /// The venue reported the state of an order.
     Reported(OrderReport),
-    /// A definite no to one attempt: the order was not accepted.
+    /// The venue definitely rejected one attempt: the order was not accepted.
     Refused {
         /// Our id.
         client_id: ClientOrderId,
-        /// The attempt refused.
+        /// The rejected attempt.
         attempt: u32,
         /// The venue's error code.
         code: i32,
-        /// The venue's words.
+        /// The venue's error text.
         text: String,
-        /// Whether the same order may be tried again (clock, rate limit), or is wrong as it stands.
+        /// Whether the same order may be tried again (clock, rate limit). If not, the order is
+        /// wrong.
         again: bool,
     },
-    /// An attempt has no clear answer: the order may or may not exist.
+    /// An attempt got no clear response. The order may or may not exist.
     Unanswered {
         /// Our id.
         client_id: ClientOrderId,
@@ -80,44 +81,44 @@ pub enum Venue {
         /// What happened.
         reason: String,
     },
-    /// The venue was asked for an order by our id and for the symbol's trades, and found neither.
+    /// The venue was queried for an order by our id and for the symbol's trades. It has neither.
     Absent {
         /// Our id.
         client_id: ClientOrderId,
-        /// Venue time at which it was asked.
+        /// Venue time of the query.
         asked: UtcMs,
     },
-    /// The account as the venue has it, after everything the query round of this life turned up is
-    /// in the journal; what is compared with the books.
+    /// The account as the venue reports it, to be compared with the books. All findings of the
+    /// query round of this run are in the journal before it.
     Account {
-        /// Number of the process life that asked.
+        /// Number of the run that queried it.
         life: u64,
-        /// Venue time of the picture.
+        /// Venue time of the snapshot.
         time: UtcMs,
         /// Balances other than zero, by asset.
         balances: Vec<Balance>,
-        /// Client ids of the orders open at the venue, with symbol, by id.
+        /// Client ids and symbols of the orders open at the venue, by id.
         open: Vec<(ClientOrderId, Symbol)>,
-        /// Assets whose balances cannot be believed, by name: they are not among the balances.
+        /// Assets with implausible balances, by name. They are not among the balances.
         #[serde(default)]
         unread: Vec<String>,
-        /// Whose account it is.
+        /// The venue of the account.
         #[serde(default)]
         venue: VenueId,
     },
-    /// What `everwarm panic` traded, as far as the venue was asked for it: the books did not
-    /// explain a balance. A trade may be reported again; it counts once.
+    /// Trades of `everwarm panic`. They are fetched when the books do not explain a balance. A
+    /// trade may be reported again and counts once.
     PanicTraded {
-        /// By symbol, then venue time, then trade id.
+        /// The trades, by symbol, then venue time, then trade id.
         trades: Vec<PanicTrade>,
-        /// Whose account it was.
+        /// The venue of the account.
         #[serde(default)]
         venue: VenueId,
     },
-    /// This request about an order leaves once this is on disk. Synced.
+    /// Announces a request about an order. It is sent once this fact is on disk. Synced.
     Requested(OrderRequest),
-    /// What came of one, as far as is known. Nothing follows from it for the order but that it is
-    /// to be asked for.
+    /// The result of such a request, as far as it is known. Its only effect is that the order is
+    /// queried.
     Responded {
         /// Our id of the request.
         id: String,
@@ -125,25 +126,25 @@ pub enum Venue {
         of: ClientOrderId,
         /// The attempt.
         attempt: u32,
-        /// What came of it.
+        /// The result.
         response: Response,
     },
 }
 
-/// Inputs: the process, the clock, people and the runtime.
+/// Inputs: the process, the clock, operators and the runtime.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Operator {
-    /// A process started on this store. Synced.
+    /// A run began on this data directory. Synced.
     Started {
-        /// Number of this life, from 1.
+        /// Number of the run, from 1.
         life: u64,
         /// Identity of the installation, part of every client order id.
         installation: String,
-        /// Rises by restore, wipe or an operator; part of every client order id.
+        /// Raised by a restore, a wipe or an operator; part of every client order id.
         epoch: u64,
     },
-    /// A person typed the account that may trade real money from here on, and how much of it at
-    /// most. Another account needs another one; the last is in force. Synced.
+    /// A person confirmed the account that may trade real money from here on, and its limits.
+    /// Another account needs its own confirmation; the last one is in force. Synced.
     LiveConfirmed {
         /// The venue's number of the account.
         account: String,
@@ -151,7 +152,7 @@ pub enum Operator {
         per_order: Decimal,
         /// Most quote amount of all entries of a UTC day.
         per_day: Decimal,
-        /// Whose account it is.
+        /// The venue of the account.
         #[serde(default)]
         venue: VenueId,
     },
@@ -162,59 +163,59 @@ pub enum Operator {
     },
     /// The configuration in force from here on. Synced.
     ConfigApplied {
-        /// From 1.
+        /// Number of the configuration, from 1.
         generation: u64,
         /// The settings as JSON; see [`Settings`].
         text: String,
-        /// Where values other than defaults came from: (key, origin).
+        /// Origins of values other than the defaults: (key, origin).
         origins: Vec<(String, String)>,
-        /// Every value that may change while it trades, as JSON: (key, value).
+        /// Every value that may change while the daemon trades, as JSON: (key, value).
         #[serde(default)]
         values: Vec<(String, String)>,
-        /// Digest of what the sources said when it was put in force. After a rollback they say
-        /// something else than what is in force, and a start does not undo that.
+        /// Digest of the configuration sources when it was put in force. After a rollback the
+        /// sources differ from what is in force; a start does not undo the rollback.
         #[serde(default)]
         source: String,
-        /// Former settings of strategies, by which something may be held still.
+        /// Former settings of strategies that may still hold lots opened under them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         retained: Vec<Retained>,
     },
-    /// An operator turns something on or off, until an operator says otherwise. Synced.
+    /// An operator turned something on or off, until an operator changes it again. Synced.
     Switched {
-        /// What.
+        /// The switch.
         switch: Switch,
         /// Why, in the operator's words.
         reason: String,
     },
-    /// A stage speaks under a new version from here on.
+    /// A stage has a new version from here on.
     StageUpgraded {
         /// Its rank.
         rank: u16,
-        /// The version before.
+        /// Its version before.
         from: u16,
-        /// The version from here on.
+        /// Its version from here on.
         to: u16,
     },
-    /// A stage takes part from the next input on. Synced: what it says needs it.
+    /// A stage takes part from the next input on. Synced, because its facts depend on this one.
     StageJoined {
         /// Its rank.
         rank: u16,
         /// Its name.
         id: String,
-        /// What it is made as.
+        /// Its kind: the stage that it is an instance of.
         kind: String,
-        /// The version that begins.
+        /// Its version at the beginning.
         version: u16,
-        /// What it is made with, as the configuration has it; empty: nothing.
+        /// Its settings, as in the configuration; empty: none.
         settings: String,
     },
-    /// A stage takes part no more: the input before was its last. Synced.
+    /// A stage no longer takes part. The input before this one was its last. Synced.
     StageLeft {
         /// Its rank.
         rank: u16,
     },
-    /// A stage failed too often at an input, or is kept down from one on. Synced, and known before
-    /// a replay.
+    /// A stage failed too often at an input, or its supervisor stopped it from an input on. Synced,
+    /// and known before a replay.
     Quarantined {
         /// Rank of the stage.
         rank: u16,
@@ -222,123 +223,124 @@ pub enum Operator {
         stage: String,
         /// Number of the input.
         input: u64,
-        /// What is done about it.
+        /// What the runtime does about it.
         effect: Effect,
-        /// The symbols without which the stage does not fail; empty: none help.
+        /// Leaving out these symbols lets the stage pass. Empty: leaving out symbols does not help.
         symbols: Vec<Symbol>,
-        /// Failures.
+        /// Number of failures.
         failures: u32,
-        /// The text of the last.
+        /// Error text of the last failure.
         why: String,
     },
-    /// An operator ends a quarantine, or the runtime that of a stage that was kept down. Synced.
+    /// A quarantine ends. An operator ends it, or the runtime if the stage was stopped by its
+    /// supervisor. Synced.
     Released {
-        /// Number of the input that told of it.
+        /// Number of the `Quarantined` input.
         quarantine: u64,
-        /// Whether the stage is tried again; where not, its absence is accepted.
+        /// Whether the stage is tried again. If not, its absence is accepted.
         retry: bool,
     },
-    /// A branch of the supervision tree is kept down, or is up again. Synced. A life begins with
-    /// all of them up.
+    /// A branch of the supervision tree was stopped by its supervisor, or runs again. Synced. At
+    /// the start of a run all branches are up.
     Branch {
-        /// Its place in the tree.
+        /// Its path in the tree.
         path: String,
-        /// How it ended last, where it is kept down.
+        /// How it ended last, if it is stopped.
         down: Option<String>,
     },
-    /// An operator's word on a symbol, which goes before any rule. Synced.
+    /// An operator decided whether a symbol is traded. This overrides every rule. Synced.
     SymbolWanted {
-        /// Which.
+        /// The symbol.
         symbol: Symbol,
         /// Whether it is to be traded.
         wanted: bool,
     },
-    /// An operator ends a conflict. Synced.
+    /// An operator resolved a conflict. Synced.
     Resolved {
         /// Both sides, as the operator saw them.
         conflict: Conflict,
-        /// Whose word counts.
+        /// The side that the operator accepts.
         accept: Accept,
         /// Why, in the operator's words.
         reason: String,
-        /// Whose account it is about.
+        /// The venue of the account.
         #[serde(default)]
         venue: VenueId,
     },
-    /// An operator takes a surplus into our books. Synced.
+    /// An operator adopted a surplus into the books. Synced.
     Adopted {
-        /// Of what.
+        /// The asset.
         asset: String,
-        /// How much; at most what is external is taken.
+        /// The quantity. At most the external quantity is adopted.
         quantity: Decimal,
-        /// The position it becomes part of, and the last price, which is its cost; none: it is
+        /// The position that it becomes part of, and the last price, which is its cost. None: it is
         /// cash.
         position: Option<(Symbol, Decimal)>,
         /// Why, in the operator's words.
         reason: String,
-        /// Whose account it is.
+        /// The venue of the account.
         #[serde(default)]
         venue: VenueId,
     },
-    /// Actors were started again after they had ended by themselves: gathered, so that there are
-    /// few of them however often that happens.
+    /// Supervisors restarted actors that had ended unexpectedly. Restarts are gathered, so that
+    /// frequent ones do not fill the journal.
     Restarted {
-        /// By actor and cause.
+        /// The restarts, by actor and cause.
         actors: Vec<Restarts>,
     },
 }
 
-/// Settings by which a strategy may still hold what it has entered.
+/// Former settings of a strategy, which may still hold lots opened under them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retained {
-    /// Which strategy.
+    /// The id of the strategy.
     pub id: String,
-    /// Its section of the configuration then, as JSON.
+    /// Its section of the configuration at that time, as JSON.
     pub settings: String,
     /// Its kind.
     pub kind: String,
 }
 
-/// How often an actor was started again for one cause.
+/// The number of restarts of one actor for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restarts {
-    /// Its name in the tree; `bar` for those of all symbols.
+    /// Its name in the tree. The bar actors of all symbols are `bar`.
     pub actor: String,
-    /// Why it had ended, in one word, as metrics say it.
+    /// Why it had ended, in one word, as in the metrics.
     pub reason: String,
-    /// How often.
+    /// The number of restarts.
     pub times: u32,
 }
 
-/// Derived: numbers and wishes.
+/// Derived: rolled bars, features and signals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Analysis {
-    /// Bars of a larger width that were completed by this close.
+    /// Bars of a larger width that this close completed.
     Rolled {
-        /// Their width.
+        /// The width of the bars.
         timeframe: Timeframe,
-        /// By symbol.
+        /// The bars, by symbol.
         bars: Vec<RolledBar>,
     },
-    /// Which features are computed from here on; said where the configuration changes that.
+    /// The features that are computed from here on. Appended when the configuration changes them.
     FeaturePlan {
         /// Its number, a digest of the features; never 0.
         plan: u64,
-        /// The features, in their order: `sma(20)@1h`. The columns of values come in this order.
+        /// The features, like `sma(20)@1h`. They are the columns of the values, in this order.
         features: Vec<String>,
     },
     /// Values of the features of one width after this close.
     FeatureValues {
-        /// Number of the plan; 0: of an earlier version, whose columns were the fast and the slow
-        /// simple average, the exponential one and the true range of the one strategy there was.
+        /// Number of the plan. 0: a fact of an earlier version. Its columns are the fast and the
+        /// slow simple average, the exponential average and the true range of the only strategy.
         plan: u64,
         /// Width of the bars they are computed on.
         timeframe: Timeframe,
-        /// One row a symbol, by symbol; one column a feature of that width.
+        /// One row for each symbol, by symbol; one column for each feature of that width.
         table: FeatureTable,
     },
-    /// Of earlier versions: the same four values under lengths that were not configured any more,
-    /// for those who held something that was opened by them.
+    /// Only of earlier versions: the same four values for lengths that were no longer configured.
+    /// Positions opened with these lengths still used them.
     Kept {
         /// Width of the bars they are computed on.
         timeframe: Timeframe,
@@ -346,103 +348,103 @@ pub enum Analysis {
         fast: u32,
         /// Length of the slow averages, in bars.
         slow: u32,
-        /// One row a symbol, by symbol.
+        /// One row for each symbol, by symbol.
         rows: FeatureTable,
     },
     /// Signals of one strategy after this close. Never empty.
     Signals {
-        /// By symbol.
+        /// The signals, by symbol.
         rows: Vec<Signal>,
     },
 }
 
-/// Levels of the circuit breaker, everywhere the same words.
+/// Levels of the circuit breaker, ascending. Their names are the same everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerLevel {
-    /// All is allowed.
+    /// Everything is allowed.
     #[default]
     Normal,
-    /// Entries are smaller.
+    /// Entries have a reduced size.
     Reduced,
-    /// Positions may be left, not entered.
+    /// Only exits are allowed.
     ExitsOnly,
     /// Nothing is sent.
     Halted,
 }
 
-/// Derived: what may be done and what is to be done.
+/// Derived: limits on trading, approvals and exits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Decision {
     /// The breaker changed its level or its reasons.
     Breaker {
         /// The level from here on.
         level: BreakerLevel,
-        /// Why, one sentence a reason; empty at normal.
+        /// The reasons, one sentence each; empty at normal.
         reasons: Vec<String>,
-        /// Symbols of which nothing is bought, and why; by symbol.
+        /// Symbols without entries, and why; by symbol.
         #[serde(default)]
         barred: Vec<(Symbol, String)>,
     },
-    /// A signal may be traded; the funds are reserved. Only `risk` makes these.
+    /// A signal was approved and its cash reserved. Only the decision appends these.
     Approved {
-        /// What is to be sent.
+        /// The order to be sent.
         intent: OrderIntent,
-        /// Quote amount held for it until it is final.
+        /// Quote amount reserved until the order is final.
         reserved: Decimal,
         /// The signal's reason.
         reason: String,
     },
-    /// A signal may not be traded.
+    /// A signal was declined.
     Declined {
         /// The signal.
         signal: Signal,
         /// Machine-readable reason, like `max-positions`.
         code: String,
-        /// The same in words.
+        /// The reason in words.
         text: String,
     },
-    /// An exit that was decided and is not done: said when it opens, when what keeps it waiting
-    /// changes, and when it ends.
+    /// An owed exit: decided and not sold yet. Appended when it opens, when its obstacle changes,
+    /// and when it ends.
     Owed {
-        /// Whose lot: a strategy's, or the `house`'s. Versions without lots said `flatten` for all
-        /// that an operator had sold of a symbol.
+        /// The owner of the lot: a strategy, or `house`. Versions without lots wrote `flatten` for
+        /// everything of a symbol that an operator had sold.
         strategy: String,
-        /// What is to be sold.
+        /// The symbol to sell.
         symbol: Symbol,
-        /// The close it was decided on, UTC milliseconds.
+        /// The close at which it was decided, UTC milliseconds.
         since: UtcMs,
         /// Why it was decided, in words.
         cause: String,
         /// Number of the next request for it, from 0.
         revision: u32,
-        /// Equal refusals in a row.
+        /// Number of equal refusals in a row.
         tries: u32,
-        /// Why it is not requested now; none where its request is on its way.
+        /// Why it is not requested now; none while its request is under way.
         refusal: Option<String>,
-        /// Why it is over; none while it is owed.
+        /// Why it ended; none while it is owed.
         ended: Option<String>,
     },
-    /// What led to an order is withdrawn before the order was sent: it is not sent any more.
+    /// An order was withdrawn before it was sent. It is not sent any more.
     Withdrawn {
         /// Our id.
         client_id: ClientOrderId,
-        /// Who wanted the order.
+        /// The strategy that wanted the order.
         strategy: String,
-        /// What it was to trade.
+        /// The symbol of the order.
         symbol: Symbol,
         /// Direction.
         side: Side,
         /// Why, in words.
         reason: String,
     },
-    /// What led to an order is withdrawn after the order was sent: it is to be cancelled.
+    /// An order was withdrawn after it was sent. It is to be cancelled.
     CancelIntent {
         /// Our id.
         client_id: ClientOrderId,
-        /// Who wanted the order.
+        /// The strategy that wanted the order.
         strategy: String,
-        /// What it trades.
+        /// The symbol of the order.
         symbol: Symbol,
         /// Direction.
         side: Side,
@@ -451,18 +453,18 @@ pub enum Decision {
     },
 }
 
-/// Derived: what became of orders.
+/// Derived: the states of orders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Order {
-    /// To be sent once, while valid.
+    /// An order to be sent once, while it is valid.
     Intent(OrderIntent),
-    /// Another attempt with the same id is granted.
+    /// A further attempt with the same id is granted.
     Granted {
         /// Our id.
         client_id: ClientOrderId,
         /// Number of the attempt that may be sent.
         attempt: u32,
-        /// Why it is safe.
+        /// Why the attempt is safe.
         reason: String,
     },
     /// An order changed.
@@ -473,35 +475,35 @@ pub enum Order {
         symbol: Symbol,
         /// The venue's id, once known.
         venue_order_id: Option<VenueOrderId>,
-        /// Where it stands from here on.
+        /// Its state from here on.
         status: OrderStatus,
         /// Cumulative filled quantity.
         executed: Decimal,
         /// Cumulative quote amount of the fills.
         executed_quote: Decimal,
-        /// Why, where it is not obvious.
+        /// Why, if it is not obvious.
         reason: String,
     },
-    /// One execution, applied once.
+    /// One execution. It is applied once.
     Filled {
         /// Our id.
         client_id: ClientOrderId,
-        /// Who wanted the order.
+        /// The strategy that wanted the order.
         strategy: String,
         /// What was traded.
         symbol: Symbol,
         /// Direction.
         side: Side,
-        /// Number of this fill among the order's, from 1.
+        /// Number of this fill within the order, from 1.
         k: u32,
         /// The execution.
         fill: VenueFill,
     },
-    /// The open orders of the account were compared with ours (part of a reconciliation).
+    /// The open orders of the account were compared with ours, as part of a reconciliation.
     Compared {
-        /// Number of the process life.
+        /// Number of the run.
         life: u64,
-        /// What cannot be explained.
+        /// Differences that nothing explains.
         conflicts: Vec<Conflict>,
     },
 }
@@ -511,15 +513,15 @@ pub enum Order {
 pub enum Ledger {
     /// A position changed.
     Position {
-        /// Of what.
+        /// The symbol.
         symbol: Symbol,
         /// Base units held.
         quantity: Decimal,
-        /// What the units held have cost, in quote units, fees in quote excluded.
+        /// Cost of the units held, in quote units, without fees in quote.
         cost: Decimal,
-        /// Profit locked in since the beginning, in quote units, fees included.
+        /// Profit realised since the beginning, in quote units, fees included.
         realized_pnl: Decimal,
-        /// Quote units of cash after the fill.
+        /// Cash after the fill, in quote units.
         cash: Decimal,
     },
     /// Value of the account after a close.
@@ -530,62 +532,62 @@ pub enum Ledger {
         equity: Decimal,
         /// Cash.
         cash: Decimal,
-        /// What adjustments changed of it since the beginning: neither profit nor loss.
+        /// Change of the equity by adjustments since the beginning: neither profit nor loss.
         #[serde(default)]
         adjusted: Decimal,
     },
-    /// The account was compared with the books; without conflicts trading may go on. Synced.
+    /// The account was compared with the books. Without conflicts trading continues. Synced.
     Reconciled {
-        /// Number of the process life it holds for.
+        /// Number of the run that it holds for.
         life: u64,
-        /// What cannot be explained; empty: trading may go on.
+        /// Differences that nothing explains. Empty: trading continues.
         conflicts: Vec<Conflict>,
-        /// Quote units of cash, as the books have it.
+        /// Cash in quote units, according to the books.
         cash: Decimal,
-        /// Surplus balances that are not ours: recorded, never traded.
+        /// External surplus by asset. It is recorded and never traded.
         foreign: Vec<(String, Decimal)>,
-        /// Whose account it was.
+        /// The venue of the account.
         #[serde(default, skip_serializing_if = "VenueId::is_default")]
         venue: VenueId,
     },
-    /// The books changed because an operator said so: they took the venue's word for less of an
-    /// asset, or took over a surplus. What is held is the fills and these.
+    /// An operator changed the books: they accepted that the venue has less of an asset, or adopted
+    /// a surplus. What is held is the sum of fills and adjustments.
     Adjusted {
-        /// Of what.
+        /// The asset.
         asset: String,
-        /// What of it changed.
+        /// The part of the books that changed.
         part: Part,
-        /// Change of the amount: negative where something was missing.
+        /// Change of the amount; negative if something was missing.
         amount: Decimal,
-        /// What it changed of the equity, quote units at the mark.
+        /// Change of the equity, in quote units at the last price.
         value: Decimal,
     },
-    /// A lot changed: what of a position belongs to one strategy. The position is the sum of its
-    /// lots.
+    /// A lot changed: the part of a position that belongs to one strategy. The position is the sum
+    /// of its lots.
     Lot {
-        /// Whose: a strategy, or `house` for what belongs to none.
+        /// The owner: a strategy, or `house` for what belongs to no strategy.
         strategy: String,
-        /// Of what.
+        /// The symbol.
         symbol: Symbol,
-        /// Base units held; zero where the lot is closed.
+        /// Base units held; zero if the lot is closed.
         quantity: Decimal,
-        /// What the units held have cost, in quote units, fees in quote excluded.
+        /// Cost of the units held, in quote units, without fees in quote.
         cost: Decimal,
-        /// Event time at which it was opened, UTC milliseconds; none where it is closed, or was
-        /// opened before lots were kept.
+        /// Event time at which it was opened, UTC milliseconds. None if it is closed, or was opened
+        /// by a version without lots.
         opened: Option<UtcMs>,
-        /// Realised profit of this strategy in this symbol since the beginning, in quote units,
-        /// fees included. The position's is the sum over its strategies.
+        /// Profit realised by this strategy in this symbol since the beginning, in quote units,
+        /// fees included. The position's profit is the sum over its strategies.
         #[serde(default)]
         realized_pnl: Decimal,
     },
 }
 
-/// The version of the ledger from which on it says [`Ledger::Lot`].
+/// The first version of the ledger that appends [`Ledger::Lot`].
 pub const LOTS_FROM: u16 = 3;
 
 impl Operator {
-    /// Settings in force, without where they came from.
+    /// An applied configuration with these settings, without origins and values.
     #[must_use]
     pub fn configured(generation: u64, settings: &Settings) -> Operator {
         let (text, source) = (settings.to_text(), String::new());

@@ -1,12 +1,13 @@
-//! The written form of the facts that grow with the number of symbols: closes, rolled bars,
-//! features.
+//! The encoding of facts that grow with the number of symbols: closes, rolled bars, features.
 //!
-//! Nearly all bytes of a journal are theirs, so they are packed by hand: a mark that MessagePack
-//! never uses, the kind, then numbers of variable length. Prices of a bar are told as distances
-//! from its open, times as distances from that of the fact. Every value comes back bit for bit.
+//! Nearly all bytes of a journal are such facts, so they are packed by hand. A packed fact is a
+//! mark that MessagePack never uses, the kind, then numbers of variable length. Prices of a bar are
+//! stored as differences from its open, times as differences from the time of the fact. Decoding
+//! returns every value bit for bit.
 //!
-//! A bar whose prices need more than 8 decimals has a bit in the length of its symbol, and behind
-//! the symbol a byte with its scale. Bars without that bit have 8, as all bars of earlier versions.
+//! A bar whose prices need more than 8 decimals has a bit in the length of its symbol. A byte with
+//! its scale follows the symbol. Bars without that bit have 8 decimals, like all bars of earlier
+//! versions.
 
 use super::kinds::kind;
 use super::{Analysis, Body, Market};
@@ -19,17 +20,17 @@ use crate::time::Timeframe;
 
 /// First byte of a packed fact; reserved in MessagePack.
 const MARK: u8 = 0xC1;
-/// In the byte of a decimal's scale: it is negative.
+/// Bit in the byte of a decimal's scale: the decimal is negative.
 const NEGATIVE: u8 = 0x80;
-/// In the byte of a symbol's length: a scale of prices follows the symbol.
+/// Bit in the byte of a symbol's length: a scale of prices follows the symbol.
 const SCALED: u8 = 0x80;
-/// Columns of values of earlier versions.
+/// Number of value columns in facts of earlier versions.
 const OLD_COLUMNS: usize = 4;
-/// More columns than any plan has.
+/// Most columns that are read. No plan has as many.
 const COLUMNS_MAX: usize = 100_000;
 const PADDED: &str = "a number is longer than it needs to be";
 
-/// Appends the packed form; false where the fact has none.
+/// Appends the packed form. Returns false if the fact has none.
 pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
     match body {
         Body::Market(Market::Close { time, bars, missing, odd }) => {
@@ -43,7 +44,7 @@ pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
             for name in missing {
                 symbol(*name, out);
             }
-            // Nearly no close has any, and none of an earlier version has this part.
+            // Nearly no close has odd bars. Closes of earlier versions do not have this part.
             if !odd.is_empty() {
                 count(odd.len(), out);
                 for each in odd {
@@ -97,7 +98,7 @@ pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Reads a packed fact; none where the bytes do not begin as one.
+/// Reads a packed fact. Returns none if the bytes do not begin with the mark.
 pub(super) fn decode(bytes: &[u8]) -> Option<Result<Body, String>> {
     let [MARK, kind, rest @ ..] = bytes else { return None };
     let mut from = Reader(rest);
@@ -107,7 +108,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Result<Body, String>> {
     }))
 }
 
-/// Column by column: a bit for each row, set where the value is defined, and those that are.
+/// Writes a table column by column: a bit for each row, set if its value is defined, then the
+/// defined values.
 fn columns(table: &FeatureTable, out: &mut Vec<u8>) {
     for column in 0..table.columns() {
         let bits = out.len();
@@ -154,7 +156,7 @@ fn symbol(symbol: Symbol, out: &mut Vec<u8>) {
     out.extend_from_slice(name);
 }
 
-/// A symbol, and the scale of the prices behind it where that is not 8.
+/// Writes a symbol, and the scale of its prices if that is not 8.
 fn named(of: Symbol, scale: u8, out: &mut Vec<u8>) {
     let length = out.len();
     symbol(of, out);
@@ -177,9 +179,9 @@ fn count(count: usize, out: &mut Vec<u8>) {
     unsigned(count as u128, out);
 }
 
-/// Seven bits a byte, the lowest first; the last byte is below 128.
+/// Writes a number, seven bits a byte, the lowest first. The last byte is below 128.
 fn unsigned(mut value: u128, out: &mut Vec<u8>) {
-    // Most numbers fit a word, and words are faster.
+    // Most numbers fit 64 bits, and 64-bit arithmetic is faster.
     while value > u128::from(u64::MAX) {
         out.push(low_bits(value) | 0x80);
         value >>= 7;
@@ -196,12 +198,12 @@ fn low_bits(value: u128) -> u8 {
     value.to_le_bytes()[0] & 0x7f
 }
 
-/// Small numbers of either sign are short.
+/// Writes a signed number so that small numbers of either sign are short.
 fn signed(value: i64, out: &mut Vec<u8>) {
     unsigned(((value << 1) ^ (value >> 63)).cast_unsigned().into(), out);
 }
 
-/// The same of more bits; distances between prices with 18 decimals have fewer than 126.
+/// The same with 128 bits. Differences between prices with 18 decimals have fewer than 126.
 fn wide(value: i128, out: &mut Vec<u8>) {
     unsigned(((value << 1) ^ (value >> 127)).cast_unsigned(), out);
 }
@@ -217,7 +219,7 @@ impl Reader<'_> {
                 let missing = self.list(Self::symbol)?;
                 let ends = self.0.is_empty();
                 let odd = if ends { Vec::new() } else { self.list(Self::odd)? };
-                // One value has one form only.
+                // Each value has only one encoding.
                 if !ends && odd.is_empty() {
                     return Err("1 bytes too many".to_owned());
                 }
@@ -269,7 +271,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A count, and the time others are told as distances from. One value has one form only.
+    /// Reads a count, and the time that others are relative to. Each value has only one encoding.
     fn head(&mut self) -> Result<(u128, i64), String> {
         match (self.unsigned()?, self.signed()?) {
             (0, near) if near != 0 => Err("a time without rows".to_owned()),
@@ -372,8 +374,8 @@ impl Reader<'_> {
         count: u128,
         mut one: impl FnMut(&mut Self) -> Result<T, String>,
     ) -> Result<Vec<T>, String> {
-        // Each takes a byte at least: a wrong count never asks for more memory than there are
-        // bytes.
+        // Each element takes at least one byte. So a wrong count cannot reserve memory for more
+        // elements than there are bytes.
         let count = usize::try_from(count).ok().filter(|count| *count <= self.0.len());
         let count = count.ok_or("more are announced than there are bytes")?;
         let mut all = Vec::with_capacity(count);
@@ -383,7 +385,7 @@ impl Reader<'_> {
         Ok(all)
     }
 
-    /// A symbol and the scale of the prices behind it.
+    /// Reads a symbol and the scale of its prices.
     fn named(&mut self) -> Result<(Symbol, u8), String> {
         let length = self.byte()?;
         let symbol = self.symbol_of(length & !SCALED)?;
@@ -455,7 +457,7 @@ impl Reader<'_> {
     }
 }
 
-/// One value has one form only: no more decimals than are needed.
+/// Checks that the scale is the one needed: each value has only one encoding.
 fn check_scale(needed: Option<u8>, scale: u8) -> Result<(), String> {
     if needed == Some(scale) { Ok(()) } else { Err(format!("the scale {scale} is not needed")) }
 }

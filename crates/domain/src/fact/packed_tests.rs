@@ -72,7 +72,7 @@ fn every_value_comes_back_bit_for_bit() {
     }
 }
 
-/// Bytes of the odd bars of a close; none where it has none.
+/// Bytes of the odd bars of a close; none if it has no odd bars.
 fn odd_part(body: &Body) -> Option<usize> {
     let Body::Market(Market::Close { odd, .. }) = body else { return None };
     let each = odd.iter().map(|odd| odd.symbol.as_str().len() + 2);
@@ -84,7 +84,7 @@ fn any_bytes_give_a_value_or_an_error() {
     for body in bodies() {
         let bytes = encoded(&body);
         for end in 0..bytes.len() {
-            // Without its odd bars a close is one of an earlier version.
+            // Without its odd bars a close reads as one of an earlier version.
             let earlier = odd_part(&body).is_some_and(|length| end == bytes.len() - length);
             let read = Body::decode(&bytes[..end]);
             assert_eq!(read.is_ok(), earlier, "{end} bytes of {body:?}");
@@ -104,7 +104,7 @@ fn any_bytes_give_a_value_or_an_error() {
     }
 }
 
-/// A price with so many decimals at most.
+/// A random price with at most `scale` decimals.
 fn price(seed: &mut u64, scale: u8) -> Price {
     let units = draw(seed) >> (draw(seed) % 60);
     Price::of(i128::from(units >> 1), scale).unwrap()

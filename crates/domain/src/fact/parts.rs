@@ -1,4 +1,4 @@
-//! What of a fact is about which symbol, so that one symbol can be left out of it.
+//! Finds the parts of a fact that are about a symbol, so that one symbol can be left out.
 
 use super::{Analysis, Body, Decision, Ledger, Market, Order};
 use crate::id::Symbol;
@@ -14,7 +14,7 @@ impl Market {
 }
 
 impl Body {
-    /// The symbols it is about, as they come in it.
+    /// The symbols that the fact is about, in their order in it.
     pub(super) fn symbols(&self) -> Vec<Symbol> {
         match self {
             Body::Market(Market::Close { bars, missing, .. }) => {
@@ -45,8 +45,8 @@ impl Body {
         }
     }
 
-    /// What is left of it without the symbols that `cut` names. A close stays a close; what is
-    /// about one symbol alone is gone.
+    /// The fact without the symbols that `cut` names. A close stays a close. None if the fact is
+    /// about one such symbol alone.
     pub(super) fn without_symbols(&self, cut: impl Fn(&Symbol) -> bool) -> Option<Body> {
         if self.symbol().is_some_and(|symbol| cut(&symbol)) {
             return None;
@@ -81,7 +81,7 @@ impl Body {
         Some(left)
     }
 
-    /// The one symbol it is about.
+    /// The one symbol that the fact is about; none if it is about several or none.
     fn symbol(&self) -> Option<Symbol> {
         match self {
             Body::Market(Market::LateBar { bar, .. }) => Some(bar.symbol),

@@ -1,4 +1,4 @@
-//! The strategies that are configured: instances of kinds, by id.
+//! The configured strategies: instances of kinds, by id.
 
 use crate::time::Timeframe;
 use serde::de::{Deserializer, Error as _};
@@ -7,34 +7,33 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Member of a section that names the kind.
+/// Field of a section that names the kind.
 const KIND: &str = "kind";
-/// Member of a section that says whether it enters.
+/// Field of a section that allows entries.
 const ENABLED: &str = "enabled";
 
-/// One strategy: a kind with settings.
+/// One strategy: an instance of a kind, with its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// What it is.
+    /// The kind.
     pub kind: String,
-    /// Whether it enters. What it holds it leaves by its rules all the same.
+    /// Whether it may open lots. It closes its lots by its rules in any case.
     pub enabled: bool,
-    /// The settings of its kind: a JSON object, which only the kind reads.
+    /// The settings of its kind: a JSON object that only the kind reads.
     pub section: String,
 }
 
 /// Instances by id.
 ///
-/// As JSON a section is an object of `kind`, `enabled` and the settings of the kind. A section
-/// without `kind` is of the kind called as its id: so the texts of older configurations are read.
-/// Saved states hold no instances. Where an older state has the settings of its one strategy, they
-/// are passed over.
+/// In JSON a section is an object of `kind`, `enabled` and the settings of the kind. Without `kind`
+/// its id is the kind, as in the texts of older configurations. Saved states hold no instances.
+/// Settings of the only strategy in older states are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Strategies(pub BTreeMap<String, Instance>);
 
 impl Strategies {
-    /// Sets one member of a section, of an instance that is made where there is none: enabled, and
-    /// of the kind called as its id.
+    /// Sets one field of a section. A missing instance is created: enabled, with its id as the
+    /// kind.
     pub fn set(&mut self, id: &str, member: &str, value: impl Into<Value>) {
         let fresh = || Instance { kind: id.to_owned(), enabled: true, section: "{}".to_owned() };
         let one = self.0.entry(id.to_owned()).or_insert_with(fresh);
@@ -43,7 +42,7 @@ impl Strategies {
         one.section = Value::Object(own).to_string();
     }
 
-    /// Has an instance enter, or not.
+    /// Allows or forbids entries of an instance.
     pub fn enable(&mut self, id: &str, on: bool) {
         if let Some(one) = self.0.get_mut(id) {
             one.enabled = on;
@@ -51,7 +50,7 @@ impl Strategies {
     }
 }
 
-/// The place of the one strategy in states.
+/// The place of the only strategy in saved states. It is written with empty values.
 #[derive(Serialize, Deserialize)]
 struct InState {
     sma_cross: (bool, Timeframe, u32, u32),

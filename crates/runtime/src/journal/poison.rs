@@ -7,7 +7,8 @@ use everwarm_kernel::fact::{Body, Fact, Rank, RuntimeEvent};
 use everwarm_kernel::skips::{Cut, Effect};
 use std::sync::{Arc, PoisonError};
 
-/// Progress of changes about failures to the disk. Changes are numbered; a commit reaches a number.
+/// How far changes about failures have reached the disk. Changes are numbered. Each field holds the
+/// last number that reached its step.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     last: u64,
@@ -92,9 +93,9 @@ impl<B: Body> Journal<B> {
         self.tell(&[], true);
     }
 
-    /// Notes a failure of the stage of this name, which blocks its thread, so that the process is
-    /// about to end. Returns true when the failure is on disk, false if the journal ended before.
-    /// Returns false immediately if the stage handles no input or the input does not count.
+    /// Notes a failure of the stage of this name. It blocks its thread, so the process is about to
+    /// end. Returns true when the failure is on disk, false if the journal ended before. Returns
+    /// false immediately if the stage handles no input or the input does not count.
     pub fn held(&self, name: &str, why: &str) -> bool {
         let mut inner = self.lock();
         let Some(index) = inner.stages.iter().position(|s| s.info.name == name) else {

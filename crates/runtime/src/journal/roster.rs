@@ -241,8 +241,8 @@ impl<B: Body> Journal<B> {
         all
     }
 
-    /// The stages that take part, by rank: the name, the input by which the stage joined, and the
-    /// input by which it leaves, if it has not passed its last input yet.
+    /// The stages that take part, by rank, with the name and the input by which the stage joined.
+    /// The last value is the input by which a stage leaves that has not passed its last input yet.
     #[must_use]
     pub fn present(&self) -> Vec<(Rank, &'static str, u64, Option<u64>)> {
         let inner = self.lock();

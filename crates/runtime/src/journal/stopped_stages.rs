@@ -3,9 +3,9 @@
 //!
 //! If a stage has used up its restart budget, its gate would block every stage that sees its facts.
 //! Instead an input reports from where on the stage does not decide. From there, the journal passes
-//! for it every input that its gate admits, in the same act that opens the gate. A new instance
-//! folds these inputs. It decides again after the input that reports it up. Each run begins with
-//! all stages up.
+//! every input for it that its gate admits. It does so in the act that opens the gate. A new
+//! instance folds these inputs. It decides again after the input that reports it up. Each run
+//! begins with all stages up.
 
 use super::locked_state::Inner;
 use super::{AppendError, Journal, TAIL_BYTES, Waker};
@@ -96,7 +96,7 @@ impl<B: Body> Journal<B> {
         Ok(())
     }
 
-    /// Marks all stages as up, at the begin of a run.
+    /// Marks all stages as up, at the start of a run.
     pub(super) fn begin_up(&self) {
         let mut inner = self.lock();
         for index in 0..inner.stages.len() {

@@ -3,7 +3,7 @@
 //! are far ahead. The tail in memory begins where the other stages need it. The stage reads earlier
 //! rounds from the file, a block at a time.
 //!
-//! The facts of one rank are in the file in the order of inputs, but a slow rank appends later than
+//! The file holds the facts of one rank in the order of inputs. But a slow rank appends later than
 //! others. So each rank has its own reader. A round is complete when all readers are at its input.
 
 use super::locked_state::{GATHER_BYTES, Inner, Slot, StageState};
@@ -128,7 +128,7 @@ impl<B: Body> Inner<B> {
     }
 
     /// The last input of which everything the stage may see is in the file. It is 0 while the store
-    /// thread is behind, so that the facts of a new stage about history do not pile up.
+    /// thread is behind. Otherwise the facts of a new stage about history would pile up.
     pub(super) fn in_the_file(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
         if self.pending_bytes > GATHER_BYTES {
@@ -235,7 +235,7 @@ impl<B: Body> Journal<B> {
         joins
     }
 
-    /// Waits shortly for a commit. False if the journal has ended.
+    /// Waits briefly for a commit. False if the journal has ended.
     pub(crate) fn wait_for_a_commit(&self) -> bool {
         let inner = self.lock();
         let before = inner.committed;

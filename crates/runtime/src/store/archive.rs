@@ -1,11 +1,12 @@
-//! A file of ordered byte tables for what is projected from the journal: kept for looking back,
-//! never needed to go on. It may lag behind the journal and can be rebuilt from it.
+//! A file of ordered byte tables for projections of the journal. It serves queries about history.
+//! The daemon does not need it to continue. It may lag behind the journal and can be rebuilt from
+//! it.
 //!
-//! 1. A file is made under a temporary name, synced, renamed, and its folder synced: under its own
-//!    name it is whole or absent.
-//! 2. One commit is all of its operations or none.
+//! 1. A file is made under a temporary name, synced, renamed, and its folder synced. Under its own
+//!    name it is complete or absent.
+//! 2. A commit applies all of its operations or none.
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
-//! 4. A file that is not ours, or is newer than this program, is refused and not written to.
+//! 4. A file of another program or of a newer version is refused and stays unchanged.
 //!
 //! Over 500 lines: all that touches the tables of an archive.
 
@@ -25,11 +26,11 @@ use std::io::{ErrorKind, Read};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-/// Memory for pages, bytes; the library would take a gigabyte.
+/// Memory for pages, bytes. The default of the library is a gigabyte.
 const CACHE_BYTES: usize = 16 << 20;
-/// Version of the layout, in the stamp.
+/// Version of the layout, kept in the stamp.
 const FORMAT: u32 = 1;
-/// What every redb file begins with.
+/// First bytes of every redb file.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const STAMP: Table = TableDefinition::new("archive.stamp");
 const STAMP_KEY: &[u8] = b"format";
@@ -43,21 +44,21 @@ pub type Row = (Vec<u8>, Vec<u8>);
 pub enum Op {
     /// Sets the value of a key.
     Put {
-        /// Name of the table; made on first use.
+        /// Name of the table. It is created on first use.
         table: &'static str,
         /// Keys are ordered by their bytes.
         key: Vec<u8>,
-        /// Anything.
+        /// Any bytes.
         value: Vec<u8>,
     },
-    /// Removes a key, present or not.
+    /// Removes a key, if it is present.
     Delete {
         /// Name of the table.
         table: &'static str,
         /// The key.
         key: Vec<u8>,
     },
-    /// Removes all keys.
+    /// Removes all keys of a table.
     Clear {
         /// Name of the table.
         table: &'static str,
@@ -72,7 +73,7 @@ impl Op {
     }
 }
 
-/// Why a file could not be opened, read or written. Each names the file.
+/// Why a file could not be opened, read or written. Each error names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// Another process has it open.
@@ -81,15 +82,15 @@ pub enum ArchiveError {
         /// The file.
         path: PathBuf,
     },
-    /// Not a file of this program.
+    /// It is not a file of this program.
     #[error("{} is not an archive of this program: {reason}; it was not touched", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// How that was seen.
+        /// What shows that.
         reason: String,
     },
-    /// Written by a newer program.
+    /// A newer program wrote it.
     #[error(
         "{} has format {found}; this program knows up to {known}; it was not touched",
         path.display()
@@ -99,10 +100,10 @@ pub enum ArchiveError {
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest format known here.
+        /// The newest format that this program reads.
         known: u32,
     },
-    /// Damaged: cut off or overwritten.
+    /// It is damaged: cut off or overwritten.
     #[error(
         "{} is damaged: {reason}; it was not touched",
         path.display()
@@ -110,7 +111,7 @@ pub enum ArchiveError {
     Torn {
         /// The file.
         path: PathBuf,
-        /// Where and how.
+        /// Place and kind of the damage.
         reason: String,
     },
     /// No space left.
@@ -119,14 +120,14 @@ pub enum ArchiveError {
         /// The file.
         path: PathBuf,
     },
-    /// Anything else the system or the library says.
+    /// Another error of the system or the library.
     #[error("{} {}: {reason}", doing, path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// The system's words.
+        /// Text of the system's error.
         reason: String,
     },
 }
@@ -148,7 +149,7 @@ impl From<ArchiveError> for StoreError {
     }
 }
 
-/// An open file of ordered byte tables. One process at a time; any number of threads.
+/// An open archive. One process at a time may open it, with any number of threads.
 #[derive(Debug)]
 pub struct Archive {
     db: Database,
@@ -156,7 +157,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens the file at `path`, making it (and its folder) where it is absent.
+    /// Opens the file at `path`. Creates it (and its folder) if it is absent.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -169,7 +170,7 @@ impl Archive {
         }
     }
 
-    /// Opens the file at `path`; `None` where it is absent. Never makes one.
+    /// Opens the file at `path`; `None` if it is absent. Never creates it.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -177,8 +178,8 @@ impl Archive {
         Archive::check(path)?.map(CheckedArchive::accept).transpose()
     }
 
-    /// Opens the file at `path` as far as it can be without changing it, so that others can be
-    /// looked at first; `None` where it is absent.
+    /// Opens the file at `path` without changing it, so that the caller can check other files
+    /// first. `None` if it is absent.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -186,9 +187,8 @@ impl Archive {
         existing(path, Access::Own)
     }
 
-    /// Opens the file at `path` to read what is in it; what a crash left is repaired in memory, and
-    /// the file is not changed whatever is done: what is committed is kept in memory. The file need
-    /// not be writable. `None` where it is absent.
+    /// Opens the file at `path` for reading; it need not be writable. Repairs after a crash and
+    /// later commits stay in memory, so the file never changes. `None` if it is absent.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -196,7 +196,7 @@ impl Archive {
         Ok(existing(path, Access::Look)?.map(|checked| checked.archive))
     }
 
-    /// An empty archive in memory, as if it were at `path`.
+    /// An empty archive in memory, with `path` in its errors.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -209,7 +209,7 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Opens an archive on a disk in memory, making it first where the disk is empty.
+    /// Opens an archive on a simulated disk. Creates it if the disk is empty.
     ///
     /// # Errors
     /// See [`ArchiveError`].
@@ -226,7 +226,7 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Says that it is one.
+    /// Writes the format stamp, which marks the file as an archive.
     fn stamp(&self) -> Result<(), ArchiveError> {
         let value = FORMAT.to_be_bytes().to_vec();
         let stamp = Op::Put { table: "archive.stamp", key: STAMP_KEY.to_vec(), value };
@@ -237,23 +237,23 @@ impl Archive {
         &self.db
     }
 
-    /// Where it is.
+    /// Path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Does all of `ops`, in order for each table, or none. `durable`: returns once they are on
-    /// disk, with everything committed before; otherwise they may be lost with the process.
+    /// Applies all of `ops`, in order for each table, or none. If `durable`, it returns once they
+    /// and all earlier commits are on disk. Otherwise they may be lost with the process.
     ///
     /// # Errors
-    /// Nothing was changed; the archive must be opened again.
+    /// Nothing was changed. The archive must be opened again.
     pub fn commit(&self, ops: &[Op], durable: bool) -> Result<(), ArchiveError> {
         let failed = |e: redb::Error| self.failed("writing to", e);
         let mut txn = self.db.begin_write().map_err(|e| failed(e.into()))?;
         let durability = if durable { Durability::Immediate } else { Durability::None };
         txn.set_durability(durability).map_err(|e| failed(e.into()))?;
-        // Costs a second flush. Every flushed commit must do so: the last one counts.
+        // This costs a second flush. Every flushed commit must do it, because the last one counts.
         txn.set_quick_repair(durable);
         let tables: BTreeSet<&str> = ops.iter().map(Op::table).collect();
         for name in tables {
@@ -273,7 +273,7 @@ impl Archive {
         txn.commit().map_err(|e| failed(e.into()))
     }
 
-    /// The value of `key`.
+    /// The value of `key`, if present.
     ///
     /// # Errors
     /// The file could not be read.
@@ -281,8 +281,8 @@ impl Archive {
         self.read(table, |t| Ok(t.get(key)?.map(|v| v.value().to_vec())))
     }
 
-    /// At most `limit` rows whose keys are in `keys`, from either end. A range that ends before it
-    /// begins is empty.
+    /// At most `limit` rows with keys in `keys`, from either end. A range that ends before its
+    /// start is empty.
     ///
     /// # Errors
     /// The file could not be read.
@@ -306,7 +306,7 @@ impl Archive {
         })
     }
 
-    /// All rows, by key.
+    /// All rows, in the order of their keys.
     ///
     /// # Errors
     /// The file could not be read.
@@ -322,7 +322,7 @@ impl Archive {
         self.read(table, |t| Ok(t.last()?.map(|(k, v)| (k.value().to_vec(), v.value().to_vec()))))
     }
 
-    /// Number of rows.
+    /// Number of rows in a table.
     ///
     /// # Errors
     /// The file could not be read.
@@ -349,20 +349,20 @@ impl Archive {
     }
 }
 
-/// An archive that may be opened; dropped, its file stays as it is.
+/// An archive that passed its checks. If it is dropped, its file stays unchanged.
 pub struct CheckedArchive {
     archive: Archive,
     hold: Hold,
 }
 
 impl CheckedArchive {
-    /// What can be read of it.
+    /// The archive, for reading.
     #[must_use]
     pub fn archive(&self) -> &Archive {
         &self.archive
     }
 
-    /// Opens it: what a crash left is repaired in the file.
+    /// Opens it for writing. Writes the repairs after a crash to the file.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -412,7 +412,7 @@ fn existing(path: &Path, access: Access) -> Result<Option<CheckedArchive>, Archi
 
 fn checked(path: &Path, access: Access) -> Result<CheckedArchive, ArchiveError> {
     check_magic(path)?;
-    // Who writes it can make it again, and is to be ready soon.
+    // The owner can rebuild the file, and must be ready soon.
     let reads = match access {
         Access::Own => Reads::WhatIsNeeded,
         Access::Look => Reads::Everything,
@@ -504,7 +504,7 @@ fn io(path: &Path, doing: &'static str, error: &std::io::Error) -> ArchiveError 
 mod tests {
     use super::*;
 
-    /// A folder of its own, removed at the end.
+    /// A temporary folder, removed on drop.
     struct Folder(PathBuf);
 
     impl Folder {

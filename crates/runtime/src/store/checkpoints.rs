@@ -1,7 +1,7 @@
-//! Saved states in the live file: of each rank the last one and the one before it.
+//! Saved states in the live file: the last one of each rank and the one before it.
 //!
-//! They lie in two tables. Each is written over the older of the two, so a state is written once,
-//! and the one before stays as it is. Which one is newer is told by the input it stands at.
+//! They are in two tables. Each new state replaces the older of the two. So a state is written
+//! once, and the one before stays unchanged. The state with the higher input is the newer one.
 
 use super::file::{Store, StoreError};
 use super::rows::CheckpointRow;
@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Table = TableDefinition<'static, u16, (u64, u64, u16, &'static [u8])>;
 
-/// Rank → (input it stands at, row of that input, version, state). Files of releases that kept one
-/// state for each rank have the first of these tables alone.
+/// Rank → (input at which it was saved, row of that input, version, state). Older releases kept one
+/// state for each rank, in the first table only.
 pub(super) const CHECKPOINTS: [Table; 2] =
     [TableDefinition::new("checkpoints_v1"), TableDefinition::new("checkpoints_other_v1")];
 
-/// The place of a saved state: which of the two tables.
+/// The table of a saved state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot(bool);
 
@@ -28,26 +28,26 @@ impl Slot {
     }
 }
 
-/// Where the last good state of each rank lies: the next one is written to the other place.
+/// The table with the last good state of each rank. The next state goes to the other table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
     good: BTreeMap<u16, Slot>,
-    /// No saved state of these ranks is good.
+    /// Ranks without a good saved state.
     bad: BTreeSet<u16>,
 }
 
 impl Slots {
-    /// The last good state of this rank lies there.
+    /// Notes the table with the last good state of this rank.
     pub(crate) fn good(&mut self, rank: u16, slot: Slot) {
         self.good.insert(rank, slot);
     }
 
-    /// No saved state of this rank is good: the next one replaces both.
+    /// Notes that this rank has no good saved state. The next one replaces both.
     pub(crate) fn bad(&mut self, rank: u16) {
         self.bad.insert(rank);
     }
 
-    /// Writes a state of this rank.
+    /// Writes a state of this rank to the other table.
     pub(super) fn put(
         &mut self,
         write: &WriteTransaction,
@@ -75,7 +75,7 @@ fn put(
     Ok(())
 }
 
-/// All of them by rank, the newest of a rank first.
+/// All saved states by rank, the newest of a rank first.
 pub(super) fn all(read: &ReadTransaction) -> Result<Vec<(u16, Slot, CheckpointRow)>, redb::Error> {
     let mut found = Vec::new();
     for slot in [Slot(false), Slot(true)] {
@@ -92,7 +92,7 @@ pub(super) fn all(read: &ReadTransaction) -> Result<Vec<(u16, Slot, CheckpointRo
     Ok(found)
 }
 
-/// The row each saved state of these ranks stands at; 0 for a rank without one.
+/// The row of the oldest saved state of each of these ranks; 0 for a rank without one.
 pub(super) fn oldest_rows(read: &ReadTransaction, ranks: &[u16]) -> Result<Vec<u64>, redb::Error> {
     let mut oldest: BTreeMap<u16, u64> = BTreeMap::new();
     for (rank, _, saved) in all(read)? {
@@ -103,8 +103,7 @@ pub(super) fn oldest_rows(read: &ReadTransaction, ranks: &[u16]) -> Result<Vec<u
 }
 
 impl Store {
-    /// The saved states by rank, the newest of a rank first: two of each, one where there is no
-    /// other yet.
+    /// The saved states by rank, the newest of a rank first. Each rank has at most two.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -116,8 +115,8 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Removes the saved states of the stage of that rank: its next start derives its state again
-    /// from the first fact on. The input the newest stood at; none where there is none.
+    /// Removes the saved states of the stage of that rank. At its next start, the stage derives its
+    /// state from the first fact on. Returns the input of the newest state; none if there was none.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -136,8 +135,8 @@ impl Store {
         forget().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Changes the saved states of the stage of that rank, the newest first; for tests of what
-    /// happens then alone.
+    /// Changes the saved states of the stage of that rank, the newest first. Only for tests of
+    /// damaged states.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -1,9 +1,9 @@
-//! Copies of a store and an archive while they are written, and files made of such copies.
+//! Copies a store and an archive while they are written, and makes files from such copies.
 //!
-//! What is copied is what one look at the file sees: rows, not pages, so it does not matter what
-//! the engine does with its file meanwhile. A look pins the pages it sees, so it is not kept longer
-//! than a copy takes. Segments are never changed, so their files are copied as they are, and
-//! compared with the checksum they were sealed with.
+//! A copy holds the rows that one read transaction sees. It copies rows, not pages, so it does not
+//! depend on the engine's use of the file meanwhile. The transaction pins its pages, so it lasts
+//! only for the copy. Segments never change. Their files are copied as they are, and compared with
+//! their recorded checksums.
 
 use super::archive::Archive;
 use super::checkpoints::CHECKPOINTS;
@@ -18,17 +18,17 @@ use redb::{
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a file in one record.
+/// Maximum bytes of a file in one record.
 const PIECE: usize = 256 << 10;
-/// Bytes written in one commit of a file that is made.
+/// Bytes in one commit of a new file, about.
 const COMMIT: usize = 4 << 20;
-/// Memory of the engine for a file that is made, bytes.
+/// Memory of the engine for a new file, bytes.
 const CACHE_BYTES: usize = 16 << 20;
 
-/// What records are shown to.
+/// Receives the records of a copy.
 pub type Take<'a> = dyn FnMut(Record<'_>) -> io::Result<()> + 'a;
 
-/// Why there is no copy.
+/// Why a copy failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// The original cannot be read.
@@ -39,19 +39,19 @@ pub enum CopyError {
     Target(#[from] io::Error),
 }
 
-/// A store as one look at it saw it.
+/// A store as one read transaction sees it.
 pub struct StoreLook {
     read: ReadTransaction,
     shelf: Shelf,
     path: PathBuf,
-    /// Number of the last life that wrote.
+    /// Number of the last run that wrote.
     pub life: u64,
-    /// The last row, 0 where there is none.
+    /// The last row; 0 if there is none.
     pub row: u64,
 }
 
 impl Store {
-    /// Looks at it, to copy what is committed now.
+    /// Begins a read transaction, to copy the committed rows.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -69,7 +69,7 @@ impl Store {
 }
 
 impl StoreLook {
-    /// Shows every row, then the files of the segments these name.
+    /// Passes every row to `take`, then the files of the named segments.
     ///
     /// # Errors
     /// A segment is missing or altered, or see [`CopyError`].
@@ -109,14 +109,14 @@ fn copy_segment(shelf: &Shelf, segment: &Segment, take: &mut Take<'_>) -> Result
     Ok(())
 }
 
-/// An archive as one look at it saw it.
+/// An archive as one read transaction sees it.
 pub struct ArchiveLook {
     read: ReadTransaction,
     path: PathBuf,
 }
 
 impl Archive {
-    /// Looks at it, to copy what is committed now.
+    /// Begins a read transaction, to copy the committed rows.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -128,7 +128,7 @@ impl Archive {
 }
 
 impl ArchiveLook {
-    /// Shows every row of every table.
+    /// Passes every row of every table to `take`.
     ///
     /// # Errors
     /// See [`CopyError`].
@@ -151,7 +151,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
 ) -> Result<(), CopyError> {
     let of = |e: redb::Error| StoreError::of(path, e);
     let opened = match read.open_table(table) {
-        // A file that was made before there was this table.
+        // The file is from before this table existed.
         Err(TableError::TableDoesNotExist(_)) => return Ok(()),
         opened => opened.map_err(|e| of(e.into()))?,
     };
@@ -164,7 +164,7 @@ fn copy_table<K: Key + 'static, V: Value + 'static>(
     Ok(())
 }
 
-/// What a file is made as.
+/// Kind of the file to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Make {
     /// A live file, with its segments beside it.
@@ -173,8 +173,8 @@ pub enum Make {
     Archive,
 }
 
-/// A file that is made of a copy. Where it should be there must be none; until it is finished it is
-/// not whole.
+/// A new file that is made from a copy. No file may exist at its path. It is incomplete until it is
+/// finished.
 pub struct Making {
     make: Make,
     path: PathBuf,
@@ -186,7 +186,7 @@ pub struct Making {
 }
 
 impl Making {
-    /// Begins one.
+    /// Creates the file.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -204,10 +204,10 @@ impl Making {
         })
     }
 
-    /// Puts a record of the copy back.
+    /// Writes a record of the copy to the file.
     ///
     /// # Errors
-    /// It is none that belongs there, or see [`StoreError`].
+    /// The record does not belong to such a file, or see [`StoreError`].
     pub fn put(&mut self, record: Record<'_>) -> Result<(), StoreError> {
         match record {
             Record::Table(name) => name.clone_into(&mut self.table),
@@ -220,7 +220,7 @@ impl Making {
             }
             Record::File(name) => {
                 self.end_segment()?;
-                // The name becomes a path: it is one of ours, or none.
+                // The name becomes a path, so only names of segments are allowed.
                 let ours = |c: char| c.is_ascii_digit() || c == '-';
                 let known = name.strip_suffix(".segment").is_some_and(|n| n.chars().all(ours));
                 if self.make != Make::Store || !known {
@@ -239,7 +239,7 @@ impl Making {
         Ok(())
     }
 
-    /// Has all of it on disk.
+    /// Commits the rest and flushes the file.
     ///
     /// # Errors
     /// See [`StoreError`].

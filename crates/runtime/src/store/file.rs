@@ -1,8 +1,8 @@
-//! The live file: opening, safe creation, reading.
+//! The live file: opens, creates and reads it.
 //!
-//! Creation is the one unsafe moment of the engine, so a file is made under a temporary name,
-//! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
-//! is refused and left as it is, to the byte: see `careful.rs`.
+//! A crash during creation could leave an incomplete file. So a file is made under a temporary
+//! name, flushed, and renamed; only complete files have the final name. A file that is foreign,
+//! newer or torn is refused and stays unchanged: see `read_before_write.rs`.
 //!
 //! Over 500 lines: all that touches the tables of the live file.
 
@@ -26,22 +26,23 @@ use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The newest released layout of the live file. Layout 2 added segments, 3 facts with members that
-/// older programs do not read, 4 kinds of facts above 63, 5 two checkpoints for each rank, as
-/// postcard, and stages that join and leave, 6 bars with a scale, sessions, days and capabilities.
+/// The newest released layout of the live file. Layout 2 added segments. 3 added facts with members
+/// that older programs do not read. 4 added kinds of facts above 63. 5 added two checkpoints for
+/// each rank, as postcard, and stages that join and leave. 6 added bars with a scale, sessions,
+/// days and capabilities.
 pub const SCHEMA: u64 = 6;
-/// The layout that a program which writes raises a file to. While the next layout is being made,
-/// this is a draft of it: `draft(SCHEMA + 1, 1)` and so on. A program reads its own draft and every
-/// released layout, but no other draft.
+/// The layout to which a run raises a file when it first writes. While the next layout is being
+/// made, this is a draft of it: `draft(SCHEMA + 1, 1)` and so on. A program reads its own draft and
+/// every released layout, but no other draft.
 pub const WRITES: u64 = SCHEMA;
-/// Where the number of a draft lies, above that of its layout.
+/// Bits for the number of a draft. The number of its layout is above them.
 const DRAFT_BITS: u32 = 16;
 
 pub(super) const fn draft(layout: u64, number: u64) -> u64 {
     layout << DRAFT_BITS | number
 }
 
-/// A layout that this program does not read.
+/// Message about a layout that this program does not read.
 fn unread(found: u64) -> String {
     let told = |layout: u64| match layout >> DRAFT_BITS {
         0 => format!("layout {layout}"),
@@ -58,11 +59,12 @@ fn unread(found: u64) -> String {
     format!("has {}, this program knows layout {SCHEMA}{knows}: {remedy}", told(found))
 }
 
-/// What is read again in normal work is small: the newest block, the roots, the checkpoints.
+/// Memory for pages, bytes. Normal work reads little again: the newest block, the roots, the
+/// checkpoints.
 const CACHE_BYTES: usize = 5 << 20;
 const MAGIC: &[u8; 4] = b"redb";
 
-/// Why a store cannot be opened or has ended.
+/// Why a store cannot be opened or has failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has it open.
@@ -76,10 +78,10 @@ pub enum StoreError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What was found instead.
+        /// What shows that.
         reason: String,
     },
-    /// It was written by a newer version, or by another draft of one.
+    /// A newer version wrote it, or another draft of one.
     #[error("{} {}; it was not touched", path.display(), unread(*found))]
     Newer {
         /// The file.
@@ -92,7 +94,7 @@ pub enum StoreError {
     Torn {
         /// The file.
         path: PathBuf,
-        /// What was found.
+        /// Place and kind of the damage.
         reason: String,
     },
     /// The disk is full.
@@ -103,7 +105,7 @@ pub enum StoreError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Text of the system's error.
         reason: String,
     },
 }
@@ -147,25 +149,25 @@ pub struct Store {
     pub(crate) db: Arc<Database>,
     pub(crate) path: PathBuf,
     pub(crate) shelf: Shelf,
-    /// Which file it is; none for a disk in memory.
+    /// Device and number of the file; none for a simulated disk.
     identity: Option<(u64, u64)>,
 }
 
-/// A store that may be opened; dropped, its file stays as it is.
+/// A store that passed its checks. If it is dropped, its file stays unchanged.
 pub struct CheckedStore {
     store: Store,
     hold: Hold,
 }
 
 impl CheckedStore {
-    /// What can be read of it.
+    /// The store, for reading.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Opens it: what a crash left is repaired in the file. Kill points are passed before each
-    /// write and flush of that.
+    /// Opens it for writing. Writes the repairs after a crash to the file, with a kill point before
+    /// each write and flush.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -175,18 +177,18 @@ impl CheckedStore {
     }
 }
 
-/// What one opening found.
+/// Data that a start reads from the store.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// Number of this life, from 1.
+    /// Number of this run, from 1.
     pub life: u64,
-    /// Last row committed; rows are numbered from 1, one a fact.
+    /// Last committed row. Rows are numbered from 1, one for each fact.
     pub row: u64,
     pub(crate) passed: Vec<(u16, rows::PassedRow)>,
-    /// By rank, the newest first.
+    /// Saved states by rank, the newest first.
     pub(crate) checkpoints: Vec<(u16, Slot, rows::CheckpointRow)>,
     pub(crate) poison: Vec<(u16, Poison)>,
-    /// Who takes part, by rank.
+    /// The stages that take or took part, by rank.
     pub(crate) roster: Vec<Member>,
     /// Bytes of blocks ever written, and how many of them are sealed.
     pub(crate) bytes: (u64, u64),
@@ -201,10 +203,10 @@ impl Recovered {
 }
 
 impl Store {
-    /// Opens the store of `application` at `path`, making it first where there is none.
+    /// Opens the store of `application` at `path`. Creates it if it is absent.
     ///
     /// # Errors
-    /// See [`StoreError`]; a file that is refused is not changed.
+    /// See [`StoreError`]. A refused file stays unchanged.
     pub fn open(path: &Path, application: &str) -> Result<Store, StoreError> {
         if !path.exists() {
             create(path, application)?;
@@ -215,8 +217,8 @@ impl Store {
         }
     }
 
-    /// Opens the store of `application` at `path` as far as it can be without changing the file, so
-    /// that others can be looked at first; none where there is none.
+    /// Opens the store of `application` at `path` without changing the file, so that the caller can
+    /// check other files first. None if it is absent.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -228,8 +230,8 @@ impl Store {
         Ok(Some(CheckedStore { store, hold }))
     }
 
-    /// Opens the store of `application` at `path` to read what is in it; what a crash left is
-    /// repaired in memory, and the file is not changed whatever is done. It need not be writable.
+    /// Opens the store of `application` at `path` for reading; it need not be writable. Repairs
+    /// after a crash stay in memory, so the file never changes.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -252,7 +254,7 @@ impl Store {
         Ok((store, hold))
     }
 
-    /// Opens a store on a disk in memory, making it first where the disk is empty.
+    /// Opens a store on a simulated disk. Creates it if the disk is empty.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -336,7 +338,8 @@ impl Store {
         Ok(())
     }
 
-    /// What is in the file: the number of the next life, the head, progress and checkpoints.
+    /// Reads the state for a start: the number of the next run, the last row, progress,
+    /// checkpoints, failures and the roster.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -362,7 +365,7 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Who takes part or did, by rank; empty in a file that was made before there was a roster.
+    /// The stages that take or took part, by rank. Empty in a file from before rosters existed.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -371,14 +374,14 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Where it was opened.
+    /// Path at which it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the file is still found under its name. One that was deleted or replaced takes what
-    /// is written, and all of it is gone when the process ends.
+    /// Whether the file still has its name. A deleted or replaced file still accepts writes, but
+    /// they are lost when the process ends.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         let Some(ours) = self.identity else { return true };
@@ -388,7 +391,7 @@ impl Store {
         }
     }
 
-    /// Whether nothing was ever said in it.
+    /// Whether it holds no facts.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -410,14 +413,14 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Shows every committed fact from row `from` on, with its row, in the order of the journal:
-    /// first what is sealed, then what lies in the live file.
+    /// Passes every committed fact from row `from` on to `see`, with its row, in the order of the
+    /// journal: sealed facts first, then the live file.
     ///
     /// # Errors
-    /// A damaged row or segment, or see [`StoreError`].
+    /// A row or segment is damaged, or see [`StoreError`].
     pub fn scan<B: Body>(&self, from: u64, see: &mut Scan<'_, B>) -> Result<(), StoreError> {
         let of = |e: redb::Error| StoreError::of(&self.path, e);
-        // One look at both: what is sealed meanwhile is still in the live file as this sees it.
+        // One transaction for both. It still sees rows in the live file that are sealed meanwhile.
         let read = self.db.begin_read().map_err(|e| of(e.into()))?;
         for segment in segments::from(&read, from).map_err(of)? {
             if self.scan_segment(&segment, from, see)?.is_break() {
@@ -437,11 +440,11 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::scan`], but where a segment cannot be read, it is passed over from there on:
-    /// which of its rows are lost is told, and why.
+    /// As [`Store::scan`], but skips the rest of an unreadable segment. Reports which of its rows
+    /// are lost, and why.
     ///
     /// # Errors
-    /// A damaged row of the live file, or see [`StoreError`].
+    /// A row of the live file is damaged, or see [`StoreError`].
     pub fn scan_left<B: Body>(
         &self,
         mut from: u64,
@@ -487,8 +490,8 @@ impl Store {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Packs the oldest facts, up to the row that every one of these ranks has saved its state at
-    /// and up to `until`, into a segment of about `size` bytes, where there is enough for one.
+    /// Packs the oldest facts into a segment of about `size` bytes, if there are enough. It ends at
+    /// `until` at the latest, and before the oldest saved state of each of these ranks.
     pub(crate) fn seal(
         &self,
         ranks: &[u16],
@@ -497,8 +500,8 @@ impl Store {
     ) -> Result<Option<Segment>, StoreError> {
         let pack = || -> Result<Option<Segment>, redb::Error> {
             let read = self.db.begin_read()?;
-            // A restart reads from there on, from the older one where the newer one is damaged: it
-            // never needs a segment.
+            // A restart reads from the saved state on, or from the older one if the newer is
+            // damaged. So it never needs a segment.
             let saved = checkpoints::oldest_rows(&read, ranks)?;
             let until =
                 saved.into_iter().fold(until, |until, row| until.min(row.saturating_sub(1)));
@@ -507,7 +510,7 @@ impl Store {
         pack().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Removes segments that a crash left before the live file knew of them.
+    /// Removes segments that a crash left before the live file named them.
     pub(crate) fn sweep(&self) -> Result<(), StoreError> {
         let sweep = || -> Result<(), redb::Error> {
             let named = segments::from(&self.db.begin_read()?, 0)?;
@@ -516,7 +519,7 @@ impl Store {
         sweep().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Last row of the segment that holds `row`; none where the live file holds it.
+    /// Last row of the segment that holds `row`; none if `row` is not sealed.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -528,7 +531,7 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Reads every segment, and compares it with the checksum it was sealed with.
+    /// Reads every segment and compares it with its recorded checksum.
     pub(crate) fn check_segments(&self) -> Result<(), StoreError> {
         let of = |e: redb::Error| StoreError::of(&self.path, e);
         let read = self.db.begin_read().map_err(|e| of(e.into()))?;
@@ -543,7 +546,7 @@ impl Store {
         Ok(())
     }
 
-    /// Number of segments, and bytes of their files.
+    /// Number of segments, and total bytes of their files.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -555,13 +558,13 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Size of the file in bytes, 0 for a disk in memory.
+    /// Size of the live file in bytes; 0 for a simulated disk.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |m| m.len())
     }
 
-    /// The version of the layout the file has.
+    /// Version of the layout of the file.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -572,7 +575,7 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Writes another layout into the file than it has; for tests of refusing alone.
+    /// Sets the layout version of the file. Only for tests of refused files.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -586,7 +589,7 @@ impl Store {
         alter().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Overwrites one byte of the body of the fact in `row`; for tests of `verify` alone.
+    /// Changes the body of the fact in `row`. Only for tests of `verify`.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -595,16 +598,16 @@ impl Store {
     }
 }
 
-/// What is left of a journal of which segments may be gone, in its order.
+/// An item of a scan over a journal whose segments may be damaged or missing, in its order.
 #[derive(Debug)]
 pub enum Left<'a, F> {
-    /// A fact, and its row.
+    /// The row of a fact, and the fact.
     Row(u64, &'a F),
     /// Rows that cannot be read, and why.
     Lost(RangeInclusive<u64>, &'a StoreError),
 }
 
-/// What a scan shows facts to.
+/// Receives the facts of a scan, with their rows.
 pub type Scan<'a, B> = dyn FnMut(u64, Fact<B>) -> ControlFlow<()> + 'a;
 
 pub(super) fn number(
@@ -617,7 +620,7 @@ pub(super) fn number(
 
 fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {
     let table = match read.open_table(POISON) {
-        // A file that was made before there was this table.
+        // The file is from before this table existed.
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         table => table?,
     };
@@ -632,7 +635,7 @@ fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {
 
 fn roster(read: &ReadTransaction) -> Result<Vec<Member>, redb::Error> {
     let table = match read.open_table(ROSTER) {
-        // A file that was made before there was this table.
+        // The file is from before this table existed.
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         table => table?,
     };
@@ -668,7 +671,7 @@ fn create(path: &Path, application: &str) -> Result<(), StoreError> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io(e)),
         Ok(()) | Err(_) => {}
     }
-    // What fails is told of the file by the name it is known by.
+    // Errors name the file by its final path.
     let store = Store::from(Database::builder().create(&new), path, Shelf::beside(path))?;
     store.write_owner(application)?;
     drop(store);

@@ -1,10 +1,10 @@
-//! The only folder that names the storage engine.
+//! The storage of facts. Only this folder uses the storage engine.
 //!
-//! `file.rs` opens and creates the live file, `rows.rs` is how facts lie in it, `checkpoints.rs`
-//! keeps two saved states of each stage in it, `thread.rs` is the one thread that writes it,
-//! `reader.rs` reads it block by block, `segments.rs` is what was sealed of it, `archive.rs` a
-//! second file of ordered byte tables for projections; `careful.rs` opens either without touching
-//! it before it is known to be good, `copy.rs` copies either while it is written.
+//! `file.rs` opens and creates the live file. `rows.rs` encodes its facts. `checkpoints.rs` keeps
+//! two saved states of each stage in it. `thread.rs` is the one thread that writes it. `reader.rs`
+//! reads it block by block. `segments.rs` seals its older part. `archive.rs` is a second file of
+//! ordered byte tables for projections. `read_before_write.rs` opens either file without changing
+//! it until its checks have passed. `copy.rs` copies either file while it is written.
 
 pub mod archive;
 mod checkpoints;

@@ -1,21 +1,19 @@
-//! Opening a file without touching it until it is known to be good.
+//! Opens a file without changing it until its checks have passed.
 //!
-//! The engine writes while it opens: it marks the file as in use, and repairs what a crash left. In
-//! a file that is foreign, newer or damaged that would be a change nobody asked for, and a repair
-//! may hide what was lost. So an opening writes into memory, over the file; once everything is
-//! checked, its writes and flushes are done again on the file, in their order, so that a crash
-//! among them leaves what a crash of the engine leaves. A file that is refused, or is only looked
-//! at, stays as it is to the byte.
+//! The engine writes while it opens a file. It marks the file as in use, and repairs it after a
+//! crash. In a foreign, newer or damaged file that would be an unwanted change, and a repair may
+//! hide a loss. So an opening writes to an overlay in memory. After all checks, it repeats the
+//! writes and flushes on the file, in their order. A crash among them leaves the same file as a
+//! crash of the engine. A file that is refused or only read stays unchanged.
 //!
-//! Who only looks opens the file for reading alone, so a folder that cannot be written to is
-//! enough. The engine asks for locks of a writer; one that looks takes those of a reader in their
-//! place. They keep a writer out, and let others look, too.
+//! A reader opens the file for reading only, so it works in a folder without write permission. The
+//! engine requests the locks of a writer. A reader takes shared locks instead. They exclude a
+//! writer, but allow other readers.
 //!
 //! After a crash the engine reads the whole file and compares its checksums. After a clean stop it
-//! would not: then it is asked to, which costs about 0.1 s per 100 MB. A file that can be made
-//! again is spared this after a crash ([`Reads::WhatIsNeeded`]): it is ready in the same time
-//! whatever its size. The next start after a stop in order compares its checksums, and so does who
-//! looks.
+//! would not. Then this module makes it do so, which costs about 0.1 s per 100 MB. A file that can
+//! be rebuilt skips this after a crash ([`Reads::WhatIsNeeded`]). So it opens in the same time at
+//! any size. The next start after a clean stop compares its checksums, and so does each reader.
 
 use crate::chaos::{Chaos, Site};
 use redb::backends::FileBackend;
@@ -30,17 +28,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Unit in which memory lies over the file, bytes.
+/// Unit of the overlay, bytes.
 const PAGE: u64 = 4096;
-/// Its name at kill points.
+/// Name of the actor at kill points.
 const REPAIR: &str = "repair";
 
 thread_local! {
     static OPENING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on a panic of the engine over a damaged file it opens is told as an error and not as a
-/// panic.
+/// From here on, if the engine panics while it opens a damaged file, the panic hook is not called.
+/// The panic becomes an error.
 pub fn quiet_damage() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -50,40 +48,41 @@ pub fn quiet_damage() {
     }));
 }
 
-/// What a file is opened for.
+/// Purpose of an opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// To be read. What is written stays in memory.
+    /// Reading. Writes stay in memory.
     Look,
-    /// To be written to, once it is known to be good.
+    /// Writing, after all checks have passed.
     Own,
 }
 
-/// How much of a file is read before it is believed.
+/// How much of a file is read for the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
     /// All of it.
     Everything,
-    /// After a crash only what its last flushed commit noted for that; else all of it.
+    /// After a crash, only the part that its last flushed commit noted for this. Otherwise all of
+    /// it.
     WhatIsNeeded,
 }
 
-/// Where the engine's flags are in the head of a file, and the flag of a file that is in use or was
-/// left by a crash: "Header" and "God byte" in redb's description of its file format.
+/// Place of the engine's flags in the head of a file. `IN_USE` marks a file that is in use or was
+/// left by a crash. See "Header" and "God byte" in redb's description of its file format.
 const FLAGS: u64 = 9;
 const IN_USE: u8 = 2;
 
-/// Whether a crash left the file.
+/// Whether a crash left the file marked as in use.
 fn is_left_by_a_crash(file: &FileBackend) -> io::Result<bool> {
     let mut flags = [0];
     file.read(FLAGS, &mut flags)?;
     Ok(flags[0] & IN_USE != 0)
 }
 
-/// Opens the file at `path`, holding back all writing.
+/// Opens the file at `path` and holds back all writes.
 ///
 /// # Errors
-/// It is held, damaged or no such file; it was not changed.
+/// It is held by another process, damaged or absent. It was not changed.
 pub(super) fn open(
     path: &Path,
     cache: usize,
@@ -104,7 +103,7 @@ pub(super) fn open(
         over: Mutex::new(Over { len, floor: len, ..Over::default() }),
     });
     let backend = Backend(Arc::clone(&shared));
-    // Damaged pages may contradict each other in ways the engine takes for its own mistake.
+    // The engine takes contradictions between damaged pages for a bug of its own and panics.
     OPENING.set(true);
     let opened = catch_unwind(AssertUnwindSafe(|| checked(backend, cache, everything)));
     OPENING.set(false);
@@ -131,7 +130,7 @@ fn damaged(reason: &str) -> redb::StorageError {
     redb::StorageError::Corrupted(reason.to_owned())
 }
 
-/// Which file it is, whatever its name: device and number. None where the system has no such.
+/// Device and number of the file, which do not depend on its name. None if the system has none.
 pub(super) fn identity(about: &Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
     let identity = {
@@ -143,16 +142,16 @@ pub(super) fn identity(about: &Metadata) -> Option<(u64, u64)> {
     identity
 }
 
-/// The writes that are held back. Dropped, they are forgotten, and so is all that follows.
+/// The writes that are held back. If it is dropped, they and all later ones are discarded.
 pub(super) struct Hold(Arc<Shared>, Option<(u64, u64)>);
 
 impl Hold {
-    /// Which file is open.
+    /// Device and number of the open file.
     pub(super) const fn identity(&self) -> Option<(u64, u64)> {
         self.1
     }
 
-    /// Does them on the file; from here on the file is written to directly.
+    /// Applies the writes to the file. From here on the engine writes directly to it.
     pub(super) fn release(self, chaos: &Chaos) -> io::Result<()> {
         let mut over = self.0.over();
         for change in std::mem::take(&mut over.log) {
@@ -178,11 +177,11 @@ enum Change {
     Flush,
 }
 
-/// What lies over the file.
+/// The overlay in memory.
 #[derive(Debug, Default)]
 struct Over {
     len: u64,
-    /// Up to here the file shows through; behind it are zeros.
+    /// Up to here, unwritten pages are read from the file. After it they are zeros.
     floor: u64,
     pages: BTreeMap<u64, Vec<u8>>,
     log: Vec<Change>,
@@ -201,10 +200,10 @@ impl Shared {
         self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What lies over the file, while it does.
+    /// The overlay; none after its release.
     fn held(&self) -> Option<MutexGuard<'_, Over>> {
         let through = || self.through.load(Ordering::Acquire);
-        // It may be released while we wait.
+        // It may be released while this call waits for the lock.
         if through() { None } else { Some(self.over()).filter(|_| !through()) }
     }
 }
@@ -262,7 +261,7 @@ impl Over {
     }
 }
 
-/// The file as the engine sees it.
+/// The file with its overlay, as the engine sees it.
 #[derive(Debug)]
 struct Backend(Arc<Shared>);
 

@@ -1,5 +1,5 @@
-//! The journal read block by block, by somebody who stops in between: one block in memory, and the
-//! packed segment it comes from.
+//! Reads the journal block by block, with pauses in between. It keeps one block in memory, and the
+//! packed segment of that block.
 
 use super::file::{Store, StoreError};
 use super::rows::{BLOCKS, decode_block};
@@ -9,24 +9,25 @@ use redb::ReadableDatabase;
 use std::io;
 use std::ops::ControlFlow;
 
-/// A block with its last row, and the segment it lies in.
+/// A block with its last row, and its segment if it is sealed.
 type Block = (u64, Vec<u8>, Option<Segment>);
 
-/// A place in the journal of a store.
+/// A reading position in the journal of a store.
 #[derive(Default)]
 pub(crate) struct Reader {
-    /// The first row that was not read.
+    /// The first row that is not read yet.
     next: u64,
     open: Option<(Segment, Blocks)>,
 }
 
 impl Reader {
-    /// At this row.
+    /// A reader that begins at this row.
     pub(crate) fn at(next: u64) -> Reader {
         Reader { next, open: None }
     }
 
-    /// Shows the facts of the next block, with their rows; false where there is none yet.
+    /// Passes the facts of the next block to `see`, with their rows. False if there is no block
+    /// yet.
     pub(crate) fn block<B: Body>(
         &mut self,
         store: &Store,
@@ -48,7 +49,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// The next block, with its last row and where it is sealed.
+    /// The next block, with its last row and its segment if it is sealed.
     fn next(&mut self, store: &Store) -> Result<Option<Block>, StoreError> {
         loop {
             if let Some((segment, blocks)) = &mut self.open {

@@ -1,25 +1,25 @@
-//! How facts, progress and checkpoints lie in the file.
+//! The tables of the live file, and the encoding of facts and progress.
 //!
-//! A row of `blocks` is what one commit gathered, up to 65,280 bytes (a row is rounded up to a
-//! power of two of pages: one byte more would waste half of it), under the number of its last fact:
-//! first number, then (length, fact) each. One fact larger than a block has a row of its own.
+//! A row of `blocks` holds the facts of one commit, up to 65,280 bytes. Its key is the row of its
+//! last fact. It holds the row of its first fact, then (length, fact) for each fact. The engine
+//! rounds a value up to a power of two of pages. So one byte more would waste half of the space. A
+//! fact larger than a block has a block of its own.
 
 use everwarm_kernel::fact::{Body, Fact, Key};
 use everwarm_kernel::roster::Member;
 use redb::{Database, ReadableTable, TableDefinition};
 use std::ops::ControlFlow;
 
-/// Last row number of a block → the block.
+/// Row of the last fact of a block → the block.
 pub(super) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks_v1");
-/// Rank → (last input passed, version that passed it, last input an older version passed). Rank 0:
-/// (last input, 0, bytes of blocks ever written).
+/// Rank → (last input passed, version that passed it, last input that an older version passed).
+/// Rank 0: (last input, 0, bytes of blocks ever written).
 pub(super) const PASSED: TableDefinition<'_, u16, (u64, u16, u64)> =
     TableDefinition::new("passed_v1");
-/// Rank → how often the stage failed at an input, and what it is not given. Where nothing of it is,
-/// there is no row.
+/// Rank → failures of the stage at an input, and its quarantined inputs. No row if there are none.
 pub(super) const POISON: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("poison_v1");
-/// Rank → who it is, and from which input to which it takes part. A file that was made before there
-/// was this table has none: then everybody was there before the first input.
+/// Rank → its stage, and the inputs by which the stage joined and left. A file from before this
+/// table existed has none. Then all stages took part before the first input.
 pub(super) const ROSTER: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("roster_v1");
 /// Name → value.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta_v1");
@@ -27,7 +27,7 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 /// Largest block, bytes.
 pub(super) const BLOCK_MAX: usize = 65_280;
 
-/// How far a rank has passed.
+/// Progress of a rank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PassedRow {
     pub n: u64,
@@ -44,9 +44,9 @@ impl From<(u64, u16, u64)> for PassedRow {
 /// A saved state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointRow {
-    /// The input it stands at.
+    /// The input at which it was saved.
     pub n: u64,
-    /// The row of that input; what came later lies behind it.
+    /// The row of that input. Later facts have higher rows.
     pub row: u64,
     /// The version of the stage that saved it.
     pub version: u16,
@@ -71,7 +71,7 @@ pub(super) fn decode_member(rank: u16, bytes: &[u8]) -> Result<Member, redb::Err
     if known == rank { Ok(member) } else { Err(torn(format!("it is about rank {known}"))) }
 }
 
-/// Appends the fact as it lies in a block.
+/// Appends the encoding of a fact in a block.
 pub(super) fn encode_fact<B: Body>(fact: &Fact<B>, out: &mut Vec<u8>) {
     out.extend_from_slice(&fact.key.n.to_le_bytes());
     out.extend_from_slice(&fact.key.rank.to_le_bytes());
@@ -119,14 +119,14 @@ fn decode_fact<B: Body>(bytes: &[u8]) -> Result<Fact<B>, String> {
     Ok(Fact { key, time, version, because, body })
 }
 
-/// Length of the part of an encoded fact that comes before its body.
+/// Length of an encoded fact before its body.
 fn head_len(bytes: &[u8]) -> Result<usize, String> {
     let mut from = Reader(bytes);
     from.take(22)?;
     Ok(24 + 12 * usize::from(u16::from_le_bytes(from.array()?)))
 }
 
-/// Shows the facts of a block from row `from` on.
+/// Passes the facts of a block from row `from` on to `see`.
 pub(super) fn decode_block<B: Body>(
     block: &[u8],
     from: u64,

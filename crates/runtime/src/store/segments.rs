@@ -1,9 +1,9 @@
-//! Segments: the older part of the journal, sealed into files that are never changed again.
+//! Segments: the older part of the journal, sealed into files that never change again.
 //!
-//! A segment holds the blocks of a range of rows as they lay in the live file, compressed. It is
-//! written whole beside the live file, then one commit of the live file names it, with its
-//! checksum, and removes what it holds: before that commit it is a leftover that nobody reads,
-//! after it the only copy. So a crash at any moment leaves each row in exactly one place.
+//! A segment holds the blocks of a range of rows, compressed. It is first written whole beside the
+//! live file. Then one commit of the live file names it with its checksum and removes its rows.
+//! Before that commit the segment is unused; after it, it is the only copy. So after a crash at any
+//! moment, each row is in exactly one place.
 
 use super::rows::BLOCKS;
 use crate::chaos::faults::FaultyDisk;
@@ -14,26 +14,26 @@ use std::fs;
 use std::io::{self, BufWriter, IntoInnerError, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Last row of a segment → (its first row, bytes of blocks up to its end since the first row of the
-/// journal, bytes of its file, checksum of its file).
+/// Last row of a segment → (its first row, bytes of all blocks of the journal up to its end, bytes
+/// of its file, checksum of its file).
 pub(super) const SEGMENTS: TableDefinition<'_, u64, (u64, u64, u64, u32)> =
     TableDefinition::new("segments_v1");
-/// What a segment file begins with, before the compressed blocks.
+/// First bytes of a segment file. The compressed blocks follow.
 const MAGIC: &[u8] = b"journal segment 1\n";
-/// A block larger than this is none: one fact is a few megabytes at most.
+/// Maximum size of a block, bytes. A larger length is damage: one fact has at most a few megabytes.
 const BLOCK_SANE: u32 = 1 << 30;
 
-/// When the oldest part of a journal is sealed.
+/// Sizes at which the oldest part of a journal is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sealing {
-    /// Bytes of blocks in one segment, about.
+    /// Approximate bytes of blocks in one segment.
     pub segment: u64,
     /// Bytes of blocks that stay in the live file.
     pub keep: u64,
 }
 
 impl Default for Sealing {
-    /// 4 MiB, and 8 that stay: some hours of 300 symbols.
+    /// Segments of 4 MiB, and 8 MiB in the live file: some hours of 300 symbols.
     fn default() -> Sealing {
         Sealing { segment: 4 << 20, keep: 8 << 20 }
     }
@@ -44,7 +44,7 @@ impl Default for Sealing {
 pub(crate) struct Segment {
     pub first: u64,
     pub last: u64,
-    /// Bytes of blocks up to its end since the first row of the journal.
+    /// Bytes of all blocks of the journal up to its end.
     pub end: u64,
     /// Bytes of its file.
     pub size: u64,
@@ -63,7 +63,7 @@ impl Segment {
     }
 }
 
-/// Where segments lie: a folder beside the live file, or with it on a disk in memory.
+/// Place of the segments: a folder beside the live file, or a simulated disk.
 #[derive(Clone, Debug)]
 pub(crate) enum Shelf {
     Folder(PathBuf),
@@ -76,7 +76,7 @@ impl Shelf {
         Shelf::Folder(live.with_extension("segments"))
     }
 
-    /// Where a file lies, for people.
+    /// Path of a file, for messages.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         match self {
             Shelf::Folder(folder) => folder.join(name),
@@ -84,19 +84,19 @@ impl Shelf {
         }
     }
 
-    /// Puts a whole file there.
+    /// Writes a whole file.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut file = self.begin()?;
         file.write_all(bytes)?;
         file.finish(name)
     }
 
-    /// A file that is named when it is whole.
+    /// Begins a file that gets its name when it is complete.
     fn begin(&self) -> io::Result<Unnamed> {
         let into = match self {
             Shelf::Folder(folder) => {
                 fs::create_dir_all(folder)?;
-                // Without it a power cut takes away what the live file holds no more.
+                // Otherwise a power cut could remove rows that the live file no longer holds.
                 sync_name(folder)?;
                 let file = WholeFile::begin(&folder.join("next.segment"))?;
                 Into::Folder(folder.clone(), BufWriter::with_capacity(1 << 16, file))
@@ -133,7 +133,7 @@ impl Shelf {
         }
     }
 
-    /// Removes what no commit has named: what a crash left.
+    /// Removes files that no commit has named. A crash may leave such files.
     pub(super) fn sweep(&self, named: &[Segment]) -> io::Result<()> {
         let named: Vec<String> = named.iter().map(Segment::name).collect();
         for name in self.names()? {
@@ -144,7 +144,7 @@ impl Shelf {
         Ok(())
     }
 
-    /// The file of a segment, as it was sealed.
+    /// Content of a segment's file, compared with its recorded size and checksum.
     pub(super) fn whole(&self, segment: &Segment) -> io::Result<Vec<u8>> {
         let bytes = self.get(&segment.name())?;
         if bytes.len() as u64 != segment.size || checksum(&bytes) != segment.crc {
@@ -167,12 +167,12 @@ impl Shelf {
     }
 }
 
-/// A file on a shelf that nobody finds yet.
+/// A file on a shelf that has no final name yet.
 struct Unnamed {
     into: Into,
     /// Bytes written.
     size: u64,
-    /// Checksum of them.
+    /// Checksum of the written bytes.
     crc: Crc,
 }
 
@@ -182,7 +182,7 @@ enum Into {
 }
 
 impl Unnamed {
-    /// Flushes it and names it.
+    /// Flushes it and gives it its name.
     fn finish(self, name: &str) -> io::Result<()> {
         match self.into {
             Into::Folder(folder, file) => {
@@ -220,7 +220,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// What is in a segment, unpacked block by block.
+/// Iterator over the blocks of a segment, decompressed one at a time.
 pub(super) struct Blocks(GzDecoder<io::Cursor<Vec<u8>>>);
 
 impl Blocks {
@@ -253,7 +253,7 @@ impl Iterator for Blocks {
 /// The segments that hold row `from` or later ones, oldest first.
 pub(super) fn from(read: &ReadTransaction, from: u64) -> Result<Vec<Segment>, redb::Error> {
     let table = match read.open_table(SEGMENTS) {
-        // Nothing was sealed in this file yet.
+        // Nothing is sealed in this file yet.
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         table => table?,
     };
@@ -273,8 +273,8 @@ pub(super) fn sealed_bytes(read: &ReadTransaction) -> Result<u64, redb::Error> {
     }
 }
 
-/// Whether the blocks up to row `until` come to `size` bytes. While a state that is behind holds
-/// them, this is asked again and again: it costs far less than packing them in vain.
+/// Whether the blocks up to row `until` reach `size` bytes. While a late saved state delays
+/// sealing, this check runs repeatedly. It costs far less than packing for nothing.
 fn fills(
     blocks: &impl ReadableTable<u64, &'static [u8]>,
     size: u64,
@@ -291,8 +291,8 @@ fn fills(
     Ok(false)
 }
 
-/// Packs the oldest blocks up to row `until` into a segment on the shelf, where they fill one; the
-/// live file does not know of it yet.
+/// Packs the oldest blocks up to row `until` into a segment on the shelf, if they fill one. The
+/// live file does not name it yet.
 pub(super) fn pack(
     read: &ReadTransaction,
     shelf: &Shelf,
@@ -302,7 +302,7 @@ pub(super) fn pack(
     if !fills(&blocks, size, until)? {
         return Ok(None);
     }
-    // Piece by piece: a whole segment in memory would be a tenth of what the daemon takes.
+    // Write in pieces: a whole segment in memory would take a tenth of the daemon's memory.
     let mut file = shelf.begin()?;
     file.write_all(MAGIC)?;
     let mut packed = GzEncoder::new(file, Compression::fast());
@@ -330,7 +330,7 @@ pub(super) fn pack(
     Ok(Some(segment))
 }
 
-/// Names a segment in the live file and removes what it holds.
+/// Names a segment in the live file and removes its rows from there.
 pub(super) fn announce(write: &WriteTransaction, segment: &Segment) -> Result<(), redb::Error> {
     let Segment { first, last, end, size, crc } = *segment;
     write.open_table(SEGMENTS)?.insert(last, (first, end, size, crc))?;

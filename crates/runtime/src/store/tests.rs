@@ -1,4 +1,4 @@
-//! Files that must not be opened are not touched, and a full disk is told as one.
+//! Tests: refused files stay unchanged, and a full disk is reported as full.
 
 use super::file::{SCHEMA, WRITES, draft};
 use super::{Left, Sealing, Store, StoreError, archive};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 const APPLICATION: &str = "test";
 
-/// Some text.
+/// A fact with any bytes.
 #[derive(Clone, Debug, PartialEq)]
 struct Said(Vec<u8>);
 
@@ -40,7 +40,7 @@ impl Body for Said {
     }
 }
 
-/// A folder of its own, removed at the end.
+/// A temporary folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -55,7 +55,7 @@ impl Folder {
         self.0.join("live.redb")
     }
 
-    /// The error of opening `bytes`, which must stay as they are.
+    /// The error of opening `bytes`. They must stay unchanged.
     fn refused(&self, bytes: &[u8]) -> StoreError {
         fs::write(self.file(), bytes).unwrap();
         let error = Store::open(&self.file(), APPLICATION).map(drop).expect_err("refused");
@@ -89,7 +89,7 @@ fn fill(store: &Store, count: u32) {
     journal.close();
 }
 
-/// Opens the journal at small sizes until what can be sealed is.
+/// Opens the journal with small seal sizes, and waits until all it can seal is sealed.
 fn seal(store: &Store) {
     let options = Options::new(|e| panic!("{e}"));
     let journal: std::sync::Arc<Journal<Said>> =
@@ -99,7 +99,7 @@ fn seal(store: &Store) {
     journal.close();
 }
 
-/// Waits for what other threads do.
+/// Waits for a result of other threads.
 fn until(what: &str, done: impl Fn() -> bool) {
     let (_open, never) = mpsc::sync_channel::<()>(1);
     let is_done = (0..4_000).any(|_| {
@@ -119,7 +119,7 @@ fn facts(store: &Store) -> Result<u32, StoreError> {
     Ok(count)
 }
 
-/// The bytes of a file with 1,000 facts, closed in order.
+/// The bytes of a file with 1,000 facts, after a clean stop.
 fn whole(folder: &Folder) -> Vec<u8> {
     let store = Store::open(&folder.file(), APPLICATION).unwrap();
     fill(&store, 1000);
@@ -188,7 +188,7 @@ fn a_damaged_file_is_refused_wherever_it_is_damaged() {
         let error = folder.refused(&whole[..cut]);
         assert!(matches!(error, StoreError::Torn { .. }), "cut at {cut}: {error:?}");
     }
-    // What is in use is most of it, but not all: a page nobody uses may be anything.
+    // Most pages are in use. An unused page may have any content.
     let (mut found, mut unused) = (0, 0);
     for page in (4096..whole.len() - 4096).step_by(64 * 4096) {
         let mut torn = whole.clone();
@@ -243,7 +243,7 @@ fn a_history_that_a_crash_left_is_opened_by_its_last_flush_whatever_its_size() {
         store.commit(&(from..from + 100).map(put).collect::<Vec<_>>(), true).unwrap();
     }
     store.commit(&[put(1000)], false).unwrap();
-    // A copy of a file in use is what a kill leaves.
+    // A kill leaves the same bytes as a copy of a file in use.
     let left = fs::read(&file).unwrap();
     drop(store);
     fs::write(&file, &left).unwrap();
@@ -252,7 +252,7 @@ fn a_history_that_a_crash_left_is_opened_by_its_last_flush_whatever_its_size() {
     assert!(rows(&store) >= 1000, "what was flushed is there");
     drop(store);
 
-    // Not all of it is read: a page that is bad goes unnoticed, but not by who looks at all of it.
+    // The owner does not read all of it and misses a bad page. A reader reads all of it.
     let value = fact(500).0;
     let mut bad = left.clone();
     let at = left.windows(value.len()).rposition(|window| window == value).unwrap();
@@ -283,7 +283,7 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
     assert_eq!(recovered.row, 1000);
     assert!(recovered.bytes.0 - recovered.bytes.1 < 500 << 10, "{:?}", recovered.bytes);
     assert!(recovered.bytes.0 > 2_000_000, "{:?}", recovered.bytes);
-    // From the middle of a segment, from its end, from the live file.
+    // Start in the middle of a segment, at its end, and in the live file.
     for from in [1, 2, 150, 600, 999, 1000] {
         let mut first = None;
         let see = &mut |row, _: Fact<Said>| {
@@ -293,7 +293,7 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
         store.scan(from, see).unwrap();
         assert_eq!(first, Some(from));
     }
-    // It goes on behind them.
+    // New facts follow the sealed ones.
     let journal: std::sync::Arc<Journal<Said>> =
         Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}"))).unwrap();
     journal.append(&journal.writer("test"), 0, vec![fact(1000)]).unwrap();
@@ -318,7 +318,7 @@ fn nothing_is_sealed_before_all_who_follow_have_said_how_far_they_are() {
             |((site, ..), count): (&(Site, _, _), &u32)| (*site == Site::BeforeSegment, *count);
         chaos.report().0.iter().map(of).filter(|(is, _)| *is).map(|(_, count)| count).sum::<u32>()
     };
-    // One that looks again has found nothing the time before.
+    // A second attempt means that the one before sealed nothing.
     let in_vain = || {
         let before = tries();
         until("it looks again", || tries() > before + 1);
@@ -328,7 +328,7 @@ fn nothing_is_sealed_before_all_who_follow_have_said_how_far_they_are() {
     in_vain();
     assert_eq!(store.segments().unwrap().0, 0, "one of them has said nothing");
     journal.hold_from("teller", 500);
-    // Its successor has read more, and not for good.
+    // Its successor starts at a later row. The reported row 400 still counts.
     journal.hold_from("reader", 900);
     let is_sealed = |row| store.sealed_with(row).unwrap().is_some();
     until("what both have is sealed", || is_sealed(370));
@@ -359,7 +359,7 @@ fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
     let error = facts(&store).expect_err("missing");
     assert!(error.to_string().ends_with("is damaged: it is missing"), "{error}");
 
-    // What is left of it is all the rest, and what is not is told.
+    // All other facts can still be read, and the lost rows are reported.
     let (mut rows, mut lost) = (Vec::new(), Vec::new());
     let see = &mut |left: Left<'_, Fact<Said>>| {
         match left {
@@ -374,7 +374,7 @@ fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
     let name = names[2].file_stem().unwrap().to_str().unwrap();
     assert_eq!(name, format!("{:012}-{:012}", gone.start(), gone.end()));
     assert_eq!(rows, (1..=1000).filter(|row| !gone.contains(row)).collect::<Vec<_>>());
-    // A journal gives what lies before, and then says why it does not go on.
+    // A journal returns the facts before the damage, and then the error.
     let journal: std::sync::Arc<Journal<Said>> =
         Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}"))).unwrap();
     let before = journal.read(1, 10).unwrap();
@@ -390,7 +390,7 @@ fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
 fn looking_changes_nothing_even_after_a_crash() {
     let folder = Folder::new("look");
     drop(whole(&folder));
-    // A copy of a file in use is what a kill leaves.
+    // A kill leaves the same bytes as a copy of a file in use.
     let running = Store::open(&folder.file(), APPLICATION).unwrap();
     fill(&running, 0);
     let left = fs::read(folder.file()).unwrap();
@@ -401,7 +401,7 @@ fn looking_changes_nothing_even_after_a_crash() {
     assert!(matches!(Store::open(&folder.file(), APPLICATION), Err(StoreError::Held(_))));
     drop(store);
     assert!(fs::read(folder.file()).unwrap() == left, "touched by a look");
-    // Opening repairs it, and what is written then is there the next time.
+    // Opening repairs it, and later writes survive.
     let store = Store::open(&folder.file(), APPLICATION).unwrap();
     store.alter_fact(1, |body| body.copy_from_slice(&fact(0).0)).unwrap();
     drop(store);
@@ -433,7 +433,7 @@ fn a_full_disk_is_told_as_one() {
         }
     };
     assert_eq!(full, Ok(()));
-    // What was on disk before is there.
+    // The facts that were flushed before are still there.
     let disk = FaultyDisk::holding(disk.image(Image::Synced), None);
     let store = Store::on_disk(disk, APPLICATION).unwrap();
     assert!(facts(&store).unwrap() <= n);
@@ -444,7 +444,7 @@ fn an_abandoned_journal_writes_nothing_more_and_its_threads_end() {
     let folder = Folder::new("abandoned");
     let store = Store::open(&folder.file(), APPLICATION).unwrap();
     fill(&store, 10);
-    // It would not write by itself for an hour.
+    // With these options, the journal writes nothing within the hour.
     let hour = Duration::from_hours(1);
     let options = Options { lazy: hour, sync: hour, ..Options::new(|e| panic!("{e}")) };
     let journal = Journal::open(store.clone(), Vec::new(), options).unwrap();

@@ -1,8 +1,8 @@
 //! The one thread that writes the live file.
 //!
-//! It commits behind the journal, in order: what one commit gathers is one batch. Unsynced commits
-//! bound memory and keep the synced one short; they die with the process. Any error or panic ends
-//! the process: a flush is never retried, a file never reopened inside a process.
+//! It commits facts after the journal has published them, in order. Each commit writes one batch.
+//! Unsynced commits bound memory and keep the synced ones short; they may be lost with the process.
+//! Any error or panic ends the process. The thread never retries a flush and never reopens a file.
 
 use super::checkpoints::Slots;
 use super::file::{Store, StoreError, WRITES};
@@ -20,53 +20,53 @@ use std::time::Duration;
 /// Name of the thread at kill points.
 pub(crate) const NAME: &str = "store-thread";
 
-/// One thing to write, in the order of the journal.
+/// One item to write, in the order of the journal.
 pub(crate) enum Op<B> {
     Facts(Arc<Chunk<B>>),
     Checkpoint(u16, Arc<CheckpointRow>),
-    /// Its file is on disk: the live file names it and lets go of what it holds.
+    /// A segment whose file is on disk. The live file names it and removes its rows.
     Seal(Segment),
 }
 
-/// What one commit wrote.
+/// Result of one commit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Committed {
     /// The last row written, if any was.
     pub row: Option<u64>,
     /// Bytes of blocks written.
     pub bytes: u64,
-    /// Bytes of blocks sealed so far, where that changed.
+    /// Bytes of blocks sealed so far, if that changed.
     pub sealed: Option<u64>,
-    /// How long it took.
+    /// Duration of the commit.
     pub took: Duration,
 }
 
-/// What one commit writes.
+/// Content of one commit.
 pub(crate) struct Batch<B> {
     pub ops: Vec<Op<B>>,
     /// (rank, last input passed, version, last input an older version passed), as of the last op.
     pub passed: Vec<(u16, u64, u16, u64)>,
-    /// Whose part in it changed.
+    /// Stages whose roster entry changed.
     pub roster: Vec<Member>,
     /// Last input, as of the last op.
     pub head: u64,
     /// Bytes of blocks written before this batch.
     pub bytes: u64,
-    /// (rank, what is known of its failures) where that changed; no bytes: nothing any more.
+    /// (rank, its failures) if that changed. None removes the row.
     pub poison: Vec<(u16, Option<Vec<u8>>)>,
-    /// Flush it.
+    /// Whether the commit is flushed.
     pub sync: bool,
-    /// Nothing follows.
+    /// Whether this is the last batch.
     pub last: bool,
 }
 
-/// Where batches come from and what has been done is told to.
+/// Supplies batches and receives the results.
 pub(crate) trait Source<B>: Send + Sync {
-    /// Waits for the next batch; none where nothing more is to be written.
+    /// Waits for the next batch; none if the thread must end.
     fn next(&self) -> Option<Batch<B>>;
-    /// A batch is committed.
+    /// Notes that a batch is committed.
     fn committed(&self, done: Committed, synced: bool);
-    /// The store has ended.
+    /// Notes that the store has failed.
     fn failed(&self, why: StoreError);
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn run<B: Body>(
 struct Writer<'a> {
     store: &'a Store,
     chaos: &'a Chaos,
-    /// The number of this life, until it is written with the first batch.
+    /// The number of this run, until the first batch has written it.
     life: Option<u64>,
     slots: Slots,
     buffer: Vec<u8>,
@@ -159,7 +159,7 @@ impl Writer<'_> {
             if let Some(life) = self.life {
                 let mut meta = write.open_table(META)?;
                 meta.insert("life", life.to_le_bytes().as_slice())?;
-                // Older programs may not read what this life is going to say.
+                // Older programs may be unable to read the facts of this run.
                 meta.insert("schema", WRITES.to_le_bytes().as_slice())?;
             }
         }

@@ -1,15 +1,15 @@
-//! Whether an actor holds its thread: each poll of its start and of its handlers is stamped.
+//! Stamps each poll of an actor's start and handlers, to detect a blocked thread.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counts entries and exits: odd while one is inside. An await is an exit, so only what does not
-/// yield is seen as long. Costs two additions a poll, and no look at a clock.
+/// Counts entries and exits: odd while inside. An await is an exit, so only code that does not
+/// yield looks long. It costs two additions a poll and reads no clock.
 #[derive(Debug, Default)]
 struct Count(AtomicU64);
 
-/// Leaves when dropped, by whatever end of a poll.
+/// Counts the exit when dropped, however the poll ends.
 struct Inside<'a>(&'a Count);
 
 impl Drop for Inside<'_> {
@@ -34,14 +34,15 @@ impl Count {
     }
 }
 
-/// Whether an actor holds a thread: with its start, which may have much to read, or with a handler.
+/// Whether an actor's start or one of its handlers is on a thread now. A start may have much to
+/// read.
 #[derive(Debug, Default)]
 pub(crate) struct Busy {
     starts: Count,
     handlers: Count,
 }
 
-/// Which entry holds the thread.
+/// The entry that is on a thread now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Start(u64),
@@ -49,7 +50,7 @@ pub(crate) enum Entry {
 }
 
 impl Busy {
-    /// Which entry is inside now; `None`: nobody.
+    /// The current entry; `None` if neither a start nor a handler runs.
     pub(crate) fn inside(&self) -> Option<Entry> {
         let handler = || self.handlers.inside().map(Entry::Handler);
         self.starts.inside().map(Entry::Start).or_else(handler)

@@ -1,4 +1,4 @@
-//! What is wrong with a spec, told before anything is started.
+//! Checks a spec before anything is started.
 
 use super::rules::{AutoShutdown, OnGiveUp, Restart, Settings, Shutdown, SpecError, Strategy};
 use super::spec::{Body, ChildSpec, SupervisorSpec};
@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl SupervisorSpec {
-    /// Checks this supervisor and all below.
+    /// Checks this supervisor and all children below it.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first error found.
     pub fn check(&self) -> Result<(), SpecError> {
         check_id(&self.id)?;
         if self.settings.period.is_zero() {
@@ -23,7 +23,7 @@ impl SupervisorSpec {
     }
 }
 
-/// Checks the children of the supervisor of this id and these settings.
+/// Checks the children of the supervisor with this id and these settings.
 pub(crate) fn check_list(
     of: &str,
     settings: &Settings,
@@ -45,7 +45,7 @@ pub(crate) fn check_list(
 }
 
 impl ChildSpec {
-    /// Checks it under a supervisor of these settings, and all below it.
+    /// Checks it as a child under a supervisor of these settings, and all children below it.
     pub(crate) fn check(&self, settings: &Settings) -> Result<(), SpecError> {
         check_id(&self.id)?;
         let id = || self.id.to_string();

@@ -1,25 +1,25 @@
-//! Disturbs an actor on purpose, by its path.
+//! Injects a fault into an actor, by its path.
 
 use super::exit::Injected;
 use super::injected::InjectedFault;
 use super::slot::Directory;
 use super::supervisor::{Msg, ask_to_stop};
 
-/// Why an actor was not disturbed.
+/// Why a fault was not injected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotInjected {
     /// There is no instance at that path.
     Absent,
-    /// This waits for its next message already, and would be forgotten for another.
+    /// This fault already waits for the next message. A second one would replace it.
     Planned(InjectedFault),
 }
 
 impl Directory {
-    /// Disturbs the instance at `path`. What waits for a message is shown in the view of the tree
-    /// until one comes, and is passed on to a successor.
+    /// Injects a fault into the instance at `path`. A fault that waits for a message is shown in
+    /// the view of the tree until a message comes. It passes to a successor.
     ///
     /// # Errors
-    /// There is no instance, or one such thing waits for a message already.
+    /// There is no instance, or another fault already waits for a message.
     pub fn harm(&self, path: &str, harm: InjectedFault, why: &Injected) -> Result<(), NotInjected> {
         let known = |noted: bool| if noted { Ok(()) } else { Err(NotInjected::Absent) };
         match harm {
@@ -45,7 +45,7 @@ impl Directory {
 }
 
 impl Directory {
-    /// Takes back whatever waits for a message, and says for whom: their paths.
+    /// Cancels all faults that wait for a message. Returns the paths of the actors.
     pub fn forget_harms(&self) -> Vec<String> {
         let all = self.slots();
         let taken = all.iter().filter(|slot| slot.take_harm().is_some());

@@ -1,4 +1,4 @@
-//! What a supervisor's policy hears and says.
+//! Events that a supervisor's policy receives, and actions and notices that it returns.
 
 use super::exit::{Exit, StartError};
 use super::rules::{Kind, SpecError};
@@ -6,11 +6,11 @@ use ractor::ActorCell;
 use serde::Serialize;
 use std::time::Duration;
 
-/// A child's place in the order of start. Never given twice by one supervisor.
+/// A child's place in the order of start. A supervisor never reuses one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seat(pub u64);
 
-/// What a timer was set for.
+/// The purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
     /// A start takes too long.
@@ -19,113 +19,113 @@ pub enum Timer {
     StopDeadline,
     /// The delay before a restart is over.
     Retry,
-    /// A branch that was down has been up long enough.
+    /// A branch that was stopped has been up long enough.
     Healthy,
 }
 
-/// What happened.
+/// An event for the policy.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The supervisor begins to start its children.
     Begin,
     /// The instance is up.
     Started(Seat, u64),
-    /// There is nothing to do: no instance came of the start.
+    /// The start found nothing to do, so there is no instance.
     Ignored(Seat, u64),
-    /// The instance could not be started, and nothing of it is left.
+    /// The instance could not be started and has ended completely.
     StartFailed(Seat, u64, StartError),
-    /// The instance was up, and nothing of it is left.
+    /// The instance was up and has ended completely.
     Exited(Seat, u64, Exit),
-    /// A timer has fired that was set for this instance.
+    /// A timer for this instance has fired.
     Timer(Seat, u64, Timer),
-    /// The supervisor is to stop; what is alive at the given time is killed.
+    /// The supervisor must stop. Children that are alive at the given time are killed.
     Stop(Option<Duration>),
 }
 
-/// What is to be done.
+/// An action that the policy requires.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Start an instance under this generation.
     Start(Seat, u64),
-    /// Ask the instance to stop, or abandon its start.
+    /// Request the instance to stop, or abandon its start.
     Stop(Seat),
     /// Kill the instance.
     Kill(Seat),
     /// Report the timer after this time.
     Arm(Seat, u64, Timer, Duration),
-    /// The child has no instance any more, as was requested.
+    /// The requested end is done: the child has no instance.
     Ended(Seat),
-    /// The child is listed no more.
+    /// The child is removed from the list.
     Forget(Seat),
-    /// Tell people.
+    /// Notify the observer.
     Tell(Seat, Announcement),
     /// The first start is complete.
     Up,
-    /// Nothing is alive; the supervisor ends.
+    /// No child is alive; the supervisor ends.
     End(Outcome),
 }
 
-/// What there is to tell about a child.
+/// A change of a child, for the observer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Announcement {
     /// It is up.
     Started {
-        /// How often it has been up before, under earlier supervisors at its place too.
+        /// Number of earlier instances that were up, also under earlier supervisors at its place.
         restarts: u32,
     },
     /// It has nothing to do, so there is no instance.
     Ignored,
     /// It could not be started.
     StartFailed {
-        /// Which child, and why.
+        /// Path of the child that failed, and the cause.
         error: StartError,
     },
     /// It ended.
     Exited {
-        /// How.
+        /// Reason of the end.
         exit: Exit,
-        /// How long it was up.
+        /// Time it was up.
         uptime: Duration,
-        /// How often it had been up before.
+        /// Number of earlier instances that were up.
         restarts: u32,
-        /// Whether its supervisor had asked for it.
+        /// Whether its supervisor had requested it.
         asked: bool,
     },
-    /// It was asked to stop and did not do so well: it failed, or was killed at its deadline.
+    /// It was requested to stop but failed, or was killed at its deadline.
     StopFailed {
         /// How it ended.
         exit: Exit,
     },
-    /// Its start or a handler of it holds its thread for longer than a watchdog allows.
+    /// Its start or a handler has blocked its thread for longer than the watchdog allows.
     Blocked {
-        /// For how long it has.
+        /// Time that the thread has been blocked.
         holds: Duration,
     },
-    /// What held its thread came to an await or its end.
+    /// The start or handler that blocked its thread reached an await or its end.
     Unblocked {
-        /// For how long it had.
+        /// Time that the thread was blocked.
         held: Duration,
     },
-    /// Its branch is kept down.
+    /// Its branch exceeded the restart budget, and its supervisor stopped it.
     BranchDown {
-        /// How it ended last.
+        /// Reason of its last end.
         why: String,
-        /// Time between two tries.
+        /// Time between two retries.
         retry: Duration,
     },
-    /// Its branch was down and is healthy again.
+    /// Its branch was stopped and is healthy again.
     BranchUp,
     /// Its failures used up the budget; the supervisor ends.
     GaveUp {
-        /// How it ended last.
+        /// Reason of its last end.
         why: String,
     },
-    /// It is listed no more.
+    /// It is removed from the list.
     Removed,
-    /// Told of a supervisor: something was reported to it of an instance it does not know, or knows
-    /// no more. It has changed nothing.
+    /// A supervisor received a report about an instance it does not know, or no longer knows. The
+    /// report changed nothing.
     Stray {
-        /// What was reported.
+        /// Content of the report.
         what: String,
     },
 }
@@ -133,9 +133,9 @@ pub enum Announcement {
 /// Why a supervisor ends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It was asked to.
+    /// It was requested to stop.
     Stopped,
-    /// The significant child of this id ended for good.
+    /// The significant child of this id ended permanently.
     Finished(String),
     /// A child failed its first start.
     StartFailed(StartError),
@@ -143,7 +143,7 @@ pub enum Outcome {
     GaveUp(Seat, String),
 }
 
-/// What a child is doing.
+/// State of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -151,33 +151,33 @@ pub enum State {
     Starting,
     /// An instance is up.
     Running,
-    /// It waits for its delay, or for its turn.
+    /// It waits for its delay, or for children before it.
     Backoff,
     /// Its instance is being stopped.
     Stopping,
-    /// No instance, and none will come by itself.
+    /// It has no instance, and none is started automatically.
     Stopped,
-    /// Its branch is kept down, with a try now and then.
+    /// Its branch is stopped by its supervisor and retried from time to time.
     Down,
 }
 
-/// A child as seen from outside. Where its supervisor is replaced, the new one goes on counting.
+/// A child as seen from outside. The counts continue if its supervisor is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildView {
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// How often it has been up.
+    /// Number of instances that were up.
     pub ups: u32,
-    /// How often it was ended on purpose.
+    /// Number of instances that ended by an injected fault.
     pub injected: u32,
-    /// How it failed last.
+    /// Text of its last failure.
     pub last_failure: Option<String>,
-    /// Whether its branch counts as down, up to its proof of health.
+    /// Whether its branch counts as down. It does until it has been healthy long enough.
     pub down: bool,
 }
 
 impl ChildView {
-    /// How often an instance has replaced another.
+    /// Number of times an instance has replaced another.
     pub fn restarts(&self) -> u32 {
         self.ups.saturating_sub(1)
     }
@@ -186,10 +186,10 @@ impl ChildView {
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// A child of this id is listed, without an instance that is up.
+    /// A child of this id is listed, but no instance is up.
     #[error("there is a child of this id already")]
     AlreadyPresent,
-    /// A child of this id is up; its handle, where the shell knows it.
+    /// A child of this id is up. The supervisor adds the handle if it knows it.
     #[error("a child of this id is running already")]
     AlreadyStarted(Option<ActorCell>),
     /// The child has an instance.
@@ -198,7 +198,7 @@ pub enum RequestError {
     /// The child is being started again, or waits for that.
     #[error("the child is restarting")]
     Restarting,
-    /// Children of a pool have handles, not ids.
+    /// Children of a pool have handles instead of ids.
     #[error("children of a pool are not known by id")]
     Pool,
     /// Only a pool makes children from a template.
@@ -210,22 +210,22 @@ pub enum RequestError {
     /// The supervisor is stopping, or there is none.
     #[error("the supervisor is not running")]
     NotRunning,
-    /// The spec is wrong.
+    /// The spec is invalid.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The child could not be started; it is not listed.
+    /// The child could not be started and is not listed.
     #[error(transparent)]
     Start(#[from] StartError),
 }
 
-/// Something a supervisor tells about a child.
+/// A notice of a supervisor about a child.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SupervisionNotice {
     /// The child's path.
     pub path: String,
     /// Worker or supervisor.
     pub kind: Kind,
-    /// Wall clock, UTC milliseconds.
+    /// Time of the change, wall clock, UTC milliseconds.
     pub at_ms: i64,
     /// What happened.
     pub news: Announcement,

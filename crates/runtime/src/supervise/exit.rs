@@ -1,24 +1,25 @@
-//! How an instance ended, and the one function that tells it from ractor's events.
+//! The reasons for which an instance ended, and the one function that reads them from ractor's
+//! events.
 //!
-//! ractor reports a kill as a normal termination that differs by a text only, so the texts are read
-//! here and nowhere else. The state inside an event is dropped here: it may be half updated. Only
-//! an actor with a start function of its own has one there (see `busy`).
+//! ractor reports a kill as a normal termination with another text. Only this file reads these
+//! texts. It drops the state inside an event, which may be half updated. Only an actor with a start
+//! function of its own has a state there (see `watched`).
 
 use ractor::{ActorProcessingErr, SupervisionEvent};
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Texts ractor uses for ends that nobody asked for; no stop may carry them as its reason.
+/// Texts that ractor uses for ends that were not requested. No stop may have them as its reason.
 const KILLED: &str = "killed";
 const CANCELLED: &str = "actor_task_cancelled";
-/// Starts the text of a panic that was injected; ractor keeps only texts of panics.
+/// Prefix of the text of an injected panic. ractor keeps only the texts of panics.
 const INJECTED: &str = "everwarm:injected:";
 
-/// Why an instance is gone.
+/// Reason for which an instance ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It ended as it was meant to: it was asked, or it had finished. The text is its reason.
+    /// It ended normally: on request, or because it had finished. The text is its reason.
     Normal(String),
     /// A supervisor that used up its budget, after it had stopped its children.
     GaveUp(GaveUp),
@@ -26,25 +27,25 @@ pub enum Exit {
     Failed(String),
     /// It was killed.
     Killed,
-    /// Its task was cancelled, or ended without a word.
+    /// Its task was cancelled, or ended without a report.
     Lost,
-    /// It was ended on purpose, to see what happens; costs no budget.
+    /// It ended by an injected fault, which uses no restart budget.
     Injected(String),
-    /// It was killed because its supervisor had ended without a word.
+    /// It was killed because its supervisor had ended without a report.
     Orphaned,
 }
 
-/// A supervisor's last words.
+/// The reason that a supervisor reports when it gives up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GaveUp {
     /// Path of the child that used up the budget.
     pub path: String,
-    /// How that child ended last.
+    /// Reason of that child's last end.
     pub why: String,
 }
 
 impl Exit {
-    /// Whether a transient child stays down after it. Giving up is a normal exit, as in OTP.
+    /// Whether a transient child is not restarted after it. As in OTP, giving up is a normal exit.
     pub fn is_normal(&self) -> bool {
         match self {
             Exit::Normal(_) | Exit::GaveUp(_) => true,
@@ -54,12 +55,12 @@ impl Exit {
         }
     }
 
-    /// Whether it was caused on purpose.
+    /// Whether an injected fault caused it.
     pub fn is_injected(&self) -> bool {
         matches!(self, Exit::Injected(_))
     }
 
-    /// Reads an event of ractor; `None` where it does not say that an actor ended.
+    /// Reads an event of ractor; `None` if it does not report the end of an actor.
     pub(crate) fn of(event: SupervisionEvent) -> Option<Exit> {
         match event {
             SupervisionEvent::ActorTerminated(_, state, reason) => {
@@ -81,7 +82,7 @@ impl Exit {
         }
     }
 
-    /// The same exit of an instance whose state panicked in its `Drop`, where it did.
+    /// Adds the panic of the state's `Drop` to the exit, if there was one.
     pub(crate) fn with_drop(self, panicked: Option<String>) -> Exit {
         match (self, panicked) {
             (Exit::Normal(_), Some(why)) => Exit::Failed(format!("a panic in Drop: {why}")),
@@ -108,12 +109,12 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Drops a value and tells the text of the panic where that panics.
+/// Drops a value and returns the text of the panic, if the drop panics.
 pub(crate) fn discard<T>(value: T) -> Option<String> {
     catch_unwind(AssertUnwindSafe(|| drop(value))).err().map(text_of)
 }
 
-/// The text of a panic. The payload may panic when it is dropped, too.
+/// The text of a panic. The payload may also panic when it is dropped.
 fn text_of(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -121,8 +122,8 @@ fn text_of(panic: Box<dyn Any + Send>) -> String {
     text.unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
-/// An error of an actor as its text, made on the actor's thread: the error's own code may panic,
-/// and its supervisor must not run it. An injected one stays what it is.
+/// Converts an error of an actor to its text, on the actor's thread. The error's own code may
+/// panic, so the supervisor must not run it. An injected error keeps its type.
 pub(crate) fn plain(error: &(dyn std::error::Error + 'static)) -> ActorProcessingErr {
     match Injected::among(error) {
         Some(injected) => Box::new(injected),
@@ -130,13 +131,13 @@ pub(crate) fn plain(error: &(dyn std::error::Error + 'static)) -> ActorProcessin
     }
 }
 
-/// An exit on purpose, as an error or a panic; the text says where.
+/// An injected exit, as an error or a panic. The text names the place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("everwarm:injected:{0}")]
 pub struct Injected(pub String);
 
 impl Injected {
-    /// Panics in a way that is told from a real panic, and without a word: it was asked for.
+    /// Panics with a payload that marks an injected panic. The panic hook does not run.
     ///
     /// # Panics
     /// Always.
@@ -144,7 +145,7 @@ impl Injected {
         std::panic::resume_unwind(Box::new(self.to_string()))
     }
 
-    /// Whether a panic is an injected exit.
+    /// Whether the text of a panic is that of an injected exit.
     pub(crate) fn is_panic(text: &str) -> bool {
         text.starts_with(INJECTED)
     }
@@ -160,7 +161,7 @@ impl Injected {
     }
 }
 
-/// What `pre_start` answers where there is nothing to do: no instance, and no failure.
+/// Error that `pre_start` returns if there is nothing to do. It means no instance, and no failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is nothing to do")]
 pub struct Ignore;
@@ -175,11 +176,11 @@ impl Ignore {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path} could not be started: {why}")]
 pub struct StartError {
-    /// Path of the child that failed, which may be below the one that was asked for.
+    /// Path of the child that failed. It may be below the child that was to be started.
     pub path: String,
     /// The cause.
     pub why: String,
-    /// Whether it was caused on purpose.
+    /// Whether an injected fault caused it.
     pub injected: bool,
 }
 
@@ -189,7 +190,7 @@ impl StartError {
         StartError { path: path.into(), why: why.into(), injected: false }
     }
 
-    /// The same for an error of ractor; tells injected ones.
+    /// As [`StartError::new`], from an error of ractor. Recognises injected errors.
     pub fn of(path: impl Into<String>, error: &ractor::SpawnErr) -> StartError {
         if let ractor::SpawnErr::StartupFailed(cause) = error {
             let injected = Injected::among(cause.as_ref()).is_some();

@@ -1,24 +1,24 @@
-//! What may be done to an actor on purpose, to see that it makes no difference.
+//! Faults that can be injected into an actor, to test that they make no difference.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A way to disturb an actor. None uses up restart budget.
+/// A fault to inject into an actor. None uses restart budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InjectedFault {
-    /// It is killed: it ends at its next await, or at once where it is idle.
+    /// It is killed: it ends at its next await, or immediately if it is idle.
     Kill,
-    /// It is asked to stop, and comes back. A supervisor stops its children first, in order.
+    /// It is requested to stop, and is restarted. A supervisor stops its children first, in order.
     Stop,
     /// It panics at its next message.
     Panic,
-    /// It holds its thread this long at its next message.
+    /// It blocks its thread this long at its next message.
     Stall(Duration),
-    /// The process dies at its next message, without a word.
+    /// The process aborts at its next message.
     Abort,
 }
 
-/// What becomes of who is disturbed, to be said behind its path.
+/// Text about the effect, to follow the path of the actor.
 impl fmt::Display for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -34,7 +34,7 @@ impl fmt::Display for InjectedFault {
 }
 
 impl InjectedFault {
-    /// Whether it waits for a message, which may never come.
+    /// Whether the fault waits for the next message, which may never come.
     #[must_use]
     pub fn waits(self) -> bool {
         match self {

@@ -1,9 +1,9 @@
-//! The helper task beside each instance: starts it, tells it what its supervisor wishes, and
-//! reports.
+//! The helper task of each instance. It starts the instance, passes on the supervisor's commands,
+//! and reports.
 //!
-//! It runs on the instance's runtime and outlives the supervisor, whose death it takes for a wish
-//! to kill, and tells of the end in its place. While it runs it holds a share of the supervisor's
-//! subtree, so that a parent can wait for the last of them.
+//! It runs on the instance's runtime and may outlive the supervisor. If the supervisor ends, the
+//! task kills the instance and reports its end itself. While the task runs, it holds a share of the
+//! supervisor's subtree. So a parent can wait for the last task.
 
 use super::event::{Announcement, SupervisionNotice};
 use super::exit::{Exit, StartError, discard};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// What the supervisor wants of an instance.
+/// Command of the supervisor to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstanceCommand {
     Live,
@@ -26,10 +26,10 @@ pub(crate) enum InstanceCommand {
     Kill,
 }
 
-/// A share of a subtree; it is empty when all are dropped.
+/// A share of a subtree. The subtree has ended when all shares are dropped.
 pub(crate) type Share = mpsc::Sender<Infallible>;
 
-/// What happened to an instance.
+/// A report about an instance.
 pub(crate) enum Report {
     Started(ActorCell, Option<Extra>),
     Ignored,
@@ -37,8 +37,8 @@ pub(crate) enum Report {
     Gone(Gone),
 }
 
-/// An instance that was up and is gone. Dropped unread, because its supervisor is gone too, it says
-/// so itself.
+/// The end of an instance that was up. If it is dropped unread, because the supervisor has ended
+/// too, it notifies the observer itself.
 pub(crate) struct Gone {
     pub actor: ActorId,
     slot: Arc<Slot>,
@@ -46,14 +46,14 @@ pub(crate) struct Gone {
     kind: Kind,
     since: Instant,
     restarts: u32,
-    /// Whether it had been asked to end while its supervisor lived.
+    /// Whether its supervisor had requested the end.
     asked: bool,
-    /// It is not known to be gone yet, or was read.
+    /// The instance may not have ended yet, or the supervisor read this.
     silent: bool,
 }
 
 impl Gone {
-    /// Its supervisor lives, and says the rest.
+    /// Marks it as read by its supervisor, which reports the rest.
     pub fn read(mut self) -> ActorId {
         self.silent = true;
         self.actor
@@ -75,14 +75,14 @@ impl Drop for Gone {
     }
 }
 
-/// Sends the last report when dropped, so that it comes whatever ends the task.
+/// Sends the last report when dropped, so that every end of the task sends one.
 pub(crate) struct Reporter {
-    /// Tells the supervisor. One that is gone needs no report.
+    /// Reports to the supervisor. The report is dropped if the supervisor has ended.
     pub tell: Box<dyn Fn(Report) + Send + Sync>,
     pub actor: Option<ActorId>,
-    /// Why it is not up; `None` once it is, or where it was not to be.
+    /// Why it is not up; `None` once it is up or had nothing to do.
     pub error: Option<StartError>,
-    /// What is to be told of it once it is up.
+    /// The end to report once it is up.
     pub gone: Option<Gone>,
 }
 
@@ -102,8 +102,8 @@ impl Drop for Reporter {
     }
 }
 
-/// Runs beside one instance from its start to its end. The share is dropped last: who waits for it
-/// finds all told.
+/// Runs beside one instance from its start to its end. It drops the share last, so that all reports
+/// come before the subtree counts as ended.
 pub(crate) async fn attend(
     _share: Share,
     (spec, supervise): (ChildSpec, Supervise),
@@ -120,8 +120,7 @@ pub(crate) async fn attend(
         }
         started = async { spec.start(context, supervise).await } => started,
     };
-    // What a start was made from is not kept beside what came of it. Whoever is up stays attended
-    // to, whatever happens in that drop.
+    // Drop the spec before the instance runs. A panic in that drop must not end this task.
     drop(discard(spec));
     let (instance, mut extra) = match started {
         Ok(Started { instance, extra }) => (instance, extra),
@@ -182,7 +181,7 @@ pub(crate) async fn attend(
 }
 
 async fn no_longer_wanted(wish: &mut watch::Receiver<InstanceCommand>) {
-    // An error says that the supervisor is gone, which is no wish to live either.
+    // An error means that the supervisor has ended, so the instance must not stay up.
     drop(wish.wait_for(|wish| *wish != InstanceCommand::Live).await);
 }
 

@@ -1,15 +1,15 @@
 //! Supervision: a tree of actors that is declared as data, started and stopped in order, and whose
 //! failed parts are replaced.
 //!
-//! Plain data lies below: `rules` say how a tree behaves, `event` what happens in it, `exit` how
-//! an actor ended, `injected` what may be done to one on purpose. `policy` is a pure state machine
-//! over them that holds every rule. Others are found through `slot`, and `tree` is what all share.
+//! The base is plain data. `rules` hold the behaviour of a tree, `event` its events, `exit` the
+//! reasons of ends, `injected` the faults to inject. `policy` is a pure state machine over them and
+//! holds every rule. `slot` finds actors by path. `tree` holds the data that all share.
 //!
-//! `spec` says how each child is started, `check` what is wrong with that. `supervisor` is the
-//! actor that obeys the policy, `instance` the task beside each actor, `busy` the one wrapper
-//! around actors. `requests` may be asked of a supervisor, `disturb` does harm, `root` is the
-//! handle of it all. `watchdog` sees what a kill cannot end: handlers that hold their thread, as
-//! `stamp` notes.
+//! `spec` declares how each child is started, and `check` validates it. `supervisor` is the actor
+//! that applies the policy. `instance` is the task beside each actor. `watched` is the one wrapper
+//! around actors, and `busy` stamps their polls. `requests` change a running supervisor, `disturb`
+//! injects faults, `root` is the handle of the tree. `watchdog` detects blocked threads, which a
+//! kill cannot end.
 
 mod busy;
 mod check;

@@ -1,21 +1,21 @@
 //! What a supervisor does, as a pure state machine: (event, now) → actions.
 //!
-//! It knows no actor and no clock, and holds every rule of supervision. Three ideas carry it.
+//! It knows no actor and no clock, and holds every rule of supervision. It is based on three ideas.
 //!
-//! - A child *needs a start* when it is queued or waits for its delay. What comes next follows from
-//!   which children are alive and which need a start; there is no plan that could go stale.
-//! - In `RestForOne` nothing may live behind a child that needs a start; in `OneForAll` nothing may
-//!   live once one has failed, until all are gone. Whoever lives there is stopped, the last one
-//!   first, and only then the first in need is started. First start, group restart and retry are
-//!   this one rule.
-//! - A start that was *requested* is none of these needs: it touches nobody else, costs nothing,
-//!   and a failure of it is the asker's.
+//! - A child *needs a start* when it is queued or waits for its delay. The next action follows from
+//!   which children are alive and which need a start. There is no plan that could become stale.
+//! - In `RestForOne`, no child after one that needs a start may be alive. In `OneForAll`, no child
+//!   may be alive after one has failed, until all have ended. Such children are stopped, the last
+//!   one first. Only then is the first child in need started. First start, group restart and retry
+//!   follow this one rule.
+//! - A *requested* start is not such a need. It affects no other child and uses no budget. Only the
+//!   caller sees its failure.
 //!
-//! Invariants: at most one instance of a child is alive; nothing is started while ending; `End`
-//! comes once, when nothing is alive; an event of an instance that was replaced changes nothing.
+//! Invariants: at most one instance of a child is alive. While ending, nothing is started. `End`
+//! comes once, when nothing is alive. An event of a replaced instance changes nothing.
 //!
-//! `requests` is what people and programs ask at run time, `ends` what events do to one child,
-//! `budget` the arithmetic of restarts, `next` what follows from where everybody stands.
+//! `requests` handles requests at run time, and `child_events` applies events to one child.
+//! `restart_budget` counts restarts. `start_stop_order` finds the next starts and stops.
 
 mod child_events;
 mod requests;
@@ -31,47 +31,47 @@ use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// No instance, and none to come.
+    /// No instance, and none is due.
     Down,
-    /// Its start was asked for.
+    /// Its start was requested.
     Requested,
-    /// Due to be started again.
+    /// Its start is due.
     Queued,
-    /// To be started again after a delay.
+    /// Its start is due after a delay.
     Waiting,
     Starting,
     Running,
     Stopping,
 }
 
-/// What was asked of a child and is not done yet.
+/// A request for a child that is not done yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Nothing,
-    /// To be up for the first time; a failure takes it off the list.
+    /// Start for the first time. A failure removes it from the list.
     Add,
-    /// To be up again; a failure leaves it without an instance.
+    /// Start again. A failure leaves it without an instance.
     Restart,
-    /// To have no instance.
+    /// End its instance.
     Terminate,
-    /// To be listed no more.
+    /// End its instance and remove it from the list.
     Remove,
 }
 
 struct Child {
     id: Arc<str>,
     rules: Rules,
-    /// In force from the next start on.
+    /// Rules that apply from the next start on.
     next_rules: Option<Rules>,
     phase: Phase,
     asked: Asked,
     generation: u64,
-    /// How often it has been up under earlier supervisors, and under this one.
+    /// Number of instances that were up under earlier supervisors, and under this one.
     earlier: u32,
     ups: u32,
     up_since: Duration,
     injected: u32,
-    /// Failures without a healthy time between them.
+    /// Number of failures without a healthy time between them.
     streak: u32,
     degraded: bool,
     last_failure: Option<String>,
@@ -85,32 +85,32 @@ enum Mode {
     Ended,
 }
 
-/// The rules of one supervisor, applied.
+/// The rules of one supervisor as a state machine.
 pub struct Policy {
     settings: Settings,
     children: BTreeMap<Seat, Child>,
     seats: BTreeMap<Arc<str>, Seat>,
     next: u64,
     mode: Mode,
-    /// Everything alive is killed at this time.
+    /// Time at which all living children are killed.
     kill_at: Option<Duration>,
-    /// `OneForAll`: all are being brought down.
+    /// `OneForAll`: all children are being stopped.
     sweeping: bool,
-    /// Counted restarts within the period.
+    /// Restarts within the period that count.
     window: Counted<Seat>,
-    /// Seats by phase, so that a step costs the same however many there are.
+    /// Seats by phase, so that the cost of a step does not depend on the number of children.
     alive: BTreeSet<Seat>,
     requested: BTreeSet<Seat>,
     queued: BTreeSet<Seat>,
     waiting: BTreeSet<Seat>,
     starting: BTreeSet<Seat>,
-    /// Alive and not yet asked to stop.
+    /// Alive and not requested to stop yet.
     unasked: BTreeSet<Seat>,
     out: Vec<Action>,
 }
 
 impl Policy {
-    /// A supervisor that has not begun, over children in this order.
+    /// A supervisor that has not begun, with children in this order.
     pub fn new(
         settings: Settings,
         children: impl IntoIterator<Item = (Arc<str>, Rules)>,
@@ -139,8 +139,8 @@ impl Policy {
         policy
     }
 
-    /// Says how the child did under an earlier instance of this supervisor: what is counted of it
-    /// goes on from there, and a branch that was down is still.
+    /// Continues from the child's view under an earlier instance of this supervisor. Its counts go
+    /// on, and a stopped branch stays stopped.
     pub fn remember(&mut self, seat: Seat, past: ChildView) {
         let child = self.child(seat);
         (child.earlier, child.injected) = (past.ups, past.injected);
@@ -152,7 +152,7 @@ impl Policy {
         self.children.iter().map(|(seat, child)| (*seat, &child.id))
     }
 
-    /// How the child is doing; `None` when it is not listed.
+    /// View of the child; `None` if it is not listed.
     pub fn view(&self, seat: Seat) -> Option<ChildView> {
         let child = self.children.get(&seat)?;
         let state = match child.phase {
@@ -172,13 +172,13 @@ impl Policy {
         })
     }
 
-    /// The rules of a child, those of its next start where they were replaced.
+    /// The rules of a child. If they were replaced, those of its next start.
     pub fn rules(&self, seat: Seat) -> Option<&Rules> {
         let child = self.children.get(&seat)?;
         Some(child.next_rules.as_ref().unwrap_or(&child.rules))
     }
 
-    /// Takes what happened and says what is to be done. `now` never decreases.
+    /// Handles an event and returns the actions to perform. `now` never decreases.
     pub fn on(&mut self, event: Event, now: Duration) -> Vec<Action> {
         match event {
             Event::Started(seat, generation) if self.is_alive(seat, generation) => {
@@ -238,7 +238,7 @@ impl Policy {
         self.children.get(&seat).is_some_and(|child| child.generation == generation)
     }
 
-    /// Whether this is the instance the child has, or is to have.
+    /// Whether this is the current instance of the child, starting or alive.
     pub fn is_alive(&self, seat: Seat, generation: u64) -> bool {
         self.is_current(seat, generation) && self.alive.contains(&seat)
     }

@@ -1,18 +1,18 @@
-//! A child that was asked for.
+//! A child whose start was requested.
 
 use super::event::Seat;
 use super::spec::Extra;
 use ractor::{ActorCell, ActorId};
 use std::fmt;
 
-/// A child that is up because it was asked for.
+/// A child that is up because it was requested.
 #[derive(Clone)]
 pub struct Child {
-    /// Its place in the tree, at which its later instances are found too.
+    /// Its path in the tree, also for its later instances.
     pub path: String,
-    /// The instance; `None` where it had nothing to do, or has ended already.
+    /// The instance; `None` if it had nothing to do or has already ended.
     pub cell: Option<ActorCell>,
-    /// What its start told.
+    /// Value that its start returned.
     pub extra: Option<Extra>,
     pub(super) seat: Seat,
     /// The supervisor it is a child of.

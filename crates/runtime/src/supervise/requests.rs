@@ -1,4 +1,4 @@
-//! What is asked of a supervisor at run time, and its answers.
+//! Requests to a supervisor at run time, and its responses.
 
 use super::check::check_list;
 use super::event::{RequestError, Seat, State};
@@ -21,18 +21,18 @@ pub struct ChildInfo {
     pub id: String,
     /// Worker or supervisor.
     pub kind: Kind,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// Its instance.
+    /// Its current instance.
     pub cell: Option<ActorCell>,
-    /// Its rules, defaults filled in; those of its next start where they were replaced.
+    /// Its rules with defaults. If they were replaced, those of its next start.
     pub rules: Rules,
 }
 
-/// How many children there are.
+/// Numbers of children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// Listed specs; a pool has the one of its template.
+    /// Listed specs. A pool counts only its template.
     pub specs: usize,
     /// Children that are up.
     pub active: usize,
@@ -42,14 +42,14 @@ pub struct Count {
     pub workers: usize,
 }
 
-/// Asks a supervisor for changes at run time. Stays valid when the supervisor is replaced; its
-/// children added by request do not come back then. Requests use no restart budget.
+/// Requests changes from a supervisor at run time. It stays valid when the supervisor is replaced,
+/// but children added by request are then lost. Requests use no restart budget.
 ///
-/// Not to be awaited by a child while it starts: its supervisor may be waiting for it.
+/// A child must not await a request while it starts: its supervisor may be waiting for the child.
 ///
 /// # Errors
-/// All answer [`RequestError::NotRunning`] where there is no supervisor or it is stopping, and
-/// those that take an id [`RequestError::NotFound`] for one that is not listed, and
+/// All requests return [`RequestError::NotRunning`] if there is no supervisor or it is stopping.
+/// Requests with an id return [`RequestError::NotFound`] if the id is not listed, and
 /// [`RequestError::Pool`] for a pool.
 #[derive(Clone, Debug)]
 pub struct SupervisorRef {
@@ -63,22 +63,23 @@ impl SupervisorRef {
     }
 
     /// Adds a child at the end of the order; returns when it is up. [`RequestError::Spec`]: the
-    /// spec is wrong. [`RequestError::AlreadyStarted`], [`RequestError::AlreadyPresent`]: the id is
-    /// taken. [`RequestError::Start`]: the start failed, and the child is not listed.
+    /// spec is invalid. [`RequestError::AlreadyStarted`], [`RequestError::AlreadyPresent`]: the id
+    /// is taken. [`RequestError::Start`]: the start failed, and the child is not listed.
     pub async fn add(&self, spec: impl Into<ChildSpec>) -> Result<Child, RequestError> {
         let spec = spec.into();
         self.ask(|shell, reply| shell.add(spec, reply)).await
     }
 
     /// Starts a child of a pool from its template with these arguments; returns when it is up.
-    /// [`RequestError::NoPool`]: it is none. [`RequestError::Start`]: the start failed.
+    /// [`RequestError::NoPool`]: the supervisor is not a pool. [`RequestError::Start`]: the start
+    /// failed.
     pub async fn start(&self, arguments: impl Any + Send + Sync) -> Result<Child, RequestError> {
         let arguments = Arc::new(arguments);
         self.ask(|shell, reply| shell.add_to_pool(arguments, reply)).await
     }
 
-    /// Stops a child by its own rule and keeps it listed, but for a temporary one; returns when it
-    /// is gone. One that has no instance gets none any more.
+    /// Stops a child by its own rule; returns when it has ended. It stays listed, unless it is
+    /// temporary. A child without an instance is no longer restarted.
     pub async fn terminate(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
         self.ask(move |shell, reply| {
@@ -88,7 +89,7 @@ impl SupervisorRef {
         .await
     }
 
-    /// Stops a child of a pool by its own rule; returns when it is gone.
+    /// Stops a child of a pool by its own rule; returns when it has ended.
     pub async fn end(&self, child: &Child) -> Result<(), RequestError> {
         let (seat, of) = (child.seat, child.of);
         self.ask(move |shell, reply| {
@@ -99,7 +100,7 @@ impl SupervisorRef {
         .await
     }
 
-    /// Stops a child by its own rule and lists it no more; returns when it is gone.
+    /// Stops a child by its own rule and removes it from the list; returns when it has ended.
     pub async fn remove(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
         self.ask(move |shell, reply| {
@@ -110,8 +111,9 @@ impl SupervisorRef {
     }
 
     /// Starts a listed child that has no instance; returns when it is up.
-    /// [`RequestError::Running`], [`RequestError::Restarting`]: it has or gets one by itself.
-    /// [`RequestError::Start`]: the start failed, and the child stays listed without an instance.
+    /// [`RequestError::Running`], [`RequestError::Restarting`]: it has an instance or gets one
+    /// automatically. [`RequestError::Start`]: the start failed, and the child stays listed without
+    /// an instance.
     pub async fn restart(&self, id: &str) -> Result<Child, RequestError> {
         let id = id.to_owned();
         self.ask(move |shell, reply| match shell.policy.restart(&id, shell.now()) {
@@ -124,8 +126,8 @@ impl SupervisorRef {
         .await
     }
 
-    /// Lists a child no more that has no instance. [`RequestError::Running`],
-    /// [`RequestError::Restarting`]: it has or gets one by itself.
+    /// Removes a child without an instance from the list. [`RequestError::Running`],
+    /// [`RequestError::Restarting`]: it has an instance or gets one automatically.
     pub async fn delete(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
         self.ask(move |shell, reply| {
@@ -135,7 +137,7 @@ impl SupervisorRef {
         .await
     }
 
-    /// Starts a child now that waits for its delay or whose branch is down.
+    /// Immediately starts a child that waits for its delay or whose branch is stopped.
     pub async fn retry(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
         self.ask(move |shell, reply| {
@@ -145,8 +147,8 @@ impl SupervisorRef {
         .await
     }
 
-    /// Allows `intensity` restarts within `period`, which is not zero, until the supervisor is
-    /// replaced: its successor begins with what its own spec says.
+    /// Sets the restart budget to `intensity` restarts within `period`, at least 1 ms. It holds
+    /// until the supervisor is replaced. The successor uses the budget of its spec.
     pub async fn limit(&self, intensity: u32, period: Duration) -> Result<(), RequestError> {
         self.ask(move |shell, reply| {
             shell.policy.limit(intensity, period.max(Duration::from_millis(1)));
@@ -156,11 +158,11 @@ impl SupervisorRef {
         .await
     }
 
-    /// Replaces the list of specs. A changed spec takes effect at the next start of its child;
-    /// running children keep running; children that are missing stay until they are deleted; new
-    /// ones are listed at the end and not started. Of a pool it replaces the template, which has to
-    /// take what its children were started with. [`RequestError::Spec`]: a spec is wrong, and
-    /// nothing has changed.
+    /// Replaces the list of specs. A changed spec takes effect at the next start of its child.
+    /// Running children keep running. Children without a new spec stay until they are deleted. New
+    /// children are listed at the end and not started. For a pool it replaces the template, which
+    /// must take the arguments of the current children. [`RequestError::Spec`]: a spec is invalid,
+    /// and nothing has changed.
     pub async fn replace(&self, specs: Vec<ChildSpec>) -> Result<(), RequestError> {
         self.ask(move |shell, reply| drop(reply.send(shell.replace(specs)))).await
     }
@@ -174,12 +176,12 @@ impl SupervisorRef {
         .await
     }
 
-    /// Whether it answers: once it has done what it was asked before.
+    /// Whether the supervisor responds. It responds after it has handled earlier requests.
     pub async fn answers(&self) -> bool {
         self.ask(|_, reply| drop(reply.send(Ok(())))).await.is_ok()
     }
 
-    /// How many children there are.
+    /// Numbers of children.
     pub async fn count(&self) -> Result<Count, RequestError> {
         self.ask(|shell, reply| drop(reply.send(Ok(shell.count())))).await
     }
@@ -207,7 +209,7 @@ impl SupervisorRef {
 }
 
 impl Directory {
-    /// The supervisor at `path`, to ask it for children.
+    /// The supervisor at `path`, for requests.
     pub fn supervisor(&self, path: &str) -> SupervisorRef {
         SupervisorRef::new(self.slot(path))
     }
@@ -254,7 +256,7 @@ impl SupervisorState {
     ) {
         let mut child = Seated::new(spec, &self.path, &self.tree);
         child.given = given;
-        // In a pool another child had its place.
+        // In a pool, this slot may have belonged to another child.
         if let Some(past) = child.slot.past().filter(|_| self.template.is_none()) {
             self.policy.remember(seat, past);
         }
@@ -264,7 +266,7 @@ impl SupervisorState {
         self.show(&[seat]);
     }
 
-    /// The policy knows no handles.
+    /// Adds the handle to the error, because the policy knows no handles.
     fn with_handle(&self, error: RequestError, id: &str) -> RequestError {
         if error != RequestError::AlreadyStarted(None) {
             return error;
@@ -311,7 +313,7 @@ impl SupervisorState {
     fn replace_template(&mut self, template: &ChildSpec) -> Result<(), RequestError> {
         let mut changed = Vec::new();
         for (seat, child) in &self.seated {
-            // A temporary one is never started again.
+            // A temporary child is never started again.
             let Some(given) = &child.given else { continue };
             let id = &child.spec.id;
             let other = || SpecError::OtherArguments(id.to_string());

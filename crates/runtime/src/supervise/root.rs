@@ -1,4 +1,4 @@
-//! The root of a tree: starting it, stopping it, and learning how it ended.
+//! The root of a tree: starts and stops it, and reports how it ended.
 
 use super::event::{ChildView, State};
 use super::exit::{Exit, GaveUp, StartError};
@@ -15,16 +15,16 @@ use tokio::sync::watch;
 /// How a tree ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RootOutcome {
-    /// As it was asked to.
+    /// It was requested to stop.
     Stopped,
-    /// It could not go on.
+    /// A child used up the restart budget, so the root gave up.
     GaveUp(GaveUp),
 }
 
 /// Why a tree was not started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootError {
-    /// The spec is wrong; nothing was started.
+    /// The spec is invalid; nothing was started.
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// A child could not be started; all others were stopped again.
@@ -41,16 +41,16 @@ pub struct RootHandle {
 }
 
 impl Tree {
-    /// A tree that has not been started, whose doings `observer` is told.
+    /// A tree that has not been started. `observer` receives its notices.
     pub fn new(observer: Observer, wall: Wall) -> Tree {
         Tree { directory: Directory::default(), observer, wall }
     }
 
-    /// Starts everything in order on the current runtime; returns when all is up. Dropped before
-    /// that, it kills what it had started.
+    /// Starts everything in order on the current runtime; returns when all is up. If the future is
+    /// dropped before, it kills what it had started.
     ///
     /// # Errors
-    /// The spec is wrong, or a child could not be started; then nothing is left running.
+    /// The spec is invalid, or a child could not be started. Then nothing is left running.
     pub async fn start(self, spec: SupervisorSpec) -> Result<RootHandle, RootError> {
         spec.check()?;
         let path = spec.id.to_string();
@@ -117,17 +117,17 @@ impl Drop for KillOnDrop {
 }
 
 impl RootHandle {
-    /// What the whole tree shares.
+    /// Data that the whole tree shares.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }
 
-    /// Where the actors of the tree are found.
+    /// The directory of the tree's actors.
     pub fn directory(&self) -> &Directory {
         &self.tree.directory
     }
 
-    /// Waits until the tree has ended and nothing of it is left.
+    /// Waits until the whole tree has ended.
     pub async fn outcome(&self) -> RootOutcome {
         let mut outcome = self.outcome.clone();
         let lost = || {
@@ -144,8 +144,8 @@ impl RootHandle {
             .unwrap_or_else(lost)
     }
 
-    /// Stops everything in reverse order, each child gone before the next is asked. What is alive
-    /// after `deadline` is killed, in the same order. Waits until nothing is left.
+    /// Stops everything in reverse order. Each child ends before the next is requested to stop.
+    /// Children alive after `deadline` are killed in the same order. Waits until all have ended.
     pub async fn stop(&self, deadline: Duration) -> RootOutcome {
         if self.slot.send(Msg::Stop(Some(deadline))).is_ok() {
             self.tree.show(&self.slot, State::Stopping, None);

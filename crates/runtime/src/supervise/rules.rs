@@ -1,55 +1,57 @@
-//! The rules of a tree as plain data: who is restarted, how and how often, and what is wrong.
+//! The rules of a tree as plain data: which children are restarted, how, how often, and spec
+//! errors.
 
 use serde::Serialize;
 use std::time::Duration;
 
-/// When a child that ended is started again.
+/// Whether a child that ended is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
     /// After every exit.
     Permanent,
-    /// After an abnormal exit; a kill is one.
+    /// After an abnormal exit. A kill is abnormal.
     Transient,
-    /// Never; its spec goes with its instance.
+    /// Never. Its spec is removed with its instance.
     Temporary,
 }
 
-/// How a child is ended on request.
+/// How a supervisor stops a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Killed at once.
+    /// Kills it immediately.
     Kill,
-    /// Asked, and killed after this time.
+    /// Requests it to stop, and kills it after this time.
     Timed(Duration),
-    /// Asked, and waited for as long as it takes.
+    /// Requests it to stop, and waits without a limit.
     Infinite,
 }
 
-/// What using up the budget means for the parent.
+/// What the parent does if a child exceeds the restart budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnGiveUp {
     /// The parent gives up too.
     Escalate,
-    /// The parent keeps the branch down and tries again each `retry`, without counting it.
-    /// Under `RestForOne` and `OneForAll` what depends on the branch stays down with it.
+    /// The parent stops the branch and retries it each `retry`. Retries use no budget. Under
+    /// `RestForOne` and `OneForAll`, children that depend on the branch stay stopped too.
     Degrade {
-        /// Time between two tries.
+        /// Time between two retries.
         retry: Duration,
     },
 }
 
-/// Growing delay before a restart. The first restart comes at once.
+/// Growing delay before restarts. The first restart is immediate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// Before the second restart in a row; doubles with each further one.
+    /// Delay before the second restart in a row. It doubles with each further one.
     pub first: Duration,
-    /// The delay grows no further. (Nor so far that the budget could not be used up in its period.)
+    /// Maximum of the delay. It is also limited so that the budget can be used up within its
+    /// period.
     pub max: Duration,
-    /// An instance that lived this long makes the delay start anew.
+    /// An instance that was up for this long resets the delay.
     pub healthy: Duration,
 }
 
-/// Which children a failure touches.
+/// Which children are restarted after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// The failed one.
@@ -58,24 +60,24 @@ pub enum Strategy {
     RestForOne,
     /// All of them.
     OneForAll,
-    /// The failed one, and each child has the budget for itself. For children of one kind, of which
-    /// one that is bad must not use up what the others have.
+    /// The failed one, and each child has a budget of its own. For children of one kind, where a
+    /// bad child must not use up the budget of the others.
     Dynamic,
-    /// The failed one. Starts empty; its children are made from one
-    /// [`template`](super::template) and known by their handles, and it stops them all at the same
-    /// time.
+    /// The failed one. A pool starts empty. Its children are made from one
+    /// [`template`](super::template) and have handles instead of ids. It stops all of them at the
+    /// same time.
     Pool,
 }
 
-/// Whether a supervisor stops when children that matter have done their work.
+/// Whether a supervisor stops when significant children have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AutoShutdown {
     /// Never.
     #[default]
     Never,
-    /// When the first significant child has ended for good.
+    /// When the first significant child has ended permanently.
     AnySignificant,
-    /// When the last significant child has ended for good.
+    /// When the last significant child has ended permanently.
     AllSignificant,
 }
 
@@ -83,39 +85,39 @@ pub enum AutoShutdown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// An actor that does the work.
+    /// An actor that does the application's work.
     Worker,
-    /// An actor that only starts, stops and restarts.
+    /// An actor that only starts, stops and restarts its children.
     Supervisor,
 }
 
-/// How a supervisor treats one child.
+/// Rules by which a supervisor treats one child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// When it is started again.
+    /// Whether it is started again.
     pub restart: Restart,
-    /// How it is ended.
+    /// How it is stopped.
     pub shutdown: Shutdown,
-    /// A start that takes longer has failed.
+    /// Maximum time of a start. A longer start has failed.
     pub start_limit: Duration,
     /// Delay before restarts.
     pub backoff: Backoff,
-    /// What using up the budget means.
+    /// What the parent does if it exceeds the budget.
     pub on_give_up: OnGiveUp,
-    /// Whether its end for good counts for the auto-shutdown of its supervisor.
+    /// Whether its permanent end counts for the auto-shutdown of its supervisor.
     pub significant: bool,
 }
 
-/// How many restarts a supervisor allows, and whom a failure touches.
+/// Settings of a supervisor: which children are restarted after a failure, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Whom a failure touches.
+    /// Which children are restarted after a failure.
     pub strategy: Strategy,
-    /// Restarts allowed within a period; one more and the supervisor gives up.
+    /// Restarts allowed within a period. At one more the supervisor gives up.
     pub intensity: u32,
-    /// Length of the sliding window.
+    /// Length of the sliding window of the budget.
     pub period: Duration,
-    /// Whether it stops when children that matter have ended.
+    /// Whether it stops when significant children have ended.
     pub auto_shutdown: AutoShutdown,
 }
 
@@ -136,7 +138,7 @@ impl Rules {
     }
 }
 
-/// Why a spec is refused before anything is started.
+/// Why a spec is rejected before anything is started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// An id is empty or has a slash, which separates the parts of a path.
@@ -148,22 +150,22 @@ pub enum SpecError {
     /// This supervisor has a period of zero.
     #[error("{0:?} has a period of zero")]
     ZeroPeriod(String),
-    /// This child would be killed or called too slow at once, or retried without a pause.
+    /// This child would be killed immediately, fail every start, or be retried without a pause.
     #[error("{0:?} has a time limit of zero")]
     ZeroLimit(String),
-    /// This child is significant, and its supervisor never stops by itself.
+    /// This child is significant, but its supervisor has no auto-shutdown.
     #[error("{0:?} is significant, but its supervisor has no auto-shutdown")]
     SignificantForNothing(String),
-    /// This child is significant, and never ends for good.
+    /// This child is significant, but permanent, so it never ends permanently.
     #[error("{0:?} is significant, but permanent: it never ends for good")]
     SignificantPermanent(String),
-    /// This pool is to stop by itself, and nothing in it can be significant.
+    /// This pool has an auto-shutdown, but no child of a pool can be significant.
     #[error("{0:?} is a pool, which has no auto-shutdown")]
     PoolWithAutoShutdown(String),
     /// This pool has none or several templates, or another kind of child.
     #[error("{0:?} is a pool, which has one template and no other child")]
     NotOneTemplate(String),
-    /// This is a template, and its supervisor no pool.
+    /// This template is not in a pool.
     #[error("{0:?} is a template, which only a pool has")]
     TemplateOutsidePool(String),
     /// This child of a pool was started with arguments its new template does not take.

@@ -1,8 +1,8 @@
-//! Where an actor is found: its slot, by its path in the tree.
+//! The directory of actors: one slot for each path in the tree.
 //!
-//! Handles go stale at each restart, so nobody keeps one. A slot stays the same for the life of the
-//! process and is filled and emptied by the supervisor; a path may be asked for before it is in the
-//! tree.
+//! Handles become stale at each restart, so callers keep slots instead. A slot stays the same for
+//! the whole run. The supervisor fills and empties it. Callers may request a slot before its path
+//! is in the tree.
 //!
 //! Over 500 lines: the whole way of one child, from its start to its end.
 
@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// A message that did not reach an instance; safe to send again.
+/// A message that did not reach an instance. It is safe to send it again.
 #[derive(Debug, thiserror::Error)]
 #[error("no instance took the message")]
 pub struct Unsent<M>(pub M);
@@ -35,33 +35,33 @@ pub struct Slot {
     record: Mutex<Record>,
     busy: Busy,
     mailbox: Arc<Mailbox>,
-    /// Something is planned for it.
+    /// Whether a fault is planned for its next message.
     threatened: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Record {
-    /// The end that was foretold for an instance.
+    /// The instance whose reason to end was announced, and that reason.
     announced: Option<(ActorId, Exit)>,
     /// The instance whose state panicked in its `Drop`, and the text of that panic.
     dropped: Option<(ActorId, String)>,
     /// `None` while the path is not in the tree.
     node: Option<Node>,
-    /// What was shown when its supervisor ended, so that the successor goes on from there.
+    /// Its view when its supervisor ended, from which the successor continues.
     past: Option<ChildView>,
-    /// Holds its thread for long.
+    /// Whether it blocks its thread for longer than the watchdog allows.
     blocked: bool,
-    /// What befalls it at its next message.
+    /// The fault planned for its next message.
     harm: Option<InjectedFault>,
-    /// When it is tried again.
+    /// Time of the next retry.
     retry: Option<Instant>,
-    /// How long its start may take.
+    /// Maximum time of its start.
     start_limit: Duration,
-    /// Of a supervisor: the restarts it counted.
+    /// For a supervisor: the restarts it counted.
     window: Window,
 }
 
-/// Restarts a supervisor counted, and what it allows.
+/// The restarts that a supervisor counted, and its budget.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Window {
     pub at: Vec<Instant>,
@@ -89,12 +89,12 @@ impl Slot {
         }
     }
 
-    /// The path it stands for.
+    /// The path of the slot.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Where messages that may come in numbers take their places; the same for all instances.
+    /// Counts the waiting messages that carry a ticket. All instances share it.
     pub fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
     }
@@ -103,18 +103,18 @@ impl Slot {
         &self.busy
     }
 
-    /// The current instance, which may be gone the next moment. Use it at once; never keep it.
+    /// The current instance, which may end at any moment. Use it immediately; never keep it.
     pub fn cell(&self) -> Option<ActorCell> {
         self.holder.borrow().clone()
     }
 
-    /// The same, typed; `None` also where the actor takes another type of message.
+    /// As [`Slot::cell`], typed. `None` also if the actor takes another type of message.
     pub fn actor<M: Message>(&self) -> Option<ActorRef<M>> {
         let cell = self.cell()?;
         (cell.is_message_type_of::<M>() == Some(true)).then(|| cell.into())
     }
 
-    /// Follows who is in it.
+    /// Watches the current instance.
     pub fn changes(&self) -> watch::Receiver<Option<ActorCell>> {
         self.holder.subscribe()
     }
@@ -126,15 +126,15 @@ impl Slot {
             if let Some(cell) = changes.borrow_and_update().clone() {
                 return cell;
             }
-            // The sender lives in the slot, which is borrowed: it cannot be gone.
+            // The sender is in the slot, which is borrowed, so it cannot be dropped.
             changes.changed().await.ok();
         }
     }
 
-    /// Sends to the current instance.
+    /// Sends a message to the current instance.
     ///
     /// # Errors
-    /// There is none, or it is ending, or it does not take this type; the message comes back.
+    /// There is no instance, it is ending, or it does not take this type. The message is returned.
     pub fn send<M: Message>(&self, message: M) -> Result<(), Unsent<M>> {
         let Some(actor) = self.actor::<M>() else {
             self.mailbox.meter().unsent();
@@ -167,7 +167,8 @@ impl Slot {
         });
     }
 
-    /// Foretells how instance `id` will end. That it was on purpose never hides another reason.
+    /// Announces the reason for which instance `id` will end. An injected reason never replaces
+    /// another one.
     pub(crate) fn announce(&self, id: ActorId, exit: Exit) {
         let mut record = self.record();
         if exit.is_injected() && record.announced.as_ref().is_some_and(|(of, _)| *of == id) {
@@ -176,7 +177,7 @@ impl Slot {
         record.announced = Some((id, exit));
     }
 
-    /// Whether instance `id` is known to be ended on purpose.
+    /// Whether an injected end was announced for instance `id`.
     pub(crate) fn is_injected(&self, id: ActorId) -> bool {
         let record = self.record();
         record.announced.as_ref().is_some_and(|(of, exit)| *of == id && exit.is_injected())
@@ -192,13 +193,13 @@ impl Slot {
         self.record().dropped = Some((id, why));
     }
 
-    /// How the state of instance `id` panicked in its `Drop`, where it did.
+    /// Text of the panic in the `Drop` of instance `id`'s state, if there was one.
     pub(crate) fn drop_panic(&self, id: ActorId) -> Option<String> {
         let dropped = self.record().dropped.take_if(|(of, _)| *of == id);
         dropped.map(|(_, why)| why)
     }
 
-    /// Shows how the child is doing, from `now_ms` on where that is new.
+    /// Sets the shown state of the child. `now_ms` counts only if the state is new.
     pub(crate) fn show(&self, order: u64, kind: Kind, view: ChildView, now_ms: i64) {
         let mut record = self.record();
         let same = record.node.as_ref().filter(|node| node.view.state == view.state);
@@ -206,7 +207,8 @@ impl Slot {
         record.node = Some(Node { order, kind, view, since_ms });
     }
 
-    /// Plans it for the next message, unless something is planned already: then that.
+    /// Plans a fault for the next message. If one is planned already, returns that one as the
+    /// error.
     pub(crate) fn plan_harm(&self, harm: InjectedFault) -> Result<(), InjectedFault> {
         let mut record = self.record();
         if let Some(first) = record.harm {
@@ -217,7 +219,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Whether something is planned; one load where not.
+    /// Whether a fault is planned. One relaxed load.
     pub(crate) fn is_threatened(&self) -> bool {
         self.threatened.load(Relaxed)
     }
@@ -245,7 +247,7 @@ impl Slot {
         self.record().start_limit = limit;
     }
 
-    /// How long its start may take; zero where nobody has said.
+    /// Maximum time of its start; zero until it is set.
     pub(crate) fn start_limit(&self) -> Duration {
         self.record().start_limit
     }
@@ -254,7 +256,7 @@ impl Slot {
         self.record().window = window;
     }
 
-    /// How it is doing now; `None` while it is not in the tree.
+    /// Its current values; `None` while it is not in the tree.
     pub(crate) fn reading(&self) -> Option<ActorReading> {
         let record = self.record();
         let node = record.node.as_ref()?;
@@ -276,7 +278,7 @@ impl Slot {
         })
     }
 
-    /// Shows that the instance has ended, with nobody left to say so.
+    /// Shows that the instance has ended, if its supervisor can no longer report it.
     pub(crate) fn show_orphan(&self, id: ActorId, exit: &Exit, now_ms: i64) {
         self.vacate(id);
         if let Some(Node { view, since_ms, .. }) = &mut self.record().node {
@@ -286,12 +288,12 @@ impl Slot {
         }
     }
 
-    /// How it did under a supervisor that has ended.
+    /// Its view under a supervisor that has ended.
     pub(crate) fn past(&self) -> Option<ChildView> {
         self.record().past.clone()
     }
 
-    /// Its supervisor has ended.
+    /// Removes the node from view, because its supervisor has ended.
     fn hide(&self) {
         let mut record = self.record();
         record.past = record.node.take().map(|node| node.view).or(record.past.take());
@@ -309,18 +311,18 @@ impl Slot {
 pub struct Directory {
     slots: Arc<RwLock<BTreeMap<String, Arc<Slot>>>>,
     wanted: Arc<Wanted>,
-    /// What the children of each pool share.
+    /// The meter that the children of each pool share.
     pools: Arc<Mutex<BTreeMap<&'static str, Arc<Meter>>>>,
 }
 
 impl Directory {
-    /// Nobody yet; what else is to be measured of them.
+    /// An empty directory that also measures `wanted` of its actors.
     #[must_use]
     pub fn measuring(wanted: Wanted) -> Directory {
         Directory { wanted: Arc::new(wanted), ..Directory::default() }
     }
 
-    /// The slot of `path`; the same one for ever while anybody holds it.
+    /// The slot of `path`. It stays the same while anyone holds it.
     pub fn slot(&self, path: &str) -> Arc<Slot> {
         if let Some(slot) = self.find(path) {
             return slot;
@@ -330,7 +332,7 @@ impl Directory {
         slots.entry(path.to_owned()).or_insert_with(make).clone()
     }
 
-    /// What an actor is measured with: its own, or that of its pool.
+    /// The meter of an actor: its own, or that of its pool.
     fn meter(&self, path: &str) -> Arc<Meter> {
         let new = || Arc::new(Meter::new(Arc::clone(&self.wanted)));
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -351,21 +353,21 @@ impl Directory {
         ids.filter(|id| !id.contains('/')).map(str::to_owned).collect()
     }
 
-    /// Kills the instance at `path`; false when there is none. It takes effect at its next await.
+    /// Kills the instance at `path`, which ends at its next await. False if there is none.
     pub fn kill(&self, path: &str) -> bool {
         let cell = self.find(path).and_then(|slot| slot.cell());
         cell.inspect(ActorCell::kill).is_some()
     }
 
-    /// Says that the instance now at `path` is going to be ended on purpose, so that its end costs
-    /// no budget; false when there is none.
+    /// Announces that an injected fault will end the instance now at `path`, so that its end uses
+    /// no budget. False if there is none.
     pub fn note_injected(&self, path: &str, what: &Injected) -> bool {
         let Some(slot) = self.find(path) else { return false };
         let cell = slot.cell();
         cell.inspect(|cell| slot.announce(cell.get_id(), Exit::Injected(what.0.clone()))).is_some()
     }
 
-    /// Kills the instance at `path` on purpose; false when there is none.
+    /// Kills the instance at `path` as an injected fault. False if there is none.
     pub fn inject_kill(&self, path: &str, what: &Injected) -> bool {
         let Some(slot) = self.find(path) else { return false };
         let Some(cell) = slot.cell() else { return false };
@@ -374,7 +376,7 @@ impl Directory {
         true
     }
 
-    /// The tree as it stands; `None` before its root was started.
+    /// The current tree; `None` before its root was started.
     pub fn view(&self) -> Option<TreeView> {
         let mut below: Below = BTreeMap::new();
         let slots = self.read();
@@ -403,7 +405,7 @@ impl Directory {
         }
     }
 
-    /// Empties all slots below `path`: the supervisor there and all its children are gone.
+    /// Empties all slots below `path`. The supervisor there and all its children must have ended.
     pub(crate) fn vacate_below(&self, path: &str) {
         let prefix = format!("{path}/");
         for (path, slot) in self.read().range(prefix.clone()..) {
@@ -414,7 +416,7 @@ impl Directory {
         }
     }
 
-    /// How everybody in the tree is doing, by path.
+    /// Current values of every actor in the tree, by path.
     #[must_use]
     pub fn readings(&self) -> Vec<ActorReading> {
         self.read().values().filter_map(|slot| slot.reading()).collect()
@@ -433,61 +435,61 @@ impl Directory {
     }
 }
 
-/// What programs watch of one actor.
+/// Values of one actor, for metrics and health checks.
 #[derive(Clone, Debug)]
 pub struct ActorReading {
-    /// Its place in the tree.
+    /// Its path in the tree.
     pub path: String,
     /// Worker or supervisor.
     pub kind: Kind,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// Since when, wall clock, UTC milliseconds.
+    /// Time when it entered the state, wall clock, UTC milliseconds.
     pub since_ms: i64,
     /// Whether an instance is up.
     pub alive: bool,
-    /// Messages with a ticket that wait for it.
+    /// Number of waiting messages that carry a ticket.
     pub waiting: usize,
-    /// Time until its next start, where it waits for one.
+    /// Time until its next start; zero unless it waits for one.
     pub retry_in: Duration,
-    /// Of a supervisor: restarts counted within its period, and how many it allows.
+    /// For a supervisor: restarts counted within its period, and how many it allows.
     pub restarts: (u32, u32),
-    /// What is measured of it; the children of a pool share one.
+    /// Its meter. The children of a pool share one.
     pub meter: Arc<Meter>,
 }
 
 impl ActorReading {
-    /// Whether its branch is kept down.
+    /// Whether its branch is stopped by its supervisor.
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.state == State::Down
     }
 }
 
-/// A child and all below it at one moment, for people and JSON.
+/// A child and all children below it at one moment, for display and JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TreeView {
-    /// Its place, `root/…/id`.
+    /// Its path in the tree, `root/…/id`.
     pub path: String,
     /// Worker or supervisor.
     pub kind: Kind,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
-    /// Since when, wall clock, UTC milliseconds.
+    /// Time when it entered the state, wall clock, UTC milliseconds.
     pub since_ms: i64,
-    /// How often an instance has replaced another.
+    /// Number of times an instance has replaced another.
     pub restarts: u32,
-    /// How often it was ended on purpose.
+    /// Number of instances that ended by an injected fault.
     pub injected: u32,
-    /// How it failed last.
+    /// Text of its last failure.
     pub last_failure: Option<String>,
-    /// Whether its branch counts as down, up to its proof of health.
+    /// Whether its branch counts as down. It does until it has been healthy long enough.
     pub down: bool,
-    /// Whether its start or a handler of it holds its thread for longer than a watchdog allows.
+    /// Whether its start or a handler blocks its thread for longer than the watchdog allows.
     pub blocked: bool,
-    /// What is planned for it at its next message, in words.
+    /// Description of the fault planned for its next message.
     pub planned: Option<String>,
-    /// How many messages that may come in numbers are on their way to it.
+    /// Number of waiting messages that carry a ticket.
     pub mailbox: usize,
     /// Its children in the order of their start.
     pub children: Vec<TreeView>,
@@ -500,7 +502,7 @@ struct Placed<'a> {
     planned: Option<InjectedFault>,
 }
 
-/// What is below each path.
+/// The children of each path.
 type Below<'a> = BTreeMap<&'a str, Vec<Placed<'a>>>;
 
 fn children<'a>(below: &mut Below<'a>, parent: &str) -> Vec<TreeView> {

@@ -37,41 +37,41 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-/// A boxed future, as start functions give it.
+/// A boxed future, the result of a start function.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Starts one instance. It may be dropped half way, at a start limit or a stop.
+/// Starts one instance. A start limit or a stop may drop its future before it ends.
 pub type StartFn =
     Arc<dyn Fn(StartContext) -> BoxFuture<Result<Started, StartError>> + Send + Sync>;
 
-/// Given to a start function.
+/// Arguments of a start function.
 #[derive(Clone)]
 pub struct StartContext {
     /// The supervisor to link to.
     pub supervisor: ActorCell,
-    /// The child's place in the tree, `root/…/id`.
+    /// The child's path in the tree, `root/…/id`.
     pub path: String,
     /// Number of this start under this supervisor, from 1.
     pub generation: u64,
-    /// How often it has been up before.
+    /// Number of earlier instances that were up.
     pub restarts: u32,
-    /// What the whole tree shares: the directory to find others in, above all.
+    /// Data that the whole tree shares, such as the directory of actors.
     pub tree: Tree,
 }
 
 impl StartContext {
-    /// Its place for messages, where its waits are measured too.
+    /// Its mailbox counter, which also measures the waits of messages.
     pub fn mailbox(&self) -> Arc<Mailbox> {
         Arc::clone(self.tree.directory.slot(&self.path).mailbox())
     }
 }
 
-/// What a start tells whoever asked for it, besides the instance.
+/// A value that a start returns to its caller, besides the instance.
 pub type Extra = Arc<dyn Any + Send + Sync>;
 
-/// What a start function brought about.
+/// Result of a start function.
 pub struct Started {
-    /// `None`: there is nothing to do, and no instance.
+    /// `None` if there was nothing to do.
     pub(crate) instance: Option<Instance>,
     pub(crate) extra: Option<Extra>,
 }
@@ -79,30 +79,30 @@ pub struct Started {
 /// A new instance.
 pub(crate) struct Instance {
     pub cell: ActorCell,
-    /// Asks it to stop.
+    /// Requests it to stop.
     pub stop: fn(&ActorCell),
-    /// Ends when the instance is fit for use, where that is later than its start.
+    /// Ends when the instance is ready for use, if that is later than its start.
     pub ready: Option<BoxFuture<Result<(), StartError>>>,
-    /// Ends when nothing of it is left.
+    /// Ends when the instance has ended completely.
     pub gone: BoxFuture<()>,
 }
 
 impl Started {
-    /// An actor that is up, with the handle of its task: it is gone when the task has ended.
+    /// An actor that is up, with the handle of its task. It has ended completely when the task has.
     pub fn new(cell: ActorCell, task: JoinHandle<()>) -> Started {
-        // A join error says that the task was cancelled or panicked; it is gone either way.
+        // A join error means that the task was cancelled or panicked. It has ended in both cases.
         let gone = Box::pin(async move { drop(task.await) });
         let stop = |cell: &ActorCell| cell.stop(Some("asked to stop".to_owned()));
         Started { instance: Some(Instance { cell, stop, ready: None, gone }), extra: None }
     }
 
-    /// There is nothing to do: the child is listed without an instance. A worker's `pre_start` says
-    /// the same with the error [`Ignore`].
+    /// The result if there is nothing to do: the child is listed without an instance. The
+    /// `pre_start` of a worker returns the error [`Ignore`] for it.
     pub fn ignored() -> Started {
         Started { instance: None, extra: None }
     }
 
-    /// Tells this to whoever asked for the start; automatic restarts tell nobody.
+    /// Returns `extra` to the caller of the start. Automatic restarts drop it.
     #[must_use]
     pub fn telling(mut self, extra: impl Any + Send + Sync) -> Started {
         self.extra = Some(Arc::new(extra));
@@ -114,7 +114,7 @@ impl Started {
 pub(crate) type Supervise =
     fn(Arc<SupervisorSpec>, StartContext) -> BoxFuture<Result<Started, StartError>>;
 
-/// `None`: it takes arguments of another type.
+/// Makes a start function from arguments. `None` if it takes another type.
 type TemplateFn = Arc<dyn Fn(Extra) -> Option<StartFn> + Send + Sync>;
 
 #[derive(Clone)]
@@ -122,11 +122,11 @@ pub(crate) enum Body {
     Worker(StartFn),
     Supervisor(Arc<SupervisorSpec>),
     Template(TemplateFn),
-    /// A temporary child that is up: it is never started again, so how is not kept.
+    /// A temporary child that is up. It is never started again, so its start function is dropped.
     Spent(Kind),
 }
 
-/// One child: its id, its rules, how it is started.
+/// Spec of one child: its id, its rules, its start function.
 #[derive(Clone)]
 pub struct ChildSpec {
     pub(crate) id: Arc<str>,
@@ -135,7 +135,7 @@ pub struct ChildSpec {
     pub(crate) body: Body,
 }
 
-/// Starts an actor made by `make`, anew each time.
+/// A start function that calls `make` at each start.
 fn starting<A: Actor>(
     make: impl Fn(&StartContext) -> (A, A::Arguments) + Send + Sync + 'static,
 ) -> StartFn {
@@ -156,7 +156,7 @@ fn starting<A: Actor>(
     })
 }
 
-/// A worker made from any actor: `make` gives the actor and its arguments, anew at each start.
+/// A worker from any actor. `make` returns the actor and its arguments at each start.
 pub fn worker<A: Actor>(
     id: &str,
     make: impl Fn(&StartContext) -> (A, A::Arguments) + Send + Sync + 'static,
@@ -164,8 +164,8 @@ pub fn worker<A: Actor>(
     custom(id, starting(make))
 }
 
-/// What the children of a [`Strategy::Pool`] are made from: `make` gives the actor and its
-/// arguments from what a start was given, which is kept for restarts. Ids are `id-1`, `id-2`, …
+/// The template of a [`Strategy::Pool`]'s children. `make` returns the actor and its arguments from
+/// those of the start, which are kept for restarts. Ids are `id-1`, `id-2`, …
 pub fn template<P: Send + Sync + 'static, A: Actor>(
     id: &str,
     make: impl Fn(&StartContext, &P) -> (A, A::Arguments) + Send + Sync + 'static,
@@ -184,12 +184,12 @@ pub fn template<P: Send + Sync + 'static, A: Actor>(
     }
 }
 
-/// A worker with a start function of its own.
+/// A worker with the start function `start`.
 pub fn custom(id: &str, start: StartFn) -> ChildSpec {
     ChildSpec { id: id.into(), rules: Rules::of(Kind::Worker), on: None, body: Body::Worker(start) }
 }
 
-/// A supervisor without children yet: intensity 1, period 5 s.
+/// A supervisor without children. Its budget is 1 restart within 5 s.
 pub fn supervisor(id: &str, strategy: Strategy) -> SupervisorSpec {
     SupervisorSpec {
         id: id.into(),
@@ -223,57 +223,57 @@ impl ChildSpec {
         }
     }
 
-    /// When it is started again; permanent unless said.
+    /// Sets whether it is started again. Default: permanent.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> ChildSpec {
         self.rules.restart = restart;
         self
     }
 
-    /// How it is ended; 5 s for a worker, infinite for a supervisor, unless said.
+    /// Sets how it is stopped. Default: 5 s for a worker, infinite for a supervisor.
     #[must_use]
     pub fn shutdown(mut self, shutdown: Shutdown) -> ChildSpec {
         self.rules.shutdown = shutdown;
         self
     }
 
-    /// How long a start may take; 30 s for a worker, 300 s for a supervisor, unless said.
+    /// Sets the maximum time of a start. Default: 30 s for a worker, 300 s for a supervisor.
     #[must_use]
     pub fn start_limit(mut self, limit: Duration) -> ChildSpec {
         self.rules.start_limit = limit;
         self
     }
 
-    /// Delay before restarts; 100 ms to 10 s, forgotten after 10 s, unless said.
+    /// Sets the delay before restarts. Default: 100 ms to 10 s, reset after 10 s of health.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> ChildSpec {
         self.rules.backoff = backoff;
         self
     }
 
-    /// When it is hopeless the parent lives on without it and tries again each `retry`.
+    /// If it exceeds the restart budget, the parent stops it and retries it each `retry`.
     #[must_use]
     pub fn degrade(mut self, retry: Duration) -> ChildSpec {
         self.rules.on_give_up = OnGiveUp::Degrade { retry };
         self
     }
 
-    /// Its end for good counts for the auto-shutdown of its supervisor. Not for permanent children,
-    /// which never end for good.
+    /// Makes its permanent end count for the auto-shutdown of its supervisor. Not for permanent
+    /// children, which never end permanently.
     #[must_use]
     pub fn significant(mut self) -> ChildSpec {
         self.rules.significant = true;
         self
     }
 
-    /// Its task runs on this runtime; on its supervisor's unless said.
+    /// Sets the runtime of its task. Default: the runtime of its supervisor.
     #[must_use]
     pub fn on(mut self, runtime: Handle) -> ChildSpec {
         self.on = Some(runtime);
         self
     }
 
-    /// Starts it; a supervisor by `supervise`.
+    /// Starts it. A supervisor is started by `supervise`.
     pub(crate) fn start(
         &self,
         context: StartContext,
@@ -289,8 +289,8 @@ impl ChildSpec {
         }
     }
 
-    /// A child of a pool, under the id of this template, with what a start was given; `None` where
-    /// it takes arguments of another type.
+    /// A child of a pool from this template and the arguments of a start. `None` if the template
+    /// takes another type.
     pub(crate) fn bind(&self, extra: Extra) -> Option<ChildSpec> {
         let start = match &self.body {
             Body::Template(bind) => bind(extra)?,
@@ -299,14 +299,14 @@ impl ChildSpec {
         Some(ChildSpec { body: Body::Worker(start), ..self.clone() })
     }
 
-    /// Keeps no longer how it is started, and hands that over.
+    /// Takes out its start function, which is no longer needed.
     pub(crate) fn spend(&mut self) -> Body {
         let kind = self.kind();
         std::mem::replace(&mut self.body, Body::Spent(kind))
     }
 }
 
-/// A supervisor and its children, in the order of their start.
+/// Spec of a supervisor and its children, in the order of their start.
 #[derive(Clone)]
 pub struct SupervisorSpec {
     pub(crate) id: Arc<str>,
@@ -340,14 +340,14 @@ impl SupervisorSpec {
         self
     }
 
-    /// Stops by itself when significant children have ended for good.
+    /// Makes it stop automatically when significant children have ended permanently.
     #[must_use]
     pub fn auto_shutdown(mut self, when: AutoShutdown) -> SupervisorSpec {
         self.settings.auto_shutdown = when;
         self
     }
 
-    /// Makes it a child, to say more about how its parent treats it.
+    /// Converts it to a child, to set the rules by which its parent treats it.
     #[must_use]
     pub fn as_child(self) -> ChildSpec {
         self.into()

@@ -1,8 +1,8 @@
-//! The actor that obeys a [`Policy`], and the root of a tree.
+//! The supervisor actor, which applies a [`Policy`].
 //!
-//! Its handlers never wait: starts, stops and delays happen in tasks that report by message, with
-//! the generation of the instance. An instance is gone when its task has ended; ractor's event,
-//! which always comes before, only says why.
+//! Its handlers never wait. Starts, stops and delays run in tasks that report by message, with the
+//! generation of the instance. An instance has ended completely when its task has ended. ractor's
+//! event always comes before and only gives the reason.
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 
@@ -32,9 +32,9 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
 pub(crate) enum Msg {
     Report(Seat, u64, Report),
     Timer(Seat, u64, Timer),
-    /// Kills what is alive after this time.
+    /// Stops. Children alive after this time are killed.
     Stop(Option<Duration>),
-    /// A request of `requests`, with its way to answer.
+    /// A request of `requests`, which also sends the response.
     Ask(Box<dyn FnOnce(&mut SupervisorState) + Send>),
 }
 
@@ -48,14 +48,14 @@ pub(crate) struct Arguments {
     share: Share,
 }
 
-/// What the actor holds for one listed child.
+/// The data of the actor about one listed child.
 pub(super) struct Seated {
     pub spec: ChildSpec,
     pub slot: Arc<Slot>,
     wish: watch::Sender<InstanceCommand>,
-    /// What its last start told; for whoever asked for it.
+    /// Value that its last start returned, for the caller of that start.
     extra: Option<Extra>,
-    /// What a child of a pool is started with.
+    /// Start arguments of a child of a pool.
     pub given: Option<Extra>,
 }
 
@@ -65,23 +65,23 @@ pub(crate) struct SupervisorState {
     pub(super) tree: Tree,
     pub(super) policy: Policy,
     pub(super) settings: Settings,
-    /// What the children of a pool are made from.
+    /// Template of the children of a pool.
     pub(super) template: Option<ChildSpec>,
     born: Instant,
     pub(super) seated: BTreeMap<Seat, Seated>,
     /// Instances that are up.
     actors: HashMap<ActorId, Seat>,
-    /// Why instances ended that are not known to be gone yet.
+    /// Reasons of instances that have reported their end, but may not have ended completely.
     exits: HashMap<ActorId, Exit>,
-    /// Ends of actors nobody knows, heard while something starts: one of them may be what starts.
-    /// Once nothing starts, whoever is left is no child.
+    /// Ends of unknown actors during a start: one of them may be the starting child. Once no start
+    /// runs, the remaining actors are not children.
     early: BTreeMap<ActorId, Exit>,
-    /// Starts of which nothing is known yet: whose actors may end before they are known.
+    /// Number of starts whose actor is not known yet. The actor may end before it is known.
     in_flight: usize,
     up: Option<oneshot::Sender<Result<(), StartError>>>,
-    /// Who waits for a child to be up.
+    /// Requests that wait until a child is up.
     pub(super) rising: BTreeMap<Seat, Reply<Child>>,
-    /// Who waits for a child to be gone.
+    /// Requests that wait until a child has ended.
     pub(super) falling: BTreeMap<Seat, Vec<Reply<()>>>,
     share: Share,
 }
@@ -209,14 +209,14 @@ impl SupervisorState {
         self.perform(actions);
     }
 
-    /// Something was heard of an instance that is not known, or not any more.
+    /// Reports an event of an instance that is unknown, or no longer known.
     fn stray(&self, what: String) {
         let (path, at_ms) = (self.path.clone(), (self.tree.wall)().utc());
         let news = Announcement::Stray { what };
         (self.tree.observer)(&SupervisionNotice { path, kind: Kind::Supervisor, at_ms, news });
     }
 
-    /// An actor ended that is not known: while something starts, it may be that.
+    /// Handles the end of an unknown actor. During a start, it may be the starting child.
     fn unknown(&mut self, actor: ActorId, exit: Exit) {
         if self.in_flight == 0 {
             self.stranger(actor, &exit);
@@ -225,7 +225,7 @@ impl SupervisorState {
         }
     }
 
-    /// An actor ended that is no child.
+    /// Reports the end of an actor that is not a child.
     fn stranger(&self, actor: ActorId, exit: &Exit) {
         self.stray(format!("actor {actor}, which is no child, {exit}"));
     }
@@ -273,7 +273,7 @@ impl SupervisorState {
                     if child.spec.rules.restart == Restart::Temporary {
                         spent = Some((child.spec.spend(), child.given.take()));
                     }
-                    // One that has already ended leaves its slot empty.
+                    // An instance that has already ended leaves its slot empty.
                     if !self.exits.contains_key(&cell.get_id()) {
                         self.actors.insert(cell.get_id(), seat);
                         child.slot.fill(cell);
@@ -339,7 +339,7 @@ impl SupervisorState {
         self.show_window();
     }
 
-    /// Shows what is left of the budget.
+    /// Shows the restarts that count and the budget.
     pub(super) fn show_window(&self) {
         let (used, Settings { intensity: allowed, period, .. }) = self.policy.window();
         let at = used.into_iter().map(|at| self.born + at).collect();
@@ -379,7 +379,7 @@ impl SupervisorState {
         }
     }
 
-    /// The child has no instance, as was requested.
+    /// Responds to requests for the end of a child.
     fn ended(&mut self, seat: Seat) {
         for reply in self.falling.remove(&seat).unwrap_or_default() {
             reply.send(Ok(())).ok();
@@ -399,15 +399,15 @@ impl SupervisorState {
         }
     }
 
-    /// Drops what a child was started with, which is its application's: a panic in that `Drop` is
-    /// told and ends nobody.
+    /// Drops the start arguments of a child, which belong to the application. A panic in that
+    /// `Drop` is reported and ends no actor.
     pub(super) fn discard<T>(&self, seat: Seat, value: T) {
         if let Some(why) = discard(value) {
             self.stray(format!("what child {} was started with panicked in Drop: {why}", seat.0));
         }
     }
 
-    /// What to answer whoever asked for a child: it is up, or has nothing to do.
+    /// The response to the request for a child: it is up, or had nothing to do.
     fn restarted(&mut self, seat: Seat) -> Result<Child, RequestError> {
         let child = self.seated.get_mut(&seat).ok_or(RequestError::NotFound)?;
         Ok(Child {
@@ -467,7 +467,7 @@ impl SupervisorState {
             }
         };
         let (slot, id) = (self.tree.directory.slot(&self.path), self.myself.get_id());
-        // One that was asked to on purpose ends on purpose.
+        // An injected stop was announced already.
         if !(stopped && slot.is_injected(id)) {
             slot.announce(id, exit);
         }
@@ -485,7 +485,7 @@ impl SupervisorState {
     }
 }
 
-/// Starts a supervisor under its parent; it is ready when all below it is up.
+/// Starts a supervisor under its parent. It is ready when all children below it are up.
 fn start(
     spec: Arc<SupervisorSpec>,
     context: StartContext,
@@ -496,7 +496,7 @@ fn start(
     })
 }
 
-/// Asks the supervisor in this cell to stop. One that is gone need not be asked.
+/// Requests the supervisor in this cell to stop. An error means that it has already ended.
 pub(crate) fn ask_to_stop(cell: &ActorCell) {
     ActorRef::<Msg>::from(cell.clone()).cast(Msg::Stop(None)).ok();
 }
@@ -522,9 +522,9 @@ pub(crate) async fn spawn(
         stop: ask_to_stop,
         ready: Some(Box::pin(async move { ready.await.unwrap_or(Err(lost)) })),
         gone: Box::pin(async move {
-            // However the task ended: it has.
+            // The task has ended, also if it failed.
             drop(task.await);
-            // Ends when the state is dropped and the last child, at any depth, is gone.
+            // Ends when the state is dropped and the last child, at any depth, has ended.
             while shares.recv().await.is_some() {}
             tree.directory.vacate_below(&path);
         }),

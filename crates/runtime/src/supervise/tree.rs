@@ -1,24 +1,24 @@
-//! What the actors of one tree share.
+//! Data that all actors of one tree share.
 
 use super::event::SupervisionNotice;
 use super::slot::Directory;
 use crate::clock::WallMs;
 use std::sync::Arc;
 
-/// Is told everything a supervisor does. Called in the supervisor, or beside a child that ended
-/// with it: it must be quick and never panic.
+/// Receives a notice for each change of a child. It is called in the supervisor, or beside a child
+/// that ended with its supervisor. It must be quick and never panic.
 pub type Observer = Arc<dyn Fn(&SupervisionNotice) + Send + Sync>;
 
-/// Tells the wall clock's time, UTC milliseconds; for people only.
+/// Returns the time of the wall clock. Used only for display.
 pub type Wall = Arc<dyn Fn() -> WallMs + Send + Sync>;
 
-/// What a whole tree shares. Cheap to clone.
+/// Data that a whole tree shares. Cheap to clone.
 #[derive(Clone)]
 pub struct Tree {
-    /// Where its actors are found.
+    /// The directory of its actors.
     pub directory: Directory,
-    /// Who is told.
+    /// Receives the notices.
     pub observer: Observer,
-    /// What time it is.
+    /// The wall clock.
     pub wall: Wall,
 }

@@ -1,8 +1,9 @@
-//! A thread outside every runtime that sees handlers and starts which hold their thread.
+//! A thread outside every runtime that detects handlers and starts which block their thread.
 //!
-//! A kill takes effect at the next await, so nothing ends a handler that never comes to one: past
-//! one limit it is reported, past another somebody has to end the process. So it is with a start,
-//! which its supervisor cannot give up either; but it may have much to read.
+//! A kill takes effect at the next await, so it cannot end a handler that never reaches one. After
+//! one limit, the watchdog reports the handler. After another limit, the caller must end the
+//! process. The same holds for a start, which its supervisor cannot end either. But a start may
+//! have much to read, so its limits are longer.
 
 use super::busy::Entry;
 use super::event::Announcement;
@@ -16,12 +17,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long a handler may hold its thread.
+/// Limits for handlers that block their thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Time between two looks. What is shorter is not seen.
+    /// Time between two checks. Shorter blocks are not detected.
     pub look: Duration,
-    /// Reported when it takes this long; a start, when it takes half of what it may.
+    /// Time after which a handler is reported. A start is reported after half of its start limit,
+    /// if that is longer.
     pub report: Duration,
 }
 
@@ -53,13 +55,13 @@ struct Round<L, F> {
 }
 
 impl Watchdog {
-    /// Watches a tree from a thread of its own, from before it is started on. What is blocked, and
-    /// what goes on again, is told to the tree's observer and shown in its view; `hopeless` is
-    /// called once for each handler past what `limit` says at that moment, with the path and for
-    /// how long; for a start past that and the limit of that start.
+    /// Watches a tree from a thread of its own, also before the tree is started. It notifies the
+    /// tree's observer of blocked actors and of those that continue, and shows them in the view. It
+    /// calls `hopeless` once for each handler that exceeds the current value of `limit`, with the
+    /// path and the time. For a start, both `limit` and its start limit must be exceeded.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot create the thread.
     pub fn start(
         tree: Tree,
         limits: Limits,
@@ -84,7 +86,7 @@ impl Drop for Watchdog {
         self.ended.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // An observer that panicked has ended it before.
+            // A panic of the observer may have ended the thread before.
             drop(thread.join());
         }
     }
@@ -101,7 +103,7 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
         }
     }
 
-    /// When to report it, and when it is hopeless.
+    /// The times after which an entry is reported, and after which it is hopeless.
     fn limits(&self, slot: &Slot, entry: Entry) -> (Duration, Duration) {
         let (report, limit) = (self.limits.report, (self.limit)());
         match entry {
@@ -157,7 +159,7 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    /// Where it holds its thread, and the only one of its runtime.
+    /// Blocks its thread, the only one of its runtime, in its start or in a handler.
     #[derive(Clone, Copy, PartialEq)]
     enum Blocker {
         Starting,
@@ -201,7 +203,7 @@ mod tests {
         worker(id, move |_| (Blocker::Handling, Arc::clone(&until)))
     }
 
-    /// Says what becomes of actors.
+    /// An observer that sends the state changes of actors as text.
     fn observer(tell: SyncSender<String>) -> crate::supervise::Observer {
         Arc::new(move |notice: &crate::supervise::SupervisionNotice| {
             let word = match &notice.news {
@@ -237,7 +239,7 @@ mod tests {
             tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
         });
         let limits = Limits { look: Duration::from_millis(5), report: Duration::from_millis(50) };
-        // It changes while the handler hangs.
+        // The limit changes while the handler hangs.
         let limit = Arc::new(Mutex::new(Duration::MAX));
         let now = Arc::clone(&limit);
         let (give_up, hopeless) = sync_channel(1);
@@ -258,7 +260,7 @@ mod tests {
             view.children.iter().find(|child| child.path == path).unwrap().blocked
         };
         assert!(shown("root/a") && !shown("root/b"));
-        // The supervisor goes on meanwhile.
+        // The supervisor keeps working meanwhile.
         assert!(root.directory().kill("root/b"));
         assert_eq!(next(), "root/b exited");
         *limit.lock().unwrap() = Duration::from_millis(150);
@@ -271,7 +273,7 @@ mod tests {
         assert_eq!(outcome, RootOutcome::Stopped);
     }
 
-    /// Its supervisor asks it to give up at its limit, and is not heard.
+    /// Its supervisor ends the start at its limit, but the blocked start does not react.
     #[test]
     fn s66_a_start_that_holds_its_thread_is_reported_and_hopeless_at_its_own_limit() {
         let (control, workers) = (runtime("control"), runtime("worker"));
@@ -285,7 +287,7 @@ mod tests {
         let tree = Tree::new(observer(tell), Arc::new(crate::clock::WallMs::default));
         let look = Duration::from_millis(5);
         let (give_up, hopeless) = sync_channel(1);
-        // Before anything is up: the first start may be the one that hangs.
+        // The watchdog starts before the tree: the first start may be the one that hangs.
         let watchdog = Watchdog::start(
             tree.clone(),
             Limits { look, report: look },
@@ -302,7 +304,7 @@ mod tests {
         let (path, held) = hopeless.recv_timeout(patience).unwrap();
         assert!(path == "root/a" && held >= limit, "{path} {held:?}");
         assert!(control.block_on(directory.supervisor("root").answers()), "it goes on");
-        // It lets go; later starts do at once.
+        // It releases the thread. Later starts return immediately.
         drop(go);
         control.block_on(started).unwrap();
         drop(watchdog);

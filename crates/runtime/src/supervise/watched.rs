@@ -1,9 +1,9 @@
-//! The one wrapper around actors. It sees whether an actor holds its thread: each poll of its
-//! start and of its handlers is stamped. It measures what is handled, in the actor's [`Meter`].
+//! The one wrapper around actors. It stamps each poll of an actor's start and handlers, to detect a
+//! blocked thread. It measures the handled messages in the actor's [`Meter`].
 //!
-//! It also keeps the actor's state. ractor hands a state over to the supervisor when its actor
-//! ends. The supervisor would then drop it, and a panic or a delay in that `Drop` would be the
-//! supervisor's. So ractor gets an empty state, and the real one is dropped here: on the actor's
+//! It also keeps the actor's state. ractor moves the state to the supervisor when the actor ends.
+//! The supervisor would then drop it, and a panic or a delay in that `Drop` would affect the
+//! supervisor. So ractor gets an empty state, and this wrapper drops the real one: on the actor's
 //! own thread, before its task ends.
 
 use super::exit::{Injected, discard, plain};
@@ -25,13 +25,13 @@ impl Drop for Panics<'_> {
     }
 }
 
-/// Any actor, watched; and measured, but for its start.
+/// Any actor with its handlers stamped and measured. The start is only stamped.
 pub(crate) struct Watched<A: Actor> {
     actor: A,
     slot: Arc<Slot>,
-    /// Who runs in it, from its start on.
+    /// Id of the current instance, from its start on.
     me: OnceLock<ActorId>,
-    /// Its state, from the end of its start on. Only its own callbacks take it, one at a time.
+    /// Its state, from the end of its start on. Only its own callbacks lock it, one at a time.
     state: Mutex<Option<A::State>>,
 }
 
@@ -40,7 +40,7 @@ impl<A: Actor> Watched<A> {
         Watched { actor, slot, me: OnceLock::new(), state: Mutex::new(None) }
     }
 
-    /// The state. A callback that is cut off by a kill leaves it where it is.
+    /// Locks the state. A callback that a kill interrupts leaves it in place.
     fn state(&self) -> MappedMutexGuard<'_, A::State> {
         let state = self.state.try_lock().expect("callbacks of one actor follow each other");
         MutexGuard::map(state, |state| state.as_mut().expect("callbacks follow the start"))
@@ -126,7 +126,7 @@ impl<A: Actor> Actor for Watched<A> {
     }
 }
 
-/// Does what was planned for the instance that handles a message now.
+/// Injects the planned fault into the instance, which handles a message now.
 #[cold]
 fn befall(slot: &Slot) {
     match slot.take_harm() {

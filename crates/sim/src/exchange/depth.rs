@@ -1,9 +1,9 @@
-//! The book that is shown: levels at fixed distances around the last trade.
+//! The visible order book: levels at fixed distances around the last trade.
 //!
-//! Level `i` lies 20 + 30 i millionths from the last price, on the tick, each behind the one
-//! before, and holds a fiftieth of the last bar's volume, times `i` + 1. What a taking order really
-//! gets is drawn (see `matching::ladder`) and never better than the first level. Orders of the
-//! account are not in it.
+//! Level `i` is 20 + 30 `i` millionths from the last price, on the tick and behind the level
+//! before. It holds a fiftieth of the last bar's volume, times `i` + 1. The fills of a taking order
+//! are drawn (see `matching::ladder`) and are never better than the first level. The account's own
+//! orders are not in this book.
 
 use super::matching::worse;
 use super::open_state::Tape;
@@ -15,10 +15,10 @@ use everwarm_domain::order::Side;
 pub const FIRST: u64 = 20;
 /// Distance from level to level, in millionths of the last price.
 pub const STEP: u64 = 30;
-/// Part of the last bar's volume at the first level: one in so many.
+/// Divisor that gives the quantity of the first level from the last bar's volume.
 const PART: i64 = 50;
 
-/// The first `count` levels on the side where `side` takes: price and quantity, best first.
+/// The first `count` levels that an order of `side` takes: price and quantity, best first.
 #[must_use]
 pub fn levels(
     tape: &Tape,

@@ -1,10 +1,10 @@
-//! Chance as a function of what is known: no generator, no state, no order of calls.
+//! Random draws as pure hashes: no generator, no state, and no dependence on the order of calls.
 
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::UtcMs;
 use sha2::{Digest, Sha256};
 
-/// What is drawn for; different purposes draw independently.
+/// What a draw is for. Different purposes draw independently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Whether and into how many trades a taking order is split.
@@ -13,23 +13,22 @@ pub enum Purpose {
     Slip,
     /// Distance between the prices of a split order.
     Step,
-    /// Share of a bar's volume that resting orders can have.
+    /// Share of a bar's volume that resting orders can fill.
     Share,
-    /// An id the client did not give.
+    /// An id that replaces a missing client id.
     Name,
 }
 
-/// Where chance comes from: the seed, the symbol, the close of the last released minute (never
-/// venue time) and the client's id.
+/// The inputs of a draw. Venue time is not one of them: a repeat in the same minute draws the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<'a> {
-    /// Of the exchange.
+    /// Seed of the exchange.
     pub seed: u64,
-    /// What is traded.
+    /// The traded symbol.
     pub symbol: Symbol,
     /// Close of the last released minute.
     pub minute: UtcMs,
-    /// The client's id of the order; empty for what concerns all orders.
+    /// The client's id of the order; empty for draws that concern all orders.
     pub client_id: &'a str,
 }
 
@@ -48,7 +47,7 @@ impl Draw<'_> {
         bytes.iter().take(8).fold(0, |sum, b| sum << 8 | u64::from(*b))
     }
 
-    /// A number from `low` to `high`, both inclusive; `low` where the range is empty.
+    /// A number from `low` to `high`, both inclusive; `low` if the range is empty.
     #[must_use]
     pub fn between(&self, purpose: Purpose, low: u64, high: u64) -> u64 {
         low + self.number(purpose) % (high.saturating_sub(low) + 1)

@@ -1,5 +1,5 @@
-//! What happens at the exchange, as facts: inputs are requests and the passing of time, derived
-//! facts are what the core makes of them.
+//! The facts of the exchange. Inputs are requests and the passing of time; derived facts are the
+//! decisions of the core.
 
 use super::order::OrderList;
 use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
@@ -13,7 +13,7 @@ use everwarm_kernel::fact::{Body, Mask, RuntimeEvent};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a symbol stands.
+/// The trading state of a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
@@ -21,51 +21,51 @@ pub enum Standing {
     Trading,
     /// It does not trade now.
     Halted,
-    /// The exchange does not have it any more.
+    /// The exchange no longer lists it.
     Delisted,
 }
 
-/// What happened at the exchange.
+/// One fact of the exchange.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SimFact {
-    /// Input: the exchange opened its books. The first input there is.
+    /// Input: the exchange opened its books. This is always the first input.
     Opened(Opened),
-    /// Input: money was paid in, or taken out where `amount` is negative.
+    /// Input: a deposit, or a withdrawal if `amount` is negative.
     Funded {
-        /// What.
+        /// The asset.
         asset: String,
-        /// How much, in units of the asset.
+        /// Amount in units of the asset.
         amount: Decimal,
         /// Venue time.
         at: UtcMs,
     },
-    /// Input: a symbol stops trading, goes on, or is delisted.
+    /// Input: a symbol stops trading, resumes or is delisted.
     Standing {
-        /// Which.
+        /// The symbol.
         symbol: Symbol,
-        /// How it stands from here on.
+        /// Its state from now on.
         standing: Standing,
-        /// The last close before that.
+        /// The last close before the change.
         since: UtcMs,
         /// Venue time.
         at: UtcMs,
     },
-    /// Input: the rules of a symbol are others from here on; what is in the books stays.
+    /// Input: the rules of a symbol change. Orders in the books stay.
     Ruled {
-        /// All of them.
+        /// The complete new rules.
         rules: Instrument,
         /// Venue time.
         at: UtcMs,
     },
-    /// Input: somebody asks for an order.
+    /// Input: a request to place an order.
     Place(NewOrder),
-    /// Input: somebody asks to cancel one.
+    /// Input: a request to cancel an order.
     Cancel(Cancel),
-    /// Input: somebody asks for a list of orders.
+    /// Input: a request to place a list of orders.
     PlaceList(NewList),
-    /// Input: somebody asks to cancel several.
+    /// Input: a request to cancel several orders.
     CancelMany(CancelMany),
-    /// Input: somebody asks to cancel one and to place another.
+    /// Input: a request to cancel one order and place another.
     Replace(Replace),
     /// Input: time passed.
     Advance(Advance),
@@ -73,18 +73,18 @@ pub enum SimFact {
     Upgraded {
         /// The version before.
         from: u16,
-        /// The version from here on.
+        /// The version from now on.
         to: u16,
     },
     /// The order is in the books.
     Accepted(Accepted),
     /// A part of an order was executed.
     Traded(Traded),
-    /// The request was refused; nothing else happened.
+    /// The request was refused, or a part of a replacement was.
     Rejected {
         /// The protocol's error code.
         code: i32,
-        /// The protocol's words.
+        /// The protocol's error message.
         msg: String,
     },
     /// An order was cancelled on request.
@@ -98,7 +98,7 @@ pub enum SimFact {
         /// Venue time.
         at: UtcMs,
     },
-    /// The unfilled rest of an order was dropped by its own terms or those of its list.
+    /// The unfilled rest of an order expired by its own terms or those of its list.
     Expired {
         /// The venue's id of the order.
         order: u64,
@@ -129,14 +129,14 @@ pub enum SimFact {
     },
 }
 
-/// How the books begin.
+/// The initial state of the books.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opened {
     /// Seed of every random choice.
     pub seed: u64,
     /// Venue time.
     pub at: UtcMs,
-    /// What is traded, by symbol.
+    /// The traded instruments, by symbol.
     pub instruments: Vec<Instrument>,
     /// Free balances by asset.
     pub balances: BTreeMap<String, Decimal>,
@@ -151,14 +151,14 @@ pub struct Opened {
 pub enum TimeInForce {
     /// Until cancelled.
     Gtc,
-    /// What can be executed at once, the rest expires.
+    /// What can execute immediately; the rest expires.
     Ioc,
-    /// All at once or nothing.
+    /// The whole quantity immediately, or nothing.
     Fok,
 }
 
 impl TimeInForce {
-    /// The word on the wire.
+    /// The name in the protocol.
     #[must_use]
     pub const fn wire(self) -> &'static str {
         match self {
@@ -172,11 +172,11 @@ impl TimeInForce {
 /// Time passed, by at most one close.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Advance {
-    /// Venue time is raised to this.
+    /// The new venue time. Venue time never goes back.
     pub now: UtcMs,
     /// Trades up to and including this instant are released.
     pub market: UtcMs,
-    /// The minute with trades to release in this step; its bars by symbol.
+    /// The close of the minute with trades to release in this step, and its bars by symbol.
     pub minute: Option<(UtcMs, Vec<Bar>)>,
 }
 
@@ -193,7 +193,7 @@ pub struct Accepted {
     pub side: Side,
     /// How it is priced.
     pub kind: OrderKind,
-    /// Quantity in base units; for orders in quote units what that amount gives.
+    /// Quantity in base units. For an order in quote units, the quantity that its amount gives.
     pub quantity: Decimal,
     /// Number of this execution event.
     pub execution: u64,
@@ -236,9 +236,9 @@ pub struct Traded {
     pub at: UtcMs,
 }
 
-/// Kinds that come from outside.
+/// Kinds of facts that come from outside.
 pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25]);
-/// Kinds the core says.
+/// Kinds of facts that the core appends.
 pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
 
 impl Body for SimFact {
@@ -291,7 +291,8 @@ impl Body for SimFact {
         }
     }
 
-    /// All but the passing of time: what is answered or pushed must be on disk before.
+    /// All facts except the passing of time: they must be on disk before a response or an event is
+    /// sent.
     fn synced(&self) -> bool {
         !matches!(self, SimFact::Advance(_))
     }

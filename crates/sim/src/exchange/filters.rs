@@ -1,4 +1,4 @@
-//! The rules an order must pass before it is in the books, in the order the protocol checks them.
+//! The filters that an order must pass before it enters the books, in the order of the protocol.
 
 use super::order::Order;
 use super::request::{Amount, OrderKind};
@@ -7,22 +7,22 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 
-/// Open orders one symbol may have.
+/// Most open orders of one symbol.
 pub const MAX_NUM_ORDERS: usize = 200;
-/// Open orders with a stop that is not reached one symbol may have.
+/// Most open orders of one symbol whose stop is not reached.
 pub const MAX_NUM_ALGO_ORDERS: usize = 5;
-/// Open lists one symbol may have.
+/// Most open lists of one symbol.
 pub const MAX_NUM_ORDER_LISTS: usize = 20;
 /// Largest limit price of any instrument, in quote units.
 pub const MAX_PRICE: Decimal = Decimal::from_parts(100_000_000, 0, 0, false, 0);
 /// Largest price x quantity of one order, in quote units.
 pub const MAX_NOTIONAL: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
-/// Largest quantity where the instrument names none, in base units.
+/// Largest quantity if the instrument sets none, in base units.
 pub const MAX_QUANTITY: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
-/// A limit price may be at most this many times the last price, and at least one over it.
+/// Largest ratio between a limit price and the last price, in both directions.
 pub const PERCENT_PRICE: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
 
-/// A refusal in the protocol's words.
+/// A refusal: the protocol's error code and message.
 pub type Refusal = (i32, String);
 
 fn failure(name: &str) -> Refusal {
@@ -89,7 +89,7 @@ pub fn check(
     Ok(())
 }
 
-/// Checks how many orders a symbol would have open with these more.
+/// Checks the number of open orders of a symbol with these orders added.
 ///
 /// # Errors
 /// -1013 with the first filter that fails.
@@ -110,16 +110,16 @@ pub fn check_number(
     Ok(())
 }
 
-/// Checks how many lists a symbol would have open with one more.
+/// Checks the number of open lists of a symbol with one list added.
 ///
 /// # Errors
-/// -1013 where they are too many.
+/// -1013 if there are too many.
 pub fn check_lists(turn: &Turn<'_>, rules: &Instrument) -> Result<(), Refusal> {
     let open = turn.live.lists.values().filter(|list| list.symbol == rules.symbol).count();
     if open >= MAX_NUM_ORDER_LISTS { Err(failure("MAX_NUM_ORDER_LISTS")) } else { Ok(()) }
 }
 
-/// Checks the quantity that an amount in quote units came to.
+/// Checks the quantity that an amount in quote units gives.
 ///
 /// # Errors
 /// -1013 with the first filter that fails.

@@ -1,4 +1,4 @@
-//! What becomes of a request for a list of orders.
+//! Decides requests for lists of orders.
 
 use super::fact::{Accepted, SimFact};
 use super::filters::{self, Refusal};
@@ -12,7 +12,7 @@ use everwarm_domain::money::Decimal;
 
 const PRICES: &str = "The relationship of the prices for the orders is not correct.";
 
-/// What follows from a request for a list.
+/// The facts that follow from a request for a list.
 #[must_use]
 pub fn place(exchange: &Exchange, list: &NewList) -> Vec<SimFact> {
     let mut turn = Turn::of(exchange, &[list.symbol]);
@@ -68,7 +68,7 @@ fn admit(exchange: &Exchange, turn: &mut Turn<'_>, list: &NewList) -> Result<(),
     Ok(())
 }
 
-/// A working order must be able to rest, and an order of a list says its quantity.
+/// Checks that a working order can rest and that every order has a base quantity.
 fn combination(shape: &Shape, legs: &[&Leg]) -> Result<(), Refusal> {
     let rests = |kind: &OrderKind| match kind {
         OrderKind::Limit { .. } | OrderKind::LimitMaker { .. } => true,
@@ -82,13 +82,14 @@ fn combination(shape: &Shape, legs: &[&Leg]) -> Result<(), Refusal> {
     Err(refusal(-1014, "Unsupported order combination."))
 }
 
-/// The price at which an order of a pair comes in.
+/// The stop price of an order of a pair, or else its limit price.
 fn level(leg: &Leg) -> Decimal {
     let price = leg.kind.stop().map(|stop| stop.at).or(leg.kind.limit());
     price.unwrap_or_default()
 }
 
-/// Whether prices of a pair lie as they must; where it works at once, around the last one.
+/// Checks that the price above is higher than the price below. The last price must lie between the
+/// prices of an OCO pair.
 fn prices(turn: &Turn<'_>, rules: &Instrument, list: &NewList) -> Result<(), Refusal> {
     let Some((above, below)) = list.shape.pair() else { return Ok(()) };
     let tape = turn.tape(list.symbol).filter(|_| list.shape.kind() == ListKind::Oco);
@@ -104,7 +105,7 @@ fn prices(turn: &Turn<'_>, rules: &Instrument, list: &NewList) -> Result<(), Ref
     Ok(())
 }
 
-/// Id and name of the list, and the names of its orders.
+/// The id and the client id of the list, and the client ids of its orders.
 fn names(
     exchange: &Exchange,
     turn: &Turn<'_>,
@@ -131,7 +132,8 @@ fn names(
     Ok(((number, name), names))
 }
 
-/// Whether what works at once can be paid; what a working order can have at once.
+/// Checks that the account can pay the orders that work immediately. Returns the immediate fills of
+/// a working order.
 fn money(
     turn: &Turn<'_>,
     rules: &Instrument,

@@ -1,4 +1,4 @@
-//! The exchange without a journal, a socket or a clock: for the plain loop and for tests.
+//! The exchange without a journal, a socket or a clock, for tests.
 
 use super::fact::{Accepted, Advance, Opened, SimFact};
 use super::order::{Order, Status, Trade};
@@ -17,19 +17,19 @@ use everwarm_kernel::stage::{Out, Stage};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Free amount of each quote asset where a fresh exchange is told nothing else.
+/// Default free amount of each quote asset of a fresh exchange.
 pub const DEFAULT_BALANCE: i64 = 100_000;
-/// How far back the last bar before the start is looked for.
+/// How far back to search for the last bar before the start, in milliseconds.
 const LOOK_BACK: UtcMs = 7 * 24 * 60 * MINUTE;
 
-/// What a fresh exchange begins with.
+/// The initial state of a fresh exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InitialBooks {
     /// Seed of every random choice.
     pub seed: u64,
     /// Free balances by asset; empty: [`DEFAULT_BALANCE`] of each quote asset.
     pub balances: BTreeMap<String, Decimal>,
-    /// The largest holding of the base asset, for symbols that are to have such a filter.
+    /// The largest holding of the base asset, for symbols that get such a filter.
     pub max_position: BTreeMap<Symbol, Decimal>,
 }
 
@@ -53,8 +53,8 @@ impl InitialBooks {
     }
 }
 
-/// The newest `limit` bars with opening times up to `to_open`, ascending, as far as a week of
-/// nothing.
+/// The newest `limit` bars with opening times up to `to_open`, ascending. The search goes back at
+/// least a week.
 pub fn last_bars(
     market: &mut dyn Market,
     symbol: Symbol,
@@ -76,8 +76,8 @@ pub fn last_bars(
 }
 
 /// The inputs that bring `exchange` to venue time `to` with trades up to `market_to` released: one
-/// for each minute with trades to release, and one for what is left. None where it is there
-/// already.
+/// for each minute with trades to release, and one for the remaining time. Empty if the exchange is
+/// already there.
 pub fn advances(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -105,7 +105,7 @@ pub fn advances(
     inputs
 }
 
-/// Steps `exchange` over one input and gives what it said.
+/// Applies one input to `exchange` and returns the facts that follow.
 pub fn step(exchange: &mut Exchange, n: u64, input: SimFact) -> Vec<SimFact> {
     let time = exchange.now();
     let key = Key { n, rank: 0, i: 0 };
@@ -125,7 +125,7 @@ pub fn step(exchange: &mut Exchange, n: u64, input: SimFact) -> Vec<SimFact> {
     said
 }
 
-/// An exchange in this process; the same core over the same market as behind the sockets.
+/// An exchange in this process, with the same core and market as the server.
 pub struct Local {
     exchange: Exchange,
     market: Box<dyn Market>,
@@ -156,12 +156,12 @@ impl Local {
         &self.exchange
     }
 
-    /// The market, for what the protocol serves straight from it.
+    /// The market, for the parts of the protocol that read it directly.
     pub fn market(&mut self) -> &mut dyn Market {
         self.market.as_mut()
     }
 
-    /// The next minute close at which bars would be released; none when the recording has ended.
+    /// The next minute close with bars to release; none if the market has ended.
     pub fn next_close(&mut self) -> Option<UtcMs> {
         self.market.next_close(self.exchange.market())
     }
@@ -172,16 +172,16 @@ impl Local {
         closed_between(self.market.as_mut(), after, self.exchange.market())
     }
 
-    /// Raises venue time and the released market, and gives what followed.
+    /// Raises venue time and the released market. Returns the facts that follow.
     pub fn advance(&mut self, to: UtcMs, market_to: UtcMs) -> Vec<SimFact> {
         let inputs = advances(&self.exchange, self.market.as_mut(), to, market_to);
         inputs.into_iter().flat_map(|input| self.step(input)).collect()
     }
 
-    /// Asks for an order.
+    /// Places an order.
     ///
     /// # Errors
-    /// The protocol's code and words of a refusal.
+    /// The protocol's code and message of a refusal.
     pub fn place(&mut self, order: NewOrder) -> Result<OrderReport, (i32, String)> {
         let said = self.step(SimFact::Place(order));
         match said.first() {
@@ -194,7 +194,7 @@ impl Local {
         }
     }
 
-    /// Steps over any input; for cancels and payments.
+    /// Applies any input, such as a cancel or a payment.
     pub fn step(&mut self, input: SimFact) -> Vec<SimFact> {
         self.n += 1;
         step(&mut self.exchange, self.n, input)
@@ -224,7 +224,7 @@ pub fn closed_between(
     closed
 }
 
-/// What the answer to the request for `order` says, as the client reads it.
+/// The report of `order` that a client reads from the response to its request.
 #[must_use]
 pub fn report(exchange: &Exchange, order: &Order) -> OrderReport {
     let fill = |trade: &Trade| VenueFill {

@@ -1,5 +1,4 @@
-//! Who trades at what price: the path through a bar, resting orders along it, and the prices a
-//! taking order meets.
+//! Matching: the path through a bar, resting orders along it, and the prices of taking orders.
 
 use super::draw::{Draw, Purpose};
 use super::fact::{Advance, SimFact, Traded};
@@ -16,13 +15,13 @@ use everwarm_domain::time::UtcMs;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// Part of what is traded that is kept as the fee: one in a thousand.
+/// The fee as a fraction of the received asset: one in a thousand.
 pub const FEE_RATE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
 /// Decimals of fees, and of prices without a tick.
 pub const MONEY_SCALE: u32 = 8;
-/// Trades of a taking order that is split, at most.
+/// Most trades of a taking order that is split.
 const SPLIT_MAX: u64 = 4;
-/// Share of a bar's volume that resting orders can have, in per cent.
+/// Share of a bar's volume that resting orders can fill, in per cent.
 const SHARE: (u64, u64) = (5, 25);
 /// An order beyond this part of the last bar's volume is large and always split, in per cent.
 const LARGE: u64 = 10;
@@ -30,7 +29,7 @@ const LARGE: u64 = 10;
 const SLIP: (u64, u64) = (20, 120);
 /// Further slippage of each next trade, in millionths; grows with the order's size.
 const STEP: (u64, u64) = (30, 150);
-/// The most by which an order's size multiplies [`STEP`].
+/// Largest order size that increases [`STEP`], in volumes of the last bar.
 const IMPACT_MAX: u64 = 50;
 
 /// One trade of the path through a bar.
@@ -54,8 +53,9 @@ pub fn path(close: UtcMs, bar: &Bar) -> [Step; 4] {
     })
 }
 
-/// What follows from the trades that `advance` has just released: at each of them resting orders
-/// fill first, the better price before the worse, then stops that it reaches enter the market.
+/// The facts that follow from the trades that `advance` released. At each trade, orders delayed by
+/// a fault take first. Then resting orders fill, the better price first. Then stops that the trade
+/// reaches enter the market.
 #[must_use]
 pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
     let Some((close, bars)) = &advance.minute else { return Vec::new() };
@@ -94,7 +94,7 @@ pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
             fill(&mut turn, id, *close, bar, time);
         }
         for id in stopped {
-            // The fill of its pair may have ended it.
+            // The fill of the other order of its pair may have ended it.
             if let Some(order) = turn.order(id) {
                 let at = time.max(order.time);
                 turn.trigger(id, *close, at);
@@ -116,12 +116,12 @@ fn stops(order: &Order, price: Decimal) -> bool {
     order.waits() && order.kind.stop().is_some_and(|stop| stop.reached(order.side, price))
 }
 
-/// Whether an order takes what it did not get when it was placed.
+/// Whether an order that cannot rest still has fills that a fault delayed.
 fn lags(order: &Order) -> bool {
     order.working.is_some() && !order.kind.rests() && !order.waits()
 }
 
-/// Orders its side's book: the better price for the other side comes first.
+/// Sort key of resting orders of one side: the higher key has the better price for the other side.
 fn eagerness(order: &Order) -> Decimal {
     let limit = order.limit().unwrap_or_default();
     match order.side {
@@ -130,7 +130,7 @@ fn eagerness(order: &Order) -> Decimal {
     }
 }
 
-/// Fills a resting order as far as the minute has something left for it.
+/// Fills a resting order from the volume that the minute has left.
 fn fill(turn: &mut Turn<'_>, id: u64, close: UtcMs, bar: &Bar, time: UtcMs) {
     let Some(order) = turn.order(id) else { return };
     let (Some(rules), Some(price)) = (turn.rules.instrument(order.symbol), order.limit()) else {
@@ -143,7 +143,7 @@ fn fill(turn: &mut Turn<'_>, id: u64, close: UtcMs, bar: &Bar, time: UtcMs) {
     }
 }
 
-/// What resting orders can have of the bar's volume, less what they have had of it.
+/// The quantity that resting orders can still fill from the bar's volume.
 fn budget(turn: &Turn<'_>, close: UtcMs, bar: &Bar) -> Decimal {
     let draw = turn.draw(bar.symbol, close, "");
     let share = Decimal::new(as_i64(draw.between(Purpose::Share, SHARE.0, SHARE.1)), 2);
@@ -152,7 +152,7 @@ fn budget(turn: &Turn<'_>, close: UtcMs, bar: &Bar) -> Decimal {
     (bar.volume * share - taken).max(Decimal::ZERO)
 }
 
-/// An execution about to be said.
+/// An execution that is not a fact yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
     /// In quote units.
@@ -166,7 +166,7 @@ pub struct Fill {
 }
 
 impl Fill {
-    /// The fact.
+    /// The fact of this execution.
     #[must_use]
     pub fn fact(self, rules: &Instrument, order: &Order, trade: u64, execution: u64) -> Traded {
         let amount = self.price * self.quantity;
@@ -219,7 +219,7 @@ pub fn ladder(
     levels
 }
 
-/// How many trades a taking order becomes.
+/// The number of trades of a taking order.
 fn pieces(tape: &Tape, rules: &Instrument, quantity: Decimal, draw: &Draw<'_>) -> u64 {
     let large = quantity * Decimal::from(100) > tape.volume * Decimal::from(LARGE);
     let number = draw.number(Purpose::Split);
@@ -234,14 +234,14 @@ fn pieces(tape: &Tape, rules: &Instrument, quantity: Decimal, draw: &Draw<'_>) -
     if lots < Decimal::from(wanted) { 1 } else { wanted }
 }
 
-/// One and the order's size in volumes of the last bar, bounded.
+/// One plus the order's size in volumes of the last bar, which counts up to [`IMPACT_MAX`].
 fn size(tape: &Tape, quantity: Decimal) -> Decimal {
     let max = Decimal::from(IMPACT_MAX);
     let volumes = quantity.checked_div(tape.volume).unwrap_or(max);
     Decimal::ONE + volumes.trunc().min(max)
 }
 
-/// A price `away` from `last` to the taker's loss, on the grid, and behind `best`.
+/// The price `away` from `last` to the taker's disadvantage, on the tick and behind `best`.
 #[must_use]
 pub fn worse(
     rules: &Instrument,

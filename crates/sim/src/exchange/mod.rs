@@ -1,16 +1,16 @@
 //! The pure core of the exchange: one account's orders, trades and balances, and the tape of each
 //! symbol.
 //!
-//! Bars become trades on one path: open, then low and high where the bar rises (close >= open),
-//! high and low where it falls, then close. All four happen in the last 4 ms of the minute, so
-//! venue time may pass inside a minute without moving the market. Resting limit orders fill along
-//! the path at their own price, together at most a seeded share of the bar's volume; orders that
-//! take execute at once against the last trade plus slippage. Every random choice is a hash of the
-//! seed, the symbol, the close of the last released minute and the client's id of the order: a
-//! repeat in the same minute draws the same.
+//! A bar becomes four trades: open, low, high, close if it rises (close >= open), and open, high,
+//! low, close if it falls. All four happen in the last 4 ms of the minute. Thus venue time can pass
+//! inside a minute while prices stay. Resting limit orders fill along this path at their own price.
+//! Together they fill at most a seeded share of the bar's volume. Taking orders execute
+//! immediately, at the last trade plus slippage. Every random choice is a hash of the seed, the
+//! symbol, the last released minute's close and the client id. A repeat in the same minute draws
+//! the same.
 //!
-//! Invariants: no balance is below zero except by a withdrawal; what is locked is what open orders
-//! hold; order ids and, per symbol, trade ids count up without gaps.
+//! Invariants: only a withdrawal makes a balance negative. The locked balance is the amount that
+//! open orders hold. Order ids, and the trade ids of each symbol, count up without gaps.
 
 pub mod depth;
 pub mod draw;

@@ -1,4 +1,5 @@
-//! What can still change: open orders and lists, money, the last trades; and how facts change it.
+//! The part of the books that can still change: open orders and lists, balances, last trades. Facts
+//! change it here.
 
 use super::fact::{Accepted, Opened, SimFact, Traded};
 use super::order::{Order, OrderList, Status};
@@ -11,18 +12,18 @@ use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the books go by, as they were opened.
+/// The settings of the books.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
     /// Seed of every random choice.
     pub seed: u64,
-    /// What is traded, by symbol.
+    /// The traded instruments, by symbol.
     pub instruments: Vec<Instrument>,
     /// The largest holding of the base asset, for symbols that have such a filter.
     pub max_position: BTreeMap<Symbol, Decimal>,
-    /// When which did not trade, by time.
+    /// Periods in which a symbol did not trade, by time.
     pub pauses: Vec<Pause>,
-    /// What is not listed any more.
+    /// Delisted symbols.
     pub delisted: BTreeSet<Symbol>,
 }
 
@@ -35,7 +36,7 @@ impl Rules {
     }
 }
 
-/// What the market of one symbol last did.
+/// The last trade of a symbol, and its minute.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tape {
     /// Price of the last trade.
@@ -44,11 +45,11 @@ pub struct Tape {
     pub minute: UtcMs,
     /// Volume of that minute's bar.
     pub volume: Decimal,
-    /// What resting orders have had of that volume.
+    /// The part of that volume that resting orders have filled.
     pub taken: Decimal,
 }
 
-/// Free and held money of one asset.
+/// The free and the locked balance of one asset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purse {
     /// Free to use.
@@ -57,24 +58,24 @@ pub struct Purse {
     pub locked: Decimal,
 }
 
-/// What a fact ended.
+/// The order and the list that a fact ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ended {
-    /// An order.
+    /// The ended order.
     pub order: Option<Order>,
-    /// The list of which it was the last.
+    /// The list, if this was its last open order.
     pub list: Option<OrderList>,
 }
 
-/// The part of the books that can still change. What an input can touch of it is copied, to try out
-/// what follows.
+/// The part of the books that can still change. A decision copies what its input can touch and
+/// tries its facts on the copy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Live {
     /// Venue time.
     pub now: UtcMs,
     /// Close of the last minute whose trades are all released.
     pub last_close: UtcMs,
-    /// Money by asset.
+    /// Balances by asset.
     pub purses: BTreeMap<String, Purse>,
     /// Open orders by id.
     pub open: BTreeMap<u64, Order>,
@@ -82,17 +83,17 @@ pub struct Live {
     pub lists: BTreeMap<u64, OrderList>,
     /// The last trades.
     pub tapes: SymbolMap<Tape>,
-    /// Ids of orders given so far.
+    /// The last order id.
     pub orders: u64,
-    /// Ids of lists given so far.
+    /// The last list id.
     pub listed: u64,
-    /// Ids of trades given so far.
+    /// The last trade id of each symbol.
     pub trades: SymbolMap<u64>,
     /// Execution events so far.
     pub executions: u64,
 }
 
-/// Orders that hold money together, and which.
+/// Orders that lock one amount together, and the locked asset.
 struct Holder {
     asset: Option<String>,
     orders: Vec<u64>,
@@ -105,7 +106,7 @@ impl Live {
         self.purses.get(asset).copied().unwrap_or_default()
     }
 
-    /// The part of it that what happens to these symbols can touch; they are ascending.
+    /// A copy of the part that facts about these symbols can touch. `symbols` must ascend.
     #[must_use]
     pub fn part(&self, rules: &Rules, symbols: &[Symbol]) -> Live {
         let mut part = Live {
@@ -136,7 +137,7 @@ impl Live {
         part
     }
 
-    /// Begins.
+    /// Sets the initial time and balances.
     pub fn open(&mut self, opened: &Opened) {
         self.now = opened.at;
         for instrument in &opened.instruments {
@@ -148,7 +149,7 @@ impl Live {
         }
     }
 
-    /// Does what a fact of the core says, and tells what it ended.
+    /// Applies a fact of the core. Returns the order and the list that it ended.
     pub fn apply(&mut self, rules: &Rules, fact: &SimFact) -> Ended {
         match fact {
             SimFact::Accepted(accepted) => self.accepted(rules, accepted),
@@ -206,7 +207,7 @@ impl Live {
         });
     }
 
-    /// The order as it is after its acceptance.
+    /// The order directly after its acceptance.
     #[must_use]
     pub fn entered(&self, fact: &Accepted) -> Order {
         let waits = fact.pending || fact.kind.stop().is_some();
@@ -291,7 +292,8 @@ impl Live {
         self.hold(holder, act);
     }
 
-    /// Who holds together with an order: of a pair only one can trade, so it holds but once.
+    /// The orders that lock one amount together. Only one order of a pair can trade, so a pair
+    /// locks once.
     fn holder(
         &self,
         rules: &Rules,
@@ -315,7 +317,7 @@ impl Live {
         open.map(Order::holds).max().unwrap_or_default()
     }
 
-    /// Moves between free and locked what `act` changes of what is held.
+    /// Runs `act`, then moves the change of the locked amount between free and locked.
     fn hold(&mut self, holder: Holder, act: impl FnOnce(&mut Live)) {
         let before = self.held(&holder);
         act(self);
@@ -327,7 +329,7 @@ impl Live {
         }
     }
 
-    /// What open orders hold, by asset.
+    /// The amounts that open orders lock, by asset.
     #[must_use]
     pub fn locked(&self, rules: &Rules) -> BTreeMap<String, Decimal> {
         let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();

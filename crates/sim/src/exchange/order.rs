@@ -1,4 +1,4 @@
-//! What is in the books: orders, lists of orders, trades.
+//! Orders, lists of orders and trades, as the books hold them.
 
 use super::fact::TimeInForce;
 use super::request::{ListKind, OrderKind};
@@ -8,12 +8,12 @@ use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-/// Where an order stands, in the protocol's words.
+/// The status of an order, in the terms of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// In the books, nothing filled; a stop that has not been reached stands here too.
+    /// In the books, nothing filled. A stop that is not reached has this status, too.
     New,
-    /// A leg of a list whose working order is not filled yet; holds nothing.
+    /// A leg of a list whose working order is not filled yet. It locks nothing.
     PendingNew,
     /// Working, a part filled.
     PartiallyFilled,
@@ -26,7 +26,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word on the wire.
+    /// The name in the protocol.
     #[must_use]
     pub const fn wire(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ pub struct Order {
     pub kind: OrderKind,
     /// Ordered quantity in base units.
     pub quantity: Decimal,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Filled quantity.
     pub executed: Decimal,
@@ -73,11 +73,12 @@ pub struct Order {
     pub updated: UtcMs,
     /// Close of the last released minute at acceptance.
     pub minute: UtcMs,
-    /// Positions of its trades among those of the symbol.
+    /// Indexes of its trades in the trades of the symbol.
     pub trades: Vec<usize>,
     /// The list it belongs to.
     pub list: Option<u64>,
-    /// Since when it is in the market; none for what waits for a stop or a working order.
+    /// Venue time at which it entered the market. None while it waits for a stop or a working
+    /// order.
     pub working: Option<UtcMs>,
 }
 
@@ -88,19 +89,19 @@ impl Order {
         self.quantity - self.executed
     }
 
-    /// The limit price; none for orders at whatever price.
+    /// The limit price; none for orders that execute at any price.
     #[must_use]
     pub fn limit(&self) -> Option<Decimal> {
         self.kind.limit()
     }
 
-    /// How long it works; orders at whatever price are said to work until cancelled.
+    /// How long it works. Orders that execute at any price report until cancelled.
     #[must_use]
     pub fn tif(&self) -> TimeInForce {
         self.kind.tif()
     }
 
-    /// The ordered amount in quote units; zero where it was given in base units.
+    /// The ordered amount in quote units; zero if it was given in base units.
     #[must_use]
     pub fn quote_quantity(&self) -> Decimal {
         self.kind.quote_amount().unwrap_or_default()
@@ -112,7 +113,7 @@ impl Order {
         self.status == Status::New && self.working.is_none()
     }
 
-    /// What it holds by itself, in base units for sales and quote units for purchases.
+    /// The amount it locks on its own, in base units for sales and quote units for purchases.
     #[must_use]
     pub fn holds(&self) -> Decimal {
         match self.status {
@@ -135,7 +136,7 @@ pub struct OrderList {
     pub symbol: Symbol,
     /// How they depend on each other.
     pub kind: ListKind,
-    /// The venue's ids of its orders; a working order is the first, a stop stands before its pair.
+    /// The venue's ids of its orders. A working order is the first, and a stop precedes its pair.
     pub orders: Vec<u64>,
     /// Venue time of acceptance.
     pub time: UtcMs,
@@ -144,7 +145,7 @@ pub struct OrderList {
 }
 
 impl OrderList {
-    /// The orders of which one ends the other.
+    /// The two orders of which one ends the other. Empty if there are none.
     #[must_use]
     pub fn pair(&self) -> &[u64] {
         match self.kind {
@@ -163,7 +164,7 @@ impl OrderList {
         }
     }
 
-    /// The orders that wait for it.
+    /// The orders that wait for the working order.
     #[must_use]
     pub fn pending(&self) -> &[u64] {
         match self.kind {
@@ -186,7 +187,7 @@ pub struct Trade {
     pub quantity: Decimal,
     /// In units of `fee_asset`.
     pub fee: Decimal,
-    /// What the fee was paid in.
+    /// The asset of the fee.
     pub fee_asset: String,
     /// Whether the order was resting.
     pub maker: bool,

@@ -1,4 +1,4 @@
-//! What becomes of a request for an order, or to cancel some: the complete outcome at once.
+//! Decides requests to place, cancel and replace orders. Each decision is the complete outcome.
 
 use super::fact::{Accepted, SimFact};
 use super::filters::{self, Refusal};
@@ -20,7 +20,7 @@ pub(super) fn refusal(code: i32, text: &str) -> Refusal {
     (code, text.to_owned())
 }
 
-/// What follows from a request for an order.
+/// The facts that follow from a request for an order.
 #[must_use]
 pub fn place(exchange: &Exchange, order: &NewOrder) -> Vec<SimFact> {
     let mut turn = Turn::of(exchange, &[order.symbol]);
@@ -33,12 +33,12 @@ pub fn place(exchange: &Exchange, order: &NewOrder) -> Vec<SimFact> {
 /// Checks an order as if it were placed.
 ///
 /// # Errors
-/// The refusal of rules and filters. Balances are not looked at.
+/// The refusal of rules and filters. Balances are not checked.
 pub fn test(exchange: &Exchange, order: &NewOrder) -> Result<(), Refusal> {
     formal(&Turn::of(exchange, &[order.symbol]), order).map(|_| ())
 }
 
-/// The checks that need neither money nor the book.
+/// The checks that need neither balances nor the order book.
 fn formal<'a>(turn: &Turn<'a>, order: &NewOrder) -> Result<&'a Instrument, Refusal> {
     in_time(turn, order.deadline)?;
     let rules = open_market(turn, order.symbol)?;
@@ -47,7 +47,7 @@ fn formal<'a>(turn: &Turn<'a>, order: &NewOrder) -> Result<&'a Instrument, Refus
     Ok(rules)
 }
 
-/// Says what becomes of an order, or nothing.
+/// Adds the facts of an accepted order to the turn, or none.
 fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
     let rules = formal(turn, order)?;
     let id = turn.live.orders + 1;
@@ -81,7 +81,7 @@ fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What of the levels comes at once, per cent.
+/// The part of the levels that fills immediately; `share` is in per cent.
 fn first_part(rules: &Instrument, levels: Levels, share: u8) -> Levels {
     let all: Decimal = levels.iter().map(|level| level.1).sum();
     let most = floor_to_step(all * Decimal::new(share.into(), 2), rules.lot_size);
@@ -104,7 +104,7 @@ pub(super) fn open_market<'a>(turn: &Turn<'a>, symbol: Symbol) -> Result<&'a Ins
     if rules.trading { Ok(rules) } else { Err(refusal(-2010, "Market is closed.")) }
 }
 
-/// A client's id protects among open orders only.
+/// Checks that no open order has this client id. Ids of closed orders may be used again.
 ///
 /// # Errors
 /// -2010 where an open order has it.
@@ -116,11 +116,11 @@ pub(super) fn unused(turn: &Turn<'_>, symbol: Symbol, client_id: &str) -> Result
     Ok(())
 }
 
-/// What an order can have at once; nothing where it waits for its stop.
+/// The immediate fills of an order. Empty if it must rest or waits for its stop.
 ///
 /// # Errors
-/// -2010 where there is nothing to have for an order that must, -1013 for an amount that is too
-/// small for the book.
+/// -2010 for a market order in a symbol that never traded, -1013 for a quote amount whose quantity
+/// fails a filter.
 pub(super) fn at_once(
     turn: &Turn<'_>,
     rules: &Instrument,
@@ -143,7 +143,7 @@ pub(super) fn at_once(
     Ok(levels)
 }
 
-/// What an order needs: the whole limit, or what it will cost at once.
+/// The balance an order needs: its whole value at the limit, or the cost of its immediate fills.
 pub(super) fn needed(side: Side, kind: &OrderKind, levels: &Levels) -> Decimal {
     match (side, kind) {
         (Side::Buy, OrderKind::Market(_)) => levels.iter().map(|(p, q)| p * q).sum(),
@@ -170,7 +170,7 @@ pub(super) fn funds(
     if turn.live.purse(asset).free < needed { Err(refusal(-2010, POOR)) } else { Ok(()) }
 }
 
-/// What follows from a request to cancel.
+/// The facts that follow from a request to cancel.
 #[must_use]
 pub fn cancel(exchange: &Exchange, cancel: &Cancel) -> Vec<SimFact> {
     let mut turn = Turn::of(exchange, &[cancel.target.symbol]);
@@ -209,7 +209,7 @@ fn cancellable<'a>(exchange: &'a Exchange, target: &Target) -> Result<&'a Order,
     if order.status.is_open() { Ok(order) } else { Err(unknown()) }
 }
 
-/// What follows from a request to cancel several.
+/// The facts that follow from a request to cancel several orders.
 #[must_use]
 pub fn cancel_many(exchange: &Exchange, cancel: &CancelMany) -> Vec<SimFact> {
     let mut turn = Turn::of(exchange, &[cancel.symbol]);
@@ -236,7 +236,7 @@ pub fn cancel_many(exchange: &Exchange, cancel: &CancelMany) -> Vec<SimFact> {
     }
     let cancel_id = cancel_id(&turn, cancel.symbol, cancel.cancel_id.as_ref());
     for id in ids {
-        // Its list may have taken it along.
+        // An earlier cancel may have ended it with its list.
         turn.cancel(id, &cancel_id);
     }
     turn.end()
@@ -246,8 +246,8 @@ fn first_of(list: Option<&OrderList>) -> Vec<u64> {
     list.map(|list| list.orders.clone()).unwrap_or_default()
 }
 
-/// What follows from a request to cancel one order and to place another. Rules and filters of the
-/// new one are checked before anything is done.
+/// The facts that follow from a request to cancel one order and place another. Rules and filters of
+/// the new order are checked first.
 #[must_use]
 pub fn replace(exchange: &Exchange, replace: &Replace) -> Vec<SimFact> {
     let mut symbols = [replace.cancel.target.symbol, replace.order.symbol];

@@ -1,4 +1,4 @@
-//! What may be asked of the core: orders, lists, cancels.
+//! Requests to the core: orders, lists, cancels, replacements.
 
 use super::fact::TimeInForce;
 use everwarm_domain::id::Symbol;
@@ -7,21 +7,21 @@ use everwarm_domain::order::{OrderIntent, OrderType, Side};
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-/// How much is ordered.
+/// The ordered amount, in base or in quote units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Amount {
     /// This much of the base asset.
     Base(Decimal),
-    /// As much as this amount of the quote asset gives.
+    /// As much of the base asset as this amount of the quote asset gives.
     Quote(Decimal),
 }
 
 /// On which side of the market a stop lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trigger {
-    /// Where the order's side loses: below the market for sales, above it for purchases.
+    /// Below the market for sales, above it for purchases.
     StopLoss,
-    /// Where it wins.
+    /// Above the market for sales, below it for purchases.
     TakeProfit,
 }
 
@@ -30,11 +30,11 @@ pub enum Trigger {
 pub struct Stop {
     /// In base units.
     pub quantity: Decimal,
-    /// The price that brings it in, in quote units.
+    /// The stop price in quote units.
     pub at: Decimal,
-    /// Where that lies.
+    /// On which side of the market the stop price lies.
     pub trigger: Trigger,
-    /// Limit price and terms; none: at whatever price.
+    /// Limit price and time in force. None: any price.
     pub limit: Option<(Decimal, TimeInForce)>,
 }
 
@@ -45,7 +45,7 @@ impl Stop {
         if self.is_below(side) { price <= self.at } else { price >= self.at }
     }
 
-    /// Whether it lies below the market.
+    /// Whether the stop price lies below the market.
     #[must_use]
     pub fn is_below(&self, side: Side) -> bool {
         match (self.trigger, side) {
@@ -58,7 +58,7 @@ impl Stop {
 /// How an order is priced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderKind {
-    /// At once, at whatever price.
+    /// Immediately, at any price.
     Market(Amount),
     /// At this price or better.
     Limit {
@@ -69,7 +69,7 @@ pub enum OrderKind {
         /// How long it works.
         tif: TimeInForce,
     },
-    /// At this price, and only from the book.
+    /// At this price, and only as a resting order.
     LimitMaker {
         /// In base units.
         quantity: Decimal,
@@ -93,7 +93,7 @@ impl OrderKind {
         }
     }
 
-    /// Ordered amount in quote units, where that is given.
+    /// Ordered amount in quote units, if that is given.
     #[must_use]
     pub fn quote_amount(&self) -> Option<Decimal> {
         match self {
@@ -105,7 +105,7 @@ impl OrderKind {
         }
     }
 
-    /// The limit price; none for orders at whatever price.
+    /// The limit price; none for orders that execute at any price.
     #[must_use]
     pub fn limit(&self) -> Option<Decimal> {
         match self {
@@ -115,7 +115,7 @@ impl OrderKind {
         }
     }
 
-    /// The stop, where it has one.
+    /// The stop, if it has one.
     #[must_use]
     pub fn stop(&self) -> Option<&Stop> {
         match self {
@@ -124,7 +124,7 @@ impl OrderKind {
         }
     }
 
-    /// How long it works; orders at whatever price are said to work until cancelled.
+    /// How long it works. Orders that execute at any price report until cancelled.
     #[must_use]
     pub fn tif(&self) -> TimeInForce {
         match self {
@@ -134,20 +134,21 @@ impl OrderKind {
         }
     }
 
-    /// Whether what is not filled at once stays in the book.
+    /// Whether the part that does not fill immediately stays in the book.
     #[must_use]
     pub fn rests(&self) -> bool {
         self.limit().is_some() && self.tif() == TimeInForce::Gtc
     }
 
-    /// Whether what it takes may come later: an order of a known quantity that does not wait.
+    /// Whether a fault may delay its fills: it has a base quantity, no stop, and is not fill or
+    /// kill.
     #[must_use]
     pub fn can_lag(&self) -> bool {
         self.stop().is_none() && self.quantity().is_some() && self.tif() != TimeInForce::Fok
     }
 
-    /// What `rest` of such an order holds while it is open: the base asset for sales, its price,
-    /// or its stop, for purchases. Market orders are over before they could hold anything.
+    /// The amount that `rest` of an open order locks. For sales it is `rest`; for purchases it is
+    /// `rest` times the limit or stop price. Market orders end immediately and lock nothing.
     #[must_use]
     pub fn holds(&self, side: Side, rest: Decimal) -> Decimal {
         let price = self.limit().or(self.stop().map(|stop| stop.at));
@@ -168,20 +169,20 @@ pub struct NewOrder {
     pub side: Side,
     /// How it is priced.
     pub kind: OrderKind,
-    /// The client's id; where there is none the exchange makes one.
+    /// The client's id. None: the exchange makes one.
     pub client_id: Option<String>,
     /// Venue time of arrival.
     pub at: UtcMs,
     /// Last instant of venue time at which the order may enter the book.
     pub deadline: UtcMs,
-    /// What it gets at once of what it takes, per cent, the rest when its market next trades; none:
-    /// all, as an exchange does on a good day.
+    /// The part of its fills that comes immediately, in per cent. The rest comes when its market
+    /// next trades. None: all of it, as without faults.
     #[serde(default)]
     pub at_once: Option<u8>,
 }
 
 impl NewOrder {
-    /// The order an intent asks for, arriving at `at`. Limit orders work until cancelled.
+    /// Makes the request of an intent that arrives at `at`. Limit orders work until cancelled.
     ///
     /// # Errors
     /// A limit order without a price.
@@ -220,7 +221,7 @@ pub enum ListKind {
 }
 
 impl ListKind {
-    /// The word on the wire for what the orders are to each other.
+    /// The contingency type in the protocol.
     #[must_use]
     pub const fn wire(self) -> &'static str {
         match self {
@@ -237,11 +238,11 @@ pub struct Leg {
     pub side: Side,
     /// How it is priced.
     pub kind: OrderKind,
-    /// The client's id; where there is none the exchange makes one.
+    /// The client's id. None: the exchange makes one.
     pub client_id: Option<String>,
 }
 
-/// The orders of a list by what they do in it.
+/// The orders of a list by their roles.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Shape {
     /// One cancels the other.
@@ -255,16 +256,16 @@ pub enum Shape {
     Oto {
         /// The order that is placed now.
         working: Leg,
-        /// The order that is placed when it is filled.
+        /// The order that is placed when the working order is filled.
         pending: Leg,
     },
     /// One triggers two, of which one cancels the other.
     Otoco {
         /// The order that is placed now.
         working: Leg,
-        /// The order above the market that is placed when it is filled.
+        /// The order above the market, placed when the working order is filled.
         above: Leg,
-        /// The one below the market.
+        /// The order below the market, placed at the same time.
         below: Leg,
     },
 }
@@ -280,7 +281,7 @@ impl Shape {
         }
     }
 
-    /// The orders as the list names them: what works first, a stop before what it is paired with.
+    /// The orders as the list numbers them: a working order first, a stop before its pair.
     #[must_use]
     pub fn legs(&self) -> Vec<&Leg> {
         let stop_first = |above: &'_ Leg| above.kind.stop().is_some();
@@ -295,7 +296,7 @@ impl Shape {
         }
     }
 
-    /// The order above and the one below, where one cancels the other.
+    /// The order above and the order below the market, if one cancels the other.
     #[must_use]
     pub fn pair(&self) -> Option<(&Leg, &Leg)> {
         match self {
@@ -310,7 +311,7 @@ impl Shape {
 pub struct NewList {
     /// What to trade.
     pub symbol: Symbol,
-    /// The client's id of the list; where there is none the exchange makes one.
+    /// The client's id of the list. None: the exchange makes one.
     pub client_id: Option<String>,
     /// The orders.
     pub shape: Shape,
@@ -320,7 +321,7 @@ pub struct NewList {
     pub deadline: UtcMs,
 }
 
-/// Which order is meant.
+/// The order that a request names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Its symbol.
@@ -334,15 +335,15 @@ pub struct Target {
 /// A request to cancel an order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cancel {
-    /// Which.
+    /// The order to cancel.
     pub target: Target,
-    /// The client's id of the cancel; where there is none the exchange makes one.
+    /// The client's id of the cancel. None: the exchange makes one.
     pub cancel_id: Option<String>,
     /// Venue time of arrival.
     pub at: UtcMs,
     /// Last instant of venue time at which the cancel may enter the book.
     pub deadline: UtcMs,
-    /// Only if it has not begun to fill (false), or has (true).
+    /// Whether the order must have fills (true) or none (false) to be cancelled. None: either.
     #[serde(default)]
     pub only_begun: Option<bool>,
 }
@@ -352,9 +353,9 @@ pub struct Cancel {
 pub enum Many {
     /// All of the symbol.
     Symbol,
-    /// Those of the list with this id of the venue's.
+    /// Those of the list with this venue id.
     List(u64),
-    /// Those of the list with this id of the client's.
+    /// Those of the list with this client id.
     ListNamed(String),
 }
 
@@ -363,9 +364,9 @@ pub enum Many {
 pub struct CancelMany {
     /// Their symbol.
     pub symbol: Symbol,
-    /// Which.
+    /// Which of its orders.
     pub many: Many,
-    /// The client's id of the cancel; where there is none the exchange makes one.
+    /// The client's id of the cancel. None: the exchange makes one.
     pub cancel_id: Option<String>,
     /// Venue time of arrival.
     pub at: UtcMs,
@@ -380,6 +381,6 @@ pub struct Replace {
     pub cancel: Cancel,
     /// What to place.
     pub order: NewOrder,
-    /// Whether the new order is placed though there was nothing to cancel.
+    /// Whether to place the new order even if the cancel is refused.
     pub regardless: bool,
 }

@@ -1,4 +1,4 @@
-//! The books: what facts have made of orders, trades, balances and tapes.
+//! The books as a stage: facts change its orders, trades, balances and tapes.
 
 use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Traded};
 use super::open_state::{Ended, Live, Purse, Rules, Tape};
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 pub const RANK: Rank = Rank(10);
 const FORMAT: u8 = 3;
 
-/// The exchange: its books, its clocks, and the rules it goes by.
+/// The exchange: its books, its clocks and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     pub(super) rules: Rules,
@@ -62,25 +62,25 @@ impl Exchange {
         self.live.last_close
     }
 
-    /// The last close since the books were opened whose bars everybody has been shown.
+    /// The last close whose bars were published, since the books were opened.
     #[must_use]
     pub fn shown_close(&self) -> Option<UtcMs> {
         self.shown
     }
 
-    /// What is traded, by symbol.
+    /// The traded instruments, by symbol.
     #[must_use]
     pub fn instruments(&self) -> &[Instrument] {
         &self.rules.instruments
     }
 
-    /// Whether it is listed, halted or not.
+    /// Whether a symbol is listed. A halted symbol is.
     #[must_use]
     pub fn lists_symbol(&self, symbol: Symbol) -> bool {
         !self.rules.delisted.contains(&symbol)
     }
 
-    /// When which symbols did not trade.
+    /// The periods in which symbols did not trade.
     #[must_use]
     pub fn pauses(&self) -> &[Pause] {
         &self.rules.pauses
@@ -98,7 +98,7 @@ impl Exchange {
         self.rules.max_position.get(&symbol).copied()
     }
 
-    /// What the market of `symbol` last did.
+    /// The last trade of `symbol`, and its minute.
     #[must_use]
     pub fn tape(&self, symbol: Symbol) -> Option<&Tape> {
         self.live.tapes.get(symbol)
@@ -136,17 +136,17 @@ impl Exchange {
         self.live.open.values()
     }
 
-    /// The newest order of a client's id.
+    /// The newest order with this client id.
     #[must_use]
     pub fn newest(&self, symbol: Symbol, client_id: &str) -> Option<&Order> {
         let id = self.newest.get(&(symbol, client_id.to_owned()))?;
         self.order(*id)
     }
 
-    /// Finds an order as a query names it.
+    /// Finds the order that a query names.
     ///
     /// # Errors
-    /// -2013 where there is none, -2039 where the two ids are of different orders.
+    /// -2013 if there is none, -2039 if the two ids are of different orders.
     pub fn find(&self, target: &Target) -> Result<&Order, (i32, &'static str)> {
         let absent = (-2013, "Order does not exist.");
         let by_client = |id: &String| self.newest(target.symbol, id).ok_or(absent);
@@ -191,7 +191,7 @@ impl Exchange {
         self.live.lists.get(&id).or_else(|| self.closed_lists.get(&id))
     }
 
-    /// The newest list of a client's id.
+    /// The newest list with this client id; open lists come first.
     #[must_use]
     pub fn list_named(&self, client_id: &str) -> Option<&OrderList> {
         let all = self.live.lists.values().rev().chain(self.closed_lists.values().rev());
@@ -306,7 +306,7 @@ impl Stage for Exchange {
         "exchange"
     }
 
-    /// 2: stops and lists; 3: symbols that do not trade. Books of before are read again from their
+    /// Version 2 added stops and lists, version 3 added pauses. Older books are rebuilt from their
     /// facts.
     fn version(&self) -> u16 {
         3

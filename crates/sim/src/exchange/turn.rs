@@ -1,4 +1,4 @@
-//! What follows from one input, fact by fact, each on what the one before has left.
+//! A turn makes the facts of one input, each on the state that the fact before it left.
 
 use super::draw::{Draw, Purpose};
 use super::fact::TimeInForce;
@@ -18,50 +18,50 @@ use everwarm_domain::time::UtcMs;
 /// Prices with the quantity at each, worst last.
 pub type Levels = Vec<(Decimal, Decimal)>;
 
-/// A decision being made.
+/// The decision about one input, in progress.
 #[derive(Debug)]
 pub struct Turn<'a> {
     /// The rules.
     pub rules: &'a Rules,
-    /// What can change of its symbols, as the facts said so far leave it.
+    /// The state of its symbols after the facts of this turn so far.
     pub live: Live,
     said: Vec<SimFact>,
 }
 
 impl<'a> Turn<'a> {
-    /// A turn on the books as they are, about these symbols alone; they are ascending.
+    /// Starts a turn on the current books for these symbols only. `symbols` must ascend.
     #[must_use]
     pub fn of(exchange: &'a Exchange, symbols: &[Symbol]) -> Turn<'a> {
         let live = exchange.live.part(&exchange.rules, symbols);
         Turn { rules: &exchange.rules, live, said: Vec::new() }
     }
 
-    /// Says a fact.
+    /// Adds a fact to the turn and applies it. Returns the order that it ended.
     fn say(&mut self, fact: SimFact) -> Option<Order> {
         let ended = self.live.apply(self.rules, &fact);
         self.said.push(fact);
         ended.order
     }
 
-    /// What was said.
+    /// Ends the turn and returns its facts.
     #[must_use]
     pub fn end(self) -> Vec<SimFact> {
         self.said
     }
 
-    /// Says that a part of the request is refused.
+    /// Adds the refusal of a part of the request.
     pub fn note(&mut self, (code, msg): Refusal) {
         self.said.push(SimFact::Rejected { code, msg });
     }
 
-    /// What was said, and a refusal behind it.
+    /// Ends the turn and returns its facts, with a refusal as the last one.
     #[must_use]
     pub fn refuse(mut self, refused: Refusal) -> Vec<SimFact> {
         self.note(refused);
         self.said
     }
 
-    /// What the market of `symbol` last did.
+    /// The last trade of `symbol`, and its minute.
     #[must_use]
     pub fn tape(&self, symbol: Symbol) -> Option<&Tape> {
         self.live.tapes.get(symbol)
@@ -83,13 +83,13 @@ impl<'a> Turn<'a> {
         self.live.executions + 1
     }
 
-    /// Chance for one order in the minute that closes at `minute`.
+    /// The random draws of one order in the minute that closes at `minute`.
     #[must_use]
     pub fn draw<'d>(&self, symbol: Symbol, minute: UtcMs, client_id: &'d str) -> Draw<'d> {
         Draw { seed: self.rules.seed, symbol, minute, client_id }
     }
 
-    /// An id for a client that gave none: of the `number`th thing of a kind.
+    /// Makes a missing client id. `number` counts the objects of its kind.
     #[must_use]
     pub fn made_up(&self, head: &str, symbol: Symbol, number: u64) -> String {
         let name = self.draw(symbol, 0, &number.to_string()).number(Purpose::Name);
@@ -106,7 +106,7 @@ impl<'a> Turn<'a> {
         self.say(SimFact::Listed(list));
     }
 
-    /// What an order of this kind can have at once.
+    /// The fills that an order of this kind can get immediately.
     #[must_use]
     pub fn levels(
         &self,
@@ -138,8 +138,8 @@ impl<'a> Turn<'a> {
         levels
     }
 
-    /// An order that has just entered the market takes what it can; what then does not rest,
-    /// expires.
+    /// Executes `levels` for an order that has just entered the market. The remainder expires if
+    /// the order does not rest.
     pub fn take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
         self.begin_to_take(id, levels, at);
         if self.order(id).is_some_and(|order| !order.kind.rests()) {
@@ -147,15 +147,15 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// An order that has just entered the market takes a part of what it can; it goes on when the
-    /// market next trades.
+    /// Executes `levels` for an order that has just entered the market. The remainder stays for the
+    /// next trade of the market.
     pub fn begin_to_take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
         for (price, quantity) in levels {
             self.trade(id, Fill { price: *price, quantity: *quantity, maker: false, at });
         }
     }
 
-    /// Executes a part of an order, and what its list makes of that.
+    /// Executes a part of an order, with the effects on its list.
     pub fn trade(&mut self, id: u64, fill: Fill) {
         let first = self.order(id).is_some_and(|order| order.executed.is_zero());
         if first {
@@ -170,7 +170,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Drops an order by its own terms, and what its list makes of that.
+    /// Expires an order by its own terms, with the effects on its list.
     pub fn expire(&mut self, id: u64, at: UtcMs) {
         let execution = self.execution();
         if let Some(order) = self.say(SimFact::Expired { order: id, execution, at }) {
@@ -178,7 +178,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Cancels an order, with all of its list.
+    /// Cancels an order and all other orders of its list.
     pub fn cancel(&mut self, id: u64, cancel_id: &str) {
         let Some(order) = self.order(id) else { return };
         let all = self.list_of(order).map_or_else(|| vec![id], |list| list.orders.clone());
@@ -191,7 +191,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The stop of an order is reached: it enters the market of the minute that closes at `minute`.
+    /// Triggers an order whose stop is reached. It enters the market of the minute that closes at
+    /// `minute`.
     pub fn trigger(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
         self.end_other(id, at);
         let execution = self.execution();
@@ -199,7 +200,7 @@ impl<'a> Turn<'a> {
         self.enter(id, minute, at);
     }
 
-    /// An order takes what it can of the market of the minute that closes at `minute`.
+    /// Fills an order as far as possible from the market of the minute that closes at `minute`.
     pub fn enter(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
         let Some(order) = self.order(id).cloned() else { return };
         let Some(rules) = self.rules.instrument(order.symbol) else { return };
@@ -215,7 +216,7 @@ impl<'a> Turn<'a> {
         self.take(id, &cut(levels, floor_to_step(most, rules.lot_size)), at);
     }
 
-    /// Of a pair the other one ends where one begins to trade or its stop is reached.
+    /// Expires the other order of a pair, because this one begins to trade or its stop is reached.
     fn end_other(&mut self, id: u64, at: UtcMs) {
         let Some(order) = self.order(id) else { return };
         let Some(list) = self.list_of(order) else { return };
@@ -233,7 +234,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// What becomes of those that waited for `ended`.
+    /// Activates or expires the orders that waited for `ended`.
     fn follow(&mut self, ended: &Order, at: UtcMs) {
         let Some(list) = self.list_of(ended) else { return };
         if list.working() != Some(ended.id) {
@@ -259,8 +260,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Whether orders that waited can be placed: the money is there, no stop is reached already,
-    /// and what must rest would.
+    /// Whether pending orders can be placed: the balance suffices, no stop is reached already, and
+    /// limit makers would rest.
     fn can_activate(&self, pending: &[u64]) -> bool {
         let orders: Vec<&Order> = pending.iter().filter_map(|id| self.order(*id)).collect();
         let fits = |order: &&Order| {
@@ -282,11 +283,10 @@ impl<'a> Turn<'a> {
         orders.iter().all(fits)
     }
 
-    /// Refuses what must wait and would not: a stop that is reached already, and an order that must
-    /// rest but would take.
+    /// Refuses a stop that is already reached, and a limit maker that would take.
     ///
     /// # Errors
-    /// -2010 in the protocol's words.
+    /// -2010 with the protocol's message.
     pub fn immediate(
         &self,
         rules: &Instrument,
@@ -327,7 +327,7 @@ pub fn cut(levels: Levels, most: Decimal) -> Levels {
     kept
 }
 
-/// Cuts a ladder to what an amount in quote units pays for, or brings in.
+/// Cuts a ladder to an amount in quote units, which a purchase pays or a sale brings in.
 fn spend(rules: &Instrument, side: Side, amount: Decimal, levels: Levels) -> Levels {
     let mut left = amount;
     let count = levels.len();
@@ -344,7 +344,7 @@ fn spend(rules: &Instrument, side: Side, amount: Decimal, levels: Levels) -> Lev
     kept
 }
 
-/// Cuts a ladder to what a purchase can pay.
+/// Cuts a ladder to the quantity that a purchase can pay.
 fn affordable(rules: &Instrument, budget: Decimal, levels: Levels) -> Levels {
     spend(rules, Side::Buy, budget, levels)
 }

@@ -1,4 +1,4 @@
-//! One fault that is on, as people and files write it.
+//! The description of one injected fault, as admin requests and `faults.json` contain it.
 
 use super::kinds::{Kind, Scope};
 use super::mode::{MODES, Mode};
@@ -8,42 +8,42 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::nearest::nearest;
 use serde::{Deserialize, Serialize};
 
-/// Hits in a thousand where none is given: all.
+/// Default of [`Fault::chance`], in thousandths: every match is hit.
 const ALL: u16 = 1_000;
-/// A day, milliseconds: no number is larger.
+/// A day in milliseconds: the largest duration and clock skew.
 const DAY: i64 = 86_400_000;
-/// Events of the account that can be named as a place.
+/// Account events that [`Fault::at`] can name.
 const EVENTS: [&str; 4] =
     ["executionReport", "outboundAccountPosition", "listStatus", "balanceUpdate"];
 
-/// A fault that is on.
+/// An injected fault: its kind, its place, and when it hits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What happens.
+    /// What the fault does.
     pub kind: Kind,
-    /// Where: an endpoint (`POST order`, `order.place`), what a connection asks about itself
-    /// (`session.logon`), all connections of a kind (`market`, `user`), a stream
-    /// (`btcusdt@kline_1m`), an event (`executionReport`) or, for orders, a symbol; none: wherever
-    /// it can, but for what a connection asks about itself.
+    /// Where the fault applies: an endpoint (`POST order`, `order.place`), a request about the
+    /// connection itself (`session.logon`), all connections of a kind (`market`, `user`), a stream
+    /// (`btcusdt@kline_1m`), an event (`executionReport`), or a symbol for faults of orders and
+    /// bars. None: every place of its kind, except requests about the connection itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
-    /// How often it hits before it is over; none: for ever.
+    /// Number of hits after which the fault ends. None: it never ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// How often it would have hit before it begins.
+    /// Number of matches to skip before the first hit.
     #[serde(default)]
     pub skip: u64,
-    /// How many of a thousand it hits.
+    /// Chance that a match is hit, in thousandths: 1 to 1,000.
     #[serde(default = "all")]
     pub chance: u16,
-    /// What the number of its kind says.
+    /// The number of its kind, such as a status or milliseconds. None: the default of the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<i64>,
-    /// Seed of its chance.
+    /// Seed of the random choice of hits.
     #[serde(default)]
     pub seed: u64,
-    /// How a hostile venue lies; only and always of that kind.
+    /// How a hostile venue lies. Required for [`Kind::Hostile`], refused for all other kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
 }
@@ -53,7 +53,7 @@ fn all() -> u16 {
 }
 
 impl Fault {
-    /// Hits everything it can, for ever.
+    /// A fault of this kind without limits: it hits every match and never ends.
     #[must_use]
     pub fn of(kind: Kind) -> Fault {
         Fault {
@@ -68,22 +68,22 @@ impl Fault {
         }
     }
 
-    /// A venue that lies in this way, everywhere and for ever.
+    /// A hostile venue of this mode without limits: it falsifies every match and never ends.
     #[must_use]
     pub fn hostile(mode: Mode) -> Fault {
         Fault { mode: Some(mode), ..Fault::of(Kind::Hostile) }
     }
 
-    /// Its number.
+    /// The number in effect: `value`, else the default of the kind, else 0.
     #[must_use]
     pub fn number(&self) -> i64 {
         self.value.or(self.kind.row().value.map(|(_, value)| value)).unwrap_or(0)
     }
 
-    /// Whether it makes sense.
+    /// Checks that the settings fit the kind and each other.
     ///
     /// # Errors
-    /// What does not.
+    /// The first setting that is wrong, as text.
     pub fn check(&self) -> Result<(), String> {
         let row = self.kind.row();
         if self.chance == 0 || self.chance > ALL {
@@ -134,11 +134,11 @@ impl Fault {
         self.place(None)
     }
 
-    /// Whether there is anything to hit where it is, at an exchange with these symbols; none: as
-    /// far as that can be said without them.
+    /// Checks that the fault can hit something at its place, on an exchange with these symbols.
+    /// Without `symbols`, the check accepts symbols and streams that are well formed.
     ///
     /// # Errors
-    /// There is not; with the place that was probably meant.
+    /// The fault can hit nothing at this place. The text suggests the nearest known place.
     pub fn place(&self, symbols: Option<&[Symbol]>) -> Result<(), String> {
         let Some(at) = &self.at else { return Ok(()) };
         let places = self.places(symbols.unwrap_or_default());
@@ -156,7 +156,7 @@ impl Fault {
         Err(format!("{} cannot be at {at:?}{meant}", self.kind.row().name))
     }
 
-    /// Every place at which it can hit something, at an exchange with these symbols.
+    /// Every place where the fault can apply, on an exchange with these symbols.
     fn places(&self, symbols: &[Symbol]) -> Vec<String> {
         let anywhere = Fault { at: None, ..self.clone() };
         let endpoints = TABLE.iter().filter(|row| anywhere.meets_request(row));
@@ -181,7 +181,7 @@ impl Fault {
         places
     }
 
-    /// Whether it can hit requests for that.
+    /// Whether the fault can hit requests to this endpoint.
     #[must_use]
     pub fn meets_request(&self, endpoint: &Endpoint) -> bool {
         let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
@@ -191,8 +191,8 @@ impl Fault {
         requests && orders && here && lies
     }
 
-    /// Whether it can hit what a connection asks about itself: only where it is named, so that a
-    /// fault of requests goes on with those about the market and the account.
+    /// Whether the fault can hit this request about the connection itself. Only a fault whose `at`
+    /// names the request can. Other faults hit only requests about the market and the account.
     #[must_use]
     pub fn meets_own(&self, name: &str) -> bool {
         let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
@@ -200,21 +200,22 @@ impl Fault {
         requests && !other && self.at.as_deref() == Some(name)
     }
 
-    /// Whether it can hit orders of that symbol.
+    /// Whether the fault can hit orders of this symbol.
     #[must_use]
     pub fn meets_order(&self, symbol: Symbol) -> bool {
         let orders = self.kind.row().scope == Scope::Orders;
         orders && self.at.as_ref().is_none_or(|at| at == symbol.as_str())
     }
 
-    /// Whether it can hit bars of that symbol, wherever they are told.
+    /// Whether the fault can hit bars of this symbol, in streams and in responses.
     #[must_use]
     pub fn meets_bar(&self, symbol: Symbol) -> bool {
         let bars = self.kind.row().scope == Scope::Bars;
         bars && self.at.as_ref().is_none_or(|at| at == symbol.as_str())
     }
 
-    /// Whether it can hit such a message of a connection of that kind (`market` or `user`).
+    /// Whether the fault can hit a message with this name. `connection` is `market` or `user`. An
+    /// empty name stands for any message of the connection.
     #[must_use]
     pub fn meets_message(&self, connection: &str, name: &str) -> bool {
         let messages = matches!(self.kind.row().scope, Scope::Messages | Scope::Both);
@@ -226,7 +227,7 @@ impl Fault {
     }
 }
 
-/// The query of one order.
+/// Method and path of the query of one order.
 const ORDER: (&str, &str) = ("GET", "order");
 
 fn is_endpoint(at: &str, endpoint: &Endpoint) -> bool {

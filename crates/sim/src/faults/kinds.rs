@@ -1,9 +1,9 @@
-//! What can be switched on.
+//! The kinds of injected faults, and their table.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A way to misbehave.
+/// A kind of injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is described in the table")]
 pub enum Kind {
@@ -36,20 +36,20 @@ pub enum Kind {
 pub enum Scope {
     /// Requests, over REST and the WebSocket API.
     Requests,
-    /// Messages of streams.
+    /// Messages of market streams and events of the account.
     Messages,
-    /// Both.
+    /// Requests and messages.
     Both,
-    /// The clock that timestamps are held against.
+    /// The clock that the exchange reports and checks timestamps against.
     Clock,
-    /// Orders that take.
+    /// Orders that take liquidity.
     Orders,
-    /// Closed bars of a minute, wherever they are told.
+    /// Closed one-minute bars, in streams and in responses.
     Bars,
 }
 
 impl Scope {
-    /// In a word.
+    /// The scope in words, for tables and JSON.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -63,20 +63,20 @@ impl Scope {
     }
 }
 
-/// One row of the table.
+/// One row of [`KINDS`].
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// What.
+    /// The kind.
     pub kind: Kind,
-    /// Its name.
+    /// Its name in requests and files.
     pub name: &'static str,
     /// What it can hit.
     pub scope: Scope,
-    /// Whether a client that does everything right ends as if nothing had happened.
+    /// Whether a correct client ends in the same state as without the fault.
     pub transparent: bool,
-    /// What its number says, and the number where none is given.
+    /// The meaning of its number, and the default. None: the kind has no number.
     pub value: Option<(&'static str, i64)>,
-    /// What happens.
+    /// What the fault does, for users.
     pub text: &'static str,
 }
 
@@ -91,7 +91,7 @@ const fn row(
     Row { kind, name, scope, transparent, value, text }
 }
 
-/// All of them.
+/// All kinds of faults.
 #[rustfmt::skip]
 pub const KINDS: &[Row] = {
     use Scope::{Bars, Both, Clock, Messages, Orders, Requests};
@@ -142,13 +142,13 @@ pub const KINDS: &[Row] = {
 };
 
 impl Kind {
-    /// Its row of the table.
+    /// The row of this kind in [`KINDS`].
     #[must_use]
     pub fn row(self) -> &'static Row {
         KINDS.iter().find(|row| row.kind == self).expect("the table has every kind")
     }
 
-    /// The kind of that name.
+    /// The kind with this name, if there is one.
     #[must_use]
     pub fn named(name: &str) -> Option<Kind> {
         KINDS.iter().find(|row| row.name == name).map(|row| row.kind)

@@ -1,48 +1,49 @@
-//! A lie: what a hostile venue makes of a text that is true.
+//! Lies of a hostile venue: makes a false text out of a true one.
 //!
-//! Pure: the same lie about the same text says the same. Which part of the text it is about, and
-//! what it says instead, is drawn from its dice.
+//! Pure: the same lie and the same text give the same result. The dice choose the part of the text
+//! that changes, and its false value.
 
 use super::mode::Mode;
 use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_kernel::chance::draw;
 use serde_json::{Value, json};
 
-/// A day, milliseconds.
+/// A day in milliseconds.
 const DAY: i64 = 86_400_000;
-/// Stand for numbers that no value of ours can hold, until the text is written.
+/// Placeholders, and the numbers that replace them in the written text. No number type here can
+/// hold these numbers.
 const HUGE: [(&str, &str); 4] = [
     ("@huge-0@", "1e30"),
     ("@huge-1@", "1234567890123456789012345678901234567890123456789012345678901234567890123456789"),
     ("@huge-2@", "-79228162514264337593543950336"),
     ("@huge-3@", "1e400"),
 ];
-/// Parts of one text that are spoilt at most.
+/// Most values that a lie changes in one text, unless it changes all of them.
 const PARTS: usize = 3;
 
-/// One lie.
+/// One lie: how to falsify a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lie {
-    /// In which way.
+    /// The mode of the lie.
     pub mode: Mode,
-    /// What decides the rest.
+    /// Seed of all other choices.
     pub dice: u64,
 }
 
-/// What is said instead of a text.
+/// What the venue sends instead of a true text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// These texts; an answer is the last of them.
+    /// These texts, as messages. A response carries only the last of them.
     Texts(Vec<String>),
-    /// This, called HTML.
+    /// This text, labelled as HTML.
     Html(String),
-    /// This, as bytes.
+    /// These bytes.
     Bytes(Vec<u8>),
-    /// This, and then blanks without end: as fast as they are taken, or now and then one.
+    /// This text and then endless blanks: as fast as the client reads, or one now and then.
     Endless {
-        /// The beginning.
+        /// The text before the blanks.
         text: String,
-        /// Whether they come as fast as they are taken.
+        /// Whether the blanks come as fast as the client reads.
         fast: bool,
     },
 }
@@ -62,8 +63,8 @@ impl Dice {
 }
 
 impl Lie {
-    /// What is said instead of `text`. `twin` is the number of another order of the same symbol,
-    /// where one is known.
+    /// The lie that replaces `text`. `twin` is the id of another order of the same symbol, if one
+    /// is known.
     #[must_use]
     pub fn tell(self, text: &str, twin: Option<u64>) -> Told {
         let mut dice = Dice(self.dice);
@@ -97,7 +98,7 @@ impl Lie {
     }
 }
 
-/// As text, with the numbers that no value can hold.
+/// The JSON text of `value`, with the numbers of [`HUGE`] instead of their placeholders.
 fn written(value: &Value) -> String {
     let mut text = value.to_string();
     for (mark, number) in HUGE {
@@ -125,7 +126,7 @@ fn other_content(text: &str, dice: &mut Dice) -> Told {
     }
 }
 
-/// The places of all values, the whole among them, as pointers.
+/// Collects the JSON pointers of all values, including the root.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -143,7 +144,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Changes some of the values that `fits`: one to three of them, now and then all.
+/// Replaces one to three of the values that `fits` accepts, or, one time in eight, all of them.
 fn change(
     value: &mut Value,
     dice: &mut Dice,
@@ -192,7 +193,7 @@ fn other_types(value: &mut Value, dice: &mut Dice) {
     change(value, dice, |_, _| true, other);
 }
 
-/// The first object in it.
+/// The value itself if it is an object, or the first object of an array.
 fn first_object(value: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
     match value {
         Value::Object(all) => Some(all),
@@ -202,7 +203,7 @@ fn first_object(value: &mut Value) -> Option<&mut serde_json::Map<String, Value>
 }
 
 fn huge(value: &mut Value, dice: &mut Dice) {
-    // A fee below zero is a discount, and true somewhere.
+    // A negative fee would not be a lie: some venues pay rebates.
     let fee = |at: &str| at.ends_with("/commission") || at.ends_with("/n");
     let number = |at: &str, inner: &Value| match inner {
         Value::Number(_) => true,
@@ -222,7 +223,7 @@ fn huge(value: &mut Value, dice: &mut Dice) {
     });
 }
 
-/// Fields of rules that are written as decimals.
+/// Fields of symbol filters that hold decimals.
 const RULES: [&str; 6] = ["minQty", "maxQty", "stepSize", "tickSize", "minNotional", "minPrice"];
 
 fn absurd(value: &mut Value, dice: &mut Dice) {
@@ -265,13 +266,13 @@ fn absurd(value: &mut Value, dice: &mut Dice) {
     }
 }
 
-/// The pointers of times, by where they stand.
+/// Whether the value at this pointer is a time.
 fn is_time(at: &str, inner: &Value) -> bool {
     const NAMES: [&str; 8] =
         ["serverTime", "transactTime", "time", "updateTime", "workingTime", "E", "T", "W"];
     let name = at.rsplit('/').next().unwrap_or_default();
     let opens = at.ends_with("/k/t");
-    // The first and the seventh of a row of klines.
+    // The opening and the closing time in a row of klines.
     let row = at.matches('/').count() == 2 && matches!(name, "0" | "6");
     inner.is_i64() && (opens || row || NAMES.contains(&name))
 }
@@ -285,7 +286,7 @@ fn other_times(value: &mut Value, dice: &mut Dice) {
     all.retain(|at| value.pointer(at).is_some_and(|inner| is_time(at, inner)));
     let how = dice.roll(4);
     if how == 0 && value.pointer("/k/t").or(value.pointer("/data/k/t")).is_some() {
-        // The bar of the next minute, before it is over.
+        // Moves the bar to the next minute, which is not over yet.
         all.retain(|at| at.contains("/k/"));
     } else if how == 1 && all.len() > 1 {
         let one = dice.roll(all.len());
@@ -329,16 +330,16 @@ fn jump(value: &mut Value, dice: &mut Dice) {
     }
 }
 
-/// A decimal in a string, so many times as much.
+/// The decimal in a JSON string, multiplied by `factor`. Other values stay as they are.
 fn scaled(value: &Value, factor: Decimal) -> Value {
     let number = value.as_str().and_then(|text| parse_decimal(text).ok());
     let Some(number) = number else { return value.clone() };
     json!(number.saturating_mul(factor).round_dp(8).to_string())
 }
 
-/// Has an id come twice; whether what is true goes before it.
+/// Repeats an id with other content. Returns whether the true text must be sent first.
 fn doubled(value: &mut Value, twin: Option<u64>, dice: &mut Dice) -> bool {
-    // One of both where both can be.
+    // If a twin is known, chance decides between its id and changed content.
     let twin = twin.filter(|_| dice.roll(2) == 0);
     let mut other = |row: &mut Value| {
         let percent = Decimal::new(90 + i64::try_from(dice.roll(9)).unwrap_or(0), 2);

@@ -1,10 +1,10 @@
-//! Misbehaviour on request: what an exchange does to its clients when it has a bad day.
+//! Injected faults: failures and lies of the exchange that a user or a test switches on.
 //!
-//! [`kinds`] is the table of what can be switched on, [`fault`] one thing that is, and [`on`]
-//! decides for each request, message and order whether it is hit. What a hostile venue can say is
-//! in [`mode`], and [`lie`] says it. The decision is a hash of the
-//! fault's seed and of what is hit (symbol, client's id, venue time, the words of a message), never
-//! of the clock on the wall, so the same run is hit in the same places.
+//! [`kinds`] is the table of all faults, and [`fault`] describes one that is active. [`on`] decides
+//! which requests, messages, orders and bars are hit. [`mode`] lists the lies of a hostile venue,
+//! and [`lie`] makes them. Each decision is a hash of the fault's seed and of its target (symbol,
+//! client id, venue time, message text). Wall time is not part of the hash, so the same run has the
+//! same hits.
 
 pub mod fault;
 pub mod kinds;

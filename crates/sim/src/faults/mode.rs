@@ -1,10 +1,10 @@
-//! The ways in which a hostile venue lies.
+//! The modes in which a hostile venue lies, and their table.
 
 use crate::server::routes::{AccountRoute as Mine, Change, MarketRoute as Seen, Route};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A way to lie.
+/// A way in which a hostile venue lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each is described in the table")]
 pub enum Mode {
@@ -19,14 +19,14 @@ pub enum Mode {
     WrongContent,
 }
 
-/// One row of the table.
+/// One row of [`MODES`].
 #[derive(Clone, Copy, Debug)]
 pub struct ModeRow {
-    /// Which.
+    /// The mode.
     pub mode: Mode,
-    /// Its name.
+    /// Its name in requests and files.
     pub name: &'static str,
-    /// What happens.
+    /// What the venue does, for users.
     pub text: &'static str,
 }
 
@@ -34,7 +34,7 @@ const fn row(mode: Mode, name: &'static str, text: &'static str) -> ModeRow {
     ModeRow { mode, name, text }
 }
 
-/// All of them.
+/// All modes.
 #[rustfmt::skip]
 pub const MODES: &[ModeRow] = &[
     row(Mode::WrongTypes, "wrong-types",
@@ -55,23 +55,23 @@ pub const MODES: &[ModeRow] = &[
 ];
 
 impl Mode {
-    /// Its row of the table.
+    /// The row of this mode in [`MODES`].
     #[must_use]
     pub fn row(self) -> &'static ModeRow {
         MODES.iter().find(|row| row.mode == self).expect("the table has every mode")
     }
 
-    /// The mode of that name.
+    /// The mode with this name.
     ///
     /// # Errors
-    /// There is none; with those there are.
+    /// No mode has this name. The text lists all names.
     pub fn named(name: &str) -> Result<Mode, String> {
         let found = MODES.iter().find(|row| row.name == name).map(|row| row.mode);
         let known = || MODES.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
         found.ok_or_else(|| format!("there is no mode {name:?}; there are {}", known()))
     }
 
-    /// Whether an answer to that can be such a lie.
+    /// Whether this mode can falsify responses of this route.
     #[must_use]
     pub fn meets_request(self, route: Route) -> bool {
         match self {
@@ -100,8 +100,8 @@ impl Mode {
         }
     }
 
-    /// Whether a message of that name can be such a lie; empty: any of a connection of that kind
-    /// (`market` or `user`).
+    /// Whether this mode can falsify a message with this name. `connection` is `market` or `user`.
+    /// An empty name stands for any message of the connection.
     #[must_use]
     pub fn meets_message(self, connection: &str, name: &str) -> bool {
         match self {

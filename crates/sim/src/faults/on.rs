@@ -1,4 +1,4 @@
-//! What is on, and whether it hits.
+//! The active faults, and whether one of them hits a request, message, order or bar.
 
 use super::fault::Fault;
 use super::kinds::Kind;
@@ -18,39 +18,39 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Name of the file with what is on, in the folder of the books.
+/// Name of the file with the active faults, in the directory of the books.
 pub const FILE: &str = "faults.json";
-/// Requests that were hit and are remembered.
+/// Most remembered hits. Beyond this number, all are forgotten.
 const REMEMBERED: usize = 1 << 16;
-/// Faults that may be on together.
+/// Most faults that can be active together.
 const MOST: usize = 64;
 
-/// What is hit.
+/// The effect of a fault on one request, message, order or bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// How.
+    /// The kind of the fault.
     pub kind: Kind,
-    /// The number of its kind.
+    /// The fault's number. Its meaning depends on the kind.
     pub number: u64,
-    /// What a hostile venue says.
+    /// The lie of a hostile venue.
     pub lie: Option<Lie>,
 }
 
-/// What a request is about.
+/// The symbol and the id that a request names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// The symbol as it was sent; empty: none.
     pub symbol: String,
-    /// The order's or the list's id as it was sent, the client's before the venue's; empty: none.
+    /// The id of the order or list as it was sent; the client's id if both were sent. Empty: none.
     pub id: String,
 }
 
-/// One that is on.
+/// One active fault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct On {
     id: u64,
     fault: Fault,
-    /// How often it would have hit, those it skipped among them.
+    /// Matches so far, including the skipped ones.
     met: u64,
 }
 
@@ -63,7 +63,7 @@ impl On {
         self.fault.times.is_some_and(|times| self.hits() >= times)
     }
 
-    /// Whether what has this key is drawn, and its place among all keys.
+    /// A hash of the key, if the fault's chance selects this key.
     fn drawn(&self, key: &[&str], now: UtcMs) -> Option<u64> {
         let mut hash = Sha256::new();
         hash.update(self.fault.seed.to_be_bytes());
@@ -83,16 +83,17 @@ impl On {
 struct State {
     on: Vec<On>,
     last: u64,
-    /// How often what was drawn was hit already, by fault and key.
+    /// Hits so far, by fault and hash of the key.
     hit: BTreeMap<(u64, u64), u64>,
-    /// How often a hostile fault came to a place, by fault and place.
+    /// Matches of hostile faults so far, by fault and place.
     come: BTreeMap<(u64, String), u64>,
-    /// The last two orders of each symbol that were told of.
+    /// The last two reported orders of each symbol.
     told: BTreeMap<String, [u64; 2]>,
 }
 
 impl State {
-    /// The first that meets this and hits it; each key at most `most` times.
+    /// The first fault that `meets` accepts and that hits, and whether it is over now. A fault hits
+    /// each key at most `most` times.
     fn first(
         &mut self,
         meets: impl Fn(&Fault) -> bool,
@@ -101,9 +102,9 @@ impl State {
         most: impl Fn(&Fault) -> u64,
     ) -> Option<(Hit, bool)> {
         for on in self.on.iter_mut().filter(|on| !on.is_over() && meets(&on.fault)) {
-            // How old an order is does not change whether it is one of those that are not found.
+            // Time must not change which orders are reported as unknown.
             let now = if on.fault.kind == Kind::UnknownOrder { 0 } else { now };
-            // Lies are by what came before at their place, not by time.
+            // Lies depend on the number of earlier matches at their place, not on time.
             let (key, now) = if on.fault.mode.is_some() {
                 let place = key.get(..place).unwrap_or(key);
                 let come = self.come.entry((on.id, place.join(" "))).or_default();
@@ -123,7 +124,7 @@ impl State {
             *before += 1;
             on.met += 1;
             if on.met > on.fault.skip {
-                // What is said is drawn apart from whether it is.
+                // The content of a lie is independent of the decision to lie.
                 let lie = on.fault.mode.map(|mode| Lie { mode, dice: place / 1_000 });
                 let hit = Hit { kind: on.fault.kind, number: count(&on.fault), lie };
                 return Some((hit, on.is_over()));
@@ -133,24 +134,25 @@ impl State {
     }
 }
 
-/// The number of a fault that hits something: of those none is below 0.
+/// The number of a fault as a count. Only clock skew can be negative, and it hits nothing.
 fn count(fault: &Fault) -> u64 {
     u64::try_from(fault.number()).unwrap_or(0)
 }
 
-/// All that is on.
+/// All active faults.
 #[derive(Debug)]
 pub struct Faults {
     file: PathBuf,
-    /// Whether the same may be asked again at the same venue time: then it is hit once.
+    /// Whether venue time stands still, so that a request can repeat at the same time. It is then
+    /// hit only once.
     stands: bool,
     state: Mutex<State>,
 }
 
-/// Switches faults on for an exchange that is going to be started in a folder.
+/// Activates faults for an exchange that will start in this directory.
 ///
 /// # Errors
-/// One of them makes no sense, or the file cannot be written.
+/// A fault is invalid, or the file cannot be written.
 pub fn prepare(dir: &Path, faults: &[Fault]) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let all = Faults { file: dir.join(FILE), stands: true, state: Mutex::default() };
@@ -161,10 +163,10 @@ pub fn prepare(dir: &Path, faults: &[Fault]) -> io::Result<()> {
 }
 
 impl Faults {
-    /// What was on in that folder; in lockstep time `stands`.
+    /// Reads the active faults of a directory. In lockstep, venue time `stands` still.
     ///
     /// # Errors
-    /// The file is something else.
+    /// The file cannot be read, or holds no valid faults.
     pub fn open(dir: &Path, stands: bool) -> io::Result<Faults> {
         let file = dir.join(FILE);
         let on: Vec<On> = match std::fs::read(&file) {
@@ -188,10 +190,10 @@ impl Faults {
         write_whole(&self.file, &serde_json::to_vec_pretty(&state.on)?)
     }
 
-    /// Switches one on and gives its number.
+    /// Activates a fault and returns its id.
     ///
     /// # Errors
-    /// It makes no sense, or cannot be kept.
+    /// The fault is invalid, too many are active, or the file cannot be written.
     pub fn add(&self, fault: Fault) -> Result<u64, String> {
         fault.check()?;
         let mut state = self.state();
@@ -206,10 +208,10 @@ impl Faults {
         Ok(id)
     }
 
-    /// Switches one off, or all; gives how many were on.
+    /// Removes one fault, or all. Returns the number of removed faults.
     ///
     /// # Errors
-    /// That cannot be kept.
+    /// The file cannot be written.
     pub fn lift(&self, id: Option<u64>) -> Result<usize, String> {
         let mut state = self.state();
         let before = state.on.len();
@@ -218,7 +220,7 @@ impl Faults {
         Ok(before - state.on.len())
     }
 
-    /// All that were switched on, with what they did.
+    /// All faults and their hits, as JSON.
     #[must_use]
     pub fn told(&self) -> Vec<Value> {
         let row = |on: &On| {
@@ -232,7 +234,7 @@ impl Faults {
         self.state().on.iter().map(row).collect()
     }
 
-    /// Whether anything is on: where nothing is, nothing is looked at.
+    /// The hit of an active fault. Saves the faults when one of them ends.
     fn hit(
         &self,
         meets: impl Fn(&Fault) -> bool,
@@ -251,7 +253,7 @@ impl Faults {
         Some(hit)
     }
 
-    /// What becomes of a request at this venue time.
+    /// The fault that hits a request at this venue time.
     #[must_use]
     pub fn request(&self, endpoint: &Endpoint, subject: &Subject, now: UtcMs) -> Option<Hit> {
         let again = self.again();
@@ -261,23 +263,23 @@ impl Faults {
         self.hit(|fault| fault.meets_request(endpoint), (&key, 3), now, most)
     }
 
-    /// How often the same request is hit at one time: where time stands still it passes when it is
-    /// repeated.
+    /// How often the same request is hit at one venue time. If time stands still, a repeated
+    /// request passes.
     fn again(&self) -> u64 {
         if self.stands { 1 } else { u64::MAX }
     }
 
-    /// What becomes of what a connection asks about itself, at this venue time.
+    /// The fault that hits a request about the connection itself, at this venue time.
     #[must_use]
     pub fn own(&self, name: &str, now: UtcMs) -> Option<Hit> {
         let again = self.again();
         self.hit(|fault| fault.meets_own(name), (&[name], 1), now, |_| again)
     }
 
-    /// What becomes of a message of a connection of that kind.
+    /// The fault that hits a message. `connection` is `market` or `user`.
     #[must_use]
     pub fn message(&self, connection: &str, name: &str, text: &str, now: UtcMs) -> Option<Hit> {
-        // The bar of a minute that goes on is another one soon.
+        // Only closed bars count, because a forming bar soon changes again.
         let closed = text.contains("\"x\":true");
         let meets = |fault: &Fault| {
             fault.meets_message(connection, name) && (fault.kind != Kind::OddBar || closed)
@@ -285,8 +287,8 @@ impl Faults {
         self.hit(meets, (&[connection, name, text], 2), now, |_| u64::MAX)
     }
 
-    /// Notes that an order of a symbol was told of, and gives the number of another one, where one
-    /// was told of before.
+    /// Records that an order of a symbol was reported. Returns the id of another order of the
+    /// symbol, if one was reported before.
     pub fn twin(&self, symbol: &str, order: u64) -> Option<u64> {
         let mut state = self.state();
         let told = state.told.entry(symbol.to_owned()).or_default();
@@ -296,7 +298,8 @@ impl Faults {
         (told[0] > 0).then_some(told[0])
     }
 
-    /// What becomes of an order that takes: its number is what it gets at once, per cent.
+    /// The fault that hits an order that takes liquidity. Its number is the part that fills
+    /// immediately, in per cent.
     #[must_use]
     pub fn lag(&self, symbol: Symbol, client_id: &str, minute: UtcMs) -> Option<Hit> {
         let meets = |fault: &Fault| fault.meets_order(symbol);
@@ -304,8 +307,8 @@ impl Faults {
         self.hit(meets, (&key, 2), minute, |_| u64::MAX)
     }
 
-    /// A closed bar as it is told by streams and records, where that is hit: the same whoever asks,
-    /// and how often.
+    /// The altered bar that streams and responses show, if a fault hits this closed bar. Repeated
+    /// calls return the same bar.
     #[must_use]
     pub fn bar(&self, bar: Bar) -> Option<(Bar, Hit)> {
         let mut state = self.state();
@@ -336,8 +339,7 @@ impl Faults {
         found
     }
 
-    /// How far the clock that timestamps are held against is ahead, milliseconds; below 0 it is
-    /// behind.
+    /// How far the reported clock is ahead of venue time, in milliseconds. Negative: behind.
     #[must_use]
     pub fn skew(&self) -> i64 {
         let state = self.state();
@@ -345,7 +347,7 @@ impl Faults {
         skews.map(|on| on.fault.number()).sum()
     }
 }
-/// A bar with its prices at so many per cent.
+/// The bar with its prices multiplied by `percent` / 100.
 fn odd(bar: Bar, percent: i64) -> Bar {
     let priced = |price: Price| {
         let units = (i128::from(price.units()) * i128::from(percent) / 100).max(1);
@@ -356,7 +358,7 @@ fn odd(bar: Bar, percent: i64) -> Bar {
     Bar { open, high, low, close, ..bar }
 }
 
-/// What is said of a file that cannot be read.
+/// The error for a file of faults that cannot be read.
 fn damaged(file: &Path, why: &dyn std::fmt::Display) -> io::Error {
     let file = file.display();
     io::Error::other(format!("{file}: {why}; remove the file: then no fault is on"))

@@ -1,9 +1,9 @@
 //! Reads one file of recorded 1m bars, strictly: every row is a valid bar or the file is refused.
 //!
-//! The one repair: a row equal to the row before it in every value is dropped, with a notice.
-//! Fields are plain, without quotes; columns are found by name in the header, in any order, and
-//! others are skipped; blank lines are skipped. A plain file must end with a line end, for a row
-//! cut in its last number would otherwise pass as a bar; a compressed one carries its own checksum.
+//! The only repair: a row with the same values as the row before it is dropped, with a notice.
+//! Fields have no quotes. The header names the columns, in any order; other columns and blank lines
+//! are skipped. A plain file must end with a line end. Otherwise a row that is cut in its last
+//! number would pass as a bar. A compressed file carries a checksum.
 
 use super::recording::Notice;
 use super::recording_config::VOLUME_SCALE;
@@ -19,30 +19,30 @@ use std::path::Path;
 
 const COLUMNS: [&str; 6] = ["open_time", "open", "high", "low", "close", "volume"];
 
-/// Longest line taken, in bytes: ten times a wide row. Bounds what a file without line ends can ask
-/// for.
+/// Longest accepted line, in bytes: ten times a wide row. It bounds the memory for a file without
+/// line ends.
 const LINE_MAX: u64 = 4_096;
 
-/// 1990-01-01 and 2100-01-01: seconds and microseconds taken for milliseconds fall outside.
+/// Accepted opening times: 1990-01-01 to 2100-01-01. Times in seconds or microseconds fall outside.
 const TIME_RANGE: std::ops::Range<UtcMs> = 631_152_000_000..4_102_444_800_000;
 
-/// Largest volume, in any unit, 10^18: divided by the smallest step it still fits a decimal.
+/// Largest volume in any unit: 10^18. Divided by the smallest step, it still fits a decimal.
 pub(super) const VOLUME_MAX: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
 
 /// The rows of one file.
 #[derive(Debug, Default)]
 pub(super) struct BarFile {
-    /// Bars with the line each stands on, ascending; volume as written.
+    /// Bars with their line numbers, ascending. Volumes are as written in the file.
     pub rows: Vec<(u64, Bar)>,
     /// Most decimals of a price.
     pub price_scale: u32,
-    /// Most decimals of a volume; `None` where no row has one.
+    /// Most decimals of a volume; `None` if every volume is empty or zero.
     pub volume_scale: Option<u32>,
-    /// What was dropped.
+    /// One notice for each dropped row.
     pub notices: Vec<Notice>,
 }
 
-/// Reads `path`, compressed where its name ends with `.gz`.
+/// Reads the file at `path`. It is compressed if its name ends with `.gz`.
 pub(super) fn read_path(path: &Path, symbol: Symbol) -> Result<BarFile, RecordingError> {
     let file = File::open(path).map_err(|e| RecordingError::of(path, Fault::Io(e.to_string())))?;
     let file = BufReader::new(file);
@@ -79,7 +79,7 @@ impl Reader<'_> {
         Ok(out)
     }
 
-    /// Takes the next line that is not blank, without its end; false at the end of the file.
+    /// Reads the next line that is not blank, without its line end. False at the end of the file.
     fn next_line(
         &mut self,
         text: &mut impl BufRead,
@@ -168,7 +168,7 @@ impl Reader<'_> {
     }
 }
 
-/// Where the wanted columns stand.
+/// The positions of the needed columns.
 struct Columns {
     places: [usize; 6],
     count: usize,
@@ -222,7 +222,8 @@ fn time(text: &str) -> Result<UtcMs, Fault> {
     }
 }
 
-/// A plain decimal: digits, one point, a minus. The parser alone would take more (`1_000`, `+1`).
+/// Parses a plain decimal: digits, one point, a minus. The decimal parser alone accepts more
+/// (`1_000`, `+1`).
 fn number(column: &'static str, text: &str) -> Result<Decimal, Fault> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
     let value = plain.then(|| parse_decimal(text).ok()).flatten();
@@ -230,7 +231,7 @@ fn number(column: &'static str, text: &str) -> Result<Decimal, Fault> {
     value.ok_or_else(|| Fault::NotANumber { column, text: text.to_owned(), wanted })
 }
 
-/// A volume and its decimals; an empty field is zero, and zero says nothing about decimals.
+/// Parses a volume and counts its decimals. An empty field is zero, and zero gives no count.
 fn volume(text: &str) -> Result<(Decimal, Option<u32>), Fault> {
     if text.is_empty() {
         return Ok((Decimal::ZERO, None));

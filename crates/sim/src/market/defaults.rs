@@ -1,10 +1,10 @@
-//! What is assumed of an instrument about which only its name is known.
+//! Defaults for an instrument of which only the name is known.
 
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use std::collections::BTreeSet;
 
-/// Assets that things are priced in. A name's quote is the longest of these it ends with.
+/// Known quote assets. The quote of a name is the longest of these at its end.
 const QUOTES: [&str; 17] = [
     "FDUSD", "USDT", "USDC", "BUSD", "USDP", "USD", "EUR", "GBP", "JPY", "AUD", "BRL", "TRY",
     "DAI", "BTC", "ETH", "BNB", "SOL",
@@ -17,10 +17,10 @@ const SEPARATORS: [char; 3] = ['-', '_', '.'];
 
 /// Base and quote asset of a name.
 ///
-/// A trailing `-PERP` (any separator) is dropped first. Where the last part after a separator is a
-/// known quote, it is the quote (`BNB-USD`); otherwise the longest known quote the name without its
-/// separators ends with (`BTCBUSD`: BUSD, not USD). A name that ends with none is itself the base
-/// and is priced in USD (`AAPL`; `BTC-PERP`: base BTC). The base is never empty.
+/// A trailing `-PERP` (any separator) is dropped first. If the part after the last separator is a
+/// known quote, it is the quote (`BNB-USD`). Otherwise the quote is the longest known one at the
+/// end of the name without separators (`BTCBUSD`: BUSD, not USD). A name without a known quote is
+/// the base, priced in USD (`AAPL`; `BTC-PERP`: base BTC). The base is never empty.
 #[must_use]
 pub fn split_name(name: &str) -> (String, String) {
     let name = name.to_ascii_uppercase();
@@ -50,7 +50,7 @@ fn plain(name: &str) -> String {
     name.replace(SEPARATORS, "")
 }
 
-/// Smallest order value in units of `quote`, as Binance has it for such assets.
+/// Smallest order value in units of `quote`, as on Binance.
 pub(super) fn min_notional(quote: &str) -> Decimal {
     match quote {
         "BTC" => Decimal::new(1, 4),
@@ -61,7 +61,7 @@ pub(super) fn min_notional(quote: &str) -> Decimal {
     }
 }
 
-/// What an account starts with where nothing is declared: an amount of every quote asset, by asset.
+/// Default balances of an account: an amount of every quote asset, by asset.
 #[must_use]
 pub fn default_balances(instruments: &[Instrument]) -> Vec<(String, Decimal)> {
     let quotes: BTreeSet<&str> = instruments.iter().map(|i| i.quote.as_str()).collect();

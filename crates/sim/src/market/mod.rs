@@ -1,7 +1,7 @@
-//! What the simulated exchange plays: a market of 1m bars, recorded or made from a seed.
+//! The markets of the simulated exchange: sources of 1m bars, recorded or made from a seed.
 //!
-//! A market knows all its bars, the future ones too; what is already visible is the exchange's
-//! business. Bars of a symbol are ascending by opening time, at most one a minute, and each passes
+//! A market knows all its bars, including future ones. The exchange decides which of them are
+//! visible. The bars of a symbol ascend by opening time, at most one a minute. Each passes
 //! [`Bar::validate`](everwarm_domain::market::Bar::validate).
 
 mod bar_file;
@@ -31,8 +31,8 @@ pub trait Market: Send {
     /// Venue time at which a fresh exchange opens, UTC milliseconds, a full minute.
     fn start(&self) -> UtcMs;
 
-    /// The next minute close strictly after `after` at which any symbol has a bar; `None`: it has
-    /// ended.
+    /// The next minute close strictly after `after` at which any symbol has a bar. `None`: the
+    /// market has ended.
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs>;
 
     /// The bars of the minute that ends at `close`, by symbol.

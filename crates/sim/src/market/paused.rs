@@ -1,5 +1,5 @@
-//! A market in which some symbols do not trade for a time, or not any more: what the exchange was
-//! told of that, laid over whatever it plays.
+//! A market with pauses: some symbols stop trading for a time or for good. The pauses come from the
+//! books and apply to any market.
 
 use super::Market;
 use everwarm_domain::id::Symbol;
@@ -8,34 +8,34 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use serde::{Deserialize, Serialize};
 
-/// Closes without a bar that are passed over at once; a market of nothing else has ended.
+/// Most closes without a bar that one call skips. After that, the market counts as ended.
 const SILENCE: u32 = 100_000;
 
-/// A symbol does not trade.
+/// A period in which a symbol does not trade.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pause {
-    /// Which.
+    /// The symbol.
     pub symbol: Symbol,
-    /// How far the market was released when it stopped.
+    /// How far the market was released when trading stopped, UTC milliseconds.
     pub from: UtcMs,
-    /// And when it went on; none: it has not.
+    /// How far it was released when trading resumed. None: the pause continues.
     pub to: Option<UtcMs>,
 }
 
-/// See the module.
+/// A market with pauses, see the module.
 pub struct Paused {
     market: Box<dyn Market>,
     pauses: Vec<Pause>,
 }
 
 impl Paused {
-    /// `market`, where these do not trade.
+    /// Applies `pauses` to `market`.
     #[must_use]
     pub fn over(market: Box<dyn Market>, pauses: Vec<Pause>) -> Paused {
         Paused { market, pauses }
     }
 
-    /// From here on it is these that do not trade.
+    /// Replaces the pauses.
     pub fn set(&mut self, pauses: Vec<Pause>) {
         self.pauses = pauses;
     }

@@ -1,10 +1,10 @@
 //! A folder of recorded bars as a market.
 //!
-//! Every `SYMBOL_1m.csv` and `SYMBOL_1m.csv.gz` of the folder is read into memory, 104 bytes a bar;
-//! other files are left alone. The market starts at the opening of its first bar over all symbols.
-//! A symbol may start late, have gaps and end early: it simply has no bar in those minutes, and the
-//! market ends with the last bar of its longest symbol. What the files do not say is in
-//! `recording.toml`, read from the folder where it is there, or from a path given.
+//! Reads every `SYMBOL_1m.csv` and `SYMBOL_1m.csv.gz` of the folder into memory, 104 bytes a bar.
+//! Other files are ignored. The market starts when the first bar of any symbol opens, and ends with
+//! the last bar of any symbol. A symbol may start late, have gaps and end early; it has no bar in
+//! those minutes. `recording.toml` adds what the files lack. It is read from the folder, if it is
+//! there, or from a given path.
 
 use super::Market;
 use super::bar_file::{self, BarFile, VOLUME_MAX};
@@ -20,26 +20,26 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The configuration's name in the folder.
+/// Name of the configuration file in the folder.
 const CONFIG_FILE: &str = "recording.toml";
 
-/// Lot where no volume tells one: fine enough for an asset of 60,000 quote units.
+/// Default lot size if no volume shows one. It is fine enough for a price of 60,000 quote units.
 const FALLBACK_LOT: Decimal = Decimal::from_parts(1, 0, 0, false, 5);
 
-/// Largest quantity of one order where none is declared, as Binance has it for its cheaper assets.
+/// Default for the largest quantity of one order, as Binance has it for its cheaper assets.
 const MAX_QUANTITY: Decimal = Decimal::from_parts(9_000_000, 0, 0, false, 0);
 
-/// Largest quantity of one order of the cheapest asset: 9 x 10^14.
+/// Upper bound of the default for very cheap assets: 9 x 10^14.
 const LARGEST_QUANTITY: Decimal = Decimal::from_parts(2_488_025_088, 209_547, 0, false, 0);
 
-/// Something repaired while reading.
+/// A repair that was made while reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// The file.
     pub file: PathBuf,
-    /// Line in the (uncompressed) file, from 1, where it is about a line.
+    /// Line in the (uncompressed) file, from 1. None: the repair concerns no single line.
     pub line: Option<u64>,
-    /// What was done.
+    /// Description of the repair.
     pub text: String,
 }
 
@@ -73,10 +73,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads and checks a whole folder; `config` in place of the folder's own `recording.toml`.
+    /// Reads and checks a whole folder. `config` replaces the folder's own `recording.toml`.
     ///
     /// # Errors
-    /// The first thing found wrong, with file, line and reason; nothing is played then.
+    /// The first problem, with file, line and reason.
     pub fn open(folder: &Path, config: Option<&Path>) -> Result<Recording, RecordingError> {
         let files = bar_files(folder)?;
         let (config_path, mut config) = read_config(folder, config)?;
@@ -112,19 +112,19 @@ impl Recording {
         Ok(recording)
     }
 
-    /// What was repaired, in the order of files and lines.
+    /// All repairs, in the order of files and lines.
     #[must_use]
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
 
-    /// What the account starts with, by asset.
+    /// Initial balances of the account, by asset.
     #[must_use]
     pub fn balances(&self) -> &[(String, Decimal)] {
         &self.balances
     }
 
-    /// Base units of `symbol` that may be held and on order together, where a limit is declared.
+    /// Most base units of `symbol` that may be held and on order together, if declared.
     #[must_use]
     pub fn max_position(&self, symbol: Symbol) -> Option<Decimal> {
         self.max_positions.get(&symbol).copied()
@@ -181,7 +181,7 @@ impl Recording {
         Ok(())
     }
 
-    /// Whether the prices of the symbol added last can be traded.
+    /// Checks that the prices of the symbol added last can be traded.
     fn check_prices(&self) -> Result<(), String> {
         let (Some(rules), Some(bars)) = (self.instruments.last(), self.bars.last()) else {
             return Ok(());
@@ -239,8 +239,8 @@ fn bar_files(folder: &Path) -> Result<BTreeMap<Symbol, PathBuf>, RecordingError>
             continue;
         }
         let wrong = |reason| RecordingError::of(&path, Fault::Name(reason));
-        // A stream of the exchange has its symbol in small letters and tells it in capitals: bars
-        // of another name would find nobody.
+        // The protocol writes symbols in lower case in stream names and in capitals elsewhere.
+        // Clients could not match bars of a symbol with other letters.
         let symbol = Symbol::named(name).map_err(|why| wrong(format!("{why}: rename the file")))?;
         if files.insert(symbol, path.clone()).is_some() {
             return Err(RecordingError::of(folder, Fault::SymbolTwice(symbol.to_string())));
@@ -295,8 +295,8 @@ fn instrument(symbol: Symbol, config: &SymbolConfig, file: &BarFile) -> Instrume
     }
 }
 
-/// The largest quantity where none is declared: that of [`MAX_QUANTITY`], or of so many zeros more
-/// that 100,000 quote units can be traded where the former are worth less than 10.
+/// The default for the largest quantity: [`MAX_QUANTITY`]. If that is worth less than 10 quote
+/// units, it is multiplied by ten until it is worth 100,000.
 fn max_quantity(file: &BarFile) -> Decimal {
     let price = file.rows.first().map_or(Decimal::ZERO, |(_, bar)| bar.open.decimal());
     let worth = |quantity: Decimal| quantity.saturating_mul(price);
@@ -309,7 +309,7 @@ fn max_quantity(file: &BarFile) -> Decimal {
     quantity
 }
 
-/// Why no order of an instrument could ever be placed, where none could.
+/// The reason why no order of the instrument can be placed, if there is one.
 fn impossible(rule: &Instrument) -> Option<String> {
     let Instrument { symbol, min_quantity, max_quantity, lot_size, .. } = rule;
     let (key, least) =
@@ -320,7 +320,8 @@ fn impossible(rule: &Instrument) -> Option<String> {
     })
 }
 
-/// A quote amount in base units at `close`, down to the lot; `None` where it is out of range.
+/// Converts a quote amount to base units at `close`, rounded down to the lot. `None` if it is out
+/// of range.
 fn base_volume(quote: Decimal, close: Price, lot: Decimal) -> Option<Decimal> {
     let base = quote.checked_div(close.decimal()).filter(|v| *v <= VOLUME_MAX)?;
     Some(floor_to_step(base, lot))

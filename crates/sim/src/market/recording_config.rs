@@ -1,4 +1,4 @@
-//! `recording.toml`: what the files of a recording do not say themselves.
+//! `recording.toml`: settings that the files of a recording do not contain.
 //!
 //! ```toml
 //! [account]
@@ -64,13 +64,13 @@ pub(super) enum VolumeUnit {
     Quote,
 }
 
-/// A number that is not negative and has at most so many decimals.
+/// A number that is not negative and has at most `DECIMALS` decimals.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Amount<const DECIMALS: u8 = { VOLUME_SCALE }>(pub Decimal);
 
 /// Decimals of a volume and of other amounts of an asset.
 pub(super) const VOLUME_SCALE: u8 = 8;
-/// Largest amount taken: keeps every product with a price within a decimal.
+/// Largest accepted amount. Every product with a price still fits a decimal.
 const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
 
 impl<const DECIMALS: u8> Amount<DECIMALS> {
@@ -104,7 +104,7 @@ impl<'de, const DECIMALS: u8> Deserialize<'de> for Amount<DECIMALS> {
                 Amount::parse(&value.to_string()).map_err(E::custom)
             }
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
-                // The shortest text that means this float is what the file's author wrote.
+                // The shortest text that gives this float is the number in the file.
                 Amount::parse(&value.to_string()).map_err(E::custom)
             }
         }
@@ -116,7 +116,7 @@ impl Config {
     /// Parses and checks the text.
     ///
     /// # Errors
-    /// The line from 1 where it is known, and what is wrong, with the key's name.
+    /// The line number from 1, if known, and the problem with the key's name.
     pub(super) fn parse(text: &str) -> Result<Config, (Option<u64>, String)> {
         let config: Config = toml::from_str(text).map_err(|e| {
             let line = e.span().and_then(|s| text.get(..s.start)).map(line_after);

@@ -1,4 +1,4 @@
-//! Why a recording is refused: which file, which line, what is wrong there.
+//! Errors of a recording: the file, the line and the reason.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 /// A recording that cannot be played. Printed as `FILE:LINE: reason`.
 #[derive(Debug)]
 pub struct RecordingError {
-    /// The file, or the folder where it is about the folder.
+    /// The file, or the folder if the error concerns the folder.
     pub file: PathBuf,
-    /// Line in the (uncompressed) file, from 1, where it is about a line.
+    /// Line in the (uncompressed) file, from 1. None: the error concerns no single line.
     pub line: Option<u64>,
-    /// What is wrong.
+    /// The reason.
     pub fault: Fault,
 }
 
-/// What is wrong with a recording.
+/// The reason why a recording is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("cannot be read: {0}")]
     Io(String),
     /// No file to play.
@@ -29,22 +29,22 @@ pub enum Fault {
     /// The same symbol in two files.
     #[error("{0} is here twice, compressed and not")]
     SymbolTwice(String),
-    /// The file ends in the middle.
+    /// The file ends in the middle of a line or of its compressed data.
     #[error("the file is cut short{0}")]
     CutShort(&'static str),
     /// The compressed data is damaged.
     #[error("the compressed data is damaged: {0}")]
     Damaged(String),
-    /// Neither a header nor rows, or no rows.
+    /// The file has no header, or a header without rows.
     #[error("has {0}")]
     Empty(&'static str),
     /// Not a line of text.
     #[error("is not a line of text: {0}")]
     NotText(&'static str),
-    /// A column that must be there is not.
+    /// A required column is missing.
     #[error("column {0} is missing; wanted: open_time, open, high, low, close, volume")]
     MissingColumn(&'static str),
-    /// A column is there twice.
+    /// A column appears twice.
     #[error("column {0} is there twice")]
     ColumnTwice(&'static str),
     /// More or fewer fields than the header.
@@ -60,9 +60,9 @@ pub enum Fault {
     NotANumber {
         /// The column.
         column: &'static str,
-        /// What is there.
+        /// The text in the file.
         text: String,
-        /// What should be there.
+        /// The expected form.
         wanted: &'static str,
     },
     /// More decimals than a price has.
@@ -70,7 +70,7 @@ pub enum Fault {
     Price {
         /// The column.
         column: &'static str,
-        /// What is there.
+        /// The text in the file.
         text: String,
     },
     /// A price off the declared step.
@@ -83,22 +83,22 @@ pub enum Fault {
         /// The step.
         tick: String,
     },
-    /// A volume too large to count with.
+    /// A volume outside the supported range.
     #[error("volume {0} is out of range")]
     Volume(String),
-    /// The prices contradict each other.
+    /// The values of the bar contradict each other or are out of range.
     #[error("{0}")]
     Bar(String),
-    /// Not in milliseconds, or not of this age.
+    /// A time that is not in milliseconds, or outside the accepted years.
     #[error("open_time {0} is not a time in UTC milliseconds between 1990 and 2100")]
     TimeRange(i64),
-    /// Not a full minute.
+    /// A time that is not a full minute.
     #[error("open_time {0} is off the grid: {1} ms past the minute")]
     OffGrid(i64, i64),
     /// Two different bars for one minute.
     #[error("a second, different bar for open_time {0}")]
     Duplicate(i64),
-    /// Earlier than the row before.
+    /// A row that is earlier than the row before it.
     #[error("open_time {0} comes after {1}: rows must ascend")]
     Disorder(i64, i64),
     /// The configuration of the recording is wrong.

@@ -1,11 +1,11 @@
-//! An endless market made from a seed: trends of some 23 minutes within slower ones, every value an
-//! integer.
+//! An endless market made from a seed. Trends of about 23 minutes lie within slower ones. All
+//! values are integers.
 //!
-//! A price is a function of (seed, symbol, minute) alone: layers of noise, each a polyline through
-//! hashed heights at knots some minutes apart, summed around the symbol's usual price. So nothing
-//! is walked, cached or stored; any bar of any time can be asked for in any order and is always the
-//! same, and the price never strays far. The layer of 23 minutes makes the averages of 10 and 30
-//! bars cross about every 20 to 40 bars.
+//! A price depends only on seed, symbol and minute. It is the symbol's usual price plus layers of
+//! noise. Each layer is a polyline through hashed heights at knots some minutes apart. Nothing is
+//! cached or stored: any bar can be requested in any order and is always the same. The price stays
+//! near the usual one. The layer of 23 minutes makes the averages of 10 and 30 bars cross about
+//! every 20 to 40 bars.
 
 use super::{Market, split_name};
 use everwarm_domain::id::{Symbol, VenueId};
@@ -15,7 +15,7 @@ use everwarm_domain::money::{Decimal, PRICE_SCALE, Price};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::chance::mix;
 
-/// Bars before the start that a person has some use for: what one request to the exchange returns.
+/// Default number of bars before the start: what one request to the exchange returns.
 pub const DEFAULT_HISTORY_BARS: u32 = 1_000;
 
 /// Most symbols of one market.
@@ -24,7 +24,7 @@ const COUNT_MAX: usize = 1_000;
 /// Name without `USDT`, usual price in ticks, decimals of the price, decimals of the quantity.
 type Spec = (&'static str, i64, u32, u32);
 
-/// The first symbols; from 0.5 to 60,000 USDT.
+/// The first symbols, priced from 0.5 to 60,000 USDT.
 const KNOWN: [Spec; 30] = [
     ("BTC", 6_000_000, 2, 5),
     ("ETH", 300_000, 2, 4),
@@ -58,7 +58,7 @@ const KNOWN: [Spec; 30] = [
     ("EGLD", 4_100, 2, 2),
 ];
 
-/// Minutes between knots and height in millionths of the price, slow to fast.
+/// Layers of noise, slow to fast: minutes between knots, height in millionths of the price.
 const LAYERS: [(i64, i64); 6] =
     [(10_007, 90_000), (1_511, 45_000), (241, 14_000), (23, 8_000), (11, 2_000), (1, 350)];
 
@@ -71,11 +71,11 @@ pub struct Seeded {
     instruments: Vec<Instrument>,
     lines: Vec<Line>,
     start: UtcMs,
-    /// Opening time of the first bar there is.
+    /// Opening time of the first bar.
     first_open: UtcMs,
 }
 
-/// What makes the bars of one symbol.
+/// The parameters that give the bars of one symbol.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     symbol: Symbol,
@@ -98,8 +98,8 @@ impl Seeded {
         Seeded::with_symbols(seed, &names, start, history_bars)
     }
 
-    /// The same with symbols by name. A symbol's bars depend on the seed and its name only, not on
-    /// the others; names other than those of [`Seeded::new`] get a price of their own.
+    /// As [`Seeded::new`], with symbols by name. The bars of a symbol depend only on the seed and
+    /// its name. A name without a fixed usual price gets one from the seed.
     #[must_use]
     pub fn with_symbols(seed: u64, symbols: &[Symbol], start: UtcMs, history_bars: u32) -> Seeded {
         let mut symbols = symbols.to_vec();
@@ -111,12 +111,12 @@ impl Seeded {
         Seeded { instruments, lines, start, first_open }
     }
 
-    /// The names that a market of [`Seeded::new`] may have, the first ones first.
+    /// All names that a market of [`Seeded::new`] may have, in its order.
     pub fn names() -> impl Iterator<Item = Symbol> {
         (0..COUNT_MAX).map(name)
     }
 
-    /// Whether a name is one of [`Seeded::names`], or the same asset paid in another known one.
+    /// Whether a name is one of [`Seeded::names`], or the same base asset with another known quote.
     #[must_use]
     pub fn knows(symbol: Symbol) -> bool {
         let (base, quote) = split_name(symbol.as_str());
@@ -194,7 +194,7 @@ fn make(seed: u64, symbol: Symbol) -> (Instrument, Line) {
         min_quantity: lot_size,
         max_quantity: Decimal::from(9_000_000),
         market_lot_size: Decimal::ZERO,
-        // An order of a thousand usual minutes is more than the exchange takes at once.
+        // The largest market order is the usual volume of a thousand minutes.
         market_max_quantity: Decimal::new(line.lots * 1_000, lot_scale).normalize(),
         min_notional: Decimal::from(5),
         min_notional_for_market: true,
@@ -203,8 +203,8 @@ fn make(seed: u64, symbol: Symbol) -> (Instrument, Line) {
     (instrument, line)
 }
 
-/// A price of 0.5 to 800 for a name without one: ticks, decimals of the price, decimals of the
-/// quantity.
+/// Draws the usual price, 0.5 to 800, of a name without a fixed one: ticks, decimals of the price,
+/// decimals of the quantity.
 fn price_of(seed: u64) -> (i64, u32, u32) {
     let draw = |from: u64, to: u64, salt: u64| {
         i64::try_from(from + mix(seed ^ salt) % (to - from)).expect("both bounds are small")
@@ -217,16 +217,16 @@ fn price_of(seed: u64) -> (i64, u32, u32) {
 }
 
 impl Line {
-    /// The bar that opens at `open_time`, a full minute. It opens where the one before it closed.
+    /// The bar that opens at `open_time`, a full minute. Its open is the close of the bar before.
     fn bar(&self, open_time: UtcMs) -> Bar {
         let minute = open_time.div_euclid(MINUTE);
         let (open, close) = (self.price(minute), self.price(minute + 1));
         let draw = self.hash(100, minute);
-        // How far it went beyond both: up to 0.04 percent each way.
+        // High and low exceed open and close by up to 0.04 percent.
         let reach = self.base / 2_500 + 1;
         let high = open.max(close) + below(draw, reach);
         let low = open.min(close) - below(draw >> 20, reach);
-        // 0.3 to 1.7 usual minutes, and more when it moved.
+        // The volume is 0.3 to 1.7 times the usual one, and more if the price moved.
         let share =
             300 + below(draw >> 40, 1_400) + (close - open).abs() * 1_000_000 / self.base / 4;
         let lots = (self.lots * share / 1_000).max(1);
@@ -253,7 +253,7 @@ impl Line {
 
     /// One layer at `minute`, within plus and minus `height`.
     fn layer(&self, layer: u64, width: i64, height: i64, minute: i64) -> i64 {
-        // Symbols do not turn in the same minute: each has its knots elsewhere.
+        // Each symbol has its own knot positions, so that symbols do not turn in the same minute.
         let shifted = minute + below(self.hash(200 + layer, 0), width);
         let (knot, within) = (shifted.div_euclid(width), shifted.rem_euclid(width));
         let knot_height = |knot: i64| below(self.hash(layer, knot), 2 * height + 1) - height;
@@ -266,7 +266,7 @@ impl Line {
     }
 }
 
-/// `draw` brought to 0 … `bound` - 1.
+/// Reduces `draw` to the range 0 … `bound` - 1.
 fn below(draw: u64, bound: i64) -> i64 {
     let bound = bound.max(1).cast_unsigned();
     ((draw & 0xffff_ffff) % bound).cast_signed()

@@ -1,5 +1,4 @@
-//! What is asked of the exchange as a program, not as a venue: time, the ledger, payments, faults,
-//! who trades and by what rules, how far away it is, the end.
+//! The admin API: time, ledger, payments, faults, trading states, rules, latency and shutdown.
 
 use super::hub::Kind;
 use super::pace::Pace;
@@ -29,7 +28,7 @@ struct AdvanceRequest {
 
 #[derive(Deserialize)]
 struct LiftRequest {
-    /// Its number; none: all.
+    /// Id of the fault. None: all faults.
     id: Option<u64>,
 }
 
@@ -42,11 +41,11 @@ struct DelayRequest {
 struct StandingRequest {
     symbol: Symbol,
     standing: SymbolStanding,
-    /// The last close before that; none: as far as the market is released.
+    /// The last close before the change. None: as far as the market is released.
     since: Option<UtcMs>,
 }
 
-/// What changes; the rest stays.
+/// The rules to change. Missing fields stay as they are.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RulesRequest {
@@ -83,7 +82,7 @@ struct FundRequest {
     amount: String,
 }
 
-/// Answers `/sim/v1/{name}`. `status` needs no token.
+/// Serves `/sim/v1/{name}`. `status` needs no token.
 pub async fn handle(
     State(desk): State<Arc<Desk>>,
     Path(name): Path<String>,
@@ -133,8 +132,8 @@ fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::new(-1135, format!("Invalid JSON Request: {error}"))
 }
 
-/// Where time stands, and how many data frames each connection has ever carried. `factor` is the
-/// venue milliseconds in one of the wall's: 0 in lockstep.
+/// The state of time, and the data frames sent on each connection. `factor` is venue milliseconds
+/// per millisecond of wall time, 0 in lockstep.
 fn standing(desk: &Desk) -> Result<Value, ApiError> {
     let Standing { now, market, last_close, closed, next_close, in_step } = desk.standing()?;
     let pace = desk.clock().pace();
@@ -191,7 +190,7 @@ fn lift(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     Ok(json!({"off": off}))
 }
 
-/// From here on every answer to a REST request comes so much later.
+/// Sets the delay of all responses to REST requests.
 fn delay(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     let DelayRequest { ms } = serde_json::from_str(body).map_err(|e| malformed(&e))?;
     desk.distance().set(ms);
@@ -229,7 +228,7 @@ async fn fund(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     .await
 }
 
-/// The rules of a symbol are others from here on.
+/// Changes the rules of a symbol.
 async fn rule(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     let wanted: RulesRequest = serde_json::from_str(body).map_err(|e| malformed(&e))?;
     desk.request(

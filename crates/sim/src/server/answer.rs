@@ -1,4 +1,4 @@
-//! Answers to requests, however they came.
+//! Responses to requests, over REST and the WebSocket API.
 
 use super::limits::{Used, seconds};
 use super::request_queue::Desk;
@@ -23,21 +23,21 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use serde_json::{Value, json};
 
-/// A request: its parameters, who sent it, and what of it was signed.
+/// A request: its parameters, its key and its signed text.
 #[derive(Debug)]
 pub struct Ask {
     /// The parameters.
     pub params: Params,
     /// The key, if one was sent.
     pub key: Option<String>,
-    /// What a signature covers.
+    /// The text that a signature covers.
     pub payload: String,
-    /// Whether its connection has logged on, which signs what names no key of its own.
+    /// Whether its connection has logged on. A request without a key then needs no signature.
     pub logged_on: bool,
 }
 
 impl Ask {
-    /// Checks key, signature and age; gives the request's deadline.
+    /// Checks key, signature and age. Returns the request's deadline in venue time.
     ///
     /// # Errors
     /// As [`sign::check`].
@@ -49,10 +49,10 @@ impl Ask {
     }
 }
 
-/// The answer, as JSON text.
+/// The response as JSON text.
 ///
 /// # Errors
-/// What the protocol says.
+/// The protocol's error.
 pub async fn answer(
     desk: &Desk,
     route: Route,
@@ -92,7 +92,7 @@ pub async fn answer(
     }
 }
 
-/// Whether it does no harm on a market that is over for its sender.
+/// Whether a request is safe while the market may be behind what its sender has seen.
 fn does_not_age(route: Route) -> bool {
     match route {
         Route::Change(change) => {
@@ -121,7 +121,7 @@ async fn changed(
     Ok(answer.to_string())
 }
 
-/// The symbols of exchangeInfo; which permissions they have is asked for in vain.
+/// The symbols of `exchangeInfo`. Parameters about permissions have no effect.
 fn info_symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<'a>, ApiError> {
     let selected = selected(exchange, params)?;
     params.text("permissions")?;
@@ -130,7 +130,7 @@ fn info_symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<
     Ok(selected)
 }
 
-/// What anybody may see.
+/// Responses with market data, for any client.
 fn seen(
     exchange: &Exchange,
     (market, tell): (&mut dyn Market, &dyn Fn(Bar, UtcMs) -> Bar),
@@ -237,7 +237,7 @@ fn windows(
     selected.rows(|rules| window.row(exchange, market, rules.symbol, mini))
 }
 
-/// Whether the short form of a ticker is asked for.
+/// Whether the request wants the short form of a ticker.
 fn mini(params: &Params) -> Result<bool, ApiError> {
     match params.text("type")? {
         None | Some("FULL") => Ok(false),
@@ -246,7 +246,7 @@ fn mini(params: &Params) -> Result<bool, ApiError> {
     }
 }
 
-/// What the account may look up.
+/// Responses with data of the account.
 fn looked_up(
     exchange: &Exchange,
     route: AccountRoute,
@@ -362,7 +362,7 @@ async fn cancel(desk: &Desk, ask: &Ask) -> Result<Value, ApiError> {
     answer.await
 }
 
-/// The answer to a cancel: of its order alone, though a list may have gone with it.
+/// The response to a cancel. It reports only the named order, even if its list was cancelled too.
 fn cancelled(exchange: &Exchange, said: &[SimFact], target: Option<u64>) -> Option<Value> {
     said.iter().find_map(|fact| {
         let SimFact::Cancelled { order, cancel_id, .. } = fact else { return None };
@@ -413,7 +413,7 @@ async fn replace(desk: &Desk, ask: &Ask, used: &mut Used) -> Result<Value, ApiEr
         .await
 }
 
-/// Both results of a replacing: each is an answer of its own or a refusal.
+/// Both results of a replacement. Each is a response or a refusal.
 fn replaced(
     exchange: &Exchange,
     said: &[SimFact],

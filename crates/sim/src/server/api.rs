@@ -23,11 +23,11 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::sleep;
 
-/// What opening a connection weighs.
+/// Weight of opening a connection.
 const OPENING: u64 = 2;
-/// What requests about the connection itself weigh.
+/// Weight of a request about the connection itself.
 const OWN: u64 = 2;
-/// What a request weighs that is not known.
+/// Weight of an unknown request.
 const UNKNOWN: u64 = 1;
 
 /// `/ws-api/v3`: requests and the account's events.
@@ -54,7 +54,7 @@ pub async fn api(
     })
 }
 
-/// What a request does once it has been checked.
+/// The action of a request that has been checked.
 enum Act {
     Cut,
     Tell(String),
@@ -67,7 +67,7 @@ enum Act {
 }
 
 impl Act {
-    /// The result, and what is sent behind it.
+    /// Performs the action. Returns the result, and a message to send after it, if any.
     fn perform(self, own: &mut Subscriptions<'_>) -> Result<(String, Option<String>), ApiError> {
         let result = match self {
             Act::Tell(text) => text,
@@ -107,7 +107,8 @@ impl Act {
     }
 }
 
-/// Ends the account's events on a connection; what tells of it, where there were any.
+/// Ends the account's events on a connection. Returns the event that reports the end, if it was
+/// subscribed.
 fn unsubscribed(own: &mut Subscriptions<'_>) -> Option<String> {
     let was = std::mem::replace(own.user, false);
     was.then(|| user_frame(&json!({"e": "eventStreamTerminated", "E": clock::wall().utc()})))
@@ -120,12 +121,12 @@ fn session(own: &Subscriptions<'_>, key: Option<&str>, now: UtcMs) -> Value {
     })
 }
 
-/// What the answer says besides the result.
+/// The parts of the response other than the result.
 struct Frame {
     id: Value,
     used: Used,
     rates: bool,
-    /// What a fault says instead of the result, though it was done.
+    /// The error that a fault sends instead of the result, although the request was performed.
     instead: Option<ApiError>,
 }
 
@@ -213,11 +214,11 @@ async fn act(
         about_itself(desk, name.ok_or_else(invalid)?, &ask?)
     };
     match way {
-        // What a connection asks about itself is not lied about.
+        // Hostile faults do not apply to requests about the connection itself.
         Way::Usual | Way::Otherwise(_) => usual(),
         Way::Instead(reply) => spoken(reply),
         Way::Though(reply) => {
-            // Nothing of a connection outlives it: what is cut need not be done.
+            // The state of a connection ends with it, so a cut request need not be performed.
             let told = spoken(reply);
             frame.instead = told.as_ref().err().cloned();
             if told.is_ok() { told } else { usual() }
@@ -230,7 +231,7 @@ async fn act(
     }
 }
 
-/// The fault that a request about the connection itself meets; it is written down.
+/// The fault that hits a request about the connection itself. The hit is logged.
 fn own_hit(desk: &Desk, name: Option<&str>) -> Option<Hit> {
     let (name, now) = (name?, desk.venue_now());
     let hit = desk.faults.own(name, now)?;

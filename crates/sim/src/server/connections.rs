@@ -1,4 +1,4 @@
-//! Connections that can be cut: dropped with a reset instead of a goodbye.
+//! Connections that can be cut: closed with a TCP reset instead of a normal close.
 
 use super::request_queue::Desk;
 use axum::extract::connect_info::Connected;
@@ -14,17 +14,17 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long a connection may ask for nothing: longer than a client keeps one that it does not use.
+/// How long a connection may stay without a request. Clients drop unused connections earlier.
 const IDLE: Duration = Duration::from_mins(5);
 
-/// What is expected of a connection.
+/// What the exchange waits for on a connection.
 #[derive(Clone, Copy, Debug)]
 enum Expected {
-    /// The head of a request, since then.
+    /// The head of a request, since this time.
     Head(Instant),
-    /// Nothing, since then: the last request was answered.
+    /// The first byte of the next request, since this time.
     Nothing(Instant),
-    /// What the exchange does itself, or the messages of a stream.
+    /// The exchange's own response, or the messages of a stream.
     Answer,
 }
 
@@ -40,7 +40,7 @@ impl Shared {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long is still waited for the peer.
+    /// How long the exchange still waits for the peer.
     fn left(&self, head: Duration) -> Duration {
         match *self.expected() {
             Expected::Head(since) => head.saturating_sub(since.elapsed()),
@@ -55,8 +55,8 @@ impl Shared {
 pub struct Line(Arc<Shared>);
 
 impl Line {
-    /// Of a connection that begins: the head of its first request may take so long, and so may that
-    /// of each other from its first byte on.
+    /// The handle of a new connection. The head of its first request may take this long. So may
+    /// each later head, from its first byte on.
     fn begin(head: Duration) -> Line {
         let expected = Mutex::new(Expected::Head(clock::now()));
         let shared = Shared { cut: AtomicBool::new(false), reader: Mutex::default(), expected };
@@ -65,17 +65,17 @@ impl Line {
         line
     }
 
-    /// The head of a request has come.
+    /// Records that the head of a request has arrived.
     pub fn has_head(&self) {
         *self.0.expected() = Expected::Answer;
     }
 
-    /// A request was answered.
+    /// Records that a request got its response.
     pub fn was_answered(&self) {
         *self.0.expected() = Expected::Nothing(clock::now());
     }
 
-    /// Something was read.
+    /// Records that bytes were read.
     fn has_read(&self) {
         let mut expected = self.0.expected();
         if let Expected::Nothing(_) = *expected {
@@ -101,11 +101,11 @@ impl Line {
     }
 }
 
-/// Cuts a connection whose peer takes too long, until it ends.
+/// Watches a connection until it ends, and cuts it if its peer takes too long.
 async fn hurry(shared: Weak<Shared>, head: Duration) {
     while let Some(left) = shared.upgrade().map(|shared| shared.left(head)) {
         if left.is_zero() {
-            // It may have ended meanwhile.
+            // The connection may have ended meanwhile.
             if let Some(shared) = shared.upgrade() {
                 Line(shared).cut();
             }
@@ -124,8 +124,8 @@ impl Listener for Lines {
 
     async fn accept(&mut self) -> (Wire, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Frames and answers are small and follow each other: none waits for the last one's
-        // receipt.
+        // Frames and responses are small and frequent. None waits for the acknowledgement of the
+        // last one.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a socket keeps small frames back");
         }
@@ -143,7 +143,7 @@ impl Connected<IncomingStream<'_, Lines>> for Line {
     }
 }
 
-/// A connection.
+/// A TCP connection that can be cut.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
@@ -166,7 +166,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Noted before it is looked at: a cut in between wakes it.
+        // The waker is stored before the check, so that a cut in between wakes the task.
         *self.line.0.reader.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(context.waker().clone());
         self.line.checked()?;

@@ -1,9 +1,8 @@
-//! What every request of the exchange passes: it was meant for this machine, and its body comes to
-//! an end.
+//! Checks every request: it must be meant for this machine, and its body must end in time.
 //!
-//! The exchange listens on loopback alone. A page of a browser reaches loopback too: by a name of
-//! its own that leads there, which its `Host` header tells, or from another site, which its
-//! `Origin` tells. Neither is a client.
+//! The exchange listens only on loopback, but a web page in a browser reaches loopback too. It uses
+//! a name of its own that resolves there, visible in its `Host` header. Or it sends from another
+//! site, visible in its `Origin` header. Both are refused.
 
 use super::connections::Line;
 use super::request_queue::Desk;
@@ -21,7 +20,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// Lets requests through that were meant for this machine, and gives up on bodies that do not end.
+/// Passes requests that are meant for this machine. A body that does not end in time gets status
+/// 408.
 pub async fn guard(
     State(desk): State<Arc<Desk>>,
     ConnectInfo(line): ConnectInfo<Line>,
@@ -36,14 +36,14 @@ pub async fn guard(
     } else {
         page(StatusCode::FORBIDDEN)
     };
-    // What follows an upgrade are messages.
+    // After an upgrade come messages, not requests.
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         line.was_answered();
     }
     answer
 }
 
-/// The request, with a body that fails where it does not end in time.
+/// The request, with a body that fails if it does not end in time.
 fn bounded(request: Request, within: Duration, late: &Arc<AtomicBool>) -> Request {
     if request.headers().contains_key(UPGRADE) {
         return request;
@@ -66,7 +66,7 @@ fn bounded(request: Request, within: Duration, late: &Arc<AtomicBool>) -> Reques
     })
 }
 
-/// Whether the one `Host` header, and the `Origin` where there is one, name this machine.
+/// Whether the only `Host` header, and every `Origin` header, name this machine.
 fn is_ours(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next().and_then(|host| host.to_str().ok()), hosts.next())

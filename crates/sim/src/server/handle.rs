@@ -1,4 +1,4 @@
-//! The way of one request: what it meets of faults, what is written down of it, its answer.
+//! The path of one request: its fault, its entries in the request log, its response.
 
 use super::answer::{Ask, answer};
 use super::limits::{Used, seconds};
@@ -11,12 +11,12 @@ use crate::wire::params::Params;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What leaves.
+/// What the exchange sends back.
 #[derive(Debug)]
 pub enum Reply {
-    /// An answer.
+    /// A response or a refusal.
     Said(Result<String, ApiError>),
-    /// A page of a machine in front of the exchange, with this status.
+    /// A page of a proxy in front of the exchange, with this status.
     Page(u16),
     /// A lie, with this status.
     Lied(u16, Told),
@@ -24,7 +24,7 @@ pub enum Reply {
     Cut,
 }
 
-/// Takes a request through. `weighed` is whether its weight was to be had.
+/// Processes a request. `weighed` is the result of taking its weight from the limits.
 pub async fn through(
     desk: &Desk,
     endpoint: &'static Endpoint,
@@ -91,7 +91,7 @@ async fn met(
     }
 }
 
-/// What is said instead of an answer, whether it was given or refused.
+/// The lie that replaces a response or a refusal.
 fn lied(desk: &Desk, lie: Lie, symbol: &str, said: Result<String, ApiError>) -> Reply {
     let (status, text) = match said {
         Ok(text) => (200, text),
@@ -105,19 +105,19 @@ fn lied(desk: &Desk, lie: Lie, symbol: &str, said: Result<String, ApiError>) -> 
 /// What a fault does to a request.
 #[derive(Debug)]
 pub enum Way {
-    /// Nothing: it is done, and its answer leaves.
+    /// Nothing: the request is done, and its response is sent.
     Usual,
-    /// Nothing is done, and this leaves.
+    /// The request is not done, and this is sent.
     Instead(Reply),
-    /// It is done, and this leaves instead of its answer.
+    /// The request is done, and this is sent instead of its response.
     Though(Reply),
-    /// It is done, and its answer leaves so much later.
+    /// The request is done, and its response is sent after this delay.
     Late(Duration),
-    /// It is done, and a lie leaves instead of its answer.
+    /// The request is done, and a lie is sent instead of its response.
     Otherwise(Lie),
 }
 
-/// The way of a request that is hit so.
+/// What this hit does to a request.
 pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
     let Some(Hit { kind, number, lie }) = hit else { return Way::Usual };
     match kind {
@@ -151,7 +151,7 @@ pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
     }
 }
 
-/// The answer of a day without faults.
+/// The response without faults.
 async fn done(
     desk: &Desk,
     endpoint: &'static Endpoint,
@@ -172,7 +172,7 @@ async fn done(
     told
 }
 
-/// What a server says that has lost its way; none of it tells whether anything was done.
+/// The error of a failing server. It does not show whether the request was done.
 fn broken(status: u64) -> Reply {
     let (code, msg) = match status {
         500 => (-1000, "An unknown error occurred while processing the request."),

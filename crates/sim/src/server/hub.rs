@@ -1,4 +1,4 @@
-//! Who listens: the connections, what they have subscribed to, and how much each has been sent.
+//! The open connections, their subscriptions, and the frames sent on each.
 
 use super::requests::Requests;
 use crate::faults::{Faults, Hit, Kind as Fault, Lie, Told};
@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Messages that may wait for one connection; one that is further behind is dropped.
+/// Most messages that wait for one connection. A connection that is further behind is dropped.
 const QUEUE: usize = 1 << 16;
-/// Blanks behind a message that is too long.
+/// Blanks that make a message too long for a client.
 const FLOOD: usize = 2 << 20;
-/// Streams one connection may subscribe to.
+/// Most streams that one connection may subscribe to.
 pub const STREAMS_MAX: usize = 1_024;
 
 /// The two kinds of connections.
@@ -37,28 +37,27 @@ impl Kind {
     }
 }
 
-/// What a connection is given to do.
+/// A command to the task of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// Send this.
+    /// Send this text.
     Text(String),
     /// Send this as bytes.
     Bytes(Vec<u8>),
-    /// Say goodbye, after so long.
+    /// Close the connection after this time.
     Close(Duration),
-    /// Be cut.
+    /// Cut the connection.
     Cut,
 }
 
-/// A message on its way: its stream or event, its text as a connection is sent it, and the order
-/// it is about.
+/// A message to send: its stream or event, its text on the wire, and the order it reports.
 struct Message {
     name: String,
     text: String,
     order: Option<(String, u64)>,
 }
 
-/// A text and so many blanks that no client takes it.
+/// The text and so many blanks that no client accepts it.
 pub fn flood(mut text: String) -> String {
     text.extend(std::iter::repeat_n(' ', FLOOD));
     text
@@ -68,7 +67,7 @@ fn wrapped(stream: &str, text: &str) -> String {
     format!("{{\"stream\":\"{stream}\",\"data\":{text}}}")
 }
 
-/// A connection's place among the others. A second connection of the same name ends the first.
+/// The registration of a connection. A second connection with the same name ends the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     kind: Kind,
@@ -84,9 +83,9 @@ struct Connection {
     combined: bool,
     subscribed: bool,
     frames: u64,
-    /// What it is not sent any more, and until which venue time; empty: all.
+    /// Streams and events that it no longer gets, each until a venue time. An empty name means all.
     deaf: BTreeMap<String, UtcMs>,
-    /// What is sent behind the next message.
+    /// A held back message, sent after the next one.
     held: Option<String>,
     opened: UtcMs,
     logged_on: Option<UtcMs>,
@@ -107,7 +106,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// None yet; messages meet these faults, which are written down.
+    /// A hub without connections. Faults apply to its messages, and the request log records hits.
     #[must_use]
     pub fn new(faults: Arc<Faults>, requests: Arc<Requests>) -> Hub {
         Hub { state: Mutex::default(), faults, requests }
@@ -117,7 +116,7 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection in, under the name it gave or one of ours.
+    /// Registers a connection, under the name that the client gave or a generated one.
     pub fn join(
         &self,
         kind: Kind,
@@ -145,7 +144,7 @@ impl Hub {
         (Ticket { kind, id, serial }, waiting)
     }
 
-    /// Lets a connection go.
+    /// Removes a connection.
     pub fn leave(&self, ticket: &Ticket) {
         let mut state = self.lock();
         let key = (ticket.kind, ticket.id.clone());
@@ -154,7 +153,7 @@ impl Hub {
         }
     }
 
-    /// Changes a connection and answers it, in one act: no frame falls between.
+    /// Changes a connection and sends the responses in one step, with no other frame in between.
     pub fn answer(&self, ticket: &Ticket, act: impl FnOnce(&mut Subscriptions<'_>) -> Vec<String>) {
         let mut state = self.lock();
         let key = (ticket.kind, ticket.id.clone());
@@ -182,7 +181,7 @@ impl Hub {
         connection.is_some_and(|c| c.serial == ticket.serial && c.logged_on.is_some())
     }
 
-    /// The market streams somebody listens to; none where nobody is connected to them.
+    /// The market streams with a subscriber; none if there is no market stream connection.
     pub fn wanted(&self) -> Option<BTreeSet<String>> {
         let state = self.lock();
         let of_market = state.connections.iter().filter(|((kind, _), _)| *kind == Kind::Market);
@@ -193,7 +192,7 @@ impl Hub {
         all
     }
 
-    /// Sends stream messages (name, text), at a venue time, to those who have subscribed to them.
+    /// Sends stream messages (name, text) to their subscribers, at a venue time.
     pub fn publish_market(&self, messages: &[(String, String)], now: UtcMs) {
         self.publish(Kind::Market, now, |connection| {
             let wanted = messages.iter().filter(|(stream, _)| connection.streams.contains(stream));
@@ -206,7 +205,7 @@ impl Hub {
         });
     }
 
-    /// Sends events of the account, at a venue time, to those who have subscribed to them.
+    /// Sends events of the account to their subscribers, at a venue time.
     pub fn publish_user(&self, events: &[Value], now: UtcMs) {
         let message = |event: &Value| Message {
             text: user_frame(event),
@@ -226,7 +225,7 @@ impl Hub {
                 return true;
             }
             messages(connection).into_iter().all(|message| {
-                // A message may have ended the subscription that the others were for.
+                // An earlier message may have ended the subscription.
                 let over = kind == Kind::User && !connection.subscribed;
                 if over || connection.is_deaf(&message.name, now) {
                     return true;
@@ -245,7 +244,7 @@ impl Hub {
         });
     }
 
-    /// Data frames each connection of a kind has ever carried, by name.
+    /// Data frames sent so far on each connection of a kind, by name.
     pub fn frames(&self, kind: Kind) -> BTreeMap<String, u64> {
         let state = self.lock();
         let of_kind = state.connections.iter().filter(|((is, _), _)| *is == kind);
@@ -257,7 +256,7 @@ impl Hub {
         self.lock().connections.len()
     }
 
-    /// Lets all go.
+    /// Removes all connections.
     pub fn clear(&self) {
         self.lock().connections.clear();
     }
@@ -269,7 +268,7 @@ impl Connection {
         until.into_iter().flatten().any(|until| now < *until)
     }
 
-    /// Takes a message as a fault has it; false where it is over with the connection.
+    /// Sends a message as its fault requires. False if the connection ends.
     fn take(&mut self, kind: Kind, message: Message, hit: Option<Hit>, now: UtcMs) -> bool {
         let Message { name, text, .. } = message;
         let Some(hit) = hit else { return self.send(text) && self.release() };
@@ -286,7 +285,7 @@ impl Connection {
             Fault::Duplicate => self.send(text.clone()) && self.send(text) && self.release(),
             Fault::Reorder => self.held.replace(text).is_none_or(|before| self.send(before)),
             Fault::Reset => {
-                // Whether it takes that: it is over with it.
+                // The connection ends in any case.
                 drop(self.queue.try_send(Frame::Cut));
                 false
             }
@@ -327,7 +326,7 @@ impl Connection {
         }
     }
 
-    /// Takes a lie instead of a message.
+    /// Sends a lie instead of a message. False if the connection ends.
     fn lie(&mut self, lie: Lie, text: &str, twin: Option<u64>) -> bool {
         let sent = match lie.tell(text, twin) {
             Told::Texts(texts) => texts.into_iter().all(|text| self.send(text)),
@@ -343,14 +342,14 @@ impl Connection {
         self.queue.try_send(Frame::Text(text)).is_ok()
     }
 
-    /// Sends what was held back.
+    /// Sends the held back message.
     fn release(&mut self) -> bool {
         let held = self.held.take();
         held.is_none_or(|held| self.send(held))
     }
 }
 
-/// The message of a bar with its prices at so many per cent.
+/// The message of a bar, with its prices multiplied by `percent` / 100.
 fn odd(text: &str, percent: u64) -> String {
     let Ok(mut message) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
     let wrapped = message.get("data").is_some();
@@ -365,12 +364,12 @@ fn odd(text: &str, percent: u64) -> String {
     message.to_string()
 }
 
-/// An event of the account, as it is sent.
+/// The text of an event of the account.
 pub fn user_frame(event: &Value) -> String {
     json!({"subscriptionId": 0, "event": event}).to_string()
 }
 
-/// What a connection may change of itself.
+/// The state of a connection that its own requests can change.
 #[derive(Debug)]
 pub struct Subscriptions<'a> {
     /// Market streams.
@@ -379,8 +378,8 @@ pub struct Subscriptions<'a> {
     pub combined: &'a mut bool,
     /// Events of the account.
     pub user: &'a mut bool,
-    /// When it logged on; the clock on the wall, UTC milliseconds.
+    /// Wall time at which it logged on, UTC milliseconds.
     pub logged_on: &'a mut Option<UtcMs>,
-    /// When it was opened; the clock on the wall, UTC milliseconds.
+    /// Wall time at which it was opened, UTC milliseconds.
     pub opened: UtcMs,
 }

@@ -1,5 +1,5 @@
-//! The venue's request limits, counted in wall time over fixed windows aligned to the clock: the
-//! minute is over when the clock says so, not sixty seconds after a request.
+//! The venue's request limits, counted in wall time over fixed windows. The windows follow the
+//! clock: a minute ends at a full minute, not sixty seconds after a request.
 
 use super::port;
 use crate::wire::error::ApiError;
@@ -11,11 +11,10 @@ use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
 
-/// Name of the file with what was used, in the folder of the books.
+/// Name of the file with the used limits, in the directory of the books.
 pub const FILE: &str = "limits.json";
 
-/// Requests, orders too many among them, that may still be refused in a minute before the address
-/// is banned.
+/// Refusals in one minute, of requests and of orders, before the address is banned.
 pub const PATIENCE: u64 = 10;
 /// Length of the first ban, seconds; each next one is twice as long.
 pub const BAN: u64 = 120;
@@ -30,19 +29,19 @@ struct Window {
 }
 
 impl Spent {
-    /// Writes it into a folder.
+    /// Writes the used limits into a directory.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// The error of the file system.
     pub fn keep(&self, dir: &Path) -> io::Result<()> {
         write_whole(&dir.join(FILE), &serde_json::to_vec(self)?)
     }
 }
 
-/// Has an exchange that will begin in `dir` find that others have placed `orders` in these 10 s.
+/// Prepares `dir` so that an exchange starts with `orders` already counted in the current 10 s.
 ///
 /// # Errors
-/// Whatever the file system says.
+/// The error of the file system.
 pub fn prepare(dir: &Path, orders: u64) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let mut counters = Counters::new(Limits::scaled(1));
@@ -68,7 +67,7 @@ impl Window {
     }
 }
 
-/// What has been used of the limits, as it is kept over a restart.
+/// The used limits, as they are saved for a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     weight: Window,
@@ -81,23 +80,23 @@ pub struct Spent {
     next_ban: u64,
 }
 
-/// What has been used of the limits.
+/// The limits, and how much of them is used.
 #[derive(Debug)]
 pub struct Counters {
     limits: Limits,
     spent: Spent,
-    /// Whatever was refused for a limit since the process began.
+    /// Refusals for a limit since the process started.
     over: u64,
 }
 
-/// What the headers of an answer say.
+/// The used limits that the headers of a response show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
     /// Weight of this minute.
     pub weight: u64,
-    /// Unfilled orders of these 10 s and of this day, for requests that place some.
+    /// Unfilled orders of the current 10 s and day, for requests that place orders.
     pub orders: Option<(u64, u64)>,
-    /// Seconds to wait, where a limit is reached.
+    /// Seconds to wait, if a limit is reached.
     pub retry_after: Option<u64>,
 }
 
@@ -108,7 +107,7 @@ pub fn seconds() -> u64 {
 }
 
 impl Counters {
-    /// Nothing used yet.
+    /// Counters with nothing used.
     #[must_use]
     pub fn new(limits: Limits) -> Counters {
         let spent = Spent {
@@ -124,10 +123,10 @@ impl Counters {
         Counters { limits, spent, over: 0 }
     }
 
-    /// What an earlier process of the exchange has counted.
+    /// Counters with the used limits that an earlier process saved.
     ///
     /// # Errors
-    /// The file is something else; which one it is, and what helps.
+    /// The file is damaged. The text names the file and the remedy.
     pub fn restored(limits: Limits, dir: &Path) -> io::Result<Counters> {
         let mut counters = Counters::new(limits);
         let file = dir.join(FILE);
@@ -138,7 +137,7 @@ impl Counters {
         Ok(counters)
     }
 
-    /// What is to be kept of it.
+    /// The used limits, to save them.
     #[must_use]
     pub fn spent(&self) -> Spent {
         self.spent.clone()
@@ -164,8 +163,8 @@ impl Counters {
     /// Takes `weight` for a request at `now`, in seconds.
     ///
     /// # Errors
-    /// -1003: with status 429 where that is more than is left of a window, with 418 for an address
-    /// that went on after that and is banned.
+    /// -1003 with status 429 if the weight exceeds a window, or with status 418 if the address is
+    /// banned.
     pub fn weigh(&mut self, weight: u64, now: u64) -> Result<Used, (ApiError, Used)> {
         let mut says = Used { weight: *self.spent.weight.at(now), ..Used::default() };
         if now < self.spent.banned_until {
@@ -194,7 +193,7 @@ impl Counters {
         Err((error, says))
     }
 
-    /// Counts a refusal: who goes on after too many of them is banned.
+    /// Counts a refusal. Returns the error of a ban if there were too many.
     fn refuse(&mut self, says: &mut Used, now: u64) -> Option<ApiError> {
         self.over += 1;
         *self.spent.refused.at(now) += 1;
@@ -207,13 +206,13 @@ impl Counters {
         Some(banned(self.spent.banned_until))
     }
 
-    /// Takes more weight for a request that has been let in, and gives what is used.
+    /// Takes more weight for an admitted request. Returns the used weight.
     pub fn charge(&mut self, weight: u64, now: u64) -> u64 {
         *self.spent.weight.at(now) += weight;
         *self.spent.weight.at(now)
     }
 
-    /// What is said for `left` seconds more, though nothing was used up.
+    /// The error of an injected limit or ban for `left` more seconds, independent of the counters.
     #[must_use]
     pub fn told_off(&self, left: u64, ban: bool, now: u64) -> ApiError {
         if ban {
@@ -225,7 +224,7 @@ impl Counters {
     /// Counts a connection attempt at `now`, in seconds.
     ///
     /// # Errors
-    /// -1034 where there were too many.
+    /// -1034 if there were too many.
     pub fn connect(&mut self, now: u64) -> Result<(), (ApiError, Used)> {
         *self.spent.connections.at(now) += 1;
         let limit = self.limits.connections;
@@ -243,8 +242,8 @@ impl Counters {
     /// Counts `more` orders at `now`, in seconds.
     ///
     /// # Errors
-    /// -1015 where there are too many unfilled ones; -1003 with status 418 for an address that
-    /// went on after that and is banned.
+    /// -1015 if there are too many unfilled orders, or -1003 with status 418 if the address is
+    /// banned now.
     pub fn order(&mut self, used: &mut Used, more: u64, now: u64) -> Result<(), ApiError> {
         let (short, day) =
             (*self.spent.orders.at(now) + more, *self.spent.orders_day.at(now) + more);
@@ -266,19 +265,19 @@ impl Counters {
         Ok(())
     }
 
-    /// Gives the slots of `orders` back that got their first fill.
+    /// Frees the slots of `orders` that got their first fill.
     pub fn filled(&mut self, orders: u64, now: u64) {
         for slot in [self.spent.orders.at(now), self.spent.orders_day.at(now)] {
             *slot = slot.saturating_sub(orders);
         }
     }
 
-    /// Unfilled orders of these 10 s and of this day.
+    /// Unfilled orders of the current 10 s and day.
     pub fn orders(&mut self, now: u64) -> (u64, u64) {
         (*self.spent.orders.at(now), *self.spent.orders_day.at(now))
     }
 
-    /// The rows that answers of the WebSocket API carry.
+    /// The rows in responses of the WebSocket API.
     #[must_use]
     pub fn rows(&self, used: &Used) -> Value {
         let row = |kind: &str, interval: &str, number: u64, limit: u64, count: u64| {

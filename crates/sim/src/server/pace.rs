@@ -1,4 +1,4 @@
-//! How fast venue time runs.
+//! The pace of venue time, and the clock that follows it.
 
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 /// The largest pace.
 const FACTOR_MAX: u32 = 100_000;
-/// How many times the venue's request limits hold in lockstep, where venue time stands still.
+/// Factor of the venue's request limits in lockstep, where venue time stands still.
 const LOCKSTEP_LIMITS: u64 = 1_000;
 
-/// How fast venue time runs.
+/// The pace of venue time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Only when told.
+    /// Venue time moves only on request.
     Lockstep,
-    /// This many times as fast as life; 1 is real time.
+    /// This many times as fast as wall time; 1 is real time.
     Times(u32),
 }
 
 impl Pace {
-    /// What the age of requests is scaled by.
+    /// The factor that scales the age of requests.
     #[must_use]
     pub fn factor(self) -> u32 {
         match self {
@@ -29,7 +29,7 @@ impl Pace {
         }
     }
 
-    /// What the venue's request limits, counted in wall time, are multiplied by.
+    /// The factor of the venue's request limits, which count wall time.
     #[must_use]
     pub fn limits(self) -> u64 {
         match self {
@@ -65,7 +65,7 @@ impl std::str::FromStr for Pace {
     }
 }
 
-/// Venue time out of wall time.
+/// A clock that derives venue time from wall time.
 #[derive(Clone, Copy, Debug)]
 pub struct VenueClock {
     pace: Pace,
@@ -74,7 +74,7 @@ pub struct VenueClock {
 }
 
 impl VenueClock {
-    /// A clock that stands at `base` now.
+    /// A clock that shows `base` now.
     #[must_use]
     pub fn starting(pace: Pace, base: UtcMs) -> VenueClock {
         VenueClock { pace, base, started: clock::now() }
@@ -86,7 +86,7 @@ impl VenueClock {
         self.pace
     }
 
-    /// Venue time, where it runs by itself.
+    /// Venue time; none in lockstep.
     #[must_use]
     pub fn now(&self) -> Option<UtcMs> {
         match self.pace {
@@ -98,7 +98,7 @@ impl VenueClock {
         }
     }
 
-    /// Wall time until venue time is `at`; nothing where it stands still.
+    /// Wall time until venue time is `at`; zero in lockstep.
     #[must_use]
     pub fn until(&self, at: UtcMs) -> Duration {
         let left = at.saturating_sub(self.now().unwrap_or(at));

@@ -12,28 +12,28 @@ use std::path::{Path, PathBuf};
 
 /// Name of the file in the data directory.
 pub const PORT_FILE: &str = "port.json";
-/// Name of the file with the private half of the Ed25519 key of the account.
+/// Name of the file with the account's private Ed25519 key.
 pub const PRIVATE_KEY_FILE: &str = "ed25519.pem";
 
-/// What the file says.
+/// The content of the port file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortFile {
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
-    /// Its process.
+    /// The process id of the exchange.
     pub pid: u32,
-    /// What admin requests carry.
+    /// The token of admin requests.
     pub token: String,
     /// How fast venue time runs: `lockstep`, `real` or like `60x`.
     pub pace: String,
-    /// Key of the account.
+    /// API key of the account.
     pub api_key: String,
-    /// Its secret.
+    /// The secret of the API key.
     pub api_secret: String,
 }
 
 impl PortFile {
-    /// What a server says of itself.
+    /// The port file of a server.
     #[must_use]
     pub fn new(port: u16, token: &str, pace: &str) -> PortFile {
         PortFile {
@@ -46,29 +46,29 @@ impl PortFile {
         }
     }
 
-    /// Writes it into `dir`, whole or not at all, readable by the owner alone; beside it the
-    /// private half of the Ed25519 key.
+    /// Writes the port file and the private Ed25519 key into `dir`. Each is written whole or not at
+    /// all, readable by its owner only.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// The error of the file system.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
         write_whole(&dir.join(PRIVATE_KEY_FILE), demo_private_key().as_bytes())?;
         write_whole(&dir.join(PORT_FILE), &serde_json::to_vec(self)?)
     }
 
-    /// Reads it from `dir`; none where there is no such file.
+    /// Reads the port file from `dir`; none if there is no such file.
     ///
     /// # Errors
-    /// It cannot be read, or is something else.
+    /// The file cannot be read or is damaged.
     pub fn read(dir: &Path) -> io::Result<Option<PortFile>> {
         read_json(&dir.join(PORT_FILE), "remove the file: the exchange writes it at its start")
     }
 }
 
-/// What a file of the exchange holds; none where there is no such file.
+/// Reads a JSON file of the exchange; none if there is no such file.
 ///
 /// # Errors
-/// It cannot be read, or is something else: which one it is, and what helps.
+/// The file cannot be read or is damaged. The text names the file and the remedy.
 pub fn read_json<T: DeserializeOwned>(file: &Path, remedy: &str) -> io::Result<Option<T>> {
     let told =
         |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}; {remedy}", file.display()));
@@ -79,8 +79,8 @@ pub fn read_json<T: DeserializeOwned>(file: &Path, remedy: &str) -> io::Result<O
     }
 }
 
-/// Whether `dir` is no longer that of the server of this token: another has begun there, or the
-/// folder was taken away. What cannot be read for the moment says neither.
+/// Whether `dir` no longer belongs to the server with this token: another server started there, or
+/// the directory was removed. False if the file cannot be read.
 #[must_use]
 pub fn was_taken(dir: &Path, token: &str) -> bool {
     match PortFile::read(dir) {
@@ -89,13 +89,13 @@ pub fn was_taken(dir: &Path, token: &str) -> bool {
     }
 }
 
-/// Where it lies.
+/// The path of the port file in `dir`.
 #[must_use]
 pub fn path(dir: &Path) -> PathBuf {
     dir.join(PORT_FILE)
 }
 
-/// A token nobody can guess: the standard library's hash keys come from the system's random source.
+/// A new random token. The standard library's hash keys provide the randomness of the system.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "chance is what a token is made of")]
 pub fn token() -> String {

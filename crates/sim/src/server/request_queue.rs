@@ -1,5 +1,5 @@
-//! Where requests come in, one at a time, and what follows goes out in the same order, after it is
-//! on disk.
+//! The request queue: takes requests one at a time, and sends their results in the same order after
+//! they are on disk.
 //!
 //! Over 500 lines: one queue, and each of its requests is a case.
 
@@ -32,16 +32,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// The most of a silence that is looked through for bars that end in it.
+/// Longest time without trades that is searched for wider bars that end in it, milliseconds.
 const SILENCE: UtcMs = 7 * 24 * 60 * MINUTE;
 
-/// What goes out together.
+/// Messages that are sent together.
 struct Parcel {
-    /// The row that must be on disk before.
+    /// The row that must be on disk before they are sent.
     row: Option<u64>,
     events: Vec<Value>,
     klines: Vec<(String, String)>,
-    /// Venue time of it.
+    /// Venue time of the messages.
     at: UtcMs,
     done: Option<oneshot::Sender<()>>,
 }
@@ -57,18 +57,18 @@ struct Inner {
 pub enum Phase {
     /// It runs.
     Running,
-    /// It ends as asked.
+    /// A stop was requested.
     Stopping,
     /// The books cannot be written any more.
     Failed(String),
-    /// The books find no room.
+    /// The disk has no room for the books.
     Full(String),
 }
 
 impl Phase {
     /// Resolves when the server is to end.
     pub async fn over(of: &mut watch::Receiver<Phase>) {
-        // Nobody left to say so means the same.
+        // A closed channel means that the server has ended.
         drop(of.wait_for(|phase| *phase != Phase::Running).await.map(|_| ()));
     }
 
@@ -83,29 +83,29 @@ impl Phase {
 
 /// The exchange as its sockets see it.
 pub struct Desk {
-    /// None once the books are closed: whoever still holds the desk does not hold the file.
+    /// None once the books are closed. A task that still has the desk then does not hold the file.
     inner: Mutex<Option<Inner>>,
     clock: VenueClock,
     phase: watch::Sender<Phase>,
     counters: Mutex<Counters>,
     started: Instant,
     last_seen: AtomicU64,
-    /// Whether somebody has said what time it is since this process began; see [`Desk::in_step`].
+    /// Whether venue time was advanced since this process started; see [`Desk::in_step`].
     told: AtomicBool,
-    /// What misbehaves on request.
+    /// The active faults.
     pub faults: Arc<Faults>,
-    /// What was asked about orders.
+    /// The request log.
     pub requests: Arc<Requests>,
-    /// How far away it is, and who asked for bars at the same time.
+    /// The simulated latency, and the peak of parallel requests for bars.
     distance: Distance,
     patience: Mutex<Patience>,
     /// The connections.
     pub hub: Hub,
-    /// What admin requests carry.
+    /// The token of admin requests.
     pub token: String,
 }
 
-/// How long answers take, as from far away, and how many for bars were waited for at once.
+/// The simulated latency of responses, and the peak of parallel requests for bars.
 #[derive(Debug, Default)]
 pub struct Distance {
     ms: AtomicU64,
@@ -114,12 +114,12 @@ pub struct Distance {
 }
 
 impl Distance {
-    /// Has every answer to a REST request come `ms` milliseconds later.
+    /// Delays every response to a REST request by `ms` milliseconds.
     pub fn set(&self, ms: u32) {
         self.ms.store(ms.into(), Relaxed);
     }
 
-    /// Waits as long as an answer takes; counts those that want `bars`.
+    /// Waits for the latency. Counts parallel requests for `bars`.
     pub async fn pass(&self, bars: bool) {
         let ms = self.ms.load(Relaxed);
         if ms == 0 {
@@ -131,24 +131,24 @@ impl Distance {
         self.now.fetch_sub(one, Relaxed);
     }
 
-    /// Most requests for bars at once while answers took time.
+    /// The peak of parallel requests for bars while a latency was set.
     pub fn most(&self) -> u64 {
         self.most.load(Relaxed)
     }
 }
 
-/// Where time stands.
+/// The state of venue time and of the market.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Venue time.
     pub now: UtcMs,
     /// Trades up to here are released.
     pub market: UtcMs,
-    /// The last close since the books were opened whose bars have been shown.
+    /// The last close whose bars were published, since the books were opened.
     pub last_close: Option<UtcMs>,
     /// The symbols of those bars, by name.
     pub closed: Vec<Symbol>,
-    /// The next close with bars; none when the recording has ended.
+    /// The next close with bars; none if the market has ended.
     pub next_close: Option<UtcMs>,
     /// See [`Desk::in_step`].
     pub in_step: bool,
@@ -163,7 +163,7 @@ impl fmt::Debug for Desk {
     }
 }
 
-/// The market as the books say who trades in it.
+/// The market with the pauses of the books.
 fn over(books: &Books, market: Box<dyn Market>) -> Paused {
     Paused::over(market, books.exchange().pauses().to_vec())
 }
@@ -173,7 +173,7 @@ impl Desk {
         clippy::disallowed_methods,
         reason = "a parcel follows `room`, and its asker waits for it"
     )]
-    /// Opens a desk over `books` and starts what sends its parcels out.
+    /// Opens a desk over `books` and starts the task that sends its parcels.
     pub fn open(
         books: Books,
         market: Box<dyn Market>,
@@ -204,7 +204,8 @@ impl Desk {
         (desk, sending)
     }
 
-    /// A panic while the books were held leaves them in an unknown state: the server ends.
+    /// Runs `act` on the books. A panic in an earlier `act` leaves an unknown state, so the server
+    /// ends.
     fn with<T>(&self, act: impl FnOnce(&mut Inner) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let mut inner = self.inner.lock().map_err(|_| {
             self.fail("a request failed while it held the books".to_owned());
@@ -246,7 +247,7 @@ impl Desk {
         });
     }
 
-    /// To be told when the server ends.
+    /// A receiver that reports when the server ends.
     pub fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
@@ -261,7 +262,7 @@ impl Desk {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a client is there.
+    /// Records the activity of a client.
     pub fn touch(&self) {
         let passed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_seen.store(passed, Relaxed);
@@ -280,22 +281,22 @@ impl Desk {
         When { now, factor: self.clock.pace().factor(), skew: self.faults.skew() }
     }
 
-    /// Venue time, for notes; 0 where the server is broken.
+    /// Venue time for log entries; 0 if the server is broken.
     pub fn venue_now(&self) -> UtcMs {
         self.read(|_, _, when| Ok(when.now)).unwrap_or(0)
     }
 
-    /// A closed bar as it is told at venue time `now`: as it is, unless a fault hits it.
+    /// A closed bar as it is published at venue time `now`. It is unchanged unless a fault hits it.
     pub fn told(&self, bar: Bar, now: UtcMs) -> Bar {
         let Some((odd, hit)) = self.faults.bar(bar) else { return bar };
         self.requests.spoilt(now, hit, &klines::stream(bar.symbol, INTERVALS[0]));
         odd
     }
 
-    /// Looks at the books and the market.
+    /// Runs `look` on the books and the market.
     ///
     /// # Errors
-    /// What `look` says; -1000 where the server is broken.
+    /// The error of `look`; -1000 if the server is broken.
     pub fn read<T>(
         &self,
         look: impl FnOnce(&Exchange, &mut dyn Market, When) -> Result<T, ApiError>,
@@ -306,10 +307,10 @@ impl Desk {
         })
     }
 
-    /// Where time stands.
+    /// The state of venue time and of the market.
     ///
     /// # Errors
-    /// -1000 where the server is broken.
+    /// -1000 if the server is broken.
     pub fn standing(&self) -> Result<Standing, ApiError> {
         self.read(|exchange, market, when| {
             let last_close = exchange.shown_close();
@@ -325,12 +326,12 @@ impl Desk {
         })
     }
 
-    /// Whether it is known how far time is. A kill may have lost the last minutes of lockstep:
-    /// until the pacer has told how far they were, an order would trade on a market that is over
-    /// for its sender, and a look would miss what its sender has seen already.
+    /// Checks that venue time is known. A kill may lose the last minutes of lockstep. Until the
+    /// pacer advances time again, an order would trade on a market that is over for its sender. A
+    /// query would lack data that its sender has already seen.
     ///
     /// # Errors
-    /// -1008: to be asked again.
+    /// -1008: the client must retry.
     pub fn in_step(&self) -> Result<(), ApiError> {
         if self.clock.pace() != Pace::Lockstep || self.told.load(Relaxed) {
             return Ok(());
@@ -340,11 +341,11 @@ impl Desk {
         Err(ApiError { status: 503, ..ApiError::new(-1008, busy) })
     }
 
-    /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The
-    /// answer is given when all of it is on disk and the account's events are on their way.
+    /// Processes a request: `make` reads it, the books decide, `answer` makes the response.
+    /// Resolves when all facts are on disk and the account's events are queued.
     ///
     /// # Errors
-    /// What `make` and `answer` say; -1000 where it is not known what is on disk.
+    /// The errors of `make` and `answer`; -1000 if it is unknown what is on disk.
     pub async fn request<X, T>(
         &self,
         make: impl FnOnce(&Exchange, When) -> Result<(SimFact, X), ApiError>,
@@ -370,26 +371,26 @@ impl Desk {
         answer
     }
 
-    /// How far away it is.
+    /// The simulated latency.
     pub fn distance(&self) -> &Distance {
         &self.distance
     }
 
-    /// How long connections are waited for.
+    /// The timeouts of connections.
     pub fn patience(&self) -> Patience {
         *self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has connections that are opened from now on waited for otherwise.
+    /// Sets the timeouts of connections that are opened from now on.
     #[cfg(test)]
     pub fn wait(&self, patience: Patience) {
         *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = patience;
     }
 
-    /// Has the market go by what the books say of who does not trade.
+    /// Applies the pauses of the books to the market.
     ///
     /// # Errors
-    /// -1000 where the server is broken.
+    /// -1000 if the server is broken.
     pub fn pause(&self) -> Result<(), ApiError> {
         self.with(|Inner { books, market, .. }| {
             market.set(books.exchange().pauses().to_vec());
@@ -397,11 +398,11 @@ impl Desk {
         })
     }
 
-    /// Raises venue time and the released market, never lowers them; resolves when everything that
-    /// follows is on its way.
+    /// Raises venue time and the released market, and never lowers them. Resolves when all messages
+    /// that follow are queued.
     ///
     /// # Errors
-    /// -1000 where the server is broken.
+    /// -1000 if the server is broken.
     pub async fn advance(&self, to: UtcMs, market_to: UtcMs) -> Result<(), ApiError> {
         self.room().await?;
         let wait = self.with(|inner| {
@@ -409,7 +410,7 @@ impl Desk {
             for input in inputs {
                 self.advance_step(inner, &input)?;
             }
-            // While the books are held: whoever finds it told finds it done.
+            // Set while the books are locked: a task that sees the flag sees the advance, too.
             self.told.store(true, Relaxed);
             let (done, wait) = oneshot::channel();
             let (row, events, klines, done) = (None, Vec::new(), Vec::new(), Some(done));
@@ -443,7 +444,7 @@ impl Desk {
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
     }
 
-    /// Orders that get their first fill give their slots back.
+    /// Frees the limit slots of orders that got their first fill.
     fn give_back(&self, said: &[SimFact]) {
         let first = |fact: &&SimFact| {
             let SimFact::Traded(traded) = fact else { return false };
@@ -462,14 +463,14 @@ impl Desk {
                 inner.books.save();
                 inner
             }),
-            // A state that a panic has left behind is not saved; the journal has what happened.
+            // A panic may leave a wrong state, so it is not saved. The journal has all facts.
             Err(poisoned) => poisoned.into_inner().take(),
         };
         drop(inner);
     }
 }
 
-/// A closed bar as it is told.
+/// Maps a closed bar to the bar that is published.
 type Tell<'a> = &'a dyn Fn(Bar) -> Bar;
 
 /// Messages about the bars that closed after `before`, up to `reached`.
@@ -509,7 +510,8 @@ fn closed_bars(
     told
 }
 
-/// Wider bars that end with a minute in which nobody traded, after `before` and up to `reached`.
+/// Messages about wider bars that end with a minute without trades, after `before` and up to
+/// `reached`.
 fn ended_in_silence(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -545,8 +547,8 @@ fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec
     minutes.map(told).collect()
 }
 
-/// Sends parcels out in order, each after what it tells is on disk. Ends with the desk, or with the
-/// disk.
+/// Sends parcels in order, each after its row is on disk. Ends when the desk closes or the disk
+/// fails.
 async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
     let mut phase = desk.phase();
     loop {
@@ -563,7 +565,7 @@ async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedRecei
         desk.hub.publish_user(&parcel.events, parcel.at);
         desk.hub.publish_market(&parcel.klines, parcel.at);
         if let Some(done) = parcel.done {
-            // A requester that has gone away does not need to know.
+            // The requester may have gone away.
             done.send(()).ok();
         }
     }

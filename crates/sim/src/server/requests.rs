@@ -1,9 +1,9 @@
-//! The request log: what was asked about orders and how it was answered, in the order in which it
-//! came, for whoever wants to prove something about a client.
+//! The request log: requests about the account and its orders, with their responses, in the order
+//! of arrival. It serves as evidence about a client.
 //!
-//! One JSON object a line. A request is written before anything is done about it, its answer before
-//! it leaves; both survive the end of the process. The file is bounded: a full one takes the place
-//! of the one before.
+//! Each line is a JSON object. A request is written before it is processed, and its response before
+//! it is sent. Both survive the end of the process. The file is bounded: a full one replaces the
+//! full one before it.
 
 use super::routes::{Endpoint, Route};
 use crate::faults::{Hit, Subject};
@@ -15,39 +15,39 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Name of the file in the folder of the books.
+/// Name of the file in the directory of the books.
 pub const FILE: &str = "requests.jsonl";
-/// Name of the full one before it.
+/// Name of the full file before it.
 pub const BEFORE: &str = "requests.1.jsonl";
-/// Bytes of a full file.
+/// Largest size of the file, in bytes.
 const FULL: u64 = 32 << 20;
 
-/// One line.
+/// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
-    /// The exchange was started; numbers begin anew.
+    /// The exchange was started. Request numbers restart from 1.
     Started {
         /// Wall time, UTC milliseconds.
         wall: UtcMs,
     },
-    /// A request came.
+    /// A request arrived.
     Asked(Asked),
-    /// It was answered.
+    /// A request got its response.
     Answered(Answered),
-    /// A message of a stream was not sent as it should have been, an order not filled so, or what a
-    /// connection asked about itself not answered so.
+    /// A fault changed a message, a bar, the fills of an order, or the response to a request about
+    /// the connection itself.
     Spoilt {
         /// Venue time.
         at: UtcMs,
         /// The fault.
         fault: String,
-        /// The stream, the event, the order's id, or the name of what was asked.
+        /// The stream, the event, the order's id, or the name of the request.
         message: String,
     },
 }
 
-/// A request that came.
+/// A request that arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// Its number since the exchange was started.
@@ -62,15 +62,15 @@ pub struct Asked {
     pub id: String,
     /// Its timestamp, milliseconds.
     pub timestamp: Option<UtcMs>,
-    /// Its window, milliseconds.
+    /// Its `recvWindow`, milliseconds.
     pub window: Option<i64>,
-    /// From when on it asks for trades or orders.
+    /// Its `startTime`, milliseconds.
     pub since: Option<UtcMs>,
-    /// The fault it meets.
+    /// The fault that hits it.
     pub fault: Option<String>,
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
     /// The number of the request.
@@ -79,7 +79,7 @@ pub struct Answered {
     pub at: UtcMs,
     /// HTTP status; 0: the connection was cut instead.
     pub status: u16,
-    /// The code of a refusal.
+    /// The error code of a refusal.
     pub code: Option<i32>,
 }
 
@@ -90,7 +90,7 @@ struct Open {
     last: u64,
 }
 
-/// The log.
+/// The request log, open for appending.
 #[derive(Debug)]
 pub struct Requests {
     path: PathBuf,
@@ -98,10 +98,10 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Goes on with the log of a folder.
+    /// Opens the log of a directory and continues it.
     ///
     /// # Errors
-    /// Whatever the file system says.
+    /// The error of the file system.
     pub fn open(dir: &Path) -> io::Result<Requests> {
         let path = dir.join(FILE);
         let file = append(&path)?;
@@ -111,7 +111,7 @@ impl Requests {
         Ok(requests)
     }
 
-    /// Whether requests for that are written down: those about orders.
+    /// Whether requests to this endpoint are logged: those about the account and its orders.
     #[must_use]
     pub fn has(endpoint: &Endpoint) -> bool {
         match endpoint.route {
@@ -120,7 +120,7 @@ impl Requests {
         }
     }
 
-    /// Writes down a request and gives its number.
+    /// Logs a request and returns its number.
     pub fn asked(&self, mut asked: Asked) -> u64 {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.last += 1;
@@ -130,12 +130,12 @@ impl Requests {
         n
     }
 
-    /// Writes down an answer.
+    /// Logs a response.
     pub fn answered(&self, n: u64, at: UtcMs, status: u16, code: Option<i32>) {
         self.write(&Entry::Answered(Answered { n, at, status, code }));
     }
 
-    /// Writes down what a fault did to a message, or an order.
+    /// Logs what a fault did to a message, a bar, an order, or a request about the connection.
     pub fn spoilt(&self, at: UtcMs, hit: Hit, message: &str) {
         let (fault, message) = (hit.kind.row().name.to_owned(), message.to_owned());
         self.write(&Entry::Spoilt { at, fault, message });
@@ -146,7 +146,7 @@ impl Requests {
         self.append(&mut open, entry);
     }
 
-    /// A log that cannot be written is no reason to end: the books are what counts.
+    /// Appends a line. A log that cannot be written does not end the exchange: only the books must.
     fn append(&self, open: &mut Open, entry: &Entry) {
         let mut line = serde_json::to_string(entry).expect("plain values are JSON");
         line.push('\n');
@@ -170,10 +170,10 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-/// Reads the log of a folder, oldest first. A last line that was cut off is left out.
+/// Reads the log of a directory, oldest first. A last line that was cut off is skipped.
 ///
 /// # Errors
-/// It cannot be read; the line says where.
+/// The log cannot be read. The text names the file and the line.
 pub fn read(dir: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for name in [BEFORE, FILE] {
@@ -184,7 +184,7 @@ pub fn read(dir: &Path) -> io::Result<Vec<Entry>> {
         };
         let (whole, _) = text.rsplit_once('\n').unwrap_or_default();
         for (at, line) in whole.lines().enumerate() {
-            // A start after a kill goes on behind what the kill cut off.
+            // After a kill, the start follows the cut off text on the same line.
             let line = line.find("{\"started\"").map_or(line, |begin| &line[begin..]);
             let entry = serde_json::from_str(line);
             let why = |e| io::Error::other(format!("{name}, line {}: {e}", at + 1));
@@ -194,7 +194,7 @@ pub fn read(dir: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// A new request, not numbered yet.
+/// A log entry of a new request, without a number yet.
 #[must_use]
 pub fn new(endpoint: &Endpoint, subject: &Subject, at: UtcMs, hit: Option<Hit>) -> Asked {
     Asked {

@@ -22,12 +22,12 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Wall time between the blanks of a body that comes slowly.
+/// Wall time between the blanks of a slow endless body.
 const BLANK: Duration = Duration::from_millis(50);
-/// Answers that are shorter are not compressed, bytes.
+/// Smallest response that is compressed, in bytes.
 const GZIP_FROM: usize = 512;
 
-/// Answers any request that is none of the sockets' or the administration's.
+/// Handles every request that is neither for a socket nor for the admin API.
 pub async fn handle(
     State(desk): State<Arc<Desk>>,
     ConnectInfo(line): ConnectInfo<Line>,
@@ -45,7 +45,7 @@ pub async fn handle(
         Err(rejection) => (String::new(), Some(unreadable(&rejection))),
     };
     let params = unread.map_or_else(|| Params::parse(query, &body), Err);
-    // What cannot be read is not served: it costs what asking for nothing in particular does.
+    // An unreadable request is not served. It costs as much as one without parameters.
     let weight = endpoint.weight.of(params.as_ref().unwrap_or(&Params::default()));
     let weighed = desk.counters().weigh(weight, seconds());
     let mut used = Used::default();
@@ -61,13 +61,13 @@ pub async fn handle(
         Reply::Lied(status, told) => lied(status, told),
         Reply::Cut => {
             line.cut();
-            // It does not leave: the line is cut.
+            // This response is never sent, because the connection is cut.
             page(StatusCode::SERVICE_UNAVAILABLE)
         }
     }
 }
 
-/// A lie on its way.
+/// The HTTP response of a lie.
 fn lied(status: u16, told: Told) -> Response<Body> {
     const JSON: &str = "application/json;charset=UTF-8";
     let (kind, body) = match told {
@@ -80,7 +80,7 @@ fn lied(status: u16, told: Told) -> Response<Body> {
     built.expect("the parts of this response are well formed")
 }
 
-/// A text, and then blanks until nobody takes them any more.
+/// A body: a text, then blanks until the client stops reading.
 fn blanks(text: String, fast: bool) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let flood = Bytes::from(vec![b' '; 64 << 10]);
     stream::unfold(Some(Bytes::from(text)), move |first| {
@@ -99,7 +99,7 @@ fn blanks(text: String, fast: bool) -> impl Stream<Item = Result<Bytes, Infallib
     })
 }
 
-/// What is said of a body that is too long or no text.
+/// The error for a body that is too long or is not text.
 fn unreadable(rejection: &StringRejection) -> ApiError {
     let status = rejection.status().as_u16();
     if status == StatusCode::PAYLOAD_TOO_LARGE.as_u16() {
@@ -124,7 +124,7 @@ fn no_such(path: &str) -> Response<Body> {
     page(if gone { StatusCode::GONE } else { StatusCode::NOT_FOUND })
 }
 
-/// An answer of whatever stands in front of the exchange.
+/// A page of a proxy in front of the exchange.
 pub fn page(status: StatusCode) -> Response<Body> {
     let text = format!("<html><head><title>{status}</title></head><body>{status}</body></html>");
     let built = Response::builder()
@@ -134,7 +134,7 @@ pub fn page(status: StatusCode) -> Response<Body> {
     built.expect("the parts of this response are well formed")
 }
 
-/// A refusal with its headers.
+/// The HTTP response of a refusal, with its headers.
 pub fn refuse(error: &ApiError, used: Used) -> Response<Body> {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
     respond(status, used, error.body().to_string(), false)

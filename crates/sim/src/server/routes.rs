@@ -1,24 +1,24 @@
-//! Everything that may be asked, by REST path and by name of the WebSocket API, and what it costs.
+//! The table of all requests: REST path, name in the WebSocket API, and weight.
 
 use crate::exchange::ListKind;
 use crate::wire::params::Params;
 
-/// What is asked.
+/// The subject of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The rules.
+    /// The rules of the symbols.
     ExchangeInfo,
-    /// How many unfilled orders were counted.
+    /// The counts of unfilled orders.
     OrderCounts,
-    /// Something of the market, for anybody.
+    /// Market data, for any client.
     Market(MarketRoute),
-    /// Something of the account.
+    /// Data of the account.
     Account(AccountRoute),
     /// A change of the books.
     Change(Change),
 }
 
-/// What anybody may see.
+/// Requests for market data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named in the table by its address")]
 pub enum MarketRoute {
@@ -37,7 +37,7 @@ pub enum MarketRoute {
     LocalDay,
 }
 
-/// What the account may look up.
+/// Requests for data of the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named in the table by its address")]
 pub enum AccountRoute {
@@ -53,7 +53,7 @@ pub enum AccountRoute {
     AllLists,
 }
 
-/// What changes the books.
+/// Requests that change the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named in the table by its address")]
 pub enum Change {
@@ -65,37 +65,37 @@ pub enum Change {
     CancelList,
 }
 
-/// What a request costs.
+/// The weight of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
     /// Always this.
     Fixed(u64),
-    /// Nothing, or one where it is refused.
+    /// Zero, or one if it is refused.
     Write,
-    /// The first where a symbol is named, the second otherwise.
+    /// The first if a symbol is named, the second otherwise.
     Symbol(u64, u64),
-    /// The first where this parameter is sent, or has the value behind `=`; the second otherwise.
+    /// The first if this parameter is sent, or has the value behind `=`; the second otherwise.
     Given(&'static str, u64, u64),
     /// By the number of symbols: up to 20, up to 100, more or all.
     Symbols(u64, u64, u64),
-    /// So much for each symbol, up to a sum.
+    /// The first for each symbol, up to the second as the sum.
     Each(u64, u64),
     /// By the number of levels: up to 100, 500, 1,000, more.
     Levels,
 }
 
-/// One thing that may be asked.
+/// One row of [`TABLE`].
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
-    /// What.
+    /// The subject of the request.
     pub route: Route,
     /// HTTP method.
     pub method: &'static str,
     /// HTTP path behind `/api/v3/`.
     pub path: &'static str,
-    /// Name in the WebSocket API; empty: not there.
+    /// Name in the WebSocket API; empty: not available there.
     pub name: &'static str,
-    /// What it costs.
+    /// Its weight.
     pub weight: Weight,
 }
 
@@ -109,7 +109,7 @@ const fn row(
     Endpoint { route, method, path, name, weight }
 }
 
-/// All of them.
+/// All endpoints.
 #[rustfmt::skip]
 pub const TABLE: &[Endpoint] = {
     use AccountRoute as Mine;
@@ -156,7 +156,7 @@ pub const TABLE: &[Endpoint] = {
     ]
 };
 
-/// What a connection of the WebSocket API asks about itself.
+/// Names of the WebSocket API requests about the connection itself.
 pub const OWN: &[&str] = &[
     "userDataStream.subscribe.signature",
     "userDataStream.subscribe",
@@ -167,22 +167,22 @@ pub const OWN: &[&str] = &[
     "session.logout",
 ];
 
-/// What a path asks for.
+/// The endpoint of a method and path.
 #[must_use]
 pub fn by_path(method: &str, path: &str) -> Option<&'static Endpoint> {
     let path = path.strip_prefix("/api/v3/")?;
     TABLE.iter().find(|row| row.method == method && row.path == path)
 }
 
-/// What a name of the WebSocket API asks for.
+/// The endpoint of a name in the WebSocket API.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Endpoint> {
     TABLE.iter().find(|row| row.name == name)
 }
 
 impl Weight {
-    /// What a request with these parameters costs beforehand: they are the ones it is served with,
-    /// so however they were written, it pays for what it gets.
+    /// The weight that is taken before the request is processed. It depends on the parsed
+    /// parameters, so encoding them differently does not make a request cheaper.
     #[must_use]
     pub fn of(self, sent: &Params) -> u64 {
         let has = |name: &str| sent.peek(name).is_some();
@@ -224,7 +224,7 @@ impl Weight {
         }
     }
 
-    /// What it costs more where it is refused.
+    /// The additional weight of a refused request.
     #[must_use]
     pub fn refused(self) -> u64 {
         u64::from(self == Weight::Write)

@@ -30,51 +30,51 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Time without a request and a connection after which the exchange ends itself.
+/// Time without a request or a connection after which the exchange stops.
 pub const IDLE_EXIT: Duration = Duration::from_mins(1);
-/// Wall time between notes of where venue time is, where it runs by itself.
+/// Wall time between records of venue time, unless in lockstep.
 const NOTE_EVERY: Duration = Duration::from_millis(250);
-/// Wall time between notes of what was used of the limits.
+/// Wall time between saves of the used limits.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
-/// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a
-/// bit.
+/// Most venue time that a kill may lose, as wall time in milliseconds: the records since the last
+/// sync, and a margin.
 const LOST_BY_KILL: i64 = 2_000;
-/// A market that began so long ago, in milliseconds, is one of the present.
+/// A market that started less than this long ago counts as current, milliseconds.
 const PRESENT: i64 = 120_000;
-/// Time open requests have to end when the server does.
+/// Time that open requests get when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How to run an exchange.
 pub struct SimOptions {
-    /// Where its books and its port file are.
+    /// Directory of its books and its port file.
     pub data_dir: PathBuf,
-    /// Where it listens on 127.0.0.1; 0: wherever there is room.
+    /// Port on 127.0.0.1. 0: any free port.
     pub port: u16,
     /// How fast venue time runs.
     pub pace: Pace,
-    /// What it shows.
+    /// The market it serves.
     pub market: Box<dyn Market>,
-    /// What fresh books begin with; without effect on books that exist.
+    /// Initial state of new books. It has no effect on existing books.
     pub setup: InitialBooks,
-    /// Time without a client after which it ends itself; none: never.
+    /// Time without a client after which it stops. None: never.
     pub idle_exit: Option<Duration>,
 }
 
 /// Why an exchange cannot start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// Its books.
+    /// Its books cannot be opened or written.
     #[error(transparent)]
     Books(#[from] BooksError),
-    /// Its directory or its port.
+    /// Its directory, one of its files or its port cannot be used.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The failed action.
         what: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The books in the directory are of other instruments than the market shows.
+    /// The books in the directory have other instruments than the market.
     #[error("{} holds the books of {books}, the market shows {market}", dir.display())]
     OtherMarket {
         /// The directory.
@@ -84,7 +84,7 @@ pub enum SimError {
         /// Symbols of the market.
         market: String,
     },
-    /// There is no room for its books.
+    /// The disk has no room for its books.
     #[error("the exchange ended: {0}")]
     Full(String),
     /// It could not write its books any more.
@@ -111,9 +111,9 @@ fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> SimError {
 
 /// A running exchange.
 pub struct SimHandle {
-    /// Where it listens.
+    /// The address where it listens.
     pub addr: SocketAddr,
-    /// What admin requests carry.
+    /// The token of admin requests.
     pub token: String,
     desk: Arc<Desk>,
     server: JoinHandle<Result<(), SimError>>,
@@ -126,7 +126,7 @@ impl fmt::Debug for SimHandle {
 }
 
 impl SimHandle {
-    /// Asks it to end, and waits until it has.
+    /// Stops the exchange and waits until it has ended.
     ///
     /// # Errors
     /// As [`SimHandle::ended`].
@@ -135,7 +135,7 @@ impl SimHandle {
         self.ended().await
     }
 
-    /// Has connections waited for otherwise than the venue does.
+    /// Sets the timeouts of new connections.
     #[cfg(test)]
     pub(super) fn wait(&self, patience: super::sockets::Patience) {
         self.desk.wait(patience);
@@ -151,7 +151,7 @@ impl SimHandle {
     }
 }
 
-/// Runs an exchange until it is asked to end or has no client any more.
+/// Runs an exchange until it is stopped, or has had no client for too long.
 ///
 /// # Errors
 /// See [`SimError`].
@@ -159,7 +159,7 @@ pub async fn serve(options: SimOptions) -> Result<(), SimError> {
     start(options).await?.ended().await
 }
 
-/// Starts an exchange; it answers when this returns.
+/// Starts an exchange. It accepts requests when this returns.
 ///
 /// # Errors
 /// See [`SimError`].
@@ -170,7 +170,7 @@ pub async fn start(options: SimOptions) -> Result<SimHandle, SimError> {
     start_on(store, options).await
 }
 
-/// Starts an exchange whose books are in this file; in its directory is its port file alone.
+/// Starts an exchange with the books in this store. `data_dir` holds only its other files.
 ///
 /// # Errors
 /// See [`SimError`].
@@ -190,7 +190,7 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
         if let Ok((_, row)) = &opened {
             books.gate().durable(*row).await;
         }
-        // What the journal says of itself is the reason.
+        // The journal's own error is the reason.
         if let Phase::Full(why) = &*phase.borrow() {
             return Err(SimError::Full(why.clone()));
         }
@@ -201,7 +201,7 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     let mut base = books.exchange().now() + lost * UtcMs::from(pace.factor());
     let wall = clock::wall().utc();
     if pace == Pace::Times(1) && (0..PRESENT).contains(&(wall - market.start())) {
-        // A market of the present runs on the wall clock, as anybody's own client does.
+        // A current market runs on wall time, as clients do.
         base = base.max(wall);
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
@@ -279,7 +279,7 @@ async fn run(
     let closing = Arc::clone(&desk);
     let closed = tokio::task::spawn_blocking(move || closing.close()).await;
     closed.map_err(|error| SimError::Failed(error.to_string()))?;
-    // It ends with the desk's books; then nobody holds their file any more.
+    // The sender ends when the books are closed. After that, no task holds their file.
     sending.await.map_err(|error| SimError::Failed(error.to_string()))?;
     kept.map_err(|error| SimError::Failed(error.to_string()))?;
     served.map_err(io_error("cannot serve"))?;
@@ -290,16 +290,15 @@ async fn run(
         Phase::Running | Phase::Stopping => {}
     }
     if port::was_taken(&data_dir, &desk.token) {
-        // Whoever has begun in a folder of this name is found by its own.
+        // The port file belongs to another exchange, or is gone.
         return Ok(());
     }
     std::fs::remove_file(port::path(&data_dir)).map_err(io_error("cannot remove the port file"))
 }
 
-/// Keeps what was used of the limits, for the next process: who is banned stays banned. Nobody else
-/// writes that file, and each time is waited for, so no two ever write it at once; the last time is
-/// when the server has ended. A server whose folder was taken away ends, and writes nothing into
-/// that of a successor.
+/// Saves the used limits for the next process, so that a ban survives a restart. Only this task
+/// writes the file, and it waits for each save. The last save comes after the server has ended. If
+/// the directory was removed or has a new owner, the server stops and writes nothing there.
 async fn keep_limits(desk: Arc<Desk>, dir: PathBuf, mut ended: oneshot::Receiver<()>) {
     let mut kept = None;
     loop {
@@ -337,7 +336,7 @@ async fn watch_idle(desk: Arc<Desk>, idle_exit: Option<Duration>) {
     desk.stop();
 }
 
-/// Where venue time runs by itself: releases minutes as they close, and notes where time is.
+/// Unless in lockstep: releases minutes as they close, and records venue time.
 async fn keep_time(desk: Arc<Desk>) {
     while let (Some(now), Ok(standing)) = (desk.clock().now(), desk.standing()) {
         let mut wait = NOTE_EVERY;

@@ -22,23 +22,23 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-/// Messages a market stream connection may send in a second.
+/// Most messages that a market stream connection may send in a second.
 const MESSAGES_PER_SECOND: u32 = 5;
 /// Largest message a client may send, bytes.
 pub const MESSAGE_MAX: usize = 1 << 20;
-/// Messages written together.
+/// Most messages that are written together.
 const BATCH: usize = 256;
 /// The header in which a client names its connection.
 pub const CONNECTION_HEADER: &str = "x-everwarm-connection";
 
-/// How long connections are waited for.
+/// The timeouts of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Time between pings.
     pub ping: Duration,
-    /// A connection whose last pong is older is dropped; so is one that takes nothing for so long.
+    /// A connection is dropped if its last pong is older, or if it reads nothing for this long.
     pub pong: Duration,
-    /// How long a connection lives at most.
+    /// Longest lifetime of a connection.
     pub life: Duration,
     /// How long the head of a request may take.
     pub head: Duration,
@@ -47,7 +47,7 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// The venue's.
+    /// The timeouts of the venue.
     fn default() -> Self {
         Patience {
             ping: Duration::from_secs(20),
@@ -65,7 +65,7 @@ pub fn named(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty() && name.len() <= 64).then(|| name.to_owned())
 }
 
-/// `/ws` and `/ws/<stream>[/<stream>…]`: messages as they are.
+/// `/ws` and `/ws/<stream>[/<stream>…]`: messages without the names of their streams.
 pub async fn raw(
     State(desk): State<Arc<Desk>>,
     ConnectInfo(line): ConnectInfo<Line>,
@@ -129,7 +129,7 @@ fn market(
     })
 }
 
-/// Obeys a control message of a market stream connection.
+/// Executes a control message of a market stream connection. Returns the response.
 fn control(own: &mut Subscriptions<'_>, text: &str) -> Value {
     let invalid =
         |code: i32, msg: String, id: &Value| json!({"error": {"code": code, "msg": msg}, "id": id});
@@ -189,13 +189,13 @@ fn control(own: &mut Subscriptions<'_>, text: &str) -> Value {
     }
 }
 
-/// The property a control message names, and the value it gives it.
+/// The property that a control message names, and its value.
 fn property(request: &Value) -> Option<(&str, Option<bool>)> {
     let list = request.get("params")?.as_array()?;
     Some((list.first()?.as_str()?, list.get(1).and_then(Value::as_bool)))
 }
 
-/// Carries messages both ways until one side has had enough.
+/// Carries messages both ways until one side ends the connection.
 pub async fn pump<F: Future<Output = ()>>(
     desk: &Desk,
     line: &Line,
@@ -240,7 +240,7 @@ pub async fn pump<F: Future<Output = ()>>(
                 }
                 match got {
                     Some(Ok(Message::Text(text))) => take(text.as_str().to_owned()).await,
-                    // Only an answer to our ping shows that somebody is there.
+                    // Only a pong with the payload of the last ping shows that the client is alive.
                     Some(Ok(Message::Pong(payload))) if payload == pinged => {
                         pong_at = clock::now();
                     }
@@ -259,11 +259,11 @@ pub async fn pump<F: Future<Output = ()>>(
             () = Phase::over(&mut phase) => break,
         }
     }
-    // Whether the goodbye arrives does not matter.
+    // The close frame need not arrive.
     drop(timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await);
 }
 
-/// Sends what is to be sent, and gives what else is to be done, if anything is.
+/// Sends the messages of a batch. Returns the command to close or cut, if there is one.
 async fn write(
     socket: &mut WebSocket,
     batch: &mut Vec<Frame>,

@@ -66,7 +66,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 impl Client {
     fn of(sim: &SimHandle) -> Client {
-        // Whichever test is first installs it; the others find it there.
+        // The first test installs the provider. Later calls fail, which is fine.
         drop(rustls::crypto::ring::default_provider().install_default());
         let http = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
         Client { http, at: sim.addr.to_string(), token: sim.token.clone() }
@@ -260,7 +260,7 @@ async fn bars_arrive_closed_and_are_counted() {
     let wrong = ask(&mut raw, json!({"method": "DANCE", "id": 3})).await;
     assert_eq!(wrong["error"]["code"], 2);
     let mut both = client.socket("/stream?streams=btcusdt@kline_1m/ethusdt@kline_1m", "both").await;
-    // An answer on a connection shows that it has been taken in.
+    // A response on a connection shows that it is registered.
     ask(&mut both, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
 
     let told = client.advance(CLOSE).await;
@@ -335,7 +335,7 @@ async fn what_was_answered_is_in_the_file() {
     let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=9&newClientOrderId=m";
     client.signed(Method::POST, "/api/v3/order", order, CLOSE).await;
     let before = client.get("/sim/v1/ledger").await.1;
-    // What a killed process leaves behind: the file as it is now.
+    // A killed process leaves the file as it is now.
     std::fs::copy(dir.0.join("books.redb"), image.0.join("books.redb")).expect("copied");
     let after = start(options(&image.0, Pace::Lockstep)).await.expect("started from the image");
     assert_eq!(Client::of(&after).get("/sim/v1/ledger").await.1, before);

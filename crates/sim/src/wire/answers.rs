@@ -1,4 +1,4 @@
-//! Orders and lists as answers tell them.
+//! Responses about orders and lists.
 
 use super::number;
 use super::orders::{ResponseType, order_type, side};
@@ -31,13 +31,13 @@ fn state(order: &Order) -> Value {
     })
 }
 
-/// The state with the stop, where there is one.
+/// The state of an order, with its stop price if it has one.
 fn report(order: &Order) -> Value {
     let stop = order.kind.stop().map(|stop| json!({"stopPrice": number(stop.at)}));
     with(state(order), stop.unwrap_or(Value::Null))
 }
 
-/// The answer to a new order.
+/// The response to a new order.
 #[must_use]
 pub fn placed(exchange: &Exchange, order: &Order, answer: ResponseType) -> Value {
     if answer == ResponseType::Ack {
@@ -61,7 +61,7 @@ pub fn placed(exchange: &Exchange, order: &Order, answer: ResponseType) -> Value
     with(result, json!({"fills": fills}))
 }
 
-/// The answer to a query.
+/// The response to a query of an order.
 #[must_use]
 pub fn queried(order: &Order) -> Value {
     let stop = order.kind.stop().map_or(Decimal::ZERO, |stop| stop.at);
@@ -73,7 +73,7 @@ pub fn queried(order: &Order) -> Value {
     with(state(order), more)
 }
 
-/// The answer to a cancel that worked.
+/// The response to a successful cancel.
 #[must_use]
 pub fn cancelled(order: &Order, cancel_id: &str) -> Value {
     let more = json!({
@@ -108,8 +108,8 @@ fn header(exchange: &Exchange, list: &OrderList, kind: &str, status: &str) -> Va
     })
 }
 
-/// The answer to a new list. Orders that waited for a working order are told as they were placed,
-/// though it may have been filled at once.
+/// The response to a new list. Pending orders appear as they were placed, even if the working order
+/// filled immediately.
 #[must_use]
 pub fn list_placed(exchange: &Exchange, list: &OrderList, answer: ResponseType) -> Value {
     let head = header(exchange, list, "EXEC_STARTED", "EXECUTING");
@@ -138,7 +138,7 @@ pub fn list_placed(exchange: &Exchange, list: &OrderList, answer: ResponseType) 
     with(head, json!({"orderReports": reports}))
 }
 
-/// The orders that were cancelled, each with the id of the cancel.
+/// The cancelled orders: id and response, with the id of the cancel.
 fn cancels(exchange: &Exchange, said: &[SimFact]) -> Vec<(u64, Value)> {
     let mut found = Vec::new();
     for fact in said {
@@ -151,7 +151,7 @@ fn cancels(exchange: &Exchange, said: &[SimFact]) -> Vec<(u64, Value)> {
     found
 }
 
-/// The answer to the cancel of a list.
+/// The response to the cancel of a list.
 #[must_use]
 pub fn list_cancelled(exchange: &Exchange, list: &OrderList, said: &[SimFact]) -> Value {
     let of_list = cancels(exchange, said).into_iter().filter(|(id, _)| list.orders.contains(id));
@@ -159,7 +159,7 @@ pub fn list_cancelled(exchange: &Exchange, list: &OrderList, said: &[SimFact]) -
     with(header(exchange, list, "ALL_DONE", "ALL_DONE"), json!({"orderReports": reports}))
 }
 
-/// The answer to the cancel of all orders: each by itself or with its list.
+/// The response to the cancel of all orders: single orders, and lists with their orders.
 #[must_use]
 pub fn all_cancelled(exchange: &Exchange, said: &[SimFact]) -> Value {
     let mut rows: Vec<Value> = Vec::new();

@@ -1,8 +1,8 @@
-//! Refusals as the protocol writes them.
+//! Refusals in the form of the protocol.
 
 use serde_json::{Value, json};
 
-/// A refusal: what goes into the status line and the body.
+/// A refusal: the content of the status line and the body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {msg}")]
 pub struct ApiError {
@@ -10,9 +10,9 @@ pub struct ApiError {
     pub status: u16,
     /// The protocol's code.
     pub code: i32,
-    /// The protocol's words.
+    /// The protocol's message.
     pub msg: String,
-    /// More, where a request has more than one result.
+    /// Further data, if a request has more than one result.
     pub data: Option<Value>,
 }
 
@@ -43,20 +43,20 @@ impl ApiError {
         ApiError::new(-1102, format!("Param '{one}' or '{other}' {tail}"))
     }
 
-    /// A parameter has a value it cannot have.
+    /// A parameter has an invalid value.
     #[must_use]
     pub fn invalid(name: &str) -> ApiError {
         ApiError::new(-1130, format!("Data sent for parameter '{name}' is not valid."))
     }
 
-    /// The books could not take the request; the client must not conclude anything.
+    /// The books could not take the request. The client must treat its status as unknown.
     #[must_use]
     pub fn internal() -> ApiError {
         let msg = "An unknown error occurred while processing the request.";
         ApiError::new(-1000, msg)
     }
 
-    /// The body.
+    /// The JSON body.
     #[must_use]
     pub fn body(&self) -> Value {
         let mut body = json!({"code": self.code, "msg": self.msg});

@@ -1,4 +1,4 @@
-//! What the account is told about its orders, and the ledger for those who compare.
+//! The events of the account about its orders, and the ledger for comparisons.
 
 use super::number;
 use super::orders::{kind_word, order_type, side};
@@ -9,8 +9,8 @@ use everwarm_domain::time::UtcMs;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The events that follow from one input: a report for each execution in order, then, where money
-/// moved, the balances. `exchange` is the books after the input.
+/// The events that follow from one input: a report for each execution in order, then the changed
+/// balances, if any. `exchange` is the books after the input.
 #[must_use]
 pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Value> {
     let mut events = Vec::new();
@@ -48,8 +48,8 @@ pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Val
     events
 }
 
-/// A replacement whose cancel was done and whose order was refused: the only refusal that the
-/// account is told of. The order has no number; the venue's documentation shows none of these.
+/// The event of a replacement whose cancel succeeded and whose order was refused. No other refusal
+/// is sent as an event. The order has no id; the venue's documentation has no example.
 fn half_refused(exchange: &Exchange, replace: &Replace, said: &[SimFact]) -> Option<Value> {
     let cancelled = said.iter().any(|fact| matches!(fact, SimFact::Cancelled { .. }));
     let refused = said
@@ -73,7 +73,7 @@ fn half_refused(exchange: &Exchange, replace: &Replace, said: &[SimFact]) -> Opt
     }))
 }
 
-/// The word of a reason that has one.
+/// The protocol's name of a reject reason, or `NONE`.
 fn reject_reason(msg: &str) -> &'static str {
     match msg {
         "Account has insufficient balance for requested action." => "INSUFFICIENT_BALANCES",
@@ -83,7 +83,7 @@ fn reject_reason(msg: &str) -> &'static str {
     }
 }
 
-/// What happened to lists: begun, gone on to the orders that waited, or over.
+/// The events of lists: started, pending orders activated, or all orders done.
 fn list_events(exchange: &Exchange, said: &[SimFact]) -> Vec<Value> {
     let mut told: Vec<(u64, &str)> = Vec::new();
     let list_of = |id: &u64| exchange.order(*id).and_then(|order| order.list);
@@ -148,7 +148,7 @@ struct Report<'a> {
     at: UtcMs,
     trade: Option<&'a Traded>,
     cancel_id: Option<&'a str>,
-    /// Since when it is in the market, as of this event.
+    /// Venue time at which it entered the market, as of this event.
     working: Option<UtcMs>,
 }
 

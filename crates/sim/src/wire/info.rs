@@ -1,4 +1,4 @@
-//! exchangeInfo and account.
+//! The responses `exchangeInfo`, account and commissions.
 
 use super::number;
 use crate::exchange::Exchange;
@@ -12,7 +12,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use serde_json::{Value, json};
 
-/// The limits the exchange announces and holds.
+/// The limits that the exchange announces and enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Request weight per minute.
@@ -40,7 +40,7 @@ impl Limits {
         }
     }
 
-    /// The list in exchangeInfo.
+    /// The list of limits in `exchangeInfo`.
     #[must_use]
     pub fn list(&self) -> Value {
         let row = |kind: &str, interval: &str, num: u64, limit: u64| {
@@ -56,7 +56,7 @@ impl Limits {
         ])
     }
 
-    /// What is used of the limits of orders.
+    /// The order limits with their used counts.
     #[must_use]
     pub fn order_counts(&self, (short, day): (u64, u64)) -> Value {
         json!([
@@ -68,7 +68,7 @@ impl Limits {
     }
 }
 
-/// The exchangeInfo of the given symbols.
+/// The `exchangeInfo` of the given symbols.
 #[must_use]
 pub fn exchange_info(
     exchange: &Exchange,
@@ -132,7 +132,7 @@ fn filters(exchange: &Exchange, rules: &Instrument) -> Value {
     Value::Array(list)
 }
 
-/// The account.
+/// The response about the account.
 #[must_use]
 pub fn account(exchange: &Exchange, omit_zero: bool, now: i64) -> Value {
     let balances: Vec<Value> = exchange
@@ -166,7 +166,7 @@ fn discount() -> Value {
     })
 }
 
-/// What trading a symbol costs; nothing is paid in another asset.
+/// The commission rates of a symbol. No fee is paid in another asset.
 #[must_use]
 pub fn commission(symbol: Symbol) -> Value {
     let [standard, none] = rates();
@@ -176,7 +176,7 @@ pub fn commission(symbol: Symbol) -> Value {
     })
 }
 
-/// What an order would cost.
+/// The commission rates of a test order.
 #[must_use]
 pub fn order_commission() -> Value {
     let [standard, none] = rates().map(|mut rates| {

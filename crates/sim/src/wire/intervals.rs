@@ -1,4 +1,4 @@
-//! Bars of any width out of those of a minute.
+//! Bars of all widths, made from one-minute bars.
 
 use super::error::ApiError;
 use super::klines::quote;
@@ -6,17 +6,17 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 
-/// Trades in a bar of a minute.
+/// Trades in a one-minute bar.
 const TRADES: i64 = 4;
 
 /// Width of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// The word on the wire.
+    /// The name in the protocol.
     pub name: &'static str,
     /// In minutes.
     minutes: i64,
-    /// Bars open at multiples of the width from here on.
+    /// Bars open at multiples of the width after this time.
     offset: UtcMs,
 }
 
@@ -24,7 +24,7 @@ const fn width(name: &'static str, minutes: i64) -> Interval {
     Interval { name, minutes, offset: 0 }
 }
 
-/// All widths there are here; weeks begin on Monday.
+/// All supported widths. Weeks begin on Monday.
 pub const INTERVALS: [Interval; 14] = [
     width("1m", 1),
     width("3m", 3),
@@ -43,10 +43,10 @@ pub const INTERVALS: [Interval; 14] = [
 ];
 
 impl Interval {
-    /// The width a word names.
+    /// The width with this name.
     ///
     /// # Errors
-    /// -1120; seconds and months are not simulated.
+    /// -1120 for an unknown width. Seconds and months are not simulated.
     pub fn read(word: &str) -> Result<Interval, ApiError> {
         let found = INTERVALS.into_iter().find(|interval| interval.name == word);
         found.ok_or_else(|| ApiError::new(-1120, "Invalid interval."))
@@ -58,7 +58,7 @@ impl Interval {
         self.minutes * MINUTE
     }
 
-    /// Opening time of the bar that holds `time`.
+    /// Opening time of the bar that contains `time`.
     #[must_use]
     pub fn open_of(self, time: UtcMs) -> UtcMs {
         (time - self.offset).div_euclid(self.ms()) * self.ms() + self.offset
@@ -71,14 +71,14 @@ impl Interval {
         if open < time { open + self.ms() } else { open }
     }
 
-    /// How many bars of a minute `count` of these take, and one more.
+    /// The number of one-minute bars for `count` bars of this width; wider bars get one to spare.
     #[must_use]
     pub fn minutes_of(self, count: usize) -> usize {
         let minutes = usize::try_from(self.minutes).unwrap_or(1);
         if minutes == 1 { count } else { count.saturating_add(1).saturating_mul(minutes) }
     }
 
-    /// The bars of this width that bars of a minute make, in their order.
+    /// Combines one-minute bars into bars of this width, in their order.
     #[must_use]
     pub fn fold(self, minutes: &[Bar]) -> Vec<Kline> {
         let mut folded: Vec<Kline> = Vec::new();
@@ -93,10 +93,10 @@ impl Interval {
     }
 }
 
-/// A bar as it is told.
+/// A bar with the statistics that the protocol sends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kline {
-    /// Its prices and volume; the opening time is its own.
+    /// Its prices, its volume and its own opening time.
     pub bar: Bar,
     /// Its width.
     pub interval: Interval,
@@ -104,12 +104,12 @@ pub struct Kline {
     pub quote: Decimal,
     /// Number of trades.
     pub trades: i64,
-    /// Ids of the first and the last trade; none where nothing was traded.
+    /// Ids of the first and the last trade; none if nothing was traded.
     pub ids: Option<(i64, i64)>,
 }
 
 impl Kline {
-    /// A bar of a minute.
+    /// A one-minute bar.
     #[must_use]
     pub fn minute(bar: &Bar) -> Kline {
         Kline::opening(INTERVALS[0], bar)
@@ -141,7 +141,7 @@ impl Kline {
         };
     }
 
-    /// The last instant it covers.
+    /// The last millisecond that it covers.
     #[must_use]
     pub fn close_time(&self) -> UtcMs {
         self.bar.open_time + self.interval.ms() - 1

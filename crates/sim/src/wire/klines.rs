@@ -1,4 +1,4 @@
-//! Bars as the protocol writes them, as rows of a query and as stream messages.
+//! Bars in the form of the protocol: rows of a query and stream messages.
 
 use super::error::ApiError;
 use super::intervals::{INTERVALS, Interval, Kline};
@@ -15,7 +15,7 @@ use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Which bars are asked for.
+/// A query for bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KlineQuery {
     interval: Interval,
@@ -28,8 +28,8 @@ impl KlineQuery {
     /// Reads a request for bars.
     ///
     /// # Errors
-    /// -1102 without an interval, -1120 for one that is not served, and what is wrong with the
-    /// rest.
+    /// -1102 without an interval, -1120 for an unknown one, or the error of another wrong
+    /// parameter.
     pub fn read(params: &Params) -> Result<KlineQuery, ApiError> {
         let interval = Interval::read(params.required("interval")?)?;
         let (start, end) = (params.time("startTime")?, params.time("endTime")?);
@@ -38,7 +38,7 @@ impl KlineQuery {
         Ok(KlineQuery { interval, start, end, limit })
     }
 
-    /// The bars that are visible now, ascending; the last one may be forming still.
+    /// The bars that are visible now, ascending. The last one may still be forming.
     pub fn bars(
         &self,
         exchange: &Exchange,
@@ -47,7 +47,7 @@ impl KlineQuery {
         now: UtcMs,
     ) -> Vec<Kline> {
         let closed = exchange.market() - MINUTE;
-        // The last minute of the last bar that opens early enough.
+        // The last minute of the last bar that opens at or before `end`.
         let bound = |end| self.interval.open_of(end) + self.interval.ms() - MINUTE;
         let end = self.end.map_or(UtcMs::MAX, bound);
         let count = self.interval.minutes_of(self.limit);
@@ -69,8 +69,8 @@ impl KlineQuery {
     }
 }
 
-/// The bar of the minute that venue time is in, as far as its trades are released; before the first
-/// of them it is flat at the last price, without volume.
+/// The bar of the current minute, from the trades released so far. Before the first of them it is
+/// flat at the last price, without volume.
 pub fn forming(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -109,7 +109,7 @@ pub fn forming(
     Some(Bar { symbol, open_time, open: *open, high, low, close: *close, volume })
 }
 
-/// What a bar's volume came to in quote units: at the mean of its four prices.
+/// A bar's volume in quote units, at the mean of its four prices.
 #[must_use]
 pub fn quote(bar: &Bar) -> Decimal {
     let scale = bar.scale();
@@ -118,12 +118,12 @@ pub fn quote(bar: &Bar) -> Decimal {
     mean.decimal().saturating_mul(bar.volume).trunc_with_scale(8)
 }
 
-/// What of a volume takers bought: half of it.
+/// The part of a volume that takers bought: half of it.
 fn half(volume: Decimal) -> Decimal {
     (volume * Decimal::new(5, 1)).trunc_with_scale(8)
 }
 
-/// The rows of an answer, as JSON text.
+/// The rows of a response, as JSON text.
 #[must_use]
 pub fn rows(bars: &[Kline]) -> String {
     let mut text = String::with_capacity(bars.len() * 160 + 2);
@@ -162,14 +162,14 @@ pub fn stream(symbol: Symbol, interval: Interval) -> String {
     format!("{}@kline_{}", symbol.as_str().to_lowercase(), interval.name)
 }
 
-/// Whether anybody listens to bars that are wider than a minute.
+/// Whether a connection subscribes to bars that are wider than a minute.
 #[must_use]
 pub fn has_wider(wanted: &BTreeSet<String>) -> bool {
     wanted.iter().any(|stream| stream.contains("@kline_") && !stream.ends_with("@kline_1m"))
 }
 
-/// The streams of wider bars that go on with the minute that closed at `close`, or, where nothing
-/// `traded` in it, that end with it.
+/// The messages (stream, text) of wider bars for the minute that closed at `close`. If nothing
+/// `traded` in it, only bars that end with it get a message.
 pub fn wider(
     market: &mut dyn Market,
     symbol: Symbol,

@@ -1,4 +1,4 @@
-//! Lists of orders: requests out of parameters.
+//! Reads requests for lists of orders from parameters.
 
 use super::error::ApiError;
 use super::orders::{Names, ResponseType, read_side, response_type, symbol};
@@ -19,7 +19,7 @@ const PENDING_BELOW: Names = Names { prefix: "pendingBelow", quantity: "pendingQ
 /// Reads a request for a list.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The protocol's error for the first wrong parameter.
 pub fn new_list(
     exchange: &Exchange,
     params: &Params,
@@ -82,7 +82,7 @@ fn pair(params: &Params, side: Side, above: Names, below: Names) -> Result<(Leg,
     Ok((above, below))
 }
 
-/// Whether an order stands on the side of the market where its type belongs.
+/// Checks that an order is on the side of the market that its type requires.
 fn belongs(leg: &Leg, is_above: bool) -> Result<(), ApiError> {
     let trigger = leg.kind.stop().map(|stop| stop.trigger);
     let (wanted, code, msg) = match (leg.side, trigger) {
@@ -107,7 +107,7 @@ fn belongs(leg: &Leg, is_above: bool) -> Result<(), ApiError> {
 /// Reads a request to cancel a list.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The protocol's error for the first wrong parameter.
 pub fn cancel_list(
     exchange: &Exchange,
     params: &Params,
@@ -130,7 +130,7 @@ pub fn cancel_list(
 /// Finds the list that a query names.
 ///
 /// # Errors
-/// -1102 where it names none, -2013 where there is none.
+/// -1102 if it names none, -2013 if there is no such list.
 pub fn find<'a>(exchange: &'a Exchange, params: &Params) -> Result<&'a OrderList, ApiError> {
     let id = params.integer("orderListId")?.map(i64::unsigned_abs);
     let name = params.client_id("origClientOrderId")?;

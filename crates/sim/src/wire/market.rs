@@ -1,7 +1,8 @@
-//! Market data besides bars: prices, the shown book, trades, the day's statistics.
+//! Market data except bars: prices, the visible book, trades, daily statistics.
 //!
-//! The trades of a bar are the four of its path, a fourth of the volume each; their ids count up
-//! over all minutes since 1970. They are the market's: what the account traded has ids of its own.
+//! A bar has the four trades of its path, each with a quarter of its volume. Their ids count up
+//! over all minutes since 1970. They are trades of the market; the account's trades have ids of
+//! their own.
 
 use super::error::ApiError;
 use super::klines::{forming, quote};
@@ -23,11 +24,11 @@ use serde_json::{Value, json};
 
 /// Trades in a bar.
 const TRADES: i64 = 4;
-/// The last minute that may be asked for, counted from 1970.
+/// The last minute that a request may name, counted from 1970.
 const LAST: i64 = TIME_MAX / MINUTE;
 /// Minutes of the average price.
 const AVERAGE: i64 = 5;
-/// Levels of the book a request gets where it names no number, and at most.
+/// Levels of the book in a response: default and maximum.
 const LEVELS: (usize, usize) = (100, 5_000);
 
 /// One trade of the market.
@@ -41,11 +42,11 @@ pub struct Print {
     pub price: Decimal,
     /// In base units.
     pub quantity: Decimal,
-    /// Whether the seller took.
+    /// Whether the buyer was the maker.
     pub buyer_maker: bool,
 }
 
-/// The trades of a bar that are released up to `through`, in order; none where nothing was traded.
+/// The trades of a bar that are released up to `through`, in order; none if nothing was traded.
 #[must_use]
 pub fn prints(bar: &Bar, through: UtcMs) -> Vec<Print> {
     if bar.volume.is_zero() {
@@ -65,25 +66,25 @@ pub fn prints(bar: &Bar, through: UtcMs) -> Vec<Print> {
     steps.map(print).filter(|print| print.time <= through).collect()
 }
 
-/// The number of the book's last change.
+/// The update id of the book's last change.
 #[must_use]
 pub fn update_id(tape: &Tape) -> i64 {
     tape.minute / MINUTE * TRADES - 1
 }
 
-/// Which symbols a request is about.
+/// The symbols that a request selects.
 #[derive(Debug)]
 pub struct Selected<'a> {
-    /// They.
+    /// The selected symbols.
     pub symbols: Vec<&'a Instrument>,
-    /// Whether one was named alone, so that the answer is no list.
+    /// Whether `symbol` named one of them, so that the response is not a list.
     pub single: bool,
 }
 
 /// Reads `symbol` or `symbols`; neither means all.
 ///
 /// # Errors
-/// What the protocol says of those that are not known or do not go together.
+/// The protocol's error for unknown symbols or conflicting parameters.
 pub fn selected<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<'a>, ApiError> {
     let one = orders::optional_symbol(exchange, params)?;
     let many = params.text("symbols")?;
@@ -120,10 +121,10 @@ fn listed(exchange: &Exchange, symbol: Symbol) -> Option<&Instrument> {
 }
 
 impl Selected<'_> {
-    /// One row, or a list of those there are.
+    /// One row, or the list of all rows that exist.
     ///
     /// # Errors
-    /// -1112 where a single one has none: nothing was ever traded.
+    /// -1112 if a single symbol has no row, because nothing was ever traded.
     pub fn rows(
         &self,
         mut row: impl FnMut(&Instrument) -> Option<Value>,
@@ -136,27 +137,27 @@ impl Selected<'_> {
     }
 }
 
-/// Nothing was ever traded.
+/// The error for a symbol that was never traded.
 #[must_use]
 pub fn nothing() -> ApiError {
     ApiError::new(-1112, "No orders on book for symbol.")
 }
 
-/// The last price.
+/// The row with the last price.
 #[must_use]
 pub fn price(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
     let tape = exchange.tape(rules.symbol)?;
     Some(json!({"symbol": rules.symbol.as_str(), "price": number(tape.last)}))
 }
 
-/// The best of the shown book: bid price and quantity, ask price and quantity.
+/// The best of the visible book: bid price and quantity, ask price and quantity.
 fn best(tape: &Tape, rules: &Instrument) -> [String; 4] {
     let first = |side| depth::levels(tape, rules, side, 1).first().copied().unwrap_or_default();
     let ((bid, bid_quantity), (ask, ask_quantity)) = (first(Side::Sell), first(Side::Buy));
     [bid, bid_quantity, ask, ask_quantity].map(number)
 }
 
-/// The best of the shown book.
+/// The row with the best of the visible book.
 #[must_use]
 pub fn book_ticker(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
     let [bid, bid_quantity, ask, ask_quantity] = best(exchange.tape(rules.symbol)?, rules);
@@ -166,7 +167,7 @@ pub fn book_ticker(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
     }))
 }
 
-/// The best of the shown book as a stream tells it.
+/// The stream message with the best of the visible book.
 #[must_use]
 pub fn book_event(tape: &Tape, rules: &Instrument, id: i64) -> Value {
     let [bid, bid_quantity, ask, ask_quantity] = best(tape, rules);
@@ -176,10 +177,10 @@ pub fn book_event(tape: &Tape, rules: &Instrument, id: i64) -> Value {
     })
 }
 
-/// The levels a request asks for.
+/// The number of levels that a request wants.
 ///
 /// # Errors
-/// -1100 and -1130; more than the most is the most.
+/// -1100 and -1130. A larger number is reduced to the maximum.
 pub fn levels(params: &Params) -> Result<usize, ApiError> {
     let limit = match params.integer("limit")? {
         None => LEVELS.0,
@@ -189,7 +190,7 @@ pub fn levels(params: &Params) -> Result<usize, ApiError> {
     Ok(limit.min(LEVELS.1))
 }
 
-/// The shown book, `count` levels on each side.
+/// The visible book, `count` levels on each side.
 #[must_use]
 pub fn book(tape: Option<&Tape>, rules: &Instrument, count: usize) -> Value {
     let rows = |side| -> Value {
@@ -205,7 +206,7 @@ pub fn book(tape: Option<&Tape>, rules: &Instrument, count: usize) -> Value {
     })
 }
 
-/// The bars that are visible now, the one that forms included, from opening time `from`.
+/// The bars that are visible now from opening time `from`, including the forming one.
 fn visible(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -241,7 +242,7 @@ pub fn average(
     Some(json!({"mins": AVERAGE, "price": price, "closeTime": tape.minute - 1}))
 }
 
-/// What happened in a day.
+/// The statistics of a day or another window.
 #[derive(Clone, Copy, Debug)]
 pub struct DayStats {
     symbol: Symbol,
@@ -262,7 +263,7 @@ pub struct DayStats {
 }
 
 impl DayStats {
-    /// Of the 24 hours before `now`; where nothing was traded, all prices are the last one.
+    /// Statistics of the 24 hours before `now`. If nothing was traded, all prices are the last one.
     #[must_use]
     pub fn of(
         exchange: &Exchange,
@@ -273,7 +274,7 @@ impl DayStats {
         DayStats::since(exchange, market, symbol, now - DAY, now)
     }
 
-    /// From `from` to `now`; where nothing was traded, all prices are the last one.
+    /// Statistics from `from` to `now`. If nothing was traded, all prices are the last one.
     #[must_use]
     pub fn since(
         exchange: &Exchange,
@@ -319,7 +320,7 @@ impl DayStats {
         average.trunc_with_scale(self.places)
     }
 
-    /// The row of a window: the short one and what changed.
+    /// The row of a window: the short row and the price changes.
     #[must_use]
     pub fn window(&self) -> Value {
         let mut row = self.mini();
@@ -342,7 +343,7 @@ impl DayStats {
         })
     }
 
-    /// The whole row.
+    /// The full row.
     #[must_use]
     pub fn full(&self, exchange: &Exchange, rules: &Instrument) -> Value {
         let mut row = self.mini();
@@ -361,7 +362,7 @@ impl DayStats {
         row
     }
 
-    /// The short row as a stream tells it.
+    /// The stream message with the short row.
     #[must_use]
     pub fn mini_event(&self) -> Value {
         json!({
@@ -371,7 +372,7 @@ impl DayStats {
         })
     }
 
-    /// The whole row as a stream tells it.
+    /// The stream message with the full row.
     #[must_use]
     pub fn event(&self, exchange: &Exchange, rules: &Instrument) -> Value {
         let mut row = self.mini_event();
@@ -391,7 +392,7 @@ impl DayStats {
     }
 }
 
-/// Which trades of the market are asked for.
+/// A query for trades of the market.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrintQuery {
     from_id: Option<i64>,
@@ -401,10 +402,10 @@ pub struct PrintQuery {
 }
 
 impl PrintQuery {
-    /// Reads a request for trades; `past` where it may say from where.
+    /// Reads a request for trades. `id` allows `fromId`; `times` allows `startTime` and `endTime`.
     ///
     /// # Errors
-    /// What the protocol says about the first parameter that is wrong.
+    /// The protocol's error for the first wrong parameter.
     pub fn read(params: &Params, id: bool, times: bool) -> Result<PrintQuery, ApiError> {
         let mut query = PrintQuery { limit: page(params)?, ..PrintQuery::default() };
         if id {
@@ -417,7 +418,7 @@ impl PrintQuery {
         Ok(query)
     }
 
-    /// The trades of `symbol` asked for, ascending.
+    /// The trades of `symbol` that match the query, ascending.
     #[must_use]
     pub fn prints(
         &self,

@@ -1,4 +1,4 @@
-//! The protocol as pure functions: parameters and signatures in, JSON out. Knows no socket.
+//! The protocol as pure functions: parameters and signatures in, JSON out. It uses no socket.
 
 pub mod answers;
 pub mod error;

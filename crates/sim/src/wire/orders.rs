@@ -1,4 +1,4 @@
-//! Orders: requests out of parameters.
+//! Reads requests for orders from parameters.
 
 use super::error::ApiError;
 use super::params::Params;
@@ -11,7 +11,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
 
-/// How much the answer to a new order tells.
+/// How much the response to a new order contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseType {
     /// The ids.
@@ -22,7 +22,7 @@ pub enum ResponseType {
     Full,
 }
 
-/// The word for a side.
+/// The protocol's name of a side.
 #[must_use]
 pub fn side(side: Side) -> &'static str {
     match side {
@@ -31,13 +31,13 @@ pub fn side(side: Side) -> &'static str {
     }
 }
 
-/// The word for an order's type.
+/// The protocol's name of an order's type.
 #[must_use]
 pub fn order_type(order: &Order) -> &'static str {
     kind_word(&order.kind)
 }
 
-/// The word for how an order is priced.
+/// The protocol's name of a kind of order.
 #[must_use]
 pub fn kind_word(kind: &OrderKind) -> &'static str {
     match kind {
@@ -62,7 +62,7 @@ fn traded(exchange: &Exchange, symbol: Option<Symbol>) -> Result<Symbol, ApiErro
 /// The symbol of a request that must name one.
 ///
 /// # Errors
-/// -1102 where it does not, -1100 and -1121 where it names none of ours.
+/// -1102 if it names none, -1100 and -1121 if the exchange has no such symbol.
 pub fn symbol(exchange: &Exchange, params: &Params) -> Result<Symbol, ApiError> {
     params.required("symbol")?;
     traded(exchange, params.symbol("symbol")?)
@@ -94,7 +94,7 @@ pub fn read_side(params: &Params, name: &str) -> Result<Side, ApiError> {
 /// Reads a request for a new order.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The protocol's error for the first wrong parameter.
 pub fn new_order(
     exchange: &Exchange,
     params: &Params,
@@ -117,10 +117,10 @@ pub fn new_order(
     Ok((order, answer))
 }
 
-/// How much the client wants to be told, and the mode of self-trade prevention it must not choose.
+/// Reads how much the response contains. Refuses every mode of self-trade prevention but `NONE`.
 ///
 /// # Errors
-/// -1130 for other words.
+/// -1130 for other values.
 pub fn response_type(params: &Params, usual: ResponseType) -> Result<ResponseType, ApiError> {
     let answer = match params.text("newOrderRespType")? {
         None => usual,
@@ -135,10 +135,10 @@ pub fn response_type(params: &Params, usual: ResponseType) -> Result<ResponseTyp
     }
 }
 
-/// What the parameters of one order are called: those of a list have a prefix.
+/// The parameter names of one order. In a list they have a prefix.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
-    /// Nothing, or who of the list it is.
+    /// Empty, or the order's role in its list.
     pub prefix: &'static str,
     /// The parameter with its quantity.
     pub quantity: &'static str,
@@ -163,10 +163,10 @@ impl Names {
         params.client_id(&name)
     }
 
-    /// What the order is, of the type named by `word`.
+    /// Reads an order of the type named by `word`.
     ///
     /// # Errors
-    /// What the protocol says about the first parameter that is wrong.
+    /// The protocol's error for the first wrong parameter.
     pub fn kind(self, params: &Params, word: &str) -> Result<OrderKind, ApiError> {
         match word {
             "LIMIT" => {
@@ -246,8 +246,7 @@ impl Names {
         Ok(())
     }
 
-    /// Reads what may be sent with every order and changes nothing here, and refuses what is not
-    /// simulated.
+    /// Reads optional parameters that have no effect here, and refuses what is not simulated.
     ///
     /// # Errors
     /// -1134 and -2010.
@@ -270,10 +269,10 @@ impl Names {
     }
 }
 
-/// Reads which order is meant.
+/// Reads which order a request names.
 ///
 /// # Errors
-/// -1102 where neither id was sent; what is wrong with the first parameter that is.
+/// -1102 if neither id was sent, or the error of the first wrong parameter.
 pub fn target(exchange: &Exchange, params: &Params) -> Result<Target, ApiError> {
     named_target(exchange, params, "orderId", "origClientOrderId")
 }
@@ -309,7 +308,7 @@ fn restrictions(params: &Params) -> Result<Option<bool>, ApiError> {
 /// Reads a request to cancel.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The protocol's error for the first wrong parameter.
 pub fn cancel(
     exchange: &Exchange,
     params: &Params,
@@ -326,7 +325,7 @@ pub fn cancel(
 /// Reads a request to cancel all orders of a symbol.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The protocol's error for the first wrong parameter.
 pub fn cancel_all(
     exchange: &Exchange,
     params: &Params,
@@ -341,7 +340,7 @@ pub fn cancel_all(
 /// Reads a request to cancel an order and to place another.
 ///
 /// # Errors
-/// What the protocol says about the first parameter that is wrong.
+/// The protocol's error for the first wrong parameter.
 pub fn replace(
     exchange: &Exchange,
     params: &Params,

@@ -1,4 +1,4 @@
-//! Request parameters: taken out by name, with what the protocol says where they are wrong.
+//! Request parameters, read by name, with the protocol's errors for wrong ones.
 
 use super::error::ApiError;
 use everwarm_domain::id::Symbol;
@@ -7,10 +7,10 @@ use everwarm_domain::time::UtcMs;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// The last instant that may be named: in the year 2286.
+/// The latest time that a parameter may name: in the year 2286.
 pub const TIME_MAX: UtcMs = 9_999_999_999_999;
 
-/// The largest decimal number that may be named: 10^15.
+/// The largest decimal number that a parameter may hold: 10^15.
 const NUMBER_MAX: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
 /// Decimals of a quantity or an amount.
 const DECIMALS: usize = 8;
@@ -23,11 +23,11 @@ pub struct Params {
 }
 
 impl Params {
-    /// Takes apart a query string and a form body; where both have a name the query string's is
+    /// Parses a query string and a form body. If both have a name, the value of the query string is
     /// used.
     ///
     /// # Errors
-    /// -1101 where one of them has a name twice, -1100 for bytes that are not text.
+    /// -1101 if one of them has a name twice, -1100 for bytes that are not text.
     pub fn parse(query: &str, body: &str) -> Result<Params, ApiError> {
         let mut list = pairs(query)?;
         for (name, value) in pairs(body)? {
@@ -51,7 +51,7 @@ impl Params {
     /// A parameter, if it was sent.
     ///
     /// # Errors
-    /// -1105 where it is empty.
+    /// -1105 if it is empty.
     pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         let Some((known, value)) = self.list.iter().find(|(known, _)| known == name) else {
             return Ok(None);
@@ -63,7 +63,7 @@ impl Params {
         Ok(Some(value))
     }
 
-    /// A parameter as it was sent, which does not count as read.
+    /// A parameter as it was sent. This does not count as reading it.
     #[must_use]
     pub fn peek(&self, name: &str) -> Option<&str> {
         let found = self.list.iter().find(|(known, _)| known == name);
@@ -73,7 +73,7 @@ impl Params {
     /// A parameter that must be there.
     ///
     /// # Errors
-    /// -1102 where it is not, or is empty.
+    /// -1102 if it is missing or empty.
     pub fn required(&self, name: &str) -> Result<&str, ApiError> {
         self.text(name).ok().flatten().ok_or_else(|| ApiError::mandatory(name))
     }
@@ -90,7 +90,7 @@ impl Params {
         text.parse().map(Some).map_err(|_| ApiError::invalid(name))
     }
 
-    /// An instant, milliseconds; those beyond the year 2286 are its last.
+    /// A time in milliseconds. A time after [`TIME_MAX`] becomes [`TIME_MAX`].
     ///
     /// # Errors
     /// As [`Params::integer`].
@@ -124,13 +124,13 @@ impl Params {
     /// A decimal number that must be there.
     ///
     /// # Errors
-    /// -1102 where it is not; as [`Params::decimal`].
+    /// -1102 if it is missing; otherwise as [`Params::decimal`].
     pub fn required_decimal(&self, name: &str) -> Result<Decimal, ApiError> {
         self.required(name)?;
         self.decimal(name)?.ok_or_else(|| ApiError::mandatory(name))
     }
 
-    /// The word `true` or `false`; false where it was not sent.
+    /// The word `true` or `false`; false if it was not sent.
     ///
     /// # Errors
     /// -1130 for another word.

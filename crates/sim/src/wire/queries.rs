@@ -1,4 +1,4 @@
-//! Which past orders, lists and trades are asked for, and their rows.
+//! Queries for past orders, lists and trades, and their rows.
 
 use super::answers::{listed, queried};
 use super::error::ApiError;
@@ -9,7 +9,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{DAY, UtcMs};
 use serde_json::{Value, json};
 
-/// Which trades are asked for.
+/// A query for trades of the account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TradeQuery {
     order: Option<u64>,
@@ -19,13 +19,13 @@ pub struct TradeQuery {
     limit: usize,
 }
 
-/// Rows of a page where the client names no number, and at most.
+/// Rows of a page: default and maximum.
 pub const PAGE: (usize, usize) = (500, 1_000);
 
-/// Rows the client wants of a page.
+/// The number of rows that a request wants.
 ///
 /// # Errors
-/// -1130 for zero; more than the largest page is the largest page.
+/// -1130 for zero. A larger number is reduced to the maximum.
 pub fn page(params: &Params) -> Result<usize, ApiError> {
     let Some(limit) = params.integer("limit")? else { return Ok(PAGE.0) };
     if limit == 0 {
@@ -59,7 +59,7 @@ impl TradeQuery {
         Ok(TradeQuery { order, from_id, start, end, limit })
     }
 
-    /// The trades of `symbol` asked for, ascending.
+    /// The trades of `symbol` that match the query, ascending.
     #[must_use]
     pub fn rows(&self, exchange: &Exchange, symbol: Symbol) -> Value {
         let wanted = |t: &&Trade| {
@@ -98,7 +98,7 @@ fn within_a_day(start: Option<UtcMs>, end: Option<UtcMs>) -> Result<(), ApiError
     }
 }
 
-/// Which of a growing number of things are asked for: from an id, or within times.
+/// A query for orders or lists: from an id, or between two times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Past {
     from: Option<u64>,
@@ -111,7 +111,7 @@ impl Past {
     /// Reads the request; `from` is the name of its first id.
     ///
     /// # Errors
-    /// -1127 for more than a day between the times, -1128 where lists are asked for by id and time.
+    /// -1127 for more than a day between the times, -1128 for a query of lists by id and time.
     pub fn read(params: &Params, from: &str) -> Result<Past, ApiError> {
         let id = params.integer(from)?.map(i64::unsigned_abs);
         let (start, end) = (params.time("startTime")?, params.time("endTime")?);
@@ -136,7 +136,7 @@ impl Past {
         found.iter().skip(skip).take(self.limit).map(row).collect()
     }
 
-    /// The orders of `symbol` asked for, ascending.
+    /// The orders of `symbol` that match the query, ascending.
     #[must_use]
     pub fn orders(&self, exchange: &Exchange, symbol: Symbol) -> Value {
         let wanted = |o: &&Order| o.symbol == symbol && self.has(o.id, o.time);
@@ -144,7 +144,7 @@ impl Past {
         self.cut(&found, |order| queried(order))
     }
 
-    /// The lists asked for, ascending.
+    /// The lists that match the query, ascending.
     #[must_use]
     pub fn lists(&self, exchange: &Exchange) -> Value {
         let wanted = |list: &&OrderList| self.has(list.id, list.time);

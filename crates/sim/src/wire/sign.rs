@@ -1,4 +1,4 @@
-//! Who asks, and when: keys, signatures and the window of time a request is good for.
+//! Authentication of requests: API keys, signatures and the time window.
 
 use super::error::ApiError;
 use super::params::Params;
@@ -11,31 +11,31 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use sha2::Sha256;
 use std::fmt::Write as _;
 
-/// The key of the one account there is; documented, worth nothing.
+/// The API key of the only account. It is published and protects nothing.
 pub const DEMO_KEY: &str = "everwarmSimulatedExchangeDemoApiKey00000000000000000000000000000";
-/// The secret of the one account there is; documented, worth nothing.
+/// The secret of the only account. It is published and protects nothing.
 pub const DEMO_SECRET: &str = "everwarmSimulatedExchangeDemoSecret00000000000000000000000000000";
-/// The account's other key; documented, worth nothing. Its requests are signed with Ed25519.
+/// The account's second API key, for Ed25519 signatures. It is published and protects nothing.
 pub const DEMO_ED25519_KEY: &str =
     "everwarmSimulatedExchangeDemoEd25519Key0000000000000000000000000";
-/// The private half of what [`DEMO_ED25519_KEY`] signs with; documented, worth nothing.
+/// The private key that belongs to [`DEMO_ED25519_KEY`]. It is published and protects nothing.
 const DEMO_PRIVATE_KEY: &[u8; 32] = b"everwarmSimulatedExchangeDemoKey";
-/// The public half, as it is registered.
+/// The registered public key.
 const DEMO_PUBLIC_KEY: [u8; 32] = [
     0x71, 0x0c, 0xda, 0xdf, 0x2d, 0x65, 0xd7, 0xe8, 0x9c, 0x83, 0x7b, 0xe7, 0x94, 0x10, 0x3b, 0x21,
     0xea, 0xff, 0x55, 0x6a, 0x18, 0x37, 0xe2, 0xdf, 0x43, 0x28, 0x5f, 0xa4, 0x4f, 0xc6, 0xa9, 0x25,
 ];
-/// Largest window a request may ask for, milliseconds.
+/// Largest `recvWindow`, in milliseconds.
 const RECV_WINDOW_MAX: i64 = 60_000;
-/// The window of a request that asks for none, milliseconds.
+/// Default `recvWindow`, in milliseconds.
 const RECV_WINDOW: i64 = 5_000;
 /// How far a timestamp may be ahead of venue time, milliseconds.
 const EARLY: i64 = 1_000;
 /// Timestamps from here on are microseconds.
 const MICROSECONDS_FROM: i64 = 100_000_000_000_000;
 
-/// The private half of the account's Ed25519 key, as PKCS#8 in PEM. The exchange itself goes by the
-/// public half alone.
+/// The account's private Ed25519 key, as PKCS#8 in PEM. The exchange itself uses only the public
+/// key.
 #[must_use]
 pub fn demo_private_key() -> String {
     // Version, algorithm 1.3.101.112, and a string of 32 bytes.
@@ -57,7 +57,7 @@ pub fn hmac_hex(secret: &str, payload: &str) -> String {
     })
 }
 
-/// What a REST request signs: query and body exactly as sent, without their `signature`.
+/// The signed text of a REST request: query and body exactly as sent, without their `signature`.
 #[must_use]
 pub fn rest_payload(query: &str, body: &str) -> String {
     let strip = |text: &str| {
@@ -67,7 +67,7 @@ pub fn rest_payload(query: &str, body: &str) -> String {
     strip(query) + &strip(body)
 }
 
-/// What a WebSocket API request signs: all parameters but `signature`, by name.
+/// The signed text of a WebSocket API request: all parameters but `signature`, sorted by name.
 #[must_use]
 pub fn socket_payload(list: &[(String, String)]) -> String {
     let mut parts: Vec<String> = list
@@ -79,27 +79,26 @@ pub fn socket_payload(list: &[(String, String)]) -> String {
     parts.join("&")
 }
 
-/// Venue time, and how much faster than life it runs.
+/// Venue time, its pace, and the skew of the reported clock.
 #[derive(Clone, Copy, Debug)]
 pub struct When {
     /// Venue time.
     pub now: UtcMs,
-    /// The pace; the window and the tolerance for early timestamps are scaled by it.
+    /// The pace. It scales the window and the tolerance for early timestamps.
     pub factor: u32,
-    /// How far the clock that timestamps are held against is ahead of it, milliseconds; below 0 it
-    /// is behind.
+    /// How far the reported clock is ahead of venue time, in milliseconds. Negative: behind.
     pub skew: i64,
 }
 
 impl When {
-    /// The time as it is told, and as timestamps are held against it.
+    /// The reported time. Timestamps are checked against it.
     #[must_use]
     pub fn told(self) -> UtcMs {
         self.now + self.skew
     }
 }
 
-/// A key that is registered, by how its requests are signed.
+/// A registered key, by its signature algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registered {
     /// HMAC-SHA256, in hex of any case.
@@ -120,10 +119,10 @@ impl Registered {
     }
 }
 
-/// Checks a key by itself.
+/// Checks an API key, without a signature.
 ///
 /// # Errors
-/// -2014 where it cannot be one, -2015 where it is not ours.
+/// -2014 for a malformed key, -2015 for an unknown one.
 pub fn key(sent: Option<&str>) -> Result<Registered, ApiError> {
     let formed = |k: &&str| k.len() == 64 && k.bytes().all(|b| b.is_ascii_alphanumeric());
     let sent = sent.filter(formed);
@@ -134,8 +133,8 @@ pub fn key(sent: Option<&str>) -> Result<Registered, ApiError> {
     }
 }
 
-/// Checks key, signature and age of a request, and gives the last instant of venue time at which it
-/// may still enter the book.
+/// Checks key, signature and age of a request. Returns the last venue time at which it may still
+/// enter the book.
 ///
 /// # Errors
 /// -2014, -2015, -1102, -1022, -1021 as the protocol has them.
@@ -154,13 +153,13 @@ pub fn check(
     age.check(when)
 }
 
-/// As [`check`], of a request on a connection that has logged on: it is signed by that.
+/// As [`check`], for a request on a connection that has logged on. The request needs no signature.
 ///
 /// # Errors
 /// -1102, -1022, -1021 as the protocol has them.
 pub fn by_session(params: &Params, payload: &str, when: When) -> Result<UtcMs, ApiError> {
     let age = Age::read(params)?;
-    // Who signs all the same must do it well.
+    // A signature is optional here, but a wrong one is refused.
     if params.text("signature")?.is_some_and(|s| !Registered::Ed25519.accepts(payload, s)) {
         return Err(bad_signature());
     }
@@ -171,7 +170,7 @@ fn bad_signature() -> ApiError {
     ApiError::new(-1022, "Signature for this request is not valid.")
 }
 
-/// When a request was made, and for how long it is good; milliseconds.
+/// The timestamp and the window of a request, in milliseconds.
 struct Age {
     stamp: Decimal,
     window: Decimal,

@@ -1,4 +1,4 @@
-//! What market streams carry besides bars: made only where somebody listens.
+//! Messages of market streams except bars, made only for subscribed streams.
 
 use super::intervals::INTERVALS;
 use super::klines;
@@ -12,13 +12,13 @@ use everwarm_domain::time::UtcMs;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Levels of the streams that carry a part of the book.
+/// Numbers of levels of the partial book streams.
 const PARTS: [usize; 3] = [5, 10, 20];
 
-/// The stream of all symbols.
+/// The stream with the daily statistics of all symbols.
 const ALL_DAYS: &str = "!miniTicker@arr";
 
-/// Every stream there is of these symbols.
+/// The names of all streams of these symbols.
 #[must_use]
 pub fn names(symbols: &[Symbol]) -> Vec<String> {
     let mut names = vec![ALL_DAYS.to_owned()];
@@ -33,7 +33,7 @@ pub fn names(symbols: &[Symbol]) -> Vec<String> {
     names
 }
 
-/// The messages (stream, text) of the trades that `input` has just released: those after `before`.
+/// The messages (stream, text) about the trades that `input` released, those after `before`.
 pub fn messages(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -99,7 +99,7 @@ fn parts(exchange: &Exchange, bar: &Bar, say: &mut Say<'_>) {
     }
 }
 
-/// The statistics of the day, of each symbol that was traded and of all of them together.
+/// Messages with the daily statistics of each traded symbol, and of all of them together.
 fn days(
     exchange: &Exchange,
     market: &mut dyn Market,

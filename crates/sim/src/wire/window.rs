@@ -1,4 +1,4 @@
-//! Statistics over windows a request names: a sliding one, or a day of trading.
+//! Statistics over the window of a request: a sliding window or a trading day.
 
 use super::error::ApiError;
 use super::market::DayStats;
@@ -12,17 +12,17 @@ use serde_json::Value;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// A window: what was traded from an instant on, and when it is over.
+/// A window: the trades from its start to now, and the end that the response shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     from: UtcMs,
     now: UtcMs,
-    /// The end that is told.
+    /// The end that the response shows.
     end: UtcMs,
 }
 
-/// Reads `windowSize`: 1m to 59m, 1h to 23h, 1d to 7d; a day where there is none. It begins with a
-/// minute.
+/// Reads `windowSize`: 1m to 59m, 1h to 23h, 1d to 7d; a day by default. The window starts at a
+/// full minute.
 ///
 /// # Errors
 /// -1130 for another size.
@@ -45,10 +45,10 @@ pub fn sliding(params: &Params, now: UtcMs) -> Result<Window, ApiError> {
     Ok(Window { from: from - from.rem_euclid(MINUTE), now, end: now })
 }
 
-/// Reads `timeZone`, hours and minutes from UTC like `-1:30`: the day it is there.
+/// Reads `timeZone`, hours and minutes from UTC like `-1:30`. The window is the current day there.
 ///
 /// # Errors
-/// -1130 for one that nobody has.
+/// -1130 for a malformed time zone, or one outside -12:00 to 14:00.
 pub fn trading_day(params: &Params, now: UtcMs) -> Result<Window, ApiError> {
     let text = params.text("timeZone")?.unwrap_or("0");
     let invalid = || ApiError::invalid("timeZone");
@@ -72,7 +72,7 @@ pub fn trading_day(params: &Params, now: UtcMs) -> Result<Window, ApiError> {
 }
 
 impl Window {
-    /// The row of one symbol; none where nothing was ever traded.
+    /// The row of one symbol; none if nothing was ever traded.
     #[must_use]
     pub fn row(
         &self,

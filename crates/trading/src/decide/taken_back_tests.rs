@@ -1,8 +1,8 @@
-//! Signals that are taken back: entries by an exit, exits by an entry.
+//! Tests withdrawn signals: entries by an exit, exits by an entry.
 
 use super::*;
 
-/// Where an order of `BTCUSDT` stands; 0 of it is filled.
+/// Sets the status of an order of `BTCUSDT` without fills.
 fn stands(stage: &mut Decide, id: &str, status: OrderStatus) {
     stage.evolve(&fact(2, 700, changed(id, status, "0")));
 }
@@ -34,7 +34,7 @@ fn an_exit_withdraws_an_entry_that_was_not_sent_and_cancels_one_that_was() {
         assert_eq!(said, [waits, ends]);
         saved(&mut stage);
         assert_eq!(minute(&mut stage, 10), [""; 0], "it is said once");
-        // What was filled of it is sold, and nothing where nothing was.
+        // Its fills are sold; without fills, nothing is.
         facts_of(&mut stage, &fact(4, 700, changed(&entry, OrderStatus::Cancelled, "0")));
         assert!(stage.exits.is_empty() && stage.holds.is_empty());
     }

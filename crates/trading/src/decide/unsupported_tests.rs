@@ -1,4 +1,4 @@
-//! Orders of a kind that the venue does not take.
+//! Tests order types that the venue does not take.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! A feature: an indicator with its parameters on bars of one width, by name: `sma(20)@1h`.
+//! Defines features: an indicator with parameters on bars of one width, by name: `sma(20)@1h`.
 
 use crate::{settings, strategy};
 use everwarm_analysis::Formula;
@@ -11,23 +11,23 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
-/// Features of all strategies together, at most.
+/// Most features of all strategies together.
 pub const FEATURES_MAX: usize = 1_000;
-/// Bytes that their states take together, at most.
+/// Most bytes of the states of all features.
 pub const BYTES_MAX: u64 = 256 << 20;
 
-/// What warms a feature from the history, times the bars after which it gives its first value: what
-/// is older weighs nothing any more in an average that forgets slowly.
+/// Bars of history that warm a feature, as a multiple of its warm-up. Older bars have no weight,
+/// even in a slow average.
 const DEEP: i64 = 10;
-/// Minutes of history that warm a feature, at most: a week, half a megabyte a symbol.
+/// Most minutes of history for a feature: a week, half a megabyte a symbol.
 const MINUTES_MAX: i64 = 10_000;
 
-/// A feature.
+/// A computed series: a formula on bars of one width.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feature {
-    /// Of bars of this width.
+    /// Width of the bars.
     pub timeframe: Timeframe,
-    /// What is computed of them.
+    /// Formula computed from the bars.
     pub formula: Formula,
 }
 
@@ -55,18 +55,19 @@ impl FromStr for Feature {
 }
 
 impl Feature {
-    /// Whether a text is the one name of a feature, without spaces: what finds values by it.
+    /// Checks that a text is the canonical name of a feature, without spaces. Values are found by
+    /// it.
     ///
     /// # Errors
-    /// It names none, or is not written like that.
+    /// The text names no feature, or is not in the canonical form.
     pub fn check(text: &str) -> Result<(), String> {
         let name = text.parse::<Feature>()?.to_string();
         if text == name { Ok(()) } else { Err(format!("`{text}` is written `{name}`")) }
     }
 }
 
-/// What these texts name, each once, in the order of their canonical texts. What cannot be read is
-/// left out: a configuration was checked before.
+/// The features that these texts name, each once, sorted by canonical text. Unreadable texts are
+/// skipped: the configuration was checked before.
 pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {
     let read = texts.into_iter().filter_map(|text| text.parse::<Feature>().ok());
     let by_text: BTreeMap<String, Feature> =
@@ -74,35 +75,35 @@ pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {
     by_text.into_values().collect()
 }
 
-/// The plan of a configuration, and of the former settings it carries; none where it cannot be
-/// read: what was in force stays.
+/// The plan of a configuration and of the former settings it carries. `None` if it cannot be read:
+/// the plan in force stays.
 pub(crate) fn planned(text: &str, retained: &[Retained]) -> Option<Vec<Feature>> {
     let settings = settings::applied(text)?;
     Some(plan(strategy::features(&settings, retained)))
 }
 
-/// How many 1m bars of the past warm these features; 0: none.
+/// Number of 1m bars of history that warm these features; 0: none.
 pub(crate) fn minutes<'a>(features: impl Iterator<Item = &'a Feature>) -> i64 {
     let of = |feature: &Feature| {
         let bars = i64::from(feature.formula.warm_up()).saturating_mul(DEEP);
-        // The first bar of a wide one may be cut off.
+        // The first bar of a wide feature may be incomplete.
         bars.saturating_add(1).saturating_mul(feature.timeframe.ms() / MINUTE)
     };
     features.map(of).max().unwrap_or(0).min(MINUTES_MAX)
 }
 
-/// The number of a plan, a digest of its texts (FNV-1a): the same in each run and each life, and
-/// for a state of an earlier version, which does not know what configured it. Never 0.
+/// The number of a plan: the FNV-1a digest of its texts, never 0. It is the same in each run. It
+/// needs no other input, because the states of earlier versions do not name their configuration.
 pub(crate) fn number(features: &[Feature]) -> u64 {
     let text = features.iter().map(Feature::to_string).collect::<Vec<String>>().join(" ");
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step).max(1)
 }
 
-/// Whether so much can be computed of so many symbols.
+/// Checks that the features can be computed for so many symbols.
 ///
 /// # Errors
-/// A text names nothing, or there are too many, with the memory they would take.
+/// A text names no feature, or there are too many. The error states the memory they need.
 pub fn check(texts: &[String], symbols: usize) -> Result<(), String> {
     for text in texts {
         text.parse::<Feature>()?;
@@ -121,14 +122,14 @@ pub fn check(texts: &[String], symbols: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// The features of a plan on bars of one width, in the order of the columns of their values.
+/// The features of a plan on bars of one width, in the order of their value columns.
 pub fn columns(features: &[String], timeframe: Timeframe) -> impl Iterator<Item = &str> {
     let width = timeframe.name();
     let of = move |text: &&str| text.rsplit_once('@').is_some_and(|(_, of)| of == width);
     features.iter().map(String::as_str).filter(of)
 }
 
-/// How the four columns that earlier versions said are named today.
+/// Present names of the four columns that earlier versions recorded.
 #[must_use]
 pub fn old_columns(timeframe: Timeframe, fast: u32, slow: u32) -> Vec<String> {
     ["sma", "sma", "ema", "atr"]
@@ -138,7 +139,7 @@ pub fn old_columns(timeframe: Timeframe, fast: u32, slow: u32) -> Vec<String> {
         .collect()
 }
 
-/// The lengths of the one strategy there was when those were said, by the configuration then.
+/// The lengths of the first strategy when those columns were recorded, from the configuration then.
 #[must_use]
 pub fn old_lengths(settings: &Settings) -> Option<(u32, u32)> {
     #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! The stage that runs the indicators of `everwarm_analysis`, by the names of features.
+//! Runs the indicators of `everwarm_analysis` in a stage, by feature names.
 
 mod feature;
 mod old;
@@ -16,8 +16,8 @@ use everwarm_domain::money::{PRICE_SCALE, PRICE_SCALE_MAX, Price};
 const _: () = assert!(PRICE_SCALE == everwarm_analysis::SCALE, "prices are passed on as they are");
 const _: () = assert!(PRICE_SCALE_MAX == everwarm_analysis::SCALE_MAX, "and as long as they are");
 
-/// A bar as indicators know it. Prices that do not fit the scale of the bar, which is refused at
-/// the venue, stay at the largest that does.
+/// A bar in the form of the indicators. A price that does not fit the scale saturates; venue
+/// adapters refuse such bars.
 fn plain(bar: &Bar) -> Plain {
     let scale = bar.scale();
     let units = |price: Price| {

@@ -1,9 +1,9 @@
-//! The states of earlier versions of the indicator stage.
+//! Converts the states of earlier versions of the indicator stage.
 //!
-//! Version 3 knew prices of 8 decimals only. Version 2 had two lengths a width, and four indicators
-//! by hand. Former lengths are dropped: the configuration of that time does not carry them. What
-//! was entered under them is left by those in force. Symbols that have bars are held to have a
-//! past.
+//! Version 3 had prices with 8 decimals only. Version 2 had two lengths a width and four fixed
+//! indicators. Former lengths are dropped, because the configuration of that time does not carry
+//! them. Positions opened with them are closed by the settings in force. Symbols with bars count as
+//! having history.
 
 use super::feature::{old_columns, plan};
 use super::series::Saved;
@@ -34,7 +34,7 @@ pub(super) struct Saved3 {
     pub(super) waits: Vec<Wait3>,
 }
 
-/// The symbol, the texts of the features, and bars: the opening time, then the prices.
+/// Symbol, texts of the features, and bars: opening time and prices.
 pub(super) type Wait3 = (Symbol, Vec<String>, Vec<(UtcMs, [i64; 4])>);
 
 impl From<Saved3> for Saved {
@@ -48,7 +48,7 @@ impl From<Saved3> for Saved {
     }
 }
 
-/// The state that goes on from one of version 3.
+/// The present state, from a version 3 state.
 pub(super) fn convert_3(bytes: &[u8]) -> Result<State, String> {
     let old: Old3 = everwarm_kernel::state::load(3, bytes)?;
     let Old3 { plan, told, features, series, past, closed } = old;
@@ -82,7 +82,7 @@ struct OldLine {
     _atr: Atr,
 }
 
-/// The stage that goes on from a state of version 2; it tells its plan with the next input.
+/// The stage, from a version 2 state. It appends its plan at the next input.
 pub(super) fn convert(bytes: &[u8]) -> Result<Indicators, String> {
     let old: Old = everwarm_kernel::state::load(2, bytes)?;
     let mut stage = Indicators::default();

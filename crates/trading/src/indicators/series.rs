@@ -1,8 +1,8 @@
-//! All features of one width: one table of symbols, one bank of indicators a feature.
+//! Computes all features of one width: one table of symbols, and one bank of indicators a feature.
 //!
-//! A feature that joins may wait for the past of a symbol: the bars that come are noted, and it has
-//! no value. It takes the past first, then what was noted. It waits no longer than it would take to
-//! be warm without a past.
+//! A feature that joins may wait for the history of a symbol. It stores the new bars and has no
+//! value meanwhile. It takes the history first, then the stored bars. It waits no longer than it
+//! needs to warm up without history.
 
 use super::feature::Feature;
 use super::plain;
@@ -18,46 +18,46 @@ use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Bars that are noted for features that wait, at most: a day, which a start may have missed.
+/// Most bars stored for waiting features: a day, which a restart may have missed.
 const NOTED_MAX: usize = 1_440;
 
 /// The features of one width.
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) timeframe: Timeframe,
-    /// By name; with the opening time of the last bar.
+    /// Symbols by name, with the opening time of the last bar.
     symbols: Vec<(Symbol, UtcMs)>,
-    /// Decimals of the prices in the banks, where they are more than 8.
+    /// Decimals of the prices in the banks, for symbols with more than 8.
     scales: BTreeMap<Symbol, u8>,
-    /// In the order of the plan; a place for each symbol.
+    /// Banks in the order of the plan, with a place for each symbol.
     banks: Vec<(Feature, Box<dyn Bank>)>,
-    /// Symbols for whose past features wait.
+    /// Symbols whose history features wait for.
     waits: BTreeMap<Symbol, Wait>,
-    /// What the input gave, and the fact it follows from; none between inputs.
+    /// The values of this input, and the fact that caused them; `None` between inputs.
     pub(super) said: Option<(Key, FeatureTable)>,
 }
 
-/// Features that wait for the past of one symbol.
+/// Features that wait for the history of one symbol.
 #[derive(Debug, Default)]
 struct Wait {
-    /// Never none.
+    /// The features; never empty.
     features: Vec<Feature>,
-    /// What came since the first of them joined, with the opening times.
+    /// Bars since the first feature joined, with their opening times.
     bars: Vec<(UtcMs, Plain)>,
 }
 
-/// A series as it is saved.
+/// The saved form of a series.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Saved {
     pub(super) timeframe: Timeframe,
     pub(super) symbols: Vec<(Symbol, UtcMs)>,
-    /// By the text of each feature.
+    /// Bank states, by the text of the feature.
     pub(super) banks: Vec<(String, Vec<u8>)>,
     pub(super) waits: Vec<SavedWait>,
     pub(super) scales: BTreeMap<Symbol, u8>,
 }
 
-/// The symbol, the texts of the features, and bars: the opening time, the scale and the prices.
+/// Symbol, texts of the features, and bars: opening time, scale and prices.
 pub(super) type SavedWait = (Symbol, Vec<String>, Vec<(UtcMs, u8, [i64; 4])>);
 
 impl Series {
@@ -66,8 +66,9 @@ impl Series {
         Series { timeframe, symbols, scales: BTreeMap::new(), banks, waits, said: None }
     }
 
-    /// Computes these features of its width from here on. Who was there goes on. Who is new waits
-    /// for the past of these symbols, and begins with the next bar of others.
+    /// Sets the features to compute, of which this series takes those of its width. Present
+    /// features continue. New ones wait for the history of the symbols in `past`, and begin with
+    /// the next bar of others.
     pub(super) fn plan<'a>(
         &mut self,
         features: &[Feature],
@@ -115,8 +116,8 @@ impl Series {
         self.symbols.binary_search_by_key(&symbol, |(of, _)| *of)
     }
 
-    /// The place of a symbol, which is made where there is none. Walking symbols in order costs
-    /// one comparison each.
+    /// The place of a symbol, added if missing. For symbols in order, this costs one comparison
+    /// each.
     pub(super) fn place(&mut self, near: usize, symbol: Symbol) -> usize {
         if self.symbols.get(near).is_some_and(|(of, _)| *of == symbol) {
             return near;
@@ -128,9 +129,9 @@ impl Series {
         })
     }
 
-    /// Takes closed bars, by symbol, and says a row for each that is newer than the one before.
+    /// Takes closed bars, sorted by symbol. Each bar newer than the last of its symbol gives a row.
     pub(super) fn update<'a>(&mut self, because: Key, bars: impl Iterator<Item = &'a Bar> + Clone) {
-        // First the places: a new symbol moves those behind it.
+        // All places are found first, because a new symbol moves those behind it.
         let (mut near, mut count) = (0, 0);
         for bar in bars.clone() {
             near = self.place(near, bar.symbol) + 1;
@@ -157,8 +158,8 @@ impl Series {
         self.said = Some((because, FeatureTable::of(self.banks.len(), heads, values)));
     }
 
-    /// The bar with the decimals of its symbol, which grow with what its bars need. A price that
-    /// does not fit them is more than a million times the earlier ones: all features begin anew.
+    /// The bar with the decimals of its symbol, which grow as bars need more. A price that does not
+    /// fit is more than a million times the earlier ones: all features are reset.
     fn fitted(&mut self, at: usize, bar: Plain) -> Plain {
         if bar.scale == PRICE_SCALE && self.scales.is_empty() {
             return bar;
@@ -182,8 +183,8 @@ impl Series {
         bar
     }
 
-    /// Gives a bar each of some symbols, by place, to all features that do not wait for it, and
-    /// gives their values row by row.
+    /// Feeds one bar for each place to all features that do not wait for its symbol. Returns their
+    /// values row by row.
     fn feed(&mut self, rows: &[(usize, Plain)]) -> Vec<f64> {
         let columns = self.banks.len();
         let mut values = vec![f64::NAN; rows.len() * columns];
@@ -207,8 +208,8 @@ impl Series {
         values
     }
 
-    /// Notes a bar for the features that wait for the past of its symbol. Who would be warm by it
-    /// without any past waits no longer, and nobody does where too many were noted.
+    /// Stores a bar for the features that wait for the history of its symbol. A feature that would
+    /// now be warm without history stops waiting. All of them stop once too many bars are stored.
     fn note(&mut self, (at, bar): (usize, Plain)) {
         let (symbol, time) = self.symbols[at];
         let Some(mut wait) = self.waits.remove(&symbol) else { return };
@@ -225,7 +226,7 @@ impl Series {
         }
     }
 
-    /// Gives bars of one symbol to some features.
+    /// Feeds bars of one symbol to some features.
     fn take(&mut self, at: usize, features: &[Feature], bars: &[(UtcMs, Plain)]) {
         for (_, bar) in bars {
             self.fitted(at, *bar);
@@ -239,7 +240,7 @@ impl Series {
         }
     }
 
-    /// One bar of the past, or one that came late: the state moves, no row comes of it.
+    /// Applies a bar of the history or a late bar: the state changes, without a row.
     fn fold(&mut self, bar: &Bar) {
         let at = self.place(usize::MAX, bar.symbol);
         let last = &mut self.symbols[at].1;
@@ -251,7 +252,7 @@ impl Series {
         drop(self.feed(&[(at, bar)]));
     }
 
-    /// Past bars of a symbol. 1m bars also warm wider widths.
+    /// Applies history of a symbol. 1m bars also warm wider widths.
     pub(super) fn warm(
         &mut self,
         (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]),
@@ -263,8 +264,8 @@ impl Series {
         }
     }
 
-    /// The past that features wait for is there, as far as there is one: closes up to `closed` were
-    /// said of it. They take it, then what came meanwhile. No row comes of it.
+    /// Ends the wait of a symbol with its history, which may be empty. `closed` is the last close
+    /// when the plan was made. The features take the history, then the stored bars, without rows.
     pub(super) fn end_wait(
         &mut self,
         (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]),
@@ -275,7 +276,7 @@ impl Series {
         let past = widened(self.timeframe, (symbol, timeframe, bars), closed, sessions);
         let at = self.place(usize::MAX, symbol);
         let last = &mut self.symbols[at].1;
-        // A bucket that comes yet, or came meanwhile, is not of the past.
+        // A bucket that is finished later, or was finished meanwhile, is not part of the history.
         let noted = wait.bars.first().map(|(time, _)| *time);
         let seen = Some(*last).filter(|last| *last > UtcMs::MIN);
         let end = noted.or(seen.map(|last| last.saturating_add(1))).unwrap_or(UtcMs::MAX);
@@ -286,13 +287,13 @@ impl Series {
         self.take(at, &wait.features, &all);
     }
 
-    /// Takes over the state of one symbol and feature.
+    /// Restores the state of one symbol and feature.
     pub(super) fn adopt(&mut self, at: usize, feature: &str, state: &[u8]) -> Result<(), String> {
         let of = self.banks.iter_mut().find(|(of, _)| of.to_string() == feature);
         of.map_or(Ok(()), |(_, bank)| bank.adopt(at, state))
     }
 
-    /// That the last bar of a symbol opened at this time.
+    /// Sets the opening time of the last bar of a symbol.
     pub(super) fn reached(&mut self, at: usize, last: UtcMs) {
         self.symbols[at].1 = last;
     }
@@ -329,7 +330,7 @@ impl Series {
         Ok(series)
     }
 
-    /// Whether nothing waits.
+    /// Whether no feature waits.
     #[cfg(test)]
     pub(super) fn is_settled(&self) -> bool {
         self.waits.is_empty()
@@ -356,8 +357,8 @@ impl Wait {
     }
 }
 
-/// Past bars of a symbol at a width: as they are, or 1m bars by the roll-up's own rules. Closes up
-/// to `closed` were said, so that it has finished the buckets that end before.
+/// History of a symbol at a width: the bars themselves, or 1m bars aggregated like the roll-up
+/// does. Buckets that end by `closed` count as finished.
 fn widened(
     width: Timeframe,
     (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]),
@@ -372,7 +373,7 @@ fn widened(
         return wide;
     };
     let mut roller = Roller::default();
-    // What the window cut off is not a bucket.
+    // A bucket that begins before the window is incomplete.
     let mut take = |level: usize, rolled: RolledBar| {
         if WIDTHS[level] == width && rolled.bar.open_time >= first.open_time {
             wide.push(rolled.bar);
@@ -386,7 +387,7 @@ fn widened(
     for bar in bars.iter().filter(|bar| is_session(bar)) {
         SessionDay::add(&mut day, bar, sessions, &mut take);
     }
-    // The last minute may finish a bucket that the roll-up no longer has open either.
+    // The last minute may finish a bucket that the roll-up has finished already.
     let end = last.open_time.saturating_add(Timeframe::M1.ms()).max(closed);
     roller.close(symbol, Timeframe::M5.open_of(end), &mut take);
     SessionDay::close(&mut day, symbol, end, &mut take);

@@ -1,15 +1,15 @@
-//! The indicator stage: the features that the enabled strategies need.
+//! Runs the indicator stage, which computes the features of the enabled strategies.
 //!
-//! What is computed is the plan: a function of the configuration in force and of the former
-//! settings it carries. `FeaturePlan` says it. One `FeatureValues` a width and close says the
-//! values, wider widths first. Past bars from the history warm the state and say nothing. A feature
-//! that is in the plan before and after a change goes on. A new one waits for the past of each
-//! symbol that has one: for the range that is loaded for the plan. Nothing else takes that range.
+//! The plan lists the computed features. It is a function of the configuration in force and of the
+//! former settings that it carries. The stage appends it as `FeaturePlan`. It appends one
+//! `FeatureValues` for each width and close, wider widths first. History warms the state without
+//! facts. A feature that stays in the plan continues. A new one waits for the history of each
+//! symbol that has one, in the range loaded for the plan. Only waiting features take that range.
 //!
 //! Invariants, asserted by `check`:
-//! 1. There is one series a width, ascending, each with a feature.
-//! 2. The symbols of a series are ascending.
-//! 3. Features of the plan wait, and so many bars are noted for them at most.
+//! 1. There is one series a width, in ascending order, each with a feature.
+//! 2. The symbols of a series ascend.
+//! 3. Only features of the plan wait, with a bounded number of stored bars.
 
 use super::feature::{Feature, number, planned};
 use super::old;
@@ -28,31 +28,31 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 const FORMAT: u8 = 5;
-/// Format and type of the state of version 4: it knew no calendar.
+/// Format and type of the version 4 state, which had no calendar.
 const FORMAT_4: u8 = 4;
 const TYPE_4: u64 = 0x6d90_7569_32d8_59d4;
 
-/// The stage.
+/// The indicator stage.
 #[derive(Debug, Default)]
 pub struct Indicators {
-    /// Number of the plan; 0: there is none yet.
+    /// Number of the plan; 0: no plan yet.
     plan: u64,
-    /// Whether it has been told.
+    /// Whether the plan has been appended.
     told: bool,
-    /// In the order of their texts.
+    /// Features of the plan, sorted by text.
     features: Vec<Feature>,
     series: Vec<Series>,
-    /// Symbols that have a past.
+    /// Symbols with loaded history.
     past: BTreeSet<Symbol>,
-    /// The last close, and that when the plan was made.
+    /// Time of the last close, and of the last close when the plan was made.
     closed: (UtcMs, UtcMs),
-    /// The input that is folded.
+    /// Number of the present input.
     input: u64,
-    /// When symbols are traded.
+    /// Trading sessions of the symbols.
     calendar: Calendar,
 }
 
-/// The state as it is saved.
+/// The saved form of the state.
 #[derive(Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) plan: u64,
@@ -90,12 +90,12 @@ impl Indicators {
         self.features = features;
     }
 
-    /// That these symbols have a past.
+    /// Marks symbols as having history.
     pub(super) fn have_past(&mut self, symbols: impl Iterator<Item = Symbol>) {
         self.past.extend(symbols);
     }
 
-    /// Past bars of a symbol: for all, or for those that wait for them under a plan.
+    /// Applies history of a symbol: plan 0 is for all features, another plan for its waiting ones.
     fn loaded(&mut self, (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]), plan: u64) {
         if plan == 0 {
             self.past.insert(symbol);
@@ -108,7 +108,7 @@ impl Indicators {
         }
     }
 
-    /// Goes on from a saved state.
+    /// Restores a saved state.
     fn resume(&mut self, state: State) -> Result<(), String> {
         let State { plan, told, features, series, past, closed, calendar } = state;
         let features: Result<Vec<Feature>, String> =
@@ -177,7 +177,7 @@ impl Stage for Indicators {
                 }
             }
             Body::Market(Market::LateBar { bar, .. }) => {
-                // Its close has been decided; the state moves on, no row comes of it.
+                // Its close has been decided already, so the state changes without a row.
                 if let Some(series) = self.of(Timeframe::M1) {
                     series.warm((bar.symbol, Timeframe::M1, &[*bar]), &Sessions::ALWAYS);
                 }
@@ -185,7 +185,7 @@ impl Stage for Indicators {
             Body::Market(Market::HistoryBars { symbol, timeframe, bars, plan }) => {
                 self.loaded((*symbol, *timeframe, bars), *plan);
             }
-            // There are none.
+            // The range is empty.
             Body::Market(Market::HistoryLoaded { symbol, timeframe, plan, .. }) => {
                 self.loaded((*symbol, *timeframe, &[]), *plan);
             }

@@ -1,4 +1,4 @@
-//! What a plan computes, through changes of it, saves and upgrades.
+//! Tests the values of a plan through plan changes, saves and upgrades.
 
 use super::super::feature::plan;
 use super::*;
@@ -28,7 +28,7 @@ fn plan_of(features: &[String]) -> Vec<Feature> {
     plan(features.iter().cloned())
 }
 
-/// What is said, in words; the state is saved and read before it is asked.
+/// The appended facts as text. The state is saved and loaded before.
 fn said(stage: &mut Indicators, n: u64, body: Body) -> String {
     let (bytes, before) = (stage.save(), std::mem::take(stage));
     stage.load(&bytes).unwrap();
@@ -139,7 +139,7 @@ fn a_state_of_version_2_goes_on() {
     assert!(stage.convert(2, &bytes[..9]).is_err());
 }
 
-/// Past bars of A, of these minutes, for features of a plan.
+/// History of A: bars of these minutes, for features of a plan.
 fn past(minutes: impl Iterator<Item = i64>, plan: u64) -> Body {
     let (symbol, timeframe) = (sym("A"), Timeframe::M1);
     let bars = minutes.map(|minute| bar("A", minute, price(minute))).collect();
@@ -159,7 +159,7 @@ fn plan_under(fast: u32, slow: u32, timeframe: Timeframe) -> u64 {
 
 #[test]
 fn a_feature_that_joins_is_as_if_it_had_always_been_there_once_its_past_is_loaded() {
-    // The range comes so many closes after the reload.
+    // The range is loaded so many closes after the reload.
     for late in 0..3 {
         let mut always = Indicators::default();
         let mut joins = Indicators::default();
@@ -298,7 +298,7 @@ fn averages_of_a_tiny_price_are_those_of_its_digits() {
     assert_eq!(told, format!("1m {}", said_of(&[311e-13, f64::NAN])));
     let told = said(&mut stage, 4, token(3, "0.0000000000321"));
     assert_eq!(told, format!("1m {}", said_of(&[633e-13 / 2.0, 943e-13 / 3.0])));
-    // So far a price does not fit the decimals of those before: all begin anew.
+    // This price does not fit the earlier decimals: all features are reset.
     assert_eq!(said(&mut stage, 5, token(4, "1000000000")), "1m NaN NaN");
     assert_eq!(said(&mut stage, 6, token(5, "1000000000")), "1m 1000000000 NaN");
     stage.check();

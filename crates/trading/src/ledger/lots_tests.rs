@@ -1,4 +1,4 @@
-//! What lots of several strategies and symbols give: shortages, and whose the profit is.
+//! Tests lots of several strategies and symbols: shortages, and which strategy gets the profit.
 
 use super::*;
 use crate::testing::{close, configured, dec, fact, facts_of, instrument, position, sym};
@@ -56,7 +56,7 @@ impl Books {
         self.ledger.conflicts.clone()
     }
 
-    /// An execution at a minute, and what is said of it.
+    /// Books an execution at a minute; returns the facts.
     fn trades(
         &mut self,
         (strategy, symbol, minute): (&str, &str, i64),
@@ -93,7 +93,7 @@ impl Books {
         self.trades((strategy, symbol, minute), Side::Buy, ("100", "2"), ("0", "USDT"));
     }
 
-    /// What the books say where an operator accepts the venue's balance of BTC.
+    /// The ledger's facts after an operator accepts the venue's balance of BTC.
     fn accepts(&mut self, btc: &str) -> Vec<Body> {
         let conflicts = self.account(btc, "100000");
         let conflict = conflicts.into_iter().find(|conflict| conflict.about == "BTC").unwrap();
@@ -107,7 +107,7 @@ impl Books {
     }
 }
 
-/// What each symbol lost and holds, and its lots.
+/// The adjustments, positions and lots of each symbol, as text.
 fn words(said: &[Body]) -> Vec<String> {
     let word = |body: &Body| {
         let Body::Ledger(said) = body else { return None };
@@ -132,7 +132,7 @@ fn a_shortage_is_taken_from_the_youngest_lot_of_all_symbols_of_its_asset() {
     books.buys("b", "BTCUSDT", 2);
     books.buys("c", "BTCUSDC", 3);
     books.buys("d", "BTCUSDT", 4);
-    // d, then c, then half of b: not first all of the first symbol.
+    // d, then c, then half of b: lots go by age, not symbol by symbol.
     let want = [
         "Position(BTCUSDC) -2 worth -200",
         "BTCUSDC 2",

@@ -1,18 +1,17 @@
-//! What is known of every order: a plain fold over inputs and over what the order manager said.
+//! Keeps the known state of every order, folded from inputs and from the order manager's facts.
 //!
-//! The manager's state is such a book; a gateway folds one of its own, where an input may come
-//! before what the manager says about the one before. So evidence (attempts, reports, absences) is
-//! taken from inputs alone, and the standing of an order (status, applied fills, granted attempts)
-//! from the manager's facts alone; neither waits for the other.
+//! The manager's state is such a book. A gateway folds its own, and may fold an input before the
+//! manager's facts about the one before. So evidence (attempts, reports, absences) comes only from
+//! inputs. The state of an order (status, applied fills, granted attempts) comes only from the
+//! manager's facts. Neither waits for the other.
 //!
-//! Orders that are over are kept packed; one that a fact names is unpacked for as long as that fact
-//! is handled.
+//! Finished orders are packed. A fact that names one unpacks it while the fact is handled.
 //!
 //! Invariants, asserted by `check`:
-//! 1. An order was sent at most as often as granted.
-//! 2. What is executed is the sum of the applied fills.
-//! 3. Of the unpacked orders those that do not live, and no others, are listed as ended.
-//! 4. No order is to be cancelled that was packed, unless its end is noted.
+//! 1. An order was sent at most as many times as granted.
+//! 2. The executed quantity is the sum of the applied fills.
+//! 3. Exactly the unpacked orders that do not live are listed as ended.
+//! 4. A packed order has a cancel only if its end is recorded there.
 
 use super::cancels::Cancels;
 pub use super::cancels::{CANCELS_MAX, ToCancel};
@@ -34,46 +33,44 @@ use everwarm_kernel::fact::{Fact, Key, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Venue time between two queries that prove an absence, and between two for missing fills,
-/// milliseconds.
+/// Venue time between two queries that prove an absence or look for missing fills, milliseconds.
 pub const PROOF_GAP_MS: i64 = 1_000;
-/// Venue time between queries while the request may still arrive, milliseconds.
+/// Venue time between queries while a request may still arrive, milliseconds.
 pub const PATIENCE_MS: i64 = 5_000;
-/// Venue time after which an order that works is asked for again where nothing was told of it,
-/// milliseconds.
+/// Venue time without a report after which an open order is queried, milliseconds.
 pub const QUIET_MS: i64 = 60_000;
 
-/// All orders that live, and those that are over and not yet forgotten.
+/// All living orders, and the finished ones that are still kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OrderBook {
-    /// Number of the process life.
+    /// Number of the run.
     pub(super) life: u64,
     pub(super) epoch: u64,
-    /// The latest event time told.
+    /// Latest event time seen.
     pub(super) time: UtcMs,
-    /// Those that live, and those the fact just folded ended or named.
+    /// Living orders, and those that the last folded fact ended or named.
     pub(super) orders: BTreeMap<ClientOrderId, Order>,
-    /// All others.
+    /// All other orders.
     pub(super) past: FinishedOrders,
-    /// Of `orders`, those that do not live; they are packed before the next fact.
+    /// Orders in `orders` that do not live; they are packed before the next fact.
     pub(super) ended: BTreeSet<ClientOrderId>,
-    /// What contradicts our records until the epoch changes.
+    /// Contradictions to the records, kept until the epoch changes.
     pub(super) conflicts: Vec<Conflict>,
-    /// Whether the fact just folded added a conflict; false between inputs.
+    /// Whether the last folded fact added a conflict; false between inputs.
     #[serde(skip)]
     pub(super) fresh: bool,
-    /// Ids of conflicts an operator has ended, and what ended ones about unknown orders are about.
+    /// Ids of conflicts that an operator ended. For unknown orders, also their subject.
     #[serde(default)]
     pub(super) aside: BTreeSet<String>,
     /// Trade ids of `everwarm panic` that are booked, by its orders.
     #[serde(default)]
     pub(super) panicked: Panicked,
-    /// Those that live and are to be cancelled.
+    /// Cancels of living orders.
     pub(super) cancels: Cancels,
 }
 
 impl OrderBook {
-    /// What comes from outside and concerns orders.
+    /// Inputs that concern orders.
     pub const INPUTS: Mask = Mask::of(&[
         kind::CLOSE,
         kind::CLOCK,
@@ -89,12 +86,12 @@ impl OrderBook {
         kind::REQUESTED,
         kind::RESPONDED,
     ]);
-    /// What the decision takes back.
+    /// Facts by which the decision withdraws orders.
     pub const TAKEN_BACK: Mask = Mask::of(&[kind::WITHDRAWN, kind::CANCEL_INTENT]);
-    /// What the order manager says of orders.
+    /// Facts of the order manager about orders.
     pub const SAID: Mask = Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED]);
 
-    /// Takes in one fact; facts that do not concern orders change nothing.
+    /// Applies one fact. Facts that do not concern orders change nothing.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         self.fresh = false;
         self.pack();
@@ -115,8 +112,8 @@ impl OrderBook {
         }
     }
 
-    /// Marks all that was sent as sent by somebody else, who can no longer hear the answers: what a
-    /// gateway does that takes over a book.
+    /// Marks all sent orders as sent by another process, which cannot receive responses any more. A
+    /// gateway calls this when it takes over a book.
     pub fn take_over(&mut self) {
         let living = self.orders.iter_mut().filter(|(id, _)| !self.ended.contains(*id));
         for (_, order) in living {
@@ -125,14 +122,14 @@ impl OrderBook {
         }
     }
 
-    /// Notes that the venue was asked for an order at this venue time, whatever came of it.
+    /// Records a query for an order at this venue time, whatever its result.
     pub fn asked(&mut self, id: &ClientOrderId, at: UtcMs) {
         if let Some(order) = self.orders.get_mut(id) {
             order.asked = order.asked.max(Some(at));
         }
     }
 
-    /// What may be sent at this venue time, in the order in which it was decided.
+    /// Requests that may be sent at this venue time, in the order of their decisions.
     #[must_use]
     pub fn to_send(&self, venue_now: UtcMs) -> Vec<ToSend> {
         let valid = |o: &&Order| o.is_due() && venue_now <= o.intent.valid_until;
@@ -142,29 +139,29 @@ impl OrderBook {
         due.into_iter().map(send).collect()
     }
 
-    /// What the venue is to be asked at this venue time, by id.
+    /// Queries that are due at this venue time, by id.
     #[must_use]
     pub fn to_query(&self, venue_now: UtcMs) -> Vec<ToQuery> {
         let due = |(why, at): (Why, UtcMs)| (at <= venue_now).then_some(why);
         self.living().filter_map(|o| Some(o.to_query(self.question(o).and_then(due)?))).collect()
     }
 
-    /// The venue time of the next question that something waits for; none when there is none. May
-    /// be in the past. Nobody waits for an order that works: it does so for as long as it takes.
+    /// Venue time of the next query that something waits for, which may be in the past. `None` if
+    /// there is none. Queries for open orders do not count: they may stay open for any time.
     #[must_use]
     pub fn next_query_at(&self) -> Option<UtcMs> {
         let questions = self.living().filter_map(|order| self.question(order));
         questions.filter(|(why, _)| *why != Why::Quiet).map(|(_, at)| at).min()
     }
 
-    /// The venue time at which an order that works is asked for again; none where none works.
+    /// Venue time of the next query for an open order; `None` if no order is open.
     #[must_use]
     pub fn next_look_at(&self) -> Option<UtcMs> {
         let questions = self.living().filter_map(|order| self.question(order));
         questions.filter(|(why, _)| *why == Why::Quiet).map(|(_, at)| at).min()
     }
 
-    /// The orders working at the venue, by id.
+    /// The orders open at the venue, by id.
     pub fn open(&self) -> impl Iterator<Item = &Order> {
         self.living().filter(|order| order.is_working())
     }
@@ -175,8 +172,8 @@ impl OrderBook {
         living.map(|(_, order)| order)
     }
 
-    /// Whether the fact just folded ended an order that was taken back and is filled in part or
-    /// whole, before anybody asked the venue to cancel it: no other input follows from its end.
+    /// Whether the last fact ended a withdrawn order that has fills and was never requested to be
+    /// cancelled. No other input follows from its end.
     pub(super) fn has_ended_taken_back(&self) -> bool {
         let ended = self.ended.iter().filter_map(|id| self.orders.get(id));
         ended.into_iter().any(|order| {
@@ -185,14 +182,14 @@ impl OrderBook {
         })
     }
 
-    /// Whether the order lives, or is over and not yet forgotten.
+    /// Whether the order lives, or is finished and still kept.
     #[must_use]
     pub fn remembers(&self, id: &ClientOrderId) -> bool {
         self.orders.contains_key(id) || self.past.has(id)
     }
 
-    /// All orders that live or are not yet forgotten, by symbol and the venue's number: a trade of
-    /// another one is none of ours.
+    /// All known orders, by symbol and the venue's order id. A trade of any other order is not
+    /// ours.
     #[must_use]
     pub fn numbers(&self) -> BTreeMap<(Symbol, VenueOrderId), ClientOrderId> {
         let known = |number: Option<&VenueOrderId>, intent: &OrderIntent| {
@@ -203,7 +200,7 @@ impl OrderBook {
         living.chain(self.past.orders().filter_map(|o| of(&o))).collect()
     }
 
-    /// One order: living, or named by the fact just folded and not yet forgotten.
+    /// One order, if it lives or if the last folded fact named it and it is still kept.
     #[must_use]
     pub fn get(&self, id: &ClientOrderId) -> Option<&Order> {
         self.orders.get(id)
@@ -258,7 +255,7 @@ impl OrderBook {
                 self.pass(request.timestamp);
                 self.cancels.requested(request);
                 if let Some(order) = self.orders.get_mut(&request.of) {
-                    // It is asked for at once where no clear answer comes.
+                    // If no clear response comes, it is queried immediately.
                     order.asked = None;
                 }
             }
@@ -319,7 +316,7 @@ impl OrderBook {
         let theirs = || format!("order {number} in {}", report.symbol);
         let twin = Dispute::Twin;
         let Some(order) = self.orders.get_mut(id) else {
-            // What is older than our memory may have been ours.
+            // An order older than the kept ones may have been ours.
             if id.is_ours() && self.past.reaches(report.time, self.time) {
                 self.conflict(twin, id, Conflict::UNKNOWN.to_owned(), theirs());
             }
@@ -334,7 +331,7 @@ impl OrderBook {
             self.conflict(twin, id, ours, theirs());
             return;
         }
-        // A decoder refuses such numbers; only a journal of an earlier version holds them.
+        // Decoders reject such numbers; only a journal of an earlier version contains them.
         if let Err(why) = bounds::report(report) {
             let ours =
                 format!("{:?} {} {}", order.intent.side, order.intent.quantity, report.symbol);
@@ -356,8 +353,8 @@ impl OrderBook {
         self.settle(id);
     }
 
-    /// Keeps the first absence of a possible proof. Where our id alone proves nothing, two that
-    /// count are asked apart, both after the attempt can no longer arrive.
+    /// Records the first absence that may prove something. If our id alone proves nothing, two
+    /// absences count. Both queries must come after the attempt can no longer arrive.
     fn absent(&mut self, id: &ClientOrderId, asked: UtcMs) {
         let Some(order) = self.orders.get_mut(id) else { return };
         order.asked = order.asked.max(Some(asked));
@@ -404,7 +401,7 @@ impl OrderBook {
         }
     }
 
-    /// Lists an order as ended or not.
+    /// Updates whether an order is listed as ended.
     fn settle(&mut self, id: &ClientOrderId) {
         if self.orders.get(id).is_some_and(Order::lives) {
             self.ended.remove(id);
@@ -413,7 +410,7 @@ impl OrderBook {
         }
     }
 
-    /// Packs what has ended.
+    /// Packs the ended orders.
     fn pack(&mut self) {
         while let Some(id) = self.ended.pop_first() {
             if let Some(order) = self.orders.remove(&id) {
@@ -423,7 +420,7 @@ impl OrderBook {
         }
     }
 
-    /// Unpacks what the fact names.
+    /// Unpacks the orders that a fact names.
     fn unpack_named(&mut self, body: &Body) {
         match body {
             Body::Venue(venue) => match venue {
@@ -441,7 +438,7 @@ impl OrderBook {
                         self.unpack(id);
                     }
                 }
-                // Cancels are of orders that live.
+                // Cancels concern only living orders.
                 Venue::PanicTraded { .. } | Venue::Requested(_) | Venue::Responded { .. } => {}
             },
             Body::Order(said) => match said {
@@ -472,7 +469,7 @@ impl OrderBook {
         }
     }
 
-    /// Event time passes.
+    /// Advances the event time.
     fn pass(&mut self, time: UtcMs) {
         self.time = self.time.max(time);
         self.past.pass(self.time);

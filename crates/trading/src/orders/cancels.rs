@@ -1,9 +1,9 @@
-//! Orders that are to be cancelled, and how far that is.
+//! Tracks the orders to cancel, and the progress of each cancel.
 //!
-//! A cancel may lose to a fill, and its answer may be lost. So nothing is concluded from it: behind
-//! each request the order is asked for, and only an order that works still is asked to end again.
-//! An order of which it is not known whether the venue has it is found first. Behind the end of an
-//! order it is said what came of the last request: who waits for that end has another input then.
+//! A fill may come before a cancel, and the response to a cancel may be lost. So a request proves
+//! nothing: the order is queried after each one, and only an open order is cancelled again. An
+//! order of unknown status is queried first. After the end of an order, a `Responded` fact states
+//! the outcome of the last request. So stages that wait for that end get another input.
 
 use super::book::{OrderBook, PATIENCE_MS, QUIET_MS};
 use super::order::{Order, Why};
@@ -13,25 +13,25 @@ use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Requests to cancel one order, at most. The waits between them come to four minutes.
+/// Most cancel requests for one order. The waits between them add up to four minutes.
 pub const CANCELS_MAX: u32 = 8;
 
-/// How far the cancel of one order is.
+/// The progress of the cancel of one order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Cancel {
-    /// Requests that were announced.
+    /// Number of announced requests.
     tries: u32,
-    /// Venue time the last one was signed for.
+    /// Venue time that the last one was signed for.
     since: UtcMs,
-    /// Nothing was said of what came of it.
+    /// Whether the outcome of the last request is still open.
     waits: bool,
-    /// The order is to be asked for before another one.
+    /// Whether the order must be queried before another request.
     doubt: bool,
-    /// How the order ended, and nothing was said of the last request since.
+    /// How the order ended, while the outcome of the last request is not appended yet.
     over: Option<OrderStatus>,
 }
 
-/// By order.
+/// All cancels, by order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Cancels(BTreeMap<ClientOrderId, Cancel>);
@@ -43,14 +43,14 @@ pub struct ToCancel {
     pub client_id: ClientOrderId,
     /// Its symbol.
     pub symbol: Symbol,
-    /// Number of the attempt, for its `Requested`.
+    /// Number of the request, for its `Requested` fact.
     pub attempt: u32,
-    /// The close it was decided at: nothing of it is older.
+    /// Time of the close it was decided at: nothing about it is older.
     pub decided: UtcMs,
 }
 
 impl Cancel {
-    /// Venue time from which on the order may be asked to end; none where nobody may ask that.
+    /// Earliest venue time of the next request; `None` if no request is allowed.
     fn request_at(&self, order: &Order) -> Option<UtcMs> {
         let over = order.told.is_some_and(OrderStatus::is_final);
         let unsure = order.orphaned || order.unanswered || order.fills_missing();
@@ -67,7 +67,7 @@ impl Cancel {
         }
     }
 
-    /// Venue time at which the order is to be asked for.
+    /// Venue time of the next query for the order; `None` if none is needed.
     fn query_at(&self, order: &Order) -> Option<UtcMs> {
         let asks = self.doubt && !self.waits && !order.status.is_final();
         asks.then(|| order.asked.map_or(UtcMs::MIN, |asked| asked.saturating_add(PATIENCE_MS)))
@@ -75,22 +75,22 @@ impl Cancel {
 }
 
 impl Cancels {
-    /// An order is to be cancelled.
+    /// Notes that an order must be cancelled.
     pub(super) fn want(&mut self, id: &ClientOrderId) {
         self.0.entry(id.clone()).or_default();
     }
 
-    /// Whether it is.
+    /// Whether an order must be cancelled.
     pub(super) fn wants(&self, id: &ClientOrderId) -> bool {
         self.0.contains_key(id)
     }
 
-    /// Whether it is, and nobody has asked for it.
+    /// Whether an order must be cancelled and no request was announced yet.
     pub(super) fn is_only_wanted(&self, id: &ClientOrderId) -> bool {
         self.0.get(id).is_some_and(|cancel| cancel.tries == 0)
     }
 
-    /// A request is announced.
+    /// Notes an announced request.
     pub(super) fn requested(&mut self, request: &OrderRequest) {
         if let Some(cancel) = self.0.get_mut(&request.of) {
             let (tries, since) = (cancel.tries.max(request.attempt), request.timestamp);
@@ -98,7 +98,7 @@ impl Cancels {
         }
     }
 
-    /// Something came of one, or nobody is left who could hear it.
+    /// Notes the outcome of a request, or that no process can receive it any more.
     pub(super) fn responded(&mut self, id: &ClientOrderId, attempt: u32) {
         let Some(cancel) = self.0.get_mut(id).filter(|cancel| cancel.tries == attempt) else {
             return;
@@ -109,14 +109,14 @@ impl Cancels {
         }
     }
 
-    /// The order was asked for, and the venue has it.
+    /// Notes that a query found the order at the venue.
     pub(super) fn found(&mut self, id: &ClientOrderId) {
         if let Some(cancel) = self.0.get_mut(id).filter(|cancel| !cancel.waits) {
             cancel.doubt = false;
         }
     }
 
-    /// The order is over.
+    /// Notes the end of an order.
     pub(super) fn ended(&mut self, id: &ClientOrderId, status: OrderStatus) {
         let Some(cancel) = self.0.get_mut(id) else { return };
         if cancel.tries > 0 {
@@ -133,13 +133,13 @@ impl OrderBook {
         living.filter_map(|order| Some((order, self.cancels.0.get(&order.intent.client_id)?)))
     }
 
-    /// Whether what led to an order was withdrawn.
+    /// Whether the signal or exit behind an order was withdrawn.
     #[must_use]
     pub fn is_withdrawn(&self, id: &ClientOrderId) -> bool {
         self.cancels.wants(id)
     }
 
-    /// What may be cancelled at this venue time, by id.
+    /// Cancels that may be requested at this venue time, by id.
     #[must_use]
     pub fn to_cancel(&self, venue_now: UtcMs) -> Vec<ToCancel> {
         let due = self
@@ -154,20 +154,20 @@ impl OrderBook {
         to_cancel.collect()
     }
 
-    /// The venue time of the next cancel; none where there is none. May be in the past.
+    /// Venue time of the next cancel request, which may be in the past. `None` if there is none.
     #[must_use]
     pub fn next_cancel_at(&self) -> Option<UtcMs> {
         self.cancels_of_living().filter_map(|(order, cancel)| cancel.request_at(order)).min()
     }
 
-    /// Requests of which nothing came yet: the order, and the number of the attempt.
+    /// Requests without an outcome: the order and the number of the request.
     pub fn unheard(&self) -> impl Iterator<Item = (&ClientOrderId, u32)> {
         let waiting = self.cancels.0.iter().filter(|(_, cancel)| cancel.waits);
         waiting.map(|(id, cancel)| (id, cancel.tries))
     }
 
-    /// Orders that are over and were asked to end: the number of the last request, and whether that
-    /// came to it, where that is still to be said.
+    /// Ended orders with a cancel request whose outcome must still be appended. Each has the number
+    /// of the last request, and whether the order ended as cancelled.
     pub fn concluded(&self) -> impl Iterator<Item = (&ClientOrderId, u32, bool)> {
         let asked = self.cancels.0.iter().filter(|(_, c)| c.tries > 0 && !c.waits);
         asked.filter_map(|(id, cancel)| {
@@ -177,7 +177,7 @@ impl OrderBook {
         })
     }
 
-    /// What is to be asked of an order, and when.
+    /// The next query for an order: its reason and venue time.
     pub(super) fn question(&self, order: &Order) -> Option<(Why, UtcMs)> {
         let question = order.query().filter(|(why, _)| *why != Why::Quiet);
         let cancel = || self.cancels.0.get(&order.intent.client_id);
@@ -185,7 +185,7 @@ impl OrderBook {
         question.or_else(doubt).or_else(|| order.query())
     }
 
-    /// Asserts that nothing is to be cancelled but what lives.
+    /// Asserts that only living orders have cancels.
     pub(super) fn check_cancels(&self) {
         for (id, cancel) in &self.cancels.0 {
             assert!(cancel.over.is_some() || self.orders.contains_key(id), "4: {id} {cancel:?}");

@@ -1,4 +1,4 @@
-//! Orders that are to be cancelled: what is asked of the venue, and what follows from the answers.
+//! Tests cancels: the requests and queries to the venue, and the effects of its responses.
 
 use super::*;
 use crate::orders::book::CANCELS_MAX;
@@ -45,7 +45,7 @@ fn found(status: S, executed: &str, fills: &[VenueFill]) -> Body {
     Body::Venue(Venue::Reported(OrderReport { source, ..report(status, executed, fills) }))
 }
 
-/// Numbers of the cancels that may be requested at that venue time.
+/// Numbers of the cancel requests that are allowed at that venue time.
 fn cancels(manager: &Manager, now: i64) -> Vec<u32> {
     manager.book().to_cancel(now).iter().map(|to_cancel| to_cancel.attempt).collect()
 }
@@ -54,7 +54,7 @@ fn asks(manager: &Manager, now: i64) -> usize {
     manager.book().to_query(now).len()
 }
 
-/// A manager of an order that works and is to be cancelled.
+/// A manager with an open order that must be cancelled.
 fn working() -> Manager {
     let mut manager = Manager::default();
     let open = [approved(ID), sent(ID, 1, T), reported(S::Open, "0", &[])];
@@ -72,7 +72,7 @@ fn what_was_not_sent_ends_when_it_is_withdrawn_and_is_not_sent() {
     assert_eq!(run_on(&mut manager, &[take_back(false)]), "Cancelled");
     assert_eq!((due(&manager, T), manager.next_wake()), (vec![], None));
     assert_eq!(run_on(&mut manager, &[clock(VALID_UNTIL + 1), take_back(false)]), " | ");
-    // What was sent before goes on as any order.
+    // A sent order continues like any other.
     let mut manager = Manager::default();
     let said = run_on(&mut manager, &[approved(ID), sent(ID, 1, T), take_back(false)]);
     assert_eq!(said, "Intent | Sent | ");
@@ -93,7 +93,7 @@ fn what_may_not_be_there_is_found_first_and_never_sent_again() {
     let mut refusal = Manager::default();
     run_on(&mut refusal, &[approved(ID), sent(ID, 1, T), take_back(true)]);
     assert_eq!(run_on(&mut refusal, &[refused(1, true)]), "Cancelled");
-    // It is there after all.
+    // The venue has it after all.
     assert_eq!(run_on(&mut manager, &[found(S::Open, "0", &[])]), "Open");
     assert_eq!(cancels(&manager, T), [1]);
 }
@@ -129,7 +129,7 @@ fn what_ended_an_order_is_said_after_its_end_and_once() {
         let all = manager.book().concluded().map(|(_, attempt, done)| (attempt, done));
         all.collect::<Vec<_>>()
     };
-    // Both come together: nothing is left to say.
+    // Response and end come together: no outcome is left to append.
     let mut manager = working();
     let answer = OrderReport { source: ReportSource::Answer, ..report(S::Cancelled, "0", &[]) };
     let answer = Body::Venue(Venue::Reported(answer));
@@ -137,7 +137,7 @@ fn what_ended_an_order_is_said_after_its_end_and_once() {
     assert_eq!((said.as_str(), concluded(&manager)), (" | Cancelled", vec![]), "an answer comes");
     run_on(&mut manager, &[responded(1, Response::Accepted)]);
     assert_eq!((concluded(&manager), manager.book().unheard().count()), (vec![], 0));
-    // The answer is lost, and the stream says it.
+    // The response is lost, and the stream reports the end.
     let mut manager = working();
     run_on(&mut manager, &[requested(1, T), lost(1), reported(S::Cancelled, "0", &[])]);
     assert_eq!(concluded(&manager), [(1, true)]);
@@ -146,7 +146,7 @@ fn what_ended_an_order_is_said_after_its_end_and_once() {
     let filled = reported(S::Filled, "10", &[trade(1, "100", "10")]);
     run_on(&mut manager, &[requested(1, T), responded(1, Response::NotOpen), filled]);
     assert_eq!(concluded(&manager), [(1, false)]);
-    // Nobody hears the answer of an order that is over by now.
+    // No process can receive the response for an order that is final by now.
     let mut manager = working();
     let over = [requested(1, T), reported(S::Cancelled, "0", &[]), started(2, 1)];
     run_on(&mut manager, &over);
@@ -198,7 +198,7 @@ fn a_new_life_asks_for_the_order_before_it_cancels_again() {
     assert_eq!((cancels(&manager, i64::MAX), asks(&manager, T)), (vec![], 1));
     run_on(&mut manager, &[found(S::Open, "0", &[])]);
     assert_eq!(cancels(&manager, T + PATIENCE_MS), [2]);
-    // A life that began before anything was asked looks, too.
+    // A run that began before any request queries the order, too.
     let mut manager = working();
     run_on(&mut manager, &[started(2, 1)]);
     assert_eq!(cancels(&manager, i64::MAX), [0; 0]);

@@ -1,7 +1,7 @@
-//! Orders that are over: nearly nobody asks for one, but every checkpoint carries them.
+//! Keeps finished orders in packed form. They are rarely read, but every checkpoint contains them.
 //!
-//! They lie packed in a few blocks of bytes, so that saving and loading them is copying. Whole
-//! blocks are forgotten, the oldest first: those over for a day, and what is too many.
+//! They are packed in a few blocks of bytes, so saving and loading only copies bytes. Whole blocks
+//! are dropped, oldest first: those finished for a day, and those beyond the limit.
 
 use super::book::Order;
 use everwarm_domain::id::ClientOrderId;
@@ -12,35 +12,36 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 
-/// How long an order that is over is remembered at least, for late reports of it, where the next
-/// bound allows; event time, milliseconds.
+/// How long a finished order is kept for late reports, in milliseconds of event time.
+/// [`REMEMBERED`] may drop it earlier.
 const REMEMBERED_MS: i64 = DAY;
-/// So many orders are remembered at least: minutes of them where hundreds of symbols trade at every
-/// close, months where a few do. The venue tells of an order that is over within seconds or never.
+/// Fewest finished orders kept beside the newest block. This covers minutes if hundreds of symbols
+/// trade at each close, or months if a few do. The venue reports a finished order within seconds or
+/// never.
 const REMEMBERED: usize = 1024;
-/// Orders in a block.
+/// Most orders in a block.
 const BLOCK: usize = 128;
 
-/// All orders that are over and not yet forgotten.
+/// All finished orders that are still kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct FinishedOrders {
-    /// The oldest first.
+    /// Blocks, oldest first.
     blocks: VecDeque<Block>,
-    /// Nothing newer than this was forgotten.
+    /// No dropped order was newer than this time.
     forgotten: UtcMs,
 }
 
-/// Orders by the time at which they were put here.
+/// Orders in the sequence in which they finished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Block {
     /// The latest event time or venue time of an order in it.
     newest: UtcMs,
-    /// Where each order begins in `bytes`, by id.
+    /// Offset of each order in `bytes`, sorted by id.
     places: Vec<u32>,
     bytes: Bytes,
 }
 
-/// Bytes that are saved as such.
+/// Bytes that are saved unchanged.
 #[derive(Clone, Debug, PartialEq)]
 struct Bytes(Vec<u8>);
 
@@ -51,7 +52,8 @@ impl Default for FinishedOrders {
 }
 
 impl FinishedOrders {
-    /// Takes in an order that is over as of event time `now`. One of the same id is hidden by it.
+    /// Adds an order that is finished at event time `now`. It hides an earlier one with the same
+    /// id.
     pub(super) fn put(&mut self, order: &Order, now: UtcMs) {
         if self.blocks.back().is_none_or(|block| block.places.len() >= BLOCK) {
             self.blocks.push_back(Block::default());
@@ -65,7 +67,7 @@ impl FinishedOrders {
         }
     }
 
-    /// Forgets what has been over for a day as of event time `now`.
+    /// Drops the blocks that are older than a day at event time `now`.
     pub(super) fn pass(&mut self, now: UtcMs) {
         let bound = now.saturating_sub(REMEMBERED_MS);
         while self.blocks.front().is_some_and(|block| block.newest < bound) {
@@ -73,18 +75,17 @@ impl FinishedOrders {
         }
     }
 
-    /// Whether an order of ours that was alive at this time would still be known as of event time
-    /// `now`.
+    /// Whether any order of ours that lived at `time` is still known at event time `now`.
     pub(super) fn reaches(&self, time: UtcMs, now: UtcMs) -> bool {
         time > self.forgotten && time >= now.saturating_sub(REMEMBERED_MS)
     }
 
-    /// The order as it was put last.
+    /// The order as last added.
     pub(super) fn get(&self, id: &ClientOrderId) -> Option<Order> {
         self.find(id).map(unpacked)
     }
 
-    /// All of them; one that was put again may come as it was before, too.
+    /// All kept orders. An order that was added twice may appear twice.
     pub(super) fn orders(&self) -> impl Iterator<Item = Order> {
         let of = |block: &'_ Block, place: &u32| unpacked(block.at(*place).1);
         self.blocks.iter().flat_map(move |block| block.places.iter().map(move |p| of(block, p)))
@@ -98,8 +99,8 @@ impl FinishedOrders {
         self.blocks.iter().rev().find_map(|block| block.find(id.0.as_bytes()).ok())
     }
 
-    /// The same, packed as this version packs: the orders of an earlier one become the bytes that
-    /// its facts give now.
+    /// The same orders, packed by this version. So orders of an earlier version get the bytes that
+    /// facts give now.
     pub(super) fn packed_anew(&self) -> FinishedOrders {
         let blocks = self.blocks.iter().map(Block::packed_anew).collect();
         FinishedOrders { blocks, forgotten: self.forgotten }
@@ -125,7 +126,7 @@ impl Default for Block {
 }
 
 impl Block {
-    /// An order lies here as the length of its id (one byte), its id, and itself as `MessagePack`.
+    /// Appends an order: one byte for the length of its id, the id, and the order as `MessagePack`.
     fn put(&mut self, order: &Order) {
         let id = order.intent.client_id.0.as_bytes();
         let place = u32::try_from(self.bytes.0.len()).expect("a block is far below 4 GB");
@@ -136,12 +137,12 @@ impl Block {
         }
         self.bytes.0.push(length);
         self.bytes.0.extend_from_slice(id);
-        // See `saved`.
+        // `saved` explains the human-readable form.
         let mut to = rmp_serde::Serializer::new(&mut self.bytes.0).with_human_readable();
         order.serialize(&mut to).expect("an order is plain values");
     }
 
-    /// In the order in which they were put, hidden ones included.
+    /// Packs all orders again in the same sequence, hidden ones included.
     fn packed_anew(&self) -> Block {
         let mut anew = Block { newest: self.newest, ..Block::default() };
         let mut rest = self.bytes.0.as_slice();
@@ -163,7 +164,7 @@ impl Block {
         self.search(id).map(|at| self.at(self.places[at]).1)
     }
 
-    /// The id there, and the rest from its order on.
+    /// The id at an offset, and the bytes from its order on.
     fn at(&self, place: u32) -> (&[u8], &[u8]) {
         let bytes = &self.bytes.0[place as usize..];
         bytes[1..].split_at(usize::from(bytes[0]))
@@ -217,7 +218,7 @@ mod tests {
         Order::new(intent, Key { n: i, rank: 1, i: 0 })
     }
 
-    /// Ids do not come in their order.
+    /// The ids do not ascend.
     fn id(i: u64) -> ClientOrderId {
         ClientOrderId(format!("ew-{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }

@@ -1,44 +1,44 @@
-//! The one transition table of an order: every legal pair of status and event is a row, every other
-//! pair is an error that names both halves.
+//! Defines the transition table of an order. Every legal pair of status and event is a row. Every
+//! other pair is an error that names both.
 
 use everwarm_domain::order::OrderStatus;
 use std::fmt;
 
-/// What may happen to an order.
+/// An event of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// An attempt is about to leave.
+    /// An attempt is about to be sent.
     Sent,
-    /// The attempt on its way has no clear answer, or nobody is left who could hear it.
+    /// The sent attempt has no clear response, or no process can receive it any more.
     Lost,
     /// Another attempt is safe.
     Granted,
-    /// A definite no to the attempt.
+    /// The venue definitely refused the attempt.
     Refused,
-    /// Too late to send it.
+    /// It is too late to send it.
     Lapsed,
-    /// What led to it was withdrawn, and no attempt is on its way.
+    /// Its signal or exit was withdrawn, and no sent attempt can arrive.
     Withdrawn,
-    /// The venue has it, with nothing filled as far as is known.
+    /// The venue has it, without known fills.
     Opened,
-    /// The venue has filled some of it.
+    /// The venue has filled a part of it.
     PartFilled,
     /// The venue has filled all of it.
     Filled,
-    /// The venue says it was cancelled.
+    /// The venue reports it as cancelled.
     Cancelled,
-    /// The venue says it was rejected.
+    /// The venue reports it as rejected.
     Rejected,
-    /// The venue says it expired.
+    /// The venue reports it as expired.
     Expired,
 }
 
-/// A pair that has no row.
+/// A pair of status and event without a row in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Illegal {
-    /// Where the order stood.
+    /// Status before the event.
     pub status: OrderStatus,
-    /// What is said to have happened.
+    /// The forbidden event.
     pub event: Event,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for Illegal {
 
 impl std::error::Error for Illegal {}
 
-/// Where an order stands after an event.
+/// The status of an order after an event.
 ///
 /// # Errors
 /// The pair is not in the table.
@@ -63,25 +63,25 @@ pub fn next(status: OrderStatus, event: Event) -> Result<OrderStatus, Illegal> {
     use Event as E;
     use OrderStatus as S;
     Ok(match (status, event) {
-        // Our half: what happens to requests.
+        // Events of our requests.
         (S::Intent, E::Sent) => S::Sent,
         (S::Intent, E::Lapsed) => S::Expired,
-        // It left in the same moment in which it lapsed.
+        // It was sent at the moment in which it lapsed.
         (S::Expired, E::Sent) => S::Sent,
         (S::Sent | S::Unknown, E::Lost) => S::Unknown,
         (S::Sent | S::Unknown, E::Granted) => S::Intent,
         (S::Sent | S::Unknown, E::Refused) => S::Rejected,
-        // Proved absent, and too late for another attempt; or refused, and too late.
+        // Proved absent or refused, and too late for another attempt.
         (S::Sent | S::Unknown, E::Lapsed) => S::Expired,
-        // Not sent yet; or proved absent, or refused, and not to be sent again.
+        // Not sent yet; or proved absent or refused, and not sent again.
         (S::Intent | S::Sent | S::Unknown, E::Withdrawn) => S::Cancelled,
-        // The venue's word counts more than a lost answer.
+        // A report of the venue counts more than a lost response.
         (
             S::Open | S::PartlyFilled | S::Filled | S::Cancelled | S::Rejected | S::Expired,
             E::Lost,
         ) => status,
 
-        // The venue's half. An intent with a granted attempt may be found after all.
+        // Events of the venue. An intent with a granted attempt may still be found at the venue.
         (S::Intent | S::Sent | S::Unknown | S::Open, E::Opened) => S::Open,
         (S::Intent | S::Sent | S::Unknown | S::Open | S::PartlyFilled, E::PartFilled)
         | (S::PartlyFilled, E::Opened) => S::PartlyFilled,
@@ -92,10 +92,10 @@ pub fn next(status: OrderStatus, event: Event) -> Result<OrderStatus, Illegal> {
         (S::Intent | S::Sent | S::Unknown | S::Open | S::PartlyFilled, E::Expired) => S::Expired,
         (S::Intent | S::Sent | S::Unknown | S::Open, E::Rejected) => S::Rejected,
 
-        // A fill after the end: it counts, and the end stays unless all of it is filled.
+        // A fill after the end counts. The status stays unless the order is filled completely.
         (S::Cancelled | S::Expired, E::Filled) => S::Filled,
         (S::Cancelled | S::Expired, E::PartFilled)
-        // Old news of an order that is final.
+        // Outdated events of a final order.
         | (S::Cancelled | S::Expired, E::Opened | E::Cancelled | E::Expired)
         | (S::Rejected, E::Rejected)
         | (
@@ -182,7 +182,7 @@ mod tests {
         assert!(changes > 10, "{changes}");
     }
 
-    /// The whole table at a glance: a row a status, a column an event, `.` an illegal pair.
+    /// The whole table: a row for each status, a column for each event, `.` for an illegal pair.
     #[test]
     fn the_table() {
         let letter = |s: S| match s {

@@ -1,15 +1,15 @@
-//! The order manager: from approvals to intents, from answers to what became of them.
+//! Runs the order manager: it turns approvals into intents, and venue reports into order states.
 //!
-//! Only it grants another attempt, and only on a definite no or on a proved absence while the order
-//! is still worth sending. How long a request may arrive, and what proves that it did not, its
-//! announcement says. Statuses move forward only; a fill counts once by its trade id, in the order
-//! of venue time and trade id, and only when the fills known add up to what the venue says is
-//! executed, so that reports in any order, doubled or torn, lead to the same fills. What
-//! contradicts the records becomes a conflict at once and stays one until an operator ends it or
-//! the epoch changes.
+//! Only the order manager grants another attempt. It needs a definite refusal or a proved absence,
+//! and an order that is still valid. The `Sent` fact says how long a request may arrive and which
+//! proof of absence counts. Statuses only move forward. A fill counts once by its trade id, in the
+//! order of venue time and trade id. Fills count only when they add up to the executed quantity
+//! that the venue reports. So reports give the same fills in any order, duplicated or split. A
+//! contradiction to the records immediately becomes a conflict, until an operator ends it or the
+//! epoch changes.
 //!
-//! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that
-//! is final has applied all fills it knows of, unless some are missing.
+//! Invariants, asserted by `check`: those of the [`OrderBook`], and a final order has applied all
+//! known fills, unless some are missing.
 
 use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
@@ -29,31 +29,31 @@ use everwarm_kernel::state;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const FORMAT: u8 = 4;
-/// The last version that cancelled nothing.
+/// The last version without cancels.
 const BEFORE_CANCELS: u16 = 2;
-/// The last version to which the ids of a venue were numbers.
+/// The last version with numeric venue ids.
 const OF_NUMBERS: u16 = 3;
 
-/// The stage.
+/// The order manager stage.
 #[derive(Debug, Default)]
 pub struct Manager {
     book: OrderBook,
 }
 
 impl Manager {
-    /// What is known of every order.
+    /// The book of all orders.
     #[must_use]
     pub fn book(&self) -> &OrderBook {
         &self.book
     }
 
-    /// The status of an order after an event; none where that is what it has, or where the pair is
+    /// The new status of an order after an event. `None` if it does not change or the pair is
     /// illegal.
     fn shift(order: &Order, event: Event) -> Option<OrderStatus> {
         lifecycle::next(order.status, event).ok().filter(|status| *status != order.status)
     }
 
-    /// Notes as conflicts the events of this input that no row of the table allows.
+    /// Records a conflict for each event of this input that the transition table forbids.
     fn contradictions(&mut self, venue: &Venue) {
         let mut events: Vec<(&ClientOrderId, Event)> = Vec::new();
         match venue {
@@ -108,7 +108,7 @@ impl Manager {
         }
     }
 
-    /// Ends orders whose time has come before they left.
+    /// Ends orders that were not sent before they expired.
     fn lapse(&self, out: &mut Out<Body>) {
         for order in self.book.living().filter(|order| order.is_due()) {
             if self.book.time > order.intent.valid_until {
@@ -117,8 +117,8 @@ impl Manager {
         }
     }
 
-    /// Another attempt, or the end where there is to be none. `may_end`: nothing that was sent can
-    /// still arrive. Where something can, an order that is not sent again is not over either.
+    /// Grants another attempt, or ends the order. `may_end`: no sent request can still arrive.
+    /// While one can, an order without another attempt stays open too.
     fn again(&self, order: &Order, why: &str, may_end: bool, out: &mut Out<Body>) {
         if lifecycle::next(order.status, Event::Granted).is_err() {
             return;
@@ -238,7 +238,7 @@ impl Manager {
                 return;
             }
             Venue::PanicTraded { trades, .. } => self.panicked(trades, out),
-            // What became of the order is reported.
+            // Reports state the result for the order.
             Venue::Requested(_) | Venue::Responded { .. } => {}
         }
         if self.book.fresh {
@@ -247,8 +247,8 @@ impl Manager {
         }
     }
 
-    /// Books what `everwarm panic` traded, each trade once: it is no order of ours, but what it
-    /// sold was.
+    /// Books trades of `everwarm panic`, each once. The order is not ours, but the sold holdings
+    /// were.
     fn panicked(&self, trades: &[PanicTrade], out: &mut Out<Body>) {
         let mut more: BTreeMap<&ClientOrderId, BTreeSet<&VenueTradeId>> = BTreeMap::new();
         for PanicTrade { client_id, symbol, side, fill } in trades {
@@ -268,9 +268,9 @@ impl Manager {
         }
     }
 
-    /// Takes the venue's word for an order: it is over as the venue says. One that another has sent
-    /// under our id is not sent a second time; one that we hold to be over stays so, and what is
-    /// still filled of it counts when it is told.
+    /// Ends an order as the venue reports, after an operator accepted that. An order under our id
+    /// that another process sent is not sent again. An order that is final in the records stays so;
+    /// its later fills still count.
     fn resolved(&self, conflict: &Conflict, out: &mut Out<Body>) {
         let order = conflict.order().and_then(|id| self.book.get(&id).cloned());
         let Some(order) = order else { return };
@@ -291,8 +291,7 @@ impl Manager {
         }
     }
 
-    /// What led to an order is taken back: one that has not left ends. Any other is cancelled by
-    /// the gateway.
+    /// Ends a withdrawn order that was not sent. The gateway cancels the others.
     fn withdrawn(&self, id: &ClientOrderId, reason: &str, out: &mut Out<Body>) {
         if let Some(order) = self.book.get(id).filter(|order| order.is_due()) {
             Self::change(order, Event::Withdrawn, &format!("withdrawn: {reason}"), out);
@@ -378,7 +377,7 @@ impl Stage for Manager {
     fn next_wake(&self) -> Option<i64> {
         let due = self.book.living().filter(|order| order.is_due());
         let lapses = due.map(|order| order.intent.valid_until.saturating_add(1)).min();
-        // The decision knows with the next input only that an exit waits for it no more.
+        // The decision sees the end of the order only at the next input.
         let ended = self.book.has_ended_taken_back().then(|| self.book.time.saturating_add(1));
         lapses.into_iter().chain(ended).min()
     }

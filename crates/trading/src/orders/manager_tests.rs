@@ -1,4 +1,4 @@
-//! The order manager: tables of inputs and of what it says.
+//! Tests the order manager with tables of inputs and appended facts.
 //!
 //! Over 500 lines: one subject, one test a promise.
 
@@ -91,7 +91,8 @@ fn account(time: i64, open: &[(&str, &str)]) -> Body {
     })
 }
 
-/// What is said about each input, in short; `|` between inputs. A resumed manager says the same.
+/// The facts of each input in short form, with `|` between inputs. A resumed manager appends the
+/// same.
 fn run(inputs: &[Body]) -> String {
     let mut manager = Manager::default();
     run_on(&mut manager, inputs)
@@ -176,7 +177,7 @@ fn reports_in_any_order_doubled_or_torn_lead_to_the_same_fills() {
     }
 }
 
-/// Every order of every part of `all`.
+/// Every permutation of every subset of `all`.
 fn orders_of_parts<T: Clone>(all: &[T]) -> Vec<Vec<T>> {
     let mut found = vec![Vec::new()];
     for at in 0..all.len() {
@@ -209,7 +210,7 @@ fn whatever_of_the_stream_is_lost_doubled_or_late_the_venue_asked_says_it_all() 
             inputs.extend([message.clone(), message.clone()]);
         }
         inputs.push(Body::Venue(Venue::Reported(answer.clone())));
-        // What comes after the truth changes nothing.
+        // Reports after the complete one change nothing.
         inputs.extend(stream.iter().cloned());
         let mut manager = Manager::default();
         let said = run_on(&mut manager, &inputs);
@@ -235,7 +236,7 @@ fn an_order_is_final_only_when_its_fills_add_up() {
     let said = run_on(&mut manager, &[reported(S::Cancelled, "6", &rest)]);
     assert_eq!(said, "fill 1=3 x4, fill 2=4 x2, Cancelled 6");
     assert!(manager.book().to_query(i64::MAX).is_empty());
-    // A fill after the end counts; until it is known the order is asked for again.
+    // A fill after the end counts; until it is known, the order is queried again.
     let said = run_on(&mut manager, &[reported(S::Cancelled, "7", &[])]);
     assert_eq!(said, "");
     assert_eq!(manager.book().to_query(T).len(), 1);
@@ -262,7 +263,7 @@ fn an_intent_lapses_once_its_time_has_passed() {
     run_on(&mut manager, &[sent(ID, 1, T)]);
     assert_eq!(manager.next_wake(), None);
     assert_eq!(run_on(&mut manager, &[clock(VALID_UNTIL + 1)]), "", "it has left");
-    // The request left in the same moment in which the clock said it was too late.
+    // The request was sent at the moment in which the clock made it too late.
     let said = run(&[approved(ID), clock(VALID_UNTIL + 1), sent(ID, 1, VALID_UNTIL)]);
     assert_eq!(said, "Intent | Expired | Sent");
 }
@@ -311,7 +312,7 @@ fn only_a_proved_absence_grants_another_attempt() {
     let mut all = vec![approved(ID), sent(ID, 1, T), absent(settled + 1), absent(settled + 1_001)];
     all.extend([sent(ID, 2, T + 20_000), absent(settled + 21_000), absent(settled + 22_000)]);
     assert_eq!(run(&all), "Intent | Sent |  | Granted 2 | Sent |  | Granted 3");
-    // Found after all: what the venue says counts.
+    // It is found after all: the venue's report counts.
     all.truncate(4);
     all.push(reported(S::Open, "0", &[]));
     assert_eq!(run(&all), "Intent | Sent |  | Granted 2 | Open");
@@ -423,7 +424,7 @@ fn a_final_order_is_packed_and_taken_out_when_it_is_named() {
     let mut manager = Manager::default();
     run_on(&mut manager, &[approved(ID), sent(ID, 1, T), cancelled.clone(), clock(T + 1)]);
     assert!(manager.book().remembers(&id(ID)) && manager.book().get(&id(ID)).is_none());
-    // It is packed in a checkpoint too, and the same news again says nothing.
+    // It is packed in a checkpoint too, and a repeated report appends nothing.
     let bytes = manager.save();
     manager.load(&bytes).unwrap();
     assert_eq!(manager.save(), bytes);
@@ -433,7 +434,7 @@ fn a_final_order_is_packed_and_taken_out_when_it_is_named() {
     let said = run_on(&mut manager, &[late]);
     assert_eq!(said, "fill 2=2 x2, Cancelled 6");
     assert_eq!(manager.book().get(&id(ID)).unwrap().applied, 2);
-    // Nobody may have it again under the same id.
+    // No other order may use the same id.
     assert_eq!(run_on(&mut manager, &[clock(T + 3), approved(ID)]), " | ");
 }
 
@@ -479,7 +480,7 @@ fn a_hint_leaves_a_lost_answer_open() {
     };
     let lost = [approved(ID), sent(ID, 1, T), unanswered(1)];
     assert_eq!(asks(&lost).0, [Why::Unanswered]);
-    // The stream says that it is there; what it said of fills may be lost as well.
+    // The stream shows that the order exists, but its reports of fills may be lost.
     let open = reported(S::Open, "0", &[]);
     assert_eq!(asks(&[&lost[..], std::slice::from_ref(&open)].concat()).0, [Why::Unanswered]);
     let before = [approved(ID), sent(ID, 1, T), open, unanswered(1)];
@@ -507,7 +508,7 @@ fn an_order_that_works_quietly_is_asked_for_now_and_then() {
     assert_eq!(asks(&manager, told + QUIET_MS), [Why::Quiet]);
     assert_eq!(manager.book().next_look_at(), Some(told + QUIET_MS));
     assert_eq!(manager.book().next_query_at(), None, "time does not wait for it");
-    // It is over: nobody asks any more, and its number is still known as ours.
+    // It is final: no query follows, and its number is still known as ours.
     run_on(&mut manager, &[reported(S::Filled, "10", &[trade(1, "1", "10")])]);
     assert_eq!(asks(&manager, i64::MAX), []);
     assert_eq!(manager.book().numbers().len(), 1);
@@ -539,7 +540,7 @@ fn the_venues_word_on_an_order_is_taken_as_an_operator_says() {
     let end = [venue(gone, Dispute::Order), account(T + 199, &[])];
     let said = way(&[&open[..], &end].concat());
     assert_eq!(said, format!("Open | Compared [{gone}] | Cancelled | Compared []"));
-    // What it filled before is known later, and counts.
+    // Its earlier fills are reported later, and count.
     let late = reported(S::Filled, "10", &[trade(1, "1", "10")]);
     let said = way(&[&open[..], &end, &[late]].concat());
     assert!(said.ends_with("Compared [] | fill 1=1 x10, Filled 10"), "{said}");
@@ -556,7 +557,7 @@ fn the_venues_word_on_an_order_is_taken_as_an_operator_says() {
     let want = format!("Rejected | Rejected, {conflict} | Cancelled | Compared []");
     assert_eq!(said, want);
 
-    // An order that another has sent under our id is not sent a second time.
+    // An order that another process sent under our id is not sent again.
     let unsent = "order ew-smacross-a: never sent / open in BTCUSDT";
     let mut manager = Manager::default();
     let here = [(ID, "BTCUSDT")];

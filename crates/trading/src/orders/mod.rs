@@ -1,8 +1,8 @@
-//! Orders, from the intent to the last fill.
+//! Follows orders from the intent to the last fill.
 //!
-//! [`lifecycle`] says which change may follow which, [`book`] holds what is known, the manager says
-//! what follows from it, `reconcile` compares with what the venue shows. The gateway folds a book
-//! of its own and reads from it what to send and what to ask.
+//! [`lifecycle`] defines the legal changes, [`book`] holds the known state, and the manager appends
+//! the consequences. `reconcile` compares the orders with those open at the venue. The gateway
+//! folds its own book and reads from it what to send and query.
 
 pub mod book;
 mod cancels;

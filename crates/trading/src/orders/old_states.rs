@@ -1,8 +1,7 @@
-//! The book as earlier versions saved it: before orders were cancelled, and while the ids of a
-//! venue were numbers.
+//! Converts books of earlier versions: before cancels existed, and while venue ids were numbers.
 //!
-//! Orders that are over are packed as MessagePack, where a number reads as text and what was added
-//! at the end of an attempt is usual: they are read as they are, and packed anew.
+//! Finished orders are packed as MessagePack. It reads numbers as text and fills in members added
+//! at the end of an attempt. So old ones can be read directly, and they are packed again.
 
 use super::book::{Attempt, OrderBook};
 use super::cancels::Cancels;
@@ -19,12 +18,12 @@ use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Format number of the order manager's state before orders were cancelled.
+/// State format of the order manager before cancels existed.
 pub(super) const FORMAT_BEFORE: u8 = 2;
-/// The same while the ids of a venue were numbers.
+/// State format of the order manager while venue ids were numbers.
 pub(super) const FORMAT_OF_NUMBERS: u8 = 3;
 
-/// The book before orders were cancelled.
+/// The book before cancels existed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BookBefore {
     life: u64,
@@ -40,7 +39,7 @@ pub struct BookBefore {
     panicked: PanickedOfNumbers,
 }
 
-/// The book while the ids of a venue were numbers.
+/// The book while venue ids were numbers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BookOfNumbers {
     life: u64,
@@ -57,7 +56,7 @@ pub struct BookOfNumbers {
     cancels: Cancels,
 }
 
-/// An order then.
+/// An order of those versions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct OrderOfNumbers {
     #[serde(with = "super::saved::intent")]
@@ -81,7 +80,7 @@ struct OrderOfNumbers {
     asked: Option<UtcMs>,
 }
 
-/// An attempt then: all of them settled.
+/// An attempt of those versions: every one had a settle time.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct AttemptBefore {
     number: u32,
@@ -89,7 +88,7 @@ struct AttemptBefore {
     settled: UtcMs,
 }
 
-/// A fill then.
+/// A fill of those versions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct KnownOfNumbers {
     fill: FillOfNumbers,
@@ -108,7 +107,7 @@ struct FillOfNumbers {
     liquidity: Option<Liquidity>,
 }
 
-/// Trades of `everwarm panic` then.
+/// Booked trades of `everwarm panic` in those versions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 struct PanickedOfNumbers(BTreeMap<ClientOrderId, BTreeSet<u64>>);
@@ -198,7 +197,7 @@ impl From<KnownOfNumbers> for Known {
     }
 }
 
-/// An order as those versions packed it, for the test that it is read.
+/// An order as those versions packed it, to test that it can be read.
 #[cfg(test)]
 pub(super) fn packed(order: &Order) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -207,8 +206,7 @@ pub(super) fn packed(order: &Order) -> Vec<u8> {
     bytes
 }
 
-/// What those versions would have saved of a book, for tests of the conversion. An id that is no
-/// number was not possible then.
+/// Builds the old forms of a book, to test the conversion. Ids must be numbers, as they were then.
 mod back {
     use super::{
         Attempt, AttemptBefore, BTreeSet, BookBefore, BookOfNumbers, FillOfNumbers, Known,

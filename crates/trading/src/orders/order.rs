@@ -1,4 +1,4 @@
-//! One order: what was decided, what the venue said of it, and what is to be asked about it.
+//! Keeps one order: its intent, the venue's reports about it, and the queries it needs.
 
 use super::book::{PATIENCE_MS, PROOF_GAP_MS, QUIET_MS};
 use super::lifecycle::Event;
@@ -14,47 +14,48 @@ use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A request that left.
+/// A sent order request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// From 1.
+    /// Number of the attempt, from 1.
     pub number: u32,
     /// The venue time it was signed for.
     pub timestamp: UtcMs,
-    /// After this venue time neither it nor one before it can arrive any more; none: never.
+    /// After this venue time, neither it nor an earlier attempt can arrive. `None`: they may always
+    /// arrive.
     pub settled: Option<UtcMs>,
-    /// How it is proved that the venue does not have the order.
+    /// The proof required that the venue does not have the order.
     #[serde(default)]
     pub proof: Proof,
-    /// An attempt before it was sent and may still arrive, where `settled` is not over.
+    /// An earlier attempt was sent and may still arrive until `settled`.
     #[serde(default)]
     pub earlier: bool,
-    /// The venue refused this one for good; one before it may still arrive.
+    /// The venue refused this attempt finally; an earlier one may still arrive.
     #[serde(default)]
     pub refused: bool,
 }
 
 impl Attempt {
-    /// Whether nothing that was sent can arrive after this venue time.
+    /// Whether no sent request can arrive after this venue time.
     #[must_use]
     pub fn is_settled(&self, at: UtcMs) -> bool {
         self.settled.is_some_and(|settled| at > settled)
     }
 }
 
-/// One order.
+/// One order, with all evidence about it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// What was decided.
+    /// The approved intent.
     #[serde(with = "super::saved::intent")]
     pub intent: OrderIntent,
-    /// The fact that said the intent.
+    /// Key of the `Intent` fact.
     pub key: Key,
-    /// Where it stands.
+    /// Status, as last set by the order manager.
     pub status: OrderStatus,
-    /// Number of the attempt that may be sent last.
+    /// Highest attempt number that may be sent.
     pub granted: u32,
-    /// The last attempt that left.
+    /// The last sent attempt.
     pub attempt: Option<Attempt>,
     /// Cumulative quantity of the applied fills, base units.
     pub executed: Decimal,
@@ -62,39 +63,39 @@ pub struct Order {
     pub executed_quote: Decimal,
     /// Number of applied fills.
     pub applied: u32,
-    /// The venue's id, as the manager said it.
+    /// The venue's id, from the order manager's facts.
     pub venue_order_id: Option<VenueOrderId>,
     /// The venue's id, as first reported.
     pub(super) told_id: Option<VenueOrderId>,
-    /// The furthest the venue said.
+    /// The most advanced status that the venue reported.
     pub(super) told: Option<OrderStatus>,
-    /// The largest cumulative quantity the venue said.
+    /// The largest cumulative quantity that the venue reported.
     pub(super) told_executed: Decimal,
     /// Venue time of the newest report.
     pub(super) told_at: UtcMs,
-    /// By trade id.
+    /// Reported fills, by trade id.
     pub(super) fills: BTreeMap<VenueTradeId, Known>,
-    /// Venue time of the first absence of a possible proof.
+    /// Venue time of the first absence that may prove that the order does not exist.
     pub(super) absent: Option<UtcMs>,
-    /// The attempt has no clear answer.
+    /// The last attempt has no clear response.
     pub(super) unanswered: bool,
-    /// Sent by somebody who can no longer hear the answer; cleared by a query.
+    /// Sent by an earlier run or gateway, which cannot receive the response. A query clears this.
     pub(super) orphaned: bool,
     /// Venue time of the last query.
     pub(super) asked: Option<UtcMs>,
 }
 
-/// Why an order is to be asked for.
+/// Why an order must be queried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// Its attempt has no clear answer.
+    /// The last attempt has no clear response.
     Unanswered,
-    /// It was sent or open before this life or this gateway began.
+    /// It was sent or open before this run or this gateway began.
     Earlier,
-    /// The venue told more executed than the fills it told.
+    /// The reported executed quantity exceeds the reported fills.
     FillsMissing,
-    /// It works at the venue, and the stream has been silent about it for a while. A message may
-    /// have been lost without a trace.
+    /// It is open at the venue and the stream has not reported it for a while. A message may have
+    /// been lost.
     Quiet,
 }
 
@@ -107,7 +108,7 @@ pub struct ToSend {
     pub attempt: u32,
 }
 
-/// A question the gateway is to ask: the order by our id, and with its trades.
+/// A query the gateway must make: for the order by our id, and for its trades.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToQuery {
     /// Our id.
@@ -116,17 +117,17 @@ pub struct ToQuery {
     pub symbol: Symbol,
     /// The venue's id, where known.
     pub venue_order_id: Option<VenueOrderId>,
-    /// Venue time its last attempt was signed for: trades of it are not older.
+    /// Venue time of its last attempt: no trade of it is older.
     pub since: UtcMs,
-    /// The close it was decided at: nothing of it is older.
+    /// Time of the close it was decided at: nothing about it is older.
     pub decided: UtcMs,
-    /// Why it is asked.
+    /// Reason of the query.
     pub why: Why,
-    /// What the venue has told to be executed so far, base units.
+    /// Executed quantity reported so far, base units.
     pub executed: Decimal,
-    /// Whether it has told that it is over.
+    /// Whether the venue has reported a final status.
     pub over: bool,
-    /// How it is proved that the venue does not have it.
+    /// The proof required that the venue does not have it.
     pub proof: Proof,
 }
 
@@ -154,7 +155,7 @@ impl Order {
         }
     }
 
-    /// The question for it.
+    /// The query for this order.
     #[must_use]
     pub fn to_query(&self, why: Why) -> ToQuery {
         let (client_id, symbol) = (self.intent.client_id.clone(), self.intent.symbol);
@@ -166,13 +167,13 @@ impl Order {
         ToQuery { client_id, symbol, venue_order_id, since, decided, why, executed, over, proof }
     }
 
-    /// Number of the last attempt that left; 0: never sent.
+    /// Number of the last sent attempt; 0: never sent.
     #[must_use]
     pub fn sent(&self) -> u32 {
         self.attempt.map_or(0, |attempt| attempt.number)
     }
 
-    /// Another attempt is granted: by a definite no to the last one, or by its absence.
+    /// Grants another attempt, after a definite refusal or a proved absence.
     pub(super) fn grant(&mut self, attempt: u32) {
         if let (Some(absent), Some(last)) = (self.absent, &mut self.attempt) {
             last.earlier |= !last.is_settled(absent);
@@ -183,19 +184,19 @@ impl Order {
         self.absent = None;
     }
 
-    /// Whether an attempt is granted that has not left.
+    /// Whether a granted attempt was not sent yet.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.status == OrderStatus::Intent && self.told.is_none() && self.granted > self.sent()
     }
 
-    /// Whether it is working at the venue.
+    /// Whether it is open or partly filled at the venue.
     #[must_use]
     pub fn is_working(&self) -> bool {
         matches!(self.status, OrderStatus::Open | OrderStatus::PartlyFilled)
     }
 
-    /// Whether the venue told more executed than the fills it told.
+    /// Whether the reported executed quantity exceeds the reported fills.
     #[must_use]
     pub fn fills_missing(&self) -> bool {
         self.known_quantity() < self.told_executed
@@ -205,7 +206,7 @@ impl Order {
         money::total(self.fills.values().map(|known| known.fill.quantity))
     }
 
-    /// The fills that are known and do not count yet, by venue time, then by id.
+    /// Reported fills that are not applied yet, by venue time, then by id.
     pub(super) fn due_fills(&self) -> Vec<&VenueFill> {
         let known = self.fills.values().filter(|known| !known.applied);
         let mut due: Vec<&VenueFill> = known.map(|known| &known.fill).collect();
@@ -218,23 +219,22 @@ impl Order {
         self.told_id.as_ref() == Some(id)
     }
 
-    /// Whether the venue refused the last attempt for good.
+    /// Whether the venue refused the last attempt finally.
     pub(super) fn was_refused(&self) -> bool {
         self.attempt.is_some_and(|attempt| attempt.refused)
     }
 
-    /// Whether nothing that was sent can arrive after this venue time.
+    /// Whether no sent request can arrive after this venue time.
     pub(super) fn is_settled(&self, at: UtcMs) -> bool {
         self.attempt.is_none_or(|attempt| attempt.is_settled(at))
     }
 
-    /// Whether it may be over at this venue time without a report of the venue: nothing that was
-    /// sent before the last attempt can still arrive.
+    /// Whether it may end at this venue time without a report: no earlier attempt can still arrive.
     pub(super) fn may_end(&self, at: UtcMs) -> bool {
         self.attempt.is_none_or(|attempt| !attempt.earlier || attempt.is_settled(at))
     }
 
-    /// Counts a fill.
+    /// Adds a fill to the executed quantity and amount.
     pub(super) fn apply(&mut self, fill: &VenueFill) {
         let amount = fill.price.saturating_mul(fill.quantity);
         self.executed = self.executed.saturating_add(fill.quantity);
@@ -250,7 +250,7 @@ impl Order {
         self.sent() == attempt && self.granted == attempt
     }
 
-    /// What the reports so far amount to. It is final only once its fills add up.
+    /// The event that the reports so far amount to. It is final only once the fills add up.
     pub(super) fn told_event(&self) -> Option<Event> {
         let told = self.told?;
         let known = self.known_quantity();
@@ -293,8 +293,7 @@ impl Order {
         }
         self.absent = None;
         match report.source {
-            // A hint says that the order is there, not that it said all: what was filled may have
-            // been said by another, which was lost.
+            // A stream shows that the order exists, but may have lost an earlier report with fills.
             ReportSource::Stream => {}
             ReportSource::Answer => self.unanswered = false,
             ReportSource::Query => (self.unanswered, self.orphaned) = (false, false),

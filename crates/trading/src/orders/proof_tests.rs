@@ -1,5 +1,4 @@
-//! What the adapter of a venue says of a request, and what follows from it: how long it may arrive,
-//! and how it is proved that it did not.
+//! Tests how long a request may arrive and how its absence is proved, as venue adapters state.
 
 use super::*;
 use everwarm_domain::order::{Proof, Validity};
@@ -11,7 +10,7 @@ fn sent_as(attempt: u32, timestamp: i64, settled_at: Option<i64>, proof: Proof) 
     Body::Venue(Venue::Sent { attempts })
 }
 
-/// An attempt at a venue that keeps our ids unique and names no end of a request.
+/// An attempt at a venue that keeps our ids unique, where a request may arrive at any time.
 fn endless(attempt: u32, timestamp: i64) -> Body {
     sent_as(attempt, timestamp, None, Proof::ById)
 }
@@ -41,7 +40,7 @@ fn a_request_that_never_settles_is_neither_failed_nor_forgotten() {
     assert_eq!(run_on(&mut manager, &[absent(late), absent(late + 86_400_000)]), " | ");
     let next = Some(late + 86_400_000 + PATIENCE_MS);
     assert_eq!(manager.book().next_query_at(), next, "it is asked for again");
-    // A definite no to the second attempt says nothing of the first.
+    // A definite refusal of the second attempt shows nothing about the first.
     let mut manager = Manager::default();
     run_on(&mut manager, &[&lost[..], &[absent(T + 1), endless(2, T + 2)]].concat());
     let said = run_on(&mut manager, &[refused(2, false), absent(T + 9), absent(late)]);
@@ -49,7 +48,7 @@ fn a_request_that_never_settles_is_neither_failed_nor_forgotten() {
     assert_eq!(due(&manager, T + 9), [0; 0], "it is wrong as it stands");
     let filled = reported(S::Filled, "10", &[trade(1, "1", "10")]);
     assert_eq!(run_on(&mut manager, &[filled]), "fill 1=1 x10, Filled 10");
-    // A definite no to the only attempt ends it.
+    // A definite refusal of the only attempt ends it.
     assert_eq!(run(&[approved(ID), endless(1, T), refused(1, false)]), "Intent | Sent | Rejected");
     // Where our id alone proves nothing, an absence proves nothing, however often it is seen.
     let never = sent_as(1, T, None, Proof::ByAbsenceAndTrades);

@@ -1,4 +1,4 @@
-//! The orders open at the venue against ours, and when an absence is proved.
+//! Compares the orders open at the venue with the records, and decides when an absence is proved.
 
 use super::book::{Order, OrderBook, PROOF_GAP_MS};
 use everwarm_domain::fact::{Conflict, Dispute};
@@ -9,12 +9,11 @@ use everwarm_domain::venue_ids::VenueTradeId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Conflicts kept at most: one is enough to halt, a few to understand.
+/// Most conflicts kept: one is enough to stop entries, a few are enough to find the cause.
 const CONFLICTS_MAX: usize = 32;
 
-/// What the list of open orders at venue time `time` contradicts, besides what is contradicted
-/// already. What the venue said after that picture explains a difference; orders that are not ours
-/// are not looked at.
+/// The known conflicts, and those of the list of open orders at venue time `time`. A later report
+/// of the venue explains a difference. Orders that are not ours are ignored.
 pub(super) fn compare(
     book: &OrderBook,
     time: UtcMs,
@@ -46,9 +45,9 @@ pub(super) fn compare(
     conflicts
 }
 
-/// Whether an absence seen at `asked` allows another attempt of the same id. Where the venue keeps
-/// our ids unique, it does. Elsewhere the last attempt could no longer arrive when the venue was
-/// asked, twice, a second apart.
+/// Whether an absence at `asked` allows another attempt with the same id. It does if the venue
+/// keeps our ids unique. Otherwise two queries a second apart must find nothing, after the last
+/// attempt can no longer arrive.
 pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
     let unclear = matches!(order.status, OrderStatus::Sent | OrderStatus::Unknown);
     unclear
@@ -61,7 +60,7 @@ pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
 }
 
 impl OrderBook {
-    /// Notes a contradiction, once.
+    /// Records a contradiction once.
     pub(super) fn conflict(
         &mut self,
         dispute: Dispute,
@@ -78,8 +77,8 @@ impl OrderBook {
         }
     }
 
-    /// Whether an operator has ended this conflict. An unknown order is left once and for all,
-    /// whatever the venue says of it next.
+    /// Whether an operator has ended this conflict. For an unknown order, this covers all later
+    /// reports.
     pub(super) fn sets_aside(&self, conflict: &Conflict) -> bool {
         let unknown = conflict.ours == Conflict::UNKNOWN;
         self.aside.contains(&conflict.id()) || (unknown && self.aside.contains(&conflict.about))
@@ -97,7 +96,7 @@ impl OrderBook {
 }
 
 impl Order {
-    /// The venue's ids of the trades that count already.
+    /// Trade ids of the applied fills.
     pub fn applied_trades(&self) -> impl Iterator<Item = &VenueTradeId> {
         self.fills.iter().filter(|(_, known)| known.applied).map(|(id, _)| id)
     }
@@ -109,12 +108,12 @@ impl Order {
 pub(super) struct Panicked(pub(super) BTreeMap<ClientOrderId, BTreeSet<VenueTradeId>>);
 
 impl Panicked {
-    /// A trade is booked.
+    /// Records a booked trade.
     pub(super) fn book(&mut self, id: &ClientOrderId, trade_id: &VenueTradeId) {
         self.0.entry(id.clone()).or_default().insert(trade_id.clone());
     }
 
-    /// How many trades of this order are booked, and whether this one is.
+    /// Number of booked trades of this order, and whether this trade is one of them.
     pub(super) fn booked(&self, id: &ClientOrderId, trade_id: &VenueTradeId) -> (usize, bool) {
         let booked = self.0.get(id);
         booked.map_or((0, false), |booked| (booked.len(), booked.contains(trade_id)))

@@ -1,4 +1,4 @@
-//! Fills and intents in saved states: no member is left out, as some facts leave one.
+//! Serialises fills and intents in saved states with all members. Facts may omit empty ones.
 
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Liquidity, VenueFill};
@@ -6,7 +6,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_domain::venue_ids::VenueTradeId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A fill as the venue told it.
+/// A fill as the venue reported it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Known {
     #[serde(with = "self")]
@@ -23,13 +23,12 @@ struct Saved {
     fee: Decimal,
     fee_asset: String,
     time: UtcMs,
-    // Packed orders of releases that left it out.
+    // Orders packed by earlier releases lack it.
     #[serde(default)]
     liquidity: Option<Liquidity>,
 }
 
-/// What is packed says of itself that it can be read by people, and stays byte for byte what it was
-/// in releases before.
+/// Packed orders use a human-readable serializer. They stay byte for byte as in earlier releases.
 fn serialize<S: Serializer>(fill: &VenueFill, to: S) -> Result<S::Ok, S::Error> {
     if to.is_human_readable() { fill.serialize(to) } else { Saved::serialize(fill, to) }
 }
@@ -38,7 +37,7 @@ fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VenueFill, D::Error
     Saved::deserialize(from)
 }
 
-/// Intents.
+/// Serialises intents with all members.
 pub(super) mod intent {
     use everwarm_domain::id::{ClientOrderId, Symbol};
     use everwarm_domain::money::Decimal;
@@ -58,7 +57,7 @@ pub(super) mod intent {
         price: Option<Decimal>,
         close_time: UtcMs,
         valid_until: UtcMs,
-        // States of releases that did not know it.
+        // States of earlier releases lack it.
         #[serde(default)]
         terms: Box<Terms>,
     }

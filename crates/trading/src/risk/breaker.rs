@@ -1,18 +1,17 @@
-//! The circuit breaker: says how much is allowed, only when that changes.
+//! Runs the circuit breaker, which sets how much trading is allowed. It appends a fact only on a
+//! change.
 //!
-//! Reaching a limit of failures, entries or loss means exits only, until the counts are back below
-//! it or a new UTC day begins with a close. Books or orders that contradict the venue mean exits
-//! only until no conflict is left, a twin halts until then. A stage that was given nothing any more
-//! means exits only, one that was not given a symbol means no buys of that symbol, until an
-//! operator releases it. A branch of the supervision tree that is kept down means exits only, until
-//! it is up again. What an operator halts, flattens or starts carefully counts until he says
-//! otherwise. It speaks once an input, after all it sees of it, so the decision of the same
-//! close already knows.
+//! A reached limit of failures, entries or loss allows exits only. That ends when the counts are
+//! below the limit again or a new trading day begins with a close. A conflict with the venue allows
+//! exits only while it lasts; a twin order halts trading. A quarantine that stops a stage allows
+//! exits only. A quarantine that skips a symbol bars buys of it. Both last until an operator
+//! releases them. A branch that its supervisor stopped allows exits only until it runs again. Halt,
+//! flatten and careful start last until the operator changes them. The breaker decides once an
+//! input, after all facts it reads. So the decision of the same close uses its level.
 //!
-//! Requests of one owed exit that fail count as one failure, however often it is requested.
+//! All failed requests of one owed exit count as one failure.
 //!
-//! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is
-//! one.
+//! Invariant, asserted by `check`: the normal level has no reason, every other level has one.
 //!
 //! Over 500 lines: one stage with its state and its rules.
 
@@ -35,35 +34,35 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMAT: u8 = 6;
-/// Format, type and version of the state that knew no calendar.
+/// Format, type and version of the state without a calendar.
 const FORMAT_5: u8 = 5;
 const TYPE_5: u64 = 0xed22_f1eb_b4a4_0eef;
 const BEFORE_CALENDAR: u16 = 5;
 
-/// The stage.
+/// The breaker stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Breaker {
     limits: Risk,
     counts: Counts,
-    /// Orders that have left and are not final: only these can fail.
+    /// Sent orders that are not final: only these can fail.
     sent: BTreeSet<ClientOrderId>,
-    /// Orders to sell that are not final, with whose they are and what they sell.
+    /// Sell orders that are not final, with symbol and strategy.
     exits: BTreeMap<ClientOrderId, (Symbol, String)>,
-    /// Owed exits of which a failure has been counted: requests of one exit count once.
+    /// Owed exits with a counted failure: each counts once.
     failed: BTreeSet<(Symbol, String)>,
-    /// Profit locked in by symbol, as last told.
+    /// Realised profit by symbol, as last reported.
     realized: SymbolMap<Decimal>,
-    /// Number of conflicts of the last reconciliation, and how many of them tell of a twin.
+    /// Number of conflicts in the last reconciliation, and how many of them are twins.
     conflicts: usize,
     twins: usize,
     quarantines: Quarantines,
-    /// Paths of the branches that are kept down.
+    /// Paths of the branches that supervisors have stopped.
     branches: BTreeSet<String>,
     switches: Switches,
     level: BreakerLevel,
     reasons: Vec<String>,
     barred: Vec<(Symbol, String)>,
-    /// When days begin.
+    /// Beginnings of trading days.
     #[serde(default)]
     calendar: Calendar,
 }
@@ -91,7 +90,7 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// What has happened, as the limits count it, and the limits.
+    /// The counts that limits apply to, and the limits.
     #[must_use]
     pub fn counted(&self) -> (&Counts, &Risk) {
         (&self.counts, &self.limits)
@@ -126,7 +125,7 @@ impl Breaker {
         (BreakerLevel::Halted, reasons)
     }
 
-    /// Symbols of which nothing may be bought; the latest reason of each.
+    /// Symbols barred from buys, with the latest reason of each.
     fn bars(&self) -> Vec<(Symbol, String)> {
         let parts = self.quarantines.held().filter(|q| q.effect == Effect::Parts);
         let each = parts.flat_map(|q| q.symbols.iter().map(|symbol| (*symbol, q.reason())));
@@ -243,7 +242,7 @@ impl Stage for Breaker {
                     self.limits = settings.risk;
                 }
             }
-            // A life begins with all branches up.
+            // A run begins with all branches running.
             Body::Operator(Operator::Started { .. }) => self.branches.clear(),
             Body::Operator(Operator::Branch { path, down }) => {
                 self.branches.remove(path);

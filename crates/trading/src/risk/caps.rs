@@ -1,15 +1,14 @@
-//! Hard caps of live trading: most quote amount of one entry, and of a trading day's. They come
-//! from a person's confirmation and from nowhere else; no configuration raises them. Orders that
-//! leave a position are never capped: what holds them back would only make a loss larger.
+//! Applies the hard caps of live trading: the most quote amount of one entry and of one trading
+//! day. Only a person's confirmation sets them; no configuration raises them. Orders that close a
+//! position are never capped, because blocking them could increase a loss.
 //!
-//! Two count by it, each from facts of its own: the decision what it approved, the gateway what it
-//! sent.
+//! The decision counts approved entries, the gateway counts sent ones, each from its own facts.
 
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::date_of;
 use serde::{Deserialize, Serialize};
 
-/// What was confirmed, and what of the day is used up.
+/// The confirmed caps, and the amount used on a day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Caps {
     confirmed: Option<Confirmed>,
@@ -24,18 +23,18 @@ struct Confirmed {
 }
 
 impl Caps {
-    /// A person confirmed these, in quote units. What the day used stays used.
+    /// Sets the caps that a person confirmed, in quote units. The used amount of the day stays.
     pub fn confirm(&mut self, per_order: Decimal, per_day: Decimal) {
         self.confirmed = Some(Confirmed { per_order, per_day });
     }
 
-    /// Whether a person confirmed anything.
+    /// Whether a person confirmed caps.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.confirmed.is_some()
     }
 
-    /// An entry worth `amount` goes on its way, decided on `day`, the number of a date.
+    /// Counts an entry worth `amount`, decided on the day number `day`.
     pub fn spend(&mut self, day: i64, amount: Decimal) {
         if day > self.day {
             (self.day, self.used) = (day, Decimal::ZERO);
@@ -43,16 +42,16 @@ impl Caps {
         self.used = self.used.saturating_add(amount);
     }
 
-    /// What entries of a day have used up, in quote units.
+    /// Amount that entries of a day have used, in quote units.
     #[must_use]
     pub fn used(&self, day: i64) -> Decimal {
         if day > self.day { Decimal::ZERO } else { self.used }
     }
 
-    /// Whether an entry worth `amount` may go on its way, decided on `day`.
+    /// Checks an entry worth `amount` quote units, decided on `day`.
     ///
     /// # Errors
-    /// The cap in its way, and by how much.
+    /// The cap that the entry exceeds, with the amounts.
     pub fn allows(&self, day: i64, amount: Decimal) -> Result<(), String> {
         let Some(Confirmed { per_order, per_day }) = self.confirmed else { return Ok(()) };
         let amount = amount.normalize();
@@ -96,7 +95,7 @@ mod tests {
         assert_eq!(caps.allows(1, dec("100")), Ok(()));
         caps.spend(1, dec("90"));
         assert_eq!((caps.used(1), caps.used(2)), (dec("90"), Decimal::ZERO));
-        // What was decided before midnight and comes after it counts for the later day.
+        // An entry decided before midnight that arrives after it counts for the later day.
         caps.spend(0, dec("90"));
         assert_eq!(caps.used(1), dec("180"));
         assert!(caps.allows(0, dec("90")).is_err());

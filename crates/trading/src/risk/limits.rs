@@ -1,4 +1,4 @@
-//! What has happened today and lately, against the limits. Plain arithmetic; the breaker obeys it.
+//! Compares the counts of the day with the limits. The breaker applies the result.
 
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::money::Decimal;
@@ -6,30 +6,30 @@ use everwarm_domain::settings::Risk;
 use everwarm_domain::time::date_of;
 use serde::{Deserialize, Serialize};
 
-/// Counts the limits are held against, since the beginning of a UTC day.
+/// Counts that the limits apply to, since the beginning of a trading day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Number of the UTC day; see [`everwarm_domain::time::day_of`].
+    /// Number of the trading day; see [`everwarm_domain::time::day_of`].
     pub day: i64,
-    /// Rejected or expired orders since the last fill. A new day begins at zero: it is the date
-    /// that lifts what nobody lifted.
+    /// Rejected or expired orders since the last fill. A new day resets it, so a failure limit ends
+    /// without an operator.
     pub failures: u32,
-    /// Entries filled, wholly or partly.
+    /// Entries with at least one fill.
     pub entries: u32,
-    /// Profit locked in, in quote units; a loss is negative.
+    /// Realised profit in quote units; a loss is negative.
     pub realized: Decimal,
 }
 
 impl Counts {
-    /// Begins `day` where it is later.
+    /// Resets the counts if `day` is later.
     pub fn turn(&mut self, day: i64) {
         if day > self.day {
             *self = Counts { day, ..Counts::default() };
         }
     }
 
-    /// The share of each limit that is used up, by its name; 0 where it is off. One that is used up
-    /// wholly is a reason of [`Counts::judge`].
+    /// The used share of each limit, by name; 0 if the limit is off. A share of 1 or more is a
+    /// reason of [`Counts::judge`].
     #[must_use]
     pub fn used(&self, limits: &Risk) -> [(&'static str, Decimal); 3] {
         let share = |used: Decimal, most: Decimal| {
@@ -50,7 +50,7 @@ impl Counts {
         ]
     }
 
-    /// The level these counts lead to, and why.
+    /// The level for these counts, and the reasons.
     #[must_use]
     pub fn judge(&self, limits: &Risk) -> (BreakerLevel, Vec<String>) {
         let date = date_of(self.day);

@@ -1,4 +1,4 @@
-//! What may be lost: the circuit breaker, its daily limits, and how large an order may be.
+//! Limits losses: the circuit breaker, its daily limits, the live caps and the sizes of orders.
 
 pub mod breaker;
 pub mod caps;

@@ -1,4 +1,4 @@
-//! How large an order may be under the venue's rules. Quantities are only ever rounded down.
+//! Computes order quantities under the venue's rules. Quantities are only rounded down.
 
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
@@ -10,16 +10,16 @@ pub struct TooSmall(pub String);
 /// The quantity of a market order for about `notional` quote units at `price`.
 ///
 /// # Errors
-/// Below the venue's minimums once rounded down.
+/// The rounded quantity is below the venue's minimums.
 pub fn buy(rule: &Instrument, notional: Decimal, price: Decimal) -> Result<Decimal, TooSmall> {
     market(rule, notional.checked_div(price).unwrap_or_default(), price)
 }
 
-/// The quantity of a market order for `wanted` base units, rounded down to the steps and to the
-/// largest order; `price` is what it is expected to trade at.
+/// The quantity of a market order for `wanted` base units. It is rounded down to the steps and
+/// limited to the largest order. `price` is the expected price.
 ///
 /// # Errors
-/// Below the venue's minimums once rounded down.
+/// The rounded quantity is below the venue's minimums.
 pub fn market(rule: &Instrument, wanted: Decimal, price: Decimal) -> Result<Decimal, TooSmall> {
     let mut quantity = wanted;
     for most in [rule.max_quantity, rule.market_max_quantity] {
@@ -87,7 +87,8 @@ mod tests {
         assert_eq!(say(market(&rule, dec("7"), dec("1"))), "5");
         assert!(rule.sells(dec("0.019")) && !rule.sells(dec("0.0099")));
         assert!(say(buy(&rule, dec("1"), Decimal::ZERO)).contains("rounds down to 0"));
-        // The least need not be a multiple of the step: 0.03 are what can be sold of 0.035.
+        // The minimum need not be a multiple of the step: 0.035 rounds down to 0.03, below the
+        // minimum.
         let least = Instrument { min_quantity: dec("0.035"), ..rule };
         assert!(!least.sells(dec("0.035")) && !least.sells(dec("0.0399")));
         assert!(least.sells(dec("0.04")) && least.sells(dec("0.045")) && least.sells(dec("1")));

@@ -1,4 +1,4 @@
-//! A kind of strategy without its types: what the rest of the house knows of it.
+//! Describes a kind of strategy without its types, for the rest of the program.
 
 use super::setting::{self, Setting, Wrong};
 use super::why_not::{AskedKind, WhyNot};
@@ -7,24 +7,24 @@ use crate::stages::Make;
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 
-/// One line of the registry.
+/// One entry of [`KINDS`](super::KINDS).
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
-    /// Its name.
+    /// Name of the kind.
     pub name: &'static str,
-    /// Its settings.
+    /// Settings of the kind.
     pub settings: &'static [Setting],
-    /// Its defaults, as a JSON object.
+    /// Gives the default section, as a JSON object.
     pub defaults: fn() -> String,
-    /// A section as it is compared and kept: JSON, checked, with all defaults.
+    /// Checks a section. Returns it as JSON with all defaults, the form for comparing and storing.
     pub read: fn(&str) -> Result<String, Wrong>,
-    /// A stage of that id at that rank, with no memory.
+    /// Makes a stage with an id and rank and an empty state.
     pub make: Make,
-    /// The features it needs under a section that was read; none where that cannot be.
+    /// Gives the features of a read section; empty if the section is unreadable.
     pub features: fn(&str) -> Vec<String>,
-    /// At the ends of which bars it is asked under a section that was read.
+    /// Gives the width of the bars at whose ends the strategy runs, for a read section.
     pub timeframe: fn(&str) -> Option<Timeframe>,
-    /// Somebody who is asked why nothing is wished, under a section that was read.
+    /// Makes the object that explains missing signals, for a read section.
     pub why_not: fn(&str) -> Option<Box<dyn WhyNot>>,
 }
 
@@ -46,7 +46,7 @@ impl Kind {
     }
 }
 
-/// The members by name, as every text of a section has them.
+/// The section as JSON text, with its members sorted by name.
 fn text<S: Strategy>(section: &S::Section) -> String {
     serde_json::to_value(section).expect("settings are plain").to_string()
 }
@@ -55,13 +55,13 @@ fn typed<S: Strategy>(section: &str) -> Option<S::Section> {
     serde_json::from_str(section).ok()
 }
 
-/// A section in its types, checked.
+/// Parses and checks a section.
 pub(super) fn section<S: Strategy>(text: &str) -> Result<S::Section, Wrong> {
     let wrong = |text: String| Wrong { names: &[], text };
     let members: Map<String, Value> =
         serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
     setting::check(S::SETTINGS, &members).map_err(wrong)?;
-    // What a section does not say has the default of its kind.
+    // Missing members get the defaults of the kind.
     let mut all: Map<String, Value> =
         serde_json::from_str(&self::text::<S>(&S::Section::default())).unwrap_or_default();
     all.extend(members);

@@ -1,10 +1,9 @@
-//! Strategies: what trades, and nothing about how it is kept alive.
+//! Defines strategies: the trading logic, separate from supervision and recovery.
 //!
-//! A kind of strategy is one file that implements [`Strategy`] and one line in [`KINDS`]. The
-//! configuration makes instances of kinds: `[strategy.<id>]`. An instance has a rank of its own
-//! between 400 and 499 and never sees cash or the breaker. Nothing but its file and its line names
-//! a kind: settings with their schema, checks and defaults, features, and the words for `why-not`
-//! come from the trait.
+//! A kind of strategy is a file that implements [`Strategy`], and an entry in [`KINDS`]. The
+//! configuration makes instances of kinds: `[strategy.<id>]`. An instance has its own rank between
+//! 400 and 499 and never reads cash or the breaker. The trait provides everything else: settings
+//! with schema, checks and defaults, features, and the texts of `why-not`.
 
 mod kind;
 #[cfg(any(test, feature = "example-kinds"))]
@@ -30,54 +29,55 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
-/// Every kind, by name.
+/// All kinds, by name.
 pub const KINDS: &[Kind] = &[
     Kind::of::<SmaCross>(),
     #[cfg(any(test, feature = "example-kinds"))]
     Kind::of::<rsi_reversal::RsiReversal>(),
 ];
 
-/// Former settings of one strategy that a configuration carries at most. What was entered under
-/// older ones is left by those in force.
+/// Most former settings of one strategy that a configuration carries. Positions opened with older
+/// ones are closed by the settings in force.
 const RETAINED_MAX: usize = 4;
 
-/// Trading logic of one kind, symbol by symbol.
+/// The trading logic of one kind, run for each symbol separately.
 pub trait Strategy: Send + 'static {
-    /// Its name: what `kind` says in the configuration.
+    /// Name of the kind, as in the configuration key `kind`.
     const KIND: &'static str;
-    /// Rises whenever the same values may give other wishes.
+    /// Version; it rises whenever the same values may give other signals.
     const VERSION: u16;
-    /// Older versions whose states are taken over.
+    /// Older versions whose states can be converted.
     const CONVERTS: &'static [u16] = &[];
-    /// Its settings: the members of its section.
+    /// Settings: the members of its section.
     const SETTINGS: &'static [Setting];
-    /// Its settings in their types, with their defaults.
+    /// Typed settings, with their defaults.
     type Section: Clone + Debug + Default + PartialEq + Send + Serialize + DeserializeOwned;
-    /// What it remembers of a symbol.
+    /// Memory of one symbol between updates.
     type Memory: Clone + Debug + Default + Send + Serialize + DeserializeOwned;
 
-    /// What is wrong between its settings. Each by itself was checked.
+    /// Checks the settings against each other. Each one was checked alone before.
     ///
     /// # Errors
-    /// Names the settings in question.
+    /// The settings that contradict each other, and why.
     fn check(_section: &Self::Section) -> Result<(), Wrong> {
         Ok(())
     }
-    /// Width of the bars at whose ends it is asked.
+    /// Width of the bars at whose ends [`Strategy::update`] runs.
     fn timeframe(section: &Self::Section) -> Timeframe;
-    /// The features it needs, by name: `sma(20)@1h`. Those of wider bars are seen as of the last
-    /// one that ended.
+    /// The needed features, by name: `sma(20)@1h`. Values of wider bars are those of the last
+    /// finished bar.
     fn features(section: &Self::Section) -> Vec<String>;
-    /// Takes the next values of a symbol. `long`: it holds the symbol or has decided to, and no
-    /// exit is decided. Only a buy that begins that and a sell that ends it are passed on.
+    /// Takes the next values of a symbol and returns a signal, if any. `long`: the symbol is held
+    /// or being bought, and no exit is owed. The stage passes on only a buy while not long and a
+    /// sell while long.
     fn update(
         section: &Self::Section,
         memory: &mut Self::Memory,
         long: bool,
         view: &View<'_>,
     ) -> Option<Wish>;
-    /// Why it wished nothing at these values: the first condition that was not met. `memory` is
-    /// that from before.
+    /// Why these values gave no signal: the first condition that was not met. `memory` is the
+    /// memory before these values.
     fn why_not(
         section: &Self::Section,
         memory: &Self::Memory,
@@ -86,44 +86,44 @@ pub trait Strategy: Send + 'static {
     ) -> String;
 }
 
-/// What a strategy sees of a symbol after a bar.
+/// The values of a symbol after a bar, as a strategy receives them.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// Whose, and of which bar.
+    /// Symbol, time and closing price.
     pub head: FeatureHead,
-    /// The features it asked for, in its order; `NaN` where one is not defined yet.
+    /// Values of [`Strategy::features`], in that order; `NaN` if not defined yet.
     pub values: &'a [f64],
 }
 
-/// What a strategy wants for the symbol of a row.
+/// A signal of a strategy for the symbol of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
-    /// Buy enters, sell leaves.
+    /// A buy opens, a sell closes.
     pub side: Side,
-    /// 0 to 1,000,000; of several wishes of one close the surest comes first.
+    /// Confidence from 0 to 1,000,000. Of several signals of a close, the highest is decided first.
     pub confidence_ppm: u32,
-    /// Why, in words a person understands, with the numbers.
+    /// Reason for people, with the numbers.
     pub reason: String,
 }
 
-/// The kind of that name.
+/// The kind with this name.
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
-/// The settings of an instance as its kind knows them, where it is enabled; none where there is no
-/// such instance or kind, or it cannot be read.
+/// The kind and checked section of an enabled instance. `None` if there is no such instance or
+/// kind, or the section cannot be read.
 fn section(one: Option<&Instance>) -> Option<(&'static Kind, String)> {
     let one = one.filter(|one| one.enabled)?;
     let kind = kind(&one.kind)?;
     Some((kind, (kind.read)(&one.section).ok()?))
 }
 
-/// What of settings no stage can work by. A kind that this program lacks is nobody's here.
+/// Checks all strategy sections whose kind this program has.
 ///
 /// # Errors
-/// Names the strategy and what is wrong.
+/// The strategy and what is wrong with its section.
 pub fn check(settings: &Settings) -> Result<(), String> {
     for (id, one) in &settings.strategy.0 {
         if let Some(kind) = kind(&one.kind) {
@@ -133,7 +133,7 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The features that are needed under settings, and under former ones that are retained.
+/// The features needed by the settings and by retained former settings.
 #[must_use]
 pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
     let now = settings.strategy.0.values().filter_map(|one| section(Some(one)));
@@ -141,20 +141,20 @@ pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
     now.chain(before).flat_map(|(kind, section)| (kind.features)(&section)).collect()
 }
 
-/// What of settings costs too much, or names no feature.
+/// Why settings need too much memory or name no feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unaffordable {
-    /// The strategy in question. Of many that cost too much together: that which costs most.
+    /// The strategy concerned. If all together need too much, the one that needs most.
     pub id: String,
     /// What is wrong, and what to do.
     pub text: String,
 }
 
-/// Whether the features that settings need can be computed of so many symbols, with those of former
-/// settings that are retained.
+/// Checks that the needed features can be computed for so many symbols. Those of retained former
+/// settings count too.
 ///
 /// # Errors
-/// Names the strategy.
+/// The strategy, and the reason.
 pub fn affordable(
     settings: &Settings,
     retained: &[Retained],
@@ -175,8 +175,8 @@ pub fn affordable(
     checked.map_err(|text| Unaffordable { id: most.1.to_owned(), text })
 }
 
-/// The former settings that a configuration carries which follows another one: those it changes or
-/// ends, and the newest of those that were retained already.
+/// The former settings that the next configuration must carry: those it changes or ends, and the
+/// newest of the retained ones.
 #[must_use]
 pub fn retained(before: &Settings, retained: &[Retained], after: &Settings) -> Vec<Retained> {
     let mut all = retained.to_vec();
@@ -203,7 +203,7 @@ pub fn retained(before: &Settings, retained: &[Retained], after: &Settings) -> V
     all
 }
 
-/// The strategies that settings have off, by id.
+/// The ids of the disabled strategies.
 #[must_use]
 pub fn off(settings: &Settings) -> Vec<String> {
     let off = settings.strategy.0.iter().filter(|(_, one)| !one.enabled);
@@ -223,13 +223,13 @@ mod tests {
             settings.strategy.set(id, "slow", slow);
         }
         assert_eq!(affordable(&settings, &[], 1_000), Ok(()));
-        // Three strategies need four features: 1,080 prices a symbol.
+        // Three strategies need four features, which store 1,080 prices a symbol.
         let wrong = affordable(&settings, &[], 31_000).unwrap_err();
         assert_eq!(wrong.id, "long");
         assert!(wrong.text.starts_with("4 features of 31000 symbols take 264"), "{}", wrong.text);
         settings.strategy.enable("long", false);
         assert_eq!(affordable(&settings, &[], 31_000), Ok(()), "what is off computes nothing");
-        // Former settings that something is held by are computed as well.
+        // Features of former settings with an open position are computed as well.
         let before = |slow: u32| Retained {
             id: "short".to_owned(),
             settings: format!(r#"{{"fast":10,"slow":{slow},"timeframe":"1m"}}"#),

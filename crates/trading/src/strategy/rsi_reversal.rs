@@ -1,6 +1,6 @@
-//! Buys what fell fast while a wider average says that it rises, and sells what has recovered.
+//! Buys after a fast fall within a rising trend, and sells after the recovery.
 //!
-//! An example: it looks at bars of two widths.
+//! An example of a strategy that uses bars of two widths.
 
 use super::setting::{Form, Setting, Wrong};
 use super::{Strategy, View, Wish};
@@ -8,22 +8,22 @@ use everwarm_domain::order::Side;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 
-/// The strategy.
+/// The RSI reversal strategy.
 #[derive(Clone, Copy, Debug)]
 pub struct RsiReversal;
 
-/// Its settings.
+/// Settings of the strategy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// Bars it runs on.
+    /// Width of the bars it runs on.
     pub timeframe: Timeframe,
-    /// Bars of the relative strength index.
+    /// Length of the relative strength index, in bars.
     pub length: u32,
-    /// It buys below this index.
+    /// It buys if the index is below this value.
     pub low: u32,
-    /// It sells above this index.
+    /// It sells if the index is above this value.
     pub high: u32,
-    /// It buys only above this feature.
+    /// It buys only if the price is above this feature.
     pub trend: String,
 }
 
@@ -55,7 +55,7 @@ impl Strategy for RsiReversal {
         Setting { name: "trend", form: Form::Feature, about: "It buys only above this feature." },
     ];
     type Section = Section;
-    /// It remembers nothing.
+    /// No memory.
     type Memory = ();
 
     fn check(section: &Section) -> Result<(), Wrong> {
@@ -109,7 +109,7 @@ impl Strategy for RsiReversal {
     }
 }
 
-/// How far the index is from its middle, in millionths of the way.
+/// Distance of the index from 50, in millionths of the full distance.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

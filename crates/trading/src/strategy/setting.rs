@@ -1,30 +1,30 @@
-//! The settings of a kind of strategy, as its file lists them.
+//! Describes and checks the settings of a kind of strategy.
 
 use crate::indicators::Feature;
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 
-/// One setting of a kind. Its default is that of the kind's section.
+/// One setting of a kind. The section's `Default` gives its default.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Its name within the section.
+    /// Name within the section.
     pub name: &'static str,
-    /// What may stand behind it.
+    /// Allowed values.
     pub form: Form,
-    /// What it is, in a sentence for people.
+    /// Description in one sentence, for users.
     pub about: &'static str,
 }
 
-/// What may stand behind a setting.
+/// The allowed values of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// True or false.
     Flag,
     /// A whole number.
     Whole {
-        /// The smallest.
+        /// Smallest value.
         least: i64,
-        /// The largest.
+        /// Largest value.
         most: i64,
     },
     /// A width of bars: `1m`.
@@ -43,16 +43,16 @@ pub enum Form {
 /// What is wrong with a section as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// The settings that are in question.
+    /// Names of the settings concerned.
     pub names: &'static [&'static str],
     /// What is wrong with them.
     pub text: String,
 }
 
-/// Checks each member of a section by itself.
+/// Checks each member of a section alone.
 ///
 /// # Errors
-/// Names the member.
+/// The member, and what is wrong with it.
 pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Result<(), String> {
     for (name, value) in section {
         let Some(setting) = settings.iter().find(|setting| setting.name == name) else {

@@ -1,8 +1,8 @@
-//! Long when the fast average crosses above the slow one, flat when it crosses below.
+//! Buys when the fast average crosses above the slow one, and sells when it crosses below.
 //!
-//! The first row on which both averages are defined only tells where they stand; a row on which one
-//! is not defined tells nothing. What was entered is also left where the fast average is found
-//! below the slow one: it crossed while nobody asked, because the stage was kept down.
+//! The first row with both averages only shows their order. A row without both is ignored. A
+//! position is also closed if the fast average is below the slow one without a seen cross. The
+//! averages then crossed while the supervisor had stopped the stage.
 
 use super::setting::{Form, Setting, Wrong};
 use super::{Strategy, View, Wish};
@@ -11,18 +11,18 @@ use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
-/// The strategy.
+/// The moving average cross strategy.
 #[derive(Clone, Copy, Debug)]
 pub struct SmaCross;
 
-/// Its settings.
+/// Settings of the strategy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// Bars it runs on.
+    /// Width of the bars it runs on.
     pub timeframe: Timeframe,
-    /// Bars of the fast average.
+    /// Length of the fast average, in bars.
     pub fast: u32,
-    /// Bars of the slow average.
+    /// Length of the slow average, in bars.
     pub slow: u32,
 }
 
@@ -52,7 +52,7 @@ impl Strategy for SmaCross {
         Setting { name: "slow", form: BARS, about: "Length of the slow average in bars." },
     ];
     type Section = Section;
-    /// Whether the fast average stood below (-1), at (0) or above (1) the slow one.
+    /// Whether the fast average was below (-1), at (0) or above (1) the slow one.
     type Memory = Option<i8>;
 
     fn check(section: &Section) -> Result<(), Wrong> {
@@ -87,7 +87,7 @@ impl Strategy for SmaCross {
             (_, true) => (Side::Sell, "below"),
             (false, false) => return None,
         };
-        // Spares the words where the wish would not be passed on.
+        // Skips the text if the stage would not pass the signal on.
         if (side == Side::Buy) == long {
             return None;
         }
@@ -120,7 +120,7 @@ impl Strategy for SmaCross {
     }
 }
 
-/// Where the fast average stands; none where one is not defined.
+/// Position of the fast average relative to the slow one; `None` if one is not defined.
 fn stands(view: &View<'_>) -> Option<i8> {
     let [fast, slow] = *view.values else { return None };
     fast.partial_cmp(&slow).map(|order| match order {
@@ -130,7 +130,7 @@ fn stands(view: &View<'_>) -> Option<i8> {
     })
 }
 
-/// Distance of the averages relative to the slow one, in millionths; at most one million.
+/// Distance of the averages relative to the slow one, in millionths, at most one million.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -140,7 +140,7 @@ fn distance_ppm(fast: f64, slow: f64) -> u32 {
     (((fast - slow) / slow).abs() * 1e6).min(1e6) as u32
 }
 
-/// Both numbers with as few decimals as tell them apart: two for prices from 100, more for smaller
+/// Both numbers with the fewest decimals that distinguish them: two from 100 on, more for smaller
 /// ones.
 fn show(fast: f64, slow: f64) -> (String, String) {
     let fewest = match slow.abs() {
@@ -176,13 +176,13 @@ mod tests {
 
     const NAN: f64 = f64::NAN;
 
-    /// The plan of these lengths on 1m bars.
+    /// A plan with averages of these lengths on 1m bars.
     fn planned(lengths: &[u32]) -> Body {
         let features = lengths.iter().map(|n| format!("sma({n})@1m")).collect();
         Body::Analysis(Analysis::FeaturePlan { plan: 1, features })
     }
 
-    /// Values of such a plan after a bar of `A`.
+    /// Values of that plan after a bar of `A`.
     fn valued(values: &[f64]) -> Body {
         let head = FeatureHead { symbol: sym("A"), time: 0, close: Price::e8(100_000_000) };
         let table = FeatureTable::of(values.len(), vec![head], values.to_vec());
@@ -193,7 +193,7 @@ mod tests {
         StrategyStage::new("sma_cross", rank::STRATEGY)
     }
 
-    /// A stage under the default settings, which ask for these lengths.
+    /// A stage with the default settings, which use these lengths.
     fn started() -> StrategyStage<SmaCross> {
         let mut stage = fresh();
         facts_of(&mut stage, &input(1, configured(&crossing(10, 30))));
@@ -210,7 +210,7 @@ mod tests {
                 assert_eq!(rows.len(), 1);
                 said.push(format!("{n} {:?} {}", rows[0].side(), rows[0].reason));
             }
-            // A resumed stage goes on where it was.
+            // A resumed stage continues where it was.
             let bytes = stage.save();
             stage = fresh();
             stage.load(&bytes).unwrap();
@@ -298,7 +298,7 @@ mod tests {
             settings.strategy.enable("sma_cross", enabled);
             configured(&settings)
         };
-        // Both pairs are computed: what is entered under one is not the other's.
+        // Both pairs are computed. A position uses only the pair it was opened with.
         let both = planned(&[10, 20, 30, 5]);
         let now = |fast: f64, slow: f64| valued(&[NAN, slow, NAN, fast]);
         let former = |fast: f64, slow: f64| valued(&[fast, NAN, slow, NAN]);
@@ -318,12 +318,12 @@ mod tests {
         hear(both.clone());
         assert_eq!(hear(now(1.0, 2.0)), "");
         assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
-        // What is configured again goes on where it was.
+        // A section that is configured again continues where it was.
         hear(under(10, 30, true));
         hear(under(5, 20, true));
         hear(both);
         assert!(hear(now(1.0, 2.0)).contains("crossed below sma20"));
-        // What is not computed any more is no reason to hold for ever.
+        // A position whose features are no longer computed uses the section in force.
         assert_eq!(hear(now(1.0, 2.0)), "");
         assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
         hear(under(10, 30, true));

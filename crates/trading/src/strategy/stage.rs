@@ -1,13 +1,14 @@
-//! The stage around any strategy: settings in, values in, signals out.
+//! Runs any strategy as a stage: it reads settings and values, and appends signals.
 //!
-//! What a strategy holds, which of its entries are on their way and which exits are owed it learns
-//! from the ledger, the orders and the decision, as of the input before. So:
-//! 1. no buy follows a buy of the same symbol without a sell between, and none comes while the
-//!    symbol is held and no exit of it is owed;
-//! 2. no sell comes but for what was bought, is held or is being bought; none while one is owed;
-//! 3. none but sells come while an operator has it off, or the configuration;
-//! 4. what was entered under one section of the settings is left under the same one, whatever is
-//!    configured meanwhile.
+//! The stage learns lots, open entries and owed exits from the ledger, orders and decision of the
+//! previous input. It keeps these rules:
+//! 1. After a buy of a symbol, no other buy comes before a sell. No buy comes while the symbol is
+//!    held, unless its exit is owed.
+//! 2. A sell comes only for a symbol that was bought, is held or is being bought. None comes while
+//!    an exit is owed.
+//! 3. Only sells come while an operator or the configuration has the strategy off.
+//! 4. A position is closed under the settings section it was opened with, whatever is configured
+//!    meanwhile.
 
 use super::kind::section;
 use super::{Strategy, View};
@@ -42,10 +43,9 @@ const FORMAT: u8 = 4;
 struct Line<S: Strategy> {
     last: Option<Side>,
     memory: S::Memory,
-    /// The section by which it was entered, where another one is configured since.
+    /// The section that the position was opened with, if another one is configured since.
     kept: Option<S::Section>,
-    /// The newest values of wider bars than it is asked about, each at the place of its feature;
-    /// empty while there are none.
+    /// The newest values of wider bars, each at the index of its feature; empty if there are none.
     wide: Vec<f64>,
 }
 
@@ -56,18 +56,18 @@ impl<S: Strategy> Default for Line<S> {
 }
 
 impl<S: Strategy> Line<S> {
-    /// What it remembers was of another series.
+    /// Drops the memory and wide values, which belong to another series.
     fn forget(&mut self) {
         (self.memory, self.wide) = (S::Memory::default(), Vec::new());
     }
 }
 
-/// What a strategy has of a symbol, as of the input before.
+/// Lot, entries and exit of a strategy in one symbol, as of the previous input.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Standing {
     /// Base units of its lot.
     held: Decimal,
-    /// Its orders to buy that are not final.
+    /// Its buy orders that are not final.
     entries: BTreeSet<ClientOrderId>,
     /// Whether its exit is owed.
     owed: bool,
@@ -77,8 +77,8 @@ struct Standing {
 }
 
 impl Standing {
-    /// Whether something is held that could be sold, or is being bought. Who joined after the
-    /// venue told its rules does not know them: it goes by what was found.
+    /// Whether a sellable quantity is held or being bought. A stage that joined later has no rules:
+    /// then an earlier decline or ended exit decides.
     fn holds(&self, rule: Option<&Instrument>, price: Decimal) -> bool {
         let sells = || match rule {
             Some(rule) => sizing::market(rule, self.held, price).is_ok(),
@@ -97,29 +97,28 @@ impl Standing {
     }
 }
 
-/// Where the values of a section are among the columns of a width; nothing for those that are on
-/// bars of another one.
+/// Column of each value of a section at one width; `None` for values of other widths.
 type Places = Vec<Option<usize>>;
 
-/// An instance of a strategy as a stage.
+/// The stage of one strategy instance.
 #[derive(Debug)]
 pub struct StrategyStage<S: Strategy> {
     id: &'static str,
     rank: Rank,
     state: State<S>,
-    /// Where the values of the section in force are, by width; none where that is to be looked up.
+    /// Columns of the section in force, by width; filled on first use.
     places: Vec<(Timeframe, Places)>,
-    /// What the values just folded led to; empty between inputs.
+    /// Signals from the last folded values; empty between inputs.
     signals: Vec<Signal>,
 }
 
-/// What it saves.
+/// The saved state.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 struct State<S: Strategy> {
-    /// None while it is off.
+    /// The section in force; `None` while the configuration has the strategy off.
     section: Option<S::Section>,
-    /// Whether an operator has it enter nothing. It goes on looking, so it is warm when it may.
+    /// Whether an operator has stopped its entries. It still processes values, so it stays warm.
     off: bool,
     lines: SymbolMap<Line<S>>,
     standings: SymbolMap<Standing>,
@@ -144,26 +143,27 @@ impl<S: Strategy> Default for State<S> {
 }
 
 impl<S: Strategy> StrategyStage<S> {
-    /// The instance of that id at that rank, which has seen nothing.
+    /// Makes the instance with this id and rank and an empty state.
     #[must_use]
     pub fn new(id: &'static str, rank: Rank) -> StrategyStage<S> {
         let (state, places, signals) = (State::default(), Vec::new(), Vec::new());
         StrategyStage { id, rank, state, places, signals }
     }
 
-    /// Where the values of a section are among columns.
+    /// Column of each value of a section.
     fn places(section: &S::Section, columns: &[&str]) -> Places {
         let place = |feature: &String| columns.iter().position(|column| column == feature);
         S::features(section).iter().map(place).collect()
     }
 
-    /// Values by a plan. A symbol is given those of the section it was entered by, and no others.
+    /// Applies the values of a plan. A symbol receives the values of the section it was opened
+    /// with.
     fn values(&mut self, plan: u64, timeframe: Timeframe, table: &FeatureTable) {
         let names: Vec<&str> = columns(&self.state.features, timeframe).collect();
         let known = self.places.iter().position(|(width, _)| *width == timeframe);
         let places = match (&self.state.section, known) {
             (None, _) => None,
-            // Of an earlier version: what was configured came first.
+            // Values of an earlier version have the configured columns first.
             (Some(section), _) if plan == 0 => (S::timeframe(section) == timeframe)
                 .then(|| (0..S::features(section).len()).map(Some).collect()),
             (Some(_), Some(at)) => Some(self.places.swap_remove(at).1),
@@ -253,7 +253,7 @@ impl<S: Strategy> StrategyStage<S> {
         let line = self.state.lines.entry(signal.symbol);
         line.last = Some(signal.side());
         if signal.side() == Side::Sell && line.kept.take().is_some() {
-            // Rows under other settings are another series.
+            // Rows of other settings are another series.
             line.forget();
         }
     }
@@ -280,8 +280,8 @@ impl<S: Strategy> StrategyStage<S> {
 }
 
 impl<S: Strategy> StrategyStage<S> {
-    /// A plan is in force. What was entered under a section whose features are not computed any
-    /// more is left under the one in force.
+    /// Applies a plan. A position whose section has features that are no longer computed uses the
+    /// section in force.
     fn planned(&mut self, plan: u64, features: &[String]) {
         self.places.clear();
         self.state.plan = plan;
@@ -297,7 +297,7 @@ impl<S: Strategy> StrategyStage<S> {
         }
     }
 
-    /// Takes in what became of orders, of the books and of exits.
+    /// Applies the results of orders, lots and exits.
     fn stands(&mut self, fact: &Fact<Body>) {
         let standings = &mut self.state.standings;
         let symbol = match &fact.body {
@@ -318,7 +318,7 @@ impl<S: Strategy> StrategyStage<S> {
                 standings.entry(*symbol).has(*quantity);
                 *symbol
             }
-            // Before there were lots all that was held was the one strategy's.
+            // Before lots existed, the first strategy held the whole position.
             Body::Ledger(Ledger::Position { symbol, quantity, .. })
                 if fact.version < LOTS_FROM && self.id == FIRST_STRATEGY =>
             {
@@ -366,7 +366,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     }
 
     fn instance_of(&self) -> Option<&'static str> {
-        // The first one was there before strategies were instances.
+        // The first strategy is older than configured instances.
         (self.rank != rank::STRATEGY).then_some(S::KIND)
     }
 
@@ -423,7 +423,8 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             }
             Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
                 if let Some(features) = planned(text, retained) {
-                    // `FeaturePlan` comes only with another plan: who joins needs it now.
+                    // `FeaturePlan` is appended only when the plan changes, but a stage that joins
+                    // needs it now.
                     self.places.clear();
                     self.state.plan = number(&features);
                     self.state.features = features.iter().map(Feature::to_string).collect();

@@ -1,4 +1,4 @@
-//! What every kind may rely on: values of several widths, lots of its own, an id of its own.
+//! Tests the guarantees for every kind: values of several widths, its own lots and its own id.
 
 use super::*;
 use crate::strategy::setting::Setting;
@@ -9,7 +9,7 @@ use everwarm_domain::money::Price;
 use everwarm_domain::order::HOUSE;
 use everwarm_domain::settings::Settings;
 
-/// Long while a minute closes above the average of wider bars.
+/// A kind that is long while a minute closes above the average of wider bars.
 struct Above;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ fn values(timeframe: Timeframe, value: f64) -> Body {
     Body::Analysis(Analysis::FeatureValues { plan: 1, timeframe, table })
 }
 
-/// What is wished, in words; the state is saved and read before it is asked.
+/// The signals as text. The state is saved and loaded before.
 fn hear<S: Strategy>(stage: &mut StrategyStage<S>, n: u64, body: Body) -> String {
     let bytes = stage.save();
     stage.load(&bytes).unwrap();

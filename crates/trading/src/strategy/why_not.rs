@@ -1,14 +1,14 @@
-//! Why a strategy wished nothing, asked of the kind after the fact.
+//! Explains afterwards why a strategy gave no signal.
 
 use super::{Strategy, View};
 
-/// Sees the values that an instance saw of one symbol, in their order.
+/// Receives the values that an instance received for one symbol, in the same order.
 pub trait WhyNot {
-    /// The next values. Why it wished nothing at them; none where it wished.
+    /// Takes the next values. Returns why they gave no signal; `None` if they gave one.
     fn see(&mut self, long: bool, view: &View<'_>) -> Option<String>;
 }
 
-/// A kind that is asked.
+/// One kind with its section and memory.
 pub(super) struct AskedKind<S: Strategy> {
     section: S::Section,
     memory: S::Memory,

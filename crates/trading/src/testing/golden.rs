@@ -1,4 +1,4 @@
-//! The shared test material.
+//! Reads the shared test data.
 
 use super::{dec, sym};
 use everwarm_domain::market::Bar;
@@ -6,13 +6,13 @@ use everwarm_domain::money::Price;
 use std::io::Read;
 use std::path::Path;
 
-/// A recorded series of 1m bars (or of whatever width the file has).
+/// A recorded series of bars, in the width of the file.
 pub struct Series {
     pub bars: Vec<Bar>,
 }
 
 impl Series {
-    /// The first `limit` bars of a file of the shared material.
+    /// The first `limit` bars of a file of the shared test data.
     pub fn read(path: &str, limit: usize) -> Series {
         let name = Path::new(path).file_name().unwrap().to_str().unwrap();
         let symbol = name.split('_').next().unwrap();
@@ -30,7 +30,7 @@ impl Series {
     }
 }
 
-/// The rows of a compressed table of the shared material, without the header.
+/// The rows of a compressed table of the shared test data, without the header.
 pub fn golden(path: &str) -> Vec<Vec<String>> {
     let file = crate::shared::shared(path);
     let mut text = String::new();

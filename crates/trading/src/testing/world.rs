@@ -1,4 +1,4 @@
-//! All stages on the plain loop, against a venue of a few lines.
+//! Runs all stages on the plain loop, against a minimal simulated venue.
 
 use super::{bar, configured, crossing, dec, instrument, sym};
 use crate::orders::OrderBook;
@@ -19,14 +19,14 @@ use everwarm_kernel::fact::{Fact, Library};
 use everwarm_kernel::plain::PlainLoop;
 use std::collections::BTreeMap;
 
-/// How the venue's reports reach us.
+/// How the venue's reports arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Delivery {
-    /// One answer with all fills.
+    /// One response with all fills.
     Whole,
-    /// A report a fill, in order.
+    /// One report for each fill, in order.
     Torn,
-    /// A report a fill, the last first, each twice, and the whole at the end.
+    /// One report for each fill, the last first, each twice, and a complete one at the end.
     Scrambled,
 }
 
@@ -41,12 +41,12 @@ pub struct World {
     pub funds: BTreeMap<String, Decimal>,
     pub trades: u64,
     pub delivery: Delivery,
-    /// Every so many inputs all stages are saved and resumed; 0: never.
+    /// All stages are saved and resumed after this many inputs; 0: never.
     pub resume_every: u64,
     pub life: u64,
 }
 
-/// Past bars, by what refers to them.
+/// Bars of the history, which facts refer to.
 #[derive(Debug)]
 pub struct History(pub Vec<Bar>);
 
@@ -72,7 +72,7 @@ impl World {
         World::of(stages(), delivery, resume_every)
     }
 
-    /// With these stages in place of all of ours.
+    /// A world with these stages instead of the default ones.
     pub fn of(stages: Vec<AnyStage>, delivery: Delivery, resume_every: u64) -> World {
         let mut world = World {
             plain: PlainLoop::new(stages, Box::new(History(Vec::new()))),
@@ -147,7 +147,7 @@ impl World {
         }
     }
 
-    /// Fills an order at the last price in two executions, the fee of 0.1 % in the quote asset.
+    /// Fills an order at the last price in two executions, with a fee of 0.1 % in the quote asset.
     pub fn trade(&mut self, intent: &OrderIntent) {
         let OrderIntent { client_id, symbol, side, quantity, .. } = intent;
         let price = self.prices[symbol].decimal();

@@ -1,8 +1,8 @@
-//! What comes of what: a cause is named before its consequences, however bad they are.
+//! Order of findings: a cause comes before its consequences, even if they are more severe.
 
 use crate::views::FindingView;
 
-/// What each check may be the cause of, the first causes first.
+/// Each check with those that it can cause, the first causes first.
 const CAUSES: &[(&str, &[&str])] = &[
     ("disk", &["process", "progress", "ready"]),
     ("configuration", &["process"]),
@@ -18,10 +18,10 @@ const CAUSES: &[(&str, &[&str])] = &[
     ("process", &["unknown", "cancels", "messages"]),
 ];
 
-/// Sorts by severity, and puts causes before what comes of them.
+/// Sorts by severity, and puts causes before their consequences.
 pub fn causes_first(findings: &mut Vec<FindingView>) {
     findings.sort_by_key(|finding| finding.severity);
-    // The last causes first: what is moved for a cause is behind that cause's own cause then.
+    // In reverse, so that a cause that moves up stays behind its own cause.
     for (cause, consequences) in CAUSES.iter().rev() {
         let first = findings.iter().position(|found| consequences.contains(&found.check.as_str()));
         let Some(first) = first else { continue };

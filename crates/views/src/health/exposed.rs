@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 /// A position that cannot be closed now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposed {
-    /// In which symbol.
+    /// Its symbol.
     pub symbol: Symbol,
-    /// How much, base units.
+    /// Its quantity, base units.
     pub quantity: Decimal,
-    /// Event time since which it is held and something stands in the way, where that is known.
+    /// Event time since which it is held and cannot be closed; none: unknown.
     pub since: Option<UtcMs>,
     /// The cause.
     pub why: Cause,
@@ -26,13 +26,13 @@ pub struct Exposed {
 pub enum Cause {
     /// Its symbol is not listed.
     Unlisted,
-    /// The venue does not have it any more.
+    /// The venue delisted it.
     Gone,
     /// The venue takes no orders in it.
     Halted,
     /// It has no new bars.
     Late,
-    /// The breaker lets nothing be sent.
+    /// The breaker is at halted, so no order is sent.
     Breaker,
 }
 
@@ -50,10 +50,10 @@ impl Cause {
     }
 }
 
-/// Of what is held and could be sold by its size, that which cannot be left now, by name.
-/// `symbols` is what is listed, `breaker` its level and since when it is there; `now` is venue
-/// time: where no symbol has new bars, there is no newer close to be late against. A strategy that
-/// is off is not in the way: it leaves what it entered.
+/// Holdings that are large enough to sell and cannot be closed now, by name. `symbols` are the
+/// listed symbols, `breaker` its level and since when. `now` is venue time, because no close shows
+/// the delay if no symbol has new bars. A disabled strategy does not matter: it closes what it
+/// opened.
 #[must_use]
 pub fn exposed(
     facts: &HealthFold,
@@ -65,14 +65,14 @@ pub fn exposed(
     let told = |(symbol, quantity): (&Symbol, &Decimal)| {
         let row = symbols.iter().find(|row| row.symbol == *symbol);
         let (why, began) = in_the_way(facts, row, breaker, now)?;
-        // It is exposed from when both are so.
+        // It is exposed since both are true.
         let since = facts.held.get(symbol).copied().max(began);
         Some(Exposed { symbol: *symbol, quantity: *quantity, since, why })
     };
     held.iter().filter_map(told).collect()
 }
 
-/// What is in the way, and since when, where that is known.
+/// The cause, and since when; none: unknown.
 fn in_the_way(
     facts: &HealthFold,
     row: Option<&SymbolView>,

@@ -1,4 +1,4 @@
-//! What facts tell of health: what is open, and since when, in event time.
+//! Open items that facts show, and since when, in event time.
 
 use crate::sentences;
 use crate::status_fold::StatusFold;
@@ -16,12 +16,12 @@ use everwarm_trading::calendar::Calendar;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Things of one kind since something else came, and when the first did.
+/// Events of one kind since another event, and the time of the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// How many.
+    /// Their number.
     pub count: u64,
-    /// When the first came; 0: there is none.
+    /// Event time of the first; 0: there is none.
     pub first: UtcMs,
 }
 
@@ -34,14 +34,14 @@ impl Run {
     }
 }
 
-/// See the module.
+/// The open items, as of the facts taken in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HealthFold {
     /// Event time of the newest fact.
     pub now: UtcMs,
     /// End of the newest close.
     pub close: Option<UtcMs>,
-    /// How old a bar may be, milliseconds.
+    /// Maximum age of a bar, milliseconds.
     pub stale: UtcMs,
     /// Signals since the last order.
     pub signals: Run,
@@ -49,34 +49,34 @@ pub struct HealthFold {
     pub declined: Option<String>,
     /// Orders since the last fill.
     pub orders: Run,
-    /// Orders that are decided and of which nothing has become yet, with their side.
+    /// Orders that are decided and have no later status yet, with their side.
     #[serde(default)]
     pub due: BTreeMap<ClientOrderId, (UtcMs, Side)>,
-    /// Orders of unknown fate.
+    /// Orders with unknown status.
     pub unknown: BTreeMap<ClientOrderId, UtcMs>,
-    /// Branches that are kept down.
+    /// Branches that their supervisors stopped.
     pub branches: BTreeMap<String, UtcMs>,
-    /// What nothing explains, by id.
+    /// Conflicts, by id.
     pub conflicts: BTreeMap<String, UtcMs>,
-    /// What is held and could be sold by its size.
+    /// Holdings that are large enough to sell.
     pub held: BTreeMap<Symbol, UtcMs>,
     /// The level of the breaker.
     #[serde(default)]
     pub level: BreakerLevel,
-    /// When it came to that level; none at normal.
+    /// Event time since which it is at that level; none at normal.
     pub breaker: Option<UtcMs>,
     /// The last odd or refused bar of each symbol, of the last [`STRANGE`] closes, in words.
     #[serde(default)]
     pub strange: BTreeMap<Symbol, (UtcMs, String)>,
-    /// Orders at the venue that are to be cancelled and are not over.
+    /// Orders at the venue with a decided cancel that are not final.
     #[serde(default)]
     pub cancels: BTreeMap<ClientOrderId, Cancelling>,
-    /// When symbols are traded.
+    /// Trading hours of the symbols.
     #[serde(default)]
     pub calendar: Calendar,
 }
 
-/// How far the cancel of one order is.
+/// The progress of the cancel of one order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelling {
     /// What the order trades.
@@ -85,11 +85,11 @@ pub struct Cancelling {
     pub side: Side,
     /// Event time at which the cancel was decided, UTC milliseconds.
     pub since: UtcMs,
-    /// Requests that were announced.
+    /// Number of announced requests.
     pub attempts: u32,
     /// Whether the last one has no response yet.
     pub waits: bool,
-    /// What came of the last one that has a response, in words.
+    /// The last response, in words.
     pub last: Option<String>,
 }
 
@@ -97,14 +97,14 @@ pub struct Cancelling {
 const STRANGE: UtcMs = 15 * MINUTE;
 
 impl HealthFold {
-    /// Whether the newest bar of a symbol is older at venue time `now` than one may be.
+    /// Whether the newest bar of a symbol is too old at venue time `now`.
     #[must_use]
     pub fn is_stale(&self, row: &SymbolView, now: UtcMs) -> bool {
         let age = |newest| self.calendar.of(row.symbol).open_between(newest, now);
         self.stale > 0 && row.newest_bar.is_some_and(|newest| age(newest) > self.stale)
     }
 
-    /// Since when the breaker is at a level; none where facts do not tell, or it is at another.
+    /// Event time since which the breaker is at `level`; none: unknown, or it is at another level.
     #[must_use]
     pub fn at(&self, level: BreakerLevel) -> Option<UtcMs> {
         self.breaker.filter(|_| self.level == level)
@@ -202,7 +202,7 @@ impl HealthFold {
         }
     }
 
-    /// Dust stays for ever: what is held begins anew with what is more than that.
+    /// Updates the holdings. Dust stays forever, so a holding begins when it exceeds dust.
     fn holds(&mut self, status: &StatusFold, time: UtcMs) {
         let held = status.sellable().into_keys();
         let since = |symbol: &Symbol| self.held.get(symbol).copied().unwrap_or(time);
@@ -272,7 +272,7 @@ mod tests {
         })
     }
 
-    /// What is found so long after these facts, which come at once.
+    /// The findings about cancels at the time `later` after these facts.
     fn found(said: Vec<Body>, later: UtcMs) -> Vec<(Severity, String, Option<String>)> {
         let (mut facts, status) = (HealthFold::default(), StatusFold::default());
         for (n, body) in (1..).zip(said) {

@@ -1,4 +1,4 @@
-//! What no fact and no clock of its own dates: since when it has been so, by looking now and then.
+//! Start times of conditions without a time in any fact, found by repeated checks.
 
 use super::signs::Signs;
 use crate::views::{CheckView, Severity};
@@ -6,37 +6,37 @@ use everwarm_domain::time::UtcMs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How far our clock may be from the venue's before it is told of, milliseconds.
+/// Largest difference between our clock and the venue's that is not reported, milliseconds.
 const SKEW: i64 = 500;
-/// Room on the disk: at least so many bytes, and one part in so many of it.
+/// Required free space: these bytes, or the disk's size divided by this number if that is less.
 const DISK: (u64, u64) = (1 << 30, 20);
-/// With less than this it ends soon.
+/// Bytes below which low disk space is severe, because the process ends soon.
 const DISK_LEAST: u64 = 64 << 20;
 
-/// Conditions of being ready that do not hold. A stage stands still only by what is set aside, and
-/// that is always told.
+/// Readiness conditions that do not hold. Without `stages`: only a quarantine stops a stage, and
+/// every quarantine is reported.
 pub fn open(signs: &Signs) -> impl Iterator<Item = &CheckView> {
     signs.checks.iter().filter(move |check| !check.ok && check.name != "stages")
 }
 
-/// How bad it is with the clock.
+/// Severity of the clock's difference; none: it is small.
 pub fn clock(signs: &Signs) -> Option<Severity> {
     let (skew, most) = signs.skew.filter(|(skew, _)| skew.abs() > SKEW)?;
     Some(if skew.abs() >= most { Severity::Broken } else { Severity::Warning })
 }
 
-/// How bad it is with the disk.
+/// Severity of low disk space; none: there is enough.
 pub fn disk(signs: &Signs) -> Option<Severity> {
     let disk = signs.disk.filter(|disk| disk.free < DISK.0.min(disk.total / DISK.1))?;
     Some(if disk.free < DISK_LEAST { Severity::Broken } else { Severity::Warning })
 }
 
-/// The name of a condition of being ready.
+/// The key of a readiness condition among the start times.
 pub fn ready(name: &str) -> String {
     format!("ready {name}")
 }
 
-/// What is so now, of `signs` of which the rest may be unknown, by name.
+/// The names of the conditions that exist now; other parts of `signs` may be unknown.
 fn now(signs: &Signs) -> BTreeSet<String> {
     let mut now: BTreeSet<String> = open(signs).map(|check| ready(&check.name)).collect();
     let others = [
@@ -49,12 +49,12 @@ fn now(signs: &Signs) -> BTreeSet<String> {
     now
 }
 
-/// Since when it has been so, wall time, UTC milliseconds. A process begins anew.
+/// Wall time since which each condition exists, UTC milliseconds. A new process starts empty.
 #[derive(Clone, Debug, Default)]
 pub struct Lasting(Arc<Mutex<BTreeMap<String, UtcMs>>>);
 
 impl Lasting {
-    /// Looks at the time of `signs`; since when each thing that is so has been.
+    /// Checks the conditions at the time of `signs`; returns since when each of them exists.
     pub fn look(&self, signs: &Signs) -> BTreeMap<String, UtcMs> {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = |name: &String| first.get(name).copied().unwrap_or(signs.wall);

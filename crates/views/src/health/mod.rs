@@ -1,7 +1,7 @@
-//! Whether all goes on as it should: what is wrong, since when, and what to do about it.
+//! Health checks: what is wrong, since when, and what to do about it.
 //!
-//! What is known is gathered as plain values ([`Signs`]); the rules over them are pure
-//! ([`findings`]) and the same for a running daemon and for the files of one that does not run.
+//! [`Signs`] has the observations as plain values. The rules over them are pure ([`findings`]).
+//! They are the same for a running daemon and for the files of a stopped one.
 
 mod causes;
 mod exposed;

@@ -18,13 +18,13 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_trading::orders::book::CANCELS_MAX;
 use everwarm_words::text::{count, instant, plain, shell_word, thousands};
 
-/// How long a part may stand still that has something to do, or is never done, milliseconds of wall
-/// time; and what to do then. All others are stages: the last line.
+/// How long a part may make no progress, milliseconds of wall time, and what to do then. It applies
+/// to parts that have work and to parts that are never done. The last line is for stages.
 const DEADLINES: &[(&str, UtcMs, Todo)] = &[
     ("store", 5_000, DISK),
     ("projector", 30_000, DISK),
     ("watch", 30_000, LOOK),
-    // Each of these does something every ten seconds or more often, the feed as the market does.
+    // Each of these makes progress every ten seconds or more often, the feed as the market does.
     ("trading/clock", 10_000, ANEW),
     ("trading/bars/closer", 30_000, ANEW),
     ("trading/bars/universe", 30_000, ANEW),
@@ -46,30 +46,30 @@ const SILENT: Todo = (
      it with this command, then enable it",
     "everwarm disable root/trading/feeds --reason \"silent\"",
 );
-/// How old the newest close may be, milliseconds of venue time.
+/// Maximum age of the newest close, milliseconds of venue time.
 const CLOSE_AGE: UtcMs = 3 * MINUTE;
 /// How long an order's status may be unknown, milliseconds of venue time.
 const UNKNOWN: UtcMs = 2 * MINUTE;
-/// How long an order may be decided and not sent, milliseconds of venue time: it is void after
+/// How long an order may be decided and not sent, milliseconds of venue time. It expires after
 /// `trading.valid_for_s`.
 const UNSENT: UtcMs = MINUTE;
-/// How long an order may be about to be cancelled, milliseconds of venue time.
+/// How long a cancel may take, milliseconds of venue time.
 const CANCELLING: UtcMs = 2 * MINUTE;
 /// How long an exit may be owed, milliseconds of venue time.
 const OWED: UtcMs = 2 * MINUTE;
-/// So many signals without an order, over so long a time, are a finding.
+/// A finding: at least so many signals without an order, over at least this time.
 const NO_ORDERS: (u64, UtcMs) = (10, 60 * MINUTE);
-/// The same, of orders without a fill.
+/// The same for orders without a fill.
 const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
-/// How long a receiver may fail.
+/// How long deliveries to a receiver may fail, milliseconds.
 const DELIVERY: UtcMs = MINUTE;
-/// The folder that a command asks where none is named.
+/// The data directory that commands use if none is named.
 const DATA_DIR: &str = "everwarm-data";
-/// The stream of the market, by its place in the tree.
+/// Path of the market's stream in the tree.
 const FEEDS: &str = "root/trading/feeds";
 type Rule = fn(&Signs, &mut Vec<FindingView>);
 
-/// All rules, by the name of what they look at.
+/// All rules, by the name of the check.
 const RULES: &[(&str, Rule)] = &[
     ("process", process),
     ("journal", journal),
@@ -133,7 +133,7 @@ fn there(signs: &Signs, mut command: String) -> String {
     command
 }
 
-/// Whether a command does what a configuration says, and not only asks a daemon.
+/// Whether a command reads the configuration, instead of only querying a daemon.
 #[must_use]
 pub fn is_configured(command: &str) -> bool {
     ["run", "config", "panic"].iter().any(|verb| command.split(' ').nth(1) == Some(*verb))
@@ -145,7 +145,7 @@ fn finding(severity: Severity, text: String, todo: &str) -> FindingView {
 
 impl FindingView {
     fn since(self, since: UtcMs, now: UtcMs) -> FindingView {
-        // What was said before the venue's time was known has none.
+        // A fact from before the venue's time was known has no time.
         if since == UtcMs::MIN {
             return self;
         }
@@ -211,7 +211,7 @@ fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
             | everwarm_kernel::fact::Effect::Stopped
             | everwarm_kernel::fact::Effect::Down => ("repair the cause, then retry", "retry"),
         };
-        // Dropped, it is as an operator wants it, and nobody else says that it is out.
+        // An operator chose this, but no other rule reports that the stage is stopped.
         let dropped = one.quarantine.dropped;
         let severity = if dropped { Severity::Warning } else { Severity::Broken };
         let told = finding(severity, text, todo);
@@ -221,7 +221,7 @@ fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn branches(signs: &Signs, found: &mut Vec<FindingView>) {
-    // Without a process all are down, and up again at its start.
+    // Without a process all branches are down, and the next start starts them.
     for (path, since) in signs.facts.branches.iter().filter(|_| signs.running) {
         let problems = &signs.status.problems;
         let prefix = format!("{path} is stopped by its supervisor");
@@ -250,7 +250,7 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
     let text = format!("the breaker is at {}{colon}{reasons}", sentences::level(level));
     let told = finding(severity, text, "it returns to normal when all its reasons end");
     let told = told.after(since, signs.venue);
-    // To resume ends no careful start: that goes on by steps of its own.
+    // `resume` does not end a safe start, which continues by its own steps.
     let command = match signs.switches.step() {
         SafeStep::Collect => "everwarm safe-start exits --reason \"why\"",
         SafeStep::Exits => "everwarm safe-start trade --reason \"why\"",
@@ -261,7 +261,7 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
-    // What another rule reports is not reported here again.
+    // Another rule reports these conditions.
     let told = |name: &str| match name {
         "venue" => signs.trouble.is_some(),
         "reconciled" => !signs.status.conflicts.is_empty(),
@@ -278,30 +278,30 @@ fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
     }
 }
 
-/// Since when something has been so that only a look tells.
+/// Start of a condition that only repeated checks find, wall time; none: unknown.
 fn first(signs: &Signs, name: &str) -> Option<UtcMs> {
     signs.first.get(name).copied()
 }
 
-/// Whether a part has a deadline of its own, that deadline, and what to do past it.
+/// Whether a part has its own deadline, the deadline, and what to do after it.
 fn deadline(part: &str) -> (bool, UtcMs, Todo) {
     let line = |name: &str| DEADLINES.iter().find(|(of, ..)| *of == name);
     let own = line(part);
     own.or(line("")).map_or((false, 0, LOOK), |(_, ms, todo)| (own.is_some(), *ms, *todo))
 }
 
-/// Whether a part has stood still for longer than it may.
+/// Whether a part has made no progress for longer than it may.
 fn is_late(signs: &Signs, waiting: &Waiting) -> bool {
     signs.wall - waiting.since >= deadline(&waiting.part).1
 }
 
-/// The parts that are never done, as far as they have a deadline: by their place below the root.
+/// The parts with a deadline that are never done, by their path below the root.
 pub fn never_done() -> impl Iterator<Item = &'static str> {
     DEADLINES.iter().map(|(part, ..)| *part).filter(|part| part.contains('/'))
 }
 
 fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
-    // A stage that stands until an operator decides has others wait for it: that is told already.
+    // Others wait for a stage that an operator must decide about: another rule reports it.
     let decided = signs.checks.iter().any(|check| check.name == "stages" && !check.ok);
     for waiting in &signs.waiting {
         let (own, _, (todo, command)) = deadline(&waiting.part);
@@ -334,7 +334,7 @@ fn venue(signs: &Signs, found: &mut Vec<FindingView>) {
 
 fn market(signs: &Signs, found: &mut Vec<FindingView>) {
     let Some(close) = signs.facts.close.filter(|_| signs.running && signs.passes) else { return };
-    // None comes while nothing is traded.
+    // No close comes outside the trading hours.
     let hours = &signs.facts.calendar;
     let open = |row: &SymbolView| hours.of(row.symbol).open_between(close, signs.venue);
     let longest = signs.symbols.iter().map(open).max();
@@ -346,7 +346,8 @@ fn market(signs: &Signs, found: &mut Vec<FindingView>) {
     }
 }
 
-/// The same, but where the market's stream is turned off that is the cause, and what to do about.
+/// The same finding. If an operator turned off the market's stream, it names that cause and its
+/// command.
 fn or_off(signs: &Signs, told: FindingView) -> FindingView {
     let Some(said) = signs.switches.processes.get(FEEDS) else { return told };
     let text = format!("{}; {FEEDS} was turned off by an operator: {}", told.text, said.reason);
@@ -382,7 +383,7 @@ fn odd_bars(signs: &Signs, found: &mut Vec<FindingView>) {
 
 fn unsent(signs: &Signs, found: &mut Vec<FindingView>) {
     for (id, (since, side)) in signs.facts.due.iter().filter(|_| signs.running && signs.passes) {
-        // What the breaker holds back is told there.
+        // The `breaker` rule reports orders that the breaker blocks.
         let held_back = match signs.status.breaker {
             BreakerLevel::Normal | BreakerLevel::Reduced => false,
             BreakerLevel::ExitsOnly => *side == Side::Buy,
@@ -478,7 +479,7 @@ fn sale(signs: &Signs, symbol: Symbol) -> String {
     format!("everwarm panic --venue {} --flatten --symbols {symbol}", venue_word(signs))
 }
 
-/// How `everwarm panic` calls the venue.
+/// The venue's name for `everwarm panic`.
 fn venue_word(signs: &Signs) -> &'static str {
     if signs.kind.is_empty() { SIMULATED } else { signs.kind }
 }

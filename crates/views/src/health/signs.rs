@@ -12,27 +12,27 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A part that has work it does not do.
+/// A part that has work and makes no progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Which part.
+    /// Its name.
     pub part: String,
-    /// Wall time since which it has not moved, UTC milliseconds.
+    /// Wall time since which it has made no progress, UTC milliseconds.
     pub since: UtcMs,
-    /// What it stands before, in words.
+    /// Its progress, in words.
     pub what: String,
 }
 
-/// Room on the disk of the data folder, bytes.
+/// Space on the disk of the data directory, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {
-    /// What is left for us.
+    /// Available to this process.
     pub free: u64,
-    /// All of it.
+    /// Size of the disk.
     pub total: u64,
 }
 
-/// Room on the disk of a folder; none where that cannot be told.
+/// Space on the disk of a folder; none if it cannot be read.
 #[must_use]
 pub fn disk_of(folder: &Path) -> Option<Disk> {
     let about = rustix::fs::statvfs(folder).ok()?;
@@ -40,68 +40,68 @@ pub fn disk_of(folder: &Path) -> Option<Disk> {
     Some(Disk { free: bytes(about.f_bavail), total: bytes(about.f_blocks) })
 }
 
-/// See the module. What is not known is empty.
+/// All observations. An unknown value is empty.
 #[derive(Clone, Debug, Default)]
 pub struct Signs {
-    /// Whether a process answers.
+    /// Whether a process responds.
     pub running: bool,
     /// Wall time.
     pub wall: UtcMs,
-    /// Where no process runs: wall time at which the last one wrote, if that is known.
+    /// Wall time of the last write, if no process runs and the time is known.
     pub written: Option<UtcMs>,
-    /// Venue time; the newest event where no process runs.
+    /// Venue time; if no process runs, the time of the newest event.
     pub venue: UtcMs,
     /// The venue, as commands name it; empty: the simulated exchange.
     pub kind: &'static str,
-    /// Whether venue time passes by itself: where not, nothing is late.
+    /// Whether venue time passes automatically. If not, nothing is late.
     pub passes: bool,
-    /// What facts tell.
+    /// Open items that facts show.
     pub facts: HealthFold,
-    /// One screen.
+    /// The view of `status`.
     pub status: StatusView,
-    /// The conditions of being ready.
+    /// The readiness conditions.
     pub checks: Vec<CheckView>,
-    /// What is set aside.
+    /// The quarantines that have not ended.
     pub quarantines: Vec<QuarantineView>,
-    /// What is held and could be sold by its size, base units.
+    /// Holdings that are large enough to sell, base units.
     pub held: BTreeMap<Symbol, Decimal>,
-    /// What is listed.
+    /// The listed symbols.
     pub symbols: Vec<SymbolView>,
-    /// Parts that do not move though they should.
+    /// Parts that have work and make no progress.
     pub waiting: Vec<Waiting>,
-    /// Actors that hold their thread, by path, and since when in wall time.
+    /// Actors that block their thread, by path, and since when in wall time.
     pub blocked: Vec<(String, UtcMs)>,
     /// Why the venue cannot be used, and since when in wall time.
     pub trouble: Option<(String, UtcMs)>,
-    /// How far our clock is from the venue's, and how far it may be, milliseconds.
+    /// Difference between our clock and the venue's, and its maximum, milliseconds.
     pub skew: Option<(i64, i64)>,
-    /// Room on the disk.
+    /// Space on the disk of the data directory.
     pub disk: Option<Disk>,
-    /// The file of the journal, where it was deleted or replaced under the running daemon.
+    /// The file of the journal, if it was deleted or replaced under the running daemon.
     pub unlinked: Option<String>,
-    /// What operators turned off.
+    /// The switches of operators.
     pub switches: Switches,
-    /// The configuration file, with its whole path, where there is one.
+    /// Absolute path of the configuration file; none: there is no file.
     pub config: Option<String>,
-    /// Keys that wait for a start.
+    /// Configuration keys that wait for a restart.
     pub pending: Vec<String>,
-    /// Why the last reload was refused, if it was, and when in wall time.
+    /// Why the last reload was refused, and when in wall time; none: it was not refused.
     pub refused: Option<(Vec<String>, UtcMs)>,
-    /// Since when in wall time that has been so which only a look tells, by name.
+    /// Start of each condition that only repeated checks find, wall time, by name.
     pub first: BTreeMap<String, UtcMs>,
-    /// How it goes with what is brought outside.
+    /// Deliveries to each receiver of messages or heartbeats.
     pub deliveries: Vec<DeliveryView>,
 }
 
 impl Signs {
-    /// The time that what comes is measured against: where none passes by itself, nothing is late.
+    /// The time that decides what is late. If time does not pass automatically, nothing is late.
     #[must_use]
     pub fn now(&self) -> UtcMs {
         if self.passes { self.venue } else { self.facts.now }
     }
 
-    /// The level of the breaker and since when it is there, where that is known. What operators
-    /// said where no process runs has not reached it yet; a stage that stands says nothing itself.
+    /// The level of the breaker, and since when; none: unknown. It includes two causes without a
+    /// breaker fact: switches set while no process ran, and stopped stages.
     #[must_use]
     pub fn breaker(&self) -> (BreakerLevel, Option<UtcMs>) {
         let level = self.status.breaker.max(self.switches.level().0);
@@ -114,14 +114,14 @@ impl Signs {
     }
 }
 
-/// Since when parts have not moved, by looking now and then.
+/// Wall times since which parts have made no progress, found by repeated checks.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Mutex<BTreeMap<String, Mark>>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     done: u64,
-    /// None: it is never done.
+    /// The amount of work; none: the part is never done.
     of: Option<u64>,
     since: UtcMs,
 }
@@ -133,13 +133,13 @@ impl Mark {
 }
 
 impl Progress {
-    /// Looks at a part: how much of how much it has done at this wall time.
+    /// Checks a part at this wall time: it has done `done` of `of`.
     pub fn look(&self, part: &str, (done, of): (u64, u64), wall: UtcMs) {
         self.mark(part, (done, Some(of)), wall);
     }
 
-    /// Looks at a part that is never done: how often it has moved at this wall time. None: it does
-    /// not run now, or has nothing to move for.
+    /// Checks a part that is never done: how often it has made progress at this wall time. None: it
+    /// does not run now, or has no work.
     pub fn beat(&self, part: &str, moved: Option<u64>, wall: UtcMs) {
         match moved {
             Some(moved) => self.mark(part, (moved, None), wall),
@@ -150,13 +150,13 @@ impl Progress {
     fn mark(&self, part: &str, (done, of): (u64, Option<u64>), wall: UtcMs) {
         let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = marks.get(part).copied();
-        // Who had nothing to do begins to wait now.
+        // A part that had no work waits only from now on.
         let stays = |mark: &Mark| mark.done == done && mark.waits();
         let since = before.filter(stays).map_or(wall, |mark| mark.since);
         marks.insert(part.to_owned(), Mark { done, of, since });
     }
 
-    /// The parts that have something to do and have not moved for a while.
+    /// The parts that have work, and since when they have made no progress.
     #[must_use]
     pub fn waiting(&self) -> Vec<Waiting> {
         let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);

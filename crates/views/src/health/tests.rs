@@ -1,4 +1,4 @@
-//! Each rule with signs that make it speak, and with signs that nearly do.
+//! Tests of each rule: with observations that make it report, and with some that nearly do.
 //!
 //! Over 500 lines: one subject, one test a promise.
 
@@ -21,7 +21,7 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Effect, Fact};
 use everwarm_trading::testing::{configured, crossing, input, instrument, sym};
 
-/// A daemon that is well and holds one symbol.
+/// The observations of a healthy daemon that holds one symbol.
 fn well() -> Signs {
     let (mut facts, mut status) = (HealthFold::default(), StatusFold::default());
     for fact in &journal().0 {
@@ -313,7 +313,7 @@ fn what_is_held_is_sold_by_the_command_where_it_is_held() {
     assert_eq!(there, format!("{words} /etc/everwarm.toml"));
 }
 
-/// What facts about one symbol of which 0.0001 may be sold tell.
+/// The state from facts about one symbol with a minimum quantity of 0.0001.
 #[derive(Default)]
 struct Books(StatusFold, HealthFold);
 
@@ -331,7 +331,7 @@ impl Books {
         self.1.fold(&fact, &self.0);
     }
 
-    /// Since when it is held, once there is so much of it.
+    /// Sets the position; returns since when it counts as held.
     fn hold(&mut self, time: UtcMs, quantity: &str) -> Option<UtcMs> {
         let position = Ledger::Position {
             symbol: sym("ETHUSD"),
@@ -344,7 +344,7 @@ impl Books {
         self.1.held.get(&sym("ETHUSD")).copied()
     }
 
-    /// Since when the breaker is at its level, once it is at this one.
+    /// Sets the breaker; returns since when it is at this level.
     fn at(&mut self, time: UtcMs, level: BreakerLevel, why: &str) -> Option<UtcMs> {
         let reasons = vec![why.to_owned()];
         self.say(time, Body::Decision(Decision::Breaker { level, reasons, barred: Vec::new() }));
@@ -386,7 +386,7 @@ fn what_is_exposed_is_so_from_when_it_is_held_and_something_is_in_the_way() {
     let gone = |s: &mut Signs| {
         (s.symbols[0].state, s.symbols[0].since) = (Standing::Gone, Some(s.venue - MINUTE));
     };
-    // Of 3 minutes it may be old, 4 are over.
+    // The limit is 3 minutes; the bar is 4 minutes old.
     let late = |s: &mut Signs| s.symbols[0].newest_bar = Some(s.venue - 4 * MINUTE);
     for cause in [&halted as &dyn Fn(&mut Signs), &gone, &late] {
         assert_eq!(since(60 * MINUTE, cause), MINUTE, "the cause is the later one");
@@ -408,7 +408,7 @@ fn the_breaker_is_dated_by_whoever_brought_it_to_its_level() {
         (s.facts.level, s.facts.breaker) = (BreakerLevel::ExitsOnly, Some(T - 5_000));
     };
     assert_eq!(since(&facts), Some(T - 5_000));
-    // Said where nobody runs, it has not reached the breaker; a stage that stands says nothing.
+    // The breaker has not seen a switch set while no process ran. A stopped stage cannot report.
     let said = |s: &mut Signs| {
         facts(s);
         s.switches.apply(&Switch::Safe(SafeStep::Collect), "crash loop", T - 3_000);
@@ -439,7 +439,7 @@ fn a_stream_that_is_turned_off_is_told_as_the_cause() {
         assert!(finding.text.ends_with(cause), "{finding:?}");
         assert_eq!(finding.command.as_deref(), Some(enable), "nothing is to be sold for that");
     }
-    // It is no reason why the venue takes no orders.
+    // It does not explain why the venue accepts no orders.
     signs.symbols[0].state = Standing::Halted;
     let all = findings(&signs).findings;
     let held = all.iter().find(|finding| finding.check == "unprotected").unwrap();
@@ -523,7 +523,7 @@ fn what_the_configuration_waits_for_is_told() {
     signs.switches.apply(&Switch::Halt, "look", T);
     let command = findings(&signs).findings[0].command.clone();
     assert_eq!(command.as_deref(), Some("everwarm resume --reason \"why\""));
-    // To resume ends no careful start.
+    // `resume` does not end a safe start.
     for (step, word) in [(SafeStep::Collect, "exits"), (SafeStep::Exits, "trade")] {
         signs.switches.apply(&Switch::Safe(step), "look", T);
         let command = findings(&signs).findings[0].command.clone().unwrap();
@@ -569,7 +569,7 @@ fn commands_ask_the_folder_that_was_looked_at() {
 fn where_nobody_runs_what_is_held_is_told() {
     let mut signs = Signs { running: false, ..well() };
     assert_eq!(findings(&signs).findings[0].since, None, "nobody knows when it wrote");
-    // A year is played in March; what counts is when its files were written.
+    // A simulated year ends in March; what counts is the wall time of the last write.
     signs.wall += 90 * 24 * 60 * MINUTE;
     signs.written = Some(signs.wall - 5 * MINUTE);
     let view = findings(&signs);

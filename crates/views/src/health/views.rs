@@ -1,4 +1,4 @@
-//! What `doctor` answers.
+//! The public shapes of the response of `doctor`.
 
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! JSON as text: it is passed on as it came.
+//! JSON responses, kept as text and passed on unchanged.
 
 use super::{Exit, Failure};
 use serde::Serialize;
@@ -10,16 +10,16 @@ use serde_json::Value;
 pub struct Json(Vec<u8>);
 
 impl Json {
-    /// Of a value.
+    /// The JSON of a value.
     ///
     /// # Errors
-    /// It is no JSON.
+    /// The value cannot be written as JSON.
     pub fn of(value: &impl Serialize) -> Result<Json, Failure> {
         let bytes = serde_json::to_vec(value);
         bytes.map(Json).map_err(|e| Failure::new(Exit::Failed, e.to_string()))
     }
 
-    /// As it came from a daemon.
+    /// The JSON that a daemon sent.
     #[must_use]
     pub const fn received(bytes: Vec<u8>) -> Json {
         Json(bytes)
@@ -31,10 +31,10 @@ impl Json {
         self.0
     }
 
-    /// The value it stands for.
+    /// Parses it; a failure has a text for users.
     ///
     /// # Errors
-    /// It stands for something else.
+    /// It is not JSON of this type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let odd = |e| {
             Failure::new(Exit::Failed, format!("the daemon responded with an unexpected body: {e}"))
@@ -42,15 +42,15 @@ impl Json {
         self.parse().map_err(odd)
     }
 
-    /// The value it stands for, where it is one.
+    /// Parses it; an error is that of the parser.
     ///
     /// # Errors
-    /// Why it is none.
+    /// It is not JSON of this type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.0)
     }
 
-    /// Whether it begins as an object does.
+    /// Whether its first character begins an object.
     #[must_use]
     pub fn is_object(&self) -> bool {
         self.0.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
@@ -59,12 +59,12 @@ impl Json {
     /// The rows of a list.
     ///
     /// # Errors
-    /// It is no list.
+    /// It is not a list.
     pub fn rows(&self) -> Result<Vec<Value>, Failure> {
         self.read()
     }
 
-    /// The same document with a line for each member, as people and `serde_json` write it.
+    /// The same document with a line for each member, as `serde_json` formats it.
     #[must_use]
     pub fn pretty(&self) -> String {
         let text = String::from_utf8_lossy(&self.0);

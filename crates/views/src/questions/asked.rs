@@ -1,4 +1,4 @@
-//! The words of a question.
+//! The parameters of a request.
 
 use super::{Exit, Failure};
 use crate::summary::Period;
@@ -8,40 +8,40 @@ use everwarm_history::page::Page;
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// What a question is asked with: words by their names in its path and its query.
+/// Parameters of a request, by their names in its path and its query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked(Vec<(String, String)>);
 
 impl Asked {
-    /// The same, with one more word where there is one.
+    /// The same parameters, with one more if it has a value.
     #[must_use]
     pub fn with(mut self, name: &str, word: Option<impl Display>) -> Asked {
         self.0.extend(word.map(|word| (name.to_owned(), word.to_string())));
         self
     }
 
-    /// Within a period, where one is given.
+    /// The parameters of a period; empty if there is none.
     #[must_use]
     pub fn within(period: Option<Period>) -> Asked {
         let (from, to) = (period.map(|period| period.from), period.map(|period| period.to));
         Asked::default().with("from", from).with("to", to)
     }
 
-    /// The word of that name.
+    /// The value of the parameter `name`.
     #[must_use]
     pub fn word(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, word)| word.as_str())
     }
 
-    /// Each word with its name.
+    /// Each parameter: its name and value.
     pub fn words(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, word)| (name.as_str(), word.as_str()))
     }
 
-    /// That each word is known by a path and its query, and no word is there twice.
+    /// Checks that the path or query knows each parameter, and that each occurs once.
     ///
     /// # Errors
-    /// One is not known, or there twice.
+    /// A parameter is unknown or occurs twice.
     pub fn check(&self, path: &str, query: &[&str]) -> Result<(), Failure> {
         let in_path = |name: &str| path.contains(&format!("{{{name}}}"));
         for (at, (name, _)) in self.0.iter().enumerate() {
@@ -59,28 +59,28 @@ impl Asked {
         Ok(())
     }
 
-    /// The newest rows that are wanted, at most; none: all.
+    /// Maximum number of rows, the newest; none: all.
     ///
     /// # Errors
-    /// It is no number.
+    /// It is not a number.
     pub fn limit(&self) -> Result<Option<usize>, Failure> {
         let limit = self.parsed::<u32>("limit", "a number from 0 to 4294967295")?;
         Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
     }
 
-    /// The page of a list that is wanted.
+    /// The requested page of a list.
     ///
     /// # Errors
-    /// There is no such page.
+    /// The cursor or the limit is invalid.
     pub fn page(&self) -> Result<Page, Failure> {
         let before = self.word("before").map(str::parse).transpose().map_err(bad)?;
         Ok(Page { limit: self.limit()?, before })
     }
 
-    /// The period, where one is given.
+    /// The requested period; none: not given.
     ///
     /// # Errors
-    /// It is none.
+    /// Only one end is given, or `from` is not before `to`.
     pub fn period(&self) -> Result<Option<Period>, Failure> {
         match (self.time("from")?, self.time("to")?) {
             (Some(from), Some(to)) if from < to => Ok(Some(Period { from, to })),
@@ -89,10 +89,10 @@ impl Asked {
         }
     }
 
-    /// A time, where one is given.
+    /// A requested time, UTC milliseconds; none: not given.
     ///
     /// # Errors
-    /// It is none.
+    /// It is not a number.
     pub fn time(&self, name: &str) -> Result<Option<UtcMs>, Failure> {
         self.parsed(name, "a time in UTC milliseconds")
     }
@@ -100,15 +100,15 @@ impl Asked {
     /// The symbol.
     ///
     /// # Errors
-    /// There is none.
+    /// It is missing or invalid.
     pub fn symbol(&self) -> Result<Symbol, Failure> {
         Symbol::named(self.word("symbol").unwrap_or_default()).map_err(bad)
     }
 
-    /// The width of bars.
+    /// The bar width.
     ///
     /// # Errors
-    /// There is none.
+    /// It is missing or unknown.
     pub fn timeframe(&self) -> Result<Timeframe, Failure> {
         let none = |_| bad("the bar width must be 1m, 5m, 15m, 1h, 4h or 1d");
         self.word("timeframe").unwrap_or_default().parse().map_err(none)
@@ -122,7 +122,7 @@ impl Asked {
     }
 }
 
-/// That words are not understood.
+/// The failure for an invalid parameter.
 #[must_use]
 pub fn bad(text: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, text).coded(Failure::BAD_QUERY)

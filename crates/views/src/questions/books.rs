@@ -1,4 +1,4 @@
-//! Orders, fills and the books.
+//! Queries of orders, fills and the books.
 
 use super::columns::{Column, amount, column, plain, rounded, said, signed, status, time, word};
 use super::{Answer, Context, Failure, LIMITED, PAGED, Question, all, remembered, symbols};
@@ -7,8 +7,8 @@ use everwarm_history::page::{Page, Paged};
 use everwarm_history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
 use serde_json::Value;
 
-/// A page of orders by close time. Where no process runs, one that was announced and not answered
-/// is told as the next start finds it.
+/// A page of orders by close time. If no process runs, an order that was sent and has no response
+/// has the status that the next start finds.
 ///
 /// # Errors
 /// The files could not be read.
@@ -25,7 +25,7 @@ pub fn orders(context: &dyn Context, page: Page) -> Result<Paged<OrderView>, Fai
     }))
 }
 
-/// Positions of every symbol ever traded, by symbol, each with how its symbol stands.
+/// Positions of every symbol ever traded, by symbol, each with the state of its symbol.
 ///
 /// # Errors
 /// The files could not be read.
@@ -39,7 +39,7 @@ pub fn positions(context: &dyn Context) -> Result<Vec<PositionView>, Failure> {
     Ok(positions)
 }
 
-/// Orders.
+/// The query of orders, in pages.
 pub const ORDERS: Question = Question {
     query: PAGED,
     columns: &[
@@ -65,7 +65,7 @@ fn priced(price: &Value) -> String {
     if price.is_null() { "market".to_owned() } else { format!("limit {}", plain(price)) }
 }
 
-/// Fills.
+/// The query of fills, in pages.
 pub const FILLS: Question = Question {
     query: PAGED,
     columns: &[
@@ -86,7 +86,7 @@ pub const FILLS: Question = Question {
     )
 };
 
-/// Positions.
+/// The query of positions with their profits.
 pub const POSITIONS: Question = Question {
     columns: &[
         column("symbol", "symbol", word),
@@ -114,7 +114,7 @@ fn standing(standing: Option<Standing>) -> &'static str {
     }
 }
 
-/// Equity.
+/// The query of the equity after each close, in pages.
 pub const EQUITY: Question = Question {
     query: PAGED,
     columns: &[
@@ -130,7 +130,7 @@ pub const EQUITY: Question = Question {
     )
 };
 
-/// Trades.
+/// The query of trades from flat to flat.
 pub const TRADES: Question = Question {
     query: LIMITED,
     columns: TRADE_COLUMNS,

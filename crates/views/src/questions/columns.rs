@@ -1,4 +1,4 @@
-//! Rows of an answer as a table.
+//! Rows of a response as a table.
 
 use crate::sentences;
 use everwarm_domain::money::Decimal;
@@ -9,15 +9,15 @@ use serde_json::Value;
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// Its heading; one that begins with `>` is of numbers.
+    /// Its heading; a leading `>` marks a column of numbers.
     pub title: &'static str,
     /// The member of a row that it shows; empty: the whole row.
     pub member: &'static str,
-    /// How.
+    /// Formats that member.
     pub show: fn(&Value) -> String,
 }
 
-/// A column.
+/// Shorthand for a [`Column`].
 pub(super) const fn column(
     title: &'static str,
     member: &'static str,
@@ -41,16 +41,16 @@ pub fn table(columns: &[Column], rows: &[Value]) -> Table {
     table
 }
 
-/// What there is none of.
+/// The text of a missing value.
 const NONE: &str = "-";
 
-/// A text or a number as it is.
+/// A text or a number, unchanged.
 pub(super) fn word(value: &Value) -> String {
     let text = || value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     if value.is_null() { NONE.to_owned() } else { text() }
 }
 
-/// A time.
+/// A time as date and clock, UTC.
 pub(super) fn time(value: &Value) -> String {
     value.as_i64().map_or_else(|| word(value), text::instant)
 }
@@ -65,28 +65,28 @@ pub(super) fn plain(value: &Value) -> String {
     decimal(value, text::plain)
 }
 
-/// An average.
+/// An average, at most 8 decimals.
 pub(super) fn rounded(value: &Value) -> String {
     decimal(value, text::rounded)
 }
 
-/// An amount of money.
+/// An amount of money, two decimals.
 pub(super) fn amount(value: &Value) -> String {
     decimal(value, text::amount)
 }
 
-/// A profit or loss.
+/// A profit or loss, with its sign.
 pub(super) fn signed(value: &Value) -> String {
     decimal(value, text::signed)
 }
 
-/// One of a set of words, as people say it.
+/// The display name of a known value; else the value unchanged.
 pub(super) fn said<T: DeserializeOwned>(value: &Value, say: fn(T) -> &'static str) -> String {
     let known = serde_json::from_value(value.clone());
     known.map_or_else(|_| word(value), |known| say(known).to_owned())
 }
 
-/// Where an order stands.
+/// The status of an order.
 pub(super) fn status(value: &Value) -> String {
     said(value, sentences::status)
 }

@@ -1,10 +1,10 @@
-//! What each strategy holds.
+//! The query of lots.
 
 use super::columns::{Column, column, plain, rounded, time, word};
 use super::{Answer, Question, all, remembered};
 use crate::views::LotView;
 
-/// Lots.
+/// The query of the lots of each strategy.
 pub const LOTS: Question = Question {
     columns: COLUMNS,
     none: "no lots",

@@ -1,4 +1,4 @@
-//! Symbols, their bars, and what strategies signal.
+//! Queries of symbols, bars and signals.
 
 use super::columns::{column, plain, time, word};
 use super::{Answer, Context, Failure, LIMITED, PAGED, Question, all, remembered};
@@ -8,7 +8,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_history::bars;
 use serde_json::Value;
 
-/// What is listed, by name.
+/// The listed symbols, by name.
 ///
 /// # Errors
 /// The facts could not be read.
@@ -16,15 +16,15 @@ pub fn symbols(context: &dyn Context) -> Result<Vec<SymbolView>, Failure> {
     remembered(context, |memory| memory.now().status.symbols())
 }
 
-/// That something is known of a symbol.
+/// Checks that a symbol is listed or has bars.
 ///
 /// # Errors
-/// Nothing is, or the files could not be read.
+/// Neither is true, or the files could not be read.
 pub(super) fn is_known(context: &dyn Context, symbol: Symbol) -> Result<(), Failure> {
     known(symbol, &symbols(context)?, context.archive())
 }
 
-/// Closed bars of a symbol.
+/// The query of closed bars of a symbol, in pages.
 pub const BARS: Question = Question {
     query: PAGED,
     columns: &[
@@ -55,7 +55,7 @@ pub const BARS: Question = Question {
     )
 };
 
-/// Signals.
+/// The query of signals and their outcomes.
 pub const SIGNALS: Question = Question {
     query: LIMITED,
     columns: &[
@@ -87,7 +87,7 @@ fn outcome(signal: &Value) -> String {
     }
 }
 
-/// Symbols.
+/// The query of symbols and their states.
 pub const SYMBOLS: Question = Question {
     columns: &[
         column("symbol", "symbol", word),

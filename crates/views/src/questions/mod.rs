@@ -1,6 +1,6 @@
-//! What people and programs may ask. A question is one row. From it come the HTTP route, the entry
-//! in the description of the API, the request of a command, the answer of files that no process
-//! holds, and the table that people see.
+//! The queries that people and programs may make. Each query is one row. Its HTTP route, its entry
+//! in the API description, the request of its command, the response from the files of a stopped
+//! daemon, and the table for people come from that row.
 
 mod answer;
 mod asked;
@@ -44,7 +44,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Every question.
+/// All queries.
 pub const ALL: &[&Question] = &[
     &VERSION,
     &STATUS,
@@ -74,29 +74,29 @@ pub const ALL: &[&Question] = &[
     &REPLAY,
 ];
 
-/// One question.
+/// One query.
 #[derive(Debug)]
 pub struct Question {
-    /// The path of its route. A name in braces is a word of whoever asks.
+    /// The path of its route. A name in braces is a parameter.
     pub path: &'static str,
-    /// What it is about, in words.
+    /// Its description for users, in words.
     pub about: &'static str,
-    /// Words it may be asked with in the query.
+    /// Names of its query parameters.
     pub query: &'static [&'static str],
-    /// How long the answer takes.
+    /// How long the response takes.
     pub effort: Effort,
-    /// The shape of the answer.
+    /// The shape of the response.
     pub shape: Shape,
-    /// Answers.
+    /// Computes the response.
     pub answer: fn(&dyn Context, &Asked) -> Result<Answer, Failure>,
-    /// The columns of a table, where rows answer.
+    /// The columns of the table, if the response is a list.
     pub columns: &'static [Column],
-    /// What people read where there is no row.
+    /// The text for people if there is no row.
     pub none: &'static str,
 }
 
 impl Question {
-    /// A question of one word, which is answered at once.
+    /// A short query without query parameters and without a table.
     const fn new(
         path: &'static str,
         about: &'static str,
@@ -108,106 +108,107 @@ impl Question {
     }
 }
 
-/// Words of a list.
+/// Query parameters of a list.
 const LIMITED: &[&str] = &["limit"];
-/// Words of a list that is read page by page.
+/// Query parameters of a list that is read page by page.
 const PAGED: &[&str] = &["limit", "before"];
-/// Words of a period.
+/// Query parameters of a period.
 const PERIOD: &[&str] = &["from", "to"];
 
-/// How long an answer takes.
+/// How long a response takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
     /// Seconds.
     Short,
     /// Minutes.
     Long,
-    /// Minutes of a core: one at a time.
+    /// Minutes of processor time: only one such request runs at a time.
     Alone,
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// As JSON.
+    /// Its body.
     pub json: Json,
-    /// Where older rows end; none: there are none.
+    /// Cursor for the older rows; none: there are none.
     pub older: Option<Cursor>,
 }
 
 impl Answer {
-    /// One value.
+    /// A response with one value.
     ///
     /// # Errors
-    /// It is no JSON.
+    /// The value cannot be written as JSON.
     pub fn of(value: &impl Serialize) -> Result<Answer, Failure> {
         Ok(Answer { json: Json::of(value)?, older: None })
     }
 
-    /// A page of a list.
+    /// A response with a page of a list.
     ///
     /// # Errors
-    /// It is no JSON.
+    /// A row cannot be written as JSON.
     pub fn page(page: Paged<impl Serialize>) -> Result<Answer, Failure> {
         Ok(Answer { json: Json::of(&page.rows)?, older: page.older })
     }
 }
 
-/// What answers are made of: the running daemon has it, and the files of one that does not run.
+/// The data for responses: of the running daemon, or from the files of one that does not run.
 #[expect(clippy::missing_errors_doc, reason = "each says why it has no answer")]
 pub trait Context: Send + Sync + 'static {
-    /// The folder of everything that is kept.
+    /// The data directory.
     fn data_dir(&self) -> &Path;
-    /// Orders, fills and books.
+    /// The history: orders, fills and books.
     fn history(&self) -> &History;
-    /// Bars.
+    /// The archive, for bars.
     fn archive(&self) -> &Arc<Archive>;
     /// The facts on disk.
     fn journal(&self) -> &dyn JournalFacts;
-    /// What goes through a whole journal once more.
+    /// The proofs that read a whole journal.
     fn proofs(&self) -> Proofs;
-    /// Shows what the facts come to.
+    /// Calls `read` with the views of all facts.
     fn memory(&self, read: &mut dyn FnMut(&mut Memory)) -> Result<(), Failure>;
-    /// One screen.
+    /// The view of `status`.
     fn status(&self) -> Result<StatusView, Failure>;
-    /// The conditions of being ready.
+    /// The readiness conditions.
     fn checks(&self) -> Vec<CheckView>;
-    /// What is wrong, since when, and what to do.
+    /// The problems, since when, and what to do.
     fn doctor(&self) -> Result<HealthView, Failure>;
-    /// What operators have turned off.
+    /// The switches of operators.
     fn switches(&self) -> Result<SwitchesView, Failure>;
-    /// The account beside the books, as of the newest fact.
+    /// The account compared with the books, as of the newest fact.
     fn reconcile(&self) -> Result<ReconcileView, Failure>;
-    /// The program.
+    /// The name and version of the program.
     fn version(&self) -> VersionView;
     /// The JSON schema of a configuration file.
     fn schema(&self) -> Value;
-    /// The process; none runs where the files answer.
+    /// The running process; none if only files are read.
     fn process(&self) -> Option<&dyn Process>;
 }
 
 /// What only a running daemon knows.
 pub trait Process {
-    /// Whether the root supervisor answers.
+    /// Whether the root supervisor responds.
     fn alive(&self) -> bool;
-    /// The supervision tree: objects with `name`, `children`, and what else is known of each. The
-    /// same one again where nothing has changed, so that who looks often sees that at once.
+    /// The supervision tree: objects with `name`, `children`, and the other known values of each.
+    /// It returns the same `Arc` while nothing changes, so that frequent callers notice that
+    /// cheaply.
     fn tree(&self) -> Arc<Value>;
     /// The configuration it runs with.
     fn config(&self) -> Vec<ValueView>;
     /// The configuration in force, and reloads since it began.
     fn reloads(&self) -> ReloadsView;
-    /// What it logs.
+    /// The log filter.
     fn log_level(&self) -> LogLevelView;
-    /// What happened lately, oldest first.
+    /// The newest events, oldest first.
     fn events(&self, limit: usize) -> Vec<EventView>;
-    /// What time it is at the venue, once it is known.
+    /// The venue's time; none: it is not known yet.
     fn venue_time(&self) -> Option<UtcMs>;
-    /// What the indicator stage said lately of the bar that ended then.
+    /// The features of the bar that ended at `end`; none: they are not kept.
     fn indicators(&self, of: Symbol, width: Timeframe, end: UtcMs) -> Option<IndicatorsView>;
 }
 
-/// What the facts come to, read once.
+/// A value from the views of all facts.
 ///
 /// # Errors
 /// They could not be read.
@@ -220,7 +221,7 @@ pub fn remembered<T>(
     found.ok_or_else(|| Failure::new(Exit::Failed, "the facts were not read"))
 }
 
-/// The process, or why the question has no answer without one.
+/// The process, or the failure that no daemon runs.
 fn running(context: &dyn Context) -> Result<&dyn Process, Failure> {
     context.process().ok_or_else(|| Failure::no_daemon(context.data_dir()))
 }

@@ -1,11 +1,11 @@
-//! What operators did, and what waits for them.
+//! Queries of operators' actions, and of problems that wait for them.
 
 use super::columns::{column, time, word};
 use super::{Answer, LIMITED, Question, all, one, remembered};
 use crate::audit::audit;
 use crate::views::{AuditView, QuarantineView, ReconcileView, SwitchesView};
 
-/// What was set aside because a stage failed at it.
+/// The query of quarantined inputs.
 pub const QUARANTINE: Question = Question {
     none: "no quarantined inputs",
     ..Question::new(
@@ -16,7 +16,7 @@ pub const QUARANTINE: Question = Question {
     )
 };
 
-/// What operators have turned off.
+/// The query of the switches in force.
 pub const SWITCHES: Question = Question::new(
     "/api/v1/switches",
     "List what operators have turned off, and why",
@@ -24,7 +24,7 @@ pub const SWITCHES: Question = Question::new(
     |context, _| Answer::of(&context.switches()?),
 );
 
-/// The account beside the books.
+/// The query of the account compared with the books.
 pub const RECONCILE: Question = Question::new(
     "/api/v1/reconcile",
     "Compare the account at the venue with the books",
@@ -32,7 +32,7 @@ pub const RECONCILE: Question = Question::new(
     |context, _| Answer::of(&context.reconcile()?),
 );
 
-/// The audit log.
+/// The query of the audit log.
 pub const AUDIT: Question = Question {
     query: LIMITED,
     columns: &[

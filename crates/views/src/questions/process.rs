@@ -1,10 +1,10 @@
-//! What the process is, does, and is configured with.
+//! Queries of the process: version, state, problems, tree, configuration and log filter.
 
 use super::columns::{column, word};
 use super::{Answer, Question, all, any, one, running};
 use crate::views::{HealthView, LogLevelView, ReloadsView, StatusView, ValueView, VersionView};
 
-/// The program.
+/// The query of the program's name and version.
 pub const VERSION: Question = Question::new(
     "/api/v1/version",
     "Print the name and version of the program",
@@ -12,7 +12,7 @@ pub const VERSION: Question = Question::new(
     |context, _| Answer::of(&context.version()),
 );
 
-/// One screen.
+/// The query of the daemon's state on one screen.
 pub const STATUS: Question = Question::new(
     "/api/v1/status",
     "Show the state of the daemon on one screen",
@@ -20,7 +20,7 @@ pub const STATUS: Question = Question::new(
     |context, _| Answer::of(&context.status()?),
 );
 
-/// What is wrong.
+/// The query of problems, for `doctor`.
 pub const DOCTOR: Question = Question::new(
     "/api/v1/doctor",
     "List problems, since when, and what to do",
@@ -28,7 +28,7 @@ pub const DOCTOR: Question = Question::new(
     |context, _| Answer::of(&context.doctor()?),
 );
 
-/// The supervision tree.
+/// The query of the supervision tree.
 pub const TREE: Question = Question::new(
     "/api/v1/tree",
     "Show the supervision tree of the running daemon",
@@ -36,7 +36,7 @@ pub const TREE: Question = Question::new(
     |context, _| Answer::of(running(context)?.tree().as_ref()),
 );
 
-/// Every value of the configuration.
+/// The query of every configuration value and its origin.
 pub const CONFIG: Question = Question {
     columns: &[
         column("key", "key", word),
@@ -51,7 +51,7 @@ pub const CONFIG: Question = Question {
     )
 };
 
-/// The schema of a configuration file.
+/// The query of the JSON schema of a configuration file.
 pub const SCHEMA: Question = Question::new(
     "/api/v1/config/schema",
     "Print the JSON schema of a configuration file",
@@ -59,7 +59,7 @@ pub const SCHEMA: Question = Question::new(
     |context, _| Answer::of(&context.schema()),
 );
 
-/// The configuration in force.
+/// The query of the configuration in force and the reloads.
 pub const RELOADS: Question = Question::new(
     "/api/v1/config/reloads",
     "Show the configuration in force and the reloads",
@@ -67,7 +67,7 @@ pub const RELOADS: Question = Question::new(
     |context, _| Answer::of(&running(context)?.reloads()),
 );
 
-/// What the process logs.
+/// The query of the log filter.
 pub const LOG_LEVEL: Question =
     Question::new("/api/v1/log-level", "Show the log filter", one::<LogLevelView>, |context, _| {
         Answer::of(&running(context)?.log_level())

@@ -1,4 +1,4 @@
-//! What goes through the journal: stories, sums and proofs.
+//! Queries that read the journal: explanations, summaries and proofs.
 
 use super::market::is_known;
 use super::{Answer, Effort, Exit, PERIOD, Question, one};
@@ -9,21 +9,21 @@ use crate::views::{ExplainView, ReplayView, VerifyView};
 use crate::why_not::why_not;
 use std::sync::Arc;
 
-/// The story of an id.
+/// The query that explains an order, a fill or a fact.
 pub const EXPLAIN: Question = Question::new(
     "/api/v1/explain/{id}",
     "Explain an order, a fill or a fact: its causes and its effects",
     one::<ExplainView>,
     |context, asked| {
         let id = asked.word("id").unwrap_or_default();
-        // Where no process runs, an order is told as the next start finds it.
+        // If no process runs, an order has the status that the next start finds.
         let story = explain(context.journal(), id, context.process().is_none())?;
         let none = || Failure::new(Exit::Failed, no_story(id)).coded("no-such-id");
         Answer::of(&story.ok_or_else(none)?)
     },
 );
 
-/// Why there was no order at a close.
+/// The query that explains why there was no order at a close.
 pub const WHY_NOT: Question = Question {
     query: &["time"],
     ..Question::new(
@@ -38,7 +38,7 @@ pub const WHY_NOT: Question = Question {
     )
 };
 
-/// What a period came to.
+/// The query of the summary of a period.
 pub const SUMMARY: Question = Question {
     query: PERIOD,
     effort: Effort::Long,
@@ -54,7 +54,7 @@ pub const SUMMARY: Question = Question {
     )
 };
 
-/// Whether the facts are what their inputs imply.
+/// The query that derives every fact again from the inputs and compares.
 pub const VERIFY: Question = Question {
     effort: Effort::Alone,
     ..Question::new(
@@ -68,7 +68,7 @@ pub const VERIFY: Question = Question {
     )
 };
 
-/// What the present stages decide.
+/// The query that repeats every decision with the present stages and compares.
 pub const REPLAY: Question = Question {
     query: PERIOD,
     effort: Effort::Alone,

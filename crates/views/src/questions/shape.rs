@@ -1,4 +1,4 @@
-//! Shapes of what is sent and answered, for the description of the API.
+//! JSON schemas of requests and responses, for the API description.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -6,9 +6,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-/// Shapes by name.
+/// Schemas by name.
 pub type Schemas = BTreeMap<String, RefOr<Schema>>;
-/// A shape, whose parts it adds to the others.
+/// Returns a schema, and adds the named schemas that it refers to.
 pub type Shape = fn(&mut Schemas) -> Value;
 
 /// One value of a type.
@@ -19,7 +19,7 @@ pub fn one<T: ToSchema>(schemas: &mut Schemas) -> Value {
     json!({ "$ref": format!("#/components/schemas/{}", T::name()) })
 }
 
-/// A list of them.
+/// A list of values of a type.
 pub fn all<T: ToSchema>(schemas: &mut Schemas) -> Value {
     json!({ "type": "array", "items": one::<T>(schemas) })
 }

@@ -1,4 +1,4 @@
-//! An order that is not final, as its facts told so far.
+//! An order that is not final, as of the facts taken in.
 
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::OrderStatus;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// An order that is not final.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Working {
-    /// As the order manager said last.
+    /// The order manager's last status.
     pub(super) status: OrderStatus,
-    /// Event time of the announcement that it is sent, where the order manager has not said what
-    /// became of it.
+    /// Event time of the announcement that it is sent; none once the order manager has recorded the
+    /// result.
     pub(super) sent: Option<UtcMs>,
-    /// As the venue reported it after that.
+    /// The status that the venue reported after that.
     pub(super) reported: Option<OrderStatus>,
-    /// What it trades, and for whom; none where that was told before lots were kept.
+    /// Its symbol and strategy; none if it is from before the journal had lots.
     #[serde(default)]
     pub(super) of: Option<(Symbol, String)>,
 }
@@ -25,7 +25,7 @@ impl Working {
         Working { status, sent: None, reported: None, of: None }
     }
 
-    /// As the next start finds it: nobody is left who could receive a response.
+    /// The status that the next start finds: no process is left that could receive a response.
     pub(super) const fn at_rest(&self) -> OrderStatus {
         match (self.reported, self.status) {
             (Some(reported), _) => reported,

@@ -1,4 +1,4 @@
-//! Tables for accountants: every amount exactly as the venue told it or the books have it.
+//! CSV tables for accountants: amounts exactly as the venue reported them or the books have them.
 
 use super::period::Period;
 use crate::exit::Failure;
@@ -10,12 +10,12 @@ use everwarm_words::text::{instant, plain};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Trades that ended in the period.
+/// File of the trades that closed in the period.
 pub const TRADES: &str = "trades.csv";
-/// Executions in the period, each with its fee.
+/// File of the executions in the period, each with its fee.
 pub const FEES: &str = "fees.csv";
 
-/// Writes both tables into a folder, which is made where there is none.
+/// Writes both tables into a folder; creates the folder if it is missing.
 ///
 /// # Errors
 /// They could not be written.

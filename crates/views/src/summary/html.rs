@@ -1,4 +1,4 @@
-//! A summary as one page that needs nothing else: no script, no font, no request.
+//! A summary as one self-contained HTML page: no script, no font, no request.
 
 use super::period::Period;
 use super::running::LOSS;
@@ -8,7 +8,7 @@ use everwarm_words::text::{amount, count, instant, plain, signed, thousands};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// Size of the chart, in its own units.
+/// Width and height of the chart, units of its SVG.
 const CHART: (i64, i64) = (960, 260);
 
 const STYLE: &str = "\
@@ -23,7 +23,7 @@ th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid var(--line)}
 th:first-child,td:first-child{text-align:left}th{color:var(--dim);font-weight:600}\
 svg{width:100%;height:auto}.dim{color:var(--dim)}.scroll{overflow-x:auto}";
 
-/// The page.
+/// The HTML text.
 #[must_use]
 pub fn page(view: &SummaryView) -> String {
     let name = Period { from: view.from, to: view.to }.name();
@@ -53,7 +53,7 @@ fn section(out: &mut String, title: &str, empty: bool) {
     write!(out, "<h2>{title}</h2>\n{none}").expect("a text takes everything");
 }
 
-/// The figures of a period, with their names.
+/// The figures of a period, each with its name.
 #[must_use]
 pub fn facts(view: &SummaryView) -> Vec<[String; 2]> {
     let money = &view.money;
@@ -145,11 +145,11 @@ fn running(out: &mut String, view: &SummaryView) {
         .expect("a text takes it");
 }
 
-/// Limits in words: which, the most used, the limit.
+/// Limits in words: key, largest use, limit.
 #[must_use]
 pub fn limits(view: &SummaryView) -> Vec<[String; 3]> {
     let row = |l: &super::view::LimitUsed| {
-        // A loss is money, the others are counted.
+        // A loss is an amount of money; the other limits are counts.
         let said = if l.key == LOSS { amount } else { plain };
         let limit = l.limit.map_or_else(|| "off".to_owned(), said);
         [l.key.clone(), said(l.used), limit]

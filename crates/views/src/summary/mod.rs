@@ -1,9 +1,10 @@
-//! What a day or a month came to: money from the history, what went wrong from the journal.
+//! The summary of a period, like a day or a month: money from the history, problems from the
+//! journal.
 //!
-//! `money.rs` counts what was made, `running.rs` how it ran, `used.rs` what was used of limits,
-//! `html.rs` and `csv.rs` write it all down for people. A period is of event time: what a close
-//! says belongs to the minute that it ends, an execution to the venue's time of it, whenever they
-//! were heard of; all else to the time at which it was heard of.
+//! `money.rs` counts profit and fees, `running.rs` the operation, `used.rs` the usage of limits;
+//! `html.rs` and `csv.rs` write the results. A period is of event time. A fact about a close
+//! belongs to the minute that the close ends, an execution to the venue's time of it, whenever it
+//! was received. All else belongs to the time at which it was received.
 //!
 //! Deposits are not in the books and withdrawals are adjustments, so neither is profit.
 
@@ -27,11 +28,11 @@ use everwarm_history::book_changes::{Booked, Share};
 use everwarm_history::records::{EquityView, OrderView};
 use std::path::Path;
 
-/// What the history has of the books, read once.
+/// Records of the history about the books, read once.
 struct Records {
-    /// Every change of them, in the order in which they were made.
+    /// Every change of the books, in the order in which they were made.
     booked: Vec<Booked>,
-    /// What they were to strategies.
+    /// The effect of each change on the lots of strategies.
     shares: Vec<Share>,
     /// Equity by close.
     equity: Vec<EquityView>,
@@ -39,7 +40,7 @@ struct Records {
     orders: Vec<OrderView>,
 }
 
-/// What a period came to; without one, the UTC day of the newest close.
+/// The summary of a period; without one, of the UTC day of the newest close.
 ///
 /// # Errors
 /// The history or the journal could not be read.

@@ -1,9 +1,10 @@
-//! What was made: a fold over the changes of the books.
+//! Profit and fees of a period: a fold over the changes of the books.
 //!
-//! What is locked in and what is held at the mark come from the same rows as the equity, so without
-//! adjustments and fees in other assets their sum is the profit. But an execution counts at the
-//! venue's time of it, and for the equity at the first close after it was heard of: where a day
-//! ends between the two, its profit and that sum differ, and those of the next day by the opposite.
+//! Realised and unrealised profit come from the same records as the equity. So their sum is the
+//! profit, without adjustments and fees in other assets. Late executions are an exception: they
+//! count at the venue's time, but the equity has them from the first close after they were
+//! received. If a day ends in between, its profit differs from that sum, and the next day's by the
+//! opposite.
 
 use super::Records;
 use super::period::Period;
@@ -18,13 +19,13 @@ use everwarm_history::queries::HistoryError;
 use everwarm_history::records::{EquityView, PositionState};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Points of a chart.
+/// Maximum number of points of a chart.
 const POINTS: usize = 600;
 /// Decimals of a ratio.
 const RATIO: u32 = 6;
 
-/// What a period came to, and the most symbols that were held at once, of which something could be
-/// sold.
+/// The money of a period, and the largest number of symbols held at the same time with a quantity
+/// that can be sold.
 pub fn money(
     history: &History,
     kept: &Records,
@@ -53,8 +54,7 @@ pub fn money(
     Ok((money, fold.positions))
 }
 
-/// Who holds what, and the worth of that at the mark of an instant less what it cost; nothing where
-/// no mark is known.
+/// Each holder with its unrealised profit at the mark of `until`; 0 if no mark is known.
 fn worth(
     history: &History,
     held: &BTreeMap<Holder, Amounts>,
@@ -70,19 +70,19 @@ fn worth(
     Ok(held().map(worth).collect())
 }
 
-/// A symbol, and the strategy whose lot of it is held.
+/// A symbol, and the strategy that holds a lot of it.
 type Holder = (Symbol, String);
 
-/// The sums do not depend on the order in which executions were heard of: each change counts by
-/// what it added, at the time at which it happened.
+/// The sums of a period. They do not depend on the order in which executions were received: each
+/// change counts with what it added, at its own time.
 #[derive(Debug, Default)]
 struct Fold {
     /// The books after the last change.
     books: BTreeMap<Symbol, PositionState>,
-    /// What is held before the period, and after it.
+    /// Lots before the period, and at its end.
     before: BTreeMap<Holder, Amounts>,
     after: BTreeMap<Holder, Amounts>,
-    /// Of what the books hold, that which is no dust; and the most of that in the period.
+    /// Symbols with more than dust in the books, and their largest number in the period.
     sellable: BTreeSet<Symbol>,
     positions: u64,
     symbols: BTreeMap<Symbol, Made>,
@@ -108,7 +108,7 @@ impl Fold {
         }
     }
 
-    /// A lot is held, and its profit made, by the strategy whose it is.
+    /// Counts a lot and its realised profit for the strategy that holds it.
     fn share(&mut self, share: &Share, period: Period) {
         let Share { time, symbol, strategy, added } = share;
         for (held, until) in [(&mut self.before, period.from), (&mut self.after, period.to)] {
@@ -123,7 +123,7 @@ impl Fold {
         }
     }
 
-    /// What is held against the limit of positions is what the books knew when it was asked.
+    /// Counts symbols against the limit of positions, from when the books had them.
     fn limited(&mut self, change: &Booked, period: Period) {
         let symbol = change.after.symbol;
         if change.dust {
@@ -139,7 +139,7 @@ impl Fold {
         }
     }
 
-    /// Counts for whoever holds it.
+    /// Adds unrealised profit to the symbol and to the strategy that holds it.
     fn held_made(&mut self, (symbol, strategy): &Holder, worth: Decimal) {
         let of = self.symbols.entry(*symbol).or_default();
         of.unrealized = of.unrealized.saturating_add(worth);
@@ -201,7 +201,7 @@ fn equity(points: &[EquityView], period: Period, money: &mut Money) {
     money.equity = thin(points);
 }
 
-/// No more points than a chart shows, with the lowest and the highest of each stretch.
+/// Thins the points for a chart. It keeps the lowest and the highest of each stretch.
 fn thin(points: &[EquityView]) -> Vec<Point> {
     let point = |p: &EquityView| Point { time: p.time, equity: earned(p).normalize() };
     if points.len() <= POINTS {

@@ -1,4 +1,4 @@
-//! A stretch of event time.
+//! A period of event time.
 
 use everwarm_domain::time::{DAY, UtcMs, day_of};
 use everwarm_words::text::{civil, date, instant, instant_of};
@@ -25,7 +25,7 @@ impl Period {
     /// The day of a text like `2026-01-05`.
     ///
     /// # Errors
-    /// It is none.
+    /// The text is not a day.
     pub fn day(text: &str) -> Result<Period, String> {
         let from = instant_of(&format!("{text} 00:00")).filter(|_| text.len() == 10);
         from.map(Period::day_of)
@@ -35,7 +35,7 @@ impl Period {
     /// The month of a text like `2026-01`.
     ///
     /// # Errors
-    /// It is none.
+    /// The text is not a month.
     pub fn month(text: &str) -> Result<Period, String> {
         let from = instant_of(&format!("{text}-01 00:00")).filter(|_| text.len() == 7);
         let from = from.ok_or_else(|| format!("{text:?} is not a month; write it like 2026-01"))?;
@@ -50,13 +50,13 @@ impl Period {
         self.from <= time && time < self.to
     }
 
-    /// Whether what a close of that time says is in it.
+    /// Whether facts about a close of that time are in it: a close belongs to the minute it ends.
     #[must_use]
     pub const fn closes(&self, time: UtcMs) -> bool {
         self.has(time - 1)
     }
 
-    /// In words: a day, or from when to when.
+    /// Its name for people: a day, or both ends.
     #[must_use]
     pub fn name(&self) -> String {
         if self.to.saturating_sub(self.from) == DAY {

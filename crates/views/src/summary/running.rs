@@ -1,6 +1,6 @@
-//! How it ran: a fold over the facts of a period. Where they begin in the journal is found by
-//! halving it, so a day costs a day however old the journal is. They end where the last stage has
-//! passed the first close behind it: closes that were caught up with lie far behind their time.
+//! The operation of a period: a fold over its facts. A binary search finds the first row, so the
+//! cost does not depend on the age of the journal. The fold ends when the last stage has processed
+//! the first close after the period: after an outage, closes come long after their time.
 
 use super::Records;
 use super::period::Period;
@@ -21,27 +21,27 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// The limit of which the use is money.
+/// The limit whose use is an amount of money.
 pub const LOSS: &str = "risk.max_loss_per_day";
-/// Lines of a list.
+/// Maximum number of lines of a list.
 const LINES: usize = 100;
-/// Facts of different inputs may lie in another order than their times, but not by as much.
+/// Facts of different inputs may be out of time order, but by less than this.
 const SLACK: UtcMs = 60 * MINUTE;
-/// Rows looked at first for the settings in force.
+/// Number of rows searched first for the settings in force.
 const WINDOW: u64 = 2000;
 
-/// How it ran in a period, and the most positions that were held in it.
+/// The operation of a period; `positions` is the most positions held in it.
 pub fn running(
     journal: &dyn JournalFacts,
     data_dir: &Path,
     period: Period,
     (kept, positions): (&Records, u64),
 ) -> Result<Running, Failure> {
-    // Limits count from the beginning of a day.
+    // Daily limits count from the beginning of a day.
     let since = day_of(period.from).saturating_mul(DAY).saturating_sub(SLACK);
     let mut first = first_row(journal, since)?;
     if first == first_row(journal, 1)? {
-        // What a first life says before there is any time belongs to it.
+        // The first run appends facts before any time is known: they belong to the period.
         first = 1;
     }
     let before = kept.equity.iter().take_while(|point| point.time <= period.from).last();
@@ -54,7 +54,7 @@ pub fn running(
         fold.take(fact, period);
         if fold.is_over(fact) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    // Those that have not come to a close.
+    // Starts without a close after them.
     let waiting = fold.started.iter().filter(|time| period.has(**time));
     fold.running.starts += waiting.count() as u64;
     fold.running.failures = std::mem::take(&mut fold.failures).into_values().collect();
@@ -69,7 +69,7 @@ pub fn running(
     Ok(fold.running)
 }
 
-/// Announcements of orders between the close of the oldest one and a row.
+/// Announcements of orders from the oldest close on, before row `before`.
 fn sent_before(
     journal: &dyn JournalFacts,
     before: u64,
@@ -89,10 +89,10 @@ fn sent_before(
     Ok(sent)
 }
 
-/// A row behind the last input before that time, and not behind the first input after it; the last
-/// one where there is none.
+/// A row after the last input before `time`, and not after the first input from `time` on. Without
+/// such an input, it is the end of the journal.
 fn first_row(journal: &dyn JournalFacts, time: UtcMs) -> Result<u64, Failure> {
-    // Times of inputs never fall; what stages say about one may lie far behind it.
+    // Times of inputs never fall; facts of stages about an input may follow much later.
     let later = |row: u64| -> Result<bool, Failure> {
         let mut found = None;
         journal.each(row, &mut |_, fact| {
@@ -119,7 +119,7 @@ fn first_row(journal: &dyn JournalFacts, time: UtcMs) -> Result<u64, Failure> {
     Ok(low)
 }
 
-/// The settings in force before a row; the older ones are, the further back is looked.
+/// The settings in force before a row. The search goes further back until it finds some.
 fn in_force(journal: &dyn JournalFacts, before: u64) -> Result<Option<Settings>, Failure> {
     let mut window = WINDOW;
     loop {
@@ -145,13 +145,13 @@ fn in_force(journal: &dyn JournalFacts, before: u64) -> Result<Option<Settings>,
 struct Fold {
     running: Running,
     settings: Option<Settings>,
-    /// The close before.
+    /// Time of the close before.
     close: Option<UtcMs>,
-    /// Lives that began since, the first of them before there was any time.
+    /// Times of the starts since that close; the first run starts before any time is known.
     started: Vec<UtcMs>,
-    /// Number of the first input behind the period.
+    /// Number of the first close after the period.
     end: Option<u64>,
-    /// What went wrong, the newest, by the fact that says it and a place in that.
+    /// The newest problems, by the key of the fact and the position in it.
     failures: BTreeMap<(Key, usize), Trouble>,
     counting: Counting,
 }
@@ -167,14 +167,14 @@ impl Fold {
         if let Body::Market(Market::Close { time, bars, missing, .. }) = &fact.body {
             let before = self.close.replace(*time);
             let started = std::mem::take(&mut self.started).len() as u64;
-            // A life that catches up with closes of before began now.
+            // The time of the input counts: a run may start by catching up with earlier closes.
             if period.closes(fact.time) {
                 self.running.starts += started;
             }
             if period.closes(*time) {
                 self.running.closes += 1;
                 self.running.missing_bars += missing.len() as u64;
-                // The first close has nothing before it that could be missing.
+                // Nothing can be missing before the first close.
                 let gap = before.filter(|before| time - before > MINUTE && !bars.is_empty());
                 push(&mut self.running.gaps, gap.map(|from| Gap { from, to: *time }));
             }
@@ -218,7 +218,7 @@ impl Fold {
         }
     }
 
-    /// Something went wrong so often.
+    /// Counts a problem that happened `times` times.
     fn failed(&mut self, (fact, place): (&Fact<Body>, usize), times: u64, text: String) {
         self.running.failures_all += times;
         self.failures.insert((fact.key, place), Trouble { time: fact.time, text });
@@ -227,8 +227,8 @@ impl Fold {
         }
     }
 
-    /// Whether nothing of the period can follow: what the last stage says about an input comes
-    /// after all that any said about those before it.
+    /// Whether no other fact of the period can follow. The last stage processes an input after
+    /// every stage has processed the earlier ones.
     fn is_over(&self, fact: &Fact<Body>) -> bool {
         fact.key.rank == rank::LEDGER.0 && self.end.is_some_and(|end| fact.key.n >= end)
     }
@@ -266,7 +266,7 @@ fn push<T>(list: &mut Vec<T>, line: Option<T>) {
     list.extend(line);
 }
 
-/// What went wrong, where it did.
+/// The text of a problem; none if the fact reports none.
 fn trouble(body: &Body) -> Option<String> {
     Some(match body {
         Body::Venue(Venue::Unanswered { client_id, reason, .. }) => {
@@ -309,7 +309,7 @@ fn trouble(body: &Body) -> Option<String> {
     })
 }
 
-/// What lies in a data directory, by name.
+/// Files and folders of a data directory, by name.
 fn files(data_dir: &Path) -> Vec<FileSize> {
     let entries = std::fs::read_dir(data_dir).into_iter().flatten().flatten();
     let size = |entry: std::fs::DirEntry| FileSize {

@@ -1,5 +1,5 @@
-//! Days that end in the middle of something: orders under way, a dead process, a hole, a fill that
-//! is heard of late.
+//! Tests of days that end in the middle of something: open orders, a dead process, a gap, a late
+//! fill.
 
 mod strategies;
 
@@ -45,7 +45,7 @@ impl Written {
         Written { facts: Vec::new(), folder }
     }
 
-    /// An input heard of at a time; its number.
+    /// Appends an input received at `time`; returns its number.
     fn input(&mut self, time: UtcMs, body: Body) -> u64 {
         let last = self.facts.iter().rfind(|fact| fact.key.rank == 0);
         let (n, time) = last.map_or((1, time), |last| (last.key.n + 1, time.max(last.time)));
@@ -53,7 +53,7 @@ impl Written {
         n
     }
 
-    /// What a stage says about an input.
+    /// Appends a fact of a stage about input `n`.
     fn say(&mut self, n: u64, rank: u16, body: Body) {
         let of = |fact: &&Fact<Body>| fact.key.n == n;
         let time = self.facts.iter().find(of).unwrap().time;
@@ -65,7 +65,7 @@ impl Written {
         self.facts.push(Fact { key, time, version: 1, because: Vec::new(), body });
     }
 
-    /// A close of a time, said then or at a later one, with the equity after it.
+    /// Appends a close of `time`, received at `now`, with the equity after it.
     fn close(&mut self, time: UtcMs, now: UtcMs, equity: &str) -> u64 {
         let bars = vec![bar("BTCUSDT", time / MINUTE - 1, 100)];
         let missing = vec![sym("ETHUSDT")];
@@ -76,7 +76,7 @@ impl Written {
         n
     }
 
-    /// Closes each minute behind a time, up to another, each said at its own or at a later time.
+    /// Appends a close for each minute after `after` until `until`, received then or at `now`.
     fn closes(&mut self, after: UtcMs, until: UtcMs, now: UtcMs) {
         for minute in after / MINUTE + 1..=until / MINUTE {
             let time = minute * MINUTE;
@@ -84,7 +84,7 @@ impl Written {
         }
     }
 
-    /// Whether an order leaves, and what became of it, in one input each.
+    /// Appends the announcement of an order if it `leaves`, and its later changes in one input.
     fn order(&mut self, time: UtcMs, id: &str, leaves: bool, ends: &[Body]) {
         if leaves {
             self.input(time, sent(id, 1, time));
@@ -107,8 +107,8 @@ impl Written {
         summary(history, &facts, &self.folder, Some(Period::day_of(day))).unwrap()
     }
 
-    /// The most failures in a row, entries and loss of a day, as the breaker counts while it sees
-    /// everything from the beginning.
+    /// The most failures in a row, the most entries and the largest loss of a day, counted by a
+    /// breaker that sees the whole journal.
     fn counted(&self, day: UtcMs) -> [Decimal; 3] {
         let mut facts: Vec<&Fact<Body>> = self.facts.iter().collect();
         facts.sort_by_key(|fact| fact.key);
@@ -125,7 +125,7 @@ impl Written {
     }
 }
 
-/// The same of a summary.
+/// The same numbers from a summary.
 fn limits(view: &SummaryView) -> [Decimal; 3] {
     ["risk.max_consecutive_failures", "risk.max_trades_per_day", running::LOSS]
         .map(|key| view.running.limits.iter().find(|limit| limit.key == key).unwrap().used)
@@ -165,7 +165,7 @@ fn limits_are_used_as_the_breaker_counts() {
     let mut written = Written::new("limits");
     let rejected = |id: &str| changed(id, OrderStatus::Rejected, "0");
     let bought = |id: &str, k| filled(id, Side::Buy, k, "100", "0.5");
-    // An order that waits at the venue for a day and more, and one that never left.
+    // An order that is open at the venue for more than a day, and one that is never sent.
     let n = written.close(FIRST - DAY / 2, FIRST - DAY / 2, "1000");
     for id in ["old", "stale"] {
         written.say(n, rank::ORDER_MANAGER.0, intent(id, FIRST - DAY / 2));
@@ -191,7 +191,7 @@ fn limits_are_used_as_the_breaker_counts() {
         written.order(time, id, true, &[rejected(id)]);
     }
     written.closes(SECOND - 3 * MINUTE, SECOND - MINUTE, 0);
-    // What became of an order is said after the close of the next day came, and is of this day.
+    // The rejection of r5 is appended after the next day's close, and counts on this day.
     written.order(SECOND - 1, "r5", true, &[]);
     let answer = written.input(SECOND - 1, Body::Operator(Operator::Clock { time }));
     written.order(SECOND - 1, "r6", true, &[]);
@@ -224,7 +224,7 @@ fn closes_that_were_caught_up_with_count_where_they_belong() {
     written.input(0, Body::Operator(started));
     written.input(back, Body::Operator(Operator::Clock { time: back }));
     written.closes(SECOND - HOUR, back, back);
-    // Said about a close of the first day, when later closes are there already.
+    // A fact about a close of the first day that follows later closes in the journal.
     let time = SECOND - MINUTE;
     let n = written.facts.iter().find(|fact| is_close(fact, time)).unwrap().key.n;
     let (signal, code) = (signal("BTCUSDT", Side::Buy, time), "stale".to_owned());
@@ -263,7 +263,7 @@ fn a_hole_over_midnight_is_told_by_the_day_on_which_closes_come_again() {
     assert_eq!(gaps(SECOND), [Gap { from: last, to: next }]);
 }
 
-/// A fill of 0.5 BTC with a fee of a tenth, at the venue at one time, heard of at another.
+/// Appends a fill of 0.5 BTC with a fee of 0.1, executed at `at` and received at `heard`.
 fn executed(written: &mut Written, side: Side, (at, heard): (UtcMs, UtcMs), books: [&str; 3]) {
     let id = format!("{side:?}");
     let Body::Order(Order::Filled { client_id, strategy, symbol, k, mut fill, .. }) =
@@ -308,7 +308,7 @@ fn an_execution_counts_at_the_time_of_the_venue_everywhere() {
     assert_eq!(second.fees.len(), 0);
     let trade = &history.trades(None).unwrap()[0];
     assert_eq!((trade.opened, trade.closed), (noon, Some(sold)));
-    // The equity heard of it a day later; both days together come to the same.
+    // The equity has the sale a day later; over both days the sums are equal.
     let rest = |money: &Money| money.profit - money.realized - money.unrealized;
     assert_eq!((rest(&first), rest(&second)), (dec("0.1"), dec("-0.1")));
     let facts = html::facts(&written.summary(&history, FIRST));

@@ -1,5 +1,5 @@
-//! What was used of the limits of a day: the breaker itself counts it, from the facts it saw, in
-//! the order in which it saw them.
+//! The usage of daily limits. The breaker itself counts it, from the facts it saw, in the order in
+//! which it saw them.
 
 use super::period::Period;
 use everwarm_domain::fact::{Body, Ledger, Market, Order, Venue};
@@ -13,23 +13,23 @@ use everwarm_kernel::stage::Stage as _;
 use everwarm_trading::risk::Breaker;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most that was used on a UTC day.
+/// The largest usage on a UTC day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Orders in a row that left and came to nothing.
+    /// Orders in a row that were sent and ended without a fill.
     pub failures: u32,
     /// Entries that were filled, wholly or partly.
     pub entries: u32,
-    /// Loss locked in, not below zero.
+    /// Realised loss, quote units, not below 0.
     pub loss: Decimal,
 }
 
-/// What limits count of a part of the journal.
+/// The facts of a part of the journal that limits count.
 #[derive(Debug, Default)]
 pub struct Counting {
-    /// Number of the first input in it; what is said about earlier ones is not whole.
+    /// Number of its first input. Facts about earlier inputs are incomplete, so they are skipped.
     first: Option<u64>,
-    /// Stages say their facts later than inputs come: here they are in the order of their keys.
+    /// In the order of their keys; in the journal, facts of stages may follow later inputs.
     facts: BTreeMap<Key, Fact<Body>>,
     /// The day of the newest close.
     day: Option<i64>,
@@ -45,7 +45,8 @@ impl Counting {
             return;
         }
         let body = match &fact.body {
-            // Of closes only the turn of a day counts, and they are the most and the largest.
+            // Only the first close of a day matters; closes are the most frequent and largest
+            // facts.
             Body::Market(Market::Close { time, .. }) if self.day < Some(day_of(*time)) => {
                 self.day = Some(day_of(*time));
                 Body::Market(Market::close(*time, Vec::new(), Vec::new()))
@@ -64,8 +65,8 @@ impl Counting {
         self.facts.insert(fact.key, Fact { body, because: Vec::new(), ..*fact });
     }
 
-    /// The close of the oldest order that changed and is older than an instant: it may have left
-    /// before what was taken in.
+    /// The close of the oldest order that changed here and is older than `than`. It may have been
+    /// sent before the first fact here.
     pub fn older(&self, orders: &[OrderView], than: UtcMs) -> Option<UtcMs> {
         let changed = |fact: &Fact<Body>| {
             if let Body::Order(Order::Changed { client_id, .. }) = &fact.body {
@@ -78,8 +79,8 @@ impl Counting {
         old.filter(|order| changed.contains(&order.client_order_id)).map(|o| o.time).min()
     }
 
-    /// The most that was used on the days a period touches, after what the books were and what had
-    /// been sent before.
+    /// The largest usage on the days that a period touches. `booked` has the earlier books, `sent`
+    /// the orders sent earlier.
     pub fn used(self, period: Period, booked: &[Booked], sent: &[Fact<Body>]) -> Used {
         let (mut breaker, mut used) = (Breaker::default(), Used::default());
         let Some(first) = self.first else { return used };
@@ -103,7 +104,7 @@ impl Counting {
     }
 }
 
-/// A change of the books as the ledger said it, as far as it is kept.
+/// The ledger's fact about a change of the books; the history does not keep its cash.
 fn position(change: &Booked) -> Fact<Body> {
     let after = &change.after;
     let body = Body::Ledger(Ledger::Position {

@@ -1,4 +1,4 @@
-//! What metrics count of facts, over all lives: so no counter falls at a restart.
+//! Counters and sums for metrics, from the facts of all runs. No counter falls at a restart.
 //!
 //! Over 500 lines: one counter a kind of fact.
 
@@ -20,15 +20,15 @@ use everwarm_trading::risk::{Breaker, limits};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names of the sides.
+/// Label values for the side of an order, fill or signal.
 pub const SIDES: &[&str] = &["buy", "sell"];
-/// What an execution was to the book, as labels.
+/// Label values for the liquidity of an execution.
 pub const LIQUIDITY: &[&str] = &["maker", "taker", "unknown"];
 
-/// What must hold of every position: not below nothing, and nothing costs nothing.
+/// Invariants of every position: no negative quantity, and no cost without a quantity.
 pub const CHECKS: &[&str] = &["quantity", "cost"];
 
-/// Names of what becomes of orders.
+/// Label values for the status of an order.
 pub const OUTCOMES: &[&str] = &[
     "intent",
     "sent",
@@ -70,7 +70,7 @@ const fn liquidity(liquidity: Option<Liquidity>) -> &'static str {
     }]
 }
 
-/// What a position is, and what it is worth.
+/// The position in one symbol: base units, its cost in quote units, and its mark price.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     quantity: Decimal,
@@ -78,29 +78,29 @@ struct Held {
     mark: Decimal,
 }
 
-/// What a strategy paid.
+/// The fees of one strategy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Made {
     /// Fees by asset.
     fees: BTreeMap<String, Decimal>,
 }
 
-/// What is counted of facts.
+/// Everything that metrics count in facts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     closes: u64,
     missing: u64,
-    /// By side, and by whether it waited in the book, where that was noted.
+    /// By side and liquidity; none for fills without a known liquidity.
     fills: BTreeMap<(Side, Option<Liquidity>), u64>,
     orders: BTreeMap<(Side, OrderStatus), u64>,
     signals: BTreeMap<(String, Side), u64>,
     approved: u64,
     declined: BTreeMap<String, u64>,
-    /// Definite noes of the venue: to be tried again, and not.
+    /// Rejections of the venue: those that are retried, and final ones.
     refused: [u64; 2],
-    /// Orders that are not over: their side, and the price they were decided at.
+    /// Orders that are not final: side, and price of their signal.
     working: BTreeMap<ClientOrderId, (Side, Option<Decimal>)>,
-    /// The wishes of the newest round that had any.
+    /// The newest input with signals: strategy, symbol and price of each.
     wished: (u64, Vec<(String, Symbol, Decimal)>),
     held: BTreeMap<Symbol, Held>,
     /// By strategy.
@@ -108,14 +108,14 @@ pub struct Counts {
     equity: Option<Decimal>,
     cash: Decimal,
     adjusted: Decimal,
-    /// The highest value of the account, adjustments apart.
+    /// The highest equity, without adjustments.
     peak: Decimal,
     slippage: (Vec<u64>, i64),
     settings: Option<Settings>,
-    /// Positions that cannot be, by [`CHECKS`]; since the process began.
+    /// Violated invariants, in the order of [`CHECKS`], since the process began.
     #[serde(skip)]
     broken: [u64; CHECKS.len()],
-    /// What limits count, counted as the breaker does: by itself.
+    /// The breaker stage; it counts the usage of the limits.
     breaker: Breaker,
 }
 
@@ -123,7 +123,7 @@ impl Counts {
     /// Takes one fact in, in the order of the journal.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     pub fn fold(&mut self, fact: &Fact<Body>) {
-        // What cannot be read here, no stage of this version could take either.
+        // A configuration that is unreadable here is unreadable for every stage of this version.
         let unread = |text: &str| Settings::from_text(text).is_err();
         let foreign = matches!(&fact.body,
             Body::Operator(Operator::ConfigApplied { text, .. }) if unread(text));
@@ -149,7 +149,7 @@ impl Counts {
             }
             Body::Decision(Decision::Approved { .. }) => self.approved += 1,
             Body::Decision(Decision::Declined { code, .. }) => {
-                // A rule of a later version than this one, or an earlier one.
+                // The code may belong to a rule of an earlier or later version.
                 let rule = RULES.iter().find(|rule| *rule == code).unwrap_or(&"other");
                 *self.declined.entry((*rule).to_owned()).or_default() += 1;
             }
@@ -235,27 +235,27 @@ impl Counts {
         }
     }
 
-    /// What limits count, as of the newest fact.
+    /// The usage of the limits, as of the newest fact.
     #[must_use]
     pub fn used(&self) -> &limits::Counts {
         self.breaker.counted().0
     }
 
-    /// Whether a limit of the breaker holds trading back.
+    /// Whether a limit of the breaker restricts trading.
     #[must_use]
     pub fn is_limited(&self) -> bool {
         let (counted, limits) = self.breaker.counted();
         counted.judge(limits).0 != BreakerLevel::Normal
     }
 
-    /// How old the newest bar of a symbol may be, seconds of event time.
+    /// Maximum age of a symbol's newest bar, seconds of event time.
     #[must_use]
     pub fn stale_s(&self) -> i64 {
         self.settings.as_ref().map_or(i64::MAX / 1000, |settings| settings.trading.stale_s)
     }
 
-    /// Says what is counted; money is counted in `currency`, at `venue`. `taken` are the places of
-    /// positions that the decision counts, `owners` has whose positions and profits are.
+    /// Sets the metrics on `page`; `currency` is the unit of money. `taken` is the number of used
+    /// position slots, as the decision counts them. `owners` has the lots and profits by strategy.
     pub fn show(
         &self,
         page: &mut Page,
@@ -306,7 +306,7 @@ impl Counts {
         }
         self.show_made(page, currency, owners);
         if let Some(equity) = self.equity.filter(|_| self.peak > Decimal::ZERO) {
-            // An adjustment is no rise and no fall: it moves the highest value with it.
+            // An adjustment is neither profit nor loss: it moves the peak too.
             let peak = self.peak.saturating_add(self.adjusted);
             let left = equity.checked_div(peak).unwrap_or_default();
             let share = Decimal::ONE.saturating_sub(left);
@@ -366,7 +366,7 @@ impl Counts {
     }
 }
 
-/// For people who look; never for the books.
+/// Converts an amount for display. The result is inexact, so the books never use it.
 fn number(amount: Decimal) -> f64 {
     f64::try_from(amount).unwrap_or(f64::NAN)
 }

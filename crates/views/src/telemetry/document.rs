@@ -1,4 +1,4 @@
-//! `docs/reference/metrics.md`, from the table.
+//! Generates `docs/reference/metrics.md` from the table.
 
 use super::table::{Kind, Row, SECTIONS};
 use everwarm_runtime::meter::ONE;
@@ -58,7 +58,7 @@ const COLUMNS: &str = "\
 |---|---|---|---|---|
 ";
 
-/// The page.
+/// The text of the page, Markdown.
 #[must_use]
 pub fn document() -> String {
     let mut page = HEAD.to_owned();

@@ -1,9 +1,9 @@
-//! What programs may watch: the metrics of `/metrics`, from one table.
+//! The metrics of `/metrics`, from one table.
 //!
-//! `table` is every metric there is, and all that is known of it beforehand; `page` is one answer,
-//! held against the table; `document` writes `docs/reference/metrics.md` from it. `counts` folds
-//! facts, `supervised` what supervisors tell, `process` asks the system. Nothing is kept up between
-//! two answers: values are taken when somebody asks, from where they are counted in place.
+//! `table` has every metric and all that is known of it in advance. `page` is one response, checked
+//! against the table. `document` writes `docs/reference/metrics.md` from it. `counts` folds facts,
+//! `supervised` counts supervision notices, `process` reads values of the operating system. Nothing
+//! runs between two requests: each request reads the current counters.
 
 mod counts;
 mod document;

@@ -1,4 +1,4 @@
-//! One answer of `/metrics`, in the text format of Prometheus.
+//! One response of `/metrics`, in the text format of Prometheus.
 
 use super::table::{Kind, Label, Row, rows};
 use everwarm_runtime::meter::{ONE, Reading};
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Values that were refused because they are not finite, by metric. Cheap to clone.
+/// Number of values that were rejected because they are not finite, by metric. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Rejected(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
@@ -18,11 +18,11 @@ enum Value {
 
 struct Family {
     row: &'static Row,
-    /// By labels, as they are written.
+    /// By labels, as the response writes them.
     values: BTreeMap<String, Value>,
 }
 
-/// What is said in one answer. It begins with everything the table knows beforehand, at zero.
+/// One response. It starts with all label values that the table knows, at zero.
 pub struct Page {
     families: Vec<Family>,
     by_name: BTreeMap<&'static str, usize>,
@@ -30,7 +30,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// All that is known beforehand.
+    /// A page with all metrics known in advance, at zero.
     #[must_use]
     pub fn new(rejected: &Rejected) -> Page {
         let families: Vec<Family> = rows().map(Family::new).collect();
@@ -38,7 +38,7 @@ impl Page {
         Page { families, by_name, rejected: rejected.clone() }
     }
 
-    /// Sets a counter. Values are those of its labels, in the order of the table.
+    /// Sets a counter. `labels` has the label values in the order of the table.
     ///
     /// # Panics
     /// The table has no such counter.
@@ -46,7 +46,7 @@ impl Page {
         self.family(name, labels).put(labels, Value::Count(value));
     }
 
-    /// Sets a gauge, or a counter of parts; what is not finite is refused and counted.
+    /// Sets a gauge or a fractional counter. It rejects and counts values that are not finite.
     ///
     /// # Panics
     /// The table has no such metric.
@@ -77,7 +77,7 @@ impl Page {
         self.family(name, labels).put(labels, Value::Spread(reading));
     }
 
-    /// The text.
+    /// The text of the response, with the number of rejected values by gauge.
     #[must_use]
     pub fn text(mut self) -> String {
         for row in rows().filter(|row| row.kind == Kind::Gauge) {
@@ -105,7 +105,7 @@ impl Page {
 impl Family {
     fn new(row: &'static Row) -> Family {
         let mut family = Family { row, values: BTreeMap::new() };
-        // All values of all labels, where all are known.
+        // All combinations of label values; none if a label's values are unknown.
         let mut all: Vec<Vec<&str>> = vec![Vec::new()];
         for label in row.labels {
             let with = |before: &Vec<&'static str>| {

@@ -1,30 +1,30 @@
-//! What the system knows of this process.
+//! Resource usage of this process, from the operating system.
 
 use std::fs;
 use std::path::Path;
 
-/// Parts of a second in which the system counts processor time.
+/// Units of processor time per second in `/proc/self/stat`.
 const TICKS: f64 = 100.0;
 
-/// One look. What cannot be read is none.
+/// One reading. A value that cannot be read is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Process {
     /// Processor time of all threads, seconds.
     pub cpu: Option<f64>,
-    /// Memory in use, and addresses taken, bytes.
+    /// Resident memory, bytes.
     pub resident: Option<f64>,
-    /// See `resident`.
+    /// Virtual memory, bytes.
     pub addressed: Option<f64>,
-    /// Threads.
+    /// Number of threads.
     pub threads: Option<f64>,
-    /// Open descriptors, and how many there may be.
+    /// Number of open file descriptors.
     pub fds: Option<f64>,
-    /// See `fds`.
+    /// Maximum number of open file descriptors.
     pub max_fds: Option<f64>,
 }
 
 impl Process {
-    /// Looks now.
+    /// Reads the values now.
     #[must_use]
     pub fn look() -> Process {
         let read =
@@ -52,14 +52,14 @@ fn first(text: &str) -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
-/// Processor time, from the fields behind the name, which may hold anything.
+/// Processor time, seconds. Its fields follow the name, which may contain any character.
 fn cpu(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     Some((user + system) / TICKS)
 }
 
-/// Bytes that this process may still write where `path` is.
+/// Bytes available to this process on the disk of `path`; none if it cannot be read.
 #[must_use]
 pub fn disk_free(path: &Path) -> Option<f64> {
     let disk = rustix::fs::statvfs(path).ok()?;

@@ -1,4 +1,4 @@
-//! What supervisors tell of their children, counted for metrics. Of this life.
+//! Counters of supervision notices for metrics, since the start of this process.
 
 use super::Page;
 use everwarm_domain::path;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const MS: i64 = 1_000_000;
 
-/// Upper bounds for the time from an end to being up again: 1 ms to 60 s.
+/// Bucket bounds of the time from the end of an actor until it runs again: 1 ms to 60 s.
 pub const RESTART: &[i64] = &[
     MS,
     2 * MS,
@@ -31,14 +31,14 @@ pub const RESTART: &[i64] = &[
     60 * ONE,
 ];
 
-/// Why actors are started again, as metrics say it.
+/// Label values for the reason of a restart.
 pub const REASONS: &[&str] =
     &["panic", "error", "killed", "lost", "gave_up", "injected", "sibling", "supervisor"];
 
-/// Where a state came from.
+/// Label values for the source of a recovered state.
 pub const SOURCES: &[&str] = &["snapshot", "journal", "empty"];
 
-/// What became of actors.
+/// Label values for supervision events.
 pub const EVENTS: &[&str] = &[
     "started",
     "start_failed",
@@ -50,23 +50,24 @@ pub const EVENTS: &[&str] = &[
     "gave_up",
 ];
 
-/// What was done on purpose.
+/// Label values for injected faults.
 pub const FAULTS: &[&str] = &["kill", "panic", "stop", "stall"];
 
-/// Something done on purpose.
+/// An injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// An instance was ended from outside.
+    /// An instance was killed.
     Kill,
     /// A handler panicked.
     Panic,
     /// An instance was asked to stop.
     Stop,
-    /// A handler held its thread.
+    /// A handler blocked its thread.
     Stall,
 }
 
-/// What an actor is called in metrics: its name in the tree, and `bar` for those of all symbols.
+/// The name of an actor in metrics: its name in the tree, or `bar` for the bar actors of all
+/// symbols.
 #[must_use]
 pub fn name(of: &str) -> &str {
     path::label(of)
@@ -83,7 +84,7 @@ struct Actor {
     evolved: Option<u64>,
     took: Histogram,
     started_ms: i64,
-    /// Panics of it that were told apart from errors.
+    /// Panics counted up to its last end. A rise means that the next end was a panic.
     panics: u64,
 }
 
@@ -95,25 +96,25 @@ impl Default for Actor {
     }
 }
 
-/// An instance that was seen to have ended.
+/// An instance that has ended.
 #[derive(Debug)]
 struct Gone {
     at: Instant,
     exit: Exit,
-    /// Whether its supervisor had asked for it.
+    /// Whether its supervisor had requested the end.
     asked: bool,
     /// Whether its supervisor has ended after it.
     along: bool,
 }
 
-/// An instance is up in place of one that has ended.
+/// A restart: an instance runs in place of one that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Back {
-    /// How that one had ended.
+    /// How the earlier instance ended.
     pub why: String,
-    /// Time from that end to being up, recovery included.
+    /// Time from that end until the new instance runs, with recovery.
     pub after: Duration,
-    /// Whether its supervisor was replaced too, which says enough where many are below it.
+    /// Whether its supervisor was replaced too. Then one report about the supervisor is enough.
     pub along: bool,
 }
 
@@ -137,7 +138,7 @@ impl Gone {
 #[derive(Debug, Default)]
 struct Known {
     actors: BTreeMap<String, Actor>,
-    /// Instances that were seen to have ended, by path.
+    /// Instances that have ended, by path.
     gone: BTreeMap<String, Gone>,
     supervisors: BTreeMap<String, u64>,
     events: [u64; EVENTS.len()],
@@ -149,7 +150,7 @@ impl Known {
         self.actors.entry(name(path).to_owned()).or_default()
     }
 
-    /// Takes in that an instance has ended; who ended below it ended along.
+    /// Records the end of an instance. Earlier ends below it become part of this one.
     fn gone(&mut self, path: &str, exit: Exit, asked: bool) {
         let above = format!("{path}/");
         let below = self.gone.range_mut(above.clone()..);
@@ -160,7 +161,7 @@ impl Known {
         self.gone.insert(path.to_owned(), gone);
     }
 
-    /// Takes in that one is up, in place of which it is.
+    /// Records a start; returns the restart if the instance replaces an ended one.
     fn up(&mut self, path: &str, restarts: u32, at_ms: i64) -> Option<Back> {
         self.events[0] += 1;
         let gone = self.gone.remove(path).filter(|_| restarts > 0);
@@ -174,21 +175,21 @@ impl Known {
     }
 }
 
-/// What is counted of the tree.
+/// The counters of the supervision tree.
 #[derive(Debug, Default)]
 pub struct Supervised {
     known: Mutex<Known>,
-    /// Where a panic is told from an error.
+    /// Gives the panic counters of actors, which separate panics from errors.
     directory: OnceLock<Directory>,
 }
 
 impl Supervised {
-    /// Where the actors are found that are told of.
+    /// Sets the directory that finds actors by path.
     pub fn know(&self, directory: Directory) {
         drop(self.directory.set(directory));
     }
 
-    /// Takes a notice in; says so where an instance is up in place of another.
+    /// Counts a notice; returns the restart if it reports one.
     pub fn tell(&self, notice: &SupervisionNotice) -> Option<Back> {
         let path = notice.path.as_str();
         let mut known = self.known();
@@ -241,12 +242,12 @@ impl Supervised {
         }
     }
 
-    /// Something was done on purpose; a panic is counted when it comes to pass.
+    /// Counts an injected fault. A panic counts only when it happens.
     pub fn fault(&self, fault: Fault) {
         self.known().faults[fault as usize] += 1;
     }
 
-    /// A stage has its state again.
+    /// Counts the recovery of a stage's state, by its source.
     pub fn recovered(&self, stage: &str, report: ResumeReport) {
         let mut known = self.known();
         let actor = known.actor(stage);
@@ -259,7 +260,7 @@ impl Supervised {
         actor.evolved = Some(report.evolved);
     }
 
-    /// Says what is counted.
+    /// Sets the metrics on `page`.
     pub fn show(&self, page: &mut Page) {
         let known = self.known();
         for (actor, of) in &known.actors {
@@ -337,7 +338,7 @@ mod tests {
             ends(feed, exit, asked);
             assert_eq!(up(feed, 3).unwrap().why, why);
         }
-        // Its supervisor ended after it: that one says enough.
+        // Its supervisor ended after it, so one report about the supervisor is enough.
         ends(feed, Exit::Orphaned, false);
         ends("root/trading/feeders", Exit::Killed, false);
         ends(low, Exit::Killed, false);

@@ -1,7 +1,7 @@
-//! Every metric there is: its name, how it moves, what it counts, its labels and their values as
-//! far as they are known beforehand. A new one is a row here, and a line where its value is taken.
+//! The table of all metrics: name, kind, help, labels, and the label values that are known in
+//! advance. A new metric needs a row here, and a line that sets its value.
 //!
-//! Names are written out; base units only. `symbol` is a label of two gauges and of nothing else.
+//! Names are not abbreviated; units are base units. Only two gauges have the label `symbol`.
 
 mod actors;
 mod process;
@@ -11,19 +11,19 @@ use actors::ACTORS;
 use process::{API, PROCESS, STORE};
 use trading::{ACCOUNT, MARKET, ORDERS};
 
-/// How a metric moves.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It only grows.
     Counter,
-    /// It goes up and down.
+    /// It rises and falls.
     Gauge,
-    /// It is spread over these upper bounds, in parts of `meter::ONE`.
+    /// It counts values in buckets. The upper bounds are multiplied by `meter::ONE`.
     Histogram(&'static [i64]),
 }
 
 impl Kind {
-    /// As Prometheus calls it.
+    /// Its name in the text format of Prometheus.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl Kind {
 pub struct Label {
     /// Its name.
     pub name: &'static str,
-    /// Its values, all of them; none: they are known when it runs.
+    /// All its values; empty: they are known only at run time.
     pub values: &'static [&'static str],
 }
 
@@ -48,22 +48,22 @@ pub struct Label {
 pub struct Row {
     /// Its name.
     pub name: &'static str,
-    /// How it moves.
+    /// Its kind.
     pub kind: Kind,
-    /// What it is counted in.
+    /// Its unit.
     pub unit: &'static str,
-    /// What it says.
+    /// Its description.
     pub help: &'static str,
     /// Its labels.
     pub labels: &'static [Label],
 }
 
-/// Every metric there is.
+/// All rows of the table.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     SECTIONS.iter().flat_map(|(_, rows)| *rows)
 }
 
-/// The table, by what it is about.
+/// The table, by topic.
 pub const SECTIONS: &[(&str, &[Row])] = &[
     ("Process", PROCESS),
     ("Actors and supervision", ACTORS),
@@ -85,7 +85,7 @@ const fn by(labels: &'static [Label], row: Row) -> Row {
     Row { labels, ..row }
 }
 
-/// A label whose values are known when it runs.
+/// A label whose values are known only at run time.
 const fn open(name: &'static str) -> Label {
     Label { name, values: &[] }
 }
@@ -94,7 +94,7 @@ const fn of(name: &'static str, values: &'static [&'static str]) -> Label {
     Label { name, values }
 }
 
-/// The steps of a start, as the metric says them: their names with `_`.
+/// Label values for the steps of a start: their names with `_`.
 pub const STEPS: &[&str] = &[
     "open_the_journal",
     "open_the_history",
@@ -107,7 +107,7 @@ pub const STEPS: &[&str] = &[
     "catch_up",
 ];
 
-/// What is asked of a signal before it becomes an order: the codes of refusals.
+/// Label values for the checks of a signal: the codes with which the decision declines it.
 pub const RULES: &[&str] = &[
     "all",
     "already-long",
@@ -131,10 +131,10 @@ pub const RULES: &[&str] = &[
     "venue-halted",
 ];
 
-/// Who wants a reload, as [`Trigger`](crate::operations::Trigger) names them.
+/// Label values for the trigger of a reload, as [`Trigger`](crate::operations::Trigger) names it.
 pub const TRIGGERS: &[&str] = &["signal", "file", "api"];
 
-/// Levels of the log.
+/// Label values for the level of a log line.
 pub const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 
 /// Why the API refuses a request, as responses and metrics name it.
@@ -152,15 +152,16 @@ pub const REFUSALS: &[&str] = &[
     "wrong-method",
 ];
 
-/// What reloads come to, as [`ReloadResult`](crate::operations::ReloadResult) names it.
+/// Label values for the result of a reload, as [`ReloadResult`](crate::operations::ReloadResult)
+/// names it.
 pub const RESULTS: &[&str] =
     &["applied", "unchanged", "invalid", "rejected", "rolled_back", "rollback_failed"];
 
-/// Why nothing new is begun.
+/// Label values for the reason that blocks entries.
 pub const HALTS: &[&str] = &["operator", "limit", "conflict", "stage", "branch"];
 
 const PPM: i64 = 1_000;
-/// Upper bounds of slippage, a share of the price: -0.02 to 0.02.
+/// Bucket bounds of slippage, a share of the price: -0.02 to 0.02.
 pub const SLIPPAGE: &[i64] = &[
     -20_000 * PPM,
     -10_000 * PPM,
@@ -181,7 +182,7 @@ pub const SLIPPAGE: &[i64] = &[
     20_000 * PPM,
 ];
 
-/// Upper bounds of an answer over HTTP and of late timers: 1 ms to 10 s.
+/// Bucket bounds of HTTP response times and timer delays: 1 ms to 10 s.
 pub const HTTP: &[i64] = &[
     1_000_000,
     2_000_000,

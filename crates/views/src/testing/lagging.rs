@@ -1,4 +1,4 @@
-//! A journal as stages that catch up write it: what a later one says about an input lies behind
+//! A journal as stages write it while they catch up: facts of later stages about an input follow
 //! later inputs.
 
 use everwarm_domain::fact::Body;
@@ -8,10 +8,10 @@ use everwarm_kernel::fact::{Fact, Mask};
 use everwarm_trading::stages;
 use std::collections::BTreeMap;
 
-/// Steps for which the same stages stand.
+/// Number of steps for which the same stages pause.
 const STAND: u64 = 300;
 
-/// How far a stage is, and whose facts it waits for.
+/// The progress of one stage, and the facts it waits for.
 struct Lane {
     rank: u16,
     interest: Mask,
@@ -19,9 +19,9 @@ struct Lane {
     passed: u64,
 }
 
-/// The facts of a run as a journal may have them: the gates are those of the stages, and besides
-/// any of them may stand for a while. What analyses ask of later ranks gates nothing here: in
-/// journals of earlier versions they ran ahead.
+/// The facts of a run in an order that a journal may have. Stages wait for each other as in the
+/// daemon, and also pause at random. Analyses do not wait for later ranks here: in journals of
+/// earlier versions they ran ahead.
 pub fn lagging(facts: &[Fact<Body>], mut seed: u64) -> Vec<Fact<Body>> {
     let mut said: BTreeMap<(u16, u64), Vec<Fact<Body>>> = BTreeMap::new();
     for fact in facts {

@@ -1,4 +1,4 @@
-//! Lots, as they are shown.
+//! The public shape of a lot.
 
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;

@@ -1,4 +1,4 @@
-//! Exits that are owed, as they are shown.
+//! The public shape of an owed exit.
 
 use crate::sentences;
 use everwarm_domain::id::Symbol;
@@ -43,7 +43,7 @@ pub enum OwedState {
 }
 
 impl OwedState {
-    /// All of them, with their words.
+    /// All states, each with its name.
     pub const ALL: [(OwedState, &'static str); 3] = [
         (OwedState::Requested, "requested"),
         (OwedState::Waiting, "waiting"),

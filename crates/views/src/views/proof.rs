@@ -1,4 +1,4 @@
-//! What the proofs show: the journal derived again, and a recording played under misfortune.
+//! The public shapes of `verify`, `replay` and `chaos`.
 
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};

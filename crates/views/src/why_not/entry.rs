@@ -1,4 +1,4 @@
-//! The last order that was to buy a symbol: whether it was taken back, and what came of that.
+//! The last order to buy a symbol: whether the decision took it back, and how that ended.
 
 use crate::sentences;
 use crate::stored_texts::shown;
@@ -10,7 +10,7 @@ use everwarm_kernel::fact::Fact;
 use everwarm_trading::orders::book::CANCELS_MAX;
 use everwarm_words::text::{count, instant};
 
-/// The last entry of one symbol; none where there was none.
+/// The last entry of one symbol; none if there was no entry.
 #[derive(Debug, Default)]
 pub(super) struct LastEntry(Option<Entry>);
 
@@ -20,22 +20,22 @@ struct Entry {
     taken_back: Option<TakenBack>,
 }
 
-/// Why an order is not wanted any more, and what came of that.
+/// A decision to take an order back, and how that ended.
 #[derive(Debug)]
 struct TakenBack {
     time: UtcMs,
     reason: String,
-    /// Whether the venue may have it: it is cancelled then, and withdrawn where not.
+    /// Whether the order was sent. A sent order is cancelled, another is withdrawn.
     sent: bool,
-    /// Requests to cancel it.
+    /// Number of requests to cancel it.
     attempts: u32,
-    /// Whether the last one has no response yet.
+    /// Whether the last request has no response yet.
     waits: bool,
-    /// How it ended.
+    /// Its final status; none: it is not final.
     over: Option<OrderStatus>,
 }
 
-/// Whether a decision takes an order back.
+/// Whether a decision takes an order back: withdraws or cancels it.
 pub(super) const fn takes_back(decision: &Decision) -> bool {
     matches!(decision, Decision::Withdrawn { .. } | Decision::CancelIntent { .. })
 }
@@ -85,7 +85,7 @@ impl LastEntry {
         }
     }
 
-    /// Changes what is known of it, where it has this id and was taken back.
+    /// Changes the entry if it has this id and was taken back.
     fn change(&mut self, id: &ClientOrderId, change: impl FnOnce(&mut TakenBack)) {
         let entry = self.0.as_mut().filter(|entry| entry.id == *id);
         if let Some(taken) = entry.and_then(|entry| entry.taken_back.as_mut()) {
@@ -93,7 +93,7 @@ impl LastEntry {
         }
     }
 
-    /// What is said of it where it was taken back.
+    /// The result in words; none if the entry was not taken back.
     pub(super) fn words(&self) -> Option<String> {
         let Entry { id, taken_back } = self.0.as_ref()?;
         let TakenBack { time, reason, sent, attempts, waits, over } = taken_back.as_ref()?;
@@ -168,8 +168,8 @@ mod tests {
         })
     }
 
-    /// The answer for the symbol at the second close, where this was said of its entry before it,
-    /// and this at it.
+    /// The title for the symbol at the second close, with the facts `before` about its entry before
+    /// the close, and the facts `at_it` at the close.
     fn answered(before: Vec<Body>, at_it: Vec<(u16, Body)>) -> String {
         let mut facts = journal().0;
         let close = facts.iter().position(|fact| fact.key.n == 6).unwrap();

@@ -1,4 +1,4 @@
-//! What events do to one child.
+//! Applies events to one child.
 
 use super::super::event::{Action, Announcement, Outcome, Seat, Timer};
 use super::super::exit::{Exit, StartError};
@@ -24,7 +24,7 @@ impl Policy {
         }
     }
 
-    /// The start found nothing to do.
+    /// Handles a start that found nothing to do.
     pub(super) fn ignored(&mut self, seat: Seat) {
         if self.is_asked(seat) {
             return self.stopped(seat);
@@ -113,7 +113,8 @@ impl Policy {
         }
     }
 
-    /// The child has ended for good; where it matters enough, so does its supervisor.
+    /// Handles the permanent end of a child. If the child is significant, its supervisor may end
+    /// too.
     fn done(&mut self, seat: Seat) {
         self.lift(seat);
         let child = self.child(seat);
@@ -136,19 +137,19 @@ impl Policy {
         }
     }
 
-    /// A branch that was kept down has shown that it is well.
+    /// Marks a branch that its supervisor had stopped as healthy.
     fn lift(&mut self, seat: Seat) {
         if std::mem::take(&mut self.child(seat).degraded) {
             self.tell(seat, Announcement::BranchUp);
         }
     }
 
-    /// Whether the end of the instance was asked for, by request or for a sibling's sake.
+    /// Whether a request or the restart of a sibling stopped the instance.
     fn is_asked(&self, seat: Seat) -> bool {
         self.children[&seat].phase == Phase::Stopping || self.is_swept(seat)
     }
 
-    /// An instance that was asked to stop is gone.
+    /// Handles the end of an instance that was requested to stop.
     fn stopped(&mut self, seat: Seat) {
         let child = self.child(seat);
         let (asked, restart) = (child.asked, child.rules.restart);
@@ -167,7 +168,7 @@ impl Policy {
         }
     }
 
-    /// What was requested has come about: the child has no instance and gets none by itself.
+    /// Completes a request: the child has no instance and none is started automatically.
     pub(super) fn ended(&mut self, seat: Seat) {
         let child = self.child(seat);
         let asked = std::mem::replace(&mut child.asked, Asked::Nothing);

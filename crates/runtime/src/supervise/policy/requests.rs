@@ -1,4 +1,4 @@
-//! What is asked of a supervisor at run time. A request costs no budget and touches no other child.
+//! Requests to a supervisor at run time. A request uses no budget and affects no other child.
 
 use super::super::event::{Action, RequestError, Seat};
 use super::super::rules::{Rules, Strategy};
@@ -12,7 +12,7 @@ impl Policy {
     /// Lists another child at the end of the order and starts it.
     ///
     /// # Errors
-    /// The id is taken, it is a pool, or the supervisor is stopping.
+    /// The id is taken, the supervisor is a pool, or it is stopping.
     pub fn add(&mut self, id: Arc<str>, rules: Rules, now: Duration) -> Asks<(Seat, Vec<Action>)> {
         self.by_id()?;
         match self.seats.get(&id).map(|seat| self.children[seat].phase) {
@@ -27,10 +27,10 @@ impl Policy {
         Ok(self.newcomer(id, rules, now))
     }
 
-    /// Lists another child of a pool, under an id made from `of`, and starts it.
+    /// Lists another child of a pool, with an id made from `of`, and starts it.
     ///
     /// # Errors
-    /// It is no pool, or it is stopping.
+    /// The supervisor is not a pool, or it is stopping.
     pub fn add_to_pool(
         &mut self,
         of: &str,
@@ -53,8 +53,8 @@ impl Policy {
         (seat, self.advance(now))
     }
 
-    /// Stops the child by its own rule and keeps it listed, unless it is temporary or of a pool;
-    /// `Ended` says that it is done. A restart that was due is called off for good.
+    /// Stops the child by its own rule and cancels a due restart. The child stays listed, unless it
+    /// is temporary or in a pool. The action `Ended` reports completion.
     ///
     /// # Errors
     /// There is no such child, or the supervisor is stopping.
@@ -62,7 +62,8 @@ impl Policy {
         self.end_of(seat, Asked::Terminate, now)
     }
 
-    /// The same, and lists it no more; `Forget` says that it is done.
+    /// As [`Policy::terminate`], and removes the child from the list. The action `Forget` reports
+    /// completion.
     ///
     /// # Errors
     /// There is no such child, or the supervisor is stopping.
@@ -83,10 +84,10 @@ impl Policy {
         Ok(self.advance(now))
     }
 
-    /// Starts a child that has no instance and is not due to get one.
+    /// Starts a child that has no instance and is not due for a start.
     ///
     /// # Errors
-    /// It has or gets one, there is no such child, or the supervisor is stopping.
+    /// It has an instance or is due for one, there is no such child, or the supervisor is stopping.
     pub fn restart(&mut self, id: &str, now: Duration) -> Asks<(Seat, Vec<Action>)> {
         let seat = self.without_instance(id)?;
         self.child(seat).asked = Asked::Restart;
@@ -94,10 +95,10 @@ impl Policy {
         Ok((seat, self.advance(now)))
     }
 
-    /// Lists a child no more that has no instance and is not due to get one.
+    /// Removes a child from the list that has no instance and is not due for a start.
     ///
     /// # Errors
-    /// It has or gets one, there is no such child, or the supervisor is stopping.
+    /// It has an instance or is due for one, there is no such child, or the supervisor is stopping.
     pub fn delete(&mut self, id: &str, now: Duration) -> Asks<Vec<Action>> {
         let seat = self.without_instance(id)?;
         self.forget(seat);
@@ -115,7 +116,7 @@ impl Policy {
         }
     }
 
-    /// Starts a child at once that waits for its delay; nothing else changes.
+    /// Immediately starts a child that waits for its delay. Nothing else changes.
     ///
     /// # Errors
     /// There is no such child, or the supervisor is stopping.
@@ -127,12 +128,12 @@ impl Policy {
         Ok(self.advance(now))
     }
 
-    /// Replaces the list: rules of those listed are in force from their next start on, who is new
-    /// is listed at the end without an instance, who is missing stays until it is deleted. Gives
-    /// the seats in the order of `children`.
+    /// Replaces the list. New rules of listed children apply from their next start on. New children
+    /// are listed at the end without an instance. Children missing from `children` stay until they
+    /// are deleted. Returns the seats in the order of `children`.
     ///
     /// # Errors
-    /// It is a pool, or it is stopping.
+    /// The supervisor is a pool, or it is stopping.
     pub fn replace(&mut self, children: &[(Arc<str>, Rules)]) -> Asks<Vec<Seat>> {
         self.by_id()?;
         let seats = children.iter().map(|(id, rules)| match self.seats.get(id).copied() {
@@ -145,11 +146,10 @@ impl Policy {
         Ok(seats.collect())
     }
 
-    /// Replaces the rules of the template of a pool: they are in force for each child from its next
-    /// start on.
+    /// Replaces the rules of a pool's template. They apply to each child from its next start on.
     ///
     /// # Errors
-    /// It is no pool, or it is stopping.
+    /// The supervisor is not a pool, or it is stopping.
     pub fn replace_template(&mut self, rules: Rules) -> Asks<()> {
         self.serving()?;
         if self.settings.strategy != Strategy::Pool {
@@ -162,7 +162,7 @@ impl Policy {
     /// The seat of a child.
     ///
     /// # Errors
-    /// There is no such child, it is a pool, or the supervisor is stopping.
+    /// There is no such child, the supervisor is a pool, or it is stopping.
     pub fn find(&self, id: &str) -> Asks<Seat> {
         self.by_id()?;
         self.seats.get(id).copied().ok_or(RequestError::NotFound)

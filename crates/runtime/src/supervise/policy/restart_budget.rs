@@ -1,4 +1,4 @@
-//! The arithmetic of restarts: what is counted, what it allows, how long is waited.
+//! Counts restarts, compares them with the budget, and computes delays.
 
 use super::super::event::{Announcement, Outcome, Seat, Timer};
 use super::super::rules::{OnGiveUp, Settings, Strategy};
@@ -6,14 +6,14 @@ use super::{Phase, Policy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Restarts that count, by time and by whose they are. However many there are, what is done with
-/// one costs a few looks: a thousand children of one supervisor may fail in one moment.
+/// Restarts that count, by time and by child. An operation costs only a few comparisons: a thousand
+/// children of one supervisor may fail at the same moment.
 #[derive(Debug)]
 pub(super) struct Counted<K> {
-    /// By time, then in the order in which they came.
+    /// By time, then in the order of arrival.
     all: BTreeMap<(Duration, u64), K>,
     by: BTreeMap<K, BTreeSet<(Duration, u64)>>,
-    /// Who has how many.
+    /// Children by number of restarts.
     most: BTreeSet<(usize, K)>,
     next: u64,
 }
@@ -26,7 +26,7 @@ impl<K> Default for Counted<K> {
 }
 
 impl<K: Copy + Ord> Counted<K> {
-    /// One more, at a time that is not before those of the others.
+    /// Adds a restart. `at` must not be before earlier ones.
     pub(super) fn add(&mut self, at: Duration, of: K) {
         let key = (at, self.next);
         self.next += 1;
@@ -34,7 +34,7 @@ impl<K: Copy + Ord> Counted<K> {
         self.change(of, |own| own.insert(key));
     }
 
-    /// Forgets what came more than `period` before `now`.
+    /// Removes restarts from more than `period` before `now`.
     pub(super) fn expire(&mut self, now: Duration, period: Duration) {
         while let Some(first) = self.all.first_entry() {
             let key = *first.key();
@@ -46,7 +46,7 @@ impl<K: Copy + Ord> Counted<K> {
         }
     }
 
-    /// Forgets what one has.
+    /// Removes the restarts of one child.
     pub(super) fn forget(&mut self, of: K) {
         let own = self.by.remove(&of).unwrap_or_default();
         self.most.remove(&(own.len(), of));
@@ -55,22 +55,22 @@ impl<K: Copy + Ord> Counted<K> {
         }
     }
 
-    /// How many one has.
+    /// Number of restarts of one child.
     pub(super) fn count(&self, of: K) -> usize {
         self.by.get(&of).map_or(0, BTreeSet::len)
     }
 
-    /// How many there are.
+    /// Number of all restarts.
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// When, of all.
+    /// Times of all restarts.
     pub(super) fn times(&self) -> Vec<Duration> {
         self.all.keys().map(|(at, _)| *at).collect()
     }
 
-    /// When, of the one that has most.
+    /// Times of the restarts of the child that has most.
     pub(super) fn times_of_most(&self) -> Vec<Duration> {
         let own = self.most.last().and_then(|(_, of)| self.by.get(of));
         own.map_or(Vec::new(), |own| own.iter().map(|(at, _)| *at).collect())
@@ -91,7 +91,7 @@ impl<K: Copy + Ord> Counted<K> {
 }
 
 impl Policy {
-    /// A failure that counts.
+    /// Handles a failure that counts.
     pub(super) fn fail(&mut self, seat: Seat, why: String, now: Duration) {
         let child = self.child(seat);
         let (degraded, on_give_up) = (child.degraded, child.rules.on_give_up);
@@ -110,7 +110,7 @@ impl Policy {
         }
     }
 
-    /// Keeps the branch down; what it used of the budget is given back to its siblings.
+    /// Stops the branch until its retry. The restarts it used no longer count for its siblings.
     pub(super) fn degrade(&mut self, seat: Seat, why: String, retry: Duration) {
         self.window.forget(seat);
         let child = self.child(seat);
@@ -121,13 +121,13 @@ impl Policy {
         self.schedule_restart(seat, retry);
     }
 
-    /// Allows this many restarts within such a period from here on. What was counted counts.
+    /// Sets the restart budget from here on. Earlier restarts still count.
     pub fn limit(&mut self, intensity: u32, period: Duration) {
         (self.settings.intensity, self.settings.period) = (intensity, period);
     }
 
-    /// The restarts that count, and what is allowed: of the child that has most, where each has a
-    /// budget of its own.
+    /// The restarts that count, and the budget. If each child has its own budget, the restarts of
+    /// the child that has most.
     pub fn window(&self) -> (Vec<Duration>, Settings) {
         let used = match self.settings.strategy {
             Strategy::Dynamic => self.window.times_of_most(),
@@ -138,7 +138,7 @@ impl Policy {
         (used, self.settings)
     }
 
-    /// Counts a restart; whether the budget allows it.
+    /// Counts a restart and returns whether the budget allows it.
     fn afford(&mut self, seat: Seat, now: Duration) -> bool {
         self.window.add(now, seat);
         self.window.expire(now, self.settings.period);
@@ -157,7 +157,7 @@ impl Policy {
         let backoff = child.rules.backoff;
         let Some(doublings) = child.streak.checked_sub(2) else { return Duration::ZERO };
         let grown = backoff.first.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX));
-        // A longer delay would thin the failures out so far that the budget is never used up.
+        // With a longer delay, failures would be so rare that the budget is never used up.
         grown.min(backoff.max).min(period / intensity.saturating_add(1))
     }
 
@@ -176,7 +176,7 @@ impl Policy {
                 Seat(0)
             }
         };
-        // Those that had finished come back with their group.
+        // Children that had ended restart with their group.
         let finished: Vec<Seat> = (self.children.range(group..))
             .filter(|(_, child)| matches!(child.phase, Phase::Down | Phase::Requested))
             .map(|(seat, _)| *seat)
@@ -197,7 +197,7 @@ mod tests {
         static LOOKS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Counts how often it is compared.
+    /// A key that counts its comparisons.
     #[derive(Clone, Copy, Debug)]
     struct Looked(u64);
 
@@ -222,7 +222,7 @@ mod tests {
 
     impl Eq for Looked {}
 
-    /// Looks at children while each of so many fails five times, and then is kept down.
+    /// Counts comparisons while each of `children` children fails five times and is then stopped.
     fn looks(children: u64) -> u64 {
         let (mut counted, period) = (Counted::default(), Duration::from_secs(10));
         let before = LOOKS.get();

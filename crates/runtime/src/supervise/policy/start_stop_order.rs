@@ -1,4 +1,4 @@
-//! What follows from where everybody stands: who is stopped, who is started, whether it ends.
+//! Finds the next action from the states of all children: a stop, a start, or the end.
 
 use super::super::event::{Action, Outcome, Seat, Timer};
 use super::super::rules::{Shutdown, Strategy};
@@ -10,7 +10,7 @@ impl Policy {
         self.end(Outcome::Stopped);
         if let Some(by) = by {
             self.kill_at = Some(self.kill_at.map_or(by, |at| at.min(by)));
-            // Who is asked later gets its deadline then.
+            // Children that are requested to stop later get their deadline then.
             let first = if self.is_pool() { self.alive.first() } else { self.alive.last() };
             let asked: Vec<Seat> =
                 first.map_or_else(Vec::new, |first| self.alive.range(first..).copied().collect());
@@ -24,7 +24,7 @@ impl Policy {
         self.settings.strategy == Strategy::Pool
     }
 
-    /// Ends for the first reason given.
+    /// Ends the supervisor. Only the first outcome counts.
     pub(super) fn end(&mut self, outcome: Outcome) {
         if self.serving().is_ok() {
             self.mode = Mode::Ending(outcome);
@@ -66,7 +66,7 @@ impl Policy {
         std::mem::take(&mut self.out)
     }
 
-    /// The first seat from which on nothing may live.
+    /// The first seat from which on no child may be alive.
     fn barrier(&self) -> Option<Seat> {
         match self.settings.strategy {
             Strategy::OneForOne | Strategy::Dynamic | Strategy::Pool => None,
@@ -79,12 +79,12 @@ impl Policy {
         self.queued.first().into_iter().chain(self.waiting.first()).min().copied()
     }
 
-    /// Whether the child is due to be stopped for another's sake, so that its end is no failure.
+    /// Whether the child must stop because of another one, so that its end is no failure.
     pub(super) fn is_swept(&self, seat: Seat) -> bool {
         self.barrier().is_some_and(|barrier| barrier <= seat)
     }
 
-    /// Stops who lives behind the barrier, the last one first; true when nobody does.
+    /// Stops the last child after the barrier. True if none is alive there.
     fn clear(&mut self, now: Duration) -> bool {
         let Some(barrier) = self.barrier() else { return true };
         let last = self.alive.range(barrier..).next_back().copied();
@@ -119,7 +119,7 @@ impl Policy {
         }
     }
 
-    /// Starts what was asked for, where no group is being restarted around it.
+    /// Starts children whose start was requested, unless a group restart includes them.
     fn start_requested(&mut self) {
         while let Some(&seat) = self.requested.first() {
             let waits = match self.settings.strategy {
@@ -134,7 +134,8 @@ impl Policy {
         }
     }
 
-    /// Whether all have been started, but for branches that are down and what waits for them.
+    /// Whether all children have been started, except stopped branches and children that wait for
+    /// them.
     fn has_settled(&self) -> bool {
         let degraded = |seat: &Seat| self.children[seat].degraded;
         let blocked = self.first_in_need().is_some_and(|first| self.waiting.contains(&first));

@@ -1,4 +1,4 @@
-//! The checklist of supervision as tables of events.
+//! Tests of the supervision rules, as tables of events.
 //!
 //! Over 500 lines: one subject, one test a promise.
 
@@ -38,17 +38,17 @@ fn settings(strategy: Strategy, intensity: u32) -> Settings {
     Settings { strategy, intensity, period: 5_000 * MS, auto_shutdown }
 }
 
-/// A policy and what became of its actions: instances obey at once only where the test says so.
+/// A policy and the results of its actions. Instances react only when the test says so.
 struct Bench {
     policy: Policy,
     now: Duration,
     generations: BTreeMap<Seat, u64>,
     timers: Vec<(Duration, Seat, u64, Timer)>,
-    /// What was asked since the last look, in words.
+    /// Requested actions since the last read, as text.
     log: Vec<String>,
 }
 
-/// Seats are lettered.
+/// Name of a seat: a letter.
 fn name(seat: Seat) -> String {
     u8::try_from(seat.0).map(|n| char::from(b'a' + n).to_string()).unwrap()
 }
@@ -67,7 +67,7 @@ impl Bench {
         }
     }
 
-    /// The same with all children up.
+    /// As [`Bench::new`], with all children up.
     fn up(strategy: Strategy, intensity: u32, children: &[Rules]) -> Bench {
         let mut bench = Bench::new(strategy, intensity, children);
         bench.event(Event::Begin);
@@ -568,7 +568,7 @@ fn s71_a_branch_is_kept_down_reported_once_and_tried_slowly() {
     bench.pass(9_999);
     bench.exits(0, gave_up());
     assert_eq!(bench.look(), "start a, wait a 60000");
-    // None of it was counted: the sibling has the whole budget.
+    // None of these counted: the sibling has the whole budget.
     bench.fails(1);
     bench.started(1);
     assert_eq!(bench.look(), "start b");

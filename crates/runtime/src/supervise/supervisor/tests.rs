@@ -1,4 +1,4 @@
-//! The shell with real actors, on a paused clock.
+//! Tests of the supervisor with real actors, on a paused clock.
 //!
 //! Over 500 lines: one subject, one test a promise.
 
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_mins(10);
 
-/// What happened, in order; shared by the actors of one test and its observer.
+/// Log of events in order, shared by the actors of one test and its observer.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -63,13 +63,13 @@ impl Log {
         Tree::new(Arc::new(observer), Arc::new(wall))
     }
 
-    /// An actor that says when it starts, stops, and is dropped.
+    /// An actor that logs when it starts, stops, and is dropped.
     fn actor(&self, id: &'static str) -> ChildSpec {
         let log = self.clone();
         worker(id, move |_| (Sayer, Said::new(id, &log, Start::Well)))
     }
 
-    /// The same with `how` it starts each time.
+    /// As [`Log::actor`]. `how` chooses the result of each start.
     fn starting(
         &self,
         id: &'static str,
@@ -120,7 +120,7 @@ enum Order {
     Stop,
     Hang,
     Injected,
-    /// Stop, and fail at that.
+    /// Stop, and fail while stopping.
     StopBadly,
 }
 
@@ -178,7 +178,7 @@ fn order(root: &RootHandle, path: &str, order: Order) {
     root.directory().slot(path).send(order).map_err(|_| ()).unwrap();
 }
 
-/// Lets everything happen that happens at once.
+/// Waits until all immediate reactions are done.
 async fn settle() {
     tokio::time::sleep(MS).await;
 }
@@ -502,7 +502,7 @@ async fn s65_what_is_heard_of_nobody_known_is_told_and_changes_nothing() {
     for told in told {
         slot.send(told).map_err(|_| ()).unwrap();
     }
-    // One that somebody else has linked to it.
+    // An actor that another party has linked to the supervisor.
     let stranger = Said::new("x", &log, Start::Well);
     let linked = Actor::spawn_linked(None, Sayer, stranger, slot.cell().unwrap()).await;
     let (stranger, task) = linked.unwrap();

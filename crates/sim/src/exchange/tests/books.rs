@@ -1,4 +1,4 @@
-//! Whatever is asked, no money appears or vanishes, and what is locked is what orders hold.
+//! Random requests: no money appears or vanishes, and the locked balance is what orders hold.
 
 use super::cancel_of;
 use crate::exchange::{
@@ -58,7 +58,7 @@ impl Dice {
         Leg { side: self.one(&[Side::Buy, Side::Sell]), kind: self.kind(), client_id }
     }
 
-    /// Two orders of which one may end the other; mostly such that they fit.
+    /// The two orders of a pair, mostly a valid one.
     fn pair(&mut self, side: Side) -> (Leg, Leg) {
         let (quantity, low, high) = (self.quantity(), self.price(), self.price());
         let (low, high) = (low.min(high), low.max(high));
@@ -118,7 +118,7 @@ impl Dice {
     }
 }
 
-/// What each asset must come to: the beginning and what every trade moved.
+/// The expected total of each asset: the initial balance plus what every trade moved.
 fn owed(exchange: &Exchange) -> BTreeMap<String, Decimal> {
     let mut owed: BTreeMap<String, Decimal> = setup().balances;
     for trade in exchange.trades(sym("BTCUSDT")) {
@@ -164,7 +164,7 @@ fn money_is_neither_made_nor_lost() {
     assert_eq!(kinds.len(), 8, "everything the core can say was said: {kinds:?}");
 }
 
-/// What was in the books before there were lists is read still.
+/// Facts from before lists and cancel restrictions existed are still read.
 #[test]
 fn older_facts_are_understood() {
     #[derive(serde::Serialize)]

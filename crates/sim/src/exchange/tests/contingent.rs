@@ -1,4 +1,4 @@
-//! Lists of orders, cancels of several, and replacing.
+//! Tests of order lists, cancels of several orders, and replacements.
 
 use super::{CLOSE, cancel, cancel_of, trades};
 use crate::exchange::{
@@ -13,7 +13,7 @@ use everwarm_kernel::stage::Stage;
 
 const PRICES: &str = "The relationship of the prices for the orders is not correct.";
 
-/// Sells at 104 or, at 97, at whatever price.
+/// A pair of sales: a limit maker at `above`, and a stop at `below` that sells at any price.
 fn exit(quantity: &str, above: &str, below: &str) -> Shape {
     Shape::Oco {
         above: leg(Side::Sell, maker(quantity, above), "profit"),
@@ -21,7 +21,7 @@ fn exit(quantity: &str, above: &str, below: &str) -> Shape {
     }
 }
 
-/// Buys at a price, then sells at 108 or, at 93, at whatever price.
+/// Buys at `price`, then sells at 108, or at any price once a trade reaches 93.
 pub fn bracket(quantity: &str, price: &str) -> Shape {
     let (quantity_, price) = (dec(quantity), dec(price));
     let limit = OrderKind::Limit { quantity: quantity_, price, tif: TimeInForce::Gtc };
@@ -173,7 +173,7 @@ fn a_working_order_that_ends_unfilled_takes_the_others_along() {
 
 #[test]
 fn what_cannot_be_placed_when_its_time_comes_expires() {
-    // The purchase leaves less than one BTC after its fee, and nothing else is there.
+    // After its fee the purchase leaves less than one BTC, and the account has no other.
     let mut local = Fake::usual().local();
     local.step(SimFact::Funded { asset: "BTC".to_owned(), amount: dec("-1000"), at: 0 });
     list(&mut local, listed(bracket("1", "101"), "l"));

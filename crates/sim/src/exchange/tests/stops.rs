@@ -1,4 +1,4 @@
-//! Orders that wait for a price, and orders that must rest.
+//! Tests of orders that wait for a price, and of orders that must rest.
 
 use super::{CLOSE, refused, trades};
 use crate::exchange::{Local, SimFact, Status, TimeInForce, Trigger};
@@ -10,7 +10,7 @@ use everwarm_kernel::stage::Stage;
 const SELL: Side = Side::Sell;
 const BUY: Side = Side::Buy;
 
-/// Where an order stands and since when it is in the market, relative to the close.
+/// The status of an order, and when it entered the market, relative to the close.
 fn stands(local: &Local, id: u64) -> (Status, Option<i64>) {
     let order = local.exchange().order(id).expect("it is there");
     (order.status, order.working.map(|at| at - CLOSE))
@@ -120,7 +120,7 @@ fn a_purchase_at_whatever_price_stops_where_the_money_does() {
 fn an_order_that_must_rest_never_takes() {
     let mut local = Fake::usual().local();
     let takes = (-2010, "Order would immediately match and take.".to_owned());
-    // The shown book is 99.99 to 100.01.
+    // The visible book is 99.99 to 100.01.
     assert_eq!(refused(&mut local, order(BUY, maker("1", "100.01"), "a")), takes);
     assert_eq!(refused(&mut local, order(SELL, maker("1", "99.99"), "a")), takes);
     local.place(order(SELL, maker("1", "100.01"), "a")).expect("rests");

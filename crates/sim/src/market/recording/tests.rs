@@ -1,4 +1,4 @@
-//! Recordings of real files as they are, and with every kind of damage.
+//! Tests of recordings: real files, unchanged and with every kind of damage.
 
 use super::*;
 use flate2::Compression;
@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder that is gone when the test is.
+/// A temporary folder that is removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -44,7 +44,7 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(|l| format!("{l}\n")).collect()
 }
 
-/// The first rows of real bars, uncompressed.
+/// The header and the first rows of a real file, uncompressed.
 fn real_lines(rows: usize) -> Vec<String> {
     let file = std::fs::read(shared("coinbase").join("LTCUSD_1m.csv.gz")).unwrap();
     let mut text = String::new();
@@ -119,7 +119,7 @@ fn walking_the_closes_meets_every_bar_once() {
         after = close;
     }
     assert_eq!(bars, recording.bar_count());
-    // Hours in which all three are silent.
+    // The longest gap without a bar of any symbol, in minutes.
     assert_eq!(longest, 427);
     assert_eq!(after, 1_523_059_200_000);
     assert!(recording.bars_closing(after + MINUTE).is_empty());
@@ -142,7 +142,7 @@ fn the_other_minute_files_have_the_described_rows() {
     for (folder, name, rows, base, quote, tick, lot) in described {
         let folder = shared(folder);
         let mut recording = Recording::open(&folder, None).unwrap();
-        // Six volumes of BTC-PERP carry the noise of a float.
+        // Six volumes of BTC-PERP have float rounding noise.
         assert_eq!(recording.notices().len(), usize::from(name == "BTC-PERP"));
         let bars = recording.bars(symbol(name), i64::MIN, i64::MAX, usize::MAX);
         let found = recording.instruments().iter().find(|i| i.symbol == symbol(name)).unwrap();
@@ -208,7 +208,7 @@ type Damage = fn(&mut Vec<String>);
 #[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn damaged_rows_are_refused_with_file_line_and_reason() {
     let real = real_lines(50);
-    // What is done to line 21, and what is said about which line.
+    // The damage, mostly to line 21, then the line and the text of the error.
     let cases: [(Damage, u64, &str); 19] = [
         (|l| l.swap(20, 21), 22, "open_time 1522801140000 comes after 1522801200000"),
         (|l| l[20] = l[20].replacen("000,", "001,", 1), 21, "is off the grid: 1 ms past"),

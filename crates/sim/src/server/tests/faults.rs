@@ -1,4 +1,4 @@
-//! Misbehaviour on request, as a client meets it.
+//! Tests of injected faults, as a client sees them.
 
 use super::{CLOSE, Client, Dir, Method, Socket, ask, next, options, subscribe_user};
 use crate::faults::{Fault, Kind, prepare};
@@ -22,7 +22,7 @@ impl Client {
         self.send(Method::POST, "/sim/v1/lift", "", "{}").await.1
     }
 
-    /// Places an order of a thousandth; none: the connection was reset.
+    /// Buys one unit at market. None: the connection was reset.
     async fn buy(&self, id: &str) -> Option<(u16, Option<u64>, Value)> {
         let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=1&newClientOrderId=";
         let payload = format!("{order}{id}&timestamp={START}");
@@ -107,7 +107,7 @@ async fn requests_meet_what_is_on() {
     client.fault(json!({"kind": "clock-skew", "value": 7000})).await;
     assert_eq!(client.get("/api/v3/time").await.1["serverTime"], START + 7_000);
     assert_eq!(client.buy("old").await.expect("an answer").2["code"], -1021);
-    // Both together: behind by so much that what is asked for now comes from its future.
+    // Both skews together: the clock is so far behind that a current timestamp is in its future.
     client.fault(json!({"kind": "clock-skew", "value": -8500})).await;
     assert_eq!(client.get("/api/v3/time").await.1["serverTime"], START - 1_500);
     assert_eq!(client.buy("early").await.expect("an answer").2["code"], -1021);
@@ -135,7 +135,7 @@ async fn what_makes_no_sense_is_refused_and_what_is_on_is_told() {
         (json!({"kind": "clock-skew", "times": 2}), "takes no times"),
         (json!({"kind": "clock-skew", "skip": 2}), "takes no times"),
         (json!({"kind": "clock-skew", "chance": 500}), "takes no times"),
-        // What is nowhere, or never there.
+        // Places that do not exist, or that the kind cannot hit.
         (json!({"kind": "reset", "at": "order.plase"}), "did you mean \"order.place\"?"),
         (json!({"kind": "slow", "at": "post order"}), "did you mean \"POST order\"?"),
         (json!({"kind": "missing", "at": "btcusdt@klin_1m"}), "mean \"btcusdt@kline_1m\"?"),
@@ -173,7 +173,7 @@ async fn what_makes_no_sense_is_refused_and_what_is_on_is_told() {
     sim.stop().await.expect("a clean end");
 }
 
-/// A market stream connection that has been taken in.
+/// A market stream connection that is registered.
 async fn bars(client: &Client) -> Socket {
     listen(client, "btcusdt@trade/ethusdt@trade").await
 }
@@ -194,7 +194,7 @@ async fn prices(socket: &mut Socket, count: usize) -> Vec<String> {
     told
 }
 
-/// The rest of a connection: what it was still told, and how it ended.
+/// The end of a connection: its remaining messages, and how it ended.
 async fn rest(socket: &mut Socket) -> (Vec<Value>, Result<(), String>) {
     let mut told = Vec::new();
     loop {
@@ -412,7 +412,7 @@ async fn what_was_asked_about_orders_is_written_down() {
     let since = format!("symbol=BTCUSDT&startTime={}", START - 5);
     client.signed(Method::GET, "/api/v3/myTrades", &since, START).await;
     sim.stop().await.expect("a clean end");
-    // A kill cuts a line off.
+    // A kill may cut off the last line.
     let file = dir.0.join(requests::FILE);
     let mut text = std::fs::read_to_string(&file).expect("a log");
     text += "{\"asked\":{\"n\":4,\"at";
@@ -446,7 +446,7 @@ async fn what_was_asked_about_orders_is_written_down() {
     );
 }
 
-/// The closing prices of the first closed bars as the stream tells them, and as the records do.
+/// The closing prices of the first closed bars: from the stream, and from the query.
 async fn told_prices(fault: Value) -> (Vec<f64>, Vec<f64>) {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
@@ -455,7 +455,7 @@ async fn told_prices(fault: Value) -> (Vec<f64>, Vec<f64>) {
     assert_eq!(client.fault(fault).await.0, 200);
     let price = |value: &Value| value.as_str().expect("a price").parse().expect("a number");
     let (mut streamed, mut first) = (Vec::new(), None);
-    // Nobody trades in the third minute.
+    // The third minute has no trades.
     for minute in [1, 2, 4] {
         client.advance(START + minute * MINUTE).await;
         let told = loop {

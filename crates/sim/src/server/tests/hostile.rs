@@ -1,4 +1,4 @@
-//! Whatever is sent, there is an answer, and the exchange goes on.
+//! Random and hostile requests: each gets a response, and the exchange keeps running.
 
 use super::{CLOSE, Client, Dir, Duration, Method, TcpStream, ask, options};
 use crate::server::routes::{Route, TABLE};
@@ -130,8 +130,8 @@ impl Chance {
         of[self.below(of.len())]
     }
 
-    /// Parameters: those the path knows, with values of the right kind and any size; sometimes one
-    /// more, one less, or a value of another kind.
+    /// Parameters that the path knows, with values of the right kind and any size. Sometimes there
+    /// is one more, one less, or a value of another kind.
     fn parameters(&mut self, path: &str) -> Vec<(String, String)> {
         let known = match path {
             "klines" | "uiKlines" => "symbol interval startTime endTime limit",
@@ -315,7 +315,7 @@ async fn every_frame_has_an_answer() {
     sim.stop().await.expect("a clean end");
 }
 
-/// What is answered to these bytes, until the exchange ends the connection.
+/// The response to these bytes, until the exchange ends the connection.
 async fn answered(at: &str, bytes: &str) -> String {
     let mut stream = TcpStream::connect(at).await.expect("a connection");
     stream.write_all(bytes.as_bytes()).await.expect("room");
@@ -371,6 +371,6 @@ async fn pages_of_other_sites_are_no_clients() {
     sim.stop().await.expect("a clean end");
 }
 
-/// What a client sends to get messages.
+/// The headers of a WebSocket upgrade.
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

@@ -1,4 +1,5 @@
-//! The account's other key: signed with Ed25519, and connections that have logged on with it.
+//! Tests of the account's Ed25519 key: signed requests, and connections that have logged on with
+//! it.
 
 use super::{Client, Dir, Method, Socket, ask, next, options};
 use crate::server::port::PRIVATE_KEY_FILE;
@@ -19,7 +20,7 @@ fn sign(text: &str) -> String {
     BASE64.encode(pair.sign(text.as_bytes()))
 }
 
-/// Parameters for a REST request, signed.
+/// Signed parameters of a REST request.
 fn signed(query: &str) -> String {
     let payload = format!("{query}recvWindow=5000&timestamp={START}");
     let signature = sign(&payload).replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
@@ -48,7 +49,7 @@ async fn requests_may_be_signed_with_ed25519() {
     };
     let good = signed(order);
     let bad = |code, (status, told): (u16, Value)| assert_eq!((status, told["code"].clone()), code);
-    // The signature of another text, cut off, in hex, of the other key, and of another case.
+    // Wrong signatures: of another text, cut off, in hex, of the other key, in another case.
     let invalid = (400, json!(-1022));
     bad(invalid.clone(), send(DEMO_ED25519_KEY, &good.replace("quantity=1", "quantity=2")).await);
     bad(invalid.clone(), send(DEMO_ED25519_KEY, &good[..good.len() - 9]).await);
@@ -117,7 +118,7 @@ async fn a_connection_that_has_logged_on_signs_no_more() {
     assert!(heard.iter().any(|message| message["result"]["status"] == "FILLED"), "{heard:?}");
     assert!(heard.iter().any(|message| kind(message, "executionReport")), "{heard:?}");
 
-    // Who names a key signs with it, and a time is needed all the same.
+    // A request that names a key must be signed with it. Every request needs a timestamp.
     let mut named = order.clone();
     named["apiKey"] = DEMO_KEY.into();
     assert_eq!(code(&call(&mut socket, "order.place", named).await), -1102);

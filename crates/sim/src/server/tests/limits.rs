@@ -1,4 +1,4 @@
-//! What requests cost, and that everything a limit refuses is counted.
+//! Tests of request weights, and of the count of refusals for a limit.
 
 use super::{Client, Dir, Method, Pace, Socket, ask, options};
 use crate::server::limits::{FILE, PATIENCE, seconds};
@@ -10,7 +10,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 impl Client {
-    /// What this minute has been used for after a request.
+    /// The used weight of this minute after a request.
     async fn used(&self, path: &str) -> u64 {
         let url = format!("http://{}/api/v3/{path}", self.at);
         let answer = self.http.get(url).send().await.expect("an answer");
@@ -18,7 +18,7 @@ impl Client {
         told.to_str().ok().and_then(|t| t.parse().ok()).expect("a number")
     }
 
-    /// What a request costs, measured within one minute.
+    /// The weight of a request, measured within one minute.
     async fn cost(&self, path: &str) -> u64 {
         loop {
             let minute = seconds() / 60;
@@ -34,7 +34,7 @@ impl Client {
         told["over_limits"].as_u64().expect("a count")
     }
 
-    /// The status of a connection that is refused.
+    /// The HTTP status of a refused connection.
     async fn shut(&self, path: &str) -> u16 {
         let refused = connect_async(format!("ws://{}{path}", self.at)).await.err();
         let Some(WsError::Http(answer)) = refused else { panic!("{path}: {refused:?}") };
@@ -42,7 +42,7 @@ impl Client {
     }
 }
 
-/// What was used of the limits, in windows that do not end while a test looks.
+/// Used limits in windows that do not end during a test.
 fn nearly_used(weight: u64, connections: u64, orders: u64) -> String {
     let window = |used: u64| json!({"length": 1_u64 << 40, "number": 0, "used": used});
     let spent = json!({
@@ -143,7 +143,8 @@ async fn whatever_a_limit_refuses_is_counted() {
     assert_eq!(ask(&mut api, json!({"id": 1, "method": "ping"})).await["status"], 418);
     assert_eq!(client.over().await, before + 2, "whatever comes from who is banned");
 
-    // Twice as many, as a second may end in between; the last ones find nobody there any more.
+    // Twice the limit, because a second may end in between. The last messages may find the
+    // connection closed.
     for _ in 0..12 {
         let text = json!({"method": "LIST_SUBSCRIPTIONS"}).to_string();
         drop(bars.send(Message::text(text)).await);

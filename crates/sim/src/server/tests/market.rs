@@ -1,4 +1,4 @@
-//! Market data and limits over the wire.
+//! Tests of market data and limits over the wire.
 
 use super::{CLOSE, Client, Dir, ask, next, options};
 use crate::server::{Pace, start};
@@ -141,7 +141,7 @@ async fn weights_are_told_and_held() {
     GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip");
     assert!(text.contains("RAW_REQUESTS"));
 
-    // All of a minute's weight at once, and more.
+    // Uses up all the weight of a minute, and more.
     let mut refused = None;
     for _ in 0..400 {
         let answer = ask("ticker/24hr").await.expect("an answer");
@@ -216,7 +216,7 @@ async fn what_was_used_and_who_is_banned_outlive_the_process() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Times(1))).await.expect("started");
     let client = Client::of(&sim);
-    // More than a minute takes, and than it forgives, whenever the minute ends.
+    // Enough to exceed the limit and the tolerated refusals, wherever the minute ends.
     let mut statuses = Vec::new();
     while statuses.last() != Some(&418) && statuses.len() < 400 {
         statuses.push(client.get("/api/v3/ticker/24hr").await.0);

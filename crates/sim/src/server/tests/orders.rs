@@ -1,4 +1,4 @@
-//! Orders, lists and cancels over the wire.
+//! Tests of orders, lists and cancels over the wire.
 
 use super::{CLOSE, Client, Dir, Method, next, options, subscribe_user};
 use crate::server::{Pace, SimHandle, start};
@@ -129,7 +129,7 @@ async fn a_bracket_is_told_as_placed_though_it_filled_at_once() {
     let told: Vec<_> = open.as_array().into_iter().flatten().map(|o| o["status"].clone()).collect();
     assert_eq!(told, ["NEW", "NEW"], "the query tells what is");
     let counts = client.look("rateLimit/order", "").await;
-    // Of the day: the window of 10 s may have ended by now.
+    // The count of the day, because the window of 10 s may have ended by now.
     assert_eq!(counts[1]["count"], 2, "three were placed and one is filled: {counts}");
     let (status, gone) = client.delete("orderList", "symbol=BTCUSDT&orderListId=1").await;
     assert_eq!((status, &gone["listOrderStatus"]), (200, &json!("ALL_DONE")), "{gone}");

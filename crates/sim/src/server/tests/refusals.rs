@@ -1,4 +1,4 @@
-//! Every refusal there is, as a client meets it.
+//! Tests of every refusal, as a client sees it.
 
 use super::orders::{OCO, OTOCO, opened};
 use super::{Client, Dir, next, options, subscribe_user};
@@ -11,14 +11,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The start of a purchase at a limit, and more of it.
+/// The parameters of a limit purchase, and more.
 macro_rules! limit {
     ($more:literal) => {
         concat!("symbol=BTCUSDT&type=LIMIT&timeInForce=GTC&side=BUY&", $more)
     };
 }
 
-/// The start of a sale at a stop, and more of it.
+/// The parameters of a stop sale, and more.
 macro_rules! stop {
     ($more:literal) => {
         concat!("symbol=BTCUSDT&type=STOP_LOSS&side=SELL&quantity=1&", $more)
@@ -27,7 +27,7 @@ macro_rules! stop {
 
 const LIMIT: &str = "symbol=BTCUSDT&type=LIMIT&timeInForce=GTC";
 
-/// Orders that are wrong by themselves: parameters, code, words.
+/// Orders with wrong parameters: parameters, code, message.
 const ORDERS: &[(&str, i32, &str)] = &[
     (limit!("quantity=1&price=90.001"), -1013, "Filter failure: PRICE_FILTER"),
     (limit!("quantity=1&price=501"), -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
@@ -91,10 +91,10 @@ const BELOW_STOP: &str = "belowType=STOP_LOSS&belowStopPrice=97";
 const BELOW_LIMIT: &str = "belowType=LIMIT_MAKER&belowPrice=96";
 const BUY: (&str, &str) = ("side=SELL", "side=BUY");
 
-/// What of a pair that is right is changed, code, words.
+/// The changes to a valid pair, code, message.
 type Changed = (&'static [(&'static str, &'static str)], i32, &'static str);
 
-/// Pairs that are wrong.
+/// Invalid pairs.
 const PAIRS: &[Changed] = &[
     (&[("aboveType=LIMIT_MAKER", "aboveType=LIMIT")], -1158, "Order type not supported in OCO."),
     (&[BUY], -1165, "A limit order in a buy OCO must be below."),
@@ -127,7 +127,8 @@ const PAIRS: &[Changed] = &[
     ),
 ];
 
-/// Words about what is there or not; `a` is number 1 and has not begun to fill, `b` is another.
+/// Refusals about existing and missing orders. Order `a` has id 1 and no fill; `b` is another
+/// order.
 const ABOUT: &[(&str, &str, &str, i32, &str)] = &[
     ("GET", "order", "symbol=BTCUSDT&orderId=9", -2013, "Order does not exist."),
     (
@@ -185,7 +186,7 @@ const ABOUT: &[(&str, &str, &str, i32, &str)] = &[
     ("DELETE", "orderList", "symbol=BTCUSDT&orderListId=7", -2011, "Unknown order list sent."),
 ];
 
-/// All of them: method, path, parameters, code, words.
+/// All cases: method, path, parameters, code, message.
 fn cases() -> Vec<(&'static str, &'static str, String, i32, &'static str)> {
     let changed = |text: &str, changes: &[(&str, &str)]| {
         changes.iter().fold(text.to_owned(), |text, (from, to)| {
@@ -225,7 +226,7 @@ async fn what_is_refused_is_refused_with_its_code_and_its_words() {
     assert_eq!(client.look("account", "").await["balances"], before, "nothing was held");
     let open = client.look("openOrders", "symbol=BTCUSDT").await;
     assert_eq!(open.as_array().map(Vec::len), Some(2));
-    // As many as may be, and one more.
+    // As many orders as allowed, and one more.
     let order = |i: u32| format!("{LIMIT}&side=BUY&quantity=1&price=80&newClientOrderId=n{i}");
     for i in 2..200 {
         assert_eq!(client.post("order", &order(i)).await.0, 200, "{i}");
@@ -318,7 +319,7 @@ async fn orders_are_counted_in_headers_and_too_many_are_told_to_wait() {
     let (status, [_, _, day, _], told) = place("orderList/oco", OCO).await;
     assert_eq!((status, day), (200, Some(3)), "a list counts each of its orders: {told}");
     let began = everwarm_runtime::clock::now();
-    // Two windows do not hold so many.
+    // Two windows allow fewer orders than this.
     for _ in 0..200 {
         let (status, [_, short, _, wait], told) = place("order", &order).await;
         if status == 200 {
@@ -331,12 +332,12 @@ async fn orders_are_counted_in_headers_and_too_many_are_told_to_wait() {
         sim.stop().await.expect("a clean end");
         return;
     }
-    // A machine this slow has not placed a hundred within one window.
+    // Only a slow machine takes more than one window for a hundred orders.
     assert!(began.elapsed().as_secs() >= 10, "never refused");
     sim.stop().await.expect("a clean end");
 }
 
-/// Codes in the text of sources: those of the exchange, and those its tests name.
+/// Error codes in the sources: those that the exchange writes, and those that tests name.
 fn codes(folder: &Path, tests: bool, found: &mut (BTreeSet<i32>, BTreeSet<i32>)) {
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
         let (path, name) = (entry.path(), entry.file_name());

@@ -1,4 +1,4 @@
-//! Streams and the WebSocket API.
+//! Tests of streams and the WebSocket API.
 
 use super::{CLOSE, Client, Dir, Duration, Method, Socket, TcpStream, ask, next, options};
 use crate::server::sockets::Patience;
@@ -61,7 +61,7 @@ async fn wider_bars_go_on_with_each_minute() {
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
     let mut socket = client.socket("/ws/btcusdt@kline_3m", "raw").await;
-    // An answer on a connection shows that it has been taken in.
+    // A response on a connection shows that it is registered.
     ask(&mut socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
     client.advance(START + 5 * MINUTE).await;
     let mut told = Vec::new();
@@ -86,7 +86,7 @@ async fn who_talks_too_much_is_dropped() {
     let list = json!({"method": "LIST_SUBSCRIPTIONS", "id": 1}).to_string();
     for _ in 0..12 {
         let message = super::Message::text(list.clone());
-        // It may have been dropped already.
+        // The connection may have been dropped already.
         if super::SinkExt::send(&mut socket, message).await.is_err() {
             break;
         }
@@ -140,7 +140,7 @@ async fn more_streams_than_a_connection_may_have_are_refused() {
     sim.stop().await.expect("a clean end");
 }
 
-/// Pings that came, until `pings` have or the connection is over.
+/// Collects pings until there are `pings` of them, or the connection is over.
 async fn pinged(socket: &mut Socket, pings: usize) -> (Vec<Vec<u8>>, bool) {
     let mut payloads = Vec::new();
     while payloads.len() < pings {
@@ -161,7 +161,7 @@ async fn who_answers_pings_stays_and_who_does_not_is_dropped() {
     let venue = Patience::default();
     assert_eq!([venue.ping, venue.pong].map(|t| t.as_secs()), [20, 60]);
     assert_eq!(venue.life.as_secs(), 86_400);
-    // Who reads answers, with the payload that came.
+    // A client that reads answers each ping with its payload.
     let (ping, within) = (Duration::from_millis(20), Duration::from_secs(3));
     sim.wait(Patience { ping, pong: within, ..venue });
     let mut socket = client.socket("/ws-api/v3", "answers").await;
@@ -170,7 +170,7 @@ async fn who_answers_pings_stays_and_who_does_not_is_dropped() {
         let (payloads, over) = pinged(&mut socket, 1).await;
         assert!(!over && payloads.iter().all(|payload| !payload.is_empty()));
     }
-    // Pongs that answer nothing do not help.
+    // Unsolicited pongs do not keep a connection alive.
     sim.wait(Patience { ping, pong: Duration::from_millis(100), ..venue });
     for (path, pongs) in [("/ws", false), ("/ws-api/v3", true)] {
         let over = silent(raw(&client, path).await, pongs);
@@ -185,7 +185,7 @@ async fn who_answers_pings_stays_and_who_does_not_is_dropped() {
     sim.stop().await.expect("a clean end");
 }
 
-/// A connection whose frames nobody answers.
+/// A raw connection that answers no frame.
 async fn raw(client: &Client, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(&client.at).await.expect("a connection");
     let request = format!(
@@ -197,7 +197,8 @@ async fn raw(client: &Client, path: &str) -> TcpStream {
     stream
 }
 
-/// Answers no ping until the other side has had enough; sends `pongs` nobody asked for.
+/// Answers no ping until the exchange ends the connection. With `pongs`, it sends unsolicited
+/// pongs.
 async fn silent(mut stream: TcpStream, pongs: bool) {
     let (mut read, mut write) = stream.split();
     let mut bytes = [0; 1024];
@@ -208,7 +209,7 @@ async fn silent(mut stream: TcpStream, pongs: bool) {
         }
         match read.read(&mut bytes).await {
             Ok(0) | Err(_) => return,
-            // A close ends with it, too.
+            // After a close frame the stream ends, too.
             Ok(_) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The state of version 4 of a strategy, which did not know of plans and had `enabled` in its
+//! Converts the version 4 state of a strategy, which had no plans and kept `enabled` in its
 //! section.
 
 use super::{Line, Standing, State};
@@ -33,7 +33,7 @@ struct OldLine<S: Strategy> {
     kept: Option<Section<S>>,
 }
 
-/// `enabled`, then the members of today, by their places.
+/// The old section: `enabled`, then the present members, by position.
 struct Section<S: Strategy> {
     enabled: bool,
     own: S::Section,
@@ -57,7 +57,7 @@ impl<'de, S: Strategy> Deserialize<'de> for Section<S> {
     }
 }
 
-/// The state of today.
+/// The present state, from a version 4 state.
 pub(super) fn convert<S: Strategy>(bytes: &[u8]) -> Result<State<S>, String> {
     let old: Version4<S> = state::load(FORMAT, bytes)?;
     let Version4 { section, off, lines: of_then, standings, instruments } = old;

@@ -1,5 +1,5 @@
-//! Profit by strategy: the summary, the metrics and the books tell the same, whatever happens to
-//! lots, and their sum is what positions locked in.
+//! Tests of profit by strategy: the summary, the metrics and the books agree after any change of
+//! lots. Their sum is the realised profit of the positions.
 
 use super::*;
 use crate::memory::Memory;
@@ -15,7 +15,7 @@ use everwarm_trading::ledger::Ledger as Books;
 use everwarm_trading::testing::{configured, instrument, trade};
 use std::collections::BTreeMap;
 
-/// A journal that the ledger itself writes its part of.
+/// A journal with ledger facts from the ledger stage itself.
 struct Traded {
     written: Written,
     books: Books,
@@ -23,7 +23,7 @@ struct Traded {
 
 type Fill<'a> = (&'a str, Side, UtcMs, [&'a str; 3]);
 
-/// By strategy what was locked in, as plain text.
+/// Realised profit by strategy, as plain text.
 type Told = BTreeMap<String, String>;
 
 fn told(all: &[(&str, &str)]) -> Told {
@@ -41,7 +41,7 @@ impl Traded {
         traded
     }
 
-    /// An input, what the order manager says about it, and what the ledger says.
+    /// Appends an input, the order manager's facts about it, and those of the ledger.
     fn input(&mut self, time: UtcMs, body: Body, orders: Vec<Body>) {
         let n = self.written.input(time, body);
         for order in orders {
@@ -77,8 +77,8 @@ impl Traded {
         self.input(time, Body::Venue(account), vec![compared]);
     }
 
-    /// Executions that are heard of in one input: who ordered them, when, at which price, how much,
-    /// and the fee.
+    /// Appends executions received in one input: strategy, side, time, price, quantity and fee of
+    /// each.
     fn fills(&mut self, heard: UtcMs, fills: &[Fill<'_>]) {
         let mut k = 0;
         let fills = fills.iter().map(|(strategy, side, time, [price, quantity, fee])| {
@@ -109,7 +109,7 @@ impl Traded {
         self.input(time, Body::Market(Market::close(time, bars, Vec::new())), Vec::new());
     }
 
-    /// The exit of a strategy's lot is over.
+    /// Ends the owed exit of a strategy's lot.
     fn exit_ends(&mut self, time: UtcMs, strategy: &str) {
         let owed = Decision::Owed {
             strategy: strategy.to_owned(),
@@ -129,7 +129,7 @@ impl Traded {
         self.written.facts.push(fact);
     }
 
-    /// What the metrics tell, where a process was ended after the first `rows` facts.
+    /// Realised profits in the metrics, with a restart after the first `rows` facts.
     fn metrics(&self, rows: usize) -> Told {
         let folder = self.written.folder.join(format!("memory-{rows}"));
         let archive = Archive::open(&folder.join("history.redb")).unwrap();
@@ -157,7 +157,7 @@ impl Traded {
         lines
     }
 
-    /// What the summary of both days tells, where the history followed in two parts.
+    /// The summary's money of a period, if the projection restarts after `rows` facts.
     fn summary(&self, name: &str, rows: usize, period: Period) -> Money {
         let folder = self.written.folder.join(name);
         std::fs::create_dir_all(&folder).unwrap();
@@ -175,7 +175,7 @@ impl Traded {
         summary(&History::new(archive), &facts, &folder, Some(period)).unwrap().money
     }
 
-    /// Both tell the same, and all restarts make no difference; by strategy what was locked in.
+    /// Realised profits by strategy. Summary and metrics must agree, whenever a restart happens.
     fn made(&self) -> Told {
         let len = self.written.facts.len();
         let metrics = self.metrics(len);
@@ -189,7 +189,7 @@ impl Traded {
     }
 }
 
-/// By strategy what was locked in; their sums are those of the symbols.
+/// Realised profits by strategy; their sums must equal those of the symbols.
 fn by_strategy(money: &Money) -> Told {
     let all = |rows: &[Made], of: fn(&Made) -> Decimal| -> Decimal { rows.iter().map(of).sum() };
     for of in [|made: &Made| made.realized, |made: &Made| made.unrealized] {
@@ -208,17 +208,17 @@ fn each_strategy_makes_what_its_own_lots_make() {
     traded.close(2, 100);
     traded.fills(at(3), &[("wins", Buy, at(3), ["100", "2", "0.2 USDT"])]);
     traded.fills(at(4), &[("loses", Buy, at(4), ["200", "2", "0 USDT"])]);
-    // Both trade in turn: who traded last is another one each time.
+    // Both trade in turn, so the strategy that traded last changes each time.
     traded.fills(at(5), &[("wins", Sell, at(5), ["150", "1", "0 USDT"])]);
     traded.fills(at(6), &[("loses", Sell, at(6), ["150", "1", "0.5 USDT"])]);
     assert_eq!(traded.made(), told(&[("wins", "49.8"), ("loses", "-50.5")]));
-    // A fee in the base asset: the rest of the lot costs as much.
+    // A fee in the base asset: the rest of the lot has the same cost.
     traded.fills(at(7), &[("wins", Buy, at(7), ["100", "1", "0.4 BTC"])]);
     traded.fills(at(8), &[("wins", Sell, at(8), ["200", "1.59995", "0 USDT"])]);
     // 1.6 have cost 200: 319.99 less 199.99375.
     let before = traded.made();
     assert_eq!(before, told(&[("wins", "169.79625"), ("loses", "-50.5")]));
-    // What is left is dust: the house's, sold with the sale of the other one.
+    // The rest is dust: it goes to the house and is sold with the other strategy's lot.
     traded.exit_ends(at(9), "wins");
     traded.close(10, 150);
     assert_eq!(traded.made(), before, "a lot that moves makes nothing");
@@ -227,7 +227,7 @@ fn each_strategy_makes_what_its_own_lots_make() {
     let after = traded.made();
     let want = [("wins", "169.79625"), ("loses", "-150.799985"), ("house", "-0.001265")];
     assert_eq!(after, told(&want));
-    // What is adopted is the house's, too, and neither is profit or loss.
+    // An adopted surplus goes to the house too, and is neither profit nor loss.
     traded.account(at(12), "3", "100000");
     let adopted = Operator::Adopted {
         asset: "BTC".to_owned(),
@@ -238,7 +238,7 @@ fn each_strategy_makes_what_its_own_lots_make() {
     };
     traded.input(at(12), Body::Operator(adopted), Vec::new());
     assert_eq!(traded.made(), after);
-    // So is a shortage that is accepted.
+    // An accepted shortage is neither profit nor loss.
     traded.fills(at(13), &[("loses", Buy, at(13), ["100", "2", "0 USDT"])]);
     traded.account(at(14), "4", "100000");
     let conflicts = traded.written.facts.iter().rev().find_map(|fact| {
@@ -251,7 +251,7 @@ fn each_strategy_makes_what_its_own_lots_make() {
     traded.input(at(14), Body::Operator(resolved), Vec::new());
     traded.close(15, 100);
     assert_eq!(traded.made(), after);
-    // A sale by panic takes the oldest lot first, and each makes its own.
+    // A panic sale takes the oldest lot first; each lot gets its own profit.
     traded.fills(at(16), &[("panic", Sell, at(16), ["130", "4", "4 USDT"])]);
     let want = [("wins", "169.79625"), ("loses", "-121.799985"), ("house", "86.998735")];
     assert_eq!(traded.made(), told(&want));
@@ -270,8 +270,8 @@ fn what_is_held_is_worth_for_whom_it_belongs_to() {
     assert_eq!(held.collect::<Vec<_>>(), [("a", dec("100")), ("b", dec("-50"))]);
 }
 
-/// Executions of one input that lie before and after midnight: each day has its own, and the lines
-/// by strategy add up to those by symbol on both.
+/// Executions before and after midnight in one input count on their own days. On both days the
+/// lines by strategy add up to those by symbol.
 #[test]
 fn an_input_with_executions_of_two_days_adds_up_on_both() {
     use Side::{Buy, Sell};
@@ -279,7 +279,7 @@ fn an_input_with_executions_of_two_days_adds_up_on_both() {
     let (noon, late, early) = (FIRST + 12 * HOUR, SECOND - 1, SECOND + 1);
     traded.fills(noon, &[("a", Buy, noon, ["100", "1", "0 USDT"])]);
     traded.fills(noon, &[("b", Buy, noon, ["100", "2", "0 USDT"])]);
-    // b sells more than it has: half of it is a's.
+    // b sells more than it holds: half of the quantity belongs to a.
     let fills =
         [("b", Sell, late, ["120", "2", "0 USDT"]), ("b", Sell, early, ["90", "0.5", "0 USDT"])];
     traded.fills(early, &fills);

@@ -4,7 +4,7 @@ use super::super::supervised::{EVENTS, FAULTS, REASONS, RESTART, SOURCES};
 use super::{C, G, Kind, Row, by, of, open, row};
 use everwarm_runtime::meter::{HANDLE, WAIT};
 
-/// Its rows.
+/// Rows of actors and supervision.
 pub const ACTORS: &[Row] = &[
     by(
         &[open("actor"), open("message")],

@@ -3,7 +3,7 @@
 use super::{C, G, HTTP, Kind, LEVELS, REFUSALS, RESULTS, Row, STEPS, TRIGGERS, by, of, open, row};
 use everwarm_runtime::meter::COMMIT;
 
-/// Its rows.
+/// Rows of the process.
 pub const PROCESS: &[Row] = &[
     by(
         &[open("version"), open("revision")],
@@ -97,7 +97,7 @@ pub const PROCESS: &[Row] = &[
     ),
 ];
 
-/// Its rows.
+/// Rows of the store.
 pub const STORE: &[Row] = &[
     by(
         &[of("durability", &["lazy", "synced"])],
@@ -143,7 +143,7 @@ pub const STORE: &[Row] = &[
 
 const RECEIVERS: &[&str] = &["webhook", "telegram", "heartbeat"];
 
-/// Its rows.
+/// Rows of the configuration and the API.
 pub const API: &[Row] = &[
     row("everwarm_config_generation", G, "", "Generation of the configuration in force"),
     row(

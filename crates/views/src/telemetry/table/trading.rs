@@ -6,7 +6,7 @@ use everwarm_runtime::meter::{HANDLE, REMOTE};
 
 const STREAMS: &[&str] = &["market", "private"];
 
-/// Its rows.
+/// Rows of market data.
 pub const MARKET: &[Row] = &[
     by(
         &[open("venue"), of("stream", STREAMS)],
@@ -113,7 +113,7 @@ pub const MARKET: &[Row] = &[
     row("everwarm_close_bars_missing_total", C, "", "Bars missing in a close, over all runs"),
 ];
 
-/// Its rows.
+/// Rows of orders.
 pub const ORDERS: &[Row] = &[
     by(
         &[of("stage", &["decide", "sync", "total"])],
@@ -204,7 +204,7 @@ pub const ORDERS: &[Row] = &[
     ),
 ];
 
-/// Its rows.
+/// Rows of the account.
 pub const ACCOUNT: &[Row] = &[
     by(
         &[open("currency")],

@@ -1,14 +1,14 @@
-//! Random histories against the invariants: instances take their time, events come late, in any
-//! order and from instances that were replaced.
+//! Random histories against the invariants. Instances react late. Events come late, in any order,
+//! and also from replaced instances.
 
 use super::*;
 use crate::supervise::rules::Strategy;
 use proptest::prelude::{ProptestConfig, any, proptest};
 
-/// What is done next, to whom, and how; each taken modulo what there is.
+/// One random step: action, target and variant, each taken modulo the number of choices.
 type Step = (u8, u16, u8);
 
-/// A world of instances for random histories, which checks each action.
+/// A simulated world of instances for random histories, which checks each action.
 struct World {
     strategy: Strategy,
     policy: Policy,
@@ -16,7 +16,7 @@ struct World {
     alive: BTreeMap<Seat, u64>,
     starting: BTreeSet<Seat>,
     asked: BTreeSet<Seat>,
-    /// Whose start was asked for: they may start in the middle of a group.
+    /// Children with a requested start. They may start in the middle of a group.
     requested: BTreeSet<Seat>,
     dead: Vec<(Seat, u64)>,
     timers: Vec<(Duration, Seat, u64, Timer)>,
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// Something happens to a living instance.
+    /// Lets something happen to a living instance.
     fn settle(&mut self, seat: Seat, generation: u64, how: u8) {
         let asked = self.asked.contains(&seat);
         if self.starting.remove(&seat) {
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// Whatever has happened, a stop comes to its end.
+    /// Stops the supervisor and checks that it ends.
     fn finish(mut self) {
         self.event(Event::Stop(None));
         while let Some((seat, generation)) = self.alive.pop_last() {

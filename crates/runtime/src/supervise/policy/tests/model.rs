@@ -1,5 +1,5 @@
-//! Random histories against a simple model: where every instance obeys at once, what a supervisor
-//! does is a few lines, and the policy must come to the same.
+//! Random histories against a simple model. If every instance reacts immediately, a supervisor
+//! needs only a few lines. The policy must give the same result.
 
 use super::*;
 use crate::supervise::rules::Strategy;
@@ -14,10 +14,10 @@ struct Model {
     starts: u64,
 }
 
-/// A listed child: its id, and of which generation its instance is.
+/// A listed child: its id, and the generation of its instance.
 type Listed = Vec<(Arc<str>, Option<u64>)>;
 
-/// All there is to say about supervision where nothing takes time.
+/// The model: supervision in which nothing takes time.
 struct Simple {
     settings: Settings,
     children: Vec<Model>,
@@ -107,7 +107,7 @@ impl Simple {
     }
 }
 
-/// The policy with instances that obey at once.
+/// The policy with instances that react immediately.
 struct Prompt {
     policy: Policy,
     up: BTreeMap<Seat, u64>,

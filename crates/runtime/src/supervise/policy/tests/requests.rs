@@ -1,9 +1,9 @@
-//! What is asked at run time, and what it leaves alone.
+//! Tests of requests at run time, and of what they leave unchanged.
 
 use super::*;
 
 impl Bench {
-    /// Makes a request and says what it was answered, and what was done.
+    /// Makes a request and returns its response and its actions as text.
     fn ask(
         &mut self,
         ask: impl FnOnce(&mut Policy, Duration) -> Result<Vec<Action>, RequestError>,
@@ -289,7 +289,8 @@ fn s61_a_hundred_thousand_children_cost_as_much_each_as_a_thousand() {
     assert_linear("in a pool", 10_000, life);
 }
 
-/// Ten times as many; a machine that is busy meanwhile gets another try.
+/// Checks that ten times as many children cost about ten times as much. A busy machine gets another
+/// attempt.
 fn assert_linear(how: &str, few: u64, life: impl Fn(u64) -> Duration) {
     let mut seen = Vec::new();
     while seen.iter().all(|(few, many)| *many >= *few * 25) {

@@ -1,4 +1,4 @@
-//! Children whose end is their supervisor's.
+//! Tests of significant children, whose end ends their supervisor.
 
 use super::*;
 

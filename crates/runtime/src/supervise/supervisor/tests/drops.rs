@@ -1,10 +1,10 @@
-//! States, errors and arguments whose own code fails when they are dropped or read.
+//! States, errors and arguments whose own code panics when they are dropped or read.
 
 use super::*;
 use crate::supervise::{BoxFuture, custom};
 use std::fmt;
 
-/// A state that panics when it is dropped, and says on which thread that is.
+/// A state that panics when it is dropped, and logs the thread of the drop.
 struct Bomb {
     log: Log,
     armed: bool,
@@ -18,10 +18,10 @@ impl Drop for Bomb {
     }
 }
 
-/// Ends as it is told, with a [`Bomb`] as its state.
+/// An actor that ends as its message says, with a [`Bomb`] as its state.
 struct Bomber;
 
-/// Panics wherever it is read or dropped.
+/// An error that panics when it is read or dropped.
 #[derive(Debug)]
 struct BadError;
 
@@ -77,12 +77,13 @@ fn blow(root: &RootHandle, path: &str, blow: FaultKind) {
     root.directory().slot(path).send(blow).map_err(|_| ()).unwrap();
 }
 
-/// What is logged but for the threads.
+/// The log without the lines about threads.
 fn told(log: &Log) -> Vec<String> {
     log.take().into_iter().filter(|line| !line.starts_with("drop on")).collect()
 }
 
-/// The root's first child, `s`, with a sibling on each side and one below a supervisor.
+/// A tree with `child` among siblings. The root's first child is `s`, and one sibling is below a
+/// supervisor.
 fn around(log: &Log, child: ChildSpec) -> SupervisorSpec {
     let low = supervisor("m", Strategy::OneForOne)
         .budget(1, 5_000 * MS)
@@ -118,7 +119,8 @@ async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
         assert_eq!(ids(&root, &OTHERS), before, "the others live on: {how}");
         let second = ids(&root, &["root/m/x"]);
         assert!(second[0].is_some() && second != first, "it comes back: {how}");
-        // A normal end of one whose state drops well is normal: it stays down.
+        // A stop of an instance whose state drops without a panic is a normal end, so it stays
+        // down.
         blow(&root, "root/m/x", FaultKind::Stop);
         tokio::time::sleep(1_000 * MS).await;
         assert_eq!(told(&log), ["root/m/x ended"]);
@@ -148,8 +150,8 @@ async fn s73_s55_terminating_a_child_that_panics_in_drop_succeeds() {
     root.stop(LONG).await;
 }
 
-/// An actor with a start function of its own is spawned without our wrapper, and its supervisor is
-/// handed its state.
+/// An actor with a start function of its own is spawned without the wrapper. Its supervisor
+/// receives its state.
 #[tokio::test(start_paused = true)]
 async fn s73_a_panic_in_drop_of_a_child_with_its_own_start_function_does_not_end_its_supervisor() {
     for kill in [true, false] {
@@ -179,7 +181,7 @@ async fn s73_a_panic_in_drop_of_a_child_with_its_own_start_function_does_not_end
     }
 }
 
-/// What a child is started with is dropped by its supervisor once nobody needs it.
+/// The supervisor drops the start arguments of a child once they are no longer needed.
 #[tokio::test(start_paused = true)]
 async fn s73_s16_arguments_that_panic_in_drop_are_told_and_end_nobody() {
     let log = Log::default();
@@ -202,7 +204,8 @@ async fn s73_s16_arguments_that_panic_in_drop_are_told_and_end_nobody() {
     root.stop(LONG).await;
 }
 
-/// However it ends, its state is dropped where it ran: a slow or failing `Drop` is its own.
+/// A state is dropped where its actor ran, however it ends. A slow or failing `Drop` affects only
+/// that thread.
 #[test]
 fn s73_a_state_is_dropped_on_the_runtime_of_its_actor() {
     let runtime = |name: &str| {

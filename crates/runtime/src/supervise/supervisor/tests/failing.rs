@@ -1,4 +1,4 @@
-//! Subtrees that are killed, branches that are hopeless, ends on purpose.
+//! Killed subtrees, branches that exceed the restart budget, and injected ends.
 
 use super::*;
 use crate::supervise::{BoxFuture, InjectedFault, NotInjected, custom};
@@ -39,7 +39,7 @@ async fn s45_a_replacement_waits_for_the_last_of_a_killed_subtree() {
         .child(supervisor("n", Strategy::OneForOne).child(log.actor("a")).child(log.actor("b")));
     let spec = supervisor("root", Strategy::OneForOne).child(busy);
     let root = start(&log, spec).await;
-    // One that does not hear of the kill: it is no longer linked, but still attended to.
+    // This child does not receive the kill. It is no longer linked, but its helper task still runs.
     let (a, n) = (root.directory().slot("root/m/n/a"), root.directory().slot("root/m/n"));
     a.cell().unwrap().unlink(n.cell().unwrap());
     log.take();
@@ -53,7 +53,7 @@ async fn s45_a_replacement_waits_for_the_last_of_a_killed_subtree() {
     root.stop(LONG).await;
 }
 
-/// An actor whose task ends that much later than it does.
+/// An actor whose task ends `after` later than the actor.
 fn lingering(log: &Log, id: &'static str, after: Duration) -> ChildSpec {
     let log = log.clone();
     let start = move |context: StartContext| -> BoxFuture<Result<Started, StartError>> {
@@ -104,7 +104,8 @@ async fn s45_whether_killed_or_panicked_its_children_end_and_are_gone_before_it_
     }
 }
 
-/// What is told of ends, each with its path, how often it had been up, and for how long, in ms.
+/// The reported ends, each with path, number of restarts, uptime in ms, and whether it was
+/// requested.
 fn ends(told: &Mutex<Vec<SupervisionNotice>>) -> Vec<String> {
     let told = std::mem::take(&mut *told.lock().unwrap());
     let end = |SupervisionNotice { path, news, .. }: SupervisionNotice| {
@@ -129,7 +130,7 @@ async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_dow
     let restarts = |path: &str| seen(&root, path).restarts;
     let all = || ["root/m", "root/m/a", "root/m/n", "root/m/n/b"].map(restarts);
     tokio::time::sleep(40 * MS).await;
-    // One ends in the same moment as its supervisor.
+    // One child ends in the same moment as its supervisor.
     assert!(root.directory().kill("root/m/a") && root.directory().kill("root/m"));
     settle().await;
     let along = "ended with its supervisor, 0, 40, false";
@@ -140,12 +141,12 @@ async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_dow
     assert_eq!(all(), [1; 4]);
     let why = seen(&root, "root/m/n/b").last_failure;
     assert_eq!(why.as_deref(), Some("ended with its supervisor"));
-    // It gives up: what it stops itself is told by itself.
+    // The supervisor gives up and reports the children that it stops.
     order(&root, "root/m/a", Order::Panic);
     tokio::time::sleep(1_000 * MS).await;
     assert_eq!(ends(&told).len(), 4);
     assert_eq!(all(), [2; 4]);
-    // On purpose, with one that was asked for.
+    // An injected end, with a child that was added by request.
     let asked = root.directory().supervisor("root/m");
     asked.add(log.actor("y")).await.unwrap();
     let why = Injected("test".into());
@@ -285,7 +286,7 @@ async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
         before = after;
     }
     assert_eq!(root.directory().harm("root/a", InjectedFault::Stall(MS), &why), Ok(()));
-    // A second one does not take its place.
+    // A second fault does not replace it.
     let second = root.directory().harm("root/a", InjectedFault::Panic, &why);
     assert_eq!(second, Err(NotInjected::Planned(InjectedFault::Stall(MS))));
     order(&root, "root/a", Order::StopBadly);
@@ -306,7 +307,8 @@ async fn s65_a_stranger_that_ends_during_a_start_is_told_once_the_start_is_over(
     let root = start(&log, spec).await;
     order(&root, "root/a", Order::Panic);
     tokio::time::sleep(150 * MS).await;
-    // Its second start hangs. Meanwhile one ends that somebody else has linked to its supervisor.
+    // Its second start hangs. Meanwhile an actor ends that another party has linked to the
+    // supervisor.
     let stranger = Said::new("x", &log, Start::Well);
     let supervisor = root.directory().slot("root").cell().unwrap();
     let (stranger, task) = Actor::spawn_linked(None, Sayer, stranger, supervisor).await.unwrap();

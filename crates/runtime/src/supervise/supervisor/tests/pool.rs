@@ -1,8 +1,8 @@
-//! Children that are made from one template.
+//! Tests of children that are made from one template.
 
 use super::*;
 
-/// A template of actors that are called as they are told, and start as `how` says.
+/// A template of actors that have the id they are given. `how` chooses the result of each start.
 fn sayers(log: &Log, how: impl Fn(u32) -> Start + Send + Sync + 'static) -> ChildSpec {
     let (log, times) = (log.clone(), AtomicU32::new(0));
     template("m", move |_, id: &&'static str| {
@@ -129,7 +129,7 @@ async fn s61_thousands_of_children_start_and_stop_in_linear_time() {
         assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
         began.elapsed()
     }
-    // Ten times as many; a machine that is busy meanwhile gets another try.
+    // Ten times as many children. A busy machine gets another attempt.
     let mut seen = Vec::new();
     for _ in 0..4 {
         let (few, many) = (life(1_000).await, life(10_000).await);

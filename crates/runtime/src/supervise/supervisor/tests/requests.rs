@@ -1,4 +1,4 @@
-//! Requests at run time.
+//! Tests of requests at run time.
 
 use super::*;
 use crate::supervise::ChildInfo;
@@ -180,7 +180,7 @@ async fn s58_a_crash_and_a_termination_at_once_leave_the_child_down() {
         let cell = root.directory().slot("root/a").cell().unwrap();
         if crash_first {
             cell.kill();
-            // Not even the supervisor has heard of it.
+            // The supervisor has not received the end either.
             asked.terminate("a").await.unwrap();
         } else {
             let termination = asked.terminate("a");
