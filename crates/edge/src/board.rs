@@ -1,7 +1,7 @@
-//! Who at the edge has nothing left to do: what the pacer looks at before time moves.
+//! The board: which edge actors have nothing left to do. The pacer reads it before time moves.
 //!
-//! Each entry names the input it was true at; an entry of an older head says nothing. So an actor
-//! that was killed cannot be taken for an idle one: its successor has to write the board anew.
+//! Each entry names the input for which it holds. An entry of an older input counts as busy. So a
+//! killed actor never counts as idle: its successor has to write its entry again.
 
 use super::meters::Meters;
 use crate::operation::config::Standing;
@@ -21,17 +21,17 @@ use tokio::sync::{Notify, watch};
 /// What an actor waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// Something is under way; time must not pass.
+    /// It works; time must not pass.
     Busy,
-    /// Nothing is left to do.
+    /// It has nothing left to do.
     Idle,
-    /// Nothing can be done before this venue time.
+    /// It can do nothing before this venue time.
     Until(UtcMs),
-    /// Nothing can be done before somebody else has; his waits may pass, no bar may.
+    /// It waits for another actor. Waits of that actor may pass, but no bar may come.
     Held,
 }
 
-/// What an actor has written.
+/// The entry of one actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The last input it has taken into account.
@@ -40,44 +40,44 @@ pub struct Entry {
     pub rest: Rest,
 }
 
-/// The last close said; none where none was.
+/// The last close appended; none if there was none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LastClose(Option<UtcMs>);
 
-/// The board.
+/// State that the edge actors of one process share.
 #[derive(Debug, Default)]
 pub struct Board {
     entries: Mutex<BTreeMap<&'static str, Entry>>,
-    /// None: the closer has not said anything yet.
+    /// None: the closer has not reported yet.
     last_close: Mutex<Option<LastClose>>,
-    /// The newest close that is being said, or was.
+    /// The newest close that was appended, or is about to be.
     coming: AtomicI64,
-    /// In lockstep how far time was told to move at most; 0: nobody knows yet.
+    /// In lockstep, the latest time to which the venue may have been moved; 0: not known yet.
     reach: AtomicI64,
     venue: Mutex<Option<Trouble>>,
     begun: AtomicBool,
     /// Venue time since which the private stream is subscribed; none: it is not.
     listening: Mutex<Option<UtcMs>>,
-    /// How long the process has stood still so far, milliseconds.
+    /// How long the process was paused so far, milliseconds.
     stood: AtomicI64,
     changed: Notify,
-    /// Who else is waited for before time moves.
+    /// Other actors that the pacer waits for before time moves.
     others: Mutex<Vec<&'static str>>,
-    /// The symbols whose bars are wanted, by name: those listed that the venue has.
+    /// The symbols whose bars are wanted, by name: listed symbols that the venue has.
     live: watch::Sender<Arc<[Symbol]>>,
-    /// What is configured, and what operators have switched.
+    /// The configuration in force and the switches of operators.
     config: watch::Sender<Arc<Standing>>,
-    /// Whether the venue was asked in this process what it has.
+    /// Whether this process has queried the venue's symbols.
     asked: AtomicBool,
-    /// When the venue trades.
+    /// The trading sessions of the venue.
     sessions: Mutex<Arc<Sessions>>,
-    /// What became of bars that came.
+    /// Counts of received bars.
     pub bars: BarCounts,
-    /// What is measured.
+    /// The metrics of the edge.
     pub meters: Meters,
 }
 
-/// What became of bars that came from the venue, since the process began.
+/// Counts of bars received from the venue since the process began.
 #[derive(Debug, Default)]
 pub struct BarCounts {
     known: AtomicU64,
@@ -97,13 +97,13 @@ impl BarCounts {
         self.refused.fetch_add(count, Relaxed);
     }
 
-    /// Odd bars that entered a close, and refused ones.
+    /// The counts of odd bars that entered a close and of refused bars.
     #[must_use]
     pub fn strange(&self) -> (u64, u64) {
         (self.odd.load(Relaxed), self.refused.load(Relaxed))
     }
 
-    /// Counts one.
+    /// Counts one bar by how it was taken.
     pub fn count(&self, offered: Offered) {
         match offered {
             Offered::Known => self.known.fetch_add(1, Relaxed),
@@ -112,7 +112,7 @@ impl BarCounts {
         };
     }
 
-    /// Repeats, and those that differed from what was said first.
+    /// The counts of repeated bars, and of bars that differed from the first version.
     #[must_use]
     pub fn get(&self) -> (u64, u64) {
         (self.known.load(Relaxed), self.revised.load(Relaxed))
@@ -122,25 +122,25 @@ impl BarCounts {
 /// Why the venue cannot be used, and since when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Wall time, UTC milliseconds.
+    /// Wall time of its beginning, UTC milliseconds.
     pub since: WallMs,
     /// What happened, and what is done about it.
     pub why: String,
 }
 
 impl Board {
-    /// Has the pacer wait for this writer too, from its first entry on.
+    /// Makes the pacer wait for this actor too, from its first entry on.
     pub fn wait_for(&self, who: &'static str) {
         self.others.lock().unwrap_or_else(PoisonError::into_inner).push(who);
     }
 
-    /// Who else is waited for.
+    /// The other actors that the pacer waits for.
     #[must_use]
     pub fn others(&self) -> Vec<&'static str> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says whose bars are wanted, by name.
+    /// Sets the symbols whose bars are wanted, by name.
     pub fn write_live(&self, symbols: Vec<Symbol>) {
         self.live.send_if_modified(|live| {
             let other = **live != *symbols;
@@ -151,13 +151,13 @@ impl Board {
         });
     }
 
-    /// Whose bars are wanted.
+    /// The symbols whose bars are wanted.
     #[must_use]
     pub fn live(&self) -> watch::Receiver<Arc<[Symbol]>> {
         self.live.subscribe()
     }
 
-    /// Says what is configured and switched.
+    /// Sets the configuration in force and the switches.
     pub fn write_config(&self, standing: &Standing) {
         self.config.send_if_modified(|config| {
             let other = **config != *standing;
@@ -168,14 +168,15 @@ impl Board {
         });
     }
 
-    /// What is configured and switched; at the beginning of a life nothing until it is known.
+    /// The configuration in force and the switches; empty at the start of a run until they are
+    /// known.
     #[must_use]
     pub fn config(&self) -> watch::Receiver<Arc<Standing>> {
         self.config.subscribe()
     }
 
-    /// The value in force of a key that may change while it trades; none before any is, and where
-    /// the program that put it in force had no such key.
+    /// The value in force of a key that may change while the daemon trades. None before a
+    /// configuration is in force, or if the program that applied it had no such key.
     #[must_use]
     pub fn in_force(&self, key: &str) -> Option<serde_json::Value> {
         let standing = self.config.borrow().clone();
@@ -183,18 +184,18 @@ impl Board {
         serde_json::from_str(text).ok()
     }
 
-    /// The venue said when it trades.
+    /// Sets the trading sessions of the venue.
     pub fn write_sessions(&self, sessions: Sessions) {
         *self.sessions.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(sessions);
     }
 
-    /// When the venue trades, as far as it was said.
+    /// The trading sessions of the venue, as far as they are known.
     #[must_use]
     pub fn sessions(&self) -> Arc<Sessions> {
         Arc::clone(&self.sessions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The venue was asked what it has.
+    /// Notes that the venue's symbols were queried.
     pub fn write_asked(&self) {
         self.asked.store(true, Release);
     }
@@ -205,7 +206,7 @@ impl Board {
         self.asked.load(Acquire)
     }
 
-    /// Writes an entry.
+    /// Writes the entry of an actor.
     pub fn write(&self, who: &'static str, n: u64, rest: Rest) {
         let entry = Entry { n, rest };
         let before = self.entries().insert(who, entry);
@@ -214,8 +215,8 @@ impl Board {
         }
     }
 
-    /// The life and its settings are in the journal. Nothing else of this life comes before them: a
-    /// past that is loaded under other settings warms nothing.
+    /// Notes that the run and its settings are in the journal. No other input of the run comes
+    /// before them: history loaded under other settings warms no indicator.
     pub fn write_begun(&self) {
         self.begun.store(true, Release);
         self.changed.notify_waiters();
@@ -227,7 +228,7 @@ impl Board {
         self.begun.load(Acquire)
     }
 
-    /// Resolves when the life has begun.
+    /// Resolves when the run has begun.
     pub async fn begun(&self) {
         loop {
             let changed = self.changed();
@@ -238,8 +239,8 @@ impl Board {
         }
     }
 
-    /// Venue time since which the private stream is subscribed and was read without a gap; none: it
-    /// is not subscribed.
+    /// Sets the venue time since which the private stream is subscribed and was read without a gap;
+    /// none if it is not subscribed.
     pub fn write_listening(&self, since: Option<UtcMs>) {
         let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *listening, since);
@@ -254,7 +255,7 @@ impl Board {
         *self.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the venue can be used: none, or why not as of wall time `at`.
+    /// Sets why the venue cannot be used, as of wall time `at`; none if it can be used.
     pub fn write_venue(&self, at: WallMs, why: Option<String>) {
         let mut venue = self.venue.lock().unwrap_or_else(PoisonError::into_inner);
         let since = venue.as_ref().map_or(at, |trouble| trouble.since);
@@ -267,18 +268,18 @@ impl Board {
         self.venue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The process stood still for so long, milliseconds.
+    /// Adds a pause of the process, milliseconds.
     pub fn write_pause(&self, ms: i64) {
         self.stood.fetch_add(ms, AcqRel);
     }
 
-    /// How long the process has stood still so far, milliseconds.
+    /// How long the process was paused so far, milliseconds.
     #[must_use]
     pub fn stood_still(&self) -> i64 {
         self.stood.load(Acquire)
     }
 
-    /// The last close said, as the closer knows it.
+    /// Sets the last close, as the closer knows it.
     pub fn write_close(&self, close: Option<UtcMs>) {
         let close = LastClose(close);
         if self.close().replace(close) != Some(close) {
@@ -286,24 +287,24 @@ impl Board {
         }
     }
 
-    /// In lockstep: time is going to be told to move so far.
+    /// In lockstep: announces that time will move up to here at most.
     pub fn write_reach(&self, to: UtcMs) {
         self.reach.fetch_max(to, Release);
     }
 
-    /// In lockstep the latest time there may be, where that is known.
+    /// In lockstep, the latest possible venue time, if it is known.
     #[must_use]
     pub fn reach(&self) -> Option<UtcMs> {
         Some(self.reach.load(Acquire)).filter(|to| *to > 0)
     }
 
-    /// A close is about to be said: whoever acts on it finds it here.
+    /// Announces a close before it is appended, so that every actor that uses it finds it here.
     pub fn write_coming(&self, close: UtcMs) {
         self.coming.fetch_max(close, Release);
         self.meters.close(close);
     }
 
-    /// The newest close that anything in the journal can stand on.
+    /// The newest close to which anything in the journal can refer.
     #[must_use]
     pub fn newest_close(&self) -> Option<UtcMs> {
         let coming = self.coming.load(Acquire);
@@ -316,7 +317,7 @@ impl Board {
         self.close().and_then(|LastClose(close)| close)
     }
 
-    /// The last close said, once the closer knows it.
+    /// The last close, once the closer knows it.
     pub async fn said(&self) -> Option<UtcMs> {
         loop {
             let changed = self.changed();
@@ -331,25 +332,25 @@ impl Board {
         self.last_close.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `who` waits for, as of input `n`; busy where it has not said.
+    /// What `who` waits for, as of input `n`; busy if it has not reported.
     #[must_use]
     pub fn rest(&self, who: &str, n: u64) -> Rest {
         self.entries().get(who).filter(|e| e.n == n).map_or(Rest::Busy, |e| e.rest)
     }
 
-    /// Something the board does not show has changed: whoever waits looks again.
+    /// Wakes all waiting actors after a change that the board does not show.
     pub fn poke(&self) {
         self.changed.notify_waiters();
     }
 
-    /// All of it, for people.
+    /// All entries, for display.
     #[must_use]
     pub fn all(&self) -> Vec<(&'static str, Entry)> {
         self.entries().iter().map(|(who, e)| (*who, *e)).collect()
     }
 
-    /// Resolves when something is written after this call. Made before the board is read, it misses
-    /// nothing.
+    /// Resolves when something is written after this call. Call it before reading the board, so
+    /// that no change is missed.
     pub fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }

@@ -1,5 +1,5 @@
-//! The clock: appends a `Clock` input when the earliest wake-up of a stage is due, and keeps a
-//! venue's clock that runs by itself in step.
+//! The clock: appends a `Clock` input when the earliest wake-up of a stage is due. It also samples
+//! the clock of a venue whose time passes automatically.
 
 use super::board::Rest;
 use super::world::{Passing, World};
@@ -14,13 +14,13 @@ use tokio::task::JoinHandle;
 
 /// Its name on the board and as a writer.
 pub const NAME: &str = "clock";
-/// Wall time between looks where venue time runs by itself: 100 ms of venue time, and not more
-/// often than the shorter.
+/// Wall time between checks if venue time passes automatically: 100 ms of venue time, but not below
+/// the shorter value.
 const LOOK: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(100);
 /// Wall time between samples of the venue's clock.
 const SAMPLE: Duration = Duration::from_secs(5);
 
-/// What the clock is told.
+/// Messages of the clock.
 #[derive(Debug)]
 pub enum ClockMsg {
     /// Venue time may have reached the earliest wake-up.
@@ -34,7 +34,7 @@ pub struct Clock;
 pub struct State {
     world: World,
     writer: Writer,
-    /// When the venue's clock was last looked at.
+    /// When the venue's clock was last sampled.
     sampled: Option<Instant>,
     sampling: Option<JoinHandle<()>>,
     said: Option<i64>,
@@ -78,7 +78,8 @@ impl Actor for Clock {
         let world = &state.world;
         let n = world.journal.head();
         let due = world.journal.next_wake().filter(|due| *due <= world.now());
-        // A stage passes its wake-up with the input; until then the same one is not said again.
+        // A stage consumes its wake-up with the input. Until then the same one is not appended
+        // again.
         if let Some(due) = due.filter(|due| state.said != Some(*due)) {
             let input = Body::Operator(Operator::Clock { time: due });
             world.chaos().point(Site::BeforeAppend, NAME);
@@ -92,7 +93,8 @@ impl Actor for Clock {
 }
 
 impl State {
-    /// A venue whose time runs by itself drifts against ours: its clock is looked at now and then.
+    /// Samples the venue's clock now and then: it drifts against ours if its time passes
+    /// automatically.
     fn sample(&mut self) {
         let due = self.sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE);
         let running = self.sampling.as_ref().is_some_and(|task| !task.is_finished());

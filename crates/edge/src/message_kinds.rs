@@ -22,7 +22,7 @@ macro_rules! kinds {
             }
         })*
 
-        /// What is to be measured of the tree: kinds of messages, and bar actors as one.
+        /// What is measured of the tree: the kinds of messages, with all bar actors as one.
         #[must_use]
         pub fn wanted() -> Wanted {
             Wanted { pools: &[path::BARS], kinds: vec![$(Kinds::of::<$message>()),*] }

@@ -1,5 +1,5 @@
-//! What the edge counts of itself: what came by streams, and how long the way to an order was.
-//! Nothing that is decided looks here.
+//! Metrics of the edge: what came by streams, and how long the way to an order took. No decision
+//! depends on them.
 
 use everwarm_domain::clean::clean;
 use everwarm_domain::time::UtcMs;
@@ -11,38 +11,38 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// What came by the streams of one sort.
+/// Metrics of the streams of one sort.
 #[derive(Debug, Default)]
 pub struct StreamMeter {
-    /// Closed bars, or words about orders.
+    /// Closed bars, or reports on orders.
     pub used: AtomicU64,
-    /// Anything else that was read.
+    /// Other frames that were read.
     pub other: AtomicU64,
     /// Messages that could not be read.
     pub garbled: AtomicU64,
-    /// Connections lost that are tried again by themselves, and those refused for good.
+    /// Lost connections that are retried automatically, and refused ones.
     pub lost: [AtomicU64; 2],
-    /// Times after which something may be missing and is fetched.
+    /// Gaps: something may be missing and is fetched.
     pub gaps: AtomicU64,
-    /// Messages left out because too many waited; what they said is fetched.
+    /// Messages dropped because too many waited. Their content is fetched.
     pub dropped: AtomicU64,
     /// Our wall time of the newest data, UTC milliseconds; 0: none yet.
     pub newest: AtomicI64,
-    /// What could not be read was said.
+    /// Limits how often unreadable messages are logged.
     said: Sparsely,
-    /// Which connections are subscribed.
+    /// Whether each connection is subscribed, by number.
     up: Mutex<Vec<bool>>,
     /// Our wall time since which not all are, UTC milliseconds; 0: all are, or none ever was.
     down: AtomicI64,
 }
 
 impl StreamMeter {
-    /// Its actor begins: no connection is up.
+    /// Resets it when its actor begins: no connection is up.
     pub fn begin(&self) {
         self.change(Vec::clear);
     }
 
-    /// Something came by a connection; `used`: of the sort that is used.
+    /// Counts an event of a connection. `used`: it is of the sort that is used.
     pub fn heard<F>(&self, number: usize, event: &Event<F>, used: bool) {
         let one = |count: &AtomicU64| {
             count.fetch_add(1, Relaxed);
@@ -72,14 +72,14 @@ impl StreamMeter {
         }
     }
 
-    /// Since when not all its connections are subscribed, wall time in UTC milliseconds; 0: they
-    /// never were. None: they are.
+    /// Wall time since which not all its connections are subscribed, UTC milliseconds; 0: they
+    /// never were. None: all are subscribed.
     #[must_use]
     pub fn down_since(&self) -> Option<UtcMs> {
         (!self.is_up()).then(|| self.down.load(Relaxed))
     }
 
-    /// Whether all its connections are subscribed, and there is one.
+    /// Whether there is a connection, and all are subscribed.
     #[must_use]
     pub fn is_up(&self) -> bool {
         all_up(&self.lines())
@@ -112,26 +112,26 @@ fn all_up(lines: &[bool]) -> bool {
     !lines.is_empty() && lines.iter().all(|up| *up)
 }
 
-/// All of it.
+/// All metrics of the edge.
 #[derive(Debug)]
 pub struct Meters {
-    /// The market's streams.
+    /// The streams of the market.
     pub market: StreamMeter,
-    /// The account's stream.
+    /// The stream of the account.
     pub private: StreamMeter,
-    /// From the venue's stamp on a bar to its arrival, skew of the clocks included.
+    /// From the venue's timestamp on a bar to its arrival, including the skew of the clocks.
     pub latency: Histogram,
-    /// From a close being said to its orders being announced.
+    /// From the append of a close to the announcement of its orders.
     pub decide: Histogram,
-    /// From there to their announcement being on disk.
+    /// From the announcement of orders to its flush to disk.
     pub sync: Histogram,
     /// From the close to the first byte of a request.
     pub total: Histogram,
-    /// From an order's request to its answer.
+    /// From the request of an order to its response.
     pub submit: Histogram,
-    /// The same for a question about an order.
+    /// The same for a query of an order.
     pub query: Histogram,
-    /// The newest close said, and when.
+    /// The newest close, and when it was appended.
     close: Mutex<Option<(UtcMs, Instant)>>,
 }
 
@@ -152,12 +152,12 @@ impl Default for Meters {
 }
 
 impl Meters {
-    /// A close is being said.
+    /// Notes that a close is being appended.
     pub fn close(&self, time: UtcMs) {
         *self.close.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, clock::now()));
     }
 
-    /// When the close of this time was said; none where that was another.
+    /// When the close of this time was appended; none if the newest close is another one.
     #[must_use]
     pub fn said(&self, time: UtcMs) -> Option<Instant> {
         let close = *self.close.lock().unwrap_or_else(PoisonError::into_inner);

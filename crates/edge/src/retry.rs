@@ -1,15 +1,16 @@
-//! When a question is asked again that the venue did not answer.
+//! How long to wait before a query is repeated to which the venue did not respond.
 
 use super::stream::dice;
 use super::world::Passing;
 use everwarm_venue::session::back_off;
 use std::time::Duration;
 
-/// Tries after which the wait is not longer still: 8 s at most.
+/// Tries after which the wait no longer grows: at most 8 s.
 const TRIES: u32 = 5;
 
-/// Wall time before the next try, after `tries` that failed before the last: later and later, and
-/// by chance, so that many do not ask at once. In lockstep nothing goes on meanwhile: soon.
+/// Wall time before the next try, after `tries` that failed before the last. It grows, and is
+/// random in part, so that not all callers query together. In lockstep nothing happens meanwhile,
+/// so it is short.
 pub fn after(tries: u32, passing: Passing) -> Duration {
     let most = if passing == Passing::Lockstep { 0 } else { TRIES };
     Duration::from_millis(back_off(tries.min(most), dice()).unsigned_abs())

@@ -1,5 +1,5 @@
-//! What the streams of the market and of the account share: a task that carries one, and ends with
-//! the actor that asked for it.
+//! What the streams of the market and of the account share: a task that runs a stream, and ends
+//! with its actor.
 
 use super::task::guarded;
 use super::world::{Passing, World};
@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Wall time between looks at a clock that is not known yet.
+/// Wall time between checks of a clock that is not known yet.
 const CLOCK: Duration = Duration::from_millis(1);
 
 /// A stream that runs until this is dropped.
@@ -25,7 +25,7 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    /// Runs what an adapter carries, and sends `me` once that it has `ended`, and why.
+    /// Runs the stream of an adapter. When it ends, sends `me` once `ended` with the reason.
     pub(super) fn run<M: Message>(
         world: &World,
         carried: Carried,
@@ -34,8 +34,8 @@ impl Stream {
     ) -> Stream {
         let world = world.clone();
         Stream(tokio::spawn(async move {
-            // A clock that only moves when told is not known before the pacer has asked: what is
-            // signed by it would be refused, and tried again much later.
+            // In lockstep the clock is not known before the pacer has set it. Requests signed
+            // before would be rejected, and tried again much later.
             while world.passing == Passing::Lockstep && world.now() == 0 {
                 tokio::time::sleep(CLOCK).await;
             }
@@ -46,13 +46,13 @@ impl Stream {
     }
 }
 
-/// What one `of` some connections needs of this process.
+/// What one of `of` connections needs of this process.
 pub(super) fn listener(world: &World, of: usize) -> Listener {
     let world = world.clone();
     Listener { now: Box::new(move || moment(&world)), dice, connections: of }
 }
 
-/// Sends `me` what is made of all that is `heard`, as long as `me` lives.
+/// Sends `me` what `heard` makes of each event, as long as `me` lives.
 pub(super) fn sink<F: 'static, M: Message>(
     me: ActorRef<M>,
     mut heard: impl FnMut(Box<Event<F>>) -> Option<M> + Send + 'static,
@@ -63,14 +63,14 @@ pub(super) fn sink<F: 'static, M: Message>(
     })
 }
 
-/// The clocks, for a session. Where the process stood still, the one on the wall jumps for it: what
-/// a connection brought meanwhile, or did not, is looked behind.
+/// The clocks, for a session. The wall clock jumps by each pause of the process. So the session
+/// checks what its connection missed.
 fn moment(world: &World) -> Moment {
     let (wall, stood) = (wall(), world.board.stood_still());
     Moment { steady: steady(), wall: wall + stood, venue: world.clock.now(wall) }
 }
 
-/// A die for the jitter of reconnects: nothing that is decided depends on it.
+/// A random number for the jitter of reconnects. No decision depends on it.
 pub(super) fn dice() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     #[expect(clippy::disallowed_methods, reason = "jitter of reconnects decides nothing")]

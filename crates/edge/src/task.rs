@@ -1,4 +1,4 @@
-//! Work that an actor does in a task of its own, so that its handler never waits.
+//! Work that an actor does in a separate task, so that its handler never waits.
 
 use everwarm_runtime::supervise::{ChildSpec, worker};
 use futures_util::FutureExt;
@@ -8,8 +8,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// Does the work. A panic in it becomes a text: the actor must end with its task, or nobody would
-/// notice that the work is not done any more.
+/// Does the work. A panic in it becomes a text: the actor must end with its task, because otherwise
+/// nobody notices that the work has stopped.
 ///
 /// # Errors
 /// The text of the panic.
@@ -21,9 +21,9 @@ pub async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, String> {
     })
 }
 
-/// A child that does the same thing round after round, for as long as it lives. A round waits for
-/// what there is to do itself, a second or so at most, and may be cut off at any await: the next
-/// one, of this instance or its successor, begins anew.
+/// A child that repeats `round` for as long as it lives. A round waits for its own work, at most
+/// about a second. It may be cancelled at any await: the next one, of this instance or its
+/// successor, begins anew.
 pub fn rounds<F>(id: &str, round: impl Fn() -> F + Send + Sync + 'static) -> ChildSpec
 where
     F: Future<Output = ()> + Send + 'static,
@@ -36,7 +36,7 @@ type Round = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 struct Rounds;
 
-/// The last round is over; an error says how it failed.
+/// The last round has ended; an error says how it failed.
 #[derive(Debug)]
 pub(super) struct Over(pub(super) Result<(), String>);
 
@@ -75,7 +75,7 @@ impl Actor for Rounds {
         let round = (state.round)();
         state.running = Some(tokio::spawn(async move {
             let over = Over(guarded(round).await);
-            // It has ended meanwhile.
+            // The actor may have ended meanwhile.
             drop(me.send_message(over));
         }));
         Ok(())

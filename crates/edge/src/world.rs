@@ -1,4 +1,4 @@
-//! What the edge actors of one process share: handles, never facts.
+//! What the edge actors of one process share: handles, but no facts.
 
 use super::board::Board;
 use crate::market::final_bars::FinalBars;
@@ -28,15 +28,15 @@ use tokio::sync::Semaphore;
 /// How time passes at the venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passing {
-    /// It moves when the pacer says so.
+    /// The pacer moves it.
     Lockstep,
-    /// It moves by itself, this many times as fast as ours.
+    /// It passes automatically, this many times as fast as ours.
     Scaled(u32),
 }
 
 impl Passing {
-    /// How long requests may be on their way where `wanted` is configured, milliseconds of venue
-    /// time: a scaled venue ages them as fast as it moves.
+    /// How long requests may be under way if `wanted` is configured, milliseconds of venue time. At
+    /// a scaled venue requests age as fast as its time passes.
     #[must_use]
     pub const fn recv_window(self, wanted: i64) -> i64 {
         match self {
@@ -46,21 +46,21 @@ impl Passing {
     }
 }
 
-/// Symbols whose bars are looked up at the same time.
+/// Symbols whose bars are queried at the same time.
 pub const LOOKUPS: usize = 8;
-/// By how much the venue's time may be off from what we hold it to be, milliseconds of wall time.
+/// How far our estimate of the venue's time may be off, milliseconds of wall time.
 const OFF: UtcMs = 2_000;
 
-/// Bars on their way to one actor, at most: a minute of a thousand symbols, four times.
+/// Most bars that wait for one actor: four minutes of a thousand symbols.
 pub const BARS_WAITING: usize = 4_000;
-/// Words about orders on their way to one actor from which on somebody should look. None of them is
+/// Reports on orders that wait for one actor, above which a person should check it. No report is
 /// ever held back.
 pub const ORDERS_WAITING: usize = 1_000;
 
-/// Shared by everything at the edge.
+/// What all edge actors share.
 #[derive(Clone)]
 pub struct World {
-    /// The places in the tree that bear the name of a venue or a source.
+    /// The names of the venue and the source, and the paths that contain them.
     pub places: Places,
     /// The journal.
     pub journal: Arc<Journal<Body>>,
@@ -68,61 +68,61 @@ pub struct World {
     pub archive: Arc<Archive>,
     /// Resolves inputs that refer to past bars.
     pub library: Arc<HistoryLibrary>,
-    /// Where orders go.
+    /// The venue, which takes orders.
     pub venue: Arc<dyn Venue>,
-    /// Where bars come from.
+    /// The source of bars.
     pub source: Arc<dyn Source>,
-    /// Its clock.
+    /// The venue's clock.
     pub clock: SharedClock,
-    /// Moves the venue's time, where it stands still until it is told to move.
+    /// Moves the venue's time, if it stands still otherwise.
     pub wheel: Option<Arc<dyn Wheel>>,
-    /// The steering of the simulated exchange, where it is one.
+    /// The control of the simulated exchange, if the venue is one.
     pub admin: Option<Admin>,
-    /// Streams on one market connection at most.
+    /// Most streams on one market connection.
     pub streams: usize,
-    /// Whether money is real there.
+    /// Whether the venue trades real money.
     pub live: bool,
-    /// Wall time between comparisons of the account while it trades, as the process was started;
-    /// none: at starts alone. See [`World::compare_every`].
+    /// Wall time between comparisons of the account while trading, as the process was started;
+    /// none: only at starts. See [`World::compare_every`].
     pub compare: Option<Duration>,
-    /// How its time passes.
+    /// How the venue's time passes.
     pub passing: Passing,
-    /// Venue time up to which bars are closed, asked for once for many.
+    /// Venue time up to which bars are final. One query serves many callers.
     pub final_bars: Arc<FinalBars>,
-    /// Keeps past bars.
+    /// Stores past bars.
     pub keeper: Arc<Keeper>,
-    /// Who has nothing left to do, and what else is waited for.
+    /// Which actors have nothing left to do, and what else the pacer waits for.
     pub board: Arc<Board>,
-    /// Where everybody is found.
+    /// Finds actors by path.
     pub directory: Directory,
-    /// Turns to look up bars: [`LOOKUPS`] at once.
+    /// Permits to query bars, [`LOOKUPS`] in all.
     pub lookups: Arc<Semaphore>,
-    /// Who writes into the history under which name.
+    /// Locks for writing into the history, by name.
     pub pens: Arc<Pens>,
-    /// Called when a file cannot be used any more.
+    /// Called when a file can no longer be used.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
 }
 
 impl World {
-    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance
-    /// that is gone looks for itself.
+    /// Sends a message to the actor at `path`. A message is a hint: the successor of an ended
+    /// instance checks on its own.
     pub fn tell<M: Message>(&self, path: &str, message: M) {
         drop(self.directory.slot(path).send(message));
     }
 
-    /// A place in the mailbox of whoever is at `path`, as soon as there is one: for bars.
+    /// Waits for room in the mailbox of the actor at `path`: for bars.
     pub async fn room(&self, path: &str) -> Ticket {
         room(&self.directory, path).await
     }
 
-    /// A place for what is known of an order: at once, however many there are.
+    /// A place for a report on an order: immediately, however many wait.
     #[must_use]
     pub fn place(&self, path: &str) -> Ticket {
         place(&self.directory, path)
     }
 
-    /// The history cannot be read or written: as with the journal, that is the end of the process.
-    /// The file is never opened again inside it.
+    /// Handles an error of the history. If its file cannot be read or written, the process ends, as
+    /// with the journal. The process never opens the file again.
     pub fn history_failed(&self, why: HistoryError) -> String {
         let text = why.to_string();
         if let HistoryError::Archive(error) = why {
@@ -131,8 +131,8 @@ impl World {
         text
     }
 
-    /// Wall time between comparisons of the account while it trades, by what is in force; none: at
-    /// starts alone. Where time moves only when told, none is made.
+    /// Wall time between comparisons of the account while trading, by the settings in force; none:
+    /// only at starts. In lockstep none is made.
     #[must_use]
     pub fn compare_every(&self) -> Option<Duration> {
         let said = self.board.in_force("venue.compare_account_s").and_then(|v| v.as_u64());
@@ -140,7 +140,7 @@ impl World {
         every.filter(|every| !every.is_zero() && self.passing != Passing::Lockstep)
     }
 
-    /// Connections that are kept to the venue: of the market, and of the account.
+    /// Number of connections to the venue: those of the market, and that of the account.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.board.live().borrow().len().div_ceil(self.streams.max(1)) + 1
@@ -152,8 +152,8 @@ impl World {
         self.venue.now()
     }
 
-    /// The latest venue time that there may be: what we hold it to be is some way off, and in
-    /// lockstep what happens may be heard before how far time is.
+    /// The latest possible venue time. Our estimate is not exact. In lockstep an event may arrive
+    /// before the new time is known.
     #[must_use]
     pub fn latest(&self) -> UtcMs {
         match self.passing {
@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    /// The venue times at which something may have happened that follows from a decision.
+    /// The venue times at which a consequence of a decision may have happened.
     #[must_use]
     pub fn times_since(&self, decided: UtcMs) -> RangeInclusive<UtcMs> {
         let before = match self.passing {
@@ -172,8 +172,8 @@ impl World {
         decided.saturating_sub(before)..=self.latest()
     }
 
-    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it
-    /// first.
+    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to move it
+    /// there first.
     #[must_use]
     pub fn in_step(&self) -> bool {
         let now = self.now();
@@ -206,7 +206,7 @@ fn place(directory: &Directory, path: &str) -> Ticket {
     ticket
 }
 
-/// By how much the venue's time may be off from what we hold it to be, milliseconds of its time.
+/// How far our estimate of the venue's time may be off, milliseconds of its time.
 fn off(factor: u32) -> UtcMs {
     OFF.saturating_mul(UtcMs::from(factor.max(1)))
 }
@@ -217,7 +217,7 @@ mod tests {
     use everwarm_domain::switch::{Switch, Switches};
     use futures_util::FutureExt;
 
-    /// What paths there were before venues and sources had places of their own.
+    /// The paths from before venues and sources had places of their own.
     #[test]
     fn former_paths_are_understood() {
         let places = Places { venue: "sim", source: "sim" };

@@ -1,6 +1,6 @@
-//! One hand at a time writes what is kept under a name. What an actor has begun on a thread that
-//! may block goes on when the actor is killed: its successor waits for that before it looks how far
-//! it came, else both would write, the older one last.
+//! Lets only one task at a time write data under a name. Blocking work of a killed actor continues.
+//! Its successor waits for the end of that work before it reads how far it came. Otherwise both
+//! would write, the older one last.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +9,12 @@ use tokio::sync::OwnedMutexGuard;
 /// The right to write under a name, until it is dropped.
 pub type Pen = OwnedMutexGuard<()>;
 
-/// Who may write, by name.
+/// The locks, by name.
 #[derive(Debug, Default)]
 pub struct Pens(Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Pens {
-    /// Takes the pen of this name, as soon as nobody holds it.
+    /// Takes the lock of this name, as soon as it is free.
     pub async fn take(&self, name: &str) -> Pen {
         let pen = {
             let mut pens = self.0.lock().unwrap_or_else(PoisonError::into_inner);

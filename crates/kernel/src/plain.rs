@@ -277,8 +277,8 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<String>>>;
 
-    /// Notes everything it receives. On an input it appends its own kind. It concludes with the kind
-    /// plus 10.
+    /// Notes everything it receives. On an input it appends its own kind. It concludes with the
+    /// kind plus 10.
     struct Noter {
         kind: u8,
         log: Log,

@@ -1,5 +1,5 @@
-//! A bar actor: one symbol's closed bars, from the stream and, where the stream has a hole, from
-//! the venue's records. What is missing there is told by [`missing`], at the start and later.
+//! A bar actor: the closed bars of one symbol, from the stream or, if the stream has a gap, from
+//! the venue's records. [`missing`] finds the gaps, at the start and later.
 
 use crate::market::closer::CloserMsg;
 use crate::market::confirm::{Sought, confirm, fetch_all};
@@ -27,34 +27,33 @@ use std::time::Duration;
 use tokio::sync::{AcquireError, SemaphorePermit};
 use tokio::task::JoinHandle;
 
-/// Past bars fetched for a symbol that has none.
+/// Past bars to fetch for a symbol that has none.
 pub const HISTORY_BARS: i64 = 1000;
-/// Wall time between greetings that nobody answers: the answer is for whoever is in our place, and
-/// we are put there only once we have started.
+/// Wall time between greetings without a response. The closer responds to our path, and the
+/// supervisor registers us there only once we have started.
 const GREET: Duration = Duration::from_millis(20);
 
-/// What a bar actor is told.
+/// Messages of a bar actor.
 #[derive(Debug)]
 pub enum BarMsg {
-    /// A bar that is final, as the stream has it, with its place among those that wait for the
-    /// feed: it is given back once the closer has room, so that no more wait here than may wait
-    /// there.
+    /// A final bar from the stream, with its ticket from the mailbox of the feed. The ticket is
+    /// returned once the closer has room. So no more bars wait here than may wait there.
     Closed(Bar, Ticket),
-    /// Look through the venue's records from the end of the last bar said on; none: from the
+    /// Check the venue's records from the end of the last appended bar on; none: from the
     /// beginning.
     Look {
-        /// End of the last bar said.
+        /// End of the last appended bar.
         from: Option<UtcMs>,
-        /// The close that must be reached besides whatever has closed by now.
+        /// The close that must be reached, besides all that have closed by now.
         least: Option<UtcMs>,
-        /// What the bars are judged by.
+        /// The known bars by which new ones are judged.
         known: Known,
     },
-    /// The closer may not have heard of us, or not found us.
+    /// Greet again: the closer may have missed the greeting, or its response may have missed us.
     Greet,
-    /// The stream was interrupted: look again from wherever the closer stands.
+    /// The stream was interrupted: check again from the last close of the closer.
     Interrupted,
-    /// Features wait for this past: load it.
+    /// Features wait for this history: load it.
     Warm(Owed),
 }
 
@@ -68,15 +67,15 @@ pub struct State {
     /// End of the newest bar passed on.
     newest: Option<UtcMs>,
     look: Option<JoinHandle<()>>,
-    /// What is being loaded for features that wait.
+    /// The history that is being loaded for features.
     warm: Option<(Owed, JoinHandle<()>)>,
-    /// Whether the closer has found us.
+    /// Whether the closer has reached us.
     greeted: bool,
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        // A look that nobody waits for is not finished.
+        // Nobody waits for the result of a check that is not finished.
         if let Some(look) = self.look.take() {
             look.abort();
         }
@@ -155,7 +154,7 @@ impl State {
         self.world.tell(path::CLOSER, CloserMsg::Closed(bar, ticket));
     }
 
-    /// Loads what is owed to features, once, however often it is asked for meanwhile.
+    /// Loads the history owed to features. Repeated requests for it load it only once.
     fn warm(&mut self, owed: Owed) {
         if self.warm.as_ref().is_some_and(|(of, task)| *of == owed && !task.is_finished()) {
             return;
@@ -199,37 +198,36 @@ impl State {
     }
 }
 
-/// What a look is to find.
+/// What a check is to find.
 struct Wanted {
-    /// Bars from here on; none: the past.
+    /// Bars from this time on; none: the history.
     from: Option<UtcMs>,
-    /// Steady time at which it was asked for: what closed before is in it.
+    /// Steady time of the request. The result includes everything that closed before.
     since: SteadyMs,
     /// The close that must be reached at least.
     least: Option<UtcMs>,
-    /// What the bars are judged by.
+    /// The known bars by which new ones are judged.
     known: Known,
 }
 
-/// Leave to ask the venue.
+/// A permit to query the venue.
 type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 
-/// A look, each part of it on the heap: a task keeps the room of what is in it for as long as its
-/// handle is kept.
+/// Checks the venue's records. The result includes all bars that the stream may have missed,
+/// because it was not subscribed or nobody received them. So no gap waits for the next bar to show
+/// it.
 ///
-/// Whatever the stream may not have told, since it was not subscribed or nobody was there to hear
-/// it, is in it: nothing waits for the next bar to show that one is missing.
+/// Each part is boxed: a task keeps the memory of its content for as long as its handle is kept.
 async fn looking(world: &World, symbol: Symbol, wanted: &Wanted) -> Result<CloserMsg, VenueError> {
-    // Asked for while others have their turn: what closes while we wait for ours is told by the
-    // stream.
+    // Queried before a permit is free: the stream sends what closes while we wait for one.
     let reached = Box::pin(world.final_bars.through(world, wanted.since, wanted.least)).await?;
-    // However many look at once, orders and the account get their turn. A look takes some 100 kB:
-    // only who has a turn takes that, and lets it go with the turn.
+    // However many checks run, orders and the account get their turn. A check takes some 100 kB:
+    // only the holder of a permit takes them, and frees them with the permit.
     let turn = world.lookups.acquire().await;
     Box::pin(look(world, symbol, wanted, Timeframe::M1.open_of(reached), turn)).await
 }
 
-/// Fetches what has closed from `from` to `through`, or the history where there is nothing yet.
+/// Fetches what has closed from `from` to `through`, or the history if there is nothing yet.
 async fn look(
     world: &World,
     symbol: Symbol,
@@ -252,7 +250,7 @@ async fn look(
     Ok(CloserMsg::Looked { symbol, bars, odd, refused, history: None, through })
 }
 
-/// Sees to it that the past is whole, writes it down, and says what announces it.
+/// Completes the history, stores it, and returns the fact that announces it.
 async fn past(
     world: &World,
     symbol: Symbol,
@@ -266,8 +264,8 @@ async fn past(
     let times: Times = sessions.first_of(timeframe, count, through)..=through - MINUTE;
     let (archive, within) = (Arc::clone(&world.archive), times.clone());
     let read = tokio::task::spawn_blocking(move || {
-        // In this order: another look may write both at once in between, and what it found is then
-        // there for every hole that it told of.
+        // In this order: another check may write both in between. Then its bars are present for
+        // every gap that it recorded.
         let none = bars::outages(&archive, timeframe, symbol, *within.end())?;
         Ok((bars::read(&archive, timeframe, symbol, within)?, none))
     });
@@ -276,11 +274,11 @@ async fn past(
     let have: BTreeMap<UtcMs, Bar> = have.into_iter().map(|bar| (bar.open_time, bar)).collect();
     let needed = missing(have.keys().copied(), &none, count, through, of);
     let sought = Sought::new(known, have, fetch_all(world, symbol, &needed).await?);
-    // The keeper writes many at once, and to ask again takes seconds.
+    // The keeper writes many ranges at once, and to query odd bars again takes seconds.
     drop(turn);
     let (bars, _, refused) = Box::pin(confirm(world, symbol, sought)).await?.found();
-    // What is still missing was asked for, and the venue does not have it. What was refused is
-    // asked for again by the next start.
+    // The venue was queried for what is still missing, and does not have it. The next start queries
+    // refused bars again.
     let here: BTreeSet<UtcMs> =
         bars.iter().map(|bar| bar.open_time).chain(refused.iter().map(|bar| bar.time)).collect();
     let none = missing(here, &none, count, through, of);

@@ -1,8 +1,8 @@
-//! The closer: the only one that says closes, late bars and loaded history.
+//! The closer: the only actor that appends closes, late bars and loaded history.
 //!
-//! It follows what was said (`trading::bars::Closes`), gathers what the bar actors bring, and
-//! appends one input a close. What it holds dies with it: its successor asks every bar actor to
-//! look again.
+//! It follows what was appended (`trading::bars::Closes`), collects bars from the bar actors, and
+//! appends one input for each close. Its state ends with it: its successor makes every bar actor
+//! check again.
 
 use crate::board::Rest;
 use crate::market::bar;
@@ -25,67 +25,67 @@ use std::time::Duration;
 
 /// Its name on the board and at kill points.
 pub const NAME: &str = "closer";
-/// How long after its close a bar is waited for, milliseconds of venue time.
+/// How long after its close a bar is awaited, milliseconds of venue time.
 const GRACE: UtcMs = 2_000;
 
-/// How far ahead of venue time a bar of a stream may close, milliseconds of venue time: our clock
-/// of the venue is not exact.
+/// How far ahead of venue time a streamed bar may close, milliseconds of venue time. Our estimate
+/// of the venue's clock is not exact.
 const AHEAD: UtcMs = 5_000;
-/// The same where venue time is scaled, milliseconds of wall time.
+/// The same if venue time is scaled, milliseconds of wall time.
 const AHEAD_SCALED: UtcMs = 1_000;
 
-/// Wall time after which bars are looked for of which none has come, besides that; looks for that
-/// are so far apart at least.
+/// Wall time, on top of [`GRACE`], after which bars are queried if none has come for a close. Such
+/// checks are at least this far apart.
 const LATE: Duration = Duration::from_secs(2);
 
-/// How often an input is tried that nothing may come before.
+/// How often an input is tried that must come directly after the known facts.
 const TRIES: usize = 8;
 
-/// What the closer is told.
+/// Messages of the closer.
 #[derive(Debug)]
 pub enum CloserMsg {
     /// There may be new facts, or a wait may be over.
     Pull,
-    /// A bar actor has started and asks from where on it should look.
+    /// A bar actor has started, and asks from where it should check.
     Hello(Symbol),
-    /// A closed bar came by stream.
+    /// A closed bar came by the stream.
     Closed(Bar, Ticket),
-    /// A closed bar came by stream that cannot be held.
+    /// A closed bar came by the stream whose values do not fit their types.
     Unheld(Refused, Ticket),
-    /// The venue's records were looked through up to the close `through`.
+    /// The venue's records were checked up to the close `through`.
     Looked {
-        /// Whose.
+        /// The symbol.
         symbol: Symbol,
-        /// What was found, ascending.
+        /// The bars found, ascending.
         bars: Vec<Bar>,
-        /// Opening times of the odd ones among them; the records repeated these.
+        /// Opening times of the odd bars among them. The records repeated these.
         odd: Vec<UtcMs>,
-        /// What was found and is not believed.
+        /// Bars that were found and refused.
         refused: Vec<Refused>,
-        /// Past bars that were written to the history, to be announced.
+        /// The fact that announces past bars written to the history.
         history: Option<Market>,
-        /// Up to which close nothing is missing in `bars`.
+        /// The close up to which `bars` is complete.
         through: UtcMs,
     },
-    /// The past that features wait for was written to the history.
+    /// The history that features wait for was stored.
     Warmed {
-        /// Whose.
+        /// The symbol.
         symbol: Symbol,
-        /// What was asked for.
+        /// What was requested.
         owed: Owed,
-        /// What announces it.
+        /// The fact that announces it.
         loaded: Market,
     },
-    /// Lockstep: who traded in the minute that ended at `close`.
+    /// Lockstep: the symbols that traded in the minute that ended at `close`.
     Told {
         /// The end of the minute.
         close: UtcMs,
-        /// Who traded.
+        /// The symbols.
         symbols: BTreeSet<Symbol>,
     },
-    /// Lockstep: a bar that was told of has not come for a while; look for it.
+    /// Lockstep: an announced bar has not come for a while. Query it.
     Nudge,
-    /// Time passes by itself: no bar may have come for a while.
+    /// Time passes automatically: no bar may have come for a while.
     Overdue,
 }
 
@@ -99,14 +99,14 @@ pub struct State {
     said: Runner<Closes>,
     waker: Arc<Waker>,
     gathering: CloseAssembly,
-    /// Which close a symbol's bars are looked for already. Every bar that comes is an occasion to
-    /// ask for those that do not; a look goes on until it is answered, and another would end it.
+    /// The close up to which a check of a symbol is already running. Each arriving bar may start
+    /// checks for the other symbols. A check runs until it reports, and another one would end it.
     asked: BTreeMap<Symbol, UtcMs>,
-    /// How often it was told what is listed, as far as that was acted on.
+    /// Number of universe facts that were handled.
     universes: u64,
-    /// The input with the plan whose past was last asked for.
+    /// The input with the plan whose history was last requested.
     planned: u64,
-    /// How often a venue said when it trades, as far as the board shows it.
+    /// Number of session facts that were written to the board.
     session_facts: u64,
     wakes_at: Option<UtcMs>,
 }
@@ -185,7 +185,7 @@ impl Actor for Closer {
 }
 
 impl State {
-    /// Takes in all that was said.
+    /// Applies all facts that were appended.
     fn fold(&mut self) -> Result<(), ActorProcessingErr> {
         while self.said.catch_up(64, |_| ())? {}
         let said = self.said.stage();
@@ -195,12 +195,12 @@ impl State {
         }
         if std::mem::replace(&mut self.universes, said.universes) != said.universes {
             self.gathering.keep_listed(said);
-            // Whoever is new says so too, once it is up.
+            // A new bar actor also greets us once it is up.
             let new = said.live().filter(|symbol| !self.gathering.has_looked(*symbol));
             for symbol in new.collect::<Vec<_>>() {
                 self.send_poll(symbol, None);
             }
-            // Who comes back may have been away when it was asked for.
+            // A symbol that is listed again may have missed the first request.
             self.send_warm();
         }
         let planned = self.said.stage().planned();
@@ -210,7 +210,7 @@ impl State {
         Ok(())
     }
 
-    /// A closed bar came by a stream. One of the future is refused; it is looked for when it is
+    /// Handles a closed bar of the stream. A bar from the future is refused, and queried when it is
     /// due.
     fn receive_bar(&mut self, bar: Bar) {
         let (close, now) = (bar.open_time + MINUTE, self.world.now());
@@ -241,15 +241,15 @@ impl State {
         self.send_warm();
     }
 
-    /// Asks for all past bars that features wait for.
+    /// Requests the history that features wait for, for all symbols.
     fn send_warm(&self) {
         for (symbol, owed) in self.said.stage().owing() {
             self.world.tell(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
         }
     }
 
-    /// Looks for the bars of a close of which no symbol has brought any: every bar that comes is an
-    /// occasion to look for the others, but where the stream is away, or turned off, none comes.
+    /// Starts checks for a close for which no symbol has brought a bar. Each arriving bar may start
+    /// checks for the other symbols. But if the stream is down or turned off, none arrives.
     fn overdue(&mut self) {
         let Passing::Scaled(factor) = self.world.passing else { return };
         let late = i64::try_from(LATE.as_millis()).unwrap_or(0) * i64::from(factor) + GRACE;
@@ -259,7 +259,7 @@ impl State {
             let last = said.calendar.of(*symbol).last_close(close);
             said.newest().max(self.gathering.newest()) < Some(last)
         };
-        // Who looks already is not begun again.
+        // A running check is not started again.
         let idle = |symbol: &Symbol| {
             self.gathering.has_looked(*symbol) && !self.asked.contains_key(symbol)
         };
@@ -285,14 +285,15 @@ impl State {
                     return Ok(());
                 }
                 if let Some(history) = history {
-                    // A second look at the past brings no closes: its range may reach beyond the
-                    // first.
+                    // A second check of the history brings no closes: its range may reach beyond
+                    // the first.
                     if self.from(symbol).is_some() {
                         self.send_poll(symbol, None);
                         return Ok(());
                     }
                     self.append(history)?;
-                    // Closes that were said meanwhile are its too: late.
+                    // The symbol also needs its bars of closes that were appended meanwhile. They
+                    // are late.
                     if self.said.stage().last > Some(through) {
                         self.send_poll(symbol, None);
                     }
@@ -313,15 +314,14 @@ impl State {
         Ok(())
     }
 
-    /// Says every close that is complete. What happened at the venue while we were away comes
-    /// before the closes that were missed: none is said before the account was looked at in this
-    /// life.
+    /// Appends every complete close. Events at the venue while the daemon was down come before the
+    /// missed closes. So no close is appended before the account was read in this run.
     async fn append_complete_closes(
         &mut self,
         me: &ActorRef<CloserMsg>,
     ) -> Result<(), ActorProcessingErr> {
         if self.said.stage().account != Some(self.world.journal.life()) {
-            // The gateway is at work on it, or waits for time to pass.
+            // The gateway works on it, or waits for time to pass.
             let caught_up = self.gathering.is_caught_up(self.said.stage());
             let rest = if caught_up { Rest::Held } else { Rest::Busy };
             self.report_rest(rest);
@@ -389,8 +389,8 @@ impl State {
         self.fold()
     }
 
-    /// Announces the past that features of a symbol wait for, if it is still what is owed: at the
-    /// end of the journal, so that no other plan comes in between.
+    /// Announces the history that features of a symbol wait for, if it is still owed. It is
+    /// appended at the end of the journal, so that no other plan comes in between.
     fn warmed(
         &mut self,
         symbol: Symbol,
@@ -433,7 +433,8 @@ impl State {
         self.world.tell(&World::bar_path(symbol), bar::BarMsg::Look { from, least, known });
     }
 
-    /// Venue time may stand still in lockstep; the pacer then moves it and pulls.
+    /// Pulls at venue time `until`. In lockstep venue time may stand still; the pacer then moves it
+    /// and pulls.
     fn wake_at(&mut self, me: &ActorRef<CloserMsg>, until: UtcMs, now: UtcMs) {
         if self.wakes_at == Some(until) {
             return;
@@ -446,8 +447,8 @@ impl State {
     }
 }
 
-/// Whether a bar that ends at `close` lies in the future at venue time `now`. In lockstep time
-/// moves when we say so, and a bar may come before we know how far it is.
+/// Whether a bar that ends at `close` is in the future at venue time `now`. In lockstep we move the
+/// time, and a bar may come before we know the new time.
 fn is_ahead(close: UtcMs, now: UtcMs, passing: Passing) -> bool {
     match passing {
         Passing::Lockstep => false,

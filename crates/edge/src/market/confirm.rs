@@ -1,9 +1,9 @@
-//! Odd bars of the venue's records: the records are asked for them again, all of them together, two
-//! seconds of venue time after the first answer.
+//! Confirms odd bars of the venue's records: queries all of them again, two seconds of venue time
+//! after the first response.
 //!
-//! What two answers agree on is true, however odd it is. What they contradict each other about is
-//! asked for twice more at most, then it is refused: the bar is missing like any other. So a start
-//! asks at most [`ROUNDS`] times more, however many past bars are odd.
+//! If two responses agree on a bar, it is true, however odd it is. If they contradict each other,
+//! the bar is queried at most twice more and then refused: it counts as missing. So a start makes
+//! at most [`ROUNDS`] further rounds of queries, however many past bars are odd.
 
 use crate::market::fetch::fetch;
 use crate::world::{Passing, World};
@@ -16,34 +16,34 @@ use everwarm_venue::port::{Bars, UnheldBar, VenueError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Time between two answers that are compared, milliseconds of venue time.
+/// Time between two responses that are compared, milliseconds of venue time.
 const APART: u64 = 2_000;
-/// How often odd bars are asked for again.
+/// How often odd bars are queried again.
 const ROUNDS: usize = 3;
 
-/// Bars that were looked for, and what became of the odd ones.
+/// The bars that a check found, and the state of the odd ones.
 #[derive(Debug)]
 pub(crate) struct Sought {
     known: Known,
-    /// All that is known, fetched or not.
+    /// All known bars, fetched or stored.
     pub(crate) bars: BTreeMap<UtcMs, Bar>,
-    /// Opening times of those that were fetched: no others are in doubt.
+    /// Opening times of the fetched bars. Only these are in doubt.
     fetched: BTreeSet<UtcMs>,
-    /// Those that two answers agreed on.
+    /// Opening times of bars on which two responses agreed.
     confirmed: BTreeSet<UtcMs>,
-    /// Those that could not be held, and are asked for once more.
+    /// Opening times of bars whose values did not fit their types. They are queried once more.
     unheld: BTreeSet<UtcMs>,
     pub(crate) refused: Vec<Refused>,
 }
 
-/// A bar that cannot be held is refused.
+/// Refuses a bar whose values do not fit their types.
 pub(crate) fn refuse(bar: UnheldBar) -> Refused {
     let UnheldBar { symbol, open_time: time, why: reason, claimed } = bar;
     Refused { symbol, time, reason, claimed }
 }
 
 impl Sought {
-    /// What was fetched, beside what was there.
+    /// The fetched bars, together with the stored ones.
     pub(crate) fn new(known: Known, have: BTreeMap<UtcMs, Bar>, fetched: Bars) -> Sought {
         let (confirmed, refused) = (BTreeSet::new(), Vec::new());
         let (bars, unheld) = (have, BTreeSet::new());
@@ -61,21 +61,21 @@ impl Sought {
         sought
     }
 
-    /// Opening times of the odd ones that two answers have not agreed on, ascending.
+    /// Opening times of the odd bars on which no two responses have agreed, ascending.
     fn doubtful(&self) -> Vec<UtcMs> {
         let bars: Vec<Bar> = self.bars.values().copied().collect();
         let open = |time: &UtcMs| self.fetched.contains(time) && !self.confirmed.contains(time);
         self.known.odd(&bars).into_iter().filter(open).collect()
     }
 
-    /// What is to be asked for again: the doubtful ones, and, once, those that could not be held.
+    /// The opening times to query again: doubtful bars, and once those whose values did not fit.
     fn wanted(&mut self) -> Vec<UtcMs> {
         let mut wanted = std::mem::take(&mut self.unheld);
         wanted.extend(self.doubtful());
         wanted.into_iter().collect()
     }
 
-    /// Takes the next answer about `wanted` in.
+    /// Applies the next response about `wanted`.
     fn take(&mut self, wanted: &[UtcMs], answer: Bars) {
         let answer: BTreeMap<UtcMs, Bar> =
             answer.held.into_iter().map(|bar| (bar.open_time, bar)).collect();
@@ -97,7 +97,7 @@ impl Sought {
         }
     }
 
-    /// Refuses what is in doubt still.
+    /// Refuses the bars that are still in doubt.
     fn give_up(&mut self) {
         for time in self.doubtful() {
             let Some(bar) = self.bars.remove(&time) else { continue };
@@ -105,17 +105,17 @@ impl Sought {
         }
     }
 
-    /// The bars, ascending, and the opening times of the odd ones.
+    /// The bars, ascending, the opening times of the odd ones, and the refused bars.
     pub(crate) fn found(self) -> (Vec<Bar>, Vec<UtcMs>, Vec<Refused>) {
         let odd = self.confirmed.into_iter().collect();
         (self.bars.into_values().collect(), odd, self.refused)
     }
 }
 
-/// Asks the venue's records again for what is odd.
+/// Queries the venue's records again for odd bars.
 ///
 /// # Errors
-/// The venue does not answer.
+/// The venue does not respond.
 pub(crate) async fn confirm(
     world: &World,
     symbol: Symbol,
@@ -128,7 +128,7 @@ pub(crate) async fn confirm(
         }
         tracing::info!(%symbol, bars = wanted.len(), "odd bars are asked for again");
         tokio::time::sleep(apart(world.passing)).await;
-        // Whoever waits for his turn does not wait for us to wait.
+        // The permit is taken after the wait, so that others can use it meanwhile.
         let _turn = world.lookups.acquire().await;
         let again: Vec<Times> = wanted.iter().map(|time| *time..=*time).collect();
         let answer = fetch_all(world, symbol, &again).await?;
@@ -138,7 +138,7 @@ pub(crate) async fn confirm(
     Ok(sought)
 }
 
-/// Wall time between two answers. In lockstep nothing changes while time stands.
+/// Wall time between two responses. In lockstep nothing changes while time stands still.
 fn apart(passing: Passing) -> Duration {
     match passing {
         Passing::Lockstep => Duration::ZERO,
@@ -146,10 +146,10 @@ fn apart(passing: Passing) -> Duration {
     }
 }
 
-/// The bars of these times.
+/// Fetches the bars of these times.
 ///
 /// # Errors
-/// The venue does not answer.
+/// The venue does not respond.
 pub(crate) async fn fetch_all(
     world: &World,
     symbol: Symbol,
@@ -173,7 +173,7 @@ mod tests {
     use everwarm_trading::bars::Closes;
     use everwarm_trading::testing::{bar, close, input, sym};
 
-    /// By a last close of 100.
+    /// The known bars with a last close of 100.
     fn known() -> Known {
         let mut said = Closes::default();
         said.evolve(&input(1, close("A", 9, 100)));
@@ -185,7 +185,7 @@ mod tests {
         Bars { held, unheld: Vec::new() }
     }
 
-    /// What is found where the records answer so, one answer after the other.
+    /// The result if the records respond like this, one response after the other.
     fn check(answers: &[&[(i64, i64)]]) -> String {
         let mut sought = Sought::new(known(), BTreeMap::new(), answer(answers[0]));
         for told in &answers[1..] {
@@ -210,12 +210,12 @@ mod tests {
         assert_eq!(check(&[&[(10, 101), (11, 99)]]), "10:101 11:99 odd [] refused []");
         let crash = [(10, 50), (11, 51)];
         assert_eq!(check(&[&crash, &crash]), "10:50 11:51 odd [10] refused []");
-        // The bar after a wrong one is far from it, and right.
+        // The bar after a wrong one is far from it, but right.
         let wrong = [(10, 101), (11, 10), (12, 102)];
         let right = [(10, 101), (11, 101), (12, 102)];
         assert_eq!(check(&[&wrong, &right]), "10:101 11:101 12:102 odd [12] refused [11]");
         assert_eq!(check(&[&[(10, 10)], &[]]), " odd [] refused [10]", "they do not have it");
-        // Another one each time.
+        // Another value each time.
         let each: [&[(i64, i64)]; 4] = [&[(10, 10)], &[(10, 11)], &[(10, 12)], &[(10, 13)]];
         assert_eq!(check(&each), " odd [] refused [10, 10, 10, 10]");
     }

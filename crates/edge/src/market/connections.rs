@@ -1,8 +1,8 @@
-//! Which market connection carries which symbols, where one cannot carry them all. Pure.
+//! Assigns symbols to market connections, if one cannot carry them all. Pure.
 
 use everwarm_domain::id::Symbol;
 
-/// Symbols by connection.
+/// The symbols of each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionPlan {
     most: usize,
@@ -10,20 +10,20 @@ pub struct ConnectionPlan {
 }
 
 impl ConnectionPlan {
-    /// Over connections of `most` symbols each.
+    /// A plan for connections of `most` symbols each.
     #[must_use]
     pub fn new(most: usize) -> ConnectionPlan {
         ConnectionPlan { most: most.max(1), parts: Vec::new() }
     }
 
-    /// What each connection carries, by name; an empty one is not needed any more.
+    /// The symbols of each connection, by name. An empty one is no longer needed.
     #[must_use]
     pub fn parts(&self) -> &[Vec<Symbol>] {
         &self.parts
     }
 
-    /// Carries `wanted` from here on. Who was carried stays where it is, so that a change touches
-    /// as few connections as possible; who is new takes a free place, or a connection more.
+    /// Carries `wanted` from here on. A symbol that was carried stays on its connection, so that
+    /// few connections change. A new symbol takes a free place, or a new connection.
     pub fn turn(&mut self, wanted: &[Symbol]) {
         for part in &mut self.parts {
             part.retain(|symbol| wanted.contains(symbol));

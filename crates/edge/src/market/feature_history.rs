@@ -1,5 +1,5 @@
-//! The past of features that join while it trades: bars of the history up to where they joined,
-//! kept as a range of their own. So a stage is given the same bars whenever it is built again.
+//! Loads the history of features that join while the daemon trades: bars of the history up to the
+//! join, stored as a range of their own. So a stage gets the same bars whenever it is built again.
 
 use crate::world::World;
 use everwarm_domain::fact::Market;
@@ -15,12 +15,13 @@ use everwarm_trading::bars::Owed;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Wall time between looks how far the history has followed.
+/// Wall time between checks of how far the history has followed.
 const LOOK: Duration = Duration::from_millis(20);
-/// Minutes that are read at once: a row has the bars of all symbols, 10 MB with 300 of them.
+/// Minutes read at once. A row has the bars of all symbols: 10 MB in all with 300 symbols.
 const PART: i64 = 500;
 
-/// Reads what is owed of a symbol, keeps it, and says what announces it.
+/// Reads the history owed to features of a symbol, stores it, and returns the fact that announces
+/// it.
 ///
 /// # Errors
 /// A file cannot be read or written, or the journal has ended.
@@ -53,7 +54,7 @@ pub(crate) async fn load(world: &World, symbol: Symbol, owed: &Owed) -> Result<M
     Ok(loaded)
 }
 
-/// Reads the history where that may block.
+/// Reads the history on a thread that may block.
 async fn blocking<T: Send + 'static>(
     world: &World,
     read: impl FnOnce(&Archive) -> Result<T, HistoryError> + Send + 'static,

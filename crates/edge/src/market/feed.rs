@@ -1,8 +1,10 @@
-//! The feed: the market streams of all live symbols, over as many connections as that takes; each
-//! is replaced, found silent and connected anew by itself. It decodes and passes on; what it may
-//! have missed, the bar actors fetch. Who comes and goes is subscribed on the connections there
-//! are. Bars that are still open are not passed on: their close says it all. Where closed ones come
-//! faster than they are handled, they are left out, and fetched too.
+//! The feed: the market streams of all live symbols, over as many connections as needed. Each
+//! connection is checked for silence, reconnected and replaced automatically.
+//!
+//! The feed decodes bars and passes them on. The bar actors fetch what it may have missed. New and
+//! removed symbols change the subscriptions of existing connections. Open bars are not passed on,
+//! because the closed bar has all values. If closed bars come faster than they are handled, they
+//! are dropped and fetched.
 
 use crate::market::bar::BarMsg;
 use crate::market::closer::CloserMsg;
@@ -26,14 +28,14 @@ use tokio::task::JoinSet;
 /// Its name at kill points.
 pub const NAME: &str = "feed";
 
-/// What the feed is told.
+/// Messages of the feed.
 #[derive(Debug)]
 pub enum FeedMsg {
-    /// Something came by a connection, by its number.
+    /// An event of the connection with this number.
     Heard(usize, Box<Event<MarketReport>>, Ticket),
-    /// Other symbols are live than before.
+    /// The live symbols changed.
     Listed,
-    /// Nothing more comes, and why.
+    /// A stream has ended, and why.
     Ended(String),
 }
 
@@ -42,27 +44,27 @@ pub struct Feed;
 
 /// One connection.
 struct Line {
-    /// What it is to carry.
+    /// The symbols that it is to carry.
     wanted: watch::Sender<Arc<[Symbol]>>,
-    /// Whose bars it heard of being subscribed.
+    /// The symbols that are subscribed, as the stream reported.
     subscribed: Arc<[Symbol]>,
-    /// Runs as long as this state lives.
+    /// Runs as long as this state exists.
     _stream: Stream,
 }
 
 /// Its state.
 pub struct State {
     world: World,
-    /// Bars were left out.
+    /// Whether bars were dropped.
     missed: Arc<AtomicBool>,
     spread: ConnectionPlan,
     lines: Vec<Line>,
-    /// Tells of other symbols.
+    /// Reports changes of the live symbols.
     _listed: JoinSet<()>,
 }
 
 impl State {
-    /// Has every live symbol carried by a connection.
+    /// Assigns every live symbol to a connection.
     fn carry(&mut self, me: &ActorRef<FeedMsg>) {
         let live = self.world.board.live().borrow().clone();
         self.spread.turn(&live);
@@ -90,7 +92,7 @@ impl State {
         }
     }
 
-    /// A bar keeps its place among those that wait for us until whoever sorts it has taken it.
+    /// Handles an event. A bar keeps its ticket until its receiver has taken it.
     fn heard(&mut self, number: usize, event: Event<MarketReport>, ticket: Ticket) {
         let (world, lines) = (&self.world, &mut self.lines);
         if self.missed.swap(false, AcqRel) {
@@ -174,7 +176,7 @@ impl Actor for Feed {
     }
 }
 
-/// The same, measured: what came, how late, and what was left out.
+/// The same with metrics: the events, their delay, and dropped bars.
 fn measured(
     world: &World,
     number: usize,
@@ -207,8 +209,8 @@ fn measured(
     }
 }
 
-/// What becomes of what is heard by a connection: only so many bars wait for the feed at a time,
-/// and what tells of the stream itself always gets through.
+/// Turns events of a connection into messages. Only a limited number of bars waits for the feed at
+/// a time. Events about the stream itself always get through.
 fn hearing(
     number: usize,
     mailbox: Arc<Mailbox>,

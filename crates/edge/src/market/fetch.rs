@@ -1,5 +1,5 @@
-//! Past bars as a source reports them: page by page, and once more where the history has lost what
-//! was announced.
+//! Fetches past bars from a source page by page, and finds announced bars that the history has
+//! lost.
 
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
@@ -14,8 +14,8 @@ use everwarm_venue::source::{BarRange, Source};
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
-/// The bars of `symbol` with opening times in `times`, ascending, as many pages as that takes, and
-/// those that cannot be held.
+/// Fetches the bars of `symbol` with opening times in `times`, ascending, in as many pages as
+/// needed. Also returns the bars whose values do not fit their types.
 ///
 /// # Errors
 /// The source does not respond, or rejects the request.
@@ -32,17 +32,17 @@ pub async fn fetch(
         let last = held.max(page.unheld.last().map(|bar| bar.open_time));
         found.held.extend(page.held.into_iter().filter(|bar| times.contains(&bar.open_time)));
         found.unheld.extend(page.unheld);
-        // A short page may end before a hole; an empty one is the end.
+        // A short page may end before a gap; an empty one is the end.
         let Some(last) = last else { break };
         next = last + timeframe.ms();
     }
     Ok(found)
 }
 
-/// A range that was announced and is not in the history.
+/// A range that was announced but is not in the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lost {
-    /// Whose bars, and how wide.
+    /// Symbol and width of the bars.
     pub of: (Symbol, Timeframe),
     /// Their opening times.
     pub times: RangeInclusive<UtcMs>,
@@ -57,8 +57,9 @@ impl Lost {
     }
 }
 
-/// What was announced and is not in the history, and the last close said. Only a history that holds
-/// no range at all is compared with the journal: it was taken away, or there was never any past.
+/// The ranges that were announced but are not in the history, and the last close. Only a history
+/// without any range is compared with the journal: its file was removed, or nothing was ever
+/// fetched.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -90,7 +91,7 @@ pub fn lost(
         ControlFlow::Continue(())
     });
     match scanned {
-        // A segment is bad or missing: `verify` says so, and no start needs it.
+        // A segment is damaged or missing. `verify` reports that, and no start needs the segment.
         Err(e @ StoreError::Torn { .. }) => {
             tracing::warn!("whether past bars were lost is not known: {e}");
             Ok((lost, close))

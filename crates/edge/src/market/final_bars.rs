@@ -1,5 +1,5 @@
-//! Up to when the venue's bars are closed for good: asked for once for all who want to know it as
-//! of the same moment, so that a look at a symbol's bars costs one round trip and not two.
+//! Up to which time the venue's bars are final. One query serves all who need it as of the same
+//! moment. So a check of a symbol's bars costs one round trip, not two.
 
 use crate::world::{Passing, World};
 use everwarm_domain::time::{SteadyMs, Timeframe, UtcMs};
@@ -9,41 +9,42 @@ use everwarm_venue::simulated::Standing;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// How often the venue's time is asked for until it is as far as wanted: it is, after one wait,
-/// but where its clock is not ours.
+/// How often the venue's time is queried until it is as far as wanted. One wait is enough, unless
+/// the venue's clock differs from ours.
 const TRIES: u32 = 3;
 
-/// Wall time for which it is not asked again where it was not answered: many who wait for one
-/// answer ask no more often than one.
+/// Wall time for which a failed query is not repeated, milliseconds: many callers query no more
+/// often than one.
 const SILENT: i64 = 250;
 
-/// The last answer.
+/// The last response.
 #[derive(Debug, Default)]
 pub struct FinalBars(Mutex<Last>);
 
 #[derive(Debug, Default)]
 struct Last {
     answer: Option<Answer>,
-    /// When it was not answered, steady milliseconds, and why.
+    /// When the last query failed, steady milliseconds, and why.
     failed: Option<(SteadyMs, VenueError)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Answer {
-    /// When it was asked for, steady milliseconds.
+    /// When it was queried, steady milliseconds.
     asked: SteadyMs,
     through: UtcMs,
 }
 
 impl FinalBars {
-    /// Venue time up to which bars are closed for good, at least up to the last close before steady
-    /// time `since` and up to `least`: what closed before `since` and no stream has told is then in
-    /// the venue's records, what closes later is told by a stream that was subscribed before. A
-    /// close of a moment ago is waited for, at most [`TRIES`] times as long as the source's records
-    /// take to settle. An exchange that moves in lockstep is exact, and is not waited for.
+    /// Venue time up to which bars are final: at least the last close before steady time `since`,
+    /// and at least `least`. Bars that closed before `since` and that no stream sent are then in
+    /// the venue's records. Later ones come by a stream that was subscribed before.
+    ///
+    /// A close of a moment ago is awaited, at most [`TRIES`] times as long as the source's records
+    /// take to settle. An exchange in lockstep is exact and needs no wait.
     ///
     /// # Errors
-    /// The venue does not answer.
+    /// The venue does not respond.
     pub async fn through(
         &self,
         world: &World,
@@ -70,8 +71,8 @@ impl FinalBars {
         Ok(through)
     }
 
-    /// The last answer, where it was asked for after steady time `since` and reaches `least`,
-    /// however old it is; else a new one.
+    /// The last response if it was queried after steady time `since` and reaches `least`, however
+    /// old it is. Otherwise a new one.
     async fn answer(
         &self,
         world: &World,
@@ -103,8 +104,8 @@ impl FinalBars {
     }
 }
 
-/// How far the market of an exchange in lockstep is: what was said beyond where it stands after a
-/// kill would be missing.
+/// How far the market of an exchange in lockstep is. After a kill it must catch up first: what was
+/// appended beyond its position would be missing.
 fn reached(standing: &Standing) -> Result<UtcMs, VenueError> {
     if standing.in_step {
         return Ok(standing.market);

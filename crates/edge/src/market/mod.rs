@@ -1,4 +1,4 @@
-//! The way of a bar: which symbols, their streams, their closed bars, the close.
+//! The way of a bar: listed symbols, their streams, their closed bars, the close.
 
 pub mod bar;
 pub mod closer;

@@ -1,13 +1,12 @@
-//! The universe: asks the venue what it has, says which symbols are listed, and sees to it that
-//! each of them has its bar actor and no other has one.
+//! The universe: queries the venue's symbols, decides which are listed, and starts and stops their
+//! bar actors.
 //!
-//! What is said follows from what the journal holds and what the venue answered
-//! (`trading::universe`). That actors and subscriptions are those of the listed symbols is not
-//! remembered anywhere: wanted is compared with actual, at every change, when the supervisor of the
-//! bar actors was started again, and now and then.
+//! Its decisions follow from the journal and the venue's responses (`trading::universe`). It does
+//! not store which actors and subscriptions exist. It compares wanted with actual ones at every
+//! change, when the supervisor of the bar actors restarts, and now and then.
 //!
-//! It says the rules again where a strategy joined, and that a strategy leaves which is not
-//! configured any more, once that holds nothing.
+//! It appends the rules again when a strategy joins. It also lets a strategy leave that is no
+//! longer configured, once it holds nothing.
 
 use crate::board::Rest;
 use crate::orders::gateway::GatewayMsg;
@@ -40,41 +39,41 @@ use tokio::task::JoinHandle;
 
 /// Its name on the board, as a writer and at kill points.
 pub const NAME: &str = "universe";
-/// Wall time between looks whether the venue is to be asked, and at what there is.
+/// Wall time between checks whether a query is due, and whether the bar actors match.
 const LOOK: Duration = Duration::from_secs(1);
-/// Wall time before bar actors are compared again where one could not be started or stopped.
+/// Wall time before bar actors are compared again, if one could not be started or stopped.
 const AGAIN: Duration = Duration::from_millis(20);
-/// Venue time for which rules that the venue told are not doubted.
+/// Venue time for which rules from the venue are not doubted.
 const TRUSTED: UtcMs = MINUTE;
-/// Days whose beginning is said, the current one included.
+/// Days whose beginning is announced, the current one included.
 const DAYS_AHEAD: usize = 5;
 
 /// Makes the bar actor of a symbol.
 pub type MakeBar = Arc<dyn Fn(Symbol) -> ChildSpec + Send + Sync>;
 
-/// What the universe is told.
+/// Messages of the universe.
 #[derive(Debug)]
 pub enum UniverseMsg {
-    /// There may be new facts, or it may be time to ask.
+    /// There may be new facts, or a query may be due.
     Pull,
-    /// The venue is to be asked now.
+    /// Query the venue now.
     Refresh,
-    /// The venue refused an order by a rule: ours may be old.
+    /// The venue rejected an order because of a rule: our rules may be old.
     Outdated,
-    /// What speaks against the second settings where the first are in force, as of the last input.
+    /// Judge the second settings while the first are in force, as of the last input.
     Judge {
-        /// Both.
+        /// The settings in force, and the new ones.
         both: Box<(Settings, Settings)>,
-        /// Told that input, and what speaks against them.
+        /// Receives that input, and the objections to the new settings.
         reply: Reply,
     },
-    /// What the venue has.
+    /// The venue responded with its symbols.
     Answered {
-        /// The answer, or why there is none.
+        /// The response, or why there is none.
         venue: Result<Box<Venue>, VenueError>,
-        /// Event time at which it was asked.
+        /// Event time of the query, UTC milliseconds.
         asked: UtcMs,
-        /// The last rule or word that was known then.
+        /// The last rule or operator command that was known then.
         basis: u64,
     },
 }
@@ -93,19 +92,19 @@ pub struct State {
     writer: Writer,
     known: Runner<Universe>,
     waker: Arc<Waker>,
-    /// Whether somebody wants the venue to be asked.
+    /// Whether a query of the venue was requested.
     refresh: bool,
-    /// Who waits for a judgement.
+    /// Settings that wait for a judgement.
     judging: Vec<(Box<(Settings, Settings)>, Reply)>,
     asking: Option<JoinHandle<()>>,
-    /// Venue time at which it was asked last.
+    /// Venue time of the last query.
     asked: Option<UtcMs>,
-    /// Tries in a row that were not answered, and when the next may be.
+    /// Failed queries in a row, and when the next is allowed.
     tries: u32,
     not_before: Option<Instant>,
-    /// What would have been said of an answer that is doubted: it is asked for again.
+    /// The facts of a doubted response, while the venue is queried again.
     doubted: Option<Vec<Market>>,
-    /// Compares what is wanted with what there is.
+    /// Compares the wanted bar actors with the actual ones.
     steward: JoinHandle<()>,
 }
 
@@ -136,7 +135,7 @@ impl Actor for UniverseActor {
             move || drop(me.send_message(UniverseMsg::Pull))
         });
         known.listen(Arc::clone(&waker));
-        // A life begins with its settings: the rule is among them.
+        // A run begins with its settings. The selection of symbols is among them.
         let board = Arc::clone(&world.board);
         tokio::spawn(async move {
             board.begun().await;
@@ -210,7 +209,7 @@ impl Actor for UniverseActor {
 }
 
 impl State {
-    /// Takes in all that was said, and tells whose bars are wanted.
+    /// Applies all facts that were appended, and writes to the board whose bars are wanted.
     fn fold(&mut self) -> Result<(), ActorProcessingErr> {
         while self.known.catch_up(64, |_| ())? {}
         let known = self.known.stage();
@@ -229,15 +228,15 @@ impl State {
         }
         for (both, reply) in self.judging.drain(..) {
             let (old, new) = &*both;
-            // Who does not wait any more asks again.
+            // A caller that stopped waiting requests again.
             drop(reply.send((at, reload::check(self.known.stage(), old, new))));
         }
     }
 
     fn act(&mut self, me: &ActorRef<UniverseMsg>) -> Result<(), ActorProcessingErr> {
         self.judge();
-        // What was said last is known only when those below have passed it: until then nothing is
-        // said on top of it.
+        // The last facts are known only when the lower ranks have passed them. Until then nothing
+        // is appended on top of them.
         let behind = self.known.cursor() < self.world.journal.head();
         let begun = self.world.board.has_begun() && self.world.in_step();
         if !begun || behind || self.asking.is_some() {
@@ -255,7 +254,7 @@ impl State {
             return Ok(());
         }
         let now = self.event_time();
-        // A process that was away asks again. In lockstep nothing happens while nobody looks.
+        // A process that was down queries again. In lockstep nothing happens while no daemon runs.
         let away = self.world.passing != Passing::Lockstep && !self.world.board.was_asked();
         if self.not_before.is_some_and(|at| clock::now() < at) {
             self.rest(Rest::Busy);
@@ -268,7 +267,7 @@ impl State {
         Ok(())
     }
 
-    /// Says that strategies leave which have nothing to do any more; whether it said any.
+    /// Lets strategies leave that have nothing left to do. Returns whether one left.
     fn strategies_leave(&mut self) -> Result<bool, ActorProcessingErr> {
         let (journal, known) = (&self.world.journal, self.known.stage());
         let over = |(rank, name, _, left): &(Rank, &str, u64, Option<u64>)| {
@@ -280,15 +279,15 @@ impl State {
             return Ok(false);
         }
         self.world.chaos().point(Site::BeforeAppend, NAME);
-        // Where another input came meanwhile it is looked at again.
+        // If another input came meanwhile, this is checked again.
         journal.enrol_at(&self.writer, self.known.cursor(), Vec::new(), leave)?;
         self.world.chaos().point(Site::AfterAppend, NAME);
         self.fold()?;
         Ok(true)
     }
 
-    /// In lockstep the last close: the venue's time may have moved beyond it, by how much depends
-    /// on what else was waited for.
+    /// In lockstep the last close. The venue's time may have moved beyond it, and how far depends
+    /// on other waits.
     fn event_time(&self) -> UtcMs {
         let now = self.world.now();
         match self.world.passing {
@@ -308,7 +307,7 @@ impl State {
         }));
     }
 
-    /// Who never answers is said to be away too: without symbols nobody else asks it anything.
+    /// Also reports a venue that never responds: without symbols no other actor queries it.
     fn unanswered(&mut self, me: &ActorRef<UniverseMsg>, why: &VenueError) {
         let wait = retry::after(self.tries, self.world.passing);
         self.tries += 1;
@@ -365,7 +364,7 @@ impl State {
         }
         self.not_before = None;
         if away {
-            // What became of orders in a symbol that stopped trading is not told by itself.
+            // The venue does not report what became of orders in a symbol that stopped trading.
             self.world.tell(&self.world.places.gateway(), GatewayMsg::Interrupted);
         }
         Ok(())
@@ -384,7 +383,7 @@ impl State {
     }
 }
 
-/// Whether two answers say the same, whenever they were asked for.
+/// Whether two responses have the same content, whenever they were queried.
 fn same(one: &[Market], other: &[Market]) -> bool {
     let same = |(one, other): (&Market, &Market)| match (one, other) {
         (
@@ -409,8 +408,8 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
     Ok(Venue { rules, volumes, capabilities, sessions: hours.sessions, days })
 }
 
-/// The day of venue time `now` in a zone and those that follow: the number of the date, and when it
-/// begins, UTC milliseconds.
+/// The day of venue time `now` in a zone and the days that follow: the number of the date, and its
+/// beginning, UTC milliseconds.
 fn days_ahead(zone: &TimeZone, now: UtcMs) -> Vec<(i64, UtcMs)> {
     let Ok(now) = Timestamp::from_millisecond(now) else { return Vec::new() };
     let today = now.to_zoned(zone.clone()).date();
@@ -423,7 +422,7 @@ fn days_ahead(zone: &TimeZone, now: UtcMs) -> Vec<(i64, UtcMs)> {
     today.series(1.day()).take(DAYS_AHEAD).filter_map(begins).collect()
 }
 
-/// Starts and stops bar actors until the end.
+/// Starts and stops bar actors, until the process ends.
 async fn keep_bars(world: World, make: MakeBar) {
     let mut wanted = world.board.live();
     let slot = world.directory.slot(path::BARS);
@@ -440,7 +439,8 @@ async fn keep_bars(world: World, make: MakeBar) {
     }
 }
 
-/// Makes actual what is wanted; safe to repeat and to be cut off anywhere. Whether it is so now.
+/// Starts and stops bar actors to match `wanted`. It may be repeated, and cancelled anywhere.
+/// Returns whether they match.
 async fn converge(world: &World, wanted: &[Symbol], make: &MakeBar) -> bool {
     let mut done = true;
     let supervisor = world.directory.supervisor(path::BARS);

@@ -1,8 +1,8 @@
-//! What becomes of branches of the supervision tree, as inputs: one that is kept down leaves exits
-//! only until it is up again. Where it is a stage the journal passes inputs for it while it has no
-//! instance, so that nobody waits for what it would have said.
+//! Reports branches of the supervision tree as inputs. While a branch is stopped by its supervisor,
+//! only exits are allowed. If it is a stage without an instance, the journal passes inputs for it,
+//! so that nobody waits for its facts.
 //!
-//! Restarts are told too, see [`crate::operation::restarts`].
+//! Restarts are reported too, see [`crate::operation::restarts`].
 
 use crate::operation::restarts::Restarting;
 use everwarm_domain::fact::{Body, Operator};
@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Its name as a writer.
 const NAME: &str = "supervisor";
 
-/// Says what becomes of branches, and who was started again, and then tells `next` too.
-/// Called by supervisors: an append takes one short lock and waits for nothing.
+/// Appends what becomes of branches and which actors restarted, then calls `next`. Supervisors call
+/// it: an append takes one short lock and waits for nothing.
 pub fn observer(
     (journal, directory): (&Arc<Journal<Body>>, &Directory),
     next: Observer,
@@ -43,14 +43,14 @@ pub fn observer(
     })
 }
 
-/// The rank of the stage at a place in the tree.
+/// The rank of the stage at a path in the tree.
 fn rank_of(journal: &Journal<Body>, path: &str) -> Option<Rank> {
     let name = path.strip_prefix(path::STAGES)?.strip_prefix('/')?;
     let present = journal.present();
     present.iter().find(|(_, of, ..)| *of == name).map(|(rank, ..)| *rank)
 }
 
-/// Has the journal pass inputs for a stage that is kept down while it has no instance.
+/// Makes the journal pass inputs for a stopped stage while it has no instance.
 fn stand_in(
     journal: &Journal<Body>,
     rank: Rank,
@@ -59,11 +59,11 @@ fn stand_in(
 ) -> Result<(), AppendError> {
     match news {
         Announcement::BranchDown { why, .. } => journal.stage_down(rank, why),
-        // A try that came to nothing.
+        // A failed try to start it again.
         Announcement::Exited { exit, .. } if down => journal.stage_down(rank, &exit.to_string()),
         Announcement::StartFailed { error } if down => journal.stage_down(rank, &error.why),
         Announcement::BranchUp => journal.stage_up(rank),
-        // Not on trial: where it was down, that was of a supervisor that is gone.
+        // Not a trial start. If it was stopped, that was by a supervisor that no longer exists.
         Announcement::Started { .. } if !down => journal.stage_up(rank),
         Announcement::Started { .. }
         | Announcement::Ignored
@@ -78,7 +78,7 @@ fn stand_in(
     }
 }
 
-/// What is said about a notice. A branch that is removed is not down any more.
+/// The input about a notice; none if there is none. A removed branch does not count as stopped.
 fn said(notice: &SupervisionNotice, kept_down: &mut BTreeSet<String>) -> Option<Operator> {
     let path = notice.path.clone();
     match &notice.news {

@@ -1,9 +1,9 @@
-//! The configuration as an input: says that a life has begun, and puts settings in force where they
-//! differ from those that are.
+//! The config actor: appends that a run has begun, and puts settings in force if they differ from
+//! those in force.
 //!
-//! What is in force, and what operators have switched, is a fold over the journal; it is written on
-//! the board, where the rest of the edge reads it. No file is read here, and none is believed again
-//! after a restart of the actor.
+//! The settings in force and the switches are a fold over the journal. The actor writes them on the
+//! board, where the rest of the edge reads them. It reads no file, so a restart of the actor
+//! applies nothing again.
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 
@@ -31,40 +31,40 @@ use tokio::task::JoinHandle;
 
 /// Its name as a writer.
 pub const NAME: &str = "config";
-/// Wall time between looks whether each strategy has its actor, and where one could not be started.
+/// Wall time between checks whether each strategy has its actor, and after a failed start.
 const LOOK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(20);
 const FORMAT: u8 = 3;
-/// The form of version 2.
+/// The format of version 2.
 const FORMAT_2: u8 = 2;
 
 /// A configuration in force.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
-    /// From 1; 0: none was ever in force.
+    /// Its number, from 1; 0: none was ever in force.
     pub generation: u64,
-    /// What the stages are told.
+    /// What the stages get of it.
     pub content: Content,
-    /// Digest of what the sources said when it was put in force.
+    /// Digest of the configuration sources when it was put in force.
     pub source: String,
-    /// Former settings that it carries.
+    /// Former settings of strategies that it carries.
     #[serde(default)]
     pub retained: Vec<Retained>,
 }
 
-/// What a configuration says.
+/// The content of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Content {
     /// The settings as JSON.
     pub text: String,
-    /// Where values other than defaults came from.
+    /// Origins of values other than the defaults.
     pub origins: Vec<(String, String)>,
-    /// Every value that may change while it trades, as JSON.
+    /// Every value that may change while the daemon trades, as JSON.
     pub values: Vec<(String, String)>,
 }
 
 impl Content {
-    /// Of settings.
+    /// The content for these settings.
     #[must_use]
     pub fn new(
         settings: &Settings,
@@ -74,21 +74,21 @@ impl Content {
         Content { text: settings.to_text(), origins, values }
     }
 
-    /// The settings; the defaults where it says none.
+    /// The settings; the defaults if the text is not valid.
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings::from_text(&self.text).unwrap_or_default()
     }
 
-    /// What tells it from others, whatever the places its values were set at.
+    /// A digest of settings and values. It does not depend on their origins.
     #[must_use]
     pub fn digest(&self) -> String {
         let said = serde_json::json!([self.text, self.values]).to_string();
         format!("{:016x}", fnv(said.as_bytes()))
     }
 
-    /// As the input that puts it in force behind another one, whose settings it carries where
-    /// something may still be held by them.
+    /// The input that puts it in force after `before`. It carries former settings of strategies
+    /// that may still hold something under them.
     #[must_use]
     pub fn input(self, before: &Applied, source: String) -> Body {
         let now = self.settings();
@@ -104,27 +104,27 @@ impl Content {
     }
 }
 
-/// FNV-1a: two configurations of one installation are told apart, nobody is kept out.
+/// FNV-1a. It only tells configurations of one installation apart; it is no protection.
 fn fnv(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// What stands, for the rest of the edge.
+/// What is configured and switched, for the rest of the edge.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// In force.
+    /// The configuration in force.
     pub now: Applied,
-    /// In force before.
+    /// The configuration in force before it.
     pub before: Option<Content>,
-    /// What operators have switched.
+    /// The switches of operators.
     pub switches: Switches,
 }
 
-/// What is in force: a fold that says nothing itself.
+/// What is in force: a fold that appends nothing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct InForce {
-    /// Number of the last life that was announced.
+    /// Number of the last run that was announced.
     life: u64,
     /// Identity of the installation, once it has one.
     installation: String,
@@ -144,7 +144,7 @@ impl Stage for InForce {
         3
     }
     fn interest(&self) -> Mask {
-        // Inputs alone: nobody is waited for.
+        // Only inputs, so that it waits for no stage.
         Mask::of(&[kind::STARTED, kind::CONFIG_APPLIED, kind::SWITCHED])
     }
     fn produces(&self) -> Mask {
@@ -194,16 +194,16 @@ impl Stage for InForce {
         &[2]
     }
     fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        // It lacks what a configuration retains, of which none was.
+        // The old form has no former settings of strategies. There were none.
         *self = state::load(FORMAT_2, bytes)?;
         Ok(())
     }
 }
 
-/// What is wanted at the beginning of a life.
+/// The configuration wanted at the start of a run.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Identity of a fresh installation; one that exists keeps its own.
+    /// Identity for a fresh installation. An existing one keeps its own.
     pub installation: String,
     /// The configuration.
     pub content: Content,
@@ -221,7 +221,7 @@ pub struct State {
     writer: Writer,
     in_force: Runner<InForce>,
     waker: Arc<Waker>,
-    /// Sees to it that each strategy that takes part has its actor.
+    /// Keeps the actors of strategies in line with the journal.
     steward: JoinHandle<()>,
 }
 
@@ -231,22 +231,22 @@ impl Drop for State {
     }
 }
 
-/// What it is told.
+/// Messages of the config actor.
 #[derive(Debug)]
 pub enum ConfigMsg {
     /// There may be new facts.
     Pull,
     /// Put this in force behind input `at`, in place of generation `base`.
     Apply {
-        /// The last input that whoever judged it knew of.
+        /// The last input that was known when it was judged.
         at: u64,
-        /// What was in force then.
+        /// The generation in force at that time.
         base: u64,
-        /// What is to be.
+        /// The new configuration.
         content: Content,
-        /// Digest of what the sources say.
+        /// Digest of the configuration sources.
         source: String,
-        /// Told the row; none where another input came after `at`.
+        /// Receives the row; none if another input came after `at`.
         reply: oneshot::Sender<Option<u64>>,
     },
 }
@@ -269,7 +269,7 @@ impl Actor for ConfigActor {
         in_force.listen(Arc::clone(&waker));
         let steward = tokio::spawn(keep_strategies(world.clone(), make, pull));
         let mut state = State { world, writer, in_force, waker, steward };
-        // What was appended and not folded before the predecessor ended is folded first.
+        // Facts that a predecessor appended and did not fold are folded first.
         state.fold()?;
         while !state.begin(&wanted)? {}
         state.world.board.write_begun();
@@ -288,7 +288,7 @@ impl Actor for ConfigActor {
             ConfigMsg::Pull => state.join_late()?,
             ConfigMsg::Apply { at, base, content, source, reply } => {
                 let row = state.apply((at, base), content, source)?;
-                // Who asked may have given up: what is in force is on the board.
+                // The caller may have given up: the board shows what is in force.
                 reply.send(row).ok();
             }
         }
@@ -297,7 +297,7 @@ impl Actor for ConfigActor {
 }
 
 impl State {
-    /// Takes in what was said, and writes it on the board.
+    /// Applies what was appended, and writes it on the board.
     fn fold(&mut self) -> Result<(), ActorProcessingErr> {
         while self.in_force.catch_up(64, |_| ())? {}
         let standing = &self.in_force.stage().standing;
@@ -309,7 +309,8 @@ impl State {
         Ok(())
     }
 
-    /// Says that the life has begun, behind all that was said; whether it is said now.
+    /// Appends that the run has begun, at the end of the journal. Returns whether it is appended
+    /// now.
     fn begin(&mut self, wanted: &Wanted) -> Result<bool, ActorProcessingErr> {
         let head = self.world.journal.head();
         self.fold()?;
@@ -321,14 +322,14 @@ impl State {
         let joins = settings.and_then(|settings| joins(&self.world, &settings));
         self.world.chaos().point(Site::BeforeAppend, NAME);
         let (journal, joins) = (&self.world.journal, joins.unwrap_or_default());
-        // Where another input came before, all of it is looked at again.
+        // If another input came before, everything is checked again.
         let begun = journal.enrol_at(&self.writer, head, inputs, joins)?.is_some();
         self.world.chaos().point(Site::AfterAppend, NAME);
         self.fold()?;
         Ok(begun)
     }
 
-    /// Has the strategies join that were still leaving when they came in force with a life.
+    /// Joins strategies that were still leaving when a run put them in force.
     fn join_late(&mut self) -> Result<(), ActorProcessingErr> {
         let head = self.world.journal.head();
         self.fold()?;
@@ -336,17 +337,17 @@ impl State {
         if joins.is_empty() {
             return Ok(());
         }
-        // Who joins knows its settings by the input it joins with.
+        // A strategy gets its settings from the input it joins with.
         let now = &self.in_force.stage().standing.now;
         let input = now.content.clone().input(now, now.source.clone());
         self.world.chaos().point(Site::BeforeAppend, NAME);
-        // Where another input came meanwhile it is looked at again.
+        // If another input came meanwhile, this is checked again.
         self.world.journal.enrol_at(&self.writer, head, vec![input], joins)?;
         self.world.chaos().point(Site::AfterAppend, NAME);
         self.fold()
     }
 
-    /// Puts a configuration in force, whole or not at all: it is one input.
+    /// Puts a configuration in force as one input: completely or not at all.
     fn apply(
         &mut self,
         (at, base): (u64, u64),
@@ -381,8 +382,8 @@ fn settings_in(body: &Body) -> Option<Settings> {
     }
 }
 
-/// The strategies of settings that take no part yet, or any more; none while one of them leaves.
-/// Where there is no place for one the reload was refused.
+/// Joins for the configured strategies that do not take part; none while one of them is leaving. If
+/// there is no rank for one, the reload was refused before.
 fn joins(world: &World, settings: &Settings) -> Option<Vec<Enrol>> {
     let (members, present) = (world.journal.members(), world.journal.present());
     let specs = everwarm_trading::specs_of(&members, settings).unwrap_or_default();
@@ -393,7 +394,7 @@ fn joins(world: &World, settings: &Settings) -> Option<Vec<Enrol>> {
         match present.iter().find(|(rank, ..)| *rank == spec.rank) {
             Some((.., Some(_))) if configured => return None,
             None if configured && everwarm_trading::joins(spec.rank) => {
-                // The actor that it had before ends first.
+                // Its former actor ends first.
                 if acting.iter().any(|id| id == spec.name) {
                     return None;
                 }
@@ -407,15 +408,15 @@ fn joins(world: &World, settings: &Settings) -> Option<Vec<Enrol>> {
     Some(joins)
 }
 
-/// The strategies of what is in force that take no part and may join.
+/// Joins for the strategies in force that do not take part and may join.
 fn late(world: &World) -> Vec<Enrol> {
     let standing = Arc::clone(&world.board.config().borrow());
     let begun = standing.now.generation > 0;
     begun.then(|| joins(world, &standing.now.content.settings())).flatten().unwrap_or_default()
 }
 
-/// Starts the actors of strategies that joined while it traded, and ends those of strategies that
-/// left, until the end. Has the actor look where one may join.
+/// Starts the actors of strategies that joined while the daemon trades, and ends those of
+/// strategies that left, until the process ends. Wakes the config actor if one may join.
 async fn keep_strategies(world: World, make: MakeStage, pull: impl Fn()) {
     let (mut applied, slot) = (world.board.config(), world.directory.slot(path::STAGES));
     let mut supervisor = slot.changes();
@@ -434,8 +435,8 @@ async fn keep_strategies(world: World, make: MakeStage, pull: impl Fn()) {
     }
 }
 
-/// Makes actual what the journal says; safe to repeat and to be cut off anywhere. Whether it is so
-/// now.
+/// Starts and stops actors to match the journal. It may be repeated, and cancelled anywhere.
+/// Returns whether they match.
 async fn converge(world: &World, make: &MakeStage) -> bool {
     let mut done = true;
     let supervisor = world.directory.supervisor(path::STAGES);
@@ -468,8 +469,8 @@ async fn converge(world: &World, make: &MakeStage) -> bool {
     done
 }
 
-/// What is to be said at the start of life `life`. Within one nothing is: what is in force may be
-/// newer than what it began with.
+/// The inputs at the start of run `life`. Within a run there are none: what is in force may be
+/// newer than what the run began with.
 fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
     if now.life == life {
         return Vec::new();

@@ -1,5 +1,5 @@
-//! Inputs about the daemon itself: settings, reloads, restarts, branches; and what follows the
-//! journal into the history.
+//! Inputs about the daemon itself: settings, reloads, restarts, branches. The projector fills the
+//! history.
 
 pub mod branches;
 pub mod config;

@@ -1,4 +1,4 @@
-//! Follows what is on disk into the history: bars, orders, fills, trades, equity.
+//! The projector: writes durable facts into the history (bars, orders, fills, trades, equity).
 
 use crate::world::World;
 use everwarm_domain::fact::Body;
@@ -13,12 +13,12 @@ use std::time::Duration;
 
 /// Its name as a reader.
 pub const NAME: &str = "projector";
-/// Chunks projected in one commit, at most.
+/// Most chunks projected in one commit.
 const CHUNKS: usize = 2_048;
-/// Wall time between looks: what is on disk grows in steps of that size.
+/// Wall time between checks. The durable part grows in steps of this size.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the projector is told.
+/// Messages of the projector.
 #[derive(Debug)]
 pub enum ProjectorMsg {
     /// There may be new facts on disk.
@@ -49,7 +49,7 @@ impl Actor for ProjectorActor {
         let projector = Projector::new(Arc::clone(&world.archive));
         let projector = projector.map_err(|e| world.history_failed(e.into()))?;
         drop(begun);
-        // A predecessor may have come further without a flush.
+        // A predecessor may have projected more without a flush.
         world.journal.hold_from(NAME, projector.through() + 1);
         let projector = Some(projector);
         let waker = Waker::new(move || drop(me.send_after(LOOK, || ProjectorMsg::Pull)));
@@ -67,8 +67,8 @@ impl Actor for ProjectorActor {
         let Some(mut projector) = state.projector.take() else {
             return Err("the projection was cut short".into());
         };
-        // A commit blocks: it is done where blocking is allowed, and taken back whole or not at
-        // all.
+        // A commit blocks, so it runs on a thread that may block. The projector moves there. If it
+        // does not come back, the next message fails.
         let world = state.world.clone();
         let pen = world.pens.take(NAME).await;
         let journal = Arc::clone(&world.journal);
@@ -79,8 +79,8 @@ impl Actor for ProjectorActor {
             let durable = journal.durable_row();
             let (chunks, last) = next(&journal, projector.through() + 1)?;
             let facts = chunks.iter().flat_map(|c| rows(c)).take_while(|(row, _)| *row <= durable);
-            // Lost with the process, it is projected again: only what is to leave the live file is
-            // flushed before.
+            // A commit that is lost with the process is projected again. So a flush is needed only
+            // before facts leave the live file.
             let room = journal.wants_room();
             let flush = room && !chaos.sabotaged(Sabotage::SealUnfollowed);
             let applied = projector.apply(facts, last.min(durable), flush);
@@ -105,11 +105,11 @@ impl Actor for ProjectorActor {
     }
 }
 
-/// Facts, and the last row up to which they lie.
+/// Facts, and the last row that they cover.
 type Next = (Vec<Arc<Chunk<Body>>>, u64);
 
-/// What is next to be projected, and the last row that is passed by it. A segment that cannot be
-/// read is told and passed over: what is looked at is poorer by it, and trading goes on.
+/// The next facts to project, and the last row that they cover. A segment that cannot be read is
+/// reported and skipped: the history lacks it, and trading continues.
 fn next(journal: &Journal<Body>, from: u64) -> Result<Next, String> {
     match journal.read(from, CHUNKS) {
         Ok(chunks) => {

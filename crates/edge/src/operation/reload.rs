@@ -1,8 +1,8 @@
-//! Puts another configuration in force while it trades: judged against what is held at the head of
-//! the journal, and appended there or not at all.
+//! Puts another configuration in force while the daemon trades. It is judged against what is held
+//! at the head of the journal, and appended there or not at all.
 //!
-//! Nothing here is remembered. Who judges and who appends may be killed at any moment: what is in
-//! force then is the old or the new, and whoever asked looks at the board and asks again.
+//! Nothing here is stored. The actors that judge and append may be killed at any moment. Then the
+//! old or the new configuration is in force. The caller reads the board and requests again.
 
 use crate::market::universe::UniverseMsg;
 use crate::operation::config::{ConfigMsg, Content, Standing};
@@ -15,30 +15,30 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Wall time an actor may take to answer before it is asked again.
+/// Wall time an actor may take to respond before the request is repeated.
 const ANSWER: Duration = Duration::from_millis(500);
-/// Wall time before an actor that was replaced is asked again.
+/// Wall time before a request to an actor that was replaced is repeated.
 const AGAIN: Duration = Duration::from_millis(5);
-/// Wall time after which the stages are taken to stand still.
+/// Wall time after which the stages count as stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What became of it.
+/// The result of a reload.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It is in force already, and the sources said the same then.
+    /// It is in force already, from the same sources.
     Unchanged,
-    /// It is in force from here on, on disk, under this number.
+    /// It is in force from here on, and on disk, under this generation.
     Applied(u64),
-    /// It may be put in force; nothing was done.
+    /// It may be put in force. Nothing was done.
     Possible,
     /// What is held forbids it.
     Refused(Vec<Refusal>),
 }
 
-/// Why there is no answer.
+/// Why a reload has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoOutcome {
-    /// Something stands still: what is in force stays so.
+    /// The stages make no progress. What is in force stays in force.
     #[error("the stages do not reach the head of the journal; `everwarm status` shows why")]
     Stuck,
     /// The journal has ended.
@@ -46,14 +46,14 @@ pub enum NoOutcome {
     Ended,
 }
 
-/// What is configured now.
+/// What is configured and switched now.
 #[must_use]
 pub fn standing(world: &World) -> Arc<Standing> {
     Arc::clone(&world.board.config().borrow())
 }
 
-/// Puts `content` in force, or only says whether that may be (`dry`). `source` is the digest of
-/// what the sources say.
+/// Puts `content` in force, or only checks whether that is possible (`dry`). `source` is the digest
+/// of the configuration sources.
 ///
 /// # Errors
 /// See [`NoOutcome`].
@@ -72,7 +72,7 @@ pub async fn apply(
             if now.generation == first {
                 return Ok(Outcome::Unchanged);
             }
-            // Whoever appended it did not live to say so.
+            // The actor that appended it ended before it responded.
             return durable(world, world.journal.last_row(), now.generation).await;
         }
         let Some((at, mut refusals)) = judge(world, &stands, content).await else {
@@ -93,7 +93,7 @@ pub async fn apply(
         world.tell(path::CONFIG, ConfigMsg::Apply { at, base, content, source, reply });
         match tokio::time::timeout(ANSWER, answer).await {
             Ok(Ok(Some(row))) => return durable(world, row, base + 1).await,
-            // Something was said meanwhile, or a strategy leaves still: judged again.
+            // Another input came meanwhile, or a strategy is still leaving: judge again.
             Ok(Ok(None) | Err(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
         }
     }
@@ -108,8 +108,7 @@ async fn durable(world: &World, row: u64, generation: u64) -> Result<Outcome, No
     }
 }
 
-/// What speaks against `content`, and the input up to which that was looked at; none where nobody
-/// answered.
+/// The objections to `content`, and the input up to which they hold; none without a response.
 async fn judge(world: &World, stands: &Standing, content: &Content) -> Option<(u64, Vec<Refusal>)> {
     let (reply, judged) = oneshot::channel();
     let (old, new) = (stands.now.content.settings(), content.settings());

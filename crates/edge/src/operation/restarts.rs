@@ -1,6 +1,6 @@
-//! Who was started again, as inputs: for what people are told later of a life. The first restart
-//! is told at once, what follows within ten seconds together, so that a loop of restarts does not
-//! fill the journal.
+//! Reports restarts of actors as inputs, for later reports about the run. The first restart is
+//! reported immediately. Those within the next ten seconds are gathered, so that a loop of restarts
+//! does not fill the journal.
 
 use everwarm_domain::fact::{Body, Operator, Restarts};
 use everwarm_domain::path;
@@ -15,16 +15,16 @@ use tokio::runtime::Handle;
 const NAME: &str = "restarts";
 /// How long restarts are gathered.
 const GATHERED: Duration = Duration::from_secs(10);
-/// Actors and causes that are told apart in one input.
+/// Most pairs of actor and cause in one input.
 const ROWS: usize = 64;
 
-/// Gathers restarts and tells them.
+/// Gathers restarts and appends them.
 pub struct Restarting(Arc<Shared>);
 
 struct Shared {
     journal: Weak<Journal<Body>>,
     writer: Writer,
-    /// Where a panic is told from an error.
+    /// Distinguishes a panic from an error.
     directory: Directory,
     gathered: Mutex<Gathered>,
 }
@@ -33,17 +33,17 @@ struct Shared {
 struct Gathered {
     /// Why instances ended that are not up again yet, by path.
     ended: BTreeMap<String, &'static str>,
-    /// How often each was started again since the last input, by name and cause.
+    /// Restarts since the last input, by name and cause.
     times: BTreeMap<(String, &'static str), u32>,
-    /// Panics of handlers so far, by path.
+    /// Number of panics of handlers, by path.
     panics: BTreeMap<String, u64>,
-    /// Whether somebody tells them when the time is over.
+    /// Whether a task will append them when the time is over.
     waits: bool,
 }
 
 impl Gathered {
-    /// Takes a notice in, and how often handlers at that path panicked so far; whether there is
-    /// something to tell.
+    /// Applies a notice. `panics` is the number of handler panics at that path so far. Returns
+    /// whether there is something to append.
     fn hear(&mut self, notice: &SupervisionNotice, panics: u64) -> bool {
         match &notice.news {
             Announcement::Exited { exit, asked, .. } => {
@@ -78,7 +78,7 @@ impl Gathered {
         }
     }
 
-    /// What is to be told now.
+    /// The input to append now; none if there is none.
     fn take(&mut self) -> Option<Operator> {
         let times = std::mem::take(&mut self.times).into_iter();
         let row =
@@ -102,14 +102,14 @@ impl Shared {
 }
 
 impl Restarting {
-    /// Tells a journal.
+    /// Appends to `journal`.
     #[must_use]
     pub fn new(journal: &Arc<Journal<Body>>, directory: Directory) -> Restarting {
         let (writer, journal) = (journal.writer(NAME), Arc::downgrade(journal));
         Restarting(Arc::new(Shared { journal, writer, directory, gathered: Mutex::default() }))
     }
 
-    /// Takes a notice in. Called by supervisors: it waits for nothing.
+    /// Applies a notice. Supervisors call it: it waits for nothing.
     pub fn hear(&self, notice: &SupervisionNotice) {
         let panics = if let Announcement::Exited { .. } = &notice.news {
             self.0.directory.slot(&notice.path).mailbox().meter().panics()
@@ -121,7 +121,7 @@ impl Restarting {
             return;
         }
         let said = gathered.take();
-        // Who is not called by a runtime tells each at once.
+        // Without a runtime each restart is appended immediately.
         if let Ok(runtime) = Handle::try_current() {
             gathered.waits = true;
             let shared = Arc::downgrade(&self.0);
@@ -145,7 +145,7 @@ impl Restarting {
     }
 }
 
-/// Why an instance ended that nobody asked to, in one word; none where another one's end says it.
+/// Why an instance ended unexpectedly, in one word; none if the end of another one is reported.
 fn reason(exit: &Exit, panicked: bool) -> Option<&'static str> {
     match exit {
         Exit::Failed(_) if panicked => Some("panic"),

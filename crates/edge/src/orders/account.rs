@@ -1,10 +1,10 @@
-//! The account while it trades: when it is looked at, and when a look counts.
+//! The account while trading: when a check reads it, and when a snapshot counts.
 //!
-//! At a start nothing of ours moves, so one look is enough. Later it is not: an order may fill
-//! while the account is read, and what the venue tells may be some seconds old. So a picture counts
-//! only when it was the same twice, [`CALM_MS`] apart, when nothing was sent, asked or heard of our
-//! orders while it was taken, and when it lists those orders as working that we do, as far filled.
-//! Where it does not, our orders are asked for first; what is then still otherwise is said.
+//! At a start none of our orders moves, so one snapshot is enough. Later an order may fill while
+//! the account is read, and the venue's report may be some seconds old. So a snapshot counts under
+//! three conditions. It was the same twice, [`CALM_MS`] apart. No order of ours was sent, queried
+//! or reported meanwhile. It lists the same open orders of ours as the books, with the same fills.
+//! Otherwise our orders are queried first; a difference that remains is reported.
 
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
@@ -14,26 +14,26 @@ use everwarm_trading::orders::book::OrderBook;
 use everwarm_venue::port::{AccountPicture, Venue, VenueError};
 use std::collections::BTreeSet;
 
-/// How long nothing of ours may have moved before the account is looked at, and how long lies
-/// between two looks, milliseconds of venue time: what the venue tells lags by less.
+/// How long none of our orders may have moved before a check, and the time between two checks,
+/// milliseconds of venue time. The venue's reports lag by less.
 pub const CALM_MS: i64 = 10_000;
 
-/// The account at one moment.
+/// A snapshot of the account.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
-    /// By asset.
+    /// The balances, by asset.
     pub balances: Vec<Balance>,
-    /// Assets whose balances cannot be believed, by name.
+    /// Assets with implausible balances, by name.
     pub unread: Vec<String>,
-    /// Open orders with what of each is filled, by id.
+    /// Open orders with their filled quantities, by id.
     open: Vec<(ClientOrderId, Symbol, Decimal)>,
 }
 
 impl Picture {
-    /// Takes one: the balances first, so that what fills meanwhile shows in the orders. Weight 100.
+    /// Takes a snapshot: the balances first, so that later fills show in the orders. Weight 100.
     ///
     /// # Errors
-    /// As every read.
+    /// A request failed.
     pub async fn take(venue: &dyn Venue) -> Result<Picture, VenueError> {
         let AccountPicture { mut balances, unread, .. } = venue.account().await?;
         let open = venue.open_orders(None).await?;
@@ -50,7 +50,7 @@ impl Picture {
         self.open.iter().map(|(id, symbol, _)| (id.clone(), *symbol)).collect()
     }
 
-    /// Whether it has the orders of ours working that `book` has, as far filled.
+    /// Whether its open orders of ours are those of `book`, with the same fills.
     fn agrees(&self, book: &OrderBook) -> bool {
         let listed = self.open.iter().filter(|(id, ..)| id.is_ours());
         let listed: BTreeSet<_> = listed.map(|(id, _, executed)| (id, *executed)).collect();
@@ -59,78 +59,77 @@ impl Picture {
     }
 }
 
-/// A look at the account, begun and ended.
+/// A check of the account, from its beginning to its end.
 #[derive(Debug)]
 pub struct AccountCheck {
-    /// What had been done about orders when it began.
+    /// Number of actions on orders when it began.
     acts: u64,
     /// Venue time of its beginning.
     pub time: UtcMs,
-    /// What was seen.
+    /// The snapshot, or why there is none.
     pub picture: Result<Picture, VenueError>,
 }
 
-/// What follows from a look.
+/// The result of a check.
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
-    /// Nothing yet: look again after a while.
+    /// Nothing yet: check again after a while.
     Again,
-    /// Our orders are to be asked for, then look again.
+    /// Query our orders, then check again.
     Ask,
-    /// This is the account.
+    /// This snapshot counts.
     Stands(Picture),
 }
 
-/// What is remembered between looks. An instance that is killed takes it along: its successor
-/// begins anew.
+/// State between checks. It ends with the instance; its successor begins anew.
 #[derive(Debug, Default)]
 pub struct Comparing {
-    /// Counts what was done about orders.
+    /// Number of actions on orders.
     acts: u64,
-    /// Venue time from which on nothing of ours may have moved lately.
+    /// Venue time from which on the account counts as calm.
     calm_at: UtcMs,
     before: Option<Picture>,
     asked: bool,
-    /// Whether something says that the account is not what the books are.
+    /// Whether the account may differ from the books.
     doubtful: bool,
 }
 
 impl Comparing {
-    /// Something was done about orders: a look that was begun before says nothing.
+    /// Counts an action on orders. A check that began before has no result.
     pub fn acted(&mut self) {
         self.acts += 1;
     }
 
-    /// Something of ours moves at venue time `now`, or may.
+    /// Notes that an order of ours moves at venue time `now`, or may move.
     pub fn moved(&mut self, now: UtcMs) {
         self.acted();
         self.calm_at = now.saturating_add(CALM_MS);
         self.before = None;
     }
 
-    /// Something says that the account is not what the books are: it is compared at once.
+    /// Notes that the account may differ from the books: it is to be compared soon.
     pub fn doubt(&mut self) {
         self.doubtful = true;
     }
 
-    /// Whether it is to be compared at once.
+    /// Whether it is to be compared soon.
     #[must_use]
     pub fn is_doubtful(&self) -> bool {
         self.doubtful
     }
 
-    /// The account was reported.
+    /// Notes that the account was reported.
     pub fn compared(&mut self) {
         self.doubtful = false;
     }
 
-    /// Whether nothing of ours has moved lately.
+    /// Whether none of our orders has moved lately.
     #[must_use]
     pub fn is_calm(&self, now: UtcMs) -> bool {
         now >= self.calm_at
     }
 
-    /// A look that begins at venue time `time`, and how it ended.
+    /// Begins a check at venue time `time`. The returned function ends it.
     pub fn look(
         &self,
         time: UtcMs,
@@ -139,7 +138,7 @@ impl Comparing {
         move |picture| AccountCheck { acts, time, picture }
     }
 
-    /// Judges a look that has ended. `still`: nothing is under way.
+    /// Judges a check that has ended. `still`: nothing is under way.
     pub fn judge(&mut self, look: AccountCheck, still: bool, book: &OrderBook) -> Verdict {
         let picture = match look.picture {
             Ok(picture) if still && look.acts == self.acts => picture,
@@ -179,7 +178,7 @@ mod tests {
         Picture { balances, unread: Vec::new(), open: open.collect() }
     }
 
-    /// A book with one order of ours that works.
+    /// A book with one open order of ours.
     fn book() -> OrderBook {
         let client_id = ClientOrderId("ew-1".to_owned());
         let intent = OrderIntent {
@@ -228,12 +227,12 @@ mod tests {
         assert_eq!(seen(&mut comparing, other.clone(), &none), Verdict::Again, "it moves");
         let filled = picture("8", &[("by-hand", "1")]);
         assert_eq!(seen(&mut comparing, filled, &none), Verdict::Again, "it moves on");
-        // Between two looks something was sent.
+        // Between two checks something was sent.
         assert_eq!(seen(&mut comparing, other.clone(), &none), Verdict::Again);
         comparing.moved(5);
         assert!(!comparing.is_calm(5 + CALM_MS - 1) && comparing.is_calm(5 + CALM_MS));
         assert_eq!(seen(&mut comparing, other.clone(), &none), Verdict::Again);
-        // During one, something was asked; or something is under way at its end.
+        // During a check something was queried, or something is under way at its end.
         let look = comparing.look(1)(Ok(other.clone()));
         comparing.acted();
         assert_eq!(comparing.judge(look, true, &none), Verdict::Again);

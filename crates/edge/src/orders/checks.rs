@@ -1,6 +1,6 @@
-//! What the venue says of our orders, held against what is known, before it becomes a fact: an
-//! order has a number of its own, and its times lie between its decision and now. What is not
-//! believed is asked for again; nothing is concluded from it.
+//! Checks the venue's reports on our orders before they become facts. Each order has its own id at
+//! the venue, and its times are between its decision and now. An implausible report is not used;
+//! the order is queried again.
 
 use crate::orders::gateway_book::GatewayBook;
 use crate::world::World;
@@ -12,27 +12,27 @@ use everwarm_domain::venue_ids::VenueOrderId;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// The venue's numbers of our orders.
+/// The venue's ids of our orders.
 #[derive(Clone, Debug, Default)]
 pub struct Known(BTreeMap<(Symbol, VenueOrderId), ClientOrderId>);
 
 impl Known {
-    /// Those a book knows: a trade of another order is none of ours.
+    /// The orders of a book. A trade of any other order is not ours.
     #[must_use]
     pub fn of(book: &GatewayBook) -> Known {
         Known(book.orders.numbers())
     }
 
-    /// Whether an order of ours has that number.
+    /// Whether an order of ours has this id.
     #[must_use]
     pub fn has(&self, symbol: Symbol, number: &VenueOrderId) -> bool {
         self.0.contains_key(&(symbol, number.clone()))
     }
 
-    /// Whether a report can be true.
+    /// Checks whether a report is plausible.
     ///
     /// # Errors
-    /// Says why it cannot.
+    /// Says why it is not.
     pub fn check(&self, it: &OrderReport, times: &RangeInclusive<UtcMs>) -> Result<(), String> {
         let (number, symbol) = (&it.venue_order_id, it.symbol);
         let other = self.0.get(&(symbol, number.clone())).filter(|id| **id != it.client_id);
@@ -42,7 +42,7 @@ impl Known {
         bounds::times(it, times)
     }
 
-    /// The same; what cannot be true is logged.
+    /// Whether a report is plausible. An implausible one is logged.
     #[must_use]
     pub fn believes(&self, world: &World, report: &OrderReport, decided: UtcMs) -> bool {
         let checked = self.check(report, &world.times_since(decided));

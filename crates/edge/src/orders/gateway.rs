@@ -1,9 +1,9 @@
-//! The gateway: the only one that acts at the venue.
+//! The gateway: the only actor that changes anything at the venue.
 //!
-//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk,
-//! sends it once, asks for what has no clear answer. It sends nothing before the account was
-//! compared with the books in this life of the process, and compares it now and then while it
-//! trades.
+//! It folds to the head of the journal and then acts. It announces what is to be sent, waits until
+//! that is on disk, and sends it once. It queries orders of unknown status. It sends nothing before
+//! the account was compared with the books in this run. While trading it compares the account again
+//! now and then.
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 
@@ -24,8 +24,7 @@ use everwarm_domain::order::{
 use everwarm_domain::time::{UtcMs, WallMs};
 use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_runtime::chaos::{Phase, Sabotage, Site};
-use everwarm_runtime::clock::wall;
-use everwarm_runtime::clock::{self, steady};
+use everwarm_runtime::clock::{self, steady, wall};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
@@ -38,51 +37,51 @@ use std::time::{Duration, Instant};
 
 /// Its name on the board, as a writer and at kill points.
 pub const NAME: &str = "gateway";
-/// Age of the oldest uncommitted fact from which on no new risk is sent.
+/// Age of the oldest uncommitted fact above which nothing is sent.
 const STORE_LAG: Duration = Duration::from_secs(2);
-/// Wall time between looks at how often the account is to be compared.
+/// Wall time between checks how often the account is to be compared.
 const LOOK: Duration = Duration::from_secs(2);
-/// Wall time between comparisons of an account that may not be what the books are.
+/// Wall time between comparisons of an account that may differ from the books.
 const AT_ONCE: Duration = Duration::from_secs(10);
-/// Wall time between looks at a disk that is that far behind.
+/// Wall time between checks of a disk that is behind.
 const HOLD: Duration = Duration::from_millis(HOLD_MS.unsigned_abs());
 const HOLD_MS: UtcMs = 50;
-/// How long orders that live are looked for at a start, milliseconds of venue time: longer than the
+/// How long live orders are queried at a start, milliseconds of venue time. It is longer than the
 /// proof of an absence takes.
 const LOOK_FOR: UtcMs = 30_000;
-/// Wall time between looks at what is held back, milliseconds, at most.
+/// Longest wall time between checks of what is held back, milliseconds.
 const LOOK_MAX: UtcMs = 60_000;
 
-/// What the gateway is told.
+/// Messages of the gateway.
 #[derive(Debug)]
 pub enum GatewayMsg {
     /// There may be new facts, or a wait may be over.
     Pull,
     /// A round has ended.
     RoundEnded {
-        /// What kept it from the venue, if anything did.
+        /// Why the venue could not be used; none if it could.
         problem: Option<VenueProblem>,
     },
-    /// The private stream told of an order.
+    /// The private stream reported an order.
     Hint(Box<OrderReport>, Ticket),
     /// The private stream may have missed something.
     Interrupted,
     /// It may be time to compare the account.
     Compare,
-    /// An order of ours was refused for lack of balance.
+    /// The venue rejected an order of ours for lack of balance.
     Lacking,
-    /// The account was looked at.
+    /// A check of the account has ended.
     Seen(Box<AccountCheck>),
-    /// A question has found what the private stream should have told.
+    /// A query found what the private stream should have reported.
     Found(MissedReport),
-    /// It has had its time to tell it.
+    /// The time in which the stream should report it is over.
     Overdue,
 }
 
 /// The actor.
 pub struct Gateway;
 
-/// What it is started with: the rounds outlive it.
+/// What it is started with. The rounds outlive it.
 pub type Arguments = (World, Arc<Flight>);
 
 /// Its state.
@@ -94,23 +93,23 @@ pub struct State {
     waker: Arc<Waker>,
     hints: Vec<OrderReport>,
     interrupted: bool,
-    /// Whether the round on its way asks for what was missed then.
+    /// Whether the round under way queries what was missed then.
     asking_all: bool,
     /// What is next, and what must wait.
     schedule: Schedule,
-    /// Wall time at which it will look again by itself.
+    /// Wall time of its next planned check.
     next_act_at: WallMs,
-    /// Venue time since which orders that live are looked for, before the account is compared.
+    /// Venue time since which live orders are queried, before the account is compared.
     looking_since: Option<UtcMs>,
-    /// Of the account while it trades.
+    /// State of the account checks while trading.
     comparing: Comparing,
-    /// When that ended last, or this instance began.
+    /// When the last comparison ended, or this instance began.
     compared: Instant,
-    /// Where the round on its way says whether it reported the account.
+    /// The round under way sets it if it reported the account.
     reporting: Option<Arc<AtomicBool>>,
-    /// Whether the round on its way sends something.
+    /// Whether the round under way sends something.
     sending: bool,
-    /// What the private stream should have told.
+    /// What the private stream should have reported.
     missed: MissedReports,
 }
 
@@ -134,8 +133,8 @@ impl Actor for Gateway {
             move || drop(me.send_message(GatewayMsg::Pull))
         });
         book.listen(Arc::clone(&waker));
-        // The life begins with its settings; and a round of a predecessor may be on its way: what
-        // it brings is waited for.
+        // The run begins with its settings. And a round of a predecessor may be under way: its
+        // results are awaited.
         let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
         if world.passing != Passing::Lockstep {
             compare_after(&me, LOOK);
@@ -145,17 +144,15 @@ impl Actor for Gateway {
             before.landed().await;
             drop(me.send_message(GatewayMsg::Pull));
         });
-        let hints = Vec::new();
-        let (interrupted, asking_all) = (false, false);
         let state = State {
             world,
             writer,
             flight,
             book,
             waker,
-            hints,
-            interrupted,
-            asking_all,
+            hints: Vec::new(),
+            interrupted: false,
+            asking_all: false,
             schedule: Schedule::default(),
             next_act_at: WallMs::default(),
             looking_since: None,
@@ -185,7 +182,7 @@ impl Actor for Gateway {
         let mut compare = None;
         match message {
             GatewayMsg::Pull => {}
-            // Somebody sells everything by hand.
+            // `everwarm panic` is selling.
             GatewayMsg::Hint(report, _) if report.client_id.is_panic() => state.comparing.doubt(),
             GatewayMsg::Hint(report, _) => {
                 state.missed.told(&report);
@@ -226,13 +223,13 @@ impl State {
         if self.reporting.take().is_some_and(|reported| reported.load(Acquire)) {
             self.reported();
         }
-        // What was not asked is asked again.
+        // What was not queried is queried again.
         self.interrupted |= std::mem::take(&mut self.asking_all) && problem.is_some();
         let trouble = self.schedule.round_ended(wall(), sending, problem);
         self.world.board.write_venue(wall(), trouble);
     }
 
-    /// The stream may be on its way to tell it: it has a while.
+    /// Gives the stream some time to report it.
     fn expect_report(&mut self, me: &ActorRef<GatewayMsg>, missed: MissedReport) {
         if self.hints.iter().all(|hint| !missed.is_in(hint)) {
             self.missed.expect(missed);
@@ -241,7 +238,7 @@ impl State {
         }
     }
 
-    /// A stream that stands and does not tell what happened is dead: another takes its place.
+    /// A stream that is subscribed but does not report a change is dead. It is replaced.
     fn overdue(&mut self) {
         let since = self.world.board.listening_since();
         if let Some(missed) = self.missed.overdue(since, steady()) {
@@ -287,16 +284,16 @@ impl State {
         Ok(())
     }
 
-    /// Whether a round is on its way, or something is in the journal that is not known yet.
+    /// Whether a round is under way, or the journal has facts that are not known yet.
     fn is_under_way(&self) -> bool {
-        // What a round brought is in the journal before it has landed: asked in this order, nothing
-        // of it is overlooked.
+        // The results of a round are in the journal before it ends. Checked in this order, none of
+        // them is missed.
         let behind = || self.book.cursor() < self.world.journal.head() || !self.world.in_step();
         let begun = self.world.board.has_begun() && self.book.stage().listed;
         !begun || self.flight.is_up() || behind()
     }
 
-    /// Compares the account with the books while it trades: begins a look, or ends one.
+    /// Compares the account with the books while trading: begins a check, or ends one.
     fn compare(
         &mut self,
         me: &ActorRef<GatewayMsg>,
@@ -361,14 +358,14 @@ impl State {
         Ok(())
     }
 
-    /// The account was reported.
+    /// Notes that the account was reported.
     fn reported(&mut self) {
         self.compared = clock::now();
         self.comparing.compared();
     }
 
-    /// Wall time until the account is to be compared, or that is to be asked again: how often may
-    /// change meanwhile.
+    /// Wall time until the account is to be compared, or until this is checked again: the interval
+    /// may change meanwhile.
     fn compare_in(&self) -> Duration {
         let every = self.world.compare_every();
         let every = if self.comparing.is_doubtful() {
@@ -379,7 +376,7 @@ impl State {
         every.map_or(LOOK, |every| every.saturating_sub(self.compared.elapsed()).min(LOOK))
     }
 
-    /// Wall time in which the account may have come to rest.
+    /// Wall time in which the account may become calm.
     fn settling_time(&self) -> Duration {
         let factor = match self.world.passing {
             Passing::Lockstep => 1,
@@ -388,7 +385,7 @@ impl State {
         HOLD.max(Duration::from_millis(CALM_MS.unsigned_abs() / factor + 1))
     }
 
-    /// What is to be done now, the announcement of what is to be sent being appended.
+    /// What is to be done now. Appends the announcement of what is to be sent.
     fn next_task(&mut self, now: UtcMs) -> Result<Due, ActorProcessingErr> {
         let book = self.book.stage();
         let life = self.world.journal.life();
@@ -423,7 +420,7 @@ impl State {
         }
     }
 
-    /// The questions that are due; after an interruption all there are.
+    /// The queries that are due; after an interruption, queries of all sent orders.
     fn asks(&self, now: UtcMs) -> Vec<ToQuery> {
         let mut asks = self.book.stage().orders.to_query(now);
         if self.interrupted {
@@ -444,8 +441,8 @@ impl State {
         RoundTask::Query(asks, known)
     }
 
-    /// What may be sent now, and how long the rest waits for the venue's budget, milliseconds of
-    /// wall time: an order that would be refused is not announced.
+    /// What may be sent now, and how long the rest waits for the venue's rate limit, milliseconds
+    /// of wall time. An order that would be rejected is not announced.
     fn due(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
         let book = self.book.stage();
         let mut due = book.orders.to_send(now);
@@ -468,7 +465,7 @@ impl State {
         if self.world.journal.uncommitted_age() > STORE_LAG {
             return Ok(Due::Held(HOLD_MS));
         }
-        // What is withdrawn by an input that came meanwhile is not sent: it is looked at again.
+        // An order that is withdrawn by an input meanwhile is not sent: check again.
         Ok(self.announce_due(due, now)?.map_or(Due::Held(0), Due::Now))
     }
 
@@ -496,7 +493,7 @@ impl State {
         Ok(Due::Now(RoundTask::Cancel { requests, row, known }))
     }
 
-    /// Appends what is about to leave, where nothing is in the journal that was not seen; its row.
+    /// Appends what is about to be sent, if it has seen everything in the journal. Returns the row.
     fn append_seen(&self, now: UtcMs, said: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
         self.world.chaos().point(Site::BeforeAppend, NAME);
         let (journal, seen) = (&self.world.journal, self.book.cursor());
@@ -507,8 +504,8 @@ impl State {
         Ok(Some(appended.row))
     }
 
-    /// Compares the account with the books. An order that is not found may be there nevertheless
-    /// and explain what the account shows, so it is looked for first, for a while.
+    /// Compares the account with the books. An order that is not found may still exist and explain
+    /// the account, so it is queried first, for a while.
     fn reconcile(&mut self, life: u64, now: UtcMs, known: Known) -> Due {
         let since = *self.looking_since.get_or_insert(now);
         let patient = now < since + LOOK_FOR;
@@ -551,8 +548,8 @@ impl State {
         Ok(Some(RoundTask::Send { orders, row, known }))
     }
 
-    /// Requests that were announced and have neither an answer nor anybody who waits for one, and
-    /// those of which the end of their order tells what came of them.
+    /// Appends a response for announced requests that have none and for which no round waits. Also
+    /// for those whose result the end of their order shows.
     fn append_lost(&mut self) -> Result<bool, ActorProcessingErr> {
         let resend = self.world.chaos().sabotaged(Sabotage::NoQuery);
         let nobody = "nobody waits for the answer any more";
@@ -588,7 +585,7 @@ impl State {
         Ok(true)
     }
 
-    /// Hints say nothing new about a round on its way, so they wait for its end.
+    /// Hints report nothing new about a round under way, so they wait for its end.
     fn append_hints(&mut self) -> Result<bool, ActorProcessingErr> {
         if self.hints.is_empty() {
             return Ok(false);
@@ -622,7 +619,7 @@ impl State {
 
     fn sent_orders(&self) -> Vec<ToQuery> {
         let living = self.book.stage().orders.living();
-        // What is granted another attempt is proved not to be there.
+        // An order with a further attempt granted is proved absent.
         let sent = living.filter(|order| order.sent() > 0 && !order.is_due());
         sent.map(|order| order.to_query(Why::Earlier)).collect()
     }
@@ -632,9 +629,9 @@ impl State {
         self.comparing.acted();
         self.sending = matches!(task, RoundTask::Send { .. } | RoundTask::Cancel { .. });
         let (mut world, me) = (self.world.clone(), me.clone());
-        // A round that waits for weight would keep all others from leaving.
+        // A round that waits for weight would keep all others from being sent.
         world.venue = world.venue.impatient();
-        // Its own name: what a round brings is heard even when its gateway is gone.
+        // Its own name: the results of a round are appended even after its gateway has ended.
         let writer = world.journal.writer("answers");
         tokio::spawn(async move {
             let mut completion =
@@ -643,10 +640,9 @@ impl State {
         });
     }
 
-    /// Looks again after so many milliseconds of wall time, or before.
+    /// Checks again after this wall time, milliseconds, or earlier.
     fn act_after(&mut self, me: &ActorRef<GatewayMsg>, wait: UtcMs) {
         let (wall, wait) = (wall(), wait.clamp(0, LOOK_MAX) + 1);
-        // One look that is to come is enough.
         if !(wall + 1..=wall + wait).contains(&self.next_act_at) {
             self.next_act_at = wall + wait;
             me.send_after(Duration::from_millis(wait.unsigned_abs()), || GatewayMsg::Pull);
@@ -657,7 +653,7 @@ impl State {
         self.world.board.write(NAME, self.book.cursor(), rest);
     }
 
-    /// Where venue time runs by itself, looks again when the next question is due.
+    /// If venue time passes automatically, checks again when the next query is due.
     fn wake_at(&self, me: &ActorRef<GatewayMsg>, next: Option<UtcMs>, now: UtcMs) {
         if let (Some(at), Passing::Scaled(factor)) = (next, self.world.passing) {
             let wait = u64::try_from(at - now).unwrap_or(0) / u64::from(factor.max(1)) + 1;
@@ -666,30 +662,29 @@ impl State {
     }
 }
 
-/// Sabotage: gives an execution another id than the answer to its order gives it.
+/// Sabotage: gives an execution another id than the response to its order.
 fn sabotage_trade_id(fill: &mut VenueFill) {
     if let Ok(id) = VenueTradeId::new(&format!("1{:0>12}", fill.trade_id)) {
         fill.trade_id = id;
     }
 }
 
-/// Asks after a while whether the account is to be compared.
+/// Checks after a while whether the account is to be compared, unless the actor has ended.
 fn compare_after(me: &ActorRef<GatewayMsg>, after: Duration) {
-    // Ends with the actor.
     drop(me.send_after(after, || GatewayMsg::Compare));
 }
 
 /// What the gateway has to do.
 enum Due {
-    /// This, now.
+    /// This task, now.
     Now(RoundTask),
-    /// Something, after so many milliseconds of wall time.
+    /// Something, after this wall time, milliseconds.
     Held(UtcMs),
     /// Nothing.
     Nothing,
 }
 
-/// Ends a round and tells the gateway, by whatever end of its task.
+/// Ends a round and notifies the gateway, however its task ends.
 struct RoundCompletion {
     me: ActorRef<GatewayMsg>,
     problem: Option<VenueProblem>,

@@ -1,4 +1,4 @@
-//! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
+//! The state of the gateway: a fold over orders and reconciliations that appends nothing.
 
 use crate::orders::unexplained::{Expected, ExpectedOfNumbers};
 use everwarm_domain::fact::kinds::{kind, rank};
@@ -21,41 +21,42 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const FORMAT: u8 = 7;
-/// The last version that cancelled nothing, and the form of its state.
+/// The last version without cancels, and the format of its state.
 const BEFORE_CANCELS: u16 = 4;
 const FORMAT_BEFORE: u8 = 5;
-/// The last version to which the ids of a venue were numbers, and the form of its state.
+/// The last version in which ids of a venue were numbers, and the format of its state.
 const OF_NUMBERS: u16 = 5;
 const FORMAT_OF_NUMBERS: u8 = 6;
 
-/// See the module.
+/// Orders, reconciliation and limits, as the gateway needs them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct GatewayBook {
-    /// All orders that live.
+    /// All live orders.
     pub orders: OrderBook,
-    /// The last reconciliation: its life, and what it could not explain.
+    /// The last reconciliation: its run and its conflicts.
     pub reconciled: Option<(u64, Vec<Conflict>)>,
     /// The input that it was about.
     reconciled_at: u64,
-    /// The last input after which the account must be compared again before anything leaves: an
-    /// operator has resumed trading or ended a conflict, and may have traded by hand before.
+    /// The last input after which the account must be compared again before anything is sent. An
+    /// operator resumed trading or resolved a conflict, and may have traded by hand before.
     anew: u64,
-    /// Whether it is known what is traded: the account is compared by those rules.
+    /// Whether the traded symbols are known. Their rules are needed to compare the account.
     pub listed: bool,
-    /// Of live trading; counted is what was approved for an entry, when it is sent first.
+    /// The limits of live trading. An entry counts with its approved amount when it is first sent.
     caps: Caps,
-    /// What was approved for entries that are not final.
+    /// The amounts approved for entries that are not final.
     approved: BTreeMap<ClientOrderId, Decimal>,
-    /// What operators allow: what was decided before they said otherwise has not left yet.
+    /// The switches of operators. They also hold for orders that were decided before and not sent
+    /// yet.
     switches: Switches,
-    /// What the account is to show.
+    /// What the account should show.
     pub expected: Expected,
     /// When days begin.
     #[serde(default)]
     calendar: Calendar,
 }
 
-/// The state of versions before, with the book of orders that they had.
+/// The state of earlier versions, with their book of orders.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Before<Orders> {
     orders: Orders,
@@ -90,22 +91,22 @@ impl<Orders: Into<OrderBook>> From<Before<Orders>> for GatewayBook {
 }
 
 impl GatewayBook {
-    /// Whether the account was compared with the books in process life `life`. The caller says
-    /// which life it is: the fold may not have come to its beginning yet.
+    /// Whether the account was compared with the books in run `life`. The caller passes the run,
+    /// because the fold may not have reached its beginning yet.
     #[must_use]
     pub fn is_reconciled(&self, life: u64) -> bool {
         let of_life = self.reconciled.as_ref().is_some_and(|(of, _)| *of == life);
         of_life && self.reconciled_at > self.anew
     }
 
-    /// Whether a person confirmed the trading of real money.
+    /// Whether a person confirmed trading with real money.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.caps.is_confirmed()
     }
 
-    /// What of `due` may be sent: the decision keeps the caps of live trading, and this is the last
-    /// to look. What is held back here expires; that it was is a fault of the decision.
+    /// The part of `due` within the limits of live trading. The decision enforces them; this is the
+    /// last check. An order held back here expires, and shows a bug in the decision.
     #[must_use]
     pub fn within_caps(&self, due: Vec<ToSend>) -> Vec<ToSend> {
         let mut caps = self.caps.clone();
@@ -128,7 +129,7 @@ impl GatewayBook {
         due.into_iter().filter(|to_send| may(to_send)).collect()
     }
 
-    /// Counts entries that leave for the first time.
+    /// Counts entries that are sent for the first time.
     fn count(&mut self, attempts: &[SendAttempt]) {
         for sent in attempts.iter().filter(|sent| sent.attempt == 1) {
             let order = self.orders.get(&sent.client_id);
@@ -139,21 +140,20 @@ impl GatewayBook {
         }
     }
 
-    /// What may be cancelled at venue time `now`: a cancel needs what an exit needs.
+    /// What may be cancelled at venue time `now`. A cancel has the conditions of an exit.
     #[must_use]
     pub fn to_cancel(&self, life: u64, now: UtcMs) -> Vec<ToCancel> {
         if self.may_send(life, Side::Sell) { self.orders.to_cancel(now) } else { Vec::new() }
     }
 
-    /// The venue time of the next cancel; none where there is none.
+    /// The venue time of the next cancel; none if there is none.
     #[must_use]
     pub fn next_cancel_at(&self, life: u64) -> Option<UtcMs> {
         self.orders.next_cancel_at().filter(|_| self.may_send(life, Side::Sell))
     }
 
-    /// Whether an order of this side may be sent: reconciled in this life, without conflicts, and
-    /// no operator says otherwise. With conflicts, positions may still be left, unless a twin
-    /// trades under our name.
+    /// Whether an order of this side may be sent: reconciled in this run, without conflicts, and
+    /// allowed by the switches. With conflicts exits are allowed, unless a twin uses our identity.
     #[must_use]
     pub fn may_send(&self, life: u64, side: Side) -> bool {
         let allowed = match self.switches.level().0 {
@@ -319,13 +319,13 @@ mod tests {
         assert_eq!(due(&book), ["B", "E"], "C is too much for a day, nobody approved D");
         book.evolve(&input(4, sent("B", 1, 60_000)));
         assert_eq!(due(&book), ["E"]);
-        // What was counted is part of the state.
+        // The counts are part of the state.
         let mut next = GatewayBook::default();
         next.load(&book.save()).unwrap();
         assert_eq!(due(&next), ["E"]);
     }
 
-    /// A book with an order that works and is to be cancelled.
+    /// A book with an open order that is to be cancelled.
     fn cancelling() -> GatewayBook {
         let (mut book, id) = (GatewayBook::default(), ClientOrderId("A".to_owned()));
         decided(&mut book, 1, "A", Side::Buy, Some("1"));
@@ -417,7 +417,7 @@ mod tests {
         assert_eq!(may(&book(2, &[])), [true, true]);
         assert_eq!(may(&book(2, &[Dispute::Balance, Dispute::Order])), [false, true]);
         assert_eq!(may(&book(2, &[Dispute::Balance, Dispute::Twin])), [false, false]);
-        // What was decided before an operator spoke has not left yet.
+        // A switch also stops what was decided before it and not sent yet.
         let mut halted = book(2, &[]);
         for (switch, expected) in [
             (Switch::Halt, [false, true]),
@@ -429,7 +429,7 @@ mod tests {
             halted.evolve(&input(3, Body::Operator(Operator::Switched { switch, reason })));
             assert_eq!(may(&halted), expected);
         }
-        // What was traded by hand while it was halted has to be seen first.
+        // What was traded by hand during the halt has to be seen first.
         assert!(!halted.is_reconciled(2));
         halted.evolve(&fact(4, 800, everwarm_trading::testing::reconciled(2, "1")));
         assert_eq!(may(&halted), [true, true]);

@@ -1,5 +1,5 @@
-//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after
-//! every (re)connect the gateway asks.
+//! The private stream: passes hints about our orders to the gateway. REST decides: after every
+//! (re)connect the gateway queries.
 
 use crate::orders::gateway::GatewayMsg;
 use crate::stream::{Stream, listener, sink};
@@ -15,17 +15,16 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 /// Its name at kill points.
 pub const NAME: &str = "private";
 
-/// What the private stream is told.
+/// Messages of the private stream.
 #[derive(Debug)]
 pub enum PrivateMsg {
-    /// Something came by the stream.
+    /// An event of the stream.
     Heard(Box<Event<AccountReport>>, Ticket),
-    /// Nothing more comes, and why.
+    /// The stream has ended, and why.
     Ended(String),
-    /// The stream that is subscribed since venue time `since` has not told of an order what a
-    /// question found.
+    /// The stream subscribed since venue time `since` has not reported a change that a query found.
     Deaf {
-        /// Whether it is that one.
+        /// Identifies the stream.
         since: UtcMs,
         /// The order.
         untold: ClientOrderId,
@@ -38,11 +37,11 @@ pub struct Private;
 /// Its state.
 pub struct State {
     world: World,
-    /// Runs as long as this state lives, or until it is replaced.
+    /// Runs as long as this state exists, or until it is replaced.
     stream: Stream,
 }
 
-/// A stream of the account's events, told to `me`.
+/// Starts a stream of the account's events, which go to `me`.
 fn carry(world: &World, me: &ActorRef<PrivateMsg>) -> Result<Stream, ActorProcessingErr> {
     world.board.write_listening(None);
     let (own, place) = (world.clone(), world.places.private());
@@ -106,7 +105,7 @@ impl Actor for Private {
                 world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             Event::Garbled { .. } => {
-                // What it said is asked for: nobody waits for the stream to say it again.
+                // The gateway queries its content: the stream does not repeat it.
                 let since = world.board.listening_since().map(|_| world.now());
                 world.board.write_listening(since);
                 world.tell(&world.places.gateway(), GatewayMsg::Interrupted);

@@ -1,8 +1,8 @@
-//! Requests on their way: one round at a time, in a task that outlives the gateway that started it.
+//! Requests under way: one round at a time, in a task that outlives the gateway that started it.
 //!
-//! A gateway that is killed takes no request with it; its successor waits for the end of the round
-//! before it concludes anything. The answers of a round are one append, in the order of the
-//! requests, so that what follows does not depend on which answer came first.
+//! A killed gateway takes no request with it. Its successor waits for the end of the round before
+//! it concludes anything. The responses of a round are one append, in the order of the requests. So
+//! the result does not depend on which response came first.
 
 use crate::market::universe::UniverseMsg;
 use crate::orders::checks::Known;
@@ -28,14 +28,14 @@ use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Orderin
 use std::time::Instant;
 use tokio::sync::Notify;
 
-/// Whether a round is on its way.
+/// Whether a round is under way.
 #[derive(Debug, Default)]
 pub struct Flight {
     up: AtomicBool,
     landed: Notify,
 }
 
-/// A round; ends when dropped, by whatever end of its task.
+/// A round. It ends when dropped, however its task ends.
 pub struct Round(Arc<Flight>);
 
 impl Drop for Round {
@@ -46,18 +46,18 @@ impl Drop for Round {
 }
 
 impl Flight {
-    /// Begins a round, if none is on its way.
+    /// Begins a round, if none is under way.
     pub fn begin(self: &Arc<Self>) -> Option<Round> {
         (!self.up.swap(true, AcqRel)).then(|| Round(Arc::clone(self)))
     }
 
-    /// Whether a round is on its way.
+    /// Whether a round is under way.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.up.load(Acquire)
     }
 
-    /// Resolves when no round is on its way.
+    /// Resolves when no round is under way.
     pub async fn landed(&self) {
         loop {
             let landed = self.landed.notified();
@@ -73,7 +73,7 @@ impl Flight {
 pub enum RoundTask {
     /// Sends orders once row `row` is on disk.
     Send {
-        /// What, in order.
+        /// The orders, in their order.
         orders: Vec<(OrderIntent, SendAttempt)>,
         /// The row of their `Sent`.
         row: u64,
@@ -82,47 +82,47 @@ pub enum RoundTask {
     },
     /// Cancels orders once row `row` is on disk.
     Cancel {
-        /// Which, each with the close it was decided at.
+        /// The requests, each with the close at which its order was decided.
         requests: Vec<(OrderRequest, UtcMs)>,
         /// The row of the last `Requested`.
         row: u64,
         /// The venue's numbers of our orders.
         known: Known,
     },
-    /// Asks for orders.
+    /// Queries orders.
     Query(Vec<ToQuery>, Known),
-    /// Compares the account with the books: orders that live first, then balances.
+    /// Compares the account with the books: first live orders, then balances.
     Reconcile {
-        /// The process life.
+        /// The run.
         life: u64,
-        /// The orders that live.
+        /// The live orders.
         asks: Vec<ToQuery>,
-        /// Orders of ours that the venue has told of.
+        /// Our orders that the venue has reported.
         known: Known,
         /// Whether the balances wait until all of these orders were found.
         patient: bool,
-        /// What the account is to show.
+        /// What the account should show.
         expected: Box<Expected>,
-        /// Trades of the orders that live which are booked.
+        /// Booked trades of the live orders.
         applied: Applied,
     },
     /// Fetches what `everwarm panic` traded, and reports the account.
     Account {
-        /// The account as it was seen.
+        /// The snapshot of the account.
         account: Venue,
-        /// What nothing explains.
+        /// Symbols with a balance that nothing explains.
         searches: Vec<Search>,
         /// The venue's ids of our own orders.
         known: Known,
-        /// Becomes true where the account was reported.
+        /// Set to true if the account was reported.
         reported: Arc<AtomicBool>,
     },
 }
 
-/// What a reconciliation goes by.
+/// What a reconciliation uses.
 struct Looking<'a> {
     life: u64,
-    /// The orders that live.
+    /// The live orders.
     asks: &'a [ToQuery],
     /// The venue's ids of our own orders.
     orders: &'a Known,
@@ -130,17 +130,18 @@ struct Looking<'a> {
     applied: &'a Applied,
 }
 
-/// Longest wall time until the venue is asked again, milliseconds: a long wait may end before.
+/// Longest wall time until the venue is queried again, ms. A longer wait may end earlier.
 const LOOK_AGAIN: u64 = 120_000;
 
-/// What keeps us from the venue.
+/// Why the venue cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VenueProblem {
-    /// In words.
+    /// The reason in words.
     pub why: String,
-    /// Whether it said no, clearly: the same will be said for a while.
+    /// Whether the venue clearly rejected the request: it will do so again for a while.
     pub refused: bool,
-    /// How long it wants to be left alone, milliseconds of wall time, where it takes no more.
+    /// How long the venue's rate limit blocks requests, milliseconds of wall time; none if it does
+    /// not.
     pub retry_after_ms: Option<u64>,
 }
 
@@ -160,7 +161,7 @@ impl VenueProblem {
         VenueProblem { why: error.to_string(), refused, retry_after_ms }
     }
 
-    /// The same, where it may keep other requests away, too.
+    /// The same, if it may affect other requests, too; none if not.
     fn away(error: &VenueError) -> Option<VenueProblem> {
         let class = error.class;
         let all = matches!(
@@ -173,7 +174,7 @@ impl VenueProblem {
         all.then(|| VenueProblem::of(error))
     }
 
-    /// Its task ended before its time.
+    /// The task of the round ended early.
     #[must_use]
     pub fn lost() -> VenueProblem {
         VenueProblem { why: "the round was lost".to_owned(), refused: false, retry_after_ms: None }
@@ -193,7 +194,7 @@ impl VenueProblem {
     }
 }
 
-/// Flies a round; what kept it from the venue, if anything did.
+/// Runs a round. Returns why the venue could not be used; none if it could.
 pub async fn run_round(world: &World, writer: &Writer, task: RoundTask) -> Option<VenueProblem> {
     let answers = match task {
         RoundTask::Send { orders, row, known } => send(world, orders, row, &known).await,
@@ -207,8 +208,8 @@ pub async fn run_round(world: &World, writer: &Writer, task: RoundTask) -> Optio
         RoundTask::Account { account, searches, known, reported } => {
             let (panicked, error) = unexplained::fetch(world, &searches, &known).await;
             let kept = error.as_ref().map(VenueProblem::of);
-            // What was sold may be more than that picture of the account shows: the next look shows
-            // it whole.
+            // `everwarm panic` may have sold more than this snapshot shows. The next check shows
+            // all of it.
             let stands = panicked.is_none() && kept.is_none();
             reported.store(stands, Release);
             let account = stands.then_some(Body::Venue(account));
@@ -266,7 +267,7 @@ async fn send(
             }
             Err(e) => {
                 if e.class == ErrorClass::Rules {
-                    // By the rules we know it was right: the venue's may be others by now.
+                    // The order followed the rules we know. The venue may have changed them.
                     world.tell(path::UNIVERSE, UniverseMsg::Outdated);
                 }
                 if e.class == ErrorClass::Funds {
@@ -283,8 +284,8 @@ async fn send(
     (bodies, kept)
 }
 
-/// Asks for orders to end. An answer tells how the order ended; what else comes of it is found by
-/// asking for the order.
+/// Cancels orders. A response reports how the order ended. Anything else is found by a query of the
+/// order.
 async fn cancel(
     world: &World,
     requests: Vec<(OrderRequest, UtcMs)>,
@@ -323,7 +324,7 @@ async fn cancel(
     (bodies, kept)
 }
 
-/// What a failed request about an order says of it.
+/// The result that a failed request about an order shows.
 fn responded(e: VenueError) -> Response {
     match e.class {
         ErrorClass::Absent => Response::NotOpen,
@@ -337,7 +338,7 @@ fn responded(e: VenueError) -> Response {
     }
 }
 
-/// Measures the way from the close of these orders to their leaving now.
+/// Measures the time from the close of these orders to now, when they are sent.
 fn measure(world: &World, orders: &[(OrderIntent, SendAttempt)], announced: Instant) {
     let (meters, now) = (&world.board.meters, clock::now());
     meters.sync.time(now.saturating_duration_since(announced));
@@ -365,7 +366,7 @@ fn refused(world: &World, client_id: ClientOrderId, attempt: u32, e: VenueError)
     Venue::Refused { client_id, attempt, code: e.code, text: e.text, again }
 }
 
-/// Asks for each order by our id; where the venue has none, looks for a trade that could be of it.
+/// Queries each order by our id. If the venue has none, looks for a trade that could belong to it.
 async fn query(world: &World, asks: &[ToQuery], known: &Known) -> Answers {
     let mut bodies = Vec::new();
     for ask in asks {
@@ -418,7 +419,7 @@ async fn find(world: &World, ask: &ToQuery, known: &Known) -> Result<Found, Venu
     let strange = trades.into_iter().filter(|t| !known.has(t.symbol, &t.venue_order_id));
     let strange: Vec<Trade> = strange.collect();
     let count = strange.len();
-    // What `everwarm panic` traded is no sign of ours.
+    // Trades of `everwarm panic` are no evidence of our order.
     let doubt = count > unexplained::of_panic(world, strange).await?.len();
     Ok(if doubt { Found::Doubt } else { Found::Nothing })
 }
@@ -432,7 +433,7 @@ async fn reconcile(world: &World, known: &Looking<'_>, patient: bool) -> Answers
     let kept = look_at_account(world, known, patient, &mut bodies).await.err();
     if let Some(kept) = &kept {
         tracing::info!(why = kept.why, "the account was not read; it is tried again");
-        // What was found of `everwarm panic` stays found: the next try has less to look for.
+        // Found trades of `everwarm panic` are kept: the next try has less to fetch.
         bodies.retain(|body| matches!(body, Body::Venue(Venue::PanicTraded { .. })));
     }
     (bodies, kept)
@@ -446,7 +447,7 @@ async fn look_at_account(
 ) -> Result<(), VenueProblem> {
     let no = |e: VenueError| VenueProblem::of(&e);
     let Looking { life, asks, orders, expected, applied } = *known;
-    // In lockstep the pacer alone says what time it is.
+    // In lockstep only the pacer sets the time.
     if world.passing != Passing::Lockstep {
         world.venue.server_time().await.map_err(no)?;
     }
@@ -461,7 +462,7 @@ async fn look_at_account(
     }
     let open = world.venue.open_orders(None).await.map_err(no)?;
     let picture = world.venue.account().await.map_err(no)?;
-    // What follows from it is for good, and a balance may be told wrong once.
+    // The consequences are permanent, and a balance may be reported wrong once.
     if picture != world.venue.account().await.map_err(no)? {
         tracing::warn!("the second request of the account had other values; it is fetched again");
         return Err(VenueProblem::doubtful());
@@ -481,7 +482,7 @@ async fn look_at_account(
     if found {
         let mut now = world.venue.account().await.map_err(no)?.balances;
         now.sort_by(|a, b| a.asset.cmp(&b.asset));
-        // It goes on selling: the next look shows it whole.
+        // `everwarm panic` is still selling: the next check shows all of it.
         if now != balances {
             return Ok(());
         }

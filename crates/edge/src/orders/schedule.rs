@@ -1,48 +1,48 @@
-//! Whose turn it is at the gateway: what it does next, and what it is kept from until when. Pure:
-//! the wall time is an argument.
+//! Decides what the gateway does next, and how long it must wait. Pure: the wall time is an
+//! argument.
 //!
-//! Questions about orders come before new orders, and orders that leave a position before both:
-//! what they wait for can only cost more. They are other orders than those asked about, each
-//! granted for itself, so none is sent a second time by that. A question is passed over once at
-//! most while it may be asked, so orders that are refused again and again do not stand in its way.
+//! Queries come before entries, and exits before both, because a late exit can only cost more.
+//! Exits are other orders than the queried ones, and each is granted on its own. So none is sent
+//! twice. Exits go before a query at most once while queries are allowed. So exits that are
+//! rejected again and again do not block queries.
 
 use crate::orders::requests::VenueProblem;
 use everwarm_domain::time::{UtcMs, WallMs};
 
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
 const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);
-/// Wall time before a venue that said no is asked again, milliseconds: a key may be made good.
+/// Wall time before a venue that rejected us is queried again, milliseconds: a key may be repaired.
 const REFUSED: UtcMs = 30_000;
 
-/// What is done next.
+/// What the gateway does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextRequest {
-    /// Orders are asked for.
+    /// Query orders.
     Ask,
-    /// Orders that leave a position are sent, and no others.
+    /// Send exits, and no other orders.
     Exits,
-    /// Orders are sent.
+    /// Send orders.
     Send,
-    /// Nothing before this many milliseconds of wall time are over.
+    /// Wait for this wall time, milliseconds.
     Wait(UtcMs),
     /// Nothing is to be done.
     Nothing,
 }
 
-/// What the gateway is kept from.
+/// What the gateway has to wait for.
 #[derive(Debug, Default)]
 pub struct Schedule {
-    /// Tries of an unreachable venue, and the wall time of the next.
+    /// Failed tries of an unreachable venue, and the wall time of the next.
     tries: u32,
     not_before: WallMs,
-    /// Wall time before which the venue is asked nothing.
+    /// Wall time before which the venue is not queried.
     reads_from: WallMs,
-    /// Whether exits have gone before the questions there are.
+    /// Whether exits have gone before the pending queries.
     passed_over: bool,
 }
 
 impl Schedule {
-    /// A round has landed, which was sending or asking: what keeps us from the venue, in words.
+    /// Ends a round, which was sending or querying. Returns why the venue cannot be used, in words.
     pub fn round_ended(
         &mut self,
         wall: WallMs,
@@ -71,19 +71,19 @@ impl Schedule {
         Some(format!("{what} ({why}); try {} in {wait} ms", self.tries + 1))
     }
 
-    /// How long nothing at all is tried, milliseconds of wall time; none: something may be.
+    /// How long nothing at all is tried, milliseconds of wall time; none if there is no wait.
     #[must_use]
     pub fn kept(&self, wall: WallMs) -> Option<UtcMs> {
         (wall < self.not_before).then(|| self.not_before - wall)
     }
 
-    /// How long nothing is asked, milliseconds of wall time; none: something may be.
+    /// How long nothing is queried, milliseconds of wall time; none if there is no wait.
     #[must_use]
     pub fn silent(&self, wall: WallMs) -> Option<UtcMs> {
         (wall < self.reads_from).then(|| self.reads_from - wall)
     }
 
-    /// What is next, where there are `asks` and orders `due`, among them `exits`.
+    /// What is next, if there are queries (`asks`) and orders `due`, `exits` among them.
     pub fn next(&mut self, wall: WallMs, asks: bool, exits: bool, due: bool) -> NextRequest {
         if !asks {
             self.passed_over = false;

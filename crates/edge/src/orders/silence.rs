@@ -1,8 +1,8 @@
-//! Whether the private stream tells what happens: nothing but an event of the account shows that a
-//! subscription is dead, for pings go on, and an account may be quiet for days.
+//! Detects a dead private stream. Only an event of the account shows that a subscription works:
+//! pings go on without it, and an account may be quiet for days.
 //!
-//! So it is held against what questions find. Where an order has changed while the stream was
-//! subscribed, and it has not said so some seconds after a question did, it is given up.
+//! So the stream is compared with what queries find. It is given up if an order changed while it
+//! was subscribed, and it has not reported that some seconds after a query did.
 
 use crate::world::{Passing, World};
 use everwarm_domain::id::ClientOrderId;
@@ -13,31 +13,31 @@ use everwarm_runtime::clock::steady;
 use everwarm_trading::orders::book::ToQuery;
 use std::time::Duration;
 
-/// Wall time a stream has to tell what a question has found. Longer than it is ever behind.
+/// Wall time a stream has to report what a query found. No stream is delayed by as much.
 pub const FAIR: Duration = Duration::from_millis(FAIR_MS.unsigned_abs());
 /// The same, milliseconds.
 const FAIR_MS: i64 = 5_000;
-/// Most that is waited for at a time; what more is found says nothing new.
+/// Most reports awaited at a time. Further ones show nothing new.
 const MOST: usize = 64;
 
-/// What a question found and no stream has told.
+/// A change that a query found and no stream has reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissedReport {
     /// The order.
     pub client_id: ClientOrderId,
-    /// Venue time since which the stream is subscribed that should have told.
+    /// Venue time since which the stream is subscribed that should have reported it.
     pub stream: UtcMs,
-    /// What is executed of it, base units.
+    /// Executed quantity of the order, base units.
     executed: Decimal,
-    /// Whether it is over.
+    /// Whether the order is final.
     over: bool,
-    /// When it was found, steady milliseconds.
+    /// When a query found it, steady milliseconds.
     found: SteadyMs,
 }
 
 impl MissedReport {
-    /// What of `report` is news, and should have been told by the stream there is. In lockstep a
-    /// minute passes faster than a message: there it is no sign.
+    /// The change in `report` that the current stream should have reported; none without one. In
+    /// lockstep a minute passes faster than a message, so there it shows nothing.
     #[must_use]
     pub fn of(world: &World, ask: &ToQuery, report: &OrderReport) -> Option<MissedReport> {
         let stream = world.board.listening_since()?;
@@ -63,7 +63,7 @@ impl MissedReport {
         })
     }
 
-    /// Whether the stream told as much by `hint`.
+    /// Whether `hint` reports at least as much.
     #[must_use]
     pub fn is_in(&self, hint: &OrderReport) -> bool {
         let far = hint.executed >= self.executed && (hint.status.is_final() || !self.over);
@@ -71,25 +71,25 @@ impl MissedReport {
     }
 }
 
-/// What the stream is still to tell.
+/// The changes that the stream has not reported yet.
 #[derive(Debug, Default)]
 pub struct MissedReports(Vec<MissedReport>);
 
 impl MissedReports {
-    /// This was found; the stream may be on its way to tell it.
+    /// Adds a change. The stream may be about to report it.
     pub fn expect(&mut self, untold: MissedReport) {
         if self.0.len() < MOST {
             self.0.push(untold);
         }
     }
 
-    /// The stream told this.
+    /// Removes the changes that this hint reports.
     pub fn told(&mut self, hint: &OrderReport) {
         self.0.retain(|untold| !untold.is_in(hint));
     }
 
-    /// What the stream that is subscribed since `stream` should have told by steady time `now`.
-    /// Everything of it, and of streams before, is then forgotten.
+    /// A change that the stream subscribed since `stream` should have reported by steady time
+    /// `now`. Then all changes are removed; those of earlier streams always are.
     pub fn overdue(&mut self, stream: Option<UtcMs>, now: SteadyMs) -> Option<MissedReport> {
         self.0.retain(|untold| Some(untold.stream) == stream);
         let due = |untold: &&MissedReport| untold.found + FAIR_MS <= now;

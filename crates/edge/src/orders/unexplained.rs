@@ -1,8 +1,8 @@
-//! Balances that the books do not explain, and what `everwarm panic` traded: the gateway asks the
-//! venue for it before it reports the account.
+//! Balances that the books do not explain, and the trades of `everwarm panic`. The gateway fetches
+//! these trades before it reports the account.
 //!
-//! `everwarm panic` sells while no daemon writes the journal. What it did shows as less of a base
-//! asset than the books have. Only then are trades fetched, and only of the symbols concerned.
+//! `everwarm panic` sells while no daemon writes the journal. Its trades show as less of a base
+//! asset than the books have. Only then are trades fetched, and only for these symbols.
 
 use crate::orders::checks::Known;
 use crate::retry;
@@ -19,33 +19,33 @@ use everwarm_venue::port::{Trade, TradesSince, VenueError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Symbols of which trades are fetched in one comparison at most: weight 1,000 of 6,000 a minute.
+/// Most symbols whose trades are fetched in one comparison: weight 1,000 of 6,000 a minute.
 const SEARCHES_MAX: usize = 50;
-/// How often the venue is asked for an order of which it has a trade and does not know the order.
+/// How often the venue is queried for the order of a trade, if it does not know the order.
 const TRIES: u32 = 5;
-/// By how much the balances the venue shows may lag behind its trades, milliseconds.
+/// How far the balances of the venue may lag behind its trades, milliseconds.
 const LAG_MS: UtcMs = 10_000;
 
-/// What the books expect of each base asset, as the ledger said it.
+/// What the books expect of each base asset, as the ledger reported it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Expected {
     bases: SymbolMap<String>,
     held: SymbolMap<Decimal>,
     foreign: BTreeMap<String, Decimal>,
-    /// Fees paid, by asset; those in the base asset are part of the position.
+    /// Fees paid, by asset. Fees in the base asset are part of the position.
     fees: BTreeMap<String, Decimal>,
-    /// The newest trade that is booked.
+    /// The newest booked trade.
     newest: SymbolMap<Newest>,
     /// The last account: the number of its input, and its venue time.
     account: Option<(u64, UtcMs)>,
-    /// The last account that was explained: the newest trade booked then, and its venue time.
+    /// The last explained account: the newest trade booked then, and its venue time.
     explained: SymbolMap<(Option<Newest>, UtcMs)>,
 }
 
 /// Venue time and id of a trade.
 type Newest = (UtcMs, VenueTradeId);
 
-/// What the books expect, as it was saved while trade ids were numbers.
+/// [`Expected`] as it was saved while trade ids were numbers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ExpectedOfNumbers {
     bases: SymbolMap<String>,
@@ -60,7 +60,7 @@ pub struct ExpectedOfNumbers {
 impl From<ExpectedOfNumbers> for Expected {
     fn from(before: ExpectedOfNumbers) -> Expected {
         let ExpectedOfNumbers { bases, held, foreign, fees, newest, account, explained } = before;
-        // Venue times were not saved: each trade that is booked next is newer.
+        // Venue times were not saved: each trade booked next counts as newer.
         let of = |id: u64| (UtcMs::MIN, id.into());
         let (mut new, mut known) = (SymbolMap::default(), SymbolMap::default());
         for (symbol, id) in newest.iter() {
@@ -73,7 +73,7 @@ impl From<ExpectedOfNumbers> for Expected {
     }
 }
 
-/// A symbol whose trades are to be fetched: less of its base asset is there than expected.
+/// A symbol whose trades are to be fetched: the venue has less of its base asset than expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
     symbol: Symbol,
@@ -83,7 +83,7 @@ pub struct Search {
 }
 
 impl Expected {
-    /// Takes in one fact.
+    /// Applies one fact.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         match &fact.body {
             Body::Market(Market::Instruments { rules }) => {
@@ -135,7 +135,8 @@ impl Expected {
         }
     }
 
-    /// The symbols whose balance neither the books nor `reports` explain, which are not booked yet.
+    /// The symbols whose balance is not explained by the books or by `reports`, which are not
+    /// booked yet.
     #[must_use]
     pub fn searches(
         &self,
@@ -182,7 +183,7 @@ impl Expected {
     }
 }
 
-/// The reports among `bodies`, each with the trades of it that are booked.
+/// The reports among `bodies`, each with its booked trades.
 #[must_use]
 pub fn reports(bodies: &[Body], applied: &Applied) -> Vec<(OrderReport, BTreeSet<VenueTradeId>)> {
     let reports = bodies.iter().filter_map(|body| match body {
@@ -202,21 +203,21 @@ pub fn reports(bodies: &[Body], applied: &Applied) -> Vec<(OrderReport, BTreeSet
     reports.collect()
 }
 
-/// Trades that are booked, of orders that are asked for.
+/// Booked trades of the queried orders.
 pub type Applied = BTreeSet<(Symbol, VenueTradeId)>;
 
-/// The trades of the orders that live which are booked.
+/// The booked trades of the live orders.
 #[must_use]
 pub fn applied(orders: &OrderBook) -> Applied {
     let living = orders.living();
     living.flat_map(|o| o.applied_trades().map(|id| (o.intent.symbol, id.clone()))).collect()
 }
 
-/// What `everwarm panic` traded, in one fact; none where it traded nothing. `known` are the venue's
-/// ids of our own orders. Weight 20 a search, and 4 for each order found in it.
+/// Fetches the trades of `everwarm panic`, as one fact; none if there are none. `known` are the
+/// venue's ids of our own orders. Weight 20 for each search, and 4 for each order found in it.
 ///
 /// # Errors
-/// The venue was not reached; with what was found before.
+/// The venue was not reached. What was found before is returned, too.
 pub async fn fetch(
     world: &World,
     searches: &[Search],
@@ -252,7 +253,7 @@ async fn panicked(
     of_panic(world, trades).await
 }
 
-/// Those of these trades that `everwarm panic` made.
+/// The trades among these that `everwarm panic` made.
 ///
 /// # Errors
 /// The venue was not reached.
@@ -272,8 +273,8 @@ pub async fn of_panic(world: &World, trades: Vec<Trade>) -> Result<Vec<PanicTrad
     Ok(found)
 }
 
-/// The id its sender gave an order that has traded; none where the venue does not know the order
-/// however often it is asked. It may know the trade before the order.
+/// The client id of an order that has traded; none if the venue does not know the order after
+/// several queries. It may know the trade before the order.
 async fn whose(
     world: &World,
     symbol: Symbol,
@@ -336,7 +337,7 @@ mod tests {
         let behind = |id: u64, time| TradesSince::Trade(id.into(), time);
         let search = |from| Search { symbol: sym("BTCUSDT"), from, since };
         assert_eq!(from(&expected), search(behind(41, UtcMs::MIN)));
-        // Whatever is booked next is newer, and of later ones the last by venue time.
+        // Any trade booked next is newer. Of later ones the last by venue time counts.
         expected.fold(&fact(3, 700, filled("ew-1", Side::Buy, 7, "100", "2")));
         compared(&mut expected, 4, 100_000, &[]);
         assert_eq!(from(&expected), search(behind(7, 0)));
@@ -361,7 +362,7 @@ mod tests {
             search("ETHUSDT", TradesSince::Time(since)),
         ];
         assert_eq!(found(&expected, "1", "2"), all, "external holdings are sold, too");
-        // A sale of ours that the books do not have yet.
+        // A sale of ours that is not in the books yet.
         let report = OrderReport {
             source: ReportSource::Query,
             client_id: ClientOrderId("ew-2".to_owned()),
@@ -382,7 +383,7 @@ mod tests {
         };
         assert_eq!(explained(&[]), []);
         assert_eq!(explained(&[8]), [search("BTCUSDT", TradesSince::Time(since))]);
-        // An account that is explained moves both on, another does not.
+        // An explained account moves both on, another one does not.
         compared(&mut expected, 4, 200_000, &["BTC"]);
         assert_eq!(found(&expected, "1", "3")[0].since, since);
         compared(&mut expected, 5, 300_000, &[]);

@@ -1,6 +1,6 @@
-//! The keeper of the simulated exchange: finds it, starts it where it is not, starts it again when
-//! it has ended. The exchange is a process of its own in a process group of its own: what kills the
-//! daemon does not hit it, and Ctrl-C does not either.
+//! The keeper of the simulated exchange: finds it, starts it if it does not run, and starts it
+//! again when it has ended. The exchange is a process of its own in a process group of its own. So
+//! neither a kill of the daemon nor Ctrl-C ends it.
 
 use crate::world::World;
 use everwarm_runtime::clock::wall;
@@ -16,25 +16,25 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// Wall time between looks at a running exchange.
+/// Wall time between checks of a running exchange.
 const LOOK: Duration = Duration::from_millis(100);
 /// Longest wall time between tries to start it.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Wall time a started exchange has to write its port file.
 const START: Duration = Duration::from_secs(20);
-/// Wall time within which one that runs answers. One that does not is found again when its
-/// successor ends, because the books are held.
+/// Wall time within which a running exchange responds. One that does not is found again when its
+/// successor ends, because it holds the books.
 const FOUND: Duration = Duration::from_secs(2);
-/// Wall time between looks for its port file.
+/// Wall time between checks for its port file.
 const POLL: Duration = Duration::from_millis(2);
 
-/// Why an exchange is not there.
+/// Why there is no exchange.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// It could not be started, or did not come up.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It ended by itself: its exit code, and its last words.
+    /// It ended: its exit code, and the end of its log.
     #[error("it ended: {1}")]
     Ended(Option<i32>, String),
 }
@@ -46,21 +46,21 @@ pub struct Launch {
     pub program: PathBuf,
     /// Arguments that describe the market, without directory and port.
     pub arguments: Vec<OsString>,
-    /// How fast its time is to run, as a port file says it.
+    /// The pace of its time, as a port file states it.
     pub pace: String,
-    /// Where its books and its port file are.
+    /// The directory of its books and its port file.
     pub dir: PathBuf,
-    /// Variables it does not inherit: what configures us, and our secrets.
+    /// Environment variables it does not inherit: our configuration and our secrets.
     pub without: Vec<String>,
 }
 
 impl Launch {
-    /// The exchange that is running there, if one is. One that outlived another pace is told to
-    /// end, for its time cannot be changed.
+    /// The exchange that runs there; none if there is none. One with another pace is stopped,
+    /// because its pace cannot be changed.
     pub async fn find(&self) -> Option<PortFile> {
         let file = PortFile::read(&self.dir).ok()??;
         let admin = Admin::new(&base(&file), &file.token).ok()?;
-        // Where it has ended, a stranger may listen there by now that answers nothing.
+        // If it has ended, another program may listen there that never responds.
         tokio::time::timeout(FOUND, admin.status()).await.ok()?.ok()?;
         if file.pace == self.pace {
             return Some(file);
@@ -71,10 +71,10 @@ impl Launch {
         None
     }
 
-    /// Finds it or starts it; `port` 0: wherever there is room.
+    /// Finds it or starts it. `port` 0: any free port.
     ///
     /// # Errors
-    /// It cannot be started, or ended by itself.
+    /// It cannot be started, or it ended.
     pub async fn ensure(&self, port: u16) -> Result<PortFile, LaunchError> {
         if let Some(file) = self.find().await {
             return Ok(file);
@@ -124,13 +124,13 @@ impl Launch {
     }
 }
 
-/// Address of REST of an exchange.
+/// The base URL of the REST API of an exchange.
 #[must_use]
 pub fn base(file: &PortFile) -> String {
     format!("http://127.0.0.1:{}", file.port)
 }
 
-/// An exchange outlives whoever started it, but while that lives it must not stay a zombie.
+/// An exchange outlives its starter. While the starter lives, it must not stay a zombie.
 fn reap(mut child: Child) {
     std::thread::spawn(move || drop(child.wait()));
 }
@@ -177,7 +177,7 @@ async fn keep(world: World, launch: Launch, port: u16) {
     loop {
         tokio::time::sleep((LOOK * 2_u32.pow(tries.min(6))).min(RETRY_MAX)).await;
         let known = fs::metadata(launch.dir.join(PORT_FILE)).is_ok();
-        // After a failure it is found anew: that takes the trouble back too.
+        // After a failure it is found anew. That also clears the reported trouble.
         if tries == 0 && known && admin.status().await.is_ok() {
             continue;
         }

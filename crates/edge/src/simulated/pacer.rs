@@ -1,12 +1,13 @@
 //! Lockstep: moves the simulated exchange on when everything that its last move caused is done.
 //!
-//! Idle means: every stage and follower has passed the head, the board says at the head that nobody
-//! has anything left to do, and the last close the exchange released was said. When only waits are
-//! left, venue time moves to the earliest of them, without a bar. Every request is absolute, so a
-//! lost answer and a pacer that was killed are the same: ask again.
+//! Idle means three things. Every stage and follower has passed the head. At the head, the board
+//! says that no actor has anything left to do. The last close that the exchange released was
+//! appended. If only waits are left, venue time moves to the earliest of them, without a bar. Every
+//! request is absolute. So after a lost response, or after a kill of the pacer, the request is
+//! repeated.
 //!
-//! Time also stands while the private stream is being subscribed, for a while: what is signed for a
-//! minute that is over is refused, and the stream would run after a market that is played fast.
+//! Time also stands still while the private stream is being subscribed, for a while. Otherwise
+//! requests signed for a past minute are rejected, and the stream lags behind a fast market.
 
 use crate::board::Rest;
 use crate::clock::ClockMsg;
@@ -27,17 +28,17 @@ use tokio::time::Instant;
 
 /// Its name at kill points.
 pub const NAME: &str = "pacer";
-/// Wall time without any progress after which a bar that was told of is looked for.
+/// Wall time without any progress after which an announced bar is queried.
 const NUDGE: Duration = Duration::from_millis(250);
-/// Wall time that is waited for the private stream.
+/// Longest wall time to wait for the private stream.
 const DEAF: Duration = Duration::from_secs(1);
-/// Wall time between tries where the exchange does not answer.
+/// Wall time between tries if the exchange does not respond.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// What the pacer is told.
+/// Messages of the pacer.
 #[derive(Debug)]
 pub enum PacerMsg {
-    /// Something may have come to rest.
+    /// An actor may have become idle.
     Look,
     /// Its task has ended, and how.
     Ended(Result<(), String>),
@@ -84,7 +85,7 @@ impl Actor for Pacer {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             PacerMsg::Look => Ok(()),
-            // Whatever ended it: the supervisor decides.
+            // However it ended, the supervisor decides.
             PacerMsg::Ended(Ok(())) => Err("the pacer's task has ended".into()),
             PacerMsg::Ended(Err(why)) => Err(why.into()),
         }
@@ -98,11 +99,11 @@ enum Wait {
     Nothing,
 }
 
-/// Since when the private stream is not heard.
+/// Since when the private stream is not subscribed.
 struct Deaf(Option<Instant>);
 
 impl Deaf {
-    /// Whether time is to stand for it.
+    /// Whether time has to stand still for it.
     fn holds(&mut self, listening: bool) -> bool {
         if listening {
             self.0 = None;
@@ -114,7 +115,7 @@ impl Deaf {
 
 async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let Some(wheel) = &world.wheel else { return };
-    // What was said is known only when the closer is up.
+    // The last close is known only when the closer is up.
     world.board.said().await;
     let found = ask_until(|| wheel.status()).await;
     let mut standing = raise(world, &**wheel, &found).await;
@@ -123,7 +124,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let mut deaf = Deaf(None);
     loop {
         world.chaos().point(Site::BeforeStep, NAME);
-        // Whoever comes to rest after this is heard of.
+        // Created before the check, so that it misses no later change.
         let (board, journal) = (world.board.changed(), world.journal.rested());
         let deaf = deaf.holds(world.board.listening_since().is_some());
         match if deaf { Wait::Work } else { waits(world, &standing) } {
@@ -171,10 +172,10 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
     }
 }
 
-/// Raises the exchange to where it was found, to the last close that was said or is just being
-/// said, and to our clock. One that was killed may have lost the last minutes, and answers nothing
-/// until it is told how far time is; a pacer that was killed in the same moment does not know
-/// either, but the closer may say what was on its way to it.
+/// Moves the exchange to where it was found, to the last close that was appended or is being
+/// appended, and to our clock. A killed exchange may have lost the last minutes, and responds to
+/// nothing before it gets the time. A pacer killed in the same moment does not know the time
+/// either. But the closer may append what was on its way to it.
 async fn raise(world: &World, wheel: &dyn Wheel, found: &Standing) -> Standing {
     let market = world.board.newest_close().map_or(found.market, |close| close.max(found.market));
     let now = found.now.max(market).max(world.now());
@@ -184,7 +185,7 @@ async fn raise(world: &World, wheel: &dyn Wheel, found: &Standing) -> Standing {
     standing
 }
 
-/// Makes the exchange's standing known to those who wait for it.
+/// Publishes the state of the exchange to the actors that wait for it.
 fn adopt(world: &World, standing: &Standing) {
     let moved = {
         let mut clock = world.clock.lock();
@@ -206,7 +207,7 @@ fn adopt(world: &World, standing: &Standing) {
 
 fn waits(world: &World, standing: &Standing) -> Wait {
     let n = world.journal.head();
-    // A minute in which only others traded is no close of ours.
+    // A minute in which only other symbols traded is no close of ours.
     let live = world.board.live();
     let ours = standing.closed.iter().any(|s| live.borrow().binary_search(s).is_ok());
     let others = world.board.others();
@@ -233,7 +234,7 @@ fn waits(world: &World, standing: &Standing) -> Wait {
     }
 }
 
-/// Asks until there is an answer; the keeper starts an exchange that has ended.
+/// Repeats a request until there is a response. The keeper starts an exchange that has ended.
 async fn ask_until<F: Future<Output = Result<Standing, VenueError>>>(
     ask: impl Fn() -> F,
 ) -> Standing {

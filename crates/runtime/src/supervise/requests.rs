@@ -1,7 +1,7 @@
 //! Requests to a supervisor at run time, and its responses.
 
 use super::check::check_list;
-use super::event::{RequestError, Seat, State};
+use super::event::{Action, RequestError, Seat, State};
 use super::exit::StartError;
 use super::requested_child::Child;
 use super::rules::{Kind, Rules, SpecError, Strategy};
@@ -279,7 +279,7 @@ impl SupervisorState {
         &mut self,
         seat: Result<Seat, RequestError>,
         reply: Reply<()>,
-        how: impl FnOnce(&mut SupervisorState, Seat) -> Result<Vec<super::event::Action>, RequestError>,
+        how: impl FnOnce(&mut SupervisorState, Seat) -> Result<Vec<Action>, RequestError>,
     ) {
         match seat.and_then(|seat| how(self, seat).map(|actions| (seat, actions))) {
             Ok((seat, actions)) => {

@@ -42,14 +42,14 @@ impl Log {
                 Announcement::BranchUp => log.say(format!("healthy {path}")),
                 Announcement::GaveUp { why } => log.say(format!("gave up on {path}: {why}")),
                 Announcement::Exited { exit, asked: false, .. } => {
-                    log.say(format!("{path} {exit}"))
+                    log.say(format!("{path} {exit}"));
                 }
                 Announcement::StartFailed { error } => {
-                    log.say(format!("{path} no start: {}", error.why))
+                    log.say(format!("{path} no start: {}", error.why));
                 }
                 Announcement::Ignored => log.say(format!("{path} has nothing to do")),
                 Announcement::StopFailed { exit } => {
-                    log.say(format!("{path} stopped badly: {exit}"))
+                    log.say(format!("{path} stopped badly: {exit}"));
                 }
                 Announcement::Exited { .. }
                 | Announcement::Started { .. }
