@@ -58,7 +58,7 @@ const THREADS: f64 = 48.0;
 const REAL: (f64, f64) = (100.0, 3.0);
 
 /// Texts that an undisturbed run must not print.
-const BAD: [&str; 4] = ["  refused ", "  conflict", "  set aside", "panic"];
+const BAD: [&str; 4] = ["  refused ", "  conflict", "  quarantine", "panic"];
 /// Texts that only a run without kills must not print: killed actors restart, and may be late.
 const BAD_IF_CALM: [&str; 2] = ["  restart ", "  late "];
 /// The actors that are killed.

@@ -149,8 +149,10 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     }
     let daemon = start(&dir);
     wait_until("it trades", || state(&dir) == "trading");
-    let point = ask(&dir, &["equity", "--limit", "1"])[0].clone();
-    assert!(point["adjusted"].as_str().unwrap().starts_with('-'), "{point}");
+    wait_until("the equity counts what was lost", || {
+        let point = ask(&dir, &["equity", "--limit", "1"])[0].clone();
+        point["adjusted"].as_str().is_some_and(|adjusted| adjusted.starts_with('-'))
+    });
     daemon.signal("-INT");
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(0), "{err}");

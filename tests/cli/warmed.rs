@@ -58,10 +58,13 @@ fn an_average_of_another_length_is_there_long_before_as_many_bars_have_come() {
     write(10, 30);
     let daemon = start();
     let listed = ask(&dir, &["symbols", "list"]);
-    let symbol = listed[0]["symbol"].as_str().unwrap().to_owned();
+    let symbols: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|row| row["symbol"].as_str().unwrap()).collect();
     let shown = |name: &str| {
-        let answer = get(&dir, &format!("/api/v1/bars/{symbol}/1m?limit=3"));
-        answer.contains(&format!("\"{name}\""))
+        symbols.iter().all(|symbol| {
+            let answer = get(&dir, &format!("/api/v1/bars/{symbol}/1m?limit=3"));
+            answer.contains(&format!("\"{name}\""))
+        })
     };
     wait_until("it shows averages", || shown("sma(30)@1m"));
     assert!(!shown("sma(300)@1m"));
