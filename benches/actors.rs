@@ -92,7 +92,7 @@ fn run(tape: &Tape, mode: Mode) -> Run {
     out
 }
 
-fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
+fn print(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
     let runs: Vec<Run> = (0..rounds).map(|_| run(tape, mode)).collect();
     let mut rates: Vec<f64> = runs.iter().map(|run| run.rate).collect();
     let mut cpus: Vec<f64> = runs.iter().map(|run| run.cpu_ns).collect();
@@ -157,9 +157,9 @@ fn main() {
         let tape = Tape::seeded(symbols, closes);
         println!("actors, {symbols} symbols x {closes} closes, load {}", load());
         if !arguments.iter().any(|a| a == "ahead") {
-            tell(&tape, Mode::Lockstep, "lockstep", rounds);
+            print(&tape, Mode::Lockstep, "lockstep", rounds);
         }
-        tell(&tape, Mode::Ahead, "ahead", rounds);
+        print(&tape, Mode::Ahead, "ahead", rounds);
     }
     let me = std::env::current_exe().expect("the program has a place");
     let mut child = Command::new(me);

@@ -116,12 +116,12 @@ fn kill(
 fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
     let dir = folder("kill");
     let (control, workers) = (runtime(), runtime());
-    let (told, starts) = channel::<Start>();
+    let (started, starts) = channel::<Start>();
     let began = Instant::now();
     let (equity, recoveries) = control.block_on(async {
         let journal = journal(&dir);
         let note = Arc::new(move |name, report| {
-            told.send((name, Instant::now(), report)).unwrap_or_default();
+            started.send((name, Instant::now(), report)).unwrap_or_default();
         });
         let root = grow(&journal, workers.handle(), note, Vec::new(), &[]).await;
         let mut feeder = Feeder::new(&journal);

@@ -171,7 +171,7 @@ fn run(symbols: usize, trading: usize, closes: usize, durable: bool) -> Times {
                     every.tick().await;
                 }
                 appended.push((time, Instant::now()));
-                feeder.say(time, vec![body]);
+                feeder.append(time, vec![body]);
             }
             feeder.settled().await;
             (appended, floors)

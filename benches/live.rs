@@ -67,10 +67,10 @@ fn open(dir: &Path) {
     steps.push(ms());
     let (control, workers) = (runtime(), runtime());
     let reports = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&reports);
+    let noted = Arc::clone(&reports);
     control.block_on(async {
         let note = Arc::new(move |name, report| {
-            told.lock().unwrap_or_else(PoisonError::into_inner).push((name, report));
+            noted.lock().unwrap_or_else(PoisonError::into_inner).push((name, report));
         });
         let root = grow(&journal, workers.handle(), note, Vec::new(), &[]).await;
         steps.push(ms());
@@ -118,16 +118,16 @@ fn main() {
         let mut child = fill.spawn().expect("the program can be run again");
         let mut line = String::new();
         let out = child.stdout.take().expect("its output is a pipe");
-        BufReader::new(out).read_line(&mut line).expect("it tells when it is full");
+        BufReader::new(out).read_line(&mut line).expect("it prints when it is full");
         assert!(line.starts_with("full"), "{line}");
         child.kill().expect("a child can be killed");
         child.wait().expect("a child ends");
         let size = std::fs::metadata(dir.join("live.redb")).map_or(0, |m| m.len());
         let mut open = Command::new(&me);
         let open = open.arg("open").arg(&dir).args(small).env(SINCE, now_ns().to_string());
-        let told = open.output().expect("the program can be run again");
-        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-        last = String::from_utf8_lossy(&told.stdout).into_owned();
+        let output = open.output().expect("the program can be run again");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        last = String::from_utf8_lossy(&output.stdout).into_owned();
         let steps = last.lines().next().unwrap_or("").split(' ').filter_map(|v| v.parse().ok());
         let steps: Vec<f64> = steps.collect();
         assert!(steps.len() == 5 && steps.is_sorted(), "five steps, one after the other: {last}");
@@ -135,9 +135,12 @@ fn main() {
             let at = text.split(word).nth(1)?.trim_start();
             at.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         };
-        let (said, found) = (head(&line, "full "), head(&last, "head "));
+        let (written, found) = (head(&line, "full "), head(&last, "head "));
         // Facts that were not flushed yet may be lost.
-        assert!(found > Some(0) && found <= said, "full at {said:?}, and opened at {found:?}");
+        assert!(
+            found > Some(0) && found <= written,
+            "full at {written:?}, and opened at {found:?}"
+        );
         for (column, value) in columns.iter_mut().zip(steps.into_iter().chain([size as f64 / 1e6]))
         {
             column.push(value);

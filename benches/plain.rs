@@ -126,13 +126,13 @@ fn exchange(tape: &Tape) -> f64 {
     let bars = tape.closes.iter().cloned().collect();
     let mut local = Local::open(Box::new(Made { market, bars }), &InitialBooks::default());
     let began = Instant::now();
-    let (mut closes, mut said) = (0, 0);
+    let (mut closes, mut reports) = (0, 0);
     while let Some(close) = local.next_close() {
         closes += 1;
-        said += local.advance(close, close).len();
+        reports += local.advance(close, close).len();
     }
     let rate = tape.bars() as f64 / began.elapsed().as_secs_f64() / 1e6;
-    assert_eq!((closes, said), (tape.closes.len(), 0), "each close, and no order");
+    assert_eq!((closes, reports), (tape.closes.len(), 0), "each close, and no order");
     rate
 }
 

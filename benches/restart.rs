@@ -229,15 +229,15 @@ async fn stage(rounds: usize) {
     journal.checkpoint_after(2 * FACTS);
     let evolved = Arc::new(AtomicU64::new(0));
     let all = Arc::new(Mutex::new(Vec::new()));
-    let (told, told_all) = (Arc::clone(&evolved), Arc::clone(&all));
+    let (last, every) = (Arc::clone(&evolved), Arc::clone(&all));
     let with = StageArguments {
         journal: Arc::clone(&journal),
         make: Arc::new(counter),
         library: Arc::new(NoLibrary),
         mailbox: Arc::default(),
         on_resume: Arc::new(move |_, report| {
-            told.store(report.evolved, Relaxed);
-            told_all.lock().unwrap().push(report.evolved as f64);
+            last.store(report.evolved, Relaxed);
+            every.lock().unwrap().push(report.evolved as f64);
         }),
     };
     let actor = worker("counter", move |_| (StageActor::default(), with.clone()));
@@ -288,9 +288,9 @@ fn erlang() {
     for (what, gap) in [("restart", "0"), ("restart", "2000"), ("throughput", "0")] {
         let mut erl = Command::new("erl");
         erl.args(["-noshell", "-s", "supbench", "main", "-extra", what]);
-        let told = erl.current_dir(&dir).env("GAP_US", gap).output();
-        let told = told.map(|told| String::from_utf8_lossy(&told.stdout).into_owned());
-        println!("Erlang/OTP, {what}, {gap} us idle:\n{}", told.unwrap_or_default());
+        let output = erl.current_dir(&dir).env("GAP_US", gap).output();
+        let output = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        println!("Erlang/OTP, {what}, {gap} us idle:\n{}", output.unwrap_or_default());
     }
 }
 

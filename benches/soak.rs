@@ -177,8 +177,8 @@ fn report(
     if pace <= 1.0 {
         let most = samples.iter().map(|s| s.daemon.memory).fold(0.0, f64::max);
         let over = most > REAL.0 || ours > REAL.1;
-        let told = format!("{most:.0} MB and {ours:.1} % of a core, {REAL:?} at most");
-        grown.extend(over.then_some(told));
+        let text = format!("{most:.0} MB and {ours:.1} % of a core, {REAL:?} at most");
+        grown.extend(over.then_some(text));
     }
     grown
 }
@@ -196,15 +196,15 @@ fn kill(data: &Path, pace: &str, kills: f64, ended: &AtomicBool) -> u64 {
         let who = ACTORS[(mix(u64::from(i)) % 16) as usize];
         let mut command = Command::new(program());
         command.args(["kill", who, "--yes", "--quiet", "--data-dir"]).arg(data);
-        let told = command.output().unwrap();
+        let output = command.output().unwrap();
         // An actor that is restarting cannot be killed.
-        done += u64::from(told.status.success());
+        done += u64::from(output.status.success());
     }
     done
 }
 
 fn start(dir: &Path, symbols: &str, pace: &str) -> Child {
-    let told = fs::File::create(dir.join("told.txt")).unwrap();
+    let printed = fs::File::create(dir.join("told.txt")).unwrap();
     let wrong = fs::File::create(dir.join("wrong.txt")).unwrap();
     let config = dir.join("soak.toml");
     fs::write(&config, "[chaos]\nenabled = true\n").unwrap();
@@ -214,15 +214,15 @@ fn start(dir: &Path, symbols: &str, pace: &str) -> Child {
         .arg("--config")
         .arg(config)
         .stdin(Stdio::null())
-        .stdout(told)
+        .stdout(printed)
         .stderr(wrong)
         .spawn()
         .expect("the binary was built with this measurement")
 }
 
 /// What the daemon printed: the number of fills, and lines that must not be there.
-fn said(dir: &Path, calm: bool) -> (usize, Vec<String>) {
-    let told = fs::read_to_string(dir.join("told.txt")).unwrap();
+fn printed(dir: &Path, calm: bool) -> (usize, Vec<String>) {
+    let text = fs::read_to_string(dir.join("told.txt")).unwrap();
     let wrong = fs::read_to_string(dir.join("wrong.txt")).unwrap();
     let bad = |line: &&str| {
         let of = |words: &[&str]| words.iter().any(|bad| line.contains(bad));
@@ -230,8 +230,8 @@ fn said(dir: &Path, calm: bool) -> (usize, Vec<String>) {
     };
     // Standard error reports each kill too.
     let wrong = wrong.lines().filter(|line| calm || !line.contains("asked for by an operator"));
-    let bad: Vec<String> = told.lines().filter(bad).chain(wrong).map(str::to_owned).collect();
-    (told.lines().filter(|line| line.contains("  fill  ")).count(), bad)
+    let bad: Vec<String> = text.lines().filter(bad).chain(wrong).map(str::to_owned).collect();
+    (text.lines().filter(|line| line.contains("  fill  ")).count(), bad)
 }
 
 /// Minutes, symbols, pace and kills.
@@ -293,7 +293,7 @@ fn main() -> ExitCode {
             wrong.push("nobody was killed".to_owned());
         }
     }
-    let (fills, bad) = said(&dir, killed.is_none());
+    let (fills, bad) = printed(&dir, killed.is_none());
     print!("{fills} fills; verify: {}", String::from_utf8_lossy(&verified.stdout));
     wrong.extend(bad);
     if !(stopped.success() && status.success() && verified.status.success()) {

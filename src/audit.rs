@@ -124,9 +124,9 @@ fn set_aside(journal: &dyn JournalFacts) -> Result<BTreeMap<u16, Skips>, Failure
     let mut down: BTreeMap<u64, (u16, u64)> = BTreeMap::new();
     let read = journal.each(0, &mut |_, fact| {
         if let Body::Operator(Operator::Released { quarantine, retry: true }) = &fact.body
-            && let Some(told) = all.get(*quarantine)
+            && let Some(released) = all.get(*quarantine)
         {
-            skips.entry(told.rank).or_default().release(told.input, fact.key.n);
+            skips.entry(released.rank).or_default().release(released.input, fact.key.n);
         }
         if let Body::Operator(Operator::Released { quarantine, .. }) = &fact.body
             && let Some((rank, input)) = down.remove(quarantine)
@@ -134,12 +134,16 @@ fn set_aside(journal: &dyn JournalFacts) -> Result<BTreeMap<u16, Skips>, Failure
             skips.entry(rank).or_default().up(input, fact.key.n);
         }
         if let Body::Operator(operator) = &fact.body
-            && let Some(told) = Quarantine::told(operator, fact.time)
+            && let Some(quarantine) = Quarantine::of(operator, fact.time)
         {
-            let parts: Vec<String> = told.symbols.iter().map(Symbol::to_string).collect();
-            skips.entry(told.rank).or_default().quarantine(told.input, told.effect, &parts);
-            if told.effect == Effect::Down {
-                down.insert(fact.key.n, (told.rank, told.input));
+            let parts: Vec<String> = quarantine.symbols.iter().map(Symbol::to_string).collect();
+            skips.entry(quarantine.rank).or_default().quarantine(
+                quarantine.input,
+                quarantine.effect,
+                &parts,
+            );
+            if quarantine.effect == Effect::Down {
+                down.insert(fact.key.n, (quarantine.rank, quarantine.input));
             }
         }
         all.fold(fact);
@@ -188,8 +192,9 @@ impl Audit<'_> {
         let beyond = beyond.map(|text| ProblemView { key: key.clone(), kind: kind.clone(), text });
         self.view.beyond.extend(beyond);
         let others = &mut self.others;
-        let mut told = |rank: Rank, n| others.get_mut(&rank.0).map_or(Ok(None), |of| of.about(n));
-        self.again.input(fact, &mut told)
+        let mut other_facts =
+            |rank: Rank, n| others.get_mut(&rank.0).map_or(Ok(None), |of| of.about(n));
+        self.again.input(fact, &mut other_facts)
     }
 
     fn derived(&mut self, fact: &Fact<Body>) {

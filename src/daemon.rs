@@ -137,8 +137,8 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     watch.at(&config.data_dir);
     let traded = match &config.venue {
         VenueSource::Simulated => {
-            let told = config.market.recording.is_some() && !printer.quiet;
-            let progress = Progress::begin("checking the recording", told);
+            let shown = config.market.recording.is_some() && !printer.quiet;
+            let progress = Progress::begin("checking the recording", shown);
             let (market, _) = market(&config.market)?;
             drop(progress);
             Traded::of(&config, market.as_ref())?
@@ -200,7 +200,7 @@ async fn daemon(
 ) -> Result<Exit, Failure> {
     let ProcessContext { watch, stop, notify, panics } = around;
     let watch: &Watch = watch;
-    notify.tell("opening the journal", None);
+    notify.report("opening the journal", None);
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
@@ -209,7 +209,7 @@ async fn daemon(
         files::begin(config, &sources, &traded.words, (watch, &chaos)).await?;
     let door = ApiListener::open(config, log, answers.handle())?;
     watch.enter(Step::Connect);
-    notify.tell("finding the exchange", None);
+    notify.report("finding the exchange", None);
     let (connection, exchange) = match venue(config, confirmed, stop, watch).await {
         Ok(venue) => venue,
         Err(ending) => return ending,
@@ -237,7 +237,7 @@ async fn daemon(
     watch.enter(Step::Restore);
     let (stop_looking, stopped) = channel::channel(false);
     let (mut watcher, mut pulse, mut watchdog) = (None, None, None);
-    notify.tell("restoring the states", None);
+    notify.report("restoring the states", None);
     let sampled = Arc::new(Sampled::new(workers.handle().clone()));
     let lag = Arc::clone(&sampled.control);
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
@@ -248,7 +248,7 @@ async fn daemon(
         crate::chaos::process::seal(&world.journal);
         let by = reload::beside(&traded, watch);
         let reloader = Reloader::new(world.clone(), sources, config.clone(), by);
-        let hear = (stop.hangup(), door.log.clone());
+        let signals = (stop.hangup(), door.log.clone());
         watch.supervised.know(world.directory.clone());
         watchdog = supervision::watchdog(world, tree, config.hang_limit, hopeless);
         let about = (config, traded.currency.as_str(), &reloader, measured);
@@ -257,12 +257,12 @@ async fn daemon(
         let mut actors = messages::actors(&config.messages, world, &desk, workers.handle());
         pulse = Some(Pulse::begin(world, desk, Arc::clone(notify), lag));
         actors.push(measure::sampler(&sampled));
-        actors.extend(reload::actors(&reloader, hear, workers.handle()));
+        actors.extend(reload::actors(&reloader, signals, workers.handle()));
         actors
     });
     let life = Box::pin(started(life, &mut store_failed)).await?;
-    tell_steps(&life, watch);
-    tell_page(config, watch);
+    print_steps(&life, watch);
+    print_page(config, watch);
     let reason = wait(config, &life, stop, &mut store_failed, &chaos, watch).await;
     drop(pulse);
     let looking = (stop_looking, watcher, watchdog);
@@ -291,7 +291,7 @@ async fn started(
 }
 
 /// Prints how long each step of the start took.
-fn tell_steps(life: &Life, watch: &Watch) {
+fn print_steps(life: &Life, watch: &Watch) {
     let stages = life.world.journal.progress().len();
     for (name, took) in &life.steps {
         let last = *name == "start the actors";
@@ -301,7 +301,7 @@ fn tell_steps(life: &Life, watch: &Watch) {
 }
 
 /// Prints the address of the operator page.
-fn tell_page(config: &Config, watch: &Watch) {
+fn print_page(config: &Config, watch: &Watch) {
     if let Some(ApiFile { addr, .. }) = ApiFile::read(&config.data_dir) {
         watch.step("operator page", Duration::ZERO, format!("http://{addr}/"));
     }
@@ -322,10 +322,10 @@ async fn end(
     let ProcessContext { watch, stop, notify, .. } = around;
     let world = life.world.clone();
     watch.enter(Step::Stop);
-    notify.tell("stopping", Some(sd_notify::NotifyState::Stopping));
+    notify.report("stopping", Some(sd_notify::NotifyState::Stopping));
     ApiFile::remove(&config.data_dir);
-    let Reason(exit, told) = reason;
-    if told.is_none() {
+    let Reason(exit, failure) = reason;
+    if failure.is_none() {
         let within = stop.stage("the actors end and the journal is flushed", 6);
         life.end(within).await;
     }
@@ -336,7 +336,7 @@ async fn end(
         drop(tokio::time::timeout(within, joined).await);
     }
     // The last flush may have failed.
-    if let Some(failure) = told.or_else(|| store_failed.try_recv().ok()) {
+    if let Some(failure) = failure.or_else(|| store_failed.try_recv().ok()) {
         // Facts that are not on disk are lost either way; the next start repairs the files and goes
         // on.
         return Err(failure);
@@ -370,10 +370,10 @@ async fn find_exchange(
         let why = match launch.ensure(0).await {
             Ok(file) => break file,
             // The previous process is still ending.
-            Err(LaunchError::Ended(Some(Exit::HELD), said)) => said,
-            Err(LaunchError::Ended(code, said)) => {
+            Err(LaunchError::Ended(Some(Exit::HELD), printed)) => printed,
+            Err(LaunchError::Ended(code, printed)) => {
                 let exit = code.and_then(|code| Exit::of(u8::try_from(code).ok()?));
-                let text = format!("the exchange ended: {said}");
+                let text = format!("the exchange ended: {printed}");
                 return Err(Err(Failure::new(exit.unwrap_or(Exit::Failed), text)));
             }
             Err(LaunchError::Io(e)) if is_full(&e) => {
@@ -578,12 +578,12 @@ fn begin_api(
     let changes = Changes { token: door.token, control, backup };
     let answers = Arc::clone(&desk) as _;
     let api = Api::new(answers, (Some(metrics), refusals), changes, data_dir.clone());
-    let told = door.listener.local_addr().and_then(|addr| {
+    let written = door.listener.local_addr().and_then(|addr| {
         let pid = std::process::id();
         let beyond = door.beyond.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
         ApiFile { addr, pid, beyond }.write(&data_dir)
     });
-    if let Err(e) = told {
+    if let Err(e) = written {
         tracing::error!("the address of the API was not written: {}: {e}", api::FILE);
     }
     let entries = door.beyond.map(|(listener, tls)| Entry::Beyond(listener, tls));

@@ -28,7 +28,7 @@ const INPUTS: [&str; 3] = ["Market.", "Venue.", "Operator."];
 
 /// Every kind of derived fact there is.
 fn derived() -> impl Iterator<Item = &'static KindInfo> {
-    // No stage says these any more.
+    // No stage appends these any more.
     let old = |row: &KindInfo| [kind::FEATURES, kind::KEPT].contains(&row.kind);
     let of_inputs = |row: &KindInfo| INPUTS.iter().any(|group| row.name.starts_with(group));
     TABLE.iter().filter(move |row| !of_inputs(row) && !old(row))
@@ -43,7 +43,7 @@ fn encoded(body: &Body) -> Vec<u8> {
     bytes
 }
 
-/// Of each kind the fact that says most, with its row.
+/// Of each kind the longest fact, with its row.
 fn one_of_each(store: &Store) -> Vec<(u64, Fact<Body>)> {
     let mut all: BTreeMap<u8, Vec<(u64, Fact<Body>)>> = BTreeMap::new();
     let scanned = store.scan(0, &mut |row, fact: Fact<Body>| {
@@ -63,24 +63,24 @@ fn one_of_each(store: &Store) -> Vec<(u64, Fact<Body>)> {
 /// and the last of them.
 fn places(body: &Body) -> Vec<usize> {
     let bytes = encoded(body);
-    let tells = |at: &usize| {
+    let changes_value = |at: &usize| {
         let mut altered = bytes.clone();
         altered[*at] ^= 1;
         Body::decode(&altered).is_ok_and(|other| encoded(&other) != bytes)
     };
-    let all: Vec<usize> = (0..bytes.len()).filter(tells).collect();
+    let all: Vec<usize> = (0..bytes.len()).filter(changes_value).collect();
     let mut ends: Vec<usize> = all.first().into_iter().chain(all.last()).copied().collect();
     ends.dedup();
     ends
 }
 
-/// Has the venue say once that there is no cash any more, and an operator take its word.
+/// Has the venue report once that there is no cash any more, and an operator accept it.
 fn adjust(data: &Path) {
     let (about, ours, theirs) = ("USD".to_owned(), "all".to_owned(), "0".to_owned());
     let conflict = Conflict { about, ours, theirs, dispute: Dispute::Balance };
     let (accept, reason) = (Accept::Venue, "gone".to_owned());
     let (balances, open) = (Vec::new(), Vec::new());
-    let said = [
+    let bodies = [
         Body::Venue(Venue::Account {
             life: 1,
             time: i64::MIN,
@@ -95,14 +95,14 @@ fn adjust(data: &Path) {
     let stages = seats(&everwarm_trading::specs());
     let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();
     let writer = journal.writer("test");
-    for body in said {
+    for body in bodies {
         journal.append(&writer, i64::MIN, vec![body]).unwrap();
     }
     journal.close();
 }
 
-/// Has the market close far lower while an order to buy is not sent, so that its strategy wishes to
-/// sell; announces the order before, if so. False where there is no such order.
+/// Has the market close far lower while an order to buy is not sent, so that its strategy signals
+/// a sale; announces the order before, if so. False where there is no such order.
 fn take_back(data: &Path, announced: bool) -> bool {
     let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();
     let (mut unsent, mut closed) = (None, None);
@@ -151,33 +151,34 @@ fn take_back(data: &Path, announced: bool) -> bool {
 
 /// The process dies before its first order is sent, and the strategy takes the order back: it is
 /// withdrawn, or cancelled where it is `announced`.
-fn strike_down(arguments: &[&str], data: &Path, announced: bool) {
+fn die_before_sending(arguments: &[&str], data: &Path, announced: bool) {
     let (site, who, phase) = (Site::BeforeAppend, "gateway".to_owned(), Phase::Live);
-    let unsent = PlannedFault { site, who, phase, nth: 1, blow: FaultKind::Die };
-    let process = Process::struck(data, arguments, &[unsent]);
+    let unsent = PlannedFault { site, who, phase, nth: 1, kind: FaultKind::Die };
+    let process = Process::with_faults(data, arguments, &[unsent]);
     assert!(process.complains("has blocked its thread", PATIENCE), "an order is approved");
     process.kill();
     assert!(take_back(data, announced), "it is not sent");
 }
 
-/// Plays a recording so that every kind of fact is said, but that of an order that is withdrawn.
+/// Plays a recording so that every kind of fact is appended, but that of a
+/// withdrawn order.
 fn make_all(folder: &Folder, recording: &str, data: &Path) {
     // So few trades a day that the breaker speaks too.
     let file = folder.join("config.toml");
     let limits = "[risk]\nmax_trades_per_day = 3\n";
     fs::write(&file, limits).unwrap();
     let config = ["--config", file.to_str().unwrap()];
-    strike_down(&[&until_end(recording)[..], &config].concat(), data, true);
+    die_before_sending(&[&until_end(recording)[..], &config].concat(), data, true);
     // What is about to send dies before it does: the order is proved absent and granted another
     // attempt.
     let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
-    let lost = PlannedFault { site, who, phase, nth: 1, blow: FaultKind::Panic };
+    let lost = PlannedFault { site, who, phase, nth: 1, kind: FaultKind::Panic };
     // The process dies while something is held, and goes on with other averages: what was entered
     // under the first ones is left by them.
     let (site, who, phase) = (Site::AfterAppend, "closer".to_owned(), Phase::Live);
-    let held = PlannedFault { site, who, phase, nth: 45, blow: FaultKind::Die };
+    let held = PlannedFault { site, who, phase, nth: 45, kind: FaultKind::Die };
     let arguments = [&until_end(recording)[..], &config].concat();
-    let process = Process::struck(data, &arguments, &[lost, held]);
+    let process = Process::with_faults(data, &arguments, &[lost, held]);
     assert!(process.complains("has blocked its thread", PATIENCE), "it got to that close");
     process.kill();
     fs::write(&file, format!("{limits}[strategy.sma_cross]\nfast = 2\nslow = 20\n")).unwrap();
@@ -223,7 +224,7 @@ fn one_altered_byte_of_an_order_that_is_withdrawn_is_found() {
     let folder = Folder::new("audit-withdrawn");
     let recording = small_recording(&folder.join("recording"));
     let data = folder.join("data");
-    strike_down(&until_end(&recording), &data, false);
+    die_before_sending(&until_end(&recording), &data, false);
     let (code, out, err) = run(&data, &until_end(&recording));
     assert_eq!(code, Some(0), "{out}{err}");
     let archive = Arc::new(Archive::open(&data.join(history::FILE)).unwrap());
@@ -301,19 +302,19 @@ fn kept(store: &Store) -> Vec<(u16, &'static str)> {
     found.map(|spec| (spec.rank.0, spec.name)).collect()
 }
 
-/// What is wrong with checkpoints: by stage, what is told of it.
+/// What is wrong with checkpoints: by stage, the text of each problem.
 fn damaged(facts: &StoreFacts, archive: &Arc<Archive>) -> Vec<(String, String)> {
     let found = verify(facts, Arc::clone(archive)).unwrap();
     let bad = found.checkpoints.iter().filter(|one| one.state == CheckpointState::Damaged);
     let bad: BTreeSet<&str> = bad.map(|one| one.stage.as_str()).collect();
-    let told = found.problems.iter().map(|problem| {
+    let texts = found.problems.iter().map(|problem| {
         assert_eq!(problem.kind, "Checkpoint");
         let stage = bad.iter().find(|stage| {
             problem.text.starts_with(&format!("the checkpoint of {stage} at input "))
         });
         (stage.expect("it is a damaged one").to_string(), problem.text.clone())
     });
-    told.collect()
+    texts.collect()
 }
 
 fn stages(damaged: &[(String, String)]) -> Vec<&str> {
@@ -324,7 +325,7 @@ fn stages(damaged: &[(String, String)]) -> Vec<&str> {
 type InjectedFault = fn(&mut CheckpointRow);
 
 /// What a start notices and goes around, and what it cannot know.
-const HARMS: [(InjectedFault, bool); 6] = [
+const INJECTED_FAULTS: [(InjectedFault, bool); 6] = [
     (|row| row.state.clear(), true),
     (|row| row.state.truncate(row.state.len() - 1), true),
     (|row| *row.state.last_mut().unwrap() ^= 0x40, true),
@@ -356,10 +357,10 @@ impl Altered {
         self.facts.0.alter_checkpoints(rank, |age, row| row.clone_from(&rows[age])).unwrap();
     }
 
-    fn newest(&self, rank: u16, harm: impl Fn(&mut CheckpointRow)) {
+    fn newest(&self, rank: u16, inject: impl Fn(&mut CheckpointRow)) {
         let altered = self.facts.0.alter_checkpoints(rank, |age, row| {
             if age == 0 {
-                harm(row);
+                inject(row);
             }
         });
         altered.unwrap();
@@ -369,16 +370,17 @@ impl Altered {
         damaged(&self.facts, &self.archive)
     }
 
-    /// Each harm to the newest checkpoint of a stage is found, and told with what follows.
-    fn harm(&self, rank: u16, stage: &str) {
-        for (i, (harm, noticed)) in HARMS.into_iter().enumerate() {
-            self.newest(rank, harm);
+    /// Each fault injected into the newest checkpoint of a stage is found, and reported with what
+    /// follows.
+    fn inject_each_fault(&self, rank: u16, stage: &str) {
+        for (i, (inject, noticed)) in INJECTED_FAULTS.into_iter().enumerate() {
+            self.newest(rank, inject);
             let found = self.damaged();
-            assert_eq!(stages(&found), [stage], "harm {i}");
+            assert_eq!(stages(&found), [stage], "fault {i}");
             let other = format!("The next start uses the one at input {}", self.saved[&rank][1].n);
             let remedy = format!("everwarm store forget {stage}.");
             let follows = if noticed { &other } else { &remedy };
-            assert!(found[0].1.contains(follows), "harm {i}: {found:?}");
+            assert!(found[0].1.contains(follows), "fault {i}: {found:?}");
             self.back(rank);
         }
     }
@@ -406,7 +408,7 @@ fn a_damaged_checkpoint_is_named_and_can_be_derived_again() {
     let it = Altered::open(&data);
     for (rank, stage) in kept(&it.facts.0) {
         assert_eq!(it.saved[&rank].len(), 2, "two of {stage} are kept");
-        it.harm(rank, stage);
+        it.inject_each_fault(rank, stage);
         // What another version saved is not read by a start.
         it.facts.0.alter_checkpoints(rank, |_, row| row.version += 1).unwrap();
         assert_eq!(it.damaged(), []);
@@ -452,7 +454,7 @@ fn is_seen_from_outside_and_has_a_way_out(data: &Path, arguments: &[&str]) {
     let (code, out, err) = run(data, &["store", "check"]);
     assert_eq!(code, Some(4), "{out}{err}");
     assert!(out.replace('\n', " ").contains("is damaged"), "{out}");
-    // A start says so and goes on from the one before.
+    // A start reports it and goes on from the one before.
     let (code, out, err) = run(data, arguments);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(err.contains("ledger starts from the one at input"), "{err}");

@@ -2,8 +2,8 @@
 
 use crate::cli::api::request;
 use crate::kit::{
-    BINARY, Folder, Process, ask, end_of, exchange, kill_exchange, made_recording, run, runs, told,
-    until_end, wait_until, wait_until_free,
+    BINARY, Folder, Process, ask, end_of, exchange, kill_exchange, made_recording, reported, run,
+    runs, until_end, wait_until, wait_until_free,
 };
 use crate::manual_trader::ManualTrader;
 use everwarm::life::LIVE_FILE;
@@ -50,7 +50,7 @@ fn stop_exchange(dir: &Path) {
     wait_until("the exchange has ended", || !runs(pid));
 }
 
-/// Ends everything nothing explains, as the venue says, until it trades.
+/// Ends everything nothing explains, as the venue reports, until it trades.
 fn settle(dir: &Path) -> usize {
     let mut ended = BTreeSet::new();
     wait_until("it trades", || {
@@ -172,7 +172,7 @@ fn what_is_restored_is_what_was_backed_up_and_what_is_torn_or_altered_is_refused
     let (dir, file) = ended(&folder);
     let new = folder.join("new");
     let view = restored(&file, &new);
-    assert_eq!(told(&dir), told(&new));
+    assert_eq!(reported(&dir), reported(&new));
     assert_eq!(ask(&new, &["verify"])["problems"], json!([]));
     let (all, day) = (ask(&new, &["replay"]), ask(&new, &["replay", "2023-11-14"]));
     assert_eq!((&all["differing"], &day["differing"]), (&json!(0), &json!(0)));
@@ -207,7 +207,7 @@ fn what_is_restored_is_what_was_backed_up_and_what_is_torn_or_altered_is_refused
     assert_eq!(code, Some(5), "{err}");
     assert!(err.contains("the restore of a backup into"), "{err}");
     restored(&file, &new);
-    assert_eq!(told(&dir), told(&new));
+    assert_eq!(reported(&dir), reported(&new));
 }
 
 /// The most memory a process has had, bytes; none where it has ended.
@@ -221,7 +221,7 @@ fn peak(pid: u32) -> Option<u64> {
 fn large(dir: &Path, bytes: u64) -> Process {
     let daemon = Process::start(dir, &["run", "--symbols", "2", "--pace", "240x"]);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let mut log = fs::OpenOptions::new().create(true).append(true).open(dir.join(AUDIT_FILE));
     // What cannot be packed closer.
     let mut state = 1_u64;
@@ -245,8 +245,8 @@ fn a_backup_is_never_in_memory_and_only_for_whoever_has_the_token() {
     let (dir, file) = (folder.join("data"), folder.join("it.backup"));
     let daemon = large(&dir, BYTES);
     for bearer in [&[][..], &["Authorization: Bearer wrong"]] {
-        let said = request(&dir, &[&["GET /api/v1/backup HTTP/1.1"], bearer].concat(), "");
-        assert!(said.starts_with("HTTP/1.1 401"), "{}", &said[..said.len().min(200)]);
+        let response = request(&dir, &[&["GET /api/v1/backup HTTP/1.1"], bearer].concat(), "");
+        assert!(response.starts_with("HTTP/1.1 401"), "{}", &response[..response.len().min(200)]);
     }
     let before = peak(daemon.pid()).unwrap();
     let mut child = Command::new(BINARY)

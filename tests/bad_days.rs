@@ -119,7 +119,7 @@ fn bad_day(good: &Good, seed: u64) -> Result<Vec<Entry>, String> {
     ))
 }
 
-fn told(asked: &[Entry], good: &Good, path: &Path) {
+fn report(asked: &[Entry], good: &Good, path: &Path) {
     let (orders, again) = count(asked);
     println!("{orders} orders, {again} asked for again, {} lines: {}", asked.len(), path.display());
     assert_eq!(orders, good.orders(), "every order is in the log");
@@ -130,7 +130,7 @@ fn one_bad_day_with_thirty_symbols_and_kills_ends_as_a_good_one() {
     let good = Good::new("bad-day");
     assert!(good.orders() >= SYMBOLS, "{} orders", good.orders());
     let asked = bad_day(&good, number("EVERWARM_SEED", 1)).unwrap_or_else(|why| panic!("{why}"));
-    told(&asked, &good, &good.folder.0);
+    report(&asked, &good, &good.folder.0);
     let wanted = KINDS.iter().filter(|row| row.transparent).map(|row| row.name.to_owned());
     let missed: Vec<String> = wanted.filter(|name| !met(&asked).contains(name)).collect();
     assert!(missed.is_empty(), "never met: {missed:?}");
@@ -150,7 +150,7 @@ fn many_bad_days() {
     let mut failed = Vec::new();
     for seed in first..first + number("EVERWARM_SWEEP", 20) {
         match bad_day(&good, seed) {
-            Ok(asked) => told(&asked, &good, &good.folder.0),
+            Ok(asked) => report(&asked, &good, &good.folder.0),
             Err(why) => failed.push(why),
         }
     }

@@ -25,13 +25,13 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// What was said of branches and by the breaker, in order.
-fn said(life: &Life) -> Vec<String> {
+/// The events of branches and of the breaker, in order.
+fn events(life: &Life) -> Vec<String> {
     let chunks = life.world.journal.read(1, usize::MAX).unwrap();
-    chunks.iter().flat_map(|chunk| &chunk.facts).filter_map(said_by).collect()
+    chunks.iter().flat_map(|chunk| &chunk.facts).filter_map(event_of).collect()
 }
 
-fn said_by(fact: &Fact<Body>) -> Option<String> {
+fn event_of(fact: &Fact<Body>) -> Option<String> {
     match &fact.body {
         Body::Operator(Operator::Branch { path, down: Some(_) }) => Some(format!("{path} down")),
         Body::Operator(Operator::Branch { path, down: None }) => Some(format!("{path} up")),
@@ -58,21 +58,21 @@ fn a_feed_that_is_hopeless_is_kept_down_and_leaves_exits_only_until_it_is_up_aga
     let down = format!("{feeds} down");
     stand.live(specs(), "the feed is not given up", |life| {
         life.world.directory.kill(&format!("{feeds}/sim/feed"));
-        said(life).contains(&down)
+        events(life).contains(&down)
     });
-    // Told again by the next life, which begins with all branches up.
+    // Reported again by the next life, which begins with all branches up.
     stand.live(specs(), "the breaker does not go back", |life| {
-        said(life).last().is_some_and(|last| last == "all is allowed")
+        events(life).last().is_some_and(|last| last == "all is allowed")
     });
     stand.live(specs(), "the feed does not come back", |life| {
-        let said = said(life);
-        let told = |words: &str| said.iter().filter(|line| *line == words).count();
-        if told(&down) < 2 {
+        let events = events(life);
+        let times = |words: &str| events.iter().filter(|line| *line == words).count();
+        if times(&down) < 2 {
             life.world.directory.kill(&format!("{feeds}/sim/feed"));
         }
         let reason = format!("ExitsOnly: {feeds} failed too often and is kept down");
         let end = [down.clone(), reason, format!("{feeds} up"), "all is allowed".to_owned()];
-        said.ends_with(&end)
+        events.ends_with(&end)
     });
 }
 
@@ -101,7 +101,7 @@ fn with_brittle() -> Vec<StageSpec> {
 struct Followed {
     next: u64,
     status: StatusFold,
-    said: Vec<String>,
+    events: Vec<String>,
     /// Buys and sells that were decided, and fills.
     counts: [usize; 3],
     step: usize,
@@ -116,7 +116,7 @@ impl Followed {
             let chunks = journal.read(self.next.max(1), usize::MAX).unwrap();
             for fact in chunks.iter().flat_map(|chunk| &chunk.facts) {
                 self.status.fold(fact);
-                self.said.extend(said_by(fact));
+                self.events.extend(event_of(fact));
                 if let Body::Order(order) = &fact.body {
                     match order {
                         Order::Intent(intent) => {
@@ -135,7 +135,7 @@ impl Followed {
     }
 
     fn last(&self) -> &str {
-        self.said.last().map_or("", String::as_str)
+        self.events.last().map_or("", String::as_str)
     }
 
     /// It is down while something is held: time goes on, nothing is entered, and what an operator
@@ -157,7 +157,7 @@ impl Followed {
             }
             2 if last_close > self.since + 10 * MINUTE => {
                 assert_eq!(buys, self.noted, "nothing is entered");
-                assert!(view.positions > 0, "nothing tells it to leave");
+                assert!(view.positions > 0, "nothing signals it to leave");
                 self.noted = fills;
                 switch(life, Switch::Flatten);
                 true
@@ -243,7 +243,7 @@ fn an_analysis_that_is_down_costs_its_signals_and_nothing_else() {
     SICK.store(false, Relaxed);
     stand.live(with_brittle(), "it does not go on", |life| followed.borrow_mut().goes_on(life));
     let up = format!("{INDICATOR} up");
-    let ups = followed.borrow().said.iter().filter(|said| **said == up).count();
+    let ups = followed.borrow().events.iter().filter(|event| **event == up).count();
     assert_eq!(ups, 1, "a life begins with all branches up");
     assert_eq!(problems(), serde_json::json!([]));
 }
@@ -298,8 +298,8 @@ fn restarts_are_counted_against_the_limits_in_force() {
                 limits(2);
                 let reloader = Arc::clone(reloader.get().unwrap());
                 tokio::task::spawn_blocking(move || {
-                    let told = reloader.reload(Trigger::Api, false);
-                    assert_eq!(told.result, ReloadResult::Applied, "{:?}", told.reasons);
+                    let outcome = reloader.reload(Trigger::Api, false);
+                    assert_eq!(outcome.result, ReloadResult::Applied, "{:?}", outcome.reasons);
                 });
                 true
             }

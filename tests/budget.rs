@@ -43,7 +43,7 @@ fn spend(dir: &Path, path: &str) -> (u16, u64) {
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     let mut headers = answer.lines().filter_map(|line| line.split_once(": "));
     let used = headers.find(|(name, _)| name.eq_ignore_ascii_case("x-mbx-used-weight-1m"));
-    (status, used.expect("it tells its count").1.trim().parse().unwrap())
+    (status, used.expect("it reports its count").1.trim().parse().unwrap())
 }
 
 /// Somebody else spends most of what there is in this minute, and is not refused either. Asking
@@ -68,26 +68,26 @@ fn refused(dir: &Path) -> u64 {
     runtime.block_on(admin.status()).unwrap().over_limits
 }
 
-/// Whether its status tells that it waits for the budget.
-fn says_it_waits(dir: &Path) -> bool {
+/// Whether its status reports that it waits for the budget.
+fn reports_waiting(dir: &Path) -> bool {
     let problems = ask(dir, &["status"])["problems"].clone();
     let mut all = problems.as_array().into_iter().flatten().filter_map(|text| text.as_str());
     all.any(|text| text.starts_with("venue: waiting for venue budget, "))
 }
 
 /// Starts a daemon that is killed after a while, or as soon as it waits for the budget: whether it
-/// did, and then also said so in its status.
+/// did, and then also reported it in its status.
 fn start(dir: &Path, within: Duration) -> (bool, bool) {
     fill(dir);
     let daemon = Process::start(dir, &["run", "--pace", "real"]);
     let waits = daemon.complains("waiting for venue budget, ", within);
-    let mut told = false;
+    let mut reported = false;
     if waits && within == PATIENT {
         daemon.answers();
-        told = says_it_waits(dir);
+        reported = reports_waiting(dir);
     }
     daemon.kill();
-    (waits, told)
+    (waits, reported)
 }
 
 #[test]
@@ -95,24 +95,24 @@ fn a_hundred_starts_in_a_row_never_exceed_the_budget_of_the_venue() {
     let folder = Folder::new("budget");
     let dir = folder.join("data");
     let first = Process::start(&dir, &["run", "--pace", "real"]);
-    first.says("may trade");
+    first.prints("may trade");
     first.kill();
     // All of it within one minute of the exchange, where the machine can.
     while clock::wall().utc().rem_euclid(60_000) > 20_000 {
         std::thread::park_timeout(Duration::from_millis(100));
     }
-    let (mut waited, mut told) = (0, 0);
+    let (mut waited, mut reported) = (0, 0);
     for i in 0..STARTS {
         println!("start {i}");
         // Most end somewhere on their way, whatever that takes them; some come as far as to wait.
         let patient = i % 10 == 0;
-        let (waits, says) = start(&dir, if patient { PATIENT } else { SHORT });
-        (waited, told) = (waited + usize::from(waits), told + usize::from(says));
+        let (waits, reports) = start(&dir, if patient { PATIENT } else { SHORT });
+        (waited, reported) = (waited + usize::from(waits), reported + usize::from(reports));
     }
     fill(&dir);
     assert_eq!(refused(&dir), 0, "the exchange has counted all of it");
     // A minute may end between the one and the other, not each time.
-    assert!(waited > 0 && told > 0, "{waited} waited for the budget, {told} said so");
+    assert!(waited > 0 && reported > 0, "{waited} waited for the budget, {reported} reported it");
 }
 
 /// Connections that are opened in five minutes at most; the exchange takes half as many again.
@@ -125,7 +125,7 @@ fn a_restart_loop_waits_for_connections_instead_of_being_refused() {
     let first = Process::start(&dir, &["run", "--pace", "real"]);
     let note = dir.join("venue-spent.json");
     let spent = || serde_json::from_slice::<Spent>(&fs::read(&note).unwrap()).unwrap();
-    first.says("may trade");
+    first.prints("may trade");
     wait_until("the market's and the account's are noted", || spent().connections.len() >= 2);
     first.kill();
     // The same a hundred times:
@@ -139,7 +139,7 @@ fn a_restart_loop_waits_for_connections_instead_of_being_refused() {
             "it connects all the same"
         );
         daemon.answers();
-        assert!(says_it_waits(&dir));
+        assert!(reports_waiting(&dir));
         daemon.kill();
         assert_eq!(spent(), all, "nothing was opened");
     }
@@ -169,9 +169,9 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     let daemon = Process::start(&dir, &["run", "--pace", "real"]);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.answers();
-    assert!(!says_it_waits(&dir));
+    assert!(!reports_waiting(&dir));
     // Others behind the same address take all connections there are.
     let taken = (0..3 * CONNECTIONS).find(|_| knock(&dir) == 429);
     assert!(taken.is_some(), "all were opened");
@@ -184,7 +184,7 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
     let before = refused(&dir);
     switch("enable");
     wait_until("the stream is refused", || refused(&dir) > before);
-    wait_until("all wait", || says_it_waits(&dir));
+    wait_until("all wait", || reports_waiting(&dir));
     let note = dir.join("venue-spent.json");
     let spent = serde_json::from_slice::<Spent>(&fs::read(&note).unwrap()).unwrap();
     let left = spent.banned_until - clock::wall().utc();
@@ -195,7 +195,7 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
     let daemon = Process::start(&dir, &["run", "--pace", "real"]);
     assert!(daemon.complains("waiting for venue budget, ", PATIENT), "it asks all the same");
     daemon.answers();
-    assert!(says_it_waits(&dir));
+    assert!(reports_waiting(&dir));
     daemon.kill();
     assert_eq!(refused(&dir), asked, "nothing more was asked for");
 }
@@ -270,11 +270,11 @@ fn many_that_were_killed_with_an_order_on_its_way_leave_room_for_more() {
         who,
         phase: Phase::Live,
         nth: 1,
-        blow: FaultKind::Die,
+        kind: FaultKind::Die,
     };
     for life in 0..24 {
         let end = subject.killed(&dir, &Moment::At(sent.clone())).unwrap().end;
-        // How far it says it is may be written a moment later.
+        // Its progress may be written a moment later.
         assert!(matches!(end, End::Killed(_)), "life {life}: {end:?}");
     }
     subject.to_its_end(&dir).unwrap();

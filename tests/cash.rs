@@ -74,7 +74,7 @@ fn what_panic_sold_while_no_daemon_ran_is_booked_by_the_next_start() {
     let folder = Folder::new("cash-stopped");
     let dir = folder.join("data");
     let daemon = start(&dir);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     held_and_killed(&dir, daemon, || start(&dir));
     let before = ask(&dir, &["equity"]);
     let before = before.as_array().unwrap();
@@ -87,7 +87,7 @@ fn what_panic_sold_while_no_daemon_ran_is_booked_by_the_next_start() {
     assert!(out.contains("sold"), "{out}");
 
     let daemon = start(&dir);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let points = || ask(&dir, &["equity"]);
     wait_until("it goes on", || points().as_array().unwrap().len() > before.len() + 2);
     stopped(daemon);
@@ -108,7 +108,7 @@ fn what_panic_sold_while_no_daemon_ran_is_booked_by_the_next_start() {
 
     // It counts once: the next starts find nothing new.
     let daemon = start(&dir);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     stopped(daemon);
     assert_eq!(panic_fills(&dir), Some((id, brought)));
     assert_eq!(conflicts(&dir), [""; 0]);
@@ -119,7 +119,7 @@ fn a_running_daemon_is_halted_and_books_what_panic_sells() {
     let folder = Folder::new("cash-running");
     let dir = folder.join("data");
     let daemon = often(&folder, &dir, 0);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     wait_until("something is held", || held(&dir).is_some());
     let (code, out, err) = run(&dir, &["panic", "--venue", "sim", "--flatten", "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
@@ -144,16 +144,16 @@ fn a_running_daemon_is_halted_and_books_what_panic_sells() {
 
 /// Adopts as soon as no order lives in that asset.
 fn adopts(dir: &Path, words: &[&str]) -> String {
-    let mut told = String::new();
+    let mut output = String::new();
     wait_until("it is adopted", || {
         let all = [&["adopt"], words, &["--reason", "a deposit", "--yes"]].concat();
         let (code, out, err) = run(dir, &all);
         let busy = code == Some(5) && err.contains("still trades");
         assert!(code == Some(0) || busy, "{words:?}: {out}{err}");
-        told = out;
+        output = out;
         code == Some(0)
     });
-    told
+    output
 }
 
 fn refused(dir: &Path, words: &[&str], code: i32, why: &str) {
@@ -172,7 +172,7 @@ fn a_deposit_is_ours_once_it_is_adopted_and_is_no_profit() {
     let folder = Folder::new("cash-deposit");
     let dir = folder.join("data");
     let daemon = often(&folder, &dir, 1);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let hand = ManualTrader::new(&dir);
     hand.fund("USDT", "5000");
     let five = Decimal::from(5000);
@@ -182,11 +182,11 @@ fn a_deposit_is_ours_once_it_is_adopted_and_is_no_profit() {
     refused(&dir, &["USDT", "5001", "--reason", "r"], 5, "only 5000 USDT");
     refused(&dir, &["USDT", "--reason", " "], 2, "the reason must have 1 to 500 characters");
     refused(&dir, &["XYZ", "--reason", "r"], 5, "no XYZ beyond the books");
-    let told = adopts(&dir, &["USDT", "2000"]);
+    let output = adopts(&dir, &["USDT", "2000"]);
     assert!(
-        told.contains("adopted 2000 USDT as cash; this is no profit or loss")
-            || told.contains("adopted 2,000 USDT as cash; this is no profit or loss"),
-        "{told}"
+        output.contains("adopted 2000 USDT as cash; this is no profit or loss")
+            || output.contains("adopted 2,000 USDT as cash; this is no profit or loss"),
+        "{output}"
     );
     let adjusted = || {
         let points = ask(&dir, &["equity", "--limit", "1"]);
@@ -203,15 +203,15 @@ fn a_deposit_is_ours_once_it_is_adopted_and_is_no_profit() {
     let base = symbol.strip_suffix("USDT").unwrap();
     hand.fund(base, "1");
     wait_until("it is seen", || external(&dir, base) == Decimal::ONE);
-    let told = adopts(&dir, &[base]);
-    assert!(told.contains(&format!("a position in {symbol} at its last price")), "{told}");
+    let output = adopts(&dir, &[base]);
+    assert!(output.contains(&format!("a position in {symbol} at its last price")), "{output}");
     wait_until("the equity says so", || adjusted() > Decimal::from(2000));
     let before = adjusted();
     stopped(daemon);
     // Without a daemon it goes into the files.
     adopts(&dir, &["USDT"]);
     let daemon = start(&dir);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     wait_until("the equity says so", || adjusted() == before + Decimal::from(3000));
     stopped(daemon);
     assert_eq!((external(&dir, "USDT"), external(&dir, base)), (Decimal::ZERO, Decimal::ZERO));
@@ -227,7 +227,7 @@ fn an_order_that_lacks_balance_has_the_account_compared_at_once() {
     let dir = folder.join("data");
     // It would be compared at starts alone.
     let daemon = often(&folder, &dir, 0);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let hand = ManualTrader::new(&dir);
     hand.fund("USDT", "-1000000");
     let state = || ask(&dir, &["status"])["state"].as_str().unwrap().to_owned();

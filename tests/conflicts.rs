@@ -41,7 +41,7 @@ fn start(dir: &Path) -> Process {
     daemon
 }
 
-/// Nothing is entered, all the rest goes on, and it is said why; the id of the conflict.
+/// Nothing is entered, all the rest goes on, and the reason is shown; the id of the conflict.
 fn assert_refused(dir: &Path, symbol: &str, quantity: &str) -> String {
     let (id, view) = conflict(dir);
     let status = ask(dir, &["status"]);
@@ -81,10 +81,10 @@ fn assert_refused(dir: &Path, symbol: &str, quantity: &str) -> String {
 
 /// The venue's word is taken, and nothing else is.
 fn assert_resolved(dir: &Path, id: &str) {
-    let refuses = |words: &[&str], code: i32, told: &str| {
+    let refuses = |words: &[&str], code: i32, reason: &str| {
         let (ended, out, err) = run(dir, &[&["resolve"], words].concat());
         assert_eq!(ended, Some(code), "{out}{err}");
-        assert!(err.contains(told), "{err}");
+        assert!(err.contains(reason), "{err}");
     };
     let venue = ["--accept", "venue", "--yes", "--reason"];
     refuses(&[&["none"], &venue[..], &["x"]].concat(), 1, "there is no conflict none");
@@ -102,7 +102,7 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     let folder = Folder::new("conflicts");
     let dir = folder.join("data");
     let daemon = start(&dir);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let (code, out, err) = run(&dir, &["reconcile"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("no unexplained differences"), "{out}");
@@ -115,7 +115,7 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     hand.order(&format!("symbol={symbol}&quantity={quantity}&price={price}&{limit}"));
 
     let daemon = start(&dir);
-    daemon.says("trading is refused");
+    daemon.prints("trading is refused");
     let id = assert_refused(&dir, &symbol, &quantity);
     let buys = || {
         let orders = ask(&dir, &["orders"]);
@@ -128,14 +128,14 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
 
     // It stays resolved; the next one is ended in the files, and our word counts.
     let daemon = start(&dir);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     assert_eq!(reconcile(&dir).1, Some(0));
     assert_eq!(hand.open(), ["by-hand"], "it was never touched");
     let (symbol, quantity) = held_and_killed(&dir, daemon, || start(&dir));
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
     let daemon = start(&dir);
-    daemon.says("trading is refused");
-    // It is told before it is on disk: a stop in order writes it there.
+    daemon.prints("trading is refused");
+    // It is reported before it is on disk: a stop in order writes it there.
     daemon.signal("-TERM");
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(0), "{err}");
@@ -144,7 +144,7 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     assert_eq!(reconcile(&dir).1, Some(0));
     for _ in 0..2 {
         let daemon = start(&dir);
-        daemon.says("may trade");
+        daemon.prints("may trade");
         daemon.kill();
     }
     let daemon = start(&dir);
@@ -159,7 +159,7 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
 }
 
-/// How often the journal of a daemon that is down says what the account was.
+/// How often the journal of a daemon that is down has what the account was.
 fn accounts(dir: &Path) -> usize {
     let journal = everwarm::audit::open(dir).unwrap_or_else(|e| panic!("{e:?}"));
     let mut count = 0;
@@ -178,13 +178,13 @@ fn what_is_missing_is_noticed_while_it_trades() {
     fs::write(&config, "[venue]\ncompare_account_s = 0\n").unwrap();
     let often = ["run", "--pace", "240x", "--config", config.to_str().unwrap()];
     let daemon = Process::start(&dir, &often);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     // How often may change while it trades.
     fs::write(&config, "[venue]\ncompare_account_s = 1\n").unwrap();
     let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
     assert!(code == Some(0) && out.contains("venue.compare_account_s: 0 becomes 1"), "{out}{err}");
     // What it does itself is no difference, however often that is looked at and whatever of it is
-    // told late, twice or not at all.
+    // reported late, twice or not at all.
     for (fault, at) in [("missing", "executionReport"), ("no-answer", "POST order")] {
         let (code, out, err) = run(&dir, &["sim", "fault", fault, "--at", at, "--chance", "300"]);
         assert_eq!(code, Some(0), "{out}{err}");
@@ -223,7 +223,7 @@ fn an_order_under_our_name_that_is_not_ours_halts_until_it_is_resolved() {
     let folder = Folder::new("twin");
     let dir = folder.join("data");
     let daemon = start(&dir);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let hand = ManualTrader::new(&dir);
     let mut found = None;
     wait_until("something is held", || {
@@ -237,11 +237,11 @@ fn an_order_under_our_name_that_is_not_ours_halts_until_it_is_resolved() {
     wait_until("it halts", || ask(&dir, &["status"])["breaker"] == "halted");
     let status = ask(&dir, &["status"]);
     assert_eq!(status["state"], "refused", "{status}");
-    let told = status["problems"].to_string();
-    assert!(told.contains("another daemon uses this installation name"), "{told}");
+    let problems = status["problems"].to_string();
+    assert!(problems.contains("another daemon uses this installation name"), "{problems}");
     daemon.kill();
     let daemon = start(&dir);
-    daemon.says("trading is refused");
+    daemon.prints("trading is refused");
     let (_, view) = conflict(&dir);
     let conflicts = view["conflicts"].as_array().unwrap();
     let disputes: Vec<&str> = conflicts.iter().map(|c| c["dispute"].as_str().unwrap()).collect();
@@ -262,7 +262,7 @@ fn of_two_copies_of_one_data_directory_whoever_sees_the_other_halts() {
     let folder = Folder::new("copies");
     let (dir, copy) = (folder.join("data"), folder.join("copy"));
     let daemon = start(&dir);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.kill();
     let copied = Command::new("cp").arg("-r").arg(&dir).arg(&copy).status().unwrap();
     assert!(copied.success());

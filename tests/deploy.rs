@@ -11,11 +11,11 @@ fn file(name: &str) -> (PathBuf, String) {
     (path, text)
 }
 
-/// The lines of a file that say something, continued ones joined.
+/// The lines of a file without empty ones and comments, continued ones joined.
 fn lines(text: &str) -> Vec<String> {
     let joined = text.replace("\\\n", " ");
-    let said = joined.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-    said.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    let kept = joined.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    kept.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
 #[test]
@@ -50,10 +50,14 @@ fn the_unit_is_notified_watched_and_not_restarted_where_that_helps_nothing() {
     // Where the tool is, its score is below 2; `.ci/run` has it.
     let offline = ["security", "--offline=true", "--threshold=20", "--no-pager"];
     match Command::new("systemd-analyze").args(offline).arg(path).output() {
-        Ok(told) => {
-            let said = String::from_utf8_lossy(&told.stdout).into_owned();
-            assert!(told.status.success(), "{said}{}", String::from_utf8_lossy(&told.stderr));
-            assert!(said.contains("Overall exposure level"), "{said}");
+        Ok(output) => {
+            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                output.status.success(),
+                "{printed}{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            assert!(printed.contains("Overall exposure level"), "{printed}");
         }
         Err(e) => assert_eq!(e.kind(), std::io::ErrorKind::NotFound, "{e}"),
     }

@@ -1,9 +1,9 @@
-//! Files that fail under the built binary: it ends by the documented code, says why, and the next
-//! start finds everything that was told.
+//! Files that fail under the built binary: it ends by the documented code, prints why, and the
+//! next start finds everything that was reported.
 
 use super::kit::{
-    BINARY, Folder, PATIENCE, Process, ask, exchange, kill_exchange, made_recording, run,
-    small_recording, told, until_end, wait_until,
+    BINARY, Folder, PATIENCE, Process, ask, exchange, kill_exchange, made_recording, reported, run,
+    small_recording, until_end, wait_until,
 };
 use everwarm::life::LIVE_FILE;
 use everwarm_history as history;
@@ -17,18 +17,18 @@ const BLOCK: u64 = 512;
 /// Room left to the fullest disk, and how much more the next one has, bytes.
 const STEP: u64 = 512 << 10;
 
-type Told = Vec<(&'static str, String)>;
+type Reported = Vec<(&'static str, String)>;
 
 /// What the same recording comes to without misfortune.
-fn calm(folder: &Folder, recording: &str) -> Told {
+fn calm(folder: &Folder, recording: &str) -> Reported {
     let dir = folder.join("calm");
     let (code, out, err) = run(&dir, &until_end(recording));
     assert_eq!(code, Some(0), "{out}{err}");
-    told(&dir)
+    reported(&dir)
 }
 
-fn is_like(expected: &Told, dir: &Path) {
-    for ((what, calm), (_, hit)) in expected.iter().zip(told(dir)) {
+fn is_like(expected: &Reported, dir: &Path) {
+    for ((what, calm), (_, hit)) in expected.iter().zip(reported(dir)) {
         let differs = calm.lines().zip(hit.lines()).find(|(a, b)| a != b);
         assert!(*calm == hit, "{what} differ: {differs:?}");
     }
@@ -44,8 +44,9 @@ fn a_panic_of_the_store_ends_the_process_and_the_next_goes_on() {
     let sites = [Site::BeforeCommit, Site::BeforeSync, Site::AfterCommit, Site::BeforePublish];
     for site in sites {
         let (who, phase) = ("store-thread".to_owned(), Phase::Live);
-        let panic = PlannedFault { site, who, phase, nth: 2, blow: FaultKind::Panic };
-        let (code, out, err) = Process::struck(&dir, &until_end(&recording), &[panic]).result();
+        let panic = PlannedFault { site, who, phase, nth: 2, kind: FaultKind::Panic };
+        let (code, out, err) =
+            Process::with_faults(&dir, &until_end(&recording), &[panic]).result();
         assert_eq!(code, Some(10), "{site}: {out}{err}");
         assert!(err.contains(LIVE_FILE) && err.contains("the store thread panicked"), "{err}");
     }
@@ -72,7 +73,7 @@ fn a_full_disk_ends_the_process_and_nothing_that_was_told_is_lost() {
     let sim = ["sim", "--pace", "lockstep", "--recording", &recording];
     let venue = Process::start(&dir.join("exchange"), &sim);
     wait_until("the exchange runs", || exchange(&dir).is_some());
-    let (mut room, mut full, mut known) = (STEP, Vec::new(), Told::new());
+    let (mut room, mut full, mut known) = (STEP, Vec::new(), Reported::new());
     loop {
         let (code, out, err) = run_in(room, &dir, &until_end(&recording));
         if code == Some(0) {
@@ -86,7 +87,7 @@ fn a_full_disk_ends_the_process_and_nothing_that_was_told_is_lost() {
         if dir.join(LIVE_FILE).exists() {
             // It opens, is sound, and has all it was ever seen to have.
             assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
-            let now = told(&dir);
+            let now = reported(&dir);
             let kept = known.is_empty() || known[1].1.lines().all(|fill| now[1].1.contains(fill));
             assert!(kept, "fills are gone:\n{}\n{}", known[1].1, now[1].1);
             known = now;
@@ -107,8 +108,9 @@ fn a_past_that_was_taken_away_is_fetched_again_and_is_what_it_was() {
     let dir = folder.join("data");
     let live = |lines: usize| {
         let daemon = Process::start(&dir, &["run", "--pace", "lockstep", "--symbols", "2"]);
-        let fills = |said: &[String]| said.iter().filter(|line| line.contains(" fill ")).count();
-        daemon.until("it trades", PATIENCE, |said| fills(said) >= lines);
+        let fills =
+            |printed: &[String]| printed.iter().filter(|line| line.contains(" fill ")).count();
+        daemon.until("it trades", PATIENCE, |printed| fills(printed) >= lines);
         daemon.signal("-INT");
         let (code, out, err) = daemon.result();
         assert_eq!(code, Some(0), "{out}{err}");
@@ -120,10 +122,10 @@ fn a_past_that_was_taken_away_is_fetched_again_and_is_what_it_was() {
     let (code, _, err) = run(&dir, &["verify"]);
     assert_eq!(code, Some(4), "{err}");
     assert!(err.contains("history of") && err.contains("no range with digest"), "{err}");
-    let said = live(4);
-    let told = "the past of 2 symbols was gone; 2000 bars were fetched again";
-    assert!(said.contains(told), "{said}");
+    let errors = live(4);
+    let expected = "the past of 2 symbols was gone; 2000 bars were fetched again";
+    assert!(errors.contains(expected), "{errors}");
     assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
-    let said = live(1);
-    assert!(!said.contains("fetched again"), "{said}");
+    let errors = live(1);
+    assert!(!errors.contains("fetched again"), "{errors}");
 }

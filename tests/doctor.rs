@@ -25,7 +25,7 @@ fn it_tells_of_a_daemon_that_is_well_of_one_that_was_killed_and_of_none() {
     assert_eq!(view["findings"][0]["command"], whole("everwarm run"));
 
     let process = Process::start(&dir, &["run", "--pace", "240x"]);
-    process.says("fill");
+    process.prints("fill");
     wait_until("all is well", || {
         let (code, out, _) = run(&dir, &["doctor"]);
         code == Some(0) && out.contains("the daemon responds: no problems")
@@ -59,23 +59,23 @@ fn a_part_that_stands_still_is_told_with_since_when_and_what_to_do() {
     let path = config.to_str().unwrap();
     std::fs::write(&config, "[chaos]\nenabled = true\n").unwrap();
     let daemon = Process::start(&dir, &["run", "--pace", "240x", "--config", path]);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     wait_until("all is well", || doctor(&dir).0 == Some(0));
     let before = everwarm_runtime::clock::wall().utc();
     let stall = ["kill", "clock", "--how", "stall", "--seconds", "25", "--yes", "--config", path];
     assert_eq!(run(&dir, &stall).0, Some(0));
-    let told = || -> Option<Value> {
+    let search = || -> Option<Value> {
         let (_, view) = doctor(&dir);
         let findings = view["findings"].as_array().unwrap().clone();
         let stands = "trading/clock makes no progress: ";
         findings.into_iter().find(|f| f["text"].as_str().unwrap().starts_with(stands))
     };
-    wait_until("it is told", || told().is_some());
-    let told = told().expect("it stands for longer");
+    wait_until("it is told", || search().is_some());
+    let found = search().expect("it stands for longer");
     // It was looked at half a second before at most.
-    assert!(told["since"].as_i64() > Some(before - 1_500), "{before} {told}");
-    assert!(told["for_s"].as_u64() >= Some(10) && told["severity"] == "broken", "{told}");
-    assert_eq!(told["command"], json!(format!("everwarm tree --data-dir {}", dir.display())));
+    assert!(found["since"].as_i64() > Some(before - 1_500), "{before} {found}");
+    assert!(found["for_s"].as_u64() >= Some(10) && found["severity"] == "broken", "{found}");
+    assert_eq!(found["command"], json!(format!("everwarm tree --data-dir {}", dir.display())));
     wait_until("it goes on", || doctor(&dir).0 == Some(0));
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
@@ -95,22 +95,22 @@ fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
     std::fs::write(&config, "[market]\nsymbols = 3\n").unwrap();
     let daemon = Process::start(&dir, &["run", "--pace", "240x", "--config", path]);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let word = |words: &[&str]| {
         assert_eq!(run(&dir, &[words, &["--reason", "storm", "--yes"]].concat()).0, Some(0));
     };
     let breaker = |level: &str| {
         let at = format!("the breaker is at {level}: ");
-        let told = || finding(&doctor(&dir).1, "breaker");
-        let is = |told: &Value| told["text"].as_str().is_some_and(|text| text.starts_with(&at));
-        wait_until(level, || is(&told()));
-        told()
+        let current = || finding(&doctor(&dir).1, "breaker");
+        let is = |found: &Value| found["text"].as_str().is_some_and(|text| text.starts_with(&at));
+        wait_until(level, || is(&current()));
+        current()
     };
     let folder = format!(" --data-dir {}", dir.display());
     word(&["halt"]);
     let halted = breaker("exits-only");
     assert_eq!(halted["command"], json!(format!("everwarm resume --reason \"why\"{folder}")));
-    let since = |told: &Value| told["since"].as_i64().unwrap();
+    let since = |found: &Value| found["since"].as_i64().unwrap();
     let time = || ask(&dir, &["status"])["close_time"].as_i64();
     wait_until("ten minutes pass", || time() > Some(since(&halted) + 600_000));
     word(&["safe-start", "collect"]);
@@ -121,9 +121,9 @@ fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 
-    // Its files tell the same step, and a start takes the file that it was started with.
-    let told = breaker("exits-only");
-    assert_eq!(told["command"], halted["command"], "{told}");
+    // Its files report the same step, and a start takes the file that it was started with.
+    let found = breaker("exits-only");
+    assert_eq!(found["command"], halted["command"], "{found}");
     let start = finding(&doctor(&dir).1, "process")["command"].clone();
     // And its flags.
     assert_eq!(start, json!(format!("everwarm run --config {path}{folder} --pace 240x")));
@@ -131,7 +131,7 @@ fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
     let words: Vec<&str> = start.as_str().unwrap().split(' ').skip(1).collect();
     let flags = words.iter().position(|word| *word == "--data-dir").unwrap();
     let again = Process::start(&dir, &[&words[..flags], &words[flags + 2..]].concat());
-    again.says("may trade");
+    again.prints("may trade");
     let (_, out, _) = run(&dir, &["status"]);
     assert!(out.starts_with("state      halted by operator: storm, process "), "{out}");
     again.signal("-INT");
@@ -143,14 +143,14 @@ fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
     let by = format!("configuration of the daemon's last start: {path} and --pace 240x");
     assert!(err.split_whitespace().collect::<Vec<_>>().join(" ").contains(&by), "{err}");
     word(&["safe-start", "collect"]);
-    let told = breaker("halted");
+    let found = breaker("halted");
     let next = format!("everwarm safe-start exits --reason \"why\"{folder}");
-    assert_eq!(told["command"], json!(next), "{told}");
+    assert_eq!(found["command"], json!(next), "{found}");
     // What a start would refuse is in that file, too.
     std::fs::write(&config, "[trading]\nnotional = -1\n").unwrap();
-    let told = finding(&doctor(&dir).1, "configuration");
-    assert!(told["text"].to_string().contains("trading.notional"), "{told}");
-    assert_eq!(told["command"], json!(format!("everwarm config check --config {path}{folder}")));
+    let found = finding(&doctor(&dir).1, "configuration");
+    assert!(found["text"].to_string().contains("trading.notional"), "{found}");
+    assert_eq!(found["command"], json!(format!("everwarm config check --config {path}{folder}")));
 }
 
 #[test]
@@ -178,8 +178,10 @@ fn a_venue_that_does_not_answer_is_told_with_since_when() {
     let findings = view["findings"].as_array().unwrap();
     let dated = findings.iter().filter(|f| f["check"] == "ready").all(|f| f["since"].is_i64());
     assert!(dated, "{view}");
-    // Who asks is told why.
-    let said = |text: &str| ask(&dir, &["status"])["problems"].to_string().contains(text);
-    wait_until("the cause is told", || said("it does not report its symbols") && said("refused"));
+    // The reason is reported.
+    let reports = |text: &str| ask(&dir, &["status"])["problems"].to_string().contains(text);
+    wait_until("the cause is told", || {
+        reports("it does not report its symbols") && reports("refused")
+    });
     process.kill();
 }

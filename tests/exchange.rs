@@ -1,4 +1,4 @@
-//! The simulated exchange against what the real one says: every field of a documented answer is in
+//! The simulated exchange against what the real one sends: every field of a documented answer is in
 //! ours, with a value of the same kind.
 
 use crate::kit::{Folder, Process, ask, run, wait_until};
@@ -284,9 +284,12 @@ fn faults_are_switched_by_command() {
     assert!(code == Some(0) && out.starts_with("fault 1 is on, seed 0: 429"), "{out}{err}");
     let (code, _, err) = run(dir, &["sim", "fault", "limited", "--at", "GET nothing"]);
     assert!(code == Some(2) && err.contains("cannot be at"), "{code:?} {err}");
-    let told = ask(dir, &["sim", "faults"]);
-    assert_eq!(told["kinds"].as_array().map(Vec::len), Some(KINDS.len()));
-    assert_eq!((&told["on"][0]["at"], &told["on"][0]["number"]), (&json!("GET order"), &json!(9)));
+    let faults = ask(dir, &["sim", "faults"]);
+    assert_eq!(faults["kinds"].as_array().map(Vec::len), Some(KINDS.len()));
+    assert_eq!(
+        (&faults["on"][0]["at"], &faults["on"][0]["number"]),
+        (&json!("GET order"), &json!(9))
+    );
     let (_, table, _) = run(dir, &["sim", "faults"]);
     assert!(KINDS.iter().all(|row| table.contains(row.name)), "{table}");
     assert!(table.lines().last().is_some_and(|line| line.contains("GET order")), "{table}");
@@ -307,9 +310,9 @@ fn faults_are_switched_by_command() {
         let (code, out, err) = run(dir, &[&hostile[..], &on].concat());
         assert!(code == Some(0) && out.contains("seed 77") && out.contains(row.text), "{out}{err}");
     }
-    let told = ask(dir, &["sim", "faults"]);
-    assert_eq!(told["on"].as_array().map(Vec::len), Some(MODES.len()));
-    assert_eq!(told["on"][0]["mode"], "wrong-types");
+    let faults = ask(dir, &["sim", "faults"]);
+    assert_eq!(faults["on"].as_array().map(Vec::len), Some(MODES.len()));
+    assert_eq!(faults["on"][0]["mode"], "wrong-types");
     let (_, table, _) = run(dir, &["sim", "faults"]);
     assert!(MODES.iter().all(|row| table.matches(row.name).count() >= 2), "{table}");
     assert_eq!(ask(dir, &["sim", "lift"]), json!({"off": MODES.len()}));

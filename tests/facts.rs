@@ -445,7 +445,7 @@ fn a_fill_that_does_not_say_whether_it_waited_is_written_as_it_was_before_any_di
     assert_eq!(rmp_serde::from_slice::<VenueFill>(&bytes).unwrap(), old);
 }
 
-/// What was stored before the ids of a venue were text, before an announcement said how long its
+/// What was stored before the ids of a venue were text, before an announcement stated how long its
 /// request may arrive, and before every fact about an account named its venue.
 #[test]
 fn facts_of_earlier_versions_read_as_they_were_meant() {
@@ -485,29 +485,29 @@ fn facts_of_earlier_versions_read_as_they_were_meant() {
     let adopted = ("Adopted", ("BTC", odd(), None::<(Symbol, Decimal)>, "r"));
     let adopted = rmp_serde::to_vec(&BTreeMap::from([adopted])).unwrap();
     let body = read("Operator", &adopted);
-    let said = Operator::Adopted {
+    let expected = Operator::Adopted {
         asset: "BTC".into(),
         quantity: odd(),
         position: None,
         reason: "r".into(),
         venue: VenueId::default(),
     };
-    assert_eq!(body, Body::Operator(said));
+    assert_eq!(body, Body::Operator(expected));
     let resolved = ("Resolved", (conflicts().remove(0), Accept::Venue, "r"));
     let resolved = rmp_serde::to_vec(&BTreeMap::from([resolved])).unwrap();
     let (conflict, accept) = (conflicts().remove(0), Accept::Venue);
     let venue = VenueId::default();
-    let said = Operator::Resolved { conflict, accept, reason: "r".into(), venue };
-    assert_eq!(read("Operator", &resolved), Body::Operator(said));
+    let expected = Operator::Resolved { conflict, accept, reason: "r".into(), venue };
+    assert_eq!(read("Operator", &resolved), Body::Operator(expected));
     let traded = rmp_serde::to_vec(&BTreeMap::from([("PanicTraded", (Vec::<u8>::new(),))]));
-    let said = Venue::PanicTraded { trades: Vec::new(), venue };
-    assert_eq!(read("Venue", &traded.unwrap()), Body::Venue(said));
+    let expected = Venue::PanicTraded { trades: Vec::new(), venue };
+    assert_eq!(read("Venue", &traded.unwrap()), Body::Venue(expected));
 }
 
 #[test]
 fn every_kind_of_fact_comes_back_from_the_file_as_it_was() {
-    let said = all();
-    let kinds: BTreeSet<u8> = said.iter().map(everwarm_kernel::fact::Body::kind).collect();
+    let bodies = all();
+    let kinds: BTreeSet<u8> = bodies.iter().map(everwarm_kernel::fact::Body::kind).collect();
     let missing = TABLE.iter().filter(|row| !kinds.contains(&row.kind)).map(|row| row.name);
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
 
@@ -515,7 +515,7 @@ fn every_kind_of_fact_comes_back_from_the_file_as_it_was() {
     let store = Store::on_disk(disk.clone(), APPLICATION).unwrap();
     let journal = Journal::open(store, Vec::new(), Options::new(|why| panic!("{why}"))).unwrap();
     let writer = journal.writer("test");
-    journal.append(&writer, 77, said.clone()).unwrap();
+    journal.append(&writer, 77, bodies.clone()).unwrap();
     journal.close();
     drop(journal);
 
@@ -526,8 +526,8 @@ fn every_kind_of_fact_comes_back_from_the_file_as_it_was() {
         ControlFlow::Continue(())
     });
     read.unwrap();
-    assert_eq!(found.len(), said.len());
-    for (n, (fact, body)) in (1..).zip(found.iter().zip(&said)) {
+    assert_eq!(found.len(), bodies.len());
+    for (n, (fact, body)) in (1..).zip(found.iter().zip(&bodies)) {
         assert_eq!((fact.key.n, fact.time), (n, 77));
         assert_eq!(encoded(&fact.body), encoded(body), "{body:?}");
         assert!(fact.body == *body, "{body:?} came back as {:?}", fact.body);

@@ -26,7 +26,7 @@ const TRADES: [&str; 5] = ["run", "--pace", "lockstep", "--symbols", "2"];
 /// is on disk then. A second daemon is killed.
 fn traded(dir: &Path) {
     let daemon = Process::start(dir, &TRADES);
-    daemon.says(" fill ");
+    daemon.prints(" fill ");
     wait_until("fills are in the history", || {
         let (code, out, _) = run(dir, &["fills", "--json"]);
         code == Some(0) && out.contains("quantity")
@@ -37,7 +37,7 @@ fn traded(dir: &Path) {
     assert!(projected_through(&archive).unwrap() > 0, "it follows the journal");
     drop(archive);
     let daemon = Process::start(dir, &TRADES);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.kill();
 }
 
@@ -70,7 +70,7 @@ fn of_daemons_that_start_in_one_moment_one_lives_and_the_others_find_it_held() {
             assert_eq!(code, Some(6), "{out}{err}");
             assert!(err.contains("is used by another process"), "{err}");
         }
-        winner.says("may trade");
+        winner.prints("may trade");
         winner.kill();
         kill_exchange(&dir);
     }
@@ -124,7 +124,7 @@ fn a_journal_that_is_gone_is_noticed_and_a_new_one_has_other_order_ids() {
     // A person may go on in spite of it.
     let anew = [&TRADES[..], &["--new-installation"]].concat();
     let daemon = Process::start(&dir, &anew);
-    daemon.says("run 1 of installation i-");
+    daemon.prints("run 1 of installation i-");
     daemon.answers();
     let now = ask(&dir, &["status"])["installation"].as_str().unwrap().to_owned();
     assert!(now != before && now.starts_with("i-"), "{before} {now}");
@@ -147,7 +147,7 @@ fn what_is_left_of_a_journal_that_is_gone_is_kept_for_a_new_installation() {
     take_away(&dir, &[LIVE_FILE, "exchange"]);
     let history = fs::read(dir.join(history::FILE)).unwrap();
     let daemon = Process::start(&dir, &[&TRADES[..], &["--new-installation"]].concat());
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.kill();
     let kept = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
     let kept: Vec<PathBuf> =
@@ -169,7 +169,7 @@ fn files_that_no_journal_leaves_refuse_no_start() {
     fs::set_permissions(dir.join("api.token"), Permissions::from_mode(0o600)).unwrap();
     drop(Archive::open(&dir.join(history::FILE)).unwrap());
     let daemon = Process::start(&dir, &TRADES);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.kill();
     drop(venue);
     kill_exchange(&dir);
@@ -181,15 +181,15 @@ fn a_journal_deleted_under_the_daemon_is_told_at_once_and_by_the_next_start() {
     let dir = folder.join("data");
     traded(&dir);
     let daemon = Process::start(&dir, &TRADES);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.answers();
     let doctor = || run(&dir, &["doctor", "--json"]).1;
     assert!(!doctor().contains("was deleted or replaced"));
     fs::remove_file(dir.join(LIVE_FILE)).unwrap();
     assert!(doctor().contains("was deleted or replaced"), "{}", doctor());
     let noticed = daemon.complains("was deleted or replaced", PATIENCE);
-    assert!(noticed, "the log says so by itself");
-    // What the doctor says to do works.
+    assert!(noticed, "the log reports it by itself");
+    // What the doctor proposes works.
     let backup = folder.join("rescue.backup");
     let rescue = ["backup", backup.to_str().unwrap()];
     let (code, out, err) = run(&dir, &rescue);

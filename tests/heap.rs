@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What the environment of a process says of a name.
-fn said(pid: u32, name: &str) -> Option<String> {
+/// The value of a variable in the environment of a process.
+fn variable(pid: u32, name: &str) -> Option<String> {
     let all = fs::read(format!("/proc/{pid}/environ")).unwrap();
     let all = String::from_utf8_lossy(&all).into_owned();
     let found = all.split('\0').find_map(|one| one.strip_prefix(&format!("{name}=")));
@@ -16,7 +16,7 @@ fn said(pid: u32, name: &str) -> Option<String> {
 }
 
 fn settings(pid: u32) -> Vec<Option<String>> {
-    SETTINGS.iter().map(|(name, _)| said(pid, name)).collect()
+    SETTINGS.iter().map(|(name, _)| variable(pid, name)).collect()
 }
 
 /// The binary without what these tests may have inherited.
@@ -41,15 +41,15 @@ fn a_daemon_and_its_exchange_have_the_allocator_set_and_are_the_process_that_was
     let wanted: Vec<_> = SETTINGS.iter().map(|(_, value)| Some((*value).to_owned())).collect();
     assert_eq!(settings(daemon.pid()), wanted, "the number is that of what was started");
     assert_eq!(settings(exchange(&dir).unwrap()), wanted);
-    assert_eq!(said(exchange(&dir).unwrap(), BEGAN), None, "it began by itself");
-    assert_eq!(said(daemon.pid(), "EVERWARM_DAEMON__LOG").as_deref(), Some("debug"));
+    assert_eq!(variable(exchange(&dir).unwrap(), BEGAN), None, "it began by itself");
+    assert_eq!(variable(daemon.pid(), "EVERWARM_DAEMON__LOG").as_deref(), Some("debug"));
     let of = |what: &str| fs::read(format!("/proc/{}/{what}", daemon.pid())).unwrap();
     assert_eq!(of("comm"), b"everwarm\n");
     let words = [BINARY, "run", "--pace", "240x", "--data-dir", dir.to_str().unwrap(), ""];
     assert_eq!(String::from_utf8_lossy(&of("cmdline")), words.join("\0"));
     let input = fs::read_link(format!("/proc/{}/fd/0", daemon.pid())).unwrap();
     assert_eq!(input, Path::new("/dev/null"), "its standard input is what it was given");
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.signal("-TERM");
     assert_eq!(daemon.end().0.code(), Some(0));
 }
@@ -64,7 +64,7 @@ fn who_sets_the_allocator_is_not_overruled() {
     daemon.answers();
     for pid in [daemon.pid(), exchange(&dir).unwrap()] {
         assert_eq!(settings(pid), [Some("3".to_owned()), None, None]);
-        assert_eq!(said(pid, BEGAN), None);
+        assert_eq!(variable(pid, BEGAN), None);
     }
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));

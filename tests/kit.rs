@@ -58,7 +58,7 @@ fn signal(name: &str, pid: u32) {
     drop(Command::new("kill").args([name, &pid.to_string()]).output().unwrap());
 }
 
-/// The exchange of that data directory, if one says it runs.
+/// The exchange of that data directory, if one runs by its port file.
 pub fn exchange(dir: &Path) -> Option<u32> {
     PortFile::read(&dir.join("exchange")).ok().flatten().map(|file| file.pid)
 }
@@ -134,7 +134,7 @@ pub fn kill_exchange(dir: &Path) {
     }
 }
 
-/// Waits until neither the daemon nor its exchange, both of which were told to end, has a file of
+/// Waits until neither the daemon nor its exchange, both of which were asked to end, has a file of
 /// it open: the exchange takes its port file away before it lets go of its books.
 pub fn wait_until_free(dir: &Path) {
     wait_until("the exchange ends", || exchange(dir).is_none());
@@ -142,7 +142,7 @@ pub fn wait_until_free(dir: &Path) {
 }
 
 #[derive(Default)]
-struct Said {
+struct Captured {
     out: Vec<String>,
     err: Vec<String>,
     open: usize,
@@ -152,7 +152,7 @@ struct Said {
 pub struct Process {
     child: Child,
     dir: PathBuf,
-    said: Arc<(Mutex<Said>, Condvar)>,
+    captured: Arc<(Mutex<Captured>, Condvar)>,
 }
 
 impl Process {
@@ -161,10 +161,10 @@ impl Process {
         Process::of(Command::new(BINARY), dir, arguments)
     }
 
-    /// Runs it so that it is struck as planned.
-    pub fn struck(dir: &Path, arguments: &[&str], strikes: &[PlannedFault]) -> Process {
+    /// Runs it with planned faults.
+    pub fn with_faults(dir: &Path, arguments: &[&str], planned: &[PlannedFault]) -> Process {
         let mut command = Command::new(BINARY);
-        command.env(STRIKES, serde_json::to_string(strikes).unwrap());
+        command.env(STRIKES, serde_json::to_string(planned).unwrap());
         command.env("EVERWARM_CHAOS__ENABLED", "true");
         Process::of(command, dir, arguments)
     }
@@ -183,19 +183,20 @@ impl Process {
     fn spawned(mut command: Command, dir: &Path) -> Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let said = Arc::new((Mutex::new(Said { open: 2, ..Said::default() }), Condvar::new()));
-        keep(child.stdout.take().unwrap(), Arc::clone(&said), |said| &mut said.out);
-        keep(child.stderr.take().unwrap(), Arc::clone(&said), |said| &mut said.err);
-        Process { child, dir: dir.to_owned(), said }
+        let captured =
+            Arc::new((Mutex::new(Captured { open: 2, ..Captured::default() }), Condvar::new()));
+        keep(child.stdout.take().unwrap(), Arc::clone(&captured), |captured| &mut captured.out);
+        keep(child.stderr.take().unwrap(), Arc::clone(&captured), |captured| &mut captured.err);
+        Process { child, dir: dir.to_owned(), captured }
     }
 
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.said.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn captured(&self) -> MutexGuard<'_, Captured> {
+        self.captured.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lines of standard output so far.
     pub fn lines(&self) -> Vec<String> {
-        self.said().out.clone()
+        self.captured().out.clone()
     }
 
     /// Waits until its lines are as wanted, and gives them.
@@ -205,27 +206,27 @@ impl Process {
         within: Duration,
         wanted: impl Fn(&[String]) -> bool,
     ) -> Vec<String> {
-        let waiting = |said: &mut Said| said.open > 0 && !wanted(&said.out);
-        let (said, _) = self
-            .said
+        let waiting = |captured: &mut Captured| captured.open > 0 && !wanted(&captured.out);
+        let (captured, _) = self
+            .captured
             .1
-            .wait_timeout_while(self.said(), within, waiting)
+            .wait_timeout_while(self.captured(), within, waiting)
             .unwrap_or_else(PoisonError::into_inner);
-        let (out, err) = (said.out.join("\n"), said.err.join("\n"));
-        assert!(wanted(&said.out), "not within {within:?}: {what}\n{out}\n{err}");
-        said.out.clone()
+        let (out, err) = (captured.out.join("\n"), captured.err.join("\n"));
+        assert!(wanted(&captured.out), "not within {within:?}: {what}\n{out}\n{err}");
+        captured.out.clone()
     }
 
     /// Waits for these words on standard error: whether they came.
     pub fn complains(&self, words: &str, within: Duration) -> bool {
-        let told = |said: &Said| said.err.iter().any(|line| line.contains(words));
-        let waiting = |said: &mut Said| said.open > 0 && !told(said);
-        let waited = self.said.1.wait_timeout_while(self.said(), within, waiting);
-        told(&waited.unwrap_or_else(PoisonError::into_inner).0)
+        let complained = |captured: &Captured| captured.err.iter().any(|line| line.contains(words));
+        let waiting = |captured: &mut Captured| captured.open > 0 && !complained(captured);
+        let waited = self.captured.1.wait_timeout_while(self.captured(), within, waiting);
+        complained(&waited.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Waits for a line with these words.
-    pub fn says(&self, words: &str) -> Vec<String> {
+    pub fn prints(&self, words: &str) -> Vec<String> {
         self.until(words, PATIENCE, |lines| lines.iter().any(|line| line.contains(words)))
     }
 
@@ -251,20 +252,21 @@ impl Process {
         signal(name, self.pid());
     }
 
-    /// Waits for its end: its exit code, what it said on standard output and on standard error.
+    /// Waits for its end: its exit code, what it printed on standard output and on standard error.
     pub fn result(self) -> (Option<i32>, String, String) {
         let (status, out, err) = self.end();
         (status.code(), out.join("\n"), err)
     }
 
-    /// Waits for its end: how it ended, what it said on standard output and on standard error.
+    /// Waits for its end: how it ended, what it printed on standard output and on standard error.
     pub fn end(mut self) -> (ExitStatus, Vec<String>, String) {
-        let said = self.said();
-        let waited = self.said.1.wait_timeout_while(said, PATIENCE, |said| said.open > 0);
-        let (said, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let (out, err) = (said.out.clone(), said.err.join("\n"));
-        assert!(said.open == 0, "it does not end:\n{}\n{err}", out.join("\n"));
-        drop(said);
+        let captured = self.captured();
+        let waited =
+            self.captured.1.wait_timeout_while(captured, PATIENCE, |captured| captured.open > 0);
+        let (captured, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (out, err) = (captured.out.clone(), captured.err.join("\n"));
+        assert!(captured.open == 0, "it does not end:\n{}\n{err}", out.join("\n"));
+        drop(captured);
         (end_of(&mut self.child), out, err)
     }
 
@@ -285,16 +287,16 @@ impl Drop for Process {
     }
 }
 
-type Lines = fn(&mut Said) -> &mut Vec<String>;
+type Lines = fn(&mut Captured) -> &mut Vec<String>;
 
-fn keep(pipe: impl Read + Send + 'static, said: Arc<(Mutex<Said>, Condvar)>, lines: Lines) {
+fn keep(pipe: impl Read + Send + 'static, captured: Arc<(Mutex<Captured>, Condvar)>, lines: Lines) {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            lines(&mut said.0.lock().unwrap_or_else(PoisonError::into_inner)).push(line);
-            said.1.notify_all();
+            lines(&mut captured.0.lock().unwrap_or_else(PoisonError::into_inner)).push(line);
+            captured.1.notify_all();
         }
-        said.0.lock().unwrap_or_else(PoisonError::into_inner).open -= 1;
-        said.1.notify_all();
+        captured.0.lock().unwrap_or_else(PoisonError::into_inner).open -= 1;
+        captured.1.notify_all();
     });
 }
 
@@ -308,7 +310,7 @@ pub fn complaints(err: &str) -> Vec<&str> {
     err.lines().filter(|line| !line.contains("its thread")).collect()
 }
 
-/// What a command without a data directory says.
+/// What a command without a data directory prints.
 pub fn plain(arguments: &[&str]) -> Output {
     output(Command::new(BINARY).args(arguments))
 }
@@ -320,9 +322,9 @@ pub fn ask(dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
-/// What the public commands tell in the end, as text, by what it is: without the venue's numbers
+/// What the public commands report in the end, as text, by what it is: without the venue's numbers
 /// and times, which a request that is sent again moves.
-pub fn told(dir: &Path) -> Vec<(&'static str, String)> {
+pub fn reported(dir: &Path) -> Vec<(&'static str, String)> {
     let without: [(&str, &[&str]); 4] = [
         ("orders", &["venue_order_id"]),
         ("fills", &["trade_id", "time"]),

@@ -1,4 +1,4 @@
-//! What people are told outside, by the real binary to real receivers, over kills.
+//! What the real binary sends to real receivers outside, over kills.
 
 use crate::kit::{BINARY, Folder, PATIENCE, Process, ask, run, wait_until};
 use serde_json::{Value, json};
@@ -10,21 +10,21 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// One request that was heard.
+/// One request that was received.
 #[derive(Clone, Debug)]
-struct Heard {
+struct Received {
     line: String,
     head: String,
     body: Value,
 }
 
-/// What was said, by the id of each item: all that was said under it.
+/// What was sent, by the id of each item: all that was sent under it.
 type Items = BTreeMap<String, BTreeSet<String>>;
 
 /// A receiver that answers as planned.
 struct Receiver {
     at: SocketAddr,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    received: Arc<Mutex<Vec<Received>>>,
 }
 
 /// A status and a body, or no answer at all, for the number of a request and what it carries.
@@ -45,26 +45,26 @@ impl Receiver {
     fn begin(at: SocketAddr, plan: Plan) -> Receiver {
         let listener = TcpListener::bind(at).unwrap();
         let at = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let all = Arc::clone(&heard);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&received);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let all = Arc::clone(&all);
                 std::thread::spawn(move || serve(stream, &all, plan));
             }
         });
-        Receiver { at, heard }
+        Receiver { at, received }
     }
 
-    fn heard(&self) -> MutexGuard<'_, Vec<Heard>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn received(&self) -> MutexGuard<'_, Vec<Received>> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All items of a webhook so far.
     fn items(&self) -> Items {
         let mut items = Items::new();
-        for heard in self.heard().iter() {
-            for item in heard.body["items"].as_array().into_iter().flatten() {
+        for request in self.received().iter() {
+            for item in request.body["items"].as_array().into_iter().flatten() {
                 let id = item["id"].as_str().unwrap().to_owned();
                 items.entry(id).or_default().insert(item.to_string());
             }
@@ -73,7 +73,7 @@ impl Receiver {
     }
 }
 
-fn serve(stream: TcpStream, all: &Mutex<Vec<Heard>>, plan: Plan) {
+fn serve(stream: TcpStream, all: &Mutex<Vec<Received>>, plan: Plan) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
@@ -91,7 +91,7 @@ fn serve(stream: TcpStream, all: &Mutex<Vec<Heard>>, plan: Plan) {
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let number = {
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(Heard { line, head, body: body.clone() });
+            all.push(Received { line, head, body: body.clone() });
             all.len() - 1
         };
         let Some((status, text)) = plan(number, &body) else { return };
@@ -130,7 +130,7 @@ fn moody(number: usize, _: &Value) -> Option<(u16, &'static str)> {
     }
 }
 
-fn is_told(fill: &Value, items: &Items) -> bool {
+fn is_sent(fill: &Value, items: &Items) -> bool {
     let trade = format!("(trade {})", fill["trade_id"].as_str().unwrap());
     let symbol = format!(" {} ", fill["symbol"].as_str().unwrap());
     items.values().flatten().any(|text| text.contains(&trade) && text.contains(&symbol))
@@ -179,8 +179,8 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
     for _ in 0..3 {
         let process = start();
         filled(&process);
-        let before = receiver.heard().len();
-        wait_until("messages come", || receiver.heard().len() >= before + 3);
+        let before = receiver.received().len();
+        wait_until("messages come", || receiver.received().len() >= before + 3);
         kill(process);
     }
     let process = start();
@@ -188,7 +188,7 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
     let fills = ask(&dir, &["fills"]);
     wait_until("all fills and each process after the first are told", || {
         let items = receiver.items();
-        let all = fills.as_array().unwrap().iter().all(|fill| is_told(fill, &items));
+        let all = fills.as_array().unwrap().iter().all(|fill| is_sent(fill, &items));
         all && restarts(&items) >= 4
     });
     process.signal("-INT");
@@ -198,10 +198,10 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
     let items = receiver.items();
     let twice: Vec<_> = items.values().filter(|texts| texts.len() > 1).collect();
     assert!(twice.is_empty(), "one id, one text: {twice:?}");
-    assert_eq!(restarts(&items), 4, "each process after the first is told of");
-    let heard = receiver.heard();
+    assert_eq!(restarts(&items), 4, "each process after the first is reported");
+    let received = receiver.received();
     let mut messages: BTreeMap<&str, &Value> = BTreeMap::new();
-    for one in heard.iter() {
+    for one in received.iter() {
         assert!(one.line.starts_with(&format!("POST /{SECRET} ")), "{}", one.line);
         let id = one.body["id"].as_str().unwrap();
         let lower = one.head.to_lowercase();
@@ -210,7 +210,7 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
         assert_eq!(*messages.entry(id).or_insert(&one.body), &one.body, "sent again as it was");
         assert_eq!(one.body["items"][0]["id"], json!(id));
     }
-    assert!(heard.len() > messages.len(), "some were sent again");
+    assert!(received.len() > messages.len(), "some were sent again");
     for secret in [SECRET, "t0ken-of-it"] {
         assert!(!(errors.clone() + &err).contains(secret), "a secret in the log");
         assert!(!holds(&dir, secret), "a secret in the data folder");
@@ -224,7 +224,7 @@ fn telegram(number: usize, _: &Value) -> Option<(u16, &'static str)> {
             "{\"ok\":false,\"description\":\"Too Many\",\"parameters\":{\"retry_after\":1}}",
         )),
         1 => Some((401, "{\"ok\":false,\"description\":\"no bot 12345:s3cret\"}")),
-        // It was taken, and nobody is told so.
+        // It was taken, and no response reports it.
         2 => None,
         _ => Some((200, "{\"ok\":true}")),
     }
@@ -251,23 +251,23 @@ fn a_chat_is_told_in_lines_and_its_token_nowhere() {
         ("BEAT", beat.as_str()),
     ];
     let process = daemon(&dir, &["--pace", "240x"], &variables);
-    wait_until("it is told", || receiver.heard().len() > 4);
-    wait_until("it beats", || beats.heard().len() > 1);
+    wait_until("it is told", || receiver.received().len() > 4);
+    wait_until("it beats", || beats.received().len() > 1);
     let shown = crate::kit::plain(&["config", "show"]);
     process.signal("-INT");
     let (_, out, err) = process.end();
-    let heard = receiver.heard();
-    for one in heard.iter() {
+    let received = receiver.received();
+    for one in received.iter() {
         assert!(one.line.starts_with(&format!("POST /bot{TOKEN}/sendMessage ")), "{}", one.line);
         assert_eq!(one.body["chat_id"], json!("-100"));
         let text = one.body["text"].as_str().unwrap();
         assert!(text.starts_with("everwarm demo\n") && text.chars().count() <= 4096, "{text}");
         assert!(text.contains(" fill "), "{text}");
     }
-    for again in &heard[1..4] {
-        assert_eq!(again.body, heard[0].body, "what was not taken is sent again as it was");
+    for again in &received[1..4] {
+        assert_eq!(again.body, received[0].body, "what was not taken is sent again as it was");
     }
-    assert!(beats.heard().iter().all(|beat| beat.line == "GET /be4t HTTP/1.1"));
+    assert!(beats.received().iter().all(|beat| beat.line == "GET /be4t HTTP/1.1"));
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     for text in [out.join("\n"), err, shown] {
         assert!(!text.contains("s3cret") && !text.contains("be4t"), "{text}");
@@ -303,19 +303,21 @@ fn how_often_what_is_told_changes_while_it_trades() {
     done(&["resume", "--reason", "over", "--yes"]);
     let fills = || receiver.items().into_values().flatten().any(|text| text.contains("\"fill\""));
     wait_until("something else is told", || !receiver.items().is_empty());
-    assert!(beats.heard().len() <= 1, "once a day");
+    assert!(beats.received().len() <= 1, "once a day");
     assert!(!fills(), "{:?}", receiver.items());
-    let told = receiver.heard().len();
+    let before = receiver.received().len();
     terms("1", "1", "halt");
     done(&["config", "reload", "--yes"]);
-    wait_until("fills are told, each second", || fills() && receiver.heard().len() >= told + 3);
-    wait_until("it beats each second", || beats.heard().len() >= 3);
+    wait_until("fills are told, each second", || {
+        fills() && receiver.received().len() >= before + 3
+    });
+    wait_until("it beats each second", || beats.received().len() >= 3);
     process.signal("-INT");
     assert_eq!(process.end().0.code(), Some(0));
 }
 
 /// Whether a message has a fill in it.
-fn tells_of_fills(body: &Value) -> bool {
+fn has_fills(body: &Value) -> bool {
     body["items"].to_string().contains("\"topic\":\"fill\"")
 }
 
@@ -323,9 +325,8 @@ fn tells_of_fills(body: &Value) -> bool {
 fn what_a_receiver_refuses_for_good_is_in_nobodys_way() {
     let folder = Folder::new("refused-messages");
     let dir = folder.join("data");
-    let receiver = Receiver::anywhere(|_, body| {
-        Some(if tells_of_fills(body) { (400, "no") } else { (204, "") })
-    });
+    let receiver =
+        Receiver::anywhere(|_, body| Some(if has_fills(body) { (400, "no") } else { (204, "") }));
     let hook = format!("http://{}/", receiver.at);
     let variables = [
         ("EVERWARM_MESSAGES__WEBHOOK", "env:HOOK"),
@@ -338,18 +339,18 @@ fn what_a_receiver_refuses_for_good_is_in_nobodys_way() {
     // It overtakes the fills, which are still being sent and refused.
     let (code, _, err) = run(&dir, &["halt", "--reason", "storm", "--yes"]);
     assert_eq!(code, Some(0), "{err}");
-    let told = |words: &str| receiver.items().into_values().flatten().any(|t| t.contains(words));
-    wait_until("the halt is told", || told("storm"));
+    let arrived = |words: &str| receiver.items().into_values().flatten().any(|t| t.contains(words));
+    wait_until("the halt is told", || arrived("storm"));
     assert!(process.complains("it is quarantined", PATIENCE));
     let refused: BTreeSet<String> = receiver
-        .heard()
+        .received()
         .iter()
-        .filter(|one| tells_of_fills(&one.body))
+        .filter(|one| has_fills(&one.body))
         .map(|one| one.body["id"].as_str().unwrap().to_owned())
         .collect();
-    let tries = |id: &str| receiver.heard().iter().filter(|one| one.body["id"] == id).count();
+    let tries = |id: &str| receiver.received().iter().filter(|one| one.body["id"] == id).count();
     let finding = || {
-        // It found something, and says so by its exit code too.
+        // It found something, and reports it by its exit code too.
         let (_, out, _) = run(&dir, &["doctor", "--json"]);
         let health: Value = serde_json::from_str(&out).unwrap();
         let all = health["findings"].as_array().unwrap().clone();
@@ -393,7 +394,7 @@ fn a_daemon_that_is_not_ready_gives_no_sign_of_life() {
     let process = daemon(&folder.join("data"), &[], &variables);
     process.answers();
     std::thread::park_timeout(Duration::from_secs(4));
-    assert_eq!(beats.heard().len(), 0);
+    assert_eq!(beats.received().len(), 0);
     assert_eq!(ask(&folder.join("data"), &["status"])["ready"], json!(false));
     process.kill();
 }

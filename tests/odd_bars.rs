@@ -1,4 +1,4 @@
-//! Odd bars: what a stream alone tells is never traded on, and a real crash is never hidden from
+//! Odd bars: what a stream alone sends is never traded on, and a real crash is never hidden from
 //! exits.
 
 use crate::kit::{Folder, Process, ask, run, wait_until_free};
@@ -25,10 +25,10 @@ fn recording(dir: &Path, price: impl Fn(i64) -> i64, minutes: i64) -> String {
     fs::create_dir_all(dir).unwrap();
     let mut text = "open_time,open,high,low,close,volume\n".to_owned();
     for minute in 0..minutes {
-        let told = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
+        let decimal = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
         let (open, close) = (price((minute - 1).max(0)), price(minute));
-        let (high, low) = (told(open.max(close)), told(open.min(close)));
-        let (open_time, open, close) = (START + minute * MINUTE, told(open), told(close));
+        let (high, low) = (decimal(open.max(close)), decimal(open.min(close)));
+        let (open_time, open, close) = (START + minute * MINUTE, decimal(open), decimal(close));
         writeln!(text, "{open_time},{open},{high},{low},{close},1000").unwrap();
     }
     fs::write(dir.join("BTCUSDT_1m.csv"), text).unwrap();
@@ -54,7 +54,7 @@ type Prices = BTreeMap<i64, i64>;
 type Odd = Vec<(i64, Oddity)>;
 
 /// Closing prices in cents by minute, the minutes with an odd bar, and what was refused.
-fn said(dir: &Path) -> (Prices, Odd, Vec<Market>) {
+fn recorded(dir: &Path) -> (Prices, Odd, Vec<Market>) {
     let (mut prices, mut odd, mut refused) = (BTreeMap::new(), Vec::new(), Vec::new());
     for market in markets(dir) {
         match &market {
@@ -99,9 +99,9 @@ fn a_bar_that_the_stream_alone_tells_never_reaches_a_close() {
     let fault = Fault { skip: 100, times: Some(3), ..Fault::of(Kind::OddBar) };
     prepare(&dir.join("exchange"), &[fault]).unwrap();
     play(&dir, &recording);
-    let (prices, odd, refused) = said(&dir);
-    for (minute, told) in &prices {
-        assert_eq!(*told, price(*minute), "minute {minute}");
+    let (prices, odd, refused) = recorded(&dir);
+    for (minute, closed) in &prices {
+        assert_eq!(*closed, price(*minute), "minute {minute}");
     }
     assert!(prices.len() > 200, "{}", prices.len());
     assert_eq!(odd, []);
@@ -151,7 +151,7 @@ fn a_crash_reaches_exits_at_once_and_entries_pause_for_15_closes() {
     );
     assert_eq!(code, Some(0), "{out}\n{err}");
     wait_until_free(&dir);
-    let (prices, odd, refused) = said(&dir);
+    let (prices, odd, refused) = recorded(&dir);
     assert_eq!(odd, [(crash, Oddity::Jump)]);
     assert_eq!(refused, []);
     assert_eq!(prices[&crash], 5_000);
@@ -176,8 +176,8 @@ fn bars_that_streams_and_records_tell_alike_are_believed_and_shown() {
     let recording = recording(&folder.join("recording"), |_| 10_000, 400);
     let dir = folder.join("data");
     let mut daemon = Process::start(&dir, &["run", "--pace", "60x", "--recording", &recording]);
-    daemon.says("ready");
-    // Some bars of the future are odd whoever tells them, others by the stream alone.
+    daemon.prints("ready");
+    // Some bars of the future are odd whoever sends them, others by the stream alone.
     for fault in
         [["odd-records", "--times", "1", "--skip", "0"], ["odd-bar", "--times", "2", "--skip", "3"]]
     {
@@ -186,7 +186,7 @@ fn bars_that_streams_and_records_tell_alike_are_believed_and_shown() {
         assert_eq!(code, Some(0), "{out}{err}");
     }
     let shown = |words: &str| {
-        let lines = daemon.says(words);
+        let lines = daemon.prints(words);
         lines.into_iter().find(|line| line.contains(words)).unwrap()
     };
     assert!(shown(" odd ").contains("its price jumped, and the exchange confirms it"));

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 fn send(dir: &Path, lines: &[&str], body: &str) -> TcpStream {
-    let file = ApiFile::read(dir).expect("it says where it answers");
+    let file = ApiFile::read(dir).expect("it names where it answers");
     let mut stream = TcpStream::connect(file.addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let (addr, length) = (file.addr, body.len());
@@ -56,18 +56,18 @@ impl Events {
                 return None;
             }
             let line = line.trim_end();
-            if let Some(told) = line.strip_prefix("id: ") {
-                told.clone_into(&mut id);
-            } else if let Some(told) = line.strip_prefix("event: ") {
-                told.clone_into(&mut kind);
-            } else if let Some(told) = line.strip_prefix("data: ") {
-                return Some((id, kind, serde_json::from_str(told).unwrap()));
+            if let Some(value) = line.strip_prefix("id: ") {
+                value.clone_into(&mut id);
+            } else if let Some(value) = line.strip_prefix("event: ") {
+                value.clone_into(&mut kind);
+            } else if let Some(value) = line.strip_prefix("data: ") {
+                return Some((id, kind, serde_json::from_str(value).unwrap()));
             }
         }
     }
 }
 
-/// How often the actor had been started again when it was up, in what an event says of it.
+/// How often the actor had been started again when it was up, in an event.
 fn restarts(event: &Event, path: &str) -> Option<u64> {
     let row = &event.2["cells"]["tree"][path];
     (row["state"] == "running").then(|| row["restarts"].as_u64()).flatten()
@@ -82,7 +82,7 @@ fn a_page_reads_one_stream_and_changes_something_by_a_cookie() {
     let arguments = ["run", "--symbols", "3", "--config", config.to_str().unwrap()];
     let mut daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("ready");
+    daemon.prints("ready");
 
     let index = request(&dir, &["GET / HTTP/1.1"], "");
     assert!(index.contains("text/html") && index.contains("/page/app.js"), "{index}");
@@ -134,11 +134,11 @@ fn a_page_reads_one_stream_and_changes_something_by_a_cookie() {
     let killed = from(&ours);
     assert!(killed.starts_with("HTTP/1.1 200") && killed.contains(path), "{killed}");
     let seen = std::iter::from_fn(|| events.next()).find(|e| restarts(e, path) == Some(1));
-    let id = seen.expect("the stream tells that it came back").0;
+    let id = seen.expect("the stream reports that it came back").0;
     let audited = fs::read_to_string(dir.join(AUDIT_FILE)).unwrap();
     assert!(audited.contains(r#""who":"page","what":"POST /api/v1/kill""#), "{audited}");
 
-    // Who comes back is told what changed meanwhile; who was with another process, everything.
+    // Who comes back receives what changed meanwhile; who was with another process, everything.
     drop(events);
     let again = Events::open(&dir, &[&format!("Last-Event-ID: {id}")]).next().unwrap();
     let rows = |event: &Event| event.2["cells"]["tree"].as_object().map_or(0, serde_json::Map::len);
@@ -156,7 +156,7 @@ fn a_page_reads_one_stream_and_changes_something_by_a_cookie() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
-/// Events of a group in what a page is told first: kind and key of each.
+/// Events of a group in what a page receives first: kind and key of each.
 fn log(dir: &Path, group: &str) -> BTreeSet<(String, String)> {
     let first = Events::open(dir, &[]).next().unwrap();
     assert_eq!(first.1, "snapshot");
@@ -177,7 +177,7 @@ fn what_orders_came_to_before_a_restart_is_in_the_log_of_events_and_what_actors_
     let arguments = ["run", "--pace", "600x", "--recording", &recording, "--config", path];
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let closes = || crate::kit::ask(&dir, &["status"])["closes"].as_u64();
     wait_until("the recording is played", || closes() > Some(250));
     assert_eq!(run(&dir, &["kill", "closer", "--yes", "--config", path]).0, Some(0));
@@ -188,19 +188,19 @@ fn what_orders_came_to_before_a_restart_is_in_the_log_of_events_and_what_actors_
         before = log(&dir, "orders");
         before.iter().filter(|(kind, _)| kind.contains("Order.Filled")).count() > 3
     });
-    // What a kill finds in memory alone is lost, and so it is told.
+    // What a kill finds in memory alone is lost, and so it is reported.
     wait_until("all of that is on disk", || crate::kit::ask(&dir, &["status"])["unsynced"] == 0);
     daemon.signal("-9");
     drop(daemon.end());
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let after = log(&dir, "orders");
     let lost: Vec<_> = before.difference(&after).collect();
     assert!(lost.is_empty(), "{lost:?}");
     let restarted = |(kind, _): &&(String, String)| kind.contains("restarted");
-    let told = log(&dir, "actors");
-    assert_eq!(told.iter().find(|row| ended(row) || restarted(row)), None, "it is no fact");
+    let actors = log(&dir, "actors");
+    assert_eq!(actors.iter().find(|row| ended(row) || restarted(row)), None, "it is no fact");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 }

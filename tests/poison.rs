@@ -52,7 +52,7 @@ impl Failing {
     }
 
     /// Whether one of these, by the end of the bar and its symbol, cannot be handled; or what is
-    /// said at that time, whatever is in it.
+    /// appended at that time, whatever is in it.
     fn fails(&self, time: UtcMs, bars: impl IntoIterator<Item = (UtcMs, Symbol)>) -> bool {
         let named = |symbol: Symbol| self.1.contains(&symbol.as_str());
         let bad = bars.into_iter().any(|(end, symbol)| end == CLOSE && named(symbol));
@@ -157,15 +157,16 @@ fn a_bar_an_indicator_cannot_handle_costs_its_symbol_and_nothing_else() {
     let outcome = run(&sick_indicator(), &Plan { workers: 2, ..Plan::default() }).unwrap();
     assert_eq!(outcome.broken, Vec::<String>::new(), "verify passes, with stages that do not fail");
     let bad = Symbol::new(BAD).unwrap();
-    let told: Vec<&Operator> = outcome
+    let quarantines: Vec<&Operator> = outcome
         .facts
         .iter()
         .filter_map(|fact| if let Body::Operator(o) = &fact.body { Some(o) } else { None })
         .filter(|operator| matches!(operator, Operator::Quarantined { .. }))
         .collect();
-    let [Operator::Quarantined { stage, input, effect, symbols, failures, why, .. }] = &told[..]
+    let [Operator::Quarantined { stage, input, effect, symbols, failures, why, .. }] =
+        &quarantines[..]
     else {
-        panic!("{told:?}")
+        panic!("{quarantines:?}")
     };
     assert_eq!((stage.as_str(), *effect, *failures), ("indicator", Effect::Parts, 3));
     assert_eq!((&symbols[..], why.as_str()), (&[bad][..], "cannot read the bar"));

@@ -82,8 +82,8 @@ fn a_token_of_3_1e_11_is_traded_and_every_number_is_right() {
     assert_eq!(decimal(newest.unwrap(), "close"), last, "{newest:?}");
     // What people read.
     let order = fills[0]["client_order_id"].as_str().unwrap();
-    let (_, told, _) = run(&dir, &["explain", order]);
-    assert!(told.contains("0.0000000000"), "{told}");
+    let (_, story, _) = run(&dir, &["explain", order]);
+    assert!(story.contains("0.0000000000"), "{story}");
     let shown = written(price(149));
     let (_, table, _) = run(&dir, &["bars", "TOKENUSDT", "--limit", "400"]);
     assert!(table.contains(shown.trim_end_matches('0')), "{table}");

@@ -32,7 +32,7 @@ impl Section {
     /// Runs a command that stands in the section, with what is meant by its words in capitals.
     fn run(&self, dir: &Path, command: &str, meant: &[(&str, &str)]) -> (Option<i32>, String) {
         let line = format!("everwarm {command}");
-        assert!(self.0.lines().any(|l| l.trim() == line), "the page does not say: {line}");
+        assert!(self.0.lines().any(|l| l.trim() == line), "the page does not have: {line}");
         let quoted = command.split('"').enumerate();
         let words = quoted.flat_map(|(i, part)| match i % 2 {
             0 => part.split_whitespace().collect(),
@@ -41,9 +41,9 @@ impl Section {
         let mean = |word| meant.iter().find(|(name, _)| *name == word).map_or(word, |(_, is)| *is);
         let words: Vec<&str> = words.map(mean).collect();
         if words.contains(&"--data-dir") {
-            let told = output(Command::new(BINARY).args(words));
-            let both = [told.stdout, told.stderr].concat();
-            return (told.status.code(), String::from_utf8_lossy(&both).into_owned());
+            let output = output(Command::new(BINARY).args(words));
+            let both = [output.stdout, output.stderr].concat();
+            return (output.status.code(), String::from_utf8_lossy(&both).into_owned());
         }
         let (code, out, err) = run(dir, &words);
         (code, out + &err)
@@ -51,18 +51,18 @@ impl Section {
 
     /// Has a shell do a line that stands in the section, in the data directory.
     fn shell(&self, dir: &Path, line: &str, meant: &[(&str, &str)]) {
-        assert!(self.0.lines().any(|l| l.trim() == line), "the page does not say: {line}");
+        assert!(self.0.lines().any(|l| l.trim() == line), "the page does not have: {line}");
         let mean = |line: String, (name, is): &(&str, &str)| line.replace(name, is);
         let line = meant.iter().fold(line.to_owned(), mean);
-        let told = output(Command::new("sh").args(["-c", &line]).current_dir(dir));
-        assert!(told.status.success(), "{line}: {}", String::from_utf8_lossy(&told.stderr));
+        let output = output(Command::new("sh").args(["-c", &line]).current_dir(dir));
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The same, where it has to end with this code.
     fn ends(&self, dir: &Path, command: &str, code: i32) -> String {
-        let (ended, said) = self.run(dir, command, &[]);
-        assert_eq!(ended, Some(code), "{command}: {said}");
-        said
+        let (ended, text) = self.run(dir, command, &[]);
+        assert_eq!(ended, Some(code), "{command}: {text}");
+        text
     }
 }
 
@@ -122,12 +122,12 @@ fn data_corrupted() {
     assert!(page.ends(&dir, "store check", 4).contains("live.redb"));
     assert_eq!(run(&dir, &until_end(recording)).0, Some(7));
     let meant = [("FILE", file), ("NEW", new)];
-    let (code, said) = page.run(&dir, "restore FILE --data-dir NEW", &meant);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = page.run(&dir, "restore FILE --data-dir NEW", &meant);
+    assert_eq!(code, Some(0), "{text}");
     fs::rename(dir.join("exchange"), Path::new(new).join("exchange")).unwrap();
     assert_eq!(run(Path::new(new), &until_end(recording)).0, Some(0));
-    let (code, said) = page.run(&dir, "reconcile --data-dir NEW", &meant);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = page.run(&dir, "reconcile --data-dir NEW", &meant);
+    assert_eq!(code, Some(0), "{text}");
     assert_eq!(ask(Path::new(new), &["fills"]), fills);
 }
 
@@ -153,8 +153,8 @@ fn a_segment_that_is_bad() {
     let new = folder.join("new");
     let (file, new) = (file.to_str().unwrap(), new.to_str().unwrap());
     let meant = [("FILE", file), ("NEW", new), ("SEGMENT", segment)];
-    let (code, said) = page.run(&dir, "restore FILE --data-dir NEW", &meant);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = page.run(&dir, "restore FILE --data-dir NEW", &meant);
+    assert_eq!(code, Some(0), "{text}");
     page.shell(&dir, "cp NEW/live.segments/SEGMENT live.segments/SEGMENT", &meant);
     page.ends(&dir, "verify", 0);
     page.ends(&dir, "store check", 0);
@@ -166,7 +166,7 @@ fn everything_off() {
     let folder = Folder::new("runbook-off");
     let dir = folder.join("data");
     let daemon = Process::start(&dir, &["run", "--pace", "240x"]);
-    daemon.says(" fill ");
+    daemon.prints(" fill ");
     daemon.answers();
     let breaker = |level: &str| ask(&dir, &["status"])["breaker"] == level;
     let held = || {
@@ -210,8 +210,8 @@ fn disk_full() {
 }
 
 fn signal(name: &str, pid: u32) {
-    let told = Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
-    assert!(told.success());
+    let status = Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
+    assert!(status.success());
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn venue_dead() {
     let folder = Folder::new("runbook-venue");
     let dir = folder.join("data");
     let daemon = Process::start(&dir, &["run", "--pace", "240x"]);
-    daemon.says(" fill ");
+    daemon.prints(" fill ");
     let pid = exchange(&dir).unwrap();
     signal("-STOP", pid);
     wait_until("it is noticed", || {
@@ -257,14 +257,14 @@ fn account_conflict() {
     let daemon = start();
     wait_until("it is refused", || ask(&dir, &["status"])["state"] == "refused");
     assert!(page.ends(&dir, "status", 0).contains("in the books"));
-    let said = page.ends(&dir, "reconcile", 4);
+    let text = page.ends(&dir, "reconcile", 4);
     let (_, out, _) = run(&dir, &["reconcile", "--json"]);
     let view: Value = serde_json::from_str(&out).unwrap();
     let id = view["conflicts"][0]["id"].as_str().unwrap();
-    assert!(said.contains(id), "{said}");
+    assert!(text.contains(id), "{text}");
     let command = "resolve ID --accept venue --reason \"sold by hand\" --yes";
-    let (code, said) = page.run(&dir, command, &[("ID", id)]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = page.run(&dir, command, &[("ID", id)]);
+    assert_eq!(code, Some(0), "{text}");
     wait_until("it trades", || page.run(&dir, "status --check", &[]).0 == Some(0));
     page.ends(&dir, "reconcile", 0);
     daemon.signal("-INT");
@@ -283,20 +283,20 @@ fn crash_loop() {
     for _ in 0..3 {
         let (who, phase) = ("store-thread".to_owned(), Phase::Live);
         let panic =
-            PlannedFault { site: Site::BeforeSync, who, phase, nth: 5, blow: FaultKind::Panic };
-        let daemon = Process::struck(&dir, &started, &[panic]);
+            PlannedFault { site: Site::BeforeSync, who, phase, nth: 5, kind: FaultKind::Panic };
+        let daemon = Process::with_faults(&dir, &started, &[panic]);
         assert_eq!(daemon.end().0.code(), Some(10));
     }
     let meant = [("FILE", file.to_str().unwrap())];
-    let (code, said) = page.run(&dir, "backup FILE", &meant);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = page.run(&dir, "backup FILE", &meant);
+    assert_eq!(code, Some(0), "{text}");
     let meant = [("FILE", config)];
-    let (code, said) = page.run(&dir, "config check --config FILE", &meant);
-    assert!(code == Some(0) && said.contains("valid: 2 of "), "{said}");
-    // What `doctor` says is to be typed starts it with that file, not with the defaults.
-    let (_, said, _) = run(&dir, &["doctor"]);
+    let (code, text) = page.run(&dir, "config check --config FILE", &meant);
+    assert!(code == Some(0) && text.contains("valid: 2 of "), "{text}");
+    // The command that `doctor` shows starts it with that file, not with the defaults.
+    let (_, text, _) = run(&dir, &["doctor"]);
     let start = format!("$ everwarm run --config {config} --data-dir {}", dir.display());
-    assert!(said.contains(&start), "{said}");
+    assert!(text.contains(&start), "{text}");
     crate::kit::kill_exchange(&dir);
     wait_until("the exchange has let go of its books", || {
         page.run(&dir, "store check", &[]).0 == Some(0)
@@ -331,20 +331,20 @@ fn alerts_of_the_configuration_are_about_the_file_of_the_daemon() {
     let failed = Section::of("configreloadfailed");
     fs::write(&config, format!("{one}[trading]\nnotional = -1\n")).unwrap();
     assert_eq!(run(&dir, &["config", "reload", "--yes"]).0, Some(2));
-    let (code, said) = failed.run(&dir, "config check --config FILE", &meant);
+    let (code, text) = failed.run(&dir, "config check --config FILE", &meant);
     let place = format!("{file}:4:12: trading.notional");
-    assert!(code == Some(2) && said.contains(&place), "{said}");
+    assert!(code == Some(2) && text.contains(&place), "{text}");
     fs::write(&config, format!("{one}[daemon]\nworkers = 3\n")).unwrap();
     assert_eq!(run(&dir, &["config", "reload", "--yes"]).0, Some(5));
     for section in [failed, Section::of("restartpending")] {
-        let (code, said) = section.run(&dir, "config diff --config FILE", &meant);
-        assert_eq!((code, said.matches("daemon.workers").count()), (Some(4), 1), "{said}");
-        assert!(!said.contains("market.symbols"), "nothing is made up: {said}");
+        let (code, text) = section.run(&dir, "config diff --config FILE", &meant);
+        assert_eq!((code, text.matches("daemon.workers").count()), (Some(4), 1), "{text}");
+        assert!(!text.contains("market.symbols"), "nothing is made up: {text}");
     }
-    // What `doctor` says is to be typed is about that file too.
-    let (_, said, _) = run(&dir, &["doctor"]);
+    // The command that `doctor` shows is about that file too.
+    let (_, text, _) = run(&dir, &["doctor"]);
     let diff = format!("$ everwarm config diff --config {file} --data-dir {}", dir.display());
-    assert!(said.contains(&diff), "{said}");
+    assert!(text.contains(&diff), "{text}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 }

@@ -1,7 +1,7 @@
 //! What was sealed is the older part of the journal: no start needs it, also none after a kill.
 
 use crate::kit::{
-    BINARY, Folder, PATIENCE, Process, ask, made_recording, run, told, until_end, wait_until,
+    BINARY, Folder, PATIENCE, Process, ask, made_recording, reported, run, until_end, wait_until,
 };
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_history as history;
@@ -22,7 +22,7 @@ fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
     let (code, out, err) = run(&calm, &arguments);
     assert_eq!(code, Some(0), "{out}{err}");
 
-    // What ends in peace has all it says followed and its states kept: so much may be sealed at
+    // What ends in peace has all its facts followed and its states kept: so much may be sealed at
     // once by those that come after it, however many are killed before they name it on disk.
     let daemon = Process::start(&dir, &arguments);
     let fills = |lines: &[String]| lines.iter().filter(|line| line.contains(" fill ")).count();
@@ -38,7 +38,7 @@ fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
         let mut small = Command::new(BINARY);
         small.env("EVERWARM_SEALING", "10000,10000");
         let daemon = Process::of(small, &dir, &arguments);
-        daemon.says(" fill ");
+        daemon.prints(" fill ");
         wait_until("something is sealed", || sealed() > 4);
         daemon.kill();
         if named() > 1 {
@@ -62,27 +62,27 @@ fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
     let (code, out, err) = run(&dir, &arguments);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(!err.contains("the history lacks"), "{err}");
-    assert_eq!(told(&dir), told(&calm));
+    assert_eq!(reported(&dir), reported(&calm));
 
-    // Where the history is gone too, it is poorer by that, and says so.
+    // Where the history is gone too, it is poorer by that, and reports it.
     fs::remove_file(dir.join(history::FILE)).unwrap();
     let daemon = Process::start(&dir, &[&arguments[..3], &arguments[4..]].concat());
     let lacks = "the history lacks rows ";
     assert!(daemon.complains(lacks, PATIENCE), "{:?}", daemon.lines());
     daemon.answers();
     wait_until("it is ready", || ask(&dir, &["status"])["ready"] == true);
-    let says_it_lacks = || {
+    let reports_lacking = || {
         let problems = ask(&dir, &["status"])["problems"].clone();
         let mut all = problems.as_array().into_iter().flatten().filter_map(|text| text.as_str());
         all.any(|text| text.contains("of the journal cannot be read; this view lacks them"))
     };
-    assert!(says_it_lacks());
+    assert!(reports_lacking());
     let newest = |dir: &Path| ask(dir, &["equity", "--limit", "1"]);
     wait_until("the rest is there", || newest(&dir) == newest(&calm));
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     // And so do the files, whoever made the history of them.
-    assert!(says_it_lacks());
+    assert!(reports_lacking());
     fs::remove_file(dir.join(history::FILE)).unwrap();
-    assert!(says_it_lacks());
+    assert!(reports_lacking());
 }

@@ -1,9 +1,9 @@
-//! The daemon as a service: what its manager is told, how it stops, and what it does after it stood
-//! still.
+//! The daemon as a service: what its manager receives, how it stops, and what it does after
+//! it stood still.
 
 use crate::kit::{BINARY, Folder, Process, ask, exchange, run, wait_until};
 use crate::manual_trader::ManualTrader;
-use everwarm::chaos::process::STRUCK;
+use everwarm::chaos::process::REACHED;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// A service manager: a socket, and what came by it.
 struct Manager {
     socket: UnixDatagram,
-    heard: Vec<String>,
+    received: Vec<String>,
 }
 
 impl Manager {
@@ -25,22 +25,22 @@ impl Manager {
         let socket = UnixDatagram::bind(&path).unwrap();
         let mut command = Command::new(BINARY);
         command.env("NOTIFY_SOCKET", path).env("WATCHDOG_USEC", "2000000");
-        (Manager { socket, heard: Vec::new() }, command)
+        (Manager { socket, received: Vec::new() }, command)
     }
 
     /// What comes within a time.
-    fn hear(&mut self, within: Duration) -> Option<&str> {
+    fn receive(&mut self, within: Duration) -> Option<&str> {
         self.socket.set_read_timeout(Some(within)).unwrap();
         let mut text = [0; 2048];
         let length = self.socket.recv(&mut text).ok()?;
-        self.heard.push(String::from_utf8_lossy(&text[..length]).into_owned());
-        self.heard.last().map(String::as_str)
+        self.received.push(String::from_utf8_lossy(&text[..length]).into_owned());
+        self.received.last().map(String::as_str)
     }
 
     fn until(&mut self, wanted: &str) {
         let began = now();
-        while !self.hear(Duration::from_secs(1)).is_some_and(|text| text.contains(wanted)) {
-            assert!(began.elapsed() < crate::kit::PATIENCE, "{wanted}: {:?}", self.heard);
+        while !self.receive(Duration::from_secs(1)).is_some_and(|text| text.contains(wanted)) {
+            assert!(began.elapsed() < crate::kit::PATIENCE, "{wanted}: {:?}", self.received);
         }
     }
 }
@@ -57,7 +57,7 @@ fn the_manager_is_told_on_the_way_when_ready_while_well_and_at_the_stop() {
     let mut daemon = Process::of(command, &dir, &["run", "--pace", "240x"]);
     manager.until("READY=1");
     for words in ["STATUS=opening the journal", "STATUS=finding the exchange"] {
-        assert!(manager.heard.iter().any(|text| text.contains(words)), "{:?}", manager.heard);
+        assert!(manager.received.iter().any(|text| text.contains(words)), "{:?}", manager.received);
     }
     let status = ask(&dir, &["status"]);
     assert_eq!(status["ready"], json!(true));
@@ -79,46 +79,46 @@ fn the_manager_is_told_on_the_way_when_ready_while_well_and_at_the_stop() {
     assert!(!String::from_utf8_lossy(&environment).contains("NOTIFY_SOCKET"));
     // At half the interval; where the machine did something else meanwhile, the next three are.
     let three_took = |manager: &mut Manager| {
-        // Those that came meanwhile say nothing of how often they come.
-        while manager.hear(Duration::from_millis(1)).is_some() {}
+        // Those that came meanwhile do not show how often they come.
+        while manager.receive(Duration::from_millis(1)).is_some() {}
         let began = now();
         (0..3).for_each(|_| manager.until("WATCHDOG=1"));
         began.elapsed()
     };
     let quick = (0..10).any(|_| three_took(&mut manager) < Duration::from_secs(4));
-    assert!(quick, "{:?}", manager.heard);
+    assert!(quick, "{:?}", manager.received);
     assert!(daemon.alive());
     daemon.signal("-TERM");
     manager.until("STOPPING=1");
     assert_eq!(daemon.end().0.code(), Some(0));
-    assert_eq!(manager.heard.iter().filter(|text| text.contains("READY=1")).count(), 1);
+    assert_eq!(manager.received.iter().filter(|text| text.contains("READY=1")).count(), 1);
 }
 
 /// A daemon of which something stands still from a moment on.
 fn stuck(
     folder: &Path,
-    (site, who, told): (Site, &str, &str),
+    (site, who, expected): (Site, &str, &str),
     more: &[(&str, &str)],
 ) -> (Manager, Process) {
     let dir = folder.join("data");
     let (mut manager, mut command) = Manager::new(folder);
     let (who, phase) = (who.to_owned(), Phase::Live);
-    let strike = PlannedFault { site, who, phase, nth: 20, blow: FaultKind::Die };
-    command.env("EVERWARM_STRIKES", serde_json::to_string(&[strike]).unwrap());
+    let fault = PlannedFault { site, who, phase, nth: 20, kind: FaultKind::Die };
+    command.env("EVERWARM_STRIKES", serde_json::to_string(&[fault]).unwrap());
     command.env("EVERWARM_CHAOS__ENABLED", "true");
     command.envs(more.iter().copied());
-    let struck = folder.join("struck");
-    command.env(STRUCK, &struck);
+    let marker = folder.join("struck");
+    command.env(REACHED, &marker);
     let daemon = Process::of(command, &dir, &["run", "--pace", "240x"]);
-    // A machine that is slow for a moment may be told of before it stands still.
+    // A machine that is slow for a moment may be reported before it stands still.
     let began = now();
-    while !(struck.exists() && manager.heard.iter().any(|text| text.contains(told))) {
-        manager.hear(Duration::from_millis(200));
-        assert!(began.elapsed() < crate::kit::PATIENCE, "{told}: {:?}", manager.heard);
+    while !(marker.exists() && manager.received.iter().any(|text| text.contains(expected))) {
+        manager.receive(Duration::from_millis(200));
+        assert!(began.elapsed() < crate::kit::PATIENCE, "{expected}: {:?}", manager.received);
     }
     let since = now();
     while since.elapsed() < Duration::from_secs(2) {
-        manager.hear(Duration::from_millis(200));
+        manager.receive(Duration::from_millis(200));
     }
     (manager, daemon)
 }
@@ -126,14 +126,14 @@ fn stuck(
 const DISK: (Site, &str, &str) = (Site::BeforeCommit, "store-thread", "not healthy: no commit for");
 const STAGE: (Site, &str, &str) = (Site::BeforeStep, "indicator", "not healthy: indicator waits");
 
-/// Nobody says that it is well for as long as two intervals.
+/// Nobody reports that it is well for as long as two intervals.
 fn assert_silent(manager: &mut Manager) {
-    let (heard, began) = (manager.heard.len(), now());
+    let (received, began) = (manager.received.len(), now());
     while began.elapsed() < Duration::from_secs(4) {
-        manager.hear(Duration::from_millis(200));
+        manager.receive(Duration::from_millis(200));
     }
-    let pings = manager.heard[heard..].iter().filter(|text| text.contains("WATCHDOG=1"));
-    assert_eq!(pings.count(), 0, "{:?}", manager.heard);
+    let pings = manager.received[received..].iter().filter(|text| text.contains("WATCHDOG=1"));
+    assert_eq!(pings.count(), 0, "{:?}", manager.received);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_stuck_daemon_is_not_pinged_for_and_a_second_signal_ends_it_at_once() {
     let folder = Folder::new("stuck");
     let (mut manager, mut daemon) = stuck(&folder.0, DISK, &[]);
     assert_silent(&mut manager);
-    // A process and its group are told one after the other: that is one signal.
+    // A process and its group are signalled one after the other: that is one signal.
     let pid = daemon.pid().to_string();
     let twice = Command::new("kill").args(["-TERM", &pid, &pid]).status().unwrap();
     assert!(twice.success());
@@ -187,8 +187,8 @@ fn a_daemon_that_stood_still_connects_again_asks_and_goes_on() {
     let dir = folder.join("data");
     let log = "warn,everwarm::daemon=info,everwarm_edge=debug";
     let daemon = Process::start(&dir, &["run", "--pace", "240x", "--log", log]);
-    daemon.says("may trade");
-    daemon.says("fill");
+    daemon.prints("may trade");
+    daemon.prints("fill");
     let asked = |lines: &[String]| lines.iter().filter(|l| l.contains("fill")).count();
     daemon.signal("-STOP");
     std::thread::park_timeout(Duration::from_secs(7));
@@ -211,13 +211,13 @@ fn a_daemon_that_stood_still_connects_again_asks_and_goes_on() {
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(0), "{err}");
     let lost: Vec<Value> = err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let told = |words: &str| lost.iter().any(|line| line.to_string().contains(words));
-    assert!(told("private stream lost"), "a log for programs where no terminal is: {err}");
+    let logged = |words: &str| lost.iter().any(|line| line.to_string().contains(words));
+    assert!(logged("private stream lost"), "a log for programs where no terminal is: {err}");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
 }
 
 /// Whether a process answers a signal itself, by the signal's number.
-fn hears(pid: u32, number: u32) -> bool {
+fn handles(pid: u32, number: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -235,7 +235,7 @@ fn signals_are_answered_from_the_beginning_of_a_start() {
         let path = file.to_str().unwrap();
         let daemon =
             Process::start(&dir, &["run", "--symbols", "2", "--pace", "240x", "--config", path]);
-        wait_until("it answers signals", || hears(daemon.pid(), 1) && hears(daemon.pid(), 15));
+        wait_until("it answers signals", || handles(daemon.pid(), 1) && handles(daemon.pid(), 15));
         daemon
     };
     let go_on = || {
@@ -248,7 +248,7 @@ fn signals_are_answered_from_the_beginning_of_a_start() {
     daemon.signal("-HUP");
     go_on();
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     wait_until("it is read again once it runs", || {
         let counts = ask(&dir, &["config", "reloads"])["counts"].take();
         let by_signal = |row: &&Value| row["trigger"] == "signal" && row["result"] == "unchanged";

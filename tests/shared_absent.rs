@@ -1,4 +1,4 @@
-//! For build scripts: tells tests whether the shared material is there. Those that need it are
+//! For build scripts: reports to tests whether the shared material is there. Those that need it are
 //! reported as ignored where it is not. Where `CI` is set they run, and fail.
 
 use std::env;

@@ -26,7 +26,7 @@ const STARTING: [Step; 7] = [
 fn kills() -> Vec<Moment> {
     let at = |site, who: &str, nth| {
         let (who, phase) = (who.to_owned(), Phase::Live);
-        Moment::At(PlannedFault { site, who, phase, nth, blow: FaultKind::Die })
+        Moment::At(PlannedFault { site, who, phase, nth, kind: FaultKind::Die })
     };
     let mut kills = Vec::new();
     for _ in 0..2 {
@@ -87,7 +87,7 @@ fn forty_sigkills_make_no_difference() {
     }
     println!("killed in: {spread:?}");
     for step in STARTING {
-        assert!(spread.get(&step) >= Some(&2), "{step:?} was struck too seldom: {spread:?}");
+        assert!(spread.get(&step) >= Some(&2), "{step:?} was hit too seldom: {spread:?}");
     }
     subject.to_its_end(&hit.0).unwrap();
     assert_eq!((killed, exchanges), (40, 20));

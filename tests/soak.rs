@@ -38,8 +38,8 @@ fn memory_that_stands_passes_and_memory_that_climbs_does_not() {
     assert_eq!(memory(|_| 65.0), None);
     assert_eq!(memory(|second| 62.0 + f64::from(second % 8)), None, "it breathes");
     assert_eq!(memory(|second| 70.0 - f64::from(second) / 10.0), None, "it falls");
-    let told = memory(|second| 60.0 + f64::from(second) / 4.0).unwrap();
-    assert_eq!(told, "memory, MB grew from 63.6 to 71.1, 70.0 at most");
+    let text = memory(|second| 60.0 + f64::from(second) / 4.0).unwrap();
+    assert_eq!(text, "memory, MB grew from 63.6 to 71.1, 70.0 at most");
     assert!(memory(|second| if second < 30 { 60.0 } else { 67.0 }).is_some(), "a step");
     // Few of something may be some more.
     let files = |last: f64| grown("open files", May::Stay, &[20.0, last], 1e6);
@@ -53,8 +53,8 @@ fn what_keeps_every_bar_may_grow_by_the_bar_and_no_more() {
         grown("journal, MB", May::Keep(400.0), &values, 36_000.0)
     };
     assert_eq!(kept(14.4 + 15.9), None);
-    let told = kept(31.0).unwrap();
-    assert_eq!(told, "journal, MB grew by 31.0, 30.4 at most for 36000 bars");
+    let text = kept(31.0).unwrap();
+    assert_eq!(text, "journal, MB grew by 31.0, 30.4 at most for 36000 bars");
     assert_eq!(grown("journal, MB", May::Keep(400.0), &[], 0.0), None);
     // 14.4 MB are kept: a file may have doubled itself, and that once.
     let doubled = |last: f64| grown("history, MB", May::Keep(400.0), &[42.0, last], 36_000.0);

@@ -34,7 +34,7 @@ fn runtime(workers: usize) -> Runtime {
 
 /// What of a start is in the journal, as far as it was read.
 #[derive(Debug, Default)]
-struct Told {
+struct Progress {
     read: u64,
     pasts: usize,
     bars: usize,
@@ -42,7 +42,7 @@ struct Told {
     compared: bool,
 }
 
-impl Told {
+impl Progress {
     /// Reads on.
     fn read(&mut self, world: &World) -> (usize, usize, bool) {
         loop {
@@ -111,15 +111,15 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     let took = control.block_on(async {
         let began = clock::now();
         let life = Life::begin(birth, |_, _| Vec::new()).await.unwrap();
-        let mut told = Told::default();
+        let mut progress = Progress::default();
         let all = async {
-            while told.read(&life.world) != (symbols, symbols * BARS as usize, true) {
+            while progress.read(&life.world) != (symbols, symbols * BARS as usize, true) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         let waited = tokio::time::timeout(crate::kit::PATIENCE, all).await;
         let took = began.elapsed();
-        assert!(waited.is_ok(), "{told:?}");
+        assert!(waited.is_ok(), "{progress:?}");
         life.end(crate::kit::PATIENCE).await;
         took
     });

@@ -161,7 +161,7 @@ fn a_store_of_any_layout_is_whole_and_goes_on_and_a_newer_one_is_refused() {
     assert!(fs::read(&live).unwrap() == before && !file.exists(), "it was not touched");
 }
 
-/// It is whole, what it tells is in it, and a daemon goes on with it to the end.
+/// It is whole, what it reports is in it, and a daemon goes on with it to the end.
 fn goes_on(dir: &Path, recording: &str) {
     let (code, out, err) = run(dir, &["store", "check"]);
     assert_eq!(code, Some(0), "{out}{err}");
@@ -175,7 +175,7 @@ fn goes_on(dir: &Path, recording: &str) {
     assert_eq!(after.as_array().unwrap()[..fills.len()], fills[..], "nothing is lost");
     assert_eq!(ask(dir, &["status"])["life"], life + 1);
     assert_eq!(ask(dir, &["verify"])["problems"], json!([]));
-    // What other versions said is decided again too.
+    // What other versions appended is decided again too.
     assert_eq!(ask(dir, &["replay"])["differing"], 0);
 }
 
@@ -188,13 +188,13 @@ fn older() -> PathBuf {
 }
 
 /// Has a program play a recording. It is killed, and so is its exchange, when its third order has
-/// left and nobody has heard of its end.
+/// left and nobody has received its end.
 fn killed_with_an_order_open(program: &Path, dir: &Path, recording: &str) {
     let (site, who, phase) = (Site::AfterSend, "gateway".to_owned(), Phase::Live);
-    let strike = PlannedFault { site, who, phase, nth: 3, blow: FaultKind::Die };
+    let fault = PlannedFault { site, who, phase, nth: 3, kind: FaultKind::Die };
     fs::create_dir_all(dir).unwrap();
     let subject = Subject::new(program, recording);
-    let lived = subject.killed(dir, &Moment::At(strike)).unwrap();
+    let lived = subject.killed(dir, &Moment::At(fault)).unwrap();
     assert!(matches!(lived.end, End::Killed(_)), "{lived:?}");
     let pid = exchange(dir).unwrap();
     kill_exchange(dir).unwrap();
@@ -219,7 +219,7 @@ fn sent(dir: &Path) -> BTreeMap<String, (usize, bool)> {
     orders
 }
 
-/// This program goes on where another was killed: the venue's books tell the end of the order, and
+/// This program goes on where another was killed: the venue's books have the end of the order, and
 /// it is not sent again.
 fn finds_the_end_of_the_order(dir: &Path, recording: &str) {
     let before = sent(dir);
@@ -273,7 +273,7 @@ fn moments() -> Vec<Moment> {
         Step::ALL.iter().filter(live).map(|step| Moment::Reached(*step)).collect();
     let mut at = |site, who: &str, phase, nth| {
         let who = who.to_owned();
-        all.push(Moment::At(PlannedFault { site, who, phase, nth, blow: FaultKind::Die }));
+        all.push(Moment::At(PlannedFault { site, who, phase, nth, kind: FaultKind::Die }));
     };
     for site in [Site::BeforeCommit, Site::BeforeSync, Site::AfterCommit, Site::BeforePublish] {
         for (phase, nth) in [(Phase::Starting, 1), (Phase::Starting, 3), (Phase::Live, 1)] {

@@ -167,12 +167,12 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
     for (symbol, held) in &held {
         let bars = rows(&dir, &["bars", symbol, "--limit", "1"]);
         let worth = decimal(&bars[0], "close") * held.quantity - held.cost;
-        let told = money["symbols"].as_array().unwrap().iter().find(|m| m["name"] == **symbol);
-        let told = told.unwrap_or_else(|| panic!("{symbol}: {money}"));
-        assert!(near(decimal(told, "realized"), held.realized), "{symbol}: {told}");
-        assert!(near(decimal(told, "unrealized"), worth), "{symbol}: {worth} {told}");
+        let shown = money["symbols"].as_array().unwrap().iter().find(|m| m["name"] == **symbol);
+        let shown = shown.unwrap_or_else(|| panic!("{symbol}: {money}"));
+        assert!(near(decimal(shown, "realized"), held.realized), "{symbol}: {shown}");
+        assert!(near(decimal(shown, "unrealized"), worth), "{symbol}: {worth} {shown}");
         for (asset, fee) in &held.fees {
-            assert_eq!(decimal(&told["fees"], asset), *fee, "{symbol}");
+            assert_eq!(decimal(&shown["fees"], asset), *fee, "{symbol}");
         }
         (realized, unrealized) = (realized + held.realized, unrealized + worth);
         of_house += held.of_house;
@@ -233,8 +233,8 @@ fn entries(fills: &[Value]) -> usize {
     days.into_values().max().unwrap()
 }
 
-/// What was said in two days is what was said in both, and as it is all there is, the journal grew
-/// by all of itself.
+/// What was appended in two days is what was appended in both, and as it is all there is, the
+/// journal grew by all of itself.
 fn grown(dir: &Path, both: &[&str], days: [&str; 2]) {
     let running = |of: &[&str]| ask(dir, &[&["summary"], of].concat())["running"].take();
     let of = |view: &Value, field: &str| view[field].as_u64().unwrap();
@@ -291,8 +291,8 @@ fn files(folder: &Folder, dir: &Path, fills: &[Value]) {
     let closed: Vec<Value> =
         rows(dir, &["trades"]).into_iter().filter(|t| !t["closed"].is_null()).collect();
     let results: Vec<String> = read("trades.csv").iter().map(|l| l["result"].clone()).collect();
-    let told: Vec<&str> = closed.iter().map(|t| t["pnl"].as_str().unwrap()).collect();
-    assert_eq!(results, told);
+    let expected: Vec<&str> = closed.iter().map(|t| t["pnl"].as_str().unwrap()).collect();
+    assert_eq!(results, expected);
     let all = rows(dir, &["trades"]);
     assert_eq!(rows(dir, &["trades", "--limit", "2"]), all[all.len() - 2..]);
     for (wrong, exit, words) in [
@@ -312,7 +312,7 @@ fn what_is_put_in_or_taken_out_is_no_profit() {
     let dir = folder.join("data");
     let start = || Process::start(&dir, &["run", "--pace", "240x"]);
     let daemon = start();
-    daemon.says(" fill ");
+    daemon.prints(" fill ");
     daemon.kill();
     // Coins come, cash goes: somebody else did that.
     let hand = ManualTrader::new(&dir);
@@ -350,13 +350,13 @@ fn what_is_put_in_or_taken_out_is_no_profit() {
     );
 }
 
-/// A daemon that was killed, and found the account at odds: both are told.
+/// A daemon that was killed, and found the account at odds: both are reported.
 fn interrupted(running: &Value) {
     assert_eq!(running["starts"], 2);
     let failures = running["failures"].as_array().unwrap();
     let words = "1 difference from the venue unexplained";
-    let told = |row: &&Value| row["text"] == words && row["time"].as_i64() > Some(0);
-    assert!(failures.iter().any(|row| told(&row)), "{failures:?}");
+    let is_difference = |row: &&Value| row["text"] == words && row["time"].as_i64() > Some(0);
+    assert!(failures.iter().any(|row| is_difference(&row)), "{failures:?}");
     assert_eq!(running["failures_all"], failures.len());
 }
 
@@ -399,21 +399,21 @@ fn restarts_of_actors_are_among_what_went_wrong_also_once_nobody_runs() {
     daemon.answers();
     wait_until("there is a close", || run(&dir, &["summary"]).0 == Some(0));
     let failures = || rows_of(&ask(&dir, &["summary"])["running"]["failures"]);
-    let told = |actor: &str, reason: &str| {
+    let reported = |actor: &str, reason: &str| {
         let (begin, end) = (format!("restarted: {actor} "), format!("({reason})"));
         let of = |text: &&String| text.starts_with(&begin) && text.ends_with(&end);
         failures().iter().filter(of).count()
     };
-    // The first is told at once, the next ones with those of ten seconds.
+    // The first is reported at once, the next ones with those of ten seconds.
     assert_eq!(run(&dir, &["kill", "feed", "--yes"]).0, Some(0));
-    wait_until("a killed actor is told", || told("feed", "injected") > 0);
+    wait_until("a killed actor is told", || reported("feed", "injected") > 0);
     assert_eq!(run(&dir, &["kill", "ledger", "--how", "panic", "--yes"]).0, Some(0));
-    wait_until("a panic that recovered is told", || told("ledger", "injected") > 0);
+    wait_until("a panic that recovered is told", || reported("ledger", "injected") > 0);
     let all = ask(&dir, &["summary"])["running"]["failures_all"].as_u64();
     assert!(all >= Some(2), "{all:?}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
-    assert!(told("feed", "injected") > 0 && told("ledger", "injected") > 0);
+    assert!(reported("feed", "injected") > 0 && reported("ledger", "injected") > 0);
     assert_eq!(run(&dir, &["verify"]).0, Some(0));
 }
 

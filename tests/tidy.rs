@@ -1,5 +1,5 @@
 //! Reads the sources and fails on what no compiler and no lint holds: who imports whom, sizes,
-//! words that do not belong, pages that no longer say what the code says.
+//! words that do not belong, pages that no longer match the code.
 
 mod facts;
 mod imports;

@@ -59,12 +59,12 @@ pub fn begin(data: &Path, ended: &Arc<AtomicBool>, tasks: &Arc<AtomicU64>) -> Jo
             }
             if last.elapsed() >= SCRAPE {
                 last = Instant::now();
-                let mut said = String::new();
+                let mut response = String::new();
                 if let Some(mut stream) = ask(&data, "/metrics", "Connection: close\r\n")
-                    && stream.read_to_string(&mut said).is_ok()
+                    && stream.read_to_string(&mut response).is_ok()
                 {
-                    (seen.scrapes, seen.scraped) = (seen.scrapes + 1, said.len());
-                    value(&said, "everwarm_tokio_alive_tasks")
+                    (seen.scrapes, seen.scraped) = (seen.scrapes + 1, response.len());
+                    value(&response, "everwarm_tokio_alive_tasks")
                         .inspect(|n| tasks.store(*n, Relaxed));
                 }
             }

@@ -13,7 +13,7 @@ pub fn load() -> String {
 
 /// CPU time of the whole process so far, seconds; steps of 10 ms.
 pub fn cpu() -> f64 {
-    let text = fs::read_to_string("/proc/self/stat").expect("the system tells of processes");
+    let text = fs::read_to_string("/proc/self/stat").expect("the system describes processes");
     let fields = text.rsplit(')').next().unwrap_or("").split_whitespace();
     let ticks: f64 = fields.skip(11).take(2).filter_map(|v| v.parse::<f64>().ok()).sum();
     ticks / 100.0
@@ -21,7 +21,7 @@ pub fn cpu() -> f64 {
 
 /// Memory of the process now and at most, MB.
 pub fn memory() -> (f64, f64) {
-    let text = fs::read_to_string("/proc/self/status").expect("the system tells of processes");
+    let text = fs::read_to_string("/proc/self/status").expect("the system describes processes");
     let of = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or("");
         let kb = line.split_whitespace().nth(1).and_then(|v| v.parse::<f64>().ok());

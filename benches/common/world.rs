@@ -141,8 +141,8 @@ pub struct Feeder {
 impl Feeder {
     pub fn new(journal: &Arc<Journal<Body>>) -> Feeder {
         let news = Arc::new(Notify::new());
-        let heard = Arc::clone(&news);
-        let waker = Waker::new(move || heard.notify_one());
+        let woken = Arc::clone(&news);
+        let waker = Waker::new(move || woken.notify_one());
         let mask = Mask::of(&[kind::INTENT, kind::EQUITY]);
         journal.subscribe("feeder", mask, Arc::clone(&waker));
         Feeder {
@@ -162,14 +162,14 @@ impl Feeder {
     }
 
     /// Appends inputs.
-    pub fn say(&self, time: UtcMs, bodies: Vec<Body>) {
+    pub fn append(&self, time: UtcMs, bodies: Vec<Body>) {
         self.journal.append(&self.writer, time, bodies).expect("nobody else writes");
     }
 
     /// Appends a close, waits for the equity after it, and fills its orders.
     pub async fn close(&mut self, time: UtcMs, body: Body, bars: &[Bar]) {
         self.journal.room().await;
-        self.say(time, vec![body]);
+        self.append(time, vec![body]);
         loop {
             self.waker.clear();
             self.look();
@@ -184,7 +184,7 @@ impl Feeder {
     /// Appends a close and fills the orders known so far, without waiting.
     pub async fn close_ahead(&mut self, time: UtcMs, body: Body, bars: &[Bar]) {
         self.journal.room().await;
-        self.say(time, vec![body]);
+        self.append(time, vec![body]);
         self.look();
         self.answer(time, bars);
         tokio::task::yield_now().await;
@@ -194,7 +194,7 @@ impl Feeder {
         let intents: Vec<OrderIntent> = std::mem::take(&mut self.seen.intents);
         let answers = self.venue.answer(&intents, time, bars);
         if !answers.is_empty() {
-            self.say(time, answers);
+            self.append(time, answers);
         }
     }
 
@@ -215,7 +215,7 @@ impl Feeder {
 
     /// Appends the first facts and waits until the account was compared.
     pub async fn begin(&self, tape: &Tape) {
-        self.say(0, tape.prologue());
+        self.append(0, tape.prologue());
         self.settled().await;
     }
 }
@@ -224,7 +224,7 @@ impl Feeder {
 pub fn intents(journal: &Journal<Body>, row: &mut u64) -> Vec<OrderIntent> {
     let mut found = Vec::new();
     for chunk in journal.read(*row, usize::MAX).expect("the tail is in memory") {
-        let said = chunk.facts.iter().filter_map(|fact| match &fact.body {
+        let orders = chunk.facts.iter().filter_map(|fact| match &fact.body {
             Body::Order(Order::Intent(intent)) => Some(intent.clone()),
             Body::Market(_)
             | Body::Venue(_)
@@ -234,7 +234,7 @@ pub fn intents(journal: &Journal<Body>, row: &mut u64) -> Vec<OrderIntent> {
             | Body::Order(_)
             | Body::Ledger(_) => None,
         });
-        found.extend(said);
+        found.extend(orders);
         *row = chunk.last_row() + 1;
     }
     found

@@ -4,7 +4,7 @@ use super::{set_aside, torn_is_a_problem};
 use everwarm_domain::fact::Body;
 use everwarm_history::HistoryLibrary;
 use everwarm_kernel::fact::{Body as _, Fact, Key, Rank};
-use everwarm_kernel::plain::{PlainLoop, Told};
+use everwarm_kernel::plain::{KnownFacts, PlainLoop};
 use everwarm_kernel::roster::{Change, Joined};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_trading::StageSpec;
@@ -70,16 +70,20 @@ impl Again {
         Some(stage.save())
     }
 
-    /// Derives the facts that follow from an input. `told` gives the facts of stages of other
+    /// Derives the facts that follow from an input. `others` gives the facts of stages of other
     /// versions.
-    pub(super) fn input(&mut self, fact: &Fact<Body>, told: Told<'_, Body>) -> Result<(), String> {
+    pub(super) fn input(
+        &mut self,
+        fact: &Fact<Body>,
+        others: KnownFacts<'_, Body>,
+    ) -> Result<(), String> {
         let expected = &mut self.expected;
-        let mut keep = |said: &Fact<Body>| {
-            if said.key.rank != 0 {
-                expected.insert(said.key, said.clone());
+        let mut keep = |derived: &Fact<Body>| {
+            if derived.key.rank != 0 {
+                expected.insert(derived.key, derived.clone());
             }
         };
-        let given = self.plain.input_told(fact.time, fact.body.clone(), told, &mut keep);
+        let given = self.plain.input_with_known(fact.time, fact.body.clone(), others, &mut keep);
         given.map(drop).map_err(|why| format!("input {}: {why}", fact.key))
     }
 

@@ -51,11 +51,11 @@ impl Saved {
             let reads = |stage: &StageInfo| state::check(&stage.fresh, &row.state);
             let stage = saved.stages.get(&rank);
             if !follows && stage.is_some_and(|stage| other(&stage)) {
-                saved.told(rank, row.n, CheckpointState::OtherVersion);
+                saved.add(rank, row.n, CheckpointState::OtherVersion);
             } else if let Some(Err(why)) = stage.filter(|stage| !other(stage)).map(reads) {
                 saved.wrong(rank, row.n, format!("it cannot be read ({why})"), true);
             } else if follows {
-                saved.told(rank, row.n, CheckpointState::Follower);
+                saved.add(rank, row.n, CheckpointState::Follower);
             } else {
                 let at = saved.left.entry(row.n).or_default();
                 // A test rig has the same checkpoint from several runs.
@@ -78,7 +78,7 @@ impl Saved {
         }
         for (rank, saved) in self.left.remove(&n).unwrap_or_default() {
             match differs(self.spec(rank), &saved, row, again) {
-                None => self.told(rank, n, CheckpointState::Same),
+                None => self.add(rank, n, CheckpointState::Same),
                 Some(why) => self.wrong(rank, n, why, false),
             }
         }
@@ -97,13 +97,13 @@ impl Saved {
         (compared, problems)
     }
 
-    fn told(&mut self, rank: u16, input: u64, state: CheckpointState) {
-        let told = CheckpointView { stage: self.name(rank), input, state };
-        self.compared.entry(rank).or_default().push(told);
+    fn add(&mut self, rank: u16, input: u64, state: CheckpointState) {
+        let view = CheckpointView { stage: self.name(rank), input, state };
+        self.compared.entry(rank).or_default().push(view);
     }
 
     fn wrong(&mut self, rank: u16, input: u64, why: String, noticed: bool) {
-        self.told(rank, input, CheckpointState::Damaged);
+        self.add(rank, input, CheckpointState::Damaged);
         self.damaged.push(Damaged { rank, input, why, noticed });
     }
 

@@ -10,7 +10,7 @@ use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts;
-use everwarm_views::sentences::tell;
+use everwarm_views::sentences::describe;
 use everwarm_views::summary::Period;
 use everwarm_views::views::{DecidedView, ReplayView, ReplayedStageView};
 use everwarm_words::text::instant;
@@ -80,7 +80,7 @@ impl Replay {
         if asked && fact.body.kind() != kind::FEATURE_PLAN {
             match beside {
                 Beside::Same => self.stage(fact).same += 1,
-                Beside::Other(now) if is_said_again(&fact.body, &now.body) => {
+                Beside::Other(now) if is_among(&fact.body, &now.body) => {
                     self.stage(fact).same += 1;
                 }
                 Beside::Other(now) => self.differs(Some(fact), Some(&now)),
@@ -107,7 +107,7 @@ impl Replay {
         if self.view.differences.len() < DIFFERENCES_MAX {
             let (key, time) = (fact.key.to_string(), fact.time);
             let kind = Body::name(fact.body.kind()).to_owned();
-            let [then, now] = [then, now].map(|fact| fact.map(|fact| tell(&fact.body, None)));
+            let [then, now] = [then, now].map(|fact| fact.map(|fact| describe(&fact.body, None)));
             self.view.differences.push(DecidedView { key, time, kind, then, now });
         }
     }
@@ -138,7 +138,7 @@ impl Replay {
 
 /// Whether every feature value derived now is among those of the journal. An earlier version may
 /// have used another plan or form.
-fn is_said_again(then: &Body, now: &Body) -> bool {
+fn is_among(then: &Body, now: &Body) -> bool {
     let (
         Body::Analysis(Analysis::FeatureValues { timeframe: width, table: then, .. }),
         Body::Analysis(Analysis::FeatureValues { timeframe, table: now, .. }),
@@ -150,8 +150,8 @@ fn is_said_again(then: &Body, now: &Body) -> bool {
     width == timeframe
         && then.len() == now.len()
         && then.rows().zip(now.rows()).all(|(then, now)| {
-            let said = |value: &f64| then.values.iter().any(|other| same(*value, *other));
-            then.head == now.head && now.values.iter().all(said)
+            let is_known = |value: &f64| then.values.iter().any(|other| same(*value, *other));
+            then.head == now.head && now.values.iter().all(is_known)
         })
 }
 

@@ -55,10 +55,10 @@ impl AtRandom {
 
     /// Kills in a life until there were enough, or the returned handle is dropped.
     pub(super) fn begin(&self, directory: Directory, die: Die) -> Ended {
-        Ended(tokio::spawn(self.clone().strike(directory, die)))
+        Ended(tokio::spawn(self.clone().kill(directory, die)))
     }
 
-    async fn strike(self, directory: Directory, mut die: Die) {
+    async fn kill(self, directory: Directory, mut die: Die) {
         while self.left() > 0 {
             tokio::time::sleep(Duration::from_micros(die.below(BETWEEN_US))).await;
             let Some(view) = directory.view() else { continue };

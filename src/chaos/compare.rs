@@ -3,7 +3,7 @@
 //! Sequence numbers, venue ids and venue times are left out: a resend changes only those.
 
 use super::invariants::Listed;
-use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order as Said, kinds};
+use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order, kinds};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::{OrderIntent, Side};
 use everwarm_domain::time::{Timeframe, UtcMs};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Orders of a run whose stories are compared.
 const STORIES: usize = 6;
 /// Kinds of facts in a story that are the same in every run.
-const TOLD: [&str; 5] = [
+const STORY_KINDS: [&str; 5] = [
     "Market.Close",
     "Analysis.FeatureValues",
     "Analysis.Signals",
@@ -96,19 +96,19 @@ pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<S
             lines.push(format!("bars {symbol} {timeframe} {count} {digest:016x}"));
         }
     }
-    lines.extend(told(facts)?);
+    lines.extend(printed(facts)?);
     lines.extend(derived.lines());
     Ok(lines)
 }
 
 /// The output of `signals` and `explain`, without input numbers, venue ids and steps of this run
 /// alone. Reads the journal in the order of its rows, as the commands do.
-fn told(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
+fn printed(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
     let mut signals = SignalFold::default();
     let mut ids = BTreeSet::new();
     for (_, fact) in facts {
         signals.fold(fact);
-        if let Body::Order(Said::Intent(intent)) = &fact.body {
+        if let Body::Order(Order::Intent(intent)) = &fact.body {
             ids.insert(intent.client_id.0.clone());
         }
     }
@@ -120,7 +120,7 @@ fn told(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
         let view = explain(&Listed(facts, &[]), id, false).map_err(|e| format!("{e:?}"))?;
         let Some(view) = view else { return Err(format!("order {id} has no story")) };
         lines.push(format!("story {}", view.title));
-        let steps = view.steps.iter().filter(|step| TOLD.contains(&step.kind.as_str()));
+        let steps = view.steps.iter().filter(|step| STORY_KINDS.contains(&step.kind.as_str()));
         // The time until which a request is valid counts from its decision. That is later if the
         // status of the order before it was learned later; the close is the same.
         let what = |text: &str| text.split(", may be sent until").next().map(str::to_owned);
@@ -236,7 +236,7 @@ pub fn ledger(ledger: &Value) -> Vec<String> {
 #[derive(Default)]
 pub struct Derived {
     closes: BTreeMap<u64, UtcMs>,
-    said: BTreeMap<(UtcMs, u16, u16), String>,
+    facts: BTreeMap<(UtcMs, u16, u16), String>,
     /// Facts of the circuit breaker, by input. Some inputs are hints that depend on timing, so only
     /// the level in force at a close counts.
     breaker: BTreeMap<(u64, u16), String>,
@@ -255,7 +255,7 @@ impl Derived {
         if let Body::Market(Market::Close { time, missing, bars, odd }) = &fact.body {
             self.closes.insert(fact.key.n, *time);
             let text = format!("{} bars, missing {missing:?}, odd {odd:?}", bars.len());
-            self.said.insert((*time, 0, 0), text);
+            self.facts.insert((*time, 0, 0), text);
         }
         if let Body::Market(Market::HistoryLoaded { symbol, plan, from, to, digest, .. }) =
             &fact.body
@@ -288,7 +288,7 @@ impl Derived {
                     let valid_until = intent.close_time;
                     format!("exit {:?} {reason}", OrderIntent { valid_until, ..intent.clone() })
                 }
-                Body::Order(Said::Intent(intent)) if intent.side == Side::Sell => {
+                Body::Order(Order::Intent(intent)) if intent.side == Side::Sell => {
                     let valid_until = intent.close_time;
                     format!("exit {:?}", OrderIntent { valid_until, ..intent.clone() })
                 }
@@ -304,7 +304,7 @@ impl Derived {
                 | Body::Order(_)
                 | Body::Ledger(_) => format!("{:?}", fact.body),
             };
-            self.said.insert((*close, fact.key.rank, i), text);
+            self.facts.insert((*close, fact.key.rank, i), text);
         }
     }
 
@@ -313,14 +313,14 @@ impl Derived {
     pub fn lines(mut self) -> Vec<String> {
         for ((n, _), text) in self.breaker {
             if let Some((_, close)) = self.closes.range(n..).next() {
-                self.said.insert((*close, kinds::rank::BREAKER.0, 0), text);
+                self.facts.insert((*close, kinds::rank::BREAKER.0, 0), text);
             }
         }
         let line = |((close, rank, i), text)| format!("close {close} rank {rank} {i}: {text}");
         // The order of symbols depends on which actor reads first.
         self.pasts.sort();
         let exit = |(since, symbol, strategy)| format!("exit {since} {symbol} {strategy}");
-        self.said
+        self.facts
             .into_iter()
             .map(line)
             .chain(self.exits.into_iter().map(exit))

@@ -10,7 +10,7 @@ use super::invariants::announced::Announced;
 use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Moving, Waits};
-use super::process::{SEALING, STEP, STRIKES, STRUCK, Step};
+use super::process::{REACHED, SEALING, STEP, STRIKES, Step};
 use crate::audit::{self, StoreFacts};
 use crate::life::{APPLICATION, LIVE_FILE};
 use everwarm_cli::offline::catch_up;
@@ -160,7 +160,7 @@ fn log(dir: &Path) -> PathBuf {
     dir.join("stderr.log")
 }
 
-fn struck(dir: &Path) -> PathBuf {
+fn reached_file(dir: &Path) -> PathBuf {
     dir.join("struck")
 }
 
@@ -183,7 +183,7 @@ impl Subject {
     }
 
     fn begin<'a>(&self, dir: &'a Path, strikes: &[PlannedFault]) -> Result<Life<'a>, String> {
-        for file in [struck(dir), dir.join(STEPS[0]), dir.join(STEPS[1])] {
+        for file in [reached_file(dir), dir.join(STEPS[0]), dir.join(STEPS[1])] {
             if let Err(e) = fs::remove_file(&file)
                 && e.kind() != std::io::ErrorKind::NotFound
             {
@@ -206,7 +206,7 @@ impl Subject {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(errors.map_err(io(log(dir).display()))?);
-        command.env(STEP, dir.join(step)).env(STRUCK, struck(dir));
+        command.env(STEP, dir.join(step)).env(REACHED, reached_file(dir));
         // Set in every life, so that lives with and without kills have the same configuration.
         command.env("EVERWARM_CHAOS__ENABLED", "true");
         if !strikes.is_empty() {
@@ -224,7 +224,7 @@ impl Subject {
     /// It ended in an unexpected way, or is stuck before its moment.
     pub fn killed(&self, dir: &Path, when: &Moment) -> Result<Lived, String> {
         let strikes = match when {
-            Moment::At(strike) => vec![strike.clone()],
+            Moment::At(fault) => vec![fault.clone()],
             Moment::Reached(step) => step.strikes().to_vec(),
             Moment::After(_)
             | Moment::In(..)
@@ -236,10 +236,10 @@ impl Subject {
         if let Moment::Alone(_) = when {
             life.beside(self.spawn(dir, STEPS[1], &strikes)?)?;
         }
-        let (mut there, mut told) = (None::<Instant>, None::<Instant>);
+        let (mut there, mut signalled) = (None::<Instant>, None::<Instant>);
         loop {
             if life.is_over()? {
-                let stopping = matches!(when, Moment::Stopping(..)) && told.is_some();
+                let stopping = matches!(when, Moment::Stopping(..)) && signalled.is_some();
                 let end = if stopping { End::Stopped } else { End::Itself };
                 return Ok(Lived { end, start: life.start });
             }
@@ -255,23 +255,23 @@ impl Subject {
                 Moment::In(at, wait) => since(*at).is_some_and(|there| there >= *wait),
                 Moment::Stopping(trading, wait) => {
                     let there = since(Step::Live);
-                    if told.is_none() && there.is_some_and(|there| there >= *trading) {
+                    if signalled.is_none() && there.is_some_and(|there| there >= *trading) {
                         signal("-TERM", life.child.id())?;
-                        told = Some(clock::now());
+                        signalled = Some(clock::now());
                     }
-                    told.is_some_and(|told| told.elapsed() >= *wait)
+                    signalled.is_some_and(|at| at.elapsed() >= *wait)
                 }
-                Moment::At(_) | Moment::Reached(_) => struck(dir).exists(),
+                Moment::At(_) | Moment::Reached(_) => reached_file(dir).exists(),
                 Moment::Alone(wait) => since(Step::Live).is_some_and(|there| there >= *wait),
                 Moment::Continued(trading, stands) => {
                     let there = since(Step::Live).is_some_and(|there| there >= *trading);
-                    if told.is_none() && there {
+                    if signalled.is_none() && there {
                         signal("-STOP", life.child.id())?;
                         std::thread::park_timeout(*stands);
                         signal("-CONT", life.child.id())?;
-                        told = Some(clock::now());
+                        signalled = Some(clock::now());
                     }
-                    told.is_some_and(|told| told.elapsed() >= *trading)
+                    signalled.is_some_and(|at| at.elapsed() >= *trading)
                 }
             };
             if due {
@@ -336,8 +336,8 @@ impl Life<'_> {
         if ended.code() == Some(HELD_CODE) || ended.success() {
             return Ok(());
         }
-        let said = fs::read_to_string(log(self.dir)).unwrap_or_default();
-        Err(format!("of two that were started at once one ended with {ended}: {said}"))
+        let printed = fs::read_to_string(log(self.dir)).unwrap_or_default();
+        Err(format!("of two that were started at once one ended with {ended}: {printed}"))
     }
 
     /// The step it has reached.
@@ -375,8 +375,8 @@ impl Life<'_> {
             None => Ok(false),
             Some(status) if status.success() => Ok(true),
             Some(status) => {
-                let said = fs::read_to_string(log(self.dir)).unwrap_or_default();
-                Err(format!("it ended with {status}: {said}"))
+                let printed = fs::read_to_string(log(self.dir)).unwrap_or_default();
+                Err(format!("it ended with {status}: {printed}"))
             }
         }
     }

@@ -85,7 +85,7 @@ impl Illness {
     }
 
     /// Notes branches that stop or run again. The journal has the stop before this is called.
-    pub(super) fn hear(&self, notice: &SupervisionNotice) {
+    pub(super) fn note(&self, notice: &SupervisionNotice) {
         if let Announcement::BranchDown { .. } = &notice.news {
             self.lock().down.insert(notice.path.clone());
         } else if let Announcement::BranchUp = &notice.news {

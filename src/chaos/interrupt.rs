@@ -3,17 +3,17 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-static TOLD: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Sets the flag.
-pub fn tell() {
-    TOLD.store(true, Relaxed);
+pub fn set() {
+    INTERRUPTED.store(true, Relaxed);
 }
 
 /// Whether the flag is set.
 #[must_use]
-pub fn is_told() -> bool {
-    TOLD.load(Relaxed)
+pub fn is_set() -> bool {
+    INTERRUPTED.load(Relaxed)
 }
 
 /// Fails once the flag is set.
@@ -21,5 +21,5 @@ pub fn is_told() -> bool {
 /// # Errors
 /// The process was interrupted.
 pub fn check() -> Result<(), String> {
-    if is_told() { Err("interrupted".to_owned()) } else { Ok(()) }
+    if is_set() { Err("interrupted".to_owned()) } else { Ok(()) }
 }

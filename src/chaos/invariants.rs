@@ -52,7 +52,7 @@ pub struct Invariants {
     owed: owed::Owed,
     positions: positions::Positions,
     reservations: reservations::Reservations,
-    told: reports::Told,
+    printed: reports::PrintedSignals,
 }
 
 impl Invariants {
@@ -65,7 +65,7 @@ impl Invariants {
         self.owed.see(fact);
         self.positions.see(fact);
         self.reservations.see(fact);
-        self.told.see(fact);
+        self.printed.see(fact);
     }
 
     /// The invariants that do not hold, one sentence each.
@@ -78,7 +78,7 @@ impl Invariants {
         broken.extend(self.owed.end());
         broken.extend(self.positions.end(ledger));
         broken.extend(self.reservations.end());
-        broken.extend(self.told.end());
+        broken.extend(self.printed.end());
         broken
     }
 }

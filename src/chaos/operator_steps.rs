@@ -184,11 +184,11 @@ pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
     at_rest(act.world).await;
     let Some(asset) = quote(act.world) else { return false };
     let (reason, quantity) = (reason(act), Decimal::from(amount));
-    let (mut said, mut seen) = (false, false);
+    let (mut done, mut seen) = (false, false);
     let Some(all) = compared(act.world) else { return false };
     for (_, fact) in all {
         if let Body::Operator(Operator::Adopted { reason: of, .. }) = &fact.body {
-            said |= *of == reason;
+            done |= *of == reason;
         } else if let Body::Ledger(Ledger::Reconciled { foreign, .. }) = &fact.body {
             seen = foreign.iter().any(|(of, more)| *of == asset && *more >= quantity);
         }
@@ -196,7 +196,7 @@ pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
     let venue = VenueId::default();
     let adopted = Operator::Adopted { asset, quantity, position: None, reason, venue };
     // A surplus that does not exist is not adopted.
-    said || !seen || act.say(adopted).await
+    done || !seen || act.append(adopted).await
 }
 
 /// Resolves every conflict with the quantity of the venue.
@@ -207,7 +207,7 @@ pub(super) async fn resolve(act: Act<'_>) -> bool {
     for conflict in view.conflicts {
         let (conflict, accept, reason) = (conflict.conflict, Accept::Venue, reason.clone());
         if !act
-            .say(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() })
+            .append(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() })
             .await
         {
             return false;
@@ -264,19 +264,19 @@ pub(super) async fn release(act: Act<'_>, retry: bool) -> bool {
     if !retry {
         at_rest(act.world).await;
     }
-    let (mut told, mut last) = (Quarantines::default(), None);
+    let (mut quarantines, mut last) = (Quarantines::default(), None);
     for (_, fact) in &facts(act.world) {
-        told.fold(fact);
+        quarantines.fold(fact);
         if let Body::Operator(Operator::Quarantined { .. }) = &fact.body {
             last = Some(fact.key.n);
         }
     }
     let passed = act.world.journal.settled();
-    let open = last.and_then(|id| Some((id, releasable(&told, id, retry).ok()?)));
+    let open = last.and_then(|id| Some((id, releasable(&quarantines, id, retry).ok()?)));
     let Some((id, quarantine)) = open else { return passed };
     let word = Operator::Released { quarantine: id, retry };
     if !retry {
-        return act.say(word).await;
+        return act.append(word).await;
     }
     act.illness.repair();
     let journal = &act.world.journal;

@@ -44,21 +44,21 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
     let at = |die: &mut Die| usize::try_from(die.below(symbols.len() as u64)).unwrap_or(0);
     let mut some = || symbols[at(die)];
     let (a, b, c, d) = (some(), some(), some(), some());
-    let say = Deed::Later;
-    let strategy = |on| say(Word::Strategy(FIRST_STRATEGY, on));
-    let safe = |step| say(Word::Safe(step));
+    let later = Deed::Later;
+    let strategy = |on| later(Word::Strategy(FIRST_STRATEGY, on));
+    let safe = |step| later(Word::Safe(step));
     vec![
-        vec![say(Word::Halt), say(Word::Resume)],
-        vec![say(Word::Flatten), say(Word::Resume)],
+        vec![later(Word::Halt), later(Word::Resume)],
+        vec![later(Word::Flatten), later(Word::Resume)],
         vec![strategy(false), strategy(true)],
         vec![safe(SafeStep::Collect), safe(SafeStep::Exits), safe(SafeStep::Trade)],
         vec![Deed::Reload(Change::Lengths(6, 14)), Deed::Rollback],
         vec![Deed::Reload(Change::Positions(2)), Deed::Reload(Change::Positions(6))],
         vec![Deed::Want(a, false), Deed::Want(a, true)],
         vec![Deed::Stand(b, "halted"), Deed::Stand(b, "trading")],
-        vec![Deed::Pay(-PAID), say(Word::Resume), Deed::Resolve],
-        vec![Deed::Pay(PAID), say(Word::Resume), Deed::Adopt(PAID)],
-        vec![Deed::Panic(c), say(Word::Resume)],
+        vec![Deed::Pay(-PAID), later(Word::Resume), Deed::Resolve],
+        vec![Deed::Pay(PAID), later(Word::Resume), Deed::Adopt(PAID)],
+        vec![Deed::Panic(c), later(Word::Resume)],
         vec![Deed::Fall("indicator", d), Deed::Release(false)],
         vec![Deed::Backup],
         vec![Deed::Confirm { per_order: 900, per_day: 40_000 }],

@@ -5,7 +5,7 @@
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
 use everwarm_domain::capabilities::Capabilities;
-use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
+use everwarm_domain::fact::{Body, Market, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt, Validity};
@@ -47,7 +47,7 @@ pub fn play(feed: &Feed) -> Result<Picture, String> {
         facts: Vec::new(),
         waiting: Vec::new(),
         recv_window: feed.settings.trading.recv_window_ms,
-        said: Closes::default(),
+        closes: Closes::default(),
     };
     play.begin(feed, &archive)?;
     while let Some(close) = play.venue.next_close() {
@@ -65,7 +65,7 @@ struct Play {
     waiting: Vec<(OrderIntent, u32)>,
     recv_window: i64,
     /// The closes so far, by which odd bars are detected.
-    said: Closes,
+    closes: Closes,
 }
 
 impl Play {
@@ -83,12 +83,12 @@ impl Play {
         let now = self.now();
         let rules = self.venue.exchange().instruments().to_vec();
         let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
-        self.input(now, Body::Market(Said::Instruments { rules }))?;
+        self.input(now, Body::Market(Market::Instruments { rules }))?;
         let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
-        self.input(now, Body::Market(Said::Capabilities { venue, capabilities }))?;
+        self.input(now, Body::Market(Market::Capabilities { venue, capabilities }))?;
         if !feed.sessions.is_unknown() {
             let (venue, sessions) = (VenueId::default(), feed.sessions.clone());
-            self.input(now, Body::Market(Said::Sessions { venue, sessions }))?;
+            self.input(now, Body::Market(Market::Sessions { venue, sessions }))?;
         }
         let balances = self.venue.account();
         self.input(
@@ -108,11 +108,11 @@ impl Play {
         for symbol in symbols {
             let (from, to) = (*times.start(), *times.end());
             let past = on_the_wire(self.venue.market().bars(symbol, from, to, usize::MAX));
-            self.said.join(&past);
-            let said = bars::keep(archive, Timeframe::M1, &[(symbol, past)]);
-            let said = said.map_err(|e| e.to_string())?.pop();
-            let said = said.unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times.clone()));
-            self.input(now, Body::Market(said))?;
+            self.closes.join(&past);
+            let kept = bars::keep(archive, Timeframe::M1, &[(symbol, past)]);
+            let kept = kept.map_err(|e| e.to_string())?.pop();
+            let kept = kept.unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times.clone()));
+            self.input(now, Body::Market(kept))?;
         }
         self.rest()
     }
@@ -124,8 +124,8 @@ impl Play {
         let traded: BTreeSet<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
         let all = self.venue.exchange().instruments().iter().map(|rule| rule.symbol);
         let missing = all.filter(|symbol| !traded.contains(symbol)).collect();
-        let odd = self.said.odd(&bars);
-        self.input(close, Body::Market(Said::Close { time: close, bars, missing, odd }))?;
+        let odd = self.closes.odd(&bars);
+        self.input(close, Body::Market(Market::Close { time: close, bars, missing, odd }))?;
         self.rest()
     }
 
@@ -182,7 +182,7 @@ impl Play {
     fn input(&mut self, time: UtcMs, body: Body) -> Result<(), String> {
         let key = Key { n: 0, rank: 0, i: 0 };
         let (version, because) = (0, Vec::new());
-        self.said.evolve(&Fact { key, time, version, because, body: body.clone() });
+        self.closes.evolve(&Fact { key, time, version, because, body: body.clone() });
         let (facts, waiting) = (&mut self.facts, &mut self.waiting);
         let mut keep = |fact: &Fact<Body>| {
             if let Body::Order(Order::Intent(intent)) = &fact.body {

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Variable with a JSON list of planned faults; absent: kill points are off.
 pub const STRIKES: &str = "EVERWARM_STRIKES";
 /// Variable with the path of a file that is made when a planned death is reached.
-pub const STRUCK: &str = "EVERWARM_STRUCK";
+pub const REACHED: &str = "EVERWARM_STRUCK";
 /// Variable with the path of the file in which this process writes its step.
 pub const STEP: &str = "EVERWARM_STEP";
 /// Variable with the sizes at which the journal is sealed, bytes: a segment, and the part that
@@ -67,7 +67,7 @@ impl Step {
     pub fn strikes(self) -> [PlannedFault; 2] {
         [Phase::Starting, Phase::Live].map(|phase| {
             let (site, who) = (Site::BeforeResume, self.name().to_owned());
-            PlannedFault { site, who, phase, nth: 1, blow: FaultKind::Die }
+            PlannedFault { site, who, phase, nth: 1, kind: FaultKind::Die }
         })
     }
 }
@@ -88,7 +88,7 @@ impl Steps {
     }
 
     /// Makes each step from here on a kill point of `chaos`.
-    pub fn strike(&self, chaos: &Chaos) {
+    pub fn arm(&self, chaos: &Chaos) {
         self.chaos.get_or_init(|| chaos.clone());
     }
 
@@ -97,9 +97,9 @@ impl Steps {
         let Some(file) = &self.file else { return };
         // A concurrent reader still reads the previous step.
         let beside = file.with_extension("next");
-        let told =
+        let written =
             std::fs::write(&beside, step.name()).and_then(|()| std::fs::rename(&beside, file));
-        if let Err(e) = told {
+        if let Err(e) = written {
             tracing::error!("the step was not written: {e}");
         }
         if let Some(chaos) = self.chaos.get() {
@@ -147,13 +147,13 @@ pub fn from_environment() -> Result<(Chaos, Arc<Found>), String> {
             directory.inject_kill(&places.of(who), &Injected("planned".to_owned()));
         }
     };
-    let struck = std::env::var_os(STRUCK).map(PathBuf::from);
-    chaos.arm(strikes, kill, move || stand_still(struck.as_ref()));
+    let reached = std::env::var_os(REACHED).map(PathBuf::from);
+    chaos.arm(strikes, kill, move || stand_still(reached.as_ref()));
     Ok((chaos, place))
 }
 
-fn stand_still(struck: Option<&PathBuf>) {
-    if let Some(file) = struck
+fn stand_still(reached: Option<&PathBuf>) {
+    if let Some(file) = reached
         && let Err(e) = std::fs::write(file, "here")
     {
         tracing::error!("the planned exit was not written: {e}");

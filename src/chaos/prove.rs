@@ -14,7 +14,7 @@ use super::crashes::Subject;
 use super::disk::File;
 use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use super::interrupt;
-use super::rig::{Feed, Outcome, Paced, Plan, Sizes, run, run_telling};
+use super::rig::{Feed, Outcome, Paced, Plan, Sizes, run, run_with_progress};
 use super::several::{Tally, several};
 use super::sweep::{Die, IMAGES, OPENING, is_possible, seeded, some_file, verdict};
 pub use crashed::CrashPlan;
@@ -90,7 +90,7 @@ pub type Counted = BTreeMap<(&'static str, String), u64>;
 #[derive(Debug, Default)]
 pub struct Report {
     /// Injected faults: the kind, and the part of a life or the kill point.
-    pub struck: Counted,
+    pub injected: Counted,
     /// Closes of the recording.
     pub closes: u64,
     /// Runs, with the undisturbed ones.
@@ -120,7 +120,7 @@ pub struct Difference {
 }
 
 /// Called with progress: what, how many, of how many.
-pub type Tell<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
+pub type OnProgress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
 
 /// Injects faults until there are as many as wanted.
 ///
@@ -129,19 +129,19 @@ pub type Tell<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
 pub fn prove(
     (feed, subject): (&Feed, &Subject),
     wanted: &Wanted,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Report, String> {
     let mut report = Report::default();
-    let proved = strike((feed, subject), wanted, &mut report, tell);
+    let proved = inject((feed, subject), wanted, &mut report, on_progress);
     report.found(proved)
 }
 
 /// Injects faults until there are as many as wanted, and adds the results to `report`.
-fn strike(
+fn inject(
     (feed, subject): (&Feed, &Subject),
     wanted: &Wanted,
     report: &mut Report,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<(), String> {
     let (mut die, mut of_the_venue) = (Die(wanted.seed), Die(!wanted.seed));
     let mut faulty = |plan: Plan| {
@@ -151,7 +151,7 @@ fn strike(
     };
     for row in KINDS.iter().filter(|_| wanted.venue_faults) {
         // A kind that never occurs has a row, too.
-        report.struck.entry(("venue", row.name.to_owned())).or_default();
+        report.injected.entry(("venue", row.name.to_owned())).or_default();
     }
     let (kills, under) = wanted.shares(wanted.kills);
     let (kills, spoken) = (kills - kills / SPOKEN, kills / SPOKEN);
@@ -159,48 +159,65 @@ fn strike(
         let undisturbed = calm(feed, &Plan::default(), report)?;
         let run = (feed, &undisturbed);
         let plan = |left| faulty(kill_plan(&undisturbed, left, &mut die));
-        until(("kills", kills), run, report, tell, plan, count_kills)?;
+        until(("kills", kills), run, report, on_progress, plan, count_kills)?;
         if spoken > 0 {
             let operators = Some(wanted.seed);
             let calm = calm(feed, &Plan { operators, ..Plan::default() }, report)?;
             let plan = |left| Plan { operators, ..faulty(kill_plan(&calm, left, &mut die)) };
             let what = ("kills during operator commands", spoken);
-            until(what, (feed, &calm), report, tell, plan, count_kills)?;
-            paced(feed, &undisturbed, &mut die, report, tell);
+            until(what, (feed, &calm), report, on_progress, plan, count_kills)?;
+            paced(feed, &undisturbed, &mut die, report, on_progress);
         }
         let plan = |left| faulty(cut_plan(&undisturbed, left, &mut die));
-        until(("disk faults", wanted.disk), run, report, tell, plan, count_cuts)?;
+        until(("disk faults", wanted.disk), run, report, on_progress, plan, count_cuts)?;
     }
     if wanted.is_of_the_venue_alone() {
-        venue_alone(feed, wanted.seed, report, tell)?;
+        venue_alone(feed, wanted.seed, report, on_progress)?;
     }
-    consequences(feed, under, (&mut die, &mut Die(wanted.seed.rotate_left(32))), report, tell)?;
+    consequences(
+        feed,
+        under,
+        (&mut die, &mut Die(wanted.seed.rotate_left(32))),
+        report,
+        on_progress,
+    )?;
     if wanted.crashes > 0 {
-        crashed::crashes(subject, wanted, report, tell)?;
+        crashed::crashes(subject, wanted, report, on_progress)?;
     }
     Ok(())
 }
 
 /// Runs without injected kills: one under transparent venue faults, and two under consequential
 /// ones, which must end the same.
-fn venue_alone(feed: &Feed, seed: u64, report: &mut Report, tell: Tell<'_>) -> Result<(), String> {
+fn venue_alone(
+    feed: &Feed,
+    seed: u64,
+    report: &mut Report,
+    on_progress: OnProgress<'_>,
+) -> Result<(), String> {
     let all = [all_transparent(seed), consequential_in(0, seed)];
     for (done, faults) in (1..).zip(all) {
         let calm = calm(feed, &Plan { faults: that_matter(&faults), ..Plan::default() }, report)?;
         let plan = Plan { faults, workers: 4, sizes: Sizes::LARGE, ..Plan::default() };
         report.take(&run(feed, &plan), &plan, &calm.picture);
-        tell("runs", done, 2);
+        on_progress("runs", done, 2);
     }
     Ok(())
 }
 
 /// One run with kills and outages while venue time passes automatically. Such runs are never equal,
 /// so only the invariants count.
-fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: Tell<'_>) {
+fn paced(
+    feed: &Feed,
+    calm: &Outcome,
+    die: &mut Die,
+    report: &mut Report,
+    on_progress: OnProgress<'_>,
+) {
     if report.is_enough() {
         return;
     }
-    tell("runs at a pace", 0, 1);
+    on_progress("runs at a pace", 0, 1);
     let (count, deaths) = PACED_STRIKES;
     let closes = report.closes.max(1);
     // Scales a count from the whole recording to this part of it.
@@ -211,19 +228,19 @@ fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: 
     let passings: Passings =
         calm.passings.iter().map(|(point, count)| (point.clone(), of_part(*count))).collect();
     let mut plan = Plan { strikes: strikes(&passings, count, die), ..Plan::default() };
-    let live = plan.strikes.iter_mut().filter(|strike| strike.phase == Phase::Live);
-    for strike in live.take(usize::try_from(deaths).unwrap_or(1)) {
-        strike.blow = FaultKind::Die;
+    let live = plan.strikes.iter_mut().filter(|fault| fault.phase == Phase::Live);
+    for fault in live.take(usize::try_from(deaths).unwrap_or(1)) {
+        fault.kind = FaultKind::Die;
     }
     let plan = Plan { paced: Some(PACED), workers: 4, sizes: Sizes::LARGE, ..plan };
     let outcome = run(feed, &plan);
     if let Ok(outcome) = &outcome {
-        count_kills(outcome, &mut report.struck);
+        count_kills(outcome, &mut report.injected);
         let place = ("pace", format!("{}x, dead for {} min", PACED.factor, PACED.away));
-        *report.struck.entry(place).or_default() += u64::from(outcome.lives - 1);
+        *report.injected.entry(place).or_default() += u64::from(outcome.lives - 1);
     }
     report.take(&outcome, &plan, &calm.picture);
-    tell("runs at a pace", 1, 1);
+    on_progress("runs at a pace", 1, 1);
 }
 
 /// Kills under consequential venue faults. With delayed and rejected requests, runs are compared
@@ -234,7 +251,7 @@ fn consequences(
     wanted: u64,
     (die, of_the_venue): (&mut Die, &mut Die),
     report: &mut Report,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<(), String> {
     let (mut done, mut turn) = (0, 0);
     while done < wanted && !report.is_enough() {
@@ -245,7 +262,7 @@ fn consequences(
         let count = KILLS.min(wanted.div_ceil(TURNS)).min(wanted - done);
         let plan = |left| Plan { faults: faults.clone(), ..kill_plan(&calm, left, die) };
         let what = "kills under a venue that is late, full or wrong";
-        until((what, count), (feed, &calm), report, tell, plan, count_kills)?;
+        until((what, count), (feed, &calm), report, on_progress, plan, count_kills)?;
         done += count;
     }
     Ok(())
@@ -308,11 +325,11 @@ pub fn again(
     (feed, subject): (&Feed, &Subject),
     which: &Again,
     times: u64,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Report, String> {
     let plan = match which {
         Again::Within(plan) => plan,
-        Again::Crashes(plan) => return crashed::again(subject, plan, times, tell),
+        Again::Crashes(plan) => return crashed::again(subject, plan, times, on_progress),
     };
     let mut report = Report { by_chance: which.is_by_chance(), ..Report::default() };
     let (faults, operators) = (that_matter(&plan.faults), plan.operators);
@@ -320,11 +337,11 @@ pub fn again(
     for i in 1..=times {
         let outcome = run(feed, plan);
         if let Ok(outcome) = &outcome {
-            count_kills(outcome, &mut report.struck);
-            count_cuts(outcome, &mut report.struck);
+            count_kills(outcome, &mut report.injected);
+            count_cuts(outcome, &mut report.injected);
         }
         report.take(&outcome, plan, &calm.picture);
-        tell("runs", i, times);
+        on_progress("runs", i, times);
         if !report.differences.is_empty() {
             break;
         }
@@ -358,8 +375,8 @@ fn strikes(passings: &Passings, count: u64, die: &mut Die) -> Vec<PlannedFault> 
             let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
             let ((site, who, phase), passed) = points[at];
             let nth = 1 + u32::try_from(die.below(u64::from(*passed))).unwrap_or(0);
-            let blow = if die.below(2) == 0 { FaultKind::Kill } else { FaultKind::Panic };
-            PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow }
+            let kind = if die.below(2) == 0 { FaultKind::Kill } else { FaultKind::Panic };
+            PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, kind }
         })
         .collect();
     strikes.sort();
@@ -372,17 +389,17 @@ fn until(
     (what, wanted): (&'static str, u64),
     (feed, calm): (&Feed, &Outcome),
     report: &mut Report,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
     mut next: impl FnMut(u64) -> Plan + Send,
     count: fn(&Outcome, &mut Counted) -> u64,
 ) -> Result<(), String> {
-    let (mut tally, struck) = (Tally::new(wanted), AtomicU64::new(0));
+    let (mut tally, injected) = (Tally::new(wanted), AtomicU64::new(0));
     let before = report.differences.len();
-    tell(what, 0, wanted);
+    on_progress(what, 0, wanted);
     while !tally.is_done() {
         let mut step = |ran: Option<(Plan, Result<Outcome, String>)>| {
             if let Some((plan, outcome)) = ran {
-                let fell = outcome.as_ref().map_or(0, |it| count(it, &mut report.struck));
+                let fell = outcome.as_ref().map_or(0, |it| count(it, &mut report.injected));
                 report.take(&outcome, &plan, &calm.picture);
                 tally.end(planned_by(&plan), fell);
             }
@@ -392,16 +409,16 @@ fn until(
         };
         several(&mut step, &|plan| {
             let before = AtomicU64::new(0);
-            run_telling(feed, plan, &|fell| {
+            run_with_progress(feed, plan, &|fell| {
                 let more = fell.saturating_sub(before.fetch_max(fell, Relaxed));
-                tell(what, (struck.fetch_add(more, Relaxed) + more).min(wanted), wanted);
+                on_progress(what, (injected.fetch_add(more, Relaxed) + more).min(wanted), wanted);
             })
         });
         if tally.is_in_vain() || report.is_enough() {
             break;
         }
     }
-    report.shrink(before, tell, |plan| wrong(&run(feed, plan), plan, &calm.picture));
+    report.shrink(before, on_progress, |plan| wrong(&run(feed, plan), plan, &calm.picture));
     if tally.is_done() { Ok(()) } else { report.enough(what) }
 }
 
@@ -423,8 +440,8 @@ fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
 }
 
 /// The name of a fault in the report, and its place.
-fn row(site: Site, of: Phase, blow: FaultKind) -> (&'static str, String) {
-    let how = match blow {
+fn row(site: Site, of: Phase, kind: FaultKind) -> (&'static str, String) {
+    let how = match kind {
         FaultKind::Panic => "panic",
         FaultKind::Kill => "kill",
         FaultKind::Die => "death",
@@ -433,17 +450,17 @@ fn row(site: Site, of: Phase, blow: FaultKind) -> (&'static str, String) {
     (how, format!("{site} of {}", phase(of)))
 }
 
-fn count_kills(outcome: &Outcome, struck: &mut Counted) -> u64 {
-    for strike in &outcome.struck {
-        *struck.entry(row(strike.site, strike.phase, strike.blow)).or_default() += 1;
+fn count_kills(outcome: &Outcome, injected: &mut Counted) -> u64 {
+    for fault in &outcome.injected {
+        *injected.entry(row(fault.site, fault.phase, fault.kind)).or_default() += 1;
     }
     for (what, times) in &outcome.random {
-        *struck.entry(("kill", (*what).to_owned())).or_default() += times;
+        *injected.entry(("kill", (*what).to_owned())).or_default() += times;
     }
-    for (what, times) in &outcome.told {
-        *struck.entry(("word", (*what).to_owned())).or_default() += times;
+    for (what, times) in &outcome.deeds {
+        *injected.entry(("word", (*what).to_owned())).or_default() += times;
     }
-    outcome.struck.len() as u64 + outcome.random.values().sum::<u64>()
+    outcome.injected.len() as u64 + outcome.random.values().sum::<u64>()
 }
 
 fn cut_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
@@ -459,9 +476,9 @@ fn cut_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
     Plan { cuts: cuts.collect(), sizes: Sizes::LARGE, ..Plan::default() }
 }
 
-fn count_cuts(outcome: &Outcome, struck: &mut Counted) -> u64 {
+fn count_cuts(outcome: &Outcome, injected: &mut Counted) -> u64 {
     for (file, operation, _) in &outcome.cut {
-        *struck.entry(("disk", at_a(*file, *operation))).or_default() += 1;
+        *injected.entry(("disk", at_a(*file, *operation))).or_default() += 1;
     }
     outcome.cut.len() as u64
 }
@@ -507,7 +524,7 @@ impl Report {
             self.faults(&plan.faults, &outcome.asked);
         }
         let why = wrong(outcome, plan, expected);
-        if let Some(why) = why.filter(|_| !interrupt::is_told()) {
+        if let Some(why) = why.filter(|_| !interrupt::is_set()) {
             let again = serde_json::to_string(plan).unwrap_or_default();
             self.differences.push(Difference { why, again });
         }
@@ -517,7 +534,7 @@ impl Report {
     fn faults(&mut self, faults: &[Fault], asked: &[Entry]) {
         // Clock skew is always on, whatever is requested.
         for fault in faults.iter().filter(|fault| fault.kind == Kind::ClockSkew) {
-            *self.struck.entry(("venue", fault.kind.row().name.to_owned())).or_default() += 1;
+            *self.injected.entry(("venue", fault.kind.row().name.to_owned())).or_default() += 1;
         }
         for entry in asked {
             let fault = match entry {
@@ -526,7 +543,7 @@ impl Report {
                 Entry::Started { .. } | Entry::Answered(_) => None,
             };
             if let Some(fault) = fault {
-                *self.struck.entry(("venue", fault.clone())).or_default() += 1;
+                *self.injected.entry(("venue", fault.clone())).or_default() += 1;
             }
         }
     }
@@ -541,7 +558,7 @@ impl Report {
     }
 
     fn is_enough(&self) -> bool {
-        self.differences.len() >= ENOUGH || interrupt::is_told()
+        self.differences.len() >= ENOUGH || interrupt::is_set()
     }
 
     /// Stopping is fine with a difference; without one, the runs no longer make progress.

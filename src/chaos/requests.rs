@@ -297,8 +297,8 @@ mod tests {
         assert!(cancel(once(), AT + 2).verdict().contains("again at"));
         let absent = cancel(once().absent(AT + 2), AT + 3);
         assert!(absent.verdict().contains("again at"), "nothing was found");
-        let unheard = cancel(once().ask(AT + 2, "GET order", None), AT + 3);
-        assert!(unheard.verdict().contains("again at"), "nobody heard what was found");
+        let unanswered = cancel(once().ask(AT + 2, "GET order", None), AT + 3);
+        assert!(unanswered.verdict().contains("again at"), "nobody received what was found");
         let found = || once().ask(AT + 2, "GET order", Some((200, None)));
         assert_eq!(cancel(found(), AT + 3).verdict(), "");
         assert!(cancel(cancel(found(), AT + 3), AT + 4).verdict().contains("again at"));

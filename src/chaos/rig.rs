@@ -14,19 +14,17 @@ use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Closing, Moving, Waits};
 use super::invariants::{self, Invariants};
-use super::operators;
 use super::script::{self, Progress, Script};
 use super::sweep::Die;
 use super::venue::{Make, Venue};
 pub use super::venue_time::Paced;
 use super::venue_time::{self, short};
-use super::{compare as picture, requests};
+use super::{compare as picture, operators, requests};
 use crate::adapters;
 use crate::life::{Life, LifeParts};
 use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
-use everwarm_domain::path::Places;
-use everwarm_domain::path::SIMULATED;
+use everwarm_domain::path::{Places, SIMULATED};
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::UtcMs;
@@ -63,7 +61,7 @@ const STUCK_AILING: Duration = Duration::from_secs(20);
 /// Wall time for a response or an orderly end.
 const ENDS: Duration = Duration::from_mins(1);
 /// Wall time between progress reports.
-const TELL: Duration = Duration::from_millis(250);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// Name of the installation in every run.
 pub(super) const INSTALLATION: &str = "rig";
 /// Lives in one run, at most.
@@ -160,7 +158,7 @@ pub struct Outcome {
     /// Lives it took.
     pub lives: u32,
     /// Injected faults.
-    pub struck: Vec<PlannedFault>,
+    pub injected: Vec<PlannedFault>,
     /// How often each kill point was passed.
     pub passings: Passings,
     /// Planned faults that were not injected.
@@ -168,7 +166,7 @@ pub struct Outcome {
     /// Kills at random moments.
     pub random: Fell,
     /// Deeds of operators and others, by name.
-    pub told: BTreeMap<&'static str, u64>,
+    pub deeds: BTreeMap<&'static str, u64>,
     /// Time from the end of each actor until it was up again.
     pub restarts: Vec<Duration>,
     /// Disk operations of each life.
@@ -216,14 +214,18 @@ impl Drop for Folder {
 /// # Errors
 /// The run got stuck, or a part ended unexpectedly; the text names it.
 pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
-    run_telling(feed, plan, &|_| ())
+    run_with_progress(feed, plan, &|_| ())
 }
 
-/// The same, and calls `tell` now and then, and at the end, with the number of injected faults.
+/// The same. Calls `on_progress` with the number of injected faults, at intervals and at the end.
 ///
 /// # Errors
 /// As for [`run`].
-pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outcome, String> {
+pub fn run_with_progress(
+    feed: &Feed,
+    plan: &Plan,
+    on_progress: &dyn Fn(u64),
+) -> Result<Outcome, String> {
     let drawn = drawn(feed, plan);
     let feed = drawn.as_ref().unwrap_or(feed);
     let folder = Folder::new().map_err(|e| e.to_string())?;
@@ -236,8 +238,8 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     if let Some(sabotage) = plan.sabotage {
         chaos.sabotage(sabotage);
     }
-    let struck = Arc::clone(&venue);
-    chaos.on_outage(move || struck.outage());
+    let exchange = Arc::clone(&venue);
+    chaos.on_outage(move || exchange.outage());
     let mut lives = Lives {
         feed,
         plan,
@@ -249,15 +251,15 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
         never: Arc::default(),
         random: AtRandom::new(plan.at_random.map_or(0, |(_, count)| count)),
         progress: Arc::default(),
-        tell,
+        on_progress,
     };
     let all = lives.all();
-    tell(lives.fell());
-    let (random, told) = (lives.random.fell(), lives.progress.told(&feed.script));
+    on_progress(lives.fell());
+    let (random, deeds) = (lives.random.fell(), lives.progress.deeds(&feed.script));
     let restarts = Arc::clone(&lives.restarts);
     let watched = lives.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (Files { journal, history }, count, missed) = all?;
-    let (passings, struck) = chaos.report();
+    let (passings, injected) = chaos.report();
     let facts = facts(&journal)?;
     let history = FaultyDisk::holding(history.image(Image::Everything), None);
     let archive = Arc::new(Archive::on_disk(history).map_err(|e| e.to_string())?);
@@ -281,11 +283,11 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     Ok(Outcome {
         picture,
         lives: count,
-        struck,
+        injected,
         passings,
         missed,
         random,
-        told,
+        deeds,
         restarts,
         operations: watched.operations,
         cut: watched.cut,
@@ -386,7 +388,7 @@ struct Lives<'a> {
     /// Progress of the script.
     progress: Arc<Progress>,
     /// Called with the number of injected faults.
-    tell: &'a dyn Fn(u64),
+    on_progress: &'a dyn Fn(u64),
 }
 
 /// Called with the reason when a file cannot be used any more.
@@ -400,7 +402,7 @@ struct Restarts {
 }
 
 impl Restarts {
-    fn hear(&mut self, notice: &SupervisionNotice) {
+    fn note(&mut self, notice: &SupervisionNotice) {
         if let Announcement::Exited { asked: false, .. } = &notice.news {
             self.ended.insert(notice.path.clone(), clock::now());
         } else if let Announcement::Started { .. } = &notice.news
@@ -453,9 +455,9 @@ impl Lives<'_> {
 
     /// Faults injected so far.
     fn fell(&self) -> u64 {
-        let (_, struck) = self.chaos.report();
+        let (_, injected) = self.chaos.report();
         let random: u64 = self.random.fell().values().sum();
-        (struck.len() + self.watched().cut.len()) as u64 + random
+        (injected.len() + self.watched().cut.len()) as u64 + random
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
@@ -477,8 +479,8 @@ impl Lives<'_> {
     fn observer(&self, illness: &Arc<Illness>) -> Observer {
         let (restarts, illness) = (Arc::clone(&self.restarts), Arc::clone(illness));
         Arc::new(move |notice: &SupervisionNotice| {
-            illness.hear(notice);
-            restarts.lock().unwrap_or_else(PoisonError::into_inner).hear(notice);
+            illness.note(notice);
+            restarts.lock().unwrap_or_else(PoisonError::into_inner).note(notice);
         })
     }
 
@@ -530,7 +532,7 @@ impl Lives<'_> {
                 world.journal.checkpoint_after(checkpoint);
                 world.journal.seal_after(Sealing { segment, keep });
                 self.watched().begin(&world.journal);
-                self.venue.hear(world);
+                self.venue.set_daemon(world);
                 script::play(world, self.feed, &self.progress, &illness);
                 journal = Some(Arc::clone(&world.journal));
                 let mut at = directory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -551,7 +553,7 @@ impl Lives<'_> {
         workers.shutdown_timeout(Duration::from_secs(5));
         *strikes = self.chaos.disarm();
         if let Some(journal) = journal {
-            self.watched().cursors.said(journal.durable_row());
+            self.watched().cursors.reported(journal.durable_row());
             // Its process has ended.
             journal.abandon();
         }
@@ -611,7 +613,7 @@ impl Lives<'_> {
         let me = [std::process::id()];
         let mut closing = Closing::new(life.world.journal.head());
         let tick = Duration::from_millis(2);
-        let (mut told, mut looked) = (clock::now(), clock::now());
+        let (mut reported, mut looked) = (clock::now(), clock::now());
         loop {
             if died.load(Relaxed) {
                 return Ok(Ending::Died);
@@ -620,9 +622,9 @@ impl Lives<'_> {
                 return Err(broken.clone());
             }
             interrupt::check()?;
-            if told.elapsed() >= TELL {
-                told = clock::now();
-                (self.tell)(self.fell());
+            if reported.elapsed() >= PROGRESS_INTERVAL {
+                reported = clock::now();
+                (self.on_progress)(self.fell());
             }
             let over = tokio::time::timeout(tick, ended.wait_for(|ended| *ended)).await;
             if matches!(over, Ok(Ok(_))) {
@@ -673,7 +675,7 @@ fn kill_now_or_once_it_is_up(directory: &Directory, who: &str) {
 
 /// Returns when its process is dead, or this process was interrupted.
 async fn death(died: &AtomicBool) {
-    while !(died.load(Relaxed) || interrupt::is_told()) {
+    while !(died.load(Relaxed) || interrupt::is_set()) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -191,12 +191,12 @@ pub(super) type Paid = Option<(usize, Decimal)>;
 
 impl Progress {
     /// How often each deed was done.
-    pub(super) fn told(&self, script: &Script) -> BTreeMap<&'static str, u64> {
-        let mut told = BTreeMap::new();
+    pub(super) fn deeds(&self, script: &Script) -> BTreeMap<&'static str, u64> {
+        let mut deeds = BTreeMap::new();
         for (_, deed) in script.iter().take(self.done.load(Relaxed)) {
-            *told.entry(deed.name()).or_default() += 1;
+            *deeds.entry(deed.name()).or_default() += 1;
         }
-        told
+        deeds
     }
 }
 
@@ -265,7 +265,7 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
         let Progress { done, begun, .. } = &*progress;
         let relapsed = ill(&script[..done.load(Relaxed)]);
         if !relapsed.is_empty() {
-            world.board.said().await;
+            world.board.known_close().await;
         }
         for stage in relapsed {
             fall(&world, &illness, stage, true).await;
@@ -276,8 +276,8 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
             let up_to_date = world.board.rest(closer::NAME, n) != Rest::Busy;
             let next = script.get(done.load(Relaxed));
             // A new life must learn first how far venue time is.
-            let told = world.board.said().await;
-            if let Some((close, deed)) = next.filter(|(close, _)| told >= Some(*close)) {
+            let last = world.board.known_close().await;
+            if let Some((close, deed)) = next.filter(|(close, _)| last >= Some(*close)) {
                 let number = done.load(Relaxed) + 1;
                 // A changed file stays changed: no earlier close may be played again.
                 if !up_to_date || !world.journal.durable(world.journal.last_row()).await {
@@ -314,15 +314,17 @@ impl Act<'_> {
     /// Whether it is done for good. If not, it is repeated, which is harmless.
     async fn done(self, (deed, close): (Deed, UtcMs), content: &Content) -> bool {
         match deed {
-            Deed::Want(symbol, wanted) => self.say(Operator::SymbolWanted { symbol, wanted }).await,
-            Deed::Switch(said) => {
-                let (switch, reason) = (said.switch(), "the script says so".to_owned());
-                self.say(Operator::Switched { switch, reason }).await
+            Deed::Want(symbol, wanted) => {
+                self.append(Operator::SymbolWanted { symbol, wanted }).await
             }
-            Deed::Later(said) => {
+            Deed::Switch(word) => {
+                let (switch, reason) = (word.switch(), "the script says so".to_owned());
+                self.append(Operator::Switched { switch, reason }).await
+            }
+            Deed::Later(word) => {
                 operator_steps::at_rest(self.world).await;
-                let (switch, reason) = (said.switch(), "the script says so".to_owned());
-                self.say(Operator::Switched { switch, reason }).await
+                let (switch, reason) = (word.switch(), "the script says so".to_owned());
+                self.append(Operator::Switched { switch, reason }).await
             }
             Deed::Confirm { per_order, per_day } => {
                 // An order of the close may exceed the caps: it is sent before the confirmation or
@@ -330,7 +332,7 @@ impl Act<'_> {
                 operator_steps::at_rest(self.world).await;
                 let [per_order, per_day] = [per_order, per_day].map(Decimal::from);
                 let account = "the script's".to_owned();
-                self.say(Operator::LiveConfirmed {
+                self.append(Operator::LiveConfirmed {
                     account,
                     per_order,
                     per_day,
@@ -362,7 +364,7 @@ impl Act<'_> {
     }
 
     /// Appends an operator's input; returns whether it is on disk.
-    pub(super) async fn say(self, operator: Operator) -> bool {
+    pub(super) async fn append(self, operator: Operator) -> bool {
         let journal = &self.world.journal;
         let writer = journal.writer("operator");
         self.world.chaos().point(Site::BeforeAppend, NAME);

@@ -11,7 +11,7 @@ const IN_VAIN: u32 = 3;
 #[derive(Debug)]
 pub struct Tally {
     wanted: u64,
-    struck: u64,
+    injected: u64,
     planned: u64,
     in_vain: u32,
 }
@@ -20,7 +20,7 @@ impl Tally {
     /// Nothing injected yet, `wanted` to come.
     #[must_use]
     pub const fn new(wanted: u64) -> Tally {
-        Tally { wanted, struck: 0, planned: 0, in_vain: 0 }
+        Tally { wanted, injected: 0, planned: 0, in_vain: 0 }
     }
 
     /// A run begins that may inject this many faults.
@@ -29,23 +29,23 @@ impl Tally {
     }
 
     /// A run has ended that might have injected `planned` faults.
-    pub const fn end(&mut self, planned: u64, struck: u64) {
+    pub const fn end(&mut self, planned: u64, injected: u64) {
         self.planned -= planned;
-        self.struck += struck;
-        self.in_vain = if struck > 0 { 0 } else { self.in_vain + 1 };
+        self.injected += injected;
+        self.in_vain = if injected > 0 { 0 } else { self.in_vain + 1 };
     }
 
     /// How many more faults to plan; none: nothing, for now or at all.
     #[must_use]
     pub fn left(&self) -> Option<u64> {
-        let left = self.wanted.saturating_sub(self.struck + self.planned);
+        let left = self.wanted.saturating_sub(self.injected + self.planned);
         (left > 0 && !self.is_in_vain()).then_some(left)
     }
 
     /// Whether as many faults as wanted were injected.
     #[must_use]
     pub const fn is_done(&self) -> bool {
-        self.struck >= self.wanted
+        self.injected >= self.wanted
     }
 
     /// Whether `IN_VAIN` runs in a row injected nothing.

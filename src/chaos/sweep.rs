@@ -105,23 +105,23 @@ pub type Target = (Site, String, Phase, FaultKind);
 
 /// The target of a planned fault.
 #[must_use]
-pub fn target(strike: &PlannedFault) -> Target {
-    (strike.site, strike.who.clone(), strike.phase, strike.blow)
+pub fn target(fault: &PlannedFault) -> Target {
+    (fault.site, fault.who.clone(), fault.phase, fault.kind)
 }
 
 /// Whether a fault is possible at the point of `who`. A thread is not an actor that can be killed:
 /// its panic ends the process. The script can neither panic nor be killed.
-pub(super) fn is_possible(who: &str, blow: FaultKind) -> bool {
+pub(super) fn is_possible(who: &str, kind: FaultKind) -> bool {
     if who == script::NAME {
-        return matches!(blow, FaultKind::Die | FaultKind::Outage);
+        return matches!(kind, FaultKind::Die | FaultKind::Outage);
     }
-    !THREADS.contains(&who) || blow != FaultKind::Kill
+    !THREADS.contains(&who) || kind != FaultKind::Kill
 }
 
 /// Whether a fault causes a new life of the daemon or the exchange, and so costs time.
-fn is_costly(strike: &PlannedFault) -> bool {
-    let ends = THREADS.contains(&strike.who.as_str()) && strike.blow == FaultKind::Panic;
-    ends || matches!(strike.blow, FaultKind::Die | FaultKind::Outage)
+fn is_costly(fault: &PlannedFault) -> bool {
+    let ends = THREADS.contains(&fault.who.as_str()) && fault.kind == FaultKind::Panic;
+    ends || matches!(fault.kind, FaultKind::Die | FaultKind::Outage)
 }
 
 /// Every target of the passed points once, at a passing drawn from the counts. Each actor that
@@ -131,26 +131,26 @@ fn is_costly(strike: &PlannedFault) -> bool {
 pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<PlannedFault>> {
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings {
-        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
+        for kind in BLOWS.into_iter().filter(|kind| is_possible(who, *kind)) {
             // The last passings may not occur: how often some points are passed depends on the
             // schedule.
             let nth = 1 + u32::try_from(die.below(u64::from(count * 4 / 5))).unwrap_or(0);
-            let strike = PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow };
-            groups.push(vec![strike]);
+            let fault = PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, kind };
+            groups.push(vec![fault]);
         }
     }
     let resuming = passings.keys().filter(|(site, ..)| *site == Site::BeforeResume);
     for (_, who, _) in resuming.filter(|(_, who, _)| who != "config") {
         for site in [Site::BeforeResume, Site::AfterResume] {
-            for blow in BLOWS.into_iter().filter(|blow| *blow != FaultKind::Outage) {
+            for kind in BLOWS.into_iter().filter(|kind| *kind != FaultKind::Outage) {
                 let first = (Site::BeforeStep, who.clone(), Phase::Live);
                 let count = passings.get(&first).copied().unwrap_or(1);
                 let nth = 1 + u32::try_from(die.below(u64::from(count / 2))).unwrap_or(0);
                 let phase = Phase::Live;
                 let (kill, who) = (FaultKind::Kill, who.clone());
                 groups.push(vec![
-                    PlannedFault { site: first.0, who: who.clone(), phase, nth, blow: kill },
-                    PlannedFault { site, who, phase, nth: 1, blow },
+                    PlannedFault { site: first.0, who: who.clone(), phase, nth, kind: kill },
+                    PlannedFault { site, who, phase, nth: 1, kind },
                 ]);
             }
         }
@@ -164,8 +164,8 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<PlannedFault>
 pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> Vec<Plan> {
     const DEATHS: usize = 4;
     const OPEN: usize = 80;
-    fn point(strike: &PlannedFault) -> (Site, &str, Phase) {
-        (strike.site, &strike.who, strike.phase)
+    fn point(fault: &PlannedFault) -> (Site, &str, Phase) {
+        (fault.site, &fault.who, fault.phase)
     }
     die.shuffle(&mut groups);
     let mut plans: Vec<Plan> = Vec::new();
@@ -219,9 +219,9 @@ pub fn mixture(passings: &Passings, operations: &Operations, seed: u64) -> Plan 
         let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
         let ((site, who, phase), count) = points[at];
         let nth = 1 + u32::try_from(die.below(u64::from(*count))).unwrap_or(0);
-        let blow = BLOWS[usize::try_from(die.below(4)).expect("below four")];
-        if is_possible(who, blow) {
-            strikes.push(PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow });
+        let kind = BLOWS[usize::try_from(die.below(4)).expect("below four")];
+        if is_possible(who, kind) {
+            strikes.push(PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, kind });
         }
     }
     strikes.sort();
@@ -307,11 +307,11 @@ pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
 fn everything_once(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     let (mut groups, mut outages) = (Vec::new(), Vec::new());
     for ((site, who, phase), count) in &learned.passings {
-        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            let strike =
-                |nth| PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow };
-            let all = (1..=*count).map(|nth| vec![strike(nth)]);
-            if blow == FaultKind::Outage {
+        for kind in BLOWS.into_iter().filter(|kind| is_possible(who, *kind)) {
+            let fault =
+                |nth| PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, kind };
+            let all = (1..=*count).map(|nth| vec![fault(nth)]);
+            if kind == FaultKind::Outage {
                 outages.extend(all);
             } else {
                 groups.extend(all);
@@ -344,7 +344,7 @@ pub struct Swept {
     /// Lives of all runs.
     pub lives: u64,
     /// Injected faults, by target.
-    pub struck: BTreeMap<Target, u32>,
+    pub injected: BTreeMap<Target, u32>,
     /// Disk deaths, by file, operation and image.
     pub cut: BTreeMap<(File, Operation, Image), u32>,
     /// Planned faults that were not injected: their point was passed less often.
@@ -362,8 +362,8 @@ impl Swept {
         let mut facts = Vec::new();
         if let Ok(outcome) = outcome {
             self.lives += u64::from(outcome.lives);
-            for strike in &outcome.struck {
-                *self.struck.entry(target(strike)).or_default() += 1;
+            for fault in &outcome.injected {
+                *self.injected.entry(target(fault)).or_default() += 1;
             }
             let to_cut = plan.strikes.is_empty() && !plan.cuts.is_empty();
             self.spared += usize::from(to_cut && outcome.cut.is_empty());
@@ -374,7 +374,7 @@ impl Swept {
             self.missed.extend(outcome.missed);
             facts = outcome.facts;
         }
-        if let Some(why) = why.filter(|_| !interrupt::is_told()) {
+        if let Some(why) = why.filter(|_| !interrupt::is_set()) {
             let plan = serde_json::to_string(plan).unwrap_or_default();
             self.failures.push(Failure { plan, why, facts });
         }
@@ -385,8 +385,8 @@ impl Swept {
         self.runs += more.runs;
         self.again += more.again;
         self.lives += more.lives;
-        for (target, count) in more.struck {
-            *self.struck.entry(target).or_default() += count;
+        for (target, count) in more.injected {
+            *self.injected.entry(target).or_default() += count;
         }
         for (cut, count) in more.cut {
             *self.cut.entry(cut).or_default() += count;
@@ -413,24 +413,24 @@ pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<
 /// after a few failures.
 #[must_use]
 pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture) -> Swept {
-    sweep_telling(feed, plans, expected, &|_| ())
+    sweep_with_progress(feed, plans, expected, &|_| ())
 }
 
-/// The same; calls `tell` with the number of finished plans.
-fn sweep_telling(
+/// The same; calls `on_progress` with the number of finished plans.
+fn sweep_with_progress(
     feed: &Feed,
     plans: &[Plan],
     expected: &Picture,
-    tell: &(dyn Fn(u64) + Sync),
+    on_progress: &(dyn Fn(u64) + Sync),
 ) -> Swept {
     const ENOUGH: usize = 5;
     let (mut left, mut swept) = (plans.iter(), Swept::default());
     let mut step = |ran: Option<(&Plan, Result<Outcome, String>)>| {
         if let Some((plan, outcome)) = ran {
             swept.take(plan, outcome, expected);
-            tell(swept.runs as u64);
+            on_progress(swept.runs as u64);
         }
-        let enough = swept.failures.len() >= ENOUGH || interrupt::is_told();
+        let enough = swept.failures.len() >= ENOUGH || interrupt::is_set();
         if enough { None } else { left.next() }
     };
     several(&mut step, &|plan| run(feed, plan));
@@ -446,15 +446,15 @@ pub fn sweep_all(
     plans: &[Plan],
     learned: &Learned,
     die: &mut Die,
-    tell: &(dyn Fn(u64) + Sync),
+    on_progress: &(dyn Fn(u64) + Sync),
 ) -> Swept {
-    let mut swept = sweep_telling(feed, plans, &learned.picture, tell);
+    let mut swept = sweep_with_progress(feed, plans, &learned.picture, on_progress);
     for size in [4, 2, 1, 1, 1] {
         if swept.missed.is_empty() || !swept.failures.is_empty() {
             break;
         }
         let missed = std::mem::take(&mut swept.missed);
-        let again = pack(missed.into_iter().map(|strike| vec![strike]).collect(), size, die);
+        let again = pack(missed.into_iter().map(|fault| vec![fault]).collect(), size, die);
         swept.again += again.len();
         swept.add(sweep(feed, &again, &learned.picture));
     }
@@ -463,14 +463,14 @@ pub fn sweep_all(
 
 /// Plans for targets that were not hit yet: each alone, at its first passing.
 #[must_use]
-pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
+pub fn still_to_inject(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     let mut plans = Vec::new();
     for (site, who, phase) in learned.passings.keys() {
-        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            if !swept.struck.contains_key(&(*site, who.clone(), *phase, blow)) {
-                let strike =
-                    PlannedFault { site: *site, who: who.clone(), phase: *phase, nth: 1, blow };
-                plans.push(Plan { strikes: vec![strike], ..Plan::default() });
+        for kind in BLOWS.into_iter().filter(|kind| is_possible(who, *kind)) {
+            if !swept.injected.contains_key(&(*site, who.clone(), *phase, kind)) {
+                let fault =
+                    PlannedFault { site: *site, who: who.clone(), phase: *phase, nth: 1, kind };
+                plans.push(Plan { strikes: vec![fault], ..Plan::default() });
             }
         }
     }

@@ -47,7 +47,7 @@ pub(super) struct Venue {
     left: Image,
     running: Mutex<Result<Running, String>>,
     /// The daemon to notify after a restart.
-    heard: Mutex<Option<(Admin, Arc<Board>)>>,
+    daemon: Mutex<Option<(Admin, Arc<Board>)>>,
 }
 
 impl Venue {
@@ -60,8 +60,8 @@ impl Venue {
     ) -> Result<Arc<Venue>, String> {
         prepare(&dir, faults).map_err(|e| e.to_string())?;
         let running = Mutex::new(Err("not started".to_owned()));
-        let heard = Mutex::default();
-        let venue = Arc::new(Venue { market, setup, pace, dir, left, running, heard });
+        let daemon = Mutex::default();
+        let venue = Arc::new(Venue { market, setup, pace, dir, left, running, daemon });
         let running = venue.open(Contents::default(), 0)?;
         *venue.running() = Ok(running);
         Ok(venue)
@@ -101,19 +101,19 @@ impl Venue {
             self.open(disk.image(self.left), port)
         });
         drop(running);
-        self.tell();
+        self.notify();
     }
 
     /// Notifies this life of outages from here on.
-    pub(super) fn hear(&self, world: &World) {
-        let heard = world.admin.clone().map(|admin| (admin, Arc::clone(&world.board)));
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = heard;
-        self.tell();
+    pub(super) fn set_daemon(&self, world: &World) {
+        let daemon = world.admin.clone().map(|admin| (admin, Arc::clone(&world.board)));
+        *self.daemon.lock().unwrap_or_else(PoisonError::into_inner) = daemon;
+        self.notify();
     }
 
-    fn tell(&self) {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let (Some((admin, board)), Ok(running)) = (heard, &*self.running()) {
+    fn notify(&self) {
+        let daemon = self.daemon.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (Some((admin, board)), Ok(running)) = (daemon, &*self.running()) {
             admin.set_token(&running.server.token);
             board.poke();
         }

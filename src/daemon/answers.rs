@@ -29,7 +29,7 @@ use everwarm_views::exit::Failure;
 use everwarm_views::features::IndicatorsView;
 use everwarm_views::health::{Lasting, Progress, Signs, disk_of, findings, never_done};
 use everwarm_views::journal_reader::{JournalFacts, Proofs};
-use everwarm_views::memory::{Memory, Told};
+use everwarm_views::memory::{Folds, Memory};
 use everwarm_views::questions::{Context, Process};
 use everwarm_views::reconcile::reconcile;
 use everwarm_views::views::{
@@ -116,7 +116,7 @@ impl LiveContext {
         if let Ok(through) = projected_through(&self.world.archive) {
             self.progress.look("projector", (through, durable), wall);
         }
-        let watched = self.watch.seen().told.through;
+        let watched = self.watch.seen().memory.through;
         self.progress.look("watch", (watched, last), wall);
         self.beats(wall);
         self.lasting.look(&self.looked());
@@ -225,7 +225,7 @@ impl Context for LiveContext {
     }
 
     fn memory(&self, read: &mut dyn FnMut(&mut Memory)) -> Result<(), Failure> {
-        read(&mut self.watch.seen().told);
+        read(&mut self.watch.seen().memory);
         Ok(())
     }
 
@@ -234,7 +234,7 @@ impl Context for LiveContext {
         // Read before the facts seen: facts up to here are durable.
         let durable = self.world.journal.durable_row();
         let mut seen = self.watch.seen();
-        let mut view = seen.told.now().status.view_in(self.world.journal.life());
+        let mut view = seen.memory.now().status.view_in(self.world.journal.life());
         view.ready = checks.iter().all(|check| check.ok);
         view.problems
             .extend(checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)));
@@ -242,7 +242,7 @@ impl Context for LiveContext {
         view.pid = Some(std::process::id());
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();
         (view.venue, view.environment, view.pace) = self.venue.clone();
-        view.unsynced = Some(seen.told.through.saturating_sub(durable));
+        view.unsynced = Some(seen.memory.through.saturating_sub(durable));
         view.off = self.switches()?.off();
         view.restarts = seen.restarts;
         view.steps.clone_from(&seen.steps);
@@ -254,7 +254,7 @@ impl Context for LiveContext {
 
     fn checks(&self) -> Vec<CheckView> {
         let mut seen = self.watch.seen();
-        let status = seen.told.now().status.view_in(self.world.journal.life());
+        let status = seen.memory.now().status.view_in(self.world.journal.life());
         let reconciled = seen.ready.is_some();
         let detail = match (&status.conflicts[..], reconciled) {
             ([], true) => "the account agrees with the books".to_owned(),
@@ -262,7 +262,7 @@ impl Context for LiveContext {
             (conflicts, _) => format!("{} unexplained differences", conflicts.len()),
         };
         let ok = reconciled && status.conflicts.is_empty();
-        let stopped = seen.told.now().status.stopped();
+        let stopped = seen.memory.now().status.stopped();
         let stages = CheckView {
             name: "stages".into(),
             ok: stopped.is_empty(),
@@ -280,8 +280,8 @@ impl Context for LiveContext {
         let waiting = self.world.venue.waiting();
         // Requests that wait for the budget are also refused by it: both are reported, the cause
         // first.
-        let mut told: Vec<String> = Vec::new();
-        told.extend(waiting.map(|left| format!("waiting for venue budget, {left} s")));
+        let mut reasons: Vec<String> = Vec::new();
+        reasons.extend(waiting.map(|left| format!("waiting for venue budget, {left} s")));
         let [all, orders] = self.world.venue.banned();
         let banned = |what: &str, (until, next): (i64, i64)| {
             let (until, next) = (instant(until), instant(next));
@@ -289,16 +289,16 @@ impl Context for LiveContext {
                 "the venue accepts no {what} until {until} UTC; the next attempt is at {next} UTC"
             )
         };
-        told.extend(all.map(|wait| banned("requests", wait)));
-        told.extend(orders.map(|wait| banned("orders", wait)));
-        told.extend(venue.as_ref().map(since));
-        let answers = told.is_empty();
+        reasons.extend(all.map(|wait| banned("requests", wait)));
+        reasons.extend(orders.map(|wait| banned("orders", wait)));
+        reasons.extend(venue.as_ref().map(since));
+        let answers = reasons.is_empty();
         if answers {
             let asked = self.world.board.was_asked();
-            told.push(if asked { "it responds" } else { "no request yet" }.to_owned());
+            reasons.push(if asked { "it responds" } else { "no request yet" }.to_owned());
         }
         vec![
-            CheckView { name: "venue".into(), ok: answers, detail: told.join("; ") },
+            CheckView { name: "venue".into(), ok: answers, detail: reasons.join("; ") },
             CheckView { name: "reconciled".into(), ok, detail },
             self.configured(),
             self.feeds(),
@@ -319,7 +319,7 @@ impl Context for LiveContext {
     fn doctor(&self) -> Result<HealthView, Failure> {
         let (facts, quarantines, held, symbols) = {
             let mut seen = self.watch.seen();
-            let Told { status, health, .. } = seen.told.now();
+            let Folds { status, health, .. } = seen.memory.now();
             (health.clone(), status.quarantines(), status.sellable(), status.symbols())
         };
         let passes = self.world.passing != Passing::Lockstep;
@@ -380,20 +380,28 @@ impl Process for LiveContext {
     }
 
     fn tree(&self) -> Arc<Value> {
-        let stopped =
-            self.watch.seen().told.now().status.stopped().into_iter().map(str::to_owned).collect();
+        let stopped = self
+            .watch
+            .seen()
+            .memory
+            .now()
+            .status
+            .stopped()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let head = self.world.journal.head();
         let progress = self.world.journal.progress().into_iter();
         let behind = progress.map(|(name, passed)| (name, head.saturating_sub(passed))).collect();
         let places = self.world.places;
         let now = (self.world.directory.view(), Stages { stopped, behind, places });
         let mut pictured = self.pictured.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = pictured.take().filter(|before| before.of == now);
-        let told = told.unwrap_or_else(|| Pictured {
+        let current = pictured.take().filter(|before| before.of == now);
+        let current = current.unwrap_or_else(|| Pictured {
             tree: Arc::new(now.0.as_ref().map_or(Value::Null, |view| now.1.branch(view))),
             of: now,
         });
-        Arc::clone(&pictured.insert(told).tree)
+        Arc::clone(&pictured.insert(current).tree)
     }
 
     fn config(&self) -> Vec<ValueView> {

@@ -13,7 +13,7 @@ use everwarm_domain::sessions::Sessions;
 use everwarm_runtime::clock;
 use everwarm_sim::InitialBooks;
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::views::{ChaosView, StruckView, UnequalView};
+use everwarm_views::views::{ChaosView, InjectedFaultsView, UnequalView};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const END: Duration = Duration::from_secs(30);
 /// The proof cannot be run; a difference is not an error.
 pub fn run(
     asked: &ChaosConfig,
-    tell: &(dyn Fn(&'static str, u64, u64) + Sync),
+    on_progress: &(dyn Fn(&'static str, u64, u64) + Sync),
 ) -> Result<ChaosView, Failure> {
     everwarm_venue::install_tls();
     super::quiet_injections();
@@ -62,16 +62,15 @@ pub fn run(
         Some(plan) => {
             let feed = if asked.exhaustive { small() } else { feed(asked)? };
             let often = if plan.is_by_chance() { OFTEN } else { 1 };
-            again((&feed, &subject), &plan, asked.times.unwrap_or(often), tell)
+            again((&feed, &subject), &plan, asked.times.unwrap_or(often), on_progress)
         }
-        None if asked.exhaustive => whole(seed, asked.runs, tell),
+        None if asked.exhaustive => whole(seed, asked.runs, on_progress),
         None => {
             let wanted = Wanted { kills, crashes, disk, venue_faults, seed };
-            prove((&feed(asked)?, &subject), &wanted, tell)
+            prove((&feed(asked)?, &subject), &wanted, on_progress)
         }
     };
-    if interrupt::is_told() && report.as_ref().map_or(true, |report| report.differences.is_empty())
-    {
+    if interrupt::is_set() && report.as_ref().map_or(true, |report| report.differences.is_empty()) {
         return Err(Failure::new(Exit::Interrupted, "interrupted; nothing is proved"));
     }
     let mut report = report.map_err(failed)?;
@@ -94,7 +93,7 @@ fn interrupted(stop: Stop) -> Result<(), Failure> {
                 () = hangup.notified() => {}
             }
         });
-        interrupt::tell();
+        interrupt::set();
         stop.stage("processes end and their files are removed", 10);
     });
     Ok(())
@@ -126,7 +125,7 @@ fn view(mut report: Report, wall: Duration) -> ChaosView {
         let at = |of_100: usize| of.get(of.len() * of_100 / 100).or(of.last()).copied();
         [at(50), at(99), of.last().copied()].map(|t| t.map_or(0, us))
     };
-    let struck = report.struck.into_iter().map(|((what, place), times)| StruckView {
+    let injected = report.injected.into_iter().map(|((what, place), times)| InjectedFaultsView {
         what: what.to_owned(),
         place,
         times,
@@ -138,7 +137,7 @@ fn view(mut report: Report, wall: Duration) -> ChaosView {
         closes: report.closes,
         runs: report.runs,
         lives: report.lives,
-        struck: struck.collect(),
+        injected: injected.collect(),
         restarts_us: three(&mut report.restarts),
         starts_us: three(&mut report.starts),
         missed: report.missed,

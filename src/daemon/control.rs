@@ -8,7 +8,7 @@ use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
 use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
 use everwarm_views::exit::Failure;
-use everwarm_views::injected::{BranchView, HarmView};
+use everwarm_views::injected::{BranchView, FaultView};
 use everwarm_views::questions::symbols as listed;
 use everwarm_views::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, QuarantineView, ReloadView, ResolveView,
@@ -64,9 +64,9 @@ impl Control for LiveControl {
 }
 
 impl ProcessControl for LiveControl {
-    fn harm(&self, wanted: &HarmView) -> Result<HarmView, Failure> {
+    fn inject(&self, wanted: &FaultView) -> Result<FaultView, Failure> {
         let allowed = injected::Allowed::by(&self.reloader.values());
-        injected::harm(&self.world, &self.watch, allowed, wanted)
+        injected::inject(&self.world, &self.watch, allowed, wanted)
     }
 
     fn retry(&self, wanted: &BranchView) -> Result<BranchView, Failure> {

@@ -167,7 +167,8 @@ fn beat(
 ) {
     let interval = notify.watchdog().map(|whole| whole / 2);
     let look = interval.map_or(LOOK, |interval| interval.min(LOOK));
-    let (mut health, mut ready, mut told) = (Health::new(notify.watchdog()), false, String::new());
+    let (mut health, mut ready, mut reported) =
+        (Health::new(notify.watchdog()), false, String::new());
     let (mut last, mut wall_was, mut pinged, mut well) = (clock::now(), wall().utc(), None, true);
     let mut deleted = false;
     while stopped.recv_timeout(look) == Err(RecvTimeoutError::Timeout) {
@@ -178,7 +179,7 @@ fn beat(
             Some(Break::Stood) => resumed(world, since),
             Some(Break::Jumped) => {
                 tracing::warn!("the wall clock jumped; querying the venue");
-                world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
+                world.send(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             None => {}
         }
@@ -207,13 +208,13 @@ fn beat(
         let (status, is_ready) = words(desk, wrong.as_ref());
         if is_ready && !ready {
             ready = true;
-            notify.tell(&status, Some(NotifyState::Ready));
+            notify.report(&status, Some(NotifyState::Ready));
         } else if !ready && wrong.is_none() {
-            notify.tell(&status, Some(EXTEND));
-        } else if status != told {
-            notify.tell(&status, None);
+            notify.report(&status, Some(EXTEND));
+        } else if status != reported {
+            notify.report(&status, None);
         }
-        told = status;
+        reported = status;
         let due = interval.is_some_and(|interval| {
             pinged.is_none_or(|at: std::time::Instant| at.elapsed() + look > interval)
         });
@@ -247,7 +248,7 @@ fn words(desk: &dyn Context, wrong: Option<&String>) -> (String, bool) {
 /// Whether the root supervisor answers.
 fn answers(world: &World, (handle, lag): &Control) -> bool {
     let root = world.directory.supervisor("root");
-    let (answer, heard) = sync_channel(1);
+    let (answer, received) = sync_channel(1);
     lag.ask();
     let lag = Arc::clone(lag);
     handle.spawn(async move {
@@ -257,7 +258,7 @@ fn answers(world: &World, (handle, lag): &Control) -> bool {
             tracing::debug!("the root supervisor responded late");
         }
     });
-    heard.recv_timeout(ANSWER).is_ok()
+    received.recv_timeout(ANSWER).is_ok()
 }
 
 /// The process was suspended and may have missed messages: it reconnects as after a lost
@@ -265,7 +266,7 @@ fn answers(world: &World, (handle, lag): &Control) -> bool {
 fn resumed(world: &World, stood: Duration) {
     tracing::warn!(seconds = stood.as_secs(), "the process was suspended; reconnecting");
     world.board.write_pause(i64::try_from(stood.as_millis()).unwrap_or(i64::MAX));
-    world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
+    world.send(&world.places.gateway(), GatewayMsg::Interrupted);
 }
 
 #[cfg(test)]
@@ -322,9 +323,9 @@ mod tests {
             Observation { root: true, uncommitted: minute, head, passed, decided, since: minute };
         assert_eq!(health.look(&slept), None);
         assert_eq!(health.look(&look(0, &[], false)), None);
-        let told: Vec<bool> = (0..4)
+        let found: Vec<bool> = (0..4)
             .map(|_| health.look(&Observation { root: false, ..look(0, &[], false) }).is_some())
             .collect();
-        assert_eq!(told, [false, false, true, true], "late once is late, not gone");
+        assert_eq!(found, [false, false, true, true], "late once is late, not gone");
     }
 }

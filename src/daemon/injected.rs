@@ -7,7 +7,7 @@ use everwarm_config::{Config, VenueSource};
 use everwarm_edge::world::World;
 use everwarm_runtime::supervise::{Directory, Injected, NotInjected, RequestError};
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::injected::{BranchView, HarmView, How};
+use everwarm_views::injected::{BranchView, FaultView, How};
 use everwarm_views::telemetry::Fault;
 use everwarm_views::views::ValueView;
 use tokio::runtime::Handle;
@@ -67,20 +67,20 @@ pub fn planned(config: &Config) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The configuration does not allow it, or there is no actor at that path.
-pub fn harm(
+pub fn inject(
     world: &World,
     watch: &Watch,
     allowed: Allowed,
-    asked: &HarmView,
-) -> Result<HarmView, Failure> {
+    asked: &FaultView,
+) -> Result<FaultView, Failure> {
     allowed.check(world.admin.is_none())?;
     asked.check().map_err(|why| Failure::new(Exit::Usage, why))?;
     let path = place(&world.directory, &world.places.present(&asked.path))?;
-    let blow = asked.blow();
+    let fault = asked.fault();
     let why = Injected("asked for by an operator".to_owned());
-    world.directory.harm(&path, blow, &why).map_err(|why| not_harmed(&path, why))?;
-    if blow.waits() {
-        watch.seen().events.planned(&path, blow);
+    world.directory.inject(&path, fault, &why).map_err(|why| not_harmed(&path, why))?;
+    if fault.waits() {
+        watch.seen().events.planned(&path, fault);
     }
     match asked.how {
         How::Kill => watch.supervised.fault(Fault::Kill),
@@ -89,7 +89,7 @@ pub fn harm(
         // A panic is counted when it happens; after an abort, no process is left to count.
         How::Panic | How::Abort => {}
     }
-    Ok(HarmView { path, ..asked.clone() })
+    Ok(FaultView { path, ..asked.clone() })
 }
 
 fn not_harmed(path: &str, why: NotInjected) -> Failure {
@@ -115,7 +115,7 @@ pub fn take_back(world: &World, allowed: Allowed) {
         if strikes > 0 {
             tracing::warn!("{strikes} planned faults are cancelled: {}", why.text);
         }
-        for path in world.directory.forget_harms() {
+        for path in world.directory.cancel_faults() {
             tracing::warn!("the fault planned for {path} is cancelled: {}", why.text);
         }
     }
@@ -175,11 +175,11 @@ mod tests {
             ((true, true, true), None),
         ];
         for ((enabled, on_live, is_live), refused) in table {
-            let said = Allowed { enabled, on_live }.check(is_live);
-            let text = said.as_ref().err().map(|failure| failure.text.as_str());
+            let result = Allowed { enabled, on_live }.check(is_live);
+            let text = result.as_ref().err().map(|failure| failure.text.as_str());
             assert_eq!(text.is_some(), refused.is_some(), "{enabled} {on_live} {is_live}");
             assert!(refused.is_none_or(|key| text.unwrap().contains(key)), "{text:?}");
-            assert!(said.is_ok() || said.unwrap_err().exit == Exit::Refused);
+            assert!(result.is_ok() || result.unwrap_err().exit == Exit::Refused);
         }
     }
 

@@ -171,15 +171,15 @@ fn store(page: &mut Page, world: &World, fixed: &Fixed) {
 }
 
 fn reloads(page: &mut Page, fixed: &Fixed, desk: &dyn Context) {
-    let Some(told) = desk.process().map(questions::Process::reloads) else { return };
-    page.count("everwarm_config_generation", &[], told.generation);
-    let well = told.last.as_ref().is_none_or(|last| last.result.is_success());
+    let Some(reloads) = desk.process().map(questions::Process::reloads) else { return };
+    page.count("everwarm_config_generation", &[], reloads.generation);
+    let well = reloads.last.as_ref().is_none_or(|last| last.result.is_success());
     page.flag("everwarm_config_last_reload_successful", &[], well);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
-    let last = told.last_success.unwrap_or(fixed.start_ms) as f64 / 1000.0;
+    let last = reloads.last_success.unwrap_or(fixed.start_ms) as f64 / 1000.0;
     page.set("everwarm_config_last_reload_success_timestamp_seconds", &[], last);
-    page.flag("everwarm_config_restart_pending", &[], !told.restart_pending.is_empty());
-    for of in &told.counts {
+    page.flag("everwarm_config_restart_pending", &[], !reloads.restart_pending.is_empty());
+    for of in &reloads.counts {
         let labels = [of.trigger.name(), of.result.name()];
         page.count("everwarm_config_reloads_total", &labels, of.count);
     }

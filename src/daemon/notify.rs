@@ -59,7 +59,7 @@ impl Notify {
     }
 
     /// Reports what the process does, as a text, and another state of the protocol.
-    pub fn tell(&self, status: &str, state: Option<NotifyState<'static>>) {
+    pub fn report(&self, status: &str, state: Option<NotifyState<'static>>) {
         self.put(Report { status: Some(words(status)), state });
     }
 

@@ -123,7 +123,7 @@ impl Liquidation {
                         format!("the venue: {why}; {text}"),
                     ));
                 }
-                self.say("patience", &text)?;
+                self.print("patience", &text)?;
                 tokio::time::sleep(Duration::from_secs(left.unsigned_abs())).await;
                 waits += 1;
                 continue;
@@ -136,7 +136,7 @@ impl Liquidation {
         }
     }
 
-    fn say(&self, what: impl std::fmt::Display, text: &str) -> Result<(), Failure> {
+    fn print(&self, what: impl std::fmt::Display, text: &str) -> Result<(), Failure> {
         self.printer.lines(&[format!("{what:<12} {text}")]).map(drop)
     }
 
@@ -160,14 +160,14 @@ impl Liquidation {
         let open =
             if open || !self.open().await?.is_empty() { self.cancel().await? } else { false };
         if !open && held.is_empty() {
-            self.say("done", "the venue has no open orders")?;
+            self.print("done", "the venue has no open orders")?;
             return Ok(Exit::Fine);
         }
         if open {
-            self.say("left", "open orders remain")?;
+            self.print("left", "open orders remain")?;
         }
         for (symbol, quantity) in held {
-            self.say(symbol, &format!("{} of the base asset remain", quantity.normalize()))?;
+            self.print(symbol, &format!("{} of the base asset remain", quantity.normalize()))?;
         }
         Ok(Exit::Problems)
     }
@@ -185,7 +185,7 @@ impl Liquidation {
     async fn cancel(&self) -> Result<bool, Failure> {
         let mut open = self.open().await?;
         if open.is_empty() {
-            self.say("orders", "no open orders")?;
+            self.print("orders", "no open orders")?;
         }
         for _ in 0..ROUNDS {
             if open.is_empty() {
@@ -207,7 +207,7 @@ impl Liquidation {
                 let error = trouble.get(symbol).filter(|_| left > 0);
                 let why = error.map_or(String::new(), |e| format!(": {e}"));
                 let left = if left > 0 { format!(", {left} left{why}") } else { String::new() };
-                self.say(symbol, &format!("{gone} orders cancelled{left}"))?;
+                self.print(symbol, &format!("{gone} orders cancelled{left}"))?;
             }
             open = now;
             if !open.is_empty() {
@@ -234,7 +234,7 @@ impl Liquidation {
         rules.sort_by_key(|rule| (!rule.trading, rule.symbol));
         let known: BTreeSet<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         for absent in symbols.iter().filter(|symbol| !known.contains(symbol)) {
-            self.say(absent, "the venue does not list it")?;
+            self.print(absent, "the venue does not list it")?;
         }
         let mut left = Vec::new();
         let mut bases = BTreeSet::new();
@@ -266,7 +266,7 @@ impl Liquidation {
             let (free, all) = self.held(&rule.base).await?;
             if all.is_zero() {
                 if part == 0 {
-                    self.say(rule.symbol, &format!("no {} is held", rule.base))?;
+                    self.print(rule.symbol, &format!("no {} is held", rule.base))?;
                 }
                 return Ok(None);
             }
@@ -274,14 +274,14 @@ impl Liquidation {
             let quantity = match sizing::market(rule, free, price) {
                 Ok(quantity) => quantity,
                 Err(TooSmall(why)) if sizing::market(rule, all, price).is_err() => {
-                    self.say(rule.symbol, &format!("kept as dust: {why}"))?;
+                    self.print(rule.symbol, &format!("kept as dust: {why}"))?;
                     return Ok(None);
                 }
                 // Part of a sale may still be open, or another client has placed an order.
                 Err(TooSmall(_)) => {
                     failures += 1;
                     if failures == ROUNDS {
-                        self.say(rule.symbol, "locked by open orders")?;
+                        self.print(rule.symbol, "locked by open orders")?;
                         return Ok(Some(all));
                     }
                     self.release(rule.symbol).await?;
@@ -293,10 +293,10 @@ impl Liquidation {
                     let (sold, quote) = (report.executed.normalize(), report.executed_quote);
                     let (base, paid) = (&rule.base, &rule.quote);
                     let text = format!("sold {sold} {base} for {} {paid}", quote.normalize());
-                    self.say(rule.symbol, &text)?;
+                    self.print(rule.symbol, &text)?;
                 }
                 Err(why) => {
-                    self.say(rule.symbol, &format!("not sold: {why}"))?;
+                    self.print(rule.symbol, &format!("not sold: {why}"))?;
                     failures += 1;
                     if failures == ROUNDS {
                         return Ok(Some(all));
@@ -312,9 +312,9 @@ impl Liquidation {
     /// Cancels the open orders of a symbol, so that the assets they lock may be sold.
     async fn release(&self, symbol: Symbol) -> Result<(), Failure> {
         match self.venue.cancel_all(symbol, self.stamp()).await {
-            Ok(()) => self.say(symbol, "cancelled the rest")?,
+            Ok(()) => self.print(symbol, "cancelled the rest")?,
             Err(e) if e.class == ErrorClass::Absent => {}
-            Err(e) => self.say(symbol, &format!("not cancelled: {e}"))?,
+            Err(e) => self.print(symbol, &format!("not cancelled: {e}"))?,
         }
         tokio::time::sleep(WAIT * 2).await;
         self.tick().await
@@ -351,7 +351,7 @@ impl Liquidation {
             Err(e) if e.class == ErrorClass::Halt => Err(unreachable(&e)),
             Err(e) if e.class != ErrorClass::Unknown => Ok(Err(e.to_string())),
             Err(e) => {
-                self.say(rule.symbol, &format!("status unknown ({e}); querying the order"))?;
+                self.print(rule.symbol, &format!("status unknown ({e}); querying the order"))?;
                 self.became(&intent, validity.settled_at).await
             }
         }

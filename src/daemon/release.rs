@@ -36,12 +36,12 @@ pub fn live(journal: &Arc<Journal<Body>>, id: u64, retry: bool) -> Result<Quaran
 }
 
 /// The result of an operator's input, and its row.
-type Said<T> = Result<(T, u64), Failure>;
+type Appended<T> = Result<(T, u64), Failure>;
 
 /// Appends an operator's input to the files of a data directory; returns when it is on disk.
 pub(super) fn in_files<T>(
     data_dir: &Path,
-    say: impl FnOnce(&Journal<Body>) -> Said<T>,
+    append: impl FnOnce(&Journal<Body>) -> Appended<T>,
 ) -> Result<T, Failure> {
     let file = data_dir.join(LIVE_FILE);
     if !file.exists() {
@@ -53,21 +53,21 @@ pub(super) fn in_files<T>(
     let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.who));
     let journal = Journal::open(store, places(&specs), options);
     let journal = journal.map_err(|e| store_failure(&e))?;
-    let said = say(&journal);
+    let appended = append(&journal);
     journal.close();
-    let (told, row) = said?;
+    let (result, row) = appended?;
     if row > journal.durable_row() {
         return Err(Failure::new(Exit::StoreFailed, "the journal could not be written"));
     }
-    Ok(told)
+    Ok(result)
 }
 
 /// Appends an operator's input to a running journal; returns when it is on disk.
 pub(super) fn in_journal<T>(
     journal: &Journal<Body>,
-    say: impl FnOnce(&Journal<Body>) -> Said<T>,
+    append: impl FnOnce(&Journal<Body>) -> Appended<T>,
 ) -> Result<T, Failure> {
-    let (told, row) = say(journal)?;
+    let (result, row) = append(journal)?;
     let written = tokio::runtime::Handle::current().block_on(journal.durable(row));
     if !written {
         return Err(Failure::new(
@@ -75,7 +75,7 @@ pub(super) fn in_journal<T>(
             "the journal is closed; the daemon is stopping",
         ));
     }
-    Ok(told)
+    Ok(result)
 }
 
 /// All facts of a journal, with those that are not committed yet.
@@ -104,7 +104,7 @@ impl JournalFacts for Whole<'_> {
     }
 }
 
-fn told(journal: &dyn JournalFacts) -> Result<Quarantines, Failure> {
+fn quarantines(journal: &dyn JournalFacts) -> Result<Quarantines, Failure> {
     let mut all = Quarantines::default();
     journal.each(0, &mut |_, fact| {
         all.fold(fact);
@@ -113,8 +113,8 @@ fn told(journal: &dyn JournalFacts) -> Result<Quarantines, Failure> {
     Ok(all)
 }
 
-fn release(journal: &Journal<Body>, id: u64, retry: bool) -> Said<QuarantineView> {
-    let all = told(&Whole(journal))?;
+fn release(journal: &Journal<Body>, id: u64, retry: bool) -> Appended<QuarantineView> {
+    let all = quarantines(&Whole(journal))?;
     let quarantine = releasable(&all, id, retry)?;
     let writer = journal.writer(NAME);
     let body = Body::Operator(Operator::Released { quarantine: id, retry });

@@ -30,9 +30,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Results of the reloads so far.
+/// Results of the reloads so far, and what was loaded last.
 #[derive(Debug, Default)]
-struct Told {
+struct State {
     last: Option<ReloadView>,
     last_success: Option<i64>,
     restart_pending: Vec<String>,
@@ -66,7 +66,7 @@ pub struct Reloader {
     started: Config,
     beside: Beside,
     turn: Mutex<()>,
-    told: Mutex<Told>,
+    state: Mutex<State>,
 }
 
 /// Why a configuration was refused.
@@ -128,16 +128,16 @@ impl Reloader {
     /// For a process that was started with `started`, loaded from `sources`.
     #[must_use]
     pub fn new(world: World, sources: Sources, started: Config, beside: Beside) -> Arc<Reloader> {
-        let told = Told { read: sources.contents(), ..Told::default() };
-        let (turn, told) = (Mutex::default(), Mutex::new(told));
-        let reloader = Arc::new(Reloader { world, sources, started, beside, turn, told });
+        let state = State { read: sources.contents(), ..State::default() };
+        let (turn, state) = (Mutex::default(), Mutex::new(state));
+        let reloader = Arc::new(Reloader { world, sources, started, beside, turn, state });
         // No other configuration is in force yet: the log began with this filter.
-        reloader.told().filter = reloader.filter();
+        reloader.state().filter = reloader.filter();
         reloader
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every value of the running process, and where it was set.
@@ -157,20 +157,20 @@ impl Reloader {
     /// The configuration in force, and the results of reloads.
     #[must_use]
     pub fn view(&self) -> ReloadsView {
-        let told = self.told();
+        let state = self.state();
         let counts = Trigger::ALL.into_iter().flat_map(|trigger| {
             ReloadResult::COUNTED.into_iter().map(move |result| (trigger, result))
         });
         let count = |(trigger, result)| ReloadCountView {
             trigger,
             result,
-            count: told.counts.get(&(trigger, result)).copied().unwrap_or_default(),
+            count: state.counts.get(&(trigger, result)).copied().unwrap_or_default(),
         };
         ReloadsView {
             generation: standing(&self.world).now.generation,
-            restart_pending: told.restart_pending.clone(),
-            last: told.last.clone(),
-            last_success: told.last_success,
+            restart_pending: state.restart_pending.clone(),
+            last: state.last.clone(),
+            last_success: state.last_success,
             counts: counts.map(count).collect(),
         }
     }
@@ -215,7 +215,7 @@ impl Reloader {
 
     fn attempt(&self, dry: bool) -> Attempt {
         if !dry {
-            self.told().read = self.sources.contents();
+            self.state().read = self.sources.contents();
         }
         let config = self.sources.load(CheckDepth::World).map_err(|errors| Refused {
             result: ReloadResult::Invalid,
@@ -225,9 +225,9 @@ impl Reloader {
         let restart = config.restart_keys(&self.started.values);
         if dry {
             // A dry run adds no keys, but removes those that the files no longer change.
-            self.told().restart_pending.retain(|key| restart.contains(key));
+            self.state().restart_pending.retain(|key| restart.contains(key));
         } else {
-            self.told().restart_pending.clone_from(&restart);
+            self.state().restart_pending.clone_from(&restart);
         }
         if !restart.is_empty() {
             return Err(Refused::restart(restart));
@@ -317,12 +317,12 @@ impl Reloader {
         let time = wall().utc();
         let view = ReloadView { time, trigger, result, generation, changes, reasons, restart };
         if !dry {
-            let mut told = self.told();
-            *told.counts.entry((trigger, result)).or_default() += 1;
+            let mut state = self.state();
+            *state.counts.entry((trigger, result)).or_default() += 1;
             if result.is_success() {
-                told.last_success = Some(time);
+                state.last_success = Some(time);
             }
-            told.last = Some(view.clone());
+            state.last = Some(view.clone());
         }
         let (trigger, result) = (trigger.name(), result.name());
         if view.result.is_success() {
@@ -378,8 +378,8 @@ impl Reloader {
     #[must_use]
     pub fn value(&self, key: &str) -> serde_json::Value {
         let started = || self.started.values.iter().find(|value| value.key == key);
-        let said = in_force(&self.world.board, key);
-        said.or_else(|| started().map(|value| value.value.clone())).unwrap_or_default()
+        let value = in_force(&self.world.board, key);
+        value.or_else(|| started().map(|value| value.value.clone())).unwrap_or_default()
     }
 
     fn watches(&self) -> bool {
@@ -397,7 +397,7 @@ pub fn beside(traded: &Traded, watch: &Watch) -> Beside {
     Beside {
         traded: traded.words.clone(),
         rules: traded.rules.clone(),
-        used: Box::new(move || seen.seen().told.now().counts.used().clone()),
+        used: Box::new(move || seen.seen().memory.now().counts.used().clone()),
     }
 }
 

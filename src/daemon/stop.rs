@@ -46,17 +46,17 @@ impl Stop {
     /// # Errors
     /// The signals cannot be received.
     pub fn new() -> Result<Stop, Failure> {
-        let (tell, asked) = watch::channel(false);
-        let (since, told_since) = watch::channel(None);
+        let (ask, asked) = watch::channel(false);
+        let (since, begun) = watch::channel(None);
         let stage = Arc::new(Mutex::new(None));
-        let (ready, heard) = sync_channel(1);
+        let (ready, is_ready) = sync_channel(1);
         let hangup = Arc::new(Notify::new());
         let (at, hung_up) = (Arc::clone(&stage), Arc::clone(&hangup));
-        let listen = move || hear((&tell, &hung_up), told_since, &at, &ready);
+        let listen = move || receive_signals((&ask, &hung_up), begun, &at, &ready);
         let failed = |e: String| Failure::new(Exit::Failed, format!("signals: {e}"));
         let thread = std::thread::Builder::new().name("signals".into()).spawn(listen);
         thread.map_err(|e| failed(e.to_string()))?;
-        let started = heard.recv().map_err(|e| failed(e.to_string()))?;
+        let started = is_ready.recv().map_err(|e| failed(e.to_string()))?;
         let within = Duration::ZERO;
         started.map_err(failed).map(|()| Stop { within, asked, hangup, since, stage })
     }
@@ -100,7 +100,7 @@ impl Stop {
 
 type Ready = SyncSender<Result<(), String>>;
 
-fn hear(
+fn receive_signals(
     (asked, hangup): (&watch::Sender<bool>, &Notify),
     mut since: watch::Receiver<Option<Begun>>,
     stage: &Mutex<Option<Stage>>,

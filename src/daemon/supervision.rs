@@ -22,7 +22,7 @@ const NOTED: Duration = Duration::from_secs(2);
 pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
     let path = notice.path.as_str();
     watch.seen().events.supervised(path, &notice.news);
-    if let Some(back) = watch.supervised.tell(notice).filter(|back| !back.along) {
+    if let Some(back) = watch.supervised.count(notice).filter(|back| !back.along) {
         watch.restarted(path, &back.why, back.after);
     }
     match &notice.news {
@@ -93,16 +93,16 @@ pub fn watchdog(
 fn note(journal: &Arc<Journal<Body>>, path: &str, held: Duration) {
     let below = path.strip_prefix(STAGES).and_then(|below| below.strip_prefix('/'));
     let Some(name) = below.map(str::to_owned) else { return };
-    let (tell, told) = sync_channel(1);
+    let (done, noted) = sync_channel(1);
     let (journal, why) =
         (Arc::clone(journal), format!("blocked its thread for {} s", held.as_secs()));
     let note = move || {
-        if tell.send(journal.held(&name, &why)).is_err() {
+        if done.send(journal.held(&name, &why)).is_err() {
             tracing::debug!("noted, and nobody waits any more");
         }
     };
     match std::thread::Builder::new().name("held".into()).spawn(note) {
-        Ok(_) => match told.recv_timeout(NOTED) {
+        Ok(_) => match noted.recv_timeout(NOTED) {
             Ok(true) => tracing::error!(path, "it counts as a failure at its input"),
             Ok(false) => {}
             Err(_) => tracing::error!(path, "the failure at its input is not on disk"),
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn who_comes_back_with_its_supervisor_has_no_line_of_its_own() {
         let watch = Watch::new(None, clock::now());
-        let hear = |path: &str, news| {
+        let restarts_after = |path: &str, news| {
             let (path, kind) = (path.to_owned(), Kind::Worker);
             observe(&watch, &SupervisionNotice { path, kind, at_ms: 0, news });
             watch.seen().restarts
@@ -130,11 +130,11 @@ mod tests {
             Announcement::Exited { exit, uptime, restarts: 0, asked: false }
         };
         let (low, feed) = ("root/feeds", "root/feeds/feed");
-        hear(feed, ended(Exit::Killed));
-        assert_eq!(hear(feed, Announcement::Started { restarts: 1 }), 1);
-        hear(feed, ended(Exit::Orphaned));
-        hear(low, ended(Exit::Killed));
-        assert_eq!(hear(feed, Announcement::Started { restarts: 2 }), 1);
-        assert_eq!(hear(low, Announcement::Started { restarts: 1 }), 2);
+        restarts_after(feed, ended(Exit::Killed));
+        assert_eq!(restarts_after(feed, Announcement::Started { restarts: 1 }), 1);
+        restarts_after(feed, ended(Exit::Orphaned));
+        restarts_after(low, ended(Exit::Killed));
+        assert_eq!(restarts_after(feed, Announcement::Started { restarts: 2 }), 1);
+        assert_eq!(restarts_after(low, Announcement::Started { restarts: 1 }), 2);
     }
 }

@@ -51,17 +51,17 @@ fn stored(switch: &Switch, stands: &Switches) -> Switch {
 ///
 /// # Errors
 /// A process holds the files, they cannot be used, or the switch is not valid.
-pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failure> {
-    let reason = checked(said)?;
+pub fn offline(data_dir: &Path, word: &SwitchWord) -> Result<SwitchedView, Failure> {
+    let reason = checked(word)?;
     in_files(data_dir, |journal| {
-        let mut told = StatusFold::default();
+        let mut status = StatusFold::default();
         Whole(journal).each(0, &mut |_, fact| {
-            told.fold(fact);
+            status.fold(fact);
             ControlFlow::Continue(())
         })?;
-        is_strategy(&said.switch, &told.switches().switches, told.strategies())?;
-        let switch = stored(&said.switch, &told.switches().switches);
-        say(journal, i64::MIN, (&switch, &reason), told.switches())
+        is_strategy(&word.switch, &status.switches().switches, status.strategies())?;
+        let switch = stored(&word.switch, &status.switches().switches);
+        append(journal, i64::MIN, (&switch, &reason), status.switches())
     })
 }
 
@@ -69,21 +69,21 @@ pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failu
 ///
 /// # Errors
 /// The switch is not valid, or the journal has ended.
-pub fn live(world: &World, said: &SwitchWord) -> Result<SwitchedView, Failure> {
-    let reason = checked(said)?;
+pub fn live(world: &World, request: &SwitchWord) -> Result<SwitchedView, Failure> {
+    let reason = checked(request)?;
     let stands = standing(world);
     let settings = stands.now.content.settings();
     let stands = SwitchesView::of(&stands.switches, strategy::off(&settings));
     let strategies: Vec<String> = settings.strategy.0.into_keys().collect();
-    is_strategy(&said.switch, &stands.switches, &strategies)?;
+    is_strategy(&request.switch, &stands.switches, &strategies)?;
     let places = world.directory.readings().into_iter().map(|reading| reading.path).collect();
-    let mut switch = said.switch.clone();
+    let mut switch = request.switch.clone();
     if let Switch::Process { path, .. } = &mut switch {
         *path = world.places.present(path);
     }
     let switch = stored(&switch, &stands.switches);
     there(&switch, &stands.switches, places)?;
-    in_journal(&world.journal, |journal| say(journal, world.now(), (&switch, &reason), stands))
+    in_journal(&world.journal, |journal| append(journal, world.now(), (&switch, &reason), stands))
 }
 
 /// Refuses a strategy that is not configured, unless it was turned off before.
@@ -114,12 +114,12 @@ fn there(switch: &Switch, stands: &Switches, places: Vec<String>) -> Result<(), 
 }
 
 /// The reason of a switch; checks that the switch is allowed.
-fn checked(said: &SwitchWord) -> Result<String, Failure> {
-    let reason = said.reason.trim();
+fn checked(word: &SwitchWord) -> Result<String, Failure> {
+    let reason = word.reason.trim();
     if reason.is_empty() {
         return Err(Failure::new(Exit::Usage, "the reason is missing: add --reason TEXT"));
     }
-    match &said.switch {
+    match &word.switch {
         Switch::Halt
         | Switch::Resume
         | Switch::Flatten
@@ -139,7 +139,7 @@ fn checked(said: &SwitchWord) -> Result<String, Failure> {
     Ok(reason.to_owned())
 }
 
-fn say(
+fn append(
     journal: &Journal<Body>,
     time: i64,
     (switch, reason): (&Switch, &str),

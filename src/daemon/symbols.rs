@@ -27,7 +27,7 @@ pub fn change(
     let (symbol, wanted) = match change {
         SymbolsChange::Want(symbol, wanted) => (symbol, wanted),
         SymbolsChange::Refresh => {
-            world.tell(path::UNIVERSE, UniverseMsg::Refresh);
+            world.send(path::UNIVERSE, UniverseMsg::Refresh);
             let text = "the daemon polls the venue's symbol list".to_owned();
             return Ok(SymbolsChangeView { text });
         }

@@ -52,7 +52,7 @@ const FLUSH: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Seen {
     /// The state from facts.
-    pub told: Memory,
+    pub memory: Memory,
     /// Recent events.
     pub events: EventLog,
     /// Recent values of the indicator stage.
@@ -110,7 +110,7 @@ impl Watch {
     pub fn new(printer: Option<Printer>, began: Instant) -> Watch {
         let (width, color) = printer.as_ref().map_or((100, false), |p| (p.width, p.color));
         let seen = Seen {
-            told: Memory::default(),
+            memory: Memory::default(),
             events: EventLog::default(),
             features: FeatureLog::default(),
             steps: Vec::new(),
@@ -135,7 +135,7 @@ impl Watch {
 
     /// Begins the run with its first step. Each step is a kill point of `chaos`.
     pub fn begin(&self, chaos: &Chaos) {
-        self.life.strike(chaos);
+        self.life.arm(chaos);
         self.enter(Step::Open);
     }
 
@@ -200,7 +200,7 @@ impl Watch {
         let next = kept.next_row();
         {
             let mut seen = self.seen();
-            (seen.told, seen.kept) = (kept, (next, 0));
+            (seen.memory, seen.kept) = (kept, (next, 0));
         }
         journal.each_left(lately + 1, &mut |left| {
             let Left::Row(row, fact) = left else { return ControlFlow::Continue(()) };
@@ -222,12 +222,12 @@ impl Watch {
                 }
                 Left::Lost(_, why) => tracing::error!("a view lacks data: {why}"),
             }
-            seen.told.take(&left);
+            seen.memory.take(&left);
             ControlFlow::Continue(())
         })?;
         let mut seen = self.seen();
-        let Seen { told, terminal, .. } = &mut *seen;
-        terminal.restore(&told.now().status);
+        let Seen { memory, terminal, .. } = &mut *seen;
+        terminal.restore(&memory.now().status);
         Ok(())
     }
 
@@ -255,7 +255,7 @@ impl Watch {
             // Facts that are not saved are read again by the next start, and must not be sealed
             // until then.
             journal.hold(NAME, next);
-            keeper.due = (unkept > 0).then(|| (seen.told.through, seen.told.bytes()));
+            keeper.due = (unkept > 0).then(|| (seen.memory.through, seen.memory.bytes()));
         }
         loop {
             waker.clear();
@@ -266,7 +266,7 @@ impl Watch {
             if stopping {
                 return Ok(());
             }
-            let heard = async {
+            let news_or_stop = async {
                 tokio::select! {
                     () = news.notified() => {}
                     Ok(()) = durable.changed() => {}
@@ -274,10 +274,10 @@ impl Watch {
                     _ = stop.changed() => {}
                 }
             };
-            if tokio::time::timeout(FLUSH, heard).await.is_err() {
+            if tokio::time::timeout(FLUSH, news_or_stop).await.is_err() {
                 let (line, row) = {
                     let mut seen = self.seen();
-                    (seen.terminal.flush(self.began.elapsed()), seen.told.through)
+                    (seen.terminal.flush(self.began.elapsed()), seen.memory.through)
                 };
                 keeper.held.hold(row, line);
                 keeper.keep(journal, archive)?;
@@ -293,7 +293,7 @@ impl Watch {
         keeper: &mut Keeper,
     ) -> Result<(), Failure> {
         loop {
-            let from = self.seen().told.through + 1;
+            let from = self.seen().memory.through + 1;
             let chunks = journal.read(from, CHUNKS).map_err(|e| store_failure(&e))?;
             if chunks.is_empty() {
                 return Ok(());
@@ -307,7 +307,7 @@ impl Watch {
                         keeper.fed += fact.body.weight();
                     }
                 }
-                keeper.note(&seen.told);
+                keeper.note(&seen.memory);
             }
             self.print(&keeper.held.on_disk(journal.durable_row()));
             keeper.keep(journal, archive)?;
@@ -315,7 +315,7 @@ impl Watch {
     }
 
     fn take(&self, seen: &mut Seen, row: u64, fact: &Fact<Body>) -> Vec<String> {
-        seen.told.fold(row, fact);
+        seen.memory.fold(row, fact);
         seen.lately(fact);
         let now = self.began.elapsed();
         let mut lines = seen.terminal.fact(fact, now);
@@ -432,10 +432,10 @@ impl Held {
 }
 
 impl Keeper {
-    fn note(&mut self, told: &Memory) {
+    fn note(&mut self, memory: &Memory) {
         if self.fed > KEEP_BYTES && self.due.is_none() && self.kept.elapsed() > KEEP_EVERY {
             (self.fed, self.kept) = (0, clock::now());
-            self.due = Some((told.through, told.bytes()));
+            self.due = Some((memory.through, memory.bytes()));
         }
     }
 

@@ -1,16 +1,16 @@
-//! The exchange is gone and does not come back: the daemon says so, asks again, and goes on when it
-//! can.
+//! The exchange is gone and does not come back: the daemon reports it, asks again, and goes on when
+//! it can.
 
 use crate::kit::{Folder, Process, ask, exchange, kill_exchange, wait_until};
 use serde_json::Value;
 use std::fs::File;
 use std::path::Path;
 
-/// What `status` says of the venue; none where nothing is wrong with it.
+/// What `status` reports of the venue; none where nothing is wrong with it.
 fn trouble(dir: &Path) -> Option<String> {
     let problems = ask(dir, &["status"])["problems"].clone();
-    let told = problems.as_array().unwrap().iter().filter_map(Value::as_str);
-    told.map(str::to_owned).find(|problem| problem.starts_with("venue: "))
+    let texts = problems.as_array().unwrap().iter().filter_map(Value::as_str);
+    texts.map(str::to_owned).find(|problem| problem.starts_with("venue: "))
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn an_exchange_that_is_absent_is_told_and_tried_again() {
     let folder = Folder::new("absent");
     let dir = folder.join("data");
     let mut daemon = Process::start(&dir, &["run", "--pace", "60x"]);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.answers();
     assert_eq!(trouble(&dir), None);
     // Its books are held, so no successor can run.
@@ -28,8 +28,8 @@ fn an_exchange_that_is_absent_is_told_and_tried_again() {
         books.try_lock().is_ok()
     });
     wait_until("it is told", || trouble(&dir).is_some());
-    let told = trouble(&dir).unwrap();
-    assert!(told.contains(", since ") && told.ends_with(" s"), "{told}");
+    let text = trouble(&dir).unwrap();
+    assert!(text.contains(", since ") && text.ends_with(" s"), "{text}");
     assert!(daemon.alive(), "it waits for the venue");
     books.unlock().unwrap();
     wait_until("it goes on", || trouble(&dir).is_none());

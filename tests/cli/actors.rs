@@ -43,9 +43,9 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     };
     let daemon = start();
     for (how, n) in [("kill", 1), ("stop", 2), ("panic", 3)] {
-        let (code, said) = kill("closer", &["--how", how]);
-        assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("root/trading/bars/closer"), "{said}");
+        let (code, text) = kill("closer", &["--how", how]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains("root/trading/bars/closer"), "{text}");
         wait_until("it came back", || {
             let node = closer(&dir);
             node["injected"] == n && node["restarts"] == n && node["state"] == "running"
@@ -60,9 +60,9 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
         let refused = answer.starts_with("HTTP/1.1 400 ") && answer.contains("from 1 to 3600");
         assert!(refused, "{answer}");
     }
-    let (code, said) = kill("root/nobody", &[]);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("there is no actor root/nobody"), "{said}");
+    let (code, text) = kill("root/nobody", &[]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("there is no actor root/nobody"), "{text}");
     let retry = ["retry", "root/trading/feeds", "--config", path];
     let (code, out, err) = run(&dir, &retry);
     assert_eq!((code, out.as_str()), (Some(2), ""), "nobody can be asked: {err}");
@@ -71,8 +71,8 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     assert_eq!(code, Some(0), "{out}{err}");
 
     // Those who look in are answered while it hangs, until the process ends.
-    let (code, said) = kill("closer", &["--how", "stall", "--seconds", "60"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = kill("closer", &["--how", "stall", "--seconds", "60"]);
+    assert_eq!(code, Some(0), "{text}");
     wait_until("it is seen to hang", || closer(&dir)["blocked"] == true);
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(13), "{err}");
@@ -80,16 +80,16 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
 
     let daemon = start();
     // It may end before it has answered.
-    let (code, said) = kill("closer", &["--how", "abort"]);
-    assert!(matches!(code, Some(0 | 3)), "{code:?} {said}");
+    let (code, text) = kill("closer", &["--how", "abort"]);
+    assert!(matches!(code, Some(0 | 3)), "{code:?} {text}");
     let (status, _, err) = daemon.end();
     assert_eq!(status.signal(), Some(6), "{err}");
 
     fs::write(&config, "").unwrap();
     let daemon = start();
-    let (code, said) = kill("closer", &[]);
-    assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("set chaos.enabled = true"), "{said}");
+    let (code, text) = kill("closer", &[]);
+    assert_eq!(code, Some(5), "{text}");
+    assert!(text.contains("set chaos.enabled = true"), "{text}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     let audit = fs::read_to_string(dir.join("audit.jsonl")).unwrap();
@@ -106,7 +106,7 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
     let start = || {
         let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
         daemon.answers();
-        daemon.says("may trade");
+        daemon.prints("may trade");
         let starts = || ask(&dir, &["tree"]).to_string().contains("\"starting\"");
         wait_until("nobody is about to start", || !starts());
         daemon
@@ -128,11 +128,11 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
     let (code, out, err) = kill("sampler", "stop");
     assert_eq!((code, out.as_str()), (Some(0), "root/ops/sampler is asked to stop"), "{err}");
     let why = "ended (injected: asked for by an operator) and runs again after";
-    let lines = daemon.says(&format!("root/ops/sampler {why}"));
-    let told: Vec<&String> = lines.iter().filter(|line| line.contains("runs again")).collect();
-    assert_eq!(told.len(), 2, "one line for a branch: {told:?}");
-    assert!(told[0].contains(&format!("root/trading/feeds {why}")), "{told:?}");
-    assert!(told.iter().all(|line| !line.ends_with("after 0 us")), "{told:?}");
+    let lines = daemon.prints(&format!("root/ops/sampler {why}"));
+    let restarts: Vec<&String> = lines.iter().filter(|line| line.contains("runs again")).collect();
+    assert_eq!(restarts.len(), 2, "one line for a branch: {restarts:?}");
+    assert!(restarts[0].contains(&format!("root/trading/feeds {why}")), "{restarts:?}");
+    assert!(restarts.iter().all(|line| !line.ends_with("after 0 us")), "{restarts:?}");
     // The keeper of the exchange gets no messages.
     let (code, out, err) = kill("exchange", "panic");
     let planned = "panics at its next message";
@@ -151,9 +151,9 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
     let (code, _, err) = run(&dir, &["kill", "root", "--how", "stop", "--config", path]);
     let ends = "root, which ends the process with exit code 12: ";
     assert!(code == Some(2) && err.contains(ends), "{code:?} {err}");
-    for (how, said) in [("stop", "is asked to stop"), ("kill", "is killed")] {
+    for (how, effect) in [("stop", "is asked to stop"), ("kill", "is killed")] {
         let (code, out, err) = kill("root", how);
-        let line = format!("root {said}, which ends the process with exit code 12");
+        let line = format!("root {effect}, which ends the process with exit code 12");
         assert_eq!((code, out.as_str()), (Some(0), line.as_str()), "{err}");
         let (status, _, err) = daemon.end();
         assert_eq!(status.code(), Some(12), "{err}");
@@ -168,9 +168,9 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
 
 /// A daemon whose indicator stage holds its thread at the first passing of that point.
 fn hangs(dir: &Path, config: &str, site: Site) -> Process {
-    let (who, blow) = ("indicator".to_owned(), FaultKind::Die);
-    let strike = PlannedFault { site, who, phase: Phase::Starting, nth: 1, blow };
-    Process::struck(dir, &["run", "--symbols", "2", "--config", config], &[strike])
+    let (who, fault_kind) = ("indicator".to_owned(), FaultKind::Die);
+    let fault = PlannedFault { site, who, phase: Phase::Starting, nth: 1, kind: fault_kind };
+    Process::with_faults(dir, &["run", "--symbols", "2", "--config", config], &[fault])
 }
 
 #[test]
@@ -198,31 +198,31 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
         format!("{set_aside} set aside, {} dropped", measured(&dir, "everwarm_stages_dropped"))
     };
     wait_until("metrics tell of it", || metrics() == "1 set aside, 0 dropped");
-    // Dropped it holds nothing back, and it is still said that it is out.
+    // Dropped it holds nothing back, and it is still reported as out.
     let id = ask(&dir, &["quarantine", "list"])[0]["id"].to_string();
     let (code, out, err) = run(&dir, &["quarantine", "drop", &id, "--yes"]);
-    let said = format!("quarantine {id} is dropped: indicator stays stopped and blocks nothing");
-    assert!(code == Some(0) && out.starts_with(&said), "{code:?} {out}{err}");
+    let line = format!("quarantine {id} is dropped: indicator stays stopped and blocks nothing");
+    assert!(code == Some(0) && out.starts_with(&line), "{code:?} {out}{err}");
     wait_until("the breaker goes back", || ask(&dir, &["status"])["breaker"] == "normal");
     wait_until("metrics tell of that", || metrics() == "0 set aside, 1 dropped");
-    let is_told = |out: &str| out.contains("an operator dropped it");
-    assert!(is_told(&ask(&dir, &["status"])["problems"].to_string()));
+    let is_reported = |out: &str| out.contains("an operator dropped it");
+    assert!(is_reported(&ask(&dir, &["status"])["problems"].to_string()));
     let symbol = ask(&dir, &["symbols", "list"])[0]["symbol"].as_str().unwrap().to_owned();
     // A machine may be faster than the market's first close.
     wait_until("there was a close", || ask(&dir, &["status"])["closes"].as_u64() > Some(0));
     wait_until("no order is that, too", || {
-        is_told(&ask(&dir, &["why-not", &symbol])["title"].to_string())
+        is_reported(&ask(&dir, &["why-not", &symbol])["title"].to_string())
     });
     let (code, out, _) = run(&dir, &["doctor", "--json"]);
     let retry = format!("everwarm quarantine retry {id}");
-    assert!(code == Some(4) && is_told(&out) && out.contains(&retry), "{code:?} {out}");
+    assert!(code == Some(4) && is_reported(&out) && out.contains(&retry), "{code:?} {out}");
     assert_eq!(run(&dir, &["quarantine", "drop", &id, "--yes"]).0, Some(5));
     let (code, out, err) = run(&dir, &["quarantine", "retry", &id, "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert_eq!(ask(&dir, &["quarantine", "list"]), json!([]));
     wait_until("metrics tell of neither", || metrics() == "0 set aside, 0 dropped");
     wait_until("it is asked again", || {
-        !is_told(&ask(&dir, &["why-not", &symbol])["title"].to_string())
+        !is_reported(&ask(&dir, &["why-not", &symbol])["title"].to_string())
     });
     let why = run(&dir, &["verify"]);
     assert_eq!(why.0, Some(0), "{why:?}");
@@ -252,7 +252,7 @@ fn who_may_be_disturbed_changes_while_it_trades() {
     fs::write(&config, "").unwrap();
     let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let kill = || run(&dir, &["kill", "closer", "--yes", "--config", path]);
     let refused = || {
         let (code, _, err) = kill();
@@ -288,7 +288,7 @@ fn who_may_be_disturbed_changes_while_it_trades() {
         node["injected"] == 1 && node["state"] == "running"
     });
     wait_until("metrics tell of it", || measured() == (1, 0, 0, 1, 1));
-    // Who holds the place of the exchange hears nothing; what waits for a message is taken back.
+    // Who holds the place of the exchange receives nothing; what waits for a message is taken back.
     let (code, out, err) =
         run(&dir, &["kill", "exchange", "--how", "panic", "--yes", "--config", path]);
     assert_eq!(code, Some(0), "{out}{err}");
@@ -302,7 +302,7 @@ fn who_may_be_disturbed_changes_while_it_trades() {
     assert_eq!(daemon.end().0.code(), Some(0));
 }
 
-/// Supervisors share a thread. Whoever asks whether the process lives is told that it hangs.
+/// Supervisors share a thread. A check whether the process lives reports that it hangs.
 #[test]
 fn who_asks_is_answered_while_supervision_hangs() {
     let folder = Folder::new("livez");
@@ -311,7 +311,7 @@ fn who_asks_is_answered_while_supervision_hangs() {
     fs::write(&config, "[chaos]\nenabled = true\n[daemon]\nhang_limit_s = 600\n").unwrap();
     let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     wait_until("supervision answers", || get(&dir, "/livez").starts_with("HTTP/1.1 200"));
     let stall = ["kill", "root", "--how", "stall", "--seconds", "300", "--yes", "--config", path];
     let (code, out, err) = run(&dir, &stall);

@@ -23,10 +23,10 @@ fn answer(dir: &Path, bytes: &[u8]) -> String {
 
 /// The same, as far as it comes within so long: a stream does not end by itself.
 fn answer_within(dir: &Path, bytes: &[u8], within: Duration) -> String {
-    let file = ApiFile::read(dir).expect("it says where it answers");
+    let file = ApiFile::read(dir).expect("it names where it answers");
     let mut stream = TcpStream::connect(file.addr).unwrap();
     stream.set_read_timeout(Some(within)).unwrap();
-    // It may answer, and end, before it has heard all.
+    // It may answer, and end, before it has received all.
     drop(stream.write_all(bytes));
     let mut answer = Vec::new();
     let (began, mut piece) = (clock::now(), [0; 4096]);
@@ -148,18 +148,18 @@ fn assert_patience_ends(dir: &Path, bearer: &str) {
 
 /// Requests are counted by the pattern of their path, and the start is timed.
 fn assert_counted(dir: &Path) {
-    let told = request(dir, &["GET /metrics HTTP/1.1"], "");
+    let metrics = request(dir, &["GET /metrics HTTP/1.1"], "");
     for series in [
         "{route=\"/api/v1/log-level\",method=\"PUT\",status=\"200\"} 1",
         "{route=\"/api/v1/log-level\",method=\"PUT\",status=\"401\"} ",
         "{route=\"none\",method=\"GET\",status=\"404\"} ",
     ] {
-        assert!(told.contains(&format!("everwarm_http_requests_total{series}")), "{told}");
+        assert!(metrics.contains(&format!("everwarm_http_requests_total{series}")), "{metrics}");
     }
-    let steps = told.lines().filter_map(|l| l.strip_prefix("everwarm_start_step_seconds"));
+    let steps = metrics.lines().filter_map(|l| l.strip_prefix("everwarm_start_step_seconds"));
     let untimed: Vec<&str> = steps.filter(|l| l.ends_with("} 0")).collect();
     assert!(untimed.len() <= 1, "all but catching up, perhaps: {untimed:?}");
-    assert!(!told.contains(".."), "the pattern is told, never a path: {told}");
+    assert!(!metrics.contains(".."), "the pattern is shown, never a path: {metrics}");
 }
 
 /// A word that names neither a level nor a part of the program is no filter, and changes none.
@@ -187,9 +187,9 @@ fn assert_noted(lines: Vec<Value>) -> Vec<Value> {
         ("POST /api/v1/trading/halt", "Content-Type"),
         ("POST /api/v1/trading/dance", "halt, resume or flatten"),
     ] {
-        let told =
+        let is_refusal =
             |line: &Value| line["what"] == what && line["result"].as_str().unwrap().contains(why);
-        assert!(lines.iter().any(told), "{what}, {why}: {lines:?}");
+        assert!(lines.iter().any(is_refusal), "{what}, {why}: {lines:?}");
     }
     assert!(lines.iter().all(|line| line["who"] == "token"), "{lines:?}");
     tried
@@ -338,7 +338,7 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
     &["chaos", "--recording", "/nowhere"],
 ];
 
-/// What says the same whatever is configured, or is tried apart.
+/// What prints the same whatever is configured, or is tried apart.
 const OTHERS: [&str; 11] = [
     "run",
     "stop",
@@ -391,14 +391,14 @@ pub fn holding(dir: &Path, planted: &str) -> Vec<PathBuf> {
 
 /// What every path answers, asked for well and badly.
 pub fn every_path(dir: &Path) -> String {
-    let mut said = String::new();
+    let mut responses = String::new();
     let routes = include_str!("../../crates/api/src/routes.rs");
     let quoted = routes.split('"').filter(|text| text.starts_with('/'));
     for get in quoted.map(|path| path.replace(['{', '}'], "1")) {
         for method in ["GET", "PUT", "POST", "DELETE"] {
             for more in ["", "?limit=1", "?nonsense"] {
                 let line = format!("{method} {get}{more} HTTP/1.1");
-                said += &if get == "/api/v1/events" {
+                responses += &if get == "/api/v1/events" {
                     let asked = format!("{line}\r\nHost: localhost\r\n\r\n");
                     answer_within(dir, asked.as_bytes(), Duration::from_secs(1))
                 } else {
@@ -407,7 +407,7 @@ pub fn every_path(dir: &Path) -> String {
             }
         }
     }
-    said
+    responses
 }
 
 #[test]
@@ -418,11 +418,11 @@ fn a_planted_secret_is_in_no_output_and_no_file() {
     fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
     let config = folder.join("mine.toml");
     let path = config.to_str().unwrap();
-    let mut said = String::new();
-    let mut tell = |arguments: &[&str], code: i32| {
+    let mut printed = String::new();
+    let mut collect = |arguments: &[&str], code: i32| {
         let (ended, out, err) = run(&dir, arguments);
         assert_eq!(ended, Some(code), "{arguments:?}: {out}{err}");
-        said += &[out, err].concat();
+        printed += &[out, err].concat();
     };
     // Where it may not stand.
     for text in [
@@ -436,9 +436,9 @@ fn a_planted_secret_is_in_no_output_and_no_file() {
         fs::write(&config, text).unwrap();
         for words in [&["config", "check"][..], &["config", "check", "--json"], &["config", "show"]]
         {
-            tell(&[words, &["--config", path]].concat(), 2);
+            collect(&[words, &["--config", path]].concat(), 2);
         }
-        tell(&["run", "--config", path, "--log", "trace"], 2);
+        collect(&["run", "--config", path, "--log", "trace"], 2);
     }
     // Where it is only referred to.
     fs::write(&config, format!("[daemon]\ntoken = \"file:{}\"\n", file.display())).unwrap();
@@ -453,27 +453,31 @@ fn a_planted_secret_is_in_no_output_and_no_file() {
         &["tree", "--json"],
         &["log-level", "everwarm=trace", "--yes"],
     ] {
-        tell(&[words, &["--config", path]].concat(), 0);
+        collect(&[words, &["--config", path]].concat(), 0);
     }
-    tell(&["config", "diff", "--config", path, "--json"], 4);
+    collect(&["config", "diff", "--config", path, "--json"], 4);
     for words in EVERY_COMMAND {
         for more in [&[][..], &["--json"], &["-vvv"]] {
             let (_, out, err) = run(&dir, &[*words, &["--config", path][..], more].concat());
-            said += &[out, err].concat();
+            printed += &[out, err].concat();
         }
     }
-    said += &every_path(&dir);
+    printed += &every_path(&dir);
     let wrong = request(&dir, &[CHANGE, JSON, "Authorization: Bearer wrong"], BODY);
     assert!(wrong.starts_with("HTTP/1.1 401"), "{wrong}");
     let bearer = format!("Authorization: Bearer {PLANTED}");
-    said += &request(&dir, &[CHANGE, JSON, &bearer], BODY);
+    printed += &request(&dir, &[CHANGE, JSON, &bearer], BODY);
     daemon.signal("-INT");
     let (status, out, err) = daemon.end();
     assert_eq!(status.code(), Some(0));
     assert!(err.contains("TRACE"), "it logs all there is");
-    said += &[out.join("\n"), err, wrong].concat();
-    assert!(said.contains("env:NAME or file:PATH") && said.contains("\"info\""), "{said}");
-    assert!(!said.contains("hunter2"), "{}", said.lines().find(|l| l.contains("hunter2")).unwrap());
+    printed += &[out.join("\n"), err, wrong].concat();
+    assert!(printed.contains("env:NAME or file:PATH") && printed.contains("\"info\""), "{printed}");
+    assert!(
+        !printed.contains("hunter2"),
+        "{}",
+        printed.lines().find(|l| l.contains("hunter2")).unwrap()
+    );
     assert_eq!(holding(&folder.0, PLANTED), std::slice::from_ref(&file));
     assert!(!dir.join(TOKEN_FILE).exists(), "none is made where one is configured");
     // Others may read it: refused, by name and not by content.

@@ -16,25 +16,25 @@ fn kills_crashes_and_dying_disks_make_no_difference_and_are_counted() {
     let folder = Folder::new("chaos");
     let recording = small_recording(&folder.join("recording"));
     let asked = ["chaos", "--recording", &recording, "--kills", "40", "--crashes", "11"];
-    let told = plain(&[&asked[..], &["--disk", "3", "--seed", "5", "--json"]].concat());
-    let said = String::from_utf8_lossy(&told.stderr);
-    assert_eq!(told.status.code(), Some(0), "{said}");
-    assert_eq!(said, "", "no bar where nobody looks");
-    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-    assert_eq!(told["differences"], serde_json::json!([]));
-    assert!(told["closes"].as_u64().unwrap() > 200, "{told}");
+    let output = plain(&[&asked[..], &["--disk", "3", "--seed", "5", "--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert_eq!(errors, "", "no bar where nobody looks");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["differences"], serde_json::json!([]));
+    assert!(report["closes"].as_u64().unwrap() > 200, "{report}");
     let times = |what: &str| -> u64 {
-        let rows = told["struck"].as_array().unwrap().iter();
+        let rows = report["struck"].as_array().unwrap().iter();
         rows.filter(|row| row["what"] == what).map(|row| row["times"].as_u64().unwrap()).sum()
     };
-    assert_eq!((times("crash"), times("disk")), (11, 3), "{told}");
-    assert!(times("kill") + times("panic") >= 40, "{told}");
-    assert!(told["restarts_us"][0].as_u64().unwrap() > 0, "{told}");
-    assert!(told["lives"].as_u64().unwrap() >= 14, "{told}");
-    assert_eq!(times("venue"), 0, "{told}");
+    assert_eq!((times("crash"), times("disk")), (11, 3), "{report}");
+    assert!(times("kill") + times("panic") >= 40, "{report}");
+    assert!(report["restarts_us"][0].as_u64().unwrap() > 0, "{report}");
+    assert!(report["lives"].as_u64().unwrap() >= 14, "{report}");
+    assert_eq!(times("venue"), 0, "{report}");
     // A quarter falls while people speak, and once venue time passes by itself.
-    assert!(times("word") > 10, "{told}");
-    assert!(told["struck"].to_string().contains("dead for"), "{told}");
+    assert!(times("word") > 10, "{report}");
+    assert!(report["struck"].to_string().contains("dead for"), "{report}");
 }
 
 #[test]
@@ -43,46 +43,46 @@ fn every_part_of_a_life_is_struck_under_a_venue_that_misbehaves() {
     // Long enough that something is sealed.
     let recording = made_recording(&folder.join("recording"), 8, 300);
     let asked = ["chaos", "--recording", &recording, "--kills", "6", "--crashes", "26"];
-    let told = plain(&[&asked[..], &["--disk", "1", "--venue-faults", "--json"]].concat());
-    let said = String::from_utf8_lossy(&told.stderr);
-    let found: Value = serde_json::from_slice(&told.stdout).unwrap_or_default();
+    let output = plain(&[&asked[..], &["--disk", "1", "--venue-faults", "--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     // First, because whoever shows this may cut it short.
-    assert!(told.status.success(), "{}\n{said}\n{found}", found["differences"]);
-    let told = found;
-    assert_eq!(told["differences"], serde_json::json!([]), "{told}");
-    let struck = |what: &str, place: &str| -> u64 {
-        let mut rows = told["struck"].as_array().unwrap().iter();
+    assert!(output.status.success(), "{}\n{errors}\n{report}", report["differences"]);
+
+    assert_eq!(report["differences"], serde_json::json!([]), "{report}");
+    let injected = |what: &str, place: &str| -> u64 {
+        let mut rows = report["struck"].as_array().unwrap().iter();
         let row = rows.find(|row| row["what"] == what && row["place"] == place);
         row.map_or(0, |row| row["times"].as_u64().unwrap())
     };
-    // The others are struck by time; how often, a loaded machine decides.
+    // The others are injected by time; how often, a loaded machine decides.
     let always = [Part::Repair, Part::Sync, Part::Checkpoint, Part::Sealing];
     for part in [&always[..], &[Part::Continued, Part::Alone]].concat() {
-        assert!(struck("crash", part.name()) > 0, "{}: {told}", part.name());
+        assert!(injected("crash", part.name()) > 0, "{}: {report}", part.name());
     }
-    let all: u64 = Part::ALL.iter().map(|part| struck("crash", part.name())).sum();
-    assert!((26..28).contains(&all), "{told}");
-    // What was never met is told too.
+    let all: u64 = Part::ALL.iter().map(|part| injected("crash", part.name())).sum();
+    assert!((26..28).contains(&all), "{report}");
+    // What was never met is reported too.
     for name in KINDS.iter().map(|row| row.name) {
-        let mut rows = told["struck"].as_array().unwrap().iter();
-        assert!(rows.any(|row| row["what"] == "venue" && row["place"] == name), "{name}: {told}");
+        let mut rows = report["struck"].as_array().unwrap().iter();
+        assert!(rows.any(|row| row["what"] == "venue" && row["place"] == name), "{name}: {report}");
     }
     // What a clock that is wrong or an answer that is late changes is there in every start.
     let always = [Kind::Slow, Kind::ClockSkew];
     for row in KINDS.iter().filter(|row| row.transparent || always.contains(&row.kind)) {
-        assert!(struck("venue", row.name) > 0, "{}: {told}", row.name);
+        assert!(injected("venue", row.name) > 0, "{}: {report}", row.name);
     }
 }
 
 #[test]
 fn a_few_of_all_runs_on_the_small_feed_make_no_difference() {
-    let told = plain(&["chaos", "--exhaustive", "--runs", "6", "--json"]);
-    let said = String::from_utf8_lossy(&told.stderr);
-    assert_eq!(told.status.code(), Some(0), "{said}");
-    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-    assert!(told["runs"].as_u64().unwrap() >= 7, "{told}");
-    assert!(told["closes"].as_u64().unwrap() > 200, "{told}");
-    assert!(!told["struck"].as_array().unwrap().is_empty(), "{told}");
+    let output = plain(&["chaos", "--exhaustive", "--runs", "6", "--json"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["runs"].as_u64().unwrap() >= 7, "{report}");
+    assert!(report["closes"].as_u64().unwrap() > 200, "{report}");
+    assert!(!report["struck"].as_array().unwrap().is_empty(), "{report}");
 }
 
 #[test]
@@ -91,26 +91,31 @@ fn a_run_that_is_made_again_tells_what_struck_and_how_long_it_lived() {
     let recording = small_recording(&folder.join("recording"));
     let again = |plan: &str, times: &[&str]| {
         let asked = ["chaos", "--recording", &recording, "--plan", plan];
-        let told = plain(&[&asked[..], times].concat());
-        let said = String::from_utf8_lossy(&told.stdout).into_owned();
-        assert_eq!(told.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&told.stderr));
-        said
+        let output = plain(&[&asked[..], times].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        text
     };
-    let strike = r#"{"site":"before-step","who":"ledger","phase":"live","nth":9,"blow":"kill"}"#;
-    let said = again(&format!(r#"{{"strikes":[{strike}]}}"#), &[]);
-    assert!(said.contains("before-step of live"), "{said}");
-    assert!(said.contains("2 runs of 3"), "{said}");
-    assert!(said.contains("closes, 2 lives,"), "{said}");
-    assert!(!said.contains("timing"), "{said}");
-    let said = again(r#"{"at_random":[5,3]}"#, &["--times", "2"]);
-    assert!(said.contains("depends on timing"), "{said}");
-    let struck = ["any moment", "ten at once", "a whole branch"];
-    assert!(struck.iter().any(|what| said.contains(what)), "{said}");
-    assert!(said.contains("3 runs of 3"), "{said}");
+    let fault = r#"{"site":"before-step","who":"ledger","phase":"live","nth":9,"blow":"kill"}"#;
+    let text = again(&format!(r#"{{"strikes":[{fault}]}}"#), &[]);
+    assert!(text.contains("before-step of live"), "{text}");
+    assert!(text.contains("2 runs of 3"), "{text}");
+    assert!(text.contains("closes, 2 lives,"), "{text}");
+    assert!(!text.contains("timing"), "{text}");
+    let text = again(r#"{"at_random":[5,3]}"#, &["--times", "2"]);
+    assert!(text.contains("depends on timing"), "{text}");
+    let moments = ["any moment", "ten at once", "a whole branch"];
+    assert!(moments.iter().any(|what| text.contains(what)), "{text}");
+    assert!(text.contains("3 runs of 3"), "{text}");
     let crashes = r#"{"crashes":{"seed":7,"live_us":900000,"parts":["live","repair"]}}"#;
-    let said = again(crashes, &["--times", "1"]);
-    assert!(said.contains("repair"), "{said}");
-    assert!(said.contains("2 runs of 3"), "{said}");
+    let text = again(crashes, &["--times", "1"]);
+    assert!(text.contains("repair"), "{text}");
+    assert!(text.contains("2 runs of 3"), "{text}");
 }
 
 #[test]
@@ -118,54 +123,57 @@ fn a_promise_that_is_broken_is_told_with_the_line_that_shows_it_again() {
     let folder = Folder::new("chaos-broken");
     let recording = small_recording(&folder.join("recording"));
     let plan = r#"{"sabotage":"random-ids"}"#;
-    let told = plain(&["chaos", "--recording", &recording, "--plan", plan]);
-    let said = String::from_utf8_lossy(&told.stdout);
-    assert_eq!(told.status.code(), Some(4), "{said}");
-    assert!(said.contains("DIFFERENT: "), "{said}");
+    let output = plain(&["chaos", "--recording", &recording, "--plan", plan]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.contains("DIFFERENT: "), "{text}");
     let again = format!("again: everwarm chaos --recording {recording} --plan '{plan}'");
-    assert!(said.lines().any(|line| line == again), "{said}");
-    let told = plain(&["chaos", "--recording", &recording, "--plan", "{\"strike\":[]}"]);
-    let said = String::from_utf8_lossy(&told.stderr);
-    assert_eq!(told.status.code(), Some(2), "{said}");
-    assert!(said.contains("--plan: unknown field `strike`"), "{said}");
+    assert!(text.lines().any(|line| line == again), "{text}");
+    let output = plain(&["chaos", "--recording", &recording, "--plan", "{\"strike\":[]}"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("--plan: unknown field `strike`"), "{text}");
 }
 
-/// What it proves of a configuration: standard output as JSON, and what it says besides.
+/// What it proves of a configuration: standard output as JSON, and what it prints besides.
 fn proved(folder: &Folder, configuration: &str, asked: &[&str]) -> (Option<i32>, Value, String) {
     let recording = small_recording(&folder.join("recording"));
     let file = folder.join("mine.toml");
     fs::write(&file, configuration).unwrap();
     let all = ["chaos", "--recording", &recording, "--config", file.to_str().unwrap(), "--json"];
-    let told = plain(&[&all[..], asked].concat());
-    let value = serde_json::from_slice(&told.stdout).unwrap_or_default();
-    (told.status.code(), value, String::from_utf8(told.stderr).unwrap())
+    let output = plain(&[&all[..], asked].concat());
+    let value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), value, String::from_utf8(output.stderr).unwrap())
 }
 
 #[test]
 fn kills_strike_the_symbols_of_the_configuration_and_no_others() {
     let folder = Folder::new("chaos-symbols");
-    let strike = |who: &str| {
+    let fault = |who: &str| {
         let at = r#""site":"after-receive","phase":"live","nth":3,"blow":"kill""#;
         format!(r#"{{"strikes":[{{{at},"who":"{who}"}}]}}"#)
     };
     for (symbols, missed) in [("", 0), ("[market]\nsymbols = [\"AAAUSD\", \"CCCUSD\"]\n", 1)] {
-        let (code, told, said) = proved(&folder, symbols, &["--plan", &strike("BBBUSD")]);
-        // Who is not there cannot be struck, and that proves nothing.
+        let (code, report, errors) = proved(&folder, symbols, &["--plan", &fault("BBBUSD")]);
+        // A fault is not injected into who is not there, and that proves nothing.
         assert_eq!(
-            (code, &told["missed"]),
+            (code, &report["missed"]),
             (Some(missed), &missed.into()),
-            "{symbols}: {said}{told}"
+            "{symbols}: {errors}{report}"
         );
-        let (code, told, said) = proved(&folder, symbols, &["--plan", &strike("AAAUSD")]);
-        assert_eq!((code, &told["missed"]), (Some(0), &0.into()), "{symbols}: {said}{told}");
+        let (code, report, errors) = proved(&folder, symbols, &["--plan", &fault("AAAUSD")]);
+        assert_eq!((code, &report["missed"]), (Some(0), &0.into()), "{symbols}: {errors}{report}");
     }
     let absent = "[market]\nsymbols = [\"ZZZUSD\"]\n";
-    let (code, _, said) = proved(&folder, absent, &["--kills", "1", "--crashes", "0"]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("market.symbols: there is no ZZZUSD; the symbols are AAAUSD"), "{said}");
+    let (code, _, errors) = proved(&folder, absent, &["--kills", "1", "--crashes", "0"]);
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(
+        errors.contains("market.symbols: there is no ZZZUSD; the symbols are AAAUSD"),
+        "{errors}"
+    );
 }
 
-/// The configuration of somebody who trades real money, is told of it, and may be asked from
+/// The configuration of somebody who trades real money, is notified of it, and may be asked from
 /// elsewhere: nothing of that happens.
 #[test]
 fn a_configuration_for_a_real_venue_is_proved_at_the_simulated_one() {
@@ -181,12 +189,12 @@ fn a_configuration_for_a_real_venue_is_proved_at_the_simulated_one() {
          [messages]\nwebhook = \"env:NO_SUCH_HOOK\"\nheartbeat = \"env:NO_SUCH_BEAT\"\n"
     );
     let asked = ["--kills", "5", "--crashes", "2", "--disk", "0"];
-    let (code, told, said) = proved(&folder, &configuration, &asked);
-    assert_eq!(code, Some(0), "{said}{told}");
-    assert_eq!(told["differences"], serde_json::json!([]));
+    let (code, report, errors) = proved(&folder, &configuration, &asked);
+    assert_eq!(code, Some(0), "{errors}{report}");
+    assert_eq!(report["differences"], serde_json::json!([]));
     let line = "venue.kind is \"binance\": strategies, limits and symbols run at the \
                 simulated exchange, on the recording; no order leaves this machine\n";
-    assert_eq!(said, line);
+    assert_eq!(errors, line);
 }
 
 fn through_a_shell(line: &str) -> Output {
@@ -204,10 +212,10 @@ fn the_line_that_shows_it_again_is_taken_by_a_shell_and_has_what_configured_it()
     command.args(["--plan", r#"{"sabotage":"random-ids"}"#]);
     command.env("EVERWARM_MARKET__SYMBOLS", "AAAUSD, BBBUSD");
     command.env("EVERWARM_TRADING__MAX_POSITIONS", "7");
-    let told = output(&mut command);
-    let said = String::from_utf8(told.stdout).unwrap();
-    let again = said.lines().find_map(|line| line.strip_prefix("again: "));
-    let again = again.unwrap_or_else(|| panic!("{said}"));
+    let output = output(&mut command);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let again = text.lines().find_map(|line| line.strip_prefix("again: "));
+    let again = again.unwrap_or_else(|| panic!("{text}"));
     let variables = "EVERWARM_MARKET__SYMBOLS='AAAUSD, BBBUSD' EVERWARM_TRADING__MAX_POSITIONS=7";
     assert!(again.starts_with(&format!("{variables} everwarm chaos --recording '")), "{again}");
     let once_more = through_a_shell(again);
@@ -220,9 +228,9 @@ fn the_line_that_shows_it_again_is_taken_by_a_shell_and_has_what_configured_it()
 fn what_strikes_nothing_is_refused_for_it_proves_nothing() {
     let folder = Folder::new("chaos-nothing");
     let nothing = ["--kills", "0", "--crashes", "0", "--disk", "0"];
-    let (code, _, said) = proved(&folder, "", &nothing);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("no fault is requested, so nothing would be proved"), "{said}");
+    let (code, _, errors) = proved(&folder, "", &nothing);
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains("no fault is requested, so nothing would be proved"), "{errors}");
     for asked in [
         &["--exhaustive", "--runs", "0"][..],
         &["--plan", "{}", "--times", "0"],
@@ -231,22 +239,22 @@ fn what_strikes_nothing_is_refused_for_it_proves_nothing() {
         &["--exhaustive", "--plan", r#"{"workers":4,"image":"synced","at_random":[7,0]}"#],
         &["--exhaustive", "--plan", r#"{"crashes":{"seed":7,"live_us":9,"parts":[]}}"#],
     ] {
-        let told = plain(&[&["chaos"][..], asked].concat());
-        assert_eq!(told.status.code(), Some(2), "{asked:?}");
+        let output = plain(&[&["chaos"][..], asked].concat());
+        assert_eq!(output.status.code(), Some(2), "{asked:?}");
     }
     let nobody = r#"{"site":"before-step","who":"nobody","phase":"live","nth":1,"blow":"kill"}"#;
     let plan = format!(r#"{{"strikes":[{nobody}]}}"#);
-    let told = plain(&["chaos", "--exhaustive", "--plan", &plan]);
-    let said = String::from_utf8_lossy(&told.stdout);
-    assert_eq!(told.status.code(), Some(1), "{said}");
+    let output = plain(&["chaos", "--exhaustive", "--plan", &plan]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
-        said.contains("1 planned fault not reached") && said.contains("nothing is proved"),
-        "{said}"
+        text.contains("1 planned fault not reached") && text.contains("nothing is proved"),
+        "{text}"
     );
-    let (code, told, said) = proved(&folder, "", &[&nothing[..], &["--venue-faults"]].concat());
-    assert_eq!((code, &told["runs"]), (Some(0), &4.into()), "{said}{told}");
-    let struck = told["struck"].as_array().unwrap();
-    assert!(struck.iter().any(|row| row["what"] == "venue"), "{told}");
+    let (code, report, errors) = proved(&folder, "", &[&nothing[..], &["--venue-faults"]].concat());
+    assert_eq!((code, &report["runs"]), (Some(0), &4.into()), "{errors}{report}");
+    let injected = report["struck"].as_array().unwrap();
+    assert!(injected.iter().any(|row| row["what"] == "venue"), "{report}");
 }
 
 /// Folders in which a process proves.
@@ -286,9 +294,9 @@ fn one_that_is_interrupted_leaves_no_process_and_no_file() {
             daemons && left_by(pid).iter().any(|dir| fs::read_dir(dir).is_ok_and(|d| d.count() > 0))
         });
         proving.signal("-INT");
-        let (code, said, err) = proving.result();
-        assert_eq!(code, Some(130), "{said}{err}");
-        assert!(err.contains("interrupted; nothing is proved"), "{said}{err}");
+        let (code, out, err) = proving.result();
+        assert_eq!(code, Some(130), "{out}{err}");
+        assert!(err.contains("interrupted; nothing is proved"), "{out}{err}");
         assert!(!runs(pid));
         assert!(left_by(pid).is_empty(), "{:?}", left_by(pid));
         assert_eq!(processes_with(&ours), [0; 0]);

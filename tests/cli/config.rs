@@ -43,7 +43,7 @@ fn everything_wrong_is_told_at_once_with_line_column_and_the_nearest_key() {
     let variables = [("EVERWARM_RISK__MAX_TRADES", "3")];
     let (code, out, err) = config(&["check", "--config", path, "--seed", "x"], &variables);
     assert_eq!((code, out.as_str()), (Some(2), ""));
-    let told: Vec<&str> = err.lines().collect();
+    let lines: Vec<&str> = err.lines().collect();
     let expected = [
         "everwarm: the configuration has 8 errors".to_owned(),
         format!("{path}:2:11: daemon.workers: \"two\" is not a whole number"),
@@ -63,19 +63,19 @@ fn everything_wrong_is_told_at_once_with_line_column_and_the_nearest_key() {
             .to_owned(),
         "--seed: market.seed: \"x\" is not a whole number".to_owned(),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(lines, expected);
 
     let (code, out, err) = config(&["check", "--json", "--config", path], &[]);
     assert_eq!((code, err.as_str()), (Some(2), ""));
-    let told: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&told["valid"], told["errors"].as_array().unwrap().len()), (&json!(false), 6));
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["valid"], report["errors"].as_array().unwrap().len()), (&json!(false), 6));
     let unknown = json!({
         "source": path, "line": 4, "column": 1, "key": null, "nearest": "market.seed",
         "text": "unknown key \"market.seeed\"; did you mean \"market.seed\"?",
     });
-    assert_eq!(told["errors"][1], unknown);
+    assert_eq!(report["errors"][1], unknown);
 
-    // A start says the same, and touches nothing.
+    // A start reports the same, and touches nothing.
     let dir = folder.join("data");
     let (code, _, err) = run(&dir, &["run", "--config", path]);
     assert_eq!(code, Some(2), "{err}");
@@ -99,7 +99,7 @@ fn what_is_wrong_in_a_drop_in_is_told_where_it_stands_in_it() {
     fs::write(more.join("ignored.txt"), "nothing of ours").unwrap();
     let (code, out, err) = config(&["check", "--config", path], &[]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
-    let told: Vec<&str> = err.lines().collect();
+    let lines: Vec<&str> = err.lines().collect();
     let folder = more.display();
     let expected = [
         "everwarm: the configuration has 2 errors".to_owned(),
@@ -109,7 +109,7 @@ fn what_is_wrong_in_a_drop_in_is_told_where_it_stands_in_it() {
         ),
         format!("{folder}/20-torn.toml:2:9: this is not UTF-8"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(lines, expected);
 }
 
 #[test]
@@ -149,8 +149,8 @@ fn every_value_is_shown_with_its_origin_and_later_sources_win() {
     assert_eq!(config(&[], &variables).1, table, "the bare noun shows");
     let (code, out, _) = config(&["check", "--config", path], &variables);
     assert_eq!(code, Some(0));
-    let (told, all) = ("keys are set, the others have defaults", KEYS.len() + 4);
-    assert_eq!(out, format!("the configuration is valid: 5 of {all} {told}\n"));
+    let (text, all) = ("keys are set, the others have defaults", KEYS.len() + 4);
+    assert_eq!(out, format!("the configuration is valid: 5 of {all} {text}\n"));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     let (code, out, err) = run(&dir, &diff);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     assert_eq!(out, "the running daemon agrees with the sources");
-    // Who names no file asks about the one that the daemon was started with, and is told so.
+    // Without a file named, the one that the daemon was started with is compared, and printed.
     let noted = format!("configuration of the daemon's last start: {path}");
     let (code, out, err) = run(&dir, &["config", "diff"]);
     assert_eq!((code, err.as_str()), (Some(0), noted.as_str()), "{out}");
@@ -221,8 +221,8 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     fs::write(&file, "[market]\nsymbols = 3\n[trading]\nnotional = 500\n").unwrap();
     let (code, out, _) = run(&dir, &diff);
     assert_eq!(code, Some(4), "{out}");
-    let told: Vec<&str> = out.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(told, ["trading.notional", "\"1000\"", "default", "500", &format!("{path}:4:1")]);
+    let cells: Vec<&str> = out.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(cells, ["trading.notional", "\"1000\"", "default", "500", &format!("{path}:4:1")]);
     let (code, out, _) = run(&dir, &[&diff[..], &["--json"]].concat());
     assert_eq!(code, Some(4), "{out}");
     let expected = json!([{
@@ -235,18 +235,18 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 
-    // A start with other settings is another generation, told to the stages as a fact.
+    // A start with other settings is another generation, appended for the stages as a fact.
     let daemon = Process::start(&dir, &["run", "--config", path]);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     assert_eq!(run(&dir, &diff).0, Some(0));
     assert_eq!(ask(&dir, &["status"])["config_generation"], 2);
     let (_, out, _) = run(&dir, &["explain", "2"]);
-    let told = format!("market.symbols by {path}:2:1\n\nbefore any market time\n");
+    let settings = format!("market.symbols by {path}:2:1\n\nbefore any market time\n");
     let words = out.split_whitespace().collect::<Vec<_>>().join(" ");
-    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let settings = settings.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.starts_with("configuration 1 applied: daemon.data_dir by --data-dir, "), "{out}");
-    assert!(words.contains(&told), "{out}");
+    assert!(words.contains(&settings), "{out}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 }

@@ -18,7 +18,7 @@ fn of<'a>(lines: &'a [String], kind: &str) -> Vec<Vec<&'a str>> {
     words.filter(|words| words.iter().take(3).any(|word| *word == kind)).collect()
 }
 
-/// (side, symbol) of a line that tells a fill: `… fill bought 1 SYMBOL at …`.
+/// (side, symbol) of a line about a fill: `… fill bought 1 SYMBOL at …`.
 fn filled<'a>(words: &[&'a str]) -> (&'static str, &'a str) {
     (if words[2] == "bought" { "buy" } else { "sell" }, words[4])
 }
@@ -29,19 +29,19 @@ fn enough(lines: &[String]) -> bool {
     fills.len() >= 10 && symbols.len() >= 4
 }
 
-/// Each fill has a line before it that says who wished it, and why.
+/// Each fill has a line before it that names who signalled it, and why.
 fn assert_reasons(lines: &[String]) {
-    let mut wished = BTreeSet::new();
+    let mut signalled = BTreeSet::new();
     for line in lines {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.get(1) {
             Some(&"signal") => {
                 assert!(line.contains("crossed"), "without a reason: {line}");
-                wished.insert((words[2].to_owned(), words[3].to_owned()));
+                signalled.insert((words[2].to_owned(), words[3].to_owned()));
             }
             Some(&"fill") => {
                 let (side, symbol) = filled(&words);
-                assert!(wished.contains(&(side.to_owned(), symbol.to_owned())), "{line}");
+                assert!(signalled.contains(&(side.to_owned(), symbol.to_owned())), "{line}");
             }
             _ => {}
         }
@@ -94,16 +94,16 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
     let (status, lines, err) = first.end();
     assert_eq!(status.code(), Some(0), "{err}");
     assert_reasons(&lines);
-    let told = lines[lines.len() - 4..].join("\n");
+    let summary = lines[lines.len() - 4..].join("\n");
     for words in ["run 1 took", "market time", "fills", "equity"] {
-        assert!(told.contains(words), "{words}: {told}");
+        assert!(summary.contains(words), "{words}: {summary}");
     }
     wait_until("the exchange ends", || !runs(venue));
     assert_eq!(complaints(&err), [""; 0]);
 
     let before = kept(&dir);
     let second = Process::start(&dir, &[]);
-    let lines = second.says("may trade");
+    let lines = second.prints("may trade");
     assert!(lines.iter().any(|line| line.contains("run 2 ")), "{lines:?}");
     second.answers();
     assert_kept(&dir, &before);
@@ -112,7 +112,7 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
 
     let before = kept(&dir);
     let third = Process::start(&dir, &[]);
-    let lines = third.says("may trade again");
+    let lines = third.prints("may trade again");
     assert!(lines.iter().any(|line| line.contains("run 3 ")), "{lines:?}");
     third.answers();
     assert_kept(&dir, &before);
@@ -122,7 +122,7 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
     // Another pace: the exchange that is left runs at the old one and must not be taken for it.
     let venue = exchange(&dir).expect("it outlives the daemon");
     let fourth = Process::start(&dir, &["run", "--pace", "600x"]);
-    fourth.says("may trade again");
+    fourth.prints("may trade again");
     assert!(!runs(venue), "the exchange of the old pace is still there");
     fourth.answers();
     let status = ask(&dir, &["status"]);

@@ -12,16 +12,16 @@ fn rows(dir: &Path, what: &str) -> Vec<Value> {
     ask(dir, &[what]).as_array().unwrap().clone()
 }
 
-/// The close of the newest wish to buy that was declined with these words, UTC milliseconds.
+/// The close of the newest buy signal that was declined with these words, UTC milliseconds.
 fn declined(dir: &Path, words: &str) -> Option<i64> {
-    let told = |row: &Value| row["declined"].as_str().is_some_and(|why| why.contains(words));
+    let with_words = |row: &Value| row["declined"].as_str().is_some_and(|why| why.contains(words));
     let signals = rows(dir, "signals").into_iter();
-    let buys = signals.filter(|row| row["side"] == "buy" && told(row));
+    let buys = signals.filter(|row| row["side"] == "buy" && with_words(row));
     buys.filter_map(|row| row["time"].as_i64()).max()
 }
 
 /// The closes that led to orders that buy, UTC milliseconds. The list is of the history, which is
-/// written behind what `status` and `signals` tell.
+/// written behind what `status` and `signals` report.
 fn entries(dir: &Path) -> Vec<i64> {
     let buys = rows(dir, "orders").into_iter().filter(|order| order["side"] == "buy");
     buys.map(|order| order["time"].as_i64().unwrap()).collect()
@@ -44,8 +44,9 @@ fn as_many_as_filled(
     wait_until("fewer are refused", || {
         write(1, 8);
         let (code, _, err) = reload();
-        let told = err.contains("risk.max_trades_per_day: ") && err.contains("1 would be allowed");
-        assert!(code == Some(0) || (code == Some(5) && told), "{code:?} {err}");
+        let explained =
+            err.contains("risk.max_trades_per_day: ") && err.contains("1 would be allowed");
+        assert!(code == Some(0) || (code == Some(5) && explained), "{code:?} {err}");
         write(1000, 8);
         if code == Some(0) {
             // A day began in between.
@@ -78,7 +79,7 @@ fn limits_change_while_it_trades_and_a_replay_decides_the_same() {
     let market = ["run", "--symbols", "8", "--pace", "300x", "--config", path];
     let daemon = Process::start(&dir, &market);
     daemon.answers();
-    daemon.says(" fill ");
+    daemon.prints(" fill ");
     let halted = "everwarm_trading_halted{reason=\"limit\"}";
     let used = "everwarm_risk_limit_used_ratio{limit=\"entries_per_day\"}";
     assert_eq!(measured(&dir, halted).to_bits(), 0.0_f64.to_bits());

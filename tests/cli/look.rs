@@ -169,7 +169,7 @@ fn assert_words(dir: &Path, live: bool) {
 }
 
 pub fn get(dir: &Path, path: &str) -> String {
-    let file = ApiFile::read(dir).expect("it says where it answers");
+    let file = ApiFile::read(dir).expect("it names where it answers");
     let mut stream = TcpStream::connect(file.addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -342,13 +342,13 @@ fn a_recording_comes_to_the_same_end_after_a_kill() {
     killed.until("a fill", PATIENCE, |lines| lines.iter().any(|line| line.contains(" fill ")));
     killed.kill();
     let killed = Process::start(&hit, &command);
-    killed.says("may trade again");
+    killed.prints("may trade again");
     killed.kill();
     kill_exchange(&hit);
     let (code, out, err) = run(&hit, &command);
     assert_eq!(code, Some(0), "{out}{err}");
     assert_eq!(picture(&calm), picture(&hit));
-    // It has ended: the same command says so again, and trades nothing.
+    // It has ended: the same command reports it again, and trades nothing.
     let (code, out, err) = run(&hit, &command);
     assert_eq!((code, complaints(&err)), (Some(0), vec![]), "{out}");
     assert_eq!(picture(&calm), picture(&hit));
@@ -377,9 +377,9 @@ fn bars_that_were_seen_make_a_recording_of_ones_own() {
     fs::create_dir_all(&mine).unwrap();
     let symbols = ["BTCUSDT", "ETHUSDT"];
     for symbol in symbols {
-        let told = plain(&["bars", symbol, "1m", "--csv", "--data-dir", seen.to_str().unwrap()]);
-        assert!(told.status.success() && told.stderr.is_empty(), "{told:?}");
-        fs::write(mine.join(format!("{symbol}_1m.csv")), told.stdout).unwrap();
+        let output = plain(&["bars", symbol, "1m", "--csv", "--data-dir", seen.to_str().unwrap()]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        fs::write(mine.join(format!("{symbol}_1m.csv")), output.stdout).unwrap();
     }
     let (code, out, err) = run(&again, &until_end(mine.to_str().unwrap()));
     assert_eq!(code, Some(0), "{out}{err}");

@@ -1,4 +1,4 @@
-//! What `/metrics` says of 300 symbols: little enough for whoever scrapes and keeps it.
+//! What `/metrics` reports of 300 symbols: little enough for whoever scrapes and keeps it.
 
 use crate::cli::look::get;
 use crate::kit::{Folder, Process, wait_until};
@@ -27,6 +27,6 @@ fn three_hundred_symbols_are_told_within_the_budget_of_a_scrape() {
     assert!((1..=6).contains(&gauges.len()), "{gauges:?}");
     assert!(!text.contains(" summary\n"));
     assert!(text.contains("everwarm_actor_alive{actor=\"bar\"} "), "{text}");
-    assert!(!text.contains("actor=\"BTCUSDT\""), "bar actors are told of as one");
+    assert!(!text.contains("actor=\"BTCUSDT\""), "bar actors are reported as one");
     daemon.kill();
 }

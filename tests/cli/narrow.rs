@@ -57,7 +57,7 @@ fn tables_fit_and_what_says_why_is_whole() {
             lines.iter().filter(table).filter(|l| l.chars().count() > COLUMNS).collect();
         assert!(long.is_empty(), "{words:?}: {long:#?}");
     }
-    // Every word that `status` has to say is there, on as many lines as it takes.
+    // Every word that `status` has to print is there, on as many lines as it takes.
     let words = |lines: &[String]| -> Vec<String> {
         lines.join(" ").split_whitespace().map(str::to_owned).collect()
     };

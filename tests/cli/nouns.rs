@@ -84,7 +84,7 @@ fn why_there_was_no_order_is_told_for_every_close() {
     let dir = ended(&folder);
     let signals = ask(&dir, &["signals"]);
     let signals = signals.as_array().unwrap();
-    let mut told = BTreeMap::new();
+    let mut titles = BTreeMap::new();
     for outcome in ["approved", "declined"] {
         let Some(signal) = signals.iter().find(|signal| signal["outcome"] == outcome) else {
             continue;
@@ -93,7 +93,7 @@ fn why_there_was_no_order_is_told_for_every_close() {
         let story = ask(&dir, &["why-not", symbol, &at(time)]);
         let same = ask(&dir, &["why-not", symbol, &time.to_string()]);
         assert_eq!(story, same);
-        told.insert(outcome, story["title"].as_str().unwrap().to_owned());
+        titles.insert(outcome, story["title"].as_str().unwrap().to_owned());
         let kinds: Vec<&str> = story["steps"]
             .as_array()
             .unwrap()
@@ -104,11 +104,11 @@ fn why_there_was_no_order_is_told_for_every_close() {
             assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
         }
     }
-    assert!(told["approved"].contains("there was an order, ew-"), "{told:?}");
-    if let Some(declined) = told.get("declined") {
+    assert!(titles["approved"].contains("there was an order, ew-"), "{titles:?}");
+    if let Some(declined) = titles.get("declined") {
         assert!(declined.contains("risk declined: "), "{declined}");
     }
-    // At most closes nothing is wished: each is told why.
+    // Most closes have no signal: each has its reason.
     let bars = ask(&dir, &["bars", "AAAUSD", "--limit", "5"]);
     for bar in bars.as_array().unwrap() {
         let close = bar["open_time"].as_i64().unwrap() + 60_000;
@@ -190,11 +190,11 @@ fn files_in_use_are_told_and_the_tree_is_watched_over_lives() {
     let at = words.iter().position(|word| *word == "order-manager").unwrap();
     assert_eq!(words[at..at + 3], ["order-manager", "running", "for"], "{line}");
     let watcher = Process::start(&dir, &["tree", "--watch"]);
-    let lines = watcher.says("└─ ops");
+    let lines = watcher.prints("└─ ops");
     assert!(lines[0].ends_with(" UTC") && lines[1].starts_with("root"), "{lines:?}");
     // It watches on while there is none, and when there is one again.
     daemon.kill();
-    watcher.says("no daemon has responded since ");
+    watcher.prints("no daemon has responded since ");
     let daemon = Process::start(&dir, &["run", "--symbols", "2"]);
     daemon.answers();
     let back = |lines: &[String]| {
@@ -207,7 +207,7 @@ fn files_in_use_are_told_and_the_tree_is_watched_over_lives() {
     watcher.kill();
     // Nobody need be there to begin with.
     let watcher = Process::start(&dir, &["tree", "--watch"]);
-    watcher.says("no daemon has responded since ");
+    watcher.prints("no daemon has responded since ");
     watcher.kill();
 }
 

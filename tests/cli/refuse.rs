@@ -1,5 +1,5 @@
-//! What must be refused is: with the right exit code, in words that say what and where, and without
-//! touching it.
+//! What must be refused is: with the right exit code, in words that name what and where, and
+//! without touching it.
 
 use crate::kit::{
     Folder, PATIENCE, Process, ask, complaints, exchange, run, runs, small_recording, until_end,
@@ -39,7 +39,7 @@ fn assert_refused(dir: &Path, arguments: &[&str], code: i32, words: &[&str]) {
     let (ended, out, err) = run(dir, arguments);
     assert_eq!(ended, Some(code), "{arguments:?}: {out}{err}");
     for word in words {
-        assert!(err.contains(word), "{word:?} is not said: {err}");
+        assert!(err.contains(word), "{word:?} is not printed: {err}");
     }
     assert!(!err.contains("panicked"), "{err}");
     let after = files(dir);

@@ -52,7 +52,7 @@ fn a_reload_is_whole_or_nothing_and_says_which_key_is_why() {
     assert_eq!(run(&dir, &reload).0, Some(3), "nobody is there");
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     assert_eq!(generation(&dir), 1);
     let (code, out, _) = run(&dir, &reload);
     assert_eq!((code, out.as_str()), (Some(0), "not applied: configuration 1 stays in force"));
@@ -117,7 +117,7 @@ fn a_rollback_outlives_a_kill_and_signals_and_files_are_heard() {
     fs::write(&file, "[trading]\nnotional = 500\n").unwrap();
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let back = run(&dir, &["config", "rollback", "--yes"]);
     assert!(back.0 == Some(5) && back.2.contains("there is no earlier configuration"), "{back:?}");
     let counted = ["rejected", "rollback_failed"].map(|result| count(&dir, "api", result));
@@ -134,7 +134,7 @@ fn a_rollback_outlives_a_kill_and_signals_and_files_are_heard() {
     drop(daemon.end());
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (500.into(), 3));
 
     // The signal, and the file by itself.
@@ -182,7 +182,7 @@ fn a_rollback_goes_back_over_a_start_to_what_the_life_before_had() {
         fs::write(&file, text).unwrap();
         let daemon = Process::start(&dir, &market(path));
         daemon.answers();
-        daemon.says("may trade");
+        daemon.prints("may trade");
         daemon
     };
     let back = || run(&dir, &["config", "rollback", "--yes"]);
@@ -191,8 +191,8 @@ fn a_rollback_goes_back_over_a_start_to_what_the_life_before_had() {
     drop(daemon.end());
     let daemon = live("[trading]\nnotional = 400\n");
     assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (400.into(), 2));
-    let said = back();
-    assert!(said.0 == Some(0) && said.1.contains("in force as 3"), "{said:?}");
+    let result = back();
+    assert!(result.0 == Some(0) && result.1.contains("in force as 3"), "{result:?}");
     assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (500.into(), 3));
     daemon.signal("-9");
     drop(daemon.end());
@@ -201,8 +201,8 @@ fn a_rollback_goes_back_over_a_start_to_what_the_life_before_had() {
     // What the process was started with is not what the life before was: nothing is put back.
     let daemon = live("[trading]\nnotional = 300\nquote_asset = \"USDT\"\n");
     assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (300.into(), 4));
-    let said = back();
-    assert!(said.0 == Some(5) && said.2.contains("takes a restart"), "{said:?}");
+    let result = back();
+    assert!(result.0 == Some(5) && result.2.contains("takes a restart"), "{result:?}");
     assert_eq!(count(&dir, "api", "rollback_failed"), 1);
     assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (300.into(), 4));
     daemon.signal("-INT");
@@ -217,7 +217,7 @@ fn operators_halt_flatten_and_resume_and_it_is_remembered() {
     let arguments = ["run", "--symbols", "6", "--pace", "600x"];
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let held = || {
         let all = ask(&dir, &["symbols", "list"]);
         all.as_array().unwrap().iter().filter(|row| !row["held"].is_null()).count()
@@ -244,7 +244,7 @@ fn operators_halt_flatten_and_resume_and_it_is_remembered() {
     drop(daemon.end());
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let status = ask(&dir, &["status"]);
     assert_eq!(status["breaker"], "exits-only", "{status}");
     assert_eq!(ask(&dir, &["switches"])["halted"]["reason"], "storm");
@@ -277,20 +277,20 @@ fn a_strategy_that_the_configuration_has_off_is_not_said_to_enter() {
     fs::write(&file, "").unwrap();
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let enable = || run(&dir, &["enable", "sma_cross", "--reason", "it is well", "--yes"]).1;
     assert_eq!(enable(), "sma_cross may open positions: no change");
     assert_eq!(run(&dir, &["switches"]).1, "nothing is turned off");
     fs::write(&file, "[strategy.sma_cross]\nenabled = false\n").unwrap();
     let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
-    let told = || {
+    let assert_off = || {
         let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let off = "strategy.sma_cross.enabled = false";
-        let said = enable();
+        let printed = enable();
         assert!(
-            said.starts_with("no operator has sma_cross off now") && said.contains(off),
-            "{said}"
+            printed.starts_with("no operator has sma_cross off now") && printed.contains(off),
+            "{printed}"
         );
         assert_eq!(words(run(&dir, &["switches"]).1), format!("sma_cross is off: {off}"));
         let status = words(run(&dir, &["status"]).1);
@@ -299,14 +299,14 @@ fn a_strategy_that_the_configuration_has_off_is_not_said_to_enter() {
             "{status}"
         );
     };
-    told();
+    assert_off();
     assert_eq!(run(&dir, &["disable", "sma_cross", "--reason", "odd", "--yes"]).0, Some(0));
     let status = ask(&dir, &["status"]);
     assert_eq!(status["off"][0], "sma_cross, by an operator: odd");
-    told();
+    assert_off();
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
-    told();
+    assert_off();
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_strategy_is_turned_off_and_a_start_is_careful() {
     let arguments = ["run", "--symbols", "6", "--pace", "600x"];
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let off = ["disable", "sma_cross", "--reason", "odd", "--yes"];
     assert_eq!(run(&dir, &off).0, Some(0));
     assert!(run(&dir, &["switches"]).1.starts_with("sma_cross is off, since"));
@@ -343,7 +343,7 @@ fn a_strategy_is_turned_off_and_a_start_is_careful() {
     assert_eq!(code, Some(0), "{err}");
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let orders = || ask(&dir, &["status"])["orders"].as_u64().unwrap();
     let (before, closes) = (orders(), ask(&dir, &["status"])["closes"].as_u64().unwrap());
     assert_eq!(ask(&dir, &["status"])["breaker"], "halted");
@@ -375,7 +375,7 @@ fn who_hears_and_who_keeps_may_be_killed_and_nothing_of_it_is_lost() {
     fs::write(&file, chaos).unwrap();
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let kill = |who: &str, how: &str, n: u64| {
         let (code, out, err) = run(&dir, &["kill", who, "--how", how, "--yes", "--config", path]);
         assert_eq!(code, Some(0), "{out}{err}");
@@ -421,7 +421,7 @@ fn bars_are_asked_for_where_the_market_s_stream_is_turned_off() {
     let (dir, feeds) = (folder.join("data"), "root/trading/feeds");
     let daemon = Process::start(&dir, &["run", "--symbols", "4", "--pace", "240x"]);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     assert_eq!(run(&dir, &["disable", feeds, "--reason", "odd", "--yes"]).0, Some(0));
     wait_until("it does not run", || node(&dir, feeds)["state"] == "stopped");
     let closes = || ask(&dir, &["status"])["closes"].as_u64().unwrap();
@@ -450,15 +450,15 @@ fn the_window_of_requests_and_the_limit_of_a_hang_change_while_it_trades() {
     let arguments = ["run", "--symbols", "6", "--pace", "lockstep", "--config", path];
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     // How long the newest order may be on its way, seconds.
     let window = || {
         let orders = ask(&dir, &["orders"]);
         let id = orders.as_array()?.last()?["client_order_id"].as_str()?.to_owned();
         let story = run(&dir, &["explain", &id]).1;
         let story = story.split_whitespace().collect::<Vec<_>>().join(" ");
-        let said = story.split("signed for ").nth(1)?;
-        let (at, rest) = said.split_once(", valid until ")?;
+        let signed = story.split("signed for ").nth(1)?;
+        let (at, rest) = signed.split_once(", valid until ")?;
         let seconds = |text: &str| {
             let time = text.split([',', ' ', '.']).next()?;
             let parts = time.split(':').map(|part| part.parse::<i64>().ok());
@@ -499,11 +499,11 @@ fn in_journal(dir: &Path) -> (Decimal, u32) {
 /// When a daemon is killed whose configuration is to be read again.
 #[derive(Clone, Copy, PartialEq)]
 enum Moment {
-    /// Before it can hear of it.
-    Unheard,
-    /// So many microseconds after it was told.
+    /// Before it can receive the signal.
+    BeforeSignal,
+    /// So many microseconds after it was signalled.
     After(u64),
-    /// When it has said that it is done.
+    /// When it has reported that it is done.
     Done,
 }
 
@@ -515,22 +515,22 @@ fn a_kill_at_any_moment_of_a_reload_leaves_the_old_or_the_new() {
     fs::write(&file, "[trading]\nnotional = 100\nmax_positions = 100\n").unwrap();
     let mut now = 100;
     let mixed = [700, 2_800, 6_300, 11_200, 17_500].map(Moment::After);
-    for moment in [Moment::Unheard, Moment::Done].into_iter().chain(mixed) {
+    for moment in [Moment::BeforeSignal, Moment::Done].into_iter().chain(mixed) {
         let daemon = Process::start(&dir, &market(path));
         daemon.answers();
         daemon.until("it trades", PATIENCE, |lines| lines.iter().any(|l| l.contains("may trade")));
         let of = |key| value(&dir, key).0.as_u64().unwrap();
         let both = (of("trading.notional"), of("trading.max_positions"));
-        assert_eq!(both, (now, now), "a start takes what the file says");
+        assert_eq!(both, (now, now), "a start takes what the file has");
         let next = now + 10;
         let text = format!("[trading]\nnotional = {next}\nmax_positions = {next}\n");
         fs::write(&file, text).unwrap();
-        if moment == Moment::Unheard {
+        if moment == Moment::BeforeSignal {
             daemon.signal("-STOP");
         }
         daemon.signal("-HUP");
         match moment {
-            Moment::Unheard => {}
+            Moment::BeforeSignal => {}
             Moment::After(us) => std::thread::park_timeout(std::time::Duration::from_micros(us)),
             Moment::Done => wait_until("it is done", || count(&dir, "signal", "applied") == 1),
         }
@@ -539,7 +539,7 @@ fn a_kill_at_any_moment_of_a_reload_leaves_the_old_or_the_new() {
         let whole = |n: u64| (Decimal::from(n), u32::try_from(n).unwrap());
         let stands = in_journal(&dir);
         match moment {
-            Moment::Unheard => assert_eq!(stands, whole(now)),
+            Moment::BeforeSignal => assert_eq!(stands, whole(now)),
             Moment::After(us) => {
                 assert!([whole(now), whole(next)].contains(&stands), "after {us} us: {stands:?}");
             }
@@ -561,7 +561,7 @@ fn a_made_market_keeps_its_symbols_and_one_may_be_left_out_by_a_reload() {
     let start = || {
         let daemon = Process::start(&dir, &["run", "--pace", "600x", "--config", path]);
         daemon.answers();
-        daemon.says("may trade");
+        daemon.prints("may trade");
         daemon
     };
     let daemon = start();
@@ -607,7 +607,7 @@ fn a_process_that_is_turned_off_stays_off_over_a_kill_until_it_is_turned_on() {
     let arguments = ["run", "--symbols", "2", "--pace", "600x"];
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let path = "root/trading/gateways/sim/private";
     let state = || node(&dir, path)["state"].clone();
     let runs = |state: &Value| state == "running" || state == "up";
@@ -618,16 +618,16 @@ fn a_process_that_is_turned_off_stays_off_over_a_kill_until_it_is_turned_on() {
     drop(daemon.end());
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     wait_until("it does not run in the next life", || !runs(&state()));
     assert!(run(&dir, &["switches"]).1.contains(&format!("{path} is off")));
     let calls = || {
         let text = get(&dir, "/metrics");
-        let told = |name: &str| text.lines().any(|line| line.starts_with(name));
-        assert!(told("everwarm_actor_alive{actor=\"gateway\"}"), "{text}");
+        let has_line = |name: &str| text.lines().any(|line| line.starts_with(name));
+        assert!(has_line("everwarm_actor_alive{actor=\"gateway\"}"), "{text}");
         let feed = text.lines().find(|line| line.starts_with("everwarm_feed_connected"));
         assert!(feed.is_some_and(|line| line.contains("market")), "{text}");
-        told("everwarm_actor_alive{actor=\"private\"}")
+        has_line("everwarm_actor_alive{actor=\"private\"}")
             || text
                 .lines()
                 .any(|l| l.starts_with("everwarm_feed_connected") && l.contains("private"))

@@ -1,4 +1,4 @@
-//! What keeps an operator from harm: who may read what is kept, what is not overwritten, how a
+//! What protects an operator: who may read what is kept, what is not overwritten, how a
 //! daemon is ended, and who finds a place where all are taken.
 
 use crate::cli::api::request;
@@ -38,7 +38,7 @@ fn what_is_kept_is_the_owners_alone_and_a_backup_replaces_nothing_unasked() {
     let (dir, file) = (folder.join("data"), folder.join("it.backup"));
     let daemon = careless(&dir, &MARKET);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     assert_eq!(open_to_others(&dir), [], "a new folder");
     let backup = ["backup", file.to_str().unwrap()];
     let (code, out, err) = run(&dir, &backup);
@@ -71,16 +71,16 @@ fn what_is_kept_is_the_owners_alone_and_a_backup_replaces_nothing_unasked() {
 fn a_daemon_is_struck_only_where_that_is_allowed() {
     let folder = Folder::new("not-struck");
     let dir = folder.join("data");
-    let struck = |more: &[(&str, &str)]| {
+    let with_faults = |more: &[(&str, &str)]| {
         let mut command = Command::new(BINARY);
         command.env(STRIKES, "[]").envs(more.iter().copied());
         Process::of(command, &dir, &["run", "--symbols", "2"])
     };
-    let (code, out, err) = struck(&[]).result();
+    let (code, out, err) = with_faults(&[]).result();
     assert_eq!(code, Some(5), "{out}{err}");
     assert!(err.contains(STRIKES) && err.contains("set chaos.enabled = true"), "{err}");
     assert!(!dir.join("live.redb").exists(), "nothing was begun");
-    let daemon = struck(&[("EVERWARM_CHAOS__ENABLED", "true")]);
+    let daemon = with_faults(&[("EVERWARM_CHAOS__ENABLED", "true")]);
     daemon.answers();
     daemon.kill();
 }
@@ -103,7 +103,7 @@ fn a_daemon_is_stopped_by_a_command_that_waits_for_its_end() {
     assert_eq!(status.code(), Some(0), "{err}");
     wait_until("the exchange has ended with it", || exchange(&dir).is_none());
     assert_eq!(run(&dir, &["stop"]).0, Some(3), "there is none any more");
-    // One that was killed is not running either, though its file says where it answered.
+    // One that was killed is not running either, though its file names where it answered.
     let daemon = Process::start(&dir, &["run", "--symbols", "2", "--pace", "240x"]);
     daemon.answers();
     daemon.kill();
@@ -128,11 +128,11 @@ fn a_daemon_that_nobody_reads_says_how_it_is_stopped() {
     BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(!first.is_empty());
     let mut errors = BufReader::new(daemon.stderr.take().unwrap());
-    let mut told = String::new();
-    while !told.contains("standard output is closed") {
-        assert_ne!(errors.read_line(&mut told).unwrap(), 0, "it ended: {told}");
+    let mut text = String::new();
+    while !text.contains("standard output is closed") {
+        assert_ne!(errors.read_line(&mut text).unwrap(), 0, "it ended: {text}");
     }
-    let line = told.lines().last().unwrap();
+    let line = text.lines().last().unwrap();
     assert!(line.contains(&format!("continues as process {}", daemon.id())), "{line}");
     let command = line.split_once("Stop it: everwarm ").unwrap().1;
     wait_until("it answers", || ApiFile::read(&dir).is_some());
@@ -155,9 +155,9 @@ fn whoever_has_the_token_finds_a_place_where_all_are_taken() {
     let crowd: Vec<TcpStream> = (0..200)
         .map(|i| {
             let mut stream = TcpStream::connect(at).unwrap();
-            let said = ["GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /li", ""][i % 3];
+            let sent = ["GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /li", ""][i % 3];
             // It may have been ended for another.
-            drop(stream.write_all(said.as_bytes()));
+            drop(stream.write_all(sent.as_bytes()));
             stream
         })
         .collect();

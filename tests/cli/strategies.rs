@@ -49,9 +49,9 @@ fn a_strategy_is_added_killed_switched_off_and_removed_while_another_one_trades(
     fs::write(&file, FIRST).unwrap();
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
-    let (code, told) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
-    assert_eq!(code, Some(0), "{told}");
+    daemon.prints("may trade");
+    let (code, text) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
+    assert_eq!(code, Some(0), "{text}");
     wait_until("the new strategy holds something", || !lots(&dir, "quick").is_empty());
     let tree = ask(&dir, &["tree"]).to_string();
     assert!(tree.contains("quick"), "{tree}");
@@ -61,7 +61,7 @@ fn a_strategy_is_added_killed_switched_off_and_removed_while_another_one_trades(
     verified(&dir);
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let before = signals(&dir, "quick");
     wait_until("it wishes again", || signals(&dir, "quick") > before);
 
@@ -74,22 +74,22 @@ fn a_strategy_is_added_killed_switched_off_and_removed_while_another_one_trades(
     wait_until("it enters again", || !lots(&dir, "quick").is_empty());
 
     // What it holds it leaves after it was removed.
-    let (code, told) = reload(&dir, &file, FIRST);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, text) = reload(&dir, &file, FIRST);
+    assert_eq!(code, Some(0), "{text}");
     wait_until("it has left", || lots(&dir, "quick").is_empty());
     let rows = ask(&dir, &["config", "show", "--running"]);
     assert!(!rows.to_string().contains("strategy.quick"), "{rows}");
     wait_until("the other one goes on", || !lots(&dir, "sma_cross").is_empty());
 
     // Its id is its kind's for ever, and its place too.
-    let (code, told) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
-    assert_eq!(code, Some(0), "{told}");
+    let (code, text) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
+    assert_eq!(code, Some(0), "{text}");
     wait_until("it enters once more", || !lots(&dir, "quick").is_empty());
     daemon.kill();
     verified(&dir);
 }
 
-/// Says in the files that a strategy leaves, which it does not hear.
+/// Writes into the files that a strategy leaves, of which that strategy receives nothing.
 fn leaves(dir: &Path, strategy: &str) {
     let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
     let roster = store.roster().unwrap();
@@ -111,13 +111,13 @@ fn a_strategy_that_was_leaving_when_it_is_configured_again_joins_once_it_has_lef
     fs::write(&file, format!("{FIRST}{QUICK}")).unwrap();
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.kill();
 
     leaves(&dir, "quick");
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     let before = signals(&dir, "quick");
     wait_until("it joins and signals again", || signals(&dir, "quick") > before);
     assert!(ask(&dir, &["tree"]).to_string().contains("quick"));
@@ -150,8 +150,8 @@ fn a_plan_that_takes_too_much_is_refused_with_its_place_and_its_memory() {
     for verb in [&["config", "check"][..], &["run"]] {
         let (code, _, err) = run(&dir, &[verb, &wide[..]].concat());
         assert_eq!(code, Some(2), "{err}");
-        let told = "122 features of 1000 symbols take 622 MB";
-        assert!(err.contains(&place) && err.contains(told), "{err}");
+        let reason = "122 features of 1000 symbols take 622 MB";
+        assert!(err.contains(&place) && err.contains(reason), "{err}");
         assert!(err.contains("configure fewer strategies"), "{err}");
     }
     assert!(!dir.exists(), "nothing was changed");
@@ -174,20 +174,20 @@ fn a_plan_that_takes_too_much_is_refused_with_its_place_and_its_memory() {
     fs::write(&file, FIRST).unwrap();
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
-    daemon.says("may trade");
-    let (code, told) = reload(&dir, &file, &format!("{FIRST}{}", many(700)));
-    assert_eq!(code, Some(2), "{told}");
+    daemon.prints("may trade");
+    let (code, text) = reload(&dir, &file, &format!("{FIRST}{}", many(700)));
+    assert_eq!(code, Some(2), "{text}");
     assert!(
-        told.contains("the reload was refused; the earlier configuration stays in force"),
-        "{told}"
+        text.contains("the reload was refused; the earlier configuration stays in force"),
+        "{text}"
     );
-    assert!(told.contains("1400 features of 8 symbols take "), "{told}");
+    assert!(text.contains("1400 features of 8 symbols take "), "{text}");
     let room = format!("{path}:497:1: strategy.s0098: 700 strategies are configured");
-    assert!(told.contains(&room), "{told}");
+    assert!(text.contains(&room), "{text}");
     let status = ask(&dir, &["status"]);
     assert_eq!(status["config_generation"], 1, "{status}");
-    let (code, told) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
-    assert_eq!(code, Some(0), "{told}");
+    let (code, text) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
+    assert_eq!(code, Some(0), "{text}");
     daemon.kill();
     verified(&dir);
 }

@@ -41,7 +41,7 @@ fn symbols_come_and_go_while_it_trades() {
     let dir = folder.join("data");
     let daemon = Process::start(&dir, &["run", "--symbols", "4", "--pace", "600x"]);
     daemon.answers();
-    daemon.says("ready");
+    daemon.prints("ready");
     let all = ask(&dir, &["symbols", "list"]);
     let names: Vec<&str> =
         all.as_array().unwrap().iter().map(|row| row["symbol"].as_str().unwrap()).collect();
@@ -62,7 +62,7 @@ fn symbols_come_and_go_while_it_trades() {
     drop(daemon.end());
     let daemon = Process::start(&dir, &["run", "--symbols", "4", "--pace", "600x"]);
     daemon.answers();
-    daemon.says("may trade");
+    daemon.prints("may trade");
     assert_ne!(state(&dir, one).as_deref(), Some("trading"));
 
     assert_eq!(run(&dir, &["symbols", "add", one, "--yes"]).0, Some(0));
@@ -154,7 +154,7 @@ fn rules_that_changed_are_asked_for_when_an_order_is_refused_by_them() {
     let file = config.to_str().unwrap();
     let arguments = ["run", "--symbols", &count, "--pace", "20x", "--config", file];
     let daemon = Process::start(&dir, &arguments);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.answers();
     let made = everwarm_sim::market::Seeded::new(1, SYMBOLS, 0, 0);
     let lots: BTreeMap<String, Decimal> = everwarm_sim::market::Market::instruments(&made)

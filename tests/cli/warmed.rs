@@ -52,7 +52,7 @@ fn an_average_of_another_length_is_there_long_before_as_many_bars_have_come() {
         let market = ["run", "--symbols", "4", "--pace", "600x", "--config", path];
         let daemon = Process::start(&dir, &market);
         daemon.answers();
-        daemon.says("may trade");
+        daemon.prints("may trade");
         daemon
     };
     write(10, 30);

@@ -1,4 +1,4 @@
-//! What is said of wrong usage, and the help.
+//! What is printed for wrong usage, and the help.
 
 use crate::kit::{BINARY, Folder, ask, plain, printed, run, small_recording, until_end};
 use std::fs;
@@ -38,7 +38,7 @@ fn what_is_not_known_is_refused_with_what_is_nearest() {
         let (code, out, err) = run(&dir, arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         for word in words {
-            assert!(err.contains(word), "{word:?} is not said: {err}");
+            assert!(err.contains(word), "{word:?} is not printed: {err}");
         }
         assert!(!dir.exists(), "{arguments:?} made files");
     };
@@ -131,28 +131,28 @@ fn a_reader_that_goes_away_is_no_error() {
 
 #[test]
 fn the_help_is_as_written_down() {
-    let mut told = String::new();
-    let mut tell = |arguments: &[&str]| {
+    let mut help = String::new();
+    let mut add = |arguments: &[&str]| {
         let output = plain(arguments);
         assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{arguments:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        told += &["$ everwarm ", &arguments.join(" "), "\n", &lines.join("\n"), "\n\n"].concat();
+        help += &["$ everwarm ", &arguments.join(" "), "\n", &lines.join("\n"), "\n\n"].concat();
     };
-    tell(&["--help"]);
+    add(&["--help"]);
     let commands = commands();
     assert!(commands.len() > 60 && commands.contains(&vec!["live".into(), "confirm".into()]));
     for command in commands {
         let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
-        tell(&words);
+        add(&words);
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help.txt");
     if std::env::var_os("EVERWARM_BLESS").is_some() {
-        fs::write(&file, &told).unwrap();
+        fs::write(&file, &help).unwrap();
     }
     let written = fs::read_to_string(&file).unwrap_or_default();
-    let differing = written.lines().zip(told.lines()).find(|(a, b)| a != b);
-    assert!(written == told, "the help changed; EVERWARM_BLESS=1 writes it down: {differing:?}");
+    let differing = written.lines().zip(help.lines()).find(|(a, b)| a != b);
+    assert!(written == help, "the help changed; EVERWARM_BLESS=1 writes it down: {differing:?}");
     let version = plain(&["--version"]);
     let text = String::from_utf8(version.stdout).unwrap();
     let known = format!("everwarm {} (", env!("CARGO_PKG_VERSION"));

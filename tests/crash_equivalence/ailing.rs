@@ -1,5 +1,5 @@
-//! A stage of the analysis is kept down for a while and comes up again, whoever is struck before,
-//! meanwhile and after.
+//! A stage of the analysis is kept down for a while and comes up again, whatever faults are
+//! injected before, meanwhile and after.
 
 use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
@@ -16,10 +16,10 @@ const DEATHS: usize = 12;
 /// Closes, by their minute, at which the averages are down.
 const NO_AVERAGES: Range<i64> = 56..86;
 
-/// What was derived of the bars at each close, by its minute; and what was said of branches.
+/// What was derived of the bars at each close, by its minute; and the events of branches.
 fn averages(outcome: &Outcome) -> (BTreeMap<i64, Vec<String>>, Vec<String>) {
     let (mut minute, mut closes) = (0, BTreeMap::new());
-    let (mut averages, mut said) = (BTreeMap::<i64, Vec<String>>::new(), Vec::new());
+    let (mut averages, mut branches) = (BTreeMap::<i64, Vec<String>>::new(), Vec::new());
     for fact in &outcome.facts {
         match &fact.body {
             Body::Market(Market::Close { time, .. }) => {
@@ -27,13 +27,13 @@ fn averages(outcome: &Outcome) -> (BTreeMap<i64, Vec<String>>, Vec<String>) {
                 closes.insert(fact.key.n, minute);
             }
             Body::Analysis(features @ Analysis::FeatureValues { .. }) => {
-                // Closes that were owed are said before anybody speaks about the first of them.
+                // Closes that were owed are appended before anybody speaks about the first of them.
                 let of = averages.entry(closes[&fact.key.n]).or_default();
                 of.push(format!("{features:?}"));
             }
             Body::Operator(Operator::Branch { path, down }) => {
                 let name = path.rsplit('/').next().unwrap_or_default();
-                said.push(format!(
+                branches.push(format!(
                     "{minute} {name} {}",
                     if down.is_some() { "down" } else { "up" }
                 ));
@@ -47,14 +47,15 @@ fn averages(outcome: &Outcome) -> (BTreeMap<i64, Vec<String>>, Vec<String>) {
             | Body::Ledger(_) => {}
         }
     }
-    (averages, said)
+    (averages, branches)
 }
 
 #[test]
 fn who_was_down_is_warm_once_it_is_up_and_says_nothing_of_what_it_missed() {
-    let (down, said) = averages(&run(&feed::ailing(), &Plan::default()).unwrap());
-    let told = ["55 indicator down", "85 indicator up", "150 sma_cross down", "175 sma_cross up"];
-    assert_eq!(said, told);
+    let (down, branches) = averages(&run(&feed::ailing(), &Plan::default()).unwrap());
+    let expected =
+        ["55 indicator down", "85 indicator up", "150 sma_cross down", "175 sma_cross up"];
+    assert_eq!(branches, expected);
     let (mut never, _) = averages(&run(&feed::small(), &Plan::default()).unwrap());
     assert!(NO_AVERAGES.clone().any(|minute| never.contains_key(&minute)));
     never.retain(|minute, _| !NO_AVERAGES.contains(minute));
@@ -65,19 +66,20 @@ fn who_was_down_is_warm_once_it_is_up_and_says_nothing_of_what_it_missed() {
 fn kills_before_while_and_after_end_the_same() {
     let (feed, learned) = learned_of("ailing");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
-    // All points of those who are down and of who hears of it.
+    // All points of those who are down and of who receives it.
     let mut passings = learned.passings.clone();
     passings.retain(|(_, who, _), _| ["indicator", "sma_cross", "breaker"].contains(&who.as_str()));
     let mut targets = every_target(&passings, &mut die);
-    targets.retain(|strikes| strikes.iter().all(|strike| strike.blow != FaultKind::Die));
+    targets.retain(|faults| faults.iter().all(|fault| fault.kind != FaultKind::Die));
     let swept = sweep(feed, &pack(targets, 7, &mut die), &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("ailing", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == "indicator"));
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "indicator"));
 }
 
-/// A life begins with all stages up, and closes that the last one owed may be said before anybody
-/// is found ill: at those an analysis speaks that would have been silent. The rest holds as ever.
+/// A life begins with all stages up, and closes that the last one owed may be appended before
+/// anybody is found ill: at those an analysis speaks that would have been silent. The rest holds as
+/// ever.
 #[test]
 fn ends_of_the_process_and_its_disk_keep_the_invariants_and_the_averages_warm() {
     let (feed, learned) = learned_of("ailing");

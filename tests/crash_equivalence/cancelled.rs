@@ -79,7 +79,7 @@ impl Stage for Hasty {
             reason: "it is hasty".to_owned(),
             terms: Box::default(),
         }];
-        out.say_because([fact.key], Body::Analysis(Analysis::Signals { rows }));
+        out.append_because([fact.key], Body::Analysis(Analysis::Signals { rows }));
     }
     fn save(&self) -> Vec<u8> {
         state::save(1, &self.close)
@@ -115,7 +115,7 @@ fn broken(outcome: &Outcome) -> Vec<String> {
 }
 
 fn story(outcome: &Outcome) -> Vec<String> {
-    let told = |fact: &Fact<Body>| {
+    let describe = |fact: &Fact<Body>| {
         Some(match &fact.body {
             Body::Decision(Decision::CancelIntent { side, .. }) => format!("cancel {side:?}"),
             Body::Decision(Decision::Owed { ended: Some(why), .. }) => why.clone(),
@@ -139,7 +139,7 @@ fn story(outcome: &Outcome) -> Vec<String> {
             | Body::Ledger(_) => return None,
         })
     };
-    outcome.facts.iter().filter_map(told).collect()
+    outcome.facts.iter().filter_map(describe).collect()
 }
 
 /// What was bought and what was sold in all.
@@ -225,10 +225,14 @@ fn kills_around_each_step_of_a_cancel_end_the_same() {
             let passed = learned.passings.get(&point).copied().unwrap_or_default();
             assert!(passed >= 2, "{site:?}: an entry and its cancel");
             for nth in 1..=passed {
-                for blow in [FaultKind::Panic, FaultKind::Kill, FaultKind::Die] {
+                for fault_kind in [FaultKind::Panic, FaultKind::Kill, FaultKind::Die] {
                     let (site, who, phase) = point.clone();
-                    let strikes = vec![PlannedFault { site, who, phase, nth, blow }];
-                    plans.push(Plan { strikes, faults: faults.clone(), ..Plan::default() });
+                    let planned = vec![PlannedFault { site, who, phase, nth, kind: fault_kind }];
+                    plans.push(Plan {
+                        strikes: planned,
+                        faults: faults.clone(),
+                        ..Plan::default()
+                    });
                 }
             }
         }

@@ -10,12 +10,12 @@ use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 
 fn death(site: Site, who: &str, nth: u32) -> Outcome {
     let (feed, learned) = learned();
-    let strike =
-        PlannedFault { site, who: who.to_owned(), phase: Phase::Live, nth, blow: FaultKind::Die };
+    let fault =
+        PlannedFault { site, who: who.to_owned(), phase: Phase::Live, nth, kind: FaultKind::Die };
     let image = Some(Image::Synced);
-    let plan = Plan { strikes: vec![strike], image, ..Plan::default() };
+    let plan = Plan { strikes: vec![fault], image, ..Plan::default() };
     let outcome = run(feed, &plan).unwrap();
-    assert_eq!((outcome.lives, outcome.struck.len()), (2, 1), "it died once");
+    assert_eq!((outcome.lives, outcome.injected.len()), (2, 1), "it died once");
     assert_eq!(outcome.broken, Vec::<String>::new());
     assert_eq!(learned.picture.difference(&outcome.picture), None);
     outcome
@@ -35,7 +35,7 @@ fn bars_are_still_there_after_a_kill() {
     let (before, after) = outcome.facts.split_at(second);
     assert_eq!(before.iter().filter(|fact| loaded(&fact.body)).count(), 3, "one a symbol");
     assert!(!after.iter().any(|fact| loaded(&fact.body)), "no past is fetched again");
-    // Every close is said once, in order, in one life or the other.
+    // Every close is appended once, in order, in one life or the other.
     let closes: Vec<i64> = outcome
         .facts
         .iter()
@@ -91,11 +91,11 @@ fn an_order_filled_while_the_daemon_was_dead_is_found_and_applied_once() {
         }
     }
     assert_eq!(sent, 1, "it was sent once");
-    let told: Vec<_> = order.fills.iter().map(|fill| fill.trade_id.clone()).collect();
-    assert_eq!(applied, told, "each fill once");
+    let trades: Vec<_> = order.fills.iter().map(|fill| fill.trade_id.clone()).collect();
+    assert_eq!(applied, trades, "each fill once");
     let id = format!("client_order_id=\"{}\"", order.client_id);
     let visible = outcome.picture.ours.iter().filter(|line| line.contains(&id));
     let is_answer = |line: &&String| line.starts_with("order") || line.starts_with("fill");
     let lines: Vec<_> = visible.filter(is_answer).collect();
-    assert_eq!(lines.len(), 1 + told.len(), "visible in public answers: {lines:?}");
+    assert_eq!(lines.len(), 1 + trades.len(), "visible in public answers: {lines:?}");
 }

@@ -1,5 +1,5 @@
-//! Time that has to pass by itself: a wake-up of a stage becomes an input of the clock, whoever is
-//! struck.
+//! Time that has to pass by itself: a wake-up of a stage becomes an input of the clock, whatever
+//! faults are injected.
 //!
 //! In lockstep nothing is left to wait for but where something went wrong before: an order that was
 //! announced and never left may not be sent again, because a twin trades on the account. It ends
@@ -17,15 +17,15 @@ use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 /// The process dies when a request is about to leave, and a twin appears before the next life.
 fn with_a_twin(more: &[PlannedFault]) -> Result<Outcome, String> {
     let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
-    let mut strikes = vec![PlannedFault { site, who, phase, nth: 5, blow: FaultKind::Die }];
-    strikes.extend_from_slice(more);
+    let mut planned = vec![PlannedFault { site, who, phase, nth: 5, kind: FaultKind::Die }];
+    planned.extend_from_slice(more);
     let (twin, image) = (Some(feed::twin()), Some(Image::Synced));
-    run(&learned().0, &Plan { strikes, twin, image, ..Plan::default() })
+    run(&learned().0, &Plan { strikes: planned, twin, image, ..Plan::default() })
 }
 
 fn clocks(outcome: &Outcome) -> usize {
-    let said = |body: &Body| matches!(body, Body::Operator(Operator::Clock { .. }));
-    outcome.facts.iter().filter(|fact| said(&fact.body)).count()
+    let is_clock = |body: &Body| matches!(body, Body::Operator(Operator::Clock { .. }));
+    outcome.facts.iter().filter(|fact| is_clock(&fact.body)).count()
 }
 
 #[test]
@@ -40,31 +40,31 @@ fn a_wake_up_is_not_lost_whoever_is_struck() {
         *status == OrderStatus::Expired && reason == "not sent in time"
     });
     assert!(lapsed, "what may not be sent any more has ended");
-    let at = |site, who: &str, blow| {
+    let at = |site, who: &str, fault_kind| {
         let who = who.to_owned();
         [Phase::Starting, Phase::Live].map(|phase| PlannedFault {
             site,
             who: who.clone(),
             phase,
             nth: 1,
-            blow,
+            kind: fault_kind,
         })
     };
-    let (mut runs, mut struck) = (0, 0);
+    let (mut runs, mut injected) = (0, 0);
     for site in [Site::BeforeAppend, Site::AfterAppend] {
-        for blow in BLOWS {
-            let outcome = with_a_twin(&at(site, "clock", blow)).unwrap();
+        for fault_kind in BLOWS {
+            let outcome = with_a_twin(&at(site, "clock", fault_kind)).unwrap();
             assert_eq!(calm.broken, outcome.broken);
             let again = Ok(Outcome { broken: Vec::new(), ..outcome.clone() });
-            assert_eq!(verdict(&again, &calm.picture), None, "{blow:?} {site}");
-            // A clock that was struck behind its word may say it again, which wakes nobody. A
+            assert_eq!(verdict(&again, &calm.picture), None, "{fault_kind:?} {site}");
+            // A clock with a fault behind its word may append it again, which wakes nobody. A
             // death may take the grant along that was waited for: asked again, it is too late.
-            let least = usize::from(blow != FaultKind::Die);
-            assert!((least..=2).contains(&clocks(&outcome)), "{blow:?} {site}");
+            let least = usize::from(fault_kind != FaultKind::Die);
+            assert!((least..=2).contains(&clocks(&outcome)), "{fault_kind:?} {site}");
             runs += 1;
-            // Wherever it says its word: while orders are looked for, or in the middle of life.
-            struck += usize::from(outcome.struck.iter().any(|strike| strike.who == "clock"));
+            // Wherever it appends its word: while orders are looked for, or in the middle of life.
+            injected += usize::from(outcome.injected.iter().any(|fault| fault.who == "clock"));
         }
     }
-    assert_eq!(struck, runs, "each was struck");
+    assert_eq!(injected, runs, "each fault was injected");
 }

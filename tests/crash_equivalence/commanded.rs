@@ -1,4 +1,4 @@
-//! Whatever people say while it trades makes no difference to what kills change: nothing. What is
+//! What people command while it trades makes no difference to what kills change: nothing. What is
 //! set aside is released, a configuration is taken back, money is paid in, `everwarm panic` sells,
 //! a start goes step by step, backups are made.
 
@@ -30,17 +30,17 @@ fn every_word_has_its_effect() {
     let outcome = run(&feed::commanded(), &Plan { workers: 2, ..Plan::default() }).unwrap();
     assert_eq!(outcome.broken, [""; 0]);
     let script = feed::commanded().script;
-    let told: u64 = outcome.told.values().sum();
-    assert_eq!(told, script.len() as u64, "{:?}", outcome.told);
+    let commands: u64 = outcome.deeds.values().sum();
+    assert_eq!(commands, script.len() as u64, "{:?}", outcome.deeds);
     let operator = |is: fn(&Operator) -> bool| {
-        count(&outcome, |body| matches!(body, Body::Operator(said) if is(said)))
+        count(&outcome, |body| matches!(body, Body::Operator(fact) if is(fact)))
     };
     assert_eq!(count(&outcome, |body| body.kind() == kind::PANIC_TRADED), 1);
-    assert_eq!(operator(|said| matches!(said, Operator::Adopted { .. })), 1);
-    assert_eq!(operator(|said| matches!(said, Operator::Resolved { .. })), 1);
-    assert_eq!(operator(|said| matches!(said, Operator::Quarantined { .. })), 2);
-    assert_eq!(operator(|said| matches!(said, Operator::Released { .. })), 2);
-    assert_eq!(operator(|said| matches!(said, Operator::ConfigApplied { .. })), 3);
+    assert_eq!(operator(|fact| matches!(fact, Operator::Adopted { .. })), 1);
+    assert_eq!(operator(|fact| matches!(fact, Operator::Resolved { .. })), 1);
+    assert_eq!(operator(|fact| matches!(fact, Operator::Quarantined { .. })), 2);
+    assert_eq!(operator(|fact| matches!(fact, Operator::Released { .. })), 2);
+    assert_eq!(operator(|fact| matches!(fact, Operator::ConfigApplied { .. })), 3);
     let adjusted = |body: &Body| matches!(body, Body::Ledger(Ledger::Adjusted { .. }));
     assert!(count(&outcome, adjusted) >= 2, "what was taken out, and what was adopted");
     let declined = |wanted: &str| {
@@ -60,14 +60,14 @@ fn kills_around_every_word_end_the_same() {
     // Who speaks dies before and after each word.
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings.iter().filter(|((_, who, _), _)| who == "script") {
-        let strike = |nth| PlannedFault {
+        let fault = |nth| PlannedFault {
             site: *site,
             who: who.clone(),
             phase: *phase,
             nth,
-            blow: FaultKind::Die,
+            kind: FaultKind::Die,
         };
-        groups.extend((1..=*count).map(|nth| vec![strike(nth)]));
+        groups.extend((1..=*count).map(|nth| vec![fault(nth)]));
     }
     assert!(groups.len() >= 18, "{}", groups.len());
     passings.retain(|(_, who, _), _| ["config", "breaker", "ledger"].contains(&who.as_str()));
@@ -80,9 +80,9 @@ fn kills_around_every_word_end_the_same() {
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
     );
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("commanded", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == "script"));
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "script"));
 }
 
 /// The feed around a sale by `everwarm panic`, and a deposit that is adopted.
@@ -116,34 +116,36 @@ fn kills_around_what_panic_sold_and_what_is_adopted_end_the_same() {
         if !(sites.contains(site) && ["gateway", "script"].contains(&who.as_str())) {
             continue;
         }
-        let blows: &[FaultKind] = if who == "script" {
+        let fault_kinds: &[FaultKind] = if who == "script" {
             &[FaultKind::Die]
         } else {
             &[FaultKind::Die, FaultKind::Kill, FaultKind::Panic]
         };
         // The last of them: it happens near the end of this feed.
         let from = if who == "script" { 1 } else { 1 + passed * 2 / 3 };
-        for (nth, blow) in (from..=*passed).flat_map(|nth| blows.iter().map(move |b| (nth, *b))) {
+        for (nth, fault_kind) in
+            (from..=*passed).flat_map(|nth| fault_kinds.iter().map(move |b| (nth, *b)))
+        {
             groups.push(vec![PlannedFault {
                 site: *site,
                 who: who.clone(),
                 phase: *phase,
                 nth,
-                blow,
+                kind: fault_kind,
             }]);
         }
     }
     let plans = pack(groups, 4, &mut die);
     let swept = sweep(&feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("panic", &swept);
-    let live = |who: &str, blow| (Site::AfterAppend, who.to_owned(), Phase::Live, blow);
+    let live = |who: &str, fault_kind| (Site::AfterAppend, who.to_owned(), Phase::Live, fault_kind);
     for target in [
         live("gateway", FaultKind::Kill),
         live("gateway", FaultKind::Die),
         live("script", FaultKind::Die),
     ] {
-        assert!(swept.struck.contains_key(&target), "{target:?}");
+        assert!(swept.injected.contains_key(&target), "{target:?}");
     }
 }
 
@@ -161,7 +163,10 @@ fn words_drawn_for_any_feed_are_said_and_kills_end_the_same() {
         let swept = sweep(&feed, &plans, &learned.picture);
         none_failed("small", &swept);
         let outcome = run(&feed, &Plan { operators, ..Plan::default() }).unwrap();
-        outcome.told.into_iter().for_each(|(what, times)| *kinds.entry(what).or_default() += times);
+        outcome
+            .deeds
+            .into_iter()
+            .for_each(|(what, times)| *kinds.entry(what).or_default() += times);
     }
     println!("{kinds:?}");
     for what in ["flatten", "safe-start", "rollback", "resolve", "adopt", "panic", "a release"] {

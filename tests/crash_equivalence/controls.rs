@@ -17,14 +17,14 @@ const THREADS: [&str; 2] = ["store-thread", "sealer"];
 /// actors alone.
 fn kills_alone(mut plan: Plan) -> Plan {
     plan.cuts.clear();
-    plan.strikes.retain(|strike| {
-        let of_an_actor = !THREADS.contains(&strike.who.as_str());
-        of_an_actor && matches!(strike.blow, FaultKind::Kill | FaultKind::Panic)
+    plan.strikes.retain(|fault| {
+        let of_an_actor = !THREADS.contains(&fault.who.as_str());
+        of_an_actor && matches!(fault.kind, FaultKind::Kill | FaultKind::Panic)
     });
     plan
 }
 
-/// Plans with strikes at such points, made of mixtures, at an exchange that does such things wrong:
+/// Plans with faults at such points, made of mixtures, at an exchange that does such things wrong:
 /// what is seen of it first.
 fn seen<T>(
     sabotage: Sabotage,
@@ -107,8 +107,8 @@ fn counting_fills_twice_is_caught() {
     is_caught(Sabotage::NoDedupe, Site::ALL);
 }
 
-/// What is on the private stream may be heard before an order is sent again, and hides it: nothing
-/// is told there of orders, which alone makes no difference.
+/// What is on the private stream may be received before an order is sent again, and hides it:
+/// nothing is reported there of orders, which alone makes no difference.
 #[test]
 fn sending_again_without_asking_is_caught() {
     let at = Some("executionReport".to_owned());

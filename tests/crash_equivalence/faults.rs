@@ -42,9 +42,9 @@ fn all_of_them_with_kills_and_outages_end_the_same() {
     let plan = |seed| {
         let mut plan = mixture(&learned.passings, &learned.operations, seed);
         // Deaths of the exchange among the kills.
-        for (strike, outage) in plan.strikes.iter_mut().zip([false, false, true].iter().cycle()) {
+        for (planned, outage) in plan.strikes.iter_mut().zip([false, false, true].iter().cycle()) {
             if *outage {
-                strike.blow = FaultKind::Outage;
+                planned.kind = FaultKind::Outage;
             }
         }
         plan.faults = all_transparent(seed);

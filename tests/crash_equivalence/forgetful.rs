@@ -23,7 +23,7 @@ const PASSINGS: u32 = 4_000;
 /// A stage with a defect.
 struct Defective {
     stage: AnyStage,
-    /// What is saved: it has not heard of some facts.
+    /// What is saved: it has not received some facts.
     saved: AnyStage,
     forgets: fn(&Body) -> bool,
     /// Whether it sleeps for good once it was loaded.
@@ -108,18 +108,18 @@ fn with(feed: Feed, name: &str, make: Make) -> Feed {
 
 /// Kills of a stage before every other step.
 fn kills(who: &str) -> Vec<PlannedFault> {
-    let strike = |nth| PlannedFault {
+    let fault = |nth| PlannedFault {
         site: Site::BeforeStep,
         who: who.to_owned(),
         phase: Phase::Live,
         nth,
-        blow: FaultKind::Kill,
+        kind: FaultKind::Kill,
     };
-    (1..PASSINGS).step_by(2).map(strike).collect()
+    (1..PASSINGS).step_by(2).map(fault).collect()
 }
 
-fn every_input(strikes: Vec<PlannedFault>) -> Plan {
-    Plan { strikes, sizes: Sizes { checkpoint: 1, ..Sizes::SMALL }, ..Plan::default() }
+fn every_input(planned: Vec<PlannedFault>) -> Plan {
+    Plan { strikes: planned, sizes: Sizes { checkpoint: 1, ..Sizes::SMALL }, ..Plan::default() }
 }
 
 /// What is wrong with an outcome beside a calm one, apart from what the audit of the journal and
@@ -143,7 +143,7 @@ fn is_found(feed: fn() -> Feed, name: &str, defect: Make, plan: impl Fn() -> Pla
     let borne = run(&feed(), &plan());
     assert_eq!(found(&calm, &borne), None, "the sound {name} bears it");
     let borne = borne.unwrap();
-    let killed = borne.struck.iter().filter(|strike| strike.who == name).count();
+    let killed = borne.injected.iter().filter(|fault| fault.who == name).count();
     assert!(killed > 100, "{name} was killed {killed} times");
     let outcome = run(&with(feed(), name, defect), &plan());
     let Some(why) = found(&calm, &outcome) else { panic!("the defect of {name} is not found") };
@@ -234,11 +234,11 @@ fn a_wake_up_that_a_checkpoint_loses_is_found() {
     let defect: Make = |_, _| Box::new(Defective { sleeps: true, ..sound("order-manager") });
     let site = Site::BeforeSend;
     let who = "gateway".to_owned();
-    let died = PlannedFault { site, who, phase: Phase::Live, nth: 5, blow: FaultKind::Die };
+    let died = PlannedFault { site, who, phase: Phase::Live, nth: 5, kind: FaultKind::Die };
     let plan = |killed: Vec<PlannedFault>| {
-        let strikes = [vec![died.clone()], killed].concat();
+        let planned = [vec![died.clone()], killed].concat();
         let (twin, image) = (Some(feed::twin()), Some(Image::Synced));
-        Plan { twin, image, ..every_input(strikes) }
+        Plan { twin, image, ..every_input(planned) }
     };
     let calm = run(&feed::small(), &plan(Vec::new())).unwrap();
     let kills = || plan(kills("order-manager"));

@@ -59,14 +59,14 @@ fn an_order_too_many_is_not_sent_again_before_the_window_is_over() {
     for id in &refused {
         assert_eq!(answers[id], [-1015, 0], "{id}: {answers:?}");
     }
-    // What waits says nothing meanwhile.
-    let said = |of: fn(&Body) -> usize| outcome.facts.iter().map(|f| of(&f.body)).sum::<usize>();
+    // What waits appends nothing meanwhile.
+    let total = |of: fn(&Body) -> usize| outcome.facts.iter().map(|f| of(&f.body)).sum::<usize>();
     let sent =
-        said(
+        total(
             |body| {
                 if let Body::Venue(Venue::Sent { attempts }) = body { attempts.len() } else { 0 }
             },
         );
-    let granted = said(|body| usize::from(matches!(body, Body::Order(Order::Granted { .. }))));
+    let granted = total(|body| usize::from(matches!(body, Body::Order(Order::Granted { .. }))));
     assert_eq!((sent, granted), (answers.len() + refused.len(), refused.len()));
 }

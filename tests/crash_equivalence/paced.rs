@@ -15,16 +15,16 @@ use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::collections::BTreeMap;
 
-/// What was before exits were owed: a strategy says once that it sells, and its decision requests
-/// that at once or never.
+/// What was before exits were owed: a strategy signals once that it sells, and its decision
+/// requests that at once or never.
 struct Careless {
     stage: AnyStage,
     signals: BTreeMap<(Symbol, String), Signal>,
 }
 
 impl Careless {
-    fn forget(&self, mut said: Out<Body>, out: &mut Out<Body>) {
-        let drafts = said.take();
+    fn forget(&self, mut appended: Out<Body>, out: &mut Out<Body>) {
+        let drafts = appended.take();
         let asked: Vec<Symbol> = drafts
             .iter()
             .filter_map(|draft| {
@@ -65,7 +65,7 @@ impl Careless {
                 | Body::Order(_)
                 | Body::Ledger(_)) => body,
             };
-            out.say_because(draft.because, body);
+            out.append_because(draft.because, body);
         }
     }
 }
@@ -98,14 +98,14 @@ impl Stage for Careless {
         self.stage.evolve(fact);
     }
     fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
-        let mut said = Out::default();
-        self.stage.decide(fact, &mut said);
-        self.forget(said, out);
+        let mut appended = Out::default();
+        self.stage.decide(fact, &mut appended);
+        self.forget(appended, out);
     }
     fn conclude(&self, out: &mut Out<Body>) {
-        let mut said = Out::default();
-        self.stage.conclude(&mut said);
-        self.forget(said, out);
+        let mut appended = Out::default();
+        self.stage.conclude(&mut appended);
+        self.forget(appended, out);
     }
     fn next_wake(&self) -> Option<i64> {
         self.stage.next_wake()
@@ -133,13 +133,20 @@ fn outages(minutes: i64, away: i64, deaths: &[(Site, &str, u32)]) -> Plan {
         who: (*who).to_owned(),
         phase: Phase::Live,
         nth: *nth,
-        blow: FaultKind::Die,
+        kind: FaultKind::Die,
     };
-    let strikes = deaths.iter().map(die).collect();
+    let planned = deaths.iter().map(die).collect();
     let paced = Some(Paced { factor: 1_200, minutes, away });
     // The careless one saves nothing of its own: it reads everything again.
     let sizes = Sizes { checkpoint: 100_000, ..Sizes::SMALL };
-    Plan { strikes, image: Some(Image::Everything), paced, workers: 2, sizes, ..Plan::default() }
+    Plan {
+        strikes: planned,
+        image: Some(Image::Everything),
+        paced,
+        workers: 2,
+        sizes,
+        ..Plan::default()
+    }
 }
 
 fn sales(outcome: &Outcome) -> usize {
@@ -160,7 +167,7 @@ fn outages_of_market_time_leave_nothing_unsold_and_nothing_twice() {
     let deaths = [(Site::AfterSend, "gateway", 1), (Site::BeforeStep, "ledger", 60)];
     let outcome = run(&feed::small(), &outages(100, 22, &deaths)).unwrap();
     assert_eq!(outcome.broken, [""; 0]);
-    assert_eq!(outcome.lives, 3, "{:?}", outcome.struck);
+    assert_eq!(outcome.lives, 3, "{:?}", outcome.injected);
     assert!(sales(&outcome) > 0);
     let owed = outcome
         .facts

@@ -1,5 +1,5 @@
 //! Several strategies of one kind on the same symbols: each holds lots of its own and sells no
-//! other's, whoever is struck meanwhile.
+//! other's, whatever faults are injected meanwhile.
 
 use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, SECOND, START, THIRD};
@@ -95,8 +95,8 @@ fn two_strategies_on_one_symbol_hold_and_sell_each_their_own() {
 fn kills_around_two_strategies_end_the_same() {
     let (feed, learned) = learned_of("paired");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
-    // All points of the strategies that come and go, of who puts settings in force, and of who says
-    // that one leaves; of the others mixtures.
+    // All points of the strategies that come and go, of who puts settings in force, and of who
+    // appends that one leaves; of the others mixtures.
     let mut passings = learned.passings.clone();
     passings.retain(|(site, who, _), _| {
         let appends = [Site::BeforeAppend, Site::AfterAppend].contains(site);
@@ -107,9 +107,12 @@ fn kills_around_two_strategies_end_the_same() {
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
     );
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("paired", &swept);
     for of in [SECOND, "universe"] {
-        assert!(swept.struck.keys().any(|(_, who, ..)| who == of), "nothing struck {of}");
+        assert!(
+            swept.injected.keys().any(|(_, who, ..)| who == of),
+            "no fault was injected into {of}"
+        );
     }
 }

@@ -8,12 +8,13 @@ use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use std::collections::BTreeMap;
 
-fn struck_at_gateway(site: Site, nth: u32, blow: FaultKind) -> Outcome {
+fn fault_at_gateway(site: Site, nth: u32, fault_kind: FaultKind) -> Outcome {
     let (feed, learned) = learned();
-    let strike = PlannedFault { site, who: "gateway".to_owned(), phase: Phase::Live, nth, blow };
+    let fault =
+        PlannedFault { site, who: "gateway".to_owned(), phase: Phase::Live, nth, kind: fault_kind };
     let image = Some(Image::Synced);
-    let outcome = run(feed, &Plan { strikes: vec![strike], image, ..Plan::default() }).unwrap();
-    assert_eq!(outcome.struck.len(), 1, "it was struck");
+    let outcome = run(feed, &Plan { strikes: vec![fault], image, ..Plan::default() }).unwrap();
+    assert_eq!(outcome.injected.len(), 1, "one fault was injected");
     assert_eq!(outcome.broken, Vec::<String>::new());
     assert_eq!(learned.picture.difference(&outcome.picture), None);
     outcome
@@ -36,7 +37,7 @@ fn announcements(outcome: &Outcome) -> BTreeMap<String, u32> {
 fn what_is_about_to_leave_is_on_disk() {
     for nth in 1..=5 {
         // The power fails when the first byte is about to leave: what is not flushed is gone.
-        let outcome = struck_at_gateway(Site::BeforeSend, nth, FaultKind::Die);
+        let outcome = fault_at_gateway(Site::BeforeSend, nth, FaultKind::Die);
         let twice = announcements(&outcome).into_values().filter(|count| *count == 2).count();
         assert!(twice > 0, "sending {nth}: the first announcement is lost");
     }
@@ -46,7 +47,7 @@ fn what_is_about_to_leave_is_on_disk() {
 fn a_lost_answer_is_asked_for_before_anything_is_sent_again() {
     for nth in 1..=5 {
         // The answer is lost with the task that waited for it; the daemon lives on.
-        let outcome = struck_at_gateway(Site::AfterSend, nth, FaultKind::Panic);
+        let outcome = fault_at_gateway(Site::AfterSend, nth, FaultKind::Panic);
         let again = announcements(&outcome).into_values().filter(|count| *count > 1).count();
         assert_eq!(again, 0, "sending {nth}: the venue had it");
     }
@@ -56,28 +57,32 @@ fn a_lost_answer_is_asked_for_before_anything_is_sent_again() {
 fn a_fill_counts_once_however_often_it_is_told() {
     let (feed, _) = learned();
     let outcome = run(feed, &Plan::default()).unwrap();
-    let mut told: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut reported: BTreeMap<(String, String), u32> = BTreeMap::new();
     for fact in &outcome.facts {
         if let Body::Venue(Venue::Reported(report)) = &fact.body {
             for fill in &report.fills {
-                *told.entry((report.symbol.to_string(), fill.trade_id.to_string())).or_default() +=
-                    1;
+                *reported
+                    .entry((report.symbol.to_string(), fill.trade_id.to_string()))
+                    .or_default() += 1;
             }
         }
     }
-    assert!(told.values().any(|times| *times > 1), "some fills are told by answer and by stream");
+    assert!(
+        reported.values().any(|times| *times > 1),
+        "some fills are reported by answer and by stream"
+    );
     assert_eq!(outcome.broken, Vec::<String>::new(), "and none is applied twice");
 }
 
 #[test]
 fn nothing_of_a_life_comes_before_its_settings() {
-    // Whoever says them fails many times, so that all others have long begun.
+    // Whoever appends them fails many times, so that all others have long begun.
     let (feed, learned) = learned();
-    let (site, phase, blow) = (Site::BeforeResume, Phase::Starting, FaultKind::Panic);
-    let strike = |nth| PlannedFault { site, who: "config".to_owned(), phase, nth, blow };
-    let strikes = (1..=300).map(strike).collect();
-    let outcome = run(feed, &Plan { strikes, ..Plan::default() }).unwrap();
-    assert_eq!((outcome.struck.len(), outcome.lives), (300, 1));
+    let (site, phase, fault_kind) = (Site::BeforeResume, Phase::Starting, FaultKind::Panic);
+    let fault = |nth| PlannedFault { site, who: "config".to_owned(), phase, nth, kind: fault_kind };
+    let planned = (1..=300).map(fault).collect();
+    let outcome = run(feed, &Plan { strikes: planned, ..Plan::default() }).unwrap();
+    assert_eq!((outcome.injected.len(), outcome.lives), (300, 1));
     let begins = |body: &Body| matches!(body, Body::Operator(Operator::Started { .. }));
     assert!(begins(&outcome.facts[0].body), "{:?}", outcome.facts[0]);
     assert_eq!(outcome.broken, Vec::<String>::new());

@@ -1,5 +1,5 @@
 //! The configuration changes and operators speak while it trades: it is the old or the new, never
-//! between, whoever is struck meanwhile.
+//! between, whatever faults are injected meanwhile.
 
 use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
@@ -59,46 +59,46 @@ fn what_is_changed_while_it_trades_holds_from_there_on_and_what_is_held_keeps_it
     let outcome = run(&feed::steered(), &Plan { workers: 2, ..Plan::default() }).unwrap();
     assert_eq!(outcome.broken, Vec::<String>::new(), "the audit is one of the invariants");
     let events = events(&outcome);
-    let told: Vec<String> = events.iter().map(|(at, event)| format!("{at} {event}")).collect();
-    let told = told.join("\n");
+    let text: Vec<String> = events.iter().map(|(at, event)| format!("{at} {event}")).collect();
+    let text = text.join("\n");
     let within = |from: i64, to: i64, words: &str| {
         events.iter().filter(|(at, e)| (from..to).contains(at) && e.contains(words)).count()
     };
     for (minute, generation) in [(30, 2), (52, 3), (84, 4), (90, 5), (170, 6), (205, 7), (240, 8)] {
-        assert_eq!(within(minute, minute + 1, &format!("generation {generation}")), 1, "{told}");
+        assert_eq!(within(minute, minute + 1, &format!("generation {generation}")), 1, "{text}");
     }
-    assert!(within(30, 31, "sma(30)@1m") > 0, "the lengths before go on for what is held\n{told}");
-    assert!(within(30, 60, "crossed below sma30") > 0, "and it is left by them\n{told}");
-    assert_eq!(within(31, 170, "crossed above sma30"), 0, "nothing is entered by them\n{told}");
-    assert!(within(31, 170, "crossed above sma12") > 0, "{told}");
-    assert_eq!(within(61, 80, "Buy by"), 0, "off by an operator\n{told}");
-    assert_eq!(within(85, 91, "Buy by"), 0, "strategy.enabled = false\n{told}");
-    assert_eq!(within(131, 160, "Buy by"), 0, "halted\n{told}");
-    assert!(within(131, 160, "declined exits-only") > 0, "{told}");
-    assert!(within(131, 160, "Sell by sma_cross") > 0, "exits continue\n{told}");
+    assert!(within(30, 31, "sma(30)@1m") > 0, "the lengths before go on for what is held\n{text}");
+    assert!(within(30, 60, "crossed below sma30") > 0, "and it is left by them\n{text}");
+    assert_eq!(within(31, 170, "crossed above sma30"), 0, "nothing is entered by them\n{text}");
+    assert!(within(31, 170, "crossed above sma12") > 0, "{text}");
+    assert_eq!(within(61, 80, "Buy by"), 0, "off by an operator\n{text}");
+    assert_eq!(within(85, 91, "Buy by"), 0, "strategy.enabled = false\n{text}");
+    assert_eq!(within(131, 160, "Buy by"), 0, "halted\n{text}");
+    assert!(within(131, 160, "declined exits-only") > 0, "{text}");
+    assert!(within(131, 160, "Sell by sma_cross") > 0, "exits continue\n{text}");
     let flattened = "Sell by sma_cross: an operator has everything sold";
-    assert!(within(195, 196, flattened) > 0, "of the lot of who holds it\n{told}");
-    assert!(within(195, 198, "sold by sma_cross") > 0, "{told}");
-    assert_eq!(within(196, 215, "Buy by"), 0, "{told}");
+    assert!(within(195, 196, flattened) > 0, "of the lot of who holds it\n{text}");
+    assert!(within(195, 198, "sold by sma_cross") > 0, "{text}");
+    assert_eq!(within(196, 215, "Buy by"), 0, "{text}");
 }
 
 #[test]
 fn a_symbol_the_configuration_leaves_out_goes_at_once_and_comes_back() {
     let outcome = run(&feed::steered(), &Plan { workers: 2, ..Plan::default() }).unwrap();
     let events = events(&outcome);
-    let told: Vec<String> = events.iter().map(|(at, event)| format!("{at} {event}")).collect();
-    let told = told.join("\n");
+    let text: Vec<String> = events.iter().map(|(at, event)| format!("{at} {event}")).collect();
+    let text = text.join("\n");
     let within = |from: i64, to: i64, words: &str| {
         events.iter().filter(|(at, e)| (from..to).contains(at) && e.contains(words)).count()
     };
     // Nothing of it is held by then.
-    assert_eq!(within(205, 206, "listed: AAAUSD -"), 1, "{told}");
-    assert_eq!(within(206, 241, "AAAUSD"), 1, "it is in no close, and nothing is done\n{told}");
-    assert_eq!(within(240, 241, "listed: AAAUSD trading"), 1, "{told}");
+    assert_eq!(within(205, 206, "listed: AAAUSD -"), 1, "{text}");
+    assert_eq!(within(206, 241, "AAAUSD"), 1, "it is in no close, and nothing is done\n{text}");
+    assert_eq!(within(240, 241, "listed: AAAUSD trading"), 1, "{text}");
     assert_eq!((within(206, 241, "close of BBBUSD"), within(241, 260, "AAAUSD BBBUSD")), (35, 19));
-    assert_eq!(within(216, 241, "Buy by"), 1, "the other one goes on\n{told}");
-    assert!(within(216, 241, "in BBBUSD") > 0, "{told}");
-    assert_eq!(within(241, 260, "in AAAUSD"), 1, "with averages that know its past\n{told}");
+    assert_eq!(within(216, 241, "Buy by"), 1, "the other one goes on\n{text}");
+    assert!(within(216, 241, "in BBBUSD") > 0, "{text}");
+    assert_eq!(within(241, 260, "in AAAUSD"), 1, "with averages that know its past\n{text}");
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn kills_around_every_change_end_the_same() {
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
     );
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("steered", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == "config"));
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "config"));
 }
 
 #[test]
@@ -164,22 +164,27 @@ fn kills_while_the_past_of_a_new_average_is_loaded_end_the_same() {
         if !(sites.contains(site) && ["closer", "AAAUSD"].contains(&who.as_str())) {
             continue;
         }
-        let blows =
-            (1..=*count).flat_map(|nth| [FaultKind::Kill, FaultKind::Die].map(|blow| (nth, blow)));
-        let strike =
-            |(nth, blow)| PlannedFault { site: *site, who: who.clone(), phase: *phase, nth, blow };
-        groups.extend(blows.map(|blow| vec![strike(blow)]));
+        let faults = (1..=*count)
+            .flat_map(|nth| [FaultKind::Kill, FaultKind::Die].map(|fault_kind| (nth, fault_kind)));
+        let fault = |(nth, fault_kind)| PlannedFault {
+            site: *site,
+            who: who.clone(),
+            phase: *phase,
+            nth,
+            kind: fault_kind,
+        };
+        groups.extend(faults.map(|planned| vec![fault(planned)]));
     }
     passings.retain(|(_, who, _), _| ["indicator", "projector"].contains(&who.as_str()));
     groups.extend(every_target(&passings, &mut die));
     let plans = pack(groups, 4, &mut die);
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("lengthened", &swept);
     for (site, who) in [(Site::BeforeAppend, "closer"), (Site::AfterReceive, "AAAUSD")] {
-        for blow in [FaultKind::Kill, FaultKind::Die] {
-            let target = (site, who.to_owned(), Phase::Live, blow);
-            assert!(swept.struck.contains_key(&target), "{target:?}");
+        for fault_kind in [FaultKind::Kill, FaultKind::Die] {
+            let target = (site, who.to_owned(), Phase::Live, fault_kind);
+            assert!(swept.injected.contains_key(&target), "{target:?}");
         }
     }
 }

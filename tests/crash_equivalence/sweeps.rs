@@ -4,7 +4,7 @@ use super::{learned, learned_of, none_failed, number};
 use everwarm::chaos::disk::File;
 use everwarm::chaos::rig::Plan;
 use everwarm::chaos::sweep::{
-    Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep,
+    Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_inject, sweep,
     sweep_all,
 };
 use everwarm_edge::operation::projector;
@@ -38,7 +38,7 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
     );
     let mut swept = sweep(feed, &plans, &learned.picture);
     for _ in 0..7 {
-        let mut left = still_to_strike(learned, &swept);
+        let mut left = still_to_inject(learned, &swept);
         left.extend(still_to_cut(learned, &swept, &mut die));
         if left.is_empty() || !swept.failures.is_empty() {
             break;
@@ -49,24 +49,24 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
         "{} runs of {} lives, {} targets struck by {} strikes, {:?}",
         swept.runs,
         swept.lives,
-        swept.struck.len(),
-        swept.struck.values().sum::<u32>(),
+        swept.injected.len(),
+        swept.injected.values().sum::<u32>(),
         began.elapsed()
     );
     none_failed("small", &swept);
-    let mut left = still_to_strike(learned, &swept);
+    let mut left = still_to_inject(learned, &swept);
     left.retain(|plan| {
-        let PlannedFault { site, who, blow, .. } = &plan.strikes[0];
-        let mut struck = swept.struck.keys();
-        let in_any_phase = struck.any(|(at, of, _, by)| (at, of, by) == (site, who, blow));
+        let PlannedFault { site, who, kind: fault_kind, .. } = &plan.strikes[0];
+        let mut injected = swept.injected.keys();
+        let in_any_phase = injected.any(|(at, of, _, by)| (at, of, by) == (site, who, fault_kind));
         !(in_any_phase && BY_CLOCK.contains(&who.as_str()))
     });
-    assert!(left.is_empty(), "never struck: {left:?}");
+    assert!(left.is_empty(), "never injected: {left:?}");
     for site in Site::ALL {
-        assert!(swept.struck.keys().any(|(struck, ..)| struck == site), "{site} is never passed");
+        assert!(swept.injected.keys().any(|(at, ..)| at == site), "{site} is never passed");
     }
     for stage in everwarm_trading::specs() {
-        let of = swept.struck.keys().filter(|(_, who, ..)| who == stage.name);
+        let of = swept.injected.keys().filter(|(_, who, ..)| who == stage.name);
         let sites: BTreeSet<Site> = of.map(|(site, ..)| *site).collect();
         assert_eq!(sites, STAGE_SITES.into(), "{}", stage.name);
     }
@@ -79,20 +79,20 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
 fn exhaustive() {
     let (feed, learned) = learned();
     let mut plans = everything(learned, &mut Die(number("EVERWARM_SEED").unwrap_or(1)));
-    let (all, strikes) = (plans.len(), plans.iter().map(|p| p.strikes.len()).sum::<usize>());
+    let (all, faults) = (plans.len(), plans.iter().map(|p| p.strikes.len()).sum::<usize>());
     let mut die = Die(1);
     die.shuffle(&mut plans);
     plans.truncate(number("EVERWARM_SWEEP").map_or(all, |n| usize::try_from(n).unwrap()));
     let began = everwarm_runtime::clock::now();
     let swept = sweep_all(feed, &plans, learned, &mut die, &|_| ());
     println!(
-        "{} of {all} plans ({strikes} strikes, {} cuts of the disk), and {} more for what they \
+        "{} of {all} plans ({faults} strikes, {} cuts of the disk), and {} more for what they \
          missed: {} lives, {} strikes, {} cuts, {:?}",
         swept.runs - swept.again,
         2 * 3 * File::ALL.map(|file| learned.operations.of(file).len()).iter().sum::<usize>(),
         swept.again,
         swept.lives,
-        swept.struck.values().sum::<u32>(),
+        swept.injected.values().sum::<u32>(),
         swept.cut.values().sum::<u32>(),
         began.elapsed()
     );

@@ -1,4 +1,4 @@
-//! Symbols come and go while it trades: nothing is lost, whoever is struck meanwhile.
+//! Symbols come and go while it trades: nothing is lost, whatever faults are injected.
 
 use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Mixtures in every test run.
 const MIXTURES: u64 = 12;
 
-/// What was said of the standing of symbols, with the minute of the close before.
+/// What was appended of the standing of symbols, with the minute of the close before.
 fn standings(outcome: &Outcome) -> Vec<String> {
     let (mut minute, mut words) = (0, Vec::new());
     for fact in &outcome.facts {
@@ -39,7 +39,7 @@ fn symbols_that_come_and_go_have_a_defined_beginning_and_end() {
     let outcome = run(&feed::moving(), &Plan { workers: 2, ..Plan::default() }).unwrap();
     assert_eq!(outcome.broken, Vec::<String>::new());
     let words = standings(&outcome);
-    let told = words.join(", ");
+    let text = words.join(", ");
     for needed in [
         "50 BBBUSD halted",
         "50 AAAUSD leaving",
@@ -48,11 +48,11 @@ fn symbols_that_come_and_go_have_a_defined_beginning_and_end() {
         "CCCUSD gone",
         "200 BBBUSD trading",
     ] {
-        assert!(words.iter().any(|word| word.ends_with(needed)), "{needed}: {told}");
+        assert!(words.iter().any(|word| word.ends_with(needed)), "{needed}: {text}");
     }
     let left = words.iter().position(|word| word.ends_with("AAAUSD -"));
     let back = words.iter().position(|word| word == "100 AAAUSD trading");
-    assert!(left.is_some() && left < back, "left once nothing was held: {told}");
+    assert!(left.is_some() && left < back, "left once nothing was held: {text}");
     // Between the two there is no bar of it in any close, and afterwards in each.
     let mut minutes: BTreeMap<i64, bool> = BTreeMap::new();
     let mut held = BTreeMap::new();
@@ -93,7 +93,7 @@ fn kills_while_symbols_come_and_go_change_nothing() {
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
     );
     let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
     none_failed("moving", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == "universe"));
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "universe"));
 }

@@ -59,7 +59,7 @@ impl Stage for Before {
             {
                 intent.quantity = Decimal::new(5, 1);
             }
-            out.say_because(draft.because, draft.body);
+            out.append_because(draft.because, draft.body);
         }
     }
     fn next_wake(&self) -> Option<i64> {
@@ -115,16 +115,16 @@ fn upgraded(before: Vec<StageSpec>) -> Outcome {
     let point = (Site::AfterSend, "gateway".to_owned(), Phase::Live);
     let nth = learned.passings[&point] / 2;
     let (site, who, phase) = point;
-    let strikes = vec![PlannedFault { site, who, phase, nth, blow: FaultKind::Die }];
+    let planned = vec![PlannedFault { site, who, phase, nth, kind: FaultKind::Die }];
     let feed = Feed { before: Some(before), ..feed::small() };
-    let outcome = run(&feed, &Plan { strikes, ..Plan::default() }).unwrap();
+    let outcome = run(&feed, &Plan { strikes: planned, ..Plan::default() }).unwrap();
     assert_eq!((outcome.lives, outcome.missed.len()), (2, 0));
     outcome
 }
 
-/// Ranks of which it is said that another version speaks now.
-fn told(outcome: &Outcome) -> BTreeSet<u16> {
-    let told = outcome.facts.iter().filter_map(|fact| {
+/// Ranks for which a fact records that another version speaks now.
+fn upgraded_ranks(outcome: &Outcome) -> BTreeSet<u16> {
+    let ranks = outcome.facts.iter().filter_map(|fact| {
         let upgraded =
             if let Body::Operator(Operator::StageUpgraded { rank, from, .. }) = &fact.body {
                 Some((*rank, *from))
@@ -133,7 +133,7 @@ fn told(outcome: &Outcome) -> BTreeSet<u16> {
             };
         upgraded.filter(|(_, from)| *from == BEFORE).map(|(rank, _)| rank)
     });
-    told.collect()
+    ranks.collect()
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn every_stage_under_another_version_goes_on_where_the_last_one_stood() {
     let outcome = upgraded(all_before());
     assert_eq!(verdict(&Ok(outcome.clone()), &learned.picture), None);
     let ranks: BTreeSet<u16> = specs().iter().map(|spec| spec.rank.0).collect();
-    assert_eq!(told(&outcome), ranks);
+    assert_eq!(upgraded_ranks(&outcome), ranks);
     let names: BTreeSet<&str> = specs().iter().map(|spec| spec.name).collect();
     let others: BTreeSet<&str> = outcome.other_versions.iter().map(String::as_str).collect();
     assert_eq!(others, names, "the audit names them");
@@ -154,7 +154,7 @@ fn every_stage_under_another_version_goes_on_where_the_last_one_stood() {
     };
     for spec in specs() {
         let now = spec.build().version();
-        // Some say nothing in the first life, or in the second.
+        // Some append nothing in the first life, or in the second.
         let spoke = versions(spec.rank.0);
         let in_turn = [BEFORE, now].into_iter().filter(|version| spoke.contains(version));
         assert_eq!(spoke, in_turn.collect::<Vec<_>>(), "{}", spec.name);
@@ -166,7 +166,7 @@ fn what_an_older_version_decided_is_not_decided_again() {
     let outcome = upgraded(decision_before());
     assert_eq!(outcome.broken, [""; 0], "every invariant and the audit hold");
     assert_eq!(outcome.other_versions, ["decision"]);
-    assert_eq!(told(&outcome), [rank::DECISION.0].into());
+    assert_eq!(upgraded_ranks(&outcome), [rank::DECISION.0].into());
     let approved = |fact: &Fact<Body>| {
         let Body::Decision(Decision::Approved { intent, .. }) = &fact.body else { return None };
         let half = intent.quantity == Decimal::new(5, 1);

@@ -66,8 +66,8 @@ impl Desk {
         self.client.place(intent, &attempt).await
     }
 
-    /// What is told at a place, as text. Times of the clock itself move on.
-    async fn told(&self, place: &str, of: &OrderIntent) -> Result<String, VenueError> {
+    /// What is answered at a place, as text. Times of the clock itself move on.
+    async fn answer(&self, place: &str, of: &OrderIntent) -> Result<String, VenueError> {
         let (it, symbol) = (&self.client, self.symbol);
         Ok(match place {
             "GET time" => format!("{:?}", it.server_time().await?.server),
@@ -103,7 +103,7 @@ impl Desk {
     }
 }
 
-/// What is left out of an answer, and said.
+/// What is left out of an answer, and reported.
 fn left(what: &str) -> VenueError {
     VenueError::new(ErrorClass::NotSent, 0, what.to_owned())
 }
@@ -206,24 +206,24 @@ async fn one(
         let truth = truth.unwrap().ok_or("it was not done")?.fills;
         (lie.map(|it| format!("{it:?}")), format!("{truth:?}"))
     } else {
-        let truth = desk.told(place, filled).await.map_err(|e| e.to_string())?;
+        let truth = desk.answer(place, filled).await.map_err(|e| e.to_string())?;
         desk.admin.fault(on).await.unwrap();
-        let lie = desk.told(place, filled).await;
+        let lie = desk.answer(place, filled).await;
         desk.admin.lift(None).await.unwrap();
         (lie, truth)
     };
     match lie {
-        Ok(told) if told == truth => {}
+        Ok(answer) if answer == truth => {}
         // Its fills are asked for.
-        Ok(told) if place == "POST order" && told == "[]" => *refused += 1,
-        Ok(told) => return Err(format!("told {told}, the truth is {truth}")),
+        Ok(answer) if place == "POST order" && answer == "[]" => *refused += 1,
+        Ok(answer) => return Err(format!("told {answer}, the truth is {truth}")),
         Err(e) if e.text.is_empty() => return Err("it is refused without a word".to_owned()),
         Err(_) => *refused += 1,
     }
     if place == "POST order" {
         return Ok(());
     }
-    let after = desk.told(place, filled).await.map_err(|e| format!("afterwards: {e}"))?;
+    let after = desk.answer(place, filled).await.map_err(|e| format!("afterwards: {e}"))?;
     if after == truth { Ok(()) } else { Err(format!("afterwards {after}")) }
 }
 
@@ -240,12 +240,12 @@ async fn a_body_without_end_is_left_in_time() {
         desk.admin.fault(serde_json::to_string(&fault).unwrap()).await.unwrap();
     }
     // Some come fast and are too long, the others come slowly and never end.
-    let all = join_all(places.map(|place| desk.told(place, &filled))).await;
-    let why: Vec<String> = all.into_iter().map(|told| told.unwrap_err().text).collect();
+    let all = join_all(places.map(|place| desk.answer(place, &filled))).await;
+    let why: Vec<String> = all.into_iter().map(|answer| answer.unwrap_err().text).collect();
     assert!(why.iter().any(|why| why.contains("an answer above")), "{why:?}");
     assert!(why.iter().any(|why| !why.contains("an answer above")), "{why:?}");
     for place in places {
-        assert!(desk.told(place, &filled).await.is_ok(), "{place}");
+        assert!(desk.answer(place, &filled).await.is_ok(), "{place}");
     }
     sim.stop().await.unwrap();
 }

@@ -41,7 +41,7 @@ fn poison(data: &Path) {
     let time = close + MINUTE;
     let (bars, missing) = (vec![bar("AAAUSD"), bar("BBBUSD")], Vec::new());
     let unread = Vec::new();
-    let said = [
+    let bodies = [
         Body::Venue(Venue::Account {
             life: 1,
             time,
@@ -60,7 +60,7 @@ fn poison(data: &Path) {
     let stages = seats(&everwarm_trading::specs());
     let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();
     let writer = journal.writer("test");
-    for body in said {
+    for body in bodies {
         journal.append(&writer, time, vec![body]).unwrap();
     }
     journal.close();
@@ -77,9 +77,9 @@ fn a_poisoned_journal_is_named_and_read_and_the_next_start_goes_on_with_it() {
 
     let before = ask(&data, &["verify"]);
     assert_eq!(before["problems"], serde_json::json!([]));
-    let told = before["beyond"].to_string();
+    let beyond = before["beyond"].to_string();
     for words in ["balance of USD: free 79228162514264337593543950335", "AAAUSD kline", "JUNK"] {
-        assert!(told.contains(words), "{words} in {told}");
+        assert!(beyond.contains(words), "{words} in {beyond}");
     }
     let (code, out, err) = run(&data, &["verify"]);
     assert_eq!(code, Some(0), "{out}{err}");

@@ -122,7 +122,7 @@ impl Desk {
 
     fn give(&mut self, body: Body) {
         let Desk { plain, book, time, equity, fills, .. } = self;
-        let told = plain.input(*time, body, &mut |fact: &Fact<Body>| {
+        let result = plain.input(*time, body, &mut |fact: &Fact<Body>| {
             book.fold(fact);
             if let Body::Ledger(Ledger::Equity { equity: now, .. }) = &fact.body {
                 *equity = *now;
@@ -130,7 +130,7 @@ impl Desk {
                 *fills += 1;
             }
         });
-        told.unwrap();
+        result.unwrap();
     }
 
     /// What may be sent leaves; all orders that live.
@@ -258,12 +258,12 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
         let symbol = Symbol::new(name).unwrap();
         let page = json!([kline(dice, at, minute, open_time)]);
         let rows = decode::<Vec<wire::KlineRow>>("klines", &bytes(&page));
-        let told = rows.and_then(|rows| map::bars(symbol, Timeframe::M1, &rows));
-        match told {
+        let decoded = rows.and_then(|rows| map::bars(symbol, Timeframe::M1, &rows));
+        match decoded {
             // The closer takes the bars of the minute.
-            Ok(told) if told[0].open_time == open_time => bars.push(told[0].ordered()),
-            Ok(told) => {
-                desk.give(Body::Market(Market::LateBar { bar: told[0].ordered(), odd: None }));
+            Ok(decoded) if decoded[0].open_time == open_time => bars.push(decoded[0].ordered()),
+            Ok(decoded) => {
+                desk.give(Body::Market(Market::LateBar { bar: decoded[0].ordered(), odd: None }));
                 missing.push(symbol);
             }
             Err(_) => {
@@ -287,7 +287,7 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
         let id = number(desk.book.get(&intent.client_id));
         let (id, trade) = (id.unwrap_or(desk.trades), desk.trades);
         let state = order(dice, &intent, id, trade, desk.time);
-        let told = if dice.roll(2) == 0 {
+        let decoded = if dice.roll(2) == 0 {
             let state = decode::<wire::OrderState>("order", &bytes(&state));
             state.and_then(|state| map::order_state(ReportSource::Query, &state, &[]))
         } else {
@@ -299,7 +299,7 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
                 }
             })
         };
-        match told {
+        match decoded {
             Ok(report) => desk.give(Body::Venue(Venue::Reported(report))),
             Err(_) => *refused += 1,
         }
@@ -409,8 +409,8 @@ fn a_crash_of_the_market_is_never_hidden_from_exits() {
     let d = |text: &str| text.parse::<Decimal>().unwrap();
     let mut calm = Dice(0);
     let rules = loop {
-        let told = decode::<wire::ExchangeInfo>("info", &bytes(&info(&mut calm)));
-        let rules = told.and_then(|info| map::instruments(&info)).unwrap_or_default();
+        let decoded = decode::<wire::ExchangeInfo>("info", &bytes(&info(&mut calm)));
+        let rules = decoded.and_then(|info| map::instruments(&info)).unwrap_or_default();
         if rules.len() == 3 && rules.iter().all(|rule| rule.trading && rule.lot_size == d("0.0001"))
         {
             break rules;

@@ -107,13 +107,13 @@ fn any_bytes_of_a_fact_are_a_value_that_can_be_written_again_or_an_error() {
             let mut bytes = whole.clone();
             spoil(&mut bytes, &mut dice);
             match Body::decode(&bytes) {
-                Ok(told) => {
+                Ok(decoded) => {
                     values += 1;
                     let mut once = Vec::new();
-                    told.encode(&mut once);
+                    decoded.encode(&mut once);
                     let again = Body::decode(&once);
-                    assert!(again.is_ok(), "{told:?} is written and not read: {again:?}");
-                    drop((told.weight(), told.parts(), told.kind()));
+                    assert!(again.is_ok(), "{decoded:?} is written and not read: {again:?}");
+                    drop((decoded.weight(), decoded.parts(), decoded.kind()));
                 }
                 Err(why) => {
                     errors += 1;

@@ -1,15 +1,15 @@
 //! The built daemon at an exchange that lies, in every mode, at its start and while it trades:
 //! nothing panics, no stage is set aside, nothing is traded on what is not true, and once the
-//! exchange tells the truth again the books are its books.
+//! exchange reports the truth again the books are its books.
 
 use crate::kit::{
-    BINARY, Folder, PATIENCE, Process, run, small_recording, told, until_end, wait_until,
+    BINARY, Folder, PATIENCE, Process, reported, run, small_recording, until_end, wait_until,
     wait_until_free,
 };
 use everwarm::chaos::crashes::{Subject, picture};
 use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::life::{APPLICATION, LIVE_FILE};
-use everwarm_domain::fact::{Body, Market as Said};
+use everwarm_domain::fact::{Body, Market as MarketFact};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
@@ -51,7 +51,7 @@ fn shuffled(dice: &mut u64) -> Vec<Mode> {
     all
 }
 
-/// What the start hears: each of these is a lie once.
+/// What the start receives: each of these is a lie once.
 fn at_the_start(dice: &mut u64) -> Vec<Fault> {
     let places = [
         (Mode::BalancesJump, "GET account"),
@@ -72,7 +72,7 @@ struct Trial {
     folder: Folder,
     recording: String,
     log: String,
-    /// Modes of lies that were told.
+    /// Modes of lies that were sent.
     met: BTreeSet<String>,
 }
 
@@ -106,7 +106,7 @@ impl Trial {
         let began = everwarm_runtime::clock::now();
         loop {
             std::thread::park_timeout(SLICE);
-            assert!(daemon.alive(), "it ended while the venue told {modes:?}");
+            assert!(daemon.alive(), "it ended while the venue sent {modes:?}");
             for on in asked(&self.data(), "sim faults")["on"].as_array().unwrap() {
                 if on["hits"].as_u64() > Some(0) {
                     self.met.insert(on["mode"].as_str().unwrap().to_owned());
@@ -132,7 +132,7 @@ fn asked(dir: &Path, command: &str) -> Value {
     serde_json::from_str(&out).unwrap_or_else(|e| panic!("{command}: {e}: {out}{err}"))
 }
 
-/// What the exchange's own books say, asked where nothing lies.
+/// What the exchange's own books contain, asked where nothing lies.
 fn ledger(dir: &Path) -> Value {
     let file = PortFile::read(&dir.join("exchange")).unwrap().unwrap();
     let admin = Admin::new(&format!("http://127.0.0.1:{}", file.port), &file.token).unwrap();
@@ -194,24 +194,24 @@ fn false_bars(dir: &Path, may_miss: &BTreeSet<(Symbol, UtcMs)>) -> Vec<String> {
     wrong
 }
 
-/// Bars that the journal says are missing: refused, or not there when their minute was closed.
-fn told_missing(dir: &Path) -> BTreeSet<(Symbol, UtcMs)> {
+/// Bars that the journal reports as missing: refused, or not there when their minute was closed.
+fn reported_missing(dir: &Path) -> BTreeSet<(Symbol, UtcMs)> {
     let store = Store::look(&dir.join(LIVE_FILE), APPLICATION).unwrap();
-    let mut told = BTreeSet::new();
+    let mut found = BTreeSet::new();
     let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
-        if let Body::Market(Said::Close { time, missing, .. }) = &fact.body {
-            told.extend(missing.iter().map(|symbol| (*symbol, time - MINUTE)));
+        if let Body::Market(MarketFact::Close { time, missing, .. }) = &fact.body {
+            found.extend(missing.iter().map(|symbol| (*symbol, time - MINUTE)));
         }
-        if let Body::Market(Said::BarRefused { symbol, time, .. }) = &fact.body {
-            told.insert((*symbol, *time));
+        if let Body::Market(MarketFact::BarRefused { symbol, time, .. }) = &fact.body {
+            found.insert((*symbol, *time));
         }
         ControlFlow::Continue(())
     });
     scanned.unwrap();
-    told
+    found
 }
 
-/// Lies of one mode in a run in lockstep. What is believed once it is told twice is a lie once.
+/// Lies of one mode in a run in lockstep. What is believed once it is sent twice is a lie once.
 fn few(mode: Mode, seed: u64) -> Fault {
     let (chance, times) = match mode {
         Mode::AbsurdFilters | Mode::BalancesJump => (1_000, Some(1)),
@@ -232,7 +232,7 @@ fn a_few_lies_of_each_mode_are_said_and_the_run_ends_the_same() {
     let recording = small_recording(&folder.join("recording"));
     let (code, out, err) = run(&folder.join("calm"), &until_end(&recording));
     assert_eq!(code, Some(0), "{out}{err}");
-    let calm = told(&folder.join("calm"));
+    let calm = reported(&folder.join("calm"));
     let seed = number("EVERWARM_SEED", 1);
     println!("the seed is {seed}");
     let mut wrong = Vec::new();
@@ -242,12 +242,12 @@ fn a_few_lies_of_each_mode_are_said_and_the_run_ends_the_same() {
         prepare(&data.join("exchange"), &[few(row.mode, seed)]).unwrap();
         let (code, _, err) = run(&data, &until_end(&recording));
         let words = ["impossible", "not be read", "other values", "contradict each other"];
-        let said = words.iter().any(|words| err.contains(words));
-        if code != Some(0) || err.contains("panicked") || !said {
+        let complained = words.iter().any(|words| err.contains(words));
+        if code != Some(0) || err.contains("panicked") || !complained {
             wrong.push(format!("{}: {code:?}\n{err}", row.name));
             continue;
         }
-        for (calm, now) in calm.iter().zip(told(&data)).filter(|(calm, now)| *calm != now) {
+        for (calm, now) in calm.iter().zip(reported(&data)).filter(|(calm, now)| *calm != now) {
             let lines = calm.1.lines().zip(now.1.lines());
             let first = lines.clone().find(|(a, b)| a != b);
             wrong.push(format!("{}: {} differ: {first:?}", row.name, now.0));
@@ -284,7 +284,7 @@ fn a_daemon_at_a_hostile_venue_goes_on_and_ends_with_the_books_of_the_venue() {
         }
     }
 
-    // The venue tells the truth.
+    // The venue reports the truth.
     let end = START + MINUTES * MINUTE;
     wait_until("the market is over", || asked(&data, "status")["close_time"] == end);
     let lifted = asked(&data, "reconcile")["time"].as_i64().unwrap_or(0);
@@ -310,11 +310,11 @@ fn a_daemon_at_a_hostile_venue_goes_on_and_ends_with_the_books_of_the_venue() {
     let subject = Subject::new(BINARY, &trial.recording);
     let (_, wrong) = picture(&data, &subject).unwrap();
     assert_eq!(wrong, [""; 0]);
-    // A bar the venue lied about each time it was asked may be missing, and is told as missing.
-    assert_eq!(false_bars(&data, &told_missing(&data)), [""; 0]);
-    // What was refused is said.
+    // A bar the venue lied about each time it was asked may be missing, and is reported as missing.
+    assert_eq!(false_bars(&data, &reported_missing(&data)), [""; 0]);
+    // What was refused is reported.
     for row in MODES.iter().filter(|row| row.mode != Mode::AbsurdFilters) {
-        assert!(trial.met.contains(row.name), "{} was never told: {:?}", row.name, trial.met);
+        assert!(trial.met.contains(row.name), "{} was never sent: {:?}", row.name, trial.met);
     }
-    assert!(trial.log.contains("impossible"), "nothing is said of what was refused");
+    assert!(trial.log.contains("impossible"), "nothing is reported of what was refused");
 }

@@ -221,8 +221,8 @@ impl Desk {
                 let target = Target { symbol, order: None, client_id: Some(client_id.0.clone()) };
                 let (at, deadline) = (stamp.timestamp, UtcMs::MAX);
                 let cancel = Cancel { target, cancel_id: None, at, deadline, only_begun: None };
-                let said = books.local.step(SimFact::Cancel(cancel));
-                if let Some(SimFact::Rejected { code, msg }) = said.first() {
+                let facts = books.local.step(SimFact::Cancel(cancel));
+                if let Some(SimFact::Rejected { code, msg }) = facts.first() {
                     return rejected((*code, msg.clone()));
                 }
                 let exchange = books.local.exchange();
@@ -444,7 +444,7 @@ impl Source for Desk {
         let it = self.clone();
         Box::pin(async move {
             let mut changed = it.corner.changed.subscribe();
-            let mut told = it.corner.books().local.exchange().market();
+            let mut sent = it.corner.books().local.exchange().market();
             symbols.mark_unchanged();
             if sink(Event::Subscribed).is_break() {
                 return;
@@ -452,12 +452,12 @@ impl Source for Desk {
             loop {
                 let (released, time) = {
                     let mut books = it.corner.books();
-                    let closed = books.local.closed_since(told);
+                    let closed = books.local.closed_since(sent);
                     (closed, books.local.exchange().now())
                 };
                 let wanted = symbols.borrow().clone();
                 for (close, bars) in released {
-                    told = close;
+                    sent = close;
                     for bar in bars.into_iter().map(plain) {
                         if !wanted.contains(&bar.symbol) {
                             continue;

@@ -125,8 +125,8 @@ const NEVER_IN_TRADING: &[&str] = &["tokio", "ractor", "redb", "jiff"];
 
 const RULES: &[Rule] = &[Rule { module: "chaos", may_import: CHAOS }];
 
-/// The rig runs whole lives, strikes actors where the tree has them, and looks at what people are
-/// told in the end.
+/// The rig runs whole lives, injects faults where the tree has actors, and looks at what people
+/// receive in the end.
 const CHAOS: &[&str] = &["audit", "life", "tree", "adapters"];
 
 /// Client sockets of venues, for which `transport.rs` is the one place.

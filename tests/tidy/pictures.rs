@@ -1,4 +1,4 @@
-//! The pictures of `docs/images/` say what the code says, and are drawn from the files beside them.
+//! The pictures of `docs/images/` match the code, and are drawn from the files beside them.
 
 use super::{files, none, root};
 use everwarm_domain::fact::{BreakerLevel, Standing};

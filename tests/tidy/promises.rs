@@ -19,8 +19,8 @@ fn the_pages_of_the_api_have_every_path_and_every_code() {
     assert!(paths.len() > 5, "the paths are not where they are looked for");
     paths.extend(questions::ALL.iter().map(|question| question.path));
     paths.extend(changes::ALL.iter().map(|change| change.path));
-    let told = |name: &&&str| !page.contains(&format!("`{name}`"));
-    let missing = paths.iter().chain(Refusal::CODES).filter(told);
+    let is_missing = |name: &&&str| !page.contains(&format!("`{name}`"));
+    let missing = paths.iter().chain(Refusal::CODES).filter(is_missing);
     none(&missing.map(|name| format!("{pages:?} do not name {name}")).collect::<Vec<_>>());
 }
 

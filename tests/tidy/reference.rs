@@ -9,7 +9,7 @@ use super::assert_generated;
 use everwarm_views::exit::Exit;
 use std::fmt::Write;
 
-/// Says on a page where it comes from.
+/// States on a page where it comes from.
 fn generated(from: &str) -> String {
     format!(
         "This page is generated from {from}. `EVERWARM_BLESS=1 cargo nextest run -p everwarm -E \

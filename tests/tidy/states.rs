@@ -1,5 +1,5 @@
 //! `tests/states.txt` has the fingerprint of the saved state of every stage. Where a type in a
-//! state changed, its stage must say so, or a start could not read what an older program saved.
+//! state changed, its stage must declare it, or a start could not read what an older program saved.
 
 use super::root;
 use everwarm::life::places;
@@ -41,7 +41,7 @@ fn written(text: &str) -> States {
     lines.map(one).collect()
 }
 
-/// States whose type changed while their stage says that it is the same.
+/// States whose type changed while their stage declares that it is the same.
 fn silent(before: &States, now: &States) -> Vec<String> {
     let changed = |(name, (version, format, print)): (&String, &(u16, u8, u64))| {
         let (known_version, known_format, known) = before.get(name)?;

@@ -4,7 +4,7 @@ use super::{Source, files, line_of, none, product_code, root, rust_files, withou
 use std::collections::BTreeMap;
 
 const FILE_LINES_MAX: usize = 700;
-/// A longer file says in its head why it is one.
+/// A longer file states in its head why it is one.
 const FILE_LINES_PLAIN: usize = 500;
 const REASON: &str = "//! Over 500 lines: ";
 const LINE_CHARS_MAX: usize = 100;
@@ -17,8 +17,8 @@ fn files_and_lines_keep_their_size() {
         if lines > FILE_LINES_MAX {
             findings.push(format!("{}: {lines} lines, {FILE_LINES_MAX} at most", source.path));
         }
-        let says_why = source.text.lines().any(|line| line.starts_with(REASON));
-        if (lines > FILE_LINES_PLAIN) != says_why {
+        let states_why = source.text.lines().any(|line| line.starts_with(REASON));
+        if (lines > FILE_LINES_PLAIN) != states_why {
             let path = &source.path;
             findings.push(format!("{path}: {lines} lines, and its head says why only above 500"));
         }

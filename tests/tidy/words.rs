@@ -98,7 +98,7 @@ fn plain(text: &str) -> String {
     without_code(&text).replace("\\\n", "  ").replace("\\n", "  ").replace('\\', " ")
 }
 
-/// Whether what a file says is for users. Reasons that stages append are stored forms: one table
+/// Whether texts of a file are for users. Reasons that stages append are stored forms: one table
 /// translates them for the reader.
 const SHOWN: &[&str] =
     &["src/", "crates/api/", "crates/history/", "crates/sim/", "crates/views/", "crates/words/"];
@@ -110,7 +110,7 @@ fn is_shown(source: &Source) -> bool {
     shown && path != "crates/views/src/stored_texts.rs"
 }
 
-/// What `source` says to users that it should not.
+/// What `source` shows to users that it should not.
 fn findings(source: &Source, words: &[(String, &'static str)]) -> Vec<String> {
     let name =
         |at: usize, what: String| format!("{}:{}: {what}", source.path, line_of(&source.text, at));

@@ -41,7 +41,7 @@ fn many_symbols_are_spread_over_connections_that_come_back() {
     let file = config.to_str().unwrap();
     let daemon =
         Process::start(&dir, &["run", "--pace", "60x", "--symbols", "7", "--config", file]);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     daemon.answers();
     four_connections(&dir);
     let made = everwarm_sim::market::Seeded::new(1, 7, 0, 0);

@@ -1,4 +1,4 @@
-//! Whoever disturbs actors of a daemon at a venue that is not simulated by us says so twice.
+//! Whoever disturbs actors of a daemon at a venue that is not simulated by us confirms it twice.
 
 use super::remote::Elsewhere;
 use crate::kit::run;
@@ -22,16 +22,16 @@ fn at_a_venue_of_somebody_else_actors_are_disturbed_by_two_switches_only() {
     };
     let once = configured("once.toml", "enabled = true");
     let daemon = Elsewhere::daemon(&dir, &once);
-    let (code, said) = kill(&once);
-    assert_eq!(code, Some(5), "{said}");
-    assert!(said.contains("chaos.on_live is false"), "{said}");
+    let (code, printed) = kill(&once);
+    assert_eq!(code, Some(5), "{printed}");
+    assert!(printed.contains("chaos.on_live is false"), "{printed}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 
     let twice = configured("twice.toml", "enabled = true\non_live = true");
     let daemon = Elsewhere::daemon(&dir, &twice);
-    let (code, said) = kill(&twice);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = kill(&twice);
+    assert_eq!(code, Some(0), "{printed}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     there.exchange.kill();

@@ -1,4 +1,4 @@
-//! A client whose key is Ed25519 trades: it places, hears of it, cancels.
+//! A client whose key is Ed25519 trades: it places, receives the report, cancels.
 
 use super::{client, exchange};
 use crate::kit::{Folder, PATIENCE};
@@ -41,13 +41,13 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let venue = client(sim.addr, key, Pace::Real);
     venue.server_time().await.unwrap();
 
-    let (heard, mut events) = mpsc::channel(1_000);
+    let (sender, mut events) = mpsc::channel(1_000);
     let (url, session) = venue.user_session().unwrap();
     let clock = venue.clock().clone();
     let now = move || Moment { steady: steady(), wall: wall(), venue: clock.now(wall()) };
     tokio::spawn(async move {
         let mut wiring = Wiring { url, now, dice: || 0, admit: || Ok(()), limited: |_| () };
-        let sink = |event| match heard.try_send(event) {
+        let sink = |event| match sender.try_send(event) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         };
@@ -74,14 +74,14 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let stamp = Stamp::from(venue.validity(venue.now()));
     let report = venue.cancel(intent.symbol, &intent.client_id, stamp).await.unwrap();
     assert_eq!(report.status, OrderStatus::Cancelled);
-    let mut told = Vec::new();
-    while told.len() < 2 {
+    let mut reports = Vec::new();
+    while reports.len() < 2 {
         if let Event::Frame(AccountReport::Order(report)) = next().await {
-            told.push((report.client_id.clone(), report.status));
+            reports.push((report.client_id.clone(), report.status));
         }
     }
     let id = intent.client_id.clone();
-    assert_eq!(told, [(id.clone(), OrderStatus::Open), (id, OrderStatus::Cancelled)]);
+    assert_eq!(reports, [(id.clone(), OrderStatus::Open), (id, OrderStatus::Cancelled)]);
 
     // Another key pair is nobody here, and that is no reason to try again.
     let other = pem.expose().replace("vS2V5", "vS2V6");

@@ -1,5 +1,5 @@
 //! Real money has one way: mode, a typed confirmation for this account, and caps no configuration
-//! raises. The exchange here is simulated; the daemon is told that it is the live one.
+//! raises. The exchange here is simulated; the daemon takes it for the live one.
 
 use super::on_terminal;
 use super::remote::Elsewhere;
@@ -124,7 +124,7 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     closes(&dir, 12);
     assert_eq!(entries(&dir), 3, "the day is the same day");
 
-    // Larger numbers in the configuration change what is wished, not what may be: neither by a
+    // Larger numbers in the configuration change what is signalled, not what may be: neither by a
     // reload nor at a start.
     let larger = "mode = \"live\"\nnotional = \"5000\"\nmax_positions = 100";
     assert_eq!(there.configured("live.toml", LIVE, larger), config);

@@ -63,7 +63,7 @@ async fn orders_wait_for_their_window_and_none_is_too_many() {
     }
     let names = (0..OTHERS).map(|i| place(&others, &like, format!("other-{i}")));
     assert!(join_all(names).await.into_iter().all(|taken| taken));
-    // The answer to its first order tells of them.
+    // The answer to its first order reports them.
     assert!(place(&ours, &like, "first".to_owned()).await);
     let mut left: Vec<String> = (0..ORDERS).map(|i| format!("ours-{i}")).collect();
     let mut waited = 0;

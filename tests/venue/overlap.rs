@@ -1,4 +1,4 @@
-//! Between what is fetched and what the stream tells there is no hole.
+//! Between what is fetched and what the stream sends there is no hole.
 
 use crate::kit::{Folder, Process, ask, wait_until};
 use everwarm::chaos::feed::{START, Small};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Ends a close before a restart: a symbol of this market trades in each minute around it.
 const CLOSE: i64 = START + 10 * MINUTE;
 
-/// An exchange whose time moves when the test says so, for a daemon that does not know that.
+/// An exchange whose time only the test moves, for a daemon that does not know that.
 struct Standing(SimHandle, Folder);
 
 impl Standing {
@@ -74,21 +74,21 @@ async fn a_bar_that_closed_just_before_the_stream_was_subscribed_is_said_before_
     // Some seconds later: the daemon refuses that bar as one of the future until it has read the
     // venue's clock again, and then looks for it.
     there.advance(CLOSE + 10_000, CLOSE).await;
-    let said = |close: i64| ask(&dir, &["status"])["close_time"] == close;
+    let reported = |close: i64| ask(&dir, &["status"])["close_time"] == close;
     let on_disk = || ask(&dir, &["status"])["unsynced"] == 0;
-    wait_until("a bar is said", || said(CLOSE));
-    wait_until("what it tells is on disk", || on_disk() && said(CLOSE));
+    wait_until("a bar is said", || reported(CLOSE));
+    wait_until("what it tells is on disk", || on_disk() && reported(CLOSE));
     before.kill();
-    assert!(said(CLOSE), "what was told and is on disk outlives a kill");
+    assert!(reported(CLOSE), "what was reported and is on disk outlives a kill");
     assert!(ask(&dir, &["status"])["unsynced"].is_null());
     // A second after the next close nobody knows yet whether its bar is closed for good, and no
-    // stream that is subscribed now will tell.
+    // stream that is subscribed now will send it.
     let next = CLOSE + MINUTE;
     there.advance(next + 1_000, next).await;
     let after = daemon(&dir, &config);
     // Time passes, and nothing is traded in it.
     there.advance(next + 10_000, next).await;
-    wait_until("the bar is said although no other comes", || said(next));
+    wait_until("the bar is said although no other comes", || reported(next));
     after.kill();
     there.0.stop().await.unwrap();
 }

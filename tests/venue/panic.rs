@@ -117,7 +117,7 @@ fn panic_finds_our_own_exchange_by_its_port_file() {
     assert_eq!(code, Some(3), "{err}");
     assert!(err.contains("no simulated exchange runs"), "{err}");
     let daemon = Process::start(&dir, &["run", "--pace", "60x", "--symbols", "8"]);
-    daemon.says("may trade");
+    daemon.prints("may trade");
     wait_until("something is held", || {
         let positions = crate::kit::ask(&dir, &["positions"]);
         positions.as_array().is_some_and(|all| !all.is_empty())

@@ -92,7 +92,7 @@ impl Elsewhere {
     }
 }
 
-/// Every fill a daemon tells of: (symbol, trade id).
+/// Every fill a daemon reports: (symbol, trade id).
 pub fn fills(dir: &Path) -> BTreeSet<(String, String)> {
     let fills = ask(dir, &["fills"]);
     let row = |fill: &Value| {
@@ -125,7 +125,7 @@ async fn a_daemon_trades_at_an_exchange_of_somebody_else_and_goes_on_after_a_kil
     let before = fills(&dir).len();
     wait_until("it goes on", || fills(&dir).len() > before + 3);
     wait_until("it is ready again", || ask(&dir, &["status"])["ready"] == true);
-    // A close comes every second; between two of them everything is told.
+    // A close comes every second; between two of them everything is reported.
     let mut agreed = false;
     for _ in 0..100 {
         let theirs = there.trades().await;
@@ -202,20 +202,20 @@ fn the_secret_of_an_account_is_nowhere_but_in_its_file() {
     let problem = || ask(&dir, &["status"])["problems"].to_string();
     wait_until("it signs, and is refused", || problem().contains("-1022"));
     let path = config.to_str().unwrap();
-    let mut said = String::new();
+    let mut printed = String::new();
     for words in EVERY_COMMAND {
         let (_, out, err) = run(&dir, &[*words, &["--config", path, "-vvv"]].concat());
-        said += &[out, err].concat();
+        printed += &[out, err].concat();
     }
     for words in [&["config", "show"][..], &["config", "check"], &["live", "confirm"]] {
         let (_, out, err) = run(&dir, &[words, &["--config", path, "-vvv"]].concat());
-        said += &[out, err].concat();
+        printed += &[out, err].concat();
     }
-    said += &every_path(&dir);
+    printed += &every_path(&dir);
     daemon.signal("-TERM");
     let (_, out, err) = daemon.result();
-    said += &[out, err].concat();
-    assert!(said.contains("TRACE") && said.contains("-1022"), "it logs all there is");
-    assert!(!said.contains("hunter2"), "{:?}", said.lines().find(|l| l.contains("hunter2")));
+    printed += &[out, err].concat();
+    assert!(printed.contains("TRACE") && printed.contains("-1022"), "it logs all there is");
+    assert!(!printed.contains("hunter2"), "{:?}", printed.lines().find(|l| l.contains("hunter2")));
     assert_eq!(holding(&there.folder.0, PLANTED), [secret]);
 }

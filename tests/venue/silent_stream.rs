@@ -1,4 +1,4 @@
-//! A private stream that stands and tells nothing, and one that is refused when it comes back.
+//! A private stream that stands and sends nothing, and one that is refused when it comes back.
 
 use super::remote::{Elsewhere, fills};
 use crate::cli::look::get;
@@ -30,7 +30,7 @@ fn ways(dir: &Path) -> Vec<ReportSource> {
 }
 
 /// Words about orders that its private stream has brought.
-fn heard(dir: &Path) -> u64 {
+fn received(dir: &Path) -> u64 {
     let text = get(dir, "/metrics");
     let of = |line: &&str| line.starts_with("everwarm_feed_messages_total{");
     let line = text.lines().filter(of).find(|line| line.contains("kind=\"order\"")).unwrap();
@@ -52,7 +52,7 @@ fn exchange(there: &Elsewhere) -> PathBuf {
 fn a_private_stream_that_stands_and_tells_nothing_is_replaced() {
     let there = Elsewhere::start("deaf-account", 4);
     let fault = |words: &[&str]| misbehave(&there, words);
-    // Orders rest until the market trades: no answer tells that they were filled. The first
+    // Orders rest until the market trades: no answer reports that they were filled. The first
     // connection for events of the account is silent from its first one on.
     fault(&["late-fills"]);
     fault(&["silent", "--at", "user", "--times", "1"]);
@@ -67,9 +67,9 @@ fn a_private_stream_that_stands_and_tells_nothing_is_replaced() {
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(err.matches("private stream did not report ").count(), 1, "{err}");
     let ways = ways(&dir);
-    let told = ways.iter().position(|way| *way == ReportSource::Stream);
+    let streamed = ways.iter().position(|way| *way == ReportSource::Stream);
     let asked = ways.iter().position(|way| *way == ReportSource::Query);
-    assert!(asked.is_some() && asked < told, "asked first, then told: {ways:?}");
+    assert!(asked.is_some() && asked < streamed, "asked first, then streamed: {ways:?}");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_private_stream_that_is_refused_when_it_comes_back_is_asked_for_again() {
     let there = Elsewhere::start("refused-account", 4);
     let dir = there.folder.join("data");
     let config = there.configured("refused.toml", "environment = \"testnet\"", "");
-    // Orders often: the account is told of something soon.
+    // Orders often: the account receives something soon.
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text.replace("fast = 3\nslow = 6", "fast = 2\nslow = 3")).unwrap();
     let daemon = Elsewhere::daemon(&dir, &config);
@@ -93,8 +93,8 @@ fn a_private_stream_that_is_refused_when_it_comes_back_is_asked_for_again() {
         wait_until("it was ended, and refused", met);
         let up = || get(&dir, "/readyz?verbose").contains("private stream up");
         wait_until("it is subscribed again", up);
-        let before = heard(&dir);
-        wait_until("it tells of orders again", || heard(&dir) > before);
+        let before = received(&dir);
+        wait_until("it tells of orders again", || received(&dir) > before);
     }
     let before = fills(&dir).len();
     wait_until("it trades on", || fills(&dir).len() > before + 3);

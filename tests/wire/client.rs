@@ -12,7 +12,7 @@ use everwarm_domain::time::Timeframe;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// A decoder: what it reads, how, and real messages of it. Told is what became of it, in words.
+/// A decoder: what it reads, how, and real messages of it. The result is in words.
 struct Decoder {
     name: &'static str,
     read: fn(&[u8]) -> Result<String, String>,
@@ -105,11 +105,11 @@ fn user(bytes: &[u8]) -> Result<String, String> {
 
 #[expect(clippy::unnecessary_wraps, reason = "it is one of the decoders, and has no errors")]
 fn refusal(bytes: &[u8]) -> Result<String, String> {
-    let told = [Kind::Place, Kind::Cancel, Kind::Read].map(|kind| {
+    let classes = [Kind::Place, Kind::Cancel, Kind::Read].map(|kind| {
         [200, 400, 409, 429, 503]
             .map(|status| format!("{:?}", of_answer(kind, status, None, bytes)))
     });
-    Ok(format!("{told:?}"))
+    Ok(format!("{classes:?}"))
 }
 
 fn few(mut all: Vec<Vec<u8>>, most: usize) -> Vec<Vec<u8>> {
@@ -202,14 +202,16 @@ fn read_by_the_client() -> BTreeSet<String> {
         include_str!("../../crates/adapters/src/binance/client.rs"),
         include_str!("../../crates/adapters/src/binance/client/time.rs")
     );
-    let reads = |said: &String| {
-        ["= read(\"", "self.signed_read(", "wire::decode("].iter().any(|call| said.contains(call))
+    let reads = |statement: &String| {
+        ["= read(\"", "self.signed_read(", "wire::decode("]
+            .iter()
+            .any(|call| statement.contains(call))
     };
     // Statement by statement: one may go over several lines.
     let statements =
-        text.split(';').map(|said| said.split_whitespace().collect::<Vec<_>>().join(" "));
-    let named = statements.filter(reads).filter_map(|said| {
-        let (_, rest) = said.rsplit_once("let ")?.1.split_once(": ")?;
+        text.split(';').map(|statement| statement.split_whitespace().collect::<Vec<_>>().join(" "));
+    let named = statements.filter(reads).filter_map(|statement| {
+        let (_, rest) = statement.rsplit_once("let ")?.1.split_once(": ")?;
         let (shape, _) = rest.split_once(" = ")?;
         let inner = shape.trim_start_matches("Vec<").trim_start_matches("Result<");
         let name = inner.trim_start_matches("wire::");
@@ -246,12 +248,17 @@ fn what_is_new_is_tolerated() {
             let value: Value = serde_json::from_slice(message).unwrap();
             for more in with_more(&value) {
                 let more = serde_json::to_vec(&more).unwrap();
-                let told = read(&more);
-                assert_eq!(told.as_ref(), Ok(&known), "{name}: {}", String::from_utf8_lossy(&more));
+                let result = read(&more);
+                assert_eq!(
+                    result.as_ref(),
+                    Ok(&known),
+                    "{name}: {}",
+                    String::from_utf8_lossy(&more)
+                );
             }
             for (path, other) in with_new_words(&value) {
-                let told = read(&serde_json::to_vec(&other).unwrap());
-                assert!(told.is_ok(), "{name}: a new word at {path:?}: {told:?}");
+                let result = read(&serde_json::to_vec(&other).unwrap());
+                assert!(result.is_ok(), "{name}: a new word at {path:?}: {result:?}");
             }
         }
     }
@@ -266,13 +273,13 @@ fn dotted(path: &[Step]) -> String {
     steps.collect::<String>().trim_start_matches('.').to_owned()
 }
 
-/// Whether an error says where: the place itself, or the first in it. What is told apart by a word
+/// Whether an error names where: the place itself, or the first in it. What differs by a word
 /// of its own is read whole: there it is the object.
 fn names(error: &str, path: &[Step]) -> bool {
     let (here, within) = (dotted(path), dotted(&path[..path.len().saturating_sub(1)]));
     let whole = within.ends_with(']') && within.contains("filters");
-    let said = |place: &str| error.contains(&format!(" at {place}"));
-    path.is_empty() || said(&here) || (whole && said(&within))
+    let has_place = |place: &str| error.contains(&format!(" at {place}"));
+    path.is_empty() || has_place(&here) || (whole && has_place(&within))
 }
 
 #[test]
@@ -281,7 +288,7 @@ fn another_type_is_an_error_that_says_where() {
     let mut wrong = Vec::new();
     let mut refused = 0;
     for Decoder { name, read, real } in decoders() {
-        // A refusal is read as far as it can be: whatever it says, the status counts.
+        // A refusal is read as far as it can be: whatever its text, the status counts.
         for message in real.iter().filter(|_| name != "refusal") {
             let known = read(message).unwrap();
             let value: Value = serde_json::from_slice(message).unwrap();
@@ -291,10 +298,10 @@ fn another_type_is_an_error_that_says_where() {
                     Err(error) if names(&error, &path) => refused += 1,
                     Err(error) => wrong.push(format!("{name} {path:?}: {error}")),
                     // Nobody reads it, or it is what names the message.
-                    Ok(told) if told == known || told.starts_with("Other(") => {}
+                    Ok(result) if result == known || result.starts_with("Other(") => {}
                     // The number of a request is the venue's echo: what is none answers nothing.
                     Ok(_) if path == [Step::Key("id".to_owned())] => {}
-                    Ok(told) => wrong.push(format!("{name} {path:?}: read as {told:.300}")),
+                    Ok(result) => wrong.push(format!("{name} {path:?}: read as {result:.300}")),
                 }
             }
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Bytes that mean something to somebody.
-const TELLING: &[u8] = b"\"{}[]:,-+.0919eEnull\\\xff\x00%&=\n'#";
+const MEANINGFUL: &[u8] = b"\"{}[]:,-+.0919eEnull\\\xff\x00%&=\n'#";
 /// Pieces that decoders trip over.
 const PIECES: &[&str] = &[
     "99999999999999999999999999999999999999",
@@ -41,8 +41,8 @@ impl Dice {
             match self.roll(9) {
                 0 => bytes.truncate(at),
                 1 if at < bytes.len() => bytes[at] ^= 1 << self.roll(8),
-                2 if at < bytes.len() => bytes[at] = TELLING[self.roll(TELLING.len())],
-                3 => bytes.insert(at, TELLING[self.roll(TELLING.len())]),
+                2 if at < bytes.len() => bytes[at] = MEANINGFUL[self.roll(MEANINGFUL.len())],
+                3 => bytes.insert(at, MEANINGFUL[self.roll(MEANINGFUL.len())]),
                 4 => drop(bytes.drain(at..end)),
                 5 => {
                     let part = bytes[at..end].to_vec();

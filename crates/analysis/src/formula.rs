@@ -176,9 +176,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_what_is_near() {
-        let told = wrong("sna(20)");
-        assert!(told.starts_with("there is no indicator `sna`, but close, sma, ema, "), "{told}");
-        assert!(told.ends_with("; is `sma` meant?"), "{told}");
+        let text = wrong("sna(20)");
+        assert!(text.starts_with("there is no indicator `sna`, but close, sma, ema, "), "{text}");
+        assert!(text.ends_with("; is `sma` meant?"), "{text}");
         assert!(!wrong("moon(20)").contains("meant"), "nothing is near");
         assert_eq!(wrong("sma(0)"), "`sma(0)`: length is a whole number from 1 to 10000");
         assert!(wrong("sma(99999999999)").contains("from 1 to 10000"));

@@ -33,14 +33,14 @@ pub async fn backup(State(api): State<Api>, request: Request) -> Response {
     let pack = Arc::clone(&api.changes.backup);
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let told = send.clone();
+        let errors = send.clone();
         let mut out = BufWriter::with_capacity(PIECE, ToReader(send));
         let packed = pack(&mut out).map_err(|f| io::Error::other(f.text));
         if let Err(e) = packed.and_then(|()| out.flush()) {
             tracing::error!("the backup failed: {e}");
             // If the client is still there, its response ends with an error, so that it sees the
             // backup is incomplete.
-            drop(told.try_send(Err(e)));
+            drop(errors.try_send(Err(e)));
         }
     });
     let pieces = futures_util::stream::unfold(receive, |mut receive| async move {

@@ -24,8 +24,8 @@ pub async fn guard(request: Request, next: Next) -> Response {
     {
         return next.run(request).await;
     }
-    let told = "the Host header or the target must name localhost or a loopback address";
-    Refusal::WrongHost.answer(told)
+    let text = "the Host header or the target must name localhost or a loopback address";
+    Refusal::WrongHost.answer(text)
 }
 
 /// Refuses a query on a path that takes none. Otherwise the client would believe it had an effect.

@@ -152,12 +152,12 @@ async fn connection(
             tokio::time::sleep(left).await;
         }
     };
-    let told = async { drop(ended.wait_for(|ended| *ended).await) };
+    let stopping = async { drop(ended.wait_for(|ended| *ended).await) };
     let done = tokio::select! {
         done = &mut served => done,
         // Another connection needs the place: end immediately, without a clean shutdown.
         () = place.has_to_go() => return,
-        () = async { tokio::select! { () = rested => {}, () = told => {} } } => {
+        () = async { tokio::select! { () = rested => {}, () = stopping => {} } } => {
             // Complete the current response, then close.
             served.as_mut().graceful_shutdown();
             tokio::select! {

@@ -107,21 +107,21 @@ mod tests {
         let set = Secret::new("mine-and-no-other");
         assert!(Token::find_or_make(Some(&set), &folder).unwrap().is("mine-and-no-other"));
         // A token that can be guessed is refused.
-        let told = Token::find(Some(&Secret::new("short")), &folder).unwrap_err();
-        assert_eq!(told.exit, Exit::Refused);
-        assert!(told.text.contains("5 characters, but needs at least 16"), "{told}");
-        assert!(!told.text.contains("short"), "{told}");
+        let error = Token::find(Some(&Secret::new("short")), &folder).unwrap_err();
+        assert_eq!(error.exit, Exit::Refused);
+        assert!(error.text.contains("5 characters, but needs at least 16"), "{error}");
+        assert!(!error.text.contains("short"), "{error}");
         std::fs::write(&file, "x").unwrap();
-        let told = Token::find_or_make(None, &folder).unwrap_err();
-        assert_eq!(told.exit, Exit::Refused);
-        assert!(told.text.contains("api.token: the token has 1 characters"), "{told}");
+        let error = Token::find_or_make(None, &folder).unwrap_err();
+        assert_eq!(error.exit, Exit::Refused);
+        assert!(error.text.contains("api.token: the token has 1 characters"), "{error}");
         std::fs::write(&file, &text).unwrap();
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
-        let told = Token::find(None, &folder).unwrap_err();
-        assert_eq!(told.exit, Exit::Refused);
+        let error = Token::find(None, &folder).unwrap_err();
+        assert_eq!(error.exit, Exit::Refused);
         assert!(
-            told.text.contains("other users can read it") && !told.text.contains(&text),
-            "{told}"
+            error.text.contains("other users can read it") && !error.text.contains(&text),
+            "{error}"
         );
         std::fs::remove_dir_all(&folder).unwrap();
     }

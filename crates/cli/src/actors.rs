@@ -4,7 +4,7 @@ use super::{Core, query};
 use crate::print::{Printer, confirm};
 use everwarm_views::changes::{KILL, RETRY};
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::injected::{BranchView, HarmView, How, STALL};
+use everwarm_views::injected::{BranchView, FaultView, How, STALL};
 use everwarm_views::questions::Asked;
 
 /// Flags of `kill`.
@@ -41,23 +41,23 @@ pub struct RetryArgs {
 
 /// Injects a fault into an actor.
 pub fn kill(args: &KillArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let wanted = HarmView { path: args.path.clone(), how: args.how, seconds: args.seconds };
+    let wanted = FaultView { path: args.path.clone(), how: args.how, seconds: args.seconds };
     confirm(&format!("disturb {}{}", args.path, end(&wanted)), args.yes)?;
     let answer = args.args.change(core, &KILL, &Asked::default(), &wanted)?;
     if args.args.json {
         return printer.answer(&answer);
     }
-    let view: HarmView = answer.read()?;
-    let (path, blow) = (&view.path, view.blow());
-    let mut lines = vec![format!("{path} {blow}{}", end(&view))];
-    if blow.waits() {
+    let view: FaultView = answer.read()?;
+    let (path, fault) = (&view.path, view.fault());
+    let mut lines = vec![format!("{path} {fault}{}", end(&view))];
+    if fault.waits() {
         lines.push("until then, `everwarm tree` shows the planned fault".to_owned());
     }
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
 /// The warning of the confirmation if the fault ends the whole process, else nothing.
-fn end(view: &HarmView) -> String {
+fn end(view: &FaultView) -> String {
     if !view.ends_root() {
         return String::new();
     }

@@ -39,7 +39,7 @@ pub fn backup(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, 
     let config = args.configuration(CheckDepth::Secrets)?;
     let progress = Progress::begin("packing, kB", !printer.quiet);
     let made = backup::write(file, *force, |out| {
-        let mut out = Told { out, progress: &progress, bytes: 0 };
+        let mut out = ProgressWriter { out, progress: &progress, bytes: 0 };
         match Remote::connect(&config.data_dir)? {
             Some(remote) => {
                 let token = Token::find(config.token.as_ref(), &config.data_dir)?;
@@ -53,10 +53,10 @@ pub fn backup(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, 
     if args.json {
         return printer.json(&made);
     }
-    printer.lines(&[told(&made)]).map(|_| Exit::Fine)
+    printer.lines(&[sentence(&made)]).map(|_| Exit::Fine)
 }
 
-fn told(made: &BackupView) -> String {
+fn sentence(made: &BackupView) -> String {
     let (kb, rows) = (thousands(made.bytes.div_ceil(1024)), count(made.about.row, "fact"));
     let sealed = count(made.segments, "sealed segment");
     let life = made.about.life;
@@ -87,13 +87,13 @@ pub fn restore(args: &FileArgs, core: &Core, printer: Printer) -> Result<Exit, F
 }
 
 /// A writer that reports the bytes written, in KiB, as progress.
-struct Told<'a> {
+struct ProgressWriter<'a> {
     out: &'a mut dyn Write,
     progress: &'a Progress,
     bytes: u64,
 }
 
-impl Write for Told<'_> {
+impl Write for ProgressWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.out.write(bytes)?;
         self.bytes += written as u64;

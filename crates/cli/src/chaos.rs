@@ -154,7 +154,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         times,
     };
     let shown: Mutex<Option<(&str, Progress)>> = Mutex::new(None);
-    let tell = |what: &'static str, done, all| {
+    let report = |what: &'static str, done, all| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.as_ref().is_none_or(|(is, _)| *is != what) {
             *shown = None;
@@ -164,9 +164,9 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
             progress.at(done);
         }
     };
-    let view = (core.chaos)(&asked, &tell)?;
+    let view = (core.chaos)(&asked, &report)?;
     drop(shown);
-    let exit = match (view.differences.is_empty(), view.struck_nothing()) {
+    let exit = match (view.differences.is_empty(), view.injected_nothing()) {
         (false, _) => Exit::Problems,
         (true, true) => Exit::Failed,
         (true, false) => Exit::Fine,
@@ -181,7 +181,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
 fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
     let us = Duration::from_micros;
     let mut table = Table::new(&["what", "where", ">times"]);
-    for row in &view.struck {
+    for row in &view.injected {
         table.row(vec![row.what.clone(), row.place.clone(), row.times.to_string()]);
     }
     let mut lines = table.lines(width);
@@ -206,7 +206,7 @@ fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
     let (lived, wall) = (thousands(view.lives), took(us(view.wall_us)));
     let of = format!("{runs} of {closes}, {lived} lives, {wall}");
     if view.differences.is_empty() {
-        let proved = if view.struck_nothing() {
+        let proved = if view.injected_nothing() {
             "no fault was injected, so nothing is proved"
         } else {
             "no difference"
@@ -225,8 +225,8 @@ fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
 impl Args {
     /// Whether the flags request no fault at all.
     fn strikes_nothing(&self) -> bool {
-        let struck = self.kills > 0 || self.crashes > 0 || self.disk > 0 || self.venue_faults;
-        !struck && !self.exhaustive && self.plan.is_none()
+        let requested = self.kills > 0 || self.crashes > 0 || self.disk > 0 || self.venue_faults;
+        !requested && !self.exhaustive && self.plan.is_none()
     }
 
     /// The configuration keys that the flags set.

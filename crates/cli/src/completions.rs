@@ -31,7 +31,7 @@ pub fn completions(
 ) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     generate(args.shell, &mut cli, "everwarm", &mut script);
-    say(&script, printer)
+    print(&script, printer)
 }
 
 /// Prints a man page, or writes all.
@@ -55,10 +55,10 @@ pub fn man(args: &ManArgs, mut cli: Command, printer: Printer) -> Result<Exit, F
         })?;
     }
     let failed = |e: std::io::Error| Failure::new(Exit::Failed, e.to_string());
-    say(&page(command).map_err(failed)?, printer)
+    print(&page(command).map_err(failed)?, printer)
 }
 
-fn say(bytes: &[u8], printer: Printer) -> Result<Exit, Failure> {
+fn print(bytes: &[u8], printer: Printer) -> Result<Exit, Failure> {
     printer.lines(&[String::from_utf8_lossy(bytes).trim_end()]).map(|_| Exit::Fine)
 }
 

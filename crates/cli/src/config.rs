@@ -207,14 +207,14 @@ fn reload(args: &ReloadArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
         let answer = ask(Some(1))?;
         let would: ReloadView = answer.read()?;
         if args.dry_run || would.result == ReloadResult::Unchanged {
-            return told(&answer, args, printer);
+            return print_result(&answer, args, printer);
         }
         for line in changes(&would, printer.width) {
             printer.note(&line);
         }
         confirm("apply these changes", false)?;
     }
-    told(&ask(None)?, args, printer)
+    print_result(&ask(None)?, args, printer)
 }
 
 fn rollback(args: &ReloadArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
@@ -223,10 +223,10 @@ fn rollback(args: &ReloadArgs, core: &Core, printer: Printer) -> Result<Exit, Fa
     }
     confirm("roll back to the earlier configuration", args.yes)?;
     let answer = args.args.change(core, &ROLLBACK, &Asked::default(), &Nothing {})?;
-    told(&answer, args, printer)
+    print_result(&answer, args, printer)
 }
 
-fn told(answer: &Json, args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
+fn print_result(answer: &Json, args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
     if args.args.json {
         return printer.answer(answer);
     }
@@ -250,10 +250,10 @@ fn told(answer: &Json, args: &ReloadArgs, printer: Printer) -> Result<Exit, Fail
 }
 
 fn changes(view: &ReloadView, width: usize) -> Vec<String> {
-    let said = |set: &Option<SetView>| set.as_ref().map_or("-".into(), |s| s.value.to_string());
+    let shown = |set: &Option<SetView>| set.as_ref().map_or("-".into(), |s| s.value.to_string());
     let line = |change: &DifferenceView| {
         let by = change.now.as_ref().map_or("", |set| set.origin.as_str());
-        let (before, now) = (said(&change.running), said(&change.now));
+        let (before, now) = (shown(&change.running), shown(&change.now));
         wrap(&format!("{}: {before} becomes {now}, by {by}", change.key), width)
     };
     view.changes.iter().flat_map(line).collect()
@@ -294,8 +294,8 @@ pub fn difference_lines(found: &[DifferenceView], width: usize) -> Vec<String> {
         let ([ran, ran_by], [set, set_by]) = (cell(running), cell(now));
         lines.push(key.clone());
         for (when, value, by) in [("running", &ran, &ran_by), ("in the sources", &set, &set_by)] {
-            let told = wrap(&format!("{when}: {value}, by {by}"), width.saturating_sub(2));
-            lines.extend(told.iter().map(|line| format!("  {line}")));
+            let wrapped = wrap(&format!("{when}: {value}, by {by}"), width.saturating_sub(2));
+            lines.extend(wrapped.iter().map(|line| format!("  {line}")));
         }
         table.row(vec![key.clone(), ran, ran_by, set, set_by]);
     }
@@ -308,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_is_told_whole_on_a_terminal_of_any_width() {
+    fn a_difference_is_shown_whole_on_a_terminal_of_any_width() {
         let set = |value: &str, origin: &str| {
             Some(SetView { value: serde_json::Value::from(value), origin: origin.to_owned() })
         };

@@ -29,9 +29,9 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
             Severity::Warning => ("warning", Paint::Yellow),
         };
         let text = format!("{word:<8} {}{}", finding.text, since(finding));
-        let mut told = hang(&text, INDENT, printer.width).into_iter();
-        lines.extend(told.next().map(|line| paint.on(&line, printer.color)));
-        lines.extend(told);
+        let mut wrapped = hang(&text, INDENT, printer.width).into_iter();
+        lines.extend(wrapped.next().map(|line| paint.on(&line, printer.color)));
+        lines.extend(wrapped);
         lines.extend(hang(&format!("{:INDENT$}{}", "", finding.todo), INDENT, printer.width));
         lines.extend(finding.command.iter().map(|command| format!("         $ {command}")));
     }

@@ -102,11 +102,11 @@ pub fn run(steer: &Steer, printer: Printer) -> Result<Exit, Failure> {
             let answer = on.exchange.ask(async |admin| admin.fault(text).await)?;
             let how = on.mode.map_or(on.kind.row().text, |mode| mode.row().text);
             let line = format!("fault {} is on, seed {}: {how}", answer["id"], on.seed);
-            on.exchange.tell(&answer, line, printer)
+            on.exchange.print(&answer, line, printer)
         }
         Steer::Lift(off) => {
             let answer = off.exchange.ask(async |admin| admin.lift(off.id).await)?;
-            off.exchange.tell(&answer, format!("{} turned off", answer["off"]), printer)
+            off.exchange.print(&answer, format!("{} turned off", answer["off"]), printer)
         }
     }
 }
@@ -148,7 +148,7 @@ impl Where {
         })
     }
 
-    fn tell(&self, answer: &Value, line: String, printer: Printer) -> Result<Exit, Failure> {
+    fn print(&self, answer: &Value, line: String, printer: Printer) -> Result<Exit, Failure> {
         if self.json {
             return printer.json(answer);
         }

@@ -24,8 +24,8 @@ const OLDEST: Duration = Duration::from_secs(10);
 /// When this process began: now, or before it executed itself again.
 #[must_use]
 pub fn began() -> Instant {
-    let said = std::env::var(BEGAN).ok().and_then(|text| text.parse().ok());
-    let before = said.and_then(|began| before(Duration::from_nanos(began), steady()));
+    let recorded = std::env::var(BEGAN).ok().and_then(|text| text.parse().ok());
+    let before = recorded.and_then(|began| before(Duration::from_nanos(began), steady()));
     clock::now().checked_sub(before.unwrap_or_default()).unwrap_or_else(clock::now)
 }
 
@@ -41,7 +41,7 @@ fn steady() -> Duration {
 }
 
 /// Whether the environment sets the allocator already. Then that setting stays.
-fn is_said<'a>(mut environment: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -> bool {
+fn is_set<'a>(mut environment: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) -> bool {
     environment.any(|(name, value)| {
         let value = value.to_string_lossy();
         name == BEGAN
@@ -55,7 +55,7 @@ fn is_said<'a>(mut environment: impl Iterator<Item = (&'a OsStr, &'a OsStr)>) ->
 /// the defaults.
 pub fn settle(began: Instant) {
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    if !is_said(environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))) {
+    if !is_set(environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))) {
         again(began);
     }
 }
@@ -90,21 +90,21 @@ mod tests {
 
     #[test]
     fn whoever_speaks_of_the_allocator_is_left_alone() {
-        let said = |name: &str, value: &str| {
+        let set = |name: &str, value: &str| {
             let all = [("HOME", "/root"), (name, value)];
-            is_said(all.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(*value))))
+            is_set(all.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(*value))))
         };
         for (name, value) in SETTINGS {
-            assert!(said(name, value), "{name}");
+            assert!(set(name, value), "{name}");
         }
-        assert!(said("MALLOC_CHECK_", "3") && said(BEGAN, "1"));
-        assert!(said("GLIBC_TUNABLES", "glibc.malloc.arena_max=4"));
-        assert!(!said("GLIBC_TUNABLES", "glibc.rtld.nns=4"));
-        assert!(!said("MALLOCATE", "1") && !said("EVERWARM_MARKET__SEED", "7"));
+        assert!(set("MALLOC_CHECK_", "3") && set(BEGAN, "1"));
+        assert!(set("GLIBC_TUNABLES", "glibc.malloc.arena_max=4"));
+        assert!(!set("GLIBC_TUNABLES", "glibc.rtld.nns=4"));
+        assert!(!set("MALLOCATE", "1") && !set("EVERWARM_MARKET__SEED", "7"));
     }
 
     #[test]
-    fn what_passed_in_the_first_form_counts_and_what_others_said_does_not() {
+    fn what_passed_in_the_first_form_counts_and_what_others_set_does_not() {
         let ms = Duration::from_millis;
         assert_eq!(before(ms(5_000), ms(5_003)), Some(ms(3)));
         assert_eq!(before(ms(5_000), ms(4_999)), None, "of another machine, or boot");

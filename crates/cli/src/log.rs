@@ -174,12 +174,12 @@ impl<S: Subscriber> Layer<S> for Lines {
         event.record(&mut fields);
         let (level, target) = (*event.metadata().level(), event.metadata().target());
         self.counts.0.0[index(level)].fetch_add(1, Ordering::Relaxed);
-        let said = self
+        let passed = self
             .repeats
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pass(&(index(level), target, &fields), clock::now());
-        let Some(held) = said else {
+        let Some(held) = passed else {
             self.counts.0.1.fetch_add(1, Ordering::Relaxed);
             return;
         };
@@ -267,11 +267,11 @@ fn text(level: Level, target: &str, fields: &Fields, time: i64, color: bool) -> 
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         // Line breaks in a value would split the line.
         let value = value.replace(['\n', '\r'], " ");
-        let told = match *name {
+        let written = match *name {
             "message" => write!(line, " {value}"),
             name => write!(line, " {name}={value}"),
         };
-        told.expect("a text takes all");
+        written.expect("a text takes all");
     }
     line.push('\n');
     line
@@ -320,12 +320,12 @@ mod tests {
         let passed: Vec<_> = (0..9).map(|_| shown(&mut repeats, "a", Duration::ZERO)).collect();
         assert_eq!(passed.iter().filter(|shown| shown.is_some()).count(), 5, "{passed:?}");
         assert_eq!(shown(&mut repeats, "b", Duration::ZERO), Some(0), "another one");
-        assert_eq!(shown(&mut repeats, "a", WINDOW), Some(4), "told how many were held back");
+        assert_eq!(shown(&mut repeats, "a", WINDOW), Some(4), "shows how many were held back");
         assert_eq!(shown(&mut repeats, "a", WINDOW), Some(0));
     }
 
     #[test]
-    fn lines_for_people_and_for_programs_say_the_same() {
+    fn lines_for_people_and_for_programs_show_the_same() {
         let fields = || {
             Fields(vec![
                 ("message", Value::from("it\ndoes not answer")),

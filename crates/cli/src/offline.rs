@@ -13,7 +13,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_views::exit::Failure;
 use everwarm_views::health::{Signs, findings};
 use everwarm_views::journal_reader::{JournalFacts, Proofs};
-use everwarm_views::memory::{Memory, Told};
+use everwarm_views::memory::{Folds, Memory};
 use everwarm_views::questions::{Context, Process, remembered};
 use everwarm_views::reconcile::reconcile;
 use everwarm_views::views::{
@@ -182,7 +182,7 @@ impl Context for OfflineContext {
     fn doctor(&self) -> Result<HealthView, Failure> {
         let status = self.status()?;
         remembered(self, |memory| {
-            let Told { status: fold, health, .. } = memory.now();
+            let Folds { status: fold, health, .. } = memory.now();
             let (mut facts, now) = (health.clone(), health.now);
             for (id, (state, sent)) in fold.at_rest() {
                 facts.due.remove(&id);
@@ -247,10 +247,10 @@ mod tests {
     }
 
     /// The sample journal with these facts appended.
-    fn after(folder: &Path, said: &[Body]) -> OfflineContext {
+    fn after(folder: &Path, appended: &[Body]) -> OfflineContext {
         std::fs::create_dir_all(folder).unwrap();
         let mut facts = journal().0;
-        for (n, body) in (9..).zip(said) {
+        for (n, body) in (9..).zip(appended) {
             let last = facts.last().unwrap().clone();
             let key = Key { n, rank: 0, i: 0 };
             facts.push(everwarm_kernel::fact::Fact { key, body: body.clone(), ..last });
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn an_order_that_was_announced_before_a_kill_has_an_unknown_status() {
         let folder = std::env::temp_dir().join(format!("everwarm-sent-{}", std::process::id()));
-        let told = |count: usize| {
+        let state_after = |count: usize| {
             std::fs::create_dir_all(&folder).unwrap();
             let journal = Box::new(Facts(journal().0[..count].to_vec()));
             let proofs = Proofs {
@@ -280,32 +280,36 @@ mod tests {
             std::fs::remove_dir_all(&folder).unwrap();
             (status.unknown_orders, order.status, found)
         };
-        assert_eq!(told(12), (0, OrderStatus::Intent, false), "decided, and not announced");
-        assert_eq!(told(13), (1, OrderStatus::Unknown, true), "announced");
-        assert_eq!(told(14), (1, OrderStatus::Unknown, true), "and the order manager has said so");
-        assert_eq!(told(15), (0, OrderStatus::Filled, false), "the venue has reported it");
+        assert_eq!(state_after(12), (0, OrderStatus::Intent, false), "decided, and not announced");
+        assert_eq!(state_after(13), (1, OrderStatus::Unknown, true), "announced");
+        assert_eq!(
+            state_after(14),
+            (1, OrderStatus::Unknown, true),
+            "and the order manager has recorded it"
+        );
+        assert_eq!(state_after(15), (0, OrderStatus::Filled, false), "the venue has reported it");
     }
 
     #[test]
-    fn what_operators_said_is_judged_where_nobody_runs() {
+    fn what_operators_set_is_judged_where_nobody_runs() {
         let folder = std::env::temp_dir().join(format!("everwarm-said-{}", std::process::id()));
         let word = |switch| Body::Operator(Operator::Switched { switch, reason: "storm".into() });
         let (level, barred) = (BreakerLevel::ExitsOnly, Vec::new());
         let reasons = vec!["an operator halted trading: storm".to_owned()];
         let halted =
             [word(Switch::Halt), Body::Decision(Decision::Breaker { level, reasons, barred })];
-        let told = |said: &[Body]| {
-            let view = after(&folder, said).doctor().unwrap();
+        let breaker_after = |appended: &[Body]| {
+            let view = after(&folder, appended).doctor().unwrap();
             let found = view.findings.into_iter().find(|f| f.check == "breaker").unwrap();
             assert!(found.since.is_some(), "{found:?}");
             let command = found.command.unwrap();
             (found.text, command.split(" --data-dir").next().unwrap().to_owned())
         };
-        let (text, command) = told(&halted);
+        let (text, command) = breaker_after(&halted);
         assert_eq!(text, "the breaker is at exits-only: an operator halted trading: storm");
         assert_eq!(command, "everwarm resume --reason \"why\"");
         // Appended after the last process ended.
-        let (text, command) = told(&[word(Switch::Safe(SafeStep::Collect))]);
+        let (text, command) = breaker_after(&[word(Switch::Safe(SafeStep::Collect))]);
         let careful = "safe start, only data is collected: storm";
         assert_eq!(text, format!("the breaker is at halted: {careful}"));
         assert_eq!(command, "everwarm safe-start exits --reason \"why\"");
@@ -313,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strategy_that_is_configured_off_is_told_as_off() {
+    fn a_strategy_that_is_configured_off_is_reported_as_off() {
         let folder = std::env::temp_dir().join(format!("everwarm-off-{}", std::process::id()));
         let mut settings = crossing(10, 30);
         settings.strategy.enable("sma_cross", false);

@@ -133,7 +133,7 @@ fn warn_of_daemon(config: &Config) -> bool {
 
 /// Requests a halt from the daemon. It does not wait for a daemon that does not respond.
 fn halt(config: &Config) {
-    let (said, heard) = mpsc::sync_channel(1);
+    let (sender, receiver) = mpsc::sync_channel(1);
     let (data_dir, token) = (config.data_dir.clone(), config.token.clone());
     std::thread::spawn(move || {
         let halted = Remote::connect(&data_dir).and_then(|daemon| {
@@ -144,9 +144,9 @@ fn halt(config: &Config) {
             daemon.ok_or_else(gone)?.change(&TRADING, &halt, body, token.as_ref()).map(drop)
         });
         // The receiver is gone after a timeout.
-        said.send(halted).ok();
+        sender.send(halted).ok();
     });
-    match heard.recv_timeout(HALT_TIME) {
+    match receiver.recv_timeout(HALT_TIME) {
         Ok(Ok(())) => note("the daemon is halted until: everwarm resume --reason TEXT"),
         Ok(Err(e)) => note(&format!("the daemon is not halted ({e}); stop it: everwarm stop")),
         Err(_) => note("the daemon does not respond; stop it: everwarm stop"),

@@ -121,10 +121,10 @@ impl Printer {
 
 /// Columns and lines of the terminal: from the environment, else from the terminal itself.
 fn size() -> (usize, usize) {
-    let said = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let from_env = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
     let own = terminal_size::terminal_size();
-    let width = said("COLUMNS").or(own.map(|(width, _)| usize::from(width.0)));
-    let height = said("LINES").or(own.map(|(_, height)| usize::from(height.0)));
+    let width = from_env("COLUMNS").or(own.map(|(width, _)| usize::from(width.0)));
+    let height = from_env("LINES").or(own.map(|(_, height)| usize::from(height.0)));
     (width.unwrap_or(WIDTH).max(WIDTH_MIN), height.unwrap_or(HEIGHT).max(HEIGHT_MIN))
 }
 
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_is_told_colours_and_nothing_else() {
+    fn a_terminal_is_sent_colours_and_nothing_else() {
         let fine = "a\tb\nc \u{1b}[1;31mred\u{1b}[0m \u{e9}";
         assert!(matches!(shown("plain"), Cow::Borrowed("plain")));
         assert_eq!(shown(fine), fine);

@@ -33,7 +33,7 @@ impl Progress {
     pub fn begin(what: &str, wanted: bool) -> Progress {
         let line = "{spinner} {msg}, {human_pos} so far, {elapsed}";
         let bar = if wanted { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        Progress { bar: told(bar, line, what), minutes: None }
+        Progress { bar: styled(bar, line, what), minutes: None }
     }
 
     /// Begins the progress of `what`, of the total `all`. It shows nothing if not `wanted`.
@@ -44,7 +44,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(all), seen);
         let lines = wanted && !std::io::stderr().is_terminal();
         let minutes = lines.then(AtomicU64::default);
-        Progress { bar: told(bar, line, what), minutes }
+        Progress { bar: styled(bar, line, what), minutes }
     }
 
     /// Counts one more.
@@ -71,7 +71,7 @@ impl Progress {
     }
 }
 
-fn told(bar: ProgressBar, line: &str, what: &str) -> ProgressBar {
+fn styled(bar: ProgressBar, line: &str, what: &str) -> ProgressBar {
     bar.set_style(ProgressStyle::with_template(line).expect("the line is well formed"));
     bar.set_message(what.to_owned());
     bar.enable_steady_tick(CHANGE);

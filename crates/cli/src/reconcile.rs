@@ -84,12 +84,12 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
         let text = "take a surplus into the books: everwarm adopt ASSET --reason TEXT";
         lines.push(text.to_owned());
     }
-    for told in &view.resolved {
-        let (id, both) = (&told.conflict.id, sentences::conflict(&told.conflict.conflict));
+    for resolved in &view.resolved {
+        let (id, both) = (&resolved.conflict.id, sentences::conflict(&resolved.conflict.conflict));
         let text = format!(
             "resolved {id}  {both}: {}, reason: {}",
-            sentences::accepted(told.accept),
-            told.reason
+            sentences::accepted(resolved.accept),
+            resolved.reason
         );
         lines.extend(wrap(&text, width));
     }
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_adopted_after_the_comparison_is_said_with_its_time() {
+    fn what_was_adopted_after_the_comparison_is_shown_with_its_time() {
         let adopted = AdoptedView {
             asset: "USDT".to_owned(),
             quantity: Decimal::from(200),
@@ -219,10 +219,10 @@ mod tests {
             adopted: vec![adopted],
             ..ReconcileView::default()
         };
-        let told = lines(&view, 200).join("\n");
-        assert!(told.starts_with("last compared 1970-01-01 00:00"), "{told}");
+        let printed = lines(&view, 200).join("\n");
+        assert!(printed.starts_with("last compared 1970-01-01 00:00"), "{printed}");
         let words =
             "adopted since then: 200 USDT, reason: a deposit. Books and external include it.";
-        assert!(told.contains(words), "{told}");
+        assert!(printed.contains(words), "{printed}");
     }
 }

@@ -51,10 +51,10 @@ fn lines(view: &ReplayView, width: usize) -> Vec<String> {
     let mut lines = table.lines(width);
     lines.push(String::new());
     for DecidedView { key, time, kind, then, now } in view.differences.iter().take(SHOWN) {
-        let said = |what: &Option<String>| what.clone().unwrap_or_else(|| "nothing".to_owned());
+        let text = |what: &Option<String>| what.clone().unwrap_or_else(|| "nothing".to_owned());
         lines.push(format!("{} {key} {kind}", instant(*time)));
-        lines.push(format!("  then {}", said(then)));
-        lines.push(format!("  now  {}", said(now)));
+        lines.push(format!("  then {}", text(then)));
+        lines.push(format!("  now  {}", text(now)));
     }
     let more = view.differing.saturating_sub(SHOWN as u64);
     if more > 0 {
@@ -75,7 +75,7 @@ mod tests {
     use everwarm_views::views::ReplayedStageView;
 
     #[test]
-    fn what_differs_is_told_beside_each_other() {
+    fn what_differs_is_shown_beside_each_other() {
         let stage = |stage: &str, same, then_only, now_only| ReplayedStageView {
             stage: stage.to_owned(),
             same,
@@ -95,17 +95,20 @@ mod tests {
             differing: 11,
             differences: vec![differs; 11],
         };
-        let told = lines(&view, 80);
+        let printed = lines(&view, 80);
         let head = [
             "stage      same  only in the journal  only now",
             "roll-up   1,200                    0         0",
         ];
-        assert_eq!(told[..2], head);
+        assert_eq!(printed[..2], head);
         let one = ["1970-01-01 00:00 7.100.0 Decision.Entry", "  then nothing"];
-        assert!(told[4].starts_with(&one[0][..16]), "{told:?}");
-        assert_eq!(told[5], one[1]);
-        assert_eq!(told[6], "  now  enters BTCUSDT");
-        assert_eq!(told[told.len() - 2], "and 1 more");
-        assert_eq!(told[told.len() - 1], "1,200 inputs repeated: 11 facts differ from the journal");
+        assert!(printed[4].starts_with(&one[0][..16]), "{printed:?}");
+        assert_eq!(printed[5], one[1]);
+        assert_eq!(printed[6], "  now  enters BTCUSDT");
+        assert_eq!(printed[printed.len() - 2], "and 1 more");
+        assert_eq!(
+            printed[printed.len() - 1],
+            "1,200 inputs repeated: 11 facts differ from the journal"
+        );
     }
 }

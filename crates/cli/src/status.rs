@@ -48,7 +48,7 @@ fn foreign(status: &StatusView) -> Vec<String> {
 /// The status as text.
 pub fn lines(status: &StatusView) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut say = |name: &str, text: String| lines.push(format!("{name:<10} {text}"));
+    let mut add = |name: &str, text: String| lines.push(format!("{name:<10} {text}"));
     let process = match (status.pid, status.uptime_ms) {
         (Some(pid), Some(ms)) => {
             format!(", process {pid} for {}", took(Duration::from_millis(ms)))
@@ -56,20 +56,20 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         (Some(pid), None) => format!(", process {pid}"),
         (None, _) => String::new(),
     };
-    say("state", format!("{}{process}", status.headline()));
-    status.problems.iter().for_each(|problem| say("problem", problem.clone()));
-    status.off.iter().for_each(|off| say("off", off.clone()));
-    say("everwarm", status.version.clone());
-    say("data", format!("{}, run {}", status.data_dir, status.life));
+    add("state", format!("{}{process}", status.headline()));
+    status.problems.iter().for_each(|problem| add("problem", problem.clone()));
+    status.off.iter().for_each(|off| add("off", off.clone()));
+    add("everwarm", status.version.clone());
+    add("data", format!("{}, run {}", status.data_dir, status.life));
     let identity = format!("{}, epoch {}", status.installation, status.epoch);
-    say("identity", format!("{identity}, configuration {}", status.config_generation));
+    add("identity", format!("{identity}, configuration {}", status.config_generation));
     if !status.venue.is_empty() {
         let pace = status.pace.as_ref().map_or(String::new(), |pace| format!(", pace {pace}"));
-        say("venue", format!("{}{pace}", status.venue));
+        add("venue", format!("{}{pace}", status.venue));
     }
     if let Some(live) = &status.live {
         let (order, day) = (amount(live.per_order), amount(live.per_day));
-        say("live", format!("account {}, at most {order} an entry, {day} a day", live.account));
+        add("live", format!("account {}, at most {order} an entry, {day} a day", live.account));
     }
     let closes = count(status.closes, "close");
     let newest = match status.close_time {
@@ -83,17 +83,17 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         None | Some(0) => String::new(),
         Some(facts) => format!(", {} facts not on disk yet", thousands(facts)),
     };
-    say("market", format!("{newest}; input {}{unsynced}", thousands(status.head)));
+    add("market", format!("{newest}; input {}{unsynced}", thousands(status.head)));
     let reasons = status.breaker_reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
     let barred: Vec<String> =
         status.barred.iter().map(|symbol| format!("; no entries for {symbol}")).collect();
     let barred = barred.join("");
-    say("breaker", format!("{}{colon}{reasons}{barred}", sentences::level(status.breaker)));
+    add("breaker", format!("{}{colon}{reasons}{barred}", sentences::level(status.breaker)));
     let orders = count(status.orders, "order");
     let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
     let fills = count(status.fills, "fill");
-    say("orders", format!("{orders}, {open} not final, {unknown} with unknown status; {fills}"));
+    add("orders", format!("{orders}, {open} not final, {unknown} with unknown status; {fills}"));
     let equity = status.equity.map_or("-".to_owned(), amount);
     let cash = status.cash.map_or("-".to_owned(), amount);
     let locked = signed(status.realized_pnl);
@@ -103,18 +103,18 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     } else {
         format!(", adjustments {}", signed(status.adjusted))
     };
-    say("account", format!("equity {equity}, cash {cash}, realised {locked}{adjusted}, {held}"));
+    add("account", format!("equity {equity}, cash {cash}, realised {locked}{adjusted}, {held}"));
     for owed in &status.owed {
-        say("owed exit", format!("{}, since {} UTC", owed.words(), instant(owed.since)));
+        add("owed exit", format!("{}, since {} UTC", owed.words(), instant(owed.since)));
     }
     let foreign = foreign(status);
     if !foreign.is_empty() {
-        say("external", format!("{}; never touched", foreign.join(", ")));
+        add("external", format!("{}; never touched", foreign.join(", ")));
     }
-    say("restarts", thousands(status.restarts));
+    add("restarts", thousands(status.restarts));
     for step in &status.steps {
         let took = took(Duration::from_micros(step.took_us));
-        say("start", format!("{:<22} {took:>9}  {}", step.name, step.detail));
+        add("start", format!("{:<22} {took:>9}  {}", step.name, step.detail));
     }
     lines
 }

@@ -52,9 +52,9 @@ pub fn check(
     let mut head = None;
     let journal = (files.journal)(data_dir).and_then(|journal| {
         let journal = Counted(journal, Arc::clone(progress));
-        let (last_row, told) = journal_of(&journal)?;
+        let (last_row, counts) = journal_of(&journal)?;
         head = Some(last_row);
-        Ok(Some(format!("{told}, {}", checkpoints_of(data_dir, &journal, verify)?)))
+        Ok(Some(format!("{counts}, {}", checkpoints_of(data_dir, &journal, verify)?)))
     });
     let mut found = vec![
         view(&data_dir.join(files.live), journal),
@@ -188,7 +188,7 @@ fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Fail
     let (orders, fills) = (history.orders(None)?.rows.len(), history.fills(None)?.rows.len());
     let (points, trades) = (history.equity(None)?.rows.len(), history.trades(None)?.len());
     let of = |number: usize, one: &str| count(number as u64, one);
-    let told = format!(
+    let counts = format!(
         "{}, {}, {}, {}",
         of(orders, "order"),
         of(fills, "fill"),
@@ -200,7 +200,7 @@ fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Fail
         0 => String::new(),
         rows => format!("; {} rows behind, the next start adds them", thousands(rows)),
     };
-    Ok(Some(told + &late))
+    Ok(Some(counts + &late))
 }
 
 #[cfg(test)]
@@ -211,13 +211,13 @@ mod tests {
     #[test]
     fn a_journal_is_checked_for_its_order() {
         let facts = journal().0;
-        let (_, told) = journal_of(&Facts(facts.clone())).unwrap();
-        assert_eq!(told, "22 facts, 6 inputs");
+        let (_, counts) = journal_of(&Facts(facts.clone())).unwrap();
+        assert_eq!(counts, "22 facts, 6 inputs");
         let mut gap = facts.clone();
         gap.remove(2);
-        let told = journal_of(&Facts(gap)).unwrap_err();
+        let failure = journal_of(&Facts(gap)).unwrap_err();
         assert_eq!(
-            (told.exit, told.text.as_str()),
+            (failure.exit, failure.text.as_str()),
             (Exit::Problems, "fact 2.800.0 lies before its input")
         );
         let mut gap = facts;

@@ -66,7 +66,7 @@ pub fn word(args: &WordArgs, word: &str, core: &Core, printer: Printer) -> Resul
         _ => Switch::Flatten,
     };
     let (asked, reason) = (Asked::default().with("word", Some(word)), args.reason.clone());
-    args.say(&switch, core, (&TRADING, &asked, &ReasonView { reason }), printer)
+    args.apply(&switch, core, (&TRADING, &asked, &ReasonView { reason }), printer)
 }
 
 /// Takes a step of the safe start.
@@ -77,7 +77,7 @@ pub fn safe(args: &SafeArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
         Step::Trade => SafeStep::Trade,
     };
     let body = SafeView { step, reason: args.word.reason.clone() };
-    args.word.say(&Switch::Safe(step), core, (&SAFE_START, &Asked::default(), &body), printer)
+    args.word.apply(&Switch::Safe(step), core, (&SAFE_START, &Asked::default(), &body), printer)
 }
 
 /// Turns a strategy or a branch on or off.
@@ -90,12 +90,12 @@ pub fn named(
     let NamedArgs { name, word } = args;
     let switch = Switch::named(name, change.path == ENABLE.path);
     let body = NamedView { name: name.clone(), reason: word.reason.clone() };
-    word.say(&switch, core, (change, &Asked::default(), &body), printer)
+    word.apply(&switch, core, (change, &Asked::default(), &body), printer)
 }
 
 impl WordArgs {
     /// Asks for confirmation and sets the switch.
-    fn say(
+    fn apply(
         &self,
         switch: &Switch,
         core: &Core,
@@ -127,21 +127,21 @@ pub fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure>
 pub fn lines(view: &SwitchesView, width: usize) -> Vec<String> {
     let switches = &view.switches;
     let mut all = Vec::new();
-    if let Some((step, said)) = &switches.safe {
-        all.push((format!("safe-start, {}", step.name()), said));
+    if let Some((step, why)) = &switches.safe {
+        all.push((format!("safe-start, {}", step.name()), why));
     }
-    all.extend(switches.halted.iter().map(|said| ("halted".to_owned(), said)));
-    all.extend(switches.flatten.iter().map(|said| ("flattened".to_owned(), said)));
+    all.extend(switches.halted.iter().map(|why| ("halted".to_owned(), why)));
+    all.extend(switches.flatten.iter().map(|why| ("flattened".to_owned(), why)));
     let named = switches.strategies.iter().chain(&switches.processes);
-    all.extend(named.map(|(name, said)| (format!("{name} is off"), said)));
-    let said = all
+    all.extend(named.map(|(name, why)| (format!("{name} is off"), why)));
+    let by_hand = all
         .iter()
-        .map(|(what, said)| format!("{what}, since {} UTC: {}", instant(said.since), said.reason));
+        .map(|(what, why)| format!("{what}, since {} UTC: {}", instant(why.since), why.reason));
     let configured = view.configured_off.iter();
     let configured = configured.map(|name| format!("{name} is off: {} = false", enables(name)));
-    let told: Vec<String> = said.chain(configured).collect();
-    if told.is_empty() {
+    let all_off: Vec<String> = by_hand.chain(configured).collect();
+    if all_off.is_empty() {
         return vec!["nothing is turned off".to_owned()];
     }
-    told.iter().flat_map(|line| wrap(line, width)).collect()
+    all_off.iter().flat_map(|line| wrap(line, width)).collect()
 }

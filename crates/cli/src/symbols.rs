@@ -47,11 +47,11 @@ struct One {
 }
 
 impl One {
-    fn say(&self, wanted: bool, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    fn apply(&self, wanted: bool, core: &Core, printer: Printer) -> Result<Exit, Failure> {
         let (how, word) = if wanted { ("trade", "add") } else { ("leave", "remove") };
         confirm(&format!("{how} {}", self.symbol), self.yes)?;
         let asked = Asked::default().with("symbol", Some(self.symbol)).with("how", Some(word));
-        say(&self.args, (&SYMBOL, &asked), core, printer)
+        send(&self.args, (&SYMBOL, &asked), core, printer)
     }
 }
 
@@ -60,13 +60,13 @@ pub fn run(command: &Symbols, core: &Core, printer: Printer) -> Result<Exit, Fai
     match &command.verb {
         None => command.args.print(core, printer, &SYMBOLS),
         Some(Verb::List(args)) => args.print(core, printer, &SYMBOLS),
-        Some(Verb::Add(one)) => one.say(true, core, printer),
-        Some(Verb::Remove(one)) => one.say(false, core, printer),
-        Some(Verb::Refresh(args)) => say(args, (&REFRESH, &Asked::default()), core, printer),
+        Some(Verb::Add(one)) => one.apply(true, core, printer),
+        Some(Verb::Remove(one)) => one.apply(false, core, printer),
+        Some(Verb::Refresh(args)) => send(args, (&REFRESH, &Asked::default()), core, printer),
     }
 }
 
-fn say(
+fn send(
     args: &Args,
     (change, asked): (&Change, &Asked),
     core: &Core,

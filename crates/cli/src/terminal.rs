@@ -168,14 +168,14 @@ impl TerminalState {
                 vec![self.row(&clock(bar.open_time), "late", &text, Paint::Dim)]
             }
             Market::BarRefused { time, .. } => {
-                let text = sentences::tell(&Body::Market(market.clone()), None);
+                let text = sentences::describe(&Body::Market(market.clone()), None);
                 vec![self.row(&clock(*time), "refused", &text, Paint::Red)]
             }
             Market::Universe { listed, unlisted, .. } => {
                 if listed.is_empty() && unlisted.is_empty() {
                     return Vec::new();
                 }
-                let text = sentences::tell(&Body::Market(market.clone()), None);
+                let text = sentences::describe(&Body::Market(market.clone()), None);
                 vec![self.row("", "symbols", &text, Paint::Plain)]
             }
             Market::Sessions { .. }
@@ -248,7 +248,7 @@ impl TerminalState {
             | Venue::Sent { .. } => return Vec::new(),
             Venue::Responded { .. } => ("cancel", Paint::Yellow),
         };
-        let text = sentences::tell(&Body::Venue(venue.clone()), None);
+        let text = sentences::describe(&Body::Venue(venue.clone()), None);
         vec![self.row(&clock(time), word, &text, paint)]
     }
 
@@ -270,40 +270,40 @@ impl TerminalState {
                 vec![self.row("", "config", &text, Paint::Plain)]
             }
             Operator::StageUpgraded { .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "upgrade", &text, Paint::Plain)]
             }
             Operator::StageJoined { .. } | Operator::StageLeft { .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "stages", &text, Paint::Plain)]
             }
             Operator::Quarantined { .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "quarantine", &text, Paint::Red)]
             }
             Operator::Released { .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "released", &text, Paint::Bold)]
             }
             Operator::Branch { down, .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 let paint = if down.is_some() { Paint::Red } else { Paint::Bold };
                 vec![self.row("", "branch", &text, paint)]
             }
             Operator::SymbolWanted { .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "symbols", &text, Paint::Bold)]
             }
             Operator::LiveConfirmed { .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "live", &text, Paint::Bold)]
             }
             Operator::Resolved { .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "resolved", &text, Paint::Bold)]
             }
             Operator::Switched { .. } | Operator::Adopted { .. } => {
-                let text = sentences::tell(&Body::Operator(operator.clone()), None);
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }
             // Each restart has a line of its own, see [`TerminalState::restart`].
@@ -323,7 +323,7 @@ impl TerminalState {
             | Decision::Owed { .. }
             | Decision::Withdrawn { .. }
             | Decision::CancelIntent { .. } => {
-                sentences::tell(&Body::Decision(decision.clone()), None)
+                sentences::describe(&Body::Decision(decision.clone()), None)
             }
         };
         let (word, paint) = match decision {
@@ -430,7 +430,7 @@ impl TerminalState {
             // The line of the position from the same fill is enough.
             Ledger::Lot { .. } => Vec::new(),
             Ledger::Adjusted { .. } => {
-                let text = sentences::tell(&Body::Ledger(ledger.clone()), None);
+                let text = sentences::describe(&Body::Ledger(ledger.clone()), None);
                 vec![self.row("", "adjusted", &text, Paint::Yellow)]
             }
             Ledger::Reconciled { life, conflicts, foreign, .. } => {
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn many_closes_are_told_once_a_second() {
+    fn many_closes_are_shown_once_a_second() {
         let mut state = TerminalState::new(90, false);
         let mut lines = Vec::new();
         for n in 0..3000_i64 {
@@ -577,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_is_told_with_its_own_equity_where_the_ledger_lags() {
+    fn a_close_is_shown_with_its_own_equity_where_the_ledger_lags() {
         let mut state = TerminalState::new(90, false);
         let mut lines = Vec::new();
         let bodies = [equity(T - MINUTE, "10000"), close(T), close(T + MINUTE)];

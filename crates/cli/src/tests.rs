@@ -328,14 +328,14 @@ fn a_running_daemon_answers_as_its_files_would() {
                 .with("symbol", given("{symbol}", symbol))
                 .with("timeframe", given("{timeframe}", "1m"));
             let ours = (question.answer)(&here, &asked).map(|answer| answer.json);
-            let told = remote.ask(question, &asked);
-            let plain = |said: Result<questions::Json, Failure>| {
-                let text = said.map(|json| json.pretty()).map_err(|f| (f.exit, f.text));
+            let theirs = remote.ask(question, &asked);
+            let plain = |answer: Result<questions::Json, Failure>| {
+                let text = answer.map(|json| json.pretty()).map_err(|f| (f.exit, f.text));
                 let dirs = [&folder.0, &daemon.0].map(|dir| dir.display().to_string());
                 let same = |text: String| text.replace(&dirs[0], "DIR").replace(&dirs[1], "DIR");
                 text.map(same).map_err(|(exit, text)| (exit, same(text)))
             };
-            assert_eq!(plain(told), plain(ours), "{}", question.path);
+            assert_eq!(plain(theirs), plain(ours), "{}", question.path);
         }
     }
     assert_changed(&remote, &daemon, &ours);
@@ -406,18 +406,18 @@ fn what_doctor_says_is_about_the_folder_and_the_file_it_was_asked_about() {
     let folder = Folder::new("doctor whole");
     let (dir, file) = (folder.0.join("data"), folder.0.join("mine.toml"));
     let named = format!("--config '{}' --data-dir '{}'", file.display(), dir.display());
-    let told = |text: &str| {
+    let suggested = |text: &str| {
         std::fs::write(&file, text).unwrap();
         let view = doctor::look(&query::Args::on(&dir).by(&file), &CORE);
         let commands = view.findings.into_iter().filter_map(|finding| finding.command);
         commands.inspect(|command| super::can_be_typed(command)).collect::<Vec<_>>()
     };
-    assert_eq!(told(""), [format!("everwarm run {named}")]);
-    let wrong = told("[trading]\nnotional = -1\n");
+    assert_eq!(suggested(""), [format!("everwarm run {named}")]);
+    let wrong = suggested("[trading]\nnotional = -1\n");
     assert_eq!(wrong, vec![format!("everwarm config check {named}"); 2]);
     // The files exist and can be read.
     std::fs::create_dir_all(&dir).unwrap();
-    let read = told("");
+    let read = suggested("");
     let ours: Vec<_> = read.iter().filter(|command| command.starts_with("everwarm ")).collect();
     assert!(!ours.is_empty(), "{read:?}");
     for command in ours {

@@ -63,9 +63,9 @@ fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
         };
         away = away.filter(|_| tree.is_none());
         let shown: Vec<String> = if live {
-            let told = tree.map(|tree| lines(&tree, Some(now), room));
+            let drawn = tree.map(|tree| lines(&tree, Some(now), room));
             let head = format!("{CLEAR}{at} UTC, Ctrl-C ends");
-            std::iter::once(head).chain(told.unwrap_or_else(|| still.clone())).collect()
+            std::iter::once(head).chain(drawn.unwrap_or_else(|| still.clone())).collect()
         } else if args.args.json {
             // A reader of JSON gets no text.
             tree.map_or_else(Vec::new, |_| still.clone())
@@ -120,9 +120,9 @@ pub fn lines(tree: &Value, now: Option<i64>, (columns, most): (usize, usize)) ->
         rows = fits.unwrap_or_else(|| draw(0));
     }
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let line = |(name, told): &(String, String)| {
+    let line = |(name, state): &(String, String)| {
         let pad = " ".repeat(width - name.chars().count());
-        fit(format!("{name}{pad}  {told}").trim_end(), columns)
+        fit(format!("{name}{pad}  {state}").trim_end(), columns)
     };
     let mut lines: Vec<String> = rows.iter().map(line).collect();
     if lines.len() > most {
@@ -142,8 +142,8 @@ fn just_runs(node: &Value) -> bool {
         Some(Value::Array(all)) => all.is_empty(),
         Some(Value::Object(_)) => false,
     };
-    let told = ["down", "blocked", "planned", "restarts", "last_failure", "mailbox", "children"];
-    node.get("state").and_then(Value::as_str) == Some("running") && told.into_iter().all(absent)
+    let keys = ["down", "blocked", "planned", "restarts", "last_failure", "mailbox", "children"];
+    node.get("state").and_then(Value::as_str) == Some("running") && keys.into_iter().all(absent)
 }
 
 fn branch(
@@ -154,33 +154,33 @@ fn branch(
 ) {
     let text = |key: &str| node.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let number = |key: &str| node.get(key).and_then(Value::as_u64).unwrap_or(0);
-    let mut told: Vec<String> = text("state").map(str::to_owned).into_iter().collect();
+    let mut parts: Vec<String> = text("state").map(str::to_owned).into_iter().collect();
     if let (Some(now), Some(since)) = (now, node.get("since_ms").and_then(Value::as_i64)) {
         let ms = u64::try_from(now - since).unwrap_or(0);
-        told.push(format!("for {}", took(Duration::from_millis(ms))));
+        parts.push(format!("for {}", took(Duration::from_millis(ms))));
     }
     let flag = |key: &str| node.get(key).and_then(Value::as_bool).unwrap_or(false);
     if flag("down") && text("state") != Some("down") {
-        told.push("retrying".to_owned());
+        parts.push("retrying".to_owned());
     }
     if flag("blocked") {
-        told.push("blocks its thread".to_owned());
+        parts.push("blocks its thread".to_owned());
     }
-    told.extend(text("planned").map(|what| format!("{what} (injected)")));
+    parts.extend(text("planned").map(|what| format!("{what} (injected)")));
     // The number changes all the time, so show it only together with durations.
     if let (Some(_), waiting @ 1..) = (now, number("mailbox")) {
-        told.push(format!("{waiting} waiting"));
+        parts.push(format!("{waiting} waiting"));
     }
     let injected = number("injected");
     match number("restarts") {
         0 => {}
         restarts if injected > 0 => {
-            told.push(format!("{}, {injected} injected", count(restarts, "restart")));
+            parts.push(format!("{}, {injected} injected", count(restarts, "restart")));
         }
-        restarts => told.push(count(restarts, "restart")),
+        restarts => parts.push(count(restarts, "restart")),
     }
-    told.extend(text("last_failure").map(|why| format!("last: {why}")));
-    rows.push((format!("{first}{}", text("name").unwrap_or("?")), told.join("  ")));
+    parts.extend(text("last_failure").map(|why| format!("last: {why}")));
+    rows.push((format!("{first}{}", text("name").unwrap_or("?")), parts.join("  ")));
     let children = node.get("children").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let all = children.iter().filter(|child| just_runs(child)).count();
     // The count takes a line as well.

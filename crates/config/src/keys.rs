@@ -215,13 +215,13 @@ impl Kind {
             Kind::Flag => value
                 .to_bool()
                 .map(drop)
-                .ok_or_else(|| format!("{} is not true or false", told(value))),
+                .ok_or_else(|| format!("{} is not true or false", shown(value))),
             Kind::Whole { least, most, .. } => match value.to_i128() {
                 Some(number) if (i128::from(*least)..=i128::from(*most)).contains(&number) => {
                     Ok(())
                 }
                 Some(number) => Err(format!("{number} is not in the range {least} to {most}")),
-                None => Err(format!("{} is not a whole number", told(value))),
+                None => Err(format!("{} is not a whole number", shown(value))),
             },
             Kind::Amount { zero } => amount(value, *zero),
             Kind::OneOf(words) => match value.as_str() {
@@ -230,11 +230,11 @@ impl Kind {
                     let meant = nearest(word, words.iter().copied());
                     meant.map_or(String::new(), |meant| format!("; did you mean {meant:?}?"))
                 })),
-                None => Err(format!("{} is not one of {}", told(value), words.join(", "))),
+                None => Err(format!("{} is not one of {}", shown(value), words.join(", "))),
             },
             Kind::Text(form) => match value.as_str() {
                 Some(text) => (form.check)(text),
-                None => Err(format!("{} is not text in quotes", told(value))),
+                None => Err(format!("{} is not text in quotes", shown(value))),
             },
             Kind::Symbols => symbols(value).map(drop),
             Kind::Secret => match value.as_str() {
@@ -249,7 +249,7 @@ impl Kind {
 
 /// A value as text for people.
 #[must_use]
-pub fn told(value: &Value) -> String {
+pub fn shown(value: &Value) -> String {
     match value {
         Value::String(_, text) => format!("{text:?}"),
         Value::Bool(_, flag) => flag.to_string(),
@@ -257,7 +257,7 @@ pub fn told(value: &Value) -> String {
             number.to_i128().map_or_else(|| "a fraction".to_owned(), |number| number.to_string())
         }
         Value::Array(_, items) => {
-            format!("[{}]", items.iter().map(told).collect::<Vec<_>>().join(", "))
+            format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "))
         }
         Value::Char(..) | Value::Empty(..) | Value::Dict(..) => "a section".to_owned(),
     }
@@ -270,9 +270,9 @@ pub fn told(value: &Value) -> String {
 pub fn symbols(value: &Value) -> Result<Symbols, String> {
     let text = if let Value::Array(_, items) = value {
         let names: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-        names.ok_or_else(|| format!("{} is not a list of names", told(value)))?.join(",")
+        names.ok_or_else(|| format!("{} is not a list of names", shown(value)))?.join(",")
     } else {
-        value.as_str().map_or_else(|| told(value), str::to_owned)
+        value.as_str().map_or_else(|| shown(value), str::to_owned)
     };
     text.parse()
 }
@@ -282,9 +282,9 @@ pub fn symbols(value: &Value) -> Result<Symbols, String> {
 /// # Errors
 /// The value is no number.
 pub fn decimal(value: &Value) -> Result<Decimal, String> {
-    let text = value.as_str().map_or_else(|| told(value), str::to_owned);
+    let text = value.as_str().map_or_else(|| shown(value), str::to_owned);
     let number = text.parse::<Decimal>().or_else(|_| Decimal::from_scientific(&text));
-    number.map_err(|_| format!("{} is not a decimal number", told(value)))
+    number.map_err(|_| format!("{} is not a decimal number", shown(value)))
 }
 
 fn amount(value: &Value, zero: bool) -> Result<(), String> {
@@ -408,12 +408,12 @@ mod tests {
             for setting in kind.settings {
                 let key = format!("strategy.{}.{}", kind.name, setting.name);
                 assert_eq!(comments[&key], setting.about, "{key}");
-                let told = serde_json::to_value(&defaults.0[&key].value).unwrap();
-                assert_eq!(told, values[setting.name], "{key}");
+                let example = serde_json::to_value(&defaults.0[&key].value).unwrap();
+                assert_eq!(example, values[setting.name], "{key}");
             }
             let own = format!("strategy.{}.", kind.name);
-            let told = of_strategies.iter().filter(|key| key.starts_with(&own)).count();
-            assert_eq!(told, kind.settings.len() + 2, "{}", kind.name);
+            let count = of_strategies.iter().filter(|key| key.starts_with(&own)).count();
+            assert_eq!(count, kind.settings.len() + 2, "{}", kind.name);
         }
         let mut at = 0;
         for key in plain() {
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_told_with_what_is_expected() {
+    fn wrong_values_are_refused_with_what_is_expected() {
         let wrong = |name: &str, value: Value| find(name).unwrap().kind.check(&value).unwrap_err();
         let text = |name: &str, value: &str| wrong(name, Value::from(value));
         assert_eq!(text("daemon.workers", "x"), "\"x\" is not a whole number");
@@ -460,8 +460,10 @@ mod tests {
         assert_eq!(wrong("trading.notional", Value::from(0)), "must be greater than 0");
         assert_eq!(wrong("daemon.log", Value::from(true)), "true is not text in quotes");
         for value in [Value::from("hunter2"), Value::from(42)] {
-            let told = wrong("daemon.token", value);
-            assert!(told.contains("env:NAME") && !told.contains("hunter2") && !told.contains("42"));
+            let error = wrong("daemon.token", value);
+            assert!(
+                error.contains("env:NAME") && !error.contains("hunter2") && !error.contains("42")
+            );
         }
     }
 }

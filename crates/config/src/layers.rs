@@ -311,7 +311,7 @@ fn to_value(value: &DeValue<'_>) -> Result<Value, String> {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> Vec<String> {
+    fn errors_of(text: &str) -> Vec<String> {
         let mut errors = ConfigErrors::default();
         Layer::parse("a.toml", text, &mut errors);
         errors.0.iter().map(ToString::to_string).collect()
@@ -329,12 +329,12 @@ mod tests {
 
     #[test]
     fn an_unknown_key_names_the_nearest() {
-        let told = told(
+        let errors = errors_of(
             "seed = 1\ncolour = 2\n[trading]\nnotinal = 1\n[tradign]\n[market.pace]\nx = 1\n\
              [strategy]\nsma_cross = 1\n",
         );
         assert_eq!(
-            told,
+            errors,
             [
                 "a.toml:1:1: unknown key \"seed\"; did you mean \"market.seed\"?",
                 "a.toml:2:1: unknown key \"colour\"; `everwarm config example` shows every key",
@@ -348,10 +348,10 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_file_is_told_line_by_line() {
-        let told = told("[market]\nseed = \n[risk\nmax_trades_per_day = = 3\n[colour]\n");
+    fn a_torn_file_is_reported_line_by_line() {
+        let errors = errors_of("[market]\nseed = \n[risk\nmax_trades_per_day = = 3\n[colour]\n");
         for place in ["a.toml:2:", "a.toml:3:", "a.toml:4:", "a.toml:5:2: unknown key \"colour\""] {
-            assert!(told.iter().any(|line| line.starts_with(place)), "{place}: {told:?}");
+            assert!(errors.iter().any(|line| line.starts_with(place)), "{place}: {errors:?}");
         }
     }
 
@@ -365,8 +365,11 @@ mod tests {
             "[daemon]\ntoken = { hunter2 = 1 }",
             "token hunter2",
         ] {
-            let told = told(text);
-            assert!(!told.is_empty() && !told.concat().contains("hunter2"), "{text}: {told:?}");
+            let errors = errors_of(text);
+            assert!(
+                !errors.is_empty() && !errors.concat().contains("hunter2"),
+                "{text}: {errors:?}"
+            );
         }
     }
 

@@ -64,8 +64,8 @@ mod tests {
         for url in
             ["http://h.example/secret", "ftp://h/secret", "secret", "", "http://127.0.0.1.x/"]
         {
-            let told = check(url).unwrap_err();
-            assert!(!told.contains("secret"), "{told}");
+            let error = check(url).unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

@@ -82,10 +82,10 @@ mod tests {
         let mode = |mode| std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
         for open in [0o644, 0o640, 0o602] {
             mode(open);
-            let told = by_file.read(&[]).unwrap_err();
+            let error = by_file.read(&[]).unwrap_err();
             assert!(
-                told.contains("other users can read it") && !told.contains("hunter2"),
-                "{told}"
+                error.contains("other users can read it") && !error.contains("hunter2"),
+                "{error}"
             );
         }
         mode(0o600);

@@ -188,8 +188,8 @@ impl Reading<'_> {
         match (of.read)(&section) {
             Ok(section) => Some(Instance { kind: of.name.to_owned(), enabled, section }),
             Err(wrong) => {
-                let told = |name: &&&str| self.values.is_wrong(&self.key(name));
-                if !wrong.names.iter().any(|name| told(&name)) {
+                let reported = |name: &&&str| self.values.is_wrong(&self.key(name));
+                if !wrong.names.iter().any(|name| reported(&name)) {
                     // Report the error at a key that is set.
                     let set = |name: &&&str| self.values.set.contains_key(&self.key(name));
                     let at = wrong.names.iter().find(set).or(wrong.names.last()).copied();
@@ -201,14 +201,14 @@ impl Reading<'_> {
     }
 
     fn kind(&mut self) -> Option<&'static StrategyKind> {
-        let said = self.entry(KIND).map(|entry| entry.value.clone());
-        let name = said.as_ref().and_then(Value::as_str).unwrap_or(self.id);
+        let value = self.entry(KIND).map(|entry| entry.value.clone());
+        let name = value.as_ref().and_then(Value::as_str).unwrap_or(self.id);
         if let Some(kind) = kind(name) {
             return Some(kind);
         }
         let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
         let all = names.join(", ");
-        let text = if said.is_some() {
+        let text = if value.is_some() {
             let near = nearest(name, names.iter().copied());
             let near = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
             format!("unknown kind {name:?}; the kinds are {all}{near}")

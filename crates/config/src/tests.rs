@@ -77,7 +77,7 @@ fn every_setting_of_the_stages_is_a_key() {
 }
 
 #[test]
-fn later_sources_win_and_origins_are_told() {
+fn later_sources_win_and_origins_are_shown() {
     let folder = folder("layers");
     let file = folder.join("mine.toml");
     let mut sources = written(
@@ -157,7 +157,7 @@ fn everything_wrong_is_reported() {
 }
 
 #[test]
-fn a_wrong_value_is_told_where_it_stands() {
+fn a_wrong_value_is_reported_where_it_stands() {
     let folder = folder("places");
     let file = folder.join("a.toml");
     let text = "[risk]\nmax_trades_per_day = \"x\"\n[strategy.sma_cross]\nslow = 5\n";
@@ -183,9 +183,9 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
     let sources = Sources { flags: flags.to_vec(), ..Sources::default() };
     assert!(sources.load(CheckDepth::Words).is_ok());
     assert_eq!(sources.load(CheckDepth::Secrets).unwrap_err().0.len(), 1);
-    let told = sources.load(CheckDepth::World).unwrap_err().to_string();
+    let error = sources.load(CheckDepth::World).unwrap_err().to_string();
     assert_eq!(
-        told,
+        error,
         "--daemon.token: daemon.token: the variable NOT_SET is not set\n\
          --market.recording: market.recording: /nowhere is not a folder"
     );
@@ -196,20 +196,20 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
     let environment = vec![pair("NOT_SET", "hunter2")];
     let flags = vec![flag("daemon.token", "env:NOT_SET")];
     let short = Sources { environment, flags, ..Sources::default() }.load(CheckDepth::Secrets);
-    let told = short.unwrap_err().to_string();
+    let error = short.unwrap_err().to_string();
     assert!(
-        told.contains("daemon.token: the token has 7 characters, but needs at least 16"),
-        "{told}"
+        error.contains("daemon.token: the token has 7 characters, but needs at least 16"),
+        "{error}"
     );
-    assert!(!told.contains("hunter2"), "{told}");
+    assert!(!error.contains("hunter2"), "{error}");
     // A variable that a secret refers to is no key, even with a matching name.
     let mut environment = vec![pair("EVERWARM_TOKEN", "hunter3-and-more")];
     let load = |environment: &[(String, String)]| {
         Sources { environment: environment.to_vec(), ..Sources::default() }
             .load(CheckDepth::Secrets)
     };
-    let told = load(&environment).unwrap_err().to_string();
-    assert!(told.contains("unknown key \"token\"") && !told.contains("hunter3"), "{told}");
+    let error = load(&environment).unwrap_err().to_string();
+    assert!(error.contains("unknown key \"token\"") && !error.contains("hunter3"), "{error}");
     environment.push(pair("EVERWARM_DAEMON__TOKEN", "env:EVERWARM_TOKEN"));
     let config = load(&environment).unwrap();
     assert_eq!(config.token.unwrap().expose(), "hunter3-and-more");
@@ -237,12 +237,12 @@ fn what_panic_needs_is_read_whatever_else_is_wrong() {
     assert_eq!(remote.environment, "demo");
     assert!(remote.open.is_some());
     // The needed keys are checked as usual.
-    let told = needed("panic-key", &format!("{venue}{broken}")).unwrap_err();
-    assert!(told.contains("venue.secret") && !told.contains("fast"), "{told}");
+    let error = needed("panic-key", &format!("{venue}{broken}")).unwrap_err();
+    assert!(error.contains("venue.secret") && !error.contains("fast"), "{error}");
     // The unreadable line may have set the environment.
     let torn = format!("{venue}{secret}").replace("environment = ", "environment = = ");
-    let told = needed("panic-torn", &format!("{torn}{broken}")).unwrap_err();
-    assert!(told.contains(":3:"), "{told}");
+    let error = needed("panic-torn", &format!("{torn}{broken}")).unwrap_err();
+    assert!(error.contains(":3:"), "{error}");
 }
 
 #[test]
@@ -267,15 +267,15 @@ fn any_number_of_strategies_of_a_kind_are_configured_by_their_ids() {
 }
 
 #[test]
-fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
+fn what_no_strategy_can_be_made_of_is_reported_where_it_stands() {
     let wrong = |text: &str| {
         let folder = folder("no-instance");
         let errors = written(&folder.join("a.toml"), text).load(CheckDepth::Words).unwrap_err();
-        let told = errors.to_string().replace(&format!("{}/", folder.display()), "");
+        let shown = errors.to_string().replace(&format!("{}/", folder.display()), "");
         std::fs::remove_dir_all(&folder).unwrap();
-        told
+        shown
     };
-    for (text, told) in [
+    for (text, expected) in [
         (
             "[strategy.a]\nkind = \"sma_cros\"\n",
             "a.toml:2:8: strategy.a.kind: unknown kind \"sma_cros\"; the kinds are sma_cross",
@@ -311,7 +311,7 @@ fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
         ),
     ] {
         let found = wrong(text);
-        assert!(found.starts_with(told), "{told}\nis not\n{found}");
+        assert!(found.starts_with(expected), "{expected}\nis not\n{found}");
     }
     let typo = wrong("[strategy.a]\nkind = \"sma_cros\"\n");
     assert!(typo.ends_with("; did you mean \"sma_cross\"?"), "{typo}");
@@ -331,23 +331,23 @@ fn many(count: usize) -> String {
 }
 
 #[test]
-fn what_there_is_no_room_for_is_told_where_it_stands_with_its_memory() {
+fn what_there_is_no_room_for_is_reported_where_it_stands_with_its_memory() {
     let folder = folder("too-much");
-    let told = |count: usize, symbols: u32| {
+    let load_many = |count: usize, symbols: u32| {
         let mut sources = written(&folder.join("a.toml"), &many(count));
         sources.flags = vec![flag("market.symbols", &symbols.to_string())];
         let loaded = sources.load(CheckDepth::World).map(drop).map_err(|errors| errors.to_string());
-        loaded.map_err(|told| told.replace(&format!("{}/", folder.display()), ""))
+        loaded.map_err(|text| text.replace(&format!("{}/", folder.display()), ""))
     };
-    assert_eq!(told(98, 8), Ok(()));
-    assert_eq!(told(20, 1000), Ok(()));
-    let why = told(50, 1000).unwrap_err();
+    assert_eq!(load_many(98, 8), Ok(()));
+    assert_eq!(load_many(20, 1000), Ok(()));
+    let why = load_many(50, 1000).unwrap_err();
     let place = "a.toml:2:1: strategy.s0000: 102 features of 1000 symbols take 561 MB; ";
     assert!(why.starts_with(place) && why.contains("fewer symbols"), "{why}");
-    let why = told(99, 8).unwrap_err();
+    let why = load_many(99, 8).unwrap_err();
     let place = "a.toml:492:1: strategy.s0098: 99 strategies are configured, and at most 98 ";
     assert!(why.starts_with(place), "{why}");
-    let why = told(600, 8).unwrap_err();
+    let why = load_many(600, 8).unwrap_err();
     assert!(why.contains("1200 features of 8 symbols take "), "{why}");
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -24,18 +24,19 @@ pub enum Wrong {
 /// # Errors
 /// One of them cannot be used, or they do not belong together.
 pub fn acceptor(file: &Path, key: &Secret) -> Result<TlsAcceptor, Wrong> {
-    let told = |e: &dyn std::fmt::Display| Wrong::Certificate(format!("{}: {e}", file.display()));
-    let pem = std::fs::read(file).map_err(|e| told(&e))?;
+    let unusable =
+        |e: &dyn std::fmt::Display| Wrong::Certificate(format!("{}: {e}", file.display()));
+    let pem = std::fs::read(file).map_err(|e| unusable(&e))?;
     let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|_| told(&"is not a certificate in PEM"))?;
+    let certificates = certificates.map_err(|_| unusable(&"is not a certificate in PEM"))?;
     if certificates.is_empty() {
-        return Err(told(&"holds no certificate in PEM"));
+        return Err(unusable(&"holds no certificate in PEM"));
     }
     let wrong = || Wrong::Key("is not a private key in PEM".to_owned());
     let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| wrong())?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|e| told(&e))?
+        .map_err(|e| unusable(&e))?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .map_err(|e| Wrong::Key(format!("does not match the certificate: {e}")))?;

@@ -114,16 +114,16 @@ impl MarketSource {
     #[must_use]
     pub fn flags(&self) -> Vec<OsString> {
         let mut flags: Vec<OsString> = Vec::new();
-        let mut say = |flag: &str, value: &OsStr| flags.extend([flag.into(), value.to_owned()]);
+        let mut add = |flag: &str, value: &OsStr| flags.extend([flag.into(), value.to_owned()]);
         if let Some(folder) = &self.recording {
-            say("--recording", folder.as_os_str());
+            add("--recording", folder.as_os_str());
         }
         if let Some(file) = &self.recording_config {
-            say("--recording-config", file.as_os_str());
+            add("--recording-config", file.as_os_str());
         }
-        say("--seed", OsStr::new(&self.seed.to_string()));
-        say("--symbols", OsStr::new(&self.symbols.to_string()));
-        say("--pace", OsStr::new(&self.pace.to_string()));
+        add("--seed", OsStr::new(&self.seed.to_string()));
+        add("--symbols", OsStr::new(&self.symbols.to_string()));
+        add("--pace", OsStr::new(&self.pace.to_string()));
         if self.until_end {
             flags.push("--until-end".into());
         }

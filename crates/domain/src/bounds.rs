@@ -134,8 +134,8 @@ pub fn client_id(id: &str) -> Result<(), String> {
 /// # Errors
 /// Names the asset, the field and the limit.
 pub fn balance(it: &Balance) -> Result<(), String> {
-    let told = amount("free", it.free).and(amount("locked", it.locked));
-    told.map(drop).map_err(|why| format!("balance of {}: {why}", it.asset))
+    let checked = amount("free", it.free).and(amount("locked", it.locked));
+    checked.map(drop).map_err(|why| format!("balance of {}: {why}", it.asset))
 }
 
 /// Checks a bar.
@@ -143,11 +143,12 @@ pub fn balance(it: &Balance) -> Result<(), String> {
 /// # Errors
 /// Names the symbol, the bar, the field and the limit.
 pub fn bar(it: &Bar) -> Result<(), String> {
-    let told = time("open time", it.open_time).and(amount("volume", it.volume).map(drop));
+    let checked = time("open time", it.open_time).and(amount("volume", it.volume).map(drop));
     let prices = [("open", it.open), ("high", it.high), ("low", it.low), ("close", it.close)];
     let mut prices = prices.into_iter().map(|(name, value)| price(name, value.decimal()));
     let wrong = prices.find_map(Result::err).map_or(Ok(()), Err);
-    told.and(wrong)
+    checked
+        .and(wrong)
         .and_then(|()| it.fits())
         .map_err(|why| format!("{} kline {}: {why}", it.symbol, it.open_time))
 }
@@ -188,8 +189,8 @@ pub fn times(it: &OrderReport, allowed: &RangeInclusive<UtcMs>) -> Result<(), St
     Err(format!("order {order} in {symbol}{trade}: time {time} is not from {from} to {to}"))
 }
 
-fn fill_of(it: &OrderReport, told: &VenueFill) -> Result<(), String> {
-    fill(it.symbol, told).map_err(|why| format!("trade {}: {why}", told.trade_id))
+fn fill_of(it: &OrderReport, trade: &VenueFill) -> Result<(), String> {
+    fill(it.symbol, trade).map_err(|why| format!("trade {}: {why}", trade.trade_id))
 }
 
 /// Checks the numbers of a fill, but not its time.
@@ -224,13 +225,13 @@ pub fn fill(symbol: Symbol, fill: &VenueFill) -> Result<(), String> {
 /// versions hold such values.
 #[must_use]
 pub fn beyond(body: &Body) -> Vec<String> {
-    let said: Vec<Result<(), String>> = match body {
+    let checks: Vec<Result<(), String>> = match body {
         Body::Market(Market::Close { bars, .. } | Market::HistoryBars { bars, .. }) => {
             bars.iter().map(bar).collect()
         }
         Body::Market(Market::LateBar { bar: late, .. }) => vec![bar(late)],
         Body::Venue(Venue::Account { balances, .. }) => balances.iter().map(balance).collect(),
-        Body::Venue(Venue::Reported(told)) => vec![report(told)],
+        Body::Venue(Venue::Reported(reported)) => vec![report(reported)],
         Body::Operator(Operator::ConfigApplied { text, .. }) => {
             vec![Settings::from_text(text).map(drop)]
         }
@@ -242,7 +243,7 @@ pub fn beyond(body: &Body) -> Vec<String> {
         | Body::Order(_)
         | Body::Ledger(_) => Vec::new(),
     };
-    said.into_iter().filter_map(Result::err).collect()
+    checks.into_iter().filter_map(Result::err).collect()
 }
 
 fn within(what: &str, value: Decimal, least: Decimal, most: i64) -> Result<Decimal, String> {

@@ -34,7 +34,7 @@ pub struct Quarantine {
 impl Quarantine {
     /// The quarantine that a fact of event time `time` reports; none if it reports none.
     #[must_use]
-    pub fn told(operator: &Operator, time: UtcMs) -> Option<Quarantine> {
+    pub fn of(operator: &Operator, time: UtcMs) -> Option<Quarantine> {
         let Operator::Quarantined { rank, stage, input, effect, symbols, failures, why } = operator
         else {
             return None;
@@ -149,8 +149,8 @@ impl Quarantines {
                 Some(_) | None => _ = self.0.remove(quarantine),
             }
         }
-        let told = Quarantine::told(operator, fact.time).filter(|q| q.effect != Effect::Down);
-        self.0.extend(told.map(|told| (fact.key.n, told)));
+        let begun = Quarantine::of(operator, fact.time).filter(|q| q.effect != Effect::Down);
+        self.0.extend(begun.map(|quarantine| (fact.key.n, quarantine)));
     }
 
     /// All quarantines with their numbers, oldest first, including dropped ones.

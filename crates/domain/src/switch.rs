@@ -74,7 +74,7 @@ impl SafeStep {
 
 /// Why and since when a switch is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct Cause {
     /// The reason in the operator's words.
     pub reason: String,
     /// Event time of the command, UTC milliseconds.
@@ -86,15 +86,15 @@ pub struct Said {
 #[serde(default)]
 pub struct Switches {
     /// Entries are stopped.
-    pub halted: Option<Said>,
+    pub halted: Option<Cause>,
     /// Everything held is sold, and entries are stopped.
-    pub flatten: Option<Said>,
+    pub flatten: Option<Cause>,
     /// The current step of a careful start that is not finished.
-    pub safe: Option<(SafeStep, Said)>,
+    pub safe: Option<(SafeStep, Cause)>,
     /// Strategies that may not enter, by name.
-    pub strategies: BTreeMap<String, Said>,
+    pub strategies: BTreeMap<String, Cause>,
     /// Branches of the tree that do not run, by path.
-    pub processes: BTreeMap<String, Said>,
+    pub processes: BTreeMap<String, Cause>,
 }
 
 impl Switches {
@@ -119,15 +119,15 @@ impl Switches {
         if !self.would_change(switch) {
             return;
         }
-        let said = Said { reason: reason.to_owned(), since };
+        let cause = Cause { reason: reason.to_owned(), since };
         match switch {
-            Switch::Halt => self.halted = Some(said),
+            Switch::Halt => self.halted = Some(cause),
             Switch::Resume => (self.halted, self.flatten) = (None, None),
-            Switch::Flatten => self.flatten = Some(said),
+            Switch::Flatten => self.flatten = Some(cause),
             Switch::Safe(SafeStep::Trade) => self.safe = None,
-            Switch::Safe(step) => self.safe = Some((*step, said)),
-            Switch::Strategy { name, on } => put(&mut self.strategies, name, *on, said),
-            Switch::Process { path, on } => put(&mut self.processes, path, *on, said),
+            Switch::Safe(step) => self.safe = Some((*step, cause)),
+            Switch::Strategy { name, on } => put(&mut self.strategies, name, *on, cause),
+            Switch::Process { path, on } => put(&mut self.processes, path, *on, cause),
         }
     }
 
@@ -151,21 +151,21 @@ impl Switches {
     }
 
     /// The switches that restrict trading: the level that each allows, its description and reason.
-    fn holds(&self) -> impl Iterator<Item = (BreakerLevel, &'static str, &Said)> {
-        let safe = self.safe.as_ref().map(|(step, said)| match step {
+    fn holds(&self) -> impl Iterator<Item = (BreakerLevel, &'static str, &Cause)> {
+        let safe = self.safe.as_ref().map(|(step, cause)| match step {
             SafeStep::Collect => {
-                (BreakerLevel::Halted, "a careful start, only data is collected", said)
+                (BreakerLevel::Halted, "a careful start, only data is collected", cause)
             }
             SafeStep::Exits | SafeStep::Trade => {
-                (BreakerLevel::ExitsOnly, "a careful start, positions may only be left", said)
+                (BreakerLevel::ExitsOnly, "a careful start, positions may only be left", cause)
             }
         });
         let held = [
             (&self.flatten, "an operator has everything sold"),
             (&self.halted, "an operator halted trading"),
         ];
-        let held = held.into_iter().filter_map(|(said, what)| {
-            said.as_ref().map(|said| (BreakerLevel::ExitsOnly, what, said))
+        let held = held.into_iter().filter_map(|(cause, what)| {
+            cause.as_ref().map(|cause| (BreakerLevel::ExitsOnly, what, cause))
         });
         safe.into_iter().chain(held)
     }
@@ -174,22 +174,22 @@ impl Switches {
     #[must_use]
     pub fn level(&self) -> (BreakerLevel, Vec<String>) {
         let level = self.holds().map(|(level, ..)| level).max().unwrap_or_default();
-        let reason = |(_, what, said): (_, &str, &Said)| format!("{what}: {}", said.reason);
+        let reason = |(_, what, cause): (_, &str, &Cause)| format!("{what}: {}", cause.reason);
         (level, self.holds().map(reason).collect())
     }
 
     /// Event time since which operators restrict trading to this level; none: they do not.
     #[must_use]
     pub fn since(&self, level: BreakerLevel) -> Option<UtcMs> {
-        self.holds().filter(|(of, ..)| *of == level).map(|(.., said)| said.since).min()
+        self.holds().filter(|(of, ..)| *of == level).map(|(.., cause)| cause.since).min()
     }
 }
 
-fn put(off: &mut BTreeMap<String, Said>, name: &str, on: bool, said: Said) {
+fn put(off: &mut BTreeMap<String, Cause>, name: &str, on: bool, cause: Cause) {
     if on {
         off.remove(name);
     } else {
-        off.insert(name.to_owned(), said);
+        off.insert(name.to_owned(), cause);
     }
 }
 

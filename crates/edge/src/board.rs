@@ -318,7 +318,7 @@ impl Board {
     }
 
     /// The last close, once the closer knows it.
-    pub async fn said(&self) -> Option<UtcMs> {
+    pub async fn known_close(&self) -> Option<UtcMs> {
         loop {
             let changed = self.changed();
             if let Some(LastClose(close)) = *self.close() {

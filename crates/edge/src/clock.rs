@@ -37,7 +37,8 @@ pub struct State {
     /// When the venue's clock was last sampled.
     sampled: Option<Instant>,
     sampling: Option<JoinHandle<()>>,
-    said: Option<i64>,
+    /// The wake-up appended last.
+    appended: Option<i64>,
 }
 
 impl Actor for Clock {
@@ -51,7 +52,7 @@ impl Actor for Clock {
         world: World,
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
-        Ok(State { world, writer, sampled: None, sampling: None, said: None })
+        Ok(State { world, writer, sampled: None, sampling: None, appended: None })
     }
 
     async fn post_start(
@@ -80,12 +81,12 @@ impl Actor for Clock {
         let due = world.journal.next_wake().filter(|due| *due <= world.now());
         // A stage consumes its wake-up with the input. Until then the same one is not appended
         // again.
-        if let Some(due) = due.filter(|due| state.said != Some(*due)) {
+        if let Some(due) = due.filter(|due| state.appended != Some(*due)) {
             let input = Body::Operator(Operator::Clock { time: due });
             world.chaos().point(Site::BeforeAppend, NAME);
             world.journal.append(&state.writer, due, vec![input])?;
             world.chaos().point(Site::AfterAppend, NAME);
-            state.said = Some(due);
+            state.appended = Some(due);
         }
         world.board.write(NAME, n, Rest::Idle);
         Ok(())

@@ -1,4 +1,5 @@
-//! The kinds of messages, as metrics name them: the variants of each type.
+//! The kinds of messages, as metrics name them: the variants of each type. A renamed variant keeps
+//! its name in metrics.
 
 use super::task::Over;
 use crate::market::bar::BarMsg;
@@ -44,13 +45,13 @@ kinds! {
         CloserMsg::Closed(..) => "closed",
         CloserMsg::Unheld(..) => "unheld",
         CloserMsg::Looked { .. } => "looked",
-        CloserMsg::Told { .. } => "told",
+        CloserMsg::Traded { .. } => "told",
         CloserMsg::Warmed { .. } => "warmed",
         CloserMsg::Nudge => "nudge",
         CloserMsg::Overdue => "overdue",
     }
     FeedMsg {
-        FeedMsg::Heard(..) => "heard",
+        FeedMsg::Received(..) => "heard",
         FeedMsg::Listed => "listed",
         FeedMsg::Ended(_) => "ended",
     }
@@ -70,9 +71,9 @@ kinds! {
         PacerMsg::Ended(_) => "ended",
     }
     PrivateMsg {
-        PrivateMsg::Heard(..) => "heard",
+        PrivateMsg::Received(..) => "heard",
         PrivateMsg::Ended(_) => "ended",
-        PrivateMsg::Deaf { .. } => "deaf",
+        PrivateMsg::Silent { .. } => "deaf",
     }
     Over {
         Over(_) => "round",

@@ -29,7 +29,7 @@ pub struct StreamMeter {
     /// Our wall time of the newest data, UTC milliseconds; 0: none yet.
     pub newest: AtomicI64,
     /// Limits how often unreadable messages are logged.
-    said: Sparsely,
+    logged: Sparsely,
     /// Whether each connection is subscribed, by number.
     up: Mutex<Vec<bool>>,
     /// Our wall time since which not all are, UTC milliseconds; 0: all are, or none ever was.
@@ -43,7 +43,7 @@ impl StreamMeter {
     }
 
     /// Counts an event of a connection. `used`: it is of the sort that is used.
-    pub fn heard<F>(&self, number: usize, event: &Event<F>, used: bool) {
+    pub fn count<F>(&self, number: usize, event: &Event<F>, used: bool) {
         let one = |count: &AtomicU64| {
             count.fetch_add(1, Relaxed);
         };
@@ -57,7 +57,7 @@ impl StreamMeter {
                 self.stands(number, true);
             }
             Event::Garbled { why } => {
-                if let Some(left_out) = self.said.due() {
+                if let Some(left_out) = self.logged.due() {
                     let why = clean(why);
                     tracing::warn!(why, left_out, "an impossible message");
                 }
@@ -159,7 +159,7 @@ impl Meters {
 
     /// When the close of this time was appended; none if the newest close is another one.
     #[must_use]
-    pub fn said(&self, time: UtcMs) -> Option<Instant> {
+    pub fn appended_at(&self, time: UtcMs) -> Option<Instant> {
         let close = *self.close.lock().unwrap_or_else(PoisonError::into_inner);
         close.filter(|(of, _)| *of == time).map(|(_, at)| at)
     }
@@ -173,12 +173,12 @@ mod tests {
     fn a_stream_is_up_when_all_its_connections_are() {
         let meter = StreamMeter::default();
         assert!(!meter.is_up());
-        meter.heard(1, &Event::<()>::Subscribed, false);
+        meter.count(1, &Event::<()>::Subscribed, false);
         assert_eq!(meter.down_since(), Some(0), "the other one never was");
-        meter.heard(0, &Event::<()>::Subscribed, false);
-        meter.heard(0, &Event::Frame(()), true);
+        meter.count(0, &Event::<()>::Subscribed, false);
+        meter.count(0, &Event::Frame(()), true);
         assert!(meter.down_since().is_none() && meter.newest.load(Relaxed) > 0);
-        meter.heard(1, &Event::<()>::Lost { why: String::new(), again: true }, false);
+        meter.count(1, &Event::<()>::Lost { why: String::new(), again: true }, false);
         assert!(meter.down_since().is_some_and(|since| since > 0));
         assert_eq!((meter.gaps.load(Relaxed), meter.lost[0].load(Relaxed)), (2, 1));
         meter.begin();

@@ -52,12 +52,12 @@ pub(super) fn listener(world: &World, of: usize) -> Listener {
     Listener { now: Box::new(move || moment(&world)), dice, connections: of }
 }
 
-/// Sends `me` what `heard` makes of each event, as long as `me` lives.
+/// Sends `me` what `to_message` makes of each event, as long as `me` lives.
 pub(super) fn sink<F: 'static, M: Message>(
     me: ActorRef<M>,
-    mut heard: impl FnMut(Box<Event<F>>) -> Option<M> + Send + 'static,
+    mut to_message: impl FnMut(Box<Event<F>>) -> Option<M> + Send + 'static,
 ) -> Sink<F> {
-    Box::new(move |event| match heard(Box::new(event)).map(|m| me.send_message(m)) {
+    Box::new(move |event| match to_message(Box::new(event)).map(|m| me.send_message(m)) {
         None | Some(Ok(())) => ControlFlow::Continue(()),
         Some(Err(_)) => ControlFlow::Break(()),
     })

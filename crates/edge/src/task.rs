@@ -36,7 +36,7 @@ type Round = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 struct Rounds;
 
-/// The last round has ended; an error says how it failed.
+/// The last round has ended. An error names the failure.
 #[derive(Debug)]
 pub(super) struct Over(pub(super) Result<(), String>);
 

@@ -106,7 +106,7 @@ pub struct World {
 impl World {
     /// Sends a message to the actor at `path`. A message is a hint: the successor of an ended
     /// instance checks on its own.
-    pub fn tell<M: Message>(&self, path: &str, message: M) {
+    pub fn send<M: Message>(&self, path: &str, message: M) {
         drop(self.directory.slot(path).send(message));
     }
 
@@ -135,8 +135,8 @@ impl World {
     /// only at starts. In lockstep none is made.
     #[must_use]
     pub fn compare_every(&self) -> Option<Duration> {
-        let said = self.board.in_force("venue.compare_account_s").and_then(|v| v.as_u64());
-        let every = said.map(Duration::from_secs).or(self.compare);
+        let setting = self.board.in_force("venue.compare_account_s").and_then(|v| v.as_u64());
+        let every = setting.map(Duration::from_secs).or(self.compare);
         every.filter(|every| !every.is_zero() && self.passing != Passing::Lockstep)
     }
 

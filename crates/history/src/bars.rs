@@ -47,15 +47,15 @@ pub fn keep(
     ranges: &[(Symbol, Vec<Bar>)],
 ) -> Result<Vec<Market>, HistoryError> {
     let mut ops = Vec::new();
-    let mut said = Vec::new();
+    let mut announced = Vec::new();
     for (symbol, bars) in ranges {
         check(*symbol, timeframe, bars).map_err(HistoryError::Refused)?;
-        said.extend(range_ops(*symbol, timeframe, bars, &mut ops)?);
+        announced.extend(range_ops(*symbol, timeframe, bars, &mut ops)?);
     }
     if !ops.is_empty() {
         archive.commit(&ops, true)?;
     }
-    Ok(said)
+    Ok(announced)
 }
 
 /// The operations that write one range, and the fact that announces it; none without bars.
@@ -136,7 +136,7 @@ pub fn nothing(symbol: Symbol, timeframe: Timeframe, times: RangeInclusive<UtcMs
     Market::HistoryLoaded { symbol, timeframe, from, to, count: 0, digest, plan: 0 }
 }
 
-/// Checks a range. The error says what is wrong.
+/// Checks a range. The error names what is wrong.
 pub(super) fn check(symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) -> Result<(), String> {
     let mut before = None;
     for bar in bars {
@@ -203,7 +203,7 @@ pub fn read_as_of(
     };
     let (first, last) = (row(*times.start(), 0), row(*times.end(), u64::MAX));
     for (key, value) in archive.range(BARS, &first..=&last, false, usize::MAX)? {
-        if key.get(9..).is_some_and(|told| told > &n.to_be_bytes()[..]) {
+        if key.get(9..).is_some_and(|input| input > &n.to_be_bytes()[..]) {
             continue;
         }
         let bars = key_encoding::bars_named(symbol, &value).map_err(HistoryError::damaged(BARS))?;

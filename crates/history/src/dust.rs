@@ -16,8 +16,8 @@ impl Rules {
     /// dust.
     pub(super) fn dust(&self, change: &[u8], quantity: Decimal) -> bool {
         let symbol = change.get(..super::key_encoding::SYMBOL).unwrap_or(change);
-        let told = self.0.range::<[u8], _>((Included(symbol), Included(change))).next_back();
-        quantity.is_zero() || told.is_some_and(|(_, rule)| !rule.sells(quantity))
+        let latest = self.0.range::<[u8], _>((Included(symbol), Included(change))).next_back();
+        quantity.is_zero() || latest.is_some_and(|(_, rule)| !rule.sells(quantity))
     }
 }
 

@@ -79,13 +79,13 @@ impl Keeper {
         let turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let all = std::mem::take(&mut *self.queue());
         let mut ops = Vec::new();
-        let mut said = Vec::new();
+        let mut results = Vec::new();
         for (Past { symbol, timeframe, times, bars, none }, answer) in all {
             let announced = bars::range_ops(symbol, timeframe, &bars, &mut ops);
             outage_ops(symbol, timeframe, &none, &mut ops);
             let announced =
                 announced.map(|range| range.unwrap_or_else(|| nothing(symbol, timeframe, times)));
-            said.push((announced, answer));
+            results.push((announced, answer));
         }
         let done = if ops.is_empty() { Ok(()) } else { self.archive.commit(&ops, true) };
         drop(turn);
@@ -94,7 +94,7 @@ impl Keeper {
             (self.on_failure)(&e.into());
             text
         });
-        for (announced, answer) in said {
+        for (announced, answer) in results {
             let failed = failed.clone().map(HistoryError::Refused);
             // A caller that stopped waiting checks again.
             drop(answer.send(failed.map_or(announced, Err)));

@@ -138,19 +138,19 @@ mod tests {
         let span = |open: i64, close: i64| Session { open: open * MINUTE, close: close * MINUTE };
         let sessions = vec![span(20, 40), span(60, 80), span(95, 100)];
         let sessions = Sessions::new(0, 200 * MINUTE, sessions).unwrap();
-        let said = |have: &[i64], count| {
+        let found = |have: &[i64], count| {
             let have = have.iter().map(|minute| minute * MINUTE);
             let of = (Timeframe::M1, &sessions);
             let holes = missing(have, &[], count, 100 * MINUTE, of);
             holes.iter().map(|t| (t.start() / MINUTE, t.end() / MINUTE)).collect::<Vec<_>>()
         };
         let whole: Vec<i64> = (36..40).chain(60..80).chain(95..100).collect();
-        assert_eq!(said(&whole, 29), []);
-        assert_eq!(said(&whole, 30), [(35, 35)]);
-        assert_eq!(said(&whole[..25], 29), [(96, 99)]);
-        assert_eq!(said(&[], 29), [(36, 39), (60, 79), (95, 99)]);
+        assert_eq!(found(&whole, 29), []);
+        assert_eq!(found(&whole, 30), [(35, 35)]);
+        assert_eq!(found(&whole[..25], 29), [(96, 99)]);
+        assert_eq!(found(&[], 29), [(36, 39), (60, 79), (95, 99)]);
         // Gaps outside the sessions are not queried, and bars there do no damage.
-        assert_eq!(said(&[85, 95, 96, 97, 98, 99], 5), []);
+        assert_eq!(found(&[85, 95, 96, 97, 98, 99], 5), []);
     }
 
     #[test]

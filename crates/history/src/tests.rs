@@ -287,11 +287,11 @@ fn trades_run_from_flat_to_flat() {
     let facts = facts.collect::<Vec<_>>();
     apply(&mut projector, &facts);
     let trades = History::new(archive).trades(None).unwrap();
-    let told: Vec<_> = trades
+    let rows: Vec<_> = trades
         .iter()
         .map(|t| (t.opened / MINUTE, t.closed.map(|c| c / MINUTE), t.quantity, t.pnl))
         .collect();
-    assert_eq!(told, [(1, Some(3), dec("2"), dec("9")), (4, None, dec("3"), dec("-0.5"))]);
+    assert_eq!(rows, [(1, Some(3), dec("2"), dec("9")), (4, None, dec("3"), dec("-0.5"))]);
 }
 
 #[test]
@@ -320,9 +320,9 @@ fn a_trade_ends_with_the_sale_that_leaves_nothing_to_sell() {
     apply(&mut projector, &facts.collect::<Vec<_>>());
     let history = History::new(archive);
     let trades = history.trades(None).unwrap();
-    let told = trades.iter().map(|t| (t.opened / MINUTE, t.closed.unwrap() / MINUTE, t.pnl));
+    let rows = trades.iter().map(|t| (t.opened / MINUTE, t.closed.unwrap() / MINUTE, t.pnl));
     let ends = [(2, 5, dec("3.31")), (7, 8, dec("-1.01")), (9, 10, dec("0.2"))];
-    assert_eq!(told.collect::<Vec<_>>(), ends);
+    assert_eq!(rows.collect::<Vec<_>>(), ends);
     assert_eq!((trades[1].quantity, trades[1].cost), (dec("3.0004"), dec("300.04")));
     let made: Decimal = trades.iter().map(|trade| trade.pnl).sum();
     assert_eq!(made, dec("2.5"), "what the books locked in");
@@ -336,24 +336,25 @@ fn announced_history_is_handed_out_whole_or_refused() {
     let archive = folder.open();
     let eth: Vec<Bar> = (0..5).map(|i| bar("ETHUSD", i * MINUTE, 100 + i)).collect();
     let ranges = [(symbol("ETHUSD"), eth.clone()), (symbol("LTCUSD"), vec![])];
-    let said = bars::keep(&archive, Timeframe::M1, &ranges).unwrap();
-    let [Market::HistoryLoaded { count: 5, digest: told, .. }] = said[..] else {
-        panic!("one range was announced: {said:?}");
+    let announced = bars::keep(&archive, Timeframe::M1, &ranges).unwrap();
+    let [Market::HistoryLoaded { count: 5, digest: expected, .. }] = announced[..] else {
+        panic!("one range was announced: {announced:?}");
     };
-    assert_eq!(told, digest(&eth));
+    assert_eq!(expected, digest(&eth));
     drop(archive);
 
     let archive = folder.open();
     let library = HistoryLibrary::new(Arc::clone(&archive));
     let resolve = |market: &Market| library.resolve(&Body::Market(market.clone()));
-    let Some(Body::Market(Market::HistoryBars { bars: given, .. })) = resolve(&said[0]).unwrap()
+    let Some(Body::Market(Market::HistoryBars { bars: given, .. })) =
+        resolve(&announced[0]).unwrap()
     else {
         panic!("the announced bars were expected");
     };
     assert_eq!(given, eth);
 
-    for wrong in [(5, told ^ 1, 4), (4, told, 4), (5, told, 3)] {
-        let mut market = said[0].clone();
+    for wrong in [(5, expected ^ 1, 4), (4, expected, 4), (5, expected, 3)] {
+        let mut market = announced[0].clone();
         let Market::HistoryLoaded { count, digest, to, .. } = &mut market else { unreachable!() };
         (*count, *digest, *to) = (wrong.0, wrong.1, wrong.2 * MINUTE);
         let error = resolve(&market).unwrap_err();

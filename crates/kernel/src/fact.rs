@@ -193,7 +193,7 @@ pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Resolves inputs that only refer to bulk data kept elsewhere (a range of history, say).
+/// Resolves inputs that only refer to bulk data kept elsewhere, for example a range of history.
 pub trait Library<B>: Send + Sync {
     /// The body that a stage receives in place of `body`; `None` if `body` refers to no other data.
     ///

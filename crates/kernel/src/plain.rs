@@ -6,13 +6,13 @@
 use crate::fact::{Body, Fact, Key, Library, Mask, Rank};
 use crate::roster::{Change, Joined};
 use crate::skips::{Cut, Skips};
-use crate::stage::{Retold, Stage, Step};
+use crate::stage::{Refold, Stage, Step};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Returns the facts that a stage appended about an input, if known. The stage then does not
 /// decide.
-pub type Told<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
+pub type KnownFacts<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
 
 /// Makes the stage that joins; none if the application has no such kind.
 pub type Make<B> = Box<dyn Fn(&Joined) -> Option<Box<dyn Stage<Body = B>>>>;
@@ -22,7 +22,7 @@ pub struct PlainLoop<B: Body> {
     lanes: Vec<Lane<B>>,
     /// The facts of each stage about the last input it received, in the order of the stages. When a
     /// stage receives `n`, the entries of higher stages still hold `n - 1`.
-    said: Vec<Vec<Fact<B>>>,
+    facts: Vec<Vec<Fact<B>>>,
     step: Step<B>,
     library: Box<dyn Library<B>>,
     /// Makes the stages that join. `skips` holds what is quarantined for each rank.
@@ -74,10 +74,19 @@ impl<B: Body> PlainLoop<B> {
             let (a, b) = (&pair[0], &pair[1]);
             assert!(a.rank() < b.rank(), "{} and {} have one rank", a.name(), b.name());
         }
-        let said = stages.iter().map(|_| Vec::new()).collect();
+        let facts = stages.iter().map(|_| Vec::new()).collect();
         let lanes = stages.into_iter().map(Lane::new).collect();
         let (make, skips): (Make<B>, _) = (Box::new(|_| None), BTreeMap::new());
-        PlainLoop { lanes, said, step: Step::default(), library, make, skips, n: 0, time: i64::MIN }
+        PlainLoop {
+            lanes,
+            facts,
+            step: Step::default(),
+            library,
+            make,
+            skips,
+            n: 0,
+            time: i64::MIN,
+        }
     }
 
     /// Sets `make` as the function that makes the stages that join.
@@ -95,7 +104,7 @@ impl<B: Body> PlainLoop<B> {
         }
     }
 
-    /// Feeds one input to every stage, see [`PlainLoop::input_told`].
+    /// Feeds one input to every stage, see [`PlainLoop::input_with_known`].
     ///
     /// # Errors
     /// The library lacks the data of the input, or a stage cannot join or leave. The loop is then
@@ -106,22 +115,22 @@ impl<B: Body> PlainLoop<B> {
         body: B,
         sink: &mut impl FnMut(&Fact<B>),
     ) -> Result<u64, String> {
-        self.input_told(time, body, &mut |_, _| Ok(None), sink)
+        self.input_with_known(time, body, &mut |_, _| Ok(None), sink)
     }
 
-    /// Feeds one input to every stage and returns its number. `told` returns the known facts of a
+    /// Feeds one input to every stage and returns its number. `known` returns the known facts of a
     /// stage about it: the stage folds these and does not decide. `sink` receives the input, then
     /// the facts about it, in the order of keys. A `time` before that of the last input is raised
     /// to that time.
     ///
     /// # Errors
     /// The library lacks the data of the input, or a stage cannot join or leave. The loop is then
-    /// unchanged. If `told` fails, the loop cannot be used further.
-    pub fn input_told(
+    /// unchanged. If `known` fails, the loop cannot be used further.
+    pub fn input_with_known(
         &mut self,
         time: i64,
         body: B,
-        told: Told<'_, B>,
+        known: KnownFacts<'_, B>,
         sink: &mut impl FnMut(&Fact<B>),
     ) -> Result<u64, String> {
         let kind = body.kind();
@@ -144,7 +153,7 @@ impl<B: Body> PlainLoop<B> {
             let Lane { stage, interest, skips, left } = lane;
             let stage = &mut **stage;
             let cut = skips.at(self.n);
-            let (lower, rest) = self.said.split_at_mut(index);
+            let (lower, rest) = self.facts.split_at_mut(index);
             let Some((own, higher)) = rest.split_first_mut() else { break };
             own.clear();
             if *left {
@@ -152,23 +161,23 @@ impl<B: Body> PlainLoop<B> {
             }
             // A stage that its supervisor had stopped did not decide.
             let unasked = (!skips.asked(self.n)).then(Vec::new);
-            let held = told(stage.rank(), self.n)?.or(unasked);
+            let held = known(stage.rank(), self.n)?.or(unasked);
             self.step.begin(self.n, self.time);
             let before = higher.iter().flatten().filter(|f| interest.has(f.body.kind()));
             // Interest refers to the kinds in the journal, which holds the reference.
             let now = interest.has(kind).then_some(given);
-            let said = lower.iter().flatten().filter(|f| interest.has(f.body.kind()));
+            let from_lower = lower.iter().flatten().filter(|f| interest.has(f.body.kind()));
             if let Some(held) = held {
-                let mut retold = Retold::new(&held);
-                for fact in before.chain(now).chain(said).filter_map(|fact| cut.apply(fact)) {
-                    retold.feed(stage, &fact);
+                let mut refold = Refold::new(&held);
+                for fact in before.chain(now).chain(from_lower).filter_map(|fact| cut.apply(fact)) {
+                    refold.feed(stage, &fact);
                 }
-                retold.finish(stage);
+                refold.finish(stage);
                 own.extend(held);
                 own.iter().for_each(&mut *sink);
                 continue;
             }
-            for fact in before.chain(now).chain(said) {
+            for fact in before.chain(now).chain(from_lower) {
                 if cut == Cut::Nothing {
                     self.step.feed(stage, fact, own);
                 } else if let Some(left) = cut.apply(fact) {
@@ -180,14 +189,14 @@ impl<B: Body> PlainLoop<B> {
         }
         if let Some(at) = self.lanes.iter().position(|lane| lane.left) {
             self.lanes.remove(at);
-            self.said.remove(at);
+            self.facts.remove(at);
         }
         if let Some(stage) = joins {
             let rank = stage.rank();
             let at = self.lanes.partition_point(|lane| lane.stage.rank() < rank);
             let skips = self.skips.get(&rank).cloned().unwrap_or_default();
             self.lanes.insert(at, Lane { skips, ..Lane::new(stage) });
-            self.said.insert(at, Vec::new());
+            self.facts.insert(at, Vec::new());
         }
         Ok(self.n)
     }
@@ -310,11 +319,11 @@ mod tests {
         fn decide(&self, fact: &Fact<Word>, out: &mut Out<Word>) {
             self.note("decides", fact);
             if fact.key.rank == 0 {
-                out.say(Word(self.kind, fact.key.n));
+                out.append(Word(self.kind, fact.key.n));
             }
         }
         fn conclude(&self, out: &mut Out<Word>) {
-            out.say_because([Key::default()], Word(self.kind + 10, 0));
+            out.append_because([Key::default()], Word(self.kind + 10, 0));
         }
         fn save(&self) -> Vec<u8> {
             Vec::new()

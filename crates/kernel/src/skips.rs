@@ -96,7 +96,7 @@ struct Skip {
 pub struct Skips(Vec<Skip>);
 
 impl Skips {
-    /// Skips the quarantined parts, or all inputs from `n` on, as `effect` says.
+    /// Skips the quarantined parts, or all inputs from `n` on, as `effect` defines.
     pub fn quarantine(&mut self, n: u64, effect: Effect, parts: &[String]) {
         let (to, parts) = match effect {
             Effect::Parts => (n, parts.to_vec()),

@@ -88,12 +88,12 @@ impl<B> Default for Out<B> {
 
 impl<B> Out<B> {
     /// Appends `body`, which follows from the fact being decided on.
-    pub fn say(&mut self, body: B) {
+    pub fn append(&mut self, body: B) {
         self.drafts.push(Draft { because: Vec::new(), body });
     }
 
     /// Appends `body`, which also follows from `because`.
-    pub fn say_because(&mut self, because: impl Into<Vec<Key>>, body: B) {
+    pub fn append_because(&mut self, because: impl Into<Vec<Key>>, body: B) {
         self.drafts.push(Draft { because: because.into(), body });
     }
 
@@ -107,13 +107,13 @@ impl<B> Out<B> {
 /// stage folds each after the fact it was decided on, and those of [`Stage::conclude`] last.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Retold<'a, B>(Vec<&'a Fact<B>>);
+pub struct Refold<'a, B>(Vec<&'a Fact<B>>);
 
-impl<'a, B: Body> Retold<'a, B> {
+impl<'a, B: Body> Refold<'a, B> {
     /// Starts with none of the facts folded.
     #[must_use]
-    pub fn new(held: &'a [Fact<B>]) -> Retold<'a, B> {
-        Retold(held.iter().collect())
+    pub fn new(held: &'a [Fact<B>]) -> Refold<'a, B> {
+        Refold(held.iter().collect())
     }
 
     /// Folds one visible fact, and the known facts that were decided on it.
@@ -172,7 +172,7 @@ impl<B: Body> Step<B> {
         self.fed = true;
         stage.evolve(fact);
         stage.decide(fact, &mut self.out);
-        self.say(stage, Some(fact.key), own);
+        self.append(stage, Some(fact.key), own);
     }
 
     /// Ends the input for this stage: concludes and folds the new facts.
@@ -181,14 +181,14 @@ impl<B: Body> Step<B> {
             return;
         }
         stage.conclude(&mut self.out);
-        self.say(stage, None, own);
+        self.append(stage, None, own);
         if cfg!(debug_assertions) {
             stage.check();
         }
     }
 
     /// Numbers and folds the new facts. The first cause of each is the fact it was decided on.
-    fn say<S: Stage<Body = B> + ?Sized>(
+    fn append<S: Stage<Body = B> + ?Sized>(
         &mut self,
         stage: &mut S,
         on: Option<Key>,

@@ -174,10 +174,10 @@ impl Mail {
     /// Adds the fact of a row to each outbox that has room and has not read it.
     pub fn take(&mut self, row: u64, fact: &Fact<Body>, without: &BTreeSet<Topic>) {
         for lane in Lane::ALL {
-            let told = |topic: Topic| Lane::of(topic) == lane && !without.contains(&topic);
+            let accepts = |topic: Topic| Lane::of(topic) == lane && !without.contains(&topic);
             let outbox = self.lane_mut(lane);
             if row >= outbox.next_row() {
-                outbox.take(row, fact, told);
+                outbox.take(row, fact, accepts);
             }
         }
     }
@@ -309,8 +309,8 @@ mod tests {
         mail.take(row + 1, &halt(9), &none);
         assert_eq!(mail.lane(Lane::Calm).next_row(), stays, "the rest waits where it is");
         assert!(mail.lane_mut(Lane::Urgent).close());
-        let told = mail.lane(Lane::Urgent).due().unwrap();
-        assert!(told.items.iter().all(|item| item.topic == Topic::Halt), "{told:?}");
+        let message = mail.lane(Lane::Urgent).due().unwrap();
+        assert!(message.items.iter().all(|item| item.topic == Topic::Halt), "{message:?}");
         assert_eq!(mail.wanted(row + 1), None);
         assert!(mail.lane_mut(Lane::Calm).close());
         assert_eq!(mail.wanted(row + 1), Some(stays), "it reads on from there");
@@ -335,8 +335,8 @@ mod tests {
         mail.keep(&archive, "r", true).unwrap();
         let mut mail = Mail::load(&archive, "r", 100).unwrap().unwrap();
         assert_eq!(mail.oldest_apart(), Some(&message));
-        let told = mail.refused().unwrap();
-        assert_eq!((told.messages, told.lost, &told.last), (1, 0, &message.id));
+        let refused = mail.refused().unwrap();
+        assert_eq!((refused.messages, refused.lost, &refused.last), (1, 0, &message.id));
         mail.tried_again(Some("it responds with status 403"), T + 1);
         assert_eq!(mail.refused().unwrap().why, "it responds with status 403");
         mail.tried_again(None, T + 2);
@@ -347,8 +347,8 @@ mod tests {
             assert!(mail.lane_mut(Lane::Urgent).close());
             mail.set_apart(Lane::Urgent, "it responds with status 400", T);
         }
-        let told = mail.refused().unwrap();
-        assert_eq!((told.messages, told.lost), (APART as u64, 1));
+        let refused = mail.refused().unwrap();
+        assert_eq!((refused.messages, refused.lost), (APART as u64, 1));
         drop(archive);
         std::fs::remove_dir_all(&folder).unwrap();
     }
@@ -361,13 +361,13 @@ mod tests {
             assert!(former.take(row, &fact, |_| true));
         }
         archive.commit(&[put("r", &former)], true).unwrap();
-        let told = |mail: &mut Mail, lane| {
+        let topics = |mail: &mut Mail, lane| {
             assert!(mail.lane_mut(lane).close());
             mail.lane(lane).due().unwrap().items.iter().map(|i| i.topic).collect::<Vec<_>>()
         };
         let mut mail = Mail::load(&archive, "r", 100).unwrap().unwrap();
-        assert_eq!(told(&mut mail, Lane::Urgent), [Topic::Halt, Topic::Halt]);
-        assert_eq!(told(&mut mail, Lane::Calm), [Topic::Fill, Topic::Fill]);
+        assert_eq!(topics(&mut mail, Lane::Urgent), [Topic::Halt, Topic::Halt]);
+        assert_eq!(topics(&mut mail, Lane::Calm), [Topic::Fill, Topic::Fill]);
         assert_eq!(mail.next_row(), 5);
         mail.keep(&archive, "r", true).unwrap();
         assert_eq!(Mail::load(&archive, "r", 100).unwrap(), Some(mail));

@@ -98,15 +98,15 @@ impl Outbox {
     }
 
     /// Reads the fact of a row. If the next message is full, it returns false and reads nothing.
-    /// Items of topics that are not `told` are dropped.
-    pub fn take(&mut self, row: u64, fact: &Fact<Body>, told: impl Fn(Topic) -> bool) -> bool {
+    /// Items of topics that `accepts` rejects are dropped.
+    pub fn take(&mut self, row: u64, fact: &Fact<Body>, accepts: impl Fn(Topic) -> bool) -> bool {
         if self.is_full() {
             return false;
         }
         let items = self.news.fold(fact);
         self.through = row;
         if row > self.quiet {
-            self.gathered.extend(items.into_iter().filter(|item| told(item.topic)));
+            self.gathered.extend(items.into_iter().filter(|item| accepts(item.topic)));
         }
         true
     }
@@ -176,7 +176,7 @@ mod tests {
         let keep = |outbox: &Outbox| archive.commit(&[put("r", outbox)], true).unwrap();
         keep(&Outbox::after(0));
         let load = || Outbox::load(&archive, "r", 100).unwrap().unwrap();
-        let mut told = Vec::new();
+        let mut sent = Vec::new();
         // Killed at each row: before the message was saved, before it was sent, before it was
         // accepted.
         for _ in 0..200 {
@@ -191,7 +191,7 @@ mod tests {
                 }
             }
             let mut outbox = load();
-            told.extend(outbox.due().cloned());
+            sent.extend(outbox.due().cloned());
             let again = load();
             assert_eq!(again.due(), outbox.due(), "it is the same when it is sent again");
             if outbox.due().is_some() {
@@ -206,8 +206,8 @@ mod tests {
             }
         }
         let fills = facts.iter().filter(|f| f.body.kind() == 43).count();
-        assert_eq!(told.len(), fills);
-        assert!(told.iter().all(|m| m.items.len() == 1 && m.installation == "demo"));
+        assert_eq!(sent.len(), fills);
+        assert!(sent.iter().all(|m| m.items.len() == 1 && m.installation == "demo"));
         // An outbox of a longer journal is not used.
         assert!(Outbox::load(&archive, "r", 3).unwrap().is_none());
         drop(archive);
@@ -221,9 +221,9 @@ mod tests {
         let midnight = T.div_euclid(DAY) * DAY + DAY;
         let at = |n: u64, time: i64, value: i64| {
             let (equity, adjusted) = (Decimal::from(value), Decimal::from(-500));
-            let said = Ledger::Equity { time, equity, cash: equity, adjusted };
+            let ledger = Ledger::Equity { time, equity, cash: equity, adjusted };
             let key = Key { n, rank: 800, i: 0 };
-            Fact { key, time, version: 1, because: Vec::new(), body: Body::Ledger(said) }
+            Fact { key, time, version: 1, because: Vec::new(), body: Body::Ledger(ledger) }
         };
         let mut outbox = Outbox::default();
         for (row, fact) in (1..).zip(&journal().0) {
@@ -255,14 +255,14 @@ mod tests {
 
         let last_row = outbox.next_row() - 1;
         let mut upgraded = Outbox::load(&archive, "r", last_row).unwrap().unwrap();
-        assert_eq!(upgraded.due(), outbox.due(), "what was to be told still is");
+        assert_eq!(upgraded.due(), outbox.due(), "what was to be sent still is");
         assert_eq!(upgraded.next_row(), outbox.next_row());
-        let told = |outbox: &mut Outbox| {
+        let next_items = |outbox: &mut Outbox| {
             let next = at(5, midnight + 60_000, 480);
             assert!(outbox.take(outbox.next_row(), &next, |_| true));
             outbox.gathered.clone()
         };
-        let over = told(&mut upgraded);
+        let over = next_items(&mut upgraded);
         let line = "2021-01-08: equity 510.00, +10.00 (2.00 %), 0 fills, maximum drawdown 10.00 %";
         assert_eq!((over.len(), over[0].text.as_str()), (1, line));
         drop(archive);

@@ -135,10 +135,11 @@ pub async fn send(receiver: &Receiver, client: &Client, message: &Message) -> Re
     }
     let asked = body["parameters"]["retry_after"].as_u64().map(Duration::from_secs);
     let wait = wait.max(asked).map(|wait| wait.min(WAIT_MAX));
-    let said =
+    let description =
         body["description"].as_str().filter(|_| matches!(receiver, Receiver::Telegram { .. }));
-    let said = said.map_or(String::new(), |said| format!(": {}", redacted(receiver, said)));
-    let why = format!("it responds with status {}{said}", status.as_u16());
+    let description =
+        description.map_or(String::new(), |text| format!(": {}", redacted(receiver, text)));
+    let why = format!("it responds with status {}{description}", status.as_u16());
     Err(Trouble { why, wait, refused: is_refusal(status) })
 }
 
@@ -196,8 +197,8 @@ mod tests {
         };
         let items = vec![item("a-1", "bought"), item("a-2", "sold")];
         let message = Message { id: "a-1".into(), installation: "demo".into(), items };
-        let told = "everwarm demo\n2021-01-08 12:03 bought\n2021-01-08 12:03 sold\n(a-1)";
-        assert_eq!(words(&message), told);
+        let expected = "everwarm demo\n2021-01-08 12:03 bought\n2021-01-08 12:03 sold\n(a-1)";
+        assert_eq!(words(&message), expected);
     }
 
     #[test]

@@ -59,18 +59,18 @@ impl Actor for Clerk {
     }
 }
 
-/// Squares the numbers up to `last` with three clerks. Returns the sum; `told` receives the
+/// Squares the numbers up to `last` with three clerks. Returns the sum; `report` receives the
 /// failures.
 ///
 /// # Errors
 /// The tree or a clerk does not start.
 pub async fn square(
     last: u64,
-    told: impl Fn(&str) + Send + Sync + 'static,
+    report: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<u64, Box<dyn Error>> {
     let observer = move |notice: &SupervisionNotice| {
         if let Announcement::Exited { exit, asked: false, .. } = &notice.news {
-            told(&format!("{} {exit}", notice.path));
+            report(&format!("{} {exit}", notice.path));
         }
     };
     let superstitious = Arc::new(AtomicBool::new(true));

@@ -105,7 +105,7 @@ impl Stage for Counter {
     }
     fn decide(&self, _: &Fact<Word>, out: &mut Out<Word>) {
         if self.ticks.is_multiple_of(STEP) {
-            out.say(Word::Milestone(self.ticks, self.sum));
+            out.append(Word::Milestone(self.ticks, self.sum));
         }
     }
     fn save(&self) -> Vec<u8> {
@@ -141,8 +141,8 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
     let root = tree.start(supervisor("root", Strategy::OneForOne).child(counter)).await?;
 
     let news = Arc::new(Notify::new());
-    let heard = Arc::clone(&news);
-    let waker = Waker::new(move || heard.notify_one());
+    let signal = Arc::clone(&news);
+    let waker = Waker::new(move || signal.notify_one());
     journal.subscribe("teller", Mask::of(&[MILESTONE]), Arc::clone(&waker));
     let mut row = journal.last_row() + 1;
     let writer = journal.writer("ticks");
@@ -156,7 +156,7 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
         if n % KILL_EVERY == 0 {
             root.directory().inject_kill("root/counter", &Injected("now and then".into()));
         }
-        while n % STEP == 0 && !tell(&journal, &mut row, n).await? {
+        while n % STEP == 0 && !print_milestones(&journal, &mut row, n).await? {
             news.notified().await;
             waker.clear();
         }
@@ -168,7 +168,11 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
 
 /// Prints the milestones from `row` on once they are on disk. True if the milestone of tick `n` was
 /// among them.
-async fn tell(journal: &Journal<Word>, row: &mut u64, n: u64) -> Result<bool, Box<dyn Error>> {
+async fn print_milestones(
+    journal: &Journal<Word>,
+    row: &mut u64,
+    n: u64,
+) -> Result<bool, Box<dyn Error>> {
     let mut reached = false;
     for chunk in journal.read(*row, usize::MAX)? {
         for fact in &chunk.facts {

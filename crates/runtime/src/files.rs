@@ -49,22 +49,22 @@ const PRIVATE_MAX: u64 = 64 * 1024;
 /// # Errors
 /// It is absent, or others may read it.
 pub fn read_private(path: &Path) -> Result<String, String> {
-    let said = |e: &dyn fmt::Display| format!("{}: {e}", path.display());
-    let file = File::open(path).map_err(|e| said(&e))?;
-    let about = file.metadata().map_err(|e| said(&e))?;
+    let error = |e: &dyn fmt::Display| format!("{}: {e}", path.display());
+    let file = File::open(path).map_err(|e| error(&e))?;
+    let about = file.metadata().map_err(|e| error(&e))?;
     if !about.is_file() {
-        return Err(said(&"is not a file"));
+        return Err(error(&"is not a file"));
     }
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
         if mode & 0o077 != 0 {
             let text = format!("other users can read it (mode {mode:03o}); run chmod 600 on it");
-            return Err(said(&text));
+            return Err(error(&text));
         }
     }
     let mut text = String::new();
-    file.take(PRIVATE_MAX).read_to_string(&mut text).map_err(|e| said(&e))?;
+    file.take(PRIVATE_MAX).read_to_string(&mut text).map_err(|e| error(&e))?;
     Ok(text)
 }
 

@@ -313,7 +313,7 @@ impl<B: Body> Journal<B> {
             let notify = inner.append_inputs(time, bodies, &mut wake);
             (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
         };
-        self.tell(&wake, notify);
+        self.notify(&wake, notify);
         Ok(appended)
     }
 
@@ -466,7 +466,7 @@ impl<B: Body> Journal<B> {
         let last = admitted.max(inner.stages[seat.index].passed).min(after + max as u64);
         let rounds = (after + 1..=last).map(|n| inner.round(seat.index, n)).collect();
         drop(inner);
-        self.tell(&[], marked);
+        self.notify(&[], marked);
         rounds
     }
 
@@ -488,7 +488,7 @@ impl<B: Body> Journal<B> {
             let notify = inner.pass(seat.index, n, facts, next_wake, &mut wake);
             (notify, n == inner.head && inner.settled())
         };
-        self.tell(&wake, notify);
+        self.notify(&wake, notify);
         if settled {
             self.rest.notify_waiters();
         }
@@ -497,7 +497,7 @@ impl<B: Body> Journal<B> {
 
     /// Appends facts without the progress they imply. It breaks a promise, see
     /// [`Sabotage::CursorApart`].
-    pub(crate) fn say_apart(&self, seat: &Seat<B>, n: u64, facts: Vec<Fact<B>>) {
+    pub(crate) fn append_apart(&self, seat: &Seat<B>, n: u64, facts: Vec<Fact<B>>) {
         let mut inner = self.lock();
         let chunk = inner.publish(facts);
         if let Some(slot) = inner.slot_mut(n) {
@@ -544,11 +544,12 @@ impl<B: Body> Journal<B> {
         inner.trim();
         let notify = inner.want(false);
         drop(inner);
-        self.tell(&[], notify);
+        self.notify(&[], notify);
         self.space.notify_waiters();
     }
 
-    fn tell(&self, wake: &[Arc<Waker>], notify: bool) {
+    /// Wakes the store thread if `notify` is set, and these wakers.
+    fn notify(&self, wake: &[Arc<Waker>], notify: bool) {
         if notify {
             self.work.notify_one();
         }
@@ -647,7 +648,7 @@ impl<B: Body> store::Source<B> for Journal<B> {
             let seals = done.sealed.is_some() || inner.seals();
             (inner.durable, synced && inner.settled(), again, seals)
         };
-        self.tell(&again, false);
+        self.notify(&again, false);
         self.commits.notify_all();
         if seals {
             self.seals.notify_all();

@@ -174,7 +174,7 @@ impl<R: Read> Unpacker<R> {
             return Err(damaged("byte 0: it does not begin as a backup does".into()));
         }
         let (at, piece) = (MAGIC.len() as u64, Vec::new());
-        let from = Joined { from, piece, told: 0, place: 0, at, ended: false };
+        let from = Joined { from, piece, offset: 0, place: 0, at, ended: false };
         Ok(Unpacker { from: GzDecoder::new(from), name: Vec::new(), bytes: Vec::new() })
     }
 
@@ -214,7 +214,7 @@ fn piece_of(from: &mut impl Read, length: &[u8]) -> io::Result<Vec<u8>> {
 struct Joined<R> {
     from: R,
     piece: Vec<u8>,
-    told: usize,
+    offset: usize,
     place: u64,
     /// Byte of the file at which the next piece begins.
     at: u64,
@@ -242,7 +242,7 @@ impl<R: Read> Joined<R> {
             let why = format!("bytes {} to {end} are not what was written", self.at);
             return Err(damaged(why));
         }
-        (self.piece, self.told, self.at, self.place) = (piece, 0, end, self.place + 1);
+        (self.piece, self.offset, self.at, self.place) = (piece, 0, end, self.place + 1);
         self.ended = len == 0;
         Ok(())
     }
@@ -262,12 +262,12 @@ impl<R: Read> Joined<R> {
 
 impl<R: Read> Read for Joined<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.told == self.piece.len() && !self.ended {
+        if self.offset == self.piece.len() && !self.ended {
             self.next()?;
         }
-        let taken = out.len().min(self.piece.len() - self.told);
-        out[..taken].copy_from_slice(&self.piece[self.told..self.told + taken]);
-        self.told += taken;
+        let taken = out.len().min(self.piece.len() - self.offset);
+        out[..taken].copy_from_slice(&self.piece[self.offset..self.offset + taken]);
+        self.offset += taken;
         Ok(taken)
     }
 }

@@ -154,19 +154,19 @@ impl Poison {
         self.skips.release(n, at);
     }
 
-    /// Notes that its supervisor stopped it. It does not decide from input `n` on; input `told`
-    /// reports this. None if it was stopped already.
+    /// Notes that its supervisor stopped it. It does not decide from input `n` on. Input
+    /// `reported_at` reports this. None if it was stopped already.
     pub(crate) fn down(
         &mut self,
         (rank, stage): (Rank, &'static str),
         n: u64,
-        told: u64,
+        reported_at: u64,
         why: &str,
     ) -> Option<Quarantine> {
         if self.down.is_some() {
             return None;
         }
-        self.down = Some((n, told));
+        self.down = Some((n, reported_at));
         self.skips.quarantine(n, Effect::Down, &[]);
         let (parts, failures) = (Vec::new(), self.failures);
         Some(Quarantine { rank, stage, n, effect: Effect::Down, parts, failures, why: short(why) })
@@ -175,9 +175,9 @@ impl Poison {
     /// Notes that it runs again and decides on inputs after `at`. Returns the input that reported
     /// the stop; none if it was not stopped.
     pub(crate) fn up(&mut self, at: u64) -> Option<u64> {
-        let (n, told) = self.down.take()?;
+        let (n, reported_at) = self.down.take()?;
         self.skips.up(n, at);
-        Some(told)
+        Some(reported_at)
     }
 
     /// The stored form; none for the default.
@@ -276,9 +276,12 @@ mod tests {
     #[test]
     fn who_is_kept_down_is_given_all_and_asked_nothing_until_it_is_up() {
         let mut poison = after(&[("fails", 1)]);
-        let told = poison.down((Rank(1), "s"), 7, 9, "gone\n").unwrap();
-        assert_eq!((told.n, told.effect, told.why.as_str()), (7, Effect::Down, "gone"));
-        assert_eq!(poison.down((Rank(1), "s"), 8, 12, "gone"), None, "told once");
+        let quarantine = poison.down((Rank(1), "s"), 7, 9, "gone\n").unwrap();
+        assert_eq!(
+            (quarantine.n, quarantine.effect, quarantine.why.as_str()),
+            (7, Effect::Down, "gone")
+        );
+        assert_eq!(poison.down((Rank(1), "s"), 8, 12, "gone"), None, "reported once");
         poison.skips.quarantine(7, Effect::Stage, &[]);
         poison.skips.release(7, 8);
         assert!(poison.passed(7), "what it failed at is behind it");

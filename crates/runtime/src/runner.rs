@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use crate::supervise::Injected;
 use everwarm_kernel::fact::{Body, Fact, Library};
 use everwarm_kernel::skips::{Cut, Effect, OnPoison};
-use everwarm_kernel::stage::{Retold, Stage, Step};
+use everwarm_kernel::stage::{Refold, Stage, Step};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -197,7 +197,7 @@ impl<S: Stage + ?Sized> Runner<S> {
                 quiet = Some(round.n);
                 continue;
             }
-            self.say(round.n, own)?;
+            self.append(round.n, own)?;
             quiet = None;
         }
         self.pass(quiet)?;
@@ -234,12 +234,12 @@ impl<S: Stage + ?Sized> Runner<S> {
         self.journal.chaos()
     }
 
-    fn say(&mut self, n: u64, own: Vec<Fact<S::Body>>) -> Result<(), RunError> {
+    fn append(&mut self, n: u64, own: Vec<Fact<S::Body>>) -> Result<(), RunError> {
         let name = self.stage.name();
         self.chaos().point(Site::BeforeAppend, name);
         let wake = self.stage.next_wake();
         if self.chaos().sabotaged(crate::chaos::Sabotage::CursorApart) {
-            self.journal.say_apart(&self.seat, n, own);
+            self.journal.append_apart(&self.seat, n, own);
             self.chaos().point(Site::AfterAppend, name);
             self.journal.pass(&self.seat, n, Vec::new(), wake)?;
         } else {
@@ -394,14 +394,14 @@ impl<S: Stage + ?Sized> Runner<S> {
         held: &[Fact<S::Body>],
     ) -> Result<u64, RunError> {
         let interest = self.stage.interest();
-        let mut retold = Retold::new(held);
+        let mut refold = Refold::new(held);
         for chunk in &round.seen {
             for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
                 let full = self.resolve(round.n, fact)?;
-                retold.feed(&mut *self.stage, full.as_ref().unwrap_or(fact));
+                refold.feed(&mut *self.stage, full.as_ref().unwrap_or(fact));
             }
         }
-        retold.finish(&mut *self.stage);
+        refold.finish(&mut *self.stage);
         Ok(0)
     }
 }

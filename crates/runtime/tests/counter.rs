@@ -66,18 +66,18 @@ fn folder() -> PathBuf {
 #[test]
 fn s67_s68_goes_on_where_it_was() {
     let dir = folder();
-    let mut told: Vec<u64> = Vec::new();
+    let mut printed: Vec<u64> = Vec::new();
     for die in [Some(4_321), Some(12_345), None] {
         let life = live(&dir, die);
         assert_eq!(life.success, die.is_none());
-        // What was told is on disk, and nothing from after the death is.
-        let last = told.last().copied().unwrap_or(0);
+        // What was printed is on disk, and nothing from after the death is.
+        let last = printed.last().copied().unwrap_or(0);
         assert!(life.resumed_at >= last, "{} is before {last}", life.resumed_at);
         assert!(life.resumed_at <= die.unwrap_or(LAST));
         assert!(life.actors > 3, "only {} actors lived", life.actors);
-        told.extend(life.milestones);
+        printed.extend(life.milestones);
     }
-    // Each milestone once: those told in one life are not told again in the next.
+    // Each milestone once: those printed in one life are not printed again in the next.
     let all: Vec<u64> = (1..=LAST / STEP).map(|k| k * STEP).collect();
-    assert_eq!(told, all);
+    assert_eq!(printed, all);
 }

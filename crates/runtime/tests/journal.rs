@@ -1,4 +1,4 @@
-//! Two stages over a journal on a disk that forgets: whatever is lost, what is said in the end is
+//! Two stages over a journal on a disk that forgets: whatever is lost, the facts in the end are
 //! the same.
 
 #![cfg(test)]
@@ -13,18 +13,18 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq)]
-enum Say {
+enum Entry {
     Tick(u64),
     Sum(u64),
     Answer(u64),
 }
 
-impl Body for Say {
+impl Body for Entry {
     fn kind(&self) -> u8 {
         match self {
-            Say::Tick(_) => 0,
-            Say::Sum(_) => 1,
-            Say::Answer(_) => 2,
+            Entry::Tick(_) => 0,
+            Entry::Sum(_) => 1,
+            Entry::Answer(_) => 2,
         }
     }
     fn name(_: u8) -> &'static str {
@@ -34,16 +34,16 @@ impl Body for Say {
         false
     }
     fn encode(&self, out: &mut Vec<u8>) {
-        let (Say::Tick(v) | Say::Sum(v) | Say::Answer(v)) = self;
+        let (Entry::Tick(v) | Entry::Sum(v) | Entry::Answer(v)) = self;
         out.push(self.kind());
         out.extend_from_slice(&v.to_le_bytes());
     }
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let v = u64::from_le_bytes(bytes[1..].try_into().map_err(|_| "short")?);
-        Ok([Say::Tick(v), Say::Sum(v), Say::Answer(v)][usize::from(bytes[0])].clone())
+        Ok([Entry::Tick(v), Entry::Sum(v), Entry::Answer(v)][usize::from(bytes[0])].clone())
     }
     fn runtime(_: RuntimeEvent) -> Self {
-        Say::Tick(0)
+        Entry::Tick(0)
     }
 }
 
@@ -52,7 +52,7 @@ impl Body for Say {
 struct Adder(u64);
 
 impl Stage for Adder {
-    type Body = Say;
+    type Body = Entry;
     fn rank(&self) -> Rank {
         Rank(10)
     }
@@ -65,16 +65,16 @@ impl Stage for Adder {
     fn produces(&self) -> Mask {
         Mask::of(&[1])
     }
-    fn evolve(&mut self, fact: &Fact<Say>) {
+    fn evolve(&mut self, fact: &Fact<Entry>) {
         match fact.body {
-            Say::Tick(v) => self.0 = self.0.wrapping_add(v),
-            Say::Answer(v) => self.0 = self.0.wrapping_mul(31).wrapping_add(v),
-            Say::Sum(_) => {}
+            Entry::Tick(v) => self.0 = self.0.wrapping_add(v),
+            Entry::Answer(v) => self.0 = self.0.wrapping_mul(31).wrapping_add(v),
+            Entry::Sum(_) => {}
         }
     }
-    fn decide(&self, fact: &Fact<Say>, out: &mut Out<Say>) {
-        if matches!(fact.body, Say::Tick(v) if v % 3 == 0) {
-            out.say(Say::Sum(self.0));
+    fn decide(&self, fact: &Fact<Entry>, out: &mut Out<Entry>) {
+        if matches!(fact.body, Entry::Tick(v) if v % 3 == 0) {
+            out.append(Entry::Sum(self.0));
         }
     }
     fn save(&self) -> Vec<u8> {
@@ -90,7 +90,7 @@ impl Stage for Adder {
 struct Answerer(u64);
 
 impl Stage for Answerer {
-    type Body = Say;
+    type Body = Entry;
     fn rank(&self) -> Rank {
         Rank(20)
     }
@@ -103,13 +103,13 @@ impl Stage for Answerer {
     fn produces(&self) -> Mask {
         Mask::of(&[2])
     }
-    fn evolve(&mut self, fact: &Fact<Say>) {
-        if let Say::Sum(v) = fact.body {
+    fn evolve(&mut self, fact: &Fact<Entry>) {
+        if let Entry::Sum(v) = fact.body {
             self.0 ^= v;
         }
     }
-    fn decide(&self, _: &Fact<Say>, out: &mut Out<Say>) {
-        out.say(Say::Answer(self.0));
+    fn decide(&self, _: &Fact<Entry>, out: &mut Out<Entry>) {
+        out.append(Entry::Answer(self.0));
     }
     fn save(&self) -> Vec<u8> {
         self.0.to_le_bytes().to_vec()
@@ -123,7 +123,7 @@ impl Stage for Answerer {
 const TICKS: u64 = 3000;
 
 /// One life: goes on from what the disk holds until the end or until the disk dies.
-fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
+fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Entry>>> {
     let store = Store::on_disk(disk.clone(), "test").ok()?;
     let stages = vec![StageInfo::of(&Adder::default()), StageInfo::of(&Answerer::default())];
     let options = Options { lazy: std::time::Duration::ZERO, ..Options::new(|_| ()) };
@@ -137,7 +137,7 @@ fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
     let writer = journal.writer("ticks");
     while journal.head() < TICKS && !disk.is_dead() {
         let n = journal.head() + 1;
-        if journal.append(&writer, n.cast_signed(), vec![Say::Tick(n)]).is_err() {
+        if journal.append(&writer, n.cast_signed(), vec![Entry::Tick(n)]).is_err() {
             break;
         }
         if n % 7 == 0 || n == TICKS {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// Inputs of the first life.
 const INPUTS: u64 = 8_000;
-/// Kind of what the runtime says.
+/// Kind of the facts of the runtime.
 const RUNTIME: u8 = 60;
 
 /// Facts in memory now, and at most.
@@ -86,7 +86,7 @@ impl Body for Word {
     }
 }
 
-/// Adds up all it sees, each kind with a weight of its own, and tells the sum of each input.
+/// Adds up all it sees, each kind with a weight of its own, and appends the sum of each input.
 struct Adder {
     rank: u16,
     version: u16,
@@ -118,7 +118,7 @@ impl Stage for Adder {
         Mask::of(&[u8::try_from(self.rank).unwrap()])
     }
     fn evolve(&mut self, fact: &Fact<Word>) {
-        // What it says itself counts too: so a fact of its own that is missed is noticed.
+        // Its own facts count too, so a missed fact of its own is noticed.
         let weight = u64::from(fact.body.0) + 3;
         self.sum = self.sum.wrapping_mul(31).wrapping_add(weight.wrapping_mul(fact.body.1));
     }
@@ -127,7 +127,7 @@ impl Stage for Adder {
         let kind = u8::try_from(self.rank).unwrap();
         // Some inputs leave no trace of it.
         if !self.sum.is_multiple_of(3) {
-            out.say(Word::new(kind, self.sum.wrapping_mul(u64::from(self.version))));
+            out.append(Word::new(kind, self.sum.wrapping_mul(u64::from(self.version))));
         }
     }
     fn save(&self) -> Vec<u8> {
@@ -141,8 +141,8 @@ impl Stage for Adder {
 
 type Stages = Vec<Box<dyn Stage<Body = Word>>>;
 
-/// Those of one life: three of them under this version, of which one sees what a higher rank said
-/// about the input before, and another sees that one.
+/// Those of one life: three of them under this version. One of these sees what a higher rank
+/// appended about the input before, and another sees that one.
 fn stages(version: u16) -> Stages {
     vec![
         Adder::boxed(5, version, &[0, 20]),
@@ -218,18 +218,18 @@ impl Life {
     }
 }
 
-/// What each rank said, by input.
-fn said(disk: &FaultyDisk) -> BTreeMap<(u16, u64), u64> {
+/// The facts of each rank, by input.
+fn appended(disk: &FaultyDisk) -> BTreeMap<(u16, u64), u64> {
     let store = Store::on_disk(disk.clone(), "past").unwrap();
-    let mut said = BTreeMap::new();
+    let mut facts = BTreeMap::new();
     store
         .scan(0, &mut |_, fact: Fact<Word>| {
-            let before = said.insert((fact.key.rank, fact.key.n), fact.body.1);
-            assert_eq!(before, None, "{:?} is said once", fact.key);
+            let before = facts.insert((fact.key.rank, fact.key.n), fact.body.1);
+            assert_eq!(before, None, "{:?} is appended once", fact.key);
             ControlFlow::Continue(())
         })
         .unwrap();
-    said
+    facts
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_long_past_is_read_in_pieces_by_upgraded_stages() {
     }
     life.wait_until(|journal| journal.store().segments().unwrap().0 > 10);
     life.end();
-    let old = said(&disk);
+    let old = appended(&disk);
     let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
     let facts = old.len();
     assert_eq!(ALIVE.load(SeqCst), 0, "nothing is left of the first life");
@@ -271,21 +271,21 @@ fn a_long_past_is_read_in_pieces_by_upgraded_stages() {
         };
         plain.input(0, Word::new(0, number), &mut keep).unwrap();
     }
-    let new = said(&disk);
+    let new = appended(&disk);
     for (key, number) in &expected {
         assert_eq!(new.get(key), Some(number), "{key:?}");
     }
     let past = |(_, n): &&(u16, u64)| *n <= INPUTS;
-    assert_eq!(new.keys().filter(past).count(), expected.len(), "nothing else is said of it");
+    assert_eq!(new.keys().filter(past).count(), expected.len(), "no other fact is about it");
     // Under its new version it goes on from the sum of all there was, its own words included.
     let mut sum: u64 = 0;
-    // Three inputs say that three are upgraded.
+    // Three inputs report that three are upgraded.
     let upgraded = INPUTS + 3;
     for n in (1..=INPUTS).chain(upgraded + 1..=upgraded + 200) {
         sum = sum.wrapping_mul(31).wrapping_add(new[&(0, n)].wrapping_mul(3));
         let version = if n <= INPUTS { 1 } else { 2 };
-        let says = (!sum.is_multiple_of(3)).then(|| sum.wrapping_mul(version));
-        assert_eq!(new.get(&(10, n)).copied(), says, "input {n}");
-        sum = says.map_or(sum, |own| sum.wrapping_mul(31).wrapping_add(own.wrapping_mul(13)));
+        let answer = (!sum.is_multiple_of(3)).then(|| sum.wrapping_mul(version));
+        assert_eq!(new.get(&(10, n)).copied(), answer, "input {n}");
+        sum = answer.map_or(sum, |own| sum.wrapping_mul(31).wrapping_add(own.wrapping_mul(13)));
     }
 }

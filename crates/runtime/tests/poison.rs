@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A kind and some words: an input (0), what the stages of rank 1, 2 and 5 say, what was set aside
-/// (3), and that it is released (4).
+/// A kind and some words: an input (0), a fact of the stages of rank 1, 2 and 5, a quarantine (3),
+/// or a release (4).
 #[derive(Clone, Debug, PartialEq)]
 struct Words(u8, Vec<String>);
 
@@ -65,8 +65,8 @@ impl Body for Words {
             | RuntimeEvent::Joined(_)
             | RuntimeEvent::Left { .. } => panic!("{event:?}"),
         };
-        let told = format!("{} {} {:?} x{} {}", q.stage, q.n, q.effect, q.failures, q.why);
-        Words(3, [vec![told], q.parts].concat())
+        let text = format!("{} {} {:?} x{} {}", q.stage, q.n, q.effect, q.failures, q.why);
+        Words(3, [vec![text], q.parts].concat())
     }
 }
 
@@ -83,8 +83,9 @@ fn input(text: &str) -> Words {
 /// What the disk holds for certain at each try.
 type Tries = Arc<Mutex<Vec<Contents>>>;
 
-/// Says how many words it has seen. Fails at words that begin with `bad`, at some inputs whatever
-/// they hold, and as it is told to. Holds its thread at `loop`, until the test is done with it.
+/// Appends how many words it has seen. Fails at words that begin with `bad`, at some inputs
+/// whatever they hold, and where the test injects an end. Holds its thread at `loop`, until the
+/// test is done with it.
 #[derive(Clone)]
 struct Counter {
     rank: u16,
@@ -185,7 +186,7 @@ impl Stage for Counter {
             return;
         }
         let kind = u8::try_from(self.rank).unwrap();
-        out.say(Words(kind, vec![format!("{}:{}", fact.key.n, self.seen)]));
+        out.append(Words(kind, vec![format!("{}:{}", fact.key.n, self.seen)]));
     }
     fn next_wake(&self) -> Option<i64> {
         Some(1000)
@@ -222,8 +223,8 @@ fn live(journal: &Arc<Journal<Words>>, stage: &Counter) -> bool {
     let mut runner = resume(journal, stage);
     let since = clock::now();
     let stands = || {
-        let stopped = said(journal, 3).iter().filter(|told| told.contains("Stopped")).count();
-        stage.rank == 1 && stopped > said(journal, 4).len()
+        let stopped = appended(journal, 3).iter().filter(|text| text.contains("Stopped")).count();
+        stage.rank == 1 && stopped > appended(journal, 4).len()
     };
     while runner.cursor() < journal.head() && !stands() {
         let turn = catch_unwind(AssertUnwindSafe(|| runner.catch_up(64, |_| ()).unwrap()));
@@ -260,7 +261,7 @@ fn facts(journal: &Journal<Words>) -> Vec<Fact<Words>> {
     }
 }
 
-fn said(journal: &Journal<Words>, kind: u8) -> Vec<String> {
+fn appended(journal: &Journal<Words>, kind: u8) -> Vec<String> {
     let facts = facts(journal).into_iter().filter(|fact| fact.body.0 == kind);
     facts.map(|fact| fact.body.1.join(",")).collect()
 }
@@ -275,18 +276,18 @@ fn an_input_is_tried_three_times_and_then_only_its_bad_parts_are_left_out() {
     let picky = Counter::new(1, OnPoison::Skip, &disk);
     let other = Counter::new(2, OnPoison::Skip, &disk);
     let journal = open(&disk, &[&picky, &other]);
-    // What it said nothing about before is folded once all the same.
+    // An input without a fact of its own is folded once all the same.
     append(&journal, &["a,b", "quiet", "a,bad-x,c,bad-y", "a"]);
     assert_eq!(run(&journal, &picky), 3);
-    assert_eq!(said(&journal, 1), ["1:2", "3:5", "4:6"]);
-    assert_eq!(said(&journal, 3), ["picky 3 Parts x3 cannot read it,bad-x,bad-y"]);
+    assert_eq!(appended(&journal, 1), ["1:2", "3:5", "4:6"]);
+    assert_eq!(appended(&journal, 3), ["picky 3 Parts x3 cannot read it,bad-x,bad-y"]);
     assert_eq!(progress(&journal, "picky"), 5, "the fact about it is passed too");
     // Another stage is given the input whole.
-    assert_eq!(said(&journal, 2), [""; 0]);
+    assert_eq!(appended(&journal, 2), [""; 0]);
     let healthy = other.repaired();
     assert_eq!(run(&journal, &healthy), 0);
-    assert_eq!(said(&journal, 2), ["1:2", "3:7", "4:8"]);
-    // A successor decides again and says the same of it, also in a life to come.
+    assert_eq!(appended(&journal, 2), ["1:2", "3:7", "4:8"]);
+    // A successor decides again and appends the same about it, also in a life to come.
     let tries = picky.tries();
     assert_eq!(run(&journal, &picky), 0);
     journal.close();
@@ -314,7 +315,7 @@ fn a_failure_is_on_disk_before_the_next_try() {
             let journal = open(&disk, &[&again]);
             assert_eq!(journal.head(), 2, "the input is not newer than the failure at it");
             assert_eq!(run(&journal, &again), left, "cut during try {during}");
-            assert_eq!(said(&journal, 3).len(), 1);
+            assert_eq!(appended(&journal, 3).len(), 1);
             journal.close();
         }
     }
@@ -336,7 +337,7 @@ fn failures_outlive_the_process_and_a_stop_in_order_is_none() {
     }
     let journal = open(&disk, &[&picky]);
     assert_eq!(run(&journal, &picky), 1);
-    assert_eq!(said(&journal, 3), ["picky 1 Parts x3 cannot read it,bad"]);
+    assert_eq!(appended(&journal, 3), ["picky 1 Parts x3 cannot read it,bad"]);
     journal.close();
 }
 
@@ -357,8 +358,8 @@ fn injected_ends_do_not_count_and_who_passes_is_forgotten() {
         assert!(!live(&journal, &picky));
         resume(&journal, &picky).save();
     }
-    assert_eq!(said(&journal, 1), ["1:1", "2:2", "3:3"]);
-    assert_eq!(said(&journal, 3), [""; 0]);
+    assert_eq!(appended(&journal, 1), ["1:1", "2:2", "3:3"]);
+    assert_eq!(appended(&journal, 3), [""; 0]);
     journal.close();
 }
 
@@ -369,23 +370,23 @@ fn what_cannot_be_named_takes_the_stage_out_until_it_is_released() {
     let journal = open(&disk, &[&picky]);
     append(&journal, &["a", "nothing", "a,b"]);
     assert_eq!(run(&journal, &picky), 3);
-    assert_eq!(said(&journal, 3), ["picky 2 Stage x3 nothing to count"]);
-    assert_eq!((said(&journal, 1), progress(&journal, "picky")), (vec!["1:1".into()], 4));
+    assert_eq!(appended(&journal, 3), ["picky 2 Stage x3 nothing to count"]);
+    assert_eq!((appended(&journal, 1), progress(&journal, "picky")), (vec!["1:1".into()], 4));
     assert_eq!(journal.next_wake(), None, "who is given nothing is not to be woken");
     journal.checkpoint_after(1);
     append(&journal, &["a,b"]);
     run(&journal, &picky);
     journal.close();
-    // Still out in the next life, though its checkpoint is past the fact that says so.
+    // Still out in the next life, though its checkpoint is past the fact that reports it.
     let journal = open(&disk, &[&picky]);
     append(&journal, &["a,b"]);
     run(&journal, &picky);
-    assert_eq!((said(&journal, 1), progress(&journal, "picky")), (vec!["1:1".into()], 6));
+    assert_eq!((appended(&journal, 1), progress(&journal, "picky")), (vec!["1:1".into()], 6));
     let writer = journal.writer("operator");
     let at = journal.release(&writer, Words(4, Vec::new()), Rank(1), 2).unwrap().n;
     append(&journal, &["a,b"]);
     run(&journal, &picky);
-    assert_eq!(said(&journal, 1), ["1:1", "8:3"], "it goes on from the state it had");
+    assert_eq!(appended(&journal, 1), ["1:1", "8:3"], "it goes on from the state it had");
     // Whoever derives all again goes by the same facts.
     let mut skips = Skips::default();
     skips.quarantine(2, Effect::Stage, &[]);
@@ -412,9 +413,9 @@ fn a_stage_that_never_skips_stands_until_it_is_released() {
     let journal = open(&disk, &[&careful, &other]);
     append(&journal, &["a", "bad", "a"]);
     assert_eq!(run(&journal, &careful), 3);
-    assert_eq!(said(&journal, 3), ["picky 2 Stopped x3 cannot read it,bad"]);
+    assert_eq!(appended(&journal, 3), ["picky 2 Stopped x3 cannot read it,bad"]);
     assert_eq!((progress(&journal, "picky"), run(&journal, &other)), (1, 0));
-    assert_eq!(said(&journal, 2), ["1:1", "2:2", "3:3"], "others go on");
+    assert_eq!(appended(&journal, 2), ["1:1", "2:2", "3:3"], "others go on");
     journal.close();
     let journal = open(&disk, &[&careful, &other]);
     assert_eq!((run(&journal, &careful), progress(&journal, "picky")), (0, 1), "not tried again");
@@ -424,7 +425,7 @@ fn a_stage_that_never_skips_stands_until_it_is_released() {
         careful.repaired.store(failures == 0, Relaxed);
         assert_eq!(run(&journal, &careful), failures, "counted anew");
     }
-    assert_eq!(said(&journal, 1), ["1:1", "2:2", "3:3"], "nothing was left out");
+    assert_eq!(appended(&journal, 1), ["1:1", "2:2", "3:3"], "nothing was left out");
     let facts = facts(&journal);
     assert!(facts.iter().all(|fact| fact.key.n < 9), "{facts:?}");
     journal.close();
@@ -464,8 +465,8 @@ fn who_is_kept_down_holds_nobody_up_and_goes_on_as_if_it_had_seen_all() {
         journal.stage_down(Rank(1), "it cannot\nstart").unwrap();
         append(&journal, &["d", "e,f"]);
         assert_eq!((run(&journal, &behind), progress(&journal, "other")), (0, 6), "{how}");
-        assert_eq!(said(&journal, 3), ["picky 3 Down x0 it cannot start"], "{how}");
-        assert_eq!(said(&journal, 1), ["1:1", "2:2"], "{how}");
+        assert_eq!(appended(&journal, 3), ["picky 3 Down x0 it cannot start"], "{how}");
+        assert_eq!(appended(&journal, 1), ["1:1", "2:2"], "{how}");
         assert!(journal.settled() || journal.durable_row() < journal.last_row(), "{how}");
         let mut at = 7;
         match how {
@@ -483,17 +484,17 @@ fn who_is_kept_down_holds_nobody_up_and_goes_on_as_if_it_had_seen_all() {
                 at = 8;
                 assert_eq!(progress(&journal, "picky"), 6, "{how}: it passes by itself");
                 while instance.catch_up(64, |_| ()).unwrap() {}
-                assert_eq!(said(&journal, 1).len(), 2, "{how}: and is not asked");
+                assert_eq!(appended(&journal, 1).len(), 2, "{how}: and is not asked");
                 journal.stage_up(Rank(1)).unwrap();
             }
         }
         append(&journal, &["h,i"]);
         run(&journal, &picky);
         run(&journal, &behind);
-        assert_eq!((said(&journal, 3).len(), said(&journal, 4)), (1, vec!["4".to_owned()]));
+        assert_eq!((appended(&journal, 3).len(), appended(&journal, 4)), (1, vec!["4".to_owned()]));
         let counted = if at == 8 { 9 } else { 8 };
         let last = format!("{}:{counted}", at + 1);
-        assert_eq!(said(&journal, 1)[2..], [last], "{how}: all of it is counted");
+        assert_eq!(appended(&journal, 1)[2..], [last], "{how}: all of it is counted");
         let mut skips = Skips::default();
         skips.quarantine(3, Effect::Down, &[]);
         skips.up(3, at);
@@ -521,13 +522,13 @@ fn what_was_passed_for_long_for_who_is_kept_down_is_read_from_the_file() {
         run(&journal, &behind);
         resume(&journal, &behind).save();
     }
-    assert_eq!(said(&journal, 1), ["1:1", "2:2"]);
+    assert_eq!(appended(&journal, 1), ["1:1", "2:2"]);
     let head = journal.head();
     run(&journal, &picky);
     journal.stage_up(Rank(1)).unwrap();
     append(&journal, &["c"]);
     run(&journal, &picky);
-    assert_eq!(said(&journal, 1)[2..], [format!("{}:303", head + 2)]);
+    assert_eq!(appended(&journal, 1)[2..], [format!("{}:303", head + 2)]);
     journal.close();
 }
 
@@ -566,11 +567,11 @@ async fn under_a_supervisor_a_bad_input_costs_three_restarts_and_not_the_tree() 
     let root = supervise(&journal, &picky).await;
     append(&journal, &["a", "b,bad,c", "d"]);
     until(&journal, || progress(&journal, "picky") == 4).await;
-    assert_eq!(said(&journal, 1)[..3], ["1:1", "2:3", "3:4"]);
+    assert_eq!(appended(&journal, 1)[..3], ["1:1", "2:3", "3:4"]);
     assert_eq!(root.directory().view().unwrap().children[0].restarts, 3);
     root.stop(Duration::from_secs(5)).await;
     journal.close();
-    // All of it is in the file as it was said.
+    // All of it is in the file as it was appended.
     let store = Store::on_disk(disk, "test").unwrap();
     let mut facts = 0;
     let count = &mut |_, _: Fact<Words>| {
@@ -588,7 +589,7 @@ async fn who_stands_still_goes_on_as_soon_as_it_is_released() {
     let journal = open(&disk, &[&careful]);
     let root = supervise(&journal, &careful).await;
     append(&journal, &["bad", "a"]);
-    until(&journal, || !said(&journal, 3).is_empty()).await;
+    until(&journal, || !appended(&journal, 3).is_empty()).await;
     append(&journal, &["a"]);
     careful.repaired.store(true, Relaxed);
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -596,7 +597,7 @@ async fn who_stands_still_goes_on_as_soon_as_it_is_released() {
     let writer = journal.writer("operator");
     journal.release(&writer, Words(4, Vec::new()), Rank(1), 1).unwrap();
     until(&journal, || progress(&journal, "picky") == 5).await;
-    assert_eq!(said(&journal, 1), ["1:1", "2:2", "4:3"]);
+    assert_eq!(appended(&journal, 1), ["1:1", "2:2", "4:3"]);
     root.stop(Duration::from_secs(5)).await;
     journal.close();
 }
@@ -637,7 +638,7 @@ async fn who_holds_its_thread_at_an_input_for_three_lives_has_it_set_aside() {
         (OnPoison::Skip, "loop", format!("picky 3 Parts {held},loop"), &["1:1", "4:3"]),
         (OnPoison::Stop, "b,loop,c", format!("picky 3 Stopped {held}"), &["1:1"]),
     ];
-    for (on_poison, input, told, said_by_it) in table {
+    for (on_poison, input, quarantine, answers) in table {
         let mut disk = FaultyDisk::default();
         let mut stage = Counter::new(1, on_poison, &disk);
         // The input before it is not passed yet when it holds its thread.
@@ -648,8 +649,8 @@ async fn who_holds_its_thread_at_an_input_for_three_lives_has_it_set_aside() {
         }
         let (journal, tries) = (open(&disk, &[&stage]), stage.tries());
         assert_eq!(run(&journal, &stage), 0);
-        assert_eq!(said(&journal, 3), [told]);
-        assert_eq!(said(&journal, 1), said_by_it);
+        assert_eq!(appended(&journal, 3), [quarantine]);
+        assert_eq!(appended(&journal, 1), answers);
         assert_eq!(stage.tries(), tries, "it is not given it again");
         journal.close();
     }

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 /// A kind and a number.
 #[derive(Clone, Debug, PartialEq)]
-struct Say(u8, u64);
+struct Entry(u8, u64);
 
-impl Body for Say {
+impl Body for Entry {
     fn kind(&self) -> u8 {
         self.0
     }
@@ -32,15 +32,15 @@ impl Body for Say {
     }
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let number = bytes[1..].try_into().map_err(|_| "short")?;
-        Ok(Say(bytes[0], u64::from_le_bytes(number)))
+        Ok(Entry(bytes[0], u64::from_le_bytes(number)))
     }
     fn runtime(_: RuntimeEvent) -> Self {
-        Say(63, 0)
+        Entry(63, 0)
     }
 }
 
-type Heard = Arc<Mutex<Vec<String>>>;
-type News = Arc<Mutex<Option<(Arc<Journal<Say>>, Writer)>>>;
+type Received = Arc<Mutex<Vec<String>>>;
+type News = Arc<Mutex<Option<(Arc<Journal<Entry>>, Writer)>>>;
 
 /// Answers every fact it sees with one of its own kind, notes what it sees, and may append an input
 /// while it does so.
@@ -49,27 +49,27 @@ struct Echo {
     rank: u16,
     name: &'static str,
     sees: Mask,
-    heard: Heard,
+    received: Received,
     news: News,
 }
 
 impl Echo {
     fn new(rank: u16, name: &'static str, sees: &[u8]) -> Echo {
-        let (heard, news) = (Heard::default(), News::default());
-        Echo { rank, name, sees: Mask::of(sees), heard, news }
+        let (received, news) = (Received::default(), News::default());
+        Echo { rank, name, sees: Mask::of(sees), received, news }
     }
 
     fn kind(&self) -> u8 {
         u8::try_from(self.rank).expect("a small rank")
     }
 
-    fn heard(&self) -> Vec<String> {
-        self.heard.lock().expect("nobody panics with it").clone()
+    fn received(&self) -> Vec<String> {
+        self.received.lock().expect("nobody panics with it").clone()
     }
 }
 
 impl Stage for Echo {
-    type Body = Say;
+    type Body = Entry;
     fn rank(&self) -> Rank {
         Rank(self.rank)
     }
@@ -82,17 +82,17 @@ impl Stage for Echo {
     fn produces(&self) -> Mask {
         Mask::of(&[self.kind()])
     }
-    fn evolve(&mut self, fact: &Fact<Say>) {
+    fn evolve(&mut self, fact: &Fact<Entry>) {
         if fact.key.rank == self.rank {
             return;
         }
-        self.heard.lock().expect("nobody panics with it").push(fact.key.to_string());
+        self.received.lock().expect("nobody panics with it").push(fact.key.to_string());
         if let Some((journal, writer)) = self.news.lock().expect("nobody panics with it").take() {
-            journal.append(&writer, 0, vec![Say(0, 0)]).expect("it is open");
+            journal.append(&writer, 0, vec![Entry(0, 0)]).expect("it is open");
         }
     }
-    fn decide(&self, fact: &Fact<Say>, out: &mut Out<Say>) {
-        out.say(Say(self.kind(), fact.key.n));
+    fn decide(&self, fact: &Fact<Entry>, out: &mut Out<Entry>) {
+        out.append(Entry(self.kind(), fact.key.n));
     }
     fn save(&self) -> Vec<u8> {
         vec![0]
@@ -102,13 +102,13 @@ impl Stage for Echo {
     }
 }
 
-fn open(disk: &FaultyDisk, stages: &[&Echo]) -> Arc<Journal<Say>> {
+fn open(disk: &FaultyDisk, stages: &[&Echo]) -> Arc<Journal<Entry>> {
     let store = Store::on_disk(disk.clone(), "test").expect("a store in memory");
     let infos = stages.iter().map(|stage| StageInfo::of(*stage)).collect();
     Journal::open(store, infos, Options::new(|_| ())).expect("a sound store")
 }
 
-fn resume(journal: &Arc<Journal<Say>>, stage: &Echo) -> Runner<Echo> {
+fn resume(journal: &Arc<Journal<Entry>>, stage: &Echo) -> Runner<Echo> {
     let stage = Box::new(stage.clone());
     let resumed = Runner::resume(Arc::clone(journal), stage, Arc::new(NoLibrary));
     resumed.expect("a sound journal").0
@@ -119,8 +119,8 @@ fn s70_a_successor_silences_its_predecessor() {
     let echo = Echo::new(10, "echo", &[0]);
     let journal = open(&FaultyDisk::default(), &[&echo]);
     let (old, new) = (journal.writer("inputs"), journal.writer("inputs"));
-    assert_eq!(journal.append(&old, 0, vec![Say(0, 1)]), Err(AppendError::Fenced));
-    assert!(journal.append(&new, 0, vec![Say(0, 1)]).is_ok());
+    assert_eq!(journal.append(&old, 0, vec![Entry(0, 1)]), Err(AppendError::Fenced));
+    assert!(journal.append(&new, 0, vec![Entry(0, 1)]).is_ok());
     let (mut before, mut after) = (resume(&journal, &echo), resume(&journal, &echo));
     let silenced = before.catch_up(8, |_| ());
     assert!(matches!(silenced, Err(RunError::Append(AppendError::Fenced))), "{silenced:?}");
@@ -135,14 +135,14 @@ fn a_stage_waits_for_those_it_sees_and_they_for_it() {
     let (low, high) = (Echo::new(10, "low", &[0, 20]), Echo::new(20, "high", &[0, 10]));
     let journal = open(&FaultyDisk::default(), &[&low, &high]);
     let writer = journal.writer("inputs");
-    journal.append(&writer, 0, vec![Say(0, 1), Say(0, 2)]).unwrap();
+    journal.append(&writer, 0, vec![Entry(0, 1), Entry(0, 2)]).unwrap();
     let (mut low_run, mut high_run) = (resume(&journal, &low), resume(&journal, &high));
     for _ in 0..3 {
         high_run.catch_up(8, |_| ()).unwrap();
         low_run.catch_up(8, |_| ()).unwrap();
     }
-    assert_eq!(low.heard(), ["1", "1.20.0", "1.20.1", "2"]);
-    assert_eq!(high.heard(), ["1", "1.10.0", "2", "2.10.0", "2.10.1", "2.10.2"]);
+    assert_eq!(low.received(), ["1", "1.20.0", "1.20.1", "2"]);
+    assert_eq!(high.received(), ["1", "1.10.0", "2", "2.10.0", "2.10.1", "2.10.2"]);
     journal.close();
 }
 
@@ -151,7 +151,7 @@ async fn news_that_come_while_a_stage_reads_wake_it_again() {
     let echo = Echo::new(10, "echo", &[0]);
     let journal = open(&FaultyDisk::default(), &[&echo]);
     let made = echo.clone();
-    let arguments = StageArguments::<Say> {
+    let arguments = StageArguments::<Entry> {
         journal: Arc::clone(&journal),
         make: Arc::new(move || Box::new(made.clone())),
         library: Arc::new(NoLibrary),
@@ -161,14 +161,14 @@ async fn news_that_come_while_a_stage_reads_wake_it_again() {
     let (actor, task) = Actor::spawn(None, StageActor::default(), arguments).await.unwrap();
     let writer = journal.writer("inputs");
     *echo.news.lock().unwrap() = Some((Arc::clone(&journal), writer));
-    journal.append(&writer, 0, vec![Say(0, 1)]).unwrap();
+    journal.append(&writer, 0, vec![Entry(0, 1)]).unwrap();
     let both = async {
-        while echo.heard().len() < 2 {
+        while echo.received().len() < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    let heard = tokio::time::timeout(Duration::from_secs(5), both).await;
-    assert!(heard.is_ok(), "it was not woken for the second input: {:?}", echo.heard());
+    let woken = tokio::time::timeout(Duration::from_secs(5), both).await;
+    assert!(woken.is_ok(), "it was not woken for the second input: {:?}", echo.received());
     actor.stop(None);
     task.await.unwrap();
     journal.close();
@@ -182,7 +182,7 @@ fn readers_by_row_see_no_gap_after_a_restart() {
     let journal = open(&disk, &[&fast, &slow]);
     let writer = journal.writer("inputs");
     let (mut fast_run, mut slow_run) = (resume(&journal, &fast), resume(&journal, &slow));
-    let inputs: Vec<Say> = (1..=6).map(|n| Say(0, n)).collect();
+    let inputs: Vec<Entry> = (1..=6).map(|n| Entry(0, n)).collect();
     journal.append(&writer, 0, inputs).unwrap();
     fast_run.catch_up(8, |_| ()).unwrap();
     slow_run.catch_up(8, |_| ()).unwrap();

@@ -1,5 +1,5 @@
-//! Stages join and leave while inputs come, and lives end in between: what each says is what a
-//! plain loop over the same inputs says, and nobody is asked about a past he was not there for.
+//! Stages join and leave while inputs come, and lives end in between: each appends what a
+//! plain loop over the same inputs appends, and none decides about inputs before it joined.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Kind of what the runtime says.
+/// Kind of the facts of the runtime.
 const RUNTIME: u8 = 60;
 /// Ranks that join and leave.
 const MOVING: [u16; 3] = [15, 25, 40];
@@ -74,7 +74,7 @@ impl Body for Word {
     }
 }
 
-/// Adds up all it sees and what it says itself, and tells the sum of each input.
+/// Adds up all it sees and its own facts, and appends the sum of each input.
 #[derive(Clone)]
 struct Adder {
     rank: u16,
@@ -104,7 +104,7 @@ impl Stage for Adder {
     fn version(&self) -> u16 {
         self.version
     }
-    /// Everything but what it says itself: those below and those above.
+    /// Everything but its own facts: those of lower and of higher stages.
     fn interest(&self) -> Mask {
         Mask(Mask::of(&[0, 10, 15, 20, 25, 30, 40]).0 & !self.produces().0)
     }
@@ -120,7 +120,7 @@ impl Stage for Adder {
         let kind = u8::try_from(self.rank).unwrap();
         // Some inputs leave no trace of it.
         if !self.sum.is_multiple_of(3) {
-            out.say(Word(kind, self.sum.wrapping_mul(self.factor), String::new()));
+            out.append(Word(kind, self.sum.wrapping_mul(self.factor), String::new()));
         }
     }
     fn save(&self) -> Vec<u8> {
@@ -228,27 +228,27 @@ impl Life {
 /// Every fact by its key, and the inputs.
 fn facts(disk: &FaultyDisk) -> (BTreeMap<String, u64>, Vec<Word>) {
     let store = Store::on_disk(disk.clone(), "roster").unwrap();
-    let (mut said, mut inputs) = (BTreeMap::new(), Vec::new());
+    let (mut appended, mut inputs) = (BTreeMap::new(), Vec::new());
     store
         .scan(0, &mut |_, fact: Fact<Word>| {
-            assert_eq!(said.insert(fact.key.to_string(), fact.body.1), None, "{:?}", fact.key);
+            assert_eq!(appended.insert(fact.key.to_string(), fact.body.1), None, "{:?}", fact.key);
             inputs.extend((fact.key.rank == 0).then_some(fact.body));
             ControlFlow::Continue(())
         })
         .unwrap();
-    (said, inputs)
+    (appended, inputs)
 }
 
 fn plainly(inputs: &[Word], fixed: Vec<Adder>) -> BTreeMap<String, u64> {
     let stages = fixed.into_iter().map(Adder::boxed).collect();
     let make = |who: &Joined| Some(of(who).boxed());
     let mut plain = PlainLoop::new(stages, Box::new(NoLibrary)).joined_by(Box::new(make));
-    let mut said = BTreeMap::new();
+    let mut appended = BTreeMap::new();
     for input in inputs {
-        let mut keep = |fact: &Fact<Word>| _ = said.insert(fact.key.to_string(), fact.body.1);
+        let mut keep = |fact: &Fact<Word>| _ = appended.insert(fact.key.to_string(), fact.body.1);
         plain.input(0, input.clone(), &mut keep).unwrap();
     }
-    said
+    appended
 }
 
 #[test]
@@ -302,9 +302,9 @@ fn whoever_joins_and_leaves_says_what_a_plain_loop_says_whatever_is_killed() {
         }
         life.catch_up();
         life.journal.close();
-        let (said, inputs) = facts(&disk);
+        let (appended, inputs) = facts(&disk);
         joins += inputs.iter().filter(|w| w.0 == RUNTIME && !w.2.is_empty()).count();
-        assert_eq!(said, plainly(&inputs, fixed()), "seed {seed}");
+        assert_eq!(appended, plainly(&inputs, fixed()), "seed {seed}");
     }
     assert!(joins > 100 && lives > 100, "{joins} joins, {lives} lives");
 }
@@ -340,12 +340,12 @@ fn a_new_stage_joins_an_old_journal_and_decides_nothing_about_the_past() {
     life.append((1..=5).map(number).collect(), Vec::new());
     life.catch_up();
     life.journal.close();
-    let (said, inputs) = facts(&disk);
+    let (appended, inputs) = facts(&disk);
     assert_eq!(inputs.len(), 76);
-    let of_the_new = said.keys().filter(|key| key.contains(".20."));
+    let of_the_new = appended.keys().filter(|key| key.contains(".20."));
     let first = of_the_new.map(|key| key.split('.').next().unwrap().parse().unwrap()).min();
     assert!(first > Some(51_u64), "{first:?}");
-    assert_eq!(said, plainly(&inputs, vec![Adder::new(10, 1), Adder::new(30, 1)]));
+    assert_eq!(appended, plainly(&inputs, vec![Adder::new(10, 1), Adder::new(30, 1)]));
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn a_stage_that_has_left_holds_up_nobody_and_what_it_said_stays() {
     life.catch_up();
     life.move_one(15, 3);
     life.catch_up();
-    // Those who see it fold what it said once more, and this program does not have it.
+    // Stages that see it fold its facts once more, and this program does not have it.
     life.journal.close();
     let disk = reopened(&disk);
     let mut life = Life::begin(&disk, fixed());
@@ -366,9 +366,9 @@ fn a_stage_that_has_left_holds_up_nobody_and_what_it_said_stays() {
     life.catch_up();
     assert!(life.runners.values().all(|runner| runner.cursor() == life.journal.head()));
     life.journal.close();
-    let (said, inputs) = facts(&disk);
-    assert!(said.keys().any(|key| key.contains(".15.")), "{said:?}");
-    assert_eq!(said, plainly(&inputs, fixed()));
+    let (appended, inputs) = facts(&disk);
+    assert!(appended.keys().any(|key| key.contains(".15.")), "{appended:?}");
+    assert_eq!(appended, plainly(&inputs, fixed()));
 }
 
 #[test]

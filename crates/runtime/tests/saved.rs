@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Kind of what the runtime says.
+/// Kind of the facts of the runtime.
 const RUNTIME: u8 = 60;
 const FORMAT: u8 = 7;
 const RANK: u16 = 10;
@@ -49,7 +49,7 @@ impl Body for Word {
     }
 }
 
-/// Says the sum of all it has seen.
+/// Appends the sum of all it has seen.
 #[derive(Default)]
 struct Adder(u64);
 
@@ -73,7 +73,7 @@ impl Stage for Adder {
         }
     }
     fn decide(&self, _: &Fact<Word>, out: &mut Out<Word>) {
-        out.say(Word(1, self.0));
+        out.append(Word(1, self.0));
     }
     fn save(&self) -> Vec<u8> {
         state::save(FORMAT, &self.0)
@@ -150,15 +150,15 @@ impl Folder {
         self.store().alter_checkpoints(RANK, change).unwrap();
     }
 
-    /// What each rank said about each input.
-    fn said(&self) -> BTreeMap<(u64, u16), u64> {
-        let mut said = BTreeMap::new();
+    /// The fact of each rank about each input.
+    fn appended(&self) -> BTreeMap<(u64, u16), u64> {
+        let mut facts = BTreeMap::new();
         let scanned = self.store().scan(0, &mut |_, fact: Fact<Word>| {
-            assert_eq!(said.insert((fact.key.n, fact.key.rank), fact.body.1), None);
+            assert_eq!(facts.insert((fact.key.n, fact.key.rank), fact.body.1), None);
             ControlFlow::Continue(())
         });
         scanned.unwrap();
-        said
+        facts
     }
 }
 
@@ -168,14 +168,14 @@ impl Drop for Folder {
     }
 }
 
-/// What is said where nothing is ever damaged.
+/// The facts where nothing is ever damaged.
 fn expected(last: u64) -> BTreeMap<(u64, u16), u64> {
-    let (mut sum, mut said) = (0_u64, BTreeMap::new());
+    let (mut sum, mut facts) = (0_u64, BTreeMap::new());
     for n in 1..=last {
         sum = sum.wrapping_mul(31).wrapping_add(n);
-        said.extend([((n, 0), n), ((n, RANK), sum)]);
+        facts.extend([((n, 0), n), ((n, RANK), sum)]);
     }
-    said
+    facts
 }
 
 fn flip(row: &mut CheckpointRow) {
@@ -202,14 +202,14 @@ fn a_flipped_bit_in_the_newest_state_takes_the_one_before_and_nothing_differs() 
     });
     let (report, damaged) = folder.live(401..421, &[405]);
     assert_eq!((report.checkpoint, report.evolved), (200, 200));
-    let [told] = &damaged[..] else { panic!("{damaged:?}") };
-    assert!(told.contains("checkpoint of adder at input 390 is damaged"), "{told}");
-    assert!(told.contains("checksum") && told.contains("from the one at input 200"), "{told}");
+    let [text] = &damaged[..] else { panic!("{damaged:?}") };
+    assert!(text.contains("checkpoint of adder at input 390 is damaged"), "{text}");
+    assert!(text.contains("checksum") && text.contains("from the one at input 200"), "{text}");
     assert_eq!(folder.saved(), [405, 200], "the damaged one is written over, not the good one");
-    // Nothing is told of it any more, and the journal is what it would have been.
+    // It is not reported any more, and the journal is what it would have been.
     let (report, damaged) = folder.live(421..431, &[]);
     assert_eq!((report.checkpoint, damaged), (405, Vec::new()));
-    assert_eq!(folder.said(), expected(430));
+    assert_eq!(folder.appended(), expected(430));
 }
 
 #[test]
@@ -221,8 +221,8 @@ fn where_both_are_damaged_the_past_is_read_again() {
     let (report, damaged) = folder.live(401..421, &[410]);
     assert_eq!((report.checkpoint, report.evolved), (0, 400));
     assert_eq!(damaged.len(), 2, "{damaged:?}");
-    assert!(damaged.iter().all(|told| told.contains("from the first fact on")), "{damaged:?}");
-    assert_eq!(folder.said(), expected(420));
+    assert!(damaged.iter().all(|text| text.contains("from the first fact on")), "{damaged:?}");
+    assert_eq!(folder.appended(), expected(420));
     assert_eq!(folder.saved(), [410], "the next one replaces both");
     let (report, damaged) = folder.live(421..422, &[421]);
     assert_eq!((report.checkpoint, damaged), (410, Vec::new()));
@@ -247,9 +247,9 @@ fn where_the_past_is_gone_too_the_stage_is_named_and_nothing_is_changed() {
         }
         let refused = folder.journal().err().unwrap();
         assert!(matches!(refused, StoreError::Torn { .. }), "{refused:?}");
-        let told = refused.to_string();
-        assert!(told.contains("the checkpoint of adder at input 390"), "{told}");
-        assert!(told.contains(".segment"), "{told}");
+        let error = refused.to_string();
+        assert!(error.contains("the checkpoint of adder at input 390"), "{error}");
+        assert!(error.contains(".segment"), "{error}");
         fs::write(&first, &whole).unwrap();
     }
     // It is whole again: so is the start. And a good state needs no segment.
@@ -275,7 +275,7 @@ fn a_state_of_a_future_version_is_named() {
     let [newer, other] = &damaged[..] else { panic!("{damaged:?}") };
     assert!(newer.contains("it has format 8, this program reads 7 (a newer program"), "{newer}");
     assert!(other.contains("fingerprint"), "{other}");
-    assert_eq!(folder.said(), expected(30));
+    assert_eq!(folder.appended(), expected(30));
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_state_that_stands_behind_the_end_of_the_journal_is_not_taken() {
     let (report, damaged) = folder.live(21..31, &[]);
     assert_eq!((report.checkpoint, damaged.len()), (10, 1));
     assert!(damaged[0].contains("no such input"), "{damaged:?}");
-    assert_eq!(folder.said(), expected(30));
+    assert_eq!(folder.appended(), expected(30));
 }
 
 #[test]
@@ -310,5 +310,5 @@ fn a_store_with_one_state_in_the_older_form_is_read() {
     folder.alter(|age, row| if age == 0 { flip(row) } else { row.state.truncate(5) });
     let (report, damaged) = folder.live(31..41, &[]);
     assert_eq!((report.checkpoint, damaged.len()), (0, 2));
-    assert_eq!(folder.said(), expected(40));
+    assert_eq!(folder.appended(), expected(40));
 }

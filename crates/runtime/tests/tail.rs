@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// A fact that is small on disk and 64 kB in memory: an input (0) or what is said about it (1).
+/// A fact that is small on disk and 64 kB in memory: an input (0) or an answer to it (1).
 #[derive(Clone, Debug)]
 struct Heavy(u8);
 
@@ -40,8 +40,8 @@ impl Body for Heavy {
     }
 }
 
-/// Counts inputs and answers each, or sees nothing at all; its state is as large as it is told to
-/// be.
+/// Counts inputs and answers each, or sees nothing at all; its state has the size that the test
+/// sets.
 struct Counter {
     rank: u16,
     interest: Mask,
@@ -67,7 +67,7 @@ impl Stage for Counter {
         self.count += u64::from(fact.key.rank == 0);
     }
     fn decide(&self, _: &Fact<Heavy>, out: &mut Out<Heavy>) {
-        out.say(Heavy(1));
+        out.append(Heavy(1));
     }
     fn save(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.size];
@@ -114,8 +114,8 @@ async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs:
     let news = Arc::new(Notify::new());
     let mut wakers = Vec::new();
     for runner in runners.iter() {
-        let heard = Arc::clone(&news);
-        let waker = Waker::new(move || heard.notify_one());
+        let signal = Arc::clone(&news);
+        let waker = Waker::new(move || signal.notify_one());
         runner.listen(Arc::clone(&waker));
         wakers.push(waker);
     }
@@ -148,7 +148,7 @@ async fn a_long_tail_makes_stages_save_and_inputs_go_on() {
     run(false).await;
 }
 
-/// What is said about the first inputs then lies behind the last of them.
+/// The answers to the first inputs then lie behind the last of them.
 #[tokio::test]
 async fn inputs_far_ahead_go_on_too() {
     run(true).await;

@@ -139,14 +139,14 @@ impl Books {
     /// The journal has ended. It may or may not contain the input.
     pub fn request(&mut self, input: SimFact) -> Result<(Vec<SimFact>, u64), BooksError> {
         self.journal.append(&self.writer, self.exchange().now(), vec![input])?;
-        let said = self.catch_up()?;
-        Ok((said, self.journal.last_row()))
+        let facts = self.catch_up()?;
+        Ok((facts, self.journal.last_row()))
     }
 
     fn catch_up(&mut self) -> Result<Vec<SimFact>, RunError> {
-        let mut said = Vec::new();
-        while self.runner.catch_up(1, |fact| said.push(fact.body.clone()))? {}
-        Ok(said)
+        let mut facts = Vec::new();
+        while self.runner.catch_up(1, |fact| facts.push(fact.body.clone()))? {}
+        Ok(facts)
     }
 
     /// Saves a checkpoint, so that the next start need not read the whole journal.

@@ -142,8 +142,8 @@ impl Closes {
     /// Whether a bar must wait for the venue's records, and why it is odd.
     fn doubts(&self, held: &Held) -> (bool, Option<Oddity>) {
         let odd = self.judge(&held.bar);
-        let unrepeated = odd.is_some() && held.told != Told::Twice;
-        let unknown = held.told == Told::Streamed && self.is_first(held.bar.symbol);
+        let unrepeated = odd.is_some() && held.source != Source::Twice;
+        let unknown = held.source == Source::Streamed && self.is_first(held.bar.symbol);
         (unrepeated || unknown, odd)
     }
 
@@ -375,7 +375,7 @@ impl Known {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// Append this input, then call [`CloseAssembly::next`] again.
-    Say(Market),
+    Append(Market),
     /// Fetch the bars of these symbols up to this close.
     Fetch(UtcMs, Vec<Symbol>),
     /// Wait until this venue time or the next bar.
@@ -406,14 +406,14 @@ pub struct CloseAssembly {
     /// By symbol, the close up to which the venue's records were fetched.
     looked: BTreeMap<Symbol, UtcMs>,
     /// In lockstep: the last announced close and the symbols that traded in it.
-    told: Option<(UtcMs, BTreeSet<Symbol>)>,
+    traded: Option<(UtcMs, BTreeSet<Symbol>)>,
     late: Vec<Held>,
     doubts: Doubts,
 }
 
 /// The source of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
+enum Source {
     /// A stream of the venue.
     Streamed,
     /// The venue's records.
@@ -426,14 +426,14 @@ enum Told {
 #[derive(Clone, Copy, Debug)]
 struct Held {
     bar: Bar,
-    told: Told,
+    source: Source,
 }
 
 impl Held {
     /// Notes another source of the same bar. A different bar changes nothing.
     fn also(&mut self, other: &Held) {
         if self.bar == other.bar {
-            self.told = self.told.max(other.told);
+            self.source = self.source.max(other.source);
         }
     }
 }
@@ -443,41 +443,41 @@ impl CloseAssembly {
     /// traded.
     #[must_use]
     pub fn new(lockstep: bool) -> CloseAssembly {
-        let (pending, looked, told, late, doubts) = Default::default();
-        CloseAssembly { lockstep, pending, looked, told, late, doubts }
+        let (pending, looked, traded, late, doubts) = Default::default();
+        CloseAssembly { lockstep, pending, looked, traded, late, doubts }
     }
 
     /// Takes a closed bar from a stream. Repeated bars have no effect.
-    pub fn offer(&mut self, said: &Closes, bar: Bar) -> Offered {
+    pub fn offer(&mut self, closes: &Closes, bar: Bar) -> Offered {
         if self.doubts.has(bar.symbol, bar.open_time + MINUTE) {
             // A query of the records for this bar is already due.
             return Offered::Known;
         }
-        self.take(said, Held { bar, told: Told::Streamed })
+        self.take(closes, Held { bar, source: Source::Streamed })
     }
 
     /// Takes a bar from the venue's records. `confirmed`: it is odd and the records repeated it.
-    pub fn found(&mut self, said: &Closes, bar: Bar, confirmed: bool) -> Offered {
-        let told = if confirmed { Told::Twice } else { Told::Recorded };
-        self.take(said, Held { bar, told })
+    pub fn found(&mut self, closes: &Closes, bar: Bar, confirmed: bool) -> Offered {
+        let source = if confirmed { Source::Twice } else { Source::Recorded };
+        self.take(closes, Held { bar, source })
     }
 
-    fn take(&mut self, said: &Closes, held: Held) -> Offered {
+    fn take(&mut self, closes: &Closes, held: Held) -> Offered {
         let bar = held.bar;
         let close = bar.open_time + MINUTE;
-        if !said.is_live(bar.symbol) {
+        if !closes.is_live(bar.symbol) {
             return Offered::Strange;
         }
         let same = |known: &Bar| {
             if known.ordered() == bar.ordered() { Offered::Known } else { Offered::Revised }
         };
-        if said.has(bar.symbol, close) {
-            let known = said.symbols.get(bar.symbol).and_then(|of| of.bar);
+        if closes.has(bar.symbol, close) {
+            let known = closes.symbols.get(bar.symbol).and_then(|of| of.bar);
             return known
                 .filter(|b| b.open_time == bar.open_time)
                 .map_or(Offered::Known, |b| same(&b));
         }
-        if said.last.is_some_and(|last| close <= last) {
+        if closes.last.is_some_and(|last| close <= last) {
             let is = |l: &&mut Held| (l.bar.symbol, l.bar.open_time) == (bar.symbol, bar.open_time);
             if let Some(known) = self.late.iter_mut().find(is) {
                 known.also(&held);
@@ -501,7 +501,7 @@ impl CloseAssembly {
     /// offered, or are listed in `refused`.
     pub fn looked_at(
         &mut self,
-        said: &Closes,
+        closes: &Closes,
         (symbol, through): (Symbol, UtcMs),
         refused: Vec<Refused>,
         now: UtcMs,
@@ -510,7 +510,7 @@ impl CloseAssembly {
         let found = |close: UtcMs| {
             let waits = pending.get(&close).and_then(|of| of.get(&symbol));
             let is = |l: &&Held| (l.bar.symbol, l.bar.open_time + MINUTE) == (symbol, close);
-            let was = said.symbols.get(symbol).and_then(|of| of.bar);
+            let was = closes.symbols.get(symbol).and_then(|of| of.bar);
             let was = was.filter(|bar| bar.open_time + MINUTE == close);
             waits.or_else(|| late.iter().find(is)).map(|held| held.bar).or(was)
         };
@@ -537,26 +537,26 @@ impl CloseAssembly {
     }
 
     /// Takes the exchange's list of the symbols that traded in the minute ending at `close`.
-    pub fn told(&mut self, close: UtcMs, symbols: BTreeSet<Symbol>) {
-        self.told = Some((close, symbols));
+    pub fn traded(&mut self, close: UtcMs, symbols: BTreeSet<Symbol>) {
+        self.traded = Some((close, symbols));
     }
 
     /// Forgets the symbols that are no longer listed.
-    pub fn keep_listed(&mut self, said: &Closes) {
-        self.looked.retain(|symbol, _| said.is_live(*symbol));
-        self.doubts.keep(|symbol| said.is_live(symbol));
+    pub fn keep_listed(&mut self, closes: &Closes) {
+        self.looked.retain(|symbol, _| closes.is_live(*symbol));
+        self.doubts.keep(|symbol| closes.is_live(symbol));
     }
 
     /// Whether the records of every live symbol were fetched once. After the first close, a symbol
     /// without history is not waited for: it joins when its history is loaded. In lockstep it is
     /// waited for, and so is all owed history.
     #[must_use]
-    pub fn is_caught_up(&self, said: &Closes) -> bool {
-        if self.lockstep && said.owing().next().is_some() {
+    pub fn is_caught_up(&self, closes: &Closes) -> bool {
+        if self.lockstep && closes.owing().next().is_some() {
             return false;
         }
-        let joins = said.last.is_some() && !self.lockstep;
-        said.live().all(|s| self.has_looked(s) || (joins && !said.has_past(s)))
+        let joins = closes.last.is_some() && !self.lockstep;
+        closes.live().all(|s| self.has_looked(s) || (joins && !closes.has_past(s)))
     }
 
     /// The newest close for which a bar has arrived.
@@ -573,58 +573,59 @@ impl CloseAssembly {
 
     /// The next action at venue time `now`. A bar is late `grace` milliseconds after its close.
     #[must_use]
-    pub fn next(&mut self, said: &Closes, now: UtcMs, grace: UtcMs) -> Next {
-        if let Some(refused) = self.doubts.say() {
-            return Next::Say(refused);
+    pub fn next(&mut self, closes: &Closes, now: UtcMs, grace: UtcMs) -> Next {
+        if let Some(refused) = self.doubts.next_refusal() {
+            return Next::Append(refused);
         }
         while let Some(held) = self.late.pop() {
             let bar = held.bar;
             let close = bar.open_time + MINUTE;
-            if said.has(bar.symbol, close) || !said.has_past(bar.symbol) {
+            if closes.has(bar.symbol, close) || !closes.has_past(bar.symbol) {
                 continue;
             }
-            let (doubtful, odd) = said.doubts(&held);
+            let (doubtful, odd) = closes.doubts(&held);
             if doubtful {
                 self.doubts.ask(bar);
                 return Next::Fetch(close, vec![bar.symbol]);
             }
-            return Next::Say(Market::LateBar { bar: bar.ordered(), odd });
+            return Next::Append(Market::LateBar { bar: bar.ordered(), odd });
         }
-        self.pending.retain(|close, _| said.last.is_none_or(|last| *close > last));
+        self.pending.retain(|close, _| closes.last.is_none_or(|last| *close > last));
         let Some((&close, bars)) = self.pending.first_key_value() else { return Next::Idle };
-        if !self.is_caught_up(said) {
+        if !self.is_caught_up(closes) {
             return Next::Idle;
         }
         self.doubts.expire(close, now);
-        if let Some(refused) = self.doubts.say() {
-            return Next::Say(refused);
+        if let Some(refused) = self.doubts.next_refusal() {
+            return Next::Append(refused);
         }
         let doubtful = self.doubts.of(close);
-        let missing: Vec<Symbol> = said.expected(close).filter(|s| !bars.contains_key(s)).collect();
+        let missing = closes.expected(close).filter(|s| !bars.contains_key(s));
+        let missing: Vec<Symbol> = missing.collect();
         // In lockstep, the closer waits without limit for the bar of a symbol that is listed as
         // traded.
-        let told = self.told.as_ref().is_some_and(|(at, _)| *at == close);
+        let has_list = self.traded.as_ref().is_some_and(|(at, _)| *at == close);
         // In lockstep, a symbol listed as halted may have traded. The exchange's list or a fetch
         // shows it.
-        let all = said.live().filter(|s| said.has_past(*s) && !said.has(*s, close));
+        let all = closes.live().filter(|s| closes.has_past(*s) && !closes.has(*s, close));
         let all: Vec<Symbol> = if self.lockstep { all.collect() } else { missing.clone() };
         let open = all.into_iter().filter(|s| !bars.contains_key(s) && !self.is_absent(*s, close));
         // Lockstep waits for every symbol, in case the closer missed the exchange's list.
-        let waited = open.filter(|s| self.lockstep || said.waited_for(*s));
+        let waited = open.filter(|s| self.lockstep || closes.waited_for(*s));
         let waited: Vec<Symbol> = waited.collect();
-        let holes = self.holes(said, close, bars, now);
+        let holes = self.holes(closes, close, bars, now);
         if !doubtful.is_empty() {
-            let late = !told && now >= close + grace;
+            let late = !has_list && now >= close + grace;
             let others =
                 waited.into_iter().chain(holes).filter(|symbol| late && !doubtful.contains(symbol));
             return Next::Fetch(close, doubtful.iter().copied().chain(others).collect());
         }
         if waited.is_empty() && holes.is_empty() {
             return self
-                .complete(said, close, missing)
-                .unwrap_or_else(|| self.next(said, now, grace));
+                .complete(closes, close, missing)
+                .unwrap_or_else(|| self.next(closes, now, grace));
         }
-        if told {
+        if has_list {
             return if holes.is_empty() { Next::Idle } else { Next::Fetch(close, holes) };
         }
         if holes.is_empty() && now < close + grace {
@@ -635,13 +636,13 @@ impl CloseAssembly {
 
     /// Appends a complete close, or queries its odd bars. `None` if it has no bars of symbols with
     /// history.
-    fn complete(&mut self, said: &Closes, close: UtcMs, missing: Vec<Symbol>) -> Option<Next> {
+    fn complete(&mut self, closes: &Closes, close: UtcMs, missing: Vec<Symbol>) -> Option<Next> {
         let bars = self.pending.get_mut(&close)?;
-        bars.retain(|symbol, _| said.has_past(*symbol) && !said.has(*symbol, close));
+        bars.retain(|symbol, _| closes.has_past(*symbol) && !closes.has(*symbol, close));
         let mut odd = Vec::new();
         let mut doubtful = Vec::new();
         for (symbol, held) in bars.iter() {
-            let (in_doubt, why) = said.doubts(held);
+            let (in_doubt, why) = closes.doubts(held);
             if in_doubt {
                 doubtful.push(*symbol);
             } else {
@@ -658,7 +659,9 @@ impl CloseAssembly {
         }
         let bars = self.pending.remove(&close).unwrap_or_default().into_values();
         let bars: Vec<Bar> = bars.map(|held| held.bar.ordered()).collect();
-        (!bars.is_empty()).then_some(Next::Say(Market::Close { time: close, bars, missing, odd }))
+        let has_bars = !bars.is_empty();
+        let fact = Market::Close { time: close, bars, missing, odd };
+        has_bars.then_some(Next::Append(fact))
     }
 
     /// Symbols with a gap before `close`: their previous bar was neither appended nor fetched, or
@@ -666,7 +669,7 @@ impl CloseAssembly {
     /// traded.
     fn holes(
         &self,
-        said: &Closes,
+        closes: &Closes,
         close: UtcMs,
         bars: &BTreeMap<Symbol, Held>,
         now: UtcMs,
@@ -675,18 +678,18 @@ impl CloseAssembly {
             return Vec::new();
         }
         let hole = |symbol: &&Symbol| {
-            let before = said.calendar.of(**symbol).last_close(close - MINUTE);
+            let before = closes.calendar.of(**symbol).last_close(close - MINUTE);
             let looked = self.looked.get(symbol).is_some_and(|through| *through >= before);
-            said.has_past(**symbol)
-                && !said.has(**symbol, before)
+            closes.has_past(**symbol)
+                && !closes.has(**symbol, before)
                 && (self.doubts.wants_again(**symbol, before) || !(looked || self.lockstep))
         };
         bars.keys().filter(hole).copied().collect()
     }
 
     fn is_absent(&self, symbol: Symbol, close: UtcMs) -> bool {
-        let told = self.told.as_ref().filter(|(at, _)| *at == close);
-        told.is_some_and(|(_, traded)| !traded.contains(&symbol))
+        let list = self.traded.as_ref().filter(|(at, _)| *at == close);
+        list.is_some_and(|(_, traded)| !traded.contains(&symbol))
             || self.doubts.gave_up(symbol, close)
             || self.looked.get(&symbol).is_some_and(|through| *through >= close)
     }

@@ -81,7 +81,7 @@ pub struct Approved {
 impl Approved {
     /// The approval in a fact; `None` for facts of other kinds or other stages.
     #[must_use]
-    pub fn told(fact: &Fact<Body>) -> Option<Approved> {
+    pub fn of(fact: &Fact<Body>) -> Option<Approved> {
         let Body::Decision(Decision::Approved { intent, reserved, reason }) = &fact.body else {
             return None;
         };
@@ -509,11 +509,11 @@ impl Decide {
             }
             Decision::Declined { signal, .. } => (signal.symbol, &signal.strategy),
             Decision::Owed { symbol, strategy, ended: None, .. } => {
-                self.exit_said(fact, decision);
+                self.exit_owed(fact, decision);
                 (*symbol, strategy)
             }
             Decision::Owed { .. } => {
-                self.exit_said(fact, decision);
+                self.exit_owed(fact, decision);
                 return;
             }
             Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. } => {
@@ -650,7 +650,7 @@ impl Stage for Decide {
                     Body::Decision(Decision::Declined { signal, code, text })
                 }
             };
-            out.say_because([*key], body);
+            out.append_because([*key], body);
         }
     }
 

@@ -39,7 +39,7 @@ fn ready(change: impl FnOnce(&mut Settings)) -> Decide {
 
 fn ask(stage: &mut Decide, rows: &[Signal]) -> Vec<String> {
     let signals = Body::Analysis(Analysis::Signals { rows: rows.to_vec() });
-    let said = facts_of(stage, &fact(2, 400, signals));
+    let facts = facts_of(stage, &fact(2, 400, signals));
     let other = |body: &&Body| {
         let Body::Decision(decision) = body else { return true };
         match decision {
@@ -50,9 +50,9 @@ fn ask(stage: &mut Decide, rows: &[Signal]) -> Vec<String> {
             }
         }
     };
-    let said: Vec<&Body> = said.iter().filter(other).collect();
-    assert_eq!(said.len(), rows.len(), "one answer a signal");
-    let words = said.into_iter().map(|body| match body {
+    let answers: Vec<&Body> = facts.iter().filter(other).collect();
+    assert_eq!(answers.len(), rows.len(), "one answer a signal");
+    let words = answers.into_iter().map(|body| match body {
         Body::Decision(Decision::Owed { symbol, refusal: Some(why), .. }) => {
             format!("{symbol} owed: {why}")
         }
@@ -96,15 +96,17 @@ fn what_a_signal_says_besides_is_kept_or_refused() {
         with(SignalTerms { target: price, ..usual() }),
     ];
     for signal in no {
-        let said = ask(&mut stage, std::slice::from_ref(&signal));
-        assert!(said[0].starts_with("BTCUSDT unsupported: "), "{signal:?} {said:?}");
+        let decided = ask(&mut stage, std::slice::from_ref(&signal));
+        assert!(decided[0].starts_with("BTCUSDT unsupported: "), "{signal:?} {decided:?}");
     }
     let full = &ask(&mut ready(|_| {}), &[buy("BTCUSDT")])[0];
     assert_eq!(full, "Buy 10 BTCUSDT holding 1010");
     let half = with(SignalTerms { size_ppm: Some(500_000), valid_until: Some(T), ..usual() });
-    let said =
+    let facts =
         facts_of(&mut stage, &fact(2, 400, Body::Analysis(Analysis::Signals { rows: vec![half] })));
-    let [Body::Decision(Decision::Approved { intent, .. })] = &said[..] else { panic!("{said:?}") };
+    let [Body::Decision(Decision::Approved { intent, .. })] = &facts[..] else {
+        panic!("{facts:?}")
+    };
     assert_eq!((intent.quantity, intent.valid_until), (dec("5"), T));
 }
 
@@ -116,9 +118,9 @@ fn no_more_is_entered_than_a_person_confirmed() {
     let confirmed =
         Operator::LiveConfirmed { account, per_order, per_day, venue: VenueId::default() };
     facts_of(&mut stage, &input(1, Body::Operator(confirmed)));
-    let said = ask(&mut stage, &["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(buy));
+    let decided = ask(&mut stage, &["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(buy));
     assert_eq!(
-        said,
+        decided,
         [
             "Buy 1 ADAUSDT holding 101",
             "Buy 1 BTCUSDT holding 101",
@@ -148,8 +150,8 @@ fn no_more_is_entered_than_a_person_confirmed() {
 #[test]
 fn approves_a_rounded_fixed_notional_and_holds_it_until_the_order_is_final() {
     let mut stage = ready(|_| {});
-    let said = ask(&mut stage, &[buy("BTCUSDT")]);
-    assert_eq!(said, ["Buy 10 BTCUSDT holding 1010"]);
+    let decided = ask(&mut stage, &[buy("BTCUSDT")]);
+    assert_eq!(decided, ["Buy 10 BTCUSDT holding 1010"]);
     let id = stage.holds.keys().next().unwrap().0.clone();
     assert_eq!(
         ask(&mut stage, &[buy("BTCUSDT")]),
@@ -181,8 +183,8 @@ fn takes_the_surest_first_then_by_name_while_places_and_cash_last() {
         ]
     );
     let mut stage = ready(|s| s.trading.notional = dec("4000"));
-    let said = ask(&mut stage, &rows);
-    assert_eq!(said[2], "BTCUSDT cash: 4040 USDT are needed, 1920 are free");
+    let decided = ask(&mut stage, &rows);
+    assert_eq!(decided[2], "BTCUSDT cash: 4040 USDT are needed, 1920 are free");
 }
 
 #[test]
@@ -207,8 +209,8 @@ fn decides_by_the_breaker_of_the_same_round() {
         let rows = vec![buy("BTCUSDT"), sell("ETHUSDT")];
         stage.evolve(&fact(2, 400, Body::Analysis(Analysis::Signals { rows })));
         let breaker = Decision::Breaker { level, reasons: vec!["why".into()], barred: vec![] };
-        let said = facts_of(&mut stage, &fact(2, 500, Body::Decision(breaker)));
-        let answers = said
+        let facts = facts_of(&mut stage, &fact(2, 500, Body::Decision(breaker)));
+        let answers = facts
             .iter()
             .filter(|body| !matches!(body, Body::Decision(Decision::Owed { refusal: None, .. })));
         assert_eq!(answers.count(), 2);
@@ -219,7 +221,7 @@ fn decides_by_the_breaker_of_the_same_round() {
         let words = ask(&mut stage, &[buy("BTCUSDT"), sell("ETHUSDT")]);
         assert!(words[1].starts_with(buys), "{words:?}");
         assert!(words[0].starts_with(sells), "sales go first: {words:?}");
-        assert_eq!(format!("{said:?}").contains("Approved"), level != BreakerLevel::Halted);
+        assert_eq!(format!("{facts:?}").contains("Approved"), level != BreakerLevel::Halted);
     }
 }
 
@@ -271,9 +273,9 @@ fn dust_takes_no_place_and_does_not_forbid_an_entry() {
 fn only_facts_of_the_decision_are_approvals() {
     let mut stage = ready(|_| {});
     let rows = vec![buy("BTCUSDT")];
-    let said = facts_of(&mut stage, &fact(2, 400, Body::Analysis(Analysis::Signals { rows })));
-    assert!(Approved::told(&fact(2, rank::DECISION.0, said[0].clone())).is_some());
-    assert!(Approved::told(&fact(2, 0, said[0].clone())).is_none(), "an input is none");
+    let facts = facts_of(&mut stage, &fact(2, 400, Body::Analysis(Analysis::Signals { rows })));
+    assert!(Approved::of(&fact(2, rank::DECISION.0, facts[0].clone())).is_some());
+    assert!(Approved::of(&fact(2, 0, facts[0].clone())).is_none(), "an input is none");
     let bytes = stage.save();
     let mut again = Decide::default();
     again.load(&bytes).unwrap();
@@ -297,8 +299,11 @@ fn a_barred_symbol_is_not_bought_and_may_be_sold() {
 fn who_is_left_halted_gone_or_stale_is_not_entered() {
     let mut stage = ready(|_| {});
     let code = |stage: &mut Decide, of: Signal| {
-        let said = ask(stage, &[of]).remove(0);
-        said.split(' ').nth(1).map_or(String::new(), |code| code.trim_end_matches(':').to_owned())
+        let decided = ask(stage, &[of]).remove(0);
+        decided
+            .split(' ')
+            .nth(1)
+            .map_or(String::new(), |code| code.trim_end_matches(':').to_owned())
     };
     let list = |wanted, venue, unlisted: &[&str]| {
         let listed = vec![Listed { symbol: sym("BTCUSDT"), wanted, venue, why: "w".into() }];
@@ -306,13 +311,13 @@ fn who_is_left_halted_gone_or_stale_is_not_entered() {
         let listed = if unlisted.is_empty() { listed } else { Vec::new() };
         Body::Market(Market::Universe { asked: 0, basis: 0, listed, unlisted })
     };
-    for (told, why) in [
+    for (listing, why) in [
         (list(false, AtVenue::Trading, &[]), "leaving"),
         (list(true, AtVenue::Halted, &[]), "venue-halted"),
         (list(false, AtVenue::Gone, &[]), "gone"),
         (list(true, AtVenue::Trading, &["BTCUSDT"]), "not-listed"),
     ] {
-        facts_of(&mut stage, &input(1, told));
+        facts_of(&mut stage, &input(1, listing));
         assert_eq!(code(&mut stage, buy("BTCUSDT")), why);
         let exit = code(&mut stage, sell("BTCUSDT"));
         assert_eq!(exit, "nothing-to-sell", "exits are decided as before");
@@ -331,9 +336,9 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
     let switched =
         |switch| Body::Operator(Operator::Switched { switch, reason: "enough".to_owned() });
     let sold = |stage: &mut Decide, body: Body| {
-        let said = facts_of(stage, &input(3, body)).into_iter();
-        let said = said.filter(|body| !matches!(body, Body::Decision(Decision::Owed { .. })));
-        let said = said.map(|body| {
+        let facts = facts_of(stage, &input(3, body)).into_iter();
+        let approved = facts.filter(|body| !matches!(body, Body::Decision(Decision::Owed { .. })));
+        let sales = approved.map(|body| {
             let Body::Decision(Decision::Approved { intent, reserved, .. }) = body else {
                 panic!("{body:?}")
             };
@@ -341,7 +346,7 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
             assert_eq!(reserved, Decimal::ZERO);
             (intent.symbol.to_string(), intent.quantity, intent.client_id.0)
         });
-        said.collect::<Vec<_>>()
+        sales.collect::<Vec<_>>()
     };
     for symbol in ["BTCUSDT", "ETHUSDT", "ADAUSDT"] {
         facts_of(&mut stage, &input(2, close(symbol, 9, 100)));
@@ -352,7 +357,7 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
     assert_eq!(first.len(), 1, "one is too small, one is not held: {first:?}");
     let (symbol, quantity, id) = &first[0];
     assert_eq!((symbol.as_str(), *quantity), ("BTCUSDT", dec("3")));
-    assert_eq!(sold(&mut stage, switched(Switch::Flatten)), [], "said twice");
+    assert_eq!(sold(&mut stage, switched(Switch::Flatten)), [], "switched twice");
     // After a rejection, it is requested again at another close, with another id.
     facts_of(&mut stage, &fact(3, 700, changed(id, OrderStatus::Rejected, "0")));
     assert_eq!(sold(&mut stage, switched(Switch::Halt)), [], "the id is that of the close");
@@ -375,7 +380,7 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
 
 /// The stage's facts after a given fact: requests and owed exits, in short form.
 fn exits(stage: &mut Decide, given: &Fact<Body>) -> Vec<String> {
-    let said = facts_of(stage, given).into_iter().map(|body| {
+    let decided = facts_of(stage, given).into_iter().map(|body| {
         let Body::Decision(decision) = body else { panic!("{body:?}") };
         match decision {
             Decision::Approved { intent, .. } => {
@@ -397,7 +402,7 @@ fn exits(stage: &mut Decide, given: &Fact<Body>) -> Vec<String> {
             Decision::Breaker { .. } => panic!("{decision:?}"),
         }
     });
-    said.collect()
+    decided.collect()
 }
 
 fn signals(rows: Vec<Signal>) -> Fact<Body> {
@@ -431,8 +436,8 @@ fn an_exit_waits_for_the_entry_and_is_requested_as_soon_as_that_is_final() {
     stage.evolve(&fact(3, 700, changed(&entry, OrderStatus::Cancelled, "4")));
     assert!(stage.next_wake().is_some(), "it may leave without a close");
     let clock = Body::Operator(Operator::Clock { time: T });
-    let said = exits(&mut stage, &input(4, clock));
-    assert_eq!(said, ["BTCUSDT owed".to_owned(), format!("Sell 4 BTCUSDT of {}", T + MINUTE)]);
+    let decided = exits(&mut stage, &input(4, clock));
+    assert_eq!(decided, ["BTCUSDT owed".to_owned(), format!("Sell 4 BTCUSDT of {}", T + MINUTE)]);
     assert_eq!(stage.next_wake(), None);
     let sale = living(&stage);
     facts_of(&mut stage, &fact(4, 800, position("BTCUSDT", "0", "10000")));
@@ -449,10 +454,10 @@ fn what_was_not_sent_in_time_is_requested_again_at_each_close_for_what_is_held_t
     let mut ids = vec![living(&stage)];
     for n in 10..20 {
         let id = ids.last().unwrap().clone();
-        let said = exits(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Expired, "0")));
-        assert_eq!(said, ["BTCUSDT waits 0: the last request ended unfilled"], "at {n}");
-        let said = minute(&mut stage, n);
-        assert_eq!(said, ["BTCUSDT owed".to_owned(), format!("Sell 3 BTCUSDT of {T}")]);
+        let decided = exits(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Expired, "0")));
+        assert_eq!(decided, ["BTCUSDT waits 0: the last request ended unfilled"], "at {n}");
+        let decided = minute(&mut stage, n);
+        assert_eq!(decided, ["BTCUSDT owed".to_owned(), format!("Sell 3 BTCUSDT of {T}")]);
         let approved = stage.holds.values().next().unwrap().clone();
         assert_eq!(approved.symbol, sym("BTCUSDT"));
         ids.push(living(&stage));
@@ -485,13 +490,13 @@ fn three_equal_refusals_wait_longer_each_time_and_a_change_of_rules_ends_the_wai
     }
     assert_eq!(waited, [1, 1, 1, 2, 4, 8, 16, 32, 60, 60]);
     let id = living(&stage);
-    let said = exits(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Rejected, "0")));
-    assert!(said[0].starts_with("BTCUSDT waits 11: "), "{said:?}");
+    let decided = exits(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Rejected, "0")));
+    assert!(decided[0].starts_with("BTCUSDT waits 11: "), "{decided:?}");
     minute(&mut stage, at);
     assert!(stage.holds.is_empty());
     let rules = vec![Instrument { tick_size: dec("0.1"), ..instrument("BTCUSDT") }];
-    let said = exits(&mut stage, &input(9, Body::Market(Market::Instruments { rules })));
-    assert_eq!(said[1], format!("Sell 3 BTCUSDT of {T}"), "{said:?}");
+    let decided = exits(&mut stage, &input(9, Body::Market(Market::Instruments { rules })));
+    assert_eq!(decided[1], format!("Sell 3 BTCUSDT of {T}"), "{decided:?}");
 }
 
 #[test]
@@ -548,20 +553,20 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
     let resume = Switch::Resume;
     let resumed = Body::Operator(Operator::Switched { switch: resume, reason: "r".into() });
     stage.evolve(&fact(7, 500, level(BreakerLevel::Normal)));
-    let said = exits(&mut stage, &input(7, resumed));
-    assert_eq!(said, ["BTCUSDT waits 0: the account has not been compared since"]);
+    let decided = exits(&mut stage, &input(7, resumed));
+    assert_eq!(decided, ["BTCUSDT waits 0: the account has not been compared since"]);
     assert_eq!(minute(&mut stage, 10), [""; 0]);
     // Three were sold by hand: the venue's remaining balance is not all ours.
     facts_of(&mut stage, &account(11, "2"));
-    let said = exits(&mut stage, &books(11, true));
-    assert_eq!(said, ["BTCUSDT waits 0: the balance of BTC differs from the books"]);
+    let decided = exits(&mut stage, &books(11, true));
+    assert_eq!(decided, ["BTCUSDT waits 0: the balance of BTC differs from the books"]);
     assert_eq!(minute(&mut stage, 11), [""; 0]);
     // An operator ends the conflict; the next account has our holdings again, less one.
-    let said = exits(&mut stage, &books(12, false));
-    assert_eq!(said, ["BTCUSDT waits 0: the account has not been compared since"]);
+    let decided = exits(&mut stage, &books(12, false));
+    assert_eq!(decided, ["BTCUSDT waits 0: the account has not been compared since"]);
     stage.evolve(&account(13, "4"));
-    let said = exits(&mut stage, &books(13, false));
-    assert_eq!(said, ["BTCUSDT owed".to_owned(), format!("Sell 2 BTCUSDT of {T}")]);
+    let decided = exits(&mut stage, &books(13, false));
+    assert_eq!(decided, ["BTCUSDT owed".to_owned(), format!("Sell 2 BTCUSDT of {T}")]);
 }
 
 #[test]
@@ -571,12 +576,12 @@ fn a_new_entry_takes_an_exit_back_that_is_not_on_its_way() {
     exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
     let id = living(&stage);
     stage.evolve(&fact(2, 700, changed(&id, OrderStatus::Sent, "0")));
-    let said = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
-    assert_eq!(said, ["BTCUSDT pending"], "its request lives");
+    let decided = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
+    assert_eq!(decided, ["BTCUSDT pending"], "its request lives");
     facts_of(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Rejected, "0")));
-    let said = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
+    let decided = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
     let done = "BTCUSDT done: the strategy signals a new entry";
-    assert_eq!(said, [done, "BTCUSDT already-long"]);
+    assert_eq!(decided, [done, "BTCUSDT already-long"]);
     assert!(stage.exits.is_empty());
     // The same decision again has another id.
     exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
@@ -622,9 +627,9 @@ fn after_an_odd_bar_nothing_is_bought_for_15_closes_and_what_is_held_is_sold() {
     assert!(ask(&mut stage, &[buy("ETHUSDT")])[0].contains("odd-bar"));
     facts_of(&mut stage, &fact(1, 800, position("ETHUSDT", "1", "10000")));
     let signals = Body::Analysis(Analysis::Signals { rows: vec![sell("ETHUSDT")] });
-    let said = facts_of(&mut stage, &fact(2, 400, signals));
-    let sold = said.iter().any(|body| matches!(body, Body::Decision(Decision::Approved { .. })));
-    assert!(sold, "{said:?}");
+    let facts = facts_of(&mut stage, &fact(2, 400, signals));
+    let sold = facts.iter().any(|body| matches!(body, Body::Decision(Decision::Approved { .. })));
+    assert!(sold, "{facts:?}");
 }
 
 impl Decide {

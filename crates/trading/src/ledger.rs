@@ -42,8 +42,8 @@
 //! Over 500 lines: one stage with its state; its arithmetic lies in its folder.
 
 mod booking;
+mod facts;
 mod position;
-mod say;
 
 use super::decide::BEFORE_LOTS as BEFORE_LOTS_OF_DECISION;
 use super::instruments::Instruments;
@@ -51,8 +51,8 @@ use super::risk::sizing;
 use everwarm_domain::bounds::AMOUNT_MAX;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
-    Accept, Body, Conflict, Decision, Dispute, LOTS_FROM, Ledger as Said, Market, Operator, Order,
-    Part, Venue,
+    Accept, Body, Conflict, Decision, Dispute, LOTS_FROM, Ledger as LedgerFact, Market, Operator,
+    Order, Part, Venue,
 };
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::money::{self, Decimal, Price};
@@ -455,11 +455,11 @@ impl Stage for Ledger {
             Body::Operator(Operator::Adopted { asset, quantity, position, .. }) => {
                 self.adopted((fact.key, fact.time), asset, *quantity, *position);
             }
-            Body::Ledger(Said::Reconciled { life, conflicts, .. }) => {
+            Body::Ledger(LedgerFact::Reconciled { life, conflicts, .. }) => {
                 self.life = *life;
                 self.conflicts.clone_from(conflicts);
             }
-            Body::Ledger(Said::Position { symbol, .. }) if fact.version < LOTS_FROM => {
+            Body::Ledger(LedgerFact::Position { symbol, .. }) if fact.version < LOTS_FROM => {
                 self.positions.entry(*symbol).all_to_first();
             }
             Body::Decision(Decision::Owed { strategy, symbol, ended, .. })
@@ -473,7 +473,9 @@ impl Stage for Ledger {
                 }
             }
             // Only dust moves to the house here: fills have closed the other lots already.
-            Body::Ledger(Said::Lot { strategy, symbol, quantity, .. }) if quantity.is_zero() => {
+            Body::Ledger(LedgerFact::Lot { strategy, symbol, quantity, .. })
+                if quantity.is_zero() =>
+            {
                 self.positions.entry(*symbol).leave_to_house(strategy);
             }
             Body::Market(_)
@@ -488,13 +490,13 @@ impl Stage for Ledger {
 
     fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
         match &fact.body {
-            Body::Market(Market::Close { time, .. }) => self.say_equity(*time, out),
+            Body::Market(Market::Close { time, .. }) => self.append_equity(*time, out),
             Body::Order(Order::Filled { symbol, .. }) => {
-                self.say_position(fact.key, *symbol, out);
+                self.append_position(fact.key, *symbol, out);
             }
-            Body::Order(Order::Compared { life, .. }) => self.say_reconciled(fact, *life, out),
+            Body::Order(Order::Compared { life, .. }) => self.append_reconciled(fact, *life, out),
             Body::Operator(Operator::Resolved { .. } | Operator::Adopted { .. }) => {
-                self.say_resolved(fact.key, out);
+                self.append_resolved(fact.key, out);
             }
             Body::Market(_)
             | Body::Venue(_)
@@ -507,11 +509,11 @@ impl Stage for Ledger {
     }
 
     fn conclude(&self, out: &mut Out<Body>) {
-        self.say_lots(out);
+        self.append_lots(out);
         if self.closed == self.at {
             let symbols: BTreeSet<Symbol> = self.left.keys().map(|(symbol, _)| *symbol).collect();
             for symbol in symbols {
-                self.say_dust(symbol, out);
+                self.append_dust(symbol, out);
             }
         }
     }

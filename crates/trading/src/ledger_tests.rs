@@ -27,8 +27,8 @@ fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
         unread: Vec::new(),
         venue: VenueId::default(),
     };
-    let said = facts_of(ledger, &input(n, Body::Venue(account)));
-    assert!(said.is_empty(), "the orders are compared first");
+    let facts = facts_of(ledger, &input(n, Body::Venue(account)));
+    assert!(facts.is_empty(), "the orders are compared first");
     compared(ledger, n, Vec::new())
 }
 
@@ -37,21 +37,21 @@ fn compared(ledger: &mut Ledger, n: u64, conflicts: Vec<Conflict>) -> String {
     words(&facts_of(ledger, &fact(n, 700, body)))
 }
 
-fn words(said: &[Body]) -> String {
+fn words(facts: &[Body]) -> String {
     let word = |body: &Body| match body {
-        Body::Ledger(Said::Position { quantity, cost, realized_pnl, cash, .. }) => {
+        Body::Ledger(LedgerFact::Position { quantity, cost, realized_pnl, cash, .. }) => {
             format!("{quantity} cost {cost} made {realized_pnl} cash {cash}")
         }
-        Body::Ledger(Said::Equity { equity, cash, adjusted, .. }) if adjusted.is_zero() => {
+        Body::Ledger(LedgerFact::Equity { equity, cash, adjusted, .. }) if adjusted.is_zero() => {
             format!("equity {equity} cash {cash}")
         }
-        Body::Ledger(Said::Equity { equity, cash, adjusted, .. }) => {
+        Body::Ledger(LedgerFact::Equity { equity, cash, adjusted, .. }) => {
             format!("equity {equity} cash {cash} adjusted {adjusted}")
         }
-        Body::Ledger(Said::Adjusted { asset, part, amount, value }) => {
+        Body::Ledger(LedgerFact::Adjusted { asset, part, amount, value }) => {
             format!("{part:?} {amount} {asset} worth {value}")
         }
-        Body::Ledger(Said::Reconciled { conflicts, cash, foreign, .. }) => {
+        Body::Ledger(LedgerFact::Reconciled { conflicts, cash, foreign, .. }) => {
             let conflicts = conflicts.iter().map(|c| format!("{} / {}", c.ours, c.theirs));
             let conflicts = conflicts.collect::<Vec<_>>().join("; ");
             let foreign = foreign.iter().map(|(asset, amount)| format!("{amount} {asset}"));
@@ -66,7 +66,8 @@ fn words(said: &[Body]) -> String {
         | Body::Order(_)
         | Body::Ledger(_) => panic!("{body:?}"),
     };
-    let but_lots = said.iter().filter(|body| !matches!(body, Body::Ledger(Said::Lot { .. })));
+    let but_lots =
+        facts.iter().filter(|body| !matches!(body, Body::Ledger(LedgerFact::Lot { .. })));
     but_lots.map(word).collect::<Vec<_>>().join(" | ")
 }
 
@@ -75,8 +76,8 @@ fn ready() -> Ledger {
     facts_of(&mut ledger, &input(1, configured(&Settings::default())));
     let rules = vec![instrument("BTCUSDT"), instrument("ETHUSDT")];
     facts_of(&mut ledger, &input(2, Body::Market(Market::Instruments { rules })));
-    let said = account(&mut ledger, 3, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "10000")]);
-    assert_eq!(said, "cash 10000 foreign [2 BNB, 0.5 BTC] conflicts []");
+    let appended = account(&mut ledger, 3, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "10000")]);
+    assert_eq!(appended, "cash 10000 foreign [2 BNB, 0.5 BTC] conflicts []");
     ledger
 }
 
@@ -94,12 +95,12 @@ fn fill(ledger: &mut Ledger, side: Side, price: &str, quantity: &str, fee: &str)
             ..trade(1, price, quantity)
         },
     });
-    let said = words(&facts_of(ledger, &fact(9, 700, body)));
+    let appended = words(&facts_of(ledger, &fact(9, 700, body)));
     let bytes = ledger.save();
     *ledger = Ledger::default();
     ledger.load(&bytes).unwrap();
     assert_eq!(ledger.save(), bytes);
-    said
+    appended
 }
 
 #[test]
@@ -117,18 +118,19 @@ fn fills_move_position_cost_profit_and_cash() {
         assert_eq!(fill(&mut ledger, side, price, quantity, fee), want);
     }
     // Cash and every asset match the venue; the fee in a third asset is ours.
-    let said = account(&mut ledger, 10, &[("BNB", "1.99"), ("BTC", "0.5"), ("USDT", "9979.58")]);
-    assert_eq!(said, "cash 9979.58 foreign [2 BNB, 0.5 BTC] conflicts []");
+    let appended =
+        account(&mut ledger, 10, &[("BNB", "1.99"), ("BTC", "0.5"), ("USDT", "9979.58")]);
+    assert_eq!(appended, "cash 9979.58 foreign [2 BNB, 0.5 BTC] conflicts []");
 }
 
 #[test]
 fn what_is_sold_beyond_the_position_was_foreign() {
     let mut ledger = ready();
     fill(&mut ledger, Side::Buy, "100", "1", "0 USDT");
-    let said = fill(&mut ledger, Side::Sell, "100", "1.2", "0 USDT");
-    assert_eq!(said, "0 cost 0 made 20 cash 10020");
-    let said = account(&mut ledger, 10, &[("BNB", "2"), ("BTC", "0.3"), ("USDT", "10020")]);
-    assert_eq!(said, "cash 10020 foreign [2 BNB, 0.3 BTC] conflicts []");
+    let appended = fill(&mut ledger, Side::Sell, "100", "1.2", "0 USDT");
+    assert_eq!(appended, "0 cost 0 made 20 cash 10020");
+    let appended = account(&mut ledger, 10, &[("BNB", "2"), ("BTC", "0.3"), ("USDT", "10020")]);
+    assert_eq!(appended, "cash 10020 foreign [2 BNB, 0.3 BTC] conflicts []");
 }
 
 #[test]
@@ -147,14 +149,14 @@ fn equity_is_cash_and_positions_at_the_last_close() {
 fn a_surplus_is_foreign_and_a_shortage_a_conflict() {
     let mut ledger = ready();
     fill(&mut ledger, Side::Buy, "100", "1", "0 USDT");
-    let said = account(&mut ledger, 10, &[("BNB", "2"), ("BTC", "1.7"), ("USDT", "9950")]);
-    assert_eq!(said, "cash 9900 foreign [2 BNB, 0.7 BTC, 50 USDT] conflicts []");
-    let said = account(&mut ledger, 11, &[("BTC", "1.4"), ("USDT", "9950"), ("XRP", "3")]);
+    let appended = account(&mut ledger, 10, &[("BNB", "2"), ("BTC", "1.7"), ("USDT", "9950")]);
+    assert_eq!(appended, "cash 9900 foreign [2 BNB, 0.7 BTC, 50 USDT] conflicts []");
+    let appended = account(&mut ledger, 11, &[("BTC", "1.4"), ("USDT", "9950"), ("XRP", "3")]);
     let (bnb, btc) =
         ("2 BNB: 0 ours and 2 foreign / 0 BNB", "1.7 BTC: 1 ours and 0.7 foreign / 1.4 BTC");
     let want =
         format!("cash 9900 foreign [2 BNB, 0.7 BTC, 50 USDT, 3 XRP] conflicts [{bnb}; {btc}]");
-    assert_eq!(said, want);
+    assert_eq!(appended, want);
     let same = account(&mut ledger, 12, &[("BTC", "1.4"), ("USDT", "9950"), ("XRP", "3")]);
     assert_eq!(same, want, "until it is resolved");
 }
@@ -168,10 +170,10 @@ fn contradicting_orders_are_conflicts_of_the_reconciliation() {
         theirs: "x".to_owned(),
         dispute: Dispute::Order,
     };
-    let said = compared(&mut ledger, 20, vec![conflict("a")]);
-    assert!(said.ends_with("conflicts [a / x]"), "at once, between accounts: {said}");
-    let said = compared(&mut ledger, 21, vec![conflict("a"), conflict("b")]);
-    assert!(said.ends_with("conflicts [a / x; b / x]"), "{said}");
+    let appended = compared(&mut ledger, 20, vec![conflict("a")]);
+    assert!(appended.ends_with("conflicts [a / x]"), "at once, between accounts: {appended}");
+    let appended = compared(&mut ledger, 21, vec![conflict("a"), conflict("b")]);
+    assert!(appended.ends_with("conflicts [a / x; b / x]"), "{appended}");
     let all = [("BNB", "2"), ("BTC", "0.5"), ("USDT", "10000")];
     assert!(account(&mut ledger, 22, &all).ends_with("conflicts []"), "the venue agrees");
 }
@@ -179,8 +181,8 @@ fn contradicting_orders_are_conflicts_of_the_reconciliation() {
 #[test]
 fn without_an_asset_to_count_in_there_is_no_baseline() {
     let mut ledger = Ledger::default();
-    let said = account(&mut ledger, 1, &[("USDT", "10")]);
-    assert!(said.contains("neither set nor known"), "{said}");
+    let appended = account(&mut ledger, 1, &[("USDT", "10")]);
+    assert!(appended.contains("neither set nor known"), "{appended}");
     let mut settings = Settings::default();
     settings.trading.quote_asset = "USDT".to_owned();
     facts_of(&mut ledger, &input(2, configured(&settings)));
@@ -194,12 +196,12 @@ fn resolved(ledger: &mut Ledger, n: u64, asset: &str, accept: Accept) -> String 
     let conflict = ledger.conflicts.iter().find(|c| c.about == asset).unwrap().clone();
     let body =
         Operator::Resolved { conflict, accept, reason: "r".to_owned(), venue: VenueId::default() };
-    let said = words(&facts_of(ledger, &input(n, Body::Operator(body))));
+    let appended = words(&facts_of(ledger, &input(n, Body::Operator(body))));
     let bytes = ledger.save();
     *ledger = Ledger::default();
     ledger.load(&bytes).unwrap();
     assert_eq!(ledger.save(), bytes);
-    said
+    appended
 }
 
 #[test]
@@ -208,24 +210,27 @@ fn the_venues_word_on_a_shortage_is_an_adjustment_and_no_loss() {
     fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
     facts_of(&mut ledger, &input(9, close("BTCUSDT", 1, 150)));
     let theirs = [("BNB", "2"), ("BTC", "1.5"), ("USDT", "9700")];
-    let said = account(&mut ledger, 10, &theirs);
-    assert!(said.contains("2.5 BTC: 2 ours and 0.5 foreign / 1.5 BTC; 9800 USDT"), "{said}");
-    let said = resolved(&mut ledger, 11, "BTC", Accept::Venue);
+    let appended = account(&mut ledger, 10, &theirs);
+    assert!(
+        appended.contains("2.5 BTC: 2 ours and 0.5 foreign / 1.5 BTC; 9800 USDT"),
+        "{appended}"
+    );
+    let appended = resolved(&mut ledger, 11, "BTC", Accept::Venue);
     let left = "9800 USDT: 9800 ours and 0 foreign / 9700 USDT";
     let want = format!(
         "Foreign -0.5 BTC worth 0 | Position(BTCUSDT) -0.5 BTC worth -75 | \
          1.5 cost 150 made 0 cash 9800 | cash 9800 foreign [2 BNB] conflicts [{left}]"
     );
-    assert_eq!(said, want);
-    let said = resolved(&mut ledger, 12, "USDT", Accept::Venue);
-    assert_eq!(said, "Cash -100 USDT worth -100 | cash 9700 foreign [2 BNB] conflicts []");
-    let said = words(&facts_of(&mut ledger, &input(13, close("BTCUSDT", 2, 150))));
-    assert_eq!(said, "equity 9925 cash 9700 adjusted -175");
-    let said = account(&mut ledger, 14, &theirs);
-    assert_eq!(said, "cash 9700 foreign [2 BNB] conflicts []", "and the next life agrees");
+    assert_eq!(appended, want);
+    let appended = resolved(&mut ledger, 12, "USDT", Accept::Venue);
+    assert_eq!(appended, "Cash -100 USDT worth -100 | cash 9700 foreign [2 BNB] conflicts []");
+    let appended = words(&facts_of(&mut ledger, &input(13, close("BTCUSDT", 2, 150))));
+    assert_eq!(appended, "equity 9925 cash 9700 adjusted -175");
+    let appended = account(&mut ledger, 14, &theirs);
+    assert_eq!(appended, "cash 9700 foreign [2 BNB] conflicts []", "and the next life agrees");
     // The earlier holding is sold at its own cost.
-    let said = fill(&mut ledger, Side::Sell, "100", "1.5", "0 USDT");
-    assert_eq!(said, "0 cost 0 made 0 cash 9850");
+    let appended = fill(&mut ledger, Side::Sell, "100", "1.5", "0 USDT");
+    assert_eq!(appended, "0 cost 0 made 0 cash 9850");
 }
 
 #[test]
@@ -233,17 +238,17 @@ fn where_our_word_counts_as_much_may_be_missing_and_not_more() {
     let mut ledger = ready();
     fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
     let at = |ledger: &mut Ledger, n, btc: &str| {
-        let said = account(ledger, n, &[("BNB", "2"), ("BTC", btc), ("USDT", "9800")]);
-        said.split_once("conflicts ").unwrap().1.to_owned()
+        let appended = account(ledger, n, &[("BNB", "2"), ("BTC", btc), ("USDT", "9800")]);
+        appended.split_once("conflicts ").unwrap().1.to_owned()
     };
     assert_eq!(at(&mut ledger, 10, "1.5"), "[2.5 BTC: 2 ours and 0.5 foreign / 1.5 BTC]");
-    let said = resolved(&mut ledger, 11, "BTC", Accept::Ours);
-    assert_eq!(said, "cash 9800 foreign [2 BNB, 0.5 BTC] conflicts []");
+    let appended = resolved(&mut ledger, 11, "BTC", Accept::Ours);
+    assert_eq!(appended, "cash 9800 foreign [2 BNB, 0.5 BTC] conflicts []");
     assert_eq!(at(&mut ledger, 12, "1.5"), "[]", "set aside");
     // Trades change both sides equally.
     fill(&mut ledger, Side::Sell, "100", "1", "0 USDT");
-    let said = account(&mut ledger, 13, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "9900")]);
-    assert!(said.ends_with("conflicts []"), "{said}");
+    let appended = account(&mut ledger, 13, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "9900")]);
+    assert!(appended.ends_with("conflicts []"), "{appended}");
     fill(&mut ledger, Side::Buy, "100", "1", "0 USDT");
     assert!(at(&mut ledger, 14, "1.4").contains("2.5 BTC"), "more is missing");
     assert_eq!(at(&mut ledger, 15, "2.3"), "[]", "some came back");
@@ -260,8 +265,8 @@ fn a_word_on_what_is_no_conflict_changes_nothing() {
     let accept = Accept::Venue;
     let body =
         Operator::Resolved { conflict, accept, reason: "r".to_owned(), venue: VenueId::default() };
-    let said = words(&facts_of(&mut ledger, &input(9, Body::Operator(body))));
-    assert_eq!(said, "cash 10000 foreign [2 BNB, 0.5 BTC] conflicts []");
+    let appended = words(&facts_of(&mut ledger, &input(9, Body::Operator(body))));
+    assert_eq!(appended, "cash 10000 foreign [2 BNB, 0.5 BTC] conflicts []");
 }
 
 /// Applies a sale by `everwarm panic`; returns the ledger's facts.
@@ -286,11 +291,11 @@ fn panic_sale(ledger: &mut Ledger, n: u64, price: &str, quantity: &str, fee: &st
 fn what_panic_sold_leaves_the_position_with_its_profit_and_no_conflict() {
     let mut ledger = ready();
     fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
-    let said = panic_sale(&mut ledger, 10, "110", "2", "0.22 USDT");
-    assert_eq!(said, "0 cost 0 made 19.78 cash 10019.78");
+    let appended = panic_sale(&mut ledger, 10, "110", "2", "0.22 USDT");
+    assert_eq!(appended, "0 cost 0 made 19.78 cash 10019.78");
     let theirs = [("BNB", "2"), ("BTC", "0.5"), ("USDT", "10019.78")];
-    let said = account(&mut ledger, 11, &theirs);
-    assert_eq!(said, "cash 10019.78 foreign [2 BNB, 0.5 BTC] conflicts []");
+    let appended = account(&mut ledger, 11, &theirs);
+    assert_eq!(appended, "cash 10019.78 foreign [2 BNB, 0.5 BTC] conflicts []");
 }
 
 #[test]
@@ -298,10 +303,10 @@ fn what_panic_sold_of_external_holdings_brought_external_cash() {
     let mut ledger = ready();
     fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
     // 2 ours and 0.5 external for 275, of which 0.25 is the fee.
-    let said = panic_sale(&mut ledger, 10, "110", "2.5", "0.25 USDT");
-    assert_eq!(said, "0 cost 0 made 19.8 cash 10019.8");
-    let said = account(&mut ledger, 11, &[("BNB", "2"), ("USDT", "10074.75")]);
-    assert_eq!(said, "cash 10019.8 foreign [2 BNB, 54.95 USDT] conflicts []");
+    let appended = panic_sale(&mut ledger, 10, "110", "2.5", "0.25 USDT");
+    assert_eq!(appended, "0 cost 0 made 19.8 cash 10019.8");
+    let appended = account(&mut ledger, 11, &[("BNB", "2"), ("USDT", "10074.75")]);
+    assert_eq!(appended, "cash 10019.8 foreign [2 BNB, 54.95 USDT] conflicts []");
 }
 
 #[test]
@@ -309,12 +314,12 @@ fn what_panic_sold_before_an_account_that_already_shows_it_is_not_counted_twice(
     let mut ledger = ready();
     fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
     let theirs = [("BNB", "2"), ("BTC", "0.5"), ("USDT", "10019.78")];
-    let said = account(&mut ledger, 10, &theirs);
-    assert!(said.contains("219.78 USDT") && said.contains("2.5 BTC"), "{said}");
-    let said = panic_sale(&mut ledger, 11, "110", "2", "0.22 USDT");
-    assert_eq!(said, "0 cost 0 made 19.78 cash 10019.78");
-    let said = account(&mut ledger, 12, &theirs);
-    assert_eq!(said, "cash 10019.78 foreign [2 BNB, 0.5 BTC] conflicts []");
+    let appended = account(&mut ledger, 10, &theirs);
+    assert!(appended.contains("219.78 USDT") && appended.contains("2.5 BTC"), "{appended}");
+    let appended = panic_sale(&mut ledger, 11, "110", "2", "0.22 USDT");
+    assert_eq!(appended, "0 cost 0 made 19.78 cash 10019.78");
+    let appended = account(&mut ledger, 12, &theirs);
+    assert_eq!(appended, "cash 10019.78 foreign [2 BNB, 0.5 BTC] conflicts []");
 }
 
 fn adopt(ledger: &mut Ledger, n: u64, amount: &str, into: Option<(&str, &str)>) -> String {
@@ -328,29 +333,29 @@ fn adopt(ledger: &mut Ledger, n: u64, amount: &str, into: Option<(&str, &str)>) 
 #[test]
 fn what_is_adopted_is_ours_and_neither_profit_nor_loss() {
     let mut ledger = ready();
-    let said = account(&mut ledger, 9, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "10500")]);
-    assert_eq!(said, "cash 10000 foreign [2 BNB, 0.5 BTC, 500 USDT] conflicts []");
-    let said = adopt(&mut ledger, 10, "200 USDT", None);
+    let appended = account(&mut ledger, 9, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "10500")]);
+    assert_eq!(appended, "cash 10000 foreign [2 BNB, 0.5 BTC, 500 USDT] conflicts []");
+    let appended = adopt(&mut ledger, 10, "200 USDT", None);
     let left = "cash 10200 foreign [2 BNB, 0.5 BTC, 300 USDT] conflicts []";
-    assert_eq!(said, format!("Foreign -200 USDT worth 0 | Cash 200 USDT worth 200 | {left}"));
+    assert_eq!(appended, format!("Foreign -200 USDT worth 0 | Cash 200 USDT worth 200 | {left}"));
     assert_eq!(adopt(&mut ledger, 11, "2 BNB", None), left, "nobody trades it here");
     assert_eq!(adopt(&mut ledger, 12, "2 BNB", Some(("BTCUSDT", "150"))), left);
     facts_of(&mut ledger, &input(13, close("BTCUSDT", 1, 150)));
     // At most the external holdings are adopted.
-    let said = adopt(&mut ledger, 14, "7 BTC", Some(("BTCUSDT", "150")));
+    let appended = adopt(&mut ledger, 14, "7 BTC", Some(("BTCUSDT", "150")));
     let want = [
         "Foreign -0.5 BTC worth 0",
         "Position(BTCUSDT) 0.5 BTC worth 75",
         "0.5 cost 75 made 0 cash 10200",
         "cash 10200 foreign [2 BNB, 300 USDT] conflicts []",
     ];
-    assert_eq!(said, want.join(" | "));
-    let said = words(&facts_of(&mut ledger, &input(15, close("BTCUSDT", 2, 150))));
-    assert_eq!(said, "equity 10275 cash 10200 adjusted 275");
-    let said = account(&mut ledger, 16, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "10500")]);
-    assert_eq!(said, "cash 10200 foreign [2 BNB, 300 USDT] conflicts []");
-    let said = fill(&mut ledger, Side::Sell, "150", "0.5", "0 USDT");
-    assert_eq!(said, "0 cost 0 made 0 cash 10275");
+    assert_eq!(appended, want.join(" | "));
+    let appended = words(&facts_of(&mut ledger, &input(15, close("BTCUSDT", 2, 150))));
+    assert_eq!(appended, "equity 10275 cash 10200 adjusted 275");
+    let appended = account(&mut ledger, 16, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "10500")]);
+    assert_eq!(appended, "cash 10200 foreign [2 BNB, 300 USDT] conflicts []");
+    let appended = fill(&mut ledger, Side::Sell, "150", "0.5", "0 USDT");
+    assert_eq!(appended, "0 cost 0 made 0 cash 10275");
 }
 
 impl Ledger {

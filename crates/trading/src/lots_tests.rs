@@ -24,7 +24,7 @@ use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Key, Mask, Rank};
-use everwarm_kernel::stage::{Out, Retold, Stage, Step};
+use everwarm_kernel::stage::{Out, Refold, Stage, Step};
 use everwarm_kernel::state;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,8 +32,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 fn lot(strategy: &str, symbol: &str, quantity: &str) -> Fact<Body> {
     let (strategy, symbol, opened) = (strategy.to_owned(), sym(symbol), Some(0));
     let (quantity, cost, realized_pnl) = (dec(quantity), Decimal::ZERO, Decimal::ZERO);
-    let said = Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
-    fact(1, 800, Body::Ledger(said))
+    let body = Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
+    fact(1, 800, Body::Ledger(body))
 }
 
 /// A position as reported by a ledger with lots.
@@ -72,8 +72,8 @@ fn account(books: &mut Books, btc: &str, usdt: &str) -> Vec<Conflict> {
     let n = next();
     facts_of(books, &input(n, Body::Venue(account)));
     let compared = Order::Compared { life: 1, conflicts: Vec::new() };
-    let said = facts_of(books, &fact(n, 700, Body::Order(compared)));
-    let Some(Body::Ledger(Ledger::Reconciled { conflicts, .. })) = said.into_iter().next() else {
+    let facts = facts_of(books, &fact(n, 700, Body::Order(compared)));
+    let Some(Body::Ledger(Ledger::Reconciled { conflicts, .. })) = facts.into_iter().next() else {
         panic!("the books are compared")
     };
     conflicts
@@ -92,15 +92,15 @@ fn fill(strategy: &str, side: Side, fill: VenueFill) -> Body {
 }
 
 /// The lots in a list of facts.
-fn lots(said: &[Body]) -> String {
-    let lots = said.iter().filter_map(|body| {
+fn lots(facts: &[Body]) -> String {
+    let lots = facts.iter().filter_map(|body| {
         let Body::Ledger(Ledger::Lot { strategy, quantity, cost, .. }) = body else { return None };
         Some(format!("{strategy} {quantity} for {cost}"))
     });
     lots.collect::<Vec<_>>().join(", ")
 }
 
-fn books_say(books: &mut Books, strategy: &str, side: Side, price: &str, of: &str) -> String {
+fn lots_after(books: &mut Books, strategy: &str, side: Side, price: &str, of: &str) -> String {
     let body = fill(strategy, side, trade(1, price, of));
     lots(&facts_of(books, &fact(next(), 700, body)))
 }
@@ -109,8 +109,8 @@ fn books_say(books: &mut Books, strategy: &str, side: Side, price: &str, of: &st
 fn each_buys_and_sells_its_own_lot_at_its_own_cost() {
     use Side::{Buy, Sell};
     let mut books = books();
-    assert_eq!(books_say(&mut books, "a", Buy, "100", "2"), "a 2 for 200");
-    assert_eq!(books_say(&mut books, "b", Buy, "200", "1"), "b 1 for 200");
+    assert_eq!(lots_after(&mut books, "a", Buy, "100", "2"), "a 2 for 200");
+    assert_eq!(lots_after(&mut books, "b", Buy, "200", "1"), "b 1 for 200");
     let sold = facts_of(&mut books, &fact(next(), 700, fill("b", Sell, trade(1, "200", "1"))));
     assert_eq!(lots(&sold), "b 0 for 0");
     let Body::Ledger(Ledger::Position { quantity, cost, realized_pnl, .. }) = &sold[0] else {
@@ -119,20 +119,20 @@ fn each_buys_and_sells_its_own_lot_at_its_own_cost() {
     let zero = Decimal::ZERO;
     assert_eq!((*quantity, *cost, *realized_pnl), (dec("2"), dec("200"), zero), "its own cost");
     // The buyer's lot pays a fee in the base asset.
-    books_say(&mut books, "b", Buy, "100", "1");
+    lots_after(&mut books, "b", Buy, "100", "1");
     let in_base = VenueFill { fee: dec("0.5"), fee_asset: "BTC".into(), ..trade(1, "100", "1") };
-    let said = facts_of(&mut books, &fact(next(), 700, fill("b", Buy, in_base)));
-    assert_eq!(lots(&said), "b 1.5 for 200");
+    let appended = facts_of(&mut books, &fact(next(), 700, fill("b", Buy, in_base)));
+    assert_eq!(lots(&appended), "b 1.5 for 200");
 }
 
 #[test]
 fn what_nobody_sold_for_one_lot_comes_out_of_the_oldest_and_a_shortage_out_of_the_youngest() {
     let mut books = books();
     for strategy in ["b", "a", "c"] {
-        books_say(&mut books, strategy, Side::Buy, "100", "2");
+        lots_after(&mut books, strategy, Side::Buy, "100", "2");
     }
-    let said = books_say(&mut books, PANIC, Side::Sell, "100", "3");
-    assert_eq!(said, "b 0 for 0, a 1 for 100", "b is the oldest");
+    let appended = lots_after(&mut books, PANIC, Side::Sell, "100", "3");
+    assert_eq!(appended, "b 0 for 0, a 1 for 100", "b is the oldest");
     let conflicts = account(&mut books, "1.5", "99700");
     let resolved = Operator::Resolved {
         conflict: conflicts.into_iter().next().unwrap(),
@@ -140,14 +140,14 @@ fn what_nobody_sold_for_one_lot_comes_out_of_the_oldest_and_a_shortage_out_of_th
         reason: "sold by hand".to_owned(),
         venue: VenueId::default(),
     };
-    let said = facts_of(&mut books, &input(next(), Body::Operator(resolved)));
-    assert_eq!(lots(&said), "c 0.5 for 50", "c is the youngest: 1.5 are missing");
-    let said = books_say(&mut books, "c", Side::Sell, "100", "1.2");
-    assert_eq!(said, "c 0 for 0, a 0.3 for 30", "what c does not have is another's");
+    let appended = facts_of(&mut books, &input(next(), Body::Operator(resolved)));
+    assert_eq!(lots(&appended), "c 0.5 for 50", "c is the youngest: 1.5 are missing");
+    let appended = lots_after(&mut books, "c", Side::Sell, "100", "1.2");
+    assert_eq!(appended, "c 0 for 0, a 0.3 for 30", "what c does not have is another's");
 }
 
 fn owed(strategy: &str, ended: Option<&str>) -> Fact<Body> {
-    let said = Decision::Owed {
+    let decision = Decision::Owed {
         strategy: strategy.to_owned(),
         symbol: sym("BTCUSDT"),
         since: 0,
@@ -157,7 +157,7 @@ fn owed(strategy: &str, ended: Option<&str>) -> Fact<Body> {
         refusal: None,
         ended: ended.map(str::to_owned),
     };
-    Fact { version: 6, ..fact(next(), 600, Body::Decision(said)) }
+    Fact { version: 6, ..fact(next(), 600, Body::Decision(decision)) }
 }
 
 /// The ledger's facts at the close after an exit has ended.
@@ -170,20 +170,20 @@ fn exit_ends(books: &mut Books, strategy: &str) -> String {
 fn dust_goes_to_the_house_when_the_exit_of_its_lot_ends_and_leaves_with_the_next_sale() {
     use Side::{Buy, Sell};
     let mut books = books();
-    books_say(&mut books, "b", Buy, "100", "3");
-    books_say(&mut books, "a", Buy, "100", "1.00005");
-    books_say(&mut books, "a", Sell, "100", "1");
+    lots_after(&mut books, "b", Buy, "100", "3");
+    lots_after(&mut books, "a", Buy, "100", "1.00005");
+    lots_after(&mut books, "a", Sell, "100", "1");
     assert_eq!(exit_ends(&mut books, "b"), "", "what can be sold stays whose it is");
     assert_eq!(exit_ends(&mut books, "a"), "a 0 for 0, house 0.00005 for 0.005");
     assert_eq!(exit_ends(&mut books, "a"), "", "once");
     assert_eq!(exit_ends(&mut books, HOUSE), "");
-    books_say(&mut books, "a", Buy, "100", "0.00001");
+    lots_after(&mut books, "a", Buy, "100", "0.00001");
     facts_of(&mut books, &owed("a", Some("too small")));
     facts_of(&mut books, &owed("a", None));
-    let said = facts_of(&mut books, &input(next(), close("BTCUSDT", 3, 100)));
-    assert_eq!(lots(&said), "", "it is to be sold again");
-    let said = books_say(&mut books, "b", Sell, "100", "3.00005");
-    assert_eq!(said, "b 0 for 0, house 0 for 0");
+    let appended = facts_of(&mut books, &input(next(), close("BTCUSDT", 3, 100)));
+    assert_eq!(lots(&appended), "", "it is to be sold again");
+    let appended = lots_after(&mut books, "b", Sell, "100", "3.00005");
+    assert_eq!(appended, "b 0 for 0, house 0 for 0");
     let bytes = books.save();
     books.load(&bytes).unwrap();
 }
@@ -193,21 +193,21 @@ fn dust_of_two_strategies_goes_to_the_house_at_one_close() {
     use Side::{Buy, Sell};
     let mut books = books();
     for (strategy, dust) in [("a", "0.00005"), ("b", "0.00003")] {
-        books_say(&mut books, strategy, Buy, "100", &format!("1{}", &dust[1..]));
-        books_say(&mut books, strategy, Sell, "100", "1");
+        lots_after(&mut books, strategy, Buy, "100", &format!("1{}", &dust[1..]));
+        lots_after(&mut books, strategy, Sell, "100", "1");
         assert_eq!(lots(&facts_of(&mut books, &owed(strategy, Some("too small")))), "");
     }
-    let said = facts_of(&mut books, &input(next(), close("BTCUSDT", 3, 100)));
-    assert_eq!(lots(&said), "a 0 for 0, b 0 for 0, house 0.00008 for 0.008");
+    let appended = facts_of(&mut books, &input(next(), close("BTCUSDT", 3, 100)));
+    assert_eq!(lots(&appended), "a 0 for 0, b 0 for 0, house 0.00008 for 0.008");
 }
 
 #[test]
 fn a_version_that_is_told_what_was_said_of_two_fills_has_the_same_lots() {
     let mut books = books();
-    books_say(&mut books, "a", Side::Buy, "100", "2");
-    books_say(&mut books, "b", Side::Buy, "200", "1");
-    let (mut told, n) = (Books::default(), next());
-    told.load(&books.save()).unwrap();
+    lots_after(&mut books, "a", Side::Buy, "100", "2");
+    lots_after(&mut books, "b", Side::Buy, "200", "1");
+    let (mut replayed, n) = (Books::default(), next());
+    replayed.load(&books.save()).unwrap();
     let filled = [1, 2].map(|k| {
         let body = fill("a", Side::Sell, trade(k, "100", "1"));
         Fact { key: Key { n, rank: 700, i: u16::try_from(k).unwrap() }, ..fact(n, 700, body) }
@@ -218,19 +218,19 @@ fn a_version_that_is_told_what_was_said_of_two_fills_has_the_same_lots() {
         step.feed(&mut books, fact, &mut own);
     }
     step.finish(&mut books, &mut own);
-    let mut retold = Retold::new(&own);
+    let mut refold = Refold::new(&own);
     for fact in &filled {
-        retold.feed(&mut told, fact);
+        refold.feed(&mut replayed, fact);
     }
-    retold.finish(&mut told);
-    told.check();
-    assert_eq!(told.save(), books.save());
+    refold.finish(&mut replayed);
+    replayed.check();
+    assert_eq!(replayed.save(), books.save());
 }
 
 #[test]
 fn what_is_adopted_is_the_houses() {
     let mut books = books();
-    books_say(&mut books, "a", Side::Buy, "100", "1");
+    lots_after(&mut books, "a", Side::Buy, "100", "1");
     assert_eq!(account(&mut books, "1.5", "99900"), []);
     let adopted = Operator::Adopted {
         asset: "BTC".to_owned(),
@@ -239,8 +239,8 @@ fn what_is_adopted_is_the_houses() {
         reason: "mine".to_owned(),
         venue: VenueId::default(),
     };
-    let said = facts_of(&mut books, &input(next(), Body::Operator(adopted)));
-    assert_eq!(lots(&said), "house 0.5 for 60");
+    let appended = facts_of(&mut books, &input(next(), Body::Operator(adopted)));
+    assert_eq!(lots(&appended), "house 0.5 for 60");
 }
 
 /// For any mix of buys, sales, shortages and adoptions, the reported lots are those of the books. A
@@ -251,9 +251,9 @@ fn the_lots_that_are_said_are_those_that_are_held() {
         let mut drawn = seed;
         let mut below = |most: u64| draw(&mut drawn) % most;
         let mut books = books();
-        let (mut told, mut sums) = (Lots::default(), BTreeMap::new());
+        let (mut folded, mut sums) = (Lots::default(), BTreeMap::new());
         let (mut made, mut locked_in) = (BTreeMap::new(), Decimal::ZERO);
-        let mut hear = |books: &mut Books, given: Fact<Body>| {
+        let mut apply = |books: &mut Books, given: Fact<Body>| {
             for body in facts_of(books, &given) {
                 if let Body::Ledger(Ledger::Position { symbol, quantity, realized_pnl, .. }) = &body
                 {
@@ -264,10 +264,10 @@ fn the_lots_that_are_said_are_those_that_are_held() {
                     made.insert(strategy.clone(), *realized_pnl);
                 }
                 let version = books.version();
-                told.fold(&Fact { version, ..fact(given.key.n, 800, body) });
+                folded.fold(&Fact { version, ..fact(given.key.n, 800, body) });
             }
             for (symbol, quantity) in &sums {
-                assert_eq!(told.sum(*symbol), *quantity, "seed {seed}: {told:?}");
+                assert_eq!(folded.sum(*symbol), *quantity, "seed {seed}: {folded:?}");
             }
             let all = money::total(made.values().copied());
             assert_eq!(all, locked_in, "seed {seed}: {made:?}");
@@ -282,10 +282,10 @@ fn the_lots_that_are_said_are_those_that_are_held() {
             if below(3) == 0 {
                 (of.fee, of.fee_asset) = (Decimal::new(3, 4), "BTC".to_owned());
             }
-            hear(&mut books, fact(next(), 700, fill(strategy, side, of)));
+            apply(&mut books, fact(next(), 700, fill(strategy, side, of)));
             if below(4) == 0 {
-                hear(&mut books, owed(strategy, Some("too small")));
-                hear(&mut books, input(next(), close("BTCUSDT", 2, 100)));
+                apply(&mut books, owed(strategy, Some("too small")));
+                apply(&mut books, input(next(), close("BTCUSDT", 2, 100)));
             }
             if below(8) == 0 {
                 let there = Decimal::new(below(100_000).cast_signed(), 5).to_string();
@@ -294,7 +294,7 @@ fn the_lots_that_are_said_are_those_that_are_held() {
                     let (accept, reason) = (Accept::Venue, "r".to_owned());
                     let resolved =
                         Operator::Resolved { conflict, accept, reason, venue: VenueId::default() };
-                    hear(&mut books, input(next(), Body::Operator(resolved)));
+                    apply(&mut books, input(next(), Body::Operator(resolved)));
                 }
             }
             let bytes = books.save();
@@ -326,10 +326,10 @@ fn a_state_without_lots_is_read_as_that_of_the_one_strategy_there_was() {
     new.check();
     assert_eq!(new.converts(), [2]);
     assert_eq!(new.save(), old.save(), "the facts and the conversion lead to the same");
-    let said = books_say(&mut new, "b", Side::Buy, "100", "1");
-    assert_eq!(said, "b 1 for 100");
-    let said = books_say(&mut new, "sma_cross", Side::Sell, "100", "1");
-    assert_eq!(said, "sma_cross 0 for 0");
+    let appended = lots_after(&mut new, "b", Side::Buy, "100", "1");
+    assert_eq!(appended, "b 1 for 100");
+    let appended = lots_after(&mut new, "sma_cross", Side::Sell, "100", "1");
+    assert_eq!(appended, "sma_cross 0 for 0");
 }
 
 // The decision.
@@ -355,11 +355,11 @@ fn ready(change: impl FnOnce(&mut Settings)) -> Decide {
     stage
 }
 
-fn wish(strategy: &str, symbol: &str, side: Side) -> Signal {
+fn signal_of(strategy: &str, symbol: &str, side: Side) -> Signal {
     Signal { strategy: strategy.to_owned(), ..signal(symbol, side, T) }
 }
 
-fn words(said: &[Body]) -> Vec<String> {
+fn words(facts: &[Body]) -> Vec<String> {
     let word = |body: &Body| match body {
         Body::Decision(Decision::Approved { intent, .. }) => {
             format!("{} {:?} {}", intent.strategy, intent.side, intent.quantity)
@@ -382,7 +382,7 @@ fn words(said: &[Body]) -> Vec<String> {
         | Body::Order(_)
         | Body::Ledger(_) => panic!("{body:?}"),
     };
-    said.iter().map(word).collect()
+    facts.iter().map(word).collect()
 }
 
 fn decides(stage: &mut Decide, rows: Vec<Signal>) -> Vec<String> {
@@ -408,53 +408,55 @@ fn holds(stage: &mut Decide, all: &[(&str, &str)]) {
 fn the_second_strategy_enters_what_the_first_one_holds_and_each_sells_its_own() {
     use Side::{Buy, Sell};
     let mut stage = holding(&[("a", "3")]);
-    let said = decides(&mut stage, vec![wish("b", "BTCUSDT", Buy), wish("a", "BTCUSDT", Buy)]);
-    assert_eq!(said, ["a already-long", "b Buy 10"]);
-    let said = decides(&mut stage, vec![wish("b", "BTCUSDT", Buy), wish("a", "BTCUSDT", Sell)]);
-    assert_eq!(said, ["a owed", "a Sell 3", "b pending"], "sales go first, each has its order");
+    let appended =
+        decides(&mut stage, vec![signal_of("b", "BTCUSDT", Buy), signal_of("a", "BTCUSDT", Buy)]);
+    assert_eq!(appended, ["a already-long", "b Buy 10"]);
+    let appended =
+        decides(&mut stage, vec![signal_of("b", "BTCUSDT", Buy), signal_of("a", "BTCUSDT", Sell)]);
+    assert_eq!(appended, ["a owed", "a Sell 3", "b pending"], "sales go first, each has its order");
     let mut stage = holding(&[("a", "3"), ("b", "2")]);
-    let said = decides(&mut stage, vec![wish("b", "BTCUSDT", Sell)]);
-    assert_eq!(said, ["b owed", "b Sell 2"]);
-    let said = decides(&mut stage, vec![wish("c", "BTCUSDT", Sell)]);
-    assert_eq!(said, ["c nothing-to-sell"]);
+    let appended = decides(&mut stage, vec![signal_of("b", "BTCUSDT", Sell)]);
+    assert_eq!(appended, ["b owed", "b Sell 2"]);
+    let appended = decides(&mut stage, vec![signal_of("c", "BTCUSDT", Sell)]);
+    assert_eq!(appended, ["c nothing-to-sell"]);
 }
 
 #[test]
 fn places_are_lots_and_what_is_on_its_way_to_one() {
     let mut stage = ready(|settings| settings.trading.max_positions = 2);
     holds(&mut stage, &[("a", "3"), (HOUSE, "0.00001")]);
-    let rows = ["b", "c"].map(|strategy| wish(strategy, "BTCUSDT", Side::Buy)).to_vec();
+    let rows = ["b", "c"].map(|strategy| signal_of(strategy, "BTCUSDT", Side::Buy)).to_vec();
     assert_eq!(decides(&mut stage, rows), ["b Buy 10", "c max-positions"]);
     let bytes = stage.save();
     stage.load(&bytes).unwrap();
-    let said = decides(&mut stage, vec![wish("c", "BTCUSDT", Side::Buy)]);
-    assert_eq!(said, ["c max-positions"]);
+    let appended = decides(&mut stage, vec![signal_of("c", "BTCUSDT", Side::Buy)]);
+    assert_eq!(appended, ["c max-positions"]);
 }
 
 #[test]
 fn the_next_sale_of_a_symbol_takes_the_houses_along_once() {
     let mut stage = holding(&[("a", "3.00007"), ("b", "2.00005"), (HOUSE, "0.00006")]);
-    let rows = ["a", "b"].map(|strategy| wish(strategy, "BTCUSDT", Side::Sell)).to_vec();
-    let said = decides(&mut stage, rows);
-    assert_eq!(said, ["a owed", "a Sell 3.0001", "b owed", "b Sell 2"]);
+    let rows = ["a", "b"].map(|strategy| signal_of(strategy, "BTCUSDT", Side::Sell)).to_vec();
+    let appended = decides(&mut stage, rows);
+    assert_eq!(appended, ["a owed", "a Sell 3.0001", "b owed", "b Sell 2"]);
     // Two lots that are too small alone can be sold together.
     let mut stage = holding(&[("a", "0.05"), (HOUSE, "0.06")]);
-    let said = decides(&mut stage, vec![wish("a", "BTCUSDT", Side::Sell)]);
-    assert_eq!(said, ["a owed", "a Sell 0.11"]);
+    let appended = decides(&mut stage, vec![signal_of("a", "BTCUSDT", Side::Sell)]);
+    assert_eq!(appended, ["a owed", "a Sell 0.11"]);
 }
 
 #[test]
 fn the_exit_of_dust_ends_though_its_symbol_is_listed_no_more() {
     let mut stage = holding(&[("a", "3")]);
-    assert_eq!(decides(&mut stage, vec![wish("a", "BTCUSDT", Side::Sell)])[1], "a Sell 3");
+    assert_eq!(decides(&mut stage, vec![signal_of("a", "BTCUSDT", Side::Sell)])[1], "a Sell 3");
     let id = stage.held().next().unwrap().0.clone();
     stage.evolve(&sum("BTCUSDT", "0.00001"));
     stage.evolve(&lot("a", "BTCUSDT", "0.00001"));
     stage.evolve(&fact(3, 700, changed(&id.0, OrderStatus::Filled, "2.99999")));
     let (listed, unlisted) = (Vec::new(), vec![sym("BTCUSDT")]);
     let left = Market::Universe { asked: 0, basis: 0, listed, unlisted };
-    let said = words(&facts_of(&mut stage, &input(4, Body::Market(left))));
-    assert!(said.len() == 1 && said[0].starts_with("a done: 0.00001 BTC"), "{said:?}");
+    let appended = words(&facts_of(&mut stage, &input(4, Body::Market(left))));
+    assert!(appended.len() == 1 && appended[0].starts_with("a done: 0.00001 BTC"), "{appended:?}");
 }
 
 #[test]
@@ -467,10 +469,10 @@ fn two_sales_together_sell_no_more_than_the_account_has() {
         Venue::Account { life: 1, time: 0, balances, open, unread, venue: VenueId::default() };
     facts_of(&mut stage, &input(5, Body::Venue(account)));
     facts_of(&mut stage, &fact(5, 800, reconciled(1, "9000")));
-    let said = decides(&mut stage, vec![wish("a", "BTCUSDT", Side::Sell)]);
-    assert_eq!(said, ["a owed", "a Sell 3"]);
-    let said = decides(&mut stage, vec![wish("b", "BTCUSDT", Side::Sell)]);
-    assert_eq!(said, ["b owed", "b Sell 1"], "3 are on their way, 1 is missing");
+    let appended = decides(&mut stage, vec![signal_of("a", "BTCUSDT", Side::Sell)]);
+    assert_eq!(appended, ["a owed", "a Sell 3"]);
+    let appended = decides(&mut stage, vec![signal_of("b", "BTCUSDT", Side::Sell)]);
+    assert_eq!(appended, ["b owed", "b Sell 1"], "3 are on their way, 1 is missing");
 }
 
 fn switched(switch: Switch) -> Fact<Body> {
@@ -480,23 +482,29 @@ fn switched(switch: Switch) -> Fact<Body> {
 #[test]
 fn flatten_owes_an_exit_of_every_lot_and_resume_leaves_those_that_a_strategy_wants() {
     let mut stage = holding(&[("a", "3"), ("b", "2"), (HOUSE, "1")]);
-    let said = words(&facts_of(&mut stage, &switched(Switch::Flatten)));
+    let appended = words(&facts_of(&mut stage, &switched(Switch::Flatten)));
     let want = ["a owed", "a Sell 3", "b owed", "b Sell 2", "house owed", "house Sell 1"];
-    assert_eq!(said, want);
-    assert_eq!(words(&facts_of(&mut stage, &switched(Switch::Flatten))), [""; 0], "said twice");
+    assert_eq!(appended, want);
+    assert_eq!(words(&facts_of(&mut stage, &switched(Switch::Flatten))), [""; 0], "switched twice");
     // All are rejected; then b signals an exit and a an entry.
     let ids: Vec<ClientOrderId> = stage.held().map(|(id, _)| id.clone()).collect();
     for id in ids {
         stage.evolve(&fact(8, 700, changed(&id.0, OrderStatus::Rejected, "0")));
     }
-    let rows = vec![wish("b", "BTCUSDT", Side::Sell), wish("a", "BTCUSDT", Side::Buy)];
-    let said = decides(&mut stage, rows);
-    assert!(said.iter().all(|word| !word.contains("done")), "{said:?}");
+    let rows = vec![signal_of("b", "BTCUSDT", Side::Sell), signal_of("a", "BTCUSDT", Side::Buy)];
+    let appended = decides(&mut stage, rows);
+    assert!(appended.iter().all(|word| !word.contains("done")), "{appended:?}");
     let bytes = stage.save();
     stage.load(&bytes).unwrap();
-    let said = words(&facts_of(&mut stage, &switched(Switch::Resume)));
-    assert!(said.contains(&"a done: an operator has resumed trading".to_owned()), "{said:?}");
-    assert!(said.iter().all(|word| !word.starts_with("b done")), "b wants to leave: {said:?}");
+    let appended = words(&facts_of(&mut stage, &switched(Switch::Resume)));
+    assert!(
+        appended.contains(&"a done: an operator has resumed trading".to_owned()),
+        "{appended:?}"
+    );
+    assert!(
+        appended.iter().all(|word| !word.starts_with("b done")),
+        "b wants to leave: {appended:?}"
+    );
 }
 
 #[test]
@@ -510,8 +518,8 @@ fn an_exit_of_flatten_that_is_on_its_way_over_a_resume_is_of_flatten_still() {
     let refused =
         words(&facts_of(&mut stage, &fact(10, 700, changed(&id.0, OrderStatus::Rejected, "0"))));
     assert!(refused[0].starts_with("a waits"), "{refused:?}");
-    let said = words(&facts_of(&mut stage, &switched(Switch::Resume)));
-    assert_eq!(said, ["a done: an operator has resumed trading"]);
+    let appended = words(&facts_of(&mut stage, &switched(Switch::Resume)));
+    assert_eq!(appended, ["a done: an operator has resumed trading"]);
 }
 
 #[test]
@@ -525,15 +533,15 @@ fn a_decision_without_lots_is_read_as_that_of_the_one_strategy_there_was() {
     new.convert(5, &old.save_before_lots()).unwrap();
     assert_eq!(new.converts(), [5, 6]);
     assert_eq!(new.save(), old.save(), "the facts and the conversion lead to the same");
-    let said = decides(&mut new, vec![wish("sma_cross", "BTCUSDT", Side::Sell)]);
-    assert_eq!(said, ["sma_cross owed", "sma_cross Sell 3"]);
+    let appended = decides(&mut new, vec![signal_of("sma_cross", "BTCUSDT", Side::Sell)]);
+    assert_eq!(appended, ["sma_cross owed", "sma_cross Sell 3"]);
 }
 
 #[test]
 fn a_sale_that_a_version_without_lots_decided_is_in_the_way_of_every_lot_it_may_sell() {
     let mut old = ready(|_| {});
     old.evolve(&fact(1, 800, position("BTCUSDT", "3", "9700")));
-    let flatten = Signal { reason: String::new(), ..wish("flatten", "BTCUSDT", Side::Sell) };
+    let flatten = Signal { reason: String::new(), ..signal_of("flatten", "BTCUSDT", Side::Sell) };
     let intent = everwarm_domain::order::OrderIntent {
         client_id: ClientOrderId("ew-flatten-1".to_owned()),
         strategy: flatten.strategy,
@@ -552,9 +560,9 @@ fn a_sale_that_a_version_without_lots_decided_is_in_the_way_of_every_lot_it_may_
     let mut new = Decide::default();
     new.convert(5, &old.save_before_lots()).unwrap();
     assert_eq!(new.save(), old.save());
-    let said = words(&facts_of(&mut new, &switched(Switch::Flatten)));
+    let appended = words(&facts_of(&mut new, &switched(Switch::Flatten)));
     let pending = "sma_cross waits: an order in BTCUSDT is not final yet";
-    assert_eq!(said, [pending], "nothing is sold twice");
+    assert_eq!(appended, [pending], "nothing is sold twice");
 }
 
 // All together.
@@ -604,7 +612,7 @@ impl Stage for Scripted {
         let rows: Vec<Signal> =
             (self.says)(self.name, *time, bars).into_iter().filter_map(signal).collect();
         if !rows.is_empty() {
-            out.say(Body::Analysis(Analysis::Signals { rows }));
+            out.append(Body::Analysis(Analysis::Signals { rows }));
         }
     }
     fn save(&self) -> Vec<u8> {

@@ -68,11 +68,11 @@ pub fn below_used(used: &Counts, old: &Risk, new: &Risk) -> Vec<Refusal> {
     let below =
         rows.into_iter().filter(|(_, [used, old, new], _)| tighter(*old, *new) && used > new);
     below
-        .map(|(key, [_, _, new], told)| {
+        .map(|(key, [_, _, new], usage)| {
             let most = new.normalize();
             Refusal {
                 key,
-                reason: format!("{told}, {most} would be allowed: `everwarm halt` stops entries"),
+                reason: format!("{usage}, {most} would be allowed: `everwarm halt` stops entries"),
             }
         })
         .collect()
@@ -121,12 +121,12 @@ mod tests {
     fn a_symbol_that_is_held_is_not_let_go_and_one_that_is_not_is() {
         let held = "2 BTCUSDT are held; it would not be traded any more: leave it first";
         let without = |names: &[&str]| names.iter().map(|name| sym(name)).collect::<Vec<Symbol>>();
-        let told = refused(|new| new.universe.exclude = without(&["BTCUSDT", "ETHUSDT"]));
-        assert_eq!(told, format!("market.universe.exclude: {held}"));
-        let told = refused(|new| new.universe.names = without(&["ETHUSDT"]));
-        assert_eq!(told, format!("market.symbols: {held}"));
-        let told = refused(|new| new.universe.quote = "EUR".into());
-        assert_eq!(told, format!("market.universe.quote: {held}"));
+        let text = refused(|new| new.universe.exclude = without(&["BTCUSDT", "ETHUSDT"]));
+        assert_eq!(text, format!("market.universe.exclude: {held}"));
+        let text = refused(|new| new.universe.names = without(&["ETHUSDT"]));
+        assert_eq!(text, format!("market.symbols: {held}"));
+        let text = refused(|new| new.universe.quote = "EUR".into());
+        assert_eq!(text, format!("market.universe.quote: {held}"));
         assert_eq!(refused(|new| new.universe.names = without(&["BTCUSDT"])), "");
         assert_eq!(refused(|new| new.universe.exclude = without(&["ETHUSDT"])), "", "dust");
     }
@@ -147,20 +147,20 @@ mod tests {
         assert_eq!(refused(&off, &limits(2, 7, "10.5")), [""; 0], "as much as is used");
         assert_eq!(refused(&limits(1, 1, "1"), &off), [""; 0], "they are switched off");
         assert_eq!(refused(&limits(1, 5, "9"), &limits(1, 6, "9.5")), [""; 0], "they are raised");
-        let told = refused(&off, &limits(1, 6, "10.4"));
-        assert_eq!(told.len(), 3, "{told:?}");
+        let texts = refused(&off, &limits(1, 6, "10.4"));
+        assert_eq!(texts.len(), 3, "{texts:?}");
         let halt = "would be allowed: `everwarm halt` stops entries";
         assert!(
-            told[0].starts_with("risk.max_consecutive_failures: 2 orders in a row"),
-            "{told:?}"
+            texts[0].starts_with("risk.max_consecutive_failures: 2 orders in a row"),
+            "{texts:?}"
         );
         let entries =
             format!("risk.max_trades_per_day: 7 entries were filled on 1970-01-02, 6 {halt}");
-        assert_eq!(told[1], entries);
+        assert_eq!(texts[1], entries);
         let loss = format!(
             "risk.max_loss_per_day: a loss of 10.5 was realised on 1970-01-02, 10.4 {halt}"
         );
-        assert_eq!(told[2], loss);
+        assert_eq!(texts[2], loss);
         assert_eq!(refused(&limits(9, 9, "99"), &limits(9, 5, "99")).len(), 1);
         let won = Counts { realized: dec("5"), ..Counts::default() };
         assert_eq!(below_used(&won, &off, &limits(1, 1, "1")), []);
@@ -168,12 +168,12 @@ mod tests {
 
     #[test]
     fn a_limit_below_what_is_held_is_refused_and_all_refusals_are_told() {
-        let told = refused(|new| {
+        let text = refused(|new| {
             new.trading.max_positions = 0;
             new.universe.quote = "EUR".into();
         });
-        assert_eq!(told.lines().count(), 2, "{told}");
-        assert!(told.contains(
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains(
             "trading.max_positions: 1 positions are held or on their way, 0 would be allowed"
         ));
         assert_eq!(refused(|new| new.trading.max_positions = 1), "");

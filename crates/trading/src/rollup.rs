@@ -349,7 +349,7 @@ impl Stage for RollUp {
         }
         for (timeframe, bars) in WIDTHS.into_iter().zip(&self.finished) {
             if !bars.is_empty() {
-                out.say(Body::Analysis(Analysis::Rolled { timeframe, bars: bars.clone() }));
+                out.append(Body::Analysis(Analysis::Rolled { timeframe, bars: bars.clone() }));
             }
         }
     }
@@ -393,13 +393,13 @@ mod tests {
             bars.iter().map(|(s, price)| bar(s, minute, *price)).collect(),
             missing.iter().map(symbol).collect(),
         ));
-        say(stage, minute, body)
+        apply(stage, minute, body)
     }
 
-    fn say(stage: &mut RollUp, n: i64, body: Body) -> String {
-        let said = facts_of(stage, &input(u64::try_from(n).unwrap(), body));
+    fn apply(stage: &mut RollUp, n: i64, body: Body) -> String {
+        let facts = facts_of(stage, &input(u64::try_from(n).unwrap(), body));
         let mut words = Vec::new();
-        for body in said {
+        for body in facts {
             let Body::Analysis(Analysis::Rolled { timeframe, bars }) = body else { panic!() };
             for RolledBar { bar, count, complete } in bars {
                 let at = bar.open_time / MINUTE;
@@ -416,14 +416,14 @@ mod tests {
         for minute in 0..4 {
             assert_eq!(close(&mut stage, minute, &[("A", minute + 1), ("B", 9)], &[]), "");
         }
-        let said = close(&mut stage, 4, &[("A", 7)], &["B"]);
-        assert_eq!(said, "5m A @0 7x5, 5m B @0 9x4!");
+        let rolled = close(&mut stage, 4, &[("A", 7)], &["B"]);
+        assert_eq!(rolled, "5m A @0 7x5, 5m B @0 9x4!");
         assert_eq!(close(&mut stage, 5, &[("A", 8)], &[]), "");
         // B returns after A has finished two more buckets; its 15m bucket is finished with it.
         assert_eq!(close(&mut stage, 17, &[("A", 1)], &[]), "5m A @5 8x1!, 15m A @0 8x6!");
         assert_eq!(close(&mut stage, 18, &[("A", 1), ("B", 2)], &[]), "15m B @0 9x4!");
-        let said = close(&mut stage, 19, &[("A", 1), ("B", 3)], &[]);
-        assert_eq!(said, "5m A @15 1x3!, 5m B @15 3x2!");
+        let rolled = close(&mut stage, 19, &[("A", 1), ("B", 3)], &[]);
+        assert_eq!(rolled, "5m A @15 1x3!, 5m B @15 3x2!");
         stage.check();
     }
 
@@ -432,10 +432,10 @@ mod tests {
         let mut stage = RollUp::default();
         let late = |minute| Body::Market(Market::LateBar { bar: bar("A", minute, 5), odd: None });
         close(&mut stage, 2, &[("A", 1)], &[]);
-        assert_eq!(say(&mut stage, 3, late(3)), "");
-        assert_eq!(say(&mut stage, 3, late(1)), "");
+        assert_eq!(apply(&mut stage, 3, late(3)), "");
+        assert_eq!(apply(&mut stage, 3, late(1)), "");
         assert_eq!(close(&mut stage, 4, &[], &["A"]), "5m A @0 5x2!");
-        assert_eq!(say(&mut stage, 5, late(4)), "", "its bucket has been said");
+        assert_eq!(apply(&mut stage, 5, late(4)), "", "its bucket has been appended");
         assert_eq!(close(&mut stage, 5, &[("A", 1)], &[]), "");
         assert_eq!(close(&mut stage, 9, &[("A", 1)], &[]), "5m A @5 1x2!");
     }
@@ -451,25 +451,25 @@ mod tests {
         let sessions = Sessions::new(0, 2 * DAY, sessions).unwrap();
         let mut stage = RollUp::default();
         let venue = VenueId::default();
-        assert_eq!(say(&mut stage, 0, Body::Market(Market::Sessions { venue, sessions })), "");
-        let daily = |said: String| {
-            let days: Vec<&str> = said.split(", ").filter(|of| of.starts_with("1d")).collect();
+        assert_eq!(apply(&mut stage, 0, Body::Market(Market::Sessions { venue, sessions })), "");
+        let daily = |text: String| {
+            let days: Vec<&str> = text.split(", ").filter(|of| of.starts_with("1d")).collect();
             days.join(", ")
         };
         let mut minutes = Vec::new();
         for minute in 1_438..1_443 {
-            let said = daily(close(&mut stage, minute, &[("A", minute)], &[]));
-            minutes.push((minute, said));
+            let rolled = daily(close(&mut stage, minute, &[("A", minute)], &[]));
+            minutes.push((minute, rolled));
         }
         let ended = minutes.pop().unwrap();
-        assert!(minutes.iter().all(|(_, said)| said.is_empty()), "{minutes:?}");
+        assert!(minutes.iter().all(|(_, rolled)| rolled.is_empty()), "{minutes:?}");
         assert_eq!(ended.1, "1d A @1438 1442x5", "by the close of its last minute");
         let bytes = stage.save();
         stage = RollUp::default();
         stage.load(&bytes).unwrap();
         assert_eq!(daily(close(&mut stage, 1_500, &[("A", 1)], &[])), "");
-        let said = daily(close(&mut stage, 1_501, &[], &["A"]));
-        assert_eq!(said, "1d A @1500 1x1!", "it lacks a minute");
+        let rolled = daily(close(&mut stage, 1_501, &[], &["A"]));
+        assert_eq!(rolled, "1d A @1500 1x1!", "it lacks a minute");
         stage.check();
     }
 
@@ -479,7 +479,7 @@ mod tests {
         let bars = (0..13).map(|m| bar("A", m, m + 1)).collect();
         let symbol = Symbol::new("A").unwrap();
         let history = Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars, plan: 0 };
-        assert_eq!(say(&mut stage, 1, Body::Market(history)), "");
+        assert_eq!(apply(&mut stage, 1, Body::Market(history)), "");
         let bytes = stage.save();
         stage = RollUp::default();
         stage.load(&bytes).unwrap();

@@ -192,9 +192,9 @@ mod tests {
         let specs = specs_of(&joined, &with(&["a", "b", "c"])).unwrap();
         let ours: Vec<&StageSpec> =
             specs.iter().filter(|spec| (400..=499).contains(&spec.rank.0)).collect();
-        let told: Vec<(u16, &str)> = ours.iter().map(|spec| (spec.rank.0, spec.name)).collect();
+        let named: Vec<(u16, &str)> = ours.iter().map(|spec| (spec.rank.0, spec.name)).collect();
         let all = [(400, "sma_cross"), (401, "a"), (402, "b"), (403, "gone"), (404, "c")];
-        assert_eq!(told, all);
+        assert_eq!(named, all);
         assert_eq!(ours[1].build().instance_of(), Some("sma_cross"));
         assert_eq!(ours[0].build().instance_of(), None);
     }

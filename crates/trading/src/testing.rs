@@ -71,23 +71,23 @@ pub fn fact(n: u64, rank: u16, body: Body) -> Fact<Body> {
 
 /// Gives one fact to a single stage. Returns the facts it appends, which it has folded too.
 pub fn facts_of(stage: &mut dyn Stage<Body = Body>, given: &Fact<Body>) -> Vec<Body> {
-    let mut said = Vec::new();
+    let mut facts = Vec::new();
     let mut out = Out::default();
     stage.evolve(given);
     stage.decide(given, &mut out);
-    take(stage, given.key.n, &mut out, &mut said);
+    take(stage, given.key.n, &mut out, &mut facts);
     stage.conclude(&mut out);
-    take(stage, given.key.n, &mut out, &mut said);
+    take(stage, given.key.n, &mut out, &mut facts);
     stage.check();
-    said
+    facts
 }
 
-fn take(stage: &mut dyn Stage<Body = Body>, n: u64, out: &mut Out<Body>, said: &mut Vec<Body>) {
+fn take(stage: &mut dyn Stage<Body = Body>, n: u64, out: &mut Out<Body>, facts: &mut Vec<Body>) {
     for draft in out.take() {
         let own = fact(n, stage.rank().0, draft.body.clone());
         let (version, because) = (stage.version(), draft.because);
         stage.evolve(&Fact { version, because, ..own });
-        said.push(draft.body);
+        facts.push(draft.body);
     }
 }
 

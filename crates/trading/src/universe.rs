@@ -62,7 +62,8 @@ pub struct Venue {
     pub days: Option<(String, Vec<(i64, UtcMs)>)>,
 }
 
-/// The symbols to trade, with the reason for each. `listed` tells which are listed already.
+/// The symbols to trade, with the reason for each. `listed` returns whether a symbol is
+/// listed already.
 #[must_use]
 pub fn wanted(
     rule: &Selection,
@@ -145,7 +146,8 @@ pub struct Universe {
     /// The last input that changed the rule or the operator's commands.
     basis: u64,
     /// The `basis` of the last `Universe` fact.
-    said: u64,
+    #[serde(rename = "said")]
+    last_basis: u64,
     asked: Option<UtcMs>,
     rows: SymbolMap<Row>,
     instruments: Instruments,
@@ -167,8 +169,8 @@ pub struct Universe {
     #[serde(default)]
     owed: BTreeSet<(Symbol, String)>,
     /// Whether a stage joined that has not received the instrument rules.
-    #[serde(default)]
-    untold: bool,
+    #[serde(default, rename = "untold")]
+    lacks_rules: bool,
     /// Trading sessions and day beginnings, as far as known.
     #[serde(default)]
     calendar: Calendar,
@@ -214,7 +216,9 @@ impl Universe {
         let ends = known.into_iter().flatten().any(|until| now >= until.saturating_sub(KNOWN));
         let period = if away || ends { period.min(RETURN) } else { period };
         // Queries are due at fixed grid times, so it does not matter when the last one ran.
-        self.doubt || self.basis > self.said || now.div_euclid(period) > asked.div_euclid(period)
+        self.doubt
+            || self.basis > self.last_basis
+            || now.div_euclid(period) > asked.div_euclid(period)
     }
 
     /// Symbols that are not wanted and have neither holdings nor open orders.
@@ -299,7 +303,7 @@ impl Universe {
     /// The facts to append after the venue was queried at event time `now`: new rules and the
     /// universe. `basis` is [`Universe::basis`] at the time of the query.
     #[must_use]
-    pub fn say(&self, venue: &Venue, now: UtcMs, basis: u64) -> Vec<Market> {
+    pub fn facts(&self, venue: &Venue, now: UtcMs, basis: u64) -> Vec<Market> {
         let chosen = wanted(&self.rule, &self.words, venue, |symbol| {
             self.rows.get(symbol).is_some_and(|row| row.listed.wanted)
         });
@@ -348,24 +352,24 @@ impl Universe {
     /// Sessions and day beginnings that are not known yet.
     fn new_hours(&self, venue: &Venue) -> Vec<Market> {
         let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
-        let mut said = Vec::new();
+        let mut hours = Vec::new();
         if let Some(sessions) = venue.sessions.as_ref().filter(|it| !it.is_unknown()) {
             let known = self.calendar.at(id);
             let mut with = known.clone();
             with.follow(sessions);
             if with != *known {
-                said.push(Market::Sessions { venue: id, sessions: sessions.clone() });
+                hours.push(Market::Sessions { venue: id, sessions: sessions.clone() });
             }
         }
         let last = self.calendar.last_day();
         if let Some((zone, days)) = &venue.days {
             let new = days.iter().filter(|(_, at)| Some(*at) > last);
-            said.extend(new.map(|(day, at)| {
+            hours.extend(new.map(|(day, at)| {
                 let zone = zone.clone();
                 Market::DayBegins { venue: id, zone, day: *day, at: *at }
             }));
         }
-        said
+        hours
     }
 
     /// The venue of the listed symbols.
@@ -376,8 +380,8 @@ impl Universe {
     /// Whether a second query must confirm these facts: they remove a symbol or state rules. A
     /// single response of the venue may be wrong, and orders follow the rules.
     #[must_use]
-    pub fn doubts(&self, said: &[Market]) -> bool {
-        said.iter().any(|market| match market {
+    pub fn doubts(&self, facts: &[Market]) -> bool {
+        facts.iter().any(|market| match market {
             Market::Instruments { rules } => !rules.is_empty(),
             Market::Universe { listed, unlisted, .. } => {
                 !unlisted.is_empty() || listed.iter().any(|row| row.venue != AtVenue::Trading)
@@ -395,17 +399,17 @@ impl Universe {
 
     /// The fact that unlists the finished symbols, without a query. `None`: there are none.
     #[must_use]
-    pub fn say_finished(&self) -> Option<Market> {
+    pub fn unlisting(&self) -> Option<Market> {
         let unlisted = self.finished();
         let asked = self.asked.filter(|_| !unlisted.is_empty())?;
-        Some(Market::Universe { asked, basis: self.said, listed: Vec::new(), unlisted })
+        Some(Market::Universe { asked, basis: self.last_basis, listed: Vec::new(), unlisted })
     }
 
     /// All instrument rules, if a stage joined after they were appended.
     #[must_use]
-    pub fn say_rules(&self) -> Option<Market> {
+    pub fn rules_for_joined(&self) -> Option<Market> {
         let rules: Vec<Instrument> = self.instruments.iter().cloned().collect();
-        (self.untold && !rules.is_empty()).then_some(Market::Instruments { rules })
+        (self.lacks_rules && !rules.is_empty()).then_some(Market::Instruments { rules })
     }
 
     /// The last input that changed the rule or the operator's commands.
@@ -437,10 +441,10 @@ impl Universe {
             }
             Market::Instruments { rules } => {
                 self.instruments.learn(rules);
-                self.untold &= rules.len() < self.instruments.iter().count();
+                self.lacks_rules &= rules.len() < self.instruments.iter().count();
             }
             Market::Universe { asked, basis, listed, unlisted } => {
-                (self.asked, self.said, self.doubt) = (Some(*asked), *basis, false);
+                (self.asked, self.last_basis, self.doubt) = (Some(*asked), *basis, false);
                 for symbol in unlisted {
                     self.rows.remove(*symbol);
                 }
@@ -479,7 +483,7 @@ impl Universe {
                     self.basis = n;
                 }
             }
-            Operator::StageJoined { .. } => self.untold = true,
+            Operator::StageJoined { .. } => self.lacks_rules = true,
             Operator::Started { .. }
             | Operator::Branch { .. }
             | Operator::LiveConfirmed { .. }

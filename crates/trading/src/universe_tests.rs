@@ -71,16 +71,16 @@ fn the_rule_and_the_words_of_operators_choose() {
 }
 
 /// A universe, what the venue has, and the number of the last input.
-struct Told(Universe, u64);
+struct TestUniverse(Universe, u64);
 
-impl Told {
-    fn new(rule: Selection) -> Told {
-        let mut told = Told(Universe::default(), 0);
-        told.hear(configured(&Settings { universe: rule, ..Settings::default() }));
-        told
+impl TestUniverse {
+    fn new(rule: Selection) -> TestUniverse {
+        let mut universe = TestUniverse(Universe::default(), 0);
+        universe.apply(configured(&Settings { universe: rule, ..Settings::default() }));
+        universe
     }
 
-    fn hear(&mut self, body: Body) {
+    fn apply(&mut self, body: Body) {
         self.1 += 1;
         self.0.evolve(&input(self.1, body));
         let mut again = Universe::default();
@@ -90,25 +90,25 @@ impl Told {
 
     /// Queries the venue at a minute; returns the changes as text.
     fn ask(&mut self, rows: &[(&str, bool, i64)], minute: i64) -> String {
-        let said = self.0.say(&venue(rows), minute * MINUTE, self.0.basis());
-        self.say(said)
+        let facts = self.0.facts(&venue(rows), minute * MINUTE, self.0.basis());
+        self.append(facts)
     }
 
-    fn say(&mut self, said: Vec<Market>) -> String {
+    fn append(&mut self, facts: Vec<Market>) -> String {
         let mut words = Vec::new();
-        for market in said {
+        for market in facts {
             if let Market::Universe { listed, unlisted, .. } = &market {
                 words
                     .extend(listed.iter().map(|l| format!("{} {}", l.symbol, l.standing().name())));
                 words.extend(unlisted.iter().map(|symbol| format!("-{symbol}")));
             }
-            self.hear(Body::Market(market));
+            self.apply(Body::Market(market));
         }
         words.join(", ")
     }
 
     fn word(&mut self, symbol: &str, wanted: bool) {
-        self.hear(Body::Operator(Operator::SymbolWanted { symbol: sym(symbol), wanted }));
+        self.apply(Body::Operator(Operator::SymbolWanted { symbol: sym(symbol), wanted }));
     }
 
     fn order(&mut self, id: &str, status: OrderStatus) {
@@ -121,16 +121,16 @@ const BOTH: [(&str, bool, i64); 2] = [("BTCUSDT", true, 1), ("ETHUSDT", true, 1)
 
 #[test]
 fn a_symbol_is_left_until_nothing_of_it_is_left() {
-    let mut told = Told::new(Selection::default());
-    assert!(told.0.is_due(0), "the venue was never asked");
-    assert_eq!(told.ask(&BOTH, 1), "BTCUSDT trading, ETHUSDT trading");
-    assert!(!told.0.is_due(59 * MINUTE) && told.0.is_due(60 * MINUTE), "once an hour");
-    told.hear(position("BTCUSDT", "1", "0"));
-    told.word("BTCUSDT", false);
-    told.word("ETHUSDT", false);
-    assert!(told.0.is_due(MINUTE), "a word is acted on at once");
-    assert_eq!(told.ask(&BOTH, 2), "BTCUSDT leaving, -ETHUSDT");
-    assert_eq!((told.0.say_finished(), told.0.is_due(2 * MINUTE)), (None, false));
+    let mut universe = TestUniverse::new(Selection::default());
+    assert!(universe.0.is_due(0), "the venue was never asked");
+    assert_eq!(universe.ask(&BOTH, 1), "BTCUSDT trading, ETHUSDT trading");
+    assert!(!universe.0.is_due(59 * MINUTE) && universe.0.is_due(60 * MINUTE), "once an hour");
+    universe.apply(position("BTCUSDT", "1", "0"));
+    universe.word("BTCUSDT", false);
+    universe.word("ETHUSDT", false);
+    assert!(universe.0.is_due(MINUTE), "a word is acted on at once");
+    assert_eq!(universe.ask(&BOTH, 2), "BTCUSDT leaving, -ETHUSDT");
+    assert_eq!((universe.0.unlisting(), universe.0.is_due(2 * MINUTE)), (None, false));
     let intent = everwarm_domain::order::OrderIntent {
         client_id: ClientOrderId("ew-1".into()),
         strategy: "s".into(),
@@ -143,106 +143,110 @@ fn a_symbol_is_left_until_nothing_of_it_is_left() {
         valid_until: 0,
         terms: Box::default(),
     };
-    told.hear(Body::Order(Order::Intent(intent)));
-    told.hear(position("BTCUSDT", "0.00001", "0"));
-    assert_eq!(told.0.say_finished(), None, "an order lives");
-    told.order("ew-1", OrderStatus::PartlyFilled);
-    assert_eq!(told.0.say_finished(), None);
-    told.order("ew-1", OrderStatus::Filled);
-    let said = told.0.say_finished().expect("dust is nothing");
-    assert_eq!(told.say(vec![said]), "-BTCUSDT");
-    assert_eq!(told.0.say_finished(), None, "said once");
-    told.word("BTCUSDT", true);
-    assert_eq!(told.ask(&BOTH, 3), "BTCUSDT trading", "and back");
-    told.word("BTCUSDT", true);
-    assert!(!told.0.is_due(3 * MINUTE), "the same word again is none");
+    universe.apply(Body::Order(Order::Intent(intent)));
+    universe.apply(position("BTCUSDT", "0.00001", "0"));
+    assert_eq!(universe.0.unlisting(), None, "an order lives");
+    universe.order("ew-1", OrderStatus::PartlyFilled);
+    assert_eq!(universe.0.unlisting(), None);
+    universe.order("ew-1", OrderStatus::Filled);
+    let fact = universe.0.unlisting().expect("dust is nothing");
+    assert_eq!(universe.append(vec![fact]), "-BTCUSDT");
+    assert_eq!(universe.0.unlisting(), None, "appended once");
+    universe.word("BTCUSDT", true);
+    assert_eq!(universe.ask(&BOTH, 3), "BTCUSDT trading", "and back");
+    universe.word("BTCUSDT", true);
+    assert!(!universe.0.is_due(3 * MINUTE), "the same word again is none");
 }
 
 #[test]
 fn a_pair_that_stops_trading_has_a_defined_end() {
-    let mut told = Told::new(Selection::default());
-    told.ask(&BOTH, 1);
+    let mut universe = TestUniverse::new(Selection::default());
+    universe.ask(&BOTH, 1);
     let halted = [("BTCUSDT", false, 1), ("ETHUSDT", true, 1)];
-    assert_eq!(told.ask(&halted, 2), "BTCUSDT halted");
-    assert_eq!(told.ask(&halted, 3), "", "nothing new");
-    assert!(!told.0.is_due(4 * MINUTE) && told.0.is_due(5 * MINUTE), "it is asked for soon");
-    assert_eq!(told.ask(&BOTH, 5), "BTCUSDT trading", "it comes back by itself");
-    assert!(!told.0.is_due(10 * MINUTE));
+    assert_eq!(universe.ask(&halted, 2), "BTCUSDT halted");
+    assert_eq!(universe.ask(&halted, 3), "", "nothing new");
+    assert!(
+        !universe.0.is_due(4 * MINUTE) && universe.0.is_due(5 * MINUTE),
+        "it is asked for soon"
+    );
+    assert_eq!(universe.ask(&BOTH, 5), "BTCUSDT trading", "it comes back by itself");
+    assert!(!universe.0.is_due(10 * MINUTE));
     // Delisted: a held symbol stays listed, the other is unlisted.
-    told.hear(position("BTCUSDT", "1", "0"));
-    assert_eq!(told.ask(&[], 6), "BTCUSDT gone, -ETHUSDT");
-    assert_eq!(told.0.held(sym("BTCUSDT")), Some(dec("1")));
-    assert_eq!(told.ask(&[], 7), "");
-    assert_eq!(told.0.say_finished(), None);
-    let since: Vec<_> = told.0.rows().map(|(_, row)| row.listed.wanted).collect();
+    universe.apply(position("BTCUSDT", "1", "0"));
+    assert_eq!(universe.ask(&[], 6), "BTCUSDT gone, -ETHUSDT");
+    assert_eq!(universe.0.held(sym("BTCUSDT")), Some(dec("1")));
+    assert_eq!(universe.ask(&[], 7), "");
+    assert_eq!(universe.0.unlisting(), None);
+    let since: Vec<_> = universe.0.rows().map(|(_, row)| row.listed.wanted).collect();
     assert_eq!(since, [false]);
 }
 
 #[test]
 fn closes_missed_in_a_row_make_it_ask() {
-    let mut told = Told::new(Selection::default());
-    told.ask(&BOTH, 1);
+    let mut universe = TestUniverse::new(Selection::default());
+    universe.ask(&BOTH, 1);
     let missed = |minute: i64, symbol: &str| {
         let missing = names(&[symbol]);
         Body::Market(Market::close(minute * MINUTE, Vec::new(), missing))
     };
-    told.hear(missed(2, "BTCUSDT"));
-    told.hear(missed(3, "BTCUSDT"));
-    told.hear(missed(4, "ETHUSDT"));
-    assert!(!told.0.is_due(4 * MINUTE));
-    told.hear(missed(5, "BTCUSDT"));
-    assert!(told.0.is_due(5 * MINUTE), "the third in a row");
-    assert_eq!(told.ask(&BOTH, 5), "");
-    told.hear(missed(6, "BTCUSDT"));
-    assert!(!told.0.is_due(6 * MINUTE), "asked once");
+    universe.apply(missed(2, "BTCUSDT"));
+    universe.apply(missed(3, "BTCUSDT"));
+    universe.apply(missed(4, "ETHUSDT"));
+    assert!(!universe.0.is_due(4 * MINUTE));
+    universe.apply(missed(5, "BTCUSDT"));
+    assert!(universe.0.is_due(5 * MINUTE), "the third in a row");
+    assert_eq!(universe.ask(&BOTH, 5), "");
+    universe.apply(missed(6, "BTCUSDT"));
+    assert!(!universe.0.is_due(6 * MINUTE), "asked once");
 }
 
 #[test]
 fn a_word_that_came_while_the_venue_was_asked_is_not_lost() {
-    let mut told = Told::new(Selection::default());
-    told.ask(&BOTH, 1);
-    told.word("BTCUSDT", false);
-    let before = told.0.basis();
-    told.word("ETHUSDT", false);
-    let said = told.0.say(&venue(&BOTH), 2 * MINUTE, before);
-    told.say(said);
-    assert!(told.0.is_due(2 * MINUTE), "what was asked before the word does not settle it");
+    let mut universe = TestUniverse::new(Selection::default());
+    universe.ask(&BOTH, 1);
+    universe.word("BTCUSDT", false);
+    let before = universe.0.basis();
+    universe.word("ETHUSDT", false);
+    let facts = universe.0.facts(&venue(&BOTH), 2 * MINUTE, before);
+    universe.append(facts);
+    assert!(universe.0.is_due(2 * MINUTE), "what was asked before the word does not settle it");
 }
 
 #[test]
 fn what_takes_something_away_or_tells_rules_has_to_be_heard_twice() {
-    let mut told = Told::new(Selection::default());
-    let doubted = |told: &Told, venue: &Venue| {
-        let said = told.0.say(venue, MINUTE, told.0.basis());
-        told.0.doubts(&said)
+    let mut universe = TestUniverse::new(Selection::default());
+    let doubted = |universe: &TestUniverse, venue: &Venue| {
+        let facts = universe.0.facts(venue, MINUTE, universe.0.basis());
+        universe.0.doubts(&facts)
     };
     let both = venue(&BOTH);
-    assert!(doubted(&told, &both), "the first rules of all");
-    told.ask(&BOTH, 1);
-    assert!(!doubted(&told, &both), "nothing is new");
+    assert!(doubted(&universe, &both), "the first rules of all");
+    universe.ask(&BOTH, 1);
+    assert!(!doubted(&universe, &both), "nothing is new");
     let more = [&BOTH[..], &[("SOLUSDT", true, 1)]].concat();
-    assert!(doubted(&told, &venue(&more)), "the rules of one more");
-    assert!(doubted(&told, &venue(&BOTH[..1])), "one is gone");
-    assert!(doubted(&told, &Venue::default()), "all are gone");
-    assert!(doubted(&told, &venue(&[BOTH[0], ("ETHUSDT", false, 1)])), "one is halted");
+    assert!(doubted(&universe, &venue(&more)), "the rules of one more");
+    assert!(doubted(&universe, &venue(&BOTH[..1])), "one is gone");
+    assert!(doubted(&universe, &Venue::default()), "all are gone");
+    assert!(doubted(&universe, &venue(&[BOTH[0], ("ETHUSDT", false, 1)])), "one is halted");
     let mut other = both;
     other.rules[0].lot_size = dec("5");
-    assert!(doubted(&told, &other), "a rule is another");
+    assert!(doubted(&universe, &other), "a rule is another");
 }
 
 #[test]
 fn which_orders_the_venue_takes_is_told_where_it_is_new() {
-    let mut told = Told::new(Selection::default());
-    let ask = |told: &mut Told, orders: &[OrderType]| {
+    let mut universe = TestUniverse::new(Selection::default());
+    let ask = |universe: &mut TestUniverse, orders: &[OrderType]| {
         let capabilities = Some(Capabilities { orders: orders.to_vec() });
-        let said = told.0.say(&Venue { capabilities, ..venue(&BOTH) }, MINUTE, told.0.basis());
-        let new = said.iter().any(|market| matches!(market, Market::Capabilities { .. }));
-        told.say(said);
+        let facts =
+            universe.0.facts(&Venue { capabilities, ..venue(&BOTH) }, MINUTE, universe.0.basis());
+        let new = facts.iter().any(|market| matches!(market, Market::Capabilities { .. }));
+        universe.append(facts);
         new
     };
-    assert!(ask(&mut told, &[OrderType::Market]), "the first time");
-    assert!(!ask(&mut told, &[OrderType::Market]), "nothing is new");
-    assert!(ask(&mut told, &[OrderType::Market, OrderType::Limit]), "one kind more");
+    assert!(ask(&mut universe, &[OrderType::Market]), "the first time");
+    assert!(!ask(&mut universe, &[OrderType::Market]), "nothing is new");
+    assert!(ask(&mut universe, &[OrderType::Market, OrderType::Limit]), "one kind more");
 }
 
 fn joined(id: &str) -> Body {
@@ -258,23 +262,23 @@ fn joined(id: &str) -> Body {
 
 #[test]
 fn who_joins_after_the_rules_were_told_is_told_them() {
-    let mut told = Told::new(Selection::default());
-    told.hear(joined("first"));
-    assert_eq!(told.0.say_rules(), None, "nobody knows any yet");
-    told.ask(&BOTH, 1);
-    assert_eq!(told.0.say_rules(), None, "it was told with all others");
-    told.hear(joined("second"));
-    told.hear(Body::Market(Market::Instruments { rules: vec![instrument("BTCUSDT")] }));
-    let Some(Market::Instruments { rules }) = told.0.say_rules() else { panic!() };
+    let mut universe = TestUniverse::new(Selection::default());
+    universe.apply(joined("first"));
+    assert_eq!(universe.0.rules_for_joined(), None, "nobody knows any yet");
+    universe.ask(&BOTH, 1);
+    assert_eq!(universe.0.rules_for_joined(), None, "it was appended with all others");
+    universe.apply(joined("second"));
+    universe.apply(Body::Market(Market::Instruments { rules: vec![instrument("BTCUSDT")] }));
+    let Some(Market::Instruments { rules }) = universe.0.rules_for_joined() else { panic!() };
     assert_eq!(rules.len(), 2, "one changed rule is not all");
-    told.hear(Body::Market(Market::Instruments { rules }));
-    assert_eq!(told.0.say_rules(), None);
+    universe.apply(Body::Market(Market::Instruments { rules }));
+    assert_eq!(universe.0.rules_for_joined(), None);
 }
 
 #[test]
 fn a_strategy_is_over_once_it_is_not_configured_and_holds_owes_and_orders_nothing() {
-    let mut told = Told::new(Selection::default());
-    told.ask(&BOTH, 1);
+    let mut universe = TestUniverse::new(Selection::default());
+    universe.ask(&BOTH, 1);
     let lot = |quantity: &str| {
         let (strategy, quantity, cost) = ("quick".to_owned(), dec(quantity), Decimal::ONE);
         let (symbol, opened, realized_pnl) = (sym("BTCUSDT"), None, Decimal::ZERO);
@@ -292,7 +296,7 @@ fn a_strategy_is_over_once_it_is_not_configured_and_holds_owes_and_orders_nothin
             ended: ended.map(str::to_owned),
         })
     };
-    assert!(told.0.is_over("quick"), "it was never configured");
+    assert!(universe.0.is_over("quick"), "it was never configured");
     for (holds, body) in [
         (true, lot("1")),
         (true, owed(None)),
@@ -301,12 +305,12 @@ fn a_strategy_is_over_once_it_is_not_configured_and_holds_owes_and_orders_nothin
         (true, lot("2")),
         (false, lot("0")),
     ] {
-        told.hear(body);
-        assert_eq!(told.0.is_over("quick"), !holds);
+        universe.apply(body);
+        assert_eq!(universe.0.is_over("quick"), !holds);
     }
     let mut settings = crate::testing::crossing(10, 30);
     let one = settings.strategy.0["sma_cross"].clone();
     settings.strategy.0.insert("quick".to_owned(), one);
-    told.hear(configured(&settings));
-    assert!(!told.0.is_over("quick"), "it is configured again");
+    universe.apply(configured(&settings));
+    assert!(!universe.0.is_over("quick"), "it is configured again");
 }

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_the_clock_far_must_be_told_twice() {
+    fn what_moves_the_clock_far_must_be_reported_twice() {
         let mut clock = VenueClock::new(Pace::Real);
         assert!(clock.sample(sample(1_000, 1_105, 1_010)));
         let ages = 315_360_000_000;

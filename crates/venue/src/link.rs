@@ -1,7 +1,7 @@
 //! Runs a [`Session`] over [`Socket`]s: performs its outputs and passes events to it.
 
 use super::session::{Connection, Event, Input, Moment, Output, Protocol, Session};
-use super::transport::{ConnectError, Heard, Socket};
+use super::transport::{ConnectError, Socket, SocketEvent};
 use everwarm_domain::time::SteadyMs;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -68,7 +68,7 @@ where
     let mut sockets = Sockets::default();
     let mut todo: VecDeque<Output<P::Frame>> = VecDeque::new();
     loop {
-        let told = match todo.pop_front() {
+        let event = match todo.pop_front() {
             Some(Output::Event(event)) => {
                 if sink(event).is_break() {
                     return session;
@@ -92,37 +92,38 @@ where
             None => {
                 let (deadline, now) = (session.deadline(), (wiring.now)());
                 Some(tokio::select! {
-                    told = sockets.listen(deadline, now) => told,
-                    () = session.turned() => Told::Turned,
+                    event = sockets.listen(deadline, now) => event,
+                    () = session.turned() => LinkEvent::Turned,
                 })
             }
         };
-        if let Some(told) = told {
-            if let Told::Connected(Err(ConnectError::Later { retry_after_ms: Some(ms), .. })) =
-                &told
+        if let Some(event) = event {
+            if let LinkEvent::Connected(Err(ConnectError::Later {
+                retry_after_ms: Some(ms), ..
+            })) = &event
             {
                 (wiring.limited)(*ms);
             }
             let now = (wiring.now)();
-            todo.extend(session.handle(told.input(), now, (wiring.dice)()));
+            todo.extend(session.handle(event.input(), now, (wiring.dice)()));
         }
     }
 }
 
-enum Told {
+enum LinkEvent {
     Tick,
     Turned,
     Connected(Result<(), ConnectError>),
-    Heard(Connection, Heard),
+    Received(Connection, SocketEvent),
 }
 
-impl Told {
+impl LinkEvent {
     fn input(&self) -> Input<'_> {
         match self {
-            Told::Tick => Input::Tick,
-            Told::Turned => Input::Turned,
-            Told::Connected(Ok(())) => Input::Opened,
-            Told::Connected(Err(e)) => {
+            LinkEvent::Tick => Input::Tick,
+            LinkEvent::Turned => Input::Turned,
+            LinkEvent::Connected(Ok(())) => Input::Opened,
+            LinkEvent::Connected(Err(e)) => {
                 let (why, again, wait_ms) = match e {
                     ConnectError::Network(why) => (why, true, None),
                     ConnectError::Refused(why) => (why, false, None),
@@ -131,9 +132,9 @@ impl Told {
                 };
                 Input::Failed { why: why.clone(), again, wait_ms }
             }
-            Told::Heard(id, Heard::Text(text)) => Input::Text(*id, text),
-            Told::Heard(id, Heard::Alive) => Input::Alive(*id),
-            Told::Heard(id, Heard::Closed(why)) => Input::Closed(*id, why.clone()),
+            LinkEvent::Received(id, SocketEvent::Text(text)) => Input::Text(*id, text),
+            LinkEvent::Received(id, SocketEvent::Alive) => Input::Alive(*id),
+            LinkEvent::Received(id, SocketEvent::Closed(why)) => Input::Closed(*id, why.clone()),
         }
     }
 }
@@ -164,14 +165,14 @@ impl Sockets {
         self.opening = Some((id, opening));
     }
 
-    async fn send(&mut self, id: Connection, text: String) -> Option<Told> {
+    async fn send(&mut self, id: Connection, text: String) -> Option<LinkEvent> {
         let (_, socket) = self.open.iter_mut().find(|(of, _)| *of == id)?;
         let failed = socket.send(text).await.err();
-        failed.map(|why| Told::Heard(id, Heard::Closed(why)))
+        failed.map(|why| LinkEvent::Received(id, SocketEvent::Closed(why)))
     }
 
     /// Waits for a connection or for the session's deadline.
-    async fn listen(&mut self, deadline: Option<SteadyMs>, now: Moment) -> Told {
+    async fn listen(&mut self, deadline: Option<SteadyMs>, now: Moment) -> LinkEvent {
         let tick = async {
             match deadline {
                 Some(at) => {
@@ -190,18 +191,18 @@ impl Sockets {
         let mut sockets = self.open.iter_mut();
         let (first, second) = (sockets.next(), sockets.next());
         tokio::select! {
-            (id, heard) = hear(first) => Told::Heard(id, heard),
-            (id, heard) = hear(second) => Told::Heard(id, heard),
+            (id, event) = receive(first) => LinkEvent::Received(id, event),
+            (id, event) = receive(second) => LinkEvent::Received(id, event),
             (id, result) = opened => {
                 self.opening = None;
-                Told::Connected(result.map(|socket| self.open.push((id, socket))))
+                LinkEvent::Connected(result.map(|socket| self.open.push((id, socket))))
             }
-            () = tick => Told::Tick,
+            () = tick => LinkEvent::Tick,
         }
     }
 }
 
-async fn hear(socket: Option<&mut (Connection, Socket)>) -> (Connection, Heard) {
+async fn receive(socket: Option<&mut (Connection, Socket)>) -> (Connection, SocketEvent) {
     match socket {
         Some((id, socket)) => (*id, socket.next().await),
         None => std::future::pending().await,

@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_request_goes_alone_until_the_venue_has_told_its_count() {
+    fn the_first_request_goes_alone_until_the_venue_has_reported_its_count() {
         let mut it = WeightLimit::default();
         assert_eq!(it.admit(1_000, 20, Priority::Fills), Err(Hold::Ask));
         assert_eq!(it.admit(1_000, 1, Priority::Fills), Ok(()));

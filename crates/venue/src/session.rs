@@ -61,7 +61,7 @@ pub struct Hello {
 
 /// A parsed message.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said<F> {
+pub enum Parsed<F> {
     /// The response to one of our requests.
     Answer {
         /// The number of the request; none: the venue could not read it.
@@ -112,7 +112,7 @@ pub trait Protocol {
     ///
     /// # Errors
     /// The part that cannot be read.
-    fn read(&self, text: &str) -> Result<Said<Self::Frame>, String>;
+    fn read(&self, text: &str) -> Result<Parsed<Self::Frame>, String>;
 
     /// How long a subscribed connection may carry no data, milliseconds; none: for ever. Pings show
     /// that a connection is open, but not that it still carries the subscribed data.
@@ -409,19 +409,19 @@ impl<P: Protocol> Session<P> {
         dice: u64,
         out: &mut Vec<Output<P::Frame>>,
     ) {
-        let said = self.protocol.read(text);
+        let parsed = self.protocol.read(text);
         // While one connection is in use, its successor reports nothing.
-        let heard = self.current.as_ref().is_none_or(|current| current.id == id);
+        let reports = self.current.as_ref().is_none_or(|current| current.id == id);
         let Some(open) = self.open_mut(id) else { return };
         open.alive = now.steady;
-        match said {
-            Ok(Said::Answer { outcome: Err(refusal), .. }) => {
+        match parsed {
+            Ok(Parsed::Answer { outcome: Err(refusal), .. }) => {
                 let why = format!("subscription refused: {}", refusal.why);
                 out.extend(refusal.wait_ms.map(Output::Limited));
                 let again = (refusal.again, refusal.wait_ms);
                 self.ended(id, why, again, now, dice, out);
             }
-            Ok(Said::Answer { id: Some(answered), outcome: Ok(()) }) => {
+            Ok(Parsed::Answer { id: Some(answered), outcome: Ok(()) }) => {
                 if open.unanswered.remove(&answered) && open.unanswered.is_empty() {
                     if self.current.as_ref().is_some_and(|current| current.id == id) {
                         out.push(Output::Event(Event::Turned));
@@ -430,20 +430,20 @@ impl<P: Protocol> Session<P> {
                     }
                 }
             }
-            Ok(Said::Data(frame)) => {
+            Ok(Parsed::Data(frame)) => {
                 open.data = now.steady;
                 self.tries = 0;
-                if heard {
+                if reports {
                     out.push(Output::Event(Event::Frame(frame)));
                 }
             }
-            Ok(Said::Ending(why)) => {
+            Ok(Parsed::Ending(why)) => {
                 open.replace = now.steady;
                 out.push(Output::Event(Event::Ending { why }));
             }
-            Ok(Said::Over(why)) => self.ended(id, why, (true, None), now, dice, out),
-            Err(why) if heard => out.push(Output::Event(Event::Garbled { why })),
-            Ok(Said::Answer { id: None, outcome: Ok(()) }) | Err(_) => {}
+            Ok(Parsed::Over(why)) => self.ended(id, why, (true, None), now, dice, out),
+            Err(why) if reports => out.push(Output::Event(Event::Garbled { why })),
+            Ok(Parsed::Answer { id: None, outcome: Ok(()) }) | Err(_) => {}
         }
     }
 

@@ -224,7 +224,7 @@ impl Admin {
             TransportError::Unknown(why) => error(ErrorClass::Unknown, why),
         })?;
         if answer.status != 200 {
-            return Err(error(ErrorClass::Refused { again: true }, said(&answer.body)));
+            return Err(error(ErrorClass::Refused { again: true }, rejection(&answer.body)));
         }
         serde_json::from_slice(&answer.body)
             .map_err(|e| error(ErrorClass::Unknown, format!("{name}: {e}")))
@@ -232,7 +232,7 @@ impl Admin {
 }
 
 /// The text of a rejection, without its JSON.
-fn said(body: &[u8]) -> String {
+fn rejection(body: &[u8]) -> String {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let sentence = value["msg"].as_str().map(str::to_owned);
     sentence.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned())
@@ -243,8 +243,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_as_a_sentence() {
-        assert_eq!(said(br#"{"code":-1130,"msg":"fault 9 is not on"}"#), "fault 9 is not on");
-        assert_eq!(said(b"<html>"), "<html>");
+    fn a_refusal_is_shown_as_a_sentence() {
+        assert_eq!(rejection(br#"{"code":-1130,"msg":"fault 9 is not on"}"#), "fault 9 is not on");
+        assert_eq!(rejection(b"<html>"), "<html>");
     }
 }

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_at_once_is_said_once() {
+    fn what_comes_at_once_is_logged_once() {
         let sparsely = Sparsely::new();
         assert_eq!([sparsely.due(), sparsely.due(), sparsely.due()], [Some(0), None, None]);
         *sparsely.0.lock().unwrap() = (None, 2);

@@ -254,7 +254,7 @@ pub enum ConnectError {
 
 /// An event of a websocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum SocketEvent {
     /// A message.
     Text(String),
     /// A ping or pong.
@@ -299,18 +299,18 @@ impl Socket {
     }
 
     /// Waits for the next event. Cancelling it loses nothing.
-    pub async fn next(&mut self) -> Heard {
+    pub async fn next(&mut self) -> SocketEvent {
         match self.0.next().await {
-            Some(Ok(Message::Text(text))) => Heard::Text(text.as_str().to_owned()),
-            Some(Ok(Message::Binary(_))) => Heard::Closed("a binary message".to_owned()),
+            Some(Ok(Message::Text(text))) => SocketEvent::Text(text.as_str().to_owned()),
+            Some(Ok(Message::Binary(_))) => SocketEvent::Closed("a binary message".to_owned()),
             Some(Ok(Message::Close(Some(frame)))) => {
-                let said = clean(&frame.reason);
-                Heard::Closed(format!("closed by the venue: {} {said}", frame.code))
+                let reason = clean(&frame.reason);
+                SocketEvent::Closed(format!("closed by the venue: {} {reason}", frame.code))
             }
-            Some(Ok(Message::Close(None))) => Heard::Closed("closed by the venue".to_owned()),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Heard::Alive,
-            Some(Err(e)) => Heard::Closed(chain(&e)),
-            None => Heard::Closed("connection ended".to_owned()),
+            Some(Ok(Message::Close(None))) => SocketEvent::Closed("closed by the venue".to_owned()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => SocketEvent::Alive,
+            Some(Err(e)) => SocketEvent::Closed(chain(&e)),
+            None => SocketEvent::Closed("connection ended".to_owned()),
         }
     }
 }

@@ -137,7 +137,7 @@ fn write_unfinished(
 /// Reads a whole backup, checks that it is complete, and returns its header.
 ///
 /// # Errors
-/// It is damaged, cut off, newer, or no backup. The text says where and how.
+/// It is damaged, cut off, newer, or no backup. The text has the place and the cause.
 pub fn check(file: &Path) -> Result<BackupView, Failure> {
     let mut segments = 0;
     let mut is_journal = false;

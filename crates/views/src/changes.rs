@@ -3,7 +3,7 @@
 //! stopped daemon come from that row.
 
 use super::exit::{Exit, Failure};
-use super::injected::{BranchView, HarmView};
+use super::injected::{BranchView, FaultView};
 use super::questions::{Asked, Json, Shape, bad, nothing, one};
 use super::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, NamedView, QuarantineView, ReasonView,
@@ -105,7 +105,7 @@ pub trait Control: Send + Sync + 'static {
 #[expect(clippy::missing_errors_doc, reason = "each says why it refuses")]
 pub trait ProcessControl {
     /// Injects a fault into an actor; returns its full path.
-    fn harm(&self, wanted: &HarmView) -> Result<HarmView, Failure>;
+    fn inject(&self, wanted: &FaultView) -> Result<FaultView, Failure>;
     /// Immediately retries a branch that is stopped or waits for a restart; returns its path.
     fn retry(&self, wanted: &BranchView) -> Result<BranchView, Failure>;
     /// Adds or removes a symbol, or polls the symbol list of the venue.
@@ -168,8 +168,8 @@ const fn post(
 pub const KILL: Change = post(
     "/api/v1/kill",
     "Inject a fault into an actor",
-    (one::<HarmView>, one::<HarmView>),
-    |control, _, body| tried(body, |wanted| running(control)?.harm(wanted)),
+    (one::<FaultView>, one::<FaultView>),
+    |control, _, body| tried(body, |wanted| running(control)?.inject(wanted)),
 );
 
 /// Immediately retries a stopped branch.
@@ -212,7 +212,7 @@ pub const SAFE_START: Change = post(
     "Set the step of a safe start",
     (one::<SafeView>, one::<SwitchedView>),
     |control, _, body| {
-        tried(body, |SafeView { step, reason }| said(control, Switch::Safe(*step), reason))
+        tried(body, |SafeView { step, reason }| set_switch(control, Switch::Safe(*step), reason))
     },
 );
 
@@ -228,7 +228,7 @@ pub const TRADING: Change = post(
             Some("flatten") => Switch::Flatten,
             _ => return Err(no_such_path("the path must end with halt, resume or flatten")),
         };
-        tried(body, |ReasonView { reason }| said(control, switch, reason))
+        tried(body, |ReasonView { reason }| set_switch(control, switch, reason))
     },
 );
 
@@ -256,10 +256,14 @@ fn switched(
     if name.is_empty() {
         return Err(Failure::new(Exit::Usage, "name is missing: a strategy id or a branch path"));
     }
-    said(control, Switch::named(name, on), reason)
+    set_switch(control, Switch::named(name, on), reason)
 }
 
-fn said(control: &dyn Control, switch: Switch, reason: &str) -> Result<SwitchedView, Failure> {
+fn set_switch(
+    control: &dyn Control,
+    switch: Switch,
+    reason: &str,
+) -> Result<SwitchedView, Failure> {
     control.switch(&SwitchWord { switch, reason: reason.to_owned() })
 }
 

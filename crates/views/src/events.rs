@@ -1,6 +1,6 @@
 //! The newest events in words: important facts, and notices of supervisors.
 
-use super::sentences::tell;
+use super::sentences::describe;
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::id::Symbol;
@@ -68,7 +68,7 @@ impl EventLog {
             weight,
             symbol,
             key: Some(fact.key.to_string()),
-            text: tell(&fact.body, symbol),
+            text: describe(&fact.body, symbol),
         });
     }
 
@@ -107,8 +107,8 @@ impl EventLog {
     }
 
     /// Takes in a fault planned for the actor at `path`. It needs a message, which may never come.
-    pub fn planned(&mut self, path: &str, harm: InjectedFault) {
-        self.actor("planned", Weight::Warn, format!("{path}: {harm} (injected)"));
+    pub fn planned(&mut self, path: &str, fault: InjectedFault) {
+        self.actor("planned", Weight::Warn, format!("{path}: {fault} (injected)"));
     }
 
     fn actor(&mut self, kind: &str, weight: Weight, text: String) {
@@ -226,15 +226,15 @@ mod tests {
     fn what_people_want_to_know_is_kept_in_words_and_bounded() {
         let mut log = EventLog::default();
         journal().0.iter().for_each(|fact| log.fact(fact));
-        let told = log.newest(100);
-        let groups: Vec<&str> = told.iter().map(|event| event.group.as_str()).collect();
+        let events = log.newest(100);
+        let groups: Vec<&str> = events.iter().map(|event| event.group.as_str()).collect();
         for group in ["operator", "signals", "risk", "orders", "ledger"] {
             assert!(groups.contains(&group), "{group}: {groups:?}");
         }
-        assert!(told.iter().all(|event| !event.text.is_empty() && event.key.is_some()));
-        assert!(told.is_sorted_by_key(|event| event.id));
+        assert!(events.iter().all(|event| !event.text.is_empty() && event.key.is_some()));
+        assert!(events.is_sorted_by_key(|event| event.id));
         log.supervised("root/ops", &Announcement::Started { restarts: 0 });
-        assert_eq!(log.newest(100).len(), told.len(), "a first start is no news");
+        assert_eq!(log.newest(100).len(), events.len(), "a first start is no news");
         let along = Announcement::Exited {
             exit: Exit::Orphaned,
             uptime: Duration::ZERO,
@@ -243,15 +243,15 @@ mod tests {
         };
         log.supervised("root/ops/sampler", &along);
         log.planned("root/ops", InjectedFault::Stall(Duration::from_secs(5)));
-        let said: Vec<String> = log.newest(2).into_iter().map(|event| event.text).collect();
+        let texts: Vec<String> = log.newest(2).into_iter().map(|event| event.text).collect();
         let planned = "root/ops: blocks its thread for 5 s at its next message (injected)";
-        assert_eq!(said, ["root/ops/sampler: ended with its supervisor", planned]);
+        assert_eq!(texts, ["root/ops/sampler: ended with its supervisor", planned]);
         for _ in 0..KEPT {
             log.supervised("root/ops", &Announcement::BranchUp);
         }
         let newest = log.newest(usize::MAX);
         assert_eq!(newest.len(), KEPT);
         assert_eq!(newest[0].text, "root/ops: runs again");
-        assert_eq!(log.newest(2)[1].id, (told.len() + 2 + KEPT) as u64);
+        assert_eq!(log.newest(2)[1].id, (events.len() + 2 + KEPT) as u64);
     }
 }

@@ -11,7 +11,7 @@
 use super::exit::Failure;
 use super::features::Plans;
 use super::journal_reader::JournalFacts;
-use super::sentences::{self, tell};
+use super::sentences::{self, describe};
 use super::stored_texts::shown;
 use super::views::{ExplainStep, ExplainView};
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Venue};
@@ -78,7 +78,7 @@ pub fn explain(
     if story.asked.is_some_and(|key| !story.facts.contains_key(&key)) || story.facts.is_empty() {
         return Ok(None);
     }
-    Ok(Some(story.told(id)))
+    Ok(Some(story.view(id)))
 }
 
 /// The error text for an id that the journal does not contain.
@@ -174,7 +174,7 @@ impl Story {
             self.last = row;
             if let Body::Decision(_) = fact.body {
                 let in_force = breaker.range(..=fact.key).next_back();
-                self.facts.extend(in_force.map(|(key, said)| (*key, said.clone())));
+                self.facts.extend(in_force.map(|(key, found)| (*key, found.clone())));
             }
             if self.facts.len() < FACTS_MAX {
                 ControlFlow::Continue(())
@@ -290,7 +290,7 @@ impl Story {
             }
     }
 
-    fn told(&self, id: &str) -> ExplainView {
+    fn view(&self, id: &str) -> ExplainView {
         let steps = self.facts.values().map(|fact| step(fact, self.focus, &self.plans));
         ExplainView { id: id.to_owned(), title: self.title(id), steps: steps.collect() }
     }
@@ -299,7 +299,7 @@ impl Story {
     fn title(&self, id: &str) -> String {
         let Some(order) = &self.order else {
             let asked = self.asked.and_then(|key| self.facts.get(&key));
-            return asked.map_or(id.to_owned(), |f| tell(&f.body, self.focus));
+            return asked.map_or(id.to_owned(), |f| describe(&f.body, self.focus));
         };
         let mut what = None;
         let mut state = OrderStatus::Intent;
@@ -366,7 +366,7 @@ pub fn step(fact: &Fact<Body>, focus: Option<Symbol>, plans: &Plans) -> ExplainS
     let values = focus.and_then(|symbol| Some((symbol, plans.values(&fact.body, symbol)?)));
     let text = match values {
         Some((symbol, values)) => sentences::features(symbol, &values),
-        None => tell(&fact.body, focus),
+        None => describe(&fact.body, focus),
     };
     ExplainStep {
         key: fact.key.to_string(),
@@ -450,7 +450,7 @@ mod tests {
     use super::super::testing::{Facts, ID, journal};
     use super::*;
 
-    fn told(id: &str) -> Vec<String> {
+    fn lines(id: &str) -> Vec<String> {
         let view = explain(&journal(), id, false).unwrap().unwrap();
         let step = |s: &ExplainStep| format!("{} {}", s.key, s.text);
         std::iter::once(view.title.clone()).chain(view.steps.iter().map(step)).collect()
@@ -484,9 +484,9 @@ mod tests {
             "5.800.0 position 0.5 ETHUSD, average price 1250.5, realised -0.25, cash 9,000.00",
             "5.800.1 position 0.8 ETHUSD, average price 1250.5, realised -0.25, cash 9,000.00",
         ];
-        assert_eq!(told(ID), expected);
-        assert_eq!(told("ew-abc"), expected);
-        assert_eq!(told("ETHUSD:902"), expected);
+        assert_eq!(lines(ID), expected);
+        assert_eq!(lines("ew-abc"), expected);
+        assert_eq!(lines("ETHUSD:902"), expected);
     }
 
     #[test]
@@ -504,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_with_what_it_refuses() {
-        let story = told("3.600.1");
+        let story = lines("3.600.1");
         assert_eq!(story[0], "risk declined: buy BTCUSD: 1 position is open, 1 is allowed");
         let keys: Vec<_> = story[1..].iter().map(|s| s.split(' ').next().unwrap()).collect();
         assert_eq!(keys, ["1.500.0", "3", "3.200.0", "3.400.0", "3.600.1"]);
@@ -512,8 +512,8 @@ mod tests {
     }
 
     #[test]
-    fn a_close_is_told_with_all_that_was_said_about_it() {
-        let story = told("3");
+    fn a_close_is_told_with_all_facts_about_it() {
+        let story = lines("3");
         assert!(story[0].starts_with("close at 12:03 UTC: 2 bars of BTCUSD, ETHUSD"));
         assert!(story.iter().any(|s| s.starts_with("3.600.1 ")));
         assert!(story.iter().any(|s| s.starts_with("3.800.0 equity at 12:03")));

@@ -21,7 +21,7 @@ pub type IndicatorsView = BTreeMap<String, f64>;
 /// The features of each plan, in the order of the columns of values.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
-    told: BTreeMap<u64, Vec<String>>,
+    features: BTreeMap<u64, Vec<String>>,
     /// The configured average lengths, for values of earlier versions, which had no plan.
     lengths: (u32, u32),
 }
@@ -30,9 +30,9 @@ impl Plans {
     /// Takes one fact in, in the order of the journal.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         if let Body::Analysis(Analysis::FeaturePlan { plan, features }) = &fact.body {
-            self.told.insert(*plan, features.clone());
-            if self.told.len() > PLANS {
-                self.told.pop_first();
+            self.features.insert(*plan, features.clone());
+            if self.features.len() > PLANS {
+                self.features.pop_first();
             }
         } else if let Body::Operator(Operator::ConfigApplied { text, .. }) = &fact.body
             && let Ok(settings) = Settings::from_text(text)
@@ -47,8 +47,8 @@ impl Plans {
         if plan == 0 {
             return old_columns(timeframe, self.lengths.0, self.lengths.1);
         }
-        let told = self.told.get(&plan).map_or(&[][..], Vec::as_slice);
-        columns(told, timeframe).map(str::to_owned).collect()
+        let features = self.features.get(&plan).map_or(&[][..], Vec::as_slice);
+        columns(features, timeframe).map(str::to_owned).collect()
     }
 
     /// The values of one symbol, by feature; none if the fact has no values of it.
@@ -75,13 +75,13 @@ impl Plans {
 }
 
 /// The end of a bar, the plan, and the values by column; not finite: not warm.
-type Said = (UtcMs, u64, Box<[f64]>);
+type BarValues = (UtcMs, u64, Box<[f64]>);
 
 /// The newest values, by symbol and bar width.
 #[derive(Debug, Default)]
 pub struct FeatureLog {
     plans: Plans,
-    said: BTreeMap<(Symbol, Timeframe), VecDeque<Said>>,
+    newest: BTreeMap<(Symbol, Timeframe), VecDeque<BarValues>>,
 }
 
 impl FeatureLog {
@@ -92,7 +92,7 @@ impl FeatureLog {
             return;
         };
         for row in table.rows() {
-            let kept = self.said.entry((row.head.symbol, *timeframe)).or_default();
+            let kept = self.newest.entry((row.head.symbol, *timeframe)).or_default();
             if kept.len() == KEPT {
                 kept.pop_front();
             }
@@ -103,7 +103,7 @@ impl FeatureLog {
     /// The values of the bar of a symbol that ended at `time`; none if they are not kept.
     #[must_use]
     pub fn at(&self, symbol: Symbol, timeframe: Timeframe, time: UtcMs) -> Option<IndicatorsView> {
-        let kept = self.said.get(&(symbol, timeframe))?;
+        let kept = self.newest.get(&(symbol, timeframe))?;
         let at = kept.binary_search_by_key(&time, |(time, ..)| *time).ok()?;
         let (_, plan, values) = &kept[at];
         let named = self.plans.columns(*plan, timeframe).into_iter().zip(values.iter().copied());
@@ -121,9 +121,9 @@ mod tests {
         let mut log = FeatureLog::default();
         journal().0.iter().for_each(|fact| log.fact(fact));
         let btc = Symbol::new("BTCUSD").unwrap();
-        let said = log.at(btc, Timeframe::M1, T).unwrap();
-        let told: Vec<(&str, f64)> = said.iter().map(|(name, v)| (name.as_str(), *v)).collect();
-        assert_eq!(told, [("sma(10)@1m", 1249.5), ("sma(30)@1m", 1249.25)]);
+        let found = log.at(btc, Timeframe::M1, T).unwrap();
+        let pairs: Vec<(&str, f64)> = found.iter().map(|(name, v)| (name.as_str(), *v)).collect();
+        assert_eq!(pairs, [("sma(10)@1m", 1249.5), ("sma(30)@1m", 1249.25)]);
         assert_eq!(log.at(btc, Timeframe::M1, T - 1), None);
         assert_eq!(log.at(btc, Timeframe::M5, T), None);
         let all = journal().0;
@@ -144,8 +144,8 @@ mod tests {
             log.fact(&next);
         }
         assert_eq!(log.at(btc, Timeframe::M1, T), None, "too long ago");
-        let said = log.at(btc, Timeframe::M1, T + 1).unwrap();
-        assert_eq!(said.keys().collect::<Vec<_>>(), ["sma(10)@1m"], "the other is not warm");
+        let found = log.at(btc, Timeframe::M1, T + 1).unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["sma(10)@1m"], "the other is not warm");
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub enum How {
 /// Which actor is disturbed, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct HarmView {
+#[schema(as = HarmView)]
+pub struct FaultView {
     /// Its place in the tree, or the last part of it where nobody else has the same.
     pub path: String,
     /// How.
@@ -40,7 +41,7 @@ pub struct HarmView {
     pub seconds: u32,
 }
 
-impl HarmView {
+impl FaultView {
     /// Checks the duration.
     ///
     /// # Errors
@@ -54,7 +55,7 @@ impl HarmView {
 
     /// The fault to inject.
     #[must_use]
-    pub fn blow(&self) -> FaultKind {
+    pub fn fault(&self) -> FaultKind {
         match self.how {
             How::Kill => FaultKind::Kill,
             How::Panic => FaultKind::Panic,
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_thread_is_held_for_an_hour_at_most() {
-        let of = |seconds| HarmView { path: "feed".to_owned(), how: How::Stall, seconds }.check();
+        let of = |seconds| FaultView { path: "feed".to_owned(), how: How::Stall, seconds }.check();
         assert!(of(1).is_ok() && of(3_600).is_ok());
         for seconds in [0, 3_601, u32::MAX] {
             assert_eq!(of(seconds), Err("seconds is from 1 to 3600".to_owned()));

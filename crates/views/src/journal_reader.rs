@@ -110,7 +110,7 @@ mod tests {
     fn each_quarantine_ends_only_by_what_is_true_of_it() {
         let mut all = Quarantines::default();
         for (n, effect) in [(1, Effect::Parts), (2, Effect::Stage), (3, Effect::Stopped)] {
-            let told = Operator::Quarantined {
+            let operator = Operator::Quarantined {
                 rank: 200,
                 stage: "s".into(),
                 input: 9,
@@ -120,7 +120,7 @@ mod tests {
                 why: "w".into(),
             };
             let (key, because) = (Key { n, rank: 0, i: 0 }, Vec::new());
-            all.fold(&Fact { key, time: 0, version: 0, because, body: Body::Operator(told) });
+            all.fold(&Fact { key, time: 0, version: 0, because, body: Body::Operator(operator) });
         }
         let exit = |id, retry| releasable(&all, id, retry).map_or_else(|f| f.exit, |_| Exit::Fine);
         let exits = [1, 2, 3, 4].map(|id| (exit(id, true), exit(id, false)));

@@ -30,14 +30,14 @@ impl Drop for Folder {
 }
 
 /// The results of all readers of a journal, by their names.
-fn said(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
+fn results(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
     let folder = format!("everwarm-lagging-{name}-{}", std::process::id());
     let folder = Folder(std::env::temp_dir().join(folder));
     std::fs::create_dir_all(&folder.0).unwrap();
     let archive = Arc::new(Archive::open(&folder.0.join("history.redb")).unwrap());
     let facts = Facts(journal.to_vec());
     let mut all: Vec<(String, String)> = Vec::new();
-    let mut say = |name: &str, said: String| all.push((name.to_owned(), said));
+    let mut record = |name: &str, text: String| all.push((name.to_owned(), text));
 
     // The memory: stored twice on the way, and loaded as by another process.
     let mut memory = Memory::default();
@@ -50,13 +50,13 @@ fn said(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
             memory = Memory::load(&archive, until as u64).unwrap();
         }
     }
-    let told = memory.now();
-    say("status", format!("{:?}", told.status.view()));
-    say("status at rest", format!("{:?}", told.status.view_at_rest()));
-    say("symbols", format!("{:?} {:?}", told.status.symbols(), told.status.sellable()));
-    say("health", format!("{:?}", told.health));
-    say("counts", format!("{:?}", told.counts));
-    say("signals", format!("{:#?}", memory.signals.newest(None)));
+    let folds = memory.now();
+    record("status", format!("{:?}", folds.status.view()));
+    record("status at rest", format!("{:?}", folds.status.view_at_rest()));
+    record("symbols", format!("{:?} {:?}", folds.status.symbols(), folds.status.sellable()));
+    record("health", format!("{:?}", folds.health));
+    record("counts", format!("{:?}", folds.counts));
+    record("signals", format!("{:#?}", memory.signals.newest(None)));
 
     let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
     for (rows, chunk) in (0_u64..).zip(journal.chunks(100)) {
@@ -64,17 +64,17 @@ fn said(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
         projector.apply(rows.zip(chunk), 0, false).unwrap();
     }
     let history = History::new(Arc::clone(&archive));
-    say("orders", format!("{:#?}", history.orders(None).unwrap().rows));
-    say("fills", format!("{:#?}", history.fills(None).unwrap().rows));
-    say("positions", format!("{:#?}", history.positions().unwrap()));
-    say("equity", format!("{:#?}", history.equity(None).unwrap().rows));
-    say("trades", format!("{:#?}", history.trades(None).unwrap()));
-    say("reconcile", format!("{:#?}", reconcile(&facts).unwrap()));
+    record("orders", format!("{:#?}", history.orders(None).unwrap().rows));
+    record("fills", format!("{:#?}", history.fills(None).unwrap().rows));
+    record("positions", format!("{:#?}", history.positions().unwrap()));
+    record("equity", format!("{:#?}", history.equity(None).unwrap().rows));
+    record("trades", format!("{:#?}", history.trades(None).unwrap()));
+    record("reconcile", format!("{:#?}", reconcile(&facts).unwrap()));
     for from in [0, DAY] {
         let period = Period { from, to: from + DAY };
         let mut view = summary(&history, &facts, &folder.0, Some(period)).unwrap();
         (view.running.files, view.running.grown) = (Vec::new(), 0);
-        say(&format!("summary from {from}"), format!("{view:#?}"));
+        record(&format!("summary from {from}"), format!("{view:#?}"));
     }
 
     all.extend(stories(journal, &facts));
@@ -84,11 +84,11 @@ fn said(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
 /// The messages, and the explanations of orders, fills, decisions and closes.
 fn stories(journal: &[Fact<Body>], facts: &Facts) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
-    let mut say = |name: &str, said: String| all.push((name.to_owned(), said));
+    let mut record = |name: &str, text: String| all.push((name.to_owned(), text));
     let mut news = News::default();
     let mut items: Vec<_> = journal.iter().flat_map(|fact| news.fold(fact)).collect();
     items.sort_by(|a, b| a.id.cmp(&b.id));
-    say("news", format!("{items:#?}"));
+    record("news", format!("{items:#?}"));
     let mut features = FeatureLog::default();
     for fact in journal {
         features.fact(fact);
@@ -120,16 +120,16 @@ fn stories(journal: &[Fact<Body>], facts: &Facts) -> Vec<(String, String)> {
     assert!(ids.len() > 100, "{}", ids.len());
     for id in ids.iter().step_by(3) {
         let view = explain(facts, id, false).unwrap().unwrap();
-        say(&format!("explain {id}"), format!("{view:#?}"));
+        record(&format!("explain {id}"), format!("{view:#?}"));
     }
     for (at, time) in closes.iter().enumerate().step_by(4) {
         let symbol = Symbol::new(["ADAUSDT", "BTCUSDT", "ETHUSDT"][at % 3]).unwrap();
         let view = why_not(facts, symbol, Some(*time)).unwrap();
-        say(&format!("why not {symbol} {time}"), format!("{view:#?}"));
-        say("features", format!("{:?}", features.at(symbol, Timeframe::M1, *time)));
+        record(&format!("why not {symbol} {time}"), format!("{view:#?}"));
+        record("features", format!("{:?}", features.at(symbol, Timeframe::M1, *time)));
     }
     let view = why_not(facts, Symbol::new("BTCUSDT").unwrap(), None).unwrap();
-    say("why not now", format!("{view:#?}"));
+    record("why not now", format!("{view:#?}"));
     all
 }
 
@@ -137,7 +137,7 @@ fn stories(journal: &[Fact<Body>], facts: &Facts) -> Vec<(String, String)> {
 fn every_reader_says_the_same_however_far_stages_lag() {
     let facts = two_runs();
     assert!(facts.is_sorted_by_key(|fact| fact.key));
-    let expected = said(&facts, "sorted");
+    let expected = results(&facts, "sorted");
     let signals = &expected.iter().find(|(name, _)| name == "signals").unwrap().1;
     assert!(signals.contains("Approved") && signals.contains("Declined"), "{signals}");
     assert!(!signals.contains("Pending"), "{signals}");
@@ -156,7 +156,7 @@ fn every_reader_says_the_same_however_far_stages_lag() {
         let [decisions, signals, books] = overtaken;
         assert!(decisions > 5 && books > 50, "seed {seed}: {overtaken:?}");
         assert_eq!(signals, 0, "a decision waits for the signals of its close");
-        for (was, is) in expected.iter().zip(said(&journal, &seed.to_string())) {
+        for (was, is) in expected.iter().zip(results(&journal, &seed.to_string())) {
             assert!(*was == is, "seed {seed}, {}:\n{}\nand not\n{}", was.0, is.1, was.1);
         }
     }

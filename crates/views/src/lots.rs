@@ -147,10 +147,10 @@ mod tests {
         let lot = |strategy: &str, quantity: &str, opened| {
             let (strategy, symbol, cost) = (strategy.to_owned(), sym("BTCUSDT"), dec("300"));
             let (quantity, realized_pnl) = (dec(quantity), dec("7"));
-            let said = Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
-            Fact { version: LOTS_FROM, ..fact(1, 800, Body::Ledger(said)) }
+            let ledger = Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
+            Fact { version: LOTS_FROM, ..fact(1, 800, Body::Ledger(ledger)) }
         };
-        let told = |fold: &LotFold| {
+        let lines = |fold: &LotFold| {
             let line = |view: LotView| {
                 let price = view.average_price.map_or("-".to_owned(), |price| price.to_string());
                 format!("{} {} at {price} {:?}", view.strategy, view.quantity, view.opened)
@@ -159,18 +159,18 @@ mod tests {
         };
         let mut fold = LotFold::default();
         fold.fold(&fact(1, 800, position("BTCUSDT", "2", "0")));
-        assert_eq!(told(&fold), ["sma_cross 2 at 0 None"]);
+        assert_eq!(lines(&fold), ["sma_cross 2 at 0 None"]);
         fold.fold(&lot("b", "3", Some(60_000)));
-        assert_eq!(told(&fold), ["b 3 at 100 Some(60000)", "sma_cross 2 at 0 None"]);
+        assert_eq!(lines(&fold), ["b 3 at 100 Some(60000)", "sma_cross 2 at 0 None"]);
         assert_eq!(fold.held(sym("BTCUSDT"), "b"), dec("3"));
         fold.fold(&lot("sma_cross", "0", None));
-        assert_eq!(told(&fold), ["b 3 at 100 Some(60000)"]);
+        assert_eq!(lines(&fold), ["b 3 at 100 Some(60000)"]);
         // State from before the journal had lots.
         let mut fold = LotFold::default();
         let made = BTreeMap::from([(sym("BTCUSDT"), dec("-3"))]);
         fold.begin([(sym("BTCUSDT"), dec("2"))].into_iter(), &made);
         fold.begin([(sym("ETHUSDT"), dec("2"))].into_iter(), &BTreeMap::new());
-        assert_eq!(told(&fold), ["sma_cross 2 at - None"]);
+        assert_eq!(lines(&fold), ["sma_cross 2 at - None"]);
         fold.fold(&lot("b", "3", Some(60_000)));
         assert_eq!(fold.made(), BTreeMap::from([("b", dec("7")), ("sma_cross", dec("-3"))]));
         let costs = fold.costs(|_| dec("480")).map(|(_, name, held, cost)| (name, held, cost));

@@ -21,7 +21,7 @@ const WAITING: usize = 64 << 20;
 
 /// State and counters, from facts in the order of their keys.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Told {
+pub struct Folds {
     /// The state of the daemon.
     pub status: StatusFold,
     /// Open items, and since when, for `doctor`.
@@ -30,7 +30,7 @@ pub struct Told {
     pub counts: Counts,
 }
 
-impl Told {
+impl Folds {
     fn fold(&mut self, fact: &Fact<Body>) {
         self.status.fold(fact);
         self.health.fold(fact, &self.status);
@@ -52,7 +52,7 @@ pub struct Memory {
     from: u64,
     /// `settled` contains every fact up to this key.
     bound: Key,
-    settled: Told,
+    settled: Folds,
     /// Signals and their outcomes.
     pub signals: SignalFold,
     /// Facts after `bound`, with their rows.
@@ -63,7 +63,7 @@ pub struct Memory {
     weight: usize,
     /// `settled` plus the waiting facts, once computed; none after a fact that belongs before them.
     #[serde(skip)]
-    now: Option<Told>,
+    now: Option<Folds>,
     /// Up to this row, facts are read again: those up to `bound` are in `settled` already.
     #[serde(skip)]
     again: u64,
@@ -75,7 +75,7 @@ struct SavedMemory<'a> {
     through: u64,
     from: u64,
     bound: Key,
-    settled: &'a Told,
+    settled: &'a Folds,
     signals: &'a SignalFold,
 }
 
@@ -149,16 +149,16 @@ impl Memory {
 
     /// The views by every fact taken in.
     #[must_use]
-    pub fn now(&mut self) -> &Told {
+    pub fn now(&mut self) -> &Folds {
         if self.waiting.is_empty() {
             return &self.settled;
         }
         self.now.get_or_insert_with(|| {
-            let mut told = self.settled.clone();
+            let mut folds = self.settled.clone();
             for (_, fact) in self.waiting.values() {
-                told.fold(fact);
+                folds.fold(fact);
             }
-            told
+            folds
         })
     }
 

@@ -3,7 +3,7 @@
 //! Over 500 lines: one message a kind of fact.
 
 use crate::profit::{Course, earned};
-use crate::sentences::tell;
+use crate::sentences::describe;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Ledger, Operator, Order, Restarts,
@@ -161,7 +161,8 @@ pub struct News {
     /// Restarts of actors without an item yet, by name and cause.
     restarts: BTreeMap<(String, String), u32>,
     /// Event time of the last item about restarts.
-    restarts_told: Option<UtcMs>,
+    #[serde(rename = "restarts_told")]
+    restarts_reported: Option<UtcMs>,
 }
 
 impl News {
@@ -169,14 +170,14 @@ impl News {
     /// order; those of different stages may be about distant inputs.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is no news needs no word")]
     pub fn fold(&mut self, fact: &Fact<Body>) -> Vec<Item> {
-        let told = |topic| vec![(topic, tell(&fact.body, None))];
-        let said = match &fact.body {
+        let sentence = |topic| vec![(topic, describe(&fact.body, None))];
+        let texts = match &fact.body {
             Body::Operator(Operator::Started { life, installation, epoch }) => {
                 self.installation.clone_from(installation);
                 self.epoch = *epoch;
                 self.settled.push((fact.key.n, None));
                 let first = *life == 1;
-                if first { Vec::new() } else { told(Topic::Restart) }
+                if first { Vec::new() } else { sentence(Topic::Restart) }
             }
             // The item about its branch reports it.
             Body::Operator(Operator::Quarantined { effect: Effect::Down, .. }) => {
@@ -189,32 +190,32 @@ impl News {
                 Vec::new()
             }
             Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
-                told(Topic::Quarantine)
+                sentence(Topic::Quarantine)
             }
             Body::Operator(Operator::Resolved { conflict, .. }) => {
                 self.settled.push((fact.key.n, Some(conflict.id())));
-                told(Topic::Conflict)
+                sentence(Topic::Conflict)
             }
-            Body::Operator(Operator::Branch { .. }) => told(Topic::Branch),
+            Body::Operator(Operator::Branch { .. }) => sentence(Topic::Branch),
             Body::Operator(Operator::Restarted { actors }) => {
                 self.restarted(actors);
-                self.tell_restarts(fact.time)
+                self.report_restarts(fact.time)
             }
             Body::Decision(Decision::Breaker { level, reasons, .. }) => {
                 let now = (*level, reasons.clone());
                 let moved = self.breaker != now;
                 self.breaker = now;
-                if moved { told(Topic::Halt) } else { Vec::new() }
+                if moved { sentence(Topic::Halt) } else { Vec::new() }
             }
             Body::Order(order) => self.order(order, fact),
             Body::Ledger(ledger) => {
-                let mut said = self.ledger(ledger, fact);
-                said.extend(self.tell_restarts(fact.time));
-                said
+                let mut all = self.ledger(ledger, fact);
+                all.extend(self.report_restarts(fact.time));
+                all
             }
             _ => Vec::new(),
         };
-        said.into_iter().map(|(topic, text)| self.item(fact, topic, &text)).collect()
+        texts.into_iter().map(|(topic, text)| self.item(fact, topic, &text)).collect()
     }
 
     fn restarted(&mut self, actors: &[Restarts]) {
@@ -228,16 +229,17 @@ impl News {
     }
 
     /// The collected restarts, if the last item about restarts is old enough.
-    fn tell_restarts(&mut self, now: UtcMs) -> Vec<(Topic, String)> {
-        let due = self.restarts_told.is_none_or(|told| now >= told.saturating_add(RESTARTS_EVERY));
+    fn report_restarts(&mut self, now: UtcMs) -> Vec<(Topic, String)> {
+        let due =
+            self.restarts_reported.is_none_or(|last| now >= last.saturating_add(RESTARTS_EVERY));
         if self.restarts.is_empty() || !due {
             return Vec::new();
         }
-        self.restarts_told = Some(now);
+        self.restarts_reported = Some(now);
         let row = |((actor, reason), times)| Restarts { actor, reason, times };
         let actors = std::mem::take(&mut self.restarts).into_iter().map(row).collect();
         let body = Body::Operator(Operator::Restarted { actors });
-        vec![(Topic::Restart, tell(&body, None))]
+        vec![(Topic::Restart, describe(&body, None))]
     }
 
     fn order(&mut self, order: &Order, fact: &Fact<Body>) -> Vec<(Topic, String)> {
@@ -245,7 +247,7 @@ impl News {
             Order::Filled { fill, .. } => {
                 // By the venue's time, as in a summary: midnight itself belongs to the next day.
                 self.later.push((fact.key.n, numbers(fill.time + 1)));
-                vec![(Topic::Fill, tell(&fact.body, None))]
+                vec![(Topic::Fill, describe(&fact.body, None))]
             }
             Order::Changed { client_id, status, .. } => {
                 let news = if *status == OrderStatus::Unknown {
@@ -253,7 +255,7 @@ impl News {
                 } else {
                     self.unknown.remove(client_id)
                 };
-                if news { vec![(Topic::Unknown, tell(&fact.body, None))] } else { Vec::new() }
+                if news { vec![(Topic::Unknown, describe(&fact.body, None))] } else { Vec::new() }
             }
             Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => Vec::new(),
         }
@@ -290,9 +292,9 @@ impl News {
                 let now: BTreeSet<String> = conflicts.iter().map(Conflict::id).collect();
                 let news = now != self.conflicts;
                 self.conflicts = now;
-                if news { vec![(Topic::Conflict, tell(&fact.body, None))] } else { Vec::new() }
+                if news { vec![(Topic::Conflict, describe(&fact.body, None))] } else { Vec::new() }
             }
-            Ledger::Adjusted { .. } => vec![(Topic::Conflict, tell(&fact.body, None))],
+            Ledger::Adjusted { .. } => vec![(Topic::Conflict, describe(&fact.body, None))],
             Ledger::Position { .. } | Ledger::Lot { .. } => Vec::new(),
         }
     }
@@ -460,11 +462,11 @@ mod tests {
     fn fills_are_told_once_each_by_the_number_of_their_fact() {
         let facts = journal().0;
         let mut news = News::default();
-        let told = all(&mut news, &facts);
+        let items = all(&mut news, &facts);
         let fills: Vec<_> = facts.iter().filter(|f| f.body.kind() == kind::FILLED).collect();
         let expected: Vec<_> =
             fills.iter().map(|fill| (Topic::Fill, format!("demo-0-{}", fill.key))).collect();
-        assert_eq!(told, expected, "a first start, a good comparison and closes are no news");
+        assert_eq!(items, expected, "a first start, a good comparison and closes are no news");
         assert!(
             facts.iter().all(|f| INTEREST.has(f.body.kind())
                 || all(&mut news, std::slice::from_ref(f)).is_empty())
@@ -486,13 +488,13 @@ mod tests {
                     1.00 %";
         assert_eq!((next.len(), next[0].text.as_str()), (1, line));
         let later = news.fold(&at(5, midnight + 40 * DAY, "10201"));
-        let told: Vec<_> = later.iter().map(|item| item.id.as_str()).collect();
-        assert_eq!(told, ["-0-5.800.0-day", "-0-5.800.0-month"]);
+        let ids: Vec<_> = later.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(ids, ["-0-5.800.0-day", "-0-5.800.0-month"]);
         assert!(later[1].text.starts_with("2021-01: equity 10,050.00, +50.00"), "{later:?}");
     }
 
     #[test]
-    fn a_fill_that_is_heard_of_after_midnight_is_of_the_day_in_which_it_was_made() {
+    fn a_fill_that_is_received_after_midnight_is_of_the_day_in_which_it_was_made() {
         let facts = journal().0;
         let fill = facts.iter().find(|fact| fact.body.kind() == kind::FILLED).unwrap();
         let midnight = T.div_euclid(DAY) * DAY + DAY;
@@ -515,8 +517,8 @@ mod tests {
         let at = |n: u64, time: UtcMs, equity: i64, adjusted: i64| {
             let key = Key { n, rank: 800, i: 0 };
             let (equity, adjusted) = (Decimal::from(equity), Decimal::from(adjusted));
-            let said = Ledger::Equity { time, equity, cash: equity, adjusted };
-            Fact { key, time, version: 1, because: Vec::new(), body: Body::Ledger(said) }
+            let ledger = Ledger::Equity { time, equity, cash: equity, adjusted };
+            Fact { key, time, version: 1, because: Vec::new(), body: Body::Ledger(ledger) }
         };
         let midnight = T.div_euclid(DAY) * DAY + DAY;
         // Half of it is withdrawn; then a tenth of the rest is lost and won again.
@@ -542,16 +544,16 @@ mod tests {
             let actors = vec![Restarts { actor, reason, times }];
             Body::Operator(Operator::Restarted { actors })
         };
-        let mut told = Vec::new();
+        let mut items = Vec::new();
         let first = T - 1_000;
         for n in 1..=100 {
             let time = first + i64::try_from(n).unwrap() * 1_000;
-            told.extend(news.fold(&fact(n, time, restarted("feed", "panic", 1))));
+            items.extend(news.fold(&fact(n, time, restarted("feed", "panic", 1))));
         }
-        told.extend(news.fold(&fact(101, T + 200_000, restarted("bar", "injected", 2))));
-        assert_eq!(told.len(), 1, "{told:?}");
+        items.extend(news.fold(&fact(101, T + 200_000, restarted("bar", "injected", 2))));
+        assert_eq!(items.len(), 1, "{items:?}");
         assert_eq!(
-            (told[0].topic, told[0].text.as_str()),
+            (items[0].topic, items[0].text.as_str()),
             (Topic::Restart, "actors restarted: feed 1 time (panic)")
         );
         // A close reports the rest, although no actor is restarted any more.

@@ -181,10 +181,11 @@ impl SwitchesView {
     /// Strategies and branches that are off, and who turned them off; one sentence each.
     #[must_use]
     pub fn off(&self) -> Vec<String> {
-        let said = self.switches.strategies.iter().chain(&self.switches.processes);
-        let said = said.map(|(name, said)| format!("{name}, by an operator: {}", said.reason));
+        let by_operators = self.switches.strategies.iter().chain(&self.switches.processes);
+        let by_operators =
+            by_operators.map(|(name, why)| format!("{name}, by an operator: {}", why.reason));
         let by = |name: &String| format!("{name}, by the configuration ({})", enables(name));
-        said.chain(self.configured_off.iter().map(by)).collect()
+        by_operators.chain(self.configured_off.iter().map(by)).collect()
     }
 }
 

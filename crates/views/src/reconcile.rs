@@ -91,8 +91,8 @@ pub fn resolvable(view: &ReconcileView, id: &str, reason: &str) -> Result<Confli
     check_reason(reason)?;
     let known = view.conflicts.iter().find(|conflict| conflict.id == id);
     let Some(ConflictView { conflict, .. }) = known else {
-        let text = match view.resolved.iter().rfind(|told| told.conflict.id == id) {
-            Some(told) => format!("conflict {id} is already resolved: {}", told.reason),
+        let text = match view.resolved.iter().rfind(|resolved| resolved.conflict.id == id) {
+            Some(resolved) => format!("conflict {id} is already resolved: {}", resolved.reason),
             None => format!("there is no conflict {id}; everwarm reconcile lists them"),
         };
         return Err(Failure::new(Exit::Failed, text));
@@ -340,7 +340,7 @@ mod tests {
         let (about, ours, theirs) = ("BTC".to_owned(), "2".to_owned(), "1".to_owned());
         let conflict = Conflict { about, ours, theirs, dispute };
         let over = Conflict { ours: "3".into(), ..conflict.clone() };
-        let told = ResolvedView {
+        let resolved = ResolvedView {
             conflict: ConflictView::of(&over),
             accept: Accept::Venue,
             reason: "sold by hand".into(),
@@ -352,7 +352,7 @@ mod tests {
         };
         let view = ReconcileView {
             conflicts: vec![ConflictView::of(&conflict)],
-            resolved: vec![told],
+            resolved: vec![resolved],
             ..ReconcileView::default()
         };
         resolvable(&view, &id, reason).map_err(|failure| failure.exit)
@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn what_was_adopted_since_the_comparison_is_shown_as_ours_until_the_next_one() {
         let mut facts = Vec::new();
-        let mut say = |rank: u16, body: Body| {
+        let mut append = |rank: u16, body: Body| {
             facts.push(fact(1 + facts.len() as u64, rank, body));
             reconcile(&Facts(facts.clone())).unwrap()
         };
@@ -411,10 +411,10 @@ mod tests {
             (view.time, [btc.ours, btc.foreign, btc.theirs, btc.difference], adopted)
         };
         let figures = |all: [&str; 4]| all.map(dec);
-        say(0, configured(&Settings::default()));
+        append(0, configured(&Settings::default()));
         let rules = vec![instrument("BTCUSDT")];
-        say(0, Body::Market(Market::Instruments { rules }));
-        let view = say(0, account(7));
+        append(0, Body::Market(Market::Instruments { rules }));
+        let view = append(0, account(7));
         assert_eq!(shown(&view), (Some(7), figures(["0", "3", "3", "0"]), vec![]));
         let adopted = Operator::Adopted {
             asset: "BTC".to_owned(),
@@ -423,10 +423,10 @@ mod tests {
             reason: "a deposit".to_owned(),
             venue: VenueId::default(),
         };
-        let view = say(0, Body::Operator(adopted));
+        let view = append(0, Body::Operator(adopted));
         let two = ("BTC".to_owned(), dec("2"), Some(sym("BTCUSDT")));
         assert_eq!(shown(&view), (Some(7), figures(["2", "1", "3", "0"]), vec![two]));
-        let view = say(0, account(8));
+        let view = append(0, account(8));
         assert_eq!(shown(&view), (Some(8), figures(["2", "1", "3", "0"]), vec![]));
     }
 

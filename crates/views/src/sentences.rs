@@ -28,15 +28,15 @@ const BALANCES_SHOWN: usize = 8;
 
 /// The sentence of a fact. With `focus` it leaves out other symbols.
 #[must_use]
-pub fn tell(body: &Body, focus: Option<Symbol>) -> String {
+pub fn describe(body: &Body, focus: Option<Symbol>) -> String {
     match body {
-        Body::Market(market) => tell_market(market, focus),
-        Body::Venue(venue) => tell_venue(venue),
-        Body::Operator(operator) => tell_operator(operator),
-        Body::Analysis(analysis) => tell_analysis(analysis, focus),
-        Body::Decision(decision) => tell_decision(decision),
-        Body::Order(order) => tell_order(order),
-        Body::Ledger(ledger) => tell_ledger(ledger),
+        Body::Market(market) => describe_market(market, focus),
+        Body::Venue(venue) => describe_venue(venue),
+        Body::Operator(operator) => describe_operator(operator),
+        Body::Analysis(analysis) => describe_analysis(analysis, focus),
+        Body::Decision(decision) => describe_decision(decision),
+        Body::Order(order) => describe_order(order),
+        Body::Ledger(ledger) => describe_ledger(ledger),
     }
 }
 
@@ -146,15 +146,15 @@ fn some<T>(rows: &[T], of: impl Fn(&T) -> Symbol, focus: Option<Symbol>) -> Vec<
     rows.iter().filter(|row| focus.is_none_or(|symbol| of(row) == symbol)).collect()
 }
 
-fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
+fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
     match market {
         Market::Close { time, bars, missing, odd } => {
-            let told = some(bars, |b| b.symbol, focus);
+            let chosen = some(bars, |b| b.symbol, focus);
             let absent = match missing.as_slice() {
                 [] => String::new(),
                 names => format!("; missing: {}", list(names.iter().map(Symbol::to_string))),
             };
-            let about = match (focus, told.as_slice()) {
+            let about = match (focus, chosen.as_slice()) {
                 (Some(_), [one]) => bar(one),
                 (Some(symbol), _) => format!("no bar of {symbol}"),
                 (None, _) => format!("{} of {}", count(bars.len() as u64, "bar"), names(bars)),
@@ -166,9 +166,9 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
         }
         Market::LateBar { bar: late, odd: why } => {
             let strange = why.map_or(String::new(), |why| format!("; {}", odd(late.symbol, why)));
-            let told = bar(late);
+            let values = bar(late);
             format!(
-                "the bar of {} UTC arrived after its close: {told}{strange}",
+                "the bar of {} UTC arrived after its close: {values}{strange}",
                 clock(late.open_time)
             )
         }
@@ -228,7 +228,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")
 }
 
-fn tell_venue(venue: &Venue) -> String {
+fn describe_venue(venue: &Venue) -> String {
     match venue {
         Venue::Sent { attempts } => {
             let one = |a: &everwarm_domain::order::SendAttempt| {
@@ -242,7 +242,7 @@ fn tell_venue(venue: &Venue) -> String {
             };
             format!("sent to the venue: {}", list(attempts.iter().map(one)))
         }
-        Venue::Reported(report) => tell_report(report),
+        Venue::Reported(report) => describe_report(report),
         Venue::Refused { client_id, attempt, code, text, again } => {
             let again = if *again { "it may be sent again" } else { "it is final" };
             format!(
@@ -259,7 +259,7 @@ fn tell_venue(venue: &Venue) -> String {
         ),
         Venue::Account { balances, open, .. } => {
             let open = count(open.len() as u64, "open order");
-            format!("account at the venue: {}; {open}", tell_balances(balances))
+            format!("account at the venue: {}; {open}", describe_balances(balances))
         }
         Venue::PanicTraded { trades, .. } => {
             let orders: BTreeSet<&ClientOrderId> = trades.iter().map(|t| &t.client_id).collect();
@@ -272,14 +272,14 @@ fn tell_venue(venue: &Venue) -> String {
             format!("sent to the venue: cancel order {of}, attempt {attempt}, valid until {until}")
         }
         Venue::Responded { of, attempt, response, .. } => {
-            format!("cancel of order {of}, attempt {attempt}: {}", tell_response(response))
+            format!("cancel of order {of}, attempt {attempt}: {}", describe_response(response))
         }
     }
 }
 
 /// The result of a cancel.
 #[must_use]
-pub fn tell_response(response: &Response) -> String {
+pub fn describe_response(response: &Response) -> String {
     match response {
         Response::Accepted => "the venue cancelled it".to_owned(),
         Response::NotOpen => "the venue does not have it open".to_owned(),
@@ -289,22 +289,22 @@ pub fn tell_response(response: &Response) -> String {
 }
 
 /// All balances if they are few, else the largest.
-fn tell_balances(balances: &[Balance]) -> String {
+fn describe_balances(balances: &[Balance]) -> String {
     let mut shown: Vec<&Balance> = balances.iter().collect();
     if shown.len() > BALANCES_SHOWN {
         shown.sort_by_key(|b| Reverse(b.free.saturating_add(b.locked)));
         shown.truncate(BALANCES_SHOWN);
     }
-    let told = list(
+    let text = list(
         shown.iter().map(|b| format!("{} {}", plain(b.free.saturating_add(b.locked)), b.asset)),
     );
     match balances.len() - shown.len() {
-        0 => told,
-        more => format!("{told} and {more} more"),
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
 }
 
-fn tell_report(report: &OrderReport) -> String {
+fn describe_report(report: &OrderReport) -> String {
     let who = match report.source {
         ReportSource::Answer => "the venue responded",
         ReportSource::Query => "queried, the venue reported",
@@ -331,7 +331,7 @@ pub fn restarts(of: &Restarts) -> String {
     format!("{} {} ({reason})", of.actor, count(of.times.into(), "time"))
 }
 
-fn tell_operator(operator: &Operator) -> String {
+fn describe_operator(operator: &Operator) -> String {
     match operator {
         Operator::Started { life, installation, epoch } => {
             format!("run {life} of installation {installation}, epoch {epoch}, started")
@@ -357,7 +357,7 @@ fn tell_operator(operator: &Operator) -> String {
             format!("the stage of rank {rank} leaves")
         }
         Operator::Quarantined { .. } => {
-            Quarantine::told(operator, 0).map_or_else(String::new, |told| told.words())
+            Quarantine::of(operator, 0).map_or_else(String::new, |quarantine| quarantine.words())
         }
         Operator::Released { quarantine, retry: true } => {
             format!("quarantine {quarantine} ended: the stage retries the input")
@@ -410,8 +410,8 @@ pub fn switched(switch: &Switch) -> String {
     }
 }
 
-/// The same as a response to the operator. A strategy that the configuration turned off stays off,
-/// and the response says so.
+/// The same as a response to the operator. A strategy that the configuration turned off stays off;
+/// the response includes that.
 #[must_use]
 pub fn answered(switch: &Switch, configured_off: &[String]) -> String {
     match switch {
@@ -428,7 +428,7 @@ pub fn answered(switch: &Switch, configured_off: &[String]) -> String {
     }
 }
 
-fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
+fn describe_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
     match analysis {
         Analysis::Rolled { timeframe, bars } => {
             let bars = some(bars, |r| r.bar.symbol, focus);
@@ -469,17 +469,17 @@ fn signal(signal: &Signal) -> String {
     format!("{strategy} signals {side} {symbol} at {price}: {reason}")
 }
 
-fn tell_decision(decision: &Decision) -> String {
+fn describe_decision(decision: &Decision) -> String {
     match decision {
         Decision::Breaker { level: to, reasons, barred } => {
             let reasons = shown(&reasons.join("; "));
             let colon = if reasons.is_empty() { "" } else { ": " };
-            let told = format!("the breaker is at {}{colon}{reasons}", level(*to));
+            let text = format!("the breaker is at {}{colon}{reasons}", level(*to));
             match barred.as_slice() {
-                [] => told,
+                [] => text,
                 barred => {
                     format!(
-                        "{told}; no entries for {}",
+                        "{text}; no entries for {}",
                         list(barred.iter().map(|(s, _)| s.to_string()))
                     )
                 }
@@ -517,7 +517,7 @@ pub fn owed_reason(tries: u32, why: &str) -> String {
     }
 }
 
-fn tell_order(order: &Order) -> String {
+fn describe_order(order: &Order) -> String {
     match order {
         Order::Intent(decided) => {
             let OrderIntent { client_id, valid_until, .. } = decided;
@@ -559,7 +559,7 @@ fn tell_order(order: &Order) -> String {
     }
 }
 
-fn tell_ledger(ledger: &Ledger) -> String {
+fn describe_ledger(ledger: &Ledger) -> String {
     match ledger {
         Ledger::Position { symbol, quantity, cost, realized_pnl, cash } => {
             let (pnl, cash) = (amount(*realized_pnl), amount(*cash));
@@ -631,9 +631,9 @@ mod tests {
             locked: Decimal::from(i),
         };
         let many: Vec<Balance> = (1..=300).map(balance).collect();
-        assert_eq!(tell_balances(&many[..2]), "2 A1, 4 A2");
-        let told = tell_balances(&many);
-        assert!(told.starts_with("600 A300, 598 A299, "), "{told}");
-        assert!(told.ends_with("586 A293 and 292 more"), "{told}");
+        assert_eq!(describe_balances(&many[..2]), "2 A1, 4 A2");
+        let text = describe_balances(&many);
+        assert!(text.starts_with("600 A300, 598 A299, "), "{text}");
+        assert!(text.ends_with("586 A293 and 292 more"), "{text}");
     }
 }

@@ -120,14 +120,14 @@ mod tests {
     fn signals_know_what_became_of_them() {
         let mut fold = SignalFold::default();
         journal().0.iter().for_each(|fact| fold.fold(fact));
-        let told: Vec<_> = fold
+        let signals: Vec<_> = fold
             .newest(None)
             .into_iter()
             .map(|s| (s.symbol.to_string(), s.outcome, s.client_order_id.is_some(), s.key))
             .collect();
         let key = "3.400.0".to_owned();
         assert_eq!(
-            told,
+            signals,
             [
                 ("BTCUSD".to_owned(), Outcome::Declined, false, key.clone()),
                 ("ETHUSD".to_owned(), Outcome::Approved, true, key),
@@ -156,6 +156,9 @@ mod tests {
             after.declined.as_deref(),
             Some("withdrawn before it was sent: an exit was decided: it turned")
         );
-        assert_eq!(after.client_order_id, view.client_order_id, "its story is told by that");
+        assert_eq!(
+            after.client_order_id, view.client_order_id,
+            "the view keeps the id of its order"
+        );
     }
 }

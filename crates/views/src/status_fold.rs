@@ -18,7 +18,7 @@ use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::quarantine::Quarantines;
 use everwarm_domain::settings::Settings;
-use everwarm_domain::switch::{SafeStep, Said, Switches};
+use everwarm_domain::switch::{Cause, SafeStep, Switches};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Effect, Fact};
 use everwarm_kernel::stage::Stage as _;
@@ -50,8 +50,8 @@ pub struct StatusFold {
     #[serde(default)]
     strategies: Vec<String>,
     /// Reasons of operators that the newest breaker fact includes.
-    #[serde(default)]
-    said: Vec<String>,
+    #[serde(default, rename = "said")]
+    operator_reasons: Vec<String>,
     /// Owed exits, by symbol and strategy.
     #[serde(default)]
     owed: BTreeMap<(Symbol, String), OwedView>,
@@ -83,7 +83,7 @@ impl StatusFold {
                 self.view.breaker = *level;
                 self.view.breaker_reasons.clone_from(reasons);
                 self.view.barred = barred.iter().map(|(symbol, _)| *symbol).collect();
-                self.said = self.switches.level().1;
+                self.operator_reasons = self.switches.level().1;
             }
             Body::Decision(Decision::Owed { .. }) => self.exit(&fact.body),
             Body::Order(order) => self.order(order),
@@ -406,14 +406,14 @@ impl StatusFold {
             }
         }
         view.ready = view.state == State::Trading;
-        let told = |c: &everwarm_domain::fact::Conflict| {
+        let sentence = |c: &everwarm_domain::fact::Conflict| {
             format!(
                 "conflict {}, {}; see everwarm reconcile",
                 c.id(),
                 super::sentences::conflict(c)
             )
         };
-        view.problems = view.conflicts.iter().map(told).collect();
+        view.problems = view.conflicts.iter().map(sentence).collect();
         let set_aside = |q: QuarantineView| format!("quarantine {}: {}", q.id, q.text);
         view.problems.extend(self.quarantines().into_iter().map(set_aside));
         let down = |(at, why)| format!("{at} is stopped by its supervisor: {why}");
@@ -442,13 +442,13 @@ impl StatusFold {
         let at_rest = || self.orders.values().map(Working::at_rest);
         view.open_orders = at_rest().filter(|status| !status.is_final()).count() as u64;
         view.unknown_orders = at_rest().filter(|s| *s == OrderStatus::Unknown).count() as u64;
-        let (level, said) = self.switches.level();
-        if said != self.said {
-            view.breaker_reasons.retain(|reason| !self.said.contains(reason));
+        let (level, reasons) = self.switches.level();
+        if reasons != self.operator_reasons {
+            view.breaker_reasons.retain(|reason| !self.operator_reasons.contains(reason));
             // If another reason remains, the operators' part of the level is unknown.
             let held = !view.breaker_reasons.is_empty();
             view.breaker = if held { view.breaker.max(level) } else { level };
-            view.breaker_reasons.extend(said);
+            view.breaker_reasons.extend(reasons);
         }
         self.finished(view)
     }
@@ -456,16 +456,16 @@ impl StatusFold {
     /// The reason that blocks trading, an operator's first.
     fn held(&self, view: &StatusView) -> Option<String> {
         let Switches { halted, flatten, safe, .. } = &self.switches;
-        let by = |what: &str, said: &Said| format!("{what}: {}", said.reason);
-        if let Some(said) = halted {
-            return Some(by("halted by operator", said));
+        let by = |what: &str, why: &Cause| format!("{what}: {}", why.reason);
+        if let Some(why) = halted {
+            return Some(by("halted by operator", why));
         }
-        if let Some(said) = flatten {
-            return Some(by("flattened by operator", said));
+        if let Some(why) = flatten {
+            return Some(by("flattened by operator", why));
         }
         match safe {
-            Some((SafeStep::Collect, said)) => return Some(by("safe start, data only", said)),
-            Some((SafeStep::Exits, said)) => return Some(by("safe start, exits only", said)),
+            Some((SafeStep::Collect, why)) => return Some(by("safe start, data only", why)),
+            Some((SafeStep::Exits, why)) => return Some(by("safe start, exits only", why)),
             Some((SafeStep::Trade, _)) | None => {}
         }
         let reasons = view.breaker_reasons.join("; ");
@@ -486,7 +486,7 @@ mod tests {
     use everwarm_kernel::fact::Key;
 
     #[test]
-    fn the_status_is_what_the_facts_tell() {
+    fn the_status_follows_the_facts() {
         let mut fold = StatusFold::default();
         let facts = journal().0;
         for fact in &facts[..2] {
@@ -540,7 +540,7 @@ mod tests {
         for fact in &facts {
             fold.fold(fact);
         }
-        let mut say = |body| {
+        let mut after = |body| {
             fold.fold(&Fact { body, ..facts[0].clone() });
             (fold.view().headline(), fold.view_at_rest().held)
         };
@@ -551,12 +551,12 @@ mod tests {
         };
         // The breaker may not have processed the switch yet.
         let halted = "halted by operator: lunch".to_owned();
-        assert_eq!(say(switch(Switch::Halt)), (halted.clone(), Some(halted)));
-        assert_eq!(say(switch(Switch::Resume)), ("trading, ready".to_owned(), None));
+        assert_eq!(after(switch(Switch::Halt)), (halted.clone(), Some(halted)));
+        assert_eq!(after(switch(Switch::Resume)), ("trading, ready".to_owned(), None));
         let lost = "exits-only: the day has lost 3.00 %".to_owned();
-        let said = say(breaker(BreakerLevel::ExitsOnly, &["the day has lost 3.00 %"]));
-        assert_eq!(said, (lost.clone(), Some(lost)));
-        say(breaker(BreakerLevel::Normal, &[]));
+        let result = after(breaker(BreakerLevel::ExitsOnly, &["the day has lost 3.00 %"]));
+        assert_eq!(result, (lost.clone(), Some(lost)));
+        after(breaker(BreakerLevel::Normal, &[]));
         let mut away = StatusView { ready: false, ..fold.view() };
         assert_eq!(away.headline(), "not ready, trading waits");
         away.state = State::Stopped;
@@ -574,7 +574,7 @@ mod tests {
         assert_eq!((this.state, this.ready), (State::Trading, true));
         assert_eq!((next.state, next.ready, next.life), (State::Starting, false, 2));
         assert_eq!((next.fills, next.equity), (this.fills, this.equity));
-        let mut say = |body| {
+        let mut after = |body| {
             let mut fact = facts[0].clone();
             (fact.body, fact.key) = (body, Key { n: 9, rank: 0, i: 0 });
             fold.fold(&fact);
@@ -582,7 +582,7 @@ mod tests {
             fold.view()
         };
         let installation = "demo".to_owned();
-        let view = say(Body::Operator(Operator::Started { life: 2, installation, epoch: 0 }));
+        let view = after(Body::Operator(Operator::Started { life: 2, installation, epoch: 0 }));
         assert_eq!((view.state, view.ready), (State::Starting, false));
         let conflict = Conflict {
             about: "USD".into(),
@@ -591,7 +591,7 @@ mod tests {
             dispute: everwarm_domain::fact::Dispute::Balance,
         };
         let conflicts = vec![conflict];
-        let view = say(Body::Ledger(Ledger::Reconciled {
+        let view = after(Body::Ledger(Ledger::Reconciled {
             life: 2,
             conflicts,
             foreign: vec![],
@@ -599,8 +599,8 @@ mod tests {
             venue: VenueId::default(),
         }));
         assert_eq!((view.state, view.ready), (State::Refused, false));
-        let told = "conflict vcbsg5f1, USD: books 5, venue 4; see everwarm reconcile";
-        assert_eq!(view.problems, [told]);
+        let problem = "conflict vcbsg5f1, USD: books 5, venue 4; see everwarm reconcile";
+        assert_eq!(view.problems, [problem]);
     }
 
     #[test]
@@ -610,12 +610,12 @@ mod tests {
         for fact in &facts {
             fold.fold(fact);
         }
-        let mut say = |n, operator| {
+        let mut after = |n, operator| {
             let key = Key { n, rank: 0, i: 0 };
             fold.fold(&Fact { key, body: Body::Operator(operator), ..facts[0].clone() });
             (fold.view(), fold.quarantines())
         };
-        let (view, all) = say(
+        let (view, all) = after(
             9,
             Operator::Quarantined {
                 rank: 800,
@@ -634,7 +634,7 @@ mod tests {
         assert_eq!(view.breaker_reasons, [words]);
         assert_eq!(view.problems, [format!("quarantine 9: {words}")]);
         assert_eq!((all.len(), all[0].id, all[0].text.as_str()), (1, 9, words));
-        let (view, all) = say(10, Operator::Released { quarantine: 9, retry: true });
+        let (view, all) = after(10, Operator::Released { quarantine: 9, retry: true });
         assert_eq!((view.state, view.problems.len(), all.len()), (State::Trading, 0, 0));
         assert_eq!(view.breaker, BreakerLevel::Normal);
     }
@@ -664,12 +664,12 @@ mod tests {
             let mut fold = StatusFold::default();
             let sample = journal().0.remove(0);
             let mut take = |body| fold.fold(&Fact { body, ..sample.clone() });
-            let say = |switch| Operator::Switched { switch, reason: "storm".to_owned() };
-            take(Body::Operator(say(Switch::Halt)));
+            let switched = |switch| Operator::Switched { switch, reason: "storm".to_owned() };
+            take(Body::Operator(switched(Switch::Halt)));
             let (level, barred) = (BreakerLevel::ExitsOnly, vec![]);
             take(Body::Decision(Decision::Breaker { level, reasons, barred }));
             for word in words {
-                take(Body::Operator(say(word)));
+                take(Body::Operator(switched(word)));
             }
             let view = fold.view_at_rest();
             assert_eq!((view.breaker, view.breaker_reasons), expected);

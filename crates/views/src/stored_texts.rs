@@ -84,9 +84,9 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
     let mut at = 0;
     while let Some(word) = words.get(at) {
         let here = words.get(at..at + pattern.len());
-        let told = here.and_then(|here| filled(here, &pattern, to));
-        at += told.as_ref().map_or(1, |_| pattern.len());
-        out.push(told.unwrap_or_else(|| (*word).to_owned()));
+        let replaced = here.and_then(|here| filled(here, &pattern, to));
+        at += replaced.as_ref().map_or(1, |_| pattern.len());
+        out.push(replaced.unwrap_or_else(|| (*word).to_owned()));
     }
     out.join(" ")
 }

@@ -89,7 +89,7 @@ pub fn equity(time: UtcMs, equity: &str) -> Body {
     })
 }
 
-fn wish(name: &str) -> Signal {
+fn signal(name: &str) -> Signal {
     Signal {
         strategy: "sma_cross".into(),
         symbol: symbol(name),
@@ -222,45 +222,46 @@ fn sent() -> Body {
 
 pub fn journal() -> Facts {
     let mut facts = Vec::new();
-    let mut say = |n: u64, rank: u16, i: u16, time: UtcMs, because: Vec<Key>, body: Body| {
+    let mut append = |n: u64, rank: u16, i: u16, time: UtcMs, because: Vec<Key>, body: Body| {
         facts.push(Fact { key: Key { n, rank, i }, time, version: 1, because, body });
     };
     let key = |n, rank, i| Key { n, rank, i };
     let breaker =
         |level, reasons| Body::Decision(Decision::Breaker { level, reasons, barred: vec![] });
     let declined = Body::Decision(Decision::Declined {
-        signal: wish("BTCUSD"),
+        signal: signal("BTCUSD"),
         code: "max-positions".into(),
         text: "1 position is open, 1 is allowed".into(),
     });
     let approved = Body::Decision(Decision::Approved {
         intent: intent(),
         reserved: dec("1005"),
-        reason: wish("ETHUSD").reason,
+        reason: signal("ETHUSD").reason,
     });
-    let signals = Body::Analysis(Analysis::Signals { rows: vec![wish("BTCUSD"), wish("ETHUSD")] });
-    say(1, 0, 0, T - MINUTE, vec![], started());
-    say(1, 500, 0, T - MINUTE, vec![], breaker(BreakerLevel::Normal, vec![]));
-    say(2, 0, 0, T - MINUTE, vec![], account());
-    say(2, 800, 0, T - MINUTE, vec![], reconciled());
-    say(2, 200, 0, T - MINUTE, vec![], planned());
-    say(3, 0, 0, T, vec![], close(T));
-    say(3, 200, 0, T, vec![], features());
-    say(3, 400, 0, T, vec![key(3, 200, 0)], signals);
-    say(3, 600, 0, T, vec![key(3, 400, 0)], approved);
-    say(3, 600, 1, T, vec![key(3, 400, 0)], declined);
-    say(3, 700, 0, T, vec![key(3, 600, 0)], Body::Order(Order::Intent(intent())));
-    say(3, 800, 0, T, vec![], equity(T, "10000"));
-    say(4, 0, 0, T + 12, vec![], sent());
-    say(4, 700, 0, T + 12, vec![], changed("0", "0", OrderStatus::Sent));
-    say(5, 0, 0, T + 20, vec![], report("0.8", "1000.4", OrderStatus::Filled));
-    say(5, 700, 0, T + 20, vec![], filled(1, "0.5"));
-    say(5, 700, 1, T + 20, vec![], filled(2, "0.3"));
-    say(5, 700, 2, T + 20, vec![], changed("0.8", "1000.4", OrderStatus::Filled));
-    say(5, 800, 0, T + 20, vec![key(5, 700, 0)], position("0.5", "625.25"));
-    say(5, 800, 1, T + 20, vec![key(5, 700, 1)], position("0.8", "1000.4"));
-    say(6, 0, 0, T + MINUTE, vec![], close(T + MINUTE));
-    say(6, 800, 0, T + MINUTE, vec![], equity(T + MINUTE, "9999.6"));
+    let signals =
+        Body::Analysis(Analysis::Signals { rows: vec![signal("BTCUSD"), signal("ETHUSD")] });
+    append(1, 0, 0, T - MINUTE, vec![], started());
+    append(1, 500, 0, T - MINUTE, vec![], breaker(BreakerLevel::Normal, vec![]));
+    append(2, 0, 0, T - MINUTE, vec![], account());
+    append(2, 800, 0, T - MINUTE, vec![], reconciled());
+    append(2, 200, 0, T - MINUTE, vec![], planned());
+    append(3, 0, 0, T, vec![], close(T));
+    append(3, 200, 0, T, vec![], features());
+    append(3, 400, 0, T, vec![key(3, 200, 0)], signals);
+    append(3, 600, 0, T, vec![key(3, 400, 0)], approved);
+    append(3, 600, 1, T, vec![key(3, 400, 0)], declined);
+    append(3, 700, 0, T, vec![key(3, 600, 0)], Body::Order(Order::Intent(intent())));
+    append(3, 800, 0, T, vec![], equity(T, "10000"));
+    append(4, 0, 0, T + 12, vec![], sent());
+    append(4, 700, 0, T + 12, vec![], changed("0", "0", OrderStatus::Sent));
+    append(5, 0, 0, T + 20, vec![], report("0.8", "1000.4", OrderStatus::Filled));
+    append(5, 700, 0, T + 20, vec![], filled(1, "0.5"));
+    append(5, 700, 1, T + 20, vec![], filled(2, "0.3"));
+    append(5, 700, 2, T + 20, vec![], changed("0.8", "1000.4", OrderStatus::Filled));
+    append(5, 800, 0, T + 20, vec![key(5, 700, 0)], position("0.5", "625.25"));
+    append(5, 800, 1, T + 20, vec![key(5, 700, 1)], position("0.8", "1000.4"));
+    append(6, 0, 0, T + MINUTE, vec![], close(T + MINUTE));
+    append(6, 800, 0, T + MINUTE, vec![], equity(T + MINUTE, "9999.6"));
     Facts(facts)
 }
 

@@ -17,8 +17,8 @@ pub use everwarm_history::records::{EquityView, FillView, OrderView, PositionVie
 pub use lots::LotView;
 pub use owed::{OwedState, OwedView};
 pub use proof::{
-    ChaosView, CheckpointState, CheckpointView, DecidedView, OtherVersionView, ProblemView,
-    ReplayView, ReplayedStageView, StruckView, UnequalView, VerifyView,
+    ChaosView, CheckpointState, CheckpointView, DecidedView, InjectedFaultsView, OtherVersionView,
+    ProblemView, ReplayView, ReplayedStageView, UnequalView, VerifyView,
 };
 
 use everwarm_domain::fact::{Accept, BreakerLevel, Conflict, Standing};

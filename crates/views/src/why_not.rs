@@ -122,7 +122,7 @@ const WAITING: usize = 4_096;
 enum Shown {
     Settings(Box<Settings>),
     Values(Timeframe, FeatureHead, Vec<(String, f64)>),
-    Wished(String, Side),
+    Signalled(String, Side),
 }
 
 /// A strategy that runs again on the values of the journal.
@@ -233,7 +233,7 @@ impl Seen {
                     self.take_first();
                 }
                 if let Some(round) = self.round.take() {
-                    self.answer = Some(self.told(round));
+                    self.answer = Some(self.view(round));
                 }
             }
             _ => {}
@@ -269,7 +269,7 @@ impl Seen {
                     round.facts.push(fact.clone());
                     round.signal = Some(signal.clone());
                 }
-                let shown = Shown::Wished(signal.strategy.clone(), signal.side());
+                let shown = Shown::Signalled(signal.strategy.clone(), signal.side());
                 self.show(fact.key, shown);
             }
             _ => {}
@@ -288,7 +288,7 @@ impl Seen {
         let Some((key, shown)) = self.waiting.pop_first() else { return };
         match shown {
             Shown::Settings(settings) => self.configured(&settings),
-            Shown::Wished(strategy, side) => {
+            Shown::Signalled(strategy, side) => {
                 if let Some(asked) = self.asked.get_mut(&strategy) {
                     asked.long = side == Side::Buy;
                 }
@@ -324,25 +324,25 @@ impl Seen {
     fn see(
         &mut self,
         (timeframe, head): (Timeframe, FeatureHead),
-        said: &[(String, f64)],
+        newest: &[(String, f64)],
     ) -> BTreeMap<String, String> {
         let mut why = BTreeMap::new();
         for (id, asked) in &mut self.asked {
             for (name, value) in &mut asked.values {
-                if let Some((_, now)) = said.iter().find(|(said, _)| said == name) {
+                if let Some((_, now)) = newest.iter().find(|(column, _)| column == name) {
                     *value = *now;
                 }
             }
             if asked.timeframe == timeframe {
                 let values: Vec<f64> = asked.values.iter().map(|(_, value)| *value).collect();
-                let told = asked.why_not.see(asked.long, &View { head, values: &values });
-                why.extend(told.map(|told| (id.clone(), told)));
+                let reason = asked.why_not.see(asked.long, &View { head, values: &values });
+                why.extend(reason.map(|reason| (id.clone(), reason)));
             }
         }
         why
     }
 
-    fn told(&mut self, mut round: Round) -> ExplainView {
+    fn view(&mut self, mut round: Round) -> ExplainView {
         let mut why = self.why(&round);
         if let Some(entry) = self.entry.words() {
             why = format!("{why}; {entry}");
@@ -465,8 +465,8 @@ impl Seen {
 
     /// Why one strategy gave no signal.
     fn of_one(&self, id: &str, asked: &Asked, round: &Round) -> String {
-        if let Some(said) = self.switches.strategies.get(id) {
-            return format!("an operator turned {id} off: {}", said.reason);
+        if let Some(off) = self.switches.strategies.get(id) {
+            return format!("an operator turned {id} off: {}", off.reason);
         }
         if let Some(away) = self.speechless(&[id]) {
             return away;
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_what_the_stages_said() {
+    fn the_answer_follows_the_facts_of_the_stages() {
         let journal = journal();
         for (symbol, answer) in [
             ("BTCUSD", "sma_cross signalled buy, risk declined: 1 position is open, 1 is allowed"),
@@ -518,9 +518,9 @@ mod tests {
             ("LTCUSD", "it has no bar in this close, so no strategy saw it"),
             ("XRPUSD", "the symbol is not listed"),
         ] {
-            let told = title(&journal, symbol, Some(T));
+            let text = title(&journal, symbol, Some(T));
             let at = format!("{symbol} at the close 2021-01-08 12:03 UTC: ");
-            assert!(told.starts_with(&format!("{at}{answer}")), "{told}");
+            assert!(text.starts_with(&format!("{at}{answer}")), "{text}");
         }
         let newest = title(&journal, "ETHUSD", None);
         assert!(newest.contains("12:04 UTC: sma_cross uses 1m bars, and none ended"), "{newest}");
@@ -532,19 +532,19 @@ mod tests {
     #[test]
     fn a_close_that_was_not_is_told() {
         let symbol = Symbol::new("BTCUSD").unwrap();
-        let told = why_not(&journal(), symbol, Some(T + 5 * MINUTE)).unwrap_err();
+        let failure = why_not(&journal(), symbol, Some(T + 5 * MINUTE)).unwrap_err();
         assert_eq!(
-            told.text,
+            failure.text,
             "there was no close at 2021-01-08 12:08 UTC; the closes are from 2021-01-08 12:03 to \
              2021-01-08 12:04"
         );
-        let told = why_not(&Facts(vec![]), symbol, None).unwrap_err();
-        assert_eq!(told.text, "there is no close yet");
+        let failure = why_not(&Facts(vec![]), symbol, None).unwrap_err();
+        assert_eq!(failure.text, "there is no close yet");
     }
 
     #[test]
     fn silence_is_told_by_where_the_averages_stood() {
-        let said = |rows: &[(f64, f64)]| {
+        let title_after = |rows: &[(f64, f64)]| {
             let sample = journal().0;
             let (mut facts, mut n) = (Vec::new(), 0);
             for (fast, slow) in rows {
@@ -586,8 +586,8 @@ mod tests {
             (&[(2.0, 1.0), (3.0, 1.0)], "is above the slow one as before"),
             (&[(2.0, 1.0), (0.5, 1.0)], "it was above before, but the strategy holds nothing"),
         ] {
-            let told = said(rows);
-            assert!(told.contains(answer), "{answer}: {told}");
+            let text = title_after(rows);
+            assert!(text.contains(answer), "{answer}: {text}");
         }
     }
 }

@@ -263,8 +263,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn words<T: Copy + Serialize, S: From<T> + ToSchema>(values: &[T]) {
-        let said: Vec<Value> = values.iter().map(|value| json!(value)).collect();
-        assert_eq!(json!(S::schema())["enum"], json!(said), "{}", S::name());
+        let written: Vec<Value> = values.iter().map(|value| json!(value)).collect();
+        assert_eq!(json!(S::schema())["enum"], json!(written), "{}", S::name());
     }
 
     #[test]
@@ -287,8 +287,8 @@ mod tests {
 
     #[test]
     fn fields_are_those_of_the_domain() {
-        let said = || switch::Said { reason: String::new(), since: 0 };
-        fields::<_, SwitchReason>(&said());
+        let reason = || switch::Cause { reason: String::new(), since: 0 };
+        fields::<_, SwitchReason>(&reason());
         fields::<_, Switches>(&switch::Switches::default());
         fields::<_, Conflict>(&conflict::Conflict {
             about: String::new(),

@@ -298,12 +298,12 @@ mod tests {
     fn what_is_longer_hangs_below_its_text_and_loses_no_word() {
         let line = "problem    conflict 7, a shortage of BTC; see everwarm reconcile";
         assert_eq!(hang(line, 11, 100), [line]);
-        let told = hang(line, 11, 40);
+        let lines = hang(line, 11, 40);
         assert_eq!(
-            told,
+            lines,
             ["problem    conflict 7, a shortage of", "           BTC; see everwarm reconcile",]
         );
-        assert!(told.iter().all(|line| line.chars().count() <= 40));
+        assert!(lines.iter().all(|line| line.chars().count() <= 40));
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         for indent in 0..20 {
             assert_eq!(words(&hang(line, indent, 40).join(" ")), words(line), "{indent}");
@@ -342,8 +342,8 @@ mod tests {
 
     #[test]
     fn durations() {
-        let told = [12, 4100, 1_250_000, 125_000_000].map(|us| took(Duration::from_micros(us)));
-        assert_eq!(told, ["12 us", "4.1 ms", "1.25 s", "2 min 5 s"]);
+        let short = [12, 4100, 1_250_000, 125_000_000].map(|us| took(Duration::from_micros(us)));
+        assert_eq!(short, ["12 us", "4.1 ms", "1.25 s", "2 min 5 s"]);
         let long = [3599, 3600, 17_661].map(|s| took(Duration::from_secs(s)));
         assert_eq!(long, ["59 min 59 s", "1 h 0 min", "4 h 54 min"]);
     }

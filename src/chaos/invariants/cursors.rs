@@ -37,7 +37,7 @@ impl<N: Ord + Display> Cursors<N> {
     }
 
     /// A life has reported this row as durable.
-    pub fn said(&mut self, row: u64) {
+    pub fn reported(&mut self, row: u64) {
         self.row = self.row.max(row);
     }
 }
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(cursors.found([("ledger", 8), ("breaker", 15)], 48), [""; 0]);
         let broken = cursors.found([("ledger", 8), ("breaker", 14)], 48);
         assert_eq!(broken, ["breaker had passed 15 and stands at 14"]);
-        cursors.said(50);
+        cursors.reported(50);
         let broken = cursors.found([("ledger", 8)], 49);
         assert_eq!(broken, ["row 50 was reported as durable, the file ends at 49"]);
     }

@@ -191,7 +191,7 @@ mod tests {
         let all = || std::thread::available_parallelism().map_or(4, usize::from) * 4;
         let (stop, me) = (AtomicBool::new(false), std::process::id());
         let before = Waits::of(&[me]);
-        assert!(!before.ready.is_empty(), "the system tells");
+        assert!(!before.ready.is_empty(), "the system reports it");
         std::thread::scope(|scope| {
             for _ in 0..all() {
                 scope.spawn(|| {

@@ -83,12 +83,12 @@ mod tests {
         owed.see(&input(1, Body::Market(Market::Instruments { rules })));
         owed.see(&input(2, close("BTCUSDT", 1, 100)));
         owed.see(&position(2, 3));
-        assert_eq!(owed.end(), [""; 0], "no strategy has said anything");
+        assert_eq!(owed.end(), [""; 0], "no strategy has sent a signal");
         owed.see(&input(3, Body::Analysis(Analysis::Signals { rows })));
         let found = "3 of BTCUSDT is held by sma_cross, was to be sold, and no exit is owed";
         assert_eq!(owed.end(), [found]);
-        let mut say = |ended: Option<&str>| {
-            let said = Decision::Owed {
+        let mut broken_after = |ended: Option<&str>| {
+            let decision = Decision::Owed {
                 strategy: "sma_cross".into(),
                 symbol: everwarm_trading::testing::sym("BTCUSDT"),
                 since: 0,
@@ -98,11 +98,11 @@ mod tests {
                 refusal: None,
                 ended: ended.map(str::to_owned),
             };
-            owed.see(&input(4, Body::Decision(said)));
+            owed.see(&input(4, Body::Decision(decision)));
             owed.end()
         };
-        assert_eq!(say(None), [""; 0]);
-        assert_eq!(say(Some("too small")), [""; 0], "what is left is dust");
+        assert_eq!(broken_after(None), [""; 0]);
+        assert_eq!(broken_after(Some("too small")), [""; 0], "what is left is dust");
         owed.see(&position(5, 4));
         assert_eq!(owed.end().len(), 1, "more is held since");
         owed.see(&lot(6, "b", 2));

@@ -27,7 +27,7 @@ pub struct Positions {
     applied: BTreeSet<(Symbol, VenueTradeId)>,
     /// The quantity after an input with fills, and the position that the ledger appended.
     after: BTreeMap<(Symbol, u64), Decimal>,
-    told: BTreeMap<(Symbol, u64), Decimal>,
+    appended: BTreeMap<(Symbol, u64), Decimal>,
     lots: Lots,
     /// The newest position of each symbol.
     sums: BTreeMap<Symbol, Decimal>,
@@ -68,7 +68,7 @@ impl Positions {
         {
             *self.held.entry(*symbol).or_default() += *amount;
         } else if let Body::Ledger(Ledger::Position { symbol, quantity, .. }) = &fact.body {
-            self.told.insert((*symbol, n), *quantity);
+            self.appended.insert((*symbol, n), *quantity);
             self.sums.insert(*symbol, *quantity);
         }
     }
@@ -113,9 +113,10 @@ impl Positions {
             }
         }
         for ((symbol, n), held) in &self.after {
-            let told = self.told.get(&(*symbol, *n));
-            if told != Some(held) {
-                broken.push(format!("fills of {symbol} up to {n} are {held}, held is {told:?}"));
+            let appended = self.appended.get(&(*symbol, *n));
+            if appended != Some(held) {
+                broken
+                    .push(format!("fills of {symbol} up to {n} are {held}, held is {appended:?}"));
             }
         }
         let mut known = BTreeSet::new();

@@ -15,13 +15,13 @@ const STORIES: usize = 4;
 
 /// The signals as `signals` prints them.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct PrintedSignals {
     signals: SignalFold,
     /// The newest input that the ledger has passed.
     passed: u64,
 }
 
-impl Told {
+impl PrintedSignals {
     /// Takes one fact, in the order of the journal.
     pub fn see(&mut self, fact: &Fact<Body>) {
         self.signals.fold(fact);
@@ -37,9 +37,9 @@ impl Told {
         let newest = self.signals.newest(None);
         let pending = newest.iter().filter(|one| one.outcome == Outcome::Pending);
         let pending = pending.filter(|one| passed(&one.key));
-        let told =
+        let lines =
             pending.map(|one| format!("signal {} {} is listed as pending", one.key, one.symbol));
-        told.collect()
+        lines.collect()
     }
 }
 
@@ -80,18 +80,18 @@ mod tests {
     #[test]
     fn a_signal_without_its_decision_is_found() {
         let facts = lagging(&two_runs(), 3);
-        let told = |without: Option<&Fact<Body>>| {
-            let mut told = Told::default();
+        let pending = |without: Option<&Fact<Body>>| {
+            let mut printed = PrintedSignals::default();
             for fact in facts.iter().filter(|fact| Some(*fact) != without) {
-                told.see(fact);
+                printed.see(fact);
             }
-            told.end()
+            printed.end()
         };
-        assert_eq!(told(None), [""; 0]);
+        assert_eq!(pending(None), [""; 0]);
         let decided =
             |fact: &&Fact<Body>| matches!(fact.body, Body::Decision(Decision::Approved { .. }));
         let one = facts.iter().find(decided).unwrap();
-        assert_eq!(told(Some(one)).len(), 1);
+        assert_eq!(pending(Some(one)).len(), 1);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Reservations {
     /// The intents that are not final.
     open: BTreeMap<ClientOrderId, Paid>,
     /// Executed quantity and quote of each open intent, as the venue reported it.
-    told: BTreeMap<ClientOrderId, Paid>,
+    reported: BTreeMap<ClientOrderId, Paid>,
     /// Input of the last approval.
     at: u64,
     broken: Vec<String>,
@@ -66,10 +66,10 @@ impl Reservations {
         } else if let Order::Changed { client_id, status, executed, executed_quote, .. } = order {
             if status.is_final() {
                 self.open.remove(client_id);
-                self.told.remove(client_id);
+                self.reported.remove(client_id);
             } else {
                 let paid = Paid { quantity: *executed, quote: *executed_quote, fills: 0 };
-                self.told.insert(client_id.clone(), paid);
+                self.reported.insert(client_id.clone(), paid);
             }
         }
     }
@@ -84,8 +84,8 @@ impl Reservations {
             return;
         }
         for (id, paid) in &self.open {
-            let told = self.told.get(id).copied().unwrap_or_default();
-            let paid = if paid.quantity >= told.quantity { *paid } else { told };
+            let reported = self.reported.get(id).copied().unwrap_or_default();
+            let paid = if paid.quantity >= reported.quantity { *paid } else { reported };
             let approved = self.approved.get(id).copied().unwrap_or_default();
             let (open, held) = ((approved - paid.quote).max(Decimal::ZERO), held[id]);
             if (open - held).abs() > ROUNDED * Decimal::from(paid.fills) {

@@ -25,7 +25,7 @@ fn id(name: &str) -> ClientOrderId {
     ClientOrderId(name.to_owned())
 }
 
-fn wish(name: &str) -> OrderIntent {
+fn order_intent(name: &str) -> OrderIntent {
     OrderIntent {
         client_id: id(name),
         strategy: "s".to_owned(),
@@ -42,13 +42,13 @@ fn wish(name: &str) -> OrderIntent {
 
 /// An approval.
 pub(super) fn approved(n: u64, name: &str) -> Fact<Body> {
-    let (intent, reserved, reason) = (wish(name), Decimal::ONE, String::new());
+    let (intent, reserved, reason) = (order_intent(name), Decimal::ONE, String::new());
     fact(n, rank::DECISION, Body::Decision(Decision::Approved { intent, reserved, reason }))
 }
 
 /// An intent.
 pub(super) fn intent(n: u64, name: &str) -> Fact<Body> {
-    fact(n, rank::ORDER_MANAGER, Body::Order(Order::Intent(wish(name))))
+    fact(n, rank::ORDER_MANAGER, Body::Order(Order::Intent(order_intent(name))))
 }
 
 /// An announcement, of a request signed for the time 5.

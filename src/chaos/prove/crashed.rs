@@ -1,7 +1,7 @@
 //! One run of the built program under crashes: its plan and its result.
 
 use super::parts::{Part, spread};
-use super::{Difference, Report, TURNS, Tell, Wanted};
+use super::{Difference, OnProgress, Report, TURNS, Wanted};
 use crate::chaos::compare::Picture;
 use crate::chaos::crashes::{
     End, Left, Lived, PATIENCE_FAULTY, Subject, Took, kill_exchange, picture,
@@ -45,7 +45,7 @@ pub struct CrashPlan {
 #[derive(Debug, Default)]
 struct Ran {
     /// Kills by the part they count for; none: before the first step.
-    struck: Vec<Option<Part>>,
+    kills: Vec<Option<Part>>,
     /// Kills of the exchange.
     exchanges: u64,
     /// Lives.
@@ -97,16 +97,16 @@ impl Calm {
         Ok(Calm { ground, took, expected })
     }
 
-    /// One run under a plan, in its own folder; calls `told` after each kill.
+    /// One run under a plan, in its own folder; calls `on_kill` after each kill.
     fn run(
         &self,
         subject: &Subject,
         (name, plan): (&str, &CrashPlan),
-        told: &dyn Fn(),
+        on_kill: &dyn Fn(),
     ) -> Result<Ran, String> {
         let dir = self.ground.folder(name)?;
         let mut ran = Ran::default();
-        let lived = ran.live((subject, &dir), plan, told);
+        let lived = ran.live((subject, &dir), plan, on_kill);
         ran.why = lived.and_then(|()| self.check(&dir, subject, plan, &ran)).err();
         kill_exchange(&dir)?;
         std::fs::remove_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -153,7 +153,7 @@ impl Ran {
         &mut self,
         (subject, dir): (&Subject, &Path),
         plan: &CrashPlan,
-        told: &dyn Fn(),
+        on_kill: &dyn Fn(),
     ) -> Result<(), String> {
         let subject = &patient(subject, &plan.faults);
         let exchange = dir.join("exchange");
@@ -170,14 +170,14 @@ impl Ran {
                     break;
                 }
                 End::Stopped => continue,
-                End::Killed(step) => self.struck.push(part.or(step.map(Part::of))),
+                End::Killed(step) => self.kills.push(part.or(step.map(Part::of))),
             }
             left.holds(dir)?;
-            let drawn = plan.seed.wrapping_add(self.struck.len() as u64);
+            let drawn = plan.seed.wrapping_add(self.kills.len() as u64);
             if Die(drawn).below(2) == 0 && kill_exchange(dir)? {
                 self.exchanges += 1;
             }
-            told();
+            on_kill();
         }
         if !ended {
             let start = subject.to_its_end(dir)?.start;
@@ -193,17 +193,17 @@ impl Report {
     fn crashed(&mut self, plan: &CrashPlan, ran: &Ran) {
         self.runs += 1;
         self.lives += ran.lives;
-        for part in &ran.struck {
+        for part in &ran.kills {
             let place = part.map_or("before its first step", Part::name);
-            *self.struck.entry(("crash", place.to_owned())).or_default() += 1;
+            *self.injected.entry(("crash", place.to_owned())).or_default() += 1;
         }
         if ran.exchanges > 0 {
             let place = ("exchange", "killed with it".to_owned());
-            *self.struck.entry(place).or_default() += ran.exchanges;
+            *self.injected.entry(place).or_default() += ran.exchanges;
         }
         self.starts.extend(&ran.starts);
         self.faults(&plan.faults, &ran.asked);
-        if let Some(why) = ran.why.as_ref().filter(|_| !interrupt::is_told()) {
+        if let Some(why) = ran.why.as_ref().filter(|_| !interrupt::is_set()) {
             let again = serde_json::to_string(&Named { crashes: plan.clone() });
             let again = again.unwrap_or_default();
             self.differences.push(Difference { why: why.clone(), again });
@@ -214,7 +214,7 @@ impl Report {
     fn parts(&self) -> BTreeMap<Part, u64> {
         let of = |part: &Part| {
             let place = ("crash", part.name().to_owned());
-            (*part, self.struck.get(&place).copied().unwrap_or(0))
+            (*part, self.injected.get(&place).copied().unwrap_or(0))
         };
         Part::ALL.iter().map(of).collect()
     }
@@ -225,23 +225,23 @@ pub(super) fn crashes(
     subject: &Subject,
     wanted: &Wanted,
     report: &mut Report,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<(), String> {
     for part in Part::ALL {
         // A part that is never hit has a row, too.
-        report.struck.entry(("crash", part.name().to_owned())).or_default();
+        report.injected.entry(("crash", part.name().to_owned())).or_default();
     }
     let (left, under) = wanted.shares(wanted.crashes);
     let mut crashes = Crashes { subject, seed: wanted.seed.wrapping_mul(1_000), run: 0, report };
     let transparent = |seed| if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
-    crashes.until(("crashes", left), &[], transparent, tell)?;
+    crashes.until(("crashes", left), &[], transparent, on_progress)?;
     let (mut done, mut turn) = (0, 0);
     while done < under && !crashes.report.is_enough() {
         let faults = consequential_in(turn, crashes.seed.wrapping_add(turn).rotate_left(32));
         turn += 1;
         let count = OF_ONE_VENUE.min(under.div_ceil(TURNS)).min(under - done);
         let what = "crashes under a venue that is late, full or wrong";
-        crashes.until((what, count), &faults, |_| faults.clone(), tell)?;
+        crashes.until((what, count), &faults, |_| faults.clone(), on_progress)?;
         done += count;
     }
     Ok(())
@@ -264,7 +264,7 @@ impl Crashes<'_> {
         (what, wanted): (&'static str, u64),
         calm: &[Fault],
         faults: impl Fn(u64) -> Vec<Fault> + Sync,
-        tell: Tell<'_>,
+        on_progress: OnProgress<'_>,
     ) -> Result<(), String> {
         if wanted == 0 {
             return Ok(());
@@ -272,13 +272,13 @@ impl Crashes<'_> {
         let calm = Calm::new(self.subject, calm, self.report)?;
         let live_us = u64::try_from(calm.took.live.as_micros()).unwrap_or(u64::MAX);
         let (mut tally, mut failed) = (Tally::new(wanted), None);
-        tell(what, 0, wanted);
+        on_progress(what, 0, wanted);
         let now = AtomicU64::new(0);
-        let told = || tell(what, (1 + now.fetch_add(1, Relaxed)).min(wanted), wanted);
+        let on_kill = || on_progress(what, (1 + now.fetch_add(1, Relaxed)).min(wanted), wanted);
         while !tally.is_done() {
             let mut step = |ran: Option<(CrashPlan, Result<Ran, String>)>| {
                 if let Some((plan, ran)) = ran {
-                    let killed = ran.as_ref().map_or(0, |ran| ran.struck.len() as u64);
+                    let killed = ran.as_ref().map_or(0, |ran| ran.kills.len() as u64);
                     match ran {
                         Ok(ran) => self.report.crashed(&plan, &ran),
                         Err(why) => failed = Some(why),
@@ -297,7 +297,7 @@ impl Crashes<'_> {
                 plan
             };
             several(&mut step, &|plan| {
-                calm.run(self.subject, (&format!("run-{}", plan.seed), plan), &told)
+                calm.run(self.subject, (&format!("run-{}", plan.seed), plan), &on_kill)
             });
             if let Some(why) = failed {
                 return Err(why);
@@ -336,14 +336,14 @@ pub(super) fn again(
     subject: &Subject,
     plan: &CrashPlan,
     times: u64,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Report, String> {
     let mut report = Report { by_chance: true, ..Report::default() };
     let calm = Calm::new(subject, &that_matter(&plan.faults), &mut report)?;
     for i in 1..=times {
         let ran = calm.run(subject, (&format!("run-{i}"), plan), &|| ())?;
         report.crashed(plan, &ran);
-        tell("runs", i, times);
+        on_progress("runs", i, times);
         if !report.differences.is_empty() {
             break;
         }

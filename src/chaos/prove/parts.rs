@@ -56,7 +56,7 @@ fn at_most(of: Duration, die: &mut Die) -> Duration {
 
 fn at(site: Site, who: &str, phase: Phase, nth: u64) -> Moment {
     let nth = u32::try_from(nth).unwrap_or(1);
-    Moment::At(PlannedFault { site, who: who.to_owned(), phase, nth, blow: FaultKind::Die })
+    Moment::At(PlannedFault { site, who: who.to_owned(), phase, nth, kind: FaultKind::Die })
 }
 
 fn one<T: Copy>(of: [T; 2], die: &mut Die) -> T {
@@ -137,8 +137,8 @@ impl Part {
 
 /// The parts for the kills of one run. Half of them take turns, the other half are those hit least
 /// so far: some parts end before a kill hits them.
-pub(super) fn spread(struck: &BTreeMap<Part, u64>, count: u64, die: &mut Die) -> Vec<Part> {
-    let mut hits = struck.clone();
+pub(super) fn spread(injected: &BTreeMap<Part, u64>, count: u64, die: &mut Die) -> Vec<Part> {
+    let mut hits = injected.clone();
     let mut turn: Vec<Part> = Vec::new();
     let mut parts = Vec::new();
     for i in 0..count {
@@ -170,9 +170,9 @@ mod tests {
         for part in Part::ALL {
             assert!((3..=5).contains(&count(&even, *part)), "{part:?}: {even:?}");
         }
-        let struck = Part::ALL.iter().map(|part| (*part, 20));
-        let struck = struck.filter(|(part, _)| *part != Part::Repair).collect();
-        let parts = spread(&struck, 26, &mut Die(1));
+        let injected = Part::ALL.iter().map(|part| (*part, 20));
+        let injected = injected.filter(|(part, _)| *part != Part::Repair).collect();
+        let parts = spread(&injected, 26, &mut Die(1));
         assert_eq!(count(&parts, Part::Repair), 14, "{parts:?}");
         assert_eq!(count(&parts, Part::Live), 1, "each keeps its turn: {parts:?}");
     }
@@ -180,8 +180,8 @@ mod tests {
     #[test]
     fn a_repair_is_struck_in_a_life_behind_a_commit_that_was_cut_off() {
         let kills = Part::Repair.kills(ms(100), &mut Die(3));
-        let told: Vec<_> = kills.iter().map(|(part, _)| part.map(Part::name)).collect();
-        assert_eq!(told, [Some("in sync"), Some("repair")]);
+        let names: Vec<_> = kills.iter().map(|(part, _)| part.map(Part::name)).collect();
+        assert_eq!(names, [Some("in sync"), Some("repair")]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Minimises a plan that makes a difference. Leaves out half of its faults, then a quarter, in the
 //! end each fault alone, as long as the rest still makes a difference.
 
-use super::{Report, Tell};
+use super::{OnProgress, Report};
 use crate::chaos::interrupt;
 use crate::chaos::rig::Plan;
 use std::ops::Range;
@@ -35,8 +35,8 @@ fn without(plan: &Plan, out: &Range<usize>) -> Plan {
 /// is.
 fn shrunk(
     plan: &Plan,
-    tell: Tell<'_>,
-    (mut wrong, is_told): (impl FnMut(&Plan) -> Option<String>, impl Fn() -> bool),
+    on_progress: OnProgress<'_>,
+    (mut wrong, is_interrupted): (impl FnMut(&Plan) -> Option<String>, impl Fn() -> bool),
 ) -> Option<(Plan, String)> {
     let mut found: Option<(Plan, String)> = None;
     let (mut step, mut runs) = (size(plan).div_ceil(2), 0);
@@ -45,15 +45,15 @@ fn shrunk(
         loop {
             let least = found.as_ref().map_or(plan, |(plan, _)| plan);
             let all = size(least);
-            if at >= all || all < 2 || runs >= RUNS || is_told() {
+            if at >= all || all < 2 || runs >= RUNS || is_interrupted() {
                 break;
             }
             let smaller = without(least, &(at..at + step));
             runs += 1;
-            tell("runs to make the plan smaller", runs, RUNS);
+            on_progress("runs to make the plan smaller", runs, RUNS);
             match wrong(&smaller) {
                 // The result of an interrupted run says nothing about its plan.
-                _ if is_told() => return found,
+                _ if is_interrupted() => return found,
                 Some(why) => found = Some((smaller, why)),
                 None => at += step,
             }
@@ -69,12 +69,12 @@ impl Report {
     pub(super) fn shrink(
         &mut self,
         from: usize,
-        tell: Tell<'_>,
+        on_progress: OnProgress<'_>,
         wrong: impl FnMut(&Plan) -> Option<String>,
     ) {
         let Some(difference) = self.differences.get_mut(from) else { return };
         let Ok(plan) = serde_json::from_str::<Plan>(&difference.again) else { return };
-        if let Some((plan, why)) = shrunk(&plan, tell, (wrong, interrupt::is_told)) {
+        if let Some((plan, why)) = shrunk(&plan, on_progress, (wrong, interrupt::is_set)) {
             difference.again = serde_json::to_string(&plan).unwrap_or_default();
             difference.why = why;
         }
@@ -90,21 +90,21 @@ mod tests {
     use everwarm_sim::faults::Kind;
     use std::cell::Cell;
 
-    fn strike(nth: u32) -> PlannedFault {
+    fn kill(nth: u32) -> PlannedFault {
         let who = "ledger".to_owned();
-        PlannedFault { site: Site::BeforeStep, who, phase: Phase::Live, nth, blow: FaultKind::Kill }
+        PlannedFault { site: Site::BeforeStep, who, phase: Phase::Live, nth, kind: FaultKind::Kill }
     }
 
     #[test]
     fn what_has_nothing_to_do_with_a_difference_is_left_out() {
         let faults = [all_transparent(1), all_consequential(1)].concat();
-        let strikes = (1..=20).map(strike).collect();
+        let strikes = (1..=20).map(kill).collect();
         let plan = Plan { strikes, faults, at_random: Some((1, 3)), ..Plan::default() };
         let has = |plan: &Plan, kind| plan.faults.iter().any(|fault| fault.kind == kind);
         let mut runs = 0;
         let differs = |plan: &Plan| {
             runs += 1;
-            let both = plan.strikes.contains(&strike(7)) && has(plan, Kind::Duplicate);
+            let both = plan.strikes.contains(&kill(7)) && has(plan, Kind::Duplicate);
             both.then(|| "two together".to_owned())
         };
         let again = serde_json::to_string(&plan).unwrap();
@@ -115,7 +115,7 @@ mod tests {
         let [first, second] = &report.differences[..] else { panic!("{report:?}") };
         assert_eq!((first.why.as_str(), second.why.as_str()), ("first", "two together"));
         let left: Plan = serde_json::from_str(&second.again).unwrap();
-        assert_eq!(left.strikes, [strike(7)]);
+        assert_eq!(left.strikes, [kill(7)]);
         assert_eq!(size(&left), 2, "{left:?}");
         let matter = |plan: &Plan| crate::chaos::faults::that_matter(&plan.faults);
         assert_eq!(matter(&left), matter(&plan), "another venue would have another end");
@@ -124,29 +124,29 @@ mod tests {
 
     #[test]
     fn a_difference_that_is_not_met_again_stays_as_it_is() {
-        let plan = Plan { strikes: (1..=9).map(strike).collect(), ..Plan::default() };
+        let plan = Plan { strikes: (1..=9).map(kill).collect(), ..Plan::default() };
         let never = || false;
         assert_eq!(shrunk(&plan, &|_, _, _| (), (|_: &Plan| None, never)), None);
-        let alone = Plan { strikes: vec![strike(1)], ..Plan::default() };
+        let alone = Plan { strikes: vec![kill(1)], ..Plan::default() };
         let least = |_: &Plan| panic!("it is the smallest");
         assert_eq!(shrunk(&alone, &|_, _, _| (), (least, never)), None);
     }
 
     #[test]
     fn a_run_that_is_interrupted_is_no_smaller_difference() {
-        let plan = Plan { strikes: (1..=8).map(strike).collect(), ..Plan::default() };
+        let plan = Plan { strikes: (1..=8).map(kill).collect(), ..Plan::default() };
         for before in 0..2_u32 {
-            let (runs, told) = (Cell::new(0), Cell::new(false));
+            let (runs, interrupted) = (Cell::new(0), Cell::new(false));
             let wrong = |_: &Plan| {
                 runs.set(runs.get() + 1);
-                told.set(runs.get() > before);
-                Some(if told.get() { "interrupted" } else { "different" }.to_owned())
+                interrupted.set(runs.get() > before);
+                Some(if interrupted.get() { "interrupted" } else { "different" }.to_owned())
             };
-            let found = shrunk(&plan, &|_, _, _| (), (wrong, || told.get()));
+            let found = shrunk(&plan, &|_, _, _| (), (wrong, || interrupted.get()));
             let whys = found.map(|(plan, why)| (plan.strikes.len(), why));
             let left = 8_usize >> before;
             assert_eq!(whys, (before > 0).then(|| (left, "different".to_owned())));
-            assert_eq!(runs.get(), before + 1, "nothing is run once it is told to end");
+            assert_eq!(runs.get(), before + 1, "nothing is run once it is interrupted");
         }
         // It was found before, so the report keeps it whatever ends the proof.
         let difference = Difference { why: "different".to_owned(), again: "{}".to_owned() };

@@ -22,13 +22,13 @@ struct Shown {
 pub fn show(page: &mut Page, world: &World, watch: &Watch) {
     let readings = world.directory.readings();
     let stands = standing(world);
-    told(page, &readings, &behind(world), &|at| path::is_off(&stands.switches, at));
+    show_readings(page, &readings, &behind(world), &|at| path::is_off(&stands.switches, at));
     watch.supervised.show(page);
 }
 
 /// Writes the metrics of these readings. An actor that an operator turned off has no value that
 /// could raise an alarm.
-fn told(
+fn show_readings(
     page: &mut Page,
     readings: &[ActorReading],
     behind: &BTreeMap<&'static str, u64>,
@@ -155,7 +155,7 @@ mod tests {
         ];
         let text = |off: &dyn Fn(&str) -> bool| {
             let mut page = Page::new(&Rejected::default());
-            told(&mut page, &readings, &BTreeMap::new(), off);
+            show_readings(&mut page, &readings, &BTreeMap::new(), off);
             page.text()
         };
         let failed = "everwarm_supervisor_children{supervisor=\"gateways/sim\",state=\"failed\"}";

@@ -45,8 +45,8 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
     page.count("everwarm_bars_odd_total", &["refused"], refused);
     let (symbols, stale_s) = {
         let mut seen = watch.seen();
-        let told = seen.told.now();
-        (told.status.symbols(), told.counts.stale_s())
+        let state = seen.memory.now();
+        (state.status.symbols(), state.counts.stale_s())
     };
     ages(page, (world.now(), &world.board.sessions()), &symbols, stale_s);
 }
@@ -94,24 +94,24 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     page.set("everwarm_venue_rate_limit_used_ratio", &[venue], world.venue.used());
     let mut seen = watch.seen();
     let reconciled = seen.reconciled_ms;
-    let told = seen.told.now();
-    let (taken, owners) = (told.status.taken(), told.status.owners());
-    told.counts.show(page, (venue, currency), (taken, owners));
-    let status = told.status.view_in(world.journal.life());
-    let quarantines = told.status.quarantines();
-    let stopped = !told.status.stopped().is_empty();
+    let state = seen.memory.now();
+    let (taken, owners) = (state.status.taken(), state.status.owners());
+    state.counts.show(page, (venue, currency), (taken, owners));
+    let status = state.status.view_in(world.journal.life());
+    let quarantines = state.status.quarantines();
+    let stopped = !state.status.stopped().is_empty();
     // In lockstep nothing is late: time follows the facts.
     let passes = world.passing != Passing::Lockstep;
-    let now = if passes { world.now() } else { told.health.now };
+    let now = if passes { world.now() } else { state.health.now };
     let stay = exposed(
-        &told.health,
-        &told.status.sellable(),
-        &told.status.symbols(),
+        &state.health,
+        &state.status.sellable(),
+        &state.status.symbols(),
         (status.breaker, None),
         now,
     );
-    let limited = told.counts.is_limited();
-    let switches = told.status.switches();
+    let limited = state.counts.is_limited();
+    let switches = state.status.switches();
     drop(seen);
     for strategy in switches.switches.strategies.keys() {
         page.flag("everwarm_strategy_enabled", &[strategy], false);

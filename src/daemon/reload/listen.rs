@@ -26,9 +26,9 @@ pub fn actors(
     (hangup, log): (Arc<Notify>, LogLevel),
     on: &Handle,
 ) -> Vec<ChildSpec> {
-    let hear = [on_signal(reloader, hangup), on_change(reloader)];
+    let reloads = [on_signal(reloader, hangup), on_change(reloader)];
     let keep = [keep_log(reloader, log), keep_tree(reloader)];
-    hear.into_iter().chain(keep).map(|actor| actor.on(on.clone())).collect()
+    reloads.into_iter().chain(keep).map(|actor| actor.on(on.clone())).collect()
 }
 
 /// Reloads on every SIGHUP. Signals during a reload cause one more reload. A signal without a
@@ -54,7 +54,7 @@ fn on_change(reloader: &Arc<Reloader>) -> ChildSpec {
         async move {
             tokio::time::sleep(LOOK).await;
             if !reloader.watches() {
-                reloader.told().seen = None;
+                reloader.state().seen = None;
                 return;
             }
             let looked = Arc::clone(&reloader);
@@ -63,9 +63,9 @@ fn on_change(reloader: &Arc<Reloader>) -> ChildSpec {
                 return;
             };
             let settled = {
-                let mut told = reloader.told();
-                let last = told.seen.replace(now);
-                last == told.seen && told.seen.as_ref() != Some(&told.read)
+                let mut state = reloader.state();
+                let last = state.seen.replace(now);
+                last == state.seen && state.seen.as_ref() != Some(&state.read)
             };
             if settled {
                 by(&reloader, Trigger::File).await;
@@ -85,12 +85,12 @@ fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
             let mut config = reloader.world.board.config();
             log.generation.store(standing(&reloader.world).now.generation, Relaxed);
             let now = reloader.filter();
-            if log.hold.is_over() || now != reloader.told().filter {
+            if log.hold.is_over() || now != reloader.state().filter {
                 log.hold.begin(None);
                 if let Err(e) = (log.set)(&now) {
                     tracing::error!("the log filter is unchanged: {e}");
                 }
-                reloader.told().filter = now;
+                reloader.state().filter = now;
             }
             drop(tokio::time::timeout(ROUND, config.changed()).await);
         }

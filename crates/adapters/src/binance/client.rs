@@ -366,8 +366,8 @@ impl BinanceClient {
     pub async fn price(&self, symbol: Symbol) -> Result<Decimal, VenueError> {
         let query = Query::new().with("symbol", symbol);
         let answer = self.public("/api/v3/ticker/price", query, Cost(2, Priority::Stop)).await?;
-        let told: wire::TickerPrice = read("price", &answer)?;
-        mapped(Kind::Read, bounds::price("price", told.price.0))
+        let ticker: wire::TickerPrice = read("price", &answer)?;
+        mapped(Kind::Read, bounds::price("price", ticker.price.0))
     }
 
     /// The order with this id of ours, with its fills. `None`: the venue does not know it. This
@@ -597,7 +597,7 @@ impl BinanceClient {
             None => self.limit().uncounted(),
         }
         if let Some(slot) = slot {
-            slot.told(&answer);
+            slot.take_counts(&answer);
         }
         if (200..300).contains(&answer.status) {
             let orders = call.kind == Kind::Place && self.orders().passed();

@@ -67,10 +67,10 @@ pub fn of_unreadable(kind: Kind, text: String) -> VenueError {
 /// The meaning of a response with an error status. `retry_after_s` is the `Retry-After` header.
 #[must_use]
 pub fn of_answer(kind: Kind, status: u16, retry_after_s: Option<u64>, body: &[u8]) -> VenueError {
-    let told = error_body(body);
-    let class = classify(kind, status, retry_after_s, told.as_ref());
-    match told {
-        Some(told) => VenueError::new(class, told.code, start(told.msg)),
+    let reported = error_body(body);
+    let class = classify(kind, status, retry_after_s, reported.as_ref());
+    match reported {
+        Some(reported) => VenueError::new(class, reported.code, start(reported.msg)),
         None => VenueError::new(class, 0, words(status, body)),
     }
 }
@@ -111,10 +111,10 @@ fn classify(
     kind: Kind,
     status: u16,
     retry_after_s: Option<u64>,
-    told: Option<&ErrorBody>,
+    reported: Option<&ErrorBody>,
 ) -> ErrorClass {
-    let by_code = told.and_then(|b| by_code(kind, status, retry_after_s, b));
-    let own = told.is_some_and(|body| body.code < 0);
+    let by_code = reported.and_then(|b| by_code(kind, status, retry_after_s, b));
+    let own = reported.is_some_and(|body| body.code < 0);
     by_code.unwrap_or_else(|| by_status(kind, status, retry_after_s, own))
 }
 

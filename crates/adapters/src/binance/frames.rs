@@ -4,7 +4,9 @@
 //! (`{"subscriptionId", "event"}`). Both are mixed with responses to our requests. An unknown
 //! message is `Other`: counted, never an error.
 
-use super::wire::{AssetBalance, Dec, ErrorBody, ExecutionType, OrderSide, Status, Told, decode};
+use super::wire::{
+    AssetBalance, Dec, ErrorBody, ExecutionType, OrderSide, RowDecimal, Status, decode,
+};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -37,19 +39,19 @@ pub struct Kline {
     pub interval: String,
     /// First price.
     #[serde(rename = "o")]
-    pub open: Told,
+    pub open: RowDecimal,
     /// Last price.
     #[serde(rename = "c")]
-    pub close: Told,
+    pub close: RowDecimal,
     /// Highest price.
     #[serde(rename = "h")]
-    pub high: Told,
+    pub high: RowDecimal,
     /// Lowest price.
     #[serde(rename = "l")]
-    pub low: Told,
+    pub low: RowDecimal,
     /// Base volume.
     #[serde(rename = "v")]
-    pub volume: Told,
+    pub volume: RowDecimal,
     /// Number of trades.
     #[serde(rename = "n")]
     pub trades: i64,
@@ -148,10 +150,10 @@ pub struct PositionBalance {
     pub asset: String,
     /// Free to use.
     #[serde(rename = "f")]
-    pub free: Told,
+    pub free: RowDecimal,
     /// Held by orders.
     #[serde(rename = "l")]
-    pub locked: Told,
+    pub locked: RowDecimal,
 }
 
 impl From<PositionBalance> for AssetBalance {

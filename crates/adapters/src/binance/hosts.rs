@@ -154,8 +154,8 @@ mod tests {
             for host in
                 ["https://api.binance.com", "https://api-gcp.binance.com", "https://10.0.0.1"]
             {
-                let told = rest(environment, host).unwrap_err();
-                assert!(told.contains("environment = \"live\""), "{told}");
+                let error = rest(environment, host).unwrap_err();
+                assert!(error.contains("environment = \"live\""), "{error}");
             }
         }
         let streams = Live.hosts().streams;

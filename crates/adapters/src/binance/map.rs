@@ -8,7 +8,7 @@
 use super::frames::{AccountPosition, ExecutionReport, KlineEvent};
 use super::wire::{
     AssetBalance, Dec, ExchangeInfo, ExecutionType, Filter, KlineRow, OrderAck, OrderSide,
-    OrderState, RateLimit, Status, SymbolInfo, Told, TradeRow,
+    OrderState, RateLimit, RowDecimal, Status, SymbolInfo, TradeRow,
 };
 use everwarm_domain::bounds;
 use everwarm_domain::clean::clean;
@@ -216,10 +216,10 @@ fn check_interval(timeframe: Timeframe, open: i64, close: i64) -> Result<(), Str
 fn bar(
     symbol: Symbol,
     open_time: i64,
-    prices: [&Told; 4],
-    volume: &Told,
+    prices: [&RowDecimal; 4],
+    volume: &RowDecimal,
 ) -> Result<Bar, UnheldBar> {
-    let price = |told: &Told| told.0.clone().and_then(Price::exact);
+    let price = |decimal: &RowDecimal| decimal.0.clone().and_then(Price::exact);
     let make = || -> Result<Bar, String> {
         let [open, high, low, close] = prices;
         let bar = Bar {
@@ -243,8 +243,8 @@ fn bar(
 }
 
 /// The text of a number, or the reason why it cannot be read.
-fn claimed(told: &Told) -> String {
-    match &told.0 {
+fn claimed(decimal: &RowDecimal) -> String {
+    match &decimal.0 {
         Ok(number) => plain(*number),
         Err(why) => why.chars().take(80).collect(),
     }
@@ -346,12 +346,12 @@ pub fn order_state(
 
 /// The cumulative quote amount. The venue writes a negative one if it does not know it.
 fn executed_quote(
-    told: Decimal,
+    reported: Decimal,
     executed: Decimal,
     fills: &[VenueFill],
 ) -> Result<Decimal, String> {
-    if !told.is_sign_negative() || told.is_zero() {
-        return Ok(told);
+    if !reported.is_sign_negative() || reported.is_zero() {
+        return Ok(reported);
     }
     let mut quantity = Decimal::ZERO;
     let mut quote = Decimal::ZERO;
@@ -384,13 +384,13 @@ fn checked(report: OrderReport) -> Result<OrderReport, String> {
     }
     bounds::client_id(&report.client_id.0)?;
     bounds::time("time", report.time).map_err(|why| format!("order {number}: {why}"))?;
-    let mut told = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for fill in &report.fills {
         if fill.price <= Decimal::ZERO || fill.quantity <= Decimal::ZERO {
             return wrong("a fill without price or quantity");
         }
         named(fill).map_err(|why| format!("order {number}, trade {}: {why}", fill.trade_id))?;
-        if !told.insert(&fill.trade_id) {
+        if !seen.insert(&fill.trade_id) {
             return wrong("the same fill twice");
         }
     }
@@ -478,13 +478,13 @@ pub fn trades(rows: &[TradeRow]) -> Result<Vec<Trade>, String> {
     for row in rows {
         let (symbol, fill) = (Symbol::new(&row.symbol)?, venue_fill(row));
         let side = if row.is_buyer { Side::Buy } else { Side::Sell };
-        let told = bounds::fill(symbol, &fill).and_then(|()| named(&fill));
-        told.map_err(|why| format!("{symbol} trade {}: {why}", row.id))?;
+        let checked = bounds::fill(symbol, &fill).and_then(|()| named(&fill));
+        checked.map_err(|why| format!("{symbol} trade {}: {why}", row.id))?;
         trades.push(Trade { venue_order_id: row.order_id.into(), symbol, side, fill });
     }
     sort(&mut trades, |trade| &trade.fill);
-    let mut told = BTreeSet::new();
-    if let Some(twice) = trades.iter().find(|trade| !told.insert(&trade.fill.trade_id)) {
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = trades.iter().find(|trade| !seen.insert(&trade.fill.trade_id)) {
         return Err(format!("trade {} comes twice", twice.fill.trade_id));
     }
     Ok(trades)
@@ -523,8 +523,8 @@ pub fn balances(rows: &[AssetBalance], keep_zero: bool) -> (Vec<Balance>, Vec<St
 }
 
 fn balance(row: &AssetBalance) -> Result<Balance, String> {
-    let number = |field: &str, told: &Told| {
-        let value = told.0.as_ref().map_err(|why| format!("{field}: {why}"))?;
+    let number = |field: &str, decimal: &RowDecimal| {
+        let value = decimal.0.as_ref().map_err(|why| format!("{field}: {why}"))?;
         bounds::amount(field, value.normalize())
     };
     let (free, locked) = (number("free", &row.free)?, number("locked", &row.locked)?);

@@ -234,12 +234,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_ed25519_key_is_told_without_showing_it() {
+    fn what_is_no_ed25519_key_is_refused_without_showing_it() {
         let rsa = format!("{}\nhunter2\n{}", PEM.0.replace("PRIVATE", "RSA PRIVATE"), PEM.1);
         let short = format!("{}\naHVudGVyMg==\n{}", PEM.0, PEM.1);
         for pem in ["", "hunter2", &rsa, &short] {
-            let told = ApiKey::ed25519(Secret::new("k"), &Secret::new(pem)).unwrap_err();
-            assert!(told.contains("openssl genpkey") && !told.contains("hunter2"), "{told}");
+            let error = ApiKey::ed25519(Secret::new("k"), &Secret::new(pem)).unwrap_err();
+            assert!(error.contains("openssl genpkey") && !error.contains("hunter2"), "{error}");
         }
     }
 

@@ -8,7 +8,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::port::{AccountReport, ErrorClass, MarketReport};
 use everwarm_venue::rate_limit::DOUBT;
-use everwarm_venue::session::{Hello, Protocol, Refusal, Said};
+use everwarm_venue::session::{Hello, Parsed, Protocol, Refusal};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -105,12 +105,12 @@ impl Protocol for MarketStreams {
         }
     }
 
-    fn read(&self, text: &str) -> Result<Said<MarketReport>, String> {
+    fn read(&self, text: &str) -> Result<Parsed<MarketReport>, String> {
         Ok(match decode_market(text.as_bytes())? {
-            MarketFrame::Kline(event) => Said::Data(map::kline_event(&event)?),
-            MarketFrame::Answer(answer) => said(answer),
-            MarketFrame::Shutdown => Said::Ending("the venue restarts".to_owned()),
-            MarketFrame::Other(name) => Said::Data(MarketReport::Other { name }),
+            MarketFrame::Kline(event) => Parsed::Data(map::kline_event(&event)?),
+            MarketFrame::Answer(answer) => response(answer),
+            MarketFrame::Shutdown => Parsed::Ending("the venue restarts".to_owned()),
+            MarketFrame::Other(name) => Parsed::Data(MarketReport::Other { name }),
         })
     }
 
@@ -162,24 +162,24 @@ impl Protocol for UserStream {
         vec![Hello { id, text: text.to_string() }]
     }
 
-    fn read(&self, text: &str) -> Result<Said<AccountReport>, String> {
+    fn read(&self, text: &str) -> Result<Parsed<AccountReport>, String> {
         Ok(match decode_user(text.as_bytes())? {
             UserFrame::Execution(event) => {
-                Said::Data(AccountReport::Order(Box::new(map::execution_report(&event)?)))
+                Parsed::Data(AccountReport::Order(Box::new(map::execution_report(&event)?)))
             }
-            UserFrame::Position(event) => Said::Data(map::account_position(event)),
+            UserFrame::Position(event) => Parsed::Data(map::account_position(event)),
             UserFrame::List(_) => {
-                Said::Data(AccountReport::Other { name: "listStatus".to_owned() })
+                Parsed::Data(AccountReport::Other { name: "listStatus".to_owned() })
             }
-            UserFrame::Answer(answer) => said(answer),
-            UserFrame::Terminated => Said::Over("the venue ended the subscription".to_owned()),
-            UserFrame::Shutdown => Said::Ending("the venue restarts".to_owned()),
-            UserFrame::Other(name) => Said::Data(AccountReport::Other { name }),
+            UserFrame::Answer(answer) => response(answer),
+            UserFrame::Terminated => Parsed::Over("the venue ended the subscription".to_owned()),
+            UserFrame::Shutdown => Parsed::Ending("the venue restarts".to_owned()),
+            UserFrame::Other(name) => Parsed::Data(AccountReport::Other { name }),
         })
     }
 }
 
-fn said<F>(answer: Answer) -> Said<F> {
+fn response<F>(answer: Answer) -> Parsed<F> {
     let Answer { id, status, error } = answer;
     let outcome = match error {
         Some(body) => {
@@ -205,5 +205,5 @@ fn said<F>(answer: Answer) -> Said<F> {
             Err(Refusal { why, again: status >= 500, wait_ms: None })
         }
     };
-    Said::Answer { id, outcome }
+    Parsed::Answer { id, outcome }
 }

@@ -11,7 +11,7 @@ use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Side};
 use everwarm_domain::time::Timeframe;
 use everwarm_venue::port::{AccountReport, ErrorClass, MarketReport};
-use everwarm_venue::session::{Hello, Protocol, Said};
+use everwarm_venue::session::{Hello, Parsed, Protocol};
 use everwarm_venue::transport::TransportError;
 use serde_json::{Value, json};
 use std::io::Read;
@@ -153,8 +153,8 @@ fn what_comes_and_goes_is_subscribed_on_the_connection_there_is() {
     let symbols = |names: &[&str]| -> Arc<[Symbol]> {
         names.iter().map(|name| Symbol::new(name).unwrap()).collect()
     };
-    let (wanted, heard) = tokio::sync::watch::channel(symbols(&["AUSDT", "BUSDT"]));
-    let mut streams = stream::MarketStreams::new(heard, Timeframe::M1, true);
+    let (wanted, receiver) = tokio::sync::watch::channel(symbols(&["AUSDT", "BUSDT"]));
+    let mut streams = stream::MarketStreams::new(receiver, Timeframe::M1, true);
     let texts = |asked: Vec<Hello>| asked.into_iter().map(|h| h.text).collect::<Vec<_>>();
     let request = |id, method: &str, names: &[&str]| {
         let names: Vec<String> = names.iter().map(|n| format!("{n}usdt@kline_1m")).collect();
@@ -182,16 +182,16 @@ fn recorded_market_streams() {
     ] {
         for line in lines(file) {
             match streams.read(&line).unwrap() {
-                Said::Data(MarketReport::Bar { closed: true, .. }) => closed += 1,
-                Said::Data(MarketReport::Bar { .. }) => bars += 1,
-                Said::Data(MarketReport::Other { name }) => {
+                Parsed::Data(MarketReport::Bar { closed: true, .. }) => closed += 1,
+                Parsed::Data(MarketReport::Bar { .. }) => bars += 1,
+                Parsed::Data(MarketReport::Other { name }) => {
                     assert_ne!(name, "unnamed", "{line}");
                     others += 1;
                 }
-                other @ (Said::Data(MarketReport::Unheld(_))
-                | Said::Answer { .. }
-                | Said::Ending(_)
-                | Said::Over(_)) => {
+                other @ (Parsed::Data(MarketReport::Unheld(_))
+                | Parsed::Answer { .. }
+                | Parsed::Ending(_)
+                | Parsed::Over(_)) => {
                     panic!("{other:?}: {line}")
                 }
             }
@@ -334,14 +334,14 @@ fn unknown_words_are_kept_and_wrong_types_are_named() {
     let Ok(OrderAnswer::State(order)) = decode_order_answer(other.as_bytes()) else {
         panic!("an unknown word is no fault of the message")
     };
-    let told = map::order_state(ReportSource::Answer, &order, &[]).unwrap_err();
-    assert!(told.contains("MELTED"), "{told}");
-    let told = decode_order_answer(FULL.replace("\"0.00200000\"", "0.002").as_bytes());
-    let told = told.unwrap_err();
-    assert!(told.contains("a decimal number in a string"), "{told}");
-    assert!(told.contains("line 3 column 16") && told.contains("origQty"), "{told}");
-    let told = decode::<OrderState>("order", FULL.replace("117.27624000", "1e2").as_bytes());
-    assert!(told.unwrap_err().contains("1e2"));
+    let error = map::order_state(ReportSource::Answer, &order, &[]).unwrap_err();
+    assert!(error.contains("MELTED"), "{error}");
+    let error = decode_order_answer(FULL.replace("\"0.00200000\"", "0.002").as_bytes());
+    let error = error.unwrap_err();
+    assert!(error.contains("a decimal number in a string"), "{error}");
+    assert!(error.contains("line 3 column 16") && error.contains("origQty"), "{error}");
+    let error = decode::<OrderState>("order", FULL.replace("117.27624000", "1e2").as_bytes());
+    assert!(error.unwrap_err().contains("1e2"));
 }
 
 #[test]
@@ -456,12 +456,12 @@ fn the_table_of_errors() {
             assert_eq!(error.text, words);
         }
     }
-    let told = r#"{"code":-1003,"msg":"banned","data":{"serverTime":1000,"retryAfter":8500}}"#;
-    let banned = of_error(Kind::Read, 418, error_body(told.as_bytes()).unwrap());
+    let body = r#"{"code":-1003,"msg":"banned","data":{"serverTime":1000,"retryAfter":8500}}"#;
+    let banned = of_error(Kind::Read, 418, error_body(body.as_bytes()).unwrap());
     assert_eq!(banned.class, limited(8), "the WebSocket API has it in the body");
     for data in ["null", "7", r#"{"retryAfter":"soon"}"#, r#"{"cancelResult":"FAILURE"}"#] {
-        let told = format!(r#"{{"code":-1003,"msg":"banned","data":{data}}}"#);
-        let banned = of_error(Kind::Read, 418, error_body(told.as_bytes()).unwrap());
+        let body = format!(r#"{{"code":-1003,"msg":"banned","data":{data}}}"#);
+        let banned = of_error(Kind::Read, 418, error_body(body.as_bytes()).unwrap());
         assert_eq!(banned.class, limited(120), "{data}");
     }
     let waits = of_answer(Kind::Read, 429, Some(7), b"");

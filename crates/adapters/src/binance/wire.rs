@@ -107,15 +107,15 @@ impl Serialize for Dec {
 
 /// A decimal of one row of many. One that cannot be read affects only its own row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told(pub Result<Decimal, String>);
+pub struct RowDecimal(pub Result<Decimal, String>);
 
-impl<'de> Deserialize<'de> for Told {
+impl<'de> Deserialize<'de> for RowDecimal {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<'de, str>::deserialize(from).map(|text| Told(parse_decimal(&text)))
+        std::borrow::Cow::<'de, str>::deserialize(from).map(|text| RowDecimal(parse_decimal(&text)))
     }
 }
 
-impl Serialize for Told {
+impl Serialize for RowDecimal {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Ok(value) => to.collect_str(value),
@@ -238,7 +238,7 @@ pub struct Day {
     /// Its name.
     pub symbol: String,
     /// The volume in quote units.
-    pub quote_volume: Told,
+    pub quote_volume: RowDecimal,
 }
 
 /// Response to `GET /api/v3/exchangeInfo`.
@@ -313,16 +313,16 @@ pub enum Filter {
 #[expect(missing_docs, reason = "names and meanings are the venue's")]
 pub struct KlineRow {
     pub open_time: i64,
-    pub open: Told,
-    pub high: Told,
-    pub low: Told,
-    pub close: Told,
-    pub volume: Told,
+    pub open: RowDecimal,
+    pub high: RowDecimal,
+    pub low: RowDecimal,
+    pub close: RowDecimal,
+    pub volume: RowDecimal,
     pub close_time: i64,
-    pub quote_volume: Told,
+    pub quote_volume: RowDecimal,
     pub trades: i64,
-    pub taker_base: Told,
-    pub taker_quote: Told,
+    pub taker_base: RowDecimal,
+    pub taker_quote: RowDecimal,
 }
 
 impl<'de> Deserialize<'de> for KlineRow {
@@ -415,9 +415,9 @@ pub struct AssetBalance {
     /// Name.
     pub asset: String,
     /// Free to use.
-    pub free: Told,
+    pub free: RowDecimal,
     /// Held by orders.
-    pub locked: Told,
+    pub locked: RowDecimal,
 }
 
 /// The response to a new order with `newOrderRespType=ACK`.

@@ -158,17 +158,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_is_told_by_paths() {
+    fn a_tree_is_sent_by_paths() {
         let leaf = |name: &str| json!({ "name": name, "state": "running", "children": [] });
         let ops = json!({ "name": "ops", "state": "running", "children": [leaf("b"), leaf("a")] });
         let root = json!({ "name": "root", "state": "running", "children": [ops] });
         let rows = branches(&root);
         let row = |path: &str| serde_json::from_str::<Value>(&rows[path]).unwrap();
-        let told: Vec<_> =
+        let places: Vec<_> =
             rows.keys().map(|path| (path.as_str(), row(path)["place"].clone())).collect();
         let [first, second] = [json!(0), json!(1)];
         assert_eq!(
-            told,
+            places,
             [
                 ("root", first.clone()),
                 ("root/ops", first.clone()),

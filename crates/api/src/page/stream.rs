@@ -3,7 +3,7 @@
 //! missed too much gets everything again.
 
 use super::picture::PageObserver;
-use super::versions::Told;
+use super::versions::Delta;
 use everwarm_runtime::clock;
 use everwarm_views::questions::Context;
 use futures_util::stream::unfold;
@@ -186,11 +186,11 @@ impl Reader {
             self.seen = None;
             self.shared.skipped.fetch_add(1, Ordering::Relaxed);
         }
-        let told = look.versions.since(self.seen);
+        let delta = look.versions.since(self.seen);
         let clocks = look.clocks().to_owned();
         drop(look);
-        match told {
-            Some(Told { version, whole, members }) => {
+        match delta {
+            Some(Delta { version, whole, members }) => {
                 self.seen = Some(version);
                 let kind = if whole { "snapshot" } else { "change" };
                 let began = self.shared.began;
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_is_told_the_sum_and_one_that_missed_much_everything() {
+    fn a_slow_reader_is_sent_the_sum_and_one_that_missed_much_everything() {
         let stream = Stream::default();
         let shared = &stream.0;
         change(shared, 1);

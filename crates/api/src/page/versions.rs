@@ -45,7 +45,7 @@ pub struct Versions {
 
 /// The changes for one reader.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Delta {
     /// The version that the reader has afterwards.
     pub version: u64,
     /// Whether it is everything, or only the changes.
@@ -97,7 +97,7 @@ impl Versions {
     /// The changes since `seen`; everything if that is none or too old. Returns none if nothing
     /// changed.
     #[must_use]
-    pub fn since(&self, seen: Option<u64>) -> Option<Told> {
+    pub fn since(&self, seen: Option<u64>) -> Option<Delta> {
         let oldest = self.version.saturating_sub(REMEMBERED);
         let seen = seen.filter(|seen| (oldest..=self.version).contains(seen));
         if seen == Some(self.version) {
@@ -106,9 +106,9 @@ impl Versions {
         let after = seen.unwrap_or(0);
         let news = |cell: &&Cell| cell.since > after;
         let cells = self.members(|cells| {
-            let told = cells.iter().filter(|(_, cell)| news(cell));
-            let told = told.filter_map(|(key, cell)| Some((key, cell.text.as_ref()?)));
-            told.map(|(key, text)| format!("{}:{text}", quoted(key))).collect()
+            let rows = cells.iter().filter(|(_, cell)| news(cell));
+            let rows = rows.filter_map(|(key, cell)| Some((key, cell.text.as_ref()?)));
+            rows.map(|(key, text)| format!("{}:{text}", quoted(key))).collect()
         });
         let gone = self.members(|cells| {
             let gone = cells.iter().filter(|(_, cell)| seen.is_some() && news(cell));
@@ -116,17 +116,17 @@ impl Versions {
             gone.map(|(key, _)| format!("{}:null", quoted(key))).collect()
         });
         let members = format!("\"cells\":{{{cells}}},\"gone\":{{{gone}}}");
-        Some(Told { version: self.version, whole: seen.is_none(), members })
+        Some(Delta { version: self.version, whole: seen.is_none(), members })
     }
 
     /// The sections with something to send, as members of an object.
-    fn members(&self, tell: impl Fn(&BTreeMap<String, Cell>) -> Vec<String>) -> String {
+    fn members(&self, pick: impl Fn(&BTreeMap<String, Cell>) -> Vec<String>) -> String {
         let mut out = String::new();
         for (section, cells) in &self.sections {
-            let told = tell(cells);
-            if !told.is_empty() {
+            let picked = pick(cells);
+            if !picked.is_empty() {
                 let comma = if out.is_empty() { "" } else { "," };
-                write!(out, "{comma}{}:{{{}}}", quoted(section.name()), told.join(","))
+                write!(out, "{comma}{}:{{{}}}", quoted(section.name()), picked.join(","))
                     .expect("a text takes everything");
             }
         }
@@ -149,8 +149,8 @@ mod tests {
         of.into_iter().map(|(key, n)| (key.to_owned(), n.to_string())).collect()
     }
 
-    fn told(versions: &Versions, seen: Option<u64>) -> Option<(u64, bool, String)> {
-        versions.since(seen).map(|told| (told.version, told.whole, told.members))
+    fn changes_since(versions: &Versions, seen: Option<u64>) -> Option<(u64, bool, String)> {
+        versions.since(seen).map(|delta| (delta.version, delta.whole, delta.members))
     }
 
     #[test]
@@ -160,8 +160,8 @@ mod tests {
         versions.put(FILLS, rows([("7", 1)]));
         assert!(versions.seal());
         let all = r#""cells":{"actors":{"a":1,"b\"":1},"fills":{"7":1}},"gone":{}"#;
-        assert_eq!(told(&versions, None), Some((1, true, all.to_owned())));
-        assert_eq!(told(&versions, Some(1)), None);
+        assert_eq!(changes_since(&versions, None), Some((1, true, all.to_owned())));
+        assert_eq!(changes_since(&versions, Some(1)), None);
 
         versions.put(ACTORS, rows([("a", 1), ("b\"", 1)]));
         assert!(!versions.seal(), "nothing changed");
@@ -170,16 +170,16 @@ mod tests {
         assert!(versions.seal());
         // Removed rows are sent for tables only; the newest of many have no note.
         let news = r#""cells":{"actors":{"a":2},"fills":{"8":1}},"gone":{"actors":{"b\"":null}}"#;
-        assert_eq!(told(&versions, Some(1)), Some((2, false, news.to_owned())));
+        assert_eq!(changes_since(&versions, Some(1)), Some((2, false, news.to_owned())));
         // A new reader gets no removed rows.
         let all = r#""cells":{"actors":{"a":2},"fills":{"8":1}},"gone":{}"#;
-        assert_eq!(told(&versions, None), Some((2, true, all.to_owned())));
+        assert_eq!(changes_since(&versions, None), Some((2, true, all.to_owned())));
         // A version of another process may be ahead.
-        assert_eq!(told(&versions, Some(9)), Some((2, true, all.to_owned())));
+        assert_eq!(changes_since(&versions, Some(9)), Some((2, true, all.to_owned())));
     }
 
     #[test]
-    fn who_missed_some_versions_is_told_the_sum_and_who_missed_too_many_everything() {
+    fn who_missed_some_versions_is_sent_the_sum_and_who_missed_too_many_everything() {
         let mut versions = Versions::default();
         versions.put(ACTORS, rows([("a", 0), ("b", 0)]));
         versions.seal();
@@ -187,9 +187,9 @@ mod tests {
             versions.put(ACTORS, rows([("a", n)]));
             versions.seal();
         }
-        let whole = |seen| versions.since(Some(seen)).map(|told| told.whole);
+        let whole = |seen| versions.since(Some(seen)).map(|delta| delta.whole);
         assert_eq!((whole(0), whole(1), whole(2)), (Some(true), Some(false), Some(false)));
-        let news = told(&versions, Some(1)).unwrap().2;
+        let news = changes_since(&versions, Some(1)).unwrap().2;
         assert_eq!(news, r#""cells":{"actors":{"a":300}},"gone":{"actors":{"b":null}}"#);
         // Removed rows are forgotten once no reader can ask for them.
         versions.put(ACTORS, rows([("a", 0)]));

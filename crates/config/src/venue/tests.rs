@@ -14,8 +14,8 @@ fn load(flags: &[(&str, &str)], look: CheckDepth) -> Result<Config, Vec<(String,
     let environment = environment.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
     let flags = flags.iter().map(given).collect();
     let loaded = Sources { environment, flags, ..Sources::default() }.load(look);
-    let told = |e: &crate::ConfigError| (e.key.clone().unwrap_or_default(), e.text.clone());
-    loaded.map_err(|errors| errors.0.iter().map(told).collect())
+    let key_and_text = |e: &crate::ConfigError| (e.key.clone().unwrap_or_default(), e.text.clone());
+    loaded.map_err(|errors| errors.0.iter().map(key_and_text).collect())
 }
 
 const GOOD: [(&str, &str); 5] = [
@@ -82,7 +82,7 @@ fn a_venue_of_somebody_else_is_found_by_its_environment() {
 }
 
 #[test]
-fn what_is_missing_or_wrong_is_told_with_its_key() {
+fn what_is_missing_or_wrong_is_reported_with_its_key() {
     assert_eq!(wrong(&[("venue.key", "")]), ["venue.key"]);
     assert_eq!(wrong(&[("venue.secret", "")]), ["venue.secret"]);
     assert_eq!(wrong(&[("venue.private_key", "env:PEM")]), ["venue.private_key"]);

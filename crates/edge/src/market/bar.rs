@@ -122,7 +122,7 @@ impl Actor for BarActor {
                 state.closed(bar, ticket);
             }
             BarMsg::Greet => state.greet(&me),
-            BarMsg::Interrupted => state.world.tell(path::CLOSER, CloserMsg::Hello(state.symbol)),
+            BarMsg::Interrupted => state.world.send(path::CLOSER, CloserMsg::Hello(state.symbol)),
             BarMsg::Look { from, least, known } => state.look(from, least, known),
             BarMsg::Warm(owed) => state.warm(owed),
         }
@@ -133,7 +133,7 @@ impl Actor for BarActor {
 impl State {
     fn greet(&self, me: &ActorRef<BarMsg>) {
         if !self.greeted {
-            self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
+            self.world.send(path::CLOSER, CloserMsg::Hello(self.symbol));
             me.send_after(GREET, || BarMsg::Greet);
         }
     }
@@ -143,15 +143,15 @@ impl State {
         if close > self.world.latest() {
             let (symbol, now) = (self.symbol, self.world.now());
             tracing::warn!(%symbol, close, now, "a bar called closed before its end is left");
-            self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
+            self.world.send(path::CLOSER, CloserMsg::Hello(self.symbol));
             return;
         }
         let hole = self.newest.is_some_and(|newest| close > newest + MINUTE);
         if hole && self.world.passing != Passing::Lockstep {
-            self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
+            self.world.send(path::CLOSER, CloserMsg::Hello(self.symbol));
         }
         self.newest = self.newest.max(Some(close));
-        self.world.tell(path::CLOSER, CloserMsg::Closed(bar, ticket));
+        self.world.send(path::CLOSER, CloserMsg::Closed(bar, ticket));
     }
 
     /// Loads the history owed to features. Repeated requests for it load it only once.
@@ -168,7 +168,7 @@ impl State {
                 match feature_history::load(&world, symbol, &owed).await {
                     Ok(loaded) => {
                         let warmed = CloserMsg::Warmed { symbol, owed, loaded };
-                        return world.tell(path::CLOSER, warmed);
+                        return world.send(path::CLOSER, warmed);
                     }
                     Err(why) => tracing::debug!(%symbol, why, "the past is loaded again"),
                 }
@@ -189,7 +189,7 @@ impl State {
             world.board.begun().await;
             for tries in 0.. {
                 match looking(&world, symbol, &wanted).await {
-                    Ok(looked) => return world.tell(path::CLOSER, looked),
+                    Ok(looked) => return world.send(path::CLOSER, looked),
                     Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
                 }
                 tokio::time::sleep(retry::after(tries, world.passing)).await;

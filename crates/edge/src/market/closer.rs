@@ -77,7 +77,7 @@ pub enum CloserMsg {
         loaded: Market,
     },
     /// Lockstep: the symbols that traded in the minute that ended at `close`.
-    Told {
+    Traded {
         /// The end of the minute.
         close: UtcMs,
         /// The symbols.
@@ -96,7 +96,7 @@ pub struct Closer;
 pub struct State {
     world: World,
     writer: Writer,
-    said: Runner<Closes>,
+    closes: Runner<Closes>,
     waker: Arc<Waker>,
     gathering: CloseAssembly,
     /// The close up to which a check of a symbol is already running. Each arriving bar may start
@@ -123,17 +123,17 @@ impl Actor for Closer {
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
         let journal = Arc::clone(&world.journal);
-        let (said, _) = Runner::resume(journal, Box::<Closes>::default(), world.library.clone())?;
+        let (closes, _) = Runner::resume(journal, Box::<Closes>::default(), world.library.clone())?;
         let mailbox = Arc::clone(world.directory.slot(path::CLOSER).mailbox());
         let waker = Waker::of(&mailbox, move || drop(me.send_message(CloserMsg::Pull)));
-        said.listen(Arc::clone(&waker));
+        closes.listen(Arc::clone(&waker));
         let gathering = CloseAssembly::new(world.passing == Passing::Lockstep);
         let (asked, wakes_at) = (BTreeMap::new(), None);
         let (universes, planned, session_facts) = (0, 0, 0);
         Ok(State {
             world,
             writer,
-            said,
+            closes,
             waker,
             gathering,
             asked,
@@ -156,7 +156,7 @@ impl Actor for Closer {
         }
         state.fold()?;
         state.request_polls();
-        state.world.tell(path::PACER, pacer::PacerMsg::Look);
+        state.world.send(path::PACER, pacer::PacerMsg::Look);
         Ok(())
     }
 
@@ -179,7 +179,7 @@ impl Actor for Closer {
         _: ActorRef<CloserMsg>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        state.said.save();
+        state.closes.save();
         Ok(())
     }
 }
@@ -187,23 +187,25 @@ impl Actor for Closer {
 impl State {
     /// Applies all facts that were appended.
     fn fold(&mut self) -> Result<(), ActorProcessingErr> {
-        while self.said.catch_up(64, |_| ())? {}
-        let said = self.said.stage();
-        self.world.board.write_close(said.newest());
-        if std::mem::replace(&mut self.session_facts, said.calendar.facts) != said.calendar.facts {
-            self.world.board.write_sessions(said.calendar.at(self.world.venue.id()).clone());
+        while self.closes.catch_up(64, |_| ())? {}
+        let closes = self.closes.stage();
+        self.world.board.write_close(closes.newest());
+        if std::mem::replace(&mut self.session_facts, closes.calendar.facts)
+            != closes.calendar.facts
+        {
+            self.world.board.write_sessions(closes.calendar.at(self.world.venue.id()).clone());
         }
-        if std::mem::replace(&mut self.universes, said.universes) != said.universes {
-            self.gathering.keep_listed(said);
+        if std::mem::replace(&mut self.universes, closes.universes) != closes.universes {
+            self.gathering.keep_listed(closes);
             // A new bar actor also greets us once it is up.
-            let new = said.live().filter(|symbol| !self.gathering.has_looked(*symbol));
+            let new = closes.live().filter(|symbol| !self.gathering.has_looked(*symbol));
             for symbol in new.collect::<Vec<_>>() {
                 self.send_poll(symbol, None);
             }
             // A symbol that is listed again may have missed the first request.
             self.send_warm();
         }
-        let planned = self.said.stage().planned();
+        let planned = self.closes.stage().planned();
         if std::mem::replace(&mut self.planned, planned) != planned {
             self.send_warm();
         }
@@ -219,7 +221,7 @@ impl State {
             self.gathering.refuse(Refused::of(&bar, reason), now);
             return;
         }
-        let of = self.gathering.offer(self.said.stage(), bar);
+        let of = self.gathering.offer(self.closes.stage(), bar);
         self.offered(&bar, of);
     }
 
@@ -234,7 +236,7 @@ impl State {
     }
 
     fn request_polls(&mut self) {
-        let live: Vec<Symbol> = self.said.stage().live().collect();
+        let live: Vec<Symbol> = self.closes.stage().live().collect();
         for symbol in live {
             self.send_poll(symbol, None);
         }
@@ -243,8 +245,8 @@ impl State {
 
     /// Requests the history that features wait for, for all symbols.
     fn send_warm(&self) {
-        for (symbol, owed) in self.said.stage().owing() {
-            self.world.tell(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
+        for (symbol, owed) in self.closes.stage().owing() {
+            self.world.send(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
         }
     }
 
@@ -254,16 +256,16 @@ impl State {
         let Passing::Scaled(factor) = self.world.passing else { return };
         let late = i64::try_from(LATE.as_millis()).unwrap_or(0) * i64::from(factor) + GRACE;
         let close = Timeframe::M1.open_of(self.world.now() - late);
-        let said = self.said.stage();
+        let closes = self.closes.stage();
         let waits = |symbol: &Symbol| {
-            let last = said.calendar.of(*symbol).last_close(close);
-            said.newest().max(self.gathering.newest()) < Some(last)
+            let last = closes.calendar.of(*symbol).last_close(close);
+            closes.newest().max(self.gathering.newest()) < Some(last)
         };
         // A running check is not started again.
         let idle = |symbol: &Symbol| {
             self.gathering.has_looked(*symbol) && !self.asked.contains_key(symbol)
         };
-        for symbol in said.live().filter(idle).filter(waits).collect::<Vec<_>>() {
+        for symbol in closes.live().filter(idle).filter(waits).collect::<Vec<_>>() {
             self.send_poll(symbol, Some(close));
         }
     }
@@ -273,15 +275,15 @@ impl State {
             CloserMsg::Pull => {}
             CloserMsg::Hello(symbol) => {
                 self.send_poll(symbol, None);
-                if let Some(owed) = self.said.stage().owed(symbol) {
-                    self.world.tell(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
+                if let Some(owed) = self.closes.stage().owed(symbol) {
+                    self.world.send(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
                 }
             }
             CloserMsg::Closed(bar, _) => self.receive_bar(bar),
             CloserMsg::Unheld(refused, _) => self.gathering.refuse(refused, self.world.now()),
             CloserMsg::Looked { symbol, bars, odd, refused, history, through } => {
                 self.asked.remove(&symbol);
-                if !self.said.stage().is_live(symbol) {
+                if !self.closes.stage().is_live(symbol) {
                     return Ok(());
                 }
                 if let Some(history) = history {
@@ -294,20 +296,20 @@ impl State {
                     self.append(history)?;
                     // The symbol also needs its bars of closes that were appended meanwhile. They
                     // are late.
-                    if self.said.stage().last > Some(through) {
+                    if self.closes.stage().last > Some(through) {
                         self.send_poll(symbol, None);
                     }
                 }
                 for bar in bars {
                     let confirmed = odd.contains(&bar.open_time);
-                    let of = self.gathering.found(self.said.stage(), bar, confirmed);
+                    let of = self.gathering.found(self.closes.stage(), bar, confirmed);
                     self.offered(&bar, of);
                 }
-                let (said, now) = (self.said.stage(), self.world.now());
-                self.gathering.looked_at(said, (symbol, through), refused, now);
+                let (closes, now) = (self.closes.stage(), self.world.now());
+                self.gathering.looked_at(closes, (symbol, through), refused, now);
             }
             CloserMsg::Warmed { symbol, owed, loaded } => self.warmed(symbol, owed, &loaded)?,
-            CloserMsg::Told { close, symbols } => self.gathering.told(close, symbols),
+            CloserMsg::Traded { close, symbols } => self.gathering.traded(close, symbols),
             CloserMsg::Nudge => self.request_polls(),
             CloserMsg::Overdue => self.overdue(),
         }
@@ -320,17 +322,17 @@ impl State {
         &mut self,
         me: &ActorRef<CloserMsg>,
     ) -> Result<(), ActorProcessingErr> {
-        if self.said.stage().account != Some(self.world.journal.life()) {
+        if self.closes.stage().account != Some(self.world.journal.life()) {
             // The gateway works on it, or waits for time to pass.
-            let caught_up = self.gathering.is_caught_up(self.said.stage());
+            let caught_up = self.gathering.is_caught_up(self.closes.stage());
             let rest = if caught_up { Rest::Held } else { Rest::Busy };
             self.report_rest(rest);
             return Ok(());
         }
         loop {
             let now = self.world.now();
-            match self.gathering.next(self.said.stage(), now, GRACE) {
-                Next::Say(market) => {
+            match self.gathering.next(self.closes.stage(), now, GRACE) {
+                Next::Append(market) => {
                     self.world.journal.room().await;
                     self.append(market)?;
                 }
@@ -344,7 +346,7 @@ impl State {
                     self.wake_at(me, until, now);
                     break self.report_rest(Rest::Until(until));
                 }
-                Next::Idle if !self.gathering.is_caught_up(self.said.stage()) => {
+                Next::Idle if !self.gathering.is_caught_up(self.closes.stage()) => {
                     break self.report_rest(Rest::Busy);
                 }
                 Next::Idle => break self.report_rest(Rest::Idle),
@@ -398,11 +400,11 @@ impl State {
         loaded: &Market,
     ) -> Result<(), ActorProcessingErr> {
         for _ in 0..TRIES {
-            if self.said.stage().owed(symbol) != Some(owed) {
+            if self.closes.stage().owed(symbol) != Some(owed) {
                 return Ok(());
             }
             self.world.chaos().point(Site::BeforeAppend, NAME);
-            let (head, body) = (self.said.cursor(), Body::Market(loaded.clone()));
+            let (head, body) = (self.closes.cursor(), Body::Market(loaded.clone()));
             if self.world.journal.append_at(&self.writer, head, vec![body])?.is_some() {
                 self.world.chaos().point(Site::AfterAppend, NAME);
             }
@@ -413,11 +415,11 @@ impl State {
     }
 
     fn report_rest(&self, rest: Rest) {
-        self.world.board.write(NAME, self.said.cursor(), rest);
+        self.world.board.write(NAME, self.closes.cursor(), rest);
     }
 
     fn from(&self, symbol: Symbol) -> Option<UtcMs> {
-        self.said.stage().through(symbol)
+        self.closes.stage().through(symbol)
     }
 
     fn send_poll(&mut self, symbol: Symbol, least: Option<UtcMs>) {
@@ -429,8 +431,8 @@ impl State {
             Some(close) => drop(self.asked.insert(symbol, close)),
             None => drop(self.asked.remove(&symbol)),
         }
-        let (from, known) = (self.from(symbol), self.said.stage().known(symbol));
-        self.world.tell(&World::bar_path(symbol), bar::BarMsg::Look { from, least, known });
+        let (from, known) = (self.from(symbol), self.closes.stage().known(symbol));
+        self.world.send(&World::bar_path(symbol), bar::BarMsg::Look { from, least, known });
     }
 
     /// Pulls at venue time `until`. In lockstep venue time may stand still; the pacer then moves it

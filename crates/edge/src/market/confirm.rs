@@ -175,9 +175,9 @@ mod tests {
 
     /// The known bars with a last close of 100.
     fn known() -> Known {
-        let mut said = Closes::default();
-        said.evolve(&input(1, close("A", 9, 100)));
-        said.known(sym("A"))
+        let mut closes = Closes::default();
+        closes.evolve(&input(1, close("A", 9, 100)));
+        closes.known(sym("A"))
     }
 
     fn answer(bars: &[(i64, i64)]) -> Bars {
@@ -188,10 +188,10 @@ mod tests {
     /// The result if the records respond like this, one response after the other.
     fn check(answers: &[&[(i64, i64)]]) -> String {
         let mut sought = Sought::new(known(), BTreeMap::new(), answer(answers[0]));
-        for told in &answers[1..] {
+        for response in &answers[1..] {
             let wanted = sought.wanted();
             assert!(!wanted.is_empty(), "nothing is in doubt any more: {sought:?}");
-            sought.take(&wanted, answer(told));
+            sought.take(&wanted, answer(response));
         }
         if answers.len() > ROUNDS {
             sought.give_up();
@@ -225,9 +225,9 @@ mod tests {
         let have = BTreeMap::from([(0, bar("A", 0, 500)), (MINUTE, bar("A", 1, 200))]);
         let mut sought = Sought::new(Known::default(), have.clone(), answer(&[(2, 900)]));
         assert_eq!(sought.wanted(), Vec::<UtcMs>::new(), "no limit is known");
-        let mut said = Closes::default();
-        said.evolve(&input(1, Body::Market(Market::close(0, Vec::new(), Vec::new()))));
-        sought = Sought::new(said.known(sym("A")), have, answer(&[(2, 900)]));
+        let mut closes = Closes::default();
+        closes.evolve(&input(1, Body::Market(Market::close(0, Vec::new(), Vec::new()))));
+        sought = Sought::new(closes.known(sym("A")), have, answer(&[(2, 900)]));
         assert_eq!(sought.wanted(), [2 * MINUTE]);
     }
 
@@ -240,10 +240,10 @@ mod tests {
             why: "too large".to_owned(),
             claimed: "high 1e99".to_owned(),
         };
-        let told = Bars { held: vec![bar("A", 11, 100)], unheld: vec![unheld] };
-        let mut sought = Sought::new(known(), BTreeMap::new(), told.clone());
+        let response = Bars { held: vec![bar("A", 11, 100)], unheld: vec![unheld] };
+        let mut sought = Sought::new(known(), BTreeMap::new(), response.clone());
         assert_eq!(sought.wanted(), [open_time]);
-        sought.take(&[open_time], told);
+        sought.take(&[open_time], response);
         assert_eq!(sought.wanted(), Vec::<UtcMs>::new());
         let (bars, _, refused) = sought.found();
         assert_eq!((bars.len(), refused.len()), (1, 1));

@@ -32,7 +32,7 @@ pub const NAME: &str = "feed";
 #[derive(Debug)]
 pub enum FeedMsg {
     /// An event of the connection with this number.
-    Heard(usize, Box<Event<MarketReport>>, Ticket),
+    Received(usize, Box<Event<MarketReport>>, Ticket),
     /// The live symbols changed.
     Listed,
     /// A stream has ended, and why.
@@ -82,22 +82,22 @@ impl State {
             let (wanted, carried) = watch::channel(part.as_slice().into());
             let mailbox =
                 Arc::clone(self.world.directory.slot(&self.world.places.feed()).mailbox());
-            let told = hearing(number, mailbox, Arc::clone(&self.missed));
-            let heard = measured(&self.world, number, told);
+            let kept = limited(number, mailbox, Arc::clone(&self.missed));
+            let to_message = measured(&self.world, number, kept);
             let listener = listener(&self.world, self.world.connections());
-            let heard = sink(me.clone(), heard);
-            let bars = self.world.source.follow(carried, Timeframe::M1, listener, heard);
+            let sink = sink(me.clone(), to_message);
+            let bars = self.world.source.follow(carried, Timeframe::M1, listener, sink);
             let stream = Stream::run(&self.world, bars, me.clone(), FeedMsg::Ended);
             self.lines.push(Line { wanted, subscribed: Arc::default(), _stream: stream });
         }
     }
 
     /// Handles an event. A bar keeps its ticket until its receiver has taken it.
-    fn heard(&mut self, number: usize, event: Event<MarketReport>, ticket: Ticket) {
+    fn receive(&mut self, number: usize, event: Event<MarketReport>, ticket: Ticket) {
         let (world, lines) = (&self.world, &mut self.lines);
         if self.missed.swap(false, AcqRel) {
             for symbol in lines.iter().flat_map(|line| line.subscribed.iter()) {
-                world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+                world.send(&World::bar_path(*symbol), BarMsg::Interrupted);
             }
         }
         match event {
@@ -105,12 +105,12 @@ impl State {
                 bar, timeframe: Timeframe::M1, closed: true, ..
             }) => {
                 world.chaos().point(Site::AfterReceive, NAME);
-                world.tell(&World::bar_path(bar.symbol), BarMsg::Closed(bar, ticket));
+                world.send(&World::bar_path(bar.symbol), BarMsg::Closed(bar, ticket));
             }
             Event::Frame(MarketReport::Unheld(bar)) => {
                 let symbol = bar.symbol;
-                world.tell(path::CLOSER, CloserMsg::Unheld(refuse(bar), ticket));
-                world.tell(&World::bar_path(symbol), BarMsg::Interrupted);
+                world.send(path::CLOSER, CloserMsg::Unheld(refuse(bar), ticket));
+                world.send(&World::bar_path(symbol), BarMsg::Interrupted);
             }
             Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
             | Event::Ending { .. } => {}
@@ -118,7 +118,7 @@ impl State {
                 let Some(line) = lines.get_mut(number) else { return };
                 line.subscribed = line.wanted.borrow().clone();
                 for symbol in line.subscribed.iter() {
-                    world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+                    world.send(&World::bar_path(*symbol), BarMsg::Interrupted);
                 }
             }
             Event::Turned => {
@@ -126,7 +126,7 @@ impl State {
                 let now = line.wanted.borrow().clone();
                 let before = std::mem::replace(&mut line.subscribed, Arc::clone(&now));
                 for symbol in now.iter().filter(|s| before.binary_search(s).is_err()) {
-                    world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+                    world.send(&World::bar_path(*symbol), BarMsg::Interrupted);
                 }
             }
             Event::Lost { why, again: true } => tracing::debug!(why, number, "market stream lost"),
@@ -149,9 +149,9 @@ impl Actor for Feed {
     ) -> Result<State, ActorProcessingErr> {
         let mut live = world.board.live();
         live.mark_unchanged();
-        let (mut listed, told) = (JoinSet::new(), me.clone());
+        let (mut listed, feed) = (JoinSet::new(), me.clone());
         listed.spawn(async move {
-            while live.changed().await.is_ok() && told.send_message(FeedMsg::Listed).is_ok() {}
+            while live.changed().await.is_ok() && feed.send_message(FeedMsg::Listed).is_ok() {}
         });
         world.board.meters.market.begin();
         let (spread, missed) = (ConnectionPlan::new(world.streams), Arc::default());
@@ -168,7 +168,7 @@ impl Actor for Feed {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            FeedMsg::Heard(number, event, ticket) => state.heard(number, *event, ticket),
+            FeedMsg::Received(number, event, ticket) => state.receive(number, *event, ticket),
             FeedMsg::Listed => state.carry(&me),
             FeedMsg::Ended(why) => return Err(why.into()),
         }
@@ -180,7 +180,7 @@ impl Actor for Feed {
 fn measured(
     world: &World,
     number: usize,
-    mut hear: impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static,
+    mut to_message: impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static,
 ) -> impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static {
     let world = world.clone();
     move |event| {
@@ -200,8 +200,8 @@ fn measured(
             | Event::Lost { .. }
             | Event::Ending { .. } => false,
         };
-        meters.market.heard(number, &event, closed);
-        let message = hear(event);
+        meters.market.count(number, &event, closed);
+        let message = to_message(event);
         if closed && message.is_none() {
             meters.market.dropped.fetch_add(1, Relaxed);
         }
@@ -211,7 +211,7 @@ fn measured(
 
 /// Turns events of a connection into messages. Only a limited number of bars waits for the feed at
 /// a time. Events about the stream itself always get through.
-fn hearing(
+fn limited(
     number: usize,
     mailbox: Arc<Mailbox>,
     missed: Arc<AtomicBool>,
@@ -230,7 +230,7 @@ fn hearing(
             | Event::Lost { .. }
             | Event::Ending { .. } => mailbox.take(),
         };
-        Some(FeedMsg::Heard(number, event, ticket))
+        Some(FeedMsg::Received(number, event, ticket))
     }
 }
 
@@ -252,17 +252,20 @@ mod tests {
     #[test]
     fn a_flood_of_the_market_is_cut_off_and_noted_and_the_stream_itself_is_heard() {
         let (mailbox, missed) = (Arc::new(Mailbox::default()), Arc::new(AtomicBool::new(false)));
-        let mut hear = hearing(0, Arc::clone(&mailbox), Arc::clone(&missed));
+        let mut to_message = limited(0, Arc::clone(&mailbox), Arc::clone(&missed));
         let mut waiting = Vec::new();
         for minute in 0..100_000 {
-            assert!(hear(Box::new(bar(minute, false))).is_none(), "its close says it all");
-            waiting.extend(hear(Box::new(bar(minute, true))));
+            assert!(
+                to_message(Box::new(bar(minute, false))).is_none(),
+                "its closed bar has all values"
+            );
+            waiting.extend(to_message(Box::new(bar(minute, true))));
         }
         assert_eq!((waiting.len(), mailbox.deepest()), (BARS_WAITING, BARS_WAITING));
         assert!(missed.swap(false, AcqRel));
-        assert!(hear(Box::new(Event::Subscribed)).is_some());
+        assert!(to_message(Box::new(Event::Subscribed)).is_some());
         waiting.clear();
-        assert!(hear(Box::new(bar(0, true))).is_some(), "there is room again");
+        assert!(to_message(Box::new(bar(0, true))).is_some(), "there is room again");
         assert!(!missed.swap(false, AcqRel));
     }
 }

@@ -79,25 +79,25 @@ impl FinalBars {
         since: SteadyMs,
         least: UtcMs,
     ) -> Result<UtcMs, VenueError> {
-        let mut heard = self.0.lock().await;
-        if let Some(before) = heard.answer
+        let mut stored = self.0.lock().await;
+        if let Some(before) = stored.answer
             && before.asked > since
             && before.through >= least
         {
             return Ok(before.through);
         }
         let asked = steady();
-        if let Some((_, why)) = heard.failed.as_ref().filter(|(at, _)| asked - *at < SILENT) {
+        if let Some((_, why)) = stored.failed.as_ref().filter(|(at, _)| asked - *at < SILENT) {
             return Err(why.clone());
         }
         match world.venue.server_time().await {
             Ok(time) => {
                 let through = time.server - world.source.capabilities().settles;
-                heard.answer = Some(Answer { asked, through });
+                stored.answer = Some(Answer { asked, through });
                 Ok(through)
             }
             Err(why) => {
-                heard.failed = Some((steady(), why.clone()));
+                stored.failed = Some((steady(), why.clone()));
                 Err(why)
             }
         }

@@ -244,7 +244,7 @@ impl State {
             return Ok(());
         }
         let known = self.known.stage();
-        if let Some(market) = known.say_rules().or_else(|| known.say_finished()) {
+        if let Some(market) = known.rules_for_joined().or_else(|| known.unlisting()) {
             self.append(vec![market])?;
             self.rest(Rest::Busy);
             return Ok(());
@@ -329,21 +329,21 @@ impl State {
         asked: UtcMs,
         basis: u64,
     ) -> Result<(), ActorProcessingErr> {
-        let said = self.known.stage().say(venue, asked, basis);
-        let again = self.doubted.as_ref().is_some_and(|before| same(before, &said));
-        if self.known.stage().doubts(&said) && !again {
+        let facts = self.known.stage().facts(venue, asked, basis);
+        let again = self.doubted.as_ref().is_some_and(|before| same(before, &facts));
+        if self.known.stage().doubts(&facts) && !again {
             self.refresh = true;
-            if self.doubted.replace(said).is_some() {
+            if self.doubted.replace(facts).is_some() {
                 let text = "its symbol lists contradict each other".to_owned();
                 self.unanswered(me, &VenueError::new(ErrorClass::NotSent, 0, text));
             }
             return Ok(());
         }
         let before = self.doubted.take();
-        if before.is_some_and(|before| !same(&before, &said)) {
+        if before.is_some_and(|before| !same(&before, &facts)) {
             tracing::warn!("two symbol lists of the venue contradict each other");
         }
-        let away = said.iter().any(|market| match market {
+        let away = facts.iter().any(|market| match market {
             Market::Universe { listed, .. } => {
                 listed.iter().any(|row| row.venue != AtVenue::Trading)
             }
@@ -357,7 +357,7 @@ impl State {
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => false,
         });
-        self.append(said)?;
+        self.append(facts)?;
         self.world.board.write_asked();
         if std::mem::take(&mut self.tries) > 0 {
             self.world.board.write_venue(wall(), None);
@@ -365,13 +365,13 @@ impl State {
         self.not_before = None;
         if away {
             // The venue does not report what became of orders in a symbol that stopped trading.
-            self.world.tell(&self.world.places.gateway(), GatewayMsg::Interrupted);
+            self.world.send(&self.world.places.gateway(), GatewayMsg::Interrupted);
         }
         Ok(())
     }
 
-    fn append(&mut self, said: Vec<Market>) -> Result<(), ActorProcessingErr> {
-        let bodies = said.into_iter().map(Body::Market).collect();
+    fn append(&mut self, facts: Vec<Market>) -> Result<(), ActorProcessingErr> {
+        let bodies = facts.into_iter().map(Body::Market).collect();
         self.world.chaos().point(Site::BeforeAppend, NAME);
         self.world.journal.append(&self.writer, self.world.now(), bodies)?;
         self.world.chaos().point(Site::AfterAppend, NAME);

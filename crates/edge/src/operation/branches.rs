@@ -26,17 +26,17 @@ pub fn observer(
     let kept_down = Mutex::new(BTreeSet::new());
     let restarts = Restarting::new(&journal, directory.clone());
     Arc::new(move |notice| {
-        restarts.hear(notice);
-        let told =
+        restarts.apply(notice);
+        let log_error =
             |e: AppendError| tracing::debug!(path = notice.path, "its state was not recorded: {e}");
         let mut kept_down = kept_down.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(operator) = said(notice, &mut kept_down) {
+        if let Some(operator) = input_about(notice, &mut kept_down) {
             let bodies = vec![Body::Operator(operator)];
-            journal.append(&writer, i64::MIN, bodies).map_or_else(told, drop);
+            journal.append(&writer, i64::MIN, bodies).map_or_else(log_error, drop);
         }
         if let Some(rank) = rank_of(&journal, &notice.path) {
             let down = kept_down.contains(&notice.path);
-            stand_in(&journal, rank, &notice.news, down).unwrap_or_else(told);
+            stand_in(&journal, rank, &notice.news, down).unwrap_or_else(log_error);
         }
         drop(kept_down);
         next(notice);
@@ -79,7 +79,7 @@ fn stand_in(
 }
 
 /// The input about a notice; none if there is none. A removed branch does not count as stopped.
-fn said(notice: &SupervisionNotice, kept_down: &mut BTreeSet<String>) -> Option<Operator> {
+fn input_about(notice: &SupervisionNotice, kept_down: &mut BTreeSet<String>) -> Option<Operator> {
     let path = notice.path.clone();
     match &notice.news {
         Announcement::BranchDown { why, .. } => {
@@ -110,18 +110,18 @@ mod tests {
     #[test]
     fn a_branch_is_said_down_and_up_once_each() {
         let mut kept_down = BTreeSet::new();
-        let mut hear = |news| {
+        let mut apply = |news| {
             let notice = SupervisionNotice { path: "p".into(), kind: Kind::Worker, at_ms: 0, news };
-            said(&notice, &mut kept_down).map(|said| format!("{said:?}"))
+            input_about(&notice, &mut kept_down).map(|input| format!("{input:?}"))
         };
         let down = || Announcement::BranchDown { why: "w".into(), retry: Duration::from_mins(1) };
         let word = |down: &str| Some(format!("Branch {{ path: \"p\", down: {down} }}"));
-        assert_eq!(hear(Announcement::Removed), None);
-        assert_eq!(hear(down()), word("Some(\"w\")"));
-        assert_eq!(hear(Announcement::Started { restarts: 1 }), None);
-        assert_eq!(hear(Announcement::BranchUp), word("None"));
-        assert_eq!(hear(Announcement::Removed), None);
-        assert_eq!(hear(down()), word("Some(\"w\")"));
-        assert_eq!(hear(Announcement::Removed), word("None"), "nobody waits for it any more");
+        assert_eq!(apply(Announcement::Removed), None);
+        assert_eq!(apply(down()), word("Some(\"w\")"));
+        assert_eq!(apply(Announcement::Started { restarts: 1 }), None);
+        assert_eq!(apply(Announcement::BranchUp), word("None"));
+        assert_eq!(apply(Announcement::Removed), None);
+        assert_eq!(apply(down()), word("Some(\"w\")"));
+        assert_eq!(apply(Announcement::Removed), word("None"), "nobody waits for it any more");
     }
 }

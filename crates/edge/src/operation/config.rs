@@ -83,8 +83,8 @@ impl Content {
     /// A digest of settings and values. It does not depend on their origins.
     #[must_use]
     pub fn digest(&self) -> String {
-        let said = serde_json::json!([self.text, self.values]).to_string();
-        format!("{:016x}", fnv(said.as_bytes()))
+        let json = serde_json::json!([self.text, self.values]).to_string();
+        format!("{:016x}", fnv(json.as_bytes()))
     }
 
     /// The input that puts it in force after `before`. It carries former settings of strategies
@@ -104,7 +104,7 @@ impl Content {
     }
 }
 
-/// FNV-1a. It only tells configurations of one installation apart; it is no protection.
+/// FNV-1a. It only distinguishes configurations of one installation. It is no protection.
 fn fnv(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
@@ -503,8 +503,8 @@ mod tests {
         Wanted { installation: "here".into(), content }
     }
 
-    fn fold(stage: &mut InForce, said: &[Body]) {
-        for body in said {
+    fn fold(stage: &mut InForce, bodies: &[Body]) {
+        for body in bodies {
             stage.evolve(&input(1, body.clone()));
         }
     }
@@ -532,8 +532,8 @@ mod tests {
         let first = inputs(&stage, 1, wanted(10));
         fold(&mut stage, &first);
         let carried = |stage: &mut InForce, fast| {
-            let said = wanted(fast).content.input(&stage.standing.now, String::new());
-            fold(stage, &[said]);
+            let applied = wanted(fast).content.input(&stage.standing.now, String::new());
+            fold(stage, &[applied]);
             let retained = stage.standing.now.retained.iter();
             let words = retained.map(|row| row.settings.split('"').collect::<Vec<_>>().concat());
             words.collect::<Vec<_>>().join(" ")
@@ -564,7 +564,7 @@ mod tests {
         fold(&mut stage, &[third]);
         assert_eq!(stage.standing.now.content.settings(), crossing(10, 30));
         assert_eq!(stage.standing.before.as_ref(), Some(&newer));
-        assert_eq!(inputs(&stage, 2, wanted(11)).len(), 1, "they say what was rolled back");
+        assert_eq!(inputs(&stage, 2, wanted(11)).len(), 1, "they still have what was rolled back");
         assert_eq!(inputs(&stage, 2, wanted(12)).len(), 2);
         let bytes = stage.save();
         let mut next = InForce::default();

@@ -90,7 +90,7 @@ pub async fn apply(
         let base = now.generation;
         let (reply, answer) = oneshot::channel();
         let (content, source) = (content.clone(), source.to_owned());
-        world.tell(path::CONFIG, ConfigMsg::Apply { at, base, content, source, reply });
+        world.send(path::CONFIG, ConfigMsg::Apply { at, base, content, source, reply });
         match tokio::time::timeout(ANSWER, answer).await {
             Ok(Ok(Some(row))) => return durable(world, row, base + 1).await,
             // Another input came meanwhile, or a strategy is still leaving: judge again.
@@ -113,6 +113,6 @@ async fn judge(world: &World, stands: &Standing, content: &Content) -> Option<(u
     let (reply, judged) = oneshot::channel();
     let (old, new) = (stands.now.content.settings(), content.settings());
     let both = Box::new((old, new));
-    world.tell(path::UNIVERSE, UniverseMsg::Judge { both, reply });
+    world.send(path::UNIVERSE, UniverseMsg::Judge { both, reply });
     tokio::time::timeout(ANSWER, judged).await.ok()?.ok()
 }

@@ -44,7 +44,7 @@ struct Gathered {
 impl Gathered {
     /// Applies a notice. `panics` is the number of handler panics at that path so far. Returns
     /// whether there is something to append.
-    fn hear(&mut self, notice: &SupervisionNotice, panics: u64) -> bool {
+    fn apply(&mut self, notice: &SupervisionNotice, panics: u64) -> bool {
         match &notice.news {
             Announcement::Exited { exit, asked, .. } => {
                 let before = self.panics.insert(notice.path.clone(), panics).unwrap_or(0);
@@ -93,8 +93,8 @@ impl Shared {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, said: Option<Operator>) {
-        let (Some(operator), Some(journal)) = (said, self.journal.upgrade()) else { return };
+    fn append(&self, input: Option<Operator>) {
+        let (Some(operator), Some(journal)) = (input, self.journal.upgrade()) else { return };
         if let Err(e) = journal.append(&self.writer, i64::MIN, vec![Body::Operator(operator)]) {
             tracing::debug!("restarts were not recorded: {e}");
         }
@@ -110,17 +110,17 @@ impl Restarting {
     }
 
     /// Applies a notice. Supervisors call it: it waits for nothing.
-    pub fn hear(&self, notice: &SupervisionNotice) {
+    pub fn apply(&self, notice: &SupervisionNotice) {
         let panics = if let Announcement::Exited { .. } = &notice.news {
             self.0.directory.slot(&notice.path).mailbox().meter().panics()
         } else {
             0
         };
         let mut gathered = self.0.gathered();
-        if !gathered.hear(notice, panics) || gathered.waits {
+        if !gathered.apply(notice, panics) || gathered.waits {
             return;
         }
-        let said = gathered.take();
+        let input = gathered.take();
         // Without a runtime each restart is appended immediately.
         if let Ok(runtime) = Handle::try_current() {
             gathered.waits = true;
@@ -130,18 +130,18 @@ impl Restarting {
                     tokio::time::sleep(GATHERED).await;
                     let Some(shared) = shared.upgrade() else { return };
                     let mut gathered = shared.gathered();
-                    let said = gathered.take();
-                    gathered.waits = said.is_some();
+                    let input = gathered.take();
+                    gathered.waits = input.is_some();
                     drop(gathered);
-                    if said.is_none() {
+                    if input.is_none() {
                         return;
                     }
-                    shared.tell(said);
+                    shared.append(input);
                 }
             });
         }
         drop(gathered);
-        self.0.tell(said);
+        self.0.append(input);
     }
 }
 
@@ -177,8 +177,8 @@ mod tests {
         let mut panics = 0;
         let mut again = |path: &str, exit, asked| {
             panics += u64::from(exit == Exit::Failed("panics".into()));
-            assert!(!gathered.hear(&notice(path, exited(exit, asked)), panics));
-            gathered.hear(&notice(path, Announcement::Started { restarts: 1 }), panics)
+            assert!(!gathered.apply(&notice(path, exited(exit, asked)), panics));
+            gathered.apply(&notice(path, Announcement::Started { restarts: 1 }), panics)
         };
         let feed = "root/trading/feeds/sim/feed";
         assert!(again(feed, Exit::Failed("no".into()), false));
@@ -190,14 +190,14 @@ mod tests {
             assert!(again(&path, Exit::Injected("kill".into()), false));
         }
         assert!(!again(feed, Exit::Normal("asked".into()), true), "for a sibling's sake");
-        assert!(!again(feed, Exit::Orphaned, false), "its supervisor is told");
+        assert!(!again(feed, Exit::Orphaned, false), "its supervisor is notified");
         let Some(Operator::Restarted { actors }) = gathered.take() else { panic!() };
-        let told = |of: &Restarts| format!("{} {} {}", of.actor, of.reason, of.times);
-        let told: Vec<String> = actors.iter().map(told).collect();
-        assert_eq!(told, ["bar injected 2", "feed error 1", "feed killed 2", "feed panic 1"]);
+        let row = |of: &Restarts| format!("{} {} {}", of.actor, of.reason, of.times);
+        let rows: Vec<String> = actors.iter().map(row).collect();
+        assert_eq!(rows, ["bar injected 2", "feed error 1", "feed killed 2", "feed panic 1"]);
         assert_eq!(gathered.take(), None, "once");
         assert!(
-            !gathered.hear(&notice(feed, Announcement::Started { restarts: 0 }), 0),
+            !gathered.apply(&notice(feed, Announcement::Started { restarts: 0 }), 0),
             "a first start"
         );
     }

@@ -32,7 +32,7 @@ impl Known {
     /// Checks whether a report is plausible.
     ///
     /// # Errors
-    /// Says why it is not.
+    /// It is not plausible. The error names the reason.
     pub fn check(&self, it: &OrderReport, times: &RangeInclusive<UtcMs>) -> Result<(), String> {
         let (number, symbol) = (&it.venue_order_id, it.symbol);
         let other = self.0.get(&(symbol, number.clone())).filter(|id| **id != it.client_id);

@@ -185,7 +185,7 @@ impl Actor for Gateway {
             // `everwarm panic` is selling.
             GatewayMsg::Hint(report, _) if report.client_id.is_panic() => state.comparing.doubt(),
             GatewayMsg::Hint(report, _) => {
-                state.missed.told(&report);
+                state.missed.reported(&report);
                 state.hints.push(*report);
             }
             GatewayMsg::Lacking => state.comparing.doubt(),
@@ -242,8 +242,8 @@ impl State {
     fn overdue(&mut self) {
         let since = self.world.board.listening_since();
         if let Some(missed) = self.missed.overdue(since, steady()) {
-            let (id, since) = (missed.client_id, missed.stream);
-            self.world.tell(&self.world.places.private(), PrivateMsg::Deaf { since, untold: id });
+            let (client_id, since) = (missed.client_id, missed.stream);
+            self.world.send(&self.world.places.private(), PrivateMsg::Silent { since, client_id });
         }
     }
 
@@ -485,19 +485,19 @@ impl State {
             (OrderRequest::new(of, symbol, what, attempt, validity), decided)
         };
         let requests: Vec<_> = due.into_iter().map(request).collect();
-        let said =
+        let fact =
             |(request, _): &(OrderRequest, UtcMs)| Body::Venue(Venue::Requested(request.clone()));
-        let said = requests.iter().map(said).collect();
-        let Some(row) = self.append_seen(now, said)? else { return Ok(Due::Held(0)) };
+        let facts = requests.iter().map(fact).collect();
+        let Some(row) = self.append_seen(now, facts)? else { return Ok(Due::Held(0)) };
         let known = Known::of(self.book.stage());
         Ok(Due::Now(RoundTask::Cancel { requests, row, known }))
     }
 
     /// Appends what is about to be sent, if it has seen everything in the journal. Returns the row.
-    fn append_seen(&self, now: UtcMs, said: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
+    fn append_seen(&self, now: UtcMs, facts: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
         self.world.chaos().point(Site::BeforeAppend, NAME);
         let (journal, seen) = (&self.world.journal, self.book.cursor());
-        let Some(appended) = journal.append_behind(&self.writer, seen, now, said)? else {
+        let Some(appended) = journal.append_behind(&self.writer, seen, now, facts)? else {
             return Ok(None);
         };
         self.world.chaos().point(Site::AfterAppend, NAME);
@@ -567,7 +567,7 @@ impl State {
             })
             .collect()
         };
-        lost.extend(self.book.stage().orders.unheard().map(|(of, attempt)| {
+        lost.extend(self.book.stage().orders.unanswered_cancels().map(|(of, attempt)| {
             let (id, of) = (OrderRequest::id_of(of, RequestKind::Cancel, attempt), of.clone());
             let response = Response::Unknown { reason: nobody.to_owned() };
             Body::Venue(Venue::Responded { id, of, attempt, response })

@@ -192,7 +192,7 @@ impl Stage for GatewayBook {
             kind::APPROVED,
             kind::DAY_BEGINS,
         ]);
-        OrderBook::INPUTS.and(OrderBook::SAID).and(OrderBook::TAKEN_BACK).and(more)
+        OrderBook::INPUTS.and(OrderBook::FACTS).and(OrderBook::TAKEN_BACK).and(more)
     }
     fn produces(&self) -> Mask {
         Mask::NONE
@@ -355,10 +355,11 @@ mod tests {
         assert_eq!(due(&book), (0, None), "the account was not compared");
         book.evolve(&fact(5, 800, everwarm_trading::testing::reconciled(2, "1")));
         assert_eq!(due(&book), (1, Some(UtcMs::MIN)));
-        let say = |switch| Body::Operator(Operator::Switched { switch, reason: "r".to_owned() });
-        book.evolve(&input(6, say(Switch::Halt)));
+        let switched =
+            |switch| Body::Operator(Operator::Switched { switch, reason: "r".to_owned() });
+        book.evolve(&input(6, switched(Switch::Halt)));
         assert_eq!(due(&book), (1, Some(UtcMs::MIN)), "it is no new risk");
-        book.evolve(&input(7, say(Switch::Safe(SafeStep::Collect))));
+        book.evolve(&input(7, switched(Switch::Safe(SafeStep::Collect))));
         assert_eq!(due(&book), (0, None));
     }
 

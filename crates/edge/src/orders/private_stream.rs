@@ -19,15 +19,15 @@ pub const NAME: &str = "private";
 #[derive(Debug)]
 pub enum PrivateMsg {
     /// An event of the stream.
-    Heard(Box<Event<AccountReport>>, Ticket),
+    Received(Box<Event<AccountReport>>, Ticket),
     /// The stream has ended, and why.
     Ended(String),
     /// The stream subscribed since venue time `since` has not reported a change that a query found.
-    Deaf {
+    Silent {
         /// Identifies the stream.
         since: UtcMs,
         /// The order.
-        untold: ClientOrderId,
+        client_id: ClientOrderId,
     },
 }
 
@@ -46,13 +46,13 @@ fn carry(world: &World, me: &ActorRef<PrivateMsg>) -> Result<Stream, ActorProces
     world.board.write_listening(None);
     let (own, place) = (world.clone(), world.places.private());
     world.board.meters.private.begin();
-    let heard = move |event: Box<Event<AccountReport>>| {
+    let to_message = move |event: Box<Event<AccountReport>>| {
         let used = matches!(&*event, Event::Frame(AccountReport::Order(_)));
-        own.board.meters.private.heard(0, &event, used);
-        Some(PrivateMsg::Heard(event, own.place(&place)))
+        own.board.meters.private.count(0, &event, used);
+        Some(PrivateMsg::Received(event, own.place(&place)))
     };
     let listener = listener(world, world.connections());
-    let carried = world.venue.follow_account(listener, sink(me.clone(), heard))?;
+    let carried = world.venue.follow_account(listener, sink(me.clone(), to_message))?;
     Ok(Stream::run(world, carried, me.clone(), PrivateMsg::Ended))
 }
 
@@ -78,14 +78,14 @@ impl Actor for Private {
     ) -> Result<(), ActorProcessingErr> {
         let world = &state.world;
         let event = match message {
-            PrivateMsg::Heard(event, _) => *event,
+            PrivateMsg::Received(event, _) => *event,
             PrivateMsg::Ended(why) => return Err(why.into()),
-            PrivateMsg::Deaf { since, untold } => {
+            PrivateMsg::Silent { since, client_id } => {
                 if world.board.listening_since() == Some(since) {
-                    tracing::warn!("the private stream did not report {untold}; it is replaced");
+                    tracing::warn!("the private stream did not report {client_id}; it is replaced");
                     let why = "it is connected and reports nothing".to_owned();
                     let lost: Event<AccountReport> = Event::Lost { why, again: true };
-                    world.board.meters.private.heard(0, &lost, false);
+                    world.board.meters.private.count(0, &lost, false);
                     state.stream = carry(world, &me)?;
                 }
                 return Ok(());
@@ -95,20 +95,20 @@ impl Actor for Private {
             Event::Frame(AccountReport::Order(report)) => {
                 world.chaos().point(Site::AfterReceive, NAME);
                 let ticket = world.place(&world.places.gateway());
-                world.tell(&world.places.gateway(), GatewayMsg::Hint(report, ticket));
+                world.send(&world.places.gateway(), GatewayMsg::Hint(report, ticket));
             }
             Event::Frame(AccountReport::Balances { .. } | AccountReport::Other { .. })
             | Event::Ending { .. }
             | Event::Turned => {}
             Event::Subscribed => {
                 world.board.write_listening(Some(world.now()));
-                world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
+                world.send(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             Event::Garbled { .. } => {
                 // The gateway queries its content: the stream does not repeat it.
                 let since = world.board.listening_since().map(|_| world.now());
                 world.board.write_listening(since);
-                world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
+                world.send(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             Event::Lost { why, again } => {
                 world.board.write_listening(None);

@@ -268,10 +268,10 @@ async fn send(
             Err(e) => {
                 if e.class == ErrorClass::Rules {
                     // The order followed the rules we know. The venue may have changed them.
-                    world.tell(path::UNIVERSE, UniverseMsg::Outdated);
+                    world.send(path::UNIVERSE, UniverseMsg::Outdated);
                 }
                 if e.class == ErrorClass::Funds {
-                    world.tell(&world.places.gateway(), GatewayMsg::Lacking);
+                    world.send(&world.places.gateway(), GatewayMsg::Lacking);
                 }
                 if let ErrorClass::Halt = e.class {
                     tracing::error!(error = %e, "the venue does not let the account trade");
@@ -343,10 +343,10 @@ fn measure(world: &World, orders: &[(OrderIntent, SendAttempt)], announced: Inst
     let (meters, now) = (&world.board.meters, clock::now());
     meters.sync.time(now.saturating_duration_since(announced));
     // Orders of an earlier close have waited for something else.
-    let said = orders.first().and_then(|(intent, _)| meters.said(intent.close_time));
-    if let Some(said) = said {
-        meters.decide.time(announced.saturating_duration_since(said));
-        meters.total.time(now.saturating_duration_since(said));
+    let appended = orders.first().and_then(|(intent, _)| meters.appended_at(intent.close_time));
+    if let Some(appended) = appended {
+        meters.decide.time(announced.saturating_duration_since(appended));
+        meters.total.time(now.saturating_duration_since(appended));
     }
 }
 
@@ -373,8 +373,8 @@ async fn query(world: &World, asks: &[ToQuery], known: &Known) -> Answers {
         let asked = world.now();
         match find(world, ask, known).await {
             Ok(Found::Order(report)) => {
-                if let Some(untold) = MissedReport::of(world, ask, &report) {
-                    world.tell(&world.places.gateway(), GatewayMsg::Found(untold));
+                if let Some(missed) = MissedReport::of(world, ask, &report) {
+                    world.send(&world.places.gateway(), GatewayMsg::Found(missed));
                 }
                 bodies.push(Body::Venue(Venue::Reported(*report)));
             }

@@ -122,8 +122,8 @@ mod tests {
             NextRequest::Ask,
             "questions before entries"
         );
-        let told = schedule.round_ended(at(1_000), false, Some(&kept(Some(59_000))));
-        assert_eq!(told.as_deref(), Some("no requests for 59 s (w)"));
+        let trouble = schedule.round_ended(at(1_000), false, Some(&kept(Some(59_000))));
+        assert_eq!(trouble.as_deref(), Some("no requests for 59 s (w)"));
         assert_eq!(schedule.kept(at(1_000)), None, "others may go");
         assert_eq!(schedule.next(at(1_000), true, false, true), NextRequest::Wait(59_000));
         assert_eq!(schedule.next(at(1_001), true, true, true), NextRequest::Exits);

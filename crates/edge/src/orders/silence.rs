@@ -77,22 +77,22 @@ pub struct MissedReports(Vec<MissedReport>);
 
 impl MissedReports {
     /// Adds a change. The stream may be about to report it.
-    pub fn expect(&mut self, untold: MissedReport) {
+    pub fn expect(&mut self, missed: MissedReport) {
         if self.0.len() < MOST {
-            self.0.push(untold);
+            self.0.push(missed);
         }
     }
 
     /// Removes the changes that this hint reports.
-    pub fn told(&mut self, hint: &OrderReport) {
-        self.0.retain(|untold| !untold.is_in(hint));
+    pub fn reported(&mut self, hint: &OrderReport) {
+        self.0.retain(|missed| !missed.is_in(hint));
     }
 
     /// A change that the stream subscribed since `stream` should have reported by steady time
     /// `now`. Then all changes are removed; those of earlier streams always are.
     pub fn overdue(&mut self, stream: Option<UtcMs>, now: SteadyMs) -> Option<MissedReport> {
-        self.0.retain(|untold| Some(untold.stream) == stream);
-        let due = |untold: &&MissedReport| untold.found + FAIR_MS <= now;
+        self.0.retain(|missed| Some(missed.stream) == stream);
+        let due = |missed: &&MissedReport| missed.found + FAIR_MS <= now;
         let overdue = self.0.iter().find(due).cloned();
         if overdue.is_some() {
             self.0.clear();
@@ -151,7 +151,7 @@ mod tests {
         use OrderStatus::{Cancelled, Filled, Open, PartlyFilled};
         let (nothing, half) = (ask("0", false), ask("1", false));
         assert!(news(&nothing, &report("0", Open, 2_000)).is_none(), "nothing happened");
-        assert!(news(&half, &report("1", PartlyFilled, 2_000)).is_none(), "it was told");
+        assert!(news(&half, &report("1", PartlyFilled, 2_000)).is_none(), "it was reported");
         assert!(news(&ask("2", true), &report("2", Filled, 2_000)).is_none(), "fills were missing");
         assert!(news(&nothing, &report("2", Filled, 1_000)).is_none(), "before the stream");
         for (ask, executed, status) in
@@ -168,12 +168,12 @@ mod tests {
         let mut listening = MissedReports::default();
         listening.expect(found.clone());
         assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE + -1), None, "it has its time");
-        listening.told(&report("1", PartlyFilled, 2_000));
-        listening.told(&report("2", Filled, 2_000));
-        assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE), None, "it told");
+        listening.reported(&report("1", PartlyFilled, 2_000));
+        listening.reported(&report("2", Filled, 2_000));
+        assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE), None, "it reported");
         listening.expect(found.clone());
         listening.expect(found.clone());
-        listening.told(&report("1", PartlyFilled, 2_000));
+        listening.reported(&report("1", PartlyFilled, 2_000));
         assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE), Some(found.clone()));
         assert_eq!(listening.overdue(Some(SUBSCRIBED), DUE), None, "once");
         listening.expect(found);

@@ -238,9 +238,9 @@ pub async fn fetch(
         key(a).cmp(&key(b)).then_with(|| a.fill.trade_id.cmp(&b.fill.trade_id))
     });
     let venue = VenueId::default();
-    let said =
+    let traded =
         (!found.is_empty()).then_some(Body::Venue(Venue::PanicTraded { trades: found, venue }));
-    (said, error)
+    (traded, error)
 }
 
 async fn panicked(
@@ -319,9 +319,9 @@ mod tests {
         };
         let conflicts = short.iter().map(conflict).collect();
         let (cash, foreign) = (Decimal::ZERO, vec![("ETH".to_owned(), dec("3"))]);
-        let said =
+        let outcome =
             Ledger::Reconciled { life: 1, conflicts, cash, foreign, venue: VenueId::default() };
-        expected.fold(&fact(n, 800, Body::Ledger(said)));
+        expected.fold(&fact(n, 800, Body::Ledger(outcome)));
     }
 
     #[test]

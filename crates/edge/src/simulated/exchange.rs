@@ -89,8 +89,8 @@ impl Launch {
                 return Ok(file);
             }
             if let Some(status) = child.try_wait()? {
-                let said = last_words(&self.log());
-                return Err(LaunchError::Ended(status.code(), said));
+                let output = last_words(&self.log());
+                return Err(LaunchError::Ended(status.code(), output));
             }
             tokio::time::sleep(POLL).await;
         }

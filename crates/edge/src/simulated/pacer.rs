@@ -1,7 +1,7 @@
 //! Lockstep: moves the simulated exchange on when everything that its last move caused is done.
 //!
 //! Idle means three things. Every stage and follower has passed the head. At the head, the board
-//! says that no actor has anything left to do. The last close that the exchange released was
+//! shows that no actor has anything left to do. The last close that the exchange released was
 //! appended. If only waits are left, venue time moves to the earliest of them, without a bar. Every
 //! request is absolute. So after a lost response, or after a kill of the pacer, the request is
 //! repeated.
@@ -31,7 +31,7 @@ pub const NAME: &str = "pacer";
 /// Wall time without any progress after which an announced bar is queried.
 const NUDGE: Duration = Duration::from_millis(250);
 /// Longest wall time to wait for the private stream.
-const DEAF: Duration = Duration::from_secs(1);
+const STREAM_WAIT: Duration = Duration::from_secs(1);
 /// Wall time between tries if the exchange does not respond.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -100,34 +100,34 @@ enum Wait {
 }
 
 /// Since when the private stream is not subscribed.
-struct Deaf(Option<Instant>);
+struct Unsubscribed(Option<Instant>);
 
-impl Deaf {
+impl Unsubscribed {
     /// Whether time has to stand still for it.
     fn holds(&mut self, listening: bool) -> bool {
         if listening {
             self.0 = None;
             return false;
         }
-        self.0.get_or_insert_with(Instant::now).elapsed() < DEAF
+        self.0.get_or_insert_with(Instant::now).elapsed() < STREAM_WAIT
     }
 }
 
 async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let Some(wheel) = &world.wheel else { return };
     // The last close is known only when the closer is up.
-    world.board.said().await;
+    world.board.known_close().await;
     let found = ask_until(|| wheel.status()).await;
     let mut standing = raise(world, &**wheel, &found).await;
     let mut progress = (0, Instant::now());
     let mut generation = wheel.generation();
-    let mut deaf = Deaf(None);
+    let mut unsubscribed = Unsubscribed(None);
     loop {
         world.chaos().point(Site::BeforeStep, NAME);
         // Created before the check, so that it misses no later change.
         let (board, journal) = (world.board.changed(), world.journal.rested());
-        let deaf = deaf.holds(world.board.listening_since().is_some());
-        match if deaf { Wait::Work } else { waits(world, &standing) } {
+        let holds = unsubscribed.holds(world.board.listening_since().is_some());
+        match if holds { Wait::Work } else { waits(world, &standing) } {
             Wait::Work => {
                 let head = world.journal.head();
                 if progress.0 != head {
@@ -143,9 +143,9 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                 if progress.1.elapsed() >= NUDGE || restarted != generation {
                     progress.1 = Instant::now();
                     standing = raise(world, &**wheel, &standing).await;
-                    world.tell(path::CLOSER, CloserMsg::Nudge);
-                    world.tell(&world.places.gateway(), GatewayMsg::Pull);
-                    world.tell(path::UNIVERSE, UniverseMsg::Pull);
+                    world.send(path::CLOSER, CloserMsg::Nudge);
+                    world.send(&world.places.gateway(), GatewayMsg::Pull);
+                    world.send(path::UNIVERSE, UniverseMsg::Pull);
                 }
                 continue;
             }
@@ -196,12 +196,12 @@ fn adopt(world: &World, standing: &Standing) {
     };
     if let Some(close) = standing.last_close {
         let symbols = standing.closed.clone();
-        world.tell(path::CLOSER, CloserMsg::Told { close, symbols });
+        world.send(path::CLOSER, CloserMsg::Traded { close, symbols });
     }
     if moved {
-        world.tell(path::UNIVERSE, UniverseMsg::Pull);
-        world.tell(&world.places.gateway(), GatewayMsg::Pull);
-        world.tell(path::CLOCK, ClockMsg::Look);
+        world.send(path::UNIVERSE, UniverseMsg::Pull);
+        world.send(&world.places.gateway(), GatewayMsg::Pull);
+        world.send(path::CLOCK, ClockMsg::Look);
     }
 }
 
@@ -214,8 +214,8 @@ fn waits(world: &World, standing: &Standing) -> Wait {
     let all = [closer::NAME, gateway::NAME, universe::NAME].into_iter().chain(others);
     let rests: Vec<Rest> = all.map(|who| world.board.rest(who, n)).collect();
     let held = rests.contains(&Rest::Held);
-    let unsaid = ours && world.board.last_close() < standing.last_close && !held;
-    if unsaid || !world.journal.settled() {
+    let missing = ours && world.board.last_close() < standing.last_close && !held;
+    if missing || !world.journal.settled() {
         return Wait::Work;
     }
     if rests.contains(&Rest::Busy) || world.journal.head() != n {

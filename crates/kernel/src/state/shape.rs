@@ -54,18 +54,18 @@ impl Shape {
     /// Hash of the shape: FNV-1a of its text. Different shapes have different fingerprints.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut text = String::new();
-        self.tell(&mut text);
+        self.write_to(&mut text);
         let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
     }
 
-    fn tell(&self, out: &mut String) {
+    fn write_to(&self, out: &mut String) {
         let mut all = |open, of: &[(&'static str, Shape)], close| {
             out.push(open);
             for (name, shape) in of {
                 out.push_str(name);
                 out.push(':');
-                shape.tell(out);
+                shape.write_to(out);
                 out.push(',');
             }
             out.push(close);
@@ -77,17 +77,17 @@ impl Shape {
             Shape::Fields(of) => all('(', of, ')'),
             Shape::Enum(of) => all('{', of, '}'),
             Shape::Option(inner) => {
-                inner.tell(out);
+                inner.write_to(out);
                 out.push('~');
             }
             Shape::Seq(inner) => {
-                inner.tell(out);
+                inner.write_to(out);
                 out.push('*');
             }
             Shape::Map(inner) => {
-                inner.0.tell(out);
+                inner.0.write_to(out);
                 out.push('>');
-                inner.1.tell(out);
+                inner.1.write_to(out);
                 out.push('*');
             }
         }

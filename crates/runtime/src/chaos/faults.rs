@@ -310,18 +310,18 @@ mod tests {
             let cut = Cut { at: 2, of: Some(Operation::Write), beside };
             let first = FaultyDisk::until(Vec::new(), Some(cut));
             let second = first.beside(Vec::new());
-            let (struck, spared) = if beside { (&second, &first) } else { (&first, &second) };
+            let (failing, spared) = if beside { (&second, &first) } else { (&first, &second) };
             for n in 0..3 {
                 spared.write(n, b"a").unwrap();
             }
-            struck.write(0, b"flushed").unwrap();
-            struck.sync_data().unwrap();
+            failing.write(0, b"flushed").unwrap();
+            failing.sync_data().unwrap();
             assert!(!first.is_dead());
-            struck.write(0, b"written").unwrap_err();
+            failing.write(0, b"written").unwrap_err();
             spared.write(3, b"a").unwrap_err();
-            assert_eq!((struck.cut(), spared.cut()), (Some(Operation::Write), None));
+            assert_eq!((failing.cut(), spared.cut()), (Some(Operation::Write), None));
             assert!(first.is_dead());
-            assert_eq!(struck.image(Image::Synced).image, b"flushed");
+            assert_eq!(failing.image(Image::Synced).image, b"flushed");
             let left = [Image::Synced, Image::Everything].map(|left| spared.image(left).image);
             assert_eq!(left, [b"".to_vec(), b"aaa".to_vec()]);
         }

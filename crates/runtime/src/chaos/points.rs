@@ -100,7 +100,8 @@ pub struct PlannedFault {
     /// Number of the passing, from 1.
     pub nth: u32,
     /// Kind of the fault.
-    pub blow: FaultKind,
+    #[serde(rename = "blow")]
+    pub kind: FaultKind,
 }
 
 /// A promise that is broken on purpose, to show that the harness detects it. Never set in a product
@@ -137,8 +138,8 @@ type LeaveHook = Arc<dyn Fn(u64) + Send + Sync>;
 #[derive(Default)]
 struct Plan {
     passings: Passings,
-    strikes: Vec<PlannedFault>,
-    struck: Vec<PlannedFault>,
+    planned: Vec<PlannedFault>,
+    injected: Vec<PlannedFault>,
     kill: Option<KillHook>,
     die: Option<Hook>,
     outage: Option<Hook>,
@@ -174,12 +175,12 @@ impl Chaos {
     /// process. If `die` returns, as in a test, the caller unwinds.
     pub fn arm(
         &self,
-        strikes: Vec<PlannedFault>,
+        faults: Vec<PlannedFault>,
         kill: impl Fn(&str) + Send + Sync + 'static,
         die: impl Fn() + Send + Sync + 'static,
     ) {
         let mut plan = self.plan();
-        plan.strikes = strikes;
+        plan.planned = faults;
         plan.kill = Some(Arc::new(kill));
         plan.die = Some(Arc::new(die));
         drop(plan);
@@ -202,7 +203,7 @@ impl Chaos {
         self.0.armed.store(false, Relaxed);
         let mut plan = self.plan();
         (plan.kill, plan.die, plan.leave) = (None, None, None);
-        std::mem::take(&mut plan.strikes)
+        std::mem::take(&mut plan.planned)
     }
 
     /// Breaks a promise on purpose.
@@ -226,7 +227,7 @@ impl Chaos {
     #[must_use]
     pub fn report(&self) -> (Passings, Vec<PlannedFault>) {
         let plan = self.plan();
-        (plan.passings.clone(), plan.struck.clone())
+        (plan.passings.clone(), plan.injected.clone())
     }
 
     /// Marks a kill point. It injects a fault if one is planned here.
@@ -251,7 +252,7 @@ impl Chaos {
     fn pass(&self, site: Site, who: &str) {
         let live = self.0.phase.load(Relaxed) == Phase::Live as u8;
         let phase = if live { Phase::Live } else { Phase::Starting };
-        let strike = {
+        let fault = {
             let mut plan = self.plan();
             let nth = plan.passings.entry((site, who.to_owned(), phase)).or_default();
             *nth += 1;
@@ -259,12 +260,12 @@ impl Chaos {
             let due = |s: &PlannedFault| {
                 s.site == site && s.who == who && s.phase == phase && s.nth == nth
             };
-            let Some(at) = plan.strikes.iter().position(due) else { return };
-            let strike = plan.strikes.remove(at);
-            plan.struck.push(strike.clone());
-            strike
+            let Some(at) = plan.planned.iter().position(due) else { return };
+            let fault = plan.planned.remove(at);
+            plan.injected.push(fault.clone());
+            fault
         };
-        match strike.blow {
+        match fault.kind {
             FaultKind::Kill => {
                 // Hooks run outside the lock, because they may pass points themselves.
                 let kill = self.plan().kill.clone();

@@ -71,7 +71,7 @@ impl<B: Body> Journal<B> {
             let notify = inner.append_inputs(time, bodies, &mut wake) || inner.want(enrols);
             (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
         };
-        self.tell(&wake, notify);
+        self.notify(&wake, notify);
         Ok(Some(appended))
     }
 }

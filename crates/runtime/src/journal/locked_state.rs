@@ -52,7 +52,7 @@ pub(super) struct StageState {
     /// while it reads history from the file.
     pub(super) needs: u64,
     /// Row of its last fact about an input whose round is not in memory.
-    pub(super) said_behind: u64,
+    pub(super) appended_behind: u64,
     pub(super) waker: Option<Arc<Waker>>,
     pub(super) next_wake: Option<i64>,
     pub(super) poison: Poison,
@@ -83,7 +83,7 @@ impl StageState {
             saved_at: clock::now(),
             saved_behind: 0,
             needs: 0,
-            said_behind: 0,
+            appended_behind: 0,
             waker: None,
             next_wake: None,
             poison: Poison::default(),
@@ -372,7 +372,7 @@ impl<B: Body> Inner<B> {
             if let Some(slot) = self.slot_mut(n) {
                 slot.outs.push((index, chunk));
             } else {
-                self.stages[index].said_behind = row;
+                self.stages[index].appended_behind = row;
             }
             self.wake_readers(mask, wake);
         }

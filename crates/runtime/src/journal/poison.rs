@@ -90,7 +90,7 @@ impl<B: Body> Journal<B> {
         state.poison.failed(n, why);
         inner.mark(seat.index);
         drop(inner);
-        self.tell(&[], true);
+        self.notify(&[], true);
     }
 
     /// Notes a failure of the stage of this name. It blocks its thread, so the process is about to
@@ -141,7 +141,7 @@ impl<B: Body> Journal<B> {
             let body = B::runtime(RuntimeEvent::Quarantined(quarantine));
             inner.append_inputs(i64::MIN, vec![body], &mut wake);
         }
-        self.tell(&wake, true);
+        self.notify(&wake, true);
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl<B: Body> Journal<B> {
             inner.append_inputs(i64::MIN, vec![body], &mut wake);
             Appended { n: head, row: inner.next_row - 1 }
         };
-        self.tell(&wake, true);
+        self.notify(&wake, true);
         Ok(appended)
     }
 }

@@ -217,7 +217,7 @@ impl<B: Body> Journal<B> {
             inner.wake_ready(None, &mut wake);
             Appended { n: inner.head, row: inner.next_row - 1 }
         };
-        self.tell(&wake, true);
+        self.notify(&wake, true);
         Ok(appended)
     }
 

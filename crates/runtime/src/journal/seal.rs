@@ -99,8 +99,8 @@ impl<B: Body> Journal<B> {
             inner = self.seals.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         // A projection that has not reported yet may have read nothing.
-        let said = |name: &&str| inner.holds.get(name).copied().unwrap_or_default();
-        let followers = self.options.followers.iter().map(said);
+        let reported = |name: &&str| inner.holds.get(name).copied().unwrap_or_default();
+        let followers = self.options.followers.iter().map(reported);
         let held = inner.holds.values().copied().chain(followers).min();
         let until = held.map_or(u64::MAX, |row| row.saturating_sub(1)).min(inner.durable);
         let ranks = inner.present().map(|stage| stage.info.rank.0).collect();

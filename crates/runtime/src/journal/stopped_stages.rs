@@ -58,13 +58,13 @@ impl<B: Body> Journal<B> {
             let mut inner = self.lock();
             inner.open()?;
             let Some(index) = inner.index_of_rank(rank.0) else { return Ok(()) };
-            let told = inner.head + 1;
+            let reported_at = inner.head + 1;
             let state = &mut inner.stages[index];
             // Appends of the last instance are rejected.
             state.incarnation += 1;
             (state.absent, state.waker, state.next_wake) = (true, None, None);
             let of = (rank, state.info.name);
-            if let Some(quarantine) = state.poison.down(of, state.passed + 1, told, why) {
+            if let Some(quarantine) = state.poison.down(of, state.passed + 1, reported_at, why) {
                 inner.mark(index);
                 let body = B::runtime(RuntimeEvent::Quarantined(quarantine));
                 inner.append_inputs(i64::MIN, vec![body], &mut wake);
@@ -73,7 +73,7 @@ impl<B: Body> Journal<B> {
             }
             inner.settled()
         };
-        self.tell(&wake, true);
+        self.notify(&wake, true);
         if settled {
             self.rest.notify_waiters();
         }
@@ -92,7 +92,7 @@ impl<B: Body> Journal<B> {
             let Some(index) = inner.index_of_rank(rank.0) else { return Ok(()) };
             inner.up(index, &mut wake);
         }
-        self.tell(&wake, true);
+        self.notify(&wake, true);
         Ok(())
     }
 

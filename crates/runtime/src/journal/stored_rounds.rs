@@ -135,7 +135,7 @@ impl<B: Body> Inner<B> {
             return 0;
         }
         let seen = stage.lower.iter().chain(&stage.higher).chain([&index]);
-        let waiting = |q: &usize| self.stages[*q].said_behind > self.committed;
+        let waiting = |q: &usize| self.stages[*q].appended_behind > self.committed;
         let Some(front) = self.rounds.front().filter(|_| !seen.clone().any(waiting)) else {
             return 0;
         };
@@ -211,7 +211,7 @@ impl<B: Body> Journal<B> {
             let last = admitted.max(inner.stages[seat.index].passed).min(wanted);
             (last.min(inner.in_the_file(seat.index)), marked)
         };
-        self.tell(&[], marked);
+        self.notify(&[], marked);
         let rounds = past.rounds(&self.store, after, last)?;
         let inner = self.lock();
         let poison = &inner.stages[seat.index].poison;

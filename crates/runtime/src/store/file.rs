@@ -44,7 +44,7 @@ pub(super) const fn draft(layout: u64, number: u64) -> u64 {
 
 /// Message about a layout that this program does not read.
 fn unread(found: u64) -> String {
-    let told = |layout: u64| match layout >> DRAFT_BITS {
+    let layout_name = |layout: u64| match layout >> DRAFT_BITS {
         0 => format!("layout {layout}"),
         of => format!("draft {} of layout {of}", layout - draft(of, 0)),
     };
@@ -54,9 +54,9 @@ fn unread(found: u64) -> String {
     };
     let knows = match WRITES {
         SCHEMA => String::new(),
-        other => format!(" and {}", told(other)),
+        other => format!(" and {}", layout_name(other)),
     };
-    format!("has {}, this program knows layout {SCHEMA}{knows}: {remedy}", told(found))
+    format!("has {}, this program knows layout {SCHEMA}{knows}: {remedy}", layout_name(found))
 }
 
 /// Memory for pages, bytes. Normal work reads little again: the newest block, the roots, the

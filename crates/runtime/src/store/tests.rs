@@ -17,9 +17,9 @@ const APPLICATION: &str = "test";
 
 /// A fact with any bytes.
 #[derive(Clone, Debug, PartialEq)]
-struct Said(Vec<u8>);
+struct AnyBytes(Vec<u8>);
 
-impl Body for Said {
+impl Body for AnyBytes {
     fn kind(&self) -> u8 {
         0
     }
@@ -33,10 +33,10 @@ impl Body for Said {
         out.extend_from_slice(&self.0);
     }
     fn decode(bytes: &[u8]) -> Result<Self, String> {
-        Ok(Said(bytes.to_vec()))
+        Ok(AnyBytes(bytes.to_vec()))
     }
     fn runtime(_: RuntimeEvent) -> Self {
-        Said(Vec::new())
+        AnyBytes(Vec::new())
     }
 }
 
@@ -74,8 +74,8 @@ impl Drop for Folder {
     }
 }
 
-fn fact(i: u32) -> Said {
-    Said(i.to_le_bytes().repeat(500))
+fn fact(i: u32) -> AnyBytes {
+    AnyBytes(i.to_le_bytes().repeat(500))
 }
 
 /// Writes `count` facts of 2 kB each.
@@ -92,7 +92,7 @@ fn fill(store: &Store, count: u32) {
 /// Opens the journal with small seal sizes, and waits until all it can seal is sealed.
 fn seal(store: &Store) {
     let options = Options::new(|e| panic!("{e}"));
-    let journal: std::sync::Arc<Journal<Said>> =
+    let journal: std::sync::Arc<Journal<AnyBytes>> =
         Journal::open(store.clone(), Vec::new(), options).unwrap();
     journal.seal_after(Sealing { segment: 200 << 10, keep: 300 << 10 });
     until("all is sealed", || store.segments().unwrap().0 >= 6);
@@ -111,7 +111,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
 
 fn facts(store: &Store) -> Result<u32, StoreError> {
     let mut count = 0;
-    store.scan(0, &mut |_, seen: Fact<Said>| {
+    store.scan(0, &mut |_, seen: Fact<AnyBytes>| {
         assert_eq!(seen.body, fact(count));
         count += 1;
         ControlFlow::Continue(())
@@ -170,9 +170,9 @@ fn a_store_of_a_draft_is_refused_and_one_of_a_released_layout_opens() {
         let other = draft(layout, number);
         fs::write(folder.file(), &released).unwrap();
         open().alter_schema(other).unwrap();
-        let told = folder.refused(&fs::read(folder.file()).unwrap()).to_string();
+        let error = folder.refused(&fs::read(folder.file()).unwrap()).to_string();
         let name = format!("has draft {number} of layout {layout}");
-        assert!(told.contains(&name) && told.contains("the program that wrote it"), "{told}");
+        assert!(error.contains(&name) && error.contains("the program that wrote it"), "{error}");
     }
     fs::write(folder.file(), &released).unwrap();
     fill(&open(), 1);
@@ -286,7 +286,7 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
     // Start in the middle of a segment, at its end, and in the live file.
     for from in [1, 2, 150, 600, 999, 1000] {
         let mut first = None;
-        let see = &mut |row, _: Fact<Said>| {
+        let see = &mut |row, _: Fact<AnyBytes>| {
             first = Some(row);
             ControlFlow::Break(())
         };
@@ -294,7 +294,7 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
         assert_eq!(first, Some(from));
     }
     // New facts follow the sealed ones.
-    let journal: std::sync::Arc<Journal<Said>> =
+    let journal: std::sync::Arc<Journal<AnyBytes>> =
         Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}"))).unwrap();
     journal.append(&journal.writer("test"), 0, vec![fact(1000)]).unwrap();
     journal.close();
@@ -310,7 +310,7 @@ fn nothing_is_sealed_before_all_who_follow_have_said_how_far_they_are() {
     chaos.arm(Vec::new(), |_| (), || ());
     let followers = &["reader", "teller"];
     let options = Options { followers, chaos: chaos.clone(), ..Options::new(|e| panic!("{e}")) };
-    let journal: std::sync::Arc<Journal<Said>> =
+    let journal: std::sync::Arc<Journal<AnyBytes>> =
         Journal::open(store.clone(), Vec::new(), options).unwrap();
     journal.seal_after(Sealing { segment: 50 << 10, keep: 50 << 10 });
     let tries = || {
@@ -326,7 +326,7 @@ fn nothing_is_sealed_before_all_who_follow_have_said_how_far_they_are() {
     in_vain();
     journal.hold("reader", 400);
     in_vain();
-    assert_eq!(store.segments().unwrap().0, 0, "one of them has said nothing");
+    assert_eq!(store.segments().unwrap().0, 0, "one of them has reported nothing");
     journal.hold_from("teller", 500);
     // Its successor starts at a later row. The reported row 400 still counts.
     journal.hold_from("reader", 900);
@@ -361,7 +361,7 @@ fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
 
     // All other facts can still be read, and the lost rows are reported.
     let (mut rows, mut lost) = (Vec::new(), Vec::new());
-    let see = &mut |left: Left<'_, Fact<Said>>| {
+    let see = &mut |left: Left<'_, Fact<AnyBytes>>| {
         match left {
             Left::Row(row, _) => rows.push(row),
             Left::Lost(rows, why) => lost.push((rows, why.to_string())),
@@ -375,7 +375,7 @@ fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
     assert_eq!(name, format!("{:012}-{:012}", gone.start(), gone.end()));
     assert_eq!(rows, (1..=1000).filter(|row| !gone.contains(row)).collect::<Vec<_>>());
     // A journal returns the facts before the damage, and then the error.
-    let journal: std::sync::Arc<Journal<Said>> =
+    let journal: std::sync::Arc<Journal<AnyBytes>> =
         Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}"))).unwrap();
     let before = journal.read(1, 10).unwrap();
     assert_eq!(before.last().unwrap().last_row() + 1, *gone.start());
@@ -414,21 +414,22 @@ fn looking_changes_nothing_even_after_a_crash() {
 fn a_full_disk_is_told_as_one() {
     let disk = FaultyDisk::holding(Vec::new(), None);
     let store = Store::on_disk(disk.clone(), APPLICATION).unwrap();
-    let (tell, told) = mpsc::sync_channel(1);
+    let (sender, errors) = mpsc::sync_channel(1);
     let options = Options::new(move |e: &StoreError| {
-        tell.send(matches!(e, StoreError::Full(_)).then_some(()).ok_or(e.to_string())).unwrap();
+        sender.send(matches!(e, StoreError::Full(_)).then_some(()).ok_or(e.to_string())).unwrap();
     });
-    let journal: std::sync::Arc<Journal<Said>> = Journal::open(store, Vec::new(), options).unwrap();
+    let journal: std::sync::Arc<Journal<AnyBytes>> =
+        Journal::open(store, Vec::new(), options).unwrap();
     let writer = journal.writer("test");
     journal.append(&writer, 0, vec![fact(0)]).unwrap();
     disk.fill();
     let mut n = 1;
     let full = loop {
         if journal.append(&writer, 0, vec![fact(n)]).is_err() {
-            break told.recv_timeout(Duration::from_secs(10)).unwrap();
+            break errors.recv_timeout(Duration::from_secs(10)).unwrap();
         }
         n += 1;
-        if let Ok(full) = told.recv_timeout(Duration::from_millis(1)) {
+        if let Ok(full) = errors.recv_timeout(Duration::from_millis(1)) {
             break full;
         }
     };

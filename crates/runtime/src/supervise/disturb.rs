@@ -20,9 +20,14 @@ impl Directory {
     ///
     /// # Errors
     /// There is no instance, or another fault already waits for a message.
-    pub fn harm(&self, path: &str, harm: InjectedFault, why: &Injected) -> Result<(), NotInjected> {
+    pub fn inject(
+        &self,
+        path: &str,
+        fault: InjectedFault,
+        why: &Injected,
+    ) -> Result<(), NotInjected> {
         let known = |noted: bool| if noted { Ok(()) } else { Err(NotInjected::Absent) };
-        match harm {
+        match fault {
             InjectedFault::Kill => known(self.inject_kill(path, why)),
             InjectedFault::Stop => {
                 let noted = self.note_injected(path, why);
@@ -38,7 +43,7 @@ impl Directory {
             InjectedFault::Panic | InjectedFault::Stall(_) | InjectedFault::Abort => {
                 let slot = self.slot(path);
                 slot.cell().ok_or(NotInjected::Absent)?;
-                slot.plan_harm(harm).map_err(NotInjected::Planned)
+                slot.plan_fault(fault).map_err(NotInjected::Planned)
             }
         }
     }
@@ -46,9 +51,9 @@ impl Directory {
 
 impl Directory {
     /// Cancels all faults that wait for a message. Returns the paths of the actors.
-    pub fn forget_harms(&self) -> Vec<String> {
+    pub fn cancel_faults(&self) -> Vec<String> {
         let all = self.slots();
-        let taken = all.iter().filter(|slot| slot.take_harm().is_some());
+        let taken = all.iter().filter(|slot| slot.take_fault().is_some());
         taken.map(|slot| slot.path().to_owned()).collect()
     }
 }

@@ -58,7 +58,7 @@ pub enum Action {
     /// The child is removed from the list.
     Forget(Seat),
     /// Notify the observer.
-    Tell(Seat, Announcement),
+    Announce(Seat, Announcement),
     /// The first start is complete.
     Up,
     /// No child is alive; the supervisor ends.

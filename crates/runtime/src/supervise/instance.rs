@@ -78,7 +78,7 @@ impl Drop for Gone {
 /// Sends the last report when dropped, so that every end of the task sends one.
 pub(crate) struct Reporter {
     /// Reports to the supervisor. The report is dropped if the supervisor has ended.
-    pub tell: Box<dyn Fn(Report) + Send + Sync>,
+    pub to_supervisor: Box<dyn Fn(Report) + Send + Sync>,
     pub actor: Option<ActorId>,
     /// Why it is not up; `None` once it is up or had nothing to do.
     pub error: Option<StartError>,
@@ -88,7 +88,7 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     fn send(&self, report: Report) {
-        (self.tell)(report);
+        (self.to_supervisor)(report);
     }
 }
 
@@ -108,14 +108,14 @@ pub(crate) async fn attend(
     _share: Share,
     (spec, supervise): (ChildSpec, Supervise),
     context: StartContext,
-    mut wish: watch::Receiver<InstanceCommand>,
+    mut commands: watch::Receiver<InstanceCommand>,
     mut report: Reporter,
 ) {
     let (path, kind) = (context.path.clone(), spec.kind());
     let (tree, restarts) = (context.tree.clone(), context.restarts);
     let started = tokio::select! {
         biased;
-        () = no_longer_wanted(&mut wish) => {
+        () = no_longer_wanted(&mut commands) => {
             Err(StartError::new(path.clone(), "its start was given up"))
         }
         started = async { spec.start(context, supervise).await } => started,
@@ -168,25 +168,26 @@ pub(crate) async fn attend(
                 }
                 break;
             }
-            changed = wish.changed(), if !orphan => {
+            changed = commands.changed(), if !orphan => {
                 orphan = changed.is_err();
-                let wish = if orphan { InstanceCommand::Kill } else { *wish.borrow_and_update() };
+                let latest = *commands.borrow_and_update();
+                let command = if orphan { InstanceCommand::Kill } else { latest };
                 if let Some(gone) = report.gone.as_mut().filter(|_| !orphan) {
-                    gone.asked = wish != InstanceCommand::Live;
+                    gone.asked = command != InstanceCommand::Live;
                 }
-                obey(wish, stop, &cell);
+                obey(command, stop, &cell);
             }
         }
     }
 }
 
-async fn no_longer_wanted(wish: &mut watch::Receiver<InstanceCommand>) {
+async fn no_longer_wanted(commands: &mut watch::Receiver<InstanceCommand>) {
     // An error means that the supervisor has ended, so the instance must not stay up.
-    drop(wish.wait_for(|wish| *wish != InstanceCommand::Live).await);
+    drop(commands.wait_for(|command| *command != InstanceCommand::Live).await);
 }
 
-fn obey(wish: InstanceCommand, stop: fn(&ActorCell), cell: &ActorCell) {
-    match wish {
+fn obey(command: InstanceCommand, stop: fn(&ActorCell), cell: &ActorCell) {
+    match command {
         InstanceCommand::Live => {}
         InstanceCommand::Stop => stop(cell),
         InstanceCommand::Kill => cell.kill(),

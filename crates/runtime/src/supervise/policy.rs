@@ -263,8 +263,8 @@ impl Policy {
         }
     }
 
-    fn tell(&mut self, seat: Seat, news: Announcement) {
-        self.out.push(Action::Tell(seat, news));
+    fn announce(&mut self, seat: Seat, news: Announcement) {
+        self.out.push(Action::Announce(seat, news));
     }
 
     fn arm(&mut self, seat: Seat, timer: Timer, after: Duration) {
@@ -274,7 +274,7 @@ impl Policy {
 
     fn forget(&mut self, seat: Seat) {
         self.put(seat, Phase::Down);
-        self.tell(seat, Announcement::Removed);
+        self.announce(seat, Announcement::Removed);
         self.out.push(Action::Forget(seat));
         if let Some(child) = self.children.remove(&seat) {
             self.seats.remove(&child.id);

@@ -140,7 +140,7 @@ impl RootHandle {
             .wait_for(Option::is_some)
             .await
             .ok()
-            .and_then(|told| told.clone())
+            .and_then(|reported| reported.clone())
             .unwrap_or_else(lost)
     }
 

@@ -52,7 +52,7 @@ struct Record {
     /// Whether it blocks its thread for longer than the watchdog allows.
     blocked: bool,
     /// The fault planned for its next message.
-    harm: Option<InjectedFault>,
+    planned: Option<InjectedFault>,
     /// Time of the next retry.
     retry: Option<Instant>,
     /// Maximum time of its start.
@@ -209,12 +209,12 @@ impl Slot {
 
     /// Plans a fault for the next message. If one is planned already, returns that one as the
     /// error.
-    pub(crate) fn plan_harm(&self, harm: InjectedFault) -> Result<(), InjectedFault> {
+    pub(crate) fn plan_fault(&self, fault: InjectedFault) -> Result<(), InjectedFault> {
         let mut record = self.record();
-        if let Some(first) = record.harm {
+        if let Some(first) = record.planned {
             return Err(first);
         }
-        record.harm = Some(harm);
+        record.planned = Some(fault);
         self.threatened.store(true, Relaxed);
         Ok(())
     }
@@ -224,9 +224,9 @@ impl Slot {
         self.threatened.load(Relaxed)
     }
 
-    pub(crate) fn take_harm(&self) -> Option<InjectedFault> {
+    pub(crate) fn take_fault(&self) -> Option<InjectedFault> {
         self.threatened.store(false, Relaxed);
-        self.record().harm.take()
+        self.record().planned.take()
     }
 
     pub(crate) fn show_blocked(&self, blocked: bool) {
@@ -384,7 +384,7 @@ impl Directory {
             let record = slot.record();
             if let Some(node) = record.node.clone() {
                 let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-                let (blocked, planned) = (record.blocked, record.harm);
+                let (blocked, planned) = (record.blocked, record.planned);
                 below.entry(parent).or_default().push(Placed { slot, node, blocked, planned });
             }
         }
@@ -517,7 +517,7 @@ fn children<'a>(below: &mut Below<'a>, parent: &str) -> Vec<TreeView> {
         last_failure: node.view.last_failure,
         down: node.view.down,
         blocked,
-        planned: planned.map(|harm| harm.to_string()),
+        planned: planned.map(|fault| fault.to_string()),
         mailbox: slot.mailbox.depth(),
         children: children(below, &slot.path),
     };

@@ -104,7 +104,7 @@ impl Started {
 
     /// Returns `extra` to the caller of the start. Automatic restarts drop it.
     #[must_use]
-    pub fn telling(mut self, extra: impl Any + Send + Sync) -> Started {
+    pub fn with_extra(mut self, extra: impl Any + Send + Sync) -> Started {
         self.extra = Some(Arc::new(extra));
         self
     }

@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
 pub(super) struct Seated {
     pub spec: ChildSpec,
     pub slot: Arc<Slot>,
-    wish: watch::Sender<InstanceCommand>,
+    commands: watch::Sender<InstanceCommand>,
     /// Value that its last start returned, for the caller of that start.
     extra: Option<Extra>,
     /// Start arguments of a child of a pool.
@@ -192,7 +192,7 @@ impl Seated {
         Seated {
             spec,
             slot,
-            wish: watch::Sender::new(InstanceCommand::Live),
+            commands: watch::Sender::new(InstanceCommand::Live),
             extra: None,
             given: None,
         }
@@ -289,13 +289,13 @@ impl SupervisorState {
             }
             Report::Gone(gone) => {
                 let actor = gone.read();
-                let told = self.exits.remove(&actor);
+                let reported = self.exits.remove(&actor);
                 self.actors.remove(&actor);
                 let slot = self.seated.get(&seat).map(|child| &child.slot);
                 slot.inspect(|slot| slot.vacate(actor));
                 let announced = slot.and_then(|slot| slot.announced(actor));
                 let dropped = slot.and_then(|slot| slot.drop_panic(actor));
-                let exit = announced.or(told).unwrap_or(Exit::Lost).with_drop(dropped);
+                let exit = announced.or(reported).unwrap_or(Exit::Lost).with_drop(dropped);
                 self.event(Event::Exited(seat, generation, exit));
             }
         }
@@ -325,9 +325,9 @@ impl SupervisorState {
                 }
                 Action::Ended(seat) => self.ended(seat),
                 Action::Forget(seat) => self.forget(seat),
-                Action::Tell(seat, news) => {
+                Action::Announce(seat, news) => {
                     touched.push(seat);
-                    self.tell(seat, news);
+                    self.announce(seat, news);
                 }
                 Action::Up => {
                     self.up.take().map(|up| up.send(Ok(())));
@@ -349,7 +349,7 @@ impl SupervisorState {
     fn start(&mut self, seat: Seat, generation: u64) {
         let child = self.seated.get_mut(&seat).expect("what is started is listed");
         let path = child.slot.path().to_owned();
-        child.wish = watch::Sender::new(InstanceCommand::Live);
+        child.commands = watch::Sender::new(InstanceCommand::Live);
         child.slot.show_start_limit(child.spec.rules.start_limit);
         let context = StartContext {
             supervisor: self.myself.get_cell(),
@@ -360,22 +360,22 @@ impl SupervisorState {
         };
         let me = self.myself.clone();
         let report = Reporter {
-            tell: Box::new(move |report| {
+            to_supervisor: Box::new(move |report| {
                 me.cast(Msg::Report(seat, generation, report)).ok();
             }),
             actor: None,
             error: Some(StartError::new(path, "its start panicked or lost its runtime")),
             gone: None,
         };
-        let (spec, wish) = (child.spec.clone(), child.wish.subscribe());
+        let (spec, commands) = (child.spec.clone(), child.commands.subscribe());
         let runtime = spec.on.clone().unwrap_or_else(Handle::current);
         self.in_flight += 1;
-        runtime.spawn(attend(self.share.clone(), (spec, start), context, wish, report));
+        runtime.spawn(attend(self.share.clone(), (spec, start), context, commands, report));
     }
 
-    fn send_command(&self, seat: Seat, wish: InstanceCommand) {
+    fn send_command(&self, seat: Seat, command: InstanceCommand) {
         if let Some(child) = self.seated.get(&seat) {
-            child.wish.send_replace(wish);
+            child.commands.send_replace(command);
         }
     }
 
@@ -419,7 +419,7 @@ impl SupervisorState {
         })
     }
 
-    fn tell(&mut self, seat: Seat, news: Announcement) {
+    fn announce(&mut self, seat: Seat, news: Announcement) {
         let answer = match &news {
             Announcement::Started { .. } | Announcement::Ignored => Some(self.restarted(seat)),
             Announcement::StartFailed { error } if !error.injected => {

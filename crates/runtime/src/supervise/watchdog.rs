@@ -123,13 +123,13 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
         let fresh = Seen { entry, since: now, reported: false, hopeless: false };
         let seen = self.seen.entry(slot.path().to_owned()).or_insert(fresh);
         let holds = now.saturating_duration_since(seen.since);
-        let mut told = None;
+        let mut news = None;
         if holds >= report && !std::mem::replace(&mut seen.reported, true) {
-            told = Some(Announcement::Blocked { holds });
+            news = Some(Announcement::Blocked { holds });
         }
         let hopeless = holds >= limit && !std::mem::replace(&mut seen.hopeless, true);
-        if let Some(news) = told {
-            self.tell(slot, true, news);
+        if let Some(news) = news {
+            self.announce(slot, true, news);
         }
         if hopeless {
             (self.hopeless)(slot.path(), holds);
@@ -139,11 +139,11 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
     fn outside(&mut self, slot: &Slot, now: Instant) {
         if let Some(seen) = self.seen.remove(slot.path()).filter(|seen| seen.reported) {
             let held = now.saturating_duration_since(seen.since);
-            self.tell(slot, false, Announcement::Unblocked { held });
+            self.announce(slot, false, Announcement::Unblocked { held });
         }
     }
 
-    fn tell(&self, slot: &Slot, blocked: bool, news: Announcement) {
+    fn announce(&self, slot: &Slot, blocked: bool, news: Announcement) {
         slot.show_blocked(blocked);
         if let Some(notice) = slot.notice((self.tree.wall)().utc(), news) {
             (self.tree.observer)(&notice);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     /// An observer that sends the state changes of actors as text.
-    fn observer(tell: SyncSender<String>) -> crate::supervise::Observer {
+    fn observer(sender: SyncSender<String>) -> crate::supervise::Observer {
         Arc::new(move |notice: &crate::supervise::SupervisionNotice| {
             let word = match &notice.news {
                 Announcement::Blocked { .. } => "blocked",
@@ -221,20 +221,20 @@ mod tests {
                 | Announcement::Removed
                 | Announcement::Stray { .. } => return,
             };
-            tell.try_send(format!("{} {word}", notice.path)).unwrap();
+            sender.try_send(format!("{} {word}", notice.path)).unwrap();
         })
     }
 
     #[test]
     fn a_blocked_handler_is_reported_and_holds_up_neither_supervisors_nor_the_watchdog() {
         let (control, workers) = (runtime("control"), runtime("worker"));
-        let (tell, told) = sync_channel(100);
+        let (sender, notices) = sync_channel(100);
         let ((go_a, until_a), (_go_b, until_b)): ((SyncSender<()>, _), _) =
             (sync_channel(1), sync_channel(1));
         let spec = supervisor("root", Strategy::OneForOne)
             .child(blocker("a", until_a).on(workers.handle().clone()))
             .child(blocker("b", until_b));
-        let tree = Tree::new(observer(tell), Arc::new(crate::clock::WallMs::default));
+        let tree = Tree::new(observer(sender), Arc::new(crate::clock::WallMs::default));
         let root = control.block_on(async {
             tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
         });
@@ -251,7 +251,7 @@ mod tests {
                 give_up.try_send(path.to_owned()).unwrap();
             },
         );
-        let next = || told.recv_timeout(Duration::from_secs(20)).unwrap();
+        let next = || notices.recv_timeout(Duration::from_secs(20)).unwrap();
 
         root.directory().slot("root/a").send(()).unwrap();
         assert_eq!(next(), "root/a blocked");
@@ -277,14 +277,14 @@ mod tests {
     #[test]
     fn s66_a_start_that_holds_its_thread_is_reported_and_hopeless_at_its_own_limit() {
         let (control, workers) = (runtime("control"), runtime("worker"));
-        let (tell, told) = sync_channel(100);
+        let (sender, notices) = sync_channel(100);
         let (go, until) = sync_channel(1);
         let until = Arc::new(Mutex::new(until));
         let limit = Duration::from_millis(300);
         let starting = worker("a", move |_| (Blocker::Starting, Arc::clone(&until)));
         let spec = supervisor("root", Strategy::OneForOne)
             .child(starting.start_limit(limit).on(workers.handle().clone()));
-        let tree = Tree::new(observer(tell), Arc::new(crate::clock::WallMs::default));
+        let tree = Tree::new(observer(sender), Arc::new(crate::clock::WallMs::default));
         let look = Duration::from_millis(5);
         let (give_up, hopeless) = sync_channel(1);
         // The watchdog starts before the tree: the first start may be the one that hangs.
@@ -299,7 +299,7 @@ mod tests {
         let directory = tree.directory.clone();
         let started = control.spawn(async move { drop(tree.start(spec).await) });
         let patience = Duration::from_secs(20);
-        assert_eq!(told.recv_timeout(patience).unwrap(), "root/a blocked");
+        assert_eq!(notices.recv_timeout(patience).unwrap(), "root/a blocked");
         assert!(directory.view().unwrap().children[0].blocked);
         let (path, held) = hopeless.recv_timeout(patience).unwrap();
         assert!(path == "root/a" && held >= limit, "{path} {held:?}");

@@ -129,7 +129,7 @@ impl<A: Actor> Actor for Watched<A> {
 /// Injects the planned fault into the instance, which handles a message now.
 #[cold]
 fn befall(slot: &Slot) {
-    match slot.take_harm() {
+    match slot.take_fault() {
         None | Some(InjectedFault::Kill | InjectedFault::Stop) => {}
         Some(InjectedFault::Panic) => Injected(format!("a panic of {}", slot.path())).panic(),
         Some(InjectedFault::Stall(long)) => {

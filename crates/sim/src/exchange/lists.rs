@@ -75,8 +75,8 @@ fn combination(shape: &Shape, legs: &[&Leg]) -> Result<(), Refusal> {
         OrderKind::Market(_) | OrderKind::Stop(_) => false,
     };
     let working = legs.first().filter(|_| shape.kind() != ListKind::Oco);
-    let told = legs.iter().all(|leg| leg.kind.quantity().is_some());
-    if told && working.is_none_or(|leg| rests(&leg.kind)) {
+    let with_quantity = legs.iter().all(|leg| leg.kind.quantity().is_some());
+    if with_quantity && working.is_none_or(|leg| rests(&leg.kind)) {
         return Ok(());
     }
     Err(refusal(-1014, "Unsupported order combination."))

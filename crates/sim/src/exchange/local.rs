@@ -113,16 +113,16 @@ pub fn step(exchange: &mut Exchange, n: u64, input: SimFact) -> Vec<SimFact> {
     exchange.evolve(&fact);
     let mut out = Out::default();
     exchange.decide(&fact, &mut out);
-    let mut said = Vec::new();
+    let mut facts = Vec::new();
     for (i, draft) in out.take().into_iter().enumerate() {
         let i = u16::try_from(i).expect("one request says fewer than 65,536 facts");
         let key = Key { n, rank: RANK.0, i };
         let version = exchange.version();
         let fact = Fact { key, time, version, because: draft.because, body: draft.body };
         exchange.evolve(&fact);
-        said.push(fact.body);
+        facts.push(fact.body);
     }
-    said
+    facts
 }
 
 /// An exchange in this process, with the same core and market as the server.
@@ -183,8 +183,8 @@ impl Local {
     /// # Errors
     /// The protocol's code and message of a refusal.
     pub fn place(&mut self, order: NewOrder) -> Result<OrderReport, (i32, String)> {
-        let said = self.step(SimFact::Place(order));
-        match said.first() {
+        let facts = self.step(SimFact::Place(order));
+        match facts.first() {
             Some(SimFact::Rejected { code, msg }) => Err((*code, msg.clone())),
             Some(SimFact::Accepted(Accepted { order, .. })) => {
                 let order = self.exchange.order(*order).expect("an accepted order is in the books");

@@ -363,7 +363,7 @@ impl Stage for Exchange {
     }
 
     fn decide(&self, fact: &Fact<SimFact>, out: &mut Out<SimFact>) {
-        let said = match &fact.body {
+        let facts = match &fact.body {
             SimFact::Place(order) => place::place(self, order),
             SimFact::Cancel(cancel) => place::cancel(self, cancel),
             SimFact::PlaceList(list) => lists::place(self, list),
@@ -384,8 +384,8 @@ impl Stage for Exchange {
             | SimFact::Triggered { .. }
             | SimFact::Activated { .. } => Vec::new(),
         };
-        for body in said {
-            out.say(body);
+        for body in facts {
+            out.append(body);
         }
     }
 

@@ -26,9 +26,9 @@ fn prices(report: &OrderReport) -> Vec<Decimal> {
     report.fills.iter().map(|f| f.price).collect()
 }
 
-fn trades(said: &[SimFact]) -> Vec<&Traded> {
+fn trades(facts: &[SimFact]) -> Vec<&Traded> {
     let mut found = Vec::new();
-    for fact in said {
+    for fact in facts {
         if let SimFact::Traded(traded) = fact {
             found.push(traded);
         }
@@ -131,19 +131,19 @@ fn a_resting_order_fills_at_its_price_and_in_parts() {
     assert_eq!((report.status, report.fills.len()), (OrderStatus::Open, 0));
     assert_eq!(local.exchange().purse("USDT").locked, dec("1920"));
     assert!(local.advance(CLOSE - 4, CLOSE - 4).is_empty(), "100 does not touch it");
-    let said = local.advance(CLOSE, CLOSE);
-    let first = trades(&said);
+    let facts = local.advance(CLOSE, CLOSE);
+    let first = trades(&facts);
     assert_eq!((first.len(), first[0].price, first[0].at), (1, dec("96"), CLOSE - 3));
     let part = first[0].quantity;
     assert!(part >= dec("2") && part <= dec("10"), "a share of the volume of 40: {part}");
     let order = local.exchange().order(1).expect("it is there");
     assert_eq!((order.status, order.executed), (Status::PartiallyFilled, part));
     assert_eq!(local.exchange().purse("USDT").locked, dec("96") * (dec("20") - part));
-    let said = local.advance(CLOSE + MINUTE, CLOSE + MINUTE);
-    let second: Decimal = trades(&said).iter().map(|t| t.quantity).sum();
-    assert!(second > Decimal::ZERO && trades(&said).iter().all(|t| t.maker));
-    let said = local.advance(CLOSE + 3 * MINUTE, CLOSE + 3 * MINUTE);
-    assert!(said.is_empty(), "a bar without volume fills nothing");
+    let facts = local.advance(CLOSE + MINUTE, CLOSE + MINUTE);
+    let second: Decimal = trades(&facts).iter().map(|t| t.quantity).sum();
+    assert!(second > Decimal::ZERO && trades(&facts).iter().all(|t| t.maker));
+    let facts = local.advance(CLOSE + 3 * MINUTE, CLOSE + 3 * MINUTE);
+    assert!(facts.is_empty(), "a bar without volume fills nothing");
     local.exchange().check();
 }
 
@@ -152,9 +152,9 @@ fn the_share_of_a_minute_does_not_depend_on_how_it_is_released() {
     let whole = |steps: &[UtcMs]| {
         let mut local = Fake::usual().local();
         local.place(at_limit(Side::Buy, "20", "100", TimeInForce::Gtc, "l")).expect("open");
-        let said: Vec<_> = steps.iter().flat_map(|at| local.advance(*at, *at)).collect();
+        let facts: Vec<_> = steps.iter().flat_map(|at| local.advance(*at, *at)).collect();
         let last = local.exchange().order(1).map(|o| (o.executed, o.status));
-        (said, last)
+        (facts, last)
     };
     assert_eq!(whole(&[CLOSE]), whole(&[CLOSE - 4, CLOSE - 3, CLOSE - 2, CLOSE - 1, CLOSE]));
 }
@@ -164,8 +164,8 @@ fn the_better_price_is_served_first() {
     let mut local = Fake::usual().local();
     local.place(at_limit(Side::Sell, "20", "109", TimeInForce::Gtc, "late")).expect("open");
     local.place(at_limit(Side::Sell, "0.5", "107", TimeInForce::Gtc, "early")).expect("open");
-    let said = local.advance(CLOSE, CLOSE);
-    let who: Vec<_> = trades(&said).iter().map(|t| (t.order, t.price)).collect();
+    let facts = local.advance(CLOSE, CLOSE);
+    let who: Vec<_> = trades(&facts).iter().map(|t| (t.order, t.price)).collect();
     assert_eq!(who, [(2, dec("107")), (1, dec("109"))]);
 }
 
@@ -210,8 +210,8 @@ fn every_filter_names_itself() {
     ];
     for (order, name) in cases {
         let mut local = Fake::usual().local();
-        let told = refused(&mut local, order.clone());
-        assert_eq!(told, (-1013, format!("Filter failure: {name}")), "{order:?}");
+        let error = refused(&mut local, order.clone());
+        assert_eq!(error, (-1013, format!("Filter failure: {name}")), "{order:?}");
         assert!(local.exchange().orders().next().is_none());
     }
     let mut local = Fake::usual().local();
@@ -219,8 +219,8 @@ fn every_filter_names_itself() {
         let id = i.to_string();
         local.place(at_limit(Side::Buy, "0.1", "60", TimeInForce::Gtc, &id)).expect("open");
     }
-    let told = refused(&mut local, limit("0.1", "60"));
-    assert_eq!(told.1, "Filter failure: MAX_NUM_ORDERS");
+    let error = refused(&mut local, limit("0.1", "60"));
+    assert_eq!(error.1, "Filter failure: MAX_NUM_ORDERS");
 }
 
 #[test]
@@ -229,8 +229,8 @@ fn a_position_may_be_limited() {
     setup.max_position.insert(sym("BTCUSDT"), dec("1002"));
     let mut local = Local::open(Box::new(Fake::usual()), &setup);
     local.place(at_limit(Side::Buy, "1.5", "90", TimeInForce::Gtc, "a")).expect("open");
-    let told = refused(&mut local, at_market(Side::Buy, "0.6", "b"));
-    assert_eq!(told, (-1013, "Filter failure: MAX_POSITION".to_owned()));
+    let error = refused(&mut local, at_market(Side::Buy, "0.6", "b"));
+    assert_eq!(error, (-1013, "Filter failure: MAX_POSITION".to_owned()));
     local.place(at_market(Side::Buy, "0.5", "c")).expect("exactly the limit");
     local.place(at_market(Side::Sell, "5", "d")).expect("sales are free");
 }
@@ -253,8 +253,8 @@ fn what_cannot_be_is_refused_in_the_protocols_words() {
     assert_eq!(refused(&mut local, late).0, -1021);
     let mut fake = Fake::usual();
     fake.rules("BTCUSDT").trading = false;
-    let told = refused(&mut fake.local(), at_market(Side::Buy, "1", "x"));
-    assert_eq!(told, (-2010, "Market is closed.".to_owned()));
+    let error = refused(&mut fake.local(), at_market(Side::Buy, "1", "x"));
+    assert_eq!(error, (-2010, "Market is closed.".to_owned()));
 }
 
 #[test]
@@ -316,8 +316,8 @@ fn a_market_without_a_price_has_nothing_to_sell() {
         max_position: std::collections::BTreeMap::new(),
         last: Vec::new(),
     }));
-    let told = refused(&mut local, at_market(Side::Buy, "1", "x"));
-    assert_eq!(told.0, -2010);
+    let error = refused(&mut local, at_market(Side::Buy, "1", "x"));
+    assert_eq!(error.0, -2010);
     local.place(at_limit(Side::Buy, "1", "90", TimeInForce::Gtc, "y")).expect("rests");
 }
 
@@ -326,9 +326,9 @@ fn every_fact_survives_its_encoding_and_the_state_its_checkpoint() {
     let mut local = Fake::usual().local();
     let mut facts = vec![setup().open(&mut Fake::usual())];
     let mut run = |local: &mut Local, input: SimFact| {
-        let said = local.step(input.clone());
+        let outcome = local.step(input.clone());
         facts.push(input);
-        facts.extend(said);
+        facts.extend(outcome);
     };
     run(&mut local, SimFact::Place(at_market(Side::Buy, "9", "a")));
     run(&mut local, SimFact::Place(at_limit(Side::Buy, "9", "100", TimeInForce::Ioc, "b")));

@@ -25,7 +25,7 @@ pub struct Turn<'a> {
     pub rules: &'a Rules,
     /// The state of its symbols after the facts of this turn so far.
     pub live: Live,
-    said: Vec<SimFact>,
+    facts: Vec<SimFact>,
 }
 
 impl<'a> Turn<'a> {
@@ -33,32 +33,32 @@ impl<'a> Turn<'a> {
     #[must_use]
     pub fn of(exchange: &'a Exchange, symbols: &[Symbol]) -> Turn<'a> {
         let live = exchange.live.part(&exchange.rules, symbols);
-        Turn { rules: &exchange.rules, live, said: Vec::new() }
+        Turn { rules: &exchange.rules, live, facts: Vec::new() }
     }
 
     /// Adds a fact to the turn and applies it. Returns the order that it ended.
-    fn say(&mut self, fact: SimFact) -> Option<Order> {
+    fn append(&mut self, fact: SimFact) -> Option<Order> {
         let ended = self.live.apply(self.rules, &fact);
-        self.said.push(fact);
+        self.facts.push(fact);
         ended.order
     }
 
     /// Ends the turn and returns its facts.
     #[must_use]
     pub fn end(self) -> Vec<SimFact> {
-        self.said
+        self.facts
     }
 
     /// Adds the refusal of a part of the request.
     pub fn note(&mut self, (code, msg): Refusal) {
-        self.said.push(SimFact::Rejected { code, msg });
+        self.facts.push(SimFact::Rejected { code, msg });
     }
 
     /// Ends the turn and returns its facts, with a refusal as the last one.
     #[must_use]
     pub fn refuse(mut self, refused: Refusal) -> Vec<SimFact> {
         self.note(refused);
-        self.said
+        self.facts
     }
 
     /// The last trade of `symbol`, and its minute.
@@ -98,12 +98,12 @@ impl<'a> Turn<'a> {
 
     /// Puts an order into the books.
     pub fn accept(&mut self, accepted: Accepted) {
-        self.say(SimFact::Accepted(accepted));
+        self.append(SimFact::Accepted(accepted));
     }
 
     /// Puts a list into the books.
     pub fn list(&mut self, list: OrderList) {
-        self.say(SimFact::Listed(list));
+        self.append(SimFact::Listed(list));
     }
 
     /// The fills that an order of this kind can get immediately.
@@ -165,7 +165,7 @@ impl<'a> Turn<'a> {
         let Some(rules) = self.rules.instrument(order.symbol) else { return };
         let number = self.live.trades.get(order.symbol).copied().unwrap_or_default() + 1;
         let traded: Traded = fill.fact(rules, order, number, self.execution());
-        if let Some(order) = self.say(SimFact::Traded(traded)) {
+        if let Some(order) = self.append(SimFact::Traded(traded)) {
             self.follow(&order, fill.at);
         }
     }
@@ -173,7 +173,7 @@ impl<'a> Turn<'a> {
     /// Expires an order by its own terms, with the effects on its list.
     pub fn expire(&mut self, id: u64, at: UtcMs) {
         let execution = self.execution();
-        if let Some(order) = self.say(SimFact::Expired { order: id, execution, at }) {
+        if let Some(order) = self.append(SimFact::Expired { order: id, execution, at }) {
             self.follow(&order, at);
         }
     }
@@ -186,7 +186,7 @@ impl<'a> Turn<'a> {
         for order in all {
             if self.order(order).is_some() {
                 let (execution, cancel_id) = (self.execution(), cancel_id.to_owned());
-                self.say(SimFact::Cancelled { order, cancel_id, execution, at });
+                self.append(SimFact::Cancelled { order, cancel_id, execution, at });
             }
         }
     }
@@ -196,7 +196,7 @@ impl<'a> Turn<'a> {
     pub fn trigger(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
         self.end_other(id, at);
         let execution = self.execution();
-        self.say(SimFact::Triggered { order: id, execution, at });
+        self.append(SimFact::Triggered { order: id, execution, at });
         self.enter(id, minute, at);
     }
 
@@ -229,7 +229,7 @@ impl<'a> Turn<'a> {
         for other in others {
             if self.order(other).is_some() {
                 let execution = self.execution();
-                self.say(SimFact::Expired { order: other, execution, at });
+                self.append(SimFact::Expired { order: other, execution, at });
             }
         }
     }
@@ -244,7 +244,7 @@ impl<'a> Turn<'a> {
         if ended.status == Status::Filled && self.can_activate(&pending) {
             for order in &pending {
                 let execution = self.execution();
-                self.say(SimFact::Activated { order: *order, execution, at });
+                self.append(SimFact::Activated { order: *order, execution, at });
             }
             let minute = self.live.last_close;
             for id in pending {
@@ -255,7 +255,7 @@ impl<'a> Turn<'a> {
         } else {
             for order in pending {
                 let execution = self.execution();
-                self.say(SimFact::Expired { order, execution, at });
+                self.append(SimFact::Expired { order, execution, at });
             }
         }
     }

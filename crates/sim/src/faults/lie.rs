@@ -32,7 +32,7 @@ pub struct Lie {
 
 /// What the venue sends instead of a true text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Falsified {
     /// These texts, as messages. A response carries only the last of them.
     Texts(Vec<String>),
     /// This text, labelled as HTML.
@@ -66,14 +66,13 @@ impl Lie {
     /// The lie that replaces `text`. `twin` is the id of another order of the same symbol, if one
     /// is known.
     #[must_use]
-    pub fn tell(self, text: &str, twin: Option<u64>) -> Told {
+    pub fn falsify(self, text: &str, twin: Option<u64>) -> Falsified {
         let mut dice = Dice(self.dice);
-        let said = |value: Value| Told::Texts(vec![written(&value)]);
         let mut value: Value = match self.mode {
-            Mode::Truncated => return Told::Texts(vec![cut_off(text, &mut dice)]),
+            Mode::Truncated => return Falsified::Texts(vec![cut_off(text, &mut dice)]),
             Mode::WrongContent => return other_content(text, &mut dice),
             Mode::EndlessBodies => {
-                return Told::Endless { text: text.to_owned(), fast: dice.roll(2) == 0 };
+                return Falsified::Endless { text: text.to_owned(), fast: dice.roll(2) == 0 };
             }
             Mode::WrongTypes
             | Mode::HugeNumbers
@@ -90,11 +89,11 @@ impl Lie {
             Mode::BalancesJump => jump(&mut value, &mut dice),
             Mode::DoubledIds => {
                 let truth = doubled(&mut value, twin, &mut dice).then(|| text.to_owned());
-                return Told::Texts(truth.into_iter().chain([written(&value)]).collect());
+                return Falsified::Texts(truth.into_iter().chain([written(&value)]).collect());
             }
             Mode::Truncated | Mode::WrongContent | Mode::EndlessBodies => {}
         }
-        said(value)
+        Falsified::Texts(vec![written(&value)])
     }
 }
 
@@ -115,14 +114,14 @@ fn cut_off(text: &str, dice: &mut Dice) -> String {
     text[..at].to_owned()
 }
 
-fn other_content(text: &str, dice: &mut Dice) -> Told {
+fn other_content(text: &str, dice: &mut Dice) -> Falsified {
     let page = "<html><head><title>Sorry</title></head><body>Sorry \u{1b}[2J</body></html>";
     match dice.roll(5) {
-        0 => Told::Html(page.to_owned()),
-        1 => Told::Html(text.to_owned()),
-        2 => Told::Texts(vec![String::new()]),
-        3 => Told::Texts(vec!["Sorry, one moment \u{0} please \u{1b}[2J".to_owned()]),
-        _ => Told::Bytes(vec![0, 0xff, 0xfe, b'{', 0x80]),
+        0 => Falsified::Html(page.to_owned()),
+        1 => Falsified::Html(text.to_owned()),
+        2 => Falsified::Texts(vec![String::new()]),
+        3 => Falsified::Texts(vec!["Sorry, one moment \u{0} please \u{1b}[2J".to_owned()]),
+        _ => Falsified::Bytes(vec![0, 0xff, 0xfe, b'{', 0x80]),
     }
 }
 
@@ -401,19 +400,21 @@ mod tests {
                 | Mode::WrongContent => &order,
             };
             let text = text.to_string();
-            let all: Vec<Told> = (0..60).map(|dice| lie(mode, dice).tell(&text, Some(6))).collect();
-            let again: Vec<Told> =
-                (0..60).map(|dice| lie(mode, dice).tell(&text, Some(6))).collect();
+            let all: Vec<Falsified> =
+                (0..60).map(|dice| lie(mode, dice).falsify(&text, Some(6))).collect();
+            let again: Vec<Falsified> =
+                (0..60).map(|dice| lie(mode, dice).falsify(&text, Some(6))).collect();
             assert_eq!(all, again, "{mode:?}");
-            let other = all.iter().filter(|told| **told != Told::Texts(vec![text.clone()]));
+            let other =
+                all.iter().filter(|falsified| **falsified != Falsified::Texts(vec![text.clone()]));
             assert!(other.count() > 40, "{mode:?}");
         }
     }
 
     #[test]
     fn numbers_are_written_as_no_value_can_hold_them() {
-        let all = (0..200).map(|dice| lie(Mode::HugeNumbers, dice).tell("[1,\"2\"]", None));
-        let all: Vec<String> = all.map(|told| format!("{told:?}")).collect();
+        let all = (0..200).map(|dice| lie(Mode::HugeNumbers, dice).falsify("[1,\"2\"]", None));
+        let all: Vec<String> = all.map(|falsified| format!("{falsified:?}")).collect();
         for words in ["1e30,", "\\\"1e30\\\"", "90123456789", "[-1,", "\\\"-2\\\""] {
             assert!(all.iter().any(|text| text.contains(words)), "{words}");
         }

@@ -14,6 +14,6 @@ pub mod on;
 
 pub use fault::Fault;
 pub use kinds::{KINDS, Kind, Row};
-pub use lie::{Lie, Told};
+pub use lie::{Falsified, Lie};
 pub use mode::{MODES, Mode};
 pub use on::{FILE, Faults, Hit, Subject, prepare};

@@ -88,7 +88,7 @@ struct State {
     /// Matches of hostile faults so far, by fault and place.
     come: BTreeMap<(u64, String), u64>,
     /// The last two reported orders of each symbol.
-    told: BTreeMap<String, [u64; 2]>,
+    reported: BTreeMap<String, [u64; 2]>,
 }
 
 impl State {
@@ -222,7 +222,7 @@ impl Faults {
 
     /// All faults and their hits, as JSON.
     #[must_use]
-    pub fn told(&self) -> Vec<Value> {
+    pub fn rows(&self) -> Vec<Value> {
         let row = |on: &On| {
             let mut value = serde_json::to_value(&on.fault).unwrap_or_default();
             value["id"] = on.id.into();
@@ -291,11 +291,11 @@ impl Faults {
     /// symbol, if one was reported before.
     pub fn twin(&self, symbol: &str, order: u64) -> Option<u64> {
         let mut state = self.state();
-        let told = state.told.entry(symbol.to_owned()).or_default();
-        if told[1] != order {
-            *told = [told[1], order];
+        let reported = state.reported.entry(symbol.to_owned()).or_default();
+        if reported[1] != order {
+            *reported = [reported[1], order];
         }
-        (told[0] > 0).then_some(told[0])
+        (reported[0] > 0).then_some(reported[0])
     }
 
     /// The fault that hits an order that takes liquidity. Its number is the part that fills
@@ -329,8 +329,9 @@ impl Faults {
                 first.insert(1);
                 over = on.is_over();
             }
-            let told = odd(bar, on.fault.number());
-            found = Some((told, Hit { kind: on.fault.kind, number: count(&on.fault), lie: None }));
+            let altered = odd(bar, on.fault.number());
+            found =
+                Some((altered, Hit { kind: on.fault.kind, number: count(&on.fault), lie: None }));
             break;
         }
         if over && let Err(error) = self.keep(&state) {

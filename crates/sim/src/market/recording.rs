@@ -271,23 +271,23 @@ fn instrument(symbol: Symbol, config: &SymbolConfig, file: &BarFile) -> Instrume
     let (base, quote) = defaults::split_name(symbol.as_str());
     let base = config.base.clone().unwrap_or(base);
     let quote = config.quote.clone().unwrap_or(quote);
-    let told = |amount: Option<Amount>, otherwise: Decimal| amount.map_or(otherwise, |a| a.0);
+    let configured = |amount: Option<Amount>, otherwise: Decimal| amount.map_or(otherwise, |a| a.0);
     let tick = config.tick.map(|tick| tick.0);
     let file_lot = match (config.volume, file.volume_scale) {
         (VolumeUnit::Base, Some(scale)) => Decimal::new(1, scale),
         (VolumeUnit::Base, None) | (VolumeUnit::Quote, _) => FALLBACK_LOT,
     };
-    let lot_size = told(config.lot, file_lot);
+    let lot_size = configured(config.lot, file_lot);
     Instrument {
         symbol,
         base,
-        min_notional: told(config.min_notional, defaults::min_notional(&quote)),
+        min_notional: configured(config.min_notional, defaults::min_notional(&quote)),
         quote,
         trading: true,
         tick_size: tick.unwrap_or(Decimal::new(1, file.price_scale)),
         lot_size,
-        min_quantity: told(config.min_quantity, lot_size),
-        max_quantity: told(config.max_quantity, max_quantity(file)),
+        min_quantity: configured(config.min_quantity, lot_size),
+        max_quantity: configured(config.max_quantity, max_quantity(file)),
         market_lot_size: Decimal::ZERO,
         market_max_quantity: Decimal::ZERO,
         min_notional_for_market: true,

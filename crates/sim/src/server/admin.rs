@@ -62,8 +62,8 @@ impl RulesRequest {
         let tick = (&self.tick_size, &mut rules.tick_size);
         let quantity = (&self.min_quantity, &mut rules.min_quantity);
         let notional = (&self.min_notional, &mut rules.min_notional);
-        for (said, rule) in [lot, tick, quantity, notional] {
-            if let Some(text) = said {
+        for (sent, rule) in [lot, tick, quantity, notional] {
+            if let Some(text) = sent {
                 let wrong = |why| ApiError::new(-1130, format!("{text}: {why}"));
                 let value = parse_decimal(text).map_err(wrong)?;
                 if value < Decimal::ZERO {
@@ -104,7 +104,7 @@ pub async fn handle(
         ("GET", "ledger") => desk.read(|exchange, _, _| Ok(ledger(exchange))),
         ("POST", "advance") => advance(&desk, &body).await,
         ("POST", "fund") => fund(&desk, &body).await,
-        ("GET", "faults") => Ok(json!({"on": desk.faults.told()})),
+        ("GET", "faults") => Ok(json!({"on": desk.faults.rows()})),
         ("POST", "fault") => fault(&desk, &body),
         ("POST", "lift") => lift(&desk, &body),
         ("POST", "standing") => stand(&desk, &body).await,
@@ -172,9 +172,9 @@ fn fault(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     })?;
     let checked = fault.check().and_then(|()| fault.place(Some(&symbols)));
     checked.map_err(|why| ApiError::new(-1130, why))?;
-    let told = format!("{fault:?}");
+    let text = format!("{fault:?}");
     let id = desk.faults.add(fault).map_err(|why| ApiError::new(-1130, why))?;
-    tracing::info!(id, fault = told, "a fault is on");
+    tracing::info!(id, fault = text, "a fault is on");
     Ok(json!({"id": id}))
 }
 
@@ -182,7 +182,7 @@ fn lift(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     let wanted: LiftRequest = serde_json::from_str(body).map_err(|e| malformed(&e))?;
     let off = desk.faults.lift(wanted.id).map_err(|why| ApiError::new(-1130, why))?;
     if let Some(id) = wanted.id.filter(|_| off == 0) {
-        let on: Vec<String> = desk.faults.told().iter().map(|on| on["id"].to_string()).collect();
+        let on: Vec<String> = desk.faults.rows().iter().map(|on| on["id"].to_string()).collect();
         let on =
             if on.is_empty() { "none is".to_owned() } else { format!("on: {}", on.join(", ")) };
         return Err(ApiError::new(-1130, format!("no fault {id} is on; {on}")));

@@ -79,9 +79,9 @@ pub async fn answer(
             Ok(counters.limits().order_counts(counts).to_string())
         }
         Route::Market(route) => {
-            let tell = |bar, now| desk.told(bar, now);
+            let published = |bar, now| desk.published(bar, now);
             desk.read(|exchange, market, when| {
-                seen(exchange, (market, &tell), route, &ask.params, when)
+                seen(exchange, (market, &published), route, &ask.params, when)
             })
         }
         Route::Account(route) => desk.read(|exchange, _, when| {
@@ -133,7 +133,7 @@ fn info_symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<
 /// Responses with market data, for any client.
 fn seen(
     exchange: &Exchange,
-    (market, tell): (&mut dyn Market, &dyn Fn(Bar, UtcMs) -> Bar),
+    (market, published): (&mut dyn Market, &dyn Fn(Bar, UtcMs) -> Bar),
     route: MarketRoute,
     params: &Params,
     when: When,
@@ -146,7 +146,7 @@ fn seen(
         }
         MarketRoute::Time => {
             params.finish()?;
-            json!({"serverTime": when.told()})
+            json!({"serverTime": when.reported()})
         }
         MarketRoute::Klines => {
             let symbol = orders::symbol(exchange, params)?;
@@ -156,7 +156,7 @@ fn seen(
                 kline.interval == INTERVALS[0] && kline.bar.open_time + MINUTE <= exchange.market()
             };
             for kline in bars.iter_mut().filter(closed) {
-                kline.bar = tell(kline.bar, now);
+                kline.bar = published(kline.bar, now);
             }
             return Ok(klines::rows(&bars));
         }
@@ -312,14 +312,14 @@ async fn new_order(desk: &Desk, ask: &Ask, used: &mut Used) -> Result<Value, Api
         }
         Ok((SimFact::Place(order), answer))
     };
-    desk.request(make, |exchange, said, answer| {
-        placed(exchange, said, answer).ok_or_else(|| refused(said.first()))
+    desk.request(make, |exchange, facts, answer| {
+        placed(exchange, facts, answer).ok_or_else(|| refused(facts.first()))
     })
     .await
 }
 
-fn placed(exchange: &Exchange, said: &[SimFact], answer: ResponseType) -> Option<Value> {
-    let order = said.iter().find_map(|fact| {
+fn placed(exchange: &Exchange, facts: &[SimFact], answer: ResponseType) -> Option<Value> {
+    let order = facts.iter().find_map(|fact| {
         let SimFact::Accepted(accepted) = fact else { return None };
         exchange.order(accepted.order)
     });
@@ -339,7 +339,7 @@ async fn new_list(
         desk.counters().order(used, orders, seconds())?;
         Ok((SimFact::PlaceList(list), answer))
     };
-    desk.request(make, |exchange, said, answer| match said.first() {
+    desk.request(make, |exchange, facts, answer| match facts.first() {
         Some(SimFact::Listed(OrderList { id, .. })) => {
             let list = exchange.list(*id).ok_or_else(ApiError::internal)?;
             Ok(answers::list_placed(exchange, list, answer))
@@ -356,15 +356,15 @@ async fn cancel(desk: &Desk, ask: &Ask) -> Result<Value, ApiError> {
         let target = exchange.find(&cancel.target).map(|order| order.id).ok();
         Ok((SimFact::Cancel(cancel), target))
     };
-    let answer = desk.request(make, |exchange, said, target| {
-        cancelled(exchange, said, target).ok_or_else(|| refused(said.first()))
+    let answer = desk.request(make, |exchange, facts, target| {
+        cancelled(exchange, facts, target).ok_or_else(|| refused(facts.first()))
     });
     answer.await
 }
 
 /// The response to a cancel. It reports only the named order, even if its list was cancelled too.
-fn cancelled(exchange: &Exchange, said: &[SimFact], target: Option<u64>) -> Option<Value> {
-    said.iter().find_map(|fact| {
+fn cancelled(exchange: &Exchange, facts: &[SimFact], target: Option<u64>) -> Option<Value> {
+    facts.iter().find_map(|fact| {
         let SimFact::Cancelled { order, cancel_id, .. } = fact else { return None };
         let order = exchange.order(*order).filter(|order| Some(order.id) == target)?;
         Some(answers::cancelled(order, cancel_id))
@@ -377,8 +377,8 @@ async fn cancel_all(desk: &Desk, ask: &Ask) -> Result<Value, ApiError> {
         let cancel = orders::cancel_all(exchange, &ask.params, when.now, deadline)?;
         Ok((SimFact::CancelMany(cancel), ()))
     };
-    let answer = desk.request(make, |exchange, said, ()| match said.first() {
-        Some(SimFact::Cancelled { .. }) => Ok(answers::all_cancelled(exchange, said)),
+    let answer = desk.request(make, |exchange, facts, ()| match facts.first() {
+        Some(SimFact::Cancelled { .. }) => Ok(answers::all_cancelled(exchange, facts)),
         other => Err(refused(other)),
     });
     answer.await
@@ -390,11 +390,11 @@ async fn cancel_list(desk: &Desk, ask: &Ask) -> Result<Value, ApiError> {
         let cancel = lists::cancel_list(exchange, &ask.params, when.now, deadline)?;
         Ok((SimFact::CancelMany(cancel), ()))
     };
-    let answer = desk.request(make, |exchange, said, ()| match said.first() {
+    let answer = desk.request(make, |exchange, facts, ()| match facts.first() {
         Some(SimFact::Cancelled { order, .. }) => {
             let list = exchange.order(*order).and_then(|order| order.list);
             let list = list.and_then(|list| exchange.list(list)).ok_or_else(ApiError::internal)?;
-            Ok(answers::list_cancelled(exchange, list, said))
+            Ok(answers::list_cancelled(exchange, list, facts))
         }
         other => Err(refused(other)),
     });
@@ -409,24 +409,26 @@ async fn replace(desk: &Desk, ask: &Ask, used: &mut Used) -> Result<Value, ApiEr
         let target = exchange.find(&replace.cancel.target).map(|order| order.id).ok();
         Ok((SimFact::Replace(replace), (answer, target)))
     };
-    desk.request(make, |exchange, said, (answer, target)| replaced(exchange, said, answer, target))
-        .await
+    desk.request(make, |exchange, facts, (answer, target)| {
+        replaced(exchange, facts, answer, target)
+    })
+    .await
 }
 
 /// Both results of a replacement. Each is a response or a refusal.
 fn replaced(
     exchange: &Exchange,
-    said: &[SimFact],
+    facts: &[SimFact],
     answer: ResponseType,
     target: Option<u64>,
 ) -> Result<Value, ApiError> {
-    let refusals: Vec<ApiError> = said
+    let refusals: Vec<ApiError> = facts
         .iter()
         .filter(|fact| matches!(fact, SimFact::Rejected { .. }))
         .map(|fact| refused(Some(fact)))
         .collect();
-    let cancelled = cancelled(exchange, said, target);
-    let placed = placed(exchange, said, answer);
+    let cancelled = cancelled(exchange, facts, target);
+    let placed = placed(exchange, facts, answer);
     if let ([only], None, None) = (&refusals[..], &cancelled, &placed)
         && !matches!(only.code, -2011 | -2039)
     {
@@ -451,8 +453,8 @@ fn replaced(
     Err(ApiError { status, data: Some(data), ..ApiError::new(code, msg) })
 }
 
-fn refused(said: Option<&SimFact>) -> ApiError {
-    match said {
+fn refused(fact: Option<&SimFact>) -> ApiError {
+    match fact {
         Some(SimFact::Rejected { code, msg }) => ApiError::new(*code, msg.clone()),
         _ => ApiError::internal(),
     }

@@ -9,7 +9,7 @@ use super::request_queue::Desk;
 use super::rest::refuse;
 use super::routes::by_name;
 use super::sockets::{MESSAGE_MAX, named, pump};
-use crate::faults::{Hit, Told};
+use crate::faults::{Falsified, Hit};
 use crate::wire::error::ApiError;
 use crate::wire::params::Params;
 use crate::wire::sign::{self, Registered};
@@ -57,7 +57,7 @@ pub async fn api(
 /// The action of a request that has been checked.
 enum Act {
     Cut,
-    Tell(String),
+    Respond(String),
     Subscribe,
     Subscriptions,
     Unsubscribe,
@@ -70,7 +70,7 @@ impl Act {
     /// Performs the action. Returns the result, and a message to send after it, if any.
     fn perform(self, own: &mut Subscriptions<'_>) -> Result<(String, Option<String>), ApiError> {
         let result = match self {
-            Act::Tell(text) => text,
+            Act::Respond(text) => text,
             Act::Cut => return Err(ApiError::internal()),
             Act::Subscribe if *own.user => {
                 let msg = "User Data Stream subscription already active.";
@@ -144,12 +144,12 @@ async fn asked(desk: &Desk, line: &Line, ticket: &Ticket, text: String) {
             Err(error) => (Err(error), None),
         };
         let result = frame.instead.take().map_or(result, Err);
-        [Some(frame.told(desk, result)), behind].into_iter().flatten().collect()
+        [Some(frame.response(desk, result)), behind].into_iter().flatten().collect()
     });
 }
 
 impl Frame {
-    fn told(&self, desk: &Desk, result: Result<String, ApiError>) -> String {
+    fn response(&self, desk: &Desk, result: Result<String, ApiError>) -> String {
         let id = &self.id;
         let rates = if self.rates {
             format!(",\"rateLimits\":{}", desk.counters().rows(&self.used))
@@ -219,9 +219,9 @@ async fn act(
         Way::Instead(reply) => spoken(reply),
         Way::Though(reply) => {
             // The state of a connection ends with it, so a cut request need not be performed.
-            let told = spoken(reply);
-            frame.instead = told.as_ref().err().cloned();
-            if told.is_ok() { told } else { usual() }
+            let act = spoken(reply);
+            frame.instead = act.as_ref().err().cloned();
+            if act.is_ok() { act } else { usual() }
         }
         Way::Late(wait) => {
             let act = usual();
@@ -241,12 +241,12 @@ fn own_hit(desk: &Desk, name: Option<&str>) -> Option<Hit> {
 
 fn spoken(reply: Reply) -> Result<Act, ApiError> {
     match reply {
-        Reply::Said(told) => told.map(Act::Tell),
-        Reply::Lied(_, told) => Ok(Act::Tell(match told {
-            Told::Texts(mut texts) => texts.pop().unwrap_or_default(),
-            Told::Html(text) => text,
-            Told::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Told::Endless { text, .. } => flood(text),
+        Reply::Response(result) => result.map(Act::Respond),
+        Reply::Lied(_, falsified) => Ok(Act::Respond(match falsified {
+            Falsified::Texts(mut texts) => texts.pop().unwrap_or_default(),
+            Falsified::Html(text) => text,
+            Falsified::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Falsified::Endless { text, .. } => flood(text),
         })),
         Reply::Page(_) | Reply::Cut => Ok(Act::Cut),
     }

@@ -5,7 +5,7 @@ use super::limits::{Used, seconds};
 use super::request_queue::Desk;
 use super::requests::{self, Requests};
 use super::routes::Endpoint;
-use crate::faults::{Hit, Kind, Lie, Subject, Told};
+use crate::faults::{Falsified, Hit, Kind, Lie, Subject};
 use crate::wire::error::ApiError;
 use crate::wire::params::Params;
 use serde_json::Value;
@@ -15,11 +15,11 @@ use std::time::Duration;
 #[derive(Debug)]
 pub enum Reply {
     /// A response or a refusal.
-    Said(Result<String, ApiError>),
+    Response(Result<String, ApiError>),
     /// A page of a proxy in front of the exchange, with this status.
     Page(u16),
     /// A lie, with this status.
-    Lied(u16, Told),
+    Lied(u16, Falsified),
     /// Nothing: the connection is cut.
     Cut,
 }
@@ -48,8 +48,8 @@ pub async fn through(
     let reply = met(desk, endpoint, ask, weighed, used, hit).await;
     if let Some(n) = n {
         let (status, code) = match &reply {
-            Reply::Said(Ok(_)) => (200, None),
-            Reply::Said(Err(error)) => (error.status, Some(error.code)),
+            Reply::Response(Ok(_)) => (200, None),
+            Reply::Response(Err(error)) => (error.status, Some(error.code)),
             Reply::Page(status) | Reply::Lied(status, _) => (*status, None),
             Reply::Cut => (0, None),
         };
@@ -73,33 +73,33 @@ async fn met(
     };
     *used = weighed.unwrap_or_else(|(_, used)| used);
     match way(desk, hit, used) {
-        Way::Usual => Reply::Said(done(desk, endpoint, ask, refused, used).await),
+        Way::Usual => Reply::Response(done(desk, endpoint, ask, refused, used).await),
         Way::Instead(reply) => reply,
         Way::Though(reply) => {
             drop(done(desk, endpoint, ask, refused, used).await);
             reply
         }
         Way::Late(wait) => {
-            let said = done(desk, endpoint, ask, refused, used).await;
+            let result = done(desk, endpoint, ask, refused, used).await;
             tokio::time::sleep(wait).await;
-            Reply::Said(said)
+            Reply::Response(result)
         }
         Way::Otherwise(lie) => {
-            let said = done(desk, endpoint, ask, refused, used).await;
-            lied(desk, lie, &symbol.unwrap_or_default(), said)
+            let result = done(desk, endpoint, ask, refused, used).await;
+            lied(desk, lie, &symbol.unwrap_or_default(), result)
         }
     }
 }
 
 /// The lie that replaces a response or a refusal.
-fn lied(desk: &Desk, lie: Lie, symbol: &str, said: Result<String, ApiError>) -> Reply {
-    let (status, text) = match said {
+fn lied(desk: &Desk, lie: Lie, symbol: &str, result: Result<String, ApiError>) -> Reply {
+    let (status, text) = match result {
         Ok(text) => (200, text),
         Err(error) => (error.status, error.body().to_string()),
     };
     let number = |text: &str| serde_json::from_str::<Value>(text).ok()?.get("orderId")?.as_u64();
     let twin = desk.faults.twin(symbol, number(&text).unwrap_or(0));
-    Reply::Lied(status, lie.tell(&text, twin))
+    Reply::Lied(status, lie.falsify(&text, twin))
 }
 
 /// What a fault does to a request.
@@ -125,11 +125,11 @@ pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
         Kind::ErrorBefore => Way::Instead(broken(number)),
         Kind::Limited | Kind::Banned => {
             used.retry_after = Some(number);
-            let error = desk.counters().told_off(number, kind == Kind::Banned, seconds());
-            Way::Instead(Reply::Said(Err(error)))
+            let error = desk.counters().limit_error(number, kind == Kind::Banned, seconds());
+            Way::Instead(Reply::Response(Err(error)))
         }
         Kind::UnknownOrder => {
-            Way::Instead(Reply::Said(Err(ApiError::new(-2013, "Order does not exist."))))
+            Way::Instead(Reply::Response(Err(ApiError::new(-2013, "Order does not exist."))))
         }
         Kind::NoAnswer => Way::Though(Reply::Cut),
         Kind::ErrorAfter => Way::Though(broken(number)),
@@ -162,14 +162,14 @@ async fn done(
     if let Some(error) = refused {
         return Err(error);
     }
-    let told = match ask {
+    let result = match ask {
         Ok(ask) => answer(desk, endpoint.route, &ask, used).await,
         Err(error) => Err(error),
     };
-    if told.is_err() {
+    if result.is_err() {
         used.weight = desk.counters().charge(endpoint.weight.refused(), seconds());
     }
-    told
+    result
 }
 
 /// The error of a failing server. It does not show whether the request was done.
@@ -188,7 +188,7 @@ fn broken(status: u64) -> Reply {
         other => return Reply::Page(u16::try_from(other).unwrap_or(502)),
     };
     let status = u16::try_from(status).unwrap_or(500);
-    Reply::Said(Err(ApiError { status, ..ApiError::new(code, msg) }))
+    Reply::Response(Err(ApiError { status, ..ApiError::new(code, msg) }))
 }
 
 fn subject(params: &Params) -> Subject {

@@ -1,7 +1,7 @@
 //! The open connections, their subscriptions, and the frames sent on each.
 
 use super::requests::Requests;
-use crate::faults::{Faults, Hit, Kind as Fault, Lie, Told};
+use crate::faults::{Falsified, Faults, Hit, Kind as Fault, Lie};
 use crate::wire::number;
 use everwarm_domain::money::{Decimal, PRICE_SCALE_MAX, parse_decimal};
 use everwarm_domain::time::UtcMs;
@@ -84,7 +84,7 @@ struct Connection {
     subscribed: bool,
     frames: u64,
     /// Streams and events that it no longer gets, each until a venue time. An empty name means all.
-    deaf: BTreeMap<String, UtcMs>,
+    silenced: BTreeMap<String, UtcMs>,
     /// A held back message, sent after the next one.
     held: Option<String>,
     opened: UtcMs,
@@ -135,7 +135,7 @@ impl Hub {
             combined,
             subscribed: false,
             frames: 0,
-            deaf: BTreeMap::new(),
+            silenced: BTreeMap::new(),
             held: None,
             opened: clock::wall().utc(),
             logged_on: None,
@@ -227,7 +227,7 @@ impl Hub {
             messages(connection).into_iter().all(|message| {
                 // An earlier message may have ended the subscription.
                 let over = kind == Kind::User && !connection.subscribed;
-                if over || connection.is_deaf(&message.name, now) {
+                if over || connection.is_silenced(&message.name, now) {
                     return true;
                 }
                 let Message { name, text, order } = &message;
@@ -263,8 +263,8 @@ impl Hub {
 }
 
 impl Connection {
-    fn is_deaf(&self, name: &str, now: UtcMs) -> bool {
-        let until = [self.deaf.get(""), self.deaf.get(name)];
+    fn is_silenced(&self, name: &str, now: UtcMs) -> bool {
+        let until = [self.silenced.get(""), self.silenced.get(name)];
         until.into_iter().flatten().any(|until| now < *until)
     }
 
@@ -278,7 +278,7 @@ impl Connection {
                 let what = if hit.kind == Fault::Silent { String::new() } else { name };
                 let until = UtcMs::try_from(hit.number).ok().filter(|length| *length > 0);
                 let until = until.map_or(UtcMs::MAX, |length| now.saturating_add(length));
-                self.deaf.insert(what, until);
+                self.silenced.insert(what, until);
                 true
             }
             Fault::OddBar => self.send(odd(&text, hit.number)) && self.release(),
@@ -302,9 +302,9 @@ impl Connection {
                     (Kind::Market, true) => wrapped("!serverShutdown", &event.to_string()),
                     (Kind::Market, false) => event.to_string(),
                 };
-                let said = self.send(text) && self.release() && self.send(notice);
+                let sent = self.send(text) && self.release() && self.send(notice);
                 let close = Frame::Close(Duration::from_millis(hit.number));
-                said && self.queue.try_send(close).is_ok()
+                sent && self.queue.try_send(close).is_ok()
             }
             Fault::UserStreamEnded => {
                 let event = json!({"e": "eventStreamTerminated", "E": now});
@@ -328,11 +328,11 @@ impl Connection {
 
     /// Sends a lie instead of a message. False if the connection ends.
     fn lie(&mut self, lie: Lie, text: &str, twin: Option<u64>) -> bool {
-        let sent = match lie.tell(text, twin) {
-            Told::Texts(texts) => texts.into_iter().all(|text| self.send(text)),
-            Told::Html(text) => self.send(text),
-            Told::Bytes(bytes) => self.queue.try_send(Frame::Bytes(bytes)).is_ok(),
-            Told::Endless { text, .. } => self.send(flood(text)),
+        let sent = match lie.falsify(text, twin) {
+            Falsified::Texts(texts) => texts.into_iter().all(|text| self.send(text)),
+            Falsified::Html(text) => self.send(text),
+            Falsified::Bytes(bytes) => self.queue.try_send(Frame::Bytes(bytes)).is_ok(),
+            Falsified::Endless { text, .. } => self.send(flood(text)),
         };
         sent && self.release()
     }
@@ -355,11 +355,11 @@ fn odd(text: &str, percent: u64) -> String {
     let wrapped = message.get("data").is_some();
     let bar = if wrapped { &mut message["data"]["k"] } else { &mut message["k"] };
     for price in ["o", "h", "l", "c"] {
-        let told = bar[price].as_str().and_then(|text| parse_decimal(text).ok());
-        let told = told.and_then(|price| price.checked_mul(Decimal::from(percent)));
-        let Some(told) = told else { continue };
-        let told = (told / Decimal::ONE_HUNDRED).trunc_with_scale(PRICE_SCALE_MAX.into());
-        bar[price] = number(told).into();
+        let value = bar[price].as_str().and_then(|text| parse_decimal(text).ok());
+        let value = value.and_then(|price| price.checked_mul(Decimal::from(percent)));
+        let Some(value) = value else { continue };
+        let value = (value / Decimal::ONE_HUNDRED).trunc_with_scale(PRICE_SCALE_MAX.into());
+        bar[price] = number(value).into();
     }
     message.to_string()
 }

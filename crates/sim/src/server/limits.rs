@@ -166,16 +166,16 @@ impl Counters {
     /// -1003 with status 429 if the weight exceeds a window, or with status 418 if the address is
     /// banned.
     pub fn weigh(&mut self, weight: u64, now: u64) -> Result<Used, (ApiError, Used)> {
-        let mut says = Used { weight: *self.spent.weight.at(now), ..Used::default() };
+        let mut used = Used { weight: *self.spent.weight.at(now), ..Used::default() };
         if now < self.spent.banned_until {
-            says.retry_after = Some(self.spent.banned_until - now);
+            used.retry_after = Some(self.spent.banned_until - now);
             self.over += 1;
-            return Err((banned(self.spent.banned_until), says));
+            return Err((banned(self.spent.banned_until), used));
         }
         *self.spent.requests.at(now) += 1;
         *self.spent.weight.at(now) += weight;
-        says.weight = *self.spent.weight.at(now);
-        let (text, left) = if says.weight > self.limits.weight {
+        used.weight = *self.spent.weight.at(now);
+        let (text, left) = if used.weight > self.limits.weight {
             (
                 format!("{} request weight per 1 MINUTE", self.limits.weight),
                 self.spent.weight.left(now),
@@ -186,22 +186,22 @@ impl Counters {
                 self.spent.requests.left(now),
             )
         } else {
-            return Ok(says);
+            return Ok(used);
         };
-        says.retry_after = Some(left);
-        let error = self.refuse(&mut says, now).unwrap_or_else(|| too_much(&text));
-        Err((error, says))
+        used.retry_after = Some(left);
+        let error = self.refuse(&mut used, now).unwrap_or_else(|| too_much(&text));
+        Err((error, used))
     }
 
     /// Counts a refusal. Returns the error of a ban if there were too many.
-    fn refuse(&mut self, says: &mut Used, now: u64) -> Option<ApiError> {
+    fn refuse(&mut self, used: &mut Used, now: u64) -> Option<ApiError> {
         self.over += 1;
         *self.spent.refused.at(now) += 1;
         if *self.spent.refused.at(now) <= PATIENCE {
             return None;
         }
         self.spent.banned_until = now + self.spent.next_ban;
-        says.retry_after = Some(self.spent.next_ban);
+        used.retry_after = Some(self.spent.next_ban);
         self.spent.next_ban = (self.spent.next_ban * 2).min(BAN_MAX);
         Some(banned(self.spent.banned_until))
     }
@@ -214,7 +214,7 @@ impl Counters {
 
     /// The error of an injected limit or ban for `left` more seconds, independent of the counters.
     #[must_use]
-    pub fn told_off(&self, left: u64, ban: bool, now: u64) -> ApiError {
+    pub fn limit_error(&self, left: u64, ban: bool, now: u64) -> ApiError {
         if ban {
             return banned(now + left);
         }
@@ -322,16 +322,16 @@ mod tests {
         Counters::new(limits)
     }
 
-    fn told(result: Result<Used, (ApiError, Used)>) -> (u16, i32, Option<u64>) {
+    fn refusal(result: Result<Used, (ApiError, Used)>) -> (u16, i32, Option<u64>) {
         let (error, used) = result.expect_err("refused");
         (error.status, error.code, used.retry_after)
     }
 
     #[test]
-    fn a_minute_is_over_when_the_clock_says_so() {
+    fn a_minute_ends_by_the_clock() {
         let mut counters = counters();
         assert_eq!(counters.weigh(10, NOW + 59).map(|u| u.weight), Ok(10));
-        assert_eq!(told(counters.weigh(1, NOW + 59)), (429, -1003, Some(1)));
+        assert_eq!(refusal(counters.weigh(1, NOW + 59)), (429, -1003, Some(1)));
         assert_eq!(counters.weigh(10, NOW + 60).map(|u| u.weight), Ok(10), "a second later");
     }
 
@@ -342,10 +342,10 @@ mod tests {
         for ban in [BAN, 2 * BAN, 4 * BAN] {
             counters.weigh(10, at).expect("all there is");
             for _ in 0..PATIENCE {
-                assert_eq!(told(counters.weigh(1, at)), (429, -1003, Some(60 - at % 60)));
+                assert_eq!(refusal(counters.weigh(1, at)), (429, -1003, Some(60 - at % 60)));
             }
-            assert_eq!(told(counters.weigh(1, at)), (418, -1003, Some(ban)));
-            assert_eq!(told(counters.weigh(0, at + ban - 1)), (418, -1003, Some(1)));
+            assert_eq!(refusal(counters.weigh(1, at)), (418, -1003, Some(ban)));
+            assert_eq!(refusal(counters.weigh(0, at + ban - 1)), (418, -1003, Some(1)));
             at += ban;
             at += 60 - at % 60;
         }
@@ -379,7 +379,7 @@ mod tests {
         }
         let banned = counters.order(&mut used, 1, NOW).expect_err("went on");
         assert_eq!((banned.status, banned.code, used.retry_after), (418, -1003, Some(BAN)));
-        assert_eq!(told(counters.weigh(1, NOW + 1)), (418, -1003, Some(BAN - 1)));
+        assert_eq!(refusal(counters.weigh(1, NOW + 1)), (418, -1003, Some(BAN - 1)));
     }
 
     #[test]
@@ -397,9 +397,9 @@ mod tests {
         std::fs::create_dir_all(&dir).expect("a folder");
         let limits = Limits::scaled(1);
         std::fs::write(dir.join(FILE), "{\"weight\":").expect("a file");
-        let told = Counters::restored(limits, &dir).expect_err("damaged").to_string();
+        let error = Counters::restored(limits, &dir).expect_err("damaged").to_string();
         let file = dir.join(FILE).display().to_string();
-        assert!(told.starts_with(&file) && told.contains("remove the file"), "{told}");
+        assert!(error.starts_with(&file) && error.contains("remove the file"), "{error}");
         std::fs::remove_file(dir.join(FILE)).expect("it is there");
         assert!(Counters::restored(limits, &dir).is_ok());
         std::fs::remove_dir_all(&dir).expect("it is there");

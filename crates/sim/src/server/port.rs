@@ -70,12 +70,12 @@ impl PortFile {
 /// # Errors
 /// The file cannot be read or is damaged. The text names the file and the remedy.
 pub fn read_json<T: DeserializeOwned>(file: &Path, remedy: &str) -> io::Result<Option<T>> {
-    let told =
+    let with_remedy =
         |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}; {remedy}", file.display()));
     match std::fs::read(file) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| told(e.into())).map(Some),
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| with_remedy(e.into())).map(Some),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(told(e)),
+        Err(e) => Err(with_remedy(e)),
     }
 }
 
@@ -84,7 +84,7 @@ pub fn read_json<T: DeserializeOwned>(file: &Path, remedy: &str) -> io::Result<O
 #[must_use]
 pub fn was_taken(dir: &Path, token: &str) -> bool {
     match PortFile::read(dir) {
-        Ok(told) => told.is_none_or(|file| file.token != token),
+        Ok(port_file) => port_file.is_none_or(|file| file.token != token),
         Err(_) => false,
     }
 }

@@ -91,7 +91,7 @@ pub struct Desk {
     started: Instant,
     last_seen: AtomicU64,
     /// Whether venue time was advanced since this process started; see [`Desk::in_step`].
-    told: AtomicBool,
+    advanced: AtomicBool,
     /// The active faults.
     pub faults: Arc<Faults>,
     /// The request log.
@@ -192,7 +192,7 @@ impl Desk {
             counters: Mutex::new(counters),
             started: clock::now(),
             last_seen: AtomicU64::new(0),
-            told: AtomicBool::new(false),
+            advanced: AtomicBool::new(false),
             hub: Hub::new(Arc::clone(&faults), Arc::clone(&requests)),
             faults,
             requests,
@@ -287,7 +287,7 @@ impl Desk {
     }
 
     /// A closed bar as it is published at venue time `now`. It is unchanged unless a fault hits it.
-    pub fn told(&self, bar: Bar, now: UtcMs) -> Bar {
+    pub fn published(&self, bar: Bar, now: UtcMs) -> Bar {
         let Some((odd, hit)) = self.faults.bar(bar) else { return bar };
         self.requests.spoilt(now, hit, &klines::stream(bar.symbol, INTERVALS[0]));
         odd
@@ -333,7 +333,7 @@ impl Desk {
     /// # Errors
     /// -1008: the client must retry.
     pub fn in_step(&self) -> Result<(), ApiError> {
-        if self.clock.pace() != Pace::Lockstep || self.told.load(Relaxed) {
+        if self.clock.pace() != Pace::Lockstep || self.advanced.load(Relaxed) {
             return Ok(());
         }
         let busy = "Server is currently overloaded with other requests. Please try again in a few \
@@ -355,12 +355,12 @@ impl Desk {
         let (answer, done) = self.with(|inner| {
             let when = self.when(inner.books.exchange());
             let (input, more) = make(inner.books.exchange(), when)?;
-            let (said, row) =
+            let (facts, row) =
                 inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
-            self.give_back(&said);
+            self.give_back(&facts);
             let exchange = inner.books.exchange();
-            let answer = answer(exchange, &said, more);
-            let events = events(exchange, &input, &said);
+            let answer = answer(exchange, &facts, more);
+            let events = events(exchange, &input, &facts);
             let (done, wait) = oneshot::channel();
             let (row, klines, done) = (Some(row), Vec::new(), Some(done));
             let parcel = Parcel { row, events, klines, at: when.now, done };
@@ -411,7 +411,7 @@ impl Desk {
                 self.advance_step(inner, &input)?;
             }
             // Set while the books are locked: a task that sees the flag sees the advance, too.
-            self.told.store(true, Relaxed);
+            self.advanced.store(true, Relaxed);
             let (done, wait) = oneshot::channel();
             let (row, events, klines, done) = (None, Vec::new(), Vec::new(), Some(done));
             let parcel = Parcel { row, events, klines, at: to, done };
@@ -423,34 +423,34 @@ impl Desk {
 
     fn advance_step(&self, inner: &mut Inner, input: &SimFact) -> Result<(), ApiError> {
         let before = inner.books.exchange().market();
-        let (said, row) =
+        let (facts, row) =
             inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
-        self.give_back(&said);
+        self.give_back(&facts);
         let exchange = inner.books.exchange();
-        let mut told = Vec::new();
+        let mut messages = Vec::new();
         if let Some(wanted) = self.hub.wanted() {
             let market = &mut inner.market;
-            told.extend(streams::messages(exchange, market, input, before, &wanted));
+            messages.extend(streams::messages(exchange, market, input, before, &wanted));
             let reached = exchange.market();
-            let tell = |bar| self.told(bar, reached);
-            let bars: (&mut dyn Market, Tell<'_>) = (market, &tell);
-            told.extend(closed_bars(exchange, bars, before, reached, &wanted));
-            told.extend(forming(exchange, &mut inner.market, input));
+            let published = |bar| self.published(bar, reached);
+            let bars: (&mut dyn Market, Published<'_>) = (market, &published);
+            messages.extend(closed_bars(exchange, bars, before, reached, &wanted));
+            messages.extend(forming(exchange, &mut inner.market, input));
         }
-        let row = (!said.is_empty()).then_some(row);
-        let events = events(exchange, input, &said);
+        let row = (!facts.is_empty()).then_some(row);
+        let events = events(exchange, input, &facts);
         let at = exchange.now();
-        let parcel = Parcel { row, events, klines: told, at, done: None };
+        let parcel = Parcel { row, events, klines: messages, at, done: None };
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
     }
 
     /// Frees the limit slots of orders that got their first fill.
-    fn give_back(&self, said: &[SimFact]) {
+    fn give_back(&self, facts: &[SimFact]) {
         let first = |fact: &&SimFact| {
             let SimFact::Traded(traded) = fact else { return false };
             traded.executed == traded.quantity
         };
-        let filled = said.iter().filter(first).count() as u64;
+        let filled = facts.iter().filter(first).count() as u64;
         if filled > 0 {
             self.counters().filled(filled, seconds());
         }
@@ -471,43 +471,49 @@ impl Desk {
 }
 
 /// Maps a closed bar to the bar that is published.
-type Tell<'a> = &'a dyn Fn(Bar) -> Bar;
+type Published<'a> = &'a dyn Fn(Bar) -> Bar;
 
 /// Messages about the bars that closed after `before`, up to `reached`.
 fn closed_bars(
     exchange: &Exchange,
-    (market, tell): (&mut dyn Market, Tell<'_>),
+    (market, published): (&mut dyn Market, Published<'_>),
     before: UtcMs,
     reached: UtcMs,
     wanted: &BTreeSet<String>,
 ) -> Vec<(String, String)> {
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     let wide = klines::has_wider(wanted);
     let mut silent_from = before;
     for (close, bars) in closed_between(market, before, reached) {
         if wide {
-            told.extend(ended_in_silence(exchange, market, silent_from, close - MINUTE, wanted));
+            messages.extend(ended_in_silence(
+                exchange,
+                market,
+                silent_from,
+                close - MINUTE,
+                wanted,
+            ));
         }
         let mut traded = BTreeSet::new();
         for bar in bars {
-            let (kline, symbol) = (Kline::minute(&tell(bar)), bar.symbol);
+            let (kline, symbol) = (Kline::minute(&published(bar)), bar.symbol);
             traded.insert(symbol);
             let stream = klines::stream(symbol, kline.interval);
-            told.push((stream, klines::event(&kline, true, close)));
+            messages.push((stream, klines::event(&kline, true, close)));
             if wide {
-                told.extend(klines::wider(market, symbol, (close, true), wanted));
+                messages.extend(klines::wider(market, symbol, (close, true), wanted));
             }
         }
         let others = exchange.instruments().iter().map(|rules| rules.symbol);
         for symbol in others.filter(|symbol| wide && !traded.contains(symbol)) {
-            told.extend(klines::wider(market, symbol, (close, false), wanted));
+            messages.extend(klines::wider(market, symbol, (close, false), wanted));
         }
         silent_from = close;
     }
     if wide {
-        told.extend(ended_in_silence(exchange, market, silent_from, reached, wanted));
+        messages.extend(ended_in_silence(exchange, market, silent_from, reached, wanted));
     }
-    told
+    messages
 }
 
 /// Messages about wider bars that end with a minute without trades, after `before` and up to
@@ -520,13 +526,13 @@ fn ended_in_silence(
     wanted: &BTreeSet<String>,
 ) -> Vec<(String, String)> {
     let first = before.max(reached - SILENCE) / MINUTE + 1;
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     for close in (first..=reached / MINUTE).map(|minute| minute * MINUTE) {
         for rules in exchange.instruments() {
-            told.extend(klines::wider(market, rules.symbol, (close, false), wanted));
+            messages.extend(klines::wider(market, rules.symbol, (close, false), wanted));
         }
     }
-    told
+    messages
 }
 
 /// Messages about bars whose trades have begun and whose minute has not ended.
@@ -540,11 +546,11 @@ fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec
     let part = |symbol| klines::forming(exchange, market, symbol, close - 1);
     let bars = bars.iter().map(|bar| bar.symbol).filter_map(part);
     let minutes = bars.map(|bar| Kline::minute(&bar));
-    let told = |kline: Kline| {
+    let message = |kline: Kline| {
         let stream = klines::stream(kline.bar.symbol, kline.interval);
         (stream, klines::event(&kline, false, at))
     };
-    minutes.map(told).collect()
+    minutes.map(message).collect()
 }
 
 /// Sends parcels in order, each after its row is on disk. Ends when the desk closes or the disk

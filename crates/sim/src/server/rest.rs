@@ -6,7 +6,7 @@ use super::handle::{Reply, through};
 use super::limits::{Used, seconds};
 use super::request_queue::Desk;
 use super::routes::by_path;
-use crate::faults::Told;
+use crate::faults::Falsified;
 use crate::wire::error::ApiError;
 use crate::wire::params::Params;
 use crate::wire::sign;
@@ -53,12 +53,12 @@ pub async fn handle(
     let payload = sign::rest_payload(query, &body);
     let ask = params.map(|params| Ask { params, key, payload, logged_on: false });
     match through(&desk, endpoint, ask, weighed, &mut used).await {
-        Reply::Said(Ok(text)) => respond(StatusCode::OK, used, text, takes_gzip(&headers)),
-        Reply::Said(Err(error)) => refuse(&error, used),
+        Reply::Response(Ok(text)) => respond(StatusCode::OK, used, text, takes_gzip(&headers)),
+        Reply::Response(Err(error)) => refuse(&error, used),
         Reply::Page(status) => {
             page(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
         }
-        Reply::Lied(status, told) => lied(status, told),
+        Reply::Lied(status, falsified) => lied(status, falsified),
         Reply::Cut => {
             line.cut();
             // This response is never sent, because the connection is cut.
@@ -68,13 +68,13 @@ pub async fn handle(
 }
 
 /// The HTTP response of a lie.
-fn lied(status: u16, told: Told) -> Response<Body> {
+fn lied(status: u16, falsified: Falsified) -> Response<Body> {
     const JSON: &str = "application/json;charset=UTF-8";
-    let (kind, body) = match told {
-        Told::Texts(mut texts) => (JSON, Body::from(texts.pop().unwrap_or_default())),
-        Told::Html(text) => ("text/html", Body::from(text)),
-        Told::Bytes(bytes) => (JSON, Body::from(bytes)),
-        Told::Endless { text, fast } => (JSON, Body::from_stream(blanks(text, fast))),
+    let (kind, body) = match falsified {
+        Falsified::Texts(mut texts) => (JSON, Body::from(texts.pop().unwrap_or_default())),
+        Falsified::Html(text) => ("text/html", Body::from(text)),
+        Falsified::Bytes(bytes) => (JSON, Body::from(bytes)),
+        Falsified::Endless { text, fast } => (JSON, Body::from_stream(blanks(text, fast))),
     };
     let built = Response::builder().status(status).header(header::CONTENT_TYPE, kind).body(body);
     built.expect("the parts of this response are well formed")

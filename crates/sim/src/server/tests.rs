@@ -145,10 +145,10 @@ async fn an_order_goes_through_the_whole_protocol() {
     assert_eq!(client.get("/api/v3/time").await.1, json!({"serverTime": START}));
     let order = "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=9&newClientOrderId=one";
     let early = client.signed(Method::POST, "/api/v3/order", order, START).await;
-    assert_eq!((early.0, &early.1["code"]), (503, &json!(-1008)), "nobody told how far time is");
+    assert_eq!((early.0, &early.1["code"]), (503, &json!(-1008)), "venue time is not known yet");
     for path in ["exchangeInfo", "klines?symbol=BTCUSDT&interval=1m", "ticker/price"] {
-        let (status, told) = client.get(&format!("/api/v3/{path}")).await;
-        assert_eq!((status, &told["code"]), (503, &json!(-1008)), "{path}");
+        let (status, body) = client.get(&format!("/api/v3/{path}")).await;
+        assert_eq!((status, &body["code"]), (503, &json!(-1008)), "{path}");
     }
     client.advance(START).await;
     let info = client.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.1;
@@ -159,13 +159,16 @@ async fn an_order_goes_through_the_whole_protocol() {
     assert_eq!(klines.as_array().map(Vec::len), Some(3));
 
     let mut user = client.socket("/ws-api/v3", "user-1").await;
-    let told = subscribe_user(&mut user, START).await;
-    assert_eq!((&told["status"], &told["result"]), (&json!(200), &json!({"subscriptionId": 0})));
+    let response = subscribe_user(&mut user, START).await;
+    assert_eq!(
+        (&response["status"], &response["result"]),
+        (&json!(200), &json!({"subscriptionId": 0}))
+    );
     assert_eq!(subscribe_user(&mut user, START).await["error"]["code"], -2035);
 
-    let (status, told) = client.signed(Method::POST, "/api/v3/order", order, START).await;
-    assert_eq!((status, &told["status"]), (200, &json!("FILLED")), "{told}");
-    let fills = told["fills"].as_array().expect("fills").len();
+    let (status, body) = client.signed(Method::POST, "/api/v3/order", order, START).await;
+    assert_eq!((status, &body["status"]), (200, &json!("FILLED")), "{body}");
+    let fills = body["fills"].as_array().expect("fills").len();
     let first = next(&mut user).await;
     assert_eq!((&first["subscriptionId"], &first["event"]["x"]), (&json!(0), &json!("NEW")));
     for _ in 0..fills {
@@ -209,13 +212,13 @@ async fn limits_rest_and_are_cancelled_over_the_wire() {
     let open = client.signed(Method::GET, "/api/v3/openOrders", "", START).await.1;
     assert_eq!((&open[0]["clientOrderId"], &open[0]["status"]), (&json!("a"), &json!("NEW")));
     let off = "symbol=BTCUSDT&origClientOrderId=a&newClientOrderId=off";
-    let (status, told) = client.signed(Method::DELETE, "/api/v3/order", off, START).await;
+    let (status, cancelled) = client.signed(Method::DELETE, "/api/v3/order", off, START).await;
     assert_eq!(
-        (status, &told["status"], &told["clientOrderId"]),
+        (status, &cancelled["status"], &cancelled["clientOrderId"]),
         (200, &json!("CANCELED"), &json!("off"))
     );
-    let told = client.signed(Method::DELETE, "/api/v3/order", off, START).await;
-    assert_eq!(told, (400, json!({"code": -2011, "msg": "Unknown order sent."})));
+    let repeated = client.signed(Method::DELETE, "/api/v3/order", off, START).await;
+    assert_eq!(repeated, (400, json!({"code": -2011, "msg": "Unknown order sent."})));
     sim.stop().await.expect("a clean end");
 }
 
@@ -225,10 +228,10 @@ async fn refusals_have_the_status_of_the_venue() {
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
     client.advance(START).await;
-    let (status, told) = client.send(Method::GET, "/api/v3/account", "", "").await;
-    assert_eq!((status, &told["code"]), (401, &json!(-2014)));
-    let (status, told) = client.send(Method::GET, "/api/v3/account", &"x".repeat(64), "").await;
-    assert_eq!((status, &told["code"]), (401, &json!(-2015)));
+    let (status, body) = client.send(Method::GET, "/api/v3/account", "", "").await;
+    assert_eq!((status, &body["code"]), (401, &json!(-2014)));
+    let (status, body) = client.send(Method::GET, "/api/v3/account", &"x".repeat(64), "").await;
+    assert_eq!((status, &body["code"]), (401, &json!(-2015)));
     let early = client.signed(Method::GET, "/api/v3/account", "", START + 1_000).await;
     assert_eq!((early.0, &early.1["code"]), (400, &json!(-1021)));
     let query = format!("timestamp={START}&signature=00");
@@ -263,11 +266,11 @@ async fn bars_arrive_closed_and_are_counted() {
     // A response on a connection shows that it is registered.
     ask(&mut both, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
 
-    let told = client.advance(CLOSE).await;
-    assert_eq!(told["frames"], json!({"raw": 1, "both": 2}));
+    let state = client.advance(CLOSE).await;
+    assert_eq!(state["frames"], json!({"raw": 1, "both": 2}));
     let next_close = START + 2 * MINUTE;
-    assert_eq!((&told["last_close"], &told["next_close"]), (&json!(CLOSE), &json!(next_close)));
-    assert_eq!(told["closed"], json!(["BTCUSDT", "ETHUSDT"]));
+    assert_eq!((&state["last_close"], &state["next_close"]), (&json!(CLOSE), &json!(next_close)));
+    assert_eq!(state["closed"], json!(["BTCUSDT", "ETHUSDT"]));
     let bar = next(&mut raw).await;
     assert_eq!(
         (&bar["k"]["x"], &bar["k"]["c"], &bar["E"]),
@@ -279,7 +282,7 @@ async fn bars_arrive_closed_and_are_counted() {
         (&json!("btcusdt@kline_1m"), &json!("BTCUSDT"))
     );
     assert_eq!(next(&mut both).await["data"]["s"], "ETHUSDT");
-    assert_eq!(client.advance(CLOSE).await["frames"], told["frames"], "nothing happens twice");
+    assert_eq!(client.advance(CLOSE).await["frames"], state["frames"], "nothing happens twice");
 
     client.advance(next_close - 3).await;
     let forming = next(&mut raw).await;
@@ -288,8 +291,8 @@ async fn bars_arrive_closed_and_are_counted() {
         ask(&mut raw, json!({"method": "UNSUBSCRIBE", "params": ["btcusdt@kline_1m"], "id": 2}))
             .await;
     assert_eq!(ack["result"], Value::Null);
-    let told = client.advance(START + 9 * MINUTE).await;
-    assert_eq!((&told["ended"], &told["frames"]["raw"]), (&json!(true), &json!(2)));
+    let state = client.advance(START + 9 * MINUTE).await;
+    assert_eq!((&state["ended"], &state["frames"]["raw"]), (&json!(true), &json!(2)));
     sim.stop().await.expect("a clean end");
 }
 

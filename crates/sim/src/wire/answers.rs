@@ -139,9 +139,9 @@ pub fn list_placed(exchange: &Exchange, list: &OrderList, answer: ResponseType) 
 }
 
 /// The cancelled orders: id and response, with the id of the cancel.
-fn cancels(exchange: &Exchange, said: &[SimFact]) -> Vec<(u64, Value)> {
+fn cancels(exchange: &Exchange, facts: &[SimFact]) -> Vec<(u64, Value)> {
     let mut found = Vec::new();
-    for fact in said {
+    for fact in facts {
         if let SimFact::Cancelled { order, cancel_id, .. } = fact
             && let Some(order) = exchange.order(*order)
         {
@@ -153,25 +153,25 @@ fn cancels(exchange: &Exchange, said: &[SimFact]) -> Vec<(u64, Value)> {
 
 /// The response to the cancel of a list.
 #[must_use]
-pub fn list_cancelled(exchange: &Exchange, list: &OrderList, said: &[SimFact]) -> Value {
-    let of_list = cancels(exchange, said).into_iter().filter(|(id, _)| list.orders.contains(id));
+pub fn list_cancelled(exchange: &Exchange, list: &OrderList, facts: &[SimFact]) -> Value {
+    let of_list = cancels(exchange, facts).into_iter().filter(|(id, _)| list.orders.contains(id));
     let reports: Vec<Value> = of_list.map(|(_, report)| report).collect();
     with(header(exchange, list, "ALL_DONE", "ALL_DONE"), json!({"orderReports": reports}))
 }
 
 /// The response to the cancel of all orders: single orders, and lists with their orders.
 #[must_use]
-pub fn all_cancelled(exchange: &Exchange, said: &[SimFact]) -> Value {
+pub fn all_cancelled(exchange: &Exchange, facts: &[SimFact]) -> Value {
     let mut rows: Vec<Value> = Vec::new();
-    let mut told: Vec<u64> = Vec::new();
-    for (id, report) in cancels(exchange, said) {
+    let mut reported: Vec<u64> = Vec::new();
+    for (id, report) in cancels(exchange, facts) {
         let list = exchange.order(id).and_then(|o| o.list).and_then(|list| exchange.list(list));
         match list {
             None => rows.push(report),
-            Some(list) if told.contains(&list.id) => {}
+            Some(list) if reported.contains(&list.id) => {}
             Some(list) => {
-                told.push(list.id);
-                rows.push(list_cancelled(exchange, list, said));
+                reported.push(list.id);
+                rows.push(list_cancelled(exchange, list, facts));
             }
         }
     }

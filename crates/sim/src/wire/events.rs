@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// The events that follow from one input: a report for each execution in order, then the changed
 /// balances, if any. `exchange` is the books after the input.
 #[must_use]
-pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Value> {
+pub fn events(exchange: &Exchange, input: &SimFact, facts: &[SimFact]) -> Vec<Value> {
     let mut events = Vec::new();
     let mut assets = BTreeSet::new();
     let mut at = exchange.now();
@@ -22,7 +22,7 @@ pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Val
         events.push(event);
         assets.insert(asset.clone());
     }
-    for fact in said {
+    for fact in facts {
         let Some(report) = Report::of(exchange, fact) else { continue };
         at = at.max(report.at);
         events.push(report.render(exchange.now()));
@@ -32,9 +32,9 @@ pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Val
         }
     }
     if let SimFact::Replace(replace) = input {
-        events.extend(half_refused(exchange, replace, said));
+        events.extend(half_refused(exchange, replace, facts));
     }
-    events.extend(list_events(exchange, said));
+    events.extend(list_events(exchange, facts));
     if !assets.is_empty() {
         let balances: Vec<Value> = assets
             .iter()
@@ -50,9 +50,9 @@ pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Val
 
 /// The event of a replacement whose cancel succeeded and whose order was refused. No other refusal
 /// is sent as an event. The order has no id; the venue's documentation has no example.
-fn half_refused(exchange: &Exchange, replace: &Replace, said: &[SimFact]) -> Option<Value> {
-    let cancelled = said.iter().any(|fact| matches!(fact, SimFact::Cancelled { .. }));
-    let refused = said
+fn half_refused(exchange: &Exchange, replace: &Replace, facts: &[SimFact]) -> Option<Value> {
+    let cancelled = facts.iter().any(|fact| matches!(fact, SimFact::Cancelled { .. }));
+    let refused = facts
         .iter()
         .find_map(|fact| if let SimFact::Rejected { msg, .. } = fact { Some(msg) } else { None });
     let msg = refused.filter(|_| cancelled)?;
@@ -84,10 +84,10 @@ fn reject_reason(msg: &str) -> &'static str {
 }
 
 /// The events of lists: started, pending orders activated, or all orders done.
-fn list_events(exchange: &Exchange, said: &[SimFact]) -> Vec<Value> {
-    let mut told: Vec<(u64, &str)> = Vec::new();
+fn list_events(exchange: &Exchange, facts: &[SimFact]) -> Vec<Value> {
+    let mut changes: Vec<(u64, &str)> = Vec::new();
     let list_of = |id: &u64| exchange.order(*id).and_then(|order| order.list);
-    for fact in said {
+    for fact in facts {
         let (list, what) = match fact {
             SimFact::Listed(list) => (Some(list.id), "EXEC_STARTED"),
             SimFact::Activated { order, .. } => (list_of(order), "UPDATED"),
@@ -111,13 +111,13 @@ fn list_events(exchange: &Exchange, said: &[SimFact]) -> Vec<Value> {
         };
         let Some(id) = list else { continue };
         let open = exchange.list(id).is_some_and(|list| list.done.is_none());
-        if what == "ALL_DONE" && open || told.contains(&(id, what)) {
+        if what == "ALL_DONE" && open || changes.contains(&(id, what)) {
             continue;
         }
-        told.push((id, what));
+        changes.push((id, what));
     }
-    told.sort_by_key(|(id, what)| (*id, *what == "ALL_DONE"));
-    told.into_iter().filter_map(|(id, what)| list_event(exchange, id, what)).collect()
+    changes.sort_by_key(|(id, what)| (*id, *what == "ALL_DONE"));
+    changes.into_iter().filter_map(|(id, what)| list_event(exchange, id, what)).collect()
 }
 
 fn list_event(exchange: &Exchange, id: u64, what: &str) -> Option<Value> {

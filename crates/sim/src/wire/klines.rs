@@ -185,8 +185,8 @@ pub fn wider(
             continue;
         }
         let bars = market.bars(symbol, open, close - MINUTE, usize::MAX);
-        let told = interval.fold(&bars).last().map(|kline| event(kline, closed, close));
-        messages.extend(told.map(|text| (stream, text)));
+        let text = interval.fold(&bars).last().map(|kline| event(kline, closed, close));
+        messages.extend(text.map(|text| (stream, text)));
     }
     messages
 }

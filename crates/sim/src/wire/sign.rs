@@ -93,7 +93,7 @@ pub struct When {
 impl When {
     /// The reported time. Timestamps are checked against it.
     #[must_use]
-    pub fn told(self) -> UtcMs {
+    pub fn reported(self) -> UtcMs {
         self.now + self.skew
     }
 }
@@ -191,7 +191,7 @@ impl Age {
     }
 
     fn check(&self, when: When) -> Result<UtcMs, ApiError> {
-        let (now, factor) = (Decimal::from(when.told()), Decimal::from(when.factor));
+        let (now, factor) = (Decimal::from(when.reported()), Decimal::from(when.factor));
         if self.stamp >= now + Decimal::from(EARLY) * factor {
             let msg = "Timestamp for this request was 1000ms ahead of the server's time.";
             return Err(ApiError::new(-1021, msg));

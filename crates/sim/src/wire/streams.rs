@@ -49,7 +49,7 @@ pub fn messages(
         let mine = format!("{name}@");
         let any = wanted.range(mine.clone()..).next().is_some_and(|s| s.starts_with(&mine));
         if any {
-            let mut say = |kind: &str, value: &dyn Fn() -> Option<Value>| {
+            let mut push = |kind: &str, value: &dyn Fn() -> Option<Value>| {
                 let stream = format!("{name}@{kind}");
                 if wanted.contains(&stream)
                     && let Some(value) = value()
@@ -57,45 +57,45 @@ pub fn messages(
                     messages.push((stream, value.to_string()));
                 }
             };
-            trades(exchange, bar, before, &mut say);
-            parts(exchange, bar, &mut say);
+            trades(exchange, bar, before, &mut push);
+            parts(exchange, bar, &mut push);
         }
     }
     days(exchange, market, bars, wanted, &mut messages);
     messages
 }
 
-type Say<'a> = dyn FnMut(&str, &dyn Fn() -> Option<Value>) + 'a;
+type Push<'a> = dyn FnMut(&str, &dyn Fn() -> Option<Value>) + 'a;
 
-fn trades(exchange: &Exchange, bar: &Bar, before: UtcMs, say: &mut Say<'_>) {
+fn trades(exchange: &Exchange, bar: &Bar, before: UtcMs, push: &mut Push<'_>) {
     let (now, s) = (exchange.now(), bar.symbol.as_str());
     let released = prints(bar, exchange.market());
     for print in released.into_iter().filter(|print| print.time > before) {
         let (p, q) = (number(print.price), number(print.quantity));
         let (time, maker) = (print.time, print.buyer_maker);
-        say("trade", &|| {
+        push("trade", &|| {
             Some(json!({"e": "trade", "E": now, "s": s, "t": print.id, "p": p, "q": q, "T": time,
                 "m": maker, "M": true}))
         });
-        say("aggTrade", &|| {
+        push("aggTrade", &|| {
             Some(json!({"e": "aggTrade", "E": now, "s": s, "a": print.id, "p": p, "q": q,
                 "f": print.id, "l": print.id, "T": time, "m": maker, "M": true}))
         });
-        say("bookTicker", &|| {
+        push("bookTicker", &|| {
             let tape = Tape { last: print.price, ..exchange.tape(bar.symbol)?.clone() };
             Some(book_event(&tape, exchange.instrument(bar.symbol)?, print.id))
         });
     }
 }
 
-fn parts(exchange: &Exchange, bar: &Bar, say: &mut Say<'_>) {
+fn parts(exchange: &Exchange, bar: &Bar, push: &mut Push<'_>) {
     for count in PARTS {
         let part = || {
             let rules = exchange.instrument(bar.symbol)?;
             Some(book(exchange.tape(bar.symbol), rules, count))
         };
-        say(&format!("depth{count}"), &part);
-        say(&format!("depth{count}@100ms"), &part);
+        push(&format!("depth{count}"), &part);
+        push(&format!("depth{count}@100ms"), &part);
     }
 }
 

@@ -70,8 +70,8 @@ fn keys_and_signatures_are_checked() {
         let payload = sign::rest_payload(query, "");
         sign::check(Some(DEMO_KEY), &params(query), &payload, when).map_err(code)
     };
-    let told = check(&format!("{stamp}&signature=00")).expect_err("wrong");
-    assert_eq!(told, (-1022, "Signature for this request is not valid.".to_owned()));
+    let error = check(&format!("{stamp}&signature=00")).expect_err("wrong");
+    assert_eq!(error, (-1022, "Signature for this request is not valid.".to_owned()));
     let missing = |name| ApiError::mandatory(name).msg;
     assert_eq!(check(&stamp).expect_err("unsigned"), (-1102, missing("signature")));
     assert_eq!(check("signature=00").expect_err("undated"), (-1102, missing("timestamp")));
@@ -83,15 +83,15 @@ fn what_was_signed_is_what_was_sent() {
     let query = format!("{sent}&signature={}", hmac_hex(DEMO_SECRET, &meant));
     let when = When { now: START, factor: 1, skew: 0 };
     let payload = sign::rest_payload(&query, "");
-    let told = sign::check(Some(DEMO_KEY), &params(&query), &payload, when);
-    assert_eq!(told.map_err(|e| e.code), Err(-1022), "signing the decoded form is wrong");
+    let result = sign::check(Some(DEMO_KEY), &params(&query), &payload, when);
+    assert_eq!(result.map_err(|e| e.code), Err(-1022), "signing the decoded form is wrong");
 }
 
 fn refuses(cases: &[(String, i32, String)]) {
     let local = Fake::usual().local();
     for (query, want, msg) in cases {
-        let told = new_order(local.exchange(), &params(query), START, START);
-        assert_eq!(told.expect_err("refused"), ApiError::new(*want, msg), "{query}");
+        let result = new_order(local.exchange(), &params(query), START, START);
+        assert_eq!(result.expect_err("refused"), ApiError::new(*want, msg), "{query}");
     }
 }
 
@@ -190,7 +190,7 @@ fn parameters_are_refused_in_the_protocols_words() {
 }
 
 #[test]
-fn answers_tell_as_much_as_was_asked() {
+fn responses_contain_as_much_as_was_requested() {
     let mut local = Fake::usual().local();
     local.place(at_market(Side::Buy, "0.5", "a")).expect("filled");
     let order = local.exchange().order(1).expect("there").clone();
@@ -206,23 +206,23 @@ fn answers_tell_as_much_as_was_asked() {
 
 #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn story(local: &mut Local, input: SimFact) -> Vec<Value> {
-    let said = local.step(input.clone());
-    events(local.exchange(), &input, &said)
+    let facts = local.step(input.clone());
+    events(local.exchange(), &input, &facts)
 }
 
-fn told(events: &[Value]) -> Vec<String> {
-    let tell = |event: &Value| {
+fn summary(events: &[Value]) -> Vec<String> {
+    let line = |event: &Value| {
         let part = |name: &str| event[name].as_str().unwrap_or("").to_owned();
         format!("{} {} {}", part("e"), part("x"), part("X")).trim().to_owned()
     };
-    events.iter().map(tell).collect()
+    events.iter().map(line).collect()
 }
 
 #[test]
-fn the_account_is_told_in_the_documented_order() {
+fn account_events_have_the_documented_order() {
     let mut local = Fake::usual().local();
     let events = story(&mut local, SimFact::Place(at_market(Side::Sell, "9", "large")));
-    let lines = told(&events);
+    let lines = summary(&events);
     assert_eq!(lines[0], "executionReport NEW NEW");
     let trades = &lines[1..lines.len() - 1];
     let (last, parts) = trades.split_last().expect("trades");
@@ -241,7 +241,7 @@ fn the_account_is_told_in_the_documented_order() {
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
 
     let place = at_limit(Side::Buy, "1", "90", TimeInForce::Gtc, "mine");
-    assert_eq!(told(&story(&mut local, SimFact::Place(place)))[0], "executionReport NEW NEW");
+    assert_eq!(summary(&story(&mut local, SimFact::Place(place)))[0], "executionReport NEW NEW");
     let target = crate::exchange::Target {
         symbol: sym("BTCUSDT"),
         order: None,
@@ -258,10 +258,10 @@ fn the_account_is_told_in_the_documented_order() {
     let events = story(&mut local, SimFact::Cancel(cancel));
     assert_eq!((&events[0]["c"], &events[0]["C"]), (&json!("off"), &json!("mine")));
     let fok = at_limit(Side::Buy, "1", "90", TimeInForce::Fok, "fok");
-    let lines = told(&story(&mut local, SimFact::Place(fok)));
+    let lines = summary(&story(&mut local, SimFact::Place(fok)));
     assert_eq!(lines[1], "executionReport EXPIRED EXPIRED");
     let paid = SimFact::Funded { asset: "USDT".to_owned(), amount: dec("5"), at: START };
-    assert_eq!(told(&story(&mut local, paid)), ["balanceUpdate", "outboundAccountPosition"]);
+    assert_eq!(summary(&story(&mut local, paid)), ["balanceUpdate", "outboundAccountPosition"]);
     let refused = SimFact::Place(at_market(Side::Buy, "0.0001", "x"));
     assert!(story(&mut local, refused).is_empty());
 }

@@ -159,7 +159,7 @@ impl Doubts {
     }
 
     /// The next refusal to append.
-    pub fn say(&mut self) -> Option<Market> {
+    pub fn next_refusal(&mut self) -> Option<Market> {
         let Refused { symbol, time, reason, claimed } = self.refused.pop_front()?;
         Some(Market::BarRefused { symbol, time, reason, claimed })
     }

@@ -40,9 +40,11 @@ pub(super) struct Exit {
     /// Equal refusals in a row.
     pub(super) tries: u32,
     /// Last reported reason why it is not requested.
-    pub(super) told: Option<String>,
+    #[serde(rename = "told")]
+    pub(super) reported: Option<String>,
     /// The last `Owed` fact about it; `None` before the first.
-    pub(super) said: Option<Key>,
+    #[serde(rename = "said")]
+    pub(super) last_fact: Option<Key>,
     /// Why the last request failed; `None` if it was not refused.
     refusal: Option<String>,
     /// Closes left to wait before the next request.
@@ -57,9 +59,21 @@ pub(super) struct Exit {
 impl Exit {
     /// An exit without a request so far.
     pub(super) fn new(since: UtcMs, cause: String, key: Key, revision: u32) -> Exit {
-        let (told, said, refusal, asked) = (None, None, None, None);
+        let (reported, last_fact, refusal, asked) = (None, None, None, None);
         let (tries, wait, flattened) = (0, 0, false);
-        Exit { since, cause, key, revision, tries, told, said, refusal, wait, asked, flattened }
+        Exit {
+            since,
+            cause,
+            key,
+            revision,
+            tries,
+            reported,
+            last_fact,
+            refusal,
+            wait,
+            asked,
+            flattened,
+        }
     }
 
     /// The same exit, after a strategy has signalled it too.
@@ -69,7 +83,7 @@ impl Exit {
 
     /// Causes of a fact about it: its signal or command, and the last fact about it.
     pub(super) fn because(&self) -> Vec<Key> {
-        [self.key].into_iter().chain(self.said).collect()
+        [self.key].into_iter().chain(self.last_fact).collect()
     }
 
     /// Why it may not be requested at the close `closed`; `None` if it may.
@@ -145,20 +159,21 @@ impl Exits {
     }
 
     /// Applies an `Owed` fact about one exit.
-    pub(super) fn said(&mut self, name: Name, said: Exit, ended: bool) {
+    pub(super) fn owed(&mut self, name: Name, stated: Exit, ended: bool) {
         if ended {
             self.open.remove(&name);
             return;
         }
         match self.open.get_mut(&name) {
             Some(exit) => {
-                (exit.told, exit.said) = (said.told, said.said);
+                (exit.reported, exit.last_fact) = (stated.reported, stated.last_fact);
                 // Another signal or command requests the same exit.
-                if exit.key != said.key {
-                    (exit.key, exit.cause, exit.flattened) = (said.key, said.cause, said.flattened);
+                if exit.key != stated.key {
+                    (exit.key, exit.cause, exit.flattened) =
+                        (stated.key, stated.cause, stated.flattened);
                 }
             }
-            None => drop(self.open.insert(name, said)),
+            None => drop(self.open.insert(name, stated)),
         }
     }
 

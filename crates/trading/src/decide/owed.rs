@@ -65,7 +65,7 @@ impl Decide {
                 Err(Refusal { code, text }) => {
                     let (signal, code) = (signal.clone(), code.to_owned());
                     let declined = Decision::Declined { signal, code, text };
-                    out.say_because([*key], Body::Decision(declined));
+                    out.append_because([*key], Body::Decision(declined));
                 }
             }
         }
@@ -79,9 +79,9 @@ impl Decide {
             if enters && !exit.flattened && ends {
                 let why = "the strategy signals a new entry".to_owned();
                 for (id, hold) in sales.withdrawable(*symbol, strategy, Side::Sell) {
-                    out.say_because(exit.because(), taken_back(id, hold, why.clone()));
+                    out.append_because(exit.because(), taken_back(id, hold, why.clone()));
                 }
-                out.say_because(exit.because(), owed(*symbol, strategy, exit, None, Some(why)));
+                out.append_because(exit.because(), owed(*symbol, strategy, exit, None, Some(why)));
             } else {
                 self.follow(*symbol, strategy, exit, false, sales, out);
             }
@@ -138,25 +138,25 @@ impl Decide {
         sales: &mut Sales<'a>,
         out: &mut Out<Body>,
     ) {
-        let (told, ended, approved) = match self.fate(symbol, strategy, exit, sales) {
+        let (refusal, ended, approved) = match self.fate(symbol, strategy, exit, sales) {
             Fate::Asks(approved) => (None, None, Some(approved)),
             Fate::Waits(why) => (why, None, None),
             Fate::Ends(why) => (None, Some(why), None),
         };
         let stays = ended.is_none();
-        if new || ended.is_some() || told != exit.told {
-            out.say_because(exit.because(), owed(symbol, strategy, exit, told, ended));
+        if new || ended.is_some() || refusal != exit.reported {
+            out.append_because(exit.because(), owed(symbol, strategy, exit, refusal, ended));
         }
         if stays {
             // The exit would immediately sell any further fill of the entry.
             for (id, hold) in sales.withdrawable(symbol, strategy, Side::Buy) {
                 let why = format!("an exit was decided: {}", exit.cause);
-                out.say_because(exit.because(), taken_back(id, hold, why));
+                out.append_because(exit.because(), taken_back(id, hold, why));
             }
         }
         if let Some(approved) = approved {
             self.sells(symbol, strategy, approved.intent.quantity, sales);
-            out.say_because(exit.because(), approved.into_body());
+            out.append_because(exit.because(), approved.into_body());
         }
     }
 
@@ -345,17 +345,18 @@ impl Decide {
     }
 
     /// Applies an `Owed` fact.
-    pub(super) fn exit_said(&mut self, fact: &Fact<Body>, said: &Decision) {
-        let Decision::Owed { strategy, symbol, since, cause, revision, refusal, ended, .. } = said
+    pub(super) fn exit_owed(&mut self, fact: &Fact<Body>, decision: &Decision) {
+        let Decision::Owed { strategy, symbol, since, cause, revision, refusal, ended, .. } =
+            decision
         else {
             return;
         };
         let key = fact.because.first().copied().unwrap_or_default();
         let mut exit = Exit::new(*since, cause.clone(), key, *revision);
-        exit.told.clone_from(refusal);
-        exit.said = Some(fact.key);
+        exit.reported.clone_from(refusal);
+        exit.last_fact = Some(fact.key);
         exit.flattened = fact.version > BEFORE_LOTS && self.flatten == Some(key);
-        self.exits.said((*symbol, strategy.clone()), exit, ended.is_some());
+        self.exits.owed((*symbol, strategy.clone()), exit, ended.is_some());
     }
 
     /// Applies the request of an exit order.

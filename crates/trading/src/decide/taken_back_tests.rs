@@ -28,12 +28,12 @@ fn an_exit_withdraws_an_entry_that_was_not_sent_and_cancels_one_that_was() {
             stands(&mut stage, &entry, status);
         }
         saved(&mut stage);
-        let said = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+        let decided = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
         let waits = "BTCUSDT waits 0: an order in BTCUSDT is not final yet".to_owned();
         let ends = format!("Buy of BTCUSDT {taken_back}: an exit was decided: because");
-        assert_eq!(said, [waits, ends]);
+        assert_eq!(decided, [waits, ends]);
         saved(&mut stage);
-        assert_eq!(minute(&mut stage, 10), [""; 0], "it is said once");
+        assert_eq!(minute(&mut stage, 10), [""; 0], "it is appended once");
         // Its fills are sold; without fills, nothing is.
         facts_of(&mut stage, &fact(4, 700, changed(&entry, OrderStatus::Cancelled, "0")));
         assert!(stage.exits.is_empty() && stage.holds.is_empty());
@@ -49,8 +49,8 @@ fn an_entry_that_is_granted_another_attempt_is_withdrawn() {
     let client_id = ClientOrderId(entry);
     let granted = Order::Granted { client_id, attempt: 2, reason: String::new() };
     stage.evolve(&fact(2, 700, Body::Order(granted)));
-    let said = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
-    assert!(said[1].starts_with("Buy of BTCUSDT withdrawn: "), "{said:?}");
+    let decided = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    assert!(decided[1].starts_with("Buy of BTCUSDT withdrawn: "), "{decided:?}");
 }
 
 #[test]
@@ -59,8 +59,8 @@ fn an_entry_that_is_filled_whole_is_not_cancelled() {
     ask(&mut stage, &[buy("BTCUSDT")]);
     let entry = living(&stage);
     stage.evolve(&fact(2, 700, changed(&entry, OrderStatus::PartlyFilled, "10")));
-    let said = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
-    assert_eq!(said, ["BTCUSDT waits 0: an order in BTCUSDT is not final yet"]);
+    let decided = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    assert_eq!(decided, ["BTCUSDT waits 0: an order in BTCUSDT is not final yet"]);
 }
 
 #[test]
@@ -71,11 +71,11 @@ fn a_flattened_lot_takes_back_the_rest_of_its_entry() {
     stage.evolve(&fact(2, 700, changed(&entry, OrderStatus::PartlyFilled, "4")));
     facts_of(&mut stage, &fact(2, 800, position("BTCUSDT", "4", "9600")));
     let flatten = Operator::Switched { switch: Switch::Flatten, reason: "enough".into() };
-    let said = exits(&mut stage, &input(3, Body::Operator(flatten)));
+    let decided = exits(&mut stage, &input(3, Body::Operator(flatten)));
     let ends = "Buy of BTCUSDT cancelled: an exit was decided: an operator has everything sold";
-    assert_eq!(said[1], ends, "{said:?}");
-    let said = exits(&mut stage, &fact(4, 700, changed(&entry, OrderStatus::Cancelled, "4")));
-    assert!(said.iter().any(|said| said.starts_with("Sell 4 BTCUSDT")), "{said:?}");
+    assert_eq!(decided[1], ends, "{decided:?}");
+    let decided = exits(&mut stage, &fact(4, 700, changed(&entry, OrderStatus::Cancelled, "4")));
+    assert!(decided.iter().any(|text| text.starts_with("Sell 4 BTCUSDT")), "{decided:?}");
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn a_new_entry_withdraws_a_request_to_sell_that_was_not_sent() {
     exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
     let request = living(&stage);
     saved(&mut stage);
-    let said = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
+    let decided = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
     assert_eq!(
-        said,
+        decided,
         [
             "Sell of BTCUSDT withdrawn: the strategy signals a new entry",
             "BTCUSDT done: the strategy signals a new entry",

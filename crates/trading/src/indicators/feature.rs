@@ -185,9 +185,9 @@ mod tests {
     fn each_is_computed_once_in_the_order_of_texts() {
         let texts = ["sma(30)@1m", "sma(10)@1m", " sma(30)@1m", "close@5m", "nothing@1m"];
         let plan = plan(texts.map(str::to_owned));
-        let told: Vec<String> = plan.iter().map(Feature::to_string).collect();
-        assert_eq!(told, ["close@5m", "sma(10)@1m", "sma(30)@1m"]);
-        let of: Vec<&str> = columns(&told, Timeframe::M1).collect();
+        let names: Vec<String> = plan.iter().map(Feature::to_string).collect();
+        assert_eq!(names, ["close@5m", "sma(10)@1m", "sma(30)@1m"]);
+        let of: Vec<&str> = columns(&names, Timeframe::M1).collect();
         assert_eq!(of, ["sma(10)@1m", "sma(30)@1m"]);
     }
 

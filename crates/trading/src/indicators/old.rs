@@ -19,7 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Serialize, Deserialize)]
 pub(super) struct Old3 {
     pub(super) plan: u64,
-    pub(super) told: bool,
+    #[serde(rename = "told")]
+    pub(super) plan_appended: bool,
     pub(super) features: Vec<String>,
     pub(super) series: Vec<Saved3>,
     pub(super) past: BTreeSet<Symbol>,
@@ -51,9 +52,9 @@ impl From<Saved3> for Saved {
 /// The present state, from a version 3 state.
 pub(super) fn convert_3(bytes: &[u8]) -> Result<State, String> {
     let old: Old3 = everwarm_kernel::state::load(3, bytes)?;
-    let Old3 { plan, told, features, series, past, closed } = old;
+    let Old3 { plan, plan_appended, features, series, past, closed } = old;
     let series = series.into_iter().map(Saved::from).collect();
-    Ok(State { plan, told, features, series, past, closed, calendar: Calendar::default() })
+    Ok(State { plan, plan_appended, features, series, past, closed, calendar: Calendar::default() })
 }
 
 /// Width, and the lengths of the fast and the slow averages.

@@ -34,7 +34,7 @@ pub(super) struct Series {
     /// Symbols whose history features wait for.
     waits: BTreeMap<Symbol, Wait>,
     /// The values of this input, and the fact that caused them; `None` between inputs.
-    pub(super) said: Option<(Key, FeatureTable)>,
+    pub(super) output: Option<(Key, FeatureTable)>,
 }
 
 /// Features that wait for the history of one symbol.
@@ -63,7 +63,7 @@ pub(super) type SavedWait = (Symbol, Vec<String>, Vec<(UtcMs, u8, [i64; 4])>);
 impl Series {
     pub(super) fn new(timeframe: Timeframe) -> Series {
         let (symbols, banks, waits) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Series { timeframe, symbols, scales: BTreeMap::new(), banks, waits, said: None }
+        Series { timeframe, symbols, scales: BTreeMap::new(), banks, waits, output: None }
     }
 
     /// Sets the features to compute, of which this series takes those of its width. Present
@@ -155,7 +155,7 @@ impl Series {
             return;
         }
         let values = self.feed(&rows);
-        self.said = Some((because, FeatureTable::of(self.banks.len(), heads, values)));
+        self.output = Some((because, FeatureTable::of(self.banks.len(), heads, values)));
     }
 
     /// The bar with the decimals of its symbol, which grow as bars need more. A price that does not

@@ -38,7 +38,7 @@ pub struct Indicators {
     /// Number of the plan; 0: no plan yet.
     plan: u64,
     /// Whether the plan has been appended.
-    told: bool,
+    plan_appended: bool,
     /// Features of the plan, sorted by text.
     features: Vec<Feature>,
     series: Vec<Series>,
@@ -56,7 +56,8 @@ pub struct Indicators {
 #[derive(Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) plan: u64,
-    pub(super) told: bool,
+    #[serde(rename = "told")]
+    pub(super) plan_appended: bool,
     pub(super) features: Vec<String>,
     pub(super) series: Vec<Saved>,
     pub(super) past: BTreeSet<Symbol>,
@@ -72,7 +73,7 @@ impl Indicators {
             return;
         }
         let first = self.plan == 0;
-        (self.plan, self.told) = (number, false);
+        (self.plan, self.plan_appended) = (number, false);
         self.closed.1 = self.closed.0;
         for timeframe in Timeframe::ALL {
             let wanted = features.iter().any(|feature| feature.timeframe == timeframe);
@@ -110,12 +111,13 @@ impl Indicators {
 
     /// Restores a saved state.
     fn resume(&mut self, state: State) -> Result<(), String> {
-        let State { plan, told, features, series, past, closed, calendar } = state;
+        let State { plan, plan_appended, features, series, past, closed, calendar } = state;
         let features: Result<Vec<Feature>, String> =
             features.iter().map(|text| text.parse()).collect();
         let series: Result<Vec<Series>, String> = series.into_iter().map(Series::load).collect();
         let (features, series) = (features?, series?);
-        *self = Indicators { plan, told, features, series, past, closed, input: 0, calendar };
+        *self =
+            Indicators { plan, plan_appended, features, series, past, closed, input: 0, calendar };
         Ok(())
     }
 
@@ -164,7 +166,7 @@ impl Stage for Indicators {
     fn evolve(&mut self, fact: &Fact<Body>) {
         if self.input != fact.key.n {
             self.input = fact.key.n;
-            self.series.iter_mut().for_each(|series| series.said = None);
+            self.series.iter_mut().for_each(|series| series.output = None);
         }
         if let Body::Market(market) = &fact.body {
             self.calendar.fold(market);
@@ -198,7 +200,7 @@ impl Stage for Indicators {
                     series.update(fact.key, bars.iter().map(|rolled| &rolled.bar));
                 }
             }
-            Body::Analysis(Analysis::FeaturePlan { .. }) => self.told = true,
+            Body::Analysis(Analysis::FeaturePlan { .. }) => self.plan_appended = true,
             Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
                 if let Some(features) = planned(text, retained) {
                     self.configure(features);
@@ -218,15 +220,15 @@ impl Stage for Indicators {
 
     fn conclude(&self, out: &mut Out<Body>) {
         let plan = self.plan;
-        if plan > 0 && !self.told {
+        if plan > 0 && !self.plan_appended {
             let features = self.features.iter().map(Feature::to_string).collect();
-            out.say(Body::Analysis(Analysis::FeaturePlan { plan, features }));
+            out.append(Body::Analysis(Analysis::FeaturePlan { plan, features }));
         }
         for series in self.series.iter().rev() {
-            if let Some((because, table)) = &series.said {
+            if let Some((because, table)) = &series.output {
                 let (timeframe, table) = (series.timeframe, table.clone());
                 let values = Analysis::FeatureValues { plan, timeframe, table };
-                out.say_because([*because], Body::Analysis(values));
+                out.append_because([*because], Body::Analysis(values));
             }
         }
     }
@@ -234,9 +236,13 @@ impl Stage for Indicators {
     fn save(&self) -> Vec<u8> {
         let features = self.features.iter().map(Feature::to_string).collect();
         let series = self.series.iter().map(Series::save).collect();
-        let (plan, told, past, closed) = (self.plan, self.told, self.past.clone(), self.closed);
+        let (plan, plan_appended, past, closed) =
+            (self.plan, self.plan_appended, self.past.clone(), self.closed);
         let calendar = self.calendar.clone();
-        state::save(FORMAT, &State { plan, told, features, series, past, closed, calendar })
+        state::save(
+            FORMAT,
+            &State { plan, plan_appended, features, series, past, closed, calendar },
+        )
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {

@@ -29,7 +29,7 @@ fn plan_of(features: &[String]) -> Vec<Feature> {
 }
 
 /// The appended facts as text. The state is saved and loaded before.
-fn said(stage: &mut Indicators, n: u64, body: Body) -> String {
+fn appended(stage: &mut Indicators, n: u64, body: Body) -> String {
     let (bytes, before) = (stage.save(), std::mem::take(stage));
     stage.load(&bytes).unwrap();
     assert_eq!(stage.save(), bytes, "{before:?}");
@@ -52,37 +52,37 @@ fn said(stage: &mut Indicators, n: u64, body: Body) -> String {
 #[test]
 fn a_plan_is_told_once_and_values_come_in_its_order() {
     let mut stage = Indicators::default();
-    let told = said(&mut stage, 5, under(2, 10, Timeframe::M1, Vec::new()));
-    assert_eq!(told, "plan: sma(10)@1m sma(2)@1m");
-    assert_eq!(said(&mut stage, 6, under(2, 10, Timeframe::M1, Vec::new())), "");
-    assert_eq!(said(&mut stage, 7, close(1, 100)), "1m NaN NaN");
-    assert_eq!(said(&mut stage, 8, close(2, 102)), "1m NaN 101");
-    assert_eq!(said(&mut stage, 9, close(2, 900)), "", "the same bar again");
+    let text = appended(&mut stage, 5, under(2, 10, Timeframe::M1, Vec::new()));
+    assert_eq!(text, "plan: sma(10)@1m sma(2)@1m");
+    assert_eq!(appended(&mut stage, 6, under(2, 10, Timeframe::M1, Vec::new())), "");
+    assert_eq!(appended(&mut stage, 7, close(1, 100)), "1m NaN NaN");
+    assert_eq!(appended(&mut stage, 8, close(2, 102)), "1m NaN 101");
+    assert_eq!(appended(&mut stage, 9, close(2, 900)), "", "the same bar again");
 }
 
 #[test]
 fn who_stays_in_the_plan_goes_on_and_who_is_new_begins() {
     let mut stage = Indicators::default();
-    said(&mut stage, 1, under(1, 2, Timeframe::M1, Vec::new()));
-    said(&mut stage, 2, close(1, 100));
-    assert_eq!(said(&mut stage, 3, close(2, 102)), "1m 102 101");
+    appended(&mut stage, 1, under(1, 2, Timeframe::M1, Vec::new()));
+    appended(&mut stage, 2, close(1, 100));
+    assert_eq!(appended(&mut stage, 3, close(2, 102)), "1m 102 101");
     let former = r#"{"timeframe":"1m","fast":1,"slow":2}"#.to_owned();
     let retained =
         vec![Retained { id: "sma_cross".into(), settings: former, kind: "sma_cross".into() }];
-    let told = said(&mut stage, 4, under(2, 3, Timeframe::M1, retained));
-    assert_eq!(told, "plan: sma(1)@1m sma(2)@1m sma(3)@1m");
-    assert_eq!(said(&mut stage, 5, close(3, 104)), "1m 104 103 NaN");
+    let text = appended(&mut stage, 4, under(2, 3, Timeframe::M1, retained));
+    assert_eq!(text, "plan: sma(1)@1m sma(2)@1m sma(3)@1m");
+    assert_eq!(appended(&mut stage, 5, close(3, 104)), "1m 104 103 NaN");
     assert_eq!(
-        said(&mut stage, 6, under(2, 3, Timeframe::M5, Vec::new())),
+        appended(&mut stage, 6, under(2, 3, Timeframe::M5, Vec::new())),
         "plan: sma(2)@5m sma(3)@5m"
     );
-    assert_eq!(said(&mut stage, 7, close(4, 104)), "");
+    assert_eq!(appended(&mut stage, 7, close(4, 104)), "");
 }
 
 #[test]
 fn a_symbol_that_leaves_and_one_that_comes_move_no_other() {
     let mut stage = Indicators::default();
-    said(&mut stage, 1, under(1, 2, Timeframe::M1, Vec::new()));
+    appended(&mut stage, 1, under(1, 2, Timeframe::M1, Vec::new()));
     let both = |minute: i64, names: [(&str, i64); 2]| {
         let bars = names.map(|(name, price)| bar(name, minute, price)).to_vec();
         Body::Market(Market::close((minute + 1) * 60_000, bars, Vec::new()))
@@ -92,9 +92,9 @@ fn a_symbol_that_leaves_and_one_that_comes_move_no_other() {
     let unlisted =
         Market::Universe { asked: 0, basis: 0, listed: Vec::new(), unlisted: vec![sym("A")] };
     facts_of(&mut stage, &input(4, Body::Market(unlisted)));
-    let told = facts_of(&mut stage, &input(5, both(3, [("B", 204), ("C", 306)])));
-    let [Body::Analysis(Analysis::FeatureValues { table, .. })] = &told[..] else {
-        panic!("{told:?}")
+    let facts = facts_of(&mut stage, &input(5, both(3, [("B", 204), ("C", 306)])));
+    let [Body::Analysis(Analysis::FeatureValues { table, .. })] = &facts[..] else {
+        panic!("{facts:?}")
     };
     let rows: Vec<_> = table.rows().map(|row| (row.head.symbol, row.values.to_vec())).collect();
     assert_eq!(rows, [(sym("B"), vec![204.0, 202.0]), (sym("C"), vec![306.0, 303.0])]);
@@ -134,8 +134,8 @@ fn a_state_of_version_2_goes_on() {
     let mut stage = Indicators::default();
     let bytes = crate::testing::old_state(2, &old);
     stage.convert(2, &bytes).unwrap();
-    assert_eq!(said(&mut stage, 9, close(2, 500)), "plan: sma(1)@1m sma(2)@1m", "not newer");
-    assert_eq!(said(&mut stage, 10, close(3, 104)), "1m 104 103");
+    assert_eq!(appended(&mut stage, 9, close(2, 500)), "plan: sma(1)@1m sma(2)@1m", "not newer");
+    assert_eq!(appended(&mut stage, 10, close(3, 104)), "1m 104 103");
     assert!(stage.convert(2, &bytes[..9]).is_err());
 }
 
@@ -163,33 +163,37 @@ fn a_feature_that_joins_is_as_if_it_had_always_been_there_once_its_past_is_loade
     for late in 0..3 {
         let mut always = Indicators::default();
         let mut joins = Indicators::default();
-        said(&mut always, 1, under(4, 9, Timeframe::M1, Vec::new()));
-        said(&mut joins, 1, under(2, 9, Timeframe::M1, Vec::new()));
+        appended(&mut always, 1, under(4, 9, Timeframe::M1, Vec::new()));
+        appended(&mut joins, 1, under(2, 9, Timeframe::M1, Vec::new()));
         for stage in [&mut always, &mut joins] {
-            said(stage, 2, past(0..20, 0));
+            appended(stage, 2, past(0..20, 0));
         }
         for minute in 20..60 {
             let n = u64::try_from(minute * 10).unwrap();
             if minute == 40 {
-                let told = said(&mut joins, n, under(4, 9, Timeframe::M1, Vec::new()));
-                assert_eq!(told, "plan: sma(4)@1m sma(9)@1m");
+                let text = appended(&mut joins, n, under(4, 9, Timeframe::M1, Vec::new()));
+                assert_eq!(text, "plan: sma(4)@1m sma(9)@1m");
             }
             if minute == 40 + late {
                 let now = plan_under(4, 9, Timeframe::M1);
-                assert_eq!(said(&mut joins, n + 1, past(0..40, now + 1)), "", "of another plan");
-                assert_eq!(said(&mut always, n + 2, past(0..40, now)), "", "nobody waits");
-                assert_eq!(said(&mut joins, n + 2, past(20..40, now)), "");
-                assert_eq!(said(&mut joins, n + 3, past(20..40, now)), "", "once");
+                assert_eq!(
+                    appended(&mut joins, n + 1, past(0..40, now + 1)),
+                    "",
+                    "of another plan"
+                );
+                assert_eq!(appended(&mut always, n + 2, past(0..40, now)), "", "nobody waits");
+                assert_eq!(appended(&mut joins, n + 2, past(20..40, now)), "");
+                assert_eq!(appended(&mut joins, n + 3, past(20..40, now)), "", "once");
             }
             let body = close(minute, price(minute));
-            let (wanted, told) =
-                (said(&mut always, n + 9, body.clone()), said(&mut joins, n + 9, body));
+            let (wanted, got) =
+                (appended(&mut always, n + 9, body.clone()), appended(&mut joins, n + 9, body));
             let (first, rest) = wanted.split_once(' ').unwrap();
             let slow = rest.split_once(' ').unwrap().1;
             match minute {
                 ..40 => {}
-                _ if minute < 40 + late => assert_eq!(told, format!("{first} NaN {slow}")),
-                _ => assert_eq!(told, wanted, "{minute}, {late} closes late"),
+                _ if minute < 40 + late => assert_eq!(got, format!("{first} NaN {slow}")),
+                _ => assert_eq!(got, wanted, "{minute}, {late} closes late"),
             }
         }
     }
@@ -203,21 +207,21 @@ fn a_wide_feature_that_joins_goes_on_from_the_minutes_of_the_past() {
             let (mut roll_up, mut always, mut joins) =
                 (RollUp::default(), Indicators::default(), Indicators::default());
             let wide = || under(2, 3, Timeframe::M5, Vec::new());
-            said(&mut always, 1, wide());
-            said(&mut joins, 1, under(2, 3, Timeframe::M1, Vec::new()));
+            appended(&mut always, 1, wide());
+            appended(&mut joins, 1, under(2, 3, Timeframe::M1, Vec::new()));
             facts_of(&mut roll_up, &input(2, past(0..20, 0)));
             for stage in [&mut always, &mut joins] {
-                said(stage, 2, past(0..20, 0));
+                appended(stage, 2, past(0..20, 0));
             }
             for minute in 20..60 {
                 let n = u64::try_from(minute * 10).unwrap();
                 if minute == join {
-                    assert_eq!(said(&mut joins, n, wide()), "plan: sma(2)@5m sma(3)@5m");
+                    assert_eq!(appended(&mut joins, n, wide()), "plan: sma(2)@5m sma(3)@5m");
                 }
                 if minute == join + late {
                     let now = plan_under(2, 3, Timeframe::M5);
                     assert_eq!(
-                        said(
+                        appended(
                             &mut joins,
                             n + 2,
                             past((3..join).filter(|minute| *minute != GAP), now)
@@ -229,11 +233,11 @@ fn a_wide_feature_that_joins_goes_on_from_the_minutes_of_the_past() {
                     if minute == GAP { vec![] } else { vec![bar("A", minute, price(minute))] };
                 let missing = if minute == GAP { vec![sym("A")] } else { vec![] };
                 let body = Body::Market(Market::close((minute + 1) * 60_000, bars, missing));
-                said(&mut always, n + 9, body.clone());
-                said(&mut joins, n + 9, body.clone());
+                appended(&mut always, n + 9, body.clone());
+                appended(&mut joins, n + 9, body.clone());
                 for rolled in facts_of(&mut roll_up, &input(n + 9, body)) {
-                    let tell = |stage: &mut Indicators| {
-                        let told = facts_of(stage, &fact(n + 9, 100, rolled.clone()));
+                    let wide_values = |stage: &mut Indicators| {
+                        let facts = facts_of(stage, &fact(n + 9, 100, rolled.clone()));
                         let wide = |body: &Body| {
                             let Body::Analysis(Analysis::FeatureValues { timeframe, .. }) = body
                             else {
@@ -241,11 +245,11 @@ fn a_wide_feature_that_joins_goes_on_from_the_minutes_of_the_past() {
                             };
                             *timeframe == Timeframe::M5
                         };
-                        told.into_iter().filter(wide).collect::<Vec<_>>()
+                        facts.into_iter().filter(wide).collect::<Vec<_>>()
                     };
-                    let (wanted, told) = (tell(&mut always), tell(&mut joins));
+                    let (wanted, got) = (wide_values(&mut always), wide_values(&mut joins));
                     if minute >= join + late {
-                        assert_eq!(told, wanted, "{minute}, joined at {join}, {late} late");
+                        assert_eq!(got, wanted, "{minute}, joined at {join}, {late} late");
                     }
                 }
             }
@@ -256,29 +260,29 @@ fn a_wide_feature_that_joins_goes_on_from_the_minutes_of_the_past() {
 #[test]
 fn a_feature_whose_past_does_not_come_waits_no_longer_than_it_takes_to_be_warm() {
     let (mut cold, mut waits) = (Indicators::default(), Indicators::default());
-    said(&mut waits, 2, past(0..20, 0));
+    appended(&mut waits, 2, past(0..20, 0));
     for (stage, first) in [(&mut cold, 3), (&mut waits, 2)] {
-        said(stage, 3, under(first, 5, Timeframe::M1, Vec::new()));
-        said(stage, 4, under(3, 6, Timeframe::M1, Vec::new()));
+        appended(stage, 3, under(first, 5, Timeframe::M1, Vec::new()));
+        appended(stage, 4, under(3, 6, Timeframe::M1, Vec::new()));
     }
     for minute in 20..30 {
         let (n, body) = (u64::try_from(minute).unwrap(), close(minute, price(minute)));
-        assert_eq!(said(&mut waits, n, body.clone()), said(&mut cold, n, body), "{minute}");
+        assert_eq!(appended(&mut waits, n, body.clone()), appended(&mut cold, n, body), "{minute}");
     }
     // An empty range ends the wait. So does the end of the listing.
     let mut stage = waits;
-    said(&mut stage, 40, under(7, 8, Timeframe::M1, Vec::new()));
+    appended(&mut stage, 40, under(7, 8, Timeframe::M1, Vec::new()));
     let (symbol, timeframe, plan) = (sym("A"), Timeframe::M1, plan_under(7, 8, Timeframe::M1));
     let (from, to, count, digest) = (0, 0, 0, 0);
     let none = Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan };
     assert!(!stage.series[0].is_settled());
-    said(&mut stage, 41, Body::Market(none));
+    appended(&mut stage, 41, Body::Market(none));
     assert!(stage.series[0].is_settled());
-    said(&mut stage, 42, under(8, 9, Timeframe::M1, Vec::new()));
+    appended(&mut stage, 42, under(8, 9, Timeframe::M1, Vec::new()));
     assert!(!stage.series[0].is_settled());
     let unlisted = vec![symbol];
     let gone = Market::Universe { asked: 0, basis: 0, listed: Vec::new(), unlisted };
-    said(&mut stage, 43, Body::Market(gone));
+    appended(&mut stage, 43, Body::Market(gone));
     assert!(stage.series[0].is_settled());
 }
 
@@ -292,19 +296,19 @@ fn token(minute: i64, price: &str) -> Body {
 #[test]
 fn averages_of_a_tiny_price_are_those_of_its_digits() {
     let mut stage = Indicators::default();
-    said(&mut stage, 1, under(2, 3, Timeframe::M1, Vec::new()));
-    assert_eq!(said(&mut stage, 2, token(1, "0.000000000031")), "1m NaN NaN");
-    let told = said(&mut stage, 3, token(2, "0.0000000000312"));
-    assert_eq!(told, format!("1m {}", said_of(&[311e-13, f64::NAN])));
-    let told = said(&mut stage, 4, token(3, "0.0000000000321"));
-    assert_eq!(told, format!("1m {}", said_of(&[633e-13 / 2.0, 943e-13 / 3.0])));
+    appended(&mut stage, 1, under(2, 3, Timeframe::M1, Vec::new()));
+    assert_eq!(appended(&mut stage, 2, token(1, "0.000000000031")), "1m NaN NaN");
+    let text = appended(&mut stage, 3, token(2, "0.0000000000312"));
+    assert_eq!(text, format!("1m {}", joined(&[311e-13, f64::NAN])));
+    let text = appended(&mut stage, 4, token(3, "0.0000000000321"));
+    assert_eq!(text, format!("1m {}", joined(&[633e-13 / 2.0, 943e-13 / 3.0])));
     // This price does not fit the earlier decimals: all features are reset.
-    assert_eq!(said(&mut stage, 5, token(4, "1000000000")), "1m NaN NaN");
-    assert_eq!(said(&mut stage, 6, token(5, "1000000000")), "1m 1000000000 NaN");
+    assert_eq!(appended(&mut stage, 5, token(4, "1000000000")), "1m NaN NaN");
+    assert_eq!(appended(&mut stage, 6, token(5, "1000000000")), "1m 1000000000 NaN");
     stage.check();
 }
 
-fn said_of(values: &[f64]) -> String {
+fn joined(values: &[f64]) -> String {
     values.iter().map(|v| format!("{v}")).collect::<Vec<_>>().join(" ")
 }
 
@@ -313,11 +317,11 @@ fn a_state_of_version_3_goes_on() {
     use super::super::old::{Old3, Saved3};
     let (mut stage, mut other) = (Indicators::default(), Indicators::default());
     for stage in [&mut stage, &mut other] {
-        said(stage, 1, under(2, 3, Timeframe::M1, Vec::new()));
-        said(stage, 2, close(1, 100));
-        said(stage, 3, close(2, 102));
+        appended(stage, 1, under(2, 3, Timeframe::M1, Vec::new()));
+        appended(stage, 2, close(1, 100));
+        appended(stage, 3, close(2, 102));
     }
-    let State { plan, told, features, series, past, closed, .. } =
+    let State { plan, plan_appended, features, series, past, closed, .. } =
         everwarm_kernel::state::load(FORMAT, &stage.save()).unwrap();
     let series = series.into_iter().map(|saved| Saved3 {
         timeframe: saved.timeframe,
@@ -325,8 +329,8 @@ fn a_state_of_version_3_goes_on() {
         banks: saved.banks,
         waits: Vec::new(),
     });
-    let old = Old3 { plan, told, features, series: series.collect(), past, closed };
+    let old = Old3 { plan, plan_appended, features, series: series.collect(), past, closed };
     let mut stage = Indicators::default();
     stage.convert(3, &everwarm_kernel::state::save(3, &old)).unwrap();
-    assert_eq!(said(&mut stage, 4, close(3, 107)), said(&mut other, 4, close(3, 107)));
+    assert_eq!(appended(&mut stage, 4, close(3, 107)), appended(&mut other, 4, close(3, 107)));
 }

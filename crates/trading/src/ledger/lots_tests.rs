@@ -81,12 +81,12 @@ impl Books {
             }),
         );
         fact.time = minute * MINUTE;
-        let said = facts_of(&mut self.ledger, &fact);
+        let facts = facts_of(&mut self.ledger, &fact);
         let bytes = self.ledger.save();
         self.ledger = Ledger::default();
         self.ledger.load(&bytes).unwrap();
         assert_eq!(self.ledger.save(), bytes);
-        said
+        facts
     }
 
     fn buys(&mut self, strategy: &str, symbol: &str, minute: i64) {
@@ -108,21 +108,21 @@ impl Books {
 }
 
 /// The adjustments, positions and lots of each symbol, as text.
-fn words(said: &[Body]) -> Vec<String> {
+fn words(facts: &[Body]) -> Vec<String> {
     let word = |body: &Body| {
-        let Body::Ledger(said) = body else { return None };
-        match said {
-            Said::Adjusted { part, amount, value, .. } => {
+        let Body::Ledger(fact) = body else { return None };
+        match fact {
+            LedgerFact::Adjusted { part, amount, value, .. } => {
                 Some(format!("{part:?} {amount} worth {value}"))
             }
-            Said::Position { symbol, quantity, .. } => Some(format!("{symbol} {quantity}")),
-            Said::Lot { strategy, symbol, quantity, .. } => {
+            LedgerFact::Position { symbol, quantity, .. } => Some(format!("{symbol} {quantity}")),
+            LedgerFact::Lot { strategy, symbol, quantity, .. } => {
                 Some(format!("{strategy} {quantity} {symbol}"))
             }
-            Said::Equity { .. } | Said::Reconciled { .. } => None,
+            LedgerFact::Equity { .. } | LedgerFact::Reconciled { .. } => None,
         }
     };
-    said.iter().filter_map(word).collect()
+    facts.iter().filter_map(word).collect()
 }
 
 #[test]
@@ -160,12 +160,12 @@ fn a_shortage_goes_by_symbol_where_lots_were_opened_before_they_were_kept() {
     let mut books = Books::new();
     for symbol in ["BTCUSDT", "BTCUSDC"] {
         books.buys("sma_cross", symbol, 1);
-        let said = books.next(800, position(symbol, "2", "0"));
-        books.ledger.evolve(&Fact { version: 2, ..said });
+        let reported = books.next(800, position(symbol, "2", "0"));
+        books.ledger.evolve(&Fact { version: 2, ..reported });
     }
     books.buys("b", "BTCUSDT", 2);
-    let said = words(&books.accepts("1"));
-    let lots = said.iter().rev().take(3).rev().collect::<Vec<_>>();
+    let appended = words(&books.accepts("1"));
+    let lots = appended.iter().rev().take(3).rev().collect::<Vec<_>>();
     assert_eq!(lots, ["b 0 BTCUSDT", "sma_cross 1 BTCUSDT", "sma_cross 0 BTCUSDC"]);
 }
 

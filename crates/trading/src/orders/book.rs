@@ -22,7 +22,7 @@ use super::saved::Known;
 use everwarm_domain::bounds;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{
-    Body, Conflict, Decision, Dispute, Market, Operator, Order as Said, Venue,
+    Body, Conflict, Decision, Dispute, Market, Operator, Order as OrderFact, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money;
@@ -89,7 +89,7 @@ impl OrderBook {
     /// Facts by which the decision withdraws orders.
     pub const TAKEN_BACK: Mask = Mask::of(&[kind::WITHDRAWN, kind::CANCEL_INTENT]);
     /// Facts of the order manager about orders.
-    pub const SAID: Mask = Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED]);
+    pub const FACTS: Mask = Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED]);
 
     /// Applies one fact. Facts that do not concern orders change nothing.
     pub fn fold(&mut self, fact: &Fact<Body>) {
@@ -100,7 +100,7 @@ impl OrderBook {
             Body::Market(Market::Close { time, .. }) => self.pass(*time),
             Body::Operator(operator) => self.operator(operator),
             Body::Venue(venue) => self.venue(venue),
-            Body::Order(said) => self.said(fact.key, said),
+            Body::Order(about) => self.order_fact(fact.key, about),
             Body::Decision(
                 Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. },
             ) => {
@@ -326,8 +326,8 @@ impl OrderBook {
             self.conflict(twin, id, "never sent".to_owned(), theirs());
             return;
         }
-        if let Some(told) = order.told_id.as_ref().filter(|told| *told != number) {
-            let ours = format!("order {told}");
+        if let Some(known) = order.reported_id.as_ref().filter(|known| *known != number) {
+            let ours = format!("order {known}");
             self.conflict(twin, id, ours, theirs());
             return;
         }
@@ -362,34 +362,34 @@ impl OrderBook {
             Proof::ById => true,
             Proof::ByAbsenceAndTrades => attempt.is_settled(asked),
         });
-        if order.told.is_none() && counts && order.absent.is_none() {
+        if order.reported_status.is_none() && counts && order.absent.is_none() {
             order.absent = Some(asked);
         }
     }
 
-    fn said(&mut self, key: Key, said: &Said) {
-        match said {
-            Said::Intent(intent) => {
+    fn order_fact(&mut self, key: Key, fact: &OrderFact) {
+        match fact {
+            OrderFact::Intent(intent) => {
                 let order = Order::new(intent.clone(), key);
                 self.orders.insert(intent.client_id.clone(), order);
                 self.settle(&intent.client_id);
             }
-            Said::Granted { client_id, attempt, .. } => {
+            OrderFact::Granted { client_id, attempt, .. } => {
                 if let Some(order) = self.orders.get_mut(client_id) {
                     order.grant(*attempt);
                     self.settle(client_id);
                 }
             }
-            Said::Changed { client_id, venue_order_id, status, .. } => {
+            OrderFact::Changed { client_id, venue_order_id, status, .. } => {
                 let Some(order) = self.orders.get_mut(client_id) else { return };
                 order.status = *status;
                 order.venue_order_id.clone_from(venue_order_id);
                 self.settle(client_id);
             }
-            Said::Filled { client_id, fill, .. } if client_id.is_panic() => {
+            OrderFact::Filled { client_id, fill, .. } if client_id.is_panic() => {
                 self.panicked.book(client_id, &fill.trade_id);
             }
-            Said::Filled { client_id, k, fill, .. } => {
+            OrderFact::Filled { client_id, k, fill, .. } => {
                 let Some(order) = self.orders.get_mut(client_id) else { return };
                 let known = Known { fill: fill.clone(), applied: true };
                 order.fills.insert(fill.trade_id.clone(), known);
@@ -397,7 +397,7 @@ impl OrderBook {
                 order.apply(fill);
                 self.settle(client_id);
             }
-            Said::Compared { .. } => {}
+            OrderFact::Compared { .. } => {}
         }
     }
 
@@ -441,11 +441,11 @@ impl OrderBook {
                 // Cancels concern only living orders.
                 Venue::PanicTraded { .. } | Venue::Requested(_) | Venue::Responded { .. } => {}
             },
-            Body::Order(said) => match said {
-                Said::Granted { client_id, .. }
-                | Said::Changed { client_id, .. }
-                | Said::Filled { client_id, .. } => self.unpack(client_id),
-                Said::Intent(_) | Said::Compared { .. } => {}
+            Body::Order(fact) => match fact {
+                OrderFact::Granted { client_id, .. }
+                | OrderFact::Changed { client_id, .. }
+                | OrderFact::Filled { client_id, .. } => self.unpack(client_id),
+                OrderFact::Intent(_) | OrderFact::Compared { .. } => {}
             },
             Body::Operator(Operator::Resolved { conflict, .. }) => {
                 if let Some(id) = conflict.order() {

@@ -52,7 +52,7 @@ pub struct ToCancel {
 impl Cancel {
     /// Earliest venue time of the next request; `None` if no request is allowed.
     fn request_at(&self, order: &Order) -> Option<UtcMs> {
-        let over = order.told.is_some_and(OrderStatus::is_final);
+        let over = order.reported_status.is_some_and(OrderStatus::is_final);
         let unsure = order.orphaned || order.unanswered || order.fills_missing();
         if self.waits || self.doubt || over || unsure || !order.is_working() {
             return None;
@@ -161,7 +161,7 @@ impl OrderBook {
     }
 
     /// Requests without an outcome: the order and the number of the request.
-    pub fn unheard(&self) -> impl Iterator<Item = (&ClientOrderId, u32)> {
+    pub fn unanswered_cancels(&self) -> impl Iterator<Item = (&ClientOrderId, u32)> {
         let waiting = self.cancels.0.iter().filter(|(_, cancel)| cancel.waits);
         waiting.map(|(id, cancel)| (id, cancel.tries))
     }

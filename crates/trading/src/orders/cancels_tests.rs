@@ -74,8 +74,8 @@ fn what_was_not_sent_ends_when_it_is_withdrawn_and_is_not_sent() {
     assert_eq!(run_on(&mut manager, &[clock(VALID_UNTIL + 1), take_back(false)]), " | ");
     // A sent order continues like any other.
     let mut manager = Manager::default();
-    let said = run_on(&mut manager, &[approved(ID), sent(ID, 1, T), take_back(false)]);
-    assert_eq!(said, "Intent | Sent | ");
+    let appended = run_on(&mut manager, &[approved(ID), sent(ID, 1, T), take_back(false)]);
+    assert_eq!(appended, "Intent | Sent | ");
 }
 
 #[test]
@@ -103,12 +103,15 @@ fn a_cancel_that_is_answered_ends_the_order_with_what_was_filled() {
     let mut manager = working();
     assert_eq!(cancels(&manager, T), [1]);
     assert_eq!(run_on(&mut manager, &[requested(1, T)]), "");
-    assert_eq!((cancels(&manager, i64::MAX), manager.book().unheard().count()), (vec![], 1));
+    assert_eq!(
+        (cancels(&manager, i64::MAX), manager.book().unanswered_cancels().count()),
+        (vec![], 1)
+    );
     let answer = report(S::Cancelled, "4", &[]);
     let answer = OrderReport { source: ReportSource::Answer, ..answer };
     let answered = [Body::Venue(Venue::Reported(answer)), responded(1, Response::Accepted)];
     assert_eq!(run_on(&mut manager, &answered), " | ", "its fills are not known yet");
-    assert_eq!((asks(&manager, T), manager.book().unheard().count()), (1, 0));
+    assert_eq!((asks(&manager, T), manager.book().unanswered_cancels().count()), (1, 0));
     let whole = found(S::Cancelled, "4", &[trade(1, "100", "4")]);
     assert_eq!(run_on(&mut manager, &[whole]), "fill 1=1 x4, Cancelled 4");
     assert_eq!((asks(&manager, i64::MAX), cancels(&manager, i64::MAX)), (0, vec![]));
@@ -118,7 +121,7 @@ fn a_cancel_that_is_answered_ends_the_order_with_what_was_filled() {
     };
     assert_eq!(concluded(&manager), [(1, true)], "as soon as it is over");
     assert_eq!(run_on(&mut manager, &[clock(T + 1)]), "");
-    assert_eq!(concluded(&manager), [(1, true)], "until it is said");
+    assert_eq!(concluded(&manager), [(1, true)], "until it is appended");
     assert_eq!(run_on(&mut manager, &[responded(1, Response::Accepted)]), "");
     assert_eq!(concluded(&manager), []);
 }
@@ -133,10 +136,14 @@ fn what_ended_an_order_is_said_after_its_end_and_once() {
     let mut manager = working();
     let answer = OrderReport { source: ReportSource::Answer, ..report(S::Cancelled, "0", &[]) };
     let answer = Body::Venue(Venue::Reported(answer));
-    let said = run_on(&mut manager, &[requested(1, T), answer]);
-    assert_eq!((said.as_str(), concluded(&manager)), (" | Cancelled", vec![]), "an answer comes");
+    let appended = run_on(&mut manager, &[requested(1, T), answer]);
+    assert_eq!(
+        (appended.as_str(), concluded(&manager)),
+        (" | Cancelled", vec![]),
+        "an answer comes"
+    );
     run_on(&mut manager, &[responded(1, Response::Accepted)]);
-    assert_eq!((concluded(&manager), manager.book().unheard().count()), (vec![], 0));
+    assert_eq!((concluded(&manager), manager.book().unanswered_cancels().count()), (vec![], 0));
     // The response is lost, and the stream reports the end.
     let mut manager = working();
     run_on(&mut manager, &[requested(1, T), lost(1), reported(S::Cancelled, "0", &[])]);
@@ -150,9 +157,9 @@ fn what_ended_an_order_is_said_after_its_end_and_once() {
     let mut manager = working();
     let over = [requested(1, T), reported(S::Cancelled, "0", &[]), started(2, 1)];
     run_on(&mut manager, &over);
-    assert_eq!((manager.book().unheard().count(), concluded(&manager)), (1, vec![]));
+    assert_eq!((manager.book().unanswered_cancels().count(), concluded(&manager)), (1, vec![]));
     run_on(&mut manager, &[lost(1), clock(T + 1)]);
-    assert_eq!((manager.book().unheard().count(), concluded(&manager)), (0, vec![]));
+    assert_eq!((manager.book().unanswered_cancels().count(), concluded(&manager)), (0, vec![]));
 }
 
 #[test]
@@ -160,8 +167,8 @@ fn nothing_is_concluded_from_a_cancel_that_failed_before_the_order_was_asked_for
     let refusal = Response::Refused { code: -1, text: "no".into() };
     for response in [Response::NotOpen, refusal, Response::Unknown { reason: "reset".into() }] {
         let mut manager = working();
-        let said = run_on(&mut manager, &[requested(1, T), responded(1, response)]);
-        assert_eq!(said, " | ");
+        let appended = run_on(&mut manager, &[requested(1, T), responded(1, response)]);
+        assert_eq!(appended, " | ");
         assert_eq!(cancels(&manager, i64::MAX), [0; 0]);
         assert_eq!(asks(&manager, T), 1, "at once");
         assert_eq!(manager.book().next_query_at(), Some(i64::MIN));
@@ -193,8 +200,8 @@ fn an_order_that_works_still_is_cancelled_again_later_each_time_and_not_for_ever
 #[test]
 fn a_new_life_asks_for_the_order_before_it_cancels_again() {
     let mut manager = working();
-    let said = run_on(&mut manager, &[requested(1, T), started(2, 1), lost(1)]);
-    assert_eq!(said, " |  | ");
+    let appended = run_on(&mut manager, &[requested(1, T), started(2, 1), lost(1)]);
+    assert_eq!(appended, " |  | ");
     assert_eq!((cancels(&manager, i64::MAX), asks(&manager, T)), (vec![], 1));
     run_on(&mut manager, &[found(S::Open, "0", &[])]);
     assert_eq!(cancels(&manager, T + PATIENCE_MS), [2]);

@@ -60,7 +60,7 @@ impl FinishedOrders {
         }
         let block = self.blocks.back_mut().expect("one was just seen to");
         block.put(order);
-        block.newest = block.newest.max(now).max(order.told_at);
+        block.newest = block.newest.max(now).max(order.reported_at);
         let others = |all: &VecDeque<Block>| (all.len() - 1) * BLOCK;
         while others(&self.blocks) > REMEMBERED {
             self.forget();

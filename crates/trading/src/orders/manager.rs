@@ -18,7 +18,7 @@ use super::reconcile;
 use crate::decide::Approved;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
-    Accept, Body, Conflict, Decision, Dispute, Market, Operator, Order as Said, Venue,
+    Accept, Body, Conflict, Decision, Dispute, Market, Operator, Order as OrderFact, Venue,
 };
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, Proof, SendAttempt};
@@ -67,8 +67,8 @@ impl Manager {
             }
             Venue::Reported(report) => {
                 let order = self.book.get(&report.client_id);
-                let told = order.filter(|order| order.is_told_as(&report.venue_order_id));
-                let event = told.and_then(Order::told_event);
+                let known = order.filter(|order| order.is_reported_as(&report.venue_order_id));
+                let event = known.and_then(Order::reported_event);
                 events.extend(event.map(|event| (&report.client_id, event)));
             }
             Venue::Unanswered { .. }
@@ -87,13 +87,13 @@ impl Manager {
         }
     }
 
-    fn say(order: &Order, status: OrderStatus, reason: &str, out: &mut Out<Body>) {
-        out.say_because(
+    fn append_status(order: &Order, status: OrderStatus, reason: &str, out: &mut Out<Body>) {
+        out.append_because(
             [order.key],
-            Body::Order(Said::Changed {
+            Body::Order(OrderFact::Changed {
                 client_id: order.intent.client_id.clone(),
                 symbol: order.intent.symbol,
-                venue_order_id: order.told_id.clone(),
+                venue_order_id: order.reported_id.clone(),
                 status,
                 executed: order.executed.normalize(),
                 executed_quote: order.executed_quote.normalize(),
@@ -104,7 +104,7 @@ impl Manager {
 
     fn change(order: &Order, event: Event, reason: &str, out: &mut Out<Body>) {
         if let Some(status) = Self::shift(order, event) {
-            Self::say(order, status, reason, out);
+            Self::append_status(order, status, reason, out);
         }
     }
 
@@ -145,7 +145,10 @@ impl Manager {
         }
         let (client_id, attempt) = (order.intent.client_id.clone(), order.sent() + 1);
         let reason = why.to_owned();
-        out.say_because([order.key], Body::Order(Said::Granted { client_id, attempt, reason }));
+        out.append_because(
+            [order.key],
+            Body::Order(OrderFact::Granted { client_id, attempt, reason }),
+        );
     }
 
     fn sent(&self, attempts: &[SendAttempt], out: &mut Out<Body>) {
@@ -158,15 +161,15 @@ impl Manager {
     }
 
     fn reported(&self, order: &Order, out: &mut Out<Body>) {
-        let Some(event) = order.told_event() else { return };
+        let Some(event) = order.reported_event() else { return };
         let mut after = order.clone();
         if !order.fills_missing() {
             for fill in order.due_fills() {
                 after.applied += 1;
                 after.apply(fill);
-                out.say_because(
+                out.append_because(
                     [order.key],
-                    Body::Order(Said::Filled {
+                    Body::Order(OrderFact::Filled {
                         client_id: order.intent.client_id.clone(),
                         strategy: order.intent.strategy.clone(),
                         symbol: order.intent.symbol,
@@ -178,7 +181,7 @@ impl Manager {
             }
         }
         let status = Self::shift(order, event).unwrap_or(order.status);
-        let now = (status, &order.told_id, after.applied);
+        let now = (status, &order.reported_id, after.applied);
         if now != (order.status, &order.venue_order_id, order.applied) {
             let withdrawn = self.book.is_withdrawn(&order.intent.client_id);
             let why = if order.fills_missing() {
@@ -188,7 +191,7 @@ impl Manager {
             } else {
                 ""
             };
-            Self::say(&after, status, why, out);
+            Self::append_status(&after, status, why, out);
         }
     }
 
@@ -197,7 +200,7 @@ impl Manager {
             Venue::Sent { attempts } => self.sent(attempts, out),
             Venue::Reported(report) => {
                 let order = self.book.get(&report.client_id);
-                if let Some(order) = order.filter(|o| o.is_told_as(&report.venue_order_id)) {
+                if let Some(order) = order.filter(|o| o.is_reported_as(&report.venue_order_id)) {
                     self.reported(order, out);
                 }
             }
@@ -234,7 +237,7 @@ impl Manager {
             }
             Venue::Account { life, time, open, .. } => {
                 let conflicts = reconcile::compare(&self.book, *time, open);
-                out.say(Body::Order(Said::Compared { life: *life, conflicts }));
+                out.append(Body::Order(OrderFact::Compared { life: *life, conflicts }));
                 return;
             }
             Venue::PanicTraded { trades, .. } => self.panicked(trades, out),
@@ -243,7 +246,7 @@ impl Manager {
         }
         if self.book.fresh {
             let (life, conflicts) = (self.book.life, self.book.conflicts.clone());
-            out.say(Body::Order(Said::Compared { life, conflicts }));
+            out.append(Body::Order(OrderFact::Compared { life, conflicts }));
         }
     }
 
@@ -257,7 +260,7 @@ impl Manager {
             if booked || !client_id.is_panic() || !more.insert(&fill.trade_id) {
                 continue;
             }
-            out.say(Body::Order(Said::Filled {
+            out.append(Body::Order(OrderFact::Filled {
                 client_id: client_id.clone(),
                 strategy: PANIC.to_owned(),
                 symbol: *symbol,
@@ -274,12 +277,12 @@ impl Manager {
     fn resolved(&self, conflict: &Conflict, out: &mut Out<Body>) {
         let order = conflict.order().and_then(|id| self.book.get(&id).cloned());
         let Some(order) = order else { return };
-        let told = order.told.filter(|status| status.is_final());
-        let (status, reason) = match (conflict.dispute, told) {
+        let reported = order.reported_status.filter(|status| status.is_final());
+        let (status, reason) = match (conflict.dispute, reported) {
             (Dispute::Twin, _) if order.sent() == 0 => {
                 (OrderStatus::Expired, "another has sent an order of this id")
             }
-            (Dispute::Order, Some(told)) => (told, "an operator took the venue's word"),
+            (Dispute::Order, Some(reported)) => (reported, "an operator took the venue's word"),
             (Dispute::Order, None) if order.is_working() => (
                 OrderStatus::Cancelled,
                 "the venue has it no longer, and an operator took its word",
@@ -287,7 +290,7 @@ impl Manager {
             (Dispute::Balance | Dispute::Order | Dispute::Twin | Dispute::Setup, _) => return,
         };
         if status != order.status {
-            Self::say(&order, status, reason, out);
+            Self::append_status(&order, status, reason, out);
         }
     }
 
@@ -332,7 +335,7 @@ impl Stage for Manager {
     }
 
     fn produces(&self) -> Mask {
-        OrderBook::SAID.and(Mask::of(&[kind::COMPARED]))
+        OrderBook::FACTS.and(Mask::of(&[kind::COMPARED]))
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {
@@ -360,10 +363,10 @@ impl Stage for Manager {
                 | Decision::CancelIntent { client_id, reason, .. },
             ) => self.withdrawn(client_id, reason, out),
             Body::Decision(_) => {
-                let approved = Approved::told(fact);
+                let approved = Approved::of(fact);
                 let intent = approved.as_ref().map(Approved::intent);
                 if let Some(intent) = intent.filter(|i| !self.book.remembers(&i.client_id)) {
-                    out.say_because([fact.key], Body::Order(Said::Intent(intent.clone())));
+                    out.append_because([fact.key], Body::Order(OrderFact::Intent(intent.clone())));
                 }
             }
             Body::Market(_)

@@ -102,8 +102,8 @@ fn run_on(manager: &mut Manager, inputs: &[Body]) -> String {
     let mut words = Vec::new();
     for (n, body) in (1..).zip(inputs) {
         let from = if matches!(body, Body::Decision(_)) { rank::DECISION.0 } else { 0 };
-        let said = facts_of(manager, &fact(n, from, body.clone()));
-        words.push(said.iter().map(short).collect::<Vec<_>>().join(", "));
+        let facts = facts_of(manager, &fact(n, from, body.clone()));
+        words.push(facts.iter().map(short).collect::<Vec<_>>().join(", "));
         let bytes = manager.save();
         *manager = Manager::default();
         manager.load(&bytes).unwrap();
@@ -113,14 +113,16 @@ fn run_on(manager: &mut Manager, inputs: &[Body]) -> String {
 }
 
 fn short(body: &Body) -> String {
-    let Body::Order(said) = body else { panic!("{body:?}") };
-    match said {
-        Said::Intent(_) => "Intent".to_owned(),
-        Said::Granted { attempt, .. } => format!("Granted {attempt}"),
-        Said::Changed { status, executed, .. } if executed.is_zero() => format!("{status:?}"),
-        Said::Changed { status, executed, .. } => format!("{status:?} {executed}"),
-        Said::Filled { k, fill, .. } => format!("fill {k}={} x{}", fill.trade_id, fill.quantity),
-        Said::Compared { conflicts, .. } => {
+    let Body::Order(fact) = body else { panic!("{body:?}") };
+    match fact {
+        OrderFact::Intent(_) => "Intent".to_owned(),
+        OrderFact::Granted { attempt, .. } => format!("Granted {attempt}"),
+        OrderFact::Changed { status, executed, .. } if executed.is_zero() => format!("{status:?}"),
+        OrderFact::Changed { status, executed, .. } => format!("{status:?} {executed}"),
+        OrderFact::Filled { k, fill, .. } => {
+            format!("fill {k}={} x{}", fill.trade_id, fill.quantity)
+        }
+        OrderFact::Compared { conflicts, .. } => {
             let words = conflicts.iter().map(|c| format!("{}: {} / {}", c.about, c.ours, c.theirs));
             format!("Compared [{}]", words.collect::<Vec<_>>().join("; "))
         }
@@ -136,7 +138,7 @@ use OrderStatus as S;
 #[test]
 fn an_order_goes_its_way() {
     let fills = [trade(3, "100", "4"), trade(4, "101", "6")];
-    let said = run(&[
+    let appended = run(&[
         approved(ID),
         sent(ID, 1, T),
         reported(S::Open, "0", &[]),
@@ -144,7 +146,7 @@ fn an_order_goes_its_way() {
         reported(S::Filled, "10", &fills),
     ]);
     let want = "Intent | Sent | Open | fill 1=3 x4, PartlyFilled 4 | fill 2=4 x6, Filled 10";
-    assert_eq!(said, want);
+    assert_eq!(appended, want);
 }
 
 #[test]
@@ -168,12 +170,12 @@ fn reports_in_any_order_doubled_or_torn_lead_to_the_same_fills() {
     for order in orders {
         let mut inputs = vec![approved(ID), sent(ID, 1, T)];
         inputs.extend(order.iter().map(|body| (*body).clone()));
-        let said = run(&inputs);
-        let fills: Vec<_> = said.split([',', '|']).map(str::trim).collect();
+        let appended = run(&inputs);
+        let fills: Vec<_> = appended.split([',', '|']).map(str::trim).collect();
         let fills: Vec<_> = fills.iter().filter(|word| word.starts_with("fill")).collect();
-        assert_eq!(fills, [&"fill 1=3 x4", &"fill 2=4 x5", &"fill 3=9 x1"], "{said}");
-        let ends: Vec<_> = said.matches("Filled 10").collect();
-        assert_eq!(ends.len(), 1, "{said}");
+        assert_eq!(fills, [&"fill 1=3 x4", &"fill 2=4 x5", &"fill 3=9 x1"], "{appended}");
+        let ends: Vec<_> = appended.matches("Filled 10").collect();
+        assert_eq!(ends.len(), 1, "{appended}");
     }
 }
 
@@ -194,7 +196,7 @@ fn orders_of_parts<T: Clone>(all: &[T]) -> Vec<Vec<T>> {
 #[test]
 fn whatever_of_the_stream_is_lost_doubled_or_late_the_venue_asked_says_it_all() {
     let fills = [trade(1, "100", "4"), trade(2, "101", "3"), trade(3, "99", "3")];
-    let told = [
+    let reports = [
         reported(OrderStatus::Open, "0", &[]),
         reported(OrderStatus::PartlyFilled, "4", &fills[..1]),
         reported(OrderStatus::PartlyFilled, "7", &fills[1..2]),
@@ -202,7 +204,7 @@ fn whatever_of_the_stream_is_lost_doubled_or_late_the_venue_asked_says_it_all() 
     ];
     let mut answer = report(OrderStatus::Filled, "10", &fills);
     answer.source = ReportSource::Query;
-    let streams = orders_of_parts(&told);
+    let streams = orders_of_parts(&reports);
     assert_eq!(streams.len(), 65, "all orders of all parts of four");
     for stream in streams {
         let mut inputs = vec![approved(ID), sent(ID, 1, T)];
@@ -213,35 +215,35 @@ fn whatever_of_the_stream_is_lost_doubled_or_late_the_venue_asked_says_it_all() 
         // Reports after the complete one change nothing.
         inputs.extend(stream.iter().cloned());
         let mut manager = Manager::default();
-        let said = run_on(&mut manager, &inputs);
-        let words: Vec<&str> = said.split([',', '|']).map(str::trim).collect();
+        let appended = run_on(&mut manager, &inputs);
+        let words: Vec<&str> = appended.split([',', '|']).map(str::trim).collect();
         let fills = words.iter().filter(|word| word.starts_with("fill ")).count();
         let ends = words.iter().filter(|word| **word == "Filled 10").count();
-        assert_eq!((fills, ends), (3, 1), "{said}");
+        assert_eq!((fills, ends), (3, 1), "{appended}");
     }
 }
 
 #[test]
 fn an_order_is_final_only_when_its_fills_add_up() {
     let mut manager = Manager::default();
-    let said = run_on(
+    let appended = run_on(
         &mut manager,
         &[approved(ID), sent(ID, 1, T), reported(S::Cancelled, "6", &[trade(4, "1", "2")])],
     );
-    assert_eq!(said, "Intent | Sent | Open");
+    assert_eq!(appended, "Intent | Sent | Open");
     let queries = manager.book().to_query(T);
     assert_eq!(queries.iter().map(|q| q.why).collect::<Vec<_>>(), [Why::FillsMissing]);
     assert_eq!(queries[0].venue_order_id, Some(7.into()));
     let rest = [trade(4, "1", "2"), trade(3, "1", "4")];
-    let said = run_on(&mut manager, &[reported(S::Cancelled, "6", &rest)]);
-    assert_eq!(said, "fill 1=3 x4, fill 2=4 x2, Cancelled 6");
+    let appended = run_on(&mut manager, &[reported(S::Cancelled, "6", &rest)]);
+    assert_eq!(appended, "fill 1=3 x4, fill 2=4 x2, Cancelled 6");
     assert!(manager.book().to_query(i64::MAX).is_empty());
     // A fill after the end counts; until it is known, the order is queried again.
-    let said = run_on(&mut manager, &[reported(S::Cancelled, "7", &[])]);
-    assert_eq!(said, "");
+    let appended = run_on(&mut manager, &[reported(S::Cancelled, "7", &[])]);
+    assert_eq!(appended, "");
     assert_eq!(manager.book().to_query(T).len(), 1);
-    let said = run_on(&mut manager, &[reported(S::Cancelled, "7", &[trade(5, "1", "1")])]);
-    assert_eq!(said, "fill 3=5 x1, Cancelled 7");
+    let appended = run_on(&mut manager, &[reported(S::Cancelled, "7", &[trade(5, "1", "1")])]);
+    assert_eq!(appended, "fill 3=5 x1, Cancelled 7");
 }
 
 #[test]
@@ -264,8 +266,8 @@ fn an_intent_lapses_once_its_time_has_passed() {
     assert_eq!(manager.next_wake(), None);
     assert_eq!(run_on(&mut manager, &[clock(VALID_UNTIL + 1)]), "", "it has left");
     // The request was sent at the moment in which the clock made it too late.
-    let said = run(&[approved(ID), clock(VALID_UNTIL + 1), sent(ID, 1, VALID_UNTIL)]);
-    assert_eq!(said, "Intent | Expired | Sent");
+    let appended = run(&[approved(ID), clock(VALID_UNTIL + 1), sent(ID, 1, VALID_UNTIL)]);
+    assert_eq!(appended, "Intent | Expired | Sent");
 }
 
 #[test]
@@ -280,7 +282,7 @@ fn a_definite_no_ends_it_or_grants_another_attempt() {
         way(&[refused(1, true), sent(ID, 2, T + 9), refused(2, false)]),
         "Granted 2 | Sent | Rejected"
     );
-    assert_eq!(way(&[refused(1, true), refused(1, true)]), "Granted 2 | ", "told twice");
+    assert_eq!(way(&[refused(1, true), refused(1, true)]), "Granted 2 | ", "reported twice");
     assert_eq!(way(&[refused(1, true), clock(VALID_UNTIL + 1)]), "Granted 2 | Expired");
     assert_eq!(way(&[clock(VALID_UNTIL + 1), refused(1, true)]), " | Expired");
     assert_eq!(way(&[unanswered(1), refused(1, false)]), "Unknown | Rejected");
@@ -321,11 +323,11 @@ fn only_a_proved_absence_grants_another_attempt() {
 #[test]
 fn a_new_life_asks_before_it_believes() {
     let mut manager = Manager::default();
-    let said = run_on(
+    let appended = run_on(
         &mut manager,
         &[started(1, 1), approved("ew-1"), approved(ID), sent(ID, 1, T), started(2, 1)],
     );
-    assert_eq!(said, " | Intent | Intent | Sent | Unknown");
+    assert_eq!(appended, " | Intent | Intent | Sent | Unknown");
     assert_eq!(due(&manager, T), [1], "what never left may still go");
     let book = |m: &Manager| m.book().clone();
     let ask = |m: &Manager, now| m.book().to_query(now).iter().map(|q| q.why).collect::<Vec<_>>();
@@ -338,8 +340,8 @@ fn a_new_life_asks_before_it_believes() {
     assert_eq!(book(&manager).next_query_at(), Some(T + 16_001), "and a second later");
     let mut answer = report(S::Filled, "10", &[trade(1, "1", "10")]);
     answer.source = ReportSource::Query;
-    let said = run_on(&mut manager, &[Body::Venue(Venue::Reported(answer))]);
-    assert_eq!(said, "fill 1=1 x10, Filled 10");
+    let appended = run_on(&mut manager, &[Body::Venue(Venue::Reported(answer))]);
+    assert_eq!(appended, "fill 1=1 x10, Filled 10");
     assert_eq!(book(&manager).next_query_at(), None);
 }
 
@@ -352,7 +354,7 @@ fn what_contradicts_the_records_is_a_conflict_until_the_epoch_changes() {
     };
     assert_eq!(run(&[other("x-7", 1)]), "", "not ours");
     let twin = "order ew-9: no such order / order 1 in BTCUSDT";
-    let said = run(&[
+    let appended = run(&[
         started(1, 1),
         other("ew-9", 1),
         other("ew-9", 1),
@@ -362,17 +364,17 @@ fn what_contradicts_the_records_is_a_conflict_until_the_epoch_changes() {
         account(T, &[]),
     ]);
     let want = format!(" | Compared [{twin}] |  |  | Compared [{twin}] |  | Compared []");
-    assert_eq!(said, want);
+    assert_eq!(appended, want);
     let unsent = "order ew-smacross-a: never sent / order 7 in BTCUSDT";
     assert_eq!(run(&[approved(ID), other(ID, 7)]), format!("Intent | Compared [{unsent}]"));
     let second = "order ew-smacross-a: order 7 / order 8 in BTCUSDT";
-    let said = run(&[approved(ID), sent(ID, 1, T), other(ID, 7), other(ID, 8)]);
-    assert_eq!(said, format!("Intent | Sent | Open | Compared [{second}]"));
+    let appended = run(&[approved(ID), sent(ID, 1, T), other(ID, 7), other(ID, 8)]);
+    assert_eq!(appended, format!("Intent | Sent | Open | Compared [{second}]"));
     let mut larger = report(S::Open, "0", &[]);
     larger.quantity = dec("11");
-    let said = run(&[approved(ID), sent(ID, 1, T), Body::Venue(Venue::Reported(larger))]);
+    let appended = run(&[approved(ID), sent(ID, 1, T), Body::Venue(Venue::Reported(larger))]);
     let size = "order ew-smacross-a: Buy 10 BTCUSDT / Buy 11 BTCUSDT, order 7";
-    assert_eq!(said, format!("Intent | Sent | Compared [{size}]"));
+    assert_eq!(appended, format!("Intent | Sent | Compared [{size}]"));
 }
 
 #[test]
@@ -431,8 +433,8 @@ fn a_final_order_is_packed_and_taken_out_when_it_is_named() {
     assert_eq!(run_on(&mut manager, &[cancelled, clock(T + 2)]), " | ");
     // A fill that was missed is still applied, as the second of the order.
     let late = reported(S::Cancelled, "6", &[first, trade(2, "1", "2")]);
-    let said = run_on(&mut manager, &[late]);
-    assert_eq!(said, "fill 2=2 x2, Cancelled 6");
+    let appended = run_on(&mut manager, &[late]);
+    assert_eq!(appended, "fill 2=2 x2, Cancelled 6");
     assert_eq!(manager.book().get(&id(ID)).unwrap().applied, 2);
     // No other order may use the same id.
     assert_eq!(run_on(&mut manager, &[clock(T + 3), approved(ID)]), " | ");
@@ -449,21 +451,21 @@ fn a_gateway_may_fold_inputs_before_what_the_manager_says_of_them() {
         reported(S::Filled, "10", &fills),
     ];
     let mut manager = Manager::default();
-    let mut said = Vec::new();
+    let mut facts = Vec::new();
     for (n, body) in (1..).zip(&inputs) {
         let from = if n == 1 { rank::DECISION.0 } else { 0 };
-        said.extend(facts_of(&mut manager, &fact(n, from, body.clone())));
+        facts.extend(facts_of(&mut manager, &fact(n, from, body.clone())));
     }
     // The intent comes before the request, as the gateway reads it from the journal; the rest is
     // late.
     let mut book = OrderBook::default();
-    book.fold(&fact(1, rank::ORDER_MANAGER.0, said[0].clone()));
+    book.fold(&fact(1, rank::ORDER_MANAGER.0, facts[0].clone()));
     assert_eq!(book.to_send(T).len(), 1);
     for body in &inputs[1..] {
         book.fold(&input(1, body.clone()));
         assert!(book.to_send(T).is_empty(), "never twice");
     }
-    said[1..].iter().for_each(|body| book.fold(&fact(1, rank::ORDER_MANAGER.0, body.clone())));
+    facts[1..].iter().for_each(|body| book.fold(&fact(1, rank::ORDER_MANAGER.0, body.clone())));
     book.check();
     let (theirs, ours) = (book.get(&id(ID)).unwrap(), manager.book().get(&id(ID)).unwrap());
     assert_eq!((theirs.status, theirs.executed), (ours.status, ours.executed));
@@ -493,20 +495,24 @@ fn a_hint_leaves_a_lost_answer_open() {
     let found = [&before[..], &[Body::Venue(Venue::Reported(found))]].concat();
     assert_eq!(asks(&found).0, [], "found, it is one that works");
     let filled = reported(S::Filled, "10", &[trade(1, "1", "10")]);
-    assert_eq!(asks(&[&before[..], &[filled]].concat()), (Vec::new(), None), "all of it was told");
+    assert_eq!(
+        asks(&[&before[..], &[filled]].concat()),
+        (Vec::new(), None),
+        "all of it was reported"
+    );
 }
 
 #[test]
 fn an_order_that_works_quietly_is_asked_for_now_and_then() {
     let mut manager = Manager::default();
     run_on(&mut manager, &[approved(ID), sent(ID, 1, T), reported(S::Open, "0", &[])]);
-    let told = manager.book().get(&id(ID)).unwrap().told_at;
+    let reported_at = manager.book().get(&id(ID)).unwrap().reported_at;
     let asks = |manager: &Manager, at| {
         manager.book().to_query(at).into_iter().map(|ask| ask.why).collect::<Vec<_>>()
     };
-    assert_eq!(asks(&manager, told + QUIET_MS - 1), []);
-    assert_eq!(asks(&manager, told + QUIET_MS), [Why::Quiet]);
-    assert_eq!(manager.book().next_look_at(), Some(told + QUIET_MS));
+    assert_eq!(asks(&manager, reported_at + QUIET_MS - 1), []);
+    assert_eq!(asks(&manager, reported_at + QUIET_MS), [Why::Quiet]);
+    assert_eq!(manager.book().next_look_at(), Some(reported_at + QUIET_MS));
     assert_eq!(manager.book().next_query_at(), None, "time does not wait for it");
     // It is final: no query follows, and its number is still known as ours.
     run_on(&mut manager, &[reported(S::Filled, "10", &[trade(1, "1", "10")])]);
@@ -538,16 +544,16 @@ fn the_venues_word_on_an_order_is_taken_as_an_operator_says() {
                 tell what became of it";
     let open = [reported(S::Open, "0", &[]), account(T + 99, &[])];
     let end = [venue(gone, Dispute::Order), account(T + 199, &[])];
-    let said = way(&[&open[..], &end].concat());
-    assert_eq!(said, format!("Open | Compared [{gone}] | Cancelled | Compared []"));
+    let appended = way(&[&open[..], &end].concat());
+    assert_eq!(appended, format!("Open | Compared [{gone}] | Cancelled | Compared []"));
     // Its earlier fills are reported later, and count.
     let late = reported(S::Filled, "10", &[trade(1, "1", "10")]);
-    let said = way(&[&open[..], &end, &[late]].concat());
-    assert!(said.ends_with("Compared [] | fill 1=1 x10, Filled 10"), "{said}");
+    let appended = way(&[&open[..], &end, &[late]].concat());
+    assert!(appended.ends_with("Compared [] | fill 1=1 x10, Filled 10"), "{appended}");
 
     let refused_and_filled = "order ew-smacross-a: Rejected / an order that is Rejected cannot be \
                               Cancelled";
-    let said = way(&[
+    let appended = way(&[
         refused(1, false),
         reported(S::Cancelled, "0", &[]),
         venue(refused_and_filled, Dispute::Order),
@@ -555,16 +561,16 @@ fn the_venues_word_on_an_order_is_taken_as_an_operator_says() {
     ]);
     let conflict = format!("Compared [{refused_and_filled}]");
     let want = format!("Rejected | Rejected, {conflict} | Cancelled | Compared []");
-    assert_eq!(said, want);
+    assert_eq!(appended, want);
 
     // An order that another process sent under our id is not sent again.
     let unsent = "order ew-smacross-a: never sent / open in BTCUSDT";
     let mut manager = Manager::default();
     let here = [(ID, "BTCUSDT")];
-    let said = run_on(&mut manager, &[approved(ID), account(T, &here)]);
-    assert_eq!(said, format!("Intent | Compared [{unsent}]"));
-    let said = run_on(&mut manager, &[venue(unsent, Dispute::Twin), account(T + 9, &here)]);
-    assert_eq!(said, "Expired | Compared []");
+    let appended = run_on(&mut manager, &[approved(ID), account(T, &here)]);
+    assert_eq!(appended, format!("Intent | Compared [{unsent}]"));
+    let appended = run_on(&mut manager, &[venue(unsent, Dispute::Twin), account(T + 9, &here)]);
+    assert_eq!(appended, "Expired | Compared []");
     assert_eq!(due(&manager, T), Vec::<u32>::new());
 }
 
@@ -578,18 +584,18 @@ fn where_our_word_counts_the_venues_is_set_aside_until_it_changes() {
     let ours = |conflict: &str| resolved(conflict, Dispute::Twin, Accept::Ours);
     let twin = "order ew-9: no such order / order 1 in BTCUSDT";
     let mut manager = Manager::default();
-    let said = run_on(&mut manager, &[started(1, 1), other(1, S::Open), ours(twin)]);
-    assert_eq!(said, format!(" | Compared [{twin}] | "));
+    let appended = run_on(&mut manager, &[started(1, 1), other(1, S::Open), ours(twin)]);
+    assert_eq!(appended, format!(" | Compared [{twin}] | "));
     let quiet = [
         other(1, S::Filled),
         account(T, &[("ew-9", "BTCUSDT")]),
         started(2, 1),
         account(T, &[("ew-9", "BTCUSDT")]),
     ];
-    let said = run_on(&mut manager, &quiet);
-    assert_eq!(said, " | Compared [] |  | Compared []", "it is left, in the next life too");
-    let said = run_on(&mut manager, &[account(T, &[("ew-8", "BTCUSDT")])]);
-    assert_eq!(said, "Compared [order ew-8: no such order / open in BTCUSDT]", "another one");
+    let appended = run_on(&mut manager, &quiet);
+    assert_eq!(appended, " | Compared [] |  | Compared []", "it is left, in the next life too");
+    let appended = run_on(&mut manager, &[account(T, &[("ew-8", "BTCUSDT")])]);
+    assert_eq!(appended, "Compared [order ew-8: no such order / open in BTCUSDT]", "another one");
 
     let second = |number| format!("order ew-smacross-a: order 7 / order {number} in BTCUSDT");
     let same = |number: u64| {
@@ -597,11 +603,11 @@ fn where_our_word_counts_the_venues_is_set_aside_until_it_changes() {
         report.venue_order_id = number.into();
         Body::Venue(Venue::Reported(report))
     };
-    let said =
+    let appended =
         run(&[approved(ID), sent(ID, 1, T), same(7), same(8), ours(&second(8)), same(8), same(9)]);
     let (eight, nine) = (second(8), second(9));
     assert_eq!(
-        said,
+        appended,
         format!("Intent | Sent | Open | Compared [{eight}] |  |  | Compared [{nine}]")
     );
 }
@@ -616,15 +622,15 @@ fn what_panic_traded_is_filled_once_and_is_no_twin() {
         side: Side::Sell,
         fill: trade(trade_id, "100", "1"),
     };
-    let mut told = |n, trades: &[PanicTrade]| {
+    let mut apply = |n, trades: &[PanicTrade]| {
         let body =
             Body::Venue(Venue::PanicTraded { trades: trades.to_vec(), venue: VenueId::default() });
-        let said = facts_of(&mut manager, &input(n, body));
+        let facts = facts_of(&mut manager, &input(n, body));
         let bytes = manager.save();
         manager = Manager::default();
         manager.load(&bytes).unwrap();
-        let filled = said.iter().map(|body| {
-            let Body::Order(Said::Filled { client_id, strategy, k, fill, .. }) = body else {
+        let filled = facts.iter().map(|body| {
+            let Body::Order(OrderFact::Filled { client_id, strategy, k, fill, .. }) = body else {
                 panic!("{body:?}")
             };
             format!("{client_id} {strategy} {k} {}", fill.trade_id)
@@ -632,16 +638,16 @@ fn what_panic_traded_is_filled_once_and_is_no_twin() {
         filled.collect::<Vec<_>>().join(", ")
     };
     let (a, b) = ("ew-panic-1-0", "ew-panic-1-1");
-    let first = told(2, &[of(a, 5), of(a, 6), of(a, 6), of("by-hand", 7)]);
+    let first = apply(2, &[of(a, 5), of(a, 6), of(a, 6), of("by-hand", 7)]);
     assert_eq!(first, format!("{a} panic 1 5, {a} panic 2 6"));
-    let again = told(3, &[of(a, 5), of(a, 6), of(a, 8), of(b, 9)]);
+    let again = apply(3, &[of(a, 5), of(a, 6), of(a, 8), of(b, 9)]);
     assert_eq!(again, format!("{a} panic 3 8, {b} panic 1 9"));
-    assert_eq!(told(4, &[of(a, 8)]), "");
-    let said = facts_of(&mut manager, &input(5, account(T, &[(a, "BTCUSDT")])));
+    assert_eq!(apply(4, &[of(a, 8)]), "");
+    let facts = facts_of(&mut manager, &input(5, account(T, &[(a, "BTCUSDT")])));
     assert!(
-        matches!(&said[..], [Body::Order(Said::Compared { conflicts, .. })]
+        matches!(&facts[..], [Body::Order(OrderFact::Compared { conflicts, .. })]
         if conflicts.is_empty()),
-        "{said:?}"
+        "{facts:?}"
     );
 }
 

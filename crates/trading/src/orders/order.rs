@@ -66,13 +66,17 @@ pub struct Order {
     /// The venue's id, from the order manager's facts.
     pub venue_order_id: Option<VenueOrderId>,
     /// The venue's id, as first reported.
-    pub(super) told_id: Option<VenueOrderId>,
+    #[serde(rename = "told_id")]
+    pub(super) reported_id: Option<VenueOrderId>,
     /// The most advanced status that the venue reported.
-    pub(super) told: Option<OrderStatus>,
+    #[serde(rename = "told")]
+    pub(super) reported_status: Option<OrderStatus>,
     /// The largest cumulative quantity that the venue reported.
-    pub(super) told_executed: Decimal,
+    #[serde(rename = "told_executed")]
+    pub(super) reported_executed: Decimal,
     /// Venue time of the newest report.
-    pub(super) told_at: UtcMs,
+    #[serde(rename = "told_at")]
+    pub(super) reported_at: UtcMs,
     /// Reported fills, by trade id.
     pub(super) fills: BTreeMap<VenueTradeId, Known>,
     /// Venue time of the first absence that may prove that the order does not exist.
@@ -143,10 +147,10 @@ impl Order {
             executed_quote: Decimal::ZERO,
             applied: 0,
             venue_order_id: None,
-            told_id: None,
-            told: None,
-            told_executed: Decimal::ZERO,
-            told_at: UtcMs::MIN,
+            reported_id: None,
+            reported_status: None,
+            reported_executed: Decimal::ZERO,
+            reported_at: UtcMs::MIN,
             fills: BTreeMap::new(),
             absent: None,
             unanswered: false,
@@ -160,8 +164,8 @@ impl Order {
     pub fn to_query(&self, why: Why) -> ToQuery {
         let (client_id, symbol) = (self.intent.client_id.clone(), self.intent.symbol);
         let since = self.attempt.map_or(self.intent.close_time, |a| a.timestamp);
-        let (venue_order_id, executed) = (self.told_id.clone(), self.told_executed);
-        let over = self.told.is_some_and(OrderStatus::is_final);
+        let (venue_order_id, executed) = (self.reported_id.clone(), self.reported_executed);
+        let over = self.reported_status.is_some_and(OrderStatus::is_final);
         let decided = self.intent.close_time;
         let proof = self.attempt.map_or(Proof::default(), |attempt| attempt.proof);
         ToQuery { client_id, symbol, venue_order_id, since, decided, why, executed, over, proof }
@@ -187,7 +191,9 @@ impl Order {
     /// Whether a granted attempt was not sent yet.
     #[must_use]
     pub fn is_due(&self) -> bool {
-        self.status == OrderStatus::Intent && self.told.is_none() && self.granted > self.sent()
+        self.status == OrderStatus::Intent
+            && self.reported_status.is_none()
+            && self.granted > self.sent()
     }
 
     /// Whether it is open or partly filled at the venue.
@@ -199,7 +205,7 @@ impl Order {
     /// Whether the reported executed quantity exceeds the reported fills.
     #[must_use]
     pub fn fills_missing(&self) -> bool {
-        self.known_quantity() < self.told_executed
+        self.known_quantity() < self.reported_executed
     }
 
     fn known_quantity(&self) -> Decimal {
@@ -215,8 +221,8 @@ impl Order {
     }
 
     /// Whether the venue reported it under this id.
-    pub(super) fn is_told_as(&self, id: &VenueOrderId) -> bool {
-        self.told_id.as_ref() == Some(id)
+    pub(super) fn is_reported_as(&self, id: &VenueOrderId) -> bool {
+        self.reported_id.as_ref() == Some(id)
     }
 
     /// Whether the venue refused the last attempt finally.
@@ -251,8 +257,8 @@ impl Order {
     }
 
     /// The event that the reports so far amount to. It is final only once the fills add up.
-    pub(super) fn told_event(&self) -> Option<Event> {
-        let told = self.told?;
+    pub(super) fn reported_event(&self) -> Option<Event> {
+        let reported = self.reported_status?;
         let known = self.known_quantity();
         let working = if known.is_zero() { Event::Opened } else { Event::PartFilled };
         if self.fills_missing() {
@@ -261,7 +267,7 @@ impl Order {
         if !known.is_zero() && known >= self.intent.quantity {
             return Some(Event::Filled);
         }
-        Some(match told {
+        Some(match reported {
             OrderStatus::Filled => Event::Filled,
             OrderStatus::Cancelled => Event::Cancelled,
             OrderStatus::Rejected => Event::Rejected,
@@ -275,18 +281,18 @@ impl Order {
     }
 
     pub(super) fn report(&mut self, report: &OrderReport) {
-        self.told_id = Some(report.venue_order_id.clone());
+        self.reported_id = Some(report.venue_order_id.clone());
         let rank = |status| match status {
             OrderStatus::Intent | OrderStatus::Sent | OrderStatus::Unknown | OrderStatus::Open => 0,
             OrderStatus::PartlyFilled => 1,
             OrderStatus::Cancelled | OrderStatus::Rejected | OrderStatus::Expired => 2,
             OrderStatus::Filled => 3,
         };
-        if self.told.is_none_or(|told| rank(told) < rank(report.status)) {
-            self.told = Some(report.status);
+        if self.reported_status.is_none_or(|before| rank(before) < rank(report.status)) {
+            self.reported_status = Some(report.status);
         }
-        self.told_executed = self.told_executed.max(report.executed);
-        self.told_at = self.told_at.max(report.time);
+        self.reported_executed = self.reported_executed.max(report.executed);
+        self.reported_at = self.reported_at.max(report.time);
         for fill in &report.fills {
             let known = || Known { fill: fill.clone(), applied: false };
             self.fills.entry(fill.trade_id.clone()).or_insert_with(known);
@@ -310,8 +316,8 @@ impl Order {
         } else if self.unanswered || self.status == OrderStatus::Unknown {
             Why::Unanswered
         } else if self.is_working() {
-            let told = self.asked.map_or(self.told_at, |asked| asked.max(self.told_at));
-            return Some((Why::Quiet, told.saturating_add(QUIET_MS)));
+            let last = self.asked.map_or(self.reported_at, |asked| asked.max(self.reported_at));
+            return Some((Why::Quiet, last.saturating_add(QUIET_MS)));
         } else {
             return None;
         };

@@ -18,16 +18,16 @@ fn endless(attempt: u32, timestamp: i64) -> Body {
 #[test]
 fn where_an_id_stays_unique_one_absence_allows_another_attempt() {
     let mut manager = Manager::default();
-    let said = run_on(&mut manager, &[approved(ID), endless(1, T), unanswered(1)]);
-    assert_eq!(said, "Intent | Sent | Unknown");
+    let appended = run_on(&mut manager, &[approved(ID), endless(1, T), unanswered(1)]);
+    assert_eq!(appended, "Intent | Sent | Unknown");
     let asks = manager.book().to_query(T);
     assert_eq!((asks.len(), asks[0].proof), (1, Proof::ById));
-    let said = run_on(&mut manager, &[absent(T + 1)]);
-    assert_eq!(said, "Granted 2", "the venue takes one order of an id");
+    let appended = run_on(&mut manager, &[absent(T + 1)]);
+    assert_eq!(appended, "Granted 2", "the venue takes one order of an id");
     assert_eq!(due(&manager, T + 1), [2]);
     let filled = reported(S::Filled, "10", &[trade(1, "1", "10")]);
-    let said = run_on(&mut manager, &[endless(2, T + 2), unanswered(2), filled]);
-    assert_eq!(said, "Sent | Unknown | fill 1=1 x10, Filled 10", "whichever of them arrived");
+    let appended = run_on(&mut manager, &[endless(2, T + 2), unanswered(2), filled]);
+    assert_eq!(appended, "Sent | Unknown | fill 1=1 x10, Filled 10", "whichever of them arrived");
 }
 
 #[test]
@@ -43,8 +43,8 @@ fn a_request_that_never_settles_is_neither_failed_nor_forgotten() {
     // A definite refusal of the second attempt shows nothing about the first.
     let mut manager = Manager::default();
     run_on(&mut manager, &[&lost[..], &[absent(T + 1), endless(2, T + 2)]].concat());
-    let said = run_on(&mut manager, &[refused(2, false), absent(T + 9), absent(late)]);
-    assert_eq!(said, "Unknown |  | ");
+    let appended = run_on(&mut manager, &[refused(2, false), absent(T + 9), absent(late)]);
+    assert_eq!(appended, "Unknown |  | ");
     assert_eq!(due(&manager, T + 9), [0; 0], "it is wrong as it stands");
     let filled = reported(S::Filled, "10", &[trade(1, "1", "10")]);
     assert_eq!(run_on(&mut manager, &[filled]), "fill 1=1 x10, Filled 10");
@@ -53,8 +53,8 @@ fn a_request_that_never_settles_is_neither_failed_nor_forgotten() {
     // Where our id alone proves nothing, an absence proves nothing, however often it is seen.
     let never = sent_as(1, T, None, Proof::ByAbsenceAndTrades);
     let absences = [T + 1, late, late + 86_400_000].map(absent);
-    let said = run(&[&[approved(ID), never, unanswered(1)], &absences[..]].concat());
-    assert_eq!(said, "Intent | Sent | Unknown |  |  | ");
+    let appended = run(&[&[approved(ID), never, unanswered(1)], &absences[..]].concat());
+    assert_eq!(appended, "Intent | Sent | Unknown |  |  | ");
 }
 
 #[test]
@@ -89,9 +89,9 @@ fn fills_are_applied_by_venue_time_and_then_by_id() {
         VenueFill { trade_id, time, ..trade(0, "1", quantity) }
     };
     let fills = [fill("a", 7, "1"), fill("zz", 5, "2"), fill("b", 5, "3"), fill("10", 5, "4")];
-    let said = run(&[approved(ID), sent(ID, 1, T), reported(S::Filled, "10", &fills)]);
+    let appended = run(&[approved(ID), sent(ID, 1, T), reported(S::Filled, "10", &fills)]);
     let want = "fill 1=b x3, fill 2=10 x4, fill 3=zz x2, fill 4=a x1, Filled 10";
-    assert_eq!(said, format!("Intent | Sent | {want}"));
+    assert_eq!(appended, format!("Intent | Sent | {want}"));
 }
 
 #[test]

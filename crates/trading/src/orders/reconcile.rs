@@ -24,7 +24,7 @@ pub(super) fn compare(
         let (dispute, ours) = match book.get(id) {
             None => (Dispute::Twin, Conflict::UNKNOWN.to_owned()),
             Some(order) if order.sent() == 0 => (Dispute::Twin, "never sent".to_owned()),
-            Some(order) if order.status.is_final() && order.told_at < time => {
+            Some(order) if order.status.is_final() && order.reported_at < time => {
                 (Dispute::Order, format!("{:?}", order.status))
             }
             Some(_) => continue,
@@ -33,7 +33,7 @@ pub(super) fn compare(
         conflicts.push(Conflict::of_order(dispute, id, ours, theirs));
     }
     let listed = |order: &Order| open.iter().any(|(id, _)| *id == order.intent.client_id);
-    for order in book.open().filter(|order| order.told_at < time && !listed(order)) {
+    for order in book.open().filter(|order| order.reported_at < time && !listed(order)) {
         let ours = format!("{:?} in {}", order.status, order.intent.symbol);
         let theirs = "not among the open orders; only a query can tell what became of it";
         let id = &order.intent.client_id;
@@ -51,7 +51,7 @@ pub(super) fn compare(
 pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
     let unclear = matches!(order.status, OrderStatus::Sent | OrderStatus::Unknown);
     unclear
-        && order.told.is_none()
+        && order.reported_status.is_none()
         && order.is_current(order.sent())
         && order.absent.is_some_and(|first| match order.attempt.map(|attempt| attempt.proof) {
             Some(Proof::ById) => true,

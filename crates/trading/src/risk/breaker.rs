@@ -98,9 +98,9 @@ impl Breaker {
 
     fn judge(&self) -> (BreakerLevel, Vec<String>) {
         let (mut level, mut reasons) = self.switches.level();
-        let (counted, told) = self.counts.judge(&self.limits);
+        let (counted, reached) = self.counts.judge(&self.limits);
         level = level.max(counted);
-        reasons.extend(told);
+        reasons.extend(reached);
         for quarantine in self.quarantines.held().filter(|q| q.effect != Effect::Parts) {
             level = level.max(BreakerLevel::ExitsOnly);
             reasons.push(quarantine.reason());
@@ -114,8 +114,8 @@ impl Breaker {
         }
         let found = self.conflicts;
         let differences = if found == 1 { "difference" } else { "differences" };
-        let told = format!("{found} {differences} to the venue that no record explains");
-        reasons.insert(0, told);
+        let text = format!("{found} {differences} to the venue that no record explains");
+        reasons.insert(0, text);
         if self.twins == 0 {
             return (level.max(BreakerLevel::ExitsOnly), reasons);
         }
@@ -271,7 +271,7 @@ impl Stage for Breaker {
     fn conclude(&self, out: &mut Out<Body>) {
         let ((level, reasons), barred) = (self.judge(), self.bars());
         if level != self.level || reasons != self.reasons || barred != self.barred {
-            out.say(Body::Decision(Decision::Breaker { level, reasons, barred }));
+            out.append(Body::Decision(Decision::Breaker { level, reasons, barred }));
         }
     }
 
@@ -311,7 +311,7 @@ mod tests {
 
     const DAY_MINUTES: i64 = 1440;
 
-    fn said(stage: &mut Breaker, rank: u16, body: Body) -> String {
+    fn appended(stage: &mut Breaker, rank: u16, body: Body) -> String {
         let facts = facts_of(stage, &fact(1, rank, body));
         let words = facts.into_iter().map(|body| {
             let Body::Decision(Decision::Breaker { level, reasons, barred }) = body else {
@@ -332,7 +332,7 @@ mod tests {
         };
         let settings = Settings { risk, ..Settings::default() };
         let mut stage = Breaker::default();
-        assert_eq!(said(&mut stage, 0, configured(&settings)), "");
+        assert_eq!(appended(&mut stage, 0, configured(&settings)), "");
         stage
     }
 
@@ -340,17 +340,17 @@ mod tests {
     fn failures_in_a_row_count_only_for_orders_that_left_and_a_fill_forgives() {
         let mut stage = breaker(2, 0, "0");
         let rejected = |id| changed(id, OrderStatus::Rejected, "0");
-        assert_eq!(said(&mut stage, 700, changed("ew-0", OrderStatus::Expired, "0")), "");
+        assert_eq!(appended(&mut stage, 700, changed("ew-0", OrderStatus::Expired, "0")), "");
         for id in ["ew-1", "ew-2", "ew-3", "ew-4"] {
             facts_of(&mut stage, &input(1, sent(id, 1, 0)));
         }
-        assert_eq!(said(&mut stage, 700, rejected("ew-1")), "");
-        assert_eq!(said(&mut stage, 700, filled("ew-2", Side::Buy, 1, "5", "1")), "");
-        assert_eq!(said(&mut stage, 700, rejected("ew-3")), "");
-        assert_eq!(said(&mut stage, 700, rejected("ew-3")), "", "told twice, counted once");
-        let tripped = said(&mut stage, 700, changed("ew-4", OrderStatus::Expired, "0"));
+        assert_eq!(appended(&mut stage, 700, rejected("ew-1")), "");
+        assert_eq!(appended(&mut stage, 700, filled("ew-2", Side::Buy, 1, "5", "1")), "");
+        assert_eq!(appended(&mut stage, 700, rejected("ew-3")), "");
+        assert_eq!(appended(&mut stage, 700, rejected("ew-3")), "", "reported twice, counted once");
+        let tripped = appended(&mut stage, 700, changed("ew-4", OrderStatus::Expired, "0"));
         assert!(tripped.starts_with("ExitsOnly [\"1970-01-01: 2 orders"), "{tripped}");
-        assert_eq!(said(&mut stage, 700, filled("ew-2", Side::Sell, 2, "5", "1")), "Normal []");
+        assert_eq!(appended(&mut stage, 700, filled("ew-2", Side::Sell, 2, "5", "1")), "Normal []");
     }
 
     #[test]
@@ -369,9 +369,9 @@ mod tests {
                 valid_until: 0,
                 terms: Box::default(),
             };
-            assert_eq!(said(&mut stage, 700, Body::Order(Order::Intent(intent))), "");
+            assert_eq!(appended(&mut stage, 700, Body::Order(Order::Intent(intent))), "");
             facts_of(&mut stage, &input(1, sent(id, 1, 0)));
-            said(&mut stage, 700, changed(id, OrderStatus::Rejected, "0"))
+            appended(&mut stage, 700, changed(id, OrderStatus::Rejected, "0"))
         };
         assert_eq!(fails("ew-1", "A"), "");
         assert_eq!(fails("ew-2", "A"), "", "the same exit");
@@ -383,11 +383,11 @@ mod tests {
     #[test]
     fn entries_and_losses_count_until_the_day_turns() {
         let mut stage = breaker(0, 1, "10");
-        assert_eq!(said(&mut stage, 0, close("A", 0, 1)), "");
-        let tripped = said(&mut stage, 700, filled("ew-1", Side::Buy, 1, "5", "1"));
+        assert_eq!(appended(&mut stage, 0, close("A", 0, 1)), "");
+        let tripped = appended(&mut stage, 700, filled("ew-1", Side::Buy, 1, "5", "1"));
         assert!(tripped.contains("1 entries"), "{tripped}");
-        assert_eq!(said(&mut stage, 0, close("A", DAY_MINUTES - 2, 1)), "");
-        assert_eq!(said(&mut stage, 0, close("A", DAY_MINUTES - 1, 1)), "Normal []");
+        assert_eq!(appended(&mut stage, 0, close("A", DAY_MINUTES - 2, 1)), "");
+        assert_eq!(appended(&mut stage, 0, close("A", DAY_MINUTES - 1, 1)), "Normal []");
         let position = |realized| {
             Body::Ledger(Ledger::Position {
                 symbol: sym("A"),
@@ -397,14 +397,14 @@ mod tests {
                 cash: Decimal::ZERO,
             })
         };
-        assert_eq!(said(&mut stage, 800, position("5")), "");
-        assert_eq!(said(&mut stage, 800, position("-4")), "");
-        let tripped = said(&mut stage, 800, position("-10"));
+        assert_eq!(appended(&mut stage, 800, position("5")), "");
+        assert_eq!(appended(&mut stage, 800, position("-4")), "");
+        let tripped = appended(&mut stage, 800, position("-10"));
         assert!(tripped.contains("1970-01-02: the limit of 10 realised loss"), "{tripped}");
         let bytes = stage.save();
         stage.load(&bytes).unwrap();
-        assert_eq!(said(&mut stage, 0, close("A", 2 * DAY_MINUTES, 1)), "Normal []");
-        assert_eq!(said(&mut stage, 800, position("-11")), "", "one since midnight");
+        assert_eq!(appended(&mut stage, 0, close("A", 2 * DAY_MINUTES, 1)), "Normal []");
+        assert_eq!(appended(&mut stage, 800, position("-11")), "", "one since midnight");
     }
 
     #[test]
@@ -425,38 +425,38 @@ mod tests {
                 venue: everwarm_domain::id::VenueId::default(),
             })
         };
-        assert_eq!(said(&mut stage, 800, reconciled(&[])), "");
-        let exits = said(&mut stage, 800, reconciled(&[Dispute::Balance, Dispute::Order]));
+        assert_eq!(appended(&mut stage, 800, reconciled(&[])), "");
+        let exits = appended(&mut stage, 800, reconciled(&[Dispute::Balance, Dispute::Order]));
         assert!(exits.starts_with("ExitsOnly [\"2 differences"), "{exits}");
-        let halted = said(&mut stage, 800, reconciled(&[Dispute::Twin]));
+        let halted = appended(&mut stage, 800, reconciled(&[Dispute::Twin]));
         assert!(halted.starts_with("Halted [\"an order under our name"), "{halted}");
-        assert_eq!(said(&mut stage, 800, reconciled(&[])), "Normal []");
+        assert_eq!(appended(&mut stage, 800, reconciled(&[])), "Normal []");
     }
 
     #[test]
     fn a_branch_that_is_kept_down_leaves_exits_only_until_it_is_up_or_a_life_begins() {
         let mut stage = breaker(0, 0, "0");
-        let mut told = |path: &str, down: bool| {
+        let mut branch = |path: &str, down: bool| {
             let down = down.then(|| "broken".to_owned());
-            said(&mut stage, 0, Body::Operator(Operator::Branch { path: path.into(), down }))
+            appended(&mut stage, 0, Body::Operator(Operator::Branch { path: path.into(), down }))
         };
         let reason = "failed too often and is kept down";
-        assert_eq!(told("root/b", true), format!("ExitsOnly [\"root/b {reason}\"]"));
-        assert_eq!(told("root/b", true), "", "told again");
+        assert_eq!(branch("root/b", true), format!("ExitsOnly [\"root/b {reason}\"]"));
+        assert_eq!(branch("root/b", true), "", "reported again");
         let both = format!("ExitsOnly [\"root/a {reason}\", \"root/b {reason}\"]");
-        assert_eq!(told("root/a", true), both);
-        assert_eq!(told("root/b", false), format!("ExitsOnly [\"root/a {reason}\"]"));
+        assert_eq!(branch("root/a", true), both);
+        assert_eq!(branch("root/b", false), format!("ExitsOnly [\"root/a {reason}\"]"));
         let bytes = stage.save();
         stage.load(&bytes).unwrap();
         let started = Operator::Started { life: 2, installation: "i".into(), epoch: 0 };
-        assert_eq!(said(&mut stage, 0, Body::Operator(started)), "Normal []");
+        assert_eq!(appended(&mut stage, 0, Body::Operator(started)), "Normal []");
     }
 
     #[test]
     fn a_quarantine_bars_its_symbols_or_all_entries_until_it_is_released() {
         let mut stage = breaker(0, 0, "0");
         let mut n = 0;
-        let mut hear = |stage: &mut Breaker, operator| {
+        let mut apply = |stage: &mut Breaker, operator| {
             n += 1;
             facts_of(stage, &input(n, Body::Operator(operator)))
         };
@@ -469,7 +469,9 @@ mod tests {
             failures: 3,
             why: "broken".into(),
         };
-        let mut told = |stage: &mut Breaker, operator| match hear(stage, operator).as_slice() {
+        let mut level_after = |stage: &mut Breaker, operator| match apply(stage, operator)
+            .as_slice()
+        {
             [] => String::new(),
             [Body::Decision(Decision::Breaker { level, reasons, barred })] => {
                 let symbols: Vec<_> = barred.iter().map(|(symbol, _)| symbol.to_string()).collect();
@@ -478,33 +480,38 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let parts = quarantined(Effect::Parts, &["B", "A"]);
-        assert_eq!(told(&mut stage, parts), "Normal 0 A B");
-        assert_eq!(told(&mut stage, quarantined(Effect::Parts, &["A"])), "");
+        assert_eq!(level_after(&mut stage, parts), "Normal 0 A B");
+        assert_eq!(level_after(&mut stage, quarantined(Effect::Parts, &["A"])), "");
         let released = |quarantine| Operator::Released { quarantine, retry: false };
-        assert_eq!(told(&mut stage, released(1)), "Normal 0 A");
-        assert_eq!(told(&mut stage, quarantined(Effect::Stage, &[])), "ExitsOnly 1 A");
+        assert_eq!(level_after(&mut stage, released(1)), "Normal 0 A");
+        assert_eq!(level_after(&mut stage, quarantined(Effect::Stage, &[])), "ExitsOnly 1 A");
         let bytes = stage.save();
         stage.load(&bytes).unwrap();
-        assert_eq!(told(&mut stage, quarantined(Effect::Stopped, &["C"])), "ExitsOnly 2 A");
-        assert_eq!(told(&mut stage, released(5)), "ExitsOnly 1 A");
-        assert_eq!(told(&mut stage, released(4)), "Normal 0 A");
-        assert_eq!(told(&mut stage, released(9)), "", "none of that number");
-        assert_eq!(told(&mut stage, released(2)), "Normal 0 ");
+        assert_eq!(level_after(&mut stage, quarantined(Effect::Stopped, &["C"])), "ExitsOnly 2 A");
+        assert_eq!(level_after(&mut stage, released(5)), "ExitsOnly 1 A");
+        assert_eq!(level_after(&mut stage, released(4)), "Normal 0 A");
+        assert_eq!(level_after(&mut stage, released(9)), "", "none of that number");
+        assert_eq!(level_after(&mut stage, released(2)), "Normal 0 ");
     }
 
     #[test]
     fn what_operators_switch_is_a_level_with_their_reason() {
         let mut stage = breaker(0, 0, "0");
-        let mut told = |switch| {
+        let mut level_after = |switch| {
             let reason = "storm".to_owned();
-            said(&mut stage, 0, Body::Operator(Operator::Switched { switch, reason }))
+            appended(&mut stage, 0, Body::Operator(Operator::Switched { switch, reason }))
         };
         let halted = "ExitsOnly [\"an operator halted trading: storm\"]";
-        assert_eq!(told(Switch::Halt), halted);
-        assert_eq!(told(Switch::Halt), "");
-        assert!(told(Switch::Flatten).starts_with("ExitsOnly [\"an operator has everything sold"));
-        assert!(told(Switch::Safe(SafeStep::Collect)).starts_with("Halted [\"a careful start"));
-        assert!(told(Switch::Resume).starts_with("Halted [\"a careful start"));
-        assert_eq!(told(Switch::Safe(SafeStep::Trade)), "Normal []");
+        assert_eq!(level_after(Switch::Halt), halted);
+        assert_eq!(level_after(Switch::Halt), "");
+        assert!(
+            level_after(Switch::Flatten)
+                .starts_with("ExitsOnly [\"an operator has everything sold")
+        );
+        assert!(
+            level_after(Switch::Safe(SafeStep::Collect)).starts_with("Halted [\"a careful start")
+        );
+        assert!(level_after(Switch::Resume).starts_with("Halted [\"a careful start"));
+        assert_eq!(level_after(Switch::Safe(SafeStep::Trade)), "Normal []");
     }
 }

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
     use crate::testing::{dec, instrument};
 
-    fn say(result: Result<Decimal, TooSmall>) -> String {
+    fn describe(result: Result<Decimal, TooSmall>) -> String {
         result.map_or_else(|TooSmall(text)| text, |quantity| quantity.to_string())
     }
 
@@ -64,7 +64,7 @@ mod tests {
             ("1", "30000", "0.00003333 BTC rounds down to 0, less than the quantity 0.0001"),
         ];
         for (notional, price, text) in cases {
-            let got = say(buy(&rule, dec(notional), dec(price)));
+            let got = describe(buy(&rule, dec(notional), dec(price)));
             if text == "0.01 BTC" {
                 let want = "0.00033333 BTC rounds down to 0.0003, worth less than the 10 that \
                             BTCUSDT asks for";
@@ -83,10 +83,10 @@ mod tests {
             min_notional_for_market: false,
             ..instrument("BTCUSDT")
         };
-        assert_eq!(say(market(&rule, dec("1.2399"), dec("1"))), "1.23");
-        assert_eq!(say(market(&rule, dec("7"), dec("1"))), "5");
+        assert_eq!(describe(market(&rule, dec("1.2399"), dec("1"))), "1.23");
+        assert_eq!(describe(market(&rule, dec("7"), dec("1"))), "5");
         assert!(rule.sells(dec("0.019")) && !rule.sells(dec("0.0099")));
-        assert!(say(buy(&rule, dec("1"), Decimal::ZERO)).contains("rounds down to 0"));
+        assert!(describe(buy(&rule, dec("1"), Decimal::ZERO)).contains("rounds down to 0"));
         // The minimum need not be a multiple of the step: 0.035 rounds down to 0.03, below the
         // minimum.
         let least = Instrument { min_quantity: dec("0.035"), ..rule };

@@ -75,7 +75,7 @@ pub trait Strategy: Send + 'static {
         memory: &mut Self::Memory,
         long: bool,
         view: &View<'_>,
-    ) -> Option<Wish>;
+    ) -> Option<StrategySignal>;
     /// Why these values gave no signal: the first condition that was not met. `memory` is the
     /// memory before these values.
     fn why_not(
@@ -97,7 +97,7 @@ pub struct View<'a> {
 
 /// A signal of a strategy for the symbol of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct StrategySignal {
     /// A buy opens, a sell closes.
     pub side: Side,
     /// Confidence from 0 to 1,000,000. Of several signals of a close, the highest is decided first.

@@ -3,7 +3,7 @@
 //! An example of a strategy that uses bars of two widths.
 
 use super::setting::{Form, Setting, Wrong};
-use super::{Strategy, View, Wish};
+use super::{Strategy, StrategySignal, View};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,12 @@ impl Strategy for RsiReversal {
         vec![format!("rsi({length})@{timeframe}"), format!("close@{timeframe}"), trend.clone()]
     }
 
-    fn update(section: &Section, (): &mut (), long: bool, view: &View<'_>) -> Option<Wish> {
+    fn update(
+        section: &Section,
+        (): &mut (),
+        long: bool,
+        view: &View<'_>,
+    ) -> Option<StrategySignal> {
         let [rsi, close, trend] = *view.values else { return None };
         let Section { length, low, high, .. } = section;
         let (side, reason) = if long && rsi > f64::from(*high) {
@@ -87,7 +92,7 @@ impl Strategy for RsiReversal {
         } else {
             return None;
         };
-        Some(Wish { side, confidence_ppm: distance_ppm(rsi), reason })
+        Some(StrategySignal { side, confidence_ppm: distance_ppm(rsi), reason })
     }
 
     fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {
@@ -131,21 +136,21 @@ mod tests {
         View { head: FeatureHead { symbol, time: 0, close: Price::e8(1) }, values }
     }
 
-    fn wish(long: bool, values: [f64; 3]) -> Option<Side> {
+    fn side(long: bool, values: [f64; 3]) -> Option<Side> {
         RsiReversal::update(&Section::default(), &mut (), long, &view(&values))
-            .map(|wish| wish.side)
+            .map(|signal| signal.side)
     }
 
     fn why(long: bool, values: [f64; 3]) -> String {
-        assert_eq!(wish(long, values), None);
+        assert_eq!(side(long, values), None);
         RsiReversal::why_not(&Section::default(), &(), long, &view(&values))
     }
 
     #[test]
     fn buys_what_fell_in_a_rising_market_and_sells_what_recovered() {
-        assert_eq!(wish(false, [29.9, 101.0, 100.0]), Some(Side::Buy));
-        assert_eq!(wish(true, [70.1, 1.0, 2.0]), Some(Side::Sell), "whatever the trend");
-        assert_eq!(wish(true, [70.1, 1.0, f64::NAN]), Some(Side::Sell), "or without one");
+        assert_eq!(side(false, [29.9, 101.0, 100.0]), Some(Side::Buy));
+        assert_eq!(side(true, [70.1, 1.0, 2.0]), Some(Side::Sell), "whatever the trend");
+        assert_eq!(side(true, [70.1, 1.0, f64::NAN]), Some(Side::Sell), "or without one");
     }
 
     #[test]

@@ -94,12 +94,12 @@ mod tests {
     #[test]
     fn a_feature_is_named_as_it_is_computed_or_refused_with_what_is_meant() {
         let settings = [Setting { name: "trend", form: Form::Feature, about: "" }];
-        let told = |text: &str| {
+        let checked = |text: &str| {
             let value = Value::from(text);
             check(&settings, &[("trend".to_owned(), value)].into_iter().collect())
         };
-        assert_eq!(told("sma(50)@1h"), Ok(()));
-        let why = |text: &str| told(text).unwrap_err();
+        assert_eq!(checked("sma(50)@1h"), Ok(()));
+        let why = |text: &str| checked(text).unwrap_err();
         assert!(why("smaa(50)@1h").ends_with("is `sma` meant?"), "{}", why("smaa(50)@1h"));
         assert!(why("sma(0)@1h").contains("from 1 to 10000"));
         assert!(why("sma(123456789012)@1h").contains("from 1 to 10000"));

@@ -5,7 +5,7 @@
 //! averages then crossed while the supervisor had stopped the stage.
 
 use super::setting::{Form, Setting, Wrong};
-use super::{Strategy, View, Wish};
+use super::{Strategy, StrategySignal, View};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ impl Strategy for SmaCross {
         before: &mut Option<i8>,
         long: bool,
         view: &View<'_>,
-    ) -> Option<Wish> {
+    ) -> Option<StrategySignal> {
         let [fast, slow] = *view.values else { return None };
         let now = stands(view)?;
         let before = before.replace(now)?;
@@ -93,7 +93,7 @@ impl Strategy for SmaCross {
         }
         let (f, s) = show(fast, slow);
         let reason = format!("sma{} {f} crossed {word} sma{} {s}", section.fast, section.slow);
-        Some(Wish { side, confidence_ppm: distance_ppm(fast, slow), reason })
+        Some(StrategySignal { side, confidence_ppm: distance_ppm(fast, slow), reason })
     }
 
     fn why_not(section: &Section, before: &Option<i8>, long: bool, view: &View<'_>) -> String {
@@ -203,24 +203,24 @@ mod tests {
 
     fn run(rows: &[(f64, f64)]) -> Vec<String> {
         let mut stage = started();
-        let mut said = Vec::new();
+        let mut signals = Vec::new();
         for (n, (fast, slow)) in (2..).zip(rows) {
             for body in facts_of(&mut stage, &input(n, valued(&[*fast, *slow]))) {
                 let Body::Analysis(Analysis::Signals { rows }) = body else { panic!() };
                 assert_eq!(rows.len(), 1);
-                said.push(format!("{n} {:?} {}", rows[0].side(), rows[0].reason));
+                signals.push(format!("{n} {:?} {}", rows[0].side(), rows[0].reason));
             }
             // A resumed stage continues where it was.
             let bytes = stage.save();
             stage = fresh();
             stage.load(&bytes).unwrap();
         }
-        said
+        signals
     }
 
     #[test]
     fn buys_above_and_sells_below() {
-        let said = run(&[
+        let signals = run(&[
             (NAN, NAN),
             (99.0, NAN),
             (99.0, 100.0),
@@ -230,7 +230,7 @@ mod tests {
         ]);
         let up = "5 Buy sma10 101.20 crossed above sma30 100.95";
         let down = "7 Sell sma10 100.00 crossed below sma30 101.00";
-        assert_eq!(said, [up, down]);
+        assert_eq!(signals, [up, down]);
     }
 
     #[test]
@@ -243,15 +243,15 @@ mod tests {
     fn sells_nothing_it_did_not_buy_and_buys_once() {
         assert!(run(&[(2.0, 1.0), (1.0, 2.0)]).is_empty(), "no sell without a buy");
         let touch = [(1.0, 2.0), (3.0, 2.0), (2.0, 2.0), (3.0, 2.0), (2.0, 2.0), (1.0, 2.0)];
-        let said = run(&touch);
-        assert_eq!(said.len(), 2, "{said:?}");
-        assert!(said[0].starts_with("3 Buy") && said[1].starts_with("7 Sell"), "{said:?}");
+        let signals = run(&touch);
+        assert_eq!(signals.len(), 2, "{signals:?}");
+        assert!(signals[0].starts_with("3 Buy") && signals[1].starts_with("7 Sell"), "{signals:?}");
     }
 
     #[test]
     fn rows_without_values_change_nothing() {
-        let said = run(&[(1.0, 2.0), (NAN, 2.0), (3.0, 2.0)]);
-        assert_eq!(said.len(), 1);
+        let signals = run(&[(1.0, 2.0), (NAN, 2.0), (3.0, 2.0)]);
+        assert_eq!(signals.len(), 1);
     }
 
     #[test]
@@ -265,29 +265,29 @@ mod tests {
     #[test]
     fn while_an_operator_has_it_off_it_only_sells_and_it_is_warm_when_it_is_on_again() {
         let mut stage = started();
-        let mut hear = |body: Body| facts_of(&mut stage, &input(2, body)).len();
+        let mut apply = |body: Body| facts_of(&mut stage, &input(2, body)).len();
         let rows = |fast: f64, slow: f64| valued(&[fast, slow]);
         let turn = |on| {
             let switch = Switch::Strategy { name: "sma_cross".into(), on };
             Body::Operator(Operator::Switched { switch, reason: "r".into() })
         };
-        assert_eq!((hear(rows(1.0, 2.0)), hear(rows(3.0, 2.0))), (0, 1), "bought");
-        assert_eq!(hear(turn(false)), 0);
-        assert_eq!(hear(rows(1.0, 2.0)), 1, "what it has it leaves");
-        assert_eq!(hear(rows(3.0, 2.0)), 0, "and enters nothing");
-        assert_eq!(hear(rows(1.0, 2.0)), 0);
-        assert_eq!(hear(turn(true)), 0);
-        assert_eq!(hear(rows(3.0, 2.0)), 1, "it knew where they stood");
+        assert_eq!((apply(rows(1.0, 2.0)), apply(rows(3.0, 2.0))), (0, 1), "bought");
+        assert_eq!(apply(turn(false)), 0);
+        assert_eq!(apply(rows(1.0, 2.0)), 1, "what it has it leaves");
+        assert_eq!(apply(rows(3.0, 2.0)), 0, "and enters nothing");
+        assert_eq!(apply(rows(1.0, 2.0)), 0);
+        assert_eq!(apply(turn(true)), 0);
+        assert_eq!(apply(rows(3.0, 2.0)), 1, "it knew where they stood");
     }
 
     #[test]
     fn what_was_entered_is_left_by_the_lengths_it_was_entered_by() {
         let mut stage = fresh();
-        let mut hear = |body: Body| {
+        let mut apply = |body: Body| {
             let bytes = stage.save();
             stage.load(&bytes).unwrap();
-            let said = facts_of(&mut stage, &input(2, body));
-            let words = said.iter().map(|body| {
+            let facts = facts_of(&mut stage, &input(2, body));
+            let words = facts.iter().map(|body| {
                 let Body::Analysis(Analysis::Signals { rows }) = body else { panic!() };
                 rows[0].reason.clone()
             });
@@ -302,47 +302,47 @@ mod tests {
         let both = planned(&[10, 20, 30, 5]);
         let now = |fast: f64, slow: f64| valued(&[NAN, slow, NAN, fast]);
         let former = |fast: f64, slow: f64| valued(&[fast, NAN, slow, NAN]);
-        hear(under(10, 30, true));
-        hear(both.clone());
-        assert_eq!(hear(former(1.0, 2.0)), "");
-        assert!(hear(former(3.0, 2.0)).contains("crossed above sma30"));
-        hear(under(5, 20, true));
-        hear(both.clone());
-        assert_eq!(hear(now(1.0, 2.0)), "", "not its lengths");
-        assert_eq!(hear(former(3.0, 2.0)), "");
-        hear(under(5, 20, false));
-        hear(both.clone());
-        assert!(hear(former(1.0, 2.0)).contains("sma10 1.0000 crossed below sma30"), "off or not");
-        assert_eq!(hear(former(3.0, 2.0)), "", "nothing is entered by them");
-        hear(under(5, 20, true));
-        hear(both.clone());
-        assert_eq!(hear(now(1.0, 2.0)), "");
-        assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
+        apply(under(10, 30, true));
+        apply(both.clone());
+        assert_eq!(apply(former(1.0, 2.0)), "");
+        assert!(apply(former(3.0, 2.0)).contains("crossed above sma30"));
+        apply(under(5, 20, true));
+        apply(both.clone());
+        assert_eq!(apply(now(1.0, 2.0)), "", "not its lengths");
+        assert_eq!(apply(former(3.0, 2.0)), "");
+        apply(under(5, 20, false));
+        apply(both.clone());
+        assert!(apply(former(1.0, 2.0)).contains("sma10 1.0000 crossed below sma30"), "off or not");
+        assert_eq!(apply(former(3.0, 2.0)), "", "nothing is entered by them");
+        apply(under(5, 20, true));
+        apply(both.clone());
+        assert_eq!(apply(now(1.0, 2.0)), "");
+        assert!(apply(now(3.0, 2.0)).contains("crossed above sma20"));
         // A section that is configured again continues where it was.
-        hear(under(10, 30, true));
-        hear(under(5, 20, true));
-        hear(both);
-        assert!(hear(now(1.0, 2.0)).contains("crossed below sma20"));
+        apply(under(10, 30, true));
+        apply(under(5, 20, true));
+        apply(both);
+        assert!(apply(now(1.0, 2.0)).contains("crossed below sma20"));
         // A position whose features are no longer computed uses the section in force.
-        assert_eq!(hear(now(1.0, 2.0)), "");
-        assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
-        hear(under(10, 30, true));
-        hear(planned(&[10, 30]));
-        assert_eq!(hear(valued(&[3.0, 2.0])), "");
-        assert!(hear(valued(&[1.0, 2.0])).contains("crossed below sma30"));
+        assert_eq!(apply(now(1.0, 2.0)), "");
+        assert!(apply(now(3.0, 2.0)).contains("crossed above sma20"));
+        apply(under(10, 30, true));
+        apply(planned(&[10, 30]));
+        assert_eq!(apply(valued(&[3.0, 2.0])), "");
+        assert!(apply(valued(&[1.0, 2.0])).contains("crossed below sma30"));
     }
 
     #[test]
     fn values_of_earlier_versions_are_read() {
         let mut stage = fresh();
         facts_of(&mut stage, &input(1, configured(&crossing(10, 30))));
-        let mut hear = |fast: f64, slow: f64| {
+        let mut apply = |fast: f64, slow: f64| {
             let head = FeatureHead { symbol: sym("A"), time: 0, close: Price::e8(100_000_000) };
             let table = FeatureTable::of(4, vec![head], vec![fast, slow, slow, NAN]);
             let values = Analysis::FeatureValues { plan: 0, timeframe: Timeframe::M1, table };
             facts_of(&mut stage, &input(2, Body::Analysis(values))).len()
         };
-        assert_eq!((hear(1.0, 2.0), hear(3.0, 2.0), hear(1.0, 2.0)), (0, 1, 1));
+        assert_eq!((apply(1.0, 2.0), apply(3.0, 2.0), apply(1.0, 2.0)), (0, 1, 1));
     }
 
     #[test]
@@ -350,16 +350,16 @@ mod tests {
         let features = |fast: f64| valued(&[fast, 2.0]);
         let mut stage = started();
         assert!(facts_of(&mut stage, &input(2, features(1.0))).is_empty());
-        let said = |stage: &mut _, n, fast| {
-            let said = facts_of(stage, &input(n, features(fast)));
-            let [Body::Analysis(Analysis::Signals { rows })] = &said[..] else {
-                panic!("{said:?}")
+        let side = |stage: &mut _, n, fast| {
+            let facts = facts_of(stage, &input(n, features(fast)));
+            let [Body::Analysis(Analysis::Signals { rows })] = &facts[..] else {
+                panic!("{facts:?}")
             };
             rows[0].side()
         };
-        assert_eq!(said(&mut stage, 3, 3.0), Side::Buy);
+        assert_eq!(side(&mut stage, 3, 3.0), Side::Buy);
         stage.evolve(&input(4, features(1.0)));
-        assert_eq!(said(&mut stage, 5, 1.5), Side::Sell);
+        assert_eq!(side(&mut stage, 5, 1.5), Side::Sell);
         assert!(facts_of(&mut stage, &input(6, features(1.0))).is_empty(), "once");
     }
 }

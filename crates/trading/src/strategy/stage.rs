@@ -228,8 +228,8 @@ impl<S: Strategy> StrategyStage<S> {
             });
             let owed = standing.is_some_and(|standing| standing.owed);
             let long = !owed && (holds || line.last == Some(Side::Buy));
-            let Some(wish) = S::update(section, &mut line.memory, long, &view) else { continue };
-            let passes = match wish.side {
+            let Some(signal) = S::update(section, &mut line.memory, long, &view) else { continue };
+            let passes = match signal.side {
                 Side::Buy => !long && !*off && line.kept.is_none(),
                 Side::Sell => long,
             };
@@ -237,12 +237,12 @@ impl<S: Strategy> StrategyStage<S> {
                 self.signals.push(Signal {
                     strategy: self.id.to_owned(),
                     symbol,
-                    intent: wish.side.into(),
+                    intent: signal.side.into(),
                     direction: Direction::Long,
-                    confidence_ppm: wish.confidence_ppm.min(1_000_000),
+                    confidence_ppm: signal.confidence_ppm.min(1_000_000),
                     price: row.head.close,
                     close_time: row.head.time,
-                    reason: wish.reason,
+                    reason: signal.reason,
                     terms: Box::default(),
                 });
             }
@@ -450,7 +450,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
         if !self.signals.is_empty() {
             let rows = self.signals.clone();
-            out.say_because([fact.key], Body::Analysis(Analysis::Signals { rows }));
+            out.append_because([fact.key], Body::Analysis(Analysis::Signals { rows }));
         }
     }
 

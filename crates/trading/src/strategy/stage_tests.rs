@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::strategy::setting::Setting;
-use crate::strategy::{SmaCross, Wish};
+use crate::strategy::{SmaCross, StrategySignal};
 use crate::testing::{crossing, fact, facts_of, input, sym};
 use everwarm_domain::features::FeatureHead;
 use everwarm_domain::money::Price;
@@ -30,12 +30,12 @@ impl Strategy for Above {
         ["close@1m", "sma(2)@5m"].map(str::to_owned).to_vec()
     }
 
-    fn update(_: &Nothing, (): &mut (), long: bool, view: &View<'_>) -> Option<Wish> {
+    fn update(_: &Nothing, (): &mut (), long: bool, view: &View<'_>) -> Option<StrategySignal> {
         let [close, average] = *view.values else { return None };
         let side = if long { Side::Sell } else { Side::Buy };
         let crossed = if long { close < average } else { close > average };
         let reason = format!("{close} beside {average}");
-        crossed.then_some(Wish { side, confidence_ppm: 1, reason })
+        crossed.then_some(StrategySignal { side, confidence_ppm: 1, reason })
     }
 
     fn why_not(_: &Nothing, (): &(), _: bool, _: &View<'_>) -> String {
@@ -58,11 +58,11 @@ fn values(timeframe: Timeframe, value: f64) -> Body {
 }
 
 /// The signals as text. The state is saved and loaded before.
-fn hear<S: Strategy>(stage: &mut StrategyStage<S>, n: u64, body: Body) -> String {
+fn apply<S: Strategy>(stage: &mut StrategyStage<S>, n: u64, body: Body) -> String {
     let bytes = stage.save();
     stage.load(&bytes).unwrap();
-    let said = facts_of(stage, &input(n, body));
-    let words = said.iter().map(|body| {
+    let facts = facts_of(stage, &input(n, body));
+    let words = facts.iter().map(|body| {
         let Body::Analysis(Analysis::Signals { rows }) = body else { panic!("{body:?}") };
         format!("{} {:?} {}", rows[0].strategy, rows[0].side(), rows[0].reason)
     });
@@ -72,15 +72,15 @@ fn hear<S: Strategy>(stage: &mut StrategyStage<S>, n: u64, body: Body) -> String
 #[test]
 fn values_of_wider_bars_are_those_of_the_last_one_that_ended() {
     let mut stage = StrategyStage::<Above>::new("mine", Rank(401));
-    hear(&mut stage, 1, configured_as("mine", "above", true));
+    apply(&mut stage, 1, configured_as("mine", "above", true));
     let features = ["close@1m", "sma(2)@5m"].map(str::to_owned).to_vec();
-    hear(&mut stage, 1, Body::Analysis(Analysis::FeaturePlan { plan: 1, features }));
-    assert_eq!(hear(&mut stage, 2, values(Timeframe::M1, 9.0)), "", "no wide bar has ended");
-    assert_eq!(hear(&mut stage, 3, values(Timeframe::M5, 10.0)), "", "it is asked a minute");
-    assert_eq!(hear(&mut stage, 3, values(Timeframe::M1, 9.0)), "");
-    assert_eq!(hear(&mut stage, 4, values(Timeframe::M1, 11.0)), "mine Buy 11 beside 10");
-    assert_eq!(hear(&mut stage, 5, values(Timeframe::M5, 12.0)), "");
-    assert_eq!(hear(&mut stage, 5, values(Timeframe::M1, 11.5)), "mine Sell 11.5 beside 12");
+    apply(&mut stage, 1, Body::Analysis(Analysis::FeaturePlan { plan: 1, features }));
+    assert_eq!(apply(&mut stage, 2, values(Timeframe::M1, 9.0)), "", "no wide bar has ended");
+    assert_eq!(apply(&mut stage, 3, values(Timeframe::M5, 10.0)), "", "it is asked a minute");
+    assert_eq!(apply(&mut stage, 3, values(Timeframe::M1, 9.0)), "");
+    assert_eq!(apply(&mut stage, 4, values(Timeframe::M1, 11.0)), "mine Buy 11 beside 10");
+    assert_eq!(apply(&mut stage, 5, values(Timeframe::M5, 12.0)), "");
+    assert_eq!(apply(&mut stage, 5, values(Timeframe::M1, 11.5)), "mine Sell 11.5 beside 12");
 }
 
 #[test]
@@ -131,10 +131,10 @@ fn a_section_of_another_kind_is_none() {
 #[test]
 fn what_was_found_too_small_to_sell_is_not_held_by_who_does_not_know_the_rules() {
     let mut stage = StrategyStage::<Above>::new("mine", Rank(401));
-    hear(&mut stage, 1, configured_as("mine", "above", true));
+    apply(&mut stage, 1, configured_as("mine", "above", true));
     let features = ["close@1m", "sma(2)@5m"].map(str::to_owned).to_vec();
-    hear(&mut stage, 1, Body::Analysis(Analysis::FeaturePlan { plan: 1, features }));
-    hear(&mut stage, 2, values(Timeframe::M5, 10.0));
+    apply(&mut stage, 1, Body::Analysis(Analysis::FeaturePlan { plan: 1, features }));
+    apply(&mut stage, 2, values(Timeframe::M5, 10.0));
     let lot = |quantity: i64| {
         let (strategy, symbol) = ("mine".to_owned(), sym("A"));
         let (quantity, cost, opened) = (Decimal::from(quantity), Decimal::ONE, None);
@@ -146,13 +146,13 @@ fn what_was_found_too_small_to_sell_is_not_held_by_who_does_not_know_the_rules()
         let (code, text) = (TOO_SMALL.to_owned(), "it is".to_owned());
         Body::Decision(Decision::Declined { signal, code, text })
     };
-    let mut said = facts_of(&mut stage, &input(3, values(Timeframe::M1, 9.0)));
-    let Some(Body::Analysis(Analysis::Signals { mut rows })) = said.pop() else { panic!() };
+    let mut facts = facts_of(&mut stage, &input(3, values(Timeframe::M1, 9.0)));
+    let Some(Body::Analysis(Analysis::Signals { mut rows })) = facts.pop() else { panic!() };
     assert_eq!(rows[0].side(), Side::Sell);
     assert_eq!(facts_of(&mut stage, &input(4, values(Timeframe::M1, 9.0))).len(), 1, "it is held");
     facts_of(&mut stage, &fact(4, 600, declined(rows.remove(0))));
-    assert_eq!(hear(&mut stage, 5, values(Timeframe::M1, 9.0)), "", "once");
-    assert_eq!(hear(&mut stage, 6, values(Timeframe::M1, 11.0)), "mine Buy 11 beside 10");
+    assert_eq!(apply(&mut stage, 5, values(Timeframe::M1, 9.0)), "", "once");
+    assert_eq!(apply(&mut stage, 6, values(Timeframe::M1, 11.0)), "mine Buy 11 beside 10");
     facts_of(&mut stage, &fact(6, 800, lot(2)));
-    assert_eq!(hear(&mut stage, 7, values(Timeframe::M1, 9.0)), "mine Sell 9 beside 10");
+    assert_eq!(apply(&mut stage, 7, values(Timeframe::M1, 9.0)), "mine Sell 9 beside 10");
 }

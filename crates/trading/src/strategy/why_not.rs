@@ -23,7 +23,7 @@ impl<S: Strategy> AskedKind<S> {
 impl<S: Strategy> WhyNot for AskedKind<S> {
     fn see(&mut self, long: bool, view: &View<'_>) -> Option<String> {
         let before = self.memory.clone();
-        let wish = S::update(&self.section, &mut self.memory, long, view);
-        wish.is_none().then(|| S::why_not(&self.section, &before, long, view))
+        let signal = S::update(&self.section, &mut self.memory, long, view);
+        signal.is_none().then(|| S::why_not(&self.section, &before, long, view))
     }
 }

@@ -223,10 +223,11 @@ pub fn two_runs() -> Vec<Fact<Body>> {
     let listed = ["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(listed).to_vec();
     world.give(Body::Market(Market::Universe { asked: 0, basis: 2, listed, unlisted: vec![] }));
     world.walk_from(1_240, 180);
-    let say = |switch| Body::Operator(Operator::Switched { switch, reason: "lunch".to_owned() });
-    world.give(say(Switch::Halt));
+    let switched =
+        |switch| Body::Operator(Operator::Switched { switch, reason: "lunch".to_owned() });
+    world.give(switched(Switch::Halt));
     world.walk_from(1_420, 10);
-    world.give(say(Switch::Resume));
+    world.give(switched(Switch::Resume));
     *world.funds.get_mut("USDT").unwrap() -= dec("7");
     world.account();
     world.life = 2;
@@ -249,11 +250,11 @@ pub fn two_runs() -> Vec<Fact<Body>> {
         venue: VenueId::default(),
     }));
     world.walk_from(1_430, 90);
-    let turn = |on| say(Switch::Strategy { name: "sma_cross".to_owned(), on });
+    let turn = |on| switched(Switch::Strategy { name: "sma_cross".to_owned(), on });
     world.give(turn(false));
     world.walk_from(1_520, 10);
     world.give(turn(true));
     world.walk_from(1_530, 80);
-    world.give(say(Switch::Halt));
+    world.give(switched(Switch::Halt));
     world.facts
 }

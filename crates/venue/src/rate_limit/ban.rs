@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_look_is_told_replaces_the_end() {
+    fn what_a_look_reports_replaces_the_end() {
         let mut ban = Ban::noted(UtcMs::MIN);
         ban.block(0, u64::MAX);
         assert_eq!(ban.until(), LONGEST, "no ban is longer");

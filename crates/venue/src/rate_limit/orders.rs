@@ -169,14 +169,15 @@ impl OrderLimit {
         Ok(())
     }
 
-    /// An order sent at `sent` is no longer in flight. `told`: the counts of its response, by
+    /// An order sent at `sent` is no longer in flight. `counts`: the counts of its response, by
     /// window width. A count that may belong to the previous window is ignored.
-    pub fn landed(&mut self, sent: UtcMs, now: UtcMs, told: &[(UtcMs, u32)]) {
+    pub fn landed(&mut self, sent: UtcMs, now: UtcMs, counts: &[(UtcMs, u32)]) {
         self.roll(now);
         self.flying = self.flying.saturating_sub(1);
         for window in &mut self.windows {
             let OrderWindow { width, number, .. } = window.it;
-            let count = told.iter().find(|(of, _)| *of == width && sent.div_euclid(*of) == number);
+            let count =
+                counts.iter().find(|(of, _)| *of == width && sent.div_euclid(*of) == number);
             match count {
                 Some((_, count)) => {
                     window.most = window.most.max(*count);
@@ -202,11 +203,12 @@ impl OrderLimit {
 
     /// Adopts the venue's counts by window width, queried at `asked`. They must be saved, too.
     /// While orders are in flight, they are ignored.
-    pub fn counted(&mut self, asked: UtcMs, now: UtcMs, told: &[(UtcMs, u32)]) {
+    pub fn counted(&mut self, asked: UtcMs, now: UtcMs, counts: &[(UtcMs, u32)]) {
         self.roll(now);
         for window in self.windows.iter_mut().filter(|_| self.flying == 0) {
             let OrderWindow { width, number, .. } = window.it;
-            let count = told.iter().find(|(of, _)| *of == width && asked.div_euclid(*of) == number);
+            let count =
+                counts.iter().find(|(of, _)| *of == width && asked.div_euclid(*of) == number);
             if let Some((_, count)) = count {
                 window.settle(*count);
                 window.noted = window.ahead();
@@ -278,12 +280,12 @@ mod tests {
     }
 
     /// Places orders, each with this count in its response.
-    fn placed(it: &mut OrderLimit, now: UtcMs, orders: u32, told: u32) {
+    fn placed(it: &mut OrderLimit, now: UtcMs, orders: u32, count: u32) {
         for _ in 0..orders {
             assert_eq!(it.admit(now, Priority::Stop), Ok(()));
         }
         for _ in 0..orders {
-            it.landed(now, now, &[(SHORT_MS, told), (DAY_MS, told)]);
+            it.landed(now, now, &[(SHORT_MS, count), (DAY_MS, count)]);
         }
     }
 
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_held_before_the_venue_has_told_its_limits() {
+    fn nothing_is_held_before_the_venue_has_reported_its_limits() {
         let mut it = OrderLimit::after(&[], 0);
         it.set_limit(SHORT_MS, 0);
         assert!((0..1_000).all(|_| it.admit(1, Priority::Entry).is_ok()));
@@ -332,7 +334,7 @@ mod tests {
         it.landed(1_002, 1_003, &[(SHORT_MS, 5), (DAY_MS, 5)]);
         assert_eq!(it.windows[0].it.used, 5);
         it.landed(1_002, 1_004, &[(SHORT_MS, 4), (DAY_MS, 4)]);
-        assert_eq!(it.windows[0].it.used, 5, "an answer that was overtaken tells too little");
+        assert_eq!(it.windows[0].it.used, 5, "an answer that was overtaken reports too little");
         assert_eq!(it.admit(1_005, Priority::Entry), Ok(()));
         it.landed(1_005, 1_006, &[]);
         assert_eq!(it.windows[0].it.used, 6, "what has no answer stays counted");
@@ -367,7 +369,7 @@ mod tests {
         let mut it = OrderLimit::after(&[noted], 0);
         assert!(it.is_in_doubt(9_000));
         it.counted(9_000, 9_001, &[(DAY_MS, 7)]);
-        assert!(it.is_in_doubt(9_001), "it was not told");
+        assert!(it.is_in_doubt(9_001), "the count of this window was not reported");
         assert_eq!(it.admit(9_001, Priority::Stop), Ok(()));
         it.counted(9_002, 9_003, &[(SHORT_MS, 3), (DAY_MS, 7)]);
         assert!(it.is_in_doubt(9_003), "the order may not be in it");

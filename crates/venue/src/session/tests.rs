@@ -16,18 +16,18 @@ impl Protocol for Echo {
         vec![hello(self.0 - 1), hello(self.0)]
     }
 
-    fn read(&self, text: &str) -> Result<Said<String>, String> {
+    fn read(&self, text: &str) -> Result<Parsed<String>, String> {
         let wait_ms = (text == "wait").then_some(7_000);
         let refusal = |again| Err(Refusal { why: text.to_owned(), again, wait_ms });
         Ok(match text {
-            "no" => Said::Answer { id: None, outcome: refusal(false) },
-            "later" | "wait" => Said::Answer { id: Some(1), outcome: refusal(true) },
-            "end" => Said::Ending(text.to_owned()),
-            "over" => Said::Over(text.to_owned()),
+            "no" => Parsed::Answer { id: None, outcome: refusal(false) },
+            "later" | "wait" => Parsed::Answer { id: Some(1), outcome: refusal(true) },
+            "end" => Parsed::Ending(text.to_owned()),
+            "over" => Parsed::Over(text.to_owned()),
             "bad" => return Err("bad".to_owned()),
             _ => match text.strip_prefix("ok ") {
-                Some(id) => Said::Answer { id: id.parse().ok(), outcome: Ok(()) },
-                None => Said::Data(text.to_owned()),
+                Some(id) => Parsed::Answer { id: id.parse().ok(), outcome: Ok(()) },
+                None => Parsed::Data(text.to_owned()),
             },
         })
     }
@@ -191,8 +191,8 @@ fn without_a_limit_on_quiet_only_signs_of_life_count() {
         fn hello(&mut self, _: UtcMs) -> Vec<Hello> {
             Vec::new()
         }
-        fn read(&self, _: &str) -> Result<Said<()>, String> {
-            Ok(Said::Data(()))
+        fn read(&self, _: &str) -> Result<Parsed<()>, String> {
+            Ok(Parsed::Data(()))
         }
     }
     let mut session = Session::new(Quiet);

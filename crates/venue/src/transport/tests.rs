@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::link::{self, Wiring};
-use crate::session::{Event, Hello, Moment, Protocol, Said, Session};
+use crate::session::{Event, Hello, Moment, Parsed, Protocol, Session};
 use axum::extract::ws::{Message as ServerMessage, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::routing::get;
@@ -64,7 +64,7 @@ async fn rude(what: &'static str) -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn one_call_is_at_most_one_request_and_doubt_is_told() {
+async fn one_call_is_at_most_one_request_and_doubt_is_reported() {
     for what in [
         "reset",
         "",
@@ -112,8 +112,8 @@ async fn status_headers_and_body_come_back_and_redirects_are_not_followed() {
             "/busy",
             get(|headers: HeaderMap| async move {
                 let key = headers.get("x-mbx-apikey").unwrap().to_str().unwrap().to_owned();
-                let told = [("X-MBX-USED-WEIGHT-1M", "77"), ("Retry-After", "3")];
-                (axum::http::StatusCode::TOO_MANY_REQUESTS, told, key)
+                let limits = [("X-MBX-USED-WEIGHT-1M", "77"), ("Retry-After", "3")];
+                (axum::http::StatusCode::TOO_MANY_REQUESTS, limits, key)
             }),
         )
         .route("/moved", get(|| async { axum::response::Redirect::temporary("/busy") }));
@@ -176,10 +176,10 @@ impl Protocol for Lines {
         vec![Hello { id: self.0, text: format!("hello {}", self.0) }]
     }
 
-    fn read(&self, text: &str) -> Result<Said<String>, String> {
+    fn read(&self, text: &str) -> Result<Parsed<String>, String> {
         Ok(match text.strip_prefix("ok ") {
-            Some(id) => Said::Answer { id: id.parse().ok(), outcome: Ok(()) },
-            None => Said::Data(text.to_owned()),
+            Some(id) => Parsed::Answer { id: id.parse().ok(), outcome: Ok(()) },
+            None => Parsed::Data(text.to_owned()),
         })
     }
 }
@@ -212,7 +212,7 @@ async fn a_link_subscribes_and_comes_back_after_a_drop() {
             attempts += 1;
             if attempts == 1 { Err(0) } else { Ok(()) }
         },
-        limited: |_| panic!("the venue has said nothing"),
+        limited: |_| panic!("the venue has reported no limit"),
     };
     let mut seen = Vec::new();
     let run = link::run(Session::new(Lines(0)), &mut wiring, |event| {
@@ -240,7 +240,7 @@ async fn a_refused_handshake_stops_a_link_and_a_closed_port_does_not() {
         now: || Moment { steady: SteadyMs::default(), wall: WallMs::default(), venue: 0 },
         dice: || 0,
         admit: || Ok(()),
-        limited: |_| panic!("the venue has said nothing"),
+        limited: |_| panic!("the venue has reported no limit"),
     };
     let mut seen = Vec::new();
     let run = link::run(Session::new(Lines(0)), &mut wiring, |event| {

@@ -62,14 +62,14 @@ pub fn exposed(
     breaker: (BreakerLevel, Option<UtcMs>),
     now: UtcMs,
 ) -> Vec<Exposed> {
-    let told = |(symbol, quantity): (&Symbol, &Decimal)| {
+    let as_exposed = |(symbol, quantity): (&Symbol, &Decimal)| {
         let row = symbols.iter().find(|row| row.symbol == *symbol);
         let (why, began) = in_the_way(facts, row, breaker, now)?;
         // It is exposed since both are true.
         let since = facts.held.get(symbol).copied().max(began);
         Some(Exposed { symbol: *symbol, quantity: *quantity, since, why })
     };
-    held.iter().filter_map(told).collect()
+    held.iter().filter_map(as_exposed).collect()
 }
 
 /// The cause, and since when; none: unknown.

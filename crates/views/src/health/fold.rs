@@ -130,7 +130,8 @@ impl HealthFold {
                 self.strange.insert(bar.symbol, (time, sentences::odd(bar.symbol, *why)));
             }
             Body::Market(Market::BarRefused { symbol, .. }) => {
-                self.strange.insert(*symbol, (time, sentences::tell(&fact.body, Some(*symbol))));
+                self.strange
+                    .insert(*symbol, (time, sentences::describe(&fact.body, Some(*symbol))));
             }
             Body::Market(Market::Instruments { .. }) => self.holds(status, time),
             Body::Operator(Operator::Started { .. }) => {
@@ -170,7 +171,7 @@ impl HealthFold {
             }
             Body::Venue(Venue::Responded { of, attempt, response, .. }) => {
                 if let Some(one) = self.cancels.get_mut(of).filter(|one| one.attempts == *attempt) {
-                    (one.waits, one.last) = (false, Some(sentences::tell_response(response)));
+                    (one.waits, one.last) = (false, Some(sentences::describe_response(response)));
                 }
             }
             Body::Order(order) => self.order(order, time),
@@ -273,9 +274,9 @@ mod tests {
     }
 
     /// The findings about cancels at the time `later` after these facts.
-    fn found(said: Vec<Body>, later: UtcMs) -> Vec<(Severity, String, Option<String>)> {
+    fn found(bodies: Vec<Body>, later: UtcMs) -> Vec<(Severity, String, Option<String>)> {
         let (mut facts, status) = (HealthFold::default(), StatusFold::default());
-        for (n, body) in (1..).zip(said) {
+        for (n, body) in (1..).zip(bodies) {
             facts.fold(&input(n, body), &status);
         }
         let venue = facts.now + later;
@@ -288,11 +289,11 @@ mod tests {
     fn a_cancel_that_takes_long_or_failed_for_good_is_told_until_the_order_is_over() {
         let one = vec![intent(), requested(1), refused(1)];
         assert_eq!(found(one.clone(), 2 * MINUTE - 1), []);
-        let told = found(one, 2 * MINUTE);
+        let late = found(one, 2 * MINUTE);
         let text = "order ew-1 to buy ETHUSD is not cancelled yet after 1 attempt; last: the \
                     venue rejected it: denied (-2011)";
         let command = Some("everwarm explain ew-1".to_owned());
-        assert_eq!(told, [(Severity::Warning, text.to_owned(), command)]);
+        assert_eq!(late, [(Severity::Warning, text.to_owned(), command)]);
 
         let each = (1..=CANCELS_MAX).flat_map(|n| [requested(n), refused(n)]);
         let mut all: Vec<Body> = [intent()].into_iter().chain(each).collect();

@@ -177,26 +177,26 @@ fn process(signs: &Signs, found: &mut Vec<FindingView>) {
     } else {
         format!("; nobody manages {positions} and {open}")
     };
-    let told = finding(
+    let view = finding(
         Severity::Broken,
         format!("no daemon is running{alone}"),
         "start it; its log and its exit code show why it stopped",
     );
-    found.push(told.after(signs.written, signs.wall).by("everwarm run"));
+    found.push(view.after(signs.written, signs.wall).by("everwarm run"));
 }
 
 fn conflicts(signs: &Signs, found: &mut Vec<FindingView>) {
     for conflict in &signs.status.conflicts {
         let id = conflict.id();
         let text = format!("conflict {id}: {}", sentences::conflict(conflict));
-        let told = finding(
+        let view = finding(
             Severity::Broken,
             text,
             "compare both sides with everwarm reconcile, then accept one",
         );
         let since = signs.facts.conflicts.get(&id).copied().unwrap_or(signs.facts.now);
         let command = format!("everwarm resolve {id} --accept venue --reason \"why\"");
-        found.push(told.since(since, signs.venue).by(command));
+        found.push(view.since(since, signs.venue).by(command));
     }
 }
 
@@ -214,9 +214,9 @@ fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
         // An operator chose this, but no other rule reports that the stage is stopped.
         let dropped = one.quarantine.dropped;
         let severity = if dropped { Severity::Warning } else { Severity::Broken };
-        let told = finding(severity, text, todo);
+        let view = finding(severity, text, todo);
         let command = format!("everwarm quarantine {verb} {}", one.id);
-        found.push(told.since(one.quarantine.time, signs.venue).by(command));
+        found.push(view.since(one.quarantine.time, signs.venue).by(command));
     }
 }
 
@@ -228,8 +228,8 @@ fn branches(signs: &Signs, found: &mut Vec<FindingView>) {
         let text = problems.iter().find(|problem| problem.starts_with(&prefix)).cloned();
         let text = text.unwrap_or_else(|| format!("{prefix}; no entries"));
         let todo = "repair the cause, then retry now; the daemon retries every minute";
-        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
-        found.push(told.by(format!("everwarm retry {path}")));
+        let view = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(view.by(format!("everwarm retry {path}")));
     }
 }
 
@@ -240,16 +240,17 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
         BreakerLevel::Reduced | BreakerLevel::ExitsOnly => Severity::Warning,
         BreakerLevel::Halted => Severity::Broken,
     };
-    let (allowed, said) = signs.switches.level();
-    let said: Vec<String> = said.iter().map(|reason| shown(reason)).collect();
+    let (allowed, operators) = signs.switches.level();
+    let operators: Vec<String> = operators.iter().map(|reason| shown(reason)).collect();
     let mut reasons = signs.status.breaker_reasons.clone();
-    reasons
-        .extend(said.into_iter().filter(|reason| !signs.status.breaker_reasons.contains(reason)));
+    reasons.extend(
+        operators.into_iter().filter(|reason| !signs.status.breaker_reasons.contains(reason)),
+    );
     let reasons = reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
     let text = format!("the breaker is at {}{colon}{reasons}", sentences::level(level));
-    let told = finding(severity, text, "it returns to normal when all its reasons end");
-    let told = told.after(since, signs.venue);
+    let view = finding(severity, text, "it returns to normal when all its reasons end");
+    let view = view.after(since, signs.venue);
     // `resume` does not end a safe start, which continues by its own steps.
     let command = match signs.switches.step() {
         SafeStep::Collect => "everwarm safe-start exits --reason \"why\"",
@@ -257,24 +258,24 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
         SafeStep::Trade if allowed == BreakerLevel::Normal => "everwarm status",
         SafeStep::Trade => "everwarm resume --reason \"why\"",
     };
-    found.push(told.by(command));
+    found.push(view.by(command));
 }
 
 fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
     // Another rule reports these conditions.
-    let told = |name: &str| match name {
+    let reported = |name: &str| match name {
         "venue" => signs.trouble.is_some(),
         "reconciled" => !signs.status.conflicts.is_empty(),
         "store" => signs.waiting.iter().any(|one| one.part == "store" && is_late(signs, one)),
         _ => false,
     };
     let open = lasting::open(signs);
-    for check in open.filter(|check| signs.running && !told(&check.name)) {
+    for check in open.filter(|check| signs.running && !reported(&check.name)) {
         let text = format!("not ready, {}: {}", check.name, check.detail);
         let todo = "wait, or raise the log level to see what it waits for";
-        let told = finding(Severity::Broken, text, todo);
-        let told = told.after(first(signs, &lasting::ready(&check.name)), signs.wall);
-        found.push(told.by("everwarm log-level everwarm=info"));
+        let view = finding(Severity::Broken, text, todo);
+        let view = view.after(first(signs, &lasting::ready(&check.name)), signs.wall);
+        found.push(view.by("everwarm log-level everwarm=info"));
     }
 }
 
@@ -309,15 +310,15 @@ fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
             continue;
         }
         let text = format!("{} makes no progress: {}", waiting.part, waiting.what);
-        let told = finding(Severity::Broken, text, todo).since(waiting.since, signs.wall);
-        found.push(told.by(command));
+        let view = finding(Severity::Broken, text, todo).since(waiting.since, signs.wall);
+        found.push(view.by(command));
     }
     for (path, since) in &signs.blocked {
         let text = format!("{path} blocks its thread");
         let todo =
             "if it stays blocked, the process ends with exit code 13; report it with the log";
-        let told = finding(Severity::Broken, text, todo).since(*since, signs.wall);
-        found.push(told.by("everwarm tree"));
+        let view = finding(Severity::Broken, text, todo).since(*since, signs.wall);
+        found.push(view.by("everwarm tree"));
     }
 }
 
@@ -341,19 +342,19 @@ fn market(signs: &Signs, found: &mut Vec<FindingView>) {
     if longest.unwrap_or(signs.venue - close) > CLOSE_AGE {
         let text = format!("no close since {} UTC", instant(close));
         let todo = "without a close no order is decided; check feeds and bars";
-        let told = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);
-        found.push(or_off(signs, told.by("everwarm tree")));
+        let view = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);
+        found.push(or_off(signs, view.by("everwarm tree")));
     }
 }
 
 /// The same finding. If an operator turned off the market's stream, it names that cause and its
 /// command.
-fn or_off(signs: &Signs, told: FindingView) -> FindingView {
-    let Some(said) = signs.switches.processes.get(FEEDS) else { return told };
-    let text = format!("{}; {FEEDS} was turned off by an operator: {}", told.text, said.reason);
+fn or_off(signs: &Signs, view: FindingView) -> FindingView {
+    let Some(why) = signs.switches.processes.get(FEEDS) else { return view };
+    let text = format!("{}; {FEEDS} was turned off by an operator: {}", view.text, why.reason);
     let todo = "while it is off, bars come late or not at all: turn it on";
     let todo = todo.to_owned();
-    FindingView { text, todo, ..told }.by(format!("everwarm enable {FEEDS} --reason \"why\""))
+    FindingView { text, todo, ..view }.by(format!("everwarm enable {FEEDS} --reason \"why\""))
 }
 
 fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -368,16 +369,16 @@ fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
     let number = count(rows.len() as u64, "symbol");
     let text = format!("stale data: no new bar of {number} ({}{more})", names.join(", "));
     let todo = "they get no entries; if the venue shows trades, check the feed";
-    let told = finding(Severity::Warning, text, todo).since(oldest, signs.venue);
-    found.push(or_off(signs, told.by("everwarm symbols list")));
+    let view = finding(Severity::Warning, text, todo).since(oldest, signs.venue);
+    found.push(or_off(signs, view.by("everwarm symbols list")));
 }
 
 fn odd_bars(signs: &Signs, found: &mut Vec<FindingView>) {
     for (symbol, (since, text)) in &signs.facts.strange {
         let todo = "compare it with the exchange's chart; exits continue, and entries of the \
                     symbol pause for 15 closes after an odd bar";
-        let told = finding(Severity::Warning, text.clone(), todo).since(*since, signs.venue);
-        found.push(told.by(format!("everwarm why-not {symbol}")));
+        let view = finding(Severity::Warning, text.clone(), todo).since(*since, signs.venue);
+        found.push(view.by(format!("everwarm why-not {symbol}")));
     }
 }
 
@@ -395,8 +396,8 @@ fn unsent(signs: &Signs, found: &mut Vec<FindingView>) {
         let seconds = thousands(u64::try_from((signs.venue - since) / 1000).unwrap_or(0));
         let text = format!("order {id}, decided {seconds} s ago, has not been sent");
         let todo = "it expires after trading.valid_for_s; check what the gateway waits for";
-        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
-        found.push(told.by(format!("everwarm explain {id}")));
+        let view = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(view.by(format!("everwarm explain {id}")));
     }
 }
 
@@ -407,8 +408,8 @@ fn unknown(signs: &Signs, found: &mut Vec<FindingView>) {
         }
         let text = format!("the status of order {id} is unknown");
         let todo = "the daemon queries the venue until it knows; it does not send the order again";
-        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
-        found.push(told.by(format!("everwarm explain {id}")));
+        let view = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(view.by(format!("everwarm explain {id}")));
     }
 }
 
@@ -436,9 +437,9 @@ fn cancels(signs: &Signs, found: &mut Vec<FindingView>) {
         } else {
             continue;
         };
-        let told = finding(severity, text, todo).since(one.since, signs.venue);
+        let view = finding(severity, text, todo).since(one.since, signs.venue);
         let panic = || format!("everwarm panic --venue {}", venue_word(signs));
-        found.push(told.by(if failed { panic() } else { format!("everwarm explain {id}") }));
+        found.push(view.by(if failed { panic() } else { format!("everwarm explain {id}") }));
     }
 }
 
@@ -452,9 +453,9 @@ fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
         let text = format!("the position {held} {symbol} cannot be closed: {}", one.why.words());
         let todo = "repair the cause, or sell it with this command: it cancels every open order \
                     of the account and sells the named symbols at market";
-        let told = finding(Severity::Broken, text, todo).after(one.since, signs.venue);
-        let told = told.by(sale(signs, symbol));
-        found.push(if one.why == Cause::Late { or_off(signs, told) } else { told });
+        let view = finding(Severity::Broken, text, todo).after(one.since, signs.venue);
+        let view = view.by(sale(signs, symbol));
+        found.push(if one.why == Cause::Late { or_off(signs, view) } else { view });
     }
 }
 
@@ -469,8 +470,8 @@ fn owed(signs: &Signs, found: &mut Vec<FindingView>) {
         let text = format!("an exit is owed, {}", one.words());
         let todo =
             "the daemon requests it at each close; repair the cause, or sell with this command";
-        let told = finding(severity, text, todo).since(one.since, signs.venue);
-        found.push(told.by(sale(signs, one.symbol)));
+        let view = finding(severity, text, todo).since(one.since, signs.venue);
+        found.push(view.by(sale(signs, one.symbol)));
     }
 }
 
@@ -492,8 +493,8 @@ fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {
     let why = signs.facts.declined.as_ref().map_or(String::new(), |why| format!("; last: {why}"));
     let text = format!("{} signals but no order{why}", thousands(run.count));
     let todo = "check why they are declined; a limit may be too low";
-    let told = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
-    found.push(told.by("everwarm signals --limit 20"));
+    let view = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
+    found.push(view.by("everwarm signals --limit 20"));
 }
 
 fn no_fills(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -503,8 +504,8 @@ fn no_fills(signs: &Signs, found: &mut Vec<FindingView>) {
     }
     let text = format!("{} orders but no fill", thousands(run.count));
     let todo = "check their status; the venue may reject them, or their prices may be too far";
-    let told = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
-    found.push(told.by("everwarm orders --limit 20"));
+    let view = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
+    found.push(view.by("everwarm orders --limit 20"));
 }
 
 fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -512,8 +513,8 @@ fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
     let side = if skew > 0 { "behind" } else { "ahead of" };
     let text = format!("this machine's clock is {} ms {side} the venue's", skew.abs());
     let todo = "synchronise the clock; logs and deadlines use this machine's time";
-    let told = finding(severity, text, todo).after(first(signs, "clock"), signs.wall);
-    found.push(told.by("timedatectl set-ntp true"));
+    let view = finding(severity, text, todo).after(first(signs, "clock"), signs.wall);
+    found.push(view.by("timedatectl set-ntp true"));
 }
 
 fn journal(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -523,8 +524,8 @@ fn journal(signs: &Signs, found: &mut Vec<FindingView>) {
          daemon ends"
     );
     let todo = "make a backup now, stop the daemon, and restore the backup into a new directory";
-    let told = finding(Severity::Broken, text, todo).after(first(signs, "journal"), signs.wall);
-    found.push(told.by("everwarm backup everwarm-rescue.backup"));
+    let view = finding(Severity::Broken, text, todo).after(first(signs, "journal"), signs.wall);
+    found.push(view.by("everwarm backup everwarm-rescue.backup"));
 }
 
 fn disk(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -532,24 +533,24 @@ fn disk(signs: &Signs, found: &mut Vec<FindingView>) {
     let (free, total) = (thousands(disk.free >> 20), thousands(disk.total >> 20));
     let text = format!("{free} MB of {total} MB are free on the disk of the data directory");
     let todo = "free some space; a full disk ends the process with exit code 11";
-    let told = finding(severity, text, todo).after(first(signs, "disk"), signs.wall);
-    found.push(told.by("df -h"));
+    let view = finding(severity, text, todo).after(first(signs, "disk"), signs.wall);
+    found.push(view.by("df -h"));
 }
 
 fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {
     if !signs.pending.is_empty() {
         let text = format!("changed keys need a restart: {}", signs.pending.join(", "));
         let todo = "until then the earlier values are in force; restart the daemon";
-        let told = finding(Severity::Warning, text, todo);
-        let told = told.after(first(signs, "restart"), signs.wall);
-        found.push(told.by("everwarm config diff"));
+        let view = finding(Severity::Warning, text, todo);
+        let view = view.after(first(signs, "restart"), signs.wall);
+        found.push(view.by("everwarm config diff"));
     }
     if let Some((reasons, time)) = &signs.refused {
         let text = format!("the last reload was refused: {}", reasons.join("; "));
         let todo = "the earlier configuration is in force; repair the file and reload";
         let command = "everwarm config reload --dry-run";
-        let told = finding(Severity::Warning, text, todo).since(*time, signs.wall);
-        found.push(told.by(command));
+        let view = finding(Severity::Warning, text, todo).since(*time, signs.wall);
+        found.push(view.by(command));
     }
 }
 
@@ -564,8 +565,8 @@ fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
             let text = format!("{receiver} rejected {messages}{more}, the newest {last}: {why}");
             let todo = "other messages continue; repair the receiver or [messages], then restart: \
                         the daemon sends the kept messages once more";
-            let told = finding(Severity::Warning, text, todo).since(*time, signs.wall);
-            found.push(told.by("everwarm config check"));
+            let view = finding(Severity::Warning, text, todo).since(*time, signs.wall);
+            found.push(view.by("everwarm config check"));
         }
         let Some(since) = delivery.failing_since.filter(|since| signs.wall - since >= DELIVERY)
         else {
@@ -574,7 +575,7 @@ fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
         let why = delivery.why.as_deref().unwrap_or("no response");
         let text = format!("{} accepts no messages: {why}", delivery.receiver);
         let todo = "messages wait and are sent later; check the receiver and [messages]";
-        let told = finding(Severity::Warning, text, todo).since(since, signs.wall);
-        found.push(told.by("everwarm config check"));
+        let view = finding(Severity::Warning, text, todo).since(since, signs.wall);
+        found.push(view.by("everwarm config check"));
     }
 }

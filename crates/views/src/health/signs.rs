@@ -165,12 +165,12 @@ impl Progress {
             Some(of) => format!("it has done {} of {of}", mark.done),
             None => "it does nothing any more".to_owned(),
         };
-        let told = |(part, mark): (&String, &Mark)| Waiting {
+        let as_waiting = |(part, mark): (&String, &Mark)| Waiting {
             part: part.clone(),
             since: mark.since,
             what: what(mark),
         };
-        waits.map(told).collect()
+        waits.map(as_waiting).collect()
     }
 }
 

@@ -117,16 +117,20 @@ fn parts_have_deadlines_of_their_own() {
         assert_eq!(found(|s| s.waiting = waits(part, late)), broken, "{part}");
         assert_eq!(found(|s| s.waiting = waits(part, late - 1)), [], "{part}");
         let signs = Signs { waiting: waits(part, late), ..well() };
-        let told = &findings(&signs).findings[0];
-        assert_eq!((told.since, told.for_s), (Some(T - late), u64::try_from(late / 1000).ok()));
-        assert!(told.text.starts_with(&format!("{part} makes no progress: ")), "{told:?}");
+        let first = &findings(&signs).findings[0];
+        assert_eq!((first.since, first.for_s), (Some(T - late), u64::try_from(late / 1000).ok()));
+        assert!(first.text.starts_with(&format!("{part} makes no progress: ")), "{first:?}");
     }
     let stands = |s: &mut Signs, ok| {
         let (name, detail) = ("stages".to_owned(), "an operator decides".to_owned());
         s.checks = vec![CheckView { name, ok, detail }];
         s.waiting = waits("ledger", 60_000);
     };
-    assert_eq!(found(|s| stands(s, false)), [], "it waits for an operator, and that is told");
+    assert_eq!(
+        found(|s| stands(s, false)),
+        [],
+        "it waits for an operator, and another rule reports that"
+    );
     assert_eq!(found(|s| stands(s, true)).len(), 1);
     let blocked = vec![("root/x".to_owned(), T - 1)];
     assert_eq!(found(|s| s.blocked = blocked), one("progress", Severity::Broken));
@@ -158,12 +162,12 @@ fn what_an_operator_must_decide_is_told_with_the_command() {
     let mut dropped = quarantined(Effect::Stage);
     dropped.quarantine.dropped = true;
     let mut signs = Signs { quarantines: vec![dropped], ..well() };
-    let told = findings(&signs).findings.remove(0);
-    assert_eq!(told.severity, Severity::Warning, "nobody else says that it is out");
-    assert_eq!(told.since, Some(T));
+    let dropped_stage = findings(&signs).findings.remove(0);
+    assert_eq!(dropped_stage.severity, Severity::Warning, "no other rule reports that it is out");
+    assert_eq!(dropped_stage.since, Some(T));
     signs.quarantines[0].quarantine.time = UtcMs::MIN;
     assert_eq!(findings(&signs).findings[0].since, None, "before any market time");
-    assert_eq!(told.command.as_deref(), Some("everwarm quarantine retry 9"));
+    assert_eq!(dropped_stage.command.as_deref(), Some("everwarm quarantine retry 9"));
     let down = |s: &mut Signs| {
         s.facts.branches.insert("root/trading/feeds".to_owned(), T);
     };
@@ -235,13 +239,13 @@ fn the_venue_the_market_and_orders() {
         };
         found(late).iter().filter(|(check, _)| check == "unsent").count()
     };
-    for (side, level, told) in [
+    for (side, level, expected) in [
         (Side::Buy, BreakerLevel::Normal, 1),
         (Side::Buy, BreakerLevel::ExitsOnly, 0),
         (Side::Sell, BreakerLevel::ExitsOnly, 1),
         (Side::Sell, BreakerLevel::Halted, 0),
     ] {
-        assert_eq!(due(side, level, MINUTE), told, "{side:?} {level:?}");
+        assert_eq!(due(side, level, MINUTE), expected, "{side:?} {level:?}");
         assert_eq!(due(side, level, MINUTE - 1), 0, "{side:?} {level:?}");
     }
 
@@ -321,11 +325,11 @@ impl Books {
     fn begun() -> Books {
         let rules = vec![instrument("ETHUSD")];
         let mut books = Books::default();
-        books.say(T, Body::Market(Market::Instruments { rules }));
+        books.append(T, Body::Market(Market::Instruments { rules }));
         books
     }
 
-    fn say(&mut self, time: UtcMs, body: Body) {
+    fn append(&mut self, time: UtcMs, body: Body) {
         let fact = Fact { time, ..input(1, body) };
         self.0.fold(&fact);
         self.1.fold(&fact, &self.0);
@@ -340,14 +344,14 @@ impl Books {
             realized_pnl: Decimal::ZERO,
             cash: Decimal::ZERO,
         };
-        self.say(time, Body::Ledger(position));
+        self.append(time, Body::Ledger(position));
         self.1.held.get(&sym("ETHUSD")).copied()
     }
 
     /// Sets the breaker; returns since when it is at this level.
     fn at(&mut self, time: UtcMs, level: BreakerLevel, why: &str) -> Option<UtcMs> {
         let reasons = vec![why.to_owned()];
-        self.say(time, Body::Decision(Decision::Breaker { level, reasons, barred: Vec::new() }));
+        self.append(time, Body::Decision(Decision::Breaker { level, reasons, barred: Vec::new() }));
         self.1.at(level)
     }
 }
@@ -409,11 +413,11 @@ fn the_breaker_is_dated_by_whoever_brought_it_to_its_level() {
     };
     assert_eq!(since(&facts), Some(T - 5_000));
     // The breaker has not seen a switch set while no process ran. A stopped stage cannot report.
-    let said = |s: &mut Signs| {
+    let unseen = |s: &mut Signs| {
         facts(s);
         s.switches.apply(&Switch::Safe(SafeStep::Collect), "crash loop", T - 3_000);
     };
-    assert_eq!(since(&said), Some(T - 3_000));
+    assert_eq!(since(&unseen), Some(T - 3_000));
     let stands = |s: &mut Signs| {
         facts(s);
         s.status.breaker = BreakerLevel::Halted;
@@ -507,9 +511,9 @@ fn the_machine_and_what_is_told_outside() {
     let mut signs = well();
     refused(&mut signs);
     let text = findings(&signs).findings[0].text.clone();
-    let told = "webhook rejected 2 messages and 1 that were dropped, the newest demo-0-7: it \
+    let expected = "webhook rejected 2 messages and 1 that were dropped, the newest demo-0-7: it \
                 responds with status 400";
-    assert_eq!(text, told);
+    assert_eq!(text, expected);
 }
 
 #[test]
@@ -534,7 +538,7 @@ fn what_the_configuration_waits_for_is_told() {
 
 #[test]
 fn commands_ask_the_folder_that_was_looked_at() {
-    let told = |folder: &str| {
+    let commands_of = |folder: &str| {
         let mut signs = well();
         signs.status.data_dir = folder.to_owned();
         signs.symbols.clear();
@@ -558,10 +562,10 @@ fn commands_ask_the_folder_that_was_looked_at() {
         }
         ours
     };
-    let there = told("/var/lib/ever warm");
+    let there = commands_of("/var/lib/ever warm");
     let flag = " --data-dir '/var/lib/ever warm'";
     assert!(there.iter().all(|command| command.ends_with(flag)), "{there:?}");
-    let here = told("everwarm-data");
+    let here = commands_of("everwarm-data");
     assert!(here.iter().all(|command| !command.contains("--data-dir")), "{here:?}");
 }
 
@@ -576,8 +580,8 @@ fn where_nobody_runs_what_is_held_is_told() {
     let first = &view.findings[0];
     assert_eq!((first.since, first.for_s), (signs.written, Some(300)));
     assert_eq!(view.findings.len(), 1, "{view:?}");
-    let told = "no daemon is running; nobody manages 1 position and 0 open orders";
-    assert_eq!(view.findings[0].text, told);
+    let expected = "no daemon is running; nobody manages 1 position and 0 open orders";
+    assert_eq!(view.findings[0].text, expected);
     assert_eq!(view.findings[0].command.as_deref(), Some("everwarm run"));
 }
 
@@ -599,10 +603,10 @@ fn the_fold_remembers_since_when() {
 }
 
 #[test]
-fn what_only_a_look_tells_is_dated_by_the_first_that_saw_it() {
+fn what_only_a_check_finds_is_dated_by_the_first_that_found_it() {
     let check = |name: &str, ok| CheckView { name: name.into(), ok, detail: "so it is".into() };
     let lasting = Lasting::default();
-    let told = |wall: UtcMs, ill: bool| {
+    let dated = |wall: UtcMs, ill: bool| {
         let mut signs = Signs { wall, ..well() };
         if ill {
             signs.checks = vec![check("feeds", false), check("config", true)];
@@ -613,9 +617,9 @@ fn what_only_a_look_tells_is_dated_by_the_first_that_saw_it() {
         }
         signs.first = lasting.look(&signs);
         let of = |f: &FindingView| (f.check.clone(), f.since.unwrap() - T, f.for_s.unwrap());
-        let mut told: Vec<_> = findings(&signs).findings.iter().map(of).collect();
-        told.sort();
-        told
+        let mut all: Vec<_> = findings(&signs).findings.iter().map(of).collect();
+        all.sort();
+        all
     };
     let so = |since: UtcMs, for_s| {
         let row = |name: &str| (name.to_owned(), since, for_s);
@@ -624,10 +628,10 @@ fn what_only_a_look_tells_is_dated_by_the_first_that_saw_it() {
         rows.sort();
         rows
     };
-    assert_eq!(told(T, true), so(0, 0));
-    assert_eq!(told(T + 9_000, true), so(0, 9));
-    assert_eq!(told(T + 10_000, false), []);
-    assert_eq!(told(T + 20_000, true), so(20_000, 0), "it begins anew");
+    assert_eq!(dated(T, true), so(0, 0));
+    assert_eq!(dated(T + 9_000, true), so(0, 9));
+    assert_eq!(dated(T + 10_000, false), []);
+    assert_eq!(dated(T + 20_000, true), so(20_000, 0), "it begins anew");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Queries of orders, fills and the books.
 
-use super::columns::{Column, amount, column, plain, rounded, said, signed, status, time, word};
+use super::columns::{Column, amount, column, named, plain, rounded, signed, status, time, word};
 use super::{Answer, Context, Failure, LIMITED, PAGED, Question, all, remembered, symbols};
 use everwarm_domain::fact::Standing;
 use everwarm_history::page::{Page, Paged};
@@ -94,7 +94,7 @@ pub const POSITIONS: Question = Question {
         column(">average", "average_price", rounded),
         column(">realised", "realized_pnl", signed),
         column(">unrealised", "unrealized_pnl", signed),
-        column("symbol state", "standing", |value| said(value, standing)),
+        column("symbol state", "standing", |value| named(value, standing)),
     ],
     ..Question::new(
         "/api/v1/positions",

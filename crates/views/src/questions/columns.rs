@@ -81,12 +81,12 @@ pub(super) fn signed(value: &Value) -> String {
 }
 
 /// The display name of a known value; else the value unchanged.
-pub(super) fn said<T: DeserializeOwned>(value: &Value, say: fn(T) -> &'static str) -> String {
+pub(super) fn named<T: DeserializeOwned>(value: &Value, name: fn(T) -> &'static str) -> String {
     let known = serde_json::from_value(value.clone());
-    known.map_or_else(|_| word(value), |known| say(known).to_owned())
+    known.map_or_else(|_| word(value), |known| name(known).to_owned())
 }
 
 /// The status of an order.
 pub(super) fn status(value: &Value) -> String {
-    said(value, sentences::status)
+    named(value, sentences::status)
 }

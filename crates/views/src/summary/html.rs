@@ -150,9 +150,9 @@ fn running(out: &mut String, view: &SummaryView) {
 pub fn limits(view: &SummaryView) -> Vec<[String; 3]> {
     let row = |l: &super::view::LimitUsed| {
         // A loss is an amount of money; the other limits are counts.
-        let said = if l.key == LOSS { amount } else { plain };
-        let limit = l.limit.map_or_else(|| "off".to_owned(), said);
-        [l.key.clone(), said(l.used), limit]
+        let number = if l.key == LOSS { amount } else { plain };
+        let limit = l.limit.map_or_else(|| "off".to_owned(), number);
+        [l.key.clone(), number(l.used), limit]
     };
     view.running.limits.iter().map(row).collect()
 }

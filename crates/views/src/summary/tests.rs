@@ -54,7 +54,7 @@ impl Written {
     }
 
     /// Appends a fact of a stage about input `n`.
-    fn say(&mut self, n: u64, rank: u16, body: Body) {
+    fn append(&mut self, n: u64, rank: u16, body: Body) {
         let of = |fact: &&Fact<Body>| fact.key.n == n;
         let time = self.facts.iter().find(of).unwrap().time;
         let i = self.facts.iter().filter(|f| f.key.n == n && f.key.rank == rank).count();
@@ -72,7 +72,11 @@ impl Written {
         let n = self.input(now, Body::Market(Market::close(time, bars, missing)));
         let (equity, cash) = (dec(equity), Decimal::ZERO);
         let adjusted = Decimal::ZERO;
-        self.say(n, rank::LEDGER.0, Body::Ledger(Ledger::Equity { time, equity, cash, adjusted }));
+        self.append(
+            n,
+            rank::LEDGER.0,
+            Body::Ledger(Ledger::Equity { time, equity, cash, adjusted }),
+        );
         n
     }
 
@@ -91,7 +95,7 @@ impl Written {
         }
         let n = self.input(time, Body::Operator(Operator::Clock { time }));
         for body in ends {
-            self.say(n, rank::ORDER_MANAGER.0, body.clone());
+            self.append(n, rank::ORDER_MANAGER.0, body.clone());
         }
     }
 
@@ -168,12 +172,12 @@ fn limits_are_used_as_the_breaker_counts() {
     // An order that is open at the venue for more than a day, and one that is never sent.
     let n = written.close(FIRST - DAY / 2, FIRST - DAY / 2, "1000");
     for id in ["old", "stale"] {
-        written.say(n, rank::ORDER_MANAGER.0, intent(id, FIRST - DAY / 2));
+        written.append(n, rank::ORDER_MANAGER.0, intent(id, FIRST - DAY / 2));
     }
     written.order(FIRST - DAY / 2, "old", true, &[changed("old", OrderStatus::Open, "0")]);
     written.order(FIRST - DAY / 2, "won", true, &[bought("won", 1), bought("won", 2)]);
     let n = written.input(FIRST - DAY / 2, Body::Operator(Operator::Clock { time: 0 }));
-    written.say(n, rank::LEDGER.0, position("1", "100", "-40"));
+    written.append(n, rank::LEDGER.0, position("1", "100", "-40"));
     written.closes(FIRST - 5 * MINUTE, FIRST + HOUR, 0);
     for id in ["e1", "e2", "e3", "e4", "e5", "e6"] {
         written.order(FIRST + HOUR, id, false, &[changed(id, OrderStatus::Expired, "0")]);
@@ -186,7 +190,7 @@ fn limits_are_used_as_the_breaker_counts() {
     assert_eq!(limits(&written.summary(&written.history(), FIRST)), ["2", "1", "0"].map(dec));
     written.order(time, "whole", true, &[bought("whole", 1), bought("whole", 2)]);
     let n = written.input(time, Body::Operator(Operator::Clock { time }));
-    written.say(n, rank::LEDGER.0, position("1", "100", "-50"));
+    written.append(n, rank::LEDGER.0, position("1", "100", "-50"));
     for id in ["r3", "r4"] {
         written.order(time, id, true, &[rejected(id)]);
     }
@@ -196,12 +200,12 @@ fn limits_are_used_as_the_breaker_counts() {
     let answer = written.input(SECOND - 1, Body::Operator(Operator::Clock { time }));
     written.order(SECOND - 1, "r6", true, &[]);
     written.close(SECOND, SECOND, "1000");
-    written.say(answer, rank::ORDER_MANAGER.0, rejected("r5"));
+    written.append(answer, rank::ORDER_MANAGER.0, rejected("r5"));
     written.order(SECOND + MINUTE, "r6", false, &[rejected("r6")]);
     written.order(SECOND + MINUTE, "stale", false, &[changed("stale", OrderStatus::Expired, "0")]);
     written.order(SECOND + HOUR, "old", false, &[changed("old", OrderStatus::Expired, "0")]);
     let n = written.input(SECOND + HOUR, Body::Operator(Operator::Clock { time }));
-    written.say(n, rank::LEDGER.0, position("0", "0", "-57.5"));
+    written.append(n, rank::LEDGER.0, position("0", "0", "-57.5"));
     written.closes(SECOND, SECOND + 2 * HOUR, SECOND + 2 * HOUR);
     let history = written.history();
     for (day, expected) in [(FIRST, ["3", "2", "10"]), (SECOND, ["2", "0", "7.5"])] {
@@ -263,8 +267,8 @@ fn a_hole_over_midnight_is_told_by_the_day_on_which_closes_come_again() {
     assert_eq!(gaps(SECOND), [Gap { from: last, to: next }]);
 }
 
-/// Appends a fill of 0.5 BTC with a fee of 0.1, executed at `at` and received at `heard`.
-fn executed(written: &mut Written, side: Side, (at, heard): (UtcMs, UtcMs), books: [&str; 3]) {
+/// Appends a fill of 0.5 BTC with a fee of 0.1, executed at `at` and received at `received`.
+fn executed(written: &mut Written, side: Side, (at, received): (UtcMs, UtcMs), books: [&str; 3]) {
     let id = format!("{side:?}");
     let Body::Order(Order::Filled { client_id, strategy, symbol, k, mut fill, .. }) =
         filled(&id, side, 1, "100", "0.5")
@@ -272,11 +276,11 @@ fn executed(written: &mut Written, side: Side, (at, heard): (UtcMs, UtcMs), book
         panic!("a fill");
     };
     (fill.time, fill.fee) = (at, dec("0.1"));
-    let n = written.input(heard, Body::Operator(Operator::Clock { time: heard }));
+    let n = written.input(received, Body::Operator(Operator::Clock { time: received }));
     let filled = Order::Filled { client_id, strategy, symbol, side, k, fill };
-    written.say(n, rank::ORDER_MANAGER.0, Body::Order(filled));
+    written.append(n, rank::ORDER_MANAGER.0, Body::Order(filled));
     let [quantity, cost, realized] = books;
-    written.say(n, rank::LEDGER.0, position(quantity, cost, realized));
+    written.append(n, rank::LEDGER.0, position(quantity, cost, realized));
 }
 
 #[test]
@@ -316,7 +320,7 @@ fn an_execution_counts_at_the_time_of_the_venue_everywhere() {
 }
 
 #[test]
-fn a_day_that_has_not_begun_has_nothing_to_tell() {
+fn a_day_that_has_not_begun_has_no_summary() {
     let mut written = Written::new("not-begun");
     assert_eq!(
         written.summary(&written.history(), SECOND).not_begun().unwrap(),
@@ -348,9 +352,9 @@ fn orders_that_expired_are_among_what_went_wrong() {
     written.order(at, "good", true, &[changed("good", OrderStatus::Filled, "1")]);
     written.close(FIRST + 2 * HOUR, FIRST + 2 * HOUR, "1000");
     let Running { failures, failures_all, .. } = written.summary(&written.history(), FIRST).running;
-    let told: Vec<&str> = failures.iter().map(|trouble| trouble.text.as_str()).collect();
-    assert_eq!(failures_all, 2, "{told:?}");
-    assert!(told[0].starts_with("order none in "), "{told:?}");
-    assert!(told[0].ends_with(" expired: unfilled"), "{told:?}");
-    assert!(told[1].ends_with(" expired: only 0.5 filled"), "{told:?}");
+    let texts: Vec<&str> = failures.iter().map(|trouble| trouble.text.as_str()).collect();
+    assert_eq!(failures_all, 2, "{texts:?}");
+    assert!(texts[0].starts_with("order none in "), "{texts:?}");
+    assert!(texts[0].ends_with(" expired: unfilled"), "{texts:?}");
+    assert!(texts[1].ends_with(" expired: only 0.5 filled"), "{texts:?}");
 }

@@ -101,7 +101,8 @@ pub struct Counts {
     /// Orders that are not final: side, and price of their signal.
     working: BTreeMap<ClientOrderId, (Side, Option<Decimal>)>,
     /// The newest input with signals: strategy, symbol and price of each.
-    wished: (u64, Vec<(String, Symbol, Decimal)>),
+    #[serde(rename = "wished")]
+    newest_signals: (u64, Vec<(String, Symbol, Decimal)>),
     held: BTreeMap<Symbol, Held>,
     /// By strategy.
     made: BTreeMap<String, Made>,
@@ -137,14 +138,14 @@ impl Counts {
                 self.settings = Settings::from_text(text).ok();
             }
             Body::Analysis(Analysis::Signals { rows }) => {
-                if self.wished.0 != fact.key.n {
-                    self.wished = (fact.key.n, Vec::new());
+                if self.newest_signals.0 != fact.key.n {
+                    self.newest_signals = (fact.key.n, Vec::new());
                 }
                 for signal in rows {
                     let of = (signal.strategy.clone(), signal.side());
                     *self.signals.entry(of).or_default() += 1;
                     let price = signal.price.decimal();
-                    self.wished.1.push((signal.strategy.clone(), signal.symbol, price));
+                    self.newest_signals.1.push((signal.strategy.clone(), signal.symbol, price));
                 }
             }
             Body::Decision(Decision::Approved { .. }) => self.approved += 1,
@@ -183,7 +184,7 @@ impl Counts {
         let of = |(strategy, symbol, _): &&(String, Symbol, Decimal)| {
             *strategy == intent.strategy && *symbol == intent.symbol
         };
-        let price = self.wished.1.iter().find(of).map(|(_, _, price)| *price);
+        let price = self.newest_signals.1.iter().find(of).map(|(_, _, price)| *price);
         self.working.insert(intent.client_id.clone(), (intent.side, price));
     }
 
@@ -432,7 +433,7 @@ mod tests {
         assert!(text.lines().any(|l| l == line), "{text}");
     }
 
-    fn told(counts: &Counts) -> String {
+    fn page_text(counts: &Counts) -> String {
         let mut page = Page::new(&Rejected::default());
         counts.show(&mut page, ("simulated", "USD"), (0, &LotFold::default()));
         page.text()
@@ -448,7 +449,7 @@ mod tests {
             counts.fold(&fact(1, rank, body));
             let line =
                 format!("everwarm_risk_limit_used_ratio{{limit=\"entries_per_day\"}} {used}");
-            let text = told(&counts);
+            let text = page_text(&counts);
             assert!(text.lines().any(|l| l == line), "{line}: {text}");
             assert_eq!(counts.is_limited(), limited);
         };
@@ -479,12 +480,12 @@ mod tests {
     }
 
     #[test]
-    fn every_strategy_is_there_before_it_wishes_anything() {
+    fn every_strategy_is_there_before_its_first_signal() {
         let mut counts = Counts::default();
         let mut settings = crossing(10, 30);
         settings.strategy.0.insert("other".to_owned(), settings.strategy.0["sma_cross"].clone());
         counts.fold(&input(1, configured(&settings)));
-        let text = told(&counts);
+        let text = page_text(&counts);
         for name in ["sma_cross", "other"] {
             for line in [
                 format!("everwarm_strategy_enabled{{strategy=\"{name}\"}} 1"),

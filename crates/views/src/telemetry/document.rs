@@ -84,6 +84,6 @@ fn line(Row { name, kind, unit, help, labels }: &Row) -> String {
 
 fn range(bounds: &[i64]) -> String {
     #[expect(clippy::cast_precision_loss, reason = "bounds are short numbers")]
-    let told = bounds.iter().map(|bound| (*bound as f64 / ONE as f64).to_string());
-    told.collect::<Vec<_>>().join(", ")
+    let seconds = bounds.iter().map(|bound| (*bound as f64 / ONE as f64).to_string());
+    seconds.collect::<Vec<_>>().join(", ")
 }

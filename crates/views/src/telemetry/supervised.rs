@@ -190,7 +190,7 @@ impl Supervised {
     }
 
     /// Counts a notice; returns the restart if it reports one.
-    pub fn tell(&self, notice: &SupervisionNotice) -> Option<Back> {
+    pub fn count(&self, notice: &SupervisionNotice) -> Option<Back> {
         let path = notice.path.as_str();
         let mut known = self.known();
         if notice.kind == Kind::Supervisor {
@@ -312,10 +312,10 @@ mod tests {
         let supervised = Supervised::default();
         let (low, feed) = ("root/trading/feeds/sim", "root/trading/feeds/sim/feed");
         let up = |path: &str, restarts| {
-            supervised.tell(&notice(path, Announcement::Started { restarts }))
+            supervised.count(&notice(path, Announcement::Started { restarts }))
         };
         let ends = |path: &str, exit, asked| {
-            assert_eq!(supervised.tell(&notice(path, exited(exit, asked))), None);
+            assert_eq!(supervised.count(&notice(path, exited(exit, asked))), None);
         };
         assert_eq!(up(feed, 0), None, "for the first time");
         let before = clock::now();
@@ -364,10 +364,10 @@ mod tests {
             exited(Exit::Injected("test".into()), false),
             Announcement::GaveUp { why: "often".into() },
         ] {
-            supervised.tell(&notice(feed, news));
+            supervised.count(&notice(feed, news));
         }
         for symbol in ["AAA", "BBB"] {
-            supervised.tell(&notice(&bar(symbol), exited(Exit::Failed("no".into()), false)));
+            supervised.count(&notice(&bar(symbol), exited(Exit::Failed("no".into()), false)));
         }
         supervised.recovered(
             "ledger",

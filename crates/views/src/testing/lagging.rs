@@ -23,9 +23,9 @@ struct Lane {
 /// daemon, and also pause at random. Analyses do not wait for later ranks here: in journals of
 /// earlier versions they ran ahead.
 pub fn lagging(facts: &[Fact<Body>], mut seed: u64) -> Vec<Fact<Body>> {
-    let mut said: BTreeMap<(u16, u64), Vec<Fact<Body>>> = BTreeMap::new();
+    let mut appended: BTreeMap<(u16, u64), Vec<Fact<Body>>> = BTreeMap::new();
     for fact in facts {
-        said.entry((fact.key.rank, fact.key.n)).or_default().push(fact.clone());
+        appended.entry((fact.key.rank, fact.key.n)).or_default().push(fact.clone());
     }
     let last = facts.iter().map(|fact| fact.key.n).max().unwrap();
     let lane = |stage: &everwarm_trading::AnyStage| Lane {
@@ -68,8 +68,8 @@ pub fn lagging(facts: &[Fact<Body>], mut seed: u64) -> Vec<Fact<Body>> {
             }
             None => continue,
         };
-        journal.extend(said.remove(&(rank, n)).unwrap_or_default());
+        journal.extend(appended.remove(&(rank, n)).unwrap_or_default());
     }
-    assert!(said.is_empty(), "every fact is there once");
+    assert!(appended.is_empty(), "every fact is there once");
     journal
 }

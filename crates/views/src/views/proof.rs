@@ -123,7 +123,8 @@ pub struct ChaosView {
     /// Number of processes of all runs.
     pub lives: u64,
     /// Injected faults, by kind and place.
-    pub struck: Vec<StruckView>,
+    #[serde(rename = "struck")]
+    pub injected: Vec<InjectedFaultsView>,
     /// Time from the end of an actor until it ran again: median, 99th percentile, maximum;
     /// microseconds.
     pub restarts_us: [u64; 3],
@@ -142,14 +143,14 @@ pub struct ChaosView {
 impl ChaosView {
     /// Whether no fault was injected, so that equal results prove nothing.
     #[must_use]
-    pub fn struck_nothing(&self) -> bool {
-        self.struck.iter().all(|row| row.times == 0)
+    pub fn injected_nothing(&self) -> bool {
+        self.injected.iter().all(|row| row.times == 0)
     }
 }
 
 /// Faults of one kind at one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StruckView {
+pub struct InjectedFaultsView {
     /// `kill`, `panic`, `crash`, `disk` or `exchange`.
     pub what: String,
     /// The place, or the step of the start.

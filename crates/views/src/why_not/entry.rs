@@ -179,24 +179,24 @@ mod tests {
         why_not(&Facts(facts), sym("ETHUSD"), None).unwrap().title
     }
 
-    fn told(before: Vec<Body>) -> String {
+    fn title_after(before: Vec<Body>) -> String {
         answered(before, Vec::new())
     }
 
     #[test]
     fn a_last_entry_that_was_taken_back_is_named_with_what_came_of_it() {
-        let untouched = told(vec![]);
+        let untouched = title_after(vec![]);
         assert!(!untouched.contains("last entry"), "{untouched}");
-        let withdrawn = told(vec![taken(false)]);
+        let withdrawn = title_after(vec![taken(false)]);
         let order = format!("; its last entry, order {ID}, ");
         for part in [&*order, "was withdrawn before it was sent", "12:03 UTC: an exit was decided"]
         {
             assert!(withdrawn.contains(part), "{part}: {withdrawn}");
         }
         let two = vec![taken(true), requested(1), lost(1), requested(2)];
-        let under_way = told(two.clone());
+        let under_way = title_after(two.clone());
         assert!(under_way.contains("is being cancelled, 2 requests so far"), "{under_way}");
-        let ended = |status| told([two.clone(), vec![ended(status)]].concat());
+        let ended = |status| title_after([two.clone(), vec![ended(status)]].concat());
         let cancelled = ended(OrderStatus::Cancelled);
         assert!(cancelled.contains(&format!("{order}was cancelled; reason")), "{cancelled}");
         let filled = ended(OrderStatus::Filled);
@@ -206,7 +206,7 @@ mod tests {
             let each = (1..=CANCELS_MAX).flat_map(|n| [requested(n), lost(n)]);
             let mut all: Vec<Body> = [taken(true)].into_iter().chain(each).collect();
             all.truncate(all.len() - usize::from(!last));
-            told(all)
+            title_after(all)
         };
         assert!(all(false).contains("is being cancelled, 8 requests so far"), "{}", all(false));
         let failed = all(true);
@@ -220,10 +220,10 @@ mod tests {
     fn a_signal_that_takes_an_order_back_is_told_as_that() {
         let signal = everwarm_trading::testing::signal("ETHUSD", Side::Sell, T);
         let signals = Body::Analysis(Analysis::Signals { rows: vec![signal] });
-        let told = answered(Vec::new(), vec![(400, signals), (600, taken(false))]);
+        let title = answered(Vec::new(), vec![(400, signals), (600, taken(false))]);
         let answer =
             "sma_cross signalled sell, so its earlier order is withdrawn; its last entry, order";
-        assert!(told.contains(answer), "{told}");
+        assert!(title.contains(answer), "{title}");
     }
 
     #[test]
@@ -238,8 +238,8 @@ mod tests {
             refusal: Some("the symbol is halted".to_owned()),
             ended: None,
         });
-        let told = answered(Vec::new(), vec![(600, owed)]);
+        let title = answered(Vec::new(), vec![(600, owed)]);
         let answer = "an exit of sma_cross is owed and waits: the symbol is halted";
-        assert!(told.contains(answer), "{told}");
+        assert!(title.contains(answer), "{title}");
     }
 }

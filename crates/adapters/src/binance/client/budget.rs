@@ -206,7 +206,7 @@ impl BinanceClient {
             self.waits(now, wait.0);
             spent(wait, "the venue takes no more orders for now")
         })?;
-        let slot = Slot { client: self, sent: now, told: Vec::new() };
+        let slot = Slot { client: self, sent: now, counts: Vec::new() };
         if is_to_be_noted {
             // Before the order is sent, but without waiting for the disk, since this delays the
             // order.
@@ -251,20 +251,20 @@ impl Drop for First<'_> {
 pub(super) struct Slot<'a> {
     client: &'a BinanceClient,
     sent: UtcMs,
-    told: Vec<(UtcMs, u32)>,
+    counts: Vec<(UtcMs, u32)>,
 }
 
 impl Slot<'_> {
     /// Takes the counts from the response.
-    pub(super) fn told(mut self, answer: &HttpAnswer) {
+    pub(super) fn take_counts(mut self, answer: &HttpAnswer) {
         let counts = [(SHORT_MS, answer.orders_short), (DAY_MS, answer.orders_day)];
-        self.told.extend(counts.into_iter().filter_map(|(width, count)| Some((width, count?))));
+        self.counts.extend(counts.into_iter().filter_map(|(width, count)| Some((width, count?))));
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         let now = self.client.real();
-        self.client.orders().landed(self.sent, now, &self.told);
+        self.client.orders().landed(self.sent, now, &self.counts);
     }
 }

@@ -341,7 +341,7 @@ async fn an_absurd_wait_is_cut_and_ends_by_a_word() {
 }
 
 #[tokio::test]
-async fn no_order_leaves_before_what_was_said_after_one_too_many() {
+async fn no_order_leaves_before_the_wait_after_one_too_many() {
     let (client, script) = client().await;
     assert_eq!(client.may_place(&[Side::Buy]), MayPlace { now: vec![true], wait: None });
     script.answer(429, r#"{"code":-1015,"msg":"Too many new orders."}"#);

@@ -20,15 +20,15 @@ impl BinanceClient {
     /// # Errors
     /// As every read, or each reading has a different time.
     pub async fn server_time(&self) -> Result<TimeSample, VenueError> {
-        let mut told = Vec::new();
+        let mut times = Vec::new();
         for _ in 0..LOOKS_MAX {
             let sample = self.look_at_clock().await?;
             if self.0.config.clock.lock().sample(sample) {
                 return Ok(sample);
             }
-            told.push(sample.server);
+            times.push(sample.server);
         }
-        let text = format!("server time {told:?}: each is far from what it was, and another");
+        let text = format!("server time {times:?}: each is far from what it was, and another");
         Err(error::of_unreadable(Kind::Read, text))
     }
 

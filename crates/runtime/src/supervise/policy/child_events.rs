@@ -18,7 +18,7 @@ impl Policy {
         let (restarts, degraded) = (child.earlier + child.ups - 1, child.degraded);
         let healthy = child.rules.backoff.healthy;
         self.put(seat, Phase::Running);
-        self.tell(seat, Announcement::Started { restarts });
+        self.announce(seat, Announcement::Started { restarts });
         if degraded {
             self.arm(seat, Timer::Healthy, healthy);
         }
@@ -29,7 +29,7 @@ impl Policy {
         if self.is_asked(seat) {
             return self.stopped(seat);
         }
-        self.tell(seat, Announcement::Ignored);
+        self.announce(seat, Announcement::Ignored);
         self.lift(seat);
         self.child(seat).asked = Asked::Nothing;
         let spent = self.child(seat).rules.restart == Restart::Temporary;
@@ -44,7 +44,7 @@ impl Policy {
         if self.is_asked(seat) {
             return self.stopped(seat);
         }
-        self.tell(seat, Announcement::StartFailed { error: error.clone() });
+        self.announce(seat, Announcement::StartFailed { error: error.clone() });
         let child = self.child(seat);
         let (first, asked) = (child.ups == 0 && !child.degraded, child.asked);
         child.last_failure = Some(error.why.clone());
@@ -88,11 +88,11 @@ impl Policy {
             child.last_failure = Some(exit.to_string());
         }
         let news = Announcement::Exited { exit: exit.clone(), uptime, restarts, asked };
-        self.tell(seat, news);
+        self.announce(seat, news);
         if asked {
             let as_wanted = rules.shutdown == Shutdown::Kill && exit == Exit::Killed;
             if !(as_wanted || exit.is_normal() || exit.is_injected()) {
-                self.tell(seat, Announcement::StopFailed { exit });
+                self.announce(seat, Announcement::StopFailed { exit });
             }
             return self.stopped(seat);
         }
@@ -140,7 +140,7 @@ impl Policy {
     /// Marks a branch that its supervisor had stopped as healthy.
     fn lift(&mut self, seat: Seat) {
         if std::mem::take(&mut self.child(seat).degraded) {
-            self.tell(seat, Announcement::BranchUp);
+            self.announce(seat, Announcement::BranchUp);
         }
     }
 

@@ -103,7 +103,7 @@ impl Policy {
         match on_give_up {
             OnGiveUp::Escalate => {
                 self.put(seat, Phase::Down);
-                self.tell(seat, Announcement::GaveUp { why: why.clone() });
+                self.announce(seat, Announcement::GaveUp { why: why.clone() });
                 self.end(Outcome::GaveUp(seat, why));
             }
             OnGiveUp::Degrade { retry } => self.degrade(seat, why, retry),
@@ -116,7 +116,7 @@ impl Policy {
         let child = self.child(seat);
         child.streak = 0;
         if !std::mem::replace(&mut child.degraded, true) {
-            self.tell(seat, Announcement::BranchDown { why, retry });
+            self.announce(seat, Announcement::BranchDown { why, retry });
         }
         self.schedule_restart(seat, retry);
     }

@@ -38,7 +38,7 @@ fn settings(strategy: Strategy, intensity: u32) -> Settings {
     Settings { strategy, intensity, period: 5_000 * MS, auto_shutdown }
 }
 
-/// A policy and the results of its actions. Instances react only when the test says so.
+/// A policy and the results of its actions. Instances react only when the test requests it.
 struct Bench {
     policy: Policy,
     now: Duration,
@@ -101,11 +101,11 @@ impl Bench {
                 }
                 Action::Ended(seat) => format!("ended {}", name(seat)),
                 Action::Forget(seat) => format!("forget {}", name(seat)),
-                Action::Tell(seat, Announcement::BranchDown { .. }) => {
+                Action::Announce(seat, Announcement::BranchDown { .. }) => {
                     format!("down {}", name(seat))
                 }
-                Action::Tell(seat, Announcement::BranchUp) => format!("healthy {}", name(seat)),
-                Action::Tell(..) => continue,
+                Action::Announce(seat, Announcement::BranchUp) => format!("healthy {}", name(seat)),
+                Action::Announce(..) => continue,
                 Action::Up => "up".to_owned(),
                 Action::End(Outcome::Stopped) => "end".to_owned(),
                 Action::End(Outcome::Finished(id)) => format!("end: {id} finished"),
@@ -503,13 +503,16 @@ fn s64_what_is_counted_goes_on_where_the_supervisor_before_stopped() {
     let (seat, now) = (Seat(0), bench.now);
     bench.event(Event::Begin);
     let (seat, generation) = (seat, bench.of(0).1);
-    let told = bench.policy.on(Event::Started(seat, generation), now);
-    assert!(told.contains(&Action::Tell(seat, Announcement::Started { restarts: 3 })), "{told:?}");
+    let actions = bench.policy.on(Event::Started(seat, generation), now);
+    assert!(
+        actions.contains(&Action::Announce(seat, Announcement::Started { restarts: 3 })),
+        "{actions:?}"
+    );
     assert_eq!(bench.policy.view(seat), Some(ChildView { ups: 4, ..past }));
-    let told = bench.policy.on(Event::Exited(seat, generation, Exit::Killed), now);
+    let actions = bench.policy.on(Event::Exited(seat, generation, Exit::Killed), now);
     let (exit, uptime) = (Exit::Killed, Duration::ZERO);
     let news = Announcement::Exited { exit, uptime, restarts: 3, asked: false };
-    assert!(told.contains(&Action::Tell(seat, news)), "{told:?}");
+    assert!(actions.contains(&Action::Announce(seat, news)), "{actions:?}");
 }
 
 #[test]

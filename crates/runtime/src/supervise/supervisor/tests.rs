@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_mins(10);
 struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
-    fn say(&self, text: impl Into<String>) {
+    fn note(&self, text: impl Into<String>) {
         self.0.lock().unwrap().push(text.into());
     }
 
@@ -38,25 +38,25 @@ impl Log {
         let observer = move |notice: &SupervisionNotice| {
             let path = &notice.path;
             match &notice.news {
-                Announcement::BranchDown { .. } => log.say(format!("down {path}")),
-                Announcement::BranchUp => log.say(format!("healthy {path}")),
-                Announcement::GaveUp { why } => log.say(format!("gave up on {path}: {why}")),
+                Announcement::BranchDown { .. } => log.note(format!("down {path}")),
+                Announcement::BranchUp => log.note(format!("healthy {path}")),
+                Announcement::GaveUp { why } => log.note(format!("gave up on {path}: {why}")),
                 Announcement::Exited { exit, asked: false, .. } => {
-                    log.say(format!("{path} {exit}"));
+                    log.note(format!("{path} {exit}"));
                 }
                 Announcement::StartFailed { error } => {
-                    log.say(format!("{path} no start: {}", error.why));
+                    log.note(format!("{path} no start: {}", error.why));
                 }
-                Announcement::Ignored => log.say(format!("{path} has nothing to do")),
+                Announcement::Ignored => log.note(format!("{path} has nothing to do")),
                 Announcement::StopFailed { exit } => {
-                    log.say(format!("{path} stopped badly: {exit}"));
+                    log.note(format!("{path} stopped badly: {exit}"));
                 }
                 Announcement::Exited { .. }
                 | Announcement::Started { .. }
                 | Announcement::Blocked { .. }
                 | Announcement::Unblocked { .. }
                 | Announcement::Removed => {}
-                Announcement::Stray { what } => log.say(format!("{path} heard of nobody: {what}")),
+                Announcement::Stray { what } => log.note(format!("{path} heard of nobody: {what}")),
             }
         };
         let wall = move || WallMs::from_utc(i64::try_from(born.elapsed().as_millis()).unwrap());
@@ -66,7 +66,7 @@ impl Log {
     /// An actor that logs when it starts, stops, and is dropped.
     fn actor(&self, id: &'static str) -> ChildSpec {
         let log = self.clone();
-        worker(id, move |_| (Sayer, Said::new(id, &log, Start::Well)))
+        worker(id, move |_| (Logger, LoggerState::new(id, &log, Start::Well)))
     }
 
     /// As [`Log::actor`]. `how` chooses the result of each start.
@@ -78,7 +78,7 @@ impl Log {
         let (log, times) = (self.clone(), AtomicU32::new(0));
         worker(id, move |_| {
             let start = how(times.fetch_add(1, SeqCst));
-            (Sayer, Said::new(id, &log, start))
+            (Logger, LoggerState::new(id, &log, start))
         })
     }
 }
@@ -93,24 +93,24 @@ enum Start {
     Ignore,
 }
 
-struct Sayer;
+struct Logger;
 
-struct Said {
+struct LoggerState {
     id: &'static str,
     log: Log,
     start: Start,
     stops_badly: bool,
 }
 
-impl Said {
-    fn new(id: &'static str, log: &Log, start: Start) -> Said {
-        Said { id, log: log.clone(), start, stops_badly: false }
+impl LoggerState {
+    fn new(id: &'static str, log: &Log, start: Start) -> LoggerState {
+        LoggerState { id, log: log.clone(), start, stops_badly: false }
     }
 }
 
-impl Drop for Said {
+impl Drop for LoggerState {
     fn drop(&mut self) {
-        self.log.say(format!("-{}", self.id));
+        self.log.note(format!("-{}", self.id));
     }
 }
 
@@ -124,30 +124,34 @@ enum Order {
     StopBadly,
 }
 
-impl Actor for Sayer {
+impl Actor for Logger {
     type Msg = Order;
-    type State = Said;
-    type Arguments = Said;
+    type State = LoggerState;
+    type Arguments = LoggerState;
 
-    async fn pre_start(&self, _: ActorRef<Order>, said: Said) -> Result<Said, ActorProcessingErr> {
-        match said.start {
-            Start::Well => said.log.say(format!("+{}", said.id)),
+    async fn pre_start(
+        &self,
+        _: ActorRef<Order>,
+        state: LoggerState,
+    ) -> Result<LoggerState, ActorProcessingErr> {
+        match state.start {
+            Start::Well => state.log.note(format!("+{}", state.id)),
             Start::Err => return Err("cannot start".into()),
             Start::Panic => panic!("panic at the start"),
             Start::Hang => std::future::pending().await,
             Start::Injected => return Err(Box::new(Injected("spawn".into()))),
             Start::Ignore => return Err(Box::new(Ignore)),
         }
-        Ok(said)
+        Ok(state)
     }
 
     async fn post_stop(
         &self,
         _: ActorRef<Order>,
-        said: &mut Said,
+        state: &mut LoggerState,
     ) -> Result<(), ActorProcessingErr> {
-        said.log.say(format!("stop {}", said.id));
-        assert!(!said.stops_badly, "bad stop");
+        state.log.note(format!("stop {}", state.id));
+        assert!(!state.stops_badly, "bad stop");
         tokio::time::sleep(10 * MS).await;
         Ok(())
     }
@@ -156,7 +160,7 @@ impl Actor for Sayer {
         &self,
         myself: ActorRef<Order>,
         order: Order,
-        said: &mut Said,
+        state: &mut LoggerState,
     ) -> Result<(), ActorProcessingErr> {
         match order {
             Order::Panic => panic!("boom"),
@@ -164,7 +168,7 @@ impl Actor for Sayer {
             Order::Stop => myself.stop(None),
             Order::Hang => std::future::pending().await,
             Order::Injected => return Err(Box::new(Injected("step".into()))),
-            Order::StopBadly => said.stops_badly = true,
+            Order::StopBadly => state.stops_badly = true,
         }
         Ok(())
     }
@@ -228,11 +232,11 @@ async fn s03_s06_a_failed_first_start_rolls_back_and_names_the_child() {
             panic!("the start must fail")
         };
         assert_eq!((error.path.as_str(), error.why.as_str()), ("root/m/c", why));
-        let said = log.take();
-        let said: Vec<&str> = said.iter().map(String::as_str).collect();
-        assert_eq!(said[..2], ["+a", "+b"]);
+        let lines = log.take();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        assert_eq!(lines[..2], ["+a", "+b"]);
         assert_eq!(
-            said[said.len() - 5..],
+            lines[lines.len() - 5..],
             ["stop b", "-b", format!("root/m no start: {why}").as_str(), "stop a", "-a"]
         );
     }
@@ -268,8 +272,8 @@ async fn s12_s17_panic_error_and_kill_give_the_failed_child_a_new_instance() {
     let paths = ["root/a", "root/b"];
     let mut before = ids(&root, &paths);
     log.take();
-    for (blow, why) in [(0, "failed: boom"), (1, "failed: bad"), (2, "killed")] {
-        match blow {
+    for (fault, why) in [(0, "failed: boom"), (1, "failed: bad"), (2, "killed")] {
+        match fault {
             0 => order(&root, "root/a", Order::Panic),
             1 => order(&root, "root/a", Order::Err),
             _ => assert!(root.directory().kill("root/a")),
@@ -320,9 +324,9 @@ async fn s39_s43_a_stuck_child_is_killed_at_its_deadline() {
     log.take();
     let asked = Instant::now();
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
-    let (late, unheard) =
+    let (late, cancelled) =
         ("root/b stopped badly: killed", "root/a stopped badly: its task was cancelled");
-    assert_eq!(log.take(), ["-b", late, "stop a", "-a", unheard]);
+    assert_eq!(log.take(), ["-b", late, "stop a", "-a", cancelled]);
     assert!((300 * MS..400 * MS).contains(&asked.elapsed()));
 }
 
@@ -402,9 +406,9 @@ async fn s29_s62_giving_up_climbs_to_the_root() {
     let once = ["-a", "root/m/a failed: boom", "gave up on root/m/a: failed: boom"];
     let climbed = "root/m gave up on root/m/a: failed: boom";
     let root_gave_up = "gave up on root/m: gave up on root/m/a: failed: boom";
-    let said = log.take();
-    assert_eq!(said[..5], [once[0], once[1], once[2], climbed, "+a"]);
-    assert_eq!(said[5..], [once[0], once[1], once[2], climbed, root_gave_up, "stop b", "-b"]);
+    let lines = log.take();
+    assert_eq!(lines[..5], [once[0], once[1], once[2], climbed, "+a"]);
+    assert_eq!(lines[5..], [once[0], once[1], once[2], climbed, root_gave_up, "stop b", "-b"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -421,7 +425,7 @@ async fn s42_s64_a_child_that_stops_badly_is_reported_and_the_stop_goes_on() {
     settle().await;
     log.take();
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
-    let said = log.take();
+    let lines = log.take();
     let expected = [
         "-d",
         "-c",
@@ -432,15 +436,15 @@ async fn s42_s64_a_child_that_stops_badly_is_reported_and_the_stop_goes_on() {
         "stop a",
         "-a",
     ];
-    assert_eq!(said, expected);
+    assert_eq!(lines, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
     let log = Log::default();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&told);
-    let observer = move |notice: &SupervisionNotice| hears.lock().unwrap().push(notice.clone());
+    let notices = Arc::new(Mutex::new(Vec::new()));
+    let received = Arc::clone(&notices);
+    let observer = move |notice: &SupervisionNotice| received.lock().unwrap().push(notice.clone());
     let tree = Tree::new(Arc::new(observer), Arc::new(crate::clock::WallMs::default));
     let low = supervisor("m", Strategy::OneForOne).child(log.actor("a"));
     let root = tree.start(supervisor("root", Strategy::OneForOne).child(low)).await.unwrap();
@@ -448,7 +452,7 @@ async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
     order(&root, "root/m/a", Order::Err);
     settle().await;
     root.stop(LONG).await;
-    let told: Vec<String> = (told.lock().unwrap().iter())
+    let lines: Vec<String> = (notices.lock().unwrap().iter())
         .map(|SupervisionNotice { path, news, .. }| match news {
             Announcement::Started { restarts } => format!("{path} up {restarts}"),
             Announcement::Exited { exit, uptime, restarts, asked } => {
@@ -474,7 +478,7 @@ async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
         "root/m/a ended: asked to stop after 11 ms, 1, true",
         "root/m ended: asked to stop after 51 ms, 0, true",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(lines, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -493,36 +497,36 @@ async fn s65_what_is_heard_of_nobody_known_is_told_and_changes_nothing() {
     let (before, slot) = (ids(&root, &["root", "root/a"]), root.directory().slot("root"));
     log.take();
     let error = StartError::new("root/a", "no");
-    let told = [
+    let messages = [
         Msg::Report(Seat(0), 7, Report::Ignored),
         Msg::Report(Seat(0), 0, Report::Started(slot.cell().unwrap(), None)),
         Msg::Report(Seat(9), 1, Report::StartFailed(None, error)),
         Msg::Timer(Seat(9), 1, Timer::Retry),
     ];
-    for told in told {
-        slot.send(told).map_err(|_| ()).unwrap();
+    for message in messages {
+        slot.send(message).map_err(|_| ()).unwrap();
     }
     // An actor that another party has linked to the supervisor.
-    let stranger = Said::new("x", &log, Start::Well);
-    let linked = Actor::spawn_linked(None, Sayer, stranger, slot.cell().unwrap()).await;
+    let stranger = LoggerState::new("x", &log, Start::Well);
+    let linked = Actor::spawn_linked(None, Logger, stranger, slot.cell().unwrap()).await;
     let (stranger, task) = linked.unwrap();
     stranger.kill();
     task.await.unwrap();
     settle().await;
-    let heard = |what: &str| format!("root heard of nobody: {what}");
+    let stray = |what: &str| format!("root heard of nobody: {what}");
     let expected = [
         "+x".to_owned(),
-        heard("start 7 of child 0 has nothing to do"),
-        heard("start 0 of child 0 is up"),
-        heard("start 1 of child 9 did not start"),
+        stray("start 7 of child 0 has nothing to do"),
+        stray("start 0 of child 0 is up"),
+        stray("start 1 of child 9 did not start"),
         "-x".to_owned(),
-        heard(&format!("actor {}, which is no child, killed", stranger.get_id())),
+        stray(&format!("actor {}, which is no child, killed", stranger.get_id())),
     ];
-    let mut said = log.take();
-    said.sort();
+    let mut lines = log.take();
+    lines.sort();
     let mut expected = expected.to_vec();
     expected.sort();
-    assert_eq!(said, expected);
+    assert_eq!(lines, expected);
     assert_eq!(ids(&root, &["root", "root/a"]), before);
     assert_eq!(seen(&root, "root/a").state, State::Running);
     root.stop(LONG).await;
@@ -614,10 +618,10 @@ fn r17_a_child_runs_on_the_runtime_of_its_spec() {
     };
     let (control, data) = (runtime("control"), runtime("data"));
     let log = Log::default();
-    let told = log.clone();
+    let inner = log.clone();
     let spec = worker("a", move |_| {
-        told.say(std::thread::current().name().unwrap_or_default());
-        (Sayer, Said::new("a", &told, Start::Well))
+        inner.note(std::thread::current().name().unwrap_or_default());
+        (Logger, LoggerState::new("a", &inner, Start::Well))
     })
     .on(data.handle().clone());
     let tree = log.tree();

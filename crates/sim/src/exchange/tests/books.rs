@@ -149,19 +149,19 @@ fn money_is_neither_made_nor_lost() {
             for _ in 0..6 {
                 let ids = local.exchange().orders().count() as u64;
                 let input = dice.request(ids);
-                let said = local.step(input);
-                kinds.extend(said.iter().map(Body::kind));
+                let facts = local.step(input);
+                kinds.extend(facts.iter().map(Body::kind));
                 whole(&local, seed);
             }
             let at = START + minute * MINUTE;
-            let said = local.advance(at, at);
-            kinds.extend(said.iter().map(Body::kind));
+            let facts = local.advance(at, at);
+            kinds.extend(facts.iter().map(Body::kind));
             whole(&local, seed);
         }
         twin.load(&local.exchange().save()).expect("it reads what it wrote");
         assert_eq!(&twin, local.exchange());
     }
-    assert_eq!(kinds.len(), 8, "everything the core can say was said: {kinds:?}");
+    assert_eq!(kinds.len(), 8, "the core made a fact of every kind: {kinds:?}");
 }
 
 /// Facts from before lists and cancel restrictions existed are still read.

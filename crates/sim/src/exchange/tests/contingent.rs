@@ -36,16 +36,16 @@ fn list(local: &mut Local, list: NewList) -> Vec<SimFact> {
     local.step(SimFact::PlaceList(list))
 }
 
-fn refusal(said: &[SimFact]) -> (i32, &str) {
-    match said {
+fn refusal(facts: &[SimFact]) -> (i32, &str) {
+    match facts {
         [SimFact::Rejected { code, msg }] => (*code, msg),
         other => panic!("not refused: {other:?}"),
     }
 }
 
 fn stands(local: &Local) -> Vec<(String, &'static str)> {
-    let told = |o: &crate::exchange::Order| (o.client_id.clone(), o.status.wire());
-    local.exchange().orders().map(told).collect()
+    let stand = |o: &crate::exchange::Order| (o.client_id.clone(), o.status.wire());
+    local.exchange().orders().map(stand).collect()
 }
 
 fn all(names: &[(&str, &'static str)]) -> Vec<(String, &'static str)> {
@@ -55,8 +55,8 @@ fn all(names: &[(&str, &'static str)]) -> Vec<(String, &'static str)> {
 #[test]
 fn a_pair_holds_once_and_stands_stop_first() {
     let mut local = Fake::usual().local();
-    let said = list(&mut local, listed(exit("500", "104", "97"), "l"));
-    assert!(matches!(said[0], SimFact::Listed(_)) && said.len() == 3, "{said:?}");
+    let facts = list(&mut local, listed(exit("500", "104", "97"), "l"));
+    assert!(matches!(facts[0], SimFact::Listed(_)) && facts.len() == 3, "{facts:?}");
     assert_eq!(stands(&local), all(&[("loss", "NEW"), ("profit", "NEW")]));
     assert_eq!(local.exchange().purse("BTC").locked, dec("500"));
     let buy = Shape::Oco {
@@ -77,17 +77,17 @@ fn a_pair_holds_once_and_stands_stop_first() {
 fn of_a_pair_one_ends_the_other() {
     let mut local = Fake::usual().local();
     list(&mut local, listed(exit("1", "104", "94"), "l"));
-    let said = local.advance(CLOSE, CLOSE);
-    assert!(matches!(said[0], SimFact::Expired { order: 1, .. }), "before the fill: {said:?}");
-    assert_eq!(trades(&said)[0].price, dec("104"));
+    let facts = local.advance(CLOSE, CLOSE);
+    assert!(matches!(facts[0], SimFact::Expired { order: 1, .. }), "before the fill: {facts:?}");
+    assert_eq!(trades(&facts)[0].price, dec("104"));
     assert_eq!(stands(&local), all(&[("loss", "EXPIRED"), ("profit", "FILLED")]));
     assert_eq!(local.exchange().open_lists().count(), 0);
 
     let mut local = Fake::usual().local();
     list(&mut local, listed(exit("1", "104", "97"), "l"));
-    let said = local.advance(CLOSE, CLOSE);
-    assert!(matches!(said[0], SimFact::Expired { order: 2, .. }), "{said:?}");
-    assert!(matches!(said[1], SimFact::Triggered { order: 1, .. }), "{said:?}");
+    let facts = local.advance(CLOSE, CLOSE);
+    assert!(matches!(facts[0], SimFact::Expired { order: 2, .. }), "{facts:?}");
+    assert!(matches!(facts[1], SimFact::Triggered { order: 1, .. }), "{facts:?}");
     assert_eq!(stands(&local), all(&[("loss", "FILLED"), ("profit", "EXPIRED")]));
     local.exchange().check();
 }
@@ -108,21 +108,21 @@ fn a_pair_that_has_begun_to_fill_has_no_stop_any_more() {
 fn pairs_with_prices_that_do_not_fit_are_refused() {
     for (above, below) in [("104", "101"), ("99", "97"), ("100", "97"), ("104", "100")] {
         let mut local = Fake::usual().local();
-        let said = list(&mut local, listed(exit("1", above, below), "l"));
-        assert_eq!(refusal(&said), (-2010, PRICES), "{above} {below}");
+        let facts = list(&mut local, listed(exit("1", above, below), "l"));
+        assert_eq!(refusal(&facts), (-2010, PRICES), "{above} {below}");
         assert_eq!((local.exchange().lists().count(), local.exchange().orders().count()), (0, 0));
     }
     let mut local = Fake::usual().local();
-    let said = list(&mut local, listed(exit("1001", "104", "97"), "l"));
-    assert_eq!(refusal(&said).1, "Filter failure: MARKET_LOT_SIZE");
+    let facts = list(&mut local, listed(exit("1001", "104", "97"), "l"));
+    assert_eq!(refusal(&facts).1, "Filter failure: MARKET_LOT_SIZE");
     local.step(SimFact::Funded { asset: "BTC".to_owned(), amount: dec("-501"), at: 0 });
-    let said = list(&mut local, listed(exit("500", "104", "97"), "l"));
-    assert_eq!(refusal(&said).1, "Account has insufficient balance for requested action.");
+    let facts = list(&mut local, listed(exit("500", "104", "97"), "l"));
+    assert_eq!(refusal(&facts).1, "Account has insufficient balance for requested action.");
     list(&mut local, listed(exit("400", "104", "97"), "l"));
-    let said = list(&mut local, listed(exit("1", "104", "97"), "l"));
-    assert_eq!(refusal(&said), (-2010, "Duplicate order sent."));
-    let said = list(&mut local, listed(exit("1", "104", "97"), "m"));
-    assert_eq!(refusal(&said), (-2010, "Duplicate order sent."), "the legs have names too");
+    let facts = list(&mut local, listed(exit("1", "104", "97"), "l"));
+    assert_eq!(refusal(&facts), (-2010, "Duplicate order sent."));
+    let facts = list(&mut local, listed(exit("1", "104", "97"), "m"));
+    assert_eq!(refusal(&facts), (-2010, "Duplicate order sent."), "the legs have names too");
 }
 
 #[test]
@@ -145,9 +145,9 @@ fn what_waits_for_a_working_order_holds_nothing_and_comes_with_its_fill() {
 #[test]
 fn a_working_order_that_fills_at_once_brings_its_pair_at_once() {
     let mut local = Fake::usual().local();
-    let said = list(&mut local, listed(bracket("1", "101"), "l"));
-    let activated = said.iter().filter(|f| matches!(f, SimFact::Activated { .. })).count();
-    assert_eq!(activated, 2, "{said:?}");
+    let facts = list(&mut local, listed(bracket("1", "101"), "l"));
+    let activated = facts.iter().filter(|f| matches!(f, SimFact::Activated { .. })).count();
+    assert_eq!(activated, 2, "{facts:?}");
     local.step(cancel(1));
     assert_eq!(stands(&local)[0].1, "FILLED", "what is over is not cancelled");
     local.step(cancel(2));
@@ -192,9 +192,9 @@ fn one_triggers_the_other() {
         pending: leg(Side::Sell, OrderKind::Market(amount), "out"),
     };
     list(&mut local, listed(shape, "l"));
-    let said = local.advance(CLOSE, CLOSE);
+    let facts = local.advance(CLOSE, CLOSE);
     assert_eq!(stands(&local), all(&[("in", "FILLED"), ("out", "FILLED")]));
-    let out = trades(&said)[1];
+    let out = trades(&facts)[1];
     assert!(!out.maker && out.price < dec("95"), "at the market of that moment: {}", out.price);
     local.exchange().check();
 }
@@ -222,32 +222,32 @@ fn all_of_a_symbol_or_a_list_are_cancelled_together() {
 }
 
 #[test]
-fn replacing_cancels_first_and_says_what_became_of_both() {
+fn replacing_cancels_first_and_reports_both_results() {
     let mut local = Fake::usual().local();
     local.place(at_limit(Side::Buy, "1100", "90", TimeInForce::Gtc, "a")).expect("rests");
     let order = at_limit(Side::Buy, "1110", "90", TimeInForce::Gtc, "b");
     let replace = |id, order: &crate::exchange::NewOrder, regardless| {
         SimFact::Replace(Replace { cancel: cancel_of(id), order: order.clone(), regardless })
     };
-    let said = local.step(replace(1, &order, false));
+    let facts = local.step(replace(1, &order, false));
     assert!(
-        matches!(said[..], [SimFact::Cancelled { order: 1, .. }, SimFact::Accepted(_)]),
-        "the money of the first is free for the second: {said:?}"
+        matches!(facts[..], [SimFact::Cancelled { order: 1, .. }, SimFact::Accepted(_)]),
+        "the money of the first is free for the second: {facts:?}"
     );
-    let said = local.step(replace(1, &order, false));
-    assert_eq!(refusal(&said), (-2011, "Unknown order sent."), "not attempted");
+    let facts = local.step(replace(1, &order, false));
+    assert_eq!(refusal(&facts), (-2011, "Unknown order sent."), "not attempted");
     let small = at_limit(Side::Buy, "1", "90", TimeInForce::Gtc, "c");
-    let said = local.step(replace(1, &small, true));
-    assert!(matches!(said[..], [SimFact::Rejected { .. }, SimFact::Accepted(_)]), "{said:?}");
+    let facts = local.step(replace(1, &small, true));
+    assert!(matches!(facts[..], [SimFact::Rejected { .. }, SimFact::Accepted(_)]), "{facts:?}");
     let rich = at_limit(Side::Buy, "9000", "90", TimeInForce::Gtc, "d");
-    let said = local.step(replace(2, &rich, false));
+    let facts = local.step(replace(2, &rich, false));
     assert!(
-        matches!(said[..], [SimFact::Cancelled { order: 2, .. }, SimFact::Rejected { .. }]),
-        "the cancel stands: {said:?}"
+        matches!(facts[..], [SimFact::Cancelled { order: 2, .. }, SimFact::Rejected { .. }]),
+        "the cancel stands: {facts:?}"
     );
     let wrong = at_limit(Side::Buy, "1", "90.001", TimeInForce::Gtc, "e");
-    let said = local.step(replace(3, &wrong, false));
-    assert_eq!(refusal(&said).0, -1013, "filters come before everything");
+    let facts = local.step(replace(3, &wrong, false));
+    assert_eq!(refusal(&facts).0, -1013, "filters come before everything");
     assert!(local.exchange().order(3).is_some_and(|o| o.status == Status::New));
     local.exchange().check();
 }

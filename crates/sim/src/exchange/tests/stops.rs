@@ -33,11 +33,11 @@ fn a_stop_is_reached_by_a_trade_of_the_path_and_no_sooner() {
         assert_eq!(stands(&local, 1), (Status::New, None), "{side:?} {trigger:?} {at}");
         local.advance(CLOSE - 4, CLOSE - 4);
         assert_eq!(stands(&local, 1), (Status::New, None), "100 does not reach it");
-        let said = local.advance(CLOSE, CLOSE);
-        assert!(matches!(said[0], SimFact::Triggered { order: 1, .. }), "{said:?}");
+        let facts = local.advance(CLOSE, CLOSE);
+        assert!(matches!(facts[0], SimFact::Triggered { order: 1, .. }), "{facts:?}");
         assert_eq!(stands(&local, 1), (Status::Filled, Some(when)), "{side:?} {trigger:?} {at}");
         let last = if when == -3 { dec("95") } else { dec("110") };
-        for trade in trades(&said) {
+        for trade in trades(&facts) {
             let worse = if side == SELL { trade.price < last } else { trade.price > last };
             assert!(worse && !trade.maker, "{} is behind the trade that reached it", trade.price);
         }
@@ -64,8 +64,8 @@ fn a_stop_on_the_wrong_side_is_refused() {
         (BUY, Trigger::TakeProfit, "100.5"),
     ] {
         let mut local = Fake::usual().local();
-        let told = refused(&mut local, order(side, stop(trigger, "1", at, None), "s"));
-        assert_eq!(told, (-2010, "Order would trigger immediately.".to_owned()), "{at}");
+        let error = refused(&mut local, order(side, stop(trigger, "1", at, None), "s"));
+        assert_eq!(error, (-2010, "Order would trigger immediately.".to_owned()), "{at}");
     }
 }
 
@@ -75,12 +75,12 @@ fn a_stop_with_a_limit_may_jump_over_it_and_then_rests() {
     let kind = stop(Trigger::StopLoss, "1", "97", Some("96"));
     local.place(order(SELL, kind, "s")).expect("waits");
     assert_eq!(local.exchange().purse("BTC").locked, dec("1"));
-    let said = local.advance(CLOSE - 3, CLOSE - 3);
-    assert_eq!(said.len(), 1, "95 is below the limit: {said:?}");
+    let facts = local.advance(CLOSE - 3, CLOSE - 3);
+    assert_eq!(facts.len(), 1, "95 is below the limit: {facts:?}");
     assert_eq!(stands(&local, 1), (Status::New, Some(-3)));
-    let said = local.advance(CLOSE, CLOSE);
-    assert_eq!(trades(&said)[0].price, dec("96"), "110 comes by later");
-    assert!(trades(&said)[0].maker);
+    let facts = local.advance(CLOSE, CLOSE);
+    assert_eq!(trades(&facts)[0].price, dec("96"), "110 comes by later");
+    assert!(trades(&facts)[0].maker);
     assert_eq!(local.exchange().purse("BTC").locked, Decimal::ZERO);
     local.exchange().check();
 }
@@ -103,8 +103,8 @@ fn what_a_stop_holds_is_its_limit_or_its_stop() {
 fn a_purchase_at_whatever_price_stops_where_the_money_does() {
     let mut local = Fake::usual().local();
     let all = stop(Trigger::StopLoss, "970", "103", None);
-    let told = refused(&mut local, order(BUY, all, "a"));
-    assert_eq!(told.1, "Filter failure: MARKET_LOT_SIZE");
+    let error = refused(&mut local, order(BUY, all, "a"));
+    assert_eq!(error.1, "Filter failure: MARKET_LOT_SIZE");
     for id in ["a", "b"] {
         let half = stop(Trigger::StopLoss, "485", "103", None);
         local.place(order(BUY, half, id)).expect("waits");
@@ -124,8 +124,8 @@ fn an_order_that_must_rest_never_takes() {
     assert_eq!(refused(&mut local, order(BUY, maker("1", "100.01"), "a")), takes);
     assert_eq!(refused(&mut local, order(SELL, maker("1", "99.99"), "a")), takes);
     local.place(order(SELL, maker("1", "100.01"), "a")).expect("rests");
-    let said = local.advance(CLOSE, CLOSE);
-    assert!(trades(&said)[0].maker && trades(&said)[0].price == dec("100.01"));
+    let facts = local.advance(CLOSE, CLOSE);
+    assert!(trades(&facts)[0].maker && trades(&facts)[0].price == dec("100.01"));
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn stops_are_counted_apart() {
         let kind = stop(Trigger::StopLoss, "1", "90", None);
         local.place(order(SELL, kind, &i.to_string())).expect("waits");
     }
-    let told = refused(&mut local, order(SELL, stop(Trigger::StopLoss, "1", "90", None), "x"));
-    assert_eq!(told.1, "Filter failure: MAX_NUM_ALGO_ORDERS");
+    let error = refused(&mut local, order(SELL, stop(Trigger::StopLoss, "1", "90", None), "x"));
+    assert_eq!(error.1, "Filter failure: MAX_NUM_ALGO_ORDERS");
     local.place(at_limit(SELL, "1", "120", TimeInForce::Gtc, "y")).expect("limits are free");
 }
 

@@ -71,7 +71,7 @@ const ROW: &str = "1522800000000,134.12,134.13,134.01,134.01,210.5\n";
 
 #[test]
 #[cfg_attr(shared_absent, ignore = "the shared material is absent")]
-fn coinbase_is_read_as_its_description_says() {
+fn coinbase_is_read_as_its_description_requires() {
     let folder = shared("coinbase");
     let mut recording = Recording::open(&folder, None).unwrap();
     assert_eq!(recording.notices(), []);
@@ -249,9 +249,9 @@ fn damaged_rows_are_refused_with_file_line_and_reason() {
         let error = folder.open().expect_err(reason);
         assert_eq!(error.file, folder.0.join("LTCUSD_1m.csv"));
         assert_eq!(error.line, Some(line), "{error}");
-        let said = error.to_string();
-        assert!(said.contains(reason), "{said} does not say {reason}");
-        assert!(said.contains(&format!("LTCUSD_1m.csv:{line}: ")), "{said}");
+        let text = error.to_string();
+        assert!(text.contains(reason), "{text} does not contain {reason}");
+        assert!(text.contains(&format!("LTCUSD_1m.csv:{line}: ")), "{text}");
     }
 }
 
@@ -339,7 +339,7 @@ fn files_and_folders_that_are_no_recording_are_refused() {
     ];
     for (name, content, reason) in cases {
         let error = Folder::new().with(name, content).open().expect_err(reason).to_string();
-        assert!(error.contains(reason), "{error} does not say {reason}");
+        assert!(error.contains(reason), "{error} does not contain {reason}");
     }
     let bytes = Folder::new().with("AUSD_1m.csv", b"open_time\xff\n").open().unwrap_err();
     assert_eq!(bytes.fault, Fault::NotText("not UTF-8"));
@@ -388,7 +388,7 @@ fn a_wrong_configuration_is_refused_by_key() {
             .with("recording.toml", config);
         let error = folder.open().expect_err(reason);
         assert_eq!(error.line, line, "{error}");
-        assert!(error.to_string().contains(reason), "{error} does not say {reason}");
+        assert!(error.to_string().contains(reason), "{error} does not contain {reason}");
     }
     let folder = Folder::new().with("AUSD_1m.csv", format!("{HEADER}{ROW}"));
     let error = Recording::open(&folder.0, Some(&folder.0.join("absent.toml"))).unwrap_err();

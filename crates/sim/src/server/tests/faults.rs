@@ -50,8 +50,8 @@ impl Client {
 
     async fn found(&self, id: &str) -> i64 {
         let query = format!("symbol=BTCUSDT&origClientOrderId={id}");
-        let (status, told) = self.signed(Method::GET, "/api/v3/order", &query, START).await;
-        if status == 200 { 0 } else { told["code"].as_i64().expect("a code") }
+        let (status, body) = self.signed(Method::GET, "/api/v3/order", &query, START).await;
+        if status == 200 { 0 } else { body["code"].as_i64().expect("a code") }
     }
 }
 
@@ -66,7 +66,7 @@ async fn requests_meet_what_is_on() {
     client.fault(order("reset")).await;
     assert_eq!(client.buy("cut").await, None);
     assert_eq!(client.found("cut").await, -2013, "nothing was done");
-    assert_eq!(client.buy("cut").await.map(|told| told.0), Some(200), "once only");
+    assert_eq!(client.buy("cut").await.map(|response| response.0), Some(200), "once only");
 
     client.fault(json!({"kind": "no-answer", "at": "order.place", "times": 1})).await;
     assert_eq!(client.buy("lost").await, None);
@@ -81,27 +81,27 @@ async fn requests_meet_what_is_on() {
             |kind: &str| json!({"kind": kind, "at": "POST order", "times": 1, "value": status});
         client.fault(broken("error-before")).await;
         let (id, done) = (format!("b{status}"), format!("a{status}"));
-        let (got, _, told) = client.buy(&id).await.expect("an answer");
-        assert_eq!((got, &told["code"], client.found(&id).await), (status, &json!(code), -2013));
+        let (got, _, body) = client.buy(&id).await.expect("an answer");
+        assert_eq!((got, &body["code"], client.found(&id).await), (status, &json!(code), -2013));
         client.fault(broken("error-after")).await;
-        let (got, _, told) = client.buy(&done).await.expect("an answer");
-        assert_eq!((got, &told["code"], client.found(&done).await), (status, &json!(code), 0));
+        let (got, _, body) = client.buy(&done).await.expect("an answer");
+        assert_eq!((got, &body["code"], client.found(&done).await), (status, &json!(code), 0));
     }
     client.fault(json!({"kind": "error-before", "times": 1, "value": 502})).await;
     let (status, _, page) = client.buy("page").await.expect("an answer");
     assert!(status == 502 && page.as_str().is_some_and(|text| text.contains("<html>")), "{page}");
 
     client.fault(json!({"kind": "limited", "times": 1, "value": 7})).await;
-    let (status, wait, told) = client.buy("many").await.expect("an answer");
-    assert_eq!((status, wait, &told["code"]), (429, Some(7), &json!(-1003)));
+    let (status, wait, body) = client.buy("many").await.expect("an answer");
+    assert_eq!((status, wait, &body["code"]), (429, Some(7), &json!(-1003)));
     client.fault(json!({"kind": "banned", "times": 1})).await;
-    let (status, wait, told) = client.buy("many").await.expect("an answer");
-    assert_eq!((status, wait, &told["code"]), (418, Some(120), &json!(-1003)));
+    let (status, wait, body) = client.buy("many").await.expect("an answer");
+    assert_eq!((status, wait, &body["code"]), (418, Some(120), &json!(-1003)));
     assert_eq!(client.found("many").await, -2013);
 
     client.fault(json!({"kind": "slow", "at": "POST order", "times": 1, "value": 60})).await;
     let began = everwarm_runtime::clock::now();
-    assert_eq!(client.buy("slow").await.map(|told| told.0), Some(200));
+    assert_eq!(client.buy("slow").await.map(|response| response.0), Some(200));
     assert!(began.elapsed().as_millis() >= 60);
 
     client.fault(json!({"kind": "clock-skew", "value": 7000})).await;
@@ -112,12 +112,12 @@ async fn requests_meet_what_is_on() {
     assert_eq!(client.get("/api/v3/time").await.1["serverTime"], START - 1_500);
     assert_eq!(client.buy("early").await.expect("an answer").2["code"], -1021);
     client.fault(json!({"kind": "clock-skew", "value": 600})).await;
-    assert_eq!(client.buy("early").await.map(|told| told.0), Some(200));
+    assert_eq!(client.buy("early").await.map(|response| response.0), Some(200));
     sim.stop().await.expect("a clean end");
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_and_what_is_on_is_told() {
+async fn what_makes_no_sense_is_refused_and_active_faults_are_listed() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
@@ -148,9 +148,9 @@ async fn what_makes_no_sense_is_refused_and_what_is_on_is_told() {
         (json!({"kind": "partial-fills", "value": 100}), "cannot have the number"),
         (json!({"kind": "duplicate", "times": 0}), "never"),
     ] {
-        let (status, told) = client.fault(fault.clone()).await;
-        let said = told["msg"].as_str().unwrap_or_default();
-        assert!(status == 400 && said.contains(why), "{fault}: {status} {told}");
+        let (status, response) = client.fault(fault.clone()).await;
+        let msg = response["msg"].as_str().unwrap_or_default();
+        assert!(status == 400 && msg.contains(why), "{fault}: {status} {response}");
     }
     let fault = json!({"kind": "reset", "at": "GET order", "skip": 1, "times": 2, "chance": 999});
     assert_eq!(client.fault(fault.clone()).await, (200, json!({"id": 1})));
@@ -167,8 +167,8 @@ async fn what_makes_no_sense_is_refused_and_what_is_on_is_told() {
     assert_eq!(client.get("/sim/v1/faults").await.1["on"], on, "it stays on");
     let body = json!({"id": 1}).to_string();
     assert_eq!(client.send(Method::POST, "/sim/v1/lift", "", &body).await.1, json!({"off": 1}));
-    let (status, told) = client.send(Method::POST, "/sim/v1/lift", "", &body).await;
-    assert_eq!((status, &told["msg"]), (400, &json!("no fault 1 is on; on: 2")));
+    let (status, response) = client.send(Method::POST, "/sim/v1/lift", "", &body).await;
+    assert_eq!((status, &response["msg"]), (400, &json!("no fault 1 is on; on: 2")));
     assert_eq!(client.lift().await, json!({"off": 1}));
     sim.stop().await.expect("a clean end");
 }
@@ -185,26 +185,28 @@ async fn listen(client: &Client, streams: &str) -> Socket {
 }
 
 async fn prices(socket: &mut Socket, count: usize) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for _ in 0..count {
         let trade = next(socket).await["data"].clone();
         let price = trade["p"].as_str().unwrap_or_default().trim_end_matches('0').to_owned();
-        told.push(format!("{} {price}", &trade["s"].as_str().unwrap_or_default()[..3]));
+        lines.push(format!("{} {price}", &trade["s"].as_str().unwrap_or_default()[..3]));
     }
-    told
+    lines
 }
 
 /// The end of a connection: its remaining messages, and how it ended.
 async fn rest(socket: &mut Socket) -> (Vec<Value>, Result<(), String>) {
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     loop {
         let next = tokio::time::timeout(Duration::from_secs(5), socket.next());
-        match next.await.unwrap_or_else(|_| panic!("it does not end: {told:?}")) {
-            Some(Ok(Message::Text(text))) => told.push(serde_json::from_str(&text).expect("JSON")),
-            Some(Ok(Message::Close(_))) | None => return (told, Ok(())),
+        match next.await.unwrap_or_else(|_| panic!("it does not end: {messages:?}")) {
+            Some(Ok(Message::Text(text))) => {
+                messages.push(serde_json::from_str(&text).expect("JSON"));
+            }
+            Some(Ok(Message::Close(_))) | None => return (messages, Ok(())),
             Some(Ok(_)) => {}
-            Some(Err(WsError::Io(error))) => return (told, Err(error.kind().to_string())),
-            Some(Err(error)) => return (told, Err(error.to_string())),
+            Some(Err(WsError::Io(error))) => return (messages, Err(error.kind().to_string())),
+            Some(Err(error)) => return (messages, Err(error.to_string())),
         }
     }
 }
@@ -230,8 +232,8 @@ async fn messages_are_lost_repeated_and_out_of_order() {
     client.fault(json!({"kind": "channel-silent", "at": at, "times": 1, "value": 60_000})).await;
     client.advance(START + 2 * MINUTE).await;
     assert_eq!(prices(&mut socket, 4).await.len(), 4, "the other stream goes on");
-    let told = client.advance(START + 4 * MINUTE).await;
-    assert_eq!(told["frames"]["bars"], 5, "a minute later it is over: {told}");
+    let state = client.advance(START + 4 * MINUTE).await;
+    assert_eq!(state["frames"]["bars"], 5, "a minute later it is over: {state}");
     assert_eq!(next(&mut socket).await["stream"], at);
     sim.stop().await.expect("a clean end");
 }
@@ -244,21 +246,25 @@ async fn connections_end_in_every_way() {
     let mut socket = bars(&client).await;
     client.fault(json!({"kind": "reset", "at": "market", "skip": 1, "times": 1})).await;
     client.advance(CLOSE).await;
-    let (told, end) = rest(&mut socket).await;
-    assert!(told.len() <= 1 && end.is_err_and(|e| e.contains("reset")), "{told:?}");
+    let (messages, end) = rest(&mut socket).await;
+    assert!(messages.len() <= 1 && end.is_err_and(|e| e.contains("reset")), "{messages:?}");
 
     let mut socket = bars(&client).await;
     client.fault(json!({"kind": "rotate", "at": "btcusdt@trade", "times": 1})).await;
     client.advance(START + 2 * MINUTE).await;
-    let (told, end) = rest(&mut socket).await;
-    assert_eq!((told.len(), end), (1, Ok(())), "{told:?}");
+    let (messages, end) = rest(&mut socket).await;
+    assert_eq!((messages.len(), end), (1, Ok(())), "{messages:?}");
 
     let mut socket = listen(&client, "btcusdt@kline_1m").await;
     client.fault(json!({"kind": "shutdown", "times": 1, "value": 30})).await;
     client.advance(START + 4 * MINUTE).await;
-    let (told, end) = rest(&mut socket).await;
-    assert_eq!((&told[1]["stream"], end), (&json!("!serverShutdown"), Ok(())), "{told:?}");
-    assert_eq!((&told[1]["data"]["e"], told.len()), (&json!("serverShutdown"), 2), "{told:?}");
+    let (messages, end) = rest(&mut socket).await;
+    assert_eq!((&messages[1]["stream"], end), (&json!("!serverShutdown"), Ok(())), "{messages:?}");
+    assert_eq!(
+        (&messages[1]["data"]["e"], messages.len()),
+        (&json!("serverShutdown"), 2),
+        "{messages:?}"
+    );
     sim.stop().await.expect("a clean end");
 }
 
@@ -303,11 +309,14 @@ async fn a_subscription_is_refused_once_and_taken_when_it_is_asked_for_again() {
     assert_eq!(client.fault(json!({"kind": "unknown-order", "at": at})).await.0, 400);
     for (kind, status, code) in [("limited", 429, -1003), ("banned", 418, -1003)] {
         client.fault(json!({"kind": kind, "at": at, "times": 1, "value": 7})).await;
-        let told = subscribe_user(&mut user, START).await;
-        assert_eq!((&told["status"], &told["error"]["code"]), (&json!(status), &json!(code)));
-        let data = &told["error"]["data"];
+        let response = subscribe_user(&mut user, START).await;
+        assert_eq!(
+            (&response["status"], &response["error"]["code"]),
+            (&json!(status), &json!(code))
+        );
+        let data = &response["error"]["data"];
         let wait = data["retryAfter"].as_i64().zip(data["serverTime"].as_i64());
-        assert_eq!(wait.map(|(until, now)| until - now), Some(7_000), "{told}");
+        assert_eq!(wait.map(|(until, now)| until - now), Some(7_000), "{response}");
     }
     let broken = |kind: &str| json!({"kind": kind, "at": at, "times": 1});
     client.fault(broken("error-before")).await;
@@ -344,18 +353,18 @@ async fn fills_come_late_and_in_parts() {
     let client = Client::of(&sim);
     client.advance(START).await;
     client.fault(json!({"kind": "late-fills", "times": 1})).await;
-    let (_, _, told) = client.buy("late").await.expect("an answer");
-    assert_eq!((&told["status"], &told["executedQty"]), (&json!("NEW"), &json!("0.00000000")));
+    let (_, _, body) = client.buy("late").await.expect("an answer");
+    assert_eq!((&body["status"], &body["executedQty"]), (&json!("NEW"), &json!("0.00000000")));
     client.fault(json!({"kind": "partial-fills", "times": 1, "value": 30})).await;
-    let (_, _, told) = client.buy("part").await.expect("an answer");
+    let (_, _, body) = client.buy("part").await.expect("an answer");
     assert_eq!(
-        (&told["status"], &told["executedQty"]),
+        (&body["status"], &body["executedQty"]),
         (&json!("PARTIALLY_FILLED"), &json!("0.30000000"))
     );
     let order = "symbol=BTCUSDT&side=SELL&type=LIMIT&timeInForce=FOK&quantity=1&price=99";
     client.fault(json!({"kind": "late-fills"})).await;
-    let told = client.signed(Method::POST, "/api/v3/order", order, START).await.1;
-    assert_eq!(told["status"], "FILLED", "all or nothing is at once");
+    let body = client.signed(Method::POST, "/api/v3/order", order, START).await.1;
+    assert_eq!(body["status"], "FILLED", "all or nothing is at once");
     client.advance(CLOSE).await;
     let before = client.get("/sim/v1/ledger").await.1;
     for order in before["orders"].as_array().expect("orders") {
@@ -447,7 +456,7 @@ async fn what_was_asked_about_orders_is_written_down() {
 }
 
 /// The closing prices of the first closed bars: from the stream, and from the query.
-async fn told_prices(fault: Value) -> (Vec<f64>, Vec<f64>) {
+async fn closing_prices(fault: Value) -> (Vec<f64>, Vec<f64>) {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
@@ -458,14 +467,14 @@ async fn told_prices(fault: Value) -> (Vec<f64>, Vec<f64>) {
     // The third minute has no trades.
     for minute in [1, 2, 4] {
         client.advance(START + minute * MINUTE).await;
-        let told = loop {
-            let told = next(&mut socket).await["data"]["k"].clone();
-            if told["x"] == true {
-                break told;
+        let bar = loop {
+            let bar = next(&mut socket).await["data"]["k"].clone();
+            if bar["x"] == true {
+                break bar;
             }
         };
-        first = first.or(told["t"].as_i64());
-        streamed.push(price(&told["c"]));
+        first = first.or(bar["t"].as_i64());
+        streamed.push(price(&bar["c"]));
     }
     let from = first.expect("a bar");
     let query = format!("symbol=BTCUSDT&interval=1m&startTime={from}&limit=3");
@@ -476,14 +485,14 @@ async fn told_prices(fault: Value) -> (Vec<f64>, Vec<f64>) {
 }
 
 #[tokio::test]
-async fn a_bar_is_odd_by_the_stream_alone_or_whoever_tells_it() {
+async fn a_bar_is_odd_in_the_stream_alone_or_everywhere() {
     let (streamed, true_ones) =
-        told_prices(json!({"kind": "odd-bar", "times": 1, "skip": 1})).await;
+        closing_prices(json!({"kind": "odd-bar", "times": 1, "skip": 1})).await;
     assert_eq!(streamed[0].to_bits(), true_ones[0].to_bits());
     assert!((streamed[1] - true_ones[1] / 10.0).abs() < 0.01, "{streamed:?} {true_ones:?}");
     assert_eq!(streamed[2..], true_ones[2..]);
     let odd = json!({"kind": "odd-records", "at": "BTCUSDT", "times": 1, "skip": 1, "value": 60});
-    let (streamed, records) = told_prices(odd).await;
+    let (streamed, records) = closing_prices(odd).await;
     assert_eq!(streamed, records, "they agree");
     let other = |at: usize| (records[at] - true_ones[at]).abs() > 0.01;
     assert_eq!([0, 1, 2].map(other), [false, true, false], "{records:?} {true_ones:?}");

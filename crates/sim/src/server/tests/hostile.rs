@@ -232,13 +232,13 @@ async fn every_request_has_an_answer_and_harms_nothing() {
         let method = Method::from_bytes(endpoint.method.as_bytes()).expect("a method");
         let path = format!("/api/v3/{}", endpoint.path);
         let now = if round < 1_000 { START } else { CLOSE };
-        let (status, told) = if matches!(endpoint.route, Route::Market(_) | Route::ExchangeInfo) {
+        let (status, body) = if matches!(endpoint.route, Route::Market(_) | Route::ExchangeInfo) {
             client.get(&format!("{path}?{query}")).await
         } else {
             client.signed(method, &path, &query, now).await
         };
-        assert!(matches!(status, 200 | 400 | 401 | 409), "{status} {path}?{query}: {told}");
-        assert!(status == 200 || told["code"].is_i64(), "{path}?{query}: {told}");
+        assert!(matches!(status, 200 | 400 | 401 | 409), "{status} {path}?{query}: {body}");
+        assert!(status == 200 || body["code"].is_i64(), "{path}?{query}: {body}");
         if status == 200 {
             taken += 1;
         } else {
@@ -266,8 +266,8 @@ async fn a_body_that_cannot_be_read_is_refused_as_the_exchange_refuses() {
         let used = answer.headers().contains_key("x-mbx-used-weight-1m");
         assert!(answer.status() == status && used, "{answer:?}");
         let text = answer.text().await.expect("a body");
-        let told: Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(told["code"], code, "{told}");
+        let error: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(error["code"], code, "{error}");
     }
     sim.stop().await.expect("a clean end");
 }
@@ -293,9 +293,9 @@ async fn every_frame_has_an_answer() {
         let payload = socket_payload(&params.iter().map(text).collect::<Vec<_>>());
         params.insert("signature".to_owned(), hmac_hex(DEMO_SECRET, &payload).into());
         let method = endpoint.name;
-        let told = ask(&mut socket, json!({"id": 1, "method": method, "params": params})).await;
-        let status = told["status"].as_u64();
-        assert!(matches!(status, Some(200 | 400 | 401 | 409)), "{method} {params:?}: {told}");
+        let response = ask(&mut socket, json!({"id": 1, "method": method, "params": params})).await;
+        let status = response["status"].as_u64();
+        assert!(matches!(status, Some(200 | 400 | 401 | 409)), "{method} {params:?}: {response}");
     }
     for frame in [
         json!(null),
@@ -307,8 +307,8 @@ async fn every_frame_has_an_answer() {
         json!({"id": 1, "method": "time", "params": {"a": null}}),
         json!({"id": 1, "method": "order.place", "params": {"price": {"deep": {}}}}),
     ] {
-        let told = ask(&mut socket, frame.clone()).await;
-        assert_eq!(told["status"], 400, "{frame}: {told}");
+        let response = ask(&mut socket, frame.clone()).await;
+        assert_eq!(response["status"], 400, "{frame}: {response}");
     }
     let gone = json!({"id": 1, "method": "userDataStream.unsubscribe", "params": {}});
     assert_eq!(ask(&mut socket, gone).await["error"]["code"], -2036);
@@ -337,8 +337,8 @@ async fn a_head_and_a_body_that_do_not_end_are_given_up() {
     }
     sim.wait(Patience { body: short, ..Patience::default() });
     let body = "POST /api/v3/order HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\ns";
-    let said = answered(&client.at, body).await;
-    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+    let response = answered(&client.at, body).await;
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
     sim.wait(Patience::default());
     assert_eq!(client.get("/api/v3/ping").await.0, 200, "others are answered");
     sim.stop().await.expect("a clean end");
@@ -364,8 +364,8 @@ async fn pages_of_other_sites_are_no_clients() {
             stream.write_all(request.as_bytes()).await.expect("room");
             let mut answer = [0; 12];
             stream.read_exact(&mut answer).await.expect("an answer");
-            let said = String::from_utf8_lossy(&answer);
-            assert_eq!(said, format!("HTTP/1.1 {status}"), "{path} {more}");
+            let line = String::from_utf8_lossy(&answer);
+            assert_eq!(line, format!("HTTP/1.1 {status}"), "{path} {more}");
         }
     }
     sim.stop().await.expect("a clean end");

@@ -48,7 +48,7 @@ async fn requests_may_be_signed_with_ed25519() {
         client.send(Method::POST, &format!("/api/v3/order?{query}"), key, "").await
     };
     let good = signed(order);
-    let bad = |code, (status, told): (u16, Value)| assert_eq!((status, told["code"].clone()), code);
+    let bad = |code, (status, body): (u16, Value)| assert_eq!((status, body["code"].clone()), code);
     // Wrong signatures: of another text, cut off, in hex, of the other key, in another case.
     let invalid = (400, json!(-1022));
     bad(invalid.clone(), send(DEMO_ED25519_KEY, &good.replace("quantity=1", "quantity=2")).await);
@@ -60,8 +60,8 @@ async fn requests_may_be_signed_with_ed25519() {
     let (head, signature) = good.split_once("&signature=").expect("signed");
     let lower = format!("{head}&signature={}", signature.to_ascii_lowercase().replace("%3d", "="));
     bad(invalid, send(DEMO_ED25519_KEY, &lower).await);
-    let (status, told) = send(DEMO_ED25519_KEY, &good).await;
-    assert_eq!((status, &told["status"]), (200, &json!("NEW")), "{told}");
+    let (status, body) = send(DEMO_ED25519_KEY, &good).await;
+    assert_eq!((status, &body["status"]), (200, &json!("NEW")), "{body}");
 
     let mine = signed("");
     let path = format!("/api/v3/openOrders?{mine}");
@@ -86,7 +86,7 @@ async fn a_connection_that_has_logged_on_signs_no_more() {
     let client = Client::of(&sim);
     client.advance(START).await;
     let mut socket = client.socket("/ws-api/v3", "api").await;
-    let code = |told: &Value| told["error"]["code"].clone();
+    let code = |response: &Value| response["error"]["code"].clone();
     let user = "userDataStream.subscribe";
     assert_eq!(code(&call(&mut socket, user, json!({})).await), -2014, "nobody logged on");
     let hmac = logon(DEMO_KEY, |params| {
@@ -99,24 +99,27 @@ async fn a_connection_that_has_logged_on_signs_no_more() {
     let status = call(&mut socket, "session.status", json!({})).await["result"].clone();
     assert_eq!((&status["apiKey"], &status["authorizedSince"]), (&Value::Null, &Value::Null));
 
-    let told = call(&mut socket, "session.logon", logon(DEMO_ED25519_KEY, sign_ws));
-    let told = told.await["result"].clone();
-    assert_eq!((&told["apiKey"], &told["serverTime"]), (&json!(DEMO_ED25519_KEY), &json!(START)));
-    assert!(told["authorizedSince"].is_i64() && told["connectedSince"].is_i64(), "{told}");
+    let session = call(&mut socket, "session.logon", logon(DEMO_ED25519_KEY, sign_ws));
+    let session = session.await["result"].clone();
+    assert_eq!(
+        (&session["apiKey"], &session["serverTime"]),
+        (&json!(DEMO_ED25519_KEY), &json!(START))
+    );
+    assert!(session["authorizedSince"].is_i64() && session["connectedSince"].is_i64(), "{session}");
     let subscribed = call(&mut socket, user, json!({})).await;
     assert_eq!(subscribed["result"], json!({"subscriptionId": 0}));
     assert_eq!(code(&call(&mut socket, user, json!({})).await), -2035);
     let order = json!({"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "1",
         "timestamp": START});
-    let mut heard = vec![call(&mut socket, "order.place", order.clone()).await];
+    let mut received = vec![call(&mut socket, "order.place", order.clone()).await];
     let kind = |message: &Value, is: &str| message["event"]["e"] == is;
-    while !heard.iter().any(|message| kind(message, "outboundAccountPosition"))
-        || heard.iter().all(|message| message["id"].is_null())
+    while !received.iter().any(|message| kind(message, "outboundAccountPosition"))
+        || received.iter().all(|message| message["id"].is_null())
     {
-        heard.push(next(&mut socket).await);
+        received.push(next(&mut socket).await);
     }
-    assert!(heard.iter().any(|message| message["result"]["status"] == "FILLED"), "{heard:?}");
-    assert!(heard.iter().any(|message| kind(message, "executionReport")), "{heard:?}");
+    assert!(received.iter().any(|message| message["result"]["status"] == "FILLED"), "{received:?}");
+    assert!(received.iter().any(|message| kind(message, "executionReport")), "{received:?}");
 
     // A request that names a key must be signed with it. Every request needs a timestamp.
     let mut named = order.clone();

@@ -14,8 +14,8 @@ impl Client {
     async fn used(&self, path: &str) -> u64 {
         let url = format!("http://{}/api/v3/{path}", self.at);
         let answer = self.http.get(url).send().await.expect("an answer");
-        let told = answer.headers().get("x-mbx-used-weight-1m").expect("told");
-        told.to_str().ok().and_then(|t| t.parse().ok()).expect("a number")
+        let weight = answer.headers().get("x-mbx-used-weight-1m").expect("a weight");
+        weight.to_str().ok().and_then(|t| t.parse().ok()).expect("a number")
     }
 
     /// The weight of a request, measured within one minute.
@@ -30,8 +30,8 @@ impl Client {
     }
 
     async fn over(&self) -> u64 {
-        let told = self.get("/sim/v1/status").await.1;
-        told["over_limits"].as_u64().expect("a count")
+        let status = self.get("/sim/v1/status").await.1;
+        status["over_limits"].as_u64().expect("a count")
     }
 
     /// The HTTP status of a refused connection.
@@ -86,8 +86,8 @@ async fn a_request_pays_for_what_it_gets_however_it_is_written() {
 
     let mut socket = client.socket("/ws-api/v3", "api").await;
     let mut used = async |method: &str, params: Value| {
-        let told = ask(&mut socket, json!({"id": 1, "method": method, "params": params})).await;
-        told["rateLimits"][0]["count"].as_u64().expect("a count")
+        let response = ask(&mut socket, json!({"id": 1, "method": method, "params": params})).await;
+        response["rateLimits"][0]["count"].as_u64().expect("a count")
     };
     for (method, params, cost) in [
         ("depth", json!({"symbol": "BTCUSDT", "limit": 5_000}), 250),
@@ -95,7 +95,7 @@ async fn a_request_pays_for_what_it_gets_however_it_is_written() {
         ("ticker", json!({"symbols": ["BTCUSDT", "ETHUSDT"]}), 8),
         ("ticker.price", json!({"x": "1&symbol=BTCUSDT"}), 4),
     ] {
-        let told = loop {
+        let weight = loop {
             let minute = seconds() / 60;
             let (before, after) =
                 (used("ping", json!({})).await, used(method, params.clone()).await);
@@ -103,7 +103,7 @@ async fn a_request_pays_for_what_it_gets_however_it_is_written() {
                 break after - before;
             }
         };
-        assert_eq!(told, cost, "{method} {params}");
+        assert_eq!(weight, cost, "{method} {params}");
     }
     sim.stop().await.expect("a clean end");
 }
@@ -120,8 +120,8 @@ async fn whatever_a_limit_refuses_is_counted() {
 
     let now = client.get("/sim/v1/status").await.1["now"].as_i64().expect("a time");
     let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=90";
-    let (status, told) = client.signed(Method::POST, "/api/v3/order", order, now).await;
-    assert_eq!((status, &told["code"]), (429, &json!(-1015)), "{told}");
+    let (status, body) = client.signed(Method::POST, "/api/v3/order", order, now).await;
+    assert_eq!((status, &body["code"]), (429, &json!(-1015)), "{body}");
     assert_eq!(client.over().await, 1, "an order");
     assert_eq!(client.get("/api/v3/ping").await.0, 429);
     assert_eq!(client.over().await, 2, "a request");
@@ -150,6 +150,6 @@ async fn whatever_a_limit_refuses_is_counted() {
         drop(bars.send(Message::text(text)).await);
     }
     until_closed(&mut bars).await;
-    assert_eq!(client.over().await, before + 3, "and who says too much");
+    assert_eq!(client.over().await, before + 3, "and one that sends too much");
     sim.stop().await.expect("a clean end");
 }

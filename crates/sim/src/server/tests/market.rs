@@ -57,7 +57,7 @@ async fn prices_follow_the_released_trades() {
 }
 
 #[tokio::test]
-async fn the_day_is_what_its_bars_say() {
+async fn the_statistics_of_a_day_follow_from_its_bars() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
@@ -102,14 +102,14 @@ async fn market_data_is_refused_in_the_protocols_words() {
         ("trades?symbol=BTCUSDT&fromId=3", -1104),
         ("avgPrice?symbol=BTCUSDT&symbol=BTCUSDT", -1101),
     ] {
-        let (status, told) = client.get(&format!("/api/v3/{query}")).await;
-        assert_eq!((status, &told["code"]), (400, &json!(code)), "{query}");
+        let (status, body) = client.get(&format!("/api/v3/{query}")).await;
+        assert_eq!((status, &body["code"]), (400, &json!(code)), "{query}");
     }
     sim.stop().await.expect("a clean end");
 }
 
 #[tokio::test]
-async fn weights_are_told_and_held() {
+async fn weights_are_reported_and_enforced() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Times(1))).await.expect("started");
     let client = Client::of(&sim);
@@ -118,8 +118,8 @@ async fn weights_are_told_and_held() {
         client.http.get(url).header("accept-encoding", "gzip").send()
     };
     let weight = |answer: &reqwest::Response| -> u64 {
-        let told = answer.headers().get("x-mbx-used-weight-1m").expect("told");
-        told.to_str().ok().and_then(|t| t.parse().ok()).expect("a number")
+        let used = answer.headers().get("x-mbx-used-weight-1m").expect("a weight");
+        used.to_str().ok().and_then(|t| t.parse().ok()).expect("a number")
     };
     let mut costs = Vec::new();
     // A minute may end in between; then the count begins again.
@@ -189,7 +189,7 @@ async fn windows_are_counted_from_where_they_begin() {
 }
 
 #[tokio::test]
-async fn a_wide_bar_that_ends_in_silence_is_told() {
+async fn a_wide_bar_that_ends_in_silence_is_sent() {
     let dir = Dir::new();
     let mut options = options(&dir.0, Pace::Lockstep);
     // The third minute of three has no trades, and nothing comes for a while.
@@ -200,14 +200,14 @@ async fn a_wide_bar_that_ends_in_silence_is_told() {
     let mut socket = client.socket("/ws/btcusdt@kline_3m", "wide").await;
     ask(&mut socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
     client.advance(START + 10 * MINUTE).await;
-    let mut told = Vec::new();
+    let mut received = Vec::new();
     for _ in 0..3 {
         let bar = next(&mut socket).await["k"].clone();
-        told.push((bar["t"].as_i64().expect("a time"), bar["x"] == true));
+        received.push((bar["t"].as_i64().expect("a time"), bar["x"] == true));
     }
     // The minute before the start was the second of its three.
     let (before, first) = (START - 2 * MINUTE, START + MINUTE);
-    assert_eq!(told, [(before, true), (first, false), (first, true)]);
+    assert_eq!(received, [(before, true), (first, false), (first, true)]);
     sim.stop().await.expect("a clean end");
 }
 
@@ -225,8 +225,8 @@ async fn what_was_used_and_who_is_banned_outlive_the_process() {
     sim.stop().await.expect("a clean end");
     let sim = start(options(&dir.0, Pace::Times(1))).await.expect("started again");
     let client = Client::of(&sim);
-    let (status, told) = client.get("/api/v3/ping").await;
-    assert_eq!((status, &told["code"]), (418, &json!(-1003)));
+    let (status, body) = client.get("/api/v3/ping").await;
+    assert_eq!((status, &body["code"]), (418, &json!(-1003)));
     sim.stop().await.expect("a clean end");
 }
 
@@ -258,8 +258,8 @@ async fn a_symbol_that_is_halted_does_not_trade_and_one_that_is_delisted_is_not_
     assert_eq!((status().await, bar().await), (Some(json!("BREAK")), 0), "no bar of that minute");
     stand("delisted").await;
     assert_eq!(status().await, None);
-    let (code, told) = client.get("/api/v3/ticker/price?symbol=BTCUSDT").await;
-    assert_eq!((code, &told["code"]), (400, &json!(-1121)));
+    let (code, error) = client.get("/api/v3/ticker/price?symbol=BTCUSDT").await;
+    assert_eq!((code, &error["code"]), (400, &json!(-1121)));
     stand("trading").await;
     assert_eq!(status().await, Some(json!("TRADING")), "and back");
     sim.stop().await.expect("a clean end");

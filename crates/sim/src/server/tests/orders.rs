@@ -41,7 +41,7 @@ pub const OTOCO: &str = "symbol=BTCUSDT&workingType=LIMIT&workingSide=BUY&workin
     &pendingBelowType=STOP_LOSS&pendingBelowStopPrice=90&listClientOrderId=bracket";
 
 #[tokio::test]
-async fn a_pair_is_told_as_documented_from_placing_to_its_end() {
+async fn a_pair_is_reported_as_documented_from_placing_to_its_end() {
     let dir = Dir::new();
     let (sim, client) = opened(&dir).await;
     let mut user = client.socket("/ws-api/v3", "user").await;
@@ -66,24 +66,24 @@ async fn a_pair_is_told_as_documented_from_placing_to_its_end() {
         (&list["orders"][1]["clientOrderId"], &reports[1]["orderListId"]),
         (&json!("profit"), &json!(1))
     );
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for _ in 0..4 {
-        told.push(next(&mut user).await["event"].clone());
+        events.push(next(&mut user).await["event"].clone());
     }
-    let kinds: Vec<_> = told.iter().map(|e| e["e"].as_str().unwrap_or_default()).collect();
+    let kinds: Vec<_> = events.iter().map(|e| e["e"].as_str().unwrap_or_default()).collect();
     assert_eq!(
         kinds,
         ["executionReport", "executionReport", "listStatus", "outboundAccountPosition"]
     );
     assert_eq!(
-        (&told[0]["w"], told[0].get("W"), &told[1]["w"]),
+        (&events[0]["w"], events[0].get("W"), &events[1]["w"]),
         (&json!(false), None, &json!(true))
     );
     assert_eq!(
-        (&told[2]["l"], &told[2]["L"], &told[2]["C"]),
+        (&events[2]["l"], &events[2]["L"], &events[2]["C"]),
         (&json!("EXEC_STARTED"), &json!("EXECUTING"), &json!("exit"))
     );
-    assert_eq!(told[3]["B"][0], json!({"a": "BTC", "f": "999.00000000", "l": "1.00000000"}));
+    assert_eq!(events[3]["B"][0], json!({"a": "BTC", "f": "999.00000000", "l": "1.00000000"}));
 
     let open = client.look("openOrderList", "").await;
     assert_eq!((&open[0]["orderListId"], open[0].get("orderReports")), (&json!(1), None));
@@ -91,18 +91,19 @@ async fn a_pair_is_told_as_documented_from_placing_to_its_end() {
     assert_eq!((&stop["isWorking"], &stop["stopPrice"]), (&json!(false), &json!("97.00000000")));
 
     client.advance(CLOSE).await;
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for _ in 0..5 {
-        told.push(next(&mut user).await["event"].clone());
+        events.push(next(&mut user).await["event"].clone());
     }
-    let lines: Vec<_> = told.iter().map(|e| format!("{} {} {}", e["c"], e["x"], e["X"])).collect();
+    let lines: Vec<_> =
+        events.iter().map(|e| format!("{} {} {}", e["c"], e["x"], e["X"])).collect();
     assert_eq!(lines[0], "\"profit\" \"EXPIRED\" \"EXPIRED\"", "95 reaches the stop: {lines:?}");
     assert_eq!(lines[1], "\"loss\" \"NEW\" \"NEW\"", "it works now, at 96");
     assert_eq!(
-        (&told[1]["w"], &told[2]["x"], &told[2]["m"]),
+        (&events[1]["w"], &events[2]["x"], &events[2]["m"]),
         (&json!(true), &json!("TRADE"), &json!(true))
     );
-    assert_eq!((&told[3]["e"], &told[3]["l"]), (&json!("listStatus"), &json!("ALL_DONE")));
+    assert_eq!((&events[3]["e"], &events[3]["l"]), (&json!("listStatus"), &json!("ALL_DONE")));
     let list = client.look("orderList", "origClientOrderId=exit").await;
     assert_eq!((&list["listOrderStatus"], &list["orderListId"]), (&json!("ALL_DONE"), &json!(1)));
     assert_eq!(client.look("openOrderList", "").await, json!([]));
@@ -113,21 +114,22 @@ async fn a_pair_is_told_as_documented_from_placing_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_bracket_is_told_as_placed_though_it_filled_at_once() {
+async fn a_bracket_is_reported_as_placed_though_it_filled_at_once() {
     let dir = Dir::new();
     let (sim, client) = opened(&dir).await;
     let (status, list) = client.post("orderList/otoco", OTOCO).await;
     assert_eq!((status, &list["contingencyType"]), (200, &json!("OTO")), "{list}");
-    let told: Vec<_> = list["orderReports"]
+    let statuses: Vec<_> = list["orderReports"]
         .as_array()
         .into_iter()
         .flatten()
         .map(|o| o["status"].clone())
         .collect();
-    assert_eq!(told, ["FILLED", "PENDING_NEW", "PENDING_NEW"]);
+    assert_eq!(statuses, ["FILLED", "PENDING_NEW", "PENDING_NEW"]);
     let open = client.look("openOrders", "symbol=BTCUSDT").await;
-    let told: Vec<_> = open.as_array().into_iter().flatten().map(|o| o["status"].clone()).collect();
-    assert_eq!(told, ["NEW", "NEW"], "the query tells what is");
+    let statuses: Vec<_> =
+        open.as_array().into_iter().flatten().map(|o| o["status"].clone()).collect();
+    assert_eq!(statuses, ["NEW", "NEW"], "the query has the current states");
     let counts = client.look("rateLimit/order", "").await;
     // The count of the day, because the window of 10 s may have ended by now.
     assert_eq!(counts[1]["count"], 2, "three were placed and one is filled: {counts}");
@@ -158,9 +160,9 @@ async fn lists_are_refused_in_the_protocols_words() {
         ("otoco", "pendingBelowType=STOP_LOSS", "pendingBelowType=LIMIT_MAKER", -1102),
     ] {
         let query = if path == "oco" { OCO } else { OTOCO };
-        let (status, told) =
+        let (status, body) =
             client.post(&format!("orderList/{path}"), &query.replace(from, to)).await;
-        assert_eq!((status, &told["code"]), (400, &json!(code)), "{path} {to}: {told}");
+        assert_eq!((status, &body["code"]), (400, &json!(code)), "{path} {to}: {body}");
     }
     assert_eq!(client.look("allOrders", "symbol=BTCUSDT").await, json!([]));
     sim.stop().await.expect("a clean end");
@@ -189,7 +191,7 @@ async fn all_open_orders_are_cancelled_lists_as_lists() {
 }
 
 #[tokio::test]
-async fn replacing_tells_both_halves() {
+async fn replacing_reports_both_halves() {
     let dir = Dir::new();
     let (sim, client) = opened(&dir).await;
     let limit = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=90";
@@ -201,42 +203,42 @@ async fn replacing_tells_both_halves() {
         )
     };
     let path = "order/cancelReplace";
-    let (status, told) = client.post(path, &ask("STOP_ON_FAILURE", "a", "2")).await;
+    let (status, body) = client.post(path, &ask("STOP_ON_FAILURE", "a", "2")).await;
     assert_eq!(
-        (status, &told["cancelResult"], &told["newOrderResult"]),
+        (status, &body["cancelResult"], &body["newOrderResult"]),
         (200, &json!("SUCCESS"), &json!("SUCCESS"))
     );
     assert_eq!(
-        (&told["cancelResponse"]["origClientOrderId"], &told["newOrderResponse"]["status"]),
+        (&body["cancelResponse"]["origClientOrderId"], &body["newOrderResponse"]["status"]),
         (&json!("a"), &json!("NEW"))
     );
-    let (status, told) = client.post(path, &ask("STOP_ON_FAILURE", "a", "2")).await;
-    assert_eq!((status, &told["code"]), (400, &json!(-2022)));
-    let data = &told["data"];
+    let (status, body) = client.post(path, &ask("STOP_ON_FAILURE", "a", "2")).await;
+    assert_eq!((status, &body["code"]), (400, &json!(-2022)));
+    let data = &body["data"];
     assert_eq!(
         (&data["cancelResponse"]["code"], &data["newOrderResult"]),
         (&json!(-2011), &json!("NOT_ATTEMPTED"))
     );
     assert_eq!(data["newOrderResponse"], Value::Null);
-    let (status, told) = client.post(path, &ask("ALLOW_FAILURE", "a", "2")).await;
-    assert_eq!((status, &told["code"]), (400, &json!(-2022)), "the name is taken still");
-    assert_eq!(told["data"]["newOrderResponse"]["msg"], "Duplicate order sent.");
-    let (status, told) = client.post(path, &ask("STOP_ON_FAILURE", "b", "5000")).await;
+    let (status, body) = client.post(path, &ask("ALLOW_FAILURE", "a", "2")).await;
+    assert_eq!((status, &body["code"]), (400, &json!(-2022)), "the name is taken still");
+    assert_eq!(body["data"]["newOrderResponse"]["msg"], "Duplicate order sent.");
+    let (status, body) = client.post(path, &ask("STOP_ON_FAILURE", "b", "5000")).await;
     assert_eq!(
-        (status, &told["code"], &told["data"]["cancelResult"]),
+        (status, &body["code"], &body["data"]["cancelResult"]),
         (409, &json!(-2021), &json!("SUCCESS"))
     );
-    let (status, told) = client.post(path, &ask("ALLOW_FAILURE", "b", "2")).await;
-    assert_eq!((status, &told["data"]["newOrderResult"]), (409, &json!("SUCCESS")));
-    let (status, told) = client.post(path, &ask("NEVER", "b", "2")).await;
-    assert_eq!((status, &told["code"]), (400, &json!(-1130)));
-    let (status, told) = client.post(path, &ask("STOP_ON_FAILURE", "b", "0.00001")).await;
-    assert_eq!((status, &told["code"]), (400, &json!(-1013)), "{told}");
+    let (status, body) = client.post(path, &ask("ALLOW_FAILURE", "b", "2")).await;
+    assert_eq!((status, &body["data"]["newOrderResult"]), (409, &json!("SUCCESS")));
+    let (status, body) = client.post(path, &ask("NEVER", "b", "2")).await;
+    assert_eq!((status, &body["code"]), (400, &json!(-1130)));
+    let (status, body) = client.post(path, &ask("STOP_ON_FAILURE", "b", "0.00001")).await;
+    assert_eq!((status, &body["code"]), (400, &json!(-1013)), "{body}");
     sim.stop().await.expect("a clean end");
 }
 
 #[tokio::test]
-async fn a_test_changes_nothing_and_commission_is_told() {
+async fn a_test_changes_nothing_and_commission_is_reported() {
     let dir = Dir::new();
     let (sim, client) = opened(&dir).await;
     let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1000&price=200";

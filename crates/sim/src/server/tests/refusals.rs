@@ -220,8 +220,8 @@ async fn what_is_refused_is_refused_with_its_code_and_its_words() {
     let before = client.look("account", "").await["balances"].clone();
     for (method, path, query, code, words) in cases() {
         let method: Method = method.parse().expect("a method");
-        let told = client.call(method, path, &query).await;
-        assert_eq!(told, (400, json!({"code": code, "msg": words})), "{path}?{query}");
+        let response = client.call(method, path, &query).await;
+        assert_eq!(response, (400, json!({"code": code, "msg": words})), "{path}?{query}");
     }
     assert_eq!(client.look("account", "").await["balances"], before, "nothing was held");
     let open = client.look("openOrders", "symbol=BTCUSDT").await;
@@ -231,8 +231,8 @@ async fn what_is_refused_is_refused_with_its_code_and_its_words() {
     for i in 2..200 {
         assert_eq!(client.post("order", &order(i)).await.0, 200, "{i}");
     }
-    let told = client.post("order", &order(200)).await;
-    assert_eq!(told, (400, json!({"code": -1013, "msg": "Filter failure: MAX_NUM_ORDERS"})));
+    let response = client.post("order", &order(200)).await;
+    assert_eq!(response, (400, json!({"code": -1013, "msg": "Filter failure: MAX_NUM_ORDERS"})));
     sim.stop().await.expect("a clean end");
 }
 
@@ -245,15 +245,15 @@ async fn what_was_never_traded_has_no_price() {
     let client = Client::of(&sim);
     client.advance(START).await;
     for path in ["ticker/price", "ticker/bookTicker", "ticker/24hr", "ticker", "avgPrice"] {
-        let told = client.get(&format!("/api/v3/{path}?symbol=ETHUSDT")).await;
+        let response = client.get(&format!("/api/v3/{path}?symbol=ETHUSDT")).await;
         let want = json!({"code": -1112, "msg": "No orders on book for symbol."});
-        assert_eq!(told, (400, want), "{path}");
+        assert_eq!(response, (400, want), "{path}");
     }
     sim.stop().await.expect("a clean end");
 }
 
 #[tokio::test]
-async fn a_replacement_whose_second_half_was_refused_is_told_as_such() {
+async fn a_replacement_whose_second_half_was_refused_is_reported_as_such() {
     let dir = Dir::new();
     let (sim, client) = opened(&dir).await;
     client.post("order", &format!("{LIMIT}&side=BUY&quantity=1&price=90&newClientOrderId=a")).await;
@@ -263,8 +263,8 @@ async fn a_replacement_whose_second_half_was_refused_is_told_as_such() {
         "{LIMIT}&side=BUY&quantity=5000&price=90&newClientOrderId=b\
          &cancelReplaceMode=STOP_ON_FAILURE&cancelOrigClientOrderId=a"
     );
-    let (status, told) = client.post("order/cancelReplace", &replace).await;
-    assert_eq!((status, &told["code"]), (409, &json!(-2021)));
+    let (status, body) = client.post("order/cancelReplace", &replace).await;
+    assert_eq!((status, &body["code"]), (409, &json!(-2021)));
     let cancelled = next(&mut user).await["event"].clone();
     assert_eq!((&cancelled["x"], &cancelled["C"]), (&json!("CANCELED"), &json!("a")));
     let refused = next(&mut user).await["event"].clone();
@@ -288,7 +288,7 @@ async fn a_replacement_whose_second_half_was_refused_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn orders_are_counted_in_headers_and_too_many_are_told_to_wait() {
+async fn orders_are_counted_in_headers_and_too_many_must_wait() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Times(1))).await.expect("started");
     let client = Client::of(&sim);
@@ -316,18 +316,18 @@ async fn orders_are_counted_in_headers_and_too_many_are_told_to_wait() {
     let (status, [weight, short, day, wait], _) = place("order", &order).await;
     assert_eq!((status, short, day, wait), (200, Some(1), Some(1), None));
     assert!(weight.is_some_and(|weight| weight > 0), "the clock was asked for");
-    let (status, [_, _, day, _], told) = place("orderList/oco", OCO).await;
-    assert_eq!((status, day), (200, Some(3)), "a list counts each of its orders: {told}");
+    let (status, [_, _, day, _], response) = place("orderList/oco", OCO).await;
+    assert_eq!((status, day), (200, Some(3)), "a list counts each of its orders: {response}");
     let began = everwarm_runtime::clock::now();
     // Two windows allow fewer orders than this.
     for _ in 0..200 {
-        let (status, [_, short, _, wait], told) = place("order", &order).await;
+        let (status, [_, short, _, wait], response) = place("order", &order).await;
         if status == 200 {
             continue;
         }
-        assert_eq!((status, &told["code"], short), (429, &json!(-1015), Some(100)));
+        assert_eq!((status, &response["code"], short), (429, &json!(-1015), Some(100)));
         let words = "Too many new orders; current limit is 100 orders per 10 SECOND.";
-        assert_eq!(told["msg"], words);
+        assert_eq!(response["msg"], words);
         assert!(wait.is_some_and(|wait| (1..=10).contains(&wait)), "{wait:?}");
         sim.stop().await.expect("a clean end");
         return;

@@ -43,9 +43,9 @@ async fn streams_carry_what_was_asked_for() {
         ask(&mut socket, json!({"method": "SET_PROPERTY", "params": ["combined", true], "id": 2}))
             .await;
     assert_eq!(ack, json!({"result": null, "id": 2}));
-    let told =
+    let property =
         ask(&mut socket, json!({"method": "GET_PROPERTY", "params": ["combined"], "id": 3})).await;
-    assert_eq!(told["result"], true);
+    assert_eq!(property["result"], true);
     client.advance(CLOSE).await;
     let trade = next(&mut socket).await;
     assert_eq!(
@@ -64,16 +64,16 @@ async fn wider_bars_go_on_with_each_minute() {
     // A response on a connection shows that it is registered.
     ask(&mut socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
     client.advance(START + 5 * MINUTE).await;
-    let mut told = Vec::new();
+    let mut bars = Vec::new();
     for _ in 0..3 {
         let bar = next(&mut socket).await["k"].clone();
         let open = bar["t"].as_i64().expect("a time");
-        told.push(((open - START) / MINUTE, bar["x"].clone(), bar["c"].clone(), bar["i"].clone()));
+        bars.push(((open - START) / MINUTE, bar["x"].clone(), bar["c"].clone(), bar["i"].clone()));
     }
     let bar = |open, x: bool, c: &str| (open, json!(x), json!(c), json!("3m"));
     let wanted =
         [bar(-2, true, "105.00000000"), bar(1, false, "92.00000000"), bar(1, true, "92.00000000")];
-    assert_eq!(told, wanted, "three minutes begin two before the start");
+    assert_eq!(bars, wanted, "three minutes begin two before the start");
     sim.stop().await.expect("a clean end");
 }
 
@@ -128,15 +128,19 @@ async fn more_streams_than_a_connection_may_have_are_refused() {
     let url = format!("ws://{}{}", client.at, path(1_025));
     let refused = super::connect_async(url).await.expect_err("too many");
     let tokio_tungstenite::tungstenite::Error::Http(refused) = refused else { panic!("{refused}") };
-    let told = refused.body().as_deref().map(serde_json::from_slice::<Value>);
-    let told = told.expect("a body").expect("JSON");
-    assert_eq!((refused.status().as_u16(), &told["code"]), (400, &json!(-1191)));
+    let body = refused.body().as_deref().map(serde_json::from_slice::<Value>);
+    let body = body.expect("a body").expect("JSON");
+    assert_eq!((refused.status().as_u16(), &body["code"]), (400, &json!(-1191)));
     let mut socket = client.socket(&path(1_024), "full").await;
     let more = |names: &[&str], id: u32| json!({"method": "SUBSCRIBE", "params": names, "id": id});
-    let told = ask(&mut socket, more(&["b@trade"], 1)).await;
-    assert_eq!(told["error"]["code"], 2, "{told}");
-    let told = ask(&mut socket, more(&["a0@trade"], 2)).await;
-    assert_eq!((&told["result"], &told["id"]), (&Value::Null, &json!(2)), "it has that already");
+    let response = ask(&mut socket, more(&["b@trade"], 1)).await;
+    assert_eq!(response["error"]["code"], 2, "{response}");
+    let response = ask(&mut socket, more(&["a0@trade"], 2)).await;
+    assert_eq!(
+        (&response["result"], &response["id"]),
+        (&Value::Null, &json!(2)),
+        "it has that already"
+    );
     sim.stop().await.expect("a clean end");
 }
 
@@ -236,13 +240,17 @@ async fn the_websocket_api_takes_the_same_requests() {
     let mut socket = client.socket("/ws-api/v3", "api").await;
     let order = json!({"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC",
         "quantity": "1", "price": "90", "newClientOrderId": "a"});
-    let told = call(&mut socket, "order.place", order.clone(), true).await;
-    assert_eq!((&told["id"], &told["status"]), (&json!("order.place"), &json!(200)), "{told}");
+    let response = call(&mut socket, "order.place", order.clone(), true).await;
     assert_eq!(
-        (&told["result"]["status"], &told["rateLimits"][0]["count"]),
+        (&response["id"], &response["status"]),
+        (&json!("order.place"), &json!(200)),
+        "{response}"
+    );
+    assert_eq!(
+        (&response["result"]["status"], &response["rateLimits"][0]["count"]),
         (&json!("NEW"), &json!(1))
     );
-    assert_eq!(told["rateLimits"][2]["rateLimitType"], "REQUEST_WEIGHT");
+    assert_eq!(response["rateLimits"][2]["rateLimitType"], "REQUEST_WEIGHT");
     let again = call(&mut socket, "order.place", order.clone(), true).await;
     assert_eq!(
         (&again["status"], &again["error"]["msg"]),
@@ -264,12 +272,12 @@ async fn the_websocket_api_takes_the_same_requests() {
     let list = json!({"symbol": "BTCUSDT", "side": "SELL", "quantity": "1",
         "aboveType": "LIMIT_MAKER",
         "abovePrice": "104", "belowType": "STOP_LOSS", "belowStopPrice": "97"});
-    let told = call(&mut socket, "orderList.place.oco", list, true).await;
-    assert_eq!(told["result"]["orders"].as_array().map(Vec::len), Some(2), "{told}");
+    let response = call(&mut socket, "orderList.place.oco", list, true).await;
+    assert_eq!(response["result"]["orders"].as_array().map(Vec::len), Some(2), "{response}");
 
     let two = json!({"symbols": ["BTCUSDT", "ETHUSDT"]});
-    let told = call(&mut socket, "ticker.price", two, false).await;
-    assert_eq!(told["result"].as_array().map(Vec::len), Some(2), "{told}");
+    let response = call(&mut socket, "ticker.price", two, false).await;
+    assert_eq!(response["result"].as_array().map(Vec::len), Some(2), "{response}");
     let quiet = call(&mut socket, "time", json!({"returnRateLimits": false}), false).await;
     assert_eq!(quiet.get("rateLimits"), None);
     let unsigned = call(&mut socket, "order.place", order, false).await;

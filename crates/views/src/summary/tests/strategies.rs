@@ -24,9 +24,9 @@ struct Traded {
 type Fill<'a> = (&'a str, Side, UtcMs, [&'a str; 3]);
 
 /// Realised profit by strategy, as plain text.
-type Told = BTreeMap<String, String>;
+type Profits = BTreeMap<String, String>;
 
-fn told(all: &[(&str, &str)]) -> Told {
+fn profits(all: &[(&str, &str)]) -> Profits {
     all.iter().map(|(name, made)| ((*name).to_owned(), (*made).to_owned())).collect()
 }
 
@@ -45,17 +45,17 @@ impl Traded {
     fn input(&mut self, time: UtcMs, body: Body, orders: Vec<Body>) {
         let n = self.written.input(time, body);
         for order in orders {
-            self.written.say(n, rank::ORDER_MANAGER.0, order);
+            self.written.append(n, rank::ORDER_MANAGER.0, order);
         }
-        let heard: Vec<_> = self.written.facts.iter().filter(|f| f.key.n == n).cloned().collect();
-        let (mut step, mut said) = (Step::default(), Vec::new());
-        step.begin(n, heard[0].time);
+        let facts: Vec<_> = self.written.facts.iter().filter(|f| f.key.n == n).cloned().collect();
+        let (mut step, mut appended) = (Step::default(), Vec::new());
+        step.begin(n, facts[0].time);
         let interest = self.books.interest();
-        for fact in heard.iter().filter(|fact| interest.has(fact.body.kind())) {
-            step.feed(&mut self.books, fact, &mut said);
+        for fact in facts.iter().filter(|fact| interest.has(fact.body.kind())) {
+            step.feed(&mut self.books, fact, &mut appended);
         }
-        step.finish(&mut self.books, &mut said);
-        self.written.facts.extend(said);
+        step.finish(&mut self.books, &mut appended);
+        self.written.facts.extend(appended);
     }
 
     fn account(&mut self, time: UtcMs, btc: &str, usdt: &str) {
@@ -79,14 +79,14 @@ impl Traded {
 
     /// Appends executions received in one input: strategy, side, time, price, quantity and fee of
     /// each.
-    fn fills(&mut self, heard: UtcMs, fills: &[Fill<'_>]) {
+    fn fills(&mut self, received: UtcMs, fills: &[Fill<'_>]) {
         let mut k = 0;
         let fills = fills.iter().map(|(strategy, side, time, [price, quantity, fee])| {
             k += 1;
             let (fee, fee_asset) = fee.split_once(' ').unwrap();
             let panic = if *strategy == "panic" { "panic-" } else { "" };
             Body::Order(Order::Filled {
-                client_id: ClientOrderId(format!("ew-{panic}{heard}-{k}")),
+                client_id: ClientOrderId(format!("ew-{panic}{received}-{k}")),
                 strategy: (*strategy).to_owned(),
                 symbol: sym("BTCUSDT"),
                 side: *side,
@@ -100,7 +100,7 @@ impl Traded {
             })
         });
         let fills = fills.collect();
-        self.input(heard, Body::Operator(Operator::Clock { time: heard }), fills);
+        self.input(received, Body::Operator(Operator::Clock { time: received }), fills);
     }
 
     fn close(&mut self, minute: UtcMs, price: i64) {
@@ -130,7 +130,7 @@ impl Traded {
     }
 
     /// Realised profits in the metrics, with a restart after the first `rows` facts.
-    fn metrics(&self, rows: usize) -> Told {
+    fn metrics(&self, rows: usize) -> Profits {
         let folder = self.written.folder.join(format!("memory-{rows}"));
         let archive = Archive::open(&folder.join("history.redb")).unwrap();
         let facts = || (1..).zip(&self.written.facts);
@@ -140,18 +140,18 @@ impl Traded {
         let mut memory = Memory::load(&archive, rows as u64).unwrap();
         let next = memory.next_row();
         facts().filter(|(row, _)| *row >= next).for_each(|(row, fact)| memory.fold(row, fact));
-        let told = memory.now();
+        let folds = memory.now();
         let mut page = Page::new(&Rejected::default());
-        let (taken, owners) = (told.status.taken(), told.status.owners());
-        told.counts.show(&mut page, ("simulated", "USDT"), (taken, owners));
-        let sum = told.status.view().realized_pnl;
+        let (taken, owners) = (folds.status.taken(), folds.status.owners());
+        folds.counts.show(&mut page, ("simulated", "USDT"), (taken, owners));
+        let sum = folds.status.view().realized_pnl;
         let text = page.text();
         let lines = text.lines().filter_map(|line| {
             let line = line.strip_prefix("everwarm_pnl_realized{strategy=\"")?;
             let (name, rest) = line.split_once('"')?;
             Some((name.to_owned(), rest.split_once(' ')?.1.to_owned()))
         });
-        let lines: Told = lines.filter(|(_, made)| made != "0").collect();
+        let lines: Profits = lines.filter(|(_, made)| made != "0").collect();
         let all: Decimal = lines.values().map(|made| dec(made)).sum();
         assert_eq!(all.normalize(), sum.normalize(), "{lines:?}");
         lines
@@ -176,7 +176,7 @@ impl Traded {
     }
 
     /// Realised profits by strategy. Summary and metrics must agree, whenever a restart happens.
-    fn made(&self) -> Told {
+    fn made(&self) -> Profits {
         let len = self.written.facts.len();
         let metrics = self.metrics(len);
         let both = Period { from: FIRST, to: SECOND + DAY };
@@ -190,7 +190,7 @@ impl Traded {
 }
 
 /// Realised profits by strategy; their sums must equal those of the symbols.
-fn by_strategy(money: &Money) -> Told {
+fn by_strategy(money: &Money) -> Profits {
     let all = |rows: &[Made], of: fn(&Made) -> Decimal| -> Decimal { rows.iter().map(of).sum() };
     for of in [|made: &Made| made.realized, |made: &Made| made.unrealized] {
         assert_eq!(all(&money.strategies, of), all(&money.symbols, of), "{money:?}");
@@ -211,13 +211,13 @@ fn each_strategy_makes_what_its_own_lots_make() {
     // Both trade in turn, so the strategy that traded last changes each time.
     traded.fills(at(5), &[("wins", Sell, at(5), ["150", "1", "0 USDT"])]);
     traded.fills(at(6), &[("loses", Sell, at(6), ["150", "1", "0.5 USDT"])]);
-    assert_eq!(traded.made(), told(&[("wins", "49.8"), ("loses", "-50.5")]));
+    assert_eq!(traded.made(), profits(&[("wins", "49.8"), ("loses", "-50.5")]));
     // A fee in the base asset: the rest of the lot has the same cost.
     traded.fills(at(7), &[("wins", Buy, at(7), ["100", "1", "0.4 BTC"])]);
     traded.fills(at(8), &[("wins", Sell, at(8), ["200", "1.59995", "0 USDT"])]);
     // 1.6 have cost 200: 319.99 less 199.99375.
     let before = traded.made();
-    assert_eq!(before, told(&[("wins", "169.79625"), ("loses", "-50.5")]));
+    assert_eq!(before, profits(&[("wins", "169.79625"), ("loses", "-50.5")]));
     // The rest is dust: it goes to the house and is sold with the other strategy's lot.
     traded.exit_ends(at(9), "wins");
     traded.close(10, 150);
@@ -226,7 +226,7 @@ fn each_strategy_makes_what_its_own_lots_make() {
     // The house sells 0.005 that have cost 0.00625; its share of the fee is rounded.
     let after = traded.made();
     let want = [("wins", "169.79625"), ("loses", "-150.799985"), ("house", "-0.001265")];
-    assert_eq!(after, told(&want));
+    assert_eq!(after, profits(&want));
     // An adopted surplus goes to the house too, and is neither profit nor loss.
     traded.account(at(12), "3", "100000");
     let adopted = Operator::Adopted {
@@ -254,7 +254,7 @@ fn each_strategy_makes_what_its_own_lots_make() {
     // A panic sale takes the oldest lot first; each lot gets its own profit.
     traded.fills(at(16), &[("panic", Sell, at(16), ["130", "4", "4 USDT"])]);
     let want = [("wins", "169.79625"), ("loses", "-121.799985"), ("house", "86.998735")];
-    assert_eq!(traded.made(), told(&want));
+    assert_eq!(traded.made(), profits(&want));
 }
 
 #[test]
@@ -284,10 +284,10 @@ fn an_input_with_executions_of_two_days_adds_up_on_both() {
         [("b", Sell, late, ["120", "2", "0 USDT"]), ("b", Sell, early, ["90", "0.5", "0 USDT"])];
     traded.fills(early, &fills);
     let rows = traded.written.facts.len();
-    let days = [(FIRST, told(&[("b", "40")])), (SECOND, told(&[("a", "-5")]))];
+    let days = [(FIRST, profits(&[("b", "40")])), (SECOND, profits(&[("a", "-5")]))];
     for (day, want) in days {
         let money = traded.summary(&format!("history-{day}"), rows, Period::day_of(day));
         assert_eq!(by_strategy(&money), want);
     }
-    assert_eq!(traded.made(), told(&[("a", "-5"), ("b", "40")]));
+    assert_eq!(traded.made(), profits(&[("a", "-5"), ("b", "40")]));
 }

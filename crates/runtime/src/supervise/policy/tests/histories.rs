@@ -70,9 +70,9 @@ impl World {
                     self.timers.push((self.now + after, seat, generation, timer));
                 }
                 Action::Forget(seat) | Action::Ended(seat) => {
-                    assert!(!self.alive.contains_key(&seat), "it is gone before that is said");
+                    assert!(!self.alive.contains_key(&seat), "it is gone before that is announced");
                 }
-                Action::Tell(..) => {}
+                Action::Announce(..) => {}
                 Action::Up => {
                     assert!(!std::mem::replace(&mut self.is_up, true), "up comes once");
                 }

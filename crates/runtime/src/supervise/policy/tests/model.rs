@@ -141,7 +141,7 @@ impl Prompt {
                     assert!(!self.up.contains_key(&seat));
                 }
                 Action::End(_) => self.ended = true,
-                Action::Arm(..) | Action::Ended(_) | Action::Tell(..) | Action::Up => {}
+                Action::Arm(..) | Action::Ended(_) | Action::Announce(..) | Action::Up => {}
             }
         }
     }

@@ -308,7 +308,7 @@ fn s61_so_they_do_in_a_list_in_which_one_starts_after_the_other() {
         let began = std::time::Instant::now();
         let mut on = |event| {
             let mut actions = policy.on(event, MS);
-            actions.retain(|action| !matches!(action, Action::Tell(..)));
+            actions.retain(|action| !matches!(action, Action::Announce(..)));
             actions
         };
         let mut actions = on(Event::Begin);

@@ -13,12 +13,12 @@ struct Bomb {
 impl Drop for Bomb {
     fn drop(&mut self) {
         let thread = std::thread::current();
-        self.log.say(format!("drop on {}", thread.name().unwrap_or("nobody's")));
+        self.log.note(format!("drop on {}", thread.name().unwrap_or("nobody's")));
         assert!(!self.armed, "bad drop");
     }
 }
 
-/// An actor that ends as its message says, with a [`Bomb`] as its state.
+/// An actor that ends as its message requests, with a [`Bomb`] as its state.
 struct Bomber;
 
 /// An error that panics when it is read or dropped.
@@ -55,10 +55,10 @@ impl Actor for Bomber {
     async fn handle(
         &self,
         me: ActorRef<FaultKind>,
-        blow: FaultKind,
+        fault: FaultKind,
         _: &mut Bomb,
     ) -> Result<(), ActorProcessingErr> {
-        match blow {
+        match fault {
             FaultKind::Stop => me.stop(None),
             FaultKind::Panic => panic!("boom"),
             FaultKind::BadError => return Err(Box::new(BadError)),
@@ -73,12 +73,12 @@ fn bomber(log: &Log, id: &str) -> ChildSpec {
     worker(id, move |_| (Bomber, Bomb { log: log.clone(), armed: first.swap(false, SeqCst) }))
 }
 
-fn blow(root: &RootHandle, path: &str, blow: FaultKind) {
-    root.directory().slot(path).send(blow).map_err(|_| ()).unwrap();
+fn inject(root: &RootHandle, path: &str, fault: FaultKind) {
+    root.directory().slot(path).send(fault).map_err(|_| ()).unwrap();
 }
 
 /// The log without the lines about threads.
-fn told(log: &Log) -> Vec<String> {
+fn reported(log: &Log) -> Vec<String> {
     log.take().into_iter().filter(|line| !line.starts_with("drop on")).collect()
 }
 
@@ -99,12 +99,12 @@ const OTHERS: [&str; 4] = ["root", "root/m", "root/m/a", "root/m/b"];
 async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
     type End = (&'static str, fn(&RootHandle));
     let ends: [End; 4] = [
-        ("failed: a panic in Drop: bad drop", |root| blow(root, "root/m/x", FaultKind::Stop)),
+        ("failed: a panic in Drop: bad drop", |root| inject(root, "root/m/x", FaultKind::Stop)),
         ("failed: boom; then a panic in Drop: bad drop", |root| {
-            blow(root, "root/m/x", FaultKind::Panic);
+            inject(root, "root/m/x", FaultKind::Panic);
         }),
         ("failed: bad error; then a panic in Drop: bad drop", |root| {
-            blow(root, "root/m/x", FaultKind::BadError);
+            inject(root, "root/m/x", FaultKind::BadError);
         }),
         ("killed", |root| assert!(root.directory().kill("root/m/x"))),
     ];
@@ -115,15 +115,15 @@ async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
         log.take();
         end(&root);
         tokio::time::sleep(100 * MS).await;
-        assert_eq!(told(&log), [format!("root/m/x {how}")]);
+        assert_eq!(reported(&log), [format!("root/m/x {how}")]);
         assert_eq!(ids(&root, &OTHERS), before, "the others live on: {how}");
         let second = ids(&root, &["root/m/x"]);
         assert!(second[0].is_some() && second != first, "it comes back: {how}");
         // A stop of an instance whose state drops without a panic is a normal end, so it stays
         // down.
-        blow(&root, "root/m/x", FaultKind::Stop);
+        inject(&root, "root/m/x", FaultKind::Stop);
         tokio::time::sleep(1_000 * MS).await;
-        assert_eq!(told(&log), ["root/m/x ended"]);
+        assert_eq!(reported(&log), ["root/m/x ended"]);
         assert_eq!(ids(&root, &["root/m/x"]), [None]);
         assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
     }
@@ -136,7 +136,7 @@ async fn s73_s38_s42_a_panic_in_drop_is_reported_while_a_tree_stops_and_the_stop
     log.take();
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
     let bad = "root/m/x stopped badly: failed: a panic in Drop: bad drop";
-    assert_eq!(told(&log), ["stop b", "-b", bad, "stop a", "-a"]);
+    assert_eq!(reported(&log), ["stop b", "-b", bad, "stop a", "-a"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +172,7 @@ async fn s73_a_panic_in_drop_of_a_child_with_its_own_start_function_does_not_end
         if kill {
             assert!(root.directory().kill("root/m/x"));
         } else {
-            blow(&root, "root/m/x", FaultKind::BadError);
+            inject(&root, "root/m/x", FaultKind::BadError);
         }
         tokio::time::sleep(100 * MS).await;
         assert_eq!(ids(&root, &OTHERS), before, "the others live on");
@@ -192,13 +192,13 @@ async fn s73_s16_arguments_that_panic_in_drop_are_told_and_end_nobody() {
         let (bomb, inner) = (Bomb { log: log.clone(), armed: true }, log.clone());
         let kept = worker("y", move |_| {
             let _ = &bomb;
-            (Sayer, Said::new("y", &inner, Start::Well))
+            (Logger, LoggerState::new("y", &inner, Start::Well))
         });
         ask.add(kept.restart(restart)).await.unwrap();
         ask.remove("y").await.ok();
         settle().await;
-        let said = told(&log);
-        assert!(said.iter().any(|line| line.ends_with("panicked in Drop: bad drop")), "{said:?}");
+        let lines = reported(&log);
+        assert!(lines.iter().any(|line| line.ends_with("panicked in Drop: bad drop")), "{lines:?}");
         assert_eq!(ids(&root, &OTHERS), before);
     }
     root.stop(LONG).await;
@@ -223,11 +223,11 @@ fn s73_a_state_is_dropped_on_the_runtime_of_its_actor() {
         tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
     });
     assert!(root.directory().kill("root/killed"));
-    blow(&root, "root/stopped", FaultKind::Stop);
-    blow(&root, "root/failed", FaultKind::Panic);
+    inject(&root, "root/stopped", FaultKind::Stop);
+    inject(&root, "root/failed", FaultKind::Panic);
     let outcome = control.block_on(async { root.stop(LONG).await });
     assert_eq!(outcome, RootOutcome::Stopped);
-    let said = log.take();
-    let drops: Vec<&String> = said.iter().filter(|line| line.starts_with("drop on")).collect();
-    assert!(drops.len() >= 3 && drops.iter().all(|line| *line == "drop on worker"), "{said:?}");
+    let lines = log.take();
+    let drops: Vec<&String> = lines.iter().filter(|line| line.starts_with("drop on")).collect();
+    assert!(drops.len() >= 3 && drops.iter().all(|line| *line == "drop on worker"), "{lines:?}");
 }

@@ -18,8 +18,8 @@ async fn s71_a_hopeless_branch_stays_down_and_is_tried_slowly() {
     settle().await;
     let down = seen(&root, "root/m");
     assert_eq!((down.state, down.down, down.children.len()), (State::Down, true, 0));
-    let said = log.take();
-    assert_eq!(said.last().map(String::as_str), Some("down root/m"));
+    let lines = log.take();
+    assert_eq!(lines.last().map(String::as_str), Some("down root/m"));
     tokio::time::sleep(60_000 * MS).await;
     let failed = ["-a", "root/m/a no start: cannot start", "root/m no start: cannot start"];
     assert_eq!(log.take(), failed);
@@ -45,11 +45,11 @@ async fn s45_a_replacement_waits_for_the_last_of_a_killed_subtree() {
     log.take();
     assert!(root.directory().kill("root/m"));
     tokio::time::sleep(100 * MS).await;
-    let mut said = log.take();
-    said[..5].sort();
+    let mut lines = log.take();
+    lines[..5].sort();
     let along = |path: &str| format!("root/m/{path} ended with its supervisor");
     let gone = ["-a", "-b", &along("n"), &along("n/a"), &along("n/b")];
-    assert_eq!(said, [&gone[..], &["root/m killed", "+a", "+b"]].concat());
+    assert_eq!(lines, [&gone[..], &["root/m killed", "+a", "+b"]].concat());
     root.stop(LONG).await;
 }
 
@@ -59,13 +59,13 @@ fn lingering(log: &Log, id: &'static str, after: Duration) -> ChildSpec {
     let start = move |context: StartContext| -> BoxFuture<Result<Started, StartError>> {
         let log = log.clone();
         Box::pin(async move {
-            let said = Said::new(id, &log, Start::Well);
-            let spawned = Actor::spawn_linked(None, Sayer, said, context.supervisor).await;
+            let state = LoggerState::new(id, &log, Start::Well);
+            let spawned = Actor::spawn_linked(None, Logger, state, context.supervisor).await;
             let (actor, task) = spawned.map_err(|error| StartError::of(context.path, &error))?;
             let task = tokio::spawn(async move {
                 task.await.unwrap();
                 tokio::time::sleep(after).await;
-                log.say(format!("{id} is gone"));
+                log.note(format!("{id} is gone"));
             });
             Ok(Started::new(actor.get_cell(), task))
         })
@@ -92,9 +92,9 @@ async fn s45_whether_killed_or_panicked_its_children_end_and_are_gone_before_it_
         tokio::time::sleep(299 * MS).await;
         let ended = |cell: &ActorCell| cell.get_status() == ractor::ActorStatus::Stopped;
         assert!(cells.iter().all(ended), "they do not outlive it: {panics}");
-        let said = log.take();
-        assert!(said.contains(&"-a".to_owned()) && said.contains(&"-b".to_owned()), "{said:?}");
-        assert!(!said.iter().any(|line| line.starts_with('+')), "{said:?}");
+        let lines = log.take();
+        assert!(lines.contains(&"-a".to_owned()) && lines.contains(&"-b".to_owned()), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.starts_with('+')), "{lines:?}");
         tokio::time::sleep(10 * MS).await;
         let along = ["a is gone", "root/m/n/a ended with its supervisor"];
         let how = if panics { "root/m failed: boom" } else { "root/m killed" };
@@ -106,22 +106,22 @@ async fn s45_whether_killed_or_panicked_its_children_end_and_are_gone_before_it_
 
 /// The reported ends, each with path, number of restarts, uptime in ms, and whether it was
 /// requested.
-fn ends(told: &Mutex<Vec<SupervisionNotice>>) -> Vec<String> {
-    let told = std::mem::take(&mut *told.lock().unwrap());
+fn ends(notices: &Mutex<Vec<SupervisionNotice>>) -> Vec<String> {
+    let notices = std::mem::take(&mut *notices.lock().unwrap());
     let end = |SupervisionNotice { path, news, .. }: SupervisionNotice| {
         let Announcement::Exited { exit, uptime, restarts, asked } = news else { return None };
         Some(format!("{path} {exit}, {restarts}, {}, {asked}", uptime.as_millis()))
     };
-    let mut ends: Vec<String> = told.into_iter().filter_map(end).collect();
+    let mut ends: Vec<String> = notices.into_iter().filter_map(end).collect();
     ends.sort();
     ends
 }
 
 #[tokio::test(start_paused = true)]
 async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_down() {
-    let (log, told) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
-    let hears = Arc::clone(&told);
-    let observer = move |notice: &SupervisionNotice| hears.lock().unwrap().push(notice.clone());
+    let (log, notices) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+    let received = Arc::clone(&notices);
+    let observer = move |notice: &SupervisionNotice| received.lock().unwrap().push(notice.clone());
     let tree = Tree::new(Arc::new(observer), Arc::new(crate::clock::WallMs::default));
     let low = supervisor("n", Strategy::OneForOne).child(log.actor("b"));
     let middle = supervisor("m", Strategy::Dynamic).budget(0, MS).child(log.actor("a")).child(low);
@@ -137,14 +137,14 @@ async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_dow
     let first = ["root/m killed, 0, 40, false".to_owned()]
         .into_iter()
         .chain(["a", "n", "n/b"].map(|path| format!("root/m/{path} {along}")));
-    assert_eq!(ends(&told), first.collect::<Vec<_>>());
+    assert_eq!(ends(&notices), first.collect::<Vec<_>>());
     assert_eq!(all(), [1; 4]);
     let why = seen(&root, "root/m/n/b").last_failure;
     assert_eq!(why.as_deref(), Some("ended with its supervisor"));
     // The supervisor gives up and reports the children that it stops.
     order(&root, "root/m/a", Order::Panic);
     tokio::time::sleep(1_000 * MS).await;
-    assert_eq!(ends(&told).len(), 4);
+    assert_eq!(ends(&notices).len(), 4);
     assert_eq!(all(), [2; 4]);
     // An injected end, with a child that was added by request.
     let asked = root.directory().supervisor("root/m");
@@ -152,7 +152,7 @@ async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_dow
     let why = Injected("test".into());
     assert!(root.directory().inject_kill("root/m", &why));
     settle().await;
-    assert_eq!(ends(&told).len(), 5);
+    assert_eq!(ends(&notices).len(), 5);
     assert_eq!(all(), [3; 4]);
     asked.add(log.actor("y")).await.unwrap();
     assert_eq!(restarts("root/m/y"), 1, "it has been there before");
@@ -241,8 +241,8 @@ async fn s72_injected_exits_use_no_budget() {
     assert_eq!((seen.injected, seen.restarts, seen.state), (4, 3, State::Running));
     assert!(root.directory().inject_kill("root/m", &injected));
     settle().await;
-    let said = log.take();
-    assert_eq!(said.iter().filter(|line| line.ends_with("injected: step")).count(), 4);
+    let lines = log.take();
+    assert_eq!(lines.iter().filter(|line| line.ends_with("injected: step")).count(), 4);
     assert!(!root.directory().inject_kill("root/nobody", &injected));
     order(&root, "root/m/a", Order::Panic);
     let RootOutcome::GaveUp(gave_up) = root.outcome().await else { panic!("it gives up") };
@@ -258,7 +258,7 @@ async fn s38_s72_a_supervisor_that_is_stopped_on_purpose_stops_its_children_in_o
     let root = start(&log, spec).await;
     log.take();
     let why = Injected("asked for".into());
-    assert_eq!(root.directory().harm("root/m", InjectedFault::Stop, &why), Ok(()));
+    assert_eq!(root.directory().inject("root/m", InjectedFault::Stop, &why), Ok(()));
     tokio::time::sleep(100 * MS).await;
     let stopped = ["stop c", "-c", "stop b", "-b", "stop a", "-a"];
     let up_again = ["root/m injected: asked for", "+a", "+b", "+c"];
@@ -275,24 +275,24 @@ async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
     let root = start(&log, spec).await;
     let why = Injected("asked for".into());
     let mut before = ids(&root, &["root/a"]);
-    for harm in [InjectedFault::Kill, InjectedFault::Stop, InjectedFault::Panic] {
-        assert_eq!(root.directory().harm("root/a", harm, &why), Ok(()));
-        if harm == InjectedFault::Panic {
+    for fault in [InjectedFault::Kill, InjectedFault::Stop, InjectedFault::Panic] {
+        assert_eq!(root.directory().inject("root/a", fault, &why), Ok(()));
+        if fault == InjectedFault::Panic {
             order(&root, "root/a", Order::StopBadly);
         }
         tokio::time::sleep(100 * MS).await;
         let after = ids(&root, &["root/a"]);
-        assert!(after[0].is_some() && after != before, "{harm:?}");
+        assert!(after[0].is_some() && after != before, "{fault:?}");
         before = after;
     }
-    assert_eq!(root.directory().harm("root/a", InjectedFault::Stall(MS), &why), Ok(()));
+    assert_eq!(root.directory().inject("root/a", InjectedFault::Stall(MS), &why), Ok(()));
     // A second fault does not replace it.
-    let second = root.directory().harm("root/a", InjectedFault::Panic, &why);
+    let second = root.directory().inject("root/a", InjectedFault::Panic, &why);
     assert_eq!(second, Err(NotInjected::Planned(InjectedFault::Stall(MS))));
     order(&root, "root/a", Order::StopBadly);
     settle().await;
     assert_eq!(ids(&root, &["root/a"]), before, "it goes on");
-    let nobody = root.directory().harm("root/nobody", InjectedFault::Panic, &why);
+    let nobody = root.directory().inject("root/nobody", InjectedFault::Panic, &why);
     assert_eq!(nobody, Err(NotInjected::Absent));
     assert_eq!(seen(&root, "root/a").injected, 3);
     root.stop(LONG).await;
@@ -309,18 +309,18 @@ async fn s65_a_stranger_that_ends_during_a_start_is_told_once_the_start_is_over(
     tokio::time::sleep(150 * MS).await;
     // Its second start hangs. Meanwhile an actor ends that another party has linked to the
     // supervisor.
-    let stranger = Said::new("x", &log, Start::Well);
+    let stranger = LoggerState::new("x", &log, Start::Well);
     let supervisor = root.directory().slot("root").cell().unwrap();
-    let (stranger, task) = Actor::spawn_linked(None, Sayer, stranger, supervisor).await.unwrap();
+    let (stranger, task) = Actor::spawn_linked(None, Logger, stranger, supervisor).await.unwrap();
     stranger.kill();
     task.await.unwrap();
     settle().await;
     let who = stranger.get_id();
-    let told = format!("root heard of nobody: actor {who}, which is no child, killed");
-    assert!(!log.take().contains(&told), "it may be what starts");
+    let expected = format!("root heard of nobody: actor {who}, which is no child, killed");
+    assert!(!log.take().contains(&expected), "it may be what starts");
     tokio::time::sleep(2_000 * MS).await;
-    let said = log.take();
-    assert_eq!(said.iter().filter(|line| **line == told).count(), 1, "{said:?}");
+    let lines = log.take();
+    assert_eq!(lines.iter().filter(|line| **line == expected).count(), 1, "{lines:?}");
     assert_eq!(seen(&root, "root/a").state, State::Running);
     root.stop(LONG).await;
 }

@@ -3,10 +3,10 @@
 use super::*;
 
 /// A template of actors that have the id they are given. `how` chooses the result of each start.
-fn sayers(log: &Log, how: impl Fn(u32) -> Start + Send + Sync + 'static) -> ChildSpec {
+fn loggers(log: &Log, how: impl Fn(u32) -> Start + Send + Sync + 'static) -> ChildSpec {
     let (log, times) = (log.clone(), AtomicU32::new(0));
     template("m", move |_, id: &&'static str| {
-        (Sayer, Said::new(id, &log, how(times.fetch_add(1, SeqCst))))
+        (Logger, LoggerState::new(id, &log, how(times.fetch_add(1, SeqCst))))
     })
 }
 
@@ -17,7 +17,7 @@ fn pool(template: ChildSpec) -> SupervisorSpec {
 #[tokio::test(start_paused = true)]
 async fn s25_a_pool_starts_empty_and_restarts_each_with_its_own_arguments() {
     let log = Log::default();
-    let spec = supervisor("root", Strategy::OneForOne).child(pool(sayers(&log, |_| Start::Well)));
+    let spec = supervisor("root", Strategy::OneForOne).child(pool(loggers(&log, |_| Start::Well)));
     let root = start(&log, spec).await;
     assert_eq!(log.take(), [""; 0]);
     let asked = root.directory().supervisor("root/pool");
@@ -33,7 +33,7 @@ async fn s25_a_pool_starts_empty_and_restarts_each_with_its_own_arguments() {
     settle().await;
     assert_eq!(log.take(), ["-y", "root/pool/m-2 failed: boom", "+y"]);
     asked.end(&y).await.unwrap();
-    assert_eq!(log.take(), ["stop y", "-y"], "the handle of a replaced instance still tells it");
+    assert_eq!(log.take(), ["stop y", "-y"], "the handle of a replaced instance still names it");
     assert_eq!(asked.end(&y).await, Err(RequestError::NotFound));
     assert_eq!(asked.which().await.unwrap().len(), 1);
     let count = asked.count().await.unwrap();
@@ -49,7 +49,7 @@ async fn s25_a_pool_starts_empty_and_restarts_each_with_its_own_arguments() {
 #[tokio::test(start_paused = true)]
 async fn s26_a_pool_stops_all_its_children_within_one_limit() {
     let log = Log::default();
-    let limited = sayers(&log, |_| Start::Well).shutdown(Shutdown::Timed(300 * MS));
+    let limited = loggers(&log, |_| Start::Well).shutdown(Shutdown::Timed(300 * MS));
     let root = start(&log, supervisor("root", Strategy::OneForOne).child(pool(limited))).await;
     let asked = root.directory().supervisor("root/pool");
     for id in ["x", "y", "z"] {
@@ -63,17 +63,17 @@ async fn s26_a_pool_stops_all_its_children_within_one_limit() {
     let began = Instant::now();
     root.stop(LONG).await;
     assert!((300 * MS..330 * MS).contains(&began.elapsed()), "{:?}", began.elapsed());
-    let mut said = log.take();
-    said.sort();
+    let mut lines = log.take();
+    lines.sort();
     let late = |n| format!("root/pool/m-{n} stopped badly: killed");
-    assert_eq!(said, ["-x", "-y", "-z", &late(1), &late(3), "stop y"]);
+    assert_eq!(lines, ["-x", "-y", "-z", &late(1), &late(3), "stop y"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn s27_a_pool_has_one_template_and_no_ids() {
     let log = Log::default();
     let none = || supervisor("pool", Strategy::Pool);
-    let one = || sayers(&log, |_| Start::Well);
+    let one = || loggers(&log, |_| Start::Well);
     let outside = supervisor("root", Strategy::OneForOne).child(one());
     let table = [
         (none(), SpecError::NotOneTemplate("pool".into())),
@@ -104,7 +104,7 @@ async fn s28_a_pool_child_with_nothing_to_do_after_its_crash_disappears() {
     let log = Log::default();
     let how = |time| if time == 0 { Start::Well } else { Start::Ignore };
     let root =
-        start(&log, supervisor("root", Strategy::OneForOne).child(pool(sayers(&log, how)))).await;
+        start(&log, supervisor("root", Strategy::OneForOne).child(pool(loggers(&log, how)))).await;
     let asked = root.directory().supervisor("root/pool");
     let x = asked.start("x").await.unwrap();
     order(&root, &x.path, Order::Panic);
@@ -119,7 +119,7 @@ async fn s61_thousands_of_children_start_and_stop_in_linear_time() {
         #[expect(clippy::disallowed_methods, reason = "what is measured")]
         let began = std::time::Instant::now();
         let log = Log::default();
-        let spec = pool(sayers(&log, |_| Start::Well).shutdown(Shutdown::Kill));
+        let spec = pool(loggers(&log, |_| Start::Well).shutdown(Shutdown::Kill));
         let root = log.tree().start(spec).await.unwrap();
         let asked = root.directory().supervisor("pool");
         for _ in 0..children {
@@ -144,18 +144,19 @@ async fn s61_thousands_of_children_start_and_stop_in_linear_time() {
 #[tokio::test(start_paused = true)]
 async fn s60_a_new_template_holds_from_the_next_start_of_each_child_on() {
     let log = Log::default();
-    let spec = supervisor("root", Strategy::OneForOne).child(pool(sayers(&log, |_| Start::Well)));
+    let spec = supervisor("root", Strategy::OneForOne).child(pool(loggers(&log, |_| Start::Well)));
     let root = start(&log, spec).await;
     let asked = root.directory().supervisor("root/pool");
     let x = asked.start("x").await.unwrap();
     let new = || {
         let log = log.clone();
         template("m", move |_, id: &&'static str| {
-            (Sayer, Said::new(if *id == "x" { "new x" } else { "new" }, &log, Start::Well))
+            (Logger, LoggerState::new(if *id == "x" { "new x" } else { "new" }, &log, Start::Well))
         })
     };
-    let told = log.clone();
-    let other = template("m", move |_, _: &u8| (Sayer, Said::new("?", &told, Start::Well)));
+    let inner = log.clone();
+    let other =
+        template("m", move |_, _: &u8| (Logger, LoggerState::new("?", &inner, Start::Well)));
     let none = SpecError::NotOneTemplate("pool".into());
     let table = [
         (vec![], none.clone()),

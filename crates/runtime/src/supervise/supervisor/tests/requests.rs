@@ -60,15 +60,16 @@ async fn s10_what_a_start_tells_reaches_whoever_asked_for_it() {
     let log = Log::default();
     let root = start(&log, supervisor("root", Strategy::OneForOne)).await;
     let times = AtomicU32::new(0);
-    let told = log.clone();
+    let inner = log.clone();
     let spec = custom(
         "a",
         Arc::new(move |context| {
-            let (time, said) = (times.fetch_add(1, SeqCst), Said::new("a", &told, Start::Well));
+            let (time, state) =
+                (times.fetch_add(1, SeqCst), LoggerState::new("a", &inner, Start::Well));
             Box::pin(async move {
-                let spawned = Sayer::spawn_linked(None, Sayer, said, context.supervisor).await;
+                let spawned = Logger::spawn_linked(None, Logger, state, context.supervisor).await;
                 let (actor, task) = spawned.map_err(|e| StartError::of(context.path, &e))?;
-                Ok(Started::new(actor.get_cell(), task).telling(time))
+                Ok(Started::new(actor.get_cell(), task).with_extra(time))
             })
         }),
     );
@@ -78,7 +79,7 @@ async fn s10_what_a_start_tells_reaches_whoever_asked_for_it() {
     order(&root, "root/a", Order::Panic);
     settle().await;
     asked.terminate("a").await.unwrap();
-    assert_eq!(extra(asked.restart("a").await.unwrap()), 2, "the automatic one told nobody");
+    assert_eq!(extra(asked.restart("a").await.unwrap()), 2, "the automatic restart dropped it");
     root.stop(LONG).await;
 }
 
@@ -90,10 +91,10 @@ async fn s16_what_a_temporary_child_was_started_with_is_not_kept() {
     for (id, kind, kept) in [("a", Restart::Temporary, false), ("b", Restart::Permanent, true)] {
         let given = Arc::new(());
         let weak: Weak<()> = Arc::downgrade(&given);
-        let told = log.clone();
+        let inner = log.clone();
         let spec = worker(id, move |_| {
             drop(Arc::clone(&given));
-            (Sayer, Said::new("x", &told, Start::Well))
+            (Logger, LoggerState::new("x", &inner, Start::Well))
         });
         asked.add(spec.restart(kind)).await.unwrap();
         settle().await;
@@ -227,8 +228,8 @@ async fn s60_a_new_list_of_specs_changes_nothing_that_runs() {
     let bad = asked.replace(twice).await;
     assert_eq!(bad, Err(RequestError::Spec(SpecError::TwiceTheSame("x".into()))));
     assert_eq!(listed(&root).await, "a Running true, b Running true");
-    let told = log.clone();
-    let changed = worker("a", move |_| (Sayer, Said::new("A", &told, Start::Well)));
+    let inner = log.clone();
+    let changed = worker("a", move |_| (Logger, LoggerState::new("A", &inner, Start::Well)));
     asked.replace(vec![log.actor("n"), changed]).await.unwrap();
     assert_eq!(listed(&root).await, "a Running true, b Running true, n Stopped false");
     assert_eq!(ids(&root, &["root/a", "root/b"]), before);

@@ -2,7 +2,7 @@
 
 use super::position::{Lot, Position};
 use super::{Adjustment, Ledger, sizing};
-use everwarm_domain::fact::{Body, Conflict, Ledger as Said, Order, Part};
+use everwarm_domain::fact::{Body, Conflict, Ledger as LedgerFact, Order, Part};
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::HOUSE;
@@ -12,19 +12,19 @@ use everwarm_kernel::stage::Out;
 use std::collections::BTreeSet;
 
 impl Ledger {
-    pub(super) fn say_equity(&self, time: UtcMs, out: &mut Out<Body>) {
+    pub(super) fn append_equity(&self, time: UtcMs, out: &mut Out<Body>) {
         if let Some((equity, cash)) = self.equity() {
             let adjusted = self.adjusted.normalize();
-            out.say(Body::Ledger(Said::Equity { time, equity, cash, adjusted }));
+            out.append(Body::Ledger(LedgerFact::Equity { time, equity, cash, adjusted }));
         }
     }
 
-    pub(super) fn say_position(&self, key: Key, symbol: Symbol, out: &mut Out<Body>) {
+    pub(super) fn append_position(&self, key: Key, symbol: Symbol, out: &mut Out<Body>) {
         let none = Position::default();
         let position = self.positions.get(symbol).unwrap_or(&none);
-        out.say_because(
+        out.append_because(
             [key],
-            Body::Ledger(Said::Position {
+            Body::Ledger(LedgerFact::Position {
                 symbol,
                 quantity: position.quantity.normalize(),
                 cost: position.cost.normalize(),
@@ -34,7 +34,7 @@ impl Ledger {
         );
     }
 
-    pub(super) fn say_reconciled(&self, fact: &Fact<Body>, life: u64, out: &mut Out<Body>) {
+    pub(super) fn append_reconciled(&self, fact: &Fact<Body>, life: u64, out: &mut Out<Body>) {
         let Body::Order(Order::Compared { conflicts, .. }) = &fact.body else { return };
         // Orders are compared with each account, and whenever a report contradicts the records. In
         // the second case their conflicts are added to those of the last account.
@@ -47,48 +47,48 @@ impl Ledger {
                 all.push(conflict.clone());
             }
         }
-        self.say_all(fact.key, life, all, out);
+        self.append_all(fact.key, life, all, out);
     }
 
-    fn say_all(&self, key: Key, life: u64, conflicts: Vec<Conflict>, out: &mut Out<Body>) {
+    fn append_all(&self, key: Key, life: u64, conflicts: Vec<Conflict>, out: &mut Out<Body>) {
         let foreign =
             self.foreign.iter().map(|(asset, amount)| (asset.clone(), amount.normalize()));
         let (cash, foreign) = (self.cash.normalize(), foreign.collect());
         let venue = VenueId::default();
-        let said = Said::Reconciled { life, conflicts, cash, foreign, venue };
-        out.say_because([key], Body::Ledger(said));
+        let reconciled = LedgerFact::Reconciled { life, conflicts, cash, foreign, venue };
+        out.append_because([key], Body::Ledger(reconciled));
     }
 
     /// Appends the adjustments after an operator ended a conflict, and the remaining conflicts.
-    pub(super) fn say_resolved(&self, key: Key, out: &mut Out<Body>) {
+    pub(super) fn append_resolved(&self, key: Key, out: &mut Out<Body>) {
         for Adjustment { asset, part, amount, value } in &self.booked {
             let (asset, part) = (asset.clone(), *part);
             let (amount, value) = (amount.normalize(), value.normalize());
-            out.say(Body::Ledger(Said::Adjusted { asset, part, amount, value }));
+            out.append(Body::Ledger(LedgerFact::Adjusted { asset, part, amount, value }));
             if let Part::Position(symbol) = part {
-                self.say_position(key, symbol, out);
+                self.append_position(key, symbol, out);
             }
         }
         if self.life > 0 {
-            self.say_all(key, self.life, self.conflicts.clone(), out);
+            self.append_all(key, self.life, self.conflicts.clone(), out);
         }
     }
 
     /// Appends the lots that changed at this input, closed ones first. They come last, so the facts
     /// that versions without lots appended keep their places.
-    pub(super) fn say_lots(&self, out: &mut Out<Body>) {
+    pub(super) fn append_lots(&self, out: &mut Out<Body>) {
         for (symbol, keys, before) in &self.before {
             if let Some(position) = self.positions.get(*symbol) {
                 // The last cause comes first: a version that replays recorded facts applies the lot
                 // after it.
                 let keys: Vec<Key> = keys.iter().rev().copied().collect();
-                say_changes(&keys, *symbol, before, position, out);
+                append_changes(&keys, *symbol, before, position, out);
             }
         }
     }
 
     /// Moves lots of a symbol to the house whose exit has ended and that are too small to sell.
-    pub(super) fn say_dust(&self, symbol: Symbol, out: &mut Out<Body>) {
+    pub(super) fn append_dust(&self, symbol: Symbol, out: &mut Out<Body>) {
         let Some(position) = self.positions.get(symbol) else { return };
         let (rule, mark) = (self.instruments.get(symbol), self.marks.get(symbol));
         let (Some(rule), Some(mark)) = (rule, mark) else { return };
@@ -101,12 +101,12 @@ impl Ledger {
             }
         }
         let close = Key { n: self.closed, rank: Rank::INPUT.0, i: 0 };
-        say_changes(&[close], symbol, position, &after, out);
+        append_changes(&[close], symbol, position, &after, out);
     }
 }
 
 /// Appends each lot of a symbol whose quantity, cost or realised profit changed.
-fn say_changes(
+fn append_changes(
     because: &[Key],
     symbol: Symbol,
     before: &Position,
@@ -137,7 +137,7 @@ fn say_changes(
     for Lot { strategy, quantity, cost, opened } in closed.chain(changed.cloned()) {
         let realized_pnl = made(after, &strategy).normalize();
         let (quantity, cost) = (quantity.normalize(), cost.normalize());
-        let said = Said::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
-        out.say_because(because, Body::Ledger(said));
+        let lot = LedgerFact::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
+        out.append_because(because, Body::Ledger(lot));
     }
 }
