@@ -199,9 +199,9 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
     let twice: Vec<_> = items.values().filter(|texts| texts.len() > 1).collect();
     assert!(twice.is_empty(), "one id, one text: {twice:?}");
     assert_eq!(restarts(&items), 4, "each process after the first is reported");
-    let received = receiver.received();
+    let posts = receiver.received();
     let mut messages: BTreeMap<&str, &Value> = BTreeMap::new();
-    for one in received.iter() {
+    for one in posts.iter() {
         assert!(one.line.starts_with(&format!("POST /{SECRET} ")), "{}", one.line);
         let id = one.body["id"].as_str().unwrap();
         let lower = one.head.to_lowercase();
@@ -210,7 +210,7 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
         assert_eq!(*messages.entry(id).or_insert(&one.body), &one.body, "sent again as it was");
         assert_eq!(one.body["items"][0]["id"], json!(id));
     }
-    assert!(received.len() > messages.len(), "some were sent again");
+    assert!(posts.len() > messages.len(), "some were sent again");
     for secret in [SECRET, "t0ken-of-it"] {
         assert!(!(errors.clone() + &err).contains(secret), "a secret in the log");
         assert!(!holds(&dir, secret), "a secret in the data folder");
@@ -256,16 +256,16 @@ fn a_chat_is_told_in_lines_and_its_token_nowhere() {
     let shown = crate::kit::plain(&["config", "show"]);
     process.signal("-INT");
     let (_, out, err) = process.end();
-    let received = receiver.received();
-    for one in received.iter() {
+    let posts = receiver.received();
+    for one in posts.iter() {
         assert!(one.line.starts_with(&format!("POST /bot{TOKEN}/sendMessage ")), "{}", one.line);
         assert_eq!(one.body["chat_id"], json!("-100"));
         let text = one.body["text"].as_str().unwrap();
         assert!(text.starts_with("everwarm demo\n") && text.chars().count() <= 4096, "{text}");
         assert!(text.contains(" fill "), "{text}");
     }
-    for again in &received[1..4] {
-        assert_eq!(again.body, received[0].body, "what was not taken is sent again as it was");
+    for again in &posts[1..4] {
+        assert_eq!(again.body, posts[0].body, "what was not taken is sent again as it was");
     }
     assert!(beats.received().iter().all(|beat| beat.line == "GET /be4t HTTP/1.1"));
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
