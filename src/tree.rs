@@ -16,7 +16,7 @@ use everwarm_edge::operation::config::{ConfigActor, MakeStage, Wanted};
 use everwarm_edge::operation::projector::ProjectorActor;
 use everwarm_edge::orders::gateway::Gateway;
 use everwarm_edge::orders::private_stream::Private;
-use everwarm_edge::orders::requests::Flight;
+use everwarm_edge::orders::rounds::Flight;
 use everwarm_edge::simulated::exchange::{Keeper, Launch};
 use everwarm_edge::simulated::pacer::Pacer;
 use everwarm_edge::world::World;

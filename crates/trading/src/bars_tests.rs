@@ -9,6 +9,7 @@ use everwarm_domain::fact::Listed;
 use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Price;
 use everwarm_domain::sessions::{Session, Sessions};
+use std::collections::BTreeSet;
 
 const GRACE: UtcMs = 2_000;
 

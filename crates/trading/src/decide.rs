@@ -20,11 +20,11 @@
 //!
 //! Over 500 lines: one stage with its state; how it enters and exits lies in its folder.
 
-mod entries;
+mod entry_checks;
 mod exits;
-mod owed;
+mod owed_exits;
 
-pub use exits::REFUSALS;
+pub use owed_exits::REFUSALS;
 
 use super::calendar::Calendar;
 use super::client_id::{self, Identity, Part};
@@ -32,7 +32,7 @@ use super::instruments::Instruments;
 use super::lots::Lots;
 use super::risk::caps::Caps;
 use super::risk::sizing::{self, TooSmall};
-use entries::form_allows;
+use entry_checks::form_allows;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
@@ -49,7 +49,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
-use exits::Exits;
+use owed_exits::Exits;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -270,7 +270,7 @@ impl Decide {
         Sales { open, sold: BTreeSet::new(), selling: BTreeMap::new() }
     }
 
-    fn judge<'a>(
+    fn approve_entry<'a>(
         &self,
         signal: &'a Signal,
         sales: &Sales<'_>,
@@ -643,7 +643,7 @@ impl Stage for Decide {
         let mut entries = None;
         for (key, signal) in buys {
             let entries = entries.get_or_insert_with(|| self.entries());
-            let body = match self.judge(signal, &sales, entries) {
+            let body = match self.approve_entry(signal, &sales, entries) {
                 Ok(approved) => approved.into_body(),
                 Err(Refusal { code, text }) => {
                     let (signal, code) = (signal.clone(), code.to_owned());

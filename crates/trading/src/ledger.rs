@@ -447,7 +447,7 @@ impl Stage for Ledger {
                 self.panicked(fact.key, *symbol, fill);
             }
             Body::Order(Order::Filled { strategy, symbol, side, fill, .. }) => {
-                self.filled((fact.key, fact.time), strategy, *symbol, *side, fill);
+                self.apply_fill((fact.key, fact.time), strategy, *symbol, *side, fill);
             }
             Body::Operator(Operator::Resolved { conflict, accept, .. }) => {
                 self.resolved(fact.key, conflict, *accept);

@@ -12,7 +12,7 @@ use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict}
 use crate::orders::checks::Known;
 use crate::orders::gateway_book::GatewayBook;
 use crate::orders::private_stream::PrivateMsg;
-use crate::orders::requests::{Flight, Round, RoundTask, VenueProblem, run_round};
+use crate::orders::rounds::{Flight, Round, RoundTask, VenueProblem, run_round};
 use crate::orders::schedule::{NextRequest, Schedule};
 use crate::orders::silence::{FAIR, MissedReport, MissedReports};
 use crate::orders::unexplained::applied;
@@ -399,7 +399,7 @@ impl State {
         self.world.chaos().enter(Phase::Live);
         let cancels = book.to_cancel(life, now);
         if !cancels.is_empty() {
-            return self.cancel_when_durable(cancels, now);
+            return self.announce_cancels(cancels, now);
         }
         let asks = self.asks(now);
         self.interrupted &= !asks.is_empty();
@@ -410,9 +410,9 @@ impl State {
             NextRequest::Ask => Ok(Due::Now(self.ask(asks, now))),
             NextRequest::Exits => {
                 due.retain(is_exit);
-                self.send_when_durable(due, now)
+                self.announce_sends(due, now)
             }
-            NextRequest::Send => self.send_when_durable(due, now),
+            NextRequest::Send => self.announce_sends(due, now),
             NextRequest::Wait(silent) => {
                 Ok(Due::Held(wait.map_or(silent, |wait| wait.min(silent))))
             }
@@ -457,11 +457,7 @@ impl State {
         (due.collect(), wait.map(|wait| UtcMs::try_from(wait).unwrap_or(UtcMs::MAX)))
     }
 
-    fn send_when_durable(
-        &mut self,
-        due: Vec<ToSend>,
-        now: UtcMs,
-    ) -> Result<Due, ActorProcessingErr> {
+    fn announce_sends(&mut self, due: Vec<ToSend>, now: UtcMs) -> Result<Due, ActorProcessingErr> {
         if self.world.journal.uncommitted_age() > STORE_LAG {
             return Ok(Due::Held(HOLD_MS));
         }
@@ -470,7 +466,7 @@ impl State {
     }
 
     /// Appends `Requested` for each order that is to be cancelled.
-    fn cancel_when_durable(
+    fn announce_cancels(
         &mut self,
         due: Vec<ToCancel>,
         now: UtcMs,

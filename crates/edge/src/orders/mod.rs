@@ -5,7 +5,7 @@ pub mod checks;
 pub mod gateway;
 pub mod gateway_book;
 pub mod private_stream;
-pub mod requests;
+pub mod rounds;
 pub mod schedule;
 pub mod silence;
 pub mod unexplained;

@@ -6,7 +6,7 @@
 //! twice. Exits go before a query at most once while queries are allowed. So exits that are
 //! rejected again and again do not block queries.
 
-use crate::orders::requests::VenueProblem;
+use crate::orders::rounds::VenueProblem;
 use everwarm_domain::time::{UtcMs, WallMs};
 
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.

@@ -15,16 +15,16 @@
 //! comes once, when nothing is alive. An event of a replaced instance changes nothing.
 //!
 //! `requests` handles requests at run time, and `child_events` applies events to one child.
-//! `restart_budget` counts restarts. `start_stop_order` finds the next starts and stops.
+//! `restart_decision` counts restarts. `start_stop_order` finds the next starts and stops.
 
 mod child_events;
 mod requests;
-mod restart_budget;
+mod restart_decision;
 mod start_stop_order;
 
 use super::event::{Action, Announcement, ChildView, Event, Outcome, Seat, State, Timer};
 use super::rules::{Rules, Settings};
-use restart_budget::Counted;
+use restart_decision::Counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@
 //! most a minute of venue time. A refused bar is fetched once more before the next bar of its
 //! symbol.
 
-use super::HOLE;
+use super::close_assembly::HOLE;
 use everwarm_domain::fact::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;

@@ -1,328 +1,416 @@
-//! Keeps the owed exits: what a strategy or an operator decided to sell, until it is sold.
-//!
-//! A sell order may expire, be rejected, be filled in part, or be impossible for a while. The exit
-//! stays owed and is requested again, each time for the present quantity. It ends when the rest is
-//! too small to sell or the strategy signals a new entry. A new entry withdraws an order that was
-//! not sent yet; a sent order continues. A failed order is repeated at a later close. After three
-//! equal refusals, the exit waits 1, 2, 4 … 60 closes.
-//!
-//! Exits never sell more than the account has. Of an asset, they sell at most the holdings, less
-//! the shortage of the last account and other open sales. During a balance conflict of the asset,
-//! nothing of it is sold. After the conflict, or after a resume, the account must be compared once
-//! first.
+//! Decides exits: opens them, requests their orders and ends them.
 
-use crate::instruments::Instruments;
-use everwarm_domain::fact::{Conflict, Dispute};
-use everwarm_domain::id::{Symbol, SymbolMap};
-use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{Balance, OrderStatus};
-use everwarm_domain::time::UtcMs;
-use everwarm_kernel::fact::Key;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use super::owed_exits::{self, Ended, Exit};
+use super::{
+    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, Sales, client_id, form_allows, no,
+    too_small,
+};
+use crate::risk::sizing;
+use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::{self, Decimal};
+use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, OrderType, Side, Terms};
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::Out;
+use std::collections::BTreeSet;
 
-/// Equal refusals in a row after which an exit waits longer and operators are notified.
-pub const REFUSALS: u32 = 3;
-/// The longest wait between two requests, in closes.
-const WAIT_MAX: u32 = 60;
-
-/// One exit that is owed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Exit {
-    /// Time of the close that it was decided at, UTC milliseconds.
-    pub(super) since: UtcMs,
-    /// Why it was decided, as text.
-    pub(super) cause: String,
-    /// The fact that led to it.
-    pub(super) key: Key,
-    /// Number of its next request, from 0.
-    pub(super) revision: u32,
-    /// Equal refusals in a row.
-    pub(super) tries: u32,
-    /// Last reported reason why it is not requested.
-    #[serde(rename = "told")]
-    pub(super) reported: Option<String>,
-    /// The last `Owed` fact about it; `None` before the first.
-    #[serde(rename = "said")]
-    pub(super) last_fact: Option<Key>,
-    /// Why the last request failed; `None` if it was not refused.
-    refusal: Option<String>,
-    /// Closes left to wait before the next request.
-    wait: u32,
-    /// The newest close at its last request.
-    asked: Option<UtcMs>,
-    /// Whether a flatten command opened it, and no strategy signalled it.
-    #[serde(default)]
-    pub(super) flattened: bool,
+/// The result for an exit in this round.
+enum Fate {
+    /// Its order is requested.
+    Asks(Box<Approved>),
+    /// It waits, with the reason. `None`: its order is not final yet.
+    Waits(Option<String>),
+    /// It has ended, with the reason.
+    Ends(String),
 }
 
-impl Exit {
-    /// An exit without a request so far.
-    pub(super) fn new(since: UtcMs, cause: String, key: Key, revision: u32) -> Exit {
-        let (reported, last_fact, refusal, asked) = (None, None, None, None);
-        let (tries, wait, flattened) = (0, 0, false);
-        Exit {
-            since,
-            cause,
-            key,
-            revision,
-            tries,
-            reported,
-            last_fact,
-            refusal,
-            wait,
-            asked,
-            flattened,
-        }
+impl<'a> Sales<'a> {
+    /// The open orders of a lot that are neither filled nor withdrawn.
+    fn withdrawable(
+        &self,
+        symbol: Symbol,
+        strategy: &str,
+        side: Side,
+    ) -> impl Iterator<Item = &(&'a ClientOrderId, &'a Hold)> {
+        self.of(symbol).iter().filter(move |(_, hold)| {
+            let open = hold.quantity.is_zero() || hold.executed < hold.quantity;
+            (hold.side, hold.strategy.as_str()) == (side, strategy) && open && !hold.withdrawn
+        })
     }
 
-    /// The same exit, after a strategy has signalled it too.
-    pub(super) fn taken_over(&self, key: Key, cause: String) -> Exit {
-        Exit { key, cause, flattened: false, ..self.clone() }
-    }
-
-    /// Causes of a fact about it: its signal or command, and the last fact about it.
-    pub(super) fn because(&self) -> Vec<Key> {
-        [self.key].into_iter().chain(self.last_fact).collect()
-    }
-
-    /// Why it may not be requested at the close `closed`; `None` if it may.
-    pub(super) fn rests(&self, closed: UtcMs) -> Option<String> {
-        if self.wait == 0 && self.asked != Some(closed) {
-            return None;
-        }
-        let last = self.refusal.as_deref().unwrap_or("the last request ended unfilled");
-        Some(last.to_owned())
-    }
-
-    fn refused(&mut self, why: String) {
-        let same = self.refusal.as_ref() == Some(&why);
-        self.tries = if same { self.tries + 1 } else { 1 };
-        self.refusal = Some(why);
-        if let Some(doublings) = self.tries.checked_sub(REFUSALS) {
-            self.wait = 1_u32.checked_shl(doublings).map_or(WAIT_MAX, |wait| wait.min(WAIT_MAX));
-        }
+    /// Whether an open order sells a lot.
+    fn sells(&self, symbol: Symbol, strategy: &str) -> bool {
+        let sells = |hold: &Hold| hold.side == Side::Sell && hold.is_of(symbol, strategy);
+        self.of(symbol).iter().any(|(_, hold)| sells(hold))
     }
 }
 
-/// Symbol and strategy of an exit.
-type Name = (Symbol, String);
-
-/// All owed exits, and the limits that the account sets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Exits {
-    open: BTreeMap<Name, Exit>,
-    /// The last requested exit by name: its close, and the number of its next request.
-    requested: BTreeMap<Name, (UtcMs, u32)>,
-    account: Account,
-}
-
-/// The limits that the last account sets for sales.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Account {
-    /// Input number of the last account and its totals by asset, until it has been compared.
-    picture: Option<(u64, BTreeMap<String, Decimal>)>,
-    /// Input number of the last compared account.
-    compared: u64,
-    /// Shortage of our and external holdings in it, by asset.
-    lacks: BTreeMap<String, Decimal>,
-    /// Assets with a balance conflict.
-    conflicts: BTreeSet<String>,
-    /// Input after which an account must be compared before sales: for all assets, and by asset.
-    after: u64,
-    after_of: BTreeMap<String, u64>,
-}
-
-impl Exits {
-    /// Whether no exit is owed.
-    pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    /// All owed exits, by symbol and strategy.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, &Exit)> {
-        self.open.iter()
-    }
-
-    /// The owed exit of one lot.
-    pub(super) fn get(&self, symbol: Symbol, strategy: &str) -> Option<&Exit> {
-        self.open.get(&(symbol, strategy.to_owned()))
-    }
-
-    /// Number of the first request of an exit decided at the close `since`. It continues after
-    /// earlier exits of that close, so no id is used twice.
-    pub(super) fn first_revision(&self, symbol: Symbol, strategy: &str, since: UtcMs) -> u32 {
-        match self.requested.get(&(symbol, strategy.to_owned())) {
-            Some((close, next)) if *close == since => *next,
-            Some(_) | None => 0,
-        }
-    }
-
-    /// Applies an `Owed` fact about one exit.
-    pub(super) fn owed(&mut self, name: Name, stated: Exit, ended: bool) {
-        if ended {
-            self.open.remove(&name);
-            return;
-        }
-        match self.open.get_mut(&name) {
-            Some(exit) => {
-                (exit.reported, exit.last_fact) = (stated.reported, stated.last_fact);
-                // Another signal or command requests the same exit.
-                if exit.key != stated.key {
-                    (exit.key, exit.cause, exit.flattened) =
-                        (stated.key, stated.cause, stated.flattened);
+impl Decide {
+    /// Opens the exits for this round's signals and operator commands, requests orders and ends
+    /// exits.
+    pub(super) fn conclude_exits<'a>(
+        &'a self,
+        waiting: &[&'a (Key, Signal)],
+        sales: &mut Sales<'a>,
+        out: &mut Out<Body>,
+    ) {
+        let mut opened = BTreeSet::new();
+        for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side() == Side::Sell) {
+            let Signal { symbol, strategy, .. } = signal;
+            match self.open(*key, signal, sales) {
+                Ok(exit) => {
+                    self.follow(*symbol, strategy, &exit, true, sales, out);
+                    opened.insert((*symbol, strategy));
+                }
+                Err(Refusal { code, text }) => {
+                    let (signal, code) = (signal.clone(), code.to_owned());
+                    let declined = Decision::Declined { signal, code, text };
+                    out.append_because([*key], Body::Decision(declined));
                 }
             }
-            None => drop(self.open.insert(name, stated)),
         }
-    }
-
-    /// Notes a request while `closed` was the newest close.
-    pub(super) fn requested(&mut self, symbol: Symbol, strategy: &str, closed: UtcMs) {
-        let name = (symbol, strategy.to_owned());
-        if let Some(exit) = self.open.get_mut(&name) {
-            exit.revision += 1;
-            exit.asked = Some(closed);
-            self.requested.insert(name, (exit.since, exit.revision));
-        }
-    }
-
-    /// Applies the end of its order.
-    pub(super) fn ended(&mut self, name: &Name, end: &Ended<'_>) {
-        let Some(exit) = self.open.get_mut(name) else { return };
-        if end.executed > Decimal::ZERO {
-            (exit.tries, exit.refusal, exit.wait) = (0, None, 0);
-            return;
-        }
-        match end.status {
-            OrderStatus::Rejected => exit.refused(end.reason.to_owned()),
-            OrderStatus::Cancelled => exit.refused("the venue cancelled it unfilled".to_owned()),
-            OrderStatus::Expired if end.left => {
-                exit.refused("it expired at the venue unfilled".to_owned());
+        let others = self.exits.iter().filter(|((of, who), _)| !opened.contains(&(*of, who)));
+        for ((symbol, strategy), exit) in others {
+            let enters = waiting.iter().any(|(_, signal)| {
+                (signal.side(), signal.symbol, &signal.strategy) == (Side::Buy, *symbol, strategy)
+            });
+            let ends =
+                !sales.sells(*symbol, strategy) || self.is_taken_back(*symbol, strategy, sales);
+            if enters && !exit.flattened && ends {
+                let why = "the strategy signals a new entry".to_owned();
+                for (id, hold) in sales.withdrawable(*symbol, strategy, Side::Sell) {
+                    out.append_because(exit.because(), taken_back(id, hold, why.clone()));
+                }
+                out.append_because(exit.because(), owed(*symbol, strategy, exit, None, Some(why)));
+            } else {
+                self.follow(*symbol, strategy, exit, false, sales, out);
             }
-            // An order that was never sent was not refused. The next one leaves as soon as sending
-            // is possible.
-            OrderStatus::Expired => exit.refusal = None,
-            OrderStatus::Filled
-            | OrderStatus::Intent
-            | OrderStatus::Sent
-            | OrderStatus::Unknown
-            | OrderStatus::Open
-            | OrderStatus::PartlyFilled => {}
         }
+        self.flatten_all(waiting, sales, out);
     }
 
-    /// Counts down the waits at a close.
-    pub(super) fn close(&mut self) {
-        for exit in self.open.values_mut() {
-            exit.wait = exit.wait.saturating_sub(1);
+    /// Whether an exit can be requested immediately.
+    pub(super) fn exit_is_due(&self) -> bool {
+        let sales = self.sales();
+        let idle = |symbol, strategy: &str| !sales.sells(symbol, strategy);
+        let mut exits = self.exits.iter().filter(|((symbol, strategy), _)| idle(*symbol, strategy));
+        exits.any(|((symbol, strategy), exit)| {
+            let asks = |fate| matches!(fate, Fate::Asks(_));
+            asks(self.fate(*symbol, strategy, exit, &sales))
+        })
+    }
+
+    /// The new exit for a signal to sell.
+    fn open(&self, key: Key, signal: &Signal, sales: &Sales<'_>) -> Result<Exit, Refusal> {
+        form_allows(signal)?;
+        let Signal { symbol, strategy, .. } = signal;
+        if let Some(exit) = self.exits.get(*symbol, strategy) {
+            if exit.flattened {
+                // The exit remains owed after the operator resumes trading.
+                return Ok(exit.taken_over(key, signal.reason.clone()));
+            }
+            let text = format!("the exit decided at {} is owed still", exit.since);
+            return no("owed", text);
         }
-    }
-
-    /// Ends the waits of a symbol, because its rules, listing or quantity changed.
-    pub(super) fn changed(&mut self, symbol: Symbol) {
-        let from = self.open.range_mut((symbol, String::new())..);
-        for (_, exit) in from.take_while(|((of, _), _)| *of == symbol) {
-            exit.wait = 0;
+        if !sales.is_pending(*symbol, strategy) {
+            let price = signal.price.decimal();
+            let rule = self.instruments.get(*symbol);
+            if self.lots.get(*symbol, strategy).is_zero() {
+                let base = rule.map_or(symbol.as_str(), |rule| &rule.base);
+                return no("nothing-to-sell", format!("no {base} is held"));
+            }
+            if let Some(rule) = rule {
+                let (wanted, _) = self.wanted(*symbol, strategy, sales);
+                sizing::market(rule, wanted, price).map_err(too_small)?;
+            }
         }
+        let revision = self.exits.first_revision(*symbol, strategy, signal.close_time);
+        Ok(Exit::new(signal.close_time, signal.reason.clone(), key, revision))
     }
 
-    /// Stops sales until an account after input `n` was compared.
-    pub(super) fn resumed(&mut self, n: u64) {
-        self.account.after = n;
-    }
-
-    /// Takes the account of input `n`. An unreadable balance counts as complete.
-    pub(super) fn account(&mut self, n: u64, balances: &[Balance], unread: &[String]) {
-        let mut totals: BTreeMap<String, Decimal> = BTreeMap::new();
-        for balance in balances {
-            let total = balance.free.checked_add(balance.locked).unwrap_or(Decimal::MAX);
-            let sum = totals.entry(balance.asset.clone()).or_default();
-            *sum = sum.checked_add(total).unwrap_or(Decimal::MAX);
-        }
-        totals.extend(unread.iter().map(|asset| (asset.clone(), Decimal::MAX)));
-        self.account.picture = Some((n, totals));
-    }
-
-    /// Applies the reconciliation of input `n`, which may be an account.
-    pub(super) fn reconciled(
-        &mut self,
-        n: u64,
-        conflicts: &[Conflict],
-        external: &[(String, Decimal)],
-        held: &BTreeMap<String, Decimal>,
+    /// Appends the changes of an exit, and requests its order if allowed.
+    fn follow<'a>(
+        &'a self,
+        symbol: Symbol,
+        strategy: &'a str,
+        exit: &Exit,
+        new: bool,
+        sales: &mut Sales<'a>,
+        out: &mut Out<Body>,
     ) {
-        let account = &mut self.account;
-        let balance = |c: &&Conflict| c.dispute == Dispute::Balance;
-        let now = conflicts.iter().filter(balance).map(|c| c.about.clone()).collect();
-        let before = std::mem::replace(&mut account.conflicts, now);
-        for asset in before {
-            account.after_of.insert(asset, n);
+        let (refusal, ended, approved) = match self.fate(symbol, strategy, exit, sales) {
+            Fate::Asks(approved) => (None, None, Some(approved)),
+            Fate::Waits(why) => (why, None, None),
+            Fate::Ends(why) => (None, Some(why), None),
+        };
+        let stays = ended.is_none();
+        if new || ended.is_some() || refusal != exit.reported {
+            out.append_because(exit.because(), owed(symbol, strategy, exit, refusal, ended));
         }
-        let Some((_, totals)) = account.picture.take_if(|(of, _)| *of == n) else { return };
-        account.compared = n;
-        account.after_of.retain(|_, after| *after >= n);
-        account.lacks.clear();
-        for (asset, held) in held {
-            let total = totals.get(asset).copied().unwrap_or_default();
-            let other = external.iter().find(|(of, _)| of == asset);
-            let other = other.map_or(Decimal::ZERO, |(_, amount)| *amount);
-            let lacks = held.saturating_add(other).saturating_sub(total);
-            if lacks > Decimal::ZERO {
-                account.lacks.insert(asset.clone(), lacks);
+        if stays {
+            // The exit would immediately sell any further fill of the entry.
+            for (id, hold) in sales.withdrawable(symbol, strategy, Side::Buy) {
+                let why = format!("an exit was decided: {}", exit.cause);
+                out.append_because(exit.because(), taken_back(id, hold, why));
             }
         }
+        if let Some(approved) = approved {
+            self.sells(symbol, strategy, approved.intent.quantity, sales);
+            out.append_because(exit.because(), approved.into_body());
+        }
     }
 
-    /// The amount of an asset that may be sold, of `held` base units.
-    ///
-    /// # Errors
-    /// The reason why nothing of it may be sold.
-    pub(super) fn available(&self, asset: &str, held: Decimal) -> Result<Decimal, String> {
-        let account = &self.account;
-        if account.conflicts.contains(asset) {
-            return Err(format!("the balance of {asset} differs from the books"));
+    /// The quantity that a sale of a lot sells, and whether the house's lot is included. The
+    /// house's lot of that symbol is included unless another sale covers it.
+    fn wanted(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> (Decimal, bool) {
+        let lot = self.lots.get(symbol, strategy);
+        let house = self.lots.get(symbol, HOUSE);
+        if strategy == HOUSE || house.is_zero() || self.sells_the_house(symbol, house, sales) {
+            (lot, false)
+        } else {
+            (lot.saturating_add(house), true)
         }
-        let after = account.after_of.get(asset).copied().unwrap_or_default().max(account.after);
-        if after > 0 && account.compared <= after {
-            return Err("the account has not been compared since".to_owned());
-        }
-        let lacks = account.lacks.get(asset).copied().unwrap_or_default();
-        Ok(held.saturating_sub(lacks).max(Decimal::ZERO))
     }
 
-    /// Asserts the bounds of all waits.
-    pub(super) fn check(&self) {
-        for (name, exit) in &self.open {
-            assert!(exit.wait <= WAIT_MAX, "{name:?} {exit:?}");
+    /// Whether another sale covers, or will cover, the house's lot of a symbol.
+    fn sells_the_house(&self, symbol: Symbol, house: Decimal, sales: &Sales<'_>) -> bool {
+        sales.of(symbol).iter().any(|(_, hold)| hold.side == Side::Sell)
+            || sales.sold.iter().any(|(of, _)| *of == symbol)
+            || self.exits.get(symbol, HOUSE).is_some()
+            // A flatten command opens an exit for the house's lot itself.
+            || (self.flatten.is_some() && self.sellable(symbol, house))
+    }
+
+    /// Notes that this round sells `quantity` of a lot.
+    fn sells<'a>(
+        &'a self,
+        symbol: Symbol,
+        strategy: &'a str,
+        quantity: Decimal,
+        sales: &mut Sales<'a>,
+    ) {
+        let (_, house) = self.wanted(symbol, strategy, sales);
+        if house {
+            sales.sold.insert((symbol, HOUSE));
         }
+        sales.sold.insert((symbol, strategy));
+        if let Some(rule) = self.instruments.get(symbol) {
+            let selling = sales.selling.entry(rule.base.as_str()).or_default();
+            *selling = selling.saturating_add(quantity);
+        }
+    }
+
+    /// Base units of an asset in open sell orders and in sales of this round.
+    fn selling(&self, asset: &str, sales: &Sales<'_>) -> Decimal {
+        let orders = self.instruments.of_base(asset).iter().flat_map(|symbol| sales.of(*symbol));
+        let left = |hold: &Hold| {
+            if hold.quantity.is_zero() {
+                // A version without lots decided this order. It sold the whole position.
+                return self.lots.sum(hold.symbol);
+            }
+            hold.quantity.saturating_sub(hold.executed).max(Decimal::ZERO)
+        };
+        let living = money::total(
+            orders.map(|(_, hold)| *hold).filter(|hold| hold.side == Side::Sell).map(left),
+        );
+        living.saturating_add(sales.selling.get(asset).copied().unwrap_or_default())
+    }
+
+    fn fate(&self, symbol: Symbol, strategy: &str, exit: &Exit, sales: &Sales<'_>) -> Fate {
+        if sales.of(symbol).iter().any(|(_, hold)| hold.sells(symbol, strategy)) {
+            return Fate::Waits(None);
+        }
+        let flattened = exit.flattened || strategy == LEAVES;
+        if flattened && self.flatten.is_none() {
+            return Fate::Ends("an operator has resumed trading".to_owned());
+        }
+        match self.approve_exit(symbol, strategy, exit, sales) {
+            Ok(approved) => Fate::Asks(Box::new(approved)),
+            Err(Refusal { code: "too-small" | "nothing-to-sell", text }) => Fate::Ends(text),
+            Err(Refusal { text, .. }) => Fate::Waits(Some(text)),
+        }
+    }
+
+    /// The order for an exit, for as much of the present holdings as may be sold.
+    fn approve_exit(
+        &self,
+        symbol: Symbol,
+        strategy: &str,
+        exit: &Exit,
+        sales: &Sales<'_>,
+    ) -> Result<Approved, Refusal> {
+        if sales.is_pending(symbol, strategy) {
+            return no("pending", format!("an order in {symbol} is not final yet"));
+        }
+        if self.lots.get(symbol, strategy).is_zero() {
+            return no("nothing-to-sell", format!("nothing of {symbol} is held"));
+        }
+        let (wanted, _) = self.wanted(symbol, strategy, sales);
+        let price = self.newest.get(symbol).map(|newest| newest.close.decimal());
+        if let Some(rule) = self.instruments.get(symbol) {
+            // For an unlisted symbol, only the quantity limits apply.
+            sizing::market(rule, wanted, price.unwrap_or(Decimal::MAX)).map_err(too_small)?;
+        }
+        if self.level == BreakerLevel::Halted {
+            let why = self.reasons.join("; ");
+            return no("halted", format!("trading is halted: {why}"));
+        }
+        let rule = self.instrument(symbol)?;
+        if let Some(why) = exit.rests(self.closed) {
+            return no("refused", why);
+        }
+        let Some(price) = price else {
+            return no("no-price", format!("{symbol} has not closed yet"));
+        };
+        let (asset, held) = (&rule.base, self.held_of(&rule.base));
+        let available = self.exits.available(asset, held).or_else(|why| no("account", why))?;
+        let available = available.saturating_sub(self.selling(asset, sales)).max(Decimal::ZERO);
+        let quantity = sizing::market(rule, wanted.min(available), price).or_else(|_| {
+            let (available, wanted) = (available.normalize(), wanted.normalize());
+            no("account", format!("the account has {available} of the {wanted} {asset} held"))
+        })?;
+        let part = Part { leg: 0, revision: exit.revision };
+        let client_id =
+            client_id::of(&self.identity, strategy, symbol, Side::Sell, exit.since, part);
+        let from = exit.since.max(self.closed).max(self.time);
+        let intent = OrderIntent {
+            client_id,
+            strategy: strategy.to_owned(),
+            symbol,
+            side: Side::Sell,
+            order_type: OrderType::Market,
+            quantity,
+            price: None,
+            close_time: exit.since,
+            valid_until: self.valid_until(from),
+            terms: Box::new(Terms::again(part.revision)),
+        };
+        Ok(Approved { intent, reserved: Decimal::ZERO, reason: exit.cause.clone() })
+    }
+
+    /// Opens an exit for every lot while a flatten command is in force. These exits end when the
+    /// operator resumes trading.
+    fn flatten_all<'a>(
+        &'a self,
+        waiting: &[&(Key, Signal)],
+        sales: &mut Sales<'a>,
+        out: &mut Out<Body>,
+    ) {
+        let Some(word) = self.flatten else { return };
+        for (symbol, strategy, held) in self.lots.iter() {
+            let signalled = waiting.iter().any(|(_, signal)| {
+                (signal.side(), signal.symbol, signal.strategy.as_str())
+                    == (Side::Sell, symbol, strategy)
+            });
+            let owed = [strategy, LEAVES].iter().any(|of| self.exits.get(symbol, of).is_some());
+            if signalled || owed || !self.sellable(symbol, held) {
+                continue;
+            }
+            let cause = "an operator has everything sold".to_owned();
+            let revision = self.exits.first_revision(symbol, strategy, self.closed);
+            let exit = Exit::new(self.closed, cause, word, revision);
+            self.follow(symbol, strategy, &exit, true, sales, out);
+        }
+    }
+
+    /// Whether `quantity` can be ordered under the venue's rules at the newest close.
+    fn sellable(&self, symbol: Symbol, quantity: Decimal) -> bool {
+        let (rule, newest) = (self.instruments.get(symbol), self.newest.get(symbol));
+        rule.zip(newest).is_some_and(|(rule, newest)| {
+            sizing::market(rule, quantity, newest.close.decimal()).is_ok()
+        })
+    }
+
+    /// Whether a new entry withdraws the exit of a lot, because its order was not sent yet.
+    pub(super) fn is_taken_back(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> bool {
+        let taken_back = |exit: &Exit| {
+            let waits = |hold: &Hold| hold.sells(symbol, strategy) && !hold.left;
+            !exit.flattened && sales.of(symbol).iter().any(|(_, hold)| waits(hold))
+        };
+        self.exits.get(symbol, strategy).is_some_and(taken_back)
+    }
+
+    /// Applies the end of a sell order.
+    pub(super) fn sale_ended(
+        &mut self,
+        hold: &Hold,
+        status: OrderStatus,
+        executed: Decimal,
+        reason: &str,
+    ) {
+        if hold.side == Side::Sell {
+            let ended = Ended { status, executed, reason, left: hold.left };
+            self.exits.ended(&(hold.symbol, hold.strategy.clone()), &ended);
+        }
+    }
+
+    /// Applies an `Owed` fact.
+    pub(super) fn exit_owed(&mut self, fact: &Fact<Body>, decision: &Decision) {
+        let Decision::Owed { strategy, symbol, since, cause, revision, refusal, ended, .. } =
+            decision
+        else {
+            return;
+        };
+        let key = fact.because.first().copied().unwrap_or_default();
+        let mut exit = Exit::new(*since, cause.clone(), key, *revision);
+        exit.reported.clone_from(refusal);
+        exit.last_fact = Some(fact.key);
+        exit.flattened = fact.version > BEFORE_LOTS && self.flatten == Some(key);
+        self.exits.owed((*symbol, strategy.clone()), exit, ended.is_some());
+    }
+
+    /// Applies the request of an exit order.
+    pub(super) fn exit_requested(&mut self, intent: &OrderIntent) {
+        if intent.side == Side::Sell {
+            self.exits.requested(intent.symbol, &intent.strategy, self.closed);
+        }
+    }
+
+    /// Base units held of an asset.
+    fn held_of(&self, asset: &str) -> Decimal {
+        let symbols = self.instruments.of_base(asset).iter();
+        money::total(symbols.filter_map(|symbol| self.positions.get(*symbol).copied()))
+    }
+
+    /// Base units held by asset.
+    pub(super) fn held_by_asset(&self) -> std::collections::BTreeMap<String, Decimal> {
+        owed_exits::by_asset(&self.positions, &self.instruments)
     }
 }
 
-/// How an order of an exit ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ended<'a> {
-    /// Final status of the order.
-    pub(super) status: OrderStatus,
-    /// Sold base units.
-    pub(super) executed: Decimal,
-    /// Reason, as text.
-    pub(super) reason: &'a str,
-    /// Whether it was sent, so the venue may have had it.
-    pub(super) left: bool,
+/// The `Owed` fact about an exit.
+fn owed(
+    symbol: Symbol,
+    strategy: &str,
+    exit: &Exit,
+    refusal: Option<String>,
+    ended: Option<String>,
+) -> Body {
+    Body::Decision(Decision::Owed {
+        strategy: strategy.to_owned(),
+        symbol,
+        since: exit.since,
+        cause: exit.cause.clone(),
+        revision: exit.revision,
+        tries: exit.tries,
+        refusal,
+        ended,
+    })
 }
 
-/// Base units held by asset.
-pub(super) fn by_asset(
-    positions: &SymbolMap<Decimal>,
-    instruments: &Instruments,
-) -> BTreeMap<String, Decimal> {
-    let mut held: BTreeMap<String, Decimal> = BTreeMap::new();
-    for (symbol, quantity) in positions.iter() {
-        if let Some(rule) = instruments.get(symbol) {
-            let sum = held.entry(rule.base.clone()).or_default();
-            *sum = sum.saturating_add(*quantity);
-        }
+/// The fact that withdraws an order: a cancel if the venue may have it, else a withdrawal.
+fn taken_back(id: &ClientOrderId, hold: &Hold, reason: String) -> Body {
+    let (client_id, strategy) = (id.clone(), hold.strategy.clone());
+    let (symbol, side) = (hold.symbol, hold.side);
+    Body::Decision(if hold.left {
+        Decision::CancelIntent { client_id, strategy, symbol, side, reason }
+    } else {
+        Decision::Withdrawn { client_id, strategy, symbol, side, reason }
+    })
+}
+
+impl Hold {
+    fn sells(&self, symbol: Symbol, strategy: &str) -> bool {
+        (self.side, self.symbol, self.strategy.as_str()) == (Side::Sell, symbol, strategy)
     }
-    held
 }

@@ -22,7 +22,7 @@ impl Ledger {
     }
 
     /// Books an execution for `strategy`, reported by the fact with this key and event time.
-    pub(super) fn filled(
+    pub(super) fn apply_fill(
         &mut self,
         (key, time): (Key, UtcMs),
         strategy: &str,

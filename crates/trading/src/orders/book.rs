@@ -16,8 +16,8 @@
 use super::cancels::Cancels;
 pub use super::cancels::{CANCELS_MAX, ToCancel};
 use super::finished_orders::FinishedOrders;
+use super::open_order_check::Panicked;
 pub use super::order::{Attempt, Order, ToQuery, ToSend, Why};
-use super::reconcile::Panicked;
 use super::saved::Known;
 use everwarm_domain::bounds;
 use everwarm_domain::fact::kinds::kind;

@@ -14,7 +14,7 @@
 use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
 use super::old_states::{BookBefore, BookOfNumbers, FORMAT_BEFORE, FORMAT_OF_NUMBERS};
-use super::reconcile;
+use super::open_order_check;
 use crate::decide::Approved;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
@@ -218,7 +218,7 @@ impl Manager {
             }
             Venue::Absent { client_id, asked } => {
                 let order = self.book.get(client_id);
-                if let Some(order) = order.filter(|o| reconcile::proves_absence(o, *asked)) {
+                if let Some(order) = order.filter(|o| open_order_check::proves_absence(o, *asked)) {
                     let attempt = order.sent();
                     let last = order.attempt.filter(|last| last.proof == Proof::ById);
                     let why = if last.is_some() {
@@ -236,7 +236,7 @@ impl Manager {
                 }
             }
             Venue::Account { life, time, open, .. } => {
-                let conflicts = reconcile::compare(&self.book, *time, open);
+                let conflicts = open_order_check::compare(&self.book, *time, open);
                 out.append(Body::Order(OrderFact::Compared { life: *life, conflicts }));
                 return;
             }

@@ -10,8 +10,8 @@ mod finished_orders;
 pub mod lifecycle;
 mod manager;
 mod old_states;
+mod open_order_check;
 mod order;
-mod reconcile;
 mod saved;
 
 pub use book::OrderBook;

@@ -6,8 +6,8 @@
 use super::book::{Attempt, OrderBook};
 use super::cancels::Cancels;
 use super::finished_orders::FinishedOrders;
+use super::open_order_check::Panicked;
 use super::order::Order;
-use super::reconcile::Panicked;
 use super::saved::Known;
 use everwarm_domain::fact::Conflict;
 use everwarm_domain::id::ClientOrderId;

@@ -67,7 +67,7 @@ impl Policy {
                     self.put(seat, Phase::Down);
                     self.end(Outcome::StartFailed(error));
                 } else {
-                    self.fail(seat, error.why, now);
+                    self.restart_or_give_up(seat, error.why, now);
                 }
             }
         }
@@ -108,7 +108,7 @@ impl Policy {
                 self.degrade(seat, exit.to_string(), retry);
             }
             (Restart::Permanent | Restart::Transient, _) => {
-                self.fail(seat, exit.to_string(), now);
+                self.restart_or_give_up(seat, exit.to_string(), now);
             }
         }
     }

@@ -92,7 +92,7 @@ impl<K: Copy + Ord> Counted<K> {
 
 impl Policy {
     /// Handles a failure that counts.
-    pub(super) fn fail(&mut self, seat: Seat, why: String, now: Duration) {
+    pub(super) fn restart_or_give_up(&mut self, seat: Seat, why: String, now: Duration) {
         let child = self.child(seat);
         let (degraded, on_give_up) = (child.degraded, child.rules.on_give_up);
         if !degraded && self.afford(seat, now) {

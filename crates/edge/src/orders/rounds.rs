@@ -197,7 +197,7 @@ impl VenueProblem {
 /// Runs a round. Returns why the venue could not be used; none if it could.
 pub async fn run_round(world: &World, writer: &Writer, task: RoundTask) -> Option<VenueProblem> {
     let answers = match task {
-        RoundTask::Send { orders, row, known } => send(world, orders, row, &known).await,
+        RoundTask::Send { orders, row, known } => place_orders(world, orders, row, &known).await,
         RoundTask::Cancel { requests, row, known } => cancel(world, requests, row, &known).await,
         RoundTask::Query(asks, known) => query(world, &asks, &known).await,
         RoundTask::Reconcile { life, asks, known, patient, expected, applied } => {
@@ -228,7 +228,7 @@ pub async fn run_round(world: &World, writer: &Writer, task: RoundTask) -> Optio
 
 type Answers = (Vec<Body>, Option<VenueProblem>);
 
-async fn send(
+async fn place_orders(
     world: &World,
     orders: Vec<(OrderIntent, SendAttempt)>,
     row: u64,
@@ -430,7 +430,7 @@ fn is_found(ask: &ToQuery, body: &Body) -> bool {
 
 async fn reconcile(world: &World, known: &Looking<'_>, patient: bool) -> Answers {
     let mut bodies = Vec::new();
-    let kept = look_at_account(world, known, patient, &mut bodies).await.err();
+    let kept = reconcile_account(world, known, patient, &mut bodies).await.err();
     if let Some(kept) = &kept {
         tracing::info!(why = kept.why, "the account was not read; it is tried again");
         // Found trades of `everwarm panic` are kept: the next try has less to fetch.
@@ -439,7 +439,7 @@ async fn reconcile(world: &World, known: &Looking<'_>, patient: bool) -> Answers
     (bodies, kept)
 }
 
-async fn look_at_account(
+async fn reconcile_account(
     world: &World,
     known: &Looking<'_>,
     patient: bool,
