@@ -1,6 +1,6 @@
 //! A start whose past is missing: the bars of many symbols from a venue that is far away.
 
-use crate::kit::Folder;
+use crate::kit::{Folder, Process, ask, kill_exchange, run, wait_until};
 use everwarm::adapters;
 use everwarm::life::{APPLICATION, LIVE_FILE, Life, LifeParts};
 use everwarm_adapters::binance::map;
@@ -170,4 +170,31 @@ fn the_past_of_three_hundred_symbols_takes_as_long_as_its_round_trips() {
     assert_eq!((at_once, over), (LOOKUPS as u64, 0));
     // A measurement, run by whoever wants it on a quiet machine: it may look at the clock.
     assert!(took <= trips.mul_f64(1.3) + parsing, "longer than 1.3 of its round trips and parsing");
+}
+
+/// The venue's clock responds late, and an order of the run before is not found at the venue. What
+/// is timed before the clock was read would wait for years.
+#[test]
+fn a_start_waits_for_the_clock_of_the_venue_and_not_for_ever() {
+    let folder = Folder::new("late-clock");
+    let dir = folder.join("data");
+    let start = || Process::start(&dir, &["run", "--pace", "240x"]);
+    let fault = |words: &[&str]| {
+        let (code, _, err) = run(&dir, &[&["sim", "fault"], words].concat());
+        assert_eq!(code, Some(0), "{err}");
+    };
+    let daemon = start();
+    daemon.prints("may trade");
+    fault(&["error-before", "--at", "POST order"]);
+    wait_until("an order has an unknown status", || {
+        let orders = ask(&dir, &["orders"]);
+        orders.as_array().unwrap().iter().any(|order| order["status"] == "unknown")
+    });
+    daemon.kill();
+    fault(&["slow", "--at", "GET time", "--value", "1500", "--times", "2"]);
+    let daemon = start();
+    daemon.prints("may trade again");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    kill_exchange(&dir);
 }

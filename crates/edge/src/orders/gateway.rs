@@ -13,7 +13,7 @@ use crate::orders::checks::Known;
 use crate::orders::gateway_book::GatewayBook;
 use crate::orders::private_stream::PrivateMsg;
 use crate::orders::rounds::{Flight, Round, RoundTask, VenueProblem, run_round};
-use crate::orders::schedule::{NextRequest, Schedule};
+use crate::orders::schedule::{Due, NextRequest, Schedule};
 use crate::orders::silence::{FAIR, MissedReport, MissedReports};
 use crate::orders::unexplained::applied;
 use crate::world::{Passing, World};
@@ -95,6 +95,10 @@ pub struct State {
     interrupted: bool,
     /// Whether the round under way queries what was missed then.
     asking_all: bool,
+    /// Whether this instance has read the venue's clock. Before, its time may be wrong by years.
+    clock_read: bool,
+    /// Whether the round under way reads it.
+    reading_clock: bool,
     /// What is next, and what must wait.
     schedule: Schedule,
     /// Wall time of its next planned check.
@@ -136,7 +140,9 @@ impl Actor for Gateway {
         // The run begins with its settings. And a round of a predecessor may be under way: its
         // results are awaited.
         let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
-        if world.passing != Passing::Lockstep {
+        // In lockstep only the pacer sets the time.
+        let lockstep = world.passing == Passing::Lockstep;
+        if !lockstep {
             compare_after(&me, LOOK);
         }
         tokio::spawn(async move {
@@ -153,6 +159,8 @@ impl Actor for Gateway {
             hints: Vec::new(),
             interrupted: false,
             asking_all: false,
+            clock_read: lockstep,
+            reading_clock: false,
             schedule: Schedule::default(),
             next_act_at: WallMs::default(),
             looking_since: None,
@@ -225,6 +233,7 @@ impl State {
         }
         // What was not queried is queried again.
         self.interrupted |= std::mem::take(&mut self.asking_all) && problem.is_some();
+        self.clock_read |= std::mem::take(&mut self.reading_clock) && problem.is_none();
         let trouble = self.schedule.round_ended(wall(), sending, problem);
         self.world.board.write_venue(wall(), trouble);
     }
@@ -392,6 +401,9 @@ impl State {
         if !book.is_reconciled(life) {
             if let Some(wait) = self.schedule.silent(wall()) {
                 return Ok(Due::Held(wait));
+            }
+            if !self.clock_read {
+                return Ok(Due::Now(RoundTask::ReadClock));
             }
             let known = Known::of(book);
             return Ok(self.reconcile(life, now, known));
@@ -623,6 +635,7 @@ impl State {
     fn start_round(&mut self, me: &ActorRef<GatewayMsg>, task: RoundTask) {
         let Some(round) = self.flight.begin() else { return };
         self.comparing.acted();
+        self.reading_clock = matches!(task, RoundTask::ReadClock);
         self.sending = matches!(task, RoundTask::Send { .. } | RoundTask::Cancel { .. });
         let (mut world, me) = (self.world.clone(), me.clone());
         // A round that waits for weight would keep all others from being sent.
@@ -668,16 +681,6 @@ fn sabotage_trade_id(fill: &mut VenueFill) {
 /// Checks after a while whether the account is to be compared, unless the actor has ended.
 fn compare_after(me: &ActorRef<GatewayMsg>, after: Duration) {
     drop(me.send_after(after, || GatewayMsg::Compare));
-}
-
-/// What the gateway has to do.
-enum Due {
-    /// This task, now.
-    Now(RoundTask),
-    /// Something, after this wall time, milliseconds.
-    Held(UtcMs),
-    /// Nothing.
-    Nothing,
 }
 
 /// Ends a round and notifies the gateway, however its task ends.

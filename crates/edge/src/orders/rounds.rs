@@ -3,13 +3,15 @@
 //! A killed gateway takes no request with it. Its successor waits for the end of the round before
 //! it concludes anything. The responses of a round are one append, in the order of the requests. So
 //! the result does not depend on which response came first.
+//!
+//! Over 500 lines: the tasks of all kinds of rounds, side by side.
 
 use crate::market::universe::UniverseMsg;
 use crate::orders::checks::Known;
 use crate::orders::gateway::GatewayMsg;
 use crate::orders::silence::MissedReport;
 use crate::orders::unexplained::{self, Applied, Expected, Search};
-use crate::world::{Passing, World};
+use crate::world::World;
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{
@@ -89,6 +91,8 @@ pub enum RoundTask {
         /// The venue's numbers of our orders.
         known: Known,
     },
+    /// Reads the venue's clock. Nothing is timed before.
+    ReadClock,
     /// Queries orders.
     Query(Vec<ToQuery>, Known),
     /// Compares the account with the books: first live orders, then balances.
@@ -199,6 +203,10 @@ pub async fn run_round(world: &World, writer: &Writer, task: RoundTask) -> Optio
     let answers = match task {
         RoundTask::Send { orders, row, known } => place_orders(world, orders, row, &known).await,
         RoundTask::Cancel { requests, row, known } => cancel(world, requests, row, &known).await,
+        RoundTask::ReadClock => {
+            let error = world.venue.server_time().await.err();
+            (Vec::new(), error.as_ref().map(VenueProblem::of))
+        }
         RoundTask::Query(asks, known) => query(world, &asks, &known).await,
         RoundTask::Reconcile { life, asks, known, patient, expected, applied } => {
             let (orders, expected) = (&known, &*expected);
@@ -447,10 +455,6 @@ async fn reconcile_account(
 ) -> Result<(), VenueProblem> {
     let no = |e: VenueError| VenueProblem::of(&e);
     let Looking { life, asks, orders, expected, applied } = *known;
-    // In lockstep only the pacer sets the time.
-    if world.passing != Passing::Lockstep {
-        world.venue.server_time().await.map_err(no)?;
-    }
     let (reports, kept) = query(world, asks, orders).await;
     *bodies = reports;
     if let Some(kept) = kept {
