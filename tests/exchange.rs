@@ -281,7 +281,10 @@ fn faults_are_switched_by_command() {
     wait_until("it says where it listens", || dir.join("port.json").exists());
     let on = ["sim", "fault", "limited", "--at", "GET order", "--times", "2", "--value", "9"];
     let (code, out, err) = run(dir, &on);
-    assert!(code == Some(0) && out.starts_with("fault 1 is on, seed 0: 429"), "{out}{err}");
+    assert!(
+        code == Some(0) && out.starts_with("fault 1 is on, seed 0: responds 429"),
+        "{out}{err}"
+    );
     let (code, _, err) = run(dir, &["sim", "fault", "limited", "--at", "GET nothing"]);
     assert!(code == Some(2) && err.contains("cannot be at"), "{code:?} {err}");
     let faults = ask(dir, &["sim", "faults"]);

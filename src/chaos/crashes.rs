@@ -62,7 +62,7 @@ const GIVES_WAY: Duration = Duration::from_secs(20);
 const HELD_CODE: i32 = 6;
 
 /// Wall time for which a locked file is tried again.
-const HELD: Duration = Duration::from_secs(60);
+const HELD: Duration = Duration::from_mins(1);
 
 /// A program that plays a recording to its end.
 #[derive(Clone, Debug)]

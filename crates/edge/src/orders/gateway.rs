@@ -12,7 +12,7 @@ use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict}
 use crate::orders::checks::Known;
 use crate::orders::gateway_book::GatewayBook;
 use crate::orders::private_stream::PrivateMsg;
-use crate::orders::rounds::{Flight, Round, RoundTask, VenueProblem, run_round};
+use crate::orders::rounds::{Doing, Flight, Round, RoundTask, VenueProblem, run_round};
 use crate::orders::schedule::{Due, NextRequest, Schedule};
 use crate::orders::silence::{FAIR, MissedReport, MissedReports};
 use crate::orders::unexplained::applied;
@@ -97,8 +97,6 @@ pub struct State {
     asking_all: bool,
     /// Whether this instance has read the venue's clock. Before, its time may be wrong by years.
     clock_read: bool,
-    /// Whether the round under way reads it.
-    reading_clock: bool,
     /// What is next, and what must wait.
     schedule: Schedule,
     /// Wall time of its next planned check.
@@ -111,8 +109,8 @@ pub struct State {
     compared: Instant,
     /// The round under way sets it if it reported the account.
     reporting: Option<Arc<AtomicBool>>,
-    /// Whether the round under way sends something.
-    sending: bool,
+    /// What the round under way does.
+    doing: Doing,
     /// What the private stream should have reported.
     missed: MissedReports,
 }
@@ -160,14 +158,13 @@ impl Actor for Gateway {
             interrupted: false,
             asking_all: false,
             clock_read: lockstep,
-            reading_clock: false,
             schedule: Schedule::default(),
             next_act_at: WallMs::default(),
             looking_since: None,
             comparing: Comparing::default(),
             compared: clock::now(),
             reporting: None,
-            sending: false,
+            doing: Doing::Other,
             missed: MissedReports::default(),
         };
         Ok(state)
@@ -224,8 +221,8 @@ impl Actor for Gateway {
 impl State {
     fn round_ended(&mut self, problem: Option<&VenueProblem>) {
         self.comparing.acted();
-        let sending = std::mem::take(&mut self.sending);
-        if sending {
+        let done = std::mem::replace(&mut self.doing, Doing::Other);
+        if done == Doing::Sends {
             self.comparing.moved(self.world.now());
         }
         if self.reporting.take().is_some_and(|reported| reported.load(Acquire)) {
@@ -233,8 +230,8 @@ impl State {
         }
         // What was not queried is queried again.
         self.interrupted |= std::mem::take(&mut self.asking_all) && problem.is_some();
-        self.clock_read |= std::mem::take(&mut self.reading_clock) && problem.is_none();
-        let trouble = self.schedule.round_ended(wall(), sending, problem);
+        self.clock_read |= done == Doing::ReadsClock && problem.is_none();
+        let trouble = self.schedule.round_ended(wall(), done == Doing::Sends, problem);
         self.world.board.write_venue(wall(), trouble);
     }
 
@@ -635,8 +632,7 @@ impl State {
     fn start_round(&mut self, me: &ActorRef<GatewayMsg>, task: RoundTask) {
         let Some(round) = self.flight.begin() else { return };
         self.comparing.acted();
-        self.reading_clock = matches!(task, RoundTask::ReadClock);
-        self.sending = matches!(task, RoundTask::Send { .. } | RoundTask::Cancel { .. });
+        self.doing = task.doing();
         let (mut world, me) = (self.world.clone(), me.clone());
         // A round that waits for weight would keep all others from being sent.
         world.venue = world.venue.impatient();

@@ -123,6 +123,31 @@ pub enum RoundTask {
     },
 }
 
+/// What a round does, as far as its end depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// It reads the venue's clock.
+    ReadsClock,
+    /// It sends orders or cancels.
+    Sends,
+    /// It only queries.
+    Other,
+}
+
+impl RoundTask {
+    /// What the round does.
+    #[must_use]
+    pub fn doing(&self) -> Doing {
+        match self {
+            RoundTask::ReadClock => Doing::ReadsClock,
+            RoundTask::Send { .. } | RoundTask::Cancel { .. } => Doing::Sends,
+            RoundTask::Query(..) | RoundTask::Reconcile { .. } | RoundTask::Account { .. } => {
+                Doing::Other
+            }
+        }
+    }
+}
+
 /// What a reconciliation uses.
 struct Looking<'a> {
     life: u64,
