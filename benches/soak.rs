@@ -57,7 +57,7 @@ const THREADS: f64 = 48.0;
 /// Limits of a daemon at real pace: memory, MB, and share of a core, percent.
 const REAL: (f64, f64) = (100.0, 3.0);
 
-/// Texts that an undisturbed run must not print.
+/// Texts that no run must print.
 const BAD: [&str; 4] = ["  refused ", "  conflict", "  quarantine", "panic"];
 /// Texts that only a run without kills must not print: killed actors restart, and may be late.
 const BAD_IF_CALM: [&str; 2] = ["  restart ", "  late "];

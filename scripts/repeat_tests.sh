@@ -4,7 +4,7 @@
 #   scripts/repeat_tests.sh [RUNS] [LOAD]
 #
 # RUNS defaults to 3. LOAD is the number of busy processes that compete with the tests, by default 0.
-# The exit code is 0 if every test passed in every run. Takes 15 to 20 min a run on two quiet cores.
+# The exit code is 0 if every test passed in every run. A run takes 20 min on two quiet cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

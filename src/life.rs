@@ -303,6 +303,7 @@ async fn world(
         compare,
         passing,
         final_bars: Arc::default(),
+        clock_read: Arc::default(),
         keeper: Arc::new(Keeper::new(Arc::clone(&birth.archive), Arc::clone(&birth.on_failure))),
         board: Arc::new(Board::default()),
         directory: Directory::measuring(everwarm_edge::message_kinds::wanted()),

@@ -1,12 +1,12 @@
 //! A start whose past is missing: the bars of many symbols from a venue that is far away.
 
-use crate::kit::{Folder, Process, ask, kill_exchange, run, wait_until};
-use everwarm::adapters;
+use crate::kit::{Folder, PATIENCE, Process, ask, kill_exchange, run, wait_until};
 use everwarm::life::{APPLICATION, LIVE_FILE, Life, LifeParts};
+use everwarm::{adapters, audit};
 use everwarm_adapters::binance::map;
 use everwarm_adapters::binance::wire::{self, decode};
 use everwarm_domain::fact::{Body, Ledger, Market};
-use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_domain::time::{DAY, MINUTE, Timeframe, UtcMs};
 use everwarm_edge::operation::config::Content;
 use everwarm_edge::world::{LOOKUPS, Passing, World};
 use everwarm_history as history;
@@ -21,6 +21,7 @@ use everwarm_sim::wire::klines::rows;
 use everwarm_sim::{InitialBooks, Pace, SimOptions, start};
 use everwarm_trading::specs;
 use everwarm_venue::simulated::Admin;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -191,10 +192,25 @@ fn a_start_waits_for_the_clock_of_the_venue_and_not_for_ever() {
         orders.as_array().unwrap().iter().any(|order| order["status"] == "unknown")
     });
     daemon.kill();
+    assert_eq!(ask(&dir, &["sim", "lift"])["off"], 1);
     fault(&["slow", "--at", "GET time", "--value", "1500", "--times", "2"]);
     let daemon = start();
     daemon.prints("may trade again");
+    daemon.until("a close", PATIENCE, |lines| lines.iter().any(|line| line.contains(" close ")));
+    let hits = ask(&dir, &["sim", "faults"])["on"][0]["hits"].as_u64();
+    assert!(hits >= Some(1), "the clock responded late: {hits:?}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     kill_exchange(&dir);
+    let (mut newest, mut closed) = (UtcMs::MIN, UtcMs::MIN);
+    let journal = audit::open(&dir).unwrap();
+    let read = journal.each(0, &mut |_, fact| {
+        newest = newest.max(fact.time);
+        if let Body::Market(Market::Close { time, .. }) = &fact.body {
+            closed = closed.max(*time);
+        }
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    assert!(newest < closed + DAY, "{newest} is the time of this machine, the last close {closed}");
 }

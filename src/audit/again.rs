@@ -4,7 +4,7 @@ use super::{set_aside, torn_is_a_problem};
 use everwarm_domain::fact::Body;
 use everwarm_history::HistoryLibrary;
 use everwarm_kernel::fact::{Body as _, Fact, Key, Rank};
-use everwarm_kernel::plain::{KnownFacts, PlainLoop};
+use everwarm_kernel::plain::{LookUpFacts, PlainLoop};
 use everwarm_kernel::roster::{Change, Joined};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_trading::StageSpec;
@@ -75,7 +75,7 @@ impl Again {
     pub(super) fn input(
         &mut self,
         fact: &Fact<Body>,
-        others: KnownFacts<'_, Body>,
+        others: LookUpFacts<'_, Body>,
     ) -> Result<(), String> {
         let expected = &mut self.expected;
         let mut keep = |derived: &Fact<Body>| {

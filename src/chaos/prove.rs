@@ -38,10 +38,10 @@ const OF_AT_RANDOM: u64 = 4;
 /// One of this many kills falls during operator commands. Then one more run has venue time pass
 /// automatically.
 const SPOKEN: u64 = 4;
-/// The run with venue time passing automatically: a part of the recording, with outages of the
+/// The run with venue time passing automatically: a part of the recording, with deaths of the
 /// daemon.
 const PACED: Paced = Paced { factor: 1_200, minutes: 90, away: 20 };
-/// Injected faults in such a run, and how many of them are outages.
+/// Injected faults in such a run, and how many of them are deaths.
 const PACED_STRIKES: (u64, u64) = (12, 2);
 /// Disk cuts in one run: each ends a life.
 const CUTS: u64 = 24;
@@ -205,7 +205,7 @@ fn venue_alone(
     Ok(())
 }
 
-/// One run with kills and outages while venue time passes automatically. Such runs are never equal,
+/// One run with kills and deaths while venue time passes automatically. Such runs are never equal,
 /// so only the invariants count.
 fn paced(
     feed: &Feed,

@@ -115,7 +115,7 @@ impl Default for Sizes {
 pub struct Plan {
     /// Faults at kill points, counted over all lives.
     pub strikes: Vec<PlannedFault>,
-    /// For each life: the disk operation at which it dies, and what is left of the disk.
+    /// By run: the disk operation at which the process dies, and the image of the disk then.
     pub cuts: Vec<(Cut, Image)>,
     /// The image of the disk after a death at a kill point, and of the exchange's after an outage.
     pub image: Option<Image>,

@@ -209,7 +209,7 @@ fn image(draw: u64) -> Image {
     }
 }
 
-/// A random plan: up to 13 faults anywhere and up to 3 disk cuts.
+/// A random plan: up to 12 faults anywhere and up to 3 disk cuts.
 #[must_use]
 pub fn mixture(passings: &Passings, operations: &Operations, seed: u64) -> Plan {
     let mut die = Die(seed);

@@ -231,8 +231,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Follows the journal from row `from` on until `stop` is true, then reads to the head once
-    /// more.
+    /// Follows the journal from the row after the last one taken in until `stop` is true. Then it
+    /// reads to the head once more.
     ///
     /// # Errors
     /// A row cannot be read, or the history cannot be written.

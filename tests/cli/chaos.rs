@@ -55,7 +55,7 @@ fn every_part_of_a_life_is_struck_under_a_venue_that_misbehaves() {
         let row = rows.find(|row| row["what"] == what && row["place"] == place);
         row.map_or(0, |row| row["times"].as_u64().unwrap())
     };
-    // The others are injected by time; how often, a loaded machine decides.
+    // Crashes hit the other parts by time; how often, a loaded machine decides.
     let always = [Part::Repair, Part::Sync, Part::Checkpoint, Part::Sealing];
     for part in [&always[..], &[Part::Continued, Part::Alone]].concat() {
         assert!(injected("crash", part.name()) > 0, "{}: {report}", part.name());

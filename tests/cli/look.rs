@@ -246,7 +246,7 @@ fn assert_metrics(dir: &Path) {
     }
     for counted in [
         "everwarm_actor_messages_total{actor=\"bar\",message=\"closed\"} ",
-        "everwarm_actor_messages_total{actor=\"gateway\",message=\"round_ended\"} ",
+        "everwarm_actor_messages_total{actor=\"gateway\",message=\"landed\"} ",
         "everwarm_actor_handle_duration_seconds_count{actor=\"decision\"} ",
         "everwarm_actor_mailbox_wait_seconds_count{actor=\"decision\"} ",
         "everwarm_actor_mailbox_wait_seconds_count{actor=\"closer\"} ",

@@ -60,24 +60,23 @@ fn an_average_of_another_length_is_there_long_before_as_many_bars_have_come() {
     let listed = ask(&dir, &["symbols", "list"]);
     let symbols: Vec<&str> =
         listed.as_array().unwrap().iter().map(|row| row["symbol"].as_str().unwrap()).collect();
-    let shown = |name: &str| {
-        symbols.iter().all(|symbol| {
-            let answer = get(&dir, &format!("/api/v1/bars/{symbol}/1m?limit=3"));
-            answer.contains(&format!("\"{name}\""))
-        })
+    let shows = |symbol: &str, name: &str| {
+        let answer = get(&dir, &format!("/api/v1/bars/{symbol}/1m?limit=3"));
+        answer.contains(&format!("\"{name}\""))
     };
-    wait_until("it shows averages", || shown("sma(30)@1m"));
-    assert!(!shown("sma(300)@1m"));
+    let all_show = |name: &str| symbols.iter().all(|symbol| shows(symbol, name));
+    wait_until("it shows averages", || all_show("sma(30)@1m"));
+    assert!(symbols.iter().all(|symbol| !shows(symbol, "sma(300)@1m")));
     write(150, 300);
     let (code, _, err) = run(&dir, &["config", "reload", "--yes"]);
     assert_eq!(code, Some(0), "{err}");
-    wait_until("it shows the new ones", || shown("sma(150)@1m") && shown("sma(300)@1m"));
+    wait_until("it shows the new ones", || all_show("sma(150)@1m") && all_show("sma(300)@1m"));
     daemon.signal("-9");
     drop(daemon.end());
     // A start under other settings is no different.
     write(200, 400);
     let daemon = start();
-    wait_until("it shows the next ones", || shown("sma(400)@1m"));
+    wait_until("it shows the next ones", || all_show("sma(400)@1m"));
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     let (code, out, err) = run(&dir, &["verify"]);

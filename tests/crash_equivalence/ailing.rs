@@ -66,7 +66,7 @@ fn who_was_down_is_warm_once_it_is_up_and_says_nothing_of_what_it_missed() {
 fn kills_before_while_and_after_end_the_same() {
     let (feed, learned) = learned_of("ailing");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
-    // All points of those who are down and of who receives it.
+    // All points of the stages that fail, and of the breaker, which reads their facts.
     let mut passings = learned.passings.clone();
     passings.retain(|(_, who, _), _| ["indicator", "sma_cross", "breaker"].contains(&who.as_str()));
     let mut targets = every_target(&passings, &mut die);

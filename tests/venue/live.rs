@@ -124,8 +124,8 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     closes(&dir, 12);
     assert_eq!(entries(&dir), 3, "the day is the same day");
 
-    // Larger numbers in the configuration change what is signalled, not what may be: neither by a
-    // reload nor at a start.
+    // Larger numbers in the configuration change what is requested, not what is allowed: neither
+    // by a reload nor at a start.
     let larger = "mode = \"live\"\nnotional = \"5000\"\nmax_positions = 100";
     assert_eq!(there.configured("live.toml", LIVE, larger), config);
     let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);

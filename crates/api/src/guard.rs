@@ -42,8 +42,7 @@ pub async fn asked(request: Request, next: Next) -> Response {
 /// cookie.
 const OPEN: [&str; 4] = ["/", "/favicon.ico", "/page/{*path}", "/api/v1/session"];
 
-/// On the address for other machines, accepts requests with the token, and reads with a page's
-/// cookie.
+/// On the address for other machines, accepts requests with the token or a page's cookie.
 pub async fn signed_in(State(api): State<Api>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let open = route.is_some_and(|route| OPEN.contains(&route.as_str()));

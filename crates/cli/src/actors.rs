@@ -56,7 +56,7 @@ pub fn kill(args: &KillArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
-/// The warning of the confirmation if the fault ends the whole process, else nothing.
+/// The warning of the confirmation if the fault ends the root, else nothing.
 fn end(view: &FaultView) -> String {
     if !view.ends_root() {
         return String::new();

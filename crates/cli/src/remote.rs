@@ -56,7 +56,7 @@ impl Remote {
                 Err(Trouble::Nobody) => return Ok(None),
                 // The connections of a killed daemon end before its address is free.
                 Err(Trouble::Cut(_)) if again => std::thread::park_timeout(ENDING),
-                Err(Trouble::Cut(failure) | Trouble::Other(failure)) => return Err(failure),
+                Err(Trouble::Cut(failure) | Trouble::TimedOut(failure)) => return Err(failure),
             }
             again = false;
         }
@@ -153,7 +153,7 @@ impl Remote {
         let silent = |e: &reqwest::Error| {
             let text = format!("the daemon at {} does not respond: {e}", self.base);
             let failure = Failure::new(Exit::Unreachable, text);
-            if e.is_timeout() { Trouble::Other(failure) } else { Trouble::Cut(failure) }
+            if e.is_timeout() { Trouble::TimedOut(failure) } else { Trouble::Cut(failure) }
         };
         self.runtime.block_on(async {
             let sent = request.timeout(within).send().await;
@@ -174,7 +174,7 @@ impl Remote {
 
     fn answer(&self, url: &Url, answered: Answered) -> Result<Json, Failure> {
         let (status, body) = answered.map_err(|trouble| match trouble {
-            Trouble::Other(failure) | Trouble::Cut(failure) => failure,
+            Trouble::TimedOut(failure) | Trouble::Cut(failure) => failure,
             Trouble::Nobody => {
                 Failure::new(Exit::Unreachable, format!("the daemon at {} has ended", self.base))
             }
@@ -206,8 +206,8 @@ type Answered = Result<(StatusCode, Vec<u8>), Trouble>;
 enum Trouble {
     /// No daemon, or another program, is at the address.
     Nobody,
-    /// The connection ended before the response.
+    /// The request failed otherwise.
     Cut(Failure),
-    /// Another failure, to be reported.
-    Other(Failure),
+    /// No response came in time.
+    TimedOut(Failure),
 }

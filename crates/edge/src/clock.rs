@@ -78,7 +78,8 @@ impl Actor for Clock {
         state.sample();
         let world = &state.world;
         let n = world.journal.head();
-        let due = world.journal.next_wake().filter(|due| *due <= world.now());
+        let is_due = |due: &i64| world.knows_time() && *due <= world.now();
+        let due = world.journal.next_wake().filter(is_due);
         // A stage consumes its wake-up with the input. Until then the same one is not appended
         // again.
         if let Some(due) = due.filter(|due| state.appended != Some(*due)) {
@@ -101,9 +102,15 @@ impl State {
         let running = self.sampling.as_ref().is_some_and(|task| !task.is_finished());
         if due && !running && self.world.passing != Passing::Lockstep {
             self.sampled = Some(clock::now());
-            let venue = self.world.venue.clone();
+            let world = self.world.clone();
             self.sampling = Some(tokio::spawn(async move {
-                if let Err(e) = venue.server_time().await {
+                let first = !world.knows_time();
+                let read = if first {
+                    world.read_clock().await
+                } else {
+                    world.venue.server_time().await.map(drop)
+                };
+                if let Err(e) = read {
                     tracing::debug!(error = %e, "the venue's clock could not be read");
                 }
             }));

@@ -4,7 +4,7 @@
 //! - [`market`]: `universe` decides which symbols are listed. `feed` → `bar` (one for each symbol)
 //!   → `closer` → the journal. `final_bars` reports how far the venue is, `fetch` requests past
 //!   bars from a source, `feature_history` loads the history of features that join.
-//! - [`orders`]: the journal → `gateway` → `requests` → the venue → the journal. `schedule` decides
+//! - [`orders`]: the journal → `gateway` → `rounds` → the venue → the journal. `schedule` decides
 //!   what is next, `private_stream` brings hints, `silence` detects a dead stream, `account`
 //!   decides when a snapshot of the account counts.
 //! - [`simulated`]: `exchange` keeps the simulated venue running, `pacer` moves its time.

@@ -57,7 +57,7 @@ kinds! {
     }
     GatewayMsg {
         GatewayMsg::Pull => "pull",
-        GatewayMsg::RoundEnded { .. } => "round_ended",
+        GatewayMsg::RoundEnded { .. } => "landed",
         GatewayMsg::Hint(..) => "hint",
         GatewayMsg::Interrupted => "interrupted",
         GatewayMsg::Compare => "compare",

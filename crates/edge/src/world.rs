@@ -17,13 +17,14 @@ use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::Directory;
 use everwarm_venue::clock::SharedClock;
+use everwarm_venue::port::VenueError;
 use everwarm_venue::simulated::{Admin, Wheel};
 use everwarm_venue::{Source, Venue};
 use ractor::Message;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// How time passes at the venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct World {
     pub source: Arc<dyn Source>,
     /// The venue's clock.
     pub clock: SharedClock,
+    /// Whether anybody has read it; see [`World::read_clock`].
+    pub clock_read: Arc<OnceCell<()>>,
     /// Moves the venue's time, if it stands still otherwise.
     pub wheel: Option<Arc<dyn Wheel>>,
     /// The control of the simulated exchange, if the venue is one.
@@ -150,6 +153,25 @@ impl World {
     #[must_use]
     pub fn now(&self) -> UtcMs {
         self.venue.now()
+    }
+
+    /// Whether the venue's clock was read in this process. Before, [`World::now`] may be wrong by
+    /// years: nothing is timed by it. In lockstep the pacer sets the time.
+    #[must_use]
+    pub fn knows_time(&self) -> bool {
+        self.passing == Passing::Lockstep || self.clock_read.initialized()
+    }
+
+    /// Reads the venue's clock, unless that was done already.
+    ///
+    /// # Errors
+    /// The venue does not respond, or its time cannot be believed.
+    pub async fn read_clock(&self) -> Result<(), VenueError> {
+        if self.knows_time() {
+            return Ok(());
+        }
+        let read = || async { self.venue.server_time().await.map(drop) };
+        self.clock_read.get_or_try_init(read).await.map(drop)
     }
 
     /// The latest possible venue time. Our estimate is not exact. In lockstep an event may arrive

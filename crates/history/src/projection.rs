@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Bars from facts. Key: width, opening time, number of the input; value: bars by symbol. One row
-/// for each close.
+/// for each fact and opening time.
 pub const BARS: &str = "bars.1";
 /// Intents. Key: close time, client id.
 pub const ORDERS: &str = "orders.1";

@@ -12,7 +12,7 @@ use std::fmt;
 
 /// Returns the facts that a stage appended about an input, if known. The stage then does not
 /// decide.
-pub type KnownFacts<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
+pub type LookUpFacts<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
 
 /// Makes the stage that joins; none if the application has no such kind.
 pub type Make<B> = Box<dyn Fn(&Joined) -> Option<Box<dyn Stage<Body = B>>>>;
@@ -130,7 +130,7 @@ impl<B: Body> PlainLoop<B> {
         &mut self,
         time: i64,
         body: B,
-        known: KnownFacts<'_, B>,
+        known: LookUpFacts<'_, B>,
         sink: &mut impl FnMut(&Fact<B>),
     ) -> Result<u64, String> {
         let kind = body.kind();

@@ -1,9 +1,9 @@
 //! Encodes the states of stages for checkpoints.
 //!
 //! Byte 0 is [`FORM`]. Then follow the format number of the stage (1 byte) and the fingerprint of
-//! the state's type (8). A checksum of all other bytes (4, CRC-32) and the state as postcard come
-//! last. Postcard writes neither names nor types, so the fingerprint shows whether the bytes fit
-//! the type.
+//! the state's type (8). A checksum of these and the state (4, CRC-32) and the state as postcard
+//! come last. Postcard writes neither names nor types, so the fingerprint shows whether the bytes
+//! fit the type.
 //!
 //! Older releases wrote the format number, then the state as positional MessagePack. This module
 //! still reads such states. No format number is as large as [`FORM`].
@@ -35,13 +35,13 @@ const GROWTH_MAX: usize = 32;
 /// Bytes before the postcard data.
 const HEAD: usize = 14;
 
-/// Data about the type of a state, computed once.
+/// Data about the type of a state.
 #[derive(Clone, Copy)]
 struct Known {
     fingerprint: u64,
     /// Checks bytes of this type in the older form.
     check_old: fn(&[u8]) -> Result<(), String>,
-    /// Capacity for the next save, bytes: the longest state so far plus 1/16. The buffer rarely
+    /// Capacity for the next save, bytes: 1/16 more than the longest state. The buffer rarely
     /// grows.
     room: usize,
 }

@@ -7,9 +7,10 @@
 //! exchange lists the symbols that traded. The closer does not wait for a symbol that missed the
 //! last closes, except in lockstep.
 //!
-//! Closes are appended in order and without gaps. A bar that does not follow the previous bar of
-//! its symbol waits until the closer has searched the gap. A bar of an earlier close is late. A bar
-//! that differs from the appended bar of its minute is a revision: the first one stays.
+//! Closes are appended in order. A gap is searched first, for at most a minute. A bar that does not
+//! follow the previous bar of its symbol waits until the closer has searched the gap. A bar of an
+//! earlier close is late. A bar that differs from the appended bar of its minute is a revision: the
+//! first one stays.
 //!
 //! When a close is complete, its bars are compared with earlier ones: see [`everwarm_domain::odd`].
 //! An odd bar of a stream waits for the venue's records: see [`doubt`]. So does the first bar of a
@@ -29,7 +30,7 @@ pub use owed::Owed;
 
 use crate::calendar::Calendar;
 use crate::indicators::planned;
-use close_assembly::{Held, MISSES, Source};
+use close_assembly::{Held, Source};
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{AtVenue, Body, Market, Operator, Venue};
 use everwarm_domain::id::{Symbol, SymbolMap};
@@ -43,6 +44,8 @@ use everwarm_kernel::state;
 use owed::Plan;
 use serde::{Deserialize, Serialize};
 
+/// Closes missed in a row after which the closer does not wait for a symbol.
+const MISSES: u32 = 3;
 const FORMAT: u8 = 4;
 /// Format and type of the version 3 state, which had no calendar.
 const FORMAT_3: u8 = 3;

@@ -16,14 +16,14 @@ const GRACE: UtcMs = 2_000;
 /// A closer without its actor.
 struct TestCloser {
     closes: Closes,
-    gathering: CloseAssembly,
+    assembly: CloseAssembly,
     n: u64,
 }
 
 impl TestCloser {
     fn new(lockstep: bool, symbols: &[&str]) -> TestCloser {
         let mut closer =
-            TestCloser { closes: Closes::default(), gathering: CloseAssembly::new(lockstep), n: 0 };
+            TestCloser { closes: Closes::default(), assembly: CloseAssembly::new(lockstep), n: 0 };
         closer.list(symbols, AtVenue::Trading);
         closer
     }
@@ -54,20 +54,20 @@ impl TestCloser {
             let (from, count, digest, plan) = (to, 1, 0, 0);
             self.apply(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan });
             self.apply(Market::HistoryBars { symbol, timeframe, bars, plan });
-            self.gathering.looked(symbol, through * MINUTE);
+            self.assembly.looked(symbol, through * MINUTE);
         }
     }
 
     /// Offers the bar of the minute that ends at `end`.
     fn bar(&mut self, symbol: &str, end: i64) -> Offered {
-        self.gathering.offer(&self.closes, bar(symbol, end - 1, end))
+        self.assembly.offer(&self.closes, bar(symbol, end - 1, end))
     }
 
     /// All its actions at a second of venue time, as text; facts are appended as it returns them.
     fn go(&mut self, seconds: i64) -> String {
         let mut words = Vec::new();
         loop {
-            match self.gathering.next(&self.closes, seconds * 1000, GRACE) {
+            match self.assembly.next(&self.closes, seconds * 1000, GRACE) {
                 Next::Append(market) => {
                     words.push(describe(&market));
                     self.apply(market);
@@ -129,7 +129,7 @@ fn a_close_is_said_once_all_have_delivered_or_are_known_to_have_none() {
     assert_eq!(closer.go(661), "close 11 A B");
     closer.bar("A", 12);
     assert_eq!(closer.go(723), "fetch 12 B");
-    closer.gathering.looked(sym("B"), 12 * MINUTE);
+    closer.assembly.looked(sym("B"), 12 * MINUTE);
     assert_eq!(closer.go(723), "close 12 A -B");
     assert_eq!(closer.bar("B", 12), Offered::New);
     assert_eq!(closer.go(724), "late 12 B");
@@ -145,7 +145,7 @@ fn nothing_is_missing_while_the_venue_does_not_trade() {
     closer.past(&["A", "B"], 11);
     closer.bar("A", 12);
     assert_eq!(closer.go(723), "fetch 12 B");
-    closer.gathering.looked(sym("B"), 12 * MINUTE);
+    closer.assembly.looked(sym("B"), 12 * MINUTE);
     assert_eq!(closer.go(723), "close 12 A -B");
     // In the morning, no bar of the night is fetched.
     closer.priced("A", 61, 12);
@@ -153,7 +153,7 @@ fn nothing_is_missing_while_the_venue_does_not_trade() {
     assert_eq!(closer.go(3_661), "close 61 A B");
     // A bar at night is accepted, and no other symbol is missing.
     closer.priced("A", 81, 12);
-    closer.gathering.looked(sym("A"), 80 * MINUTE);
+    closer.assembly.looked(sym("A"), 80 * MINUTE);
     assert_eq!(closer.go(4_861), "close 81 A");
 }
 
@@ -163,11 +163,11 @@ fn repeats_are_known_and_what_differs_is_a_revision() {
     closer.past(&["A", "B"], 10);
     assert_eq!(closer.bar("A", 11), Offered::New);
     assert_eq!(closer.bar("A", 11), Offered::Known, "twice before its close");
-    assert_eq!(closer.gathering.offer(&closer.closes, bar("A", 10, 5)), Offered::Revised);
+    assert_eq!(closer.assembly.offer(&closer.closes, bar("A", 10, 5)), Offered::Revised);
     closer.bar("B", 11);
     assert_eq!(closer.go(661), "close 11 A B");
     assert_eq!(closer.bar("A", 11), Offered::Known, "and after");
-    assert_eq!(closer.gathering.offer(&closer.closes, bar("A", 10, 5)), Offered::Revised);
+    assert_eq!(closer.assembly.offer(&closer.closes, bar("A", 10, 5)), Offered::Revised);
     assert_eq!(closer.bar("A", 9), Offered::Known, "of the past");
     assert_eq!(closer.bar("C", 12), Offered::Strange);
     assert_eq!(closer.go(662), "");
@@ -183,14 +183,14 @@ fn a_hole_is_looked_for_before_what_follows_it_is_said() {
     assert_eq!(closer.go(721), "fetch 12 A B");
     for symbol in ["A", "B"] {
         closer.bar(symbol, 11);
-        closer.gathering.looked(sym(symbol), 12 * MINUTE);
+        closer.assembly.looked(sym(symbol), 12 * MINUTE);
     }
     assert_eq!(closer.go(721), "close 11 A B, close 12 A B");
     // The venue has no bars of 13; a fetch shows that.
     closer.bar("A", 14);
     closer.bar("B", 14);
     for symbol in ["A", "B"] {
-        closer.gathering.looked(sym(symbol), 13 * MINUTE);
+        closer.assembly.looked(sym(symbol), 13 * MINUTE);
     }
     assert_eq!(closer.go(841), "close 14 A B");
     // A venue that streams but does not respond must not stop all closes.
@@ -222,12 +222,12 @@ fn who_joins_is_expected_once_its_past_is_there() {
     let mut closer = TestCloser::new(true, &["A"]);
     closer.past(&["A"], 10);
     closer.bar("A", 11);
-    closer.gathering.traded(11 * MINUTE, BTreeSet::from([sym("A")]));
+    closer.assembly.traded(11 * MINUTE, BTreeSet::from([sym("A")]));
     assert_eq!(closer.go(660), "close 11 A");
     closer.list(&["B"], AtVenue::Trading);
-    assert!(!closer.gathering.is_caught_up(&closer.closes));
+    assert!(!closer.assembly.is_caught_up(&closer.closes));
     closer.past(&["B"], 11);
-    assert!(closer.gathering.is_caught_up(&closer.closes));
+    assert!(closer.assembly.is_caught_up(&closer.closes));
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn who_is_halted_gone_or_unlisted_is_not_waited_for() {
     closer.bar("A", 13);
     closer.bar("B", 13);
     assert_eq!(closer.go(781), "fetch 13 B");
-    closer.gathering.looked(sym("B"), 13 * MINUTE);
+    closer.assembly.looked(sym("B"), 13 * MINUTE);
     assert_eq!(closer.go(781), "close 13 A B");
     // After it was unlisted and listed again, nothing of it is remembered.
     closer.list(&["D"], AtVenue::Trading);
@@ -264,7 +264,7 @@ fn who_missed_most_recent_closes_is_not_waited_for() {
     for end in 11..14 {
         closer.bar("A", end);
         assert_eq!(closer.go(end * 60 + 3), format!("fetch {end} B"));
-        closer.gathering.looked(sym("B"), end * MINUTE);
+        closer.assembly.looked(sym("B"), end * MINUTE);
         assert_eq!(closer.go(end * 60 + 3), format!("close {end} A -B"));
     }
     closer.bar("A", 14);
@@ -275,7 +275,7 @@ fn who_missed_most_recent_closes_is_not_waited_for() {
     closer.past(&["A", "B"], 10);
     for end in 11..14 {
         closer.bar("A", end);
-        closer.gathering.traded(end * MINUTE, BTreeSet::from([sym("A")]));
+        closer.assembly.traded(end * MINUTE, BTreeSet::from([sym("A")]));
         assert_eq!(closer.go(end * 60), format!("close {end} A -B"));
     }
     closer.bar("A", 14);
@@ -297,17 +297,17 @@ fn at_a_hundred(lockstep: bool) -> TestCloser {
 impl TestCloser {
     /// Offers the streamed bar of the minute that ends at `end`, at that price.
     fn priced(&mut self, symbol: &str, end: i64, price: i64) -> Offered {
-        self.gathering.offer(&self.closes, bar(symbol, end - 1, price))
+        self.assembly.offer(&self.closes, bar(symbol, end - 1, price))
     }
 
     /// Fetches records up to the end of a minute. They contain these bars: minute, price, and
     /// whether the records repeated an odd one.
     fn records(&mut self, symbol: &str, through: i64, bars: &[(i64, i64, bool)], seconds: i64) {
         for (end, price, confirmed) in bars {
-            self.gathering.found(&self.closes, bar(symbol, end - 1, *price), *confirmed);
+            self.assembly.found(&self.closes, bar(symbol, end - 1, *price), *confirmed);
         }
         let through = (sym(symbol), through * MINUTE);
-        self.gathering.looked_at(&self.closes, through, Vec::new(), seconds * 1000);
+        self.assembly.looked_at(&self.closes, through, Vec::new(), seconds * 1000);
     }
 }
 
@@ -318,7 +318,7 @@ fn an_odd_bar_of_the_stream_waits_for_the_records_and_enters_marked_where_they_r
         closer.priced("A", 12, 50);
         closer.priced("B", 12, 101);
         let traded = BTreeSet::from([sym("A"), sym("B")]);
-        closer.gathering.traded(12 * MINUTE, traded.clone());
+        closer.assembly.traded(12 * MINUTE, traded.clone());
         assert_eq!(closer.go(721), "fetch 12 A", "nobody is waited for but A");
         assert_eq!(closer.priced("A", 12, 50), Offered::Known, "reported again meanwhile");
         assert_eq!(closer.go(722), "fetch 12 A");
@@ -327,7 +327,7 @@ fn an_odd_bar_of_the_stream_waits_for_the_records_and_enters_marked_where_they_r
         // The next bar is near it.
         closer.priced("A", 13, 51);
         closer.priced("B", 13, 101);
-        closer.gathering.traded(13 * MINUTE, traded);
+        closer.assembly.traded(13 * MINUTE, traded);
         assert_eq!(closer.go(781), "close 13 A B");
     }
 }
@@ -339,15 +339,15 @@ fn the_first_bar_of_a_symbol_without_a_past_waits_for_the_records() {
         let (symbol, timeframe) = (sym("A"), everwarm_domain::time::Timeframe::M1);
         let (from, to, count, digest, plan) = (0, 9 * MINUTE, 0, 0, 0);
         closer.apply(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan });
-        closer.gathering.looked(symbol, 10 * MINUTE);
-        closer.gathering.traded(11 * MINUTE, BTreeSet::from([symbol]));
+        closer.assembly.looked(symbol, 10 * MINUTE);
+        closer.assembly.traded(11 * MINUTE, BTreeSet::from([symbol]));
         closer.priced("A", 11, 10);
         assert_eq!(closer.go(661), "fetch 11 A", "nothing can be compared with it");
         // The records have another price.
         closer.records("A", 11, &[(11, 100, false)], 662);
         let actions = closer.go(662);
         assert!(actions.starts_with("refused") && actions.ends_with("close 11 A"), "{actions}");
-        closer.gathering.traded(12 * MINUTE, BTreeSet::from([symbol]));
+        closer.assembly.traded(12 * MINUTE, BTreeSet::from([symbol]));
         closer.priced("A", 12, 101);
         assert_eq!(closer.go(721), "close 12 A", "one of the records is believed");
     }
@@ -372,9 +372,9 @@ fn what_the_records_contradict_is_refused_and_theirs_enters() {
     assert_eq!(closer.go(843), format!("refused 13 A ({why}), close 13 B -A"));
     // At most one refusal of a symbol is appended in a minute of venue time; all are counted.
     let strange = Refused::of(&bar("A", 90, 1), "x");
-    closer.gathering.refuse(strange.clone(), 843_000);
-    closer.gathering.refuse(strange, 844_000);
-    assert_eq!((closer.go(843), closer.gathering.take_refused()), (String::new(), 4));
+    closer.assembly.refuse(strange.clone(), 843_000);
+    closer.assembly.refuse(strange, 844_000);
+    assert_eq!((closer.go(843), closer.assembly.take_refused()), (String::new(), 4));
 }
 
 #[test]
@@ -382,17 +382,17 @@ fn a_look_that_refuses_is_made_once_more_before_the_next_bar() {
     for lockstep in [false, true] {
         let mut closer = at_a_hundred(lockstep);
         closer.priced("B", 12, 101);
-        closer.gathering.traded(12 * MINUTE, BTreeSet::from([sym("B")]));
+        closer.assembly.traded(12 * MINUTE, BTreeSet::from([sym("B")]));
         let refused = || vec![Refused::of(&bar("A", 11, 1), "too large")];
-        closer.gathering.looked_at(&closer.closes, (sym("A"), 12 * MINUTE), refused(), 723_000);
+        closer.assembly.looked_at(&closer.closes, (sym("A"), 12 * MINUTE), refused(), 723_000);
         assert_eq!(closer.go(723), "refused 12 A (too large), close 12 B -A");
         for symbol in ["A", "B"] {
             closer.priced(symbol, 13, 101);
         }
-        closer.gathering.traded(13 * MINUTE, BTreeSet::from([sym("A"), sym("B")]));
+        closer.assembly.traded(13 * MINUTE, BTreeSet::from([sym("A"), sym("B")]));
         assert_eq!(closer.go(781), "fetch 13 A");
         // Refused again: the close does not wait any longer.
-        let mut again = closer.gathering.clone();
+        let mut again = closer.assembly.clone();
         again.looked_at(&closer.closes, (sym("A"), 13 * MINUTE), refused(), 785_000);
         assert!(matches!(again.next(&closer.closes, 785_000, GRACE), Next::Append(_)));
         closer.records("A", 13, &[(12, 100, false), (13, 101, false)], 785);
@@ -421,9 +421,9 @@ fn records_that_do_not_answer_hold_the_others_up_for_a_minute() {
 fn a_bar_whose_prices_contradict_each_other_enters_with_them_in_order() {
     let mut closer = at_a_hundred(false);
     let odd = Bar { high: Price::e8(9_000_000_000), ..bar("A", 11, 100) };
-    closer.gathering.found(&closer.closes, odd, true);
+    closer.assembly.found(&closer.closes, odd, true);
     closer.priced("B", 12, 101);
-    let next = closer.gathering.next(&closer.closes, 721_000, GRACE);
+    let next = closer.assembly.next(&closer.closes, 721_000, GRACE);
     let Next::Append(Market::Close { bars, odd: marked, .. }) = next else { panic!("{next:?}") };
     assert_eq!((bars[0], marked.len()), (odd.ordered(), 1));
     assert!(bars[0].validate().is_ok());
@@ -530,7 +530,7 @@ fn a_plan_with_new_features_owes_them_the_past_and_in_lockstep_closes_wait_for_i
         assert_eq!(owed, Owed { plan: owed.plan, n: closer.n, from, to });
         assert_eq!(closer.closes.owed(sym("B")), None);
         closer.priced("A", 12, 101);
-        closer.gathering.traded(12 * MINUTE, BTreeSet::from([sym("A")]));
+        closer.assembly.traded(12 * MINUTE, BTreeSet::from([sym("A")]));
         assert_eq!(closer.go(723), if lockstep { "" } else { "close 12 A" });
         // Another plan before it is loaded: one range serves both.
         under(&mut closer, 3, 20);

@@ -10,13 +10,14 @@
 //! After an odd bar of a symbol, its entries pause for 15 closes. Exits continue: the bar may be a
 //! crash.
 //!
-//! A signal to sell opens an exit that is owed until it is sold: see [`exits`]. The exit withdraws
-//! the unfilled part of the entry. A signal to buy withdraws an exit that was not sent yet.
+//! A signal to sell opens an exit that is owed until it is sold: see [`owed_exits`]. The exit
+//! withdraws the unfilled part of the entry. A signal to buy withdraws an exit that was not sent
+//! yet.
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs, no signal waits for its decision.
 //! 2. A strategy has at most one order in a symbol that is not final.
-//! 3. No reserved amount is negative.
+//! 3. No reserved amount is negative, and every held position is above zero.
 //!
 //! Over 500 lines: one stage with its state; how it enters and exits lies in its folder.
 

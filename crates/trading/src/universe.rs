@@ -63,7 +63,7 @@ pub struct Venue {
 }
 
 /// The symbols to trade, with the reason for each. `listed` returns whether a symbol is
-/// listed already.
+/// listed and wanted already.
 #[must_use]
 pub fn wanted(
     rule: &Selection,
@@ -377,8 +377,8 @@ impl Universe {
         self.instruments.iter().next().map(|rule| rule.venue).unwrap_or_default()
     }
 
-    /// Whether a second query must confirm these facts: they remove a symbol or state rules. A
-    /// single response of the venue may be wrong, and orders follow the rules.
+    /// Whether a second query must confirm these facts: they remove or halt a symbol, or state
+    /// rules. A single response of the venue may be wrong, and orders follow the rules.
     #[must_use]
     pub fn doubts(&self, facts: &[Market]) -> bool {
         facts.iter().any(|market| match market {

@@ -70,7 +70,7 @@ fn the_rule_and_the_words_of_operators_choose() {
     assert_eq!(chosen(&["S5USDT"]), "S0USDT S1USDT S2USDT S3USDT");
 }
 
-/// A universe, what the venue has, and the number of the last input.
+/// A universe, and the number of the last input.
 struct TestUniverse(Universe, u64);
 
 impl TestUniverse {
@@ -264,7 +264,7 @@ fn joined(id: &str) -> Body {
 fn who_joins_after_the_rules_were_told_is_told_them() {
     let mut universe = TestUniverse::new(Selection::default());
     universe.apply(joined("first"));
-    assert_eq!(universe.0.rules_for_joined(), None, "nobody knows any yet");
+    assert_eq!(universe.0.rules_for_joined(), None, "the rules are not known yet");
     universe.ask(&BOTH, 1);
     assert_eq!(universe.0.rules_for_joined(), None, "it was appended with all others");
     universe.apply(joined("second"));

@@ -42,9 +42,9 @@ pub const JUMP: i64 = 5_000;
 /// The clocks of a moment, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Monotonic time from any beginning, for deadlines.
+    /// Steady time, for deadlines.
     pub steady: SteadyMs,
-    /// The wall clock, UTC.
+    /// The wall clock plus the pauses of the process.
     pub wall: WallMs,
     /// The venue's, UTC: for signatures.
     pub venue: UtcMs,

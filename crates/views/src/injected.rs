@@ -1,6 +1,6 @@
 //! Operations on actors for tests and repairs: inject a fault, or retry a stopped branch.
 
-use everwarm_runtime::supervise::InjectedFault as FaultKind;
+use everwarm_runtime::supervise::InjectedFault;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -55,13 +55,13 @@ impl FaultView {
 
     /// The fault to inject.
     #[must_use]
-    pub fn fault(&self) -> FaultKind {
+    pub fn fault(&self) -> InjectedFault {
         match self.how {
-            How::Kill => FaultKind::Kill,
-            How::Panic => FaultKind::Panic,
-            How::Stop => FaultKind::Stop,
-            How::Stall => FaultKind::Stall(Duration::from_secs(self.seconds.into())),
-            How::Abort => FaultKind::Abort,
+            How::Kill => InjectedFault::Kill,
+            How::Panic => InjectedFault::Panic,
+            How::Stop => InjectedFault::Stop,
+            How::Stall => InjectedFault::Stall(Duration::from_secs(self.seconds.into())),
+            How::Abort => InjectedFault::Abort,
         }
     }
 

@@ -102,7 +102,7 @@ mod tests {
             owed.end()
         };
         assert_eq!(broken_after(None), [""; 0]);
-        assert_eq!(broken_after(Some("too small")), [""; 0], "what is left is dust");
+        assert_eq!(broken_after(Some("too small")), [""; 0], "the rest is dust");
         owed.see(&position(5, 4));
         assert_eq!(owed.end().len(), 1, "more is held since");
         owed.see(&lot(6, "b", 2));

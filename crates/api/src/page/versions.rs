@@ -14,7 +14,7 @@ pub const REMEMBERED: u64 = 300;
 pub enum Section {
     /// Rows that exist or not. Readers get a note about each removed row.
     Table(&'static str),
-    /// The newest of many rows that never change. They are removed without a note.
+    /// The newest of many rows. Older ones are removed without a note.
     Newest(&'static str),
 }
 

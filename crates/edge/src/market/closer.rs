@@ -98,7 +98,7 @@ pub struct State {
     writer: Writer,
     closes: Runner<Closes>,
     waker: Arc<Waker>,
-    gathering: CloseAssembly,
+    assembly: CloseAssembly,
     /// The close up to which a check of a symbol is already running. Each arriving bar may start
     /// checks for the other symbols. A check runs until it reports, and another one would end it.
     asked: BTreeMap<Symbol, UtcMs>,
@@ -127,7 +127,7 @@ impl Actor for Closer {
         let mailbox = Arc::clone(world.directory.slot(path::CLOSER).mailbox());
         let waker = Waker::of(&mailbox, move || drop(me.send_message(CloserMsg::Pull)));
         closes.listen(Arc::clone(&waker));
-        let gathering = CloseAssembly::new(world.passing == Passing::Lockstep);
+        let assembly = CloseAssembly::new(world.passing == Passing::Lockstep);
         let (asked, wakes_at) = (BTreeMap::new(), None);
         let (universes, planned, session_facts) = (0, 0, 0);
         Ok(State {
@@ -135,7 +135,7 @@ impl Actor for Closer {
             writer,
             closes,
             waker,
-            gathering,
+            assembly,
             asked,
             universes,
             planned,
@@ -155,7 +155,7 @@ impl Actor for Closer {
             drop(me.send_interval(minute.clamp(LATE, LATE * 5), || CloserMsg::Overdue));
         }
         state.fold()?;
-        state.request_polls();
+        state.request_looks();
         state.world.send(path::PACER, pacer::PacerMsg::Look);
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Actor for Closer {
         state.fold()?;
         state.take(message)?;
         let gone_on = state.append_complete_closes(&me).await;
-        state.world.board.bars.refused(state.gathering.take_refused());
+        state.world.board.bars.refused(state.assembly.take_refused());
         gone_on
     }
 
@@ -196,11 +196,11 @@ impl State {
             self.world.board.write_sessions(closes.calendar.at(self.world.venue.id()).clone());
         }
         if std::mem::replace(&mut self.universes, closes.universes) != closes.universes {
-            self.gathering.keep_listed(closes);
+            self.assembly.keep_listed(closes);
             // A new bar actor also greets us once it is up.
-            let new = closes.live().filter(|symbol| !self.gathering.has_looked(*symbol));
+            let new = closes.live().filter(|symbol| !self.assembly.has_looked(*symbol));
             for symbol in new.collect::<Vec<_>>() {
-                self.send_poll(symbol, None);
+                self.send_look(symbol, None);
             }
             // A symbol that is listed again may have missed the first request.
             self.send_warm();
@@ -218,10 +218,10 @@ impl State {
         let (close, now) = (bar.open_time + MINUTE, self.world.now());
         if is_ahead(close, now, self.world.passing) {
             let reason = "it lies in the future of the exchange's time";
-            self.gathering.refuse(Refused::of(&bar, reason), now);
+            self.assembly.refuse(Refused::of(&bar, reason), now);
             return;
         }
-        let of = self.gathering.offer(self.closes.stage(), bar);
+        let of = self.assembly.offer(self.closes.stage(), bar);
         self.offered(&bar, of);
     }
 
@@ -235,10 +235,10 @@ impl State {
         self.world.board.bars.count(of);
     }
 
-    fn request_polls(&mut self) {
+    fn request_looks(&mut self) {
         let live: Vec<Symbol> = self.closes.stage().live().collect();
         for symbol in live {
-            self.send_poll(symbol, None);
+            self.send_look(symbol, None);
         }
         self.send_warm();
     }
@@ -259,14 +259,13 @@ impl State {
         let closes = self.closes.stage();
         let waits = |symbol: &Symbol| {
             let last = closes.calendar.of(*symbol).last_close(close);
-            closes.newest().max(self.gathering.newest()) < Some(last)
+            closes.newest().max(self.assembly.newest()) < Some(last)
         };
         // A running check is not started again.
-        let idle = |symbol: &Symbol| {
-            self.gathering.has_looked(*symbol) && !self.asked.contains_key(symbol)
-        };
+        let idle =
+            |symbol: &Symbol| self.assembly.has_looked(*symbol) && !self.asked.contains_key(symbol);
         for symbol in closes.live().filter(idle).filter(waits).collect::<Vec<_>>() {
-            self.send_poll(symbol, Some(close));
+            self.send_look(symbol, Some(close));
         }
     }
 
@@ -274,13 +273,13 @@ impl State {
         match message {
             CloserMsg::Pull => {}
             CloserMsg::Hello(symbol) => {
-                self.send_poll(symbol, None);
+                self.send_look(symbol, None);
                 if let Some(owed) = self.closes.stage().owed(symbol) {
                     self.world.send(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
                 }
             }
             CloserMsg::Closed(bar, _) => self.receive_bar(bar),
-            CloserMsg::Unheld(refused, _) => self.gathering.refuse(refused, self.world.now()),
+            CloserMsg::Unheld(refused, _) => self.assembly.refuse(refused, self.world.now()),
             CloserMsg::Looked { symbol, bars, odd, refused, history, through } => {
                 self.asked.remove(&symbol);
                 if !self.closes.stage().is_live(symbol) {
@@ -290,27 +289,27 @@ impl State {
                     // A second check of the history brings no closes: its range may reach beyond
                     // the first.
                     if self.from(symbol).is_some() {
-                        self.send_poll(symbol, None);
+                        self.send_look(symbol, None);
                         return Ok(());
                     }
                     self.append(history)?;
                     // The symbol also needs its bars of closes that were appended meanwhile. They
                     // are late.
                     if self.closes.stage().last > Some(through) {
-                        self.send_poll(symbol, None);
+                        self.send_look(symbol, None);
                     }
                 }
                 for bar in bars {
                     let confirmed = odd.contains(&bar.open_time);
-                    let of = self.gathering.found(self.closes.stage(), bar, confirmed);
+                    let of = self.assembly.found(self.closes.stage(), bar, confirmed);
                     self.offered(&bar, of);
                 }
                 let (closes, now) = (self.closes.stage(), self.world.now());
-                self.gathering.looked_at(closes, (symbol, through), refused, now);
+                self.assembly.looked_at(closes, (symbol, through), refused, now);
             }
             CloserMsg::Warmed { symbol, owed, loaded } => self.warmed(symbol, owed, &loaded)?,
-            CloserMsg::Traded { close, symbols } => self.gathering.traded(close, symbols),
-            CloserMsg::Nudge => self.request_polls(),
+            CloserMsg::Traded { close, symbols } => self.assembly.traded(close, symbols),
+            CloserMsg::Nudge => self.request_looks(),
             CloserMsg::Overdue => self.overdue(),
         }
         Ok(())
@@ -324,21 +323,21 @@ impl State {
     ) -> Result<(), ActorProcessingErr> {
         if self.closes.stage().account != Some(self.world.journal.life()) {
             // The gateway works on it, or waits for time to pass.
-            let caught_up = self.gathering.is_caught_up(self.closes.stage());
+            let caught_up = self.assembly.is_caught_up(self.closes.stage());
             let rest = if caught_up { Rest::Held } else { Rest::Busy };
             self.report_rest(rest);
             return Ok(());
         }
         loop {
             let now = self.world.now();
-            match self.gathering.next(self.closes.stage(), now, GRACE) {
+            match self.assembly.next(self.closes.stage(), now, GRACE) {
                 Next::Append(market) => {
                     self.world.journal.room().await;
                     self.append(market)?;
                 }
                 Next::Fetch(close, symbols) => {
                     for symbol in symbols {
-                        self.send_poll(symbol, Some(close));
+                        self.send_look(symbol, Some(close));
                     }
                     break self.report_rest(Rest::Busy);
                 }
@@ -346,7 +345,7 @@ impl State {
                     self.wake_at(me, until, now);
                     break self.report_rest(Rest::Until(until));
                 }
-                Next::Idle if !self.gathering.is_caught_up(self.closes.stage()) => {
+                Next::Idle if !self.assembly.is_caught_up(self.closes.stage()) => {
                     break self.report_rest(Rest::Busy);
                 }
                 Next::Idle => break self.report_rest(Rest::Idle),
@@ -422,7 +421,7 @@ impl State {
         self.closes.stage().through(symbol)
     }
 
-    fn send_poll(&mut self, symbol: Symbol, least: Option<UtcMs>) {
+    fn send_look(&mut self, symbol: Symbol, least: Option<UtcMs>) {
         let asked = self.asked.get(&symbol).copied();
         match least {
             Some(close) if asked >= least => {

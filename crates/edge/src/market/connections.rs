@@ -47,23 +47,23 @@ mod tests {
         names.split_whitespace().map(|name| Symbol::new(name).unwrap()).collect()
     }
 
-    fn shown(spread: &ConnectionPlan) -> String {
+    fn shown(plan: &ConnectionPlan) -> String {
         let part =
             |part: &Vec<Symbol>| part.iter().map(Symbol::as_str).collect::<Vec<_>>().join(" ");
-        spread.parts().iter().map(part).collect::<Vec<_>>().join(" | ")
+        plan.parts().iter().map(part).collect::<Vec<_>>().join(" | ")
     }
 
     #[test]
     fn none_carries_more_than_it_may_and_who_is_carried_stays() {
-        let mut spread = ConnectionPlan::new(2);
-        spread.turn(&named("A B C D E"));
-        assert_eq!(shown(&spread), "A B | C D | E");
-        spread.turn(&named("B C D E F G"));
-        assert_eq!(shown(&spread), "B F | C D | E G");
-        spread.turn(&named("C D H"));
-        assert_eq!(shown(&spread), "H | C D | ");
-        spread.turn(&[]);
-        assert_eq!(shown(&spread), " |  | ");
+        let mut plan = ConnectionPlan::new(2);
+        plan.turn(&named("A B C D E"));
+        assert_eq!(shown(&plan), "A B | C D | E");
+        plan.turn(&named("B C D E F G"));
+        assert_eq!(shown(&plan), "B F | C D | E G");
+        plan.turn(&named("C D H"));
+        assert_eq!(shown(&plan), "H | C D | ");
+        plan.turn(&[]);
+        assert_eq!(shown(&plan), " |  | ");
         let mut all = ConnectionPlan::new(1024);
         all.turn(&named("A B"));
         assert_eq!(shown(&all), "A B");

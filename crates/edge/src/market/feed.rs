@@ -57,7 +57,7 @@ pub struct State {
     world: World,
     /// Whether bars were dropped.
     missed: Arc<AtomicBool>,
-    spread: ConnectionPlan,
+    plan: ConnectionPlan,
     lines: Vec<Line>,
     /// Reports changes of the live symbols.
     _listed: JoinSet<()>,
@@ -67,8 +67,8 @@ impl State {
     /// Assigns every live symbol to a connection.
     fn carry(&mut self, me: &ActorRef<FeedMsg>) {
         let live = self.world.board.live().borrow().clone();
-        self.spread.turn(&live);
-        for (number, part) in self.spread.parts().iter().enumerate() {
+        self.plan.turn(&live);
+        for (number, part) in self.plan.parts().iter().enumerate() {
             if let Some(line) = self.lines.get(number) {
                 line.wanted.send_if_modified(|wanted| {
                     let other = wanted[..] != part[..];
@@ -154,9 +154,9 @@ impl Actor for Feed {
             while live.changed().await.is_ok() && feed.send_message(FeedMsg::Listed).is_ok() {}
         });
         world.board.meters.market.begin();
-        let (spread, missed) = (ConnectionPlan::new(world.streams), Arc::default());
+        let (plan, missed) = (ConnectionPlan::new(world.streams), Arc::default());
         let lines = Vec::new();
-        let mut state = State { world, missed, spread, lines, _listed: listed };
+        let mut state = State { world, missed, plan, lines, _listed: listed };
         state.carry(&me);
         Ok(state)
     }

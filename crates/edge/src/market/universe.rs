@@ -298,11 +298,18 @@ impl State {
 
     fn ask(&mut self, me: &ActorRef<UniverseMsg>, asked: UtcMs) {
         self.refresh = false;
-        self.asked = Some(self.world.now());
+        // Only the venue's time counts, not what was taken for it before its clock was read.
+        let knows_time = self.world.knows_time();
+        self.asked = knows_time.then(|| self.world.now());
         let (world, me) = (self.world.clone(), me.clone());
         let (basis, ranks) = (self.known.stage().basis(), self.known.stage().rule().ranks());
         self.asking = Some(tokio::spawn(async move {
-            let venue = look(&world, ranks).await.map(Box::new);
+            let read = world.read_clock().await;
+            let asked = if knows_time { asked } else { world.now() };
+            let venue = match read {
+                Ok(()) => look(&world, ranks).await.map(Box::new),
+                Err(error) => Err(error),
+            };
             drop(me.send_message(UniverseMsg::Answered { venue, asked, basis }));
         }));
     }

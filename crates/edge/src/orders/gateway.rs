@@ -12,8 +12,8 @@ use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict}
 use crate::orders::checks::Known;
 use crate::orders::gateway_book::GatewayBook;
 use crate::orders::private_stream::PrivateMsg;
-use crate::orders::rounds::{Doing, Flight, Round, RoundTask, VenueProblem, run_round};
-use crate::orders::schedule::{Due, NextRequest, Schedule};
+use crate::orders::rounds::{Due, Flight, Round, RoundTask, VenueProblem, run_round};
+use crate::orders::schedule::{NextRequest, Schedule};
 use crate::orders::silence::{FAIR, MissedReport, MissedReports};
 use crate::orders::unexplained::applied;
 use crate::world::{Passing, World};
@@ -95,8 +95,6 @@ pub struct State {
     interrupted: bool,
     /// Whether the round under way queries what was missed then.
     asking_all: bool,
-    /// Whether this instance has read the venue's clock. Before, its time may be wrong by years.
-    clock_read: bool,
     /// What is next, and what must wait.
     schedule: Schedule,
     /// Wall time of its next planned check.
@@ -109,8 +107,8 @@ pub struct State {
     compared: Instant,
     /// The round under way sets it if it reported the account.
     reporting: Option<Arc<AtomicBool>>,
-    /// What the round under way does.
-    doing: Doing,
+    /// Whether the round under way sends something.
+    sending: bool,
     /// What the private stream should have reported.
     missed: MissedReports,
 }
@@ -138,9 +136,7 @@ impl Actor for Gateway {
         // The run begins with its settings. And a round of a predecessor may be under way: its
         // results are awaited.
         let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
-        // In lockstep only the pacer sets the time.
-        let lockstep = world.passing == Passing::Lockstep;
-        if !lockstep {
+        if world.passing != Passing::Lockstep {
             compare_after(&me, LOOK);
         }
         tokio::spawn(async move {
@@ -157,14 +153,13 @@ impl Actor for Gateway {
             hints: Vec::new(),
             interrupted: false,
             asking_all: false,
-            clock_read: lockstep,
             schedule: Schedule::default(),
             next_act_at: WallMs::default(),
             looking_since: None,
             comparing: Comparing::default(),
             compared: clock::now(),
             reporting: None,
-            doing: Doing::Other,
+            sending: false,
             missed: MissedReports::default(),
         };
         Ok(state)
@@ -221,8 +216,8 @@ impl Actor for Gateway {
 impl State {
     fn round_ended(&mut self, problem: Option<&VenueProblem>) {
         self.comparing.acted();
-        let done = std::mem::replace(&mut self.doing, Doing::Other);
-        if done == Doing::Sends {
+        let sending = std::mem::take(&mut self.sending);
+        if sending {
             self.comparing.moved(self.world.now());
         }
         if self.reporting.take().is_some_and(|reported| reported.load(Acquire)) {
@@ -230,8 +225,7 @@ impl State {
         }
         // What was not queried is queried again.
         self.interrupted |= std::mem::take(&mut self.asking_all) && problem.is_some();
-        self.clock_read |= done == Doing::ReadsClock && problem.is_none();
-        let trouble = self.schedule.round_ended(wall(), done == Doing::Sends, problem);
+        let trouble = self.schedule.round_ended(wall(), sending, problem);
         self.world.board.write_venue(wall(), trouble);
     }
 
@@ -256,6 +250,11 @@ impl State {
     fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
         if self.is_under_way() {
             self.rest(Rest::Busy);
+            return Ok(());
+        }
+        if !self.world.knows_time() {
+            self.rest(Rest::Busy);
+            self.read_clock(me);
             return Ok(());
         }
         let now = self.world.now();
@@ -288,6 +287,13 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    fn read_clock(&mut self, me: &ActorRef<GatewayMsg>) {
+        match self.schedule.kept(wall()).max(self.schedule.silent(wall())) {
+            Some(wait) => self.act_after(me, wait),
+            None => self.start_round(me, RoundTask::ReadClock),
+        }
     }
 
     /// Whether a round is under way, or the journal has facts that are not known yet.
@@ -398,9 +404,6 @@ impl State {
         if !book.is_reconciled(life) {
             if let Some(wait) = self.schedule.silent(wall()) {
                 return Ok(Due::Held(wait));
-            }
-            if !self.clock_read {
-                return Ok(Due::Now(RoundTask::ReadClock));
             }
             let known = Known::of(book);
             return Ok(self.reconcile(life, now, known));
@@ -632,7 +635,7 @@ impl State {
     fn start_round(&mut self, me: &ActorRef<GatewayMsg>, task: RoundTask) {
         let Some(round) = self.flight.begin() else { return };
         self.comparing.acted();
-        self.doing = task.doing();
+        self.sending = matches!(task, RoundTask::Send { .. } | RoundTask::Cancel { .. });
         let (mut world, me) = (self.world.clone(), me.clone());
         // A round that waits for weight would keep all others from being sent.
         world.venue = world.venue.impatient();

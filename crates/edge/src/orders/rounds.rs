@@ -71,6 +71,16 @@ impl Flight {
     }
 }
 
+/// What the gateway has to do.
+pub enum Due {
+    /// This task, now.
+    Now(RoundTask),
+    /// Something, after this wall time, milliseconds.
+    Held(UtcMs),
+    /// Nothing.
+    Nothing,
+}
+
 /// What a round does.
 pub enum RoundTask {
     /// Sends orders once row `row` is on disk.
@@ -91,7 +101,7 @@ pub enum RoundTask {
         /// The venue's numbers of our orders.
         known: Known,
     },
-    /// Reads the venue's clock. Nothing is timed before.
+    /// Reads the venue's clock; see [`World::read_clock`].
     ReadClock,
     /// Queries orders.
     Query(Vec<ToQuery>, Known),
@@ -121,31 +131,6 @@ pub enum RoundTask {
         /// Set to true if the account was reported.
         reported: Arc<AtomicBool>,
     },
-}
-
-/// What a round does, as far as its end depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doing {
-    /// It reads the venue's clock.
-    ReadsClock,
-    /// It sends orders or cancels.
-    Sends,
-    /// It only queries.
-    Other,
-}
-
-impl RoundTask {
-    /// What the round does.
-    #[must_use]
-    pub fn doing(&self) -> Doing {
-        match self {
-            RoundTask::ReadClock => Doing::ReadsClock,
-            RoundTask::Send { .. } | RoundTask::Cancel { .. } => Doing::Sends,
-            RoundTask::Query(..) | RoundTask::Reconcile { .. } | RoundTask::Account { .. } => {
-                Doing::Other
-            }
-        }
-    }
 }
 
 /// What a reconciliation uses.
@@ -229,8 +214,14 @@ pub async fn run_round(world: &World, writer: &Writer, task: RoundTask) -> Optio
         RoundTask::Send { orders, row, known } => place_orders(world, orders, row, &known).await,
         RoundTask::Cancel { requests, row, known } => cancel(world, requests, row, &known).await,
         RoundTask::ReadClock => {
-            let error = world.venue.server_time().await.err();
-            (Vec::new(), error.as_ref().map(VenueProblem::of))
+            let problem = world.read_clock().await.err().map(|error| VenueProblem::of(&error));
+            if let Some(problem) = &problem {
+                tracing::info!(
+                    why = problem.why,
+                    "the venue's clock was not read; it is tried again"
+                );
+            }
+            (Vec::new(), problem)
         }
         RoundTask::Query(asks, known) => query(world, &asks, &known).await,
         RoundTask::Reconcile { life, asks, known, patient, expected, applied } => {

@@ -6,23 +6,13 @@
 //! twice. Exits go before a query at most once while queries are allowed. So exits that are
 //! rejected again and again do not block queries.
 
-use crate::orders::rounds::{RoundTask, VenueProblem};
+use crate::orders::rounds::VenueProblem;
 use everwarm_domain::time::{UtcMs, WallMs};
 
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
 const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);
 /// Wall time before a venue that rejected us is queried again, milliseconds: a key may be repaired.
 const REFUSED: UtcMs = 30_000;
-
-/// What the gateway has to do.
-pub enum Due {
-    /// This task, now.
-    Now(RoundTask),
-    /// Something, after this wall time, milliseconds.
-    Held(UtcMs),
-    /// Nothing.
-    Nothing,
-}
 
 /// What the gateway does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,8 +47,8 @@ impl<B: Body> Inner<B> {
 
 impl<B: Body> Journal<B> {
     /// Reports that the stage of this rank has no instance. From here on the journal passes inputs
-    /// for it, until an instance takes over. If it was up, an input reports the stop. From that
-    /// input on the stage does not decide, until [`Journal::stage_up`].
+    /// for it, until an instance takes over. If it was up, an input reports the stop. From its
+    /// first unpassed input on the stage does not decide, until [`Journal::stage_up`].
     ///
     /// # Errors
     /// The journal has ended.

@@ -65,7 +65,7 @@ impl Drop for Gone {
         if self.silent {
             return;
         }
-        let exit = self.slot.announced(self.actor).unwrap_or(Exit::Orphaned);
+        let exit = self.slot.take_expected_exit(self.actor).unwrap_or(Exit::Orphaned);
         let (path, kind, at_ms) =
             (self.slot.path().to_owned(), self.kind, (self.tree.wall)().utc());
         self.slot.show_orphan(self.actor, &exit, at_ms);

@@ -140,7 +140,7 @@ impl Policy {
     }
 
     /// Continues from the child's view under an earlier instance of this supervisor. Its counts go
-    /// on, and a stopped branch stays stopped.
+    /// on, and a branch that counted as down still does.
     pub fn remember(&mut self, seat: Seat, past: ChildView) {
         let child = self.child(seat);
         (child.earlier, child.injected) = (past.ups, past.injected);

@@ -67,7 +67,7 @@ impl SupervisorRef {
     /// is taken. [`RequestError::Start`]: the start failed, and the child is not listed.
     pub async fn add(&self, spec: impl Into<ChildSpec>) -> Result<Child, RequestError> {
         let spec = spec.into();
-        self.ask(|shell, reply| shell.add(spec, reply)).await
+        self.ask(|state, reply| state.add(spec, reply)).await
     }
 
     /// Starts a child of a pool from its template with these arguments; returns when it is up.
@@ -75,16 +75,16 @@ impl SupervisorRef {
     /// failed.
     pub async fn start(&self, arguments: impl Any + Send + Sync) -> Result<Child, RequestError> {
         let arguments = Arc::new(arguments);
-        self.ask(|shell, reply| shell.add_to_pool(arguments, reply)).await
+        self.ask(|state, reply| state.add_to_pool(arguments, reply)).await
     }
 
     /// Stops a child by its own rule; returns when it has ended. It stays listed, unless it is
     /// temporary. A child without an instance is no longer restarted.
     pub async fn terminate(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
-            let seat = shell.policy.find(&id);
-            shell.bring_down(seat, reply, |shell, seat| shell.policy.terminate(seat, shell.now()));
+        self.ask(move |state, reply| {
+            let seat = state.policy.find(&id);
+            state.bring_down(seat, reply, |state, seat| state.policy.terminate(seat, state.now()));
         })
         .await
     }
@@ -92,10 +92,10 @@ impl SupervisorRef {
     /// Stops a child of a pool by its own rule; returns when it has ended.
     pub async fn end(&self, child: &Child) -> Result<(), RequestError> {
         let (seat, of) = (child.seat, child.of);
-        self.ask(move |shell, reply| {
+        self.ask(move |state, reply| {
             let seat =
-                if shell.myself.get_id() == of { Ok(seat) } else { Err(RequestError::NotFound) };
-            shell.bring_down(seat, reply, |shell, seat| shell.policy.terminate(seat, shell.now()));
+                if state.myself.get_id() == of { Ok(seat) } else { Err(RequestError::NotFound) };
+            state.bring_down(seat, reply, |state, seat| state.policy.terminate(seat, state.now()));
         })
         .await
     }
@@ -103,9 +103,9 @@ impl SupervisorRef {
     /// Stops a child by its own rule and removes it from the list; returns when it has ended.
     pub async fn remove(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
-            let seat = shell.policy.find(&id);
-            shell.bring_down(seat, reply, |shell, seat| shell.policy.remove(seat, shell.now()));
+        self.ask(move |state, reply| {
+            let seat = state.policy.find(&id);
+            state.bring_down(seat, reply, |state, seat| state.policy.remove(seat, state.now()));
         })
         .await
     }
@@ -116,10 +116,10 @@ impl SupervisorRef {
     /// an instance.
     pub async fn restart(&self, id: &str) -> Result<Child, RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| match shell.policy.restart(&id, shell.now()) {
+        self.ask(move |state, reply| match state.policy.restart(&id, state.now()) {
             Ok((seat, actions)) => {
-                shell.rising.insert(seat, reply);
-                shell.perform(actions);
+                state.rising.insert(seat, reply);
+                state.perform(actions);
             }
             Err(error) => drop(reply.send(Err(error))),
         })
@@ -130,9 +130,9 @@ impl SupervisorRef {
     /// [`RequestError::Restarting`]: it has an instance or gets one automatically.
     pub async fn delete(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
-            let done = shell.policy.delete(&id, shell.now());
-            reply.send(done.map(|actions| shell.perform(actions))).ok();
+        self.ask(move |state, reply| {
+            let done = state.policy.delete(&id, state.now());
+            reply.send(done.map(|actions| state.perform(actions))).ok();
         })
         .await
     }
@@ -140,9 +140,9 @@ impl SupervisorRef {
     /// Immediately starts a child that waits for its delay or whose branch is stopped.
     pub async fn retry(&self, id: &str) -> Result<(), RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
-            let done = shell.policy.retry(&id, shell.now());
-            reply.send(done.map(|actions| shell.perform(actions))).ok();
+        self.ask(move |state, reply| {
+            let done = state.policy.retry(&id, state.now());
+            reply.send(done.map(|actions| state.perform(actions))).ok();
         })
         .await
     }
@@ -150,9 +150,9 @@ impl SupervisorRef {
     /// Sets the restart budget to `intensity` restarts within `period`, at least 1 ms. It holds
     /// until the supervisor is replaced. The successor uses the budget of its spec.
     pub async fn limit(&self, intensity: u32, period: Duration) -> Result<(), RequestError> {
-        self.ask(move |shell, reply| {
-            shell.policy.limit(intensity, period.max(Duration::from_millis(1)));
-            shell.show_window();
+        self.ask(move |state, reply| {
+            state.policy.limit(intensity, period.max(Duration::from_millis(1)));
+            state.show_window();
             drop(reply.send(Ok(())));
         })
         .await
@@ -164,13 +164,13 @@ impl SupervisorRef {
     /// must take the arguments of the current children. [`RequestError::Spec`]: a spec is invalid,
     /// and nothing has changed.
     pub async fn replace(&self, specs: Vec<ChildSpec>) -> Result<(), RequestError> {
-        self.ask(move |shell, reply| drop(reply.send(shell.replace(specs)))).await
+        self.ask(move |state, reply| drop(reply.send(state.replace(specs)))).await
     }
 
     /// The listed children, in the order of their start.
     pub async fn which(&self) -> Result<Vec<ChildInfo>, RequestError> {
-        self.ask(|shell, reply| {
-            let listed = shell.policy.list().filter_map(|(seat, _)| shell.info(seat));
+        self.ask(|state, reply| {
+            let listed = state.policy.list().filter_map(|(seat, _)| state.info(seat));
             drop(reply.send(Ok(listed.collect())));
         })
         .await
@@ -183,15 +183,15 @@ impl SupervisorRef {
 
     /// Numbers of children.
     pub async fn count(&self) -> Result<Count, RequestError> {
-        self.ask(|shell, reply| drop(reply.send(Ok(shell.count())))).await
+        self.ask(|state, reply| drop(reply.send(Ok(state.count())))).await
     }
 
     /// One listed child.
     pub async fn child(&self, id: &str) -> Result<ChildInfo, RequestError> {
         let id = id.to_owned();
-        self.ask(move |shell, reply| {
-            let found = shell.policy.find(&id);
-            let info = found.and_then(|seat| shell.info(seat).ok_or(RequestError::NotFound));
+        self.ask(move |state, reply| {
+            let found = state.policy.find(&id);
+            let info = found.and_then(|seat| state.info(seat).ok_or(RequestError::NotFound));
             drop(reply.send(info));
         })
         .await
@@ -202,7 +202,7 @@ impl SupervisorRef {
         ask: impl FnOnce(&mut SupervisorState, Reply<T>) + Send + 'static,
     ) -> Result<T, RequestError> {
         let (reply, answer) = oneshot::channel();
-        let message = Msg::Ask(Box::new(move |shell| ask(shell, reply)));
+        let message = Msg::Ask(Box::new(move |state| ask(state, reply)));
         self.slot.send(message).map_err(|_| RequestError::NotRunning)?;
         answer.await.unwrap_or(Err(RequestError::NotRunning))
     }

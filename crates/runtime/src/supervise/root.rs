@@ -17,7 +17,7 @@ use tokio::sync::watch;
 pub enum RootOutcome {
     /// It was requested to stop.
     Stopped,
-    /// A child used up the restart budget, so the root gave up.
+    /// It ended without a request, for this reason.
     GaveUp(GaveUp),
 }
 
@@ -77,7 +77,7 @@ impl Tree {
         tokio::spawn(async move {
             gone.await;
             at_end.vacate(cell.get_id());
-            let outcome = match at_end.announced(cell.get_id()) {
+            let outcome = match at_end.take_expected_exit(cell.get_id()) {
                 Some(Exit::Normal(_)) => RootOutcome::Stopped,
                 Some(Exit::GaveUp(gave_up)) => RootOutcome::GaveUp(gave_up),
                 exit @ (Some(

@@ -1,7 +1,7 @@
 //! The directory of actors: one slot for each path in the tree.
 //!
-//! Handles become stale at each restart, so callers keep slots instead. A slot stays the same for
-//! the whole run. The supervisor fills and empties it. Callers may request a slot before its path
+//! Handles become stale at each restart, so callers keep slots instead. A slot stays the same while
+//! anyone holds it. The supervisor fills and empties it. Callers may request a slot before its path
 //! is in the tree.
 //!
 //! Over 500 lines: the whole way of one child, from its start to its end.
@@ -42,7 +42,7 @@ pub struct Slot {
 #[derive(Debug, Default)]
 struct Record {
     /// The instance whose reason to end was announced, and that reason.
-    announced: Option<(ActorId, Exit)>,
+    expected_exit: Option<(ActorId, Exit)>,
     /// The instance whose state panicked in its `Drop`, and the text of that panic.
     dropped: Option<(ActorId, String)>,
     /// `None` while the path is not in the tree.
@@ -169,23 +169,23 @@ impl Slot {
 
     /// Announces the reason for which instance `id` will end. An injected reason never replaces
     /// another one.
-    pub(crate) fn announce(&self, id: ActorId, exit: Exit) {
+    pub(crate) fn expect_exit(&self, id: ActorId, exit: Exit) {
         let mut record = self.record();
-        if exit.is_injected() && record.announced.as_ref().is_some_and(|(of, _)| *of == id) {
+        if exit.is_injected() && record.expected_exit.as_ref().is_some_and(|(of, _)| *of == id) {
             return;
         }
-        record.announced = Some((id, exit));
+        record.expected_exit = Some((id, exit));
     }
 
     /// Whether an injected end was announced for instance `id`.
     pub(crate) fn is_injected(&self, id: ActorId) -> bool {
         let record = self.record();
-        record.announced.as_ref().is_some_and(|(of, exit)| *of == id && exit.is_injected())
+        record.expected_exit.as_ref().is_some_and(|(of, exit)| *of == id && exit.is_injected())
     }
 
-    pub(crate) fn announced(&self, id: ActorId) -> Option<Exit> {
-        let announced = self.record().announced.take_if(|(of, _)| *of == id);
-        announced.map(|(_, exit)| exit)
+    pub(crate) fn take_expected_exit(&self, id: ActorId) -> Option<Exit> {
+        let expected = self.record().expected_exit.take_if(|(of, _)| *of == id);
+        expected.map(|(_, exit)| exit)
     }
 
     /// Notes that the state of instance `id` panicked in its `Drop`.
@@ -364,14 +364,15 @@ impl Directory {
     pub fn note_injected(&self, path: &str, what: &Injected) -> bool {
         let Some(slot) = self.find(path) else { return false };
         let cell = slot.cell();
-        cell.inspect(|cell| slot.announce(cell.get_id(), Exit::Injected(what.0.clone()))).is_some()
+        cell.inspect(|cell| slot.expect_exit(cell.get_id(), Exit::Injected(what.0.clone())))
+            .is_some()
     }
 
     /// Kills the instance at `path` as an injected fault. False if there is none.
     pub fn inject_kill(&self, path: &str, what: &Injected) -> bool {
         let Some(slot) = self.find(path) else { return false };
         let Some(cell) = slot.cell() else { return false };
-        slot.announce(cell.get_id(), Exit::Injected(what.0.clone()));
+        slot.expect_exit(cell.get_id(), Exit::Injected(what.0.clone()));
         cell.kill();
         true
     }

@@ -114,7 +114,7 @@ impl Actor for Supervisor {
             }
             seated.insert(*seat, child);
         }
-        let mut shell = SupervisorState {
+        let mut state = SupervisorState {
             myself,
             path,
             tree,
@@ -132,16 +132,16 @@ impl Actor for Supervisor {
             falling: BTreeMap::new(),
             share,
         };
-        shell.show(&seats);
-        Ok(shell)
+        state.show(&seats);
+        Ok(state)
     }
 
     async fn post_start(
         &self,
         _: ActorRef<Msg>,
-        shell: &mut SupervisorState,
+        state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
-        shell.event(Event::Begin);
+        state.event(Event::Begin);
         Ok(())
     }
 
@@ -149,18 +149,18 @@ impl Actor for Supervisor {
         &self,
         _: ActorRef<Msg>,
         message: Msg,
-        shell: &mut SupervisorState,
+        state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Msg::Report(seat, generation, report) => shell.report(seat, generation, report),
+            Msg::Report(seat, generation, report) => state.report(seat, generation, report),
             Msg::Timer(seat, generation, timer) => {
-                shell.event(Event::Timer(seat, generation, timer));
+                state.event(Event::Timer(seat, generation, timer));
             }
             Msg::Stop(within) => {
-                let by = within.map(|within| shell.now().saturating_add(within));
-                shell.event(Event::Stop(by));
+                let by = within.map(|within| state.now().saturating_add(within));
+                state.event(Event::Stop(by));
             }
-            Msg::Ask(ask) => ask(shell),
+            Msg::Ask(ask) => ask(state),
         }
         Ok(())
     }
@@ -169,18 +169,18 @@ impl Actor for Supervisor {
         &self,
         _: ActorRef<Msg>,
         event: SupervisionEvent,
-        shell: &mut SupervisorState,
+        state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         let actor = event.actor_cell().map(ActorCell::get_id);
         if let (Some(actor), Some(exit)) = (actor, Exit::of(event)) {
-            let Some(seat) = shell.actors.remove(&actor) else {
-                shell.unknown(actor, exit);
+            let Some(seat) = state.actors.remove(&actor) else {
+                state.unknown(actor, exit);
                 return Ok(());
             };
-            if let Some(child) = shell.seated.get(&seat) {
+            if let Some(child) = state.seated.get(&seat) {
                 child.slot.vacate(actor);
             }
-            shell.exits.insert(actor, exit);
+            state.exits.insert(actor, exit);
         }
         Ok(())
     }
@@ -293,9 +293,9 @@ impl SupervisorState {
                 self.actors.remove(&actor);
                 let slot = self.seated.get(&seat).map(|child| &child.slot);
                 slot.inspect(|slot| slot.vacate(actor));
-                let announced = slot.and_then(|slot| slot.announced(actor));
+                let expected = slot.and_then(|slot| slot.take_expected_exit(actor));
                 let dropped = slot.and_then(|slot| slot.drop_panic(actor));
-                let exit = announced.or(reported).unwrap_or(Exit::Lost).with_drop(dropped);
+                let exit = expected.or(reported).unwrap_or(Exit::Lost).with_drop(dropped);
                 self.event(Event::Exited(seat, generation, exit));
             }
         }
@@ -408,7 +408,7 @@ impl SupervisorState {
     }
 
     /// The response to the request for a child: it is up, or had nothing to do.
-    fn restarted(&mut self, seat: Seat) -> Result<Child, RequestError> {
+    fn start_response(&mut self, seat: Seat) -> Result<Child, RequestError> {
         let child = self.seated.get_mut(&seat).ok_or(RequestError::NotFound)?;
         Ok(Child {
             path: child.slot.path().to_owned(),
@@ -421,7 +421,7 @@ impl SupervisorState {
 
     fn announce(&mut self, seat: Seat, news: Announcement) {
         let answer = match &news {
-            Announcement::Started { .. } | Announcement::Ignored => Some(self.restarted(seat)),
+            Announcement::Started { .. } | Announcement::Ignored => Some(self.start_response(seat)),
             Announcement::StartFailed { error } if !error.injected => {
                 Some(Err(error.clone().into()))
             }
@@ -469,7 +469,7 @@ impl SupervisorState {
         let (slot, id) = (self.tree.directory.slot(&self.path), self.myself.get_id());
         // An injected stop was announced already.
         if !(stopped && slot.is_injected(id)) {
-            slot.announce(id, exit);
+            slot.expect_exit(id, exit);
         }
         self.up.take().map(|up| up.send(Err(error)));
         self.myself.stop(None);

@@ -1,4 +1,4 @@
-//! The exchange without a journal, a socket or a clock, for tests.
+//! The exchange without a journal, a socket or a clock, for tests and benches.
 
 use super::fact::{Accepted, Advance, Opened, SimFact};
 use super::order::{Order, Status, Trade};

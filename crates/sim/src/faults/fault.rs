@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Default of [`Fault::chance`], in thousandths: every match is hit.
 const ALL: u16 = 1_000;
-/// A day in milliseconds: the largest duration and clock skew.
+/// A day in milliseconds: the largest clock skew, and the largest duration in milliseconds.
 const DAY: i64 = 86_400_000;
 /// Account events that [`Fault::at`] can name.
 const EVENTS: [&str; 4] =

@@ -10,8 +10,6 @@ use everwarm_domain::odd::OddBar;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Closes missed in a row after which the closer does not wait for a symbol.
-pub(super) const MISSES: u32 = 3;
 /// How long a close waits for missing earlier bars, in milliseconds of venue time after it. A venue
 /// that streams and does not respond must not stop all closes.
 pub(super) const HOLE: UtcMs = MINUTE;

@@ -33,7 +33,8 @@ pub(super) struct Series {
     banks: Vec<(Feature, Box<dyn Bank>)>,
     /// Symbols whose history features wait for.
     waits: BTreeMap<Symbol, Wait>,
-    /// The values of this input, and the fact that caused them; `None` between inputs.
+    /// The values of the last input that gave any, and the fact that caused them. The first fact
+    /// of the next input clears them.
     pub(super) output: Option<(Key, FeatureTable)>,
 }
 

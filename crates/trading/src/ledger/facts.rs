@@ -47,10 +47,10 @@ impl Ledger {
                 all.push(conflict.clone());
             }
         }
-        self.append_all(fact.key, life, all, out);
+        self.append_conflicts(fact.key, life, all, out);
     }
 
-    fn append_all(&self, key: Key, life: u64, conflicts: Vec<Conflict>, out: &mut Out<Body>) {
+    fn append_conflicts(&self, key: Key, life: u64, conflicts: Vec<Conflict>, out: &mut Out<Body>) {
         let foreign =
             self.foreign.iter().map(|(asset, amount)| (asset.clone(), amount.normalize()));
         let (cash, foreign) = (self.cash.normalize(), foreign.collect());
@@ -70,7 +70,7 @@ impl Ledger {
             }
         }
         if self.life > 0 {
-            self.append_all(key, self.life, self.conflicts.clone(), out);
+            self.append_conflicts(key, self.life, self.conflicts.clone(), out);
         }
     }
 

@@ -65,7 +65,7 @@ pub struct OrderBook {
     /// Trade ids of `everwarm panic` that are booked, by its orders.
     #[serde(default)]
     pub(super) panicked: Panicked,
-    /// Cancels of living orders.
+    /// Cancels of living orders, and of packed ones until their outcome is appended.
     pub(super) cancels: Cancels,
 }
 
@@ -154,7 +154,7 @@ impl OrderBook {
         questions.filter(|(why, _)| *why != Why::Quiet).map(|(_, at)| at).min()
     }
 
-    /// Venue time of the next query for an open order; `None` if no order is open.
+    /// Venue time of the next query for an open order; `None` if no open order waits only for that.
     #[must_use]
     pub fn next_look_at(&self) -> Option<UtcMs> {
         let questions = self.living().filter_map(|order| self.question(order));

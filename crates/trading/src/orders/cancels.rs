@@ -185,7 +185,8 @@ impl OrderBook {
         question.or_else(doubt).or_else(|| order.query())
     }
 
-    /// Asserts that only living orders have cancels.
+    /// Asserts invariant 4 of the book: a cancel belongs to a living order, or its outcome is
+    /// known.
     pub(super) fn check_cancels(&self) {
         for (id, cancel) in &self.cancels.0 {
             assert!(cancel.over.is_some() || self.orders.contains_key(id), "4: {id} {cancel:?}");

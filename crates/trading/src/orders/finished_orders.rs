@@ -15,7 +15,7 @@ use std::fmt;
 /// How long a finished order is kept for late reports, in milliseconds of event time.
 /// [`REMEMBERED`] may drop it earlier.
 const REMEMBERED_MS: i64 = DAY;
-/// Fewest finished orders kept beside the newest block. This covers minutes if hundreds of symbols
+/// Most finished orders kept beside the newest block. This covers minutes if hundreds of symbols
 /// trade at each close, or months if a few do. The venue reports a finished order within seconds or
 /// never.
 const REMEMBERED: usize = 1024;

@@ -2,7 +2,8 @@
 //!
 //! Only the order manager grants another attempt. It needs a definite refusal or a proved absence,
 //! and an order that is still valid. The `Sent` fact says how long a request may arrive and which
-//! proof of absence counts. Statuses only move forward. A fill counts once by its trade id, in the
+//! proof of absence counts. Apart from a granted attempt, statuses only
+//! move forward. A fill counts once by its trade id, in the
 //! order of venue time and trade id. Fills count only when they add up to the executed quantity
 //! that the venue reports. So reports give the same fills in any order, duplicated or split. A
 //! contradiction to the records immediately becomes a conflict, until an operator ends it or the

@@ -1,8 +1,8 @@
 //! Follows orders from the intent to the last fill.
 //!
 //! [`lifecycle`] defines the legal changes, [`book`] holds the known state, and the manager appends
-//! the consequences. `reconcile` compares the orders with those open at the venue. The gateway
-//! folds its own book and reads from it what to send and query.
+//! the consequences. `open_order_check` compares the orders with those open at the venue. The
+//! gateway folds its own book and reads from it what to send and query.
 
 pub mod book;
 mod cancels;

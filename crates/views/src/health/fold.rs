@@ -65,7 +65,7 @@ pub struct HealthFold {
     pub level: BreakerLevel,
     /// Event time since which it is at that level; none at normal.
     pub breaker: Option<UtcMs>,
-    /// The last odd or refused bar of each symbol, of the last [`STRANGE`] closes, in words.
+    /// The last odd or refused bar of each symbol, in words, shown for [`STRANGE`].
     #[serde(default)]
     pub strange: BTreeMap<Symbol, (UtcMs, String)>,
     /// Orders at the venue with a decided cancel that are not final.
@@ -110,7 +110,7 @@ impl HealthFold {
         self.breaker.filter(|_| self.level == level)
     }
 
-    /// Takes one fact in, in the order of the journal; `status` has taken it in already.
+    /// Takes one fact in, in the order of their keys; `status` has taken it in already.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what opens or ends nothing needs no word")]
     pub fn fold(&mut self, fact: &Fact<Body>, status: &StatusFold) {
         let time = fact.time;

@@ -54,7 +54,8 @@ pub fn money(
     Ok((money, fold.positions))
 }
 
-/// Each holder with its unrealised profit at the mark of `until`; 0 if no mark is known.
+/// Each holder with its unrealised profit at the newest closing price up to `until`. It is 0 while
+/// the symbol has no price.
 fn worth(
     history: &History,
     held: &BTreeMap<Holder, Amounts>,

@@ -121,7 +121,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Takes one fact in, in the order of the journal.
+    /// Takes one fact in, in the order of their keys.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     pub fn fold(&mut self, fact: &Fact<Body>) {
         // A configuration that is unreadable here is unreadable for every stage of this version.

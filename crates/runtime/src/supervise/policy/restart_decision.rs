@@ -110,7 +110,8 @@ impl Policy {
         }
     }
 
-    /// Stops the branch until its retry. The restarts it used no longer count for its siblings.
+    /// Keeps the branch down until its retry. The restarts it used no longer count for its
+    /// siblings.
     pub(super) fn degrade(&mut self, seat: Seat, why: String, retry: Duration) {
         self.window.forget(seat);
         let child = self.child(seat);

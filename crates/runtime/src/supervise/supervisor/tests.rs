@@ -56,7 +56,9 @@ impl Log {
                 | Announcement::Blocked { .. }
                 | Announcement::Unblocked { .. }
                 | Announcement::Removed => {}
-                Announcement::Stray { what } => log.note(format!("{path} heard of nobody: {what}")),
+                Announcement::Stray { what } => {
+                    log.note(format!("{path} got a stray event: {what}"));
+                }
             }
         };
         let wall = move || WallMs::from_utc(i64::try_from(born.elapsed().as_millis()).unwrap());
@@ -513,7 +515,7 @@ async fn s65_what_is_heard_of_nobody_known_is_told_and_changes_nothing() {
     stranger.kill();
     task.await.unwrap();
     settle().await;
-    let stray = |what: &str| format!("root heard of nobody: {what}");
+    let stray = |what: &str| format!("root got a stray event: {what}");
     let expected = [
         "+x".to_owned(),
         stray("start 7 of child 0 has nothing to do"),

@@ -33,20 +33,20 @@ impl fmt::Display for BadError {
 
 impl std::error::Error for BadError {}
 
-enum FaultKind {
+enum BomberOrder {
     Stop,
     Panic,
     BadError,
 }
 
 impl Actor for Bomber {
-    type Msg = FaultKind;
+    type Msg = BomberOrder;
     type State = Bomb;
     type Arguments = Bomb;
 
     async fn pre_start(
         &self,
-        _: ActorRef<FaultKind>,
+        _: ActorRef<BomberOrder>,
         bomb: Bomb,
     ) -> Result<Bomb, ActorProcessingErr> {
         Ok(bomb)
@@ -54,14 +54,14 @@ impl Actor for Bomber {
 
     async fn handle(
         &self,
-        me: ActorRef<FaultKind>,
-        fault: FaultKind,
+        me: ActorRef<BomberOrder>,
+        fault: BomberOrder,
         _: &mut Bomb,
     ) -> Result<(), ActorProcessingErr> {
         match fault {
-            FaultKind::Stop => me.stop(None),
-            FaultKind::Panic => panic!("boom"),
-            FaultKind::BadError => return Err(Box::new(BadError)),
+            BomberOrder::Stop => me.stop(None),
+            BomberOrder::Panic => panic!("boom"),
+            BomberOrder::BadError => return Err(Box::new(BadError)),
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ fn bomber(log: &Log, id: &str) -> ChildSpec {
     worker(id, move |_| (Bomber, Bomb { log: log.clone(), armed: first.swap(false, SeqCst) }))
 }
 
-fn inject(root: &RootHandle, path: &str, fault: FaultKind) {
+fn inject(root: &RootHandle, path: &str, fault: BomberOrder) {
     root.directory().slot(path).send(fault).map_err(|_| ()).unwrap();
 }
 
@@ -99,12 +99,12 @@ const OTHERS: [&str; 4] = ["root", "root/m", "root/m/a", "root/m/b"];
 async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
     type End = (&'static str, fn(&RootHandle));
     let ends: [End; 4] = [
-        ("failed: a panic in Drop: bad drop", |root| inject(root, "root/m/x", FaultKind::Stop)),
+        ("failed: a panic in Drop: bad drop", |root| inject(root, "root/m/x", BomberOrder::Stop)),
         ("failed: boom; then a panic in Drop: bad drop", |root| {
-            inject(root, "root/m/x", FaultKind::Panic);
+            inject(root, "root/m/x", BomberOrder::Panic);
         }),
         ("failed: bad error; then a panic in Drop: bad drop", |root| {
-            inject(root, "root/m/x", FaultKind::BadError);
+            inject(root, "root/m/x", BomberOrder::BadError);
         }),
         ("killed", |root| assert!(root.directory().kill("root/m/x"))),
     ];
@@ -121,7 +121,7 @@ async fn s73_s17_a_panic_in_drop_ends_only_that_child_and_its_policy_applies() {
         assert!(second[0].is_some() && second != first, "it comes back: {how}");
         // A stop of an instance whose state drops without a panic is a normal end, so it stays
         // down.
-        inject(&root, "root/m/x", FaultKind::Stop);
+        inject(&root, "root/m/x", BomberOrder::Stop);
         tokio::time::sleep(1_000 * MS).await;
         assert_eq!(reported(&log), ["root/m/x ended"]);
         assert_eq!(ids(&root, &["root/m/x"]), [None]);
@@ -172,7 +172,7 @@ async fn s73_a_panic_in_drop_of_a_child_with_its_own_start_function_does_not_end
         if kill {
             assert!(root.directory().kill("root/m/x"));
         } else {
-            inject(&root, "root/m/x", FaultKind::BadError);
+            inject(&root, "root/m/x", BomberOrder::BadError);
         }
         tokio::time::sleep(100 * MS).await;
         assert_eq!(ids(&root, &OTHERS), before, "the others live on");
@@ -223,8 +223,8 @@ fn s73_a_state_is_dropped_on_the_runtime_of_its_actor() {
         tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
     });
     assert!(root.directory().kill("root/killed"));
-    inject(&root, "root/stopped", FaultKind::Stop);
-    inject(&root, "root/failed", FaultKind::Panic);
+    inject(&root, "root/stopped", BomberOrder::Stop);
+    inject(&root, "root/failed", BomberOrder::Panic);
     let outcome = control.block_on(async { root.stop(LONG).await });
     assert_eq!(outcome, RootOutcome::Stopped);
     let lines = log.take();

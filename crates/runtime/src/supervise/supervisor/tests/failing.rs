@@ -316,7 +316,7 @@ async fn s65_a_stranger_that_ends_during_a_start_is_told_once_the_start_is_over(
     task.await.unwrap();
     settle().await;
     let who = stranger.get_id();
-    let expected = format!("root heard of nobody: actor {who}, which is no child, killed");
+    let expected = format!("root got a stray event: actor {who}, which is no child, killed");
     assert!(!log.take().contains(&expected), "it may be what starts");
     tokio::time::sleep(2_000 * MS).await;
     let lines = log.take();
