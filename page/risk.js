@@ -59,7 +59,7 @@ export class Risk extends Live {
       </h3>
       ${reasons.length === 0 ? html`<p class="dim">Trading is allowed.</p>`
         : html`<ul class="plain">${reasons.map((r) => html`<li key=${r}>${r}</li>`)}</ul>`}
-      ${s.barred?.length > 0 && html`<p>No entries for ${s.barred.join(", ")}.</p>`}
+      ${(s.entry_limits ?? []).map((text) => html`<p key=${text}>${text}</p>`)}
       <h3>Account: <span class=${s.state === "trading" ? "good" : "bad"}>${s.state ?? "–"}</span>
       </h3>
       <p>${STATES[s.state] ?? ""}.${foreign ? ` External, never traded: ${foreign}.` : ""}

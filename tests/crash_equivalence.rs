@@ -4,6 +4,7 @@
 //! `EVERWARM_FEED=… EVERWARM_PLAN='…' cargo test --test tests replay -- --ignored --nocapture`.
 
 mod ailing;
+mod barred;
 mod cancelled;
 mod classic;
 mod clock;
@@ -31,7 +32,7 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 8] = [
+const FEEDS: [Named; 9] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
@@ -39,6 +40,7 @@ const FEEDS: [Named; 8] = [
     ("lengthened", feed::lengthened),
     ("ailing", feed::ailing),
     ("commanded", feed::commanded),
+    ("barring", feed::barring),
     ("upgrade", upgrade::feed_before),
 ];
 

@@ -7,7 +7,7 @@ use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::TABLE;
 use everwarm_domain::fact::{
     Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Listed,
-    Market, Operator, Order, Part, Restarts, Retained, Signal, Venue,
+    Market, Operator, Order, Part, Restarts, Retained, Signal, StrategyLimit, Venue,
 };
 use everwarm_domain::features::{FeatureHead, FeatureTable};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
@@ -366,6 +366,11 @@ fn derived() -> Vec<Body> {
             level: BreakerLevel::ExitsOnly,
             reasons: vec![reason.clone()],
             barred: vec![(symbol, String::new())],
+            strategies: vec![StrategyLimit {
+                id: String::new(),
+                level: BreakerLevel::Reduced,
+                why: String::new(),
+            }],
         }),
         Body::Decision(Decision::Approved { intent: intent(), reserved: cash, reason }),
         Body::Decision(Decision::Declined {

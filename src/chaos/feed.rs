@@ -270,6 +270,22 @@ pub fn steered() -> Feed {
     Feed { script, settings: Settings { risk, ..settings() }, ..small() }
 }
 
+/// The same feed, in which few losing trades bar a symbol, and a small drawdown reduces entries.
+#[must_use]
+pub fn barring() -> Feed {
+    let risk = Risk {
+        losses_in_a_row: 2,
+        losses_bar_minutes: 20,
+        symbol_trades: 3,
+        symbol_trades_bar_minutes: 45,
+        reduce_at_drawdown_percent: 1,
+        peak_days: 1,
+        unknown_order_s: 600,
+        ..Risk::default()
+    };
+    Feed { settings: Settings { risk, ..settings() }, ..small() }
+}
+
 /// The default settings with one strategy.
 #[must_use]
 pub fn settings() -> Settings {

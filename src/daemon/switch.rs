@@ -122,6 +122,7 @@ fn checked(word: &SwitchWord) -> Result<String, Failure> {
     match &word.switch {
         Switch::Halt
         | Switch::Resume
+        | Switch::NewPeak
         | Switch::Flatten
         | Switch::Safe(_)
         | Switch::Strategy { .. } => {}

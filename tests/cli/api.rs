@@ -185,7 +185,7 @@ fn assert_noted(lines: Vec<Value>) -> Vec<Value> {
         ("DELETE /api/v1/orders", "does not accept"),
         ("POST /api/v1/retry?x=1", "accepts no query"),
         ("POST /api/v1/trading/halt", "Content-Type"),
-        ("POST /api/v1/trading/dance", "halt, resume or flatten"),
+        ("POST /api/v1/trading/dance", "halt, resume, new-peak or flatten"),
     ] {
         let is_refusal =
             |line: &Value| line["what"] == what && line["result"].as_str().unwrap().contains(why);

@@ -5,7 +5,7 @@
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Outcome, Plan, Sizes, run};
 use everwarm::chaos::script::{Deed, Word};
-use everwarm_domain::fact::{Body, Market, Operator, Venue};
+use everwarm_domain::fact::{Body, Ledger, Market, Operator, Venue};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::settings::{Risk, Settings};
 use everwarm_domain::switch::Switch;
@@ -216,6 +216,15 @@ fn a_decision_that_forgets_the_caps_of_real_money_is_found() {
         Box::new(Defective { forgets, ..sound("decision") })
     };
     is_found(confirmed, "decision", defect, || every_input(kills("decision")));
+}
+
+#[test]
+fn a_breaker_that_forgets_trades_is_found() {
+    let defect: Make = |_, _| {
+        let forgets = |body: &Body| matches!(body, Body::Ledger(Ledger::Lot { .. }));
+        Box::new(Defective { forgets, ..sound("breaker") })
+    };
+    is_found(feed::barring, "breaker", defect, || every_input(kills("breaker")));
 }
 
 #[test]

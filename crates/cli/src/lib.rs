@@ -175,7 +175,7 @@ enum Command {
     /// Stop entries; exits continue. It lasts until `resume`, over restarts too.
     Halt(switches::WordArgs),
     /// End a halt or a flatten.
-    Resume(switches::WordArgs),
+    Resume(switches::ResumeArgs),
     /// Stop entries and close all positions by market orders. It lasts until `resume`, over
     /// restarts too.
     Flatten(switches::WordArgs),
@@ -295,7 +295,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Reconcile(args) => reconcile::print(&args, core, printer),
         Command::Switches(args) => switches::list(&args, core, printer),
         Command::Halt(args) => switches::word(&args, "halt", core, printer),
-        Command::Resume(args) => switches::word(&args, "resume", core, printer),
+        Command::Resume(args) => switches::resume(&args, core, printer),
         Command::Flatten(args) => switches::word(&args, "flatten", core, printer),
         Command::SafeStart(args) => switches::safe(&args, core, printer),
         Command::Enable(args) => switches::named(&args, &ENABLE, core, printer),

@@ -296,8 +296,10 @@ mod tests {
         let word = |switch| Body::Operator(Operator::Switched { switch, reason: "storm".into() });
         let (level, barred) = (BreakerLevel::ExitsOnly, Vec::new());
         let reasons = vec!["an operator halted trading: storm".to_owned()];
-        let halted =
-            [word(Switch::Halt), Body::Decision(Decision::Breaker { level, reasons, barred })];
+        let halted = [
+            word(Switch::Halt),
+            Body::Decision(Decision::Breaker { level, reasons, barred, strategies: vec![] }),
+        ];
         let breaker_after = |appended: &[Body]| {
             let view = after(&folder, appended).doctor().unwrap();
             let found = view.findings.into_iter().find(|f| f.check == "breaker").unwrap();

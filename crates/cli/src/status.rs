@@ -86,10 +86,9 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     add("market", format!("{newest}; input {}{unsynced}", thousands(status.head)));
     let reasons = status.breaker_reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
-    let barred: Vec<String> =
-        status.barred.iter().map(|symbol| format!("; no entries for {symbol}")).collect();
-    let barred = barred.join("");
-    add("breaker", format!("{}{colon}{reasons}{barred}", sentences::level(status.breaker)));
+    let limits: Vec<String> = status.entry_limits.iter().map(|text| format!("; {text}")).collect();
+    let limits = limits.concat();
+    add("breaker", format!("{}{colon}{reasons}{limits}", sentences::level(status.breaker)));
     let orders = count(status.orders, "order");
     let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
     let fills = count(status.fills, "fill");

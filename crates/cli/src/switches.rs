@@ -27,6 +27,16 @@ pub struct WordArgs {
     args: Args,
 }
 
+/// Flags of `resume`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ResumeArgs {
+    /// End a level after a drawdown, too: the present equity is the new peak.
+    #[arg(long)]
+    new_peak: bool,
+    #[command(flatten)]
+    word: WordArgs,
+}
+
 /// Flags of `safe-start`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SafeArgs {
@@ -63,10 +73,17 @@ pub fn word(args: &WordArgs, word: &str, core: &Core, printer: Printer) -> Resul
     let switch = match word {
         "halt" => Switch::Halt,
         "resume" => Switch::Resume,
+        "new-peak" => Switch::NewPeak,
         _ => Switch::Flatten,
     };
     let (asked, reason) = (Asked::default().with("word", Some(word)), args.reason.clone());
     args.apply(&switch, core, (&TRADING, &asked, &ReasonView { reason }), printer)
+}
+
+/// Resumes.
+pub fn resume(args: &ResumeArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let how = if args.new_peak { "new-peak" } else { "resume" };
+    word(&args.word, how, core, printer)
 }
 
 /// Takes a step of the safe start.

@@ -82,6 +82,16 @@ impl Config {
     }
 }
 
+/// Rules whose default is 0 with the simulated exchange. They would end most of a demonstration.
+const OFF_IN_SIMULATION: &[&str] = &[
+    "risk.losses_in_a_row",
+    "risk.symbol_trades",
+    "risk.stop_cooldown_minutes",
+    "risk.strategy_reduce_at_stops",
+    "risk.strategy_exits_only_at_stops",
+    "risk.unknown_order_s",
+];
+
 /// How deeply a configuration is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckDepth {
@@ -212,7 +222,12 @@ impl Sources {
         variables.retain(|variable| !secrets.contains(&variable.place));
         layers.push(Layer::given(&variables, &mut errors));
         layers.push(Layer::given(&self.flags, &mut errors));
-        let defaults = Layer::defaults();
+        let mut defaults = Layer::defaults();
+        let kind = |layer: &Layer| layer.0.get("venue.kind").map(|entry| entry.value.clone());
+        let kind = layers.iter().rev().find_map(kind).or_else(|| kind(&defaults));
+        if kind.as_ref().and_then(Value::as_str) == Some("sim") {
+            defaults.turn_off(OFF_IN_SIMULATION);
+        }
         let mut figment = Figment::from(&defaults);
         let mut set = BTreeMap::new();
         for layer in layers {
@@ -306,6 +321,21 @@ impl Values {
                 max_consecutive_failures: self.get("risk.max_consecutive_failures"),
                 max_trades_per_day: self.get("risk.max_trades_per_day"),
                 max_loss_per_day: self.decimal("risk.max_loss_per_day"),
+                reduce_at_drawdown_percent: self.get("risk.reduce_at_drawdown_percent"),
+                exits_only_at_drawdown_percent: self.get("risk.exits_only_at_drawdown_percent"),
+                halt_at_drawdown_percent: self.get("risk.halt_at_drawdown_percent"),
+                peak_days: self.get("risk.peak_days"),
+                losses_in_a_row: self.get("risk.losses_in_a_row"),
+                losses_bar_minutes: self.get("risk.losses_bar_minutes"),
+                symbol_trades: self.get("risk.symbol_trades"),
+                symbol_trades_bar_minutes: self.get("risk.symbol_trades_bar_minutes"),
+                stop_cooldown_minutes: self.get("risk.stop_cooldown_minutes"),
+                strategy_reduce_at_stops: self.get("risk.strategy_reduce_at_stops"),
+                strategy_reduce_at_stop_percent: self.get("risk.strategy_reduce_at_stop_percent"),
+                strategy_exits_only_at_stops: self.get("risk.strategy_exits_only_at_stops"),
+                strategy_exits_only_at_stop_percent: self
+                    .get("risk.strategy_exits_only_at_stop_percent"),
+                unknown_order_s: self.get("risk.unknown_order_s"),
             },
             strategy,
         };

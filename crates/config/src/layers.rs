@@ -72,6 +72,15 @@ impl Layer {
         layer
     }
 
+    /// Sets these numbers to 0.
+    pub fn turn_off(&mut self, keys: &[&str]) {
+        for key in keys {
+            if let Some(entry) = self.0.get_mut(*key) {
+                entry.value = Value::from(0);
+            }
+        }
+    }
+
     /// Reads a file.
     pub fn file(path: &Path, errors: &mut ConfigErrors) -> Layer {
         let name = path.display().to_string();

@@ -3,7 +3,7 @@
 use super::bounds;
 use super::id::Symbol;
 use super::money::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod strategies;
 
@@ -110,21 +110,101 @@ impl Default for Trading {
     }
 }
 
-/// Limits of the circuit breaker. Zero switches a limit off.
+/// Rules of the circuit breaker. Zero switches a rule off.
+///
+/// Saved states of stages hold the first three members only. The breaker saves all of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Risk {
     /// Rejected or expired orders in a row before the account goes to exits-only.
     pub max_consecutive_failures: u32,
-    /// Most entries a UTC day.
+    /// Most entries a day.
     pub max_trades_per_day: u32,
-    /// Realised loss a UTC day, in the quote asset, before the account goes to exits-only.
+    /// Loss of equity since the day began, in the quote asset, before the account goes to
+    /// exits-only.
     pub max_loss_per_day: Decimal,
+    /// Drawdown of the equity before the account goes to reduced, percent of the peak.
+    pub reduce_at_drawdown_percent: u32,
+    /// Drawdown of the equity before the account goes to exits-only, percent of the peak.
+    pub exits_only_at_drawdown_percent: u32,
+    /// Drawdown of the equity before the account goes to halted, percent of the peak.
+    pub halt_at_drawdown_percent: u32,
+    /// The peak is the highest equity of this many days.
+    pub peak_days: u32,
+    /// Losing trades in a row of a symbol before it is barred.
+    pub losses_in_a_row: u32,
+    /// How long they bar it, minutes.
+    pub losses_bar_minutes: u32,
+    /// Trades of a symbol within 24 h that bar it if their sum is a loss.
+    pub symbol_trades: u32,
+    /// How long they bar it, minutes.
+    pub symbol_trades_bar_minutes: u32,
+    /// How long a stop bars its symbol, minutes.
+    pub stop_cooldown_minutes: u32,
+    /// Stop-outs of a strategy within 24 h before it goes to reduced.
+    pub strategy_reduce_at_stops: u32,
+    /// The least share of stop-outs among its exits for that, percent.
+    pub strategy_reduce_at_stop_percent: u32,
+    /// Stop-outs of a strategy within 24 h before it goes to exits-only.
+    pub strategy_exits_only_at_stops: u32,
+    /// The least share of stop-outs among its exits for that, percent.
+    pub strategy_exits_only_at_stop_percent: u32,
+    /// How long an order may be unknown before the account goes to exits-only, seconds of event
+    /// time.
+    pub unknown_order_s: i64,
 }
 
 impl Default for Risk {
     fn default() -> Self {
-        Risk { max_consecutive_failures: 5, max_trades_per_day: 0, max_loss_per_day: Decimal::ZERO }
+        Risk {
+            max_consecutive_failures: 5,
+            max_trades_per_day: 0,
+            max_loss_per_day: Decimal::ZERO,
+            reduce_at_drawdown_percent: 0,
+            exits_only_at_drawdown_percent: 0,
+            halt_at_drawdown_percent: 0,
+            peak_days: 0,
+            losses_in_a_row: 0,
+            losses_bar_minutes: 0,
+            symbol_trades: 0,
+            symbol_trades_bar_minutes: 0,
+            stop_cooldown_minutes: 0,
+            strategy_reduce_at_stops: 0,
+            strategy_reduce_at_stop_percent: 0,
+            strategy_exits_only_at_stops: 0,
+            strategy_exits_only_at_stop_percent: 0,
+            unknown_order_s: 0,
+        }
+    }
+}
+
+/// The rules that saved states of stages hold.
+#[derive(Serialize, Deserialize)]
+struct InState {
+    max_consecutive_failures: u32,
+    max_trades_per_day: u32,
+    max_loss_per_day: Decimal,
+}
+
+impl Serialize for Risk {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() {
+            return Risk::serialize(self, to);
+        }
+        let Risk { max_consecutive_failures, max_trades_per_day, max_loss_per_day, .. } = *self;
+        InState { max_consecutive_failures, max_trades_per_day, max_loss_per_day }.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Risk {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Risk, D::Error> {
+        if from.is_human_readable() {
+            return Risk::deserialize(from);
+        }
+        let InState { max_consecutive_failures, max_trades_per_day, max_loss_per_day } =
+            InState::deserialize(from)?;
+        let rest = Risk::default();
+        Ok(Risk { max_consecutive_failures, max_trades_per_day, max_loss_per_day, ..rest })
     }
 }
 
@@ -146,6 +226,7 @@ impl Settings {
             ("valid_for_s", trading.valid_for_s),
             ("stale_s", trading.stale_s),
             ("recv_window_ms", trading.recv_window_ms),
+            ("unknown_order_s", risk.unknown_order_s),
         ] {
             if !(0..=SECONDS_MAX).contains(&value) {
                 return Err(format!("{what} {value} is not from 0 to {SECONDS_MAX}"));
@@ -173,5 +254,20 @@ impl Settings {
     #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).expect("settings are plain values")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_of_an_earlier_version_has_later_rules_off() {
+        let text = r#"{"risk":{"max_trades_per_day":3}}"#;
+        let risk = Settings::from_text(text).unwrap().risk;
+        assert_eq!(risk, Risk { max_trades_per_day: 3, ..Risk::default() });
+        let risk = Risk { reduce_at_drawdown_percent: 5, ..risk };
+        let text = Settings { risk: risk.clone(), ..Settings::default() }.to_text();
+        assert_eq!(Settings::from_text(&text).unwrap().risk, risk);
     }
 }

@@ -32,6 +32,8 @@ pub enum Switch {
         /// Whether it runs.
         on: bool,
     },
+    /// Ends a halt or a flatten, and a level after a drawdown: the present equity is its new peak.
+    NewPeak,
 }
 
 impl Switch {
@@ -122,7 +124,7 @@ impl Switches {
         let cause = Cause { reason: reason.to_owned(), since };
         match switch {
             Switch::Halt => self.halted = Some(cause),
-            Switch::Resume => (self.halted, self.flatten) = (None, None),
+            Switch::Resume | Switch::NewPeak => (self.halted, self.flatten) = (None, None),
             Switch::Flatten => self.flatten = Some(cause),
             Switch::Safe(SafeStep::Trade) => self.safe = None,
             Switch::Safe(step) => self.safe = Some((*step, cause)),
@@ -137,6 +139,8 @@ impl Switches {
         match switch {
             Switch::Halt => self.halted.is_none(),
             Switch::Resume => self.halted.is_some() || self.flatten.is_some(),
+            // The switches do not know the peak.
+            Switch::NewPeak => true,
             Switch::Flatten => self.flatten.is_none(),
             Switch::Safe(step) => self.step() != *step,
             Switch::Strategy { name, on } => self.strategies.contains_key(name) == *on,
@@ -214,7 +218,9 @@ mod tests {
         assert!(!halted.would_change(&Switch::Halt) && halted.would_change(&Switch::Flatten));
         let over = after(&[(Switch::Halt, "a"), (Switch::Flatten, "b"), (Switch::Resume, "c")]);
         assert_eq!(over, Switches::default());
-        assert!(!over.would_change(&Switch::Resume));
+        assert!(!over.would_change(&Switch::Resume) && over.would_change(&Switch::NewPeak));
+        let over = after(&[(Switch::Halt, "a"), (Switch::Flatten, "b"), (Switch::NewPeak, "c")]);
+        assert_eq!(over, Switches::default());
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub fn date_of(day: i64) -> String {
     format!("{:04}-{month:02}-{day:02}", year + era * 400 + carry)
 }
 
+/// The time of day, as `12:05 UTC`.
+#[must_use]
+pub fn clock(time: UtcMs) -> String {
+    let minutes = time.rem_euclid(DAY) / MINUTE;
+    format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
+}
+
 /// Width of a bar. Buckets are aligned to the UTC epoch.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

@@ -280,6 +280,7 @@ mod tests {
             level: BreakerLevel::Halted,
             reasons,
             barred: Vec::new(),
+            strategies: Vec::new(),
         });
         Fact { key, time: T, version: 1, because: Vec::new(), body }
     }

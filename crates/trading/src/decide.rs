@@ -37,7 +37,8 @@ use entry_checks::form_allows;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order, Signal, Venue,
+    Analysis, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order, Signal,
+    StrategyLimit, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
 use everwarm_domain::instrument::Instrument;
@@ -54,7 +55,11 @@ use owed_exits::Exits;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 7;
+const FORMAT: u8 = 8;
+/// Format, type and version of the state without limits of strategies.
+const FORMAT_7: u8 = 7;
+const TYPE_7: u64 = 0xf459_8a22_76ae_4d9d;
+const BEFORE_STRATEGY_LIMITS: u16 = 7;
 /// Format, type and version of the state without a calendar.
 const FORMAT_6: u8 = 6;
 const TYPE_6: u64 = 0x88f1_824c_6f89_71d6;
@@ -186,6 +191,9 @@ pub struct Decide {
     /// Order types that venues take, as far as known.
     #[serde(default)]
     capabilities: BTreeMap<VenueId, Capabilities>,
+    /// Limited strategies.
+    #[serde(default)]
+    limited: Vec<StrategyLimit>,
 }
 
 /// The newest bar of a symbol.
@@ -407,7 +415,7 @@ impl Decide {
             Some(ppm) => full.saturating_mul(Decimal::new(i64::from(ppm.min(1_000_000)), 6)),
             None => full,
         };
-        let notional = match self.level {
+        let notional = match self.level_of(&signal.strategy) {
             BreakerLevel::Reduced => full / Decimal::TWO,
             BreakerLevel::Normal | BreakerLevel::ExitsOnly | BreakerLevel::Halted => full,
         };
@@ -477,10 +485,11 @@ impl Decide {
 
     fn own(&mut self, fact: &Fact<Body>, decision: &Decision) {
         let answered = match decision {
-            Decision::Breaker { level, reasons, barred } => {
+            Decision::Breaker { level, reasons, barred, strategies } => {
                 self.level = *level;
                 self.reasons.clone_from(reasons);
                 self.barred.clone_from(barred);
+                self.limited.clone_from(strategies);
                 return;
             }
             Decision::Approved { intent, reserved, .. } => {
@@ -547,7 +556,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        7
+        8
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -594,7 +603,7 @@ impl Stage for Decide {
             Body::Market(market) => self.market(market),
             Body::Operator(Operator::Switched { switch, .. }) => match switch {
                 Switch::Flatten => self.flatten = self.flatten.or(Some(fact.key)),
-                Switch::Resume => {
+                Switch::Resume | Switch::NewPeak => {
                     self.flatten = None;
                     self.exits.resumed(fact.key.n);
                 }
@@ -669,12 +678,16 @@ impl Stage for Decide {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_LOTS, BEFORE_CALENDAR]
+        &[BEFORE_LOTS, BEFORE_CALENDAR, BEFORE_STRATEGY_LIMITS]
     }
 
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
         if version == BEFORE_CALENDAR {
             *self = state::grown(FORMAT_6, TYPE_6, bytes)?;
+            return Ok(());
+        }
+        if version == BEFORE_STRATEGY_LIMITS {
+            *self = state::grown(FORMAT_7, TYPE_7, bytes)?;
             return Ok(());
         }
         *self = state::load(FORMAT_BEFORE_LOTS, bytes)?;

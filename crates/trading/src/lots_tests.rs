@@ -531,7 +531,7 @@ fn a_decision_without_lots_is_read_as_that_of_the_one_strategy_there_was() {
     }
     let mut new = Decide::default();
     new.convert(5, &old.save_before_lots()).unwrap();
-    assert_eq!(new.converts(), [5, 6]);
+    assert_eq!(new.converts(), [5, 6, 7]);
     assert_eq!(new.save(), old.save(), "the facts and the conversion lead to the same");
     let appended = decides(&mut new, vec![signal_of("sma_cross", "BTCUSDT", Side::Sell)]);
     assert_eq!(appended, ["sma_cross owed", "sma_cross Sell 3"]);

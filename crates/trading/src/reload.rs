@@ -41,7 +41,7 @@ pub fn check(present: &Universe, old: &Settings, new: &Settings) -> Vec<Refusal>
 #[must_use]
 pub fn below_used(used: &Counts, old: &Risk, new: &Risk) -> Vec<Refusal> {
     let date = date_of(used.day);
-    let loss = -used.realized.normalize();
+    let loss = used.loss.normalize();
     let rows: [(&'static str, [Decimal; 3], String); 3] = [
         (
             "risk.max_consecutive_failures",
@@ -60,7 +60,7 @@ pub fn below_used(used: &Counts, old: &Risk, new: &Risk) -> Vec<Refusal> {
         (
             "risk.max_loss_per_day",
             [loss, old.max_loss_per_day, new.max_loss_per_day],
-            format!("a loss of {loss} was realised on {date}"),
+            format!("{loss} were lost on {date}"),
         ),
     ];
     // Zero switches a limit off. A raised limit may still be below its use.
@@ -133,11 +133,13 @@ mod tests {
 
     #[test]
     fn a_limit_below_what_is_used_today_is_refused_and_one_that_is_reached_is_not() {
-        let used = Counts { day: 1, failures: 2, entries: 7, realized: dec("-10.50") };
+        let loss = dec("10.50");
+        let used = Counts { day: 1, failures: 2, entries: 7, loss, ..Counts::default() };
         let limits = |failures, entries, loss| Risk {
             max_consecutive_failures: failures,
             max_trades_per_day: entries,
             max_loss_per_day: dec(loss),
+            ..Risk::default()
         };
         let off = limits(0, 0, "0");
         let refused = |old: &Risk, new: &Risk| -> Vec<String> {
@@ -157,13 +159,10 @@ mod tests {
         let entries =
             format!("risk.max_trades_per_day: 7 entries were filled on 1970-01-02, 6 {halt}");
         assert_eq!(texts[1], entries);
-        let loss = format!(
-            "risk.max_loss_per_day: a loss of 10.5 was realised on 1970-01-02, 10.4 {halt}"
-        );
+        let loss = format!("risk.max_loss_per_day: 10.5 were lost on 1970-01-02, 10.4 {halt}");
         assert_eq!(texts[2], loss);
         assert_eq!(refused(&limits(9, 9, "99"), &limits(9, 5, "99")).len(), 1);
-        let won = Counts { realized: dec("5"), ..Counts::default() };
-        assert_eq!(below_used(&won, &off, &limits(1, 1, "1")), []);
+        assert_eq!(below_used(&Counts::default(), &off, &limits(1, 1, "1")), []);
     }
 
     #[test]

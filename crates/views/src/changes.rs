@@ -216,17 +216,21 @@ pub const SAFE_START: Change = post(
     },
 );
 
-/// Halts, resumes or flattens.
+/// Halts, resumes, resumes with a new peak, or flattens.
 pub const TRADING: Change = post(
     "/api/v1/trading/{word}",
-    "Halt, resume or flatten",
+    "Halt, resume, resume with a new peak, or flatten",
     (one::<ReasonView>, one::<SwitchedView>),
     |control, asked, body| {
         let switch = match asked.word("word") {
             Some("halt") => Switch::Halt,
             Some("resume") => Switch::Resume,
+            Some("new-peak") => Switch::NewPeak,
             Some("flatten") => Switch::Flatten,
-            _ => return Err(no_such_path("the path must end with halt, resume or flatten")),
+            _ => {
+                let text = "the path must end with halt, resume, new-peak or flatten";
+                return Err(no_such_path(text));
+            }
         };
         tried(body, |ReasonView { reason }| set_switch(control, switch, reason))
     },

@@ -6,7 +6,7 @@ use super::operations::enables;
 use super::stored_texts::shown;
 use everwarm_domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator,
-    Order, Part, Restarts, Signal, Venue,
+    Order, Part, Restarts, Signal, StrategyLimit, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
@@ -21,7 +21,7 @@ use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_domain::time::date_of;
 use everwarm_words::text::{amount, clock, count, instant, plain, rounded};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum number of balances in a sentence: an account may hold dust of hundreds of assets.
 const BALANCES_SHOWN: usize = 8;
@@ -400,6 +400,7 @@ pub fn switched(switch: &Switch) -> String {
     match switch {
         Switch::Halt => "an operator halts trading".to_owned(),
         Switch::Resume => "an operator resumes trading".to_owned(),
+        Switch::NewPeak => "an operator resumes trading, with a new peak of the equity".to_owned(),
         Switch::Flatten => "an operator closes all positions".to_owned(),
         Switch::Safe(SafeStep::Collect) => "safe start: only data is collected".to_owned(),
         Switch::Safe(SafeStep::Exits) => "safe start: only exits are allowed".to_owned(),
@@ -422,6 +423,7 @@ pub fn answered(switch: &Switch, configured_off: &[String]) -> String {
         Switch::Strategy { .. }
         | Switch::Halt
         | Switch::Resume
+        | Switch::NewPeak
         | Switch::Flatten
         | Switch::Safe(_)
         | Switch::Process { .. } => switched(switch),
@@ -469,21 +471,29 @@ fn signal(signal: &Signal) -> String {
     format!("{strategy} signals {side} {symbol} at {price}: {reason}")
 }
 
+/// The limits of symbols and strategies, one sentence each. Symbols with one reason share it.
+#[must_use]
+pub fn entry_limits(barred: &[(Symbol, String)], strategies: &[StrategyLimit]) -> Vec<String> {
+    let mut symbols: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (symbol, why) in barred {
+        symbols.entry(why).or_default().push(symbol.to_string());
+    }
+    let bars = symbols.into_iter().map(|(why, symbols)| {
+        let colon = if why.is_empty() { "" } else { ": " };
+        format!("no entries for {}{colon}{}", list(symbols.into_iter()), shown(why))
+    });
+    let limit = |of: &StrategyLimit| format!("{} is at {}: {}", of.id, level(of.level), of.why);
+    bars.chain(strategies.iter().map(limit)).collect()
+}
+
 fn describe_decision(decision: &Decision) -> String {
     match decision {
-        Decision::Breaker { level: to, reasons, barred } => {
+        Decision::Breaker { level: to, reasons, barred, strategies } => {
             let reasons = shown(&reasons.join("; "));
             let colon = if reasons.is_empty() { "" } else { ": " };
             let text = format!("the breaker is at {}{colon}{reasons}", level(*to));
-            match barred.as_slice() {
-                [] => text,
-                barred => {
-                    format!(
-                        "{text}; no entries for {}",
-                        list(barred.iter().map(|(s, _)| s.to_string()))
-                    )
-                }
-            }
+            let limits = entry_limits(barred, strategies);
+            [vec![text], limits].concat().join("; ")
         }
         Decision::Approved { intent: approved, reserved, .. } => {
             format!("risk approved: {}, {} reserved", intent(approved), amount(*reserved))

@@ -79,10 +79,11 @@ impl StatusFold {
                 self.switches.fold(fact);
                 self.quarantines.fold(fact);
             }
-            Body::Decision(Decision::Breaker { level, reasons, barred }) => {
+            Body::Decision(Decision::Breaker { level, reasons, barred, strategies }) => {
                 self.view.breaker = *level;
                 self.view.breaker_reasons.clone_from(reasons);
                 self.view.barred = barred.iter().map(|(symbol, _)| *symbol).collect();
+                self.view.entry_limits = super::sentences::entry_limits(barred, strategies);
                 self.operator_reasons = self.switches.level().1;
             }
             Body::Decision(Decision::Owed { .. }) => self.exit(&fact.body),
@@ -547,7 +548,7 @@ mod tests {
         let switch = |switch| Body::Operator(Operator::Switched { switch, reason: "lunch".into() });
         let breaker = |level, reasons: &[&str]| {
             let reasons = reasons.iter().map(|r| (*r).to_owned()).collect();
-            Body::Decision(Decision::Breaker { level, reasons, barred: vec![] })
+            Body::Decision(Decision::Breaker { level, reasons, barred: vec![], strategies: vec![] })
         };
         // The breaker may not have processed the switch yet.
         let halted = "halted by operator: lunch".to_owned();
@@ -667,7 +668,7 @@ mod tests {
             let switched = |switch| Operator::Switched { switch, reason: "storm".to_owned() };
             take(Body::Operator(switched(Switch::Halt)));
             let (level, barred) = (BreakerLevel::ExitsOnly, vec![]);
-            take(Body::Decision(Decision::Breaker { level, reasons, barred }));
+            take(Body::Decision(Decision::Breaker { level, reasons, barred, strategies: vec![] }));
             for word in words {
                 take(Body::Operator(switched(word)));
             }

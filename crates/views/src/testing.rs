@@ -226,8 +226,9 @@ pub fn journal() -> Facts {
         facts.push(Fact { key: Key { n, rank, i }, time, version: 1, because, body });
     };
     let key = |n, rank, i| Key { n, rank, i };
-    let breaker =
-        |level, reasons| Body::Decision(Decision::Breaker { level, reasons, barred: vec![] });
+    let breaker = |level, reasons| {
+        Body::Decision(Decision::Breaker { level, reasons, barred: vec![], strategies: vec![] })
+    };
     let declined = Body::Decision(Decision::Declined {
         signal: signal("BTCUSD"),
         code: "max-positions".into(),

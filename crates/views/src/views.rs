@@ -115,6 +115,9 @@ pub struct StatusView {
     /// Symbols without entries, by name.
     #[schema(value_type = Vec<shapes::Symbol>)]
     pub barred: Vec<Symbol>,
+    /// The limits of symbols and strategies, why and until when, one sentence each.
+    #[serde(default)]
+    pub entry_limits: Vec<String>,
     /// Differences with the venue that no record explains.
     #[schema(value_type = Vec<shapes::Conflict>)]
     pub conflicts: Vec<Conflict>,

@@ -364,7 +364,7 @@ impl Seen {
         if let Some(row) = self.listed.as_ref().filter(|l| l.standing() != Standing::Trading) {
             return Some(format!("{} is {}: {}", self.symbol, row.standing().name(), away(row)));
         }
-        let Some(Body::Decision(Decision::Breaker { level, reasons, barred })) =
+        let Some(Body::Decision(Decision::Breaker { level, reasons, barred, .. })) =
             self.breaker.as_ref().map(|fact| &fact.body)
         else {
             return None;

@@ -373,6 +373,17 @@ pub enum BreakerLevel {
     Halted,
 }
 
+/// The limit of one strategy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrategyLimit {
+    /// Its id.
+    pub id: String,
+    /// Its level; the account may have a higher one.
+    pub level: BreakerLevel,
+    /// Why, and until when.
+    pub why: String,
+}
+
 /// Derived: limits on trading, approvals and exits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Decision {
@@ -385,6 +396,9 @@ pub enum Decision {
         /// Symbols without entries, and why; by symbol.
         #[serde(default)]
         barred: Vec<(Symbol, String)>,
+        /// Limited strategies, by id.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        strategies: Vec<StrategyLimit>,
     },
     /// A signal was approved and its cash reserved. Only the decision appends these.
     Approved {

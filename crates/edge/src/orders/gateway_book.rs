@@ -207,7 +207,7 @@ impl Stage for GatewayBook {
                 self.caps.confirm(*per_order, *per_day);
             }
             Body::Operator(Operator::Switched { switch, .. }) => {
-                if *switch == Switch::Resume {
+                if matches!(switch, Switch::Resume | Switch::NewPeak) {
                     self.anew = fact.key.n;
                 }
                 self.switches.fold(fact);

@@ -26,13 +26,21 @@ pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
 }
 
 impl Decide {
+    /// The level for entries of a strategy.
+    pub(super) fn level_of(&self, strategy: &str) -> BreakerLevel {
+        let own = self.limited.iter().find(|limit| limit.id == strategy);
+        own.map_or(self.level, |own| self.level.max(own.level))
+    }
+
     /// Whether the breaker allows an entry.
     pub(super) fn level_allows(&self, signal: &Signal) -> Result<(), Refusal> {
-        let why = self.reasons.join("; ");
+        let own = self.limited.iter().find(|limit| limit.id == signal.strategy);
+        let own = own.filter(|own| own.level > self.level);
+        let why = own.map_or_else(|| self.reasons.join("; "), |own| own.why.clone());
         if let Some((_, why)) = self.barred.iter().find(|(symbol, _)| *symbol == signal.symbol) {
             return no("barred", why.clone());
         }
-        match self.level {
+        match self.level_of(&signal.strategy) {
             BreakerLevel::Halted => no("halted", format!("trading is halted: {why}")),
             BreakerLevel::ExitsOnly => {
                 no("exits-only", format!("positions may be left, not entered: {why}"))

@@ -1,8 +1,10 @@
-//! Limits losses: the circuit breaker, its daily limits, the live caps and the sizes of orders.
+//! Limits losses: the circuit breaker and its rules, the live caps and the sizes of orders.
 
 pub mod breaker;
 pub mod caps;
+pub mod drawdown;
 pub mod limits;
 pub mod sizing;
+pub mod trades;
 
 pub use breaker::Breaker;

@@ -255,6 +255,9 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
     let command = match signs.switches.step() {
         SafeStep::Collect => "everwarm safe-start exits --reason \"why\"",
         SafeStep::Exits => "everwarm safe-start trade --reason \"why\"",
+        SafeStep::Trade if reasons.contains("--new-peak") => {
+            "everwarm resume --new-peak --reason \"why\""
+        }
         SafeStep::Trade if allowed == BreakerLevel::Normal => "everwarm status",
         SafeStep::Trade => "everwarm resume --reason \"why\"",
     };

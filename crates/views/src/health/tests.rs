@@ -351,7 +351,15 @@ impl Books {
     /// Sets the breaker; returns since when it is at this level.
     fn at(&mut self, time: UtcMs, level: BreakerLevel, why: &str) -> Option<UtcMs> {
         let reasons = vec![why.to_owned()];
-        self.append(time, Body::Decision(Decision::Breaker { level, reasons, barred: Vec::new() }));
+        self.append(
+            time,
+            Body::Decision(Decision::Breaker {
+                level,
+                reasons,
+                barred: Vec::new(),
+                strategies: vec![],
+            }),
+        );
         self.1.at(level)
     }
 }
@@ -527,6 +535,11 @@ fn what_the_configuration_waits_for_is_told() {
     signs.switches.apply(&Switch::Halt, "look", T);
     let command = findings(&signs).findings[0].command.clone();
     assert_eq!(command.as_deref(), Some("everwarm resume --reason \"why\""));
+    signs.status.breaker_reasons =
+        vec!["the equity fell 5 %, until `everwarm resume --new-peak`".to_owned()];
+    let command = findings(&signs).findings[0].command.clone().unwrap();
+    assert_eq!(command, "everwarm resume --new-peak --reason \"why\"");
+    can_be_typed(&command);
     // `resume` does not end a safe start.
     for (step, word) in [(SafeStep::Collect, "exits"), (SafeStep::Exits, "trade")] {
         signs.switches.apply(&Switch::Safe(step), "look", T);

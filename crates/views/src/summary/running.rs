@@ -64,7 +64,7 @@ pub fn running(
     let bytes: u64 = live.map(|file| file.bytes).sum();
     fold.running.grown = bytes / 1024 * fold.running.facts / all * 1024;
     let sent = sent_before(journal, first, fold.counting.older(&kept.orders, since))?;
-    let used = std::mem::take(&mut fold.counting).used(period, &kept.booked, &sent);
+    let used = std::mem::take(&mut fold.counting).used(period, &kept.equity, &sent);
     fold.limits(positions, &used);
     Ok(fold.running)
 }

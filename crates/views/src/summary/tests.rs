@@ -121,7 +121,7 @@ impl Written {
             breaker.evolve(fact);
             let (counts, _) = breaker.counted();
             if counts.day == day_of(day) {
-                let now = [counts.failures.into(), counts.entries.into(), -counts.realized];
+                let now = [counts.failures.into(), counts.entries.into(), counts.loss];
                 most = [0, 1, 2].map(|i: usize| most[i].max(now[i]));
             }
         }
@@ -176,8 +176,6 @@ fn limits_are_used_as_the_breaker_counts() {
     }
     written.order(FIRST - DAY / 2, "old", true, &[changed("old", OrderStatus::Open, "0")]);
     written.order(FIRST - DAY / 2, "won", true, &[bought("won", 1), bought("won", 2)]);
-    let n = written.input(FIRST - DAY / 2, Body::Operator(Operator::Clock { time: 0 }));
-    written.append(n, rank::LEDGER.0, position("1", "100", "-40"));
     written.closes(FIRST - 5 * MINUTE, FIRST + HOUR, 0);
     for id in ["e1", "e2", "e3", "e4", "e5", "e6"] {
         written.order(FIRST + HOUR, id, false, &[changed(id, OrderStatus::Expired, "0")]);
@@ -189,8 +187,9 @@ fn limits_are_used_as_the_breaker_counts() {
     written.order(time, "r2", true, &[changed("r2", OrderStatus::Expired, "0")]);
     assert_eq!(limits(&written.summary(&written.history(), FIRST)), ["2", "1", "0"].map(dec));
     written.order(time, "whole", true, &[bought("whole", 1), bought("whole", 2)]);
-    let n = written.input(time, Body::Operator(Operator::Clock { time }));
-    written.append(n, rank::LEDGER.0, position("1", "100", "-50"));
+    for equity in ["1020", "995", "990", "1005"] {
+        written.close(time, time, equity);
+    }
     for id in ["r3", "r4"] {
         written.order(time, id, true, &[rejected(id)]);
     }
@@ -204,8 +203,7 @@ fn limits_are_used_as_the_breaker_counts() {
     written.order(SECOND + MINUTE, "r6", false, &[rejected("r6")]);
     written.order(SECOND + MINUTE, "stale", false, &[changed("stale", OrderStatus::Expired, "0")]);
     written.order(SECOND + HOUR, "old", false, &[changed("old", OrderStatus::Expired, "0")]);
-    let n = written.input(SECOND + HOUR, Body::Operator(Operator::Clock { time }));
-    written.append(n, rank::LEDGER.0, position("0", "0", "-57.5"));
+    written.close(SECOND + HOUR, SECOND + HOUR, "992.5");
     written.closes(SECOND, SECOND + 2 * HOUR, SECOND + 2 * HOUR);
     let history = written.history();
     for (day, expected) in [(FIRST, ["3", "2", "10"]), (SECOND, ["2", "0", "7.5"])] {

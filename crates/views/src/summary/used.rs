@@ -6,8 +6,7 @@ use everwarm_domain::fact::{Body, Ledger, Market, Order, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{DAY, UtcMs, day_of};
-use everwarm_history::book_changes::Booked;
-use everwarm_history::records::OrderView;
+use everwarm_history::records::{EquityView, OrderView};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Stage as _;
 use everwarm_trading::risk::Breaker;
@@ -20,7 +19,7 @@ pub struct Used {
     pub failures: u32,
     /// Entries that were filled, wholly or partly.
     pub entries: u32,
-    /// Realised loss, quote units, not below 0.
+    /// Largest loss of equity since the day began, quote units, not below 0.
     pub loss: Decimal,
 }
 
@@ -33,6 +32,10 @@ pub struct Counting {
     facts: BTreeMap<Key, Fact<Body>>,
     /// The day of the newest close.
     day: Option<i64>,
+    /// The newest equity: its day, and the fact if it is not taken in.
+    equity: Option<(i64, Option<Fact<Body>>)>,
+    /// The lowest equity of that day without adjustments.
+    least: Decimal,
 }
 
 impl Counting {
@@ -51,9 +54,23 @@ impl Counting {
                 self.day = Some(day_of(*time));
                 Body::Market(Market::close(*time, Vec::new(), Vec::new()))
             }
+            // Of the equities of a day only the first, the last and new lows matter.
+            Body::Ledger(Ledger::Equity { time, equity, adjusted, .. }) => {
+                let (day, own) = (day_of(*time), equity.saturating_sub(*adjusted));
+                let last = self.equity.replace((day, None));
+                let is_new_day = last.as_ref().is_none_or(|(last, _)| *last != day);
+                if is_new_day && let Some(fact) = last.and_then(|(_, fact)| fact) {
+                    self.facts.insert(fact.key, fact);
+                }
+                if !is_new_day && own >= self.least {
+                    self.equity = Some((day, Some(fact.clone())));
+                    return;
+                }
+                self.least = own;
+                fact.body.clone()
+            }
             Body::Venue(Venue::Sent { .. })
-            | Body::Order(Order::Changed { .. } | Order::Filled { .. })
-            | Body::Ledger(Ledger::Position { .. }) => fact.body.clone(),
+            | Body::Order(Order::Changed { .. } | Order::Filled { .. }) => fact.body.clone(),
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
@@ -79,16 +96,21 @@ impl Counting {
         old.filter(|order| changed.contains(&order.client_order_id)).map(|o| o.time).min()
     }
 
-    /// The largest usage on the days that a period touches. `booked` has the earlier books, `sent`
-    /// the orders sent earlier.
-    pub fn used(self, period: Period, booked: &[Booked], sent: &[Fact<Body>]) -> Used {
+    /// The largest usage on the days that a period touches. `points` has the equity by close,
+    /// `sent` the orders sent earlier.
+    pub fn used(self, period: Period, points: &[EquityView], sent: &[Fact<Body>]) -> Used {
         let (mut breaker, mut used) = (Breaker::default(), Used::default());
-        let Some(first) = self.first else { return used };
         for fact in sent {
             breaker.evolve(fact);
         }
-        for change in booked.iter().take_while(|change| change.input < first) {
-            breaker.evolve(&position(change));
+        let time = |fact: &Fact<Body>| match &fact.body {
+            Body::Ledger(Ledger::Equity { time, .. }) => Some(*time),
+            _ => None,
+        };
+        let first = self.facts.values().find_map(time).unwrap_or(UtcMs::MAX);
+        let before = points.iter().take_while(|point| point.time < first).last();
+        if let Some(point) = before {
+            breaker.evolve(&equity(point));
         }
         for fact in self.facts.values() {
             breaker.evolve(fact);
@@ -97,23 +119,16 @@ impl Counting {
             if from < period.to && period.from < from.saturating_add(DAY) {
                 used.failures = used.failures.max(counts.failures);
                 used.entries = used.entries.max(counts.entries);
-                used.loss = used.loss.max(-counts.realized);
+                used.loss = used.loss.max(counts.loss);
             }
         }
         used
     }
 }
 
-/// The ledger's fact about a change of the books; the history does not keep its cash.
-fn position(change: &Booked) -> Fact<Body> {
-    let after = &change.after;
-    let body = Body::Ledger(Ledger::Position {
-        symbol: after.symbol,
-        quantity: after.quantity,
-        cost: after.cost,
-        realized_pnl: after.realized_pnl,
-        cash: Decimal::ZERO,
-    });
-    let key = Key { n: change.input, rank: 0, i: 0 };
-    Fact { key, time: after.time, version: 0, because: Vec::new(), body }
+/// The ledger's fact about a recorded equity.
+fn equity(point: &EquityView) -> Fact<Body> {
+    let EquityView { time, equity, adjusted, .. } = *point;
+    let body = Body::Ledger(Ledger::Equity { time, equity, cash: Decimal::ZERO, adjusted });
+    Fact { key: Key { n: 0, rank: 0, i: 0 }, time, version: 0, because: Vec::new(), body }
 }

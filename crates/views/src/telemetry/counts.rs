@@ -5,9 +5,7 @@
 use super::Page;
 use super::table::{RULES, SLIPPAGE};
 use crate::lots::LotFold;
-use everwarm_domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
-};
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, total};
@@ -245,8 +243,7 @@ impl Counts {
     /// Whether a limit of the breaker restricts trading.
     #[must_use]
     pub fn is_limited(&self) -> bool {
-        let (counted, limits) = self.breaker.counted();
-        counted.judge(limits).0 != BreakerLevel::Normal
+        self.breaker.is_limited()
     }
 
     /// Maximum age of a symbol's newest bar, seconds of event time.
@@ -353,7 +350,6 @@ impl Counts {
                 page.count("everwarm_strategy_signals_total", &[name, side(of)], 0);
             });
         }
-        let (counted, limits) = self.breaker.counted();
         let most = Decimal::from(settings.trading.max_positions);
         let taken = Decimal::from(taken);
         let share = if most.is_zero() {
@@ -361,7 +357,7 @@ impl Counts {
         } else {
             taken.checked_div(most).unwrap_or(Decimal::MAX)
         };
-        for (limit, share) in [("positions", share)].into_iter().chain(counted.used(limits)) {
+        for (limit, share) in [("positions", share)].into_iter().chain(self.breaker.used()) {
             page.set("everwarm_risk_limit_used_ratio", &[limit], number(share));
         }
     }

@@ -274,7 +274,10 @@ pub const ACCOUNT: &[Row] = &[
         "Positions that cannot be closed now: no orders accepted, no bars, or sending is blocked",
     ),
     by(
-        &[of("limit", &["positions", "failures_in_a_row", "entries_per_day", "loss_per_day"])],
+        &[of(
+            "limit",
+            &["positions", "failures_in_a_row", "entries_per_day", "loss_per_day", "drawdown"],
+        )],
         row(
             "everwarm_risk_limit_used_ratio",
             G,
