@@ -23,6 +23,7 @@
 
 mod entry_checks;
 mod exits;
+mod former;
 mod owed_exits;
 
 pub use owed_exits::REFUSALS;
@@ -56,16 +57,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMAT: u8 = 8;
-/// Format, type and version of the state without limits of strategies.
-const FORMAT_7: u8 = 7;
-const TYPE_7: u64 = 0xf459_8a22_76ae_4d9d;
-const BEFORE_STRATEGY_LIMITS: u16 = 7;
-/// Format, type and version of the state without a calendar.
-const FORMAT_6: u8 = 6;
-const TYPE_6: u64 = 0x88f1_824c_6f89_71d6;
-const BEFORE_CALENDAR: u16 = 6;
-/// Format of the last version without lots, which lacks the later members.
-const FORMAT_BEFORE_LOTS: u8 = 5;
 /// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
 /// The last version without lots. Its saved states are converted.
@@ -678,20 +669,11 @@ impl Stage for Decide {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_LOTS, BEFORE_CALENDAR, BEFORE_STRATEGY_LIMITS]
+        &former::VERSIONS
     }
 
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
-        if version == BEFORE_CALENDAR {
-            *self = state::grown(FORMAT_6, TYPE_6, bytes)?;
-            return Ok(());
-        }
-        if version == BEFORE_STRATEGY_LIMITS {
-            *self = state::grown(FORMAT_7, TYPE_7, bytes)?;
-            return Ok(());
-        }
-        *self = state::load(FORMAT_BEFORE_LOTS, bytes)?;
-        self.lots = Lots::of_positions(&self.positions);
+        *self = former::read(version, bytes)?;
         Ok(())
     }
 
