@@ -348,7 +348,7 @@ impl Stage for Breaker {
 mod former {
     use super::{
         BTreeMap, BTreeSet, Breaker, BreakerLevel, Calendar, ClientOrderId, Counts, Decimal,
-        Deserialize, Quarantines, Risk, Serialize, Switches, Symbol, state,
+        Deserialize, Quarantines, Risk, Serialize, Switches, Symbol, Trades, state,
     };
     use everwarm_domain::id::SymbolMap;
 
@@ -436,6 +436,7 @@ mod former {
             reasons: before.reasons,
             barred: before.barred,
             calendar: before.calendar,
+            trades: Trades::from_here(),
             ..Breaker::default()
         })
     }

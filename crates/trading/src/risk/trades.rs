@@ -31,6 +31,8 @@ pub struct Trades {
     bars: SymbolMap<(UtcMs, String)>,
     /// The exits of the last 24 h, by strategy.
     exits: BTreeMap<String, VecDeque<Exits>>,
+    /// Whether lots were traded before the first fact here: what they realised is unknown.
+    is_partial: bool,
     /// The strategies that are limited, by id.
     limited: Vec<StrategyLimit>,
 }
@@ -74,6 +76,12 @@ fn counts_strategies(limits: &Risk) -> bool {
 }
 
 impl Trades {
+    /// No trades yet, in a journal that may have earlier ones.
+    #[must_use]
+    pub fn from_here() -> Trades {
+        Trades { is_partial: true, ..Trades::default() }
+    }
+
     /// Barred symbols and why, by name.
     pub fn barred(&self) -> impl Iterator<Item = (Symbol, String)> {
         let text =
@@ -148,7 +156,10 @@ impl Trades {
         if strategy == HOUSE {
             return;
         }
-        let lot = self.lots.entry((symbol, strategy.to_owned())).or_default();
+        // Of a lot with an unknown past, the fee of the first entry is not counted.
+        let unknown = if self.is_partial { realized } else { Decimal::ZERO };
+        let fresh = || Lot { realized: unknown, ..Lot::default() };
+        let lot = self.lots.entry((symbol, strategy.to_owned())).or_insert_with(fresh);
         let earlier = std::mem::replace(&mut lot.realized, realized);
         if !quantity.is_zero() {
             if lot.before.is_none() {
@@ -200,7 +211,11 @@ impl Trades {
         let sum = money::total(row.last.iter().map(|(_, result)| *result));
         let is_full = most > 0 && row.last.len() == most && is_recent;
         if limits.losses_in_a_row > 0 && losses >= limits.losses_in_a_row {
-            let why = format!("{losses} losing trades in a row");
+            let why = if losses == 1 {
+                "its last trade lost".to_owned()
+            } else {
+                format!("{losses} losing trades in a row")
+            };
             self.bar(symbol, limits.losses_bar_minutes, why);
         }
         if is_full && sum < Decimal::ZERO {
