@@ -7,11 +7,11 @@
 //! A reached limit of failures, entries or loss allows exits only. That ends when the counts are
 //! below the limit again or a new trading day begins with a close. A conflict with the venue allows
 //! exits only while it lasts; a twin order halts trading. An order that stays unknown allows exits
-//! only until it is known. A quarantine that stops a stage allows exits only. A quarantine that skips
-//! a symbol bars buys of it. Both last until an operator releases them. A branch that its supervisor
-//! stopped allows exits only until it runs again. Halt, flatten and careful start last until the
-//! operator changes them. The breaker decides once an input, after all facts it reads. So the
-//! decision of the same close uses its level.
+//! only until it is known. A quarantine that stops a stage allows exits only. A quarantine that
+//! skips a symbol bars buys of it. Both last until an operator releases them. A branch that its
+//! supervisor stopped allows exits only until it runs again. Halt, flatten and careful start last
+//! until the operator changes them. The breaker decides once an input, after all facts it reads. So
+//! the decision of the same close uses its level.
 //!
 //! All failed requests of one owed exit count as one failure.
 //!
@@ -78,11 +78,12 @@ impl Breaker {
         (&self.counts, &self.limits)
     }
 
-    /// Whether a limit that counts or measures restricts trading.
+    /// Whether a limit that counts or measures stops entries.
     #[must_use]
     pub fn is_limited(&self) -> bool {
-        self.counts.judge(&self.limits).0 != BreakerLevel::Normal
-            || self.drawdown.judge(&self.limits).is_some()
+        let other = self.drawdown.judge(&self.limits).into_iter().chain(self.lost());
+        let (counted, _) = self.counts.judge(&self.limits);
+        other.map(|(level, _)| level).fold(counted, Ord::max) >= BreakerLevel::ExitsOnly
     }
 
     /// The used share of each limit, by name; 0 if the limit is off.

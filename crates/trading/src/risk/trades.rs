@@ -1,9 +1,9 @@
 //! Bars symbols after losing trades and stops, and limits strategies after many stop-outs.
 //!
-//! A trade is a lot from its opening to its end. Its result is the profit that the strategy realised
-//! with it, fees included. A stop-out is a trade whose last sale was a stop order. Times are those of
-//! closes, so a bar ends with the first close at or after its expiry, before entries are decided.
-//! What the house holds is no trade.
+//! A trade is a lot from its opening to its end. Its result is the profit that the strategy
+//! realised with it, fees included. A stop-out is a trade whose last sale was a stop order. Times
+//! are those of closes, so a bar ends with the first close at or after its expiry, before entries
+//! are decided. What the house holds is no trade.
 //!
 //! Rules that are off keep no data. A bar lasts until its expiry, whatever the limits are then.
 
@@ -144,8 +144,8 @@ impl Trades {
         }
     }
 
-    /// Applies the state of a lot. `realized` is the profit of the strategy in this symbol since the
-    /// beginning.
+    /// Applies the state of a lot. `realized` is the profit of the strategy in this symbol since
+    /// the beginning.
     pub fn lot(
         &mut self,
         (symbol, strategy): (Symbol, &str),
