@@ -1,4 +1,6 @@
 //! The configuration as the program uses it: typed values, checked against all rules.
+//!
+//! Over 500 lines: the typed value of each key, and the rules between keys.
 
 use super::error::{ConfigErrors, Place};
 use super::keys::{self, KEYS, Key, Kind, decimal, listed, symbols};
@@ -82,16 +84,6 @@ impl Config {
     }
 }
 
-/// Rules whose default is 0 with the simulated exchange. They would end most of a demonstration.
-const OFF_IN_SIMULATION: &[&str] = &[
-    "risk.losses_in_a_row",
-    "risk.symbol_trades",
-    "risk.stop_cooldown_minutes",
-    "risk.strategy_reduce_at_stops",
-    "risk.strategy_exits_only_at_stops",
-    "risk.unknown_order_s",
-];
-
 /// How deeply a configuration is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckDepth {
@@ -156,7 +148,7 @@ impl Sources {
         if errors.0.is_empty() { Ok(config) } else { Err(errors) }
     }
 
-    fn loaded(&self, look: CheckDepth) -> (Config, ConfigErrors) {
+    pub(super) fn loaded(&self, look: CheckDepth) -> (Config, ConfigErrors) {
         let Merged { mut values, files, names, .. } = self.merged();
         values.check();
         let mut config = values.config();
@@ -226,7 +218,7 @@ impl Sources {
         let kind = |layer: &Layer| layer.0.get("venue.kind").map(|entry| entry.value.clone());
         let kind = layers.iter().rev().find_map(kind).or_else(|| kind(&defaults));
         if kind.as_ref().and_then(Value::as_str) == Some("sim") {
-            defaults.turn_off(OFF_IN_SIMULATION);
+            defaults.simulated();
         }
         let mut figment = Figment::from(&defaults);
         let mut set = BTreeMap::new();

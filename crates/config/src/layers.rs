@@ -36,6 +36,16 @@ const NOT_OURS: [&str; 12] = [
     "EVERWARM_SWEEP",
 ];
 
+/// Rules whose default is 0 with the simulated exchange. They would end most of a demonstration.
+const OFF_IN_SIMULATION: &[&str] = &[
+    "risk.losses_in_a_row",
+    "risk.symbol_trades",
+    "risk.stop_cooldown_minutes",
+    "risk.strategy_reduce_at_stops",
+    "risk.strategy_exits_only_at_stops",
+    "risk.unknown_order_s",
+];
+
 /// One value of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -72,9 +82,9 @@ impl Layer {
         layer
     }
 
-    /// Sets these numbers to 0.
-    pub fn turn_off(&mut self, keys: &[&str]) {
-        for key in keys {
+    /// Turns the defaults into those for the simulated exchange.
+    pub fn simulated(&mut self) {
+        for key in OFF_IN_SIMULATION {
             if let Some(entry) = self.0.get_mut(*key) {
                 entry.value = Value::from(0);
             }

@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::*;
-use everwarm_domain::settings::Settings;
+use everwarm_domain::settings::{Risk, Settings};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -48,7 +48,33 @@ fn the_embedded_file_says_the_defaults() {
     for (name, value) in [("fast", 10.into()), ("slow", 30.into()), ("timeframe", "1m".into())] {
         settings.strategy.set("sma_cross", name, serde_json::Value::clone(&value));
     }
+    // The rules of symbols, strategies and unknown orders are off with the simulated exchange.
+    settings.risk = Risk {
+        reduce_at_drawdown_percent: 5,
+        exits_only_at_drawdown_percent: 10,
+        halt_at_drawdown_percent: 20,
+        peak_days: 30,
+        losses_bar_minutes: 60,
+        symbol_trades_bar_minutes: 360,
+        strategy_reduce_at_stop_percent: 40,
+        strategy_exits_only_at_stop_percent: 60,
+        ..Risk::default()
+    };
     assert_eq!(config.settings, settings);
+    let set = with(&[flag("risk.losses_in_a_row", "2")]).unwrap();
+    assert_eq!(set.settings.risk, Risk { losses_in_a_row: 2, ..settings.risk.clone() });
+    let flags = vec![flag("venue.kind", "binance"), flag("venue.environment", "testnet")];
+    let (real, _) = Sources { flags, ..Sources::default() }.loaded(CheckDepth::Words);
+    let rules = Risk {
+        losses_in_a_row: 3,
+        symbol_trades: 5,
+        stop_cooldown_minutes: 15,
+        strategy_reduce_at_stops: 4,
+        strategy_exits_only_at_stops: 6,
+        unknown_order_s: 300,
+        ..settings.risk
+    };
+    assert_eq!(real.settings.risk, rules);
     // The five settings of the strategy replace its one key.
     assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 4));
 }
