@@ -8,7 +8,7 @@ use everwarm_domain::fact::{Body, Decision};
 use std::collections::BTreeSet;
 
 /// Mixtures in every test run.
-const MIXTURES: u64 = 6;
+const MIXTURES: u64 = 3;
 
 #[test]
 fn losing_trades_bar_their_symbol_and_nothing_enters_it_meanwhile() {
@@ -43,7 +43,7 @@ fn kills_of_the_breaker_neither_loosen_a_bar_nor_prolong_it() {
     passings.retain(|(_, who, _), _| ["breaker", "decision", "ledger"].contains(&who.as_str()));
     let mut targets = every_target(&passings, &mut die);
     die.shuffle(&mut targets);
-    targets.truncate(60);
+    targets.truncate(30);
     let mut plans = pack(targets, 7, &mut die);
     plans.extend(
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
