@@ -1,10 +1,11 @@
 //! Views: the values that commands show to people and the API sends to programs.
 //!
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`] and
-//! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`reconcile`],
-//! [`events`] and [`news`] describe facts in the sentences of [`sentences`]. Requests: routes and
-//! commands come from the rows of [`questions`] and [`changes`]; [`views`] has the shapes of their
-//! responses, [`exit`] the exit codes, [`telemetry`] the metrics.
+//! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`trades`],
+//! [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
+//! [`sentences`]. Requests: routes and commands come from the rows of [`questions`] and
+//! [`changes`]; [`views`] has the shapes of their responses, [`exit`] the exit codes, [`telemetry`]
+//! the metrics.
 
 pub mod audit;
 pub mod backup;
@@ -32,6 +33,7 @@ pub mod summary;
 pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
+pub mod trades;
 pub mod views;
 pub mod why_not;
 

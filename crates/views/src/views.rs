@@ -6,6 +6,7 @@
 mod lots;
 mod owed;
 mod proof;
+mod trades;
 
 pub use super::features::IndicatorsView;
 pub use super::health::views::{ApartView, DeliveryView, FindingView, HealthView, Severity};
@@ -20,6 +21,7 @@ pub use proof::{
     ChaosView, CheckpointState, CheckpointView, DecidedView, InjectedFaultsView, OtherVersionView,
     ProblemView, ReplayView, ReplayedStageView, UnequalView, VerifyView,
 };
+pub use trades::{VerifiedTradeView, VerifyTradesView};
 
 use everwarm_domain::fact::{Accept, BreakerLevel, Conflict, Standing};
 use everwarm_domain::id::{ClientOrderId, Symbol};
