@@ -1,8 +1,8 @@
 //! Views: the values that commands show to people and the API sends to programs.
 //!
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`] and
-//! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`trades`],
-//! [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
+//! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`funnel`],
+//! [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
 //! [`sentences`]. Requests: routes and commands come from the rows of [`questions`] and
 //! [`changes`]; [`views`] has the shapes of their responses, [`exit`] the exit codes, [`telemetry`]
 //! the metrics.
@@ -14,6 +14,7 @@ pub mod events;
 pub mod exit;
 pub mod explain;
 pub mod features;
+pub mod funnel;
 pub mod health;
 pub mod injected;
 pub mod journal_reader;

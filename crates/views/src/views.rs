@@ -3,6 +3,7 @@
 //!
 //! Over 500 lines: the shapes of the API, documented member by member.
 
+mod funnel;
 mod lots;
 mod owed;
 mod proof;
@@ -15,6 +16,7 @@ pub use super::operations::{
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
 };
 pub use everwarm_history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
+pub use funnel::{ClosedTradesView, FunnelView, OwedStepsView, StepsView, StrategyFunnelView};
 pub use lots::LotView;
 pub use owed::{OwedState, OwedView};
 pub use proof::{

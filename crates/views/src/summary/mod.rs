@@ -19,6 +19,7 @@ mod used;
 mod view;
 
 pub use period::Period;
+pub(crate) use running::first_row;
 pub use view::{FileSize, Gap, LimitUsed, Made, Money, Point, Running, SummaryView, Trouble};
 
 use super::exit::Failure;

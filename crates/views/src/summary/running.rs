@@ -91,7 +91,7 @@ fn sent_before(
 
 /// A row after the last input before `time`, and not after the first input from `time` on. Without
 /// such an input, it is the end of the journal.
-fn first_row(journal: &dyn JournalFacts, time: UtcMs) -> Result<u64, Failure> {
+pub fn first_row(journal: &dyn JournalFacts, time: UtcMs) -> Result<u64, Failure> {
     // Times of inputs never fall; facts of stages about an input may follow much later.
     let later = |row: u64| -> Result<bool, Failure> {
         let mut found = None;
