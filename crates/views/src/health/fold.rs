@@ -74,6 +74,28 @@ pub struct HealthFold {
     /// Trading hours of the symbols.
     #[serde(default)]
     pub calendar: Calendar,
+    /// How often signals since the last order were declined or exits not requested, by reason.
+    #[serde(default)]
+    pub held_up: BTreeMap<String, u64>,
+    /// How orders since the last fill ended, by status and reason.
+    #[serde(default)]
+    pub unfilled: BTreeMap<String, u64>,
+}
+
+/// Number of different reasons that are counted; further ones are not.
+const REASONS: usize = 20;
+
+fn count(reasons: &mut BTreeMap<String, u64>, why: String) {
+    if reasons.len() < REASONS || reasons.contains_key(&why) {
+        *reasons.entry(why).or_default() += 1;
+    }
+}
+
+/// The most frequent reason with its number; none: there is none.
+#[must_use]
+pub fn most_frequent(reasons: &BTreeMap<String, u64>) -> Option<(&str, u64)> {
+    let first = reasons.iter().max_by_key(|(why, times)| (**times, std::cmp::Reverse(*why)));
+    first.map(|(why, times)| (why.as_str(), *times))
 }
 
 /// The progress of the cancel of one order.
@@ -153,17 +175,7 @@ impl HealthFold {
             Body::Analysis(Analysis::Signals { rows }) => {
                 self.signals.more(time, rows.len() as u64);
             }
-            Body::Decision(Decision::Declined { text, .. }) => self.declined = Some(shown(text)),
-            Body::Decision(Decision::Breaker { level, .. }) if *level != self.level => {
-                self.level = *level;
-                self.breaker = (*level != BreakerLevel::Normal).then_some(time);
-            }
-            Body::Decision(Decision::CancelIntent { client_id, symbol, side, .. }) => {
-                let (symbol, side) = (*symbol, *side);
-                let begun =
-                    Cancelling { symbol, side, since: time, attempts: 0, waits: false, last: None };
-                self.cancels.entry(client_id.clone()).or_insert(begun);
-            }
+            Body::Decision(decision) => self.decided(decision, time),
             Body::Venue(Venue::Requested(request)) => {
                 if let Some(one) = self.cancels.get_mut(&request.of) {
                     (one.attempts, one.waits) = (request.attempt, true);
@@ -180,17 +192,47 @@ impl HealthFold {
         }
     }
 
+    fn decided(&mut self, decision: &Decision, time: UtcMs) {
+        match decision {
+            Decision::Declined { code, text, .. } => {
+                self.declined = Some(shown(text));
+                count(&mut self.held_up, code.clone());
+            }
+            Decision::Owed { refusal: Some(why), .. } => {
+                count(&mut self.held_up, format!("an exit waits: {}", shown(why)));
+            }
+            Decision::Breaker { level, .. } if *level != self.level => {
+                self.level = *level;
+                self.breaker = (*level != BreakerLevel::Normal).then_some(time);
+            }
+            Decision::CancelIntent { client_id, symbol, side, .. } => {
+                let (symbol, side) = (*symbol, *side);
+                let begun =
+                    Cancelling { symbol, side, since: time, attempts: 0, waits: false, last: None };
+                self.cancels.entry(client_id.clone()).or_insert(begun);
+            }
+            Decision::Breaker { .. }
+            | Decision::Approved { .. }
+            | Decision::Owed { .. }
+            | Decision::Withdrawn { .. } => {}
+        }
+    }
+
     fn order(&mut self, order: &Order, time: UtcMs) {
         match order {
             Order::Intent(intent) => {
                 self.due.insert(intent.client_id.clone(), (time, intent.side));
                 (self.signals, self.declined) = (Run::default(), None);
+                self.held_up.clear();
                 self.orders.more(time, 1);
             }
-            Order::Changed { client_id, status, .. } => {
+            Order::Changed { client_id, status, reason, .. } => {
                 self.due.remove(client_id);
                 if status.is_final() {
                     self.cancels.remove(client_id);
+                    let colon = if reason.is_empty() { "" } else { ": " };
+                    let why = format!("{}{colon}{}", sentences::status(*status), shown(reason));
+                    count(&mut self.unfilled, why);
                 }
                 if *status == OrderStatus::Unknown {
                     self.unknown.entry(client_id.clone()).or_insert(time);
@@ -198,7 +240,10 @@ impl HealthFold {
                     self.unknown.remove(client_id);
                 }
             }
-            Order::Filled { .. } => self.orders = Run::default(),
+            Order::Filled { .. } => {
+                self.orders = Run::default();
+                self.unfilled.clear();
+            }
             Order::Granted { .. } | Order::Compared { .. } => {}
         }
     }

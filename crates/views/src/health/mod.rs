@@ -20,4 +20,6 @@ pub use signs::disk_of;
 pub use signs::{Disk, Progress, Signs, Waiting};
 
 #[cfg(test)]
+mod steps_tests;
+#[cfg(test)]
 mod tests;

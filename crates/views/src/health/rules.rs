@@ -4,6 +4,7 @@
 
 use super::causes::causes_first;
 use super::exposed::{Cause, exposed};
+use super::fold::most_frequent;
 use super::lasting;
 use super::signs::{Signs, Waiting};
 use crate::sentences;
@@ -17,6 +18,7 @@ use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_trading::orders::book::CANCELS_MAX;
 use everwarm_words::text::{count, instant, plain, shell_word, thousands};
+use std::collections::BTreeMap;
 
 /// How long a part may make no progress, milliseconds of wall time, and what to do then. It applies
 /// to parts that have work and to parts that are never done. The last line is for stages.
@@ -493,11 +495,14 @@ fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {
     if run.count < NO_ORDERS.0 || signs.facts.now - run.first < NO_ORDERS.1 {
         return;
     }
-    let why = signs.facts.declined.as_ref().map_or(String::new(), |why| format!("; last: {why}"));
-    let text = format!("{} signals but no order{why}", thousands(run.count));
+    let last = signs.facts.declined.as_ref();
+    let why = last.map_or(String::new(), |why| format!("; last: {why}"));
+    let most = mostly(&signs.facts.held_up);
+    let signals = thousands(run.count);
+    let text = format!("decision: {signals} signals but no order{most}{why}");
     let todo = "check why they are declined; a limit may be too low";
     let view = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
-    found.push(view.by("everwarm signals --limit 20"));
+    found.push(view.by("everwarm funnel"));
 }
 
 fn no_fills(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -505,10 +510,17 @@ fn no_fills(signs: &Signs, found: &mut Vec<FindingView>) {
     if run.count < NO_FILLS.0 || signs.facts.now - run.first < NO_FILLS.1 {
         return;
     }
-    let text = format!("{} orders but no fill", thousands(run.count));
+    let most = mostly(&signs.facts.unfilled);
+    let text = format!("fill: {} orders but no fill{most}", thousands(run.count));
     let todo = "check their status; the venue may reject them, or their prices may be too far";
     let view = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
     found.push(view.by("everwarm orders --limit 20"));
+}
+
+/// The most frequent reason, as a part of a sentence; empty: there is none.
+fn mostly(reasons: &BTreeMap<String, u64>) -> String {
+    let most = most_frequent(reasons);
+    most.map_or(String::new(), |(why, times)| format!("; mostly {why} ({})", thousands(times)))
 }
 
 fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
