@@ -1,12 +1,16 @@
 //! Every derived fact is what its inputs imply, and one byte of one that is not is found and named.
+//!
+//! Over 500 lines: one recorded run, altered in every way.
 
 use super::kit::{Folder, PATIENCE, Process, ask, run, small_recording, until_end};
 use everwarm::audit::{StoreFacts, verify};
 use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
-use everwarm_domain::fact::{Accept, Body, Conflict, Dispute, Market, Operator, Order, Venue};
+use everwarm_domain::fact::{
+    Accept, Body, Conflict, Dispute, Ledger, Market, Operator, Order, Venue,
+};
 use everwarm_domain::id::VenueId;
-use everwarm_domain::money::Price;
+use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{OrderIntent, SendAttempt, Side, Validity};
 use everwarm_domain::time::MINUTE;
 use everwarm_history as history;
@@ -292,6 +296,37 @@ fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
     let (code, out, err) = run(&data, &["verify", "--json"]);
     assert_eq!(code, Some(4), "{out}{err}");
     assert!(err.contains(&format!("fact {}", fact.key)), "{err}");
+
+    fs::write(&file, &whole).unwrap();
+    one_altered_number_of_a_lot_is_named(&data, &chosen);
+}
+
+/// `verify-trades` finds it by the fills alone, and prints both numbers.
+fn one_altered_number_of_a_lot_is_named(data: &Path, chosen: &[(u64, Fact<Body>)]) {
+    let sound = ask(data, &["verify-trades"]);
+    assert_eq!(sound["problems"], serde_json::json!([]));
+    let (row, fact) = chosen.iter().find(|(_, f)| f.body.kind() == kind::LOT).unwrap();
+    let mut wrong = fact.body.clone();
+    let Body::Ledger(Ledger::Lot { cost, .. }) = &mut wrong else { panic!("{wrong:?}") };
+    let right = *cost;
+    *cost += Decimal::ONE;
+    let text = format!("cost {cost} in the fact, {right} by its executions");
+    let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();
+    let bytes = encoded(&wrong);
+    store.alter_fact(*row, |body| body.clone_from(&bytes)).unwrap();
+    drop(store);
+    let (code, out, err) = run(data, &["verify-trades", "--json"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let first = &found["problems"][0];
+    assert_eq!(
+        (&first["key"], &first["kind"]),
+        (&fact.key.to_string().into(), &"Ledger.Lot".into())
+    );
+    assert!(first["text"].as_str().unwrap().contains(&text), "{first}");
+    let (code, out, err) = run(data, &["verify-trades"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(out.contains(&text) && out.contains("of the books differs from the fills"), "{out}");
 }
 
 /// Deciding stages of which anything is kept, by rank.

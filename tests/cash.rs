@@ -105,6 +105,7 @@ fn what_panic_sold_while_no_daemon_ran_is_booked_by_the_next_start() {
     let strategies = ask(&dir, &["summary"])["money"]["strategies"].to_string();
     assert!(strategies.contains("panic"), "{strategies}");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(&dir, &["verify-trades"])["problems"], json!([]));
 
     // It counts once: the next starts find nothing new.
     let daemon = start(&dir);
@@ -140,6 +141,7 @@ fn a_running_daemon_is_halted_and_books_what_panic_sells() {
     assert_eq!(conflicts(&dir), [""; 0]);
     assert_eq!(external(&dir, "USDT"), Decimal::ZERO, "what it brought is ours");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(&dir, &["verify-trades"])["problems"], json!([]));
 }
 
 /// Adopts as soon as no order lives in that asset.
@@ -219,6 +221,7 @@ fn a_deposit_is_ours_once_it_is_adopted_and_is_no_profit() {
     let money = ask(&dir, &["summary"])["money"].clone();
     assert!(dec(&money["profit"]).abs() < five / Decimal::TWO, "no deposit is a profit: {money}");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(&dir, &["verify-trades"])["problems"], json!([]));
 }
 
 #[test]

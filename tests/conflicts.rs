@@ -157,6 +157,7 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(0), "{err}");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(&dir, &["verify-trades"])["problems"], json!([]));
 }
 
 /// How often the journal of a daemon that is down has what the account was.
@@ -216,6 +217,7 @@ fn what_is_missing_is_noticed_while_it_trades() {
     assert_eq!(daemon.end().0.code(), Some(0));
     assert!(accounts(&dir) > 2, "looked at more often than at the start");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(&dir, &["verify-trades"])["problems"], json!([]));
 }
 
 #[test]
@@ -255,6 +257,7 @@ fn an_order_under_our_name_that_is_not_ours_halts_until_it_is_resolved() {
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(&dir, &["verify-trades"])["problems"], json!([]));
 }
 
 #[test]

@@ -82,4 +82,5 @@ fn an_exit_decided_during_an_outage_of_two_hours_is_sold_after_the_start() {
     assert_eq!(daemon.end().0.code(), Some(0));
     wait_until("the exchange ends", || exchange(&dir).is_none());
     assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
+    assert_eq!(ask(&dir, &["verify-trades"])["problems"], serde_json::json!([]));
 }

@@ -166,6 +166,7 @@ fn goes_on(dir: &Path, recording: &str) {
     let (code, out, err) = run(dir, &["store", "check"]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert_eq!(ask(dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(dir, &["verify-trades"])["problems"], json!([]));
     let (fills, life) = (ask(dir, &["fills"]), ask(dir, &["status"])["life"].as_u64().unwrap());
     let fills = fills.as_array().unwrap();
     assert!(fills.len() >= 2);
@@ -175,6 +176,7 @@ fn goes_on(dir: &Path, recording: &str) {
     assert_eq!(after.as_array().unwrap()[..fills.len()], fills[..], "nothing is lost");
     assert_eq!(ask(dir, &["status"])["life"], life + 1);
     assert_eq!(ask(dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(dir, &["verify-trades"])["problems"], json!([]));
     // What other versions appended is decided again too.
     assert_eq!(ask(dir, &["replay"])["differing"], 0);
 }
@@ -244,6 +246,7 @@ fn finds_the_end_of_the_order(dir: &Path, recording: &str) {
     assert!(after.as_array().unwrap().len() > fills.len() + known(&after).len(), "it goes on");
     assert_eq!(ask(dir, &["status"])["life"], life + 1);
     assert_eq!(ask(dir, &["verify"])["problems"], json!([]));
+    assert_eq!(ask(dir, &["verify-trades"])["problems"], json!([]));
     let (_, wrong) = picture(dir, &subject).unwrap();
     assert_eq!(wrong, [""; 0], "the books here are those of the venue");
 }

@@ -290,6 +290,8 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
     &["audit"],
     &["doctor"],
     &["summary"],
+    &["funnel"],
+    &["verify-trades"],
     &["symbols"],
     &["symbols", "list"],
     &["symbols", "add", "NOTHING", "--yes"],

@@ -92,7 +92,7 @@ fn assert_lots(dir: &Path) {
 /// All answers that the files give as well as the daemon.
 fn answers(dir: &Path) -> Vec<(String, Value)> {
     let mut commands: Vec<Vec<String>> =
-        ["orders", "fills", "positions", "trades", "equity", "signals"]
+        ["orders", "fills", "positions", "trades", "equity", "signals", "funnel", "verify-trades"]
             .map(|what| vec![what.to_owned()])
             .to_vec();
     for order in ask(dir, &["orders"]).as_array().unwrap().iter().take(2) {
@@ -111,6 +111,46 @@ fn answers(dir: &Path) -> Vec<(String, Value)> {
         (command.join(" "), ask(dir, &words))
     };
     commands.into_iter().map(answer).collect()
+}
+
+/// The funnel counts what the lists show, and the books agree with the fills of every trade.
+fn assert_trades(dir: &Path) {
+    let rows = |what: &str| ask(dir, &[what]).as_array().unwrap().clone();
+    let (orders, fills, signals) = (rows("orders"), rows("fills"), rows("signals"));
+    let funnel = ask(dir, &["funnel"]);
+    let [of] = &funnel["strategies"].as_array().unwrap()[..] else { panic!("{funnel}") };
+    let sum = |step: &str| {
+        let ways = ["entries", "exits", "protective"].map(|way| of[way][step].as_u64().unwrap());
+        usize::try_from(ways.iter().sum::<u64>()).unwrap()
+    };
+    assert_eq!((sum("orders"), sum("fills"), sum("signals")), {
+        (orders.len(), fills.len(), signals.len())
+    });
+    let count = |rows: &[Value], name: &str, value: &str| {
+        rows.iter().filter(|row| row[name] == value).count() as u64
+    };
+    let rejected = count(&orders, "status", "rejected");
+    assert!(rejected > 0 && funnel["failed"].as_u64() >= Some(rejected), "{funnel}");
+    let bought = signals.iter().filter(|row| row["side"] == "buy").cloned().collect::<Vec<_>>();
+    let declined = of["entries"]["declined"].as_object().unwrap().values();
+    let declined: u64 = declined.map(|times| times.as_u64().unwrap()).sum();
+    assert_eq!(declined, count(&bought, "outcome", "declined"), "{funnel}");
+    let (code, text, err) = run(dir, &["funnel", "--month", "1999-01"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(text.contains("0 closes: no orders were decided"), "{text}");
+
+    let verified = ask(dir, &["verify-trades"]);
+    assert_eq!(verified["problems"], serde_json::json!([]));
+    assert_eq!(verified["fills"].as_u64(), Some(fills.len() as u64), "{verified}");
+    assert_eq!(verified["closed"], of["trades"]["closed"], "{verified}");
+    assert!(verified["closed"].as_u64() > Some(0), "{verified}");
+    let number = |row: &Value, name: &str| row[name].as_str().unwrap().parse::<f64>().unwrap();
+    for trade in verified["trades"].as_array().unwrap() {
+        let [sold, paid, fees] = ["proceeds", "cost", "fees"].map(|name| number(trade, name));
+        let dust = number(trade, "moved_out_cost") - number(trade, "moved_in_cost");
+        let made = sold - paid - fees + dust + number(trade, "external");
+        assert!((number(trade, "profit") - made).abs() < 1e-6, "{trade}");
+    }
 }
 
 fn assert_story(dir: &Path, order: &Value) {
@@ -147,6 +187,8 @@ fn assert_words(dir: &Path, live: bool) {
         ("equity", "equity"),
         ("signals", "sma_cross"),
         ("verify", "facts"),
+        ("funnel", "sma_cross  entries"),
+        ("verify-trades", "of the books agree with the fills"),
     ] {
         let (code, text, err) = run(dir, &[what]);
         assert_eq!(code, Some(0), "{what}: {text}{err}");
@@ -289,6 +331,7 @@ fn the_daemon_and_its_files_answer_the_same() {
     assert_shape(&ask(&dir, &["positions"]), &POSITION);
     assert_shape(&ask(&dir, &["equity"]), &EQUITY);
     assert_lots(&dir);
+    assert_trades(&dir);
     assert_story(&dir, &ask(&dir, &["orders"])[0]);
     assert_words(&dir, true);
     assert_metrics(&dir);

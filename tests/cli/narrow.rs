@@ -46,6 +46,7 @@ fn tables_fit_and_what_says_why_is_whole() {
         &["config", "check"],
         &["store", "check"],
         &["summary"],
+        &["funnel"],
         &["doctor"],
         &["verify"],
     ] {

@@ -10,6 +10,7 @@ mod config;
 mod doctor;
 mod explain;
 mod faults;
+mod funnel;
 pub mod heap;
 mod limits;
 mod live;
@@ -36,6 +37,7 @@ mod symbols;
 pub mod terminal;
 mod tree;
 mod verify;
+mod verify_trades;
 
 use crate::print::{Color, Printer, note};
 use crate::store_check::Files;
@@ -154,6 +156,8 @@ enum Command {
     Trades(query::ListArgs),
     /// Summarise a day or a month: as text, as a page, or as CSV files.
     Summary(summary::SummaryArgs),
+    #[command(about = questions::FUNNEL.about)]
+    Funnel(funnel::FunnelArgs),
     #[command(about = questions::EQUITY.about)]
     Equity(query::ListArgs),
     #[command(about = questions::SIGNALS.about)]
@@ -218,6 +222,9 @@ enum Command {
     LogLevel(log_level::LogLevelArgs),
     /// Derive every fact again from the inputs and compare. Exit code 4: something differs.
     Verify(query::Args),
+    /// Compute every trade again from its fills and compare it with the books. Exit code 4:
+    /// something differs.
+    VerifyTrades(query::ListArgs),
     /// Repeat every decision with this version and compare it with the journal. Exit code 4:
     /// something differs.
     Replay(replay::ReplayArgs),
@@ -283,6 +290,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Lots(args) => args.print(core, printer, &questions::LOTS),
         Command::Trades(args) => args.print(core, printer, &questions::TRADES),
         Command::Summary(args) => summary::print(&args, core, printer),
+        Command::Funnel(args) => funnel::print(&args, core, printer),
         Command::Equity(args) => args.print(core, printer, &questions::EQUITY),
         Command::Signals(args) => args.print(core, printer, &questions::SIGNALS),
         Command::Bars(args) => bars::print(&args, core, printer),
@@ -317,6 +325,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::LogLevel(args) => log_level::run(&args, core, printer),
         Command::Chaos(args) => chaos::run(&args, core, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
+        Command::VerifyTrades(args) => verify_trades::print(&args, core, printer),
         Command::Replay(args) => replay::print(&args, core, printer),
     }
 }

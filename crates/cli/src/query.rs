@@ -179,7 +179,9 @@ pub struct ListArgs {
 }
 
 impl ListArgs {
-    fn limit(&self) -> Option<usize> {
+    /// The number of rows that are printed; none: all.
+    #[must_use]
+    pub fn limit(&self) -> Option<usize> {
         match self.limit {
             Some(0) => None,
             Some(limit) => Some(limit),

@@ -24,7 +24,7 @@ pub use market::symbols;
 pub use market::{BARS, SIGNALS, SYMBOLS};
 pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
 pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, TREE, VERSION};
-pub use proofs::{EXPLAIN, REPLAY, SUMMARY, VERIFY, WHY_NOT};
+pub use proofs::{EXPLAIN, FUNNEL, REPLAY, SUMMARY, VERIFY, VERIFY_TRADES, WHY_NOT};
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
 
 use super::events::EventView;
@@ -55,6 +55,7 @@ pub const ALL: &[&Question] = &[
     &LOTS,
     &TRADES,
     &SUMMARY,
+    &FUNNEL,
     &EQUITY,
     &SIGNALS,
     &BARS,
@@ -71,6 +72,7 @@ pub const ALL: &[&Question] = &[
     &RELOADS,
     &LOG_LEVEL,
     &VERIFY,
+    &VERIFY_TRADES,
     &REPLAY,
 ];
 

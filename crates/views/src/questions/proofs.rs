@@ -1,11 +1,13 @@
 //! Queries that read the journal: explanations, summaries and proofs.
 
 use super::market::is_known;
-use super::{Answer, Effort, Exit, PERIOD, Question, one};
+use super::{Answer, Effort, Exit, LIMITED, PERIOD, Question, one};
 use crate::exit::Failure;
 use crate::explain::{explain, no_story};
+use crate::funnel::funnel;
 use crate::summary::{SummaryView, summary};
-use crate::views::{ExplainView, ReplayView, VerifyView};
+use crate::trades::verify_trades;
+use crate::views::{ExplainView, FunnelView, ReplayView, VerifyTradesView, VerifyView};
 use crate::why_not::why_not;
 use std::sync::Arc;
 
@@ -51,6 +53,33 @@ pub const SUMMARY: Question = Question {
             let (history, journal) = (context.history(), context.journal());
             Answer::of(&summary(history, journal, context.data_dir(), period)?)
         },
+    )
+};
+
+/// The query of the way from signals to profit.
+pub const FUNNEL: Question = Question {
+    query: PERIOD,
+    effort: Effort::Long,
+    ..Question::new(
+        "/api/v1/funnel",
+        "Count signals, decisions, orders, fills and profit of each strategy, with reasons",
+        one::<FunnelView>,
+        |context, asked| {
+            let period = asked.period()?;
+            Answer::of(&funnel(context.history(), context.journal(), period)?)
+        },
+    )
+};
+
+/// The query that computes every trade again from its executions and compares.
+pub const VERIFY_TRADES: Question = Question {
+    query: LIMITED,
+    effort: Effort::Alone,
+    ..Question::new(
+        "/api/v1/verify-trades",
+        "Compute every trade again from its fills and compare it with the books",
+        one::<VerifyTradesView>,
+        |context, asked| Answer::of(&verify_trades(context.journal(), asked.limit()?)?),
     )
 };
 
