@@ -1,6 +1,10 @@
 //! Translates texts that stages stored in facts into the current wording. A journal keeps the
 //! wording of the version that wrote it. Only this module replaces it, for views.
 
+use aho_corasick::AhoCorasick;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 /// Placeholder for any one word.
 const GAP: &str = "{}";
 
@@ -66,11 +70,23 @@ const WORDS: &[(&str, &str)] = &[
     ("{} ours and {} foreign", "{} in the books and {} external"),
 ];
 
+/// Finds the longest part without a gap of each wording. A start reads thousands of texts, and most
+/// contain no stored wording.
+static PARTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let longest = |from: &'static str| from.split(GAP).max_by_key(|part| part.len());
+    let parts = WORDS.iter().map(|(from, _)| longest(from).unwrap_or_default());
+    AhoCorasick::new(parts).expect("the wordings are few and short")
+});
+
 /// A stored text in the current wording.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    let replaced = |text: String, (from, to): &(&str, &str)| replaced(&text, from, to);
-    WORDS.iter().fold(text.to_owned(), replaced)
+    let found = PARTS.find_overlapping_iter(text).map(|found| found.pattern().as_usize());
+    let found: BTreeSet<usize> = found.collect();
+    let replaced = |text: String, at: usize| {
+        WORDS.get(at).map_or_else(|| text.clone(), |(from, to)| replaced(&text, from, to))
+    };
+    found.into_iter().fold(text.to_owned(), replaced)
 }
 
 /// `text` with every match of `from` replaced by `to`.
