@@ -168,6 +168,7 @@ fn markets() -> Vec<Market> {
         Market::Capabilities {
             venue: VenueId::default(),
             capabilities: Capabilities::market_and_limit(),
+            stop_orders: 5,
         },
         Market::Universe {
             asked: i64::MIN,
@@ -345,6 +346,7 @@ fn taken_back() -> [Body; 2] {
     [unsent, sent].map(Body::Decision)
 }
 
+#[expect(clippy::too_many_lines, reason = "one sample for each kind of fact")]
 fn derived() -> Vec<Body> {
     let (symbol, quantity, cash) = (symbol(), odd(), Decimal::MAX);
     let head = FeatureHead { symbol, time: i64::MIN, close: Price::e8(i64::MAX) };

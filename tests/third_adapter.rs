@@ -115,6 +115,8 @@ fn days() -> Feed {
         setup: InitialBooks { seed: 5, ..InitialBooks::default() },
         settings: feed::settings(),
         sessions: sessions(),
+        // It takes no stop orders: lots are guarded at closes.
+        stop_orders: 0,
         ..feed::small()
     }
 }

@@ -3,6 +3,7 @@
 //! bars. Symbols end early, and start with and without history.
 
 use super::failing_stages;
+use super::plain::STOP_ORDERS;
 use super::rig::Feed;
 use super::script::{Change, Deed, Word};
 use super::venue_time::short;
@@ -12,7 +13,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::settings::{Instance, Risk, Settings};
+use everwarm_domain::settings::{ExitRules, Instance, Risk, Settings};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_sim::InitialBooks;
@@ -223,6 +224,7 @@ pub fn small() -> Feed {
         script: Vec::new(),
         before: None,
         sessions: Sessions::ALWAYS,
+        stop_orders: STOP_ORDERS,
     }
 }
 
@@ -314,6 +316,7 @@ pub fn paired() -> Feed {
         kind: settings.strategy.0[FIRST_STRATEGY].kind.clone(),
         enabled: true,
         section: r#"{"fast":4,"slow":9}"#.to_owned(),
+        exits: ExitRules::default(),
     };
     settings.strategy.0.insert(SECOND.to_owned(), second);
     let at = |minute: i64| START + minute * MINUTE;

@@ -36,6 +36,7 @@ pub fn speak(feed: &Feed, seed: u64) -> Feed {
         script: script(&closes, &symbols, &mut Die(seed)),
         before: None,
         sessions: feed.sessions.clone(),
+        stop_orders: feed.stop_orders,
     }
 }
 

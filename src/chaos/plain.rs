@@ -5,10 +5,12 @@
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
 use everwarm_domain::capabilities::Capabilities;
-use everwarm_domain::fact::{Body, Market, Operator, Order, Venue};
+use everwarm_domain::fact::{Body, Decision, Market, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
-use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt, Validity};
+use everwarm_domain::order::{
+    OrderIntent, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Validity,
+};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_edge::market::bar::HISTORY_BARS;
 use everwarm_history::{HistoryLibrary, bars};
@@ -18,12 +20,15 @@ use everwarm_kernel::roster::Joined;
 use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::Local;
-use everwarm_sim::exchange::NewOrder;
+use everwarm_sim::exchange::local::report;
+use everwarm_sim::exchange::{Cancel, NewOrder, SimFact, Target};
 use everwarm_trading::StageSpec;
 use everwarm_trading::bars::Closes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Stop orders of a symbol that the adapter of the simulated exchange places.
+pub const STOP_ORDERS: u32 = 0;
 /// Turns of sending and answering after one close, at most: more means an endless loop.
 const TURNS: u32 = 100;
 
@@ -46,6 +51,7 @@ pub fn play(feed: &Feed) -> Result<Picture, String> {
             .joined_by(Box::new(make)),
         facts: Vec::new(),
         waiting: Vec::new(),
+        cancels: Vec::new(),
         recv_window: feed.settings.trading.recv_window_ms,
         closes: Closes::default(),
     };
@@ -63,6 +69,8 @@ struct Play {
     facts: Vec<(u64, Fact<Body>)>,
     /// Orders that may be sent, with their attempt number.
     waiting: Vec<(OrderIntent, u32)>,
+    /// Orders to be cancelled, with their symbols.
+    cancels: Vec<(ClientOrderId, Symbol)>,
     recv_window: i64,
     /// The closes so far, by which odd bars are detected.
     closes: Closes,
@@ -85,7 +93,9 @@ impl Play {
         let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         self.input(now, Body::Market(Market::Instruments { rules }))?;
         let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
-        self.input(now, Body::Market(Market::Capabilities { venue, capabilities }))?;
+        let stop_orders = feed.stop_orders;
+        let capabilities = Market::Capabilities { venue, capabilities, stop_orders };
+        self.input(now, Body::Market(capabilities))?;
         if !feed.sessions.is_unknown() {
             let (venue, sessions) = (VenueId::default(), feed.sessions.clone());
             self.input(now, Body::Market(Market::Sessions { venue, sessions }))?;
@@ -120,6 +130,11 @@ impl Play {
     fn close(&mut self, close: UtcMs) -> Result<(), String> {
         let to = close.max(self.now());
         self.venue.advance(to, close);
+        // What traded in this minute is reported before its close.
+        for (id, _) in self.venue.exchange().traded_since(close - MINUTE) {
+            self.report(&id)?;
+        }
+        self.rest()?;
         let bars = on_the_wire(self.venue.market().bars_closing(close));
         let traded: BTreeSet<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
         let all = self.venue.exchange().instruments().iter().map(|rule| rule.symbol);
@@ -129,11 +144,45 @@ impl Play {
         self.rest()
     }
 
+    /// Takes the venue's report on an order.
+    fn report(&mut self, id: &str) -> Result<(), String> {
+        let exchange = self.venue.exchange();
+        let Some(order) = exchange.orders().find(|order| order.client_id == id) else {
+            return Ok(());
+        };
+        let (now, report) = (self.now(), report(exchange, order));
+        self.input(now, Body::Venue(Venue::Reported(report)))
+    }
+
+    fn cancel(&mut self, now: UtcMs, id: &ClientOrderId, symbol: Symbol) -> Result<(), String> {
+        let validity = Validity::within(now, self.recv_window);
+        let request = OrderRequest::new(id.clone(), symbol, RequestKind::Cancel, 1, validity);
+        let (of, name) = (id.clone(), request.id.clone());
+        self.input(now, Body::Venue(Venue::Requested(request)))?;
+        let target = Target { symbol, order: None, client_id: Some(id.0.clone()) };
+        let deadline = UtcMs::MAX;
+        self.venue.step(SimFact::Cancel(Cancel {
+            target,
+            cancel_id: None,
+            at: now,
+            deadline,
+            only_begun: None,
+        }));
+        self.report(&id.0)?;
+        let response = Response::Accepted;
+        self.input(now, Body::Venue(Venue::Responded { id: name, of, attempt: 1, response }))
+    }
+
     /// Sends orders and takes the venue's reports, until nothing is left. Wakes stages at the times
     /// they asked for.
     fn rest(&mut self) -> Result<(), String> {
         for _ in 0..TURNS {
             let now = self.now();
+            let cancels = std::mem::take(&mut self.cancels);
+            if !cancels.is_empty() {
+                cancels.iter().try_for_each(|(id, symbol)| self.cancel(now, id, *symbol))?;
+                continue;
+            }
             let mut due = std::mem::take(&mut self.waiting);
             due.retain(|(intent, _)| now <= intent.valid_until);
             if !due.is_empty() {
@@ -183,10 +232,14 @@ impl Play {
         let key = Key { n: 0, rank: 0, i: 0 };
         let (version, because) = (0, Vec::new());
         self.closes.evolve(&Fact { key, time, version, because, body: body.clone() });
-        let (facts, waiting) = (&mut self.facts, &mut self.waiting);
+        let Play { facts, waiting, cancels, .. } = self;
         let mut keep = |fact: &Fact<Body>| {
             if let Body::Order(Order::Intent(intent)) = &fact.body {
                 waiting.push((intent.clone(), 1));
+            } else if let Body::Decision(Decision::CancelIntent { client_id, symbol, .. }) =
+                &fact.body
+            {
+                cancels.push((client_id.clone(), *symbol));
             } else if let Body::Order(Order::Changed { client_id, status, .. }) = &fact.body {
                 forget(waiting, client_id, *status);
             }

@@ -52,11 +52,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Wall time, less waits for a processor or the disk, without a new close, after which a run is
-/// stuck.
+/// Wall time, less waits for a processor or disk, without a new close, after which a run is stuck.
 const STUCK: Duration = Duration::from_secs(10);
-/// The same without a new close or input, where the venue is faulty or a stage is stopped: such a
-/// run has pauses.
+/// The same without a new close or input, where the venue is faulty or a stage is stopped.
 const STUCK_AILING: Duration = Duration::from_secs(20);
 /// Wall time for a response or an orderly end.
 const ENDS: Duration = Duration::from_mins(1);
@@ -83,6 +81,8 @@ pub struct Feed {
     pub before: Option<Vec<StageSpec>>,
     /// The trading sessions of the venue.
     pub sessions: Sessions,
+    /// Most open stop orders of a symbol.
+    pub stop_orders: u32,
 }
 
 /// Sizes after which a checkpoint or a segment is written.
@@ -341,8 +341,7 @@ impl Watched {
         Ok(())
     }
 
-    /// Checks the progress at the start of a life. Facts it has appended since may not be on disk
-    /// yet.
+    /// Checks the progress at the start of a life. Facts appended since may not be on disk yet.
     fn begin(&mut self, journal: &Journal<Body>) {
         let broken = self.cursors.found(journal.progress(), journal.durable_row());
         self.broken.extend(broken);

@@ -54,6 +54,7 @@ pub fn short(feed: &Feed, minutes: i64) -> Feed {
         script: feed.script.clone(),
         before: feed.before.clone(),
         sessions: feed.sessions.clone(),
+        stop_orders: feed.stop_orders,
     }
 }
 

@@ -6,6 +6,7 @@ use super::stop::Stop;
 use crate::chaos::crashes::Subject;
 use crate::chaos::feed::small;
 use crate::chaos::interrupt;
+use crate::chaos::plain::STOP_ORDERS;
 use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
 use crate::chaos::rig::Feed;
 use everwarm_cli::ChaosConfig;
@@ -115,6 +116,7 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
         script: Vec::new(),
         before: None,
         sessions: Sessions::ALWAYS,
+        stop_orders: STOP_ORDERS,
     })
 }
 

@@ -43,7 +43,7 @@ const FILL: [&str; 9] = [
 ];
 const POSITION: [&str; 6] =
     ["average_price", "quantity", "realized_pnl", "standing", "symbol", "unrealized_pnl"];
-const LOT: [&str; 5] = ["average_price", "opened", "quantity", "strategy", "symbol"];
+const LOT: [&str; 6] = ["average_price", "opened", "quantity", "stop", "strategy", "symbol"];
 const EQUITY: [&str; 4] = ["adjusted", "cash", "equity", "time"];
 
 /// Asserts the fields of every row: times are numbers, what is counted in decimals is text.

@@ -28,7 +28,13 @@ fn losing_trades_bar_their_symbol_and_nothing_enters_it_meanwhile() {
                 assert!(!enters || !barred.contains(&intent.symbol), "{intent:?}");
             }
             Body::Decision(Decision::Declined { code, .. }) if code == "barred" => declined += 1,
-            _ => {}
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
     println!("{ever} bars, {lifted} lifted, {declined} declined");

@@ -4,6 +4,7 @@
 use super::learned;
 use crate::shared::shared;
 use everwarm::chaos::compare::Picture;
+use everwarm::chaos::plain::STOP_ORDERS;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::{feed, plain};
 use everwarm_domain::sessions::Sessions;
@@ -66,6 +67,7 @@ fn a_recording_is_equal_to_the_plain_loop() {
         script: Vec::new(),
         before: None,
         sessions: Sessions::ALWAYS,
+        stop_orders: STOP_ORDERS,
     };
     let plain = plain::play(&feed).unwrap();
     assert!(plain.theirs.len() > 400, "it trades");

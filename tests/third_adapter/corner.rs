@@ -12,7 +12,7 @@ use everwarm_domain::order::{
     OrderReport, OrderStatus, Proof, ReportSource, Side, Validity, VenueFill,
 };
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::time::{Timeframe, UtcMs, WallMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs, WallMs};
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_sim::Local;
 use everwarm_sim::exchange::fact::SimFact;
@@ -114,6 +114,7 @@ impl Wheel for Corner {
         let closed = last_close.map(|close| books.local.market().bars_closing(close));
         let closed = closed.into_iter().flatten().map(|bar| bar.symbol).collect();
         let next_close = books.local.next_close();
+        let traded = books.local.exchange().traded_since(released - MINUTE);
         drop(books);
         self.poke();
         Box::pin(std::future::ready(Ok(Standing {
@@ -126,6 +127,7 @@ impl Wheel for Corner {
             factor: 0,
             bars_at_once: 0,
             over_limits: 0,
+            traded,
         })))
     }
 

@@ -10,6 +10,7 @@ use crate::log_filter;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::nearest::nearest;
+use everwarm_domain::settings::exits;
 use everwarm_trading::indicators::Feature;
 use everwarm_views::news::Topic;
 use figment::value::Value;
@@ -70,6 +71,17 @@ pub enum Kind {
 /// The name of a feature.
 pub const FEATURE: Kind =
     text(r"^[a-z0-9]+(\([0-9]+(,[0-9]+)*\))?(\.[a-z]+)?@[0-9]+[mhd]$", feature);
+
+/// A share below 100 percent, or `none`.
+pub const BELOW: Kind = text(SHARE, |text| exits::below_all(text).map(drop));
+/// A share above a price, or `none`.
+pub const ABOVE: Kind = text(SHARE, |text| exits::above(text).map(drop));
+const SHARE: &str = r"^(none|[0-9]+(\.[0-9]{1,4})?%)$";
+/// A profit table: rows of minutes and a share.
+pub const PROFIT_TABLE: Kind = text(
+    r"^( *[0-9]+ *: *-?[0-9]+(\.[0-9]{1,4})?% *(, *[0-9]+ *: *-?[0-9]+(\.[0-9]{1,4})?% *)*)?$",
+    |text| exits::table(text).map(drop),
+);
 
 /// One key.
 #[derive(Clone, Copy, Debug)]

@@ -6,10 +6,10 @@ use super::keys::Kind;
 use super::layers::Entry;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
-use everwarm_domain::settings::{Instance, Settings, Strategies};
+use everwarm_domain::settings::{ExitRules, Instance, Settings, Strategies};
 use everwarm_domain::time::Timeframe;
 use everwarm_trading::STRATEGIES_MAX;
-use everwarm_trading::strategy::{self, Form, KINDS, Kind as StrategyKind, kind};
+use everwarm_trading::strategy::{self, EXITS, Form, KINDS, Kind as StrategyKind, Setting, kind};
 use everwarm_views::views::ValueView;
 use figment::value::Value;
 use serde_json::{Map, Value as Json, json};
@@ -42,8 +42,8 @@ pub fn near(key: &str) -> impl Iterator<Item = String> {
 
 /// The settings of all kinds.
 fn leaves() -> impl Iterator<Item = &'static str> {
-    let own = KINDS.iter().flat_map(|kind| kind.settings).map(|setting| setting.name);
-    [KIND, ENABLED].into_iter().chain(own)
+    let own = KINDS.iter().flat_map(|kind| kind.settings).chain(EXITS);
+    [KIND, ENABLED].into_iter().chain(own.map(|setting| setting.name))
 }
 
 /// The kind of a setting's value.
@@ -65,6 +65,9 @@ pub fn form(form: Form) -> Kind {
         Form::Amount { zero } => Kind::Amount { zero },
         Form::OneOf(words) => Kind::OneOf(words),
         Form::Feature => super::keys::FEATURE,
+        Form::Below => super::keys::BELOW,
+        Form::Above => super::keys::ABOVE,
+        Form::ProfitTable => super::keys::PROFIT_TABLE,
     }
 }
 
@@ -174,19 +177,13 @@ impl Reading<'_> {
         self.row(KIND, json!(of.name), json!(self.id));
         self.row(ENABLED, json!(enabled), json!(true));
         self.strangers(of);
-        let defaults: Map<String, Json> =
-            serde_json::from_str(&(of.defaults)()).unwrap_or_default();
-        let mut section = Map::new();
-        for setting in of.settings {
-            let default = defaults.get(setting.name).cloned().unwrap_or_default();
-            let value = self.value(setting.name, form(setting.form));
-            let value = value.unwrap_or_else(|| default.clone());
-            section.insert(setting.name.to_owned(), value.clone());
-            self.row(setting.name, value, default);
-        }
-        let section = Json::Object(section).to_string();
+        let mut exits = self.members(EXITS, &ExitRules::default().members());
+        // Each member was checked alone, and a wrong one has its default.
+        let exits = ExitRules::take(&mut exits).unwrap_or_default();
+        let defaults = serde_json::from_str(&(of.defaults)()).unwrap_or_default();
+        let section = Json::Object(self.members(of.settings, &defaults)).to_string();
         match (of.read)(&section) {
-            Ok(section) => Some(Instance { kind: of.name.to_owned(), enabled, section }),
+            Ok(section) => Some(Instance { kind: of.name.to_owned(), enabled, section, exits }),
             Err(wrong) => {
                 let reported = |name: &&&str| self.values.is_wrong(&self.key(name));
                 if !wrong.names.iter().any(|name| reported(&name)) {
@@ -198,6 +195,19 @@ impl Reading<'_> {
                 None
             }
         }
+    }
+
+    /// The values of these settings, and their rows.
+    fn members(&mut self, settings: &[Setting], defaults: &Map<String, Json>) -> Map<String, Json> {
+        let mut members = Map::new();
+        for setting in settings {
+            let default = defaults.get(setting.name).cloned().unwrap_or_default();
+            let value = self.value(setting.name, form(setting.form));
+            let value = value.unwrap_or_else(|| default.clone());
+            members.insert(setting.name.to_owned(), value.clone());
+            self.row(setting.name, value, default);
+        }
+        members
     }
 
     fn kind(&mut self) -> Option<&'static StrategyKind> {
@@ -223,7 +233,10 @@ impl Reading<'_> {
     /// Adds an error for settings of other kinds.
     fn strangers(&mut self, of: &StrategyKind) {
         let own: Vec<&str> = of.settings.iter().map(|setting| setting.name).collect();
-        let is_own = |leaf: &str| [KIND, ENABLED].contains(&leaf) || own.contains(&leaf);
+        let is_own = |leaf: &str| {
+            let exit = EXITS.iter().any(|setting| setting.name == leaf);
+            exit || [KIND, ENABLED].contains(&leaf) || own.contains(&leaf)
+        };
         let keys: Vec<String> = set_in(self.values, self.id).cloned().collect();
         for key in keys {
             if let Some((id, leaf)) = setting(&key)
@@ -243,9 +256,10 @@ impl Reading<'_> {
 pub fn schema() -> Json {
     let of = |kind: &StrategyKind, named: bool| {
         let mut section = super::schema::section();
-        let defaults: Map<String, Json> =
+        let mut defaults: Map<String, Json> =
             serde_json::from_str(&(kind.defaults)()).unwrap_or_default();
-        let own = kind.settings.iter().map(|setting| {
+        defaults.extend(ExitRules::default().members());
+        let own = kind.settings.iter().chain(EXITS).map(|setting| {
             let mut node = super::schema::of(form(setting.form));
             node["description"] = json!(setting.about);
             node["default"] = defaults.get(setting.name).cloned().unwrap_or_default();

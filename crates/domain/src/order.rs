@@ -144,7 +144,8 @@ pub struct Terms {
     pub lot: Option<String>,
     /// Amount to trade in quote units, in place of a quantity.
     pub notional: Option<Decimal>,
-    /// Price at which a stop is triggered, quote units.
+    /// Price at which the order enters the market, quote units: a sale once a trade is at or below
+    /// it, a buy once a trade is at or above it; none: it enters immediately.
     pub stop: Option<Decimal>,
     /// Distance at which a stop follows the market, millionths of the price.
     pub trail_ppm: Option<u32>,

@@ -5,8 +5,10 @@ use super::id::Symbol;
 use super::money::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub mod exits;
 mod strategies;
 
+pub use exits::ExitRules;
 pub use strategies::{Instance, Strategies};
 
 /// Settings of all stages. A fact carries them as JSON text, so that a later field has its default
@@ -180,6 +182,7 @@ impl Default for Risk {
 
 /// The rules that saved states of stages hold.
 #[derive(Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the keys")]
 struct InState {
     max_consecutive_failures: u32,
     max_trades_per_day: u32,

@@ -5,7 +5,7 @@
 
 use super::meters::Meters;
 use crate::operation::config::Standing;
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{UtcMs, WallMs};
 use everwarm_trading::bars::Offered;
@@ -54,6 +54,10 @@ pub struct Board {
     coming: AtomicI64,
     /// In lockstep, the latest time to which the venue may have been moved; 0: not known yet.
     reach: AtomicI64,
+    /// In lockstep, what the last released minute did to our orders.
+    traded: Mutex<Arc<Traded>>,
+    /// In lockstep, the released market time up to which the gateway knows its orders.
+    followed: AtomicI64,
     venue: Mutex<Option<Trouble>>,
     begun: AtomicBool,
     /// Venue time since which the private stream is subscribed; none: it is not.
@@ -75,6 +79,15 @@ pub struct Board {
     pub bars: BarCounts,
     /// The metrics of the edge.
     pub meters: Meters,
+}
+
+/// What the market did to resting orders, in lockstep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traded {
+    /// The market is released up to this venue time.
+    pub market: UtcMs,
+    /// Our orders that traded in the last released minute, and when they changed.
+    pub orders: Vec<(ClientOrderId, UtcMs)>,
 }
 
 /// Counts of bars received from the venue since the process began.
@@ -296,6 +309,33 @@ impl Board {
     #[must_use]
     pub fn reach(&self) -> Option<UtcMs> {
         Some(self.reach.load(Acquire)).filter(|to| *to > 0)
+    }
+
+    /// In lockstep: sets what the last released minute did to our orders.
+    pub fn write_traded(&self, traded: Traded) {
+        *self.traded.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(traded);
+    }
+
+    /// See [`Board::write_traded`].
+    #[must_use]
+    pub fn traded(&self) -> Arc<Traded> {
+        Arc::clone(&self.traded.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// In lockstep: the gateway knows its orders up to this released market time. Returns whether
+    /// that is news.
+    pub fn write_followed(&self, market: UtcMs) -> bool {
+        let news = self.followed.fetch_max(market, AcqRel) < market;
+        if news {
+            self.changed.notify_waiters();
+        }
+        news
+    }
+
+    /// See [`Board::write_followed`].
+    #[must_use]
+    pub fn followed(&self) -> UtcMs {
+        self.followed.load(Acquire)
     }
 
     /// Announces a close before it is appended, so that every actor that uses it finds it here.

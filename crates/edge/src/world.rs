@@ -202,6 +202,13 @@ impl World {
         self.passing != Passing::Lockstep || (now > 0 && self.board.newest_close() <= Some(now))
     }
 
+    /// Whether closes wait until the gateway knows what their minute did to resting orders. Only
+    /// lockstep waits, and only for a venue where orders rest.
+    #[must_use]
+    pub fn follows_orders(&self) -> bool {
+        self.passing == Passing::Lockstep && self.venue.stop_orders() > 0
+    }
+
     /// The kill points.
     #[must_use]
     pub fn chaos(&self) -> &Chaos {

@@ -80,6 +80,7 @@ impl TestCloser {
                     words.push(format!("wait {}", until / 1000));
                     return words.join(", ");
                 }
+                Next::Held => panic!("nothing is held"),
                 Next::Idle => return words.join(", "),
             }
         }

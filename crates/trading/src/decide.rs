@@ -10,21 +10,24 @@
 //! After an odd bar of a symbol, its entries pause for 15 closes. Exits continue: the bar may be a
 //! crash.
 //!
-//! A signal to sell opens an exit that is owed until it is sold: see [`owed_exits`]. The exit
-//! withdraws the unfilled part of the entry. A signal to buy withdraws an exit that was not sent
-//! yet.
+//! A signal to sell opens an exit that is owed until it is sold: see [`owed_exits`]. So does an
+//! exit rule of a lot: see [`guards`]. The exit withdraws the unfilled part of the entry. A signal
+//! to buy withdraws an exit that was not sent yet.
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs, no signal waits for its decision.
-//! 2. A strategy has at most one order in a symbol that is not final.
+//! 2. A strategy has at most one order in a symbol that is not final, and one stop order.
 //! 3. No reserved amount is negative, and every held position is above zero.
 //!
 //! Over 500 lines: one stage with its state; how it enters and exits lies in its folder.
 
+mod entries;
 mod entry_checks;
 mod exits;
 mod former;
+mod guards;
 mod owed_exits;
+mod protection;
 
 pub use owed_exits::REFUSALS;
 
@@ -33,8 +36,7 @@ use super::client_id::{self, Identity, Part};
 use super::instruments::Instruments;
 use super::lots::Lots;
 use super::risk::caps::Caps;
-use super::risk::sizing::{self, TooSmall};
-use entry_checks::form_allows;
+use super::risk::sizing::TooSmall;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
@@ -42,16 +44,16 @@ use everwarm_domain::fact::{
     StrategyLimit, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
-use everwarm_domain::instrument::Instrument;
-use everwarm_domain::money::{self, Decimal, Price};
+use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::Oddity;
-use everwarm_domain::order::{OrderIntent, OrderType, Side};
+use everwarm_domain::order::{OrderIntent, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
+use guards::Guards;
 use owed_exits::Exits;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,12 +129,17 @@ struct Hold {
     /// Whether its signal or exit was withdrawn.
     #[serde(default)]
     withdrawn: bool,
+    /// The stop, in quote units, of an order that protects a lot; none: another order. The guards
+    /// save it.
+    #[serde(skip)]
+    stop: Option<Decimal>,
 }
 
 impl Hold {
-    /// Whether it blocks another order of this lot.
+    /// Whether it blocks another order of this lot. A stop order does not: an exit replaces it.
     fn is_of(&self, symbol: Symbol, strategy: &str) -> bool {
-        self.symbol == symbol && (self.strategy == strategy || self.strategy == LEAVES)
+        let of = self.strategy == strategy || self.strategy == LEAVES;
+        self.symbol == symbol && of && self.stop.is_none()
     }
 
     fn open(&self) -> Decimal {
@@ -185,6 +192,9 @@ pub struct Decide {
     /// Limited strategies.
     #[serde(default)]
     limited: Vec<StrategyLimit>,
+    /// The exit rules of the lots.
+    #[serde(default)]
+    guards: Guards,
 }
 
 /// The newest bar of a symbol.
@@ -202,6 +212,8 @@ struct Sales<'a> {
     open: Vec<(&'a ClientOrderId, &'a Hold)>,
     /// Lots that this round sells.
     sold: BTreeSet<(Symbol, &'a str)>,
+    /// Lots whose stop order this round cancels for their exit.
+    freed: BTreeSet<(Symbol, &'a str)>,
     /// Base units that this round sells, by asset.
     selling: BTreeMap<&'a str, Decimal>,
 }
@@ -221,100 +233,17 @@ impl<'a> Sales<'a> {
     }
 }
 
-/// Free cash, occupied lots and caps while a round decides its entries.
-struct Entries<'a> {
-    /// Free cash in quote units.
-    cash: Option<Decimal>,
-    /// Lots that are held or have an open entry, by name.
-    taken: Vec<(Symbol, &'a str)>,
-    caps: Caps,
-}
-
-impl<'a> Entries<'a> {
-    fn takes(&self, symbol: Symbol, strategy: &str) -> bool {
-        self.taken.binary_search(&(symbol, strategy)).is_ok()
-    }
-
-    fn take(&mut self, symbol: Symbol, strategy: &'a str) {
-        if let Err(place) = self.taken.binary_search(&(symbol, strategy)) {
-            self.taken.insert(place, (symbol, strategy));
-        }
-    }
-}
-
 impl Decide {
     /// The orders that are not final, with the quote units still reserved for each.
     pub fn held(&self) -> impl Iterator<Item = (&ClientOrderId, Decimal)> {
         self.holds.iter().map(|(id, hold)| (id, hold.open()))
     }
 
-    fn entries(&self) -> Entries<'_> {
-        let held = money::total(self.holds.values().map(Hold::open));
-        let cash = self.cash.map(|cash| cash.saturating_sub(held));
-        let mut near = 0;
-        let lots = self.lots.iter().filter(|(symbol, _, quantity)| {
-            let rule = self.instruments.near(&mut near, *symbol);
-            rule.is_none_or(|rule| rule.sells(*quantity))
-        });
-        let taken = lots.map(|(symbol, strategy, _)| (symbol, strategy)).collect();
-        let mut entries = Entries { cash, taken, caps: self.caps.clone() };
-        for hold in self.holds.values().filter(|hold| hold.side == Side::Buy) {
-            entries.take(hold.symbol, &hold.strategy);
-        }
-        entries
-    }
-
     fn sales(&self) -> Sales<'_> {
         let mut open: Vec<_> = self.holds.iter().collect();
         open.sort_by_key(|(_, hold)| hold.symbol);
-        Sales { open, sold: BTreeSet::new(), selling: BTreeMap::new() }
-    }
-
-    fn approve_entry<'a>(
-        &self,
-        signal: &'a Signal,
-        sales: &Sales<'_>,
-        entries: &mut Entries<'a>,
-    ) -> Result<Approved, Refusal> {
-        form_allows(signal)?;
-        self.level_allows(signal)?;
-        self.listing_allows(signal.symbol)?;
-        self.bars_allow(signal.symbol)?;
-        let rule = self.instrument(signal.symbol)?;
-        self.venue_takes(OrderType::Market, rule)?;
-        if sales.is_pending(signal.symbol, &signal.strategy) {
-            if self.is_taken_back(signal.symbol, &signal.strategy, sales) {
-                let text = format!("{} is held still: its exit is withdrawn", signal.symbol);
-                return no("already-long", text);
-            }
-            return no("pending", format!("an order in {} is not final yet", signal.symbol));
-        }
-        let (quantity, reserved) = self.entry(signal, rule, entries)?;
-        entries.take(signal.symbol, &signal.strategy);
-        entries.cash = entries.cash.map(|cash| cash.saturating_sub(reserved));
-        entries.caps.spend(self.calendar.day(signal.close_time), reserved);
-        let Signal { strategy, symbol, close_time, terms, .. } = signal;
-        let (side, usual) = (signal.side(), self.valid_until(*close_time));
-        let intent = OrderIntent {
-            client_id: client_id::of(
-                &self.identity,
-                strategy,
-                *symbol,
-                side,
-                *close_time,
-                Part::default(),
-            ),
-            strategy: strategy.clone(),
-            symbol: *symbol,
-            side,
-            order_type: OrderType::Market,
-            quantity,
-            price: None,
-            close_time: *close_time,
-            valid_until: terms.valid_until.unwrap_or(i64::MAX).min(usual),
-            terms: Box::default(),
-        };
-        Ok(Approved { intent, reserved, reason: signal.reason.clone() })
+        let (sold, freed) = (BTreeSet::new(), BTreeSet::new());
+        Sales { open, sold, freed, selling: BTreeMap::new() }
     }
 
     /// Latest time to send an order that is valid from `from`.
@@ -334,12 +263,13 @@ impl Decide {
         self.odd.remove_all(&over);
     }
 
-    fn market(&mut self, market: &Market) {
+    fn market(&mut self, key: Key, market: &Market) {
         self.calendar.fold(market);
         match market {
             Market::Close { time, bars, odd, .. } => {
                 self.closed = *time;
                 self.exits.close();
+                self.guards.close(key.n, *time, bars, &self.instruments);
                 self.pauses_end();
                 for odd in odd {
                     self.odd.insert(odd.symbol, (odd.why, PAUSE));
@@ -354,6 +284,7 @@ impl Decide {
                 for rule in rules {
                     if self.instruments.get(rule.symbol) != Some(rule) {
                         self.exits.changed(rule.symbol);
+                        self.guards.touch_all(Some(rule.symbol), key);
                     }
                 }
                 self.instruments.learn(rules);
@@ -361,6 +292,7 @@ impl Decide {
             Market::Universe { listed, unlisted, .. } => {
                 for row in listed {
                     self.exits.changed(row.symbol);
+                    self.guards.touch_all(Some(row.symbol), key);
                 }
                 let rows = self.listed.get_or_insert_default();
                 rows.remove_all(unlisted);
@@ -374,8 +306,9 @@ impl Decide {
             Market::LateBar { bar, odd: Some(why) } => {
                 self.odd.insert(bar.symbol, (*why, PAUSE + 1));
             }
-            Market::Capabilities { venue, capabilities } => {
+            Market::Capabilities { venue, capabilities, stop_orders } => {
                 self.capabilities.insert(*venue, capabilities.clone());
+                self.guards.venue_takes(*venue, *stop_orders, key);
             }
             Market::LateBar { odd: None, .. }
             | Market::BarRefused { .. }
@@ -386,50 +319,13 @@ impl Decide {
         }
     }
 
-    /// Quantity of an entry, and the quote amount to reserve for it.
-    fn entry(
-        &self,
-        signal: &Signal,
-        rule: &Instrument,
-        entries: &Entries<'_>,
-    ) -> Result<(Decimal, Decimal), Refusal> {
-        let symbol = signal.symbol;
-        if entries.takes(symbol, &signal.strategy) {
-            return no("already-long", format!("{symbol} is held already"));
-        }
-        let (open, most) = (entries.taken.len(), self.settings.trading.max_positions);
-        if open >= most as usize {
-            return no("max-positions", format!("{open} of {most} positions are taken"));
-        }
-        let full = self.settings.trading.notional;
-        let full = match signal.terms.size_ppm {
-            Some(ppm) => full.saturating_mul(Decimal::new(i64::from(ppm.min(1_000_000)), 6)),
-            None => full,
-        };
-        let notional = match self.level_of(&signal.strategy) {
-            BreakerLevel::Reduced => full / Decimal::TWO,
-            BreakerLevel::Normal | BreakerLevel::ExitsOnly | BreakerLevel::Halted => full,
-        };
-        let Some(cash) = entries.cash else {
-            return no("not-reconciled", "the cash is not known before the account was compared");
-        };
-        let hold = |notional: Decimal| notional.saturating_mul(Decimal::new(HOLD_PERCENT, 2));
-        if hold(notional) > cash {
-            let (need, cash) = (hold(notional).normalize(), cash.normalize());
-            return no("cash", format!("{need} {} are needed, {cash} are free", rule.quote));
-        }
-        let price = signal.price.decimal();
-        let quantity = sizing::buy(rule, notional, price).map_err(too_small)?;
-        let reserved = hold(quantity.saturating_mul(price)).normalize();
-        match entries.caps.allows(self.calendar.day(signal.close_time), reserved) {
-            Ok(()) => Ok((quantity, reserved)),
-            Err(text) => no("live-cap", text),
-        }
-    }
-
     fn ledger(&mut self, fact: &Fact<Body>, ledger: &Ledger) {
         if let Some(symbol) = self.lots.fold(fact) {
             self.exits.changed(symbol);
+        }
+        self.guards.lot(ledger, self.time);
+        if let Ledger::Lot { symbol, strategy, .. } = ledger {
+            self.guards.touch(*symbol, strategy, fact.key);
         }
         match ledger {
             Ledger::Position { symbol, quantity, cash, .. } => {
@@ -445,17 +341,20 @@ impl Decide {
                 self.cash = Some(*cash);
                 let held = self.held_by_asset();
                 self.exits.reconciled(fact.key.n, conflicts, foreign, &held);
+                self.guards.touch_all(None, fact.key);
             }
             Ledger::Equity { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
     }
 
-    fn order(&mut self, order: &Order) {
+    fn order(&mut self, key: Key, order: &Order) {
         match order {
             Order::Changed { client_id, status, executed, executed_quote, reason, .. } => {
                 if status.is_final() {
                     if let Some(hold) = self.holds.remove(client_id) {
+                        self.guards.forget(client_id);
                         self.sale_ended(&hold, *status, *executed, reason);
+                        self.guards.touch(hold.symbol, &hold.strategy, key);
                     }
                 } else if let Some(hold) = self.holds.get_mut(client_id) {
                     hold.executed_quote = *executed_quote;
@@ -470,13 +369,20 @@ impl Decide {
                     hold.left = false;
                 }
             }
-            Order::Intent(_) | Order::Filled { .. } | Order::Compared { .. } => {}
+            Order::Filled { strategy, symbol, side, fill, .. } => {
+                let rule = self.instruments.get(*symbol);
+                self.guards.filled(*symbol, strategy, *side, fill, rule);
+            }
+            Order::Intent(_) | Order::Compared { .. } => {}
         }
     }
 
     fn own(&mut self, fact: &Fact<Body>, decision: &Decision) {
         let answered = match decision {
             Decision::Breaker { level, reasons, barred, strategies } => {
+                if (*level == BreakerLevel::Halted) != (self.level == BreakerLevel::Halted) {
+                    self.guards.touch_all(None, fact.key);
+                }
                 self.level = *level;
                 self.reasons.clone_from(reasons);
                 self.barred.clone_from(barred);
@@ -500,9 +406,11 @@ impl Decide {
                     quantity,
                     executed,
                     withdrawn: false,
+                    stop: intent.terms.stop,
                 };
                 self.exit_requested(intent);
                 if side == Side::Buy {
+                    self.guards.entered(symbol, &intent.strategy, intent.close_time);
                     self.caps.spend(self.calendar.day(intent.close_time), reserved);
                 }
                 self.holds.insert(client_id.clone(), hold);
@@ -569,6 +477,7 @@ impl Stage for Decide {
             kind::BREAKER,
             kind::GRANTED,
             kind::CHANGED,
+            kind::FILLED,
             kind::POSITION,
             kind::LOT,
             kind::RECONCILED,
@@ -590,8 +499,9 @@ impl Stage for Decide {
 
     fn evolve(&mut self, fact: &Fact<Body>) {
         self.time = self.time.max(fact.time);
+        self.guards.at(fact.key);
         match &fact.body {
-            Body::Market(market) => self.market(market),
+            Body::Market(market) => self.market(fact.key, market),
             Body::Operator(Operator::Switched { switch, .. }) => match switch {
                 Switch::Flatten => self.flatten = self.flatten.or(Some(fact.key)),
                 Switch::Resume | Switch::NewPeak => {
@@ -611,6 +521,7 @@ impl Stage for Decide {
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 if let Some(settings) = super::settings::applied(text) {
+                    self.guards.configured(&settings.strategy);
                     self.settings = settings;
                 }
             }
@@ -618,7 +529,7 @@ impl Stage for Decide {
                 self.waiting.extend(rows.iter().map(|signal| (fact.key, signal.clone())));
             }
             Body::Decision(decision) => self.own(fact, decision),
-            Body::Order(order) => self.order(order),
+            Body::Order(order) => self.order(fact.key, order),
             Body::Ledger(ledger) => self.ledger(fact, ledger),
             Body::Venue(Venue::Account { balances, unread, .. }) => {
                 self.exits.account(fact.key.n, balances, unread);
@@ -630,7 +541,8 @@ impl Stage for Decide {
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
 
     fn conclude(&self, out: &mut Out<Body>) {
-        if self.waiting.is_empty() && self.flatten.is_none() && self.exits.is_empty() {
+        let rules = self.guards.is_due();
+        if self.waiting.is_empty() && self.flatten.is_none() && self.exits.is_empty() && !rules {
             return;
         }
         let mut waiting: Vec<&(Key, Signal)> = self.waiting.iter().collect();
@@ -640,6 +552,7 @@ impl Stage for Decide {
         });
         let mut sales = self.sales();
         self.conclude_exits(&waiting, &mut sales, out);
+        self.conclude_protection(&mut sales, out);
         let buys = waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy);
         let mut entries = None;
         for (key, signal) in buys {
@@ -656,7 +569,8 @@ impl Stage for Decide {
     }
 
     fn next_wake(&self) -> Option<i64> {
-        (!self.exits.is_empty() && self.exit_is_due()).then_some(self.time)
+        let exits = !self.exits.is_empty() && self.exit_is_due();
+        (exits || self.protection_is_due()).then_some(self.time)
     }
 
     fn save(&self) -> Vec<u8> {
@@ -665,6 +579,11 @@ impl Stage for Decide {
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = state::load(FORMAT, bytes)?;
+        for (id, stop) in self.guards.stops() {
+            if let Some(hold) = self.holds.get_mut(id) {
+                hold.stop = Some(stop);
+            }
+        }
         Ok(())
     }
 
@@ -680,7 +599,8 @@ impl Stage for Decide {
     fn check(&self) {
         self.exits.check();
         assert!(self.waiting.is_empty(), "1: {:?}", self.waiting);
-        let mut lots: Vec<_> = self.holds.values().map(|h| (h.symbol, &h.strategy)).collect();
+        let lot = |hold: &Hold| (hold.symbol, hold.strategy.clone(), hold.stop.is_some());
+        let mut lots: Vec<_> = self.holds.values().map(lot).collect();
         lots.sort_unstable();
         assert!(lots.windows(2).all(|w| w[0] < w[1]), "2: {lots:?}");
         let positive = |hold: &Hold| hold.open() >= Decimal::ZERO;

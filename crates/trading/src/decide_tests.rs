@@ -9,8 +9,9 @@ use crate::testing::{
 };
 use everwarm_domain::fact::AtVenue;
 use everwarm_domain::id::VenueId;
+use everwarm_domain::instrument::Instrument;
 use everwarm_domain::odd::OddBar;
-use everwarm_domain::order::{Balance, OrderStatus};
+use everwarm_domain::order::{Balance, OrderStatus, OrderType};
 use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::MINUTE;
 

@@ -29,7 +29,10 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
+/// Format and type of the version 3 state, which had no stop orders.
+const FORMAT_3: u8 = 3;
+const TYPE_3: u64 = 0x7873_8f24_8360_88fe;
 /// Format and type of the version 2 state, which had no calendar.
 const FORMAT_2: u8 = 2;
 const TYPE_2: u64 = 0x3d00_728d_81cb_a8ab;
@@ -56,6 +59,8 @@ pub struct Venue {
     pub volumes: BTreeMap<Symbol, Decimal>,
     /// Order types that it takes; `None`: not queried.
     pub capabilities: Option<Capabilities>,
+    /// Most open stop orders of one symbol; 0: it takes none.
+    pub stop_orders: u32,
     /// Trading sessions; `None`: it trades always.
     pub sessions: Option<Sessions>,
     /// Time zone and next days, as day number and beginning. `None`: days are those of UTC.
@@ -177,6 +182,9 @@ pub struct Universe {
     /// Order types that venues take, as far as known.
     #[serde(default)]
     capabilities: BTreeMap<VenueId, Capabilities>,
+    /// Most open stop orders of one symbol that venues take, as far as known.
+    #[serde(default)]
+    stop_orders: BTreeMap<VenueId, u32>,
 }
 
 impl Universe {
@@ -345,8 +353,11 @@ impl Universe {
     /// The order types that the venue takes, if they have changed.
     fn new_capabilities(&self, venue: &Venue) -> Option<Market> {
         let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
-        let now = venue.capabilities.as_ref().filter(|now| self.capabilities.get(&id) != Some(now));
-        now.map(|now| Market::Capabilities { venue: id, capabilities: now.clone() })
+        let stop_orders = venue.stop_orders;
+        let known = self.stop_orders.get(&id).copied().unwrap_or_default() == stop_orders;
+        let now = venue.capabilities.as_ref();
+        let now = now.filter(|now| self.capabilities.get(&id) != Some(now) || !known);
+        now.map(|now| Market::Capabilities { venue: id, capabilities: now.clone(), stop_orders })
     }
 
     /// Sessions and day beginnings that are not known yet.
@@ -457,8 +468,9 @@ impl Universe {
                     self.rows.insert(now.symbol, row);
                 }
             }
-            Market::Capabilities { venue, capabilities } => {
+            Market::Capabilities { venue, capabilities, stop_orders } => {
                 self.capabilities.insert(*venue, capabilities.clone());
+                self.stop_orders.insert(*venue, *stop_orders);
             }
             Market::Sessions { .. }
             | Market::DayBegins { .. }
@@ -530,7 +542,7 @@ impl Stage for Universe {
         "universe"
     }
     fn version(&self) -> u16 {
-        3
+        4
     }
     fn interest(&self) -> Mask {
         Mask::of(&[
@@ -589,11 +601,16 @@ impl Stage for Universe {
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[1, 2]
+        &[1, 2, 3]
     }
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
-        if version == 2 {
-            *self = state::grown(FORMAT_2, TYPE_2, bytes)?;
+        let grown = match version {
+            3 => Some((FORMAT_3, TYPE_3)),
+            2 => Some((FORMAT_2, TYPE_2)),
+            _ => None,
+        };
+        if let Some((format, of)) = grown {
+            *self = state::grown(format, of, bytes)?;
             return Ok(());
         }
         *self = state::load(FORMAT_1, bytes)?;

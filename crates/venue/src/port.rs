@@ -384,6 +384,12 @@ pub trait Venue: Send + Sync + fmt::Debug {
     /// The orders that it accepts.
     fn capabilities(&self) -> Capabilities;
 
+    /// Most open stop orders of one symbol that the daemon may place; 0: none. Without stop orders
+    /// the exit rules of lots are judged at closes.
+    fn stop_orders(&self) -> u32 {
+        0
+    }
+
     /// Sends one request. `Place`, `Cancel` and `CancelAll` are at most one request on the wire.
     /// Dropping the future after its first poll leaves their status unknown.
     fn request(&self, request: Request) -> Pending<Report>;

@@ -29,6 +29,9 @@ pub struct Standing {
     /// Older exchanges do not report this, and count as reliable.
     #[serde(default = "always")]
     pub in_step: bool,
+    /// The client ids of the orders that traded in the last released minute, and when they changed.
+    #[serde(default)]
+    pub traded: Vec<(String, UtcMs)>,
     /// Venue milliseconds in a wall millisecond; 0 in lockstep.
     #[serde(default)]
     pub factor: u32,

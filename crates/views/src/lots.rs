@@ -1,10 +1,10 @@
 //! Lots and realised profits by strategy: a pure fold over facts.
 
 use super::views::LotView;
-use everwarm_domain::fact::{Body, LOTS_FROM, Ledger};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::fact::{Body, LOTS_FROM, Ledger, Order};
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, total};
-use everwarm_domain::order::FIRST_STRATEGY;
+use everwarm_domain::order::{FIRST_STRATEGY, OrderStatus};
 use everwarm_domain::time::UtcMs;
 use everwarm_history::records::quotient;
 use everwarm_kernel::fact::Fact;
@@ -20,6 +20,20 @@ pub struct LotFold {
     made: BTreeMap<(Symbol, String), Decimal>,
     /// Whether [`LotFold::begin`] has run.
     begun: bool,
+    /// The stop orders that are not final.
+    #[serde(default)]
+    stops: BTreeMap<ClientOrderId, StopOrder>,
+}
+
+/// A stop order of a lot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct StopOrder {
+    symbol: Symbol,
+    strategy: String,
+    /// In quote units.
+    stop: Decimal,
+    /// Whether the venue has it.
+    open: bool,
 }
 
 /// One lot.
@@ -72,6 +86,21 @@ impl LotFold {
                 self.set(*symbol, FIRST_STRATEGY, Held { quantity, cost, opened: None });
                 self.made.insert((*symbol, FIRST_STRATEGY.to_owned()), *realized_pnl);
             }
+            Body::Order(Order::Intent(intent)) => {
+                if let Some(stop) = intent.terms.stop {
+                    let (symbol, strategy) = (intent.symbol, intent.strategy.clone());
+                    let stop = StopOrder { symbol, strategy, stop, open: false };
+                    self.stops.insert(intent.client_id.clone(), stop);
+                }
+            }
+            Body::Order(Order::Changed { client_id, status, .. }) => {
+                if status.is_final() {
+                    self.stops.remove(client_id);
+                } else if let Some(stop) = self.stops.get_mut(client_id) {
+                    let open = [OrderStatus::Open, OrderStatus::PartlyFilled];
+                    stop.open = open.contains(status);
+                }
+            }
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
@@ -80,6 +109,12 @@ impl LotFold {
             | Body::Order(_)
             | Body::Ledger(_) => {}
         }
+    }
+
+    /// The stop of the open stop order of a lot, in quote units.
+    fn stop(&self, symbol: Symbol, strategy: &str) -> Option<Decimal> {
+        let of = |stop: &&StopOrder| stop.symbol == symbol && stop.strategy == strategy;
+        self.stops.values().filter(|stop| stop.open).find(of).map(|stop| stop.stop.normalize())
     }
 
     fn set(&mut self, symbol: Symbol, strategy: &str, held: Held) {
@@ -133,6 +168,7 @@ impl LotFold {
             quantity: held.quantity.normalize(),
             average_price: held.cost.and_then(|cost| quotient(cost, held.quantity)),
             opened: held.opened,
+            stop: self.stop(*symbol, strategy),
         })
     }
 }

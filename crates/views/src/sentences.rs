@@ -49,9 +49,12 @@ pub const fn side(side: Side) -> &'static str {
     }
 }
 
-/// `market`, or `limit` with its price.
+/// `market`, or `limit` with its price, and the stop from which it works.
 #[must_use]
-pub fn priced(order_type: OrderType, price: Option<Decimal>) -> String {
+pub fn priced(order_type: OrderType, price: Option<Decimal>, stop: Option<Decimal>) -> String {
+    if let Some(stop) = stop {
+        return format!("{} from {} on", priced(order_type, price, None), plain(stop));
+    }
     match (order_type, price) {
         (OrderType::Market, _) => "at market".to_owned(),
         (OrderType::Limit, Some(price)) => format!("at {} or better", plain(price)),
@@ -90,7 +93,7 @@ pub const fn level(level: BreakerLevel) -> &'static str {
 #[must_use]
 pub fn intent(intent: &OrderIntent) -> String {
     let OrderIntent { symbol, quantity, order_type, price, .. } = intent;
-    let (side, priced) = (side(intent.side), priced(*order_type, *price));
+    let (side, priced) = (side(intent.side), priced(*order_type, *price, intent.terms.stop));
     format!("{side} {} {symbol} {priced}", plain(*quantity))
 }
 
@@ -186,9 +189,10 @@ fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
         Market::DayBegins { zone, day, at, .. } => {
             format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
         }
-        Market::Capabilities { capabilities, .. } => {
+        Market::Capabilities { capabilities, stop_orders, .. } => {
+            let stops = (*stop_orders > 0).then(|| format!("{stop_orders} stop orders a symbol"));
             let kinds = capabilities.orders.iter().map(|kind| kind.name().to_owned());
-            format!("the exchange takes orders of these kinds: {}", list(kinds))
+            format!("the exchange takes orders of these kinds: {}", list(kinds.chain(stops)))
         }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
             let (from, to) = (instant(*from), instant(*to));

@@ -5,7 +5,8 @@ use crate::tidy::assert_generated;
 use everwarm_config::keys::{KEYS, Kind, Unit, comments};
 use everwarm_config::layers::Layer;
 use everwarm_config::reloadable::is_live;
-use everwarm_trading::strategy::{Form, KINDS};
+use everwarm_domain::settings::ExitRules;
+use everwarm_trading::strategy::{EXITS, Form, KINDS};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -75,6 +76,9 @@ fn setting(form: Form) -> String {
         Form::Amount { zero } => format!("{}, as text", amount(zero)),
         Form::OneOf(of) => words(of),
         Form::Feature => "a feature, like `sma(20)@1h`".to_owned(),
+        Form::Below => "a share below 100 %, like `5%`; or `none`".to_owned(),
+        Form::Above => "a share, like `10%`; or `none`".to_owned(),
+        Form::ProfitTable => "minutes and shares, like `0: 4%, 60: 1%`".to_owned(),
     }
 }
 
@@ -102,12 +106,16 @@ fn the_page_of_configuration_says_what_the_code_says() {
         writeln!(page, "| `{leaf}` | {value} | {takes} | {change} | {about} |").unwrap();
     }
     page.push_str(STRATEGIES);
-    for kind in KINDS {
-        let values: Value = serde_json::from_str(&(kind.defaults)()).unwrap();
-        write!(page, "\n### {}\n\n| key | default | takes | change | meaning |\n", kind.name)
-            .unwrap();
+    let exits = Value::Object(ExitRules::default().members());
+    let kinds = KINDS
+        .iter()
+        .map(|kind| (kind.name, kind.settings, serde_json::from_str(&(kind.defaults)()).unwrap()));
+    let all = [("exit rules of every strategy", EXITS, exits)].into_iter().chain(kinds);
+    for (name, settings, values) in all {
+        let values: Value = values;
+        write!(page, "\n### {name}\n\n| key | default | takes | change | meaning |\n").unwrap();
         page.push_str("|---|---|---|---|---|\n");
-        for one in kind.settings {
+        for one in settings {
             let (value, takes) = (default(&values[one.name]), setting(one.form));
             let about = sentence(&cell(one.about));
             writeln!(page, "| `{}` | {value} | {takes} | live | {about} |", one.name).unwrap();

@@ -117,5 +117,8 @@ pub enum Market {
         venue: VenueId,
         /// The orders that it takes.
         capabilities: Capabilities,
+        /// Most open stop orders of one symbol; 0: it takes none.
+        #[serde(default)]
+        stop_orders: u32,
     },
 }

@@ -1,5 +1,6 @@
 //! The configured strategies: instances of kinds, by id.
 
+use super::exits::ExitRules;
 use crate::time::Timeframe;
 use serde::de::{Deserializer, Error as _};
 use serde::ser::Serializer;
@@ -21,13 +22,15 @@ pub struct Instance {
     pub enabled: bool,
     /// The settings of its kind: a JSON object that only the kind reads.
     pub section: String,
+    /// The rules by which its lots are sold without a signal.
+    pub exits: ExitRules,
 }
 
 /// Instances by id.
 ///
-/// In JSON a section is an object of `kind`, `enabled` and the settings of the kind. Without `kind`
-/// its id is the kind, as in the texts of older configurations. Saved states hold no instances.
-/// Settings of the only strategy in older states are ignored.
+/// In JSON a section is an object of `kind`, `enabled`, the exit rules and the settings of the
+/// kind. Without `kind` its id is the kind, as in the texts of older configurations. Saved states
+/// hold no instances. Settings of the only strategy in older states are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Strategies(pub BTreeMap<String, Instance>);
 
@@ -35,11 +38,22 @@ impl Strategies {
     /// Sets one field of a section. A missing instance is created: enabled, with its id as the
     /// kind.
     pub fn set(&mut self, id: &str, member: &str, value: impl Into<Value>) {
-        let fresh = || Instance { kind: id.to_owned(), enabled: true, section: "{}".to_owned() };
-        let one = self.0.entry(id.to_owned()).or_insert_with(fresh);
+        let one = self.entry(id);
         let mut own: Map<String, Value> = serde_json::from_str(&one.section).unwrap_or_default();
         own.insert(member.to_owned(), value.into());
         one.section = Value::Object(own).to_string();
+    }
+
+    /// Sets the exit rules of a section. A missing instance is created: enabled, with its id as the
+    /// kind.
+    pub fn set_exits(&mut self, id: &str, exits: ExitRules) {
+        self.entry(id).exits = exits;
+    }
+
+    fn entry(&mut self, id: &str) -> &mut Instance {
+        let (kind, enabled, section) = (id.to_owned(), true, "{}".to_owned());
+        let fresh = Instance { kind, enabled, section, exits: ExitRules::default() };
+        self.0.entry(id.to_owned()).or_insert(fresh)
     }
 
     /// Allows or forbids entries of an instance.
@@ -65,6 +79,7 @@ impl Serialize for Strategies {
             let mut all = Map::new();
             all.insert(KIND.to_owned(), Value::from(one.kind.as_str()));
             all.insert(ENABLED.to_owned(), Value::from(one.enabled));
+            all.extend(one.exits.members());
             if let Ok(Value::Object(own)) = serde_json::from_str(&one.section) {
                 all.extend(own);
             }
@@ -91,8 +106,9 @@ impl<'de> Deserialize<'de> for Strategies {
                 Some(Value::Bool(on)) => on,
                 Some(other) => return Err(format!("{id}: enabled is {other}")),
             };
+            let exits = ExitRules::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let section = Value::Object(own).to_string();
-            Ok((id, Instance { kind, enabled, section }))
+            Ok((id, Instance { kind, enabled, section, exits }))
         };
         let all: Result<BTreeMap<String, Instance>, String> =
             sections.into_iter().map(read).collect();
@@ -112,6 +128,7 @@ mod tests {
             kind: kind.to_owned(),
             enabled,
             section: section.to_owned(),
+            exits: ExitRules::default(),
         };
         assert_eq!(all.0["b"], of("k", false, r#"{"x":[1]}"#));
         assert_eq!(all.0["k"], of("k", true, r#"{"fast":3}"#), "older texts name no kind");

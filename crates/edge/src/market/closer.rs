@@ -330,6 +330,10 @@ impl State {
         }
         loop {
             let now = self.world.now();
+            if self.world.follows_orders() {
+                // The gateway first has to know what the minute did to its orders.
+                self.assembly.release(self.world.board.followed());
+            }
             match self.assembly.next(self.closes.stage(), now, GRACE) {
                 Next::Append(market) => {
                     self.world.journal.room().await;
@@ -345,6 +349,7 @@ impl State {
                     self.wake_at(me, until, now);
                     break self.report_rest(Rest::Until(until));
                 }
+                Next::Held => break self.report_rest(Rest::Held),
                 Next::Idle if !self.assembly.is_caught_up(self.closes.stage()) => {
                     break self.report_rest(Rest::Busy);
                 }

@@ -412,7 +412,9 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
     });
     let volumes = volumes.into_iter().collect();
     let capabilities = Some(world.venue.capabilities());
-    Ok(Venue { rules, volumes, capabilities, sessions: hours.sessions, days })
+    let stop_orders = world.venue.stop_orders();
+    let sessions = hours.sessions;
+    Ok(Venue { rules, volumes, capabilities, stop_orders, sessions, days })
 }
 
 /// The day of venue time `now` in a zone and the days that follow: the number of the date, and its

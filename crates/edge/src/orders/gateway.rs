@@ -7,6 +7,8 @@
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 
+mod queries;
+
 use crate::board::Rest;
 use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict};
 use crate::orders::checks::Known;
@@ -18,6 +20,7 @@ use crate::orders::silence::{FAIR, MissedReport, MissedReports};
 use crate::orders::unexplained::applied;
 use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
+use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{
     OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side, VenueFill,
 };
@@ -28,9 +31,10 @@ use everwarm_runtime::clock::{self, steady, wall};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
-use everwarm_trading::orders::book::{ToCancel, ToQuery, ToSend, Why};
+use everwarm_trading::orders::book::{ToCancel, ToQuery, ToSend};
 use everwarm_venue::port::MayPlace;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
@@ -111,6 +115,8 @@ pub struct State {
     sending: bool,
     /// What the private stream should have reported.
     missed: MissedReports,
+    /// Orders that traded in the last released minute: when, and how often they were queried.
+    followed: BTreeMap<ClientOrderId, (UtcMs, u32)>,
 }
 
 impl Actor for Gateway {
@@ -161,6 +167,7 @@ impl Actor for Gateway {
             reporting: None,
             sending: false,
             missed: MissedReports::default(),
+            followed: BTreeMap::new(),
         };
         Ok(state)
     }
@@ -262,6 +269,7 @@ impl State {
             self.rest(Rest::Busy);
             return Ok(());
         }
+        let traded = self.world.board.traded();
         if let Some(wait) = self.schedule.kept(wall()) {
             self.rest(Rest::Busy);
             self.act_after(me, wait);
@@ -277,6 +285,7 @@ impl State {
                 self.act_after(me, wait);
             }
             Due::Nothing => {
+                self.follow(&traded);
                 let book = self.book.stage();
                 let cancel = book.next_cancel_at(self.world.journal.life());
                 let orders = &book.orders;
@@ -432,18 +441,8 @@ impl State {
         }
     }
 
-    /// The queries that are due; after an interruption, queries of all sent orders.
-    fn asks(&self, now: UtcMs) -> Vec<ToQuery> {
-        let mut asks = self.book.stage().orders.to_query(now);
-        if self.interrupted {
-            let open: Vec<ToQuery> = self.sent_orders();
-            let more = open.into_iter().filter(|o| asks.iter().all(|a| a.client_id != o.client_id));
-            asks.extend(more.collect::<Vec<_>>());
-        }
-        asks
-    }
-
     fn ask(&mut self, asks: Vec<ToQuery>, now: UtcMs) -> RoundTask {
+        self.count_follows(&asks);
         self.asking_all = std::mem::take(&mut self.interrupted);
         let known = Known::of(self.book.stage());
         let orders = &mut self.book.stage_mut().orders;
@@ -623,13 +622,6 @@ impl State {
         self.world.journal.append(&self.writer, self.world.now(), hints)?;
         self.world.chaos().point(Site::AfterAppend, NAME);
         Ok(true)
-    }
-
-    fn sent_orders(&self) -> Vec<ToQuery> {
-        let living = self.book.stage().orders.living();
-        // An order with a further attempt granted is proved absent.
-        let sent = living.filter(|order| order.sent() > 0 && !order.is_due());
-        sent.map(|order| order.to_query(Why::Earlier)).collect()
     }
 
     fn start_round(&mut self, me: &ActorRef<GatewayMsg>, task: RoundTask) {

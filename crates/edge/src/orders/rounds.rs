@@ -366,8 +366,9 @@ fn responded(e: VenueError) -> Response {
 fn measure(world: &World, orders: &[(OrderIntent, SendAttempt)], announced: Instant) {
     let (meters, now) = (&world.board.meters, clock::now());
     meters.sync.time(now.saturating_duration_since(announced));
-    // Orders of an earlier close have waited for something else.
-    let appended = orders.first().and_then(|(intent, _)| meters.appended_at(intent.close_time));
+    // Orders of an earlier close have waited for something else, and stop orders for the fill.
+    let mut decided = orders.iter().filter(|(intent, _)| intent.terms.stop.is_none());
+    let appended = decided.next().and_then(|(intent, _)| meters.appended_at(intent.close_time));
     if let Some(appended) = appended {
         meters.decide.time(announced.saturating_duration_since(appended));
         meters.total.time(now.saturating_duration_since(appended));

@@ -6,16 +6,20 @@
 //! request is absolute. So after a lost response, or after a kill of the pacer, the request is
 //! repeated.
 //!
+//! Resting orders may trade in the minute that is released. The gateway queries those before the
+//! close of that minute is appended. So a fill comes before the close in every run.
+//!
 //! Time also stands still while the private stream is being subscribed, for a while. Otherwise
 //! requests signed for a past minute are rejected, and the stream lags behind a fast market.
 
-use crate::board::Rest;
+use crate::board::{Rest, Traded};
 use crate::clock::ClockMsg;
 use crate::market::closer::{self, CloserMsg};
 use crate::market::universe::{self, UniverseMsg};
 use crate::orders::gateway::{self, GatewayMsg};
 use crate::task::guarded;
 use crate::world::{Passing, World};
+use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::path;
 use everwarm_domain::time::{UtcMs, WallMs};
 use everwarm_runtime::chaos::Site;
@@ -194,9 +198,17 @@ fn adopt(world: &World, standing: &Standing) {
         clock.set_manual(now);
         now != before
     };
+    let own = standing.traded.iter().map(|(id, at)| (ClientOrderId(id.clone()), *at));
+    let orders = own.filter(|(id, _)| id.is_ours()).collect();
+    let traded = Traded { market: standing.market, orders };
+    let other = *world.board.traded() != traded;
+    world.board.write_traded(traded);
     if let Some(close) = standing.last_close {
         let symbols = standing.closed.clone();
         world.send(path::CLOSER, CloserMsg::Traded { close, symbols });
+    }
+    if other && !moved {
+        world.send(&world.places.gateway(), GatewayMsg::Pull);
     }
     if moved {
         world.send(path::UNIVERSE, UniverseMsg::Pull);
@@ -218,7 +230,8 @@ fn waits(world: &World, standing: &Standing) -> Wait {
     if missing || !world.journal.settled() {
         return Wait::Work;
     }
-    if rests.contains(&Rest::Busy) || world.journal.head() != n {
+    let follows = world.follows_orders() && world.board.followed() < standing.market;
+    if rests.contains(&Rest::Busy) || follows || world.journal.head() != n {
         return Wait::Work;
     }
     let waits = rests.into_iter().filter_map(|rest| match rest {

@@ -197,6 +197,13 @@ impl NewOrder {
                 return Err(format!("limit order {} has no price", intent.client_id));
             }
         };
+        let kind = match (intent.terms.stop, &kind) {
+            (None, _) => kind,
+            (Some(at), _) => {
+                let limit = kind.limit().map(|price| (price, TimeInForce::Gtc));
+                OrderKind::Stop(Stop { quantity, at, trigger: Trigger::StopLoss, limit })
+            }
+        };
         Ok(NewOrder {
             symbol: intent.symbol,
             side: intent.side,

@@ -169,6 +169,23 @@ impl Exchange {
         self.trades.get(symbol).map_or(&[], Vec::as_slice)
     }
 
+    /// The client ids of the orders that traded after `after`, by symbol, and the venue time of
+    /// their last change.
+    #[must_use]
+    pub fn traded_since(&self, after: UtcMs) -> Vec<(String, UtcMs)> {
+        let mut traded = Vec::new();
+        for rule in self.instruments() {
+            let newest = self.trades(rule.symbol).iter().rev();
+            let mut ids: Vec<u64> =
+                newest.take_while(|trade| trade.time > after).map(|trade| trade.order).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            let orders = ids.into_iter().filter_map(|id| self.order(id));
+            traded.extend(orders.map(|order| (order.client_id.clone(), order.updated)));
+        }
+        traded
+    }
+
     /// The trades of one order by id.
     pub fn trades_of<'a>(&'a self, order: &'a Order) -> impl Iterator<Item = &'a Trade> {
         let all = self.trades(order.symbol);

@@ -135,12 +135,14 @@ fn malformed(error: &serde_json::Error) -> ApiError {
 /// The state of time, and the data frames sent on each connection. `factor` is venue milliseconds
 /// per millisecond of wall time, 0 in lockstep.
 fn standing(desk: &Desk) -> Result<Value, ApiError> {
-    let Standing { now, market, last_close, closed, next_close, in_step } = desk.standing()?;
+    let Standing { now, market, last_close, closed, next_close, in_step, traded } =
+        desk.standing()?;
     let pace = desk.clock().pace();
     let factor = if pace == Pace::Lockstep { 0 } else { pace.factor() };
     Ok(json!({
         "now": now, "market": market, "last_close": last_close, "closed": closed,
         "next_close": next_close, "ended": next_close.is_none(), "in_step": in_step,
+        "traded": traded,
         "pace": pace.to_string(), "factor": factor,
         "frames": desk.hub.frames(Kind::Market), "user_frames": desk.hub.frames(Kind::User),
     }))

@@ -152,6 +152,8 @@ pub struct Standing {
     pub next_close: Option<UtcMs>,
     /// See [`Desk::in_step`].
     pub in_step: bool,
+    /// The client ids of the orders that traded in the last released minute, and when.
+    pub traded: Vec<(String, UtcMs)>,
 }
 
 impl fmt::Debug for Desk {
@@ -322,6 +324,7 @@ impl Desk {
                 closed: bars.iter().map(|bar| bar.symbol).collect(),
                 next_close: market.next_close(exchange.market()),
                 in_step: self.in_step().is_ok(),
+                traded: exchange.traded_since(exchange.market() - MINUTE),
             })
         })
     }

@@ -17,6 +17,8 @@ pub(super) const HOLE: UtcMs = MINUTE;
 /// The next action of the closer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
+    /// The next close must wait until it is released; see [`CloseAssembly::release`].
+    Held,
     /// Append this input, then call [`CloseAssembly::next`] again.
     Append(Market),
     /// Fetch the bars of these symbols up to this close.
@@ -52,6 +54,8 @@ pub struct CloseAssembly {
     traded: Option<(UtcMs, BTreeSet<Symbol>)>,
     late: Vec<Held>,
     doubts: Doubts,
+    /// Closes up to this time may be appended.
+    released: UtcMs,
 }
 
 /// The source of a bar.
@@ -87,7 +91,8 @@ impl CloseAssembly {
     #[must_use]
     pub fn new(lockstep: bool) -> CloseAssembly {
         let (pending, looked, traded, late, doubts) = Default::default();
-        CloseAssembly { lockstep, pending, looked, traded, late, doubts }
+        let released = UtcMs::MAX;
+        CloseAssembly { lockstep, pending, looked, traded, late, doubts, released }
     }
 
     /// Takes a closed bar from a stream. Repeated bars have no effect.
@@ -214,6 +219,11 @@ impl CloseAssembly {
         self.looked.contains_key(&symbol)
     }
 
+    /// Lets closes up to this time be appended. Before the first call, all may.
+    pub fn release(&mut self, close: UtcMs) {
+        self.released = close;
+    }
+
     /// The next action at venue time `now`. A bar is late `grace` milliseconds after its close.
     #[must_use]
     pub fn next(&mut self, closes: &Closes, now: UtcMs, grace: UtcMs) -> Next {
@@ -237,6 +247,9 @@ impl CloseAssembly {
         let Some((&close, bars)) = self.pending.first_key_value() else { return Next::Idle };
         if !self.is_caught_up(closes) {
             return Next::Idle;
+        }
+        if close > self.released {
+            return Next::Held;
         }
         self.doubts.expire(close, now);
         if let Some(refused) = self.doubts.next_refusal() {

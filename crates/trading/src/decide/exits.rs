@@ -1,9 +1,9 @@
 //! Decides exits: opens them, requests their orders and ends them.
 
+use super::entry_checks::form_allows;
 use super::owed_exits::{self, Ended, Exit};
 use super::{
-    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, Sales, client_id, form_allows, no,
-    too_small,
+    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, Sales, client_id, no, too_small,
 };
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
@@ -18,7 +18,9 @@ use std::collections::BTreeSet;
 enum Fate {
     /// Its order is requested.
     Asks(Box<Approved>),
-    /// It waits, with the reason. `None`: its order is not final yet.
+    /// Its order can be requested once the stop order of the lot is cancelled.
+    FreesLot(ClientOrderId),
+    /// It waits, with the reason. `None`: its order, or the stop order, is not final yet.
     Waits(Option<String>),
     /// It has ended, with the reason.
     Ends(String),
@@ -34,7 +36,8 @@ impl<'a> Sales<'a> {
     ) -> impl Iterator<Item = &(&'a ClientOrderId, &'a Hold)> {
         self.of(symbol).iter().filter(move |(_, hold)| {
             let open = hold.quantity.is_zero() || hold.executed < hold.quantity;
-            (hold.side, hold.strategy.as_str()) == (side, strategy) && open && !hold.withdrawn
+            let of = (hold.side, hold.strategy.as_str()) == (side, strategy);
+            of && open && !hold.withdrawn && hold.stop.is_none()
         })
     }
 
@@ -60,7 +63,7 @@ impl Decide {
             match self.open(*key, signal, sales) {
                 Ok(exit) => {
                     self.follow(*symbol, strategy, &exit, true, sales, out);
-                    opened.insert((*symbol, strategy));
+                    opened.insert((*symbol, strategy.as_str()));
                 }
                 Err(Refusal { code, text }) => {
                     let (signal, code) = (signal.clone(), code.to_owned());
@@ -69,7 +72,24 @@ impl Decide {
                 }
             }
         }
-        let others = self.exits.iter().filter(|((of, who), _)| !opened.contains(&(*of, who)));
+        let by_rules = self.guards.due().map(|(symbol, strategy, cause)| {
+            (symbol, strategy, cause.to_owned(), self.guards.close_key())
+        });
+        let unprotected: Vec<_> = self.stops_given_up(sales);
+        for (symbol, strategy, cause, key) in by_rules.chain(unprotected) {
+            let owed = self.exits.get(symbol, strategy).is_some();
+            let held = self.lots.get(symbol, strategy);
+            // Neither the rule nor the strategy sells twice.
+            if owed || opened.contains(&(symbol, strategy)) || !self.sellable(symbol, held) {
+                continue;
+            }
+            let revision = self.exits.first_revision(symbol, strategy, self.closed);
+            let exit = Exit::new(self.closed, cause, key, revision);
+            self.follow(symbol, strategy, &exit, true, sales, out);
+            opened.insert((symbol, strategy));
+        }
+        let others =
+            self.exits.iter().filter(|((of, who), _)| !opened.contains(&(*of, who.as_str())));
         for ((symbol, strategy), exit) in others {
             let enters = waiting.iter().any(|(_, signal)| {
                 (signal.side(), signal.symbol, &signal.strategy) == (Side::Buy, *symbol, strategy)
@@ -95,7 +115,7 @@ impl Decide {
         let idle = |symbol, strategy: &str| !sales.sells(symbol, strategy);
         let mut exits = self.exits.iter().filter(|((symbol, strategy), _)| idle(*symbol, strategy));
         exits.any(|((symbol, strategy), exit)| {
-            let asks = |fate| matches!(fate, Fate::Asks(_));
+            let asks = |fate| matches!(fate, Fate::Asks(_) | Fate::FreesLot(_));
             asks(self.fate(*symbol, strategy, exit, &sales))
         })
     }
@@ -138,10 +158,11 @@ impl Decide {
         sales: &mut Sales<'a>,
         out: &mut Out<Body>,
     ) {
-        let (refusal, ended, approved) = match self.fate(symbol, strategy, exit, sales) {
-            Fate::Asks(approved) => (None, None, Some(approved)),
-            Fate::Waits(why) => (why, None, None),
-            Fate::Ends(why) => (None, Some(why), None),
+        let (refusal, ended, approved, freed) = match self.fate(symbol, strategy, exit, sales) {
+            Fate::Asks(approved) => (None, None, Some(approved), None),
+            Fate::FreesLot(stop) => (None, None, None, Some(stop)),
+            Fate::Waits(why) => (why, None, None, None),
+            Fate::Ends(why) => (None, Some(why), None, None),
         };
         let stays = ended.is_none();
         if new || ended.is_some() || refusal != exit.reported {
@@ -153,6 +174,13 @@ impl Decide {
                 let why = format!("an exit was decided: {}", exit.cause);
                 out.append_because(exit.because(), taken_back(id, hold, why));
             }
+        }
+        if let Some(id) = freed
+            && let Some(hold) = self.holds.get(&id)
+        {
+            let why = format!("an exit was decided: {}", exit.cause);
+            sales.freed.insert((symbol, strategy));
+            out.append_because(exit.because(), taken_back(&id, hold, why));
         }
         if let Some(approved) = approved {
             self.sells(symbol, strategy, approved.intent.quantity, sales);
@@ -174,7 +202,7 @@ impl Decide {
 
     /// Whether another sale covers, or will cover, the house's lot of a symbol.
     fn sells_the_house(&self, symbol: Symbol, house: Decimal, sales: &Sales<'_>) -> bool {
-        sales.of(symbol).iter().any(|(_, hold)| hold.side == Side::Sell)
+        sales.of(symbol).iter().any(|(_, hold)| hold.side == Side::Sell && hold.stop.is_none())
             || sales.sold.iter().any(|(of, _)| *of == symbol)
             || self.exits.get(symbol, HOUSE).is_some()
             // A flatten command opens an exit for the house's lot itself.
@@ -200,8 +228,9 @@ impl Decide {
         }
     }
 
-    /// Base units of an asset in open sell orders and in sales of this round.
-    fn selling(&self, asset: &str, sales: &Sales<'_>) -> Decimal {
+    /// Base units of an asset in open sell orders and in sales of this round, without the stop
+    /// order of the lot `of`.
+    pub(super) fn selling(&self, asset: &str, of: (Symbol, &str), sales: &Sales<'_>) -> Decimal {
         let orders = self.instruments.of_base(asset).iter().flat_map(|symbol| sales.of(*symbol));
         let left = |hold: &Hold| {
             if hold.quantity.is_zero() {
@@ -211,7 +240,11 @@ impl Decide {
             hold.quantity.saturating_sub(hold.executed).max(Decimal::ZERO)
         };
         let living = money::total(
-            orders.map(|(_, hold)| *hold).filter(|hold| hold.side == Side::Sell).map(left),
+            orders
+                .map(|(_, hold)| *hold)
+                .filter(|hold| hold.side == Side::Sell)
+                .filter(|hold| hold.stop.is_none() || (hold.symbol, hold.strategy.as_str()) != of)
+                .map(left),
         );
         living.saturating_add(sales.selling.get(asset).copied().unwrap_or_default())
     }
@@ -224,13 +257,37 @@ impl Decide {
         if flattened && self.flatten.is_none() {
             return Fate::Ends("an operator has resumed trading".to_owned());
         }
-        match self.approve_exit(symbol, strategy, exit, sales) {
-            Ok(approved) => Fate::Asks(Box::new(approved)),
-            Err(Refusal { code: "too-small" | "nothing-to-sell", text }) => Fate::Ends(text),
-            Err(Refusal { text, .. }) => Fate::Waits(Some(text)),
+        match (self.approve_exit(symbol, strategy, exit, sales), sales.stop(symbol, strategy)) {
+            (Ok(approved), None) => Fate::Asks(Box::new(approved)),
+            (Ok(_), Some((_, hold))) if hold.withdrawn => Fate::Waits(None),
+            (Ok(_), Some((id, _))) => Fate::FreesLot((*id).clone()),
+            (Err(refusal), _) => Fate::of(refusal),
         }
     }
 
+    /// Whether an exit of the lot is on its way: its order lives, or is about to be requested.
+    pub(super) fn leaves(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> bool {
+        let living = sales.of(symbol).iter().any(|(_, hold)| hold.sells(symbol, strategy));
+        let exit = || self.exits.get(symbol, strategy);
+        living
+            || sales.sold.contains(&(symbol, strategy))
+            || exit().is_some_and(|exit| match self.fate(symbol, strategy, exit, sales) {
+                Fate::Asks(_) | Fate::FreesLot(_) | Fate::Waits(None) => true,
+                Fate::Waits(Some(_)) | Fate::Ends(_) => false,
+            })
+    }
+}
+
+impl Fate {
+    fn of(refusal: Refusal) -> Fate {
+        match refusal {
+            Refusal { code: "too-small" | "nothing-to-sell", text } => Fate::Ends(text),
+            Refusal { text, .. } => Fate::Waits(Some(text)),
+        }
+    }
+}
+
+impl Decide {
     /// The order for an exit, for as much of the present holdings as may be sold.
     fn approve_exit(
         &self,
@@ -264,7 +321,8 @@ impl Decide {
         };
         let (asset, held) = (&rule.base, self.held_of(&rule.base));
         let available = self.exits.available(asset, held).or_else(|why| no("account", why))?;
-        let available = available.saturating_sub(self.selling(asset, sales)).max(Decimal::ZERO);
+        let selling = self.selling(asset, (symbol, strategy), sales);
+        let available = available.saturating_sub(selling).max(Decimal::ZERO);
         let quantity = sizing::market(rule, wanted.min(available), price).or_else(|_| {
             let (available, wanted) = (available.normalize(), wanted.normalize());
             no("account", format!("the account has {available} of the {wanted} {asset} held"))
@@ -340,7 +398,11 @@ impl Decide {
     ) {
         if hold.side == Side::Sell {
             let ended = Ended { status, executed, reason, left: hold.left };
-            self.exits.ended(&(hold.symbol, hold.strategy.clone()), &ended);
+            if hold.stop.is_none() {
+                self.exits.ended(&(hold.symbol, hold.strategy.clone()), &ended);
+            } else if !hold.withdrawn {
+                self.guards.ended(hold.symbol, &hold.strategy, &ended);
+            }
         }
     }
 
@@ -356,18 +418,22 @@ impl Decide {
         exit.reported.clone_from(refusal);
         exit.last_fact = Some(fact.key);
         exit.flattened = fact.version > BEFORE_LOTS && self.flatten == Some(key);
+        self.guards.owed(*symbol, strategy);
+        self.guards.touch(*symbol, strategy, fact.key);
         self.exits.owed((*symbol, strategy.clone()), exit, ended.is_some());
     }
 
     /// Applies the request of an exit order.
     pub(super) fn exit_requested(&mut self, intent: &OrderIntent) {
-        if intent.side == Side::Sell {
+        if let Some(stop) = intent.terms.stop {
+            self.guards.requested(intent, stop);
+        } else if intent.side == Side::Sell {
             self.exits.requested(intent.symbol, &intent.strategy, self.closed);
         }
     }
 
     /// Base units held of an asset.
-    fn held_of(&self, asset: &str) -> Decimal {
+    pub(super) fn held_of(&self, asset: &str) -> Decimal {
         let symbols = self.instruments.of_base(asset).iter();
         money::total(symbols.filter_map(|symbol| self.positions.get(*symbol).copied()))
     }
@@ -399,7 +465,7 @@ fn owed(
 }
 
 /// The fact that withdraws an order: a cancel if the venue may have it, else a withdrawal.
-fn taken_back(id: &ClientOrderId, hold: &Hold, reason: String) -> Body {
+pub(super) fn taken_back(id: &ClientOrderId, hold: &Hold, reason: String) -> Body {
     let (client_id, strategy) = (id.clone(), hold.strategy.clone());
     let (symbol, side) = (hold.symbol, hold.side);
     Body::Decision(if hold.left {
@@ -410,7 +476,9 @@ fn taken_back(id: &ClientOrderId, hold: &Hold, reason: String) -> Body {
 }
 
 impl Hold {
+    /// Whether it is an exit order of this lot.
     fn sells(&self, symbol: Symbol, strategy: &str) -> bool {
-        (self.side, self.symbol, self.strategy.as_str()) == (Side::Sell, symbol, strategy)
+        let of = (self.side, self.symbol, self.strategy.as_str());
+        of == (Side::Sell, symbol, strategy) && self.stop.is_none()
     }
 }

@@ -13,7 +13,7 @@ pub(super) const FORMAT_BEFORE_LOTS: u8 = 5;
 const FORMAT_6: u8 = 6;
 const TYPE_6: u64 = 0x88f1_824c_6f89_71d6;
 const BEFORE_CALENDAR: u16 = 6;
-/// Format, type and version of the state without limits of strategies.
+/// Format, type and version of the state without limits of strategies and guards of lots.
 const FORMAT_7: u8 = 7;
 const TYPE_7: u64 = 0xf459_8a22_76ae_4d9d;
 const BEFORE_STRATEGY_LIMITS: u16 = 7;

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Equal refusals in a row after which an exit waits longer and operators are notified.
 pub const REFUSALS: u32 = 3;
 /// The longest wait between two requests, in closes.
-const WAIT_MAX: u32 = 60;
+pub(super) const WAIT_MAX: u32 = 60;
 
 /// One exit that is owed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -234,5 +234,5 @@ fn books_of_the_versions_before_are_taken_over() {
         next.convert(3, &bytes).unwrap();
         assert_eq!(next.save(), manager.save());
     }
-    assert_eq!(manager.converts(), [2, 3]);
+    assert_eq!(manager.converts(), [2, 3, 4]);
 }

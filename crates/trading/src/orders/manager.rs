@@ -22,23 +22,36 @@ use everwarm_domain::fact::{
     Accept, Body, Conflict, Decision, Dispute, Market, Operator, Order as OrderFact, Venue,
 };
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, Proof, SendAttempt};
+use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, Proof, SendAttempt, Side};
+use everwarm_domain::time::UtcMs;
 use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) const FORMAT: u8 = 4;
+pub(super) const FORMAT: u8 = 5;
+/// Format, type and version of the state without stop orders: only the book.
+const FORMAT_OF_BOOK: u8 = 4;
+const TYPE_OF_BOOK: u64 = 0x188c_e926_51e1_ffc4;
+const BEFORE_STOPS: u16 = 4;
 /// The last version without cancels.
 const BEFORE_CANCELS: u16 = 2;
 /// The last version with numeric venue ids.
 const OF_NUMBERS: u16 = 3;
 
 /// The order manager stage.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Manager {
     book: OrderBook,
+    /// Whether the facts since the last input bought something or ended a stop order. The decision
+    /// places a stop order at the next input.
+    #[serde(default)]
+    concerns_stops: bool,
+    /// Whether the venue takes stop orders.
+    #[serde(default)]
+    stop_orders: bool,
 }
 
 impl Manager {
@@ -316,7 +329,7 @@ impl Stage for Manager {
     type Body = Body;
 
     fn version(&self) -> u16 {
-        4
+        5
     }
 
     fn rank(&self) -> Rank {
@@ -332,7 +345,8 @@ impl Stage for Manager {
     }
 
     fn interest(&self) -> Mask {
-        OrderBook::INPUTS.and(OrderBook::TAKEN_BACK).and(Mask::of(&[kind::APPROVED]))
+        let more = Mask::of(&[kind::APPROVED, kind::CAPABILITIES]);
+        OrderBook::INPUTS.and(OrderBook::TAKEN_BACK).and(more)
     }
 
     fn produces(&self) -> Mask {
@@ -340,7 +354,30 @@ impl Stage for Manager {
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {
+        if fact.key.rank == Rank::INPUT.0 {
+            self.concerns_stops = false;
+        }
         self.book.fold(fact);
+        match &fact.body {
+            Body::Market(Market::Capabilities { stop_orders, .. }) => {
+                self.stop_orders = *stop_orders > 0;
+            }
+            Body::Order(OrderFact::Filled { side, .. }) => {
+                self.concerns_stops |= self.stop_orders && *side == Side::Buy;
+            }
+            Body::Order(OrderFact::Changed { client_id, status, .. }) if status.is_final() => {
+                let order = self.book.get(client_id);
+                let stop = order.is_some_and(|order| order.intent.terms.stop.is_some());
+                self.concerns_stops |= stop;
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
         if let Body::Venue(venue) = &fact.body {
             self.contradictions(venue);
         }
@@ -380,26 +417,33 @@ impl Stage for Manager {
 
     fn next_wake(&self) -> Option<i64> {
         let due = self.book.living().filter(|order| order.is_due());
-        let lapses = due.map(|order| order.intent.valid_until.saturating_add(1)).min();
+        let until = due.map(|order| order.intent.valid_until).filter(|until| *until < UtcMs::MAX);
+        let lapses = until.map(|until| until.saturating_add(1)).min();
         // The decision sees the end of the order only at the next input.
         let ended = self.book.has_ended_taken_back().then(|| self.book.time.saturating_add(1));
-        lapses.into_iter().chain(ended).min()
+        // The same holds for a bought lot that needs a stop order.
+        let bought = self.concerns_stops.then_some(self.book.time);
+        lapses.into_iter().chain(ended).chain(bought).min()
     }
 
     fn save(&self) -> Vec<u8> {
-        state::save(FORMAT, &self.book)
+        state::save(FORMAT, self)
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.book = state::load(FORMAT, bytes)?;
+        *self = state::load(FORMAT, bytes)?;
         Ok(())
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_CANCELS, OF_NUMBERS]
+        &[BEFORE_CANCELS, OF_NUMBERS, BEFORE_STOPS]
     }
 
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        if version == BEFORE_STOPS {
+            *self = state::grown(FORMAT_OF_BOOK, TYPE_OF_BOOK, bytes)?;
+            return Ok(());
+        }
         self.book = if version == BEFORE_CANCELS {
             state::load::<BookBefore>(FORMAT_BEFORE, bytes)?.into()
         } else {

@@ -202,6 +202,12 @@ impl Order {
         matches!(self.status, OrderStatus::Open | OrderStatus::PartlyFilled)
     }
 
+    /// Whether it lives and was not reported at venue time `at` or later.
+    #[must_use]
+    pub fn is_silent_since(&self, at: UtcMs) -> bool {
+        self.lives() && self.sent() > 0 && self.reported_at < at
+    }
+
     /// Whether the reported executed quantity exceeds the reported fills.
     #[must_use]
     pub fn fills_missing(&self) -> bool {

@@ -123,8 +123,8 @@ impl Drawdown {
     /// The level, and its reason.
     #[must_use]
     pub fn judge(&self, limits: &Risk) -> Option<(BreakerLevel, String)> {
-        let reached = self.reached.iter().zip(LEVELS).zip(thresholds(limits));
-        let ((_, level), percent) = reached.filter(|((reached, _), _)| **reached).last()?;
+        let mut reached = self.reached.iter().zip(LEVELS).zip(thresholds(limits));
+        let ((_, level), percent) = reached.rfind(|((reached, _), _)| **reached)?;
         let peak = self.peak.saturating_add(self.adjusted).normalize();
         let half = (Decimal::from(percent) / Decimal::TWO).normalize();
         let why = format!(

@@ -61,7 +61,7 @@ struct Row {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Exits {
     time: UtcMs,
-    exits: u32,
+    all: u32,
     stops: u32,
 }
 
@@ -191,7 +191,7 @@ impl Trades {
             exits.push_back(Exits { time: self.now, ..Exits::default() });
         }
         if let Some(last) = exits.back_mut() {
-            last.exits += 1;
+            last.all += 1;
             last.stops += u32::from(stopped);
         }
         self.judge_strategies(limits);
@@ -256,7 +256,7 @@ impl Trades {
 
 /// The level of a strategy with these exits, and why.
 fn judged(exits: &VecDeque<Exits>, limits: &Risk) -> Option<(BreakerLevel, String)> {
-    let all: u32 = exits.iter().map(|of| of.exits).sum();
+    let all: u32 = exits.iter().map(|of| of.all).sum();
     let stops: u32 = exits.iter().map(|of| of.stops).sum();
     let rules = [
         (
@@ -278,11 +278,11 @@ fn judged(exits: &VecDeque<Exits>, limits: &Risk) -> Option<(BreakerLevel, Strin
     let (level, least, _) = rules.into_iter().find(reached)?;
     // Once this stop-out is 24 h old, too few are left.
     let mut over = stops - least + 1;
-    let last = exits.iter().find(|of| {
+    let oldest = exits.iter().find(|of| {
         over = over.saturating_sub(of.stops);
         over == 0
     })?;
-    let until = clock(last.time + DAY);
+    let until = clock(oldest.time + DAY);
     Some((level, format!("{stops} of {all} exits in 24 h were stop-outs, until {until}")))
 }
 

@@ -1,6 +1,7 @@
 //! Describes and checks the settings of a kind of strategy.
 
 use crate::indicators::Feature;
+use everwarm_domain::settings::exits::{self, MINUTES_MAX};
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 
@@ -38,7 +39,47 @@ pub enum Form {
     OneOf(&'static [&'static str]),
     /// The name of a feature: `sma(20)@1h`.
     Feature,
+    /// A share below 100 percent, as text: `5%`; or `none`.
+    Below,
+    /// A share above the entry, as text: `10%`; or `none`.
+    Above,
+    /// A profit table, as text: `0: 4%, 60: 1%`.
+    ProfitTable,
 }
+
+/// The exit rules that each strategy has besides the settings of its kind.
+pub const EXITS: &[Setting] = &[
+    Setting {
+        name: "stop",
+        form: Form::Below,
+        about: "How far below its entry price a lot is sold, like \"5%\". \"none\": no stop.",
+    },
+    Setting {
+        name: "target",
+        form: Form::Above,
+        about: "How far above its entry price a lot is sold, like \"10%\". \"none\": never.",
+    },
+    Setting {
+        name: "trail",
+        form: Form::Below,
+        about: "How far below the highest price since its entry a lot is sold. \"none\": never.",
+    },
+    Setting {
+        name: "trail_from",
+        form: Form::Above,
+        about: "Profit from which `trail` counts. \"none\": from the entry on.",
+    },
+    Setting {
+        name: "profit",
+        form: Form::ProfitTable,
+        about: "Net profit at which a lot is sold, by minutes since its entry: \"0: 4%, 60: 1%\".",
+    },
+    Setting {
+        name: "max_hold_minutes",
+        form: Form::Whole { least: 0, most: MINUTES_MAX as i64 },
+        about: "Minutes after its entry at which a lot is sold. 0: never.",
+    },
+];
 
 /// What is wrong with a section as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +120,9 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
                 Some(Ok(())) => true,
                 None => false,
             },
+            Form::Below => value.as_str().is_some_and(|text| exits::below_all(text).is_ok()),
+            Form::Above => value.as_str().is_some_and(|text| exits::above(text).is_ok()),
+            Form::ProfitTable => value.as_str().is_some_and(|text| exits::table(text).is_ok()),
         };
         if !fits {
             return Err(format!("{name} {value} is not possible"));

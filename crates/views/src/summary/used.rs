@@ -105,7 +105,13 @@ impl Counting {
         }
         let time = |fact: &Fact<Body>| match &fact.body {
             Body::Ledger(Ledger::Equity { time, .. }) => Some(*time),
-            _ => None,
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => None,
         };
         let first = self.facts.values().find_map(time).unwrap_or(UtcMs::MAX);
         let before = points.iter().take_while(|point| point.time < first).last();

@@ -21,4 +21,7 @@ pub struct LotView {
     pub average_price: Option<Decimal>,
     /// Event time of its opening, UTC milliseconds; none for lots of versions before lots.
     pub opened: Option<UtcMs>,
+    /// Stop price of its open stop order at the venue, quote units; none if it has none.
+    #[serde(default)]
+    pub stop: Option<Decimal>,
 }

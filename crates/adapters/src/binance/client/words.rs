@@ -18,6 +18,8 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
         Some("quantity and price must be positive")
     } else if intent.price.is_some() != (intent.order_type == OrderType::Limit) {
         Some("a limit order needs a price, a market order takes none")
+    } else if intent.terms.stop.is_some_and(|stop| stop <= Decimal::ZERO) {
+        Some("a stop must be positive")
     } else {
         unknown(&intent.terms)
     };
@@ -29,9 +31,11 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
         Side::Buy => "BUY",
         Side::Sell => "SELL",
     };
-    let (order_type, time_in_force) = match intent.order_type {
-        OrderType::Market => ("MARKET", None),
-        OrderType::Limit => ("LIMIT", Some("GTC")),
+    let (order_type, time_in_force) = match (intent.order_type, intent.terms.stop) {
+        (OrderType::Market, None) => ("MARKET", None),
+        (OrderType::Limit, None) => ("LIMIT", Some("GTC")),
+        (OrderType::Market, Some(_)) => ("STOP_LOSS", None),
+        (OrderType::Limit, Some(_)) => ("STOP_LOSS_LIMIT", Some("GTC")),
     };
     Ok(Query::new()
         .with("symbol", intent.symbol)
@@ -40,6 +44,7 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
         .with_some("timeInForce", time_in_force)
         .with("quantity", map::plain(intent.quantity))
         .with_some("price", intent.price.map(map::plain))
+        .with_some("stopPrice", intent.terms.stop.map(map::plain))
         .with("newClientOrderId", id)
         .with("newOrderRespType", "FULL"))
 }
@@ -47,8 +52,8 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
 /// A setting of an intent that requests cannot express yet; none: all can be.
 fn unknown(terms: &Terms) -> Option<&'static str> {
     let Terms { venue: _, lot: _, leg: _, revision: _, parent: _, reduce_only: _, .. } = terms;
-    if terms.stop.is_some() || terms.trail_ppm.is_some() {
-        return Some("stops are not sent yet");
+    if terms.trail_ppm.is_some() {
+        return Some("trailing stops are not sent yet");
     }
     if terms.list.is_some() {
         return Some("lists of orders are not sent yet");

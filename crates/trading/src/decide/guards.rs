@@ -1,0 +1,389 @@
+//! Guards open lots: judges their exit rules at each close.
+//!
+//! A guard begins with the first fill of an entry and keeps the rules that were in force then. It
+//! ends with the lot. Prices of a rule are counted from the average price of the entry. If one bar
+//! reaches stop and target, the stop counts. A bar that began before the minute in which the lot
+//! was opened counts with its closing price only: the rest of it is older than the lot.
+//!
+//! Times are counted from the beginning of that minute. A restart may delay a fill by seconds, and
+//! the result must be the same.
+
+use super::owed_exits::{Ended, WAIT_MAX};
+use crate::instruments::Instruments;
+use everwarm_domain::fact::Ledger;
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, Side, VenueFill};
+use everwarm_domain::settings::{ExitRules, Strategies};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_kernel::fact::{Key, Rank};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Decimals of prices without a tick.
+const PLACES: u32 = 8;
+
+/// The guard of one lot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Guard {
+    rules: ExitRules,
+    /// Beginning of the minute of the first fill.
+    opened: UtcMs,
+    /// Base units that the entry bought, the quote units that it paid, and its fees in quote units.
+    bought: Decimal,
+    paid: Decimal,
+    fees: Decimal,
+    /// The highest price since the entry; zero: none yet.
+    high: Decimal,
+    /// Its stop orders.
+    pub(super) orders: StopOrders,
+}
+
+/// The stop orders of one lot so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct StopOrders {
+    /// How many in a row the venue rejected, and the last reason.
+    pub(super) rejected: u32,
+    pub(super) reason: String,
+    /// How many in a row ended unfilled without our doing.
+    lost: u32,
+    /// Closes left to wait before the next one.
+    pub(super) wait: u32,
+}
+
+impl StopOrders {
+    fn ended(&mut self, end: &Ended<'_>) {
+        let Ended { status, executed, reason, .. } = end;
+        if *executed > Decimal::ZERO {
+            (self.rejected, self.lost) = (0, 0);
+            return;
+        }
+        match status {
+            OrderStatus::Rejected => {
+                self.rejected += 1;
+                (*reason).clone_into(&mut self.reason);
+            }
+            OrderStatus::Cancelled | OrderStatus::Expired => {
+                self.wait = 1_u32.checked_shl(self.lost).map_or(WAIT_MAX, |w| w.min(WAIT_MAX));
+                self.lost += 1;
+            }
+            OrderStatus::Filled
+            | OrderStatus::Intent
+            | OrderStatus::Sent
+            | OrderStatus::Unknown
+            | OrderStatus::Open
+            | OrderStatus::PartlyFilled => {}
+        }
+    }
+}
+
+/// The prices at which a lot is sold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Levels {
+    /// The stop, fixed or trailing, in quote units.
+    pub(super) stop: Option<Decimal>,
+    /// Whether the stop is the trailing one.
+    pub(super) trails: bool,
+    /// The target, in quote units.
+    pub(super) target: Option<Decimal>,
+}
+
+/// A share of `price`: `ppm` millionths more of it.
+fn part(price: Decimal, ppm: i64) -> Decimal {
+    price.saturating_mul(Decimal::new(1_000_000 + ppm, 6))
+}
+
+impl Guard {
+    fn new(rules: ExitRules, opened: UtcMs) -> Guard {
+        let zero = Decimal::ZERO;
+        let orders = StopOrders::default();
+        let (bought, paid, fees, high) = (zero, zero, zero, zero);
+        Guard { rules, opened, bought, paid, fees, high, orders }
+    }
+
+    /// The average price of the entry, in quote units.
+    pub(super) fn entry(&self) -> Decimal {
+        self.paid.checked_div(self.bought).unwrap_or_default()
+    }
+
+    /// The prices at which it is sold, on the ticks of the instrument.
+    pub(super) fn levels(&self, rule: Option<&Instrument>) -> Levels {
+        let entry = self.entry();
+        let (ExitRules { stop_ppm, target_ppm, trail_ppm, trail_from_ppm, .. }, high) =
+            (&self.rules, self.high.max(entry));
+        let fixed = stop_ppm.map(|ppm| part(entry, -i64::from(ppm)));
+        let begun = trail_from_ppm.is_none_or(|ppm| high >= part(entry, ppm.into()));
+        let trailing = trail_ppm.filter(|_| begun).map(|ppm| part(high, -i64::from(ppm)));
+        let (stop, trails) = (fixed.max(trailing), trailing > fixed);
+        let tick = rule.map_or(Decimal::ZERO, |rule| rule.tick_size);
+        let on_tick = |price: Decimal| {
+            let places = if tick.is_zero() { price.trunc_with_scale(PLACES) } else { price };
+            floor_to_step(places, tick).normalize()
+        };
+        let target = target_ppm.map(|ppm| on_tick(part(entry, ppm.into())));
+        Levels { stop: stop.map(on_tick), trails, target }
+    }
+
+    /// Net profit of a sale at `price`, in millionths of the cost. The sale costs the same share as
+    /// the entry.
+    fn profit_ppm(&self, price: Decimal) -> Option<Decimal> {
+        let fee = self.fees.checked_div(self.paid)?;
+        let proceeds = self.bought.saturating_mul(price).saturating_mul(Decimal::ONE - fee);
+        let cost = self.paid.saturating_add(self.fees);
+        let gain = proceeds.saturating_sub(cost).checked_div(cost)?;
+        Some(gain.saturating_mul(Decimal::new(1_000_000, 0)))
+    }
+
+    /// Why a bar has the lot sold, if it does. `close` is the end of the bar.
+    fn judge(&self, bar: &Bar, close: UtcMs, rule: Option<&Instrument>) -> Option<String> {
+        let last = bar.close.decimal();
+        let whole = bar.open_time >= self.opened;
+        let (low, high) =
+            if whole { (bar.low.decimal(), bar.high.decimal()) } else { (last, last) };
+        let Levels { stop, trails, target } = self.levels(rule);
+        if let Some(stop) = stop.filter(|stop| low <= *stop) {
+            let name = if trails { "trailing stop" } else { "stop" };
+            return Some(format!("{name} {stop} reached: the low was {}", low.normalize()));
+        }
+        if let Some(target) = target.filter(|target| high >= *target) {
+            return Some(format!("target {target} reached: the high was {}", high.normalize()));
+        }
+        let age = close.saturating_sub(self.opened);
+        if let Some(row) = self.rules.profit_at(age)
+            && let Some(net) = self.profit_ppm(last)
+            && net >= Decimal::from(row.profit_ppm)
+        {
+            let net = (net / Decimal::new(10_000, 0)).round_dp(2).normalize();
+            return Some(format!("profit table row {row} reached: {net}% net"));
+        }
+        let most = i64::from(self.rules.max_hold_minutes);
+        (most > 0 && age >= most * MINUTE).then(|| format!("held for {most} min"))
+    }
+}
+
+/// Symbol and owner of a lot.
+type Name = (Symbol, String);
+
+/// The guards of all lots, and the rules for the next ones.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Guards {
+    /// The rules of each strategy, as configured now.
+    rules: BTreeMap<String, ExitRules>,
+    lots: BTreeMap<Name, Guard>,
+    /// The close at which the last entry of each lot was decided, and the number of its next stop
+    /// order, from 0. The ids of stop orders depend on both.
+    entries: BTreeMap<Name, (UtcMs, u32)>,
+    /// The input at which lots became due, and why each is.
+    due: (u64, BTreeMap<Name, String>),
+    /// Lots whose stop order may have to change: the input at which that is decided, and the fact
+    /// that led to it.
+    changed: BTreeMap<Name, (u64, Key)>,
+    /// Number of the last input. A restored stage does not know it, and decides once more.
+    #[serde(skip)]
+    input: u64,
+    /// The living stop orders, with their stops in quote units.
+    stops: BTreeMap<ClientOrderId, Decimal>,
+    /// Most open stop orders of one symbol, by venue; none: it takes none.
+    most: BTreeMap<VenueId, u32>,
+}
+
+impl Guards {
+    /// Takes the rules of the configured strategies. They count for lots that are opened later.
+    pub(super) fn configured(&mut self, strategies: &Strategies) {
+        let rules = strategies.0.iter().map(|(id, one)| (id.clone(), one.exits.clone()));
+        self.rules = rules.collect();
+    }
+
+    fn rules(&self, strategy: &str) -> ExitRules {
+        self.rules.get(strategy).cloned().unwrap_or_default()
+    }
+
+    /// Takes an entry that was decided at this close.
+    pub(super) fn entered(&mut self, symbol: Symbol, strategy: &str, close: UtcMs) {
+        self.entries.insert((symbol, strategy.to_owned()), (close, 0));
+    }
+
+    /// Takes a fill of a strategy.
+    pub(super) fn filled(
+        &mut self,
+        symbol: Symbol,
+        strategy: &str,
+        side: Side,
+        fill: &VenueFill,
+        rule: Option<&Instrument>,
+    ) {
+        if side != Side::Buy || strategy == HOUSE {
+            return;
+        }
+        let rules = self.rules(strategy);
+        let name = (symbol, strategy.to_owned());
+        let opened = Timeframe::M1.open_of(fill.time);
+        let guard = self.lots.entry(name).or_insert_with(|| Guard::new(rules, opened));
+        let fee = match rule {
+            Some(rule) if rule.base == fill.fee_asset => fill.fee.saturating_mul(fill.price),
+            Some(rule) if rule.quote == fill.fee_asset => fill.fee,
+            // Its price in quote units is not known.
+            Some(_) | None => Decimal::ZERO,
+        };
+        guard.opened = guard.opened.min(opened);
+        guard.bought = guard.bought.saturating_add(fill.quantity);
+        guard.paid = guard.paid.saturating_add(fill.price.saturating_mul(fill.quantity));
+        guard.fees = guard.fees.saturating_add(fee);
+    }
+
+    /// Takes a lot as the ledger reports it at event time `now`. A lot without a guard was opened
+    /// by a version without guards, or moved from another owner.
+    pub(super) fn lot(&mut self, ledger: &Ledger, now: UtcMs) {
+        let Ledger::Lot { strategy, symbol, quantity, cost, opened, .. } = ledger else { return };
+        if quantity.is_zero() {
+            self.lots.remove(&(*symbol, strategy.clone()));
+        } else if strategy != HOUSE {
+            let rules = self.rules(strategy);
+            let opened = Timeframe::M1.open_of(opened.unwrap_or(now));
+            let name = (*symbol, strategy.clone());
+            self.entries.entry(name.clone()).or_insert((opened, 0));
+            let new = || Guard { bought: *quantity, paid: *cost, ..Guard::new(rules, opened) };
+            self.lots.entry(name).or_insert_with(new);
+        }
+    }
+
+    /// Judges all lots by the bars of the close of input `n`.
+    pub(super) fn close(&mut self, n: u64, close: UtcMs, bars: &[Bar], instruments: &Instruments) {
+        self.due = (0, BTreeMap::new());
+        for bar in bars {
+            let from = (bar.symbol, String::new());
+            let of_symbol = self.lots.range_mut(from..);
+            for (name, guard) in of_symbol.take_while(|((symbol, _), _)| *symbol == bar.symbol) {
+                if let Some(why) = guard.judge(bar, close, instruments.get(bar.symbol)) {
+                    self.due.0 = n;
+                    self.due.1.insert(name.clone(), why);
+                }
+                let waited = guard.orders.wait > 0;
+                guard.orders.wait = guard.orders.wait.saturating_sub(1);
+                if guard.rules.trail_ppm.is_some() || (waited && guard.orders.wait == 0) {
+                    let key = Key { n, rank: Rank::INPUT.0, i: 0 };
+                    self.changed.insert(name.clone(), (n, key));
+                }
+                let high = if bar.open_time >= guard.opened { bar.high } else { bar.close };
+                guard.high = guard.high.max(high.decimal());
+            }
+        }
+    }
+
+    /// Begins a fact: forgets what became due at another input, and at an input also which stop
+    /// orders were decided before it.
+    pub(super) fn at(&mut self, key: Key) {
+        if self.due.0 != key.n && !self.due.1.is_empty() {
+            self.due = (0, BTreeMap::new());
+        }
+        if key.rank == Rank::INPUT.0 {
+            self.input = key.n;
+            if !self.changed.is_empty() {
+                self.changed.retain(|_, (step, _)| *step >= key.n);
+            }
+        }
+    }
+
+    /// Notes that the stop order of a lot may have to change because of a fact. A fact of the
+    /// decision's rank or above is decided on at the next input.
+    pub(super) fn touch(&mut self, symbol: Symbol, strategy: &str, key: Key) {
+        if strategy != HOUSE {
+            let step = if key.rank >= rank::DECISION.0 { key.n + 1 } else { key.n };
+            self.changed.insert((symbol, strategy.to_owned()), (step, key));
+        }
+    }
+
+    /// The same for all guarded lots of a symbol, or of all symbols.
+    pub(super) fn touch_all(&mut self, of: Option<Symbol>, key: Key) {
+        let names = self.lots.keys().filter(|(symbol, _)| of.is_none_or(|of| of == *symbol));
+        for (symbol, strategy) in names.cloned().collect::<Vec<_>>() {
+            self.touch(symbol, &strategy, key);
+        }
+    }
+
+    /// Lots whose stop order may have to change, by name, with the fact that led to it.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (Symbol, &str, Key)> {
+        self.changed.iter().map(|((symbol, strategy), (_, key))| (*symbol, &**strategy, *key))
+    }
+
+    /// Whether a stop order may have to change that was not decided yet.
+    pub(super) fn has_news(&self) -> bool {
+        self.changed.values().any(|(step, _)| *step > self.input)
+    }
+
+    /// The guard of a lot.
+    pub(super) fn get(&self, symbol: Symbol, strategy: &str) -> Option<&Guard> {
+        // Few lots are guarded, and fewer change at one input.
+        self.lots.get(&(symbol, strategy.to_owned()))
+    }
+
+    /// Notes that a stop order of a lot is requested.
+    pub(super) fn requested(&mut self, intent: &OrderIntent, stop: Decimal) {
+        self.stops.insert(intent.client_id.clone(), stop);
+        let entry = self.entries.entry((intent.symbol, intent.strategy.clone())).or_default();
+        entry.1 = entry.1.saturating_add(1);
+    }
+
+    /// The close at which the entry of a lot was decided, and the number of its next stop order.
+    pub(super) fn next_order(&self, symbol: Symbol, strategy: &str) -> (UtcMs, u32) {
+        self.entries.get(&(symbol, strategy.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// The living stop orders, with their stops.
+    pub(super) fn stops(&self) -> impl Iterator<Item = (&ClientOrderId, Decimal)> {
+        self.stops.iter().map(|(id, stop)| (id, *stop))
+    }
+
+    /// Forgets a stop order that has ended.
+    pub(super) fn forget(&mut self, id: &ClientOrderId) {
+        self.stops.remove(id);
+    }
+
+    /// Notes how many open stop orders of a symbol a venue takes.
+    pub(super) fn venue_takes(&mut self, venue: VenueId, stop_orders: u32, key: Key) {
+        self.most.insert(venue, stop_orders);
+        self.touch_all(None, key);
+    }
+
+    /// Most open stop orders of a symbol that a venue takes. Without a statement, it takes none.
+    pub(super) fn most(&self, venue: VenueId) -> usize {
+        let most = self.most.get(&venue).copied().unwrap_or_default();
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    /// Applies the end of a stop order that was not withdrawn.
+    pub(super) fn ended(&mut self, symbol: Symbol, strategy: &str, end: &Ended<'_>) {
+        if let Some(guard) = self.lots.get_mut(&(symbol, strategy.to_owned())) {
+            guard.orders.ended(end);
+        }
+    }
+
+    /// Forgets that a lot is due, because its exit is owed.
+    pub(super) fn owed(&mut self, symbol: Symbol, strategy: &str) {
+        if !self.due.1.is_empty() {
+            self.due.1.remove(&(symbol, strategy.to_owned()));
+        }
+    }
+
+    /// Lots that the present close has sold, by name, and why.
+    pub(super) fn due(&self) -> impl Iterator<Item = (Symbol, &str, &str)> {
+        self.due.1.iter().map(|((symbol, strategy), why)| (*symbol, &**strategy, &**why))
+    }
+
+    /// The fact of the close that has them sold.
+    pub(super) fn close_key(&self) -> Key {
+        Key { n: self.due.0, rank: Rank::INPUT.0, i: 0 }
+    }
+
+    /// Whether the present input may sell lots or change their stop orders.
+    pub(super) fn is_due(&self) -> bool {
+        !self.due.1.is_empty() || !self.changed.is_empty()
+    }
+}
+
+#[cfg(test)]
+#[path = "guards_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! Tests the exit rules of lots, one bar at a time.
+
+use super::*;
+use crate::testing::{dec, instrument, sym, trade};
+use everwarm_domain::money::Price;
+use everwarm_domain::settings::exits::ProfitRow;
+
+const SYMBOL: &str = "BTCUSDT";
+
+/// Guards with one lot of 2 units, bought at 100 at the end of minute 10 for a fee of 0.1 percent.
+fn guarded(rules: ExitRules) -> Guards {
+    let mut strategies = Strategies::default();
+    strategies.set_exits("s", rules);
+    let mut guards = Guards::default();
+    guards.configured(&strategies);
+    for (trade_id, price) in [(1, "99"), (2, "101")] {
+        let (fee, fee_asset) = (dec(price) * dec("0.001"), "USDT".to_owned());
+        let fill = VenueFill { time: 10 * MINUTE, fee, fee_asset, ..trade(trade_id, price, "1") };
+        guards.filled(sym(SYMBOL), "s", Side::Buy, &fill, Some(&instrument(SYMBOL)));
+    }
+    guards
+}
+
+/// Why the bar of this minute (opening, highest, lowest, closing price) has the lot sold.
+fn judged(guards: &mut Guards, minute: i64, prices: [&str; 4]) -> String {
+    let mut instruments = Instruments::default();
+    instruments.learn(&[instrument(SYMBOL)]);
+    let [open, high, low, close] = prices.map(|price| Price::exact(dec(price)).unwrap());
+    let (symbol, open_time, volume) = (sym(SYMBOL), minute * MINUTE, Decimal::ONE);
+    let bar = Bar { symbol, open_time, open, high, low, close, volume };
+    guards.close(1, open_time + MINUTE, &[bar], &instruments);
+    guards.due().map(|(_, _, why)| why.to_owned()).collect()
+}
+
+fn with(change: impl FnOnce(&mut ExitRules)) -> Guards {
+    let mut rules = ExitRules::none();
+    change(&mut rules);
+    guarded(rules)
+}
+
+#[test]
+fn a_stop_counts_from_the_average_price_of_the_entry() {
+    let mut guards = guarded(ExitRules::default());
+    assert_eq!(judged(&mut guards, 10, ["100", "104", "95.01", "96"]), "");
+    assert_eq!(
+        judged(&mut guards, 11, ["96", "104", "94.5", "103"]),
+        "stop 95 reached: the low was 94.5"
+    );
+    guards.at(Key { n: 2, rank: 0, i: 0 });
+    assert_eq!(guards.due().count(), 0, "another input sells nothing by this close");
+}
+
+#[test]
+fn where_a_bar_reaches_both_the_stop_counts() {
+    let mut guards = with(|rules| {
+        (rules.stop_ppm, rules.target_ppm) = (Some(50_000), Some(100_000));
+    });
+    assert_eq!(
+        judged(&mut guards, 10, ["100", "110", "99", "109"]),
+        "target 110 reached: the high was 110"
+    );
+    let both = judged(&mut guards, 11, ["100", "120", "90", "119"]);
+    assert!(both.starts_with("stop 95 reached"), "{both}");
+}
+
+#[test]
+fn a_trailing_stop_follows_the_highest_price_and_never_falls() {
+    let mut guards = with(|rules| {
+        (rules.trail_ppm, rules.trail_from_ppm) = (Some(100_000), Some(200_000));
+    });
+    assert_eq!(judged(&mut guards, 10, ["100", "119", "50", "118"]), "", "it has not begun");
+    // The bar that begins it is judged by what was known before it.
+    assert_eq!(judged(&mut guards, 11, ["118", "200", "100", "150"]), "");
+    assert_eq!(judged(&mut guards, 12, ["190", "190", "180.01", "185"]), "");
+    assert_eq!(
+        judged(&mut guards, 13, ["185", "185", "180", "181"]),
+        "trailing stop 180 reached: the low was 180"
+    );
+}
+
+#[test]
+fn a_bar_that_began_before_the_lot_counts_with_its_close_only() {
+    let mut guards = guarded(ExitRules::default());
+    assert_eq!(judged(&mut guards, 9, ["100", "100", "10", "99"]), "");
+    assert_eq!(
+        judged(&mut guards, 9, ["100", "100", "10", "94"]),
+        "stop 95 reached: the low was 94"
+    );
+}
+
+#[test]
+fn the_profit_table_is_net_of_both_fees_and_goes_by_age() {
+    let row = |minutes, profit_ppm| ProfitRow { minutes, profit_ppm };
+    let mut guards = with(|rules| rules.profit = vec![row(2, 10_000), row(5, -5_000)]);
+    assert_eq!(judged(&mut guards, 10, ["100", "150", "100", "150"]), "", "one minute old");
+    // 101 after a fee of 0.1 percent on each side is 0.798 percent net.
+    assert_eq!(judged(&mut guards, 11, ["101", "101", "101", "101"]), "");
+    assert_eq!(
+        judged(&mut guards, 12, ["102", "102", "102", "102"]),
+        "profit table row 2: 1% reached: 1.8% net"
+    );
+    assert_eq!(judged(&mut guards, 14, ["99.5", "99.5", "99.5", "99.5"]), "", "0.7 percent lost");
+    assert_eq!(
+        judged(&mut guards, 15, ["99.9", "99.9", "99.9", "99.9"]),
+        "profit table row 5: -0.5% reached: -0.3% net"
+    );
+}
+
+#[test]
+fn a_lot_is_held_no_longer_than_allowed() {
+    let mut guards = with(|rules| rules.max_hold_minutes = 3);
+    assert_eq!(judged(&mut guards, 11, ["100"; 4]), "");
+    assert_eq!(judged(&mut guards, 12, ["100"; 4]), "held for 3 min");
+}
+
+#[test]
+fn a_lot_keeps_the_rules_that_it_was_opened_with() {
+    let mut guards = guarded(ExitRules::default());
+    let mut strategies = Strategies::default();
+    strategies.set_exits("s", ExitRules::none());
+    guards.configured(&strategies);
+    assert!(judged(&mut guards, 10, ["94"; 4]).starts_with("stop 95"));
+    let lot = |quantity: &str| Ledger::Lot {
+        strategy: "s".to_owned(),
+        symbol: sym(SYMBOL),
+        quantity: dec(quantity),
+        cost: dec("200"),
+        opened: Some(0),
+        realized_pnl: Decimal::ZERO,
+    };
+    guards.lot(&lot("2"), 0);
+    assert!(judged(&mut guards, 10, ["94"; 4]).starts_with("stop 95"));
+    guards.lot(&lot("0"), 0);
+    assert_eq!(guards.get(sym(SYMBOL), "s"), None);
+    // Opened anew, it has the rules of now.
+    guards.lot(&lot("2"), 0);
+    assert_eq!(judged(&mut guards, 10, ["94"; 4]), "");
+}

@@ -1,0 +1,365 @@
+//! Tests stop orders of lots with all stages and a venue that takes such orders.
+
+use crate::testing::world::{Delivery, World};
+use crate::testing::{bar, configured, crossing, dec};
+use everwarm_domain::capabilities::Capabilities;
+use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, VenueId};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{
+    Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, ReportSource, RequestKind,
+    Response, SendAttempt, Validity, VenueFill,
+};
+use everwarm_domain::settings::{ExitRules, Settings};
+use everwarm_domain::switch::{SafeStep, Switch};
+use std::collections::BTreeMap;
+
+const SYMBOL: &str = "BTCUSDT";
+
+/// What the venue does with the next request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Next {
+    /// What was requested.
+    Usual,
+    /// It rejects stop orders.
+    Rejects,
+    /// A stop order is filled just before its cancel arrives.
+    Fills,
+}
+
+/// All stages, and a venue with resting stop orders.
+struct Desk {
+    world: World,
+    resting: BTreeMap<ClientOrderId, (OrderIntent, u64)>,
+    next: Next,
+    orders: u64,
+    minute: i64,
+}
+
+impl Desk {
+    fn new(stops: bool, change: impl FnOnce(&mut Settings)) -> Desk {
+        let mut world = World::new(Delivery::Whole, 1);
+        let mut settings = crossing(2, 3);
+        change(&mut settings);
+        world.give(configured(&settings));
+        if stops {
+            let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
+            let stop_orders = 5;
+            let capabilities = Market::Capabilities { venue, capabilities, stop_orders };
+            world.give(Body::Market(capabilities));
+        }
+        Desk { world, resting: BTreeMap::new(), next: Next::Usual, orders: 1_000_000, minute: 0 }
+    }
+
+    /// A desk that has bought a lot at 110.
+    fn long(stops: bool, change: impl FnOnce(&mut Settings)) -> Desk {
+        let mut desk = Desk::new(stops, change);
+        desk.prices(&[100, 99, 98, 110]);
+        assert_eq!(desk.lot(), dec("9.0909"));
+        desk
+    }
+
+    /// Gives closes at these prices.
+    fn prices(&mut self, prices: &[i64]) {
+        for price in prices {
+            self.bar(*price, *price);
+        }
+    }
+
+    /// Gives a close at this price, of a bar with this low.
+    fn bar(&mut self, price: i64, low: i64) {
+        {
+            self.minute += 1;
+            let low = bar(SYMBOL, self.minute, low).low;
+            let bar = Bar { low, ..bar(SYMBOL, self.minute, price) };
+            let price = bar.low.decimal();
+            self.world.time = bar.open_time + 60_000;
+            self.world.prices.insert(bar.symbol, bar.close);
+            // What rests is filled before the close.
+            let reached = |(intent, _): &&(OrderIntent, u64)| Some(price) <= intent.terms.stop;
+            let reached: Vec<_> = self.resting.values().filter(reached).cloned().collect();
+            for (intent, order) in reached {
+                self.fill(&intent, order);
+            }
+            let close = Market::close(self.world.time, vec![bar], Vec::new());
+            self.world.give(Body::Market(close));
+            self.settle();
+        }
+    }
+
+    fn report(&mut self, intent: &OrderIntent, order: u64, status: OrderStatus, filled: bool) {
+        let price = self.world.prices[&intent.symbol].decimal();
+        let executed = if filled { intent.quantity } else { Decimal::ZERO };
+        let fill = VenueFill {
+            trade_id: order.into(),
+            price,
+            quantity: executed,
+            fee: Decimal::ZERO,
+            fee_asset: "USDT".to_owned(),
+            time: self.world.time,
+            liquidity: Some(Liquidity::Taker),
+        };
+        self.world.give(Body::Venue(Venue::Reported(OrderReport {
+            source: ReportSource::Answer,
+            client_id: intent.client_id.clone(),
+            venue_order_id: order.into(),
+            symbol: intent.symbol,
+            side: intent.side,
+            status,
+            quantity: intent.quantity,
+            executed,
+            executed_quote: executed * price,
+            fills: if filled { vec![fill] } else { Vec::new() },
+            time: self.world.time,
+        })));
+    }
+
+    fn fill(&mut self, intent: &OrderIntent, order: u64) {
+        self.resting.remove(&intent.client_id);
+        self.report(intent, order, OrderStatus::Filled, true);
+    }
+
+    /// Sends, cancels and wakes until nothing is left.
+    fn settle(&mut self) {
+        for _ in 0..50 {
+            let time = self.world.time;
+            if self.world.plain.next_wake().is_some_and(|at| at <= time) {
+                self.world.give(Body::Operator(Operator::Clock { time }));
+                continue;
+            }
+            let (cancels, sends) = (self.world.book.to_cancel(time), self.world.book.to_send(time));
+            if let Some(cancel) = cancels.into_iter().next() {
+                self.cancel(cancel.client_id, cancel.attempt);
+            } else if let Some(send) = sends.into_iter().next() {
+                self.send(&send.intent, send.attempt);
+            } else {
+                return;
+            }
+        }
+        panic!("it does not come to rest: {:?}", self.decided());
+    }
+
+    fn send(&mut self, intent: &OrderIntent, attempt: u32) {
+        let validity = Validity::within(self.world.time, 5_000);
+        let client_id = intent.client_id.clone();
+        let attempts = vec![SendAttempt { client_id: client_id.clone(), attempt, validity }];
+        self.world.give(Body::Venue(Venue::Sent { attempts }));
+        self.orders += 1;
+        match intent.terms.stop {
+            Some(_) if self.next == Next::Rejects => {
+                let (code, text) = (-1013, "Filter failure: PRICE_FILTER".to_owned());
+                let again = false;
+                let refused = Venue::Refused { client_id, attempt, code, text, again };
+                self.world.give(Body::Venue(refused));
+            }
+            Some(_) => {
+                self.resting.insert(client_id, (intent.clone(), self.orders));
+                self.report(intent, self.orders, OrderStatus::Open, false);
+            }
+            None => self.world.trade(intent),
+        }
+    }
+
+    fn cancel(&mut self, id: ClientOrderId, attempt: u32) {
+        let (intent, order) = self.resting[&id].clone();
+        let validity = Validity::within(self.world.time, 5_000);
+        let what = RequestKind::Cancel;
+        let request = OrderRequest::new(id.clone(), intent.symbol, what, attempt, validity);
+        let name = request.id.clone();
+        self.world.give(Body::Venue(Venue::Requested(request)));
+        let response = if self.next == Next::Fills {
+            self.fill(&intent, order);
+            Response::NotOpen
+        } else {
+            self.resting.remove(&id);
+            self.report(&intent, order, OrderStatus::Cancelled, false);
+            Response::Accepted
+        };
+        self.world.give(Body::Venue(Venue::Responded { id: name, of: id, attempt, response }));
+    }
+
+    /// The resting stop orders: quantity and stop.
+    fn stops(&self) -> Vec<String> {
+        let text = |(intent, _): &(OrderIntent, u64)| {
+            format!("{} at {}", intent.quantity, intent.terms.stop.unwrap_or_default())
+        };
+        self.resting.values().map(text).collect()
+    }
+
+    fn lot(&self) -> Decimal {
+        let lots = self.world.facts.iter().rev().find_map(|fact| match &fact.body {
+            Body::Ledger(Ledger::Lot { quantity, .. }) => Some(*quantity),
+            _ => None,
+        });
+        lots.unwrap_or_default()
+    }
+
+    /// All orders that were decided, as text.
+    fn decided(&self) -> Vec<String> {
+        let text = |body: &Body| match body {
+            Body::Order(Order::Intent(intent)) => {
+                let kind = if intent.terms.stop.is_some() { "stop" } else { "market" };
+                let side = intent.side;
+                Some(format!("{side:?} {} {kind}", intent.quantity))
+            }
+            Body::Decision(Decision::CancelIntent { reason, .. }) => {
+                Some(format!("cancel: {reason}"))
+            }
+            Body::Decision(Decision::Owed { cause, ended, .. }) => {
+                Some(format!("exit {cause}; {}", ended.as_deref().unwrap_or("owed")))
+            }
+            _ => None,
+        };
+        self.world.facts.iter().filter_map(|fact| text(&fact.body)).collect()
+    }
+
+    fn switch(&mut self, switch: Switch) {
+        let reason = "test".to_owned();
+        self.world.give(Body::Operator(Operator::Switched { switch, reason }));
+        self.settle();
+    }
+}
+
+fn stopless(settings: &mut Settings) {
+    settings.strategy.set_exits("sma_cross", ExitRules::none());
+}
+
+#[test]
+fn a_lot_has_a_stop_order_as_soon_as_it_is_bought() {
+    let desk = Desk::long(true, |_| {});
+    assert_eq!(desk.stops(), ["9.0909 at 104.5"]);
+    assert_eq!(desk.decided(), ["Buy 9.0909 market", "Sell 9.0909 stop"]);
+}
+
+#[test]
+fn a_stop_that_is_reached_sells_the_lot_once() {
+    let mut desk = Desk::long(true, |_| {});
+    desk.prices(&[104]);
+    assert_eq!((desk.lot(), desk.stops().len()), (Decimal::ZERO, 0));
+    desk.prices(&[103, 102]);
+    assert_eq!(desk.decided(), ["Buy 9.0909 market", "Sell 9.0909 stop"]);
+}
+
+#[test]
+fn an_exit_cancels_the_stop_order_first() {
+    let mut desk = Desk::long(true, |settings| {
+        let rules = ExitRules { stop_ppm: Some(500_000), ..ExitRules::none() };
+        settings.strategy.set_exits("sma_cross", rules);
+    });
+    assert_eq!(desk.stops(), ["9.0909 at 55"]);
+    desk.prices(&[120, 125, 90, 80]);
+    assert_eq!((desk.lot(), desk.stops().len()), (Decimal::ZERO, 0));
+    let decided = desk.decided();
+    assert!(decided[2].ends_with("; owed"), "{decided:?}");
+    assert!(decided[3].starts_with("cancel: an exit was decided: "), "{decided:?}");
+    assert_eq!(decided[4], "Sell 9.0909 market");
+    assert!(decided[5].contains("nothing of BTCUSDT is held"), "{decided:?}");
+    assert_eq!(decided.len(), 6, "{decided:?}");
+}
+
+#[test]
+fn a_stop_order_that_is_filled_before_its_cancel_sells_the_lot_and_the_exit_sells_nothing() {
+    let mut desk = Desk::long(true, |settings| {
+        let rules = ExitRules { stop_ppm: Some(500_000), ..ExitRules::none() };
+        settings.strategy.set_exits("sma_cross", rules);
+    });
+    desk.next = Next::Fills;
+    desk.prices(&[120, 125, 90, 80, 80]);
+    assert_eq!(desk.lot(), Decimal::ZERO);
+    let sales = desk.decided().iter().filter(|text| text.starts_with("Sell")).count();
+    assert_eq!(sales, 1, "{:?}", desk.decided());
+}
+
+#[test]
+fn a_lot_whose_stop_order_is_rejected_three_times_is_sold() {
+    let mut desk = Desk::new(true, |_| {});
+    desk.next = Next::Rejects;
+    desk.prices(&[100, 99, 98, 110]);
+    assert_eq!(desk.lot(), Decimal::ZERO);
+    let decided = desk.decided();
+    let stops: Vec<Option<Decimal>> = desk
+        .world
+        .facts
+        .iter()
+        .filter_map(|fact| match &fact.body {
+            Body::Order(Order::Intent(intent)) => Some(intent.terms.stop),
+            _ => None,
+        })
+        .flatten()
+        .map(Some)
+        .collect();
+    assert_eq!(stops, [Some(dec("104.5")), Some(dec("104.5")), Some(dec("103.45"))]);
+    assert!(decided[4].starts_with("exit its stop order was rejected 3 times: "), "{decided:?}");
+    assert_eq!(decided[5], "Sell 9.0909 market");
+}
+
+#[test]
+fn without_stop_orders_the_stop_is_judged_at_closes() {
+    let mut desk = Desk::long(false, |_| {});
+    assert_eq!(desk.stops(), [""; 0]);
+    desk.bar(111, 105);
+    assert_eq!(desk.lot(), dec("9.0909"));
+    desk.bar(112, 104);
+    assert_eq!(desk.lot(), Decimal::ZERO);
+    let decided = desk.decided();
+    assert_eq!(decided[1], "exit stop 104.5 reached: the low was 104; owed");
+}
+
+#[test]
+fn a_lot_without_a_stop_has_no_stop_order() {
+    let mut desk = Desk::long(true, stopless);
+    desk.prices(&[70]);
+    assert_eq!(desk.decided()[0], "Buy 9.0909 market");
+    assert!(desk.decided().iter().all(|text| !text.ends_with(" stop")), "{:?}", desk.decided());
+}
+
+#[test]
+fn a_stop_order_that_somebody_cancelled_is_placed_again_after_a_close() {
+    let mut desk = Desk::long(true, |_| {});
+    let (id, (intent, order)) = desk.resting.pop_first().unwrap();
+    desk.report(&intent, order, OrderStatus::Cancelled, false);
+    desk.settle();
+    assert_eq!(desk.stops(), [""; 0], "{id}");
+    desk.prices(&[110]);
+    assert_eq!(desk.stops(), ["9.0909 at 104.5"]);
+    let (_, (intent, order)) = desk.resting.pop_first().unwrap();
+    desk.report(&intent, order, OrderStatus::Expired, false);
+    desk.prices(&[110]);
+    assert_eq!(desk.stops(), [""; 0], "the second time it waits for two closes");
+    desk.prices(&[110]);
+    assert_eq!(desk.stops(), ["9.0909 at 104.5"]);
+}
+
+#[test]
+fn nothing_is_placed_at_the_level_halted() {
+    let mut desk = Desk::new(true, |_| {});
+    desk.prices(&[100, 99, 98]);
+    let buys = desk.decided().len();
+    assert_eq!(buys, 0);
+    desk.prices(&[110]);
+    let (_, (intent, order)) = desk.resting.pop_first().unwrap();
+    desk.switch(Switch::Safe(SafeStep::Collect));
+    desk.report(&intent, order, OrderStatus::Expired, false);
+    desk.prices(&[110, 110]);
+    assert_eq!(desk.stops(), [""; 0]);
+    desk.switch(Switch::Safe(SafeStep::Trade));
+    desk.switch(Switch::Resume);
+    // After a resume the account is compared before anything is sold.
+    desk.world.account();
+    desk.settle();
+    assert_eq!(desk.stops(), ["9.0909 at 104.5"]);
+}
+
+#[test]
+fn a_trailing_stop_is_replaced_when_it_has_moved() {
+    let mut desk = Desk::long(true, |settings| {
+        let rules = ExitRules { trail_ppm: Some(100_000), ..ExitRules::none() };
+        settings.strategy.set_exits("sma_cross", rules);
+    });
+    assert_eq!(desk.stops(), ["9.0909 at 99"]);
+    desk.prices(&[110, 120]);
+    assert_eq!(desk.stops(), ["9.0909 at 108"]);
+    desk.bar(120, 112);
+    assert_eq!(desk.stops(), ["9.0909 at 108"], "it never falls");
+}
