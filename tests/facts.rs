@@ -20,6 +20,7 @@ use everwarm_domain::order::{
     Proof, ReportSource, RequestKind, Response, SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::sessions::{Session, Sessions};
+use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::signal::{Direction, Intent};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
@@ -389,6 +390,7 @@ fn derived() -> Vec<Body> {
             tries: 3,
             refusal: Some(String::new()),
             ended: None,
+            rule: Some(ExitRule::TrailingStop),
         }),
         Body::Ledger(Ledger::Position {
             symbol,

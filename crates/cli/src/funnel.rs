@@ -117,7 +117,12 @@ fn reasons(of: &StrategyFunnelView) -> Vec<String> {
     let owed = &of.owed;
     if owed.opened > 0 {
         let [opened, ended, left] = [owed.opened, owed.ended, owed.owed].map(thousands);
-        let mut text = format!("{name} exits: {opened} decided, {ended} ended, {left} still owed");
+        let by = match owed.by_rules {
+            0 => String::new(),
+            rules => format!(" ({} by exit rules)", thousands(rules)),
+        };
+        let mut text =
+            format!("{name} exits: {opened} decided{by}, {ended} ended, {left} still owed");
         if !owed.waiting.is_empty() {
             text = format!("{text}: {}", listed(&owed.waiting));
         }
@@ -172,8 +177,13 @@ mod tests {
             sent_rate: ratio("0.98"),
             filled_rate: ratio("0.989796"),
         };
-        let owed =
-            OwedStepsView { opened: 3, ended: 2, owed: 1, waiting: counted(&[("halted", 1)]) };
+        let owed = OwedStepsView {
+            opened: 3,
+            by_rules: 2,
+            ended: 2,
+            owed: 1,
+            waiting: counted(&[("halted", 1)]),
+        };
         let trades =
             ClosedTradesView { closed: 2, won: 1, lost: 1, realized: "-3.5".parse().unwrap() };
         let of = StrategyFunnelView {
@@ -199,7 +209,7 @@ mod tests {
             "sma_cross entries ended: filled 97, expired 2",
             "sma_cross entries failed: too late to send 2",
             "sma_cross entries: 1 withdrawn unsent, 1 still open",
-            "sma_cross exits: 3 decided, 2 ended, 1 still owed: halted 1",
+            "sma_cross exits: 3 decided (2 by exit rules), 2 ended, 1 still owed: halted 1",
             "sma_cross: 2 trades closed, 1 won, 1 lost, profit -3.50",
             "5,000 closes: 2 of 100 orders failed (2 %)",
         ];

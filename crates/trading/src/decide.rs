@@ -270,6 +270,7 @@ impl Decide {
                 self.closed = *time;
                 self.exits.close();
                 self.guards.close(key.n, *time, bars, &self.instruments);
+                self.guards.guard_all(&self.lots, *time, bars);
                 self.pauses_end();
                 for odd in odd {
                     self.odd.insert(odd.symbol, (odd.why, PAUSE));

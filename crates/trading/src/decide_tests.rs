@@ -583,6 +583,12 @@ fn after_an_odd_bar_nothing_is_bought_for_15_closes_and_what_is_held_is_sold() {
 }
 
 impl Decide {
+    /// This stage, as if it was read from a version without guards.
+    pub(crate) fn without_guards(mut self) -> Self {
+        self.guards.without_guards();
+        self
+    }
+
     /// The state as the last version without lots saved it.
     pub(crate) fn save_before_lots(&self) -> Vec<u8> {
         #[derive(Serialize)]

@@ -294,6 +294,7 @@ fn a_strategy_is_over_once_it_is_not_configured_and_holds_owes_and_orders_nothin
             tries: 0,
             refusal: None,
             ended: ended.map(str::to_owned),
+            rule: None,
         })
     };
     assert!(universe.0.is_over("quick"), "it was never configured");

@@ -166,7 +166,7 @@ impl FunnelFold {
                     order.withdrawn = true;
                 }
             }
-            Decision::Owed { strategy, symbol, since, refusal, ended, .. }
+            Decision::Owed { strategy, symbol, since, refusal, ended, rule, .. }
                 if self.counts(*since) =>
             {
                 let name = (strategy.clone(), *symbol, *since);
@@ -174,6 +174,7 @@ impl FunnelFold {
                 match self.owed.entry(name) {
                     Entry::Vacant(new) => {
                         of.opened += 1;
+                        of.by_rules += u64::from(rule.is_some());
                         if ended.is_none() {
                             new.insert(refusal.clone());
                         } else {

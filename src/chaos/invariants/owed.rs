@@ -97,6 +97,7 @@ mod tests {
                 tries: 0,
                 refusal: None,
                 ended: ended.map(str::to_owned),
+                rule: None,
             };
             owed.see(&input(4, Body::Decision(decision)));
             owed.end()

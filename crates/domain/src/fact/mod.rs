@@ -20,6 +20,7 @@ use super::order::{
     SendAttempt, Side, VenueFill,
 };
 use super::settings::Settings;
+use super::settings::exits::ExitRule;
 pub use super::signal::Signal;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
@@ -438,6 +439,10 @@ pub enum Decision {
         refusal: Option<String>,
         /// Why it ended; none while it is owed.
         ended: Option<String>,
+        /// The exit rule that opened it; none if a signal or an operator did, and in later facts
+        /// about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<ExitRule>,
     },
     /// An order was withdrawn before it was sent. It is not sent any more.
     Withdrawn {

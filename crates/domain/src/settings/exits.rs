@@ -19,6 +19,30 @@ const MILLION: u32 = 1_000_000;
 /// The largest target, millionths: 10,000 percent.
 const TARGET_MAX: u32 = 100 * MILLION;
 
+/// The exit rule that has a lot sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitRule {
+    /// A price was at or below the stop.
+    Stop,
+    /// A price was at or below the trailing stop.
+    TrailingStop,
+    /// A price was at or above the target.
+    Target,
+    /// The close gave the net profit of a row.
+    Profit,
+    /// The lot was held for the longest time allowed.
+    MaxHold,
+}
+
+impl ExitRule {
+    /// Whether the lot is sold because its price fell.
+    #[must_use]
+    pub const fn is_stop(self) -> bool {
+        matches!(self, ExitRule::Stop | ExitRule::TrailingStop)
+    }
+}
+
 /// One row of a profit table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfitRow {
@@ -68,12 +92,6 @@ impl ExitRules {
             profit: Vec::new(),
             max_hold_minutes: 0,
         }
-    }
-
-    /// Whether a lot under these rules has a stop, fixed or trailing.
-    #[must_use]
-    pub fn has_stop(&self) -> bool {
-        self.stop_ppm.is_some() || (self.trail_ppm.is_some() && self.trail_from_ppm.is_none())
     }
 
     /// The row of the profit table for a lot that is `age` old, milliseconds.
@@ -147,7 +165,7 @@ fn share(ppm: Option<u32>) -> String {
 ///
 /// # Errors
 /// The reason as text.
-pub fn percent(text: &str, most: u32) -> Result<Option<u32>, String> {
+fn percent(text: &str, most: u32) -> Result<Option<u32>, String> {
     if text == NONE {
         return Ok(None);
     }
@@ -225,11 +243,8 @@ mod tests {
 
     #[test]
     fn a_strategy_has_a_stop_unless_it_says_none() {
-        let usual = read("{}").unwrap();
-        assert_eq!((usual.stop_ppm, usual.has_stop()), (Some(50_000), true));
-        assert!(!read(r#"{"stop":"none"}"#).unwrap().has_stop());
-        assert!(read(r#"{"stop":"none","trail":"2%"}"#).unwrap().has_stop());
-        assert!(!read(r#"{"stop":"none","trail":"2%","trail_from":"1%"}"#).unwrap().has_stop());
+        assert_eq!(read("{}").unwrap().stop_ppm, Some(50_000));
+        assert_eq!(read(r#"{"stop":"none"}"#).unwrap(), ExitRules::none());
     }
 
     #[test]

@@ -72,11 +72,11 @@ impl Decide {
                 }
             }
         }
-        let by_rules = self.guards.due().map(|(symbol, strategy, cause)| {
-            (symbol, strategy, cause.to_owned(), self.guards.close_key())
+        let by_rules = self.guards.due().map(|(symbol, strategy, (rule, cause))| {
+            (symbol, strategy, *rule, cause.clone(), self.guards.close_key())
         });
         let unprotected: Vec<_> = self.stops_given_up(sales);
-        for (symbol, strategy, cause, key) in by_rules.chain(unprotected) {
+        for (symbol, strategy, rule, cause, key) in by_rules.chain(unprotected) {
             let owed = self.exits.get(symbol, strategy).is_some();
             let held = self.lots.get(symbol, strategy);
             // Neither the rule nor the strategy sells twice.
@@ -84,7 +84,7 @@ impl Decide {
                 continue;
             }
             let revision = self.exits.first_revision(symbol, strategy, self.closed);
-            let exit = Exit::new(self.closed, cause, key, revision);
+            let exit = Exit::new(self.closed, cause, key, revision).by_rule(rule);
             self.follow(symbol, strategy, &exit, true, sales, out);
             opened.insert((symbol, strategy));
         }
@@ -461,6 +461,7 @@ fn owed(
         tries: exit.tries,
         refusal,
         ended,
+        rule: exit.rule,
     })
 }
 

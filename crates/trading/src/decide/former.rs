@@ -20,12 +20,14 @@ const BEFORE_STRATEGY_LIMITS: u16 = 7;
 
 /// The state that a version saved.
 pub(super) fn read(version: u16, bytes: &[u8]) -> Result<Decide, String> {
-    match version {
-        BEFORE_STRATEGY_LIMITS => state::grown(FORMAT_7, TYPE_7, bytes),
-        BEFORE_CALENDAR => state::grown(FORMAT_6, TYPE_6, bytes),
+    let mut stage: Decide = match version {
+        BEFORE_STRATEGY_LIMITS => state::grown(FORMAT_7, TYPE_7, bytes)?,
+        BEFORE_CALENDAR => state::grown(FORMAT_6, TYPE_6, bytes)?,
         _ => {
             let before: Decide = state::load(FORMAT_BEFORE_LOTS, bytes)?;
-            Ok(Decide { lots: Lots::of_positions(&before.positions), ..before })
+            Decide { lots: Lots::of_positions(&before.positions), ..before }
         }
-    }
+    };
+    stage.guards.without_guards();
+    Ok(stage)
 }

@@ -10,6 +10,7 @@
 
 use super::owed_exits::{Ended, WAIT_MAX};
 use crate::instruments::Instruments;
+use crate::lots::Lots;
 use everwarm_domain::fact::Ledger;
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
@@ -17,6 +18,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, floor_to_step};
 use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, Side, VenueFill};
+use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::settings::{ExitRules, Strategies};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Key, Rank};
@@ -137,19 +139,30 @@ impl Guard {
         Some(gain.saturating_mul(Decimal::new(1_000_000, 0)))
     }
 
-    /// Why a bar has the lot sold, if it does. `close` is the end of the bar.
-    fn judge(&self, bar: &Bar, close: UtcMs, rule: Option<&Instrument>) -> Option<String> {
+    /// The rule by which a bar has the lot sold, and why. `close` is the end of the bar.
+    fn judge(
+        &self,
+        bar: &Bar,
+        close: UtcMs,
+        rule: Option<&Instrument>,
+    ) -> Option<(ExitRule, String)> {
         let last = bar.close.decimal();
         let whole = bar.open_time >= self.opened;
         let (low, high) =
             if whole { (bar.low.decimal(), bar.high.decimal()) } else { (last, last) };
         let Levels { stop, trails, target } = self.levels(rule);
         if let Some(stop) = stop.filter(|stop| low <= *stop) {
-            let name = if trails { "trailing stop" } else { "stop" };
-            return Some(format!("{name} {stop} reached: the low was {}", low.normalize()));
+            let (rule, name) = if trails {
+                (ExitRule::TrailingStop, "trailing stop")
+            } else {
+                (ExitRule::Stop, "stop")
+            };
+            let why = format!("{name} {stop} reached: the low was {}", low.normalize());
+            return Some((rule, why));
         }
         if let Some(target) = target.filter(|target| high >= *target) {
-            return Some(format!("target {target} reached: the high was {}", high.normalize()));
+            let why = format!("target {target} reached: the high was {}", high.normalize());
+            return Some((ExitRule::Target, why));
         }
         let age = close.saturating_sub(self.opened);
         if let Some(row) = self.rules.profit_at(age)
@@ -157,10 +170,12 @@ impl Guard {
             && net >= Decimal::from(row.profit_ppm)
         {
             let net = (net / Decimal::new(10_000, 0)).round_dp(2).normalize();
-            return Some(format!("profit table row {row} reached: {net}% net"));
+            let why = format!("profit table row {row} reached: {net}% net");
+            return Some((ExitRule::Profit, why));
         }
         let most = i64::from(self.rules.max_hold_minutes);
-        (most > 0 && age >= most * MINUTE).then(|| format!("held for {most} min"))
+        let held_long = most > 0 && age >= most * MINUTE;
+        held_long.then(|| (ExitRule::MaxHold, format!("held for {most} min")))
     }
 }
 
@@ -177,7 +192,7 @@ pub(super) struct Guards {
     /// order, from 0. The ids of stop orders depend on both.
     entries: BTreeMap<Name, (UtcMs, u32)>,
     /// The input at which lots became due, and why each is.
-    due: (u64, BTreeMap<Name, String>),
+    due: (u64, BTreeMap<Name, (ExitRule, String)>),
     /// Lots whose stop order may have to change: the input at which that is decided, and the fact
     /// that led to it.
     changed: BTreeMap<Name, (u64, Key)>,
@@ -186,8 +201,10 @@ pub(super) struct Guards {
     input: u64,
     /// The living stop orders, with their stops in quote units.
     stops: BTreeMap<ClientOrderId, Decimal>,
-    /// Most open stop orders of one symbol, by venue; none: it takes none.
+    /// Most open stop orders of one symbol, of each venue that takes any.
     most: BTreeMap<VenueId, u32>,
+    /// Whether lots may have no guard, because a version without guards opened them.
+    unguarded: bool,
 }
 
 impl Guards {
@@ -250,6 +267,33 @@ impl Guards {
         }
     }
 
+    /// Notes that lots may have no guard yet.
+    pub(super) fn without_guards(&mut self) {
+        self.unguarded = true;
+    }
+
+    /// Guards the lots that a version without guards opened. Their prices and times count from this
+    /// close on.
+    pub(super) fn guard_all(&mut self, lots: &Lots, close: UtcMs, bars: &[Bar]) {
+        if !std::mem::take(&mut self.unguarded) {
+            return;
+        }
+        for (symbol, strategy, quantity) in lots.iter().filter(|(_, owner, _)| *owner != HOUSE) {
+            let name = (symbol, strategy.to_owned());
+            if self.lots.contains_key(&name) {
+                continue;
+            }
+            let Some(bar) = bars.iter().find(|bar| bar.symbol == symbol) else {
+                self.unguarded = true;
+                continue;
+            };
+            let paid = quantity.saturating_mul(bar.close.decimal());
+            let guard = Guard::new(self.rules(strategy), close);
+            self.entries.entry(name.clone()).or_insert((close, 0));
+            self.lots.insert(name, Guard { bought: quantity, paid, ..guard });
+        }
+    }
+
     /// Judges all lots by the bars of the close of input `n`.
     pub(super) fn close(&mut self, n: u64, close: UtcMs, bars: &[Bar], instruments: &Instruments) {
         self.due = (0, BTreeMap::new());
@@ -263,7 +307,8 @@ impl Guards {
                 }
                 let waited = guard.orders.wait > 0;
                 guard.orders.wait = guard.orders.wait.saturating_sub(1);
-                if guard.rules.trail_ppm.is_some() || (waited && guard.orders.wait == 0) {
+                let moves = guard.rules.trail_ppm.is_some() && !self.most.is_empty();
+                if moves || (waited && guard.orders.wait == 0) {
                     let key = Key { n, rank: Rank::INPUT.0, i: 0 };
                     self.changed.insert(name.clone(), (n, key));
                 }
@@ -290,7 +335,8 @@ impl Guards {
     /// Notes that the stop order of a lot may have to change because of a fact. A fact of the
     /// decision's rank or above is decided on at the next input.
     pub(super) fn touch(&mut self, symbol: Symbol, strategy: &str, key: Key) {
-        if strategy != HOUSE {
+        let takes = !self.most.is_empty() || !self.stops.is_empty();
+        if takes && strategy != HOUSE {
             let step = if key.rank >= rank::DECISION.0 { key.n + 1 } else { key.n };
             self.changed.insert((symbol, strategy.to_owned()), (step, key));
         }
@@ -344,7 +390,11 @@ impl Guards {
 
     /// Notes how many open stop orders of a symbol a venue takes.
     pub(super) fn venue_takes(&mut self, venue: VenueId, stop_orders: u32, key: Key) {
-        self.most.insert(venue, stop_orders);
+        if stop_orders > 0 {
+            self.most.insert(venue, stop_orders);
+        } else {
+            self.most.remove(&venue);
+        }
         self.touch_all(None, key);
     }
 
@@ -368,9 +418,9 @@ impl Guards {
         }
     }
 
-    /// Lots that the present close has sold, by name, and why.
-    pub(super) fn due(&self) -> impl Iterator<Item = (Symbol, &str, &str)> {
-        self.due.1.iter().map(|((symbol, strategy), why)| (*symbol, &**strategy, &**why))
+    /// Lots that the present close has sold, by name, with the rule and why.
+    pub(super) fn due(&self) -> impl Iterator<Item = (Symbol, &str, &(ExitRule, String))> {
+        self.due.1.iter().map(|((symbol, strategy), why)| (*symbol, &**strategy, why))
     }
 
     /// The fact of the close that has them sold.

@@ -1,7 +1,8 @@
 //! Tests the exit rules of lots, one bar at a time.
 
 use super::*;
-use crate::testing::{dec, instrument, sym, trade};
+use crate::testing::{bar, dec, fact, instrument, sym, trade};
+use everwarm_domain::fact::Body;
 use everwarm_domain::money::Price;
 use everwarm_domain::settings::exits::ProfitRow;
 
@@ -29,7 +30,18 @@ fn judged(guards: &mut Guards, minute: i64, prices: [&str; 4]) -> String {
     let (symbol, open_time, volume) = (sym(SYMBOL), minute * MINUTE, Decimal::ONE);
     let bar = Bar { symbol, open_time, open, high, low, close, volume };
     guards.close(1, open_time + MINUTE, &[bar], &instruments);
-    guards.due().map(|(_, _, why)| why.to_owned()).collect()
+    guards.due().map(|(_, _, (_, why))| why.clone()).collect()
+}
+
+fn lot(symbol: &str, strategy: &str, quantity: &str, cost: &str) -> Body {
+    Body::Ledger(Ledger::Lot {
+        strategy: strategy.to_owned(),
+        symbol: sym(symbol),
+        quantity: dec(quantity),
+        cost: dec(cost),
+        opened: Some(0),
+        realized_pnl: Decimal::ZERO,
+    })
 }
 
 fn with(change: impl FnOnce(&mut ExitRules)) -> Guards {
@@ -120,19 +132,39 @@ fn a_lot_keeps_the_rules_that_it_was_opened_with() {
     strategies.set_exits("s", ExitRules::none());
     guards.configured(&strategies);
     assert!(judged(&mut guards, 10, ["94"; 4]).starts_with("stop 95"));
-    let lot = |quantity: &str| Ledger::Lot {
-        strategy: "s".to_owned(),
-        symbol: sym(SYMBOL),
-        quantity: dec(quantity),
-        cost: dec("200"),
-        opened: Some(0),
-        realized_pnl: Decimal::ZERO,
+    let reported = |guards: &mut Guards, quantity: &str| {
+        let Body::Ledger(lot) = lot(SYMBOL, "s", quantity, "200") else { panic!() };
+        guards.lot(&lot, 0);
     };
-    guards.lot(&lot("2"), 0);
+    reported(&mut guards, "2");
     assert!(judged(&mut guards, 10, ["94"; 4]).starts_with("stop 95"));
-    guards.lot(&lot("0"), 0);
+    reported(&mut guards, "0");
     assert_eq!(guards.get(sym(SYMBOL), "s"), None);
     // Opened anew, it has the rules of now.
-    guards.lot(&lot("2"), 0);
+    reported(&mut guards, "2");
     assert_eq!(judged(&mut guards, 10, ["94"; 4]), "");
+}
+
+#[test]
+fn a_lot_of_a_version_without_guards_is_guarded_from_the_next_close_on() {
+    let mut lots = Lots::default();
+    for (symbol, strategy) in [(SYMBOL, "s"), (SYMBOL, HOUSE), ("ETHUSDT", "s")] {
+        lots.fold(&fact(1, 800, lot(symbol, strategy, "2", "0")));
+    }
+    let mut guards = Guards::default();
+    let bars = [bar(SYMBOL, 9, 100)];
+    guards.guard_all(&lots, 10 * MINUTE, &bars);
+    assert_eq!(guards.get(sym(SYMBOL), "s"), None, "nothing was converted");
+    guards.without_guards();
+    guards.guard_all(&lots, 10 * MINUTE, &bars);
+    assert_eq!(guards.get(sym(SYMBOL), HOUSE), None);
+    assert_eq!(judged(&mut guards, 10, ["100", "100", "95.01", "96"]), "");
+    assert_eq!(
+        judged(&mut guards, 11, ["96", "96", "95", "96"]),
+        "stop 95 reached: the low was 95"
+    );
+    // A symbol without a bar is guarded once it has one.
+    assert_eq!(guards.get(sym("ETHUSDT"), "s"), None);
+    guards.guard_all(&lots, 12 * MINUTE, &[bar("ETHUSDT", 11, 100)]);
+    assert!(guards.get(sym("ETHUSDT"), "s").is_some());
 }

@@ -16,6 +16,7 @@ use everwarm_domain::fact::{Conflict, Dispute};
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, OrderStatus};
+use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,9 @@ pub(super) struct Exit {
     /// Whether a flatten command opened it, and no strategy signalled it.
     #[serde(default)]
     pub(super) flattened: bool,
+    /// The exit rule that opens it. Only its first fact states it.
+    #[serde(skip)]
+    pub(super) rule: Option<ExitRule>,
 }
 
 impl Exit {
@@ -73,7 +77,13 @@ impl Exit {
             wait,
             asked,
             flattened,
+            rule: None,
         }
+    }
+
+    /// The same exit, opened by an exit rule.
+    pub(super) fn by_rule(self, rule: ExitRule) -> Exit {
+        Exit { rule: Some(rule), ..self }
     }
 
     /// The same exit, after a strategy has signalled it too.

@@ -16,6 +16,7 @@ use everwarm_domain::fact::{Body, BreakerLevel};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, floor_to_step};
 use everwarm_domain::order::{OrderIntent, OrderType, Side, Terms};
+use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Key;
 use everwarm_kernel::stage::Out;
@@ -76,9 +77,12 @@ impl Decide {
     }
 
     /// Lots that are sold because no stop order can protect them, and why.
-    pub(super) fn stops_given_up(&self, sales: &Sales<'_>) -> Vec<(Symbol, &str, String, Key)> {
+    pub(super) fn stops_given_up(
+        &self,
+        sales: &Sales<'_>,
+    ) -> Vec<(Symbol, &str, ExitRule, String, Key)> {
         let sold = |(symbol, strategy, key)| match self.step(symbol, strategy, sales) {
-            Step::Sell(why) => Some((symbol, strategy, why, key)),
+            Step::Sell(why) => Some((symbol, strategy, ExitRule::Stop, why, key)),
             Step::Place(_) | Step::Cancel(..) | Step::Nothing => None,
         };
         self.guards.changed().filter_map(sold).collect()
@@ -176,9 +180,8 @@ impl Decide {
         let (decided, revision) = self.guards.next_order(symbol, strategy);
         let part = Part { leg: LEG, revision };
         let client_id = client_id::of(&self.identity, strategy, symbol, Side::Sell, decided, part);
-        let Part { leg, revision } = part;
-        let terms =
-            Terms { stop: Some(stop), leg, revision, reduce_only: true, ..Terms::default() };
+        let (stop, leg) = (Some(stop), LEG);
+        let terms = Terms { stop, leg, revision, reduce_only: true, ..Terms::default() };
         let intent = OrderIntent {
             client_id,
             strategy: strategy.to_owned(),

@@ -188,9 +188,9 @@ impl Desk {
     }
 
     fn lot(&self) -> Decimal {
-        let lots = self.world.facts.iter().rev().find_map(|fact| match &fact.body {
-            Body::Ledger(Ledger::Lot { quantity, .. }) => Some(*quantity),
-            _ => None,
+        let lots = self.world.facts.iter().rev().find_map(|fact| {
+            let Body::Ledger(Ledger::Lot { quantity, .. }) = &fact.body else { return None };
+            Some(*quantity)
         });
         lots.unwrap_or_default()
     }
@@ -209,7 +209,13 @@ impl Desk {
             Body::Decision(Decision::Owed { cause, ended, .. }) => {
                 Some(format!("exit {cause}; {}", ended.as_deref().unwrap_or("owed")))
             }
-            _ => None,
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => None,
         };
         self.world.facts.iter().filter_map(|fact| text(&fact.body)).collect()
     }
@@ -282,9 +288,9 @@ fn a_lot_whose_stop_order_is_rejected_three_times_is_sold() {
         .world
         .facts
         .iter()
-        .filter_map(|fact| match &fact.body {
-            Body::Order(Order::Intent(intent)) => Some(intent.terms.stop),
-            _ => None,
+        .filter_map(|fact| {
+            let Body::Order(Order::Intent(intent)) = &fact.body else { return None };
+            Some(intent.terms.stop)
         })
         .flatten()
         .map(Some)

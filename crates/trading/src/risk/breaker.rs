@@ -30,6 +30,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::quarantine::Quarantines;
 use everwarm_domain::settings::Risk;
+use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::switch::{Switch, Switches};
 use everwarm_domain::time::{UtcMs, clock};
 use everwarm_kernel::fact::{Effect, Fact, Mask, Rank};
@@ -299,7 +300,13 @@ impl Stage for Breaker {
                 self.barred.clone_from(barred);
                 self.strategies.clone_from(strategies);
             }
+            Body::Decision(Decision::Owed { symbol, strategy, ended: None, rule, .. }) => {
+                if rule.is_some_and(ExitRule::is_stop) {
+                    self.trades.stop_reached(*symbol, strategy);
+                }
+            }
             Body::Decision(Decision::Owed { symbol, strategy, ended: Some(_), .. }) => {
+                self.trades.exit_ended(*symbol, strategy);
                 self.failed.remove(&(*symbol, strategy.clone()));
             }
             Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) | Body::Decision(_) => {}

@@ -320,6 +320,49 @@ fn a_filled_stop_bars_its_symbol_until_the_close_of_its_expiry() {
     assert_eq!(appended(&mut stage, 800, lot("BTCUSDT", "0", "-4")), "");
 }
 
+#[test]
+fn a_stop_that_is_judged_at_closes_bars_its_symbol_as_a_stop_order_does() {
+    let owed = |rule, ended: Option<&str>| {
+        Body::Decision(Decision::Owed {
+            strategy: "sma_cross".to_owned(),
+            symbol: sym("BTCUSDT"),
+            since: 0,
+            cause: String::new(),
+            revision: 0,
+            tries: 0,
+            refusal: None,
+            ended: ended.map(str::to_owned),
+            rule,
+        })
+    };
+    for (rule, is_stop) in [
+        (None, false),
+        (Some(ExitRule::Target), false),
+        (Some(ExitRule::Stop), true),
+        (Some(ExitRule::TrailingStop), true),
+    ] {
+        let mut stage = with(Risk { stop_cooldown_minutes: 15, ..Risk::default() });
+        for body in [close("A", 0, 1), lot("BTCUSDT", "1", "0")] {
+            assert_eq!(appended(&mut stage, 0, body), "");
+        }
+        assert_eq!(appended(&mut stage, 600, owed(rule, None)), "");
+        let bytes = stage.save();
+        stage.load(&bytes).unwrap();
+        // A later fact about the exit does not state the rule.
+        assert_eq!(appended(&mut stage, 600, owed(None, None)), "");
+        assert_eq!(appended(&mut stage, 700, filled("ew-1", Side::Sell, 1, "5", "1")), "");
+        let barred = appended(&mut stage, 800, lot("BTCUSDT", "0", "-3"));
+        assert_eq!(barred.contains("a stop sold it"), is_stop, "{rule:?} {barred}");
+        assert_eq!(appended(&mut stage, 600, owed(None, Some("sold"))), "");
+        // The next lot is sold by a signal.
+        for body in [lot("BTCUSDT", "1", "-3"), close("A", 20, 1)] {
+            appended(&mut stage, 0, body);
+        }
+        assert_eq!(appended(&mut stage, 700, filled("ew-2", Side::Sell, 1, "5", "1")), "");
+        assert_eq!(appended(&mut stage, 800, lot("BTCUSDT", "0", "-4")), "");
+    }
+}
+
 /// Facts as a busy and unlucky account makes them, from a seed.
 fn busy(seed: u64) -> Vec<Body> {
     let mut state = seed;

@@ -1,9 +1,9 @@
 //! Bars symbols after losing trades and stops, and limits strategies after many stop-outs.
 //!
 //! A trade is a lot from its opening to its end. Its result is the profit that the strategy
-//! realised with it, fees included. A stop-out is a trade whose last sale was a stop order. Times
-//! are those of closes, so a bar ends with the first close at or after its expiry, before entries
-//! are decided. What the house holds is no trade.
+//! realised with it, fees included. A stop-out is a trade whose last sale was a stop order, or an
+//! exit that the stop of its lot opened. Times are those of closes, so a bar ends with the first
+//! close at or after its expiry, before entries are decided. What the house holds is no trade.
 //!
 //! Rules that are off keep no data. A bar lasts until its expiry, whatever the limits are then.
 
@@ -14,7 +14,7 @@ use everwarm_domain::order::{HOUSE, OrderIntent, Side};
 use everwarm_domain::settings::Risk;
 use everwarm_domain::time::{DAY, MINUTE, UtcMs, clock};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Trades of symbols and strategies, and what is barred for them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Trades {
     /// Stop orders that sell, with symbol and strategy, until their lot ends. Those that ended
     /// without a fill are not kept.
     stops: BTreeMap<ClientOrderId, (Symbol, String)>,
+    /// Lots whose exit was opened by their stop.
+    stopping: BTreeSet<(Symbol, String)>,
     /// The results of each lot, by symbol and strategy.
     lots: BTreeMap<(Symbol, String), Lot>,
     symbols: SymbolMap<Row>,
@@ -136,10 +138,21 @@ impl Trades {
         self.stops.remove(id);
     }
 
+    /// Notes that the stop of a lot opened its exit.
+    pub fn stop_reached(&mut self, symbol: Symbol, strategy: &str) {
+        self.stopping.insert((symbol, strategy.to_owned()));
+    }
+
+    /// Notes that the exit of a lot has ended.
+    pub fn exit_ended(&mut self, symbol: Symbol, strategy: &str) {
+        self.stopping.remove(&(symbol, strategy.to_owned()));
+    }
+
     /// Notes whether the last sale of a lot was a stop.
     pub fn sold(&mut self, id: &ClientOrderId, symbol: Symbol, strategy: &str) {
-        let stopped = self.stops.contains_key(id);
-        if let Some(lot) = self.lots.get_mut(&(symbol, strategy.to_owned())) {
+        let name = (symbol, strategy.to_owned());
+        let stopped = self.stops.contains_key(id) || self.stopping.contains(&name);
+        if let Some(lot) = self.lots.get_mut(&name) {
             lot.stopped = stopped;
         }
     }

@@ -57,6 +57,7 @@ fn owed(since: UtcMs, refusal: Option<&str>, ended: Option<&str>) -> Body {
         tries: 0,
         refusal: refusal.map(str::to_owned),
         ended: ended.map(str::to_owned),
+        rule: None,
     })
 }
 

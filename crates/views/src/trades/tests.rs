@@ -231,6 +231,7 @@ impl Books {
             tries: 0,
             refusal: None,
             ended: Some("sold".to_owned()),
+            rule: None,
         };
         self.give(vec![(rank::DECISION.0, Body::Decision(owed))]);
         self.give(vec![(0, close("BTCUSDT", 1, 100))]);

@@ -74,7 +74,7 @@ pub struct StepsView {
     /// Their share of the orders decided, 0 to 1; none without orders. At most 6 decimals.
     pub failure_rate: Option<Decimal>,
     /// Approved orders as a share of signals; none without signals. At most 6 decimals. Above 1
-    /// where exits needed several orders.
+    /// where exits needed several orders, or exit rules decided them.
     pub approved_rate: Option<Decimal>,
     /// Sent orders as a share of orders decided; none without orders.
     pub sent_rate: Option<Decimal>,
@@ -87,6 +87,8 @@ pub struct StepsView {
 pub struct OwedStepsView {
     /// Decided.
     pub opened: u64,
+    /// Those that an exit rule of a lot decided, not a signal.
+    pub by_rules: u64,
     /// Ended.
     pub ended: u64,
     /// Still owed.

@@ -237,6 +237,7 @@ mod tests {
             tries: 0,
             refusal: Some("the symbol is halted".to_owned()),
             ended: None,
+            rule: None,
         });
         let title = answered(Vec::new(), vec![(600, owed)]);
         let answer = "an exit of sma_cross is owed and waits: the symbol is halted";

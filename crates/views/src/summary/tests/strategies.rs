@@ -120,6 +120,7 @@ impl Traded {
             tries: 0,
             refusal: None,
             ended: Some("too small".to_owned()),
+            rule: None,
         };
         let n = self.written.input(time, Body::Operator(Operator::Clock { time }));
         let key = Key { n, rank: rank::DECISION.0, i: 0 };
