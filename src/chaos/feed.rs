@@ -316,7 +316,7 @@ pub fn paired() -> Feed {
         kind: settings.strategy.0[FIRST_STRATEGY].kind.clone(),
         enabled: true,
         section: r#"{"fast":4,"slow":9}"#.to_owned(),
-        exits: ExitRules::default(),
+        exits: Some(ExitRules::default()),
     };
     settings.strategy.0.insert(SECOND.to_owned(), second);
     let at = |minute: i64| START + minute * MINUTE;

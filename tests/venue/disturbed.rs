@@ -1,7 +1,7 @@
 //! Whoever disturbs actors of a daemon at a venue that is not simulated by us confirms it twice.
 
 use super::remote::Elsewhere;
-use crate::kit::run;
+use crate::kit::{run, wait_until};
 use std::fs;
 use std::path::Path;
 
@@ -17,6 +17,9 @@ fn at_a_venue_of_somebody_else_actors_are_disturbed_by_two_switches_only() {
     };
     let kill = |config: &Path| {
         let config = config.to_str().unwrap();
+        wait_until("the actor has started", || {
+            run(&dir, &["tree", "--config", config]).1.contains("closer")
+        });
         let (code, out, err) = run(&dir, &["kill", "closer", "--yes", "--config", config]);
         (code, out + &err)
     };

@@ -416,7 +416,7 @@ mod tests {
     use super::super::layers::Layer;
     use super::*;
     use everwarm_domain::order::FIRST_STRATEGY;
-    use everwarm_trading::strategy::{Form, KINDS};
+    use everwarm_trading::strategy::{EXITS, Form, KINDS};
 
     #[test]
     fn the_embedded_file_has_every_key_in_order_with_a_comment_and_a_good_value() {
@@ -437,9 +437,14 @@ mod tests {
                 let example = serde_json::to_value(&defaults.0[&key].value).unwrap();
                 assert_eq!(example, values[setting.name], "{key}");
             }
+            for rule in EXITS {
+                let key = format!("strategy.{}.{}", kind.name, rule.name);
+                // The first comment also introduces all of them.
+                assert!(comments[&key].ends_with(rule.about), "{key}: {}", comments[&key]);
+            }
             let own = format!("strategy.{}.", kind.name);
             let count = of_strategies.iter().filter(|key| key.starts_with(&own)).count();
-            assert_eq!(count, kind.settings.len() + 2, "{}", kind.name);
+            assert_eq!(count, kind.settings.len() + EXITS.len() + 2, "{}", kind.name);
         }
         let mut at = 0;
         for key in plain() {

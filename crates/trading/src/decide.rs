@@ -24,7 +24,6 @@
 mod entries;
 mod entry_checks;
 mod exits;
-mod former;
 mod guards;
 mod owed_exits;
 mod protection;
@@ -40,13 +39,13 @@ use super::risk::sizing::TooSmall;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order, Signal,
-    StrategyLimit, Venue,
+    Analysis, Body, BreakerLevel, Decision, LOTS_FROM, Ledger, Listed, Market, Operator, Order,
+    Signal, StrategyLimit, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::Oddity;
-use everwarm_domain::order::{OrderIntent, Side};
+use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::UtcMs;
@@ -270,7 +269,6 @@ impl Decide {
                 self.closed = *time;
                 self.exits.close();
                 self.guards.close(key.n, *time, bars, &self.instruments);
-                self.guards.guard_all(&self.lots, *time, bars);
                 self.pauses_end();
                 for odd in odd {
                     self.odd.insert(odd.symbol, (odd.why, PAUSE));
@@ -323,6 +321,10 @@ impl Decide {
     fn ledger(&mut self, fact: &Fact<Body>, ledger: &Ledger) {
         if let Some(symbol) = self.lots.fold(fact) {
             self.exits.changed(symbol);
+            // Earlier versions reported no lots, and there was one strategy.
+            if fact.version < LOTS_FROM && self.lots.get(symbol, FIRST_STRATEGY).is_zero() {
+                self.guards.sold(symbol, FIRST_STRATEGY);
+            }
         }
         self.guards.lot(ledger, self.time);
         if let Ledger::Lot { symbol, strategy, .. } = ledger {
@@ -522,7 +524,9 @@ impl Stage for Decide {
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 if let Some(settings) = super::settings::applied(text) {
-                    self.guards.configured(&settings.strategy);
+                    let newest = &self.newest;
+                    let last = |symbol| Some(newest.get(symbol)?.close.decimal());
+                    self.guards.configured(&settings.strategy, self.closed, last);
                     self.settings = settings;
                 }
             }
@@ -585,15 +589,6 @@ impl Stage for Decide {
                 hold.stop = Some(stop);
             }
         }
-        Ok(())
-    }
-
-    fn converts(&self) -> &'static [u16] {
-        &former::VERSIONS
-    }
-
-    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
-        *self = former::read(version, bytes)?;
         Ok(())
     }
 

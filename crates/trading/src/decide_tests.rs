@@ -582,66 +582,6 @@ fn after_an_odd_bar_nothing_is_bought_for_15_closes_and_what_is_held_is_sold() {
     assert!(sold, "{facts:?}");
 }
 
-impl Decide {
-    /// This stage, as if it was read from a version without guards.
-    pub(crate) fn without_guards(mut self) -> Self {
-        self.guards.without_guards();
-        self
-    }
-
-    /// The state as the last version without lots saved it.
-    pub(crate) fn save_before_lots(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Before<'a> {
-            settings: &'a Settings,
-            identity: &'a Identity,
-            instruments: &'a Instruments,
-            level: BreakerLevel,
-            reasons: &'a [String],
-            barred: &'a [(Symbol, String)],
-            cash: Option<Decimal>,
-            positions: &'a SymbolMap<Decimal>,
-            holds: BTreeMap<&'a ClientOrderId, HoldBefore<'a>>,
-            listed: &'a Option<SymbolMap<Listed>>,
-            closed: UtcMs,
-            newest: &'a SymbolMap<Newest>,
-            time: UtcMs,
-            flatten: Option<Key>,
-            exits: &'a Exits,
-            caps: &'a Caps,
-            waiting: &'a [(Key, Signal)],
-            odd: &'a SymbolMap<(Oddity, u32)>,
-        }
-        type HoldBefore<'a> = (&'a str, Symbol, Side, bool, Decimal, Decimal);
-        let holds = self.holds.iter().map(|(id, hold)| {
-            let Hold { strategy, symbol, side, left, reserved, executed_quote, .. } = hold;
-            (id, (strategy.as_str(), *symbol, *side, *left, *reserved, *executed_quote))
-        });
-        assert!(self.exits.is_empty(), "an exit has more by now");
-        let before = Before {
-            settings: &self.settings,
-            identity: &self.identity,
-            instruments: &self.instruments,
-            level: self.level,
-            reasons: &self.reasons,
-            barred: &self.barred,
-            cash: self.cash,
-            positions: &self.positions,
-            holds: holds.collect(),
-            listed: &self.listed,
-            closed: self.closed,
-            newest: &self.newest,
-            time: self.time,
-            flatten: self.flatten,
-            exits: &self.exits,
-            caps: &self.caps,
-            waiting: &self.waiting,
-            odd: &self.odd,
-        };
-        crate::testing::old_state(former::FORMAT_BEFORE_LOTS, &before)
-    }
-}
-
 #[path = "decide/limited_tests.rs"]
 mod limited;
 

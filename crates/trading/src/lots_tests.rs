@@ -524,14 +524,10 @@ fn an_exit_of_flatten_that_is_on_its_way_over_a_resume_is_of_flatten_still() {
 }
 
 #[test]
-fn a_decision_without_lots_is_read_as_that_of_the_one_strategy_there_was() {
-    let mut old = ready(|_| {});
-    old.evolve(&fact(1, 800, position("BTCUSDT", "3", "9700")));
-    let mut new = Decide::default();
-    new.convert(5, &old.save_before_lots()).unwrap();
-    assert_eq!(new.converts(), [5, 6, 7]);
-    assert_eq!(new.save(), old.without_guards().save(), "facts and conversion lead to the same");
-    let appended = decides(&mut new, vec![signal_of("sma_cross", "BTCUSDT", Side::Sell)]);
+fn a_position_of_a_version_without_lots_is_a_lot_of_the_one_strategy_there_was() {
+    let mut stage = ready(|_| {});
+    stage.evolve(&fact(1, 800, position("BTCUSDT", "3", "9700")));
+    let appended = decides(&mut stage, vec![signal_of("sma_cross", "BTCUSDT", Side::Sell)]);
     assert_eq!(appended, ["sma_cross owed", "sma_cross Sell 3"]);
 }
 
@@ -555,10 +551,7 @@ fn a_sale_that_a_version_without_lots_decided_is_in_the_way_of_every_lot_it_may_
     let (reserved, reason) = (Decimal::ZERO, String::new());
     let approved = Body::Decision(Decision::Approved { intent, reserved, reason });
     old.evolve(&Fact { version: 5, ..fact(2, 600, approved) });
-    let mut new = Decide::default();
-    new.convert(5, &old.save_before_lots()).unwrap();
-    assert_eq!(new.save(), old.without_guards().save());
-    let appended = words(&facts_of(&mut new, &switched(Switch::Flatten)));
+    let appended = words(&facts_of(&mut old, &switched(Switch::Flatten)));
     let pending = "sma_cross waits: an order in BTCUSDT is not final yet";
     assert_eq!(appended, [pending], "nothing is sold twice");
 }

@@ -101,18 +101,22 @@ impl ExitRules {
         self.profit.iter().rev().find(reached).copied()
     }
 
-    /// Takes the members of a section that are exit rules. Missing ones have their default.
+    /// Takes the members of a section that are exit rules. Missing ones have their default; none
+    /// if all are missing, as in texts of versions without such rules.
     ///
     /// # Errors
     /// The member, and what is wrong with it.
-    pub fn take(section: &mut Map<String, Value>) -> Result<ExitRules, String> {
+    pub fn take(section: &mut Map<String, Value>) -> Result<Option<ExitRules>, String> {
+        if MEMBERS.iter().all(|name| !section.contains_key(*name)) {
+            return Ok(None);
+        }
         let mut rules = ExitRules::default();
         for name in MEMBERS {
             if let Some(value) = section.remove(name) {
                 rules.set(name, &value).map_err(|why| format!("{name}: {why}"))?;
             }
         }
-        Ok(rules)
+        Ok(Some(rules))
     }
 
     fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
@@ -238,12 +242,13 @@ mod tests {
         let mut members: Map<String, Value> = serde_json::from_str(text).unwrap();
         let rules = ExitRules::take(&mut members);
         assert!(members.is_empty(), "all are taken");
-        rules
+        rules.map(Option::unwrap_or_default)
     }
 
     #[test]
     fn a_strategy_has_a_stop_unless_it_says_none() {
-        assert_eq!(read("{}").unwrap().stop_ppm, Some(50_000));
+        assert_eq!(ExitRules::take(&mut Map::new()), Ok(None));
+        assert_eq!(read(r#"{"target":"3%"}"#).unwrap().stop_ppm, Some(50_000));
         assert_eq!(read(r#"{"stop":"none"}"#).unwrap(), ExitRules::none());
     }
 

@@ -22,8 +22,9 @@ pub struct Instance {
     pub enabled: bool,
     /// The settings of its kind: a JSON object that only the kind reads.
     pub section: String,
-    /// The rules by which its lots are sold without a signal.
-    pub exits: ExitRules,
+    /// The rules by which its lots are sold without a signal; none in texts of versions without
+    /// such rules.
+    pub exits: Option<ExitRules>,
 }
 
 /// Instances by id.
@@ -47,12 +48,12 @@ impl Strategies {
     /// Sets the exit rules of a section. A missing instance is created: enabled, with its id as the
     /// kind.
     pub fn set_exits(&mut self, id: &str, exits: ExitRules) {
-        self.entry(id).exits = exits;
+        self.entry(id).exits = Some(exits);
     }
 
     fn entry(&mut self, id: &str) -> &mut Instance {
         let (kind, enabled, section) = (id.to_owned(), true, "{}".to_owned());
-        let fresh = Instance { kind, enabled, section, exits: ExitRules::default() };
+        let fresh = Instance { kind, enabled, section, exits: Some(ExitRules::default()) };
         self.0.entry(id.to_owned()).or_insert(fresh)
     }
 
@@ -79,7 +80,7 @@ impl Serialize for Strategies {
             let mut all = Map::new();
             all.insert(KIND.to_owned(), Value::from(one.kind.as_str()));
             all.insert(ENABLED.to_owned(), Value::from(one.enabled));
-            all.extend(one.exits.members());
+            all.extend(one.exits.iter().flat_map(ExitRules::members));
             if let Ok(Value::Object(own)) = serde_json::from_str(&one.section) {
                 all.extend(own);
             }
@@ -128,7 +129,7 @@ mod tests {
             kind: kind.to_owned(),
             enabled,
             section: section.to_owned(),
-            exits: ExitRules::default(),
+            exits: None,
         };
         assert_eq!(all.0["b"], of("k", false, r#"{"x":[1]}"#));
         assert_eq!(all.0["k"], of("k", true, r#"{"fast":3}"#), "older texts name no kind");

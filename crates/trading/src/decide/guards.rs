@@ -10,7 +10,6 @@
 
 use super::owed_exits::{Ended, WAIT_MAX};
 use crate::instruments::Instruments;
-use crate::lots::Lots;
 use everwarm_domain::fact::Ledger;
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
@@ -23,7 +22,7 @@ use everwarm_domain::settings::{ExitRules, Strategies};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Key, Rank};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Decimals of prices without a tick.
 const PLACES: u32 = 8;
@@ -186,7 +185,7 @@ type Name = (Symbol, String);
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Guards {
     /// The rules of each strategy, as configured now.
-    rules: BTreeMap<String, ExitRules>,
+    rules: BTreeMap<String, Option<ExitRules>>,
     lots: BTreeMap<Name, Guard>,
     /// The close at which the last entry of each lot was decided, and the number of its next stop
     /// order, from 0. The ids of stop orders depend on both.
@@ -203,19 +202,45 @@ pub(super) struct Guards {
     stops: BTreeMap<ClientOrderId, Decimal>,
     /// Most open stop orders of one symbol, of each venue that takes any.
     most: BTreeMap<VenueId, u32>,
-    /// Whether lots may have no guard, because a version without guards opened them.
-    unguarded: bool,
+    /// Lots that were opened while their strategy had no rules, in a version without them.
+    without_rules: BTreeSet<Name>,
 }
 
 impl Guards {
-    /// Takes the rules of the configured strategies. They count for lots that are opened later.
-    pub(super) fn configured(&mut self, strategies: &Strategies) {
+    /// Takes the rules of the configured strategies after the close at `closed`. They count for
+    /// lots that are opened later, and for those of a version without rules: from its last close
+    /// on.
+    pub(super) fn configured(
+        &mut self,
+        strategies: &Strategies,
+        closed: UtcMs,
+        last: impl Fn(Symbol) -> Option<Decimal>,
+    ) {
         let rules = strategies.0.iter().map(|(id, one)| (id.clone(), one.exits.clone()));
         self.rules = rules.collect();
+        for name in std::mem::take(&mut self.without_rules) {
+            let Some(guard) = self.lots.get_mut(&name) else { continue };
+            let Some(Some(rules)) = self.rules.get(&name.1) else {
+                self.without_rules.insert(name);
+                continue;
+            };
+            let price = last(name.0).unwrap_or_else(|| guard.entry());
+            let (bought, paid) = (guard.bought, guard.bought.saturating_mul(price));
+            *guard = Guard { bought, paid, ..Guard::new(rules.clone(), closed) };
+        }
     }
 
-    fn rules(&self, strategy: &str) -> ExitRules {
-        self.rules.get(strategy).cloned().unwrap_or_default()
+    /// A guard for a lot that is opened at `opened`.
+    fn begin(&mut self, name: &Name, opened: UtcMs) -> Guard {
+        let rules = match self.rules.get(&name.1) {
+            Some(Some(rules)) => rules.clone(),
+            Some(None) => {
+                self.without_rules.insert(name.clone());
+                ExitRules::none()
+            }
+            None => ExitRules::default(),
+        };
+        Guard::new(rules, opened)
     }
 
     /// Takes an entry that was decided at this close.
@@ -235,63 +260,47 @@ impl Guards {
         if side != Side::Buy || strategy == HOUSE {
             return;
         }
-        let rules = self.rules(strategy);
         let name = (symbol, strategy.to_owned());
         let opened = Timeframe::M1.open_of(fill.time);
-        let guard = self.lots.entry(name).or_insert_with(|| Guard::new(rules, opened));
+        if !self.lots.contains_key(&name) {
+            let guard = self.begin(&name, opened);
+            self.lots.insert(name.clone(), guard);
+        }
         let fee = match rule {
             Some(rule) if rule.base == fill.fee_asset => fill.fee.saturating_mul(fill.price),
             Some(rule) if rule.quote == fill.fee_asset => fill.fee,
             // Its price in quote units is not known.
             Some(_) | None => Decimal::ZERO,
         };
+        let Some(guard) = self.lots.get_mut(&name) else { return };
         guard.opened = guard.opened.min(opened);
         guard.bought = guard.bought.saturating_add(fill.quantity);
         guard.paid = guard.paid.saturating_add(fill.price.saturating_mul(fill.quantity));
         guard.fees = guard.fees.saturating_add(fee);
     }
 
-    /// Takes a lot as the ledger reports it at event time `now`. A lot without a guard was opened
-    /// by a version without guards, or moved from another owner.
+    /// Takes a lot as the ledger reports it at event time `now`. A lot without a guard moved from
+    /// another owner.
     pub(super) fn lot(&mut self, ledger: &Ledger, now: UtcMs) {
         let Ledger::Lot { strategy, symbol, quantity, cost, opened, .. } = ledger else { return };
         if quantity.is_zero() {
-            self.lots.remove(&(*symbol, strategy.clone()));
+            self.sold(*symbol, strategy);
         } else if strategy != HOUSE {
-            let rules = self.rules(strategy);
             let opened = Timeframe::M1.open_of(opened.unwrap_or(now));
             let name = (*symbol, strategy.clone());
             self.entries.entry(name.clone()).or_insert((opened, 0));
-            let new = || Guard { bought: *quantity, paid: *cost, ..Guard::new(rules, opened) };
-            self.lots.entry(name).or_insert_with(new);
-        }
-    }
-
-    /// Notes that lots may have no guard yet.
-    pub(super) fn without_guards(&mut self) {
-        self.unguarded = true;
-    }
-
-    /// Guards the lots that a version without guards opened. Their prices and times count from this
-    /// close on.
-    pub(super) fn guard_all(&mut self, lots: &Lots, close: UtcMs, bars: &[Bar]) {
-        if !std::mem::take(&mut self.unguarded) {
-            return;
-        }
-        for (symbol, strategy, quantity) in lots.iter().filter(|(_, owner, _)| *owner != HOUSE) {
-            let name = (symbol, strategy.to_owned());
-            if self.lots.contains_key(&name) {
-                continue;
+            if !self.lots.contains_key(&name) {
+                let guard = self.begin(&name, opened);
+                self.lots.insert(name, Guard { bought: *quantity, paid: *cost, ..guard });
             }
-            let Some(bar) = bars.iter().find(|bar| bar.symbol == symbol) else {
-                self.unguarded = true;
-                continue;
-            };
-            let paid = quantity.saturating_mul(bar.close.decimal());
-            let guard = Guard::new(self.rules(strategy), close);
-            self.entries.entry(name.clone()).or_insert((close, 0));
-            self.lots.insert(name, Guard { bought: quantity, paid, ..guard });
         }
+    }
+
+    /// Ends the guard of a lot.
+    pub(super) fn sold(&mut self, symbol: Symbol, strategy: &str) {
+        let name = (symbol, strategy.to_owned());
+        self.lots.remove(&name);
+        self.without_rules.remove(&name);
     }
 
     /// Judges all lots by the bars of the close of input `n`.

@@ -1,7 +1,7 @@
 //! Tests the exit rules of lots, one bar at a time.
 
 use super::*;
-use crate::testing::{bar, dec, fact, instrument, sym, trade};
+use crate::testing::{dec, instrument, sym, trade};
 use everwarm_domain::fact::Body;
 use everwarm_domain::money::Price;
 use everwarm_domain::settings::exits::ProfitRow;
@@ -13,7 +13,7 @@ fn guarded(rules: ExitRules) -> Guards {
     let mut strategies = Strategies::default();
     strategies.set_exits("s", rules);
     let mut guards = Guards::default();
-    guards.configured(&strategies);
+    guards.configured(&strategies, 0, |_| None);
     for (trade_id, price) in [(1, "99"), (2, "101")] {
         let (fee, fee_asset) = (dec(price) * dec("0.001"), "USDT".to_owned());
         let fill = VenueFill { time: 10 * MINUTE, fee, fee_asset, ..trade(trade_id, price, "1") };
@@ -130,7 +130,7 @@ fn a_lot_keeps_the_rules_that_it_was_opened_with() {
     let mut guards = guarded(ExitRules::default());
     let mut strategies = Strategies::default();
     strategies.set_exits("s", ExitRules::none());
-    guards.configured(&strategies);
+    guards.configured(&strategies, 0, |_| None);
     assert!(judged(&mut guards, 10, ["94"; 4]).starts_with("stop 95"));
     let reported = |guards: &mut Guards, quantity: &str| {
         let Body::Ledger(lot) = lot(SYMBOL, "s", quantity, "200") else { panic!() };
@@ -146,25 +146,30 @@ fn a_lot_keeps_the_rules_that_it_was_opened_with() {
 }
 
 #[test]
-fn a_lot_of_a_version_without_guards_is_guarded_from_the_next_close_on() {
-    let mut lots = Lots::default();
-    for (symbol, strategy) in [(SYMBOL, "s"), (SYMBOL, HOUSE), ("ETHUSDT", "s")] {
-        lots.fold(&fact(1, 800, lot(symbol, strategy, "2", "0")));
-    }
+fn a_lot_of_a_version_without_rules_takes_the_first_ones_from_its_last_close_on() {
+    let older = |text: &str| serde_json::from_str::<Strategies>(text).unwrap();
+    let bare = older(r#"{"s":{"kind":"sma_cross","enabled":true}}"#);
     let mut guards = Guards::default();
-    let bars = [bar(SYMBOL, 9, 100)];
-    guards.guard_all(&lots, 10 * MINUTE, &bars);
-    assert_eq!(guards.get(sym(SYMBOL), "s"), None, "nothing was converted");
-    guards.without_guards();
-    guards.guard_all(&lots, 10 * MINUTE, &bars);
-    assert_eq!(guards.get(sym(SYMBOL), HOUSE), None);
-    assert_eq!(judged(&mut guards, 10, ["100", "100", "95.01", "96"]), "");
-    assert_eq!(
-        judged(&mut guards, 11, ["96", "96", "95", "96"]),
-        "stop 95 reached: the low was 95"
-    );
-    // A symbol without a bar is guarded once it has one.
-    assert_eq!(guards.get(sym("ETHUSDT"), "s"), None);
-    guards.guard_all(&lots, 12 * MINUTE, &[bar("ETHUSDT", 11, 100)]);
-    assert!(guards.get(sym("ETHUSDT"), "s").is_some());
+    let last = |symbol| (symbol == sym(SYMBOL)).then(|| dec("90"));
+    guards.configured(&bare, 0, last);
+    for symbol in [SYMBOL, "ETHUSDT"] {
+        let Body::Ledger(lot) = lot(symbol, "s", "2", "200") else { panic!() };
+        guards.lot(&lot, 0);
+    }
+    assert_eq!(judged(&mut guards, 10, ["50"; 4]), "", "no rule, no sale");
+    guards.configured(&bare, 11 * MINUTE, last);
+    assert_eq!(judged(&mut guards, 11, ["50"; 4]), "");
+    let mut strategies = bare.clone();
+    strategies.set_exits("s", ExitRules { max_hold_minutes: 5, ..ExitRules::default() });
+    guards.configured(&strategies, 12 * MINUTE, last);
+    assert_eq!(guards.get(sym("ETHUSDT"), "s").unwrap().entry(), dec("100"), "it has no close");
+    let mut sold = guards.clone();
+    let stop = "stop 85.5 reached: the low was 85";
+    assert_eq!(judged(&mut sold, 12, ["90", "90", "85", "90"]), stop);
+    assert_eq!(judged(&mut guards, 15, ["90"; 4]), "");
+    assert_eq!(judged(&mut guards, 16, ["90"; 4]), "held for 5 min");
+    // Rules that come later count for later lots only.
+    strategies.set_exits("s", ExitRules::none());
+    guards.configured(&strategies, 17 * MINUTE, last);
+    assert_eq!(judged(&mut guards, 17, ["90"; 4]), "held for 5 min");
 }

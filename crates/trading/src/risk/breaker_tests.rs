@@ -448,17 +448,3 @@ fn what_it_appends_does_not_depend_on_where_its_state_is_saved() {
     }
     assert_eq!(seen.len(), 7, "{seen:?}");
 }
-
-#[test]
-fn a_state_of_the_version_with_daily_limits_only_is_converted() {
-    let bytes = former::sample();
-    let head = state::head(&bytes).unwrap().unwrap();
-    assert_eq!((head.format, head.fingerprint), (6, 0x9f76_5243_8274_ac93));
-    let mut stage = Breaker::default();
-    stage.convert(6, &bytes).unwrap();
-    let (counts, limits) = stage.counted();
-    assert_eq!((counts.day, counts.entries, counts.loss), (3, 2, dec("7.5")));
-    assert_eq!((limits.max_trades_per_day, limits.peak_days), (9, 0), "later rules are off");
-    assert_eq!(stage.level, BreakerLevel::ExitsOnly);
-    stage.check();
-}

@@ -33,8 +33,6 @@ pub struct Trades {
     bars: SymbolMap<(UtcMs, String)>,
     /// The exits of the last 24 h, by strategy.
     exits: BTreeMap<String, VecDeque<Exits>>,
-    /// Whether lots were traded before the first fact here: what they realised is unknown.
-    is_partial: bool,
     /// The strategies that are limited, by id.
     limited: Vec<StrategyLimit>,
 }
@@ -78,12 +76,6 @@ fn counts_strategies(limits: &Risk) -> bool {
 }
 
 impl Trades {
-    /// No trades yet, in a journal that may have earlier ones.
-    #[must_use]
-    pub fn from_here() -> Trades {
-        Trades { is_partial: true, ..Trades::default() }
-    }
-
     /// Barred symbols and why, by name.
     pub fn barred(&self) -> impl Iterator<Item = (Symbol, String)> {
         let text =
@@ -169,10 +161,7 @@ impl Trades {
         if strategy == HOUSE {
             return;
         }
-        // Of a lot with an unknown past, the fee of the first entry is not counted.
-        let unknown = if self.is_partial { realized } else { Decimal::ZERO };
-        let fresh = || Lot { realized: unknown, ..Lot::default() };
-        let lot = self.lots.entry((symbol, strategy.to_owned())).or_insert_with(fresh);
+        let lot = self.lots.entry((symbol, strategy.to_owned())).or_default();
         let earlier = std::mem::replace(&mut lot.realized, realized);
         if !quantity.is_zero() {
             if lot.before.is_none() {

@@ -177,18 +177,3 @@ fn what_is_off_keeps_nothing_and_the_house_does_not_trade() {
     desk.trades.lot((sym("A"), HOUSE), dec("0"), dec("-1"), &desk.limits);
     assert_eq!(desk.barred(), [""; 0]);
 }
-
-#[test]
-fn what_was_realised_before_an_upgrade_belongs_to_no_trade() {
-    let mut desk = Desk::new(Risk { losses_in_a_row: 1, ..rules() });
-    desk.trades = Trades::from_here();
-    desk.lot("A", "2", "-500");
-    desk.lot("A", "0", "3");
-    desk.lot("B", "0", "-7");
-    desk.lot("B", "1", "-1");
-    desk.lot("B", "0", "2");
-    assert_eq!(desk.barred(), [""; 0]);
-    desk.lot("B", "1", "-1");
-    desk.lot("B", "0", "0.5");
-    assert_eq!(desk.barred(), ["B barred until 01:00 UTC: its last trade lost"]);
-}

@@ -72,7 +72,8 @@ pub const EXITS: &[Setting] = &[
     Setting {
         name: "profit",
         form: Form::ProfitTable,
-        about: "Net profit at which a lot is sold, by minutes since its entry: \"0: 4%, 60: 1%\".",
+        about: "Net profit at which a lot is sold, by minutes since its entry: \"0: 4%, 60: 1%\". \
+                Empty: never.",
     },
     Setting {
         name: "max_hold_minutes",
