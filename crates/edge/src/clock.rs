@@ -37,8 +37,8 @@ pub struct State {
     /// When the venue's clock was last sampled.
     sampled: Option<Instant>,
     sampling: Option<JoinHandle<()>>,
-    /// The wake-up appended last.
-    appended: Option<i64>,
+    /// The wake-up appended last, and its input.
+    appended: Option<(i64, u64)>,
 }
 
 impl Actor for Clock {
@@ -78,16 +78,19 @@ impl Actor for Clock {
         state.sample();
         let world = &state.world;
         let n = world.journal.head();
-        let is_due = |due: &i64| world.knows_time() && *due <= world.now();
-        let due = world.journal.next_wake().filter(is_due);
+        let is_due = |(due, _): &(i64, u64)| world.knows_time() && *due <= world.now();
+        let due = world.journal.wanted_wake().filter(is_due);
         // A stage consumes its wake-up with the input. Until then the same one is not appended
-        // again.
-        if let Some(due) = due.filter(|due| state.appended != Some(*due)) {
+        // again. Later it may want the same time again.
+        let new = |(due, passed): &(i64, u64)| {
+            state.appended.is_none_or(|(last, input)| last != *due || input <= *passed)
+        };
+        if let Some((due, _)) = due.filter(new) {
             let input = Body::Operator(Operator::Clock { time: due });
             world.chaos().point(Site::BeforeAppend, NAME);
-            world.journal.append(&state.writer, due, vec![input])?;
+            let appended = world.journal.append(&state.writer, due, vec![input])?;
             world.chaos().point(Site::AfterAppend, NAME);
-            state.appended = Some(due);
+            state.appended = Some((due, appended.n));
         }
         world.board.write(NAME, n, Rest::Idle);
         Ok(())

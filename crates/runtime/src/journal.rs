@@ -31,6 +31,7 @@ use locked_state::{GATHER_BYTES, Inner, Reader};
 pub use options::Options;
 pub use roster::{Enrol, StageInfo};
 pub use start_checkpoint::Damaged;
+use std::cmp::Reverse;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -390,7 +391,16 @@ impl<B: Body> Journal<B> {
     /// The earliest event time at which a stage wants to be woken.
     #[must_use]
     pub fn next_wake(&self) -> Option<i64> {
-        self.lock().stages.iter().filter_map(|s| s.next_wake).min()
+        Some(self.wanted_wake()?.0)
+    }
+
+    /// The same with the last input that this stage has passed. If stages want the same time, the
+    /// latest of their inputs.
+    #[must_use]
+    pub fn wanted_wake(&self) -> Option<(i64, u64)> {
+        let inner = self.lock();
+        let wakes = inner.stages.iter().filter_map(|s| Some((s.next_wake?, s.passed)));
+        wakes.min_by_key(|(at, passed)| (*at, Reverse(*passed)))
     }
 
     /// Age of the oldest fact that is not committed.

@@ -99,6 +99,8 @@ impl Actor for Pacer {
 /// What keeps time from passing.
 enum Wait {
     Work,
+    /// A stage is to be woken now.
+    Wake,
     Until(UtcMs),
     Nothing,
 }
@@ -131,8 +133,12 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
         // Created before the check, so that it misses no later change.
         let (board, journal) = (world.board.changed(), world.journal.rested());
         let holds = unsubscribed.holds(world.board.listening_since().is_some());
-        match if holds { Wait::Work } else { waits(world, &standing) } {
-            Wait::Work => {
+        let wait = if holds { Wait::Work } else { waits(world, &standing) };
+        match wait {
+            Wait::Work | Wait::Wake => {
+                if matches!(wait, Wait::Wake) {
+                    world.send(path::CLOCK, ClockMsg::Look);
+                }
                 let head = world.journal.head();
                 if progress.0 != head {
                     progress = (head, Instant::now());
@@ -240,7 +246,7 @@ fn waits(world: &World, standing: &Standing) -> Wait {
     });
     match waits.chain(world.journal.next_wake()).min() {
         // A wait that is over is work that has not begun.
-        Some(at) if at <= standing.now => Wait::Work,
+        Some(at) if at <= standing.now => Wait::Wake,
         Some(at) => Wait::Until(at),
         None if held => Wait::Work,
         None => Wait::Nothing,
