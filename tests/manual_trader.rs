@@ -30,6 +30,7 @@ pub fn held_and_killed(
         daemon.kill();
         let hand = ManualTrader::new(dir);
         if let Some((symbol, quantity)) = held(dir) {
+            hand.cancel_stops(&symbol);
             let quantity = hand.lots(&symbol, &quantity);
             if hand.free(&symbol) >= quantity.parse().unwrap() {
                 return (symbol, quantity);
@@ -84,6 +85,16 @@ impl ManualTrader {
     pub fn order(&self, order: &str) {
         let answer = self.ask(Method::POST, "order", order);
         assert!(answer["orderId"].is_u64(), "{order}: {answer}");
+    }
+
+    /// Cancels the stop orders of a symbol, which lock what is held.
+    fn cancel_stops(&self, symbol: &str) {
+        let open = self.ask(Method::GET, "openOrders", &format!("symbol={symbol}"));
+        for order in open.as_array().unwrap().iter().filter(|order| order["type"] == "STOP_LOSS") {
+            let query = format!("symbol={symbol}&orderId={}", order["orderId"]);
+            let answer = self.ask(Method::DELETE, "order", &query);
+            assert_eq!(answer["status"], "CANCELED", "{answer}");
+        }
     }
 
     /// How much of the base asset of a symbol may be sold.

@@ -234,9 +234,11 @@ impl Reconciliation {
                 "the account has less {asset} than the books: everwarm reconcile shows the conflict"
             ));
         }
+        // An open order without a fill rests. It may rest for any time.
+        let trades = |status: OrderStatus| !status.is_final() && status != OrderStatus::Open;
         let lives = self.statuses.iter().find(|(_, (symbol, status))| {
             let of = self.assets.get(symbol);
-            !status.is_final() && of.is_some_and(|(base, quote)| base == asset || quote == asset)
+            trades(*status) && of.is_some_and(|(base, quote)| base == asset || quote == asset)
         });
         if let Some((id, (symbol, _))) = lives {
             return refuse(format!(

@@ -50,6 +50,14 @@ impl SignalFold {
                     view.declined = Some(format!("{}; the exit is owed", shown(why)));
                 }
             }
+            // An exit may end without an order, if a stop order has sold the lot before.
+            Body::Decision(Decision::Owed { strategy, symbol, ended: Some(why), .. }) => {
+                let view = self.find(&fact.because, strategy, *symbol);
+                if let Some(view) = view.filter(|view| view.outcome == Outcome::Pending) {
+                    view.outcome = Outcome::Declined;
+                    view.declined = Some(shown(why));
+                }
+            }
             Body::Decision(Decision::Withdrawn { client_id, reason, .. }) => {
                 let of = |view: &SignalView| view.client_order_id.as_ref() == Some(client_id);
                 if let Some((.., view)) = self.signals.iter_mut().rev().find(|row| of(&row.2)) {
@@ -134,6 +142,33 @@ mod tests {
             ]
         );
         assert_eq!(fold.newest(Some(1))[0].symbol.as_str(), "ETHUSD");
+    }
+
+    #[test]
+    fn a_signal_whose_exit_ended_without_an_order_says_why() {
+        let key = Key { n: 3, rank: 400, i: 0 };
+        let mut fold = SignalFold::default();
+        let facts = journal().0;
+        let signals = |fact: &&Fact<Body>| matches!(fact.body, Body::Analysis(_));
+        facts.iter().filter(signals).for_each(|fact| fold.fold(fact));
+        let view = fold.newest(Some(1)).remove(0);
+        assert_eq!(view.outcome, Outcome::Pending);
+        let owed = Decision::Owed {
+            strategy: view.strategy,
+            symbol: view.symbol,
+            since: view.time,
+            cause: view.reason,
+            revision: 0,
+            tries: 0,
+            refusal: None,
+            ended: Some("nothing of ETHUSD is held".to_owned()),
+            rule: None,
+        };
+        let owed = everwarm_trading::testing::fact(9, 600, Body::Decision(owed));
+        fold.fold(&Fact { because: vec![key], ..owed });
+        let after = fold.newest(Some(1)).remove(0);
+        assert_eq!(after.outcome, Outcome::Declined);
+        assert_eq!(after.declined.as_deref(), Some("no ETHUSD is held"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A lot has at most one order that is not final. An order withdrawn before it was sent never
-//! leaves, and only sent orders are cancelled.
+//! A lot has at most one order that is not final, and one stop order beside it. An order withdrawn
+//! before it was sent never leaves, and only sent orders are cancelled.
 
 use everwarm_domain::fact::{Body, Decision, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -7,10 +7,13 @@ use everwarm_domain::order::SendAttempt;
 use everwarm_kernel::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Symbol and strategy of an order, and whether it is a stop order.
+type Lot = (Symbol, String, bool);
+
 /// Orders that are not final, sent or withdrawn so far.
 #[derive(Debug, Default)]
 pub struct Living {
-    orders: BTreeMap<ClientOrderId, (Symbol, String)>,
+    orders: BTreeMap<ClientOrderId, Lot>,
     sent: BTreeSet<ClientOrderId>,
     /// Orders with the number of the first attempt that must not be sent.
     withdrawn: BTreeMap<ClientOrderId, u32>,
@@ -22,7 +25,7 @@ impl Living {
     /// Takes one fact, in the order of the journal.
     pub fn see(&mut self, fact: &Fact<Body>) {
         if let Body::Order(Order::Intent(intent)) = &fact.body {
-            let lot = (intent.symbol, intent.strategy.clone());
+            let lot = (intent.symbol, intent.strategy.clone(), intent.terms.stop.is_some());
             let others = self.orders.iter().filter(|(_, of)| **of == lot);
             let id = &intent.client_id;
             let twice = others.map(|(other, _)| format!("{other} lives beside {id}, of one lot"));
@@ -66,6 +69,7 @@ impl Living {
 mod tests {
     use super::super::testing::{changed, intent, requested, sent, withdrawn};
     use super::*;
+    use everwarm_domain::money::Decimal;
     use everwarm_domain::order::OrderStatus;
 
     fn after(facts: &[Fact<Body>]) -> Vec<String> {
@@ -81,6 +85,20 @@ mod tests {
         let one = [intent(1, "a"), changed(2, "a", OrderStatus::Cancelled), intent(3, "b")];
         assert_eq!(after(&one), [""; 0]);
         assert_eq!(after(&[intent(1, "a"), intent(3, "b")]), ["a lives beside b, of one lot"]);
+    }
+
+    #[test]
+    fn one_stop_order_may_live_beside_another_order() {
+        let stop = |n, id| {
+            let mut fact = intent(n, id);
+            if let Body::Order(Order::Intent(intent)) = &mut fact.body {
+                intent.terms.stop = Some(Decimal::ONE);
+            }
+            fact
+        };
+        assert_eq!(after(&[intent(1, "a"), stop(2, "s")]), [""; 0]);
+        let twice = after(&[intent(1, "a"), stop(2, "s"), stop(3, "t")]);
+        assert_eq!(twice, ["s lives beside t, of one lot"]);
     }
 
     #[test]
