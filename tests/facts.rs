@@ -12,6 +12,7 @@ use everwarm_domain::fact::{
 use everwarm_domain::features::{FeatureHead, FeatureTable};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
+use everwarm_domain::manual::{Amount, Request};
 use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::{OddBar, Oddity};
@@ -300,6 +301,15 @@ fn operators() -> Vec<Operator> {
             accept: Accept::Ours,
             reason: "r".into(),
             venue: VenueId::default(),
+        },
+        Operator::Manual {
+            id: "é".into(),
+            request: Request::Order {
+                symbol: symbol(),
+                side: Side::Sell,
+                amount: Amount::Quantity(odd()),
+            },
+            reason: "r".into(),
         },
         Operator::Restarted {
             actors: vec![Restarts { actor: "feed".into(), reason: "panic".into(), times: 3 }],

@@ -302,7 +302,7 @@ impl TerminalState {
                 let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "resolved", &text, Paint::Bold)]
             }
-            Operator::Switched { .. } | Operator::Adopted { .. } => {
+            Operator::Switched { .. } | Operator::Adopted { .. } | Operator::Manual { .. } => {
                 let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }

@@ -8,6 +8,7 @@ pub mod fact;
 pub mod features;
 pub mod id;
 pub mod instrument;
+pub mod manual;
 pub mod market;
 pub mod money;
 pub mod nearest;

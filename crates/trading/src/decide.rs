@@ -25,6 +25,7 @@ mod entries;
 mod entry_checks;
 mod exits;
 mod guards;
+mod manual;
 mod owed_exits;
 mod protection;
 
@@ -53,6 +54,7 @@ use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use guards::Guards;
+use manual::Manual;
 use owed_exits::Exits;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,6 +196,9 @@ pub struct Decide {
     /// The exit rules of the lots.
     #[serde(default)]
     guards: Guards,
+    /// Requests of operators.
+    #[serde(default)]
+    manual: Manual,
 }
 
 /// The newest bar of a symbol.
@@ -381,6 +386,7 @@ impl Decide {
     }
 
     fn own(&mut self, fact: &Fact<Body>, decision: &Decision) {
+        self.manual.answered(&fact.because);
         let answered = match decision {
             Decision::Breaker { level, reasons, barred, strategies } => {
                 if (*level == BreakerLevel::Halted) != (self.level == BreakerLevel::Halted) {
@@ -411,6 +417,7 @@ impl Decide {
                     withdrawn: false,
                     stop: intent.terms.stop,
                 };
+                self.manual.approved(intent, &self.exits);
                 self.exit_requested(intent);
                 if side == Side::Buy {
                     self.guards.entered(symbol, &intent.strategy, intent.close_time);
@@ -419,7 +426,12 @@ impl Decide {
                 self.holds.insert(client_id.clone(), hold);
                 (intent.symbol, &intent.strategy)
             }
-            Decision::Declined { signal, .. } => (signal.symbol, &signal.strategy),
+            Decision::Declined { signal, code, .. } => {
+                if self.manual.declined(signal, code) {
+                    self.guards.touch(signal.symbol, &signal.strategy, fact.key);
+                }
+                (signal.symbol, &signal.strategy)
+            }
             Decision::Owed { symbol, strategy, ended: None, .. } => {
                 self.exit_owed(fact, decision);
                 (*symbol, strategy)
@@ -475,6 +487,7 @@ impl Stage for Decide {
             kind::CLOCK,
             kind::CONFIG_APPLIED,
             kind::SWITCHED,
+            kind::MANUAL,
             kind::ACCOUNT,
             kind::SIGNALS,
             kind::BREAKER,
@@ -503,6 +516,7 @@ impl Stage for Decide {
     fn evolve(&mut self, fact: &Fact<Body>) {
         self.time = self.time.max(fact.time);
         self.guards.at(fact.key);
+        self.manual.at(fact.key);
         match &fact.body {
             Body::Market(market) => self.market(fact.key, market),
             Body::Operator(Operator::Switched { switch, .. }) => match switch {
@@ -516,6 +530,9 @@ impl Stage for Decide {
                 | Switch::Strategy { .. }
                 | Switch::Process { .. } => {}
             },
+            Body::Operator(Operator::Manual { id, request, reason }) => {
+                self.asked(fact.key, id, request, reason);
+            }
             Body::Operator(Operator::Started { installation, epoch, .. }) => {
                 self.identity = Identity { installation: installation.clone(), epoch: *epoch };
             }
@@ -547,16 +564,19 @@ impl Stage for Decide {
 
     fn conclude(&self, out: &mut Out<Body>) {
         let rules = self.guards.is_due();
-        if self.waiting.is_empty() && self.flatten.is_none() && self.exits.is_empty() && !rules {
+        let idle = self.waiting.is_empty() && self.manual.is_idle();
+        if idle && self.flatten.is_none() && self.exits.is_empty() && !rules {
             return;
         }
-        let mut waiting: Vec<&(Key, Signal)> = self.waiting.iter().collect();
+        let by_hand = self.signal_by_hand();
+        let mut waiting: Vec<&(Key, Signal)> = self.waiting.iter().chain(&by_hand).collect();
         waiting.sort_by(|(_, a), (_, b)| {
             let order = b.confidence_ppm.cmp(&a.confidence_ppm);
             order.then_with(|| (a.symbol, &a.strategy).cmp(&(b.symbol, &b.strategy)))
         });
         let mut sales = self.sales();
         self.conclude_exits(&waiting, &mut sales, out);
+        self.conclude_manual(&mut sales, out);
         self.conclude_protection(&mut sales, out);
         let buys = waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy);
         let mut entries = None;
@@ -575,7 +595,7 @@ impl Stage for Decide {
 
     fn next_wake(&self) -> Option<i64> {
         let exits = !self.exits.is_empty() && self.exit_is_due();
-        (exits || self.protection_is_due()).then_some(self.time)
+        (exits || self.protection_is_due() || self.part_is_due()).then_some(self.time)
     }
 
     fn save(&self) -> Vec<u8> {

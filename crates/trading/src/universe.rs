@@ -507,7 +507,8 @@ impl Universe {
             | Operator::StageLeft { .. }
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
-            | Operator::Restarted { .. } => {}
+            | Operator::Restarted { .. }
+            | Operator::Manual { .. } => {}
         }
     }
 

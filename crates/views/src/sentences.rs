@@ -394,6 +394,9 @@ fn describe_operator(operator: &Operator) -> String {
             });
             format!("an operator adopts {} {asset} as {into}: {reason}", plain(*quantity))
         }
+        Operator::Manual { id, request, reason } => {
+            format!("request {id} of an operator: {request}, reason: {reason}")
+        }
     }
 }
 

@@ -59,6 +59,7 @@ pub mod kind {
     pub const SESSIONS: u8 = 69;
     pub const DAY_BEGINS: u8 = 70;
     pub const CAPABILITIES: u8 = 72;
+    pub const MANUAL: u8 = 75;
     pub const OWED: u8 = 84;
     pub const LOT: u8 = 85;
     pub const WITHDRAWN: u8 = 87;
@@ -222,6 +223,8 @@ kinds! {
         "when a trading day begins that is not one of UTC, appended ahead of time";
     CAPABILITIES "Market.Capabilities" "universe" false JOURNAL
         "which orders a venue takes, at a start where it differs";
+    MANUAL "Operator.Manual" "operator" true JOURNAL
+        "an operator requests an order, an exit or a cancel by hand; each id counts once";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not sold: opened, waiting for another reason, or ended";
     LOT "Ledger.Lot" "ledger" false JOURNAL
@@ -285,6 +288,7 @@ impl fact::Body for Body {
                 Operator::Switched { .. } => kind::SWITCHED,
                 Operator::Adopted { .. } => kind::ADOPTED,
                 Operator::Restarted { .. } => kind::RESTARTED,
+                Operator::Manual { .. } => kind::MANUAL,
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { .. } => kind::ROLLED,
@@ -344,6 +348,7 @@ impl fact::Body for Body {
                 | kind::SWITCHED
                 | kind::ADOPTED
                 | kind::REQUESTED
+                | kind::MANUAL
         )
     }
 
@@ -464,6 +469,7 @@ impl Body {
                 Operator::Switched { reason: text, .. }
                 | Operator::Adopted { reason: text, .. }
                 | Operator::StageJoined { settings: text, .. } => 2 * TEXT + text.len(),
+                Operator::Manual { reason, .. } => 4 * TEXT + reason.len(),
                 Operator::LiveConfirmed { .. }
                 | Operator::Started { .. }
                 | Operator::Clock { .. } => TEXT,

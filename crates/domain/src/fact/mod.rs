@@ -13,6 +13,7 @@ mod parts;
 pub use super::conflict::{Accept, Conflict, Dispute, Part};
 use super::features::FeatureTable;
 use super::id::{ClientOrderId, Symbol, VenueId};
+use super::manual::Request;
 use super::market::RolledBar;
 use super::money::Decimal;
 use super::order::{
@@ -288,6 +289,16 @@ pub enum Operator {
     Restarted {
         /// The restarts, by actor and cause.
         actors: Vec<Restarts>,
+    },
+    /// An operator requests an order, the exit of lots or a cancel by hand. A repeated id has no
+    /// effect. Synced.
+    Manual {
+        /// The id that the client gave the request, at most 64 characters.
+        id: String,
+        /// What is requested.
+        request: Request,
+        /// Why, in the operator's words.
+        reason: String,
     },
 }
 

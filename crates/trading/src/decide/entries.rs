@@ -1,12 +1,14 @@
 //! Approves entries: checks their conditions and reserves their cash.
 
 use super::entry_checks::form_allows;
+use super::manual::named;
 use super::{Approved, Decide, HOLD_PERCENT, Hold, Part, Refusal, Sales, client_id, no, too_small};
 use crate::risk::caps::Caps;
 use crate::risk::sizing;
 use everwarm_domain::fact::{BreakerLevel, Signal};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
+use everwarm_domain::manual::Amount;
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{OrderIntent, OrderType, Side};
 
@@ -76,7 +78,7 @@ impl Decide {
         let intent = OrderIntent {
             client_id: client_id::of(
                 &self.identity,
-                strategy,
+                &named(signal),
                 *symbol,
                 side,
                 *close_time,
@@ -110,7 +112,12 @@ impl Decide {
         if open >= most as usize {
             return no("max-positions", format!("{open} of {most} positions are taken"));
         }
-        let full = self.settings.trading.notional;
+        let (by_hand, price) = (self.size_by_hand(signal)?, signal.price.decimal());
+        let full = match by_hand {
+            Some(Amount::Quantity(quantity)) => quantity.saturating_mul(price),
+            Some(Amount::Quote(quote)) => quote,
+            None => self.settings.trading.notional,
+        };
         let full = match signal.terms.size_ppm {
             Some(ppm) => full.saturating_mul(Decimal::new(i64::from(ppm.min(1_000_000)), 6)),
             None => full,
@@ -127,8 +134,14 @@ impl Decide {
             let (need, cash) = (hold(notional).normalize(), cash.normalize());
             return no("cash", format!("{need} {} are needed, {cash} are free", rule.quote));
         }
-        let price = signal.price.decimal();
-        let quantity = sizing::buy(rule, notional, price).map_err(too_small)?;
+        let quantity = match by_hand {
+            // A quantity is not computed from its value, which may be rounded.
+            Some(Amount::Quantity(quantity)) if notional == full => {
+                sizing::market(rule, quantity, price)
+            }
+            Some(_) | None => sizing::buy(rule, notional, price),
+        };
+        let quantity = quantity.map_err(too_small)?;
         let reserved = hold(quantity.saturating_mul(price)).normalize();
         match entries.caps.allows(self.calendar.day(signal.close_time), reserved) {
             Ok(()) => Ok((quantity, reserved)),

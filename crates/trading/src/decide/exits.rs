@@ -96,7 +96,7 @@ impl Decide {
             });
             let ends =
                 !sales.sells(*symbol, strategy) || self.is_taken_back(*symbol, strategy, sales);
-            if enters && !exit.flattened && ends {
+            if enters && !exit.flattened && ends && !self.manual.closes(*symbol, strategy) {
                 let why = "the strategy signals a new entry".to_owned();
                 for (id, hold) in sales.withdrawable(*symbol, strategy, Side::Sell) {
                     out.append_because(exit.because(), taken_back(id, hold, why.clone()));
@@ -149,7 +149,7 @@ impl Decide {
     }
 
     /// Appends the changes of an exit, and requests its order if allowed.
-    fn follow<'a>(
+    pub(super) fn follow<'a>(
         &'a self,
         symbol: Symbol,
         strategy: &'a str,
@@ -270,6 +270,7 @@ impl Decide {
         let living = sales.of(symbol).iter().any(|(_, hold)| hold.sells(symbol, strategy));
         let exit = || self.exits.get(symbol, strategy);
         living
+            || self.manual.sells_part(symbol, strategy)
             || sales.sold.contains(&(symbol, strategy))
             || exit().is_some_and(|exit| match self.fate(symbol, strategy, exit, sales) {
                 Fate::Asks(_) | Fate::FreesLot(_) | Fate::Waits(None) => true,
@@ -372,7 +373,7 @@ impl Decide {
     }
 
     /// Whether `quantity` can be ordered under the venue's rules at the newest close.
-    fn sellable(&self, symbol: Symbol, quantity: Decimal) -> bool {
+    pub(super) fn sellable(&self, symbol: Symbol, quantity: Decimal) -> bool {
         let (rule, newest) = (self.instruments.get(symbol), self.newest.get(symbol));
         rule.zip(newest).is_some_and(|(rule, newest)| {
             sizing::market(rule, quantity, newest.close.decimal()).is_ok()
@@ -383,7 +384,8 @@ impl Decide {
     pub(super) fn is_taken_back(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> bool {
         let taken_back = |exit: &Exit| {
             let waits = |hold: &Hold| hold.sells(symbol, strategy) && !hold.left;
-            !exit.flattened && sales.of(symbol).iter().any(|(_, hold)| waits(hold))
+            let by_hand = exit.flattened || self.manual.closes(symbol, strategy);
+            !by_hand && sales.of(symbol).iter().any(|(_, hold)| waits(hold))
         };
         self.exits.get(symbol, strategy).is_some_and(taken_back)
     }
@@ -418,6 +420,7 @@ impl Decide {
         exit.reported.clone_from(refusal);
         exit.last_fact = Some(fact.key);
         exit.flattened = fact.version > BEFORE_LOTS && self.flatten == Some(key);
+        self.manual.owed(*symbol, strategy, key, ended.is_some());
         self.guards.owed(*symbol, strategy);
         self.guards.touch(*symbol, strategy, fact.key);
         self.exits.owed((*symbol, strategy.clone()), exit, ended.is_some());
@@ -445,7 +448,7 @@ impl Decide {
 }
 
 /// The `Owed` fact about an exit.
-fn owed(
+pub(super) fn owed(
     symbol: Symbol,
     strategy: &str,
     exit: &Exit,

@@ -243,9 +243,13 @@ impl Guards {
         Guard::new(rules, opened)
     }
 
-    /// Takes an entry that was decided at this close.
+    /// Takes an entry that was decided at this close. Only an operator enters twice at one close;
+    /// the numbers of the stop orders continue then.
     pub(super) fn entered(&mut self, symbol: Symbol, strategy: &str, close: UtcMs) {
-        self.entries.insert((symbol, strategy.to_owned()), (close, 0));
+        let entry = self.entries.entry((symbol, strategy.to_owned())).or_default();
+        if entry.0 != close {
+            *entry = (close, 0);
+        }
     }
 
     /// Takes a fill of a strategy.

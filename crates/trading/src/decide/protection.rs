@@ -202,4 +202,4 @@ impl Decide {
 
 #[cfg(test)]
 #[path = "protection_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -15,11 +15,11 @@ use everwarm_domain::settings::{ExitRules, Settings};
 use everwarm_domain::switch::{SafeStep, Switch};
 use std::collections::BTreeMap;
 
-const SYMBOL: &str = "BTCUSDT";
+pub(in crate::decide) const SYMBOL: &str = "BTCUSDT";
 
 /// What the venue does with the next request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Next {
+pub(in crate::decide) enum Next {
     /// What was requested.
     Usual,
     /// It rejects stop orders.
@@ -29,16 +29,16 @@ enum Next {
 }
 
 /// All stages, and a venue with resting stop orders.
-struct Desk {
-    world: World,
-    resting: BTreeMap<ClientOrderId, (OrderIntent, u64)>,
-    next: Next,
+pub(in crate::decide) struct Desk {
+    pub(in crate::decide) world: World,
+    pub(in crate::decide) resting: BTreeMap<ClientOrderId, (OrderIntent, u64)>,
+    pub(in crate::decide) next: Next,
     orders: u64,
     minute: i64,
 }
 
 impl Desk {
-    fn new(stops: bool, change: impl FnOnce(&mut Settings)) -> Desk {
+    pub(in crate::decide) fn new(stops: bool, change: impl FnOnce(&mut Settings)) -> Desk {
         let mut world = World::new(Delivery::Whole, 1);
         let mut settings = crossing(2, 3);
         change(&mut settings);
@@ -53,7 +53,7 @@ impl Desk {
     }
 
     /// A desk that has bought a lot at 110.
-    fn long(stops: bool, change: impl FnOnce(&mut Settings)) -> Desk {
+    pub(in crate::decide) fn long(stops: bool, change: impl FnOnce(&mut Settings)) -> Desk {
         let mut desk = Desk::new(stops, change);
         desk.prices(&[100, 99, 98, 110]);
         assert_eq!(desk.lot(), dec("9.0909"));
@@ -61,7 +61,7 @@ impl Desk {
     }
 
     /// Gives closes at these prices.
-    fn prices(&mut self, prices: &[i64]) {
+    pub(in crate::decide) fn prices(&mut self, prices: &[i64]) {
         for price in prices {
             self.bar(*price, *price);
         }
@@ -121,7 +121,7 @@ impl Desk {
     }
 
     /// Sends, cancels and wakes until nothing is left.
-    fn settle(&mut self) {
+    pub(in crate::decide) fn settle(&mut self) {
         for _ in 0..50 {
             let time = self.world.time;
             if self.world.plain.next_wake().is_some_and(|at| at <= time) {
@@ -180,7 +180,7 @@ impl Desk {
     }
 
     /// The resting stop orders: quantity and stop.
-    fn stops(&self) -> Vec<String> {
+    pub(in crate::decide) fn stops(&self) -> Vec<String> {
         let text = |(intent, _): &(OrderIntent, u64)| {
             format!("{} at {}", intent.quantity, intent.terms.stop.unwrap_or_default())
         };
@@ -196,7 +196,7 @@ impl Desk {
     }
 
     /// All orders that were decided, as text.
-    fn decided(&self) -> Vec<String> {
+    pub(in crate::decide) fn decided(&self) -> Vec<String> {
         let text = |body: &Body| match body {
             Body::Order(Order::Intent(intent)) => {
                 let kind = if intent.terms.stop.is_some() { "stop" } else { "market" };

@@ -1,6 +1,7 @@
 //! Tests withdrawn signals: entries by an exit, exits by an entry.
 
 use super::*;
+use everwarm_domain::manual::Request;
 
 /// Sets the status of an order of `BTCUSDT` without fills.
 fn stands(stage: &mut Decide, id: &str, status: OrderStatus) {
@@ -100,4 +101,28 @@ fn a_new_entry_withdraws_a_request_to_sell_that_was_not_sent() {
     assert_eq!(minute(&mut stage, 10), [""; 0], "nothing is sold any more");
     exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
     assert_ne!(living(&stage), request, "the same decision again has another id");
+}
+
+#[test]
+fn a_new_entry_does_not_withdraw_an_exit_that_an_operator_requested() {
+    for strategy in [None, Some("sma_cross".to_owned())] {
+        let mut stage = ready(|_| {});
+        facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));
+        let request = Request::Close { symbol: sym("BTCUSDT"), strategy };
+        let close = |id: &str| {
+            let (id, request, reason) = (id.to_owned(), request.clone(), "enough".to_owned());
+            Body::Operator(Operator::Manual { id, request, reason })
+        };
+        exits(&mut stage, &input(3, close("a")));
+        let order = living(&stage);
+        saved(&mut stage);
+        assert_eq!(exits(&mut stage, &input(4, close("b"))), ["BTCUSDT owed"]);
+        let decided = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
+        assert_eq!(decided, ["BTCUSDT pending"]);
+        // The sale failed. It is owed still, whatever the strategy signals.
+        facts_of(&mut stage, &fact(2, 700, changed(&order, OrderStatus::Expired, "0")));
+        saved(&mut stage);
+        exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
+        assert!(!stage.exits.is_empty());
+    }
 }

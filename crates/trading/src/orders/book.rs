@@ -230,7 +230,8 @@ impl OrderBook {
             | Operator::Switched { .. }
             | Operator::Adopted { .. }
             | Operator::SymbolWanted { .. }
-            | Operator::Restarted { .. } => {}
+            | Operator::Restarted { .. }
+            | Operator::Manual { .. } => {}
         }
     }
 

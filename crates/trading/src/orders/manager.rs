@@ -22,7 +22,9 @@ use everwarm_domain::fact::{
     Accept, Body, Conflict, Decision, Dispute, Market, Operator, Order as OrderFact, Venue,
 };
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, Proof, SendAttempt, Side};
+use everwarm_domain::order::{
+    MANUAL, OrderIntent, OrderStatus, PANIC, PanicTrade, Proof, SendAttempt, Side,
+};
 use everwarm_domain::time::UtcMs;
 use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -45,8 +47,8 @@ const OF_NUMBERS: u16 = 3;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Manager {
     book: OrderBook,
-    /// Whether the facts since the last input bought something or ended a stop order. The decision
-    /// places a stop order at the next input.
+    /// Whether the facts since the last input bought something, or ended a stop order or a sale by
+    /// hand. The decision places a stop order at the next input.
     #[serde(default)]
     concerns_stops: bool,
     /// Whether the venue takes stop orders.
@@ -367,8 +369,12 @@ impl Stage for Manager {
             }
             Body::Order(OrderFact::Changed { client_id, status, .. }) if status.is_final() => {
                 let order = self.book.get(client_id);
-                let stop = order.is_some_and(|order| order.intent.terms.stop.is_some());
-                self.concerns_stops |= stop;
+                let stop = |intent: &OrderIntent| {
+                    // After a sale by hand, the rest of the lot needs its stop order again.
+                    let by_hand = (intent.strategy.as_str(), intent.side) == (MANUAL, Side::Sell);
+                    intent.terms.stop.is_some() || (self.stop_orders && by_hand)
+                };
+                self.concerns_stops |= order.is_some_and(|order| stop(&order.intent));
             }
             Body::Market(_)
             | Body::Venue(_)

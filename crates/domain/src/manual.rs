@@ -1,0 +1,96 @@
+//! Requests of operators to trade by hand.
+
+use super::id::{ClientOrderId, Symbol};
+use super::money::Decimal;
+use super::order::Side;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Most characters of the id of a request.
+pub const ID_MAX: usize = 64;
+
+/// How much an order trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amount {
+    /// Base units.
+    Quantity(Decimal),
+    /// Quote units, at the newest closing price.
+    Quote(Decimal),
+}
+
+/// What an operator requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// A market order. The lot belongs to the strategy `manual`.
+    Order {
+        /// The symbol.
+        symbol: Symbol,
+        /// Buys the lot, or sells it or a part of it.
+        side: Side,
+        /// How much.
+        amount: Amount,
+    },
+    /// Sells all lots of a symbol, or the one of a strategy.
+    Close {
+        /// The symbol.
+        symbol: Symbol,
+        /// The owner of the lot; none: all owners.
+        strategy: Option<String>,
+    },
+    /// Cancels an order of ours that is not final.
+    Cancel {
+        /// Our id of the order.
+        client_id: ClientOrderId,
+        /// Its symbol.
+        symbol: Symbol,
+    },
+}
+
+impl Request {
+    /// The symbol it is about.
+    #[must_use]
+    pub const fn symbol(&self) -> Symbol {
+        match self {
+            Request::Order { symbol, .. }
+            | Request::Close { symbol, .. }
+            | Request::Cancel { symbol, .. } => *symbol,
+        }
+    }
+
+    /// The side of the order that it leads to or is about.
+    #[must_use]
+    pub const fn side(&self) -> Side {
+        match self {
+            Request::Order { side, .. } => *side,
+            Request::Close { .. } | Request::Cancel { .. } => Side::Sell,
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Request::Order { symbol, side, amount } => {
+                let does = match side {
+                    Side::Buy => "buy",
+                    Side::Sell => "sell",
+                };
+                match amount {
+                    Amount::Quantity(quantity) => {
+                        write!(f, "{does} {} {symbol}", quantity.normalize())
+                    }
+                    Amount::Quote(quote) => {
+                        write!(f, "{does} {symbol} for {} in quote units", quote.normalize())
+                    }
+                }
+            }
+            Request::Close { symbol, strategy: None } => write!(f, "close {symbol}"),
+            Request::Close { symbol, strategy: Some(strategy) } => {
+                write!(f, "close the lot of {strategy} in {symbol}")
+            }
+            Request::Cancel { client_id, .. } => write!(f, "cancel order {client_id}"),
+        }
+    }
+}
