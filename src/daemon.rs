@@ -5,6 +5,7 @@
 
 mod answers;
 mod backup;
+mod by_hand;
 mod chaos;
 mod control;
 mod files;

@@ -11,6 +11,8 @@ mod branches;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod by_hand;
+#[cfg(test)]
 mod cash;
 #[cfg(test)]
 mod cli;

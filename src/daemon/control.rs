@@ -3,9 +3,10 @@
 use super::answers::LiveContext;
 use super::reload::Reloader;
 use super::watch::Watch;
-use super::{injected, release, resolve_conflicts, switch, symbols, venue_usage};
+use super::{by_hand, injected, release, resolve_conflicts, switch, symbols, venue_usage};
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
+use everwarm_views::by_hand::{ByHandView, HandResultView};
 use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
 use everwarm_views::exit::Failure;
 use everwarm_views::injected::{BranchView, FaultView};
@@ -79,6 +80,10 @@ impl ProcessControl for LiveControl {
 
     fn reload(&self, how: ReloadHow) -> Result<ReloadView, Failure> {
         self.reloader.by_api(how)
+    }
+
+    fn trade(&self, id: &str, word: &ByHandView) -> Result<HandResultView, Failure> {
+        by_hand::live(&self.world, &self.watch, id, word)
     }
 
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure> {

@@ -17,6 +17,7 @@ mod live;
 pub mod log;
 mod log_level;
 pub mod offline;
+mod order;
 mod panic;
 pub mod print;
 pub mod progress;
@@ -176,6 +177,15 @@ enum Command {
     Symbols(symbols::Symbols),
     #[command(about = questions::SWITCHES.about)]
     Switches(query::Args),
+    /// Buy by hand, or sell what was bought by hand, by a market order of the strategy `manual`. Exit
+    /// code 5: the order was declined.
+    Order(order::OrderArgs),
+    /// Sell all lots of a symbol, or the one of a strategy, by market orders. Exit code 5: nothing
+    /// can be sold.
+    Close(order::CloseArgs),
+    /// Cancel an open order by its id; an exit that requested it ends, too. Exit code 5: the order is
+    /// not cancelled.
+    Cancel(order::CancelArgs),
     /// Stop entries; exits continue. It lasts until `resume`, over restarts too.
     Halt(switches::WordArgs),
     /// End a halt or a flatten.
@@ -302,6 +312,9 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Symbols(command) => symbols::run(&command, core, printer),
         Command::Reconcile(args) => reconcile::print(&args, core, printer),
         Command::Switches(args) => switches::list(&args, core, printer),
+        Command::Order(args) => order::order(&args, core, printer),
+        Command::Close(args) => order::close(&args, core, printer),
+        Command::Cancel(args) => order::cancel(&args, core, printer),
         Command::Halt(args) => switches::word(&args, "halt", core, printer),
         Command::Resume(args) => switches::resume(&args, core, printer),
         Command::Flatten(args) => switches::word(&args, "flatten", core, printer),

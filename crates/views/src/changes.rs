@@ -2,6 +2,7 @@
 //! entry in the API description, the request of its command, and its effect on the files of a
 //! stopped daemon come from that row.
 
+use super::by_hand::{ByHandView, HandResultView};
 use super::exit::{Exit, Failure};
 use super::injected::{BranchView, FaultView};
 use super::questions::{Asked, Json, Shape, bad, nothing, one};
@@ -33,6 +34,7 @@ pub const ALL: &[&Change] = &[
     &LIMITS,
     &RESOLVE,
     &ADOPT,
+    &BY_HAND,
 ];
 
 /// One change.
@@ -112,6 +114,8 @@ pub trait ProcessControl {
     fn change_symbols(&self, change: SymbolsChange) -> Result<SymbolsChangeView, Failure>;
     /// Reloads the configuration.
     fn reload(&self, how: ReloadHow) -> Result<ReloadView, Failure>;
+    /// Trades by hand, as requested under this id.
+    fn trade(&self, id: &str, word: &ByHandView) -> Result<HandResultView, Failure>;
     /// Sets the log filter.
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure>;
 }
@@ -350,3 +354,17 @@ pub const ADOPT: Change = post(
     (one::<AdoptView>, one::<AdoptedView>),
     |control, _, body| tried(body, |word| control.adopt(word)),
 );
+
+/// Orders, closes or cancels by hand. A repeated id has no effect and gives the first result.
+pub const BY_HAND: Change = Change {
+    method: "put",
+    ..post(
+        "/api/v1/by-hand/{id}",
+        "Order, close or cancel by hand, once for each id",
+        (one::<ByHandView>, one::<HandResultView>),
+        |control, asked, body| {
+            let id = asked.word("id").unwrap_or_default();
+            tried(body, |word| running(control)?.trade(id, word))
+        },
+    )
+};

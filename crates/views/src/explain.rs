@@ -14,7 +14,7 @@ use super::journal_reader::JournalFacts;
 use super::sentences::{self, describe};
 use super::stored_texts::shown;
 use super::views::{ExplainStep, ExplainView};
-use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Venue};
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::OrderStatus;
@@ -408,6 +408,7 @@ fn symbol_of(body: &Body) -> Option<Symbol> {
         | Body::Market(Market::HistoryLoaded { symbol, .. }) => Some(*symbol),
         Body::Venue(Venue::Reported(report)) => Some(report.symbol),
         Body::Market(Market::LateBar { bar, .. }) => Some(bar.symbol),
+        Body::Operator(Operator::Manual { request, .. }) => Some(request.symbol()),
         _ => None,
     }
 }

@@ -16,10 +16,10 @@ use super::stored_texts::shown;
 use super::summary::{Period, first_row};
 use super::views::{ClosedTradesView, FunnelView, StepsView, StrategyFunnelView};
 use everwarm_domain::fact::kinds::rank;
-use everwarm_domain::fact::{Analysis, Body, Decision, Market, Order, Venue};
+use everwarm_domain::fact::{Analysis, Body, Decision, Market, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderIntent, OrderStatus, Side};
+use everwarm_domain::order::{MANUAL, OrderIntent, OrderStatus, Side};
 use everwarm_domain::signal::Intent;
 use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 use everwarm_history::History;
@@ -108,6 +108,8 @@ struct Tracked {
 pub struct FunnelFold {
     period: Option<Period>,
     closes: u64,
+    /// The newest close.
+    closed: UtcMs,
     strategies: BTreeMap<String, StrategyFunnelView>,
     orders: BTreeMap<ClientOrderId, Tracked>,
     /// Ended orders, the oldest first.
@@ -124,6 +126,7 @@ impl FunnelFold {
         match &fact.body {
             Body::Market(Market::Close { time, .. }) => {
                 self.closes += u64::from(self.counts(*time));
+                self.closed = *time;
                 if self.period.is_some_and(|period| *time > period.to) {
                     self.end.get_or_insert(fact.key.n);
                 }
@@ -134,6 +137,11 @@ impl FunnelFold {
                         self.steps(&signal.strategy, Way::of_signal(signal.intent)).signals += 1;
                     }
                 }
+            }
+            // The decision takes it as a signal of the newest close.
+            Body::Operator(Operator::Manual { request, .. }) if self.counts(self.closed) => {
+                let way = Way::of_signal(request.side().into());
+                self.steps(MANUAL, way).signals += 1;
             }
             Body::Decision(decision) => self.decided(decision),
             Body::Order(order) => self.ordered(order),

@@ -4,11 +4,12 @@
 //! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`funnel`],
 //! [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
 //! [`sentences`]. Requests: routes and commands come from the rows of [`questions`] and
-//! [`changes`]; [`views`] has the shapes of their responses, [`exit`] the exit codes, [`telemetry`]
+//! [`changes`]; [`by_hand`] has the requests to trade by hand, [`views`] has the shapes of their responses, [`exit`] the exit codes, [`telemetry`]
 //! the metrics.
 
 pub mod audit;
 pub mod backup;
+pub mod by_hand;
 pub mod changes;
 pub mod events;
 pub mod exit;
