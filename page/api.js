@@ -11,11 +11,13 @@ async function answer(response) {
 
 export const get = async (path) => answer(await fetch(path));
 
-export const post = async (path, body, headers) => answer(await fetch(path, {
-  method: "POST",
+const send = async (method, path, body, headers) => answer(await fetch(path, {
+  method,
   headers: { "Content-Type": "application/json", ...headers },
   body: JSON.stringify(body),
 }));
+
+export const post = (path, body, headers) => send("POST", path, body, headers);
 
 // Shows a message for five seconds, for screen readers too.
 export function say(text, bad) {
@@ -24,15 +26,15 @@ export function say(text, bad) {
 }
 
 // Makes a change, and requests the token first if the page is not signed in.
-export async function change(path, body, done) {
+export async function change(path, body, done, method = "POST") {
   try {
-    const view = await post(path, body);
+    const view = await send(method, path, body);
     say(done(view));
     return view;
   } catch (error) {
     if (error.status === 401) {
       store.signedIn = false;
-      store.asking = () => change(path, body, done);
+      store.asking = () => change(path, body, done, method);
       touch("session");
     } else {
       say(error.message, true);

@@ -10,6 +10,7 @@ import { Actors } from "/page/actors.js";
 import { Chart } from "/page/chart.js";
 import { Equity } from "/page/equity.js";
 import { Controls } from "/page/controls.js";
+import { ByHand } from "/page/by_hand.js";
 import { Explain } from "/page/explain.js";
 import { Feeds, Orders, Positions } from "/page/books.js";
 import { Log } from "/page/log.js";
@@ -17,7 +18,7 @@ import { Risk } from "/page/risk.js";
 import { Tree } from "/page/tree.js";
 
 const PARTS = { tree: "Supervision", chart: "Market", equity: "Equity", risk: "Risk",
-  controls: "Controls",
+  controls: "Controls", "by-hand": "Trade by hand",
   positions: "Positions", orders: "Orders", actors: "Actors", feeds: "Feeds", log: "Events",
   explain: "Why", config: "Configuration" };
 
@@ -37,7 +38,7 @@ const App = () => html`
   <${Head} /><${Nav} /><${Banners} />
   <main>
     <div class="column">
-      <${Tree} /><${Risk} /><${Controls} /><${Feeds} />
+      <${Tree} /><${Risk} /><${Controls} /><${ByHand} /><${Feeds} />
     </div>
     <div class="column wide">
       <${Chart} /><${Equity} /><${Positions} /><${Orders} />

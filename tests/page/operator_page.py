@@ -310,6 +310,36 @@ def switches(browser, daemon):
     browser.until("the breaker goes back again", f"{breaker}.includes('✓ normal')")
 
 
+def by_hand(browser, daemon):
+    """Buys and closes by hand as a person does: filled in, typed, with a reason."""
+    symbol = daemon.get("/api/v1/symbols")[0]["symbol"]
+    owned = lambda: [row for row in daemon.get("/api/v1/lots") if row["strategy"] == "manual"]
+    closed = "document.querySelector('#by-hand .sure .main').disabled"
+
+    def send(place, word, fields):
+        browser.click(f"#by-hand .choice button:nth-child({place})")
+        browser.until(f"{word} asks", "document.querySelector('#by-hand .sure')")
+        for name, value in [*fields.items(), ("reason", "a person wants it"), ("word", word[:-1])]:
+            browser.ask(f"document.querySelector('#by-hand [name={name}]').focus()")
+            browser.type(value)
+        expect(f"{word} needs its whole word", browser.ask(closed))
+        browser.type(word[-1])
+        browser.until(f"the word {word} opens it", f"!{closed}")
+        browser.key("Enter", 13)
+        browser.until(f"{word} is sent", "!document.querySelector('#by-hand .sure')")
+
+    def waits(what, done):
+        began = time.monotonic()
+        while not done():
+            expect(what, time.monotonic() - began < 30, owned())
+            time.sleep(0.2)
+
+    send(1, "buy", {"symbol": symbol, "quote": "500"})
+    waits("the lot is bought", lambda: [row["symbol"] for row in owned()] == [symbol])
+    send(3, "close", {"symbol": symbol, "strategy": "manual"})
+    waits("the lot is sold", lambda: not owned())
+
+
 def streams(browser, daemon):
     """A stream that is off is told to be, not to be missing."""
     feeds = "root/trading/feeds"
@@ -522,6 +552,7 @@ def main():
         filters(browser)
         reloads(browser, daemon)
         switches(browser, daemon)
+        by_hand(browser, daemon)
         streams(browser, daemon)
         not_by_colour(browser)
         keyboard(browser)

@@ -39,6 +39,7 @@ assets![
     "api.js",
     "app.js",
     "books.js",
+    "by_hand.js",
     "chart.js",
     "config.js",
     "controls.js",
