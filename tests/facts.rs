@@ -385,7 +385,12 @@ fn derived() -> Vec<Body> {
                 why: String::new(),
             }],
         }),
-        Body::Decision(Decision::Approved { intent: intent(), reserved: cash, reason }),
+        Body::Decision(Decision::Approved {
+            intent: intent(),
+            reserved: cash,
+            reason,
+            sizing: Some("s".into()),
+        }),
         Body::Decision(Decision::Declined {
             signal: signal(),
             code: "c".into(),

@@ -13,7 +13,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::settings::{ExitRules, Instance, Risk, Settings};
+use everwarm_domain::settings::{ExitRules, Instance, Risk, Settings, Size};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_sim::InitialBooks;
@@ -305,7 +305,8 @@ pub const THIRD: &str = "late";
 
 /// The same feed with two strategies of one kind. The second has shorter averages, which change
 /// while it holds a position. It is off for a while, is removed, leaves once it holds nothing, and
-/// joins again. A third strategy is added while the daemon trades.
+/// joins again. A third strategy is added while the daemon trades. The size of the second follows
+/// the equity, and the exposure of a symbol has a cap.
 ///
 /// # Panics
 /// There are not ranks for two strategies.
@@ -317,8 +318,10 @@ pub fn paired() -> Feed {
         enabled: true,
         section: r#"{"fast":4,"slow":9}"#.to_owned(),
         exits: Some(ExitRules::default()),
+        size: Size::Risk(2_500),
     };
     settings.strategy.0.insert(SECOND.to_owned(), second);
+    settings.risk.sizes.max_symbol_exposure = Some(Decimal::new(1_200, 0));
     let at = |minute: i64| START + minute * MINUTE;
     let script = vec![
         (at(58), Deed::Reload(Change::Second(6, 14))),

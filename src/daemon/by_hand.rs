@@ -33,16 +33,16 @@ pub fn live(
     world: &World,
     watch: &Watch,
     id: &str,
-    word: &ByHandView,
+    wanted: &ByHandView,
 ) -> Result<HandResultView, Failure> {
     check_id(id)?;
     let journal = &world.journal;
     let recent = journal.durable_row().saturating_sub(RECENT);
     let (known, mut from) = result(journal, id, recent)?;
     if let Some(known) = known.request() {
-        same(id, word, known)?;
+        same(id, wanted, known)?;
     } else {
-        let (request, reason) = word.request(|order| {
+        let (request, reason) = wanted.request(|order| {
             let mut seen = watch.seen();
             let Seen { memory, .. } = &mut *seen;
             memory.now().status.open_order(order)
@@ -61,7 +61,7 @@ pub fn live(
             // The first request is older, or was appended a moment before this one.
             (found, from) = result(journal, id, 0)?;
             if let Some(known) = found.request() {
-                same(id, word, known)?;
+                same(id, wanted, known)?;
             }
         }
         if found.rests() || began.elapsed() > PATIENCE {

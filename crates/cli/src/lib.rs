@@ -177,14 +177,14 @@ enum Command {
     Symbols(symbols::Symbols),
     #[command(about = questions::SWITCHES.about)]
     Switches(query::Args),
-    /// Buy by hand, or sell what was bought by hand, by a market order of the strategy `manual`. Exit
-    /// code 5: the order was declined.
+    /// Buy by hand, or sell what was bought by hand, by a market order of the strategy `manual`.
+    /// Exit code 5: the order was declined.
     Order(order::OrderArgs),
     /// Sell all lots of a symbol, or the one of a strategy, by market orders. Exit code 5: nothing
     /// can be sold.
     Close(order::CloseArgs),
-    /// Cancel an open order by its id; an exit that requested it ends, too. Exit code 5: the order is
-    /// not cancelled.
+    /// Cancel an open order by its id; an exit that requested it ends, too. Exit code 5: the order
+    /// is not cancelled.
     Cancel(order::CancelArgs),
     /// Stop entries; exits continue. It lasts until `resume`, over restarts too.
     Halt(switches::WordArgs),

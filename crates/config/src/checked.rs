@@ -15,7 +15,9 @@ use super::venue::VenueSource;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::secret::long_enough;
-use everwarm_domain::settings::{MarketRules, Risk, Selection, Settings, Trading};
+use everwarm_domain::settings::{
+    MarketRules, Risk, Selection, Settings, SizeRules, Trading, exits, sizes,
+};
 use everwarm_sim::market::Seeded;
 use everwarm_views::known_symbols::meant;
 use everwarm_views::views::ValueView;
@@ -309,26 +311,7 @@ impl Values {
                 recv_window_ms: self.get("trading.recv_window_ms"),
                 stale_s: self.get("trading.stale_s"),
             },
-            risk: Risk {
-                max_consecutive_failures: self.get("risk.max_consecutive_failures"),
-                max_trades_per_day: self.get("risk.max_trades_per_day"),
-                max_loss_per_day: self.decimal("risk.max_loss_per_day"),
-                reduce_at_drawdown_percent: self.get("risk.reduce_at_drawdown_percent"),
-                exits_only_at_drawdown_percent: self.get("risk.exits_only_at_drawdown_percent"),
-                halt_at_drawdown_percent: self.get("risk.halt_at_drawdown_percent"),
-                peak_days: self.get("risk.peak_days"),
-                losses_in_a_row: self.get("risk.losses_in_a_row"),
-                losses_bar_minutes: self.get("risk.losses_bar_minutes"),
-                symbol_trades: self.get("risk.symbol_trades"),
-                symbol_trades_bar_minutes: self.get("risk.symbol_trades_bar_minutes"),
-                stop_cooldown_minutes: self.get("risk.stop_cooldown_minutes"),
-                strategy_reduce_at_stops: self.get("risk.strategy_reduce_at_stops"),
-                strategy_reduce_at_stop_percent: self.get("risk.strategy_reduce_at_stop_percent"),
-                strategy_exits_only_at_stops: self.get("risk.strategy_exits_only_at_stops"),
-                strategy_exits_only_at_stop_percent: self
-                    .get("risk.strategy_exits_only_at_stop_percent"),
-                unknown_order_s: self.get("risk.unknown_order_s"),
-            },
+            risk: self.risk(),
             strategy,
         };
         let market = self.market();
@@ -366,6 +349,46 @@ impl Values {
             chaos_on_live: self.get("chaos.on_live"),
             values: KEYS.iter().flat_map(|key| self.views(key, &of_strategies)).collect(),
             variables: Vec::new(),
+        }
+    }
+
+    /// The rules of the circuit breaker and of sizes.
+    fn risk(&self) -> Risk {
+        Risk {
+            max_consecutive_failures: self.get("risk.max_consecutive_failures"),
+            max_trades_per_day: self.get("risk.max_trades_per_day"),
+            max_loss_per_day: self.decimal("risk.max_loss_per_day"),
+            reduce_at_drawdown_percent: self.get("risk.reduce_at_drawdown_percent"),
+            exits_only_at_drawdown_percent: self.get("risk.exits_only_at_drawdown_percent"),
+            halt_at_drawdown_percent: self.get("risk.halt_at_drawdown_percent"),
+            peak_days: self.get("risk.peak_days"),
+            losses_in_a_row: self.get("risk.losses_in_a_row"),
+            losses_bar_minutes: self.get("risk.losses_bar_minutes"),
+            symbol_trades: self.get("risk.symbol_trades"),
+            symbol_trades_bar_minutes: self.get("risk.symbol_trades_bar_minutes"),
+            stop_cooldown_minutes: self.get("risk.stop_cooldown_minutes"),
+            strategy_reduce_at_stops: self.get("risk.strategy_reduce_at_stops"),
+            strategy_reduce_at_stop_percent: self.get("risk.strategy_reduce_at_stop_percent"),
+            strategy_exits_only_at_stops: self.get("risk.strategy_exits_only_at_stops"),
+            strategy_exits_only_at_stop_percent: self
+                .get("risk.strategy_exits_only_at_stop_percent"),
+            unknown_order_s: self.get("risk.unknown_order_s"),
+            sizes: self.sizes(),
+        }
+    }
+
+    /// The caps of exposure, and the costs of a stop.
+    fn sizes(&self) -> SizeRules {
+        let cap = |key| Some(self.decimal(key)).filter(|cap| !cap.is_zero());
+        let share = |key| exits::below_all(&self.text(key)).ok().flatten().unwrap_or_default();
+        SizeRules {
+            max_exposure: cap("risk.max_exposure"),
+            max_symbol_exposure: cap("risk.max_symbol_exposure"),
+            max_strategy_exposure: cap("risk.max_strategy_exposure"),
+            max_venue_exposure: cap("risk.max_venue_exposure"),
+            groups: sizes::groups(&self.text("risk.groups")).unwrap_or_default(),
+            fee_ppm: share("risk.fee"),
+            slippage_ppm: share("risk.slippage"),
         }
     }
 

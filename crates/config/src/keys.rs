@@ -1,5 +1,7 @@
 //! The table of all keys and their kinds. Values are read, checked and described by it. Defaults
 //! and comments come from `config/default.toml`.
+//!
+//! Over 500 lines: one table, and the kinds that check its values.
 
 use super::layers::DEFAULTS;
 use super::secret::SecretRef;
@@ -10,7 +12,7 @@ use crate::log_filter;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::nearest::nearest;
-use everwarm_domain::settings::exits;
+use everwarm_domain::settings::{Size, exits, sizes};
 use everwarm_trading::indicators::Feature;
 use everwarm_views::news::Topic;
 use figment::value::Value;
@@ -82,6 +84,13 @@ pub const PROFIT_TABLE: Kind = text(
     r"^( *[0-9]+ *: *-?[0-9]+(\.[0-9]{1,4})?% *(, *[0-9]+ *: *-?[0-9]+(\.[0-9]{1,4})?% *)*)?$",
     |text| exits::table(text).map(drop),
 );
+
+/// The size of an entry.
+pub const SIZE: Kind =
+    text(r"^(fixed|(equity|risk) [0-9]+(\.[0-9]{1,4})?%)$", |text| Size::read(text).map(drop));
+/// Groups of symbols, each with its cap.
+const GROUPS: Kind =
+    text(r"^([ a-z0-9_-]+:[A-Z0-9., -]+=[0-9. ]+;? *)*$", |text| sizes::groups(text).map(drop));
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -167,6 +176,13 @@ keys! {
     "risk.strategy_exits_only_at_stop_percent": count(0, 100);
     "risk.unknown_order_s": Kind::Whole { least: 0, most: 86_400, unit: Unit::Seconds };
     "risk.alarm_drawdown_percent": count(0, 100);
+    "risk.max_exposure": Kind::Amount { zero: true };
+    "risk.max_symbol_exposure": Kind::Amount { zero: true };
+    "risk.max_strategy_exposure": Kind::Amount { zero: true };
+    "risk.max_venue_exposure": Kind::Amount { zero: true };
+    "risk.groups": GROUPS;
+    "risk.fee": BELOW;
+    "risk.slippage": BELOW;
     "strategy": Kind::Strategies;
     "supervision.restarts": count(1, 1000);
     "supervision.within_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
@@ -416,7 +432,7 @@ mod tests {
     use super::super::layers::Layer;
     use super::*;
     use everwarm_domain::order::FIRST_STRATEGY;
-    use everwarm_trading::strategy::{EXITS, Form, KINDS};
+    use everwarm_trading::strategy::{EXITS, Form, KINDS, of_every};
 
     #[test]
     fn the_embedded_file_has_every_key_in_order_with_a_comment_and_a_good_value() {
@@ -444,7 +460,8 @@ mod tests {
             }
             let own = format!("strategy.{}.", kind.name);
             let count = of_strategies.iter().filter(|key| key.starts_with(&own)).count();
-            assert_eq!(count, kind.settings.len() + EXITS.len() + 2, "{}", kind.name);
+            let shared = of_every().count() + ["kind", "enabled"].len();
+            assert_eq!(count, kind.settings.len() + shared, "{}", kind.name);
         }
         let mut at = 0;
         for key in plain() {

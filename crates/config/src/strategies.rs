@@ -6,10 +6,12 @@ use super::keys::Kind;
 use super::layers::Entry;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
-use everwarm_domain::settings::{ExitRules, Instance, Settings, Strategies};
+use everwarm_domain::settings::{ExitRules, Instance, Settings, Size, Strategies};
 use everwarm_domain::time::Timeframe;
 use everwarm_trading::STRATEGIES_MAX;
-use everwarm_trading::strategy::{self, EXITS, Form, KINDS, Kind as StrategyKind, Setting, kind};
+use everwarm_trading::strategy::{
+    self, EXITS, Form, KINDS, Kind as StrategyKind, SIZE, Setting, kind, of_every,
+};
 use everwarm_views::views::ValueView;
 use figment::value::Value;
 use serde_json::{Map, Value as Json, json};
@@ -42,7 +44,7 @@ pub fn near(key: &str) -> impl Iterator<Item = String> {
 
 /// The settings of all kinds.
 fn leaves() -> impl Iterator<Item = &'static str> {
-    let own = KINDS.iter().flat_map(|kind| kind.settings).chain(EXITS);
+    let own = KINDS.iter().flat_map(|kind| kind.settings).chain(of_every());
     [KIND, ENABLED].into_iter().chain(own.map(|setting| setting.name))
 }
 
@@ -68,6 +70,7 @@ pub fn form(form: Form) -> Kind {
         Form::Below => super::keys::BELOW,
         Form::Above => super::keys::ABOVE,
         Form::ProfitTable => super::keys::PROFIT_TABLE,
+        Form::Size => super::keys::SIZE,
     }
 }
 
@@ -180,10 +183,14 @@ impl Reading<'_> {
         let mut exits = self.members(EXITS, &ExitRules::default().members());
         // Each member was checked alone, and a wrong one has its default.
         let exits = ExitRules::take(&mut exits).unwrap_or_default();
+        let mut size = self.members(&[SIZE], &default_size());
+        let size = Size::take(&mut size).unwrap_or_default();
         let defaults = serde_json::from_str(&(of.defaults)()).unwrap_or_default();
         let section = Json::Object(self.members(of.settings, &defaults)).to_string();
         match (of.read)(&section) {
-            Ok(section) => Some(Instance { kind: of.name.to_owned(), enabled, section, exits }),
+            Ok(section) => {
+                Some(Instance { kind: of.name.to_owned(), enabled, section, exits, size })
+            }
             Err(wrong) => {
                 let reported = |name: &&&str| self.values.is_wrong(&self.key(name));
                 if !wrong.names.iter().any(|name| reported(&name)) {
@@ -234,8 +241,8 @@ impl Reading<'_> {
     fn strangers(&mut self, of: &StrategyKind) {
         let own: Vec<&str> = of.settings.iter().map(|setting| setting.name).collect();
         let is_own = |leaf: &str| {
-            let exit = EXITS.iter().any(|setting| setting.name == leaf);
-            exit || [KIND, ENABLED].contains(&leaf) || own.contains(&leaf)
+            let shared = of_every().any(|setting| setting.name == leaf);
+            shared || [KIND, ENABLED].contains(&leaf) || own.contains(&leaf)
         };
         let keys: Vec<String> = set_in(self.values, self.id).cloned().collect();
         for key in keys {
@@ -251,6 +258,12 @@ impl Reading<'_> {
     }
 }
 
+/// The size of a section that sets none.
+#[must_use]
+pub fn default_size() -> Map<String, Json> {
+    [(SIZE.name.to_owned(), json!(Size::default().to_string()))].into_iter().collect()
+}
+
 /// The schema of all instances.
 #[must_use]
 pub fn schema() -> Json {
@@ -259,7 +272,8 @@ pub fn schema() -> Json {
         let mut defaults: Map<String, Json> =
             serde_json::from_str(&(kind.defaults)()).unwrap_or_default();
         defaults.extend(ExitRules::default().members());
-        let own = kind.settings.iter().chain(EXITS).map(|setting| {
+        defaults.extend(default_size());
+        let own = kind.settings.iter().chain(of_every()).map(|setting| {
             let mut node = super::schema::of(form(setting.form));
             node["description"] = json!(setting.about);
             node["default"] = defaults.get(setting.name).cloned().unwrap_or_default();

@@ -2,7 +2,8 @@
 
 use super::keys;
 use super::*;
-use everwarm_domain::settings::{Risk, Settings};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::{Risk, Settings, Size};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -75,8 +76,8 @@ fn the_embedded_file_says_the_defaults() {
         ..settings.risk
     };
     assert_eq!(real.settings.risk, rules);
-    // The settings of the strategy and its exit rules replace its one key.
-    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 10));
+    // The twelve settings of the strategy replace its one key.
+    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 11));
 }
 
 #[test]
@@ -97,9 +98,37 @@ fn every_setting_of_the_stages_is_a_key() {
     found.retain(|key| key != "universe.names");
     let known = |key: &String| {
         let below = format!("market.{key}");
-        keys::find(if key.starts_with("universe.") { &below } else { key }).is_some()
+        let key = if key.starts_with("universe.") { &below } else { key };
+        let key = key.replace("risk.sizes.", "risk.");
+        keys::find(key.trim_end_matches("_ppm")).is_some()
     };
     assert!(found.len() > 10 && found.iter().all(known), "{found:?}");
+}
+
+#[test]
+fn sizes_and_caps_are_read_and_wrong_ones_refused() {
+    let config = with(&[
+        flag("strategy.sma_cross.size", "risk 0.5%"),
+        flag("risk.max_symbol_exposure", "5000"),
+        flag("risk.groups", "majors: BTCUSDT, ETHUSDT = 8000"),
+        flag("risk.fee", "0.075%"),
+        flag("risk.slippage", "none"),
+    ]);
+    let settings = config.unwrap().settings;
+    assert_eq!(settings.strategy.0["sma_cross"].size, Size::Risk(5_000));
+    let rules = settings.risk.sizes;
+    let [all, symbol, strategy, venue] = rules.amounts();
+    assert_eq!((all, symbol, strategy, venue), (None, Some(Decimal::new(5_000, 0)), None, None));
+    assert_eq!((rules.groups.len(), rules.fee_ppm, rules.slippage_ppm), (1, 750, 0));
+    for (key, text, why) in [
+        ("strategy.sma_cross.size", "10%", "is not \"fixed\", or a share like"),
+        ("risk.max_exposure", "-1", "-1 is negative"),
+        ("risk.groups", "majors: BTCUSDT", "is not a group like"),
+        ("risk.fee", "100%", "is not above 0% and below 100%"),
+    ] {
+        let errors = with(&[flag(key, text)]).unwrap_err().to_string();
+        assert!(errors.contains(key) && errors.contains(why), "{errors}");
+    }
 }
 
 #[test]

@@ -6,9 +6,11 @@ use super::money::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub mod exits;
+pub mod sizes;
 mod strategies;
 
 pub use exits::ExitRules;
+pub use sizes::{Size, SizeRules};
 pub use strategies::{Instance, Strategies};
 
 /// Settings of all stages. A fact carries them as JSON text, so that a later field has its default
@@ -154,6 +156,8 @@ pub struct Risk {
     /// How long an order may be unknown before the account goes to exits-only, seconds of event
     /// time.
     pub unknown_order_s: i64,
+    /// The caps of exposure, and the costs of a stop. Saved states of stages hold none of it.
+    pub sizes: SizeRules,
 }
 
 impl Default for Risk {
@@ -176,6 +180,7 @@ impl Default for Risk {
             strategy_exits_only_at_stops: 0,
             strategy_exits_only_at_stop_percent: 0,
             unknown_order_s: 0,
+            sizes: SizeRules::default(),
         }
     }
 }
@@ -237,7 +242,18 @@ impl Settings {
         }
         bounds::quote("notional", trading.notional)?;
         bounds::quote("min_volume", universe.min_volume)?;
-        bounds::quote("max_loss_per_day", risk.max_loss_per_day).map(drop)
+        bounds::quote("max_loss_per_day", risk.max_loss_per_day)?;
+        let SizeRules { groups, fee_ppm, slippage_ppm, .. } = &risk.sizes;
+        let caps = risk.sizes.amounts().into_iter().flatten();
+        for cap in caps.chain(groups.iter().map(|group| group.most)) {
+            bounds::quote("a cap of exposure", cap)?;
+        }
+        for (what, ppm) in [("fee", *fee_ppm), ("slippage", *slippage_ppm)] {
+            if ppm >= sizes::MILLION {
+                return Err(format!("{what} {} is not below 100%", sizes::percent(ppm)));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -272,5 +288,16 @@ mod tests {
         let risk = Risk { reduce_at_drawdown_percent: 5, ..risk };
         let text = Settings { risk: risk.clone(), ..Settings::default() }.to_text();
         assert_eq!(Settings::from_text(&text).unwrap().risk, risk);
+    }
+
+    #[test]
+    fn caps_and_costs_beyond_their_limits_are_refused() {
+        let why = |text: &str| {
+            let text = format!(r#"{{"risk":{{"sizes":{text}}}}}"#);
+            Settings::from_text(&text).unwrap_err()
+        };
+        assert!(why(r#"{"max_exposure":"-1"}"#).contains("a cap of exposure -1"));
+        assert_eq!(why(r#"{"fee_ppm":1000000}"#), "settings: fee 100% is not below 100%");
+        assert!(why(r#"{"most":"1"}"#).contains("unknown field"));
     }
 }

@@ -28,6 +28,7 @@ mod guards;
 mod manual;
 mod owed_exits;
 mod protection;
+mod sizes;
 
 pub use owed_exits::REFUSALS;
 
@@ -36,7 +37,7 @@ use super::client_id::{self, Identity, Part};
 use super::instruments::Instruments;
 use super::lots::Lots;
 use super::risk::caps::Caps;
-use super::risk::sizing::TooSmall;
+use super::risk::sizing::{TOO_SMALL, TooSmall};
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
@@ -57,6 +58,7 @@ use guards::Guards;
 use manual::Manual;
 use owed_exits::Exits;
 use serde::{Deserialize, Serialize};
+use sizes::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMAT: u8 = 8;
@@ -76,17 +78,20 @@ pub struct Approved {
     intent: OrderIntent,
     reserved: Decimal,
     reason: String,
+    sizing: Option<String>,
 }
 
 impl Approved {
     /// The approval in a fact; `None` for facts of other kinds or other stages.
     #[must_use]
     pub fn of(fact: &Fact<Body>) -> Option<Approved> {
-        let Body::Decision(Decision::Approved { intent, reserved, reason }) = &fact.body else {
+        let Body::Decision(Decision::Approved { intent, reserved, reason, sizing }) = &fact.body
+        else {
             return None;
         };
-        let (intent, reserved, reason) = (intent.clone(), *reserved, reason.clone());
-        (fact.key.rank == rank::DECISION.0).then_some(Approved { intent, reserved, reason })
+        let (intent, reason) = (intent.clone(), reason.clone());
+        let approved = Approved { intent, reserved: *reserved, reason, sizing: sizing.clone() };
+        (fact.key.rank == rank::DECISION.0).then_some(approved)
     }
 
     /// The order to send.
@@ -96,8 +101,8 @@ impl Approved {
     }
 
     fn into_body(self) -> Body {
-        let Approved { intent, reserved, reason } = self;
-        Body::Decision(Decision::Approved { intent, reserved, reason })
+        let Approved { intent, reserved, reason, sizing } = self;
+        Body::Decision(Decision::Approved { intent, reserved, reason, sizing })
     }
 }
 
@@ -199,6 +204,9 @@ pub struct Decide {
     /// Requests of operators.
     #[serde(default)]
     manual: Manual,
+    /// What sizes are computed from.
+    #[serde(default)]
+    sizes: Sizes,
 }
 
 /// The newest bar of a symbol.
@@ -351,7 +359,8 @@ impl Decide {
                 self.exits.reconciled(fact.key.n, conflicts, foreign, &held);
                 self.guards.touch_all(None, fact.key);
             }
-            Ledger::Equity { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
+            Ledger::Equity { equity, .. } => self.sizes.valued(*equity),
+            Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
     }
 
@@ -451,9 +460,6 @@ impl Decide {
     }
 }
 
-/// Code of a decline because the quantity is too small.
-pub(crate) const TOO_SMALL: &str = "too-small";
-
 fn too_small(TooSmall(text): TooSmall) -> Refusal {
     Refusal { code: TOO_SMALL, text }
 }
@@ -496,6 +502,7 @@ impl Stage for Decide {
             kind::FILLED,
             kind::POSITION,
             kind::LOT,
+            kind::EQUITY,
             kind::RECONCILED,
             kind::SESSIONS,
             kind::DAY_BEGINS,
@@ -544,6 +551,7 @@ impl Stage for Decide {
                     let newest = &self.newest;
                     let last = |symbol| Some(newest.get(symbol)?.close.decimal());
                     self.guards.configured(&settings.strategy, self.closed, last);
+                    self.sizes.configured(&settings);
                     self.settings = settings;
                 }
             }

@@ -585,6 +585,9 @@ fn after_an_odd_bar_nothing_is_bought_for_15_closes_and_what_is_held_is_sold() {
 #[path = "decide/limited_tests.rs"]
 mod limited;
 
+#[path = "decide/sizes_tests.rs"]
+mod sized;
+
 #[path = "decide/taken_back_tests.rs"]
 mod taken_back;
 

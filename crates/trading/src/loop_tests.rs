@@ -4,12 +4,16 @@ use super::testing::world::{Delivery, History, World, settings};
 use super::testing::{bar, configured, dec, sym, trade};
 use crate::stages;
 use everwarm_domain::fact::kinds::kind;
-use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
+use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::market::Bar;
-use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, SendAttempt, Side, Validity};
+use everwarm_domain::order::{
+    FIRST_STRATEGY, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, Validity,
+};
+use everwarm_domain::settings::Size;
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_kernel::plain::PlainLoop;
+use std::collections::BTreeSet;
 
 impl World {
     /// Walks the prices of three symbols; the last close has no trade.
@@ -96,6 +100,41 @@ fn the_same_inputs_give_the_same_facts_and_the_venue_agrees() {
         resumed.account();
         assert_eq!(once.facts.len(), resumed.facts.len());
         assert!(once.bytes(|_| true) == resumed.bytes(|_| true), "every {resume_every}");
+    }
+}
+
+#[test]
+fn sizes_by_risk_and_their_caps_are_the_same_after_any_resume() {
+    let walked = |resume_every| {
+        let mut world = World::new(Delivery::Torn, resume_every);
+        let mut sized = settings();
+        sized.strategy.set_size(FIRST_STRATEGY, Size::read("risk 2%").unwrap());
+        sized.risk.sizes.max_exposure = Some(dec("4500"));
+        world.give(configured(&sized));
+        world.walk(400);
+        world
+    };
+    let once = walked(0);
+    let words: Vec<&str> = once
+        .facts
+        .iter()
+        .filter_map(|fact| match &fact.body {
+            Body::Decision(Decision::Approved { sizing, .. }) => sizing.as_deref(),
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => None,
+        })
+        .collect();
+    let cut = words.iter().filter(|words| words.contains("cut to")).count();
+    assert!(cut > 5 && words.len() > cut, "{cut} of {}: {words:?}", words.len());
+    let equities: BTreeSet<&str> = words.iter().filter_map(|w| w.split(' ').nth(1)).collect();
+    assert!(equities.len() > 5, "the size follows the equity: {equities:?}");
+    for resume_every in [1, 7] {
+        assert!(once.bytes(|_| true) == walked(resume_every).bytes(|_| true), "{resume_every}");
     }
 }
 

@@ -549,7 +549,7 @@ fn a_sale_that_a_version_without_lots_decided_is_in_the_way_of_every_lot_it_may_
         terms: Box::default(),
     };
     let (reserved, reason) = (Decimal::ZERO, String::new());
-    let approved = Body::Decision(Decision::Approved { intent, reserved, reason });
+    let approved = Body::Decision(Decision::Approved { intent, reserved, reason, sizing: None });
     old.evolve(&Fact { version: 5, ..fact(2, 600, approved) });
     let appended = words(&facts_of(&mut old, &switched(Switch::Flatten)));
     let pending = "sma_cross waits: an order in BTCUSDT is not final yet";

@@ -491,6 +491,23 @@ mod tests {
     }
 
     #[test]
+    fn the_size_of_an_order_is_told_as_arithmetic() {
+        let mut facts = journal().0;
+        for fact in &mut facts {
+            if let Body::Decision(Decision::Approved { sizing, .. }) = &mut fact.body {
+                *sizing = Some("equity 10000 x 10% / 1250 = 0.8, down to 0.8".to_owned());
+            }
+        }
+        let view = explain(&Facts(facts), ID, false).unwrap().unwrap();
+        let step = view.steps.iter().find(|step| step.key == "3.600.0").unwrap();
+        assert_eq!(
+            step.text,
+            "risk approved: buy 0.8 ETHUSD at market, 1,005.00 reserved; size: equity 10000 x 10% \
+             / 1250 = 0.8, down to 0.8"
+        );
+    }
+
+    #[test]
     fn an_order_that_was_announced_before_a_kill_is_told_as_the_next_start_finds_it() {
         let facts = |count: usize| Facts(journal().0[..count].to_vec());
         let title = |count, at_rest| explain(&facts(count), ID, at_rest).unwrap().unwrap().title;

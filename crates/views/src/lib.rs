@@ -4,8 +4,8 @@
 //! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`funnel`],
 //! [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
 //! [`sentences`]. Requests: routes and commands come from the rows of [`questions`] and
-//! [`changes`]; [`by_hand`] has the requests to trade by hand, [`views`] has the shapes of their responses, [`exit`] the exit codes, [`telemetry`]
-//! the metrics.
+//! [`changes`]; [`by_hand`] has the requests to trade by hand, [`views`] the shapes of their
+//! responses, [`exit`] the exit codes, [`telemetry`] the metrics.
 
 pub mod audit;
 pub mod backup;

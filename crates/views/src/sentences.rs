@@ -502,8 +502,9 @@ fn describe_decision(decision: &Decision) -> String {
             let limits = entry_limits(barred, strategies);
             [vec![text], limits].concat().join("; ")
         }
-        Decision::Approved { intent: approved, reserved, .. } => {
-            format!("risk approved: {}, {} reserved", intent(approved), amount(*reserved))
+        Decision::Approved { intent: approved, reserved, sizing, .. } => {
+            let size = sizing.as_ref().map_or(String::new(), |words| format!("; size: {words}"));
+            format!("risk approved: {}, {} reserved{size}", intent(approved), amount(*reserved))
         }
         Decision::Declined { signal, text, .. } => {
             format!("risk declined: {} {}: {}", side(signal.side()), signal.symbol, shown(text))

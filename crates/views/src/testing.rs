@@ -238,6 +238,7 @@ pub fn journal() -> Facts {
         intent: intent(),
         reserved: dec("1005"),
         reason: signal("ETHUSD").reason,
+        sizing: None,
     });
     let signals =
         Body::Analysis(Analysis::Signals { rows: vec![signal("BTCUSD"), signal("ETHUSD")] });

@@ -43,7 +43,8 @@ fn order_intent(name: &str) -> OrderIntent {
 /// An approval.
 pub(super) fn approved(n: u64, name: &str) -> Fact<Body> {
     let (intent, reserved, reason) = (order_intent(name), Decimal::ONE, String::new());
-    fact(n, rank::DECISION, Body::Decision(Decision::Approved { intent, reserved, reason }))
+    let sizing = None;
+    fact(n, rank::DECISION, Body::Decision(Decision::Approved { intent, reserved, reason, sizing }))
 }
 
 /// An intent.

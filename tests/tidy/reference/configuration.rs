@@ -5,8 +5,9 @@ use crate::tidy::assert_generated;
 use everwarm_config::keys::{KEYS, Kind, Unit, comments};
 use everwarm_config::layers::Layer;
 use everwarm_config::reloadable::is_live;
+use everwarm_config::strategies::default_size;
 use everwarm_domain::settings::ExitRules;
-use everwarm_trading::strategy::{EXITS, Form, KINDS};
+use everwarm_trading::strategy::{EXITS, Form, KINDS, SIZE};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -78,6 +79,7 @@ fn setting(form: Form) -> String {
         Form::Feature => "a feature, like `sma(20)@1h`".to_owned(),
         Form::Below => "a share below 100 %, like `5%`; or `none`".to_owned(),
         Form::Above => "a share, like `10%`; or `none`".to_owned(),
+        Form::Size => "`fixed`, `equity 10%` or `risk 1%`".to_owned(),
         Form::ProfitTable => "minutes and shares, like `0: 4%, 60: 1%`".to_owned(),
     }
 }
@@ -110,7 +112,11 @@ fn the_page_of_configuration_says_what_the_code_says() {
     let kinds = KINDS
         .iter()
         .map(|kind| (kind.name, kind.settings, serde_json::from_str(&(kind.defaults)()).unwrap()));
-    let all = [("exit rules of every strategy", EXITS, exits)].into_iter().chain(kinds);
+    let shared = [
+        ("exit rules of every strategy", EXITS, exits),
+        ("size of every strategy", &[SIZE][..], Value::Object(default_size())),
+    ];
+    let all = shared.into_iter().chain(kinds);
     for (name, settings, values) in all {
         let values: Value = values;
         write!(page, "\n### {name}\n\n| key | default | takes | change | meaning |\n").unwrap();

@@ -469,7 +469,6 @@ impl Body {
                 Operator::Switched { reason: text, .. }
                 | Operator::Adopted { reason: text, .. }
                 | Operator::StageJoined { settings: text, .. } => 2 * TEXT + text.len(),
-                Operator::Manual { reason, .. } => 4 * TEXT + reason.len(),
                 Operator::LiveConfirmed { .. }
                 | Operator::Started { .. }
                 | Operator::Clock { .. } => TEXT,
@@ -481,7 +480,9 @@ impl Body {
                 | Operator::StageLeft { .. }
                 | Operator::Released { .. }
                 | Operator::SymbolWanted { .. } => 0,
-                Operator::Resolved { reason, .. } => 4 * TEXT + reason.len(),
+                Operator::Manual { reason, .. } | Operator::Resolved { reason, .. } => {
+                    4 * TEXT + reason.len()
+                }
                 Operator::Restarted { actors } => {
                     size_of_val(actors.as_slice()) + actors.len() * TEXT
                 }

@@ -420,6 +420,10 @@ pub enum Decision {
         reserved: Decimal,
         /// The signal's reason.
         reason: String,
+        /// The arithmetic of the quantity. None: a fixed amount that no cap cut, an exit, or a fact
+        /// of an earlier version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sizing: Option<String>,
     },
     /// A signal was declined.
     Declined {

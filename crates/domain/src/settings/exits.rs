@@ -200,6 +200,14 @@ pub fn above(text: &str) -> Result<Option<u32>, String> {
     percent(text, TARGET_MAX)
 }
 
+/// A share of at most `most` millionths in percent, like `0.1%`; zero: `none`.
+///
+/// # Errors
+/// The reason as text.
+pub(super) fn share_of(text: &str, most: u32) -> Result<u32, String> {
+    percent(text, most).map(Option::unwrap_or_default)
+}
+
 fn signed(text: &str) -> Result<i32, String> {
     let wrong = || format!("{text:?} is not \"none\" or a share like \"5%\"");
     let number = text.strip_suffix('%').ok_or_else(wrong)?.trim();

@@ -1,6 +1,7 @@
 //! The configured strategies: instances of kinds, by id.
 
 use super::exits::ExitRules;
+use super::sizes::{self, Size};
 use crate::time::Timeframe;
 use serde::de::{Deserializer, Error as _};
 use serde::ser::Serializer;
@@ -25,13 +26,15 @@ pub struct Instance {
     /// The rules by which its lots are sold without a signal; none in texts of versions without
     /// such rules.
     pub exits: Option<ExitRules>,
+    /// How large its entries are.
+    pub size: Size,
 }
 
 /// Instances by id.
 ///
-/// In JSON a section is an object of `kind`, `enabled`, the exit rules and the settings of the
-/// kind. Without `kind` its id is the kind, as in the texts of older configurations. Saved states
-/// hold no instances. Settings of the only strategy in older states are ignored.
+/// In JSON a section is an object of `kind`, `enabled`, the exit rules, the size and the settings
+/// of the kind. Without `kind` its id is the kind, as in the texts of older configurations. Saved
+/// states hold no instances. Settings of the only strategy in older states are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Strategies(pub BTreeMap<String, Instance>);
 
@@ -51,9 +54,16 @@ impl Strategies {
         self.entry(id).exits = Some(exits);
     }
 
+    /// Sets the size of the entries of a section. A missing instance is created: enabled, with its
+    /// id as the kind.
+    pub fn set_size(&mut self, id: &str, size: Size) {
+        self.entry(id).size = size;
+    }
+
     fn entry(&mut self, id: &str) -> &mut Instance {
         let (kind, enabled, section) = (id.to_owned(), true, "{}".to_owned());
-        let fresh = Instance { kind, enabled, section, exits: Some(ExitRules::default()) };
+        let (exits, size) = (Some(ExitRules::default()), Size::default());
+        let fresh = Instance { kind, enabled, section, exits, size };
         self.0.entry(id.to_owned()).or_insert(fresh)
     }
 
@@ -81,6 +91,10 @@ impl Serialize for Strategies {
             all.insert(KIND.to_owned(), Value::from(one.kind.as_str()));
             all.insert(ENABLED.to_owned(), Value::from(one.enabled));
             all.extend(one.exits.iter().flat_map(ExitRules::members));
+            // Texts of earlier versions name no size either.
+            if one.size != Size::Fixed {
+                all.insert(sizes::MEMBER.to_owned(), Value::from(one.size.to_string()));
+            }
             if let Ok(Value::Object(own)) = serde_json::from_str(&one.section) {
                 all.extend(own);
             }
@@ -108,8 +122,9 @@ impl<'de> Deserialize<'de> for Strategies {
                 Some(other) => return Err(format!("{id}: enabled is {other}")),
             };
             let exits = ExitRules::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
+            let size = Size::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let section = Value::Object(own).to_string();
-            Ok((id, Instance { kind, enabled, section, exits }))
+            Ok((id, Instance { kind, enabled, section, exits, size }))
         };
         let all: Result<BTreeMap<String, Instance>, String> =
             sections.into_iter().map(read).collect();
@@ -130,12 +145,23 @@ mod tests {
             enabled,
             section: section.to_owned(),
             exits: None,
+            size: Size::Fixed,
         };
         assert_eq!(all.0["b"], of("k", false, r#"{"x":[1]}"#));
         assert_eq!(all.0["k"], of("k", true, r#"{"fast":3}"#), "older texts name no kind");
         let again = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
-        for wrong in [r#"{"a":1}"#, r#"{"a":{"kind":2}}"#, r#"{"a":{"enabled":"yes"}}"#] {
+        let text = r#"{"k":{"size":"risk 1%"}}"#;
+        let all: Strategies = serde_json::from_str(text).unwrap();
+        assert_eq!(all.0["k"], Instance { size: Size::Risk(10_000), ..of("k", true, "{}") });
+        let again = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
+        for wrong in [
+            r#"{"a":1}"#,
+            r#"{"a":{"kind":2}}"#,
+            r#"{"a":{"enabled":"yes"}}"#,
+            r#"{"a":{"size":"all"}}"#,
+        ] {
             assert!(serde_json::from_str::<Strategies>(wrong).is_err(), "{wrong}");
         }
     }

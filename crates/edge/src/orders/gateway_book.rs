@@ -287,7 +287,8 @@ mod tests {
     fn decided(book: &mut GatewayBook, n: u64, id: &str, side: Side, approved: Option<&str>) {
         if let Some(reserved) = approved {
             let (intent, reserved, reason) = (intent(id, side), dec(reserved), String::new());
-            let body = Body::Decision(Decision::Approved { intent, reserved, reason });
+            let body =
+                Body::Decision(Decision::Approved { intent, reserved, reason, sizing: None });
             book.evolve(&fact(n, rank::DECISION.0, body));
         }
         let body = Body::Order(Order::Intent(intent(id, side)));

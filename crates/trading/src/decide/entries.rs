@@ -1,14 +1,15 @@
-//! Approves entries: checks their conditions and reserves their cash.
+//! Approves entries: checks their conditions and reserves their cash. Their sizes come from
+//! [`super::sizes`].
 
 use super::entry_checks::form_allows;
 use super::manual::named;
-use super::{Approved, Decide, HOLD_PERCENT, Hold, Part, Refusal, Sales, client_id, no, too_small};
+use super::sizes::Entry;
+use super::{Approved, Decide, Hold, Part, Refusal, Sales, client_id, no};
 use crate::risk::caps::Caps;
-use crate::risk::sizing;
-use everwarm_domain::fact::{BreakerLevel, Signal};
+use crate::risk::exposure::{Exposure, Open};
+use everwarm_domain::fact::Signal;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
-use everwarm_domain::manual::Amount;
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{OrderIntent, OrderType, Side};
 
@@ -19,6 +20,8 @@ pub(super) struct Entries<'a> {
     /// Lots that are held or have an open entry, by name.
     taken: Vec<(Symbol, &'a str)>,
     caps: Caps,
+    /// What is open, the entries of this round included. Empty if nothing has a cap.
+    pub(super) exposure: Exposure<'a>,
 }
 
 impl<'a> Entries<'a> {
@@ -43,7 +46,8 @@ impl Decide {
             rule.is_none_or(|rule| rule.sells(*quantity))
         });
         let taken = lots.map(|(symbol, strategy, _)| (symbol, strategy)).collect();
-        let mut entries = Entries { cash, taken, caps: self.caps.clone() };
+        let (caps, exposure) = (self.caps.clone(), self.exposure());
+        let mut entries = Entries { cash, taken, caps, exposure };
         for hold in self.holds.values().filter(|hold| hold.side == Side::Buy) {
             entries.take(hold.symbol, &hold.strategy);
         }
@@ -69,8 +73,10 @@ impl Decide {
             }
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
         }
-        let (quantity, reserved) = self.entry(signal, rule, entries)?;
+        let Entry { quantity, reserved, words } = self.entry(signal, rule, entries)?;
         entries.take(signal.symbol, &signal.strategy);
+        let (symbol, strategy, venue) = (signal.symbol, signal.strategy.as_str(), rule.venue);
+        entries.exposure.add(Open { symbol, strategy, venue, amount: reserved });
         entries.cash = entries.cash.map(|cash| cash.saturating_sub(reserved));
         entries.caps.spend(self.calendar.day(signal.close_time), reserved);
         let Signal { strategy, symbol, close_time, terms, .. } = signal;
@@ -94,16 +100,16 @@ impl Decide {
             valid_until: terms.valid_until.unwrap_or(i64::MAX).min(usual),
             terms: Box::default(),
         };
-        Ok(Approved { intent, reserved, reason: signal.reason.clone() })
+        Ok(Approved { intent, reserved, reason: signal.reason.clone(), sizing: words })
     }
 
-    /// Quantity of an entry, and the quote amount to reserve for it.
+    /// The size of an entry, if there is a place for it.
     fn entry(
         &self,
         signal: &Signal,
         rule: &Instrument,
         entries: &Entries<'_>,
-    ) -> Result<(Decimal, Decimal), Refusal> {
+    ) -> Result<Entry, Refusal> {
         let symbol = signal.symbol;
         if entries.takes(symbol, &signal.strategy) {
             return no("already-long", format!("{symbol} is held already"));
@@ -112,39 +118,9 @@ impl Decide {
         if open >= most as usize {
             return no("max-positions", format!("{open} of {most} positions are taken"));
         }
-        let (by_hand, price) = (self.size_by_hand(signal)?, signal.price.decimal());
-        let full = match by_hand {
-            Some(Amount::Quantity(quantity)) => quantity.saturating_mul(price),
-            Some(Amount::Quote(quote)) => quote,
-            None => self.settings.trading.notional,
-        };
-        let full = match signal.terms.size_ppm {
-            Some(ppm) => full.saturating_mul(Decimal::new(i64::from(ppm.min(1_000_000)), 6)),
-            None => full,
-        };
-        let notional = match self.level_of(&signal.strategy) {
-            BreakerLevel::Reduced => full / Decimal::TWO,
-            BreakerLevel::Normal | BreakerLevel::ExitsOnly | BreakerLevel::Halted => full,
-        };
-        let Some(cash) = entries.cash else {
-            return no("not-reconciled", "the cash is not known before the account was compared");
-        };
-        let hold = |notional: Decimal| notional.saturating_mul(Decimal::new(HOLD_PERCENT, 2));
-        if hold(notional) > cash {
-            let (need, cash) = (hold(notional).normalize(), cash.normalize());
-            return no("cash", format!("{need} {} are needed, {cash} are free", rule.quote));
-        }
-        let quantity = match by_hand {
-            // A quantity is not computed from its value, which may be rounded.
-            Some(Amount::Quantity(quantity)) if notional == full => {
-                sizing::market(rule, quantity, price)
-            }
-            Some(_) | None => sizing::buy(rule, notional, price),
-        };
-        let quantity = quantity.map_err(too_small)?;
-        let reserved = hold(quantity.saturating_mul(price)).normalize();
-        match entries.caps.allows(self.calendar.day(signal.close_time), reserved) {
-            Ok(()) => Ok((quantity, reserved)),
+        let entry = self.sized(signal, rule, entries)?;
+        match entries.caps.allows(self.calendar.day(signal.close_time), entry.reserved) {
+            Ok(()) => Ok(entry),
             Err(text) => no("live-cap", text),
         }
     }

@@ -344,7 +344,8 @@ impl Decide {
             valid_until: self.valid_until(from),
             terms: Box::new(Terms::again(part.revision)),
         };
-        Ok(Approved { intent, reserved: Decimal::ZERO, reason: exit.cause.clone() })
+        let (reserved, reason) = (Decimal::ZERO, exit.cause.clone());
+        Ok(Approved { intent, reserved, reason, sizing: None })
     }
 
     /// Opens an exit for every lot while a flatten command is in force. These exits end when the

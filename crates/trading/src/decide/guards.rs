@@ -243,6 +243,22 @@ impl Guards {
         Guard::new(rules, opened)
     }
 
+    /// The stop that a lot of a strategy would have at first, if it were bought at `price` quote
+    /// units: fixed or trailing.
+    pub(super) fn first_stop(
+        &self,
+        strategy: &str,
+        price: Decimal,
+        rule: &Instrument,
+    ) -> Option<Decimal> {
+        let rules = match self.rules.get(strategy) {
+            Some(rules) => rules.clone().unwrap_or_else(ExitRules::none),
+            None => ExitRules::default(),
+        };
+        let guard = Guard::new(rules, 0);
+        Guard { bought: Decimal::ONE, paid: price, ..guard }.levels(Some(rule)).stop
+    }
+
     /// Takes an entry that was decided at this close. Only an operator enters twice at one close;
     /// the numbers of the stop orders continue then.
     pub(super) fn entered(&mut self, symbol: Symbol, strategy: &str, close: UtcMs) {

@@ -261,7 +261,7 @@ impl Decide {
     pub(super) fn conclude_manual<'a>(&'a self, sales: &mut Sales<'a>, out: &mut Out<Body>) {
         if let Some(now) = self.manual.open() {
             let result = match (&now.refused, &now.request) {
-                (Some((code, text)), _) => no(*code, text.clone()),
+                (Some((code, text)), _) => no(code, text.clone()),
                 (None, Request::Order { .. }) => Ok(()),
                 (None, Request::Close { symbol, strategy }) => {
                     self.close(now, *symbol, strategy.as_deref(), sales, out)
@@ -369,7 +369,7 @@ impl Decide {
             terms: Box::default(),
         };
         let reason = format!("an operator requests it: {reason}");
-        Ok(Approved { intent, reserved: Decimal::ZERO, reason })
+        Ok(Approved { intent, reserved: Decimal::ZERO, reason, sizing: None })
     }
 
     /// The exit of a lot: a new one, or the one that is owed already, in the operator's name.

@@ -196,7 +196,8 @@ impl Decide {
         };
         let entry = guard.entry().round_dp(8).normalize();
         let reason = format!("protects the lot bought at {entry}");
-        Step::Place(Box::new(Approved { intent, reserved: Decimal::ZERO, reason }))
+        let (reserved, sizing) = (Decimal::ZERO, None);
+        Step::Place(Box::new(Approved { intent, reserved, reason, sizing }))
     }
 }
 

@@ -33,7 +33,7 @@ fn approved(text: &str) -> Body {
         terms: Box::default(),
     };
     let (reserved, reason) = (Decimal::ONE, String::new());
-    Body::Decision(Decision::Approved { intent, reserved, reason })
+    Body::Decision(Decision::Approved { intent, reserved, reason, sizing: None })
 }
 
 fn report(status: OrderStatus, executed: &str, fills: &[VenueFill]) -> OrderReport {

@@ -1,8 +1,9 @@
-//! Limits losses: the circuit breaker and its rules, the live caps and the sizes of orders.
+//! Limits losses: the circuit breaker and its rules, the caps and the sizes of orders.
 
 pub mod breaker;
 pub mod caps;
 pub mod drawdown;
+pub mod exposure;
 pub mod limits;
 pub mod sizing;
 pub mod trades;

@@ -88,8 +88,8 @@ mod tests {
             assert_eq!(defaults.keys().collect::<Vec<_>>(), named, "{}", kind.name);
             assert_eq!((kind.read)("{}").unwrap(), (kind.defaults)(), "{}", kind.name);
             assert!(!(kind.features)(&(kind.defaults)()).is_empty(), "{}", kind.name);
-            let exits = super::super::EXITS.iter().map(|setting| setting.name);
-            for reserved in ["kind", "enabled"].into_iter().chain(exits) {
+            let shared = super::super::of_every().map(|setting| setting.name);
+            for reserved in ["kind", "enabled"].into_iter().chain(shared) {
                 assert!(!named.contains(&reserved), "{} has a setting {reserved}", kind.name);
             }
         }

@@ -14,7 +14,7 @@ mod stage;
 mod why_not;
 
 pub use kind::Kind;
-pub use setting::{EXITS, Form, Setting, Wrong};
+pub use setting::{EXITS, Form, SIZE, Setting, Wrong, of_every};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
 pub use why_not::WhyNot;

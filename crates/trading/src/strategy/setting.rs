@@ -1,7 +1,9 @@
 //! Describes and checks the settings of a kind of strategy.
 
 use crate::indicators::Feature;
+use everwarm_domain::settings::Size;
 use everwarm_domain::settings::exits::{self, MINUTES_MAX};
+use everwarm_domain::settings::sizes;
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 
@@ -45,6 +47,8 @@ pub enum Form {
     Above,
     /// A profit table, as text: `0: 4%, 60: 1%`.
     ProfitTable,
+    /// The size of an entry, as text: `fixed`, `equity 10%` or `risk 1%`.
+    Size,
 }
 
 /// The exit rules that each strategy has besides the settings of its kind.
@@ -81,6 +85,19 @@ pub const EXITS: &[Setting] = &[
         about: "Minutes after its entry at which a lot is sold. 0: never.",
     },
 ];
+
+/// The size that each strategy has besides the settings of its kind.
+pub const SIZE: Setting = Setting {
+    name: sizes::MEMBER,
+    form: Form::Size,
+    about: "Size of an entry: \"fixed\" is worth `trading.notional`; \"equity 10%\" is worth this \
+            share of the equity; with \"risk 1%\" the stop loses this share of the equity.",
+};
+
+/// The settings that each strategy has besides those of its kind.
+pub fn of_every() -> impl Iterator<Item = &'static Setting> {
+    EXITS.iter().chain([&SIZE])
+}
 
 /// What is wrong with a section as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +141,7 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
             Form::Below => value.as_str().is_some_and(|text| exits::below_all(text).is_ok()),
             Form::Above => value.as_str().is_some_and(|text| exits::above(text).is_ok()),
             Form::ProfitTable => value.as_str().is_some_and(|text| exits::table(text).is_ok()),
+            Form::Size => value.as_str().is_some_and(|text| Size::read(text).is_ok()),
         };
         if !fits {
             return Err(format!("{name} {value} is not possible"));

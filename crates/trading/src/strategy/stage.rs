@@ -12,10 +12,10 @@
 
 use super::kind::section;
 use super::{Strategy, View};
-use crate::decide::TOO_SMALL;
 use crate::indicators::{Feature, columns, number, old_columns, planned};
 use crate::instruments::Instruments;
 use crate::risk::sizing;
+use crate::risk::sizing::TOO_SMALL;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Analysis, Body, Decision, LOTS_FROM, Ledger, Market, Operator, Order, Signal,

@@ -91,7 +91,12 @@ fn busy(at: UtcMs) -> Vec<Body> {
     for id in &ids {
         let intent = intent(id, Side::Buy, at);
         let (reserved, reason) = (Decimal::ONE, String::new());
-        facts.push(Body::Decision(Decision::Approved { intent: intent.clone(), reserved, reason }));
+        facts.push(Body::Decision(Decision::Approved {
+            intent: intent.clone(),
+            reserved,
+            reason,
+            sizing: None,
+        }));
         facts.push(Body::Order(Order::Intent(intent)));
     }
     let [full, late, refused, withdrawn, ioc, lost] = &ids;

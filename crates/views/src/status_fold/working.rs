@@ -1,6 +1,8 @@
-//! An order that is not final, as of the facts taken in.
+//! Orders that are not final, as of the facts taken in.
 
-use everwarm_domain::id::Symbol;
+use super::super::exit::{Exit, Failure};
+use super::StatusFold;
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
@@ -33,5 +35,29 @@ impl Working {
             (None, OrderStatus::Intent) if self.sent.is_some() => OrderStatus::Unknown,
             (None, status) => status,
         }
+    }
+}
+
+impl StatusFold {
+    /// The open order with this id, or whose id begins like this, and its symbol.
+    ///
+    /// # Errors
+    /// There is no such order, or there are several.
+    pub fn open_order(&self, id: &str) -> Result<(ClientOrderId, Symbol), Failure> {
+        let none = |text: String| {
+            let text = format!("{text}. List them: everwarm orders");
+            Failure::new(Exit::Failed, text)
+        };
+        let mut found = self.orders.iter().filter(|(known, _)| known.0.starts_with(id));
+        let (client_id, order) = match (found.next(), found.next()) {
+            (Some(one), None) => one,
+            (Some(_), Some(_)) => {
+                return Err(none(format!("several open orders have ids that begin with {id}")));
+            }
+            (None, _) => return Err(none(format!("no open order has the id {id}"))),
+        };
+        let old = || none(format!("order {id} is from a version without lots"));
+        let (symbol, _) = order.of.as_ref().ok_or_else(old)?;
+        Ok((client_id.clone(), *symbol))
     }
 }
