@@ -72,7 +72,7 @@ fn the_image_is_slim_not_root_and_asks_the_binary_for_its_health() {
     let toolchain = include_str!("../Cargo.toml");
     let version = toolchain.split("rust-version = \"").nth(1).unwrap().split('"').next().unwrap();
     assert!(build[0].starts_with(&format!("FROM rust:{version}-slim")), "{}", build[0]);
-    assert!(build.iter().any(|line| line.contains("cargo build --locked --release")));
+    assert!(build.iter().any(|line| line.contains("cargo build --locked --profile dist")));
     assert!(image[0].contains("distroless") && image[0].ends_with(":nonroot"), "{}", image[0]);
     let has = |start: &str| image.iter().find(|line| line.starts_with(start)).cloned();
     assert_eq!(has("USER ").as_deref(), Some("USER 65532:65532"));
