@@ -69,9 +69,10 @@ fn an_exit_decided_during_an_outage_of_two_hours_is_sold_after_the_start() {
     wait_until("it has sold", || daemon.lines().iter().any(sold));
     wait_until("the history has it", || fills(&dir, "sell") > 0);
     let orders = ask(&dir, &["orders"]);
-    let sales: Vec<_> =
-        orders.as_array().unwrap().iter().filter(|order| order["side"] == "sell").collect();
-    assert_eq!(sales.len(), 1, "it was requested once, when it could be sold: {orders}");
+    // On a slow machine, an order may expire before it is sent. It is requested again.
+    let sent = |order: &&Value| order["side"] == "sell" && !order["venue_order_id"].is_null();
+    let sales: Vec<_> = orders.as_array().unwrap().iter().filter(sent).collect();
+    assert_eq!(sales.len(), 1, "one sale was sent, when it could be sold: {orders}");
     let decided = sales[0]["time"].as_i64().unwrap();
     assert!(decided < late - 60 * MINUTE, "it was decided on a close of the outage: {orders}");
     wait_until("nothing is owed", || {
