@@ -36,8 +36,8 @@ export class ByHand extends Live {
     event.preventDefault();
     const { action, id, typed, reason } = this.state;
     if (typed.trim() !== action || !reason.trim()) return;
-    const told = (view) => view.lines.join("; ");
-    const done = await change(`/api/v1/by-hand/${id}`, this.body(this.state), told, "PUT");
+    const printed = (view) => view.lines.join("; ");
+    const done = await change(`/api/v1/by-hand/${id}`, this.body(this.state), printed, "PUT");
     if (done) this.setState(closed);
   }
 

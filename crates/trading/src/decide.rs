@@ -64,7 +64,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const FORMAT: u8 = 8;
 /// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
-/// The last version without lots. Its saved states are converted.
+/// The last version without lots.
 pub(crate) const BEFORE_LOTS: u16 = 5;
 /// Reserved amount of a buy, in percent of its value at the close. The excess covers price moves
 /// and fees.

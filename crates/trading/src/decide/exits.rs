@@ -228,9 +228,24 @@ impl Decide {
         }
     }
 
+    /// Base units of an asset that may be sold for the lot `of`: what the account has, without other
+    /// sales.
+    ///
+    /// # Errors
+    /// The reason why nothing of it may be sold.
+    pub(super) fn free_for(
+        &self,
+        asset: &str,
+        of: (Symbol, &str),
+        sales: &Sales<'_>,
+    ) -> Result<Decimal, String> {
+        let available = self.exits.available(asset, self.held_of(asset))?;
+        Ok(available.saturating_sub(self.selling(asset, of, sales)).max(Decimal::ZERO))
+    }
+
     /// Base units of an asset in open sell orders and in sales of this round, without the stop
     /// order of the lot `of`.
-    pub(super) fn selling(&self, asset: &str, of: (Symbol, &str), sales: &Sales<'_>) -> Decimal {
+    fn selling(&self, asset: &str, of: (Symbol, &str), sales: &Sales<'_>) -> Decimal {
         let orders = self.instruments.of_base(asset).iter().flat_map(|symbol| sales.of(*symbol));
         let left = |hold: &Hold| {
             if hold.quantity.is_zero() {
@@ -320,10 +335,9 @@ impl Decide {
         let Some(price) = price else {
             return no("no-price", format!("{symbol} has not closed yet"));
         };
-        let (asset, held) = (&rule.base, self.held_of(&rule.base));
-        let available = self.exits.available(asset, held).or_else(|why| no("account", why))?;
-        let selling = self.selling(asset, (symbol, strategy), sales);
-        let available = available.saturating_sub(selling).max(Decimal::ZERO);
+        let asset = &rule.base;
+        let available = self.free_for(asset, (symbol, strategy), sales);
+        let available = available.or_else(|why| no("account", why))?;
         let quantity = sizing::market(rule, wanted.min(available), price).or_else(|_| {
             let (available, wanted) = (available.normalize(), wanted.normalize());
             no("account", format!("the account has {available} of the {wanted} {asset} held"))

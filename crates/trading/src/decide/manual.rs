@@ -346,10 +346,8 @@ impl Decide {
         let Some(price) = self.newest.get(symbol).map(|newest| newest.close.decimal()) else {
             return no("no-price", format!("{symbol} has not closed yet"));
         };
-        let available = self.exits.available(&rule.base, self.held_of(&rule.base));
+        let available = self.free_for(&rule.base, (symbol, MANUAL), sales);
         let available = available.or_else(|why| no("account", why))?;
-        let selling = self.selling(&rule.base, (symbol, MANUAL), sales);
-        let available = available.saturating_sub(selling).max(Decimal::ZERO);
         let wanted = part.quantity.min(lot).min(available);
         let quantity = sizing::market(rule, wanted, price).map_err(too_small)?;
         let PartSale { id, since, reason, .. } = part;

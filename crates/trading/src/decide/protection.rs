@@ -162,11 +162,9 @@ impl Decide {
         let Some(last) = self.newest.get(symbol).map(|newest| newest.close.decimal()) else {
             return Step::Nothing;
         };
-        let Ok(available) = self.exits.available(&rule.base, self.held_of(&rule.base)) else {
+        let Ok(available) = self.free_for(&rule.base, (symbol, strategy), sales) else {
             return Step::Nothing;
         };
-        let selling = self.selling(&rule.base, (symbol, strategy), sales);
-        let available = available.saturating_sub(selling).max(Decimal::ZERO);
         let held = self.lots.get(symbol, strategy).min(available);
         let Ok(quantity) = sizing::market(rule, held, stop) else { return Step::Nothing };
         if guard.orders.rejected >= REJECTIONS {
