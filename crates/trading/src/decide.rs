@@ -28,6 +28,7 @@ mod guards;
 mod manual;
 mod owed_exits;
 mod protection;
+mod sales;
 mod sizes;
 
 pub use owed_exits::REFUSALS;
@@ -59,7 +60,7 @@ use manual::Manual;
 use owed_exits::Exits;
 use serde::{Deserialize, Serialize};
 use sizes::Sizes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 const FORMAT: u8 = 8;
 /// Strategy name under which versions without lots sold all lots for an operator.
@@ -218,44 +219,10 @@ struct Newest {
     close: Price,
 }
 
-/// The open orders at the start of a round, and the sales decided in it.
-struct Sales<'a> {
-    /// The orders that are not final, by symbol, then id.
-    open: Vec<(&'a ClientOrderId, &'a Hold)>,
-    /// Lots that this round sells.
-    sold: BTreeSet<(Symbol, &'a str)>,
-    /// Lots whose stop order this round cancels for their exit.
-    freed: BTreeSet<(Symbol, &'a str)>,
-    /// Base units that this round sells, by asset.
-    selling: BTreeMap<&'a str, Decimal>,
-}
-
-impl<'a> Sales<'a> {
-    /// Whether a lot has an order that is not final, or one from this round.
-    fn is_pending(&self, symbol: Symbol, strategy: &str) -> bool {
-        self.of(symbol).iter().any(|(_, hold)| hold.is_of(symbol, strategy))
-            || self.sold.contains(&(symbol, strategy))
-    }
-
-    /// The open orders of one symbol.
-    fn of(&self, symbol: Symbol) -> &[(&'a ClientOrderId, &'a Hold)] {
-        let (_, rest) =
-            self.open.split_at(self.open.partition_point(|(_, hold)| hold.symbol < symbol));
-        rest.split_at(rest.partition_point(|(_, hold)| hold.symbol == symbol)).0
-    }
-}
-
 impl Decide {
     /// The orders that are not final, with the quote units still reserved for each.
     pub fn held(&self) -> impl Iterator<Item = (&ClientOrderId, Decimal)> {
         self.holds.iter().map(|(id, hold)| (id, hold.open()))
-    }
-
-    fn sales(&self) -> Sales<'_> {
-        let mut open: Vec<_> = self.holds.iter().collect();
-        open.sort_by_key(|(_, hold)| hold.symbol);
-        let (sold, freed) = (BTreeSet::new(), BTreeSet::new());
-        Sales { open, sold, freed, selling: BTreeMap::new() }
     }
 
     /// Latest time to send an order that is valid from `from`.

@@ -3,8 +3,9 @@
 
 use super::entry_checks::form_allows;
 use super::manual::named;
+use super::sales::Sales;
 use super::sizes::Entry;
-use super::{Approved, Decide, Hold, Part, Refusal, Sales, client_id, no};
+use super::{Approved, Decide, Hold, Part, Refusal, client_id, no};
 use crate::risk::caps::Caps;
 use crate::risk::exposure::{Exposure, Open};
 use everwarm_domain::fact::Signal;

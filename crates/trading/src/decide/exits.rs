@@ -2,14 +2,13 @@
 
 use super::entry_checks::form_allows;
 use super::owed_exits::{self, Ended, Exit};
-use super::{
-    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, Sales, client_id, no, too_small,
-};
+use super::sales::Sales;
+use super::{Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, client_id, no, too_small};
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
-use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, OrderType, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side, Terms};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Out;
 use std::collections::BTreeSet;
@@ -24,28 +23,6 @@ enum Fate {
     Waits(Option<String>),
     /// It has ended, with the reason.
     Ends(String),
-}
-
-impl<'a> Sales<'a> {
-    /// The open orders of a lot that are neither filled nor withdrawn.
-    fn withdrawable(
-        &self,
-        symbol: Symbol,
-        strategy: &str,
-        side: Side,
-    ) -> impl Iterator<Item = &(&'a ClientOrderId, &'a Hold)> {
-        self.of(symbol).iter().filter(move |(_, hold)| {
-            let open = hold.quantity.is_zero() || hold.executed < hold.quantity;
-            let of = (hold.side, hold.strategy.as_str()) == (side, strategy);
-            of && open && !hold.withdrawn && hold.stop.is_none()
-        })
-    }
-
-    /// Whether an open order sells a lot.
-    fn sells(&self, symbol: Symbol, strategy: &str) -> bool {
-        let sells = |hold: &Hold| hold.side == Side::Sell && hold.is_of(symbol, strategy);
-        self.of(symbol).iter().any(|(_, hold)| sells(hold))
-    }
 }
 
 impl Decide {
@@ -186,82 +163,6 @@ impl Decide {
             self.sells(symbol, strategy, approved.intent.quantity, sales);
             out.append_because(exit.because(), approved.into_body());
         }
-    }
-
-    /// The quantity that a sale of a lot sells, and whether the house's lot is included. The
-    /// house's lot of that symbol is included unless another sale covers it.
-    fn wanted(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> (Decimal, bool) {
-        let lot = self.lots.get(symbol, strategy);
-        let house = self.lots.get(symbol, HOUSE);
-        if strategy == HOUSE || house.is_zero() || self.sells_the_house(symbol, house, sales) {
-            (lot, false)
-        } else {
-            (lot.saturating_add(house), true)
-        }
-    }
-
-    /// Whether another sale covers, or will cover, the house's lot of a symbol.
-    fn sells_the_house(&self, symbol: Symbol, house: Decimal, sales: &Sales<'_>) -> bool {
-        sales.of(symbol).iter().any(|(_, hold)| hold.side == Side::Sell && hold.stop.is_none())
-            || sales.sold.iter().any(|(of, _)| *of == symbol)
-            || self.exits.get(symbol, HOUSE).is_some()
-            // A flatten command opens an exit for the house's lot itself.
-            || (self.flatten.is_some() && self.sellable(symbol, house))
-    }
-
-    /// Notes that this round sells `quantity` of a lot.
-    fn sells<'a>(
-        &'a self,
-        symbol: Symbol,
-        strategy: &'a str,
-        quantity: Decimal,
-        sales: &mut Sales<'a>,
-    ) {
-        let (_, house) = self.wanted(symbol, strategy, sales);
-        if house {
-            sales.sold.insert((symbol, HOUSE));
-        }
-        sales.sold.insert((symbol, strategy));
-        if let Some(rule) = self.instruments.get(symbol) {
-            let selling = sales.selling.entry(rule.base.as_str()).or_default();
-            *selling = selling.saturating_add(quantity);
-        }
-    }
-
-    /// Base units of an asset that may be sold for the lot `of`: what the account has, without other
-    /// sales.
-    ///
-    /// # Errors
-    /// The reason why nothing of it may be sold.
-    pub(super) fn free_for(
-        &self,
-        asset: &str,
-        of: (Symbol, &str),
-        sales: &Sales<'_>,
-    ) -> Result<Decimal, String> {
-        let available = self.exits.available(asset, self.held_of(asset))?;
-        Ok(available.saturating_sub(self.selling(asset, of, sales)).max(Decimal::ZERO))
-    }
-
-    /// Base units of an asset in open sell orders and in sales of this round, without the stop
-    /// order of the lot `of`.
-    fn selling(&self, asset: &str, of: (Symbol, &str), sales: &Sales<'_>) -> Decimal {
-        let orders = self.instruments.of_base(asset).iter().flat_map(|symbol| sales.of(*symbol));
-        let left = |hold: &Hold| {
-            if hold.quantity.is_zero() {
-                // A version without lots decided this order. It sold the whole position.
-                return self.lots.sum(hold.symbol);
-            }
-            hold.quantity.saturating_sub(hold.executed).max(Decimal::ZERO)
-        };
-        let living = money::total(
-            orders
-                .map(|(_, hold)| *hold)
-                .filter(|hold| hold.side == Side::Sell)
-                .filter(|hold| hold.stop.is_none() || (hold.symbol, hold.strategy.as_str()) != of)
-                .map(left),
-        );
-        living.saturating_add(sales.selling.get(asset).copied().unwrap_or_default())
     }
 
     fn fate(&self, symbol: Symbol, strategy: &str, exit: &Exit, sales: &Sales<'_>) -> Fate {

@@ -13,7 +13,8 @@
 
 use super::exits::{owed, taken_back};
 use super::owed_exits::{Exit, Exits};
-use super::{Approved, Decide, Hold, Part, Refusal, Sales, client_id, no, too_small};
+use super::sales::Sales;
+use super::{Approved, Decide, Hold, Part, Refusal, client_id, no, too_small};
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
 use everwarm_domain::id::{ClientOrderId, Symbol};

@@ -10,7 +10,8 @@
 
 use super::exits::taken_back;
 use super::guards::Guard;
-use super::{Approved, Decide, Hold, Part, Sales, client_id};
+use super::sales::Sales;
+use super::{Approved, Decide, Hold, Part, client_id};
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel};
 use everwarm_domain::id::{ClientOrderId, Symbol};
