@@ -16,6 +16,7 @@ use everwarm_domain::settings::{Size, exits, sizes};
 use everwarm_trading::indicators::Feature;
 use everwarm_views::news::Topic;
 use figment::value::Value;
+use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -174,6 +175,7 @@ keys! {
     "risk.strategy_reduce_at_stop_percent": count(0, 100);
     "risk.strategy_exits_only_at_stops": count(0, 1000);
     "risk.strategy_exits_only_at_stop_percent": count(0, 100);
+    "risk.day_zone": text("^[A-Za-z0-9/_+-]+$", zone);
     "risk.unknown_order_s": Kind::Whole { least: 0, most: 86_400, unit: Unit::Seconds };
     "risk.alarm_drawdown_percent": count(0, 100);
     "risk.max_exposure": Kind::Amount { zero: true };
@@ -343,6 +345,17 @@ fn amount(value: &Value, zero: bool) -> Result<(), String> {
 #[expect(clippy::unnecessary_wraps, reason = "it stands where others refuse")]
 fn any(_: &str) -> Result<(), String> {
     Ok(())
+}
+
+fn zone(name: &str) -> Result<(), String> {
+    if name == "venue" {
+        return Ok(());
+    }
+    TimeZone::get(name).map(drop).map_err(|_| {
+        format!(
+            "{name:?} is not \"venue\" and not a zone of the IANA database, like \"Europe/Berlin\""
+        )
+    })
 }
 
 fn filled(text: &str) -> Result<(), String> {

@@ -7,6 +7,7 @@ use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{UtcMs, day_of};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// Most day beginnings kept; the oldest are dropped first.
 const DAYS_MAX: usize = 16;
@@ -35,6 +36,8 @@ impl Calendar {
                 self.facts += 1;
             }
             Market::DayBegins { day, at, .. } => {
+                // Only another zone restates a day that comes earlier. Days of the zone before end.
+                self.days.split_off(at);
                 self.days.insert(*at, *day);
                 while self.days.len() > DAYS_MAX {
                     self.days.pop_first();
@@ -81,6 +84,12 @@ impl Calendar {
         begun.map_or_else(|| day_of(time), |(_, day)| *day)
     }
 
+    /// The known day beginnings after a time: each with the number of its day.
+    pub fn days_after(&self, time: UtcMs) -> impl Iterator<Item = (i64, UtcMs)> {
+        let after = (Bound::Excluded(time), Bound::Unbounded);
+        self.days.range(after).map(|(at, day)| (*day, *at))
+    }
+
     /// The latest known day beginning. `None`: days are those of UTC.
     #[must_use]
     pub fn last_day(&self) -> Option<UtcMs> {
@@ -112,5 +121,9 @@ mod tests {
         assert_eq!(calendar.last_day(), Some(40 * DAY + five));
         assert_eq!(calendar.days.len(), DAYS_MAX);
         assert_eq!(calendar.day(3 * DAY), 3, "long ago days are those of UTC");
+        // Another zone restates the days from one of its midnights on.
+        calendar.fold(&says(40, 40 * DAY));
+        assert_eq!((calendar.day(40 * DAY - 1), calendar.day(40 * DAY)), (39, 40));
+        assert_eq!(calendar.last_day(), Some(40 * DAY));
     }
 }

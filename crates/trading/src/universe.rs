@@ -22,7 +22,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Selection;
-use everwarm_domain::time::{DAY, UtcMs};
+use everwarm_domain::time::{DAY, UtcMs, day_of};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
@@ -49,6 +49,9 @@ const RETURN: UtcMs = 300_000;
 const EDGE: usize = 4;
 /// How far ahead sessions must be known, in milliseconds.
 const KNOWN: UtcMs = 2 * DAY;
+
+/// Days of UTC that are stated at once after another zone.
+const UTC_DAYS: i64 = 5;
 
 /// The venue's response: rules by symbol, and daily volumes if the rule uses volumes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -345,7 +348,7 @@ impl Universe {
         rules.sort_by_key(|rule| rule.symbol);
         let rules = (!rules.is_empty()).then_some(Market::Instruments { rules });
         let universe = Market::Universe { asked: now, basis, listed, unlisted };
-        let hours = self.new_hours(venue);
+        let hours = self.new_hours(venue, now);
         let takes = self.new_capabilities(venue);
         rules.into_iter().chain(takes).chain(hours).chain([universe]).collect()
     }
@@ -361,7 +364,7 @@ impl Universe {
     }
 
     /// Sessions and day beginnings that are not known yet.
-    fn new_hours(&self, venue: &Venue) -> Vec<Market> {
+    fn new_hours(&self, venue: &Venue, now: UtcMs) -> Vec<Market> {
         let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
         let mut hours = Vec::new();
         if let Some(sessions) = venue.sessions.as_ref().filter(|it| !it.is_unknown()) {
@@ -372,15 +375,42 @@ impl Universe {
                 hours.push(Market::Sessions { venue: id, sessions: sessions.clone() });
             }
         }
-        let last = self.calendar.last_day();
-        if let Some((zone, days)) = &venue.days {
-            let new = days.iter().filter(|(_, at)| Some(*at) > last);
-            hours.extend(new.map(|(day, at)| {
-                let zone = zone.clone();
-                Market::DayBegins { venue: id, zone, day: *day, at: *at }
-            }));
-        }
+        hours.extend(self.new_days(venue, id, now));
         hours
+    }
+
+    /// Day beginnings that are not known yet. Another zone applies from the later of both next
+    /// midnights on. So no day begins twice, and none earlier than in both zones.
+    fn new_days(&self, venue: &Venue, id: VenueId, now: UtcMs) -> Vec<Market> {
+        let utc = || {
+            let days = day_of(now)..day_of(now) + UTC_DAYS;
+            ("UTC".to_owned(), days.map(|day| (day, day * DAY)).collect::<Vec<_>>())
+        };
+        let last = self.calendar.last_day();
+        let (zone, days) = match &venue.days {
+            Some((zone, days)) => (zone.clone(), days.clone()),
+            None if last.is_some() => utc(),
+            None => return Vec::new(),
+        };
+        let is_next = |(_, at): &&(i64, UtcMs)| *at > now;
+        let ahead: Vec<_> = self.calendar.days_after(now).collect();
+        let before = ahead.first().map_or((day_of(now) + 1) * DAY, |(_, at)| *at);
+        // A new installation has had no day yet.
+        let is_new = last.is_none() && self.rows.is_empty();
+        let same = is_new || (last.is_some() && ahead.iter().all(|day| days.contains(day)));
+        let from = match days.iter().find(is_next) {
+            _ if same => last.map_or(UtcMs::MIN, |last| last + 1),
+            Some((_, next)) => before.max(*next),
+            None => return Vec::new(),
+        };
+        let begins = |(day, at): (i64, UtcMs)| {
+            let zone = zone.clone();
+            Market::DayBegins { venue: id, zone, day, at }
+        };
+        let new: Vec<Market> = days.into_iter().filter(|(_, at)| *at >= from).map(begins).collect();
+        let mut with = self.calendar.clone();
+        new.iter().for_each(|market| with.fold(market));
+        if with == self.calendar { Vec::new() } else { new }
     }
 
     /// The venue of the listed symbols.

@@ -315,3 +315,64 @@ fn a_strategy_is_over_once_it_is_not_configured_and_holds_owes_and_orders_nothin
     universe.apply(configured(&settings));
     assert!(!universe.0.is_over("quick"), "it is configured again");
 }
+
+const HOUR: i64 = 60 * MINUTE;
+
+/// Five days from the one of `now` on, in a zone so many hours east of UTC.
+fn days(east: i64, now: UtcMs) -> Vec<(i64, UtcMs)> {
+    let first = day_of(now + east * HOUR);
+    (first..first + 5).map(|day| (day, day * DAY - east * HOUR)).collect()
+}
+
+impl TestUniverse {
+    /// Queries a venue with this zone at this hour. Returns the hours at which days begin, and
+    /// which days.
+    fn zone(&mut self, east: Option<i64>, hour: i64) -> String {
+        let now = hour * HOUR;
+        let days = east.map(|east| (format!("{east}"), days(east, now)));
+        let venue = Venue { days, ..venue(&[("AUSDT", true, 50)]) };
+        let facts = self.0.facts(&venue, now, self.0.basis());
+        let begins = |market: &Market| match market {
+            Market::DayBegins { day, at, .. } => Some(format!("{day}@{}", at / HOUR)),
+            _ => None,
+        };
+        let words: Vec<String> = facts.iter().filter_map(begins).collect();
+        self.append(facts);
+        words.join(" ")
+    }
+
+    fn turns(&self, hours: std::ops::Range<i64>) -> String {
+        let turn = |hour: &i64| {
+            let day = |hour: i64| self.0.calendar.day(hour * HOUR);
+            day(*hour) != day(*hour - 1)
+        };
+        let words: Vec<String> = hours.filter(turn).map(|hour| hour.to_string()).collect();
+        words.join(" ")
+    }
+}
+
+#[test]
+fn days_of_a_new_installation_are_those_of_its_zone() {
+    let mut universe = TestUniverse::new(Selection::default());
+    assert_eq!(universe.zone(Some(-5), 244), "9@221 10@245 11@269 12@293 13@317");
+    assert_eq!(universe.zone(Some(-5), 244), "");
+    assert_eq!(universe.zone(Some(-5), 246), "14@341");
+    assert_eq!(universe.turns(244..300), "245 269 293");
+}
+
+#[test]
+fn another_zone_of_days_applies_from_the_later_of_both_next_midnights() {
+    let mut universe = TestUniverse::new(Selection::default());
+    assert_eq!(universe.zone(None, 240), "");
+    // It is 10 o'clock in UTC. The next midnights are 264 in UTC and 269 in the new zone.
+    assert_eq!(universe.zone(Some(-5), 250), "11@269 12@293 13@317 14@341");
+    assert_eq!(universe.zone(Some(-5), 251), "", "it is stated once");
+    assert_eq!(universe.turns(245..300), "264 293", "day 11 has begun at 264");
+    // East of it, the next midnight is 279; in the zone before, it is 293.
+    assert_eq!(universe.zone(Some(9), 270), "13@303 14@327 15@351");
+    assert_eq!(universe.zone(Some(9), 271), "");
+    assert_eq!(universe.turns(245..340), "264 293 303 327");
+    // Back to UTC. The next midnights are 303 and 312.
+    assert_eq!(universe.zone(None, 302), "13@312 14@336 15@360 16@384");
+    assert_eq!(universe.turns(296..370), "303 336 360");
+}

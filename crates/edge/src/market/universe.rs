@@ -47,6 +47,8 @@ const AGAIN: Duration = Duration::from_millis(20);
 const TRUSTED: UtcMs = MINUTE;
 /// Days whose beginning is announced, the current one included.
 const DAYS_AHEAD: usize = 5;
+/// The value of `risk.day_zone` for the zone of the venue.
+const VENUES: &str = "venue";
 
 /// Makes the bar actor of a symbol.
 pub type MakeBar = Arc<dyn Fn(Symbol) -> ChildSpec + Send + Sync>;
@@ -406,7 +408,7 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
     let rules = world.venue.instruments(&[]).await?;
     let volumes = if ranks { world.venue.volumes().await? } else { Vec::new() };
     let hours = world.venue.hours().await?;
-    let days = hours.zone.map(|zone| {
+    let days = wanted_zone(world).or(hours.zone).map(|zone| {
         let days = days_ahead(&zone, world.now());
         (zone.iana_name().unwrap_or("UTC").to_owned(), days)
     });
@@ -415,6 +417,12 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
     let stop_orders = world.venue.stop_orders();
     let sessions = hours.sessions;
     Ok(Venue { rules, volumes, capabilities, stop_orders, sessions, days })
+}
+
+/// The zone of `risk.day_zone`; none: that of the venue.
+fn wanted_zone(world: &World) -> Option<TimeZone> {
+    let name = world.board.in_force("risk.day_zone")?;
+    TimeZone::get(name.as_str().filter(|name| *name != VENUES)?).ok()
 }
 
 /// The day of venue time `now` in a zone and the days that follow: the number of the date, and its

@@ -109,6 +109,7 @@ pub const STEPS: &[&str] = &[
 
 /// Label values for the checks of a signal: the codes with which the decision declines it.
 pub const RULES: &[&str] = &[
+    "account",
     "all",
     "already-long",
     "barred",
@@ -126,16 +127,20 @@ pub const RULES: &[&str] = &[
     "live-cap",
     "max-positions",
     "no-equity",
+    "no-price",
     "no-stop",
     "not-listed",
     "not-reconciled",
     "nothing-to-sell",
     "odd-bar",
     "other",
+    "owed",
     "pending",
+    "refused",
     "stale",
     "stop-too-near",
     "too-small",
+    "unsupported",
     "venue-halted",
 ];
 
