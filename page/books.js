@@ -36,7 +36,8 @@ const ordered = [
   text("symbol", "symbol", (r) => r.symbol),
   side,
   num("quantity", "quantity", (r) => r.quantity),
-  num("price", "price", (r) => r.price, (r) => r.price ?? "market"),
+  num("price", "price", (r) => r.price ?? r.stop_price,
+    (r) => r.price ?? (r.stop_price ? `stop ${r.stop_price}` : "market")),
   { id: "status", name: "status", value: (r) => r.status, cell: (r) => html`
     <span class=${r.status === "unknown" ? "bad" : FINAL.includes(r.status) ? "" : "wait"}>
     ${words(r.status)}</span>` },

@@ -215,10 +215,12 @@ export class Chart extends Component {
     ].filter((mark) => mark.time >= first).sort((a, b) => a.time - b.time);
     this.markers.setMarkers(marks);
     for (const line of this.lines) this.candles.removePriceLine(line);
-    const open = orders.filter((row) => row.price && ["sent", "open", "partly_filled", "unknown"]
-      .includes(row.status));
-    this.lines = open.map((row) => this.candles.createPriceLine({ price: Number(row.price),
-      color: c.blue, lineStyle: 2, axisLabelVisible: true, title: `${row.side} ${row.status}` }));
+    const open = orders.filter((row) => (row.price ?? row.stop_price)
+      && ["sent", "open", "partly_filled", "unknown"].includes(row.status));
+    this.lines = open.map((row) => this.candles.createPriceLine({
+      price: Number(row.price ?? row.stop_price), color: row.stop_price ? c.loss : c.blue,
+      lineStyle: 2, axisLabelVisible: true,
+      title: `${row.stop_price ? "stop" : row.side} ${row.status}` }));
     const last = this.bars.at(-1);
     const lines = [...this.features.keys()].map((name, i) =>
       `${name} (${["line", "dashed", "dotted"][i % 3]})`).join(", ");

@@ -69,8 +69,12 @@ fn an_exit_decided_during_an_outage_of_two_hours_is_sold_after_the_start() {
     wait_until("it has sold", || daemon.lines().iter().any(sold));
     wait_until("the history has it", || fills(&dir, "sell") > 0);
     let orders = ask(&dir, &["orders"]);
-    // On a slow machine, an order may expire before it is sent. It is requested again.
-    let sent = |order: &&Value| order["side"] == "sell" && !order["venue_order_id"].is_null();
+    // On a slow machine, an order may expire before it is sent. It is requested again. The stop
+    // order was cancelled for the sale.
+    let sent = |order: &&Value| {
+        let sells = order["side"] == "sell" && order["stop_price"].is_null();
+        sells && !order["venue_order_id"].is_null()
+    };
     let sales: Vec<_> = orders.as_array().unwrap().iter().filter(sent).collect();
     assert_eq!(sales.len(), 1, "one sale was sent, when it could be sold: {orders}");
     let decided = sales[0]["time"].as_i64().unwrap();

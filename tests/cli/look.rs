@@ -16,7 +16,7 @@ use std::path::Path;
 
 const LAST_CLOSE: i64 = START + MINUTES * MINUTE;
 
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "average_price",
     "client_order_id",
     "filled_quantity",
@@ -24,6 +24,7 @@ const ORDER: [&str; 12] = [
     "quantity",
     "side",
     "status",
+    "stop_price",
     "strategy",
     "symbol",
     "time",
@@ -58,7 +59,7 @@ fn assert_shape(rows: &Value, fields: &[&str]) {
         for (name, value) in object {
             match name.as_str() {
                 "time" => assert!(value.as_i64() >= Some(START - 60 * MINUTE), "{row}"),
-                "price" | "average_price" | "venue_order_id" if value.is_null() => {}
+                "price" | "average_price" | "stop_price" | "venue_order_id" if value.is_null() => {}
                 _ => assert!(value.is_string(), "{name}: {row}"),
             }
             let decimal = ["quantity", "price", "fee", "equity", "cash", "pnl"];

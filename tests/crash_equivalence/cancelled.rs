@@ -96,7 +96,9 @@ fn hasty() -> Feed {
         "sma_cross" => StageSpec { make: |_, _| Box::new(Hasty::default()), ..spec },
         _ => spec,
     };
-    Feed { stages: small.stages.into_iter().map(one).collect(), ..feed::small() }
+    let stages = small.stages.into_iter().map(one).collect();
+    // Stop orders have cancels of their own.
+    Feed { stages, stop_orders: 0, ..feed::small() }
 }
 
 fn at(place: &str, kind: Kind) -> Fault {

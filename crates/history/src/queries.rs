@@ -223,6 +223,7 @@ fn order_view(intent: OrderIntent, state: Option<OrderState>) -> OrderView {
         order_type,
         quantity: intent.quantity.normalize(),
         price: intent.price.map(|p| p.normalize()),
+        stop_price: intent.terms.stop.map(|p| p.normalize()),
         status: state.status,
         filled_quantity: state.executed.normalize(),
         average_price: quotient(state.executed_quote, state.executed),

@@ -37,6 +37,8 @@ pub struct OrderView {
     pub quantity: Decimal,
     /// Limit price; none for market orders.
     pub price: Option<Decimal>,
+    /// Price from which on it enters the market, quote units; none: it enters immediately.
+    pub stop_price: Option<Decimal>,
     /// Where it stands.
     #[schema(value_type = shapes::OrderStatus)]
     pub status: OrderStatus,

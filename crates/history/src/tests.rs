@@ -164,6 +164,7 @@ fn the_public_shapes_are_what_the_facts_said() {
         concat!(
             r#"{"average_price":"100.1", "client_order_id":"ew-1", "filled_quantity":"2", "#,
             r#""price":null, "quantity":"3", "side":"buy", "status":"partly_filled", "#,
+            r#""stop_price":null, "#,
             r#""strategy":"sma_cross", "symbol":"ETHUSD", "time":120000, "type":"market", "#,
             r#""venue_order_id":"17"}"#
         )

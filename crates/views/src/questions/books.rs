@@ -46,7 +46,7 @@ pub const ORDERS: Question = Question {
         column("close (UTC)", "time", time),
         column("symbol", "symbol", word),
         column("side", "side", word),
-        column("type", "price", priced),
+        column("type", "", priced),
         column(">quantity", "quantity", plain),
         column(">filled", "filled_quantity", plain),
         column(">average", "average_price", rounded),
@@ -61,8 +61,12 @@ pub const ORDERS: Question = Question {
     )
 };
 
-fn priced(price: &Value) -> String {
-    if price.is_null() { "market".to_owned() } else { format!("limit {}", plain(price)) }
+fn priced(order: &Value) -> String {
+    let (price, stop) = (&order["price"], &order["stop_price"]);
+    if !price.is_null() {
+        return format!("limit {}", plain(price));
+    }
+    if stop.is_null() { "market".to_owned() } else { format!("stop {}", plain(stop)) }
 }
 
 /// The query of fills, in pages.
