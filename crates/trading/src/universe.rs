@@ -409,7 +409,9 @@ impl Universe {
         };
         let new: Vec<Market> = days.into_iter().filter(|(_, at)| *at >= from).map(begins).collect();
         let mut with = self.calendar.clone();
-        new.iter().for_each(|market| with.fold(market));
+        for market in &new {
+            with.fold(market);
+        }
         if with == self.calendar { Vec::new() } else { new }
     }
 
