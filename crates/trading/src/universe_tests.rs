@@ -332,9 +332,9 @@ impl TestUniverse {
         let days = east.map(|east| (format!("{east}"), days(east, now)));
         let venue = Venue { days, ..venue(&[("AUSDT", true, 50)]) };
         let facts = self.0.facts(&venue, now, self.0.basis());
-        let begins = |market: &Market| match market {
-            Market::DayBegins { day, at, .. } => Some(format!("{day}@{}", at / HOUR)),
-            _ => None,
+        let begins = |market: &Market| {
+            let Market::DayBegins { day, at, .. } = market else { return None };
+            Some(format!("{day}@{}", at / HOUR))
         };
         let words: Vec<String> = facts.iter().filter_map(begins).collect();
         self.append(facts);
