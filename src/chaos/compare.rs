@@ -1,13 +1,10 @@
 //! Compares two runs. From the public API it takes orders, fills, positions, equity, signals and
 //! stories of orders. It adds the ledger of the exchange, and the facts derived at each close.
 //! Sequence numbers, venue ids and venue times are left out: a resend changes only those.
-//!
-//! How often a stop order is replaced depends on when fills are reported. So only stop orders with
-//! fills are compared, without their ids and the times of their placement.
 
 use super::invariants::Listed;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order, kinds};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::order::{OrderIntent, Side};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_history::{History, Projector, bars};
@@ -51,41 +48,6 @@ impl Picture {
     }
 }
 
-/// The stop orders of a run: names that are the same in every run, by id.
-#[derive(Debug, Default)]
-pub struct StopOrders(BTreeMap<String, String>);
-
-impl StopOrders {
-    /// Takes one fact.
-    pub fn see(&mut self, fact: &Fact<Body>) {
-        if let Body::Order(Order::Intent(intent)) = &fact.body
-            && intent.terms.stop.is_some()
-        {
-            let name = format!("stop of {} in {}", intent.strategy, intent.symbol);
-            self.0.insert(intent.client_id.0.clone(), name);
-        }
-    }
-
-    /// Gives a row of an order or fill its name. Returns whether it is compared.
-    fn rename(&self, row: &mut Value) -> bool {
-        let id = row["client_order_id"].as_str().unwrap_or_default();
-        let Some(name) = self.0.get(id) else { return true };
-        row["client_order_id"] = json!(name);
-        if row.get("time").is_some() {
-            row["time"] = Value::Null;
-        }
-        row.get("filled_quantity").is_none_or(|filled| *filled != "0")
-    }
-
-    /// The rows that are compared.
-    fn renamed(&self, rows: &impl Serialize) -> Vec<Value> {
-        let rows = serde_json::to_value(rows).unwrap_or_default();
-        let mut rows = rows.as_array().cloned().unwrap_or_default();
-        rows.retain_mut(|row| self.rename(row));
-        rows
-    }
-}
-
 fn first_difference(a: &[String], b: &[String]) -> Option<String> {
     let at = (0..a.len().max(b.len())).find(|i| a.get(*i) != b.get(*i))?;
     let show = |side: &[String]| side.get(at).cloned().unwrap_or_else(|| "nothing".to_owned());
@@ -117,16 +79,15 @@ fn rows(title: &str, rows: &impl Serialize, keep: &[&str]) -> Vec<String> {
 /// # Errors
 /// The history cannot be read or written.
 pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<String>, String> {
-    let (mut derived, mut stops) = (Derived::default(), StopOrders::default());
+    let mut derived = Derived::default();
     for (_, fact) in facts {
         derived.see(fact);
-        stops.see(fact);
     }
     let mut projector = Projector::new(Arc::clone(archive)).map_err(|e| e.to_string())?;
     let last = facts.last().map_or(0, |(row, _)| *row);
     let rows = facts.iter().map(|(row, fact)| (*row, fact));
     projector.apply(rows, last, false).map_err(|e| e.to_string())?;
-    let mut lines = public(archive, &stops)?;
+    let mut lines = public(archive)?;
     for symbol in symbols(facts) {
         for timeframe in Timeframe::ALL {
             let found = bars::read(archive, timeframe, symbol, UtcMs::MIN..=UtcMs::MAX);
@@ -147,9 +108,7 @@ fn printed(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
     let mut ids = BTreeSet::new();
     for (_, fact) in facts {
         signals.fold(fact);
-        if let Body::Order(Order::Intent(intent)) = &fact.body
-            && intent.terms.stop.is_none()
-        {
+        if let Body::Order(Order::Intent(intent)) = &fact.body {
             ids.insert(intent.client_id.0.clone());
         }
     }
@@ -188,13 +147,13 @@ fn symbols(facts: &[(u64, Fact<Body>)]) -> BTreeSet<Symbol> {
 ///
 /// # Errors
 /// The history cannot be read.
-pub fn public(archive: &Arc<Archive>, stops: &StopOrders) -> Result<Vec<String>, String> {
+pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
     let history = History::new(Arc::clone(archive));
     let why = |e: everwarm_history::queries::HistoryError| e.to_string();
     let orders = history.orders(None).map_err(why)?.rows;
     let mut lines = rows(
         "order",
-        &stops.renamed(&orders),
+        &orders,
         &[
             "time",
             "client_order_id",
@@ -211,12 +170,16 @@ pub fn public(archive: &Arc<Archive>, stops: &StopOrders) -> Result<Vec<String>,
     );
     let fills = history.fills(None).map_err(why)?.rows;
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-    let mut fills = stops.renamed(&fills);
-    for fill in &mut fills {
-        let k = counts.entry(fill["client_order_id"].to_string()).or_default();
-        *k += 1;
-        fill["k"] = json!(*k);
-    }
+    let fills: Vec<Value> = fills
+        .iter()
+        .map(|fill| {
+            let k = counts.entry(fill.client_order_id.0.clone()).or_default();
+            *k += 1;
+            let mut row = serde_json::to_value(fill).unwrap_or_default();
+            row["k"] = json!(*k);
+            row
+        })
+        .collect();
     lines.extend(rows(
         "fill",
         &fills,
@@ -239,12 +202,6 @@ pub fn ledger(ledger: &Value) -> Vec<String> {
     let empty = Vec::new();
     let list = |value: &Value| value.as_array().unwrap_or(&empty).clone();
     let mut orders = list(&ledger["orders"]);
-    let is_stop = |order: &Value| order["type"] == "STOP_LOSS";
-    orders.retain(|order| !is_stop(order) || order["executed"] != "0");
-    for order in orders.iter_mut().filter(|order| is_stop(order)) {
-        order["client_order_id"] = json!(format!("stop in {}", order["symbol"]));
-        order["minute"] = Value::Null;
-    }
     orders.sort_by_key(|o| (o["minute"].as_i64(), o["client_order_id"].to_string()));
     let fields = [
         "minute",
@@ -290,8 +247,6 @@ pub struct Derived {
     exits: BTreeSet<(UtcMs, String, String)>,
     /// History bars loaded for new features, each range once.
     pasts: Vec<String>,
-    /// Ids of the stop orders.
-    stops: BTreeSet<ClientOrderId>,
 }
 
 impl Derived {
@@ -314,9 +269,6 @@ impl Derived {
         }
         if let Body::Decision(Decision::Owed { since, symbol, strategy, .. }) = &fact.body {
             self.exits.insert((*since, symbol.to_string(), strategy.clone()));
-            return;
-        }
-        if self.is_of_stop(&fact.body) {
             return;
         }
         let Some(close) = self.closes.get(&fact.key.n) else { return };
@@ -354,32 +306,6 @@ impl Derived {
             };
             self.facts.insert((*close, fact.key.rank, i), text);
         }
-    }
-
-    /// Whether a fact is about a stop order.
-    fn is_of_stop(&mut self, body: &Body) -> bool {
-        if let Body::Decision(Decision::Approved { intent, .. }) = body
-            && intent.terms.stop.is_some()
-        {
-            self.stops.insert(intent.client_id.clone());
-        }
-        if self.stops.is_empty() {
-            return false;
-        }
-        let id = if let Body::Decision(Decision::Approved { intent, .. })
-        | Body::Order(Order::Intent(intent)) = body
-        {
-            &intent.client_id
-        } else if let Body::Decision(
-            Decision::CancelIntent { client_id, .. } | Decision::Withdrawn { client_id, .. },
-        )
-        | Body::Order(Order::Changed { client_id, .. }) = body
-        {
-            client_id
-        } else {
-            return false;
-        };
-        self.stops.contains(id)
     }
 
     /// One line for each derived fact.

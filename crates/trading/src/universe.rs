@@ -380,7 +380,7 @@ impl Universe {
     }
 
     /// Day beginnings that are not known yet. Another zone applies from the later of both next
-    /// midnights on. So no day begins twice, and none earlier than in both zones.
+    /// midnights on. So no day begins twice. The day of the change may be shorter or longer.
     fn new_days(&self, venue: &Venue, id: VenueId, now: UtcMs) -> Vec<Market> {
         let utc = || {
             let days = day_of(now)..day_of(now) + UTC_DAYS;
