@@ -211,9 +211,9 @@ fn reported_missing(dir: &Path) -> BTreeSet<(Symbol, UtcMs)> {
     found
 }
 
-/// Minutes without a close that began while the exchange lied, up to the close `lied_until`. After a
-/// minute of market time, a quarter of a second here, the closer goes on without bars that it could
-/// not fetch. The journal does not name them.
+/// Minutes without a close that began while the exchange lied, up to the close `lied_until`. After
+/// a minute of market time, a quarter of a second here, the closer goes on without bars that it
+/// could not fetch. The journal does not name them.
 fn without_close(dir: &Path, lied_until: UtcMs) -> BTreeSet<UtcMs> {
     let store = Store::look(&dir.join(LIVE_FILE), APPLICATION).unwrap();
     let (mut found, mut last) = (BTreeSet::new(), START);
