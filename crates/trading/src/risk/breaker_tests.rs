@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{changed, close, configured, dec, fact, facts_of, filled, input, sent, sym};
 use everwarm_domain::fact::{Conflict, Dispute};
+use everwarm_domain::id::VenueId;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_domain::time::MINUTE;
@@ -84,6 +85,23 @@ fn the_requests_of_one_owed_exit_that_fail_count_once() {
     assert_eq!(fails("ew-3", "A"), "");
     let tripped = fails("ew-4", "B");
     assert!(tripped.starts_with("ExitsOnly [\"1970-01-01: 2 orders"), "{tripped}");
+}
+
+#[test]
+fn a_daily_limit_ends_at_the_midnight_of_the_zone() {
+    let mut stage = breaker(0, 1, "0");
+    // Midnight there is 5 o'clock in UTC.
+    for day in 0..2 {
+        let (zone, venue) = ("America/New_York".to_owned(), VenueId::default());
+        let at = (day * DAY_MINUTES + 300) * MINUTE;
+        let begins = Body::Market(Market::DayBegins { venue, zone, day, at });
+        assert_eq!(appended(&mut stage, 0, begins), "");
+    }
+    assert_eq!(appended(&mut stage, 0, close("A", 299, 1)), "");
+    let tripped = appended(&mut stage, 700, filled("ew-1", Side::Buy, 1, "5", "1"));
+    assert!(tripped.contains("1 entries"), "{tripped}");
+    assert_eq!(appended(&mut stage, 0, close("A", DAY_MINUTES + 298, 1)), "", "a minute before");
+    assert_eq!(appended(&mut stage, 0, close("A", DAY_MINUTES + 299, 1)), "Normal []");
 }
 
 #[test]
