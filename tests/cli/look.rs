@@ -376,7 +376,9 @@ fn a_recording_comes_to_the_same_end_after_a_kill() {
     let (calm, hit) = (folder.join("calm"), folder.join("hit"));
     let command = until_end(&recording);
     let (code, out, err) = run(&calm, &command);
-    assert_eq!((code, complaints(&err)), (Some(0), vec![]), "{out}");
+    let calm_end = code == Some(0) && complaints(&err).is_empty();
+    // What went wrong is printed first: a report keeps the beginning of a long output.
+    assert!(calm_end, "exit code {code:?}\n{err}{out}");
     assert!(
         out.contains("run 1 took") && out.contains("closes") && out.contains("0 not final"),
         "{out}"
