@@ -310,6 +310,13 @@ pub fn complaints(err: &str) -> Vec<&str> {
     err.lines().filter(|line| !line.contains("its thread")).collect()
 }
 
+/// Fails if a daemon failed or complained. That is printed first: a report keeps the beginning of a
+/// long output.
+pub fn assert_ended_well(code: Option<i32>, out: &str, err: &str) {
+    let ended_well = code == Some(0) && complaints(err).is_empty();
+    assert!(ended_well, "exit code {code:?}\n{err}{out}");
+}
+
 /// What a command without a data directory prints.
 pub fn plain(arguments: &[&str]) -> Output {
     output(Command::new(BINARY).args(arguments))

@@ -2,8 +2,8 @@
 //! a run is killed.
 
 use crate::kit::{
-    Folder, PATIENCE, Process, ask, complaints, kill_exchange, made_recording, plain, run,
-    small_recording, until_end, wait_until,
+    Folder, PATIENCE, Process, ask, assert_ended_well, complaints, kill_exchange, made_recording,
+    plain, run, small_recording, until_end, wait_until,
 };
 use everwarm::chaos::feed::{MINUTES, START};
 use everwarm_api::ApiFile;
@@ -376,9 +376,7 @@ fn a_recording_comes_to_the_same_end_after_a_kill() {
     let (calm, hit) = (folder.join("calm"), folder.join("hit"));
     let command = until_end(&recording);
     let (code, out, err) = run(&calm, &command);
-    let calm_end = code == Some(0) && complaints(&err).is_empty();
-    // What went wrong is printed first: a report keeps the beginning of a long output.
-    assert!(calm_end, "exit code {code:?}\n{err}{out}");
+    assert_ended_well(code, &out, &err);
     assert!(
         out.contains("run 1 took") && out.contains("closes") && out.contains("0 not final"),
         "{out}"
@@ -396,7 +394,7 @@ fn a_recording_comes_to_the_same_end_after_a_kill() {
     assert_eq!(picture(&calm), picture(&hit));
     // It has ended: the same command reports it again, and trades nothing.
     let (code, out, err) = run(&hit, &command);
-    assert_eq!((code, complaints(&err)), (Some(0), vec![]), "{out}");
+    assert_ended_well(code, &out, &err);
     assert_eq!(picture(&calm), picture(&hit));
 }
 
