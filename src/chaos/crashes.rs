@@ -521,7 +521,7 @@ fn books(dir: &Path, subject: &Subject) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chaos::rig::Folder;
+    use crate::chaos::folder::Folder;
     use std::os::unix::fs::PermissionsExt;
 
     /// A program that runs this script, with its data directory as `$dir`.

@@ -12,6 +12,7 @@ pub mod disk;
 mod failing_stages;
 pub mod faults;
 pub mod feed;
+mod folder;
 pub mod interrupt;
 pub mod invariants;
 mod operator_steps;

@@ -1,8 +1,8 @@
 //! Script deeds that take several steps. Each is done once, even if a process or an actor is killed
 //! in between.
 
+use super::folder::Folder;
 use super::invariants::Listed;
-use super::rig::Folder;
 use super::script::{Act, LOOK, NAME};
 use everwarm_domain::fact::{Accept, Body, Ledger, Market, Operator};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};

@@ -106,7 +106,7 @@ fn runs(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chaos::rig::Folder;
+    use crate::chaos::folder::Folder;
     use std::process::Command;
 
     #[test]

@@ -3,7 +3,8 @@
 //! must reach the same result.
 
 use super::compare::{Picture, ledger, ours};
-use super::rig::{Feed, Folder};
+use super::folder::Folder;
+use super::rig::Feed;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::{Body, Decision, Market, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};

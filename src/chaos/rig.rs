@@ -8,6 +8,7 @@ use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};
 use super::disk::{File, Files, Operations, checkpoints, facts, flushed, flushed_row};
 use super::failing_stages::Illness;
+use super::folder::Folder;
 use super::interrupt;
 use super::invariants::announced::{self, Announced};
 use super::invariants::cursors::Cursors;
@@ -46,8 +47,8 @@ use everwarm_trading::StageSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -183,32 +184,6 @@ pub struct Outcome {
     pub asked: Vec<Entry>,
 }
 
-static RUN: AtomicU64 = AtomicU64::new(1);
-
-/// A temporary folder, removed when dropped.
-pub(super) struct Folder(PathBuf);
-
-impl Folder {
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(super) fn new() -> std::io::Result<Folder> {
-        let memory = Path::new("/dev/shm");
-        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let number = RUN.fetch_add(1, Relaxed);
-        let path = base.join(format!("everwarm-rig-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Folder(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
 /// Runs the feed to its end under the plan.
 ///
 /// # Errors
@@ -230,7 +205,7 @@ pub fn run_with_progress(
     let feed = drawn.as_ref().unwrap_or(feed);
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let left = plan.image.unwrap_or(Image::Everything);
-    let dir = folder.0.join("exchange");
+    let dir = folder.path().join("exchange");
     let (market, setup) = (Arc::clone(&feed.market), feed.setup.clone());
     limits::prepare(&dir, plan.orders_used).map_err(|e| e.to_string())?;
     let venue = Venue::start((market, setup, pace(plan)), dir.clone(), left, &plan.faults)?;

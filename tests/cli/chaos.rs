@@ -7,6 +7,7 @@ use everwarm::chaos::prove::Part;
 use everwarm_sim::faults::{KINDS, Kind};
 use everwarm_sim::server::port::PortFile;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -257,11 +258,11 @@ fn what_strikes_nothing_is_refused_for_it_proves_nothing() {
     assert!(injected.iter().any(|row| row["what"] == "venue"), "{report}");
 }
 
-/// Folders in which a process proves.
-fn left_by(pid: u32) -> Vec<PathBuf> {
-    let ours = format!("everwarm-rig-{pid}-");
+/// Folders in which processes prove whose id begins so. All, if it is empty.
+fn rigs(pid: &str) -> BTreeSet<PathBuf> {
     let places = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
     let all = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
+    let ours = format!("everwarm-rig-{pid}");
     let all = all.filter(|entry| entry.file_name().to_string_lossy().starts_with(&ours));
     all.map(|entry| entry.path()).collect()
 }
@@ -286,19 +287,22 @@ fn one_that_is_interrupted_leaves_no_process_and_no_file() {
         let asked = [&asked[..], &["--crashes", crashes]].concat();
         let mut command = Command::new(BINARY);
         command.args(&asked);
+        // A process that was killed earlier may have had the same id.
+        let before = rigs("");
         let proving = Process::bare(command);
         let pid = proving.pid();
         let ours = format!("everwarm-rig-{pid}-");
+        let left = || &rigs(&format!("{pid}-")) - &before;
         wait_until("lives are lived", || {
             let daemons = crashes == "0" || processes_with(&ours).len() > 1;
-            daemons && left_by(pid).iter().any(|dir| fs::read_dir(dir).is_ok_and(|d| d.count() > 0))
+            daemons && left().iter().any(|dir| fs::read_dir(dir).is_ok_and(|d| d.count() > 0))
         });
         proving.signal("-INT");
         let (code, out, err) = proving.result();
         assert_eq!(code, Some(130), "{out}{err}");
         assert!(err.contains("interrupted; nothing is proved"), "{out}{err}");
         assert!(!runs(pid));
-        assert!(left_by(pid).is_empty(), "{:?}", left_by(pid));
+        assert_eq!(left(), BTreeSet::new());
         assert_eq!(processes_with(&ours), [0; 0]);
     }
 }

@@ -7,10 +7,10 @@ use crate::chaos::crashes::{
     End, Left, Lived, PATIENCE_FAULTY, Subject, Took, kill_exchange, picture,
 };
 use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, that_matter};
+use crate::chaos::folder::Folder;
 use crate::chaos::interrupt;
 use crate::chaos::orphans::kill_all_below;
 use crate::chaos::requests;
-use crate::chaos::rig::Folder;
 use crate::chaos::several::{Tally, several};
 use crate::chaos::sweep::Die;
 use everwarm_sim::faults::{Fault, prepare};
