@@ -14,6 +14,7 @@ impl Folder {
         &self.0
     }
 
+    /// Creates one that was not there before.
     pub(super) fn new() -> std::io::Result<Folder> {
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
@@ -33,5 +34,29 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_a_killed_process_with_the_same_id_left_is_not_taken() {
+        let sample = Folder::new().unwrap();
+        let (base, me) = (sample.path().parent().unwrap(), std::process::id());
+        let next = RUN.load(Relaxed);
+        let paths =
+            (next..next + 20).map(|number| base.join(format!("everwarm-rig-{me}-{number}")));
+        // Another test may have one of these numbers already.
+        let made = paths.filter(|path| fs::create_dir(path).is_ok());
+        let old: Vec<Folder> = made.map(Folder).collect();
+        for folder in &old {
+            fs::write(folder.path().join("old"), "").unwrap();
+        }
+        let new = Folder::new().unwrap();
+        assert_eq!(fs::read_dir(new.path()).unwrap().count(), 0, "{:?}", new.path());
+        assert!(old.iter().all(|folder| folder.path().join("old").exists()));
     }
 }

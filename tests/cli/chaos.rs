@@ -258,12 +258,11 @@ fn what_strikes_nothing_is_refused_for_it_proves_nothing() {
     assert!(injected.iter().any(|row| row["what"] == "venue"), "{report}");
 }
 
-/// Folders in which processes prove whose id begins so. All, if it is empty.
-fn rigs(pid: &str) -> BTreeSet<PathBuf> {
+/// Folders of chaos runs whose names begin like this.
+fn folders_of(prefix: &str) -> BTreeSet<PathBuf> {
     let places = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
     let all = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
-    let ours = format!("everwarm-rig-{pid}");
-    let all = all.filter(|entry| entry.file_name().to_string_lossy().starts_with(&ours));
+    let all = all.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
     all.map(|entry| entry.path()).collect()
 }
 
@@ -288,11 +287,11 @@ fn one_that_is_interrupted_leaves_no_process_and_no_file() {
         let mut command = Command::new(BINARY);
         command.args(&asked);
         // A process that was killed earlier may have had the same id.
-        let before = rigs("");
+        let before = folders_of("everwarm-rig-");
         let proving = Process::bare(command);
         let pid = proving.pid();
         let ours = format!("everwarm-rig-{pid}-");
-        let left = || &rigs(&format!("{pid}-")) - &before;
+        let left = || &folders_of(&ours) - &before;
         wait_until("lives are lived", || {
             let daemons = crashes == "0" || processes_with(&ours).len() > 1;
             daemons && left().iter().any(|dir| fs::read_dir(dir).is_ok_and(|d| d.count() > 0))
