@@ -222,6 +222,11 @@ alert("OrdersWithoutFills", WARN, "",
        'everwarm_fills_total{side="buy",liquidity="taker"}': "3x144"}, {},
       {'everwarm_orders_total{side="buy",outcome="sent"}': "0x4 9x140",
        'everwarm_fills_total{side="buy",liquidity="taker"}': "3x9 4x135"}, at=1200)
+alert("LotWithoutStop", PAGE, "", 'everwarm_lots_unprotected{reason="no-order"} > 0',
+      "A lot on {{ $labels.instance }} has no stop order at the venue",
+      "For at least 3 s it has had none, although the venue takes one. `everwarm lots` shows which, `everwarm orders` why.",
+      {'everwarm_lots_unprotected{reason="no-order"}': "1x40"}, {"reason": "no-order"},
+      {'everwarm_lots_unprotected{reason="no-order"}': "0x40"})
 alert("PositionsUnprotected", PAGE, "5m", "everwarm_positions_unprotected > 0",
       "Positions on {{ $labels.instance }} cannot be closed",
       "No exit order can be sent for them now. `everwarm doctor` names them, the reason, and the command that sells them.",

@@ -672,11 +672,13 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Fail
     for notice in recording.notices() {
         tracing::warn!("{notice}");
     }
-    let names = recording.instruments().iter().map(|rule| rule.symbol);
+    let names = || recording.instruments().iter().map(|rule| rule.symbol);
+    let stop_orders = |symbol| Some((symbol, recording.max_stop_orders(symbol)?));
     let setup = InitialBooks {
         seed: source.seed,
         balances: recording.balances().iter().cloned().collect(),
-        max_position: names.filter_map(|s| Some((s, recording.max_position(s)?))).collect(),
+        max_position: names().filter_map(|s| Some((s, recording.max_position(s)?))).collect(),
+        max_stop_orders: names().filter_map(stop_orders).collect(),
     };
     Ok((Box::new(recording), setup))
 }

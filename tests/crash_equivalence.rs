@@ -32,7 +32,7 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 9] = [
+const FEEDS: [Named; 10] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
@@ -42,6 +42,7 @@ const FEEDS: [Named; 9] = [
     ("commanded", feed::commanded),
     ("barring", feed::barring),
     ("upgrade", upgrade::feed_before),
+    ("without-stop-orders", feed::without_stop_orders),
 ];
 
 /// A feed and what undisturbed runs of it teach; learned once for all tests.

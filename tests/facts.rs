@@ -171,6 +171,7 @@ fn markets() -> Vec<Market> {
             venue: VenueId::default(),
             capabilities: Capabilities::market_and_limit(),
             stop_orders: 5,
+            fewer: vec![(symbol, 0)],
         },
         Market::Universe {
             asked: i64::MIN,

@@ -1,17 +1,23 @@
 //! Compares two runs. From the public API it takes orders, fills, positions, equity, signals and
 //! stories of orders. It adds the ledger of the exchange, and the facts derived at each close.
 //! Sequence numbers, venue ids and venue times are left out: a resend changes only those.
+//!
+//! How often a stop order is replaced depends on when fills are reported. So only stop orders with
+//! fills are compared, without their ids and the times of their placement, and which lots have an
+//! open one in the end.
 
 use super::invariants::Listed;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order, kinds};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderIntent, Side};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_history::{History, Projector, bars};
-use everwarm_kernel::fact::Fact;
+use everwarm_kernel::fact::{Fact, Key};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_views::explain::explain;
+use everwarm_views::lots::LotFold;
 use everwarm_views::signals::SignalFold;
+use everwarm_views::views::ExplainStep;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +54,69 @@ impl Picture {
     }
 }
 
+/// The stop orders of a run.
+#[derive(Debug, Default)]
+pub struct StopOrders {
+    /// Names that are the same in every run, by id.
+    names: BTreeMap<String, String>,
+    /// Keys of the facts about them.
+    keys: BTreeSet<Key>,
+}
+
+impl StopOrders {
+    /// Takes one fact. Returns whether it is about a stop order.
+    pub fn see(&mut self, fact: &Fact<Body>) -> bool {
+        if let Body::Decision(Decision::Approved { intent, .. }) = &fact.body
+            && intent.terms.stop.is_some()
+        {
+            let name = format!("stop of {} in {}", intent.strategy, intent.symbol);
+            self.names.insert(intent.client_id.0.clone(), name);
+        }
+        let is_about = !self.names.is_empty()
+            && about(&fact.body).is_some_and(|id| self.names.contains_key(&id.0));
+        if is_about {
+            self.keys.insert(fact.key);
+        }
+        is_about
+    }
+
+    /// Gives a row of an order or fill its name. Returns whether it is compared.
+    fn rename(&self, row: &mut Value) -> bool {
+        let id = row["client_order_id"].as_str().unwrap_or_default();
+        let Some(name) = self.names.get(id) else { return true };
+        row["client_order_id"] = json!(name);
+        if row.get("time").is_some() {
+            row["time"] = Value::Null;
+        }
+        row.get("filled_quantity").is_none_or(|filled| *filled != "0")
+    }
+
+    /// The rows that are compared.
+    fn renamed(&self, rows: &impl Serialize) -> Vec<Value> {
+        let rows = serde_json::to_value(rows).unwrap_or_default();
+        let mut rows = rows.as_array().cloned().unwrap_or_default();
+        rows.retain_mut(|row| self.rename(row));
+        rows
+    }
+}
+
+/// The order that a decision or a change is about.
+fn about(body: &Body) -> Option<&ClientOrderId> {
+    if let Body::Decision(Decision::Approved { intent, .. }) | Body::Order(Order::Intent(intent)) =
+        body
+    {
+        Some(&intent.client_id)
+    } else if let Body::Decision(
+        Decision::CancelIntent { client_id, .. } | Decision::Withdrawn { client_id, .. },
+    )
+    | Body::Order(Order::Changed { client_id, .. }) = body
+    {
+        Some(client_id)
+    } else {
+        None
+    }
+}
+
 fn first_difference(a: &[String], b: &[String]) -> Option<String> {
     let at = (0..a.len().max(b.len())).find(|i| a.get(*i) != b.get(*i))?;
     let show = |side: &[String]| side.get(at).cloned().unwrap_or_else(|| "nothing".to_owned());
@@ -79,15 +148,16 @@ fn rows(title: &str, rows: &impl Serialize, keep: &[&str]) -> Vec<String> {
 /// # Errors
 /// The history cannot be read or written.
 pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<String>, String> {
-    let mut derived = Derived::default();
+    let (mut derived, mut stops) = (Derived::default(), StopOrders::default());
     for (_, fact) in facts {
         derived.see(fact);
+        stops.see(fact);
     }
     let mut projector = Projector::new(Arc::clone(archive)).map_err(|e| e.to_string())?;
     let last = facts.last().map_or(0, |(row, _)| *row);
     let rows = facts.iter().map(|(row, fact)| (*row, fact));
     projector.apply(rows, last, false).map_err(|e| e.to_string())?;
-    let mut lines = public(archive)?;
+    let mut lines = public(archive, &stops)?;
     for symbol in symbols(facts) {
         for timeframe in Timeframe::ALL {
             let found = bars::read(archive, timeframe, symbol, UtcMs::MIN..=UtcMs::MAX);
@@ -104,29 +174,36 @@ pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<S
 /// The output of `signals` and `explain`, without input numbers, venue ids and steps of this run
 /// alone. Reads the journal in the order of its rows, as the commands do.
 fn printed(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
-    let mut signals = SignalFold::default();
+    let (mut signals, mut stops) = (SignalFold::default(), StopOrders::default());
     let mut ids = BTreeSet::new();
     for (_, fact) in facts {
         signals.fold(fact);
-        if let Body::Order(Order::Intent(intent)) = &fact.body {
+        stops.see(fact);
+        if let Body::Order(Order::Intent(intent)) = &fact.body
+            && intent.terms.stop.is_none()
+        {
             ids.insert(intent.client_id.0.clone());
         }
     }
     let fields =
         ["time", "strategy", "symbol", "side", "price", "reason", "outcome", "client_order_id"];
     let mut lines = rows("signal", &signals.newest(None), &fields);
-    let step = (ids.len() / STORIES).max(1);
-    for id in ids.iter().step_by(step).take(STORIES) {
+    let every = (ids.len() / STORIES).max(1);
+    for id in ids.iter().step_by(every).take(STORIES) {
         let view = explain(&Listed(facts, &[]), id, false).map_err(|e| format!("{e:?}"))?;
         let Some(view) = view else { return Err(format!("order {id} has no story")) };
         lines.push(format!("story {}", view.title));
-        let steps = view.steps.iter().filter(|step| STORY_KINDS.contains(&step.kind.as_str()));
+        let ours = |step: &&ExplainStep| {
+            let of_stop = step.key.parse().is_ok_and(|key| stops.keys.contains(&key));
+            STORY_KINDS.contains(&step.kind.as_str()) && !of_stop
+        };
+        let compared = view.steps.iter().filter(ours);
         // The time until which a request is valid counts from its decision. That is later if the
         // status of the order before it was learned later; the close is the same.
         let what = |text: &str| text.split(", may be sent until").next().map(str::to_owned);
         let line =
             |kind: &str, text| format!("story {id} {kind}: {}", what(text).unwrap_or_default());
-        lines.extend(steps.map(|step| line(&step.kind, &step.text)));
+        lines.extend(compared.map(|step| line(&step.kind, &step.text)));
     }
     Ok(lines)
 }
@@ -147,13 +224,13 @@ fn symbols(facts: &[(u64, Fact<Body>)]) -> BTreeSet<Symbol> {
 ///
 /// # Errors
 /// The history cannot be read.
-pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
+pub fn public(archive: &Arc<Archive>, stops: &StopOrders) -> Result<Vec<String>, String> {
     let history = History::new(Arc::clone(archive));
     let why = |e: everwarm_history::queries::HistoryError| e.to_string();
     let orders = history.orders(None).map_err(why)?.rows;
     let mut lines = rows(
         "order",
-        &orders,
+        &stops.renamed(&orders),
         &[
             "time",
             "client_order_id",
@@ -170,16 +247,12 @@ pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
     );
     let fills = history.fills(None).map_err(why)?.rows;
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-    let fills: Vec<Value> = fills
-        .iter()
-        .map(|fill| {
-            let k = counts.entry(fill.client_order_id.0.clone()).or_default();
-            *k += 1;
-            let mut row = serde_json::to_value(fill).unwrap_or_default();
-            row["k"] = json!(*k);
-            row
-        })
-        .collect();
+    let mut fills = stops.renamed(&fills);
+    for fill in &mut fills {
+        let k = counts.entry(fill["client_order_id"].to_string()).or_default();
+        *k += 1;
+        fill["k"] = json!(*k);
+    }
     lines.extend(rows(
         "fill",
         &fills,
@@ -202,6 +275,12 @@ pub fn ledger(ledger: &Value) -> Vec<String> {
     let empty = Vec::new();
     let list = |value: &Value| value.as_array().unwrap_or(&empty).clone();
     let mut orders = list(&ledger["orders"]);
+    let is_stop = |order: &Value| order["type"] == "STOP_LOSS";
+    orders.retain(|order| !is_stop(order) || order["executed"] != "0");
+    for order in orders.iter_mut().filter(|order| is_stop(order)) {
+        order["client_order_id"] = json!(format!("stop in {}", order["symbol"]));
+        order["minute"] = Value::Null;
+    }
     orders.sort_by_key(|o| (o["minute"].as_i64(), o["client_order_id"].to_string()));
     let fields = [
         "minute",
@@ -247,11 +326,16 @@ pub struct Derived {
     exits: BTreeSet<(UtcMs, String, String)>,
     /// History bars loaded for new features, each range once.
     pasts: Vec<String>,
+    /// Facts about stop orders are left out.
+    stops: StopOrders,
+    /// Which lots have a stop order in the end is compared.
+    lots: LotFold,
 }
 
 impl Derived {
     /// Takes one fact, in the order of the journal.
     pub fn see(&mut self, fact: &Fact<Body>) {
+        self.lots.fold(fact);
         if let Body::Market(Market::Close { time, missing, bars, odd }) = &fact.body {
             self.closes.insert(fact.key.n, *time);
             let text = format!("{} bars, missing {missing:?}, odd {odd:?}", bars.len());
@@ -269,6 +353,9 @@ impl Derived {
         }
         if let Body::Decision(Decision::Owed { since, symbol, strategy, .. }) = &fact.body {
             self.exits.insert((*since, symbol.to_string(), strategy.clone()));
+            return;
+        }
+        if self.stops.see(fact) {
             return;
         }
         let Some(close) = self.closes.get(&fact.key.n) else { return };
@@ -320,11 +407,14 @@ impl Derived {
         // The order of symbols depends on which actor reads first.
         self.pasts.sort();
         let exit = |(since, symbol, strategy)| format!("exit {since} {symbol} {strategy}");
+        let lots = self.lots.views().filter(|lot| lot.stop.is_some());
+        let protected = lots.map(|lot| format!("{} has a stop in {}", lot.strategy, lot.symbol));
         self.facts
             .into_iter()
             .map(line)
             .chain(self.exits.into_iter().map(exit))
             .chain(self.pasts)
+            .chain(protected)
             .collect()
     }
 }

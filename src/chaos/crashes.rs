@@ -3,7 +3,7 @@
 //!
 //! Over 500 lines: one life of a process under SIGKILL, from its start to what is compared.
 
-use super::compare::{self, Derived, Picture};
+use super::compare::{self, Derived, Picture, StopOrders};
 use super::interrupt;
 use super::invariants::Invariants;
 use super::invariants::announced::Announced;
@@ -416,13 +416,15 @@ pub fn picture(dir: &Path, subject: &Subject) -> Result<(Picture, Vec<String>), 
     let mut projector = Projector::new(Arc::clone(&archive)).map_err(|e| e.to_string())?;
     catch_up(&mut projector, &facts).map_err(|e| e.to_string())?;
     let (mut derived, mut invariants) = (Derived::default(), Invariants::default());
+    let mut stops = StopOrders::default();
     let scanned = facts.0.scan(0, &mut |_, fact| {
         derived.see(&fact);
+        stops.see(&fact);
         invariants.see(&fact);
         ControlFlow::Continue(())
     });
     scanned.map_err(|e| e.to_string())?;
-    let mut ours = compare::public(&archive)?;
+    let mut ours = compare::public(&archive, &stops)?;
     ours.extend(derived.lines());
     let audit = audit::verify(&facts, archive).map_err(|e| e.to_string())?;
     let problems = audit.problems.iter().map(|p| format!("verify: {} {}", p.key, p.text));

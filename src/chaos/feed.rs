@@ -228,6 +228,14 @@ pub fn small() -> Feed {
     }
 }
 
+/// The same feed at a venue that takes no stop orders: stops are judged at closes.
+#[must_use]
+pub fn without_stop_orders() -> Feed {
+    let small = small();
+    let max_stop_orders = SHAPES.iter().map(|shape| (shape.symbol(), 0)).collect();
+    Feed { setup: InitialBooks { max_stop_orders, ..small.setup.clone() }, ..small }
+}
+
 /// The same feed, in which symbols come and go. One is removed while held and added again, one is
 /// halted and trades again, one is delisted while held.
 #[must_use]

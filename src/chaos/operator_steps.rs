@@ -22,6 +22,7 @@ use everwarm_runtime::parcel::{Packer, Record};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::copy::CopyError;
 use everwarm_trading::risk::sizing;
+use everwarm_venue::port::Stamp;
 use everwarm_venue::simulated::Admin;
 use everwarm_views::backup::{self, About, FORMAT, HISTORY, JOURNAL};
 use everwarm_views::exit::{Exit, Failure};
@@ -234,6 +235,12 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
     let venue = &act.world.venue;
     let Ok(rules) = venue.instruments(&[symbol]).await else { return false };
     let Some(rule) = rules.first().filter(|rule| rule.trading) else { return true };
+    // A stop order locks the balance.
+    let Ok(open) = venue.open_orders(Some(symbol)).await else { return false };
+    let stamp = Stamp::from(venue.validity(act.world.now()));
+    if !open.is_empty() && venue.cancel_all(symbol, stamp).await.is_err() {
+        return false;
+    }
     let Some(held) = balance(admin, &rule.base).await else { return false };
     if held.is_zero() {
         return true;

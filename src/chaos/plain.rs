@@ -29,7 +29,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Stop orders of a symbol that the adapter of the simulated exchange places.
-pub const STOP_ORDERS: u32 = 0;
+pub const STOP_ORDERS: u32 = 5;
 /// Turns of sending and answering after one close, at most: more means an endless loop.
 const TURNS: u32 = 100;
 
@@ -95,7 +95,9 @@ impl Play {
         self.input(now, Body::Market(Market::Instruments { rules }))?;
         let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
         let stop_orders = feed.stop_orders;
-        let capabilities = Market::Capabilities { venue, capabilities, stop_orders };
+        let fewer = feed.setup.max_stop_orders.iter();
+        let fewer = fewer.map(|(symbol, most)| (*symbol, *most)).collect();
+        let capabilities = Market::Capabilities { venue, capabilities, stop_orders, fewer };
         self.input(now, Body::Market(capabilities))?;
         if !feed.sessions.is_unknown() {
             let (venue, sessions) = (VenueId::default(), feed.sessions.clone());

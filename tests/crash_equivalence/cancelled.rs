@@ -7,7 +7,7 @@ use everwarm::chaos::rig::{Feed, Outcome, Plan, run};
 use everwarm::chaos::sweep::sweep;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{Analysis, Body, Decision, Market, Order, Signal, Venue};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{OrderStatus, Response, Side};
 use everwarm_domain::signal::Direction;
@@ -18,6 +18,7 @@ use everwarm_kernel::state;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_sim::faults::{Fault, Kind};
 use everwarm_trading::StageSpec;
+use std::collections::BTreeSet;
 
 /// Whose orders are filled late.
 const SYMBOL: &str = "AAAUSD";
@@ -97,8 +98,7 @@ fn hasty() -> Feed {
         _ => spec,
     };
     let stages = small.stages.into_iter().map(one).collect();
-    // Stop orders have cancels of their own.
-    Feed { stages, stop_orders: 0, ..feed::small() }
+    Feed { stages, ..feed::small() }
 }
 
 fn at(place: &str, kind: Kind) -> Fault {
@@ -116,8 +116,34 @@ fn broken(outcome: &Outcome) -> Vec<String> {
     outcome.broken.iter().filter(audited).cloned().collect()
 }
 
+fn stop_orders(outcome: &Outcome) -> BTreeSet<&ClientOrderId> {
+    let stops = outcome.facts.iter().filter_map(|fact| {
+        let Body::Decision(Decision::Approved { intent, .. }) = &fact.body else { return None };
+        intent.terms.stop.is_some().then_some(&intent.client_id)
+    });
+    stops.collect()
+}
+
+/// What happened to the entry and the exit. Stop orders have cancels of their own.
 fn story(outcome: &Outcome) -> Vec<String> {
+    let stops = stop_orders(outcome);
     let describe = |fact: &Fact<Body>| {
+        let is_of_stop = match &fact.body {
+            Body::Decision(Decision::CancelIntent { client_id: of, .. })
+            | Body::Order(Order::Changed { client_id: of, .. })
+            | Body::Venue(Venue::Responded { of, .. }) => stops.contains(of),
+            Body::Venue(Venue::Requested(request)) => stops.contains(&request.of),
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => false,
+        };
+        if is_of_stop {
+            return None;
+        }
         Some(match &fact.body {
             Body::Decision(Decision::CancelIntent { side, .. }) => format!("cancel {side:?}"),
             Body::Decision(Decision::Owed { ended: Some(why), .. }) => why.clone(),

@@ -56,6 +56,14 @@ fn the_small_feed_is_equal_to_the_plain_loop() {
 }
 
 #[test]
+fn a_venue_that_takes_no_stop_orders_gets_none_and_the_end_is_that_of_the_plain_loop() {
+    let feed = feed::without_stop_orders();
+    let picture = undisturbed(&feed, 2);
+    assert!(!picture.theirs.iter().any(|line| line.contains("STOP_LOSS")), "{picture:?}");
+    assert_eq!(plain::play(&feed).unwrap().difference(&picture), None);
+}
+
+#[test]
 #[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn a_recording_is_equal_to_the_plain_loop() {
     let dir = shared("data/coinbase");

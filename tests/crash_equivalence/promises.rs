@@ -20,6 +20,23 @@ fn fault_at_gateway(site: Site, nth: u32, fault_kind: FaultKind) -> Outcome {
     outcome
 }
 
+/// Whether the venue was asked about an order that it never got, or a cancel was sent again: the
+/// daemon knew that the first request was about to leave. An order or cancel of which nothing is
+/// known is sent as if for the first time.
+fn announcement_was_kept(outcome: &Outcome) -> bool {
+    outcome.facts.iter().any(|fact| match &fact.body {
+        Body::Venue(Venue::Absent { .. }) => true,
+        Body::Venue(Venue::Requested(request)) => request.attempt > 1,
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_)
+        | Body::Ledger(_) => false,
+    })
+}
+
 /// How often each order was announced.
 fn announcements(outcome: &Outcome) -> BTreeMap<String, u32> {
     let mut count = BTreeMap::new();
@@ -38,8 +55,7 @@ fn what_is_about_to_leave_is_on_disk() {
     for nth in 1..=5 {
         // The power fails when the first byte is about to leave: what is not flushed is gone.
         let outcome = fault_at_gateway(Site::BeforeSend, nth, FaultKind::Die);
-        let twice = announcements(&outcome).into_values().filter(|count| *count == 2).count();
-        assert!(twice > 0, "sending {nth}: the first announcement is lost");
+        assert!(announcement_was_kept(&outcome), "sending {nth}: the first announcement is lost");
     }
 }
 

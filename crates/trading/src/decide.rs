@@ -285,9 +285,9 @@ impl Decide {
             Market::LateBar { bar, odd: Some(why) } => {
                 self.odd.insert(bar.symbol, (*why, PAUSE + 1));
             }
-            Market::Capabilities { venue, capabilities, stop_orders } => {
+            Market::Capabilities { venue, capabilities, stop_orders, fewer } => {
                 self.capabilities.insert(*venue, capabilities.clone());
-                self.guards.venue_takes(*venue, *stop_orders, key);
+                self.guards.venue_takes(*venue, (*stop_orders, fewer), key);
             }
             Market::LateBar { odd: None, .. }
             | Market::BarRefused { .. }

@@ -13,6 +13,7 @@
 use super::calendar::Calendar;
 use super::instruments::Instruments;
 use super::lots::Lots;
+use super::risk::sizing;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{AtVenue, Body, Decision, Ledger, Listed, Market, Operator, Order};
@@ -53,6 +54,9 @@ const KNOWN: UtcMs = 2 * DAY;
 /// Days of UTC that are stated at once after another zone.
 const UTC_DAYS: i64 = 5;
 
+/// Most open stop orders of one symbol at a venue, and the symbols that take fewer.
+type StopOrders = (u32, Vec<(Symbol, u32)>);
+
 /// The venue's response: rules by symbol, and daily volumes if the rule uses volumes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Venue {
@@ -62,8 +66,9 @@ pub struct Venue {
     pub volumes: BTreeMap<Symbol, Decimal>,
     /// Order types that it takes; `None`: not queried.
     pub capabilities: Option<Capabilities>,
-    /// Most open stop orders of one symbol; 0: it takes none.
-    pub stop_orders: u32,
+    /// Most open stop orders of one symbol, 0: it takes none; and the symbols that take fewer, with
+    /// their number.
+    pub stop_orders: StopOrders,
     /// Trading sessions; `None`: it trades always.
     pub sessions: Option<Sessions>,
     /// Time zone and next days, as day number and beginning. `None`: days are those of UTC.
@@ -187,7 +192,7 @@ pub struct Universe {
     capabilities: BTreeMap<VenueId, Capabilities>,
     /// Most open stop orders of one symbol that venues take, as far as known.
     #[serde(default)]
-    stop_orders: BTreeMap<VenueId, u32>,
+    stop_orders: BTreeMap<VenueId, StopOrders>,
 }
 
 impl Universe {
@@ -311,6 +316,17 @@ impl Universe {
         !quantity.is_zero() && !dust
     }
 
+    /// Most open stop orders that the venue takes of a symbol. 0 if `quantity` base units at
+    /// `price` are too few to sell.
+    #[must_use]
+    pub fn stop_orders_for(&self, symbol: Symbol, quantity: Decimal, price: Decimal) -> usize {
+        let Some(rule) = self.instruments.get(symbol) else { return 0 };
+        let Some((most, fewer)) = self.stop_orders.get(&rule.venue) else { return 0 };
+        let most = fewer.iter().find(|(of, _)| *of == symbol).map_or(*most, |(_, most)| *most);
+        let sells = sizing::market(rule, quantity, price).is_ok();
+        if sells { usize::try_from(most).unwrap_or(usize::MAX) } else { 0 }
+    }
+
     /// The facts to append after the venue was queried at event time `now`: new rules and the
     /// universe. `basis` is [`Universe::basis`] at the time of the query.
     #[must_use]
@@ -349,18 +365,21 @@ impl Universe {
         let rules = (!rules.is_empty()).then_some(Market::Instruments { rules });
         let universe = Market::Universe { asked: now, basis, listed, unlisted };
         let hours = self.new_hours(venue, now);
-        let takes = self.new_capabilities(venue);
+        let takes = self.new_capabilities(venue, known);
         rules.into_iter().chain(takes).chain(hours).chain([universe]).collect()
     }
 
-    /// The order types that the venue takes, if they have changed.
-    fn new_capabilities(&self, venue: &Venue) -> Option<Market> {
+    /// The orders that the venue takes, if they have changed. Of the symbols that take fewer stop
+    /// orders it names the `listed` ones.
+    fn new_capabilities(&self, venue: &Venue, listed: impl Fn(Symbol) -> bool) -> Option<Market> {
         let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
-        let stop_orders = venue.stop_orders;
-        let known = self.stop_orders.get(&id).copied().unwrap_or_default() == stop_orders;
+        let (stop_orders, ref fewer) = venue.stop_orders;
+        let fewer: Vec<_> = fewer.iter().filter(|(symbol, _)| listed(*symbol)).copied().collect();
+        let (most, before) = self.stop_orders.get(&id).cloned().unwrap_or_default();
+        let same = most == stop_orders && before == fewer;
         let now = venue.capabilities.as_ref();
-        let now = now.filter(|now| self.capabilities.get(&id) != Some(now) || !known);
-        now.map(|now| Market::Capabilities { venue: id, capabilities: now.clone(), stop_orders })
+        let now = now.filter(|now| self.capabilities.get(&id) != Some(now) || !same)?;
+        Some(Market::Capabilities { venue: id, capabilities: now.clone(), stop_orders, fewer })
     }
 
     /// Sessions and day beginnings that are not known yet.
@@ -500,9 +519,9 @@ impl Universe {
                     self.rows.insert(now.symbol, row);
                 }
             }
-            Market::Capabilities { venue, capabilities, stop_orders } => {
+            Market::Capabilities { venue, capabilities, stop_orders, fewer } => {
                 self.capabilities.insert(*venue, capabilities.clone());
-                self.stop_orders.insert(*venue, *stop_orders);
+                self.stop_orders.insert(*venue, (*stop_orders, fewer.clone()));
             }
             Market::Sessions { .. }
             | Market::DayBegins { .. }

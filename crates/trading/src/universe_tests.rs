@@ -249,6 +249,27 @@ fn which_orders_the_venue_takes_is_told_where_it_is_new() {
     assert!(ask(&mut universe, &[OrderType::Market, OrderType::Limit]), "one kind more");
 }
 
+#[test]
+fn symbols_that_take_fewer_stop_orders_are_named_when_they_are_listed() {
+    let mut universe = TestUniverse::new(Selection::default());
+    let ask = |universe: &mut TestUniverse, fewer: &[(&str, u32)]| {
+        let fewer = fewer.iter().map(|(name, most)| (Symbol::new(name).unwrap(), *most)).collect();
+        let capabilities = Some(Capabilities::market_and_limit());
+        let venue = Venue { capabilities, stop_orders: (5, fewer), ..venue(&BOTH) };
+        let facts = universe.0.facts(&venue, MINUTE, universe.0.basis());
+        let named = facts.iter().find_map(|market| {
+            let Market::Capabilities { fewer, .. } = market else { return None };
+            Some(fewer.clone())
+        });
+        universe.append(facts);
+        named
+    };
+    let btc = (Symbol::new("BTCUSDT").unwrap(), 0);
+    assert_eq!(ask(&mut universe, &[("BTCUSDT", 0), ("XYZUSDT", 0)]), Some(vec![btc]));
+    assert_eq!(ask(&mut universe, &[("BTCUSDT", 0), ("XYZUSDT", 1)]), None, "nothing is new");
+    assert_eq!(ask(&mut universe, &[]), Some(vec![]), "it takes as many as others");
+}
+
 fn joined(id: &str) -> Body {
     let (id, kind) = (id.to_owned(), "sma_cross".to_owned());
     Body::Operator(Operator::StageJoined {

@@ -390,6 +390,12 @@ pub trait Venue: Send + Sync + fmt::Debug {
         0
     }
 
+    /// Symbols that take fewer open stop orders than [`Venue::stop_orders`], with their number,
+    /// sorted by symbol. They come with the rules, so none is known before these were queried.
+    fn fewer_stop_orders(&self) -> Vec<(Symbol, u32)> {
+        Vec::new()
+    }
+
     /// Sends one request. `Place`, `Cancel` and `CancelAll` are at most one request on the wire.
     /// Dropping the future after its first poll leaves their status unknown.
     fn request(&self, request: Request) -> Pending<Report>;

@@ -25,6 +25,7 @@ pub mod memory;
 pub mod news;
 pub mod operations;
 pub mod profit;
+pub mod protection;
 pub mod questions;
 pub mod reconcile;
 pub mod sentences;

@@ -189,8 +189,8 @@ fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
         Market::DayBegins { zone, day, at, .. } => {
             format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
         }
-        Market::Capabilities { capabilities, stop_orders, .. } => {
-            let stops = (*stop_orders > 0).then(|| format!("{stop_orders} stop orders a symbol"));
+        Market::Capabilities { capabilities, stop_orders, fewer, .. } => {
+            let stops = (*stop_orders > 0).then(|| stop_orders_of(*stop_orders, fewer));
             let kinds = capabilities.orders.iter().map(|kind| kind.name().to_owned());
             format!("the exchange takes orders of these kinds: {}", list(kinds.chain(stops)))
         }
@@ -226,6 +226,13 @@ fn names(bars: &[Bar]) -> String {
     const SHOWN: usize = 4;
     let shown = list(bars.iter().take(SHOWN).map(|b| b.symbol.to_string()));
     if bars.len() > SHOWN { format!("{shown}, …") } else { shown }
+}
+
+/// How many stop orders of a symbol the exchange takes, with the symbols of which it takes fewer.
+fn stop_orders_of(most: u32, fewer: &[(Symbol, u32)]) -> String {
+    let but = list(fewer.iter().map(|(symbol, most)| format!("{most} of {symbol}")));
+    let but = if but.is_empty() { but } else { format!(" ({but})") };
+    format!("{most} stop orders a symbol{but}")
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

@@ -5,6 +5,7 @@
 mod working;
 
 use super::lots::LotFold;
+use super::protection::Protection;
 use super::stored_texts::shown;
 use super::views::{
     LiveView, LotView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView,
@@ -61,6 +62,9 @@ pub struct StatusFold {
     /// The lots of the strategies.
     #[serde(default)]
     lots: LotFold,
+    /// Lots without a working stop order.
+    #[serde(default)]
+    protection: Protection,
 }
 
 impl StatusFold {
@@ -72,6 +76,7 @@ impl StatusFold {
         self.lots.begin(self.universe.all_held(), &self.realized);
         self.lots.fold(fact);
         self.universe.evolve(fact);
+        self.protection.fold(fact, &self.universe);
         match &fact.body {
             Body::Market(market) => self.market(market),
             Body::Operator(operator) => {
@@ -321,6 +326,12 @@ impl StatusFold {
     #[must_use]
     pub const fn owners(&self) -> &LotFold {
         &self.lots
+    }
+
+    /// The lots without a working stop order.
+    #[must_use]
+    pub const fn protection(&self) -> &Protection {
+        &self.protection
     }
 
     /// The lots of each strategy, by symbol, then strategy.

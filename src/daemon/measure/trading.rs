@@ -8,7 +8,9 @@ use everwarm_edge::meters::StreamMeter;
 use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::{Passing, World};
 use everwarm_kernel::fact::Effect;
+use everwarm_runtime::meter::Reading;
 use everwarm_views::health::exposed;
+use everwarm_views::protection::BOUNDS;
 use everwarm_views::telemetry::Page;
 use everwarm_views::views::{OwedState, StatusView, SwitchesView, SymbolView};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -110,6 +112,14 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
         (status.breaker, None),
         now,
     );
+    let protection = state.status.protection();
+    let unprotected = "everwarm_lots_unprotected";
+    page.count(unprotected, &["no-order"], protection.without_order(now));
+    page.count(unprotected, &["no-stop"], protection.without_stop());
+    let (counts, sum) = protection.waits();
+    if !counts.is_empty() {
+        page.spread("everwarm_unprotected_seconds", &[], Reading { bounds: BOUNDS, counts, sum });
+    }
     let limited = state.counts.is_limited();
     let switches = state.status.switches();
     drop(seen);

@@ -1,11 +1,11 @@
 //! Implements both ports with the client.
 
-use super::client::{BinanceClient, Config, PAGE_MAX};
+use super::client::{BinanceClient, Config, PAGE_MAX, STOP_ORDERS};
 use super::hosts::Hosts;
 use super::sign::ApiKey;
 use super::stream::{PRIVATE_WEIGHT, STREAMS_MAX};
 use everwarm_domain::capabilities::Capabilities;
-use everwarm_domain::id::VenueId;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::order::{Side, Validity};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::clock::SharedClock;
@@ -92,6 +92,14 @@ impl Venue for BinanceClient {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::market_and_limit()
+    }
+
+    fn stop_orders(&self) -> u32 {
+        STOP_ORDERS
+    }
+
+    fn fewer_stop_orders(&self) -> Vec<(Symbol, u32)> {
+        self.stop_order_limits()
     }
 
     fn request(&self, request: Request) -> Pending<Report> {

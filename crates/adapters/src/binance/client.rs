@@ -28,9 +28,10 @@ use everwarm_venue::rate_limit::{
 use everwarm_venue::session::Session;
 use everwarm_venue::transport::{Http, HttpRequest, Method, PLACE_TIMEOUT, Probe, READ_TIMEOUT};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 mod budget;
@@ -38,6 +39,10 @@ mod time;
 mod words;
 
 use budget::First;
+
+/// Most open stop orders of one symbol that the daemon places. Most symbols take five,
+/// `MAX_NUM_ALGO_ORDERS`: <https://developers.binance.com/docs/binance-spot-api-docs/filters>.
+pub const STOP_ORDERS: u32 = 5;
 
 /// Maximum bars and trades in one response.
 pub const PAGE_MAX: u16 = 1000;
@@ -81,6 +86,8 @@ struct Inner {
     /// The end of the current wait for weight, a connection or an order; real time of the venue,
     /// UTC milliseconds.
     waiting: AtomicI64,
+    /// Symbols that take fewer than [`STOP_ORDERS`] open stop orders, as last reported.
+    fewer_stop_orders: Mutex<BTreeMap<Symbol, u32>>,
 }
 
 /// A client of Binance spot. Cheap to clone. Clones share connections and the counts of the venue's
@@ -148,7 +155,17 @@ impl BinanceClient {
         let connections = Mutex::new(ConnectionLimit::after(connections, times));
         let waiting = AtomicI64::new(i64::MIN);
         let recv_window = Arc::new(AtomicI64::new(config.recv_window));
-        let inner = Inner { config, recv_window, http, limit, orders, connections, waiting };
+        let fewer_stop_orders = Mutex::default();
+        let inner = Inner {
+            config,
+            recv_window,
+            http,
+            limit,
+            orders,
+            connections,
+            waiting,
+            fewer_stop_orders,
+        };
         Ok(BinanceClient(Arc::new(inner), Patience::Waits))
     }
 
@@ -204,10 +221,30 @@ impl BinanceClient {
             self.orders().set_limit(width, limit);
         }
         let mut rules = mapped(Kind::Read, map::instruments(&info))?;
+        self.note_stop_orders(&info);
         if !symbols.is_empty() {
             rules.retain(|rule| symbols.contains(&rule.symbol));
         }
         Ok(rules)
+    }
+
+    fn note_stop_orders(&self, info: &wire::ExchangeInfo) {
+        let mut fewer = self.0.fewer_stop_orders.lock().unwrap_or_else(PoisonError::into_inner);
+        for (symbol, most) in map::stop_orders(info) {
+            if most < STOP_ORDERS {
+                fewer.insert(symbol, most);
+            } else {
+                fewer.remove(&symbol);
+            }
+        }
+    }
+
+    /// Symbols that take fewer than [`STOP_ORDERS`] open stop orders, with their number, sorted by
+    /// symbol: as the last responses with their rules reported.
+    #[must_use]
+    pub fn stop_order_limits(&self) -> Vec<(Symbol, u32)> {
+        let fewer = self.0.fewer_stop_orders.lock().unwrap_or_else(PoisonError::into_inner);
+        fewer.iter().map(|(symbol, most)| (*symbol, *most)).collect()
     }
 
     /// The volume of a day of each symbol, in quote units. Names that are no symbols here and

@@ -68,7 +68,7 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
                 it.min_notional = it.min_notional.max(num(*min_notional));
                 it.min_notional_for_market |= *market;
             }
-            Filter::Other => {}
+            Filter::StopOrders { .. } | Filter::Other => {}
         }
     }
     let check = || {
@@ -119,6 +119,27 @@ fn believed(info: &SymbolInfo) -> Result<Instrument, String> {
         let halted = without_rules(info)?;
         let (base, quote) = (name(&halted.base), name(&halted.quote));
         Ok(Instrument { base, quote, trading: false, ..halted })
+    })
+}
+
+/// Most open stop orders that each symbol takes, as the venue states it: 0 if it takes no
+/// `STOP_LOSS`. A symbol without a statement is left out.
+pub fn stop_orders(info: &ExchangeInfo) -> impl Iterator<Item = (Symbol, u32)> {
+    info.symbols.iter().filter_map(|info| {
+        let symbol = Symbol::named(&info.symbol).ok()?;
+        if !info.order_types.iter().any(|kind| kind == "STOP_LOSS") {
+            return Some((symbol, 0));
+        }
+        let most = info.filters.iter().find_map(|filter| match filter {
+            Filter::StopOrders { max_num_algo_orders } => Some(*max_num_algo_orders),
+            Filter::Price { .. }
+            | Filter::LotSize { .. }
+            | Filter::MarketLotSize { .. }
+            | Filter::Notional { .. }
+            | Filter::MinNotional { .. }
+            | Filter::Other => None,
+        });
+        Some((symbol, u32::try_from(most?.max(0)).unwrap_or(u32::MAX)))
     })
 }
 

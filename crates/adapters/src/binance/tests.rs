@@ -68,10 +68,33 @@ fn recorded_rules_of_instruments() {
         assert_eq!((eth.base.as_str(), eth.quote.as_str(), eth.trading), ("ETH", "BTC", true));
         assert_eq!((eth.tick_size, eth.lot_size), (dec("0.00001"), dec("0.0001")));
         assert_eq!((eth.min_quantity, eth.max_quantity), (dec("0.0001"), dec("100000")));
+        assert!(map::stop_orders(&info).all(|(_, most)| most == 5));
         let market = (eth.market_lot_size, eth.market_max_quantity);
         assert_eq!(market, (dec("0"), dec("1378.22417541")));
         assert_eq!((eth.min_notional, eth.min_notional_for_market), (dec("0.0001"), true));
     }
+}
+
+#[test]
+fn a_symbol_without_stop_losses_takes_no_stop_order() {
+    let info = br#"{"serverTime":1,"rateLimits":[],"symbols":[
+        {"symbol":"AUSD","status":"TRADING","baseAsset":"A","quoteAsset":"USD",
+         "orderTypes":["LIMIT","MARKET"],
+         "filters":[{"filterType":"MAX_NUM_ALGO_ORDERS","maxNumAlgoOrders":5}]},
+        {"symbol":"BUSD","status":"TRADING","baseAsset":"B","quoteAsset":"USD",
+         "orderTypes":["MARKET","STOP_LOSS"],
+         "filters":[{"filterType":"MAX_NUM_ALGO_ORDERS","maxNumAlgoOrders":-2}]},
+        {"symbol":"CUSD","status":"TRADING","baseAsset":"C","quoteAsset":"USD",
+         "orderTypes":["STOP_LOSS"],
+         "filters":[{"filterType":"MAX_NUM_ALGO_ORDERS","maxNumAlgoOrders":3}]},
+        {"symbol":"DUSD","status":"TRADING","baseAsset":"D","quoteAsset":"USD",
+         "orderTypes":["STOP_LOSS"],"filters":[]},
+        {"symbol":"EUSD","status":"TRADING","baseAsset":"E","quoteAsset":"USD"}]}"#;
+    let info: wire::ExchangeInfo = decode("exchangeInfo", info).unwrap();
+    let found: Vec<_> =
+        map::stop_orders(&info).map(|(symbol, most)| (symbol.to_string(), most)).collect();
+    let expected = [("AUSD", 0), ("BUSD", 0), ("CUSD", 3), ("EUSD", 0)];
+    assert_eq!(found, expected.map(|(symbol, most)| (symbol.to_owned(), most)));
 }
 
 #[test]

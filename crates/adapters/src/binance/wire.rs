@@ -283,6 +283,9 @@ pub struct SymbolInfo {
     pub base_asset: String,
     /// Asset it is paid in.
     pub quote_asset: String,
+    /// The kinds of orders that it takes.
+    #[serde(default)]
+    pub order_types: Vec<String>,
     /// The rules for orders.
     #[serde(default)]
     pub filters: Vec<Filter>,
@@ -303,6 +306,8 @@ pub enum Filter {
     Notional { min_notional: Dec, apply_min_to_market: bool },
     #[serde(rename = "MIN_NOTIONAL", rename_all = "camelCase")]
     MinNotional { min_notional: Dec, apply_to_market: bool },
+    #[serde(rename = "MAX_NUM_ALGO_ORDERS", rename_all = "camelCase")]
+    StopOrders { max_num_algo_orders: i64 },
     #[serde(other)]
     Other,
 }

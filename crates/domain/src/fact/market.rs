@@ -120,5 +120,8 @@ pub enum Market {
         /// Most open stop orders of one symbol; 0: it takes none.
         #[serde(default)]
         stop_orders: u32,
+        /// Symbols of which it takes fewer, with their number, sorted by symbol.
+        #[serde(default)]
+        fewer: Vec<(Symbol, u32)>,
     },
 }

@@ -414,7 +414,7 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
     });
     let volumes = volumes.into_iter().collect();
     let capabilities = Some(world.venue.capabilities());
-    let stop_orders = world.venue.stop_orders();
+    let stop_orders = (world.venue.stop_orders(), world.venue.fewer_stop_orders());
     let sessions = hours.sessions;
     Ok(Venue { rules, volumes, capabilities, stop_orders, sessions, days })
 }

@@ -144,6 +144,9 @@ pub struct Opened {
     pub max_position: BTreeMap<Symbol, Decimal>,
     /// The last closed bar of each symbol that has one.
     pub last: Vec<Bar>,
+    /// Most open stop orders, for symbols that take fewer than others; 0: none at all.
+    #[serde(default)]
+    pub max_stop_orders: BTreeMap<Symbol, u32>,
 }
 
 /// How long an order works.

@@ -1,6 +1,7 @@
 //! The filters that an order must pass before it enters the books, in the order of the protocol.
 
 use super::order::Order;
+use super::place::refusal;
 use super::request::{Amount, OrderKind};
 use super::turn::Turn;
 use everwarm_domain::instrument::Instrument;
@@ -104,7 +105,11 @@ pub fn check_number(
     }
     let stops = |order: &&Order| order.kind.stop().is_some() && order.working.is_none();
     let new = more.iter().filter(|kind| kind.stop().is_some()).count();
-    if new > 0 && of_symbol().filter(stops).count() + new > MAX_NUM_ALGO_ORDERS {
+    let most = turn.rules.max_stop_orders(rules.symbol);
+    if new > 0 && most == 0 {
+        return Err(refusal(-2010, "Stop loss orders are not supported for this symbol."));
+    }
+    if new > 0 && of_symbol().filter(stops).count() + new > most {
         return Err(failure("MAX_NUM_ALGO_ORDERS"));
     }
     Ok(())

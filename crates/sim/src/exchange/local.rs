@@ -31,6 +31,8 @@ pub struct InitialBooks {
     pub balances: BTreeMap<String, Decimal>,
     /// The largest holding of the base asset, for symbols that get such a filter.
     pub max_position: BTreeMap<Symbol, Decimal>,
+    /// Most open stop orders, for symbols that take fewer than others; 0: none at all.
+    pub max_stop_orders: BTreeMap<Symbol, u32>,
 }
 
 impl InitialBooks {
@@ -48,8 +50,16 @@ impl InitialBooks {
             last_bars(market, i.symbol, at - MINUTE, 1).pop()
         };
         let last = instruments.iter().filter_map(&mut before).collect();
-        let max_position = self.max_position.clone();
-        SimFact::Opened(Opened { seed: self.seed, at, instruments, balances, max_position, last })
+        let InitialBooks { seed, max_position, max_stop_orders, .. } = self.clone();
+        SimFact::Opened(Opened {
+            seed,
+            at,
+            instruments,
+            balances,
+            max_position,
+            max_stop_orders,
+            last,
+        })
     }
 }
 

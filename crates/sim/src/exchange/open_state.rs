@@ -2,6 +2,7 @@
 //! change it here.
 
 use super::fact::{Accepted, Opened, SimFact, Traded};
+use super::filters::MAX_NUM_ALGO_ORDERS;
 use super::order::{Order, OrderList, Status};
 use crate::market::Pause;
 use everwarm_domain::id::{Symbol, SymbolMap};
@@ -21,6 +22,9 @@ pub struct Rules {
     pub instruments: Vec<Instrument>,
     /// The largest holding of the base asset, for symbols that have such a filter.
     pub max_position: BTreeMap<Symbol, Decimal>,
+    /// Most open stop orders, for symbols that take fewer than others; 0: none at all.
+    #[serde(default)]
+    pub max_stop_orders: BTreeMap<Symbol, u32>,
     /// Periods in which a symbol did not trade, by time.
     pub pauses: Vec<Pause>,
     /// Delisted symbols.
@@ -28,6 +32,13 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Most open stop orders of a symbol; 0: it takes none.
+    #[must_use]
+    pub fn max_stop_orders(&self, symbol: Symbol) -> usize {
+        let fewer = self.max_stop_orders.get(&symbol);
+        fewer.map_or(MAX_NUM_ALGO_ORDERS, |most| usize::try_from(*most).unwrap_or(usize::MAX))
+    }
+
     /// The rules of one symbol.
     #[must_use]
     pub fn instrument(&self, symbol: Symbol) -> Option<&Instrument> {

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// Rank of the exchange in its own journal.
 pub const RANK: Rank = Rank(10);
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// The exchange: its books, its clocks and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -90,6 +90,12 @@ impl Exchange {
     #[must_use]
     pub fn instrument(&self, symbol: Symbol) -> Option<&Instrument> {
         self.rules.instrument(symbol)
+    }
+
+    /// Most open stop orders of a symbol; 0: it takes none.
+    #[must_use]
+    pub fn max_stop_orders(&self, symbol: Symbol) -> usize {
+        self.rules.max_stop_orders(symbol)
     }
 
     /// The largest holding of the base asset, where the symbol has such a filter.
@@ -221,6 +227,7 @@ impl Exchange {
         self.rules.instruments.clone_from(&opened.instruments);
         self.rules.instruments.sort_by_key(|i| i.symbol);
         self.rules.max_position.clone_from(&opened.max_position);
+        self.rules.max_stop_orders.clone_from(&opened.max_stop_orders);
         self.live.open(opened);
         (self.market, self.opened) = (opened.at, opened.at);
         for bar in &opened.last {
@@ -323,10 +330,10 @@ impl Stage for Exchange {
         "exchange"
     }
 
-    /// Version 2 added stops and lists, version 3 added pauses. Older books are rebuilt from their
-    /// facts.
+    /// Version 2 added stops and lists, version 3 pauses, version 4 limits of stop orders. Older
+    /// books are rebuilt from their facts.
     fn version(&self) -> u16 {
-        3
+        4
     }
 
     fn interest(&self) -> Mask {

@@ -314,6 +314,7 @@ fn a_market_without_a_price_has_nothing_to_sell() {
         instruments: rules,
         balances,
         max_position: std::collections::BTreeMap::new(),
+        max_stop_orders: std::collections::BTreeMap::new(),
         last: Vec::new(),
     }));
     let error = refused(&mut local, at_market(Side::Buy, "1", "x"));

@@ -68,6 +68,7 @@ pub struct Recording {
     /// Opening times at which any symbol has a bar, ascending.
     opens: Vec<UtcMs>,
     max_positions: BTreeMap<Symbol, Decimal>,
+    max_stop_orders: BTreeMap<Symbol, u32>,
     balances: Vec<(String, Decimal)>,
     notices: Vec<Notice>,
 }
@@ -85,6 +86,7 @@ impl Recording {
             bars: Vec::new(),
             opens: Vec::new(),
             max_positions: BTreeMap::new(),
+            max_stop_orders: BTreeMap::new(),
             balances: Vec::new(),
             notices: Vec::new(),
         };
@@ -128,6 +130,12 @@ impl Recording {
     #[must_use]
     pub fn max_position(&self, symbol: Symbol) -> Option<Decimal> {
         self.max_positions.get(&symbol).copied()
+    }
+
+    /// Most open stop orders of `symbol`, if declared; 0: it takes none.
+    #[must_use]
+    pub fn max_stop_orders(&self, symbol: Symbol) -> Option<u32> {
+        self.max_stop_orders.get(&symbol).copied()
     }
 
     /// Number of bars over all symbols.
@@ -175,6 +183,9 @@ impl Recording {
         }
         if let Some(limit) = config.max_position {
             self.max_positions.insert(symbol, limit.0);
+        }
+        if let Some(most) = config.max_stop_orders {
+            self.max_stop_orders.insert(symbol, most.0);
         }
         self.instruments.push(instrument);
         self.bars.push(bars);

@@ -14,10 +14,12 @@
 //! max_quantity = "9000000"        # default: 9,000,000; more where that is worth next to nothing
 //! min_notional = "5"              # default: 5 (0.0001 BTC, 0.001 ETH, …)
 //! max_position = "2"              # base units held and on order; default: no limit
+//! max_stop_orders = 0             # most open stop orders, 0 to 5; default: 5
 //! ```
 //!
 //! Numbers are strings, or TOML numbers. Unknown keys, and symbols without a file, are errors.
 
+use crate::exchange::filters::MAX_NUM_ALGO_ORDERS;
 use everwarm_domain::money::{Decimal, PRICE_SCALE_MAX, parse_decimal};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
@@ -51,6 +53,22 @@ pub(super) struct SymbolConfig {
     pub max_quantity: Option<Amount>,
     pub min_notional: Option<Amount>,
     pub max_position: Option<Amount>,
+    pub max_stop_orders: Option<StopOrders>,
+}
+
+/// A number of stop orders of one symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
+pub(super) struct StopOrders(pub u32);
+
+impl TryFrom<u32> for StopOrders {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<StopOrders, String> {
+        let most = MAX_NUM_ALGO_ORDERS;
+        let fits = usize::try_from(number).is_ok_and(|number| number <= most);
+        fits.then_some(StopOrders(number)).ok_or_else(|| format!("max_stop_orders is 0 to {most}"))
+    }
 }
 
 /// What the volume column counts.

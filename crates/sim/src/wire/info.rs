@@ -3,8 +3,7 @@
 use super::number;
 use crate::exchange::Exchange;
 use crate::exchange::filters::{
-    MAX_NOTIONAL, MAX_NUM_ALGO_ORDERS, MAX_NUM_ORDER_LISTS, MAX_NUM_ORDERS, MAX_PRICE,
-    PERCENT_PRICE, max_quantity,
+    MAX_NOTIONAL, MAX_NUM_ORDER_LISTS, MAX_NUM_ORDERS, MAX_PRICE, PERCENT_PRICE, max_quantity,
 };
 use crate::exchange::matching::FEE_RATE;
 use everwarm_domain::id::Symbol;
@@ -87,14 +86,17 @@ pub fn exchange_info(
 }
 
 fn symbol(exchange: &Exchange, rules: &Instrument) -> Value {
+    let mut kinds = vec!["LIMIT", "LIMIT_MAKER", "MARKET"];
+    if exchange.max_stop_orders(rules.symbol) > 0 {
+        kinds.extend(["STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]);
+    }
     json!({
         "symbol": rules.symbol.as_str(),
         "status": if rules.trading { "TRADING" } else { "BREAK" },
         "baseAsset": rules.base, "baseAssetPrecision": 8,
         "quoteAsset": rules.quote, "quotePrecision": 8, "quoteAssetPrecision": 8,
         "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT",
-            "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"],
+        "orderTypes": kinds,
         "icebergAllowed": false, "ocoAllowed": true, "otoAllowed": true, "opoAllowed": false,
         "quoteOrderQtyMarketAllowed": true, "allowTrailingStop": false,
         "cancelReplaceAllowed": true, "amendAllowed": false, "pegInstructionsAllowed": false,
@@ -123,7 +125,8 @@ fn filters(exchange: &Exchange, rules: &Instrument) -> Value {
             "applyMinToMarket": rules.min_notional_for_market,
             "maxNotional": number(MAX_NOTIONAL), "applyMaxToMarket": true, "avgPriceMins": 0}),
         json!({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_NUM_ORDERS}),
-        json!({"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_NUM_ALGO_ORDERS}),
+        json!({"filterType": "MAX_NUM_ALGO_ORDERS",
+            "maxNumAlgoOrders": exchange.max_stop_orders(rules.symbol)}),
         json!({"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": MAX_NUM_ORDER_LISTS}),
     ];
     if let Some(max) = exchange.max_position(rules.symbol) {

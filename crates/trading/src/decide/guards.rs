@@ -200,8 +200,9 @@ pub(super) struct Guards {
     input: u64,
     /// The living stop orders, with their stops in quote units.
     stops: BTreeMap<ClientOrderId, Decimal>,
-    /// Most open stop orders of one symbol, of each venue that takes any.
-    most: BTreeMap<VenueId, u32>,
+    /// Most open stop orders of one symbol, of each venue that takes any, and of its symbols that
+    /// take fewer.
+    most: BTreeMap<VenueId, (u32, BTreeMap<Symbol, u32>)>,
     /// Lots that were opened while their strategy had no rules, in a version without them.
     without_rules: BTreeSet<Name>,
 }
@@ -418,18 +419,24 @@ impl Guards {
     }
 
     /// Notes how many open stop orders of a symbol a venue takes.
-    pub(super) fn venue_takes(&mut self, venue: VenueId, stop_orders: u32, key: Key) {
-        if stop_orders > 0 {
-            self.most.insert(venue, stop_orders);
+    pub(super) fn venue_takes(
+        &mut self,
+        venue: VenueId,
+        (most, fewer): (u32, &[(Symbol, u32)]),
+        key: Key,
+    ) {
+        if most > 0 {
+            self.most.insert(venue, (most, fewer.iter().copied().collect()));
         } else {
             self.most.remove(&venue);
         }
         self.touch_all(None, key);
     }
 
-    /// Most open stop orders of a symbol that a venue takes. Without a statement, it takes none.
-    pub(super) fn most(&self, venue: VenueId) -> usize {
-        let most = self.most.get(&venue).copied().unwrap_or_default();
+    /// Most open stop orders of a symbol that its venue takes. Without a statement, it takes none.
+    pub(super) fn most(&self, rule: &Instrument) -> usize {
+        let takes = self.most.get(&rule.venue);
+        let most = takes.map_or(0, |(most, fewer)| *fewer.get(&rule.symbol).unwrap_or(most));
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 

@@ -154,7 +154,7 @@ impl Decide {
         }
         let Ok(rule) = self.instrument(symbol) else { return Step::Nothing };
         let open = sales.of(symbol).iter().filter(|(_, hold)| hold.stop.is_some()).count();
-        if open >= self.guards.most(rule.venue) {
+        if open >= self.guards.most(rule) {
             return Step::Nothing;
         }
         if self.leaves(symbol, strategy, sales) {

@@ -4,7 +4,7 @@ use crate::testing::world::{Delivery, World};
 use crate::testing::{bar, configured, crossing, dec};
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator, Order, Venue};
-use everwarm_domain::id::{ClientOrderId, VenueId};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
@@ -45,9 +45,9 @@ impl Desk {
         world.give(configured(&settings));
         if stops {
             let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
-            let stop_orders = 5;
-            let capabilities = Market::Capabilities { venue, capabilities, stop_orders };
-            world.give(Body::Market(capabilities));
+            let (stop_orders, fewer) = (5, Vec::new());
+            let stops = Market::Capabilities { venue, capabilities, stop_orders, fewer };
+            world.give(Body::Market(stops));
         }
         Desk { world, resting: BTreeMap::new(), next: Next::Usual, orders: 1_000_000, minute: 0 }
     }
@@ -306,6 +306,20 @@ fn without_stop_orders_the_stop_is_judged_at_closes() {
     assert_eq!(desk.stops(), [""; 0]);
     desk.bar(111, 105);
     assert_eq!(desk.lot(), dec("9.0909"));
+    desk.bar(112, 104);
+    assert_eq!(desk.lot(), Decimal::ZERO);
+    let decided = desk.decided();
+    assert_eq!(decided[1], "exit stop 104.5 reached: the low was 104; owed");
+}
+
+#[test]
+fn the_stop_of_a_symbol_that_takes_no_stop_orders_is_judged_at_closes() {
+    let mut desk = Desk::new(true, |_| {});
+    let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
+    let (stop_orders, fewer) = (5, vec![(Symbol::new(SYMBOL).unwrap(), 0)]);
+    desk.world.give(Body::Market(Market::Capabilities { venue, capabilities, stop_orders, fewer }));
+    desk.prices(&[100, 99, 98, 110]);
+    assert_eq!((desk.lot(), desk.stops()), (dec("9.0909"), vec![]));
     desk.bar(112, 104);
     assert_eq!(desk.lot(), Decimal::ZERO);
     let decided = desk.decided();

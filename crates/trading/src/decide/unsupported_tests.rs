@@ -7,7 +7,15 @@ fn what_the_venue_does_not_take_is_not_entered() {
     let mut stage = ready(|_| {});
     let only = |orders| {
         let (venue, capabilities) = (VenueId::default(), Capabilities { orders });
-        input(1, Body::Market(Market::Capabilities { venue, capabilities, stop_orders: 0 }))
+        input(
+            1,
+            Body::Market(Market::Capabilities {
+                venue,
+                capabilities,
+                stop_orders: 0,
+                fewer: Vec::new(),
+            }),
+        )
     };
     facts_of(&mut stage, &only(vec![OrderType::Limit]));
     let mut again = Decide::default();

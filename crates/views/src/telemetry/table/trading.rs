@@ -1,5 +1,6 @@
 //! Metrics of the market, orders and the account.
 
+use super::super::super::protection::BOUNDS;
 use super::super::counts::{CHECKS, LIQUIDITY, OUTCOMES, SIDES};
 use super::{C, G, HALTS, Kind, RULES, Row, SLIPPAGE, by, of, open, row};
 use everwarm_runtime::meter::{HANDLE, REMOTE};
@@ -188,6 +189,12 @@ pub const ORDERS: &[Row] = &[
         ),
     ),
     row(
+        "everwarm_unprotected_seconds",
+        Kind::Histogram(BOUNDS),
+        "seconds",
+        "Time of a lot without a working stop order, where the venue takes one; over all runs",
+    ),
+    row(
         "everwarm_fill_slippage_ratio",
         Kind::Histogram(SLIPPAGE),
         "ratio",
@@ -266,6 +273,16 @@ pub const ACCOUNT: &[Row] = &[
     by(
         &[open("symbol"), open("currency")],
         row("everwarm_position_value", G, "currency", "Value of a position; 0 when flat"),
+    ),
+    by(
+        &[of("reason", &["no-order", "no-stop"])],
+        row(
+            "everwarm_lots_unprotected",
+            G,
+            "",
+            "Lots without protection; no-order: no working stop order for at least 3 s, where the \
+             venue takes one; no-stop: their rules have no stop",
+        ),
     ),
     row(
         "everwarm_positions_unprotected",
