@@ -57,8 +57,8 @@ impl InitialBooks {
             instruments,
             balances,
             max_position,
-            max_stop_orders,
             last,
+            max_stop_orders,
         })
     }
 }
