@@ -12,6 +12,7 @@ mod commanded;
 mod controls;
 mod faults;
 mod forgetful;
+mod limited;
 mod limits;
 mod paced;
 mod paired;
@@ -32,7 +33,7 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 10] = [
+const FEEDS: [Named; 11] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
@@ -43,6 +44,7 @@ const FEEDS: [Named; 10] = [
     ("barring", feed::barring),
     ("upgrade", upgrade::feed_before),
     ("without-stop-orders", feed::without_stop_orders),
+    ("limited", feed::limited),
 ];
 
 /// A feed and what undisturbed runs of it teach; learned once for all tests.

@@ -246,6 +246,11 @@ fn responded(response: Response) -> Venue {
     Venue::Responded { id: "r".into(), of: id(), attempt: 1, response }
 }
 
+fn by_hand() -> Request {
+    let (symbol, amount, limit) = (symbol(), Amount::Quantity(odd()), Some(odd()));
+    Request::Order { symbol, side: Side::Buy, amount, limit, minutes: 7 }
+}
+
 fn operators() -> Vec<Operator> {
     let origins = vec![("a.b".to_owned(), "flag".to_owned())];
     vec![
@@ -303,15 +308,7 @@ fn operators() -> Vec<Operator> {
             reason: "r".into(),
             venue: VenueId::default(),
         },
-        Operator::Manual {
-            id: "é".into(),
-            request: Request::Order {
-                symbol: symbol(),
-                side: Side::Sell,
-                amount: Amount::Quantity(odd()),
-            },
-            reason: "r".into(),
-        },
+        Operator::Manual { id: "é".into(), request: by_hand(), reason: "r".into() },
         Operator::Restarted {
             actors: vec![Restarts { actor: "feed".into(), reason: "panic".into(), times: 3 }],
         },

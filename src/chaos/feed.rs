@@ -13,7 +13,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::settings::{ExitRules, Instance, Risk, Settings, Size};
+use everwarm_domain::settings::{EntryRule, ExitRules, Instance, Risk, Settings, Size};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_sim::InitialBooks;
@@ -296,6 +296,19 @@ pub fn barring() -> Feed {
     Feed { settings: Settings { risk, ..settings() }, ..small() }
 }
 
+/// The same feed with entries by limit orders. Some are filled, some end after their minutes, and
+/// some of these are replaced.
+#[must_use]
+pub fn limited() -> Feed {
+    let small = small();
+    let mut settings = small.settings.clone();
+    settings.strategy.set_entry(FIRST_STRATEGY, LIMIT);
+    Feed { settings, ..small }
+}
+
+/// The entry rule of the feed with limit orders.
+const LIMIT: EntryRule = EntryRule { below_ppm: Some(500), minutes: 3, orders: 3 };
+
 /// The default settings with one strategy.
 #[must_use]
 pub fn settings() -> Settings {
@@ -327,6 +340,7 @@ pub fn paired() -> Feed {
         section: r#"{"fast":4,"slow":9}"#.to_owned(),
         exits: Some(ExitRules::default()),
         size: Size::Risk(2_500),
+        entry: EntryRule::default(),
     };
     settings.strategy.0.insert(SECOND.to_owned(), second);
     settings.risk.sizes.max_symbol_exposure = Some(Decimal::new(1_200, 0));

@@ -44,9 +44,13 @@ pub struct OrderArgs {
     /// Quote units, at the newest closing price.
     #[arg(long, value_name = "N", group = "amount")]
     quote: Option<Decimal>,
-    /// Limit price. Not supported.
-    #[arg(long, value_name = "PRICE", hide = true)]
+    /// Buy at this price or lower, quote units [default: at market]. The order works until it is
+    /// filled or cancelled.
+    #[arg(long, value_name = "PRICE")]
     limit: Option<Decimal>,
+    /// Cancel the unfilled part of a limit order after so many minutes.
+    #[arg(long, value_name = "N", requires = "limit")]
+    minutes: Option<u32>,
     /// Stop price. Not supported.
     #[arg(long, value_name = "PRICE", hide = true)]
     stop: Option<Decimal>,
@@ -86,14 +90,10 @@ pub struct CancelArgs {
 
 /// Buys or sells.
 pub fn order(args: &OrderArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    for (flag, price) in [("--limit", args.limit), ("--stop", args.stop)] {
-        if price.is_some() {
-            let text = format!(
-                "{flag} is not supported: the daemon trades by market orders. A lot has the stop \
-                 of its exit rules. Order without {flag}"
-            );
-            return Err(Failure::new(Exit::Usage, text));
-        }
+    if args.stop.is_some() {
+        let text = "--stop is not supported: a lot has the stop of its exit rules. Order without \
+                    --stop";
+        return Err(Failure::new(Exit::Usage, text));
     }
     let action = match args.side {
         Does::Buy => HandAction::Buy,
@@ -110,9 +110,18 @@ pub fn order(args: &OrderArgs, core: &Core, printer: Printer) -> Result<Exit, Fa
         symbol: Some(args.symbol),
         quantity: args.quantity,
         quote: args.quote,
+        limit: args.limit,
+        minutes: args.minutes,
         ..args.hand.view(action)
     };
-    let what = format!("{} {much} at market", action.name());
+    let price = match (args.limit, args.minutes) {
+        (None, _) => "at market".to_owned(),
+        (Some(limit), None) => format!("at {} or better", plain(limit)),
+        (Some(limit), Some(minutes)) => {
+            format!("at {} or better within {minutes} min", plain(limit))
+        }
+    };
+    let what = format!("{} {much} {price}", action.name());
     args.hand.apply(&view, &what, core, printer)
 }
 
@@ -141,6 +150,8 @@ impl HandArgs {
             symbol: None,
             quantity: None,
             quote: None,
+            limit: None,
+            minutes: None,
             strategy: None,
             order: None,
             reason: self.reason.clone(),

@@ -12,7 +12,7 @@ use crate::log_filter;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::nearest::nearest;
-use everwarm_domain::settings::{Size, exits, sizes};
+use everwarm_domain::settings::{EntryRule, Size, exits, sizes};
 use everwarm_trading::indicators::Feature;
 use everwarm_views::news::Topic;
 use figment::value::Value;
@@ -89,6 +89,9 @@ pub const PROFIT_TABLE: Kind = text(
 /// The size of an entry.
 pub const SIZE: Kind =
     text(r"^(fixed|(equity|risk) [0-9]+(\.[0-9]{1,4})?%)$", |text| Size::read(text).map(drop));
+/// How an entry is ordered.
+pub const ENTRY: Kind =
+    text(r"^(market|limit [0-9]+(\.[0-9]{1,4})?%)$", |text| EntryRule::read(text).map(drop));
 /// Groups of symbols, each with its cap.
 const GROUPS: Kind =
     text(r"^([ a-z0-9_-]+:[A-Z0-9., -]+=[0-9. ]+;? *)*$", |text| sizes::groups(text).map(drop));

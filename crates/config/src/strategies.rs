@@ -6,11 +6,11 @@ use super::keys::Kind;
 use super::layers::Entry;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
-use everwarm_domain::settings::{ExitRules, Instance, Settings, Size, Strategies};
+use everwarm_domain::settings::{EntryRule, ExitRules, Instance, Settings, Size, Strategies};
 use everwarm_domain::time::Timeframe;
 use everwarm_trading::STRATEGIES_MAX;
 use everwarm_trading::strategy::{
-    self, EXITS, Form, KINDS, Kind as StrategyKind, SIZE, Setting, kind, of_every,
+    self, ENTRY, EXITS, Form, KINDS, Kind as StrategyKind, SIZE, Setting, kind, of_every,
 };
 use everwarm_views::views::ValueView;
 use figment::value::Value;
@@ -71,6 +71,7 @@ pub fn form(form: Form) -> Kind {
         Form::Above => super::keys::ABOVE,
         Form::ProfitTable => super::keys::PROFIT_TABLE,
         Form::Size => super::keys::SIZE,
+        Form::Entry => super::keys::ENTRY,
     }
 }
 
@@ -185,11 +186,14 @@ impl Reading<'_> {
         let exits = ExitRules::take(&mut exits).unwrap_or_default();
         let mut size = self.members(&[SIZE], &default_size());
         let size = Size::take(&mut size).unwrap_or_default();
+        let mut entry = self.members(ENTRY, &EntryRule::default().members());
+        let entry = EntryRule::take(&mut entry).unwrap_or_default();
         let defaults = serde_json::from_str(&(of.defaults)()).unwrap_or_default();
         let section = Json::Object(self.members(of.settings, &defaults)).to_string();
         match (of.read)(&section) {
             Ok(section) => {
-                Some(Instance { kind: of.name.to_owned(), enabled, section, exits, size })
+                let kind = of.name.to_owned();
+                Some(Instance { kind, enabled, section, exits, size, entry })
             }
             Err(wrong) => {
                 let reported = |name: &&&str| self.values.is_wrong(&self.key(name));
@@ -273,6 +277,7 @@ pub fn schema() -> Json {
             serde_json::from_str(&(kind.defaults)()).unwrap_or_default();
         defaults.extend(ExitRules::default().members());
         defaults.extend(default_size());
+        defaults.extend(EntryRule::default().members());
         let own = kind.settings.iter().chain(of_every()).map(|setting| {
             let mut node = super::schema::of(form(setting.form));
             node["description"] = json!(setting.about);

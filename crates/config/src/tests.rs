@@ -76,8 +76,8 @@ fn the_embedded_file_says_the_defaults() {
         ..settings.risk
     };
     assert_eq!(real.settings.risk, rules);
-    // The twelve settings of the strategy replace its one key.
-    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 11));
+    // The fifteen settings of the strategy replace its one key.
+    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 14));
 }
 
 #[test]

@@ -9,6 +9,9 @@ use std::fmt;
 /// Most characters of the id of a request.
 pub const ID_MAX: usize = 64;
 
+/// Most minutes that a limit order by hand works: 30 days.
+pub const MINUTES_MAX: u32 = 43_200;
+
 /// How much an order trades.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,7 +26,7 @@ pub enum Amount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// A market order. The lot belongs to the strategy `manual`.
+    /// A market order, or a limit order to buy. The lot belongs to the strategy `manual`.
     Order {
         /// The symbol.
         symbol: Symbol,
@@ -31,6 +34,12 @@ pub enum Request {
         side: Side,
         /// How much.
         amount: Amount,
+        /// The highest price of a purchase, quote units; none: a market order.
+        #[serde(default)]
+        limit: Option<Decimal>,
+        /// How long a limit order works, minutes; 0: until it is cancelled.
+        #[serde(default)]
+        minutes: u32,
     },
     /// Sells all lots of a symbol, or the one of a strategy.
     Close {
@@ -72,7 +81,7 @@ impl Request {
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Request::Order { symbol, side, amount } => {
+            Request::Order { symbol, side, amount, limit, minutes } => {
                 let does = match side {
                     Side::Buy => "buy",
                     Side::Sell => "sell",
@@ -84,6 +93,13 @@ impl fmt::Display for Request {
                     Amount::Quote(quote) => {
                         write!(f, "{does} {symbol} for {} in quote units", quote.normalize())
                     }
+                }?;
+                if let Some(limit) = limit {
+                    write!(f, " at {} or better", limit.normalize())?;
+                }
+                match minutes {
+                    0 => Ok(()),
+                    minutes => write!(f, " within {minutes} min"),
                 }
             }
             Request::Close { symbol, strategy: None } => write!(f, "close {symbol}"),

@@ -5,10 +5,12 @@ use super::id::Symbol;
 use super::money::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub mod entries;
 pub mod exits;
 pub mod sizes;
 mod strategies;
 
+pub use entries::EntryRule;
 pub use exits::ExitRules;
 pub use sizes::{Size, SizeRules};
 pub use strategies::{Instance, Strategies};

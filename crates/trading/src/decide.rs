@@ -25,6 +25,7 @@ mod entries;
 mod entry_checks;
 mod exits;
 mod guards;
+mod limit_entries;
 mod manual;
 mod owed_exits;
 mod protection;
@@ -56,6 +57,7 @@ use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use guards::Guards;
+use limit_entries::LimitEntries;
 use manual::Manual;
 use owed_exits::Exits;
 use serde::{Deserialize, Serialize};
@@ -208,6 +210,9 @@ pub struct Decide {
     /// What sizes are computed from.
     #[serde(default)]
     sizes: Sizes,
+    /// Entries by limit orders.
+    #[serde(default)]
+    limit_entries: LimitEntries,
 }
 
 /// The newest bar of a symbol.
@@ -335,6 +340,7 @@ impl Decide {
         match order {
             Order::Changed { client_id, status, executed, executed_quote, reason, .. } => {
                 if status.is_final() {
+                    self.limit_entries.ended(client_id, *status, *executed);
                     if let Some(hold) = self.holds.remove(client_id) {
                         self.guards.forget(client_id);
                         self.sale_ended(&hold, *status, *executed, reason);
@@ -374,7 +380,7 @@ impl Decide {
                 self.limited.clone_from(strategies);
                 return;
             }
-            Decision::Approved { intent, reserved, .. } => {
+            Decision::Approved { intent, reserved, reason, .. } => {
                 let OrderIntent { symbol, side, client_id, .. } = intent;
                 let (executed, executed_quote) = (Decimal::ZERO, Decimal::ZERO);
                 let known = fact.version > BEFORE_LOTS;
@@ -394,6 +400,7 @@ impl Decide {
                     stop: intent.terms.stop,
                 };
                 self.manual.approved(intent, &self.exits);
+                self.limit_entry_approved(fact, intent, reason);
                 self.exit_requested(intent);
                 if side == Side::Buy {
                     self.guards.entered(symbol, &intent.strategy, intent.close_time);
@@ -419,10 +426,13 @@ impl Decide {
             Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. } => {
                 if let Some(hold) = self.holds.get_mut(client_id) {
                     hold.withdrawn = true;
+                    let leaves = self.exits.get(hold.symbol, &hold.strategy).is_some();
+                    self.limit_entries.withdrawn(client_id, self.closed, leaves);
                 }
                 return;
             }
         };
+        self.limit_entries.decided(answered.0, answered.1);
         self.waiting.retain(|(_, signal)| (signal.symbol, &signal.strategy) != answered);
     }
 }
@@ -499,9 +509,10 @@ impl Stage for Decide {
                     self.flatten = None;
                     self.exits.resumed(fact.key.n);
                 }
+                Switch::Strategy { name, on: false } => self.limit_entries.turned_off(name),
                 Switch::Halt
                 | Switch::Safe(_)
-                | Switch::Strategy { .. }
+                | Switch::Strategy { on: true, .. }
                 | Switch::Process { .. } => {}
             },
             Body::Operator(Operator::Manual { id, request, reason }) => {
@@ -519,11 +530,15 @@ impl Stage for Decide {
                     let last = |symbol| Some(newest.get(symbol)?.close.decimal());
                     self.guards.configured(&settings.strategy, self.closed, last);
                     self.sizes.configured(&settings);
+                    self.limit_entries.configured(&settings.strategy);
                     self.settings = settings;
                 }
             }
             Body::Analysis(Analysis::Signals { rows }) => {
-                self.waiting.extend(rows.iter().map(|signal| (fact.key, signal.clone())));
+                for signal in rows {
+                    self.limit_entries.signalled(signal);
+                    self.waiting.push((fact.key, signal.clone()));
+                }
             }
             Body::Decision(decision) => self.own(fact, decision),
             Body::Order(order) => self.order(fact.key, order),
@@ -539,12 +554,14 @@ impl Stage for Decide {
 
     fn conclude(&self, out: &mut Out<Body>) {
         let rules = self.guards.is_due();
-        let idle = self.waiting.is_empty() && self.manual.is_idle();
+        let idle = self.waiting.is_empty() && self.manual.is_idle() && self.limit_entries.is_idle();
         if idle && self.flatten.is_none() && self.exits.is_empty() && !rules {
             return;
         }
         let by_hand = self.signal_by_hand();
-        let mut waiting: Vec<&(Key, Signal)> = self.waiting.iter().chain(&by_hand).collect();
+        let again = self.signals_again();
+        let mut waiting: Vec<&(Key, Signal)> =
+            self.waiting.iter().chain(&by_hand).chain(&again).collect();
         waiting.sort_by(|(_, a), (_, b)| {
             let order = b.confidence_ppm.cmp(&a.confidence_ppm);
             order.then_with(|| (a.symbol, &a.strategy).cmp(&(b.symbol, &b.strategy)))
@@ -553,6 +570,7 @@ impl Stage for Decide {
         self.conclude_exits(&waiting, &mut sales, out);
         self.conclude_manual(&mut sales, out);
         self.conclude_protection(&mut sales, out);
+        self.conclude_limit_entries(&sales, out);
         let buys = waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy);
         let mut entries = None;
         for (key, signal) in buys {
@@ -570,7 +588,8 @@ impl Stage for Decide {
 
     fn next_wake(&self) -> Option<i64> {
         let exits = !self.exits.is_empty() && self.exit_is_due();
-        (exits || self.protection_is_due() || self.part_is_due()).then_some(self.time)
+        let entries = self.limit_entries.follows() || self.limit_entry_ends();
+        (exits || entries || self.protection_is_due() || self.part_is_due()).then_some(self.time)
     }
 
     fn save(&self) -> Vec<u8> {

@@ -6,7 +6,7 @@ use super::stored_texts::shown;
 use everwarm_domain::bounds;
 use everwarm_domain::fact::{Body, Decision, Operator, Order};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::manual::{Amount, ID_MAX, Request};
+use everwarm_domain::manual::{Amount, ID_MAX, MINUTES_MAX, Request};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderStatus, Side};
 use everwarm_kernel::fact::{Fact, Key};
@@ -25,7 +25,7 @@ const REPEATED: &str = "repeated";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HandAction {
-    /// Buys a lot of the strategy `manual` at the market.
+    /// Buys a lot of the strategy `manual`, at the market or at a limit.
     Buy,
     /// Sells the lot of the strategy `manual`, or a part of it, at the market.
     Sell,
@@ -66,6 +66,16 @@ pub struct ByHandView {
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[0-9]{0,8}[1-9](\\.[0-9]{1,8})?$")]
     pub quote: Option<Decimal>,
+    /// The highest price of a purchase, quote units; none: a market order. It is rounded down to
+    /// the tick of the symbol.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{0,8}[1-9](\\.[0-9]{1,8})?$")]
+    pub limit: Option<Decimal>,
+    /// Minutes after which the unfilled part of a limit order is cancelled, judged at closes; 0 or
+    /// none: it works until somebody cancels it.
+    #[serde(default)]
+    #[schema(maximum = 43_200)]
+    pub minutes: Option<u32>,
     /// The owner of the lot to close; none: all owners.
     #[serde(default)]
     pub strategy: Option<String>,
@@ -107,6 +117,8 @@ pub struct HandOrderView {
     pub side: Side,
     /// Ordered base units; none for an order that is only cancelled.
     pub quantity: Option<Decimal>,
+    /// Its limit, quote units; none: a market order, or one that is only cancelled.
+    pub limit: Option<Decimal>,
     /// Status.
     #[schema(value_type = shapes::OrderStatus)]
     pub status: OrderStatus,
@@ -174,6 +186,9 @@ impl ByHandView {
         let cancels = self.action == HandAction::Cancel;
         takes("quantity", self.quantity.is_some(), trades)?;
         takes("quote", self.quote.is_some(), trades)?;
+        let limited = self.action == HandAction::Buy;
+        takes("limit", self.limit.is_some(), limited)?;
+        takes("minutes", self.minutes.is_some(), limited)?;
         takes("strategy", self.strategy.is_some(), self.action == HandAction::Close)?;
         takes("order", self.order.is_some(), cancels)?;
         takes("symbol", self.symbol.is_some(), !cancels)?;
@@ -181,7 +196,8 @@ impl ByHandView {
         let request = match self.action {
             HandAction::Buy | HandAction::Sell => {
                 let side = if self.action == HandAction::Buy { Side::Buy } else { Side::Sell };
-                Request::Order { symbol: symbol?, side, amount: self.amount()? }
+                let (amount, limit, minutes) = (self.amount()?, self.limit()?, self.minutes()?);
+                Request::Order { symbol: symbol?, side, amount, limit, minutes }
             }
             HandAction::Close => {
                 Request::Close { symbol: symbol?, strategy: self.strategy.clone() }
@@ -194,6 +210,28 @@ impl ByHandView {
             }
         };
         Ok((request, reason.to_owned()))
+    }
+
+    fn limit(&self) -> Result<Option<Decimal>, Failure> {
+        let Some(limit) = self.limit else { return Ok(None) };
+        bounds::price("the limit", limit).map_err(usage)?;
+        if limit <= Decimal::ZERO {
+            return Err(usage("the limit must be above 0"));
+        }
+        Ok(Some(limit))
+    }
+
+    fn minutes(&self) -> Result<u32, Failure> {
+        match self.minutes {
+            None => Ok(0),
+            Some(_) if self.limit.is_none() => {
+                Err(usage("minutes belong to a limit order: --limit PRICE --minutes N"))
+            }
+            Some(minutes) if minutes > MINUTES_MAX => {
+                Err(usage(format!("{minutes} minutes are more than {MINUTES_MAX}")))
+            }
+            Some(minutes) => Ok(minutes),
+        }
     }
 
     fn amount(&self) -> Result<Amount, Failure> {
@@ -315,9 +353,9 @@ impl HandResult {
                 self.declined = Some((code.clone(), text.clone()));
             }
             Decision::Approved { intent, .. } => {
-                let OrderIntent { client_id, strategy, symbol, side, quantity, .. } = intent;
+                let OrderIntent { client_id, strategy, symbol, side, quantity, price, .. } = intent;
                 let of = (client_id, strategy, *symbol, *side);
-                self.order(of, Some(quantity.normalize()));
+                self.order(of, Some(quantity.normalize()), price.map(|price| price.normalize()));
             }
             Decision::Owed { strategy, symbol, refusal, ended, .. } => {
                 let exit = self.exits.entry((*symbol, strategy.clone())).or_default();
@@ -329,7 +367,7 @@ impl HandResult {
                 let cancels = matches!(&self.request,
                     Some(Request::Cancel { client_id: of, .. }) if of == client_id);
                 if cancels {
-                    self.order((client_id, strategy, *symbol, *side), None);
+                    self.order((client_id, strategy, *symbol, *side), None, None);
                 }
             }
             Decision::Breaker { .. } => {}
@@ -340,6 +378,7 @@ impl HandResult {
         &mut self,
         (id, strategy, symbol, side): (&ClientOrderId, &String, Symbol, Side),
         quantity: Option<Decimal>,
+        limit: Option<Decimal>,
     ) {
         let order = HandOrderView {
             client_order_id: id.clone(),
@@ -347,6 +386,7 @@ impl HandResult {
             symbol,
             side,
             quantity,
+            limit,
             status: OrderStatus::Intent,
             filled_quantity: Decimal::ZERO,
             average_price: None,
@@ -365,7 +405,8 @@ impl HandResult {
         }
     }
 
-    /// Whether nothing changes soon: it has ended, or an exit waits for a reason.
+    /// Whether nothing changes soon: it has ended, an exit waits for a reason, or a limit order
+    /// works at the venue.
     #[must_use]
     pub fn rests(&self) -> bool {
         let waits = |exit: &ExitState| exit.ended.is_some() || exit.waits.is_some();
@@ -373,9 +414,14 @@ impl HandResult {
             HandState::Pending => false,
             HandState::Declined | HandState::Done => true,
             HandState::Working => {
-                !self.exits.is_empty()
-                    && self.exits.values().all(waits)
-                    && self.orders.values().all(|order| order.status.is_final())
+                let works = |order: &HandOrderView| {
+                    let open = [OrderStatus::Open, OrderStatus::PartlyFilled];
+                    order.limit.is_some() && open.contains(&order.status)
+                };
+                let rests = |order: &HandOrderView| order.status.is_final() || works(order);
+                let orders = self.orders.values().all(rests);
+                let limits = self.orders.values().any(works);
+                orders && self.exits.values().all(waits) && (limits || !self.exits.is_empty())
             }
         }
     }
@@ -411,20 +457,21 @@ impl HandResult {
             }
         });
         let orders = self.orders.values().map(|order| {
-            let HandOrderView { client_order_id, symbol, side, quantity, status, .. } = order;
+            let HandOrderView { client_order_id, symbol, side, quantity, limit, status, .. } =
+                order;
             let side = match side {
                 Side::Buy => "buy",
                 Side::Sell => "sell",
             };
             let quantity = quantity.map_or(String::new(), |quantity| format!(" {quantity}"));
+            let price =
+                limit.map_or("at market".to_owned(), |limit| format!("at {limit} or better"));
             let filled = order.average_price.map_or(String::new(), |price| {
                 let filled = plain(order.filled_quantity);
                 format!(", {filled} filled at average price {}", rounded(price))
             });
             let status = sentences::status(*status);
-            format!(
-                "order {client_order_id}: {side}{quantity} {symbol} at market: {status}{filled}"
-            )
+            format!("order {client_order_id}: {side}{quantity} {symbol} {price}: {status}{filled}")
         });
         exits.chain(orders).collect()
     }

@@ -1,5 +1,6 @@
 //! The configured strategies: instances of kinds, by id.
 
+use super::entries::EntryRule;
 use super::exits::ExitRules;
 use super::sizes::{self, Size};
 use crate::time::Timeframe;
@@ -28,13 +29,16 @@ pub struct Instance {
     pub exits: Option<ExitRules>,
     /// How large its entries are.
     pub size: Size,
+    /// How its entries are ordered.
+    pub entry: EntryRule,
 }
 
 /// Instances by id.
 ///
-/// In JSON a section is an object of `kind`, `enabled`, the exit rules, the size and the settings
-/// of the kind. Without `kind` its id is the kind, as in the texts of older configurations. Saved
-/// states hold no instances. Settings of the only strategy in older states are ignored.
+/// In JSON a section is an object of `kind`, `enabled`, the exit rules, the size, the entry rule
+/// and the settings of the kind. Without `kind` its id is the kind, as in the texts of older
+/// configurations. Saved states hold no instances. Settings of the only strategy in older states
+/// are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Strategies(pub BTreeMap<String, Instance>);
 
@@ -60,10 +64,17 @@ impl Strategies {
         self.entry(id).size = size;
     }
 
+    /// Sets how entries of a section are ordered. A missing instance is created: enabled, with its
+    /// id as the kind.
+    pub fn set_entry(&mut self, id: &str, rule: EntryRule) {
+        self.entry(id).entry = rule;
+    }
+
     fn entry(&mut self, id: &str) -> &mut Instance {
         let (kind, enabled, section) = (id.to_owned(), true, "{}".to_owned());
         let (exits, size) = (Some(ExitRules::default()), Size::default());
-        let fresh = Instance { kind, enabled, section, exits, size };
+        let entry = EntryRule::default();
+        let fresh = Instance { kind, enabled, section, exits, size, entry };
         self.0.entry(id.to_owned()).or_insert(fresh)
     }
 
@@ -91,9 +102,12 @@ impl Serialize for Strategies {
             all.insert(KIND.to_owned(), Value::from(one.kind.as_str()));
             all.insert(ENABLED.to_owned(), Value::from(one.enabled));
             all.extend(one.exits.iter().flat_map(ExitRules::members));
-            // Texts of earlier versions name no size either.
+            // Texts of earlier versions name neither size nor entry rule.
             if one.size != Size::Fixed {
                 all.insert(sizes::MEMBER.to_owned(), Value::from(one.size.to_string()));
+            }
+            if one.entry != EntryRule::default() {
+                all.extend(one.entry.members());
             }
             if let Ok(Value::Object(own)) = serde_json::from_str(&one.section) {
                 all.extend(own);
@@ -123,8 +137,9 @@ impl<'de> Deserialize<'de> for Strategies {
             };
             let exits = ExitRules::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let size = Size::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
+            let entry = EntryRule::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let section = Value::Object(own).to_string();
-            Ok((id, Instance { kind, enabled, section, exits, size }))
+            Ok((id, Instance { kind, enabled, section, exits, size, entry }))
         };
         let all: Result<BTreeMap<String, Instance>, String> =
             sections.into_iter().map(read).collect();
@@ -146,9 +161,16 @@ mod tests {
             section: section.to_owned(),
             exits: None,
             size: Size::Fixed,
+            entry: EntryRule::default(),
         };
         assert_eq!(all.0["b"], of("k", false, r#"{"x":[1]}"#));
         assert_eq!(all.0["k"], of("k", true, r#"{"fast":3}"#), "older texts name no kind");
+        let again = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
+        let text = r#"{"k":{"entry":"limit 1%","size":"fixed"}}"#;
+        let all: Strategies = serde_json::from_str(text).unwrap();
+        let entry = EntryRule { below_ppm: Some(10_000), ..EntryRule::default() };
+        assert_eq!(all.0["k"], Instance { entry, ..of("k", true, "{}") });
         let again = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
         let text = r#"{"k":{"size":"risk 1%"}}"#;
@@ -161,6 +183,7 @@ mod tests {
             r#"{"a":{"kind":2}}"#,
             r#"{"a":{"enabled":"yes"}}"#,
             r#"{"a":{"size":"all"}}"#,
+            r#"{"a":{"entry":"soon"}}"#,
         ] {
             assert!(serde_json::from_str::<Strategies>(wrong).is_err(), "{wrong}");
         }

@@ -62,11 +62,13 @@ impl Decide {
         entries: &mut Entries<'a>,
     ) -> Result<Approved, Refusal> {
         form_allows(signal)?;
-        self.level_allows(signal)?;
+        self.level_allows(signal.symbol, &signal.strategy)?;
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;
-        self.venue_takes(OrderType::Market, rule)?;
+        let limit = self.limit_of(signal, rule)?;
+        let order_type = limit.map_or(OrderType::Market, |_| OrderType::Limit);
+        self.venue_takes(order_type, rule)?;
         if sales.is_pending(signal.symbol, &signal.strategy) {
             if self.is_taken_back(signal.symbol, &signal.strategy, sales) {
                 let text = format!("{} is held still: its exit is withdrawn", signal.symbol);
@@ -74,7 +76,7 @@ impl Decide {
             }
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
         }
-        let Entry { quantity, reserved, words } = self.entry(signal, rule, entries)?;
+        let Entry { quantity, reserved, words } = self.entry(signal, limit, rule, entries)?;
         entries.take(signal.symbol, &signal.strategy);
         let (symbol, strategy, venue) = (signal.symbol, signal.strategy.as_str(), rule.venue);
         entries.exposure.add(Open { symbol, strategy, venue, amount: reserved });
@@ -94,9 +96,9 @@ impl Decide {
             strategy: strategy.clone(),
             symbol: *symbol,
             side,
-            order_type: OrderType::Market,
+            order_type,
             quantity,
-            price: None,
+            price: limit,
             close_time: *close_time,
             valid_until: terms.valid_until.unwrap_or(i64::MAX).min(usual),
             terms: Box::default(),
@@ -108,6 +110,7 @@ impl Decide {
     fn entry(
         &self,
         signal: &Signal,
+        limit: Option<Decimal>,
         rule: &Instrument,
         entries: &Entries<'_>,
     ) -> Result<Entry, Refusal> {
@@ -119,7 +122,7 @@ impl Decide {
         if open >= most as usize {
             return no("max-positions", format!("{open} of {most} positions are taken"));
         }
-        let entry = self.sized(signal, rule, entries)?;
+        let entry = self.sized(signal, limit, rule, entries)?;
         match entries.caps.allows(self.calendar.day(signal.close_time), entry.reserved) {
             Ok(()) => Ok(entry),
             Err(text) => no("live-cap", text),

@@ -33,14 +33,14 @@ impl Decide {
     }
 
     /// Whether the breaker allows an entry.
-    pub(super) fn level_allows(&self, signal: &Signal) -> Result<(), Refusal> {
-        let own = self.limited.iter().find(|limit| limit.id == signal.strategy);
+    pub(super) fn level_allows(&self, symbol: Symbol, strategy: &str) -> Result<(), Refusal> {
+        let own = self.limited.iter().find(|limit| limit.id == strategy);
         let own = own.filter(|own| own.level > self.level);
         let why = own.map_or_else(|| self.reasons.join("; "), |own| own.why.clone());
-        if let Some((_, why)) = self.barred.iter().find(|(symbol, _)| *symbol == signal.symbol) {
+        if let Some((_, why)) = self.barred.iter().find(|(of, _)| *of == symbol) {
             return no("barred", why.clone());
         }
-        match self.level_of(&signal.strategy) {
+        match self.level_of(strategy) {
             BreakerLevel::Halted => no("halted", format!("trading is halted: {why}")),
             BreakerLevel::ExitsOnly => {
                 no("exits-only", format!("positions may be left, not entered: {why}"))

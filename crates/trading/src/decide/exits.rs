@@ -147,10 +147,13 @@ impl Decide {
         }
         if stays {
             // The exit would immediately sell any further fill of the entry.
+            let mut withdrawn = Vec::new();
             for (id, hold) in sales.withdrawable(symbol, strategy, Side::Buy) {
                 let why = format!("an exit was decided: {}", exit.cause);
                 out.append_because(exit.because(), taken_back(id, hold, why));
+                withdrawn.push((*id).clone());
             }
+            sales.withdrawn.extend(withdrawn);
         }
         if let Some(id) = freed
             && let Some(hold) = self.holds.get(&id)

@@ -1,6 +1,7 @@
 //! Decides requests of operators: orders by hand, exits of lots, cancels.
 //!
-//! A buy is a signal of the strategy `manual`: it passes every check of an entry. Its lot belongs
+//! A buy is a signal of the strategy `manual`: it passes every check of an entry. It may be a limit
+//! order: see [`super::limit_entries`]. Its lot belongs
 //! to `manual` and has the usual exit rules. A sale of the whole lot opens an owed exit. A sale of
 //! a part is one order: it is approved or declined, and not repeated. If a stop order protects the
 //! lot, it is cancelled first; the sale waits for its end.
@@ -107,6 +108,11 @@ impl Manual {
         self.now.as_ref().filter(|now| !now.answered)
     }
 
+    /// The present request.
+    pub(super) fn request(&self) -> Option<&Request> {
+        self.now.as_ref().map(|now| &now.request)
+    }
+
     /// Applies a fact of the decision with these causes.
     pub(super) fn answered(&mut self, because: &[Key]) {
         if let Some(now) = self.now.as_mut() {
@@ -181,7 +187,13 @@ impl Decide {
                 self.manual.known.pop_front();
             }
         }
-        if let Request::Order { symbol, side: Side::Sell, amount } = request
+        if let Request::Order { side: Side::Sell, limit: Some(_), .. } = request
+            && refused.is_none()
+        {
+            let text = "sales by hand have no limit: the stop order of a lot keeps what it sells";
+            refused = Some(("unsupported", text.to_owned()));
+        }
+        if let Request::Order { symbol, side: Side::Sell, amount, .. } = request
             && refused.is_none()
             && let Some(quantity) = self.part(*symbol, *amount)
         {
@@ -267,7 +279,9 @@ impl Decide {
                 (None, Request::Close { symbol, strategy }) => {
                     self.close(now, *symbol, strategy.as_deref(), sales, out)
                 }
-                (None, Request::Cancel { client_id, .. }) => self.cancel(now, client_id, out),
+                (None, Request::Cancel { client_id, .. }) => {
+                    self.cancel(now, client_id, sales, out)
+                }
             };
             if let Err(refusal) = result {
                 let side = now.request.side();
@@ -418,7 +432,13 @@ impl Decide {
     }
 
     /// Cancels an order; ends its exit, if it has one.
-    fn cancel(&self, now: &Asked, id: &ClientOrderId, out: &mut Out<Body>) -> Result<(), Refusal> {
+    fn cancel(
+        &self,
+        now: &Asked,
+        id: &ClientOrderId,
+        sales: &mut Sales<'_>,
+        out: &mut Out<Body>,
+    ) -> Result<(), Refusal> {
         let Some(hold) = self.holds.get(id) else {
             return no("not-open", format!("order {id} is not open any more"));
         };
@@ -436,6 +456,7 @@ impl Decide {
         }
         let why = format!("an operator cancels it: {}", now.reason);
         out.append_because([now.key], taken_back(id, hold, why.clone()));
+        sales.withdrawn.insert(id.clone());
         if let Some(exit) = exit {
             let because: Vec<Key> = [now.key].into_iter().chain(exit.because()).collect();
             out.append_because(because, owed(*symbol, strategy, exit, None, Some(why)));

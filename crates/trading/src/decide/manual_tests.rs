@@ -29,7 +29,11 @@ fn quote(text: &str) -> Amount {
 
 /// An order in BTCUSDT.
 fn order(side: Side, amount: Amount) -> Request {
-    Request::Order { symbol: sym(SYMBOL), side, amount }
+    order_of(SYMBOL, side, amount)
+}
+
+fn order_of(symbol: &str, side: Side, amount: Amount) -> Request {
+    Request::Order { symbol: sym(symbol), side, amount, limit: None, minutes: 0 }
 }
 
 fn close(strategy: Option<&str>) -> Request {
@@ -126,9 +130,9 @@ fn a_repeated_sale_of_a_part_does_not_end_the_first() {
 fn a_buy_by_hand_passes_the_checks_of_an_entry() {
     let buy = |amount| order(Side::Buy, amount);
     let mut desk = desk(|settings| settings.trading.max_positions = 1);
-    let other = Request::Order { symbol: sym("XRPUSDT"), side: Side::Buy, amount: quote("100") };
+    let other = order_of("XRPUSDT", Side::Buy, quote("100"));
     assert_eq!(ask(&mut desk, "a", &other).unwrap(), "instrument");
-    let silent = Request::Order { symbol: sym("ETHUSDT"), side: Side::Buy, amount: quote("100") };
+    let silent = order_of("ETHUSDT", Side::Buy, quote("100"));
     assert_eq!(ask(&mut desk, "b", &silent).unwrap(), "no-price");
     assert_eq!(ask(&mut desk, "c", &buy(quote("20000"))).unwrap(), "cash");
     assert_eq!(ask(&mut desk, "d", &buy(quantity("200"))).unwrap(), "cash");
@@ -265,4 +269,51 @@ fn a_cancel_withdraws_an_order_and_ends_its_exit() {
     assert_eq!(lots(&desk).len(), 0);
     let ids: BTreeSet<ClientOrderId> = orders(&desk).into_iter().map(|o| o.client_id).collect();
     assert_eq!(ids.len(), orders(&desk).len());
+}
+
+/// A purchase of 3 at a limit.
+fn limited(limit: &str, minutes: u32) -> Request {
+    let (side, amount, limit) = (Side::Buy, quantity("3"), Some(dec(limit)));
+    Request::Order { symbol: sym(SYMBOL), side, amount, limit, minutes }
+}
+
+#[test]
+fn a_limit_order_by_hand_works_until_it_is_filled_or_cancelled() {
+    let mut desk = desk(|_| {});
+    assert_eq!(ask(&mut desk, "a", &limited("97.004", 0)), None);
+    assert_eq!(desk.decided(), ["Buy 3 at 97"], "on the tick below");
+    desk.prices(&[101, 102, 101, 98]);
+    assert_eq!(desk.resting.len(), 1, "it has no end");
+    desk.bar(98, 96);
+    assert_eq!((held(&desk, MANUAL), desk.stops()), (dec("3"), vec!["3 at 92.15".to_owned()]));
+
+    assert_eq!(ask(&mut desk, "b", &limited("90", 0)).unwrap(), "already-long");
+    assert_eq!(ask(&mut desk, "c", &close(None)), None);
+    assert_eq!(ask(&mut desk, "d", &limited("90", 0)), None);
+    let client_id = orders(&desk).last().unwrap().client_id.clone();
+    assert_eq!(ask(&mut desk, "e", &Request::Cancel { client_id, symbol: sym(SYMBOL) }), None);
+    assert_eq!((desk.resting.len(), held(&desk, MANUAL)), (0, Decimal::ZERO));
+}
+
+#[test]
+fn a_limit_order_by_hand_ends_after_its_minutes() {
+    let mut desk = desk(|_| {});
+    assert_eq!(ask(&mut desk, "a", &limited("97", 2)), None);
+    desk.prices(&[100]);
+    assert_eq!(desk.resting.len(), 1);
+    desk.prices(&[100, 100]);
+    let decided = ["Buy 3 at 97", "cancel: it has worked for its 2 min"];
+    assert_eq!((desk.resting.len(), desk.decided()), (0, decided.map(str::to_owned).to_vec()));
+}
+
+#[test]
+fn a_sale_by_hand_has_no_limit() {
+    let mut desk = desk(|_| {});
+    ask(&mut desk, "a", &order(Side::Buy, quantity("3")));
+    for amount in [quantity("3"), quantity("1")] {
+        let (side, limit) = (Side::Sell, Some(dec("120")));
+        let sale = Request::Order { symbol: sym(SYMBOL), side, amount, limit, minutes: 0 };
+        assert_eq!(ask(&mut desk, &format!("{amount:?}"), &sale).unwrap(), "unsupported");
+    }
+    assert_eq!(held(&desk, MANUAL), dec("3"));
 }

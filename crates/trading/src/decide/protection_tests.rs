@@ -1,4 +1,5 @@
-//! Tests stop orders of lots with all stages and a venue that takes such orders.
+//! Tests stop orders of lots with all stages and a venue that takes such orders. Limit orders to
+//! buy rest there, too.
 
 use crate::testing::world::{Delivery, World};
 use crate::testing::{bar, configured, crossing, dec};
@@ -24,11 +25,13 @@ pub(in crate::decide) enum Next {
     Usual,
     /// It rejects stop orders.
     Rejects,
-    /// A stop order is filled just before its cancel arrives.
+    /// An order is filled just before its cancel arrives.
     Fills,
+    /// A limit order that is reached is filled by half.
+    Halves,
 }
 
-/// All stages, and a venue with resting stop orders.
+/// All stages, and a venue with resting orders.
 pub(in crate::decide) struct Desk {
     pub(in crate::decide) world: World,
     pub(in crate::decide) resting: BTreeMap<ClientOrderId, (OrderIntent, u64)>,
@@ -68,7 +71,7 @@ impl Desk {
     }
 
     /// Gives a close at this price, of a bar with this low.
-    fn bar(&mut self, price: i64, low: i64) {
+    pub(in crate::decide) fn bar(&mut self, price: i64, low: i64) {
         {
             self.minute += 1;
             let low = bar(SYMBOL, self.minute, low).low;
@@ -77,10 +80,18 @@ impl Desk {
             self.world.time = bar.open_time + 60_000;
             self.world.prices.insert(bar.symbol, bar.close);
             // What rests is filled before the close.
-            let reached = |(intent, _): &&(OrderIntent, u64)| Some(price) <= intent.terms.stop;
+            let reached = |(intent, _): &&(OrderIntent, u64)| {
+                let limit = intent.price.filter(|_| intent.terms.stop.is_none());
+                intent.terms.stop.or(limit).is_some_and(|at| price <= at)
+            };
             let reached: Vec<_> = self.resting.values().filter(reached).cloned().collect();
             for (intent, order) in reached {
-                self.fill(&intent, order);
+                if self.next == Next::Halves && intent.price.is_some() {
+                    let half = intent.quantity / Decimal::TWO;
+                    self.report(&intent, order, OrderStatus::PartlyFilled, half);
+                } else {
+                    self.fill(&intent, order);
+                }
             }
             let close = Market::close(self.world.time, vec![bar], Vec::new());
             self.world.give(Body::Market(close));
@@ -88,9 +99,8 @@ impl Desk {
         }
     }
 
-    fn report(&mut self, intent: &OrderIntent, order: u64, status: OrderStatus, filled: bool) {
-        let price = self.world.prices[&intent.symbol].decimal();
-        let executed = if filled { intent.quantity } else { Decimal::ZERO };
+    fn report(&mut self, intent: &OrderIntent, order: u64, status: OrderStatus, executed: Decimal) {
+        let price = intent.price.unwrap_or(self.world.prices[&intent.symbol].decimal());
         let fill = VenueFill {
             trade_id: order.into(),
             price,
@@ -110,14 +120,14 @@ impl Desk {
             quantity: intent.quantity,
             executed,
             executed_quote: executed * price,
-            fills: if filled { vec![fill] } else { Vec::new() },
+            fills: if executed.is_zero() { Vec::new() } else { vec![fill] },
             time: self.world.time,
         })));
     }
 
     fn fill(&mut self, intent: &OrderIntent, order: u64) {
         self.resting.remove(&intent.client_id);
-        self.report(intent, order, OrderStatus::Filled, true);
+        self.report(intent, order, OrderStatus::Filled, intent.quantity);
     }
 
     /// Sends, cancels and wakes until nothing is left.
@@ -155,7 +165,14 @@ impl Desk {
             }
             Some(_) => {
                 self.resting.insert(client_id, (intent.clone(), self.orders));
-                self.report(intent, self.orders, OrderStatus::Open, false);
+                self.report(intent, self.orders, OrderStatus::Open, Decimal::ZERO);
+            }
+            None if intent
+                .price
+                .is_some_and(|at| at < self.world.prices[&intent.symbol].decimal()) =>
+            {
+                self.resting.insert(client_id, (intent.clone(), self.orders));
+                self.report(intent, self.orders, OrderStatus::Open, Decimal::ZERO);
             }
             None => self.world.trade(intent),
         }
@@ -173,7 +190,7 @@ impl Desk {
             Response::NotOpen
         } else {
             self.resting.remove(&id);
-            self.report(&intent, order, OrderStatus::Cancelled, false);
+            self.report(&intent, order, OrderStatus::Cancelled, Decimal::ZERO);
             Response::Accepted
         };
         self.world.give(Body::Venue(Venue::Responded { id: name, of: id, attempt, response }));
@@ -184,10 +201,11 @@ impl Desk {
         let text = |(intent, _): &(OrderIntent, u64)| {
             format!("{} at {}", intent.quantity, intent.terms.stop.unwrap_or_default())
         };
-        self.resting.values().map(text).collect()
+        let stop = |(intent, _): &&(OrderIntent, u64)| intent.terms.stop.is_some();
+        self.resting.values().filter(stop).map(text).collect()
     }
 
-    fn lot(&self) -> Decimal {
+    pub(in crate::decide) fn lot(&self) -> Decimal {
         let lots = self.world.facts.iter().rev().find_map(|fact| {
             let Body::Ledger(Ledger::Lot { quantity, .. }) = &fact.body else { return None };
             Some(*quantity)
@@ -199,7 +217,11 @@ impl Desk {
     pub(in crate::decide) fn decided(&self) -> Vec<String> {
         let text = |body: &Body| match body {
             Body::Order(Order::Intent(intent)) => {
-                let kind = if intent.terms.stop.is_some() { "stop" } else { "market" };
+                let kind = match (intent.terms.stop, intent.price) {
+                    (Some(_), _) => "stop".to_owned(),
+                    (None, Some(limit)) => format!("at {limit}"),
+                    (None, None) => "market".to_owned(),
+                };
                 let side = intent.side;
                 Some(format!("{side:?} {} {kind}", intent.quantity))
             }
@@ -220,7 +242,7 @@ impl Desk {
         self.world.facts.iter().filter_map(|fact| text(&fact.body)).collect()
     }
 
-    fn switch(&mut self, switch: Switch) {
+    pub(in crate::decide) fn switch(&mut self, switch: Switch) {
         let reason = "test".to_owned();
         self.world.give(Body::Operator(Operator::Switched { switch, reason }));
         self.settle();
@@ -338,13 +360,13 @@ fn a_lot_without_a_stop_has_no_stop_order() {
 fn a_stop_order_that_somebody_cancelled_is_placed_again_after_a_close() {
     let mut desk = Desk::long(true, |_| {});
     let (id, (intent, order)) = desk.resting.pop_first().unwrap();
-    desk.report(&intent, order, OrderStatus::Cancelled, false);
+    desk.report(&intent, order, OrderStatus::Cancelled, Decimal::ZERO);
     desk.settle();
     assert_eq!(desk.stops(), [""; 0], "{id}");
     desk.prices(&[110]);
     assert_eq!(desk.stops(), ["9.0909 at 104.5"]);
     let (_, (intent, order)) = desk.resting.pop_first().unwrap();
-    desk.report(&intent, order, OrderStatus::Expired, false);
+    desk.report(&intent, order, OrderStatus::Expired, Decimal::ZERO);
     desk.prices(&[110]);
     assert_eq!(desk.stops(), [""; 0], "the second time it waits for two closes");
     desk.prices(&[110]);
@@ -360,7 +382,7 @@ fn nothing_is_placed_at_the_level_halted() {
     desk.prices(&[110]);
     let (_, (intent, order)) = desk.resting.pop_first().unwrap();
     desk.switch(Switch::Safe(SafeStep::Collect));
-    desk.report(&intent, order, OrderStatus::Expired, false);
+    desk.report(&intent, order, OrderStatus::Expired, Decimal::ZERO);
     desk.prices(&[110, 110]);
     assert_eq!(desk.stops(), [""; 0]);
     desk.switch(Switch::Safe(SafeStep::Trade));

@@ -16,6 +16,8 @@ pub(super) struct Sales<'a> {
     pub(super) freed: BTreeSet<(Symbol, &'a str)>,
     /// Base units that this round sells, by asset.
     pub(super) selling: BTreeMap<&'a str, Decimal>,
+    /// Entries that this round cancels.
+    pub(super) withdrawn: BTreeSet<ClientOrderId>,
 }
 
 impl<'a> Sales<'a> {
@@ -59,7 +61,8 @@ impl Decide {
         let mut open: Vec<_> = self.holds.iter().collect();
         open.sort_by_key(|(_, hold)| hold.symbol);
         let (sold, freed) = (BTreeSet::new(), BTreeSet::new());
-        Sales { open, sold, freed, selling: BTreeMap::new() }
+        let (selling, withdrawn) = (BTreeMap::new(), BTreeSet::new());
+        Sales { open, sold, freed, selling, withdrawn }
     }
 
     /// The quantity that a sale of a lot sells, and whether the house's lot is included. The

@@ -111,17 +111,19 @@ impl Decide {
         newest.or_else(entry).unwrap_or_default()
     }
 
-    /// The size of the entry of a signal.
+    /// The size of the entry of a signal, at its limit if it has one.
     pub(super) fn sized(
         &self,
         signal: &Signal,
+        limit: Option<Decimal>,
         rule: &Instrument,
         entries: &Entries<'_>,
     ) -> Result<Entry, Refusal> {
         let Some(cash) = entries.cash else {
             return no("not-reconciled", "the cash is not known before the account was compared");
         };
-        let (strategy, price) = (signal.strategy.as_str(), signal.price.decimal());
+        let strategy = signal.strategy.as_str();
+        let price = limit.unwrap_or_else(|| signal.price.decimal());
         let by_hand = self.size_by_hand(signal)?;
         let (size, notional) = match by_hand {
             Some(Amount::Quantity(quantity)) => (Size::Fixed, quantity.saturating_mul(price)),

@@ -14,7 +14,7 @@ mod stage;
 mod why_not;
 
 pub use kind::Kind;
-pub use setting::{EXITS, Form, SIZE, Setting, Wrong, of_every};
+pub use setting::{ENTRY, EXITS, Form, SIZE, Setting, Wrong, of_every};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
 pub use why_not::WhyNot;

@@ -1,9 +1,10 @@
 //! Describes and checks the settings of a kind of strategy.
 
 use crate::indicators::Feature;
-use everwarm_domain::settings::Size;
+use everwarm_domain::settings::entries;
 use everwarm_domain::settings::exits::{self, MINUTES_MAX};
 use everwarm_domain::settings::sizes;
+use everwarm_domain::settings::{EntryRule, Size};
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 
@@ -49,6 +50,8 @@ pub enum Form {
     ProfitTable,
     /// The size of an entry, as text: `fixed`, `equity 10%` or `risk 1%`.
     Size,
+    /// How an entry is ordered, as text: `market` or `limit 0.1%`.
+    Entry,
 }
 
 /// The exit rules that each strategy has besides the settings of its kind.
@@ -94,9 +97,30 @@ pub const SIZE: Setting = Setting {
             share of the equity; with \"risk 1%\" the stop loses this share of the equity.",
 };
 
+/// How each strategy orders its entries, besides the settings of its kind.
+pub const ENTRY: &[Setting] = &[
+    Setting {
+        name: "entry",
+        form: Form::Entry,
+        about: "How an entry is ordered: \"market\", or \"limit 0.1%\", a limit order this far \
+                below the close. Its unfilled part is cancelled after `entry_minutes`.",
+    },
+    Setting {
+        name: "entry_minutes",
+        form: Form::Whole { least: 1, most: entries::MINUTES_MAX as i64 },
+        about: "Minutes that a limit order of an entry works. They are judged at closes.",
+    },
+    Setting {
+        name: "entry_orders",
+        form: Form::Whole { least: 1, most: entries::ORDERS_MAX as i64 },
+        about: "Most limit orders for one signal. One that ends without any fill is replaced, at \
+                the new close.",
+    },
+];
+
 /// The settings that each strategy has besides those of its kind.
 pub fn of_every() -> impl Iterator<Item = &'static Setting> {
-    EXITS.iter().chain([&SIZE])
+    EXITS.iter().chain([&SIZE]).chain(ENTRY)
 }
 
 /// What is wrong with a section as a whole.
@@ -142,6 +166,7 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
             Form::Above => value.as_str().is_some_and(|text| exits::above(text).is_ok()),
             Form::ProfitTable => value.as_str().is_some_and(|text| exits::table(text).is_ok()),
             Form::Size => value.as_str().is_some_and(|text| Size::read(text).is_ok()),
+            Form::Entry => value.as_str().is_some_and(|text| EntryRule::read(text).is_ok()),
         };
         if !fits {
             return Err(format!("{name} {value} is not possible"));

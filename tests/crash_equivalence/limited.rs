@@ -1,0 +1,72 @@
+//! Entries by limit orders are filled, cancelled and replaced alike, whatever faults are injected.
+
+use super::{learned_of, none_failed, number};
+use everwarm::chaos::plain;
+use everwarm::chaos::rig::{Plan, run};
+use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
+use everwarm_domain::fact::{Body, Decision, Order};
+use everwarm_domain::order::{OrderStatus, OrderType};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Mixtures in every test run.
+const MIXTURES: u64 = 3;
+
+#[test]
+fn limit_orders_are_filled_cancelled_and_replaced_as_in_the_plain_loop() {
+    let (feed, learned) = learned_of("limited");
+    assert_eq!(plain::play(feed).unwrap().difference(&learned.picture), None);
+    let outcome = run(feed, &Plan::default()).unwrap();
+    let (mut of, mut ends) = (BTreeMap::new(), BTreeMap::<OrderStatus, usize>::new());
+    let (mut minutes, mut signals) = (BTreeSet::new(), BTreeMap::<_, usize>::new());
+    for fact in &outcome.facts {
+        match &fact.body {
+            Body::Decision(Decision::Approved { intent, .. })
+                if intent.order_type == OrderType::Limit =>
+            {
+                of.insert(intent.client_id.clone(), fact.key);
+                *signals.entry(fact.because.clone()).or_default() += 1;
+            }
+            Body::Decision(Decision::CancelIntent { client_id, reason, .. })
+                if reason.starts_with("it has worked") =>
+            {
+                minutes.insert(client_id.clone());
+            }
+            Body::Order(Order::Changed { client_id, status, .. })
+                if of.contains_key(client_id) && status.is_final() =>
+            {
+                *ends.entry(*status).or_default() += 1;
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+    let replaced = signals.values().filter(|orders| **orders > 1).count();
+    println!("{} orders, {} by minutes, {replaced} replaced: {ends:?}", of.len(), minutes.len());
+    assert!(ends.get(&OrderStatus::Filled).is_some_and(|filled| *filled > 1), "{ends:?}");
+    assert!(minutes.len() > 2 && replaced > 1, "{minutes:?} {signals:?}");
+}
+
+#[test]
+fn kills_around_a_limit_order_neither_lose_nor_double_it() {
+    let (feed, learned) = learned_of("limited");
+    let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
+    let mut passings = learned.passings.clone();
+    let struck = ["decision", "order-manager", "gateway"];
+    passings.retain(|(_, who, _), _| struck.contains(&who.as_str()));
+    let mut targets = every_target(&passings, &mut die);
+    die.shuffle(&mut targets);
+    targets.truncate(30);
+    let mut plans = pack(targets, 7, &mut die);
+    plans.extend(
+        (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
+    );
+    let swept = sweep(feed, &plans, &learned.picture);
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
+    none_failed("limited", &swept);
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == "gateway"));
+}
