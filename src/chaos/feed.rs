@@ -5,7 +5,7 @@
 use super::failing_stages;
 use super::plain::STOP_ORDERS;
 use super::rig::Feed;
-use super::script::{Change, Deed, Word};
+use super::script::{Change, Deed, Hand, Word};
 use super::venue_time::short;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
@@ -372,7 +372,8 @@ pub fn lengthened() -> Feed {
 }
 
 /// The same feed with operator commands: quarantines are released, a configuration is rolled back,
-/// `everwarm panic` sells, a safe start goes step by step, caps are confirmed, backups are made.
+/// `everwarm panic` sells, a safe start goes step by step, orders are given by hand, caps are
+/// confirmed, backups are made.
 #[must_use]
 pub fn commanded() -> Feed {
     let b = SHAPES[1].symbol();
@@ -396,6 +397,10 @@ pub fn commanded() -> Feed {
         (at(126), Deed::Switch(Word::Safe(SafeStep::Trade))),
         (at(140), Deed::Fall("ledger", b)),
         (at(140), Deed::Release(true)),
+        (at(150), Deed::Hand(Hand::Buy, b)),
+        (at(153), Deed::Hand(Hand::SellPart, b)),
+        (at(156), Deed::Hand(Hand::Close, b)),
+        (at(158), Deed::Hand(Hand::Limit, b)),
         (at(170), Deed::Confirm { per_order: 700, per_day: 1_500 }),
         (at(180), Deed::Backup),
     ];

@@ -3,9 +3,10 @@
 
 use super::folder::Folder;
 use super::invariants::Listed;
-use super::script::{Act, LOOK, NAME};
+use super::script::{Act, Hand, LOOK, NAME};
 use everwarm_domain::fact::{Accept, Body, Ledger, Market, Operator};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
+use everwarm_domain::manual::{Amount, Request};
 use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use everwarm_domain::quarantine::Quarantines;
@@ -178,6 +179,43 @@ pub(super) async fn pay(act: Act<'_>, amount: i64) -> bool {
 /// The reason that an operator gives for this deed.
 fn reason(act: Act<'_>) -> String {
     format!("the script's word {}", act.number)
+}
+
+/// Quote units of a purchase by hand, and of a sale of a part.
+const BOUGHT: i64 = 300;
+const SOLD: i64 = 120;
+/// How far below the last close a limit order by hand is, per mille, and how long it works.
+const BELOW: i64 = 1;
+const MINUTES: u32 = 4;
+
+/// Trades by hand, unless it was requested before.
+pub(super) async fn by_hand(act: Act<'_>, hand: Hand, symbol: Symbol) -> bool {
+    at_rest(act.world).await;
+    let (id, all) = (format!("script-{}", act.number), facts(act.world));
+    let requested = all.iter().any(|(_, fact)| {
+        matches!(&fact.body, Body::Operator(Operator::Manual { id: of, .. }) if *of == id)
+    });
+    let order = |side, quote: i64, limit: Option<Decimal>| {
+        let minutes = if limit.is_none() { 0 } else { MINUTES };
+        let amount = Amount::Quote(Decimal::from(quote));
+        Request::Order { symbol, side, amount, limit, minutes }
+    };
+    let request = match hand {
+        Hand::Buy => order(Side::Buy, BOUGHT, None),
+        Hand::Limit => {
+            let last = all.iter().rev().find_map(|(_, fact)| {
+                let Body::Market(Market::Close { bars, .. }) = &fact.body else { return None };
+                bars.iter().find(|bar| bar.symbol == symbol)
+            });
+            // A symbol without a close has no limit either: the request is declined.
+            let close = last.map_or(Decimal::ONE, |bar| bar.close.decimal());
+            order(Side::Buy, BOUGHT, Some(close * Decimal::new(1_000 - BELOW, 3)))
+        }
+        Hand::SellPart => order(Side::Sell, SOLD, None),
+        Hand::Close => Request::Close { symbol, strategy: None },
+    };
+    let reason = reason(act);
+    requested || act.append(Operator::Manual { id, request, reason }).await
 }
 
 /// Adopts the amount paid in, once the account shows it.

@@ -3,7 +3,7 @@
 
 use super::failing_stages;
 use super::rig::Feed;
-use super::script::{Change, Deed, Script, Word};
+use super::script::{Change, Deed, Hand, Script, Word};
 use super::sweep::Die;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::FIRST_STRATEGY;
@@ -45,6 +45,7 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
     let at = |die: &mut Die| usize::try_from(die.below(symbols.len() as u64)).unwrap_or(0);
     let mut some = || symbols[at(die)];
     let (a, b, c, d) = (some(), some(), some(), some());
+    let (held, limited) = (some(), some());
     let later = Deed::Later;
     let strategy = |on| later(Word::Strategy(FIRST_STRATEGY, on));
     let safe = |step| later(Word::Safe(step));
@@ -62,6 +63,12 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
         vec![Deed::Panic(c), later(Word::Resume)],
         vec![Deed::Fall("indicator", d), Deed::Release(false)],
         vec![Deed::Backup],
+        vec![
+            Deed::Hand(Hand::Buy, held),
+            Deed::Hand(Hand::SellPart, held),
+            Deed::Hand(Hand::Close, held),
+        ],
+        vec![Deed::Hand(Hand::Limit, limited), Deed::Hand(Hand::Close, limited)],
         vec![Deed::Confirm { per_order: 900, per_day: 40_000 }],
     ]
 }

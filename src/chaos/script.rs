@@ -69,6 +69,8 @@ pub enum Deed {
     Ill(&'static str),
     /// The stage can be created again, and is up.
     Well(&'static str),
+    /// An operator trades by hand, after the orders of the close were sent.
+    Hand(Hand, Symbol),
 }
 
 impl Deed {
@@ -98,6 +100,7 @@ impl Deed {
             Deed::Well(_) => "a branch up",
             Deed::Fall(..) => "a quarantine",
             Deed::Release(_) => "a release",
+            Deed::Hand(hand, _) => hand.name(),
         }
     }
 }
@@ -125,6 +128,30 @@ impl Word {
             Word::Flatten => Switch::Flatten,
             Word::Safe(step) => Switch::Safe(step),
             Word::Strategy(name, on) => Switch::Strategy { name: name.to_owned(), on },
+        }
+    }
+}
+
+/// What an operator trades by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hand {
+    /// Buys at the market.
+    Buy,
+    /// Buys by a limit order just below the last close, which works for some minutes.
+    Limit,
+    /// Sells a part of the lot.
+    SellPart,
+    /// Sells all lots of the symbol.
+    Close,
+}
+
+impl Hand {
+    const fn name(self) -> &'static str {
+        match self {
+            Hand::Buy => "a purchase by hand",
+            Hand::Limit => "a limit order by hand",
+            Hand::SellPart => "a sale by hand",
+            Hand::Close => "a close by hand",
         }
     }
 }
@@ -244,6 +271,7 @@ fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
             | Deed::Panic(_)
             | Deed::Fall(..)
             | Deed::Release(_)
+            | Deed::Hand(..)
             | Deed::Stand(..) => {}
         }
     }
@@ -360,6 +388,7 @@ impl Act<'_> {
             // The stage fails without further action.
             Deed::Fall(..) => true,
             Deed::Release(retry) => operator_steps::release(self, retry).await,
+            Deed::Hand(hand, symbol) => operator_steps::by_hand(self, hand, symbol).await,
         }
     }
 

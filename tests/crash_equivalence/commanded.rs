@@ -1,6 +1,6 @@
 //! What people command while it trades makes no difference to what kills change: nothing. What is
 //! set aside is released, a configuration is taken back, money is paid in, `everwarm panic` sells,
-//! a start goes step by step, backups are made.
+//! a start goes step by step, orders are given by hand, backups are made.
 
 use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
@@ -11,6 +11,7 @@ use everwarm::chaos::sweep::{Die, every_target, learn, mixture, pack, sweep};
 use everwarm::chaos::venue_time::short;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Decision, Ledger, Operator};
+use everwarm_domain::order::{MANUAL, OrderIntent, Side};
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
@@ -43,6 +44,17 @@ fn every_word_has_its_effect() {
     assert_eq!(operator(|fact| matches!(fact, Operator::ConfigApplied { .. })), 3);
     let adjusted = |body: &Body| matches!(body, Body::Ledger(Ledger::Adjusted { .. }));
     assert!(count(&outcome, adjusted) >= 2, "what was taken out, and what was adopted");
+    assert_eq!(operator(|fact| matches!(fact, Operator::Manual { .. })), 4);
+    let by_hand = |wanted: Side, limited: bool| {
+        count(&outcome, |body| {
+            let Body::Decision(Decision::Approved { intent, .. }) = body else { return false };
+            let OrderIntent { strategy, side, price, terms, .. } = intent;
+            let own = strategy == MANUAL && terms.stop.is_none();
+            own && *side == wanted && price.is_some() == limited
+        })
+    };
+    let orders = [(Side::Buy, false), (Side::Sell, false), (Side::Buy, true)];
+    assert_eq!(orders.map(|(side, limited)| by_hand(side, limited)), [1, 2, 1]);
     let declined = |wanted: &str| {
         count(&outcome, |body| {
             let Body::Decision(Decision::Declined { code, .. }) = body else { return false };
@@ -169,7 +181,16 @@ fn words_drawn_for_any_feed_are_said_and_kills_end_the_same() {
             .for_each(|(what, times)| *kinds.entry(what).or_default() += times);
     }
     println!("{kinds:?}");
-    for what in ["flatten", "safe-start", "rollback", "resolve", "adopt", "panic", "a release"] {
+    for what in [
+        "flatten",
+        "safe-start",
+        "rollback",
+        "resolve",
+        "adopt",
+        "panic",
+        "a release",
+        "a limit order by hand",
+    ] {
         assert!(kinds.get(what).is_some_and(|times| *times >= 2), "{what}: {kinds:?}");
     }
 }
