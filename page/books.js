@@ -74,6 +74,7 @@ const lots = [
   text("strategy", "strategy", (r) => r.strategy),
   num("quantity", "held", (r) => r.quantity),
   num("average", "average", (r) => r.average_price, (r) => quotient(r.average_price)),
+  num("stop", "stop order", (r) => r.stop, (r) => r.stop ?? "none"),
   { id: "opened", name: "opened", value: (r) => r.opened ?? 0,
     cell: (r) => (r.opened === null ? "–" : html`<${Time} ms=${r.opened} long=${true} />`) },
 ];

@@ -6,13 +6,14 @@ import { Choice, Panel } from "/page/table.js";
 
 // The members of each request, with their labels.
 const ACTIONS = {
-  buy: { symbol: "Symbol", quantity: "Quantity (or leave empty)", quote: "Quote amount" },
+  buy: { symbol: "Symbol", quantity: "Quantity (or leave empty)", quote: "Quote amount",
+    limit: "Limit price (empty: at market)", minutes: "Minutes of a limit order (empty: no end)" },
   sell: { symbol: "Symbol", quantity: "Quantity (or leave empty)", quote: "Quote amount" },
   close: { symbol: "Symbol", strategy: "Strategy (empty: all lots of the symbol)" },
   cancel: { order: "Order id" },
 };
 const ABOUT = {
-  buy: "a market order; the lot belongs to the strategy manual",
+  buy: "a market or limit order; the lot belongs to the strategy manual",
   sell: "sells the lot of the strategy manual, or a part of it, at market",
   close: "sells the lots of the symbol at market",
   cancel: "cancels an open order; an exit that requested it ends",
@@ -28,7 +29,9 @@ export class ByHand extends Live {
   state = closed;
 
   body({ action, fields, reason }) {
-    const members = Object.keys(ACTIONS[action]).map((name) => [name, fields[name]?.trim()]);
+    const value = (name) => fields[name]?.trim()
+      && (name === "minutes" ? Number(fields[name]) : fields[name].trim());
+    const members = Object.keys(ACTIONS[action]).map((name) => [name, value(name)]);
     return { action, reason: reason.trim(), ...Object.fromEntries(members.filter((m) => m[1])) };
   }
 

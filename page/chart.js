@@ -217,10 +217,15 @@ export class Chart extends Component {
     for (const line of this.lines) this.candles.removePriceLine(line);
     const open = orders.filter((row) => (row.price ?? row.stop_price)
       && ["sent", "open", "partly_filled", "unknown"].includes(row.status));
+    const lots = [...rows("lots").values()].filter((lot) => lot.symbol === this.state.symbol
+      && lot.average_price && Number(lot.quantity) !== 0);
+    const averages = lots.map((lot) => this.candles.createPriceLine({
+      price: Number(lot.average_price), color: c.accent, lineStyle: 1, axisLabelVisible: true,
+      title: `${lot.strategy} average` }));
     this.lines = open.map((row) => this.candles.createPriceLine({
       price: Number(row.price ?? row.stop_price), color: row.stop_price ? c.loss : c.blue,
       lineStyle: 2, axisLabelVisible: true,
-      title: `${row.stop_price ? "stop" : row.side} ${row.status}` }));
+      title: `${row.stop_price ? "stop" : row.side} ${row.status}` })).concat(averages);
     const last = this.bars.at(-1);
     const lines = [...this.features.keys()].map((name, i) =>
       `${name} (${["line", "dashed", "dotted"][i % 3]})`).join(", ");

@@ -79,10 +79,8 @@ fn an_order_by_hand_is_filled_once_though_the_daemon_is_killed() {
     assert!(code == Some(5) && out.contains("declined (already-long)"), "{out}{err}");
     let (code, _, err) = run(&dir, &["cancel", "ew-nothing", "--reason", "x", "--yes"]);
     assert!(code == Some(1) && err.contains("no open order has the id"), "{err}");
-    for flag in ["--limit", "--stop"] {
-        let (code, _, err) = run(&dir, &[&again[..], &[flag, "1"]].concat());
-        assert!(code == Some(2) && err.contains("is not supported"), "{err}");
-    }
+    let (code, _, err) = run(&dir, &[&again[..], &["--stop", "1"]].concat());
+    assert!(code == Some(2) && err.contains("is not supported"), "{err}");
 
     // A part of it, killed at once, and then the rest.
     let part = bought / 2.0;
@@ -113,6 +111,34 @@ fn an_order_by_hand_is_filled_once_though_the_daemon_is_killed() {
 }
 
 #[test]
+fn a_limit_order_by_hand_works_on_though_the_daemon_is_killed() {
+    let folder = Folder::new("by-hand-limit");
+    let dir = folder.join("data");
+    let daemon = start(&dir);
+    closed(&dir);
+    let of = symbol(&dir);
+    let close = ask(&dir, &["bars", &of, "--limit", "1"])[0]["close"].clone();
+    let close: f64 = close.as_str().unwrap().parse().unwrap();
+    let limit = format!("{:.8}", close * 0.8);
+    let words = ["order", "buy", &of, "--quote", "100", "--limit", &limit, "--minutes", "900"];
+    let words = [&words[..], &["--reason", "a test", "--yes", "--id", "low"]].concat();
+    let placed = ask(&dir, &words);
+    assert_eq!(placed["state"], "working", "{placed}");
+    assert!(placed["lines"][0].as_str().unwrap().contains("or better: open"), "{placed}");
+    daemon.kill();
+
+    let daemon = start(&dir);
+    wait_until("it is the same order", || ask(&dir, &words) == placed);
+    let id = placed["orders"][0]["client_order_id"].as_str().unwrap();
+    let cancelled = ask(&dir, &["cancel", id, "--reason", "a test", "--yes"]);
+    assert_eq!(cancelled["state"], "done", "{cancelled}");
+    assert_eq!(orders(&dir), [("buy".to_owned(), "cancelled".to_owned())]);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+}
+
+#[test]
 fn an_order_by_hand_needs_the_token_and_a_running_daemon() {
     let folder = Folder::new("by-hand-token");
     let dir = folder.join("data");
@@ -129,7 +155,7 @@ fn an_order_by_hand_needs_the_token_and_a_running_daemon() {
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     let token = fs::read_to_string(dir.join(TOKEN_FILE)).unwrap();
     let token = format!("Authorization: Bearer {token}");
-    for (member, value) in [("quantity", json!("1")), ("order", json!("x")), ("limit", json!("1"))]
+    for (member, value) in [("quantity", json!("1")), ("order", json!("x")), ("minutes", json!(5))]
     {
         let mut bad = body.clone();
         bad[member] = value;

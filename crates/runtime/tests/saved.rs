@@ -89,6 +89,8 @@ struct Folder(PathBuf);
 impl Folder {
     fn new(name: &str) -> Folder {
         let folder = std::env::temp_dir().join(format!("saved-{}-{name}", std::process::id()));
+        // An earlier process with this id may have left one.
+        fs::remove_dir_all(&folder).ok();
         fs::create_dir_all(&folder).unwrap();
         Folder(folder)
     }

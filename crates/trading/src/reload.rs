@@ -28,9 +28,9 @@ pub fn check(present: &Universe, old: &Settings, new: &Settings) -> Vec<Refusal>
         let reason = format!("{reason}; it would not be traded any more: leave it first");
         refusals.push(Refusal { key, reason });
     }
-    let (taken, most) = (present.bound().len(), new.trading.max_positions);
+    let (taken, most) = (present.taken().len(), new.trading.max_positions);
     if taken > most as usize && most < old.trading.max_positions {
-        let reason = format!("{taken} positions are held or on their way, {most} would be allowed");
+        let reason = format!("{taken} lots are held or on their way, {most} would be allowed");
         refusals.push(Refusal { key: "trading.max_positions", reason });
     }
     refusals
@@ -82,11 +82,23 @@ pub fn below_used(used: &Counts, old: &Risk, new: &Risk) -> Vec<Refusal> {
 mod tests {
     use super::*;
     use crate::testing::{crossing, dec, fact, input, instrument, position, sym};
-    use everwarm_domain::fact::{AtVenue, Body, Listed, Market};
+    use everwarm_domain::fact::{AtVenue, Body, Ledger, Listed, Market};
     use everwarm_domain::id::Symbol;
     use everwarm_kernel::stage::Stage as _;
 
-    /// A universe with two symbols: 2 units are held of one, an unsellable amount of the other.
+    fn lot(strategy: &str, symbol: &str, quantity: &str) -> Body {
+        Body::Ledger(Ledger::Lot {
+            strategy: strategy.to_owned(),
+            symbol: sym(symbol),
+            quantity: dec(quantity),
+            cost: Decimal::ZERO,
+            opened: None,
+            realized_pnl: Decimal::ZERO,
+        })
+    }
+
+    /// A universe with two symbols: two strategies hold one unit each of the first, and an
+    /// unsellable amount is held of the other.
     fn present() -> Universe {
         let mut universe = Universe::default();
         let rules = ["BTCUSDT", "ETHUSDT"].map(instrument).to_vec();
@@ -105,6 +117,9 @@ mod tests {
         }
         universe.evolve(&fact(1, 800, position("BTCUSDT", "2", "0")));
         universe.evolve(&fact(1, 800, position("ETHUSDT", "0.00001", "0")));
+        universe.evolve(&fact(1, 800, lot("sma_cross", "BTCUSDT", "1")));
+        universe.evolve(&fact(1, 800, lot("quick", "BTCUSDT", "1")));
+        universe.evolve(&fact(1, 800, lot("quick", "ETHUSDT", "0.00001")));
         universe
     }
 
@@ -168,14 +183,14 @@ mod tests {
     #[test]
     fn a_limit_below_what_is_held_is_refused_and_all_refusals_are_told() {
         let text = refused(|new| {
-            new.trading.max_positions = 0;
+            new.trading.max_positions = 1;
             new.universe.quote = "EUR".into();
         });
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains(
-            "trading.max_positions: 1 positions are held or on their way, 0 would be allowed"
+            "trading.max_positions: 2 lots are held or on their way, 1 would be allowed"
         ));
-        assert_eq!(refused(|new| new.trading.max_positions = 1), "");
+        assert_eq!(refused(|new| new.trading.max_positions = 2), "");
         assert_eq!(refused(|new| new.strategy.enable("sma_cross", false)), "");
     }
 }

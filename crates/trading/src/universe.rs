@@ -277,6 +277,17 @@ impl Universe {
         held.chain(self.orders.values().copied()).collect()
     }
 
+    /// Lots large enough to sell, and those with an open order: symbol and owner.
+    #[must_use]
+    pub fn taken(&self) -> BTreeSet<(Symbol, &str)> {
+        let lots = self.lots.iter().filter(|(symbol, _, held)| self.sells(*symbol, *held));
+        let ordered = self.orders.iter().filter_map(|(id, symbol)| {
+            let owner = self.owners.get(id)?;
+            Some((*symbol, owner.as_str()))
+        });
+        lots.map(|(symbol, owner, _)| (symbol, owner)).chain(ordered).collect()
+    }
+
     /// Symbols in [`Universe::bound`] that the rule `old` names and `new` does not. Each comes with
     /// the configuration key that excludes it. Volume limits do not count: such symbols leave
     /// later.

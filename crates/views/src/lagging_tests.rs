@@ -33,6 +33,8 @@ impl Drop for Folder {
 fn results(journal: &[Fact<Body>], name: &str) -> Vec<(String, String)> {
     let folder = format!("everwarm-lagging-{name}-{}", std::process::id());
     let folder = Folder(std::env::temp_dir().join(folder));
+    // An earlier process with this id may have left one.
+    std::fs::remove_dir_all(&folder.0).ok();
     std::fs::create_dir_all(&folder.0).unwrap();
     let archive = Arc::new(Archive::open(&folder.0.join("history.redb")).unwrap());
     let facts = Facts(journal.to_vec());

@@ -245,12 +245,14 @@ impl State {
         }
     }
 
-    /// A stream that is subscribed but does not report a change is dead. It is replaced.
+    /// A stream that is subscribed but does not report a change is dead. It is replaced. It may
+    /// have missed more, so the account is compared at once.
     fn overdue(&mut self) {
         let since = self.world.board.listening_since();
         if let Some(missed) = self.missed.overdue(since, steady()) {
             let (client_id, since) = (missed.client_id, missed.stream);
             self.world.send(&self.world.places.private(), PrivateMsg::Silent { since, client_id });
+            self.comparing.doubt();
         }
     }
 

@@ -511,6 +511,8 @@ mod tests {
         fn new(name: &str) -> Folder {
             let name = format!("everwarm-archive-{name}-{}", std::process::id());
             let path = std::env::temp_dir().join(name);
+            // An earlier process with this id may have left one.
+            std::fs::remove_dir_all(&path).ok();
             std::fs::create_dir_all(&path).unwrap();
             Folder(path)
         }

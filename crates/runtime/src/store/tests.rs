@@ -47,6 +47,8 @@ impl Folder {
     fn new(name: &str) -> Folder {
         let name = format!("everwarm-store-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
+        // An earlier process with this id may have left one.
+        fs::remove_dir_all(&path).ok();
         fs::create_dir_all(&path).unwrap();
         Folder(path)
     }

@@ -34,6 +34,8 @@ impl Dir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("everwarm-sim-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let dir = std::env::temp_dir().join(name);
+        // An earlier process with this id may have left one.
+        std::fs::remove_dir_all(&dir).ok();
         std::fs::create_dir_all(&dir).expect("a directory");
         Dir(dir)
     }

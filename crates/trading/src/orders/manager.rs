@@ -22,9 +22,7 @@ use everwarm_domain::fact::{
     Accept, Body, Conflict, Decision, Dispute, Market, Operator, Order as OrderFact, Venue,
 };
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{
-    MANUAL, OrderIntent, OrderStatus, PANIC, PanicTrade, Proof, SendAttempt, Side,
-};
+use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, Proof, SendAttempt, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -47,10 +45,10 @@ const OF_NUMBERS: u16 = 3;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Manager {
     book: OrderBook,
-    /// Whether the facts since the last input bought something, or ended a stop order or a sale by
-    /// hand. The decision places a stop order at the next input.
-    #[serde(default)]
-    concerns_stops: bool,
+    /// Whether the facts since the last input bought something, or ended a sale. At the next input
+    /// the decision places a stop order, or ends an exit or requests it again.
+    #[serde(default, rename = "concerns_stops")]
+    concerns_lots: bool,
     /// Whether the venue takes stop orders.
     #[serde(default)]
     stop_orders: bool,
@@ -357,7 +355,7 @@ impl Stage for Manager {
 
     fn evolve(&mut self, fact: &Fact<Body>) {
         if fact.key.rank == Rank::INPUT.0 {
-            self.concerns_stops = false;
+            self.concerns_lots = false;
         }
         self.book.fold(fact);
         match &fact.body {
@@ -365,16 +363,11 @@ impl Stage for Manager {
                 self.stop_orders = *stop_orders > 0;
             }
             Body::Order(OrderFact::Filled { side, .. }) => {
-                self.concerns_stops |= self.stop_orders && *side == Side::Buy;
+                self.concerns_lots |= self.stop_orders && *side == Side::Buy;
             }
             Body::Order(OrderFact::Changed { client_id, status, .. }) if status.is_final() => {
                 let order = self.book.get(client_id);
-                let stop = |intent: &OrderIntent| {
-                    // After a sale by hand, the rest of the lot needs its stop order again.
-                    let by_hand = (intent.strategy.as_str(), intent.side) == (MANUAL, Side::Sell);
-                    intent.terms.stop.is_some() || (self.stop_orders && by_hand)
-                };
-                self.concerns_stops |= order.is_some_and(|order| stop(&order.intent));
+                self.concerns_lots |= order.is_some_and(|order| order.intent.side == Side::Sell);
             }
             Body::Market(_)
             | Body::Venue(_)
@@ -427,9 +420,9 @@ impl Stage for Manager {
         let lapses = until.map(|until| until.saturating_add(1)).min();
         // The decision sees the end of the order only at the next input.
         let ended = self.book.has_ended_taken_back().then(|| self.book.time.saturating_add(1));
-        // The same holds for a bought lot that needs a stop order.
-        let bought = self.concerns_stops.then_some(self.book.time);
-        lapses.into_iter().chain(ended).chain(bought).min()
+        // The same holds for a lot that needs a stop order, and for an exit that was sold.
+        let lots = self.concerns_lots.then_some(self.book.time);
+        lapses.into_iter().chain(ended).chain(lots).min()
     }
 
     fn save(&self) -> Vec<u8> {

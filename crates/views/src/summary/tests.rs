@@ -41,6 +41,8 @@ impl Written {
     fn new(name: &str) -> Written {
         let name = format!("everwarm-summary-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
+        // An earlier process with this id may have left one.
+        std::fs::remove_dir_all(&folder).ok();
         std::fs::create_dir_all(&folder).unwrap();
         Written { facts: Vec::new(), folder }
     }

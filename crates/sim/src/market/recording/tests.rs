@@ -16,6 +16,8 @@ impl Folder {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("everwarm-recording-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
+        // An earlier process with this id may have left one.
+        std::fs::remove_dir_all(&path).ok();
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
