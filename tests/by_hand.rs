@@ -132,7 +132,8 @@ fn a_limit_order_by_hand_works_on_though_the_daemon_is_killed() {
     let id = placed["orders"][0]["client_order_id"].as_str().unwrap();
     let cancelled = ask(&dir, &["cancel", id, "--reason", "a test", "--yes"]);
     assert_eq!(cancelled["state"], "done", "{cancelled}");
-    assert_eq!(orders(&dir), [("buy".to_owned(), "cancelled".to_owned())]);
+    let ended = [("buy".to_owned(), "cancelled".to_owned())];
+    wait_until("it is listed as cancelled", || orders(&dir) == ended);
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));

@@ -193,11 +193,15 @@ fn printed(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
         let view = explain(&Listed(facts, &[]), id, false).map_err(|e| format!("{e:?}"))?;
         let Some(view) = view else { return Err(format!("order {id} has no story")) };
         lines.push(format!("story {}", view.title));
-        let ours = |step: &&ExplainStep| {
-            let of_stop = step.key.parse().is_ok_and(|key| stops.keys.contains(&key));
-            STORY_KINDS.contains(&step.kind.as_str()) && !of_stop
+        let key = |step: &ExplainStep| step.key.parse::<Key>().unwrap_or_default();
+        let of_order = |step: &&ExplainStep| {
+            STORY_KINDS.contains(&step.kind.as_str()) && !stops.keys.contains(&key(step))
         };
-        let compared = view.steps.iter().filter(ours);
+        let intents = view.steps.iter().filter(of_order).filter(|step| step.kind == "Order.Intent");
+        let decided = intents.map(|step| key(step).n).max().unwrap_or(u64::MAX);
+        // A close after the order was decided is the input at which its lot got a stop order. That
+        // depends on when fills are reported.
+        let compared = view.steps.iter().filter(of_order).filter(|step| key(step).n <= decided);
         // The time until which a request is valid counts from its decision. That is later if the
         // status of the order before it was learned later; the close is the same.
         let what = |text: &str| text.split(", may be sent until").next().map(str::to_owned);

@@ -2,10 +2,11 @@
 
 use super::{learned, learned_of, none_failed, number};
 use everwarm::chaos::disk::File;
+use everwarm::chaos::operators::speak;
 use everwarm::chaos::rig::Plan;
 use everwarm::chaos::sweep::{
-    Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_inject, sweep,
-    sweep_all,
+    Die, cuts, every_target, everything, learn, mixture, pack, still_to_cut, still_to_inject,
+    sweep, sweep_all,
 };
 use everwarm_edge::operation::projector;
 use everwarm_runtime::chaos::{PlannedFault, Site};
@@ -129,5 +130,8 @@ fn replay() {
     let (feed, learned) = learned_of(&name);
     let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
     let times = usize::try_from(number("EVERWARM_SWEEP").unwrap_or(10)).unwrap();
-    none_failed(&name, &sweep(feed, &vec![plan; times], &learned.picture));
+    // Commands that a plan draws belong to the undisturbed run, too.
+    let spoken = plan.operators.map(|seed| learn(&speak(feed, seed)).unwrap());
+    let picture = &spoken.as_ref().unwrap_or(learned).picture;
+    none_failed(&name, &sweep(feed, &vec![plan; times], picture));
 }
