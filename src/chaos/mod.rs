@@ -12,6 +12,7 @@ pub mod disk;
 mod failing_stages;
 pub mod faults;
 pub mod feed;
+mod first_close;
 mod folder;
 pub mod interrupt;
 pub mod invariants;

@@ -5,6 +5,7 @@
 
 use super::compare::Picture;
 use super::disk::{File, Operations};
+use super::first_close::first_differing_close;
 use super::interrupt;
 use super::rig::{Feed, Outcome, Plan, run};
 use super::script;
@@ -49,6 +50,7 @@ pub struct Learned {
 /// A run failed, or differed from the first.
 pub fn learn(feed: &Feed) -> Result<Learned, String> {
     let mut learned: Option<Learned> = None;
+    let mut first = Vec::new();
     for workers in [1, 2, 1] {
         let mut outcome = run(feed, &Plan { workers, ..Plan::default() })?;
         let operations = outcome.operations.pop().unwrap_or_default();
@@ -58,11 +60,13 @@ pub fn learn(feed: &Feed) -> Result<Learned, String> {
                     return Err(broken);
                 }
                 let (picture, passings) = (outcome.picture, outcome.passings);
+                first = outcome.facts;
                 learned = Some(Learned { picture, passings, operations });
             }
             Some(learned) => {
                 if let Some(why) = verdict(&Ok(outcome.clone()), &learned.picture) {
-                    return Err(why);
+                    let clue = first_differing_close(&first, &outcome.facts);
+                    return Err(format!("{why}\n{}", clue.unwrap_or_default()));
                 }
                 learned.operations.learn(operations);
                 learned.passings.retain(|point, count| {
