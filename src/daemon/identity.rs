@@ -50,7 +50,7 @@ impl Traded {
         let mut settings = config.settings.clone();
         settings.universe.names = wanted(&config.market, market)?;
         leaves_some(&settings.universe, market.instruments())?;
-        affordable(config, &settings, &[], market.instruments())?;
+        affordable(config, &settings, &[], market.instruments().len())?;
         Ok(Traded {
             rules: market.instruments().to_vec(),
             settings,
@@ -98,8 +98,9 @@ pub fn leaves_some(rule: &Selection, there: &[Instrument]) -> Result<(), Failure
     Err(Failure::new(Exit::Usage, text))
 }
 
-/// Checks that the features of all strategies can be computed for the traded instruments. Passes
-/// where the instruments are unknown: the configuration was then checked with its limits.
+/// Checks that the features of all strategies can be computed for the traded symbols, of `there` at
+/// the venue. Passes where the instruments are unknown: the configuration was then checked with its
+/// limits.
 ///
 /// # Errors
 /// A feature cannot be computed; names the strategy and where it is configured.
@@ -107,10 +108,10 @@ pub fn affordable(
     config: &Config,
     settings: &Settings,
     retained: &[Retained],
-    there: &[Instrument],
+    there: usize,
 ) -> Result<(), Failure> {
     let Selection { names, top, .. } = &settings.universe;
-    let all = if names.is_empty() { there.len() } else { names.len() };
+    let all = if names.is_empty() { there } else { names.len() };
     let symbols = if *top == 0 { all } else { all.min(*top as usize) };
     strategy::affordable(settings, retained, symbols.max(1)).map_err(|wrong| {
         let section = format!("strategy.{}", wrong.id);

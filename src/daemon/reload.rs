@@ -281,8 +281,10 @@ impl Reloader {
         // Open positions are closed by their former settings, so the features of these are kept.
         let kept = strategy::retained(&now.content.settings(), &now.retained, &settings);
         let there = &self.beside.rules;
+        // The venue may have listed more since the start.
+        let traded = there.len().max(self.world.board.live().borrow().len());
         leaves_some(&settings.universe, there)
-            .and_then(|()| affordable(config, &settings, &kept, there))
+            .and_then(|()| affordable(config, &settings, &kept, traded))
             .map_err(|failure| Refused::rejected(vec![failure.text]))?;
         Ok(Content::new(&settings, config.origins(), config.live_values()))
     }
