@@ -58,6 +58,10 @@ pub struct Board {
     traded: Mutex<Arc<Traded>>,
     /// In lockstep, the released market time up to which the gateway knows its orders.
     followed: AtomicI64,
+    /// In lockstep, whether an order is not final, so that it may trade in the next minute.
+    resting: AtomicBool,
+    /// In lockstep, the market time up to which closes may be appended.
+    open_until: AtomicI64,
     venue: Mutex<Option<Trouble>>,
     begun: AtomicBool,
     /// Venue time since which the private stream is subscribed; none: it is not.
@@ -322,20 +326,37 @@ impl Board {
         Arc::clone(&self.traded.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// In lockstep: the gateway knows its orders up to this released market time. Returns whether
-    /// that is news.
-    pub fn write_followed(&self, market: UtcMs) -> bool {
-        let news = self.followed.fetch_max(market, AcqRel) < market;
-        if news {
+    /// In lockstep: the gateway knows its orders up to this released market time. `resting`:
+    /// whether one of them is not final.
+    pub fn write_followed(&self, market: UtcMs, resting: bool) {
+        self.resting.store(resting, Release);
+        if self.followed.fetch_max(market, AcqRel) < market {
             self.changed.notify_waiters();
         }
-        news
     }
 
     /// See [`Board::write_followed`].
     #[must_use]
     pub fn followed(&self) -> UtcMs {
         self.followed.load(Acquire)
+    }
+
+    /// In lockstep: whether an order may trade in the next minute.
+    #[must_use]
+    pub fn has_resting_orders(&self) -> bool {
+        self.resting.load(Acquire)
+    }
+
+    /// In lockstep: closes up to this market time may be appended. All that the reports of their
+    /// minutes caused is done.
+    pub fn write_open_until(&self, market: UtcMs) {
+        self.open_until.fetch_max(market, Release);
+    }
+
+    /// See [`Board::write_open_until`].
+    #[must_use]
+    pub fn open_until(&self) -> UtcMs {
+        self.open_until.load(Acquire)
     }
 
     /// Announces a close before it is appended, so that every actor that uses it finds it here.

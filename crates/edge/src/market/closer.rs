@@ -331,8 +331,8 @@ impl State {
         loop {
             let now = self.world.now();
             if self.world.follows_orders() {
-                // The gateway first has to know what the minute did to its orders.
-                self.assembly.release(self.world.board.followed());
+                // What the minute did to orders comes first, with all that follows from it.
+                self.assembly.release(self.world.board.open_until());
             }
             match self.assembly.next(self.closes.stage(), now, GRACE) {
                 Next::Append(market) => {

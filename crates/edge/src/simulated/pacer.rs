@@ -7,7 +7,9 @@
 //! repeated.
 //!
 //! Resting orders may trade in the minute that is released. The gateway queries those before the
-//! close of that minute is appended. So a fill comes before the close in every run.
+//! close of that minute is appended, and everything that follows from their fills is done first: a
+//! lot has its stop order, an exit that was sold has ended. So the close meets the same state in
+//! every run. While an order rests, no minute is released before the last close is on disk.
 //!
 //! Time also stands still while the private stream is being subscribed, for a while. Otherwise
 //! requests signed for a past minute are rejected, and the stream lags behind a fast market.
@@ -170,6 +172,10 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                     tokio::time::sleep(RETRY).await;
                     continue;
                 };
+                if !is_on_disk(world).await {
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                }
                 let to = next.max(standing.now);
                 world.board.write_reach(to);
                 world.chaos().point(Site::BeforeSend, NAME);
@@ -180,6 +186,13 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
         progress.1 = Instant::now();
         adopt(world, &standing);
     }
+}
+
+/// Waits until the closes so far are on disk if an order may trade in the next minute. Otherwise a
+/// power failure could leave a fill that is older than the closes to be read again. They would be
+/// decided with the fill. False if the journal has ended.
+async fn is_on_disk(world: &World) -> bool {
+    !world.board.has_resting_orders() || world.journal.durable(world.journal.last_row()).await
 }
 
 /// Moves the exchange to where it was found, to the last close that was appended or is being
@@ -223,7 +236,29 @@ fn adopt(world: &World, standing: &Standing) {
     }
 }
 
+/// What keeps the closes of the released minute from being appended. Lets them be appended if
+/// nothing does.
+fn keeps_closes_out(world: &World, standing: &Standing) -> Option<Wait> {
+    let (n, board) = (world.journal.head(), &world.board);
+    if !world.follows_orders() || board.open_until() >= standing.market {
+        return None;
+    }
+    let known = board.followed() >= standing.market && board.rest(gateway::NAME, n) != Rest::Busy;
+    if !known || !world.journal.settled() || world.journal.head() != n {
+        return Some(Wait::Work);
+    }
+    if world.journal.next_wake().is_some_and(|at| at <= standing.now) {
+        return Some(Wait::Wake);
+    }
+    board.write_open_until(standing.market);
+    world.send(path::CLOSER, CloserMsg::Pull);
+    None
+}
+
 fn waits(world: &World, standing: &Standing) -> Wait {
+    if let Some(wait) = keeps_closes_out(world, standing) {
+        return wait;
+    }
     let n = world.journal.head();
     // A minute in which only other symbols traded is no close of ours.
     let live = world.board.live();
@@ -236,8 +271,7 @@ fn waits(world: &World, standing: &Standing) -> Wait {
     if missing || !world.journal.settled() {
         return Wait::Work;
     }
-    let follows = world.follows_orders() && world.board.followed() < standing.market;
-    if rests.contains(&Rest::Busy) || follows || world.journal.head() != n {
+    if rests.contains(&Rest::Busy) || world.journal.head() != n {
         return Wait::Work;
     }
     let waits = rests.into_iter().filter_map(|rest| match rest {

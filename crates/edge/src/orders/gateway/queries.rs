@@ -3,9 +3,7 @@
 
 use super::State;
 use crate::board::Traded;
-use crate::market::closer::CloserMsg;
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::path;
 use everwarm_domain::time::UtcMs;
 use everwarm_trading::orders::book::{ToQuery, Why};
 
@@ -34,10 +32,11 @@ impl State {
         sent.map(|order| order.to_query(Why::Earlier)).collect()
     }
 
-    /// Notes that the orders are known up to here, in lockstep. The closer waits for it.
+    /// Notes that the orders are known up to here, in lockstep. The pacer waits for it.
     pub(super) fn follow(&self, traded: &Traded) {
-        if self.world.follows_orders() && self.world.board.write_followed(traded.market) {
-            self.world.send(path::CLOSER, CloserMsg::Pull);
+        if self.world.follows_orders() {
+            let resting = self.book.stage().orders.living().next().is_some();
+            self.world.board.write_followed(traded.market, resting);
         }
     }
 
