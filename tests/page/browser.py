@@ -142,6 +142,17 @@ class Browser:
                 clickCount=1,
             )
 
+    def click_until(self, selector, what, script):
+        """Clicks as a person does: again, if the page moved below the mouse and nothing follows."""
+        for _ in range(5):
+            self.click(selector)
+            began = time.monotonic()
+            while time.monotonic() - began < PATIENCE / 10:
+                if self.ask(script):
+                    return
+                time.sleep(0.05)
+        self.until(what, script)
+
     def type(self, text):
         self.call("Input.insertText", text=text)
 

@@ -185,8 +185,8 @@ def shows(browser, daemon):
          lambda: sorted((row[0], row[1], row[2])
                         for row in cells(browser, "#positions [aria-label=Lots]")), lots)
     expect("nobody has asked for both sides", not cells(browser, "#risk"), cells(browser, "#risk"))
-    browser.click("#risk p button")
-    browser.until("both sides of the account", "document.querySelectorAll('#risk tbody tr').length > 0")
+    browser.click_until("#risk p button", "both sides of the account",
+                        "document.querySelectorAll('#risk tbody tr').length > 0")
     sides = cells(browser, "#risk")
     assets = sorted(row["asset"] for row in daemon.get("/api/v1/reconcile")["balances"])
     expect("each asset has its line", sorted(row[0] for row in sides) == assets, (sides, assets))
