@@ -25,7 +25,7 @@ mod upgrade;
 
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;
-use everwarm::chaos::sweep::{Learned, Swept, learn};
+use everwarm::chaos::sweep::{Die, Learned, Swept, every_target, learn, mixture, pack, sweep};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -63,6 +63,26 @@ fn learned_of(name: &str) -> &'static (Feed, Learned) {
 /// The small feed.
 fn learned() -> &'static (Feed, Learned) {
     learned_of("small")
+}
+
+/// Strikes some kill points of these actors in a feed, and runs as many mixtures of all faults.
+/// Every run must end as the undisturbed one, and the first actor must have been struck.
+fn kills_of(name: &str, struck: &[&str], mixtures: u64) {
+    let (feed, learned) = learned_of(name);
+    let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
+    let mut passings = learned.passings.clone();
+    passings.retain(|(_, who, _), _| struck.contains(&who.as_str()));
+    let mut targets = every_target(&passings, &mut die);
+    die.shuffle(&mut targets);
+    targets.truncate(30);
+    let mut plans = pack(targets, 7, &mut die);
+    plans.extend(
+        (0..mixtures).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
+    );
+    let swept = sweep(feed, &plans, &learned.picture);
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
+    none_failed(name, &swept);
+    assert!(swept.injected.keys().any(|(_, who, ..)| who == struck[0]));
 }
 
 /// Fails with every run of the feed that was not as it must be.

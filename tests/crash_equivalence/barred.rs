@@ -1,14 +1,10 @@
 //! Symbols are barred after losing trades, until the same close whatever faults are injected.
 
-use super::{learned_of, none_failed, number};
+use super::kills_of;
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Plan, run};
-use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
 use everwarm_domain::fact::{Body, Decision};
 use std::collections::BTreeSet;
-
-/// Mixtures in every test run.
-const MIXTURES: u64 = 3;
 
 #[test]
 fn losing_trades_bar_their_symbol_and_nothing_enters_it_meanwhile() {
@@ -43,19 +39,5 @@ fn losing_trades_bar_their_symbol_and_nothing_enters_it_meanwhile() {
 
 #[test]
 fn kills_of_the_breaker_neither_loosen_a_bar_nor_prolong_it() {
-    let (feed, learned) = learned_of("barring");
-    let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
-    let mut passings = learned.passings.clone();
-    passings.retain(|(_, who, _), _| ["breaker", "decision", "ledger"].contains(&who.as_str()));
-    let mut targets = every_target(&passings, &mut die);
-    die.shuffle(&mut targets);
-    targets.truncate(30);
-    let mut plans = pack(targets, 7, &mut die);
-    plans.extend(
-        (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
-    );
-    let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
-    none_failed("barring", &swept);
-    assert!(swept.injected.keys().any(|(_, who, ..)| who == "breaker"));
+    kills_of("barring", &["breaker", "decision", "ledger"], 3);
 }

@@ -1,15 +1,11 @@
 //! Entries by limit orders are filled, cancelled and replaced alike, whatever faults are injected.
 
-use super::{learned_of, none_failed, number};
+use super::{kills_of, learned_of};
 use everwarm::chaos::plain;
 use everwarm::chaos::rig::{Plan, run};
-use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
 use everwarm_domain::fact::{Body, Decision, Order};
 use everwarm_domain::order::{OrderStatus, OrderType};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Mixtures in every test run.
-const MIXTURES: u64 = 3;
 
 #[test]
 fn limit_orders_are_filled_cancelled_and_replaced_as_in_the_plain_loop() {
@@ -53,20 +49,5 @@ fn limit_orders_are_filled_cancelled_and_replaced_as_in_the_plain_loop() {
 
 #[test]
 fn kills_around_a_limit_order_neither_lose_nor_double_it() {
-    let (feed, learned) = learned_of("limited");
-    let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
-    let mut passings = learned.passings.clone();
-    let struck = ["decision", "order-manager", "gateway"];
-    passings.retain(|(_, who, _), _| struck.contains(&who.as_str()));
-    let mut targets = every_target(&passings, &mut die);
-    die.shuffle(&mut targets);
-    targets.truncate(30);
-    let mut plans = pack(targets, 7, &mut die);
-    plans.extend(
-        (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
-    );
-    let swept = sweep(feed, &plans, &learned.picture);
-    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.injected.len());
-    none_failed("limited", &swept);
-    assert!(swept.injected.keys().any(|(_, who, ..)| who == "gateway"));
+    kills_of("limited", &["gateway", "decision", "order-manager"], 3);
 }

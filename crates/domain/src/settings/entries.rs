@@ -3,7 +3,6 @@
 use super::exits::share_of;
 use super::sizes::percent;
 use crate::money::{Decimal, floor_to_step};
-use crate::time::{MINUTE, UtcMs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -105,12 +104,6 @@ impl EntryRule {
         let share = Decimal::new((1_000_000 - i64::from(self.below_ppm?)).max(0), 6);
         Some(floor_to_step(price.saturating_mul(share), tick).normalize())
     }
-
-    /// Until when an order decided at `close_time` works.
-    #[must_use]
-    pub fn ends(&self, close_time: UtcMs) -> UtcMs {
-        close_time.saturating_add(i64::from(self.minutes) * MINUTE)
-    }
 }
 
 #[cfg(test)]
@@ -142,7 +135,6 @@ mod tests {
         let [price, tick] = [Decimal::new(10_005, 2), Decimal::new(1, 2)];
         assert_eq!(rule.limit(price, tick), Some(Decimal::new(9_994, 2)), "99.94995");
         assert_eq!(EntryRule::default().limit(price, tick), None);
-        assert_eq!(rule.ends(60_000), 60_000 + 5 * MINUTE);
     }
 
     #[test]

@@ -172,7 +172,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                     tokio::time::sleep(RETRY).await;
                     continue;
                 };
-                if !is_on_disk(world).await {
+                if !closes_reach_disk(world).await {
                     tokio::time::sleep(RETRY).await;
                     continue;
                 }
@@ -191,7 +191,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
 /// Waits until the closes so far are on disk if an order may trade in the next minute. Otherwise a
 /// power failure could leave a fill that is older than the closes to be read again. They would be
 /// decided with the fill. False if the journal has ended.
-async fn is_on_disk(world: &World) -> bool {
+async fn closes_reach_disk(world: &World) -> bool {
     !world.board.has_resting_orders() || world.journal.durable(world.journal.last_row()).await
 }
 
