@@ -115,8 +115,8 @@ struct Picture {
     open: BTreeSet<ClientOrderId>,
     /// The books at that time, with the later resolutions and adoptions of operators.
     books: Ledger,
-    /// Orders that are open on either side.
-    orders: BTreeMap<ClientOrderId, Symbol>,
+    /// Orders that were open on either side, with their status in the books at that time.
+    orders: BTreeMap<ClientOrderId, (Symbol, Option<OrderStatus>)>,
     /// Adoptions by operators since then.
     adopted: Vec<AdoptedView>,
 }
@@ -158,13 +158,18 @@ impl Reconciliation {
                     !status.is_final() && *status != OrderStatus::Intent
                 });
                 let ours = ours.map(|(id, (symbol, _))| (id.clone(), *symbol));
+                let known = |id: &ClientOrderId| self.statuses.get(id).map(|(_, status)| *status);
+                let orders = ours.chain(open.iter().cloned()).map(|(id, symbol)| {
+                    let status = known(&id);
+                    (id, (symbol, status))
+                });
                 self.picture = Some(Picture {
                     time: *time,
                     life: *life,
                     balances: balances.clone(),
                     open: open.iter().map(|(id, _)| id.clone()).collect(),
                     books: self.ledger.clone(),
-                    orders: ours.chain(open.iter().cloned()).collect(),
+                    orders: orders.collect(),
                     adopted: Vec::new(),
                 });
             }
@@ -286,13 +291,14 @@ impl Reconciliation {
         let Some(picture) = self.picture else {
             return ReconcileView { conflicts, resolved, ..ReconcileView::default() };
         };
-        let open = |(id, symbol): (&ClientOrderId, &Symbol)| OpenView {
-            client_order_id: id.clone(),
-            symbol: *symbol,
-            ours: self.statuses.get(id).map(|(_, status)| *status),
-            open: picture.open.contains(id),
-            foreign: !id.is_ours(),
-        };
+        let open =
+            |(id, (symbol, ours)): (&ClientOrderId, &(Symbol, Option<OrderStatus>))| OpenView {
+                client_order_id: id.clone(),
+                symbol: *symbol,
+                ours: *ours,
+                open: picture.open.contains(id),
+                foreign: !id.is_ours(),
+            };
         ReconcileView {
             time: Some(picture.time),
             life: picture.life,
@@ -430,6 +436,33 @@ mod tests {
         assert_eq!(shown(&view), (Some(7), figures(["2", "1", "3", "0"]), vec![two]));
         let view = append(0, account(8));
         assert_eq!(shown(&view), (Some(8), figures(["2", "1", "3", "0"]), vec![]));
+    }
+
+    #[test]
+    fn an_order_that_ended_after_the_comparison_is_shown_as_it_was() {
+        let changed = |status| {
+            Body::Order(Order::Changed {
+                client_id: ClientOrderId("ew-1".to_owned()),
+                symbol: sym("BTCUSDT"),
+                venue_order_id: None,
+                status,
+                executed: Decimal::ZERO,
+                executed_quote: Decimal::ZERO,
+                reason: String::new(),
+            })
+        };
+        let account = Body::Venue(Venue::Account {
+            life: 1,
+            time: 7,
+            balances: Vec::new(),
+            open: vec![(ClientOrderId("ew-1".to_owned()), sym("BTCUSDT"))],
+            unread: Vec::new(),
+            venue: VenueId::default(),
+        });
+        let facts = [changed(OrderStatus::Open), account, changed(OrderStatus::Cancelled)];
+        let facts = (1..).zip(facts).map(|(n, body)| fact(n, 0, body)).collect();
+        let view = reconcile(&Facts(facts)).unwrap();
+        assert_eq!((view.orders[0].ours, view.orders[0].open), (Some(OrderStatus::Open), true));
     }
 
     #[test]

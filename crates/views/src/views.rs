@@ -332,7 +332,7 @@ pub struct OpenView {
     /// Its symbol.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// Its status in the books; none: the books do not know it.
+    /// Its status in the books at the comparison; none: the books did not know it.
     #[schema(value_type = Option<shapes::OrderStatus>)]
     pub ours: Option<OrderStatus>,
     /// Whether it was open at the venue at the comparison.
