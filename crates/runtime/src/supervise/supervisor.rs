@@ -2,7 +2,8 @@
 //!
 //! Its handlers never wait. Starts, stops and delays run in tasks that report by message, with the
 //! generation of the instance. An instance has ended completely when its task has ended. ractor's
-//! event always comes before and only gives the reason.
+//! event only gives the reason. It is always sent before, but may be read later: a sender that the
+//! machine interrupts holds up all events after its own. So a report waits for its reason.
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 
@@ -27,10 +28,15 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+/// How long the report of an end waits for its reason. There is none if the actor was unlinked.
+const REASON_LIMIT: Duration = Duration::from_secs(1);
+
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
 
 pub(crate) enum Msg {
     Report(Seat, u64, Report),
+    /// The reason of this actor's end is late.
+    ReasonLate(ActorId),
     Timer(Seat, u64, Timer),
     /// Stops. Children alive after this time are killed.
     Stop(Option<Duration>),
@@ -73,6 +79,8 @@ pub(crate) struct SupervisorState {
     actors: HashMap<ActorId, Seat>,
     /// Reasons of instances that have reported their end, but may not have ended completely.
     exits: HashMap<ActorId, Exit>,
+    /// Reports of ends whose reasons have not come.
+    unexplained: HashMap<ActorId, (Seat, u64, Report)>,
     /// Ends of unknown actors during a start: one of them may be the starting child. Once no start
     /// runs, the remaining actors are not children.
     early: BTreeMap<ActorId, Exit>,
@@ -125,6 +133,7 @@ impl Actor for Supervisor {
             seated,
             actors: HashMap::new(),
             exits: HashMap::new(),
+            unexplained: HashMap::new(),
             early: BTreeMap::new(),
             in_flight: 0,
             up: Some(up),
@@ -152,7 +161,12 @@ impl Actor for Supervisor {
         state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Msg::Report(seat, generation, report) => state.report(seat, generation, report),
+            Msg::Report(seat, generation, report) => state.receive(seat, generation, report),
+            Msg::ReasonLate(actor) => {
+                if let Some((seat, generation, report)) = state.unexplained.remove(&actor) {
+                    state.report(seat, generation, report);
+                }
+            }
             Msg::Timer(seat, generation, timer) => {
                 state.event(Event::Timer(seat, generation, timer));
             }
@@ -173,14 +187,7 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         let actor = event.actor_cell().map(ActorCell::get_id);
         if let (Some(actor), Some(exit)) = (actor, Exit::of(event)) {
-            let Some(seat) = state.actors.remove(&actor) else {
-                state.unknown(actor, exit);
-                return Ok(());
-            };
-            if let Some(child) = state.seated.get(&seat) {
-                child.slot.vacate(actor);
-            }
-            state.exits.insert(actor, exit);
+            state.reason(actor, exit);
         }
         Ok(())
     }
@@ -214,6 +221,39 @@ impl SupervisorState {
         let (path, at_ms) = (self.path.clone(), (self.tree.wall)().utc());
         let news = Announcement::Stray { what };
         (self.tree.observer)(&SupervisionNotice { path, kind: Kind::Supervisor, at_ms, news });
+    }
+
+    /// Notes why an actor has ended, and handles the report that waited for it.
+    fn reason(&mut self, actor: ActorId, exit: Exit) {
+        let waiting = self.unexplained.remove(&actor);
+        let seat = self.actors.remove(&actor);
+        if seat.is_none() && waiting.is_none() {
+            return self.unknown(actor, exit);
+        }
+        if let Some(child) = seat.and_then(|seat| self.seated.get(&seat)) {
+            child.slot.vacate(actor);
+        }
+        self.exits.insert(actor, exit);
+        if let Some((seat, generation, report)) = waiting {
+            self.report(seat, generation, report);
+        }
+    }
+
+    /// Handles a report, unless it is of an end whose reason has not come.
+    fn receive(&mut self, seat: Seat, generation: u64, report: Report) {
+        let ended = match &report {
+            Report::Gone(gone) => Some(gone.actor),
+            Report::StartFailed(actor, _) => *actor,
+            Report::Started(..) | Report::Ignored => None,
+        };
+        let explained = |id: &ActorId| self.exits.contains_key(id) || self.early.contains_key(id);
+        match ended.filter(|id| !explained(id)) {
+            Some(actor) => {
+                self.unexplained.insert(actor, (seat, generation, report));
+                self.myself.send_after(REASON_LIMIT, move || Msg::ReasonLate(actor));
+            }
+            None => self.report(seat, generation, report),
+        }
     }
 
     /// Handles the end of an unknown actor. During a start, it may be the starting child.

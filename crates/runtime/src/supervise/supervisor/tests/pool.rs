@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Rounds of a race between two threads, which it rarely wins.
+const ROUNDS: u32 = 100;
+
 /// A template of actors that have the id they are given. `how` chooses the result of each start.
 fn loggers(log: &Log, how: impl Fn(u32) -> Start + Send + Sync + 'static) -> ChildSpec {
     let (log, times) = (log.clone(), AtomicU32::new(0));
@@ -184,4 +187,24 @@ async fn s60_a_new_template_holds_from_the_next_start_of_each_child_on() {
     asked.end(&x).await.unwrap();
     assert_eq!(log.take(), ["-new x"], "by the new rule");
     root.stop(LONG).await;
+}
+
+/// The supervisor reads its reports while other children end: the reason of an end and its report
+/// arrive between any two of its reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_of_many_children_that_end_at_once_has_its_reason() {
+    for round in 0..ROUNDS {
+        let log = Log::default();
+        let spec =
+            supervisor("root", Strategy::OneForOne).child(pool(loggers(&log, |_| Start::Well)));
+        let root = start(&log, spec).await;
+        let asked = root.directory().supervisor("root/pool");
+        for _ in 0..300 {
+            asked.start("x").await.unwrap();
+        }
+        assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
+        let mut wrong = log.take();
+        wrong.retain(|line| !["+x", "-x", "stop x"].contains(&line.as_str()));
+        assert_eq!(wrong, [""; 0], "round {round}");
+    }
 }
