@@ -64,13 +64,13 @@ export class Risk extends Live {
       </h3>
       <p>${STATES[s.state] ?? ""}.${foreign ? ` External, never traded: ${foreign}.` : ""}
         ${s.foreign_orders > 0 ? ` ${s.foreign_orders} open orders are external.` : ""}</p>
+      <${Sides} />
       ${(s.owed ?? []).map((o) => html`
         <p key=${o.symbol + o.strategy} class=${`banner ${o.state === "refused" ? "bad" : ""}`}>
           Owed exit: ${o.held} ${o.symbol} of ${o.strategy}, ${o.reason ?? "requested"}, since
           <${Time} ms=${o.since} long=${true} /></p>`)}
       ${(s.conflicts ?? []).map((c) => html`
         <p key=${c.about} class="banner bad">${dispute(c)}</p>`)}
-      <${Sides} />
       <h3>Readiness</h3>
       <ul class="plain checks">${[...rows("checks").values()].map((check) => html`
         <li key=${check.name}><span class=${check.ok ? "good" : "bad"}>
