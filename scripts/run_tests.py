@@ -25,6 +25,9 @@ PROFILE = "ci"
 # Flaky tests that one run may have.
 MOST = 5
 
+# Tests that run at the same time. They wait about as much as they compute.
+THREADS = (os.cpu_count() or 2) * 3 // 2
+
 # Tests that never run again, as patterns of "BINARY TEST" with the reason. They assert that chance,
 # a kill or a fault makes no difference, or they depend on no clock. A second run would hide what
 # they look for. A pattern that names a binary must match a test, so that none goes out of date.
@@ -75,7 +78,8 @@ class Runner:
     def nextest(self, *arguments):
         """Runs tests; the exit code."""
         self.report.unlink(missing_ok=True)
-        command = ["cargo", "nextest", "run", "--profile", PROFILE, "--locked", *arguments]
+        command = ["cargo", "nextest", "run", "--profile", PROFILE, "--locked",
+                   "--test-threads", str(THREADS), *arguments]
         done = subprocess.run(command, cwd=self.root, stdin=subprocess.DEVNULL,
                               stdout=self.out, stderr=self.out)
         return done.returncode
