@@ -13,6 +13,7 @@ use super::compare::Picture;
 use super::crashes::Subject;
 use super::disk::File;
 use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
+use super::first_close::first_differing_close;
 use super::interrupt;
 use super::rig::{Feed, Outcome, Paced, Plan, Sizes, run, run_with_progress};
 use super::several::{Tally, several};
@@ -342,7 +343,9 @@ pub fn again(
         }
         report.take(&outcome, plan, &calm.picture);
         on_progress("runs", i, times);
-        if !report.differences.is_empty() {
+        if let Some(difference) = report.differences.last_mut() {
+            let close = outcome.ok().and_then(|o| first_differing_close(&calm.facts, &o.facts));
+            difference.why.extend(close.map(|close| format!("; {close}")));
             break;
         }
     }
