@@ -13,6 +13,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::sessions::Sessions;
+use everwarm_domain::settings::exits::AtrStop;
 use everwarm_domain::settings::{EntryRule, ExitRules, Instance, Risk, Settings, Size};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -297,15 +298,20 @@ pub fn barring() -> Feed {
 }
 
 /// The same feed with entries by limit orders. Some are filled, some end after their minutes, and
-/// some of these are replaced.
+/// some of these are replaced. The stop of a lot follows from the average true range.
 #[must_use]
 pub fn limited() -> Feed {
     let small = small();
     let mut settings = small.settings.clone();
     settings.strategy.set_entry(FIRST_STRATEGY, LIMIT);
+    settings
+        .strategy
+        .set_exits(FIRST_STRATEGY, ExitRules { stop_atr: BY_RANGE, ..ExitRules::none() });
     Feed { settings, ..small }
 }
 
+/// The stop of the feed with limit orders.
+const BY_RANGE: Option<AtrStop> = Some(AtrStop { hundredths: 150, length: 14 });
 /// The entry rule of the feed with limit orders.
 const LIMIT: EntryRule = EntryRule { below_ppm: Some(500), minutes: 3, orders: 3 };
 

@@ -13,6 +13,7 @@ fn limit_orders_are_filled_cancelled_and_replaced_as_in_the_plain_loop() {
     assert_eq!(plain::play(feed).unwrap().difference(&learned.picture), None);
     let outcome = run(feed, &Plan::default()).unwrap();
     let (mut of, mut ends) = (BTreeMap::new(), BTreeMap::<OrderStatus, usize>::new());
+    let mut stops = BTreeMap::<_, bool>::new();
     let (mut minutes, mut signals) = (BTreeSet::new(), BTreeMap::<_, usize>::new());
     for fact in &outcome.facts {
         match &fact.body {
@@ -21,6 +22,14 @@ fn limit_orders_are_filled_cancelled_and_replaced_as_in_the_plain_loop() {
             {
                 of.insert(intent.client_id.clone(), fact.key);
                 *signals.entry(fact.because.clone()).or_default() += 1;
+            }
+            Body::Decision(Decision::Approved { intent, .. }) if intent.terms.stop.is_some() => {
+                stops.insert(intent.client_id.clone(), false);
+            }
+            Body::Order(Order::Changed { client_id, status: OrderStatus::Filled, .. })
+                if stops.contains_key(client_id) =>
+            {
+                stops.insert(client_id.clone(), true);
             }
             Body::Decision(Decision::CancelIntent { client_id, reason, .. })
                 if reason.starts_with("it has worked") =>
@@ -43,6 +52,9 @@ fn limit_orders_are_filled_cancelled_and_replaced_as_in_the_plain_loop() {
     }
     let replaced = signals.values().filter(|orders| **orders > 1).count();
     println!("{} orders, {} by minutes, {replaced} replaced: {ends:?}", of.len(), minutes.len());
+    let sold = stops.values().filter(|filled| **filled).count();
+    println!("{} stop orders, {sold} filled", stops.len());
+    assert!(sold > 1 && sold < stops.len(), "{stops:?}");
     assert!(ends.get(&OrderStatus::Filled).is_some_and(|filled| *filled > 1), "{ends:?}");
     assert!(minutes.len() > 2 && replaced > 1, "{minutes:?} {signals:?}");
 }

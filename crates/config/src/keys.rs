@@ -77,6 +77,11 @@ pub const FEATURE: Kind =
 
 /// A share below 100 percent, or `none`.
 pub const BELOW: Kind = text(SHARE, |text| exits::below_all(text).map(drop));
+/// A stop: a share below 100 percent, a multiple of the average true range, or `none`.
+pub const STOP: Kind =
+    text(r"^(none|[0-9]+(\.[0-9]{1,4})?%|[0-9]+(\.[0-9]{1,2})? +atr(\([0-9]+\))?)$", |text| {
+        exits::stop(text).map(drop)
+    });
 /// A share above a price, or `none`.
 pub const ABOVE: Kind = text(SHARE, |text| exits::above(text).map(drop));
 const SHARE: &str = r"^(none|[0-9]+(\.[0-9]{1,4})?%)$";

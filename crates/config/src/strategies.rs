@@ -68,6 +68,7 @@ pub fn form(form: Form) -> Kind {
         Form::OneOf(words) => Kind::OneOf(words),
         Form::Feature => super::keys::FEATURE,
         Form::Below => super::keys::BELOW,
+        Form::Stop => super::keys::STOP,
         Form::Above => super::keys::ABOVE,
         Form::ProfitTable => super::keys::PROFIT_TABLE,
         Form::Size => super::keys::SIZE,

@@ -163,6 +163,15 @@ pub struct Terms {
     pub reduce_only: bool,
 }
 
+/// Prices at which a lot is sold, in place of those that the exit rules of its strategy give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitPrices {
+    /// Price at which it is sold with a loss, quote units.
+    pub stop: Option<Decimal>,
+    /// Price at which it is sold with a profit, quote units.
+    pub target: Option<Decimal>,
+}
+
 impl Terms {
     /// Whether all terms are the default.
     #[must_use]

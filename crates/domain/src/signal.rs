@@ -2,7 +2,7 @@
 
 use super::id::Symbol;
 use super::money::{Decimal, Price};
-use super::order::Side;
+use super::order::{ExitPrices, Side};
 use super::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,12 @@ pub struct SignalTerms {
 }
 
 impl Signal {
+    /// The prices that it gives the lot which it opens.
+    #[must_use]
+    pub const fn exits(&self) -> ExitPrices {
+        ExitPrices { stop: self.terms.stop, target: self.terms.target }
+    }
+
     /// The side of an order for this signal.
     #[must_use]
     pub const fn side(&self) -> Side {

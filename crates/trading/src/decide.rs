@@ -29,6 +29,7 @@ mod limit_entries;
 mod manual;
 mod owed_exits;
 mod protection;
+mod ranges;
 mod sales;
 mod sizes;
 
@@ -60,6 +61,7 @@ use guards::Guards;
 use limit_entries::LimitEntries;
 use manual::Manual;
 use owed_exits::Exits;
+use ranges::Ranges;
 use serde::{Deserialize, Serialize};
 use sizes::Sizes;
 use std::collections::BTreeMap;
@@ -213,6 +215,9 @@ pub struct Decide {
     /// Entries by limit orders.
     #[serde(default)]
     limit_entries: LimitEntries,
+    /// Average true ranges for stops.
+    #[serde(default)]
+    ranges: Ranges,
 }
 
 /// The newest bar of a symbol.
@@ -282,6 +287,7 @@ impl Decide {
                 rows.remove_all(unlisted);
                 self.newest.remove_all(unlisted);
                 self.odd.remove_all(unlisted);
+                self.ranges.unlisted(unlisted);
                 for row in listed {
                     rows.insert(row.symbol, row.clone());
                 }
@@ -400,10 +406,11 @@ impl Decide {
                     stop: intent.terms.stop,
                 };
                 self.manual.approved(intent, &self.exits);
-                self.limit_entry_approved(fact, intent, reason);
+                let exits = self.exits_of_approved(intent);
+                self.limit_entry_approved(fact, intent, (reason, exits));
                 self.exit_requested(intent);
                 if side == Side::Buy {
-                    self.guards.entered(symbol, &intent.strategy, intent.close_time);
+                    self.guards.entered(intent, exits);
                     self.caps.spend(self.calendar.day(intent.close_time), reserved);
                 }
                 self.holds.insert(client_id.clone(), hold);
@@ -472,6 +479,8 @@ impl Stage for Decide {
             kind::SWITCHED,
             kind::MANUAL,
             kind::ACCOUNT,
+            kind::FEATURE_PLAN,
+            kind::FEATURE_VALUES,
             kind::SIGNALS,
             kind::BREAKER,
             kind::GRANTED,
@@ -524,13 +533,14 @@ impl Stage for Decide {
             Body::Operator(Operator::LiveConfirmed { per_order, per_day, .. }) => {
                 self.caps.confirm(*per_order, *per_day);
             }
-            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+            Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
                 if let Some(settings) = super::settings::applied(text) {
                     let newest = &self.newest;
                     let last = |symbol| Some(newest.get(symbol)?.close.decimal());
                     self.guards.configured(&settings.strategy, self.closed, last);
                     self.sizes.configured(&settings);
                     self.limit_entries.configured(&settings.strategy);
+                    self.ranges.configured(&settings, text, retained);
                     self.settings = settings;
                 }
             }
@@ -546,7 +556,8 @@ impl Stage for Decide {
             Body::Venue(Venue::Account { balances, unread, .. }) => {
                 self.exits.account(fact.key.n, balances, unread);
             }
-            Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
+            Body::Analysis(analysis) => self.ranges.analysed(analysis),
+            Body::Venue(_) | Body::Operator(_) => {}
         }
     }
 

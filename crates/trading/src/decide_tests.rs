@@ -93,8 +93,7 @@ fn what_a_signal_says_besides_is_kept_or_refused() {
         Signal { intent: Intent::Add, ..buy("BTCUSDT") },
         Signal { intent: Intent::Reduce, ..sell("BTCUSDT") },
         with(SignalTerms { limit: price, ..usual() }),
-        with(SignalTerms { stop: price, ..usual() }),
-        with(SignalTerms { target: price, ..usual() }),
+        Signal { terms: Box::new(SignalTerms { stop: price, ..usual() }), ..sell("BTCUSDT") },
     ];
     for signal in no {
         let decided = ask(&mut stage, std::slice::from_ref(&signal));
@@ -590,6 +589,9 @@ mod sized;
 
 #[path = "decide/taken_back_tests.rs"]
 mod taken_back;
+
+#[path = "decide/exit_prices_tests.rs"]
+mod exit_prices;
 
 #[path = "decide/unsupported_tests.rs"]
 mod unsupported;

@@ -4,10 +4,10 @@
 //! for it: its symbol takes stop orders, not all of them are open, and the lot is large enough to
 //! sell. While a stop order is replaced, or cancelled for an exit, its lot counts again.
 
-use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order};
+use everwarm_domain::fact::{Analysis, Body, Ledger, Market, Operator, Order};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{HOUSE, OrderStatus};
+use everwarm_domain::order::{HOUSE, OrderStatus, Side};
 use everwarm_domain::settings::{ExitRules, Settings};
 use everwarm_domain::time::UtcMs;
 use everwarm_history::records::quotient;
@@ -61,6 +61,8 @@ pub struct Protection {
     protected: BTreeSet<Name>,
     /// Ended times without one, by [`BOUNDS`], and their sum, nanoseconds.
     waits: (Vec<u64>, i64),
+    /// Lots whose last signal to buy gave a stop.
+    by_signal: BTreeSet<Name>,
 }
 
 impl Protection {
@@ -84,6 +86,16 @@ impl Protection {
             Body::Order(Order::Intent(intent)) if intent.terms.stop.is_some() => {
                 let name = (intent.symbol, intent.strategy.clone());
                 self.orders.insert(intent.client_id.clone(), name);
+            }
+            Body::Analysis(Analysis::Signals { rows }) => {
+                for signal in rows.iter().filter(|signal| signal.side() == Side::Buy) {
+                    let name = (signal.symbol, signal.strategy.clone());
+                    if signal.terms.stop.is_some() {
+                        self.by_signal.insert(name);
+                    } else if !self.by_signal.is_empty() {
+                        self.by_signal.remove(&name);
+                    }
+                }
             }
             Body::Order(Order::Changed { client_id, status, .. }) => {
                 let Some(name) = self.orders.get(client_id).cloned() else { return };
@@ -110,8 +122,7 @@ impl Protection {
     fn configured(&mut self, text: &str) {
         let Ok(settings) = Settings::from_text(text) else { return };
         let has = |rules: &ExitRules| {
-            rules.stop_ppm.is_some()
-                || (rules.trail_ppm.is_some() && rules.trail_from_ppm.is_none())
+            rules.has_stop() || (rules.trail_ppm.is_some() && rules.trail_from_ppm.is_none())
         };
         let strategies = settings.strategy.0.iter();
         let stops = strategies.map(|(id, one)| (id.clone(), one.exits.as_ref().is_some_and(has)));
@@ -120,7 +131,8 @@ impl Protection {
 
     fn changed(&mut self, name: &Name, quantity: Decimal, cost: Decimal) {
         // Lots that were bought by hand have the default rules, which have a stop.
-        let has_stop = self.stops.get(&name.1).copied().unwrap_or(true);
+        let by_rules = self.stops.get(&name.1).copied().unwrap_or(true);
+        let has_stop = by_rules || self.by_signal.contains(name);
         let price = quotient(cost, quantity).unwrap_or_default();
         let fresh = Lot { quantity, price, has_stop, since: None };
         let lot = self.lots.entry(name.clone()).or_insert(fresh);

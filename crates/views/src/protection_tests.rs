@@ -2,9 +2,12 @@
 
 use super::*;
 use everwarm_domain::capabilities::Capabilities;
+use everwarm_domain::fact::Signal;
 use everwarm_domain::id::VenueId;
+use everwarm_domain::money::Price;
 use everwarm_domain::order::Terms;
-use everwarm_domain::order::{OrderIntent, OrderType, Side};
+use everwarm_domain::order::{OrderIntent, OrderType};
+use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_kernel::fact::Key;
 use everwarm_kernel::stage::Stage as _;
 use everwarm_trading::testing::{changed, configured, crossing, dec, instrument, sym};
@@ -139,4 +142,20 @@ fn a_lot_without_a_stop_counts_apart() {
     assert_eq!((books.unprotected(60_000), books.protection.without_stop()), (0, 1));
     books.lot(0, "0");
     assert_eq!(books.protection.without_stop(), 0);
+    let stop = Some(dec("90"));
+    let signal = Signal {
+        strategy: STRATEGY.into(),
+        symbol: sym(NAME),
+        intent: Intent::Open,
+        direction: Direction::Long,
+        confidence_ppm: 1,
+        price: Price::e8(100),
+        close_time: 0,
+        reason: String::new(),
+        terms: Box::new(SignalTerms { stop, ..SignalTerms::default() }),
+    };
+    books.input(0, Body::Analysis(Analysis::Signals { rows: vec![signal] }));
+    books.lot(0, "1");
+    let counted = (books.unprotected(60_000), books.protection.without_stop());
+    assert_eq!(counted, (1, 0), "its signal gave a stop");
 }

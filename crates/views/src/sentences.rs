@@ -13,8 +13,8 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::odd::Oddity;
 use everwarm_domain::order::{
-    Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, ReportSource,
-    RequestKind, Response, Side,
+    Balance, ExitPrices, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType,
+    ReportSource, RequestKind, Response, Side,
 };
 use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::switch::{SafeStep, Switch};
@@ -482,7 +482,8 @@ pub fn features(symbol: Symbol, values: &[(String, f64)]) -> String {
 fn signal(signal: &Signal) -> String {
     let Signal { strategy, symbol, price, reason, .. } = signal;
     let side = side(signal.side());
-    format!("{strategy} signals {side} {symbol} at {price}: {reason}")
+    let exits = exit_prices(&signal.exits());
+    format!("{strategy} signals {side} {symbol} at {price}{exits}: {reason}")
 }
 
 /// The limits of symbols and strategies, one sentence each. Symbols with one reason share it.
@@ -531,6 +532,14 @@ fn describe_decision(decision: &Decision) -> String {
             format!("order {client_id} will be cancelled: {}", shown(reason))
         }
     }
+}
+
+/// The prices of a signal at which its lot is sold.
+fn exit_prices(exits: &ExitPrices) -> String {
+    let text = |name: &str, price: Option<Decimal>| {
+        price.map_or(String::new(), |price| format!(", {name} {}", plain(price)))
+    };
+    [text("stop", exits.stop), text("target", exits.target)].concat()
 }
 
 /// Why an owed exit waits.

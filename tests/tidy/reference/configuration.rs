@@ -78,6 +78,9 @@ fn setting(form: Form) -> String {
         Form::OneOf(of) => words(of),
         Form::Feature => "a feature, like `sma(20)@1h`".to_owned(),
         Form::Below => "a share below 100 %, like `5%`; or `none`".to_owned(),
+        Form::Stop => {
+            "a share below 100 %, like `5%`; a multiple, like `2 atr`; or `none`".to_owned()
+        }
         Form::Above => "a share, like `10%`; or `none`".to_owned(),
         Form::Entry => "`market` or a limit, like `limit 0.1%`".to_owned(),
         Form::Size => "`fixed`, `equity 10%` or `risk 1%`".to_owned(),

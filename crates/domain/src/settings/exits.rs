@@ -2,7 +2,7 @@
 //! holding time. A lot keeps the rules that were in force when it was opened.
 
 use crate::money::Decimal;
-use crate::time::{MINUTE, UtcMs};
+use crate::time::{MINUTE, Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -55,7 +55,7 @@ pub struct ProfitRow {
 /// The exit rules of a strategy. Shares are millionths.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRules {
-    /// How far below the entry the lot is sold; none: never.
+    /// How far below the entry the lot is sold; none: never, or as `stop_atr` says.
     pub stop_ppm: Option<u32>,
     /// How far above the entry the lot is sold; none: never.
     pub target_ppm: Option<u32>,
@@ -68,6 +68,80 @@ pub struct ExitRules {
     pub profit: Vec<ProfitRow>,
     /// Age at which the lot is sold, minutes; 0: never.
     pub max_hold_minutes: u32,
+    /// How far below the signal's price the lot is sold, by the average true range then; none: as
+    /// `stop_ppm` says.
+    #[serde(default)]
+    pub stop_atr: Option<AtrStop>,
+}
+
+/// A stop distance as a multiple of the average true range of the bars of its strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtrStop {
+    /// The multiple, in hundredths: 1 to 10,000.
+    pub hundredths: u32,
+    /// Length of the average, bars: 1 to 10,000.
+    pub length: u32,
+}
+
+impl AtrStop {
+    /// Length of the average if the text gives none.
+    const LENGTH: u32 = 14;
+    /// The longest average, and the largest multiple in hundredths.
+    const MAX: u32 = 10_000;
+
+    /// The name of the feature that it needs, on bars of this width.
+    #[must_use]
+    pub fn feature(&self, timeframe: Timeframe) -> String {
+        format!("atr({})@{timeframe}", self.length)
+    }
+
+    /// A text like `2 atr` or `1.5 atr(20)`.
+    ///
+    /// # Errors
+    /// The reason as text.
+    fn read(text: &str) -> Result<AtrStop, String> {
+        let wrong = || format!("{text:?} is not a multiple like \"2 atr\" or \"1.5 atr(20)\"");
+        let (multiple, atr) = text.split_once(' ').ok_or_else(wrong)?;
+        let multiple = Decimal::from_str_exact(multiple).map_err(|_| wrong())?;
+        let hundredths = multiple.checked_mul(Decimal::ONE_HUNDRED).ok_or_else(wrong)?.normalize();
+        let length = match atr.trim_start().strip_prefix("atr").ok_or_else(wrong)? {
+            "" => AtrStop::LENGTH,
+            length => {
+                let length = length.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+                length.and_then(|length| length.parse().ok()).ok_or_else(wrong)?
+            }
+        };
+        if hundredths.scale() > 0 {
+            return Err(format!("{text:?} has more than 2 decimals"));
+        }
+        let hundredths = u32::try_from(hundredths.mantissa()).unwrap_or_default();
+        if !(1..=AtrStop::MAX).contains(&hundredths) {
+            return Err(format!("the multiple in {text:?} is not above 0 and at most 100"));
+        }
+        if !(1..=AtrStop::MAX).contains(&length) {
+            return Err(format!("the length in {text:?} is not from 1 to {}", AtrStop::MAX));
+        }
+        Ok(AtrStop { hundredths, length })
+    }
+}
+
+impl std::fmt::Display for AtrStop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} atr", Decimal::new(self.hundredths.into(), 2).normalize())?;
+        if self.length == AtrStop::LENGTH { Ok(()) } else { write!(f, "({})", self.length) }
+    }
+}
+
+/// A stop: a share like `5%`, a multiple like `2 atr`, or `none`.
+///
+/// # Errors
+/// The reason as text.
+pub fn stop(text: &str) -> Result<(Option<u32>, Option<AtrStop>), String> {
+    if text.contains("atr") {
+        AtrStop::read(text).map(|atr| (None, Some(atr)))
+    } else {
+        below_all(text).map(|share| (share, None))
+    }
 }
 
 impl Default for ExitRules {
@@ -91,7 +165,21 @@ impl ExitRules {
             trail_from_ppm: None,
             profit: Vec::new(),
             max_hold_minutes: 0,
+            stop_atr: None,
         }
+    }
+
+    /// How far below its entry a lot is sold that has no price for its stop. It may have none if it
+    /// came from another owner; then the usual share counts in place of the average true range.
+    #[must_use]
+    pub fn stop_share(&self) -> Option<u32> {
+        self.stop_ppm.or(self.stop_atr.map(|_| STOP_PPM))
+    }
+
+    /// Whether it sells a lot because its price fell.
+    #[must_use]
+    pub const fn has_stop(&self) -> bool {
+        self.stop_ppm.is_some() || self.stop_atr.is_some()
     }
 
     /// The row of the profit table for a lot that is `age` old, milliseconds.
@@ -122,7 +210,7 @@ impl ExitRules {
     fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
         let text = || value.as_str().ok_or_else(|| format!("{value} is not text in quotes"));
         match name {
-            "stop" => self.stop_ppm = below_all(text()?)?,
+            "stop" => (self.stop_ppm, self.stop_atr) = stop(text()?)?,
             "target" => self.target_ppm = percent(text()?, TARGET_MAX)?,
             "trail" => self.trail_ppm = below_all(text()?)?,
             "trail_from" => self.trail_from_ppm = percent(text()?, TARGET_MAX)?,
@@ -142,7 +230,7 @@ impl ExitRules {
     pub fn members(&self) -> Map<String, Value> {
         let rows: Vec<String> = self.profit.iter().map(ProfitRow::to_string).collect();
         let values = [
-            Value::from(share(self.stop_ppm)),
+            Value::from(self.stop_atr.map_or_else(|| share(self.stop_ppm), |atr| atr.to_string())),
             Value::from(share(self.target_ppm)),
             Value::from(share(self.trail_ppm)),
             Value::from(share(self.trail_from_ppm)),
@@ -276,6 +364,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_may_be_a_multiple_of_the_average_true_range() {
+        let stop = |text: &str| {
+            let rules = read(&format!(r#"{{"stop":"{text}"}}"#)).unwrap();
+            assert_eq!((rules.stop_ppm, rules.has_stop()), (None, true));
+            assert_eq!(rules.stop_share(), Some(50_000), "for a lot without a price");
+            assert_eq!(rules.members()["stop"], text, "it is written as it is read");
+            rules.stop_atr.unwrap()
+        };
+        assert_eq!(stop("2 atr"), AtrStop { hundredths: 200, length: 14 });
+        assert_eq!(stop("1.5 atr(20)"), AtrStop { hundredths: 150, length: 20 });
+        assert_eq!(stop("2 atr").feature(Timeframe::H1), "atr(14)@1h");
+    }
+
+    #[test]
     fn a_rule_beyond_its_limits_is_refused_by_its_name() {
         let why = |text: &str| read(text).unwrap_err();
         assert_eq!(why(r#"{"stop":"0%"}"#), "stop: \"0%\" is not above 0% and below 100%");
@@ -283,6 +385,12 @@ mod tests {
         assert_eq!(why(r#"{"stop":"5"}"#), "stop: \"5\" is not \"none\" or a share like \"5%\"");
         assert_eq!(why(r#"{"stop":5}"#), "stop: 5 is not text in quotes");
         assert_eq!(why(r#"{"trail":"0.00001%"}"#), "trail: \"0.00001%\" has more than 4 decimals");
+        assert!(why(r#"{"stop":"atr"}"#).contains("is not a multiple like \"2 atr\""));
+        assert!(why(r#"{"stop":"2 atr(x)"}"#).contains("is not a multiple like"));
+        assert!(why(r#"{"stop":"0 atr"}"#).contains("is not above 0 and at most 100"));
+        assert!(why(r#"{"stop":"-1 atr"}"#).contains("is not above 0 and at most 100"));
+        assert!(why(r#"{"stop":"1.005 atr"}"#).contains("has more than 2 decimals"));
+        assert!(why(r#"{"stop":"2 atr(0)"}"#).contains("is not from 1 to 10000"));
         assert!(why(r#"{"target":"-1%"}"#).starts_with("target: \"-1%\" is not above 0%"));
         assert!(why(r#"{"profit":"60: 1%, 60: 2%"}"#).contains("are not above those"));
         assert!(why(r#"{"profit":"1%"}"#).contains("is not a row like"));

@@ -12,7 +12,7 @@ use everwarm_domain::fact::Signal;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{self, Decimal};
-use everwarm_domain::order::{OrderIntent, OrderType, Side};
+use everwarm_domain::order::{ExitPrices, OrderIntent, OrderType, Side};
 
 /// Free cash, occupied lots and caps while a round decides its entries.
 pub(super) struct Entries<'a> {
@@ -76,7 +76,11 @@ impl Decide {
             }
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
         }
-        let Entry { quantity, reserved, words } = self.entry(signal, limit, rule, entries)?;
+        let price = limit.unwrap_or_else(|| signal.price.decimal());
+        let (exits, stop) = self.exits_of(signal, price)?;
+        self.exits_allow(&signal.strategy, (price, exits), rule)?;
+        let prices = (limit, exits);
+        let Entry { quantity, reserved, words } = self.entry(signal, prices, rule, entries)?;
         entries.take(signal.symbol, &signal.strategy);
         let (symbol, strategy, venue) = (signal.symbol, signal.strategy.as_str(), rule.venue);
         entries.exposure.add(Open { symbol, strategy, venue, amount: reserved });
@@ -103,14 +107,16 @@ impl Decide {
             valid_until: terms.valid_until.unwrap_or(i64::MAX).min(usual),
             terms: Box::default(),
         };
-        Ok(Approved { intent, reserved, reason: signal.reason.clone(), sizing: words })
+        let reason = &signal.reason;
+        let reason = stop.map_or_else(|| reason.clone(), |stop| format!("{reason}; {stop}"));
+        Ok(Approved { intent, reserved, reason, sizing: words })
     }
 
     /// The size of an entry, if there is a place for it.
     fn entry(
         &self,
         signal: &Signal,
-        limit: Option<Decimal>,
+        prices: (Option<Decimal>, ExitPrices),
         rule: &Instrument,
         entries: &Entries<'_>,
     ) -> Result<Entry, Refusal> {
@@ -122,7 +128,7 @@ impl Decide {
         if open >= most as usize {
             return no("max-positions", format!("{open} of {most} positions are taken"));
         }
-        let entry = self.sized(signal, limit, rule, entries)?;
+        let entry = self.sized(signal, prices, rule, entries)?;
         match entries.caps.allows(self.calendar.day(signal.close_time), entry.reserved) {
             Ok(()) => Ok(entry),
             Err(text) => no("live-cap", text),

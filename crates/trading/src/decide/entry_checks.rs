@@ -1,10 +1,12 @@
 //! Checks all conditions of an entry except money.
 
+use super::guards::Levels;
 use super::{Decide, Refusal, no};
 use everwarm_domain::fact::{AtVenue, BreakerLevel, Signal};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
-use everwarm_domain::order::OrderType;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{ExitPrices, OrderType};
 use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::MINUTE;
 
@@ -16,8 +18,11 @@ pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
         (Intent::Add, Direction::Long) => "nothing is added to a lot",
         (Intent::Reduce, Direction::Long) => "no part of a lot is sold",
         (Intent::Open | Intent::Close, Direction::Long) => {
-            if limit.is_some() || stop.is_some() || target.is_some() {
-                return no("unsupported", "limits, stops and targets of signals are not traded");
+            if limit.is_some() {
+                return no("unsupported", "limits of signals are not supported");
+            }
+            if signal.intent == Intent::Close && (stop.is_some() || target.is_some()) {
+                return no("unsupported", "an exit has no stop and no target");
             }
             return Ok(());
         }
@@ -26,6 +31,30 @@ pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
 }
 
 impl Decide {
+    /// Whether the prices at which the lot of an entry is sold lie on both sides of its price.
+    pub(super) fn exits_allow(
+        &self,
+        strategy: &str,
+        (price, exits): (Decimal, ExitPrices),
+        rule: &Instrument,
+    ) -> Result<(), Refusal> {
+        let Levels { stop, target, .. } = self.guards.first_levels(strategy, (price, exits), rule);
+        let (price, tick) = (price.normalize(), rule.tick_size.normalize());
+        if let Some(stop) = stop.filter(|_| exits.stop.is_some())
+            && (stop <= Decimal::ZERO || stop >= price)
+        {
+            let text =
+                format!("its stop {stop} is not from one tick, {tick}, to its price {price}");
+            return no("exit-price", text);
+        }
+        match target.filter(|target| exits.target.is_some() && *target <= price) {
+            Some(target) => {
+                no("exit-price", format!("its target {target} is not above its price {price}"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The level for entries of a strategy.
     pub(super) fn level_of(&self, strategy: &str) -> BreakerLevel {
         let own = self.limited.iter().find(|limit| limit.id == strategy);

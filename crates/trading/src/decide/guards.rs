@@ -16,7 +16,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, floor_to_step};
-use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, Side, VenueFill};
+use everwarm_domain::order::{ExitPrices, HOUSE, OrderIntent, OrderStatus, Side, VenueFill};
 use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::settings::{ExitRules, Strategies};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
@@ -31,6 +31,8 @@ const PLACES: u32 = 8;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Guard {
     rules: ExitRules,
+    /// Prices that its signal gave, in place of those by the rules.
+    exits: ExitPrices,
     /// Beginning of the minute of the first fill.
     opened: UtcMs,
     /// Base units that the entry bought, the quote units that it paid, and its fees in quote units.
@@ -98,11 +100,11 @@ fn part(price: Decimal, ppm: i64) -> Decimal {
 }
 
 impl Guard {
-    fn new(rules: ExitRules, opened: UtcMs) -> Guard {
+    fn new(rules: ExitRules, exits: ExitPrices, opened: UtcMs) -> Guard {
         let zero = Decimal::ZERO;
         let orders = StopOrders::default();
         let (bought, paid, fees, high) = (zero, zero, zero, zero);
-        Guard { rules, opened, bought, paid, fees, high, orders }
+        Guard { rules, exits, opened, bought, paid, fees, high, orders }
     }
 
     /// The average price of the entry, in quote units.
@@ -113,9 +115,10 @@ impl Guard {
     /// The prices at which it is sold, on the ticks of the instrument.
     pub(super) fn levels(&self, rule: Option<&Instrument>) -> Levels {
         let entry = self.entry();
-        let (ExitRules { stop_ppm, target_ppm, trail_ppm, trail_from_ppm, .. }, high) =
+        let (ExitRules { target_ppm, trail_ppm, trail_from_ppm, .. }, high) =
             (&self.rules, self.high.max(entry));
-        let fixed = stop_ppm.map(|ppm| part(entry, -i64::from(ppm)));
+        let share = self.rules.stop_share();
+        let fixed = self.exits.stop.or_else(|| Some(part(entry, -i64::from(share?))));
         let begun = trail_from_ppm.is_none_or(|ppm| high >= part(entry, ppm.into()));
         let trailing = trail_ppm.filter(|_| begun).map(|ppm| part(high, -i64::from(ppm)));
         let (stop, trails) = (fixed.max(trailing), trailing > fixed);
@@ -124,7 +127,8 @@ impl Guard {
             let places = if tick.is_zero() { price.trunc_with_scale(PLACES) } else { price };
             floor_to_step(places, tick).normalize()
         };
-        let target = target_ppm.map(|ppm| on_tick(part(entry, ppm.into())));
+        let target = target_ppm.map(|ppm| part(entry, ppm.into()));
+        let target = self.exits.target.or(target).map(on_tick);
         Levels { stop: stop.map(on_tick), trails, target }
     }
 
@@ -181,15 +185,25 @@ impl Guard {
 /// Symbol and owner of a lot.
 type Name = (Symbol, String);
 
+/// The last entry of a lot. The ids of its stop orders depend on both numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    /// The close at which it was decided.
+    close: UtcMs,
+    /// Number of the lot's next stop order, from 0.
+    next: u32,
+    /// Prices that its signal gave.
+    exits: ExitPrices,
+}
+
 /// The guards of all lots, and the rules for the next ones.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Guards {
     /// The rules of each strategy, as configured now.
     rules: BTreeMap<String, Option<ExitRules>>,
     lots: BTreeMap<Name, Guard>,
-    /// The close at which the last entry of each lot was decided, and the number of its next stop
-    /// order, from 0. The ids of stop orders depend on both.
-    entries: BTreeMap<Name, (UtcMs, u32)>,
+    /// The last entry of each lot.
+    entries: BTreeMap<Name, Entry>,
     /// The input at which lots became due, and why each is.
     due: (u64, BTreeMap<Name, (ExitRule, String)>),
     /// Lots whose stop order may have to change: the input at which that is decided, and the fact
@@ -227,12 +241,13 @@ impl Guards {
             };
             let price = last(name.0).unwrap_or_else(|| guard.entry());
             let (bought, paid) = (guard.bought, guard.bought.saturating_mul(price));
-            *guard = Guard { bought, paid, ..Guard::new(rules.clone(), closed) };
+            let guarded = Guard::new(rules.clone(), ExitPrices::default(), closed);
+            *guard = Guard { bought, paid, ..guarded };
         }
     }
 
-    /// A guard for a lot that is opened at `opened`.
-    fn begin(&mut self, name: &Name, opened: UtcMs) -> Guard {
+    /// A guard for a lot that is opened at `opened`, by a signal with these prices.
+    fn begin(&mut self, name: &Name, exits: ExitPrices, opened: UtcMs) -> Guard {
         let rules = match self.rules.get(&name.1) {
             Some(Some(rules)) => rules.clone(),
             Some(None) => {
@@ -241,31 +256,32 @@ impl Guards {
             }
             None => ExitRules::default(),
         };
-        Guard::new(rules, opened)
+        Guard::new(rules, exits, opened)
     }
 
-    /// The stop that a lot of a strategy would have at first, if it were bought at `price` quote
-    /// units: fixed or trailing.
-    pub(super) fn first_stop(
+    /// The prices at which a lot of a strategy would be sold at first, if it were bought at `price`
+    /// quote units by a signal with these exits.
+    pub(super) fn first_levels(
         &self,
         strategy: &str,
-        price: Decimal,
+        (price, exits): (Decimal, ExitPrices),
         rule: &Instrument,
-    ) -> Option<Decimal> {
+    ) -> Levels {
         let rules = match self.rules.get(strategy) {
             Some(rules) => rules.clone().unwrap_or_else(ExitRules::none),
             None => ExitRules::default(),
         };
-        let guard = Guard::new(rules, 0);
-        Guard { bought: Decimal::ONE, paid: price, ..guard }.levels(Some(rule)).stop
+        let guard = Guard::new(rules, exits, 0);
+        Guard { bought: Decimal::ONE, paid: price, ..guard }.levels(Some(rule))
     }
 
     /// Takes an entry that was decided at this close. Only an operator enters twice at one close;
     /// the numbers of the stop orders continue then.
-    pub(super) fn entered(&mut self, symbol: Symbol, strategy: &str, close: UtcMs) {
-        let entry = self.entries.entry((symbol, strategy.to_owned())).or_default();
-        if entry.0 != close {
-            *entry = (close, 0);
+    pub(super) fn entered(&mut self, intent: &OrderIntent, exits: ExitPrices) {
+        let OrderIntent { symbol, strategy, close_time, .. } = intent;
+        let entry = self.entries.entry((*symbol, strategy.clone())).or_default();
+        if entry.close != *close_time {
+            *entry = Entry { close: *close_time, next: 0, exits };
         }
     }
 
@@ -284,7 +300,8 @@ impl Guards {
         let name = (symbol, strategy.to_owned());
         let opened = Timeframe::M1.open_of(fill.time);
         if !self.lots.contains_key(&name) {
-            let guard = self.begin(&name, opened);
+            let exits = self.entries.get(&name).map_or_else(ExitPrices::default, |e| e.exits);
+            let guard = self.begin(&name, exits, opened);
             self.lots.insert(name.clone(), guard);
         }
         let fee = match rule {
@@ -309,9 +326,10 @@ impl Guards {
         } else if strategy != HOUSE {
             let opened = Timeframe::M1.open_of(opened.unwrap_or(now));
             let name = (*symbol, strategy.clone());
-            self.entries.entry(name.clone()).or_insert((opened, 0));
+            let moved = Entry { close: opened, ..Entry::default() };
+            self.entries.entry(name.clone()).or_insert(moved);
             if !self.lots.contains_key(&name) {
-                let guard = self.begin(&name, opened);
+                let guard = self.begin(&name, ExitPrices::default(), opened);
                 self.lots.insert(name, Guard { bought: *quantity, paid: *cost, ..guard });
             }
         }
@@ -400,12 +418,13 @@ impl Guards {
     pub(super) fn requested(&mut self, intent: &OrderIntent, stop: Decimal) {
         self.stops.insert(intent.client_id.clone(), stop);
         let entry = self.entries.entry((intent.symbol, intent.strategy.clone())).or_default();
-        entry.1 = entry.1.saturating_add(1);
+        entry.next = entry.next.saturating_add(1);
     }
 
     /// The close at which the entry of a lot was decided, and the number of its next stop order.
     pub(super) fn next_order(&self, symbol: Symbol, strategy: &str) -> (UtcMs, u32) {
-        self.entries.get(&(symbol, strategy.to_owned())).copied().unwrap_or_default()
+        let entry = self.entries.get(&(symbol, strategy.to_owned())).copied().unwrap_or_default();
+        (entry.close, entry.next)
     }
 
     /// The living stop orders, with their stops.

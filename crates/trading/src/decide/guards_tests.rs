@@ -4,7 +4,8 @@ use super::*;
 use crate::testing::{dec, instrument, sym, trade};
 use everwarm_domain::fact::Body;
 use everwarm_domain::money::Price;
-use everwarm_domain::settings::exits::ProfitRow;
+use everwarm_domain::order::OrderType;
+use everwarm_domain::settings::exits::{AtrStop, ProfitRow};
 
 const SYMBOL: &str = "BTCUSDT";
 
@@ -60,6 +61,49 @@ fn a_stop_counts_from_the_average_price_of_the_entry() {
     );
     guards.at(Key { n: 2, rank: 0, i: 0 });
     assert_eq!(guards.due().count(), 0, "another input sells nothing by this close");
+}
+
+#[test]
+fn the_prices_of_a_signal_count_in_place_of_the_rules() {
+    let entry = || {
+        let (symbol, strategy, quantity) = (sym(SYMBOL), "s".to_owned(), Decimal::TWO);
+        OrderIntent {
+            client_id: ClientOrderId("entry".to_owned()),
+            strategy,
+            symbol,
+            side: Side::Buy,
+            order_type: OrderType::Market,
+            quantity,
+            price: None,
+            close_time: 10 * MINUTE,
+            valid_until: UtcMs::MAX,
+            terms: Box::default(),
+        }
+    };
+    let levels = |exits| {
+        let mut guards = Guards::default();
+        guards.entered(&entry(), exits);
+        let fill = VenueFill { time: 10 * MINUTE, ..trade(1, "100", "2") };
+        guards.filled(sym(SYMBOL), "s", Side::Buy, &fill, Some(&instrument(SYMBOL)));
+        guards.get(sym(SYMBOL), "s").unwrap().levels(Some(&instrument(SYMBOL)))
+    };
+    let given = levels(ExitPrices { stop: Some(dec("91.237")), target: Some(dec("120")) });
+    assert_eq!((given.stop, given.target), (Some(dec("91.23")), Some(dec("120"))));
+    let stop = levels(ExitPrices { stop: None, target: Some(dec("120")) }).stop;
+    assert_eq!(stop, Some(dec("95")), "the rules give what the signal does not");
+}
+
+#[test]
+fn a_lot_that_came_from_another_owner_has_no_stop_by_range() {
+    let stop_atr = Some(AtrStop { hundredths: 200, length: 14 });
+    let mut strategies = Strategies::default();
+    strategies.set_exits("s", ExitRules { stop_atr, ..ExitRules::none() });
+    let mut guards = Guards::default();
+    guards.configured(&strategies, 0, |_| None);
+    let Body::Ledger(moved) = lot(SYMBOL, "s", "2", "200") else { unreachable!() };
+    guards.lot(&moved, 0);
+    let levels = guards.get(sym(SYMBOL), "s").unwrap().levels(Some(&instrument(SYMBOL)));
+    assert_eq!(levels.stop, Some(dec("95")), "it has the usual one");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::manual::Request;
 use everwarm_domain::money::{Decimal, Price, floor_to_step};
-use everwarm_domain::order::{MANUAL, OrderIntent, OrderStatus, Side};
+use everwarm_domain::order::{ExitPrices, MANUAL, OrderIntent, OrderStatus, Side};
 use everwarm_domain::settings::{EntryRule, Strategies};
 use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -62,6 +62,8 @@ struct Again {
     reason: String,
     /// Orders that may still follow.
     left: u32,
+    /// The prices of its signal at which its lot is sold.
+    exits: ExitPrices,
 }
 
 impl Working {
@@ -107,7 +109,7 @@ impl LimitEntries {
         &mut self,
         intent: &OrderIntent,
         (key, confidence_ppm): (Key, u32),
-        (reason, by_hand): (&str, u32),
+        (reason, by_hand, exits): (&str, u32, ExitPrices),
     ) {
         let OrderIntent { client_id, symbol, strategy, side, price, close_time, .. } = intent;
         if *side != Side::Buy || price.is_none() {
@@ -120,7 +122,7 @@ impl LimitEntries {
             (None, Some(rule)) => rule.orders.saturating_sub(1),
             (None, None) => 0,
         };
-        let first = Again { key, confidence_ppm, reason: reason.to_owned(), left };
+        let first = Again { key, confidence_ppm, reason: reason.to_owned(), left, exits };
         let working = Working {
             symbol: *symbol,
             strategy: strategy.clone(),
@@ -188,6 +190,7 @@ impl Decide {
     /// The signals of entries to order again, at the newest close.
     pub(super) fn signals_again(&self) -> Vec<(Key, Signal)> {
         let signal = |((symbol, strategy), again): (&(Symbol, String), &Again)| {
+            let ExitPrices { stop, target } = again.exits;
             let price = self.newest.get(*symbol).map_or(Price::e8(0), |newest| newest.close);
             let signal = Signal {
                 strategy: strategy.clone(),
@@ -198,7 +201,7 @@ impl Decide {
                 price,
                 close_time: self.closed,
                 reason: again.reason.clone(),
-                terms: Box::new(SignalTerms::default()),
+                terms: Box::new(SignalTerms { stop, target, ..SignalTerms::default() }),
             };
             (again.key, signal)
         };
@@ -244,20 +247,34 @@ impl Decide {
         &mut self,
         fact: &Fact<Body>,
         intent: &OrderIntent,
-        reason: &str,
+        (reason, exits): (&str, ExitPrices),
     ) {
         if intent.price.is_none() {
             return;
         }
-        let lot = (intent.symbol, &intent.strategy);
-        let signal = self.waiting.iter().find(|(_, of)| (of.symbol, &of.strategy) == lot);
-        let confidence = signal.map_or(0, |(_, signal)| signal.confidence_ppm);
+        let confidence = self.signal_before(intent).map_or(0, |signal| signal.confidence_ppm);
         let minutes = match self.manual.request() {
             Some(Request::Order { minutes, .. }) if intent.strategy == MANUAL => *minutes,
             Some(_) | None => 0,
         };
         let key = fact.because.first().copied().unwrap_or_default();
-        self.limit_entries.approved(intent, (key, confidence), (reason, minutes));
+        self.limit_entries.approved(intent, (key, confidence), (reason, minutes, exits));
+    }
+
+    /// The signal of this close that an order follows.
+    pub(super) fn signal_before(&self, intent: &OrderIntent) -> Option<&Signal> {
+        let lot = (intent.symbol, &intent.strategy);
+        let of = self.waiting.iter().find(|(_, of)| (of.symbol, &of.strategy) == lot);
+        of.map(|(_, signal)| signal)
+    }
+
+    /// The prices at which the lot of an entry that is ordered again is sold.
+    pub(super) fn exits_again(&self, intent: &OrderIntent) -> ExitPrices {
+        let again = &self.limit_entries.again;
+        let of = |(name, again): (&(Symbol, String), &Again)| {
+            (name.0 == intent.symbol && name.1 == intent.strategy).then_some(again.exits)
+        };
+        again.iter().find_map(of).unwrap_or_default()
     }
 
     /// The limit of the present request; none: a market order.

@@ -14,7 +14,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::manual::Amount;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::Side;
+use everwarm_domain::order::{ExitPrices, Side};
 use everwarm_domain::settings::{Settings, Size, SizeRules};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -111,11 +111,11 @@ impl Decide {
         newest.or_else(entry).unwrap_or_default()
     }
 
-    /// The size of the entry of a signal, at its limit if it has one.
+    /// The size of the entry of a signal, at its limit if it has one, with the prices of its exits.
     pub(super) fn sized(
         &self,
         signal: &Signal,
-        limit: Option<Decimal>,
+        (limit, exits): (Option<Decimal>, ExitPrices),
         rule: &Instrument,
         entries: &Entries<'_>,
     ) -> Result<Entry, Refusal> {
@@ -144,7 +144,7 @@ impl Decide {
             notional,
             equity: self.sizes.equity,
             price,
-            stop: self.guards.first_stop(strategy, price, rule),
+            stop: self.guards.first_levels(strategy, (price, exits), rule).stop,
             rules: &self.sizes.rules,
             factors: &factors,
         };

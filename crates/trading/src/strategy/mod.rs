@@ -22,11 +22,13 @@ pub use why_not::WhyNot;
 use crate::indicators::{self, Feature};
 use everwarm_domain::fact::Retained;
 use everwarm_domain::features::FeatureHead;
-use everwarm_domain::order::Side;
+use everwarm_domain::order::{ExitPrices, Side};
+use everwarm_domain::settings::exits::AtrStop;
 use everwarm_domain::settings::{Instance, Settings};
 use everwarm_domain::time::Timeframe;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 /// All kinds, by name.
@@ -104,6 +106,8 @@ pub struct StrategySignal {
     pub confidence_ppm: u32,
     /// Reason for people, with the numbers.
     pub reason: String,
+    /// Prices at which the lot that a buy opens is sold, in place of the exit rules.
+    pub exits: ExitPrices,
 }
 
 /// The kind with this name.
@@ -136,9 +140,29 @@ pub fn check(settings: &Settings) -> Result<(), String> {
 /// The features needed by the settings and by retained former settings.
 #[must_use]
 pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
-    let now = settings.strategy.0.values().filter_map(|one| section(Some(one)));
-    let before = retained.iter().filter_map(|row| Some((kind(&row.kind)?, row.settings.clone())));
-    now.chain(before).flat_map(|(kind, section)| (kind.features)(&section)).collect()
+    let now = settings.strategy.0.values().flat_map(features_of);
+    let before = retained.iter().filter_map(|row| Some((kind(&row.kind)?, &row.settings)));
+    now.chain(before.flat_map(|(kind, section)| (kind.features)(section))).collect()
+}
+
+/// The features needed by an instance, if it is enabled: those of its kind, and of its stop.
+fn features_of(one: &Instance) -> Vec<String> {
+    let Some((kind, section)) = section(Some(one)) else { return Vec::new() };
+    let stop = stop_by_range(one).map(|(_, feature)| feature);
+    (kind.features)(&section).into_iter().chain(stop).collect()
+}
+
+/// The stop of an enabled instance that is a multiple of an average true range, and its feature.
+fn stop_by_range(one: &Instance) -> Option<(AtrStop, String)> {
+    let (kind, section) = section(Some(one))?;
+    let stop = one.exits.as_ref()?.stop_atr?;
+    Some((stop, stop.feature((kind.timeframe)(&section)?)))
+}
+
+/// The strategies whose stop is a multiple of an average true range, with its feature.
+pub(crate) fn stops_by_range(settings: &Settings) -> BTreeMap<String, (AtrStop, String)> {
+    let of = |(id, one): (&String, &Instance)| Some((id.clone(), stop_by_range(one)?));
+    settings.strategy.0.iter().filter_map(of).collect()
 }
 
 /// Why settings need too much memory or name no feature.
@@ -162,9 +186,8 @@ pub fn affordable(
 ) -> Result<(), Unaffordable> {
     let mut most: (u64, &str) = (0, "");
     for (id, one) in &settings.strategy.0 {
-        let needed = section(Some(one)).map(|(kind, section)| (kind.features)(&section));
         let mut bytes: u64 = 0;
-        for text in needed.into_iter().flatten() {
+        for text in features_of(one) {
             let read = text.parse::<Feature>();
             let feature = read.map_err(|text| Unaffordable { id: id.clone(), text })?;
             bytes = bytes.saturating_add(feature.formula.bytes());

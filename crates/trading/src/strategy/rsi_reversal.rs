@@ -4,7 +4,7 @@
 
 use super::setting::{Form, Setting, Wrong};
 use super::{Strategy, StrategySignal, View};
-use everwarm_domain::order::Side;
+use everwarm_domain::order::{ExitPrices, Side};
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,12 @@ impl Strategy for RsiReversal {
         } else {
             return None;
         };
-        Some(StrategySignal { side, confidence_ppm: distance_ppm(rsi), reason })
+        Some(StrategySignal {
+            side,
+            confidence_ppm: distance_ppm(rsi),
+            reason,
+            exits: ExitPrices::default(),
+        })
     }
 
     fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {

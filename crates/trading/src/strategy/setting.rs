@@ -44,6 +44,8 @@ pub enum Form {
     Feature,
     /// A share below 100 percent, as text: `5%`; or `none`.
     Below,
+    /// A stop, as text: `5%`, `2 atr` or `none`.
+    Stop,
     /// A share above the entry, as text: `10%`; or `none`.
     Above,
     /// A profit table, as text: `0: 4%, 60: 1%`.
@@ -58,8 +60,9 @@ pub enum Form {
 pub const EXITS: &[Setting] = &[
     Setting {
         name: "stop",
-        form: Form::Below,
-        about: "How far below its entry price a lot is sold, like \"5%\". \"none\": no stop.",
+        form: Form::Stop,
+        about: "How far below its entry price a lot is sold, like \"5%\"; or \"2 atr\": this \
+                multiple of the average true range of 14 bars. \"none\": no stop.",
     },
     Setting {
         name: "target",
@@ -163,6 +166,7 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
                 None => false,
             },
             Form::Below => value.as_str().is_some_and(|text| exits::below_all(text).is_ok()),
+            Form::Stop => value.as_str().is_some_and(|text| exits::stop(text).is_ok()),
             Form::Above => value.as_str().is_some_and(|text| exits::above(text).is_ok()),
             Form::ProfitTable => value.as_str().is_some_and(|text| exits::table(text).is_ok()),
             Form::Size => value.as_str().is_some_and(|text| Size::read(text).is_ok()),

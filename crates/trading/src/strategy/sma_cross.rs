@@ -6,7 +6,7 @@
 
 use super::setting::{Form, Setting, Wrong};
 use super::{Strategy, StrategySignal, View};
-use everwarm_domain::order::Side;
+use everwarm_domain::order::{ExitPrices, Side};
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -93,7 +93,8 @@ impl Strategy for SmaCross {
         }
         let (f, s) = show(fast, slow);
         let reason = format!("sma{} {f} crossed {word} sma{} {s}", section.fast, section.slow);
-        Some(StrategySignal { side, confidence_ppm: distance_ppm(fast, slow), reason })
+        let (confidence_ppm, exits) = (distance_ppm(fast, slow), ExitPrices::default());
+        Some(StrategySignal { side, confidence_ppm, reason, exits })
     }
 
     fn why_not(section: &Section, before: &Option<i8>, long: bool, view: &View<'_>) -> String {

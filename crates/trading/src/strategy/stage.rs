@@ -24,8 +24,8 @@ use everwarm_domain::features::FeatureTable;
 use everwarm_domain::id::{ClientOrderId, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{FIRST_STRATEGY, Side};
-use everwarm_domain::signal::Direction;
+use everwarm_domain::order::{ExitPrices, FIRST_STRATEGY, Side};
+use everwarm_domain::signal::{Direction, SignalTerms};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -234,6 +234,7 @@ impl<S: Strategy> StrategyStage<S> {
                 Side::Sell => long,
             };
             if passes {
+                let ExitPrices { stop, target } = signal.exits;
                 self.signals.push(Signal {
                     strategy: self.id.to_owned(),
                     symbol,
@@ -243,7 +244,7 @@ impl<S: Strategy> StrategyStage<S> {
                     price: row.head.close,
                     close_time: row.head.time,
                     reason: signal.reason,
-                    terms: Box::default(),
+                    terms: Box::new(SignalTerms { stop, target, ..SignalTerms::default() }),
                 });
             }
         }

@@ -35,7 +35,12 @@ impl Strategy for Above {
         let side = if long { Side::Sell } else { Side::Buy };
         let crossed = if long { close < average } else { close > average };
         let reason = format!("{close} beside {average}");
-        crossed.then_some(StrategySignal { side, confidence_ppm: 1, reason })
+        crossed.then_some(StrategySignal {
+            side,
+            confidence_ppm: 1,
+            reason,
+            exits: ExitPrices::default(),
+        })
     }
 
     fn why_not(_: &Nothing, (): &(), _: bool, _: &View<'_>) -> String {
