@@ -30,6 +30,20 @@ const HERE: [(&str, &str); 11] = [
     ("messages.heartbeat", ""),
 ];
 
+/// A second strategy, for runs whose user configures none. It enters by limit orders, and its lots
+/// have a stop by range, a trailing stop and a target. The first one has the defaults.
+const SECOND: [(&str, &str); 9] = [
+    ("strategy.second.kind", "sma_cross"),
+    ("strategy.second.fast", "5"),
+    ("strategy.second.slow", "20"),
+    ("strategy.second.stop", "2 atr"),
+    ("strategy.second.target", "1.5%"),
+    ("strategy.second.trail", "1%"),
+    ("strategy.second.trail_from", "0.5%"),
+    ("strategy.second.entry", "limit 0.1%"),
+    ("strategy.second.entry_minutes", "5"),
+];
+
 /// The request to `chaos`.
 #[derive(Clone, Debug)]
 pub struct ChaosConfig {
@@ -70,7 +84,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     recording_config: Option<PathBuf>,
     /// Configuration file. Its strategies, limits and symbols run at the simulated exchange,
-    /// whatever its venue is.
+    /// whatever its venue is [default: two strategies; one enters by limit orders and has a stop by
+    /// range, a trailing stop and a target].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Number of actors to kill, at kill points and at random moments.
@@ -80,15 +95,15 @@ pub struct Args {
     /// too.
     #[arg(long, value_name = "N", default_value_t = 20)]
     crashes: u64,
-    /// Number of disks to fail at a write, a flush or a truncation; unflushed data is torn.
+    /// Number of disk failures, at a write, a flush or a truncation; unflushed data is torn.
     #[arg(long, value_name = "N", default_value_t = 10)]
     disk: u64,
     /// Inject faults into the exchange, too. Most runs get faults that must not change the result:
     /// lost connections, lost, doubled, late and reordered messages, silent channels, lost
     /// responses, 5xx after success, orders not found yet. A quarter of the kills and crashes, at
     /// least two of each, get faults that do change it: slow responses, 429, 418, 5xx without
-    /// success, a wrong clock, late and partial fills. They are compared with a run under the same
-    /// exchange faults.
+    /// success, a wrong clock. They are compared with a run under the same exchange faults. Under
+    /// late and partial fills, only the invariants are checked.
     #[arg(long)]
     venue_faults: bool,
     /// Inject every fault once into a small built-in feed instead: every kill point with every kind
@@ -96,14 +111,14 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["recording", "recording_config", "config", "kills", "crashes",
         "disk", "venue_faults"])]
     exhaustive: bool,
-    /// Run this many of them, drawn by the seed.
+    /// Run only this many of its cases, drawn by the seed.
     #[arg(long, value_name = "N", requires = "exhaustive",
         value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
     /// Seed of all random choices.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Repeat a fault plan: the JSON line that a difference was reported with.
+    /// Repeat a fault plan: the JSON line that was printed with a difference.
     #[arg(long, value_name = "JSON",
         conflicts_with_all = ["kills", "crashes", "disk", "venue_faults", "runs"])]
     plan: Option<String>,
@@ -125,7 +140,9 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         return Err(Failure::new(Exit::Usage, text));
     }
     let theirs = sources(args.config.as_ref(), Vec::new());
-    let config = Sources { flags: args.given(), ..theirs.clone() }.load(CheckDepth::World)?;
+    let keys = args.keys(&theirs);
+    let flags = args.given(&keys);
+    let config = Sources { flags, ..theirs.clone() }.load(CheckDepth::World)?;
     let kind = theirs.text("venue.kind");
     if !args.exhaustive && kind != SIMULATED {
         printer.note(&format!(
@@ -135,8 +152,8 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     }
     let again = args.again(&theirs);
     let arguments = args.config.iter().flat_map(|file| ["--config".into(), file.into()]).collect();
-    let here = |(key, value): (&str, &str)| (variable_of(key), value.to_owned());
-    let variables = HERE.map(here).into();
+    let here = |(key, value): &(&str, &str)| (variable_of(key), (*value).to_owned());
+    let variables = keys.iter().map(here).collect();
     let Args { kills, crashes, disk, venue_faults, exhaustive, runs, seed, plan, times, .. } =
         args.clone();
     let asked = ChaosConfig {
@@ -229,16 +246,25 @@ impl Args {
         !requested && !self.exhaustive && self.plan.is_none()
     }
 
-    /// The configuration keys that the flags set.
-    fn given(&self) -> Vec<Given> {
+    /// The keys that `chaos` sets, with their values: also those of a second strategy, unless the
+    /// user has a configuration file or sets a strategy.
+    fn keys(&self, theirs: &Sources) -> Vec<(&'static str, &'static str)> {
+        let set = |set: &Given| set.key.starts_with("strategy.");
+        let own = self.config.is_some() || theirs.variables().iter().any(set);
+        let second = if own { &[][..] } else { &SECOND };
+        HERE.iter().chain(second).copied().collect()
+    }
+
+    /// The configuration keys that the flags and `chaos` set.
+    fn given(&self, keys: &[(&str, &str)]) -> Vec<Given> {
         let mut given = Vec::new();
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
         put(&mut given, "market.recording", "--recording", path(&self.recording));
         let description = path(&self.recording_config);
         put(&mut given, "market.recording_config", "--recording-config", description);
         put(&mut given, "market.pace", "chaos", Some("lockstep".to_owned()));
-        for (key, value) in HERE {
-            put(&mut given, key, "chaos", Some(value.to_owned()));
+        for (key, value) in keys {
+            put(&mut given, key, "chaos", Some((*value).to_owned()));
         }
         given
     }
