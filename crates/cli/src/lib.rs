@@ -96,7 +96,7 @@ pub type Chaos =
 
 /// A crash-safe trading daemon.
 ///
-/// Without a command it runs the daemon. By default it trades play money at a simulated exchange.
+/// Without a command it runs the daemon. By default it trades simulated money at a simulated exchange.
 #[derive(Debug, Parser)]
 #[command(name = "everwarm", version = VERSION, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -177,8 +177,8 @@ enum Command {
     Symbols(symbols::Symbols),
     #[command(about = questions::SWITCHES.about)]
     Switches(query::Args),
-    /// Buy by hand, or sell what was bought by hand, by a market order of the strategy `manual`.
-    /// Exit code 5: the order was declined.
+    /// Buy by hand, at market or at a limit; sell what was bought by hand, at market. The strategy
+    /// `manual` owns the lot. Exit code 5: the order was declined.
     Order(order::OrderArgs),
     /// Sell all lots of a symbol, or the one of a strategy, by market orders. Exit code 5: nothing
     /// can be sold.

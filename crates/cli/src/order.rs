@@ -41,14 +41,14 @@ pub struct OrderArgs {
     /// Base units.
     #[arg(long, value_name = "N", group = "amount")]
     quantity: Option<Decimal>,
-    /// Quote units, at the newest closing price.
+    /// Quote units: at the limit, or without one at the newest closing price.
     #[arg(long, value_name = "N", group = "amount")]
     quote: Option<Decimal>,
-    /// Buy at this price or lower, quote units [default: at market]. The order works until it is
-    /// filled or cancelled.
+    /// Buy at this price or lower, quote units [default: at market]. Only for buy. The order works
+    /// until it is filled or cancelled.
     #[arg(long, value_name = "PRICE")]
     limit: Option<Decimal>,
-    /// Cancel the unfilled part of a limit order after so many minutes.
+    /// Cancel the unfilled part of a limit order at the close this many minutes later.
     #[arg(long, value_name = "N", requires = "limit")]
     minutes: Option<u32>,
     /// Stop price. Not supported.

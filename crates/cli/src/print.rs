@@ -137,7 +137,9 @@ pub fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        let text = format!("{what}: standard input is not a terminal. Add --yes to confirm");
+        let text = format!(
+            "nothing was changed: standard input is not a terminal. To confirm, add --yes: {what}"
+        );
         return Err(Failure::new(Exit::Usage, text));
     }
     let failed = |e: std::io::Error| Failure::new(Exit::Failed, e.to_string());

@@ -233,7 +233,7 @@ impl Reading<'_> {
         let text = if value.is_some() {
             let near = nearest(name, names.iter().copied());
             let near = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-            format!("unknown kind {name:?}; the kinds are {all}{near}")
+            format!("unknown kind {name:?}; known kinds: {all}{near}")
         } else {
             format!("has no `kind`; add one of: {all}")
         };

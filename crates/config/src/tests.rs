@@ -333,12 +333,12 @@ fn what_no_strategy_can_be_made_of_is_reported_where_it_stands() {
     for (text, expected) in [
         (
             "[strategy.a]\nkind = \"sma_cros\"\n",
-            "a.toml:2:8: strategy.a.kind: unknown kind \"sma_cros\"; the kinds are sma_cross",
+            "a.toml:2:8: strategy.a.kind: unknown kind \"sma_cros\"; known kinds: sma_cross",
         ),
         ("[strategy.a]\nfast = 3\n", "a.toml:2:8: strategy.a.fast: has no `kind`; add one of:"),
         (
             "[strategy.a]\n",
-            "a.toml:1:11: strategy.a.kind: unknown kind \"a\"; the kinds are sma_cross",
+            "a.toml:1:11: strategy.a.kind: unknown kind \"a\"; known kinds: sma_cross",
         ),
         (
             "[strategy.house]\nkind = \"sma_cross\"\n",

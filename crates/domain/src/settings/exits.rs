@@ -138,10 +138,15 @@ impl std::fmt::Display for AtrStop {
 /// The reason as text.
 pub fn stop(text: &str) -> Result<(Option<u32>, Option<AtrStop>), String> {
     if text.contains("atr") {
-        AtrStop::read(text).map(|atr| (None, Some(atr)))
-    } else {
-        below_all(text).map(|share| (share, None))
+        return AtrStop::read(text).map(|atr| (None, Some(atr)));
     }
+    let form = |why: String| match signed(text) {
+        Ok(_) => why,
+        Err(_) => {
+            format!("{text:?} is not \"none\", a share like \"5%\" or a multiple like \"2 atr\"")
+        }
+    };
+    below_all(text).map(|share| (share, None)).map_err(form)
 }
 
 impl Default for ExitRules {
@@ -382,7 +387,11 @@ mod tests {
         let why = |text: &str| read(text).unwrap_err();
         assert_eq!(why(r#"{"stop":"0%"}"#), "stop: \"0%\" is not above 0% and below 100%");
         assert_eq!(why(r#"{"stop":"100%"}"#), "stop: \"100%\" is not above 0% and below 100%");
-        assert_eq!(why(r#"{"stop":"5"}"#), "stop: \"5\" is not \"none\" or a share like \"5%\"");
+        assert_eq!(
+            why(r#"{"stop":"5"}"#),
+            "stop: \"5\" is not \"none\", a share like \"5%\" or a multiple like \"2 atr\""
+        );
+        assert_eq!(why(r#"{"trail":"5"}"#), "trail: \"5\" is not \"none\" or a share like \"5%\"");
         assert_eq!(why(r#"{"stop":5}"#), "stop: 5 is not text in quotes");
         assert_eq!(why(r#"{"trail":"0.00001%"}"#), "trail: \"0.00001%\" has more than 4 decimals");
         assert!(why(r#"{"stop":"atr"}"#).contains("is not a multiple like \"2 atr\""));
