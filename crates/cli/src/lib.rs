@@ -96,7 +96,8 @@ pub type Chaos =
 
 /// A crash-safe trading daemon.
 ///
-/// Without a command it runs the daemon. By default it trades simulated money at a simulated exchange.
+/// Without a command it runs the daemon. By default it trades simulated money at a simulated
+/// exchange.
 #[derive(Debug, Parser)]
 #[command(name = "everwarm", version = VERSION, args_conflicts_with_subcommands = true)]
 struct Cli {
