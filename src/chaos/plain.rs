@@ -134,7 +134,7 @@ impl Play {
         let to = close.max(self.now());
         self.venue.advance(to, close);
         // What traded in this minute is reported before its close.
-        for (id, _) in self.venue.exchange().traded_since(close - MINUTE) {
+        for (id, ..) in self.venue.exchange().traded_since(close - MINUTE) {
             self.report(&id)?;
         }
         self.rest()?;

@@ -61,5 +61,5 @@ fn limit_orders_are_filled_cancelled_and_replaced_as_in_the_plain_loop() {
 
 #[test]
 fn kills_around_a_limit_order_neither_lose_nor_double_it() {
-    kills_of("limited", &["gateway", "decision", "order-manager"], 3);
+    kills_of("limited", &["gateway", "decision", "order-manager", "private"], 3);
 }

@@ -6,6 +6,7 @@
 use super::meters::Meters;
 use crate::operation::config::Standing;
 use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::Decimal;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{UtcMs, WallMs};
 use everwarm_trading::bars::Offered;
@@ -90,8 +91,9 @@ pub struct Board {
 pub struct Traded {
     /// The market is released up to this venue time.
     pub market: UtcMs,
-    /// Our orders that traded in the last released minute, and when they changed.
-    pub orders: Vec<(ClientOrderId, UtcMs)>,
+    /// Our orders that traded in the last released minute, when they changed, and their filled base
+    /// units. One order may trade several times at one time.
+    pub orders: Vec<(ClientOrderId, UtcMs, Decimal)>,
 }
 
 /// Counts of bars received from the venue since the process began.

@@ -3,6 +3,7 @@
 use super::port::{ErrorClass, Pending, VenueError};
 use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::time::UtcMs;
 use serde::Deserialize;
@@ -29,9 +30,10 @@ pub struct Standing {
     /// Older exchanges do not report this, and count as reliable.
     #[serde(default = "always")]
     pub in_step: bool,
-    /// The client ids of the orders that traded in the last released minute, and when they changed.
+    /// The client ids of the orders that traded in the last released minute, when they changed, and
+    /// their filled base units.
     #[serde(default)]
-    pub traded: Vec<(String, UtcMs)>,
+    pub traded: Vec<(String, UtcMs, Decimal)>,
     /// Venue milliseconds in a wall millisecond; 0 in lockstep.
     #[serde(default)]
     pub factor: u32,

@@ -217,8 +217,9 @@ fn adopt(world: &World, standing: &Standing) {
         clock.set_manual(now);
         now != before
     };
-    let own = standing.traded.iter().map(|(id, at)| (ClientOrderId(id.clone()), *at));
-    let orders = own.filter(|(id, _)| id.is_ours()).collect();
+    let own = standing.traded.iter();
+    let own = own.map(|(id, at, executed)| (ClientOrderId(id.clone()), *at, *executed));
+    let orders = own.filter(|(id, ..)| id.is_ours()).collect();
     let traded = Traded { market: standing.market, orders };
     let other = *world.board.traded() != traded;
     world.board.write_traded(traded);

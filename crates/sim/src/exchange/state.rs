@@ -175,10 +175,10 @@ impl Exchange {
         self.trades.get(symbol).map_or(&[], Vec::as_slice)
     }
 
-    /// The client ids of the orders that traded after `after`, by symbol, and the venue time of
-    /// their last change.
+    /// The client ids of the orders that traded after `after`, by symbol, the venue time of their
+    /// last change, and their filled base units.
     #[must_use]
-    pub fn traded_since(&self, after: UtcMs) -> Vec<(String, UtcMs)> {
+    pub fn traded_since(&self, after: UtcMs) -> Vec<(String, UtcMs, Decimal)> {
         let mut traded = Vec::new();
         for rule in self.instruments() {
             let newest = self.trades(rule.symbol).iter().rev();
@@ -187,7 +187,8 @@ impl Exchange {
             ids.sort_unstable();
             ids.dedup();
             let orders = ids.into_iter().filter_map(|id| self.order(id));
-            traded.extend(orders.map(|order| (order.client_id.clone(), order.updated)));
+            let row = |order: &Order| (order.client_id.clone(), order.updated, order.executed);
+            traded.extend(orders.map(row));
         }
         traded
     }

@@ -21,6 +21,7 @@ use crate::wire::sign::When;
 use crate::wire::streams;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::clock;
 use serde_json::Value;
@@ -152,8 +153,9 @@ pub struct Standing {
     pub next_close: Option<UtcMs>,
     /// See [`Desk::in_step`].
     pub in_step: bool,
-    /// The client ids of the orders that traded in the last released minute, and when.
-    pub traded: Vec<(String, UtcMs)>,
+    /// The client ids of the orders that traded in the last released minute, when, and their filled
+    /// base units.
+    pub traded: Vec<(String, UtcMs, Decimal)>,
 }
 
 impl fmt::Debug for Desk {

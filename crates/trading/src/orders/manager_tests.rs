@@ -136,6 +136,18 @@ fn due(manager: &Manager, now: i64) -> Vec<u32> {
 use OrderStatus as S;
 
 #[test]
+fn an_order_is_silent_until_all_is_reported_that_was_filled() {
+    let mut manager = Manager::default();
+    let part = reported(S::PartlyFilled, "4", &[trade(3, "100", "4")]);
+    run_on(&mut manager, &[approved(ID), sent(ID, 1, T), part]);
+    let (order, at) = (manager.book().get(&id(ID)).unwrap(), T + 50);
+    assert!(!order.is_silent_since(at, dec("4")));
+    // One order may trade twice at one time.
+    assert!(order.is_silent_since(at, dec("8")));
+    assert!(order.is_silent_since(at + 1, dec("4")));
+}
+
+#[test]
 fn an_order_goes_its_way() {
     let fills = [trade(3, "100", "4"), trade(4, "101", "6")];
     let appended = run(&[

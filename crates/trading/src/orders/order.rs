@@ -202,10 +202,12 @@ impl Order {
         matches!(self.status, OrderStatus::Open | OrderStatus::PartlyFilled)
     }
 
-    /// Whether it lives and was not reported at venue time `at` or later.
+    /// Whether it lives and was not reported at venue time `at` or later with `executed` base units
+    /// filled.
     #[must_use]
-    pub fn is_silent_since(&self, at: UtcMs) -> bool {
-        self.lives() && self.sent() > 0 && self.reported_at < at
+    pub fn is_silent_since(&self, at: UtcMs, executed: Decimal) -> bool {
+        let reported = self.reported_at >= at && self.reported_executed >= executed;
+        self.lives() && self.sent() > 0 && !reported
     }
 
     /// Whether the reported executed quantity exceeds the reported fills.

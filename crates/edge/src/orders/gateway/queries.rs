@@ -4,6 +4,7 @@
 use super::State;
 use crate::board::Traded;
 use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
 use everwarm_trading::orders::book::{ToQuery, Why};
 
@@ -41,26 +42,27 @@ impl State {
     }
 
     /// Queries of the orders that traded in the last released minute and were not reported since,
-    /// in lockstep.
+    /// or not with all that was filled, in lockstep.
     pub(super) fn traded_orders(&self, asks: &[ToQuery]) -> Vec<ToQuery> {
         if !self.world.follows_orders() {
             return Vec::new();
         }
         let (orders, traded) = (&self.book.stage().orders, self.world.board.traded());
-        let silent = |(id, at): &&(ClientOrderId, UtcMs)| {
-            orders.get(id).is_some_and(|order| order.is_silent_since(*at))
+        let silent = |(id, at, executed): &&(ClientOrderId, UtcMs, Decimal)| {
+            orders.get(id).is_some_and(|order| order.is_silent_since(*at, *executed))
                 && asks.iter().all(|ask| ask.client_id != *id)
                 && self.followed.get(id).is_none_or(|(of, tries)| of != at || *tries < FOLLOWS)
         };
         let silent = traded.orders.iter().filter(silent);
-        silent.filter_map(|(id, _)| Some(orders.get(id)?.to_query(Why::Earlier))).collect()
+        silent.filter_map(|(id, ..)| Some(orders.get(id)?.to_query(Why::Earlier))).collect()
     }
 
     /// Counts the queries of such orders.
     pub(super) fn count_follows(&mut self, asks: &[ToQuery]) {
         let traded = self.world.board.traded();
-        self.followed.retain(|id, (at, _)| traded.orders.iter().any(|(of, t)| of == id && t == at));
-        for (id, at) in &traded.orders {
+        self.followed
+            .retain(|id, (at, _)| traded.orders.iter().any(|(of, t, _)| of == id && t == at));
+        for (id, at, _) in &traded.orders {
             if asks.iter().any(|ask| ask.client_id == *id) {
                 self.followed.entry(id.clone()).or_insert((*at, 0)).1 += 1;
             }
