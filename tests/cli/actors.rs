@@ -149,7 +149,7 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
     assert!(drawn.contains(&format!("{planned} (injected)")), "{drawn}");
 
     let (code, _, err) = run(&dir, &["kill", "root", "--how", "stop", "--config", path]);
-    let ends = "root, which ends the process with exit code 12: ";
+    let ends = "add --yes: disturb root, which ends the process with exit code 12";
     assert!(code == Some(2) && err.contains(ends), "{code:?} {err}");
     for (how, effect) in [("stop", "is asked to stop"), ("kill", "is killed")] {
         let (code, out, err) = kill("root", how);
