@@ -292,3 +292,33 @@ impl Args {
         words.join(" ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// Whether a second strategy trades, by the command line and the environment.
+    fn has_second(words: &[&str], variables: &[(&str, &str)]) -> bool {
+        let line = ["chaos", "--recording", "r"].iter().chain(words);
+        let args = Line::try_parse_from(line).unwrap().args;
+        let set = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        let environment = variables.iter().map(set).collect();
+        let theirs = Sources { environment, ..sources(args.config.as_ref(), Vec::new()) };
+        args.keys(&theirs).iter().any(|(key, _)| key.starts_with("strategy.second."))
+    }
+
+    #[test]
+    fn a_second_strategy_trades_unless_the_user_configures_strategies() {
+        assert!(has_second(&[], &[]));
+        assert!(has_second(&[], &[("EVERWARM_TRADING__NOTIONAL", "50")]));
+        assert!(!has_second(&[], &[("EVERWARM_STRATEGY__SMA_CROSS__FAST", "5")]));
+        assert!(!has_second(&["--config", "mine.toml"], &[]));
+    }
+}

@@ -140,13 +140,11 @@ pub fn stop(text: &str) -> Result<(Option<u32>, Option<AtrStop>), String> {
     if text.contains("atr") {
         return AtrStop::read(text).map(|atr| (None, Some(atr)));
     }
-    let form = |why: String| match signed(text) {
-        Ok(_) => why,
-        Err(_) => {
-            format!("{text:?} is not \"none\", a share like \"5%\" or a multiple like \"2 atr\"")
-        }
-    };
-    below_all(text).map(|share| (share, None)).map_err(form)
+    if text != NONE && !text.ends_with('%') {
+        let forms = "\"none\", a share like \"5%\" or a multiple like \"2 atr\"";
+        return Err(format!("{text:?} is not {forms}"));
+    }
+    below_all(text).map(|share| (share, None))
 }
 
 impl Default for ExitRules {
@@ -391,6 +389,7 @@ mod tests {
             why(r#"{"stop":"5"}"#),
             "stop: \"5\" is not \"none\", a share like \"5%\" or a multiple like \"2 atr\""
         );
+        assert_eq!(why(r#"{"stop":"0.00001%"}"#), "stop: \"0.00001%\" has more than 4 decimals");
         assert_eq!(why(r#"{"trail":"5"}"#), "trail: \"5\" is not \"none\" or a share like \"5%\"");
         assert_eq!(why(r#"{"stop":5}"#), "stop: 5 is not text in quotes");
         assert_eq!(why(r#"{"trail":"0.00001%"}"#), "trail: \"0.00001%\" has more than 4 decimals");

@@ -79,8 +79,8 @@ impl Decide {
         let price = limit.unwrap_or_else(|| signal.price.decimal());
         let (exits, stop) = self.exits_of(signal, price)?;
         self.exits_allow(&signal.strategy, (price, exits), rule)?;
-        let prices = (limit, exits);
-        let Entry { quantity, reserved, words } = self.entry(signal, prices, rule, entries)?;
+        let Entry { quantity, reserved, words } =
+            self.entry(signal, (price, exits), rule, entries)?;
         entries.take(signal.symbol, &signal.strategy);
         let (symbol, strategy, venue) = (signal.symbol, signal.strategy.as_str(), rule.venue);
         entries.exposure.add(Open { symbol, strategy, venue, amount: reserved });
@@ -112,11 +112,11 @@ impl Decide {
         Ok(Approved { intent, reserved, reason, sizing: words })
     }
 
-    /// The size of an entry, if there is a place for it.
+    /// The size of an entry at a price, if there is a place for it.
     fn entry(
         &self,
         signal: &Signal,
-        prices: (Option<Decimal>, ExitPrices),
+        prices: (Decimal, ExitPrices),
         rule: &Instrument,
         entries: &Entries<'_>,
     ) -> Result<Entry, Refusal> {

@@ -80,15 +80,9 @@ fn a_stop_by_range_rests_where_the_signal_put_it() {
     desk.prices(&[100, 99, 98, 110]);
     // The average of the true ranges 1, 1 and 12, twice, below 110.
     assert_eq!(desk.stops(), ["9.0909 at 100.66"]);
-    let reason = desk.world.facts.iter().find_map(|fact| match &fact.body {
-        Body::Decision(Decision::Approved { reason, .. }) => Some(reason.clone()),
-        Body::Market(_)
-        | Body::Venue(_)
-        | Body::Operator(_)
-        | Body::Analysis(_)
-        | Body::Decision(_)
-        | Body::Order(_)
-        | Body::Ledger(_) => None,
+    let reason = desk.world.facts.iter().find_map(|fact| {
+        let Body::Decision(Decision::Approved { reason, .. }) = &fact.body else { return None };
+        Some(reason.clone())
     });
     let reason = reason.unwrap();
     assert!(reason.contains("; stop 100.6"), "{reason}");

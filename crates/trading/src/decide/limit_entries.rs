@@ -270,11 +270,8 @@ impl Decide {
 
     /// The prices at which the lot of an entry that is ordered again is sold.
     pub(super) fn exits_again(&self, intent: &OrderIntent) -> ExitPrices {
-        let again = &self.limit_entries.again;
-        let of = |(name, again): (&(Symbol, String), &Again)| {
-            (name.0 == intent.symbol && name.1 == intent.strategy).then_some(again.exits)
-        };
-        again.iter().find_map(of).unwrap_or_default()
+        let name = (intent.symbol, intent.strategy.clone());
+        self.limit_entries.again.get(&name).map(|again| again.exits).unwrap_or_default()
     }
 
     /// The limit of the present request; none: a market order.

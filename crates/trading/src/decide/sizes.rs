@@ -111,11 +111,11 @@ impl Decide {
         newest.or_else(entry).unwrap_or_default()
     }
 
-    /// The size of the entry of a signal, at its limit if it has one, with the prices of its exits.
+    /// The size of the entry of a signal at a price, with the prices at which its lot is sold.
     pub(super) fn sized(
         &self,
         signal: &Signal,
-        (limit, exits): (Option<Decimal>, ExitPrices),
+        (price, exits): (Decimal, ExitPrices),
         rule: &Instrument,
         entries: &Entries<'_>,
     ) -> Result<Entry, Refusal> {
@@ -123,7 +123,6 @@ impl Decide {
             return no("not-reconciled", "the cash is not known before the account was compared");
         };
         let strategy = signal.strategy.as_str();
-        let price = limit.unwrap_or_else(|| signal.price.decimal());
         let by_hand = self.size_by_hand(signal)?;
         let (size, notional) = match by_hand {
             Some(Amount::Quantity(quantity)) => (Size::Fixed, quantity.saturating_mul(price)),
