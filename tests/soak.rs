@@ -47,6 +47,22 @@ fn memory_that_stands_passes_and_memory_that_climbs_does_not() {
 }
 
 #[test]
+fn tasks_may_rise_at_each_close_but_must_end_again() {
+    let tasks = |of: fn(u32) -> f64| -> Option<String> {
+        let values: Vec<f64> = (0..60).map(of).collect();
+        grown("tasks", May::Return, &values, 1e6)
+    };
+    assert_eq!(tasks(|second| 750.0 + f64::from(second * second % 10) * 70.0), None);
+    assert_eq!(
+        tasks(|second| if second < 30 { 750.0 } else { 750.0 + f64::from(second % 9) }),
+        None
+    );
+    let text =
+        tasks(|second| 750.0 + f64::from(second % 8) * 70.0 + f64::from(second) * 4.0).unwrap();
+    assert_eq!(text, "tasks grew from 750.0 to 878.0, 825.0 at most");
+}
+
+#[test]
 fn what_keeps_every_bar_may_grow_by_the_bar_and_no_more() {
     let kept = |mb: f64| {
         let values: Vec<f64> = (0..=60).map(|second| 5.0 + mb * f64::from(second) / 60.0).collect();

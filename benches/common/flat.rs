@@ -16,6 +16,9 @@ const AHEAD: f64 = 16.0;
 pub enum May {
     /// Not at all.
     Stay,
+    /// As far as it likes for a moment; its lowest value not at all. For what each close of a minute
+    /// makes and ends again, such as tasks.
+    Return,
     /// Up to this value: a journal fills up before its oldest part is sealed, and its file doubles.
     Fill(f64),
     /// By this many bytes for each bar played: the file keeps every bar.
@@ -38,15 +41,23 @@ pub fn halves(values: &[f64]) -> (f64, f64) {
     (mean(first), mean(second))
 }
 
+/// The lowest value of the first half and of the second half.
+fn lowest(values: &[f64]) -> (f64, f64) {
+    let (first, second) = values.split_at(values.len() / 2);
+    let min = |part: &[f64]| part.iter().copied().fold(f64::INFINITY, f64::min);
+    (min(first), min(second))
+}
+
 /// Why a value grew more than it may, for warm samples with `bars` bars played; none: it did not.
 pub fn grown(name: &str, may: May, values: &[f64], bars: f64) -> Option<String> {
-    let (before, after) = halves(values);
+    let flat = |(before, after): (f64, f64)| {
+        let most = (before * SLACK.0).max(before + SLACK.1);
+        (after > most)
+            .then(|| format!("{name} grew from {before:.1} to {after:.1}, {most:.1} at most"))
+    };
     match may {
-        May::Stay => {
-            let most = (before * SLACK.0).max(before + SLACK.1);
-            (after > most)
-                .then(|| format!("{name} grew from {before:.1} to {after:.1}, {most:.1} at most"))
-        }
+        May::Stay => flat(halves(values)),
+        May::Return => flat(lowest(values)),
         May::Fill(most) => {
             let top = values.iter().copied().fold(0.0, f64::max);
             (top > most).then(|| format!("{name} came to {top:.1}, {most:.1} at most"))

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Time between scrapes: a third of what the shipped Prometheus uses.
-const SCRAPE: Duration = Duration::from_secs(5);
+/// Seconds between scrapes: a third of what the shipped Prometheus uses, and in a short run so many
+/// that some fall between two closes.
+const SCRAPE: (u64, u64) = (5, 1);
 /// Read timeout of a request.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -45,6 +46,7 @@ pub fn begin(data: &Path, ended: &Arc<AtomicBool>, tasks: &Arc<AtomicU64>) -> Jo
     let (data, ended, tasks) = (data.to_owned(), Arc::clone(ended), Arc::clone(tasks));
     std::thread::spawn(move || {
         let (mut seen, mut page) = (Seen::default(), None);
+        let between = Duration::from_secs(super::sized(SCRAPE.0, SCRAPE.1));
         let (mut last, mut piece) = (Instant::now(), vec![0; 64 << 10]);
         while !ended.load(Relaxed) {
             if page.is_none() {
@@ -57,7 +59,7 @@ pub fn begin(data: &Path, ended: &Arc<AtomicBool>, tasks: &Arc<AtomicU64>) -> Jo
                 Some(Err(_)) => {}
                 None => std::thread::sleep(SILENCE / 10),
             }
-            if last.elapsed() >= SCRAPE {
+            if last.elapsed() >= between {
                 last = Instant::now();
                 let mut response = String::new();
                 if let Some(mut stream) = ask(&data, "/metrics", "Connection: close\r\n")
