@@ -1,6 +1,15 @@
 //! One run of the daemon in a process: from an opened store to a running tree, and back.
 //!
-//! There is one way to start; it always assumes that the last run crashed.
+//! There is one way to start; it always assumes that the last run crashed. After a SIGKILL:
+//! 1. The journal is opened and its damage found: `Journal::open` (`runtime/src/journal`).
+//! 2. Strategies that joined take their ranks again: `Store::roster`, `specs_of`.
+//! 3. History that the journal announced and the disk lost is fetched again: `fetch_again`.
+//! 4. The tree starts its actors: `tree.rs`.
+//! 5. Each stage loads its last checkpoint and folds the facts after it: `Runner::resume`
+//!    (`runtime/src/runner.rs`).
+//! 6. Orders of unknown status are queried, and the account is compared with the books:
+//!    `edge/src/orders/gateway.rs`, `reconcile`. Before that nothing is sent.
+//! 7. Missing bars are fetched: `edge/src/market/bar.rs`. Then closes go on.
 
 use crate::tree::{self, TreeSpec};
 use everwarm_domain::fact::Body;
@@ -31,7 +40,7 @@ use everwarm_runtime::store::{Store, StoreError};
 use everwarm_runtime::supervise::{
     ChildSpec, Directory, Observer, RootError, RootHandle, RootOutcome, Tree,
 };
-use everwarm_trading::{StageSpec, bars::Closes, specs_of, universe::Universe};
+use everwarm_trading::{StageSpec, closes::Closes, specs_of, universe::Universe};
 use everwarm_venue::clock::{Pace, SharedClock};
 use everwarm_venue::port::VenueError;
 use everwarm_venue::rate_limit::Note;

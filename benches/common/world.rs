@@ -17,7 +17,7 @@ use everwarm_runtime::store::Store;
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, RootHandle, Strategy, Tree, supervisor, worker,
 };
-use everwarm_trading::bars::Closes;
+use everwarm_trading::closes::Closes;
 use everwarm_trading::universe::Universe;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -24,7 +24,7 @@ use everwarm_sim::Local;
 use everwarm_sim::exchange::local::report;
 use everwarm_sim::exchange::{Cancel, NewOrder, SimFact, Target};
 use everwarm_trading::StageSpec;
-use everwarm_trading::bars::Closes;
+use everwarm_trading::closes::Closes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

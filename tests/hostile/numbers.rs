@@ -15,7 +15,7 @@ use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Fact, Library};
 use everwarm_kernel::plain::PlainLoop;
-use everwarm_trading::orders::OrderBook;
+use everwarm_trading::orders::OrderStates;
 use everwarm_trading::stages;
 use everwarm_trading::testing::crossing;
 use everwarm_venue::port::MarketReport;
@@ -99,7 +99,7 @@ impl Library<Body> for Nothing {
 /// All stages, and what is known of the orders.
 struct Desk {
     plain: PlainLoop<Body>,
-    book: OrderBook,
+    book: OrderStates,
     time: i64,
     equity: Decimal,
     fills: u32,
@@ -108,7 +108,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Desk {
-        let (plain, book) = (PlainLoop::new(stages(), Box::new(Nothing)), OrderBook::default());
+        let (plain, book) = (PlainLoop::new(stages(), Box::new(Nothing)), OrderStates::default());
         let equity = Decimal::ZERO;
         let mut desk = Desk { plain, book, time: START, equity, fills: 0, trades: 0 };
         let installation = "inst".to_owned();
@@ -136,7 +136,7 @@ impl Desk {
     /// What may be sent leaves; all orders that live.
     fn orders(&mut self) -> Vec<OrderIntent> {
         let due = self.book.to_send(self.time);
-        let attempt = |send: &everwarm_trading::orders::book::ToSend| SendAttempt {
+        let attempt = |send: &everwarm_trading::orders::order_states::ToSend| SendAttempt {
             client_id: send.intent.client_id.clone(),
             attempt: send.attempt,
             validity: Validity::within(self.time, 5_000),
@@ -229,7 +229,7 @@ fn bytes(value: &Value) -> Vec<u8> {
 }
 
 /// What decoders let through of one minute of lies.
-fn number(order: Option<&everwarm_trading::orders::book::Order>) -> Option<u64> {
+fn number(order: Option<&everwarm_trading::orders::order_states::Order>) -> Option<u64> {
     order?.venue_order_id.as_ref()?.as_str().parse().ok()
 }
 

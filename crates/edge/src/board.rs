@@ -9,7 +9,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{UtcMs, WallMs};
-use everwarm_trading::bars::Offered;
+use everwarm_trading::closes::Offered;
 use std::collections::BTreeMap;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,

@@ -24,9 +24,9 @@
 //! listed symbols. `Started` carries the installation and epoch that order ids contain. [`specs`]
 //! is the table of all stages.
 
-pub mod bars;
 pub mod calendar;
 mod client_id;
+pub mod closes;
 pub mod decide;
 pub mod indicators;
 mod instruments;

@@ -18,7 +18,7 @@ use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock::steady;
 use everwarm_runtime::mailbox::Ticket;
-use everwarm_trading::bars::{Known, Owed, Refused};
+use everwarm_trading::closes::{Known, Owed, Refused};
 use everwarm_venue::port::{ErrorClass, VenueError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! The closer: the only actor that appends closes, late bars and loaded history.
 //!
-//! It follows what was appended (`trading::bars::Closes`), collects bars from the bar actors, and
+//! It follows what was appended (`trading::closes::Closes`), collects bars from the bar actors, and
 //! appends one input for each close. Its state ends with it: its successor makes every bar actor
 //! check again.
 
@@ -17,7 +17,7 @@ use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
-use everwarm_trading::bars::{CloseAssembly, Closes, Next, Offered, Owed, Refused};
+use everwarm_trading::closes::{CloseAssembly, Closes, Next, Offered, Owed, Refused};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_history::need::{Times, pages};
-use everwarm_trading::bars::{Known, Refused};
+use everwarm_trading::closes::{Known, Refused};
 use everwarm_venue::port::{Bars, UnheldBar, VenueError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -170,7 +170,7 @@ mod tests {
     use everwarm_domain::fact::{Body, Market};
     use everwarm_domain::time::MINUTE;
     use everwarm_kernel::stage::Stage;
-    use everwarm_trading::bars::Closes;
+    use everwarm_trading::closes::Closes;
     use everwarm_trading::testing::{bar, close, input, sym};
 
     /// The known bars with a last close of 100.

@@ -11,7 +11,7 @@ use everwarm_history::fetched_bars::Past;
 use everwarm_history::projection::projected_through;
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_trading::bars::Owed;
+use everwarm_trading::closes::Owed;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Balance;
 use everwarm_domain::time::UtcMs;
-use everwarm_trading::orders::book::OrderBook;
+use everwarm_trading::orders::order_states::OrderStates;
 use everwarm_venue::port::{AccountPicture, Venue, VenueError};
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ impl Picture {
     }
 
     /// Whether its open orders of ours are those of `book`, with the same fills.
-    fn agrees(&self, book: &OrderBook) -> bool {
+    fn agrees(&self, book: &OrderStates) -> bool {
         let listed = self.open.iter().filter(|(id, ..)| id.is_ours());
         let listed: BTreeSet<_> = listed.map(|(id, _, executed)| (id, *executed)).collect();
         let working = book.open().map(|order| (&order.intent.client_id, order.executed));
@@ -139,7 +139,7 @@ impl Comparing {
     }
 
     /// Judges a check that has ended. `still`: nothing is under way.
-    pub fn judge(&mut self, look: AccountCheck, still: bool, book: &OrderBook) -> Verdict {
+    pub fn judge(&mut self, look: AccountCheck, still: bool, book: &OrderStates) -> Verdict {
         let picture = match look.picture {
             Ok(picture) if still && look.acts == self.acts => picture,
             Ok(_) | Err(_) => {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     /// A book with one open order of ours.
-    fn book() -> OrderBook {
+    fn book() -> OrderStates {
         let client_id = ClientOrderId("ew-1".to_owned());
         let intent = OrderIntent {
             client_id: client_id.clone(),
@@ -193,7 +193,7 @@ mod tests {
             valid_until: i64::MAX,
             terms: Box::default(),
         };
-        let mut book = OrderBook::default();
+        let mut book = OrderStates::default();
         book.fold(&fact(1, rank::ORDER_MANAGER.0, Body::Order(Order::Intent(intent))));
         book.fold(&input(2, sent("ew-1", 1, 60_000)));
         let changed = Order::Changed {
@@ -210,14 +210,14 @@ mod tests {
         book
     }
 
-    fn seen(comparing: &mut Comparing, picture: Picture, book: &OrderBook) -> Verdict {
+    fn seen(comparing: &mut Comparing, picture: Picture, book: &OrderStates) -> Verdict {
         let look = comparing.look(1)(Ok(picture));
         comparing.judge(look, true, book)
     }
 
     #[test]
     fn an_account_counts_when_it_was_the_same_twice_and_nothing_moved() {
-        let none = OrderBook::default();
+        let none = OrderStates::default();
         let it = || picture("9", &[("by-hand", "0")]);
         let mut comparing = Comparing::default();
         assert_eq!(seen(&mut comparing, it(), &none), Verdict::Again, "seen once");

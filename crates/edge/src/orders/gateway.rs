@@ -1,19 +1,20 @@
 //! The gateway: the only actor that changes anything at the venue.
 //!
 //! It folds to the head of the journal and then acts. It announces what is to be sent, waits until
-//! that is on disk, and sends it once. It queries orders of unknown status. It sends nothing before
+//! that is on disk, and sends it once. [`gate`] lists the conditions under which an order leaves. It queries orders of unknown status. It sends nothing before
 //! the account was compared with the books in this run. While trading it compares the account again
 //! now and then.
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 
+mod gate;
 mod queries;
 
 use crate::board::Rest;
 use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict};
-use crate::orders::checks::Known;
 use crate::orders::gateway_book::GatewayBook;
 use crate::orders::private_stream::PrivateMsg;
+use crate::orders::report_checks::Known;
 use crate::orders::rounds::{Due, Flight, Round, RoundTask, VenueProblem, run_round};
 use crate::orders::schedule::{NextRequest, Schedule};
 use crate::orders::silence::{FAIR, MissedReport, MissedReports};
@@ -22,7 +23,7 @@ use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{
-    OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side, VenueFill,
+    OrderReport, OrderRequest, OrderStatus, RequestKind, Response, Side, VenueFill,
 };
 use everwarm_domain::time::{UtcMs, WallMs};
 use everwarm_domain::venue_ids::VenueTradeId;
@@ -31,8 +32,7 @@ use everwarm_runtime::clock::{self, steady, wall};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
-use everwarm_trading::orders::book::{ToCancel, ToQuery, ToSend};
-use everwarm_venue::port::MayPlace;
+use everwarm_trading::orders::order_states::{ToQuery, ToSend};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,8 +41,6 @@ use std::time::{Duration, Instant};
 
 /// Its name on the board, as a writer and at kill points.
 pub const NAME: &str = "gateway";
-/// Age of the oldest uncommitted fact above which nothing is sent.
-const STORE_LAG: Duration = Duration::from_secs(2);
 /// Wall time between checks how often the account is to be compared.
 const LOOK: Duration = Duration::from_secs(2);
 /// Wall time between comparisons of an account that may differ from the books.
@@ -454,65 +452,6 @@ impl State {
         RoundTask::Query(asks, known)
     }
 
-    /// What may be sent now, and how long the rest waits for the venue's rate limit, milliseconds
-    /// of wall time. An order that would be rejected is not announced.
-    fn due(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
-        let book = self.book.stage();
-        let mut due = book.orders.to_send(now);
-        due.retain(|to_send| book.may_send(life, to_send.intent.side));
-        let due = book.within_caps(due);
-        if due.is_empty() || (self.world.live && !book.is_confirmed()) {
-            return (Vec::new(), None);
-        }
-        let sides: Vec<Side> = due.iter().map(|to_send| to_send.intent.side).collect();
-        let MayPlace { now: may, wait } = self.world.venue.may_place(&sides);
-        let due = due.into_iter().zip(may).filter_map(|(to_send, may)| may.then_some(to_send));
-        (due.collect(), wait.map(|wait| UtcMs::try_from(wait).unwrap_or(UtcMs::MAX)))
-    }
-
-    fn announce_sends(&mut self, due: Vec<ToSend>, now: UtcMs) -> Result<Due, ActorProcessingErr> {
-        if self.world.journal.uncommitted_age() > STORE_LAG {
-            return Ok(Due::Held(HOLD_MS));
-        }
-        // An order that is withdrawn by an input meanwhile is not sent: check again.
-        Ok(self.announce_due(due, now)?.map_or(Due::Held(0), Due::Now))
-    }
-
-    /// Appends `Requested` for each order that is to be cancelled.
-    fn announce_cancels(
-        &mut self,
-        due: Vec<ToCancel>,
-        now: UtcMs,
-    ) -> Result<Due, ActorProcessingErr> {
-        if self.world.journal.uncommitted_age() > STORE_LAG {
-            return Ok(Due::Held(HOLD_MS));
-        }
-        let validity = self.world.venue.validity(now);
-        let request = |to_cancel: ToCancel| {
-            let ToCancel { client_id: of, symbol, attempt, decided } = to_cancel;
-            let what = RequestKind::Cancel;
-            (OrderRequest::new(of, symbol, what, attempt, validity), decided)
-        };
-        let requests: Vec<_> = due.into_iter().map(request).collect();
-        let fact =
-            |(request, _): &(OrderRequest, UtcMs)| Body::Venue(Venue::Requested(request.clone()));
-        let facts = requests.iter().map(fact).collect();
-        let Some(row) = self.append_seen(now, facts)? else { return Ok(Due::Held(0)) };
-        let known = Known::of(self.book.stage());
-        Ok(Due::Now(RoundTask::Cancel { requests, row, known }))
-    }
-
-    /// Appends what is about to be sent, if it has seen everything in the journal. Returns the row.
-    fn append_seen(&self, now: UtcMs, facts: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
-        self.world.chaos().point(Site::BeforeAppend, NAME);
-        let (journal, seen) = (&self.world.journal, self.book.cursor());
-        let Some(appended) = journal.append_behind(&self.writer, seen, now, facts)? else {
-            return Ok(None);
-        };
-        self.world.chaos().point(Site::AfterAppend, NAME);
-        Ok(Some(appended.row))
-    }
-
     /// Compares the account with the books. An order that is not found may still exist and explain
     /// the account, so it is queried first, for a while.
     fn reconcile(&mut self, life: u64, now: UtcMs, known: Known) -> Due {
@@ -529,32 +468,6 @@ impl State {
         }
         let (expected, applied) = (Box::new(book.expected.clone()), applied(&book.orders));
         Due::Now(RoundTask::Reconcile { life, asks, known, patient, expected, applied })
-    }
-
-    /// Appends `Sent` for all that is due: one announcement, one flush.
-    fn announce_due(
-        &mut self,
-        due: Vec<ToSend>,
-        now: UtcMs,
-    ) -> Result<Option<RoundTask>, ActorProcessingErr> {
-        let validity = self.world.venue.validity(now);
-        let attempt = |to_send: ToSend| {
-            let client_id = to_send.intent.client_id.clone();
-            let attempt = to_send.attempt;
-            let attempt = SendAttempt { client_id, attempt, validity };
-            (to_send.intent, attempt)
-        };
-        let orders: Vec<_> = due.into_iter().map(attempt).collect();
-        let mut attempts: Vec<_> = orders.iter().map(|(_, attempt)| attempt.clone()).collect();
-        if self.world.chaos().sabotaged(Sabotage::NoSettling) {
-            for attempt in &mut attempts {
-                attempt.validity.settled_at = Some(now);
-            }
-        }
-        let sent = Body::Venue(Venue::Sent { attempts });
-        let Some(row) = self.append_seen(now, vec![sent])? else { return Ok(None) };
-        let known = Known::of(self.book.stage());
-        Ok(Some(RoundTask::Send { orders, row, known }))
     }
 
     /// Appends a response for announced requests that have none and for which no round waits. Also

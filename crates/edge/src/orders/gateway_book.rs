@@ -14,7 +14,7 @@ use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
 use everwarm_trading::calendar::Calendar;
-use everwarm_trading::orders::book::{OrderBook, ToCancel, ToSend};
+use everwarm_trading::orders::order_states::{OrderStates, ToCancel, ToSend};
 use everwarm_trading::orders::{BookBefore, BookOfNumbers};
 use everwarm_trading::risk::caps::Caps;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ const FORMAT_OF_NUMBERS: u8 = 6;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct GatewayBook {
     /// All live orders.
-    pub orders: OrderBook,
+    pub orders: OrderStates,
     /// The last reconciliation: its run and its conflicts.
     pub reconciled: Option<(u64, Vec<Conflict>)>,
     /// The input that it was about.
@@ -70,7 +70,7 @@ struct Before<Orders> {
     expected: ExpectedOfNumbers,
 }
 
-impl<Orders: Into<OrderBook>> From<Before<Orders>> for GatewayBook {
+impl<Orders: Into<OrderStates>> From<Before<Orders>> for GatewayBook {
     fn from(before: Before<Orders>) -> GatewayBook {
         let Before { orders, reconciled, reconciled_at, anew, listed, .. } = before;
         let Before { caps, approved, switches, expected, .. } = before;
@@ -192,7 +192,7 @@ impl Stage for GatewayBook {
             kind::APPROVED,
             kind::DAY_BEGINS,
         ]);
-        OrderBook::INPUTS.and(OrderBook::FACTS).and(OrderBook::TAKEN_BACK).and(more)
+        OrderStates::INPUTS.and(OrderStates::FACTS).and(OrderStates::TAKEN_BACK).and(more)
     }
     fn produces(&self) -> Mask {
         Mask::NONE
@@ -364,7 +364,7 @@ mod tests {
         assert_eq!(due(&book), (0, None));
     }
 
-    fn before<Orders: From<OrderBook>>(book: GatewayBook) -> Before<Orders> {
+    fn before<Orders: From<OrderStates>>(book: GatewayBook) -> Before<Orders> {
         Before {
             orders: book.orders.into(),
             reconciled: book.reconciled,

@@ -1,10 +1,10 @@
 //! The way of an order: what the gateway does next, its requests, and what the venue reports.
 
 pub mod account;
-pub mod checks;
 pub mod gateway;
 pub mod gateway_book;
 pub mod private_stream;
+pub mod report_checks;
 pub mod rounds;
 pub mod schedule;
 pub mod silence;

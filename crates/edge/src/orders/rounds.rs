@@ -7,8 +7,8 @@
 //! Over 500 lines: the tasks of all kinds of rounds, side by side.
 
 use crate::market::universe::UniverseMsg;
-use crate::orders::checks::Known;
 use crate::orders::gateway::GatewayMsg;
+use crate::orders::report_checks::Known;
 use crate::orders::silence::MissedReport;
 use crate::orders::unexplained::{self, Applied, Expected, Search};
 use crate::world::World;
@@ -22,7 +22,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::{Sabotage, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
-use everwarm_trading::orders::book::ToQuery;
+use everwarm_trading::orders::order_states::ToQuery;
 use everwarm_venue::port::{AccountPicture, ErrorClass, Stamp, Trade, TradesSince, VenueError};
 use futures_util::future::join_all;
 use std::sync::Arc;

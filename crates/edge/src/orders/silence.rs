@@ -10,7 +10,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::OrderReport;
 use everwarm_domain::time::{SteadyMs, UtcMs};
 use everwarm_runtime::clock::steady;
-use everwarm_trading::orders::book::ToQuery;
+use everwarm_trading::orders::order_states::ToQuery;
 use std::time::Duration;
 
 /// Wall time a stream has to report what a query found. No stream is delayed by as much.
@@ -105,7 +105,7 @@ impl MissedReports {
 mod tests {
     use super::*;
     use everwarm_domain::order::{OrderStatus, Proof, ReportSource, Side};
-    use everwarm_trading::orders::book::Why;
+    use everwarm_trading::orders::order_states::Why;
     use everwarm_trading::testing::{dec, sym};
 
     const SUBSCRIBED: UtcMs = 1_000;

@@ -4,7 +4,7 @@
 //! `everwarm panic` sells while no daemon writes the journal. Its trades show as less of a base
 //! asset than the books have. Only then are trades fetched, and only for these symbols.
 
-use crate::orders::checks::Known;
+use crate::orders::report_checks::Known;
 use crate::retry;
 use crate::world::World;
 use everwarm_domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
@@ -14,7 +14,7 @@ use everwarm_domain::order::{Balance, OrderReport, PanicTrade, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_kernel::fact::Fact;
-use everwarm_trading::orders::book::OrderBook;
+use everwarm_trading::orders::order_states::OrderStates;
 use everwarm_venue::port::{Trade, TradesSince, VenueError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,7 +208,7 @@ pub type Applied = BTreeSet<(Symbol, VenueTradeId)>;
 
 /// The booked trades of the live orders.
 #[must_use]
-pub fn applied(orders: &OrderBook) -> Applied {
+pub fn applied(orders: &OrderStates) -> Applied {
     let living = orders.living();
     living.flat_map(|o| o.applied_trades().map(|id| (o.intent.symbol, id.clone()))).collect()
 }

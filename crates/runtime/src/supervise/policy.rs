@@ -15,12 +15,12 @@
 //! comes once, when nothing is alive. An event of a replaced instance changes nothing.
 //!
 //! `requests` handles requests at run time, and `child_events` applies events to one child.
-//! `restart_decision` counts restarts. `start_stop_order` finds the next starts and stops.
+//! `restart_decision` counts restarts. `next_action` finds the next starts and stops.
 
 mod child_events;
+mod next_action;
 mod requests;
 mod restart_decision;
-mod start_stop_order;
 
 use super::event::{Action, Announcement, ChildView, Event, Outcome, Seat, State, Timer};
 use super::rules::{Rules, Settings};

@@ -1,6 +1,6 @@
 //! Checks all conditions of an entry except money.
 
-use super::guards::Levels;
+use super::lot_guards::Levels;
 use super::{Decide, Refusal, no};
 use everwarm_domain::fact::{AtVenue, BreakerLevel, Signal};
 use everwarm_domain::id::Symbol;

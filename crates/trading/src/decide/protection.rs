@@ -9,7 +9,7 @@
 //! Without a stop order, the exit rules of the lot are still judged at each close.
 
 use super::exits::taken_back;
-use super::guards::Guard;
+use super::lot_guards::Guard;
 use super::sales::Sales;
 use super::{Approved, Decide, Hold, Part, client_id};
 use crate::risk::sizing;

@@ -107,7 +107,7 @@ impl Decide {
     /// The price of a lot: the last close, or its entry if the symbol has none.
     fn price_of(&self, symbol: Symbol, strategy: &str) -> Decimal {
         let newest = self.newest.get(symbol).map(|newest| newest.close.decimal());
-        let entry = || self.guards.get(symbol, strategy).map(super::guards::Guard::entry);
+        let entry = || self.guards.get(symbol, strategy).map(super::lot_guards::Guard::entry);
         newest.or_else(entry).unwrap_or_default()
     }
 

@@ -5,8 +5,8 @@
 //! order of unknown status is queried first. After the end of an order, a `Responded` fact states
 //! the outcome of the last request. So stages that wait for that end get another input.
 
-use super::book::{OrderBook, PATIENCE_MS, QUIET_MS};
 use super::order::{Order, Why};
+use super::order_states::{OrderStates, PATIENCE_MS, QUIET_MS};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderRequest, OrderStatus};
 use everwarm_domain::time::UtcMs;
@@ -127,7 +127,7 @@ impl Cancels {
     }
 }
 
-impl OrderBook {
+impl OrderStates {
     fn cancels_of_living(&self) -> impl Iterator<Item = (&Order, &Cancel)> {
         let living = self.living();
         living.filter_map(|order| Some((order, self.cancels.0.get(&order.intent.client_id)?)))

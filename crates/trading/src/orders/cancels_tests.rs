@@ -1,7 +1,7 @@
 //! Tests cancels: the requests and queries to the venue, and the effects of its responses.
 
 use super::*;
-use crate::orders::book::CANCELS_MAX;
+use crate::orders::order_states::CANCELS_MAX;
 use crate::orders::{BookBefore, BookOfNumbers};
 use everwarm_domain::order::{OrderRequest, RequestKind, Response};
 

@@ -3,7 +3,7 @@
 //! They are packed in a few blocks of bytes, so saving and loading only copies bytes. Whole blocks
 //! are dropped, oldest first: those finished for a day, and those beyond the limit.
 
-use super::book::Order;
+use super::order_states::Order;
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::{DAY, UtcMs};
 use serde::de::{self, Visitor};

@@ -9,13 +9,13 @@
 //! contradiction to the records immediately becomes a conflict, until an operator ends it or the
 //! epoch changes.
 //!
-//! Invariants, asserted by `check`: those of the [`OrderBook`], and a final order has applied all
+//! Invariants, asserted by `check`: those of the [`OrderStates`], and a final order has applied all
 //! known fills, unless some are missing.
 
-use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
 use super::old_states::{BookBefore, BookOfNumbers, FORMAT_BEFORE, FORMAT_OF_NUMBERS};
 use super::open_order_check;
+use super::order_states::{Order, OrderStates};
 use crate::decide::Approved;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
@@ -44,7 +44,7 @@ const OF_NUMBERS: u16 = 3;
 /// The order manager stage.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Manager {
-    book: OrderBook,
+    book: OrderStates,
     /// Whether the facts since the last input bought something, or ended a sale. At the next input
     /// the decision places a stop order, or ends an exit or requests it again.
     #[serde(default, rename = "concerns_stops")]
@@ -57,7 +57,7 @@ pub struct Manager {
 impl Manager {
     /// The book of all orders.
     #[must_use]
-    pub fn book(&self) -> &OrderBook {
+    pub fn book(&self) -> &OrderStates {
         &self.book
     }
 
@@ -346,11 +346,11 @@ impl Stage for Manager {
 
     fn interest(&self) -> Mask {
         let more = Mask::of(&[kind::APPROVED, kind::CAPABILITIES]);
-        OrderBook::INPUTS.and(OrderBook::TAKEN_BACK).and(more)
+        OrderStates::INPUTS.and(OrderStates::TAKEN_BACK).and(more)
     }
 
     fn produces(&self) -> Mask {
-        OrderBook::FACTS.and(Mask::of(&[kind::COMPARED]))
+        OrderStates::FACTS.and(Mask::of(&[kind::COMPARED]))
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {

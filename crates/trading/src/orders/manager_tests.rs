@@ -3,7 +3,7 @@
 //! Over 500 lines: one subject, one test a promise.
 
 use super::*;
-use crate::orders::book::{PATIENCE_MS, QUIET_MS, ToSend, Why};
+use crate::orders::order_states::{PATIENCE_MS, QUIET_MS, ToSend, Why};
 use crate::testing::{dec, fact, facts_of, input, sent, sym, trade};
 use everwarm_domain::fact::{Conflict, Decision};
 use everwarm_domain::id::{Symbol, VenueId};
@@ -470,7 +470,7 @@ fn a_gateway_may_fold_inputs_before_what_the_manager_says_of_them() {
     }
     // The intent comes before the request, as the gateway reads it from the journal; the rest is
     // late.
-    let mut book = OrderBook::default();
+    let mut book = OrderStates::default();
     book.fold(&fact(1, rank::ORDER_MANAGER.0, facts[0].clone()));
     assert_eq!(book.to_send(T).len(), 1);
     for body in &inputs[1..] {

@@ -1,10 +1,9 @@
 //! Follows orders from the intent to the last fill.
 //!
-//! [`lifecycle`] defines the legal changes, [`book`] holds the known state, and the manager appends
+//! [`lifecycle`] defines the legal changes, [`order_states`] holds the known states, and the manager appends
 //! the consequences. `open_order_check` compares the orders with those open at the venue. The
-//! gateway folds its own book and reads from it what to send and query.
+//! gateway folds its own states and reads from it what to send and query.
 
-pub mod book;
 mod cancels;
 mod finished_orders;
 pub mod lifecycle;
@@ -12,8 +11,9 @@ mod manager;
 mod old_states;
 mod open_order_check;
 mod order;
+pub mod order_states;
 mod saved;
 
-pub use book::OrderBook;
 pub use manager::Manager;
 pub use old_states::{BookBefore, BookOfNumbers};
+pub use order_states::OrderStates;

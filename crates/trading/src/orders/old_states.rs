@@ -3,11 +3,11 @@
 //! Finished orders are packed as MessagePack. It reads numbers as text and fills in members added
 //! at the end of an attempt. So old ones can be read directly, and they are packed again.
 
-use super::book::{Attempt, OrderBook};
 use super::cancels::Cancels;
 use super::finished_orders::FinishedOrders;
 use super::open_order_check::Panicked;
 use super::order::Order;
+use super::order_states::{Attempt, OrderStates};
 use super::saved::Known;
 use everwarm_domain::fact::Conflict;
 use everwarm_domain::id::ClientOrderId;
@@ -116,8 +116,8 @@ struct FillOfNumbers {
 #[serde(transparent)]
 struct PanickedOfNumbers(BTreeMap<ClientOrderId, BTreeSet<u64>>);
 
-impl From<BookBefore> for OrderBook {
-    fn from(before: BookBefore) -> OrderBook {
+impl From<BookBefore> for OrderStates {
+    fn from(before: BookBefore) -> OrderStates {
         let BookBefore { life, epoch, time, orders, past, ended, .. } = before;
         let BookBefore { conflicts, aside, panicked, .. } = before;
         let cancels = Cancels::default();
@@ -137,14 +137,14 @@ impl From<BookBefore> for OrderBook {
     }
 }
 
-impl From<BookOfNumbers> for OrderBook {
-    fn from(before: BookOfNumbers) -> OrderBook {
+impl From<BookOfNumbers> for OrderStates {
+    fn from(before: BookOfNumbers) -> OrderStates {
         let BookOfNumbers { life, epoch, time, orders, past, ended, .. } = before;
         let BookOfNumbers { conflicts, aside, panicked, cancels, .. } = before;
         let orders = orders.into_iter().map(|(id, order)| (id, order.into())).collect();
         let texts = |ids: BTreeSet<u64>| ids.into_iter().map(Into::into).collect();
         let panicked = panicked.0.into_iter().map(|(id, trades)| (id, texts(trades))).collect();
-        OrderBook {
+        OrderStates {
             life,
             epoch,
             time,
@@ -214,7 +214,7 @@ pub(super) fn packed(order: &Order) -> Vec<u8> {
 mod back {
     use super::{
         Attempt, AttemptBefore, BTreeSet, BookBefore, BookOfNumbers, FillOfNumbers, Known,
-        KnownOfNumbers, Order, OrderBook, OrderOfNumbers, PanickedOfNumbers, VenueFill,
+        KnownOfNumbers, Order, OrderOfNumbers, OrderStates, PanickedOfNumbers, VenueFill,
     };
     use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 
@@ -226,8 +226,8 @@ mod back {
         id.as_str().parse().expect("ids were numbers")
     }
 
-    impl From<OrderBook> for BookBefore {
-        fn from(book: OrderBook) -> BookBefore {
+    impl From<OrderStates> for BookBefore {
+        fn from(book: OrderStates) -> BookBefore {
             let of_numbers = BookOfNumbers::from(book);
             let BookOfNumbers { life, epoch, time, orders, past, ended, .. } = of_numbers;
             let BookOfNumbers { conflicts, aside, panicked, .. } = of_numbers;
@@ -235,10 +235,10 @@ mod back {
         }
     }
 
-    impl From<OrderBook> for BookOfNumbers {
-        fn from(book: OrderBook) -> BookOfNumbers {
-            let OrderBook { life, epoch, time, orders, past, ended, .. } = book;
-            let OrderBook { conflicts, aside, panicked, cancels, .. } = book;
+    impl From<OrderStates> for BookOfNumbers {
+        fn from(book: OrderStates) -> BookOfNumbers {
+            let OrderStates { life, epoch, time, orders, past, ended, .. } = book;
+            let OrderStates { conflicts, aside, panicked, cancels, .. } = book;
             let orders = orders.into_iter().map(|(id, order)| (id, order.into())).collect();
             let numbers = |ids: BTreeSet<VenueTradeId>| ids.iter().map(trade_id).collect();
             let panicked = panicked.0.into_iter().map(|(id, ids)| (id, numbers(ids))).collect();

@@ -1,6 +1,6 @@
 //! Compares the orders open at the venue with the records, and decides when an absence is proved.
 
-use super::book::{Order, OrderBook, PROOF_GAP_MS};
+use super::order_states::{Order, OrderStates, PROOF_GAP_MS};
 use everwarm_domain::fact::{Conflict, Dispute};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderStatus, Proof};
@@ -15,7 +15,7 @@ const CONFLICTS_MAX: usize = 32;
 /// The known conflicts, and those of the list of open orders at venue time `time`. A later report
 /// of the venue explains a difference. Orders that are not ours are ignored.
 pub(super) fn compare(
-    book: &OrderBook,
+    book: &OrderStates,
     time: UtcMs,
     open: &[(ClientOrderId, Symbol)],
 ) -> Vec<Conflict> {
@@ -59,7 +59,7 @@ pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
         })
 }
 
-impl OrderBook {
+impl OrderStates {
     /// Records a contradiction once.
     pub(super) fn conflict(
         &mut self,

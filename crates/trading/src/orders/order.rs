@@ -1,7 +1,7 @@
 //! Keeps one order: its intent, the venue's reports about it, and the queries it needs.
 
-use super::book::{PATIENCE_MS, PROOF_GAP_MS, QUIET_MS};
 use super::lifecycle::Event;
+use super::order_states::{PATIENCE_MS, PROOF_GAP_MS, QUIET_MS};
 use super::saved::Known;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};

@@ -1,7 +1,7 @@
 //! Runs all stages on the plain loop, against a minimal simulated venue.
 
 use super::{bar, configured, crossing, dec, instrument, sym};
-use crate::orders::OrderBook;
+use crate::orders::OrderStates;
 use crate::{AnyStage, stages};
 use everwarm_domain::fact::{Accept, AtVenue, Body, Ledger, Listed, Market, Operator, Venue};
 use everwarm_domain::id::{Symbol, VenueId};
@@ -34,7 +34,7 @@ pub enum Delivery {
 #[derive(Debug)]
 pub struct World {
     pub plain: PlainLoop<Body>,
-    pub book: OrderBook,
+    pub book: OrderStates,
     pub facts: Vec<Fact<Body>>,
     pub time: UtcMs,
     pub prices: BTreeMap<Symbol, Price>,
@@ -76,7 +76,7 @@ impl World {
     pub fn of(stages: Vec<AnyStage>, delivery: Delivery, resume_every: u64) -> World {
         let mut world = World {
             plain: PlainLoop::new(stages, Box::new(History(Vec::new()))),
-            book: OrderBook::default(),
+            book: OrderStates::default(),
             facts: Vec::new(),
             time: 0,
             prices: BTreeMap::new(),
@@ -135,7 +135,7 @@ impl World {
         if sends.is_empty() {
             return;
         }
-        let attempt = |send: &crate::orders::book::ToSend| SendAttempt {
+        let attempt = |send: &crate::orders::order_states::ToSend| SendAttempt {
             client_id: send.intent.client_id.clone(),
             attempt: send.attempt,
             validity: Validity::within(self.time, 5_000),

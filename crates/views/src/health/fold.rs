@@ -275,7 +275,7 @@ mod tests {
     use crate::views::Severity;
     use everwarm_domain::money::Decimal;
     use everwarm_domain::order::{OrderRequest, Proof, RequestKind, Response};
-    use everwarm_trading::orders::book::CANCELS_MAX;
+    use everwarm_trading::orders::order_states::CANCELS_MAX;
     use everwarm_trading::testing::{input, sym};
 
     fn id() -> ClientOrderId {

@@ -16,7 +16,7 @@ use everwarm_domain::order::Side;
 use everwarm_domain::path::SIMULATED;
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_trading::orders::book::CANCELS_MAX;
+use everwarm_trading::orders::order_states::CANCELS_MAX;
 use everwarm_words::text::{count, instant, plain, shell_word, thousands};
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
-use everwarm_trading::orders::book::CANCELS_MAX;
+use everwarm_trading::orders::order_states::CANCELS_MAX;
 use everwarm_words::text::{count, instant};
 
 /// The last entry of one symbol; none if there was no entry.

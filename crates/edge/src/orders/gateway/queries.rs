@@ -6,7 +6,7 @@ use crate::board::Traded;
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
-use everwarm_trading::orders::book::{ToQuery, Why};
+use everwarm_trading::orders::order_states::{ToQuery, Why};
 
 /// How often an order is queried whose trade is not reported.
 const FOLLOWS: u32 = 5;

@@ -1,7 +1,7 @@
 //! Keeps the known state of every order, folded from inputs and from the order manager's facts.
 //!
-//! The manager's state is such a book. A gateway folds its own, and may fold an input before the
-//! manager's facts about the one before. So evidence (attempts, reports, absences) comes only from
+//! The order manager has these states, and the gateway folds its own. The gateway may fold an input
+//! before the manager's facts about the one before. So evidence (attempts, reports, absences) comes only from
 //! inputs. The state of an order (status, applied fills, granted attempts) comes only from the
 //! manager's facts. Neither waits for the other.
 //!
@@ -42,7 +42,7 @@ pub const QUIET_MS: i64 = 60_000;
 
 /// All living orders, and the finished ones that are still kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct OrderBook {
+pub struct OrderStates {
     /// Number of the run.
     pub(super) life: u64,
     pub(super) epoch: u64,
@@ -69,7 +69,7 @@ pub struct OrderBook {
     pub(super) cancels: Cancels,
 }
 
-impl OrderBook {
+impl OrderStates {
     /// Inputs that concern orders.
     pub const INPUTS: Mask = Mask::of(&[
         kind::CLOSE,

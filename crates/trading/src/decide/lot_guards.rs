@@ -490,5 +490,5 @@ impl Guards {
 }
 
 #[cfg(test)]
-#[path = "guards_tests.rs"]
+#[path = "lot_guards_tests.rs"]
 mod tests;

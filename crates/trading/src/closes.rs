@@ -369,5 +369,5 @@ impl Known {
 }
 
 #[cfg(test)]
-#[path = "bars_tests.rs"]
+#[path = "closes_tests.rs"]
 mod tests;

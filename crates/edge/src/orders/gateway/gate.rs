@@ -1,0 +1,124 @@
+//! The gate: what may leave, and its announcement in the journal.
+//!
+//! An order leaves if all of this holds. The gateway checks it in this order:
+//! 1. The symbols are listed, no round of requests is under way, and every fact of the journal is
+//!    known here: `State::is_under_way`.
+//! 2. The time of the venue is known: `State::act`.
+//! 3. Every announced request has its response, and no report of the private stream waits:
+//!    `append_lost`, `append_hints`.
+//! 4. The venue did not tell us to wait: `Schedule::kept`.
+//! 5. This run compared the account with the books: `GatewayBook::is_reconciled`.
+//! 6. No order is to be cancelled or queried first: `State::next_task`, `Schedule::next`.
+//! 7. The order manager granted the attempt, and the order did not expire: `OrderStates::to_send`.
+//! 8. No operator halted it, and no conflict stands against it: `GatewayBook::may_send`.
+//! 9. It is within the limits of real money, which its owner confirmed: `GatewayBook::within_caps`.
+//! 10. The rate limits of the venue have room for it: `Venue::may_place`.
+//! 11. The disk is not behind by more than [`STORE_LAG`], and no fact came in between:
+//!     `announce_sends`, `append_seen`.
+//! 12. Its announcement is on disk: `run_round`, `Journal::durable`.
+
+use super::{HOLD_MS, NAME, State};
+use crate::orders::report_checks::Known;
+use crate::orders::rounds::{Due, RoundTask};
+use everwarm_domain::fact::{Body, Venue};
+use everwarm_domain::order::{OrderRequest, RequestKind, SendAttempt, Side};
+use everwarm_domain::time::UtcMs;
+use everwarm_runtime::chaos::{Sabotage, Site};
+use everwarm_trading::orders::order_states::{ToCancel, ToSend};
+use everwarm_venue::port::MayPlace;
+use ractor::ActorProcessingErr;
+use std::time::Duration;
+
+/// Age of the oldest uncommitted fact above which nothing is sent.
+const STORE_LAG: Duration = Duration::from_secs(2);
+
+impl State {
+    /// What may be sent now, and how long the rest waits for the venue's rate limit, milliseconds
+    /// of wall time. An order that would be rejected is not announced.
+    pub(super) fn due(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
+        let book = self.book.stage();
+        let mut due = book.orders.to_send(now);
+        due.retain(|to_send| book.may_send(life, to_send.intent.side));
+        let due = book.within_caps(due);
+        if due.is_empty() || (self.world.live && !book.is_confirmed()) {
+            return (Vec::new(), None);
+        }
+        let sides: Vec<Side> = due.iter().map(|to_send| to_send.intent.side).collect();
+        let MayPlace { now: may, wait } = self.world.venue.may_place(&sides);
+        let due = due.into_iter().zip(may).filter_map(|(to_send, may)| may.then_some(to_send));
+        (due.collect(), wait.map(|wait| UtcMs::try_from(wait).unwrap_or(UtcMs::MAX)))
+    }
+
+    pub(super) fn announce_sends(
+        &mut self,
+        due: Vec<ToSend>,
+        now: UtcMs,
+    ) -> Result<Due, ActorProcessingErr> {
+        if self.world.journal.uncommitted_age() > STORE_LAG {
+            return Ok(Due::Held(HOLD_MS));
+        }
+        // An order that is withdrawn by an input meanwhile is not sent: check again.
+        Ok(self.announce_due(due, now)?.map_or(Due::Held(0), Due::Now))
+    }
+
+    /// Appends `Requested` for each order that is to be cancelled.
+    pub(super) fn announce_cancels(
+        &mut self,
+        due: Vec<ToCancel>,
+        now: UtcMs,
+    ) -> Result<Due, ActorProcessingErr> {
+        if self.world.journal.uncommitted_age() > STORE_LAG {
+            return Ok(Due::Held(HOLD_MS));
+        }
+        let validity = self.world.venue.validity(now);
+        let request = |to_cancel: ToCancel| {
+            let ToCancel { client_id: of, symbol, attempt, decided } = to_cancel;
+            let what = RequestKind::Cancel;
+            (OrderRequest::new(of, symbol, what, attempt, validity), decided)
+        };
+        let requests: Vec<_> = due.into_iter().map(request).collect();
+        let fact =
+            |(request, _): &(OrderRequest, UtcMs)| Body::Venue(Venue::Requested(request.clone()));
+        let facts = requests.iter().map(fact).collect();
+        let Some(row) = self.append_seen(now, facts)? else { return Ok(Due::Held(0)) };
+        let known = Known::of(self.book.stage());
+        Ok(Due::Now(RoundTask::Cancel { requests, row, known }))
+    }
+
+    /// Appends what is about to be sent, if it has seen everything in the journal. Returns the row.
+    fn append_seen(&self, now: UtcMs, facts: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        let (journal, seen) = (&self.world.journal, self.book.cursor());
+        let Some(appended) = journal.append_behind(&self.writer, seen, now, facts)? else {
+            return Ok(None);
+        };
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        Ok(Some(appended.row))
+    }
+
+    /// Appends `Sent` for all that is due: one announcement, one flush.
+    fn announce_due(
+        &mut self,
+        due: Vec<ToSend>,
+        now: UtcMs,
+    ) -> Result<Option<RoundTask>, ActorProcessingErr> {
+        let validity = self.world.venue.validity(now);
+        let attempt = |to_send: ToSend| {
+            let client_id = to_send.intent.client_id.clone();
+            let attempt = to_send.attempt;
+            let attempt = SendAttempt { client_id, attempt, validity };
+            (to_send.intent, attempt)
+        };
+        let orders: Vec<_> = due.into_iter().map(attempt).collect();
+        let mut attempts: Vec<_> = orders.iter().map(|(_, attempt)| attempt.clone()).collect();
+        if self.world.chaos().sabotaged(Sabotage::NoSettling) {
+            for attempt in &mut attempts {
+                attempt.validity.settled_at = Some(now);
+            }
+        }
+        let sent = Body::Venue(Venue::Sent { attempts });
+        let Some(row) = self.append_seen(now, vec![sent])? else { return Ok(None) };
+        let known = Known::of(self.book.stage());
+        Ok(Some(RoundTask::Send { orders, row, known }))
+    }
+}
