@@ -343,6 +343,9 @@ impl Act<'_> {
     async fn done(self, (deed, close): (Deed, UtcMs), content: &Content) -> bool {
         match deed {
             Deed::Want(symbol, wanted) => {
+                // A removed symbol stays listed until its exit is filled. That may be at the same
+                // close.
+                operator_steps::at_rest(self.world).await;
                 self.append(Operator::SymbolWanted { symbol, wanted }).await
             }
             Deed::Switch(word) => {
