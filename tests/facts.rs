@@ -6,8 +6,9 @@ use everwarm::life::APPLICATION;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::TABLE;
 use everwarm_domain::fact::{
-    Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Listed,
-    Market, Operator, Order, Part, Restarts, Retained, Signal, StrategyLimit, Venue,
+    Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, HealthCheck,
+    Ledger, Listed, Market, Operator, Order, Part, Restarts, Retained, Signal, StrategyLimit,
+    Venue,
 };
 use everwarm_domain::features::{FeatureHead, FeatureTable};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
@@ -294,6 +295,7 @@ fn operators() -> Vec<Operator> {
         },
         Operator::Released { quarantine: 4, retry: true },
         Operator::Branch { path: "root/ops".into(), down: Some("w".into()) },
+        Operator::Health { problems: vec![(HealthCheck::Disk, "w".into())] },
         Operator::SymbolWanted { symbol: symbol(), wanted: true },
         Operator::Adopted {
             asset: "é".into(),

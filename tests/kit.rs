@@ -54,7 +54,8 @@ impl Drop for Folder {
     }
 }
 
-fn signal(name: &str, pid: u32) {
+/// Sends a signal by its name to a process.
+pub fn signal(name: &str, pid: u32) {
     drop(Command::new("kill").args([name, &pid.to_string()]).output().unwrap());
 }
 

@@ -35,6 +35,8 @@ mod facts;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod heap;
 #[cfg(test)]
 mod hostile;

@@ -7,7 +7,8 @@ const WARM: f64 = 240.0;
 /// Growth from the first half of the warm time to the second that still counts as flat: a factor,
 /// and an amount (one page, or a segment about to be sealed).
 const SLACK: (f64, f64) = (1.10, 4.0);
-/// The same for the lowest values. Tasks had 675 to 803 as the lowest of twenty looks, without growth.
+/// The same for the lowest values. The lowest of twenty looks at the tasks was 675 to 803 without
+/// growth.
 const SLACK_OF_LOWEST: (f64, f64) = (1.25, 4.0);
 /// Unsealed part of files that keep everything, at most, MB. A larger file allocates room ahead by
 /// doubling, and may have doubled once.
@@ -18,8 +19,8 @@ const AHEAD: f64 = 16.0;
 pub enum May {
     /// Not at all.
     Stay,
-    /// As far as it likes for a moment; its lowest value not at all. For what each close of a minute
-    /// makes and ends again, such as tasks.
+    /// As far as it likes for a moment, its lowest value not at all. For what each close makes and
+    /// ends again, such as tasks.
     Return,
     /// Up to this value: a journal fills up before its oldest part is sealed, and its file doubles.
     Fill(f64),

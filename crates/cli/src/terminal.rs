@@ -306,8 +306,11 @@ impl TerminalState {
                 let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }
-            // Each restart has a line of its own, see [`TerminalState::restart`].
-            Operator::Clock { .. } | Operator::Restarted { .. } => Vec::new(),
+            // Each restart has a line of its own, see [`TerminalState::restart`]. So has the level
+            // of the breaker.
+            Operator::Clock { .. } | Operator::Restarted { .. } | Operator::Health { .. } => {
+                Vec::new()
+            }
         }
     }
 

@@ -373,6 +373,11 @@ impl Values {
             strategy_exits_only_at_stop_percent: self
                 .get("risk.strategy_exits_only_at_stop_percent"),
             unknown_order_s: self.get("risk.unknown_order_s"),
+            venue_silent_s: self.get("risk.venue_silent_s"),
+            no_close_s: self.get("risk.no_close_s"),
+            clock_off_ms: self.get("risk.clock_off_ms"),
+            disk_behind_s: self.get("risk.disk_behind_s"),
+            restarts_per_hour: self.get("risk.restarts_per_hour"),
             sizes: self.sizes(),
         }
     }

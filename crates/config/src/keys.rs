@@ -185,6 +185,11 @@ keys! {
     "risk.strategy_exits_only_at_stop_percent": count(0, 100);
     "risk.day_zone": text("^[A-Za-z0-9/_+-]+$", zone);
     "risk.unknown_order_s": Kind::Whole { least: 0, most: 86_400, unit: Unit::Seconds };
+    "risk.venue_silent_s": Kind::Whole { least: 0, most: 86_400, unit: Unit::Seconds };
+    "risk.no_close_s": Kind::Whole { least: 0, most: 86_400, unit: Unit::Seconds };
+    "risk.clock_off_ms": Kind::Whole { least: 0, most: 60_000, unit: Unit::Milliseconds };
+    "risk.disk_behind_s": Kind::Whole { least: 0, most: 3600, unit: Unit::Seconds };
+    "risk.restarts_per_hour": count(0, 100_000);
     "risk.alarm_drawdown_percent": count(0, 100);
     "risk.max_exposure": Kind::Amount { zero: true };
     "risk.max_symbol_exposure": Kind::Amount { zero: true };

@@ -44,6 +44,11 @@ const OFF_IN_SIMULATION: &[&str] = &[
     "risk.strategy_reduce_at_stops",
     "risk.strategy_exits_only_at_stops",
     "risk.unknown_order_s",
+    "risk.venue_silent_s",
+    "risk.no_close_s",
+    "risk.clock_off_ms",
+    "risk.disk_behind_s",
+    "risk.restarts_per_hour",
 ];
 
 /// One value of a source.

@@ -73,6 +73,11 @@ fn the_embedded_file_says_the_defaults() {
         strategy_reduce_at_stops: 4,
         strategy_exits_only_at_stops: 6,
         unknown_order_s: 300,
+        venue_silent_s: 120,
+        no_close_s: 300,
+        clock_off_ms: 5000,
+        disk_behind_s: 10,
+        restarts_per_hour: 60,
         ..settings.risk
     };
     assert_eq!(real.settings.risk, rules);

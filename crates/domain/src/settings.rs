@@ -158,6 +158,17 @@ pub struct Risk {
     /// How long an order may be unknown before the account goes to exits-only, seconds of event
     /// time.
     pub unknown_order_s: i64,
+    /// How long the venue may fail to respond before the account goes to exits-only, seconds.
+    pub venue_silent_s: i64,
+    /// How long no close may come during trading hours, seconds of event time.
+    pub no_close_s: i64,
+    /// How far this machine's clock may differ from the venue's, milliseconds.
+    pub clock_off_ms: i64,
+    /// How long a commit may wait for the disk, seconds.
+    pub disk_behind_s: i64,
+    /// Unplanned restarts of actors and processes within an hour of event time before the account
+    /// goes to exits-only.
+    pub restarts_per_hour: u32,
     /// The caps of exposure, and the costs of a stop. Saved states of stages hold none of it.
     pub sizes: SizeRules,
 }
@@ -182,6 +193,11 @@ impl Default for Risk {
             strategy_exits_only_at_stops: 0,
             strategy_exits_only_at_stop_percent: 0,
             unknown_order_s: 0,
+            venue_silent_s: 0,
+            no_close_s: 0,
+            clock_off_ms: 0,
+            disk_behind_s: 0,
+            restarts_per_hour: 0,
             sizes: SizeRules::default(),
         }
     }
@@ -237,6 +253,10 @@ impl Settings {
             ("stale_s", trading.stale_s),
             ("recv_window_ms", trading.recv_window_ms),
             ("unknown_order_s", risk.unknown_order_s),
+            ("venue_silent_s", risk.venue_silent_s),
+            ("no_close_s", risk.no_close_s),
+            ("clock_off_ms", risk.clock_off_ms),
+            ("disk_behind_s", risk.disk_behind_s),
         ] {
             if !(0..=SECONDS_MAX).contains(&value) {
                 return Err(format!("{what} {value} is not from 0 to {SECONDS_MAX}"));

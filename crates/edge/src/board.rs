@@ -5,6 +5,7 @@
 
 use super::meters::Meters;
 use crate::operation::config::Standing;
+use crate::operation::health::HealthWatch;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::sessions::Sessions;
@@ -53,6 +54,8 @@ pub struct Board {
     last_close: Mutex<Option<LastClose>>,
     /// The newest close that was appended, or is about to be.
     coming: AtomicI64,
+    /// What was reported about the health of venue, market, clock and disk.
+    pub health: Mutex<HealthWatch>,
     /// In lockstep, the latest time to which the venue may have been moved; 0: not known yet.
     reach: AtomicI64,
     /// In lockstep, what the last released minute did to our orders.

@@ -1,5 +1,6 @@
-//! The clock: appends a `Clock` input when the earliest wake-up of a stage is due. It also samples
-//! the clock of a venue whose time passes automatically.
+//! The clock: appends a `Clock` input when the earliest wake-up of a stage is due. Where venue time
+//! passes automatically, it also samples the venue's clock, and appends what became unfit for
+//! trading: see [`super::operation::health`].
 
 use super::board::Rest;
 use super::world::{Passing, World};
@@ -9,6 +10,7 @@ use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::ops::RangeInclusive;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
@@ -19,6 +21,9 @@ pub const NAME: &str = "clock";
 const LOOK: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(100);
 /// Wall time between samples of the venue's clock.
 const SAMPLE: Duration = Duration::from_secs(5);
+
+/// Wall time between checks of the health.
+const HEALTH: Duration = Duration::from_secs(1);
 
 /// Messages of the clock.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ pub struct State {
     /// When the venue's clock was last sampled.
     sampled: Option<Instant>,
     sampling: Option<JoinHandle<()>>,
+    /// When the health was checked last.
+    looked: Option<Instant>,
     /// The wake-up appended last, and its input.
     appended: Option<(i64, u64)>,
 }
@@ -52,7 +59,7 @@ impl Actor for Clock {
         world: World,
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
-        Ok(State { world, writer, sampled: None, sampling: None, appended: None })
+        Ok(State { world, writer, sampled: None, sampling: None, looked: None, appended: None })
     }
 
     async fn post_start(
@@ -76,6 +83,7 @@ impl Actor for Clock {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         state.sample();
+        state.report_health()?;
         let world = &state.world;
         let n = world.journal.head();
         let is_due = |(due, _): &(i64, u64)| world.knows_time() && *due <= world.now();
@@ -98,6 +106,20 @@ impl Actor for Clock {
 }
 
 impl State {
+    /// Appends what became unfit for trading, or fit again.
+    fn report_health(&mut self) -> Result<(), ActorProcessingErr> {
+        if self.looked.is_some_and(|at| at.elapsed() < HEALTH) {
+            return Ok(());
+        }
+        self.looked = Some(clock::now());
+        let world = &self.world;
+        let mut health = world.board.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(input) = health.look(world) {
+            world.journal.append(&self.writer, world.now(), vec![input])?;
+        }
+        Ok(())
+    }
+
     /// Samples the venue's clock now and then: it drifts against ours if its time passes
     /// automatically.
     fn sample(&mut self) {
@@ -113,9 +135,11 @@ impl State {
                 } else {
                     world.venue.server_time().await.map(drop)
                 };
-                if let Err(e) = read {
+                if let Err(e) = &read {
                     tracing::debug!(error = %e, "the venue's clock could not be read");
                 }
+                let mut health = world.board.health.lock().unwrap_or_else(PoisonError::into_inner);
+                health.clock_read(read.map_err(|e| e.to_string()));
             }));
         }
     }

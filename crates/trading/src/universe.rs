@@ -560,6 +560,7 @@ impl Universe {
             Operator::StageJoined { .. } => self.lacks_rules = true,
             Operator::Started { .. }
             | Operator::Branch { .. }
+            | Operator::Health { .. }
             | Operator::LiveConfirmed { .. }
             | Operator::Resolved { .. }
             | Operator::Adopted { .. }

@@ -380,6 +380,13 @@ fn describe_operator(operator: &Operator) -> String {
             format!("{path} is stopped by its supervisor ({why}): no entries, a retry every minute")
         }
         Operator::Branch { path, down: None } => format!("{path} runs again"),
+        Operator::Health { problems } if problems.is_empty() => {
+            "venue, closes, clock and disk are fit for trading".to_owned()
+        }
+        Operator::Health { problems } => {
+            let why: Vec<&str> = problems.iter().map(|(_, why)| why.as_str()).collect();
+            format!("unfit for trading: {}", why.join("; "))
+        }
         Operator::Restarted { actors } => {
             let each: Vec<String> = actors.iter().map(restarts).collect();
             format!("actors restarted: {}", each.join(", "))

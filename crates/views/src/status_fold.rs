@@ -160,6 +160,7 @@ impl StatusFold {
             | Operator::Adopted { .. }
             | Operator::SymbolWanted { .. }
             | Operator::Restarted { .. }
+            | Operator::Health { .. }
             | Operator::Manual { .. } => {}
             Operator::Resolved { conflict, .. } => {
                 self.view.conflicts.retain(|c| c.id() != conflict.id());

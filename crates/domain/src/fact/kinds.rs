@@ -69,6 +69,7 @@ pub mod kind {
     pub const ADOPTED: u8 = 93;
     pub const PANIC_TRADED: u8 = 94;
     pub const RESTARTED: u8 = 97;
+    pub const HEALTH: u8 = 98;
 }
 
 /// Ranks of the stages. They are fixed, spaced and never reused. A new stage takes a free number.
@@ -243,6 +244,8 @@ kinds! {
         "what `everwarm panic` traded; each trade counts once";
     RESTARTED "Operator.Restarted" "supervisor" false JOURNAL
         "actors that restarted, by name and cause, collected for ten seconds";
+    HEALTH "Operator.Health" "clock" true JOURNAL
+        "venue, market data, clock or disk became unfit for trading, or fit again";
 }
 
 impl fact::Body for Body {
@@ -288,6 +291,7 @@ impl fact::Body for Body {
                 Operator::Switched { .. } => kind::SWITCHED,
                 Operator::Adopted { .. } => kind::ADOPTED,
                 Operator::Restarted { .. } => kind::RESTARTED,
+                Operator::Health { .. } => kind::HEALTH,
                 Operator::Manual { .. } => kind::MANUAL,
             },
             Body::Analysis(a) => match a {
@@ -349,6 +353,7 @@ impl fact::Body for Body {
                 | kind::ADOPTED
                 | kind::REQUESTED
                 | kind::MANUAL
+                | kind::HEALTH
         )
     }
 
@@ -482,6 +487,9 @@ impl Body {
                 | Operator::SymbolWanted { .. } => 0,
                 Operator::Manual { reason, .. } | Operator::Resolved { reason, .. } => {
                     4 * TEXT + reason.len()
+                }
+                Operator::Health { problems } => {
+                    problems.iter().map(|(_, why)| why.len() + TEXT).sum()
                 }
                 Operator::Restarted { actors } => {
                     size_of_val(actors.as_slice()) + actors.len() * TEXT

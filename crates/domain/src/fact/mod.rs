@@ -290,6 +290,12 @@ pub enum Operator {
         /// The restarts, by actor and cause.
         actors: Vec<Restarts>,
     },
+    /// What limits trading changed in the health of the daemon and its surroundings. It lists all
+    /// problems that exist now. Synced.
+    Health {
+        /// The problems, each with the reason that users read.
+        problems: Vec<(HealthCheck, String)>,
+    },
     /// An operator requests an order, the exit of lots or a cancel by hand. A repeated id has no
     /// effect. Synced.
     Manual {
@@ -311,6 +317,20 @@ pub struct Retained {
     pub settings: String,
     /// Its kind.
     pub kind: String,
+}
+
+/// What trading needs to be healthy. The daemon watches it while venue time passes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthCheck {
+    /// The venue responds.
+    Venue,
+    /// Closes come during trading hours.
+    Market,
+    /// This machine's clock agrees with the venue's.
+    Clock,
+    /// The disk takes what is committed.
+    Disk,
 }
 
 /// The number of restarts of one actor for one cause.

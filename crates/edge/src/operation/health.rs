@@ -8,29 +8,28 @@
 use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, HealthCheck, Operator};
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::time::{UtcMs, WallMs};
+use everwarm_domain::time::{UtcMs, WallMs, clock};
 use everwarm_runtime::clock::wall;
-use everwarm_words::text::instant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The limits in force; 0: the check is off.
+/// The limits in force, milliseconds; 0: the check is off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Limits {
-    venue_ms: i64,
-    close_ms: i64,
-    clock_ms: i64,
-    disk_ms: i64,
+    venue: i64,
+    close: i64,
+    clock: i64,
+    disk: i64,
 }
 
 impl Limits {
     fn in_force(world: &World) -> Limits {
         let of = |key: &str| world.board.in_force(key).and_then(|v| v.as_i64()).unwrap_or(0);
         Limits {
-            venue_ms: of("risk.venue_silent_s") * 1000,
-            close_ms: of("risk.no_close_s") * 1000,
-            clock_ms: of("risk.clock_off_ms"),
-            disk_ms: of("risk.disk_behind_s") * 1000,
+            venue: of("risk.venue_silent_s") * 1000,
+            close: of("risk.no_close_s") * 1000,
+            clock: of("risk.clock_off_ms"),
+            disk: of("risk.disk_behind_s") * 1000,
         }
     }
 }
@@ -96,11 +95,7 @@ impl HealthWatch {
     }
 
     /// All problems, if they are others than those reported.
-    fn change(
-        &mut self,
-        limits: Limits,
-        seen: &Observation,
-    ) -> Option<Vec<(HealthCheck, String)>> {
+    fn change(&mut self, limits: Limits, seen: &Observation) -> Option<Vec<(HealthCheck, String)>> {
         if limits == Limits::default() && self.reported.is_none() {
             return None;
         }
@@ -109,23 +104,23 @@ impl HealthWatch {
         let had = |check| before.is_some_and(|before| before.contains_key(&check));
         let mut now = BTreeMap::new();
         if let Some((since, why)) = &seen.venue
-            && limits.venue_ms > 0
-            && seen.wall - *since >= limits.venue_ms
+            && limits.venue > 0
+            && seen.wall - *since >= limits.venue
         {
-            let text = format!("the venue does not respond since {} ({why})", instant(since.utc()));
+            let text = format!("the venue cannot be used since {}: {why}", clock(since.utc()));
             now.insert(HealthCheck::Venue, text);
         }
         // A process that starts has to fetch first what came while it did not run.
         let since = seen.close.unwrap_or(began);
         let open_for = |from: UtcMs| seen.sessions.open_between(from, seen.now.max(from));
-        let missing = limits.close_ms > 0 && open_for(since) >= limits.close_ms;
-        if missing && open_for(since.max(began)) >= limits.close_ms {
-            let text = format!("no close came since {}", instant(since));
+        let missing = limits.close > 0 && open_for(since) >= limits.close;
+        if missing && open_for(since.max(began)) >= limits.close {
+            let text = format!("no close came since {}", clock(since));
             now.insert(HealthCheck::Market, text);
         }
-        if let Some(ahead) = seen.ahead.filter(|_| limits.clock_ms > 0) {
+        if let Some(ahead) = seen.ahead.filter(|_| limits.clock > 0) {
             // It ends at half of the limit, so that it does not come and go.
-            let most = if had(HealthCheck::Clock) { limits.clock_ms / 2 } else { limits.clock_ms };
+            let most = if had(HealthCheck::Clock) { limits.clock / 2 } else { limits.clock };
             if ahead.abs() > most {
                 let side = if ahead > 0 { "behind" } else { "ahead of" };
                 let off = ahead.abs();
@@ -133,9 +128,9 @@ impl HealthWatch {
                 now.insert(HealthCheck::Clock, text);
             }
         }
-        if limits.disk_ms > 0 && seen.uncommitted >= limits.disk_ms {
-            let from = WallMs::default() + (seen.wall - WallMs::default()) - seen.uncommitted;
-            let text = format!("the disk took no commit since {}", instant(from.utc()));
+        if limits.disk > 0 && seen.uncommitted >= limits.disk {
+            let from = seen.wall.utc() - seen.uncommitted;
+            let text = format!("the disk took no commit since {}", clock(from));
             now.insert(HealthCheck::Disk, text);
         }
         let undecided = missing && !now.contains_key(&HealthCheck::Market);
@@ -160,8 +155,7 @@ mod tests {
     use super::*;
     use everwarm_domain::time::MINUTE;
 
-    const LIMITS: Limits =
-        Limits { venue_ms: 120_000, close_ms: 300_000, clock_ms: 5_000, disk_ms: 10_000 };
+    const LIMITS: Limits = Limits { venue: 120_000, close: 300_000, clock: 5_000, disk: 10_000 };
 
     fn fit(now: UtcMs) -> Observation {
         Observation {
@@ -189,11 +183,11 @@ mod tests {
             Observation { venue: Some((since, "no route".into())), ..fit(now) }
         };
         assert_eq!(change(&mut watch, &down(239_999)), "same");
-        let text = "the venue does not respond since 1970-01-01 00:02:00 (no route)";
+        let text = "the venue cannot be used since 00:02 UTC: no route";
         assert_eq!(change(&mut watch, &down(240_000)), format!("[(Venue, {text:?})]"));
         assert_eq!(change(&mut watch, &down(250_000)), "same");
         let disk = Observation { uncommitted: 10_000, ..down(260_000) };
-        let late = "the disk took no commit since 1970-01-01 00:04:10";
+        let late = "the disk took no commit since 00:04 UTC";
         let both = format!("[(Venue, {text:?}), (Disk, {late:?})]");
         assert_eq!(change(&mut watch, &disk), both);
         assert_eq!(change(&mut watch, &fit(261_000)), "[]");
@@ -211,7 +205,7 @@ mod tests {
         let old = |now: UtcMs| Observation { close: Some(60_000), ..fit(now) };
         assert_eq!(change(&mut watch, &old(3_600_000)), "same", "closes may come soon");
         assert_eq!(change(&mut watch, &old(3_899_999)), "same");
-        let text = "no close came since 1970-01-01 00:01:00";
+        let text = "no close came since 00:01 UTC";
         assert_eq!(change(&mut watch, &old(3_900_000)), format!("[(Market, {text:?})]"));
         assert_eq!(change(&mut watch, &fit(3_960_000)), "[]");
         let mut after = HealthWatch::default();
@@ -224,7 +218,7 @@ mod tests {
         let mut watch = HealthWatch::default();
         let bad = Observation { uncommitted: 1_000_000, close: None, ..fit(3_600_000) };
         assert_eq!(watch.change(Limits::default(), &bad), None);
-        assert_eq!(change(&mut watch, &bad).contains("Disk"), true);
+        assert!(change(&mut watch, &bad).contains("Disk"));
         assert_eq!(watch.change(Limits::default(), &bad), Some(vec![]), "it was turned off");
         assert_eq!(watch.change(Limits::default(), &bad), None);
     }

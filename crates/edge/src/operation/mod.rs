@@ -3,6 +3,7 @@
 
 pub mod branches;
 pub mod config;
+pub mod health;
 pub mod projector;
 pub mod reload;
 pub mod restarts;

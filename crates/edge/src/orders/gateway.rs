@@ -1,9 +1,9 @@
 //! The gateway: the only actor that changes anything at the venue.
 //!
 //! It folds to the head of the journal and then acts. It announces what is to be sent, waits until
-//! that is on disk, and sends it once. [`gate`] lists the conditions under which an order leaves. It queries orders of unknown status. It sends nothing before
-//! the account was compared with the books in this run. While trading it compares the account again
-//! now and then.
+//! that is on disk, and sends it once. [`gate`] lists the conditions under which an order leaves.
+//! It queries orders of unknown status. It sends nothing before the account was compared with the
+//! books in this run. While trading it compares the account again now and then.
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 

@@ -1,8 +1,8 @@
 //! Follows orders from the intent to the last fill.
 //!
-//! [`lifecycle`] defines the legal changes, [`order_states`] holds the known states, and the manager appends
-//! the consequences. `open_order_check` compares the orders with those open at the venue. The
-//! gateway folds its own states and reads from it what to send and query.
+//! [`lifecycle`] defines the legal changes, [`order_states`] holds the known states, and the
+//! manager appends the consequences. `open_order_check` compares the orders with those open at the
+//! venue. The gateway folds its own states and reads from them what to send and query.
 
 mod cancels;
 mod finished_orders;

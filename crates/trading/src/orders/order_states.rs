@@ -1,9 +1,9 @@
 //! Keeps the known state of every order, folded from inputs and from the order manager's facts.
 //!
-//! The order manager has these states, and the gateway folds its own. The gateway may fold an input
-//! before the manager's facts about the one before. So evidence (attempts, reports, absences) comes only from
-//! inputs. The state of an order (status, applied fills, granted attempts) comes only from the
-//! manager's facts. Neither waits for the other.
+//! The order manager has these states, and the gateway folds its own. The gateway may fold an
+//! input before the manager's facts about the one before. So evidence (attempts, reports,
+//! absences) comes only from inputs. The state of an order (status, applied fills, granted
+//! attempts) comes only from the manager's facts. Neither waits for the other.
 //!
 //! Finished orders are packed. A fact that names one unpacks it while the fact is handled.
 //!
@@ -227,6 +227,7 @@ impl OrderStates {
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
             | Operator::Branch { .. }
+            | Operator::Health { .. }
             | Operator::Switched { .. }
             | Operator::Adopted { .. }
             | Operator::SymbolWanted { .. }

@@ -9,7 +9,8 @@
 //! exits only while it lasts; a twin order halts trading. An order that stays unknown allows exits
 //! only until it is known. A quarantine that stops a stage allows exits only. A quarantine that
 //! skips a symbol bars buys of it. Both last until an operator releases them. A branch that its
-//! supervisor stopped allows exits only until it runs again. Halt, flatten and careful start last
+//! supervisor stopped allows exits only until it runs again. So do an unfit venue, market, clock or
+//! disk, and too many restarts; see [`super::health`]. Halt, flatten and careful start last
 //! until the operator changes them. The breaker decides once an input, after all facts it reads. So
 //! the decision of the same close uses its level.
 //!
@@ -18,6 +19,7 @@
 //! Invariant, asserted by `check`: the normal level has no reason, every other level has one.
 
 use super::drawdown::Drawdown;
+use super::health::Health;
 use super::limits::Counts;
 use super::trades::Trades;
 use crate::calendar::Calendar;
@@ -39,7 +41,7 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 7;
+const FORMAT: u8 = 8;
 
 /// The breaker stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +72,7 @@ pub struct Breaker {
     trades: Trades,
     /// Unknown orders, and the newest close when each became unknown, UTC milliseconds.
     unknown: BTreeMap<ClientOrderId, UtcMs>,
+    health: Health,
 }
 
 impl Breaker {
@@ -110,6 +113,10 @@ impl Breaker {
         for path in &self.branches {
             level = level.max(BreakerLevel::ExitsOnly);
             reasons.push(format!("{path} failed too often and is kept down"));
+        }
+        for reason in self.health.reasons(&self.limits, self.trades.now()) {
+            level = level.max(BreakerLevel::ExitsOnly);
+            reasons.push(reason);
         }
         if self.conflicts == 0 {
             return (level, reasons);
@@ -228,7 +235,7 @@ impl Stage for Breaker {
     }
 
     fn version(&self) -> u16 {
-        7
+        8
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -253,6 +260,8 @@ impl Stage for Breaker {
             kind::LOT,
             kind::RECONCILED,
             kind::DAY_BEGINS,
+            kind::HEALTH,
+            kind::RESTARTED,
         ])
     }
 
@@ -278,7 +287,14 @@ impl Stage for Breaker {
                 }
             }
             // A run begins with all branches running.
-            Body::Operator(Operator::Started { .. }) => self.branches.clear(),
+            Body::Operator(Operator::Started { .. }) => {
+                self.branches.clear();
+                self.health.count(1, &self.limits, self.trades.now());
+            }
+            Body::Operator(Operator::Health { problems }) => self.health.take(problems),
+            Body::Operator(Operator::Restarted { actors }) => {
+                self.health.restarted(actors, &self.limits, self.trades.now());
+            }
             Body::Operator(Operator::Branch { path, down }) => {
                 self.branches.remove(path);
                 self.branches.extend(down.as_ref().map(|_| path.clone()));

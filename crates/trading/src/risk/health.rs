@@ -3,10 +3,9 @@
 //!
 //! A problem stays over restarts, until an input says that it is over. Restarts count for an hour.
 
-use everwarm_domain::fact::{Body, HealthCheck, Operator};
+use everwarm_domain::fact::{HealthCheck, Restarts};
 use everwarm_domain::settings::Risk;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,24 +21,23 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// Folds an input about it. `now` is the newest close.
-    pub fn fold(&mut self, fact: &Fact<Body>, limits: &Risk, now: UtcMs) {
-        let restarts = match &fact.body {
-            Body::Operator(Operator::Health { problems }) => {
-                self.problems = problems.iter().cloned().collect();
-                0
-            }
-            Body::Operator(Operator::Started { .. }) => 1,
-            Body::Operator(Operator::Restarted { actors }) => {
-                let counted = actors.iter().filter(|row| row.reason != PLANNED);
-                counted.fold(0_u32, |sum, row| sum.saturating_add(row.times))
-            }
-            _ => 0,
-        };
-        for _ in 0..restarts.min(limits.restarts_per_hour) {
-            self.restarts.push_back(now);
-        }
-        while self.restarts.len() > limits.restarts_per_hour as usize {
+    /// Takes the problems that exist now.
+    pub fn take(&mut self, problems: &[(HealthCheck, String)]) {
+        self.problems = problems.iter().cloned().collect();
+    }
+
+    /// Counts the restarts of actors.
+    pub fn restarted(&mut self, actors: &[Restarts], limits: &Risk, now: UtcMs) {
+        let unplanned = actors.iter().filter(|row| row.reason != PLANNED);
+        let times = unplanned.fold(0_u32, |sum, row| sum.saturating_add(row.times));
+        self.count(times, limits, now);
+    }
+
+    /// Counts restarts at the newest close `now`.
+    pub fn count(&mut self, times: u32, limits: &Risk, now: UtcMs) {
+        let most = limits.restarts_per_hour;
+        self.restarts.extend((0..times.min(most)).map(|_| now));
+        while self.restarts.len() > most as usize {
             self.restarts.pop_front();
         }
     }
@@ -54,8 +52,12 @@ impl Health {
         };
         let most = limits.restarts_per_hour as usize;
         let recent = self.restarts.iter().filter(|at| now - **at < 60 * MINUTE).count();
-        let often = (most > 0 && recent >= most)
-            .then(|| format!("{most} restarts or more within an hour"));
-        self.problems.iter().filter(move |(check, _)| is_on(check)).map(|(_, why)| why.clone()).chain(often)
+        let often =
+            (most > 0 && recent >= most).then(|| format!("{most} restarts or more within an hour"));
+        self.problems
+            .iter()
+            .filter(move |(check, _)| is_on(check))
+            .map(|(_, why)| why.clone())
+            .chain(often)
     }
 }

@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod caps;
 pub mod drawdown;
 pub mod exposure;
+mod health;
 pub mod limits;
 pub mod sizing;
 pub mod trades;

@@ -1,0 +1,37 @@
+//! The health of venue, closes, clock and disk limits trading, and no kill ends that.
+
+use crate::kit::{Folder, Process, ask, exchange, signal, wait_until};
+use serde_json::{Value, json};
+use std::fs;
+
+#[test]
+fn a_venue_that_does_not_respond_allows_exits_only_until_it_responds_even_after_a_kill() {
+    let folder = Folder::new("health");
+    let (dir, config) = (folder.join("data"), folder.join("everwarm.toml"));
+    fs::write(&config, "[risk]\nvenue_silent_s = 1\n").unwrap();
+    let run = ["run", "--pace", "60x", "--symbols", "3", "--config", config.to_str().unwrap()];
+    let status = |key: &str| ask(&dir, &["status"])[key].clone();
+    let reasons = || status("breaker_reasons").as_array().cloned().unwrap_or_default();
+    let of_the_venue =
+        |why: &Value| why.as_str().unwrap().starts_with("the venue cannot be used since ");
+
+    let daemon = Process::start(&dir, &run);
+    daemon.answers();
+    wait_until("closes come", || status("closes").as_u64() > Some(0));
+    assert_eq!((status("breaker"), reasons()), (json!("normal"), vec![]));
+    let venue = exchange(&dir).unwrap();
+    signal("-STOP", venue);
+    wait_until("only exits are allowed", || status("breaker") == "exits-only");
+    assert!(reasons().iter().any(of_the_venue), "{:?}", reasons());
+
+    daemon.kill();
+    assert_eq!(status("breaker"), "exits-only", "nobody runs");
+    signal("-CONT", venue);
+    let daemon = Process::start(&dir, &run);
+    daemon.answers();
+    wait_until("all is allowed", || status("breaker") == "normal");
+    assert_eq!(reasons(), Vec::<Value>::new());
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+}
