@@ -24,6 +24,7 @@ fn a_venue_that_does_not_respond_allows_exits_only_until_it_responds_even_after_
     wait_until("only exits are allowed", || status("breaker") == "exits-only");
     assert!(reasons().iter().any(of_the_venue), "{:?}", reasons());
 
+    wait_until("it is on disk", || status("unsynced") == 0);
     daemon.kill();
     assert_eq!(status("breaker"), "exits-only", "nobody runs");
     signal("-CONT", venue);

@@ -378,6 +378,7 @@ impl Values {
             clock_off_ms: self.get("risk.clock_off_ms"),
             disk_behind_s: self.get("risk.disk_behind_s"),
             restarts_per_hour: self.get("risk.restarts_per_hour"),
+            external_orders: self.get("risk.external_orders"),
             sizes: self.sizes(),
         }
     }

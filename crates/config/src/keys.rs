@@ -190,6 +190,7 @@ keys! {
     "risk.clock_off_ms": Kind::Whole { least: 0, most: 60_000, unit: Unit::Milliseconds };
     "risk.disk_behind_s": Kind::Whole { least: 0, most: 3600, unit: Unit::Seconds };
     "risk.restarts_per_hour": count(0, 100_000);
+    "risk.external_orders": Kind::OneOf(&["ignore", "halt"]);
     "risk.alarm_drawdown_percent": count(0, 100);
     "risk.max_exposure": Kind::Amount { zero: true };
     "risk.max_symbol_exposure": Kind::Amount { zero: true };

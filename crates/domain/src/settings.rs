@@ -116,6 +116,18 @@ impl Default for Trading {
     }
 }
 
+/// What follows from open orders that somebody else placed at the account. Orders with our prefix
+/// that we do not know always halt trading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExternalOrders {
+    /// Nothing. What they trade shows in the balances.
+    #[default]
+    Ignore,
+    /// Trading is halted while there are any.
+    Halt,
+}
+
 /// Rules of the circuit breaker. Zero switches a rule off.
 ///
 /// Saved states of stages hold the first three members only. The breaker saves all of them.
@@ -169,6 +181,8 @@ pub struct Risk {
     /// Unplanned restarts of actors and processes within an hour of event time before the account
     /// goes to exits-only.
     pub restarts_per_hour: u32,
+    /// What follows from open orders of the account that are not ours.
+    pub external_orders: ExternalOrders,
     /// The caps of exposure, and the costs of a stop. Saved states of stages hold none of it.
     pub sizes: SizeRules,
 }
@@ -198,6 +212,7 @@ impl Default for Risk {
             clock_off_ms: 0,
             disk_behind_s: 0,
             restarts_per_hour: 0,
+            external_orders: ExternalOrders::Ignore,
             sizes: SizeRules::default(),
         }
     }

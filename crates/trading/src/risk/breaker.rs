@@ -5,14 +5,15 @@
 //! Losing trades and stops bar a symbol, many stop-outs limit a strategy; see [`super::trades`].
 //!
 //! A reached limit of failures, entries or loss allows exits only. That ends when the counts are
-//! below the limit again or a new trading day begins with a close. A conflict with the venue allows
-//! exits only while it lasts; a twin order halts trading. An order that stays unknown allows exits
-//! only until it is known. A quarantine that stops a stage allows exits only. A quarantine that
-//! skips a symbol bars buys of it. Both last until an operator releases them. A branch that its
-//! supervisor stopped allows exits only until it runs again. So do an unfit venue, market, clock or
-//! disk, and too many restarts; see [`super::health`]. Halt, flatten and careful start last
-//! until the operator changes them. The breaker decides once an input, after all facts it reads. So
-//! the decision of the same close uses its level.
+//! below the limit again or a new trading day begins with a close. A conflict with the venue
+//! allows exits only while it lasts; a twin order halts trading. An order that stays unknown
+//! allows exits only until it is known. A quarantine that stops a stage allows exits only. A
+//! quarantine that skips a symbol bars buys of it. Both last until an operator releases them. A
+//! branch that its supervisor stopped allows exits only until it runs again. So do an unfit venue,
+//! market, clock or disk, and too many restarts; see [`super::health`]. Open orders of others halt
+//! trading if the configuration says so. Halt, flatten and careful start last until the operator
+//! changes them. The breaker decides once an input, after all facts it reads. So the decision of
+//! the same close uses its level.
 //!
 //! All failed requests of one owed exit count as one failure.
 //!
@@ -31,8 +32,8 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::quarantine::Quarantines;
-use everwarm_domain::settings::Risk;
 use everwarm_domain::settings::exits::ExitRule;
+use everwarm_domain::settings::{ExternalOrders, Risk};
 use everwarm_domain::switch::{Switch, Switches};
 use everwarm_domain::time::{UtcMs, clock};
 use everwarm_kernel::fact::{Effect, Fact, Mask, Rank};
@@ -73,6 +74,8 @@ pub struct Breaker {
     /// Unknown orders, and the newest close when each became unknown, UTC milliseconds.
     unknown: BTreeMap<ClientOrderId, UtcMs>,
     health: Health,
+    /// How many open orders are not ours, and the first of them.
+    external: Option<(u64, ClientOrderId, Symbol)>,
 }
 
 impl Breaker {
@@ -117,6 +120,15 @@ impl Breaker {
         for reason in self.health.reasons(&self.limits, self.trades.now()) {
             level = level.max(BreakerLevel::ExitsOnly);
             reasons.push(reason);
+        }
+        if let Some((count, id, symbol)) = &self.external
+            && self.limits.external_orders == ExternalOrders::Halt
+        {
+            level = level.max(BreakerLevel::Halted);
+            reasons.push(match count {
+                1 => format!("an order in {symbol} is not ours: {id}"),
+                _ => format!("{count} open orders are not ours; the first is {id} in {symbol}"),
+            });
         }
         if self.conflicts == 0 {
             return (level, reasons);
@@ -246,6 +258,7 @@ impl Stage for Breaker {
         Mask::of(&[
             kind::CLOSE,
             kind::SENT,
+            kind::ACCOUNT,
             kind::CONFIG_APPLIED,
             kind::QUARANTINED,
             kind::RELEASED,
@@ -278,6 +291,11 @@ impl Stage for Breaker {
             Body::Market(market) => self.calendar.fold(market),
             Body::Venue(Venue::Sent { attempts }) => {
                 self.sent.extend(attempts.iter().map(|attempt| attempt.client_id.clone()));
+            }
+            Body::Venue(Venue::Account { open, .. }) => {
+                let mut others = open.iter().filter(|(id, _)| !id.is_ours() && !id.is_panic());
+                let first = others.next().cloned();
+                self.external = first.map(|(id, at)| (1 + others.count() as u64, id, at));
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 if let Some(settings) = crate::settings::applied(text) {
@@ -359,6 +377,9 @@ impl Stage for Breaker {
     }
 }
 
+#[cfg(test)]
+#[path = "breaker_health_tests.rs"]
+mod health_tests;
 #[cfg(test)]
 #[path = "breaker_tests.rs"]
 mod tests;

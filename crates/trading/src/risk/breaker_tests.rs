@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{changed, close, configured, dec, fact, facts_of, filled, input, sent, sym};
-use everwarm_domain::fact::{Conflict, Dispute, HealthCheck, Restarts};
+use everwarm_domain::fact::{Conflict, Dispute};
 use everwarm_domain::id::VenueId;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::{SafeStep, Switch};
@@ -8,7 +8,7 @@ use everwarm_domain::time::MINUTE;
 
 const DAY_MINUTES: i64 = 1440;
 
-fn appended(stage: &mut Breaker, rank: u16, body: Body) -> String {
+pub(super) fn appended(stage: &mut Breaker, rank: u16, body: Body) -> String {
     let facts = facts_of(stage, &fact(1, rank, body));
     let words = facts.into_iter().map(|body| {
         let Body::Decision(Decision::Breaker { level, reasons, barred, strategies }) = body else {
@@ -230,7 +230,7 @@ fn what_operators_switch_is_a_level_with_their_reason() {
     assert_eq!(level_after(Switch::Safe(SafeStep::Trade)), "Normal []");
 }
 
-fn with(risk: Risk) -> Breaker {
+pub(super) fn with(risk: Risk) -> Breaker {
     let mut stage = Breaker::default();
     let settings = Settings { risk, ..Settings::default() };
     assert_eq!(appended(&mut stage, 0, configured(&settings)), "");
@@ -281,38 +281,6 @@ fn an_order_that_stays_unknown_allows_exits_only_until_it_is_known() {
     let why = "ExitsOnly [\"the state of order ew-1 is unknown since 00:01 UTC\"]";
     assert_eq!(appended(&mut stage, 0, close("A", 5, 1)), why);
     assert_eq!(appended(&mut stage, 700, changed("ew-1", OrderStatus::Open, "0")), "Normal []");
-}
-
-fn unfit(problems: &[(HealthCheck, &str)]) -> Body {
-    let problems = problems.iter().map(|(check, why)| (*check, (*why).to_owned())).collect();
-    Body::Operator(Operator::Health { problems })
-}
-
-#[test]
-fn what_is_unfit_allows_exits_only_until_an_input_says_that_it_is_over() {
-    let mut stage = with(Risk { venue_silent_s: 120, ..Risk::default() });
-    let venue = (HealthCheck::Venue, "the venue does not respond since 00:02 UTC");
-    let text = "ExitsOnly [\"the venue does not respond since 00:02 UTC\"]";
-    assert_eq!(appended(&mut stage, 0, unfit(&[venue])), text);
-    let started = Operator::Started { life: 2, installation: "i".to_owned(), epoch: 0 };
-    assert_eq!(appended(&mut stage, 0, Body::Operator(started)), "", "not by a restart");
-    let clock = unfit(&[(HealthCheck::Clock, "the clock is off")]);
-    assert_eq!(appended(&mut stage, 0, clock), "Normal []", "its check is off");
-}
-
-#[test]
-fn many_unplanned_restarts_within_an_hour_allow_exits_only() {
-    let mut stage = with(Risk { restarts_per_hour: 3, ..Risk::default() });
-    let restarted = |reason: &str, times| {
-        let row = Restarts { actor: "feed".to_owned(), reason: reason.to_owned(), times };
-        Body::Operator(Operator::Restarted { actors: vec![row] })
-    };
-    assert_eq!(appended(&mut stage, 0, restarted("injected", 9)), "", "an operator did that");
-    assert_eq!(appended(&mut stage, 0, restarted("panic", 2)), "");
-    assert_eq!(appended(&mut stage, 0, close("A", 30, 1)), "");
-    let text = "ExitsOnly [\"3 restarts or more within an hour\"]";
-    assert_eq!(appended(&mut stage, 0, restarted("error", 1)), text);
-    assert_eq!(appended(&mut stage, 0, close("A", 60, 1)), "Normal []");
 }
 
 fn lot(symbol: &str, quantity: &str, realized: &str) -> Body {
