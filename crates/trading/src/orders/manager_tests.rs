@@ -145,6 +145,10 @@ fn an_order_is_silent_until_all_is_reported_that_was_filled() {
     // One order may trade twice at one time.
     assert!(order.is_silent_since(at, dec("8")));
     assert!(order.is_silent_since(at + 1, dec("4")));
+    // The report of one trade may be lost, and that of a later one may say how much is filled.
+    let end = reported(S::Filled, "8", &[trade(5, "100", "2")]);
+    run_on(&mut manager, &[end]);
+    assert!(manager.book().get(&id(ID)).unwrap().is_silent_since(at, dec("8")));
 }
 
 #[test]

@@ -202,11 +202,11 @@ impl Order {
         matches!(self.status, OrderStatus::Open | OrderStatus::PartlyFilled)
     }
 
-    /// Whether it lives and was not reported at venue time `at` or later with `executed` base units
-    /// filled.
+    /// Whether it lives and was not reported at venue time `at` or later with each fill of `executed`
+    /// base units.
     #[must_use]
     pub fn is_silent_since(&self, at: UtcMs, executed: Decimal) -> bool {
-        let reported = self.reported_at >= at && self.reported_executed >= executed;
+        let reported = self.reported_at >= at && self.known_quantity() >= executed;
         self.lives() && self.sent() > 0 && !reported
     }
 

@@ -8,8 +8,9 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
 use everwarm_trading::orders::order_states::{ToQuery, Why};
 
-/// How often an order is queried whose trade is not reported.
-const FOLLOWS: u32 = 5;
+/// How often an order is queried whose trade is not reported. A venue may say some times that it
+/// does not know the order, and requests may be lost.
+const FOLLOWS: u32 = 20;
 
 impl State {
     /// The queries that are due; after an interruption, queries of all sent orders.
@@ -64,7 +65,11 @@ impl State {
             .retain(|id, (at, _)| traded.orders.iter().any(|(of, t, _)| of == id && t == at));
         for (id, at, _) in &traded.orders {
             if asks.iter().any(|ask| ask.client_id == *id) {
-                self.followed.entry(id.clone()).or_insert((*at, 0)).1 += 1;
+                let (_, tries) = self.followed.entry(id.clone()).or_insert((*at, 0));
+                *tries += 1;
+                if *tries == FOLLOWS {
+                    tracing::warn!(order = %id, "it traded, and no query reports it");
+                }
             }
         }
     }
