@@ -77,7 +77,9 @@ impl HealthWatch {
         if world.passing == Passing::Lockstep || !world.board.has_begun() {
             return None;
         }
-        let refused = world.board.venue().map(|trouble| (trouble.since, trouble.why));
+        // The reason stays while the tries go on.
+        let lasting = |why: String| why.split("; try ").next().unwrap_or_default().to_owned();
+        let refused = world.board.venue().map(|trouble| (trouble.since, lasting(trouble.why)));
         let failing = [refused, self.unread.clone()].into_iter().flatten();
         let own = world.passing == Passing::Scaled(1) && world.admin.is_none();
         let uncommitted = world.journal.uncommitted_age().as_millis();

@@ -202,8 +202,8 @@ impl Order {
         matches!(self.status, OrderStatus::Open | OrderStatus::PartlyFilled)
     }
 
-    /// Whether it lives and was not reported at venue time `at` or later with each fill of `executed`
-    /// base units.
+    /// Whether it lives and was not reported at venue time `at` or later with each fill of
+    /// `executed` base units.
     #[must_use]
     pub fn is_silent_since(&self, at: UtcMs, executed: Decimal) -> bool {
         let reported = self.reported_at >= at && self.known_quantity() >= executed;
