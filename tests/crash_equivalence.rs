@@ -22,6 +22,7 @@ mod steered;
 mod sweeps;
 mod symbols;
 mod upgrade;
+mod zoned;
 
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;
@@ -33,7 +34,7 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 11] = [
+const FEEDS: [Named; 12] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
@@ -42,6 +43,7 @@ const FEEDS: [Named; 11] = [
     ("ailing", feed::ailing),
     ("commanded", feed::commanded),
     ("barring", feed::barring),
+    ("zoned", feed::zoned),
     ("upgrade", upgrade::feed_before),
     ("without-stop-orders", feed::without_stop_orders),
     ("limited", feed::limited),

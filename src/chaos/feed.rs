@@ -17,6 +17,7 @@ use everwarm_domain::settings::exits::AtrStop;
 use everwarm_domain::settings::{EntryRule, ExitRules, Instance, Risk, Settings, Size};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_edge::market::universe::DAY_ZONE;
 use everwarm_sim::InitialBooks;
 use everwarm_sim::market::Market;
 use std::collections::BTreeMap;
@@ -226,6 +227,7 @@ pub fn small() -> Feed {
         before: None,
         sessions: Sessions::ALWAYS,
         stop_orders: STOP_ORDERS,
+        values: Vec::new(),
     }
 }
 
@@ -279,6 +281,14 @@ pub fn steered() -> Feed {
     ];
     let risk = Risk::default();
     Feed { script, settings: Settings { risk, ..settings() }, ..small() }
+}
+
+/// The same feed with trading days of Berlin. There midnight is an hour before that of UTC, which
+/// falls into the feed, too.
+#[must_use]
+pub fn zoned() -> Feed {
+    let zone = (DAY_ZONE.to_owned(), "\"Europe/Berlin\"".to_owned());
+    Feed { values: vec![zone], ..small() }
 }
 
 /// The same feed, in which few losing trades bar a symbol, and a small drawdown reduces entries.

@@ -37,6 +37,7 @@ pub fn speak(feed: &Feed, seed: u64) -> Feed {
         before: None,
         sessions: feed.sessions.clone(),
         stop_orders: feed.stop_orders,
+        values: feed.values.clone(),
     }
 }
 

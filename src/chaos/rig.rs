@@ -84,6 +84,8 @@ pub struct Feed {
     pub sessions: Sessions,
     /// Most open stop orders of a symbol.
     pub stop_orders: u32,
+    /// Values of the configuration that are no settings of stages, by key, as JSON.
+    pub values: Vec<(String, String)>,
 }
 
 /// Sizes after which a checkpoint or a segment is written.

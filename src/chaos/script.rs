@@ -235,7 +235,7 @@ pub(super) fn content(feed: &Feed, begun: usize) -> Content {
             change.make(&mut settings);
         }
     }
-    Content::new(&settings, Vec::new(), Vec::new())
+    Content::new(&settings, Vec::new(), feed.values.clone())
 }
 
 /// Deeds, with the close at which each is done.

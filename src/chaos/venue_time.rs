@@ -55,6 +55,7 @@ pub fn short(feed: &Feed, minutes: i64) -> Feed {
         before: feed.before.clone(),
         sessions: feed.sessions.clone(),
         stop_orders: feed.stop_orders,
+        values: feed.values.clone(),
     }
 }
 

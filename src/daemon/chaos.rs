@@ -11,6 +11,7 @@ use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
 use crate::chaos::rig::Feed;
 use everwarm_cli::ChaosConfig;
 use everwarm_domain::sessions::Sessions;
+use everwarm_edge::market::universe::DAY_ZONE;
 use everwarm_runtime::clock;
 use everwarm_sim::InitialBooks;
 use everwarm_views::exit::{Exit, Failure};
@@ -102,6 +103,8 @@ fn interrupted(stop: Stop) -> Result<(), Failure> {
 
 fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
     // Problems of the recording are reported before any run.
+    let mut values = asked.config.live_values();
+    values.retain(|(key, _)| key == DAY_ZONE);
     let source = asked.config.market.clone();
     let (first, setup) = market(&source)?;
     let settings = Traded::of(&asked.config, first.as_ref())?.settings;
@@ -117,6 +120,7 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
         before: None,
         sessions: Sessions::ALWAYS,
         stop_orders: STOP_ORDERS,
+        values,
     })
 }
 

@@ -76,6 +76,7 @@ fn a_recording_is_equal_to_the_plain_loop() {
         before: None,
         sessions: Sessions::ALWAYS,
         stop_orders: STOP_ORDERS,
+        values: Vec::new(),
     };
     let plain = plain::play(&feed).unwrap();
     assert!(plain.theirs.len() > 400, "it trades");

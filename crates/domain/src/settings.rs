@@ -178,8 +178,8 @@ pub struct Risk {
     pub clock_off_ms: i64,
     /// How long a commit may wait for the disk, seconds.
     pub disk_behind_s: i64,
-    /// Unplanned restarts of actors and processes within an hour of event time before the account
-    /// goes to exits-only.
+    /// Starts of the daemon and unplanned restarts of actors within an hour of event time before
+    /// the account goes to exits-only.
     pub restarts_per_hour: u32,
     /// What follows from open orders of the account that are not ours.
     pub external_orders: ExternalOrders,

@@ -151,8 +151,14 @@ impl Failure {
     pub fn no_daemon(data_dir: &Path) -> Failure {
         let dir = data_dir.display();
         let word = shell_word(&dir.to_string());
-        let text =
-            format!("no daemon is running on {dir}. Start one: everwarm run --data-dir {word}");
+        let never = if data_dir.join("live.redb").exists() {
+            ""
+        } else {
+            ", and none ran there before: it has no journal"
+        };
+        let text = format!(
+            "no daemon is running on {dir}{never}. Start one: everwarm run --data-dir {word}"
+        );
         Failure::new(Exit::Unreachable, text)
     }
 }

@@ -47,7 +47,9 @@ const AGAIN: Duration = Duration::from_millis(20);
 const TRUSTED: UtcMs = MINUTE;
 /// Days whose beginning is announced, the current one included.
 const DAYS_AHEAD: usize = 5;
-/// The value of `risk.day_zone` for the zone of the venue.
+/// The key of the zone in which trading days begin.
+pub const DAY_ZONE: &str = "risk.day_zone";
+/// The value of this key for the zone of the venue.
 const VENUES: &str = "venue";
 
 /// Makes the bar actor of a symbol.
@@ -421,7 +423,7 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
 
 /// The zone of `risk.day_zone`; none: that of the venue.
 fn wanted_zone(world: &World) -> Option<TimeZone> {
-    let name = world.board.in_force("risk.day_zone")?;
+    let name = world.board.in_force(DAY_ZONE)?;
     TimeZone::get(name.as_str().filter(|name| *name != VENUES)?).ok()
 }
 

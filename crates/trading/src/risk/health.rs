@@ -9,7 +9,7 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// The cause of restarts that an operator asked for, which are no sign of a defect.
+/// The cause of restarts by `everwarm kill`, which are no sign of a defect.
 const PLANNED: &str = "injected";
 
 /// Problems, and the restarts of the last hour.
