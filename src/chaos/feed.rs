@@ -288,7 +288,9 @@ pub fn steered() -> Feed {
 #[must_use]
 pub fn zoned() -> Feed {
     let zone = (DAY_ZONE.to_owned(), "\"Europe/Berlin\"".to_owned());
-    Feed { values: vec![zone], ..small() }
+    // The limit is reached on both days.
+    let risk = Risk { max_trades_per_day: 2, ..Risk::default() };
+    Feed { values: vec![zone], settings: Settings { risk, ..settings() }, ..small() }
 }
 
 /// The same feed, in which few losing trades bar a symbol, and a small drawdown reduces entries.
