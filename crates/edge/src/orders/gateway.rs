@@ -453,15 +453,18 @@ impl State {
     }
 
     /// Compares the account with the books. An order that is not found may still exist and explain
-    /// the account, so it is queried first, for a while.
+    /// the account, so it is queried first, for a while. In lockstep an order that traded is
+    /// queried again at once: no close comes before its fills are known.
     fn reconcile(&mut self, life: u64, now: UtcMs, known: Known) -> Due {
         let since = *self.looking_since.get_or_insert(now);
         let patient = now < since + LOOK_FOR;
+        let followed = self.traded_orders(&[]).is_empty();
         let orders = &self.book.stage().orders;
-        if patient && orders.next_query_at().is_some_and(|at| at > now) {
+        if patient && followed && orders.next_query_at().is_some_and(|at| at > now) {
             return Due::Nothing;
         }
         let asks = self.sent_orders();
+        self.count_follows(&asks);
         let book = self.book.stage_mut();
         for ask in &asks {
             book.orders.asked(&ask.client_id, now);
