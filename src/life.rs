@@ -47,6 +47,7 @@ use everwarm_venue::rate_limit::Note;
 use everwarm_venue::simulated::{Admin, Wheel};
 use everwarm_venue::source::Source;
 use everwarm_venue::{Open, Opening, Ports};
+pub use everwarm_views::journal_reader::LIVE_FILE;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,8 +56,6 @@ use tokio::sync::{Semaphore, watch};
 
 /// Application name in the header of the live file.
 pub const APPLICATION: &str = "everwarm";
-/// Name of the live file.
-pub const LIVE_FILE: &str = "live.redb";
 
 /// How a run reaches the venue.
 #[derive(Clone)]

@@ -377,6 +377,12 @@ impl Board {
         self.last_close().max((coming > 0).then_some(coming))
     }
 
+    /// Whether the closer has reported the last close.
+    #[must_use]
+    pub fn knows_close(&self) -> bool {
+        self.close().is_some()
+    }
+
     /// See [`Board::write_close`].
     #[must_use]
     pub fn last_close(&self) -> Option<UtcMs> {

@@ -5,6 +5,7 @@
 use super::board::Rest;
 use super::world::{Passing, World};
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
@@ -115,7 +116,8 @@ impl State {
         let world = &self.world;
         let mut health = world.board.health.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(input) = health.look(world) {
-            world.journal.append(&self.writer, world.now(), vec![input])?;
+            let time = if world.knows_time() { world.now() } else { UtcMs::MIN };
+            world.journal.append(&self.writer, time, vec![input])?;
         }
         Ok(())
     }
@@ -139,7 +141,7 @@ impl State {
                     tracing::debug!(error = %e, "the venue's clock could not be read");
                 }
                 let mut health = world.board.health.lock().unwrap_or_else(PoisonError::into_inner);
-                health.clock_read(read.map_err(|e| e.to_string()));
+                health.clock_read(read.is_ok());
             }));
         }
     }

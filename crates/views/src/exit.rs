@@ -1,6 +1,7 @@
 //! Exit codes, and the failure of a command. Only this file has the numbers;
 //! `docs/reference/exit-codes.md` is generated from it.
 
+use crate::journal_reader::LIVE_FILE;
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::store::archive::ArchiveError;
 use everwarm_words::text::shell_word;
@@ -151,7 +152,7 @@ impl Failure {
     pub fn no_daemon(data_dir: &Path) -> Failure {
         let dir = data_dir.display();
         let word = shell_word(&dir.to_string());
-        let never = if data_dir.join("live.redb").exists() {
+        let never = if data_dir.join(LIVE_FILE).exists() {
             ""
         } else {
             ", and none ran there before: it has no journal"

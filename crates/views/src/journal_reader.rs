@@ -11,6 +11,9 @@ use everwarm_runtime::store::{CheckpointRow, Left};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+/// Name of the live file in a data directory: the newest part of the journal, and the states.
+pub const LIVE_FILE: &str = "live.redb";
+
 /// The facts of a journal, in their order.
 pub trait JournalFacts: Send + Sync {
     /// Calls `see` with each fact and its row, from `from_row` on, until `see` breaks or the facts

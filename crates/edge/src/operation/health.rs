@@ -2,7 +2,7 @@
 //! that lasts longer than its limit in `[risk]` becomes an input, and so does its end.
 //!
 //! The clock actor calls it. What was reported outlives that actor: it lies on the board. A new
-//! process reports nothing until it can judge everything. So a problem of the process before ends
+//! process ends no problem until it has judged everything. So a problem of the process before ends
 //! when it is over, and not by a restart.
 
 use crate::world::{Passing, World};
@@ -38,10 +38,10 @@ impl Limits {
 #[derive(Clone, Debug)]
 struct Observation {
     wall: WallMs,
-    /// Venue time.
-    now: UtcMs,
-    /// Why a request failed last, and since when requests fail.
-    venue: Option<(WallMs, String)>,
+    /// Venue time; none while it, or the last close, is not known yet.
+    now: Option<UtcMs>,
+    /// Since when requests fail.
+    failing: Option<WallMs>,
     close: Option<UtcMs>,
     sessions: Arc<Sessions>,
     /// How far the venue's clock is ahead of ours, milliseconds; none where its time is made.
@@ -50,106 +50,138 @@ struct Observation {
     uncommitted: i64,
 }
 
+/// The judgement of one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    Fit,
+    /// This process has not seen enough yet.
+    Unsure,
+    /// Why it is unfit for trading.
+    Unfit(String),
+}
+
 /// What was reported, and what is needed to judge.
 #[derive(Debug, Default)]
 pub struct HealthWatch {
-    /// The venue's time at the first look.
+    /// The venue's time when it was first known.
     began: Option<UtcMs>,
-    /// Since when the venue's clock cannot be read, and why.
-    unread: Option<(WallMs, String)>,
+    /// Since when the venue's clock cannot be read.
+    unread: Option<WallMs>,
+    /// Whether this process has judged everything once.
+    sure: bool,
     /// The reported problems; none: this process has reported nothing.
     reported: Option<BTreeMap<HealthCheck, String>>,
 }
 
 impl HealthWatch {
-    /// Notes whether the venue's clock was read; an error says why not.
-    pub fn clock_read(&mut self, result: Result<(), String>) {
-        self.unread = match (result, self.unread.take()) {
-            (Ok(()), _) => None,
-            (Err(why), Some((since, _))) => Some((since, why)),
-            (Err(why), None) => Some((wall(), why)),
-        };
+    /// Notes whether the venue's clock was read.
+    pub fn clock_read(&mut self, read: bool) {
+        self.unread = if read { None } else { self.unread.or_else(|| Some(wall())) };
     }
 
     /// The input about a change; none if nothing changed or nothing is watched.
     pub fn look(&mut self, world: &World) -> Option<Body> {
-        let limits = Limits::in_force(world);
         if world.passing == Passing::Lockstep || !world.board.has_begun() {
             return None;
         }
-        // The reason stays while the tries go on.
-        let lasting = |why: String| why.split("; try ").next().unwrap_or_default().to_owned();
-        let refused = world.board.venue().map(|trouble| (trouble.since, lasting(trouble.why)));
-        let failing = [refused, self.unread.clone()].into_iter().flatten();
+        let known = world.knows_time() && world.board.knows_close();
+        let refused = world.board.venue().map(|trouble| trouble.since);
         let own = world.passing == Passing::Scaled(1) && world.admin.is_none();
         let uncommitted = world.journal.uncommitted_age().as_millis();
         let seen = Observation {
             wall: wall(),
-            now: world.now(),
-            venue: failing.min_by_key(|(since, _)| *since),
+            now: known.then(|| world.now()),
+            failing: refused.into_iter().chain(self.unread).min(),
             close: world.board.last_close(),
             sessions: world.board.sessions(),
-            ahead: own.then(|| world.clock.lock().offset()),
+            ahead: (own && known).then(|| world.clock.lock().offset()),
             uncommitted: i64::try_from(uncommitted).unwrap_or(i64::MAX),
         };
-        let problems = self.change(limits, &seen)?;
+        let problems = self.change(Limits::in_force(world), &seen)?;
         Some(Body::Operator(Operator::Health { problems }))
     }
 
-    /// All problems, if they are others than those reported.
+    /// All problems, if they are others than those reported. A process that has not judged
+    /// everything yet ends none.
     fn change(&mut self, limits: Limits, seen: &Observation) -> Option<Vec<(HealthCheck, String)>> {
         if limits == Limits::default() && self.reported.is_none() {
             return None;
         }
-        let began = *self.began.get_or_insert(seen.now);
-        let before = self.reported.as_ref();
-        let had = |check| before.is_some_and(|before| before.contains_key(&check));
-        let mut now = BTreeMap::new();
-        if let Some((since, why)) = &seen.venue
-            && limits.venue > 0
-            && seen.wall - *since >= limits.venue
-        {
-            let text = format!("the venue cannot be used since {}: {why}", clock(since.utc()));
-            now.insert(HealthCheck::Venue, text);
-        }
-        // A process that starts has to fetch first what came while it did not run.
-        let since = seen.close.unwrap_or(began);
-        let open_for = |from: UtcMs| seen.sessions.open_between(from, seen.now.max(from));
-        let missing = limits.close > 0 && open_for(since) >= limits.close;
-        if missing && open_for(since.max(began)) >= limits.close {
-            let text = format!("no close came since {}", clock(since));
-            now.insert(HealthCheck::Market, text);
-        }
-        if let Some(ahead) = seen.ahead.filter(|_| limits.clock > 0) {
-            // It ends at half of the limit, so that it does not come and go.
-            let most = if had(HealthCheck::Clock) { limits.clock / 2 } else { limits.clock };
-            if ahead.abs() > most {
-                let side = if ahead > 0 { "behind" } else { "ahead of" };
-                let off = ahead.abs();
-                let text = format!("this machine's clock is {off} ms {side} the venue's");
-                now.insert(HealthCheck::Clock, text);
+        let verdicts = [
+            (HealthCheck::Venue, venue(limits, seen)),
+            (HealthCheck::Market, self.market(limits, seen)),
+            (HealthCheck::Clock, self.clock(limits, seen)),
+            (HealthCheck::Disk, disk(limits, seen)),
+        ];
+        self.sure |= verdicts.iter().all(|(_, verdict)| *verdict != Verdict::Unsure);
+        let unfit = verdicts.into_iter().filter_map(|(check, verdict)| match verdict {
+            Verdict::Unfit(why) => Some((check, why)),
+            Verdict::Fit | Verdict::Unsure => None,
+        });
+        let mut now: BTreeMap<HealthCheck, String> = unfit.collect();
+        // The reason that was read once stays, with its time.
+        for (check, why) in self.reported.iter().flatten() {
+            if !self.sure || now.contains_key(check) {
+                now.insert(*check, why.clone());
             }
         }
-        if limits.disk > 0 && seen.uncommitted >= limits.disk {
-            let from = seen.wall.utc() - seen.uncommitted;
-            let text = format!("the disk took no commit since {}", clock(from));
-            now.insert(HealthCheck::Disk, text);
-        }
-        let undecided = missing && !now.contains_key(&HealthCheck::Market);
-        let same = match before {
-            None => undecided && now.is_empty(),
-            Some(before) => before.keys().eq(now.keys()),
-        };
-        if same {
+        let same = self.reported.as_ref().is_some_and(|before| before.keys().eq(now.keys()));
+        if same || (now.is_empty() && !self.sure) {
             return None;
-        }
-        // The reason that was read once stays, with its time.
-        for (check, why) in before.into_iter().flatten() {
-            now.entry(*check).and_modify(|text| text.clone_from(why));
         }
         self.reported = Some(now.clone());
         Some(now.into_iter().collect())
     }
+
+    fn market(&mut self, limits: Limits, seen: &Observation) -> Verdict {
+        if limits.close == 0 {
+            return Verdict::Fit;
+        }
+        let Some(now) = seen.now else { return Verdict::Unsure };
+        let began = *self.began.get_or_insert(now);
+        let since = seen.close.unwrap_or(began);
+        let missing = |from: UtcMs| seen.sessions.open_between(from, now.max(from)) >= limits.close;
+        if !missing(since) {
+            return Verdict::Fit;
+        }
+        // A process that starts has to fetch first what came while none ran.
+        if !missing(since.max(began)) {
+            return Verdict::Unsure;
+        }
+        Verdict::Unfit(format!("no close came since {}", clock(since)))
+    }
+
+    fn clock(&self, limits: Limits, seen: &Observation) -> Verdict {
+        let Some(ahead) = seen.ahead.filter(|_| limits.clock > 0) else { return Verdict::Fit };
+        // It ends at half of the limit, so that it does not come and go.
+        let had = self.reported.iter().flatten().any(|(check, _)| *check == HealthCheck::Clock);
+        let most = if had { limits.clock / 2 } else { limits.clock };
+        if ahead.abs() <= most {
+            return Verdict::Fit;
+        }
+        let (off, side) = (ahead.abs(), if ahead > 0 { "behind" } else { "ahead of" });
+        Verdict::Unfit(format!("this machine's clock is {off} ms {side} the venue's"))
+    }
+}
+
+fn venue(limits: Limits, seen: &Observation) -> Verdict {
+    match seen.failing {
+        _ if limits.venue == 0 => Verdict::Fit,
+        Some(since) if seen.wall - since >= limits.venue => {
+            Verdict::Unfit(format!("the venue cannot be used since {}", clock(since.utc())))
+        }
+        Some(_) => Verdict::Unsure,
+        None if seen.now.is_none() => Verdict::Unsure,
+        None => Verdict::Fit,
+    }
+}
+
+fn disk(limits: Limits, seen: &Observation) -> Verdict {
+    if limits.disk == 0 || seen.uncommitted < limits.disk {
+        return Verdict::Fit;
+    }
+    let since = seen.wall.utc() - seen.uncommitted;
+    Verdict::Unfit(format!("the disk took no commit since {}", clock(since)))
 }
 
 #[cfg(test)]
@@ -162,8 +194,8 @@ mod tests {
     fn fit(now: UtcMs) -> Observation {
         Observation {
             wall: WallMs::default() + now,
-            now,
-            venue: None,
+            now: Some(now),
+            failing: None,
             close: Some(now - now % MINUTE),
             sessions: Arc::new(Sessions::ALWAYS),
             ahead: Some(0),
@@ -182,10 +214,10 @@ mod tests {
         assert_eq!(change(&mut watch, &fit(61_000)), "same");
         let down = |now: UtcMs| {
             let since = WallMs::default() + 120_000;
-            Observation { venue: Some((since, "no route".into())), ..fit(now) }
+            Observation { failing: Some(since), ..fit(now) }
         };
         assert_eq!(change(&mut watch, &down(239_999)), "same");
-        let text = "the venue cannot be used since 00:02 UTC: no route";
+        let text = "the venue cannot be used since 00:02 UTC";
         assert_eq!(change(&mut watch, &down(240_000)), format!("[(Venue, {text:?})]"));
         assert_eq!(change(&mut watch, &down(250_000)), "same");
         let disk = Observation { uncommitted: 10_000, ..down(260_000) };
@@ -213,6 +245,23 @@ mod tests {
         let mut after = HealthWatch::default();
         assert_eq!(change(&mut after, &old(3_600_000)), "same");
         assert_eq!(change(&mut after, &fit(3_660_000)), "[]", "closes came");
+        // The venue did not respond before, and does not yet.
+        let failing = |wall: i64, now| {
+            let failing = Some(WallMs::default() + 3_600_000);
+            Observation { failing, now, wall: WallMs::default() + wall, ..fit(3_600_000) }
+        };
+        let mut after = HealthWatch::default();
+        let unknown = Observation { now: None, ..fit(3_600_000) };
+        assert_eq!(change(&mut after, &unknown), "same", "its time is not known");
+        assert_eq!(change(&mut after, &failing(3_601_000, None)), "same");
+        let disk = Observation { uncommitted: 10_000, ..failing(3_602_000, None) };
+        let late = "the disk took no commit since 00:59 UTC";
+        assert_eq!(change(&mut after, &disk), format!("[(Disk, {late:?})]"));
+        assert_eq!(change(&mut after, &failing(3_603_000, None)), "same", "one may hide another");
+        let text = "the venue cannot be used since 01:00 UTC";
+        let both = format!("[(Venue, {text:?}), (Disk, {late:?})]");
+        assert_eq!(change(&mut after, &failing(3_720_000, None)), both);
+        assert_eq!(change(&mut after, &fit(3_780_000)), "[]");
     }
 
     #[test]
