@@ -11,8 +11,8 @@
 //! crash.
 //!
 //! A signal to sell opens an exit that is owed until it is sold: see [`owed_exits`]. So does an
-//! exit rule of a lot: see [`guards`]. The exit withdraws the unfilled part of the entry. A signal
-//! to buy withdraws an exit that was not sent yet.
+//! exit rule of a lot: see [`lot_guards`]. The exit withdraws the unfilled part of the entry. A
+//! signal to buy withdraws an exit that was not sent yet.
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs, no signal waits for its decision.
