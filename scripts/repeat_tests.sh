@@ -4,6 +4,7 @@
 #   scripts/repeat_tests.sh [RUNS] [LOAD]
 #
 # RUNS defaults to 3. LOAD is the number of busy processes that compete with the tests, by default 0.
+# The output of a run with a failure stays in target/repeated-RUN.txt.
 # The exit code is 0 if every test passed in every run. A run takes 20 min on two quiet cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +27,10 @@ done
 failed=0
 for ((run = 1; run <= runs; run++)); do
     began=$SECONDS
-    cargo nextest run --profile ci --locked >"$log" 2>&1 </dev/null || failed=$((failed + 1))
+    if ! cargo nextest run --profile ci --locked >"$log" 2>&1 </dev/null; then
+        failed=$((failed + 1))
+        cp "$log" "target/repeated-$run.txt"
+    fi
     echo "run $run of $runs, $load busy processes: $((SECONDS - began)) s"
     grep -E '^ +(FAIL|TIMEOUT|SIGKILL|Summary)' "$log" || tail -n 20 "$log"
 done
