@@ -1,6 +1,7 @@
 //! Average true range with Wilder's smoothing. The first value comes after n + 1 bars.
 
-use crate::{Bar, Catalogued, Indicator, LENGTH, Param, grown, to_f64};
+use crate::range::true_range;
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, grown};
 use serde::{Deserialize, Serialize};
 
 /// Wilder's mean of the true ranges.
@@ -25,9 +26,7 @@ impl Atr {
 impl Indicator for Atr {
     fn update(&mut self, bar: &Bar) -> f64 {
         let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
-        // Prices above 0 cannot overflow here. A journal may hold others, so the result saturates.
-        let range = bar.high.max(before).saturating_sub(bar.low.min(before));
-        let range = to_f64(range, bar.scale);
+        let range = true_range(bar, before);
         let n = f64::from(self.length);
         if self.seeded < self.length {
             self.seeded += 1;
@@ -52,7 +51,7 @@ impl Catalogued for Atr {
     fn make(params: &[u32], _: usize) -> Atr {
         Atr::new(params[0])
     }
-    fn warm_up(params: &[u32]) -> u32 {
+    fn warm_up(params: &[u32], _: usize) -> u32 {
         params[0].saturating_add(1)
     }
 }

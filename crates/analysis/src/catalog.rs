@@ -25,14 +25,26 @@ pub trait Catalogued:
     const NAME: &'static str;
     /// Parameters, in the order of the formula text.
     const PARAMS: &'static [Param];
-    /// Names of the outputs. Empty: a single value without a name.
+    /// Names of the outputs. Empty: a single value without a name. If the first name is empty, a
+    /// formula without an output means the first.
     const OUTPUTS: &'static [&'static str] = &[];
+    /// Outputs and their column names, for a table with all outputs of the indicator. Empty: one
+    /// column with the name of the indicator.
+    const COLUMNS: &'static [(usize, &'static str)] = &[];
 
     /// Makes an instance that has seen no bar. `params` has the length of [`Catalogued::PARAMS`]
     /// and keeps their limits. `output` is an index into [`Catalogued::OUTPUTS`], or 0.
     fn make(params: &[u32], output: usize) -> Self;
-    /// Bars needed for the first value.
-    fn warm_up(params: &[u32]) -> u32;
+    /// Bars needed for the first value of an output.
+    fn warm_up(params: &[u32], output: usize) -> u32;
+    /// Checks parameters against each other.
+    ///
+    /// # Errors
+    /// The rule that they break.
+    fn check(params: &[u32]) -> Result<(), &'static str> {
+        let _ = params;
+        Ok(())
+    }
 }
 
 /// One entry of the catalogue.
@@ -44,8 +56,10 @@ pub struct Entry {
     pub params: &'static [Param],
     /// Names of the outputs. Empty: a single value without a name.
     pub outputs: &'static [&'static str],
+    pub(crate) columns: &'static [(usize, &'static str)],
     pub(crate) bank: fn(&[u32], usize) -> Box<dyn Bank>,
-    pub(crate) warm_up: fn(&[u32]) -> u32,
+    pub(crate) warm_up: fn(&[u32], usize) -> u32,
+    pub(crate) check: fn(&[u32]) -> Result<(), &'static str>,
 }
 
 pub(crate) const fn entry<I: Catalogued>() -> Entry {
@@ -53,7 +67,9 @@ pub(crate) const fn entry<I: Catalogued>() -> Entry {
         name: I::NAME,
         params: I::PARAMS,
         outputs: I::OUTPUTS,
+        columns: I::COLUMNS,
         bank: |params, output| Box::new(Many::new(I::make(params, output))),
         warm_up: I::warm_up,
+        check: I::check,
     }
 }

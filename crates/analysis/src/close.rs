@@ -23,7 +23,7 @@ impl Catalogued for Close {
     fn make(_: &[u32], _: usize) -> Close {
         Close
     }
-    fn warm_up(_: &[u32]) -> u32 {
+    fn warm_up(_: &[u32], _: usize) -> u32 {
         1
     }
 }

@@ -51,7 +51,7 @@ impl Catalogued for Ema {
     fn make(params: &[u32], _: usize) -> Ema {
         Ema::new(params[0])
     }
-    fn warm_up(params: &[u32]) -> u32 {
+    fn warm_up(params: &[u32], _: usize) -> u32 {
         params[0]
     }
 }

@@ -1,5 +1,5 @@
 //! Reads and writes an indicator with its parameters as text: `close`, `sma(20)`,
-//! `macd(12,26,9).signal`.
+//! `macd(12,26,9).signal`. `sma:20` is read as `sma(20)`.
 
 use crate::CATALOG;
 use crate::bank::Bank;
@@ -26,7 +26,7 @@ impl Formula {
     /// Bars needed for the first value.
     #[must_use]
     pub fn warm_up(&self) -> u32 {
-        (self.entry.warm_up)(&self.params)
+        (self.entry.warm_up)(&self.params, self.output)
     }
 
     /// Name of the indicator.
@@ -39,6 +39,34 @@ impl Formula {
     #[must_use]
     pub fn params(&self) -> &[u32] {
         &self.params
+    }
+
+    /// Parses a text that may leave out the output: then it means all columns of the indicator.
+    ///
+    /// # Errors
+    /// Describes what is wrong with the text.
+    pub fn columns_of(text: &str) -> Result<Vec<Formula>, String> {
+        let (entry, params, output) = parse(text)?;
+        if output.is_some() || entry.columns.is_empty() {
+            return text.parse().map(|formula| vec![formula]);
+        }
+        let of =
+            |(output, _): &(usize, _)| Formula { entry, params: params.clone(), output: *output };
+        Ok(entry.columns.iter().map(of).collect())
+    }
+
+    /// The name of its column in a table. The parameters are part of it, unless the indicator has
+    /// several and the table has it once.
+    #[must_use]
+    pub fn column(&self, once: bool) -> String {
+        let known = self.entry.columns.iter().find(|(output, _)| *output == self.output);
+        let output = self.entry.outputs.get(self.output).filter(|output| !output.is_empty());
+        let name = known.map(|(_, name)| name).or(output).unwrap_or(&self.entry.name);
+        let mut parts = vec![(*name).to_owned()];
+        if !once || self.params.len() < 2 {
+            parts.extend(self.params.iter().map(u32::to_string));
+        }
+        parts.join("_")
     }
 
     /// Rough upper bound of the bytes for one symbol: one price for each bar of the window.
@@ -59,8 +87,8 @@ impl Display for Formula {
             f.write_str(")")?;
         }
         match self.entry.outputs.get(self.output) {
-            Some(output) => write!(f, ".{output}"),
-            None => Ok(()),
+            Some(output) if !output.is_empty() => write!(f, ".{output}"),
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -70,51 +98,17 @@ impl FromStr for Formula {
 
     /// Parses the text. Spaces around its parts do not matter.
     fn from_str(text: &str) -> Result<Formula, String> {
-        let whole = text.trim();
-        let (call, output) = match whole.rsplit_once('.') {
-            Some((call, output)) => (call.trim_end(), Some(output.trim())),
-            None => (whole, None),
-        };
-        let (name, params) = match call.split_once('(') {
-            Some((name, rest)) => {
-                let inner = rest.strip_suffix(')');
-                (name.trim_end(), inner.ok_or_else(|| format!("`{whole}` lacks its `)`"))?)
-            }
-            None => (call, ""),
-        };
-        let Some(entry) = CATALOG.iter().find(|entry| entry.name == name) else {
-            let names = || CATALOG.iter().map(|entry| entry.name);
-            let all = names().collect::<Vec<_>>().join(", ");
-            let near = nearest(name, names());
-            return Err(format!("there is no indicator `{name}`, but {all}{near}"));
-        };
-        let given: Vec<&str> = params.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
-        if given.len() != entry.params.len() {
-            let names: Vec<&str> = entry.params.iter().map(|param| param.name).collect();
-            let wanted = match &names[..] {
-                [] => "no parameter".to_owned(),
-                names => format!("{}({})", entry.name, names.join(",")),
-            };
-            return Err(format!("`{whole}`: {name} takes {wanted}"));
-        }
-        let mut params = Vec::with_capacity(given.len());
-        for (text, param) in given.iter().zip(entry.params) {
-            let within = |value: &u32| (param.least..=param.most).contains(value);
-            let value = text.parse().ok().filter(within).ok_or_else(|| {
-                let (name, least, most) = (param.name, param.least, param.most);
-                format!("`{whole}`: {name} is a whole number from {least} to {most}")
-            })?;
-            params.push(value);
-        }
+        let (entry, params, output) = parse(text)?;
+        let (whole, name) = (text.trim(), entry.name);
         let output = match output {
-            None if entry.outputs.is_empty() => 0,
+            None if entry.outputs.first().is_none_or(|first| first.is_empty()) => 0,
             None => {
                 let all = entry.outputs.join(", ");
                 return Err(format!("`{whole}`: say which value of {name}: {all}"));
             }
             Some(output) => {
                 let at = entry.outputs.iter().position(|other| *other == output);
-                at.ok_or_else(|| {
+                at.filter(|_| !output.is_empty()).ok_or_else(|| {
                     let near = nearest(output, entry.outputs.iter().copied());
                     format!("`{whole}`: {name} gives no `{output}`{near}")
                 })?
@@ -122,6 +116,49 @@ impl FromStr for Formula {
         };
         Ok(Formula { entry, params, output })
     }
+}
+
+/// The indicator, its parameters and the text of the output, if the text names one.
+fn parse(text: &str) -> Result<(&'static Entry, Vec<u32>, Option<&str>), String> {
+    let whole = text.trim();
+    let (call, output) = match whole.rsplit_once('.') {
+        Some((call, output)) => (call.trim_end(), Some(output.trim())),
+        None => (whole, None),
+    };
+    let (name, params, between) = match (call.split_once('('), call.split_once(':')) {
+        (Some((name, rest)), _) => {
+            let inner = rest.strip_suffix(')');
+            (name.trim_end(), inner.ok_or_else(|| format!("`{whole}` lacks its `)`"))?, ',')
+        }
+        (None, Some((name, rest))) => (name.trim_end(), rest, ':'),
+        (None, None) => (call, "", ','),
+    };
+    let Some(entry) = CATALOG.iter().find(|entry| entry.name == name) else {
+        let names = || CATALOG.iter().map(|entry| entry.name);
+        let all = names().collect::<Vec<_>>().join(", ");
+        let near = nearest(name, names());
+        return Err(format!("there is no indicator `{name}`, but {all}{near}"));
+    };
+    let given: Vec<&str> = params.split(between).map(str::trim).filter(|p| !p.is_empty()).collect();
+    if given.len() != entry.params.len() {
+        let names: Vec<&str> = entry.params.iter().map(|param| param.name).collect();
+        let wanted = match &names[..] {
+            [] => "no parameter".to_owned(),
+            names => format!("{}({})", entry.name, names.join(",")),
+        };
+        return Err(format!("`{whole}`: {name} takes {wanted}"));
+    }
+    let mut params = Vec::with_capacity(given.len());
+    for (text, param) in given.iter().zip(entry.params) {
+        let within = |value: &u32| (param.least..=param.most).contains(value);
+        let value = text.parse().ok().filter(within).ok_or_else(|| {
+            let (name, least, most) = (param.name, param.least, param.most);
+            format!("`{whole}`: {name} is a whole number from {least} to {most}")
+        })?;
+        params.push(value);
+    }
+    (entry.check)(&params).map_err(|rule| format!("`{whole}`: {rule}"))?;
+    Ok((entry, params, output))
 }
 
 /// The most similar name, as the end of an error message. Empty if no name is similar.
@@ -166,12 +203,34 @@ mod tests {
 
     #[test]
     fn a_text_has_one_form() {
-        for (text, form) in [("close", "close"), (" sma( 20 ) ", "sma(20)"), ("atr(14)", "atr(14)")]
-        {
+        for (text, form) in [
+            ("close", "close"),
+            (" sma( 20 ) ", "sma(20)"),
+            ("sma:20", "sma(20)"),
+            ("macd:12:26:9.hist", "macd(12,26,9).hist"),
+            ("atr(14)", "atr(14)"),
+        ] {
             assert_eq!(text.parse::<Formula>().unwrap().to_string(), form);
         }
         let formula: Formula = "atr(14)".parse().unwrap();
         assert_eq!((formula.warm_up(), formula.params()), (15, &[14][..]));
+    }
+
+    #[test]
+    fn a_table_has_columns_with_short_names() {
+        let columns = |text: &str, once: bool| -> Vec<String> {
+            Formula::columns_of(text).unwrap().iter().map(|of| of.column(once)).collect()
+        };
+        assert_eq!(columns("sma:20", true), ["sma_20"]);
+        assert_eq!(columns("tr", true), ["tr"]);
+        assert_eq!(columns("adx:14", true), ["plus_di_14", "minus_di_14", "adx_14"]);
+        assert_eq!(columns("adx(14).dx", true), ["dx_14"]);
+        assert_eq!(columns("macd(12,26,9)", true), ["macd", "macd_signal", "macd_hist"]);
+        assert_eq!(
+            columns("bbands:20:2", false),
+            ["bb_upper_20_2", "bb_mid_20_2", "bb_lower_20_2"]
+        );
+        assert!(Formula::columns_of("sna:20").unwrap_err().contains("is `sma` meant?"));
     }
 
     #[test]
@@ -192,30 +251,57 @@ mod tests {
     #[test]
     fn every_indicator_is_warm_when_it_says_and_goes_on_after_a_save() {
         for entry in CATALOG {
-            let params: Vec<String> = entry.params.iter().map(|_| "5".to_owned()).collect();
+            let params: Vec<String> =
+                (5..).take(entry.params.len()).map(|n: u32| n.to_string()).collect();
             let text = match params.len() {
                 0 => entry.name.to_owned(),
                 _ => format!("{}({})", entry.name, params.join(",")),
             };
-            let output = entry.outputs.first().map_or(String::new(), |o| format!(".{o}"));
-            let formula: Formula = format!("{text}{output}").parse().unwrap();
-            let mut bank = formula.bank();
-            bank.insert(0);
-            bank.insert(1);
-            for n in 1..=40_i64 {
-                let bar = crate::testing::bar(100 + n * n % 17);
-                let mut values = [0.0; 2];
-                bank.update(&[(0, bar), (1, bar)], &mut values, 1);
-                let warm = n >= i64::from(formula.warm_up());
-                assert_eq!(values.map(f64::is_nan), [!warm; 2], "{text} after {n} bars");
-                assert_eq!(values[0].to_bits(), values[1].to_bits());
-                let saved = bank.save();
-                assert!(bank.load(&saved, 3).is_err(), "one is missing");
-                bank = formula.bank();
-                bank.load(&saved, 2).unwrap();
+            let outputs = if entry.outputs.is_empty() { &[""][..] } else { entry.outputs };
+            for output in outputs {
+                let dot = if output.is_empty() { "" } else { "." };
+                goes_on_after_a_save(&format!("{text}{dot}{output}").parse().unwrap());
             }
-            bank.remove(0);
-            assert!(bank.load(b"\xff", 1).is_err());
         }
+    }
+
+    fn goes_on_after_a_save(formula: &Formula) {
+        let mut bank = formula.bank();
+        bank.insert(0);
+        bank.insert(1);
+        let mut unsaved = formula.bank();
+        unsaved.insert(0);
+        for n in 1..=40_i64 {
+            let bar = crate::testing::bar(100 + n * n % 17);
+            let mut values = [0.0; 2];
+            bank.update(&[(0, bar), (1, bar)], &mut values, 1);
+            let warm = n >= i64::from(formula.warm_up());
+            assert_eq!(values.map(f64::is_nan), [!warm; 2], "{formula} after {n} bars");
+            let mut value = [0.0];
+            unsaved.update(&[(0, bar)], &mut value, 1);
+            assert_eq!(values.map(f64::to_bits), [value[0].to_bits(); 2], "{formula}");
+            let saved = bank.save();
+            assert!(bank.load(&saved, 3).is_err(), "one is missing");
+            bank = formula.bank();
+            bank.load(&saved, 2).unwrap();
+        }
+        bank.remove(0);
+        assert!(bank.load(b"\xff", 1).is_err());
+    }
+
+    #[test]
+    fn an_output_is_named_unless_it_is_the_usual_one() {
+        for text in ["adx(14)", "adx(14).plus_di", "macd(12,26,9).hist", "bbands(20,2).mid"] {
+            assert_eq!(text.parse::<Formula>().unwrap().to_string(), text);
+        }
+        let warm = |text: &str| text.parse::<Formula>().unwrap().warm_up();
+        assert_eq!((warm("adx(14)"), warm("adx(14).dx"), warm("macd(12,26,9).line")), (28, 15, 34));
+        assert_eq!(
+            wrong("macd(12,26,9)"),
+            "`macd(12,26,9)`: say which value of macd: line, signal, hist"
+        );
+        assert_eq!(wrong("macd(26,12,9).line"), "`macd(26,12,9).line`: fast is below slow");
+        assert!(wrong("adx(14).plus").contains("adx gives no `plus`"));
+        assert!(wrong("adx(14).").contains("adx gives no ``"));
     }
 }

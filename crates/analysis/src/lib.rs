@@ -7,27 +7,51 @@
 
 mod atr;
 mod bank;
+mod bbands;
 mod catalog;
 mod close;
+mod directional;
+mod donchian;
 mod ema;
 mod formula;
+mod linreg;
+mod macd;
+mod range;
 mod rsi;
 mod sma;
+mod window;
 
 pub use atr::Atr;
 pub use bank::{Bank, state};
+pub use bbands::Bollinger;
 pub use catalog::{Catalogued, Entry, Param};
 pub use close::Close;
+pub use directional::Directional;
+pub use donchian::Donchian;
 pub use ema::Ema;
 pub use formula::Formula;
+pub use linreg::Regression;
+pub use macd::Macd;
+pub use range::TrueRange;
 pub use rsi::Rsi;
 pub use sma::Sma;
 
 use catalog::entry;
 
 /// All indicators. A new one needs its own file and an entry here.
-pub const CATALOG: &[Entry] =
-    &[entry::<Close>(), entry::<Sma>(), entry::<Ema>(), entry::<Atr>(), entry::<Rsi>()];
+pub const CATALOG: &[Entry] = &[
+    entry::<Close>(),
+    entry::<Sma>(),
+    entry::<Ema>(),
+    entry::<Atr>(),
+    entry::<Rsi>(),
+    entry::<TrueRange>(),
+    entry::<Directional>(),
+    entry::<Macd>(),
+    entry::<Bollinger>(),
+    entry::<Donchian>(),
+    entry::<Regression>(),
+];
 
 /// The most common parameter: a number of bars.
 pub(crate) const LENGTH: Param = Param { name: "length", least: 1, most: 10_000 };

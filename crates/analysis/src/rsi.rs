@@ -58,7 +58,7 @@ impl Catalogued for Rsi {
     fn make(params: &[u32], _: usize) -> Rsi {
         Rsi::new(params[0])
     }
-    fn warm_up(params: &[u32]) -> u32 {
+    fn warm_up(params: &[u32], _: usize) -> u32 {
         params[0].saturating_add(1)
     }
 }

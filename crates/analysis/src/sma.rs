@@ -67,7 +67,7 @@ impl Catalogued for Sma {
     fn make(params: &[u32], _: usize) -> Sma {
         Sma::new(params[0])
     }
-    fn warm_up(params: &[u32]) -> u32 {
+    fn warm_up(params: &[u32], _: usize) -> u32 {
         params[0]
     }
 }

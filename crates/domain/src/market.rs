@@ -38,6 +38,18 @@ impl Bar {
         self.prices().into_iter().map(Price::scale).fold(PRICE_SCALE, u8::max)
     }
 
+    /// The prices as integers with the decimals of the bar, and these decimals. A price that does
+    /// not fit saturates; see [`Bar::fits`].
+    #[must_use]
+    pub fn units(&self) -> ([i64; 4], u8) {
+        let scale = self.scale();
+        let units = |price: Price| {
+            let fits = price.scale() == scale;
+            if fits { price.units() } else { i64::try_from(price.at(scale)).unwrap_or(i64::MAX) }
+        };
+        (self.prices().map(units), scale)
+    }
+
     /// Checks that all prices are 64-bit integers with the decimals of the bar.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::{PRICE_SCALE, PRICE_SCALE_MAX, Price};
+use everwarm_domain::money::{PRICE_SCALE, PRICE_SCALE_MAX};
 
 const _: () = assert!(PRICE_SCALE == everwarm_analysis::SCALE, "prices are passed on as they are");
 const _: () = assert!(PRICE_SCALE_MAX == everwarm_analysis::SCALE_MAX, "and as long as they are");
@@ -19,51 +19,84 @@ const _: () = assert!(PRICE_SCALE_MAX == everwarm_analysis::SCALE_MAX, "and as l
 /// A bar in the form of the indicators. A price that does not fit the scale saturates; venue
 /// adapters refuse such bars.
 fn plain(bar: &Bar) -> Plain {
-    let scale = bar.scale();
-    let units = |price: Price| {
-        let fits = price.scale() == scale;
-        if fits { price.units() } else { i64::try_from(price.at(scale)).unwrap_or(i64::MAX) }
-    };
-    let (open, high, low) = (units(bar.open), units(bar.high), units(bar.low));
-    Plain { open, high, low, close: units(bar.close), scale }
+    let ([open, high, low, close], scale) = bar.units();
+    Plain { open, high, low, close, scale }
 }
 
 #[cfg(test)]
 mod golden_tests {
     use super::*;
-    use crate::testing::golden::{Series, golden};
-    use everwarm_analysis::{Atr, Ema, Indicator, Rsi, Sma};
+    use crate::testing::golden::{Series, golden, header};
+    use everwarm_analysis::{Bank, Formula};
 
-    type Make = fn() -> Box<dyn Indicator>;
+    /// Columns of the reference, the formula of each, and how far a value may be off: relative to
+    /// the value, or, after `~`, to the price.
+    const COLUMNS: [(&str, &str, &str); 25] = [
+        ("sma_20", "sma(20)", "1e-12"),
+        ("sma_30", "sma(30)", "1e-12"),
+        ("sma_31", "sma(31)", "1e-12"),
+        ("sma_50", "sma(50)", "1e-12"),
+        ("ema_9", "ema(9)", "1e-12"),
+        ("ema_21", "ema(21)", "1e-12"),
+        ("ema_50", "ema(50)", "1e-12"),
+        ("ema_200", "ema(200)", "1e-12"),
+        ("rsi_14", "rsi(14)", "1e-12"),
+        ("tr", "tr", "~1e-12"),
+        ("atr_14", "atr(14)", "1e-12"),
+        ("plus_di_14", "adx(14).plus_di", "1e-12"),
+        ("minus_di_14", "adx(14).minus_di", "1e-12"),
+        ("dx_14", "adx(14).dx", "~1e-12"),
+        ("adx_14", "adx(14)", "1e-12"),
+        ("macd", "macd(12,26,9).line", "~1e-12"),
+        ("macd_signal", "macd(12,26,9).signal", "~1e-12"),
+        ("macd_hist", "macd(12,26,9).hist", "~1e-12"),
+        ("bb_upper", "bbands(20,2).upper", "1e-10"),
+        ("bb_mid", "bbands(20,2).mid", "1e-10"),
+        ("bb_lower", "bbands(20,2).lower", "1e-10"),
+        ("don_high_20", "donchian(20).high", "0"),
+        ("don_low_20", "donchian(20).low", "0"),
+        ("open_time", "", ""),
+        ("idx", "", ""),
+    ];
+
+    /// The values of a formula over the bars, saved and restored every 97 bars.
+    fn values(formula: &Formula, bars: &[Bar]) -> Vec<f64> {
+        let mut bank: Box<dyn Bank> = formula.bank();
+        bank.insert(0);
+        let one = |(at, bar): (usize, &Bar)| {
+            if at % 97 == 96 {
+                let saved = bank.save();
+                bank = formula.bank();
+                bank.load(&saved, 1).unwrap();
+            }
+            let mut value = [f64::NAN];
+            bank.update(&[(0, plain(bar))], &mut value, 1);
+            value[0]
+        };
+        bars.iter().enumerate().map(one).collect()
+    }
 
     fn check(set: &str, data: &str, rows: usize) {
-        let series = Series::read(data, rows);
-        let expected = golden(&format!("golden/{set}/indicators.csv.gz"));
-        assert_eq!(expected.len(), series.bars.len(), "{set}");
-        // Columns as the header names them.
-        let columns: [(usize, &str, Make); 10] = [
-            (2, "sma_20", || Box::new(Sma::new(20))),
-            (3, "sma_30", || Box::new(Sma::new(30))),
-            (4, "sma_31", || Box::new(Sma::new(31))),
-            (5, "sma_50", || Box::new(Sma::new(50))),
-            (6, "ema_9", || Box::new(Ema::new(9))),
-            (7, "ema_21", || Box::new(Ema::new(21))),
-            (8, "ema_50", || Box::new(Ema::new(50))),
-            (9, "ema_200", || Box::new(Ema::new(200))),
-            (10, "rsi_14", || Box::new(Rsi::new(14))),
-            (12, "atr_14", || Box::new(Atr::new(14))),
-        ];
-        for (column, name, make) in columns {
-            let mut indicator = make();
-            for (bar, row) in series.bars.iter().zip(&expected) {
-                let (value, at) = (indicator.update(&plain(bar)), &row[0]);
+        let bars = Series::read(data, rows).bars;
+        let path = format!("golden/{set}/indicators.csv.gz");
+        let (names, expected) = (header(&path), golden(&path));
+        assert_eq!(expected.len(), bars.len(), "{set}");
+        for (column, name) in names.iter().enumerate() {
+            let (_, formula, off) = COLUMNS.iter().find(|(of, ..)| of == name).unwrap();
+            let Ok(formula) = formula.parse::<Formula>() else { continue };
+            let all = values(&formula, &bars);
+            for ((value, row), bar) in all.iter().zip(&expected).zip(&bars) {
+                let at = &row[0];
                 if row[column].is_empty() {
                     assert!(value.is_nan(), "{set} {name} at {at}: {value} is too early");
                     continue;
                 }
                 let want: f64 = row[column].parse().unwrap();
-                let off = (value - want).abs() / want.abs();
-                assert!(off <= 1e-12, "{set} {name} at {at}: {value} instead of {want}");
+                let most: f64 = off.trim_start_matches('~').parse().unwrap();
+                let price = bar.close.to_f64();
+                let unit = if off.starts_with('~') { price.max(1.0) } else { want.abs() };
+                let far = (value - want).abs();
+                assert!(far <= most * unit, "{set} {name} at {at}: {value} instead of {want}");
             }
         }
     }

@@ -32,11 +32,21 @@ impl Series {
 
 /// The rows of a compressed table of the shared test data, without the header.
 pub fn golden(path: &str) -> Vec<Vec<String>> {
+    let text = unpacked(path);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect());
+    rows.collect()
+}
+
+/// The column names of such a table.
+pub fn header(path: &str) -> Vec<String> {
+    unpacked(path).lines().next().unwrap().split(',').map(str::to_owned).collect()
+}
+
+fn unpacked(path: &str) -> String {
     let file = crate::shared::shared(path);
     let mut text = String::new();
     let packed = std::fs::File::open(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     flate2::read::MultiGzDecoder::new(packed).read_to_string(&mut text).unwrap();
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect());
-    rows.collect()
+    text
 }

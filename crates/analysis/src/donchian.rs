@@ -1,0 +1,82 @@
+//! Donchian channel: `donchian(20).high` is the highest high of the last n bars with the present
+//! one, `.low` the lowest low. The first value comes after n bars.
+
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// The extreme of the last bars.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Donchian {
+    length: u32,
+    /// Whether the highest high is returned, else the lowest low.
+    high: bool,
+    bars: u64,
+    /// Number and price of each bar that is more extreme than all later ones. The first is the
+    /// extreme of the window.
+    extremes: VecDeque<(u64, i64)>,
+}
+
+impl Donchian {
+    fn new(length: u32, high: bool) -> Donchian {
+        Donchian { length: length.max(1), high, bars: 0, extremes: VecDeque::new() }
+    }
+}
+
+impl Indicator for Donchian {
+    fn update(&mut self, bar: &Bar) -> f64 {
+        let now = if self.high { bar.high } else { bar.low };
+        let passed = |old: i64| if self.high { old <= now } else { old >= now };
+        while self.extremes.back().is_some_and(|(_, old)| passed(*old)) {
+            self.extremes.pop_back();
+        }
+        self.extremes.push_back((self.bars, now));
+        self.bars += 1;
+        let first = self.bars.saturating_sub(self.length.into());
+        if self.extremes.front().is_some_and(|(number, _)| *number < first) {
+            self.extremes.pop_front();
+        }
+        match self.extremes.front() {
+            Some((_, price)) if self.bars >= self.length.into() => to_f64(*price, bar.scale),
+            _ => f64::NAN,
+        }
+    }
+
+    fn rescale(&mut self, factor: i64) -> bool {
+        self.extremes.iter_mut().all(|(_, price)| {
+            let grown = price.checked_mul(factor);
+            *price = grown.unwrap_or_default();
+            grown.is_some()
+        })
+    }
+}
+
+impl Catalogued for Donchian {
+    const NAME: &'static str = "donchian";
+    const PARAMS: &'static [Param] = &[LENGTH];
+    const OUTPUTS: &'static [&'static str] = &["high", "low"];
+    const COLUMNS: &'static [(usize, &'static str)] = &[(0, "don_high"), (1, "don_low")];
+    fn make(params: &[u32], output: usize) -> Donchian {
+        Donchian::new(params[0], output == 0)
+    }
+    fn warm_up(params: &[u32], _: usize) -> u32 {
+        params[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bar;
+
+    #[test]
+    fn is_the_extreme_of_the_last_bars() {
+        let values = |high| -> Vec<f64> {
+            let mut one = Donchian::new(3, high);
+            [5, 9, 4, 6, 3, 7].iter().map(|price| one.update(&bar(*price))).collect()
+        };
+        assert!(values(true)[1].is_nan());
+        assert_eq!(values(true)[2..], [9.0, 9.0, 6.0, 7.0]);
+        assert_eq!(values(false)[2..], [4.0, 4.0, 3.0, 3.0]);
+    }
+}
