@@ -36,6 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "everwarm-cli",
         &[
+            "everwarm-analysis",
             "everwarm-api",
             "everwarm-config",
             "everwarm-domain",

@@ -2,6 +2,7 @@
 //! to standard error.
 
 mod actors;
+mod analyze;
 mod backup;
 mod bars;
 mod chaos;
@@ -239,6 +240,8 @@ enum Command {
     /// Repeat every decision with this version and compare it with the journal. Exit code 4:
     /// something differs.
     Replay(replay::ReplayArgs),
+    /// Compute indicators over a file of bars, without a daemon and its data directory.
+    Analyze(analyze::AnalyzeArgs),
     /// Play a recording with injected kills, crashes and disk failures, and compare it with a run
     /// without faults. Exit code 4: the results differ.
     Chaos(chaos::Args),
@@ -292,6 +295,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
+        Command::Analyze(args) => analyze::print(&args, printer),
         Command::Stop(args) => stop::run(&args, core, printer),
         Command::Status(args) => status::print(&args, core, printer),
         Command::Doctor(args) => doctor::print(&args, core, printer),

@@ -1,4 +1,4 @@
-//! Reads one file of recorded 1m bars, strictly: every row is a valid bar or the file is refused.
+//! Reads one file of recorded bars, strictly: every row is a valid bar or the file is refused.
 //!
 //! The only repair: a row with the same values as the row before it is dropped, with a notice.
 //! Fields have no quotes. The header names the columns, in any order; other columns and blank lines
@@ -42,21 +42,41 @@ pub(super) struct BarFile {
     pub notices: Vec<Notice>,
 }
 
+/// Reads the first `most` bars of one file, of any width from a minute. The notices name dropped
+/// rows. The symbol is the name of the file before `_`, or `FILE` if that is none.
+///
+/// # Errors
+/// The file cannot be read, or a row is wrong.
+pub fn read_bars(path: &Path, most: usize) -> Result<(Vec<Bar>, Vec<Notice>), RecordingError> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let symbol = name.split(['_', '.']).next().unwrap_or_default();
+    let symbol = Symbol::named(symbol).or_else(|_| Symbol::named("FILE"));
+    let symbol = symbol.map_err(|why| RecordingError::of(path, Fault::Name(why)))?;
+    let file = read_first(path, symbol, most)?;
+    Ok((file.rows.into_iter().map(|(_, bar)| bar).collect(), file.notices))
+}
+
 /// Reads the file at `path`. It is compressed if its name ends with `.gz`.
 pub(super) fn read_path(path: &Path, symbol: Symbol) -> Result<BarFile, RecordingError> {
+    read_first(path, symbol, usize::MAX)
+}
+
+fn read_first(path: &Path, symbol: Symbol, most: usize) -> Result<BarFile, RecordingError> {
     let file = File::open(path).map_err(|e| RecordingError::of(path, Fault::Io(e.to_string())))?;
     let file = BufReader::new(file);
     if path.extension().is_some_and(|e| e == "gz") {
         let text = BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file));
-        Reader { path, symbol, checksummed: true, line: 0 }.read(text)
+        Reader { path, symbol, most, checksummed: true, line: 0 }.read(text)
     } else {
-        Reader { path, symbol, checksummed: false, line: 0 }.read(file)
+        Reader { path, symbol, most, checksummed: false, line: 0 }.read(file)
     }
 }
 
 struct Reader<'a> {
     path: &'a Path,
     symbol: Symbol,
+    /// Bars after which it stops.
+    most: usize,
     checksummed: bool,
     line: u64,
 }
@@ -69,7 +89,7 @@ impl Reader<'_> {
         }
         let columns = Columns::find(self.text(&line)?).map_err(|f| self.fault(f))?;
         let mut out = BarFile::default();
-        while self.next_line(&mut text, &mut line)? {
+        while out.rows.len() < self.most && self.next_line(&mut text, &mut line)? {
             let row = self.text(&line)?;
             self.row(&columns, row, &mut out).map_err(|f| self.fault(f))?;
         }

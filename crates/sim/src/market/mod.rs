@@ -12,6 +12,7 @@ mod recording_config;
 mod recording_error;
 mod seeded;
 
+pub use bar_file::read_bars;
 pub use defaults::{default_balances, split_name};
 pub use paused::{Pause, Paused};
 pub use recording::{Notice, Recording};

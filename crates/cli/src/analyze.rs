@@ -1,0 +1,241 @@
+//! `everwarm analyze`: indicators over a file of bars.
+
+use crate::print::Printer;
+use everwarm_analysis::{Bank, Bar as Plain, Formula};
+use everwarm_domain::market::Bar;
+use everwarm_sim::market::read_bars;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_words::text::{Table, count, instant};
+use serde_json::{Map, Number, Value};
+use std::path::PathBuf;
+
+/// Rows that are written at once.
+const BLOCK: usize = 1_000;
+/// Newest rows of the table.
+const ROWS: usize = 20;
+
+/// Flags of `analyze`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AnalyzeArgs {
+    /// CSV file with the columns open_time, open, high, low, close, volume; it may end with .gz.
+    file: PathBuf,
+    /// Indicators, separated by commas, like sma:20 or sma(20); macd:12:26:9 gives all its values,
+    /// macd:12:26:9.signal one.
+    #[arg(long, value_name = "LIST")]
+    indicators: String,
+    /// Read only the first N bars.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print all rows as CSV. A value is empty until it is defined.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Print all rows as JSON, one object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the values of the indicators at each bar.
+pub fn print(args: &AnalyzeArgs, printer: Printer) -> Result<Exit, Failure> {
+    let usage = |why: String| Failure::new(Exit::Usage, format!("--indicators: {why}"));
+    let columns = columns(&args.indicators).map_err(usage)?;
+    let (bars, notices) = read_bars(&args.file, args.limit.unwrap_or(usize::MAX))
+        .map_err(|why| Failure::new(Exit::Usage, why.to_string()))?;
+    notices.iter().for_each(|notice| printer.note(&notice.to_string()));
+    let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+    let mut rows = Rows::new(columns, &bars);
+    if args.csv || args.json {
+        let mut head = args.csv.then(|| format!("open_time,{}", names.join(",")));
+        for block in bars.chunks(BLOCK) {
+            let mut lines: Vec<String> = head.take().into_iter().collect();
+            for bar in block {
+                let values = rows.next(bar)?;
+                let line = if args.csv { csv(bar, values) } else { json(bar, &names, values) };
+                lines.push(line);
+            }
+            if !printer.lines(&lines)? {
+                break;
+            }
+        }
+        return Ok(Exit::Fine);
+    }
+    let heads: Vec<String> = names.iter().map(|name| format!(">{name}")).collect();
+    let heads = ["open (UTC)", ">close"].into_iter().chain(heads.iter().map(String::as_str));
+    let mut table = Table::new(&heads.collect::<Vec<_>>());
+    let first = bars.len().saturating_sub(ROWS);
+    for (at, bar) in bars.iter().enumerate() {
+        let values = rows.next(bar)?;
+        if at >= first {
+            let mut row = vec![instant(bar.open_time), bar.close.to_string()];
+            row.extend(values.iter().map(|value| short(*value)));
+            table.row(row);
+        }
+    }
+    if first > 0 {
+        let all = count(bars.len() as u64, "bar");
+        printer.note(&format!("the newest {ROWS} of {all}; --csv and --json print all"));
+    }
+    printer.table(&table)
+}
+
+/// The columns of a list of indicators, with their names.
+fn columns(list: &str) -> Result<Vec<(String, Formula)>, String> {
+    let mut all: Vec<Vec<Formula>> = Vec::new();
+    for text in split(list) {
+        let formulas = Formula::columns_of(text)?;
+        if all.iter().flatten().any(|formula| formulas.contains(formula)) {
+            return Err(format!("`{text}` is named twice"));
+        }
+        all.push(formulas);
+    }
+    let once = |name: &str| all.iter().filter(|of| of.iter().any(|f| f.name() == name)).count() < 2;
+    let named = |formula: &Formula| (formula.column(once(formula.name())), formula.clone());
+    let columns: Vec<_> = all.iter().flatten().map(named).collect();
+    if columns.is_empty() {
+        return Err("the list is empty; `sma:20,rsi:14` is one".to_owned());
+    }
+    Ok(columns)
+}
+
+/// The parts of a list: split at each comma outside parentheses.
+fn split(list: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_i32;
+    let parts = list.split(move |c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c == ',' && depth <= 0
+    });
+    parts.map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// The values of all columns, bar by bar.
+struct Rows {
+    banks: Vec<Box<dyn Bank>>,
+    /// Decimals of the prices of the whole file.
+    scale: u8,
+    values: Vec<f64>,
+}
+
+impl Rows {
+    fn new(columns: Vec<(String, Formula)>, bars: &[Bar]) -> Rows {
+        let bank = |(_, formula): (String, Formula)| {
+            let mut bank = formula.bank();
+            bank.insert(0);
+            bank
+        };
+        let banks: Vec<_> = columns.into_iter().map(bank).collect();
+        let values = vec![f64::NAN; banks.len()];
+        let scale = bars.iter().map(Bar::scale).max().unwrap_or_default();
+        Rows { banks, scale, values }
+    }
+
+    /// Takes the next bar.
+    fn next(&mut self, bar: &Bar) -> Result<&[f64], Failure> {
+        let ([open, high, low, close], scale) = bar.units();
+        let fitted = Plain { open, high, low, close, scale }.at(self.scale);
+        let plain = fitted.ok_or_else(|| {
+            let (time, scale) = (instant(bar.open_time), self.scale);
+            let why =
+                format!("the prices at {time} do not fit {scale} decimals, which others need");
+            Failure::new(Exit::Usage, why)
+        })?;
+        for (bank, value) in self.banks.iter_mut().zip(&mut self.values) {
+            bank.update(&[(0, plain)], std::slice::from_mut(value), 1);
+        }
+        Ok(&self.values)
+    }
+}
+
+fn csv(bar: &Bar, values: &[f64]) -> String {
+    let mut line = bar.open_time.to_string();
+    for value in values {
+        line.push(',');
+        if !value.is_nan() {
+            line.push_str(&value.to_string());
+        }
+    }
+    line
+}
+
+fn json(bar: &Bar, names: &[String], values: &[f64]) -> String {
+    let mut row = Map::new();
+    row.insert("open_time".to_owned(), bar.open_time.into());
+    for (name, value) in names.iter().zip(values) {
+        let number = Number::from_f64(*value).map_or(Value::Null, Value::Number);
+        row.insert(name.clone(), number);
+    }
+    Value::Object(row).to_string()
+}
+
+/// A value with seven significant digits.
+fn short(value: f64) -> String {
+    if value.is_nan() {
+        return "-".to_owned();
+    }
+    let exponent = format!("{value:e}").split_once('e').and_then(|(_, power)| power.parse().ok());
+    let decimals = 6_i32.saturating_sub(exponent.unwrap_or(0));
+    let text = format!("{value:.*}", usize::try_from(decimals).unwrap_or(0));
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::id::Symbol;
+    use everwarm_domain::money::Price;
+
+    fn names(list: &str) -> Vec<String> {
+        columns(list).unwrap().into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn the_columns_are_those_of_the_list_in_its_order() {
+        let list = "sma:20,ema:200,rsi:14,atr:14,adx:14,macd:12:26:9,bbands:20:2,donchian:20";
+        let want = "sma_20,ema_200,rsi_14,atr_14,plus_di_14,minus_di_14,adx_14,macd,macd_signal,\
+                    macd_hist,bb_upper,bb_mid,bb_lower,don_high_20,don_low_20";
+        assert_eq!(names(list).join(","), want);
+        let both = names("macd(12,26,9).line, macd(5,10,4).line");
+        assert_eq!(both, ["macd_12_26_9", "macd_5_10_4"]);
+        assert_eq!(columns("sma:20,sma(20)").unwrap_err(), "`sma(20)` is named twice");
+        assert!(columns(" ,").unwrap_err().contains("empty"));
+        assert!(columns("sna:20").unwrap_err().contains("is `sma` meant?"));
+    }
+
+    fn bar(minute: i64, price: &str) -> Bar {
+        let price = Price::exact(price.parse().unwrap()).unwrap();
+        let (symbol, open_time) = (Symbol::named("ANY").unwrap(), minute * 60_000);
+        let [open, high, low, close] = [price; 4];
+        Bar { symbol, open_time, open, high, low, close, volume: 0.into() }
+    }
+
+    #[test]
+    fn a_value_is_empty_until_it_is_defined_and_whole_afterwards() {
+        let bars = [bar(0, "1"), bar(1, "2.3"), bar(2, "0.000000000031")];
+        let mut rows = Rows::new(columns("sma:2,close").unwrap(), &bars);
+        assert_eq!(csv(&bars[0], rows.next(&bars[0]).unwrap()), "0,,1");
+        assert_eq!(csv(&bars[1], rows.next(&bars[1]).unwrap()), "60000,1.65,2.3");
+        let values = rows.next(&bars[2]).unwrap();
+        let names = ["sma_2".to_owned(), "close".to_owned()];
+        let want = r#"{"close":3.1e-11,"open_time":120000,"sma_2":1.1500000000155}"#;
+        assert_eq!(json(&bars[2], &names, values), want);
+        assert_eq!(json(&bars[0], &names[..1], &[f64::NAN]), r#"{"open_time":0,"sma_2":null}"#);
+    }
+
+    #[test]
+    fn a_table_has_few_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.65, "1.65"),
+            (48_123.456_789, "48123.46"),
+            (-3.1e-11, "-0.000000000031"),
+        ] {
+            assert_eq!(short(value), text);
+        }
+        assert_eq!(
+            (short(f64::NAN), short(1e20)),
+            ("-".to_owned(), "100000000000000000000".to_owned())
+        );
+    }
+}
