@@ -4,6 +4,7 @@
 //! exact and do not depend on where they start. Orders and the ledger use only [`Decimal`].
 
 pub use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::fmt;
@@ -221,6 +222,12 @@ pub fn product(a: Decimal, b: Decimal) -> Option<Decimal> {
 pub fn product_scale(a: Decimal, b: Decimal) -> Option<u32> {
     let scale = a.normalize().scale() + b.normalize().scale();
     Some(scale).filter(|scale| scale + 9 <= DIGITS)
+}
+
+/// The nearest float, for indicators and thresholds only.
+#[must_use]
+pub fn float(value: Decimal) -> f64 {
+    value.to_f64().unwrap_or(f64::NAN)
 }
 
 /// Parses a plain decimal as venues and recordings write it; no exponent, no rounding.

@@ -5,12 +5,15 @@
 //! 400 and 499 and never reads cash or the breaker. The trait provides everything else: settings
 //! with schema, checks and defaults, features, and the texts of `why-not`.
 
+mod channel;
 mod kind;
 #[cfg(any(test, feature = "example-kinds"))]
 mod rsi_reversal;
 mod setting;
 mod sma_cross;
 mod stage;
+mod swing;
+mod thresholds;
 mod why_not;
 
 pub use kind::Kind;
@@ -34,6 +37,8 @@ use std::fmt::Debug;
 /// All kinds, by name.
 pub const KINDS: &[Kind] = &[
     Kind::of::<SmaCross>(),
+    Kind::of::<swing::Swing>(),
+    Kind::of::<channel::Channel>(),
     #[cfg(any(test, feature = "example-kinds"))]
     Kind::of::<rsi_reversal::RsiReversal>(),
 ];
