@@ -2,6 +2,7 @@
 
 mod absent;
 mod actors;
+mod analyze;
 pub mod api;
 mod chaos;
 mod config;

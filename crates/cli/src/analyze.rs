@@ -40,7 +40,9 @@ pub fn print(args: &AnalyzeArgs, printer: Printer) -> Result<Exit, Failure> {
     let columns = columns(&args.indicators).map_err(usage)?;
     let (bars, notices) = read_bars(&args.file, args.limit.unwrap_or(usize::MAX))
         .map_err(|why| Failure::new(Exit::Usage, why.to_string()))?;
-    notices.iter().for_each(|notice| printer.note(&notice.to_string()));
+    for notice in notices {
+        printer.note(&notice.to_string());
+    }
     let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
     let mut rows = Rows::new(columns, &bars);
     if args.csv || args.json {

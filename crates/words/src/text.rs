@@ -193,7 +193,7 @@ impl Paint {
 /// Rows under headings. Each column is as wide as its widest cell; numbers are right-aligned.
 #[derive(Clone, Debug)]
 pub struct Table {
-    head: Vec<&'static str>,
+    head: Vec<String>,
     numeric: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
@@ -201,10 +201,10 @@ pub struct Table {
 impl Table {
     /// A table with these headings; a leading `>` marks a column of numbers.
     #[must_use]
-    pub fn new(head: &[&'static str]) -> Table {
+    pub fn new(head: &[&str]) -> Table {
         Table {
             numeric: head.iter().map(|h| h.starts_with('>')).collect(),
-            head: head.iter().map(|h| h.trim_start_matches('>')).collect(),
+            head: head.iter().map(|h| h.trim_start_matches('>').to_owned()).collect(),
             rows: Vec::new(),
         }
     }

@@ -33,7 +33,7 @@ pub struct Section {
 impl Default for Section {
     fn default() -> Section {
         Section {
-            timeframe: Timeframe::M15,
+            timeframe: Timeframe::M5,
             length: 50,
             deviations: 2,
             thresholds: Set::Loose,
