@@ -344,7 +344,8 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
 ];
 
 /// What prints the same whatever is configured, or is tried apart.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 12] = [
+    "analyze",
     "run",
     "stop",
     "sim",
