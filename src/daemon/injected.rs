@@ -10,7 +10,11 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::injected::{BranchView, FaultView, How};
 use everwarm_views::telemetry::Fault;
 use everwarm_views::views::ValueView;
+use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// Time for an answer to reach the one who asked, before the process ends.
+const ANSWERED: Duration = Duration::from_millis(100);
 
 /// The faults that the configuration allows.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +82,16 @@ pub fn inject(
     let path = place(&world.directory, &world.places.present(&asked.path))?;
     let fault = asked.fault();
     let why = Injected("asked for by an operator".to_owned());
-    world.directory.inject(&path, fault, &why).map_err(|why| not_harmed(&path, why))?;
+    if asked.ends_root() {
+        // With the root the process ends, so the answer leaves first.
+        let (directory, path) = (world.directory.clone(), path.clone());
+        Handle::current().spawn(async move {
+            tokio::time::sleep(ANSWERED).await;
+            directory.inject(&path, fault, &why)
+        });
+    } else {
+        world.directory.inject(&path, fault, &why).map_err(|why| not_harmed(&path, why))?;
+    }
     if fault.waits() {
         watch.seen().events.planned(&path, fault);
     }
