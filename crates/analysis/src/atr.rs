@@ -1,6 +1,6 @@
 //! Average true range with Wilder's smoothing. The first value comes after n + 1 bars.
 
-use crate::range::true_range;
+use crate::true_range::true_range;
 use crate::{Bar, Catalogued, Indicator, LENGTH, Param, grown};
 use serde::{Deserialize, Serialize};
 

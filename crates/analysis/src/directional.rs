@@ -4,8 +4,8 @@
 //! `adx(14)` is the average directional index, with its first value after 2n bars. `.plus_di`,
 //! `.minus_di` and `.dx` have theirs after n + 1 bars.
 
-use crate::range::true_range;
-use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
+use crate::true_range::true_range;
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, all_grown, to_f64};
 use serde::{Deserialize, Serialize};
 
 /// Wilder's sums of the movements, and their average index.
@@ -108,12 +108,7 @@ impl Indicator for Directional {
     }
 
     fn rescale(&mut self, factor: i64) -> bool {
-        let Some(previous) = &mut self.previous else { return true };
-        previous.iter_mut().all(|price| {
-            let grown = price.checked_mul(factor);
-            *price = grown.unwrap_or_default();
-            grown.is_some()
-        })
+        all_grown(self.previous.iter_mut().flatten(), factor)
     }
 }
 

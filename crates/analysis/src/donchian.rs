@@ -1,7 +1,7 @@
 //! Donchian channel: `donchian(20).high` is the highest high of the last n bars with the present
 //! one, `.low` the lowest low. The first value comes after n bars.
 
-use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, all_grown, to_f64};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -43,11 +43,7 @@ impl Indicator for Donchian {
     }
 
     fn rescale(&mut self, factor: i64) -> bool {
-        self.extremes.iter_mut().all(|(_, price)| {
-            let grown = price.checked_mul(factor);
-            *price = grown.unwrap_or_default();
-            grown.is_some()
-        })
+        all_grown(self.extremes.iter_mut().map(|(_, price)| price), factor)
     }
 }
 

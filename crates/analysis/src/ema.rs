@@ -22,6 +22,13 @@ impl Ema {
     }
 }
 
+/// The average of `length` values after one more. The order of operations is that of the reference:
+/// another order gives other bits.
+pub(crate) fn next(value: f64, average: f64, length: u32) -> f64 {
+    let k = 2.0 / f64::from(length + 1);
+    (value - average) * k + average
+}
+
 impl Indicator for Ema {
     fn update(&mut self, bar: &Bar) -> f64 {
         if self.seeded < self.length {
@@ -31,9 +38,7 @@ impl Indicator for Ema {
                 self.value = mean(self.seed, self.length, bar.scale);
             }
         } else {
-            let k = 2.0 / f64::from(self.length + 1);
-            // The order of operations is that of the reference: another order gives other bits.
-            self.value = (to_f64(bar.close, bar.scale) - self.value) * k + self.value;
+            self.value = next(to_f64(bar.close, bar.scale), self.value, self.length);
         }
         self.value
     }

@@ -16,9 +16,9 @@ mod ema;
 mod formula;
 mod linreg;
 mod macd;
-mod range;
 mod rsi;
 mod sma;
+mod true_range;
 mod window;
 
 pub use atr::Atr;
@@ -32,9 +32,9 @@ pub use ema::Ema;
 pub use formula::Formula;
 pub use linreg::Regression;
 pub use macd::Macd;
-pub use range::TrueRange;
 pub use rsi::Rsi;
 pub use sma::Sma;
+pub use true_range::TrueRange;
 
 use catalog::entry;
 
@@ -132,6 +132,15 @@ pub(crate) fn grown(price: &mut Option<i64>, factor: i64) -> bool {
     let Some(known) = price else { return true };
     *price = known.checked_mul(factor);
     price.is_some()
+}
+
+/// Multiplies each price. Returns false if a result does not fit; the prices are unusable then.
+pub(crate) fn all_grown<'a>(prices: impl IntoIterator<Item = &'a mut i64>, factor: i64) -> bool {
+    prices.into_iter().all(|price| {
+        let grown = price.checked_mul(factor);
+        *price = grown.unwrap_or_default();
+        grown.is_some()
+    })
 }
 
 #[cfg(test)]

@@ -47,25 +47,25 @@ impl Regression {
     #[expect(clippy::cast_precision_loss, reason = "where the exact sums become floats")]
     fn value(&self, scale: u8) -> f64 {
         let n = i128::from(self.window.length());
-        // Sums over the places: n(n-1)/2, and n²(n²-1)/12 for n times their variance.
+        // The sum of the places, and n² times their variance.
         let places = n * (n - 1) / 2;
-        let spread_of_places = (n * n * (n * n - 1) / 12) as f64;
-        let together = (n * self.placed - places * self.window.sum()) as f64;
-        let spread = self.window.spread();
+        let place_variance = (n * n * (n * n - 1) / 12) as f64;
+        let covariance = (n * self.placed - places * self.window.sum()) as f64;
+        let variance = self.window.scaled_variance();
         let explained =
-            if spread_of_places > 0.0 { together / spread_of_places * together } else { 0.0 };
+            if place_variance > 0.0 { covariance / place_variance * covariance } else { 0.0 };
         match self.output {
-            Output::Explained if spread > 0.0 => (explained / spread).min(1.0),
+            Output::Explained if variance > 0.0 => (explained / variance).min(1.0),
             // A flat line explains nothing.
             Output::Explained => 0.0,
             Output::Line(width) => {
                 let n = f64::from(self.window.length());
-                let slope = if spread_of_places > 0.0 { together / spread_of_places } else { 0.0 };
+                let slope = if place_variance > 0.0 { covariance / place_variance } else { 0.0 };
                 let line = self.window.mean(scale) + slope * ((n - 1.0) / 2.0) / power(scale);
                 if width == 0 {
                     return line;
                 }
-                let rest = (spread - explained).max(0.0).sqrt() / (n * power(scale));
+                let rest = (variance - explained).max(0.0).sqrt() / (n * power(scale));
                 line + f64::from(width) * rest
             }
         }

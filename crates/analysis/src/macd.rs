@@ -4,6 +4,7 @@
 //! As in TA-Lib, both averages start at the same bar, and all three outputs with the signal: after
 //! slow + signal - 1 bars.
 
+use crate::ema::next;
 use crate::sma::mean;
 use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
 use serde::{Deserialize, Serialize};
@@ -38,11 +39,6 @@ enum Output {
     Line,
     Signal,
     Hist,
-}
-
-/// The next value of an exponential average. The order of operations is that of the reference.
-fn next(value: f64, average: f64, length: u32) -> f64 {
-    (value - average) * (2.0 / f64::from(length + 1)) + average
 }
 
 impl Macd {

@@ -2,7 +2,7 @@
 //!
 //! The sum is an integer, so it is exact and independent of the first bar.
 
-use crate::{Bar, Catalogued, Indicator, LENGTH, Param, power, shortest};
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, all_grown, power, shortest};
 use serde::{Deserialize, Serialize};
 
 /// Simple moving average of the closes.
@@ -53,11 +53,7 @@ impl Indicator for Sma {
 
     fn rescale(&mut self, factor: i64) -> bool {
         self.sum = self.sum.saturating_mul(factor.into());
-        self.window.iter_mut().all(|price| {
-            let grown = price.checked_mul(factor);
-            *price = grown.unwrap_or_default();
-            grown.is_some()
-        })
+        all_grown(&mut self.window, factor)
     }
 }
 

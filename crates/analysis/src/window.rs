@@ -3,7 +3,8 @@
 //! The sums are integers. So they do not depend on the first bar, and a resumed window equals one
 //! that never stopped.
 
-use crate::{power, sma::mean};
+use crate::sma::mean;
+use crate::{all_grown, power};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -15,7 +16,7 @@ pub(crate) struct Window {
     sum: i128,
     /// The sum of the absolute prices.
     size: i128,
-    /// The sum of squares modulo 2^128. See [`Window::spread`].
+    /// The sum of squares modulo 2^128. See [`Window::scaled_variance`].
     squares: i128,
 }
 
@@ -65,7 +66,7 @@ impl Window {
 
     /// n² times the variance, in squares of price units.
     #[expect(clippy::cast_precision_loss, reason = "where the exact sums become a float")]
-    pub(crate) fn spread(&self) -> f64 {
+    pub(crate) fn scaled_variance(&self) -> f64 {
         let n = i128::from(self.length);
         // The sum of the squares is at most the square of the sum. If that fits n times, nothing
         // has wrapped.
@@ -79,18 +80,17 @@ impl Window {
 
     /// The standard deviation of the population, quote units.
     pub(crate) fn deviation(&self, scale: u8) -> f64 {
-        self.spread().sqrt() / (f64::from(self.length) * power(scale))
+        self.scaled_variance().sqrt() / (f64::from(self.length) * power(scale))
     }
 
     /// Multiplies each price. Returns false if one does not fit.
     pub(crate) fn rescale(&mut self, factor: i64) -> bool {
-        let mut grown = Window::new(self.length);
-        let fits = self.prices.iter().all(|price| {
-            let price = price.checked_mul(factor);
-            grown.push(price.unwrap_or_default());
-            price.is_some()
-        });
-        *self = grown;
+        let mut prices = std::mem::take(&mut self.prices);
+        let fits = all_grown(&mut prices, factor);
+        *self = Window::new(self.length);
+        for price in prices {
+            self.push(price);
+        }
         fits
     }
 }

@@ -29,34 +29,42 @@ mod golden_tests {
     use crate::testing::golden::{Series, golden, header};
     use everwarm_analysis::{Bank, Formula};
 
-    /// Columns of the reference, the formula of each, and how far a value may be off: relative to
-    /// the value, or, after `~`, to the price.
-    const COLUMNS: [(&str, &str, &str); 25] = [
-        ("sma_20", "sma(20)", "1e-12"),
-        ("sma_30", "sma(30)", "1e-12"),
-        ("sma_31", "sma(31)", "1e-12"),
-        ("sma_50", "sma(50)", "1e-12"),
-        ("ema_9", "ema(9)", "1e-12"),
-        ("ema_21", "ema(21)", "1e-12"),
-        ("ema_50", "ema(50)", "1e-12"),
-        ("ema_200", "ema(200)", "1e-12"),
-        ("rsi_14", "rsi(14)", "1e-12"),
-        ("tr", "tr", "~1e-12"),
-        ("atr_14", "atr(14)", "1e-12"),
-        ("plus_di_14", "adx(14).plus_di", "1e-12"),
-        ("minus_di_14", "adx(14).minus_di", "1e-12"),
-        ("dx_14", "adx(14).dx", "~1e-12"),
-        ("adx_14", "adx(14)", "1e-12"),
-        ("macd", "macd(12,26,9).line", "~1e-12"),
-        ("macd_signal", "macd(12,26,9).signal", "~1e-12"),
-        ("macd_hist", "macd(12,26,9).hist", "~1e-12"),
-        ("bb_upper", "bbands(20,2).upper", "1e-10"),
-        ("bb_mid", "bbands(20,2).mid", "1e-10"),
-        ("bb_lower", "bbands(20,2).lower", "1e-10"),
-        ("don_high_20", "donchian(20).high", "0"),
-        ("don_low_20", "donchian(20).low", "0"),
-        ("open_time", "", ""),
-        ("idx", "", ""),
+    /// How far a value may be off.
+    #[derive(Clone, Copy)]
+    enum Off {
+        /// This part of the value.
+        Value(f64),
+        /// This part of the price: the value crosses zero.
+        Price(f64),
+        /// This part of an index from 0 to 100, which reaches zero.
+        Index(f64),
+    }
+
+    /// Columns of the reference, the formula of each, and how far it may be off.
+    const COLUMNS: [(&str, &str, Off); 23] = [
+        ("sma_20", "sma(20)", Off::Value(1e-12)),
+        ("sma_30", "sma(30)", Off::Value(1e-12)),
+        ("sma_31", "sma(31)", Off::Value(1e-12)),
+        ("sma_50", "sma(50)", Off::Value(1e-12)),
+        ("ema_9", "ema(9)", Off::Value(1e-12)),
+        ("ema_21", "ema(21)", Off::Value(1e-12)),
+        ("ema_50", "ema(50)", Off::Value(1e-12)),
+        ("ema_200", "ema(200)", Off::Value(1e-12)),
+        ("rsi_14", "rsi(14)", Off::Value(1e-12)),
+        ("tr", "tr", Off::Price(1e-12)),
+        ("atr_14", "atr(14)", Off::Value(1e-12)),
+        ("plus_di_14", "adx(14).plus_di", Off::Value(1e-12)),
+        ("minus_di_14", "adx(14).minus_di", Off::Value(1e-12)),
+        ("dx_14", "adx(14).dx", Off::Index(1e-12)),
+        ("adx_14", "adx(14)", Off::Value(1e-12)),
+        ("macd", "macd(12,26,9).line", Off::Price(1e-12)),
+        ("macd_signal", "macd(12,26,9).signal", Off::Price(1e-12)),
+        ("macd_hist", "macd(12,26,9).hist", Off::Price(1e-12)),
+        ("bb_upper", "bbands(20,2).upper", Off::Value(1e-10)),
+        ("bb_mid", "bbands(20,2).mid", Off::Value(1e-10)),
+        ("bb_lower", "bbands(20,2).lower", Off::Value(1e-10)),
+        ("don_high_20", "donchian(20).high", Off::Value(0.0)),
+        ("don_low_20", "donchian(20).low", Off::Value(0.0)),
     ];
 
     /// The values of a formula over the bars, saved and restored every 97 bars.
@@ -81,10 +89,10 @@ mod golden_tests {
         let path = format!("golden/{set}/indicators.csv.gz");
         let (names, expected) = (header(&path), golden(&path));
         assert_eq!(expected.len(), bars.len(), "{set}");
-        for (column, name) in names.iter().enumerate() {
+        assert_eq!((&names[0][..], &names[1][..]), ("idx", "open_time"));
+        for (column, name) in names.iter().enumerate().skip(2) {
             let (_, formula, off) = COLUMNS.iter().find(|(of, ..)| of == name).unwrap();
-            let Ok(formula) = formula.parse::<Formula>() else { continue };
-            let all = values(&formula, &bars);
+            let all = values(&formula.parse().unwrap(), &bars);
             for ((value, row), bar) in all.iter().zip(&expected).zip(&bars) {
                 let at = &row[0];
                 if row[column].is_empty() {
@@ -92,11 +100,13 @@ mod golden_tests {
                     continue;
                 }
                 let want: f64 = row[column].parse().unwrap();
-                let most: f64 = off.trim_start_matches('~').parse().unwrap();
-                let price = bar.close.to_f64();
-                let unit = if off.starts_with('~') { price.max(1.0) } else { want.abs() };
+                let most = match off {
+                    Off::Value(part) => part * want.abs(),
+                    Off::Price(part) => part * bar.close.to_f64(),
+                    Off::Index(part) => part * 100.0,
+                };
                 let far = (value - want).abs();
-                assert!(far <= most * unit, "{set} {name} at {at}: {value} instead of {want}");
+                assert!(far <= most, "{set} {name} at {at}: {value} instead of {want}");
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A channel counts only if its line explains enough of the variance of the closes. The sale does
 //! not depend on that.
 
-use super::setting::{Form, Setting};
+use super::setting::{Form, Setting, TIMEFRAME};
 use super::thresholds::{self, Set, ppm};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::money::Decimal;
@@ -49,11 +49,7 @@ impl Strategy for Channel {
     const KIND: &'static str = "channel";
     const VERSION: u16 = 1;
     const SETTINGS: &'static [Setting] = &[
-        Setting {
-            name: "timeframe",
-            form: Form::Timeframe,
-            about: "Bar width: 1m, 5m, 15m, 1h, 4h or 1d.",
-        },
+        TIMEFRAME,
         Setting {
             name: "length",
             form: Form::Whole { least: 3, most: 1000 },

@@ -2,7 +2,7 @@
 //!
 //! An example of a strategy that uses bars of two widths.
 
-use super::setting::{Form, Setting, Wrong};
+use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::order::{ExitPrices, Side};
 use everwarm_domain::time::Timeframe;
@@ -40,11 +40,7 @@ impl Strategy for RsiReversal {
     const KIND: &'static str = "rsi_reversal";
     const VERSION: u16 = 1;
     const SETTINGS: &'static [Setting] = &[
-        Setting {
-            name: "timeframe",
-            form: Form::Timeframe,
-            about: "Bar width: 1m, 5m, 15m, 1h, 4h or 1d.",
-        },
+        TIMEFRAME,
         Setting {
             name: "length",
             form: Form::Whole { least: 2, most: 1000 },

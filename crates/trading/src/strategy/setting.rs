@@ -56,6 +56,13 @@ pub enum Form {
     Entry,
 }
 
+/// The width of bars that a strategy runs on, for kinds that have one.
+pub(super) const TIMEFRAME: Setting = Setting {
+    name: "timeframe",
+    form: Form::Timeframe,
+    about: "Bar width: 1m, 5m, 15m, 1h, 4h or 1d.",
+};
+
 /// The exit rules that each strategy has besides the settings of its kind.
 pub const EXITS: &[Setting] = &[
     Setting {

@@ -4,7 +4,7 @@
 //! position is also closed if the fast average is below the slow one without a seen cross. The
 //! averages then crossed while the supervisor had stopped the stage.
 
-use super::setting::{Form, Setting, Wrong};
+use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::order::{ExitPrices, Side};
 use everwarm_domain::time::Timeframe;
@@ -39,11 +39,7 @@ impl Strategy for SmaCross {
     const VERSION: u16 = 5;
     const CONVERTS: &'static [u16] = &[4];
     const SETTINGS: &'static [Setting] = &[
-        Setting {
-            name: "timeframe",
-            form: Form::Timeframe,
-            about: "Bar width: 1m, 5m, 15m, 1h, 4h or 1d.",
-        },
+        TIMEFRAME,
         Setting {
             name: "fast",
             form: BARS,

@@ -1,7 +1,7 @@
 //! Buys the first close above the high of the last bars after a rise from their low, and sells a
 //! close below the low of fewer bars.
 
-use super::setting::{Form, Setting, Wrong};
+use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::thresholds::{self, Set, ppm, saturating};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::money::Decimal;
@@ -57,11 +57,7 @@ impl Strategy for Swing {
     const KIND: &'static str = "swing";
     const VERSION: u16 = 1;
     const SETTINGS: &'static [Setting] = &[
-        Setting {
-            name: "timeframe",
-            form: Form::Timeframe,
-            about: "Bar width: 1m, 5m, 15m, 1h, 4h or 1d.",
-        },
+        TIMEFRAME,
         Setting { name: "entry_bars", form: BARS, about: "It buys above the high of these bars." },
         Setting { name: "exit_bars", form: BARS, about: "It sells below the low of these bars." },
         Setting {
