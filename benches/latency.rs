@@ -1,7 +1,7 @@
 //! `cargo bench --bench latency [-- short]`: from the append of a close to a signed order.
 //!
 //! Each millisecond a close of 1 or 300 symbols is appended, of which one signals. A gateway folds
-//! its book as the daemon's does, announces orders and signs them. The second part waits until the
+//! its state as the daemon's does, announces orders and signs them. The second part waits until the
 //! announcement is on disk before it signs, with a bare write and flush between closes. The third
 //! part signs 100 orders of one close, which share one flush.
 
@@ -27,7 +27,7 @@ use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::time::UtcMs;
-use everwarm_edge::orders::gateway_book::GatewayBook;
+use everwarm_edge::orders::send_state::SendState;
 use everwarm_kernel::fact::NoLibrary;
 use everwarm_runtime::journal::{Journal, Waker, Writer};
 use everwarm_runtime::runner::Runner;
@@ -57,7 +57,7 @@ struct Given {
 
 struct State {
     given: Given,
-    book: Runner<GatewayBook>,
+    sends: Runner<SendState>,
     writer: Writer,
     waker: Arc<Waker>,
     venue: Filling,
@@ -72,12 +72,12 @@ impl Actor for Gateway {
     async fn pre_start(&self, me: ActorRef<()>, given: Given) -> Result<State, ActorProcessingErr> {
         let journal = Arc::clone(&given.journal);
         let library = Arc::new(NoLibrary);
-        let (book, _) = Runner::resume(journal, Box::<GatewayBook>::default(), library)?;
+        let (sends, _) = Runner::resume(journal, Box::<SendState>::default(), library)?;
         let waker = Waker::new(move || drop(me.send_message(())));
-        book.listen(Arc::clone(&waker));
+        sends.listen(Arc::clone(&waker));
         let key = ApiKey::hmac(Secret::new("key"), Secret::new(&"secret".repeat(10)));
         let writer = given.journal.writer("gateway");
-        Ok(State { given, book, writer, waker, venue: Filling::default(), key })
+        Ok(State { given, sends, writer, waker, venue: Filling::default(), key })
     }
 
     async fn handle(
@@ -87,11 +87,11 @@ impl Actor for Gateway {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         state.waker.clear();
-        while state.book.catch_up(64, |_| ())? {}
-        if state.book.cursor() < state.given.journal.head() {
+        while state.sends.catch_up(64, |_| ())? {}
+        if state.sends.cursor() < state.given.journal.head() {
             return Ok(());
         }
-        let due = state.book.stage().orders.to_send(0);
+        let due = state.sends.stage().orders.to_send(0);
         let Some(time) = due.first().map(|d| d.intent.close_time) else { return Ok(()) };
         let intents: Vec<OrderIntent> = due.into_iter().map(|due| due.intent).collect();
         let sent = announce(&intents, time);

@@ -21,7 +21,7 @@ use common::machine::{folder, load, memory};
 use common::market::Tape;
 use common::world::{Feeder, grow, journal, journal_in, runtime};
 use common::{short, sized, spread};
-use everwarm::life::APPLICATION;
+use everwarm::daemon_run::APPLICATION;
 use everwarm_runtime::store::Store;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The simulated exchange as a venue, through its adapter. Adapters of other venues are chosen
 //! where they are configured.
 
-use crate::life::Connection;
+use crate::daemon_run::Connection;
 use everwarm_adapters::binance::{self, ApiKey, Hosts};
 use everwarm_domain::path::Places;
 use everwarm_domain::path::SIMULATED;

@@ -8,7 +8,7 @@ mod replay;
 pub use checkpoints::forget as forget_checkpoint;
 pub use replay::replay;
 
-use crate::life::{APPLICATION, LIVE_FILE};
+use crate::daemon_run::{APPLICATION, LIVE_FILE};
 use again::{Again, Beside};
 use checkpoints::Saved;
 use everwarm_domain::bounds;

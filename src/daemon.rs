@@ -16,9 +16,10 @@ mod lag;
 mod measure;
 mod messages;
 mod notify;
+mod operator_input;
 mod panic;
+mod quarantine;
 mod real_money;
-mod release;
 pub mod reload;
 mod resolve_conflicts;
 mod stop;
@@ -32,7 +33,7 @@ mod watch;
 use crate::adapters;
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
-use crate::life::{Connection, LIVE_FILE, Life, LifeParts, RunStartError};
+use crate::daemon_run::{Connection, DaemonRun, DaemonRunParts, LIVE_FILE, RunStartError};
 use crate::version::{BUILD, version};
 use answers::LiveContext;
 use control::LiveControl;
@@ -218,7 +219,7 @@ async fn daemon(
     opened.refuse_orders_of_ours(&config.data_dir, &connection).await?;
     let (failed, mut store_failed) = mpsc::channel(1);
     let (hopeless, on_watch) = (failed.clone(), watch.clone());
-    let birth = LifeParts {
+    let parts = DaemonRunParts {
         followers: FOLLOWERS,
         store: opened.store.clone(),
         archive: Arc::clone(&opened.archive),
@@ -242,7 +243,7 @@ async fn daemon(
     let sampled = Arc::new(Sampled::new(workers.handle().clone()));
     let lag = Arc::clone(&sampled.control);
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
-    let life = Life::begin(birth, |world, tree| {
+    let life = DaemonRun::begin(parts, |world, tree| {
         follow_time(watch, world);
         drop(place.set((world.directory.clone(), world.places)));
         watch.enter(Step::Reconcile);
@@ -279,9 +280,9 @@ fn follow_time(watch: &Watch, world: &World) {
 /// Waits for the start of a run. A reported fatal failure is the reason, even if the start fails
 /// too. A start that blocks its thread returns no error of its own.
 async fn started(
-    life: impl Future<Output = Result<Life, RunStartError>>,
+    life: impl Future<Output = Result<DaemonRun, RunStartError>>,
     failed: &mut mpsc::Receiver<Failure>,
-) -> Result<Life, Failure> {
+) -> Result<DaemonRun, Failure> {
     tokio::select! {
         biased;
         Some(failure) = failed.recv() => Err(failure),
@@ -292,7 +293,7 @@ async fn started(
 }
 
 /// Prints how long each step of the start took.
-fn print_steps(life: &Life, watch: &Watch) {
+fn print_steps(life: &DaemonRun, watch: &Watch) {
     let stages = life.world.journal.progress().len();
     for (name, took) in &life.steps {
         let last = *name == "start the actors";
@@ -315,7 +316,7 @@ type Looking = (channel::Sender<bool>, Option<std::thread::JoinHandle<()>>, Opti
 /// Ends the run, each part within its time limit.
 async fn end(
     config: &Config,
-    life: Life,
+    life: DaemonRun,
     (reason, around): (Reason, &ProcessContext<'_>),
     (stop_looking, watcher, _watchdog): Looking,
     store_failed: &mut mpsc::Receiver<Failure>,
@@ -455,7 +456,7 @@ struct Reason(Exit, Option<Failure>);
 
 async fn wait(
     config: &Config,
-    life: &Life,
+    life: &DaemonRun,
     stop: &Stop,
     store_failed: &mut mpsc::Receiver<Failure>,
     chaos: &Chaos,

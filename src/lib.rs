@@ -14,6 +14,6 @@ pub mod adapters;
 pub mod audit;
 pub mod chaos;
 pub mod daemon;
-pub mod life;
+pub mod daemon_run;
 pub mod tree;
 pub mod version;

@@ -4,7 +4,7 @@
 
 use super::kit::{Folder, PATIENCE, Process, ask, run, small_recording, until_end};
 use everwarm::audit::{StoreFacts, verify};
-use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
 use everwarm_domain::fact::{
     Accept, Body, Conflict, Dispute, Ledger, Market, Operator, Order, Venue,

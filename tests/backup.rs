@@ -6,7 +6,7 @@ use crate::kit::{
     runs, until_end, wait_until, wait_until_free,
 };
 use crate::manual_trader::ManualTrader;
-use everwarm::life::LIVE_FILE;
+use everwarm::daemon_run::LIVE_FILE;
 use everwarm_domain::money::Decimal;
 use everwarm_kernel::chance::mix;
 use everwarm_views::audit::AUDIT_FILE;

@@ -7,7 +7,7 @@ use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;
 use everwarm::daemon::reload::{Beside, Reloader};
 use everwarm::daemon::tree_settings::keep_tree;
-use everwarm::life::Life;
+use everwarm::daemon_run::DaemonRun;
 use everwarm_config::{CheckDepth, Sources};
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator, Order};
 use everwarm_domain::order::Side;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The events of branches and of the breaker, in order.
-fn events(life: &Life) -> Vec<String> {
+fn events(life: &DaemonRun) -> Vec<String> {
     let chunks = life.world.journal.read(1, usize::MAX).unwrap();
     chunks.iter().flat_map(|chunk| &chunk.facts).filter_map(event_of).collect()
 }
@@ -110,7 +110,7 @@ struct Followed {
 }
 
 impl Followed {
-    fn look(&mut self, life: &Life) -> StatusView {
+    fn look(&mut self, life: &DaemonRun) -> StatusView {
         let journal = &life.world.journal;
         loop {
             let chunks = journal.read(self.next.max(1), usize::MAX).unwrap();
@@ -140,7 +140,7 @@ impl Followed {
 
     /// It is down while something is held: time goes on, nothing is entered, and what an operator
     /// has sold is sold.
-    fn held_and_sold(&mut self, life: &Life) -> bool {
+    fn held_and_sold(&mut self, life: &DaemonRun) -> bool {
         let view = self.look(life);
         let last_close = life.world.board.last_close().unwrap_or_default();
         let [buys, sells, fills] = self.counts;
@@ -171,7 +171,7 @@ impl Followed {
     }
 
     /// Up in another life, down once more, and up by itself: each time something is bought again.
-    fn goes_on(&mut self, life: &Life) -> bool {
+    fn goes_on(&mut self, life: &DaemonRun) -> bool {
         let view = self.look(life);
         let buys = self.counts[0];
         let allowed = self.last() == "all is allowed";
@@ -213,7 +213,7 @@ fn endless() -> Feed {
     }
 }
 
-fn switch(life: &Life, switch: Switch) {
+fn switch(life: &DaemonRun, switch: Switch) {
     let (journal, reason) = (&life.world.journal, "of the test".to_owned());
     let body = Body::Operator(Operator::Switched { switch, reason });
     journal.append(&journal.writer("operator"), i64::MIN, vec![body]).unwrap();
@@ -221,7 +221,7 @@ fn switch(life: &Life, switch: Switch) {
 
 const INDICATOR: &str = "root/trading/stages/indicator";
 
-fn make_sick(life: &Life) {
+fn make_sick(life: &DaemonRun) {
     SICK.store(true, Relaxed);
     life.world.directory.kill(INDICATOR);
 }

@@ -5,7 +5,7 @@ use super::kit::{
     BINARY, Folder, PATIENCE, Process, ask, exchange, kill_exchange, made_recording, reported, run,
     small_recording, until_end, wait_until,
 };
-use everwarm::life::LIVE_FILE;
+use everwarm::daemon_run::LIVE_FILE;
 use everwarm_history as history;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use std::fs;

@@ -2,7 +2,7 @@
 //!
 //! Over 500 lines: one subject, one test a promise.
 
-use everwarm::life::APPLICATION;
+use everwarm::daemon_run::APPLICATION;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::TABLE;
 use everwarm_domain::fact::{

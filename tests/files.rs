@@ -4,7 +4,7 @@
 use super::kit::{
     BINARY, Folder, PATIENCE, Process, ask, exchange, kill_exchange, run, runs, wait_until,
 };
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Decimal;

@@ -2,7 +2,7 @@
 //! exits.
 
 use crate::kit::{Folder, Process, ask, run, wait_until_free};
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::odd::Oddity;

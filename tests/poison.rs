@@ -6,7 +6,7 @@ use everwarm::adapters;
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::sweep::{learn, mixture, sweep};
-use everwarm::life::{APPLICATION, LIVE_FILE, Life, LifeParts};
+use everwarm::daemon_run::{APPLICATION, DaemonRun, DaemonRunParts, LIVE_FILE};
 use everwarm_api::TOKEN_FILE;
 use everwarm_domain::fact::{Analysis, Body, BreakerLevel, Decision, Market, Operator, Order};
 use everwarm_domain::id::Symbol;
@@ -281,7 +281,12 @@ impl Stand {
     }
 
     /// A life with these stages, until something holds.
-    pub(super) fn live(&self, stages: Vec<StageSpec>, what: &str, done: impl Fn(&Life) -> bool) {
+    pub(super) fn live(
+        &self,
+        stages: Vec<StageSpec>,
+        what: &str,
+        done: impl Fn(&DaemonRun) -> bool,
+    ) {
         self.live_with(stages, |_| Vec::new(), what, done);
     }
 
@@ -291,14 +296,14 @@ impl Stand {
         stages: Vec<StageSpec>,
         ops: impl FnOnce(&World) -> Vec<ChildSpec>,
         what: &str,
-        done: impl Fn(&Life) -> bool,
+        done: impl Fn(&DaemonRun) -> bool,
     ) {
         let (supervisors, workers) = (runtime(1), runtime(2));
         let file = PortFile::new(self.exchange.addr.port(), &self.exchange.token, "lockstep");
         let key = (file.api_key.as_str(), file.api_secret.as_str());
         let connection =
             adapters::simulated(file.port, &file.token, key, Passing::Lockstep).unwrap();
-        let birth = LifeParts {
+        let parts = DaemonRunParts {
             followers: &[],
             store: Store::open(&self.dir().join(LIVE_FILE), APPLICATION).unwrap(),
             archive: Arc::new(Archive::open(&self.dir().join(history::FILE)).unwrap()),
@@ -315,7 +320,7 @@ impl Stand {
             observer: Arc::new(|_| ()),
         };
         supervisors.block_on(async {
-            let life = Life::begin(birth, |world, _| ops(world)).await.unwrap();
+            let life = DaemonRun::begin(parts, |world, _| ops(world)).await.unwrap();
             let waited = tokio::time::timeout(super::kit::PATIENCE, async {
                 while !done(&life) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -330,7 +335,7 @@ impl Stand {
 }
 
 /// Whether something was set aside after all that was released.
-fn is_set_aside(life: &Life) -> bool {
+fn is_set_aside(life: &DaemonRun) -> bool {
     let journal = &life.world.journal;
     let newest = journal.read(journal.last_row().saturating_sub(200).max(1), usize::MAX).unwrap();
     let facts = newest.iter().flat_map(|chunk| &chunk.facts);

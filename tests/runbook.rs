@@ -5,7 +5,7 @@ use crate::kit::{
     until_end, wait_until, wait_until_free,
 };
 use crate::manual_trader::{ManualTrader, held_and_killed};
-use everwarm::life::LIVE_FILE;
+use everwarm::daemon_run::LIVE_FILE;
 use everwarm_history as history;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use crate::kit::{
     BINARY, Folder, PATIENCE, Process, ask, made_recording, reported, run, until_end, wait_until,
 };
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_history as history;
 use everwarm_history::Projector;
 use everwarm_runtime::store::Store;

@@ -1,7 +1,7 @@
 //! A start whose past is missing: the bars of many symbols from a venue that is far away.
 
 use crate::kit::{Folder, PATIENCE, Process, ask, kill_exchange, run, wait_until};
-use everwarm::life::{APPLICATION, LIVE_FILE, Life, LifeParts};
+use everwarm::daemon_run::{APPLICATION, DaemonRun, DaemonRunParts, LIVE_FILE};
 use everwarm::{adapters, audit};
 use everwarm_adapters::binance::map;
 use everwarm_adapters::binance::wire::{self, decode};
@@ -93,7 +93,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     let file = PortFile::new(sim.addr.port(), &sim.token, "real");
     let key = (file.api_key.as_str(), file.api_secret.as_str());
     let connection = adapters::simulated(file.port, &file.token, key, Passing::Scaled(1));
-    let birth = LifeParts {
+    let parts = DaemonRunParts {
         followers: &[],
         store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),
         archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),
@@ -111,7 +111,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     };
     let took = control.block_on(async {
         let began = clock::now();
-        let life = Life::begin(birth, |_, _| Vec::new()).await.unwrap();
+        let life = DaemonRun::begin(parts, |_, _| Vec::new()).await.unwrap();
         let mut progress = Progress::default();
         let all = async {
             while progress.read(&life.world) != (symbols, symbols * BARS as usize, true) {

@@ -10,7 +10,7 @@ use crate::kit::{
 };
 use everwarm::chaos::crashes::{End, Moment, Subject, kill_exchange, picture};
 use everwarm::chaos::process::Step;
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Order, Venue};
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};

@@ -4,7 +4,7 @@ use crate::kit::{
     Folder, Process, ask, made_recording, run, small_recording, until_end, wait_until,
 };
 use crate::manual_trader::ManualTrader;
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::DAY;

@@ -9,7 +9,7 @@ use everwarm::adapters::places;
 use everwarm::chaos::compare::{Picture, ledger, ours};
 use everwarm::chaos::rig::Feed;
 use everwarm::chaos::{feed, plain};
-use everwarm::life::{APPLICATION, Connection, LIVE_FILE, Life, LifeParts};
+use everwarm::daemon_run::{APPLICATION, Connection, DaemonRun, DaemonRunParts, LIVE_FILE};
 use everwarm_domain::fact::{Analysis, Body, Market as MarketFact};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -141,7 +141,7 @@ fn run(folder: &Folder, corner: &Corner, feed: &Feed, until: u64, dice: &mut u64
         passing: Passing::Lockstep,
         note: Note::default(),
     };
-    let birth = LifeParts {
+    let parts = DaemonRunParts {
         followers: &[],
         store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),
         archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),
@@ -158,7 +158,7 @@ fn run(folder: &Folder, corner: &Corner, feed: &Feed, until: u64, dice: &mut u64
         observer: Arc::new(|_| ()),
     };
     let ended = supervisors.block_on(async {
-        let mut life = Life::begin(birth, |_, _| Vec::new()).await.unwrap();
+        let mut life = DaemonRun::begin(parts, |_, _| Vec::new()).await.unwrap();
         let waited = tokio::time::timeout(PATIENCE * 3, async {
             while !*life.ended.borrow_and_update() && life.world.journal.head() < until {
                 tokio::time::sleep(BETWEEN).await;

@@ -1,14 +1,14 @@
 //! The daemon's stages and followers as actors under its supervisor, over a store on disk.
 
 use super::market::{Instant as Filling, Seen, Tape};
-use everwarm::life::{APPLICATION, places};
+use everwarm::daemon_run::{APPLICATION, places};
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Order};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::time::UtcMs;
 use everwarm_edge::operation::config::InForce;
-use everwarm_edge::orders::gateway_book::GatewayBook;
+use everwarm_edge::orders::send_state::SendState;
 use everwarm_kernel::fact::{Mask, NoLibrary};
 use everwarm_runtime::journal::{Journal, Options, Waker, Writer};
 use everwarm_runtime::runner::ResumeReport;
@@ -56,7 +56,7 @@ fn followers() -> Vec<(&'static str, MakeStage<Body>)> {
     vec![
         ("universe", Arc::new(|| Box::<Universe>::default())),
         ("config", Arc::new(|| Box::<InForce>::default())),
-        ("gateway", Arc::new(|| Box::<GatewayBook>::default())),
+        ("gateway", Arc::new(|| Box::<SendState>::default())),
         ("closer", Arc::new(|| Box::<Closes>::default())),
     ]
 }

@@ -7,7 +7,7 @@
 
 use super::again::Again;
 use super::store_failure;
-use crate::life::{APPLICATION, LIVE_FILE, places};
+use crate::daemon_run::{APPLICATION, LIVE_FILE, places};
 use everwarm_cli::store_check::CHECKPOINT;
 use everwarm_kernel::fact::Key;
 use everwarm_kernel::state;

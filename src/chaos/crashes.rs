@@ -12,7 +12,7 @@ use super::invariants::followed;
 use super::invariants::moving::{Moving, Waits};
 use super::process::{REACHED, SEALING, STEP, STRIKES, Step};
 use crate::audit::{self, StoreFacts};
-use crate::life::{APPLICATION, LIVE_FILE};
+use crate::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_cli::offline::catch_up;
 use everwarm_history as history;
 use everwarm_history::Projector;

@@ -1,6 +1,6 @@
 //! The in-memory disk of a life of the rig, and its content after a fault.
 
-use crate::life::APPLICATION;
+use crate::daemon_run::APPLICATION;
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Contents, Cut, FaultyDisk, Image, Operation};

@@ -22,7 +22,7 @@ pub use super::venue_time::Paced;
 use super::venue_time::{self, short};
 use super::{compare as picture, operators, requests};
 use crate::adapters;
-use crate::life::{Life, LifeParts};
+use crate::daemon_run::{DaemonRun, DaemonRunParts};
 use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::path::{Places, SIMULATED};
@@ -483,7 +483,7 @@ impl Lives<'_> {
         let here = Arc::clone(&illness);
         let workers = runtime_of(self.plan.workers.max(1), move || here.reign_here())?;
         let control = runtime(1)?;
-        let birth = LifeParts {
+        let parts = DaemonRunParts {
             followers: &[projector::NAME],
             store,
             archive: Arc::new(archive),
@@ -503,7 +503,7 @@ impl Lives<'_> {
         };
         let mut journal: Option<Arc<Journal<Body>>> = None;
         let ending = control.block_on(async {
-            let begun = Life::begin(birth, |world, _| {
+            let begun = DaemonRun::begin(parts, |world, _| {
                 let Sizes { checkpoint, segment, keep } = self.plan.sizes;
                 world.journal.checkpoint_after(checkpoint);
                 world.journal.seal_after(Sealing { segment, keep });
@@ -578,7 +578,7 @@ impl Lives<'_> {
     }
 
     /// Waits for the end of the feed, and checks that closes go on.
-    async fn until_end(&self, life: Life, died: &AtomicBool) -> Result<Ending, String> {
+    async fn until_end(&self, life: DaemonRun, died: &AtomicBool) -> Result<Ending, String> {
         let _random = self.plan.at_random.map(|(seed, _)| {
             self.random.begin(life.world.directory.clone(), Die(seed ^ life.world.journal.life()))
         });
@@ -656,7 +656,7 @@ async fn death(died: &AtomicBool) {
     }
 }
 
-async fn stuck(life: &Life) -> String {
+async fn stuck(life: &DaemonRun) -> String {
     let world = &life.world;
     let exchange = match &world.admin {
         Some(admin) => format!("{:?}", tokio::time::timeout(ENDS, admin.status()).await),

@@ -4,7 +4,7 @@
 use super::interrupt;
 use super::rig::runtime;
 use crate::adapters;
-use crate::life::Connection;
+use crate::daemon_run::Connection;
 use everwarm_domain::order::{OrderIntent, SendAttempt};
 use everwarm_domain::time::MINUTE;
 use everwarm_edge::board::Board;

@@ -1,7 +1,7 @@
 //! A part of a feed with venue time that passes automatically.
 
 use super::rig::Feed;
-use crate::life::Life;
+use crate::daemon_run::DaemonRun;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -29,7 +29,7 @@ pub struct Paced {
 }
 
 /// Whether venue time is past the end of the feed, and the journal is settled.
-pub(super) async fn is_over(life: &Life) -> bool {
+pub(super) async fn is_over(life: &DaemonRun) -> bool {
     let Some(admin) = &life.world.admin else { return true };
     let Ok(standing) = admin.status().await else { return false };
     let last = life.world.board.last_close().unwrap_or(UtcMs::MAX);

@@ -1,6 +1,6 @@
 //! The data from which the running daemon responds to API requests.
 
-use super::release::Whole;
+use super::operator_input::Whole;
 use super::reload::Reloader;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};

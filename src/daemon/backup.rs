@@ -6,9 +6,9 @@
 //! no daemon starts while that exists.
 
 use super::identity;
-use super::release::{Whole, in_files};
+use super::operator_input::{Whole, in_files};
 use crate::audit::store_failure;
-use crate::life::{APPLICATION, LIVE_FILE};
+use crate::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_edge::world::World;
 use everwarm_history as history;
@@ -266,9 +266,9 @@ fn raise(staging: &Path) -> Result<(u64, Raised), Failure> {
         let epoch = now.max(before + 1);
         let life = journal.life();
         let started = Operator::Started { life, installation: installation.clone(), epoch };
-        let writer = journal.writer(super::release::NAME);
+        let writer = journal.writer(super::operator_input::NAME);
         let appended = journal.append(&writer, i64::MIN, vec![Body::Operator(started)]);
-        let row = appended.map_err(super::release::ended)?.row;
+        let row = appended.map_err(super::operator_input::ended)?.row;
         Ok(((facts, Some((installation, before, epoch))), row))
     })
 }

@@ -4,7 +4,7 @@
 //! The client names each request. A repeated request is not appended again if it is recent; the
 //! decision declines every other repetition. So a client that got no answer may repeat its request.
 
-use super::release::{NAME, Whole, ended, in_journal};
+use super::operator_input::{NAME, Whole, ended, in_journal};
 use super::watch::{Seen, Watch};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::manual::Request;

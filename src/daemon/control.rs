@@ -3,7 +3,7 @@
 use super::answers::LiveContext;
 use super::reload::Reloader;
 use super::watch::Watch;
-use super::{by_hand, injected, release, resolve_conflicts, switch, symbols, venue_usage};
+use super::{by_hand, injected, quarantine, resolve_conflicts, switch, symbols, venue_usage};
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
 use everwarm_views::by_hand::{ByHandView, HandResultView};
@@ -40,7 +40,7 @@ impl Control for LiveControl {
     }
 
     fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-        release::live(&self.world.journal, id, retry)
+        quarantine::live(&self.world.journal, id, retry)
     }
 
     fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
@@ -105,7 +105,7 @@ impl Control for FileControl {
     }
 
     fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-        release::offline(&self.0, id, retry)
+        quarantine::offline(&self.0, id, retry)
     }
 
     fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {

@@ -7,7 +7,7 @@
 use super::{Watch, identity, real_money};
 use crate::audit::store_failure;
 use crate::chaos::process::Step;
-use crate::life::{APPLICATION, Connection, LIVE_FILE};
+use crate::daemon_run::{APPLICATION, Connection, LIVE_FILE};
 use everwarm_api::chance;
 use everwarm_config::{Config, Sources};
 use everwarm_domain::fact::{Body, Operator};

@@ -3,7 +3,7 @@
 
 use super::{elsewhere, launch, passing, runtime};
 use crate::adapters;
-use crate::life::Connection;
+use crate::daemon_run::Connection;
 use everwarm_cli::Panic;
 use everwarm_cli::print::Printer;
 use everwarm_config::{Config, Symbols, VenueSource};

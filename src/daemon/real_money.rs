@@ -6,7 +6,7 @@ use super::identity::{self, Traded};
 use super::watch::Watch;
 use super::{FOLLOWERS, elsewhere, files, runtime};
 use crate::audit::{StoreFacts, store_failure};
-use crate::life::{Connection, places};
+use crate::daemon_run::{Connection, places};
 use everwarm_config::{Config, Remote, VenueSource};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::VenueId;

@@ -1,7 +1,7 @@
 //! Resolves conflicts with the venue and adopts surpluses with an operator's input, in the running
 //! journal or in the files of a stopped daemon.
 
-use super::release::{NAME, Whole, ended, in_files, in_journal};
+use super::operator_input::{NAME, Whole, ended, in_files, in_journal};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::VenueId;
 use everwarm_runtime::journal::Journal;

@@ -1,7 +1,7 @@
 //! Operator commands that turn something on or off, as inputs in the running journal or in the
 //! files of a stopped daemon.
 
-use super::release::{NAME, Whole, ended, in_files, in_journal};
+use super::operator_input::{NAME, Whole, ended, in_files, in_journal};
 use super::tree_settings;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;

@@ -5,7 +5,7 @@ use crate::kit::{
     Folder, PATIENCE, Process, ask, plain, run, small_recording, until_end, wait_until,
     wait_until_free,
 };
-use everwarm::life::LIVE_FILE;
+use everwarm::daemon_run::LIVE_FILE;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;

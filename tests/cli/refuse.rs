@@ -5,7 +5,7 @@ use crate::kit::{
     Folder, PATIENCE, Process, ask, complaints, exchange, run, runs, small_recording, until_end,
     wait_until_free,
 };
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::file::SCHEMA;

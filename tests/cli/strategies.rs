@@ -1,7 +1,7 @@
 //! Strategies come and go while the daemon trades, and what they hold stays theirs.
 
 use crate::kit::{Folder, Process, ask, made_recording, run, until_end, wait_until};
-use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm_domain::fact::Body;
 use everwarm_runtime::journal::{Enrol, Journal, Options};
 use everwarm_runtime::store::Store;

@@ -1,7 +1,7 @@
 //! A journal in which an earlier version left numbers that no venue may send.
 
 use crate::kit::{Folder, ask, run, small_recording, until_end};
-use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm_domain::fact::{Body, Market, Venue};
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::market::Bar;

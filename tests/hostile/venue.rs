@@ -8,7 +8,7 @@ use crate::kit::{
 };
 use everwarm::chaos::crashes::{Subject, picture};
 use everwarm::chaos::feed::{MINUTES, START, Small};
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Market as MarketFact};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;

@@ -2,7 +2,7 @@
 //! state changed, its stage must declare it, or a start could not read what an older program saved.
 
 use super::root;
-use everwarm::life::places;
+use everwarm::daemon_run::places;
 use everwarm_kernel::state;
 use everwarm_runtime::journal::StageInfo;
 use everwarm_sim::exchange::Exchange;

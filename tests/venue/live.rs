@@ -4,7 +4,7 @@
 use super::on_terminal;
 use super::remote::Elsewhere;
 use crate::kit::{ask, run, wait_until};
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::VenueId;
 use everwarm_runtime::journal::{Journal, Options};

@@ -4,7 +4,7 @@ use super::remote::{Elsewhere, fills};
 use crate::cli::look::get;
 use crate::kit::{PATIENCE, ask, run, wait_until};
 use everwarm::audit::StoreFacts;
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::order::ReportSource;
 use everwarm_runtime::store::Store;

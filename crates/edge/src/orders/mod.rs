@@ -2,10 +2,10 @@
 
 pub mod account;
 pub mod gateway;
-pub mod gateway_book;
 pub mod private_stream;
 pub mod report_checks;
 pub mod rounds;
 pub mod schedule;
+pub mod send_state;
 pub mod silence;
 pub mod unexplained;

@@ -2,7 +2,7 @@
 //! the venue, and its times are between its decision and now. An implausible report is not used;
 //! the order is queried again.
 
-use crate::orders::gateway_book::GatewayBook;
+use crate::orders::send_state::SendState;
 use crate::world::World;
 use everwarm_domain::bounds;
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -17,10 +17,10 @@ use std::ops::RangeInclusive;
 pub struct Known(BTreeMap<(Symbol, VenueOrderId), ClientOrderId>);
 
 impl Known {
-    /// The orders of a book. A trade of any other order is not ours.
+    /// The orders of the gateway. A trade of any other order is not ours.
     #[must_use]
-    pub fn of(book: &GatewayBook) -> Known {
-        Known(book.orders.numbers())
+    pub fn of(sends: &SendState) -> Known {
+        Known(sends.orders.numbers())
     }
 
     /// Whether an order of ours has this id.

@@ -7,11 +7,11 @@
 //! 3. Every announced request has its response, and no report of the private stream waits:
 //!    `append_lost`, `append_hints`.
 //! 4. The venue did not tell us to wait: `Schedule::kept`.
-//! 5. This run compared the account with the books: `GatewayBook::is_reconciled`.
+//! 5. This run compared the account with the books: `SendState::is_reconciled`.
 //! 6. No order is to be cancelled or queried first: `State::next_task`, `Schedule::next`.
 //! 7. The order manager granted the attempt, and the order did not expire: `OrderStates::to_send`.
-//! 8. No operator halted it, and no conflict stands against it: `GatewayBook::may_send`.
-//! 9. It is within the limits of real money, which its owner confirmed: `GatewayBook::within_caps`.
+//! 8. No operator halted it, and no conflict stands against it: `SendState::may_send`.
+//! 9. It is within the limits of real money, which its owner confirmed: `SendState::within_caps`.
 //! 10. The rate limits of the venue have room for it: `Venue::may_place`.
 //! 11. The disk is not behind by more than [`STORE_LAG`], and no fact came in between:
 //!     `announce_sends`, `append_seen`.
@@ -36,11 +36,11 @@ impl State {
     /// What may be sent now, and how long the rest waits for the venue's rate limit, milliseconds
     /// of wall time. An order that would be rejected is not announced.
     pub(super) fn due(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
-        let book = self.book.stage();
-        let mut due = book.orders.to_send(now);
-        due.retain(|to_send| book.may_send(life, to_send.intent.side));
-        let due = book.within_caps(due);
-        if due.is_empty() || (self.world.live && !book.is_confirmed()) {
+        let sends = self.sends.stage();
+        let mut due = sends.orders.to_send(now);
+        due.retain(|to_send| sends.may_send(life, to_send.intent.side));
+        let due = sends.within_caps(due);
+        if due.is_empty() || (self.world.live && !sends.is_confirmed()) {
             return (Vec::new(), None);
         }
         let sides: Vec<Side> = due.iter().map(|to_send| to_send.intent.side).collect();
@@ -81,14 +81,14 @@ impl State {
             |(request, _): &(OrderRequest, UtcMs)| Body::Venue(Venue::Requested(request.clone()));
         let facts = requests.iter().map(fact).collect();
         let Some(row) = self.append_seen(now, facts)? else { return Ok(Due::Held(0)) };
-        let known = Known::of(self.book.stage());
+        let known = Known::of(self.sends.stage());
         Ok(Due::Now(RoundTask::Cancel { requests, row, known }))
     }
 
     /// Appends what is about to be sent, if it has seen everything in the journal. Returns the row.
     fn append_seen(&self, now: UtcMs, facts: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
         self.world.chaos().point(Site::BeforeAppend, NAME);
-        let (journal, seen) = (&self.world.journal, self.book.cursor());
+        let (journal, seen) = (&self.world.journal, self.sends.cursor());
         let Some(appended) = journal.append_behind(&self.writer, seen, now, facts)? else {
             return Ok(None);
         };
@@ -118,7 +118,7 @@ impl State {
         }
         let sent = Body::Venue(Venue::Sent { attempts });
         let Some(row) = self.append_seen(now, vec![sent])? else { return Ok(None) };
-        let known = Known::of(self.book.stage());
+        let known = Known::of(self.sends.stage());
         Ok(Some(RoundTask::Send { orders, row, known }))
     }
 }

@@ -21,7 +21,7 @@ use everwarm_edge::board::Board;
 use everwarm_edge::market::fetch::{fetch, lost};
 use everwarm_edge::operation::branches;
 use everwarm_edge::operation::config::{Content, InForce, Wanted};
-use everwarm_edge::orders::gateway_book::GatewayBook;
+use everwarm_edge::orders::send_state::SendState;
 use everwarm_edge::simulated::exchange::Launch;
 use everwarm_edge::world::{LOOKUPS, Passing, World};
 use everwarm_history::HistoryLibrary;
@@ -103,7 +103,7 @@ impl Connection {
 }
 
 /// Everything a run starts with.
-pub struct LifeParts {
+pub struct DaemonRunParts {
     /// The live file.
     pub store: Store,
     /// The history.
@@ -155,7 +155,7 @@ pub enum RunStartError {
 }
 
 /// A running daemon.
-pub struct Life {
+pub struct DaemonRun {
     /// What the actors of the edge share.
     pub world: World,
     /// The tree.
@@ -166,49 +166,49 @@ pub struct Life {
     pub steps: Vec<(&'static str, Duration)>,
 }
 
-impl Life {
+impl DaemonRun {
     /// Begins: opens the journal, learns the symbols, starts the tree. `ops` makes the operator
     /// actors; it sees the tree before any actor starts.
     ///
     /// # Errors
     /// See [`RunStartError`].
     pub async fn begin(
-        mut birth: LifeParts,
+        mut parts: DaemonRunParts,
         ops: impl FnOnce(&World, &Tree) -> Vec<ChildSpec>,
-    ) -> Result<Life, RunStartError> {
+    ) -> Result<DaemonRun, RunStartError> {
         let mut steps = Steps::default();
         // Strategies that joined in an earlier run, and new ones.
         let joined: Vec<Joined> =
-            birth.store.roster()?.into_iter().map(|member| member.who).collect();
-        let all = specs_of(&joined, &birth.content.settings()).map_err(RunStartError::Strategy)?;
+            parts.store.roster()?.into_iter().map(|member| member.who).collect();
+        let all = specs_of(&joined, &parts.content.settings()).map_err(RunStartError::Strategy)?;
         for spec in all {
-            if birth.stages.iter().all(|known| known.rank != spec.rank) {
-                birth.stages.push(spec);
+            if parts.stages.iter().all(|known| known.rank != spec.rank) {
+                parts.stages.push(spec);
             }
         }
-        let journal = open(&birth)?;
+        let journal = open(&parts)?;
         let unborn = AbandonUnlessStarted(Some(Arc::clone(&journal)));
         steps.took("read the journal");
-        let world = world(journal, &birth, &mut steps).await?;
+        let world = world(journal, &parts, &mut steps).await?;
         let (ended, at_end) = watch::channel(false);
-        let observer = branches::observer((&world.journal, &world.directory), birth.observer);
+        let observer = branches::observer((&world.journal, &world.directory), parts.observer);
         let tree =
             Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
         let seed = TreeSpec {
             ops: ops(&world, &tree),
             world: world.clone(),
-            wanted: Wanted { installation: birth.installation, content: birth.content },
-            exchange: birth.exchange,
-            stages: birth.stages,
-            workers_on: birth.workers_on,
-            retry: birth.retry,
-            on_resume: birth.on_resume,
+            wanted: Wanted { installation: parts.installation, content: parts.content },
+            exchange: parts.exchange,
+            stages: parts.stages,
+            workers_on: parts.workers_on,
+            retry: parts.retry,
+            on_resume: parts.on_resume,
             ended,
         };
         let root = tree.start(tree::tree(&seed)).await?;
         steps.took("start the actors");
         unborn.started();
-        Ok(Life { world, root, ended: at_end, steps: steps.done })
+        Ok(DaemonRun { world, root, ended: at_end, steps: steps.done })
     }
 
     /// Stops the tree in order and kills what is still running after `within`. Then flushes and
@@ -227,7 +227,7 @@ impl Life {
 #[must_use]
 pub fn places(stages: &[StageSpec]) -> Vec<StageInfo> {
     let followers: [&dyn Stage<Body = Body>; 4] =
-        [&Universe::default(), &InForce::default(), &GatewayBook::default(), &Closes::default()];
+        [&Universe::default(), &InForce::default(), &SendState::default(), &Closes::default()];
     let stages = stages.iter().map(|spec| StageInfo::of(&*spec.build()));
     stages.chain(followers.map(StageInfo::of)).collect()
 }
@@ -252,14 +252,14 @@ impl Steps {
     }
 }
 
-fn open(birth: &LifeParts) -> Result<Arc<Journal<Body>>, StoreError> {
-    let on_failure = Arc::clone(&birth.on_failure);
+fn open(parts: &DaemonRunParts) -> Result<Arc<Journal<Body>>, StoreError> {
+    let on_failure = Arc::clone(&parts.on_failure);
     let options = Options {
-        chaos: birth.chaos.clone(),
-        followers: birth.followers,
+        chaos: parts.chaos.clone(),
+        followers: parts.followers,
         ..Options::new(move |why: &StoreError| on_failure(why))
     };
-    let journal = Journal::open(birth.store.clone(), places(&birth.stages), options)?;
+    let journal = Journal::open(parts.store.clone(), places(&parts.stages), options)?;
     for damaged in journal.damaged() {
         tracing::warn!("{damaged}");
     }
@@ -285,22 +285,22 @@ impl Drop for AbandonUnlessStarted {
 
 async fn world(
     journal: Arc<Journal<Body>>,
-    birth: &LifeParts,
+    parts: &DaemonRunParts,
     steps: &mut Steps,
 ) -> Result<World, RunStartError> {
     let Connection { places, wheel, admin, streams, live, compare, passing, .. } =
-        birth.connection.clone();
-    let wanted = birth.content.settings().trading.recv_window_ms;
-    let Ports { venue, source } = birth.connection.ports(wanted).map_err(RunStartError::Venue)?;
+        parts.connection.clone();
+    let wanted = parts.content.settings().trading.recv_window_ms;
+    let Ports { venue, source } = parts.connection.ports(wanted).map_err(RunStartError::Venue)?;
     let clock = venue.clock().clone();
     let streams = streams.min(source.capabilities().per_connection);
-    fetch_again(&*source, birth).await?;
+    fetch_again(&*source, parts).await?;
     steps.took("query the venue");
     Ok(World {
         places,
         journal,
-        archive: Arc::clone(&birth.archive),
-        library: Arc::new(HistoryLibrary::new(Arc::clone(&birth.archive))),
+        archive: Arc::clone(&parts.archive),
+        library: Arc::new(HistoryLibrary::new(Arc::clone(&parts.archive))),
         venue,
         source,
         clock,
@@ -312,22 +312,22 @@ async fn world(
         passing,
         final_bars: Arc::default(),
         clock_read: Arc::default(),
-        keeper: Arc::new(Keeper::new(Arc::clone(&birth.archive), Arc::clone(&birth.on_failure))),
+        keeper: Arc::new(Keeper::new(Arc::clone(&parts.archive), Arc::clone(&parts.on_failure))),
         board: Arc::new(Board::default()),
         directory: Directory::measuring(everwarm_edge::message_kinds::wanted()),
         lookups: Arc::new(Semaphore::new(LOOKUPS)),
         pens: Arc::default(),
-        on_failure: Arc::clone(&birth.on_failure),
+        on_failure: Arc::clone(&parts.on_failure),
     })
 }
 
 /// Fetches history again that the journal announced and that is lost with a removed history file.
 /// If the venue now reports other bars, they stay missing, and `verify` reports that.
-async fn fetch_again(source: &dyn Source, birth: &LifeParts) -> Result<(), RunStartError> {
+async fn fetch_again(source: &dyn Source, parts: &DaemonRunParts) -> Result<(), RunStartError> {
     let mut again: BTreeMap<Timeframe, Vec<(Symbol, Vec<Bar>)>> = BTreeMap::new();
-    let (lost, last_close) = lost(&birth.archive, &birth.store)?;
+    let (lost, last_close) = lost(&parts.archive, &parts.store)?;
     // An exchange in lockstep responds to nothing until it knows the time.
-    if let (Passing::Lockstep, Some(admin)) = (birth.connection.passing, &birth.connection.admin)
+    if let (Passing::Lockstep, Some(admin)) = (parts.connection.passing, &parts.connection.admin)
         && !lost.is_empty()
     {
         let close = last_close.unwrap_or(0);
@@ -344,7 +344,7 @@ async fn fetch_again(source: &dyn Source, birth: &LifeParts) -> Result<(), RunSt
         }
     }
     for (timeframe, ranges) in again {
-        keep(&birth.archive, timeframe, &ranges)?;
+        keep(&parts.archive, timeframe, &ranges)?;
         let bars: usize = ranges.iter().map(|(_, bars)| bars.len()).sum();
         let symbols = ranges.len();
         tracing::warn!("the past of {symbols} symbols was gone; {bars} bars were fetched again");

@@ -30,7 +30,7 @@ const FORMAT_OF_NUMBERS: u8 = 6;
 
 /// Orders, reconciliation and limits, as the gateway needs them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct GatewayBook {
+pub struct SendState {
     /// All live orders.
     pub orders: OrderStates,
     /// The last reconciliation: its run and its conflicts.
@@ -70,12 +70,12 @@ struct Before<Orders> {
     expected: ExpectedOfNumbers,
 }
 
-impl<Orders: Into<OrderStates>> From<Before<Orders>> for GatewayBook {
-    fn from(before: Before<Orders>) -> GatewayBook {
+impl<Orders: Into<OrderStates>> From<Before<Orders>> for SendState {
+    fn from(before: Before<Orders>) -> SendState {
         let Before { orders, reconciled, reconciled_at, anew, listed, .. } = before;
         let Before { caps, approved, switches, expected, .. } = before;
         let (orders, expected) = (orders.into(), expected.into());
-        GatewayBook {
+        SendState {
             orders,
             reconciled,
             reconciled_at,
@@ -90,7 +90,7 @@ impl<Orders: Into<OrderStates>> From<Before<Orders>> for GatewayBook {
     }
 }
 
-impl GatewayBook {
+impl SendState {
     /// Whether the account was compared with the books in run `life`. The caller passes the run,
     /// because the fold may not have reached its beginning yet.
     #[must_use]
@@ -170,7 +170,7 @@ impl GatewayBook {
     }
 }
 
-impl Stage for GatewayBook {
+impl Stage for SendState {
     type Body = Body;
     fn rank(&self) -> Rank {
         rank::GATEWAY
@@ -284,53 +284,53 @@ mod tests {
         }
     }
 
-    fn decided(book: &mut GatewayBook, n: u64, id: &str, side: Side, approved: Option<&str>) {
+    fn decided(sends: &mut SendState, n: u64, id: &str, side: Side, approved: Option<&str>) {
         if let Some(reserved) = approved {
             let (intent, reserved, reason) = (intent(id, side), dec(reserved), String::new());
             let body =
                 Body::Decision(Decision::Approved { intent, reserved, reason, sizing: None });
-            book.evolve(&fact(n, rank::DECISION.0, body));
+            sends.evolve(&fact(n, rank::DECISION.0, body));
         }
         let body = Body::Order(Order::Intent(intent(id, side)));
-        book.evolve(&fact(n, rank::ORDER_MANAGER.0, body));
+        sends.evolve(&fact(n, rank::ORDER_MANAGER.0, body));
     }
 
-    fn due(book: &GatewayBook) -> Vec<String> {
-        let due = book.within_caps(book.orders.to_send(60_000));
+    fn due(sends: &SendState) -> Vec<String> {
+        let due = sends.within_caps(sends.orders.to_send(60_000));
         due.iter().map(|to_send| to_send.intent.client_id.0.clone()).collect()
     }
 
     #[test]
     fn nothing_above_the_caps_leaves_whoever_decided_it() {
-        let mut book = GatewayBook::default();
-        decided(&mut book, 1, "A", Side::Buy, Some("1000"));
-        assert_eq!(due(&book), ["A"], "nobody trades live");
-        assert!(!book.is_confirmed());
+        let mut sends = SendState::default();
+        decided(&mut sends, 1, "A", Side::Buy, Some("1000"));
+        assert_eq!(due(&sends), ["A"], "nobody trades live");
+        assert!(!sends.is_confirmed());
         let (per_order, per_day) = (dec("100"), dec("150"));
         let account = "1".to_owned();
         let confirmed =
             Operator::LiveConfirmed { account, per_order, per_day, venue: VenueId::default() };
-        book.evolve(&input(2, Body::Operator(confirmed)));
-        assert_eq!(due(&book), Vec::<String>::new());
-        assert!(book.is_confirmed());
-        decided(&mut book, 3, "B", Side::Buy, Some("80"));
-        decided(&mut book, 3, "C", Side::Buy, Some("80"));
-        decided(&mut book, 3, "D", Side::Buy, None);
-        decided(&mut book, 3, "E", Side::Sell, Some("0"));
-        assert_eq!(due(&book), ["B", "E"], "C is too much for a day, nobody approved D");
-        book.evolve(&input(4, sent("B", 1, 60_000)));
-        assert_eq!(due(&book), ["E"]);
+        sends.evolve(&input(2, Body::Operator(confirmed)));
+        assert_eq!(due(&sends), Vec::<String>::new());
+        assert!(sends.is_confirmed());
+        decided(&mut sends, 3, "B", Side::Buy, Some("80"));
+        decided(&mut sends, 3, "C", Side::Buy, Some("80"));
+        decided(&mut sends, 3, "D", Side::Buy, None);
+        decided(&mut sends, 3, "E", Side::Sell, Some("0"));
+        assert_eq!(due(&sends), ["B", "E"], "C is too much for a day, nobody approved D");
+        sends.evolve(&input(4, sent("B", 1, 60_000)));
+        assert_eq!(due(&sends), ["E"]);
         // The counts are part of the state.
-        let mut next = GatewayBook::default();
-        next.load(&book.save()).unwrap();
+        let mut next = SendState::default();
+        next.load(&sends.save()).unwrap();
         assert_eq!(due(&next), ["E"]);
     }
 
-    /// A book with an open order that is to be cancelled.
-    fn cancelling() -> GatewayBook {
-        let (mut book, id) = (GatewayBook::default(), ClientOrderId("A".to_owned()));
-        decided(&mut book, 1, "A", Side::Buy, Some("1"));
-        book.evolve(&input(2, sent("A", 1, 60_000)));
+    /// A state with an open order that is to be cancelled.
+    fn cancelling() -> SendState {
+        let (mut sends, id) = (SendState::default(), ClientOrderId("A".to_owned()));
+        decided(&mut sends, 1, "A", Side::Buy, Some("1"));
+        sends.evolve(&input(2, sent("A", 1, 60_000)));
         let open = Order::Changed {
             client_id: id.clone(),
             symbol: sym("A"),
@@ -340,61 +340,61 @@ mod tests {
             executed_quote: Decimal::ZERO,
             reason: String::new(),
         };
-        book.evolve(&fact(3, rank::ORDER_MANAGER.0, Body::Order(open)));
+        sends.evolve(&fact(3, rank::ORDER_MANAGER.0, Body::Order(open)));
         let (strategy, symbol, side) = ("s".to_owned(), sym("A"), Side::Buy);
         let reason = String::new();
         let cancel = Decision::CancelIntent { client_id: id, strategy, symbol, side, reason };
-        book.evolve(&fact(4, rank::DECISION.0, Body::Decision(cancel)));
-        book
+        sends.evolve(&fact(4, rank::DECISION.0, Body::Decision(cancel)));
+        sends
     }
 
     #[test]
     fn a_cancel_needs_what_an_exit_needs() {
-        let mut book = cancelling();
-        assert_eq!(book.orders.to_cancel(60_000).len(), 1);
-        let due = |book: &GatewayBook| (book.to_cancel(2, 60_000).len(), book.next_cancel_at(2));
-        assert_eq!(due(&book), (0, None), "the account was not compared");
-        book.evolve(&fact(5, 800, everwarm_trading::testing::reconciled(2, "1")));
-        assert_eq!(due(&book), (1, Some(UtcMs::MIN)));
+        let mut sends = cancelling();
+        assert_eq!(sends.orders.to_cancel(60_000).len(), 1);
+        let due = |sends: &SendState| (sends.to_cancel(2, 60_000).len(), sends.next_cancel_at(2));
+        assert_eq!(due(&sends), (0, None), "the account was not compared");
+        sends.evolve(&fact(5, 800, everwarm_trading::testing::reconciled(2, "1")));
+        assert_eq!(due(&sends), (1, Some(UtcMs::MIN)));
         let switched =
             |switch| Body::Operator(Operator::Switched { switch, reason: "r".to_owned() });
-        book.evolve(&input(6, switched(Switch::Halt)));
-        assert_eq!(due(&book), (1, Some(UtcMs::MIN)), "it is no new risk");
-        book.evolve(&input(7, switched(Switch::Safe(SafeStep::Collect))));
-        assert_eq!(due(&book), (0, None));
+        sends.evolve(&input(6, switched(Switch::Halt)));
+        assert_eq!(due(&sends), (1, Some(UtcMs::MIN)), "it is no new risk");
+        sends.evolve(&input(7, switched(Switch::Safe(SafeStep::Collect))));
+        assert_eq!(due(&sends), (0, None));
     }
 
-    fn before<Orders: From<OrderStates>>(book: GatewayBook) -> Before<Orders> {
+    fn before<Orders: From<OrderStates>>(sends: SendState) -> Before<Orders> {
         Before {
-            orders: book.orders.into(),
-            reconciled: book.reconciled,
-            reconciled_at: book.reconciled_at,
-            anew: book.anew,
-            listed: book.listed,
-            caps: book.caps,
-            approved: book.approved,
-            switches: book.switches,
+            orders: sends.orders.into(),
+            reconciled: sends.reconciled,
+            reconciled_at: sends.reconciled_at,
+            anew: sends.anew,
+            listed: sends.listed,
+            caps: sends.caps,
+            approved: sends.approved,
+            switches: sends.switches,
             expected: ExpectedOfNumbers::default(),
         }
     }
 
     #[test]
     fn books_of_the_versions_before_are_taken_over() {
-        let mut book = GatewayBook::default();
-        decided(&mut book, 1, "A", Side::Buy, Some("80"));
-        decided(&mut book, 1, "B", Side::Sell, None);
-        book.evolve(&input(2, sent("A", 1, 60_000)));
-        book.evolve(&fact(3, 800, everwarm_trading::testing::reconciled(2, "1")));
-        book.expected = Expected::default();
+        let mut sends = SendState::default();
+        decided(&mut sends, 1, "A", Side::Buy, Some("80"));
+        decided(&mut sends, 1, "B", Side::Sell, None);
+        sends.evolve(&input(2, sent("A", 1, 60_000)));
+        sends.evolve(&fact(3, 800, everwarm_trading::testing::reconciled(2, "1")));
+        sends.expected = Expected::default();
         let takes = |version, bytes: &[u8]| {
-            let mut next = GatewayBook::default();
+            let mut next = SendState::default();
             next.convert(version, bytes).unwrap();
-            assert_eq!(next.save(), book.save());
+            assert_eq!(next.save(), sends.save());
         };
-        let old = before::<BookBefore>(book.clone());
+        let old = before::<BookBefore>(sends.clone());
         takes(BEFORE_CANCELS, &state::save(FORMAT_BEFORE, &old));
         takes(BEFORE_CANCELS, &everwarm_trading::testing::old_state(FORMAT_BEFORE, &old));
-        let old = state::save(FORMAT_OF_NUMBERS, &before::<BookOfNumbers>(book.clone()));
+        let old = state::save(FORMAT_OF_NUMBERS, &before::<BookOfNumbers>(sends.clone()));
         let head = state::head(&old).unwrap().unwrap();
         assert_eq!(head.fingerprint, 0xe831_fc65_47db_9bb2, "as releases saved it");
         takes(OF_NUMBERS, &old);
@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_conflict_lets_exits_pass_and_a_twin_nothing() {
-        let book = |life, disputes: &[Dispute]| {
+        let sends = |life, disputes: &[Dispute]| {
             let conflict = |dispute: &Dispute| Conflict {
                 about: "BTC".into(),
                 ours: "2".into(),
@@ -411,16 +411,16 @@ mod tests {
             };
             let conflicts = disputes.iter().map(conflict).collect();
             let reconciled = Some((life, conflicts));
-            GatewayBook { reconciled, reconciled_at: 1, ..GatewayBook::default() }
+            SendState { reconciled, reconciled_at: 1, ..SendState::default() }
         };
-        let may = |book: &GatewayBook| [Side::Buy, Side::Sell].map(|side| book.may_send(2, side));
-        assert_eq!(may(&GatewayBook::default()), [false, false], "nobody has looked");
-        assert_eq!(may(&book(1, &[])), [false, false], "in this life");
-        assert_eq!(may(&book(2, &[])), [true, true]);
-        assert_eq!(may(&book(2, &[Dispute::Balance, Dispute::Order])), [false, true]);
-        assert_eq!(may(&book(2, &[Dispute::Balance, Dispute::Twin])), [false, false]);
+        let may = |sends: &SendState| [Side::Buy, Side::Sell].map(|side| sends.may_send(2, side));
+        assert_eq!(may(&SendState::default()), [false, false], "nobody has looked");
+        assert_eq!(may(&sends(1, &[])), [false, false], "in this life");
+        assert_eq!(may(&sends(2, &[])), [true, true]);
+        assert_eq!(may(&sends(2, &[Dispute::Balance, Dispute::Order])), [false, true]);
+        assert_eq!(may(&sends(2, &[Dispute::Balance, Dispute::Twin])), [false, false]);
         // A switch also stops what was decided before it and not sent yet.
-        let mut halted = book(2, &[]);
+        let mut halted = sends(2, &[]);
         for (switch, expected) in [
             (Switch::Halt, [false, true]),
             (Switch::Safe(SafeStep::Collect), [false, false]),

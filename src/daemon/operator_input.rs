@@ -1,42 +1,22 @@
-//! Ends a quarantine with an operator's input, in the running journal or in the files of a stopped
-//! daemon.
+//! Appends an operator's input to the running journal, or to the files of a stopped daemon.
 
 use super::FOLLOWERS;
 use crate::audit::store_failure;
-use crate::life::{APPLICATION, LIVE_FILE, places};
-use everwarm_domain::fact::{Body, Operator};
-use everwarm_domain::quarantine::Quarantines;
-use everwarm_kernel::fact::{Fact, Rank};
+use crate::daemon_run::{APPLICATION, LIVE_FILE, places};
+use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::journal::{AppendError, Journal, Options};
 use everwarm_runtime::store::Store;
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::journal_reader::{JournalFacts, releasable};
-use everwarm_views::views::QuarantineView;
+use everwarm_views::journal_reader::JournalFacts;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Name of the operator as a writer.
 pub(super) const NAME: &str = "operator";
 
-/// Ends a quarantine in the files of a data directory.
-///
-/// # Errors
-/// A process holds the files, they cannot be used, or the quarantine cannot be ended this way.
-pub fn offline(data_dir: &Path, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-    in_files(data_dir, |journal| release(journal, id, retry))
-}
-
-/// Ends a quarantine in a running journal; returns when the input is on disk.
-///
-/// # Errors
-/// The quarantine cannot be ended this way, or the journal has ended.
-pub fn live(journal: &Arc<Journal<Body>>, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-    in_journal(journal, |journal| release(journal, id, retry))
-}
-
 /// The result of an operator's input, and its row.
-type Appended<T> = Result<(T, u64), Failure>;
+pub(super) type Appended<T> = Result<(T, u64), Failure>;
 
 /// Appends an operator's input to the files of a data directory; returns when it is on disk.
 pub(super) fn in_files<T>(
@@ -102,29 +82,6 @@ impl JournalFacts for Whole<'_> {
             }
         }
     }
-}
-
-fn quarantines(journal: &dyn JournalFacts) -> Result<Quarantines, Failure> {
-    let mut all = Quarantines::default();
-    journal.each(0, &mut |_, fact| {
-        all.fold(fact);
-        ControlFlow::Continue(())
-    })?;
-    Ok(all)
-}
-
-fn release(journal: &Journal<Body>, id: u64, retry: bool) -> Appended<QuarantineView> {
-    let all = quarantines(&Whole(journal))?;
-    let quarantine = releasable(&all, id, retry)?;
-    let writer = journal.writer(NAME);
-    let body = Body::Operator(Operator::Released { quarantine: id, retry });
-    let appended = if retry {
-        journal.release(&writer, body, Rank(quarantine.rank), quarantine.input)
-    } else {
-        journal.append(&writer, i64::MIN, vec![body])
-    };
-    let at = appended.map_err(ended)?;
-    Ok((QuarantineView::of(id, quarantine), at.row))
 }
 
 /// The failure of a journal that takes no more facts.
