@@ -6,9 +6,9 @@
 //! types, `everwarm_words` their texts, `everwarm_history` the history, `everwarm_sim` the
 //! simulated exchange, `everwarm_cli` the command line. [`chaos`] proves crash equivalence.
 //!
-//! This crate connects them: [`tree`] is the supervision tree, [`life`] one run from an opened
-//! store to a stopped tree. [`adapters`] is the simulated exchange as a venue, [`daemon`] the
-//! process around runs, [`audit`] the check of the journal.
+//! This crate connects them: [`tree`] is the supervision tree, [`daemon_run`] one run from an
+//! opened store to a stopped tree. [`adapters`] is the simulated exchange as a venue, [`daemon`]
+//! the process around runs, [`audit`] the check of the journal.
 
 pub mod adapters;
 pub mod audit;
