@@ -87,7 +87,9 @@ pub fn inject(
         let (directory, path) = (world.directory.clone(), path.clone());
         Handle::current().spawn(async move {
             tokio::time::sleep(ANSWERED).await;
-            directory.inject(&path, fault, &why)
+            if let Err(why) = directory.inject(&path, fault, &why) {
+                tracing::warn!("{}", not_harmed(&path, why).text);
+            }
         });
     } else {
         world.directory.inject(&path, fault, &why).map_err(|why| not_harmed(&path, why))?;

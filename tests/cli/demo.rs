@@ -65,13 +65,13 @@ fn assert_kept(dir: &Path, before: &[Value; 3]) {
     let now_fills = now.as_array().unwrap();
     let kept = fills.as_array().unwrap();
     assert_eq!(now_fills.get(..kept.len()), Some(kept.as_slice()));
-    let ids = |orders: &Value, is: fn(&&Value) -> bool| -> Vec<Value> {
-        let orders = orders.as_array().unwrap().iter().filter(is);
-        orders.map(|order| order["client_order_id"].clone()).collect()
-    };
+    let id = |order: &Value| order["client_order_id"].clone();
     // An order that was listed before it was on disk was not sent either. A kill may take it.
-    let old = ids(orders, |order| order["status"] != "intent");
-    let new = ids(&ask(dir, &["orders"]), |_| true);
+    let (unsent, old): (Vec<&Value>, Vec<&Value>) =
+        orders.as_array().unwrap().iter().partition(|order| order["status"] == "intent");
+    let [unsent, old] = [unsent, old].map(|orders| orders.into_iter().map(id).collect::<Vec<_>>());
+    let mut new: Vec<Value> = ask(dir, &["orders"]).as_array().unwrap().iter().map(id).collect();
+    new.retain(|id| !unsent.contains(id));
     assert_eq!(new.get(..old.len()), Some(old.as_slice()));
     let held = ask(dir, &["positions"]);
     if ask(dir, &["fills"]).as_array().unwrap().len() == kept.len() {

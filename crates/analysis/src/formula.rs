@@ -69,7 +69,8 @@ impl Formula {
         parts.join("_")
     }
 
-    /// Rough upper bound of the bytes for one symbol: one price for each bar of the window.
+    /// Roughly the bytes for one symbol: one price for each bar of the window. A window that rises
+    /// or falls all the time takes up to four times as much in `donchian`.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let bars: u64 = self.params.iter().map(|param| u64::from(*param)).sum();
@@ -121,9 +122,11 @@ impl FromStr for Formula {
 /// The indicator, its parameters and the text of the output, if the text names one.
 fn parse(text: &str) -> Result<(&'static Entry, Vec<u32>, Option<&str>), String> {
     let whole = text.trim();
+    // The names of outputs begin with letters: `2.5` is a parameter.
+    let is_output = |output: &str| !output.trim_start().starts_with(|c: char| c.is_ascii_digit());
     let (call, output) = match whole.rsplit_once('.') {
-        Some((call, output)) => (call.trim_end(), Some(output.trim())),
-        None => (whole, None),
+        Some((call, output)) if is_output(output) => (call.trim_end(), Some(output.trim())),
+        Some(_) | None => (whole, None),
     };
     let (name, params, between) = match (call.split_once('('), call.split_once(':')) {
         (Some((name, rest)), _) => {
@@ -300,7 +303,12 @@ mod tests {
             wrong("macd(12,26,9)"),
             "`macd(12,26,9)`: say which value of macd: line, signal, hist"
         );
-        assert_eq!(wrong("macd(26,12,9).line"), "`macd(26,12,9).line`: fast is below slow");
+        assert_eq!(
+            wrong("macd(26,12,9).line"),
+            "`macd(26,12,9).line`: fast must be less than slow"
+        );
+        let parts = ["bbands:20:2.5", "bbands(20,2.5)"].map(wrong);
+        assert!(parts.iter().all(|why| why.contains("is a whole number from")), "{parts:?}");
         assert!(wrong("adx(14).plus").contains("adx gives no `plus`"));
         assert!(wrong("adx(14).").contains("adx gives no ``"));
     }

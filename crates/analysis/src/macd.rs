@@ -121,7 +121,7 @@ impl Catalogued for Macd {
         params[1].saturating_add(params[2]).saturating_sub(1)
     }
     fn check(params: &[u32]) -> Result<(), &'static str> {
-        if params[0] < params[1] { Ok(()) } else { Err("fast is below slow") }
+        if params[0] < params[1] { Ok(()) } else { Err("fast must be less than slow") }
     }
 }
 

@@ -24,8 +24,8 @@ pub struct AnalyzeArgs {
     #[arg(long, value_name = "LIST")]
     indicators: String,
     /// Read only the first N bars.
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
     /// Print all rows as CSV. A value is empty until it is defined.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -38,19 +38,20 @@ pub struct AnalyzeArgs {
 pub fn print(args: &AnalyzeArgs, printer: Printer) -> Result<Exit, Failure> {
     let usage = |why: String| Failure::new(Exit::Usage, format!("--indicators: {why}"));
     let columns = columns(&args.indicators).map_err(usage)?;
-    let (bars, notices) = read_bars(&args.file, args.limit.unwrap_or(usize::MAX))
-        .map_err(|why| Failure::new(Exit::Usage, why.to_string()))?;
+    let most = args.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let (bars, notices) =
+        read_bars(&args.file, most).map_err(|why| Failure::new(Exit::Usage, why.to_string()))?;
     for notice in notices {
         printer.note(&notice.to_string());
     }
     let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
-    let mut rows = Rows::new(columns, &bars);
+    let mut rows = Rows::new(columns, &bars)?;
     if args.csv || args.json {
         let mut head = args.csv.then(|| format!("open_time,{}", names.join(",")));
         for block in bars.chunks(BLOCK) {
             let mut lines: Vec<String> = head.take().into_iter().collect();
             for bar in block {
-                let values = rows.next(bar)?;
+                let values = rows.next(bar);
                 let line = if args.csv { csv(bar, values) } else { json(bar, &names, values) };
                 lines.push(line);
             }
@@ -65,7 +66,7 @@ pub fn print(args: &AnalyzeArgs, printer: Printer) -> Result<Exit, Failure> {
     let mut table = Table::new(&heads.collect::<Vec<_>>());
     let first = bars.len().saturating_sub(ROWS);
     for (at, bar) in bars.iter().enumerate() {
-        let values = rows.next(bar)?;
+        let values = rows.next(bar);
         if at >= first {
             let mut row = vec![instant(bar.open_time), bar.close.to_string()];
             row.extend(values.iter().map(|value| short(*value)));
@@ -93,7 +94,7 @@ fn columns(list: &str) -> Result<Vec<(String, Formula)>, String> {
     let named = |formula: &Formula| (formula.column(once(formula.name())), formula.clone());
     let columns: Vec<_> = all.iter().flatten().map(named).collect();
     if columns.is_empty() {
-        return Err("the list is empty; `sma:20,rsi:14` is one".to_owned());
+        return Err("name at least one indicator, like `sma:20`".to_owned());
     }
     Ok(columns)
 }
@@ -117,7 +118,9 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(columns: Vec<(String, Formula)>, bars: &[Bar]) -> Rows {
+    /// # Errors
+    /// The prices of the bars fit no common number of decimals.
+    fn new(columns: Vec<(String, Formula)>, bars: &[Bar]) -> Result<Rows, Failure> {
         let bank = |(_, formula): (String, Formula)| {
             let mut bank = formula.bank();
             bank.insert(0);
@@ -126,24 +129,29 @@ impl Rows {
         let banks: Vec<_> = columns.into_iter().map(bank).collect();
         let values = vec![f64::NAN; banks.len()];
         let scale = bars.iter().map(Bar::scale).max().unwrap_or_default();
-        Rows { banks, scale, values }
+        if let Some(bar) = bars.iter().find(|bar| plain(bar, scale).is_none()) {
+            let time = instant(bar.open_time);
+            let why =
+                format!("the prices at {time} do not fit {scale} decimals, which others need");
+            return Err(Failure::new(Exit::Usage, why));
+        }
+        Ok(Rows { banks, scale, values })
     }
 
     /// Takes the next bar.
-    fn next(&mut self, bar: &Bar) -> Result<&[f64], Failure> {
-        let ([open, high, low, close], scale) = bar.units();
-        let fitted = Plain { open, high, low, close, scale }.at(self.scale);
-        let plain = fitted.ok_or_else(|| {
-            let (time, scale) = (instant(bar.open_time), self.scale);
-            let why =
-                format!("the prices at {time} do not fit {scale} decimals, which others need");
-            Failure::new(Exit::Usage, why)
-        })?;
+    fn next(&mut self, bar: &Bar) -> &[f64] {
+        let plain = plain(bar, self.scale).expect("all bars fit");
         for (bank, value) in self.banks.iter_mut().zip(&mut self.values) {
             bank.update(&[(0, plain)], std::slice::from_mut(value), 1);
         }
-        Ok(&self.values)
+        &self.values
     }
+}
+
+/// A bar with prices of that many decimals; none if they do not fit.
+fn plain(bar: &Bar, decimals: u8) -> Option<Plain> {
+    let ([open, high, low, close], scale) = bar.units();
+    Plain { open, high, low, close, scale }.at(decimals)
 }
 
 fn csv(bar: &Bar, values: &[f64]) -> String {
@@ -201,7 +209,7 @@ mod tests {
         let both = names("macd(12,26,9).line, macd(5,10,4).line");
         assert_eq!(both, ["macd_12_26_9", "macd_5_10_4"]);
         assert_eq!(columns("sma:20,sma(20)").unwrap_err(), "`sma(20)` is named twice");
-        assert!(columns(" ,").unwrap_err().contains("empty"));
+        assert!(columns(" ,").unwrap_err().contains("at least one"));
         assert!(columns("sna:20").unwrap_err().contains("is `sma` meant?"));
     }
 
@@ -215,10 +223,10 @@ mod tests {
     #[test]
     fn a_value_is_empty_until_it_is_defined_and_whole_afterwards() {
         let bars = [bar(0, "1"), bar(1, "2.3"), bar(2, "0.000000000031")];
-        let mut rows = Rows::new(columns("sma:2,close").unwrap(), &bars);
-        assert_eq!(csv(&bars[0], rows.next(&bars[0]).unwrap()), "0,,1");
-        assert_eq!(csv(&bars[1], rows.next(&bars[1]).unwrap()), "60000,1.65,2.3");
-        let values = rows.next(&bars[2]).unwrap();
+        let mut rows = Rows::new(columns("sma:2,close").unwrap(), &bars).unwrap();
+        assert_eq!(csv(&bars[0], rows.next(&bars[0])), "0,,1");
+        assert_eq!(csv(&bars[1], rows.next(&bars[1])), "60000,1.65,2.3");
+        let values = rows.next(&bars[2]);
         let names = ["sma_2".to_owned(), "close".to_owned()];
         let want = r#"{"close":3.1e-11,"open_time":120000,"sma_2":1.1500000000155}"#;
         assert_eq!(json(&bars[2], &names, values), want);

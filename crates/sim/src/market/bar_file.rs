@@ -38,9 +38,14 @@ pub(super) struct BarFile {
     pub price_scale: u32,
     /// Most decimals of a volume; `None` if every volume is empty or zero.
     pub volume_scale: Option<u32>,
-    /// One notice for each dropped row.
+    /// One notice for each of the first dropped rows, and one for all the others.
     pub notices: Vec<Notice>,
+    /// Rows that were dropped.
+    dropped: u64,
 }
+
+/// Dropped rows that have a notice of their own.
+const NAMED: u64 = 20;
 
 /// Reads the first `most` bars of one file, of any width from a minute. The notices name dropped
 /// rows. The symbol is the name of the file before `_`, or `FILE` if that is none.
@@ -95,6 +100,10 @@ impl Reader<'_> {
         }
         if out.rows.is_empty() {
             return Err(RecordingError::of(self.path, Fault::Empty("a header but no rows")));
+        }
+        if let Some(more @ 1..) = out.dropped.checked_sub(NAMED) {
+            let text = format!("{more} more rows are dropped for the same reason");
+            out.notices.push(Notice { file: self.path.to_owned(), line: None, text });
         }
         Ok(out)
     }
@@ -171,7 +180,10 @@ impl Reader<'_> {
         if let Some((_, last)) = out.rows.last() {
             if *last == bar {
                 let text = "dropped: the same as the row before it";
-                out.notices.push(Notice::at(self.path, self.line, text));
+                out.dropped += 1;
+                if out.dropped <= NAMED {
+                    out.notices.push(Notice::at(self.path, self.line, text));
+                }
                 return Ok(());
             }
             if last.open_time == open_time {

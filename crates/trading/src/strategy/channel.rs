@@ -1,10 +1,13 @@
-//! Buys a close at the lower line of a regression channel, and sells one at its middle.
+//! Buys the first close at or below the lower line of a regression channel, and sells one at or
+//! above its middle.
 //!
 //! A channel counts only if its line explains enough of the variance of the closes. The sale does
 //! not depend on that.
 
-use super::setting::{Form, Setting, TIMEFRAME};
-use super::thresholds::{self, Set, ppm};
+use super::edge::Edge;
+use super::numbers::{ppm, show, show_from};
+use super::setting::{Form, Setting, TIMEFRAME, Wrong};
+use super::thresholds::{self, Set};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{ExitPrices, Side};
@@ -44,6 +47,8 @@ impl Default for Section {
 
 /// The largest R² that is asked for.
 const MOST: f64 = 0.95;
+/// Distance of the lines, relative to the price, below which a channel is a line.
+const FLAT: f64 = 1e-9;
 
 impl Strategy for Channel {
     const KIND: &'static str = "channel";
@@ -67,8 +72,22 @@ impl Strategy for Channel {
         thresholds::SCALE,
     ];
     type Section = Section;
-    /// No memory.
-    type Memory = ();
+    type Memory = Edge;
+
+    /// The last of n closes is at most sqrt(n - (4n - 2) / (n + 1)) deviations from the line: its
+    /// leverage in the regression is (4n - 2) / (n (n + 1)). A lower line that is farther away is
+    /// never reached.
+    fn check(section: &Section) -> Result<(), Wrong> {
+        let (n, far) = (u64::from(section.length), u64::from(section.deviations));
+        if far * far * (n + 1) + 4 * n - 2 < n * (n + 1) {
+            return Ok(());
+        }
+        let text = format!(
+            "with length = {n} no close is ever {far} deviations from the line; take more bars or \
+             fewer deviations"
+        );
+        Err(Wrong { names: &["length", "deviations"], text })
+    }
 
     fn timeframe(section: &Section) -> Timeframe {
         section.timeframe
@@ -82,25 +101,34 @@ impl Strategy for Channel {
 
     fn update(
         section: &Section,
-        (): &mut (),
+        edge: &mut Edge,
         long: bool,
         view: &View<'_>,
     ) -> Option<StrategySignal> {
         let [close, lower, mid, explained] = *view.values else { return None };
-        let (side, reason) = if long && close >= mid {
-            (Side::Sell, format!("the close {close} is at the middle of the channel, {mid:.6}"))
-        } else if !long && close <= lower && explained >= threshold(section) {
-            let line = format!("the lower line of the channel, {lower:.6}");
-            (Side::Buy, format!("the close {close} is at {line}; R² {explained:.2}"))
+        if mid.is_nan() {
+            edge.lacks();
+            return None;
+        }
+        let least = threshold(section);
+        let enters = edge.enters(close <= lower && explained >= least && !is_flat(lower, mid));
+        let leaves = edge.leaves(long, close >= mid);
+        let (side, reason) = if leaves {
+            let (close, mid) = show(close, mid);
+            let why = format!("a close reached the middle of the channel: {close}, {mid}");
+            (Side::Sell, why)
+        } else if enters && !long {
+            let (close, lower) = show(close, lower);
+            let line = format!("the lower line of the channel, {lower}");
+            (Side::Buy, format!("the close {close} is not above {line}; R² {explained:.2}"))
         } else {
             return None;
         };
-        let least = threshold(section);
         let confidence_ppm = ppm((explained - least) / (1.0 - least));
         Some(StrategySignal { side, confidence_ppm, reason, exits: ExitPrices::default() })
     }
 
-    fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {
+    fn why_not(section: &Section, edge: &Edge, long: bool, view: &View<'_>) -> String {
         let [close, lower, mid, explained] = *view.values else {
             return "it has no values".to_owned();
         };
@@ -108,14 +136,29 @@ impl Strategy for Channel {
             return format!("the regression needs {} bars", section.length);
         }
         if long {
-            return format!("the close {close} is below the middle of the channel, {mid:.6}");
+            let (close, mid) = show(close, mid);
+            return format!("the close {close} is below the middle of the channel, {mid}");
         }
         let least = threshold(section);
         if explained < least {
-            return format!("R² {explained:.2} is below {least:.2}: the closes form no channel");
+            let (explained, least) = show_from(2, explained, least);
+            return format!("R² {explained} is below {least}: the closes form no channel");
         }
-        format!("the close {close} is above the lower line of the channel, {lower:.6}")
+        if close > lower || is_flat(lower, mid) {
+            let (close, lower) = show(close, lower);
+            return format!("the close {close} is above the lower line of the channel, {lower}");
+        }
+        match edge.entered() {
+            Some(_) => "the close before met the conditions, too: only the first one counts",
+            None => "this is the first close with values: it only shows where the price is",
+        }
+        .to_owned()
     }
+}
+
+/// Whether the lines of a channel are one, but for rounding.
+fn is_flat(lower: f64, mid: f64) -> bool {
+    mid - lower <= mid.abs() * FLAT
 }
 
 /// The R² that a channel needs.
@@ -130,33 +173,62 @@ mod tests {
     use everwarm_domain::features::FeatureHead;
     use everwarm_domain::money::Price;
 
-    fn played(long: bool, values: [f64; 4]) -> (Option<Side>, String) {
-        let symbol = crate::testing::sym("A");
-        let head = FeatureHead { symbol, time: 0, close: Price::e8(1) };
-        let (section, view) = (Section::default(), View { head, values: &values });
-        let signal = Channel::update(&section, &mut (), long, &view);
-        (signal.map(|signal| signal.side), Channel::why_not(&section, &(), long, &view))
+    /// Plays rows of close, lower line, middle and R².
+    fn play(long: bool, rows: &[[f64; 4]]) -> (Vec<Option<Side>>, String) {
+        let (section, mut edge) = (Section::default(), Edge::default());
+        let (mut sides, mut why) = (Vec::new(), String::new());
+        for values in rows {
+            let symbol = crate::testing::sym("A");
+            let head = FeatureHead { symbol, time: 0, close: Price::e8(1) };
+            let view = View { head, values };
+            why = Channel::why_not(&section, &edge, long, &view);
+            let signal = Channel::update(&section, &mut edge, long, &view);
+            sides.push(signal.map(|signal| signal.side));
+        }
+        (sides, why)
     }
 
+    const ABOVE: [f64; 4] = [99.0, 90.0, 100.0, 0.6];
+    const AT: [f64; 4] = [90.0, 90.0, 100.0, 0.5];
+
     #[test]
-    fn buys_at_the_lower_line_and_sells_at_the_middle() {
-        assert_eq!(played(false, [90.0, 90.0, 100.0, 0.5]).0, Some(Side::Buy));
-        assert_eq!(played(true, [100.0, 90.0, 100.0, 0.1]).0, Some(Side::Sell), "whatever R²");
+    fn buys_the_first_close_at_the_lower_line_and_sells_at_the_middle() {
+        let (sides, why) = play(false, &[ABOVE, AT, AT]);
+        assert_eq!(sides, [None, Some(Side::Buy), None]);
+        assert!(why.contains("only the first one counts"), "{why}");
+        let sold = play(true, &[ABOVE, [100.0, 90.0, 100.0, 0.1], [99.0, 90.0, 100.0, 0.1]]).0;
+        let sale = Some(Side::Sell);
+        assert_eq!(sold, [None, sale, sale], "whatever R², and also after a sale nobody heard of");
     }
 
     #[test]
     fn says_which_condition_is_not_met() {
         let why = |long, values| {
-            let (side, why) = played(long, values);
-            assert_eq!(side, None);
+            let (sides, why) = play(long, &[ABOVE, values]);
+            assert_eq!(sides, [None, None]);
             why
         };
         let nan = f64::NAN;
         assert_eq!(why(false, [1.0, nan, nan, nan]), "the regression needs 50 bars");
-        let flat = why(false, [90.0, 90.0, 100.0, 0.49]);
-        assert_eq!(flat, "R² 0.49 is below 0.50: the closes form no channel");
+        let loose = why(false, [90.0, 90.0, 100.0, 0.4996]);
+        assert_eq!(loose, "R² 0.4996 is below 0.5000: the closes form no channel");
         assert!(why(false, [91.0, 90.0, 100.0, 0.5]).contains("above the lower line"));
-        assert!(why(true, [99.0, 90.0, 100.0, 0.5]).contains("below the middle"));
+        let below = why(true, [99.0, 90.0, 100.0, 0.5]);
+        assert_eq!(below, "the close 99.00 is below the middle of the channel, 100.00");
+        why(false, [100.0, 100.0, 100.0 + 1e-8, 1.0]);
+    }
+
+    #[test]
+    fn a_channel_that_is_never_reached_is_refused() {
+        let read = |length: u32, deviations: u32| {
+            let section = format!(r#"{{"length":{length},"deviations":{deviations}}}"#);
+            (kind("channel").unwrap().read)(&section).map(drop).map_err(|wrong| wrong.names)
+        };
+        let wrong: Result<(), &[&str]> = Err(&["length", "deviations"]);
+        for (least, deviations) in [(4, 1), (8, 2), (104, 10)] {
+            assert_eq!(read(least, deviations), Ok(()), "{least}");
+            assert_eq!(read(least - 1, deviations), wrong, "{least}");
+        }
     }
 
     #[test]

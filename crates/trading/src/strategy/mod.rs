@@ -6,7 +6,9 @@
 //! with schema, checks and defaults, features, and the texts of `why-not`.
 
 mod channel;
+mod edge;
 mod kind;
+mod numbers;
 #[cfg(any(test, feature = "example-kinds"))]
 mod rsi_reversal;
 mod setting;

@@ -4,6 +4,7 @@
 //! position is also closed if the fast average is below the slow one without a seen cross. The
 //! averages then crossed while the supervisor had stopped the stage.
 
+use super::numbers::{ppm, show};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::order::{ExitPrices, Side};
@@ -128,34 +129,8 @@ fn stands(view: &View<'_>) -> Option<i8> {
 }
 
 /// Distance of the averages relative to the slow one, in millionths, at most one million.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, which is what is wanted"
-)]
 fn distance_ppm(fast: f64, slow: f64) -> u32 {
-    (((fast - slow) / slow).abs() * 1e6).min(1e6) as u32
-}
-
-/// Both numbers with the fewest decimals that distinguish them: two from 100 on, more for smaller
-/// ones.
-fn show(fast: f64, slow: f64) -> (String, String) {
-    let fewest = match slow.abs() {
-        v if v >= 100.0 => 2,
-        v if v >= 1.0 => 4,
-        _ => 6,
-    };
-    // Averages of prices with more than 8 decimals.
-    let most = if slow.abs() < 1e-8 { 24 } else { 12 };
-    let fewest = if most > 12 { 12 } else { fewest };
-    let mut shown = (String::new(), String::new());
-    for decimals in fewest..=most {
-        shown = (format!("{fast:.decimals$}"), format!("{slow:.decimals$}"));
-        if shown.0 != shown.1 {
-            break;
-        }
-    }
-    shown
+    ppm(((fast - slow) / slow).abs())
 }
 
 #[cfg(test)]
@@ -252,9 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_enough_digits_and_bounds_its_confidence() {
-        assert_eq!(show(46_456.501, 46_456.502), ("46456.501".into(), "46456.502".into()));
-        assert_eq!(show(0.001_620_08, 0.001_61), ("0.001620".into(), "0.001610".into()));
+    fn bounds_its_confidence() {
         assert_eq!(distance_ppm(101.0, 100.0), 10_000);
         assert_eq!(distance_ppm(1000.0, 1.0), 1_000_000);
     }

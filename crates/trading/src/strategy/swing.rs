@@ -1,8 +1,10 @@
 //! Buys the first close above the high of the last bars after a rise from their low, and sells a
 //! close below the low of fewer bars.
 
+use super::edge::Edge;
+use super::numbers::{ppm, saturating, show, show_from};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
-use super::thresholds::{self, Set, ppm, saturating};
+use super::thresholds::{self, Set};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{ExitPrices, Side};
@@ -40,15 +42,6 @@ impl Default for Section {
     }
 }
 
-/// What it remembers of the bar before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
-    /// Highest high of the entry bars, and lowest low of the exit bars.
-    bounds: Option<(f64, f64)>,
-    /// Whether that close met both conditions of an entry.
-    entered: bool,
-}
-
 const BARS: Form = Form::Whole { least: 2, most: 1000 };
 /// Bars of the average true range, the unit of confidence.
 const RANGE: u32 = 14;
@@ -67,7 +60,7 @@ impl Strategy for Swing {
         thresholds::SCALE,
     ];
     type Section = Section;
-    type Memory = Memory;
+    type Memory = Edge;
 
     fn check(section: &Section) -> Result<(), Wrong> {
         let Section { entry_bars, exit_bars, .. } = section;
@@ -86,32 +79,36 @@ impl Strategy for Swing {
         let Section { timeframe, entry_bars, exit_bars, .. } = section;
         vec![
             format!("close@{timeframe}"),
-            format!("donchian({entry_bars}).high@{timeframe}"),
+            format!("donchian({entry_bars}).prior_high@{timeframe}"),
             format!("donchian({entry_bars}).low@{timeframe}"),
-            format!("donchian({exit_bars}).low@{timeframe}"),
+            format!("donchian({exit_bars}).prior_low@{timeframe}"),
             format!("atr({RANGE})@{timeframe}"),
         ]
     }
 
     fn update(
         section: &Section,
-        memory: &mut Memory,
+        edge: &mut Edge,
         long: bool,
         view: &View<'_>,
     ) -> Option<StrategySignal> {
-        let [close, high, low, exit, range] = *view.values else { return None };
-        let bounds = (!high.is_nan()).then_some((high, exit));
-        let before = std::mem::replace(memory, Memory { bounds, entered: false });
-        let (top, bottom) = before.bounds?;
-        memory.entered = close > top && close >= low * (1.0 + rise(section));
+        let [close, top, low, bottom, range] = *view.values else { return None };
+        if top.is_nan() || bottom.is_nan() {
+            edge.lacks();
+            return None;
+        }
+        let enters = edge.enters(close > top && close >= low * (1.0 + rise(section)));
+        let leaves = edge.leaves(long, close < bottom);
         let Section { entry_bars, exit_bars, .. } = section;
-        let (side, reason) = if long && close < bottom {
-            (Side::Sell, format!("the close is below {bottom}, the low of {exit_bars} bars"))
-        } else if !long && memory.entered && !before.entered {
-            let risen = 100.0 * (close / low - 1.0);
+        let (side, reason) = if leaves {
+            let (close, bottom) = show(close, bottom);
+            (Side::Sell, format!("a close is below the low of {exit_bars} bars: {close}, {bottom}"))
+        } else if enters && !long {
+            let (risen, _) = risen(section, close, low);
+            let (close, top) = show(close, top);
             let why = format!(
-                "the close is above {top}, the high of {entry_bars} bars, and {risen:.1} % above \
-                 their low {low}"
+                "the close {close} is above {top}, the high of {entry_bars} bars, and {risen} % \
+                 above their low"
             );
             (Side::Buy, why)
         } else {
@@ -123,24 +120,37 @@ impl Strategy for Swing {
         Some(StrategySignal { side, confidence_ppm, reason, exits: ExitPrices::default() })
     }
 
-    fn why_not(section: &Section, memory: &Memory, long: bool, view: &View<'_>) -> String {
-        let [close, _, low, ..] = *view.values else { return "it has no values".to_owned() };
-        let Section { entry_bars, exit_bars, .. } = section;
-        let Some((top, bottom)) = memory.bounds else {
-            return format!("the high of {entry_bars} bars is not known yet");
+    fn why_not(section: &Section, edge: &Edge, long: bool, view: &View<'_>) -> String {
+        let [close, top, low, bottom, _] = *view.values else {
+            return "it has no values".to_owned();
         };
+        let Section { entry_bars, exit_bars, .. } = section;
+        if top.is_nan() || bottom.is_nan() {
+            return format!("the high of {entry_bars} bars is not known yet");
+        }
         if long {
-            return format!("the close is not below {bottom}, the low of {exit_bars} bars");
+            let (close, bottom) = show(close, bottom);
+            return format!("the close {close} is not below {bottom}, the low of {exit_bars} bars");
         }
         if close <= top {
-            return format!("the close is not above {top}, the high of {entry_bars} bars");
+            let (close, top) = show(close, top);
+            return format!("the close {close} is not above {top}, the high of {entry_bars} bars");
         }
-        let (risen, needed) = (100.0 * (close / low - 1.0), 100.0 * rise(section));
         if close < low * (1.0 + rise(section)) {
-            return format!("the close is {risen:.2} % above the low {low}, not {needed:.2} %");
+            let (risen, needed) = risen(section, close, low);
+            return format!("the close is {risen} % above the low of the bars, not {needed} %");
         }
-        "the close before met the conditions already: it buys the first one".to_owned()
+        match edge.entered() {
+            Some(_) => "the close before met the conditions, too: only the first one counts",
+            None => "this is the first close with values: it only shows where the price is",
+        }
+        .to_owned()
     }
+}
+
+/// The rise of a close from the low, and the rise that an entry needs, in per cent.
+fn risen(section: &Section, close: f64, low: f64) -> (String, String) {
+    show_from(2, 100.0 * (close / low - 1.0), 100.0 * rise(section))
 }
 
 /// The rise that an entry needs, as a part of the low.
@@ -155,56 +165,65 @@ mod tests {
     use everwarm_domain::features::FeatureHead;
     use everwarm_domain::money::Price;
 
-    /// Plays rows of close, high, low of the entry bars, and low of the exit bars.
+    /// Plays rows of close, high and low of the entry bars, and low of the exit bars.
     fn play(long: bool, rows: &[[f64; 4]]) -> (Vec<Option<Side>>, String) {
-        let (section, mut memory) = (Section::default(), Memory::default());
+        let (section, mut edge) = (Section::default(), Edge::default());
         let (mut sides, mut why) = (Vec::new(), String::new());
         for [close, high, low, exit] in rows {
             let symbol = crate::testing::sym("A");
             let head = FeatureHead { symbol, time: 0, close: Price::e8(1) };
             let values = [*close, *high, *low, *exit, 1.0];
             let view = View { head, values: &values };
-            why = Swing::why_not(&section, &memory, long, &view);
-            let signal = Swing::update(&section, &mut memory, long, &view);
+            why = Swing::why_not(&section, &edge, long, &view);
+            let signal = Swing::update(&section, &mut edge, long, &view);
             sides.push(signal.map(|signal| signal.side));
         }
         (sides, why)
     }
 
+    const BELOW: [f64; 4] = [100.0, 101.0, 99.0, 100.0];
+
     #[test]
     fn buys_the_first_close_above_the_high_of_before() {
-        let rows = [[100.0, 101.0, 99.0, 100.0], [102.0, 102.0, 99.0, 100.0]];
-        assert_eq!(play(false, &rows).0, [None, Some(Side::Buy)]);
-        let next = [rows[0], rows[1], [103.0, 103.0, 99.0, 100.0]];
-        let (sides, why) = play(false, &next);
+        let above = [102.0, 101.0, 99.0, 100.0];
+        assert_eq!(play(false, &[BELOW, above]).0, [None, Some(Side::Buy)]);
+        let (sides, why) = play(false, &[BELOW, above, [103.0, 102.0, 99.0, 100.0]]);
         assert_eq!(sides[2], None, "only the first");
-        assert!(why.contains("the close before met the conditions"), "{why}");
-        let again = [rows[0], rows[1], [101.5, 103.0, 99.0, 100.0], [104.0, 104.0, 99.0, 100.0]];
+        assert!(why.contains("only the first one counts"), "{why}");
+        let again = [BELOW, above, [101.5, 103.0, 99.0, 100.0], [104.0, 103.0, 99.0, 100.0]];
         assert_eq!(play(false, &again).0[2..], [None, Some(Side::Buy)], "after one below");
+        let (sides, why) = play(false, &[above]);
+        assert_eq!(sides, [None]);
+        assert!(why.contains("the first close with values"), "{why}");
     }
 
     #[test]
     fn needs_the_rise_and_says_what_lacks() {
-        let low = [[100.0, 101.0, 99.9, 100.0], [101.5, 101.5, 99.9, 100.0]];
-        let (sides, why) = play(false, &low);
-        assert_eq!(
-            (sides[1], &why[..]),
-            (None, "the close is 1.60 % above the low 99.9, not 2.00 %")
-        );
-        let (_, why) = play(false, &[low[0], [101.0, 101.0, 90.0, 90.0]]);
-        assert_eq!(why, "the close is not above 101, the high of 20 bars");
-        let (sides, why) = play(false, &[[9.0, f64::NAN, f64::NAN, 1.0], [9.0, 9.0, 1.0, 1.0]]);
-        assert_eq!((sides, &why[..]), (vec![None, None], "the high of 20 bars is not known yet"));
+        let (sides, why) = play(false, &[BELOW, [101.5, 101.0, 99.9, 100.0]]);
+        let lacks = "the close is 1.60 % above the low of the bars, not 2.00 %";
+        assert_eq!((sides[1], &why[..]), (None, lacks));
+        let (_, why) = play(false, &[BELOW, [101.0, 101.0, 90.0, 90.0]]);
+        assert_eq!(why, "the close 101.00 is not above 101.00, the high of 20 bars");
+        let nan = f64::NAN;
+        let (sides, why) = play(false, &[BELOW, [9.0, nan, 1.0, nan], [9.0, 8.0, 1.0, 1.0]]);
+        assert_eq!(sides, [None, None, None]);
+        assert!(why.contains("the first close with values"), "{why}");
+        assert_eq!(play(false, &[[9.0, nan, nan, nan]]).1, "the high of 20 bars is not known yet");
     }
 
     #[test]
     fn sells_below_the_low_of_before() {
-        let rows =
-            [[100.0, 101.0, 90.0, 98.0], [98.0, 101.0, 90.0, 97.0], [96.9, 99.0, 90.0, 96.0]];
-        let (sides, _) = play(true, &rows);
-        assert_eq!(sides, [None, None, Some(Side::Sell)]);
-        let (_, why) = play(true, &rows[..2]);
-        assert_eq!(why, "the close is not below 98, the low of 10 bars");
+        let rows = [[98.0, 101.0, 90.0, 98.0], [96.9, 99.0, 90.0, 97.0]];
+        let (sides, why) = play(true, &rows);
+        assert_eq!(sides, [None, Some(Side::Sell)]);
+        assert!(why.ends_with("is not below 97.0000, the low of 10 bars"), "{why}");
+    }
+
+    #[test]
+    fn an_exit_that_fell_due_in_silence_is_made_at_the_next_row() {
+        // The signal of the second row reaches nobody; the third one is above the new low.
+        let rows = [[98.0, 101.0, 90.0, 98.0], [90.0, 99.0, 90.0, 97.0], [92.0, 99.0, 90.0, 90.0]];
+        assert_eq!(play(true, &rows).0[1..], [Some(Side::Sell), Some(Side::Sell)]);
     }
 
     #[test]

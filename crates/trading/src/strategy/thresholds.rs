@@ -35,34 +35,15 @@ impl Set {
     }
 }
 
-/// `x / (1 + x)`: 0 for 0, half for 1, near 1 for large values.
-pub(super) fn saturating(x: f64) -> f64 {
-    let x = x.max(0.0);
-    if x.is_finite() { x / (1.0 + x) } else { 1.0 }
-}
-
-/// A part of 1 in millionths.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the cast saturates, which is what is wanted"
-)]
-pub(super) fn ppm(part: f64) -> u32 {
-    (part * 1e6).clamp(0.0, 1e6) as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_set_is_scaled_and_a_confidence_is_bounded() {
+    fn a_set_is_scaled() {
         let two = Decimal::from(2);
         let of = [(Set::Loose, Decimal::ONE), (Set::Strict, two)];
         let thresholds = of.map(|(set, scale)| set.threshold(scale, 0.02, 0.03));
         assert_eq!(thresholds[..], [0.02, 0.06]);
-        let all = [-1.0, 0.0, 1.0, 3.0, f64::INFINITY].map(|x| ppm(saturating(x)));
-        assert_eq!(all, [0, 0, 500_000, 750_000, 1_000_000]);
-        assert_eq!([-0.5, f64::NAN, 2.0].map(ppm), [0, 0, 1_000_000]);
     }
 }
