@@ -20,7 +20,7 @@ fn version() {
     println!("cargo::rerun-if-env-changed=BUILD_REVISION");
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
     let release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    let mut told = vec![env!("CARGO_PKG_VERSION").to_owned()];
+    let mut words = vec![env!("CARGO_PKG_VERSION").to_owned()];
     let revision = env::var("BUILD_REVISION").ok();
     let revision = revision.or_else(|| git(&["rev-parse", "--short=12", "HEAD"]));
     let day = env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok()).map(day);
@@ -41,17 +41,18 @@ fn version() {
             more.push(value);
         }
         if !more.is_empty() {
-            told.push(format!("({})", more.join(", ")));
+            words.push(format!("({})", more.join(", ")));
         }
     } else {
-        told.push("(development)".to_owned());
+        words.push("(development)".to_owned());
     }
-    println!("cargo::rustc-env=BUILD_VERSION={}", told.join(" "));
+    println!("cargo::rustc-env=BUILD_VERSION={}", words.join(" "));
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
-    let told = Command::new("git").args(arguments).output().ok().filter(|o| o.status.success())?;
-    let text = String::from_utf8(told.stdout).ok()?.trim().to_owned();
+    let output =
+        Command::new("git").args(arguments).output().ok().filter(|o| o.status.success())?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (!text.is_empty()).then_some(text)
 }
 

@@ -293,7 +293,17 @@ async fn world(
     let wanted = parts.content.settings().trading.recv_window_ms;
     let Ports { venue, source } = parts.connection.ports(wanted).map_err(RunStartError::Venue)?;
     let clock = venue.clock().clone();
-    let streams = streams.min(source.capabilities().per_connection);
+    let known = source.capabilities();
+    if !known.widths.contains(&Timeframe::M1) {
+        let widths: Vec<String> = known.widths.iter().map(Timeframe::to_string).collect();
+        let why = format!(
+            "the source of prices has no bars of 1m, from which all other bars are made; it has \
+             {}. Choose another venue.",
+            widths.join(", ")
+        );
+        return Err(RunStartError::Venue(why));
+    }
+    let streams = streams.min(known.per_connection);
     fetch_again(&*source, parts).await?;
     steps.took("query the venue");
     Ok(World {

@@ -5,7 +5,7 @@
 use super::failing_stages;
 use super::plain::STOP_ORDERS;
 use super::rig::Feed;
-use super::script::{Change, Deed, Hand, Word};
+use super::script::{ByHand, Change, Deed, Word};
 use super::venue_time::short;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
@@ -415,10 +415,10 @@ pub fn commanded() -> Feed {
         (at(126), Deed::Switch(Word::Safe(SafeStep::Trade))),
         (at(140), Deed::Fall("ledger", b)),
         (at(140), Deed::Release(true)),
-        (at(150), Deed::Hand(Hand::Buy, b)),
-        (at(153), Deed::Hand(Hand::SellPart, b)),
-        (at(156), Deed::Hand(Hand::Close, b)),
-        (at(158), Deed::Hand(Hand::Limit, b)),
+        (at(150), Deed::ByHand(ByHand::Buy, b)),
+        (at(153), Deed::ByHand(ByHand::SellPart, b)),
+        (at(156), Deed::ByHand(ByHand::Close, b)),
+        (at(158), Deed::ByHand(ByHand::Limit, b)),
         (at(170), Deed::Confirm { per_order: 700, per_day: 1_500 }),
         (at(180), Deed::Backup),
     ];

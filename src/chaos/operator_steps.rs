@@ -3,7 +3,7 @@
 
 use super::folder::Folder;
 use super::invariants::Listed;
-use super::script::{Act, Hand, LOOK, NAME};
+use super::script::{Act, ByHand, LOOK, NAME};
 use everwarm_domain::fact::{Accept, Body, Ledger, Market, Operator};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::manual::{Amount, Request};
@@ -189,7 +189,7 @@ const BELOW: i64 = 1;
 const MINUTES: u32 = 4;
 
 /// Trades by hand, unless it was requested before.
-pub(super) async fn by_hand(act: Act<'_>, hand: Hand, symbol: Symbol) -> bool {
+pub(super) async fn by_hand(act: Act<'_>, hand: ByHand, symbol: Symbol) -> bool {
     at_rest(act.world).await;
     let (id, all) = (format!("script-{}", act.number), facts(act.world));
     let requested = all.iter().any(|(_, fact)| {
@@ -201,8 +201,8 @@ pub(super) async fn by_hand(act: Act<'_>, hand: Hand, symbol: Symbol) -> bool {
         Request::Order { symbol, side, amount, limit, minutes }
     };
     let request = match hand {
-        Hand::Buy => order(Side::Buy, BOUGHT, None),
-        Hand::Limit => {
+        ByHand::Buy => order(Side::Buy, BOUGHT, None),
+        ByHand::Limit => {
             let last = all.iter().rev().find_map(|(_, fact)| {
                 let Body::Market(Market::Close { bars, .. }) = &fact.body else { return None };
                 bars.iter().find(|bar| bar.symbol == symbol)
@@ -211,8 +211,8 @@ pub(super) async fn by_hand(act: Act<'_>, hand: Hand, symbol: Symbol) -> bool {
             let close = last.map_or(Decimal::ONE, |bar| bar.close.decimal());
             order(Side::Buy, BOUGHT, Some(close * Decimal::new(1_000 - BELOW, 3)))
         }
-        Hand::SellPart => order(Side::Sell, SOLD, None),
-        Hand::Close => Request::Close { symbol, strategy: None },
+        ByHand::SellPart => order(Side::Sell, SOLD, None),
+        ByHand::Close => Request::Close { symbol, strategy: None },
     };
     let reason = reason(act);
     requested || act.append(Operator::Manual { id, request, reason }).await

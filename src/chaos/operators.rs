@@ -3,7 +3,7 @@
 
 use super::failing_stages;
 use super::rig::Feed;
-use super::script::{Change, Deed, Hand, Script, Word};
+use super::script::{ByHand, Change, Deed, Script, Word};
 use super::sweep::Die;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::FIRST_STRATEGY;
@@ -65,11 +65,11 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
         vec![Deed::Fall("indicator", d), Deed::Release(false)],
         vec![Deed::Backup],
         vec![
-            Deed::Hand(Hand::Buy, held),
-            Deed::Hand(Hand::SellPart, held),
-            Deed::Hand(Hand::Close, held),
+            Deed::ByHand(ByHand::Buy, held),
+            Deed::ByHand(ByHand::SellPart, held),
+            Deed::ByHand(ByHand::Close, held),
         ],
-        vec![Deed::Hand(Hand::Limit, limited), Deed::Hand(Hand::Close, limited)],
+        vec![Deed::ByHand(ByHand::Limit, limited), Deed::ByHand(ByHand::Close, limited)],
         vec![Deed::Confirm { per_order: 900, per_day: 40_000 }],
     ]
 }

@@ -70,7 +70,7 @@ pub enum Deed {
     /// The stage can be created again, and is up.
     Well(&'static str),
     /// An operator trades by hand, after the orders of the close were sent.
-    Hand(Hand, Symbol),
+    ByHand(ByHand, Symbol),
 }
 
 impl Deed {
@@ -100,7 +100,7 @@ impl Deed {
             Deed::Well(_) => "a branch up",
             Deed::Fall(..) => "a quarantine",
             Deed::Release(_) => "a release",
-            Deed::Hand(hand, _) => hand.name(),
+            Deed::ByHand(hand, _) => hand.name(),
         }
     }
 }
@@ -134,7 +134,7 @@ impl Word {
 
 /// What an operator trades by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hand {
+pub enum ByHand {
     /// Buys at the market.
     Buy,
     /// Buys by a limit order just below the last close, which works for some minutes.
@@ -145,13 +145,13 @@ pub enum Hand {
     Close,
 }
 
-impl Hand {
+impl ByHand {
     const fn name(self) -> &'static str {
         match self {
-            Hand::Buy => "a purchase by hand",
-            Hand::Limit => "a limit order by hand",
-            Hand::SellPart => "a sale by hand",
-            Hand::Close => "a close by hand",
+            ByHand::Buy => "a purchase by hand",
+            ByHand::Limit => "a limit order by hand",
+            ByHand::SellPart => "a sale by hand",
+            ByHand::Close => "a close by hand",
         }
     }
 }
@@ -271,7 +271,7 @@ fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
             | Deed::Panic(_)
             | Deed::Fall(..)
             | Deed::Release(_)
-            | Deed::Hand(..)
+            | Deed::ByHand(..)
             | Deed::Stand(..) => {}
         }
     }
@@ -391,7 +391,7 @@ impl Act<'_> {
             // The stage fails without further action.
             Deed::Fall(..) => true,
             Deed::Release(retry) => operator_steps::release(self, retry).await,
-            Deed::Hand(hand, symbol) => operator_steps::by_hand(self, hand, symbol).await,
+            Deed::ByHand(hand, symbol) => operator_steps::by_hand(self, hand, symbol).await,
         }
     }
 

@@ -3,7 +3,8 @@
 use crate::kit::{Folder, Process, ask, made_recording, run, until_end, wait_until};
 use everwarm::daemon_run::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm_domain::fact::Body;
-use everwarm_runtime::journal::{Enrol, Journal, Options};
+use everwarm_kernel::fact::Rank;
+use everwarm_runtime::journal::{Enrol, Journal, Options, StageInfo};
 use everwarm_runtime::store::Store;
 use everwarm_trading::strategy::KINDS;
 use serde_json::Value;
@@ -213,5 +214,42 @@ fn each_kind_trades_by_its_defaults_and_says_why_it_did_nothing() {
         let title = story["title"].as_str().unwrap();
         assert!(title.contains("UTC: one") || title.contains("there was an order"), "{title}");
         verified(&dir);
+    }
+}
+
+/// Writes into the files that a strategy of a kind joined that this program lacks.
+fn joins_of_kind(dir: &Path, kind: &'static str) {
+    let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let roster = store.roster().unwrap();
+    let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.who));
+    let like = specs.iter().find(|spec| spec.name == "sma_cross").unwrap();
+    let mut info = StageInfo::of(&*like.build());
+    (info.name, info.rank, info.instance_of) = ("other", Rank(449), Some(kind));
+    let options = Options::new(|why| panic!("{why}"));
+    let journal = Journal::<Body>::open(store, seats(&specs), options).unwrap();
+    let (kind, settings) = (kind.to_owned(), String::new());
+    let (writer, change) = (journal.writer("test"), vec![Enrol::Join { info, kind, settings }]);
+    journal.append_and_enrol(&writer, i64::MIN, Vec::new(), change).unwrap();
+    journal.close();
+}
+
+#[test]
+fn a_store_with_a_strategy_of_a_kind_that_this_program_lacks_is_read_and_not_traded() {
+    let folder = Folder::new("strategies-other");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    fs::write(&file, FIRST).unwrap();
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.prints("may trade");
+    daemon.kill();
+
+    joins_of_kind(&dir, "dca");
+    let (code, out, err) = run(&dir, &market(path));
+    assert_eq!(code, Some(5), "{out}{err}");
+    assert!(err.contains("strategy.other: it is of kind dca, which this program lacks"), "{err}");
+    for command in [&["status"][..], &["lots"], &["orders"]] {
+        let (code, out, err) = run(&dir, command);
+        assert_eq!(code, Some(0), "{command:?}: {out}{err}");
     }
 }

@@ -1,6 +1,6 @@
-//! Who may import whom, as far as the compiler does not hold it. Between crates, lists of what each
-//! may use, by the lock file. Between modules of the daemon, a lower one never knows a higher one.
-//! What decides never touches the world; sockets and the database have one place each.
+//! Who may import whom, as far as the compiler does not hold it: between crates, the manifests do.
+//! Between modules of the daemon, a lower one never knows a higher one. What decides never touches
+//! the world; sockets and the database have one place each.
 
 use super::{Source, line_of, none, product_code, root, rust_files};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,99 +27,6 @@ const WORLD: &[&str] = &[
 /// Crates that decide, or that those use.
 const PURE: &[&str] =
     &["crates/kernel/src/", "crates/domain/src/", "crates/analysis/src/", "crates/trading/src/"];
-
-/// Crates of ours, and which of ours each may use.
-const CRATES: &[(&str, &[&str])] = &[
-    ("everwarm-analysis", &[]),
-    ("everwarm-api", &["everwarm-domain", "everwarm-runtime", "everwarm-views", "everwarm-words"]),
-    // The trading crate makes facts for its tests.
-    (
-        "everwarm-cli",
-        &[
-            "everwarm-analysis",
-            "everwarm-api",
-            "everwarm-config",
-            "everwarm-domain",
-            "everwarm-history",
-            "everwarm-kernel",
-            "everwarm-runtime",
-            "everwarm-sim",
-            "everwarm-trading",
-            "everwarm-venue",
-            "everwarm-views",
-            "everwarm-words",
-        ],
-    ),
-    (
-        "everwarm-config",
-        &[
-            "everwarm-adapters",
-            "everwarm-domain",
-            "everwarm-runtime",
-            "everwarm-sim",
-            "everwarm-trading",
-            "everwarm-venue",
-            "everwarm-views",
-            "everwarm-words",
-        ],
-    ),
-    ("everwarm-domain", &["everwarm-kernel"]),
-    (
-        "everwarm-edge",
-        &[
-            "everwarm-domain",
-            "everwarm-history",
-            "everwarm-kernel",
-            "everwarm-runtime",
-            "everwarm-sim",
-            "everwarm-trading",
-            "everwarm-venue",
-        ],
-    ),
-    // The trading crate makes facts for its tests.
-    (
-        "everwarm-history",
-        &[
-            "everwarm-domain",
-            "everwarm-kernel",
-            "everwarm-runtime",
-            "everwarm-trading",
-            "everwarm-words",
-        ],
-    ),
-    ("everwarm-kernel", &[]),
-    (
-        "everwarm-messages",
-        &[
-            "everwarm-config",
-            "everwarm-domain",
-            "everwarm-edge",
-            "everwarm-kernel",
-            "everwarm-runtime",
-            "everwarm-venue",
-            "everwarm-views",
-            "everwarm-words",
-        ],
-    ),
-    ("everwarm-runtime", &["everwarm-kernel"]),
-    ("everwarm-sim", &["everwarm-domain", "everwarm-kernel", "everwarm-runtime"]),
-    ("everwarm-trading", &["everwarm-analysis", "everwarm-domain", "everwarm-kernel"]),
-    ("everwarm-venue", &["everwarm-domain"]),
-    // The kernel draws for its tests.
-    ("everwarm-adapters", &["everwarm-domain", "everwarm-kernel", "everwarm-venue"]),
-    (
-        "everwarm-views",
-        &[
-            "everwarm-domain",
-            "everwarm-history",
-            "everwarm-kernel",
-            "everwarm-runtime",
-            "everwarm-trading",
-            "everwarm-words",
-        ],
-    ),
-    ("everwarm-words", &["everwarm-domain", "everwarm-kernel"]),
-];
 
 /// What no decision may depend on, not even through another crate.
 const NEVER_IN_TRADING: &[&str] = &["tokio", "ractor", "redb", "jiff"];
@@ -302,23 +209,6 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         found.entry(name).or_default().extend(used.map(str::to_owned));
     }
     found
-}
-
-#[test]
-fn a_crate_uses_what_its_layer_may() {
-    let dependencies = dependencies();
-    let ours = |name: &&String| name.starts_with("everwarm-");
-    let mut findings = Vec::new();
-    for (name, used) in dependencies.iter().filter(|(name, _)| ours(name)) {
-        let Some((_, allowed)) = CRATES.iter().find(|(listed, _)| listed == name) else {
-            findings.push(format!("{name} is not in the list of crates"));
-            continue;
-        };
-        let more = used.iter().filter(ours).filter(|used| !allowed.contains(&used.as_str()));
-        findings.extend(more.map(|used| format!("{name} must not use {used}")));
-    }
-    assert!(CRATES.iter().all(|(name, _)| dependencies.contains_key(*name)), "a crate is gone");
-    none(&findings);
 }
 
 #[test]

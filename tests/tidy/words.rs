@@ -100,8 +100,20 @@ fn plain(text: &str) -> String {
 
 /// Whether texts of a file are for users. Reasons that stages append are stored forms: one table
 /// translates them for the reader.
-const SHOWN: &[&str] =
-    &["src/", "crates/api/", "crates/history/", "crates/sim/", "crates/views/", "crates/words/"];
+const SHOWN: &[&str] = &[
+    "src/",
+    "crates/adapters/",
+    "crates/api/",
+    "crates/cli/",
+    "crates/config/",
+    "crates/edge/",
+    "crates/history/",
+    "crates/messages/",
+    "crates/sim/",
+    "crates/venue/",
+    "crates/views/",
+    "crates/words/",
+];
 
 fn is_shown(source: &Source) -> bool {
     let path = source.path.as_str();

@@ -6,6 +6,7 @@ use crate::print::Printer;
 use crate::progress::Progress;
 use everwarm_config::layers::variable_of;
 use everwarm_config::{CheckDepth, Config, Given, Sources};
+use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::path::SIMULATED;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::views::ChaosView;
@@ -33,7 +34,7 @@ const HERE: [(&str, &str); 11] = [
 /// A second strategy, for runs whose user configures none. It enters by limit orders, and its lots
 /// have a stop by range, a trailing stop and a target. The first one has the defaults.
 const SECOND: [(&str, &str); 9] = [
-    ("strategy.second.kind", "sma_cross"),
+    ("strategy.second.kind", FIRST_STRATEGY),
     ("strategy.second.fast", "5"),
     ("strategy.second.slow", "20"),
     ("strategy.second.stop", "2 atr"),

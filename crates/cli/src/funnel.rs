@@ -96,14 +96,14 @@ fn reasons(of: &StrategyFunnelView) -> Vec<String> {
     let name = &of.strategy;
     let mut texts = Vec::new();
     for (way, steps) in ways(of) {
-        let mut say = |what: &str, reasons: &BTreeMap<String, u64>| {
+        let mut list = |what: &str, reasons: &BTreeMap<String, u64>| {
             if !reasons.is_empty() {
                 texts.push(format!("{name} {way} {what}: {}", listed(reasons)));
             }
         };
-        say("declined", &steps.declined);
-        say("ended", &steps.ended);
-        say("failed", &steps.failures);
+        list("declined", &steps.declined);
+        list("ended", &steps.ended);
+        list("failed", &steps.failures);
         let mut rest = Vec::new();
         for (number, what) in [(steps.withdrawn, "withdrawn unsent"), (steps.open, "still open")] {
             if number > 0 {

@@ -16,7 +16,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::secret::long_enough;
 use everwarm_domain::settings::{
-    MarketRules, Risk, Selection, Settings, SizeRules, Trading, exits, sizes,
+    ExternalOrders, MarketRules, Risk, Selection, Settings, SizeRules, Trading, exits, sizes,
 };
 use everwarm_sim::market::Seeded;
 use everwarm_views::known_symbols::meant;
@@ -321,6 +321,7 @@ impl Values {
         if venue == VenueSource::Simulated {
             self.made_symbols(&market);
         }
+        self.external_orders();
         let pace = if self.set.contains_key("market.pace") || venue == VenueSource::Simulated {
             market.pace
         } else {
@@ -431,6 +432,16 @@ impl Values {
             }
         }
         market
+    }
+
+    /// Checks that orders of others are noticed, and their end, if they halt trading.
+    fn external_orders(&mut self) {
+        let halts = self.get::<ExternalOrders>("risk.external_orders") == ExternalOrders::Halt;
+        if halts && self.get::<u64>("venue.compare_account_s") == 0 {
+            let text = "\"halt\" needs venue.compare_account_s above 0: without comparisons nobody \
+                        sees orders of others, or their end";
+            self.wrong("risk.external_orders", text);
+        }
     }
 
     /// Checks that the synthetic market has the named symbols.

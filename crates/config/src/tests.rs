@@ -217,6 +217,20 @@ fn everything_wrong_is_reported() {
 }
 
 #[test]
+fn orders_of_others_halt_trading_only_if_the_account_is_compared() {
+    let with = |every: &str| {
+        let flags =
+            vec![flag("risk.external_orders", "halt"), flag("venue.compare_account_s", every)];
+        Sources { flags, ..Sources::default() }.load(CheckDepth::Words).map(drop)
+    };
+    with("60").unwrap();
+    let error = with("0").unwrap_err().to_string();
+    let expected =
+        "--risk.external_orders: risk.external_orders: \"halt\" needs venue.compare_account_s";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
 fn a_wrong_value_is_reported_where_it_stands() {
     let folder = folder("places");
     let file = folder.join("a.toml");
@@ -345,10 +359,7 @@ fn what_no_strategy_can_be_made_of_is_reported_where_it_stands() {
             "[strategy.a]\n",
             "a.toml:1:11: strategy.a.kind: unknown kind \"a\"; known kinds: sma_cross",
         ),
-        (
-            "[strategy.house]\nkind = \"sma_cross\"\n",
-            "a.toml:2:8: strategy.house.kind: the id house is reserved",
-        ),
+        ("[strategy.a]\nkind = \"sma_cross\"\n[strategy.a]\n", "a.toml:3:11: duplicate key"),
         (
             "[strategy.Fast-1]\nkind = \"sma_cross\"\n",
             "a.toml:2:8: strategy.Fast-1.kind: the id \"Fast-1\" is not 1 to 32 of a-z, 0-9, _",
@@ -372,6 +383,11 @@ fn what_no_strategy_can_be_made_of_is_reported_where_it_stands() {
     ] {
         let found = wrong(text);
         assert!(found.starts_with(expected), "{expected}\nis not\n{found}");
+    }
+    for id in everwarm_domain::order::RESERVED {
+        let found = wrong(&format!("[strategy.{id}]\nkind = \"sma_cross\"\n"));
+        let expected = format!("a.toml:2:8: strategy.{id}.kind: the id {id} is reserved");
+        assert!(found.starts_with(&expected), "{expected}\nis not\n{found}");
     }
     let typo = wrong("[strategy.a]\nkind = \"sma_cros\"\n");
     assert!(typo.ends_with("; did you mean \"sma_cross\"?"), "{typo}");

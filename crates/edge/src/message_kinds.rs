@@ -45,13 +45,13 @@ kinds! {
         CloserMsg::Closed(..) => "closed",
         CloserMsg::Unheld(..) => "unheld",
         CloserMsg::Looked { .. } => "looked",
-        CloserMsg::Traded { .. } => "told",
+        CloserMsg::Traded { .. } => "traded",
         CloserMsg::Warmed { .. } => "warmed",
         CloserMsg::Nudge => "nudge",
         CloserMsg::Overdue => "overdue",
     }
     FeedMsg {
-        FeedMsg::Received(..) => "heard",
+        FeedMsg::Received(..) => "received",
         FeedMsg::Listed => "listed",
         FeedMsg::Ended(_) => "ended",
     }
@@ -71,9 +71,9 @@ kinds! {
         PacerMsg::Ended(_) => "ended",
     }
     PrivateMsg {
-        PrivateMsg::Received(..) => "heard",
+        PrivateMsg::Received(..) => "received",
         PrivateMsg::Ended(_) => "ended",
-        PrivateMsg::Silent { .. } => "deaf",
+        PrivateMsg::Silent { .. } => "silent",
     }
     Over {
         Over(_) => "round",

@@ -285,7 +285,7 @@ impl TradeFold {
         let is_new = self.cash_off != off;
         self.cash_off = off;
         if is_new && off.abs() > ROUNDING {
-            self.problem(fact, said("cash", theirs, ours.unwrap_or_default()));
+            self.problem(fact, differing("cash", theirs, ours.unwrap_or_default()));
         }
     }
 
@@ -397,7 +397,7 @@ fn touched(facts: &BTreeMap<Key, Fact<Body>>) -> BTreeSet<Symbol> {
 fn differs(theirs: &Lot, ours: &Lot) -> Option<String> {
     let Lot { quantity, cost, opened, made, .. } = theirs;
     if *quantity != ours.quantity {
-        return Some(said("quantity", *quantity, ours.quantity));
+        return Some(differing("quantity", *quantity, ours.quantity));
     }
     if *opened != ours.opened {
         let time = |at: Option<UtcMs>| at.map_or("no time".to_owned(), instant);
@@ -411,10 +411,10 @@ fn differs(theirs: &Lot, ours: &Lot) -> Option<String> {
 /// The difference of two amounts of money in words; none if they are equal.
 fn money(what: &str, theirs: Decimal, ours: Decimal) -> Option<String> {
     let off = theirs.saturating_sub(ours).abs();
-    (off > ROUNDING).then(|| said(what, theirs, ours))
+    (off > ROUNDING).then(|| differing(what, theirs, ours))
 }
 
-fn said(what: &str, theirs: Decimal, ours: Decimal) -> String {
+fn differing(what: &str, theirs: Decimal, ours: Decimal) -> String {
     let [theirs, ours] = [theirs, ours].map(|amount| amount.round_dp(SHOWN).normalize());
     format!("{what} {theirs} in the fact, {ours} by its executions")
 }

@@ -340,8 +340,8 @@ struct Inner(Option<String>);
 
 impl<'de> Deserialize<'de> for Inner {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Look;
-        impl<'de> Visitor<'de> for Look {
+        struct EventName;
+        impl<'de> Visitor<'de> for EventName {
             type Value = Inner;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an event")
@@ -362,7 +362,7 @@ impl<'de> Deserialize<'de> for Inner {
                 Ok(Inner(None))
             }
         }
-        from.deserialize_any(Look)
+        from.deserialize_any(EventName)
     }
 }
 

@@ -231,6 +231,10 @@ impl State {
         // What was not queried is queried again.
         self.interrupted |= std::mem::take(&mut self.asking_all) && problem.is_some();
         let trouble = self.schedule.round_ended(wall(), sending, problem);
+        if trouble.is_some() && self.world.passing != Passing::Lockstep {
+            // Once nothing is due any more, no round shows that the venue can be used again.
+            self.comparing.doubt();
+        }
         self.world.board.write_venue(wall(), trouble);
     }
 
@@ -344,6 +348,10 @@ impl State {
             self.compared = clock::now();
             compare_after(me, self.compare_in());
             return Ok(());
+        }
+        let waits = self.schedule.kept(wall()).max(self.schedule.silent(wall()));
+        if !self.flight.is_up() && waits.is_none() {
+            self.world.board.write_venue(wall(), None);
         }
         match self.comparing.judge(look, still, &sends.orders) {
             Verdict::Again => compare_after(me, self.settling_time()),

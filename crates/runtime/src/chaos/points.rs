@@ -35,13 +35,13 @@ sites! {
     AfterResume "after-resume" "An actor has restored its state and has handled nothing yet.";
     BeforeStep "before-step" "A stage is about to handle an input.";
     BeforeAppend "before-append" "Something was decided or received and is not in the journal yet.";
-    AfterAppend "after-append" "Something is in the journal; its speaker has not gone on yet.";
+    AfterAppend "after-append" "Something is in the journal; its writer has not gone on yet.";
     BeforeCheckpoint "before-checkpoint" "A state is about to be saved.";
     AfterCheckpoint "after-checkpoint" "A state was handed to the store thread.";
     BeforeCommit "before-commit" "The store thread holds a batch and has written nothing of it.";
     BeforeSync "before-sync" "A batch is written and not flushed.";
-    AfterCommit "after-commit" "A batch is committed and nobody has been told.";
-    BeforePublish "before-publish" "Those who wait for a commit are about to be told.";
+    AfterCommit "after-commit" "A batch is committed; nobody who waits for it knows.";
+    BeforePublish "before-publish" "Those who wait for a commit are about to be notified.";
     BeforeSegment "before-segment" "The oldest part of the journal is about to be sealed.";
     AfterSegment "after-segment" "A segment is on disk and the live file knows nothing of it.";
     BeforeSend "before-send" "A request is about to leave.";

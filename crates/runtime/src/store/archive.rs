@@ -465,7 +465,7 @@ fn check_stamp(archive: &Archive) -> Result<(), ArchiveError> {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "every other error of another crate is told as it is"
+    reason = "every other error of another crate is shown as it is"
 )]
 fn classify(path: &Path, doing: &'static str, error: redb::Error) -> ArchiveError {
     let path = path.to_path_buf();
@@ -486,7 +486,7 @@ fn classify(path: &Path, doing: &'static str, error: redb::Error) -> ArchiveErro
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "every other error of another crate is told as it is"
+    reason = "every other error of another crate is shown as it is"
 )]
 fn io(path: &Path, doing: &'static str, error: &std::io::Error) -> ArchiveError {
     let path = path.to_path_buf();

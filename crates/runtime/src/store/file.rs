@@ -113,7 +113,7 @@ pub enum StoreError {
 impl StoreError {
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "every other error of another crate is told as it is"
+        reason = "every other error of another crate is shown as it is"
     )]
     pub(crate) fn of(path: &Path, error: impl Into<redb::Error>) -> StoreError {
         let path = path.to_owned();
@@ -130,7 +130,7 @@ impl StoreError {
 
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "every other error of another crate is told as it is"
+        reason = "every other error of another crate is shown as it is"
     )]
     pub(crate) fn io(path: &Path, error: &io::Error) -> StoreError {
         match error.kind() {
@@ -273,7 +273,7 @@ impl Store {
 
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "every other error of another crate is told as it is"
+        reason = "every other error of another crate is shown as it is"
     )]
     fn from(
         db: Result<Database, DatabaseError>,
@@ -313,7 +313,7 @@ impl Store {
 
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "every other error of another crate is told as it is"
+        reason = "every other error of another crate is shown as it is"
     )]
     fn check_owner(&self, application: &str) -> Result<(), StoreError> {
         let read = || -> Result<(Vec<u8>, u64), redb::Error> {
