@@ -57,7 +57,7 @@ struct Given {
 
 struct State {
     given: Given,
-    sends: Runner<SendState>,
+    outgoing: Runner<SendState>,
     writer: Writer,
     waker: Arc<Waker>,
     venue: Filling,
@@ -72,12 +72,12 @@ impl Actor for Gateway {
     async fn pre_start(&self, me: ActorRef<()>, given: Given) -> Result<State, ActorProcessingErr> {
         let journal = Arc::clone(&given.journal);
         let library = Arc::new(NoLibrary);
-        let (sends, _) = Runner::resume(journal, Box::<SendState>::default(), library)?;
+        let (outgoing, _) = Runner::resume(journal, Box::<SendState>::default(), library)?;
         let waker = Waker::new(move || drop(me.send_message(())));
-        sends.listen(Arc::clone(&waker));
+        outgoing.listen(Arc::clone(&waker));
         let key = ApiKey::hmac(Secret::new("key"), Secret::new(&"secret".repeat(10)));
         let writer = given.journal.writer("gateway");
-        Ok(State { given, sends, writer, waker, venue: Filling::default(), key })
+        Ok(State { given, outgoing, writer, waker, venue: Filling::default(), key })
     }
 
     async fn handle(
@@ -87,11 +87,11 @@ impl Actor for Gateway {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         state.waker.clear();
-        while state.sends.catch_up(64, |_| ())? {}
-        if state.sends.cursor() < state.given.journal.head() {
+        while state.outgoing.catch_up(64, |_| ())? {}
+        if state.outgoing.cursor() < state.given.journal.head() {
             return Ok(());
         }
-        let due = state.sends.stage().orders.to_send(0);
+        let due = state.outgoing.stage().orders.to_send(0);
         let Some(time) = due.first().map(|d| d.intent.close_time) else { return Ok(()) };
         let intents: Vec<OrderIntent> = due.into_iter().map(|due| due.intent).collect();
         let sent = announce(&intents, time);

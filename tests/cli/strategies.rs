@@ -6,6 +6,7 @@ use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::Rank;
 use everwarm_runtime::journal::{Enrol, Journal, Options, StageInfo};
 use everwarm_runtime::store::Store;
+use everwarm_trading::StageSpec;
 use everwarm_trading::strategy::KINDS;
 use serde_json::Value;
 use std::fs;
@@ -90,17 +91,25 @@ fn a_strategy_is_added_killed_switched_off_and_removed_while_another_one_trades(
     verified(&dir);
 }
 
-/// Writes into the files that a strategy leaves, of which that strategy receives nothing.
-fn leaves(dir: &Path, strategy: &str) {
+/// Changes who takes part, in the files: `change` gets the stages that joined.
+fn enrols(dir: &Path, change: impl FnOnce(&[StageSpec]) -> Enrol) {
     let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
     let roster = store.roster().unwrap();
-    let who = roster.iter().map(|member| &member.who).find(|who| who.id == strategy).unwrap();
-    let stages = seats(&everwarm_trading::specs_joined(roster.iter().map(|member| &member.who)));
+    let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.who));
     let options = Options::new(|why| panic!("{why}"));
-    let journal = Journal::<Body>::open(store, stages, options).unwrap();
-    let (writer, change) = (journal.writer("test"), vec![Enrol::Leave(who.rank)]);
-    journal.append_and_enrol(&writer, i64::MIN, Vec::new(), change).unwrap();
+    let journal = Journal::<Body>::open(store, seats(&specs), options).unwrap();
+    let writer = journal.writer("test");
+    journal.append_and_enrol(&writer, i64::MIN, Vec::new(), vec![change(&specs)]).unwrap();
     journal.close();
+}
+
+fn spec<'a>(specs: &'a [StageSpec], strategy: &str) -> &'a StageSpec {
+    specs.iter().find(|spec| spec.name == strategy).unwrap()
+}
+
+/// Writes into the files that a strategy leaves, of which that strategy receives nothing.
+fn leaves(dir: &Path, strategy: &str) {
+    enrols(dir, |specs| Enrol::Leave(spec(specs, strategy).rank));
 }
 
 /// The process dies while a strategy leaves, and the configuration names it again.
@@ -219,18 +228,11 @@ fn each_kind_trades_by_its_defaults_and_says_why_it_did_nothing() {
 
 /// Writes into the files that a strategy of a kind joined that this program lacks.
 fn joins_of_kind(dir: &Path, kind: &'static str) {
-    let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
-    let roster = store.roster().unwrap();
-    let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.who));
-    let like = specs.iter().find(|spec| spec.name == "sma_cross").unwrap();
-    let mut info = StageInfo::of(&*like.build());
-    (info.name, info.rank, info.instance_of) = ("other", Rank(449), Some(kind));
-    let options = Options::new(|why| panic!("{why}"));
-    let journal = Journal::<Body>::open(store, seats(&specs), options).unwrap();
-    let (kind, settings) = (kind.to_owned(), String::new());
-    let (writer, change) = (journal.writer("test"), vec![Enrol::Join { info, kind, settings }]);
-    journal.append_and_enrol(&writer, i64::MIN, Vec::new(), change).unwrap();
-    journal.close();
+    enrols(dir, |specs| {
+        let mut info = StageInfo::of(&*spec(specs, "sma_cross").build());
+        (info.name, info.rank, info.instance_of) = ("other", Rank(449), Some(kind));
+        Enrol::Join { info, kind: kind.to_owned(), settings: String::new() }
+    });
 }
 
 #[test]

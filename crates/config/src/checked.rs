@@ -438,8 +438,8 @@ impl Values {
     fn external_orders(&mut self) {
         let halts = self.get::<ExternalOrders>("risk.external_orders") == ExternalOrders::Halt;
         if halts && self.get::<u64>("venue.compare_account_s") == 0 {
-            let text = "\"halt\" needs venue.compare_account_s above 0: without comparisons nobody \
-                        sees orders of others, or their end";
+            let text = "\"halt\" needs venue.compare_account_s above 0: only a comparison of the \
+                        account shows orders of others, and that they are gone";
             self.wrong("risk.external_orders", text);
         }
     }

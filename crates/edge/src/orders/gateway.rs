@@ -91,7 +91,7 @@ pub struct State {
     world: World,
     writer: Writer,
     flight: Arc<Flight>,
-    sends: Runner<SendState>,
+    outgoing: Runner<SendState>,
     waker: Arc<Waker>,
     hints: Vec<OrderReport>,
     interrupted: bool,
@@ -129,14 +129,14 @@ impl Actor for Gateway {
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
-        let (mut sends, _) = Runner::resume(journal, Box::<SendState>::default(), library)?;
-        sends.stage_mut().orders.take_over();
+        let (mut outgoing, _) = Runner::resume(journal, Box::<SendState>::default(), library)?;
+        outgoing.stage_mut().orders.take_over();
         let mailbox = Arc::clone(world.directory.slot(&world.places.gateway()).mailbox());
         let waker = Waker::of(&mailbox, {
             let me = me.clone();
             move || drop(me.send_message(GatewayMsg::Pull))
         });
-        sends.listen(Arc::clone(&waker));
+        outgoing.listen(Arc::clone(&waker));
         // The run begins with its settings. And a round of a predecessor may be under way: its
         // results are awaited.
         let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
@@ -152,7 +152,7 @@ impl Actor for Gateway {
             world,
             writer,
             flight,
-            sends,
+            outgoing,
             waker,
             hints: Vec::new(),
             interrupted: false,
@@ -201,7 +201,7 @@ impl Actor for Gateway {
             GatewayMsg::Compare => compare = Some(None),
             GatewayMsg::Seen(look) => compare = Some(Some(*look)),
         }
-        while state.sends.catch_up(64, |_| ())? {}
+        while state.outgoing.catch_up(64, |_| ())? {}
         if let Some(look) = compare {
             state.compare(&me, look)?;
         }
@@ -213,7 +213,7 @@ impl Actor for Gateway {
         _: ActorRef<GatewayMsg>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        state.sends.save();
+        state.outgoing.save();
         Ok(())
     }
 }
@@ -290,9 +290,9 @@ impl State {
             }
             Due::Nothing => {
                 self.follow(&traded);
-                let sends = self.sends.stage();
-                let cancel = sends.next_cancel_at(self.world.journal.life());
-                let orders = &sends.orders;
+                let outgoing = self.outgoing.stage();
+                let cancel = outgoing.next_cancel_at(self.world.journal.life());
+                let orders = &outgoing.orders;
                 let (query, look) = (orders.next_query_at(), orders.next_look_at());
                 let next = query.into_iter().chain(cancel).min();
                 self.rest(next.map_or(Rest::Idle, Rest::Until));
@@ -303,7 +303,7 @@ impl State {
     }
 
     fn read_clock(&mut self, me: &ActorRef<GatewayMsg>) {
-        match self.schedule.kept(wall()).max(self.schedule.silent(wall())) {
+        match self.schedule.reads_in(wall()) {
             Some(wait) => self.act_after(me, wait),
             None => self.start_round(me, RoundTask::ReadClock),
         }
@@ -313,8 +313,8 @@ impl State {
     fn is_under_way(&self) -> bool {
         // The results of a round are in the journal before it ends. Checked in this order, none of
         // them is missed.
-        let behind = || self.sends.cursor() < self.world.journal.head() || !self.world.in_step();
-        let begun = self.world.board.has_begun() && self.sends.stage().listed;
+        let behind = || self.outgoing.cursor() < self.world.journal.head() || !self.world.in_step();
+        let begun = self.world.board.has_begun() && self.outgoing.stage().listed;
         !begun || self.flight.is_up() || behind()
     }
 
@@ -325,10 +325,10 @@ impl State {
         look: Option<AccountCheck>,
     ) -> Result<(), ActorProcessingErr> {
         let (life, now) = (self.world.journal.life(), self.world.now());
-        let sends = self.sends.stage();
+        let outgoing = self.outgoing.stage();
         let quiet = !self.is_under_way() && self.hints.is_empty() && !self.interrupted;
-        let settled = || sends.orders.living().all(|o| o.is_working() && !o.fills_missing());
-        let still = quiet && sends.is_reconciled(life) && settled();
+        let settled = || outgoing.orders.living().all(|o| o.is_working() && !o.fills_missing());
+        let still = quiet && outgoing.is_reconciled(life) && settled();
         let Some(look) = look else {
             if still && (self.comparing.is_doubtful() || self.comparing.is_calm(now)) {
                 let (venue, me) = (Arc::clone(&self.world.venue), me.clone());
@@ -349,11 +349,10 @@ impl State {
             compare_after(me, self.compare_in());
             return Ok(());
         }
-        let waits = self.schedule.kept(wall()).max(self.schedule.silent(wall()));
-        if !self.flight.is_up() && waits.is_none() {
+        if !self.flight.is_up() && self.schedule.reads_in(wall()).is_none() {
             self.world.board.write_venue(wall(), None);
         }
-        match self.comparing.judge(look, still, &sends.orders) {
+        match self.comparing.judge(look, still, &outgoing.orders) {
             Verdict::Again => compare_after(me, self.settling_time()),
             Verdict::Ask => {
                 self.interrupted = true;
@@ -362,7 +361,7 @@ impl State {
             Verdict::Stands(picture) => {
                 let open = picture.open();
                 let Picture { balances, unread, .. } = picture;
-                let searches = sends.expected.searches(&balances, &[]);
+                let searches = outgoing.expected.searches(&balances, &[]);
                 let account = Venue::Account {
                     life,
                     time,
@@ -376,7 +375,7 @@ impl State {
                     self.world.journal.append(&self.writer, now, account)?;
                     self.reported();
                 } else {
-                    let known = Known::of(sends);
+                    let known = Known::of(outgoing);
                     let reported = Arc::new(AtomicBool::new(false));
                     self.reporting = Some(Arc::clone(&reported));
                     self.start_round(me, RoundTask::Account { account, searches, known, reported });
@@ -416,17 +415,17 @@ impl State {
 
     /// What is to be done now. Appends the announcement of what is to be sent.
     fn next_task(&mut self, now: UtcMs) -> Result<Due, ActorProcessingErr> {
-        let sends = self.sends.stage();
+        let outgoing = self.outgoing.stage();
         let life = self.world.journal.life();
-        if !sends.is_reconciled(life) {
+        if !outgoing.is_reconciled(life) {
             if let Some(wait) = self.schedule.silent(wall()) {
                 return Ok(Due::Held(wait));
             }
-            let known = Known::of(sends);
+            let known = Known::of(outgoing);
             return Ok(self.reconcile(life, now, known));
         }
         self.world.chaos().enter(Phase::Live);
-        let cancels = sends.to_cancel(life, now);
+        let cancels = outgoing.to_cancel(life, now);
         if !cancels.is_empty() {
             return self.announce_cancels(cancels, now);
         }
@@ -452,8 +451,8 @@ impl State {
     fn ask(&mut self, asks: Vec<ToQuery>, now: UtcMs) -> RoundTask {
         self.count_follows(&asks);
         self.asking_all = std::mem::take(&mut self.interrupted);
-        let known = Known::of(self.sends.stage());
-        let orders = &mut self.sends.stage_mut().orders;
+        let known = Known::of(self.outgoing.stage());
+        let orders = &mut self.outgoing.stage_mut().orders;
         for ask in &asks {
             orders.asked(&ask.client_id, now);
         }
@@ -467,17 +466,17 @@ impl State {
         let since = *self.looking_since.get_or_insert(now);
         let patient = now < since + LOOK_FOR;
         let followed = self.traded_orders(&[]).is_empty();
-        let orders = &self.sends.stage().orders;
+        let orders = &self.outgoing.stage().orders;
         if patient && followed && orders.next_query_at().is_some_and(|at| at > now) {
             return Due::Nothing;
         }
         let asks = self.sent_orders();
         self.count_follows(&asks);
-        let sends = self.sends.stage_mut();
+        let outgoing = self.outgoing.stage_mut();
         for ask in &asks {
-            sends.orders.asked(&ask.client_id, now);
+            outgoing.orders.asked(&ask.client_id, now);
         }
-        let (expected, applied) = (Box::new(sends.expected.clone()), applied(&sends.orders));
+        let (expected, applied) = (Box::new(outgoing.expected.clone()), applied(&outgoing.orders));
         Due::Now(RoundTask::Reconcile { life, asks, known, patient, expected, applied })
     }
 
@@ -487,7 +486,7 @@ impl State {
         let resend = self.world.chaos().sabotaged(Sabotage::NoQuery);
         let nobody = "nobody waits for the answer any more";
         let mut lost: Vec<Body> = {
-            let sent = self.sends.stage().orders.living();
+            let sent = self.outgoing.stage().orders.living();
             let lost = sent.filter(|o| o.status == OrderStatus::Sent);
             lost.map(|order| {
                 let client_id = order.intent.client_id.clone();
@@ -500,12 +499,12 @@ impl State {
             })
             .collect()
         };
-        lost.extend(self.sends.stage().orders.unanswered_cancels().map(|(of, attempt)| {
+        lost.extend(self.outgoing.stage().orders.unanswered_cancels().map(|(of, attempt)| {
             let (id, of) = (OrderRequest::id_of(of, RequestKind::Cancel, attempt), of.clone());
             let response = Response::Unknown { reason: nobody.to_owned() };
             Body::Venue(Venue::Responded { id, of, attempt, response })
         }));
-        lost.extend(self.sends.stage().orders.concluded().map(|(of, attempt, cancelled)| {
+        lost.extend(self.outgoing.stage().orders.concluded().map(|(of, attempt, cancelled)| {
             let (id, of) = (OrderRequest::id_of(of, RequestKind::Cancel, attempt), of.clone());
             let response = if cancelled { Response::Accepted } else { Response::NotOpen };
             Body::Venue(Venue::Responded { id, of, attempt, response })
@@ -524,9 +523,9 @@ impl State {
             return Ok(false);
         }
         let twice = self.world.chaos().sabotaged(Sabotage::NoDedupe);
-        let known = Known::of(self.sends.stage());
+        let known = Known::of(self.outgoing.stage());
         let believed = |report: &OrderReport| {
-            let order = self.sends.stage().orders.get(&report.client_id);
+            let order = self.outgoing.stage().orders.get(&report.client_id);
             let decided = order.map_or(0, |order| order.intent.close_time);
             known.believes(&self.world, report, decided)
         };
@@ -576,7 +575,7 @@ impl State {
     }
 
     fn rest(&self, rest: Rest) {
-        self.world.board.write(NAME, self.sends.cursor(), rest);
+        self.world.board.write(NAME, self.outgoing.cursor(), rest);
     }
 
     /// If venue time passes automatically, checks again when the next query is due.

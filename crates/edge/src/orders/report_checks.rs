@@ -19,8 +19,8 @@ pub struct Known(BTreeMap<(Symbol, VenueOrderId), ClientOrderId>);
 impl Known {
     /// The orders of the gateway. A trade of any other order is not ours.
     #[must_use]
-    pub fn of(sends: &SendState) -> Known {
-        Known(sends.orders.numbers())
+    pub fn of(outgoing: &SendState) -> Known {
+        Known(outgoing.orders.numbers())
     }
 
     /// Whether an order of ours has this id.

@@ -83,6 +83,12 @@ impl Schedule {
         (wall < self.reads_from).then(|| self.reads_from - wall)
     }
 
+    /// How long nothing is read, milliseconds of wall time; none if there is no wait.
+    #[must_use]
+    pub fn reads_in(&self, wall: WallMs) -> Option<UtcMs> {
+        self.kept(wall).max(self.silent(wall))
+    }
+
     /// What is next, if there are queries (`asks`) and orders `due`, `exits` among them.
     pub fn next(&mut self, wall: WallMs, asks: bool, exits: bool, due: bool) -> NextRequest {
         if !asks {

@@ -1,4 +1,5 @@
-//! The state of the gateway: a fold over orders and reconciliations that appends nothing.
+//! What the gateway knows to decide what it sends: a fold over orders and reconciliations that
+//! appends nothing.
 
 use crate::orders::unexplained::{Expected, ExpectedOfNumbers};
 use everwarm_domain::fact::kinds::{kind, rank};
@@ -284,53 +285,53 @@ mod tests {
         }
     }
 
-    fn decided(sends: &mut SendState, n: u64, id: &str, side: Side, approved: Option<&str>) {
+    fn decided(state: &mut SendState, n: u64, id: &str, side: Side, approved: Option<&str>) {
         if let Some(reserved) = approved {
             let (intent, reserved, reason) = (intent(id, side), dec(reserved), String::new());
             let body =
                 Body::Decision(Decision::Approved { intent, reserved, reason, sizing: None });
-            sends.evolve(&fact(n, rank::DECISION.0, body));
+            state.evolve(&fact(n, rank::DECISION.0, body));
         }
         let body = Body::Order(Order::Intent(intent(id, side)));
-        sends.evolve(&fact(n, rank::ORDER_MANAGER.0, body));
+        state.evolve(&fact(n, rank::ORDER_MANAGER.0, body));
     }
 
-    fn due(sends: &SendState) -> Vec<String> {
-        let due = sends.within_caps(sends.orders.to_send(60_000));
+    fn due(state: &SendState) -> Vec<String> {
+        let due = state.within_caps(state.orders.to_send(60_000));
         due.iter().map(|to_send| to_send.intent.client_id.0.clone()).collect()
     }
 
     #[test]
     fn nothing_above_the_caps_leaves_whoever_decided_it() {
-        let mut sends = SendState::default();
-        decided(&mut sends, 1, "A", Side::Buy, Some("1000"));
-        assert_eq!(due(&sends), ["A"], "nobody trades live");
-        assert!(!sends.is_confirmed());
+        let mut state = SendState::default();
+        decided(&mut state, 1, "A", Side::Buy, Some("1000"));
+        assert_eq!(due(&state), ["A"], "nobody trades live");
+        assert!(!state.is_confirmed());
         let (per_order, per_day) = (dec("100"), dec("150"));
         let account = "1".to_owned();
         let confirmed =
             Operator::LiveConfirmed { account, per_order, per_day, venue: VenueId::default() };
-        sends.evolve(&input(2, Body::Operator(confirmed)));
-        assert_eq!(due(&sends), Vec::<String>::new());
-        assert!(sends.is_confirmed());
-        decided(&mut sends, 3, "B", Side::Buy, Some("80"));
-        decided(&mut sends, 3, "C", Side::Buy, Some("80"));
-        decided(&mut sends, 3, "D", Side::Buy, None);
-        decided(&mut sends, 3, "E", Side::Sell, Some("0"));
-        assert_eq!(due(&sends), ["B", "E"], "C is too much for a day, nobody approved D");
-        sends.evolve(&input(4, sent("B", 1, 60_000)));
-        assert_eq!(due(&sends), ["E"]);
+        state.evolve(&input(2, Body::Operator(confirmed)));
+        assert_eq!(due(&state), Vec::<String>::new());
+        assert!(state.is_confirmed());
+        decided(&mut state, 3, "B", Side::Buy, Some("80"));
+        decided(&mut state, 3, "C", Side::Buy, Some("80"));
+        decided(&mut state, 3, "D", Side::Buy, None);
+        decided(&mut state, 3, "E", Side::Sell, Some("0"));
+        assert_eq!(due(&state), ["B", "E"], "C is too much for a day, nobody approved D");
+        state.evolve(&input(4, sent("B", 1, 60_000)));
+        assert_eq!(due(&state), ["E"]);
         // The counts are part of the state.
         let mut next = SendState::default();
-        next.load(&sends.save()).unwrap();
+        next.load(&state.save()).unwrap();
         assert_eq!(due(&next), ["E"]);
     }
 
     /// A state with an open order that is to be cancelled.
     fn cancelling() -> SendState {
-        let (mut sends, id) = (SendState::default(), ClientOrderId("A".to_owned()));
-        decided(&mut sends, 1, "A", Side::Buy, Some("1"));
-        sends.evolve(&input(2, sent("A", 1, 60_000)));
+        let (mut state, id) = (SendState::default(), ClientOrderId("A".to_owned()));
+        decided(&mut state, 1, "A", Side::Buy, Some("1"));
+        state.evolve(&input(2, sent("A", 1, 60_000)));
         let open = Order::Changed {
             client_id: id.clone(),
             symbol: sym("A"),
@@ -340,61 +341,61 @@ mod tests {
             executed_quote: Decimal::ZERO,
             reason: String::new(),
         };
-        sends.evolve(&fact(3, rank::ORDER_MANAGER.0, Body::Order(open)));
+        state.evolve(&fact(3, rank::ORDER_MANAGER.0, Body::Order(open)));
         let (strategy, symbol, side) = ("s".to_owned(), sym("A"), Side::Buy);
         let reason = String::new();
         let cancel = Decision::CancelIntent { client_id: id, strategy, symbol, side, reason };
-        sends.evolve(&fact(4, rank::DECISION.0, Body::Decision(cancel)));
-        sends
+        state.evolve(&fact(4, rank::DECISION.0, Body::Decision(cancel)));
+        state
     }
 
     #[test]
     fn a_cancel_needs_what_an_exit_needs() {
-        let mut sends = cancelling();
-        assert_eq!(sends.orders.to_cancel(60_000).len(), 1);
-        let due = |sends: &SendState| (sends.to_cancel(2, 60_000).len(), sends.next_cancel_at(2));
-        assert_eq!(due(&sends), (0, None), "the account was not compared");
-        sends.evolve(&fact(5, 800, everwarm_trading::testing::reconciled(2, "1")));
-        assert_eq!(due(&sends), (1, Some(UtcMs::MIN)));
+        let mut state = cancelling();
+        assert_eq!(state.orders.to_cancel(60_000).len(), 1);
+        let due = |state: &SendState| (state.to_cancel(2, 60_000).len(), state.next_cancel_at(2));
+        assert_eq!(due(&state), (0, None), "the account was not compared");
+        state.evolve(&fact(5, 800, everwarm_trading::testing::reconciled(2, "1")));
+        assert_eq!(due(&state), (1, Some(UtcMs::MIN)));
         let switched =
             |switch| Body::Operator(Operator::Switched { switch, reason: "r".to_owned() });
-        sends.evolve(&input(6, switched(Switch::Halt)));
-        assert_eq!(due(&sends), (1, Some(UtcMs::MIN)), "it is no new risk");
-        sends.evolve(&input(7, switched(Switch::Safe(SafeStep::Collect))));
-        assert_eq!(due(&sends), (0, None));
+        state.evolve(&input(6, switched(Switch::Halt)));
+        assert_eq!(due(&state), (1, Some(UtcMs::MIN)), "it is no new risk");
+        state.evolve(&input(7, switched(Switch::Safe(SafeStep::Collect))));
+        assert_eq!(due(&state), (0, None));
     }
 
-    fn before<Orders: From<OrderStates>>(sends: SendState) -> Before<Orders> {
+    fn before<Orders: From<OrderStates>>(state: SendState) -> Before<Orders> {
         Before {
-            orders: sends.orders.into(),
-            reconciled: sends.reconciled,
-            reconciled_at: sends.reconciled_at,
-            anew: sends.anew,
-            listed: sends.listed,
-            caps: sends.caps,
-            approved: sends.approved,
-            switches: sends.switches,
+            orders: state.orders.into(),
+            reconciled: state.reconciled,
+            reconciled_at: state.reconciled_at,
+            anew: state.anew,
+            listed: state.listed,
+            caps: state.caps,
+            approved: state.approved,
+            switches: state.switches,
             expected: ExpectedOfNumbers::default(),
         }
     }
 
     #[test]
     fn books_of_the_versions_before_are_taken_over() {
-        let mut sends = SendState::default();
-        decided(&mut sends, 1, "A", Side::Buy, Some("80"));
-        decided(&mut sends, 1, "B", Side::Sell, None);
-        sends.evolve(&input(2, sent("A", 1, 60_000)));
-        sends.evolve(&fact(3, 800, everwarm_trading::testing::reconciled(2, "1")));
-        sends.expected = Expected::default();
+        let mut state = SendState::default();
+        decided(&mut state, 1, "A", Side::Buy, Some("80"));
+        decided(&mut state, 1, "B", Side::Sell, None);
+        state.evolve(&input(2, sent("A", 1, 60_000)));
+        state.evolve(&fact(3, 800, everwarm_trading::testing::reconciled(2, "1")));
+        state.expected = Expected::default();
         let takes = |version, bytes: &[u8]| {
             let mut next = SendState::default();
             next.convert(version, bytes).unwrap();
-            assert_eq!(next.save(), sends.save());
+            assert_eq!(next.save(), state.save());
         };
-        let old = before::<BookBefore>(sends.clone());
+        let old = before::<BookBefore>(state.clone());
         takes(BEFORE_CANCELS, &state::save(FORMAT_BEFORE, &old));
         takes(BEFORE_CANCELS, &everwarm_trading::testing::old_state(FORMAT_BEFORE, &old));
-        let old = state::save(FORMAT_OF_NUMBERS, &before::<BookOfNumbers>(sends.clone()));
+        let old = state::save(FORMAT_OF_NUMBERS, &before::<BookOfNumbers>(state.clone()));
         let head = state::head(&old).unwrap().unwrap();
         assert_eq!(head.fingerprint, 0xe831_fc65_47db_9bb2, "as releases saved it");
         takes(OF_NUMBERS, &old);
@@ -402,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_conflict_lets_exits_pass_and_a_twin_nothing() {
-        let sends = |life, disputes: &[Dispute]| {
+        let state = |life, disputes: &[Dispute]| {
             let conflict = |dispute: &Dispute| Conflict {
                 about: "BTC".into(),
                 ours: "2".into(),
@@ -413,14 +414,14 @@ mod tests {
             let reconciled = Some((life, conflicts));
             SendState { reconciled, reconciled_at: 1, ..SendState::default() }
         };
-        let may = |sends: &SendState| [Side::Buy, Side::Sell].map(|side| sends.may_send(2, side));
+        let may = |state: &SendState| [Side::Buy, Side::Sell].map(|side| state.may_send(2, side));
         assert_eq!(may(&SendState::default()), [false, false], "nobody has looked");
-        assert_eq!(may(&sends(1, &[])), [false, false], "in this life");
-        assert_eq!(may(&sends(2, &[])), [true, true]);
-        assert_eq!(may(&sends(2, &[Dispute::Balance, Dispute::Order])), [false, true]);
-        assert_eq!(may(&sends(2, &[Dispute::Balance, Dispute::Twin])), [false, false]);
+        assert_eq!(may(&state(1, &[])), [false, false], "in this life");
+        assert_eq!(may(&state(2, &[])), [true, true]);
+        assert_eq!(may(&state(2, &[Dispute::Balance, Dispute::Order])), [false, true]);
+        assert_eq!(may(&state(2, &[Dispute::Balance, Dispute::Twin])), [false, false]);
         // A switch also stops what was decided before it and not sent yet.
-        let mut halted = sends(2, &[]);
+        let mut halted = state(2, &[]);
         for (switch, expected) in [
             (Switch::Halt, [false, true]),
             (Switch::Safe(SafeStep::Collect), [false, false]),

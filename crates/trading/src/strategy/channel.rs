@@ -112,10 +112,15 @@ impl Strategy for Channel {
         }
         let least = threshold(section);
         let enters = edge.enters(close <= lower && explained >= least && !is_flat(lower, mid));
-        let leaves = edge.leaves(long, close >= mid);
+        let reached = close >= mid;
+        let leaves = edge.leaves(long, reached);
         let (side, reason) = if leaves {
             let (close, mid) = show(close, mid);
-            let why = format!("a close reached the middle of the channel: {close}, {mid}");
+            let why = if reached {
+                format!("the close {close} is not below the middle of the channel, {mid}")
+            } else {
+                format!("an earlier close reached the middle of the channel; now it is {close}")
+            };
             (Side::Sell, why)
         } else if enters && !long {
             let (close, lower) = show(close, lower);
@@ -148,11 +153,7 @@ impl Strategy for Channel {
             let (close, lower) = show(close, lower);
             return format!("the close {close} is above the lower line of the channel, {lower}");
         }
-        match edge.entered() {
-            Some(_) => "the close before met the conditions, too: only the first one counts",
-            None => "this is the first close with values: it only shows where the price is",
-        }
-        .to_owned()
+        edge.why_not()
     }
 }
 
@@ -169,23 +170,11 @@ fn threshold(section: &Section) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::kind;
-    use everwarm_domain::features::FeatureHead;
-    use everwarm_domain::money::Price;
+    use crate::strategy::{edge, kind};
 
     /// Plays rows of close, lower line, middle and R².
     fn play(long: bool, rows: &[[f64; 4]]) -> (Vec<Option<Side>>, String) {
-        let (section, mut edge) = (Section::default(), Edge::default());
-        let (mut sides, mut why) = (Vec::new(), String::new());
-        for values in rows {
-            let symbol = crate::testing::sym("A");
-            let head = FeatureHead { symbol, time: 0, close: Price::e8(1) };
-            let view = View { head, values };
-            why = Channel::why_not(&section, &edge, long, &view);
-            let signal = Channel::update(&section, &mut edge, long, &view);
-            sides.push(signal.map(|signal| signal.side));
-        }
-        (sides, why)
+        edge::play::<Channel, 4>(long, rows)
     }
 
     const ABOVE: [f64; 4] = [99.0, 90.0, 100.0, 0.6];
@@ -198,7 +187,7 @@ mod tests {
         assert!(why.contains("only the first one counts"), "{why}");
         let sold = play(true, &[ABOVE, [100.0, 90.0, 100.0, 0.1], [99.0, 90.0, 100.0, 0.1]]).0;
         let sale = Some(Side::Sell);
-        assert_eq!(sold, [None, sale, sale], "whatever R², and also after a sale nobody heard of");
+        assert_eq!(sold, [None, sale, sale], "whatever R², and until the position is gone");
     }
 
     #[test]

@@ -18,9 +18,13 @@ impl Edge {
         self.entered.replace(met) == Some(false) && met
     }
 
-    /// Whether the row before met the conditions of an entry.
-    pub(super) fn entered(self) -> Option<bool> {
-        self.entered
+    /// Why a row that meets the conditions of an entry gives no signal.
+    pub(super) fn why_not(self) -> String {
+        match self.entered {
+            Some(_) => "the close before met the conditions, too: only the first one counts",
+            None => "this is the first close with values: it only shows where the price is",
+        }
+        .to_owned()
     }
 
     /// Whether an exit is due: this row meets its condition, or one before did since the position
@@ -36,6 +40,27 @@ impl Edge {
     }
 }
 
+/// Plays rows of a symbol with the default settings. Returns the sides of the signals, and why the
+/// last row gives none.
+#[cfg(test)]
+pub(super) fn play<S: super::Strategy<Memory = Edge>, const N: usize>(
+    long: bool,
+    rows: &[[f64; N]],
+) -> (Vec<Option<everwarm_domain::order::Side>>, String) {
+    let (section, mut edge) = (S::Section::default(), Edge::default());
+    let (mut sides, mut why) = (Vec::new(), String::new());
+    for values in rows {
+        let symbol = crate::testing::sym("A");
+        let close = everwarm_domain::money::Price::e8(1);
+        let head = everwarm_domain::features::FeatureHead { symbol, time: 0, close };
+        let view = super::View { head, values };
+        why = S::why_not(&section, &edge, long, &view);
+        let signal = S::update(&section, &mut edge, long, &view);
+        sides.push(signal.map(|signal| signal.side));
+    }
+    (sides, why)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,7 +71,7 @@ mod tests {
         let entered = [true, true, false, true, true].map(|met| edge.enters(met));
         assert_eq!(entered, [false, false, false, true, false]);
         edge.lacks();
-        assert!(!edge.enters(true), "nobody knows what was before");
+        assert!(!edge.enters(true), "the row before is not known");
     }
 
     #[test]

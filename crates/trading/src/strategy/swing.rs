@@ -98,11 +98,17 @@ impl Strategy for Swing {
             return None;
         }
         let enters = edge.enters(close > top && close >= low * (1.0 + rise(section)));
-        let leaves = edge.leaves(long, close < bottom);
+        let fell = close < bottom;
+        let leaves = edge.leaves(long, fell);
         let Section { entry_bars, exit_bars, .. } = section;
         let (side, reason) = if leaves {
             let (close, bottom) = show(close, bottom);
-            (Side::Sell, format!("a close is below the low of {exit_bars} bars: {close}, {bottom}"))
+            let why = if fell {
+                format!("the close {close} is below {bottom}, the low of {exit_bars} bars")
+            } else {
+                format!("an earlier close was below the low of {exit_bars} bars; now it is {close}")
+            };
+            (Side::Sell, why)
         } else if enters && !long {
             let (risen, _) = risen(section, close, low);
             let (close, top) = show(close, top);
@@ -140,11 +146,7 @@ impl Strategy for Swing {
             let (risen, needed) = risen(section, close, low);
             return format!("the close is {risen} % above the low of the bars, not {needed} %");
         }
-        match edge.entered() {
-            Some(_) => "the close before met the conditions, too: only the first one counts",
-            None => "this is the first close with values: it only shows where the price is",
-        }
-        .to_owned()
+        edge.why_not()
     }
 }
 
@@ -161,24 +163,12 @@ fn rise(section: &Section) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::kind;
-    use everwarm_domain::features::FeatureHead;
-    use everwarm_domain::money::Price;
+    use crate::strategy::{edge, kind};
 
     /// Plays rows of close, high and low of the entry bars, and low of the exit bars.
     fn play(long: bool, rows: &[[f64; 4]]) -> (Vec<Option<Side>>, String) {
-        let (section, mut edge) = (Section::default(), Edge::default());
-        let (mut sides, mut why) = (Vec::new(), String::new());
-        for [close, high, low, exit] in rows {
-            let symbol = crate::testing::sym("A");
-            let head = FeatureHead { symbol, time: 0, close: Price::e8(1) };
-            let values = [*close, *high, *low, *exit, 1.0];
-            let view = View { head, values: &values };
-            why = Swing::why_not(&section, &edge, long, &view);
-            let signal = Swing::update(&section, &mut edge, long, &view);
-            sides.push(signal.map(|signal| signal.side));
-        }
-        (sides, why)
+        let rows: Vec<_> = rows.iter().map(|[a, b, c, d]| [*a, *b, *c, *d, 1.0]).collect();
+        edge::play::<Swing, 5>(long, &rows)
     }
 
     const BELOW: [f64; 4] = [100.0, 101.0, 99.0, 100.0];

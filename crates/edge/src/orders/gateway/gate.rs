@@ -36,11 +36,11 @@ impl State {
     /// What may be sent now, and how long the rest waits for the venue's rate limit, milliseconds
     /// of wall time. An order that would be rejected is not announced.
     pub(super) fn due(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
-        let sends = self.sends.stage();
-        let mut due = sends.orders.to_send(now);
-        due.retain(|to_send| sends.may_send(life, to_send.intent.side));
-        let due = sends.within_caps(due);
-        if due.is_empty() || (self.world.live && !sends.is_confirmed()) {
+        let outgoing = self.outgoing.stage();
+        let mut due = outgoing.orders.to_send(now);
+        due.retain(|to_send| outgoing.may_send(life, to_send.intent.side));
+        let due = outgoing.within_caps(due);
+        if due.is_empty() || (self.world.live && !outgoing.is_confirmed()) {
             return (Vec::new(), None);
         }
         let sides: Vec<Side> = due.iter().map(|to_send| to_send.intent.side).collect();
@@ -81,14 +81,14 @@ impl State {
             |(request, _): &(OrderRequest, UtcMs)| Body::Venue(Venue::Requested(request.clone()));
         let facts = requests.iter().map(fact).collect();
         let Some(row) = self.append_seen(now, facts)? else { return Ok(Due::Held(0)) };
-        let known = Known::of(self.sends.stage());
+        let known = Known::of(self.outgoing.stage());
         Ok(Due::Now(RoundTask::Cancel { requests, row, known }))
     }
 
     /// Appends what is about to be sent, if it has seen everything in the journal. Returns the row.
     fn append_seen(&self, now: UtcMs, facts: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
         self.world.chaos().point(Site::BeforeAppend, NAME);
-        let (journal, seen) = (&self.world.journal, self.sends.cursor());
+        let (journal, seen) = (&self.world.journal, self.outgoing.cursor());
         let Some(appended) = journal.append_behind(&self.writer, seen, now, facts)? else {
             return Ok(None);
         };
@@ -118,7 +118,7 @@ impl State {
         }
         let sent = Body::Venue(Venue::Sent { attempts });
         let Some(row) = self.append_seen(now, vec![sent])? else { return Ok(None) };
-        let known = Known::of(self.sends.stage());
+        let known = Known::of(self.outgoing.stage());
         Ok(Some(RoundTask::Send { orders, row, known }))
     }
 }

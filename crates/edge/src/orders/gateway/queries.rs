@@ -15,7 +15,7 @@ const FOLLOWS: u32 = 20;
 impl State {
     /// The queries that are due; after an interruption, queries of all sent orders.
     pub(super) fn asks(&self, now: UtcMs) -> Vec<ToQuery> {
-        let orders = &self.sends.stage().orders;
+        let orders = &self.outgoing.stage().orders;
         let mut asks = orders.to_query(now);
         asks.extend(self.traded_orders(&asks));
         if self.interrupted {
@@ -28,7 +28,7 @@ impl State {
 
     /// All sent orders.
     pub(super) fn sent_orders(&self) -> Vec<ToQuery> {
-        let living = self.sends.stage().orders.living();
+        let living = self.outgoing.stage().orders.living();
         // An order with a further attempt granted is proved absent.
         let sent = living.filter(|order| order.sent() > 0 && !order.is_due());
         sent.map(|order| order.to_query(Why::Earlier)).collect()
@@ -37,7 +37,7 @@ impl State {
     /// Notes that the orders are known up to here, in lockstep. The pacer waits for it.
     pub(super) fn follow(&self, traded: &Traded) {
         if self.world.follows_orders() {
-            let resting = self.sends.stage().orders.living().next().is_some();
+            let resting = self.outgoing.stage().orders.living().next().is_some();
             self.world.board.write_followed(traded.market, resting);
         }
     }
@@ -48,7 +48,7 @@ impl State {
         if !self.world.follows_orders() {
             return Vec::new();
         }
-        let (orders, traded) = (&self.sends.stage().orders, self.world.board.traded());
+        let (orders, traded) = (&self.outgoing.stage().orders, self.world.board.traded());
         let silent = |(id, at, executed): &&(ClientOrderId, UtcMs, Decimal)| {
             orders.get(id).is_some_and(|order| order.is_silent_since(*at, *executed))
                 && asks.iter().all(|ask| ask.client_id != *id)
