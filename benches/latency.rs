@@ -72,7 +72,7 @@ impl Actor for Gateway {
     async fn pre_start(&self, me: ActorRef<()>, given: Given) -> Result<State, ActorProcessingErr> {
         let journal = Arc::clone(&given.journal);
         let library = Arc::new(NoLibrary);
-        let (outgoing, _) = Runner::resume(journal, Box::<SendState>::default(), library)?;
+        let (outgoing, _) = Runner::recover_stage(journal, Box::<SendState>::default(), library)?;
         let waker = Waker::new(move || drop(me.send_message(())));
         outgoing.listen(Arc::clone(&waker));
         let key = ApiKey::hmac(Secret::new("key"), Secret::new(&"secret".repeat(10)));

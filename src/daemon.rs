@@ -13,6 +13,7 @@ mod health;
 mod identity;
 mod injected;
 mod lag;
+mod listener;
 mod measure;
 mod messages;
 mod notify;
@@ -34,11 +35,11 @@ use crate::adapters;
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
 use crate::daemon_run::{Connection, DaemonRun, DaemonRunParts, LIVE_FILE, RunStartError};
-use crate::version::{BUILD, version};
+use crate::version::{build, version};
 use answers::LiveContext;
 use control::LiveControl;
 use everwarm_api as api;
-use everwarm_api::{Api, ApiFile, Changes, Entry, Refusals, Token};
+use everwarm_api::{Api, ApiFile, Changes, Entry, Refusals};
 use everwarm_cli::heap;
 use everwarm_cli::log::{self, LogLevel};
 use everwarm_cli::print::Printer;
@@ -70,24 +71,22 @@ use everwarm_views::journal_reader::Proofs;
 use everwarm_views::views::LiveView;
 use health::Pulse;
 use identity::Traded;
+use listener::ApiListener;
 use measure::{Parts, Sampled};
 use notify::Notify;
 use reload::Reloader;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use stop::Stop;
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch as channel};
-use tokio_rustls::TlsAcceptor;
 use watch::Watch;
 
 /// The functions of this crate that the command line calls.
 pub const CORE: Core = Core {
-    build: BUILD,
+    build,
     version,
     run,
     sim: exchange,
@@ -209,7 +208,7 @@ async fn daemon(
     watch.begin(&chaos);
     let (opened, confirmed) =
         files::begin(config, &sources, &traded.words, (watch, &chaos)).await?;
-    let door = ApiListener::open(config, log, answers.handle())?;
+    let listener = ApiListener::open(config, log, answers.handle())?;
     watch.enter(Step::Connect);
     notify.report("finding the exchange", None);
     let (connection, exchange) = match venue(config, confirmed, stop, watch).await {
@@ -243,18 +242,18 @@ async fn daemon(
     let sampled = Arc::new(Sampled::new(workers.handle().clone()));
     let lag = Arc::clone(&sampled.control);
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
-    let life = DaemonRun::begin(parts, |world, tree| {
+    let life = DaemonRun::recover_and_start(parts, |world, tree| {
         follow_time(watch, world);
         drop(place.set((world.directory.clone(), world.places)));
         watch.enter(Step::Reconcile);
         crate::chaos::process::seal(&world.journal);
         let by = reload::beside(&traded, watch);
         let reloader = Reloader::new(world.clone(), sources, config.clone(), by);
-        let signals = (stop.hangup(), door.log.clone());
+        let signals = (stop.hangup(), listener.log.clone());
         watch.supervised.know(world.directory.clone());
         watchdog = supervision::watchdog(world, tree, config.hang_limit, hopeless);
         let about = (config, traded.currency.as_str(), &reloader, measured);
-        let desk = begin_api(about, door, world, watch, &stopped);
+        let desk = begin_api(about, listener, world, watch, &stopped);
         watcher = Some(begin_watch(world, watch, stopped));
         let mut actors = messages::actors(&config.messages, world, &desk, workers.handle());
         pulse = Some(Pulse::begin(world, desk, Arc::clone(notify), lag));
@@ -514,56 +513,25 @@ fn begin_watch(
     })
 }
 
-/// The listeners and settings of the API.
-struct ApiListener {
-    listener: TcpListener,
-    beyond: Option<(TcpListener, TlsAcceptor)>,
-    token: Token,
-    log: LogLevel,
-    /// The runtime that serves it.
-    on: Handle,
-}
-
-impl ApiListener {
-    /// Binds the address before anything starts: the daemon must be reachable.
-    fn open(config: &Config, log: LogLevel, on: &Handle) -> Result<ApiListener, Failure> {
-        let no =
-            |at: SocketAddr| move |e| Failure::new(Exit::Failed, format!("the API at {at}: {e}"));
-        let listener = listen(config.listen, on).map_err(no(config.listen))?;
-        let beyond = match config.beyond.as_ref().and_then(|b| Some((b.listen, b.tls.clone()?))) {
-            Some((at, tls)) => Some((listen(at, on).map_err(no(at))?, tls)),
-            None => None,
-        };
-        let token = Token::find_or_make(config.token.as_ref(), &config.data_dir)?;
-        Ok(ApiListener { listener, beyond, token, log, on: on.clone() })
-    }
-}
-
-/// Listens at an address, with sockets on this runtime.
-fn listen(at: SocketAddr, on: &Handle) -> std::io::Result<TcpListener> {
-    let _sockets = on.enter();
-    let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // An address that another process just released can be bound immediately.
-    socket.set_reuseaddr(true)?;
-    socket.bind(at)?;
-    socket.listen(1024)
-}
-
 /// Parts of the API: configuration, currency, the reloader, samples and the panic count.
 type About<'a> = (&'a Config, &'a str, &'a Arc<Reloader>, (Arc<Sampled>, Arc<AtomicU64>));
 
 fn begin_api(
     (config, currency, reloader, (sampled, panics)): About<'_>,
-    door: ApiListener,
+    listening: ApiListener,
     world: &World,
     watch: &Watch,
     stopped: &channel::Receiver<bool>,
 ) -> Arc<LiveContext> {
-    let desk =
-        Arc::new(LiveContext::new(world, watch, config, (Arc::clone(reloader), door.log.clone())));
+    let desk = Arc::new(LiveContext::new(
+        world,
+        watch,
+        config,
+        (Arc::clone(reloader), listening.log.clone()),
+    ));
     let refusals = Refusals::default();
     let asked = Arc::clone(&desk) as _;
-    let (currency, logged) = (currency.to_owned(), door.log.counts.clone());
+    let (currency, logged) = (currency.to_owned(), listening.log.counts.clone());
     let (refused, deliveries) = (refusals.clone(), desk.deliveries.clone());
     let parts = Parts { currency, refusals: refused, logged, panics, sampled, deliveries };
     let metrics = measure::metrics(config, parts, world, watch, asked);
@@ -572,27 +540,27 @@ fn begin_api(
         world: world.clone(),
         watch: watch.clone(),
         reloader: Arc::clone(reloader),
-        log: door.log,
+        log: listening.log,
         context: Arc::clone(&desk),
         data_dir: data_dir.clone(),
     });
     let backup = backup::of(world, &config.data_dir);
-    let changes = Changes { token: door.token, control, backup };
+    let changes = Changes { token: listening.token, control, backup };
     let answers = Arc::clone(&desk) as _;
     let api = Api::new(answers, (Some(metrics), refusals), changes, data_dir.clone());
-    let written = door.listener.local_addr().and_then(|addr| {
+    let written = listening.listener.local_addr().and_then(|addr| {
         let pid = std::process::id();
-        let beyond = door.beyond.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+        let beyond = listening.beyond.as_ref().and_then(|(other, _)| other.local_addr().ok());
         ApiFile { addr, pid, beyond }.write(&data_dir)
     });
     if let Err(e) = written {
         tracing::error!("the address of the API was not written: {}: {e}", api::FILE);
     }
-    let entries = door.beyond.map(|(listener, tls)| Entry::Beyond(listener, tls));
-    for entry in entries.into_iter().chain([Entry::Here(door.listener)]) {
+    let entries = listening.beyond.map(|(other, tls)| Entry::Beyond(other, tls));
+    for entry in entries.into_iter().chain([Entry::Here(listening.listener)]) {
         let mut stopped = stopped.clone();
         let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-        door.on.spawn(api::serve(entry, api.clone(), stop));
+        listening.on.spawn(api::serve(entry, api.clone(), stop));
     }
     desk
 }

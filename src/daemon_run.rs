@@ -5,7 +5,7 @@
 //! 2. Strategies that joined take their ranks again: `Store::roster`, `specs_of`.
 //! 3. History that the journal announced and the disk lost is fetched again: `fetch_again`.
 //! 4. The tree starts its actors: `tree.rs`.
-//! 5. Each stage loads its last checkpoint and folds the facts after it: `Runner::resume`
+//! 5. Each stage loads its last checkpoint and folds the facts after it: `Runner::recover_stage`
 //!    (`runtime/src/runner.rs`).
 //! 6. Orders of unknown status are queried, and the account is compared with the books:
 //!    `edge/src/orders/gateway.rs`, `reconcile`. Before that nothing is sent.
@@ -172,7 +172,7 @@ impl DaemonRun {
     ///
     /// # Errors
     /// See [`RunStartError`].
-    pub async fn begin(
+    pub async fn recover_and_start(
         mut parts: DaemonRunParts,
         ops: impl FnOnce(&World, &Tree) -> Vec<ChildSpec>,
     ) -> Result<DaemonRun, RunStartError> {

@@ -133,11 +133,11 @@ fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
     let again = Process::start(&dir, &[&words[..flags], &words[flags + 2..]].concat());
     again.prints("may trade");
     let (_, out, _) = run(&dir, &["status"]);
-    assert!(out.starts_with("state      halted by operator: storm, process "), "{out}");
+    assert!(out.starts_with("state      entries stopped by operator: storm, process "), "{out}");
     again.signal("-INT");
     assert_eq!(again.end().0.code(), Some(0));
     let (_, out, _) = run(&dir, &["status"]);
-    assert!(out.starts_with("state      stopped, halted by operator: storm"), "{out}");
+    assert!(out.starts_with("state      stopped, entries stopped by operator: storm"), "{out}");
     let (code, out, err) = run(&dir, &["config", "check"]);
     assert_eq!(code, Some(0), "{out}{err}");
     let by = format!("configuration of the daemon's last start: {path} and --pace 240x");

@@ -320,7 +320,7 @@ impl Stand {
             observer: Arc::new(|_| ()),
         };
         supervisors.block_on(async {
-            let life = DaemonRun::begin(parts, |world, _| ops(world)).await.unwrap();
+            let life = DaemonRun::recover_and_start(parts, |world, _| ops(world)).await.unwrap();
             let waited = tokio::time::timeout(super::kit::PATIENCE, async {
                 while !done(&life) {
                     tokio::time::sleep(Duration::from_millis(5)).await;

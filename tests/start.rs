@@ -111,7 +111,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     };
     let took = control.block_on(async {
         let began = clock::now();
-        let life = DaemonRun::begin(parts, |_, _| Vec::new()).await.unwrap();
+        let life = DaemonRun::recover_and_start(parts, |_, _| Vec::new()).await.unwrap();
         let mut progress = Progress::default();
         let all = async {
             while progress.read(&life.world) != (symbols, symbols * BARS as usize, true) {

@@ -158,7 +158,7 @@ fn run(folder: &Folder, corner: &Corner, feed: &Feed, until: u64, dice: &mut u64
         observer: Arc::new(|_| ()),
     };
     let ended = supervisors.block_on(async {
-        let mut life = DaemonRun::begin(parts, |_, _| Vec::new()).await.unwrap();
+        let mut life = DaemonRun::recover_and_start(parts, |_, _| Vec::new()).await.unwrap();
         let waited = tokio::time::timeout(PATIENCE * 3, async {
             while !*life.ended.borrow_and_update() && life.world.journal.head() < until {
                 tokio::time::sleep(BETWEEN).await;

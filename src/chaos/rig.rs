@@ -503,7 +503,7 @@ impl Lives<'_> {
         };
         let mut journal: Option<Arc<Journal<Body>>> = None;
         let ending = control.block_on(async {
-            let begun = DaemonRun::begin(parts, |world, _| {
+            let begun = DaemonRun::recover_and_start(parts, |world, _| {
                 let Sizes { checkpoint, segment, keep } = self.plan.sizes;
                 world.journal.checkpoint_after(checkpoint);
                 world.journal.seal_after(Sealing { segment, keep });

@@ -327,7 +327,7 @@ impl Context for LiveContext {
         if let Some(view) = self.world.directory.view() {
             holding(&view, &mut blocked);
         }
-        let refused = self.reloader.view().last.filter(|last| !last.result.is_success());
+        let refused = self.reloader.view().last.filter(|last| last.result.is_refused());
         let (looked, switches) = (self.looked(), self.switches()?);
         Ok(findings(&Signs {
             running: true,

@@ -184,7 +184,7 @@ pub fn started(data_dir: &Path, file: Option<&Path>, flags: &[Given]) -> Result<
 
 fn failed(place: &Path, error: &std::io::Error) -> Failure {
     let exit = if is_full(error) { Exit::DiskFull } else { Exit::Failed };
-    Failure::new(exit, format!("the data directory: {}: {error}", place.display()))
+    Failure::new(exit, format!("the data directory cannot be used: {}: {error}", place.display()))
 }
 
 fn wanted(source: &MarketSource, market: &dyn Market) -> Result<Vec<Symbol>, Failure> {

@@ -19,6 +19,7 @@ use everwarm_sim::server::port::PortFile;
 use everwarm_trading::risk::sizing::{self, TooSmall};
 use everwarm_venue::port::{ErrorClass, Stamp, Venue, VenueError};
 use everwarm_views::exit::{Exit, Failure};
+use everwarm_words::text::count;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,7 +208,7 @@ impl Liquidation {
                 let error = trouble.get(symbol).filter(|_| left > 0);
                 let why = error.map_or(String::new(), |e| format!(": {e}"));
                 let left = if left > 0 { format!(", {left} left{why}") } else { String::new() };
-                self.print(symbol, &format!("{gone} orders cancelled{left}"))?;
+                self.print(symbol, &format!("{} cancelled{left}", count(gone as u64, "order")))?;
             }
             open = now;
             if !open.is_empty() {

@@ -9,7 +9,6 @@ use crate::audit::{StoreFacts, store_failure};
 use crate::daemon_run::{Connection, places};
 use everwarm_config::{Config, Remote, VenueSource};
 use everwarm_domain::fact::{Body, Operator};
-use everwarm_domain::id::VenueId;
 use everwarm_history::projection::projected_through;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
@@ -185,12 +184,8 @@ pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
     let journal = journal.map_err(|e| store_failure(&e))?;
     let writer = journal.writer(NAME);
     let LiveView { account, per_order, per_day } = live.clone();
-    let body = Body::Operator(Operator::LiveConfirmed {
-        account,
-        per_order,
-        per_day,
-        venue: VenueId::default(),
-    });
+    let body =
+        Body::Operator(Operator::LiveConfirmed { account, per_order, per_day, venue: remote.id });
     let appended = journal.append(&writer, i64::MIN, vec![body]);
     journal.close();
     let appended = appended.map_err(|e| Failure::new(Exit::StoreFailed, e.to_string()))?;

@@ -69,6 +69,9 @@ pub struct Reloader {
     state: Mutex<State>,
 }
 
+/// The response to a refused reload.
+const STAYS: &str = "the reload was refused; the earlier configuration stays in force";
+
 /// Why a configuration was refused.
 struct Refused {
     result: ReloadResult,
@@ -341,18 +344,17 @@ impl Reloader {
     /// # Errors
     /// The reload was refused.
     pub fn answer(view: ReloadView) -> Result<ReloadView, Failure> {
-        let exit = match view.result {
+        let reasons = view.reasons.join("\n");
+        let (exit, text) = match view.result {
             ReloadResult::Applied
             | ReloadResult::Unchanged
             | ReloadResult::RolledBack
             | ReloadResult::Possible => return Ok(view),
-            ReloadResult::Invalid => Exit::Usage,
-            ReloadResult::Rejected | ReloadResult::RollbackFailed => Exit::Refused,
+            ReloadResult::Invalid => (Exit::Usage, STAYS),
+            ReloadResult::Rejected => (Exit::Refused, STAYS),
+            ReloadResult::RollbackFailed => return Err(Failure::new(Exit::Refused, reasons)),
         };
-        let text = format!(
-            "the reload was refused; the earlier configuration stays in force\n{}",
-            view.reasons.join("\n")
-        );
+        let text = format!("{text}\n{reasons}");
         Err(Failure::new(exit, text))
     }
 }

@@ -2,12 +2,11 @@
 //! journal or in the files of a stopped daemon.
 
 use super::operator_input::{NAME, Whole, ended, in_files, in_journal};
-use everwarm_domain::fact::{Body, Operator};
-use everwarm_domain::id::VenueId;
+use everwarm_domain::fact::Body;
 use everwarm_runtime::journal::Journal;
 use everwarm_views::exit::Failure;
-use everwarm_views::reconcile::{adoptable, reconcile, resolvable};
-use everwarm_views::views::{AdoptView, AdoptedView, ConflictView, ResolveView, ResolvedView};
+use everwarm_views::reconcile::{adoptable, resolvable};
+use everwarm_views::views::{AdoptView, AdoptedView, ResolveView, ResolvedView};
 use std::path::Path;
 
 /// Resolves a conflict in the files of a data directory.
@@ -35,12 +34,8 @@ fn resolve(
     id: &str,
     word: &ResolveView,
 ) -> Result<(ResolvedView, u64), Failure> {
-    let conflict = resolvable(&reconcile(&Whole(journal))?, id, &word.reason)?;
-    let (accept, reason) = (word.accept, word.reason.trim().to_owned());
-    let view =
-        ResolvedView { conflict: ConflictView::of(&conflict), accept, reason: reason.clone() };
-    let body =
-        Body::Operator(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() });
+    let (resolved, view) = resolvable(&Whole(journal), id, word)?;
+    let body = Body::Operator(resolved);
     let appended = journal.append(&journal.writer(NAME), i64::MIN, vec![body]);
     Ok((view, appended.map_err(ended)?.row))
 }

@@ -93,7 +93,10 @@ fn is_strategy(switch: &Switch, stands: &Switches, ids: &[String]) -> Result<(),
         return Ok(());
     }
     let all = ids.join(", ");
-    let text = format!("there is no strategy {name:?}; the strategies are {all}");
+    let text = format!(
+        "there is no strategy {name:?}; the strategies are {all}. For a branch of the tree, give \
+         its path, like {FEEDS}"
+    );
     Err(Failure::new(Exit::Failed, text))
 }
 

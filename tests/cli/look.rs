@@ -172,7 +172,7 @@ fn assert_story(dir: &Path, order: &Value) {
     }
     let (code, text, err) = run(dir, &["explain", id]);
     assert_eq!(code, Some(0), "{err}");
-    for words in ["because", "crossed above", "risk approved", "sent to", "fill 1: bought"] {
+    for words in ["because", "crossed above", "approved", "sent to", "fill 1: bought"] {
         assert!(text.contains(words), "{words}: {text}");
     }
 }

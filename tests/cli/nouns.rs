@@ -106,7 +106,7 @@ fn why_there_was_no_order_is_told_for_every_close() {
     }
     assert!(titles["approved"].contains("there was an order, ew-"), "{titles:?}");
     if let Some(declined) = titles.get("declined") {
-        assert!(declined.contains("risk declined: "), "{declined}");
+        assert!(declined.contains("declined: "), "{declined}");
     }
     // Most closes have no signal: each has its reason.
     let bars = ask(&dir, &["bars", "AAAUSD", "--limit", "5"]);

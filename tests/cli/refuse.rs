@@ -172,7 +172,7 @@ fn an_address_that_is_taken_is_told_before_anything_is_started() {
     let address = taken.local_addr().unwrap().to_string();
     let (code, out, err) = run(&dir, &["run", "--listen", &address]);
     assert_eq!(code, Some(1), "{out}{err}");
-    assert!(err.contains(&format!("the API at {address}: ")), "{err}");
+    assert!(err.contains(&format!("the API cannot listen on {address}: ")), "{err}");
     assert!(exchange(&dir).is_none(), "an exchange is left");
 }
 

@@ -230,12 +230,12 @@ fn operators_halt_flatten_and_resume_and_it_is_remembered() {
     let halt = ["halt", "--reason", "storm", "--yes"];
     let (code, out, err) = run(&dir, &halt);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("an operator halted trading: storm"), "{out}");
+    assert!(out.contains("an operator stopped entries: storm"), "{out}");
     assert!(run(&dir, &halt).1.contains("no change"));
     let refused = || {
         let all = ask(&dir, &["signals"]);
         let reasons = all.as_array().unwrap().iter().filter_map(|row| row["declined"].as_str());
-        reasons.into_iter().any(|reason| reason.contains("an operator halted trading: storm"))
+        reasons.into_iter().any(|reason| reason.contains("an operator stopped entries: storm"))
     };
     wait_until("entries are refused with the reason", refused);
 
@@ -279,7 +279,7 @@ fn a_strategy_that_the_configuration_has_off_is_not_said_to_enter() {
     daemon.answers();
     daemon.prints("may trade");
     let enable = || run(&dir, &["enable", "sma_cross", "--reason", "it is well", "--yes"]).1;
-    assert_eq!(enable(), "sma_cross may open positions: no change");
+    assert_eq!(enable(), "sma_cross is enabled: no change");
     assert_eq!(run(&dir, &["switches"]).1, "nothing is turned off");
     fs::write(&file, "[strategy.sma_cross]\nenabled = false\n").unwrap();
     let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);

@@ -99,8 +99,8 @@ fn without_tls_a_start_beyond_this_machine_is_refused() {
         ("API__TLS_KEY", key.as_str()),
     );
     refused(&[("DAEMON__LISTEN", "0.0.0.0:0")], "for other machines set api.listen");
-    refused(&[listen], "api.tls_cert: is required if api.listen is set");
-    refused(&[listen, of_cert], "api.tls_key: is required if api.listen is set");
+    refused(&[listen], "api.tls_cert: is required, because api.listen is set");
+    refused(&[listen, of_cert], "api.tls_key: is required, because api.listen is set");
     refused(&[of_cert, of_key], "api.tls_cert: needs api.listen, which is empty");
     refused(&[listen, ("API__TLS_CERT", "/nowhere.pem"), of_key], "/nowhere.pem: No such file");
     let swapped = format!("file:{cert}");

@@ -69,7 +69,7 @@ async fn panic_cancels_and_sells_without_the_daemon() {
     let (code, out, err) = panic(&dir, &["binance", "--config", file, "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(!err.contains("a daemon runs"), "{err}");
-    assert!(out.contains("2 orders cancelled") && out.contains("1 orders cancelled"), "{out}");
+    assert!(out.contains("2 orders cancelled") && out.contains("1 order cancelled"), "{out}");
     assert!(out.contains("no open orders"), "{out}");
     assert_eq!(held(&client, "BTC").await, had, "nothing is sold that was not asked for");
 

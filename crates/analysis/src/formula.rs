@@ -169,7 +169,7 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let distance = |other: &str| strsim::damerau_levenshtein(name, other);
     let best = names.map(|other| (distance(other), other)).min();
     best.filter(|(distance, _)| *distance <= 2)
-        .map_or_else(String::new, |(_, other)| format!("; is `{other}` meant?"))
+        .map_or_else(String::new, |(_, other)| format!("; did you mean `{other}`?"))
 }
 
 /// Two formulas are equal if their canonical texts are equal.
@@ -233,14 +233,14 @@ mod tests {
             columns("bbands:20:2", false),
             ["bb_upper_20_2", "bb_mid_20_2", "bb_lower_20_2"]
         );
-        assert!(Formula::columns_of("sna:20").unwrap_err().contains("is `sma` meant?"));
+        assert!(Formula::columns_of("sna:20").unwrap_err().contains("did you mean `sma`?"));
     }
 
     #[test]
     fn what_is_wrong_is_said_with_what_is_near() {
         let text = wrong("sna(20)");
         assert!(text.starts_with("there is no indicator `sna`, but close, sma, ema, "), "{text}");
-        assert!(text.ends_with("; is `sma` meant?"), "{text}");
+        assert!(text.ends_with("; did you mean `sma`?"), "{text}");
         assert!(!wrong("moon(20)").contains("meant"), "nothing is near");
         assert_eq!(wrong("sma(0)"), "`sma(0)`: length is a whole number from 1 to 10000");
         assert!(wrong("sma(99999999999)").contains("from 1 to 10000"));

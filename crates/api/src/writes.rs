@@ -179,12 +179,15 @@ async fn checked(api: &Api, request: Request) -> Result<(&'static str, Json), Re
     Ok((who, Json::received(bounded(&head.headers, body).await?)))
 }
 
+const WRONG_TOKEN: &str = "this is not the daemon's token. The daemon reads its token at its \
+                           start: daemon.token, or api.token in the data directory";
+
 /// The client of a request, if it may change something: by the token or by a page's cookie.
 fn allowed(api: &Api, headers: &HeaderMap) -> Result<&'static str, Refused> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(bearer) {
         Some(token) if api.changes.token.is(token.trim()) => Ok("token"),
-        Some(_) => Err(Refused(Refusal::WrongToken, "the token is wrong".to_owned())),
+        Some(_) => Err(Refused(Refusal::WrongToken, WRONG_TOKEN.to_owned())),
         None if api.sessions.allows(headers) => Ok("page"),
         None => {
             let text = "the token is missing: send Authorization: Bearer TOKEN, with the token of \

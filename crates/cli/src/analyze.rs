@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(both, ["macd_12_26_9", "macd_5_10_4"]);
         assert_eq!(columns("sma:20,sma(20)").unwrap_err(), "`sma(20)` is named twice");
         assert!(columns(" ,").unwrap_err().contains("at least one"));
-        assert!(columns("sna:20").unwrap_err().contains("is `sma` meant?"));
+        assert!(columns("sna:20").unwrap_err().contains("did you mean `sma`?"));
     }
 
     fn bar(minute: i64, price: &str) -> Bar {

@@ -99,12 +99,10 @@ pub struct Args {
     /// Number of disk failures, at a write, a flush or a truncation; unflushed data is torn.
     #[arg(long, value_name = "N", default_value_t = 10)]
     disk: u64,
-    /// Inject faults into the exchange, too. Most runs get faults that must not change the result:
-    /// lost connections, lost, doubled, late and reordered messages, silent channels, lost
-    /// responses, 5xx after success, orders not found yet. A quarter of the kills and crashes, at
-    /// least two of each, get faults that do change it: slow responses, 429, 418, 5xx without
-    /// success, a wrong clock. They are compared with a run under the same exchange faults. Under
-    /// late and partial fills, only the invariants are checked.
+    /// Inject faults into the exchange, too. Most runs get faults that must not change the result,
+    /// like lost connections and duplicate messages. A quarter of the kills and crashes get faults
+    /// that do change it, like slow responses and a wrong clock. docs/how-to/prove-it.md lists
+    /// them.
     #[arg(long)]
     venue_faults: bool,
     /// Inject every fault once into a small built-in feed instead: every kill point with every kind

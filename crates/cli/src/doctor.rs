@@ -86,7 +86,8 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
 pub fn unread(failure: &Failure) -> HealthView {
     let (todo, command) = match failure.exit {
         Exit::Foreign => (
-            "restore a backup, or start with an empty directory: it finds open orders at the venue",
+            "restore a backup into a new directory, or start with an empty one: the daemon finds \
+             its open orders at the venue",
             "everwarm store check",
         ),
         Exit::Held => ("another process uses the files: find it and stop it", "ps -ef"),

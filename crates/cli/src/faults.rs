@@ -78,7 +78,7 @@ pub struct Off {
 fn kind(name: &str) -> Result<Kind, String> {
     Kind::named(name).ok_or_else(|| {
         let names: Vec<&str> = KINDS.iter().map(|row| row.name).collect();
-        format!("possible are {}", names.join(", "))
+        format!("unknown fault {name:?}; the faults are {}", names.join(", "))
     })
 }
 

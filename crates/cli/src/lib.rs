@@ -62,7 +62,7 @@ use std::time::Instant;
 /// The functions of the daemon's core that the commands call.
 pub struct Core {
     /// Version, revision and date of the program, in one line.
-    pub build: &'static str,
+    pub build: fn() -> &'static str,
     /// The same in parts.
     pub version: fn() -> VersionView,
     /// Runs the daemon until it ends. The instant is when the process began. The daemon reads the
@@ -173,7 +173,7 @@ enum Command {
     Tree(tree::TreeArgs),
     /// Inject a fault into an actor, to see that it recovers. Needs chaos.enabled = true.
     Kill(actors::KillArgs),
-    /// Retry a branch of the tree now that its supervisor has stopped.
+    /// Retry immediately a branch that its supervisor stopped.
     Retry(actors::RetryArgs),
     /// List symbols and their states, or add and remove one.
     Symbols(symbols::Symbols),
@@ -185,15 +185,15 @@ enum Command {
     /// Sell all lots of a symbol, or the one of a strategy, by market orders. Exit code 5: nothing
     /// can be sold.
     Close(order::CloseArgs),
-    /// Cancel an open order by its id; an exit that requested it ends, too. Exit code 5: the order
-    /// is not cancelled.
+    /// Cancel an open order by its id, or by a unique beginning of it. An exit that requested the
+    /// order ends, too. Exit code 5: the order is not cancelled.
     Cancel(order::CancelArgs),
-    /// Stop entries; exits continue. It lasts until `resume`, over restarts too.
+    /// Stop entries; exits continue. It lasts until `resume`, also after restarts.
     Halt(switches::WordArgs),
     /// End a halt or a flatten.
     Resume(switches::ResumeArgs),
-    /// Stop entries and close all positions by market orders. It lasts until `resume`, over
-    /// restarts too.
+    /// Stop entries and close all positions by market orders. It lasts until `resume`, also
+    /// after restarts.
     Flatten(switches::WordArgs),
     /// Start safely in steps: collect data, then allow exits, then trade.
     SafeStart(switches::SafeArgs),
@@ -260,7 +260,7 @@ pub fn main(core: &Core) -> Exit {
     everwarm_runtime::store::quiet_damage();
     // Every file that this process creates is for its owner alone, also those of the libraries.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let matches = Cli::command().version(core.build).try_get_matches();
+    let matches = Cli::command().version((core.build)()).try_get_matches();
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(e) => {
@@ -338,7 +338,9 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Live(command) => live::run(&command, core),
         Command::ApiDoc => printer.json(&everwarm_api::openapi::document()),
         Command::Completions(args) => completions::completions(&args, Cli::command(), printer),
-        Command::Man(args) => completions::man(&args, Cli::command().version(core.build), printer),
+        Command::Man(args) => {
+            completions::man(&args, Cli::command().version((core.build)()), printer)
+        }
         Command::Limits(command) => limits::run(&command, core, printer),
         Command::LogLevel(args) => log_level::run(&args, core, printer),
         Command::Chaos(args) => chaos::run(&args, core, printer),

@@ -308,7 +308,7 @@ mod tests {
             (found.text, command.split(" --data-dir").next().unwrap().to_owned())
         };
         let (text, command) = breaker_after(&halted);
-        assert_eq!(text, "the breaker is at exits-only: an operator halted trading: storm");
+        assert_eq!(text, "the breaker is at exits-only: an operator stopped entries: storm");
         assert_eq!(command, "everwarm resume --reason \"why\"");
         // Appended after the last process ended.
         let (text, command) = breaker_after(&[word(Switch::Safe(SafeStep::Collect))]);

@@ -7,7 +7,7 @@ use crate::print::{Printer, note};
 use crate::remote::Remote;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use everwarm_api::Token;
-use everwarm_config::venue::REMOTE;
+use everwarm_config::venue::EXTERNAL;
 use everwarm_config::{CheckDepth, Config, Symbols, VenueSource};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path::SIMULATED;
@@ -35,7 +35,7 @@ pub struct Panic {
 /// The possible venues, each with a short description.
 fn venues() -> PossibleValuesParser {
     let sim = "The simulated exchange of the data directory".to_owned();
-    let remote = REMOTE.iter().map(|(kind, name)| (*kind, format!("{name}, as configured")));
+    let remote = EXTERNAL.iter().map(|v| (v.kind, format!("{}, as configured", v.title)));
     let all = std::iter::once((SIMULATED, sim)).chain(remote);
     all.map(|(kind, help)| PossibleValue::new(kind).help(help)).collect::<Vec<_>>().into()
 }

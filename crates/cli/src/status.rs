@@ -81,7 +81,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     };
     let unsynced = match status.unsynced {
         None | Some(0) => String::new(),
-        Some(facts) => format!(", {} facts not on disk yet", thousands(facts)),
+        Some(facts) => format!(", {} not on disk yet", count(facts, "fact")),
     };
     add("market", format!("{newest}; input {}{unsynced}", thousands(status.head)));
     let reasons = status.breaker_reasons.join("; ");

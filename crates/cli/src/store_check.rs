@@ -147,7 +147,7 @@ pub fn compared(all: &[CheckpointView]) -> String {
             write!(text, "; not {}: {why}", of.join(", ")).expect("text takes text");
         }
     };
-    not(of(CheckpointState::Follower), "they hold more than facts");
+    not(of(CheckpointState::Follower), "facts alone do not give them");
     not(of(CheckpointState::OtherVersion), "of another version, which starts ignore");
     text
 }

@@ -48,7 +48,7 @@ const PROOFS: Proofs = Proofs {
 };
 
 const CORE: Core = Core {
-    build: VERSION,
+    build: || VERSION,
     version: || VersionView::built(None, None),
     run: |_, _, _| Ok(Exit::Fine),
     sim: |_| Ok(Exit::Fine),

@@ -95,15 +95,15 @@ fn row(trade: &VerifiedTradeView) -> Vec<String> {
 fn moved(trade: &VerifiedTradeView) -> Option<String> {
     let mut parts = Vec::new();
     for (quantity, cost, what) in [
-        (trade.moved_in, trade.moved_in_cost, "moved in"),
-        (trade.moved_out, trade.moved_out_cost, "moved out"),
+        (trade.moved_in, trade.moved_in_cost, "moved in from other lots"),
+        (trade.moved_out, trade.moved_out_cost, "moved out to other lots"),
     ] {
         if !quantity.is_zero() {
             parts.push(format!("{} {what} at a cost of {}", plain(quantity), rounded(cost)));
         }
     }
     if !trade.base_fees.is_zero() {
-        parts.push(format!("{} paid as fees", plain(trade.base_fees)));
+        parts.push(format!("{} paid as base fees", plain(trade.base_fees)));
     }
     for (asset, fee) in &trade.other_fees {
         parts.push(format!("{} {asset} of fees, not in the profit", plain(*fee)));
@@ -167,8 +167,8 @@ mod tests {
             assert!(printed[1].contains(cell), "{cell}: {}", printed[1]);
         }
         let want = [
-            "1970-01-01 00:01 BTCUSDT of sma_cross: 0.001 paid as fees; 0.5 BNB of fees, not in \
-             the profit",
+            "1970-01-01 00:01 BTCUSDT of sma_cross: 0.001 paid as base fees; 0.5 BNB of fees, not \
+             in the profit",
             "2 fills, 1 closed trade: all 9 facts of the books agree with the fills",
         ];
         assert_eq!(printed[3..], want);

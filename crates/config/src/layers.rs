@@ -219,10 +219,15 @@ pub fn variable_of(key: &str) -> String {
 
 fn unknown(key: &str, place: Place) -> ConfigError {
     let of_strategies: Vec<String> = strategies::near(key).collect();
-    let known = keys::sections().into_iter().chain(KEYS.iter().map(|k| k.name));
-    let nearest = nearest(key, known.chain(of_strategies.iter().map(String::as_str)));
     let variable = place.source.starts_with(PREFIX);
+    let sections = keys::sections().into_iter().filter(|_| !variable);
+    let known = sections.chain(KEYS.iter().map(|k| k.name));
+    let nearest = nearest(key, known.chain(of_strategies.iter().map(String::as_str)));
+    let first = KEYS.iter().find(|k| k.name.strip_prefix(key).is_some_and(|k| k.starts_with('.')));
     let text = match nearest {
+        _ if variable && let Some(first) = first => {
+            format!("{key:?} is a section; name a key of it, like {}", variable_of(first.name))
+        }
         Some(other) if variable => {
             format!("unknown key {key:?}; did you mean {}?", variable_of(other))
         }

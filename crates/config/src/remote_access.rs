@@ -48,8 +48,11 @@ impl Values {
         }
         for (name, text) in [(CERT, &cert), (KEY, &key)] {
             if text.is_empty() {
-                let needed = "is required if api.listen is set: other machines need TLS";
-                self.wrong(name, needed);
+                let needed = format!(
+                    "is required, because {LISTEN} is set: other machines need TLS. For this \
+                     machine alone, use daemon.listen"
+                );
+                self.wrong(name, &needed);
             }
         }
         let listen = listen.parse().ok()?;

@@ -432,7 +432,7 @@ fn what_there_is_no_room_for_is_reported_where_it_stands_with_its_memory() {
 fn the_name_of_a_feature_is_checked_like_any_value() {
     let wrong = |text: &str| keys::FEATURE.check(&text.into()).unwrap_err();
     assert_eq!(keys::FEATURE.check(&"ema(21)@4h".into()), Ok(()));
-    assert!(wrong("emma(21)@4h").ends_with("; is `ema` meant?"), "{}", wrong("emma(21)@4h"));
+    assert!(wrong("emma(21)@4h").ends_with("; did you mean `ema`?"), "{}", wrong("emma(21)@4h"));
     assert!(wrong("ema(0)@4h").contains("length is a whole number from 1 to 10000"));
     assert!(wrong("ema(21)@7h").contains("there are no 7h bars, but 1m, 5m, 15m, 1h, 4h, 1d"));
 }

@@ -2,22 +2,24 @@
 
 use super::checked::Values;
 use super::values::{MarketSource, Pace, Symbols};
-use everwarm_adapters::binance::{self, Access, ApiKey, Environment, Hosts};
-use everwarm_domain::id::Symbol;
+pub use everwarm_adapters::EXTERNAL;
+use everwarm_adapters::{AccountKey, External, LIVE, Signing};
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::path::SIMULATED;
-use everwarm_domain::secret::Secret;
 use everwarm_venue::Open;
 use everwarm_venue::address::Address;
 use std::fmt;
-use std::sync::Arc;
 
 /// Values of `venue.kind`.
-pub const KINDS: &[&str] = &[SIMULATED, BINANCE];
-/// Values of `venue.environment`.
-pub const ENVIRONMENTS: &[&str] = Environment::NAMES;
-const BINANCE: &str = "binance";
-/// External venues and their display names, by their `venue.kind`.
-pub const REMOTE: &[(&str, &str)] = &[(BINANCE, "Binance")];
+pub const KINDS: &[&str] = &{
+    let mut kinds = [SIMULATED; EXTERNAL.len() + 1];
+    let mut n = 0;
+    while n < EXTERNAL.len() {
+        kinds[n + 1] = EXTERNAL[n].kind;
+        n += 1;
+    }
+    kinds
+};
 
 /// The venue of the orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +46,9 @@ impl VenueSource {
 pub struct Remote {
     /// Its `venue.kind`. This is also its name in the tree, in metrics and in commands.
     pub kind: &'static str,
-    /// Its display name.
+    /// Its name in facts.
+    pub id: VenueId,
+    /// The display name of its market.
     pub title: &'static str,
     /// Its environment.
     pub environment: &'static str,
@@ -96,66 +100,80 @@ const PRIVATE_KEY: &str = "venue.private_key";
 impl Values {
     /// The venue, without the key.
     pub(super) fn venue(&mut self, market: &MarketSource, quote_asset: &str) -> VenueSource {
-        if self.text("venue.kind") != BINANCE {
+        let Some(venue) = External::named(&self.text("venue.kind")) else {
             return VenueSource::Simulated;
-        }
-        let named = Environment::named(&self.text("venue.environment"));
-        let environment = named.unwrap_or(Environment::Testnet);
-        let usual = environment.hosts();
-        let mut at = |key: &str, usual: String| match self.text(key) {
-            text if text.is_empty() => usual,
-            text => {
-                if let Err(e) = environment.takes(&usual, &text) {
-                    self.wrong(key, &e);
-                }
-                text
+        };
+        let kind = venue.kind;
+        let environment = self.environment(venue);
+        let mut addresses = Vec::new();
+        for (key, usual) in (venue.addresses)(environment) {
+            let given = self.text(key);
+            if given.is_empty() {
+                addresses.push(usual);
+                continue;
             }
-        };
-        let hosts = Hosts {
-            rest: at("venue.rest", usual.rest),
-            streams: at("venue.streams", usual.streams),
-            ws_api: at("venue.ws_api", usual.ws_api),
-        };
-        self.suits(market, &hosts);
+            if let Err(e) = (venue.replaces)(environment, &usual, &given) {
+                self.wrong(key, &e);
+            }
+            addresses.push(given);
+        }
+        self.suits(market, kind, &addresses);
         if quote_asset.is_empty() {
-            self.wrong("trading.quote_asset", "is required for venue.kind = \"binance\"");
+            let text = format!("is required for venue.kind = {kind:?}");
+            self.wrong("trading.quote_asset", &text);
         }
         let symbols = match &market.symbols {
             Symbols::Named(list) => list.clone(),
             Symbols::Auto if !self.text("market.universe.quote").is_empty() => Vec::new(),
             Symbols::Auto | Symbols::First(_) => {
-                let text = "venue.kind = \"binance\" needs a list like [\"BTCUSDT\"], \
-                            or \"auto\" with market.universe.quote";
-                self.wrong("market.symbols", text);
+                let text = format!(
+                    "venue.kind = {kind:?} needs a list like [\"BTCUSDT\"], \
+                     or \"auto\" with market.universe.quote"
+                );
+                self.wrong("market.symbols", &text);
                 Vec::new()
             }
         };
         VenueSource::Remote(Box::new(Remote {
-            kind: BINANCE,
-            title: "Binance spot",
-            environment: environment.name(),
-            live: environment == Environment::Live,
-            addresses: vec![hosts.rest, hosts.streams, hosts.ws_api],
+            kind,
+            id: venue.id,
+            title: venue.market,
+            environment,
+            live: environment == LIVE,
+            addresses,
             symbols,
             open: None,
         }))
     }
 
+    /// The environment of a venue. A name that the venue lacks is an error.
+    fn environment(&mut self, venue: &External) -> &'static str {
+        let text = self.text("venue.environment");
+        let found = venue.environments.iter().find(|name| **name == text);
+        found.copied().unwrap_or_else(|| {
+            if everwarm_adapters::ENVIRONMENTS.contains(&text.as_str()) {
+                let all = venue.environments.join(", ");
+                self.wrong("venue.environment", &format!("{} has {all}", venue.title));
+            }
+            venue.environments.first().copied().unwrap_or_default()
+        })
+    }
+
     /// Checks that the market fits an external venue. Such a venue plays no recording and has real
     /// time. Only an exchange on this machine may run faster.
-    fn suits(&mut self, market: &MarketSource, hosts: &Hosts) {
+    fn suits(&mut self, market: &MarketSource, kind: &str, addresses: &[String]) {
         if market.recording.is_some() {
             self.wrong("market.recording", "is only for venue.kind = \"sim\"");
         }
-        let all = [&hosts.rest, &hosts.streams, &hosts.ws_api];
-        let here = all.iter().all(|url| Address::read(url).is_ok_and(|at| at.is_loopback()));
+        let mut urls = addresses.iter().map(|url| Address::read(url));
+        let here = urls.all(|url| url.is_ok_and(|at| at.is_loopback()));
         match market.pace {
             _ if !self.set.contains_key("market.pace") => {}
             Pace::Times(1) => {}
             Pace::Times(_) if here => {}
             Pace::Times(_) | Pace::Lockstep => {
-                let text = "must be \"real\" for venue.kind = \"binance\"";
-                self.wrong("market.pace", text);
+                let text = format!("must be \"real\" for venue.kind = {kind:?}");
+                self.wrong("market.pace", &text);
             }
         }
     }
@@ -164,8 +182,10 @@ impl Values {
     pub(super) fn live(&mut self, venue: &VenueSource) -> bool {
         let live = self.text("trading.mode") == "live";
         if live && !venue.is_live() {
-            let text = "is for venue.kind = \"binance\" with venue.environment = \"live\"";
-            self.wrong("trading.mode", text);
+            let kinds: Vec<String> = EXTERNAL.iter().map(|v| format!("{:?}", v.kind)).collect();
+            let kinds = kinds.join(" or ");
+            let text = format!("is for venue.kind = {kinds} with venue.environment = {LIVE:?}");
+            self.wrong("trading.mode", &text);
         }
         live
     }
@@ -174,11 +194,12 @@ impl Values {
     pub(super) fn read_key(&mut self, venue: &mut VenueSource, environment: &[(String, String)]) {
         let VenueSource::Remote(remote) = venue else { return };
         let has = [KEY, SECRET, PRIVATE_KEY].map(|key| !self.text(key).is_empty());
-        let needed = "is required for venue.kind = \"binance\": env:NAME or file:PATH";
+        let needed =
+            format!("is required for venue.kind = {:?}: env:NAME or file:PATH", remote.kind);
         match has {
-            [false, ..] => self.wrong(KEY, needed),
+            [false, ..] => self.wrong(KEY, &needed),
             [true, false, false] => {
-                self.wrong(SECRET, &format!("or {PRIVATE_KEY} {needed}"));
+                self.wrong(SECRET, &format!("{needed}. {PRIVATE_KEY} is the alternative"));
             }
             [true, true, true] => {
                 let text = format!("set either {SECRET} or this key, not both");
@@ -187,37 +208,21 @@ impl Values {
             [true, true, false] | [true, false, true] => {
                 let [key, secret, private] =
                     [KEY, SECRET, PRIVATE_KEY].map(|key| self.secret(key, environment));
-                let key = key.and_then(|key| self.signer(key, secret, private));
-                remote.open = key.map(|key| opened(&remote.addresses, key));
+                let signing = match (secret, private) {
+                    (Some(secret), _) => Signing::Secret(secret),
+                    (None, Some(pem)) => Signing::PrivateKey(pem),
+                    (None, None) => return,
+                };
+                let (Some(venue), Some(key)) = (External::named(remote.kind), key) else { return };
+                let signs =
+                    if matches!(signing, Signing::Secret(_)) { SECRET } else { PRIVATE_KEY };
+                match (venue.open)(&remote.addresses, AccountKey { key, signing }) {
+                    Ok(open) => remote.open = Some(open),
+                    Err(e) => self.wrong(signs, &e),
+                }
             }
         }
     }
-
-    fn signer(
-        &mut self,
-        key: Secret,
-        secret: Option<Secret>,
-        private: Option<Secret>,
-    ) -> Option<ApiKey> {
-        match (secret, private) {
-            (Some(secret), _) => Some(ApiKey::hmac(key, secret)),
-            (None, Some(pem)) => match ApiKey::ed25519(key, &pem) {
-                Ok(key) => Some(key),
-                Err(e) => {
-                    self.wrong(PRIVATE_KEY, &e);
-                    None
-                }
-            },
-            (None, None) => None,
-        }
-    }
-}
-
-/// Opens the adapter at these addresses with this key.
-fn opened(addresses: &[String], key: ApiKey) -> Open {
-    let at = |n: usize| addresses.get(n).cloned().unwrap_or_default();
-    let access = Access { hosts: Hosts { rest: at(0), streams: at(1), ws_api: at(2) }, key };
-    Arc::new(move |opening| binance::open(&access, opening))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ macro_rules! kinds {
 kinds! {
     BarMsg {
         BarMsg::Closed(..) => "closed",
-        BarMsg::Look { .. } => "look",
+        BarMsg::Fetch { .. } => "fetch",
         BarMsg::Greet => "greet",
         BarMsg::Interrupted => "interrupted",
         BarMsg::Warm(_) => "warm",
@@ -44,7 +44,7 @@ kinds! {
         CloserMsg::Hello(_) => "hello",
         CloserMsg::Closed(..) => "closed",
         CloserMsg::Unheld(..) => "unheld",
-        CloserMsg::Looked { .. } => "looked",
+        CloserMsg::Fetched { .. } => "fetched",
         CloserMsg::Traded { .. } => "traded",
         CloserMsg::Warmed { .. } => "warmed",
         CloserMsg::Nudge => "nudge",

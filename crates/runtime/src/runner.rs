@@ -98,7 +98,7 @@ impl<S: Stage + ?Sized> Runner<S> {
     ///
     /// # Errors
     /// See [`RunError`].
-    pub fn resume(
+    pub fn recover_stage(
         journal: Arc<Journal<S::Body>>,
         mut stage: Box<S>,
         library: Arc<dyn Library<S::Body>>,

@@ -71,7 +71,8 @@ impl<B: Body> Actor for StageActor<B> {
     ) -> Result<Running<B>, ActorProcessingErr> {
         let stage = (with.make)();
         let name = stage.name();
-        let (runner, report) = Runner::resume(Arc::clone(&with.journal), stage, with.library)?;
+        let (runner, report) =
+            Runner::recover_stage(Arc::clone(&with.journal), stage, with.library)?;
         (with.on_resume)(name, report);
         // A send to an instance that has ended is harmless. Its successor catches up at its start.
         let waker = Waker::of(&with.mailbox, move || drop(me.send_message(Pull)));

@@ -131,9 +131,10 @@ fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Entry>>> {
     journal.seal_after(Sealing { segment: 16 << 10, keep: 16 << 10 });
     let library = Arc::new(NoLibrary);
     let (mut low, _) =
-        Runner::resume(Arc::clone(&journal), Box::<Adder>::default(), library.clone()).unwrap();
+        Runner::recover_stage(Arc::clone(&journal), Box::<Adder>::default(), library.clone())
+            .unwrap();
     let (mut high, _) =
-        Runner::resume(Arc::clone(&journal), Box::<Answerer>::default(), library).unwrap();
+        Runner::recover_stage(Arc::clone(&journal), Box::<Answerer>::default(), library).unwrap();
     let writer = journal.writer("ticks");
     while journal.head() < TICKS && !disk.is_dead() {
         let n = journal.head() + 1;

@@ -170,14 +170,15 @@ impl Life {
         let infos = stages.iter().map(|stage| StageInfo::of(&**stage)).collect();
         let journal = Journal::open(store, infos, Options::new(|why| panic!("{why}"))).unwrap();
         journal.seal_after(Sealing { segment: 64 << 10, keep: 64 << 10 });
-        let resume = |stage| Runner::resume(Arc::clone(&journal), stage, Arc::new(NoLibrary));
+        let resume =
+            |stage| Runner::recover_stage(Arc::clone(&journal), stage, Arc::new(NoLibrary));
         let runners = stages.into_iter().map(|stage| resume(stage).unwrap().0).collect();
         Life { journal, runners }
     }
 
     /// A successor takes over the place of a stage.
     fn replace(&mut self, index: usize, stage: Box<dyn Stage<Body = Word>>) {
-        let resumed = Runner::resume(Arc::clone(&self.journal), stage, Arc::new(NoLibrary));
+        let resumed = Runner::recover_stage(Arc::clone(&self.journal), stage, Arc::new(NoLibrary));
         self.runners[index] = resumed.unwrap().0;
     }
 

@@ -214,7 +214,7 @@ fn append(journal: &Journal<Words>, inputs: &[&str]) {
 
 fn resume(journal: &Arc<Journal<Words>>, stage: &Counter) -> Runner<Counter> {
     let stage = Box::new(stage.clone());
-    Runner::resume(Arc::clone(journal), stage, Arc::new(NoLibrary)).unwrap().0
+    Runner::recover_stage(Arc::clone(journal), stage, Arc::new(NoLibrary)).unwrap().0
 }
 
 /// One instance: to its first failure, to the head, or until it stands before an input that was set

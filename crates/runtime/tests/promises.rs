@@ -110,7 +110,7 @@ fn open(disk: &FaultyDisk, stages: &[&Echo]) -> Arc<Journal<Entry>> {
 
 fn resume(journal: &Arc<Journal<Entry>>, stage: &Echo) -> Runner<Echo> {
     let stage = Box::new(stage.clone());
-    let resumed = Runner::resume(Arc::clone(journal), stage, Arc::new(NoLibrary));
+    let resumed = Runner::recover_stage(Arc::clone(journal), stage, Arc::new(NoLibrary));
     resumed.expect("a sound journal").0
 }
 

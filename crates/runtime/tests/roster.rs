@@ -178,7 +178,7 @@ impl Life {
     fn start(&mut self, stage: Adder) {
         let rank = stage.rank;
         let (journal, library) = (Arc::clone(&self.journal), Arc::new(NoLibrary));
-        let resumed = Runner::resume(journal, stage.boxed(), library);
+        let resumed = Runner::recover_stage(journal, stage.boxed(), library);
         self.runners.insert(rank, resumed.unwrap().0);
     }
 
@@ -408,7 +408,8 @@ fn a_new_version_takes_over_what_it_converts_and_reads_the_past_otherwise() {
         let journal = Journal::open(store, infos, Options::new(|_| ())).unwrap();
         let take = |stage: Adder| {
             let rank = stage.rank;
-            let resumed = Runner::resume(Arc::clone(&journal), stage.boxed(), Arc::new(NoLibrary));
+            let resumed =
+                Runner::recover_stage(Arc::clone(&journal), stage.boxed(), Arc::new(NoLibrary));
             let (runner, report) = resumed.unwrap();
             let evolved = if rank == 15 { 1 } else { 53 };
             assert_eq!(report.evolved, if version == 2 { evolved } else { 0 });

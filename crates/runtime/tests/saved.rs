@@ -110,7 +110,7 @@ impl Folder {
     fn live(&self, numbers: std::ops::Range<u64>, saves: &[u64]) -> (ResumeReport, Vec<String>) {
         let journal = self.journal().unwrap();
         let stage = Box::<Adder>::default();
-        let resumed = Runner::resume(Arc::clone(&journal), stage, Arc::new(NoLibrary));
+        let resumed = Runner::recover_stage(Arc::clone(&journal), stage, Arc::new(NoLibrary));
         let (mut runner, report) = resumed.unwrap();
         let writer = journal.writer("feed");
         for number in numbers {

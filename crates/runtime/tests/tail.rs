@@ -101,7 +101,7 @@ fn open(disk: &FaultyDisk) -> Running {
     let journal = Journal::open(store, infos, options).unwrap();
     let resume = |stage| {
         let (journal, library) = (Arc::clone(&journal), Arc::new(NoLibrary));
-        Runner::resume(journal, Box::new(stage), library).unwrap().0
+        Runner::recover_stage(journal, Box::new(stage), library).unwrap().0
     };
     let runners = stages().into_iter().map(resume).collect();
     (journal, runners)

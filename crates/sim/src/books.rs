@@ -113,7 +113,7 @@ impl Books {
         let stage = Box::new(Exchange::default());
         let info = vec![StageInfo::of(&*stage)];
         let journal = Journal::open(store, info, Options::new(on_failure))?;
-        let (runner, _) = Runner::resume(Arc::clone(&journal), stage, Arc::new(NoLibrary))?;
+        let (runner, _) = Runner::recover_stage(Arc::clone(&journal), stage, Arc::new(NoLibrary))?;
         let writer = journal.writer("desk");
         let mut books = Books { journal, writer, runner };
         books.catch_up()?;

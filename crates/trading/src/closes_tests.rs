@@ -54,7 +54,7 @@ impl TestCloser {
             let (from, count, digest, plan) = (to, 1, 0, 0);
             self.apply(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan });
             self.apply(Market::HistoryBars { symbol, timeframe, bars, plan });
-            self.assembly.looked(symbol, through * MINUTE);
+            self.assembly.fetched(symbol, through * MINUTE);
         }
     }
 
@@ -130,7 +130,7 @@ fn a_close_is_said_once_all_have_delivered_or_are_known_to_have_none() {
     assert_eq!(closer.go(661), "close 11 A B");
     closer.bar("A", 12);
     assert_eq!(closer.go(723), "fetch 12 B");
-    closer.assembly.looked(sym("B"), 12 * MINUTE);
+    closer.assembly.fetched(sym("B"), 12 * MINUTE);
     assert_eq!(closer.go(723), "close 12 A -B");
     assert_eq!(closer.bar("B", 12), Offered::New);
     assert_eq!(closer.go(724), "late 12 B");
@@ -146,7 +146,7 @@ fn nothing_is_missing_while_the_venue_does_not_trade() {
     closer.past(&["A", "B"], 11);
     closer.bar("A", 12);
     assert_eq!(closer.go(723), "fetch 12 B");
-    closer.assembly.looked(sym("B"), 12 * MINUTE);
+    closer.assembly.fetched(sym("B"), 12 * MINUTE);
     assert_eq!(closer.go(723), "close 12 A -B");
     // In the morning, no bar of the night is fetched.
     closer.priced("A", 61, 12);
@@ -154,7 +154,7 @@ fn nothing_is_missing_while_the_venue_does_not_trade() {
     assert_eq!(closer.go(3_661), "close 61 A B");
     // A bar at night is accepted, and no other symbol is missing.
     closer.priced("A", 81, 12);
-    closer.assembly.looked(sym("A"), 80 * MINUTE);
+    closer.assembly.fetched(sym("A"), 80 * MINUTE);
     assert_eq!(closer.go(4_861), "close 81 A");
 }
 
@@ -184,14 +184,14 @@ fn a_hole_is_looked_for_before_what_follows_it_is_said() {
     assert_eq!(closer.go(721), "fetch 12 A B");
     for symbol in ["A", "B"] {
         closer.bar(symbol, 11);
-        closer.assembly.looked(sym(symbol), 12 * MINUTE);
+        closer.assembly.fetched(sym(symbol), 12 * MINUTE);
     }
     assert_eq!(closer.go(721), "close 11 A B, close 12 A B");
     // The venue has no bars of 13; a fetch shows that.
     closer.bar("A", 14);
     closer.bar("B", 14);
     for symbol in ["A", "B"] {
-        closer.assembly.looked(sym(symbol), 13 * MINUTE);
+        closer.assembly.fetched(sym(symbol), 13 * MINUTE);
     }
     assert_eq!(closer.go(841), "close 14 A B");
     // A venue that streams but does not respond must not stop all closes.
@@ -251,7 +251,7 @@ fn who_is_halted_gone_or_unlisted_is_not_waited_for() {
     closer.bar("A", 13);
     closer.bar("B", 13);
     assert_eq!(closer.go(781), "fetch 13 B");
-    closer.assembly.looked(sym("B"), 13 * MINUTE);
+    closer.assembly.fetched(sym("B"), 13 * MINUTE);
     assert_eq!(closer.go(781), "close 13 A B");
     // After it was unlisted and listed again, nothing of it is remembered.
     closer.list(&["D"], AtVenue::Trading);
@@ -265,7 +265,7 @@ fn who_missed_most_recent_closes_is_not_waited_for() {
     for end in 11..14 {
         closer.bar("A", end);
         assert_eq!(closer.go(end * 60 + 3), format!("fetch {end} B"));
-        closer.assembly.looked(sym("B"), end * MINUTE);
+        closer.assembly.fetched(sym("B"), end * MINUTE);
         assert_eq!(closer.go(end * 60 + 3), format!("close {end} A -B"));
     }
     closer.bar("A", 14);
@@ -308,7 +308,7 @@ impl TestCloser {
             self.assembly.found(&self.closes, bar(symbol, end - 1, *price), *confirmed);
         }
         let through = (sym(symbol), through * MINUTE);
-        self.assembly.looked_at(&self.closes, through, Vec::new(), seconds * 1000);
+        self.assembly.apply_fetched(&self.closes, through, Vec::new(), seconds * 1000);
     }
 }
 
@@ -340,7 +340,7 @@ fn the_first_bar_of_a_symbol_without_a_past_waits_for_the_records() {
         let (symbol, timeframe) = (sym("A"), everwarm_domain::time::Timeframe::M1);
         let (from, to, count, digest, plan) = (0, 9 * MINUTE, 0, 0, 0);
         closer.apply(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan });
-        closer.assembly.looked(symbol, 10 * MINUTE);
+        closer.assembly.fetched(symbol, 10 * MINUTE);
         closer.assembly.traded(11 * MINUTE, BTreeSet::from([symbol]));
         closer.priced("A", 11, 10);
         assert_eq!(closer.go(661), "fetch 11 A", "nothing can be compared with it");
@@ -385,7 +385,7 @@ fn a_look_that_refuses_is_made_once_more_before_the_next_bar() {
         closer.priced("B", 12, 101);
         closer.assembly.traded(12 * MINUTE, BTreeSet::from([sym("B")]));
         let refused = || vec![Refused::of(&bar("A", 11, 1), "too large")];
-        closer.assembly.looked_at(&closer.closes, (sym("A"), 12 * MINUTE), refused(), 723_000);
+        closer.assembly.apply_fetched(&closer.closes, (sym("A"), 12 * MINUTE), refused(), 723_000);
         assert_eq!(closer.go(723), "refused 12 A (too large), close 12 B -A");
         for symbol in ["A", "B"] {
             closer.priced(symbol, 13, 101);
@@ -394,7 +394,7 @@ fn a_look_that_refuses_is_made_once_more_before_the_next_bar() {
         assert_eq!(closer.go(781), "fetch 13 A");
         // Refused again: the close does not wait any longer.
         let mut again = closer.assembly.clone();
-        again.looked_at(&closer.closes, (sym("A"), 13 * MINUTE), refused(), 785_000);
+        again.apply_fetched(&closer.closes, (sym("A"), 13 * MINUTE), refused(), 785_000);
         assert!(matches!(again.next(&closer.closes, 785_000, GRACE), Next::Append(_)));
         closer.records("A", 13, &[(12, 100, false), (13, 101, false)], 785);
         assert_eq!(closer.go(785), "late 12 A, close 13 A B");

@@ -460,7 +460,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        8
+        9
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -566,6 +566,7 @@ impl Stage for Decide {
     fn conclude(&self, out: &mut Out<Body>) {
         let rules = self.guards.is_due();
         let idle = self.waiting.is_empty() && self.manual.is_idle() && self.limit_entries.is_idle();
+        let idle = idle && !self.unsent_entry_ends();
         if idle && self.flatten.is_none() && self.exits.is_empty() && !rules {
             return;
         }
@@ -581,7 +582,7 @@ impl Stage for Decide {
         self.conclude_exits(&waiting, &mut sales, out);
         self.conclude_manual(&mut sales, out);
         self.conclude_protection(&mut sales, out);
-        self.conclude_limit_entries(&sales, out);
+        self.conclude_open_entries(&sales, out);
         let buys = waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy);
         let mut entries = None;
         for (key, signal) in buys {
@@ -615,6 +616,14 @@ impl Stage for Decide {
             }
         }
         Ok(())
+    }
+
+    fn converts(&self) -> &'static [u16] {
+        &[8]
+    }
+
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        self.load(bytes)
     }
 
     fn check(&self) {

@@ -1,6 +1,6 @@
 //! Keeps the instrument rules of the venue for stages.
 
-use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::id::{Symbol, SymbolMap, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::settings::Settings;
 use serde::{Deserialize, Serialize, Serializer};
@@ -59,6 +59,11 @@ impl Instruments {
     /// All rules, by symbol name.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Instrument> {
         self.rules.iter().map(|(_, rule)| rule)
+    }
+
+    /// The venue of the account: the one that trades the instruments. An account has one venue.
+    pub(super) fn venue(&self) -> VenueId {
+        self.iter().next().map(|rule| rule.venue).unwrap_or_default()
     }
 
     /// The asset of the cash: as configured, or the quote asset of the first instrument by name.

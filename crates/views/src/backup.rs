@@ -79,7 +79,7 @@ pub fn failed(path: &Path, error: &io::Error) -> Failure {
     } else {
         Exit::Failed
     };
-    Failure::new(exit, format!("{}: {error}", path.display()))
+    Failure::new(exit, format!("cannot use {}: {error}", path.display()))
 }
 
 /// Writes a backup with `pack`, reads it again, and gives it its name. It replaces an older file

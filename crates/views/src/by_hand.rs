@@ -463,15 +463,19 @@ impl HandResult {
                 Side::Buy => "buy",
                 Side::Sell => "sell",
             };
+            // An order of an earlier request is known by its state alone.
+            let price = match (limit, quantity) {
+                (Some(limit), _) => format!(" at {limit} or better"),
+                (None, Some(_)) => " at market".to_owned(),
+                (None, None) => String::new(),
+            };
             let quantity = quantity.map_or(String::new(), |quantity| format!(" {quantity}"));
-            let price =
-                limit.map_or("at market".to_owned(), |limit| format!("at {limit} or better"));
             let filled = order.average_price.map_or(String::new(), |price| {
                 let filled = plain(order.filled_quantity);
                 format!(", {filled} filled at average price {}", rounded(price))
             });
             let status = sentences::status(*status);
-            format!("order {client_order_id}: {side}{quantity} {symbol} {price}: {status}{filled}")
+            format!("order {client_order_id}: {side}{quantity} {symbol}{price}: {status}{filled}")
         });
         exits.chain(orders).collect()
     }

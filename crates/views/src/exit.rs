@@ -155,7 +155,8 @@ impl Failure {
         let never = if data_dir.join(LIVE_FILE).exists() {
             ""
         } else {
-            ", and none ran there before: it has no journal"
+            ", and none ran there before: it has no journal. Is the directory right? --data-dir \
+             names another"
         };
         let text = format!(
             "no daemon is running on {dir}{never}. Start one: everwarm run --data-dir {word}"

@@ -468,7 +468,7 @@ mod tests {
             "3.200.0 features of ETHUSD: sma(10)@1m 1249.5000, sma(30)@1m 1249.2500",
             "3.400.0 sma_cross signals buy ETHUSD at 1250: the 10-bar average crossed above the \
              30-bar one",
-            "3.600.0 risk approved: buy 0.8 ETHUSD at market, 1,005.00 reserved",
+            "3.600.0 approved: buy 0.8 ETHUSD at market, 1,005.00 reserved",
             "3.700.0 order ew-abcdefghijklmnopqrstuvwxyz: buy 0.8 ETHUSD at market, may be \
              sent until 12:08",
             "4 sent to the venue: order ew-abcdefghijklmnopqrstuvwxyz, attempt 1, signed for \
@@ -502,7 +502,7 @@ mod tests {
         let step = view.steps.iter().find(|step| step.key == "3.600.0").unwrap();
         assert_eq!(
             step.text,
-            "risk approved: buy 0.8 ETHUSD at market, 1,005.00 reserved; size: equity 10000 x 10% \
+            "approved: buy 0.8 ETHUSD at market, 1,005.00 reserved; size: equity 10000 x 10% \
              / 1250 = 0.8, down to 0.8"
         );
     }
@@ -523,7 +523,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_with_what_it_refuses() {
         let story = lines("3.600.1");
-        assert_eq!(story[0], "risk declined: buy BTCUSD: 1 position is open, 1 is allowed");
+        assert_eq!(story[0], "declined: buy BTCUSD: 1 position is open, 1 is allowed");
         let keys: Vec<_> = story[1..].iter().map(|s| s.split(' ').next().unwrap()).collect();
         assert_eq!(keys, ["1.500.0", "3", "3.200.0", "3.400.0", "3.600.1"]);
         assert!(story[4].contains("BTCUSD") && !story[4].contains("ETHUSD"), "{}", story[4]);

@@ -12,16 +12,17 @@ use utoipa::ToSchema;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// Kill it: it ends at its next await, and all below it.
+    /// Kill it and everything below it: it ends at its next await.
     #[default]
     Kill,
     /// Make it panic at its next message.
     Panic,
-    /// Ask it to stop, all below it before; it comes back. The root does not: the process ends.
+    /// Stop it after everything below it. Its supervisor starts it again. For the root, the process
+    /// ends.
     Stop,
     /// Make it hold its thread at its next message.
     Stall,
-    /// End the process at its next message, without a word.
+    /// End the process at its next message, without any cleanup.
     Abort,
 }
 

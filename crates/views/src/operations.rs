@@ -81,6 +81,19 @@ impl ReloadResult {
         }
     }
 
+    /// Whether the sources were refused: they are still wrong, or differ from what is in force.
+    #[must_use]
+    pub const fn is_refused(self) -> bool {
+        match self {
+            ReloadResult::Invalid | ReloadResult::Rejected => true,
+            ReloadResult::Applied
+            | ReloadResult::Unchanged
+            | ReloadResult::RolledBack
+            | ReloadResult::RollbackFailed
+            | ReloadResult::Possible => false,
+        }
+    }
+
     /// Whether the sources were accepted or unchanged.
     #[must_use]
     pub const fn is_success(self) -> bool {

@@ -3,7 +3,8 @@
 use super::exit::{Exit, Failure};
 use super::journal_reader::JournalFacts;
 use super::views::{
-    AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolvedView,
+    AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolveView,
+    ResolvedView,
 };
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{
@@ -83,11 +84,27 @@ fn check_reason(reason: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The conflict `id`, if an operator may resolve it.
+/// The resolution of the conflict `id`, checked against a journal: the input to append, and its
+/// view.
 ///
 /// # Errors
-/// There is no such conflict, an operator cannot resolve it, or the reason is invalid.
-pub fn resolvable(view: &ReconcileView, id: &str, reason: &str) -> Result<Conflict, Failure> {
+/// The journal could not be read, there is no such conflict, an operator cannot resolve it, or the
+/// reason is invalid.
+pub fn resolvable(
+    journal: &dyn JournalFacts,
+    id: &str,
+    wanted: &ResolveView,
+) -> Result<(Operator, ResolvedView), Failure> {
+    let fold = folded(journal)?;
+    let venue = fold.venue;
+    let conflict = unresolved(&fold.view(), id, &wanted.reason)?;
+    let (accept, reason) = (wanted.accept, wanted.reason.trim().to_owned());
+    let view =
+        ResolvedView { conflict: ConflictView::of(&conflict), accept, reason: reason.clone() };
+    Ok((Operator::Resolved { conflict, accept, reason, venue }, view))
+}
+
+fn unresolved(view: &ReconcileView, id: &str, reason: &str) -> Result<Conflict, Failure> {
     check_reason(reason)?;
     let known = view.conflicts.iter().find(|conflict| conflict.id == id);
     let Some(ConflictView { conflict, .. }) = known else {
@@ -138,6 +155,8 @@ fn external(books: &Ledger, asset: &str) -> Decimal {
 struct Reconciliation {
     /// The newest run.
     life: u64,
+    /// The venue of the last account.
+    venue: VenueId,
     /// Last prices.
     prices: BTreeMap<Symbol, Price>,
     /// Base and quote asset by symbol.
@@ -153,7 +172,8 @@ impl Reconciliation {
     fn fold(&mut self, fact: &Fact<Body>) {
         self.ledger.evolve(fact);
         match &fact.body {
-            Body::Venue(Venue::Account { life, time, balances, open, .. }) => {
+            Body::Venue(Venue::Account { life, time, balances, open, venue, .. }) => {
+                self.venue = *venue;
                 let ours = self.statuses.iter().filter(|(_, (_, status))| {
                     !status.is_final() && *status != OrderStatus::Intent
                 });
@@ -270,7 +290,7 @@ impl Reconciliation {
         let (asset, reason) = (asset.clone(), reason.trim().to_owned());
         let symbol = position.map(|(symbol, _)| symbol);
         let view = AdoptedView { asset: asset.clone(), quantity, symbol, reason: reason.clone() };
-        let venue = VenueId::default();
+        let venue = self.venue;
         Ok((Operator::Adopted { asset, quantity, position, reason, venue }, view))
     }
 
@@ -363,7 +383,7 @@ mod tests {
             resolved: vec![resolved],
             ..ReconcileView::default()
         };
-        resolvable(&view, &id, reason).map_err(|failure| failure.exit)
+        unresolved(&view, &id, reason).map_err(|failure| failure.exit)
     }
 
     #[test]

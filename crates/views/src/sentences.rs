@@ -5,8 +5,8 @@
 use super::operations::enables;
 use super::stored_texts::shown;
 use everwarm_domain::fact::{
-    Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator,
-    Order, Part, Restarts, Signal, StrategyLimit, Venue,
+    Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Listed, Market,
+    Operator, Order, Part, Restarts, Signal, StrategyLimit, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
@@ -149,6 +149,11 @@ fn some<T>(rows: &[T], of: impl Fn(&T) -> Symbol, focus: Option<Symbol>) -> Vec<
     rows.iter().filter(|row| focus.is_none_or(|symbol| of(row) == symbol)).collect()
 }
 
+/// The state of a symbol, in words.
+fn state_of(row: &Listed) -> String {
+    format!("{} {} ({})", row.symbol, row.standing().name(), shown(&row.why))
+}
+
 fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
     match market {
         Market::Close { time, bars, missing, odd } => {
@@ -207,9 +212,7 @@ fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
         }
         Market::Universe { listed, unlisted, .. } => {
             let listed = some(listed, |row| row.symbol, focus);
-            let rows = listed
-                .iter()
-                .map(|row| format!("{} {} ({})", row.symbol, row.standing().name(), row.why));
+            let rows = listed.iter().map(|row| state_of(row));
             let gone = some(unlisted, |symbol| *symbol, focus);
             let gone = gone.iter().map(|symbol| format!("{symbol} no longer listed"));
             let all: Vec<String> = rows.chain(gone).collect();
@@ -417,9 +420,9 @@ fn describe_operator(operator: &Operator) -> String {
 /// The sentence of a switch.
 #[must_use]
 pub fn switched(switch: &Switch) -> String {
-    let may = |on: &bool| if *on { "may open positions" } else { "opens no more positions" };
+    let may = |on: &bool| if *on { "is enabled" } else { "opens no more positions" };
     match switch {
-        Switch::Halt => "an operator halts trading".to_owned(),
+        Switch::Halt => "an operator stops entries".to_owned(),
         Switch::Resume => "an operator resumes trading".to_owned(),
         Switch::NewPeak => "an operator resumes trading, with a new peak of the equity".to_owned(),
         Switch::Flatten => "an operator closes all positions".to_owned(),
@@ -519,10 +522,10 @@ fn describe_decision(decision: &Decision) -> String {
         }
         Decision::Approved { intent: approved, reserved, sizing, .. } => {
             let size = sizing.as_ref().map_or(String::new(), |words| format!("; size: {words}"));
-            format!("risk approved: {}, {} reserved{size}", intent(approved), amount(*reserved))
+            format!("approved: {}, {} reserved{size}", intent(approved), amount(*reserved))
         }
         Decision::Declined { signal, text, .. } => {
-            format!("risk declined: {} {}: {}", side(signal.side()), signal.symbol, shown(text))
+            format!("declined: {} {}: {}", side(signal.side()), signal.symbol, shown(text))
         }
         Decision::Owed { symbol, strategy, cause, tries, refusal, ended, .. } => {
             let exit = format!("the exit of {symbol} by {strategy}");

@@ -472,10 +472,10 @@ impl StatusFold {
         let Switches { halted, flatten, safe, .. } = &self.switches;
         let by = |what: &str, why: &Cause| format!("{what}: {}", why.reason);
         if let Some(why) = halted {
-            return Some(by("halted by operator", why));
+            return Some(by("entries stopped by operator", why));
         }
         if let Some(why) = flatten {
-            return Some(by("flattened by operator", why));
+            return Some(by("all positions closed by operator", why));
         }
         match safe {
             Some((SafeStep::Collect, why)) => return Some(by("safe start, data only", why)),
@@ -564,7 +564,7 @@ mod tests {
             Body::Decision(Decision::Breaker { level, reasons, barred: vec![], strategies: vec![] })
         };
         // The breaker may not have processed the switch yet.
-        let halted = "halted by operator: lunch".to_owned();
+        let halted = "entries stopped by operator: lunch".to_owned();
         assert_eq!(after(switch(Switch::Halt)), (halted.clone(), Some(halted)));
         assert_eq!(after(switch(Switch::Resume)), ("trading, ready".to_owned(), None));
         let lost = "exits-only: the day has lost 3.00 %".to_owned();
@@ -664,7 +664,7 @@ mod tests {
                 vec![Switch::Resume],
                 (BreakerLevel::ExitsOnly, vec![other.clone()]),
             ),
-            (vec![halt.clone()], vec![], (BreakerLevel::ExitsOnly, vec![halt.clone()])),
+            (vec![halt.clone()], vec![], (BreakerLevel::ExitsOnly, vec![shown(&halt)])),
             (
                 vec![halt.clone()],
                 vec![Switch::Resume, Switch::Safe(SafeStep::Collect)],

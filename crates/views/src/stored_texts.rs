@@ -13,6 +13,7 @@ const WORDS: &[(&str, &str)] = &[
     ("a balance that cannot be believed", "an impossible balance"),
     ("a careful start, only data is collected", "safe start, only data is collected"),
     ("a careful start, positions may only be left", "safe start, only exits are allowed"),
+    ("an operator halted trading", "an operator stopped entries"),
     ("an operator has everything sold", "an operator closes all positions"),
     ("an operator took the venue's word", "an operator accepted the venue's side"),
     ("and an operator took its word", "and an operator accepted its side"),
@@ -25,9 +26,11 @@ const WORDS: &[(&str, &str)] = &[
     ("is being left:", "is being closed:"),
     ("is held already", "is already held"),
     ("is held still", "is still held"),
-    ("is not traded any more", "is no longer traded"),
+    ("is not traded any more", "is not among the traded symbols"),
     ("is owed still", "is still owed"),
     ("is paid in", "is quoted in"),
+    ("it is named", "market.symbols names it"),
+    ("its signal was withdrawn", "the daemon requested it"),
     (
         "life {} began before the answer was heard",
         "run {} started before the response was received",
@@ -58,6 +61,7 @@ const WORDS: &[(&str, &str)] = &[
         "the cash is not known before the account was compared",
         "the account has not been compared yet",
     ),
+    ("the rule takes it", "the universe rule selects it"),
     (
         "the venue tells more executed than fills; they are being fetched",
         "the venue reports more executed than its fills; the daemon fetches them",

@@ -207,7 +207,7 @@ impl SymbolView {
             symbol: listed.symbol,
             state: listed.standing(),
             wanted: listed.wanted,
-            why: listed.why.clone(),
+            why: super::stored_texts::shown(&listed.why),
             since: Some(*since).filter(|time| *time > 0),
             newest_bar: *newest,
             held: held.map(|held| held.normalize()),

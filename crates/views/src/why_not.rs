@@ -384,7 +384,7 @@ impl Seen {
                 Body::Decision(Decision::Declined { text, signal, .. }) => {
                     let side = sentences::side(signal.side());
                     return format!(
-                        "{} signalled {side}, risk declined: {}",
+                        "{} signalled {side}, declined: {}",
                         signal.strategy,
                         shown(text)
                     );
@@ -480,11 +480,11 @@ impl Seen {
 }
 
 /// Why a listed symbol gets no entries.
-fn away(row: &Listed) -> &str {
+fn away(row: &Listed) -> String {
     match row.venue {
-        AtVenue::Trading => &row.why,
-        AtVenue::Halted => "the venue accepts no orders in it now",
-        AtVenue::Gone => "the venue delisted it",
+        AtVenue::Trading => shown(&row.why),
+        AtVenue::Halted => "the venue accepts no orders in it now".to_owned(),
+        AtVenue::Gone => "the venue delisted it".to_owned(),
     }
 }
 
@@ -513,7 +513,7 @@ mod tests {
     fn the_answer_follows_the_facts_of_the_stages() {
         let journal = journal();
         for (symbol, answer) in [
-            ("BTCUSD", "sma_cross signalled buy, risk declined: 1 position is open, 1 is allowed"),
+            ("BTCUSD", "sma_cross signalled buy, declined: 1 position is open, 1 is allowed"),
             ("ETHUSD", "there was an order, ew-abcdefghijklmnopqrstuvwxyz; see `everwarm explain"),
             ("LTCUSD", "it has no bar in this close, so no strategy saw it"),
             ("XRPUSD", "the symbol is not listed"),
@@ -583,7 +583,7 @@ mod tests {
         for (rows, answer) in [
             (&[(f64::NAN, f64::NAN)][..], "the averages are not warm yet: the slow one needs 30"),
             (&[(2.0, 1.0)], "no earlier value to compare with"),
-            (&[(2.0, 1.0), (3.0, 1.0)], "is above the slow one as before"),
+            (&[(2.0, 1.0), (3.0, 1.0)], "is above the slow one, as at the close before"),
             (&[(2.0, 1.0), (0.5, 1.0)], "it was above before, but the strategy holds nothing"),
         ] {
             let text = title_after(rows);

@@ -55,9 +55,24 @@ const TABLE: [(Environment, &str, [&str; 3]); 3] = [
     ),
 ];
 
+impl Hosts {
+    /// The addresses, each with the configuration key that replaces it.
+    #[must_use]
+    pub fn keys(self) -> [(&'static str, String); 3] {
+        let Hosts { rest, streams, ws_api } = self;
+        [("venue.rest", rest), ("venue.streams", streams), ("venue.ws_api", ws_api)]
+    }
+}
+
 impl Environment {
-    /// The names of all environments, as in the configuration.
-    pub const NAMES: &'static [&'static str] = &["live", "testnet", "demo"];
+    /// The names of all environments, as in the configuration. The default comes first.
+    pub const NAMES: &'static [&'static str] = &["testnet", "demo", crate::LIVE];
+
+    /// The environment of that name, or the testnet.
+    #[must_use]
+    pub fn or_testnet(name: &str) -> Environment {
+        Environment::named(name).unwrap_or(Environment::Testnet)
+    }
 
     /// The environment of that name.
     #[must_use]
@@ -123,8 +138,10 @@ mod tests {
 
     #[test]
     fn every_environment_is_where_the_venue_says() {
-        let names: Vec<&str> = TABLE.iter().map(|row| row.1).collect();
-        assert_eq!(names, Environment::NAMES);
+        for (environment, name, _) in TABLE {
+            assert!(Environment::NAMES.contains(&name) && crate::ENVIRONMENTS.contains(&name));
+            assert_eq!(Environment::or_testnet(name), environment);
+        }
         let live = Environment::named("live").unwrap().hosts();
         assert_eq!(live.rest, "https://api.binance.com");
         assert_eq!(live.streams, "wss://stream.binance.com:9443");

@@ -106,7 +106,7 @@ fn without_rules(info: &SymbolInfo) -> Result<Instrument, String> {
         market_max_quantity: Decimal::ZERO,
         min_notional: Decimal::ZERO,
         min_notional_for_market: false,
-        venue: VenueId::default(),
+        venue: VenueId::Binance,
     })
 }
 

@@ -20,5 +20,33 @@ pub use client::{BinanceClient, Config};
 pub use hosts::{Environment, Hosts};
 pub use sign::ApiKey;
 
+use crate::{AccountKey, External, Signing};
+use everwarm_domain::id::VenueId;
+use everwarm_venue::Open;
+use std::sync::Arc;
+
+/// Binance spot, as the configuration sees it.
+pub const EXTERNAL: External = External {
+    kind: "binance",
+    title: "Binance",
+    market: "Binance spot",
+    id: VenueId::Binance,
+    environments: Environment::NAMES,
+    addresses: |environment| Environment::or_testnet(environment).hosts().keys().into(),
+    replaces: |environment, usual, given| Environment::or_testnet(environment).takes(usual, given),
+    open: opened,
+};
+
+fn opened(addresses: &[String], key: AccountKey) -> Result<Open, String> {
+    let AccountKey { key, signing } = key;
+    let key = match signing {
+        Signing::Secret(secret) => ApiKey::hmac(key, secret),
+        Signing::PrivateKey(pem) => ApiKey::ed25519(key, &pem)?,
+    };
+    let at = |n: usize| addresses.get(n).cloned().unwrap_or_default();
+    let access = Access { hosts: Hosts { rest: at(0), streams: at(1), ws_api: at(2) }, key };
+    Ok(Arc::new(move |opening| open(&access, opening)))
+}
+
 #[cfg(test)]
 mod tests;

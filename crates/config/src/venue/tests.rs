@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{CheckDepth, Config, Given, Sources};
+use everwarm_adapters::binance::{Environment, Hosts};
 
 /// Loads the configuration from flags, with the variables `KEY`, `SECRET` and `PEM`.
 fn load(flags: &[(&str, &str)], look: CheckDepth) -> Result<Config, Vec<(String, String)>> {

@@ -41,7 +41,7 @@ pub enum BarMsg {
     Closed(Bar, Ticket),
     /// Check the venue's records from the end of the last appended bar on; none: from the
     /// beginning.
-    Look {
+    Fetch {
         /// End of the last appended bar.
         from: Option<UtcMs>,
         /// The close that must be reached, besides all that have closed by now.
@@ -66,7 +66,7 @@ pub struct State {
     symbol: Symbol,
     /// End of the newest bar passed on.
     newest: Option<UtcMs>,
-    look: Option<JoinHandle<()>>,
+    fetching: Option<JoinHandle<()>>,
     /// The history that is being loaded for features.
     warm: Option<(Owed, JoinHandle<()>)>,
     /// Whether the closer has reached us.
@@ -76,8 +76,8 @@ pub struct State {
 impl Drop for State {
     fn drop(&mut self) {
         // Nobody waits for the result of a check that is not finished.
-        if let Some(look) = self.look.take() {
-            look.abort();
+        if let Some(fetching) = self.fetching.take() {
+            fetching.abort();
         }
         if let Some((_, warm)) = self.warm.take() {
             warm.abort();
@@ -95,7 +95,7 @@ impl Actor for BarActor {
         _: ActorRef<BarMsg>,
         (world, symbol): (World, Symbol),
     ) -> Result<State, ActorProcessingErr> {
-        Ok(State { world, symbol, newest: None, look: None, warm: None, greeted: false })
+        Ok(State { world, symbol, newest: None, fetching: None, warm: None, greeted: false })
     }
 
     async fn post_start(
@@ -123,7 +123,7 @@ impl Actor for BarActor {
             }
             BarMsg::Greet => state.greet(&me),
             BarMsg::Interrupted => state.world.send(path::CLOSER, CloserMsg::Hello(state.symbol)),
-            BarMsg::Look { from, least, known } => state.look(from, least, known),
+            BarMsg::Fetch { from, least, known } => state.fetch(from, least, known),
             BarMsg::Warm(owed) => state.warm(owed),
         }
         Ok(())
@@ -178,18 +178,18 @@ impl State {
         self.warm = Some((owed, task));
     }
 
-    fn look(&mut self, from: Option<UtcMs>, least: Option<UtcMs>, known: Known) {
+    fn fetch(&mut self, from: Option<UtcMs>, least: Option<UtcMs>, known: Known) {
         self.greeted = true;
-        if let Some(before) = self.look.take() {
+        if let Some(before) = self.fetching.take() {
             before.abort();
         }
         let (world, symbol) = (self.world.clone(), self.symbol);
         let wanted = Wanted { from, since: steady(), least, known };
-        self.look = Some(tokio::spawn(async move {
+        self.fetching = Some(tokio::spawn(async move {
             world.board.begun().await;
             for tries in 0.. {
-                match looking(&world, symbol, &wanted).await {
-                    Ok(looked) => return world.send(path::CLOSER, looked),
+                match fetch_retried(&world, symbol, &wanted).await {
+                    Ok(fetched) => return world.send(path::CLOSER, fetched),
                     Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
                 }
                 tokio::time::sleep(retry::after(tries, world.passing)).await;
@@ -218,17 +218,21 @@ type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 /// it.
 ///
 /// Each part is boxed: a task keeps the memory of its content for as long as its handle is kept.
-async fn looking(world: &World, symbol: Symbol, wanted: &Wanted) -> Result<CloserMsg, VenueError> {
+async fn fetch_retried(
+    world: &World,
+    symbol: Symbol,
+    wanted: &Wanted,
+) -> Result<CloserMsg, VenueError> {
     // Queried before a permit is free: the stream sends what closes while we wait for one.
     let reached = Box::pin(world.final_bars.through(world, wanted.since, wanted.least)).await?;
     // However many checks run, orders and the account get their turn. A check takes some 100 kB:
     // only the holder of a permit takes them, and frees them with the permit.
     let turn = world.lookups.acquire().await;
-    Box::pin(look(world, symbol, wanted, Timeframe::M1.open_of(reached), turn)).await
+    Box::pin(fetch_bars(world, symbol, wanted, Timeframe::M1.open_of(reached), turn)).await
 }
 
 /// Fetches what has closed from `from` to `through`, or the history if there is nothing yet.
-async fn look(
+async fn fetch_bars(
     world: &World,
     symbol: Symbol,
     wanted: &Wanted,
@@ -239,7 +243,7 @@ async fn look(
     let Some(from) = wanted.from else {
         let (history, refused) = past(world, symbol, through, known, turn).await?;
         let (bars, odd, history) = (Vec::new(), Vec::new(), Some(history));
-        return Ok(CloserMsg::Looked { symbol, bars, odd, refused, history, through });
+        return Ok(CloserMsg::Fetched { symbol, bars, odd, refused, history, through });
     };
     let count = (through - from) / MINUTE;
     let sessions = world.board.sessions();
@@ -247,7 +251,7 @@ async fn look(
     let sought = Sought::new(known, BTreeMap::new(), fetch_all(world, symbol, &needed).await?);
     drop(turn);
     let (bars, odd, refused) = Box::pin(confirm(world, symbol, sought)).await?.found();
-    Ok(CloserMsg::Looked { symbol, bars, odd, refused, history: None, through })
+    Ok(CloserMsg::Fetched { symbol, bars, odd, refused, history: None, through })
 }
 
 /// Completes the history, stores it, and returns the fact that announces it.

@@ -53,7 +53,7 @@ pub enum CloserMsg {
     /// A closed bar came by the stream whose values do not fit their types.
     Unheld(Refused, Ticket),
     /// The venue's records were checked up to the close `through`.
-    Looked {
+    Fetched {
         /// The symbol.
         symbol: Symbol,
         /// The bars found, ascending.
@@ -123,7 +123,8 @@ impl Actor for Closer {
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
         let journal = Arc::clone(&world.journal);
-        let (closes, _) = Runner::resume(journal, Box::<Closes>::default(), world.library.clone())?;
+        let (closes, _) =
+            Runner::recover_stage(journal, Box::<Closes>::default(), world.library.clone())?;
         let mailbox = Arc::clone(world.directory.slot(path::CLOSER).mailbox());
         let waker = Waker::of(&mailbox, move || drop(me.send_message(CloserMsg::Pull)));
         closes.listen(Arc::clone(&waker));
@@ -155,7 +156,7 @@ impl Actor for Closer {
             drop(me.send_interval(minute.clamp(LATE, LATE * 5), || CloserMsg::Overdue));
         }
         state.fold()?;
-        state.request_looks();
+        state.request_fetches();
         state.world.send(path::PACER, pacer::PacerMsg::Look);
         Ok(())
     }
@@ -198,9 +199,9 @@ impl State {
         if std::mem::replace(&mut self.universes, closes.universes) != closes.universes {
             self.assembly.keep_listed(closes);
             // A new bar actor also greets us once it is up.
-            let new = closes.live().filter(|symbol| !self.assembly.has_looked(*symbol));
+            let new = closes.live().filter(|symbol| !self.assembly.has_fetched(*symbol));
             for symbol in new.collect::<Vec<_>>() {
-                self.send_look(symbol, None);
+                self.request_fetch(symbol, None);
             }
             // A symbol that is listed again may have missed the first request.
             self.send_warm();
@@ -235,10 +236,10 @@ impl State {
         self.world.board.bars.count(of);
     }
 
-    fn request_looks(&mut self) {
+    fn request_fetches(&mut self) {
         let live: Vec<Symbol> = self.closes.stage().live().collect();
         for symbol in live {
-            self.send_look(symbol, None);
+            self.request_fetch(symbol, None);
         }
         self.send_warm();
     }
@@ -262,10 +263,11 @@ impl State {
             closes.newest().max(self.assembly.newest()) < Some(last)
         };
         // A running check is not started again.
-        let idle =
-            |symbol: &Symbol| self.assembly.has_looked(*symbol) && !self.asked.contains_key(symbol);
+        let idle = |symbol: &Symbol| {
+            self.assembly.has_fetched(*symbol) && !self.asked.contains_key(symbol)
+        };
         for symbol in closes.live().filter(idle).filter(waits).collect::<Vec<_>>() {
-            self.send_look(symbol, Some(close));
+            self.request_fetch(symbol, Some(close));
         }
     }
 
@@ -273,14 +275,14 @@ impl State {
         match message {
             CloserMsg::Pull => {}
             CloserMsg::Hello(symbol) => {
-                self.send_look(symbol, None);
+                self.request_fetch(symbol, None);
                 if let Some(owed) = self.closes.stage().owed(symbol) {
                     self.world.send(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
                 }
             }
             CloserMsg::Closed(bar, _) => self.receive_bar(bar),
             CloserMsg::Unheld(refused, _) => self.assembly.refuse(refused, self.world.now()),
-            CloserMsg::Looked { symbol, bars, odd, refused, history, through } => {
+            CloserMsg::Fetched { symbol, bars, odd, refused, history, through } => {
                 self.asked.remove(&symbol);
                 if !self.closes.stage().is_live(symbol) {
                     return Ok(());
@@ -289,14 +291,14 @@ impl State {
                     // A second check of the history brings no closes: its range may reach beyond
                     // the first.
                     if self.from(symbol).is_some() {
-                        self.send_look(symbol, None);
+                        self.request_fetch(symbol, None);
                         return Ok(());
                     }
                     self.append(history)?;
                     // The symbol also needs its bars of closes that were appended meanwhile. They
                     // are late.
                     if self.closes.stage().last > Some(through) {
-                        self.send_look(symbol, None);
+                        self.request_fetch(symbol, None);
                     }
                 }
                 for bar in bars {
@@ -305,11 +307,11 @@ impl State {
                     self.offered(&bar, of);
                 }
                 let (closes, now) = (self.closes.stage(), self.world.now());
-                self.assembly.looked_at(closes, (symbol, through), refused, now);
+                self.assembly.apply_fetched(closes, (symbol, through), refused, now);
             }
             CloserMsg::Warmed { symbol, owed, loaded } => self.warmed(symbol, owed, &loaded)?,
             CloserMsg::Traded { close, symbols } => self.assembly.traded(close, symbols),
-            CloserMsg::Nudge => self.request_looks(),
+            CloserMsg::Nudge => self.request_fetches(),
             CloserMsg::Overdue => self.overdue(),
         }
         Ok(())
@@ -341,7 +343,7 @@ impl State {
                 }
                 Next::Fetch(close, symbols) => {
                     for symbol in symbols {
-                        self.send_look(symbol, Some(close));
+                        self.request_fetch(symbol, Some(close));
                     }
                     break self.report_rest(Rest::Busy);
                 }
@@ -426,17 +428,17 @@ impl State {
         self.closes.stage().through(symbol)
     }
 
-    fn send_look(&mut self, symbol: Symbol, least: Option<UtcMs>) {
+    fn request_fetch(&mut self, symbol: Symbol, least: Option<UtcMs>) {
         let asked = self.asked.get(&symbol).copied();
         match least {
             Some(close) if asked >= least => {
-                return tracing::trace!(%symbol, close, "is looked for already");
+                return tracing::trace!(%symbol, close, "is fetched for already");
             }
             Some(close) => drop(self.asked.insert(symbol, close)),
             None => drop(self.asked.remove(&symbol)),
         }
         let (from, known) = (self.from(symbol), self.closes.stage().known(symbol));
-        self.world.send(&World::bar_path(symbol), bar::BarMsg::Look { from, least, known });
+        self.world.send(&World::bar_path(symbol), bar::BarMsg::Fetch { from, least, known });
     }
 
     /// Pulls at venue time `until`. In lockstep venue time may stand still; the pacer then moves it

@@ -133,7 +133,7 @@ impl Actor for UniverseActor {
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
-        let (known, _) = Runner::resume(journal, Box::<Universe>::default(), library)?;
+        let (known, _) = Runner::recover_stage(journal, Box::<Universe>::default(), library)?;
         let waker = Waker::new({
             let me = me.clone();
             move || drop(me.send_message(UniverseMsg::Pull))

@@ -263,7 +263,7 @@ impl Actor for ConfigActor {
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
-        let (in_force, _) = Runner::resume(journal, Box::<InForce>::default(), library)?;
+        let (in_force, _) = Runner::recover_stage(journal, Box::<InForce>::default(), library)?;
         let pull = move || drop(me.send_message(ConfigMsg::Pull));
         let waker = Waker::new(pull.clone());
         in_force.listen(Arc::clone(&waker));

@@ -1,14 +1,14 @@
 //! The gateway: the only actor that changes anything at the venue.
 //!
 //! It folds to the head of the journal and then acts. It announces what is to be sent, waits until
-//! that is on disk, and sends it once. [`gate`] lists the conditions under which an order leaves.
-//! It queries orders of unknown status. It sends nothing before the account was compared with the
-//! books in this run. While trading it compares the account again now and then.
+//! that is on disk, and sends it once. [`send_conditions`] lists the conditions. It queries orders
+//! of unknown status. It sends nothing before the account was compared with the books in this run.
+//! While trading it compares the account again now and then.
 //!
 //! Over 500 lines: one actor, and each of its messages is a case.
 
-mod gate;
 mod queries;
+mod send_conditions;
 
 use crate::board::Rest;
 use crate::orders::account::{AccountCheck, CALM_MS, Comparing, Picture, Verdict};
@@ -129,7 +129,8 @@ impl Actor for Gateway {
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
-        let (mut outgoing, _) = Runner::resume(journal, Box::<SendState>::default(), library)?;
+        let (mut outgoing, _) =
+            Runner::recover_stage(journal, Box::<SendState>::default(), library)?;
         outgoing.stage_mut().orders.take_over();
         let mailbox = Arc::clone(world.directory.slot(&world.places.gateway()).mailbox());
         let waker = Waker::of(&mailbox, {
@@ -431,7 +432,7 @@ impl State {
         }
         let asks = self.asks(now);
         self.interrupted &= !asks.is_empty();
-        let (mut due, wait) = self.due(life, now);
+        let (mut due, wait) = self.sendable_orders(life, now);
         let is_exit = |to_send: &ToSend| to_send.intent.side == Side::Sell;
         let exits = due.iter().any(is_exit);
         match self.schedule.next(wall(), !asks.is_empty(), exits, !due.is_empty()) {

@@ -8,7 +8,7 @@ use crate::orders::report_checks::Known;
 use crate::retry;
 use crate::world::World;
 use everwarm_domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, OrderReport, PanicTrade, Side};
 use everwarm_domain::time::UtcMs;
@@ -237,7 +237,7 @@ pub async fn fetch(
         let key = |trade: &PanicTrade| (trade.symbol, trade.fill.time);
         key(a).cmp(&key(b)).then_with(|| a.fill.trade_id.cmp(&b.fill.trade_id))
     });
-    let venue = VenueId::default();
+    let venue = world.venue.id();
     let traded =
         (!found.is_empty()).then_some(Body::Venue(Venue::PanicTraded { trades: found, venue }));
     (traded, error)
@@ -293,6 +293,7 @@ async fn whose(
 mod tests {
     use super::*;
     use everwarm_domain::fact::Conflict;
+    use everwarm_domain::id::VenueId;
     use everwarm_domain::order::{OrderStatus, ReportSource};
     use everwarm_trading::testing::{dec, fact, filled, input, instrument, position, sym, trade};
 

@@ -172,7 +172,7 @@ impl<B: Body> Inner<B> {
         };
         let mut stages: Vec<StageState> = infos.iter().map(state).collect();
         let roster = super::roster::enrol(found, &mut stages);
-        let (damaged, slots) = super::start_checkpoint::choose(found, &mut stages);
+        let (damaged, slots) = super::start_checkpoint::choose_checkpoints(found, &mut stages);
         let mut inner = Inner {
             next_row: found.row + 1,
             head: passed(0).n,

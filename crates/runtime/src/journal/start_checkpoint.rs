@@ -44,7 +44,10 @@ fn reads(info: &StageInfo, row: &CheckpointRow) -> Option<Result<(), String>> {
 
 /// Gives each stage the state it starts from. Returns the damaged states, and the slots of the good
 /// ones.
-pub(super) fn choose(found: &Recovered, stages: &mut [StageState]) -> (Vec<Damaged>, Slots) {
+pub(super) fn choose_checkpoints(
+    found: &Recovered,
+    stages: &mut [StageState],
+) -> (Vec<Damaged>, Slots) {
     let (mut damaged, mut slots) = (Vec::new(), Slots::default());
     for state in stages.iter_mut().filter(|state| !state.is_over()) {
         let rank = state.info.rank.0;

@@ -72,7 +72,7 @@ pub enum StoreError {
     Held(PathBuf),
     /// It is not a store of this application.
     #[error(
-        "{} is not a store of this application: {reason}; it was not touched",
+        "{} is no store of everwarm: {reason}. Nothing was changed",
         path.display()
     )]
     Foreign {
@@ -656,7 +656,7 @@ fn check_magic(path: &Path) -> Result<(), StoreError> {
     let mut head = Vec::new();
     File::open(path).map_err(io)?.take(4).read_to_end(&mut head).map_err(io)?;
     if head != MAGIC {
-        let reason = "it does not begin as a store does".to_owned();
+        let reason = "it does not begin like one".to_owned();
         return Err(StoreError::Foreign { path: path.to_owned(), reason });
     }
     Ok(())

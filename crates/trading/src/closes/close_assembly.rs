@@ -49,7 +49,7 @@ pub struct CloseAssembly {
     lockstep: bool,
     pending: BTreeMap<UtcMs, BTreeMap<Symbol, Held>>,
     /// By symbol, the close up to which the venue's records were fetched.
-    looked: BTreeMap<Symbol, UtcMs>,
+    fetched: BTreeMap<Symbol, UtcMs>,
     /// In lockstep: the last announced close and the symbols that traded in it.
     traded: Option<(UtcMs, BTreeSet<Symbol>)>,
     late: Vec<Held>,
@@ -90,9 +90,9 @@ impl CloseAssembly {
     /// traded.
     #[must_use]
     pub fn new(lockstep: bool) -> CloseAssembly {
-        let (pending, looked, traded, late, doubts) = Default::default();
+        let (pending, fetched, traded, late, doubts) = Default::default();
         let released = UtcMs::MAX;
-        CloseAssembly { lockstep, pending, looked, traded, late, doubts, released }
+        CloseAssembly { lockstep, pending, fetched, traded, late, doubts, released }
     }
 
     /// Takes a closed bar from a stream. Repeated bars have no effect.
@@ -147,7 +147,7 @@ impl CloseAssembly {
 
     /// Notes that the venue's records were fetched up to the close `through`. All their bars were
     /// offered, or are listed in `refused`.
-    pub fn looked_at(
+    pub fn apply_fetched(
         &mut self,
         closes: &Closes,
         (symbol, through): (Symbol, UtcMs),
@@ -163,9 +163,9 @@ impl CloseAssembly {
             waits.or_else(|| late.iter().find(is)).map(|held| held.bar).or(was)
         };
         let before = self.doubts.again(symbol);
-        self.doubts.looked(symbol, through, found, now);
-        self.doubts.look_refused(refused, before, now);
-        self.looked(symbol, through);
+        self.doubts.fetched(symbol, through, found, now);
+        self.doubts.fetch_refused(refused, before, now);
+        self.fetched(symbol, through);
     }
 
     /// Refuses a bar from a stream.
@@ -179,9 +179,9 @@ impl CloseAssembly {
     }
 
     /// Notes that the records were fetched up to the close `through` and all their bars offered.
-    pub(super) fn looked(&mut self, symbol: Symbol, through: UtcMs) {
-        let looked = self.looked.entry(symbol).or_insert(through);
-        *looked = (*looked).max(through);
+    pub(super) fn fetched(&mut self, symbol: Symbol, through: UtcMs) {
+        let fetched = self.fetched.entry(symbol).or_insert(through);
+        *fetched = (*fetched).max(through);
     }
 
     /// Takes the exchange's list of the symbols that traded in the minute ending at `close`.
@@ -191,7 +191,7 @@ impl CloseAssembly {
 
     /// Forgets the symbols that are no longer listed.
     pub fn keep_listed(&mut self, closes: &Closes) {
-        self.looked.retain(|symbol, _| closes.is_live(*symbol));
+        self.fetched.retain(|symbol, _| closes.is_live(*symbol));
         self.doubts.keep(|symbol| closes.is_live(symbol));
     }
 
@@ -204,7 +204,7 @@ impl CloseAssembly {
             return false;
         }
         let joins = closes.last.is_some() && !self.lockstep;
-        closes.live().all(|s| self.has_looked(s) || (joins && !closes.has_past(s)))
+        closes.live().all(|s| self.has_fetched(s) || (joins && !closes.has_past(s)))
     }
 
     /// The newest close for which a bar has arrived.
@@ -215,8 +215,8 @@ impl CloseAssembly {
 
     /// Whether the records of a symbol were fetched.
     #[must_use]
-    pub fn has_looked(&self, symbol: Symbol) -> bool {
-        self.looked.contains_key(&symbol)
+    pub fn has_fetched(&self, symbol: Symbol) -> bool {
+        self.fetched.contains_key(&symbol)
     }
 
     /// Lets closes up to this time be appended. Before the first call, all may.
@@ -335,10 +335,10 @@ impl CloseAssembly {
         }
         let hole = |symbol: &&Symbol| {
             let before = closes.calendar.of(**symbol).last_close(close - MINUTE);
-            let looked = self.looked.get(symbol).is_some_and(|through| *through >= before);
+            let fetched = self.fetched.get(symbol).is_some_and(|through| *through >= before);
             closes.has_past(**symbol)
                 && !closes.has(**symbol, before)
-                && (self.doubts.wants_again(**symbol, before) || !(looked || self.lockstep))
+                && (self.doubts.wants_again(**symbol, before) || !(fetched || self.lockstep))
         };
         bars.keys().filter(hole).copied().collect()
     }
@@ -347,6 +347,6 @@ impl CloseAssembly {
         let list = self.traded.as_ref().filter(|(at, _)| *at == close);
         list.is_some_and(|(_, traded)| !traded.contains(&symbol))
             || self.doubts.gave_up(symbol, close)
-            || self.looked.get(&symbol).is_some_and(|through| *through >= close)
+            || self.fetched.get(&symbol).is_some_and(|through| *through >= close)
     }
 }

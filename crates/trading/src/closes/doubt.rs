@@ -91,7 +91,7 @@ impl Doubts {
 
     /// Ends every doubt of a symbol up to the close `through`. `found` gives the records' bar of a
     /// close.
-    pub fn looked(
+    pub fn fetched(
         &mut self,
         symbol: Symbol,
         through: UtcMs,
@@ -133,7 +133,7 @@ impl Doubts {
 
     /// Takes the bars that a fetch refused. The newest is fetched once more, unless this was
     /// already the second fetch.
-    pub fn look_refused(&mut self, all: Vec<Refused>, before: Option<UtcMs>, now: UtcMs) {
+    pub fn fetch_refused(&mut self, all: Vec<Refused>, before: Option<UtcMs>, now: UtcMs) {
         for refused in all {
             let close = refused.time.saturating_add(MINUTE);
             if before != Some(close) {

@@ -109,7 +109,7 @@ impl Decide {
     pub(super) fn listing_allows(&self, symbol: Symbol) -> Result<(), Refusal> {
         if let Some(listed) = &self.listed {
             let Some(row) = listed.get(symbol) else {
-                return no("not-listed", format!("{symbol} is not traded any more"));
+                return no("not-listed", format!("{symbol} is not among the traded symbols"));
             };
             match row.venue {
                 AtVenue::Trading if row.wanted => {}

@@ -73,7 +73,7 @@ impl Decide {
             });
             let ends =
                 !sales.sells(*symbol, strategy) || self.is_taken_back(*symbol, strategy, sales);
-            if enters && !exit.flattened && ends && !self.manual.closes(*symbol, strategy) {
+            if enters && exit.is_of_strategy() && ends {
                 let why = "the strategy signals a new entry".to_owned();
                 for (id, hold) in sales.withdrawable(*symbol, strategy, Side::Sell) {
                     out.append_because(exit.because(), taken_back(id, hold, why.clone()));
@@ -303,8 +303,7 @@ impl Decide {
     pub(super) fn is_taken_back(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> bool {
         let taken_back = |exit: &Exit| {
             let waits = |hold: &Hold| hold.sells(symbol, strategy) && !hold.left;
-            let by_hand = exit.flattened || self.manual.closes(symbol, strategy);
-            !by_hand && sales.of(symbol).iter().any(|(_, hold)| waits(hold))
+            exit.is_of_strategy() && sales.of(symbol).iter().any(|(_, hold)| waits(hold))
         };
         self.exits.get(symbol, strategy).is_some_and(taken_back)
     }

@@ -2,9 +2,10 @@
 //!
 //! A sell order may expire, be rejected, be filled in part, or be impossible for a while. The exit
 //! stays owed and is requested again, each time for the present quantity. It ends when the rest is
-//! too small to sell or the strategy signals a new entry. A new entry withdraws an order that was
-//! not sent yet; a sent order continues. A failed order is repeated at a later close. After three
-//! equal refusals, the exit waits 1, 2, 4 … 60 closes.
+//! too small to sell. An exit that a strategy signalled also ends when the strategy signals a new
+//! entry. The entry withdraws an order that was not sent yet; a sent order continues. A new entry
+//! does not end an exit by a rule, like a stop, or by an operator. A failed order is repeated at a
+//! later close. After three equal refusals, the exit waits 1, 2, 4 … 60 closes.
 //!
 //! Exits never sell more than the account has. Of an asset, they sell at most the holdings, less
 //! the shortage of the last account and other open sales. During a balance conflict of the asset,
@@ -12,13 +13,14 @@
 //! first.
 
 use crate::instruments::Instruments;
+use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Conflict, Dispute};
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, OrderStatus};
 use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::time::UtcMs;
-use everwarm_kernel::fact::Key;
+use everwarm_kernel::fact::{Key, Rank};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,6 +63,12 @@ pub(super) struct Exit {
 }
 
 impl Exit {
+    /// Whether a strategy signalled it. Else an exit rule, a stop order that the venue refuses, or
+    /// an operator opened it.
+    pub(super) fn is_of_strategy(&self) -> bool {
+        !self.flattened && (rank::STRATEGY..rank::BREAKER).contains(&Rank(self.key.rank))
+    }
+
     /// An exit without a request so far.
     pub(super) fn new(since: UtcMs, cause: String, key: Key, revision: u32) -> Exit {
         let (reported, last_fact, refusal, asked) = (None, None, None, None);

@@ -2,6 +2,7 @@
 
 use super::*;
 use everwarm_domain::manual::Request;
+use everwarm_domain::settings::exits::ExitRule;
 
 /// Sets the status of an order of `BTCUSDT` without fills.
 fn stands(stage: &mut Decide, id: &str, status: OrderStatus) {
@@ -125,4 +126,68 @@ fn a_new_entry_does_not_withdraw_an_exit_that_an_operator_requested() {
         exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
         assert!(!stage.exits.is_empty());
     }
+}
+
+#[test]
+fn a_new_entry_does_not_withdraw_an_exit_that_a_rule_opened() {
+    let mut stage = ready(|_| {});
+    facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));
+    let opened = Decision::Owed {
+        strategy: "sma_cross".to_owned(),
+        symbol: sym("BTCUSDT"),
+        since: T,
+        cause: "stop 95 reached".to_owned(),
+        revision: 0,
+        tries: 0,
+        refusal: None,
+        ended: None,
+        rule: Some(ExitRule::Stop),
+    };
+    let mut opened = fact(2, 600, Body::Decision(opened));
+    opened.because = vec![Key { n: 2, rank: 0, i: 0 }];
+    stage.evolve(&opened);
+    saved(&mut stage);
+    assert!(minute(&mut stage, 10)[0].starts_with("Sell 3 BTCUSDT"));
+    let order = living(&stage);
+    assert_eq!(exits(&mut stage, &signals(vec![buy("BTCUSDT")])), ["BTCUSDT pending"]);
+    // The order was not sent in time. The exit is owed still.
+    facts_of(&mut stage, &fact(2, 700, changed(&order, OrderStatus::Expired, "0")));
+    assert_eq!(exits(&mut stage, &signals(vec![buy("BTCUSDT")])), ["BTCUSDT already-long"]);
+    assert!(minute(&mut stage, 11)[1].starts_with("Sell 3 BTCUSDT"));
+}
+
+/// A breaker fact: the level, and the symbols without entries.
+fn breaker(level: BreakerLevel, barred: &[&str]) -> Fact<Body> {
+    let barred = barred.iter().map(|name| (sym(name), "it lost".to_owned())).collect();
+    let (reasons, strategies) = (vec!["why".to_owned()], vec![]);
+    fact(3, 500, Body::Decision(Decision::Breaker { level, reasons, barred, strategies }))
+}
+
+#[test]
+fn an_unsent_entry_is_withdrawn_when_its_strategy_may_not_enter_any_more() {
+    let allowed = "positions may be left, not entered: why";
+    for (given, why) in [
+        (breaker(BreakerLevel::ExitsOnly, &[]), allowed),
+        (breaker(BreakerLevel::Halted, &[]), "trading is halted: why"),
+        (breaker(BreakerLevel::Normal, &["BTCUSDT"]), "it lost"),
+    ] {
+        let mut stage = ready(|_| {});
+        ask(&mut stage, &[buy("BTCUSDT"), buy("ETHUSDT")]);
+        let id = |symbol: &str| {
+            let of = stage.holds.iter().find(|(_, hold)| hold.symbol == sym(symbol));
+            of.unwrap().0.0.clone()
+        };
+        // What was sent cannot be withdrawn: it is filled at once.
+        let (btc, eth) = (id("BTCUSDT"), id("ETHUSDT"));
+        stage.evolve(&fact(2, 700, changed(&eth, OrderStatus::Sent, "0")));
+        saved(&mut stage);
+        assert_eq!(exits(&mut stage, &given), [format!("Buy of BTCUSDT withdrawn: {why}")]);
+        assert_eq!(minute(&mut stage, 10), [""; 0], "it is appended once");
+        facts_of(&mut stage, &fact(4, 700, changed(&btc, OrderStatus::Cancelled, "0")));
+        assert_eq!(stage.holds.len(), 1);
+    }
+    let mut stage = ready(|_| {});
+    ask(&mut stage, &[buy("BTCUSDT")]);
+    let other = [breaker(BreakerLevel::Reduced, &[]), breaker(BreakerLevel::Normal, &["ETHUSDT"])];
+    assert!(other.iter().all(|given| exits(&mut stage, given).is_empty()));
 }

@@ -178,7 +178,7 @@ mod tests {
         let wrong = |text: &str| text.parse::<Feature>().unwrap_err();
         assert_eq!(wrong("sma(20)"), "`sma(20)` names no width of bars: `sma(20)@1h` does");
         assert!(wrong("sma(20)@2h").contains("there are no 2h bars, but 1m, 5m"));
-        assert!(wrong("smo(20)@1h").contains("is `sma` meant?"));
+        assert!(wrong("smo(20)@1h").contains("did you mean `sma`?"));
     }
 
     #[test]

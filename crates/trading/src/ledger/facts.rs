@@ -3,7 +3,7 @@
 use super::position::{Lot, Position};
 use super::{Adjustment, Ledger, sizing};
 use everwarm_domain::fact::{Body, Conflict, Ledger as LedgerFact, Order, Part};
-use everwarm_domain::id::{Symbol, VenueId};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::HOUSE;
 use everwarm_domain::time::UtcMs;
@@ -54,7 +54,7 @@ impl Ledger {
         let foreign =
             self.foreign.iter().map(|(asset, amount)| (asset.clone(), amount.normalize()));
         let (cash, foreign) = (self.cash.normalize(), foreign.collect());
-        let venue = VenueId::default();
+        let venue = self.instruments.venue();
         let reconciled = LedgerFact::Reconciled { life, conflicts, cash, foreign, venue };
         out.append_because([key], Body::Ledger(reconciled));
     }

@@ -180,7 +180,7 @@ impl Manager {
         if !order.fills_missing() {
             for fill in order.due_fills() {
                 after.applied += 1;
-                after.apply(fill);
+                after.apply_fill(fill);
                 out.append_because(
                     [order.key],
                     Body::Order(OrderFact::Filled {
@@ -315,7 +315,7 @@ impl Manager {
         }
     }
 
-    fn started(&self, life: u64, out: &mut Out<Body>) {
+    fn mark_in_flight_unknown(&self, life: u64, out: &mut Out<Body>) {
         for order in self.book.living() {
             let why = format!("life {life} began before the answer was heard");
             if order.status == OrderStatus::Sent {
@@ -391,7 +391,9 @@ impl Stage for Manager {
             Body::Market(Market::Close { .. }) | Body::Operator(Operator::Clock { .. }) => {
                 self.lapse(out);
             }
-            Body::Operator(Operator::Started { life, .. }) => self.started(*life, out),
+            Body::Operator(Operator::Started { life, .. }) => {
+                self.mark_in_flight_unknown(*life, out);
+            }
             Body::Operator(Operator::Resolved { conflict, accept: Accept::Venue, .. }) => {
                 self.resolved(conflict, out);
             }

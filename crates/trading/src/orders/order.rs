@@ -249,7 +249,7 @@ impl Order {
     }
 
     /// Adds a fill to the executed quantity and amount.
-    pub(super) fn apply(&mut self, fill: &VenueFill) {
+    pub(super) fn apply_fill(&mut self, fill: &VenueFill) {
         let amount = fill.price.saturating_mul(fill.quantity);
         self.executed = self.executed.saturating_add(fill.quantity);
         self.executed_quote = self.executed_quote.saturating_add(amount);

@@ -396,7 +396,7 @@ impl OrderStates {
                 let known = Known { fill: fill.clone(), applied: true };
                 order.fills.insert(fill.trade_id.clone(), known);
                 order.applied = *k;
-                order.apply(fill);
+                order.apply_fill(fill);
                 self.settle(client_id);
             }
             OrderFact::Compared { .. } => {}

@@ -168,7 +168,7 @@ mod tests {
         let kind = kind("rsi_reversal").unwrap();
         let wrong = |text: &str| (kind.read)(text).unwrap_err();
         assert_eq!(wrong(r#"{"low":70,"high":70}"#).names, ["low", "high"]);
-        assert!(wrong(r#"{"trend":"smma(50)@1h"}"#).text.ends_with("; is `sma` meant?"));
+        assert!(wrong(r#"{"trend":"smma(50)@1h"}"#).text.ends_with("; did you mean `sma`?"));
         let section = (kind.read)(r#"{"length":7,"trend":"ema(9)@1h"}"#).unwrap();
         assert_eq!((kind.features)(&section), ["rsi(7)@1m", "close@1m", "ema(9)@1h"]);
     }

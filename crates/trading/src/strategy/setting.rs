@@ -199,7 +199,7 @@ mod tests {
         };
         assert_eq!(checked("sma(50)@1h"), Ok(()));
         let why = |text: &str| checked(text).unwrap_err();
-        assert!(why("smaa(50)@1h").ends_with("is `sma` meant?"), "{}", why("smaa(50)@1h"));
+        assert!(why("smaa(50)@1h").ends_with("did you mean `sma`?"), "{}", why("smaa(50)@1h"));
         assert!(why("sma(0)@1h").contains("from 1 to 10000"));
         assert!(why("sma(123456789012)@1h").contains("from 1 to 10000"));
         assert!(why("sma(50)@2h").contains("there are no 2h bars, but 1m, 5m"));

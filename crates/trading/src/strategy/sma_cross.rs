@@ -104,7 +104,7 @@ impl Strategy for SmaCross {
         match before {
             None => format!("{stands}, and there is no earlier value to compare with"),
             Some(before) if *before == now => {
-                format!("{stands} as before; a signal comes when they cross")
+                format!("{stands}, as at the close before: the averages did not cross")
             }
             Some(before) => {
                 let why = match (long, now < 0) {

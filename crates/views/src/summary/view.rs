@@ -145,8 +145,8 @@ impl Running {
     /// Missing and late bars, in words.
     #[must_use]
     pub fn bars(&self) -> String {
-        let (missing, late) = (count(self.missing_bars, "minute"), count(self.late_bars, "bar"));
-        format!("{missing} missing bars, {late} late bars")
+        let missing = count(self.missing_bars, "missing bar");
+        format!("{missing}, {}", count(self.late_bars, "late bar"))
     }
 }
 

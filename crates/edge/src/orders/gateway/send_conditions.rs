@@ -1,4 +1,4 @@
-//! The gate: what may leave, and its announcement in the journal.
+//! The conditions under which an order is sent, and its announcement in the journal.
 //!
 //! An order leaves if all of this holds. The gateway checks it in this order:
 //! 1. The symbols are listed, no round of requests is under way, and every fact of the journal is
@@ -35,7 +35,7 @@ const STORE_LAG: Duration = Duration::from_secs(2);
 impl State {
     /// What may be sent now, and how long the rest waits for the venue's rate limit, milliseconds
     /// of wall time. An order that would be rejected is not announced.
-    pub(super) fn due(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
+    pub(super) fn sendable_orders(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
         let outgoing = self.outgoing.stage();
         let mut due = outgoing.orders.to_send(now);
         due.retain(|to_send| outgoing.may_send(life, to_send.intent.side));
