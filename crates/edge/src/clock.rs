@@ -115,9 +115,11 @@ impl State {
         self.looked = Some(clock::now());
         let world = &self.world;
         let mut health = world.board.health.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(input) = health.look(world) {
+        if let Some(problems) = health.look(world) {
             let time = if world.knows_time() { world.now() } else { UtcMs::MIN };
+            let input = Body::Operator(Operator::Health { problems: problems.clone() });
             world.journal.append(&self.writer, time, vec![input])?;
+            health.reported(&problems);
         }
         Ok(())
     }

@@ -6,10 +6,10 @@
 //! when it is over, and not by a restart.
 
 use crate::world::{Passing, World};
-use everwarm_domain::fact::{Body, HealthCheck, Operator};
+use everwarm_domain::fact::HealthCheck;
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::time::{UtcMs, WallMs, clock};
-use everwarm_runtime::clock::wall;
+use everwarm_domain::time::{SteadyMs, UtcMs, WallMs, clock};
+use everwarm_runtime::clock::{steady, wall};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +38,9 @@ impl Limits {
 #[derive(Clone, Debug)]
 struct Observation {
     wall: WallMs,
+    /// Durations are measured by this clock: a step of the wall clock neither hides a problem nor
+    /// makes one.
+    steady: SteadyMs,
     /// Venue time; none while it, or the last close, is not known yet.
     now: Option<UtcMs>,
     /// Since when requests fail.
@@ -67,6 +70,10 @@ pub struct HealthWatch {
     began: Option<UtcMs>,
     /// Since when the venue's clock cannot be read.
     unread: Option<WallMs>,
+    /// Since when requests fail: the time that is shown, and when that was seen first.
+    failing: Option<(WallMs, SteadyMs)>,
+    /// Since when commits are fast again.
+    committed: Option<SteadyMs>,
     /// Whether this process has judged everything once.
     sure: bool,
     /// The reported problems; none: this process has reported nothing.
@@ -79,8 +86,9 @@ impl HealthWatch {
         self.unread = if read { None } else { self.unread.or_else(|| Some(wall())) };
     }
 
-    /// The input about a change; none if nothing changed or nothing is watched.
-    pub fn look(&mut self, world: &World) -> Option<Body> {
+    /// The problems that an input has to report; none if nothing changed or nothing is watched.
+    /// [`HealthWatch::reported`] follows when that input is in the journal.
+    pub fn look(&mut self, world: &World) -> Option<Vec<(HealthCheck, String)>> {
         if world.passing == Passing::Lockstep || !world.board.has_begun() {
             return None;
         }
@@ -90,6 +98,7 @@ impl HealthWatch {
         let uncommitted = world.journal.uncommitted_age().as_millis();
         let seen = Observation {
             wall: wall(),
+            steady: steady(),
             now: known.then(|| world.now()),
             failing: refused.into_iter().chain(self.unread).min(),
             close: world.board.last_close(),
@@ -97,8 +106,12 @@ impl HealthWatch {
             ahead: (own && known).then(|| world.clock.lock().offset()),
             uncommitted: i64::try_from(uncommitted).unwrap_or(i64::MAX),
         };
-        let problems = self.change(Limits::in_force(world), &seen)?;
-        Some(Body::Operator(Operator::Health { problems }))
+        self.change(Limits::in_force(world), &seen)
+    }
+
+    /// Notes that these problems are in the journal.
+    pub fn reported(&mut self, problems: &[(HealthCheck, String)]) {
+        self.reported = Some(problems.iter().cloned().collect());
     }
 
     /// All problems, if they are others than those reported. A process that has not judged
@@ -108,10 +121,10 @@ impl HealthWatch {
             return None;
         }
         let verdicts = [
-            (HealthCheck::Venue, venue(limits, seen)),
+            (HealthCheck::Venue, self.venue(limits, seen)),
             (HealthCheck::Market, self.market(limits, seen)),
             (HealthCheck::Clock, self.clock(limits, seen)),
-            (HealthCheck::Disk, disk(limits, seen)),
+            (HealthCheck::Disk, self.disk(limits, seen)),
         ];
         self.sure |= verdicts.iter().all(|(_, verdict)| *verdict != Verdict::Unsure);
         let unfit = verdicts.into_iter().filter_map(|(check, verdict)| match verdict {
@@ -129,8 +142,44 @@ impl HealthWatch {
         if same || (now.is_empty() && !self.sure) {
             return None;
         }
-        self.reported = Some(now.clone());
         Some(now.into_iter().collect())
+    }
+
+    fn has(&self, check: HealthCheck) -> bool {
+        self.reported.as_ref().is_some_and(|problems| problems.contains_key(&check))
+    }
+
+    fn venue(&mut self, limits: Limits, seen: &Observation) -> Verdict {
+        self.failing = seen.failing.map(|since| match self.failing {
+            Some((known, from)) if known == since => (known, from),
+            Some(_) | None => (since, seen.steady),
+        });
+        match self.failing {
+            _ if limits.venue == 0 => Verdict::Fit,
+            Some((since, from)) if seen.steady - from >= limits.venue => {
+                Verdict::Unfit(format!("the venue cannot be used since {}", clock(since.utc())))
+            }
+            Some(_) => Verdict::Unsure,
+            None if seen.now.is_none() => Verdict::Unsure,
+            None => Verdict::Fit,
+        }
+    }
+
+    fn disk(&mut self, limits: Limits, seen: &Observation) -> Verdict {
+        if limits.disk == 0 {
+            return Verdict::Fit;
+        }
+        let slow = seen.uncommitted >= limits.disk;
+        // Between two slow commits, little waits for a moment. It ends when commits were fast for
+        // as long as the limit.
+        let fast = seen.uncommitted < limits.disk / 2;
+        self.committed = fast.then(|| self.committed.unwrap_or(seen.steady));
+        let over = self.committed.is_some_and(|from| seen.steady - from >= limits.disk);
+        if slow || (self.has(HealthCheck::Disk) && !over) {
+            let since = seen.wall.utc() - seen.uncommitted;
+            return Verdict::Unfit(format!("the disk took no commit since {}", clock(since)));
+        }
+        Verdict::Fit
     }
 
     fn market(&mut self, limits: Limits, seen: &Observation) -> Verdict {
@@ -154,34 +203,14 @@ impl HealthWatch {
     fn clock(&self, limits: Limits, seen: &Observation) -> Verdict {
         let Some(ahead) = seen.ahead.filter(|_| limits.clock > 0) else { return Verdict::Fit };
         // It ends at half of the limit, so that it does not come and go.
-        let had = self.reported.iter().flatten().any(|(check, _)| *check == HealthCheck::Clock);
-        let most = if had { limits.clock / 2 } else { limits.clock };
+        let half = self.has(HealthCheck::Clock);
+        let most = if half { limits.clock / 2 } else { limits.clock };
         if ahead.abs() <= most {
             return Verdict::Fit;
         }
         let (off, side) = (ahead.abs(), if ahead > 0 { "behind" } else { "ahead of" });
         Verdict::Unfit(format!("this machine's clock is {off} ms {side} the venue's"))
     }
-}
-
-fn venue(limits: Limits, seen: &Observation) -> Verdict {
-    match seen.failing {
-        _ if limits.venue == 0 => Verdict::Fit,
-        Some(since) if seen.wall - since >= limits.venue => {
-            Verdict::Unfit(format!("the venue cannot be used since {}", clock(since.utc())))
-        }
-        Some(_) => Verdict::Unsure,
-        None if seen.now.is_none() => Verdict::Unsure,
-        None => Verdict::Fit,
-    }
-}
-
-fn disk(limits: Limits, seen: &Observation) -> Verdict {
-    if limits.disk == 0 || seen.uncommitted < limits.disk {
-        return Verdict::Fit;
-    }
-    let since = seen.wall.utc() - seen.uncommitted;
-    Verdict::Unfit(format!("the disk took no commit since {}", clock(since)))
 }
 
 #[cfg(test)]
@@ -194,6 +223,7 @@ mod tests {
     fn fit(now: UtcMs) -> Observation {
         Observation {
             wall: WallMs::default() + now,
+            steady: SteadyMs::from_start(now),
             now: Some(now),
             failing: None,
             close: Some(now - now % MINUTE),
@@ -204,7 +234,13 @@ mod tests {
     }
 
     fn change(watch: &mut HealthWatch, seen: &Observation) -> String {
-        watch.change(LIMITS, seen).map_or_else(|| "same".to_owned(), |new| format!("{new:?}"))
+        change_by(LIMITS, watch, seen)
+    }
+
+    fn change_by(limits: Limits, watch: &mut HealthWatch, seen: &Observation) -> String {
+        let Some(problems) = watch.change(limits, seen) else { return "same".to_owned() };
+        watch.reported(&problems);
+        format!("{problems:?}")
     }
 
     #[test]
@@ -216,6 +252,7 @@ mod tests {
             let since = WallMs::default() + 120_000;
             Observation { failing: Some(since), ..fit(now) }
         };
+        assert_eq!(change(&mut watch, &down(120_000)), "same");
         assert_eq!(change(&mut watch, &down(239_999)), "same");
         let text = "the venue cannot be used since 00:02 UTC";
         assert_eq!(change(&mut watch, &down(240_000)), format!("[(Venue, {text:?})]"));
@@ -224,7 +261,9 @@ mod tests {
         let late = "the disk took no commit since 00:04 UTC";
         let both = format!("[(Venue, {text:?}), (Disk, {late:?})]");
         assert_eq!(change(&mut watch, &disk), both);
-        assert_eq!(change(&mut watch, &fit(261_000)), "[]");
+        assert_eq!(change(&mut watch, &fit(261_000)), format!("[(Disk, {late:?})]"));
+        assert_eq!(change(&mut watch, &fit(270_999)), "same");
+        assert_eq!(change(&mut watch, &fit(271_000)), "[]");
         let off = |ahead| Observation { ahead: Some(ahead), ..fit(300_000) };
         assert_eq!(change(&mut watch, &off(5_000)), "same");
         let behind = "this machine's clock is 5001 ms behind the venue's";
@@ -248,7 +287,8 @@ mod tests {
         // The venue did not respond before, and does not yet.
         let failing = |wall: i64, now| {
             let failing = Some(WallMs::default() + 3_600_000);
-            Observation { failing, now, wall: WallMs::default() + wall, ..fit(3_600_000) }
+            let at = Observation { now, ..fit(wall) };
+            Observation { failing, ahead: Some(0), close: fit(3_600_000).close, ..at }
         };
         let mut after = HealthWatch::default();
         let unknown = Observation { now: None, ..fit(3_600_000) };
@@ -260,7 +300,8 @@ mod tests {
         assert_eq!(change(&mut after, &failing(3_603_000, None)), "same", "one may hide another");
         let text = "the venue cannot be used since 01:00 UTC";
         let both = format!("[(Venue, {text:?}), (Disk, {late:?})]");
-        assert_eq!(change(&mut after, &failing(3_720_000, None)), both);
+        assert_eq!(change(&mut after, &failing(3_720_999, None)), "same", "seen since 01:00:01");
+        assert_eq!(change(&mut after, &failing(3_721_000, None)), both);
         assert_eq!(change(&mut after, &fit(3_780_000)), "[]");
     }
 
@@ -268,9 +309,39 @@ mod tests {
     fn where_every_limit_is_off_nothing_is_reported() {
         let mut watch = HealthWatch::default();
         let bad = Observation { uncommitted: 1_000_000, close: None, ..fit(3_600_000) };
-        assert_eq!(watch.change(Limits::default(), &bad), None);
+        let off = Limits::default();
+        assert_eq!(change_by(off, &mut watch, &bad), "same");
         assert!(change(&mut watch, &bad).contains("Disk"));
-        assert_eq!(watch.change(Limits::default(), &bad), Some(vec![]), "it was turned off");
-        assert_eq!(watch.change(Limits::default(), &bad), None);
+        assert_eq!(change_by(off, &mut watch, &bad), "[]", "it was turned off");
+        assert_eq!(change_by(off, &mut watch, &bad), "same");
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_neither_hides_a_silent_venue_nor_makes_one() {
+        let failing = |seconds: i64, step: i64| {
+            let at = fit(3_600_000 + seconds * 1_000);
+            let failing = Some(WallMs::default() + 3_600_000);
+            Observation { failing, wall: at.wall + step, ..at }
+        };
+        let mut watch = HealthWatch::default();
+        assert_eq!(change(&mut watch, &fit(3_599_000)), "[]");
+        assert_eq!(change(&mut watch, &failing(0, 0)), "same");
+        assert_eq!(change(&mut watch, &failing(119, 3_600_000)), "same", "an hour ahead");
+        assert!(change(&mut watch, &failing(120, -3_600_000)).contains("Venue"), "an hour back");
+    }
+
+    #[test]
+    fn a_disk_with_one_slow_commit_after_another_is_one_problem() {
+        let mut watch = HealthWatch::default();
+        assert_eq!(change(&mut watch, &fit(60_000)), "[]");
+        let mut seen = Vec::new();
+        for second in 0..120 {
+            // A commit takes 15 s. For a moment after it, nothing waits.
+            let uncommitted = if second < 60 { second % 15 * 1_000 } else { 0 };
+            let at = Observation { uncommitted, ..fit(60_000 + second * 1_000) };
+            seen.push(change(&mut watch, &at));
+        }
+        seen.retain(|change| change != "same");
+        assert!(matches!(&*seen, [slow, over] if slow.contains("Disk") && over == "[]"), "{seen:?}");
     }
 }
