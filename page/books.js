@@ -75,6 +75,7 @@ const lots = [
   num("quantity", "held", (r) => r.quantity),
   num("average", "average", (r) => r.average_price, (r) => quotient(r.average_price)),
   num("stop", "stop order", (r) => r.stop, (r) => r.stop ?? "none"),
+  num("target", "target order", (r) => r.target, (r) => r.target ?? "none"),
   { id: "opened", name: "opened", value: (r) => r.opened ?? 0,
     cell: (r) => (r.opened === null ? "–" : html`<${Time} ms=${r.opened} long=${true} />`) },
 ];

@@ -89,3 +89,47 @@ fn an_exit_decided_during_an_outage_of_two_hours_is_sold_after_the_start() {
     assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
     assert_eq!(ask(&dir, &["verify-trades"])["problems"], serde_json::json!([]));
 }
+
+#[test]
+fn a_target_that_rests_at_the_venue_sells_the_lot_while_the_daemon_is_dead() {
+    let folder = Folder::new("target");
+    let recording = hill(&folder.join("recording"), 1_500, 1_500);
+    let (dir, config) = (folder.join("data"), folder.join("everwarm.toml"));
+    fs::write(&config, "[strategy.sma_cross]\nstop = \"5%\"\ntarget = \"4%\"\n").unwrap();
+    let play = ["run", "--pace", "240x", "--recording", &recording, "--config"];
+    let play = [&play[..], &[config.to_str().unwrap()]].concat();
+    let daemon = Process::start(&dir, &play);
+    daemon.answers();
+    let price = |of: &Value| of.as_str().map(|text| text.parse::<f64>().unwrap());
+    let lot = || ask(&dir, &["lots"])[0].clone();
+    wait_until("both orders of the lot rest", || {
+        price(&lot()["stop"]).is_some() && price(&lot()["target"]).is_some()
+    });
+    let target = price(&lot()["target"]).unwrap();
+    daemon.kill();
+    assert_eq!(fills(&dir, "sell"), 0, "the price is below the target");
+    // The price rises from 100 by a tenth each minute, and the target is below 108.
+    let late = START + 150 * MINUTE;
+    wait_until("the price is above it", || exchange_time(&dir).is_some_and(|time| time > late));
+    let daemon = Process::start(&dir, &play);
+    wait_until("the history has the sale", || fills(&dir, "sell") > 0);
+    let sale = ask(&dir, &["fills"]);
+    let sale = sale.as_array().unwrap().iter().find(|fill| fill["side"] == "sell").unwrap();
+    assert_eq!(price(&sale["price"]), Some(target), "it was sold at the target: {sale}");
+    let protecting = |orders: &Value| {
+        let of = |order: &&Value| order["side"] == "sell";
+        let words = |order: &Value| order["status"].as_str().unwrap().to_owned();
+        let mut all: Vec<String> =
+            orders.as_array().unwrap().iter().filter(of).map(words).collect();
+        all.sort();
+        all
+    };
+    wait_until("the stop order has ended", || {
+        protecting(&ask(&dir, &["orders"])) == ["expired", "filled"]
+    });
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    wait_until("the exchange ends", || exchange(&dir).is_none());
+    assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
+    assert_eq!(ask(&dir, &["verify-trades"])["problems"], serde_json::json!([]));
+}

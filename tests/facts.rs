@@ -173,6 +173,7 @@ fn markets() -> Vec<Market> {
             capabilities: Capabilities::market_and_limit(),
             stop_orders: 5,
             fewer: vec![(symbol, 0)],
+            pairs: false,
         },
         Market::Universe {
             asked: i64::MIN,

@@ -9,7 +9,7 @@
 use super::invariants::Listed;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order, kinds};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::order::{OrderIntent, Side};
+use everwarm_domain::order::{OrderIntent, Protection, Side};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_history::{History, Projector, bars};
 use everwarm_kernel::fact::{Fact, Key};
@@ -67,9 +67,13 @@ impl StopOrders {
     /// Takes one fact. Returns whether it is about a stop order.
     pub fn see(&mut self, fact: &Fact<Body>) -> bool {
         if let Body::Decision(Decision::Approved { intent, .. }) = &fact.body
-            && intent.terms.stop.is_some()
+            && let Some(protection) = intent.protection()
         {
-            let name = format!("stop of {} in {}", intent.strategy, intent.symbol);
+            let what = match protection {
+                Protection::Stop(_) => "stop",
+                Protection::Target(_) => "target",
+            };
+            let name = format!("{what} of {} in {}", intent.strategy, intent.symbol);
             self.names.insert(intent.client_id.0.clone(), name);
         }
         let is_about = !self.names.is_empty()
@@ -180,7 +184,7 @@ fn printed(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
         signals.fold(fact);
         stops.see(fact);
         if let Body::Order(Order::Intent(intent)) = &fact.body
-            && intent.terms.stop.is_none()
+            && intent.protection().is_none()
         {
             ids.insert(intent.client_id.0.clone());
         }

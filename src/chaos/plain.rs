@@ -22,7 +22,7 @@ use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::Local;
 use everwarm_sim::exchange::local::report;
-use everwarm_sim::exchange::{Cancel, NewOrder, SimFact, Target};
+use everwarm_sim::exchange::{Cancel, NewList, NewOrder, SimFact, Target};
 use everwarm_trading::StageSpec;
 use everwarm_trading::closes::Closes;
 use std::collections::BTreeSet;
@@ -97,7 +97,8 @@ impl Play {
         let stop_orders = feed.stop_orders;
         let fewer = feed.setup.max_stop_orders.iter();
         let fewer = fewer.map(|(symbol, most)| (*symbol, *most)).collect();
-        let capabilities = Market::Capabilities { venue, capabilities, stop_orders, fewer };
+        let pairs = true;
+        let capabilities = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
         self.input(now, Body::Market(capabilities))?;
         if !feed.sessions.is_unknown() {
             let (venue, sessions) = (VenueId::default(), feed.sessions.clone());
@@ -136,6 +137,9 @@ impl Play {
         // What traded in this minute is reported before its close.
         for (id, ..) in self.venue.exchange().traded_since(close - MINUTE) {
             self.report(&id)?;
+            for other in self.others_of_list(&id) {
+                self.report(&other)?;
+            }
         }
         self.rest()?;
         let bars = on_the_wire(self.venue.market().bars_closing(close));
@@ -155,6 +159,16 @@ impl Play {
         };
         let (now, report) = (self.now(), report(exchange, order));
         self.input(now, Body::Venue(Venue::Reported(report)))
+    }
+
+    /// The other orders of the list of an order.
+    fn others_of_list(&self, id: &str) -> Vec<String> {
+        let exchange = self.venue.exchange();
+        let of = exchange.orders().find(|order| order.client_id == id);
+        let list = of.and_then(|order| exchange.list(order.list?));
+        let orders = list.into_iter().flat_map(|list| &list.orders);
+        let orders = orders.filter_map(|id| exchange.order(*id));
+        orders.map(|order| order.client_id.clone()).filter(|other| other != id).collect()
     }
 
     fn cancel(&mut self, now: UtcMs, id: &ClientOrderId, symbol: Symbol) -> Result<(), String> {
@@ -215,18 +229,27 @@ impl Play {
         let attempts = due.iter().map(attempt).collect();
         self.input(timestamp, Body::Venue(Venue::Sent { attempts }))?;
         let mut answers = Vec::new();
-        for (intent, attempt) in due {
-            let answer = self.venue.place(NewOrder::of(intent, timestamp)?);
-            answers.push(answer.map_or_else(
-                |(code, text)| Venue::Refused {
-                    client_id: intent.client_id.clone(),
-                    attempt: *attempt,
-                    code,
-                    text,
-                    again: false,
-                },
-                Venue::Reported,
-            ));
+        for (n, (intent, attempt)) in due.iter().enumerate() {
+            let refused = |(code, text): (i32, String), id: &ClientOrderId| {
+                let (client_id, attempt) = (id.clone(), *attempt);
+                Venue::Refused { client_id, attempt, code, text, again: false }
+            };
+            let list = &intent.terms.list;
+            let other = |(of, _): &&(OrderIntent, u32)| of.terms.list == *list;
+            if list.is_none() {
+                let answer = self.venue.place(NewOrder::of(intent, timestamp)?);
+                let answer = answer.map(Venue::Reported);
+                answers.push(answer.unwrap_or_else(|e| refused(e, &intent.client_id)));
+            } else if let Some((target, _)) = due.iter().skip(n + 1).find(other) {
+                // The stop order comes before its target.
+                match self.venue.place_list(NewList::pair(intent, target, timestamp)?) {
+                    Ok(reports) => answers.extend(reports.into_iter().map(Venue::Reported)),
+                    Err(e) => {
+                        let ids = [&intent.client_id, &target.client_id];
+                        answers.extend(ids.map(|id| refused(e.clone(), id)));
+                    }
+                }
+            }
         }
         answers.into_iter().try_for_each(|answer| self.input(timestamp, Body::Venue(answer)))
     }

@@ -44,7 +44,8 @@ const FILL: [&str; 9] = [
 ];
 const POSITION: [&str; 6] =
     ["average_price", "quantity", "realized_pnl", "standing", "symbol", "unrealized_pnl"];
-const LOT: [&str; 6] = ["average_price", "opened", "quantity", "stop", "strategy", "symbol"];
+const LOT: [&str; 7] =
+    ["average_price", "opened", "quantity", "stop", "strategy", "symbol", "target"];
 const EQUITY: [&str; 4] = ["adjusted", "cash", "equity", "time"];
 
 /// Asserts the fields of every row: times are numbers, what is counted in decimals is text.

@@ -88,9 +88,9 @@ fn a_store_that_is_foreign_newer_or_torn_is_refused_and_not_touched() {
     drop(store);
     for (what, bytes, code, words) in [
         ("newer", fs::read(&newer).unwrap(), 7, "use the newer program"),
-        ("foreign", fs::read(&other).unwrap(), 7, "not a store of this application"),
-        ("text", b"time,open\n1,2\n".to_vec(), 7, "not a store of this application"),
-        ("empty", Vec::new(), 7, "not a store of this application"),
+        ("foreign", fs::read(&other).unwrap(), 7, "is no store of everwarm"),
+        ("text", b"time,open\n1,2\n".to_vec(), 7, "is no store of everwarm"),
+        ("empty", Vec::new(), 7, "is no store of everwarm"),
         ("cut in half", whole[..whole.len() / 2].to_vec(), 7, "damaged"),
         ("zeros", zeros_in_the_middle(&whole), 7, "damaged"),
     ] {

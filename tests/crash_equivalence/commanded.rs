@@ -49,7 +49,7 @@ fn every_word_has_its_effect() {
         count(&outcome, |body| {
             let Body::Decision(Decision::Approved { intent, .. }) = body else { return false };
             let OrderIntent { strategy, side, price, terms, .. } = intent;
-            let own = strategy == MANUAL && terms.stop.is_none();
+            let own = strategy == MANUAL && terms.stop.is_none() && terms.list.is_none();
             own && *side == wanted && price.is_some() == limited
         })
     };

@@ -23,7 +23,7 @@ fn limit_orders_are_filled_cancelled_and_replaced_as_in_the_plain_loop() {
                 of.insert(intent.client_id.clone(), fact.key);
                 *signals.entry(fact.because.clone()).or_default() += 1;
             }
-            Body::Decision(Decision::Approved { intent, .. }) if intent.terms.stop.is_some() => {
+            Body::Decision(Decision::Approved { intent, .. }) if intent.protection().is_some() => {
                 stops.insert(intent.client_id.clone(), false);
             }
             Body::Order(Order::Changed { client_id, status: OrderStatus::Filled, .. })

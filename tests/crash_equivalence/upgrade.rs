@@ -76,9 +76,10 @@ impl Stage for Before {
     }
 }
 
-/// Our stage at a place, as it was before.
-fn before<const AT: usize>(_: &'static str, _: Rank) -> AnyStage {
-    Box::new(Before { stage: specs()[AT].build(), halves: false })
+/// Our stage of a rank, as it was before.
+fn before(_: &'static str, rank: Rank) -> AnyStage {
+    let ours = specs().into_iter().find(|spec| spec.rank == rank).unwrap();
+    Box::new(Before { stage: ours.build(), halves: false })
 }
 
 fn halving(_: &'static str, _: Rank) -> AnyStage {
@@ -88,11 +89,7 @@ fn halving(_: &'static str, _: Rank) -> AnyStage {
 
 /// All stages as they were before.
 fn all_before() -> Vec<StageSpec> {
-    let makes: [Make; 7] =
-        [before::<0>, before::<1>, before::<2>, before::<3>, before::<4>, before::<5>, before::<6>];
-    let specs = specs();
-    assert_eq!(specs.len(), makes.len());
-    specs.into_iter().zip(makes).map(|(spec, make)| StageSpec { make, ..spec }).collect()
+    specs().into_iter().map(|spec| StageSpec { make: before, ..spec }).collect()
 }
 
 /// The small feed whose first life has all stages as they were before.

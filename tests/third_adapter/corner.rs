@@ -203,6 +203,9 @@ impl Desk {
                 Report::OpenOrders(open.map(|order| report(exchange, order)).collect())
             }
             Request::OrderCounts => Report::Done,
+            Request::PlacePair { .. } => {
+                return no(ErrorClass::Refused { again: false }, "there are no pairs");
+            }
             Request::Place { intent, attempt } => {
                 let Validity { timestamp, deadline, .. } = attempt.validity;
                 assert_eq!(deadline, timestamp + ON_ITS_WAY, "the announcement has our deadline");

@@ -1,6 +1,6 @@
 //! A daemon at an exchange of somebody else: one it neither starts, steers nor stops.
 
-use crate::cli::api::{EVERY_COMMAND, every_path, holding};
+use crate::cli::api::{every_command, every_path, holding};
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
 use everwarm_adapters::binance::{ApiKey, BinanceClient};
 use everwarm_domain::id::Symbol;
@@ -203,8 +203,8 @@ fn the_secret_of_an_account_is_nowhere_but_in_its_file() {
     wait_until("it signs, and is refused", || problem().contains("-1022"));
     let path = config.to_str().unwrap();
     let mut printed = String::new();
-    for words in EVERY_COMMAND {
-        let (_, out, err) = run(&dir, &[*words, &["--config", path, "-vvv"]].concat());
+    for words in every_command() {
+        let (_, out, err) = run(&dir, &[&words[..], &["--config", path, "-vvv"]].concat());
         printed += &[out, err].concat();
     }
     for words in [&["config", "show"][..], &["config", "check"], &["live", "confirm"]] {

@@ -172,6 +172,29 @@ pub struct ExitPrices {
     pub target: Option<Decimal>,
 }
 
+/// The price at which an order that protects a lot sells it, in quote units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// With a loss: at market, once a trade is at or below it.
+    Stop(Decimal),
+    /// With a profit: at this price or better. It is one of a pair: the fill of either order ends
+    /// the other.
+    Target(Decimal),
+}
+
+impl OrderIntent {
+    /// What it protects its lot by; none: it is another order.
+    #[must_use]
+    pub fn protection(&self) -> Option<Protection> {
+        if self.side == Side::Buy {
+            return None;
+        }
+        let target = self.price.filter(|_| self.terms.list.is_some());
+        let stop = self.terms.stop.map(Protection::Stop);
+        stop.or_else(|| target.map(Protection::Target))
+    }
+}
+
 impl Terms {
     /// Whether all terms are the default.
     #[must_use]

@@ -50,7 +50,7 @@ use everwarm_domain::fact::{
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::Oddity;
-use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, Side};
+use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, Protection, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::UtcMs;
@@ -64,9 +64,13 @@ use owed_exits::Exits;
 use ranges::Ranges;
 use serde::{Deserialize, Serialize};
 use sizes::Sizes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 8;
+const FORMAT: u8 = 9;
+/// Version, format and type of the state without target orders.
+const BEFORE_TARGETS: u16 = 8;
+const FORMAT_BEFORE_TARGETS: u8 = 8;
+const TYPE_BEFORE_TARGETS: u64 = 0xdfe6_4aa3_e251_b3a4;
 /// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
 /// The last version without lots.
@@ -140,17 +144,39 @@ struct Hold {
     /// Whether its signal or exit was withdrawn.
     #[serde(default)]
     withdrawn: bool,
-    /// The stop, in quote units, of an order that protects a lot; none: another order. The guards
+    /// What an order protects its lot by; none: it is another order. The guards and the targets
     /// save it.
     #[serde(skip)]
-    stop: Option<Decimal>,
+    protection: Option<Protection>,
 }
 
 impl Hold {
-    /// Whether it blocks another order of this lot. A stop order does not: an exit replaces it.
+    /// Whether it blocks another order of this lot. One that protects it does not: an exit replaces
+    /// it.
     fn is_of(&self, symbol: Symbol, strategy: &str) -> bool {
         let of = self.strategy == strategy || self.strategy == LEAVES;
-        self.symbol == symbol && of && self.stop.is_none()
+        self.symbol == symbol && of && self.protection.is_none()
+    }
+
+    /// Whether it protects this lot.
+    fn protects(&self, symbol: Symbol, strategy: &str) -> bool {
+        self.protection.is_some() && self.symbol == symbol && self.strategy == strategy
+    }
+
+    /// The stop of a stop order that protects a lot, in quote units.
+    fn stop(&self) -> Option<Decimal> {
+        match self.protection {
+            Some(Protection::Stop(stop)) => Some(stop),
+            Some(Protection::Target(_)) | None => None,
+        }
+    }
+
+    /// The price of a target order, in quote units.
+    fn target(&self) -> Option<Decimal> {
+        match self.protection {
+            Some(Protection::Target(target)) => Some(target),
+            Some(Protection::Stop(_)) | None => None,
+        }
     }
 
     fn open(&self) -> Decimal {
@@ -218,6 +244,12 @@ pub struct Decide {
     /// Average true ranges for stops.
     #[serde(default)]
     ranges: Ranges,
+    /// The living target orders, with their prices in quote units.
+    #[serde(default)]
+    targets: BTreeMap<ClientOrderId, Decimal>,
+    /// Venues that take a stop and a target order as a pair.
+    #[serde(default)]
+    pairs: BTreeSet<VenueId>,
 }
 
 /// The newest bar of a symbol.
@@ -296,7 +328,9 @@ impl Decide {
             Market::LateBar { bar, odd: Some(why) } => {
                 self.odd.insert(bar.symbol, (*why, PAUSE + 1));
             }
-            Market::Capabilities { venue, capabilities, stop_orders, fewer } => {
+            Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs } => {
+                self.pairs.retain(|other| other != venue);
+                self.pairs.extend(pairs.then_some(*venue));
                 self.capabilities.insert(*venue, capabilities.clone());
                 self.guards.venue_takes(*venue, (*stop_orders, fewer), key);
             }
@@ -349,6 +383,7 @@ impl Decide {
                     self.limit_entries.ended(client_id, *status, *executed);
                     if let Some(hold) = self.holds.remove(client_id) {
                         self.guards.forget(client_id);
+                        self.targets.remove(client_id);
                         self.sale_ended(&hold, *status, *executed, reason);
                         self.guards.touch(hold.symbol, &hold.strategy, key);
                     }
@@ -403,7 +438,7 @@ impl Decide {
                     quantity,
                     executed,
                     withdrawn: false,
-                    stop: intent.terms.stop,
+                    protection: intent.protection(),
                 };
                 self.manual.approved(intent, &self.exits);
                 let exits = self.exits_of_approved(intent);
@@ -566,7 +601,6 @@ impl Stage for Decide {
     fn conclude(&self, out: &mut Out<Body>) {
         let rules = self.guards.is_due();
         let idle = self.waiting.is_empty() && self.manual.is_idle() && self.limit_entries.is_idle();
-        let idle = idle && !self.unsent_entry_ends();
         if idle && self.flatten.is_none() && self.exits.is_empty() && !rules {
             return;
         }
@@ -582,7 +616,7 @@ impl Stage for Decide {
         self.conclude_exits(&waiting, &mut sales, out);
         self.conclude_manual(&mut sales, out);
         self.conclude_protection(&mut sales, out);
-        self.conclude_open_entries(&sales, out);
+        self.conclude_limit_entries(&sales, out);
         let buys = waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy);
         let mut entries = None;
         for (key, signal) in buys {
@@ -612,24 +646,32 @@ impl Stage for Decide {
         *self = state::load(FORMAT, bytes)?;
         for (id, stop) in self.guards.stops() {
             if let Some(hold) = self.holds.get_mut(id) {
-                hold.stop = Some(stop);
+                hold.protection = Some(Protection::Stop(stop));
+            }
+        }
+        for (id, target) in &self.targets {
+            if let Some(hold) = self.holds.get_mut(id) {
+                hold.protection = Some(Protection::Target(*target));
             }
         }
         Ok(())
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[8]
+        &[BEFORE_TARGETS]
     }
 
     fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        self.load(bytes)
+        let former: Decide = state::grown(FORMAT_BEFORE_TARGETS, TYPE_BEFORE_TARGETS, bytes)?;
+        self.load(&former.save())
     }
 
     fn check(&self) {
         self.exits.check();
         assert!(self.waiting.is_empty(), "1: {:?}", self.waiting);
-        let lot = |hold: &Hold| (hold.symbol, hold.strategy.clone(), hold.stop.is_some());
+        let lot = |hold: &Hold| {
+            (hold.symbol, hold.strategy.clone(), hold.stop().is_some(), hold.target().is_some())
+        };
         let mut lots: Vec<_> = self.holds.values().map(lot).collect();
         lots.sort_unstable();
         assert!(lots.windows(2).all(|w| w[0] < w[1]), "2: {lots:?}");

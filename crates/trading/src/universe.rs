@@ -30,13 +30,10 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 4;
-/// Format and type of the version 3 state, which had no stop orders.
-const FORMAT_3: u8 = 3;
-const TYPE_3: u64 = 0x7873_8f24_8360_88fe;
-/// Format and type of the version 2 state, which had no calendar.
-const FORMAT_2: u8 = 2;
-const TYPE_2: u64 = 0x3d00_728d_81cb_a8ab;
+const FORMAT: u8 = 5;
+/// Version, format and type of former states: without pairs of orders, stop orders, a calendar.
+const FORMER: [(u16, u8, u64); 3] =
+    [(4, 4, 0xdd1b_43d6_8d90_862b), (3, 3, 0x7873_8f24_8360_88fe), (2, 2, 0x3d00_728d_81cb_a8ab)];
 /// Format of version 1, which lacks the members about strategies.
 const FORMAT_1: u8 = 1;
 /// Most listed symbols: the capacity of one venue connection, less a reserve.
@@ -69,6 +66,8 @@ pub struct Venue {
     /// Most open stop orders of one symbol, 0: it takes none; and the symbols that take fewer, with
     /// their number.
     pub stop_orders: StopOrders,
+    /// Whether it takes a stop and a limit order as a pair.
+    pub pairs: bool,
     /// Trading sessions; `None`: it trades always.
     pub sessions: Option<Sessions>,
     /// Time zone and next days, as day number and beginning. `None`: days are those of UTC.
@@ -193,6 +192,9 @@ pub struct Universe {
     /// Most open stop orders of one symbol that venues take, as far as known.
     #[serde(default)]
     stop_orders: BTreeMap<VenueId, StopOrders>,
+    /// Venues that take a stop and a limit order as a pair.
+    #[serde(default)]
+    pairs: BTreeSet<VenueId>,
 }
 
 impl Universe {
@@ -387,10 +389,12 @@ impl Universe {
         let (stop_orders, ref fewer) = venue.stop_orders;
         let fewer: Vec<_> = fewer.iter().filter(|(symbol, _)| listed(*symbol)).copied().collect();
         let (most, before) = self.stop_orders.get(&id).cloned().unwrap_or_default();
-        let same = most == stop_orders && before == fewer;
+        let pairs = venue.pairs;
+        let same = most == stop_orders && before == fewer && pairs == self.pairs.contains(&id);
         let now = venue.capabilities.as_ref();
         let now = now.filter(|now| self.capabilities.get(&id) != Some(now) || !same)?;
-        Some(Market::Capabilities { venue: id, capabilities: now.clone(), stop_orders, fewer })
+        let capabilities = now.clone();
+        Some(Market::Capabilities { venue: id, capabilities, stop_orders, fewer, pairs })
     }
 
     /// Sessions and day beginnings that are not known yet.
@@ -530,7 +534,9 @@ impl Universe {
                     self.rows.insert(now.symbol, row);
                 }
             }
-            Market::Capabilities { venue, capabilities, stop_orders, fewer } => {
+            Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs } => {
+                self.pairs.retain(|other| other != venue);
+                self.pairs.extend(pairs.then_some(*venue));
                 self.capabilities.insert(*venue, capabilities.clone());
                 self.stop_orders.insert(*venue, (*stop_orders, fewer.clone()));
             }
@@ -606,7 +612,7 @@ impl Stage for Universe {
         "universe"
     }
     fn version(&self) -> u16 {
-        4
+        5
     }
     fn interest(&self) -> Mask {
         Mask::of(&[
@@ -665,16 +671,11 @@ impl Stage for Universe {
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[1, 2, 3]
+        &[1, 2, 3, 4]
     }
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
-        let grown = match version {
-            3 => Some((FORMAT_3, TYPE_3)),
-            2 => Some((FORMAT_2, TYPE_2)),
-            _ => None,
-        };
-        if let Some((format, of)) = grown {
-            *self = state::grown(format, of, bytes)?;
+        if let Some((_, format, of)) = FORMER.iter().find(|former| former.0 == version) {
+            *self = state::grown(*format, *of, bytes)?;
             return Ok(());
         }
         *self = state::load(FORMAT_1, bytes)?;

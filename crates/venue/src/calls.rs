@@ -136,6 +136,23 @@ impl dyn Venue + '_ {
         }
     }
 
+    /// Places a stop and a limit order as a pair: one request, signed for exactly the time of the
+    /// attempts.
+    ///
+    /// # Errors
+    /// The meaning of the failure for both orders.
+    pub async fn place_pair(
+        &self,
+        orders: [(OrderIntent, SendAttempt); 2],
+    ) -> Result<[OrderReport; 2], VenueError> {
+        let orders = Box::new(orders);
+        if let Report::Pair(reports) = self.request(Request::PlacePair { orders }).await? {
+            Ok(*reports)
+        } else {
+            misplaced()
+        }
+    }
+
     /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` only
     /// means that the order is no longer open.
     ///

@@ -87,6 +87,13 @@ pub enum Request {
         /// The durable announcement of this request.
         attempt: SendAttempt,
     },
+    /// Place a stop and a limit order of the same quantity as a pair, of which one ends the other:
+    /// once, signed for exactly the attempts' timestamp. The venue takes both or none.
+    PlacePair {
+        /// The stop order, then the limit order, each with the durable announcement of this
+        /// request.
+        orders: Box<[(OrderIntent, SendAttempt); 2]>,
+    },
     /// Cancel an open order: once, signed for exactly the stamp.
     Cancel {
         /// Of what.
@@ -180,6 +187,8 @@ pub enum Report {
     OpenOrders(Vec<OrderReport>),
     /// To `Place` and `Cancel`.
     Order(Box<OrderReport>),
+    /// To `PlacePair`, in the order of the request.
+    Pair(Box<[OrderReport; 2]>),
     /// To `FindOrder`; none: the venue does not know it, which alone proves nothing.
     Found(Option<Box<OrderReport>>),
     /// To `OrderTrades` and `TradesSince`, ascending by venue time, then by trade id.
@@ -396,7 +405,13 @@ pub trait Venue: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
-    /// Sends one request. `Place`, `Cancel` and `CancelAll` are at most one request on the wire.
+    /// Whether the daemon may place a stop and a limit order as a pair: one ends the other.
+    /// Without pairs the targets of lots are judged at closes.
+    fn pairs(&self) -> bool {
+        false
+    }
+
+    /// Sends one request. Each that places or cancels is at most one request on the wire.
     /// Dropping the future after its first poll leaves their status unknown.
     fn request(&self, request: Request) -> Pending<Report>;
 

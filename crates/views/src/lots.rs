@@ -4,7 +4,7 @@ use super::views::LotView;
 use everwarm_domain::fact::{Body, LOTS_FROM, Ledger, Order};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, total};
-use everwarm_domain::order::{FIRST_STRATEGY, OrderStatus};
+use everwarm_domain::order::{FIRST_STRATEGY, OrderStatus, Protection};
 use everwarm_domain::time::UtcMs;
 use everwarm_history::records::quotient;
 use everwarm_kernel::fact::Fact;
@@ -20,20 +20,23 @@ pub struct LotFold {
     made: BTreeMap<(Symbol, String), Decimal>,
     /// Whether [`LotFold::begin`] has run.
     begun: bool,
-    /// The stop orders that are not final.
+    /// The orders that protect lots and are not final.
     #[serde(default)]
     stops: BTreeMap<ClientOrderId, StopOrder>,
 }
 
-/// A stop order of a lot.
+/// A stop or target order of a lot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct StopOrder {
     symbol: Symbol,
     strategy: String,
-    /// In quote units.
+    /// Its price, quote units.
     stop: Decimal,
     /// Whether the venue has it.
     open: bool,
+    /// Whether it is a target order.
+    #[serde(default)]
+    target: bool,
 }
 
 /// One lot.
@@ -87,9 +90,13 @@ impl LotFold {
                 self.made.insert((*symbol, FIRST_STRATEGY.to_owned()), *realized_pnl);
             }
             Body::Order(Order::Intent(intent)) => {
-                if let Some(stop) = intent.terms.stop {
+                if let Some(protection) = intent.protection() {
                     let (symbol, strategy) = (intent.symbol, intent.strategy.clone());
-                    let stop = StopOrder { symbol, strategy, stop, open: false };
+                    let (stop, target) = match protection {
+                        Protection::Stop(stop) => (stop, false),
+                        Protection::Target(target) => (target, true),
+                    };
+                    let stop = StopOrder { symbol, strategy, stop, open: false, target };
                     self.stops.insert(intent.client_id.clone(), stop);
                 }
             }
@@ -111,10 +118,11 @@ impl LotFold {
         }
     }
 
-    /// The stop of the open stop order of a lot, in quote units.
-    fn stop(&self, symbol: Symbol, strategy: &str) -> Option<Decimal> {
-        let of = |stop: &&StopOrder| stop.symbol == symbol && stop.strategy == strategy;
-        self.stops.values().filter(|stop| stop.open).find(of).map(|stop| stop.stop.normalize())
+    /// The price of the open stop order or target order of a lot, in quote units.
+    fn rests(&self, symbol: Symbol, strategy: &str, target: bool) -> Option<Decimal> {
+        let open = self.stops.values().filter(|order| order.open && order.target == target);
+        let mut of = open.filter(|order| order.symbol == symbol && order.strategy == strategy);
+        of.next().map(|order| order.stop.normalize())
     }
 
     fn set(&mut self, symbol: Symbol, strategy: &str, held: Held) {
@@ -168,7 +176,8 @@ impl LotFold {
             quantity: held.quantity.normalize(),
             average_price: held.cost.and_then(|cost| quotient(cost, held.quantity)),
             opened: held.opened,
-            stop: self.stop(*symbol, strategy),
+            stop: self.rests(*symbol, strategy, false),
+            target: self.rests(*symbol, strategy, true),
         })
     }
 }

@@ -194,10 +194,12 @@ fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
         Market::DayBegins { zone, day, at, .. } => {
             format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
         }
-        Market::Capabilities { capabilities, stop_orders, fewer, .. } => {
+        Market::Capabilities { capabilities, stop_orders, fewer, pairs, .. } => {
             let stops = (*stop_orders > 0).then(|| stop_orders_of(*stop_orders, fewer));
+            let pairs = pairs.then(|| "pairs of a stop and a target".to_owned());
             let kinds = capabilities.orders.iter().map(|kind| kind.name().to_owned());
-            format!("the exchange takes orders of these kinds: {}", list(kinds.chain(stops)))
+            let kinds = kinds.chain(stops).chain(pairs);
+            format!("the exchange takes orders of these kinds: {}", list(kinds))
         }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
             let (from, to) = (instant(*from), instant(*to));

@@ -3,12 +3,12 @@
 
 use everwarm_domain::fact::{Body, Decision, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::order::SendAttempt;
+use everwarm_domain::order::{Protection, SendAttempt};
 use everwarm_kernel::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Symbol and strategy of an order, and whether it is a stop order.
-type Lot = (Symbol, String, bool);
+type Lot = (Symbol, String, &'static str);
 
 /// Orders that are not final, sent or withdrawn so far.
 #[derive(Debug, Default)]
@@ -25,7 +25,13 @@ impl Living {
     /// Takes one fact, in the order of the journal.
     pub fn see(&mut self, fact: &Fact<Body>) {
         if let Body::Order(Order::Intent(intent)) = &fact.body {
-            let lot = (intent.symbol, intent.strategy.clone(), intent.terms.stop.is_some());
+            // A lot has one order of each kind: another order, a stop and a target.
+            let kind = match intent.protection() {
+                None => "",
+                Some(Protection::Stop(_)) => "stop",
+                Some(Protection::Target(_)) => "target",
+            };
+            let lot = (intent.symbol, intent.strategy.clone(), kind);
             let others = self.orders.iter().filter(|(_, of)| **of == lot);
             let id = &intent.client_id;
             let twice = others.map(|(other, _)| format!("{other} lives beside {id}, of one lot"));

@@ -102,6 +102,10 @@ impl Venue for BinanceClient {
         self.stop_order_limits()
     }
 
+    fn pairs(&self) -> bool {
+        true
+    }
+
     fn request(&self, request: Request) -> Pending<Report> {
         let it = self.clone();
         Box::pin(async move {
@@ -121,6 +125,9 @@ impl Venue for BinanceClient {
                 }
                 Request::Place { intent, attempt } => {
                     Report::Order(Box::new(it.place(&intent, &attempt).await?))
+                }
+                Request::PlacePair { orders } => {
+                    Report::Pair(Box::new(it.place_pair(&orders).await?))
                 }
                 Request::Cancel { symbol, client_id, stamp } => {
                     Report::Order(Box::new(it.cancel(symbol, &client_id, stamp).await?))

@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 mod budget;
+mod pairs;
 mod time;
 mod words;
 

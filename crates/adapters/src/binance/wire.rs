@@ -541,6 +541,14 @@ pub fn decode_order_answer(bytes: &[u8]) -> Result<OrderAnswer, String> {
     }
 }
 
+/// The response to a new pair of orders.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PairAnswer {
+    /// Both orders as they were placed.
+    pub order_reports: Vec<OrderState>,
+}
+
 /// A row of `GET /api/v3/myTrades`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -123,5 +123,8 @@ pub enum Market {
         /// Symbols of which it takes fewer, with their number, sorted by symbol.
         #[serde(default)]
         fewer: Vec<(Symbol, u32)>,
+        /// Whether it takes a stop and a limit order as a pair, of which one ends the other.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pairs: bool,
     },
 }

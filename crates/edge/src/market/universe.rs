@@ -418,7 +418,8 @@ async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
     let capabilities = Some(world.venue.capabilities());
     let stop_orders = (world.venue.stop_orders(), world.venue.fewer_stop_orders());
     let sessions = hours.sessions;
-    Ok(Venue { rules, volumes, capabilities, stop_orders, sessions, days })
+    let pairs = world.venue.pairs();
+    Ok(Venue { rules, volumes, capabilities, stop_orders, pairs, sessions, days })
 }
 
 /// The zone of `risk.day_zone`; none: that of the venue.

@@ -342,6 +342,9 @@ mod tests {
             seen.push(change(&mut watch, &at));
         }
         seen.retain(|change| change != "same");
-        assert!(matches!(&*seen, [slow, over] if slow.contains("Disk") && over == "[]"), "{seen:?}");
+        assert!(
+            matches!(&*seen, [slow, over] if slow.contains("Disk") && over == "[]"),
+            "{seen:?}"
+        );
     }
 }

@@ -27,7 +27,7 @@ use everwarm_venue::port::{AccountPicture, ErrorClass, Stamp, Trade, TradesSince
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Whether a round is under way.
@@ -265,19 +265,8 @@ async fn place_orders(
     measure(world, &orders, announced);
     world.chaos().point(Site::BeforeSend, crate::orders::gateway::NAME);
     world.chaos().leaves(row);
-    let mut sends = Vec::new();
-    for (mut intent, attempt) in orders {
-        if world.chaos().sabotaged(Sabotage::RandomIds) {
-            intent.client_id = ClientOrderId(format!("ew-{:x}", crate::stream::dice()));
-        }
-        let venue = world.venue.clone();
-        sends.push(async move {
-            let began = clock::now();
-            let answer = venue.place(&intent, &attempt).await;
-            (answer, intent.close_time, attempt, began.elapsed())
-        });
-    }
-    let answers = join_all(sends).await;
+    let sends = requests(world, orders).into_iter().map(|request| send(world, request));
+    let answers = join_all(sends).await.into_iter().flatten();
     world.chaos().point(Site::AfterSend, crate::orders::gateway::NAME);
     let mut kept = None;
     let mut bodies = Vec::new();
@@ -306,6 +295,51 @@ async fn place_orders(
         }));
     }
     (bodies, kept)
+}
+
+/// The orders of one request: one, or a pair.
+type Request = Vec<(OrderIntent, SendAttempt)>;
+
+fn requests(world: &World, orders: Vec<(OrderIntent, SendAttempt)>) -> Vec<Request> {
+    let mut requests: Vec<Request> = Vec::new();
+    for (mut intent, attempt) in orders {
+        let list = intent.terms.list.clone();
+        let same = |request: &&mut Request| request[0].0.terms.list == list;
+        if world.chaos().sabotaged(Sabotage::RandomIds) {
+            intent.client_id = ClientOrderId(format!("ew-{:x}", crate::stream::dice()));
+        }
+        match requests.iter_mut().find(same).filter(|_| list.is_some()) {
+            Some(pair) => pair.push((intent, attempt)),
+            None => requests.push(vec![(intent, attempt)]),
+        }
+    }
+    requests
+}
+
+/// Sends one request. Returns for each order the response, the close it was decided at, its
+/// announcement, and how long the request took.
+async fn send(
+    world: &World,
+    mut request: Request,
+) -> Vec<(Result<OrderReport, VenueError>, UtcMs, SendAttempt, Duration)> {
+    let began = clock::now();
+    // Of a pair, the stop order comes first.
+    request.sort_by_key(|(intent, _)| intent.terms.stop.is_none());
+    let about = request.iter().map(|(intent, attempt)| (intent.close_time, attempt.clone()));
+    let about: Vec<_> = about.collect();
+    let answers: Vec<Result<OrderReport, VenueError>> = match <[_; 2]>::try_from(request) {
+        Ok(pair) => match world.venue.place_pair(pair).await {
+            Ok(reports) => reports.into_iter().map(Ok).collect(),
+            Err(e) => vec![Err(e.clone()), Err(e)],
+        },
+        Err(single) => {
+            let sends = single.iter().map(|(intent, attempt)| world.venue.place(intent, attempt));
+            join_all(sends).await
+        }
+    };
+    let took = began.elapsed();
+    let with = |(answer, (decided, attempt))| (answer, decided, attempt, took);
+    answers.into_iter().zip(about).map(with).collect()
 }
 
 /// Cancels orders. A response reports how the order ended. Anything else is found by a query of the
@@ -366,8 +400,9 @@ fn responded(e: VenueError) -> Response {
 fn measure(world: &World, orders: &[(OrderIntent, SendAttempt)], announced: Instant) {
     let (meters, now) = (&world.board.meters, clock::now());
     meters.sync.time(now.saturating_duration_since(announced));
-    // Orders of an earlier close have waited for something else, and stop orders for the fill.
-    let mut decided = orders.iter().filter(|(intent, _)| intent.terms.stop.is_none());
+    // Orders of an earlier close have waited for something else, and those that protect a lot for
+    // its fill.
+    let mut decided = orders.iter().filter(|(intent, _)| intent.protection().is_none());
     let appended = decided.next().and_then(|(intent, _)| meters.appended_at(intent.close_time));
     if let Some(appended) = appended {
         meters.decide.time(announced.saturating_duration_since(appended));

@@ -1,14 +1,16 @@
 //! What the gateway knows to decide what it sends: a fold over orders and reconciliations that
 //! appends nothing.
+//!
+//! Over 500 lines: one state, and a test for each of its limits.
 
 use crate::orders::unexplained::{Expected, ExpectedOfNumbers};
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
 };
-use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{SendAttempt, Side};
+use everwarm_domain::order::{OrderIntent, SendAttempt, Side};
 use everwarm_domain::switch::{Switch, Switches};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -21,7 +23,11 @@ use everwarm_trading::risk::caps::Caps;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const FORMAT: u8 = 7;
+const FORMAT: u8 = 8;
+/// The last version that did not know the breaker, the format of its state and its type.
+const BEFORE_BREAKER: u16 = 6;
+const FORMAT_BEFORE_BREAKER: u8 = 7;
+const TYPE_BEFORE_BREAKER: u64 = 0xc242_79ef_34c9_9de2;
 /// The last version without cancels, and the format of its state.
 const BEFORE_CANCELS: u16 = 4;
 const FORMAT_BEFORE: u8 = 5;
@@ -55,6 +61,31 @@ pub struct SendState {
     /// When days begin.
     #[serde(default)]
     calendar: Calendar,
+    /// What the breaker allows, also for entries that were decided before and not sent yet.
+    #[serde(default)]
+    breaker: EntryLimits,
+}
+
+/// The levels of the breaker for entries.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct EntryLimits {
+    level: BreakerLevel,
+    /// Symbols without entries.
+    barred: Vec<Symbol>,
+    /// Strategies with a level of their own.
+    strategies: Vec<(String, BreakerLevel)>,
+}
+
+impl EntryLimits {
+    fn allows(&self, intent: &OrderIntent) -> bool {
+        let of = |(id, _): &&(String, BreakerLevel)| *id == intent.strategy;
+        let own = self.strategies.iter().find(of).map_or(BreakerLevel::Normal, |(_, level)| *level);
+        let enters = match self.level.max(own) {
+            BreakerLevel::Normal | BreakerLevel::Reduced => true,
+            BreakerLevel::ExitsOnly | BreakerLevel::Halted => false,
+        };
+        intent.side == Side::Sell || (enters && !self.barred.contains(&intent.symbol))
+    }
 }
 
 /// The state of earlier versions, with their book of orders.
@@ -87,6 +118,7 @@ impl<Orders: Into<OrderStates>> From<Before<Orders>> for SendState {
             switches,
             expected,
             calendar: Calendar::default(),
+            breaker: EntryLimits::default(),
         }
     }
 }
@@ -153,6 +185,13 @@ impl SendState {
         self.orders.next_cancel_at().filter(|_| self.may_send(life, Side::Sell))
     }
 
+    /// Whether an order may be sent: as [`SendState::may_send`], and the breaker allows it. An
+    /// entry that it forbids waits, and expires.
+    #[must_use]
+    pub fn may_leave(&self, life: u64, intent: &OrderIntent) -> bool {
+        self.may_send(life, intent.side) && self.breaker.allows(intent)
+    }
+
     /// Whether an order of this side may be sent: reconciled in this run, without conflicts, and
     /// allowed by the switches. With conflicts exits are allowed, unless a twin uses our identity.
     #[must_use]
@@ -180,7 +219,7 @@ impl Stage for SendState {
         "gateway"
     }
     fn version(&self) -> u16 {
-        6
+        7
     }
     fn interest(&self) -> Mask {
         let more = Mask::of(&[
@@ -191,6 +230,7 @@ impl Stage for SendState {
             kind::LIVE_CONFIRMED,
             kind::SWITCHED,
             kind::APPROVED,
+            kind::BREAKER,
             kind::DAY_BEGINS,
         ]);
         OrderStates::INPUTS.and(OrderStates::FACTS).and(OrderStates::TAKEN_BACK).and(more)
@@ -223,6 +263,13 @@ impl Stage for SendState {
             {
                 self.approved.insert(intent.client_id.clone(), *reserved);
             }
+            Body::Decision(Decision::Breaker { level, barred, strategies, .. }) => {
+                self.breaker = EntryLimits {
+                    level: *level,
+                    barred: barred.iter().map(|(symbol, _)| *symbol).collect(),
+                    strategies: strategies.iter().map(|of| (of.id.clone(), of.level)).collect(),
+                };
+            }
             Body::Order(Order::Changed { client_id, status, .. }) if status.is_final() => {
                 self.approved.remove(client_id);
             }
@@ -250,10 +297,12 @@ impl Stage for SendState {
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_CANCELS, OF_NUMBERS]
+        &[BEFORE_CANCELS, OF_NUMBERS, BEFORE_BREAKER]
     }
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
-        *self = if version == BEFORE_CANCELS {
+        *self = if version == BEFORE_BREAKER {
+            state::grown(FORMAT_BEFORE_BREAKER, TYPE_BEFORE_BREAKER, bytes)?
+        } else if version == BEFORE_CANCELS {
             state::load::<Before<BookBefore>>(FORMAT_BEFORE, bytes)?.into()
         } else {
             state::load::<Before<BookOfNumbers>>(FORMAT_OF_NUMBERS, bytes)?.into()
@@ -265,6 +314,7 @@ impl Stage for SendState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_domain::fact::StrategyLimit;
     use everwarm_domain::id::VenueId;
     use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType};
     use everwarm_domain::switch::SafeStep;
@@ -363,6 +413,39 @@ mod tests {
         assert_eq!(due(&state), (1, Some(UtcMs::MIN)), "it is no new risk");
         state.evolve(&input(7, switched(Switch::Safe(SafeStep::Collect))));
         assert_eq!(due(&state), (0, None));
+    }
+
+    #[test]
+    fn no_entry_leaves_while_the_breaker_forbids_it_whenever_it_was_decided() {
+        let mut state = SendState::default();
+        state.evolve(&fact(1, 800, everwarm_trading::testing::reconciled(2, "1")));
+        let may = |state: &SendState| {
+            [intent("A", Side::Buy), intent("B", Side::Buy), intent("A", Side::Sell)]
+                .map(|intent| state.may_leave(2, &intent))
+        };
+        assert_eq!(may(&state), [true; 3]);
+        let mut breaker = |level, barred: &[&str], own: &[(&str, BreakerLevel)]| {
+            let why = || "why".to_owned();
+            let barred = barred.iter().map(|name| (sym(name), why())).collect();
+            let limit = |(id, level): &(&str, BreakerLevel)| StrategyLimit {
+                id: (*id).to_owned(),
+                level: *level,
+                why: why(),
+            };
+            let (reasons, strategies) = (vec![], own.iter().map(limit).collect());
+            let body = Decision::Breaker { level, reasons, barred, strategies };
+            state.evolve(&fact(2, rank::BREAKER.0, Body::Decision(body)));
+            let mut next = SendState::default();
+            next.load(&state.save()).unwrap();
+            may(&next)
+        };
+        let (normal, exits) = (BreakerLevel::Normal, BreakerLevel::ExitsOnly);
+        assert_eq!(breaker(BreakerLevel::Reduced, &[], &[]), [true; 3]);
+        assert_eq!(breaker(exits, &[], &[]), [false, false, true]);
+        assert_eq!(breaker(BreakerLevel::Halted, &[], &[]), [false, false, true]);
+        assert_eq!(breaker(normal, &["A"], &[]), [false, true, true]);
+        assert_eq!(breaker(normal, &[], &[("s", exits)]), [false, false, true]);
+        assert_eq!(breaker(normal, &[], &[("other", exits)]), [true; 3]);
     }
 
     fn before<Orders: From<OrderStates>>(state: SendState) -> Before<Orders> {

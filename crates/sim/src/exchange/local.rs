@@ -1,8 +1,8 @@
 //! The exchange without a journal, a socket or a clock, for tests and benches.
 
 use super::fact::{Accepted, Advance, Opened, SimFact};
-use super::order::{Order, Status, Trade};
-use super::request::NewOrder;
+use super::order::{Order, OrderList, Status, Trade};
+use super::request::{NewList, NewOrder};
 use super::state::{Exchange, RANK};
 use crate::market::Market;
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -201,6 +201,22 @@ impl Local {
                 Ok(report(&self.exchange, order))
             }
             _ => unreachable!("a request for an order is accepted or rejected"),
+        }
+    }
+
+    /// Places a list of orders. Returns their reports, a stop order before its pair.
+    ///
+    /// # Errors
+    /// The protocol's code and message of a refusal.
+    pub fn place_list(&mut self, list: NewList) -> Result<Vec<OrderReport>, (i32, String)> {
+        let facts = self.step(SimFact::PlaceList(list));
+        match facts.first() {
+            Some(SimFact::Rejected { code, msg }) => Err((*code, msg.clone())),
+            Some(SimFact::Listed(OrderList { orders, .. })) => {
+                let orders = orders.iter().filter_map(|id| self.exchange.order(*id));
+                Ok(orders.map(|order| report(&self.exchange, order)).collect())
+            }
+            _ => unreachable!("a request for a list is accepted or rejected"),
         }
     }
 

@@ -313,6 +313,27 @@ impl Shape {
     }
 }
 
+impl NewList {
+    /// Makes the request of a stop and a limit order as a pair, which arrives at `at`.
+    ///
+    /// # Errors
+    /// The first has no stop, or the second no price.
+    pub fn pair(stop: &OrderIntent, target: &OrderIntent, at: UtcMs) -> Result<NewList, String> {
+        let leg = |intent: &OrderIntent, kind| Leg {
+            side: intent.side,
+            kind,
+            client_id: Some(intent.client_id.0.clone()),
+        };
+        let quantity = target.quantity;
+        let kind = target.price.map(|price| OrderKind::LimitMaker { quantity, price });
+        let kind = kind.ok_or_else(|| format!("{} has no price", target.client_id))?;
+        let (above, below) = (leg(target, kind), leg(stop, NewOrder::of(stop, at)?.kind));
+        let client_id = stop.terms.list.as_ref().map(|list| list.0.clone());
+        let shape = Shape::Oco { above, below };
+        Ok(NewList { symbol: stop.symbol, client_id, shape, at, deadline: UtcMs::MAX })
+    }
+}
+
 /// A request for a list of orders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewList {

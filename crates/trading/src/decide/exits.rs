@@ -1,14 +1,16 @@
 //! Decides exits: opens them, requests their orders and ends them.
 
 use super::entry_checks::form_allows;
+use super::lot_guards::EndOf;
 use super::owed_exits::{self, Ended, Exit};
+use super::protection::Protected;
 use super::sales::Sales;
 use super::{Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, client_id, no, too_small};
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
-use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Protection, Side, Terms};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Out;
 use std::collections::BTreeSet;
@@ -17,9 +19,9 @@ use std::collections::BTreeSet;
 enum Fate {
     /// Its order is requested.
     Asks(Box<Approved>),
-    /// Its order can be requested once the stop order of the lot is cancelled.
-    FreesLot(ClientOrderId),
-    /// It waits, with the reason. `None`: its order, or the stop order, is not final yet.
+    /// Its order can be requested once the orders that protect the lot are cancelled.
+    FreesLot,
+    /// It waits, with the reason. `None`: its order, or one that protects the lot, is not final.
     Waits(Option<String>),
     /// It has ended, with the reason.
     Ends(String),
@@ -92,7 +94,7 @@ impl Decide {
         let idle = |symbol, strategy: &str| !sales.sells(symbol, strategy);
         let mut exits = self.exits.iter().filter(|((symbol, strategy), _)| idle(*symbol, strategy));
         exits.any(|((symbol, strategy), exit)| {
-            let asks = |fate| matches!(fate, Fate::Asks(_) | Fate::FreesLot(_));
+            let asks = |fate| matches!(fate, Fate::Asks(_) | Fate::FreesLot);
             asks(self.fate(*symbol, strategy, exit, &sales))
         })
     }
@@ -136,10 +138,10 @@ impl Decide {
         out: &mut Out<Body>,
     ) {
         let (refusal, ended, approved, freed) = match self.fate(symbol, strategy, exit, sales) {
-            Fate::Asks(approved) => (None, None, Some(approved), None),
-            Fate::FreesLot(stop) => (None, None, None, Some(stop)),
-            Fate::Waits(why) => (why, None, None, None),
-            Fate::Ends(why) => (None, Some(why), None, None),
+            Fate::Asks(approved) => (None, None, Some(approved), false),
+            Fate::FreesLot => (None, None, None, true),
+            Fate::Waits(why) => (why, None, None, false),
+            Fate::Ends(why) => (None, Some(why), None, false),
         };
         let stays = ended.is_none();
         if new || ended.is_some() || refusal != exit.reported {
@@ -155,12 +157,12 @@ impl Decide {
             }
             sales.withdrawn.extend(withdrawn);
         }
-        if let Some(id) = freed
-            && let Some(hold) = self.holds.get(&id)
-        {
-            let why = format!("an exit was decided: {}", exit.cause);
+        if freed {
+            for (id, hold) in sales.protecting(symbol, strategy) {
+                let why = format!("an exit was decided: {}", exit.cause);
+                out.append_because(exit.because(), taken_back(id, hold, why));
+            }
             sales.freed.insert((symbol, strategy));
-            out.append_because(exit.because(), taken_back(&id, hold, why));
         }
         if let Some(approved) = approved {
             self.sells(symbol, strategy, approved.intent.quantity, sales);
@@ -176,10 +178,11 @@ impl Decide {
         if flattened && self.flatten.is_none() {
             return Fate::Ends("an operator has resumed trading".to_owned());
         }
-        match (self.approve_exit(symbol, strategy, exit, sales), sales.stop(symbol, strategy)) {
-            (Ok(approved), None) => Fate::Asks(Box::new(approved)),
-            (Ok(_), Some((_, hold))) if hold.withdrawn => Fate::Waits(None),
-            (Ok(_), Some((id, _))) => Fate::FreesLot((*id).clone()),
+        let protected = sales.protected(symbol, strategy);
+        match (self.approve_exit(symbol, strategy, exit, sales), protected) {
+            (Ok(approved), Protected::No) => Fate::Asks(Box::new(approved)),
+            (Ok(_), Protected::Ending) => Fate::Waits(None),
+            (Ok(_), Protected::Yes) => Fate::FreesLot,
             (Err(refusal), _) => Fate::of(refusal),
         }
     }
@@ -192,7 +195,7 @@ impl Decide {
             || self.manual.sells_part(symbol, strategy)
             || sales.sold.contains(&(symbol, strategy))
             || exit().is_some_and(|exit| match self.fate(symbol, strategy, exit, sales) {
-                Fate::Asks(_) | Fate::FreesLot(_) | Fate::Waits(None) => true,
+                Fate::Asks(_) | Fate::FreesLot | Fate::Waits(None) => true,
                 Fate::Waits(Some(_)) | Fate::Ends(_) => false,
             })
     }
@@ -318,10 +321,13 @@ impl Decide {
     ) {
         if hold.side == Side::Sell {
             let ended = Ended { status, executed, reason, left: hold.left };
-            if hold.stop.is_none() {
-                self.exits.ended(&(hold.symbol, hold.strategy.clone()), &ended);
+            let (symbol, strategy) = (hold.symbol, &hold.strategy);
+            if hold.protection.is_none() {
+                self.exits.ended(&(symbol, strategy.clone()), &ended);
             } else if !hold.withdrawn {
-                self.guards.ended(hold.symbol, &hold.strategy, &ended);
+                let pair = self.holds.values().any(|hold| hold.protects(symbol, strategy));
+                let of = EndOf { target: hold.target().is_some(), pair };
+                self.guards.ended(symbol, strategy, &ended, of);
             }
         }
     }
@@ -346,10 +352,15 @@ impl Decide {
 
     /// Applies the request of an exit order.
     pub(super) fn exit_requested(&mut self, intent: &OrderIntent) {
-        if let Some(stop) = intent.terms.stop {
-            self.guards.requested(intent, stop);
-        } else if intent.side == Side::Sell {
-            self.exits.requested(intent.symbol, &intent.strategy, self.closed);
+        match intent.protection() {
+            Some(Protection::Stop(stop)) => self.guards.requested(intent, stop),
+            Some(Protection::Target(target)) => {
+                self.targets.insert(intent.client_id.clone(), target);
+            }
+            None if intent.side == Side::Sell => {
+                self.exits.requested(intent.symbol, &intent.strategy, self.closed);
+            }
+            None => {}
         }
     }
 
@@ -401,6 +412,6 @@ impl Hold {
     /// Whether it is an exit order of this lot.
     fn sells(&self, symbol: Symbol, strategy: &str) -> bool {
         let of = (self.side, self.symbol, self.strategy.as_str());
-        of == (Side::Sell, symbol, strategy) && self.stop.is_none()
+        of == (Side::Sell, symbol, strategy) && self.protection.is_none()
     }
 }

@@ -7,8 +7,6 @@
 //! It is cancelled earlier, and not replaced, if its strategy may not enter any more: a breaker
 //! level, a symbol that leaves, an odd bar, or a strategy that is turned off. An exit of its lot
 //! cancels it, too: see [`super::exits`].
-//!
-//! For the same reasons, a market order of an entry is withdrawn if it was not sent yet.
 
 use super::exits::taken_back;
 use super::sales::Sales;
@@ -211,7 +209,7 @@ impl Decide {
     }
 
     /// Cancels the limit orders that end.
-    pub(super) fn conclude_open_entries(&self, sales: &Sales<'_>, out: &mut Out<Body>) {
+    pub(super) fn conclude_limit_entries(&self, sales: &Sales<'_>, out: &mut Out<Body>) {
         for (id, working) in &self.limit_entries.working {
             let hold = self.holds.get(id).filter(|hold| !hold.withdrawn);
             let Some(hold) = hold.filter(|_| !sales.withdrawn.contains(id)) else { continue };
@@ -219,35 +217,6 @@ impl Decide {
                 out.append_because([working.then.key], taken_back(id, hold, why));
             }
         }
-        for (id, hold) in self.unsent_entries() {
-            if let Some(why) = self.forbids(hold.symbol, &hold.strategy)
-                && !sales.withdrawn.contains(id)
-            {
-                out.append(taken_back(id, hold, why));
-            }
-        }
-    }
-
-    /// Whether an unsent market entry is not allowed any more.
-    pub(super) fn unsent_entry_ends(&self) -> bool {
-        self.unsent_entries().any(|(_, hold)| self.forbids(hold.symbol, &hold.strategy).is_some())
-    }
-
-    /// The market orders of entries that were not sent and not withdrawn.
-    fn unsent_entries(&self) -> impl Iterator<Item = (&ClientOrderId, &Hold)> {
-        let working = &self.limit_entries.working;
-        self.holds.iter().filter(|(id, hold)| {
-            hold.side == Side::Buy && !hold.left && !hold.withdrawn && !working.contains_key(*id)
-        })
-    }
-
-    /// Why a strategy may not enter a symbol now; none if it may.
-    fn forbids(&self, symbol: Symbol, strategy: &str) -> Option<String> {
-        let allowed = self
-            .level_allows(symbol, strategy)
-            .and_then(|()| self.listing_allows(symbol))
-            .and_then(|()| self.bars_allow(symbol));
-        allowed.err().map(|Refusal { text, .. }| text)
     }
 
     /// Whether a limit order ends that was not cancelled yet.
@@ -263,9 +232,12 @@ impl Decide {
         if *off {
             return Some(format!("{strategy} is turned off"));
         }
-        let forbidden = self.forbids(*symbol, strategy);
-        if forbidden.is_some() {
-            return forbidden;
+        let allowed = self
+            .level_allows(*symbol, strategy)
+            .and_then(|()| self.listing_allows(*symbol))
+            .and_then(|()| self.bars_allow(*symbol));
+        if let Err(Refusal { text, .. }) = allowed {
+            return Some(text);
         }
         working.is_over(self.closed).then(|| format!("it has worked for its {minutes} min"))
     }

@@ -7,6 +7,8 @@
 //!
 //! Times are counted from the beginning of that minute. A restart may delay a fill by seconds, and
 //! the result must be the same.
+//!
+//! Over 500 lines: one state, with the rules that change it.
 
 use super::owed_exits::{Ended, WAIT_MAX};
 use crate::instruments::Instruments;
@@ -45,6 +47,15 @@ pub(super) struct Guard {
     pub(super) orders: StopOrders,
 }
 
+/// Which order that protects a lot has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndOf {
+    /// Whether it is a target order.
+    pub(super) target: bool,
+    /// Whether the other order of its pair has not ended.
+    pub(super) pair: bool,
+}
+
 /// The stop orders of one lot so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct StopOrders {
@@ -58,16 +69,23 @@ pub(super) struct StopOrders {
 }
 
 impl StopOrders {
-    fn ended(&mut self, end: &Ended<'_>) {
+    /// Notes the end of an order that was not withdrawn.
+    fn ended(&mut self, end: &Ended<'_>, of: EndOf) {
         let Ended { status, executed, reason, .. } = end;
         if *executed > Decimal::ZERO {
             (self.rejected, self.lost) = (0, 0);
             return;
         }
         match status {
+            // The venue rejects both orders of a pair, which counts once.
+            OrderStatus::Rejected if of.target => {}
             OrderStatus::Rejected => {
                 self.rejected += 1;
                 (*reason).clone_into(&mut self.reason);
+            }
+            // A fill of the other order ends this one. The report of that fill may come later.
+            OrderStatus::Cancelled | OrderStatus::Expired if of.pair => {
+                self.wait = self.wait.max(1);
             }
             OrderStatus::Cancelled | OrderStatus::Expired => {
                 self.wait = 1_u32.checked_shl(self.lost).map_or(WAIT_MAX, |w| w.min(WAIT_MAX));
@@ -383,6 +401,7 @@ impl Guards {
     /// Notes that the stop order of a lot may have to change because of a fact. A fact of the
     /// decision's rank or above is decided on at the next input.
     pub(super) fn touch(&mut self, symbol: Symbol, strategy: &str, key: Key) {
+        // A venue that takes no stop orders takes no pairs.
         let takes = !self.most.is_empty() || !self.stops.is_empty();
         if takes && strategy != HOUSE {
             let step = if key.rank >= rank::DECISION.0 { key.n + 1 } else { key.n };
@@ -459,10 +478,10 @@ impl Guards {
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 
-    /// Applies the end of a stop order that was not withdrawn.
-    pub(super) fn ended(&mut self, symbol: Symbol, strategy: &str, end: &Ended<'_>) {
+    /// Applies the end of an order that protects a lot and was not withdrawn.
+    pub(super) fn ended(&mut self, symbol: Symbol, strategy: &str, end: &Ended<'_>, of: EndOf) {
         if let Some(guard) = self.lots.get_mut(&(symbol, strategy.to_owned())) {
-            guard.orders.ended(end);
+            guard.orders.ended(end, of);
         }
     }
 

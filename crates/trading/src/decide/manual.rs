@@ -14,6 +14,7 @@
 
 use super::exits::{owed, taken_back};
 use super::owed_exits::{Exit, Exits};
+use super::protection::Protected;
 use super::sales::Sales;
 use super::{Approved, Decide, Hold, Part, Refusal, client_id, no, too_small};
 use crate::risk::sizing;
@@ -88,7 +89,7 @@ enum Step {
     /// Its order is requested.
     Places(Box<Approved>),
     /// The stop order of the lot is cancelled first.
-    Frees(ClientOrderId),
+    Frees,
     /// The stop order of the lot has not ended yet.
     Waits,
     /// It is declined.
@@ -146,8 +147,9 @@ impl Manual {
 
     /// Applies the approval of an order. A sale without an owed exit is one of a part.
     pub(super) fn approved(&mut self, intent: &OrderIntent, exits: &Exits) {
-        let OrderIntent { symbol, strategy, side, terms, .. } = intent;
-        let sells = (strategy.as_str(), *side, terms.stop) == (MANUAL, Side::Sell, None);
+        let OrderIntent { symbol, strategy, side, .. } = intent;
+        let sells = (strategy.as_str(), *side) == (MANUAL, Side::Sell);
+        let sells = sells && intent.protection().is_none();
         if sells && exits.get(*symbol, MANUAL).is_none() {
             self.parts.remove(symbol);
         }
@@ -299,12 +301,12 @@ impl Decide {
                     }
                     out.append_because([part.key], approved.into_body());
                 }
-                Step::Frees(stop) => {
-                    if let Some(hold) = self.holds.get(&stop) {
+                Step::Frees => {
+                    for (id, hold) in sales.protecting(*symbol, MANUAL) {
                         let why = "an operator sells a part of its lot".to_owned();
-                        sales.freed.insert((*symbol, MANUAL));
-                        out.append_because([part.key], taken_back(&stop, hold, why));
+                        out.append_because([part.key], taken_back(id, hold, why));
                     }
+                    sales.freed.insert((*symbol, MANUAL));
                 }
                 Step::Waits => {}
                 Step::Ends(refusal) => {
@@ -325,11 +327,11 @@ impl Decide {
     }
 
     fn step_of(&self, symbol: Symbol, part: &PartSale, sales: &Sales<'_>) -> Step {
-        match (self.approve_part(symbol, part, sales), sales.stop(symbol, MANUAL)) {
+        match (self.approve_part(symbol, part, sales), sales.protected(symbol, MANUAL)) {
             (Err(refusal), _) => Step::Ends(refusal),
-            (Ok(approved), None) => Step::Places(Box::new(approved)),
-            (Ok(_), Some((_, hold))) if hold.withdrawn => Step::Waits,
-            (Ok(_), Some((id, _))) => Step::Frees((*id).clone()),
+            (Ok(approved), Protected::No) => Step::Places(Box::new(approved)),
+            (Ok(_), Protected::Ending) => Step::Waits,
+            (Ok(_), Protected::Yes) => Step::Frees,
         }
     }
 
@@ -442,8 +444,8 @@ impl Decide {
         let Some(hold) = self.holds.get(id) else {
             return no("not-open", format!("order {id} is not open any more"));
         };
-        let Hold { symbol, strategy, side, stop, withdrawn, .. } = hold;
-        if stop.is_some() {
+        let Hold { symbol, strategy, side, protection, withdrawn, .. } = hold;
+        if protection.is_some() {
             let text = format!("order {id} protects a lot. To sell it: everwarm close {symbol}");
             return no("protects", text);
         }

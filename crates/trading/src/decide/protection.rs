@@ -1,12 +1,14 @@
-//! Protects each lot by a stop order at the venue, while the venue takes such orders.
+//! Protects each lot by orders at the venue, while the venue takes such orders: by a stop order, or
+//! by a stop and a target order as a pair, of which the fill of one ends the other.
 //!
-//! A stop order is placed after the first fill of the entry. It is replaced when the lot or the
-//! stop changes: cancelled first, placed anew after its end. An exit has it cancelled too, and
-//! sells after its end. If the exit cannot leave, the stop order stays or returns.
+//! They are placed after the first fill of the entry. They are replaced when the lot, its stop or
+//! its target changes: cancelled first, placed anew after their end. An exit has them cancelled
+//! too, and sells after their end. If the exit cannot leave, they stay or return.
 //!
-//! A rejected stop order is placed again, then lower. After three rejections in a row, the lot is
-//! sold. A stop order that ended without our doing is placed again after 1, 2, 4 … 60 closes.
-//! Without a stop order, the exit rules of the lot are still judged at each close.
+//! A rejected pair is followed by a stop order alone: the target is judged at closes. A rejected
+//! stop order is placed again, then lower. After three rejections in a row, the lot is sold. A stop
+//! order that ended without our doing is placed again after 1, 2, 4 … 60 closes. Whatever rests at
+//! the venue, the exit rules of the lot are judged at each close.
 
 use super::exits::taken_back;
 use super::lot_guards::Guard;
@@ -22,8 +24,11 @@ use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Key;
 use everwarm_kernel::stage::Out;
 
-/// Number of a stop order within the decisions of its lot. Exits have 0.
-const LEG: u32 = 1;
+/// Numbers of the orders within the decisions of their lot. Exits have 0.
+const STOP: u32 = 1;
+const TARGET: u32 = 2;
+/// The same for a pair of them.
+const LIST: u32 = 3;
 /// Rejections in a row after which the lot is sold.
 const REJECTIONS: u32 = 3;
 /// How much lower the last stop order before that is, percent of the stop.
@@ -31,45 +36,75 @@ const LOWER_PERCENT: i64 = 1;
 /// How far a stop must move before its order is replaced, millionths of the price.
 const MOVED_PPM: i64 = 2_000;
 
-/// What is done about the stop order of a lot.
+/// What is done about the orders that protect a lot.
 enum Step {
-    /// It is placed.
-    Place(Box<Approved>),
-    /// It is cancelled, and why.
-    Cancel(ClientOrderId, &'static str),
+    /// They are placed: a stop order, or a pair.
+    Place(Vec<Approved>),
+    /// They are cancelled, and why.
+    Cancel(&'static str),
     /// The lot is sold instead, and why.
     Sell(String),
     /// Nothing.
     Nothing,
 }
 
+/// Whether open orders protect a lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protected {
+    /// None does.
+    No,
+    /// They are being cancelled.
+    Ending,
+    /// They do.
+    Yes,
+}
+
 impl<'a> Sales<'a> {
-    /// The open stop order of a lot.
-    pub(super) fn stop(
+    /// The open orders that protect a lot.
+    pub(super) fn protecting(
         &self,
         symbol: Symbol,
         strategy: &str,
-    ) -> Option<&(&'a ClientOrderId, &'a Hold)> {
-        let of = |hold: &Hold| hold.stop.is_some() && hold.strategy == strategy;
-        self.of(symbol).iter().find(|(_, hold)| of(hold))
+    ) -> impl Iterator<Item = &(&'a ClientOrderId, &'a Hold)> {
+        self.of(symbol).iter().filter(move |(_, hold)| hold.protects(symbol, strategy))
+    }
+
+    /// Whether open orders protect a lot.
+    pub(super) fn protected(&self, symbol: Symbol, strategy: &str) -> Protected {
+        let mut protecting = self.protecting(symbol, strategy).peekable();
+        if protecting.peek().is_none() {
+            return Protected::No;
+        }
+        // Both orders of a pair are cancelled together.
+        let ending = protecting.any(|(_, hold)| hold.withdrawn);
+        if ending { Protected::Ending } else { Protected::Yes }
+    }
+
+    /// Whether the lot of an order has an open stop order.
+    pub(super) fn has_stop(&self, hold: &Hold) -> bool {
+        self.protecting(hold.symbol, &hold.strategy).any(|(_, hold)| hold.stop().is_some())
     }
 }
 
 impl Decide {
-    /// Places and cancels stop orders, as far as something has changed.
+    /// Places and cancels the orders that protect lots, as far as something has changed.
     pub(super) fn conclude_protection<'a>(&'a self, sales: &mut Sales<'a>, out: &mut Out<Body>) {
         for (symbol, strategy, key) in self.guards.changed() {
             match self.step(symbol, strategy, sales) {
                 Step::Place(approved) => {
-                    if let Some(rule) = self.instruments.get(symbol) {
+                    if let Some(rule) = self.instruments.get(symbol)
+                        && let Some(stop) = approved.first()
+                    {
                         let selling = sales.selling.entry(rule.base.as_str()).or_default();
-                        *selling = selling.saturating_add(approved.intent.quantity);
+                        *selling = selling.saturating_add(stop.intent.quantity);
                     }
-                    out.append_because([key], approved.into_body());
+                    for approved in approved {
+                        out.append_because([key], approved.into_body());
+                    }
                 }
-                Step::Cancel(id, why) => {
-                    if let Some(hold) = self.holds.get(&id) {
-                        out.append_because([key], taken_back(&id, hold, why.to_owned()));
+                Step::Cancel(why) => {
+                    for (id, hold) in sales.protecting(symbol, strategy) {
+                        out.append_because([key], taken_back(id, hold, why.to_owned()));
                     }
                 }
                 Step::Sell(_) | Step::Nothing => {}
@@ -84,12 +119,12 @@ impl Decide {
     ) -> Vec<(Symbol, &str, ExitRule, String, Key)> {
         let sold = |(symbol, strategy, key)| match self.step(symbol, strategy, sales) {
             Step::Sell(why) => Some((symbol, strategy, ExitRule::Stop, why, key)),
-            Step::Place(_) | Step::Cancel(..) | Step::Nothing => None,
+            Step::Place(_) | Step::Cancel(_) | Step::Nothing => None,
         };
         self.guards.changed().filter_map(sold).collect()
     }
 
-    /// Whether a stop order is to be placed or cancelled that was not decided yet.
+    /// Whether such an order is to be placed or cancelled that was not decided yet.
     pub(super) fn protection_is_due(&self) -> bool {
         self.guards.has_news() && {
             let sales = self.sales();
@@ -102,38 +137,58 @@ impl Decide {
     fn step(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> Step {
         let lot = self.lots.get(symbol, strategy);
         let guard = self.guards.get(symbol, strategy).filter(|_| !lot.is_zero());
-        match (sales.stop(symbol, strategy), guard) {
-            (Some((_, hold)), _) if hold.withdrawn => Step::Nothing,
-            _ if sales.freed.contains(&(symbol, strategy)) => Step::Nothing,
-            (Some((id, _)), None) => Step::Cancel((*id).clone(), "its lot is gone"),
-            (Some((id, hold)), Some(guard)) => self.replace(id, hold, guard, lot),
-            (None, None) => Step::Nothing,
-            (None, Some(guard)) => self.place(symbol, strategy, guard, sales),
+        let open: Vec<&Hold> = sales.protecting(symbol, strategy).map(|(_, hold)| *hold).collect();
+        let ending = sales.protected(symbol, strategy) == Protected::Ending;
+        match guard {
+            _ if ending || sales.freed.contains(&(symbol, strategy)) => Step::Nothing,
+            None if open.is_empty() => Step::Nothing,
+            None => Step::Cancel("its lot is gone"),
+            Some(guard) if open.is_empty() => self.place(symbol, strategy, guard, sales),
+            Some(guard) => self.replace(symbol, &open, guard, lot),
         }
     }
 
-    /// Replaces an open stop order if the lot or the stop has changed.
-    fn replace(&self, id: &ClientOrderId, hold: &Hold, guard: &Guard, lot: Decimal) -> Step {
-        let Some(rule) = self.instruments.get(hold.symbol).filter(|rule| rule.trading) else {
+    /// Replaces open orders if the lot, its stop or its target has changed.
+    fn replace(&self, symbol: Symbol, open: &[&Hold], guard: &Guard, lot: Decimal) -> Step {
+        let Some(rule) = self.instruments.get(symbol).filter(|rule| rule.trading) else {
             return Step::Nothing;
         };
-        let (Some(stop), Some(present)) = (self.stop_of(guard, hold.symbol), hold.stop) else {
-            return Step::Nothing;
-        };
+        let Some(stop) = self.stop_of(guard, symbol) else { return Step::Nothing };
         if self.level == BreakerLevel::Halted {
             return Step::Nothing;
         }
+        let present = open.iter().find_map(|hold| Some((hold.stop()?, *hold)));
+        let Some((present, hold)) = present else {
+            // A fill of the target ends the stop. Its report may come until the next close.
+            return if guard.orders.wait > 0 {
+                Step::Nothing
+            } else {
+                Step::Cancel("its stop order has ended")
+            };
+        };
         let rest = hold.quantity.saturating_sub(hold.executed);
-        let moved = stop.saturating_sub(present).abs();
+        let moves = |now: Decimal, before: Decimal| {
+            now.saturating_sub(before).abs() > before.saturating_mul(Decimal::new(MOVED_PPM, 6))
+        };
+        let target = open.iter().find_map(|hold| hold.target());
+        let other_target = match (self.target_of(guard, symbol), target) {
+            (Some(now), Some(before)) => moves(now, before),
+            (None, None | Some(_)) | (Some(_), None) => false,
+        };
         match sizing::market(rule, lot, stop) {
-            Ok(quantity) if quantity != rest => {
-                Step::Cancel(id.clone(), "the quantity of its lot has changed")
-            }
-            Ok(_) if moved > present.saturating_mul(Decimal::new(MOVED_PPM, 6)) => {
-                Step::Cancel(id.clone(), "its stop has moved")
-            }
+            Ok(quantity) if quantity != rest => Step::Cancel("the quantity of its lot has changed"),
+            Ok(_) if moves(stop, present) => Step::Cancel("its stop has moved"),
+            Ok(_) if other_target => Step::Cancel("its target has moved"),
             Ok(_) | Err(_) => Step::Nothing,
         }
+    }
+
+    /// The target of a lot whose venue takes pairs, on the ticks of its symbol. None after a
+    /// rejection.
+    fn target_of(&self, guard: &Guard, symbol: Symbol) -> Option<Decimal> {
+        let rule = self.instruments.get(symbol)?;
+        let takes = self.pairs.contains(&rule.venue) && guard.orders.rejected == 0;
+        guard.levels(Some(rule)).target.filter(|_| takes)
     }
 
     /// The stop of a lot on the ticks of its symbol, lower after a second rejection.
@@ -153,14 +208,14 @@ impl Decide {
             return Step::Nothing;
         }
         let Ok(rule) = self.instrument(symbol) else { return Step::Nothing };
-        let open = sales.of(symbol).iter().filter(|(_, hold)| hold.stop.is_some()).count();
+        let open = sales.of(symbol).iter().filter(|(_, hold)| hold.stop().is_some()).count();
         if open >= self.guards.most(rule) {
             return Step::Nothing;
         }
         if self.leaves(symbol, strategy, sales) {
             return Step::Nothing;
         }
-        let Some(last) = self.newest.get(symbol).map(|newest| newest.close.decimal()) else {
+        let Some(price) = self.newest.get(symbol).map(|newest| newest.close.decimal()) else {
             return Step::Nothing;
         };
         let Ok(available) = self.free_for(&rule.base, (symbol, strategy), sales) else {
@@ -172,31 +227,42 @@ impl Decide {
             let (times, reason) = (guard.orders.rejected, &guard.orders.reason);
             return Step::Sell(format!("its stop order was rejected {times} times: {reason}"));
         }
-        if last <= stop {
-            let last = last.normalize();
-            return Step::Sell(format!("stop {stop} reached: the last close was {last}"));
+        if price <= stop {
+            let price = price.normalize();
+            return Step::Sell(format!("stop {stop} reached: the last close was {price}"));
         }
         let (decided, revision) = self.guards.next_order(symbol, strategy);
-        let part = Part { leg: LEG, revision };
-        let client_id = client_id::of(&self.identity, strategy, symbol, Side::Sell, decided, part);
-        let (stop, leg) = (Some(stop), LEG);
-        let terms = Terms { stop, leg, revision, reduce_only: true, ..Terms::default() };
-        let intent = OrderIntent {
-            client_id,
-            strategy: strategy.to_owned(),
-            symbol,
-            side: Side::Sell,
-            order_type: OrderType::Market,
-            quantity,
-            price: None,
-            close_time: self.closed,
-            valid_until: UtcMs::MAX,
-            terms: Box::new(terms),
+        let id = |leg| {
+            let part = Part { leg, revision };
+            client_id::of(&self.identity, strategy, symbol, Side::Sell, decided, part)
         };
         let entry = guard.entry().round_dp(8).normalize();
-        let reason = format!("protects the lot bought at {entry}");
-        let (reserved, sizing) = (Decimal::ZERO, None);
-        Step::Place(Box::new(Approved { intent, reserved, reason, sizing }))
+        let order = |leg, (order_type, price), (stop, list), what: &str| {
+            let terms = Terms { stop, list, leg, revision, reduce_only: true, ..Terms::default() };
+            let intent = OrderIntent {
+                client_id: id(leg),
+                strategy: strategy.to_owned(),
+                symbol,
+                side: Side::Sell,
+                order_type,
+                quantity,
+                price,
+                close_time: self.closed,
+                valid_until: UtcMs::MAX,
+                terms: Box::new(terms),
+            };
+            let reason = format!("{what} the lot bought at {entry}");
+            Approved { intent, reserved: Decimal::ZERO, reason, sizing: None }
+        };
+        let target = self.target_of(guard, symbol).filter(|target| *target > price);
+        let list = target.map(|_| id(LIST));
+        let terms = (Some(stop), list.clone());
+        let stop = order(STOP, (OrderType::Market, None), terms, "protects");
+        let target = target.map(|target| {
+            let priced = (OrderType::Limit, Some(target));
+            order(TARGET, priced, (None, list), "takes the profit of")
+        });
+        Step::Place(std::iter::once(stop).chain(target).collect())
     }
 }
 

@@ -1,5 +1,7 @@
-//! Tests stop orders of lots with all stages and a venue that takes such orders. Limit orders to
-//! buy rest there, too.
+//! Tests stop and target orders of lots with all stages and a venue that takes such orders. Limit
+//! orders to buy rest there, too.
+//!
+//! Over 500 lines: one subject, and the venue that it needs.
 
 use crate::testing::world::{Delivery, World};
 use crate::testing::{bar, configured, crossing, dec};
@@ -9,8 +11,8 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
-    Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, ReportSource, RequestKind,
-    Response, SendAttempt, Validity, VenueFill,
+    Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, Protection, ReportSource,
+    RequestKind, Response, SendAttempt, Validity, VenueFill,
 };
 use everwarm_domain::settings::{ExitRules, Settings};
 use everwarm_domain::switch::{SafeStep, Switch};
@@ -23,8 +25,10 @@ pub(in crate::decide) const SYMBOL: &str = "BTCUSDT";
 pub(in crate::decide) enum Next {
     /// What was requested.
     Usual,
-    /// It rejects stop orders.
+    /// It rejects stop orders and pairs.
     Rejects,
+    /// It rejects pairs.
+    RejectsPairs,
     /// An order is filled just before its cancel arrives.
     Fills,
     /// A limit order that is reached is filled by half.
@@ -36,12 +40,19 @@ pub(in crate::decide) struct Desk {
     pub(in crate::decide) world: World,
     pub(in crate::decide) resting: BTreeMap<ClientOrderId, (OrderIntent, u64)>,
     pub(in crate::decide) next: Next,
+    /// Orders that ended with the other one of their pair, and were not queried since.
+    gone: BTreeMap<ClientOrderId, (OrderIntent, u64)>,
     orders: u64,
     minute: i64,
 }
 
 impl Desk {
     pub(in crate::decide) fn new(stops: bool, change: impl FnOnce(&mut Settings)) -> Desk {
+        Desk::at((stops, false), change)
+    }
+
+    /// A desk at a venue that takes stop orders or not, and pairs of orders or not.
+    fn at((stops, pairs): (bool, bool), change: impl FnOnce(&mut Settings)) -> Desk {
         let mut world = World::new(Delivery::Whole, 1);
         let mut settings = crossing(2, 3);
         change(&mut settings);
@@ -49,10 +60,22 @@ impl Desk {
         if stops {
             let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
             let (stop_orders, fewer) = (5, Vec::new());
-            let stops = Market::Capabilities { venue, capabilities, stop_orders, fewer };
+            let stops = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
             world.give(Body::Market(stops));
         }
-        Desk { world, resting: BTreeMap::new(), next: Next::Usual, orders: 1_000_000, minute: 0 }
+        let (resting, gone) = (BTreeMap::new(), BTreeMap::new());
+        Desk { world, resting, gone, next: Next::Usual, orders: 1_000_000, minute: 0 }
+    }
+
+    /// A desk that has bought a lot at 110, with a target 10 % above, at a venue that takes pairs.
+    fn with_target(next: Next) -> Desk {
+        let mut desk = Desk::at((true, true), |settings| {
+            let rules = ExitRules { target_ppm: Some(100_000), ..ExitRules::default() };
+            settings.strategy.set_exits("sma_cross", rules);
+        });
+        desk.next = next;
+        desk.prices(&[100, 99, 98, 110]);
+        desk
     }
 
     /// A desk that has bought a lot at 110.
@@ -76,11 +99,14 @@ impl Desk {
             self.minute += 1;
             let low = bar(SYMBOL, self.minute, low).low;
             let bar = Bar { low, ..bar(SYMBOL, self.minute, price) };
-            let price = bar.low.decimal();
+            let (price, high) = (bar.low.decimal(), bar.high.decimal());
             self.world.time = bar.open_time + 60_000;
             self.world.prices.insert(bar.symbol, bar.close);
             // What rests is filled before the close.
             let reached = |(intent, _): &&(OrderIntent, u64)| {
+                if let Some(Protection::Target(at)) = intent.protection() {
+                    return high >= at;
+                }
                 let limit = intent.price.filter(|_| intent.terms.stop.is_none());
                 intent.terms.stop.or(limit).is_some_and(|at| price <= at)
             };
@@ -89,6 +115,7 @@ impl Desk {
                 if self.next == Next::Halves && intent.price.is_some() {
                     let half = intent.quantity / Decimal::TWO;
                     self.report(&intent, order, OrderStatus::PartlyFilled, half);
+                    self.end_other(&intent, OrderStatus::Expired);
                 } else {
                     self.fill(&intent, order);
                 }
@@ -127,7 +154,26 @@ impl Desk {
 
     fn fill(&mut self, intent: &OrderIntent, order: u64) {
         self.resting.remove(&intent.client_id);
+        // The report of the other order of a pair may come first.
+        self.end_other(intent, OrderStatus::Expired);
         self.report(intent, order, OrderStatus::Filled, intent.quantity);
+    }
+
+    /// Ends the other order of a pair.
+    fn end_other(&mut self, intent: &OrderIntent, status: OrderStatus) {
+        let list = &intent.terms.list;
+        let other = |(of, _): &&(OrderIntent, u64)| {
+            of.terms.list == *list && of.client_id != intent.client_id
+        };
+        let other = self.resting.values().find(other).filter(|_| list.is_some()).cloned();
+        if let Some((other, order)) = other {
+            self.resting.remove(&other.client_id);
+            if status == OrderStatus::Cancelled {
+                self.gone.insert(other.client_id.clone(), (other, order));
+            } else {
+                self.report(&other, order, status, Decimal::ZERO);
+            }
+        }
     }
 
     /// Sends, cancels and wakes until nothing is left.
@@ -156,8 +202,9 @@ impl Desk {
         let attempts = vec![SendAttempt { client_id: client_id.clone(), attempt, validity }];
         self.world.give(Body::Venue(Venue::Sent { attempts }));
         self.orders += 1;
-        match intent.terms.stop {
-            Some(_) if self.next == Next::Rejects => {
+        let pair = intent.terms.list.is_some();
+        match intent.protection() {
+            Some(_) if self.next == Next::Rejects || (self.next == Next::RejectsPairs && pair) => {
                 let (code, text) = (-1013, "Filter failure: PRICE_FILTER".to_owned());
                 let again = false;
                 let refused = Venue::Refused { client_id, attempt, code, text, again };
@@ -179,7 +226,9 @@ impl Desk {
     }
 
     fn cancel(&mut self, id: ClientOrderId, attempt: u32) {
-        let (intent, order) = self.resting[&id].clone();
+        let gone = self.gone.remove(&id);
+        let ended = gone.is_some();
+        let (intent, order) = gone.unwrap_or_else(|| self.resting[&id].clone());
         let validity = Validity::within(self.world.time, 5_000);
         let what = RequestKind::Cancel;
         let request = OrderRequest::new(id.clone(), intent.symbol, what, attempt, validity);
@@ -190,8 +239,9 @@ impl Desk {
             Response::NotOpen
         } else {
             self.resting.remove(&id);
+            self.end_other(&intent, OrderStatus::Cancelled);
             self.report(&intent, order, OrderStatus::Cancelled, Decimal::ZERO);
-            Response::Accepted
+            if ended { Response::NotOpen } else { Response::Accepted }
         };
         self.world.give(Body::Venue(Venue::Responded { id: name, of: id, attempt, response }));
     }
@@ -247,6 +297,84 @@ impl Desk {
         self.world.give(Body::Operator(Operator::Switched { switch, reason }));
         self.settle();
     }
+}
+
+#[test]
+fn a_lot_with_a_target_has_a_pair_of_orders() {
+    let desk = Desk::with_target(Next::Usual);
+    assert_eq!(desk.decided(), ["Buy 9.0909 market", "Sell 9.0909 stop", "Sell 9.0909 at 121"]);
+    let lists: Vec<_> = desk.resting.values().map(|(intent, _)| &intent.terms.list).collect();
+    assert!(lists.len() == 2 && lists[0].is_some() && lists[0] == lists[1], "{lists:?}");
+    assert!(desk.resting.keys().all(|id| Some(id) != lists[0].as_ref()), "it has its own id");
+    // Without pairs, or with a target that was reached meanwhile, the stop order is alone.
+    let alone = Desk::long(true, |settings| {
+        let rules = ExitRules { target_ppm: Some(100_000), ..ExitRules::default() };
+        settings.strategy.set_exits("sma_cross", rules);
+    });
+    assert_eq!(alone.decided(), ["Buy 9.0909 market", "Sell 9.0909 stop"]);
+}
+
+#[test]
+fn the_order_of_a_pair_that_is_reached_sells_the_lot_once() {
+    for (price, reached) in [(122, Decimal::from(121)), (104, Decimal::from(104))] {
+        let mut desk = Desk::with_target(Next::Usual);
+        desk.prices(&[price]);
+        assert_eq!((desk.lot(), desk.resting.len()), (Decimal::ZERO, 0));
+        let mut fills = desk.world.facts.iter().filter_map(|fact| {
+            let Body::Order(Order::Filled { fill, .. }) = &fact.body else { return None };
+            Some(fill.price)
+        });
+        assert_eq!(fills.next_back(), Some(reached));
+        assert_eq!(desk.decided().len(), 3, "{:?}", desk.decided());
+    }
+}
+
+#[test]
+fn an_exit_cancels_both_orders_of_a_pair_and_sells_once() {
+    let mut desk = Desk::with_target(Next::Usual);
+    desk.switch(Switch::Flatten);
+    assert_eq!((desk.lot(), desk.resting.len()), (Decimal::ZERO, 0));
+    let decided = desk.decided();
+    let cancels = decided.iter().filter(|text| text.starts_with("cancel: an exit was decided"));
+    assert_eq!(cancels.count(), 2, "{decided:?}");
+    assert_eq!(decided.iter().filter(|text| *text == "Sell 9.0909 market").count(), 1);
+}
+
+#[test]
+fn after_a_rejected_pair_the_stop_order_is_alone_and_the_target_is_judged_at_closes() {
+    let mut desk = Desk::with_target(Next::RejectsPairs);
+    assert_eq!(desk.stops(), ["9.0909 at 104.5"]);
+    assert_eq!(desk.resting.len(), 1);
+    desk.prices(&[115, 122]);
+    let decided = desk.decided();
+    let why = |text: &String| text.starts_with("exit target 121 reached: the high was 122");
+    assert!(desk.lot().is_zero() && decided.iter().any(why), "{decided:?}");
+}
+
+#[test]
+fn what_a_target_order_leaves_is_sold_at_the_close() {
+    let mut desk = Desk::with_target(Next::Halves);
+    desk.prices(&[121]);
+    assert!(desk.resting.is_empty() && desk.lot() < dec("0.0001"), "{}", desk.lot());
+    let decided = desk.decided();
+    let why = |text: &String| text.starts_with("exit target 121 reached: the high was 121");
+    assert!(decided.iter().any(why), "{decided:?}");
+    assert!(decided.contains(&"Sell 4.5454 market".to_owned()), "{decided:?}");
+}
+
+#[test]
+fn a_pair_whose_stop_order_ended_alone_is_placed_again_after_the_next_close() {
+    let mut desk = Desk::with_target(Next::Usual);
+    let stop = |(intent, _): &&(OrderIntent, u64)| intent.terms.stop.is_some();
+    let (stop, order) = desk.resting.values().find(stop).cloned().unwrap();
+    desk.resting.remove(&stop.client_id);
+    desk.report(&stop, order, OrderStatus::Cancelled, Decimal::ZERO);
+    desk.settle();
+    assert_eq!(desk.resting.len(), 1, "a fill of the target may be on its way");
+    desk.prices(&[111]);
+    assert_eq!((desk.stops(), desk.resting.len()), (vec!["9.0909 at 104.5".to_owned()], 2));
+    let decided = desk.decided();
+    assert!(decided.contains(&"cancel: its stop order has ended".to_owned()), "{decided:?}");
 }
 
 fn stopless(settings: &mut Settings) {
@@ -339,7 +467,13 @@ fn the_stop_of_a_symbol_that_takes_no_stop_orders_is_judged_at_closes() {
     let mut desk = Desk::new(true, |_| {});
     let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
     let (stop_orders, fewer) = (5, vec![(Symbol::new(SYMBOL).unwrap(), 0)]);
-    desk.world.give(Body::Market(Market::Capabilities { venue, capabilities, stop_orders, fewer }));
+    desk.world.give(Body::Market(Market::Capabilities {
+        venue,
+        capabilities,
+        stop_orders,
+        fewer,
+        pairs: false,
+    }));
     desk.prices(&[100, 99, 98, 110]);
     assert_eq!((desk.lot(), desk.stops()), (dec("9.0909"), vec![]));
     desk.bar(112, 104);

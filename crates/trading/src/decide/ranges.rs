@@ -40,18 +40,14 @@ impl Ranges {
 
     /// Takes plans and values.
     pub(super) fn analysed(&mut self, analysis: &Analysis) {
-        match analysis {
-            Analysis::FeaturePlan { plan, features } => {
-                self.plan = *plan;
-                features.clone_into(&mut self.features);
-            }
-            Analysis::FeatureValues { plan, timeframe, table } if *plan == self.plan => {
-                self.values(*timeframe, table);
-            }
-            Analysis::FeatureValues { .. }
-            | Analysis::Kept { .. }
-            | Analysis::Signals { .. }
-            | Analysis::Rolled { .. } => {}
+        if let Analysis::FeaturePlan { plan, features } = analysis {
+            self.plan = *plan;
+            features.clone_into(&mut self.features);
+        }
+        if let Analysis::FeatureValues { plan, timeframe, table } = analysis
+            && *plan == self.plan
+        {
+            self.values(*timeframe, table);
         }
     }
 

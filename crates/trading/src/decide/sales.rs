@@ -44,7 +44,7 @@ impl<'a> Sales<'a> {
         self.of(symbol).iter().filter(move |(_, hold)| {
             let open = hold.quantity.is_zero() || hold.executed < hold.quantity;
             let of = (hold.side, hold.strategy.as_str()) == (side, strategy);
-            of && open && !hold.withdrawn && hold.stop.is_none()
+            of && open && !hold.withdrawn && hold.protection.is_none()
         })
     }
 
@@ -84,7 +84,8 @@ impl Decide {
 
     /// Whether another sale covers, or will cover, the house's lot of a symbol.
     fn sells_the_house(&self, symbol: Symbol, house: Decimal, sales: &Sales<'_>) -> bool {
-        sales.of(symbol).iter().any(|(_, hold)| hold.side == Side::Sell && hold.stop.is_none())
+        let sells = |hold: &Hold| hold.side == Side::Sell && hold.protection.is_none();
+        sales.of(symbol).iter().any(|(_, hold)| sells(hold))
             || sales.sold.iter().any(|(of, _)| *of == symbol)
             || self.exits.get(symbol, HOUSE).is_some()
             // A flatten command opens an exit for the house's lot itself.
@@ -125,8 +126,8 @@ impl Decide {
         Ok(available.saturating_sub(self.selling(asset, of, sales)).max(Decimal::ZERO))
     }
 
-    /// Base units of an asset in open sell orders and in sales of this round, without the stop
-    /// order of the lot `of`.
+    /// Base units of an asset in open sell orders and in sales of this round, without the orders
+    /// that protect the lot `of`. Of a pair, only one order can sell.
     fn selling(&self, asset: &str, of: (Symbol, &str), sales: &Sales<'_>) -> Decimal {
         let orders = self.instruments.of_base(asset).iter().flat_map(|symbol| sales.of(*symbol));
         let left = |hold: &Hold| {
@@ -140,7 +141,8 @@ impl Decide {
             orders
                 .map(|(_, hold)| *hold)
                 .filter(|hold| hold.side == Side::Sell)
-                .filter(|hold| hold.stop.is_none() || (hold.symbol, hold.strategy.as_str()) != of)
+                .filter(|hold| !hold.protects(of.0, of.1))
+                .filter(|hold| hold.target().is_none() || !sales.has_stop(hold))
                 .map(left),
         );
         living.saturating_add(sales.selling.get(asset).copied().unwrap_or_default())

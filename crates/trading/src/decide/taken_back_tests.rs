@@ -155,39 +155,3 @@ fn a_new_entry_does_not_withdraw_an_exit_that_a_rule_opened() {
     assert_eq!(exits(&mut stage, &signals(vec![buy("BTCUSDT")])), ["BTCUSDT already-long"]);
     assert!(minute(&mut stage, 11)[1].starts_with("Sell 3 BTCUSDT"));
 }
-
-/// A breaker fact: the level, and the symbols without entries.
-fn breaker(level: BreakerLevel, barred: &[&str]) -> Fact<Body> {
-    let barred = barred.iter().map(|name| (sym(name), "it lost".to_owned())).collect();
-    let (reasons, strategies) = (vec!["why".to_owned()], vec![]);
-    fact(3, 500, Body::Decision(Decision::Breaker { level, reasons, barred, strategies }))
-}
-
-#[test]
-fn an_unsent_entry_is_withdrawn_when_its_strategy_may_not_enter_any_more() {
-    let allowed = "positions may be left, not entered: why";
-    for (given, why) in [
-        (breaker(BreakerLevel::ExitsOnly, &[]), allowed),
-        (breaker(BreakerLevel::Halted, &[]), "trading is halted: why"),
-        (breaker(BreakerLevel::Normal, &["BTCUSDT"]), "it lost"),
-    ] {
-        let mut stage = ready(|_| {});
-        ask(&mut stage, &[buy("BTCUSDT"), buy("ETHUSDT")]);
-        let id = |symbol: &str| {
-            let of = stage.holds.iter().find(|(_, hold)| hold.symbol == sym(symbol));
-            of.unwrap().0.0.clone()
-        };
-        // What was sent cannot be withdrawn: it is filled at once.
-        let (btc, eth) = (id("BTCUSDT"), id("ETHUSDT"));
-        stage.evolve(&fact(2, 700, changed(&eth, OrderStatus::Sent, "0")));
-        saved(&mut stage);
-        assert_eq!(exits(&mut stage, &given), [format!("Buy of BTCUSDT withdrawn: {why}")]);
-        assert_eq!(minute(&mut stage, 10), [""; 0], "it is appended once");
-        facts_of(&mut stage, &fact(4, 700, changed(&btc, OrderStatus::Cancelled, "0")));
-        assert_eq!(stage.holds.len(), 1);
-    }
-    let mut stage = ready(|_| {});
-    ask(&mut stage, &[buy("BTCUSDT")]);
-    let other = [breaker(BreakerLevel::Reduced, &[]), breaker(BreakerLevel::Normal, &["ETHUSDT"])];
-    assert!(other.iter().all(|given| exits(&mut stage, given).is_empty()));
-}

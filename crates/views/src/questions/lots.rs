@@ -21,5 +21,7 @@ const COLUMNS: &[Column] = &[
     column("strategy", "strategy", word),
     column(">quantity", "quantity", plain),
     column(">average", "average_price", rounded),
+    column(">stop", "stop", plain),
+    column(">target", "target", plain),
     column("opened (UTC)", "opened", time),
 ];

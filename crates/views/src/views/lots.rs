@@ -24,4 +24,7 @@ pub struct LotView {
     /// Stop price of its open stop order at the venue, quote units; none if it has none.
     #[serde(default)]
     pub stop: Option<Decimal>,
+    /// Price of its open target order at the venue, quote units; none if it has none.
+    #[serde(default)]
+    pub target: Option<Decimal>,
 }

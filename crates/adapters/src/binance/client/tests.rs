@@ -5,7 +5,7 @@ use crate::binance::sign::tests::documented_key;
 use axum::extract::State as ServerState;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
-use everwarm_domain::order::{OrderType, Side, Validity};
+use everwarm_domain::order::{OrderType, Side, Terms, Validity};
 use everwarm_venue::clock::Pace;
 use everwarm_venue::port::{MayPlace, Request, Venue};
 use everwarm_venue::source::{BarRange, Source};
@@ -147,6 +147,60 @@ async fn an_order_is_one_request_signed_for_the_time_named() {
     let orders = asked.iter().filter(|request| request.starts_with("POST ")).count();
     assert_eq!(orders, 1, "an order is never repeated");
     assert!(asked[0].contains("&timeInForce=GTC&quantity=0.002&price=50000&"), "{asked:?}");
+}
+
+fn pair() -> [(OrderIntent, SendAttempt); 2] {
+    let leg = |name: &str, order_type, price, stop| {
+        let client_id = ClientOrderId(name.to_owned());
+        let list = Some(ClientOrderId("ew-both".to_owned()));
+        let terms = Box::new(Terms { list, stop, ..Terms::default() });
+        let attempt = SendAttempt { client_id: client_id.clone(), ..attempt() };
+        let side = Side::Sell;
+        (OrderIntent { client_id, side, order_type, price, terms, ..intent() }, attempt)
+    };
+    let (low, high) = (Decimal::new(90, 0), Decimal::new(1205, 1));
+    [
+        leg("ew-stop", OrderType::Market, None, Some(low)),
+        leg("ew-target", OrderType::Limit, Some(high), None),
+    ]
+}
+
+#[tokio::test]
+async fn a_pair_is_one_request_and_both_orders_are_reported_or_none() {
+    let (client, script) = client().await;
+    let of = |name: &str, id: &str| {
+        let order = order("NEW", "0", "0", r#","transactTime":4"#).replace("ew-1", name);
+        order.replace("BUY", "SELL").replace(r#""orderId":9"#, &format!(r#""orderId":{id}"#))
+    };
+    let answer = |first: &str, second: &str| {
+        format!(r#"{{"orderListId":1,"orderReports":[{first},{second}]}}"#)
+    };
+    // The venue may list them in any order.
+    script.answer(200, &answer(&of("ew-target", "8"), &of("ew-stop", "7")));
+    let [stop, target] = client.place_pair(&pair()).await.unwrap();
+    assert_eq!((stop.venue_order_id.as_str(), target.venue_order_id.as_str()), ("7", "8"));
+    let [asked] = &script.asked()[..] else { panic!("one request") };
+    let expected = "POST /api/v3/orderList/oco?symbol=BTCUSDT&listClientOrderId=ew-both&side=SELL\
+                    &quantity=0.002&aboveType=LIMIT_MAKER&aboveClientOrderId=ew-target\
+                    &abovePrice=120.5&belowType=STOP_LOSS&belowClientOrderId=ew-stop\
+                    &belowStopPrice=90&newOrderRespType=FULL&recvWindow=3000&timestamp=";
+    assert!(asked.starts_with(expected), "{asked}");
+    for (status, body, class) in [
+        (400, r#"{"code":-1013,"msg":"Filter failure: PRICE_FILTER"}"#.to_owned(), None),
+        (200, answer(&of("ew-stop", "7"), &of("ew-other", "8")), Some(ErrorClass::Unknown)),
+        (503, String::new(), Some(ErrorClass::Unknown)),
+    ] {
+        script.answer(status, &body);
+        let error = client.place_pair(&pair()).await.unwrap_err();
+        assert!(class.is_none_or(|class| class == error.class), "{error:?}");
+    }
+    // Without a common quantity, nothing is sent.
+    script.asked();
+    let mut other = pair();
+    other[1].0.quantity = Decimal::ONE;
+    let error = client.place_pair(&other).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Refused { again: false });
+    assert_eq!(script.asked(), [""; 0]);
 }
 
 #[tokio::test]

@@ -49,6 +49,45 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
         .with("newOrderRespType", "FULL"))
 }
 
+/// The parameters of a stop and a limit order as a pair, in the order of sending. Each order has
+/// its own id, and the pair has another.
+pub(super) fn pair(orders: &[(OrderIntent, SendAttempt); 2]) -> Result<Query, VenueError> {
+    let [(stop, of_stop), (target, of_target)] = orders;
+    let single = |intent: &OrderIntent, attempt: &SendAttempt| {
+        let terms = Box::new(Terms { list: None, ..(*intent.terms).clone() });
+        order(&OrderIntent { terms, ..intent.clone() }, attempt).map(drop)
+    };
+    single(stop, of_stop)?;
+    single(target, of_target)?;
+    let common = |intent: &OrderIntent| {
+        (intent.symbol, intent.side, intent.quantity, intent.terms.list.clone())
+    };
+    let (Some(at), Some(price), Some(list)) = (stop.terms.stop, target.price, &stop.terms.list)
+    else {
+        return Err(no_pair("a pair has a stop, a price and an id"));
+    };
+    let sells = stop.side == Side::Sell && stop.order_type == OrderType::Market;
+    if common(stop) != common(target) || target.terms.stop.is_some() || !sells {
+        return Err(no_pair("a pair sells one quantity, at a stop or at a price"));
+    }
+    Ok(Query::new()
+        .with("symbol", stop.symbol)
+        .with("listClientOrderId", list)
+        .with("side", "SELL")
+        .with("quantity", map::plain(stop.quantity))
+        .with("aboveType", "LIMIT_MAKER")
+        .with("aboveClientOrderId", &target.client_id)
+        .with("abovePrice", map::plain(price))
+        .with("belowType", "STOP_LOSS")
+        .with("belowClientOrderId", &stop.client_id)
+        .with("belowStopPrice", map::plain(at))
+        .with("newOrderRespType", "FULL"))
+}
+
+fn no_pair(text: &str) -> VenueError {
+    VenueError { class: ErrorClass::Refused { again: false }, code: 0, text: text.to_owned() }
+}
+
 /// A setting of an intent that requests cannot express yet; none: all can be.
 fn unknown(terms: &Terms) -> Option<&'static str> {
     let Terms { venue: _, lot: _, leg: _, revision: _, parent: _, reduce_only: _, .. } = terms;

@@ -10,9 +10,11 @@
 //! 5. This run compared the account with the books: `SendState::is_reconciled`.
 //! 6. No order is to be cancelled or queried first: `State::next_task`, `Schedule::next`.
 //! 7. The order manager granted the attempt, and the order did not expire: `OrderStates::to_send`.
-//! 8. No operator halted it, and no conflict stands against it: `SendState::may_send`.
+//! 8. No operator and no level of the breaker forbids it, and no conflict stands against it:
+//!    `SendState::may_leave`.
 //! 9. It is within the limits of real money, which its owner confirmed: `SendState::within_caps`.
 //! 10. The rate limits of the venue have room for it: `Venue::may_place`.
+//!     Of a pair, both orders may leave: [`whole_pairs`].
 //! 11. The disk is not behind by more than [`STORE_LAG`], and no fact came in between:
 //!     `announce_sends`, `append_seen`.
 //! 12. Its announcement is on disk: `run_round`, `Journal::durable`.
@@ -21,6 +23,7 @@ use super::{HOLD_MS, NAME, State};
 use crate::orders::report_checks::Known;
 use crate::orders::rounds::{Due, RoundTask};
 use everwarm_domain::fact::{Body, Venue};
+use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{OrderRequest, RequestKind, SendAttempt, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::{Sabotage, Site};
@@ -38,7 +41,7 @@ impl State {
     pub(super) fn sendable_orders(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
         let outgoing = self.outgoing.stage();
         let mut due = outgoing.orders.to_send(now);
-        due.retain(|to_send| outgoing.may_send(life, to_send.intent.side));
+        due.retain(|to_send| outgoing.may_leave(life, &to_send.intent));
         let due = outgoing.within_caps(due);
         if due.is_empty() || (self.world.live && !outgoing.is_confirmed()) {
             return (Vec::new(), None);
@@ -46,7 +49,7 @@ impl State {
         let sides: Vec<Side> = due.iter().map(|to_send| to_send.intent.side).collect();
         let MayPlace { now: may, wait } = self.world.venue.may_place(&sides);
         let due = due.into_iter().zip(may).filter_map(|(to_send, may)| may.then_some(to_send));
-        (due.collect(), wait.map(|wait| UtcMs::try_from(wait).unwrap_or(UtcMs::MAX)))
+        (whole_pairs(due.collect()), wait.map(|wait| UtcMs::try_from(wait).unwrap_or(UtcMs::MAX)))
     }
 
     pub(super) fn announce_sends(
@@ -120,5 +123,51 @@ impl State {
         let Some(row) = self.append_seen(now, vec![sent])? else { return Ok(None) };
         let known = Known::of(self.outgoing.stage());
         Ok(Some(RoundTask::Send { orders, row, known }))
+    }
+}
+
+/// Leaves out orders of a pair whose other order may not be sent now: a pair is one request.
+fn whole_pairs(due: Vec<ToSend>) -> Vec<ToSend> {
+    let pair = |to_send: &ToSend| to_send.intent.terms.list.clone();
+    let pairs: Vec<ClientOrderId> = due.iter().filter_map(pair).collect();
+    let is_whole = |list: &ClientOrderId| pairs.iter().filter(|other| *other == list).count() == 2;
+    due.into_iter().filter(|one| pair(one).is_none_or(|list| is_whole(&list))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::order::{OrderIntent, OrderType, Terms};
+    use everwarm_trading::testing::{dec, sym};
+
+    #[test]
+    fn an_order_of_a_pair_does_not_leave_alone() {
+        let id = |id: &str| ClientOrderId(id.to_owned());
+        let to_send = |name: &str, list: Option<&str>| {
+            let terms = Terms { list: list.map(id), ..Terms::default() };
+            ToSend {
+                intent: OrderIntent {
+                    client_id: id(name),
+                    strategy: "s".to_owned(),
+                    symbol: sym("A"),
+                    side: Side::Sell,
+                    order_type: OrderType::Market,
+                    quantity: dec("1"),
+                    price: None,
+                    close_time: 0,
+                    valid_until: 0,
+                    terms: Box::new(terms),
+                },
+                attempt: 1,
+            }
+        };
+        let due = vec![
+            to_send("a", None),
+            to_send("b", Some("one")),
+            to_send("c", Some("two")),
+            to_send("d", Some("one")),
+        ];
+        let left = whole_pairs(due).into_iter().map(|to_send| to_send.intent.client_id.0);
+        assert_eq!(left.collect::<Vec<_>>(), ["a", "b", "d"]);
     }
 }
