@@ -67,7 +67,7 @@ impl Post {
 }
 
 /// Requests by symbol and client id.
-type Name = (String, String);
+pub(super) type Name = (String, String);
 
 /// The orders and cancels that must not have been requested, one sentence each.
 #[must_use]
@@ -87,15 +87,14 @@ pub fn check(log: &[Entry]) -> Vec<String> {
                 if cancels(asked) {
                     broken.extend(cancelled(&mut posts, asked, whole));
                 }
-                if places(asked) {
-                    let before = posts.insert(name(asked), Post::of(asked));
+                for name in placed(asked) {
+                    let before = posts.insert(name.clone(), Post::of(asked));
                     let why =
                         before.and_then(|post| Some((post.came_to_nothing().err()?, post.at)));
                     if let Some((why, at)) = why {
-                        let Asked { what, symbol, id, .. } = asked;
+                        let (Asked { what, at: again, .. }, (symbol, id)) = (asked, name);
                         broken.push(format!(
-                            "{what} {symbol} {id} at {at} and again at {}: {why}",
-                            asked.at
+                            "{what} {symbol} {id} at {at} and again at {again}: {why}"
                         ));
                     }
                 }
@@ -115,10 +114,10 @@ pub fn check(log: &[Entry]) -> Vec<String> {
 pub fn count(log: &[Entry]) -> (usize, usize) {
     let mut seen: BTreeMap<Name, usize> = BTreeMap::new();
     for entry in log {
-        if let Entry::Asked(asked) = entry
-            && places(asked)
-        {
-            *seen.entry(name(asked)).or_default() += 1;
+        if let Entry::Asked(asked) = entry {
+            for name in placed(asked) {
+                *seen.entry(name).or_default() += 1;
+            }
         }
     }
     (seen.len(), seen.values().map(|count| count - 1).sum())
@@ -128,10 +127,14 @@ fn name(asked: &Asked) -> Name {
     (asked.symbol.clone(), asked.id.clone())
 }
 
-/// Whether a request places an order, in any way.
-pub(super) fn places(asked: &Asked) -> bool {
+/// The orders that a request places, in any way: itself, or each order of a list.
+pub(super) fn placed(asked: &Asked) -> Vec<Name> {
     let path = asked.what.strip_prefix("POST ");
-    !asked.id.is_empty() && path.is_some_and(|path| path != "order/test")
+    if asked.id.is_empty() || path.is_none_or(|path| path == "order/test") {
+        return Vec::new();
+    }
+    let leg = |id: &String| (asked.symbol.clone(), id.clone());
+    if asked.legs.is_empty() { vec![name(asked)] } else { asked.legs.iter().map(leg).collect() }
 }
 
 /// Whether a request cancels one order.
@@ -151,10 +154,13 @@ fn cancelled(posts: &mut BTreeMap<Name, Post>, asked: &Asked, whole: bool) -> Op
 }
 
 fn learn(posts: &mut BTreeMap<Name, Post>, asked: &Asked, answered: &Answered) {
-    if places(asked) {
-        if let Some(post) = posts.get_mut(&name(asked)) {
+    let orders = placed(asked);
+    for name in &orders {
+        if let Some(post) = posts.get_mut(name) {
             post.not_done = answered.code.is_some_and(|code| NOT_DONE.contains(&code));
         }
+    }
+    if !orders.is_empty() {
         return;
     }
     if asked.what == "GET order"
@@ -210,6 +216,7 @@ mod tests {
                 window: Some(WINDOW),
                 since,
                 fault: None,
+                legs: Vec::new(),
             }));
             if let Some((status, code)) = answer {
                 self.0.push(Entry::Answered(Answered { n: self.1, at, status, code }));

@@ -4,7 +4,7 @@
 //!
 //! The check reads the disk; it does not rely on what the journal reports as durable.
 
-use crate::chaos::requests::{cancels, places};
+use crate::chaos::requests::{cancels, placed};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
@@ -39,18 +39,21 @@ impl Announced {
         for entry in asked {
             let Entry::Asked(asked) = entry else { continue };
             let Some(timestamp) = asked.timestamp else { continue };
-            // `everwarm panic` sells without the daemon and announces nothing.
-            let past = asked.id.starts_with(ClientOrderId::PANIC_PREFIX);
-            let announced = match (places(asked), cancels(asked)) {
-                (true, _) => &self.sent,
-                (false, true) => &self.cancelled,
-                (false, false) => continue,
+            let mut missing = |announced: &BTreeSet<(String, UtcMs)>, id: &str| {
+                // `everwarm panic` sells without the daemon and announces nothing.
+                let past = id.starts_with(ClientOrderId::PANIC_PREFIX);
+                if !past && !announced.contains(&(id.to_owned(), timestamp)) {
+                    broken.push(format!(
+                        "{id} of {} was asked for at {}, its announcement is not on disk",
+                        asked.symbol, asked.at
+                    ));
+                }
             };
-            if !past && !announced.contains(&(asked.id.clone(), timestamp)) {
-                broken.push(format!(
-                    "{} of {} was asked for at {}, its announcement is not on disk",
-                    asked.id, asked.symbol, asked.at
-                ));
+            for (_, id) in placed(asked) {
+                missing(&self.sent, &id);
+            }
+            if cancels(asked) {
+                missing(&self.cancelled, &asked.id);
             }
         }
         broken

@@ -76,7 +76,7 @@ mod tests {
     use super::super::testing::{changed, intent, requested, sent, withdrawn};
     use super::*;
     use everwarm_domain::money::Decimal;
-    use everwarm_domain::order::OrderStatus;
+    use everwarm_domain::order::{OrderStatus, Side};
 
     fn after(facts: &[Fact<Body>]) -> Vec<String> {
         let mut living = Living::default();
@@ -98,6 +98,7 @@ mod tests {
         let stop = |n, id| {
             let mut fact = intent(n, id);
             if let Body::Order(Order::Intent(intent)) = &mut fact.body {
+                intent.side = Side::Sell;
                 intent.terms.stop = Some(Decimal::ONE);
             }
             fact

@@ -100,6 +100,7 @@ pub(super) fn logged(what: &str, name: &str, timestamp: i64) -> Entry {
         window: None,
         since: None,
         fault: None,
+        legs: Vec::new(),
     })
 }
 

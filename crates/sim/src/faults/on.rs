@@ -43,6 +43,8 @@ pub struct Subject {
     pub symbol: String,
     /// The id of the order or list as it was sent; the client's id if both were sent. Empty: none.
     pub id: String,
+    /// The ids of the orders of a list.
+    pub legs: Vec<String>,
 }
 
 /// One active fault.

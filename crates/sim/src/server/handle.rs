@@ -191,6 +191,16 @@ fn broken(status: u64) -> Reply {
     Reply::Response(Err(ApiError { status, ..ApiError::new(code, msg) }))
 }
 
+/// The parameters with the ids of the orders of a list.
+const LEGS: [&str; 6] = [
+    "workingClientOrderId",
+    "pendingClientOrderId",
+    "pendingAboveClientOrderId",
+    "pendingBelowClientOrderId",
+    "aboveClientOrderId",
+    "belowClientOrderId",
+];
+
 fn subject(params: &Params) -> Subject {
     let first = |names: &[&str]| {
         let mut found = names.iter().filter_map(|name| params.peek(name));
@@ -199,5 +209,6 @@ fn subject(params: &Params) -> Subject {
     Subject {
         symbol: first(&["symbol"]),
         id: first(&["newClientOrderId", "listClientOrderId", "origClientOrderId", "orderId"]),
+        legs: LEGS.iter().filter_map(|name| params.peek(name)).map(str::to_owned).collect(),
     }
 }

@@ -68,6 +68,9 @@ pub struct Asked {
     pub since: Option<UtcMs>,
     /// The fault that hits it.
     pub fault: Option<String>,
+    /// The ids of the orders of a list, as they were sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legs: Vec<String>,
 }
 
 /// A response.
@@ -207,5 +210,6 @@ pub fn new(endpoint: &Endpoint, subject: &Subject, at: UtcMs, hit: Option<Hit>) 
         window: None,
         since: None,
         fault: hit.map(|hit| hit.kind.row().name.to_owned()),
+        legs: subject.legs.clone(),
     }
 }
