@@ -283,7 +283,8 @@ pub fn ledger(ledger: &Value) -> Vec<String> {
     let empty = Vec::new();
     let list = |value: &Value| value.as_array().unwrap_or(&empty).clone();
     let mut orders = list(&ledger["orders"]);
-    let is_stop = |order: &Value| order["type"] == "STOP_LOSS";
+    // Only target orders are of the second type.
+    let is_stop = |order: &Value| ["STOP_LOSS", "LIMIT_MAKER"].iter().any(|t| order["type"] == *t);
     orders.retain(|order| !is_stop(order) || order["executed"] != "0");
     for order in orders.iter_mut().filter(|order| is_stop(order)) {
         order["client_order_id"] = json!(format!("stop in {}", order["symbol"]));

@@ -250,6 +250,9 @@ pub struct Decide {
     /// Venues that take a stop and a target order as a pair.
     #[serde(default)]
     pairs: BTreeSet<VenueId>,
+    /// Lots whose pair was rejected.
+    #[serde(default)]
+    unpaired: BTreeSet<(Symbol, String)>,
 }
 
 /// The newest bar of a symbol.
@@ -352,6 +355,12 @@ impl Decide {
             }
         }
         self.guards.lot(ledger, self.time);
+        if let Ledger::Lot { symbol, strategy, quantity, .. } = ledger
+            && quantity.is_zero()
+            && !self.unpaired.is_empty()
+        {
+            self.unpaired.remove(&(*symbol, strategy.clone()));
+        }
         if let Ledger::Lot { symbol, strategy, .. } = ledger {
             self.guards.touch(*symbol, strategy, fact.key);
         }

@@ -382,7 +382,7 @@ impl BinanceClient {
     ) -> Result<OrderReport, VenueError> {
         let query = Query::new().with("symbol", symbol).with("origClientOrderId", client_id);
         let answer = self.act(Act::cancel(ORDER), query, stamp).await?;
-        let state: Result<OrderState, String> = wire::decode("cancel answer", &answer);
+        let state = wire::decode_cancel_answer(&answer, &client_id.0);
         let report = state.and_then(|s| map::order_state(ReportSource::Answer, &s, &[]));
         same_order(Kind::Cancel, mapped(Kind::Cancel, report)?, symbol, client_id)
     }

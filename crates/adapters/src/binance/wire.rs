@@ -541,12 +541,26 @@ pub fn decode_order_answer(bytes: &[u8]) -> Result<OrderAnswer, String> {
     }
 }
 
-/// The response to a new pair of orders.
+/// The response to a new pair of orders, or to the cancel of one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PairAnswer {
-    /// Both orders as they were placed.
+    /// Both orders.
     pub order_reports: Vec<OrderState>,
+}
+
+/// Reads the response to a cancel: of the order, or of the list that it belonged to. The list is
+/// cancelled as a whole.
+///
+/// # Errors
+/// As [`decode`], or the list has no such order.
+pub fn decode_cancel_answer(bytes: &[u8], id: &str) -> Result<OrderState, String> {
+    let Ok(list) = decode::<PairAnswer>("cancel answer", bytes) else {
+        return decode("cancel answer", bytes);
+    };
+    let is_it = |order: &OrderState| order.orig_client_order_id.as_deref() == Some(id);
+    let mut orders = list.order_reports.into_iter();
+    orders.find(is_it).ok_or_else(|| format!("the answer to a cancel has no order {id}"))
 }
 
 /// A row of `GET /api/v3/myTrades`.

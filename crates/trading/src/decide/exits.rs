@@ -327,6 +327,9 @@ impl Decide {
             } else if !hold.withdrawn {
                 let pair = self.holds.values().any(|hold| hold.protects(symbol, strategy));
                 let of = EndOf { target: hold.target().is_some(), pair };
+                if status == OrderStatus::Rejected && of.pair && !of.target {
+                    self.unpaired.insert((symbol, strategy.clone()));
+                }
                 self.guards.ended(symbol, strategy, &ended, of);
             }
         }

@@ -77,8 +77,9 @@ impl StopOrders {
             return;
         }
         match status {
-            // The venue rejects both orders of a pair, which counts once.
-            OrderStatus::Rejected if of.target => {}
+            // The venue rejects both orders of a pair. Then a stop order follows alone.
+            OrderStatus::Rejected if of.pair => self.wait = self.wait.max(1),
+            OrderStatus::Rejected if of.target => self.wait = 0,
             OrderStatus::Rejected => {
                 self.rejected += 1;
                 (*reason).clone_into(&mut self.reason);

@@ -5,8 +5,8 @@
 //! its target changes: cancelled first, placed anew after their end. An exit has them cancelled
 //! too, and sells after their end. If the exit cannot leave, they stay or return.
 //!
-//! A rejected pair is followed by a stop order alone: the target is judged at closes. A rejected
-//! stop order is placed again, then lower. After three rejections in a row, the lot is sold. A stop
+//! A rejected pair is followed by a stop order alone: the target of that lot is judged at closes. A
+//! rejected stop order is placed again, then lower. After three rejections, the lot is sold. A stop
 //! order that ended without our doing is placed again after 1, 2, 4 … 60 closes. Whatever rests at
 //! the venue, the exit rules of the lot are judged at each close.
 
@@ -17,7 +17,7 @@ use super::{Approved, Decide, Hold, Part, client_id};
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::money::{self, Decimal, floor_to_step};
 use everwarm_domain::order::{OrderIntent, OrderType, Side, Terms};
 use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::time::UtcMs;
@@ -166,29 +166,47 @@ impl Decide {
                 Step::Cancel("its stop order has ended")
             };
         };
-        let rest = hold.quantity.saturating_sub(hold.executed);
+        // What the target sold is missing in the lot, too. The end of the stop follows.
+        let executed = money::total(open.iter().map(|hold| hold.executed));
+        let rest = hold.quantity.saturating_sub(executed);
         let moves = |now: Decimal, before: Decimal| {
             now.saturating_sub(before).abs() > before.saturating_mul(Decimal::new(MOVED_PPM, 6))
         };
         let target = open.iter().find_map(|hold| hold.target());
-        let other_target = match (self.target_of(guard, symbol), target) {
-            (Some(now), Some(before)) => moves(now, before),
-            (None, None | Some(_)) | (Some(_), None) => false,
+        let other_target = match (self.target_of(guard, symbol, &hold.strategy), target) {
+            (Some(now), Some(before)) => moves(now, before).then_some("its target has moved"),
+            // The venue takes pairs meanwhile, or the price has fallen below the target again. If
+            // the target order ended, a fill of the stop may have ended it.
+            (Some(now), None) => {
+                let fits = guard.orders.wait == 0 && self.is_below(symbol, now);
+                fits.then_some("a target order can rest beside it")
+            }
+            (None, None | Some(_)) => None,
         };
         match sizing::market(rule, lot, stop) {
-            Ok(quantity) if quantity != rest => Step::Cancel("the quantity of its lot has changed"),
+            Ok(quantity) if sizing::market(rule, rest, stop).ok() != Some(quantity) => {
+                Step::Cancel("the quantity of its lot has changed")
+            }
             Ok(_) if moves(stop, present) => Step::Cancel("its stop has moved"),
-            Ok(_) if other_target => Step::Cancel("its target has moved"),
-            Ok(_) | Err(_) => Step::Nothing,
+            Ok(_) => other_target.map_or(Step::Nothing, Step::Cancel),
+            Err(_) => Step::Nothing,
         }
     }
 
     /// The target of a lot whose venue takes pairs, on the ticks of its symbol. None after a
-    /// rejection.
-    fn target_of(&self, guard: &Guard, symbol: Symbol) -> Option<Decimal> {
+    /// rejection, or if an order at the target is too small for the symbol.
+    fn target_of(&self, guard: &Guard, symbol: Symbol, strategy: &str) -> Option<Decimal> {
         let rule = self.instruments.get(symbol)?;
-        let takes = self.pairs.contains(&rule.venue) && guard.orders.rejected == 0;
-        guard.levels(Some(rule)).target.filter(|_| takes)
+        let refused = self.unpaired.contains(&(symbol, strategy.to_owned()));
+        let takes = self.pairs.contains(&rule.venue) && guard.orders.rejected == 0 && !refused;
+        let target = guard.levels(Some(rule)).target.filter(|_| takes)?;
+        let quantity = floor_to_step(self.lots.get(symbol, strategy), rule.lot_size);
+        (quantity.saturating_mul(target) >= rule.min_notional).then_some(target)
+    }
+
+    /// Whether the last close was below a price.
+    fn is_below(&self, symbol: Symbol, price: Decimal) -> bool {
+        self.newest.get(symbol).is_some_and(|newest| newest.close.decimal() < price)
     }
 
     /// The stop of a lot on the ticks of its symbol, lower after a second rejection.
@@ -254,7 +272,8 @@ impl Decide {
             let reason = format!("{what} the lot bought at {entry}");
             Approved { intent, reserved: Decimal::ZERO, reason, sizing: None }
         };
-        let target = self.target_of(guard, symbol).filter(|target| *target > price);
+        let target = self.target_of(guard, symbol, strategy);
+        let target = target.filter(|target| *target > price);
         let list = target.map(|_| id(LIST));
         let terms = (Some(stop), list.clone());
         let stop = order(STOP, (OrderType::Market, None), terms, "protects");

@@ -16,6 +16,7 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::settings::{ExitRules, Settings};
 use everwarm_domain::switch::{SafeStep, Switch};
+use everwarm_kernel::fact::Fact;
 use std::collections::BTreeMap;
 
 pub(in crate::decide) const SYMBOL: &str = "BTCUSDT";
@@ -352,6 +353,63 @@ fn after_a_rejected_pair_the_stop_order_is_alone_and_the_target_is_judged_at_clo
 }
 
 #[test]
+fn a_rejected_pair_is_not_a_rejection_of_the_stop_order() {
+    let mut desk = Desk::with_target(Next::RejectsPairs);
+    let wrong = |text: &String| text.starts_with("cancel") || text.starts_with("exit");
+    assert!(!desk.decided().iter().any(wrong), "{:?}", desk.decided());
+    let rejected = |desk: &Desk| {
+        let of = |fact: &&Fact<Body>| {
+            matches!(&fact.body, Body::Order(Order::Changed { status, .. })
+                if *status == OrderStatus::Rejected)
+        };
+        desk.world.facts.iter().filter(of).count()
+    };
+    assert_eq!((rejected(&desk), desk.stops()), (2, vec!["9.0909 at 104.5".to_owned()]));
+    // The stop is the first one again, not the lower one after two rejections.
+    desk.next = Next::Rejects;
+    let (stop, order) = desk.resting.values().next().cloned().unwrap();
+    desk.resting.remove(&stop.client_id);
+    desk.report(&stop, order, OrderStatus::Cancelled, Decimal::ZERO);
+    desk.prices(&[111]);
+    let stops: Vec<Decimal> = desk
+        .world
+        .facts
+        .iter()
+        .filter_map(|fact| match &fact.body {
+            Body::Order(Order::Intent(intent)) => intent.terms.stop,
+            Body::Order(_)
+            | Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Ledger(_) => None,
+        })
+        .collect();
+    let (full, lower) = (dec("104.5"), dec("103.45"));
+    assert_eq!(stops, [full, full, full, full, lower], "{:?}", desk.decided());
+}
+
+#[test]
+fn a_lot_that_rests_with_a_stop_alone_gets_its_target_when_the_venue_takes_pairs() {
+    let mut desk = Desk::at((true, false), |settings| {
+        let rules = ExitRules { target_ppm: Some(100_000), ..ExitRules::default() };
+        settings.strategy.set_exits("sma_cross", rules);
+    });
+    desk.prices(&[100, 99, 98, 110]);
+    assert_eq!(desk.resting.len(), 1);
+    let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
+    let (stop_orders, fewer, pairs) = (5, Vec::new(), true);
+    let takes = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
+    desk.world.give(Body::Market(takes));
+    desk.settle();
+    assert_eq!(desk.resting.len(), 2, "{:?}", desk.decided());
+    let before = desk.decided().len();
+    desk.prices(&[111, 112]);
+    assert_eq!(desk.decided().len(), before, "they stay");
+}
+
+#[test]
 fn what_a_target_order_leaves_is_sold_at_the_close() {
     let mut desk = Desk::with_target(Next::Halves);
     desk.prices(&[121]);
@@ -359,6 +417,8 @@ fn what_a_target_order_leaves_is_sold_at_the_close() {
     let decided = desk.decided();
     let why = |text: &String| text.starts_with("exit target 121 reached: the high was 121");
     assert!(decided.iter().any(why), "{decided:?}");
+    let changed = "cancel: the quantity of its lot has changed".to_owned();
+    assert!(!decided.contains(&changed), "the stop order ends by itself: {decided:?}");
     assert!(decided.contains(&"Sell 4.5454 market".to_owned()), "{decided:?}");
 }
 

@@ -1,11 +1,13 @@
 //! Tests of the client against a small server that plays back responses and records requests.
+//!
+//! Over 500 lines: one client, and a test for each of its requests.
 
 use super::*;
 use crate::binance::sign::tests::documented_key;
 use axum::extract::State as ServerState;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
-use everwarm_domain::order::{OrderType, Side, Terms, Validity};
+use everwarm_domain::order::{OrderStatus, OrderType, Side, Terms, Validity};
 use everwarm_venue::clock::Pace;
 use everwarm_venue::port::{MayPlace, Request, Venue};
 use everwarm_venue::source::{BarRange, Source};
@@ -201,6 +203,28 @@ async fn a_pair_is_one_request_and_both_orders_are_reported_or_none() {
     let error = client.place_pair(&other).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Refused { again: false });
     assert_eq!(script.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_answer_to_the_cancel_of_a_pair_may_be_of_its_list() {
+    let (client, script) = client().await;
+    let of = |name: &str, id: &str| {
+        let more = format!(r#","origClientOrderId":"{name}""#);
+        let ours = r#""clientOrderId":"ew-1""#;
+        let order = order("CANCELED", "0", "0", &more);
+        let order = order.replacen(ours, r#""clientOrderId":"cancel-7""#, 1);
+        order.replace(r#""orderId":9"#, &format!(r#""orderId":{id}"#))
+    };
+    let list = |first: &str, second: &str| {
+        format!(r#"{{"orderListId":1,"orderReports":[{first},{second}]}}"#)
+    };
+    let stamp = Stamp { timestamp: NOW, deadline: NOW + 1 };
+    script.answer(200, &list(&of("ew-2", "8"), &of("ew-1", "7")));
+    let report = client.cancel(intent().symbol, &id(), stamp).await.unwrap();
+    assert_eq!((report.venue_order_id.as_str(), report.status), ("7", OrderStatus::Cancelled));
+    script.answer(200, &list(&of("ew-2", "8"), &of("ew-3", "7")));
+    let error = client.cancel(intent().symbol, &id(), stamp).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Unknown);
 }
 
 #[tokio::test]
