@@ -112,6 +112,7 @@ fn a_target_that_rests_at_the_venue_sells_the_lot_while_the_daemon_is_dead() {
     let late = START + 150 * MINUTE;
     wait_until("the price is above it", || exchange_time(&dir).is_some_and(|time| time > late));
     let daemon = Process::start(&dir, &play);
+    daemon.answers();
     wait_until("the history has the sale", || fills(&dir, "sell") > 0);
     let sale = ask(&dir, &["fills"]);
     let sale = sale.as_array().unwrap().iter().find(|fill| fill["side"] == "sell").unwrap();
