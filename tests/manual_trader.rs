@@ -87,13 +87,13 @@ impl ManualTrader {
         assert!(answer["orderId"].is_u64(), "{order}: {answer}");
     }
 
-    /// Cancels the stop orders of a symbol, which lock what is held.
-    fn cancel_stops(&self, symbol: &str) {
+    /// Cancels the stop orders of a symbol, which lock what is held. A daemon that trades may end
+    /// one first: that is no failure.
+    pub fn cancel_stops(&self, symbol: &str) {
         let open = self.ask(Method::GET, "openOrders", &format!("symbol={symbol}"));
         for order in open.as_array().unwrap().iter().filter(|order| order["type"] == "STOP_LOSS") {
             let query = format!("symbol={symbol}&orderId={}", order["orderId"]);
-            let answer = self.ask(Method::DELETE, "order", &query);
-            assert_eq!(answer["status"], "CANCELED", "{answer}");
+            drop(self.ask(Method::DELETE, "order", &query));
         }
     }
 

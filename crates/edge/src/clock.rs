@@ -119,7 +119,7 @@ impl State {
             let time = if world.knows_time() { world.now() } else { UtcMs::MIN };
             let input = Body::Operator(Operator::Health { problems: problems.clone() });
             world.journal.append(&self.writer, time, vec![input])?;
-            health.reported(&problems);
+            health.note_reported(&problems);
         }
         Ok(())
     }

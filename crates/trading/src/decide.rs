@@ -486,6 +486,17 @@ impl Decide {
         self.limit_entries.decided(answered.0, answered.1);
         self.waiting.retain(|(_, signal)| (signal.symbol, &signal.strategy) != answered);
     }
+
+    /// Says at each hold what its lot's stop or target is: a saved state has that once.
+    fn protect_holds(&mut self) {
+        let stops = self.guards.stops().map(|(id, stop)| (id, Protection::Stop(stop)));
+        let targets = self.targets.iter().map(|(id, target)| (id, Protection::Target(*target)));
+        for (id, protection) in stops.chain(targets) {
+            if let Some(hold) = self.holds.get_mut(id) {
+                hold.protection = Some(protection);
+            }
+        }
+    }
 }
 
 fn too_small(TooSmall(text): TooSmall) -> Refusal {
@@ -653,16 +664,7 @@ impl Stage for Decide {
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = state::load(FORMAT, bytes)?;
-        for (id, stop) in self.guards.stops() {
-            if let Some(hold) = self.holds.get_mut(id) {
-                hold.protection = Some(Protection::Stop(stop));
-            }
-        }
-        for (id, target) in &self.targets {
-            if let Some(hold) = self.holds.get_mut(id) {
-                hold.protection = Some(Protection::Target(*target));
-            }
-        }
+        self.protect_holds();
         Ok(())
     }
 
@@ -671,8 +673,9 @@ impl Stage for Decide {
     }
 
     fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        let former: Decide = state::grown(FORMAT_BEFORE_TARGETS, TYPE_BEFORE_TARGETS, bytes)?;
-        self.load(&former.save())
+        *self = state::grown(FORMAT_BEFORE_TARGETS, TYPE_BEFORE_TARGETS, bytes)?;
+        self.protect_holds();
+        Ok(())
     }
 
     fn check(&self) {

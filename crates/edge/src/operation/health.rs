@@ -43,8 +43,8 @@ struct Observation {
     steady: SteadyMs,
     /// Venue time; none while it, or the last close, is not known yet.
     now: Option<UtcMs>,
-    /// Since when requests fail.
-    failing: Option<WallMs>,
+    /// Since when requests fail, and since when the venue's clock cannot be read.
+    failing: [Option<WallMs>; 2],
     close: Option<UtcMs>,
     sessions: Arc<Sessions>,
     /// How far the venue's clock is ahead of ours, milliseconds; none where its time is made.
@@ -70,8 +70,9 @@ pub struct HealthWatch {
     began: Option<UtcMs>,
     /// Since when the venue's clock cannot be read.
     unread: Option<WallMs>,
-    /// Since when requests fail: the time that is shown, and when that was seen first.
-    failing: Option<(WallMs, SteadyMs)>,
+    /// Since when requests fail, and since when the venue's clock cannot be read: the time that is
+    /// shown, and when that was seen first.
+    failing: [Option<(WallMs, SteadyMs)>; 2],
     /// Since when commits are fast again.
     committed: Option<SteadyMs>,
     /// Whether this process has judged everything once.
@@ -87,7 +88,7 @@ impl HealthWatch {
     }
 
     /// The problems that an input has to report; none if nothing changed or nothing is watched.
-    /// [`HealthWatch::reported`] follows when that input is in the journal.
+    /// [`HealthWatch::note_reported`] follows when that input is in the journal.
     pub fn look(&mut self, world: &World) -> Option<Vec<(HealthCheck, String)>> {
         if world.passing == Passing::Lockstep || !world.board.has_begun() {
             return None;
@@ -100,7 +101,7 @@ impl HealthWatch {
             wall: wall(),
             steady: steady(),
             now: known.then(|| world.now()),
-            failing: refused.into_iter().chain(self.unread).min(),
+            failing: [refused, self.unread],
             close: world.board.last_close(),
             sessions: world.board.sessions(),
             ahead: (own && known).then(|| world.clock.lock().offset()),
@@ -110,7 +111,7 @@ impl HealthWatch {
     }
 
     /// Notes that these problems are in the journal.
-    pub fn reported(&mut self, problems: &[(HealthCheck, String)]) {
+    pub fn note_reported(&mut self, problems: &[(HealthCheck, String)]) {
         self.reported = Some(problems.iter().cloned().collect());
     }
 
@@ -150,11 +151,11 @@ impl HealthWatch {
     }
 
     fn venue(&mut self, limits: Limits, seen: &Observation) -> Verdict {
-        self.failing = seen.failing.map(|since| match self.failing {
-            Some((known, from)) if known == since => (known, from),
-            Some(_) | None => (since, seen.steady),
-        });
-        match self.failing {
+        for (noted, seen_since) in self.failing.iter_mut().zip(seen.failing) {
+            let first = noted.filter(|(known, _)| Some(*known) == seen_since);
+            *noted = first.or_else(|| seen_since.map(|since| (since, seen.steady)));
+        }
+        match self.failing.into_iter().flatten().min_by_key(|(_, from)| *from) {
             _ if limits.venue == 0 => Verdict::Fit,
             Some((since, from)) if seen.steady - from >= limits.venue => {
                 Verdict::Unfit(format!("the venue cannot be used since {}", clock(since.utc())))
@@ -225,7 +226,7 @@ mod tests {
             wall: WallMs::default() + now,
             steady: SteadyMs::from_start(now),
             now: Some(now),
-            failing: None,
+            failing: [None; 2],
             close: Some(now - now % MINUTE),
             sessions: Arc::new(Sessions::ALWAYS),
             ahead: Some(0),
@@ -239,7 +240,7 @@ mod tests {
 
     fn change_by(limits: Limits, watch: &mut HealthWatch, seen: &Observation) -> String {
         let Some(problems) = watch.change(limits, seen) else { return "same".to_owned() };
-        watch.reported(&problems);
+        watch.note_reported(&problems);
         format!("{problems:?}")
     }
 
@@ -250,7 +251,7 @@ mod tests {
         assert_eq!(change(&mut watch, &fit(61_000)), "same");
         let down = |now: UtcMs| {
             let since = WallMs::default() + 120_000;
-            Observation { failing: Some(since), ..fit(now) }
+            Observation { failing: [Some(since), None], ..fit(now) }
         };
         assert_eq!(change(&mut watch, &down(120_000)), "same");
         assert_eq!(change(&mut watch, &down(239_999)), "same");
@@ -286,7 +287,7 @@ mod tests {
         assert_eq!(change(&mut after, &fit(3_660_000)), "[]", "closes came");
         // The venue did not respond before, and does not yet.
         let failing = |wall: i64, now| {
-            let failing = Some(WallMs::default() + 3_600_000);
+            let failing = [Some(WallMs::default() + 3_600_000), None];
             let at = Observation { now, ..fit(wall) };
             Observation { failing, ahead: Some(0), close: fit(3_600_000).close, ..at }
         };
@@ -320,7 +321,7 @@ mod tests {
     fn a_step_of_the_wall_clock_neither_hides_a_silent_venue_nor_makes_one() {
         let failing = |seconds: i64, step: i64| {
             let at = fit(3_600_000 + seconds * 1_000);
-            let failing = Some(WallMs::default() + 3_600_000);
+            let failing = [Some(WallMs::default() + 3_600_000), None];
             Observation { failing, wall: at.wall + step, ..at }
         };
         let mut watch = HealthWatch::default();
@@ -328,6 +329,21 @@ mod tests {
         assert_eq!(change(&mut watch, &failing(0, 0)), "same");
         assert_eq!(change(&mut watch, &failing(119, 3_600_000)), "same", "an hour ahead");
         assert!(change(&mut watch, &failing(120, -3_600_000)).contains("Venue"), "an hour back");
+    }
+
+    #[test]
+    fn a_cause_counts_from_its_own_start_when_an_earlier_one_ends() {
+        let failing = |second: i64, causes: [Option<i64>; 2]| {
+            let since = |second: i64| WallMs::default() + second * 1_000;
+            Observation { failing: causes.map(|cause| cause.map(since)), ..fit(second * 1_000) }
+        };
+        let mut watch = HealthWatch::default();
+        assert_eq!(change(&mut watch, &fit(3_599_000)), "[]");
+        assert_eq!(change(&mut watch, &failing(3_600, [Some(3_600), None])), "same");
+        assert_eq!(change(&mut watch, &failing(3_610, [Some(3_600), Some(3_610)])), "same");
+        assert_eq!(change(&mut watch, &failing(3_700, [None, Some(3_610)])), "same");
+        assert_eq!(change(&mut watch, &failing(3_729, [None, Some(3_610)])), "same");
+        assert!(change(&mut watch, &failing(3_730, [None, Some(3_610)])).contains("Venue"));
     }
 
     #[test]
