@@ -137,9 +137,6 @@ impl Play {
         // What traded in this minute is reported before its close.
         for (id, ..) in self.venue.exchange().traded_since(close - MINUTE) {
             self.report(&id)?;
-            for other in self.others_of_list(&id) {
-                self.report(&other)?;
-            }
         }
         self.rest()?;
         let bars = on_the_wire(self.venue.market().bars_closing(close));
@@ -159,16 +156,6 @@ impl Play {
         };
         let (now, report) = (self.now(), report(exchange, order));
         self.input(now, Body::Venue(Venue::Reported(report)))
-    }
-
-    /// The other orders of the list of an order.
-    fn others_of_list(&self, id: &str) -> Vec<String> {
-        let exchange = self.venue.exchange();
-        let of = exchange.orders().find(|order| order.client_id == id);
-        let list = of.and_then(|order| exchange.list(order.list?));
-        let orders = list.into_iter().flat_map(|list| &list.orders);
-        let orders = orders.filter_map(|id| exchange.order(*id));
-        orders.map(|order| order.client_id.clone()).filter(|other| other != id).collect()
     }
 
     fn cancel(&mut self, now: UtcMs, id: &ClientOrderId, symbol: Symbol) -> Result<(), String> {

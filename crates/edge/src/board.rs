@@ -94,8 +94,9 @@ pub struct Board {
 pub struct Traded {
     /// The market is released up to this venue time.
     pub market: UtcMs,
-    /// Our orders that traded in the last released minute, when they changed, and their filled base
-    /// units. One order may trade several times at one time.
+    /// Our orders that traded in the last released minute, and the other orders of their pairs:
+    /// when they changed, and their filled base units. One order may trade several times at one
+    /// time.
     pub orders: Vec<(ClientOrderId, UtcMs, Decimal)>,
 }
 

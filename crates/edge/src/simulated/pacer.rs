@@ -6,10 +6,11 @@
 //! request is absolute. So after a lost response, or after a kill of the pacer, the request is
 //! repeated.
 //!
-//! Resting orders may trade in the minute that is released. The gateway queries those before the
-//! close of that minute is appended, and everything that follows from their fills is done first: a
-//! lot has its stop order, an exit that was sold has ended. So the close meets the same state in
-//! every run. While an order rests, no minute is released before the last close is on disk.
+//! Resting orders may trade in the minute that is released, and end the other order of their pair.
+//! The gateway queries all of these before the close of that minute is appended, and everything
+//! that follows from their fills is done first: a lot has its stop order, an exit that was sold has
+//! ended. So the close meets the same state in every run. While an order rests, no minute is
+//! released before the last close is on disk.
 //!
 //! Time also stands still while the private stream is being subscribed, for a while. Otherwise
 //! requests signed for a past minute are rejected, and the stream lags behind a fast market.

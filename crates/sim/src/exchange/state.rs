@@ -176,7 +176,8 @@ impl Exchange {
     }
 
     /// The client ids of the orders that traded after `after`, by symbol, the venue time of their
-    /// last change, and their filled base units.
+    /// last change, and their filled base units. After them come the other orders of their lists,
+    /// which end with them.
     #[must_use]
     pub fn traded_since(&self, after: UtcMs) -> Vec<(String, UtcMs, Decimal)> {
         let mut traded = Vec::new();
@@ -186,7 +187,10 @@ impl Exchange {
                 newest.take_while(|trade| trade.time > after).map(|trade| trade.order).collect();
             ids.sort_unstable();
             ids.dedup();
-            let orders = ids.into_iter().filter_map(|id| self.order(id));
+            let list = |id: &u64| self.list(self.order(*id)?.list?);
+            let others = ids.iter().filter_map(list).flat_map(|list| list.orders.iter().copied());
+            let others: Vec<u64> = others.filter(|id| !ids.contains(id)).collect();
+            let orders = ids.into_iter().chain(others).filter_map(|id| self.order(id));
             let row = |order: &Order| (order.client_id.clone(), order.updated, order.executed);
             traded.extend(orders.map(row));
         }

@@ -5,7 +5,7 @@ use crate::exchange::{
     CancelMany, Local, Many, NewList, OrderKind, Replace, Shape, SimFact, Status, TimeInForce,
     Trigger,
 };
-use crate::testing::{Fake, at_limit, at_market, dec, leg, listed, maker, stop, sym};
+use crate::testing::{Fake, START, at_limit, at_market, dec, leg, listed, maker, stop, sym};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
@@ -89,6 +89,10 @@ fn of_a_pair_one_ends_the_other() {
     assert!(matches!(facts[0], SimFact::Expired { order: 2, .. }), "{facts:?}");
     assert!(matches!(facts[1], SimFact::Triggered { order: 1, .. }), "{facts:?}");
     assert_eq!(stands(&local), all(&[("loss", "FILLED"), ("profit", "EXPIRED")]));
+    // The end of the other one is known with the fill.
+    let changed: Vec<String> =
+        local.exchange().traded_since(START).into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(changed, ["loss", "profit"]);
     local.exchange().check();
 }
 
