@@ -4,6 +4,7 @@
 //! Over 500 lines: the start and the stop of a process in their order; its parts lie in its folder.
 
 mod answers;
+mod backtest;
 mod backup;
 mod by_hand;
 mod chaos;
@@ -94,6 +95,7 @@ pub const CORE: Core = Core {
     proofs: Proofs { verify: audit::verify, replay: audit::replay },
     control: control::of_files,
     chaos: chaos::run,
+    backtest: backtest::run,
     account: real_money::account,
     confirm: real_money::confirm,
     panic: panic::panic,

@@ -15,5 +15,6 @@ pub mod audit;
 pub mod chaos;
 pub mod daemon;
 pub mod daemon_run;
+pub mod plain_run;
 pub mod tree;
 pub mod version;

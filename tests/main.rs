@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod backtest;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bad_days;

@@ -3,10 +3,10 @@
 //! bars. Symbols end early, and start with and without history.
 
 use super::failing_stages;
-use super::plain::STOP_ORDERS;
 use super::rig::Feed;
 use super::script::{ByHand, Change, Deed, Word};
 use super::venue_time::short;
+use crate::plain_run::STOP_ORDERS;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;

@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 static RUN: AtomicU64 = AtomicU64::new(1);
 
 /// A temporary folder, removed when dropped.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Creates one that was not there before.
-    pub(super) fn new() -> std::io::Result<Folder> {
+    pub(crate) fn new() -> std::io::Result<Folder> {
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         loop {

@@ -13,7 +13,7 @@ mod failing_stages;
 pub mod faults;
 pub mod feed;
 mod first_close;
-mod folder;
+pub(crate) mod folder;
 pub mod interrupt;
 pub mod invariants;
 mod operator_steps;

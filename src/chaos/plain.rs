@@ -1,282 +1,35 @@
-//! Plays a feed without the machinery: the plain loop over ranks drives the core of the exchange in
-//! this thread. It uses no journal, actors, sockets or data of other runs. Every run of the daemon
-//! must reach the same result.
+//! The result that every run of a feed must reach: that of the plain loop.
 
 use super::compare::{Picture, ledger, ours};
 use super::folder::Folder;
-use super::rig::Feed;
-use everwarm_domain::capabilities::Capabilities;
-use everwarm_domain::fact::{Body, Decision, Market, Operator, Order, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
-use everwarm_domain::market::Bar;
-use everwarm_domain::order::{
-    OrderIntent, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Validity,
-};
-use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_edge::market::bar::HISTORY_BARS;
-use everwarm_history::{HistoryLibrary, bars};
-use everwarm_kernel::fact::{Body as _, Fact, Key, RuntimeEvent};
-use everwarm_kernel::plain::PlainLoop;
-use everwarm_kernel::roster::Joined;
-use everwarm_kernel::stage::Stage as _;
+use super::rig::{Feed, INSTALLATION};
+use crate::plain_run::{PlainFeed, PlainRun};
+use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_sim::Local;
-use everwarm_sim::exchange::local::report;
-use everwarm_sim::exchange::{Cancel, NewList, NewOrder, SimFact, Target};
-use everwarm_trading::StageSpec;
-use everwarm_trading::closes::Closes;
-use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Stop orders of a symbol that the adapter of the simulated exchange places.
-pub const STOP_ORDERS: u32 = 5;
-/// Turns of sending and answering after one close, at most: more means an endless loop.
-const TURNS: u32 = 100;
 
 /// Plays the feed to its end.
 ///
 /// # Errors
-/// Turns after a close do not end, or a temporary file cannot be written.
+/// Orders do not come to rest, or a temporary file cannot be written.
 pub fn play(feed: &Feed) -> Result<Picture, String> {
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let archive = Archive::open(&folder.path().join("history.redb")).map_err(|e| e.to_string())?;
     let archive = Arc::new(archive);
-    let all = || feed.stages.iter().map(StageSpec::build);
-    let there = all().filter(|stage| stage.instance_of().is_none()).collect();
-    let specs = feed.stages.clone();
-    let make =
-        move |who: &Joined| specs.iter().find(|spec| spec.rank == who.rank).map(StageSpec::build);
-    let mut play = Play {
-        venue: Local::open((feed.market)(), &feed.setup),
-        stages: PlainLoop::new(there, Box::new(HistoryLibrary::new(Arc::clone(&archive))))
-            .joined_by(Box::new(make)),
-        facts: Vec::new(),
-        waiting: Vec::new(),
-        cancels: Vec::new(),
-        recv_window: feed.settings.trading.recv_window_ms,
-        closes: Closes::default(),
+    let mut facts: Vec<(u64, Fact<Body>)> = Vec::new();
+    let mut keep = |fact: &Fact<Body>| facts.push((facts.len() as u64 + 1, fact.clone()));
+    let plain = PlainFeed {
+        market: (feed.market)(),
+        setup: &feed.setup,
+        settings: &feed.settings,
+        stages: &feed.stages,
+        sessions: &feed.sessions,
+        stop_orders: feed.stop_orders,
+        installation: INSTALLATION,
     };
-    play.begin(feed, &archive)?;
-    while let Some(close) = play.venue.next_close() {
-        play.close(close)?;
-    }
-    let theirs = ledger(&everwarm_sim::wire::events::ledger(play.venue.exchange()));
-    Ok(Picture { ours: ours(&play.facts, &archive)?, theirs })
-}
-
-struct Play {
-    venue: Local,
-    stages: PlainLoop<Body>,
-    facts: Vec<(u64, Fact<Body>)>,
-    /// Orders that may be sent, with their attempt number.
-    waiting: Vec<(OrderIntent, u32)>,
-    /// Orders to be cancelled, with their symbols.
-    cancels: Vec<(ClientOrderId, Symbol)>,
-    recv_window: i64,
-    /// The closes so far, by which odd bars are detected.
-    closes: Closes,
-}
-
-impl Play {
-    fn begin(&mut self, feed: &Feed, archive: &Archive) -> Result<(), String> {
-        for stage in feed.stages.iter().map(StageSpec::build) {
-            let Some(kind) = stage.instance_of().map(str::to_owned) else { continue };
-            let (rank, id, version) = (stage.rank(), stage.name().to_owned(), stage.version());
-            let who = Joined { rank, id, kind, version, settings: String::new() };
-            self.input(i64::MIN, Body::runtime(RuntimeEvent::Joined(who)))?;
-        }
-        let (life, installation) = (1, super::rig::INSTALLATION.to_owned());
-        self.input(i64::MIN, Body::Operator(Operator::Started { life, installation, epoch: 0 }))?;
-        let applied = Operator::configured(1, &feed.settings);
-        self.input(i64::MIN, Body::Operator(applied))?;
-        let now = self.now();
-        let rules = self.venue.exchange().instruments().to_vec();
-        let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
-        self.input(now, Body::Market(Market::Instruments { rules }))?;
-        let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
-        let stop_orders = feed.stop_orders;
-        let fewer = feed.setup.max_stop_orders.iter();
-        let fewer = fewer.map(|(symbol, most)| (*symbol, *most)).collect();
-        let pairs = true;
-        let capabilities = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
-        self.input(now, Body::Market(capabilities))?;
-        if !feed.sessions.is_unknown() {
-            let (venue, sessions) = (VenueId::default(), feed.sessions.clone());
-            self.input(now, Body::Market(Market::Sessions { venue, sessions }))?;
-        }
-        let balances = self.venue.account();
-        self.input(
-            now,
-            Body::Venue(Venue::Account {
-                life,
-                time: now,
-                balances,
-                open: Vec::new(),
-                unread: Vec::new(),
-                venue: VenueId::default(),
-            }),
-        )?;
-        let through = self.venue.exchange().market();
-        let first = feed.sessions.first_of(Timeframe::M1, HISTORY_BARS, through);
-        let times = first..=through - MINUTE;
-        for symbol in symbols {
-            let (from, to) = (*times.start(), *times.end());
-            let past = on_the_wire(self.venue.market().bars(symbol, from, to, usize::MAX));
-            self.closes.join(&past);
-            let kept = bars::keep(archive, Timeframe::M1, &[(symbol, past)]);
-            let kept = kept.map_err(|e| e.to_string())?.pop();
-            let kept = kept.unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times.clone()));
-            self.input(now, Body::Market(kept))?;
-        }
-        self.rest()
-    }
-
-    fn close(&mut self, close: UtcMs) -> Result<(), String> {
-        let to = close.max(self.now());
-        self.venue.advance(to, close);
-        // What traded in this minute is reported before its close.
-        for (id, ..) in self.venue.exchange().traded_since(close - MINUTE) {
-            self.report(&id)?;
-        }
-        self.rest()?;
-        let bars = on_the_wire(self.venue.market().bars_closing(close));
-        let traded: BTreeSet<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
-        let all = self.venue.exchange().instruments().iter().map(|rule| rule.symbol);
-        let missing = all.filter(|symbol| !traded.contains(symbol)).collect();
-        let odd = self.closes.odd(&bars);
-        self.input(close, Body::Market(Market::Close { time: close, bars, missing, odd }))?;
-        self.rest()
-    }
-
-    /// Takes the venue's report on an order.
-    fn report(&mut self, id: &str) -> Result<(), String> {
-        let exchange = self.venue.exchange();
-        let Some(order) = exchange.orders().find(|order| order.client_id == id) else {
-            return Ok(());
-        };
-        let (now, report) = (self.now(), report(exchange, order));
-        self.input(now, Body::Venue(Venue::Reported(report)))
-    }
-
-    fn cancel(&mut self, now: UtcMs, id: &ClientOrderId, symbol: Symbol) -> Result<(), String> {
-        let validity = Validity::within(now, self.recv_window);
-        let request = OrderRequest::new(id.clone(), symbol, RequestKind::Cancel, 1, validity);
-        let (of, name) = (id.clone(), request.id.clone());
-        self.input(now, Body::Venue(Venue::Requested(request)))?;
-        let target = Target { symbol, order: None, client_id: Some(id.0.clone()) };
-        let deadline = UtcMs::MAX;
-        self.venue.step(SimFact::Cancel(Cancel {
-            target,
-            cancel_id: None,
-            at: now,
-            deadline,
-            only_begun: None,
-        }));
-        self.report(&id.0)?;
-        let response = Response::Accepted;
-        self.input(now, Body::Venue(Venue::Responded { id: name, of, attempt: 1, response }))
-    }
-
-    /// Sends orders and takes the venue's reports, until nothing is left. Wakes stages at the times
-    /// they asked for.
-    fn rest(&mut self) -> Result<(), String> {
-        for _ in 0..TURNS {
-            let now = self.now();
-            let cancels = std::mem::take(&mut self.cancels);
-            if !cancels.is_empty() {
-                cancels.iter().try_for_each(|(id, symbol)| self.cancel(now, id, *symbol))?;
-                continue;
-            }
-            let mut due = std::mem::take(&mut self.waiting);
-            due.retain(|(intent, _)| now <= intent.valid_until);
-            if !due.is_empty() {
-                self.send(now, &due)?;
-                continue;
-            }
-            match self.stages.next_wake() {
-                Some(at) if at <= now => {
-                    self.input(at, Body::Operator(Operator::Clock { time: at }))?;
-                }
-                Some(at) => {
-                    let market = self.venue.exchange().market();
-                    self.venue.advance(at, market);
-                }
-                None => return Ok(()),
-            }
-        }
-        Err(format!("it does not come to rest at {}", self.now()))
-    }
-
-    fn send(&mut self, timestamp: UtcMs, due: &[(OrderIntent, u32)]) -> Result<(), String> {
-        let validity = Validity::within(timestamp, self.recv_window);
-        let attempt = |(intent, attempt): &(OrderIntent, u32)| {
-            let client_id = intent.client_id.clone();
-            SendAttempt { client_id, attempt: *attempt, validity }
-        };
-        let attempts = due.iter().map(attempt).collect();
-        self.input(timestamp, Body::Venue(Venue::Sent { attempts }))?;
-        let mut answers = Vec::new();
-        for (n, (intent, attempt)) in due.iter().enumerate() {
-            let refused = |(code, text): (i32, String), id: &ClientOrderId| {
-                let (client_id, attempt) = (id.clone(), *attempt);
-                Venue::Refused { client_id, attempt, code, text, again: false }
-            };
-            let list = &intent.terms.list;
-            let other = |(of, _): &&(OrderIntent, u32)| of.terms.list == *list;
-            if list.is_none() {
-                let answer = self.venue.place(NewOrder::of(intent, timestamp)?);
-                let answer = answer.map(Venue::Reported);
-                answers.push(answer.unwrap_or_else(|e| refused(e, &intent.client_id)));
-            } else if let Some((target, _)) = due.iter().skip(n + 1).find(other) {
-                // The stop order comes before its target.
-                match self.venue.place_list(NewList::pair(intent, target, timestamp)?) {
-                    Ok(reports) => answers.extend(reports.into_iter().map(Venue::Reported)),
-                    Err(e) => {
-                        let ids = [&intent.client_id, &target.client_id];
-                        answers.extend(ids.map(|id| refused(e.clone(), id)));
-                    }
-                }
-            }
-        }
-        answers.into_iter().try_for_each(|answer| self.input(timestamp, Body::Venue(answer)))
-    }
-
-    fn input(&mut self, time: UtcMs, body: Body) -> Result<(), String> {
-        let key = Key { n: 0, rank: 0, i: 0 };
-        let (version, because) = (0, Vec::new());
-        self.closes.evolve(&Fact { key, time, version, because, body: body.clone() });
-        let Play { facts, waiting, cancels, .. } = self;
-        let mut keep = |fact: &Fact<Body>| {
-            if let Body::Order(Order::Intent(intent)) = &fact.body {
-                waiting.push((intent.clone(), 1));
-            } else if let Body::Decision(Decision::CancelIntent { client_id, symbol, .. }) =
-                &fact.body
-            {
-                cancels.push((client_id.clone(), *symbol));
-            } else if let Body::Order(Order::Changed { client_id, status, .. }) = &fact.body {
-                forget(waiting, client_id, *status);
-            }
-            facts.push((facts.len() as u64 + 1, fact.clone()));
-        };
-        self.stages.input(time, body, &mut keep).map(drop)
-    }
-
-    fn now(&self) -> UtcMs {
-        self.venue.exchange().now()
-    }
-}
-
-/// Bars as a client reads them: the network format has no trailing zeros.
-fn on_the_wire(mut bars: Vec<Bar>) -> Vec<Bar> {
-    for bar in &mut bars {
-        bar.volume = bar.volume.normalize();
-    }
-    bars
-}
-
-/// Drops an order with a final status: it is not sent any more.
-fn forget(waiting: &mut Vec<(OrderIntent, u32)>, id: &ClientOrderId, status: OrderStatus) {
-    if status.is_final() {
-        waiting.retain(|(intent, _)| intent.client_id != *id);
-    }
+    let mut run = PlainRun::start(plain, &archive, &mut keep)?;
+    while run.next_close()?.is_some() {}
+    let theirs = ledger(&everwarm_sim::wire::events::ledger(run.exchange()));
+    Ok(Picture { ours: ours(&facts, &archive)?, theirs })
 }

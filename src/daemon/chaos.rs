@@ -6,9 +6,9 @@ use super::stop::Stop;
 use crate::chaos::crashes::Subject;
 use crate::chaos::feed::small;
 use crate::chaos::interrupt;
-use crate::chaos::plain::STOP_ORDERS;
 use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
 use crate::chaos::rig::Feed;
+use crate::plain_run::STOP_ORDERS;
 use everwarm_cli::ChaosConfig;
 use everwarm_domain::sessions::Sessions;
 use everwarm_edge::market::universe::DAY_ZONE;
@@ -85,7 +85,7 @@ pub fn run(
 
 /// From here on the first signal, or the end of the terminal, ends all runs in order. No process
 /// and no file is left. A second signal ends this process immediately.
-fn interrupted(stop: Stop) -> Result<(), Failure> {
+pub(super) fn interrupted(stop: Stop) -> Result<(), Failure> {
     let runtime = super::runtime(1, "interrupt")?;
     std::thread::spawn(move || {
         let hangup = stop.hangup();

@@ -344,8 +344,9 @@ const EXAMPLES: &[&[&str]] = &[
 ];
 
 /// What prints the same whatever is configured, or is tried apart.
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 13] = [
     "analyze",
+    "backtest",
     "run",
     "stop",
     "sim",

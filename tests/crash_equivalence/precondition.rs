@@ -4,9 +4,9 @@
 use super::learned;
 use crate::shared::shared;
 use everwarm::chaos::compare::Picture;
-use everwarm::chaos::plain::STOP_ORDERS;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::{feed, plain};
+use everwarm::plain_run::STOP_ORDERS;
 use everwarm_domain::sessions::Sessions;
 use everwarm_sim::InitialBooks;
 use everwarm_sim::market::Recording;

@@ -35,7 +35,7 @@ const RULES: &[Rule] = &[Rule { module: "chaos", may_import: CHAOS }];
 
 /// The rig runs whole lives, injects faults where the tree has actors, and looks at what people
 /// receive in the end.
-const CHAOS: &[&str] = &["audit", "daemon_run", "tree", "adapters"];
+const CHAOS: &[&str] = &["audit", "daemon_run", "tree", "adapters", "plain_run"];
 
 /// Client sockets of venues, for which `transport.rs` is the one place.
 const SOCKETS: &[&str] = &["reqwest", "tokio_tungstenite", "tokio::net", "std::net"];

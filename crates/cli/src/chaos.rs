@@ -15,9 +15,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Keys that `chaos` sets, whatever the configuration says. The runs trade at a simulated exchange,
-/// open no public API and send no messages.
-const HERE: [(&str, &str); 11] = [
+/// Keys that `chaos` and `backtest` set, whatever the configuration says. The runs trade at a
+/// simulated exchange, open no public API and send no messages.
+pub(super) const HERE: [(&str, &str); 11] = [
     ("venue.kind", "sim"),
     ("trading.mode", "paper"),
     ("daemon.listen", "127.0.0.1:0"),

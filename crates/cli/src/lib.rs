@@ -3,6 +3,7 @@
 
 mod actors;
 mod analyze;
+mod backtest;
 mod backup;
 mod bars;
 mod chaos;
@@ -43,9 +44,11 @@ mod verify_trades;
 
 use crate::print::{Color, Printer, note};
 use crate::store_check::Files;
+pub use backtest::BacktestConfig;
 pub use chaos::ChaosConfig;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use everwarm_config::{Config, LogFormat, Sources};
+use everwarm_views::backtest::BacktestView;
 use everwarm_views::backup::RestoredView;
 use everwarm_views::changes::{Control, DISABLE, ENABLE};
 use everwarm_views::exit::{Exit, Failure};
@@ -76,6 +79,8 @@ pub struct Core {
     pub proofs: Proofs,
     /// Plays a recording under kills, crashes and disk failures, and reports its progress.
     pub chaos: Chaos,
+    /// Plays the strategies over bars of the past.
+    pub backtest: Backtest,
     /// Queries the venue for the account of the configured key.
     pub account: fn(&Config) -> Result<AccountView, Failure>,
     /// Stores the confirmation of a person in a data directory that no process uses.
@@ -94,6 +99,9 @@ pub struct Core {
 /// total.
 pub type Chaos =
     fn(&ChaosConfig, &(dyn Fn(&'static str, u64, u64) + Sync)) -> Result<ChaosView, Failure>;
+
+/// See [`Core::backtest`]. The callback gets the minutes played, and all.
+pub type Backtest = fn(&BacktestConfig, &dyn Fn(u64, u64)) -> Result<BacktestView, Failure>;
 
 /// A crash-safe trading daemon.
 ///
@@ -242,6 +250,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Compute indicators over a file of bars, without a daemon and its data directory.
     Analyze(analyze::AnalyzeArgs),
+    /// Play the strategies over recorded bars, with the daemon's own stages, and print the result.
+    Backtest(backtest::BacktestArgs),
     /// Play a recording with injected kills, crashes and disk failures, and compare it with a run
     /// without faults. Exit code 4: the results differ.
     Chaos(chaos::Args),
@@ -296,6 +306,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
         Command::Analyze(args) => analyze::print(&args, printer),
+        Command::Backtest(args) => backtest::run(&args, core, printer),
         Command::Stop(args) => stop::run(&args, core, printer),
         Command::Status(args) => status::print(&args, core, printer),
         Command::Doctor(args) => doctor::print(&args, core, printer),

@@ -1,13 +1,14 @@
 //! Views: the values that commands show to people and the API sends to programs.
 //!
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`] and
-//! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`funnel`],
-//! [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
-//! [`sentences`]. Requests: routes and commands come from the rows of [`questions`] and
+//! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`backtest`],
+//! [`funnel`], [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences
+//! of [`sentences`]. Requests: routes and commands come from the rows of [`questions`] and
 //! [`changes`]; [`by_hand`] has the requests to trade by hand, [`views`] the shapes of their
 //! responses, [`exit`] the exit codes, [`telemetry`] the metrics.
 
 pub mod audit;
+pub mod backtest;
 pub mod backup;
 pub mod by_hand;
 pub mod changes;
@@ -17,6 +18,7 @@ pub mod explain;
 pub mod features;
 pub mod funnel;
 pub mod health;
+mod html;
 pub mod injected;
 pub mod journal_reader;
 pub mod known_symbols;

@@ -97,6 +97,12 @@ impl TradeFold {
         TradeFold { limit, ..TradeFold::default() }
     }
 
+    /// An empty fold that lists every closed trade.
+    #[must_use]
+    pub fn all() -> TradeFold {
+        TradeFold { limit: usize::MAX, ..TradeFold::default() }
+    }
+
     /// Takes one fact in, in the order of the journal.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         let counts = match &fact.body {

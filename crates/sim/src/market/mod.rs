@@ -11,6 +11,7 @@ mod recording;
 mod recording_config;
 mod recording_error;
 mod seeded;
+mod window;
 
 pub use bar_file::read_bars;
 pub use defaults::{default_balances, split_name};
@@ -18,6 +19,7 @@ pub use paused::{Pause, Paused};
 pub use recording::{Notice, Recording};
 pub use recording_error::{Fault, RecordingError};
 pub use seeded::{DEFAULT_HISTORY_BARS, Seeded};
+pub use window::Window;
 
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -31,6 +33,11 @@ pub trait Market: Send {
 
     /// Venue time at which a fresh exchange opens, UTC milliseconds, a full minute.
     fn start(&self) -> UtcMs;
+
+    /// The last close; none: the market has no end.
+    fn end(&self) -> Option<UtcMs> {
+        None
+    }
 
     /// The next minute close strictly after `after` at which any symbol has a bar. `None`: the
     /// market has ended.

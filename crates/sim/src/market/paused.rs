@@ -55,6 +55,10 @@ impl Market for Paused {
         self.market.start()
     }
 
+    fn end(&self) -> Option<UtcMs> {
+        self.market.end()
+    }
+
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
         let mut close = self.market.next_close(after)?;
         for _ in 0..SILENCE {

@@ -216,6 +216,10 @@ impl Market for Recording {
         *self.opens.first().expect("every file has a row and there is a file")
     }
 
+    fn end(&self) -> Option<UtcMs> {
+        self.opens.last().map(|open| open + MINUTE)
+    }
+
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
         let next = self.opens.partition_point(|open| open + MINUTE <= after);
         self.opens.get(next).map(|open| open + MINUTE)

@@ -18,6 +18,7 @@ mod tests;
 mod used;
 mod view;
 
+pub(crate) use money::thin;
 pub use period::Period;
 pub(crate) use running::first_row;
 pub use view::{FileSize, Gap, LimitUsed, Made, Money, Point, Running, SummaryView, Trouble};

@@ -199,21 +199,21 @@ fn equity(points: &[EquityView], period: Period, money: &mut Money) {
     }
     money.profit = course.profit().normalize();
     money.drawdown = course.fall().round_dp(RATIO).normalize();
-    money.equity = thin(points);
+    let point = |p: &EquityView| Point { time: p.time, equity: earned(p).normalize() };
+    money.equity = thin(&points.iter().map(point).collect::<Vec<_>>());
 }
 
 /// Thins the points for a chart. It keeps the lowest and the highest of each stretch.
-fn thin(points: &[EquityView]) -> Vec<Point> {
-    let point = |p: &EquityView| Point { time: p.time, equity: earned(p).normalize() };
+pub(crate) fn thin(points: &[Point]) -> Vec<Point> {
     if points.len() <= POINTS {
-        return points.iter().map(point).collect();
+        return points.to_vec();
     }
     let mut thinned = Vec::new();
     for stretch in points.chunks(points.len().div_ceil(POINTS / 2)) {
         let mut ends =
-            [stretch.iter().min_by_key(|p| earned(p)), stretch.iter().max_by_key(|p| earned(p))];
+            [stretch.iter().min_by_key(|p| p.equity), stretch.iter().max_by_key(|p| p.equity)];
         ends.sort_by_key(|p| p.map(|p| p.time));
-        thinned.extend(ends.into_iter().flatten().map(point));
+        thinned.extend(ends.into_iter().flatten().copied());
     }
     thinned.dedup();
     thinned

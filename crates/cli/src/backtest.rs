@@ -1,0 +1,219 @@
+//! `everwarm backtest`.
+
+use super::Core;
+use super::chaos::HERE;
+use super::run::{put, sources};
+use crate::print::Printer;
+use crate::progress::Progress;
+use everwarm_config::{CheckDepth, Config, Given};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::UtcMs;
+use everwarm_runtime::files::write_whole;
+use everwarm_views::backtest::{BacktestTradeView, BacktestView, html};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::summary::Period;
+use everwarm_words::text::{Table, count, hang, instant, instant_of, rounded, signed};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// Newest trades that are printed as text.
+const SHOWN: usize = 20;
+/// Columns before the continuation of a long line.
+const INDENT: usize = 2;
+
+/// The request to `backtest`.
+#[derive(Clone, Debug)]
+pub struct BacktestConfig {
+    /// The configuration of the daemon. Its market is played.
+    pub config: Config,
+    /// Start of the account, UTC milliseconds; none: that of the market. Bars before it are
+    /// history.
+    pub from: Option<UtcMs>,
+    /// The last close; none: that of the market.
+    pub to: Option<UtcMs>,
+}
+
+/// Flags of `backtest`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BacktestArgs {
+    /// Recording to play: a folder of SYMBOL_1m.csv[.gz] [default: market.recording, else the
+    /// synthetic market].
+    #[arg(long, value_name = "DIR")]
+    recording: Option<PathBuf>,
+    /// File with base, quote, volume unit and filters of the recording [default: recording.toml in
+    /// its folder].
+    #[arg(long, value_name = "FILE")]
+    recording_config: Option<PathBuf>,
+    /// Number of symbols, or their names: 8, or BTCUSD,ETHUSD.
+    #[arg(long, value_name = "N|LIST")]
+    symbols: Option<String>,
+    /// Seed of the exchange, and of the synthetic market [default: 1].
+    #[arg(long, value_name = "N")]
+    seed: Option<String>,
+    /// Configuration file with strategies and limits. Its venue is not asked.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set a configuration key, like strategy.sma_cross.fast=20. May be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Start of the account: a UTC day, or a time like "2026-01-05 12:00". Bars before it are
+    /// history for the indicators.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<UtcMs>,
+    /// The last close, written like --from. The synthetic market needs it.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<UtcMs>,
+    /// Write a report with charts as one HTML file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print JSON, with every trade.
+    #[arg(long)]
+    json: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+    let pair = pair.filter(|(key, _)| !key.is_empty());
+    pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it like strategy.sma_cross.fast=20".to_owned())
+}
+
+fn time(text: &str) -> Result<UtcMs, String> {
+    let day = || Period::day(text).ok().map(|day| day.from);
+    instant_of(text)
+        .or_else(day)
+        .ok_or_else(|| "not a time; write it like 2026-01-05 or \"2026-01-05 12:00\"".to_owned())
+}
+
+/// Runs a backtest and prints its result.
+pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let (from, to) = (args.from, args.to);
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        return Err(Failure::new(Exit::Usage, "--from must be before --to"));
+    }
+    let config = sources(args.config.as_ref(), args.given()).load(CheckDepth::World)?;
+    let asked = BacktestConfig { config, from, to };
+    let shown: Mutex<Option<Progress>> = Mutex::new(None);
+    let report = |done, all| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.get_or_insert_with(|| Progress::of("minutes", all, !printer.quiet)).at(done);
+    };
+    let view = (core.backtest)(&asked, &report)?;
+    drop(shown);
+    if let Some(file) = &args.html {
+        let no = |e: std::io::Error| everwarm_views::backup::failed(file, &e);
+        write_whole(file, html::page(&view).as_bytes()).map_err(no)?;
+        printer.note(&format!("{}: written", file.display()));
+    }
+    if args.json {
+        return printer.json(&view);
+    }
+    printer.lines(&lines(&view, printer.width)).map(|_| Exit::Fine)
+}
+
+impl BacktestArgs {
+    /// The configuration keys that the flags and `backtest` set. Those of `--set` come last, so
+    /// they win; where the bars come from and where orders go is fixed.
+    fn given(&self) -> Vec<Given> {
+        let mut given = Vec::new();
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+        put(&mut given, "market.recording", "--recording", path(&self.recording));
+        let description = path(&self.recording_config);
+        put(&mut given, "market.recording_config", "--recording-config", description);
+        put(&mut given, "market.symbols", "--symbols", self.symbols.clone());
+        put(&mut given, "market.seed", "--seed", self.seed.clone());
+        put(&mut given, "market.pace", "backtest", Some("lockstep".to_owned()));
+        for (key, value) in &self.set {
+            put(&mut given, key, "--set", Some(value.clone()));
+        }
+        for (key, value) in HERE {
+            put(&mut given, key, "backtest", Some(value.to_owned()));
+        }
+        given
+    }
+}
+
+/// The report as text.
+fn lines(view: &BacktestView, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !view.trades.is_empty() {
+        let mut table = Table::new(&[
+            "closed (UTC)",
+            "symbol",
+            "strategy",
+            ">entry",
+            ">exit",
+            ">profit",
+            "why it was sold",
+        ]);
+        let older = view.trades.len().saturating_sub(SHOWN);
+        for trade in &view.trades[older..] {
+            table.row(row(trade));
+        }
+        lines.extend(table.lines(width));
+        if older > 0 {
+            lines.push(format!("the newest {SHOWN} of {} trades", view.trades.len()));
+        }
+        lines.push(String::new());
+    }
+    for (title, rows) in [("strategy", &view.strategies), ("symbol", &view.symbols)] {
+        if rows.is_empty() {
+            continue;
+        }
+        let heads =
+            [title, ">trades", ">won", ">profit", ">per trade", ">profit factor", ">minutes"];
+        let mut table = Table::new(&heads);
+        for row in html::results(rows) {
+            table.row(row.into());
+        }
+        lines.extend(table.lines(width));
+        lines.push(String::new());
+    }
+    let mut table = Table::new(&["item", "value"]);
+    for row in html::facts(view) {
+        table.row(row.into());
+    }
+    lines.extend(table.lines(width).into_iter().skip(1));
+    let notes = html::notes(view);
+    if !notes.is_empty() {
+        lines.push(String::new());
+        lines.extend(notes.iter().flat_map(|note| hang(note, INDENT, width)));
+    }
+    lines.push(String::new());
+    let (closes, bars) = (count(view.closes, "close"), count(view.bars, "bar"));
+    let (from, to) = (instant(view.from), instant(view.to));
+    lines.push(format!("{closes} with {bars}, from {from} to {to}"));
+    lines
+}
+
+fn row(trade: &BacktestTradeView) -> Vec<String> {
+    let price = |price: Option<Decimal>| price.map_or_else(|| "-".to_owned(), rounded);
+    vec![
+        instant(trade.closed),
+        trade.symbol.to_string(),
+        trade.strategy.clone(),
+        price(trade.entry),
+        price(trade.exit),
+        signed(trade.profit),
+        trade.exit_reason.clone(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_and_a_time_are_read_or_refused_with_an_example() {
+        let of = |text| pair(text).unwrap();
+        assert_eq!(of("a.b = 5%"), ("a.b".to_owned(), "5%".to_owned()));
+        assert_eq!(of("a.b=x=y").1, "x=y");
+        assert!(pair("a.b").unwrap_err().contains("strategy.sma_cross.fast=20"));
+        assert!(pair("=5").is_err());
+        assert_eq!(time("2026-01-05"), Ok(1_767_571_200_000));
+        assert_eq!(time("2026-01-05 00:01"), Ok(1_767_571_260_000));
+        assert!(time("yesterday").unwrap_err().contains("2026-01-05"));
+    }
+}

@@ -1,0 +1,108 @@
+//! Plays the strategies over bars of the past, in this thread, with the stages of the daemon and
+//! the core of the simulated exchange.
+
+use super::chaos::interrupted;
+use super::identity::Traded;
+use super::market;
+use super::stop::Stop;
+use crate::chaos::folder::Folder;
+use crate::chaos::interrupt;
+use crate::plain_run::{PlainFeed, PlainRun, STOP_ORDERS};
+use everwarm_cli::BacktestConfig;
+use everwarm_domain::fact::Body;
+use everwarm_domain::sessions::Sessions;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::Fact;
+use everwarm_runtime::store::archive::Archive;
+use everwarm_sim::market::{Market, Window};
+use everwarm_trading::strategy;
+use everwarm_views::backtest::{BacktestFold, BacktestView};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_words::text::instant;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Closes between two reports of progress.
+const REPORT: u64 = 512;
+/// Wall time in which the run ends after an interrupt.
+const END: Duration = Duration::from_secs(10);
+
+/// Runs a backtest. The callback gets the minutes played, and all.
+///
+/// # Errors
+/// The period has no close, or the run cannot be made.
+pub fn run(
+    asked: &BacktestConfig,
+    on_progress: &dyn Fn(u64, u64),
+) -> Result<BacktestView, Failure> {
+    let failed = |why: String| Failure::new(Exit::Failed, why);
+    let (market, setup) = market(&asked.config.market)?;
+    let whole = (market.start(), market.end());
+    let market = Window::of(market, asked.from, asked.to);
+    let (from, end) = (market.start(), market.end());
+    let Some(to) = end else {
+        let text = "the synthetic market has no end: give --to, or --recording";
+        return Err(Failure::new(Exit::Usage, text));
+    };
+    let settings = Traded::of(&asked.config, &market)?.settings;
+    let stages =
+        everwarm_trading::specs_of(&[], &settings).map_err(|why| Failure::new(Exit::Usage, why))?;
+    interrupted(Stop::new()?.may_take(END))?;
+    let folder = Folder::new().map_err(|e| failed(e.to_string()))?;
+    let archive = Archive::open(&folder.path().join("history.redb"));
+    let archive = Arc::new(archive.map_err(|e| failed(e.to_string()))?);
+    let mut fold = BacktestFold::new(from, features(&settings));
+    let mut each = |fact: &Fact<Body>| fold.fold(fact);
+    let feed = PlainFeed {
+        market: Box::new(market),
+        setup: &setup,
+        settings: &settings,
+        stages: &stages,
+        sessions: &Sessions::ALWAYS,
+        stop_orders: STOP_ORDERS,
+        installation: &asked.config.installation,
+    };
+    let mut run = PlainRun::start(feed, &archive, &mut each).map_err(failed)?;
+    let minutes = |time: UtcMs| u64::try_from((time - from) / MINUTE).unwrap_or_default();
+    let mut closes = 0;
+    while let Some(close) = run.next_close().map_err(failed)? {
+        closes += 1;
+        if closes % REPORT == 1 {
+            if interrupt::is_set() {
+                return Err(Failure::new(Exit::Interrupted, "interrupted; there is no result"));
+            }
+            on_progress(minutes(close), minutes(to));
+        }
+    }
+    drop(run);
+    if closes == 0 {
+        return Err(empty((from, to), whole));
+    }
+    on_progress(minutes(to), minutes(to));
+    fold.finish().map_err(failed)
+}
+
+/// Why a period without closes has no result.
+fn empty((from, to): (UtcMs, UtcMs), (start, end): (UtcMs, Option<UtcMs>)) -> Failure {
+    let end = end.map_or_else(|| "without end".to_owned(), |end| format!("to {}", instant(end)));
+    let text = format!(
+        "there is no close between {} and {}: the market is from {} {end}",
+        instant(from),
+        instant(to),
+        instant(start)
+    );
+    Failure::new(Exit::Usage, text)
+}
+
+/// The features of each enabled strategy.
+fn features(settings: &Settings) -> BTreeMap<String, Vec<String>> {
+    let enabled = settings.strategy.0.iter().filter(|(_, one)| one.enabled);
+    let of = enabled.filter_map(|(id, one)| {
+        let kind = strategy::kind(&one.kind)?;
+        let section = (kind.read)(&one.section).ok()?;
+        Some((id.clone(), (kind.features)(&section)))
+    });
+    of.collect()
+}

@@ -1,0 +1,127 @@
+//! `everwarm backtest`: the daemon's own decisions over bars of the past.
+
+use crate::kit::{Folder, ask, assert_ended_well, made_recording, plain, run, until_end};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+
+/// The result of a backtest with these flags.
+fn backtest(flags: &[&str]) -> Value {
+    let output = plain(&[&["backtest", "--json"], flags].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*errors), (Some(0), ""));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The error of one that is refused as a wrong use.
+fn refused(flags: &[&str]) -> String {
+    let output = plain(&[&["backtest"], flags].concat());
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    errors
+}
+
+/// These members of each row.
+fn members(rows: &Value, names: &[&str]) -> Vec<Vec<Value>> {
+    let row = |row: &Value| names.iter().map(|name| row[*name].clone()).collect();
+    rows.as_array().unwrap_or_else(|| panic!("{rows}")).iter().map(row).collect()
+}
+
+#[test]
+fn it_trades_exactly_as_the_daemon_does_in_lockstep() {
+    let folder = Folder::new("backtest-equal");
+    let recording = made_recording(&folder.join("recording"), 4, 400);
+    let rules = [("strategy.sma_cross.target", "0.3%"), ("strategy.sma_cross.trail", "0.4%")];
+    let config = folder.join("rules.toml");
+    let [(_, target), (_, trail)] = rules;
+    let text = format!("[strategy.sma_cross]\ntarget = \"{target}\"\ntrail = \"{trail}\"\n");
+    fs::write(&config, text).unwrap();
+    let dir = folder.join("data");
+    let flags = [&until_end(&recording)[..], &["--config", config.to_str().unwrap()]].concat();
+    let (code, out, err) = run(&dir, &flags);
+    assert_ended_well(code, &out, &err);
+    let daemon = ask(&dir, &["verify-trades", "--limit", "0"]);
+
+    let set = rules.map(|(key, value)| format!("{key}={value}"));
+    let ours = backtest(&["--recording", &recording, "--set", &set[0], "--set", &set[1]]);
+    let same = ["strategy", "symbol", "fees", "profit"];
+    let (theirs, own) = (members(&daemon["trades"], &same), members(&ours["trades"], &same));
+    assert!(own.len() > 5, "{ours}");
+    assert_eq!(own, theirs);
+    let prices = members(&daemon["trades"], &["bought", "entry_average", "exit_average"]);
+    assert_eq!(members(&ours["trades"], &["quantity", "entry", "exit"]), prices);
+    let points = ask(&dir, &["equity", "--limit", "0"]);
+    let mut points = members(&points, &["time", "equity"]);
+    points.sort_by_key(|point| point[0].as_i64());
+    assert_eq!(members(&ours["equity"], &["time", "equity"]), points);
+
+    // Also the ids of the orders.
+    let fills = ask(&dir, &["fills", "--limit", "0"]);
+    let fills = members(&fills, &["client_order_id", "side"]);
+    let ids = |side: &str| -> BTreeSet<String> {
+        let of = fills.iter().filter(|fill| fill[1] == side).map(|fill| fill[0].to_string());
+        of.collect()
+    };
+    let (bought, sold) = (ids("buy"), ids("sell"));
+    for order in members(&ours["trades"], &["entry_order", "exit_order", "exit_reason"]) {
+        assert!(bought.contains(&order[0].to_string()), "{order:?}");
+        assert!(sold.contains(&order[1].to_string()), "{order:?}");
+        assert_ne!(order[2], "", "{order:?}");
+    }
+}
+
+#[test]
+fn two_runs_print_the_same_and_a_later_start_has_history() {
+    let folder = Folder::new("backtest-twice");
+    let recording = made_recording(&folder.join("recording"), 3, 300);
+    let page = folder.join("report.html");
+    let text = |flags: &[&str]| {
+        let output = plain(&[&["backtest", "--recording", &recording], flags].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let all = ["--html", page.to_str().unwrap()];
+    let first = text(&all);
+    assert_eq!(first, text(&all));
+    for words in ["profit", "buy and hold", "Sharpe ratio", "win rate", "had all its values from"] {
+        assert!(first.contains(words), "{words}: {first}");
+    }
+    let page = fs::read_to_string(&page).unwrap();
+    assert!(page.contains("<svg") && page.contains("why it was sold"), "{page}");
+    assert!(!page.contains("<script") && !page.contains("http"), "it needs nothing else");
+
+    let whole = backtest(&["--recording", &recording]);
+    let from = whole["from"].as_i64().unwrap() + 100 * 60_000;
+    let to = from + 50 * 60_000;
+    let part = backtest(&[
+        "--recording",
+        &recording,
+        "--from",
+        &from.to_string(),
+        "--to",
+        &to.to_string(),
+    ]);
+    assert_eq!((part["from"].as_i64(), part["to"].as_i64()), (Some(from), Some(to)));
+    assert_eq!(part["closes"], 50);
+    assert_eq!(part["data"]["ready"]["sma_cross"], from + 60_000, "what lies before is history");
+}
+
+#[test]
+fn what_has_no_result_is_refused_with_what_to_do() {
+    let folder = Folder::new("backtest-refused");
+    let recording = made_recording(&folder.join("recording"), 1, 60);
+    let of = ["--recording", &recording];
+    let with = |flags: &[&str]| refused(&[&of[..], flags].concat());
+    assert!(refused(&[]).contains("give --to, or --recording"));
+    assert!(with(&["--from", "2026-01-06", "--to", "2026-01-05"]).contains("must be before"));
+    let text = with(&["--from", "2031-01-01"]);
+    assert!(text.contains("there is no close between 2031-01-01"), "{text}");
+    let text = with(&["--set", "strategy.sma_cross.fats=3"]);
+    assert!(text.contains("--set") && text.contains("fast"), "{text}");
+    assert!(with(&["--set", "fast"]).contains("strategy.sma_cross.fast=20"));
+    assert!(with(&["--from", "soon"]).contains("2026-01-05"));
+    let view = backtest(&[&of[..], &["--set", "strategy.sma_cross.slow=900"]].concat());
+    assert_eq!(view["data"]["ready"]["sma_cross"], Value::Null, "too few bars are named");
+    let made = ["--seed", "3", "--symbols", "2", "--to", "2026-01-05 03:00"];
+    assert_eq!(backtest(&made)["closes"], 180, "the synthetic market");
+}
