@@ -16,10 +16,11 @@ use everwarm_domain::features::FeatureTable;
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, total};
-use everwarm_domain::order::{HOUSE, OrderStatus, Side};
+use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, Protection, Side};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs, day_of};
 use everwarm_kernel::fact::Fact;
 use everwarm_trading::indicators::columns;
+use everwarm_words::text::plain;
 use std::collections::{BTreeMap, BTreeSet};
 pub use view::{
     AccountResult, BacktestTradeView, BacktestView, DataResult, NamedResult, OrderResult,
@@ -111,7 +112,7 @@ impl BacktestFold {
                 *self.orders.declined.entry(code.clone()).or_default() += 1;
             }
             Body::Decision(Decision::Approved { intent, reason, .. }) => {
-                self.reasons.insert(intent.client_id.clone(), reason.clone());
+                self.reasons.insert(intent.client_id.clone(), why(intent, reason));
             }
             Body::Order(Order::Intent(_)) => self.orders.orders += 1,
             Body::Order(Order::Filled { client_id, strategy, symbol, side, fill, .. }) => {
@@ -259,6 +260,16 @@ impl BacktestFold {
             equity: thin(&self.equity),
             trades,
         })
+    }
+}
+
+/// Why an order traded. One that protects a lot says why it was placed; if it trades, its price was
+/// reached.
+fn why(intent: &OrderIntent, reason: &str) -> String {
+    match intent.protection() {
+        None => reason.to_owned(),
+        Some(Protection::Stop(at)) => format!("its stop order at {}", plain(at)),
+        Some(Protection::Target(at)) => format!("its target order at {}", plain(at)),
     }
 }
 
