@@ -3,7 +3,7 @@
 
 use crate::CATALOG;
 use crate::bank::Bank;
-use crate::catalog::Entry;
+use crate::catalog::{Entry, Param};
 use std::cmp::Ordering;
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -128,21 +128,13 @@ fn parse(text: &str) -> Result<(&'static Entry, Vec<u32>, Option<&str>), String>
         Some((call, output)) if is_output(output) => (call.trim_end(), Some(output.trim())),
         Some(_) | None => (whole, None),
     };
-    let (name, params, between) = match (call.split_once('('), call.split_once(':')) {
-        (Some((name, rest)), _) => {
-            let inner = rest.strip_suffix(')');
-            (name.trim_end(), inner.ok_or_else(|| format!("`{whole}` lacks its `)`"))?, ',')
-        }
-        (None, Some((name, rest))) => (name.trim_end(), rest, ':'),
-        (None, None) => (call, "", ','),
-    };
+    let (name, given) = self::call(call, whole)?;
     let Some(entry) = CATALOG.iter().find(|entry| entry.name == name) else {
         let names = || CATALOG.iter().map(|entry| entry.name);
         let all = names().collect::<Vec<_>>().join(", ");
         let near = nearest(name, names());
         return Err(format!("there is no indicator `{name}`, but {all}{near}"));
     };
-    let given: Vec<&str> = params.split(between).map(str::trim).filter(|p| !p.is_empty()).collect();
     if given.len() != entry.params.len() {
         let names: Vec<&str> = entry.params.iter().map(|param| param.name).collect();
         let wanted = match &names[..] {
@@ -153,19 +145,37 @@ fn parse(text: &str) -> Result<(&'static Entry, Vec<u32>, Option<&str>), String>
     }
     let mut params = Vec::with_capacity(given.len());
     for (text, param) in given.iter().zip(entry.params) {
-        let within = |value: &u32| (param.least..=param.most).contains(value);
-        let value = text.parse().ok().filter(within).ok_or_else(|| {
-            let (name, least, most) = (param.name, param.least, param.most);
-            format!("`{whole}`: {name} is a whole number from {least} to {most}")
-        })?;
-        params.push(value);
+        params.push(number(text, param, whole)?);
     }
     (entry.check)(&params).map_err(|rule| format!("`{whole}`: {rule}"))?;
     Ok((entry, params, output))
 }
 
+/// The name and the parameters of `name(a,b)` or `name:a:b`. Errors quote `whole`.
+pub(crate) fn call<'a>(call: &'a str, whole: &str) -> Result<(&'a str, Vec<&'a str>), String> {
+    let (name, params, between) = match (call.split_once('('), call.split_once(':')) {
+        (Some((name, rest)), _) => {
+            let inner = rest.strip_suffix(')');
+            (name.trim_end(), inner.ok_or_else(|| format!("`{whole}` lacks its `)`"))?, ',')
+        }
+        (None, Some((name, rest))) => (name.trim_end(), rest, ':'),
+        (None, None) => (call, "", ','),
+    };
+    let params = params.split(between).map(str::trim).filter(|param| !param.is_empty());
+    Ok((name, params.collect()))
+}
+
+/// The value of a parameter. Errors quote `whole`.
+pub(crate) fn number(text: &str, param: &Param, whole: &str) -> Result<u32, String> {
+    let within = |value: &u32| (param.least..=param.most).contains(value);
+    text.parse().ok().filter(within).ok_or_else(|| {
+        let (name, least, most) = (param.name, param.least, param.most);
+        format!("`{whole}`: {name} is a whole number from {least} to {most}")
+    })
+}
+
 /// The most similar name, as the end of an error message. Empty if no name is similar.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     let distance = |other: &str| strsim::damerau_levenshtein(name, other);
     let best = names.map(|other| (distance(other), other)).min();
     best.filter(|(distance, _)| *distance <= 2)

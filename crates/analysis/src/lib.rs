@@ -1,5 +1,5 @@
 //! Computes indicators over closed bars. Each indicator takes one bar at a time and returns one
-//! number.
+//! number. [`structure`] finds swings, gaps and breaks in the same bars and returns events.
 //!
 //! The conventions are TA-Lib's. A value is `NaN` only until it is defined. The state is exact:
 //! integer sums, or a few floats saved bit for bit. So a resumed indicator gives the same bits as
@@ -17,7 +17,11 @@ mod formula;
 mod linreg;
 mod macd;
 mod rsi;
+#[cfg(test)]
+#[path = "../../../tests/shared.rs"]
+mod shared;
 mod sma;
+pub mod structure;
 mod true_range;
 mod window;
 
