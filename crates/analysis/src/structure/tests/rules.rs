@@ -102,7 +102,7 @@ fn more_decimals_change_no_event<S: Saved>(fresh: &S, bars: &[Bar]) {
         let one = |of: &Event| (of.kind, of.side, of.index, of.known, of.broken, price(of));
         events.iter().map(one).collect()
     };
-    for cut in [1, 7, 50, 120] {
+    for cut in 1..150 {
         let mut structure = fresh.clone();
         let mut all = more(&mut structure, 0, &bars[..cut]);
         assert!(structure.rescale(100));
@@ -121,21 +121,19 @@ fn more_decimals_change_nothing() {
     with_each!(more_decimals_change_no_event, &wild(200));
 }
 
-#[test]
-fn a_swing_is_replaced_until_one_of_the_other_type_follows() {
-    let begin = (0..5).map(|at| bar([90 + at, 91 + at, 90 + at, 91 + at]));
+/// Bars in which, with length 3, the high of the first is replaced by that of the sixth.
+fn replacement(raised: i64) -> impl Iterator<Item = Bar> {
     let rows = [
-        // Bar 5 is a high and a low: it counts as a high. No low is as low as that of bar 5.
+        // A high and a low: it counts as a high. No later low is as low until the high is final.
         [96, 104, 89, 97],
         [97, 98, 95, 96],
         [96, 99, 96, 98],
         [98, 100, 97, 99],
         [99, 101, 98, 100],
-        // Bar 10 is higher.
-        [100, 106, 99, 101],
+        [100, 107, 99, 101],
         [101, 103, 100, 102],
         [102, 104, 101, 103],
-        // Bar 13 is a candidate, too, but lower.
+        // A candidate, too, but lower.
         [103, 105, 102, 104],
         [104, 104, 90, 91],
         [91, 92, 85, 86],
@@ -143,7 +141,13 @@ fn a_swing_is_replaced_until_one_of_the_other_type_follows() {
         [89, 91, 87, 90],
         [90, 92, 88, 91],
     ];
-    let bars: Vec<Bar> = begin.chain(rows.map(bar)).collect();
+    rows.into_iter().map(move |row| bar(row.map(|price| price + raised)))
+}
+
+#[test]
+fn a_swing_is_replaced_until_one_of_the_other_type_follows() {
+    let begin = (0..5).map(|at| bar([90 + at, 91 + at, 90 + at, 91 + at]));
+    let bars: Vec<Bar> = begin.chain(replacement(0)).collect();
     assert_eq!(
         short(&events(Swings::new(3), &bars)),
         [
@@ -270,6 +274,24 @@ fn highs_at_one_price_are_liquidity_until_a_bar_passes_them() {
     // 121 is too far from 120, and passes it.
     let apart = events(Liquidity::new(3, 50), &highs(&[110, 120, 121, 115], 100));
     assert!(!apart.iter().any(|event| event.side == Side::Up), "{apart:?}");
+}
+
+#[test]
+fn a_group_that_loses_its_second_swing_is_removed() {
+    // The tolerance is 4. The high 114 joins that of 115. Then 117 replaces it, which joins the
+    // older high of 120.
+    let bars: Vec<Bar> =
+        path(&[100, 120, 100, 115, 100, 106]).into_iter().chain(replacement(10)).collect();
+    let found = events(Liquidity::new(3, 400), &bars);
+    let of: Vec<_> = found.iter().filter(|event| event.side == Side::Up).copied().collect();
+    assert_eq!(
+        short(&of),
+        [
+            ("liquidity", "high", 54, 79),
+            ("liquidity", "high", 19, 84),
+            ("liquidity_removed", "high", 54, 84),
+        ]
+    );
 }
 
 #[test]
