@@ -3,6 +3,7 @@
 use crate::kit::{BINARY, Folder, output};
 use crate::shared::shared;
 use flate2::read::MultiGzDecoder;
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
@@ -78,4 +79,60 @@ fn what_is_wrong_is_said_with_its_place() {
     assert!(text.contains("A_1h.csv:3: high 1 is below low 2"), "{text}");
     fs::remove_file(&file).unwrap();
     assert!(wrong("sma:2").contains("A_1h.csv: cannot be read"));
+}
+
+#[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+fn the_events_of_structures_are_those_of_the_reference() {
+    let bars = shared("data/btcperp/BTC-PERP_1m.csv.gz");
+    let list = "swings:5,fvg:join,bos:5,choch:5,ob:5,liquidity:5";
+    let arguments = ["--structure", list, "--limit", "6000"];
+    let (code, out, err) = analyzed(&bars, &[&arguments[..], &["--json"]].concat());
+    assert_eq!((code, &err[..]), (Some(0), ""));
+    let events: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    let known = |event: &Value| event["known_index"].as_u64().unwrap();
+    assert!(events.iter().all(|event| event["index"].as_u64().unwrap() <= known(event)));
+    assert!(events.is_sorted_by_key(known));
+    for name in ["bos", "choch", "ob", "ob_mitigated", "ob_invalidated", "liquidity"] {
+        assert!(of(name) > 10, "{name}: {}", of(name));
+    }
+    // Rows of golden/btcperp_1m/smc/swing_events_L5: confirmed, but for what was rejected.
+    assert_eq!((of("swing_confirmed"), of("swing_replaced"), of("swing_final")), (734, 57, 676));
+    let first = r#"{"bottom":46385.0,"event":"fvg","index":1,"known_index":2,"#;
+    assert!(out.starts_with(first), "{}", events[0]);
+    assert_eq!(events[0]["open_time"], 1_640_991_720_000_i64);
+    assert_eq!(events[0]["known_time"], 1_640_991_780_000_i64);
+    let (_, table, note) = analyzed(&bars, &arguments);
+    assert_eq!(table.lines().count(), 21, "a head and 20 rows: {table}");
+    assert!(note.contains("the newest 20 of"), "{note}");
+}
+
+#[test]
+fn structures_and_indicators_are_alternatives() {
+    let folder = Folder::new("analyze-structure");
+    let file = folder.join("A_1h.csv");
+    let head = "open_time,open,high,low,close,volume\n";
+    fs::write(&file, format!("{head}1700000400000,1,2,1,2,5\n")).unwrap();
+    let wrong = |arguments: &[&str]| {
+        let (code, out, err) = analyzed(&file, arguments);
+        assert_eq!((code, &out[..]), (Some(2), ""), "{err}");
+        err
+    };
+    assert!(wrong(&["--structure", "swing:5"]).contains(
+        "--structure: there is no structure `swing`, but swings, fvg, bos, choch, ob, liquidity; \
+         did you mean `swings`?"
+    ));
+    assert!(wrong(&["--structure", "ob:0"]).contains("from 1 to 10000"));
+    assert!(wrong(&["--structure", "fvg,fvg"]).contains("`fvg` is named twice"));
+    assert!(wrong(&["--structure", "fvg", "--indicators", "close"]).contains("cannot be used"));
+    assert!(wrong(&["--structure", "fvg", "--csv"]).contains("cannot be used"));
+    assert!(wrong(&[]).contains("--structure"));
+    // One bar has no event, and a row that is no bar is refused.
+    let (code, out, err) = analyzed(&file, &["--structure", "fvg,ob:1", "--json"]);
+    assert_eq!((code, &out[..], &err[..]), (Some(0), "", ""));
+    for price in ["NaN", "inf", "0", "-1"] {
+        fs::write(&file, format!("{head}1700000400000,1,2,{price},2,5\n")).unwrap();
+        assert!(wrong(&["--structure", "fvg"]).contains("A_1h.csv:2: "));
+    }
 }

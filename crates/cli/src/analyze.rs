@@ -1,4 +1,6 @@
-//! `everwarm analyze`: indicators over a file of bars.
+//! `everwarm analyze`: indicators or structures over a file of bars.
+
+mod structure;
 
 use crate::print::Printer;
 use everwarm_analysis::{Bank, Bar as Plain, Formula};
@@ -16,36 +18,62 @@ const ROWS: usize = 20;
 
 /// Flags of `analyze`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("computed").required(true).args(["indicators", "structure"])))]
 pub struct AnalyzeArgs {
     /// CSV file with the columns open_time, open, high, low, close, volume; it may end with .gz.
     file: PathBuf,
     /// Indicators, separated by commas, like sma:20 or sma(20); macd:12:26:9 gives all its values,
     /// macd:12:26:9.signal one.
     #[arg(long, value_name = "LIST")]
-    indicators: String,
+    indicators: Option<String>,
+    /// Structures, separated by commas: swings:5, fvg, fvg:join, bos:5, choch:5, ob:5, liquidity:5.
+    /// Prints their events instead of the values of indicators.
+    #[arg(long, value_name = "LIST", conflicts_with = "csv")]
+    structure: Option<String>,
     /// Read only the first N bars.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Print all rows as CSV. A value is empty until it is defined.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Print all rows as JSON, one object a line.
+    /// Print all rows or events as JSON, one object a line.
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the values of the indicators at each bar.
+/// Prints the values of the indicators at each bar, or the events of the structures.
 pub fn print(args: &AnalyzeArgs, printer: Printer) -> Result<Exit, Failure> {
-    let usage = |why: String| Failure::new(Exit::Usage, format!("--indicators: {why}"));
-    let columns = columns(&args.indicators).map_err(usage)?;
+    let usage = |flag: &str, why: &str| Failure::new(Exit::Usage, format!("{flag}: {why}"));
+    if let Some(list) = &args.structure {
+        let all = structure::named(list).map_err(|why| usage("--structure", &why))?;
+        return structure::print(&all, &read(args, printer)?, args.json, printer);
+    }
+    let list = args.indicators.as_deref().unwrap_or_default();
+    let columns = columns(list).map_err(|why| usage("--indicators", &why))?;
+    let bars = read(args, printer)?;
+    values(args, columns, &bars, printer)
+}
+
+/// The bars of the file. Prints what the reader notices.
+fn read(args: &AnalyzeArgs, printer: Printer) -> Result<Vec<Bar>, Failure> {
     let most = args.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let (bars, notices) =
         read_bars(&args.file, most).map_err(|why| Failure::new(Exit::Usage, why.to_string()))?;
     for notice in notices {
         printer.note(&notice.to_string());
     }
+    Ok(bars)
+}
+
+/// Prints the columns at each bar.
+fn values(
+    args: &AnalyzeArgs,
+    columns: Vec<(String, Formula)>,
+    bars: &[Bar],
+    printer: Printer,
+) -> Result<Exit, Failure> {
     let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
-    let mut rows = Rows::new(columns, &bars)?;
+    let mut rows = Rows::new(columns, bars)?;
     if args.csv || args.json {
         let mut head = args.csv.then(|| format!("open_time,{}", names.join(",")));
         for block in bars.chunks(BLOCK) {
@@ -128,13 +156,7 @@ impl Rows {
         };
         let banks: Vec<_> = columns.into_iter().map(bank).collect();
         let values = vec![f64::NAN; banks.len()];
-        let scale = bars.iter().map(Bar::scale).max().unwrap_or_default();
-        if let Some(bar) = bars.iter().find(|bar| plain(bar, scale).is_none()) {
-            let time = instant(bar.open_time);
-            let why =
-                format!("the prices at {time} do not fit {scale} decimals, which others need");
-            return Err(Failure::new(Exit::Usage, why));
-        }
+        let scale = common_scale(bars)?;
         Ok(Rows { banks, scale, values })
     }
 
@@ -146,6 +168,20 @@ impl Rows {
         }
         &self.values
     }
+}
+
+/// The decimals that the prices of all bars need.
+///
+/// # Errors
+/// The prices of a bar do not fit that many decimals.
+fn common_scale(bars: &[Bar]) -> Result<u8, Failure> {
+    let scale = bars.iter().map(Bar::scale).max().unwrap_or_default();
+    if let Some(bar) = bars.iter().find(|bar| plain(bar, scale).is_none()) {
+        let time = instant(bar.open_time);
+        let why = format!("the prices at {time} do not fit {scale} decimals, which others need");
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    Ok(scale)
 }
 
 /// A bar with prices of that many decimals; none if they do not fit.
@@ -231,6 +267,23 @@ mod tests {
         let want = r#"{"close":3.1e-11,"open_time":120000,"sma_2":1.1500000000155}"#;
         assert_eq!(json(&bars[2], &names, values), want);
         assert_eq!(json(&bars[0], &names[..1], &[f64::NAN]), r#"{"open_time":0,"sma_2":null}"#);
+    }
+
+    #[test]
+    fn indicators_and_structures_are_alternatives() {
+        let refused = |flags: &[&str]| {
+            let words = ["everwarm", "analyze", "A_1h.csv"].iter().chain(flags);
+            let matches = crate::command().try_get_matches_from(words);
+            matches.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refused(&["--indicators", "close", "--csv"]), "");
+        assert_eq!(refused(&["--structure", "fvg", "--json", "--limit", "5"]), "");
+        let text = refused(&[]);
+        assert!(text.contains("--indicators <LIST>|--structure <LIST>"), "{text}");
+        let text = refused(&["--indicators", "close", "--structure", "fvg"]);
+        assert!(text.contains("cannot be used with"), "{text}");
+        let text = refused(&["--structure", "fvg", "--csv"]);
+        assert!(text.contains("cannot be used with"), "{text}");
     }
 
     #[test]

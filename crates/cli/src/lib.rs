@@ -248,7 +248,7 @@ enum Command {
     /// Repeat every decision with this version and compare it with the journal. Exit code 4:
     /// something differs.
     Replay(replay::ReplayArgs),
-    /// Compute indicators over a file of bars, without a daemon and its data directory.
+    /// Compute indicators or structures over a file of bars, without a daemon and its data directory.
     Analyze(analyze::AnalyzeArgs),
     /// Play the strategies over recorded bars, with the daemon's own stages, and print the result.
     Backtest(backtest::BacktestArgs),
