@@ -248,9 +248,9 @@ enum Command {
     /// Repeat every decision with this version and compare it with the journal. Exit code 4:
     /// something differs.
     Replay(replay::ReplayArgs),
-    /// Compute indicators or structures over a file of bars, without a daemon and its data directory.
+    /// Compute indicators or structures over a file of bars, without a daemon or data directory.
     Analyze(analyze::AnalyzeArgs),
-    /// Play the strategies over recorded bars, with the daemon's own stages, and print the result.
+    /// Play the strategies over recorded bars with the daemon's own stages, and print the result.
     Backtest(backtest::BacktestArgs),
     /// Play a recording with injected kills, crashes and disk failures, and compare it with a run
     /// without faults. Exit code 4: the results differ.

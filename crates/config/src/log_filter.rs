@@ -26,7 +26,10 @@ const CRATES: [&str; 13] = [
 
 /// Our modules by crate, as their roots name them. Any module of the adapters is accepted.
 const PARTS: [(&str, &[&str]); 9] = [
-    ("everwarm", &["adapters", "audit", "chaos", "daemon", "daemon_run", "tree", "version"]),
+    (
+        "everwarm",
+        &["adapters", "audit", "chaos", "daemon", "daemon_run", "plain_run", "tree", "version"],
+    ),
     ("everwarm_api", &["openapi", "page"]),
     (
         "everwarm_cli",
