@@ -30,7 +30,9 @@ pub fn held_and_killed(
         daemon.kill();
         let hand = ManualTrader::new(dir);
         if let Some((symbol, quantity)) = held(dir) {
-            hand.cancel_stops(&symbol);
+            for answer in hand.cancel_stops(&symbol) {
+                assert_eq!(answer["status"], "CANCELED", "{answer}");
+            }
             let quantity = hand.lots(&symbol, &quantity);
             if hand.free(&symbol) >= quantity.parse().unwrap() {
                 return (symbol, quantity);
@@ -87,14 +89,12 @@ impl ManualTrader {
         assert!(answer["orderId"].is_u64(), "{order}: {answer}");
     }
 
-    /// Cancels the stop orders of a symbol, which lock what is held. A daemon that trades may end
-    /// one first: that is no failure.
-    pub fn cancel_stops(&self, symbol: &str) {
+    /// Cancels the stop orders of a symbol, which lock what is held. Returns the answers.
+    pub fn cancel_stops(&self, symbol: &str) -> Vec<Value> {
         let open = self.ask(Method::GET, "openOrders", &format!("symbol={symbol}"));
-        for order in open.as_array().unwrap().iter().filter(|order| order["type"] == "STOP_LOSS") {
-            let query = format!("symbol={symbol}&orderId={}", order["orderId"]);
-            drop(self.ask(Method::DELETE, "order", &query));
-        }
+        let stops = open.as_array().unwrap().iter().filter(|order| order["type"] == "STOP_LOSS");
+        let query = |order: &Value| format!("symbol={symbol}&orderId={}", order["orderId"]);
+        stops.map(|order| self.ask(Method::DELETE, "order", &query(order))).collect()
     }
 
     /// How much of the base asset of a symbol may be sold.

@@ -10,7 +10,6 @@
 //! An order is cancelled only if it was requested, and cancelled again only if it was found in
 //! between.
 
-use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
 use everwarm_sim::server::requests::{Answered, Asked, Entry};
 use std::collections::BTreeMap;
@@ -88,9 +87,7 @@ pub fn check(log: &[Entry]) -> Vec<String> {
                 if cancels(asked) {
                     broken.extend(cancelled(&mut posts, asked, whole));
                 }
-                // An emergency sale is repeated only after the books of the exchange show none.
-                let of_panic = |(_, id): &Name| id.starts_with(ClientOrderId::PANIC_PREFIX);
-                for name in placed(asked).into_iter().filter(|name| !of_panic(name)) {
+                for name in placed(asked) {
                     let before = posts.insert(name.clone(), Post::of(asked));
                     let why =
                         before.and_then(|post| Some((post.came_to_nothing().err()?, post.at)));

@@ -114,8 +114,8 @@ pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, F
 }
 
 impl BacktestArgs {
-    /// The configuration keys that the flags and `backtest` set. Those of `--set` come last, so
-    /// they win; where the bars come from and where orders go is fixed.
+    /// The configuration keys that the flags and `backtest` set. Of several values of a key, the
+    /// last one counts: `--set` wins over other flags, and what `backtest` fixes over `--set`.
     fn given(&self) -> Vec<Given> {
         let mut given = Vec::new();
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
@@ -124,11 +124,11 @@ impl BacktestArgs {
         put(&mut given, "market.recording_config", "--recording-config", description);
         put(&mut given, "market.symbols", "--symbols", self.symbols.clone());
         put(&mut given, "market.seed", "--seed", self.seed.clone());
-        put(&mut given, "market.pace", "backtest", Some("lockstep".to_owned()));
         for (key, value) in &self.set {
             put(&mut given, key, "--set", Some(value.clone()));
         }
-        for (key, value) in HERE {
+        // The time of the wall clock would start the synthetic market elsewhere at each run.
+        for (key, value) in HERE.into_iter().chain([("market.pace", "lockstep")]) {
             put(&mut given, key, "backtest", Some(value.to_owned()));
         }
         given

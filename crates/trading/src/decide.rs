@@ -355,13 +355,10 @@ impl Decide {
             }
         }
         self.guards.lot(ledger, self.time);
-        if let Ledger::Lot { symbol, strategy, quantity, .. } = ledger
-            && quantity.is_zero()
-            && !self.unpaired.is_empty()
-        {
-            self.unpaired.remove(&(*symbol, strategy.clone()));
-        }
-        if let Ledger::Lot { symbol, strategy, .. } = ledger {
+        if let Ledger::Lot { symbol, strategy, quantity, .. } = ledger {
+            if quantity.is_zero() {
+                self.unpaired.remove(&(*symbol, strategy.clone()));
+            }
             self.guards.touch(*symbol, strategy, fact.key);
         }
         match ledger {

@@ -34,7 +34,7 @@ pub trait Market: Send {
     /// Venue time at which a fresh exchange opens, UTC milliseconds, a full minute.
     fn start(&self) -> UtcMs;
 
-    /// The last close; none: the market has no end.
+    /// The last close; none: it is not known, or there is none.
     fn end(&self) -> Option<UtcMs> {
         None
     }
