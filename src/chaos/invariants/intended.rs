@@ -1,4 +1,4 @@
-//! Every order at the venue was decided and announced before it was sent.
+//! Every order at the venue was decided and announced before it was sent, and no id is there twice.
 
 use super::orders;
 use everwarm_domain::fact::{Body, Order, Venue};
@@ -24,17 +24,22 @@ impl Intended {
         }
     }
 
-    /// The orders in the exchange's books that were not announced.
+    /// The orders in the exchange's books that were not announced, and the ids they have twice.
     #[must_use]
     pub fn end(&self, ledger: &Value) -> Vec<String> {
         let unknown = orders(ledger).filter(|order| {
             let id = order.id.as_str();
-            // Nobody announces orders of `everwarm panic`; the invariant of positions checks that
+            // Nobody announces orders of an emergency sale; the invariant of positions checks that
             // they are booked.
             !id.starts_with(ClientOrderId::PANIC_PREFIX)
                 && (!self.intents.contains(id) || !self.sent.contains(id))
         });
-        unknown.map(|o| format!("the venue has an order {} that was not announced", o.id)).collect()
+        let unknown =
+            unknown.map(|o| format!("the venue has an order {} that was not announced", o.id));
+        let mut seen = BTreeSet::new();
+        let twice = orders(ledger).filter(|order| !seen.insert(order.id.clone()));
+        let twice = twice.map(|order| format!("the venue has two orders {}", order.id));
+        unknown.chain(twice.collect::<Vec<_>>()).collect()
     }
 }
 
@@ -53,6 +58,8 @@ mod tests {
         assert_eq!(broken, ["the venue has an order b that was not announced"]);
         let panic = ledger(&[("a", "1"), ("ew-panic-18c1-0", "1")]);
         assert_eq!(intended.end(&panic), [""; 0], "a person sells past the daemon");
+        let twice = ledger(&[("a", "1"), ("ew-panic-18c1-0", "1"), ("ew-panic-18c1-0", "1")]);
+        assert_eq!(intended.end(&twice), ["the venue has two orders ew-panic-18c1-0"]);
         intended.see(&intent(3, "c"));
         let broken = intended.end(&ledger(&[("c", "1")]));
         assert_eq!(broken, ["the venue has an order c that was not announced"]);
