@@ -320,6 +320,25 @@ pub fn ledger(ledger: &Value) -> Vec<String> {
     lines
 }
 
+/// The order of an exit in a fact, in words.
+fn exit_order(body: &Body) -> Option<String> {
+    let (intent, reason) = match body {
+        Body::Decision(Decision::Approved { intent, reason, .. }) => (intent, reason.as_str()),
+        Body::Order(Order::Intent(intent)) => (intent, ""),
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_)
+        | Body::Ledger(_) => return None,
+    };
+    // Its last send time counts from event time, which kills move.
+    let valid_until = intent.close_time;
+    let order = || OrderIntent { valid_until, ..intent.clone() };
+    (intent.side == Side::Sell).then(|| format!("exit order {:?} {reason}", order()))
+}
+
 /// Collects the facts derived at each close, fact by fact.
 #[derive(Default)]
 pub struct Derived {
@@ -333,6 +352,9 @@ pub struct Derived {
     /// Exits that became owed. The input at which one ends, and the reason for its wait, may differ
     /// between runs.
     exits: BTreeSet<(UtcMs, String, String)>,
+    /// The orders of exits. One is decided at the close of its exit, or after it if a stop order
+    /// must be cancelled first; whether one rests then depends on when fills were reported.
+    exit_orders: BTreeSet<String>,
     /// History bars loaded for new features, each range once.
     pasts: Vec<String>,
     /// Facts about stop orders are left out.
@@ -367,6 +389,10 @@ impl Derived {
         if self.stops.see(fact) {
             return;
         }
+        if let Some(order) = exit_order(&fact.body) {
+            self.exit_orders.insert(order);
+            return;
+        }
         let Some(close) = self.closes.get(&fact.key.n) else { return };
         if fact.key.rank != 0 {
             let place = self.places.entry((fact.key.n, fact.key.rank)).or_default();
@@ -376,17 +402,6 @@ impl Derived {
                 // The reason may name things that only this run saw.
                 Body::Decision(Decision::Declined { signal, code, .. }) => {
                     format!("declined {signal:?} {code}")
-                }
-                // The last send time of an exit counts from event time, which kills move.
-                Body::Decision(Decision::Approved { intent, reason, .. })
-                    if intent.side == Side::Sell =>
-                {
-                    let valid_until = intent.close_time;
-                    format!("exit {:?} {reason}", OrderIntent { valid_until, ..intent.clone() })
-                }
-                Body::Order(Order::Intent(intent)) if intent.side == Side::Sell => {
-                    let valid_until = intent.close_time;
-                    format!("exit {:?}", OrderIntent { valid_until, ..intent.clone() })
                 }
                 // The opening time of a lot is event time, too.
                 Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, .. }) => {
@@ -422,6 +437,7 @@ impl Derived {
             .into_iter()
             .map(line)
             .chain(self.exits.into_iter().map(exit))
+            .chain(self.exit_orders)
             .chain(self.pasts)
             .chain(protected)
             .collect()

@@ -35,8 +35,6 @@ struct Post {
     /// Last moment at which it could arrive.
     until: UtcMs,
     timestamp: UtcMs,
-    /// Whether the script's emergency sale placed it.
-    is_panic: bool,
     not_done: bool,
     /// Times of queries that found nothing and count.
     absent: Vec<UtcMs>,
@@ -55,12 +53,11 @@ impl Post {
         let until = timestamp + asked.window.unwrap_or(WINDOW) + DEADLINE;
         let (absent, looked, proved) = (Vec::new(), false, false);
         let (at, not_done, cancelled) = (asked.at, false, None);
-        let is_panic = asked.id.starts_with(ClientOrderId::PANIC_PREFIX);
-        Post { at, until, timestamp, is_panic, not_done, absent, looked, proved, cancelled }
+        Post { at, until, timestamp, not_done, absent, looked, proved, cancelled }
     }
 
     fn came_to_nothing(&self) -> Result<(), String> {
-        if self.not_done || self.proved || self.is_panic {
+        if self.not_done || self.proved {
             return Ok(());
         }
         let apart = match (self.absent.first(), self.absent.last()) {
@@ -97,6 +94,8 @@ pub fn check(log: &[Entry]) -> Vec<String> {
                 }
                 for name in placed(asked) {
                     let before = posts.insert(name.clone(), Post::of(asked));
+                    let before =
+                        before.filter(|_| !name.1.starts_with(ClientOrderId::PANIC_PREFIX));
                     let why =
                         before.and_then(|post| Some((post.came_to_nothing().err()?, post.at)));
                     if let Some((why, at)) = why {
