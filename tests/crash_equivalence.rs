@@ -12,6 +12,7 @@ mod commanded;
 mod controls;
 mod faults;
 mod forgetful;
+mod laddered;
 mod limited;
 mod limits;
 mod paced;
@@ -34,7 +35,7 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 12] = [
+const FEEDS: [Named; 13] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
@@ -47,6 +48,7 @@ const FEEDS: [Named; 12] = [
     ("upgrade", upgrade::feed_before),
     ("without-stop-orders", feed::without_stop_orders),
     ("limited", feed::limited),
+    ("laddered", feed::laddered),
 ];
 
 /// A feed and what undisturbed runs of it teach; learned once for all tests.

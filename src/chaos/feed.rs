@@ -13,7 +13,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::sessions::Sessions;
-use everwarm_domain::settings::exits::AtrStop;
+use everwarm_domain::settings::exits::{AtrStop, ProfitRow};
 use everwarm_domain::settings::{EntryRule, ExitRules, Instance, Risk, Settings, Size};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -326,6 +326,35 @@ pub fn limited() -> Feed {
 const BY_RANGE: Option<AtrStop> = Some(AtrStop { hundredths: 150, length: 14 });
 /// The entry rule of the feed with limit orders.
 const LIMIT: EntryRule = EntryRule { below_ppm: Some(500), minutes: 3, orders: 3 };
+
+/// Id of the strategy that adds to its lots.
+pub const LADDER: &str = "ladder";
+
+/// The same feed with a strategy that buys more while the price falls. Its section changes while it
+/// holds lots.
+///
+/// # Panics
+/// There is no rank for a second strategy.
+#[must_use]
+pub fn laddered() -> Feed {
+    let small = small();
+    let mut settings = small.settings.clone();
+    settings.strategy.enable(FIRST_STRATEGY, false);
+    let profit = vec![ProfitRow { minutes: 0, profit_ppm: 5_000 }];
+    let ladder = Instance {
+        kind: "dca".to_owned(),
+        enabled: true,
+        section: r#"{"timeframe":"1m","hours":1,"threshold_scale":"0.3"}"#.to_owned(),
+        exits: Some(ExitRules { stop_ppm: Some(60_000), profit, ..ExitRules::default() }),
+        size: Size::Fixed,
+        entry: EntryRule::default(),
+    };
+    settings.strategy.0.insert(LADDER.to_owned(), ladder);
+    settings.risk = Risk::default();
+    settings.trading.notional = Decimal::new(400, 0);
+    let stages = everwarm_trading::specs_of(&[], &settings).expect("there is a rank for it");
+    Feed { settings, stages, ..small }
+}
 
 /// The default settings with one strategy.
 #[must_use]

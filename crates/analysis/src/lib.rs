@@ -13,6 +13,7 @@ mod close;
 mod directional;
 mod donchian;
 mod ema;
+mod extreme_close;
 mod formula;
 mod linreg;
 mod macd;
@@ -33,6 +34,7 @@ pub use close::Close;
 pub use directional::Directional;
 pub use donchian::Donchian;
 pub use ema::Ema;
+pub use extreme_close::ExtremeClose;
 pub use formula::Formula;
 pub use linreg::Regression;
 pub use macd::Macd;
@@ -54,6 +56,7 @@ pub const CATALOG: &[Entry] = &[
     entry::<Macd>(),
     entry::<Bollinger>(),
     entry::<Donchian>(),
+    entry::<ExtremeClose>(),
     entry::<Regression>(),
 ];
 

@@ -182,9 +182,10 @@ impl Reading<'_> {
         self.row(KIND, json!(of.name), json!(self.id));
         self.row(ENABLED, json!(enabled), json!(true));
         self.strangers(of);
-        let mut exits = self.members(EXITS, &ExitRules::default().members());
+        let usual = (of.exits)();
+        let mut exits = self.members(EXITS, &usual.members());
         // Each member was checked alone, and a wrong one has its default.
-        let exits = ExitRules::take(&mut exits).unwrap_or_default();
+        let exits = ExitRules::take(&mut exits).unwrap_or(Some(usual));
         let mut size = self.members(&[SIZE], &default_size());
         let size = Size::take(&mut size).unwrap_or_default();
         let mut entry = self.members(ENTRY, &EntryRule::default().members());
@@ -276,7 +277,7 @@ pub fn schema() -> Json {
         let mut section = super::schema::section();
         let mut defaults: Map<String, Json> =
             serde_json::from_str(&(kind.defaults)()).unwrap_or_default();
-        defaults.extend(ExitRules::default().members());
+        defaults.extend((kind.exits)().members());
         defaults.extend(default_size());
         defaults.extend(EntryRule::default().members());
         let own = kind.settings.iter().chain(of_every()).map(|setting| {

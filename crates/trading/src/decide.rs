@@ -451,7 +451,7 @@ impl Decide {
                 self.limit_entry_approved(fact, intent, (reason, exits));
                 self.exit_requested(intent);
                 if side == Side::Buy {
-                    self.guards.entered(intent, exits);
+                    self.guards.entered(intent, exits, self.adds(symbol, &intent.strategy));
                     self.caps.spend(self.calendar.day(intent.close_time), reserved);
                 }
                 self.holds.insert(client_id.clone(), hold);

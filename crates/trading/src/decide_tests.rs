@@ -90,7 +90,7 @@ fn what_a_signal_says_besides_is_kept_or_refused() {
     let (price, usual) = (Some(dec("90")), SignalTerms::default);
     let no = [
         Signal { direction: Direction::Short, ..buy("BTCUSDT") },
-        Signal { intent: Intent::Add, ..buy("BTCUSDT") },
+        Signal { intent: Intent::Add, ..with(SignalTerms { stop: price, ..usual() }) },
         Signal { intent: Intent::Reduce, ..sell("BTCUSDT") },
         with(SignalTerms { limit: price, ..usual() }),
         Signal { terms: Box::new(SignalTerms { stop: price, ..usual() }), ..sell("BTCUSDT") },
@@ -580,6 +580,9 @@ fn after_an_odd_bar_nothing_is_bought_for_15_closes_and_what_is_held_is_sold() {
     let sold = facts.iter().any(|body| matches!(body, Body::Decision(Decision::Approved { .. })));
     assert!(sold, "{facts:?}");
 }
+
+#[path = "decide/additions_tests.rs"]
+mod additions;
 
 #[path = "decide/limited_tests.rs"]
 mod limited;

@@ -201,13 +201,13 @@ mod tests {
 
     #[test]
     fn another_kind_of_an_id_and_a_full_table_are_refused_by_the_id() {
-        let why = specs_of(&[member(401, "a", "dca")], &with(&["a"])).unwrap_err();
+        let why = specs_of(&[member(401, "a", "gone")], &with(&["a"])).unwrap_err();
         assert_eq!(
             why,
-            "strategy.a: it is of kind dca, which this program lacks: start one that has it"
+            "strategy.a: it is of kind gone, which this program lacks: start one that has it"
         );
         let mut other = with(&[]);
-        other.strategy.0.get_mut(FIRST_STRATEGY).unwrap().kind = "dca".to_owned();
+        other.strategy.0.get_mut(FIRST_STRATEGY).unwrap().kind = "gone".to_owned();
         let why = specs_of(&[], &other).unwrap_err();
         assert!(why.starts_with("strategy.sma_cross: this data directory knows it as"), "{why}");
         let ids: Vec<String> = (401..=499).map(|rank| format!("s{rank}")).collect();

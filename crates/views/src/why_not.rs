@@ -17,16 +17,17 @@ use everwarm_domain::fact::{
     Signal, Standing,
 };
 use everwarm_domain::features::FeatureHead;
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_domain::quarantine::{Quarantine, Quarantines};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switches;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::{Effect, Fact, Key};
-use everwarm_trading::strategy::{self, View, WhyNot};
+use everwarm_trading::strategy::{self, LotView, View, WhyNot};
 use everwarm_words::text::instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 /// Why there was no order for `symbol` at the close of `time`, or at the newest close. If there was
@@ -123,6 +124,12 @@ enum Shown {
     Settings(Box<Settings>),
     Values(Timeframe, FeatureHead, Vec<(String, f64)>),
     Signalled(String, Side),
+    /// The base units of a lot.
+    Held(String, Decimal),
+    /// An order of an entry, and whether it is final.
+    Entry(String, ClientOrderId, bool),
+    /// Whether an exit is owed.
+    Leaves(String, bool),
 }
 
 /// A strategy that runs again on the values of the journal.
@@ -134,6 +141,37 @@ struct Asked {
     values: Vec<(String, f64)>,
     /// Whether its last signal was a buy.
     long: bool,
+    /// Whether its position ends with its lot.
+    ends_with_lot: bool,
+    /// Base units of its lot, its entries that are not final, and whether its exit is owed.
+    held: Decimal,
+    entries: BTreeSet<ClientOrderId>,
+    leaves: bool,
+}
+
+impl Asked {
+    fn lot(&self) -> LotView {
+        LotView { held: self.held, enters: !self.entries.is_empty(), leaves: self.leaves }
+    }
+
+    /// Whether the strategy is long, as [`Strategy::update`](strategy::Strategy::update) has it.
+    fn is_long(&self) -> bool {
+        if !self.ends_with_lot {
+            return self.long;
+        }
+        !self.leaves && (!self.held.is_zero() || !self.entries.is_empty())
+    }
+}
+
+/// A strategy with another section than before. What it holds stays.
+fn new_section(kind: &strategy::Kind, section: String, former: Option<Asked>) -> Option<Asked> {
+    let (why_not, timeframe) = ((kind.why_not)(&section)?, (kind.timeframe)(&section)?);
+    let values = (kind.features)(&section).into_iter().map(|name| (name, f64::NAN)).collect();
+    let ends_with_lot = kind.ends_with_lot;
+    let (long, held, entries, leaves) = former.map_or_else(Default::default, |former| {
+        (former.long, former.held, former.entries, former.leaves)
+    });
+    Some(Asked { section, why_not, timeframe, values, long, ends_with_lot, held, entries, leaves })
 }
 
 /// The state of the fold over the journal.
@@ -220,13 +258,21 @@ impl Seen {
             Body::Decision(Decision::Declined { signal, .. }) if signal.symbol == self.symbol => {
                 self.note(fact);
             }
-            Body::Decision(Decision::Owed { symbol, .. }) if *symbol == self.symbol => {
+            Body::Decision(Decision::Owed { symbol, strategy, ended, .. })
+                if *symbol == self.symbol =>
+            {
                 self.note(fact);
+                self.show(fact.key, Shown::Leaves(strategy.clone(), ended.is_none()));
             }
             Body::Decision(
                 Decision::Withdrawn { symbol, .. } | Decision::CancelIntent { symbol, .. },
             ) if *symbol == self.symbol => self.note(fact),
-            Body::Order(Order::Intent(intent)) if intent.symbol == self.symbol => self.note(fact),
+            Body::Order(order) => self.order(fact, order),
+            Body::Ledger(Ledger::Lot { symbol, strategy, quantity, .. })
+                if *symbol == self.symbol =>
+            {
+                self.show(fact.key, Shown::Held(strategy.clone(), *quantity));
+            }
             Body::Ledger(Ledger::Equity { .. }) if fact.key.n == self.input => {
                 // The last rank has processed the close, so all facts about it are known.
                 while !self.waiting.is_empty() {
@@ -237,6 +283,28 @@ impl Seen {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn order(&mut self, fact: &Fact<Body>, order: &Order) {
+        match order {
+            Order::Intent(intent) if intent.symbol == self.symbol => {
+                self.note(fact);
+                if intent.side == Side::Buy {
+                    let (strategy, id) = (intent.strategy.clone(), intent.client_id.clone());
+                    self.show(fact.key, Shown::Entry(strategy, id, false));
+                }
+            }
+            Order::Changed { client_id, symbol, status, .. }
+                if *symbol == self.symbol && status.is_final() =>
+            {
+                self.show(fact.key, Shown::Entry(String::new(), client_id.clone(), true));
+            }
+            Order::Intent(_)
+            | Order::Changed { .. }
+            | Order::Granted { .. }
+            | Order::Filled { .. }
+            | Order::Compared { .. } => {}
         }
     }
 
@@ -293,6 +361,26 @@ impl Seen {
                     asked.long = side == Side::Buy;
                 }
             }
+            Shown::Held(strategy, quantity) => {
+                if let Some(asked) = self.asked.get_mut(&strategy) {
+                    asked.held = quantity;
+                }
+            }
+            Shown::Entry(strategy, id, false) => {
+                if let Some(asked) = self.asked.get_mut(&strategy) {
+                    asked.entries.insert(id);
+                }
+            }
+            Shown::Entry(_, id, true) => {
+                for asked in self.asked.values_mut() {
+                    asked.entries.remove(&id);
+                }
+            }
+            Shown::Leaves(strategy, leaves) => {
+                if let Some(asked) = self.asked.get_mut(&strategy) {
+                    asked.leaves = leaves;
+                }
+            }
             Shown::Values(timeframe, head, values) => {
                 let why = self.see((timeframe, head), &values);
                 if let Some(round) = self.round.as_mut().filter(|_| key.n == self.input) {
@@ -309,12 +397,10 @@ impl Seen {
             let Some(kind) = strategy::kind(&one.kind) else { continue };
             let Ok(section) = (kind.read)(&one.section) else { continue };
             let former = before.remove(id);
-            let long = former.as_ref().is_some_and(|former| former.long);
-            let asked = former.filter(|former| former.section == section).or_else(|| {
-                let (why_not, timeframe) = ((kind.why_not)(&section)?, (kind.timeframe)(&section)?);
-                let values = (kind.features)(&section).into_iter().map(|name| (name, f64::NAN));
-                Some(Asked { why_not, timeframe, values: values.collect(), long, section })
-            });
+            let asked = match former {
+                Some(former) if former.section == section => Some(former),
+                former => new_section(kind, section, former),
+            };
             self.asked.extend(asked.map(|asked| (id.clone(), asked)));
         }
     }
@@ -335,7 +421,8 @@ impl Seen {
             }
             if asked.timeframe == timeframe {
                 let values: Vec<f64> = asked.values.iter().map(|(_, value)| *value).collect();
-                let reason = asked.why_not.see(asked.long, &View { head, values: &values });
+                let (long, lot) = (asked.is_long(), asked.lot());
+                let reason = asked.why_not.see(long, &View { head, values: &values, lot });
                 why.extend(reason.map(|reason| (id.clone(), reason)));
             }
         }

@@ -13,6 +13,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{ExitPrices, OrderIntent, OrderType, Side};
+use everwarm_domain::signal::Intent;
 
 /// Free cash, occupied lots and caps while a round decides its entries.
 pub(super) struct Entries<'a> {
@@ -77,6 +78,9 @@ impl Decide {
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
         }
         let price = limit.unwrap_or_else(|| signal.price.decimal());
+        if signal.intent == Intent::Add {
+            self.addition_allows(signal, (price, rule), sales)?;
+        }
         let (exits, stop) = self.exits_of(signal, price)?;
         self.exits_allow(&signal.strategy, (price, exits), rule)?;
         let Entry { quantity, reserved, words } =
@@ -121,12 +125,18 @@ impl Decide {
         entries: &Entries<'_>,
     ) -> Result<Entry, Refusal> {
         let symbol = signal.symbol;
-        if entries.takes(symbol, &signal.strategy) {
-            return no("already-long", format!("{symbol} is held already"));
-        }
         let (open, most) = (entries.taken.len(), self.settings.trading.max_positions);
-        if open >= most as usize {
-            return no("max-positions", format!("{open} of {most} positions are taken"));
+        match (signal.intent, entries.takes(symbol, &signal.strategy)) {
+            // The lot has its place already.
+            (Intent::Add, true) => {}
+            (Intent::Add, false) => {
+                return no("nothing-held", format!("nothing of {symbol} is held to add to"));
+            }
+            (_, true) => return no("already-long", format!("{symbol} is held already")),
+            (_, false) if open >= most as usize => {
+                return no("max-positions", format!("{open} of {most} positions are taken"));
+            }
+            (_, false) => {}
         }
         let entry = self.sized(signal, prices, rule, entries)?;
         match entries.caps.allows(self.calendar.day(signal.close_time), entry.reserved) {

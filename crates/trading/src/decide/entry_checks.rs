@@ -1,6 +1,7 @@
 //! Checks all conditions of an entry except money.
 
 use super::lot_guards::Levels;
+use super::sales::Sales;
 use super::{Decide, Refusal, no};
 use everwarm_domain::fact::{AtVenue, BreakerLevel, Signal};
 use everwarm_domain::id::Symbol;
@@ -10,19 +11,21 @@ use everwarm_domain::order::{ExitPrices, OrderType};
 use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::MINUTE;
 
-/// Whether the form of a signal is supported: it opens or closes a long lot at the market.
+/// Whether the form of a signal is supported: it opens, adds to or closes a long lot at the market.
 pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
     let SignalTerms { limit, stop, target, .. } = &*signal.terms;
     let what = match (signal.intent, signal.direction) {
         (_, Direction::Short) => "short lots are not traded",
-        (Intent::Add, Direction::Long) => "nothing is added to a lot",
         (Intent::Reduce, Direction::Long) => "no part of a lot is sold",
-        (Intent::Open | Intent::Close, Direction::Long) => {
+        (Intent::Open | Intent::Add | Intent::Close, Direction::Long) => {
             if limit.is_some() {
                 return no("unsupported", "limits of signals are not supported");
             }
             if signal.intent == Intent::Close && (stop.is_some() || target.is_some()) {
                 return no("unsupported", "an exit has no stop and no target");
+            }
+            if signal.intent == Intent::Add && (stop.is_some() || target.is_some()) {
+                return no("unsupported", "an addition leaves stop and target as they are");
             }
             return Ok(());
         }
@@ -31,6 +34,48 @@ pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
 }
 
 impl Decide {
+    /// Whether the lot of an addition may grow at this price: no exit of it is decided, and the
+    /// price is above its stop.
+    pub(super) fn addition_allows(
+        &self,
+        signal: &Signal,
+        (price, rule): (Decimal, &Instrument),
+        sales: &Sales<'_>,
+    ) -> Result<(), Refusal> {
+        let (symbol, strategy) = (signal.symbol, signal.strategy.as_str());
+        let leaves = sales.leaving.contains(&(symbol, strategy));
+        if leaves || self.exits.get(symbol, strategy).is_some() {
+            return no("leaving", format!("an exit of {symbol} is owed"));
+        }
+        match self.stop_of_lot(symbol, strategy, rule) {
+            Some(stop) if stop >= price => {
+                let price = price.normalize();
+                no(
+                    "exit-price",
+                    format!("the stop {stop} of its lot is not below its price {price}"),
+                )
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The stop of a lot that is held, quote units.
+    pub(super) fn stop_of_lot(
+        &self,
+        symbol: Symbol,
+        strategy: &str,
+        rule: &Instrument,
+    ) -> Option<Decimal> {
+        self.guards.get(symbol, strategy)?.levels(Some(rule)).stop
+    }
+
+    /// Whether an entry adds to a lot: what is held can be sold.
+    pub(super) fn adds(&self, symbol: Symbol, strategy: &str) -> bool {
+        let held = self.lots.get(symbol, strategy);
+        let sells = |rule: &Instrument| rule.sells(held);
+        !held.is_zero() && self.instruments.get(symbol).is_none_or(sells)
+    }
+
     /// Whether the prices at which the lot of an entry is sold lie on both sides of its price.
     pub(super) fn exits_allow(
         &self,

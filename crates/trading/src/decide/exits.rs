@@ -11,6 +11,7 @@ use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Protection, Side, Terms};
+use everwarm_domain::signal::Intent;
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Out;
 use std::collections::BTreeSet;
@@ -71,7 +72,8 @@ impl Decide {
             self.exits.iter().filter(|((of, who), _)| !opened.contains(&(*of, who.as_str())));
         for ((symbol, strategy), exit) in others {
             let enters = waiting.iter().any(|(_, signal)| {
-                (signal.side(), signal.symbol, &signal.strategy) == (Side::Buy, *symbol, strategy)
+                (signal.intent, signal.symbol, &signal.strategy)
+                    == (Intent::Open, *symbol, strategy)
             });
             let ends =
                 !sales.sells(*symbol, strategy) || self.is_taken_back(*symbol, strategy, sales);
@@ -148,6 +150,7 @@ impl Decide {
             out.append_because(exit.because(), owed(symbol, strategy, exit, refusal, ended));
         }
         if stays {
+            sales.leaving.insert((symbol, strategy));
             // The exit would immediately sell any further fill of the entry.
             let mut withdrawn = Vec::new();
             for (id, hold) in sales.withdrawable(symbol, strategy, Side::Buy) {

@@ -104,12 +104,13 @@ impl LimitEntries {
     }
 
     /// Applies the approval of an order. `of`: the signal with its fact. `by_hand`: how long an
-    /// order by hand works, minutes.
+    /// order by hand works, minutes. One that `adds` to a lot is not followed by another one.
     pub(super) fn approved(
         &mut self,
         intent: &OrderIntent,
         (key, confidence_ppm): (Key, u32),
         (reason, by_hand, exits): (&str, u32, ExitPrices),
+        adds: bool,
     ) {
         let OrderIntent { client_id, symbol, strategy, side, price, close_time, .. } = intent;
         if *side != Side::Buy || price.is_none() {
@@ -118,6 +119,8 @@ impl LimitEntries {
         let rule = self.rules.get(strategy);
         let before = self.again.remove(&(*symbol, strategy.clone()));
         let left = match (&before, rule) {
+            // Its strategy signals it again.
+            _ if adds => 0,
             (Some(before), _) => before.left.saturating_sub(1),
             (None, Some(rule)) => rule.orders.saturating_sub(1),
             (None, None) => 0,
@@ -258,7 +261,8 @@ impl Decide {
             Some(_) | None => 0,
         };
         let key = fact.because.first().copied().unwrap_or_default();
-        self.limit_entries.approved(intent, (key, confidence), (reason, minutes, exits));
+        let adds = self.adds(intent.symbol, &intent.strategy);
+        self.limit_entries.approved(intent, (key, confidence), (reason, minutes, exits), adds);
     }
 
     /// The signal of this close that an order follows.

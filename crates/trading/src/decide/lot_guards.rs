@@ -1,9 +1,10 @@
 //! Guards open lots: judges their exit rules at each close.
 //!
 //! A guard begins with the first fill of an entry and keeps the rules that were in force then. It
-//! ends with the lot. Prices of a rule are counted from the average price of the entry. If one bar
-//! reaches stop and target, the stop counts. A bar that began before the minute in which the lot
-//! was opened counts with its closing price only: the rest of it is older than the lot.
+//! ends with the lot. Prices of a rule are counted from the average price of its entries, but the
+//! fixed stop from the first one. If one bar reaches stop and target, the stop counts. A bar that
+//! began before the minute in which the lot was opened counts with its closing price only: the rest
+//! of it is older than the lot.
 //!
 //! Times are counted from the beginning of that minute. A restart may delay a fill by seconds, and
 //! the result must be the same.
@@ -131,13 +132,18 @@ impl Guard {
         self.paid.checked_div(self.bought).unwrap_or_default()
     }
 
+    /// The stop that does not trail, in quote units.
+    fn fixed_stop(&self) -> Option<Decimal> {
+        let share = self.rules.stop_share();
+        self.exits.stop.or_else(|| Some(part(self.entry(), -i64::from(share?))))
+    }
+
     /// The prices at which it is sold, on the ticks of the instrument.
     pub(super) fn levels(&self, rule: Option<&Instrument>) -> Levels {
         let entry = self.entry();
         let (ExitRules { target_ppm, trail_ppm, trail_from_ppm, .. }, high) =
             (&self.rules, self.high.max(entry));
-        let share = self.rules.stop_share();
-        let fixed = self.exits.stop.or_else(|| Some(part(entry, -i64::from(share?))));
+        let fixed = self.fixed_stop();
         let begun = trail_from_ppm.is_none_or(|ppm| high >= part(entry, ppm.into()));
         let trailing = trail_ppm.filter(|_| begun).map(|ppm| part(high, -i64::from(ppm)));
         let (stop, trails) = (fixed.max(trailing), trailing > fixed);
@@ -295,10 +301,15 @@ impl Guards {
     }
 
     /// Takes an entry that was decided at this close. Only an operator enters twice at one close;
-    /// the numbers of the stop orders continue then.
-    pub(super) fn entered(&mut self, intent: &OrderIntent, exits: ExitPrices) {
+    /// the numbers of the stop orders continue then. If it `adds` to a lot, the stop of the lot
+    /// stays where its first entry has it.
+    pub(super) fn entered(&mut self, intent: &OrderIntent, exits: ExitPrices, adds: bool) {
         let OrderIntent { symbol, strategy, close_time, .. } = intent;
-        let entry = self.entries.entry((*symbol, strategy.clone())).or_default();
+        let name = (*symbol, strategy.clone());
+        if let Some(guard) = self.lots.get_mut(&name).filter(|_| adds) {
+            guard.exits.stop = guard.fixed_stop();
+        }
+        let entry = self.entries.entry(name).or_default();
         if entry.close != *close_time {
             *entry = Entry { close: *close_time, next: 0, exits };
         }

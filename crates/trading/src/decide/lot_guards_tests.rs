@@ -82,7 +82,7 @@ fn the_prices_of_a_signal_count_in_place_of_the_rules() {
     };
     let levels = |exits| {
         let mut guards = Guards::default();
-        guards.entered(&entry(), exits);
+        guards.entered(&entry(), exits, false);
         let fill = VenueFill { time: 10 * MINUTE, ..trade(1, "100", "2") };
         guards.filled(sym(SYMBOL), "s", Side::Buy, &fill, Some(&instrument(SYMBOL)));
         guards.get(sym(SYMBOL), "s").unwrap().levels(Some(&instrument(SYMBOL)))

@@ -10,6 +10,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{ExitPrices, OrderIntent};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::settings::exits::AtrStop;
+use everwarm_domain::signal::Intent;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -104,7 +105,8 @@ impl Decide {
         price: Decimal,
     ) -> Result<(ExitPrices, Option<String>), Refusal> {
         let exits = signal.exits();
-        if exits.stop.is_some() {
+        // A lot keeps the prices of its first entry.
+        if exits.stop.is_some() || signal.intent == Intent::Add {
             return Ok((exits, None));
         }
         match self.ranges.stop(&signal.strategy, signal.symbol, price) {

@@ -12,6 +12,8 @@ pub(super) struct Sales<'a> {
     pub(super) open: Vec<(&'a ClientOrderId, &'a Hold)>,
     /// Lots that this round sells.
     pub(super) sold: BTreeSet<(Symbol, &'a str)>,
+    /// Lots with an exit that this round opens or goes on with.
+    pub(super) leaving: BTreeSet<(Symbol, &'a str)>,
     /// Lots whose stop order this round cancels for their exit.
     pub(super) freed: BTreeSet<(Symbol, &'a str)>,
     /// Base units that this round sells, by asset.
@@ -60,9 +62,9 @@ impl Decide {
     pub(super) fn sales(&self) -> Sales<'_> {
         let mut open: Vec<_> = self.holds.iter().collect();
         open.sort_by_key(|(_, hold)| hold.symbol);
-        let (sold, freed) = (BTreeSet::new(), BTreeSet::new());
+        let (sold, leaving, freed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let (selling, withdrawn) = (BTreeMap::new(), BTreeSet::new());
-        Sales { open, sold, freed, selling, withdrawn }
+        Sales { open, sold, leaving, freed, selling, withdrawn }
     }
 
     /// The quantity that a sale of a lot sells, and whether the house's lot is included. The

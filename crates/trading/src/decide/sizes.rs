@@ -16,6 +16,7 @@ use everwarm_domain::manual::Amount;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{ExitPrices, Side};
 use everwarm_domain::settings::{Settings, Size, SizeRules};
+use everwarm_domain::signal::Intent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -143,7 +144,11 @@ impl Decide {
             notional,
             equity: self.sizes.equity,
             price,
-            stop: self.guards.first_levels(strategy, (price, exits), rule).stop,
+            stop: if signal.intent == Intent::Add {
+                self.stop_of_lot(signal.symbol, strategy, rule)
+            } else {
+                self.guards.first_levels(strategy, (price, exits), rule).stop
+            },
             rules: &self.sizes.rules,
             factors: &factors,
         };

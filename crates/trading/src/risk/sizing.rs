@@ -2,14 +2,15 @@
 //! rounded down.
 //!
 //! A size is the fixed amount of the configuration, a share of the equity, or what its stop may
-//! lose of the equity. Factors of 0 to 1 make it smaller. The equity is that of the previous close.
-//! The text of a size is its arithmetic, so that a person can follow it.
+//! lose of the equity. Factors change it. The equity is that of the previous close. The text of a
+//! size is its arithmetic, so that a person can follow it.
 
 use everwarm_domain::fact::{BreakerLevel, Signal};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::sizes::percent;
 use everwarm_domain::settings::{Size, SizeRules};
+use everwarm_domain::signal::Intent;
 
 /// Fewest ticks between an entry and its stop for a size by risk. A nearer stop is hit by the
 /// spread alone, and its quantity would be huge.
@@ -35,15 +36,20 @@ pub struct NoSize {
 pub struct Factor {
     /// Its name in the arithmetic.
     pub name: &'static str,
-    /// 0 to 1.
+    /// 0 to 1; of an addition to a lot, 0 to 10.
     pub value: Decimal,
 }
 
 /// The value of a factor for a signal at a breaker level.
 type Rule = fn(&Signal, BreakerLevel) -> Decimal;
 
+/// Name of the factor that a signal gives.
+const HINT: &str = "size of the signal";
+/// The largest addition to a lot, in usual sizes.
+const ADDITION_MAX: i64 = 10;
+
 /// The factors of every size, by name.
-const FACTORS: &[(&str, Rule)] = &[("size of the signal", hint), ("reduced", reduced)];
+const FACTORS: &[(&str, Rule)] = &[(HINT, hint), ("reduced", reduced)];
 
 fn hint(signal: &Signal, _: BreakerLevel) -> Decimal {
     signal.terms.size_ppm.map_or(Decimal::ONE, |ppm| Decimal::new(i64::from(ppm), 6))
@@ -56,12 +62,14 @@ fn reduced(_: &Signal, level: BreakerLevel) -> Decimal {
     }
 }
 
-/// The factors that make the entry of a signal smaller.
+/// The factors of the entry of a signal. They make it smaller; only the size of a signal that adds
+/// to a lot may make it larger.
 #[must_use]
 pub fn factors(signal: &Signal, level: BreakerLevel) -> Vec<Factor> {
     let of = |(name, rule): &(&'static str, Rule)| {
-        // No factor makes an entry larger.
-        let value = rule(signal, level).clamp(Decimal::ZERO, Decimal::ONE);
+        let adds = *name == HINT && signal.intent == Intent::Add;
+        let most = if adds { Decimal::from(ADDITION_MAX) } else { Decimal::ONE };
+        let value = rule(signal, level).clamp(Decimal::ZERO, most);
         (value != Decimal::ONE).then_some(Factor { name, value })
     };
     FACTORS.iter().filter_map(of).collect()

@@ -10,7 +10,7 @@ use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::thresholds::{self, Set};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{ExitPrices, Side};
+use everwarm_domain::signal::Intent;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 
@@ -114,23 +114,23 @@ impl Strategy for Channel {
         let enters = edge.enters(close <= lower && explained >= least && !is_flat(lower, mid));
         let reached = close >= mid;
         let leaves = edge.leaves(long, reached);
-        let (side, reason) = if leaves {
+        let (intent, reason) = if leaves {
             let (close, mid) = show(close, mid);
             let why = if reached {
                 format!("the close {close} is not below the middle of the channel, {mid}")
             } else {
                 format!("an earlier close reached the middle of the channel; now it is {close}")
             };
-            (Side::Sell, why)
+            (Intent::Close, why)
         } else if enters && !long {
             let (close, lower) = show(close, lower);
             let line = format!("the lower line of the channel, {lower}");
-            (Side::Buy, format!("the close {close} is not above {line}; R² {explained:.2}"))
+            (Intent::Open, format!("the close {close} is not above {line}; R² {explained:.2}"))
         } else {
             return None;
         };
         let confidence_ppm = ppm((explained - least) / (1.0 - least));
-        Some(StrategySignal { side, confidence_ppm, reason, exits: ExitPrices::default() })
+        Some(StrategySignal::new(intent, confidence_ppm, reason))
     }
 
     fn why_not(section: &Section, edge: &Edge, long: bool, view: &View<'_>) -> String {
@@ -173,7 +173,7 @@ mod tests {
     use crate::strategy::{edge, kind};
 
     /// Plays rows of close, lower line, middle and R².
-    fn play(long: bool, rows: &[[f64; 4]]) -> (Vec<Option<Side>>, String) {
+    fn play(long: bool, rows: &[[f64; 4]]) -> (Vec<Option<Intent>>, String) {
         edge::play::<Channel, 4>(long, rows)
     }
 
@@ -183,10 +183,10 @@ mod tests {
     #[test]
     fn buys_the_first_close_at_the_lower_line_and_sells_at_the_middle() {
         let (sides, why) = play(false, &[ABOVE, AT, AT]);
-        assert_eq!(sides, [None, Some(Side::Buy), None]);
+        assert_eq!(sides, [None, Some(Intent::Open), None]);
         assert!(why.contains("only the first one counts"), "{why}");
         let sold = play(true, &[ABOVE, [100.0, 90.0, 100.0, 0.1], [99.0, 90.0, 100.0, 0.1]]).0;
-        let sale = Some(Side::Sell);
+        let sale = Some(Intent::Close);
         assert_eq!(sold, [None, sale, sale], "whatever R², and until the position is gone");
     }
 

@@ -40,23 +40,23 @@ impl Edge {
     }
 }
 
-/// Plays rows of a symbol with the default settings. Returns the sides of the signals, and why the
-/// last row gives none.
+/// Plays rows of a symbol with the default settings. Returns the intents of the signals, and why
+/// the last row gives none.
 #[cfg(test)]
 pub(super) fn play<S: super::Strategy<Memory = Edge>, const N: usize>(
     long: bool,
     rows: &[[f64; N]],
-) -> (Vec<Option<everwarm_domain::order::Side>>, String) {
+) -> (Vec<Option<everwarm_domain::signal::Intent>>, String) {
     let (section, mut edge) = (S::Section::default(), Edge::default());
     let (mut sides, mut why) = (Vec::new(), String::new());
     for values in rows {
         let symbol = crate::testing::sym("A");
         let close = everwarm_domain::money::Price::e8(1);
         let head = everwarm_domain::features::FeatureHead { symbol, time: 0, close };
-        let view = super::View { head, values };
+        let view = super::View { head, values, lot: super::LotView::default() };
         why = S::why_not(&section, &edge, long, &view);
         let signal = S::update(&section, &mut edge, long, &view);
-        sides.push(signal.map(|signal| signal.side));
+        sides.push(signal.map(|signal| signal.intent));
     }
     (sides, why)
 }

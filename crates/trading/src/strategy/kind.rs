@@ -4,6 +4,7 @@ use super::setting::{self, Setting, Wrong};
 use super::why_not::{AskedKind, WhyNot};
 use super::{Strategy, StrategyStage};
 use crate::stages::Make;
+use everwarm_domain::settings::ExitRules;
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 
@@ -18,6 +19,10 @@ pub struct Kind {
     pub defaults: fn() -> String,
     /// Checks a section. Returns it as JSON with all defaults, the form for comparing and storing.
     pub read: fn(&str) -> Result<String, Wrong>,
+    /// Gives the default exit rules of its lots.
+    pub exits: fn() -> ExitRules,
+    /// Whether a position ends with its lot; otherwise with a signal to sell.
+    pub ends_with_lot: bool,
     /// Makes a stage with an id and rank and an empty state.
     pub make: Make,
     /// Gives the features of a read section; empty if the section is unreadable.
@@ -35,6 +40,8 @@ impl Kind {
             settings: S::SETTINGS,
             defaults: || text::<S>(&S::Section::default()),
             read: read::<S>,
+            exits: S::exits,
+            ends_with_lot: S::ENDS_WITH_LOT,
             make: |id, rank| Box::new(StrategyStage::<S>::new(id, rank)),
             features: |section| typed::<S>(section).map_or_else(Vec::new, |s| S::features(&s)),
             timeframe: |section| typed::<S>(section).map(|section| S::timeframe(&section)),

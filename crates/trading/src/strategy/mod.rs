@@ -6,6 +6,7 @@
 //! with schema, checks and defaults, features, and the texts of `why-not`.
 
 mod channel;
+mod dca;
 mod edge;
 mod kind;
 mod numbers;
@@ -27,9 +28,11 @@ pub use why_not::WhyNot;
 use crate::indicators::{self, Feature};
 use everwarm_domain::fact::Retained;
 use everwarm_domain::features::FeatureHead;
-use everwarm_domain::order::{ExitPrices, Side};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::ExitPrices;
 use everwarm_domain::settings::exits::AtrStop;
-use everwarm_domain::settings::{Instance, Settings};
+use everwarm_domain::settings::{ExitRules, Instance, Settings};
+use everwarm_domain::signal::{Direction, Intent, Signal, SignalTerms};
 use everwarm_domain::time::Timeframe;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,6 +44,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<SmaCross>(),
     Kind::of::<swing::Swing>(),
     Kind::of::<channel::Channel>(),
+    Kind::of::<dca::Dca>(),
     #[cfg(any(test, feature = "example-kinds"))]
     Kind::of::<rsi_reversal::RsiReversal>(),
 ];
@@ -57,6 +61,9 @@ pub trait Strategy: Send + 'static {
     const VERSION: u16;
     /// Older versions whose states can be converted.
     const CONVERTS: &'static [u16] = &[];
+    /// Whether a position ends with its lot. Otherwise it lasts until the strategy sells, so that
+    /// no entry follows a stop at once.
+    const ENDS_WITH_LOT: bool = false;
     /// Settings: the members of its section.
     const SETTINGS: &'static [Setting];
     /// Typed settings, with their defaults.
@@ -71,14 +78,19 @@ pub trait Strategy: Send + 'static {
     fn check(_section: &Self::Section) -> Result<(), Wrong> {
         Ok(())
     }
+    /// The exit rules of its lots, where the configuration sets none.
+    #[must_use]
+    fn exits() -> ExitRules {
+        ExitRules::default()
+    }
     /// Width of the bars at whose ends [`Strategy::update`] runs.
     fn timeframe(section: &Self::Section) -> Timeframe;
     /// The needed features, by name: `sma(20)@1h`. Values of wider bars are those of the last
     /// finished bar.
     fn features(section: &Self::Section) -> Vec<String>;
     /// Takes the next values of a symbol and returns a signal, if any. `long`: the symbol is held
-    /// or being bought, and no exit is owed. The stage passes on only a buy while not long and a
-    /// sell while long.
+    /// or being bought, and no exit is owed. The stage passes on only an opening while not long, a
+    /// closing while long, and an addition to a lot without an open entry.
     fn update(
         section: &Self::Section,
         memory: &mut Self::Memory,
@@ -102,19 +114,61 @@ pub struct View<'a> {
     pub head: FeatureHead,
     /// Values of [`Strategy::features`], in that order; `NaN` if not defined yet.
     pub values: &'a [f64],
+    /// What the strategy holds of the symbol.
+    pub lot: LotView,
+}
+
+/// What a strategy holds of a symbol, as of the previous input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LotView {
+    /// Base units of its lot.
+    pub held: Decimal,
+    /// Whether an order of an entry is not final.
+    pub enters: bool,
+    /// Whether an exit is owed.
+    pub leaves: bool,
 }
 
 /// A signal of a strategy for the symbol of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StrategySignal {
-    /// A buy opens, a sell closes.
-    pub side: Side,
+    /// Whether it opens, adds to or closes the lot. Parts of a lot are not sold.
+    pub intent: Intent,
     /// Confidence from 0 to 1,000,000. Of several signals of a close, the highest is decided first.
     pub confidence_ppm: u32,
     /// Reason for people, with the numbers.
     pub reason: String,
-    /// Prices at which the lot that a buy opens is sold, in place of the exit rules.
+    /// Prices at which the lot that it opens is sold, in place of the exit rules.
     pub exits: ExitPrices,
+    /// Size of the entry, millionths of the usual one; none: all of it. Only an addition may be
+    /// larger than usual.
+    pub size_ppm: Option<u32>,
+}
+
+impl StrategySignal {
+    /// A signal of the usual size that leaves the prices of its exits to the exit rules.
+    #[must_use]
+    pub fn new(intent: Intent, confidence_ppm: u32, reason: String) -> StrategySignal {
+        let (exits, size_ppm) = (ExitPrices::default(), None);
+        StrategySignal { intent, confidence_ppm, reason, exits, size_ppm }
+    }
+
+    /// The signal of strategy `id` after the bar of `head`.
+    pub(super) fn of(self, id: &str, head: FeatureHead) -> Signal {
+        let (ExitPrices { stop, target }, size_ppm) = (self.exits, self.size_ppm);
+        let terms = SignalTerms { stop, target, size_ppm, ..SignalTerms::default() };
+        Signal {
+            strategy: id.to_owned(),
+            symbol: head.symbol,
+            intent: self.intent,
+            direction: Direction::Long,
+            confidence_ppm: self.confidence_ppm.min(1_000_000),
+            price: head.close,
+            close_time: head.time,
+            reason: self.reason,
+            terms: Box::new(terms),
+        }
+    }
 }
 
 /// The kind with this name.

@@ -4,7 +4,7 @@
 
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
-use everwarm_domain::order::{ExitPrices, Side};
+use everwarm_domain::signal::Intent;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 
@@ -80,20 +80,15 @@ impl Strategy for RsiReversal {
     ) -> Option<StrategySignal> {
         let [rsi, close, trend] = *view.values else { return None };
         let Section { length, low, high, .. } = section;
-        let (side, reason) = if long && rsi > f64::from(*high) {
-            (Side::Sell, format!("rsi{length} {rsi:.1} is above {high}"))
+        let (intent, reason) = if long && rsi > f64::from(*high) {
+            (Intent::Close, format!("rsi{length} {rsi:.1} is above {high}"))
         } else if !long && rsi < f64::from(*low) && close > trend {
             let name = &section.trend;
-            (Side::Buy, format!("rsi{length} {rsi:.1} is below {low}, {name} below the price"))
+            (Intent::Open, format!("rsi{length} {rsi:.1} is below {low}, {name} below the price"))
         } else {
             return None;
         };
-        Some(StrategySignal {
-            side,
-            confidence_ppm: distance_ppm(rsi),
-            reason,
-            exits: ExitPrices::default(),
-        })
+        Some(StrategySignal::new(intent, distance_ppm(rsi), reason))
     }
 
     fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {
@@ -128,30 +123,31 @@ fn distance_ppm(rsi: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::kind;
+    use crate::strategy::{LotView, kind};
     use everwarm_domain::features::FeatureHead;
     use everwarm_domain::money::Price;
 
     fn view(values: &[f64; 3]) -> View<'_> {
         let symbol = crate::testing::sym("A");
-        View { head: FeatureHead { symbol, time: 0, close: Price::e8(1) }, values }
+        let head = FeatureHead { symbol, time: 0, close: Price::e8(1) };
+        View { head, values, lot: LotView::default() }
     }
 
-    fn side(long: bool, values: [f64; 3]) -> Option<Side> {
+    fn intent(long: bool, values: [f64; 3]) -> Option<Intent> {
         RsiReversal::update(&Section::default(), &mut (), long, &view(&values))
-            .map(|signal| signal.side)
+            .map(|signal| signal.intent)
     }
 
     fn why(long: bool, values: [f64; 3]) -> String {
-        assert_eq!(side(long, values), None);
+        assert_eq!(intent(long, values), None);
         RsiReversal::why_not(&Section::default(), &(), long, &view(&values))
     }
 
     #[test]
     fn buys_what_fell_in_a_rising_market_and_sells_what_recovered() {
-        assert_eq!(side(false, [29.9, 101.0, 100.0]), Some(Side::Buy));
-        assert_eq!(side(true, [70.1, 1.0, 2.0]), Some(Side::Sell), "whatever the trend");
-        assert_eq!(side(true, [70.1, 1.0, f64::NAN]), Some(Side::Sell), "or without one");
+        assert_eq!(intent(false, [29.9, 101.0, 100.0]), Some(Intent::Open));
+        assert_eq!(intent(true, [70.1, 1.0, 2.0]), Some(Intent::Close), "whatever the trend");
+        assert_eq!(intent(true, [70.1, 1.0, f64::NAN]), Some(Intent::Close), "or without one");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::numbers::{ppm, show};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
-use everwarm_domain::order::{ExitPrices, Side};
+use everwarm_domain::signal::Intent;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -79,19 +79,18 @@ impl Strategy for SmaCross {
         let now = stands(view)?;
         let before = before.replace(now)?;
         let late = long && now < 0;
-        let (side, word) = match (before <= 0 && now > 0, late || (before >= 0 && now < 0)) {
-            (true, _) => (Side::Buy, "above"),
-            (_, true) => (Side::Sell, "below"),
+        let (intent, word) = match (before <= 0 && now > 0, late || (before >= 0 && now < 0)) {
+            (true, _) => (Intent::Open, "above"),
+            (_, true) => (Intent::Close, "below"),
             (false, false) => return None,
         };
         // Skips the text if the stage would not pass the signal on.
-        if (side == Side::Buy) == long {
+        if (intent == Intent::Open) == long {
             return None;
         }
         let (f, s) = show(fast, slow);
         let reason = format!("sma{} {f} crossed {word} sma{} {s}", section.fast, section.slow);
-        let (confidence_ppm, exits) = (distance_ppm(fast, slow), ExitPrices::default());
-        Some(StrategySignal { side, confidence_ppm, reason, exits })
+        Some(StrategySignal::new(intent, distance_ppm(fast, slow), reason))
     }
 
     fn why_not(section: &Section, before: &Option<i8>, long: bool, view: &View<'_>) -> String {
@@ -142,6 +141,7 @@ mod tests {
     use everwarm_domain::fact::{Analysis, Body, Operator};
     use everwarm_domain::features::{FeatureHead, FeatureTable};
     use everwarm_domain::money::Price;
+    use everwarm_domain::order::Side;
     use everwarm_domain::switch::Switch;
     use everwarm_domain::time::Timeframe;
     use everwarm_kernel::stage::Stage;

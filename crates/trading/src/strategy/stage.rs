@@ -2,16 +2,21 @@
 //!
 //! The stage learns lots, open entries and owed exits from the ledger, orders and decision of the
 //! previous input. It keeps these rules:
-//! 1. After a buy of a symbol, no other buy comes before a sell. No buy comes while the symbol is
-//!    held, unless its exit is owed.
+//! 1. After a buy of a symbol, no other one opens a lot before a sell. None does while the symbol
+//!    is held, unless its exit is owed. A buy adds only to a lot without an open entry.
 //! 2. A sell comes only for a symbol that was bought, is held or is being bought. None comes while
 //!    an exit is owed.
 //! 3. Only sells come while an operator or the configuration has the strategy off.
 //! 4. A position is closed under the settings section it was opened with, whatever is configured
-//!    meanwhile.
+//!    meanwhile. Nothing is added to it then.
+//!
+//! A position of a kind that says so ends with its lot, whoever sold it: see
+//! [`Strategy::ENDS_WITH_LOT`]. It begins with the order, not with the signal.
+//!
+//! Over 500 lines: one stage, and what it may pass on.
 
 use super::kind::section;
-use super::{Strategy, View};
+use super::{LotView, Strategy, View};
 use crate::indicators::{Feature, columns, number, old_columns, planned};
 use crate::instruments::Instruments;
 use crate::risk::sizing;
@@ -24,8 +29,8 @@ use everwarm_domain::features::FeatureTable;
 use everwarm_domain::id::{ClientOrderId, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{ExitPrices, FIRST_STRATEGY, Side};
-use everwarm_domain::signal::{Direction, SignalTerms};
+use everwarm_domain::order::{FIRST_STRATEGY, Side};
+use everwarm_domain::signal::Intent;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -56,6 +61,15 @@ impl<S: Strategy> Default for Line<S> {
 }
 
 impl<S: Strategy> Line<S> {
+    /// Applies a side of a position: a buy begins it, a sell ends it.
+    fn sided(&mut self, side: Side) {
+        self.last = Some(side);
+        if side == Side::Sell && self.kept.take().is_some() {
+            // Rows of other settings are another series.
+            self.forget();
+        }
+    }
+
     /// Drops the memory and wide values, which belong to another series.
     fn forget(&mut self) {
         (self.memory, self.wide) = (S::Memory::default(), Vec::new());
@@ -85,6 +99,10 @@ impl Standing {
             None => !self.over,
         };
         !self.entries.is_empty() || (!self.held.is_zero() && sells())
+    }
+
+    fn view(&self) -> LotView {
+        LotView { held: self.held, enters: !self.entries.is_empty(), leaves: self.owed }
     }
 
     fn has(&mut self, quantity: Decimal) {
@@ -191,6 +209,14 @@ impl<S: Strategy> StrategyStage<S> {
         for row in table.rows() {
             let symbol = row.head.symbol;
             let line = lines.near(&mut near, symbol, Line::default);
+            let standing = standings.get(symbol);
+            let lot = standing.map(Standing::view).unwrap_or_default();
+            let holds = standing.is_some_and(|standing| {
+                standing.holds(instruments.get(symbol), row.head.close.decimal())
+            });
+            if S::ENDS_WITH_LOT && line.last == Some(Side::Buy) && !holds && !lot.leaves {
+                line.sided(Side::Sell);
+            }
             let former;
             let (section, places) = if let Some(kept) = &line.kept {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -221,41 +247,18 @@ impl<S: Strategy> StrategyStage<S> {
                     *value = *wide;
                 }
             }
-            let view = View { head: row.head, values: &values };
-            let standing = standings.get(symbol);
-            let holds = standing.is_some_and(|standing| {
-                standing.holds(instruments.get(symbol), row.head.close.decimal())
-            });
-            let owed = standing.is_some_and(|standing| standing.owed);
-            let long = !owed && (holds || line.last == Some(Side::Buy));
+            let view = View { head: row.head, values: &values, lot };
+            let long = !lot.leaves && (holds || line.last == Some(Side::Buy));
             let Some(signal) = S::update(section, &mut line.memory, long, &view) else { continue };
-            let passes = match signal.side {
-                Side::Buy => !long && !*off && line.kept.is_none(),
-                Side::Sell => long,
+            let enters = !*off && line.kept.is_none();
+            let passes = match signal.intent {
+                Intent::Open => !long && enters,
+                Intent::Add => long && enters && !lot.enters && !lot.held.is_zero(),
+                Intent::Reduce | Intent::Close => long,
             };
             if passes {
-                let ExitPrices { stop, target } = signal.exits;
-                self.signals.push(Signal {
-                    strategy: self.id.to_owned(),
-                    symbol,
-                    intent: signal.side.into(),
-                    direction: Direction::Long,
-                    confidence_ppm: signal.confidence_ppm.min(1_000_000),
-                    price: row.head.close,
-                    close_time: row.head.time,
-                    reason: signal.reason,
-                    terms: Box::new(SignalTerms { stop, target, ..SignalTerms::default() }),
-                });
+                self.signals.push(signal.of(self.id, row.head));
             }
-        }
-    }
-
-    fn signalled(&mut self, signal: &Signal) {
-        let line = self.state.lines.entry(signal.symbol);
-        line.last = Some(signal.side());
-        if signal.side() == Side::Sell && line.kept.take().is_some() {
-            // Rows of other settings are another series.
-            line.forget();
         }
     }
 
@@ -306,6 +309,9 @@ impl<S: Strategy> StrategyStage<S> {
                 if (intent.side, intent.strategy.as_str()) == (Side::Buy, self.id) {
                     let standing = standings.entry(intent.symbol);
                     standing.entries.insert(intent.client_id.clone());
+                    if S::ENDS_WITH_LOT {
+                        self.state.lines.entry(intent.symbol).sided(Side::Buy);
+                    }
                 }
                 return;
             }
@@ -419,7 +425,9 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             }
             Body::Analysis(Analysis::Signals { rows }) if fact.key.rank == self.rank.0 => {
                 for signal in rows {
-                    self.signalled(signal);
+                    if !S::ENDS_WITH_LOT || signal.side() == Side::Sell {
+                        self.state.lines.entry(signal.symbol).sided(signal.side());
+                    }
                 }
             }
             Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {

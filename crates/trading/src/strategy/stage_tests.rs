@@ -6,7 +6,7 @@ use crate::strategy::{SmaCross, StrategySignal};
 use crate::testing::{crossing, fact, facts_of, input, sym};
 use everwarm_domain::features::FeatureHead;
 use everwarm_domain::money::Price;
-use everwarm_domain::order::HOUSE;
+use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, OrderType};
 use everwarm_domain::settings::Settings;
 
 /// A kind that is long while a minute closes above the average of wider bars.
@@ -32,15 +32,10 @@ impl Strategy for Above {
 
     fn update(_: &Nothing, (): &mut (), long: bool, view: &View<'_>) -> Option<StrategySignal> {
         let [close, average] = *view.values else { return None };
-        let side = if long { Side::Sell } else { Side::Buy };
+        let intent = if long { Intent::Close } else { Intent::Open };
         let crossed = if long { close < average } else { close > average };
         let reason = format!("{close} beside {average}");
-        crossed.then_some(StrategySignal {
-            side,
-            confidence_ppm: 1,
-            reason,
-            exits: ExitPrices::default(),
-        })
+        crossed.then(|| StrategySignal::new(intent, 1, reason))
     }
 
     fn why_not(_: &Nothing, (): &(), _: bool, _: &View<'_>) -> String {
@@ -160,4 +155,114 @@ fn what_was_found_too_small_to_sell_is_not_held_by_who_does_not_know_the_rules()
     assert_eq!(apply(&mut stage, 6, values(Timeframe::M1, 11.0)), "mine Buy 11 beside 10");
     facts_of(&mut stage, &fact(6, 800, lot(2)));
     assert_eq!(apply(&mut stage, 7, values(Timeframe::M1, 9.0)), "mine Sell 9 beside 10");
+}
+
+/// A kind that opens, or adds, at every close. Its positions end with their lots.
+struct Rungs;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Name {
+    text: String,
+}
+
+impl Default for Name {
+    fn default() -> Name {
+        Name { text: "first".to_owned() }
+    }
+}
+
+impl Strategy for Rungs {
+    const KIND: &'static str = "rungs";
+    const VERSION: u16 = 1;
+    const ENDS_WITH_LOT: bool = true;
+    const SETTINGS: &'static [Setting] = &[Setting {
+        name: "text",
+        form: crate::strategy::Form::OneOf(&["first", "second"]),
+        about: "",
+    }];
+    type Section = Name;
+    type Memory = ();
+
+    fn timeframe(_: &Name) -> Timeframe {
+        Timeframe::M1
+    }
+
+    fn features(_: &Name) -> Vec<String> {
+        vec!["close@1m".to_owned()]
+    }
+
+    fn update(name: &Name, (): &mut (), long: bool, _: &View<'_>) -> Option<StrategySignal> {
+        let (intent, word) = if long { (Intent::Add, "adds") } else { (Intent::Open, "opens") };
+        Some(StrategySignal::new(intent, 1, format!("{} {word}", name.text)))
+    }
+
+    fn why_not(_: &Name, (): &(), _: bool, _: &View<'_>) -> String {
+        String::new()
+    }
+}
+
+#[test]
+fn a_position_that_ends_with_its_lot_begins_with_its_order_and_grows_one_order_at_a_time() {
+    let mut stage = StrategyStage::<Rungs>::new("mine", Rank(401));
+    let configured = |text: &str| {
+        let mut settings = Settings::default();
+        settings.strategy.set("mine", "text", text);
+        settings.strategy.0.get_mut("mine").unwrap().kind = "rungs".to_owned();
+        crate::testing::configured(&settings)
+    };
+    apply(&mut stage, 1, configured("first"));
+    let plan = || {
+        let features = vec!["close@1m".to_owned()];
+        Body::Analysis(Analysis::FeaturePlan { plan: 1, features })
+    };
+    apply(&mut stage, 1, plan());
+    let row = || values(Timeframe::M1, 9.0);
+    assert_eq!(apply(&mut stage, 2, row()), "mine Buy first opens");
+    assert_eq!(apply(&mut stage, 3, row()), "mine Buy first opens", "no order followed");
+    let order = |id: &str| {
+        Body::Order(Order::Intent(OrderIntent {
+            client_id: ClientOrderId(id.to_owned()),
+            strategy: "mine".to_owned(),
+            symbol: sym("A"),
+            side: Side::Buy,
+            order_type: OrderType::Market,
+            quantity: Decimal::ONE,
+            price: None,
+            close_time: 0,
+            valid_until: 0,
+            terms: Box::default(),
+        }))
+    };
+    let ended = |id: &str| {
+        Body::Order(Order::Changed {
+            client_id: ClientOrderId(id.to_owned()),
+            symbol: sym("A"),
+            venue_order_id: None,
+            status: OrderStatus::Filled,
+            executed: Decimal::ONE,
+            executed_quote: Decimal::ONE,
+            reason: String::new(),
+        })
+    };
+    let lot = |quantity: i64| {
+        let (strategy, symbol) = ("mine".to_owned(), sym("A"));
+        let (quantity, cost, opened) = (Decimal::from(quantity), Decimal::ONE, None);
+        let realized_pnl = Decimal::ZERO;
+        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl })
+    };
+    facts_of(&mut stage, &fact(3, 700, order("a")));
+    assert_eq!(apply(&mut stage, 4, row()), "", "the first entry is not filled");
+    facts_of(&mut stage, &fact(4, 700, ended("a")));
+    facts_of(&mut stage, &fact(4, 800, lot(1)));
+    assert_eq!(apply(&mut stage, 5, row()), "mine Buy first adds");
+    facts_of(&mut stage, &fact(5, 700, order("b")));
+    assert_eq!(apply(&mut stage, 6, row()), "", "one order at a time");
+    facts_of(&mut stage, &fact(6, 700, ended("b")));
+    facts_of(&mut stage, &fact(6, 800, lot(2)));
+    // Under other settings nothing is added, until the lot is sold by whatever rule.
+    apply(&mut stage, 7, configured("second"));
+    apply(&mut stage, 7, plan());
+    assert_eq!(apply(&mut stage, 8, row()), "");
+    facts_of(&mut stage, &fact(8, 800, lot(0)));
+    assert_eq!(apply(&mut stage, 9, row()), "mine Buy second opens");
 }

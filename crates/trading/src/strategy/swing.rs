@@ -7,7 +7,7 @@ use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::thresholds::{self, Set};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{ExitPrices, Side};
+use everwarm_domain::signal::Intent;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
 
@@ -101,14 +101,14 @@ impl Strategy for Swing {
         let fell = close < bottom;
         let leaves = edge.leaves(long, fell);
         let Section { entry_bars, exit_bars, .. } = section;
-        let (side, reason) = if leaves {
+        let (intent, reason) = if leaves {
             let (close, bottom) = show(close, bottom);
             let why = if fell {
                 format!("the close {close} is below {bottom}, the low of {exit_bars} bars")
             } else {
                 format!("an earlier close was below the low of {exit_bars} bars; now it is {close}")
             };
-            (Side::Sell, why)
+            (Intent::Close, why)
         } else if enters && !long {
             let (risen, _) = risen(section, close, low);
             let (close, top) = show(close, top);
@@ -116,14 +116,14 @@ impl Strategy for Swing {
                 "the close {close} is above {top}, the high of {entry_bars} bars, and {risen} % \
                  above their low"
             );
-            (Side::Buy, why)
+            (Intent::Open, why)
         } else {
             return None;
         };
-        let far = if side == Side::Buy { close - top } else { bottom - close };
+        let far = if intent == Intent::Open { close - top } else { bottom - close };
         // Half an average true range is worth one half.
         let confidence_ppm = ppm(saturating(2.0 * far / range));
-        Some(StrategySignal { side, confidence_ppm, reason, exits: ExitPrices::default() })
+        Some(StrategySignal::new(intent, confidence_ppm, reason))
     }
 
     fn why_not(section: &Section, edge: &Edge, long: bool, view: &View<'_>) -> String {
@@ -166,7 +166,7 @@ mod tests {
     use crate::strategy::{edge, kind};
 
     /// Plays rows of close, high and low of the entry bars, and low of the exit bars.
-    fn play(long: bool, rows: &[[f64; 4]]) -> (Vec<Option<Side>>, String) {
+    fn play(long: bool, rows: &[[f64; 4]]) -> (Vec<Option<Intent>>, String) {
         let rows: Vec<_> = rows.iter().map(|[a, b, c, d]| [*a, *b, *c, *d, 1.0]).collect();
         edge::play::<Swing, 5>(long, &rows)
     }
@@ -176,12 +176,12 @@ mod tests {
     #[test]
     fn buys_the_first_close_above_the_high_of_before() {
         let above = [102.0, 101.0, 99.0, 100.0];
-        assert_eq!(play(false, &[BELOW, above]).0, [None, Some(Side::Buy)]);
+        assert_eq!(play(false, &[BELOW, above]).0, [None, Some(Intent::Open)]);
         let (sides, why) = play(false, &[BELOW, above, [103.0, 102.0, 99.0, 100.0]]);
         assert_eq!(sides[2], None, "only the first");
         assert!(why.contains("only the first one counts"), "{why}");
         let again = [BELOW, above, [101.5, 103.0, 99.0, 100.0], [104.0, 103.0, 99.0, 100.0]];
-        assert_eq!(play(false, &again).0[2..], [None, Some(Side::Buy)], "after one below");
+        assert_eq!(play(false, &again).0[2..], [None, Some(Intent::Open)], "after one below");
         let (sides, why) = play(false, &[above]);
         assert_eq!(sides, [None]);
         assert!(why.contains("the first close with values"), "{why}");
@@ -205,7 +205,7 @@ mod tests {
     fn sells_below_the_low_of_before() {
         let rows = [[98.0, 101.0, 90.0, 98.0], [96.9, 99.0, 90.0, 97.0]];
         let (sides, why) = play(true, &rows);
-        assert_eq!(sides, [None, Some(Side::Sell)]);
+        assert_eq!(sides, [None, Some(Intent::Close)]);
         assert!(why.ends_with("is not below 97.0000, the low of 10 bars"), "{why}");
     }
 
@@ -213,7 +213,7 @@ mod tests {
     fn an_exit_that_fell_due_in_silence_is_made_at_the_next_row() {
         // The signal of the second row reaches nobody; the third one is above the new low.
         let rows = [[98.0, 101.0, 90.0, 98.0], [90.0, 99.0, 90.0, 97.0], [92.0, 99.0, 90.0, 90.0]];
-        assert_eq!(play(true, &rows).0[1..], [Some(Side::Sell), Some(Side::Sell)]);
+        assert_eq!(play(true, &rows).0[1..], [Some(Intent::Close), Some(Intent::Close)]);
     }
 
     #[test]
