@@ -28,6 +28,10 @@ pub trait Catalogued:
     /// Names of the outputs. Empty: a single value without a name. If the first name is empty, a
     /// formula without an output means the first.
     const OUTPUTS: &'static [&'static str] = &[];
+    /// Bytes of the state for one bar of the window.
+    const BAR_BYTES: u64 = 8;
+    /// Whether a value needs all bars since the begin of the UTC day.
+    const DAILY: bool = false;
     /// Outputs and their column names, for a table with all outputs of the indicator. Empty: one
     /// column with the name of the indicator.
     const COLUMNS: &'static [(usize, &'static str)] = &[];
@@ -57,6 +61,8 @@ pub struct Entry {
     /// Names of the outputs. Empty: a single value without a name.
     pub outputs: &'static [&'static str],
     pub(crate) columns: &'static [(usize, &'static str)],
+    pub(crate) bar_bytes: u64,
+    pub(crate) daily: bool,
     pub(crate) bank: fn(&[u32], usize) -> Box<dyn Bank>,
     pub(crate) warm_up: fn(&[u32], usize) -> u32,
     pub(crate) check: fn(&[u32]) -> Result<(), &'static str>,
@@ -68,6 +74,8 @@ pub(crate) const fn entry<I: Catalogued>() -> Entry {
         params: I::PARAMS,
         outputs: I::OUTPUTS,
         columns: I::COLUMNS,
+        bar_bytes: I::BAR_BYTES,
+        daily: I::DAILY,
         bank: |params, output| Box::new(Many::new(I::make(params, output))),
         warm_up: I::warm_up,
         check: I::check,

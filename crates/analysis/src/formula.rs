@@ -29,6 +29,12 @@ impl Formula {
         (self.entry.warm_up)(&self.params, self.output)
     }
 
+    /// Whether a value needs all bars since the begin of the UTC day.
+    #[must_use]
+    pub const fn is_daily(&self) -> bool {
+        self.entry.daily
+    }
+
     /// Name of the indicator.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -69,12 +75,12 @@ impl Formula {
         parts.join("_")
     }
 
-    /// Roughly the bytes for one symbol: one price for each bar of the window. A window that rises
-    /// or falls all the time takes up to four times as much in `donchian`.
+    /// Roughly the bytes for one symbol: one price or volume for each bar of the window. A window
+    /// that rises or falls all the time takes up to four times as much in `donchian`.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let bars: u64 = self.params.iter().map(|param| u64::from(*param)).sum();
-        64 + 8 * bars
+        64 + self.entry.bar_bytes * bars
     }
 }
 
@@ -236,6 +242,7 @@ mod tests {
         };
         assert_eq!(columns("sma:20", true), ["sma_20"]);
         assert_eq!(columns("tr", true), ["tr"]);
+        assert_eq!([columns("volume:20", true), columns("vwap", true)], [["volume_20"], ["vwap"]]);
         assert_eq!(columns("adx:14", true), ["plus_di_14", "minus_di_14", "adx_14"]);
         assert_eq!(columns("adx(14).dx", true), ["dx_14"]);
         assert_eq!(columns("macd(12,26,9)", true), ["macd", "macd_signal", "macd_hist"]);

@@ -17,6 +17,8 @@ mod extreme_close;
 mod formula;
 mod linreg;
 mod macd;
+#[cfg(test)]
+mod recorded;
 mod rsi;
 #[cfg(test)]
 #[path = "../../../tests/shared.rs"]
@@ -24,6 +26,9 @@ mod shared;
 mod sma;
 pub mod structure;
 mod true_range;
+mod volume;
+mod vwap;
+mod wide;
 mod window;
 
 pub use atr::Atr;
@@ -41,6 +46,8 @@ pub use macd::Macd;
 pub use rsi::Rsi;
 pub use sma::Sma;
 pub use true_range::TrueRange;
+pub use volume::Volume;
+pub use vwap::Vwap;
 
 use catalog::entry;
 
@@ -58,6 +65,8 @@ pub const CATALOG: &[Entry] = &[
     entry::<Donchian>(),
     entry::<ExtremeClose>(),
     entry::<Regression>(),
+    entry::<Volume>(),
+    entry::<Vwap>(),
 ];
 
 /// The most common parameter: a number of bars.
@@ -68,11 +77,16 @@ pub const SCALE: u8 = 8;
 /// Most decimals of a price.
 pub const SCALE_MAX: u8 = 18;
 
-/// The prices of a closed bar, as integers in units of 10^-`scale`.
+/// Decimals of a volume.
+pub const VOLUME_SCALE: u8 = SCALE_MAX;
+
+/// The prices of a closed bar, as integers in units of 10^-`scale`, its volume and its time.
 ///
 /// All bars of one indicator have the same scale. [`Indicator::rescale`] changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bar {
+    /// Start of the interval, UTC milliseconds.
+    pub open_time: i64,
     /// First price.
     pub open: i64,
     /// Highest price.
@@ -83,6 +97,9 @@ pub struct Bar {
     pub close: i64,
     /// Decimals of the prices, from [`SCALE`] to [`SCALE_MAX`].
     pub scale: u8,
+    /// Traded quantity in units of 10^-[`VOLUME_SCALE`] of the base asset, at least 0. It is 0 if
+    /// the source of the bar has no volumes.
+    pub volume: i128,
 }
 
 impl Bar {
@@ -96,7 +113,7 @@ impl Bar {
         let price = |price: i64| price.checked_mul(factor);
         let (open, high) = (price(self.open)?, price(self.high)?);
         let (low, close) = (price(self.low)?, price(self.close)?);
-        Some(Bar { open, high, low, close, scale })
+        Some(Bar { open, high, low, close, scale, ..*self })
     }
 }
 
@@ -154,9 +171,17 @@ pub(crate) fn all_grown<'a>(prices: impl IntoIterator<Item = &'a mut i64>, facto
 mod testing {
     use super::{Bar, SCALE};
 
-    /// A bar at one price, in whole units.
+    /// A volume of 1.
+    pub(crate) const ONE: i128 = 1_000_000_000_000_000_000;
+
+    /// A bar at one price, in whole units, with the volume 1. It opens at the epoch.
     pub(crate) fn bar(price: i64) -> Bar {
-        let price = price * 100_000_000;
-        Bar { open: price, high: price, low: price, close: price, scale: SCALE }
+        ohlc([price; 4])
+    }
+
+    /// Such a bar with its prices open, high, low, close.
+    pub(crate) fn ohlc(prices: [i64; 4]) -> Bar {
+        let [open, high, low, close] = prices.map(|price| price * 100_000_000);
+        Bar { open_time: 0, open, high, low, close, scale: SCALE, volume: ONE }
     }
 }

@@ -184,10 +184,11 @@ fn common_scale(bars: &[Bar]) -> Result<u8, Failure> {
     Ok(scale)
 }
 
-/// A bar with prices of that many decimals; none if they do not fit.
+/// A bar whose prices have that many decimals; none if they do not fit.
 fn plain(bar: &Bar, decimals: u8) -> Option<Plain> {
     let ([open, high, low, close], scale) = bar.units();
-    Plain { open, high, low, close, scale }.at(decimals)
+    let (open_time, volume) = (bar.open_time, bar.volume_units());
+    Plain { open_time, open, high, low, close, scale, volume }.at(decimals)
 }
 
 fn csv(bar: &Bar, values: &[f64]) -> String {
@@ -230,7 +231,7 @@ fn short(value: f64) -> String {
 mod tests {
     use super::*;
     use everwarm_domain::id::Symbol;
-    use everwarm_domain::money::Price;
+    use everwarm_domain::money::{Decimal, Price};
 
     fn names(list: &str) -> Vec<String> {
         columns(list).unwrap().into_iter().map(|(name, _)| name).collect()
@@ -242,6 +243,7 @@ mod tests {
         let want = "sma_20,ema_200,rsi_14,atr_14,plus_di_14,minus_di_14,adx_14,macd,macd_signal,\
                     macd_hist,bb_upper,bb_mid,bb_lower,don_high_20,don_low_20";
         assert_eq!(names(list).join(","), want);
+        assert_eq!(names("volume:20,vwap"), ["volume_20", "vwap"]);
         let both = names("macd(12,26,9).line, macd(5,10,4).line");
         assert_eq!(both, ["macd_12_26_9", "macd_5_10_4"]);
         assert_eq!(columns("sma:20,sma(20)").unwrap_err(), "`sma(20)` is named twice");
@@ -267,6 +269,15 @@ mod tests {
         let want = r#"{"close":3.1e-11,"open_time":120000,"sma_2":1.1500000000155}"#;
         assert_eq!(json(&bars[2], &names, values), want);
         assert_eq!(json(&bars[0], &names[..1], &[f64::NAN]), r#"{"open_time":0,"sma_2":null}"#);
+    }
+
+    #[test]
+    fn volumes_and_their_average_price_come_from_the_file() {
+        let traded = |minute, price, volume| Bar { volume, ..bar(minute, price) };
+        let bars = [traded(0, "2", Decimal::new(15, 1)), traded(1, "4", Decimal::new(5, 1))];
+        let mut rows = Rows::new(columns("volume:2,vwap").unwrap(), &bars).unwrap();
+        assert_eq!(csv(&bars[0], rows.next(&bars[0])), "0,,2");
+        assert_eq!(csv(&bars[1], rows.next(&bars[1])), "60000,2,2.5");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Bars: what a market did in one interval.
 
 use super::id::Symbol;
-use super::money::{Decimal, PRICE_SCALE, Price};
+use super::money::{Decimal, PRICE_SCALE, Price, VOLUME_SCALE};
 use super::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,19 @@ impl Bar {
             if fits { price.units() } else { i64::try_from(price.at(scale)).unwrap_or(i64::MAX) }
         };
         (self.prices().map(units), scale)
+    }
+
+    /// The volume as an integer with [`VOLUME_SCALE`] decimals, for indicators. Further decimals are
+    /// dropped, and a volume above 1.7 × 10^20 saturates. It is never negative.
+    #[must_use]
+    pub fn volume_units(&self) -> i128 {
+        let (units, scale) = (self.volume.mantissa(), self.volume.scale());
+        let power = |decimals: u32| 10_i128.pow(decimals);
+        let units = match u32::from(VOLUME_SCALE).checked_sub(scale) {
+            Some(missing) => units.saturating_mul(power(missing)),
+            None => units / power(scale - u32::from(VOLUME_SCALE)),
+        };
+        units.max(0)
     }
 
     /// Checks that all prices are 64-bit integers with the decimals of the bar.
@@ -113,4 +126,26 @@ pub struct RolledBar {
     pub count: u32,
     /// Whether none of the bucket's 1m bars is missing.
     pub complete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_an_integer_with_18_decimals() {
+        let price = Price::e8(1);
+        let [open, high, low, close] = [price; 4];
+        let symbol = Symbol::named("ANY").unwrap();
+        let units = |text: &str| {
+            let volume = text.parse().unwrap();
+            Bar { symbol, open_time: 0, open, high, low, close, volume }.volume_units()
+        };
+        let one = 10_i128.pow(18);
+        assert_eq!(["0", "-1", "1", "1.50"].map(units), [0, 0, one, one * 3 / 2]);
+        assert_eq!(units("22815.123456789012345678"), 22_815_123_456_789_012_345_678);
+        assert_eq!(units("0.1234567890123456789"), 123_456_789_012_345_678);
+        assert_eq!(units("170000000000000000000"), 170 * one * one);
+        assert_eq!(units("1000000000000000000000"), i128::MAX);
+    }
 }

@@ -13,6 +13,8 @@ use std::fmt;
 pub const PRICE_SCALE: u8 = 8;
 /// Most decimals of a [`Price`].
 pub const PRICE_SCALE_MAX: u8 = 18;
+/// Decimals of the volumes that indicators sum. No venue has more.
+pub const VOLUME_SCALE: u8 = 18;
 /// Significant digits that every decimal can hold.
 const DIGITS: u32 = 28;
 

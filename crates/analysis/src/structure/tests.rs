@@ -6,7 +6,7 @@ mod properties;
 mod rules;
 
 use super::{Event, Kind, Place, Structure};
-use crate::{Bar, SCALE};
+use crate::Bar;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,8 +23,7 @@ fn number(at: usize) -> u64 {
 
 /// A bar with prices in whole units: open, high, low, close.
 fn bar(prices: [i64; 4]) -> Bar {
-    let [open, high, low, close] = prices.map(|price| price * 100_000_000);
-    Bar { open, high, low, close, scale: SCALE }
+    crate::testing::ohlc(prices)
 }
 
 /// Bars that walk through these prices in steps of one unit, each from its open to its close.

@@ -5,7 +5,7 @@ use everwarm_analysis::Formula;
 use everwarm_domain::fact::Retained;
 use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::settings::Settings;
-use everwarm_domain::time::{MINUTE, Timeframe};
+use everwarm_domain::time::{DAY, MINUTE, Timeframe};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -55,6 +55,12 @@ impl FromStr for Feature {
 }
 
 impl Feature {
+    /// Bars after which the value does not depend on history: the warm-up, or a whole UTC day.
+    pub(super) fn settled(&self) -> i64 {
+        let day = if self.formula.is_daily() { DAY / self.timeframe.ms() } else { 0 };
+        day.max(self.formula.warm_up().into())
+    }
+
     /// Checks that a text is the canonical name of a feature, without spaces. Values are found by
     /// it.
     ///
@@ -87,7 +93,8 @@ pub(crate) fn minutes<'a>(features: impl Iterator<Item = &'a Feature>) -> i64 {
     let of = |feature: &Feature| {
         let bars = i64::from(feature.formula.warm_up()).saturating_mul(DEEP);
         // The first bar of a wide feature may be incomplete.
-        bars.saturating_add(1).saturating_mul(feature.timeframe.ms() / MINUTE)
+        let bars = bars.saturating_add(1).max(feature.settled());
+        bars.saturating_mul(feature.timeframe.ms() / MINUTE)
     };
     features.map(of).max().unwrap_or(0).min(MINUTES_MAX)
 }
@@ -166,6 +173,8 @@ mod tests {
         assert_eq!(minutes(&["sma(14)@1m", "sma(6)@1m"]), 141);
         assert_eq!(minutes(&["sma(14)@1m", "sma(6)@5m"]), 305);
         assert_eq!(minutes(&["sma(9999)@1d"]), MINUTES_MAX);
+        assert_eq!(["vwap@1m", "vwap@1h"].map(|text| minutes(&[text])), [1_440; 2]);
+        assert_eq!(minutes(&["vwap@4h"]), 11 * 240);
     }
 
     #[test]

@@ -11,16 +11,18 @@ pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::{PRICE_SCALE, PRICE_SCALE_MAX};
+use everwarm_domain::money::{PRICE_SCALE, PRICE_SCALE_MAX, VOLUME_SCALE};
 
 const _: () = assert!(PRICE_SCALE == everwarm_analysis::SCALE, "prices are passed on as they are");
 const _: () = assert!(PRICE_SCALE_MAX == everwarm_analysis::SCALE_MAX, "and as long as they are");
+const _: () = assert!(VOLUME_SCALE == everwarm_analysis::VOLUME_SCALE, "and so are volumes");
 
 /// A bar in the form of the indicators. A price that does not fit the scale saturates; venue
 /// adapters refuse such bars.
 fn plain(bar: &Bar) -> Plain {
     let ([open, high, low, close], scale) = bar.units();
-    Plain { open, high, low, close, scale }
+    let (open_time, volume) = (bar.open_time, bar.volume_units());
+    Plain { open_time, open, high, low, close, scale, volume }
 }
 
 #[cfg(test)]

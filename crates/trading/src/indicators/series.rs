@@ -2,7 +2,7 @@
 //!
 //! A feature that joins may wait for the history of a symbol. It stores the new bars and has no
 //! value meanwhile. It takes the history first, then the stored bars. It waits no longer than it
-//! needs to warm up without history.
+//! needs to warm up without history; one that needs the whole UTC day waits a day.
 
 use super::feature::Feature;
 use super::plain;
@@ -43,8 +43,8 @@ pub(super) struct Series {
 struct Wait {
     /// The features; never empty.
     features: Vec<Feature>,
-    /// Bars since the first feature joined, with their opening times.
-    bars: Vec<(UtcMs, Plain)>,
+    /// Bars since the first feature joined.
+    bars: Vec<Plain>,
 }
 
 /// The saved form of a series.
@@ -58,8 +58,10 @@ pub(super) struct Saved {
     pub(super) scales: BTreeMap<Symbol, u8>,
 }
 
-/// Symbol, texts of the features, and bars: opening time, scale and prices.
-pub(super) type SavedWait = (Symbol, Vec<String>, Vec<(UtcMs, u8, [i64; 4])>);
+/// Symbol, texts of the features, and bars.
+pub(super) type SavedWait = (Symbol, Vec<String>, Vec<SavedBar>);
+/// Opening time, scale, prices and volume of a bar.
+pub(super) type SavedBar = (UtcMs, u8, [i64; 4], i128);
 
 impl Series {
     pub(super) fn new(timeframe: Timeframe) -> Series {
@@ -210,32 +212,32 @@ impl Series {
     }
 
     /// Stores a bar for the features that wait for the history of its symbol. A feature that would
-    /// now be warm without history stops waiting. All of them stop once too many bars are stored.
+    /// no longer depends on history stops waiting. All of them stop once too many bars are stored.
     fn note(&mut self, (at, bar): (usize, Plain)) {
-        let (symbol, time) = self.symbols[at];
+        let symbol = self.symbols[at].0;
         let Some(mut wait) = self.waits.remove(&symbol) else { return };
         let came = wait.bars.len() + 1;
         let over = |feature: &Feature| {
-            let wanted = usize::try_from(feature.formula.warm_up()).unwrap_or(NOTED_MAX);
+            let wanted = usize::try_from(feature.settled()).unwrap_or(NOTED_MAX);
             came >= wanted.min(NOTED_MAX)
         };
         let (over, still): (Vec<Feature>, _) = wait.features.into_iter().partition(over);
         self.take(at, &over, &wait.bars);
         if !still.is_empty() {
-            wait.bars.push((time, bar));
+            wait.bars.push(bar);
             self.waits.insert(symbol, Wait { features: still, bars: wait.bars });
         }
     }
 
     /// Feeds bars of one symbol to some features.
-    fn take(&mut self, at: usize, features: &[Feature], bars: &[(UtcMs, Plain)]) {
-        for (_, bar) in bars {
+    fn take(&mut self, at: usize, features: &[Feature], bars: &[Plain]) {
+        for bar in bars {
             self.fitted(at, *bar);
         }
         let scale = self.scales.get(&self.symbols[at].0).copied().unwrap_or(PRICE_SCALE);
         let wanted = self.banks.iter_mut().filter(|(feature, _)| features.contains(feature));
         for (_, bank) in wanted {
-            for bar in bars.iter().filter_map(|(_, bar)| bar.at(scale)) {
+            for bar in bars.iter().filter_map(|bar| bar.at(scale)) {
                 bank.update(&[(at, bar)], &mut [f64::NAN], 1);
             }
         }
@@ -278,13 +280,13 @@ impl Series {
         let at = self.place(usize::MAX, symbol);
         let last = &mut self.symbols[at].1;
         // A bucket that is finished later, or was finished meanwhile, is not part of the history.
-        let noted = wait.bars.first().map(|(time, _)| *time);
+        let noted = wait.bars.first().map(|bar| bar.open_time);
         let seen = Some(*last).filter(|last| *last > UtcMs::MIN);
         let end = noted.or(seen.map(|last| last.saturating_add(1))).unwrap_or(UtcMs::MAX);
         let past = past.iter().take_while(|bar| bar.open_time < end);
-        let mut all: Vec<(UtcMs, Plain)> = past.map(|bar| (bar.open_time, plain(bar))).collect();
+        let mut all: Vec<Plain> = past.map(plain).collect();
         all.extend(wait.bars);
-        *last = all.last().map_or(*last, |(time, _)| (*last).max(*time));
+        *last = all.last().map_or(*last, |bar| (*last).max(bar.open_time));
         self.take(at, &wait.features, &all);
     }
 
@@ -323,9 +325,10 @@ impl Series {
         for (symbol, features, bars) in saved.waits {
             let features: Result<Vec<Feature>, String> =
                 features.iter().map(|text| text.parse()).collect();
-            let bars = bars.into_iter().map(|(time, scale, [open, high, low, close])| {
-                (time, Plain { open, high, low, close, scale })
-            });
+            let bars =
+                bars.into_iter().map(|(open_time, scale, [open, high, low, close], volume)| {
+                    Plain { open_time, open, high, low, close, scale, volume }
+                });
             series.waits.insert(symbol, Wait { features: features?, bars: bars.collect() });
         }
         Ok(series)
@@ -351,8 +354,8 @@ impl Series {
 impl Wait {
     fn save((symbol, wait): (&Symbol, &Wait)) -> SavedWait {
         let features = wait.features.iter().map(Feature::to_string).collect();
-        let bar = |(time, bar): &(UtcMs, Plain)| {
-            (*time, bar.scale, [bar.open, bar.high, bar.low, bar.close])
+        let bar = |bar: &Plain| {
+            (bar.open_time, bar.scale, [bar.open, bar.high, bar.low, bar.close], bar.volume)
         };
         (*symbol, features, wait.bars.iter().map(bar).collect())
     }

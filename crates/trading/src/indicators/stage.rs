@@ -27,10 +27,7 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-const FORMAT: u8 = 5;
-/// Format and type of the version 4 state, which had no calendar.
-const FORMAT_4: u8 = 4;
-const TYPE_4: u64 = 0x6d90_7569_32d8_59d4;
+const FORMAT: u8 = 6;
 
 /// The indicator stage.
 #[derive(Debug, Default)]
@@ -138,7 +135,7 @@ impl Stage for Indicators {
     }
 
     fn version(&self) -> u16 {
-        5
+        6
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -250,13 +247,13 @@ impl Stage for Indicators {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[2, 3, 4]
+        &[2, 3, 4, 5]
     }
 
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
         match version {
             3 => return self.resume(old::convert_3(bytes)?),
-            4 => return self.resume(state::grown(FORMAT_4, TYPE_4, bytes)?),
+            4 | 5 => return self.resume(old::convert_45(version, bytes)?),
             _ => {}
         }
         *self = old::convert(bytes)?;

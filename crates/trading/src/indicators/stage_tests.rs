@@ -334,3 +334,73 @@ fn a_state_of_version_3_goes_on() {
     stage.convert(3, &everwarm_kernel::state::save(3, &old)).unwrap();
     assert_eq!(appended(&mut stage, 4, close(3, 107)), appended(&mut other, 4, close(3, 107)));
 }
+
+#[test]
+fn a_state_of_version_5_goes_on_with_the_bars_of_its_waiting_features() {
+    use super::super::old::{Old5, Saved5};
+    let mut stage = Indicators::default();
+    appended(&mut stage, 1, past(0..20, 0));
+    appended(&mut stage, 2, under(2, 9, Timeframe::M1, Vec::new()));
+    appended(&mut stage, 3, under(5, 9, Timeframe::M1, Vec::new()));
+    appended(&mut stage, 4, close(20, price(20)));
+    appended(&mut stage, 5, close(21, price(21)));
+    assert!(!stage.series[0].is_settled());
+    let State { plan, plan_appended, features, series, past, closed, calendar } =
+        state::load(FORMAT, &stage.save()).unwrap();
+    let series = series.into_iter().map(|saved| {
+        let waits = saved.waits.into_iter().map(|(symbol, features, bars)| {
+            let bars = bars.into_iter().map(|(time, scale, prices, _)| (time, scale, prices));
+            (symbol, features, bars.collect())
+        });
+        let (timeframe, symbols, banks) = (saved.timeframe, saved.symbols, saved.banks);
+        Saved5 { timeframe, symbols, banks, waits: waits.collect(), scales: saved.scales }
+    });
+    let series = series.collect();
+    let old = Old5 { plan, plan_appended, features, series, past, closed, calendar };
+    let bytes = state::save(5, &old);
+    let head = state::head(&bytes).unwrap().unwrap();
+    assert_eq!(head.fingerprint, 0xf17a_0200_d40f_5326, "the type of version 5");
+    let mut resumed = Indicators::default();
+    resumed.convert(5, &bytes).unwrap();
+    for minute in 22..30 {
+        let (n, body) = (u64::try_from(minute).unwrap(), close(minute, price(minute)));
+        let (want, got) = (appended(&mut stage, n, body.clone()), appended(&mut resumed, n, body));
+        assert_eq!(got, want, "{minute}");
+    }
+    assert!(resumed.convert(5, &bytes[..9]).is_err());
+}
+
+#[test]
+fn an_average_price_that_joins_within_a_day_is_that_of_the_whole_day() {
+    const MIDNIGHT: i64 = 1_440;
+    let vwap = || plan_of(&["vwap@1m".to_owned()]);
+    for late in 0..3 {
+        let (mut always, mut joins) = (Indicators::default(), Indicators::default());
+        always.configure(vwap());
+        joins.configure(plan_of(&["close@1m".to_owned()]));
+        for stage in [&mut always, &mut joins] {
+            appended(stage, 1, past(MIDNIGHT - 30..MIDNIGHT + 100, 0));
+        }
+        let join = MIDNIGHT + 120;
+        for minute in MIDNIGHT + 100..join + 20 {
+            let n = u64::try_from(minute * 10).unwrap();
+            if minute == join {
+                joins.configure(vwap());
+            }
+            if minute == join + late {
+                let history = past(MIDNIGHT - 30..join, number(&vwap()));
+                assert_eq!(appended(&mut joins, n, history), if late == 0 { PLAN } else { "" });
+            }
+            let body = close(minute, price(minute));
+            let got = appended(&mut joins, n + 1, body.clone());
+            let want = appended(&mut always, n + 1, body);
+            match minute - join {
+                ..0 => {}
+                after if after < late => assert!(got.ends_with("1m NaN"), "{minute}: {got}"),
+                _ => assert_eq!(got, want, "{minute}, {late} closes late"),
+            }
+        }
+    }
+}
+
+const PLAN: &str = "plan: vwap@1m";

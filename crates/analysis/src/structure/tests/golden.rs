@@ -2,15 +2,13 @@
 
 use super::properties::pools_agree;
 use super::{SAVED_EVERY, level, more, number, only, oracle, restored, zone};
+use crate::recorded::{bars, rows, units};
 use crate::structure::{
     BreakBy, Breaks, Event, Gaps, Kind, Liquidity, MitigateBy, OPEN_MAX, OrderBlocks, Side,
     Structure, Swings,
 };
-use crate::{Bar, SCALE, to_f64};
-use flate2::read::MultiGzDecoder;
+use crate::{Bar, to_f64};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read as _;
 
 /// Name, file of bars, rows used.
 const SETS: [(&str, &str, usize); 4] = [
@@ -25,32 +23,12 @@ const REPLAYED: [&str; 3] = ["btcperp_1m", "spy_1d", "eurusd_15m"];
 const REPLAY_BARS: usize = 900;
 const REPLAY_BEGIN: usize = 60;
 
-fn unpacked(path: &str) -> String {
-    let file = crate::shared::shared(path);
-    let packed = File::open(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-    let mut text = String::new();
-    MultiGzDecoder::new(packed).read_to_string(&mut text).unwrap();
-    text
-}
-
-fn rows(path: &str) -> Vec<Vec<String>> {
-    let text = unpacked(path);
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect());
-    rows.collect()
-}
-
 fn result(set: &str, name: &str) -> Vec<Vec<String>> {
     rows(&format!("golden/{set}/smc/{name}.csv.gz"))
 }
 
 fn float(text: &str) -> f64 {
     text.parse().unwrap()
-}
-
-/// A price in units of 10^-8. The files have the shortest decimals of floats.
-fn units(text: &str) -> i64 {
-    format!("{:.8}", float(text)).replace('.', "").parse().unwrap()
 }
 
 /// A number of a bar, which the files write as a float.
@@ -65,14 +43,6 @@ fn later(text: &str) -> Option<usize> {
 
 fn side(text: &str) -> Side {
     if float(text) > 0.0 { Side::Up } else { Side::Down }
-}
-
-fn bars(path: &str, limit: usize) -> Vec<Bar> {
-    let bar = |row: &Vec<String>| {
-        let [open, high, low, close] = [1, 2, 3, 4].map(|column: usize| units(&row[column]));
-        Bar { open, high, low, close, scale: SCALE }
-    };
-    rows(path).iter().take(limit).map(bar).collect()
 }
 
 fn index(event: &Event) -> usize {
