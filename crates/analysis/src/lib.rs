@@ -25,6 +25,8 @@ mod rsi;
 mod shared;
 mod sma;
 pub mod structure;
+#[cfg(test)]
+mod talib_tests;
 mod true_range;
 mod volume;
 mod vwap;

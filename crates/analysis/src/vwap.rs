@@ -131,20 +131,21 @@ mod tests {
 
     #[test]
     fn of_a_flat_day_is_its_price() {
-        let flat = |minute: i64| {
-            let price = 1_234_567_891;
-            let volume = ONE / 7 * i128::from(1 + minute % 13);
-            let prices = Bar { high: price, low: price, close: price, ..bar(0) };
-            Bar { open_time: minute * 60_000, volume, ..prices }
-        };
-        let all = values(&(0..1_440).map(flat).collect::<Vec<_>>());
-        assert!(all.iter().all(|value| value.to_bits() == 12.345_678_91_f64.to_bits()));
+        for (price, scale, want) in [(1_234_567_891, 8, 12.345_678_91), (31, 12, 31e-12)] {
+            let flat = |minute: i64| {
+                let volume = ONE / 7 * i128::from(1 + minute % 13);
+                let prices = Bar { high: price, low: price, close: price, ..bar(0) };
+                Bar { open_time: minute * 60_000, scale, volume, ..prices }
+            };
+            let all = values(&(0..1_440).map(flat).collect::<Vec<_>>());
+            assert!(all.iter().all(|value| value.to_bits() == f64::to_bits(want)), "{price}");
+        }
     }
 
     #[test]
     fn more_decimals_change_no_value() {
         let token = |price: i64, scale, volume: i128| {
-            let prices = Bar { high: price + price / 31, low: price, close: price, ..bar(0) };
+            let prices = Bar { high: 2 * price, low: price, close: price, ..bar(0) };
             Bar { scale, volume: volume * ONE / 1_000, ..prices }
         };
         let (mut short, mut long) = (Vwap::default(), Vwap::default());
@@ -152,8 +153,14 @@ mod tests {
         long.update(&token(3_100_000, 17, 700));
         let value = short.update(&token(62, 12, 1_100));
         assert_eq!(value.to_bits(), long.update(&token(6_200_000, 17, 1_100)).to_bits());
-        // Typical prices of 94/3 and 188/3, volumes of 0.7 and 1.1: (65.8 + 206.8) / 5.4.
-        assert!((value / 50.481_481_481_481_48e-12 - 1.0).abs() < 1e-15, "{value}");
+        // Typical prices of 124/3 and 248/3, volumes of 0.7 and 1.1: (86.8 + 272.8) / 5.4.
+        assert!((value / 66.592_592_592_592_59e-12 - 1.0).abs() < 1e-15, "{value}");
+        for n in 1..200 {
+            let (price, volume) = (31 + n * n % 97, i128::from(n * 7_919 % 1_009));
+            let value = short.update(&token(price, 12, volume));
+            let same = long.update(&token(price * 100_000, 17, volume));
+            assert_eq!(value.to_bits(), same.to_bits(), "{n}: {value}, {same}");
+        }
         assert!(short.rescale(100_000));
         assert_eq!(short, long);
         let dear = Bar { high: i64::MAX, low: i64::MAX, close: i64::MAX, ..bar(1) };
