@@ -18,6 +18,7 @@ mod formula;
 mod linreg;
 mod macd;
 #[cfg(test)]
+#[path = "recorded_tests.rs"]
 mod recorded;
 mod rsi;
 #[cfg(test)]

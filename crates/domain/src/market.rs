@@ -50,8 +50,8 @@ impl Bar {
         (self.prices().map(units), scale)
     }
 
-    /// The volume as an integer with [`VOLUME_SCALE`] decimals, for indicators. Further decimals are
-    /// dropped, and a volume above 1.7 × 10^20 saturates. It is never negative.
+    /// The volume as an integer with [`VOLUME_SCALE`] decimals, for indicators. Further decimals
+    /// are dropped, and a volume above 1.7 × 10^20 saturates. It is never negative.
     #[must_use]
     pub fn volume_units(&self) -> i128 {
         let (units, scale) = (self.volume.mantissa(), self.volume.scale());

@@ -3,8 +3,8 @@
 //! Up to version 5 the stored bars of waiting features had no volume. It counts as 0: no feature of
 //! that time reads it. Up to version 4 there was no calendar. Version 3 had prices with 8 decimals
 //! only. Version 2 had two lengths a width and four fixed indicators. Former lengths are dropped,
-//! because the configuration of that time does not carry them. Positions opened with them are closed
-//! by the settings in force. Symbols with bars count as having history.
+//! because the configuration of that time does not carry them. Positions opened with them are
+//! closed by the settings in force. Symbols with bars count as having history.
 
 use super::feature::{old_columns, plan};
 use super::series::{Saved, SavedBar};

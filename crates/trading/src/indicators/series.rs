@@ -211,7 +211,7 @@ impl Series {
         values
     }
 
-    /// Stores a bar for the features that wait for the history of its symbol. A feature that would
+    /// Stores a bar for the features that wait for the history of its symbol. A feature that
     /// no longer depends on history stops waiting. All of them stop once too many bars are stored.
     fn note(&mut self, (at, bar): (usize, Plain)) {
         let symbol = self.symbols[at].0;

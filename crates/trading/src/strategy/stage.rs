@@ -12,8 +12,6 @@
 //!
 //! A position of a kind that says so ends with its lot, whoever sold it: see
 //! [`Strategy::ENDS_WITH_LOT`]. It begins with the order, not with the signal.
-//!
-//! Over 500 lines: one stage, and what it may pass on.
 
 use super::kind::section;
 use super::{LotView, Strategy, View};
