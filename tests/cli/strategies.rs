@@ -246,10 +246,10 @@ fn a_store_with_a_strategy_of_a_kind_that_this_program_lacks_is_read_and_not_tra
     daemon.prints("may trade");
     daemon.kill();
 
-    joins_of_kind(&dir, "dca");
+    joins_of_kind(&dir, "gone");
     let (code, out, err) = run(&dir, &market(path));
     assert_eq!(code, Some(5), "{out}{err}");
-    assert!(err.contains("strategy.other: it is of kind dca, which this program lacks"), "{err}");
+    assert!(err.contains("strategy.other: it is of kind gone, which this program lacks"), "{err}");
     for command in [&["status"][..], &["lots"], &["orders"]] {
         let (code, out, err) = run(&dir, command);
         assert_eq!(code, Some(0), "{command:?}: {out}{err}");
