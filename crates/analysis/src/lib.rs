@@ -20,6 +20,7 @@ mod macd;
 #[cfg(test)]
 #[path = "recorded_tests.rs"]
 mod recorded;
+pub mod regime;
 mod rsi;
 #[cfg(test)]
 #[path = "../../../tests/shared.rs"]

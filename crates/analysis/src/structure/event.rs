@@ -212,7 +212,7 @@ impl Now {
 }
 
 /// Whether a bar has prices above 0 that do not contradict each other, and known decimals.
-pub(super) fn is_valid(bar: &Bar) -> bool {
+pub(crate) fn is_valid(bar: &Bar) -> bool {
     let (least, most) = (bar.open.min(bar.close), bar.open.max(bar.close));
     let decimals = (SCALE..=SCALE_MAX).contains(&bar.scale);
     decimals && bar.low > 0 && bar.low <= least && most <= bar.high

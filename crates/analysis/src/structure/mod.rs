@@ -25,6 +25,7 @@ mod swings;
 mod tests;
 
 pub use breaks::{BreakBy, Breaks};
+pub(crate) use event::is_valid;
 pub use event::{Event, Kind, OPEN_MAX, Place, Side, Structure};
 pub use gaps::Gaps;
 pub use liquidity::Liquidity;
