@@ -180,6 +180,8 @@ fn the_candidates_of_a_driver_keep_their_limits() {
     let above = Inputs { fast: 104.0, middle: 101.0, ..flat };
     assert_eq!((above.candidate(Basing), above.candidate(Up)), (Some(Basing), None));
     assert_eq!(Inputs { middle: 100.0, ..flat }.candidate(Up), None);
+    // The close is above the middle average, the fast average is not.
+    assert_eq!(Inputs { close: 110.0, ..flat }.candidate(Up), None);
 }
 
 #[test]
