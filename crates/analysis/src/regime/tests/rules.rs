@@ -190,7 +190,7 @@ fn there_is_no_driver_below_200_bars_and_one_at_the_second_close() {
     assert_eq!(all[..200], [Driver::None; 200]);
     assert_eq!(all[200..], [Up; 10]);
     // Without a candidate it stays so.
-    assert_eq!(states::<Drivers>(&[bar([5; 4]); 300]), [Driver::None; 300]);
+    assert_eq!(states::<Drivers>(&vec![bar([5; 4]); 300]), [Driver::None; 300]);
 }
 
 #[test]
