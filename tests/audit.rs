@@ -2,7 +2,9 @@
 //!
 //! Over 500 lines: one recorded run, altered in every way.
 
-use super::kit::{Folder, PATIENCE, Process, ask, run, small_recording, until_end};
+use super::kit::{
+    Folder, PATIENCE, Process, ask, run, small_recording, until_end, wait_until_free,
+};
 use everwarm::audit::{StoreFacts, verify};
 use everwarm::daemon_run::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
@@ -478,6 +480,7 @@ fn a_damaged_checkpoint_is_named_and_can_be_derived_again() {
 /// The newest checkpoint of the ledger is damaged.
 fn is_seen_from_outside_and_has_a_way_out(data: &Path, arguments: &[&str]) {
     let sound = |data: &Path| {
+        wait_until_free(data);
         let (code, out, err) = run(data, &["store", "check"]);
         assert_eq!(code, Some(0), "{out}{err}");
         assert!(out.replace('\n', " ").contains("checkpoints compared"), "{out}");

@@ -322,16 +322,12 @@ pub fn ledger(ledger: &Value) -> Vec<String> {
 
 /// The order of an exit in a fact, in words.
 fn exit_order(body: &Body) -> Option<String> {
-    let (intent, reason) = match body {
-        Body::Decision(Decision::Approved { intent, reason, .. }) => (intent, reason.as_str()),
-        Body::Order(Order::Intent(intent)) => (intent, ""),
-        Body::Market(_)
-        | Body::Venue(_)
-        | Body::Operator(_)
-        | Body::Analysis(_)
-        | Body::Decision(_)
-        | Body::Order(_)
-        | Body::Ledger(_) => return None,
+    let (intent, reason) = if let Body::Decision(Decision::Approved { intent, reason, .. }) = body {
+        (intent, reason.as_str())
+    } else if let Body::Order(Order::Intent(intent)) = body {
+        (intent, "")
+    } else {
+        return None;
     };
     // Its last send time counts from event time, which kills move.
     let valid_until = intent.close_time;
@@ -353,7 +349,8 @@ pub struct Derived {
     /// between runs.
     exits: BTreeSet<(UtcMs, String, String)>,
     /// The orders of exits. One is decided at the close of its exit, or after it if a stop order
-    /// must be cancelled first; whether one rests then depends on when fills were reported.
+    /// must be cancelled first; whether one rests then depends on when fills were reported. One that
+    /// is a close late has another minute in the books of the exchange.
     exit_orders: BTreeSet<String>,
     /// History bars loaded for new features, each range once.
     pasts: Vec<String>,
@@ -441,5 +438,58 @@ impl Derived {
             .chain(self.pasts)
             .chain(protected)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::market::Bar;
+    use everwarm_domain::money::Decimal;
+    use everwarm_domain::order::OrderType;
+
+    const CLOSE: UtcMs = 60_000;
+
+    fn fact(n: u64, rank: u16, body: Body) -> Fact<Body> {
+        let key = Key { n, rank, i: 0 };
+        Fact { key, time: CLOSE, version: 9, because: Vec::new(), body }
+    }
+
+    /// The lines of a close, and of an exit of this quantity decided at input `n`.
+    fn lines(n: u64, quantity: i64, since: UtcMs) -> Vec<String> {
+        let intent = OrderIntent {
+            client_id: ClientOrderId("ew-a".to_owned()),
+            strategy: "a".to_owned(),
+            symbol: Symbol::new("BTCUSD").unwrap(),
+            side: Side::Sell,
+            order_type: OrderType::Market,
+            quantity: Decimal::from(quantity),
+            price: None,
+            close_time: since,
+            valid_until: since + UtcMs::try_from(n).unwrap(),
+            terms: Box::default(),
+        };
+        let (reserved, reason, sizing) = (Decimal::ZERO, "why".to_owned(), None);
+        let approved = Decision::Approved { intent: intent.clone(), reserved, reason, sizing };
+        let mut derived = Derived::default();
+        let close = Market::close(CLOSE, Vec::<Bar>::new(), Vec::new());
+        derived.see(&fact(1, 0, Body::Market(close)));
+        derived.see(&fact(n, 600, Body::Decision(approved)));
+        derived.see(&fact(n, 700, Body::Order(Order::Intent(intent))));
+        derived.lines()
+    }
+
+    #[test]
+    fn the_order_of_an_exit_is_compared_at_its_close_and_after_it() {
+        assert_eq!(
+            lines(1, 5, CLOSE),
+            lines(2, 5, CLOSE),
+            "a stop order had to be cancelled first"
+        );
+        for n in [1, 2] {
+            assert_ne!(lines(n, 5, CLOSE), lines(n, 6, CLOSE), "{n}: another quantity");
+            assert_ne!(lines(n, 5, CLOSE), lines(n, 5, CLOSE + 60_000), "{n}: of another close");
+        }
+        assert_eq!(lines(2, 5, CLOSE).iter().filter(|line| line.contains("exit order")).count(), 2);
     }
 }

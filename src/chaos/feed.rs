@@ -330,8 +330,7 @@ const LIMIT: EntryRule = EntryRule { below_ppm: Some(500), minutes: 3, orders: 3
 /// Id of the strategy that adds to its lots.
 pub const LADDER: &str = "ladder";
 
-/// The same feed with a strategy that buys more while the price falls. Its section changes while it
-/// holds lots.
+/// The same feed with a strategy that buys more while the price falls.
 ///
 /// # Panics
 /// There is no rank for a second strategy.

@@ -18,22 +18,14 @@ fn a_ladder_is_climbed_and_left_as_in_the_plain_loop() {
     // The entries of each lot while it is open, and of the lots that are sold.
     let (mut open, mut whole) = (BTreeMap::new(), Vec::<Vec<_>>::new());
     for fact in &outcome.facts {
-        match &fact.body {
-            Body::Decision(Decision::Approved { intent, reserved, .. })
-                if (intent.side, intent.strategy.as_str()) == (Side::Buy, LADDER) =>
-            {
-                open.entry(intent.symbol).or_insert_with(Vec::new).push(*reserved);
-            }
-            Body::Ledger(Ledger::Lot { symbol, quantity, .. }) if quantity.is_zero() => {
-                whole.extend(open.remove(symbol));
-            }
-            Body::Market(_)
-            | Body::Venue(_)
-            | Body::Operator(_)
-            | Body::Analysis(_)
-            | Body::Decision(_)
-            | Body::Order(_)
-            | Body::Ledger(_) => {}
+        if let Body::Decision(Decision::Approved { intent, reserved, .. }) = &fact.body
+            && (intent.side, intent.strategy.as_str()) == (Side::Buy, LADDER)
+        {
+            open.entry(intent.symbol).or_insert_with(Vec::new).push(*reserved);
+        } else if let Body::Ledger(Ledger::Lot { symbol, quantity, .. }) = &fact.body
+            && quantity.is_zero()
+        {
+            whole.extend(open.remove(symbol));
         }
     }
     println!("{whole:?}, open: {open:?}");

@@ -126,8 +126,10 @@ enum Shown {
     Signalled(String, Side),
     /// The base units of a lot.
     Held(String, Decimal),
-    /// An order of an entry, and whether it is final.
-    Entry(String, ClientOrderId, bool),
+    /// An order of an entry.
+    Entry(String, ClientOrderId),
+    /// The end of an order.
+    Ended(ClientOrderId),
     /// Whether an exit is owed.
     Leaves(String, bool),
 }
@@ -292,13 +294,13 @@ impl Seen {
                 self.note(fact);
                 if intent.side == Side::Buy {
                     let (strategy, id) = (intent.strategy.clone(), intent.client_id.clone());
-                    self.show(fact.key, Shown::Entry(strategy, id, false));
+                    self.show(fact.key, Shown::Entry(strategy, id));
                 }
             }
             Order::Changed { client_id, symbol, status, .. }
                 if *symbol == self.symbol && status.is_final() =>
             {
-                self.show(fact.key, Shown::Entry(String::new(), client_id.clone(), true));
+                self.show(fact.key, Shown::Ended(client_id.clone()));
             }
             Order::Intent(_)
             | Order::Changed { .. }
@@ -366,12 +368,12 @@ impl Seen {
                     asked.held = quantity;
                 }
             }
-            Shown::Entry(strategy, id, false) => {
+            Shown::Entry(strategy, id) => {
                 if let Some(asked) = self.asked.get_mut(&strategy) {
                     asked.entries.insert(id);
                 }
             }
-            Shown::Entry(_, id, true) => {
+            Shown::Ended(id) => {
                 for asked in self.asked.values_mut() {
                     asked.entries.remove(&id);
                 }

@@ -58,6 +58,11 @@ fn nothing_is_added_to_what_is_not_held_or_being_sold() {
     let decided = ask(&mut stage, &[sell("BTCUSDT")]);
     let waits = "BTCUSDT owed: the venue does not take orders in BTCUSDT now";
     assert_eq!(decided, [waits]);
+    // Nor by a short lot that would be opened.
+    let short = Signal { direction: Direction::Short, ..buy("BTCUSDT") };
+    let rows = vec![short];
+    let facts = facts_of(&mut stage, &fact(3, 400, Body::Analysis(Analysis::Signals { rows })));
+    assert!(!format!("{facts:?}").contains("ended: Some"), "{facts:?}");
     stage.instruments.learn(&[instrument("BTCUSDT")]);
     let rows = vec![more(None)];
     let facts = facts_of(&mut stage, &fact(3, 400, Body::Analysis(Analysis::Signals { rows })));

@@ -11,7 +11,7 @@ use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Protection, Side, Terms};
-use everwarm_domain::signal::Intent;
+use everwarm_domain::signal::{Direction, Intent};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Out;
 use std::collections::BTreeSet;
@@ -72,8 +72,8 @@ impl Decide {
             self.exits.iter().filter(|((of, who), _)| !opened.contains(&(*of, who.as_str())));
         for ((symbol, strategy), exit) in others {
             let enters = waiting.iter().any(|(_, signal)| {
-                (signal.intent, signal.symbol, &signal.strategy)
-                    == (Intent::Open, *symbol, strategy)
+                let opens = (signal.intent, signal.direction) == (Intent::Open, Direction::Long);
+                opens && (signal.symbol, &signal.strategy) == (*symbol, strategy)
             });
             let ends =
                 !sales.sells(*symbol, strategy) || self.is_taken_back(*symbol, strategy, sales);

@@ -46,7 +46,7 @@ type Rule = fn(&Signal, BreakerLevel) -> Decimal;
 /// Name of the factor that a signal gives.
 const HINT: &str = "size of the signal";
 /// The largest addition to a lot, in usual sizes.
-const ADDITION_MAX: i64 = 10;
+pub const ADDITION_MAX: u32 = 10;
 
 /// The factors of every size, by name.
 const FACTORS: &[(&str, Rule)] = &[(HINT, hint), ("reduced", reduced)];

@@ -11,6 +11,7 @@ use super::numbers::{ppm, saturating, show, show_from};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::thresholds::{self, Set};
 use super::{LotView, Strategy, StrategySignal, View};
+use crate::risk::sizing::ADDITION_MAX;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::ExitRules;
 use everwarm_domain::settings::exits::ProfitRow;
@@ -52,8 +53,6 @@ impl Default for Section {
     }
 }
 
-/// The largest entry, in sizes of the first one.
-const LARGEST: u128 = 10;
 /// Bars of the average true range, the unit of confidence.
 const RANGE: u32 = 14;
 
@@ -154,13 +153,13 @@ impl Strategy for Dca {
             let text = format!("{} h have no bar of {}", section.hours, section.timeframe);
             return Err(Wrong { names, text });
         }
-        if drop(section) * f64::from(section.steps.max(1)) >= 1.0 {
+        if needed_fall(section) * f64::from(section.steps.max(1)) >= 1.0 {
             let names = &["threshold_scale", "steps"];
             let text = "the last entry would follow a fall of 100 % or more".to_owned();
             return Err(Wrong { names, text });
         }
         if size_ppm(section, section.steps).is_none() {
-            let text = format!("the last entry is more than {LARGEST} times the first one");
+            let text = format!("the last entry is more than {ADDITION_MAX} times the first one");
             return Err(Wrong { names: &["steps", "growth_percent"], text });
         }
         Ok(())
@@ -203,7 +202,7 @@ impl Strategy for Dca {
         }
         memory.ends(close, view.head.time);
         let top = memory.reference(section, highest, view, close);
-        if !memory.falls(close <= top * (1.0 - drop(section))) {
+        if !memory.falls(close <= top * (1.0 - needed_fall(section))) {
             return None;
         }
         memory.first = close;
@@ -229,7 +228,7 @@ impl Strategy for Dca {
             let (fall, needed) = fallen(section, close, top);
             let (shown, from) = show(close, top);
             return match memory.fallen {
-                _ if close > top * (1.0 - drop(section)) => format!(
+                _ if close > top * (1.0 - needed_fall(section)) => format!(
                     "the close {shown} is {fall} % below {from}, the highest close: not {needed} %"
                 ),
                 Some(_) => "the close before had fallen as far: only the first one counts".into(),
@@ -280,7 +279,7 @@ fn add(
 fn level(section: &Section, memory: &Memory) -> Option<f64> {
     let Memory { first, entries, .. } = *memory;
     let more = first > 0.0 && entries > 0 && entries <= section.steps;
-    more.then(|| first * (1.0 - drop(section) * f64::from(entries)))
+    more.then(|| first * (1.0 - needed_fall(section) * f64::from(entries)))
 }
 
 /// The size of an entry after `entries` others, in millionths of the first one; none: it is too
@@ -288,7 +287,7 @@ fn level(section: &Section, memory: &Memory) -> Option<f64> {
 fn size_ppm(section: &Section, entries: u32) -> Option<u32> {
     let grown = u128::from(100 + section.growth_percent).checked_pow(entries)?;
     let ppm = grown.checked_mul(1_000_000)? / 100_u128.checked_pow(entries)?;
-    u32::try_from(ppm).ok().filter(|_| ppm <= LARGEST * 1_000_000)
+    u32::try_from(ppm).ok().filter(|_| ppm <= u128::from(ADDITION_MAX) * 1_000_000)
 }
 
 /// Bars of the hours.
@@ -297,13 +296,13 @@ fn bars(section: &Section) -> i64 {
 }
 
 /// The fall of an entry, as a part of the price.
-fn drop(section: &Section) -> f64 {
+fn needed_fall(section: &Section) -> f64 {
     section.thresholds.threshold(section.threshold_scale, 0.03, 0.05)
 }
 
 /// The fall of a close, and the fall that an entry needs, in per cent.
 fn fallen(section: &Section, close: f64, top: f64) -> (String, String) {
-    show_from(2, 100.0 * (1.0 - close / top), 100.0 * drop(section))
+    show_from(2, 100.0 * (1.0 - close / top), 100.0 * needed_fall(section))
 }
 
 /// Ten average true ranges are worth one half.

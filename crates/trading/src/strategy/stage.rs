@@ -10,8 +10,8 @@
 //! 4. A position is closed under the settings section it was opened with, whatever is configured
 //!    meanwhile. Nothing is added to it then.
 //!
-//! A position of a kind that says so ends with its lot, whoever sold it: see
-//! [`Strategy::ENDS_WITH_LOT`]. It begins with the order, not with the signal.
+//! With [`Strategy::ENDS_WITH_LOT`], a position begins with its order and ends with its lot. Else
+//! its signals begin and end it.
 
 use super::kind::section;
 use super::{LotView, Strategy, View};

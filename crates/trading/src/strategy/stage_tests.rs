@@ -57,6 +57,14 @@ fn values(timeframe: Timeframe, value: f64) -> Body {
     Body::Analysis(Analysis::FeatureValues { plan: 1, timeframe, table })
 }
 
+/// The lot of a strategy in `A`.
+fn lot_of(strategy: &str, quantity: i64) -> Body {
+    let (strategy, symbol) = (strategy.to_owned(), sym("A"));
+    let (quantity, cost, opened) = (Decimal::from(quantity), Decimal::ONE, None);
+    let realized_pnl = Decimal::ZERO;
+    Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl })
+}
+
 /// The signals as text. The state is saved and loaded before.
 fn apply<S: Strategy>(stage: &mut StrategyStage<S>, n: u64, body: Body) -> String {
     let bytes = stage.save();
@@ -103,17 +111,11 @@ fn an_instance_hears_of_its_own_id_alone() {
     assert!(!stage.state.off);
     facts_of(&mut stage, &input(2, off("mine")));
     assert!(stage.state.off);
-    let lot = |strategy: &str| {
-        let (strategy, symbol) = (strategy.to_owned(), sym("A"));
-        let (quantity, cost, opened) = (Decimal::ONE, Decimal::ONE, None);
-        let realized_pnl = Decimal::ZERO;
-        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl })
-    };
     for other in ["sma_cross", HOUSE] {
-        facts_of(&mut stage, &fact(2, 800, lot(other)));
+        facts_of(&mut stage, &fact(2, 800, lot_of(other, 1)));
         assert!(stage.state.standings.get(sym("A")).is_none(), "{other}");
     }
-    facts_of(&mut stage, &fact(2, 800, lot("mine")));
+    facts_of(&mut stage, &fact(2, 800, lot_of("mine", 1)));
     assert_eq!(stage.state.standings.get(sym("A")).unwrap().held, Decimal::ONE);
 }
 
@@ -135,13 +137,7 @@ fn what_was_found_too_small_to_sell_is_not_held_by_who_does_not_know_the_rules()
     let features = ["close@1m", "sma(2)@5m"].map(str::to_owned).to_vec();
     apply(&mut stage, 1, Body::Analysis(Analysis::FeaturePlan { plan: 1, features }));
     apply(&mut stage, 2, values(Timeframe::M5, 10.0));
-    let lot = |quantity: i64| {
-        let (strategy, symbol) = ("mine".to_owned(), sym("A"));
-        let (quantity, cost, opened) = (Decimal::from(quantity), Decimal::ONE, None);
-        let realized_pnl = Decimal::ZERO;
-        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl })
-    };
-    facts_of(&mut stage, &fact(2, 800, lot(1)));
+    facts_of(&mut stage, &fact(2, 800, lot_of("mine", 1)));
     let declined = |signal: Signal| {
         let (code, text) = (TOO_SMALL.to_owned(), "it is".to_owned());
         Body::Decision(Decision::Declined { signal, code, text })
@@ -153,7 +149,7 @@ fn what_was_found_too_small_to_sell_is_not_held_by_who_does_not_know_the_rules()
     facts_of(&mut stage, &fact(4, 600, declined(rows.remove(0))));
     assert_eq!(apply(&mut stage, 5, values(Timeframe::M1, 9.0)), "", "once");
     assert_eq!(apply(&mut stage, 6, values(Timeframe::M1, 11.0)), "mine Buy 11 beside 10");
-    facts_of(&mut stage, &fact(6, 800, lot(2)));
+    facts_of(&mut stage, &fact(6, 800, lot_of("mine", 2)));
     assert_eq!(apply(&mut stage, 7, values(Timeframe::M1, 9.0)), "mine Sell 9 beside 10");
 }
 
@@ -244,25 +240,19 @@ fn a_position_that_ends_with_its_lot_begins_with_its_order_and_grows_one_order_a
             reason: String::new(),
         })
     };
-    let lot = |quantity: i64| {
-        let (strategy, symbol) = ("mine".to_owned(), sym("A"));
-        let (quantity, cost, opened) = (Decimal::from(quantity), Decimal::ONE, None);
-        let realized_pnl = Decimal::ZERO;
-        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl })
-    };
     facts_of(&mut stage, &fact(3, 700, order("a")));
     assert_eq!(apply(&mut stage, 4, row()), "", "the first entry is not filled");
     facts_of(&mut stage, &fact(4, 700, ended("a")));
-    facts_of(&mut stage, &fact(4, 800, lot(1)));
+    facts_of(&mut stage, &fact(4, 800, lot_of("mine", 1)));
     assert_eq!(apply(&mut stage, 5, row()), "mine Buy first adds");
     facts_of(&mut stage, &fact(5, 700, order("b")));
     assert_eq!(apply(&mut stage, 6, row()), "", "one order at a time");
     facts_of(&mut stage, &fact(6, 700, ended("b")));
-    facts_of(&mut stage, &fact(6, 800, lot(2)));
+    facts_of(&mut stage, &fact(6, 800, lot_of("mine", 2)));
     // Under other settings nothing is added, until the lot is sold by whatever rule.
     apply(&mut stage, 7, configured("second"));
     apply(&mut stage, 7, plan());
     assert_eq!(apply(&mut stage, 8, row()), "");
-    facts_of(&mut stage, &fact(8, 800, lot(0)));
+    facts_of(&mut stage, &fact(8, 800, lot_of("mine", 0)));
     assert_eq!(apply(&mut stage, 9, row()), "mine Buy second opens");
 }

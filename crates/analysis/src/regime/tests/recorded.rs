@@ -48,6 +48,16 @@ fn fold(rows: &[(i64, Bar)], minutes: i64) -> Vec<Bar> {
     whole.map(one).collect()
 }
 
+#[test]
+fn the_runs_are_what_the_script_prints() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/regime/tests/regimes.py");
+    let mut python = std::process::Command::new("python3");
+    let printed = python.args(["-B", script]).arg(crate::shared::shared("data")).output();
+    let printed = printed.expect("python3 runs");
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), RUNS);
+}
+
 /// The first letters of the states that the script found.
 fn listed(title: &str) -> Vec<char> {
     let title = format!("# {title}");
