@@ -102,3 +102,19 @@ fn the_stop_stays_where_the_first_entry_has_it() {
     let decided = ask(&mut stage, &[at(98)]);
     assert!(decided[0].starts_with("Buy 30.8"), "100 / (98 - 95 + costs): {decided:?}");
 }
+
+#[test]
+fn nothing_is_added_in_the_round_that_cancels_the_stop_order_for_an_exit() {
+    let mut stage = holding("100", |_| {});
+    let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
+    let (stop_orders, fewer, pairs) = (5, Vec::new(), false);
+    let stops = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
+    let placed = format!("{:?}", facts_of(&mut stage, &input(2, Body::Market(stops))));
+    assert!(placed.contains("protects the lot"), "{placed}");
+    let rows = vec![sell("BTCUSDT"), more(None)];
+    let facts = facts_of(&mut stage, &fact(3, 400, Body::Analysis(Analysis::Signals { rows })));
+    let facts = format!("{facts:?}");
+    assert!(facts.contains("an exit was decided"), "the stop order ends first: {facts}");
+    assert!(facts.contains(r#"code: "leaving""#), "{facts}");
+    assert!(!facts.contains("Approved"), "{facts}");
+}
