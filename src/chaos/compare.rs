@@ -349,8 +349,8 @@ pub struct Derived {
     /// between runs.
     exits: BTreeSet<(UtcMs, String, String)>,
     /// The orders of exits. One is decided at the close of its exit, or after it if a stop order
-    /// must be cancelled first; whether one rests then depends on when fills were reported. One that
-    /// is a close late has another minute in the books of the exchange.
+    /// must be cancelled first; whether one rests then depends on when fills were reported. One
+    /// that is a close late has another minute in the books of the exchange.
     exit_orders: BTreeSet<String>,
     /// History bars loaded for new features, each range once.
     pasts: Vec<String>,
