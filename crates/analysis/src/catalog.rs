@@ -30,6 +30,11 @@ pub trait Catalogued:
     const OUTPUTS: &'static [&'static str] = &[];
     /// Bytes of the state for one bar of the window.
     const BAR_BYTES: u64 = 8;
+    /// Bytes of the state besides the window, at most.
+    const STATE_BYTES: u64 = 64;
+    /// Words for the values 1, 2, 3 and so on, of an indicator whose value is a state. 0 is
+    /// `none`. Empty: values are numbers.
+    const WORDS: &'static [&'static str] = &[];
     /// Whether a value needs all bars since the begin of the UTC day.
     const DAILY: bool = false;
     /// Outputs and their column names, for a table with all outputs of the indicator. Empty: one
@@ -62,6 +67,8 @@ pub struct Entry {
     pub outputs: &'static [&'static str],
     pub(crate) columns: &'static [(usize, &'static str)],
     pub(crate) bar_bytes: u64,
+    pub(crate) state_bytes: u64,
+    pub(crate) words: &'static [&'static str],
     pub(crate) daily: bool,
     pub(crate) bank: fn(&[u32], usize) -> Box<dyn Bank>,
     pub(crate) warm_up: fn(&[u32], usize) -> u32,
@@ -75,6 +82,8 @@ pub(crate) const fn entry<I: Catalogued>() -> Entry {
         outputs: I::OUTPUTS,
         columns: I::COLUMNS,
         bar_bytes: I::BAR_BYTES,
+        state_bytes: I::STATE_BYTES,
+        words: I::WORDS,
         daily: I::DAILY,
         bank: |params, output| Box::new(Many::new(I::make(params, output))),
         warm_up: I::warm_up,

@@ -35,6 +35,15 @@ impl Formula {
         self.entry.daily
     }
 
+    /// The word for a value, if the indicator has words for its values.
+    #[must_use]
+    pub fn word(&self, value: f64) -> Option<&'static str> {
+        let words = self.entry.words;
+        let is = |at: &usize| u32::try_from(*at).is_ok_and(|at| f64::from(at) - value == 0.0);
+        let at = (0..=words.len()).find(|at| !words.is_empty() && is(at))?;
+        Some(at.checked_sub(1).map_or("none", |at| words[at]))
+    }
+
     /// Name of the indicator.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -80,7 +89,7 @@ impl Formula {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let bars: u64 = self.params.iter().map(|param| u64::from(*param)).sum();
-        64 + self.entry.bar_bytes * bars
+        self.entry.state_bytes + self.entry.bar_bytes * bars
     }
 }
 

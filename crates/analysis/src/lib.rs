@@ -29,11 +29,13 @@ mod sma;
 pub mod structure;
 #[cfg(test)]
 mod talib_tests;
+mod trend;
 mod true_range;
 mod volume;
 mod vwap;
 mod wide;
 mod window;
+mod zone;
 
 pub use atr::Atr;
 pub use bank::{Bank, state};
@@ -49,9 +51,11 @@ pub use linreg::Regression;
 pub use macd::Macd;
 pub use rsi::Rsi;
 pub use sma::Sma;
+pub use trend::Trend;
 pub use true_range::TrueRange;
 pub use volume::Volume;
 pub use vwap::Vwap;
+pub use zone::Zone;
 
 use catalog::entry;
 
@@ -71,6 +75,10 @@ pub const CATALOG: &[Entry] = &[
     entry::<Regression>(),
     entry::<Volume>(),
     entry::<Vwap>(),
+    entry::<Trend>(),
+    entry::<Zone>(),
+    entry::<regime::RegimeNumber>(),
+    entry::<regime::DriverNumber>(),
 ];
 
 /// The most common parameter: a number of bars.

@@ -16,9 +16,14 @@ const BLOCK: usize = 1_000;
 /// Newest rows of the table.
 const ROWS: usize = 20;
 
+/// The indicators of `--regime`.
+const REGIME: &str = "regime,driver";
+
 /// Flags of `analyze`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("computed").required(true).args(["indicators", "structure"])))]
+#[command(group(
+    clap::ArgGroup::new("computed").required(true).args(["indicators", "structure", "regime"])
+))]
 pub struct AnalyzeArgs {
     /// CSV file with the columns open_time, open, high, low, close, volume; it may end with .gz.
     file: PathBuf,
@@ -30,6 +35,9 @@ pub struct AnalyzeArgs {
     /// Prints their events instead of the values of indicators.
     #[arg(long, value_name = "LIST", conflicts_with = "csv")]
     structure: Option<String>,
+    /// Prints the regime, the regime by the directional index alone, and the driver.
+    #[arg(long)]
+    regime: bool,
     /// Read only the first N bars.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -48,7 +56,7 @@ pub fn print(args: &AnalyzeArgs, printer: Printer) -> Result<Exit, Failure> {
         let all = structure::named(list).map_err(|why| usage("--structure", &why))?;
         return structure::print(&all, &read(args, printer)?, args.json, printer);
     }
-    let list = args.indicators.as_deref().unwrap_or_default();
+    let list = if args.regime { REGIME } else { args.indicators.as_deref().unwrap_or_default() };
     let columns = columns(list).map_err(|why| usage("--indicators", &why))?;
     let bars = read(args, printer)?;
     values(args, columns, &bars, printer)
@@ -80,7 +88,7 @@ fn values(
             let mut lines: Vec<String> = head.take().into_iter().collect();
             for bar in block {
                 let values = rows.next(bar);
-                let line = if args.csv { csv(bar, values) } else { json(bar, &names, values) };
+                let line = if args.csv { csv(bar, &values) } else { json(bar, &names, &values) };
                 lines.push(line);
             }
             if !printer.lines(&lines)? {
@@ -97,7 +105,7 @@ fn values(
         let values = rows.next(bar);
         if at >= first {
             let mut row = vec![instant(bar.open_time), bar.close.to_string()];
-            row.extend(values.iter().map(|value| short(*value)));
+            row.extend(values.iter().map(Shown::short));
             table.row(row);
         }
     }
@@ -137,8 +145,26 @@ fn split(list: &str) -> impl Iterator<Item = &str> {
     parts.map(str::trim).filter(|part| !part.is_empty())
 }
 
+/// A value: a number, or the word for it.
+#[derive(Clone, Copy, Debug)]
+enum Shown {
+    Number(f64),
+    Word(&'static str),
+}
+
+impl Shown {
+    /// The word, or the number with few digits.
+    fn short(&self) -> String {
+        match *self {
+            Shown::Number(value) => short(value),
+            Shown::Word(word) => word.to_owned(),
+        }
+    }
+}
+
 /// The values of all columns, bar by bar.
 struct Rows {
+    formulas: Vec<Formula>,
     banks: Vec<Box<dyn Bank>>,
     /// Decimals of the prices of the whole file.
     scale: u8,
@@ -149,24 +175,28 @@ impl Rows {
     /// # Errors
     /// The prices of the bars fit no common number of decimals.
     fn new(columns: Vec<(String, Formula)>, bars: &[Bar]) -> Result<Rows, Failure> {
-        let bank = |(_, formula): (String, Formula)| {
+        let bank = |formula: &Formula| {
             let mut bank = formula.bank();
             bank.insert(0);
             bank
         };
-        let banks: Vec<_> = columns.into_iter().map(bank).collect();
+        let formulas: Vec<Formula> = columns.into_iter().map(|(_, formula)| formula).collect();
+        let banks: Vec<_> = formulas.iter().map(bank).collect();
         let values = vec![f64::NAN; banks.len()];
         let scale = common_scale(bars)?;
-        Ok(Rows { banks, scale, values })
+        Ok(Rows { formulas, banks, scale, values })
     }
 
     /// Takes the next bar.
-    fn next(&mut self, bar: &Bar) -> &[f64] {
+    fn next(&mut self, bar: &Bar) -> Vec<Shown> {
         let plain = plain(bar, self.scale).expect("all bars fit");
         for (bank, value) in self.banks.iter_mut().zip(&mut self.values) {
             bank.update(&[(0, plain)], std::slice::from_mut(value), 1);
         }
-        &self.values
+        let shown = |(formula, value): (&Formula, &f64)| {
+            formula.word(*value).map_or(Shown::Number(*value), Shown::Word)
+        };
+        self.formulas.iter().zip(&self.values).map(shown).collect()
     }
 }
 
@@ -191,23 +221,28 @@ fn plain(bar: &Bar, decimals: u8) -> Option<Plain> {
     Plain { open_time, open, high, low, close, scale, volume }.at(decimals)
 }
 
-fn csv(bar: &Bar, values: &[f64]) -> String {
+fn csv(bar: &Bar, values: &[Shown]) -> String {
     let mut line = bar.open_time.to_string();
     for value in values {
         line.push(',');
-        if !value.is_nan() {
-            line.push_str(&value.to_string());
+        match value {
+            Shown::Number(value) if value.is_nan() => {}
+            Shown::Number(value) => line.push_str(&value.to_string()),
+            Shown::Word(word) => line.push_str(word),
         }
     }
     line
 }
 
-fn json(bar: &Bar, names: &[String], values: &[f64]) -> String {
+fn json(bar: &Bar, names: &[String], values: &[Shown]) -> String {
     let mut row = Map::new();
     row.insert("open_time".to_owned(), bar.open_time.into());
     for (name, value) in names.iter().zip(values) {
-        let number = Number::from_f64(*value).map_or(Value::Null, Value::Number);
-        row.insert(name.clone(), number);
+        let value = match *value {
+            Shown::Number(value) => Number::from_f64(value).map_or(Value::Null, Value::Number),
+            Shown::Word(word) => word.into(),
+        };
+        row.insert(name.clone(), value);
     }
     Value::Object(row).to_string()
 }
@@ -262,13 +297,16 @@ mod tests {
     fn a_value_is_empty_until_it_is_defined_and_whole_afterwards() {
         let bars = [bar(0, "1"), bar(1, "2.3"), bar(2, "0.000000000031")];
         let mut rows = Rows::new(columns("sma:2,close").unwrap(), &bars).unwrap();
-        assert_eq!(csv(&bars[0], rows.next(&bars[0])), "0,,1");
-        assert_eq!(csv(&bars[1], rows.next(&bars[1])), "60000,1.65,2.3");
+        assert_eq!(csv(&bars[0], &rows.next(&bars[0])), "0,,1");
+        assert_eq!(csv(&bars[1], &rows.next(&bars[1])), "60000,1.65,2.3");
         let values = rows.next(&bars[2]);
         let names = ["sma_2".to_owned(), "close".to_owned()];
         let want = r#"{"close":3.1e-11,"open_time":120000,"sma_2":1.1500000000155}"#;
-        assert_eq!(json(&bars[2], &names, values), want);
-        assert_eq!(json(&bars[0], &names[..1], &[f64::NAN]), r#"{"open_time":0,"sma_2":null}"#);
+        assert_eq!(json(&bars[2], &names, &values), want);
+        assert_eq!(
+            json(&bars[0], &names[..1], &[Shown::Number(f64::NAN)]),
+            r#"{"open_time":0,"sma_2":null}"#
+        );
     }
 
     #[test]
@@ -276,8 +314,21 @@ mod tests {
         let traded = |minute, price, volume| Bar { volume, ..bar(minute, price) };
         let bars = [traded(0, "2", Decimal::new(15, 1)), traded(1, "4", Decimal::new(5, 1))];
         let mut rows = Rows::new(columns("volume:2,vwap").unwrap(), &bars).unwrap();
-        assert_eq!(csv(&bars[0], rows.next(&bars[0])), "0,,2");
-        assert_eq!(csv(&bars[1], rows.next(&bars[1])), "60000,2,2.5");
+        assert_eq!(csv(&bars[0], &rows.next(&bars[0])), "0,,2");
+        assert_eq!(csv(&bars[1], &rows.next(&bars[1])), "60000,2,2.5");
+    }
+
+    #[test]
+    fn states_are_words_and_no_data_is_empty() {
+        let columns = columns(REGIME).unwrap();
+        let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(names, ["regime", "regime_adx", "driver"]);
+        let bars: Vec<Bar> = (0..200).map(|n| bar(n, &(100 + n).to_string())).collect();
+        let mut rows = Rows::new(columns, &bars).unwrap();
+        let lines: Vec<String> = bars.iter().map(|bar| csv(bar, &rows.next(bar))).collect();
+        assert_eq!(lines[26], "1560000,,,");
+        assert_eq!(lines[27], "1620000,wide_structure,wide_structure,");
+        assert_eq!(lines[199], "11940000,wide_structure,wide_structure,none");
     }
 
     #[test]
@@ -290,7 +341,7 @@ mod tests {
         assert_eq!(refused(&["--indicators", "close", "--csv"]), "");
         assert_eq!(refused(&["--structure", "fvg", "--json", "--limit", "5"]), "");
         let text = refused(&[]);
-        assert!(text.contains("--indicators <LIST>|--structure <LIST>"), "{text}");
+        assert!(text.contains("--indicators <LIST>|--structure <LIST>|--regime"), "{text}");
         let text = refused(&["--indicators", "close", "--structure", "fvg"]);
         assert!(text.contains("cannot be used with"), "{text}");
         let text = refused(&["--structure", "fvg", "--csv"]);

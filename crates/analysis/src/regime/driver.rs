@@ -136,6 +136,12 @@ impl Drivers {
         self.driver.state
     }
 
+    /// Whether it has taken [`Drivers::BARS`] bars.
+    #[must_use]
+    pub const fn is_warm(&self) -> bool {
+        self.bars == Drivers::BARS
+    }
+
     /// Takes the next closed bar and returns the driver at its close.
     ///
     /// Returns `None` if the bar is not valid, see [`Structure::update`]. Such a bar is not counted
@@ -153,7 +159,7 @@ impl Drivers {
         }
         let [fast, middle, slow] = self.averages.each_mut().map(|average| average.update(bar));
         let atr = self.atr.update(bar);
-        if self.bars == Drivers::BARS {
+        if self.is_warm() {
             let (close, holds) = (to_f64(bar.close, bar.scale), self.holds());
             let inputs = Inputs { close, fast, middle, slow, atr, holds };
             self.driver.take(inputs.candidate(self.driver.state));

@@ -12,6 +12,7 @@
 
 mod bias;
 mod driver;
+mod named;
 mod settled;
 mod symbol;
 #[cfg(test)]
@@ -20,5 +21,6 @@ mod zones;
 
 pub use bias::{Bias, Biases};
 pub use driver::{Driver, Drivers};
+pub use named::{DriverNumber, RegimeNumber};
 pub use symbol::{Basis, Regime, Regimes};
 pub use zones::ZONES_MAX;

@@ -14,6 +14,7 @@ mod numbers;
 mod rsi_reversal;
 mod setting;
 mod sma_cross;
+mod smc;
 mod stage;
 mod swing;
 mod thresholds;
@@ -45,6 +46,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<swing::Swing>(),
     Kind::of::<channel::Channel>(),
     Kind::of::<dca::Dca>(),
+    Kind::of::<smc::Smc>(),
     #[cfg(any(test, feature = "example-kinds"))]
     Kind::of::<rsi_reversal::RsiReversal>(),
 ];
