@@ -347,6 +347,7 @@ pub fn laddered() -> Feed {
         exits: Some(ExitRules { stop_ppm: Some(60_000), profit, ..ExitRules::default() }),
         size: Size::Fixed,
         entry: EntryRule::default(),
+        min_confidence_ppm: 0,
     };
     settings.strategy.0.insert(LADDER.to_owned(), ladder);
     settings.risk = Risk::default();
@@ -387,6 +388,7 @@ pub fn paired() -> Feed {
         exits: Some(ExitRules::default()),
         size: Size::Risk(2_500),
         entry: EntryRule::default(),
+        min_confidence_ppm: 0,
     };
     settings.strategy.0.insert(SECOND.to_owned(), second);
     settings.risk.sizes.max_symbol_exposure = Some(Decimal::new(1_200, 0));

@@ -6,7 +6,9 @@ use super::keys::Kind;
 use super::layers::Entry;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
-use everwarm_domain::settings::{EntryRule, ExitRules, Instance, Settings, Size, Strategies};
+use everwarm_domain::settings::{
+    EntryRule, ExitRules, Instance, Settings, Size, Strategies, confidence,
+};
 use everwarm_domain::time::Timeframe;
 use everwarm_trading::STRATEGIES_MAX;
 use everwarm_trading::strategy::{
@@ -73,6 +75,7 @@ pub fn form(form: Form) -> Kind {
         Form::ProfitTable => super::keys::PROFIT_TABLE,
         Form::Size => super::keys::SIZE,
         Form::Entry => super::keys::ENTRY,
+        Form::Part => super::keys::PART,
     }
 }
 
@@ -188,14 +191,15 @@ impl Reading<'_> {
         let exits = ExitRules::take(&mut exits).unwrap_or(Some(usual));
         let mut size = self.members(&[SIZE], &default_size());
         let size = Size::take(&mut size).unwrap_or_default();
-        let mut entry = self.members(ENTRY, &EntryRule::default().members());
+        let mut entry = self.members(ENTRY, &default_entry());
+        let min_confidence_ppm = confidence::take(&mut entry).unwrap_or_default();
         let entry = EntryRule::take(&mut entry).unwrap_or_default();
         let defaults = serde_json::from_str(&(of.defaults)()).unwrap_or_default();
         let section = Json::Object(self.members(of.settings, &defaults)).to_string();
         match (of.read)(&section) {
             Ok(section) => {
                 let kind = of.name.to_owned();
-                Some(Instance { kind, enabled, section, exits, size, entry })
+                Some(Instance { kind, enabled, section, exits, size, entry, min_confidence_ppm })
             }
             Err(wrong) => {
                 let reported = |name: &&&str| self.values.is_wrong(&self.key(name));
@@ -270,6 +274,14 @@ pub fn default_size() -> Map<String, Json> {
     [(SIZE.name.to_owned(), json!(Size::default().to_string()))].into_iter().collect()
 }
 
+/// The entry rule and least confidence of a section that sets none.
+#[must_use]
+pub fn default_entry() -> Map<String, Json> {
+    let mut members = EntryRule::default().members();
+    members.insert(confidence::MEMBER.to_owned(), json!(confidence::text(0)));
+    members
+}
+
 /// The schema of all instances.
 #[must_use]
 pub fn schema() -> Json {
@@ -279,7 +291,7 @@ pub fn schema() -> Json {
             serde_json::from_str(&(kind.defaults)()).unwrap_or_default();
         defaults.extend((kind.exits)().members());
         defaults.extend(default_size());
-        defaults.extend(EntryRule::default().members());
+        defaults.extend(default_entry());
         let own = kind.settings.iter().chain(of_every()).map(|setting| {
             let mut node = super::schema::of(form(setting.form));
             node["description"] = json!(setting.about);

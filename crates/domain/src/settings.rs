@@ -5,6 +5,7 @@ use super::id::Symbol;
 use super::money::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub mod confidence;
 pub mod entries;
 pub mod exits;
 pub mod sizes;

@@ -21,9 +21,11 @@
 //!
 //! Over 500 lines: one stage with its state; how it enters and exits lies in its folder.
 
+mod confidence;
 mod entries;
 mod entry_checks;
 mod exits;
+mod former;
 mod limit_entries;
 mod lot_guards;
 mod manual;
@@ -41,6 +43,7 @@ use super::instruments::Instruments;
 use super::lots::Lots;
 use super::risk::caps::Caps;
 use super::risk::sizing::{TOO_SMALL, TooSmall};
+use confidence::Least;
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
@@ -66,11 +69,7 @@ use serde::{Deserialize, Serialize};
 use sizes::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 9;
-/// Version, format and type of the state without target orders.
-const BEFORE_TARGETS: u16 = 8;
-const FORMAT_BEFORE_TARGETS: u8 = 8;
-const TYPE_BEFORE_TARGETS: u64 = 0xdfe6_4aa3_e251_b3a4;
+const FORMAT: u8 = 10;
 /// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
 /// The last version without lots.
@@ -253,6 +252,9 @@ pub struct Decide {
     /// Lots whose pair was rejected.
     #[serde(default)]
     unpaired: BTreeSet<(Symbol, String)>,
+    /// The least confidence of entries.
+    #[serde(default)]
+    least: Least,
 }
 
 /// The newest bar of a symbol.
@@ -512,7 +514,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        9
+        10
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -592,6 +594,7 @@ impl Stage for Decide {
                     self.guards.configured(&settings.strategy, self.closed, last);
                     self.sizes.configured(&settings);
                     self.limit_entries.configured(&settings.strategy);
+                    self.least.configured(&settings.strategy);
                     self.ranges.configured(&settings, text, retained);
                     self.settings = settings;
                 }
@@ -666,11 +669,11 @@ impl Stage for Decide {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_TARGETS]
+        former::VERSIONS
     }
 
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        *self = state::grown(FORMAT_BEFORE_TARGETS, TYPE_BEFORE_TARGETS, bytes)?;
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = former::read(version, bytes)?;
         self.protect_holds();
         Ok(())
     }

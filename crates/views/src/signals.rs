@@ -4,6 +4,7 @@ use super::stored_texts::shown;
 use super::views::{Outcome, SignalView};
 use everwarm_domain::fact::{Analysis, Body, Decision, Signal};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
 use everwarm_kernel::fact::{Fact, Key};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -112,6 +113,7 @@ fn signal_view(key: String, signal: &Signal) -> SignalView {
         symbol: signal.symbol,
         side: signal.side(),
         price: signal.price.decimal().normalize(),
+        confidence: Some(Decimal::new(signal.confidence_ppm.into(), 6).normalize()),
         reason: signal.reason.clone(),
         outcome: Outcome::Pending,
         declined: None,

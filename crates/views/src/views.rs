@@ -457,6 +457,9 @@ pub struct SignalView {
     pub side: Side,
     /// Closing price of the bar it was decided on.
     pub price: Decimal,
+    /// Its confidence, from 0 to 1. Missing in signals that an earlier version stored.
+    #[serde(default)]
+    pub confidence: Option<Decimal>,
     /// The reason in words.
     pub reason: String,
     /// Its outcome.

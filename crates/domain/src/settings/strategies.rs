@@ -1,5 +1,6 @@
 //! The configured strategies: instances of kinds, by id.
 
+use super::confidence;
 use super::entries::EntryRule;
 use super::exits::ExitRules;
 use super::sizes::{self, Size};
@@ -31,6 +32,8 @@ pub struct Instance {
     pub size: Size,
     /// How its entries are ordered.
     pub entry: EntryRule,
+    /// Least confidence of a signal that opens or adds to a lot, millionths, at most one million.
+    pub min_confidence_ppm: u32,
 }
 
 /// Instances by id.
@@ -73,8 +76,8 @@ impl Strategies {
     fn entry(&mut self, id: &str) -> &mut Instance {
         let (kind, enabled, section) = (id.to_owned(), true, "{}".to_owned());
         let (exits, size) = (Some(ExitRules::default()), Size::default());
-        let entry = EntryRule::default();
-        let fresh = Instance { kind, enabled, section, exits, size, entry };
+        let (entry, min_confidence_ppm) = (EntryRule::default(), 0);
+        let fresh = Instance { kind, enabled, section, exits, size, entry, min_confidence_ppm };
         self.0.entry(id.to_owned()).or_insert(fresh)
     }
 
@@ -109,6 +112,10 @@ impl Serialize for Strategies {
             if one.entry != EntryRule::default() {
                 all.extend(one.entry.members());
             }
+            if one.min_confidence_ppm > 0 {
+                let least = confidence::text(one.min_confidence_ppm);
+                all.insert(confidence::MEMBER.to_owned(), Value::from(least));
+            }
             if let Ok(Value::Object(own)) = serde_json::from_str(&one.section) {
                 all.extend(own);
             }
@@ -138,8 +145,11 @@ impl<'de> Deserialize<'de> for Strategies {
             let exits = ExitRules::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let size = Size::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let entry = EntryRule::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
+            let min_confidence_ppm =
+                confidence::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let section = Value::Object(own).to_string();
-            Ok((id, Instance { kind, enabled, section, exits, size, entry }))
+            let one = Instance { kind, enabled, section, exits, size, entry, min_confidence_ppm };
+            Ok((id, one))
         };
         let all: Result<BTreeMap<String, Instance>, String> =
             sections.into_iter().map(read).collect();
@@ -162,6 +172,7 @@ mod tests {
             exits: None,
             size: Size::Fixed,
             entry: EntryRule::default(),
+            min_confidence_ppm: 0,
         };
         assert_eq!(all.0["b"], of("k", false, r#"{"x":[1]}"#));
         assert_eq!(all.0["k"], of("k", true, r#"{"fast":3}"#), "older texts name no kind");
@@ -178,8 +189,14 @@ mod tests {
         assert_eq!(all.0["k"], Instance { size: Size::Risk(10_000), ..of("k", true, "{}") });
         let again = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
+        let text = r#"{"k":{"min_confidence":"0.4"}}"#;
+        let all: Strategies = serde_json::from_str(text).unwrap();
+        assert_eq!(all.0["k"], Instance { min_confidence_ppm: 400_000, ..of("k", true, "{}") });
+        let again = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
         for wrong in [
             r#"{"a":1}"#,
+            r#"{"a":{"min_confidence":"2"}}"#,
             r#"{"a":{"kind":2}}"#,
             r#"{"a":{"enabled":"yes"}}"#,
             r#"{"a":{"size":"all"}}"#,

@@ -64,6 +64,7 @@ impl Decide {
     ) -> Result<Approved, Refusal> {
         form_allows(signal)?;
         self.level_allows(signal.symbol, &signal.strategy)?;
+        self.confidence_allows(signal)?;
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;

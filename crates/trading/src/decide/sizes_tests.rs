@@ -45,6 +45,32 @@ fn arithmetic(stage: &mut Decide, rows: &[Signal]) -> Vec<String> {
     words.collect()
 }
 
+#[test]
+fn an_entry_needs_the_least_confidence_of_its_strategy_and_an_exit_none() {
+    let sure = |ppm| Signal { confidence_ppm: ppm, ..buy("BTCUSDT") };
+    let least = |settings: &mut Settings| {
+        settings.strategy.set_size(NAME, Size::Fixed);
+        settings.strategy.0.get_mut(NAME).unwrap().min_confidence_ppm = 400_000;
+    };
+    let mut stage = ready(least);
+    assert_eq!(
+        arithmetic(&mut stage, &[sure(399_999)]),
+        ["confidence: its confidence 0.399999 is below min_confidence 0.4"]
+    );
+    let saved = stage.save();
+    let mut stage = Decide::default();
+    stage.load(&saved).unwrap();
+    assert_eq!(arithmetic(&mut stage, &[sure(0)]).len(), 1, "also after a restart");
+    assert_eq!(arithmetic(&mut stage, &[sure(400_000)]), ["10 = "]);
+    let mut stage = ready(least);
+    let exit = Signal { intent: Intent::Close, ..sure(0) };
+    let decided = arithmetic(&mut stage, &[exit]);
+    assert!(!decided[0].starts_with("confidence"), "{decided:?}");
+    let mut other = ready(least);
+    let others = Signal { strategy: "other".to_owned(), ..sure(0) };
+    assert_eq!(arithmetic(&mut other, &[others]), ["10 = "], "another strategy has none");
+}
+
 fn total(settings: &mut Settings, most: &str) {
     settings.risk.sizes.max_exposure = Some(dec(most));
 }

@@ -1,6 +1,7 @@
 //! Describes and checks the settings of a kind of strategy.
 
 use crate::indicators::Feature;
+use everwarm_domain::settings::confidence;
 use everwarm_domain::settings::entries;
 use everwarm_domain::settings::exits::{self, MINUTES_MAX};
 use everwarm_domain::settings::sizes;
@@ -54,6 +55,8 @@ pub enum Form {
     Size,
     /// How an entry is ordered, as text: `market` or `limit 0.1%`.
     Entry,
+    /// A part of one, as text: `0.4`.
+    Part,
 }
 
 /// The width of bars that a strategy runs on, for kinds that have one.
@@ -126,6 +129,12 @@ pub const ENTRY: &[Setting] = &[
         about: "Most limit orders for one signal. One that ends without any fill is replaced, at \
                 the new close.",
     },
+    Setting {
+        name: confidence::MEMBER,
+        form: Form::Part,
+        about: "Least confidence of a signal that opens or adds to a lot, from 0 to 1, like \
+                \"0.4\". Exits need none.",
+    },
 ];
 
 /// The settings that each strategy has besides those of its kind.
@@ -178,6 +187,7 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
             Form::ProfitTable => value.as_str().is_some_and(|text| exits::table(text).is_ok()),
             Form::Size => value.as_str().is_some_and(|text| Size::read(text).is_ok()),
             Form::Entry => value.as_str().is_some_and(|text| EntryRule::read(text).is_ok()),
+            Form::Part => value.as_str().is_some_and(|text| confidence::read(text).is_ok()),
         };
         if !fits {
             return Err(format!("{name} {value} is not possible"));

@@ -64,6 +64,7 @@ pub const SIGNALS: Question = Question {
         column("side", "side", word),
         column(">price", "price", plain),
         column("strategy", "strategy", word),
+        column(">confidence", "confidence", plain),
         column("fact", "key", word),
         column("outcome", "", outcome),
         column("why", "reason", word),

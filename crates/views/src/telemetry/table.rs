@@ -119,6 +119,7 @@ pub const RULES: &[&str] = &[
     "cap-total",
     "cap-venue",
     "cash",
+    "confidence",
     "exits-only",
     "gone",
     "halted",

@@ -1,0 +1,21 @@
+//! Reads the saved states of earlier versions of the decision.
+
+use super::Decide;
+use everwarm_kernel::state;
+
+/// Version, format and type of each state that lacks members at its end: the least confidences, and
+/// before that the target orders.
+const FORMER: [(u16, u8, u64); 2] = [(9, 9, 0x6812_80d7_edf9_3d4e), (8, 8, 0xdfe6_4aa3_e251_b3a4)];
+
+/// The versions that can be read.
+pub(super) const VERSIONS: &[u16] = &[FORMER[0].0, FORMER[1].0];
+
+/// Reads a state of one of [`VERSIONS`].
+///
+/// # Errors
+/// The bytes are not such a state.
+pub(super) fn read(version: u16, bytes: &[u8]) -> Result<Decide, String> {
+    let known = FORMER.iter().find(|former| former.0 == version);
+    let (_, format, of) = known.ok_or_else(|| format!("version {version} cannot be read"))?;
+    state::grown(*format, *of, bytes)
+}
