@@ -50,6 +50,7 @@ use everwarm_cli::{Core, SimConfig};
 use everwarm_config::{
     CheckDepth, Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource,
 };
+use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_edge::operation::config::Content;
 use everwarm_edge::operation::projector;
@@ -65,7 +66,7 @@ use everwarm_runtime::supervise::{RootOutcome, Watchdog};
 use everwarm_sim::books::BooksError;
 use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use everwarm_sim::server::port::PortFile;
-use everwarm_sim::{InitialBooks, SimError, SimOptions};
+use everwarm_sim::{Costs, InitialBooks, SimError, SimOptions};
 use everwarm_views::audit::AUDIT_FILE;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::Proofs;
@@ -636,7 +637,8 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Fail
             Symbols::First(n) => Seeded::new(seed, count(*n), start, history),
             Symbols::Named(names) => Seeded::with_symbols(seed, names, start, history),
         };
-        return Ok((Box::new(made), InitialBooks { seed, ..InitialBooks::default() }));
+        let setup = InitialBooks { seed, costs: costs(source), ..InitialBooks::default() };
+        return Ok((Box::new(made), setup));
     };
     let recording = Recording::open(folder, source.recording_config.as_deref());
     let recording = recording.map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
@@ -650,8 +652,16 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Fail
         balances: recording.balances().iter().cloned().collect(),
         max_position: names().filter_map(|s| Some((s, recording.max_position(s)?))).collect(),
         max_stop_orders: names().filter_map(stop_orders).collect(),
+        costs: costs(source),
     };
     Ok((Box::new(recording), setup))
+}
+
+/// What trading costs at the exchange.
+fn costs(source: &MarketSource) -> Costs {
+    let share = |ppm: u32| Decimal::new(ppm.into(), 6).normalize();
+    let slippage = source.slippage.normalize();
+    Costs { fee: share(source.fee_ppm), spread: share(source.spread_ppm), slippage }
 }
 
 /// Hides the message of injected panics and counts all others.

@@ -31,10 +31,15 @@ fn members(rows: &Value, names: &[&str]) -> Vec<Vec<Value>> {
 fn it_trades_exactly_as_the_daemon_does_in_lockstep() {
     let folder = Folder::new("backtest-equal");
     let recording = made_recording(&folder.join("recording"), 4, 400);
-    let rules = [("strategy.sma_cross.target", "0.3%"), ("strategy.sma_cross.trail", "0.4%")];
+    let rules = [
+        ("strategy.sma_cross.target", "0.3%"),
+        ("strategy.sma_cross.trail", "0.4%"),
+        ("market.fee", "0.05%"),
+        ("market.spread", "0.01%"),
+        ("market.slippage", "2"),
+    ];
     let config = folder.join("rules.toml");
-    let [(_, target), (_, trail)] = rules;
-    let text = format!("[strategy.sma_cross]\ntarget = \"{target}\"\ntrail = \"{trail}\"\n");
+    let text = rules.map(|(key, value)| format!("{key} = \"{value}\"\n")).concat();
     fs::write(&config, text).unwrap();
     let dir = folder.join("data");
     let flags = [&until_end(&recording)[..], &["--config", config.to_str().unwrap()]].concat();
@@ -43,7 +48,8 @@ fn it_trades_exactly_as_the_daemon_does_in_lockstep() {
     let daemon = ask(&dir, &["verify-trades", "--limit", "0"]);
 
     let set = rules.map(|(key, value)| format!("{key}={value}"));
-    let ours = backtest(&["--recording", &recording, "--set", &set[0], "--set", &set[1]]);
+    let set: Vec<&str> = set.iter().flat_map(|pair| ["--set", pair]).collect();
+    let ours = backtest(&[&["--recording", &recording][..], &set].concat());
     let same = ["strategy", "symbol", "fees", "profit"];
     let (theirs, own) = (members(&daemon["trades"], &same), members(&ours["trades"], &same));
     assert!(own.len() > 5, "{ours}");
@@ -124,4 +130,29 @@ fn what_has_no_result_is_refused_with_what_to_do() {
     assert_eq!(view["data"]["ready"]["sma_cross"], Value::Null, "too few bars are named");
     let made = ["--seed", "3", "--symbols", "2", "--to", "2026-01-05 03:00"];
     assert_eq!(backtest(&made)["closes"], 180, "the synthetic market");
+}
+
+#[test]
+fn two_configurations_are_compared_side_by_side() {
+    let folder = Folder::new("backtest-compare");
+    let recording = made_recording(&folder.join("recording"), 2, 300);
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let cheap = file("cheap.toml", "[market]\nfee = \"none\"\n");
+    let dear = file("dear.toml", "[market]\nfee = \"1%\"\n[strategy.swing]\n");
+    let flags = ["--recording", &recording, "--compare", &cheap, &dear];
+    let both = backtest(&flags);
+    assert_eq!(both["a"], backtest(&["--recording", &recording, "--config", &cheap]));
+    assert_eq!(both["b"], backtest(&["--recording", &recording, "--config", &dear]));
+    assert_ne!(both["a"]["account"]["fees"], both["b"]["account"]["fees"]);
+    let output = plain(&[&["backtest"], &flags[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for words in [&cheap[..], &dear, "maximum drawdown", "profit of sma_cross"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let text = refused(&[&flags[..], &["--config", &cheap]].concat());
+    assert!(text.contains("cannot be used with"), "{text}");
 }

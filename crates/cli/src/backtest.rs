@@ -13,7 +13,9 @@ use everwarm_views::backtest::{BacktestTradeView, BacktestView, html};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::summary::Period;
 use everwarm_words::text::{Table, count, hang, instant, instant_of, rounded, signed};
-use std::path::PathBuf;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Newest trades that are printed as text.
@@ -53,6 +55,9 @@ pub struct BacktestArgs {
     /// Configuration file with strategies and limits. Its venue is not asked.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Play these two configuration files over the same bars, and print their results side by side.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["config", "html"])]
+    compare: Vec<PathBuf>,
     /// Set a configuration key, like strategy.sma_cross.fast=20. May be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -93,15 +98,15 @@ pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, F
     {
         return Err(Failure::new(Exit::Usage, "--from must be before --to"));
     }
-    let config = sources(args.config.as_ref(), args.given()).load(CheckDepth::World)?;
-    let asked = BacktestConfig { config, from, to };
-    let shown: Mutex<Option<Progress>> = Mutex::new(None);
-    let report = |done, all| {
-        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.get_or_insert_with(|| Progress::of("minutes", all, !printer.quiet)).at(done);
-    };
-    let view = (core.backtest)(&asked, &report)?;
-    drop(shown);
+    if let [a, b] = &args.compare[..] {
+        let views = [play(args, Some(a), core, printer)?, play(args, Some(b), core, printer)?];
+        if args.json {
+            let [a, b] = &views;
+            return printer.json(&json!({ "a": a, "b": b }));
+        }
+        return printer.table(&side_by_side([a, b], &views));
+    }
+    let view = play(args, args.config.as_ref(), core, printer)?;
     if let Some(file) = &args.html {
         let no = |e: std::io::Error| everwarm_views::backup::failed(file, &e);
         write_whole(file, html::page(&view).as_bytes()).map_err(no)?;
@@ -111,6 +116,50 @@ pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, F
         return printer.json(&view);
     }
     printer.lines(&lines(&view, printer.width)).map(|_| Exit::Fine)
+}
+
+/// Plays a configuration.
+fn play(
+    args: &BacktestArgs,
+    config: Option<&PathBuf>,
+    core: &Core,
+    printer: Printer,
+) -> Result<BacktestView, Failure> {
+    let (from, to) = (args.from, args.to);
+    let config = sources(config, args.given()).load(CheckDepth::World)?;
+    let asked = BacktestConfig { config, from, to };
+    let shown: Mutex<Option<Progress>> = Mutex::new(None);
+    let report = |done, all| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.get_or_insert_with(|| Progress::of("minutes", all, !printer.quiet)).at(done);
+    };
+    (core.backtest)(&asked, &report)
+}
+
+/// The figures of two results, and those of each strategy that one of them has.
+fn side_by_side(files: [&Path; 2], views: &[BacktestView; 2]) -> Table {
+    let [a, b] = files.map(|file| file.display().to_string());
+    let mut table = Table::new(&["item", &a, &b]);
+    let [one, other] = views.each_ref().map(html::facts);
+    for ([name, one], [_, other]) in one.into_iter().zip(other) {
+        table.row(vec![name, one, other]);
+    }
+    let of_views = |name: &str| {
+        views.each_ref().map(|view| {
+            let found = view.strategies.iter().find(|of| of.name == name);
+            found.map_or_else(
+                || "-".to_owned(),
+                |of| format!("{}, {}", signed(of.result.profit), count(of.result.trades, "trade")),
+            )
+        })
+    };
+    let names: BTreeSet<&String> =
+        views.iter().flat_map(|view| &view.strategies).map(|of| &of.name).collect();
+    for name in names {
+        let [one, other] = of_views(name);
+        table.row(vec![format!("profit of {name}"), one, other]);
+    }
+    table
 }
 
 impl BacktestArgs {

@@ -31,6 +31,15 @@ pub struct MarketArgs {
     /// Stop with a summary when the recording has ended and every order is final.
     #[arg(long)]
     pub until_end: bool,
+    /// Fee of the simulated exchange: 0.1%, or none [default: 0.1%].
+    #[arg(long, value_name = "SHARE")]
+    pub fee: Option<String>,
+    /// Distance between bid and ask at the simulated exchange: 0.05%, or none [default: none].
+    #[arg(long, value_name = "SHARE")]
+    pub spread: Option<String>,
+    /// Factor of the slippage at the simulated exchange, from 0 to 100 [default: 1].
+    #[arg(long, value_name = "FACTOR")]
+    pub slippage: Option<String>,
 }
 
 impl MarketArgs {
@@ -50,6 +59,9 @@ impl MarketArgs {
         put(&mut given, "market.pace", "--pace", self.pace.clone());
         let until_end = self.until_end.then(|| "true".to_owned());
         put(&mut given, "market.until_end", "--until-end", until_end);
+        put(&mut given, "market.fee", "--fee", self.fee.clone());
+        put(&mut given, "market.spread", "--spread", self.spread.clone());
+        put(&mut given, "market.slippage", "--slippage", self.slippage.clone());
         given
     }
 }

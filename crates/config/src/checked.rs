@@ -384,18 +384,22 @@ impl Values {
         }
     }
 
+    /// A share, millionths; none is 0.
+    fn share(&self, key: &str) -> u32 {
+        exits::below_all(&self.text(key)).ok().flatten().unwrap_or_default()
+    }
+
     /// The caps of exposure, and the costs of a stop.
     fn sizes(&self) -> SizeRules {
         let cap = |key| Some(self.decimal(key)).filter(|cap| !cap.is_zero());
-        let share = |key| exits::below_all(&self.text(key)).ok().flatten().unwrap_or_default();
         SizeRules {
             max_exposure: cap("risk.max_exposure"),
             max_symbol_exposure: cap("risk.max_symbol_exposure"),
             max_strategy_exposure: cap("risk.max_strategy_exposure"),
             max_venue_exposure: cap("risk.max_venue_exposure"),
             groups: sizes::groups(&self.text("risk.groups")).unwrap_or_default(),
-            fee_ppm: share("risk.fee"),
-            slippage_ppm: share("risk.slippage"),
+            fee_ppm: self.share("risk.fee"),
+            slippage_ppm: self.share("risk.slippage"),
         }
     }
 
@@ -419,7 +423,13 @@ impl Values {
             symbols: symbols(&self.value("market.symbols")).unwrap_or(Symbols::Auto),
             pace: self.parsed("market.pace").unwrap_or(Pace::Lockstep),
             until_end: self.get("market.until_end"),
+            fee_ppm: self.share("market.fee"),
+            spread_ppm: self.share("market.spread"),
+            slippage: self.decimal("market.slippage"),
         };
+        if market.slippage > Decimal::ONE_HUNDRED {
+            self.wrong("market.slippage", "is above 100");
+        }
         if market.recording.is_none() {
             if market.recording_config.is_some() {
                 self.wrong("market.recording_config", "needs market.recording, which is empty");

@@ -13,7 +13,7 @@ use everwarm_adapters::ENVIRONMENTS;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::nearest::nearest;
-use everwarm_domain::settings::{EntryRule, Size, exits, sizes};
+use everwarm_domain::settings::{EntryRule, Size, confidence, exits, sizes};
 use everwarm_trading::indicators::Feature;
 use everwarm_views::news::Topic;
 use figment::value::Value;
@@ -98,6 +98,9 @@ pub const SIZE: Kind =
 /// How an entry is ordered.
 pub const ENTRY: Kind =
     text(r"^(market|limit [0-9]+(\.[0-9]{1,4})?%)$", |text| EntryRule::read(text).map(drop));
+/// A part of one.
+pub const PART: Kind =
+    text(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", |text| confidence::read(text).map(drop));
 /// Groups of symbols, each with its cap.
 const GROUPS: Kind =
     text(r"^([ a-z0-9_-]+:[A-Z0-9., -]+=[0-9. ]+;? *)*$", |text| sizes::groups(text).map(drop));
@@ -155,6 +158,9 @@ keys! {
     "market.symbols": Kind::Symbols;
     "market.pace": text("^(lockstep|real|[1-9][0-9]*x)$", pace);
     "market.until_end": Kind::Flag;
+    "market.fee": BELOW;
+    "market.spread": BELOW;
+    "market.slippage": Kind::Amount { zero: true };
     "market.max_jump_percent": count(0, 100);
     "market.universe.quote": text("", any);
     "market.universe.top": count(0, 1000);

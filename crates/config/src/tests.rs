@@ -43,6 +43,9 @@ fn the_embedded_file_says_the_defaults() {
         symbols: Symbols::Auto,
         pace: Pace::Times(240),
         until_end: false,
+        fee_ppm: 1_000,
+        spread_ppm: 0,
+        slippage: Decimal::ONE,
     };
     assert_eq!(config.market, market);
     let mut settings = Settings::default();
@@ -81,8 +84,8 @@ fn the_embedded_file_says_the_defaults() {
         ..settings.risk
     };
     assert_eq!(real.settings.risk, rules);
-    // The fifteen settings of the strategy replace its one key.
-    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 14));
+    // The sixteen settings of the strategy replace its one key.
+    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 15));
 }
 
 #[test]
@@ -130,6 +133,8 @@ fn sizes_and_caps_are_read_and_wrong_ones_refused() {
         ("risk.max_exposure", "-1", "-1 is negative"),
         ("risk.groups", "majors: BTCUSDT", "is not a group like"),
         ("risk.fee", "100%", "is not above 0% and below 100%"),
+        ("market.slippage", "100.5", "is above 100"),
+        ("market.fee", "0%", "is not above 0% and below 100%"),
     ] {
         let errors = with(&[flag(key, text)]).unwrap_err().to_string();
         assert!(errors.contains(key) && errors.contains(why), "{errors}");

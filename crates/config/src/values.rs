@@ -1,6 +1,8 @@
 //! Values of the configuration that are more than a text or a number.
 
 use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::sizes::percent;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -107,6 +109,12 @@ pub struct MarketSource {
     pub pace: Pace,
     /// Whether to stop at the end of a recording.
     pub until_end: bool,
+    /// Fee of the simulated exchange, millionths of what is received.
+    pub fee_ppm: u32,
+    /// Spread of the simulated exchange, millionths of the price.
+    pub spread_ppm: u32,
+    /// Factor of the slippage of the simulated exchange.
+    pub slippage: Decimal,
 }
 
 impl MarketSource {
@@ -127,6 +135,11 @@ impl MarketSource {
         if self.until_end {
             flags.push("--until-end".into());
         }
+        let share = |ppm| if ppm == 0 { "none".to_owned() } else { percent(ppm) };
+        let mut add = |flag: &str, value: String| flags.extend([flag.into(), value.into()]);
+        add("--fee", share(self.fee_ppm));
+        add("--spread", share(self.spread_ppm));
+        add("--slippage", self.slippage.to_string());
         flags
     }
 }

@@ -13,6 +13,7 @@ pub mod server;
 pub mod wire;
 
 pub use exchange::Local;
+pub use exchange::costs::Costs;
 pub use exchange::local::InitialBooks;
 pub use server::{IDLE_EXIT, Pace, SimError, SimHandle, SimOptions, serve, start, start_on};
 

@@ -1,10 +1,11 @@
 //! The visible order book: levels at fixed distances around the last trade.
 //!
-//! Level `i` is 20 + 30 `i` millionths from the last price, on the tick and behind the level
-//! before. It holds a fiftieth of the last bar's volume, times `i` + 1. The fills of a taking order
-//! are drawn (see `matching::ladder`) and are never better than the first level. The account's own
-//! orders are not in this book.
+//! Level `i` is 20 + 30 `i` millionths from the last price, times the factor of the slippage, plus
+//! half of the spread. It is on the tick and behind the level before. It holds a fiftieth of the
+//! last bar's volume, times `i` + 1. The fills of a taking order are drawn (see `matching::ladder`)
+//! and are never better than the first level. The account's own orders are not in this book.
 
+use super::costs::Costs;
 use super::matching::worse;
 use super::open_state::Tape;
 use everwarm_domain::instrument::Instrument;
@@ -25,12 +26,13 @@ pub fn levels(
     rules: &Instrument,
     side: Side,
     count: usize,
+    costs: &Costs,
 ) -> Vec<(Decimal, Decimal)> {
     let part = tape.volume / Decimal::from(PART);
     let mut levels: Vec<(Decimal, Decimal)> = Vec::with_capacity(count);
     let mut away = FIRST;
     for i in 0..count {
-        let distance = tape.last * Decimal::from(away) / Decimal::from(1_000_000);
+        let distance = costs.distance(tape.last, Decimal::from(away));
         let before = levels.last().map(|level| level.0);
         let price = worse(rules, side, tape.last, distance, before);
         if before == Some(price) {
@@ -46,7 +48,8 @@ pub fn levels(
 
 /// The best bid and the best ask.
 #[must_use]
-pub fn best(tape: &Tape, rules: &Instrument) -> (Decimal, Decimal) {
-    let price = |side| levels(tape, rules, side, 1).first().map_or(tape.last, |level| level.0);
+pub fn best(tape: &Tape, rules: &Instrument, costs: &Costs) -> (Decimal, Decimal) {
+    let price =
+        |side| levels(tape, rules, side, 1, costs).first().map_or(tape.last, |level| level.0);
     (price(Side::Sell), price(Side::Buy))
 }

@@ -1,6 +1,7 @@
 //! The facts of the exchange. Inputs are requests and the passing of time; derived facts are the
 //! decisions of the core.
 
+use super::costs::Costs;
 use super::order::OrderList;
 use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
 use everwarm_domain::id::Symbol;
@@ -54,6 +55,13 @@ pub enum SimFact {
     Ruled {
         /// The complete new rules.
         rules: Instrument,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// Input: what trading costs from now on.
+    Priced {
+        /// The costs.
+        costs: Costs,
         /// Venue time.
         at: UtcMs,
     },
@@ -240,7 +248,7 @@ pub struct Traded {
 }
 
 /// Kinds of facts that come from outside.
-pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25]);
+pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25, 26]);
 /// Kinds of facts that the core appends.
 pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
 
@@ -266,6 +274,7 @@ impl Body for SimFact {
             SimFact::Replace(_) => 16,
             SimFact::Standing { .. } => 24,
             SimFact::Ruled { .. } => 25,
+            SimFact::Priced { .. } => 26,
         }
     }
 
@@ -290,6 +299,7 @@ impl Body for SimFact {
             16 => "Replace",
             24 => "Standing",
             25 => "Ruled",
+            26 => "Priced",
             _ => "?",
         }
     }

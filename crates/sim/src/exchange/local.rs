@@ -1,5 +1,6 @@
 //! The exchange without a journal, a socket or a clock, for tests and benches.
 
+use super::costs::Costs;
 use super::fact::{Accepted, Advance, Opened, SimFact};
 use super::order::{Order, OrderList, Status, Trade};
 use super::request::{NewList, NewOrder};
@@ -33,9 +34,18 @@ pub struct InitialBooks {
     pub max_position: BTreeMap<Symbol, Decimal>,
     /// Most open stop orders, for symbols that take fewer than others; 0: none at all.
     pub max_stop_orders: BTreeMap<Symbol, u32>,
+    /// What trading costs; books of an earlier start take them over.
+    pub costs: Costs,
 }
 
 impl InitialBooks {
+    /// The fact that gives an exchange these costs; none: it has them.
+    #[must_use]
+    pub fn prices(&self, exchange: &Exchange) -> Option<SimFact> {
+        let (costs, at) = (self.costs, exchange.now());
+        (costs != *exchange.costs()).then_some(SimFact::Priced { costs, at })
+    }
+
     /// The first fact of books over `market`.
     #[must_use]
     pub fn open(&self, market: &mut dyn Market) -> SimFact {
@@ -157,7 +167,11 @@ impl Local {
     pub fn open(mut market: Box<dyn Market>, setup: &InitialBooks) -> Local {
         let mut exchange = Exchange::default();
         step(&mut exchange, 1, setup.open(market.as_mut()));
-        Local { exchange, market, n: 1 }
+        let mut local = Local { exchange, market, n: 1 };
+        if let Some(prices) = setup.prices(&local.exchange) {
+            local.step(prices);
+        }
+        local
     }
 
     /// The books.

@@ -1,5 +1,6 @@
 //! Matching: the path through a bar, resting orders along it, and the prices of taking orders.
 
+use super::costs::Costs;
 use super::draw::{Draw, Purpose};
 use super::fact::{Advance, SimFact, Traded};
 use super::open_state::Tape;
@@ -15,8 +16,6 @@ use everwarm_domain::time::UtcMs;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// The fee as a fraction of the received asset: one in a thousand.
-pub const FEE_RATE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
 /// Decimals of fees, and of prices without a tick.
 pub const MONEY_SCALE: u32 = 8;
 /// Most trades of a taking order that is split.
@@ -168,7 +167,13 @@ pub struct Fill {
 impl Fill {
     /// The fact of this execution.
     #[must_use]
-    pub fn fact(self, rules: &Instrument, order: &Order, trade: u64, execution: u64) -> Traded {
+    pub fn fact(
+        self,
+        rules: &Instrument,
+        order: &Order,
+        (trade, execution): (u64, u64),
+        costs: &Costs,
+    ) -> Traded {
         let amount = self.price * self.quantity;
         let (bought, asset) = match order.side {
             Side::Buy => (self.quantity, &rules.base),
@@ -180,7 +185,7 @@ impl Fill {
             trade,
             price: self.price,
             quantity: self.quantity,
-            fee: (bought * FEE_RATE).trunc_with_scale(MONEY_SCALE).normalize(),
+            fee: (bought * costs.fee).trunc_with_scale(MONEY_SCALE).normalize(),
             fee_asset: asset.clone(),
             maker: self.maker,
             executed: (order.executed + self.quantity).normalize(),
@@ -199,7 +204,7 @@ pub fn ladder(
     rules: &Instrument,
     side: Side,
     quantity: Decimal,
-    draw: &Draw<'_>,
+    (draw, costs): (&Draw<'_>, &Costs),
 ) -> Vec<(Decimal, Decimal)> {
     let count = Decimal::from(pieces(tape, rules, quantity, draw));
     let part = floor_to_step(quantity / count, rules.lot_size);
@@ -210,7 +215,7 @@ pub fn ladder(
     while left > Decimal::ZERO {
         let last = Decimal::from(levels.len() + 1) >= count || part.is_zero();
         let piece = if last { left } else { part };
-        let away = tape.last * millionths / Decimal::from(1_000_000);
+        let away = costs.distance(tape.last, millionths);
         let best = levels.last().map(|level| level.0);
         levels.push((worse(rules, side, tape.last, away, best), piece));
         left -= piece;

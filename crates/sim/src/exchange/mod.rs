@@ -5,13 +5,14 @@
 //! low, close if it falls. All four happen in the last 4 ms of the minute. Thus venue time can pass
 //! inside a minute while prices stay. Resting limit orders fill along this path at their own price.
 //! Together they fill at most a seeded share of the bar's volume. Taking orders execute
-//! immediately, at the last trade plus slippage. Every random choice is a hash of the seed, the
-//! symbol, the last released minute's close and the client id. A repeat in the same minute draws
-//! the same.
+//! immediately, at the last trade plus slippage and half of the spread. Every random choice is a
+//! hash of the seed, the symbol, the last released minute's close and the client id. A repeat in
+//! the same minute draws the same.
 //!
 //! Invariants: only a withdrawal makes a balance negative. The locked balance is the amount that
 //! open orders hold. Order ids, and the trade ids of each symbol, count up without gaps.
 
+pub mod costs;
 pub mod depth;
 pub mod draw;
 pub mod fact;

@@ -194,6 +194,7 @@ impl Live {
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }
             | SimFact::Ruled { .. }
+            | SimFact::Priced { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)

@@ -1,5 +1,6 @@
 //! The books as a stage: facts change its orders, trades, balances and tapes.
 
+use super::costs::Costs;
 use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Traded};
 use super::open_state::{Ended, Live, Purse, Rules, Tape};
 use super::order::{Order, OrderList, Trade};
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// Rank of the exchange in its own journal.
 pub const RANK: Rank = Rank(10);
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 
 /// The exchange: its books, its clocks and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,7 @@ pub struct Exchange {
     pub(super) released_before: UtcMs,
     opened: UtcMs,
     shown: Option<UtcMs>,
+    pub(super) costs: Costs,
 }
 
 impl Exchange {
@@ -42,6 +44,12 @@ impl Exchange {
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.rules.instruments.is_empty()
+    }
+
+    /// What trading costs.
+    #[must_use]
+    pub fn costs(&self) -> &Costs {
+        &self.costs
     }
 
     /// Venue time.
@@ -335,10 +343,10 @@ impl Stage for Exchange {
         "exchange"
     }
 
-    /// Version 2 added stops and lists, version 3 pauses, version 4 limits of stop orders. Older
-    /// books are rebuilt from their facts.
+    /// Version 2 added stops and lists, version 3 pauses, version 4 limits of stop orders, version
+    /// 5 costs. Older books are rebuilt from their facts.
     fn version(&self) -> u16 {
-        4
+        5
     }
 
     fn interest(&self) -> Mask {
@@ -366,6 +374,10 @@ impl Stage for Exchange {
                 if let Some(known) = known {
                     known.clone_from(rules);
                 }
+            }
+            SimFact::Priced { costs, at } => {
+                self.passed(*at);
+                self.costs = *costs;
             }
             SimFact::Place(order) => self.passed(order.at),
             SimFact::Cancel(cancel) => self.passed(cancel.at),
@@ -403,6 +415,7 @@ impl Stage for Exchange {
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }
             | SimFact::Ruled { .. }
+            | SimFact::Priced { .. }
             | SimFact::Upgraded { .. }
             | SimFact::Accepted(_)
             | SimFact::Traded(_)

@@ -1,5 +1,8 @@
+use super::costs::Costs;
+use super::depth;
 use super::draw::{Draw, Purpose};
 use super::fact::{Opened, SimFact, Traded};
+use super::local::InitialBooks;
 use super::matching::path;
 use super::{
     Amount, Cancel, CancelMany, Exchange, Local, Many, NewOrder, OrderKind, Replace, Status,
@@ -111,6 +114,54 @@ fn fees_are_paid_in_what_was_bought() {
     assert_eq!(sold.fills[0].fee_asset, "USDT");
     assert_eq!(local.exchange().purse("USDT").free, before + sold.executed_quote - fee);
     assert!(fee > dec("0.0999") && fee <= dec("0.1"), "{fee}");
+}
+
+#[test]
+fn costs_change_fees_fills_and_the_visible_book() {
+    let costs = |fee: &str, spread: &str, slippage: &str| Costs {
+        fee: dec(fee),
+        spread: dec(spread),
+        slippage: dec(slippage),
+    };
+    let traded = |costs: Costs| {
+        let setup = InitialBooks { costs, ..setup() };
+        let mut local = Local::open(Box::new(Fake::usual()), &setup);
+        let bought = local.place(at_market(Side::Buy, "0.5", "b")).expect("filled");
+        let sold = local.place(at_market(Side::Sell, "0.5", "s")).expect("filled");
+        let exchange = local.exchange();
+        let rules = exchange.instrument(sym("BTCUSDT")).unwrap();
+        let (bid, ask) = depth::best(exchange.tape(rules.symbol).unwrap(), rules, exchange.costs());
+        exchange.check();
+        let fee = bought.fills.iter().map(|fill| fill.fee).sum::<Decimal>();
+        (fee, prices(&bought)[0], prices(&sold)[0], [bid, ask])
+    };
+    let usual = traded(Costs::default());
+    let (fee, bought, sold, _) = traded(costs("0.0025", "0", "0"));
+    assert_eq!((fee, bought, sold), (dec("0.00125"), dec("100"), dec("100")), "no slippage");
+    let (fee, bought, sold, book) = traded(costs("0", "0.02", "0"));
+    assert_eq!((fee, bought, sold), (Decimal::ZERO, dec("101"), dec("99")), "half on each side");
+    assert_eq!(book, [dec("99"), dec("101")]);
+    let (_, bought, sold, book) = traded(costs("0.001", "0.02", "10"));
+    assert!(bought - dec("101") > usual.1 - dec("100"), "{bought} is further than {}", usual.1);
+    assert!(dec("99") - sold > dec("100") - usual.2, "{sold} is further than {}", usual.2);
+    assert!(book[0] < dec("99") && book[1] > dec("101"), "{book:?}");
+}
+
+#[test]
+fn books_take_over_other_costs_and_keep_what_was_charged() {
+    let mut local = Fake::usual().local();
+    let before = local.place(at_market(Side::Buy, "0.5", "b")).expect("filled");
+    assert_eq!(setup().prices(local.exchange()), None, "the costs are the same");
+    let costs = Costs { fee: dec("0.002"), ..Costs::default() };
+    let prices = InitialBooks { costs, ..setup() }.prices(local.exchange()).expect("others");
+    local.step(prices);
+    let after = local.place(at_market(Side::Buy, "0.5", "c")).expect("filled");
+    let fee = |report: &OrderReport| report.fills.iter().map(|fill| fill.fee).sum::<Decimal>();
+    assert_eq!([fee(&before), fee(&after)], [dec("0.0005"), dec("0.001")]);
+    let saved = local.exchange().save();
+    let mut again = Exchange::default();
+    again.load(&saved).unwrap();
+    assert_eq!(*again.costs(), costs);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A turn makes the facts of one input, each on the state that the fact before it left.
 
+use super::costs::Costs;
 use super::draw::{Draw, Purpose};
 use super::fact::TimeInForce;
 use super::fact::{Accepted, SimFact, Traded};
@@ -23,6 +24,7 @@ pub type Levels = Vec<(Decimal, Decimal)>;
 pub struct Turn<'a> {
     /// The rules.
     pub rules: &'a Rules,
+    costs: &'a Costs,
     /// The state of its symbols after the facts of this turn so far.
     pub live: Live,
     facts: Vec<SimFact>,
@@ -33,7 +35,7 @@ impl<'a> Turn<'a> {
     #[must_use]
     pub fn of(exchange: &'a Exchange, symbols: &[Symbol]) -> Turn<'a> {
         let live = exchange.live.part(&exchange.rules, symbols);
-        Turn { rules: &exchange.rules, live, facts: Vec::new() }
+        Turn { rules: &exchange.rules, costs: &exchange.costs, live, facts: Vec::new() }
     }
 
     /// Adds a fact to the turn and applies it. Returns the order that it ended.
@@ -118,7 +120,7 @@ impl<'a> Turn<'a> {
     ) -> Levels {
         let Some(tape) = self.tape(rules.symbol) else { return Levels::new() };
         let draw = self.draw(rules.symbol, minute, client_id);
-        let all = |quantity| ladder(tape, rules, side, quantity, &draw);
+        let all = |quantity| ladder(tape, rules, side, quantity, (&draw, self.costs));
         let Some(quantity) = kind.quantity() else {
             let amount = kind.quote_amount().unwrap_or_default();
             let about = floor_to_step(amount / tape.last, rules.lot_size);
@@ -164,7 +166,7 @@ impl<'a> Turn<'a> {
         let Some(order) = self.order(id) else { return };
         let Some(rules) = self.rules.instrument(order.symbol) else { return };
         let number = self.live.trades.get(order.symbol).copied().unwrap_or_default() + 1;
-        let traded: Traded = fill.fact(rules, order, number, self.execution());
+        let traded: Traded = fill.fact(rules, order, (number, self.execution()), self.costs);
         if let Some(order) = self.append(SimFact::Traded(traded)) {
             self.follow(&order, fill.at);
         }
@@ -300,7 +302,7 @@ impl<'a> Turn<'a> {
                 refusal("Order would trigger immediately.")
             }
             OrderKind::LimitMaker { price, .. } => {
-                let (bid, ask) = super::depth::best(tape, rules);
+                let (bid, ask) = super::depth::best(tape, rules, self.costs);
                 let takes = match side {
                     Side::Buy => *price >= ask,
                     Side::Sell => *price <= bid,

@@ -161,10 +161,10 @@ fn seen(
             return Ok(klines::rows(&bars));
         }
         MarketRoute::Depth => {
-            let (symbol, rules) = one(exchange, params)?;
+            let (_, rules) = one(exchange, params)?;
             let count = market::levels(params)?;
             params.finish()?;
-            market::book(exchange.tape(symbol), rules, count)
+            market::book(exchange, rules, count)
         }
         MarketRoute::Trades | MarketRoute::OldTrades | MarketRoute::AggTrades => {
             let (symbol, _) = one(exchange, params)?;
@@ -263,13 +263,13 @@ fn looked_up(
         AccountRoute::Fees => {
             let symbol = orders::symbol(exchange, params)?;
             params.finish()?;
-            Ok(commission(symbol))
+            Ok(commission(exchange, symbol))
         }
         AccountRoute::Test => {
             let rates = params.flag("computeCommissionRates")?;
             let (order, _) = orders::new_order(exchange, params, now, deadline)?;
             place::test(exchange, &order)?;
-            Ok(if rates { order_commission() } else { json!({}) })
+            Ok(if rates { order_commission(exchange) } else { json!({}) })
         }
         AccountRoute::Query => {
             let target = orders::target(exchange, params)?;

@@ -196,6 +196,10 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
         }
         opened?;
     }
+    if let Some(prices) = setup.prices(books.exchange()) {
+        let (_, row) = books.request(prices)?;
+        books.gate().durable(row).await;
+    }
     let killed = port::path(&data_dir).exists();
     let lost = if killed && pace != Pace::Lockstep { LOST_BY_KILL } else { 0 };
     let mut base = books.exchange().now() + lost * UtcMs::from(pace.factor());

@@ -98,6 +98,7 @@ fn list_events(exchange: &Exchange, facts: &[SimFact]) -> Vec<Value> {
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }
             | SimFact::Ruled { .. }
+            | SimFact::Priced { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)
@@ -207,6 +208,7 @@ impl<'a> Report<'a> {
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }
             | SimFact::Ruled { .. }
+            | SimFact::Priced { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)

@@ -5,7 +5,6 @@ use crate::exchange::Exchange;
 use crate::exchange::filters::{
     MAX_NOTIONAL, MAX_NUM_ORDER_LISTS, MAX_NUM_ORDERS, MAX_PRICE, PERCENT_PRICE, max_quantity,
 };
-use crate::exchange::matching::FEE_RATE;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
@@ -144,10 +143,14 @@ pub fn account(exchange: &Exchange, omit_zero: bool, now: i64) -> Value {
         .filter(|b| !omit_zero || !b.free.is_zero() || !b.locked.is_zero())
         .map(|b| json!({"asset": b.asset, "free": number(b.free), "locked": number(b.locked)}))
         .collect();
-    let rate = number(FEE_RATE);
+    let rate = number(exchange.costs().fee);
+    // Hundredths of a per cent.
+    let points = (exchange.costs().fee * Decimal::from(10_000)).round();
+    let points = i64::try_from(points).unwrap_or_default();
     let none = number(Decimal::ZERO);
     json!({
-        "makerCommission": 10, "takerCommission": 10, "buyerCommission": 0, "sellerCommission": 0,
+        "makerCommission": points, "takerCommission": points, "buyerCommission": 0,
+        "sellerCommission": 0,
         "commissionRates": {"maker": rate, "taker": rate, "buyer": none, "seller": none},
         "canTrade": true, "canWithdraw": true, "canDeposit": true, "brokered": false,
         "requireSelfTradePrevention": false, "preventSor": false, "updateTime": now,
@@ -155,8 +158,8 @@ pub fn account(exchange: &Exchange, omit_zero: bool, now: i64) -> Value {
     })
 }
 
-fn rates() -> [Value; 2] {
-    let (rate, none) = (number(FEE_RATE), number(Decimal::ZERO));
+fn rates(exchange: &Exchange) -> [Value; 2] {
+    let (rate, none) = (number(exchange.costs().fee), number(Decimal::ZERO));
     [(rate.clone(), rate), (none.clone(), none.clone())].map(
         |(maker, taker)| json!({"maker": maker, "taker": taker, "buyer": none, "seller": none}),
     )
@@ -171,8 +174,8 @@ fn discount() -> Value {
 
 /// The commission rates of a symbol. No fee is paid in another asset.
 #[must_use]
-pub fn commission(symbol: Symbol) -> Value {
-    let [standard, none] = rates();
+pub fn commission(exchange: &Exchange, symbol: Symbol) -> Value {
+    let [standard, none] = rates(exchange);
     json!({
         "symbol": symbol.as_str(), "standardCommission": standard, "specialCommission": none,
         "taxCommission": none, "discount": discount(),
@@ -181,8 +184,8 @@ pub fn commission(symbol: Symbol) -> Value {
 
 /// The commission rates of a test order.
 #[must_use]
-pub fn order_commission() -> Value {
-    let [standard, none] = rates().map(|mut rates| {
+pub fn order_commission(exchange: &Exchange) -> Value {
+    let [standard, none] = rates(exchange).map(|mut rates| {
         if let Value::Object(rates) = &mut rates {
             rates.retain(|name, _| name == "maker" || name == "taker");
         }

@@ -10,6 +10,7 @@ use super::number;
 use super::orders;
 use super::params::{Params, TIME_MAX};
 use super::queries::page;
+use crate::exchange::costs::Costs;
 use crate::exchange::local::last_bars;
 use crate::exchange::matching::path;
 use crate::exchange::{Exchange, Tape, depth};
@@ -151,8 +152,9 @@ pub fn price(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
 }
 
 /// The best of the visible book: bid price and quantity, ask price and quantity.
-fn best(tape: &Tape, rules: &Instrument) -> [String; 4] {
-    let first = |side| depth::levels(tape, rules, side, 1).first().copied().unwrap_or_default();
+fn best(tape: &Tape, rules: &Instrument, costs: &Costs) -> [String; 4] {
+    let first =
+        |side| depth::levels(tape, rules, side, 1, costs).first().copied().unwrap_or_default();
     let ((bid, bid_quantity), (ask, ask_quantity)) = (first(Side::Sell), first(Side::Buy));
     [bid, bid_quantity, ask, ask_quantity].map(number)
 }
@@ -160,7 +162,8 @@ fn best(tape: &Tape, rules: &Instrument) -> [String; 4] {
 /// The row with the best of the visible book.
 #[must_use]
 pub fn book_ticker(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
-    let [bid, bid_quantity, ask, ask_quantity] = best(exchange.tape(rules.symbol)?, rules);
+    let tape = exchange.tape(rules.symbol)?;
+    let [bid, bid_quantity, ask, ask_quantity] = best(tape, rules, exchange.costs());
     Some(json!({
         "symbol": rules.symbol.as_str(), "bidPrice": bid, "bidQty": bid_quantity,
         "askPrice": ask, "askQty": ask_quantity,
@@ -169,8 +172,8 @@ pub fn book_ticker(exchange: &Exchange, rules: &Instrument) -> Option<Value> {
 
 /// The stream message with the best of the visible book.
 #[must_use]
-pub fn book_event(tape: &Tape, rules: &Instrument, id: i64) -> Value {
-    let [bid, bid_quantity, ask, ask_quantity] = best(tape, rules);
+pub fn book_event(tape: &Tape, rules: &Instrument, costs: &Costs, id: i64) -> Value {
+    let [bid, bid_quantity, ask, ask_quantity] = best(tape, rules, costs);
     json!({
         "u": id, "s": rules.symbol.as_str(), "b": bid, "B": bid_quantity, "a": ask,
         "A": ask_quantity,
@@ -192,10 +195,12 @@ pub fn levels(params: &Params) -> Result<usize, ApiError> {
 
 /// The visible book, `count` levels on each side.
 #[must_use]
-pub fn book(tape: Option<&Tape>, rules: &Instrument, count: usize) -> Value {
+pub fn book(exchange: &Exchange, rules: &Instrument, count: usize) -> Value {
+    let (tape, costs) = (exchange.tape(rules.symbol), exchange.costs());
     let rows = |side| -> Value {
-        let levels = tape.map(|tape| depth::levels(tape, rules, side, count)).unwrap_or_default();
+        let levels = tape.map(|tape| depth::levels(tape, rules, side, count, costs));
         levels
+            .unwrap_or_default()
             .into_iter()
             .map(|(price, quantity)| json!([number(price), number(quantity)]))
             .collect()
@@ -348,8 +353,9 @@ impl DayStats {
     pub fn full(&self, exchange: &Exchange, rules: &Instrument) -> Value {
         let mut row = self.mini();
         let (change, percent) = self.change();
-        let best = exchange.tape(self.symbol).map(|tape| best(tape, rules)).unwrap_or_default();
-        let [bid, bid_quantity, ask, ask_quantity] = best;
+        let tape = exchange.tape(self.symbol);
+        let best = tape.map(|tape| best(tape, rules, exchange.costs()));
+        let [bid, bid_quantity, ask, ask_quantity] = best.unwrap_or_default();
         let more = json!({
             "priceChange": number(change), "priceChangePercent": format!("{percent:.3}"),
             "weightedAvgPrice": number(self.average()), "prevClosePrice": number(self.open),
@@ -377,8 +383,9 @@ impl DayStats {
     pub fn event(&self, exchange: &Exchange, rules: &Instrument) -> Value {
         let mut row = self.mini_event();
         let (change, percent) = self.change();
-        let best = exchange.tape(self.symbol).map(|tape| best(tape, rules)).unwrap_or_default();
-        let [bid, bid_quantity, ask, ask_quantity] = best;
+        let tape = exchange.tape(self.symbol);
+        let best = tape.map(|tape| best(tape, rules, exchange.costs()));
+        let [bid, bid_quantity, ask, ask_quantity] = best.unwrap_or_default();
         let more = json!({
             "e": "24hrTicker", "p": number(change), "P": format!("{percent:.3}"),
             "w": number(self.average()), "x": number(self.open), "Q": number(self.last_quantity),

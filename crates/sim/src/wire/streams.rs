@@ -83,7 +83,8 @@ fn trades(exchange: &Exchange, bar: &Bar, before: UtcMs, push: &mut Push<'_>) {
         });
         push("bookTicker", &|| {
             let tape = Tape { last: print.price, ..exchange.tape(bar.symbol)?.clone() };
-            Some(book_event(&tape, exchange.instrument(bar.symbol)?, print.id))
+            let rules = exchange.instrument(bar.symbol)?;
+            Some(book_event(&tape, rules, exchange.costs(), print.id))
         });
     }
 }
@@ -92,7 +93,7 @@ fn parts(exchange: &Exchange, bar: &Bar, push: &mut Push<'_>) {
     for count in PARTS {
         let part = || {
             let rules = exchange.instrument(bar.symbol)?;
-            Some(book(exchange.tape(bar.symbol), rules, count))
+            Some(book(exchange, rules, count))
         };
         push(&format!("depth{count}"), &part);
         push(&format!("depth{count}@100ms"), &part);
