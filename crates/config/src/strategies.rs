@@ -12,7 +12,7 @@ use everwarm_domain::settings::{
 use everwarm_domain::time::Timeframe;
 use everwarm_trading::STRATEGIES_MAX;
 use everwarm_trading::strategy::{
-    self, ENTRY, EXITS, Form, KINDS, Kind as StrategyKind, SIZE, Setting, kind, of_every,
+    self, ENTRY, EXITS, Form, Kind as StrategyKind, SIZE, Setting, kind, kinds, of_every,
 };
 use everwarm_views::views::ValueView;
 use figment::value::Value;
@@ -46,7 +46,7 @@ pub fn near(key: &str) -> impl Iterator<Item = String> {
 
 /// The settings of all kinds.
 fn leaves() -> impl Iterator<Item = &'static str> {
-    let own = KINDS.iter().flat_map(|kind| kind.settings).chain(of_every());
+    let own = kinds().flat_map(|kind| kind.settings).chain(of_every());
     [KIND, ENABLED].into_iter().chain(own.map(|setting| setting.name))
 }
 
@@ -169,8 +169,7 @@ impl Reading<'_> {
     }
 
     fn instance(mut self) -> Option<Instance> {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if !(1..=32).contains(&self.id.len()) || !self.id.bytes().all(plain) {
+        if !strategy::is_name(self.id) {
             let text = format!("the id {:?} is not 1 to 32 of a-z, 0-9, _", self.id);
             self.wrong(None, &text);
             return None;
@@ -233,7 +232,7 @@ impl Reading<'_> {
         if let Some(kind) = kind(name) {
             return Some(kind);
         }
-        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let names: Vec<&str> = kinds().map(|kind| kind.name).collect();
         let all = names.join(", ");
         let text = if value.is_some() {
             let near = nearest(name, names.iter().copied());
@@ -315,8 +314,8 @@ pub fn schema() -> Json {
         }
         section
     };
-    let own = KINDS.iter().map(|kind| (kind.name.to_owned(), of(kind, false)));
-    let any: Vec<Json> = KINDS.iter().map(|kind| of(kind, true)).collect();
+    let own = kinds().map(|kind| (kind.name.to_owned(), of(kind, false)));
+    let any: Vec<Json> = kinds().map(|kind| of(kind, true)).collect();
     json!({
         "type": "object",
         "properties": own.collect::<Map<String, Json>>(),

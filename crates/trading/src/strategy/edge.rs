@@ -14,12 +14,13 @@ pub struct Edge {
 impl Edge {
     /// Whether this row is the first that meets the conditions of an entry. A first row of all
     /// shows only how things are.
-    pub(super) fn enters(&mut self, met: bool) -> bool {
+    pub fn enters(&mut self, met: bool) -> bool {
         self.entered.replace(met) == Some(false) && met
     }
 
     /// Why a row that meets the conditions of an entry gives no signal.
-    pub(super) fn why_not(self) -> String {
+    #[must_use]
+    pub fn why_not(self) -> String {
         match self.entered {
             Some(_) => "the close before met the conditions, too: only the first one counts",
             None => "this is the first close with values: it only shows where the price is",
@@ -29,13 +30,13 @@ impl Edge {
 
     /// Whether an exit is due: this row meets its condition, or one before did since the position
     /// was opened.
-    pub(super) fn leaves(&mut self, long: bool, met: bool) -> bool {
+    pub fn leaves(&mut self, long: bool, met: bool) -> bool {
         self.leaving = long && (met || self.leaving);
         self.leaving
     }
 
     /// Forgets the row before: this one has no values.
-    pub(super) fn lacks(&mut self) {
+    pub fn lacks(&mut self) {
         self.entered = None;
     }
 }

@@ -8,7 +8,7 @@ use everwarm_domain::settings::ExitRules;
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 
-/// One entry of [`KINDS`](super::KINDS).
+/// One kind: an entry of [`KINDS`](super::KINDS), or one that a program adds.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
     /// Name of the kind.
@@ -34,7 +34,9 @@ pub struct Kind {
 }
 
 impl Kind {
-    pub(super) const fn of<S: Strategy>() -> Kind {
+    /// The kind that a type implements.
+    #[must_use]
+    pub const fn of<S: Strategy>() -> Kind {
         Kind {
             name: S::KIND,
             settings: S::SETTINGS,

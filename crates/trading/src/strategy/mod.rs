@@ -1,14 +1,15 @@
 //! Defines strategies: the trading logic, separate from supervision and recovery.
 //!
-//! A kind of strategy is a file that implements [`Strategy`], and an entry in [`KINDS`]. The
-//! configuration makes instances of kinds: `[strategy.<id>]`. An instance has its own rank between
-//! 400 and 499 and never reads cash or the breaker. The trait provides everything else: settings
+//! A kind of strategy is a file that implements [`Strategy`], and an entry in [`KINDS`]. A program
+//! can [`add`] kinds of its own. The configuration makes instances of kinds: `[strategy.<id>]`. An
+//! instance has its own rank between 400 and 499 and never reads cash or the breaker. The trait provides everything else: settings
 //! with schema, checks and defaults, features, and the texts of `why-not`.
 
 mod channel;
 mod dca;
 mod edge;
 mod kind;
+mod kinds;
 mod numbers;
 #[cfg(any(test, feature = "example-kinds"))]
 mod rsi_reversal;
@@ -20,8 +21,11 @@ mod swing;
 mod thresholds;
 mod why_not;
 
+pub use edge::Edge;
 pub use kind::Kind;
-pub use setting::{ENTRY, EXITS, Form, SIZE, Setting, Wrong, of_every};
+pub use kinds::{add, is_name, kind, kinds};
+pub use numbers::{ppm, saturating, show};
+pub use setting::{ENTRY, EXITS, Form, SIZE, Setting, TIMEFRAME, Wrong, of_every};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
 pub use why_not::WhyNot;
@@ -40,7 +44,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// All kinds, by name.
+/// The built-in kinds. [`kinds`] also has those that the program added.
 pub const KINDS: &[Kind] = &[
     Kind::of::<SmaCross>(),
     Kind::of::<swing::Swing>(),
@@ -171,12 +175,6 @@ impl StrategySignal {
             terms: Box::new(terms),
         }
     }
-}
-
-/// The kind with this name.
-#[must_use]
-pub fn kind(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name)
 }
 
 /// The kind and checked section of an enabled instance. `None` if there is no such instance or

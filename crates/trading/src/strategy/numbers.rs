@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 /// `x / (1 + x)`: 0 for 0, half for 1, near 1 for large values.
-pub(super) fn saturating(x: f64) -> f64 {
+#[must_use]
+pub fn saturating(x: f64) -> f64 {
     let x = x.max(0.0);
     if x.is_finite() { x / (1.0 + x) } else { 1.0 }
 }
@@ -14,13 +15,15 @@ pub(super) fn saturating(x: f64) -> f64 {
     clippy::cast_sign_loss,
     reason = "the cast saturates, which is what is wanted"
 )]
-pub(super) fn ppm(part: f64) -> u32 {
+#[must_use]
+pub fn ppm(part: f64) -> u32 {
     (part * 1e6).clamp(0.0, 1e6) as u32
 }
 
 /// Two prices with the fewest decimals that distinguish them: two from 100 on, more for smaller
 /// ones.
-pub(super) fn show(one: f64, other: f64) -> (String, String) {
+#[must_use]
+pub fn show(one: f64, other: f64) -> (String, String) {
     let fewest = match other.abs() {
         v if v >= 100.0 => 2,
         v if v >= 1.0 => 4,

@@ -8,6 +8,7 @@ use everwarm_domain::settings::sizes;
 use everwarm_domain::settings::{EntryRule, Size};
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
+use std::ops::RangeInclusive;
 
 /// One setting of a kind. The section's `Default` gives its default.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,19 @@ pub struct Setting {
     pub form: Form,
     /// Description in one sentence, for users.
     pub about: &'static str,
+}
+
+impl Setting {
+    /// A setting that is a whole number within a range.
+    #[must_use]
+    pub const fn whole(
+        name: &'static str,
+        range: RangeInclusive<i64>,
+        about: &'static str,
+    ) -> Setting {
+        let form = Form::Whole { least: *range.start(), most: *range.end() };
+        Setting { name, form, about }
+    }
 }
 
 /// The allowed values of a setting.
@@ -60,7 +74,7 @@ pub enum Form {
 }
 
 /// The width of bars that a strategy runs on, for kinds that have one.
-pub(super) const TIMEFRAME: Setting = Setting {
+pub const TIMEFRAME: Setting = Setting {
     name: "timeframe",
     form: Form::Timeframe,
     about: "Bar width: 1m, 5m, 15m, 1h, 4h or 1d.",
