@@ -152,7 +152,7 @@ thread_local! {
     static NAMES: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-fn interned(id: &str) -> &'static str {
+pub(crate) fn interned(id: &str) -> &'static str {
     NAMES.with_borrow_mut(|names| {
         if let Some(name) = names.get(id).copied() {
             return name;

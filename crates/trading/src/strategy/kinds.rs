@@ -112,6 +112,9 @@ mod tests {
     use super::*;
     use crate::strategy::{Form, Setting, TIMEFRAME};
 
+    const STOP: Setting = Setting { name: "stop", form: Form::Flag, about: "" };
+    const MORE: Setting = Setting { name: "more", form: Form::Flag, about: "" };
+
     /// Why a kind that differs from the first built-in one is refused.
     fn why(change: impl Fn(&mut Kind)) -> String {
         let mut kind = Kind { name: "mine", ..KINDS[0] };
@@ -131,9 +134,7 @@ mod tests {
         assert!(add(&twice).unwrap_err().contains("\"mine\" cannot be added: another kind has"));
         assert!(why(|kind| kind.defaults = || "null".to_owned()).contains("no named members"));
         assert!(why(|kind| kind.settings = &[TIMEFRAME]).starts_with("SETTINGS has no fast"));
-        const STOP: Setting = Setting { name: "stop", form: Form::Flag, about: "" };
         assert!(why(|kind| kind.settings = &[STOP]).starts_with("every strategy has a setting"));
-        const MORE: Setting = Setting { name: "more", form: Form::Flag, about: "" };
         assert!(why(|kind| kind.settings = &[MORE]).starts_with("Section has no member more"));
         assert!(why(|kind| kind.settings = &[TIMEFRAME; 2]).ends_with("timeframe twice"));
         let wide = |kind: &mut Kind| kind.features = |_| vec!["sma(2)@1h".to_owned()];

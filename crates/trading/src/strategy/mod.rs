@@ -2,10 +2,12 @@
 //!
 //! A kind of strategy is a file that implements [`Strategy`], and an entry in [`KINDS`]. A program
 //! can [`add`] kinds of its own. The configuration makes instances of kinds: `[strategy.<id>]`. An
-//! instance has its own rank between 400 and 499 and never reads cash or the breaker. The trait provides everything else: settings
-//! with schema, checks and defaults, features, and the texts of `why-not`.
+//! instance has its own rank between 400 and 499 and never reads cash or the breaker. The trait
+//! provides everything else: settings with schema, checks and defaults, features, and the texts of
+//! `why-not`.
 
 mod channel;
+pub mod check;
 mod dca;
 mod edge;
 mod kind;
