@@ -25,6 +25,7 @@ mod real_money;
 pub mod reload;
 mod resolve_conflicts;
 mod stop;
+mod strategy_check;
 mod supervision;
 mod switch;
 mod symbols;
@@ -97,6 +98,7 @@ pub const CORE: Core = Core {
     control: control::of_files,
     chaos: chaos::run,
     backtest: backtest::run,
+    strategy_check: strategy_check::run,
     account: real_money::account,
     confirm: real_money::confirm,
     panic: panic::panic,

@@ -8,7 +8,8 @@
 //!
 //! This crate connects them: [`tree`] is the supervision tree, [`daemon_run`] one run from an
 //! opened store to a stopped tree. [`adapters`] is the simulated exchange as a venue, [`daemon`]
-//! the process around runs, [`audit`] the check of the journal.
+//! the process around runs, [`audit`] the check of the journal. [`sdk`] makes a program with
+//! strategies of its own.
 
 pub mod adapters;
 pub mod audit;
@@ -16,5 +17,8 @@ pub mod chaos;
 pub mod daemon;
 pub mod daemon_run;
 pub mod plain_run;
+pub mod sdk;
 pub mod tree;
 pub mod version;
+
+pub use sdk::{kind, main_with};

@@ -1,9 +1,7 @@
-//! Parses the command line, calls the library, ends with its exit code.
+//! Runs the command line with the built-in kinds of strategies.
 
-use everwarm::daemon::CORE;
-use everwarm_cli as cli;
 use everwarm_views::exit::Exit;
 
 fn main() -> Exit {
-    cli::main(&CORE)
+    everwarm::main_with(&[])
 }

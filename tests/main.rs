@@ -51,6 +51,8 @@ mod messages;
 #[cfg(test)]
 mod odd_bars;
 #[cfg(test)]
+mod own_strategy;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod poison;

@@ -187,7 +187,11 @@ fn failed(place: &Path, error: &std::io::Error) -> Failure {
     Failure::new(exit, format!("the data directory cannot be used: {}: {error}", place.display()))
 }
 
-fn wanted(source: &MarketSource, market: &dyn Market) -> Result<Vec<Symbol>, Failure> {
+/// The symbols that the configuration names; empty: all.
+///
+/// # Errors
+/// The market lacks one of them.
+pub fn wanted(source: &MarketSource, market: &dyn Market) -> Result<Vec<Symbol>, Failure> {
     let all: Vec<Symbol> = market.instruments().iter().map(|rule| rule.symbol).collect();
     match &source.symbols {
         Symbols::Auto => Ok(Vec::new()),

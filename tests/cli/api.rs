@@ -344,9 +344,11 @@ const EXAMPLES: &[&[&str]] = &[
 ];
 
 /// What prints the same whatever is configured, or is tried apart.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 15] = [
     "analyze",
     "backtest",
+    "strategy new",
+    "strategy check",
     "run",
     "stop",
     "sim",

@@ -34,6 +34,7 @@ mod status;
 mod stop;
 mod store;
 pub mod store_check;
+mod strategy;
 mod summary;
 mod switches;
 mod symbols;
@@ -48,6 +49,7 @@ pub use backtest::BacktestConfig;
 pub use chaos::ChaosConfig;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use everwarm_config::{Config, LogFormat, Sources};
+use everwarm_trading::strategy::check::Report;
 use everwarm_views::backtest::BacktestView;
 use everwarm_views::backup::RestoredView;
 use everwarm_views::changes::{Control, DISABLE, ENABLE};
@@ -61,6 +63,7 @@ pub use sim::SimConfig;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
+pub use strategy::StrategyCheckConfig;
 
 /// The functions of the daemon's core that the commands call.
 pub struct Core {
@@ -81,6 +84,8 @@ pub struct Core {
     pub chaos: Chaos,
     /// Plays the strategies over bars of the past.
     pub backtest: Backtest,
+    /// Checks strategies over bars.
+    pub strategy_check: fn(&StrategyCheckConfig) -> Result<Vec<Report>, Failure>,
     /// Queries the venue for the account of the configured key.
     pub account: fn(&Config) -> Result<AccountView, Failure>,
     /// Stores the confirmation of a person in a data directory that no process uses.
@@ -252,6 +257,9 @@ enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// Play the strategies over recorded bars with the daemon's own stages, and print the result.
     Backtest(backtest::BacktestArgs),
+    /// Write a crate with a strategy of your own, or check a strategy.
+    #[command(subcommand)]
+    Strategy(strategy::Strategy),
     /// Play a recording with injected kills, crashes and disk failures, and compare it with a run
     /// without faults. Exit code 4: the results differ.
     Chaos(chaos::Args),
@@ -307,6 +315,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
         Command::Analyze(args) => analyze::print(&args, printer),
         Command::Backtest(args) => backtest::run(&args, core, printer),
+        Command::Strategy(command) => strategy::run(&command, core, printer),
         Command::Stop(args) => stop::run(&args, core, printer),
         Command::Status(args) => status::print(&args, core, printer),
         Command::Doctor(args) => doctor::print(&args, core, printer),

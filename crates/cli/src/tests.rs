@@ -60,6 +60,7 @@ const CORE: Core = Core {
     },
     proofs: PROOFS,
     chaos: |_, _| Ok(everwarm_views::views::ChaosView::default()),
+    strategy_check: |_| Ok(Vec::new()),
     backtest: |_, _| Ok(everwarm_views::backtest::BacktestView::default()),
     account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
     confirm: |_, _| Ok(()),

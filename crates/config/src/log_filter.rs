@@ -28,7 +28,17 @@ const CRATES: [&str; 13] = [
 const PARTS: [(&str, &[&str]); 9] = [
     (
         "everwarm",
-        &["adapters", "audit", "chaos", "daemon", "daemon_run", "plain_run", "tree", "version"],
+        &[
+            "adapters",
+            "audit",
+            "chaos",
+            "daemon",
+            "daemon_run",
+            "plain_run",
+            "sdk",
+            "tree",
+            "version",
+        ],
     ),
     ("everwarm_api", &["openapi", "page"]),
     (
