@@ -205,7 +205,7 @@ fn a_plan_that_takes_too_much_is_refused_with_its_place_and_its_memory() {
 #[test]
 fn each_kind_trades_by_its_defaults_and_says_why_it_did_nothing() {
     let folder = Folder::new("kinds");
-    let recording = made_recording(&folder.join("recording"), 2, 2_400);
+    let recording = made_recording(&folder.join("recording"), 2, 4_200);
     for kind in KINDS {
         let (dir, file) = (folder.join(kind.name), folder.join("mine.toml"));
         let path = file.to_str().unwrap();

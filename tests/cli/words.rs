@@ -42,7 +42,7 @@ fn what_is_not_known_is_refused_with_what_is_nearest() {
         }
         assert!(!dir.exists(), "{arguments:?} made files");
     };
-    refused(&["--sead", "3"], &["--sead", "--seed"]);
+    refused(&["--seedd", "3"], &["--seedd", "--seed"]);
     refused(&["statsu"], &["statsu", "status"]);
     refused(&["run", "--pace", "fast"], &["--pace", "fast", "lockstep"]);
     refused(&["run", "--symbols", "0"], &["--symbols"]);

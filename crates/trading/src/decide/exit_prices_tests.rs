@@ -36,6 +36,49 @@ fn a_signal_gives_its_lot_a_stop_and_a_target() {
 }
 
 #[test]
+fn a_new_lot_on_a_rest_too_small_to_sell_has_its_own_stop_and_target() {
+    let mut stage = ready(|_| {});
+    let (strategy, symbol) = ("sma_cross".to_owned(), sym("BTCUSDT"));
+    let client_id = ClientOrderId("entry".to_owned());
+    let traded = |stage: &mut Decide, n, side, fill| {
+        let (client_id, strategy) = (client_id.clone(), strategy.clone());
+        let fill = Order::Filled { client_id, strategy, symbol, side, k: 1, fill };
+        facts_of(stage, &fact(n, 700, Body::Order(fill)));
+    };
+    let holds = |stage: &mut Decide, n, quantity: &str| {
+        let (quantity, cost, opened) = (dec(quantity), dec("1"), Some(T));
+        let (strategy, realized_pnl) = (strategy.clone(), Decimal::ZERO);
+        let lot = Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
+        facts_of(stage, &fact(n, 800, Body::Ledger(lot)));
+    };
+    let ends = |stage: &mut Decide, n| {
+        let ids: Vec<ClientOrderId> = stage.holds.keys().cloned().collect();
+        for id in ids {
+            let ended = changed(&id.0, OrderStatus::Filled, "10");
+            facts_of(stage, &fact(n, 700, ended));
+        }
+    };
+    let levels = |stage: &Decide| {
+        let guard = stage.guards.get(symbol, "sma_cross").unwrap();
+        let levels = guard.levels(stage.instruments.get(symbol));
+        (guard.entry(), levels.stop, levels.target)
+    };
+    assert!(ask(&mut stage, &[with(Some("97"), Some("103"))])[0].starts_with("Buy"));
+    traded(&mut stage, 3, Side::Buy, trade(1, "120", "10"));
+    holds(&mut stage, 3, "10");
+    ends(&mut stage, 3);
+    assert_eq!(levels(&stage), (dec("120"), Some(dec("97")), Some(dec("103"))));
+    // A stop order at the venue leaves what a fee in the base asset made too small.
+    traded(&mut stage, 4, Side::Sell, trade(2, "97", "9.99999"));
+    holds(&mut stage, 4, "0.00001");
+    let later = Signal { close_time: T + MINUTE, ..with(Some("80"), Some("130")) };
+    assert!(ask(&mut stage, &[later])[0].starts_with("Buy"));
+    traded(&mut stage, 6, Side::Buy, trade(3, "100", "10"));
+    holds(&mut stage, 6, "10.00001");
+    assert_eq!(levels(&stage), (dec("100"), Some(dec("80")), Some(dec("130"))));
+}
+
+#[test]
 fn an_exit_on_the_wrong_side_of_the_price_is_refused() {
     let refused = |stop, target| ask(&mut ready(|_| {}), &[with(stop, target)]).remove(0);
     let side = "is not from one tick, 0.01, to its price 100";

@@ -302,11 +302,14 @@ impl Guards {
 
     /// Takes an entry that was decided at this close. Only an operator enters twice at one close;
     /// the numbers of the stop orders continue then. If it `adds` to a lot, the stop of the lot
-    /// stays where its first entry has it.
+    /// stays where its first entry has it. Else it opens one: the guard of a rest that a stop or
+    /// target order left, too small to sell, ends.
     pub(super) fn entered(&mut self, intent: &OrderIntent, exits: ExitPrices, adds: bool) {
         let OrderIntent { symbol, strategy, close_time, .. } = intent;
         let name = (*symbol, strategy.clone());
-        if let Some(guard) = self.lots.get_mut(&name).filter(|_| adds) {
+        if !adds {
+            self.sold(*symbol, strategy);
+        } else if let Some(guard) = self.lots.get_mut(&name) {
             guard.exits.stop = guard.fixed_stop();
         }
         let entry = self.entries.entry(name).or_default();
