@@ -190,7 +190,7 @@ fn takes_the_surest_first_then_by_name_while_places_and_cash_last() {
 #[test]
 fn declines_with_a_code_and_both_sides_in_words() {
     type Case = (&'static str, fn(&mut Decide), Signal);
-    let cases: [Case; 6] = [
+    let cases: [Case; 5] = [
         ("XRPUSDT instrument: the venue's rules for XRPUSDT are not known", |_| {}, buy("XRPUSDT")),
         (
             "BTCUSDT instrument: the venue does not take orders in BTCUSDT now",
@@ -210,18 +210,26 @@ fn declines_with_a_code_and_both_sides_in_words() {
             |stage| stage.cash = None,
             buy("BTCUSDT"),
         ),
-        (
-            "BTCUSDT too-small: 0.00005 BTC rounds down to 0, less than the quantity 0.0001 that \
-             BTCUSDT asks for",
-            |stage| stage.evolve(&fact(1, 800, position("BTCUSDT", "0.00005", "10000"))),
-            sell("BTCUSDT"),
-        ),
     ];
     for (text, prepare, signal) in cases {
         let mut stage = ready(|_| {});
         prepare(&mut stage);
         assert_eq!(ask(&mut stage, &[signal]), [text]);
     }
+}
+
+#[test]
+fn the_exit_of_what_is_too_small_to_sell_ends_at_once() {
+    let mut stage = ready(|_| {});
+    stage.evolve(&fact(1, 800, position("BTCUSDT", "0.00005", "10000")));
+    let signals = Body::Analysis(Analysis::Signals { rows: vec![sell("BTCUSDT")] });
+    let decided = facts_of(&mut stage, &fact(2, 400, signals));
+    let [Body::Decision(Decision::Owed { ended: Some(why), .. })] = &decided[..] else {
+        panic!("{decided:?}")
+    };
+    assert!(why.contains("0.00005 BTC rounds down to 0"), "{why}");
+    stage.check();
+    assert!(stage.exits.is_empty());
 }
 
 #[test]

@@ -114,15 +114,10 @@ impl Decide {
             return no("owed", text);
         }
         if !sales.is_pending(*symbol, strategy) {
-            let price = signal.price.decimal();
             let rule = self.instruments.get(*symbol);
             if self.lots.get(*symbol, strategy).is_zero() {
                 let base = rule.map_or(symbol.as_str(), |rule| &rule.base);
                 return no("nothing-to-sell", format!("no {base} is held"));
-            }
-            if let Some(rule) = rule {
-                let (wanted, _) = self.wanted(*symbol, strategy, sales);
-                sizing::market(rule, wanted, price).map_err(too_small)?;
             }
         }
         let revision = self.exits.first_revision(*symbol, strategy, signal.close_time);
@@ -354,6 +349,13 @@ impl Decide {
         self.guards.owed(*symbol, strategy);
         self.guards.touch(*symbol, strategy, fact.key);
         self.exits.owed((*symbol, strategy.clone()), exit, ended.is_some());
+        if ended.is_some() {
+            // An exit may end in the round in which its signal opens it.
+            self.waiting.retain(|(key, of)| {
+                let others = (of.symbol, &of.strategy) != (*symbol, strategy);
+                others || of.side() == Side::Buy || !fact.because.contains(key)
+            });
+        }
     }
 
     /// Applies the request of an exit order.

@@ -1,7 +1,8 @@
 //! Buys a bar that falls back into a bullish zone and holds it, while the structure and the bias
 //! point up, and sells when the structure turns down.
 //!
-//! The stop lies below the zone. The target is a multiple of the distance to the stop.
+//! The stop lies below the zone. The target is a multiple of the distance to the stop. After either
+//! it buys again only once the structure has turned down and up.
 
 use super::numbers::{ppm, saturating, show};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
@@ -46,7 +47,6 @@ const REWARD_MAX: Decimal = Decimal::ONE_HUNDRED;
 impl Strategy for Smc {
     const KIND: &'static str = "smc";
     const VERSION: u16 = 1;
-    const ENDS_WITH_LOT: bool = true;
     const SETTINGS: &'static [Setting] = &[
         TIMEFRAME,
         Setting {
