@@ -69,6 +69,10 @@ impl Held {
         *self.fees.entry(asset.to_owned()).or_default() += fee;
         let is_base = asset == base;
         if fill["side"] == "buy" {
+            // A signal to sell came before: what was too small to sell is the house's.
+            if self.quantity - self.house.0 < self.least {
+                self.house = (self.quantity, self.cost);
+            }
             self.quantity += quantity;
             self.cost += price * quantity;
             if is_base {

@@ -485,6 +485,12 @@ impl Seen {
                 Body::Decision(Decision::Owed { strategy, refusal: Some(why), .. }) => {
                     return format!("an exit of {strategy} is owed and waits: {}", shown(why));
                 }
+                // Its exit ended in the round that opened it: there is too little to sell.
+                Body::Decision(Decision::Owed { strategy, ended: Some(why), .. })
+                    if round.signal.as_ref().is_some_and(|of| of.side() == Side::Sell) =>
+                {
+                    return format!("{strategy} signalled sell, declined: {}", shown(why));
+                }
                 Body::Market(_)
                 | Body::Venue(_)
                 | Body::Operator(_)
