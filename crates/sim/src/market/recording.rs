@@ -19,6 +19,7 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Name of the configuration file in the folder.
 const CONFIG_FILE: &str = "recording.toml";
@@ -59,14 +60,15 @@ impl fmt::Display for Notice {
     }
 }
 
-/// A folder of recorded 1m bars. All rows are checked before the first is played.
-#[derive(Debug)]
+/// A folder of recorded 1m bars. All rows are checked before the first is played. Clones share the
+/// bars.
+#[derive(Clone, Debug)]
 pub struct Recording {
     instruments: Vec<Instrument>,
     /// Bars by instrument, ascending; never empty.
-    bars: Vec<Vec<Bar>>,
+    bars: Arc<Vec<Vec<Bar>>>,
     /// Opening times at which any symbol has a bar, ascending.
-    opens: Vec<UtcMs>,
+    opens: Arc<Vec<UtcMs>>,
     max_positions: BTreeMap<Symbol, Decimal>,
     max_stop_orders: BTreeMap<Symbol, u32>,
     balances: Vec<(String, Decimal)>,
@@ -83,8 +85,8 @@ impl Recording {
         let (config_path, mut config) = read_config(folder, config)?;
         let mut recording = Recording {
             instruments: Vec::new(),
-            bars: Vec::new(),
-            opens: Vec::new(),
+            bars: Arc::default(),
+            opens: Arc::default(),
             max_positions: BTreeMap::new(),
             max_stop_orders: BTreeMap::new(),
             balances: Vec::new(),
@@ -105,7 +107,7 @@ impl Recording {
         let mut opens: Vec<UtcMs> = recording.bars.iter().flatten().map(|b| b.open_time).collect();
         opens.sort_unstable();
         opens.dedup();
-        recording.opens = opens;
+        recording.opens = Arc::new(opens);
         recording.balances = if config.account.balances.is_empty() {
             defaults::default_balances(&recording.instruments)
         } else {
@@ -188,7 +190,7 @@ impl Recording {
             self.max_stop_orders.insert(symbol, most.0);
         }
         self.instruments.push(instrument);
-        self.bars.push(bars);
+        Arc::make_mut(&mut self.bars).push(bars);
         Ok(())
     }
 
