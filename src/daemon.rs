@@ -27,6 +27,7 @@ mod resolve_conflicts;
 mod stop;
 mod strategy_check;
 mod supervision;
+mod sweep;
 mod switch;
 mod symbols;
 pub mod tree_settings;
@@ -98,6 +99,7 @@ pub const CORE: Core = Core {
     control: control::of_files,
     chaos: chaos::run,
     backtest: backtest::run,
+    sweep: sweep::run,
     strategy_check: strategy_check::run,
     account: real_money::account,
     confirm: real_money::confirm,
@@ -642,11 +644,21 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Fail
         let setup = InitialBooks { seed, costs: costs(source), ..InitialBooks::default() };
         return Ok((Box::new(made), setup));
     };
+    Ok(recorded(source, read(folder, source)?))
+}
+
+/// The bars of a recording, checked.
+fn read(folder: &Path, source: &MarketSource) -> Result<Recording, Failure> {
     let recording = Recording::open(folder, source.recording_config.as_deref());
     let recording = recording.map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
     for notice in recording.notices() {
         tracing::warn!("{notice}");
     }
+    Ok(recording)
+}
+
+/// A recording as a market, with the initial books of its exchange.
+fn recorded(source: &MarketSource, recording: Recording) -> (Box<dyn Market>, InitialBooks) {
     let names = || recording.instruments().iter().map(|rule| rule.symbol);
     let stop_orders = |symbol| Some((symbol, recording.max_stop_orders(symbol)?));
     let setup = InitialBooks {
@@ -656,7 +668,7 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Fail
         max_stop_orders: names().filter_map(stop_orders).collect(),
         costs: costs(source),
     };
-    Ok((Box::new(recording), setup))
+    (Box::new(recording), setup)
 }
 
 /// What trading costs at the exchange.

@@ -1,7 +1,7 @@
 //! `everwarm backtest`: the daemon's own decisions over bars of the past.
 
 use crate::kit::{Folder, ask, assert_ended_well, made_recording, plain, run, until_end};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -97,6 +97,9 @@ fn two_runs_print_the_same_and_a_later_start_has_history() {
     assert!(!page.contains("<script") && !page.contains("http"), "it needs nothing else");
 
     let whole = backtest(&["--recording", &recording]);
+    let trades = members(&whole["trades"], &["entry_regime", "profit"]);
+    assert!(trades.iter().all(|trade| trade[0] == "no_data"), "5 h are too few: {trades:?}");
+    assert_eq!(whole["regimes"], json!([{ "name": "no_data", "result": whole["all"] }]));
     let from = whole["from"].as_i64().unwrap() + 100 * 60_000;
     let to = from + 50 * 60_000;
     let part = backtest(&[

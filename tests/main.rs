@@ -77,6 +77,8 @@ mod stores;
 #[cfg(test)]
 mod summary;
 #[cfg(test)]
+mod sweep;
+#[cfg(test)]
 mod third_adapter;
 #[cfg(test)]
 mod tidy;

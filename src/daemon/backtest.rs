@@ -9,12 +9,14 @@ use crate::chaos::folder::Folder;
 use crate::chaos::interrupt;
 use crate::plain_run::{PlainFeed, PlainRun, STOP_ORDERS};
 use everwarm_cli::BacktestConfig;
+use everwarm_config::Config;
 use everwarm_domain::fact::Body;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_sim::InitialBooks;
 use everwarm_sim::market::{Market, Window};
 use everwarm_trading::strategy;
 use everwarm_views::backtest::{BacktestFold, BacktestView};
@@ -27,7 +29,7 @@ use std::time::Duration;
 /// Closes between two reports of progress.
 const REPORT: u64 = 512;
 /// Wall time in which the run ends after an interrupt.
-const END: Duration = Duration::from_secs(10);
+pub(super) const END: Duration = Duration::from_secs(10);
 
 /// Runs a backtest. The callback gets the minutes played, and all.
 ///
@@ -37,19 +39,27 @@ pub fn run(
     asked: &BacktestConfig,
     on_progress: &dyn Fn(u64, u64),
 ) -> Result<BacktestView, Failure> {
+    interrupted(Stop::new()?.may_take(END))?;
+    play(&asked.config, market(&asked.config.market)?, (asked.from, asked.to), on_progress)
+}
+
+/// Plays the strategies of a configuration over a part of a market.
+///
+/// # Errors
+/// The part has no close or no end, or the run cannot be made.
+pub(super) fn play(
+    config: &Config,
+    (market, setup): (Box<dyn Market>, InitialBooks),
+    (from, to): (Option<UtcMs>, Option<UtcMs>),
+    on_progress: &dyn Fn(u64, u64),
+) -> Result<BacktestView, Failure> {
     let failed = |why: String| Failure::new(Exit::Failed, why);
-    let (market, setup) = market(&asked.config.market)?;
     let whole = (market.start(), market.end());
-    let market = Window::of(market, asked.from, asked.to);
-    let (from, end) = (market.start(), market.end());
-    let Some(to) = end else {
-        let text = "the synthetic market has no end: give --to, or --recording";
-        return Err(Failure::new(Exit::Usage, text));
-    };
-    let settings = Traded::of(&asked.config, &market)?.settings;
+    let market = Window::of(market, from, to);
+    let (from, to) = (market.start(), market.end().ok_or_else(endless)?);
+    let settings = Traded::of(config, &market)?.settings;
     let stages =
         everwarm_trading::specs_of(&[], &settings).map_err(|why| Failure::new(Exit::Usage, why))?;
-    interrupted(Stop::new()?.may_take(END))?;
     let folder = Folder::new().map_err(|e| failed(e.to_string()))?;
     let archive = Archive::open(&folder.path().join("history.redb"));
     let archive = Arc::new(archive.map_err(|e| failed(e.to_string()))?);
@@ -62,7 +72,7 @@ pub fn run(
         stages: &stages,
         sessions: &Sessions::ALWAYS,
         stop_orders: STOP_ORDERS,
-        installation: &asked.config.installation,
+        installation: &config.installation,
     };
     let mut run = PlainRun::start(feed, &archive, &mut each).map_err(failed)?;
     let minutes = |time: UtcMs| u64::try_from((time - from) / MINUTE).unwrap_or_default();
@@ -84,8 +94,14 @@ pub fn run(
     fold.finish().map_err(failed)
 }
 
+/// Why a market without end cannot be played whole.
+pub(super) fn endless() -> Failure {
+    let text = "the synthetic market has no end: give --to, or --recording";
+    Failure::new(Exit::Usage, text)
+}
+
 /// Why a period without closes has no result.
-fn empty((from, to): (UtcMs, UtcMs), (start, end): (UtcMs, Option<UtcMs>)) -> Failure {
+pub(super) fn empty((from, to): (UtcMs, UtcMs), (start, end): (UtcMs, Option<UtcMs>)) -> Failure {
     let end = end.map_or_else(|| "without end".to_owned(), |end| format!("to {}", instant(end)));
     let text = format!(
         "there is no close between {} and {}: the market is from {} {end}",

@@ -12,7 +12,7 @@ use everwarm_runtime::files::write_whole;
 use everwarm_views::backtest::{BacktestTradeView, BacktestView, html};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::summary::Period;
-use everwarm_words::text::{Table, count, hang, instant, instant_of, rounded, signed};
+use everwarm_words::text::{Table, count, hang, instant, instant_of, rounded, shell_word, signed};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,9 +35,9 @@ pub struct BacktestConfig {
     pub to: Option<UtcMs>,
 }
 
-/// Flags of `backtest`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct BacktestArgs {
+/// Flags that select what is played.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct PlayArgs {
     /// Recording to play: a folder of SYMBOL_1m.csv[.gz] [default: market.recording, else the
     /// synthetic market].
     #[arg(long, value_name = "DIR")]
@@ -55,9 +55,6 @@ pub struct BacktestArgs {
     /// Configuration file with strategies and limits. Its venue is not asked.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Play these two configuration files over the same bars, and print their results side by side.
-    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["config", "html"])]
-    compare: Vec<PathBuf>,
     /// Set a configuration key, like strategy.sma_cross.fast=20. May be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
@@ -68,6 +65,16 @@ pub struct BacktestArgs {
     /// The last close, written like --from. The synthetic market needs it.
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<UtcMs>,
+}
+
+/// Flags of `backtest`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BacktestArgs {
+    #[command(flatten)]
+    play: PlayArgs,
+    /// Play these two configuration files over the same bars, and print their results side by side.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["config", "html"])]
+    compare: Vec<PathBuf>,
     /// Write a report with charts as one HTML file.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -92,12 +99,6 @@ fn time(text: &str) -> Result<UtcMs, String> {
 
 /// Runs a backtest and prints its result.
 pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let (from, to) = (args.from, args.to);
-    if let (Some(from), Some(to)) = (from, to)
-        && from >= to
-    {
-        return Err(Failure::new(Exit::Usage, "--from must be before --to"));
-    }
     if let [a, b] = &args.compare[..] {
         let views = [play(args, Some(a), core, printer)?, play(args, Some(b), core, printer)?];
         if args.json {
@@ -106,7 +107,7 @@ pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, F
         }
         return printer.table(&side_by_side([a, b], &views));
     }
-    let view = play(args, args.config.as_ref(), core, printer)?;
+    let view = play(args, args.play.config.as_ref(), core, printer)?;
     if let Some(file) = &args.html {
         let no = |e: std::io::Error| everwarm_views::backup::failed(file, &e);
         write_whole(file, html::page(&view).as_bytes()).map_err(no)?;
@@ -125,9 +126,7 @@ fn play(
     core: &Core,
     printer: Printer,
 ) -> Result<BacktestView, Failure> {
-    let (from, to) = (args.from, args.to);
-    let config = sources(config, args.given()).load(CheckDepth::World)?;
-    let asked = BacktestConfig { config, from, to };
+    let asked = args.play.of(config, &[])?;
     let shown: Mutex<Option<Progress>> = Mutex::new(None);
     let report = |done, all| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,10 +161,30 @@ fn side_by_side(files: [&Path; 2], views: &[BacktestView; 2]) -> Table {
     table
 }
 
-impl BacktestArgs {
-    /// The configuration keys that the flags and `backtest` set. Of several values of a key, the
-    /// last one counts: `--set` wins over other flags, and what `backtest` fixes over `--set`.
-    fn given(&self) -> Vec<Given> {
+impl PlayArgs {
+    /// What the flags select.
+    pub fn asked(&self) -> Result<BacktestConfig, Failure> {
+        self.of(self.config.as_ref(), &[])
+    }
+
+    /// The configuration with these keys changed.
+    pub fn with(&self, keys: &[(&str, &str)]) -> Result<Config, Failure> {
+        Ok(self.of(self.config.as_ref(), keys)?.config)
+    }
+
+    fn of(&self, file: Option<&PathBuf>, keys: &[(&str, &str)]) -> Result<BacktestConfig, Failure> {
+        let (from, to) = (self.from, self.to);
+        if from.zip(to).is_some_and(|(from, to)| from >= to) {
+            return Err(Failure::new(Exit::Usage, "--from must be before --to"));
+        }
+        let config = sources(file, self.given(keys)).load(CheckDepth::World)?;
+        Ok(BacktestConfig { config, from, to })
+    }
+
+    /// The configuration keys that the flags, a grid and `backtest` set. Of several values of a
+    /// key, the last one counts: `--set` wins over other flags, a grid over `--set`, and what
+    /// `backtest` fixes over all.
+    fn given(&self, grid: &[(&str, &str)]) -> Vec<Given> {
         let mut given = Vec::new();
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
         put(&mut given, "market.recording", "--recording", path(&self.recording));
@@ -176,11 +195,34 @@ impl BacktestArgs {
         for (key, value) in &self.set {
             put(&mut given, key, "--set", Some(value.clone()));
         }
+        for (key, value) in grid {
+            put(&mut given, key, "--grid", Some((*value).to_owned()));
+        }
         // The time of the wall clock would start the synthetic market elsewhere at each run.
         for (key, value) in HERE.into_iter().chain([("market.pace", "lockstep")]) {
             put(&mut given, key, "backtest", Some(value.to_owned()));
         }
         given
+    }
+
+    /// The flags as words of a shell.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut add = |flag: &str, value: Option<String>| {
+            words.extend(value.map(|value| format!("{flag} {}", shell_word(&value))));
+        };
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+        add("--recording", path(&self.recording));
+        add("--recording-config", path(&self.recording_config));
+        add("--symbols", self.symbols.clone());
+        add("--seed", self.seed.clone());
+        add("--config", path(&self.config));
+        for (key, value) in &self.set {
+            add("--set", Some(format!("{key}={value}")));
+        }
+        add("--from", self.from.map(|time| time.to_string()));
+        add("--to", self.to.map(|time| time.to_string()));
+        words
     }
 }
 
@@ -207,7 +249,11 @@ fn lines(view: &BacktestView, width: usize) -> Vec<String> {
         }
         lines.push(String::new());
     }
-    for (title, rows) in [("strategy", &view.strategies), ("symbol", &view.symbols)] {
+    for (title, rows) in [
+        ("strategy", &view.strategies),
+        ("symbol", &view.symbols),
+        ("regime at the entry", &view.regimes),
+    ] {
         if rows.is_empty() {
             continue;
         }

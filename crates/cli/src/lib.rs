@@ -36,6 +36,7 @@ mod store;
 pub mod store_check;
 mod strategy;
 mod summary;
+mod sweep;
 mod switches;
 mod symbols;
 pub mod terminal;
@@ -64,6 +65,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 pub use strategy::StrategyCheckConfig;
+pub use sweep::SweepConfig;
 
 /// The functions of the daemon's core that the commands call.
 pub struct Core {
@@ -84,6 +86,8 @@ pub struct Core {
     pub chaos: Chaos,
     /// Plays the strategies over bars of the past.
     pub backtest: Backtest,
+    /// Plays the points of a grid over bars of the past, on several threads.
+    pub sweep: fn(&SweepConfig<'_>) -> Result<(), Failure>,
     /// Checks strategies over bars.
     pub strategy_check: fn(&StrategyCheckConfig) -> Result<Vec<Report>, Failure>,
     /// Queries the venue for the account of the configured key.
@@ -257,6 +261,9 @@ enum Command {
     Analyze(analyze::AnalyzeArgs),
     /// Play the strategies over recorded bars with the daemon's own stages, and print the result.
     Backtest(backtest::BacktestArgs),
+    /// Play a grid of settings over recorded bars, on all cores, and rank them by parts of the
+    /// period that did not choose them.
+    Sweep(sweep::SweepArgs),
     /// Write a crate with a strategy of your own, or check a strategy.
     #[command(subcommand)]
     Strategy(strategy::Strategy),
@@ -271,6 +278,18 @@ enum Command {
     Man(completions::ManArgs),
 }
 
+/// A flag before the command belongs to `run`: says where to write it.
+fn with_remedy(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let command = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::ArgumentConflict, Some(ContextValue::String(name))) => name.clone(),
+        _ => return error,
+    };
+    let tip = format!("write the flags after the command: everwarm {command} [OPTIONS]");
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
+}
+
 /// Parses the command line of this process, runs the command, and returns its exit code.
 #[must_use]
 pub fn main(core: &Core) -> Exit {
@@ -282,6 +301,7 @@ pub fn main(core: &Core) -> Exit {
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(e) => {
+            let e = with_remedy(e);
             let usage = e.use_stderr();
             if let Err(e) = e.print() {
                 tracing::debug!("the help was not printed: {e}");
@@ -315,6 +335,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
         Command::Analyze(args) => analyze::print(&args, printer),
         Command::Backtest(args) => backtest::run(&args, core, printer),
+        Command::Sweep(args) => sweep::run(&args, core, printer),
         Command::Strategy(command) => strategy::run(&command, core, printer),
         Command::Stop(args) => stop::run(&args, core, printer),
         Command::Status(args) => status::print(&args, core, printer),

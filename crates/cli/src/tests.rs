@@ -62,6 +62,7 @@ const CORE: Core = Core {
     chaos: |_, _| Ok(everwarm_views::views::ChaosView::default()),
     strategy_check: |_| Ok(Vec::new()),
     backtest: |_, _| Ok(everwarm_views::backtest::BacktestView::default()),
+    sweep: |_| Ok(()),
     account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
     confirm: |_, _| Ok(()),
     panic: |_, _, _| Ok(Exit::Fine),
@@ -487,4 +488,11 @@ fn every_command_between_quotes_is_one() {
             || kind == Err(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
         assert!(kind.is_ok() || named, "{command:?}: {kind:?}");
     }
+}
+
+#[test]
+fn a_flag_before_the_command_says_where_to_write_it() {
+    let error = Cli::try_parse_from(["everwarm", "--data-dir", "x", "status"]).unwrap_err();
+    let text = super::with_remedy(error).to_string();
+    assert!(text.contains("write the flags after the command: everwarm status [OPT"), "{text}");
 }

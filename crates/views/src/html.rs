@@ -9,9 +9,10 @@ use std::fmt::Write as _;
 const CHART: (i64, i64) = (960, 260);
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--ink:#1b1f24;--dim:#57606a;--line:#d0d7de;--paper:#fff;--go:#0969da}\
+:root{color-scheme:light dark;--ink:#1b1f24;--dim:#57606a;--line:#d0d7de;--paper:#fff;--go:#0969da;\
+--bad:#cf222e}\
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9198a1;--line:#3d444d;--paper:#0d1117;\
---go:#4493f8}}\
+--go:#4493f8;--bad:#f85149}}\
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:2rem auto;\
 max-width:60rem;padding:0 1rem}\
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}\
@@ -61,7 +62,8 @@ fn line(out: &mut String, tag: &str, cells: &[impl AsRef<str>]) {
     out.push_str("</tr>\n");
 }
 
-fn escaped(text: &str) -> String {
+/// A text as HTML shows it.
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

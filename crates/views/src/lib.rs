@@ -2,9 +2,9 @@
 //!
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`] and
 //! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`backtest`],
-//! [`funnel`], [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences
-//! of [`sentences`]. Requests: routes and commands come from the rows of [`questions`] and
-//! [`changes`]; [`by_hand`] has the requests to trade by hand, [`views`] the shapes of their
+//! [`sweep`], [`funnel`], [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the
+//! sentences of [`sentences`]. Requests: routes and commands come from the rows of [`questions`]
+//! and [`changes`]; [`by_hand`] has the requests to trade by hand, [`views`] the shapes of their
 //! responses, [`exit`] the exit codes, [`telemetry`] the metrics.
 
 pub mod audit;
@@ -35,6 +35,7 @@ pub mod signals;
 pub mod status_fold;
 pub mod stored_texts;
 pub mod summary;
+pub mod sweep;
 pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;

@@ -18,7 +18,11 @@ pub fn page(view: &BacktestView) -> String {
     section(&mut out, "Equity", false);
     out.push_str(&chart(&view.equity));
     let heads = ["", "trades", "won", "profit", "per trade", "profit factor", "minutes"];
-    for (title, rows) in [("Strategies", &view.strategies), ("Symbols", &view.symbols)] {
+    for (title, rows) in [
+        ("Strategies", &view.strategies),
+        ("Symbols", &view.symbols),
+        ("Regimes at the entry", &view.regimes),
+    ] {
         section(&mut out, title, rows.is_empty());
         table(&mut out, &heads, &results(rows));
     }

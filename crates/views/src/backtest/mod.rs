@@ -5,6 +5,7 @@
 
 pub mod html;
 mod ratios;
+mod regime;
 mod view;
 
 use crate::profit::Course;
@@ -21,6 +22,7 @@ use everwarm_domain::time::{MINUTE, Timeframe, UtcMs, day_of};
 use everwarm_kernel::fact::Fact;
 use everwarm_trading::indicators::columns;
 use everwarm_words::text::plain;
+use regime::SymbolRegimes;
 use std::collections::{BTreeMap, BTreeSet};
 pub use view::{
     AccountResult, BacktestTradeView, BacktestView, DataResult, NamedResult, OrderResult,
@@ -35,8 +37,15 @@ const SHARE: u32 = 6;
 /// A symbol, and the strategy that holds a lot of it.
 type Holder = (Symbol, String);
 
-/// An order, and why it was decided.
-type Reason = (ClientOrderId, String);
+/// An order that traded.
+#[derive(Clone, Debug)]
+struct Traded {
+    order: ClientOrderId,
+    /// Why it was decided.
+    reason: String,
+    /// The regime of its symbol at that time.
+    regime: &'static str,
+}
 
 /// Folds the facts of a backtest, in their order.
 #[derive(Debug)]
@@ -59,8 +68,9 @@ pub struct BacktestFold {
     /// Reasons of the orders that are not final.
     reasons: BTreeMap<ClientOrderId, String>,
     /// The first purchase and the last sale at an event time, by holder.
-    entries: BTreeMap<(Holder, UtcMs), Reason>,
-    exits: BTreeMap<(Holder, UtcMs), Reason>,
+    entries: BTreeMap<(Holder, UtcMs), Traded>,
+    exits: BTreeMap<(Holder, UtcMs), Traded>,
+    regimes: SymbolRegimes,
     /// The features in force, and those of each strategy that had no value yet.
     plan: Vec<String>,
     cold: BTreeMap<String, BTreeSet<String>>,
@@ -89,6 +99,7 @@ impl BacktestFold {
             reasons: BTreeMap::new(),
             entries: BTreeMap::new(),
             exits: BTreeMap::new(),
+            regimes: SymbolRegimes::default(),
             plan: Vec::new(),
             cold: cold.collect(),
         }
@@ -100,6 +111,9 @@ impl BacktestFold {
         match &fact.body {
             Body::Market(Market::Close { time, bars, missing, .. }) => {
                 self.close(*time, bars, missing);
+            }
+            Body::Analysis(Analysis::Rolled { timeframe: Timeframe::H1, bars }) => {
+                self.regimes.take(bars);
             }
             Body::Analysis(Analysis::FeaturePlan { features, .. }) => {
                 self.plan.clone_from(features);
@@ -120,11 +134,12 @@ impl BacktestFold {
                 let fee = self.fees.entry(fill.fee_asset.clone()).or_default();
                 *fee = fee.saturating_add(fill.fee);
                 let reason = self.reasons.get(client_id).cloned().unwrap_or_default();
-                let reason = (client_id.clone(), reason);
+                let (order, regime) = (client_id.clone(), self.regimes.of(*symbol));
+                let traded = Traded { order, reason, regime };
                 let of = ((*symbol, strategy.clone()), fact.time);
                 match side {
-                    Side::Buy => drop(self.entries.entry(of).or_insert(reason)),
-                    Side::Sell => drop(self.exits.insert(of, reason)),
+                    Side::Buy => drop(self.entries.entry(of).or_insert(traded)),
+                    Side::Sell => drop(self.exits.insert(of, traded)),
                 }
             }
             Body::Order(Order::Changed { client_id, status, .. }) if status.is_final() => {
@@ -209,13 +224,17 @@ impl BacktestFold {
             let holder = (trade.symbol, trade.strategy.clone());
             let opened = trade.opened.unwrap_or(trade.closed);
             // A trade may end later than its last sale: the rest may move to the house.
-            let of = |orders: &BTreeMap<(Holder, UtcMs), Reason>, time| {
+            let of = |orders: &BTreeMap<(Holder, UtcMs), Traded>, time| {
                 let last = orders.range(..=(holder.clone(), time)).next_back();
-                let order = last.filter(|((of, _), _)| *of == holder).map(|(_, order)| order);
-                order.cloned().map_or((None, String::new()), |(id, reason)| (Some(id), reason))
+                last.filter(|((of, _), _)| *of == holder).map(|(_, order)| order.clone())
             };
-            let (entry_order, entry_reason) = of(&self.entries, opened);
-            let (exit_order, exit_reason) = of(&self.exits, trade.closed);
+            let (entry, exit) = (of(&self.entries, opened), of(&self.exits, trade.closed));
+            let entry_regime = entry.as_ref().map_or("", |entry| entry.regime).to_owned();
+            let split = |of: Option<Traded>| {
+                of.map_or((None, String::new()), |traded| (Some(traded.order), traded.reason))
+            };
+            let ((entry_order, entry_reason), (exit_order, exit_reason)) =
+                (split(entry), split(exit));
             BacktestTradeView {
                 strategy: trade.strategy,
                 symbol: trade.symbol,
@@ -228,6 +247,7 @@ impl BacktestFold {
                 profit: trade.profit,
                 entry_order,
                 entry_reason,
+                entry_regime,
                 exit_order,
                 exit_reason,
             }
@@ -255,6 +275,7 @@ impl BacktestFold {
             all: result(&trades.iter().collect::<Vec<_>>()),
             strategies: by_name(&trades, |trade| trade.strategy.clone()),
             symbols: by_name(&trades, |trade| trade.symbol.to_string()),
+            regimes: by_name(&trades, |trade| trade.entry_regime.clone()),
             orders: self.orders,
             data: self.data,
             equity: thin(&self.equity),

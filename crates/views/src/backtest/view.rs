@@ -26,6 +26,8 @@ pub struct BacktestView {
     pub strategies: Vec<NamedResult>,
     /// The closed trades of each symbol, by name.
     pub symbols: Vec<NamedResult>,
+    /// The closed trades by the regime of their symbol at the entry, by name.
+    pub regimes: Vec<NamedResult>,
     /// The orders.
     pub orders: OrderResult,
     /// How complete the bars are.
@@ -152,6 +154,9 @@ pub struct BacktestTradeView {
     pub entry_order: Option<ClientOrderId>,
     /// Why it was bought.
     pub entry_reason: String,
+    /// The regime of the symbol at the entry: `no_data`, `tight_smc`, `wide_structure` or
+    /// `consolidation`; empty: it was adopted.
+    pub entry_regime: String,
     /// Our id of the last order that sold; none: it was written off.
     pub exit_order: Option<ClientOrderId>,
     /// Why the last part was sold.

@@ -1,0 +1,92 @@
+//! The regime of each symbol in a backtest, from its hourly bars.
+
+use everwarm_analysis::Bar as Plain;
+use everwarm_analysis::regime::{Basis, Regime, Regimes};
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::market::{Bar, RolledBar};
+
+/// The regimes of all symbols.
+#[derive(Debug, Default)]
+pub(super) struct SymbolRegimes(SymbolMap<Series>);
+
+/// The regime of a symbol, and the decimals of its prices.
+#[derive(Debug)]
+struct Series {
+    regimes: Regimes,
+    scale: u8,
+}
+
+impl SymbolRegimes {
+    /// Takes hourly bars in, by symbol.
+    pub(super) fn take(&mut self, bars: &[RolledBar]) {
+        let mut near = 0;
+        for RolledBar { bar, .. } in bars {
+            let new = || Series { regimes: Regimes::new(), scale: bar.scale() };
+            self.0.near(&mut near, bar.symbol, new).take(bar);
+        }
+    }
+
+    /// The name of the regime of a symbol.
+    pub(super) fn of(&self, symbol: Symbol) -> &'static str {
+        self.0.get(symbol).map_or(Regime::NoData(0), |series| series.regimes.regime()).name()
+    }
+}
+
+impl Series {
+    fn take(&mut self, bar: &Bar) {
+        let ([open, high, low, close], scale) = bar.units();
+        let (open_time, volume) = (bar.open_time, bar.volume_units());
+        if scale > self.scale {
+            let factor = 10_i64.checked_pow((scale - self.scale).into());
+            if !factor.is_some_and(|factor| self.regimes.rescale(factor)) {
+                self.regimes = Regimes::new();
+            }
+            self.scale = scale;
+        }
+        let plain = Plain { open_time, open, high, low, close, scale, volume };
+        // A bar that does not fit the decimals of the ones before is left out.
+        if let Some(plain) = plain.at(self.scale) {
+            let _ = self.regimes.update(&plain, Basis::Structures);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::money::Price;
+    use everwarm_domain::time::Timeframe;
+
+    /// An hourly bar of 2 quote units around a middle, with this many further decimals.
+    fn hour(symbol: Symbol, n: i64, middle: i64, fine: bool) -> RolledBar {
+        let price = |units: i64| {
+            let end = if fine { "0000000001" } else { "0" };
+            Price::exact(format!("{units}.{end}").parse().unwrap()).unwrap()
+        };
+        let bar = Bar {
+            symbol,
+            open_time: n * Timeframe::H1.ms(),
+            open: price(middle),
+            high: price(middle + 1),
+            low: price(middle - 1),
+            close: price(middle),
+            volume: 1.into(),
+        };
+        RolledBar { bar, count: 60, complete: true }
+    }
+
+    #[test]
+    fn each_symbol_has_its_regime_and_more_decimals_keep_it() {
+        let [steady, rising] = ["AAA", "BBB"].map(|name| Symbol::named(name).unwrap());
+        let mut regimes = SymbolRegimes::default();
+        for n in 0..40 {
+            let bars = [hour(steady, n, 100 + n % 2, n > 20), hour(rising, n, 100 + 3 * n, false)];
+            regimes.take(&bars);
+            let warm = if n < 27 { "no_data" } else { regimes.of(steady) };
+            assert_eq!(regimes.of(steady), warm, "hour {n}");
+        }
+        assert_eq!(regimes.of(steady), "consolidation");
+        assert_eq!(regimes.of(rising), "wide_structure");
+        assert_eq!(regimes.of(Symbol::named("CCC").unwrap()), "no_data");
+    }
+}

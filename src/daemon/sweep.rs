@@ -1,0 +1,131 @@
+//! Plays the points of a grid, each in every part of the period, on several threads.
+
+use super::backtest::{self, END};
+use super::chaos::interrupted;
+use super::stop::Stop;
+use super::{market, read, recorded};
+use everwarm_cli::SweepConfig;
+use everwarm_config::{Config, MarketSource};
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_sim::InitialBooks;
+use everwarm_sim::market::{Market, Recording, Window};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::sweep::{Figures, Outcome, Part, PointResult};
+use sha2::{Digest as _, Sha256};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes of a digest that are kept.
+const DIGEST: usize = 16;
+
+/// Plays a sweep.
+///
+/// # Errors
+/// A part has no close, or a point cannot be played or stored.
+pub fn run(asked: &SweepConfig<'_>) -> Result<(), Failure> {
+    let config = &asked.base.config;
+    let bars = Bars::of(&config.market)?;
+    let (market, setup) = bars.market(config)?;
+    let whole = (market.start(), market.end());
+    let mut market = Window::of(market, asked.base.from, asked.base.to);
+    let (from, to) = (market.start(), market.end().ok_or_else(backtest::endless)?);
+    let parts = Part::cut(from, to, asked.parts).map_err(|why| Failure::new(Exit::Usage, why))?;
+    for part in &parts {
+        if market.next_close(part.from).is_none_or(|close| close > part.to) {
+            return Err(backtest::empty((part.from, part.to), whole));
+        }
+    }
+    let base = digest(config, &setup, &mut market);
+    let points = (asked.begin)(&base, &parts)?;
+    interrupted(Stop::new()?.may_take(END))?;
+    let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
+    let work = || {
+        while let Some(point) = points.get(next.fetch_add(1, Relaxed)) {
+            if let Err(why) = play(asked, &bars, *point, &parts) {
+                next.store(points.len(), Relaxed);
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(why);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..asked.jobs.min(points.len()) {
+            scope.spawn(work);
+        }
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    }
+}
+
+/// Plays a point in each part.
+fn play(asked: &SweepConfig<'_>, bars: &Bars, point: u64, parts: &[Part]) -> Result<(), Failure> {
+    let config = match (asked.config_of)(point) {
+        Ok(config) => config,
+        Err(why) => {
+            // The first line counts the errors.
+            let errors: Vec<&str> = why.text.lines().skip(1).collect();
+            let text = if errors.is_empty() { why.text.clone() } else { errors.join("; ") };
+            let outcome = Outcome::Refused(text);
+            return (asked.take)(PointResult { point, outcome });
+        }
+    };
+    let one = |part: &Part| {
+        let market = bars.market(&config)?;
+        let view = backtest::play(&config, market, (Some(part.from), Some(part.to)), &|_, _| ())?;
+        Ok(Figures::of(&view))
+    };
+    let all = || parts.iter().map(one).collect::<Result<Vec<Figures>, Failure>>();
+    let figures = catch_unwind(AssertUnwindSafe(all)).unwrap_or_else(|_| {
+        Err(Failure::new(Exit::Failed, "a stage panicked; the message above says where"))
+    });
+    let figures = figures.map_err(|why| match why.exit {
+        Exit::Interrupted => {
+            Failure::new(why.exit, "interrupted; the same command continues the sweep")
+        }
+        exit => Failure::new(exit, format!("{}: {why}", (asked.name_of)(point))),
+    })?;
+    (asked.take)(PointResult { point, outcome: Outcome::Played(figures) })
+}
+
+/// The bars that all points share.
+enum Bars {
+    /// They are read once.
+    Recorded(Recording),
+    /// They are computed each time.
+    Made,
+}
+
+impl Bars {
+    fn of(source: &MarketSource) -> Result<Bars, Failure> {
+        Ok(match &source.recording {
+            Some(folder) => Bars::Recorded(read(folder, source)?),
+            None => Bars::Made,
+        })
+    }
+
+    fn market(&self, config: &Config) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
+        match self {
+            Bars::Recorded(recording) => Ok(recorded(&config.market, recording.clone())),
+            Bars::Made => market(&config.market),
+        }
+    }
+}
+
+/// A digest of what results depend on, besides the grid: the settings, the initial books, and the
+/// bars with their history.
+fn digest(config: &Config, setup: &InitialBooks, market: &mut Window) -> String {
+    let mut digest = Sha256::new();
+    digest.update(format!("{:?} {setup:?}", config.settings));
+    let (first, last) = (UtcMs::MIN, market.end().map_or(UtcMs::MAX, |end| end - MINUTE));
+    for rule in market.instruments().to_vec() {
+        digest.update(format!("{rule:?}"));
+        for bar in market.bars(rule.symbol, first, last, usize::MAX) {
+            digest.update(format!("{bar:?}"));
+        }
+    }
+    let bytes = digest.finalize();
+    bytes.iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect()
+}
