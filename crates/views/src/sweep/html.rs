@@ -154,10 +154,9 @@ fn heat_map(view: &SweepView, rank: Rank) -> (String, String) {
             let color = if distance(*mean) < Decimal::ZERO { "--bad" } else { "--go" };
             let share = distance(*mean).abs().checked_div(most).unwrap_or_default();
             let share = share.saturating_mul(Decimal::from(70)).round();
-            put(format!(
-                "<td style=\"background:color-mix(in srgb,var({color}) {share}%,transparent)\">{}</td>",
-                value(rank, Some(*mean))
-            ));
+            let color = format!("color-mix(in srgb,var({color}) {share}%,transparent)");
+            let text = value(rank, Some(*mean));
+            put(format!("<td style=\"background:{color}\">{text}</td>"));
         }
         put("</tr>\n".to_owned());
     }
