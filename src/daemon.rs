@@ -19,6 +19,7 @@ mod measure;
 mod messages;
 mod notify;
 mod operator_input;
+mod own_bars;
 mod panic;
 mod quarantine;
 mod real_money;

@@ -61,6 +61,10 @@ fn it_trades_exactly_as_the_daemon_does_in_lockstep() {
     points.sort_by_key(|point| point[0].as_i64());
     assert_eq!(members(&ours["equity"], &["time", "equity"]), points);
 
+    // The data directory of that daemon has the same bars.
+    let own = backtest(&[&["--journal", dir.to_str().unwrap()][..], &set].concat());
+    assert_eq!(own, ours);
+
     // Also the ids of the orders.
     let fills = ask(&dir, &["fills", "--limit", "0"]);
     let fills = members(&fills, &["client_order_id", "side"]);
@@ -129,6 +133,9 @@ fn what_has_no_result_is_refused_with_what_to_do() {
     assert!(text.contains("--set") && text.contains("fast"), "{text}");
     assert!(with(&["--set", "fast"]).contains("strategy.sma_cross.fast=20"));
     assert!(with(&["--from", "soon"]).contains("2026-01-05"));
+    let text = refused(&["--journal", folder.join("none").to_str().unwrap()]);
+    assert!(text.contains("has no journal: give the data directory of a daemon"), "{text}");
+    assert!(with(&["--journal", "x"]).contains("cannot be used with"));
     let view = backtest(&[&of[..], &["--set", "strategy.sma_cross.slow=900"]].concat());
     assert_eq!(view["data"]["ready"]["sma_cross"], Value::Null, "too few bars are named");
     let made = ["--seed", "3", "--symbols", "2", "--to", "2026-01-05 03:00"];

@@ -3,8 +3,8 @@
 
 use super::chaos::interrupted;
 use super::identity::Traded;
-use super::market;
 use super::stop::Stop;
+use super::{market, own_bars, read, recorded};
 use crate::chaos::folder::Folder;
 use crate::chaos::interrupt;
 use crate::plain_run::{PlainFeed, PlainRun, STOP_ORDERS};
@@ -17,7 +17,7 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::InitialBooks;
-use everwarm_sim::market::{Market, Window};
+use everwarm_sim::market::{Market, Recording, Window};
 use everwarm_trading::strategy;
 use everwarm_views::backtest::{BacktestFold, BacktestView};
 use everwarm_views::exit::{Exit, Failure};
@@ -39,8 +39,60 @@ pub fn run(
     asked: &BacktestConfig,
     on_progress: &dyn Fn(u64, u64),
 ) -> Result<BacktestView, Failure> {
+    let bars = Bars::of(asked)?;
     interrupted(Stop::new()?.may_take(END))?;
-    play(&asked.config, market(&asked.config.market)?, (asked.from, asked.to), on_progress)
+    let period = (asked.from.or(bars.start()), asked.to);
+    play(&asked.config, bars.market(&asked.config)?, period, on_progress)
+}
+
+/// The bars that are played. Several plays share them.
+pub(super) enum Bars {
+    /// Those of files, read once.
+    Read(Recording),
+    /// Those of a journal. What lies before the first close is history.
+    Own(Recording, UtcMs),
+    /// Those of the synthetic market, computed each time.
+    Made,
+}
+
+impl Bars {
+    /// What the request plays.
+    ///
+    /// # Errors
+    /// The bars cannot be read, or there are none.
+    pub(super) fn of(asked: &BacktestConfig) -> Result<Bars, Failure> {
+        let source = &asked.config.market;
+        Ok(match (&asked.journal, &source.recording) {
+            (Some(dir), _) => {
+                let (recording, start) = own_bars::read(dir)?;
+                Bars::Own(recording, start)
+            }
+            (None, Some(folder)) => Bars::Read(read(folder, source)?),
+            (None, None) => Bars::Made,
+        })
+    }
+
+    /// When the account starts, if it is not said.
+    pub(super) fn start(&self) -> Option<UtcMs> {
+        match self {
+            Bars::Own(_, start) => Some(*start),
+            Bars::Read(_) | Bars::Made => None,
+        }
+    }
+
+    /// The market, with the initial books of its exchange.
+    ///
+    /// # Errors
+    /// The configured market does not exist.
+    pub(super) fn market(
+        &self,
+        config: &Config,
+    ) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
+        match self {
+            Bars::Read(bars) | Bars::Own(bars, _) => Ok(recorded(&config.market, bars.clone())),
+            Bars::Made => market(&config.market),
+        }
+    }
 }
 
 /// Plays the strategies of a configuration over a part of a market.

@@ -1,14 +1,13 @@
 //! Plays the points of a grid, each in every part of the period, on several threads.
 
-use super::backtest::{self, END};
+use super::backtest::{self, Bars, END};
 use super::chaos::interrupted;
 use super::stop::Stop;
-use super::{market, read, recorded};
 use everwarm_cli::SweepConfig;
-use everwarm_config::{Config, MarketSource};
+use everwarm_config::Config;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_sim::InitialBooks;
-use everwarm_sim::market::{Market, Recording, Window};
+use everwarm_sim::market::{Market as _, Window};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::sweep::{Figures, Outcome, Part, PointResult};
 use sha2::{Digest as _, Sha256};
@@ -16,19 +15,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of a digest that are kept.
-const DIGEST: usize = 16;
-
 /// Plays a sweep.
 ///
 /// # Errors
 /// A part has no close, or a point cannot be played or stored.
 pub fn run(asked: &SweepConfig<'_>) -> Result<(), Failure> {
     let config = &asked.base.config;
-    let bars = Bars::of(&config.market)?;
+    let bars = Bars::of(asked.base)?;
     let (market, setup) = bars.market(config)?;
     let whole = (market.start(), market.end());
-    let mut market = Window::of(market, asked.base.from, asked.base.to);
+    let mut market = Window::of(market, asked.base.from.or(bars.start()), asked.base.to);
     let (from, to) = (market.start(), market.end().ok_or_else(backtest::endless)?);
     let parts = Part::cut(from, to, asked.parts).map_err(|why| Failure::new(Exit::Usage, why))?;
     for part in &parts {
@@ -81,37 +77,14 @@ fn play(asked: &SweepConfig<'_>, bars: &Bars, point: u64, parts: &[Part]) -> Res
     let figures = catch_unwind(AssertUnwindSafe(all)).unwrap_or_else(|_| {
         Err(Failure::new(Exit::Failed, "a stage panicked; the message above says where"))
     });
-    let figures = figures.map_err(|why| match why.exit {
-        Exit::Interrupted => {
-            Failure::new(why.exit, "interrupted; the same command continues the sweep")
+    let figures = figures.map_err(|why| {
+        if why.exit == Exit::Interrupted {
+            let text = "interrupted; the same command continues the sweep";
+            return Failure::new(why.exit, text);
         }
-        exit => Failure::new(exit, format!("{}: {why}", (asked.name_of)(point))),
+        Failure::new(why.exit, format!("{}: {why}", (asked.name_of)(point)))
     })?;
     (asked.take)(PointResult { point, outcome: Outcome::Played(figures) })
-}
-
-/// The bars that all points share.
-enum Bars {
-    /// They are read once.
-    Recorded(Recording),
-    /// They are computed each time.
-    Made,
-}
-
-impl Bars {
-    fn of(source: &MarketSource) -> Result<Bars, Failure> {
-        Ok(match &source.recording {
-            Some(folder) => Bars::Recorded(read(folder, source)?),
-            None => Bars::Made,
-        })
-    }
-
-    fn market(&self, config: &Config) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
-        match self {
-            Bars::Recorded(recording) => Ok(recorded(&config.market, recording.clone())),
-            Bars::Made => market(&config.market),
-        }
-    }
 }
 
 /// A digest of what results depend on, besides the grid: the settings, the initial books, and the
@@ -126,6 +99,7 @@ fn digest(config: &Config, setup: &InitialBooks, market: &mut Window) -> String 
             digest.update(format!("{bar:?}"));
         }
     }
-    let bytes = digest.finalize();
-    bytes.iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect()
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.finalize()[..16]);
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }

@@ -28,6 +28,8 @@ const INDENT: usize = 2;
 pub struct BacktestConfig {
     /// The configuration of the daemon. Its market is played.
     pub config: Config,
+    /// Data directory whose closes are played, instead of the market.
+    pub journal: Option<PathBuf>,
     /// Start of the account, UTC milliseconds; none: that of the market. Bars before it are
     /// history.
     pub from: Option<UtcMs>,
@@ -46,6 +48,10 @@ pub struct PlayArgs {
     /// its folder].
     #[arg(long, value_name = "FILE")]
     recording_config: Option<PathBuf>,
+    /// Play the closes of a daemon from its data directory, which no process may use. The account
+    /// starts with the equity of the first close.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["recording", "recording_config"])]
+    journal: Option<PathBuf>,
     /// Number of symbols, or their names: 8, or BTCUSD,ETHUSD.
     #[arg(long, value_name = "N|LIST")]
     symbols: Option<String>,
@@ -178,7 +184,7 @@ impl PlayArgs {
             return Err(Failure::new(Exit::Usage, "--from must be before --to"));
         }
         let config = sources(file, self.given(keys)).load(CheckDepth::World)?;
-        Ok(BacktestConfig { config, from, to })
+        Ok(BacktestConfig { config, journal: self.journal.clone(), from, to })
     }
 
     /// The configuration keys that the flags, a grid and `backtest` set. Of several values of a
@@ -214,6 +220,7 @@ impl PlayArgs {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
         add("--recording", path(&self.recording));
         add("--recording-config", path(&self.recording_config));
+        add("--journal", path(&self.journal));
         add("--symbols", self.symbols.clone());
         add("--seed", self.seed.clone());
         add("--config", path(&self.config));

@@ -30,6 +30,9 @@ const SHOWN: usize = 20;
 /// Columns before the continuation of a long line.
 const INDENT: usize = 2;
 
+/// See [`SweepConfig::begin`].
+pub type Begin<'a> = dyn Fn(&str, &[Part]) -> Result<Vec<u64>, Failure> + Sync + 'a;
+
 /// The request to `sweep`.
 pub struct SweepConfig<'a> {
     /// The configuration without the grid, and the period.
@@ -39,7 +42,7 @@ pub struct SweepConfig<'a> {
     /// Threads that play.
     pub jobs: usize,
     /// Gets a digest of bars and configuration and the parts; returns the points to play.
-    pub begin: &'a (dyn Fn(&str, &[Part]) -> Result<Vec<u64>, Failure> + Sync),
+    pub begin: &'a Begin<'a>,
     /// The configuration of a point.
     pub config_of: &'a (dyn Fn(u64) -> Result<Config, Failure> + Sync),
     /// The values of a point in words.
@@ -201,8 +204,8 @@ fn played(
         take: &take,
     })?;
     let running = running.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(running.map(|(plan, results, _)| Done { plan, points: results.points().clone() }))
-        .map(Option::unwrap_or_default)
+    let done = running.map(|(plan, results, _)| Done { plan, points: results.points().clone() });
+    Ok(done.unwrap_or_default())
 }
 
 /// The commands of a sweep in parts.

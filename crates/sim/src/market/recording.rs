@@ -104,16 +104,37 @@ impl Recording {
             let text = format!("symbols.{name}: the recording has no file {name}_1m.csv[.gz]");
             return Err(RecordingError::of(&config_path, Fault::Config(text)));
         }
-        let mut opens: Vec<UtcMs> = recording.bars.iter().flatten().map(|b| b.open_time).collect();
-        opens.sort_unstable();
-        opens.dedup();
-        recording.opens = Arc::new(opens);
+        recording.opens = Arc::new(opens(&recording.bars));
         recording.balances = if config.account.balances.is_empty() {
             defaults::default_balances(&recording.instruments)
         } else {
             config.account.balances.into_iter().map(|(asset, amount)| (asset, amount.0)).collect()
         };
         Ok(recording)
+    }
+
+    /// The bars of another source, by symbol, with the rules of its instruments and the balances of
+    /// the account. A symbol without bars is left out; none if no symbol has any.
+    #[must_use]
+    pub fn of(
+        symbols: BTreeMap<Symbol, (Instrument, Vec<Bar>)>,
+        balances: Vec<(String, Decimal)>,
+    ) -> Option<Recording> {
+        let found = symbols.into_values().filter(|(_, bars)| !bars.is_empty());
+        let (instruments, mut bars): (Vec<_>, Vec<Vec<Bar>>) = found.unzip();
+        for of in &mut bars {
+            of.sort_by_key(|bar| bar.open_time);
+        }
+        let recording = Recording {
+            instruments,
+            opens: Arc::new(opens(&bars)),
+            bars: Arc::new(bars),
+            max_positions: BTreeMap::new(),
+            max_stop_orders: BTreeMap::new(),
+            balances,
+            notices: Vec::new(),
+        };
+        (!recording.opens.is_empty()).then_some(recording)
     }
 
     /// All repairs, in the order of files and lines.
@@ -241,6 +262,14 @@ impl Market for Recording {
         let from = bars.partition_point(|b| b.open_time < from_open);
         bars[from..].iter().take_while(|b| b.open_time <= to_open).take(limit).copied().collect()
     }
+}
+
+/// Opening times at which any symbol has a bar, ascending.
+fn opens(bars: &[Vec<Bar>]) -> Vec<UtcMs> {
+    let mut opens: Vec<UtcMs> = bars.iter().flatten().map(|bar| bar.open_time).collect();
+    opens.sort_unstable();
+    opens.dedup();
+    opens
 }
 
 /// The `_1m` files of a folder by symbol.

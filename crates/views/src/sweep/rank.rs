@@ -210,13 +210,16 @@ fn ranked(plan: &SweepPlan, rank: Rank, played: &BTreeMap<u64, &[Figures]>) -> V
     points
 }
 
-/// For each test part, the best point of the parts before it.
+/// For each test part, the best point of the parts before it. If no point traded in them, nothing
+/// is chosen.
 fn folds(plan: &SweepPlan, rank: Rank, played: &BTreeMap<u64, &[Figures]>) -> Vec<Fold> {
     let fold = |(first, test): (usize, usize)| {
         let trained = |parts: &[Figures]| parts.get(first..test).map(Figures::joined);
         let value = |parts: &[Figures]| trained(parts).and_then(|train| rank.of(&train));
-        let (point, parts) =
-            played.iter().max_by_key(|(point, parts)| (value(parts), Reverse(**point)))?;
+        let (point, parts) = played
+            .iter()
+            .filter(|(_, parts)| value(parts).is_some())
+            .max_by_key(|(point, parts)| (value(parts), Reverse(**point)))?;
         Some(Fold {
             test: *plan.parts.get(test)?,
             point: *point,

@@ -15,14 +15,14 @@ fn part(growth: i64) -> Figures {
 }
 
 /// A plan with two axes of this many values, and parts of an hour.
-fn plan(axes: [usize; 2], parts: i64, train: usize) -> SweepPlan {
+fn plan(sizes: [usize; 2], parts: i64, train: usize) -> SweepPlan {
     let axis = |(key, count): (&str, usize)| Axis {
         key: format!("strategy.x.{key}"),
         values: (1..=count).map(|value| value.to_string()).collect(),
     };
     let hour = 3_600_000;
     SweepPlan {
-        axes: ["fast", "slow"].into_iter().zip(axes).map(axis).collect(),
+        axes: ["fast", "slow"].into_iter().zip(sizes).map(axis).collect(),
         parts: (0..parts).map(|n| Part { from: n * hour, to: (n + 1) * hour }).collect(),
         train,
         ..SweepPlan::default()
@@ -96,6 +96,7 @@ fn equal_points_are_chosen_by_their_number_and_a_point_without_trades_is_last() 
         (0..3).map(|point| (point, Outcome::Played(vec![Figures::default(); 2]))).collect();
     let view = judge(&plan, Rank::Growth, &none);
     assert_eq!(view.warnings, ["no point traded in the test parts"]);
+    assert!(view.walk_forward.folds.is_empty(), "nothing to choose by");
 }
 
 #[test]

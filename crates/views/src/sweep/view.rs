@@ -99,7 +99,7 @@ pub struct SweepView {
 /// The result of choosing the best point of the parts before, for each test part.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalkForward {
-    /// Each choice, by time.
+    /// Each choice, by time. A test part lacks one if no point traded in its train parts.
     pub folds: Vec<Fold>,
     /// The figures of all test parts together.
     pub figures: Figures,
