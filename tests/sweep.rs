@@ -200,6 +200,8 @@ fn what_has_no_result_is_refused_with_what_to_do() {
     let empty = with(&ground.grid, &["--from", "2031-01-01"]);
     assert!(empty.contains("cannot be cut"), "{empty}");
     assert!(with(&ground.grid, &["--shard", "4/3"]).contains("write it like 3/16"));
+    let part = with(&ground.grid, &["--shard", "1/3", "--json"]);
+    assert!(part.contains("cannot be used with"), "a part has no result: {part}");
 
     ground.whole(&ground.out("sweep.jsonl"), &[]);
     let flags = ["--recording", &ground.recording, "--grid", &ground.grid, "--out", &out];

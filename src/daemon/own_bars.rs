@@ -9,6 +9,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_history as history;
 use everwarm_history::bars;
+use everwarm_history::queries::HistoryError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::market::Recording;
 use everwarm_views::exit::{Exit, Failure};
@@ -46,21 +47,11 @@ pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs), Failure> {
     };
     let first = found.first.ok_or_else(nothing)?;
     let archive = Archive::look(&data_dir.join(history::FILE))?;
-    let mut symbols = BTreeMap::new();
-    for (symbol, rule) in found.rules {
-        let kept = archive.as_ref().map_or_else(
-            || Ok(Vec::new()),
-            |archive| bars::read(archive, Timeframe::M1, symbol, UtcMs::MIN..=UtcMs::MAX),
-        )?;
-        let mut bars: BTreeMap<UtcMs, Bar> =
-            kept.into_iter().map(|bar| (bar.open_time, bar)).collect();
-        bars.extend(found.closes.remove(&symbol).unwrap_or_default());
-        symbols.insert(symbol, (rule, bars.into_values().collect()));
-    }
-    let quote =
-        symbols.values().next().map(|(rule, _): &(Instrument, Vec<Bar>)| rule.quote.clone());
-    let cash = quote.map(|quote| (quote, found.equity.unwrap_or_default()));
-    let recording = Recording::of(symbols, cash.into_iter().collect()).ok_or_else(nothing)?;
+    let kept = |symbol| match &archive {
+        Some(archive) => bars::read(archive, Timeframe::M1, symbol, UtcMs::MIN..=UtcMs::MAX),
+        None => Ok(Vec::new()),
+    };
+    let recording = found.recording(&kept)?.ok_or_else(nothing)?;
     Ok((recording, first - MINUTE))
 }
 
@@ -78,6 +69,24 @@ struct Found {
 }
 
 impl Found {
+    /// The closes with the history that `kept` has of a symbol; none without any bar. The venue
+    /// lists more instruments than are traded.
+    fn recording(
+        mut self,
+        kept: &dyn Fn(Symbol) -> Result<Vec<Bar>, HistoryError>,
+    ) -> Result<Option<Recording>, HistoryError> {
+        let mut symbols = BTreeMap::new();
+        for (symbol, rule) in self.rules {
+            let mut bars: BTreeMap<UtcMs, Bar> =
+                kept(symbol)?.into_iter().map(|bar| (bar.open_time, bar)).collect();
+            bars.extend(self.closes.remove(&symbol).unwrap_or_default());
+            symbols.insert(symbol, (rule, bars.into_values().collect::<Vec<Bar>>()));
+        }
+        let traded = symbols.values().find(|(_, bars)| !bars.is_empty());
+        let cash = traded.map(|(rule, _)| (rule.quote.clone(), self.equity.unwrap_or_default()));
+        Ok(Recording::of(symbols, cash.into_iter().collect()))
+    }
+
     fn take(&mut self, body: &Body) {
         match body {
             Body::Market(Market::Instruments { rules }) => {
@@ -100,5 +109,34 @@ impl Found {
             | Body::Order(_)
             | Body::Ledger(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_sim::market::{Market as _, Seeded};
+
+    #[test]
+    fn the_cash_is_in_the_quote_asset_of_what_traded() {
+        let start = 1_767_571_200_000;
+        let mut made = Seeded::new(1, 1, start, 60);
+        let traded = made.instruments()[0].clone();
+        let symbol = Symbol::named("AAABTC").unwrap();
+        let other = Instrument { symbol, quote: "BTC".to_owned(), ..traded.clone() };
+        let (time, bars) = (start + MINUTE, made.bars_closing(start + MINUTE));
+        let mut found = Found::default();
+        found.take(&Body::Market(Market::Instruments { rules: vec![other, traded.clone()] }));
+        let close = Market::Close { time, bars, missing: Vec::new(), odd: Vec::new() };
+        found.take(&Body::Market(close));
+        found.equity = Some(Decimal::ONE_HUNDRED);
+        let past = made.bars(traded.symbol, start - 9 * MINUTE, start - MINUTE, usize::MAX);
+        let kept = |of| Ok(if of == traded.symbol { past.clone() } else { Vec::new() });
+        let recording = found.recording(&kept).unwrap().unwrap();
+        assert_eq!(recording.balances(), [("USDT".to_owned(), Decimal::ONE_HUNDRED)]);
+        assert_eq!(recording.instruments(), std::slice::from_ref(&traded));
+        assert_eq!(recording.bar_count(), 9 + 1, "the history and the close");
+        let none = Found::default().recording(&kept).unwrap();
+        assert!(none.is_none(), "nothing traded");
     }
 }

@@ -84,6 +84,7 @@ pub struct SweepArgs {
     out: PathBuf,
     /// Play only a part of the points: 3/16 is the third of sixteen.
     #[arg(long, value_name = "K/N", value_parser = shard)]
+    #[arg(conflicts_with_all = ["html", "json"])]
     shard: Option<Shard>,
     /// Print N commands, each for a part of the points, and play nothing.
     #[arg(long, value_name = "N", value_parser = up_to(SHARDS))]

@@ -82,8 +82,7 @@ mod tests {
         for n in 0..40 {
             let bars = [hour(steady, n, 100 + n % 2, n > 20), hour(rising, n, 100 + 3 * n, false)];
             regimes.take(&bars);
-            let warm = if n < 27 { "no_data" } else { regimes.of(steady) };
-            assert_eq!(regimes.of(steady), warm, "hour {n}");
+            assert_eq!(regimes.of(steady) == "no_data", n < 27, "hour {n}");
         }
         assert_eq!(regimes.of(steady), "consolidation");
         assert_eq!(regimes.of(rising), "wide_structure");
