@@ -30,9 +30,17 @@ impl Sma {
 pub(crate) fn mean(sum: i128, count: u32, scale: u8) -> f64 {
     let (sum, scale) = shortest(sum, scale);
     let scale = power(scale);
-    // The conversion from 64 bits is faster, and sums rarely need more.
-    let sum = i64::try_from(sum).map_or(sum as f64, |s| s as f64);
+    let sum = i64::try_from(sum).map_or_else(|_| wide(sum), |s| s as f64);
     sum / (f64::from(count) * scale)
+}
+
+/// A sum of more than 64 bits, which is rare. Its conversion is slow, and the optimiser would make
+/// it for every sum.
+#[cold]
+#[inline(never)]
+#[expect(clippy::cast_precision_loss, reason = "the nearest float")]
+fn wide(sum: i128) -> f64 {
+    sum as f64
 }
 
 impl Indicator for Sma {

@@ -189,8 +189,7 @@ impl<V> SymbolMap<V> {
     /// together cost one walk. `near` is the index of the last one found, 0 before the first.
     pub fn find_near(&self, near: &mut usize, symbol: Symbol) -> Option<&V> {
         let ahead = self.0.get(*near..)?;
-        let place = ahead.iter().position(|row| row.0 >= symbol)?;
-        *near += place;
+        *near += ahead.iter().position(|row| row.0 >= symbol).unwrap_or(ahead.len());
         self.0.get(*near).filter(|row| row.0 == symbol).map(|row| &row.1)
     }
 

@@ -43,6 +43,9 @@ impl Bar {
     #[must_use]
     pub fn units(&self) -> ([i64; 4], u8) {
         let scale = self.scale();
+        if scale == PRICE_SCALE {
+            return (self.prices().map(Price::units), scale);
+        }
         let units = |price: Price| {
             let fits = price.scale() == scale;
             if fits { price.units() } else { i64::try_from(price.at(scale)).unwrap_or(i64::MAX) }
@@ -55,10 +58,16 @@ impl Bar {
     #[must_use]
     pub fn volume_units(&self) -> i128 {
         let (units, scale) = (self.volume.mantissa(), self.volume.scale());
-        let power = |decimals: u32| 10_i128.pow(decimals);
         let units = match u32::from(VOLUME_SCALE).checked_sub(scale) {
-            Some(missing) => units.saturating_mul(power(missing)),
-            None => units / power(scale - u32::from(VOLUME_SCALE)),
+            Some(missing) => {
+                let factor = 10_i64.pow(missing);
+                // Nearly all volumes are 64-bit integers, whose product always fits.
+                i64::try_from(units).map_or_else(
+                    |_| units.saturating_mul(factor.into()),
+                    |units| i128::from(units) * i128::from(factor),
+                )
+            }
+            None => units / 10_i128.pow(scale - u32::from(VOLUME_SCALE)),
         };
         units.max(0)
     }

@@ -22,7 +22,10 @@ const DIGITS: u32 = 28;
 ///
 /// It has more than 8 decimals only if it needs them, so equal prices are equal values. The largest
 /// price is about 92 billion with 8 decimals, and about 9 with 18.
+///
+/// It takes 9 bytes, so a bar takes 80: each close copies hundreds of bars several times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(Rust, packed)]
 pub struct Price {
     units: i64,
     scale: u8,
@@ -133,7 +136,7 @@ fn power(scale: u8) -> f64 {
 impl Ord for Price {
     fn cmp(&self, other: &Price) -> Ordering {
         if self.scale == other.scale {
-            return self.units.cmp(&other.units);
+            return self.units().cmp(&other.units());
         }
         let scale = self.scale.max(other.scale);
         self.at(scale).cmp(&other.at(scale))

@@ -563,7 +563,8 @@ impl<B: Body> Journal<B> {
         if notify {
             self.work.notify_one();
         }
-        for waker in wake {
+        // On one thread, the last one woken runs first: the lowest rank, for which the others wait.
+        for waker in wake.iter().rev() {
             waker.raise();
         }
     }

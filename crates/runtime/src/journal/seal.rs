@@ -6,6 +6,7 @@
 //! as on the store thread.
 
 use super::Journal;
+use super::locked_state::Inner;
 use crate::chaos::Site;
 use crate::store::{Op, Sealing, StoreError};
 use everwarm_kernel::fact::Body;
@@ -81,7 +82,9 @@ impl<B: Body> Journal<B> {
                     }
                 }
                 Ok(None) => {
-                    let waited = self.seals.wait_timeout(self.lock(), AGAIN);
+                    // Each commit notifies, but an attempt reads megabytes.
+                    let runs = |inner: &mut Inner<B>| !inner.ended && !inner.closing;
+                    let waited = self.seals.wait_timeout_while(self.lock(), AGAIN, runs);
                     drop(waited.unwrap_or_else(PoisonError::into_inner));
                 }
             }

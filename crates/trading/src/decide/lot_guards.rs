@@ -46,6 +46,9 @@ pub(super) struct Guard {
     high: Decimal,
     /// Its stop orders.
     pub(super) orders: StopOrders,
+    /// Its prices on a tick, until an entry or a new high changes them.
+    #[serde(skip)]
+    known: Option<(Decimal, Levels)>,
 }
 
 /// Which order that protects a lot has ended.
@@ -124,7 +127,7 @@ impl Guard {
         let zero = Decimal::ZERO;
         let orders = StopOrders::default();
         let (bought, paid, fees, high) = (zero, zero, zero, zero);
-        Guard { rules, exits, opened, bought, paid, fees, high, orders }
+        Guard { rules, exits, opened, bought, paid, fees, high, orders, known: None }
     }
 
     /// The average price of the entry, in quote units.
@@ -157,6 +160,32 @@ impl Guard {
         Levels { stop: stop.map(on_tick), trails, target }
     }
 
+    /// The same prices. They rarely change, and each close asks for them.
+    fn known_levels(&mut self, rule: Option<&Instrument>) -> Levels {
+        let tick = rule.map_or(Decimal::ZERO, |rule| rule.tick_size);
+        if let Some((of, levels)) = self.known
+            && of == tick
+        {
+            debug_assert_eq!(levels, self.levels(rule), "whatever moves the prices forgets them");
+            return levels;
+        }
+        let levels = self.levels(rule);
+        self.known = Some((tick, levels));
+        levels
+    }
+
+    /// Notes the highest price of a bar.
+    fn rise(&mut self, bar: &Bar) {
+        let high = if bar.open_time >= self.opened { bar.high } else { bar.close };
+        let high = high.decimal();
+        if high > self.high {
+            self.high = high;
+            if self.rules.trail_ppm.is_some() {
+                self.known = None;
+            }
+        }
+    }
+
     /// Net profit of a sale at `price`, in millionths of the cost. The sale costs the same share as
     /// the entry.
     fn profit_ppm(&self, price: Decimal) -> Option<Decimal> {
@@ -169,7 +198,7 @@ impl Guard {
 
     /// The rule by which a bar has the lot sold, and why. `close` is the end of the bar.
     fn judge(
-        &self,
+        &mut self,
         bar: &Bar,
         close: UtcMs,
         rule: Option<&Instrument>,
@@ -178,7 +207,7 @@ impl Guard {
         let whole = bar.open_time >= self.opened;
         let (low, high) =
             if whole { (bar.low.decimal(), bar.high.decimal()) } else { (last, last) };
-        let Levels { stop, trails, target } = self.levels(rule);
+        let Levels { stop, trails, target } = self.known_levels(rule);
         if let Some(stop) = stop.filter(|stop| low <= *stop) {
             let (rule, name) = if trails {
                 (ExitRule::TrailingStop, "trailing stop")
@@ -311,6 +340,7 @@ impl Guards {
             self.sold(*symbol, strategy);
         } else if let Some(guard) = self.lots.get_mut(&name) {
             guard.exits.stop = guard.fixed_stop();
+            guard.known = None;
         }
         let entry = self.entries.entry(name).or_default();
         if entry.close != *close_time {
@@ -344,6 +374,7 @@ impl Guards {
             Some(_) | None => Decimal::ZERO,
         };
         let Some(guard) = self.lots.get_mut(&name) else { return };
+        guard.known = None;
         guard.opened = guard.opened.min(opened);
         guard.bought = guard.bought.saturating_add(fill.quantity);
         guard.paid = guard.paid.saturating_add(fill.price.saturating_mul(fill.quantity));
@@ -377,25 +408,27 @@ impl Guards {
 
     /// Judges all lots by the bars of the close of input `n`.
     pub(super) fn close(&mut self, n: u64, close: UtcMs, bars: &[Bar], instruments: &Instruments) {
+        debug_assert!(bars.is_sorted_by_key(|bar| bar.symbol), "the bars of a close are sorted");
         self.due = (0, BTreeMap::new());
-        for bar in bars {
-            let from = (bar.symbol, String::new());
-            let of_symbol = self.lots.range_mut(from..);
-            for (name, guard) in of_symbol.take_while(|((symbol, _), _)| *symbol == bar.symbol) {
-                if let Some(why) = guard.judge(bar, close, instruments.get(bar.symbol)) {
-                    self.due.0 = n;
-                    self.due.1.insert(name.clone(), why);
-                }
-                let waited = guard.orders.wait > 0;
-                guard.orders.wait = guard.orders.wait.saturating_sub(1);
-                let moves = guard.rules.trail_ppm.is_some() && !self.most.is_empty();
-                if moves || (waited && guard.orders.wait == 0) {
-                    let key = Key { n, rank: Rank::INPUT.0, i: 0 };
-                    self.changed.insert(name.clone(), (n, key));
-                }
-                let high = if bar.open_time >= guard.opened { bar.high } else { bar.close };
-                guard.high = guard.high.max(high.decimal());
+        // Lots are sorted too, and are fewer than bars.
+        let (mut rest, mut near) = (bars, 0);
+        for (name, guard) in &mut self.lots {
+            let symbol = name.0;
+            let ahead = rest.iter().position(|bar| bar.symbol >= symbol).unwrap_or(rest.len());
+            rest = &rest[ahead..];
+            let Some(bar) = rest.first().filter(|bar| bar.symbol == symbol) else { continue };
+            if let Some(why) = guard.judge(bar, close, instruments.near(&mut near, symbol)) {
+                self.due.0 = n;
+                self.due.1.insert(name.clone(), why);
             }
+            let waited = guard.orders.wait > 0;
+            guard.orders.wait = guard.orders.wait.saturating_sub(1);
+            let moves = guard.rules.trail_ppm.is_some() && !self.most.is_empty();
+            if moves || (waited && guard.orders.wait == 0) {
+                let key = Key { n, rank: Rank::INPUT.0, i: 0 };
+                self.changed.insert(name.clone(), (n, key));
+            }
+            guard.rise(bar);
         }
     }
 

@@ -64,6 +64,24 @@ fn a_stop_counts_from_the_average_price_of_the_entry() {
 }
 
 #[test]
+fn a_later_fill_and_another_tick_move_prices_that_a_close_has_computed() {
+    let mut guards = guarded(ExitRules::default());
+    assert_eq!(judged(&mut guards, 10, ["100", "100", "95.01", "100"]), "");
+    let fill = VenueFill { time: 10 * MINUTE, ..trade(3, "103", "2") };
+    guards.filled(sym(SYMBOL), "s", Side::Buy, &fill, Some(&instrument(SYMBOL)));
+    let stop = "stop 96.42 reached: the low was 96.42";
+    assert_eq!(judged(&mut guards.clone(), 11, ["100", "100", "96.42", "100"]), stop);
+    assert_eq!(judged(&mut guards, 11, ["100", "100", "96.43", "100"]), "");
+    let mut instruments = Instruments::default();
+    instruments.learn(&[Instrument { tick_size: dec("5"), ..instrument(SYMBOL) }]);
+    let [open, high, low, close] = [Price::exact(dec("96")).unwrap(); 4];
+    let (symbol, open_time, volume) = (sym(SYMBOL), 12 * MINUTE, Decimal::ONE);
+    let bar = Bar { symbol, open_time, open, high, low, close, volume };
+    guards.close(2, open_time + MINUTE, &[bar], &instruments);
+    assert_eq!(guards.due().count(), 0, "95 is the next lower tick");
+}
+
+#[test]
 fn the_prices_of_a_signal_count_in_place_of_the_rules() {
     let entry = || {
         let (symbol, strategy, quantity) = (sym(SYMBOL), "s".to_owned(), Decimal::TWO);

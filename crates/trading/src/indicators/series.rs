@@ -134,15 +134,12 @@ impl Series {
 
     /// Takes closed bars, sorted by symbol. Each bar newer than the last of its symbol gives a row.
     pub(super) fn update<'a>(&mut self, because: Key, bars: impl Iterator<Item = &'a Bar> + Clone) {
-        // All places are found first, because a new symbol moves those behind it.
-        let (mut near, mut count) = (0, 0);
-        for bar in bars.clone() {
-            near = self.place(near, bar.symbol) + 1;
-            count += 1;
-        }
+        debug_assert!(bars.clone().is_sorted_by_key(|bar| bar.symbol), "bars are sorted by symbol");
+        let count = bars.size_hint().0;
         let (mut rows, mut heads) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut near = 0;
         for bar in bars {
+            // A new symbol moves only those behind it.
             let at = self.place(near, bar.symbol);
             near = at + 1;
             let last = &mut self.symbols[at].1;

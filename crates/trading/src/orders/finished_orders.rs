@@ -3,6 +3,7 @@
 //! They are packed in a few blocks of bytes, so saving and loading only copies bytes. Whole blocks
 //! are dropped, oldest first: those finished for a day, and those beyond the limit.
 
+use super::id_filter::IdFilter;
 use super::order_states::Order;
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::{DAY, UtcMs};
@@ -29,6 +30,9 @@ pub(super) struct FinishedOrders {
     blocks: VecDeque<Block>,
     /// No dropped order was newer than this time.
     forgotten: UtcMs,
+    /// Over the ids in the blocks. Most searches are for new ids.
+    #[serde(skip)]
+    filter: IdFilter,
 }
 
 /// Orders in the sequence in which they finished.
@@ -47,7 +51,8 @@ struct Bytes(Vec<u8>);
 
 impl Default for FinishedOrders {
     fn default() -> Self {
-        FinishedOrders { blocks: VecDeque::new(), forgotten: UtcMs::MIN }
+        let filter = IdFilter::default();
+        FinishedOrders { blocks: VecDeque::new(), forgotten: UtcMs::MIN, filter }
     }
 }
 
@@ -64,6 +69,11 @@ impl FinishedOrders {
         let others = |all: &VecDeque<Block>| (all.len() - 1) * BLOCK;
         while others(&self.blocks) > REMEMBERED {
             self.forget();
+        }
+        if self.filter.is_empty() {
+            self.filter = IdFilter::of(self.blocks.iter().flat_map(Block::ids));
+        } else {
+            self.filter.add(order.intent.client_id.0.as_bytes());
         }
     }
 
@@ -96,19 +106,24 @@ impl FinishedOrders {
     }
 
     fn find(&self, id: &ClientOrderId) -> Option<&[u8]> {
-        self.blocks.iter().rev().find_map(|block| block.find(id.0.as_bytes()).ok())
+        let id = id.0.as_bytes();
+        if !self.filter.passes(id) {
+            return None;
+        }
+        self.blocks.iter().rev().find_map(|block| block.find(id).ok())
     }
 
     /// The same orders, packed by this version. So orders of an earlier version get the bytes that
     /// facts give now.
     pub(super) fn packed_anew(&self) -> FinishedOrders {
         let blocks = self.blocks.iter().map(Block::packed_anew).collect();
-        FinishedOrders { blocks, forgotten: self.forgotten }
+        FinishedOrders { blocks, forgotten: self.forgotten, filter: IdFilter::default() }
     }
 
     fn forget(&mut self) {
         if let Some(block) = self.blocks.pop_front() {
             self.forgotten = self.forgotten.max(block.newest);
+            self.filter = IdFilter::default();
         }
     }
 }
@@ -162,6 +177,10 @@ impl Block {
 
     fn find(&self, id: &[u8]) -> Result<&[u8], usize> {
         self.search(id).map(|at| self.at(self.places[at]).1)
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &[u8]> {
+        self.places.iter().map(|place| self.at(*place).0)
     }
 
     /// The id at an offset, and the bytes from its order on.

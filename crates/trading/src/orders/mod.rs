@@ -6,6 +6,7 @@
 
 mod cancels;
 mod finished_orders;
+mod id_filter;
 pub mod lifecycle;
 mod manager;
 mod old_states;

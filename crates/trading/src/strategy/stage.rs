@@ -204,15 +204,19 @@ impl<S: Strategy> StrategyStage<S> {
     ) {
         let State { section: current, lines, standings, instruments, off, .. } = &mut self.state;
         let (mut near, mut values) = (0, Vec::new());
+        let (mut near_standing, mut near_rule) = (0, 0);
         for row in table.rows() {
             let symbol = row.head.symbol;
             let line = lines.near(&mut near, symbol, Line::default);
-            let standing = standings.get(symbol);
+            let standing = standings.find_near(&mut near_standing, symbol);
             let lot = standing.map(Standing::view).unwrap_or_default();
-            let holds = standing.is_some_and(|standing| {
-                standing.holds(instruments.get(symbol), row.head.close.decimal())
-            });
-            if S::ENDS_WITH_LOT && line.last == Some(Side::Buy) && !holds && !lot.leaves {
+            let mut holds = || {
+                standing.is_some_and(|standing| {
+                    let rule = instruments.near(&mut near_rule, symbol);
+                    standing.holds(rule, row.head.close.decimal())
+                })
+            };
+            if S::ENDS_WITH_LOT && line.last == Some(Side::Buy) && !lot.leaves && !holds() {
                 line.sided(Side::Sell);
             }
             let former;
@@ -246,7 +250,7 @@ impl<S: Strategy> StrategyStage<S> {
                 }
             }
             let view = View { head: row.head, values: &values, lot };
-            let long = !lot.leaves && (holds || line.last == Some(Side::Buy));
+            let long = !lot.leaves && (line.last == Some(Side::Buy) || holds());
             let Some(signal) = S::update(section, &mut line.memory, long, &view) else { continue };
             let enters = !*off && line.kept.is_none();
             let passes = match signal.intent {
