@@ -62,8 +62,33 @@ fn it_trades_exactly_as_the_daemon_does_in_lockstep() {
     assert_eq!(members(&ours["equity"], &["time", "equity"]), points);
 
     // The data directory of that daemon has the same bars.
-    let own = backtest(&[&["--journal", dir.to_str().unwrap()][..], &set].concat());
+    let journal = ["--journal", dir.to_str().unwrap()];
+    let mut own = backtest(&[&journal[..], &set].concat());
+    let did = own.as_object_mut().unwrap().remove("daemon").unwrap()["traded"].take();
     assert_eq!(own, ours);
+    // Beside the result is that of the daemon, which is the same.
+    for member in ["from", "to", "closes", "account", "all", "orders", "trades", "equity"] {
+        assert_eq!(did[member], ours[member], "{member}");
+    }
+    // With other settings and a later start, it is what the daemon did since then.
+    let from = ours["from"].as_i64().unwrap() + 200 * 60_000;
+    let later = ["--set", "strategy.sma_cross.fast=3", "--from", &from.to_string()];
+    let mut other = backtest(&[&journal[..], &later].concat());
+    let did = other["daemon"]["traded"].take();
+    let since: Vec<&Value> = ours["trades"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|t| t["closed"].as_i64() > Some(from))
+        .collect();
+    assert_eq!(did["trades"].as_array().unwrap().iter().collect::<Vec<_>>(), since);
+    assert!(!since.is_empty() && other["trades"] != did["trades"], "{other}");
+    assert_eq!((&did["from"], &did["closes"]), (&json!(from), &other["closes"]));
+    let text = plain(&[&["backtest"], &journal[..], &later].concat());
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    let head = text.lines().find(|line| line.starts_with("item"));
+    let words = head.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(words, Some(vec!["item", "played", "the", "daemon"]), "{text}");
 
     // Also the ids of the orders.
     let fills = ask(&dir, &["fills", "--limit", "0"]);

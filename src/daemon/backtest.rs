@@ -42,7 +42,10 @@ pub fn run(
     let bars = Bars::of(asked)?;
     interrupted(Stop::new()?.may_take(END))?;
     let period = (asked.from.or(bars.start()), asked.to);
-    play(&asked.config, bars.market(&asked.config)?, period, on_progress)
+    let view = play(&asked.config, bars.market(&asked.config)?, period, on_progress)?;
+    let Some(dir) = &asked.journal else { return Ok(view) };
+    let daemon = own_bars::traded(dir, (view.from, view.to))?;
+    Ok(BacktestView { daemon: Some(daemon), ..view })
 }
 
 /// The bars that are played. Several plays share them.

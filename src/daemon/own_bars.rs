@@ -1,4 +1,4 @@
-//! The bars that a daemon traded on, from its data directory.
+//! The bars that a daemon traded on, and what it did, from its data directory.
 
 use crate::audit;
 use everwarm_domain::fact::{Body, Ledger, Market};
@@ -12,7 +12,9 @@ use everwarm_history::bars;
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::market::Recording;
+use everwarm_views::backtest::{BacktestFold, DaemonResult};
 use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::journal_reader::JournalFacts;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -25,17 +27,7 @@ use std::path::Path;
 /// A daemon uses the directory, or it has no close.
 pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs), Failure> {
     let dir = data_dir.display();
-    let journal = audit::open(data_dir).map_err(|why| {
-        if why.exit == Exit::Held {
-            let more = "Stop the daemon, or give a directory with a restored backup of it";
-            return Failure::new(Exit::Held, format!("{why}. {more}"));
-        }
-        if why.exit == Exit::Unreachable {
-            let text = format!("{dir} has no journal: give the data directory of a daemon");
-            return Failure::new(Exit::Usage, text);
-        }
-        why
-    })?;
+    let journal = opened(data_dir)?;
     let mut found = Found::default();
     journal.each(0, &mut |_, fact| {
         found.take(&fact.body);
@@ -53,6 +45,38 @@ pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs), Failure> {
     };
     let recording = found.recording(&kept)?.ok_or_else(nothing)?;
     Ok((recording, first - MINUTE))
+}
+
+/// What the daemon did after the start of the account, up to the last close and its executions.
+///
+/// # Errors
+/// See [`read`].
+pub(super) fn traded(data_dir: &Path, (from, to): (UtcMs, UtcMs)) -> Result<DaemonResult, Failure> {
+    let mut fold = BacktestFold::new(from, BTreeMap::new());
+    opened(data_dir)?.each(0, &mut |_, fact| {
+        if matches!(&fact.body, Body::Market(Market::Close { time, .. }) if *time > to) {
+            return ControlFlow::Break(());
+        }
+        fold.fold(fact);
+        ControlFlow::Continue(())
+    })?;
+    let traded = |view| DaemonResult::Traded(Box::new(view));
+    Ok(fold.finish().map_or_else(DaemonResult::None, traded))
+}
+
+fn opened(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
+    let dir = data_dir.display();
+    audit::open(data_dir).map_err(|why| {
+        if why.exit == Exit::Held {
+            let more = "Stop the daemon, or give a directory with a restored backup of it";
+            return Failure::new(Exit::Held, format!("{why}. {more}"));
+        }
+        if why.exit == Exit::Unreachable {
+            let text = format!("{dir} has no journal: give the data directory of a daemon");
+            return Failure::new(Exit::Usage, text);
+        }
+        why
+    })
 }
 
 /// What the journal has.

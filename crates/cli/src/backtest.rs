@@ -9,13 +9,12 @@ use everwarm_config::{CheckDepth, Config, Given};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::files::write_whole;
-use everwarm_views::backtest::{BacktestTradeView, BacktestView, html};
+use everwarm_views::backtest::{BacktestTradeView, BacktestView, DaemonResult, html};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::summary::Period;
 use everwarm_words::text::{Table, count, hang, instant, instant_of, rounded, shell_word, signed};
 use serde_json::json;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 /// Newest trades that are printed as text.
@@ -49,7 +48,7 @@ pub struct PlayArgs {
     #[arg(long, value_name = "FILE")]
     recording_config: Option<PathBuf>,
     /// Play the closes of a daemon from its data directory, which no process may use. The account
-    /// starts with the equity of the first close.
+    /// starts with the equity of the first close. `backtest` also prints what the daemon did.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["recording", "recording_config"])]
     journal: Option<PathBuf>,
     /// Number of symbols, or their names: 8, or BTCUSD,ETHUSD.
@@ -111,7 +110,9 @@ pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, F
             let [a, b] = &views;
             return printer.json(&json!({ "a": a, "b": b }));
         }
-        return printer.table(&side_by_side([a, b], &views));
+        let heads = [a, b].map(|file| file.display().to_string());
+        return printer
+            .table(&side_by_side(heads.each_ref().map(String::as_str), views.each_ref()));
     }
     let view = play(args, args.play.config.as_ref(), core, printer)?;
     if let Some(file) = &args.html {
@@ -141,28 +142,11 @@ fn play(
     (core.backtest)(&asked, &report)
 }
 
-/// The figures of two results, and those of each strategy that one of them has.
-fn side_by_side(files: [&Path; 2], views: &[BacktestView; 2]) -> Table {
-    let [a, b] = files.map(|file| file.display().to_string());
-    let mut table = Table::new(&["item", &a, &b]);
-    let [one, other] = views.each_ref().map(html::facts);
-    for ([name, one], [_, other]) in one.into_iter().zip(other) {
-        table.row(vec![name, one, other]);
-    }
-    let of_views = |name: &str| {
-        views.each_ref().map(|view| {
-            let found = view.strategies.iter().find(|of| of.name == name);
-            found.map_or_else(
-                || "-".to_owned(),
-                |of| format!("{}, {}", signed(of.result.profit), count(of.result.trades, "trade")),
-            )
-        })
-    };
-    let names: BTreeSet<&String> =
-        views.iter().flat_map(|view| &view.strategies).map(|of| &of.name).collect();
-    for name in names {
-        let [one, other] = of_views(name);
-        table.row(vec![format!("profit of {name}"), one, other]);
+/// Two results side by side.
+fn side_by_side(heads: [&str; 2], views: [&BacktestView; 2]) -> Table {
+    let mut table = Table::new(&["item", heads[0], heads[1]]);
+    for row in html::side_by_side(views) {
+        table.row(row.into());
     }
     table
 }
@@ -273,11 +257,15 @@ fn lines(view: &BacktestView, width: usize) -> Vec<String> {
         lines.extend(table.lines(width));
         lines.push(String::new());
     }
-    let mut table = Table::new(&["item", "value"]);
-    for row in html::facts(view) {
-        table.row(row.into());
+    if let Some(DaemonResult::Traded(daemon)) = &view.daemon {
+        lines.extend(side_by_side(["played", "the daemon"], [view, daemon]).lines(width));
+    } else {
+        let mut table = Table::new(&["item", "value"]);
+        for row in html::facts(view) {
+            table.row(row.into());
+        }
+        lines.extend(table.lines(width).into_iter().skip(1));
     }
-    lines.extend(table.lines(width).into_iter().skip(1));
     let notes = html::notes(view);
     if !notes.is_empty() {
         lines.push(String::new());

@@ -645,6 +645,7 @@ impl<B: Body> store::Source<B> for Journal<B> {
             let mut inner = self.lock();
             inner.committed = done.row.unwrap_or(inner.committed);
             inner.bytes.0 += done.bytes;
+            inner.saves += u64::from(done.saved);
             inner.bytes.1 = done.sealed.unwrap_or(inner.bytes.1);
             if synced {
                 inner.durable = inner.committed;

@@ -6,11 +6,14 @@
 use everwarm_kernel::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
+use everwarm_runtime::chaos::{Chaos, Site};
+use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::store::{Sealing, Store};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Entry {
@@ -212,4 +215,35 @@ fn s69_whatever_the_disk_loses_the_same_is_said_in_the_end() {
         }
     }
     assert!(deaths > 40, "only {deaths} deaths: the test does not disturb");
+}
+
+/// No stage saves its state here, so nothing may be sealed though there is enough.
+#[test]
+fn the_sealing_thread_rests_while_a_late_state_delays_it() {
+    let chaos = Chaos::off();
+    chaos.arm(Vec::new(), |_| (), || ());
+    let store = Store::on_disk(FaultyDisk::holding(Vec::new(), None), "test").unwrap();
+    let stages = vec![StageInfo::of(&Adder::default())];
+    let lazy = Duration::ZERO;
+    let options = Options { lazy, chaos: chaos.clone(), ..Options::new(|why| panic!("{why}")) };
+    let journal = Journal::<Entry>::open(store.clone(), stages, options).unwrap();
+    journal.seal_after(Sealing { segment: 1 << 10, keep: 1 << 10 });
+    let writer = journal.writer("ticks");
+    let waits = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let began = clock::now();
+    for n in 1..=600 {
+        journal.append(&writer, n, vec![Entry::Tick(n.cast_unsigned()); 8]).unwrap();
+        waits.block_on(journal.durable(journal.last_row()));
+    }
+    let of = |site| {
+        let of = chaos.report().0.into_iter().filter(|((at, ..), _)| *at == site);
+        of.map(|(_, times)| times).sum::<u32>()
+    };
+    while of(Site::BeforeSegment) == 0 {
+        std::thread::yield_now();
+    }
+    let (attempts, rests) = (of(Site::BeforeSegment), began.elapsed().as_millis() / 250);
+    assert!(u128::from(attempts) <= rests + 1, "{attempts} attempts with {rests} rests");
+    journal.close();
+    assert_eq!(store.segments().unwrap(), (0, 0));
 }

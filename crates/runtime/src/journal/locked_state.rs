@@ -130,6 +130,8 @@ pub(super) struct Inner<B> {
     pub(super) durable: u64,
     /// Bytes of blocks ever written, and how many of them are sealed.
     pub(super) bytes: (u64, u64),
+    /// Number of commits that wrote a saved state.
+    pub(super) saves: u64,
     pub(super) sealing: Sealing,
     /// First row that each projection still has to read, by name.
     pub(super) holds: BTreeMap<&'static str, u64>,
@@ -189,6 +191,7 @@ impl<B: Body> Inner<B> {
             committed: found.row,
             durable: found.row,
             bytes: found.bytes,
+            saves: 0,
             sealing: Sealing::default(),
             holds: BTreeMap::new(),
             synced_at: clock::now(),

@@ -15,8 +15,21 @@ use std::time::Duration;
 
 /// Name of the thread at kill points.
 pub(crate) const NAME: &str = "sealer";
-/// Time between attempts to seal, while states or projections are too far behind.
+/// Time until another attempt to seal, while projections are too far behind. A saved state brings
+/// one earlier.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// What may be sealed.
+struct Due {
+    /// Ranks that save states.
+    ranks: Vec<u16>,
+    /// The last row.
+    until: u64,
+    /// Size of a segment.
+    size: u64,
+    /// Number of commits with a saved state so far.
+    saves: u64,
+}
 
 struct Panicked<'a, B: Body>(&'a Journal<B>);
 
@@ -62,7 +75,7 @@ impl<B: Body> Journal<B> {
         if let Err(e) = self.store.sweep() {
             return self.fail(&e);
         }
-        while let Some((ranks, until, size)) = self.until_due() {
+        while let Some(Due { ranks, until, size, saves }) = self.until_due() {
             self.options.chaos.point(Site::BeforeSegment, NAME);
             match self.store.seal(&ranks, until, size) {
                 Err(e) => return self.fail(&e),
@@ -83,17 +96,18 @@ impl<B: Body> Journal<B> {
                 }
                 Ok(None) => {
                     // Each commit notifies, but an attempt reads megabytes.
-                    let runs = |inner: &mut Inner<B>| !inner.ended && !inner.closing;
-                    let waited = self.seals.wait_timeout_while(self.lock(), AGAIN, runs);
+                    let rests = |inner: &mut Inner<B>| {
+                        inner.saves == saves && !inner.ended && !inner.closing
+                    };
+                    let waited = self.seals.wait_timeout_while(self.lock(), AGAIN, rests);
                     drop(waited.unwrap_or_else(PoisonError::into_inner));
                 }
             }
         }
     }
 
-    /// Waits until there is enough for a segment. Returns the ranks that save states, the last row
-    /// that may be sealed, and the size of a segment. None if the journal ends.
-    fn until_due(&self) -> Option<(Vec<u16>, u64, u64)> {
+    /// Waits until there is enough for a segment; none if the journal ends.
+    fn until_due(&self) -> Option<Due> {
         let mut inner = self.lock();
         while !inner.seals() || inner.ended || inner.closing {
             if inner.ended || inner.closing {
@@ -107,7 +121,7 @@ impl<B: Body> Journal<B> {
         let held = inner.holds.values().copied().chain(followers).min();
         let until = held.map_or(u64::MAX, |row| row.saturating_sub(1)).min(inner.durable);
         let ranks = inner.present().map(|stage| stage.info.rank.0).collect();
-        Some((ranks, until, inner.sealing.segment))
+        Some(Due { ranks, until, size: inner.sealing.segment, saves: inner.saves })
     }
 
     /// Waits until the bytes up to `end` are sealed; false if the journal ended before.

@@ -37,6 +37,8 @@ pub(crate) struct Committed {
     pub bytes: u64,
     /// Bytes of blocks sealed so far, if that changed.
     pub sealed: Option<u64>,
+    /// Whether it wrote a saved state.
+    pub saved: bool,
     /// Duration of the commit.
     pub took: Duration,
 }
@@ -139,6 +141,7 @@ impl Writer<'_> {
             for op in &batch.ops {
                 if let Op::Checkpoint(rank, state) = op {
                     self.slots.put(&write, *rank, state)?;
+                    done.saved = true;
                 }
             }
             if !batch.roster.is_empty() {

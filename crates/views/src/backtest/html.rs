@@ -1,10 +1,11 @@
 //! A backtest in words, and as one self-contained HTML page.
 
-use super::view::{BacktestView, NamedResult};
+use super::view::{BacktestView, DaemonResult, NamedResult};
 use crate::html::{chart, page as page_of, section, table};
 use crate::summary::html::fees;
 use everwarm_domain::money::Decimal;
 use everwarm_words::text::{amount, count, instant, plain, rounded, signed, thousands};
+use std::collections::BTreeSet;
 
 /// Most gaps that are named.
 const GAPS: usize = 5;
@@ -14,7 +15,13 @@ const GAPS: usize = 5;
 pub fn page(view: &BacktestView) -> String {
     let name = format!("backtest from {} to {}", instant(view.from), instant(view.to));
     let mut out = String::new();
-    table(&mut out, &["", ""], &facts(view));
+    match &view.daemon {
+        Some(DaemonResult::Traded(daemon)) => {
+            let rows: Vec<[String; 3]> = side_by_side([view, daemon]);
+            table(&mut out, &["", "played", "the daemon"], &rows);
+        }
+        Some(DaemonResult::None(_)) | None => table(&mut out, &["", ""], &facts(view)),
+    }
     section(&mut out, "Equity", false);
     out.push_str(&chart(&view.equity));
     let heads = ["", "trades", "won", "profit", "per trade", "profit factor", "minutes"];
@@ -93,6 +100,26 @@ pub fn facts(view: &BacktestView) -> Vec<[String; 2]> {
     rows.into_iter().map(|(name, value)| [name.to_owned(), value]).collect()
 }
 
+/// The figures of two results, and those of each strategy that one of them has.
+#[must_use]
+pub fn side_by_side(views: [&BacktestView; 2]) -> Vec<[String; 3]> {
+    let [one, other] = views.map(facts);
+    let figures = one.into_iter().zip(other);
+    let figures = figures.map(|([name, one], [_, other])| [name, one, other]);
+    let names: BTreeSet<&String> =
+        views.iter().flat_map(|view| &view.strategies).map(|of| &of.name).collect();
+    let profits = names.into_iter().map(|name| {
+        let [one, other] = views.map(|view| {
+            let found = view.strategies.iter().find(|of| of.name == *name);
+            found.map_or_else(dash, |of| {
+                format!("{}, {}", signed(of.result.profit), count(of.result.trades, "trade"))
+            })
+        });
+        [format!("profit of {name}"), one, other]
+    });
+    figures.chain(profits).collect()
+}
+
 /// Results of strategies or symbols, in words.
 #[must_use]
 pub fn results(rows: &[NamedResult]) -> Vec<[String; 7]> {
@@ -132,6 +159,9 @@ pub fn notes(view: &BacktestView) -> Vec<String> {
     let more = view.data.gaps_all.saturating_sub(GAPS as u64);
     if more > 0 {
         notes.push(format!("and {} more", count(more, "gap")));
+    }
+    if let Some(DaemonResult::None(why)) = &view.daemon {
+        notes.push(format!("no result of the daemon to compare with: {why}"));
     }
     for (code, times) in &view.orders.declined {
         notes.push(format!("declined {code}: {}", thousands(*times)));

@@ -25,8 +25,8 @@ use everwarm_words::text::plain;
 use regime::SymbolRegimes;
 use std::collections::{BTreeMap, BTreeSet};
 pub use view::{
-    AccountResult, BacktestTradeView, BacktestView, DataResult, NamedResult, OrderResult,
-    TradeResult,
+    AccountResult, BacktestTradeView, BacktestView, DaemonResult, DataResult, NamedResult,
+    OrderResult, TradeResult,
 };
 
 /// Most gaps that are listed.
@@ -47,7 +47,10 @@ struct Traded {
     regime: &'static str,
 }
 
-/// Folds the facts of a backtest, in their order.
+/// Folds the facts of a backtest or of a daemon's journal, in their order.
+///
+/// What a daemon did before the start of the account is no part of the result, but its lots are
+/// held at the start.
 #[derive(Debug)]
 pub struct BacktestFold {
     trades: TradeFold,
@@ -108,10 +111,15 @@ impl BacktestFold {
     /// Takes one fact in.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         self.trades.fold(fact);
+        self.always(fact);
+        if fact.time > self.from {
+            self.counted(fact);
+        }
+    }
+
+    /// What must be known at the start of the account, too.
+    fn always(&mut self, fact: &Fact<Body>) {
         match &fact.body {
-            Body::Market(Market::Close { time, bars, missing, .. }) => {
-                self.close(*time, bars, missing);
-            }
             Body::Analysis(Analysis::Rolled { timeframe: Timeframe::H1, bars }) => {
                 self.regimes.take(bars);
             }
@@ -121,18 +129,10 @@ impl BacktestFold {
             Body::Analysis(Analysis::FeatureValues { timeframe, table, .. }) => {
                 self.warm(*timeframe, table);
             }
-            Body::Analysis(Analysis::Signals { rows }) => self.orders.signals += rows.len() as u64,
-            Body::Decision(Decision::Declined { code, .. }) => {
-                *self.orders.declined.entry(code.clone()).or_default() += 1;
-            }
             Body::Decision(Decision::Approved { intent, reason, .. }) => {
                 self.reasons.insert(intent.client_id.clone(), why(intent, reason));
             }
-            Body::Order(Order::Intent(_)) => self.orders.orders += 1,
-            Body::Order(Order::Filled { client_id, strategy, symbol, side, fill, .. }) => {
-                self.orders.fills += 1;
-                let fee = self.fees.entry(fill.fee_asset.clone()).or_default();
-                *fee = fee.saturating_add(fill.fee);
+            Body::Order(Order::Filled { client_id, strategy, symbol, side, .. }) => {
                 let reason = self.reasons.get(client_id).cloned().unwrap_or_default();
                 let (order, regime) = (client_id.clone(), self.regimes.of(*symbol));
                 let traded = Traded { order, reason, regime };
@@ -143,7 +143,6 @@ impl BacktestFold {
                 }
             }
             Body::Order(Order::Changed { client_id, status, .. }) if status.is_final() => {
-                self.orders.rejected += u64::from(*status == OrderStatus::Rejected);
                 self.reasons.remove(client_id);
             }
             Body::Ledger(Ledger::Lot { symbol, strategy, quantity, .. }) if strategy != HOUSE => {
@@ -153,6 +152,34 @@ impl BacktestFold {
                 } else {
                     self.held.insert(holder);
                 }
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    fn counted(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(Market::Close { time, bars, missing, .. }) => {
+                self.close(*time, bars, missing);
+            }
+            Body::Analysis(Analysis::Signals { rows }) => self.orders.signals += rows.len() as u64,
+            Body::Decision(Decision::Declined { code, .. }) => {
+                *self.orders.declined.entry(code.clone()).or_default() += 1;
+            }
+            Body::Order(Order::Intent(_)) => self.orders.orders += 1,
+            Body::Order(Order::Filled { fill, .. }) => {
+                self.orders.fills += 1;
+                let fee = self.fees.entry(fill.fee_asset.clone()).or_default();
+                *fee = fee.saturating_add(fill.fee);
+            }
+            Body::Order(Order::Changed { status, .. }) if status.is_final() => {
+                self.orders.rejected += u64::from(*status == OrderStatus::Rejected);
             }
             Body::Ledger(Ledger::Equity { time, equity, .. }) => {
                 let course = self.course.get_or_insert_with(|| Course::from(*equity));
@@ -252,7 +279,9 @@ impl BacktestFold {
                 exit_reason,
             }
         };
-        let ours = checked.trades.into_iter().filter(|trade| trade.strategy != HOUSE);
+        let from = self.from;
+        let ours = checked.trades.into_iter();
+        let ours = ours.filter(|trade| trade.strategy != HOUSE && trade.closed > from);
         let trades: Vec<BacktestTradeView> = ours.map(trade).collect();
         let account = account(
             &self.equity,
@@ -280,6 +309,7 @@ impl BacktestFold {
             data: self.data,
             equity: thin(&self.equity),
             trades,
+            daemon: None,
         })
     }
 }

@@ -36,6 +36,19 @@ pub struct BacktestView {
     pub equity: Vec<Point>,
     /// Closed trades, by their end.
     pub trades: Vec<BacktestTradeView>,
+    /// What a daemon did over the same closes, if they are those of its journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<DaemonResult>,
+}
+
+/// What a daemon did, beside what was played over its closes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DaemonResult {
+    /// Its result.
+    Traded(Box<BacktestView>),
+    /// It has no result; the reason.
+    None(String),
 }
 
 /// What the account did.
