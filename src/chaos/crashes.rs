@@ -10,6 +10,7 @@ use super::invariants::announced::Announced;
 use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Moving, Waits};
+use super::invariants::reservations::managed;
 use super::process::{REACHED, SEALING, STEP, STRIKES, Step};
 use crate::audit::{self, StoreFacts};
 use crate::daemon_run::{APPLICATION, LIVE_FILE};
@@ -429,7 +430,7 @@ pub fn picture(dir: &Path, subject: &Subject) -> Result<(Picture, Vec<String>), 
     let audit = audit::verify(&facts, archive).map_err(|e| e.to_string())?;
     let problems = audit.problems.iter().map(|p| format!("verify: {} {}", p.key, p.text));
     let books = books(dir, subject)?;
-    let mut wrong = invariants.end(&books);
+    let mut wrong = invariants.end(&books, managed(&facts.0)?);
     wrong.extend(problems);
     Ok((Picture { ours, theirs: compare::ledger(&books) }, wrong))
 }

@@ -120,10 +120,15 @@ pub(super) fn flushed_row(disk: &FaultyDisk) -> Result<u64, String> {
     flushed(disk)?.recover().map(|found| found.row).map_err(|e| e.to_string())
 }
 
+/// The journal as it was written, also what was not flushed.
+pub(super) fn written(disk: &FaultyDisk) -> Result<Store, String> {
+    let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
+    Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())
+}
+
 /// The facts of the journal at the end.
 pub(super) fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String> {
-    let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
-    let store = Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())?;
+    let store = written(disk)?;
     let mut facts: Vec<(u64, Fact<Body>)> = Vec::new();
     let scanned = store.scan(0, &mut |row, fact: Fact<Body>| {
         facts.push((row, fact));
@@ -135,7 +140,5 @@ pub(super) fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String>
 
 /// The checkpoints in it.
 pub(super) fn checkpoints(disk: &FaultyDisk) -> Result<Vec<(u16, CheckpointRow)>, String> {
-    let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
-    let store = Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())?;
-    store.checkpoints().map_err(|e| e.to_string())
+    written(disk)?.checkpoints().map_err(|e| e.to_string())
 }

@@ -68,16 +68,17 @@ impl Invariants {
         self.printed.see(fact);
     }
 
-    /// The invariants that do not hold, one sentence each.
+    /// The invariants that do not hold, one sentence each. `managed` is the last input that the
+    /// order manager has passed.
     #[must_use]
-    pub fn end(self, ledger: &Value) -> Vec<String> {
+    pub fn end(self, ledger: &Value, managed: u64) -> Vec<String> {
         let mut broken = self.numbered.end();
         broken.extend(self.intended.end(ledger));
         broken.extend(self.living.end());
         broken.extend(self.once.end(ledger));
         broken.extend(self.owed.end());
         broken.extend(self.positions.end(ledger));
-        broken.extend(self.reservations.end());
+        broken.extend(self.reservations.end(managed));
         broken.extend(self.printed.end());
         broken
     }

@@ -6,7 +6,7 @@
 
 use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};
-use super::disk::{File, Files, Operations, checkpoints, facts, flushed, flushed_row};
+use super::disk::{File, Files, Operations, checkpoints, facts, flushed, flushed_row, written};
 use super::failing_stages::Illness;
 use super::folder::Folder;
 use super::interrupt;
@@ -14,6 +14,7 @@ use super::invariants::announced::{self, Announced};
 use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Closing, Moving, Waits};
+use super::invariants::reservations::managed;
 use super::invariants::{self, Invariants};
 use super::script::{self, Progress, Script};
 use super::sweep::Die;
@@ -247,7 +248,7 @@ pub fn run_with_progress(
     for (_, fact) in &facts {
         invariants.see(fact);
     }
-    broken.extend(invariants.end(&theirs));
+    broken.extend(invariants.end(&theirs, managed(&written(&journal)?)?));
     let mut saved = watched.saved;
     saved.extend(checkpoints(&journal)?);
     let (problems, other_versions) = invariants::verify(&facts, &saved, &archive)?;

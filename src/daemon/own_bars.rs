@@ -61,7 +61,7 @@ pub(super) fn traded(data_dir: &Path, (from, to): (UtcMs, UtcMs)) -> Result<Daem
         ControlFlow::Continue(())
     })?;
     let traded = |view| DaemonResult::Traded(Box::new(view));
-    Ok(fold.finish().map_or_else(DaemonResult::None, traded))
+    Ok(fold.finish().map_or_else(DaemonResult::Differs, traded))
 }
 
 fn opened(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {

@@ -3,16 +3,28 @@
 //! since. Paid is the sum of the fills, which the decision does not read. If the venue reported a
 //! larger executed quantity than the fills, that report counts.
 
+use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Order};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_kernel::fact::Fact;
 use everwarm_kernel::stage::Stage as _;
+use everwarm_runtime::store::Store;
 use everwarm_trading::decide::Decide;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounding of the venue: one fill may differ from its order state by this much.
 const ROUNDED: Decimal = Decimal::from_parts(1, 0, 0, false, 8);
+
+/// The last input that the order manager has passed, in a store.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn managed(store: &Store) -> Result<u64, String> {
+    let found = store.recover().map_err(|e| e.to_string())?;
+    let manager = found.progress().find(|(of, _)| *of == rank::ORDER_MANAGER.0);
+    Ok(manager.map_or(0, |(_, passed)| passed))
+}
 
 /// What was paid for an order: quantity, quote, number of fills.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,8 +47,6 @@ pub struct Reservations {
     /// Input of the last approval, and the orders approved there.
     at: u64,
     last: BTreeSet<ClientOrderId>,
-    /// The last input that the order manager has appended facts about.
-    managed: u64,
     broken: Vec<String>,
 }
 
@@ -54,7 +64,6 @@ impl Reservations {
             self.approved.insert(intent.client_id.clone(), *reserved);
             self.decide.evolve(fact);
         } else if let Body::Order(order) = &fact.body {
-            self.managed = fact.key.n;
             self.order(order);
             self.decide.evolve(fact);
         }
@@ -104,12 +113,13 @@ impl Reservations {
         }
     }
 
-    /// The differences found, one sentence each. A process may end between the decision and the
-    /// order manager: then approvals of the last input have no intents.
+    /// The differences found, one sentence each. `managed` is the last input that the order manager
+    /// has passed. A process may end before it passes the input of the last approvals: then these
+    /// have no intents.
     #[must_use]
-    pub fn end(mut self) -> Vec<String> {
+    pub fn end(mut self, managed: u64) -> Vec<String> {
         let last = std::mem::take(&mut self.last);
-        let without = if self.managed < self.at { last } else { BTreeSet::new() };
+        let without = if managed < self.at { last } else { BTreeSet::new() };
         self.compare(&without);
         self.broken
     }
@@ -122,11 +132,16 @@ mod tests {
     use everwarm_domain::order::{OrderStatus, Side};
 
     fn after(facts: &[Fact<Body>]) -> Vec<String> {
+        until(u64::MAX, facts)
+    }
+
+    /// The differences if the order manager has passed only this input.
+    fn until(managed: u64, facts: &[Fact<Body>]) -> Vec<String> {
         let mut reservations = Reservations::default();
         for fact in facts {
             reservations.see(fact);
         }
-        reservations.end()
+        reservations.end(managed)
     }
 
     #[test]
@@ -134,15 +149,11 @@ mod tests {
         let bought = [approved(1, "a"), intent(1, "a"), changed(2, "a", OrderStatus::Filled)];
         assert_eq!(after(&bought), [""; 0]);
         assert_eq!(after(&bought[..2]), [""; 0], "open on both sides");
-        assert_eq!(after(&bought[..1]), [""; 0], "its process ended before the intent");
-        let without = [approved(1, "a"), intent(1, "b"), approved(1, "b")];
-        assert_eq!(after(&without).len(), 1, "an approval without its intent");
-        let without = [approved(1, "a"), approved(2, "b"), intent(2, "b")];
-        assert!(
-            after(&without)[0].starts_with("after 1 "),
-            "an earlier one: {:?}",
-            after(&without)
-        );
+        assert_eq!(after(&bought[..1]).len(), 1, "an approval without its intent");
+        assert_eq!(until(0, &bought[..1]), [""; 0], "its process ended before the intent");
+        assert_eq!(until(1, &bought[..1]).len(), 1, "the order manager has passed it");
+        let earlier = [approved(1, "a"), approved(2, "b")];
+        assert!(until(1, &earlier)[0].starts_with("after 1 "), "{:?}", until(1, &earlier));
         assert_eq!(after(&bought[1..2]).len(), 1, "an intent that nobody approved");
         let later = [approved(1, "a"), approved(3, "b"), intent(1, "a"), intent(3, "b")];
         assert!(after(&later)[0].starts_with("after 1 "), "{:?}", after(&later));

@@ -20,7 +20,7 @@ pub fn page(view: &BacktestView) -> String {
             let rows: Vec<[String; 3]> = side_by_side([view, daemon]);
             table(&mut out, &["", "played", "the daemon"], &rows);
         }
-        Some(DaemonResult::None(_)) | None => table(&mut out, &["", ""], &facts(view)),
+        Some(DaemonResult::Differs(_)) | None => table(&mut out, &["", ""], &facts(view)),
     }
     section(&mut out, "Equity", false);
     out.push_str(&chart(&view.equity));
@@ -160,7 +160,7 @@ pub fn notes(view: &BacktestView) -> Vec<String> {
     if more > 0 {
         notes.push(format!("and {} more", count(more, "gap")));
     }
-    if let Some(DaemonResult::None(why)) = &view.daemon {
+    if let Some(DaemonResult::Differs(why)) = &view.daemon {
         notes.push(format!("no result of the daemon to compare with: {why}"));
     }
     for (code, times) in &view.orders.declined {

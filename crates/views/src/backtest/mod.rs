@@ -111,14 +111,14 @@ impl BacktestFold {
     /// Takes one fact in.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         self.trades.fold(fact);
-        self.always(fact);
+        self.follow(fact);
         if fact.time > self.from {
-            self.counted(fact);
+            self.count(fact);
         }
     }
 
-    /// What must be known at the start of the account, too.
-    fn always(&mut self, fact: &Fact<Body>) {
+    /// Follows what must be known at the start of the account, too.
+    fn follow(&mut self, fact: &Fact<Body>) {
         match &fact.body {
             Body::Analysis(Analysis::Rolled { timeframe: Timeframe::H1, bars }) => {
                 self.regimes.take(bars);
@@ -163,7 +163,8 @@ impl BacktestFold {
         }
     }
 
-    fn counted(&mut self, fact: &Fact<Body>) {
+    /// Counts what happened after the start.
+    fn count(&mut self, fact: &Fact<Body>) {
         match &fact.body {
             Body::Market(Market::Close { time, bars, missing, .. }) => {
                 self.close(*time, bars, missing);

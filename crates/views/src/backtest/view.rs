@@ -47,8 +47,8 @@ pub struct BacktestView {
 pub enum DaemonResult {
     /// Its result.
     Traded(Box<BacktestView>),
-    /// It has no result; the reason.
-    None(String),
+    /// It has no result, because its ledger differs from its executions: where.
+    Differs(String),
 }
 
 /// What the account did.
