@@ -71,6 +71,13 @@ pub fn page(view: &BacktestView) -> String {
 /// The figures, each with its name.
 #[must_use]
 pub fn facts(view: &BacktestView) -> Vec<[String; 2]> {
+    let mut rows = figures(view);
+    rows.push(["fees".to_owned(), fees(&view.account.fees)]);
+    rows
+}
+
+/// All but the fees, which have as many units as assets.
+fn figures(view: &BacktestView) -> Vec<[String; 2]> {
     let (account, all, orders) = (&view.account, &view.all, &view.orders);
     let declined: u64 = orders.declined.values().sum();
     let mut rows = vec![
@@ -85,7 +92,6 @@ pub fn facts(view: &BacktestView) -> Vec<[String; 2]> {
         ("Sharpe ratio", number(account.sharpe)),
         ("Sortino ratio", number(account.sortino)),
         ("exposure", percent(Some(account.exposure))),
-        ("fees", fees(&account.fees)),
         ("trades", format!("{}, {} won", thousands(all.trades), thousands(all.won))),
         ("win rate", percent(all.win_rate)),
         ("profit per trade", all.expectancy.map_or_else(dash, signed)),
@@ -103,9 +109,16 @@ pub fn facts(view: &BacktestView) -> Vec<[String; 2]> {
 /// The figures of two results, and those of each strategy that one of them has.
 #[must_use]
 pub fn side_by_side(views: [&BacktestView; 2]) -> Vec<[String; 3]> {
-    let [one, other] = views.map(facts);
+    let [one, other] = views.map(figures);
     let figures = one.into_iter().zip(other);
     let figures = figures.map(|([name, one], [_, other])| [name, one, other]);
+    let assets: BTreeSet<&String> =
+        views.iter().flat_map(|view| view.account.fees.keys()).collect();
+    let fees = assets.into_iter().map(|asset| {
+        let [one, other] =
+            views.map(|view| view.account.fees.get(asset).map_or_else(dash, |fee| plain(*fee)));
+        [format!("fees in {asset}"), one, other]
+    });
     let names: BTreeSet<&String> =
         views.iter().flat_map(|view| &view.strategies).map(|of| &of.name).collect();
     let profits = names.into_iter().map(|name| {
@@ -117,7 +130,7 @@ pub fn side_by_side(views: [&BacktestView; 2]) -> Vec<[String; 3]> {
         });
         [format!("profit of {name}"), one, other]
     });
-    figures.chain(profits).collect()
+    figures.chain(fees).chain(profits).collect()
 }
 
 /// Results of strategies or symbols, in words.
