@@ -9,6 +9,7 @@ mod backup;
 mod by_hand;
 mod chaos;
 mod control;
+mod fetch_history;
 mod files;
 mod health;
 mod identity;
@@ -100,6 +101,7 @@ pub const CORE: Core = Core {
     control: control::of_files,
     chaos: chaos::run,
     backtest: backtest::run,
+    fetch: fetch_history::run,
     sweep: sweep::run,
     strategy_check: strategy_check::run,
     account: real_money::account,

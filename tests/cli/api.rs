@@ -344,9 +344,10 @@ const EXAMPLES: &[&[&str]] = &[
 ];
 
 /// What prints the same whatever is configured, or is tried apart.
-const OTHERS: [&str; 16] = [
+const OTHERS: [&str; 17] = [
     "analyze",
     "backtest",
+    "history fetch",
     "sweep",
     "strategy new",
     "strategy check",

@@ -6,10 +6,16 @@ pub mod binance;
 
 use everwarm_domain::id::VenueId;
 use everwarm_domain::secret::Secret;
-use everwarm_venue::Open;
+use everwarm_venue::port::Venue;
+use everwarm_venue::source::Source;
+use everwarm_venue::{Open, Opening};
+use std::sync::Arc;
 
 /// Every external venue. The order is that of the messages.
 pub const EXTERNAL: &[External] = &[binance::EXTERNAL];
+
+/// Every source of past bars that needs no account. The first is the default.
+pub const PUBLIC: &[PublicSource] = &[binance::PUBLIC];
 
 /// The environments of all venues, as `venue.environment` names them. Each venue has some of them.
 pub const ENVIRONMENTS: &[&str] = &[LIVE, "testnet", "demo"];
@@ -39,6 +45,36 @@ pub struct External {
     /// Prepares the adapter for these addresses and this key. It makes no connection. The error
     /// says why the key cannot be used.
     pub open: fn(addresses: &[String], key: AccountKey) -> Result<Open, String>,
+}
+
+/// A source of past bars that needs no account.
+#[derive(Clone, Copy, Debug)]
+pub struct PublicSource {
+    /// Its name in commands.
+    pub name: &'static str,
+    /// Its display name.
+    pub title: &'static str,
+    /// Its address.
+    pub address: &'static str,
+    /// Prepares the adapter for an address. It makes no connection.
+    pub open: fn(address: &str, opening: Opening) -> Result<PublicPorts, String>,
+}
+
+impl PublicSource {
+    /// The source with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static PublicSource> {
+        PUBLIC.iter().find(|source| source.name == name)
+    }
+}
+
+/// The ports of a public source.
+#[derive(Clone, Debug)]
+pub struct PublicPorts {
+    /// Its bars.
+    pub source: Arc<dyn Source>,
+    /// What reads its clock and the rules of its instruments. Other requests need an account.
+    pub venue: Arc<dyn Venue>,
 }
 
 /// The key of an account at a venue.

@@ -95,7 +95,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "write it like strategy.sma_cross.fast=20".to_owned())
 }
 
-fn time(text: &str) -> Result<UtcMs, String> {
+/// A UTC day, or a time.
+pub(super) fn time(text: &str) -> Result<UtcMs, String> {
     let day = || Period::day(text).ok().map(|day| day.from);
     instant_of(text)
         .or_else(day)

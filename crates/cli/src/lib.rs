@@ -14,6 +14,7 @@ mod explain;
 mod faults;
 mod funnel;
 pub mod heap;
+mod history;
 mod limits;
 mod live;
 pub mod log;
@@ -55,9 +56,11 @@ use everwarm_views::backtest::BacktestView;
 use everwarm_views::backup::RestoredView;
 use everwarm_views::changes::{Control, DISABLE, ENABLE};
 use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::fetched::FetchedView;
 use everwarm_views::journal_reader::Proofs;
 use everwarm_views::questions;
 use everwarm_views::views::{AccountView, ChaosView, LiveView, VERSION, VersionView};
+pub use history::FetchConfig;
 pub use panic::Panic;
 use rustix::fs::Mode;
 pub use sim::SimConfig;
@@ -86,6 +89,8 @@ pub struct Core {
     pub chaos: Chaos,
     /// Plays the strategies over bars of the past.
     pub backtest: Backtest,
+    /// Fetches past bars from a public source.
+    pub fetch: Fetch,
     /// Plays the points of a grid over bars of the past, on several threads.
     pub sweep: fn(&SweepConfig<'_>) -> Result<(), Failure>,
     /// Checks strategies over bars.
@@ -111,6 +116,9 @@ pub type Chaos =
 
 /// See [`Core::backtest`]. The callback gets the minutes played, and all.
 pub type Backtest = fn(&BacktestConfig, &dyn Fn(u64, u64)) -> Result<BacktestView, Failure>;
+
+/// See [`Core::fetch`]. The callback gets the bars whose times were requested, and all.
+pub type Fetch = fn(&FetchConfig, &dyn Fn(u64, u64)) -> Result<FetchedView, Failure>;
 
 /// A crash-safe trading daemon.
 ///
@@ -259,6 +267,9 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Compute indicators or structures over a file of bars, without a daemon or data directory.
     Analyze(analyze::AnalyzeArgs),
+    /// Fetch past bars from a public source.
+    #[command(subcommand)]
+    History(history::History),
     /// Play the strategies over recorded bars with the daemon's own stages, and print the result.
     Backtest(backtest::BacktestArgs),
     /// Play a grid of settings over recorded bars, on all cores, and rank them by parts of the
@@ -290,6 +301,11 @@ fn with_remedy(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// Every command, with the version of this build.
+fn versioned(core: &Core) -> clap::Command {
+    Cli::command().version((core.build)())
+}
+
 /// Parses the command line of this process, runs the command, and returns its exit code.
 #[must_use]
 pub fn main(core: &Core) -> Exit {
@@ -297,7 +313,7 @@ pub fn main(core: &Core) -> Exit {
     everwarm_runtime::store::quiet_damage();
     // Every file that this process creates is for its owner alone, also those of the libraries.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let matches = Cli::command().version((core.build)()).try_get_matches();
+    let matches = versioned(core).try_get_matches();
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(e) => {
@@ -334,6 +350,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
         Command::Analyze(args) => analyze::print(&args, printer),
+        Command::History(command) => history::run(&command, core, printer),
         Command::Backtest(args) => backtest::run(&args, core, printer),
         Command::Sweep(args) => sweep::run(&args, core, printer),
         Command::Strategy(command) => strategy::run(&command, core, printer),
@@ -379,9 +396,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Live(command) => live::run(&command, core),
         Command::ApiDoc => printer.json(&everwarm_api::openapi::document()),
         Command::Completions(args) => completions::completions(&args, Cli::command(), printer),
-        Command::Man(args) => {
-            completions::man(&args, Cli::command().version((core.build)()), printer)
-        }
+        Command::Man(args) => completions::man(&args, versioned(core), printer),
         Command::Limits(command) => limits::run(&command, core, printer),
         Command::LogLevel(args) => log_level::run(&args, core, printer),
         Command::Chaos(args) => chaos::run(&args, core, printer),

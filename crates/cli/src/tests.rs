@@ -62,6 +62,7 @@ const CORE: Core = Core {
     chaos: |_, _| Ok(everwarm_views::views::ChaosView::default()),
     strategy_check: |_| Ok(Vec::new()),
     backtest: |_, _| Ok(everwarm_views::backtest::BacktestView::default()),
+    fetch: |_, _| Ok(everwarm_views::fetched::FetchedView::default()),
     sweep: |_| Ok(()),
     account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
     confirm: |_, _| Ok(()),

@@ -16,6 +16,7 @@ pub mod events;
 pub mod exit;
 pub mod explain;
 pub mod features;
+pub mod fetched;
 pub mod funnel;
 pub mod health;
 mod html;

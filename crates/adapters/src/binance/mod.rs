@@ -20,9 +20,9 @@ pub use client::{BinanceClient, Config};
 pub use hosts::{Environment, Hosts};
 pub use sign::ApiKey;
 
-use crate::{AccountKey, External, Signing};
+use crate::{AccountKey, External, PublicPorts, PublicSource, Signing};
 use everwarm_domain::id::VenueId;
-use everwarm_venue::Open;
+use everwarm_venue::{Open, Opening, Probe};
 use std::sync::Arc;
 
 /// Binance spot, as the configuration sees it.
@@ -36,6 +36,31 @@ pub const EXTERNAL: External = External {
     replaces: |environment, usual, given| Environment::or_testnet(environment).takes(usual, given),
     open: opened,
 };
+
+/// Its market data, which need no key:
+/// <https://developers.binance.com/docs/binance-spot-api-docs/faqs/market_data_only>.
+pub const PUBLIC: PublicSource = PublicSource {
+    name: "binance",
+    title: "Binance",
+    address: "https://data-api.binance.vision",
+    open: public,
+};
+
+fn public(address: &str, opening: Opening) -> Result<PublicPorts, String> {
+    let Opening { recv_window, clock, wall, note } = opening;
+    let client = BinanceClient::new(Config {
+        rest: address.to_owned(),
+        stream: String::new(),
+        ws_api: String::new(),
+        key: None,
+        recv_window,
+        clock,
+        wall,
+        probe: Probe::default(),
+        note,
+    })?;
+    Ok(PublicPorts { source: Arc::new(client.clone()), venue: Arc::new(client) })
+}
 
 fn opened(addresses: &[String], key: AccountKey) -> Result<Open, String> {
     let AccountKey { key, signing } = key;

@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
-const COLUMNS: [&str; 6] = ["open_time", "open", "high", "low", "close", "volume"];
+pub(super) const COLUMNS: [&str; 6] = ["open_time", "open", "high", "low", "close", "volume"];
 
 /// Longest accepted line, in bytes: ten times a wide row. It bounds the memory for a file without
 /// line ends.

@@ -5,6 +5,7 @@
 //! [`Bar::validate`](everwarm_domain::market::Bar::validate).
 
 mod bar_file;
+mod bar_writer;
 mod defaults;
 mod paused;
 mod recording;
@@ -14,6 +15,7 @@ mod seeded;
 mod window;
 
 pub use bar_file::read_bars;
+pub use bar_writer::{add_rules, write_bars};
 pub use defaults::{default_balances, split_name};
 pub use paused::{Pause, Paused};
 pub use recording::{Notice, Recording};

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Name of the configuration file in the folder.
-const CONFIG_FILE: &str = "recording.toml";
+pub(super) const CONFIG_FILE: &str = "recording.toml";
 
 /// Default lot size if no volume shows one. It is fine enough for a price of 60,000 quote units.
 const FALLBACK_LOT: Decimal = Decimal::from_parts(1, 0, 0, false, 5);

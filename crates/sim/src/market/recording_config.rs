@@ -93,15 +93,23 @@ const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
 
 impl<const DECIMALS: u8> Amount<DECIMALS> {
     fn parse(text: &str) -> Result<Self, String> {
-        let value = parse_decimal(text)?.normalize();
+        Amount::of(parse_decimal(text)?).map_err(|why| format!("{text} {why}"))
+    }
+
+    /// Checks an amount.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn of(value: Decimal) -> Result<Self, String> {
+        let value = value.normalize();
         if value.is_sign_negative() && !value.is_zero() {
-            return Err(format!("{text} is negative"));
+            return Err("is negative".to_owned());
         }
         if value.scale() > DECIMALS.into() {
-            return Err(format!("{text} has more than {DECIMALS} decimals"));
+            return Err(format!("has more than {DECIMALS} decimals"));
         }
         if value > Decimal::from(AMOUNT_MAX) {
-            return Err(format!("{text} is larger than {AMOUNT_MAX}"));
+            return Err(format!("is larger than {AMOUNT_MAX}"));
         }
         Ok(Amount(value))
     }

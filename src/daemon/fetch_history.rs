@@ -1,0 +1,474 @@
+//! `everwarm history fetch`: past bars of a public source, written as the files of a recording.
+//!
+//! A file grows by blocks of pages from the bars that it has, and each write replaces it whole. So
+//! a command that is killed leaves whole files, and the same command continues.
+
+use everwarm_adapters::{PUBLIC, PublicPorts, PublicSource};
+use everwarm_cli::FetchConfig;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_edge::market::fetch;
+use everwarm_runtime::clock::wall;
+use everwarm_sim::market::{add_rules, read_bars, write_bars};
+use everwarm_venue::address::Address;
+use everwarm_venue::clock::{Pace, SharedClock};
+use everwarm_venue::port::{Bars, ErrorClass, Report, Request, VenueError};
+use everwarm_venue::rate_limit::Note;
+use everwarm_venue::source::BarRange;
+use everwarm_venue::{Opening, install_tls};
+use everwarm_views::backup::failed;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::fetched::{FetchedSeriesView, FetchedView};
+use everwarm_words::text::instant;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::cell::Cell;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Requests at once.
+const AT_ONCE: usize = 8;
+/// Pages of a block. With pages of 1,000 bars a block of minutes is six weeks.
+const BLOCK: usize = 64;
+/// Waits before another attempt, after which the request has failed.
+const WAITS: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+/// Longest wait that a source may ask for, milliseconds.
+const PATIENCE_MS: u64 = 600_000;
+
+/// Fetches what the files lack. The callback gets the bars whose times were requested, and all.
+///
+/// # Errors
+/// The request is wrong, the source cannot be used at all, or a file cannot be read or written. A
+/// series that is not whole is in the result.
+pub fn run(asked: &FetchConfig, on_progress: &dyn Fn(u64, u64)) -> Result<FetchedView, Failure> {
+    let names = || PUBLIC.iter().map(|source| source.name).collect::<Vec<_>>().join(", ");
+    let name = asked.source.as_deref().unwrap_or(PUBLIC[0].name);
+    let source = PublicSource::named(name)
+        .ok_or_else(|| usage(format!("--source: {name:?} is not one of: {}", names())))?;
+    let address = address(source, asked.address.as_deref())?;
+    install_tls();
+    let opening = Opening {
+        recv_window: 0,
+        clock: SharedClock::new(Pace::Real),
+        wall: Arc::new(wall),
+        note: Note::default(),
+    };
+    let no = |e: String| Failure::new(Exit::Failed, e);
+    let ports = (source.open)(address, opening).map_err(no)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| no(e.to_string()))?;
+    runtime.block_on(fetch_all(asked, (source, &ports), on_progress))
+}
+
+fn usage(text: String) -> Failure {
+    Failure::new(Exit::Usage, text)
+}
+
+/// The address to ask.
+fn address<'a>(source: &PublicSource, given: Option<&'a str>) -> Result<&'a str, Failure> {
+    let Some(given) = given else { return Ok(source.address) };
+    let address = Address::read(given).map_err(|why| usage(format!("--address: {why}")))?;
+    match address.scheme {
+        "https" => Ok(given),
+        "http" if address.is_loopback() => Ok(given),
+        "http" => Err(usage(format!(
+            "--address: {given:?} is not encrypted. Use https; http is for this machine only."
+        ))),
+        _ => Err(usage(format!("--address: {given:?} does not begin with https"))),
+    }
+}
+
+async fn fetch_all(
+    asked: &FetchConfig,
+    (source, ports): (&PublicSource, &PublicPorts),
+    on_progress: &dyn Fn(u64, u64),
+) -> Result<FetchedView, Failure> {
+    let can = ports.source.capabilities();
+    let all = &asked.series;
+    if let Some((_, width)) = all.iter().find(|(_, width)| !can.widths.contains(width)) {
+        return Err(usage(format!("--timeframes: {} has no bars of {width}", source.title)));
+    }
+    let final_before = now(source, ports).await? - can.settles;
+    let through = asked.to.map_or(final_before, |to| to.min(final_before));
+    let rules = rules(asked, (source, ports)).await?;
+    std::fs::create_dir_all(&asked.out).map_err(|e| failed(&asked.out, &e))?;
+    let page = can.page.into();
+    let series: Vec<Series> = all
+        .iter()
+        .map(|(symbol, width)| Series::of(asked, (*symbol, *width), through))
+        .collect::<Result<_, _>>()?;
+    let wanted = series.iter().flat_map(|series| &series.wanted).map(Part::bars).sum();
+    let fetcher = Fetcher { ports, page, done: Cell::new(0), wanted, on_progress };
+    (fetcher.on_progress)(0, wanted);
+    // Long series one after another: each holds its bars in memory.
+    let long = series.iter().any(|series| series.wanted.iter().any(|part| part.bars() > 8 * page));
+    let running = stream::iter(series).map(|series| fetcher.fetch(series));
+    let series: Vec<FetchedSeriesView> =
+        running.buffered(if long { 1 } else { AT_ONCE }).try_collect().await?;
+    let has_minutes = |rule: &&Instrument| {
+        let of = |s: &FetchedSeriesView| s.symbol == rule.symbol && s.timeframe == Timeframe::M1;
+        series.iter().any(|series| of(series) && series.bars > 0)
+    };
+    let rules: Vec<Instrument> = rules.iter().filter(has_minutes).cloned().collect();
+    add_rules(&asked.out, &rules).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    Ok(FetchedView { source: source.name.to_owned(), through, series })
+}
+
+/// The clock of the source, UTC milliseconds.
+async fn now(source: &PublicSource, ports: &PublicPorts) -> Result<UtcMs, Failure> {
+    let no = |e: String| Failure::new(Exit::Failed, format!("{}: {e}", source.title));
+    let report = patiently(async || ports.venue.request(Request::ServerTime).await).await;
+    let Report::ServerTime(sample) = report.map_err(|e| no(e.to_string()))? else {
+        return Err(no("the response is to another request".to_owned()));
+    };
+    Ok(sample.server)
+}
+
+/// The rules of the symbols.
+///
+/// # Errors
+/// Names the symbols that the source does not have.
+async fn rules(
+    asked: &FetchConfig,
+    (source, ports): (&PublicSource, &PublicPorts),
+) -> Result<Vec<Instrument>, Failure> {
+    let mut symbols: Vec<Symbol> = asked.series.iter().map(|(symbol, _)| *symbol).collect();
+    symbols.dedup();
+    let mut found = match instruments(ports, &symbols).await {
+        Ok(found) => found,
+        Err(e) if matches!(e.class, ErrorClass::Refused { .. }) && symbols.len() > 1 => Vec::new(),
+        Err(e) if matches!(e.class, ErrorClass::Refused { .. }) => {
+            return Err(usage(format!("--symbols: {} at {}: {e}", symbols[0], source.title)));
+        }
+        Err(e) => return Err(Failure::new(Exit::Failed, format!("{}: {e}", source.title))),
+    };
+    if found.is_empty() {
+        // One wrong name refuses the whole list.
+        for symbol in &symbols {
+            found.extend(instruments(ports, &[*symbol]).await.unwrap_or_default());
+        }
+    }
+    let unknown = |symbol: &&Symbol| !found.iter().any(|rule| rule.symbol == **symbol);
+    let unknown: Vec<String> = symbols.iter().filter(unknown).map(Symbol::to_string).collect();
+    if unknown.is_empty() {
+        return Ok(found);
+    }
+    Err(usage(format!("--symbols: {} has no {}", source.title, unknown.join(", "))))
+}
+
+async fn instruments(
+    ports: &PublicPorts,
+    symbols: &[Symbol],
+) -> Result<Vec<Instrument>, VenueError> {
+    let request = || Request::Instruments { symbols: symbols.to_vec() };
+    let report = patiently(async || ports.venue.request(request()).await).await?;
+    let Report::Instruments(found) = report else { return Ok(Vec::new()) };
+    Ok(found)
+}
+
+/// Repeats a read while another attempt may succeed.
+async fn patiently<T>(
+    mut ask: impl AsyncFnMut() -> Result<T, VenueError>,
+) -> Result<T, VenueError> {
+    let mut waits = WAITS.iter();
+    loop {
+        let error = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let wait = match error.class {
+            ErrorClass::RateLimited { retry_after_ms } if retry_after_ms <= PATIENCE_MS => {
+                Duration::from_millis(retry_after_ms)
+            }
+            ErrorClass::NotSent | ErrorClass::Unknown | ErrorClass::Refused { again: true } => {
+                let Some(wait) = waits.next() else { return Err(error) };
+                *wait
+            }
+            ErrorClass::RateLimited { .. }
+            | ErrorClass::Refused { again: false }
+            | ErrorClass::Halt
+            | ErrorClass::Rules
+            | ErrorClass::Funds
+            | ErrorClass::Absent => return Err(error),
+        };
+        tracing::info!(%error, ?wait, "the request is repeated");
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// A part of a series that its file lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Part {
+    /// Opening times, UTC milliseconds.
+    times: RangeInclusive<UtcMs>,
+    width: UtcMs,
+    /// Whether it lies before the bars of the file. It then grows from its end.
+    before: bool,
+}
+
+impl Part {
+    /// Opening times in it.
+    fn bars(&self) -> u64 {
+        bars_in(&self.times, self.width)
+    }
+}
+
+fn bars_in(times: &RangeInclusive<UtcMs>, width: UtcMs) -> u64 {
+    u64::try_from((times.end() - times.start()) / width + 1).unwrap_or(0)
+}
+
+/// The parts of `from..through` that a file with bars of these opening times lacks. Bars that close
+/// after `through` are not final.
+fn parts(
+    width: UtcMs,
+    (from, through): (UtcMs, UtcMs),
+    held: Option<RangeInclusive<UtcMs>>,
+) -> Vec<Part> {
+    let first = from.saturating_add(width - 1).div_euclid(width) * width;
+    let last = through.div_euclid(width) * width - width;
+    let part = |times, before| Part { times, width, before };
+    let parts = match held {
+        None => vec![part(first..=last, false)],
+        Some(held) => {
+            vec![
+                // What lies between the file and the request is fetched, too: no hole remains.
+                part(first..=held.start() - width, true),
+                part(held.end() + width..=last, false),
+            ]
+        }
+    };
+    parts.into_iter().filter(|part| !part.times.is_empty()).collect()
+}
+
+/// One file.
+struct Series {
+    symbol: Symbol,
+    timeframe: Timeframe,
+    path: PathBuf,
+    bars: Vec<Bar>,
+    wanted: Vec<Part>,
+    refused: Vec<String>,
+}
+
+impl Series {
+    /// Reads the file, if there is one.
+    fn of(
+        asked: &FetchConfig,
+        (symbol, timeframe): (Symbol, Timeframe),
+        through: UtcMs,
+    ) -> Result<Series, Failure> {
+        let name = |end: &str| asked.out.join(format!("{symbol}_{timeframe}.csv{end}"));
+        let path = if name("").exists() { name("") } else { name(".gz") };
+        let bars = if path.exists() {
+            let no = |why| usage(format!("{why}. Repair or remove the file."));
+            read_bars(&path, usize::MAX).map_err(|e| no(e.to_string()))?.0
+        } else {
+            Vec::new()
+        };
+        let width = timeframe.ms();
+        if let Some(bar) = bars.iter().find(|bar| bar.open_time % width != 0) {
+            let (file, open) = (path.display(), instant(bar.open_time));
+            return Err(usage(format!("{file}: no bar of {timeframe} opens at {open}")));
+        }
+        let held = bars.first().zip(bars.last()).map(|(a, b)| a.open_time..=b.open_time);
+        let wanted = parts(width, (asked.from, through), held);
+        Ok(Series { symbol, timeframe, path, bars, wanted, refused: Vec::new() })
+    }
+
+    /// Adds bars that lie before or after all others.
+    fn add(&mut self, found: Bars, before: bool) {
+        let mut bars = Vec::with_capacity(found.held.len());
+        for bar in found.held {
+            match bar.validate() {
+                Ok(()) => bars.push(bar),
+                Err(why) => self.refused.push(format!("{}: {why}", instant(bar.open_time))),
+            }
+        }
+        for bar in found.unheld {
+            self.refused.push(format!("{}: {} ({})", instant(bar.open_time), bar.why, bar.claimed));
+        }
+        if before {
+            bars.append(&mut self.bars);
+            self.bars = bars;
+        } else {
+            self.bars.append(&mut bars);
+        }
+    }
+
+    fn view(self, fetched: usize, error: Option<String>) -> FetchedSeriesView {
+        let Series { symbol, timeframe, path, bars, refused, .. } = self;
+        let first = bars.first().map(|bar| bar.open_time);
+        let last = bars.last().map(|bar| bar.open_time);
+        let between = first.zip(last).map(|(first, last)| bars_in(&(first..=last), timeframe.ms()));
+        let count = bars.len() as u64;
+        FetchedSeriesView {
+            symbol,
+            timeframe,
+            file: path,
+            fetched: fetched as u64,
+            bars: count,
+            first,
+            last,
+            missing: between.unwrap_or(0).saturating_sub(count),
+            refused,
+            error,
+        }
+    }
+}
+
+/// What all series share.
+struct Fetcher<'a> {
+    ports: &'a PublicPorts,
+    /// Most bars of a page.
+    page: u64,
+    /// Bars whose times were requested.
+    done: Cell<u64>,
+    wanted: u64,
+    on_progress: &'a dyn Fn(u64, u64),
+}
+
+impl Fetcher<'_> {
+    /// Fetches what a file lacks.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    async fn fetch(&self, mut series: Series) -> Result<FetchedSeriesView, Failure> {
+        let before = series.bars.len();
+        let mut error = None;
+        for part in std::mem::take(&mut series.wanted) {
+            match self.part(&mut series, &part).await {
+                Ok(()) => {}
+                Err(Stop::Disk(failure)) => return Err(failure),
+                Err(Stop::Source(e)) => {
+                    error = Some(e.to_string());
+                    break;
+                }
+            }
+        }
+        let fetched = series.bars.len() - before;
+        Ok(series.view(fetched, error))
+    }
+
+    async fn part(&self, series: &mut Series, part: &Part) -> Result<(), Stop> {
+        let width = part.width;
+        let (mut from, to) = (*part.times.start(), *part.times.end());
+        if part.bars() > self.page {
+            // Before its listing a symbol has no bars, so the first one is looked for.
+            let (symbol, timeframe) = (series.symbol, series.timeframe);
+            let range = || BarRange { symbol, timeframe, times: from..=to };
+            let page = patiently(async || self.ports.source.bars(range()).await).await;
+            let page = page.map_err(Stop::Source)?;
+            let unheld = page.unheld.first().map(|bar| bar.open_time);
+            let held = page.held.first().map(|bar| bar.open_time);
+            let first = held.into_iter().chain(unheld).min().unwrap_or(to + width);
+            self.count(u64::try_from((first - from) / width).unwrap_or(0));
+            from = first;
+        }
+        let step = width.saturating_mul(i64::try_from(self.page).unwrap_or(i64::MAX));
+        let mut pages = Vec::new();
+        while from <= to {
+            let end = from.saturating_add(step - width).min(to);
+            pages.push(from..=end);
+            from = end.saturating_add(width);
+        }
+        let blocks: Vec<_> = if part.before {
+            pages.rchunks(BLOCK).collect()
+        } else {
+            pages.chunks(BLOCK).collect()
+        };
+        for block in blocks {
+            let of = (series.symbol, series.timeframe);
+            let found = stream::iter(block).map(|times| self.page(of, times.clone()));
+            let found: Vec<Bars> = found.buffered(AT_ONCE).try_collect().await?;
+            let mut all = Bars::default();
+            for page in found {
+                all.held.extend(page.held);
+                all.unheld.extend(page.unheld);
+            }
+            if all.held.is_empty() && all.unheld.is_empty() {
+                continue;
+            }
+            series.add(all, part.before);
+            let written = write_bars(&series.path, &series.bars);
+            written.map_err(|e| Stop::Disk(failed(&series.path, &e)))?;
+        }
+        Ok(())
+    }
+
+    async fn page(
+        &self,
+        of: (Symbol, Timeframe),
+        times: RangeInclusive<UtcMs>,
+    ) -> Result<Bars, Stop> {
+        let source = &*self.ports.source;
+        let found = patiently(async || fetch::fetch(source, of, times.clone()).await).await;
+        self.count(bars_in(&times, of.1.ms()));
+        found.map_err(Stop::Source)
+    }
+
+    fn count(&self, bars: u64) {
+        self.done.set(self.done.get() + bars);
+        (self.on_progress)(self.done.get(), self.wanted);
+    }
+}
+
+/// Why a series ended early.
+enum Stop {
+    Source(VenueError),
+    Disk(Failure),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_domain::time::MINUTE;
+
+    fn wanted(
+        from: UtcMs,
+        through: UtcMs,
+        held: Option<RangeInclusive<UtcMs>>,
+    ) -> Vec<(UtcMs, UtcMs, bool)> {
+        let minutes = |minute: UtcMs| minute * MINUTE;
+        let held = held.map(|held| minutes(*held.start())..=minutes(*held.end()));
+        let parts = parts(MINUTE, (minutes(from), minutes(through)), held);
+        let minute = |time: &UtcMs| time / MINUTE;
+        parts.iter().map(|p| (minute(p.times.start()), minute(p.times.end()), p.before)).collect()
+    }
+
+    #[test]
+    fn a_file_gets_what_lies_before_and_after_its_bars_and_nothing_twice() {
+        assert_eq!(wanted(10, 20, None), [(10, 19, false)], "bars that close by then");
+        assert_eq!(wanted(10, 20, Some(12..=15)), [(10, 11, true), (16, 19, false)]);
+        assert_eq!(wanted(10, 20, Some(10..=19)), []);
+        assert_eq!(wanted(10, 20, Some(5..=30)), []);
+        assert_eq!(wanted(20, 30, Some(5..=10)), [(11, 29, false)], "no hole between");
+        assert_eq!(wanted(5, 10, Some(20..=30)), [(5, 19, true)], "no hole between");
+        assert_eq!(wanted(10, 10, None), []);
+    }
+
+    #[test]
+    fn times_between_bars_begin_with_the_next_bar() {
+        let parts = parts(MINUTE, (MINUTE + 1, 3 * MINUTE + 5), None);
+        assert_eq!(parts[0].times, 2 * MINUTE..=2 * MINUTE);
+    }
+
+    #[test]
+    fn addresses_are_encrypted_unless_they_are_this_machine() {
+        let at = |given| address(&PUBLIC[0], given).map_err(|e| e.to_string());
+        assert_eq!(at(None), Ok(PUBLIC[0].address));
+        assert!(at(Some("https://example.com")).is_ok());
+        assert!(at(Some("http://127.0.0.1:80")).is_ok());
+        for wrong in ["http://example.com", "wss://example.com", "example.com"] {
+            assert!(at(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+}
