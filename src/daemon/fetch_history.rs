@@ -3,18 +3,17 @@
 //! A file grows by blocks of pages from the bars that it has, and each write replaces it whole. So
 //! a command that is killed leaves whole files, and the same command continues.
 
-use everwarm_adapters::{PUBLIC, PublicPorts, PublicSource};
+use everwarm_adapters::{PUBLIC, PastBars, PublicSource};
 use everwarm_cli::FetchConfig;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::instrument::Instrument;
+use everwarm_domain::instrument::SymbolRules;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_edge::market::fetch;
 use everwarm_runtime::clock::wall;
 use everwarm_sim::market::{add_rules, read_bars, write_bars};
 use everwarm_venue::address::Address;
 use everwarm_venue::clock::{Pace, SharedClock};
-use everwarm_venue::port::{Bars, ErrorClass, Report, Request, VenueError};
+use everwarm_venue::port::{Bars, ErrorClass, VenueError};
 use everwarm_venue::rate_limit::Note;
 use everwarm_venue::source::BarRange;
 use everwarm_venue::{Opening, install_tls};
@@ -62,11 +61,11 @@ pub fn run(asked: &FetchConfig, on_progress: &dyn Fn(u64, u64)) -> Result<Fetche
         wall: Arc::new(wall),
         note: Note::default(),
     };
-    let no = |e: String| Failure::new(Exit::Failed, e);
-    let ports = (source.open)(address, opening).map_err(no)?;
+    let failed = |e: String| Failure::new(Exit::Failed, e);
+    let bars = (source.open)(address, opening).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| no(e.to_string()))?;
-    runtime.block_on(fetch_all(asked, (source, &ports), on_progress))
+    let runtime = runtime.map_err(|e| failed(e.to_string()))?;
+    runtime.block_on(fetch_all(asked, (source, &*bars), on_progress))
 }
 
 fn usage(text: String) -> Failure {
@@ -89,17 +88,19 @@ fn address<'a>(source: &PublicSource, given: Option<&'a str>) -> Result<&'a str,
 
 async fn fetch_all(
     asked: &FetchConfig,
-    (source, ports): (&PublicSource, &PublicPorts),
+    (source, bars): (&PublicSource, &dyn PastBars),
     on_progress: &dyn Fn(u64, u64),
 ) -> Result<FetchedView, Failure> {
-    let can = ports.source.capabilities();
+    let title = source.title;
+    let can = bars.capabilities();
     let all = &asked.series;
     if let Some((_, width)) = all.iter().find(|(_, width)| !can.widths.contains(width)) {
-        return Err(usage(format!("--timeframes: {} has no bars of {width}", source.title)));
+        return Err(usage(format!("--timeframes: {title} has no bars of {width}")));
     }
-    let final_before = now(source, ports).await? - can.settles;
+    let now = patiently(async || bars.now().await).await.map_err(|e| no(title, &e))?;
+    let final_before = now - can.settles;
     let through = asked.to.map_or(final_before, |to| to.min(final_before));
-    let rules = rules(asked, (source, ports)).await?;
+    let rules = rules(asked, title, bars).await?;
     std::fs::create_dir_all(&asked.out).map_err(|e| failed(&asked.out, &e))?;
     let page = can.page.into();
     let series: Vec<Series> = all
@@ -107,30 +108,20 @@ async fn fetch_all(
         .map(|(symbol, width)| Series::of(asked, (*symbol, *width), through))
         .collect::<Result<_, _>>()?;
     let wanted = series.iter().flat_map(|series| &series.wanted).map(Part::bars).sum();
-    let fetcher = Fetcher { ports, page, done: Cell::new(0), wanted, on_progress };
+    let fetcher = Fetcher { bars, page, done: Cell::new(0), wanted, on_progress };
     (fetcher.on_progress)(0, wanted);
     // Long series one after another: each holds its bars in memory.
     let long = series.iter().any(|series| series.wanted.iter().any(|part| part.bars() > 8 * page));
     let running = stream::iter(series).map(|series| fetcher.fetch(series));
     let series: Vec<FetchedSeriesView> =
         running.buffered(if long { 1 } else { AT_ONCE }).try_collect().await?;
-    let has_minutes = |rule: &&Instrument| {
+    let has_minutes = |rule: &&SymbolRules| {
         let of = |s: &FetchedSeriesView| s.symbol == rule.symbol && s.timeframe == Timeframe::M1;
         series.iter().any(|series| of(series) && series.bars > 0)
     };
-    let rules: Vec<Instrument> = rules.iter().filter(has_minutes).cloned().collect();
+    let rules: Vec<SymbolRules> = rules.iter().filter(has_minutes).cloned().collect();
     add_rules(&asked.out, &rules).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     Ok(FetchedView { source: source.name.to_owned(), through, series })
-}
-
-/// The clock of the source, UTC milliseconds.
-async fn now(source: &PublicSource, ports: &PublicPorts) -> Result<UtcMs, Failure> {
-    let no = |e: String| Failure::new(Exit::Failed, format!("{}: {e}", source.title));
-    let report = patiently(async || ports.venue.request(Request::ServerTime).await).await;
-    let Report::ServerTime(sample) = report.map_err(|e| no(e.to_string()))? else {
-        return Err(no("the response is to another request".to_owned()));
-    };
-    Ok(sample.server)
 }
 
 /// The rules of the symbols.
@@ -139,40 +130,34 @@ async fn now(source: &PublicSource, ports: &PublicPorts) -> Result<UtcMs, Failur
 /// Names the symbols that the source does not have.
 async fn rules(
     asked: &FetchConfig,
-    (source, ports): (&PublicSource, &PublicPorts),
-) -> Result<Vec<Instrument>, Failure> {
+    title: &str,
+    bars: &dyn PastBars,
+) -> Result<Vec<SymbolRules>, Failure> {
     let mut symbols: Vec<Symbol> = asked.series.iter().map(|(symbol, _)| *symbol).collect();
     symbols.dedup();
-    let mut found = match instruments(ports, &symbols).await {
+    let found = match patiently(async || bars.rules(symbols.clone()).await).await {
         Ok(found) => found,
-        Err(e) if matches!(e.class, ErrorClass::Refused { .. }) && symbols.len() > 1 => Vec::new(),
-        Err(e) if matches!(e.class, ErrorClass::Refused { .. }) => {
-            return Err(usage(format!("--symbols: {} at {}: {e}", symbols[0], source.title)));
+        Err(e) if !matches!(e.class, ErrorClass::Refused { .. }) => return Err(no(title, &e)),
+        Err(_) => {
+            // One wrong name refuses the whole list.
+            let mut found = Vec::new();
+            for symbol in &symbols {
+                let one = patiently(async || bars.rules(vec![*symbol]).await).await;
+                found.extend(one.unwrap_or_default());
+            }
+            found
         }
-        Err(e) => return Err(Failure::new(Exit::Failed, format!("{}: {e}", source.title))),
     };
-    if found.is_empty() {
-        // One wrong name refuses the whole list.
-        for symbol in &symbols {
-            found.extend(instruments(ports, &[*symbol]).await.unwrap_or_default());
-        }
-    }
     let unknown = |symbol: &&Symbol| !found.iter().any(|rule| rule.symbol == **symbol);
     let unknown: Vec<String> = symbols.iter().filter(unknown).map(Symbol::to_string).collect();
     if unknown.is_empty() {
         return Ok(found);
     }
-    Err(usage(format!("--symbols: {} has no {}", source.title, unknown.join(", "))))
+    Err(usage(format!("--symbols: {title} has no {}", unknown.join(", "))))
 }
 
-async fn instruments(
-    ports: &PublicPorts,
-    symbols: &[Symbol],
-) -> Result<Vec<Instrument>, VenueError> {
-    let request = || Request::Instruments { symbols: symbols.to_vec() };
-    let report = patiently(async || ports.venue.request(request()).await).await?;
-    let Report::Instruments(found) = report else { return Ok(Vec::new()) };
-    Ok(found)
+fn no(title: &str, error: &VenueError) -> Failure {
+    Failure::new(Exit::Failed, format!("{title}: {error}"))
 }
 
 /// Repeats a read while another attempt may succeed.
@@ -327,7 +312,7 @@ impl Series {
 
 /// What all series share.
 struct Fetcher<'a> {
-    ports: &'a PublicPorts,
+    bars: &'a dyn PastBars,
     /// Most bars of a page.
     page: u64,
     /// Bars whose times were requested.
@@ -365,7 +350,7 @@ impl Fetcher<'_> {
             // Before its listing a symbol has no bars, so the first one is looked for.
             let (symbol, timeframe) = (series.symbol, series.timeframe);
             let range = || BarRange { symbol, timeframe, times: from..=to };
-            let page = patiently(async || self.ports.source.bars(range()).await).await;
+            let page = patiently(async || self.bars.bars(range()).await).await;
             let page = page.map_err(Stop::Source)?;
             let unheld = page.unheld.first().map(|bar| bar.open_time);
             let held = page.held.first().map(|bar| bar.open_time);
@@ -409,9 +394,10 @@ impl Fetcher<'_> {
         of: (Symbol, Timeframe),
         times: RangeInclusive<UtcMs>,
     ) -> Result<Bars, Stop> {
-        let source = &*self.ports.source;
-        let found = patiently(async || fetch::fetch(source, of, times.clone()).await).await;
-        self.count(bars_in(&times, of.1.ms()));
+        let (symbol, timeframe) = of;
+        let range = || BarRange { symbol, timeframe, times: times.clone() };
+        let found = patiently(async || self.bars.bars(range()).await).await;
+        self.count(bars_in(&times, timeframe.ms()));
         found.map_err(Stop::Source)
     }
 

@@ -2,20 +2,26 @@
 //!
 //! The rest of the program finds external venues in [`EXTERNAL`] and names none of them.
 
+pub mod bar_rows;
 pub mod binance;
+pub mod hyperliquid;
+mod json;
 
-use everwarm_domain::id::VenueId;
+use everwarm_domain::id::{Symbol, VenueId};
+use everwarm_domain::instrument::SymbolRules;
 use everwarm_domain::secret::Secret;
-use everwarm_venue::port::Venue;
-use everwarm_venue::source::Source;
+use everwarm_domain::time::UtcMs;
+use everwarm_venue::port::{Bars, Pending};
+use everwarm_venue::source::{BarRange, SourceCapabilities};
 use everwarm_venue::{Open, Opening};
+use std::fmt;
 use std::sync::Arc;
 
 /// Every external venue. The order is that of the messages.
 pub const EXTERNAL: &[External] = &[binance::EXTERNAL];
 
 /// Every source of past bars that needs no account. The first is the default.
-pub const PUBLIC: &[PublicSource] = &[binance::PUBLIC];
+pub const PUBLIC: &[PublicSource] = &[binance::PUBLIC, hyperliquid::PUBLIC];
 
 /// The environments of all venues, as `venue.environment` names them. Each venue has some of them.
 pub const ENVIRONMENTS: &[&str] = &[LIVE, "testnet", "demo"];
@@ -57,8 +63,11 @@ pub struct PublicSource {
     /// Its address.
     pub address: &'static str,
     /// Prepares the adapter for an address. It makes no connection.
-    pub open: fn(address: &str, opening: Opening) -> Result<PublicPorts, String>,
+    pub open: OpenBars,
 }
+
+/// See [`PublicSource::open`].
+pub type OpenBars = fn(address: &str, opening: Opening) -> Result<Arc<dyn PastBars>, String>;
 
 impl PublicSource {
     /// The source with this name.
@@ -68,13 +77,21 @@ impl PublicSource {
     }
 }
 
-/// The ports of a public source.
-#[derive(Clone, Debug)]
-pub struct PublicPorts {
-    /// Its bars.
-    pub source: Arc<dyn Source>,
-    /// What reads its clock and the rules of its instruments. Other requests need an account.
-    pub venue: Arc<dyn Venue>,
+/// The requests to a public source.
+pub trait PastBars: Send + Sync + fmt::Debug {
+    /// Its abilities.
+    fn capabilities(&self) -> SourceCapabilities;
+
+    /// Past bars by opening time, ascending from the oldest: at most one page. A range that fits
+    /// into a page is whole. The newest bar may still be forming.
+    fn bars(&self, range: BarRange) -> Pending<Bars>;
+
+    /// Its clock, UTC milliseconds.
+    fn now(&self) -> Pending<UtcMs>;
+
+    /// The rules of those of the symbols that it has. Some sources refuse all of them if they lack
+    /// one.
+    fn rules(&self, symbols: Vec<Symbol>) -> Pending<Vec<SymbolRules>>;
 }
 
 /// The key of an account at a venue.

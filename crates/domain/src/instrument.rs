@@ -39,6 +39,44 @@ pub struct Instrument {
     pub venue: VenueId,
 }
 
+/// The rules of a symbol for orders, without a venue. Zero: there is no such rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolRules {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Asset bought and sold.
+    pub base: String,
+    /// Asset it is paid in.
+    pub quote: String,
+    /// Smallest price step, in quote units.
+    pub tick_size: Decimal,
+    /// Smallest quantity step, in base units.
+    pub lot_size: Decimal,
+    /// Smallest quantity.
+    pub min_quantity: Decimal,
+    /// Largest quantity.
+    pub max_quantity: Decimal,
+    /// Smallest price x quantity, in quote units.
+    pub min_notional: Decimal,
+}
+
+impl From<Instrument> for SymbolRules {
+    fn from(instrument: Instrument) -> SymbolRules {
+        let Instrument { symbol, base, quote, tick_size, lot_size, .. } = instrument;
+        let Instrument { min_quantity, max_quantity, min_notional, .. } = instrument;
+        SymbolRules {
+            symbol,
+            base,
+            quote,
+            tick_size,
+            lot_size,
+            min_quantity,
+            max_quantity,
+            min_notional,
+        }
+    }
+}
+
 /// How many times its price at the listing the price of a symbol may become.
 const RISE: i128 = 1_000_000;
 

@@ -4,9 +4,8 @@
 //! (`{"subscriptionId", "event"}`). Both are mixed with responses to our requests. An unknown
 //! message is `Other`: counted, never an error.
 
-use super::wire::{
-    AssetBalance, Dec, ErrorBody, ExecutionType, OrderSide, RowDecimal, Status, decode,
-};
+use super::wire::{AssetBalance, Dec, ErrorBody, ExecutionType, OrderSide, Status, decode};
+use crate::bar_rows::RowDecimal;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;

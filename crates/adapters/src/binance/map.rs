@@ -8,19 +8,19 @@
 use super::frames::{AccountPosition, ExecutionReport, KlineEvent};
 use super::wire::{
     AssetBalance, Dec, ExchangeInfo, ExecutionType, Filter, KlineRow, OrderAck, OrderSide,
-    OrderState, RateLimit, RowDecimal, Status, SymbolInfo, TradeRow,
+    OrderState, RateLimit, Status, SymbolInfo, TradeRow,
 };
+use crate::bar_rows::{RowDecimal, bar, check_width};
 use everwarm_domain::bounds;
-use everwarm_domain::clean::clean;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, Side, VenueFill,
 };
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_venue::port::{AccountReport, Bars, MarketReport, Trade, UnheldBar};
+use everwarm_venue::port::{AccountReport, Bars, MarketReport, Trade};
 use std::collections::BTreeSet;
 
 /// A decimal as the venue wants it: without an exponent and trailing zeros. So it has no more
@@ -203,7 +203,7 @@ pub fn rows(symbol: Symbol, timeframe: Timeframe, rows: &[KlineRow]) -> Result<B
     let mut bars = Bars::default();
     let mut last = None;
     for row in rows {
-        check_interval(timeframe, row.open_time, row.close_time)?;
+        check_width(timeframe, row.open_time, row.close_time)?;
         if last.replace(row.open_time).is_some_and(|last| last >= row.open_time) {
             return Err(format!("{symbol}: kline {} is out of order", row.open_time));
         }
@@ -225,52 +225,6 @@ pub fn bars(symbol: Symbol, timeframe: Timeframe, page: &[KlineRow]) -> Result<V
     unheld.into_iter().next().map_or(Ok(held), |unheld| Err(unheld.why))
 }
 
-fn check_interval(timeframe: Timeframe, open: i64, close: i64) -> Result<(), String> {
-    let aligned = timeframe.open_of(open) == open;
-    if aligned && open.checked_add(timeframe.ms() - 1) == Some(close) {
-        return Ok(());
-    }
-    Err(format!("kline {open} to {close} is not a bar of {timeframe}"))
-}
-
-/// A bar. Contradicting prices are judged elsewhere.
-fn bar(
-    symbol: Symbol,
-    open_time: i64,
-    prices: [&RowDecimal; 4],
-    volume: &RowDecimal,
-) -> Result<Bar, UnheldBar> {
-    let price = |decimal: &RowDecimal| decimal.0.clone().and_then(Price::exact);
-    let make = || -> Result<Bar, String> {
-        let [open, high, low, close] = prices;
-        let bar = Bar {
-            symbol,
-            open_time,
-            open: price(open)?,
-            high: price(high)?,
-            low: price(low)?,
-            close: price(close)?,
-            volume: volume.0.clone()?.normalize(),
-        };
-        Ok(bar)
-    };
-    let bar = make().map_err(|e| format!("{symbol} kline {open_time}: {e}"));
-    bar.and_then(|bar| bounds::bar(&bar).map(|()| bar)).map_err(|why| {
-        let [open, high, low, close] = prices.map(claimed);
-        let volume = claimed(volume);
-        let text = format!("open {open}, high {high}, low {low}, close {close}, volume {volume}");
-        UnheldBar { symbol, open_time, why: clean(&why), claimed: clean(&text) }
-    })
-}
-
-/// The text of a number, or the reason why it cannot be read.
-fn claimed(decimal: &RowDecimal) -> String {
-    match &decimal.0 {
-        Ok(number) => plain(*number),
-        Err(why) => why.chars().take(80).collect(),
-    }
-}
-
 /// The report of a kline event. Unknown widths are `Other`.
 ///
 /// # Errors
@@ -281,7 +235,7 @@ pub fn kline_event(event: &KlineEvent) -> Result<MarketReport, String> {
         return Ok(MarketReport::Other { name: format!("kline_{}", k.interval) });
     };
     let symbol = Symbol::new(&event.symbol)?;
-    check_interval(timeframe, k.open_time, k.close_time)?;
+    check_width(timeframe, k.open_time, k.close_time)?;
     if k.closed && event.time < k.close_time {
         let (open, at) = (k.open_time, event.time);
         return Err(format!("{symbol} kline {open}: called closed at {at}, before its end"));

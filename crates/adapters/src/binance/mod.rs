@@ -11,6 +11,7 @@ pub mod error;
 pub mod frames;
 pub mod hosts;
 pub mod map;
+mod past_bars;
 pub mod sign;
 pub mod stream;
 pub mod wire;
@@ -20,9 +21,9 @@ pub use client::{BinanceClient, Config};
 pub use hosts::{Environment, Hosts};
 pub use sign::ApiKey;
 
-use crate::{AccountKey, External, PublicPorts, PublicSource, Signing};
+use crate::{AccountKey, External, PublicSource, Signing};
 use everwarm_domain::id::VenueId;
-use everwarm_venue::{Open, Opening, Probe};
+use everwarm_venue::Open;
 use std::sync::Arc;
 
 /// Binance spot, as the configuration sees it.
@@ -43,24 +44,8 @@ pub const PUBLIC: PublicSource = PublicSource {
     name: "binance",
     title: "Binance",
     address: "https://data-api.binance.vision",
-    open: public,
+    open: past_bars::open,
 };
-
-fn public(address: &str, opening: Opening) -> Result<PublicPorts, String> {
-    let Opening { recv_window, clock, wall, note } = opening;
-    let client = BinanceClient::new(Config {
-        rest: address.to_owned(),
-        stream: String::new(),
-        ws_api: String::new(),
-        key: None,
-        recv_window,
-        clock,
-        wall,
-        probe: Probe::default(),
-        note,
-    })?;
-    Ok(PublicPorts { source: Arc::new(client.clone()), venue: Arc::new(client) })
-}
 
 fn opened(addresses: &[String], key: AccountKey) -> Result<Open, String> {
     let AccountKey { key, signing } = key;

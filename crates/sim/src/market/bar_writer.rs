@@ -4,7 +4,7 @@ use super::bar_file::COLUMNS;
 use super::recording::CONFIG_FILE;
 use super::recording_config::{Amount, Config, VOLUME_SCALE};
 use super::recording_error::{Fault, RecordingError};
-use everwarm_domain::instrument::Instrument;
+use everwarm_domain::instrument::SymbolRules;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, PRICE_SCALE_MAX};
 use everwarm_runtime::files::write_whole;
@@ -35,12 +35,12 @@ pub fn write_bars(path: &Path, bars: &[Bar]) -> io::Result<()> {
     write_whole(path, &packed.finish()?)
 }
 
-/// Appends the rules of these instruments to the `recording.toml` of a folder. Symbols that it
+/// Appends these rules to the `recording.toml` of a folder. Symbols that it
 /// already names keep their lines.
 ///
 /// # Errors
 /// The file is invalid, or cannot be read or written.
-pub fn add_rules(folder: &Path, rules: &[Instrument]) -> Result<(), RecordingError> {
+pub fn add_rules(folder: &Path, rules: &[SymbolRules]) -> Result<(), RecordingError> {
     let path = folder.join(CONFIG_FILE);
     let failed = |e: io::Error| RecordingError::of(&path, Fault::Io(e.to_string()));
     let mut text = match std::fs::read_to_string(&path) {
@@ -66,9 +66,9 @@ pub fn add_rules(folder: &Path, rules: &[Instrument]) -> Result<(), RecordingErr
     write_whole(&path, text.as_bytes()).map_err(failed)
 }
 
-/// The lines of one instrument. A number that a recording cannot have is left to its default.
-fn section(rule: &Instrument) -> String {
-    let Instrument { symbol, base, quote, .. } = rule;
+/// The lines of one symbol. A number that a recording cannot have is left to its default.
+fn section(rule: &SymbolRules) -> String {
+    let SymbolRules { symbol, base, quote, .. } = rule;
     let mut text = format!("[symbols.\"{symbol}\"]\nbase = \"{base}\"\nquote = \"{quote}\"\n");
     for (key, value) in [
         ("tick", exact::<{ PRICE_SCALE_MAX }>(rule.tick_size)),
@@ -132,7 +132,8 @@ mod tests {
         let mine = "# mine\n[account]\nbalances = { USDT = \"500\" }\n";
         std::fs::write(folder.join(CONFIG_FILE), mine).unwrap();
         write_bars(&folder.join("BTCUSDT_1m.csv.gz"), &[bar(0, "90000.12")]).unwrap();
-        let mut rule = Recording::open(&folder, None).unwrap().instruments()[0].clone();
+        let read = Recording::open(&folder, None).unwrap();
+        let mut rule = SymbolRules::from(read.instruments()[0].clone());
         rule.lot_size = "0.001".parse().unwrap();
         rule.min_quantity = "0.002".parse().unwrap();
         for _ in 0..2 {

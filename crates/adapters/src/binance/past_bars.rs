@@ -1,0 +1,54 @@
+//! The public market data, which need no key.
+
+use super::client::{BinanceClient, Config};
+use crate::PastBars;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::SymbolRules;
+use everwarm_domain::time::UtcMs;
+use everwarm_venue::port::{Bars, Pending};
+use everwarm_venue::source::{BarRange, Source, SourceCapabilities};
+use everwarm_venue::{Opening, Probe};
+use std::sync::Arc;
+
+/// A client without a key. It makes no connection.
+///
+/// # Errors
+/// The TLS set-up of this machine cannot be used.
+pub(super) fn open(address: &str, opening: Opening) -> Result<Arc<dyn PastBars>, String> {
+    let Opening { recv_window, clock, wall, note } = opening;
+    let client = BinanceClient::new(Config {
+        rest: address.to_owned(),
+        stream: String::new(),
+        ws_api: String::new(),
+        key: None,
+        recv_window,
+        clock,
+        wall,
+        probe: Probe::default(),
+        note,
+    })?;
+    Ok(Arc::new(client))
+}
+
+impl PastBars for BinanceClient {
+    fn capabilities(&self) -> SourceCapabilities {
+        Source::capabilities(self)
+    }
+
+    fn bars(&self, range: BarRange) -> Pending<Bars> {
+        Source::bars(self, range)
+    }
+
+    fn now(&self) -> Pending<UtcMs> {
+        let it = self.clone();
+        Box::pin(async move { it.server_time().await.map(|sample| sample.server) })
+    }
+
+    fn rules(&self, symbols: Vec<Symbol>) -> Pending<Vec<SymbolRules>> {
+        let it = self.clone();
+        Box::pin(async move {
+            let rules = it.instruments(&symbols).await?;
+            Ok(rules.into_iter().map(SymbolRules::from).collect())
+        })
+    }
+}
