@@ -41,6 +41,8 @@ mod health;
 #[cfg(test)]
 mod heap;
 #[cfg(test)]
+mod history_check;
+#[cfg(test)]
 mod history_fetch;
 #[cfg(test)]
 mod hostile;

@@ -344,10 +344,11 @@ const EXAMPLES: &[&[&str]] = &[
 ];
 
 /// What prints the same whatever is configured, or is tried apart.
-const OTHERS: [&str; 17] = [
+const OTHERS: [&str; 18] = [
     "analyze",
     "backtest",
     "history fetch",
+    "history check",
     "sweep",
     "strategy new",
     "strategy check",

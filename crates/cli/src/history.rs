@@ -1,4 +1,6 @@
-//! `everwarm history`: past bars of a source.
+//! `everwarm history`: past bars of a source, and files of bars.
+
+mod check;
 
 use super::Core;
 use super::backtest::time;
@@ -22,6 +24,9 @@ pub enum History {
     /// Fetch past bars from a public source into a folder that `run` and `backtest` read as a
     /// recording. It needs no daemon, account or key. Files that exist are extended.
     Fetch(FetchArgs),
+    /// Check a folder of bars: gaps, outages of its source, odd prices, wrong files. Exit code 4:
+    /// there is an outage, an odd price or a wrong file. Gaps of one symbol alone are counted only.
+    Check(check::CheckArgs),
 }
 
 /// Flags of `history fetch`.
@@ -77,6 +82,7 @@ pub struct FetchConfig {
 pub fn run(command: &History, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     match command {
         History::Fetch(args) => fetch(args, core, printer),
+        History::Check(args) => check::run(args, printer),
     }
 }
 

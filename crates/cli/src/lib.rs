@@ -267,7 +267,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Compute indicators or structures over a file of bars, without a daemon or data directory.
     Analyze(analyze::AnalyzeArgs),
-    /// Fetch past bars from a public source.
+    /// Fetch past bars from a public source, or check files of bars.
     #[command(subcommand)]
     History(history::History),
     /// Play the strategies over recorded bars with the daemon's own stages, and print the result.

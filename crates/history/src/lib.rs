@@ -2,12 +2,14 @@
 //!
 //! [`projection`] follows the durable facts. [`need`] finds missing bars, [`fetched_bars`] stores
 //! them and [`bars`] reads them. [`queries`] returns the shapes of [`records`], and
-//! [`book_changes`] the changes of the books. `dust` decides which holdings are too small to sell.
+//! [`book_changes`] the changes of the books. [`gaps`] finds gaps and odd prices in files of bars.
+//! `dust` decides which holdings are too small to sell.
 
 pub mod bars;
 pub mod book_changes;
 mod dust;
 pub mod fetched_bars;
+pub mod gaps;
 mod key_encoding;
 pub mod need;
 pub mod page;

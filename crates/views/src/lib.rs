@@ -12,6 +12,7 @@ pub mod backtest;
 pub mod backup;
 pub mod by_hand;
 pub mod changes;
+pub mod checked_bars;
 pub mod events;
 pub mod exit;
 pub mod explain;
