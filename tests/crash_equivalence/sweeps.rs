@@ -36,7 +36,7 @@ const NOT_IN_EVERY_RUN: &str = clock::NAME;
 const MIXTURES: u64 = 30;
 
 fn is_beside_the_gateway(who: &str) -> bool {
-    BESIDE_THE_GATEWAY.contains(&who) || Symbol::new(who).is_ok()
+    BESIDE_THE_GATEWAY.contains(&who) || Symbol::named(who).is_ok()
 }
 
 #[test]

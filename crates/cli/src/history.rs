@@ -34,7 +34,7 @@ pub enum History {
 pub struct FetchArgs {
     /// Symbols, separated by commas: BTCUSDT,ETHUSDT.
     #[arg(long, value_name = "LIST", required = true, value_delimiter = ',')]
-    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    #[arg(value_parser = |text: &str| Symbol::named(text))]
     symbols: Vec<Symbol>,
     /// Start: a UTC day, or a time like "2026-01-05 12:00".
     #[arg(long, value_name = "TIME", value_parser = time)]
