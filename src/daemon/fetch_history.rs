@@ -1,7 +1,8 @@
 //! `everwarm history fetch`: past bars of a public source, written as the files of a recording.
 //!
 //! A file grows by blocks of pages from the bars that it has, and each write replaces it whole. So
-//! a command that is killed leaves whole files, and the same command continues.
+//! a command that is killed leaves whole files, and the same command continues. A long series is
+//! in memory alone.
 
 use everwarm_adapters::{PUBLIC, PastBars, PublicSource};
 use everwarm_cli::FetchConfig;
@@ -24,7 +25,7 @@ use everwarm_words::text::instant;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::cell::Cell;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ use std::time::Duration;
 const AT_ONCE: usize = 8;
 /// Pages of a block. With pages of 1,000 bars a block of minutes is six weeks.
 const BLOCK: usize = 64;
+/// Bars of a long series: 3 MB of memory.
+const LONG: u64 = 40_000;
 /// Waits before another attempt, after which the request has failed.
 const WAITS: [Duration; 5] = [
     Duration::from_millis(500),
@@ -102,17 +105,17 @@ async fn fetch_all(
     let through = asked.to.map_or(final_before, |to| to.min(final_before));
     let rules = rules(asked, title, bars).await?;
     std::fs::create_dir_all(&asked.out).map_err(|e| failed(&asked.out, &e))?;
+    add_rules(&asked.out, &[]).map_err(|e| usage(e.to_string()))?;
     let page = can.page.into();
-    let series: Vec<Series> = all
+    let plans: Vec<Plan> = all
         .iter()
-        .map(|(symbol, width)| Series::of(asked, (*symbol, *width), through))
+        .map(|(symbol, width)| Plan::of(asked, (*symbol, *width), through))
         .collect::<Result<_, _>>()?;
-    let wanted = series.iter().flat_map(|series| &series.wanted).map(Part::bars).sum();
+    let wanted = plans.iter().map(Plan::bars).sum();
     let fetcher = Fetcher { bars, page, done: Cell::new(0), wanted, on_progress };
     (fetcher.on_progress)(0, wanted);
-    // Long series one after another: each holds its bars in memory.
-    let long = series.iter().any(|series| series.wanted.iter().any(|part| part.bars() > 8 * page));
-    let running = stream::iter(series).map(|series| fetcher.fetch(series));
+    let long = plans.iter().any(|plan| plan.held + plan.bars() > LONG);
+    let running = stream::iter(plans).map(|plan| fetcher.fetch(plan));
     let series: Vec<FetchedSeriesView> =
         running.buffered(if long { 1 } else { AT_ONCE }).try_collect().await?;
     let has_minutes = |rule: &&SymbolRules| {
@@ -234,41 +237,62 @@ fn parts(
     parts.into_iter().filter(|part| !part.times.is_empty()).collect()
 }
 
-/// One file.
+/// What to fetch for one file.
+struct Plan {
+    symbol: Symbol,
+    timeframe: Timeframe,
+    path: PathBuf,
+    /// Bars that it has.
+    held: u64,
+    wanted: Vec<Part>,
+}
+
+impl Plan {
+    fn of(
+        asked: &FetchConfig,
+        (symbol, timeframe): (Symbol, Timeframe),
+        through: UtcMs,
+    ) -> Result<Plan, Failure> {
+        let name = |end: &str| asked.out.join(format!("{symbol}_{timeframe}.csv{end}"));
+        let path = if name("").exists() { name("") } else { name(".gz") };
+        let bars = held(&path, timeframe)?;
+        let span = bars.first().zip(bars.last()).map(|(a, b)| a.open_time..=b.open_time);
+        let wanted = parts(timeframe.ms(), (asked.from, through), span);
+        Ok(Plan { symbol, timeframe, path, held: bars.len() as u64, wanted })
+    }
+
+    /// Bars to request.
+    fn bars(&self) -> u64 {
+        self.wanted.iter().map(Part::bars).sum()
+    }
+}
+
+/// The bars of a file; none if there is no file.
+fn held(path: &Path, timeframe: Timeframe) -> Result<Vec<Bar>, Failure> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let no = |why| usage(format!("{why}. Repair or remove the file."));
+    let (bars, _) = read_bars(path, usize::MAX).map_err(|e| no(e.to_string()))?;
+    if let Some(bar) = bars.iter().find(|bar| bar.open_time % timeframe.ms() != 0) {
+        let (file, open) = (path.display(), instant(bar.open_time));
+        return Err(no(format!("{file}: no bar of {timeframe} opens at {open}")));
+    }
+    Ok(bars)
+}
+
+/// One file with its bars.
 struct Series {
     symbol: Symbol,
     timeframe: Timeframe,
     path: PathBuf,
     bars: Vec<Bar>,
-    wanted: Vec<Part>,
+    /// Pages that are not in the file.
+    unwritten: usize,
     refused: Vec<String>,
 }
 
 impl Series {
-    /// Reads the file, if there is one.
-    fn of(
-        asked: &FetchConfig,
-        (symbol, timeframe): (Symbol, Timeframe),
-        through: UtcMs,
-    ) -> Result<Series, Failure> {
-        let name = |end: &str| asked.out.join(format!("{symbol}_{timeframe}.csv{end}"));
-        let path = if name("").exists() { name("") } else { name(".gz") };
-        let bars = if path.exists() {
-            let no = |why| usage(format!("{why}. Repair or remove the file."));
-            read_bars(&path, usize::MAX).map_err(|e| no(e.to_string()))?.0
-        } else {
-            Vec::new()
-        };
-        let width = timeframe.ms();
-        if let Some(bar) = bars.iter().find(|bar| bar.open_time % width != 0) {
-            let (file, open) = (path.display(), instant(bar.open_time));
-            return Err(usage(format!("{file}: no bar of {timeframe} opens at {open}")));
-        }
-        let held = bars.first().zip(bars.last()).map(|(a, b)| a.open_time..=b.open_time);
-        let wanted = parts(width, (asked.from, through), held);
-        Ok(Series { symbol, timeframe, path, bars, wanted, refused: Vec::new() })
-    }
-
     /// Adds bars that lie before or after all others.
     fn add(&mut self, found: Bars, before: bool) {
         let mut bars = Vec::with_capacity(found.held.len());
@@ -287,6 +311,15 @@ impl Series {
         } else {
             self.bars.append(&mut bars);
         }
+    }
+
+    /// Writes the bars that are not in the file.
+    fn write(&mut self) -> Result<(), Failure> {
+        if self.unwritten > 0 && !self.bars.is_empty() {
+            write_bars(&self.path, &self.bars).map_err(|e| failed(&self.path, &e))?;
+        }
+        self.unwritten = 0;
+        Ok(())
     }
 
     fn view(self, fetched: usize, error: Option<String>) -> FetchedSeriesView {
@@ -325,12 +358,18 @@ impl Fetcher<'_> {
     /// Fetches what a file lacks.
     ///
     /// # Errors
-    /// The file cannot be written.
-    async fn fetch(&self, mut series: Series) -> Result<FetchedSeriesView, Failure> {
-        let before = series.bars.len();
+    /// The file cannot be read or written.
+    async fn fetch(&self, plan: Plan) -> Result<FetchedSeriesView, Failure> {
+        let Plan { symbol, timeframe, path, wanted, .. } = plan;
+        let bars = held(&path, timeframe)?;
+        let before = bars.len();
+        let (unwritten, refused) = (0, Vec::new());
+        let mut series = Series { symbol, timeframe, path, bars, unwritten, refused };
         let mut error = None;
-        for part in std::mem::take(&mut series.wanted) {
-            match self.part(&mut series, &part).await {
+        for part in wanted {
+            let fetched = self.part(&mut series, &part).await;
+            series.write()?;
+            match fetched {
                 Ok(()) => {}
                 Err(Stop::Disk(failure)) => return Err(failure),
                 Err(Stop::Source(e)) => {
@@ -379,12 +418,13 @@ impl Fetcher<'_> {
                 all.held.extend(page.held);
                 all.unheld.extend(page.unheld);
             }
-            if all.held.is_empty() && all.unheld.is_empty() {
-                continue;
-            }
             series.add(all, part.before);
-            let written = write_bars(&series.path, &series.bars);
-            written.map_err(|e| Stop::Disk(failed(&series.path, &e)))?;
+            series.unwritten += block.len();
+            // A file is written whole, so a larger one is written less often.
+            let quarter = series.bars.len() as u64 / (4 * self.page);
+            if series.unwritten as u64 >= quarter.max(BLOCK as u64) {
+                series.write().map_err(Stop::Disk)?;
+            }
         }
         Ok(())
     }
