@@ -4,6 +4,8 @@
 //! a command that is killed leaves whole files, and the same command continues. A long series is
 //! in memory alone.
 
+mod patience;
+
 use everwarm_adapters::{PUBLIC, PastBars, PublicSource};
 use everwarm_cli::FetchConfig;
 use everwarm_domain::id::Symbol;
@@ -23,11 +25,11 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fetched::{FetchedSeriesView, FetchedView};
 use everwarm_words::text::instant;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use patience::{patiently, why};
 use std::cell::Cell;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Requests at once.
 const AT_ONCE: usize = 8;
@@ -35,17 +37,6 @@ const AT_ONCE: usize = 8;
 const BLOCK: usize = 64;
 /// Bars of a long series: 3 MB of memory.
 const LONG: u64 = 40_000;
-/// Waits before another attempt, after which the request has failed.
-const WAITS: [Duration; 5] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
-/// Longest wait that a source may ask for, milliseconds.
-const PATIENCE_MS: u64 = 600_000;
-
 /// Fetches what the files lack. The callback gets the bars whose times were requested, and all.
 ///
 /// # Errors
@@ -161,36 +152,6 @@ async fn rules(
 
 fn no(title: &str, error: &VenueError) -> Failure {
     Failure::new(Exit::Failed, format!("{title}: {error}"))
-}
-
-/// Repeats a read while another attempt may succeed.
-async fn patiently<T>(
-    mut ask: impl AsyncFnMut() -> Result<T, VenueError>,
-) -> Result<T, VenueError> {
-    let mut waits = WAITS.iter();
-    loop {
-        let error = match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let wait = match error.class {
-            ErrorClass::RateLimited { retry_after_ms } if retry_after_ms <= PATIENCE_MS => {
-                Duration::from_millis(retry_after_ms)
-            }
-            ErrorClass::NotSent | ErrorClass::Unknown | ErrorClass::Refused { again: true } => {
-                let Some(wait) = waits.next() else { return Err(error) };
-                *wait
-            }
-            ErrorClass::RateLimited { .. }
-            | ErrorClass::Refused { again: false }
-            | ErrorClass::Halt
-            | ErrorClass::Rules
-            | ErrorClass::Funds
-            | ErrorClass::Absent => return Err(error),
-        };
-        tracing::info!(%error, ?wait, "the request is repeated");
-        tokio::time::sleep(wait).await;
-    }
 }
 
 /// A part of a series that its file lacks.
@@ -373,7 +334,7 @@ impl Fetcher<'_> {
                 Ok(()) => {}
                 Err(Stop::Disk(failure)) => return Err(failure),
                 Err(Stop::Source(e)) => {
-                    error = Some(e.to_string());
+                    error = Some(why(&e));
                     break;
                 }
             }
