@@ -2,6 +2,7 @@
 
 use crate::kit::{Folder, plain};
 use crate::shared::shared;
+use everwarm_sim::market::{read_bars, write_bars};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -82,15 +83,19 @@ fn files_that_are_wrong_are_named_and_the_others_are_checked() {
     };
     write("AAA_1m.csv", "1767571200000,1,2,1,1,5\n1767571320000,1,2,1,1,0\n");
     write("BBB_1m.csv", "1767571200000,1,1,2,1,5\n");
+    write("DDD_1d.csv", "1767571200000,1,2,1,1,5\n");
+    let days = read_bars(&folder.join("DDD_1d.csv"), 1).unwrap().0;
+    write_bars(&folder.join("DDD_1d.csv.gz"), &days).unwrap();
     write("CCC_1h.csv", "1767571260000,1,2,1,1,5\n");
     write("notes.csv", "1\n");
     let (code, view) = checked(&folder.0);
     assert_eq!(code, Some(4));
     assert_eq!(of(&view, "AAA", "1m")["without_volume"], 1);
     let wrong = view["wrong"].as_array().unwrap();
-    assert_eq!(wrong.len(), 2, "{wrong:?}");
-    assert!(wrong[0].as_str().unwrap().contains("BBB_1m.csv:2: "), "{wrong:?}");
-    assert!(wrong[1].as_str().unwrap().contains("no bar of 1h opens at 2026-01-05 00:01"));
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    assert!(wrong[0].as_str().unwrap().contains("DDD_1d.csv.gz: the same series"), "{wrong:?}");
+    assert!(wrong[1].as_str().unwrap().contains("BBB_1m.csv:2: "), "{wrong:?}");
+    assert!(wrong[2].as_str().unwrap().contains("no bar of 1h opens at 2026-01-05 00:01"));
     let text = plain(&["history", "check", folder.0.to_str().unwrap()]);
     assert!(String::from_utf8_lossy(&text.stdout).contains("wrong: "), "{text:?}");
     let none = plain(&["history", "check", folder.join("empty").to_str().unwrap()]);

@@ -136,8 +136,11 @@ async fn rules(
             // One wrong name refuses the whole list.
             let mut found = Vec::new();
             for symbol in &symbols {
-                let one = patiently(async || bars.rules(vec![*symbol]).await).await;
-                found.extend(one.unwrap_or_default());
+                match patiently(async || bars.rules(vec![*symbol]).await).await {
+                    Ok(one) => found.extend(one),
+                    Err(e) if matches!(e.class, ErrorClass::Refused { .. }) => {}
+                    Err(e) => return Err(no(title, &e)),
+                }
             }
             found
         }

@@ -62,17 +62,15 @@ pub struct SymbolRules {
 
 impl From<Instrument> for SymbolRules {
     fn from(instrument: Instrument) -> SymbolRules {
-        let Instrument { symbol, base, quote, tick_size, lot_size, .. } = instrument;
-        let Instrument { min_quantity, max_quantity, min_notional, .. } = instrument;
         SymbolRules {
-            symbol,
-            base,
-            quote,
-            tick_size,
-            lot_size,
-            min_quantity,
-            max_quantity,
-            min_notional,
+            symbol: instrument.symbol,
+            base: instrument.base,
+            quote: instrument.quote,
+            tick_size: instrument.tick_size,
+            lot_size: instrument.lot_size,
+            min_quantity: instrument.min_quantity,
+            max_quantity: instrument.max_quantity,
+            min_notional: instrument.min_notional,
         }
     }
 }

@@ -28,10 +28,10 @@ pub fn bars_of(times: &Times, width: UtcMs) -> i64 {
     (times.end() - times.start()) / width + 1
 }
 
-/// The times in which every series that spans them has no bar. At least two series span each, and
-/// it lacks at least [`OUTAGE`] bars. A series is its opening times, ascending.
+/// The times in which every series that spans them has no bar, with the number of these series: at
+/// least two. Each lacks at least [`OUTAGE`] bars. A series is its opening times, ascending.
 #[must_use]
-pub fn outages(series: &[&[UtcMs]], width: UtcMs) -> Vec<Times> {
+pub fn outages(series: &[&[UtcMs]], width: UtcMs) -> Vec<(Times, usize)> {
     let spans: Vec<Times> =
         series.iter().filter_map(|opens| Some(*opens.first()?..=*opens.last()?)).collect();
     let spanning = |times: &Times| {
@@ -49,10 +49,11 @@ pub fn outages(series: &[&[UtcMs]], width: UtcMs) -> Vec<Times> {
             found.extend(left);
         }
     }
-    found.retain(|times| bars_of(times, width) >= OUTAGE && spanning(times) >= 2);
+    found.retain(|times| bars_of(times, width) >= OUTAGE);
     found.sort_by_key(|times| (*times.start(), *times.end()));
     found.dedup();
-    found
+    let counted = found.into_iter().map(|times| (times.clone(), spanning(&times)));
+    counted.filter(|(_, series)| *series >= 2).collect()
 }
 
 /// All times without a bar, also those before the first and after the last.
@@ -145,11 +146,11 @@ mod tests {
     #[test]
     fn an_outage_is_what_all_lack_that_were_there() {
         let (a, b) = (opens(&[0..=9, 30..=50]), opens(&[0..=12, 31..=50]));
-        assert_eq!(outages(&[&a, &b], 1), [13..=29]);
+        assert_eq!(outages(&[&a, &b], 1), [(13..=29, 2)]);
         let late = opens(&[40..=50]);
         assert_eq!(
             outages(&[&a, &b, &late], 1),
-            [13..=29],
+            [(13..=29, 2)],
             "a listing proves nothing about before"
         );
         let whole = opens(&[0..=50]);
@@ -163,7 +164,7 @@ mod tests {
     fn one_symbol_that_trades_splits_an_outage() {
         let a = opens(&[0..=9, 30..=50]);
         let b = opens(&[0..=9, 20..=20, 30..=50]);
-        assert_eq!(outages(&[&a, &b], 1), [10..=19, 21..=29]);
+        assert_eq!(outages(&[&a, &b], 1), [(10..=19, 2), (21..=29, 2)]);
     }
 
     fn bar(open_time: UtcMs, [open, high, low, close]: [i64; 4]) -> Bar {

@@ -41,19 +41,23 @@ pub struct Access {
 /// The TLS set-up of this machine cannot be used.
 pub fn open(access: &Access, opening: Opening) -> Result<Ports, String> {
     let Access { hosts, key } = access.clone();
-    let Opening { recv_window, clock, wall, note } = opening;
-    let client = BinanceClient::new(Config {
-        rest: hosts.rest,
-        stream: hosts.streams,
-        ws_api: hosts.ws_api,
-        key: Some(key),
-        recv_window,
-        clock,
-        wall,
-        probe: Probe::default(),
-        note,
-    })?;
+    let client = client(hosts, Some(key), opening)?;
     Ok(Ports { venue: Arc::new(client.clone()), source: Arc::new(client) })
+}
+
+/// A client. Without a key, it reads the market only. It makes no connection.
+///
+/// # Errors
+/// The TLS set-up of this machine cannot be used.
+pub(super) fn client(
+    hosts: Hosts,
+    key: Option<ApiKey>,
+    opening: Opening,
+) -> Result<BinanceClient, String> {
+    let Opening { recv_window, clock, wall, note } = opening;
+    let Hosts { rest, streams: stream, ws_api } = hosts;
+    let probe = Probe::default();
+    BinanceClient::new(Config { rest, stream, ws_api, key, recv_window, clock, wall, probe, note })
 }
 
 impl BinanceClient {

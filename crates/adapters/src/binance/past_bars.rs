@@ -1,13 +1,15 @@
 //! The public market data, which need no key.
 
-use super::client::{BinanceClient, Config};
+use super::adapter::client;
+use super::client::BinanceClient;
+use super::hosts::Hosts;
 use crate::PastBars;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::SymbolRules;
 use everwarm_domain::time::UtcMs;
+use everwarm_venue::Opening;
 use everwarm_venue::port::{Bars, Pending};
 use everwarm_venue::source::{BarRange, Source, SourceCapabilities};
-use everwarm_venue::{Opening, Probe};
 use std::sync::Arc;
 
 /// A client without a key. It makes no connection.
@@ -15,19 +17,9 @@ use std::sync::Arc;
 /// # Errors
 /// The TLS set-up of this machine cannot be used.
 pub(super) fn open(address: &str, opening: Opening) -> Result<Arc<dyn PastBars>, String> {
-    let Opening { recv_window, clock, wall, note } = opening;
-    let client = BinanceClient::new(Config {
-        rest: address.to_owned(),
-        stream: String::new(),
-        ws_api: String::new(),
-        key: None,
-        recv_window,
-        clock,
-        wall,
-        probe: Probe::default(),
-        note,
-    })?;
-    Ok(Arc::new(client))
+    let rest = address.to_owned();
+    let hosts = Hosts { rest, streams: String::new(), ws_api: String::new() };
+    Ok(Arc::new(client(hosts, None, opening)?))
 }
 
 impl PastBars for BinanceClient {

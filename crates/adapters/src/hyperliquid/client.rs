@@ -10,14 +10,14 @@ use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::Opening;
 use everwarm_venue::clock::Wall;
 use everwarm_venue::port::{Bars, ErrorClass, Pending, VenueError};
-use everwarm_venue::rate_limit::{Hold, Priority, WeightLimit};
+use everwarm_venue::rate_limit::{DOUBT, Hold, Priority, WINDOW, WeightLimit};
 use everwarm_venue::source::{BarRange, SourceCapabilities};
 use everwarm_venue::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Most bars of a width that it keeps, and of one response.
@@ -86,7 +86,7 @@ impl Client {
         weight: u32,
         body: Value,
     ) -> Result<T, VenueError> {
-        self.admitted(weight).await;
+        self.admitted(weight).await?;
         let request = HttpRequest {
             method: Method::Post,
             url: &self.0.url,
@@ -108,6 +108,7 @@ impl Client {
             429 => {
                 let asked = answer.retry_after_s.map(|s| s.saturating_mul(1_000));
                 let retry_after_ms = asked.unwrap_or(BACK_OFF_MS);
+                self.limit().block(self.now(), retry_after_ms);
                 Err(VenueError::new(ErrorClass::RateLimited { retry_after_ms }, 0, text()))
             }
             400..=499 => Err(VenueError::new(ErrorClass::Refused { again: false }, 0, text())),
@@ -115,18 +116,28 @@ impl Client {
         }
     }
 
+    fn limit(&self) -> MutexGuard<'_, WeightLimit> {
+        self.0.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until the weight of the minute admits a request.
-    async fn admitted(&self, weight: u32) {
+    ///
+    /// # Errors
+    /// The source wants a longer wait.
+    async fn admitted(&self, weight: u32) -> Result<(), VenueError> {
         loop {
-            let admitted = {
-                let mut limit = self.0.limit.lock().unwrap_or_else(PoisonError::into_inner);
-                limit.admit(self.now(), weight, Priority::History)
+            let admitted = self.limit().admit(self.now(), weight, Priority::History);
+            let retry_after_ms = match admitted {
+                Ok(()) => return Ok(()),
+                Err(Hold::Wait(wait)) => wait.0,
+                // In a long wait, requests of weight 1 check it. There are none here.
+                Err(Hold::Ask) => DOUBT.unsigned_abs(),
             };
-            match admitted {
-                Ok(()) => return,
-                Err(Hold::Wait(wait)) => tokio::time::sleep(Duration::from_millis(wait.0)).await,
-                Err(Hold::Ask) => tokio::time::sleep(Duration::from_secs(1)).await,
+            if retry_after_ms > WINDOW.unsigned_abs() {
+                let text = "it wants fewer requests".to_owned();
+                return Err(VenueError::new(ErrorClass::RateLimited { retry_after_ms }, 0, text));
             }
+            tokio::time::sleep(Duration::from_millis(retry_after_ms)).await;
         }
     }
 

@@ -17,6 +17,7 @@ use everwarm_venue::source::BarRange;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const HOUR: i64 = 3_600_000;
 /// Opening time of the first recorded bar.
@@ -126,18 +127,22 @@ async fn a_symbol_is_asked_for_as_the_source_spells_it() {
 
 #[tokio::test]
 async fn failures_say_whether_another_attempt_may_succeed() {
-    let (source, answers, _) = serve().await;
+    let (source, answers, asked) = serve().await;
     let limited = ErrorClass::RateLimited { retry_after_ms: 10_000 };
     for (status, body, class) in [
-        (429, "", limited),
         (500, "null", ErrorClass::NotSent),
         (422, "Failed to deserialize", ErrorClass::Refused { again: false }),
         (200, "<html>", ErrorClass::NotSent),
         (200, "[{\"t\":1}]", ErrorClass::NotSent),
         (200, "{\"s\":", ErrorClass::NotSent),
+        (429, "", limited),
     ] {
         answers.lock().unwrap().push_back((status, body.to_owned()));
         let error = source.bars(hours(0, 3)).await.unwrap_err();
         assert_eq!(error.class, class, "{status} {body}: {error}");
-    }
+    } // The clock of this test stands, so the wait does not end.
+    let before = asked.lock().unwrap().len();
+    let next = tokio::time::timeout(Duration::from_millis(50), source.bars(hours(0, 3))).await;
+    assert!(next.is_err(), "no request is sent before the wait is over");
+    assert_eq!(asked.lock().unwrap().len(), before);
 }

@@ -40,19 +40,18 @@ pub fn run(args: &CheckArgs, printer: Printer) -> Result<Exit, Failure> {
 }
 
 /// The files with bars, by symbol and width.
-fn files(folder: &Path) -> Result<BTreeMap<(Symbol, Timeframe), PathBuf>, Failure> {
+fn files(folder: &Path) -> Result<Vec<(Symbol, Timeframe, PathBuf)>, Failure> {
     let no = |e: std::io::Error| everwarm_views::backup::failed(folder, &e);
-    let mut files = BTreeMap::new();
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(no)? {
         let path = entry.map_err(no)?.path();
-        if let Some(of) = series_of(&path) {
-            files.insert(of, path);
-        }
+        files.extend(series_of(&path).map(|(symbol, width)| (symbol, width, path)));
     }
     if files.is_empty() {
         let text = format!("{} holds no file named SYMBOL_WIDTH.csv[.gz]", folder.display());
         return Err(Failure::new(Exit::Usage, text));
     }
+    files.sort();
     Ok(files)
 }
 
@@ -72,7 +71,15 @@ fn check(folder: &Path) -> Result<CheckedBarsView, Failure> {
         wrong: Vec::new(),
     };
     let mut opens: BTreeMap<Timeframe, Vec<Vec<UtcMs>>> = BTreeMap::new();
-    for ((symbol, timeframe), file) in files(folder)? {
+    let files = files(folder)?;
+    for pair in files.windows(2) {
+        let [(symbol, width, first), (.., second)] = pair else { continue };
+        if (symbol, width) == (&pair[1].0, &pair[1].1) {
+            let (first, second) = (first.display(), second.display());
+            view.wrong.push(format!("{first}, {second}: the same series. Remove one."));
+        }
+    }
+    for (symbol, timeframe, file) in files {
         match read_bars(&file, usize::MAX) {
             Ok((bars, notices)) => {
                 view.wrong.extend(notices.iter().map(ToString::to_string));
@@ -101,7 +108,11 @@ fn check(folder: &Path) -> Result<CheckedBarsView, Failure> {
     }
     for (timeframe, all) in &opens {
         let all: Vec<&[UtcMs]> = all.iter().map(Vec::as_slice).collect();
-        view.outages.extend(outages(*timeframe, &all));
+        let width = timeframe.ms();
+        view.outages.extend(gaps::outages(&all, width).iter().map(|(times, series)| {
+            let series = *series as u64;
+            OutageView { timeframe: *timeframe, gap: gap(times, width), series }
+        }));
     }
     Ok(view)
 }
@@ -146,22 +157,6 @@ fn odd(
         };
         OddPriceView { symbol, timeframe, open_time, what }
     })
-}
-
-fn outages(timeframe: Timeframe, all: &[&[UtcMs]]) -> Vec<OutageView> {
-    let width = timeframe.ms();
-    let spans = |times: &Times| {
-        let spans = |opens: &&&[UtcMs]| {
-            opens.first().is_some_and(|first| first < times.start())
-                && opens.last().is_some_and(|last| last > times.end())
-        };
-        all.iter().filter(spans).count() as u64
-    };
-    let found = gaps::outages(all, width);
-    found
-        .iter()
-        .map(|times| OutageView { timeframe, gap: gap(times, width), series: spans(times) })
-        .collect()
 }
 
 fn print(view: &CheckedBarsView, printer: Printer) -> Result<(), Failure> {
