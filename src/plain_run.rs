@@ -14,7 +14,7 @@ use everwarm_domain::order::{
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_edge::market::bar::HISTORY_BARS;
+use everwarm_history::need::Times;
 use everwarm_history::{HistoryLibrary, bars};
 use everwarm_kernel::fact::{Body as _, Fact, Key, RuntimeEvent};
 use everwarm_kernel::plain::PlainLoop;
@@ -24,6 +24,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::exchange::local::report;
 use everwarm_sim::exchange::{Cancel, Exchange, NewList, NewOrder, SimFact, Target};
 use everwarm_sim::market::Market;
+use everwarm_sim::wire::klines::KlineQuery;
 use everwarm_sim::{InitialBooks, Local};
 use everwarm_trading::StageSpec;
 use everwarm_trading::closes::Closes;
@@ -178,21 +179,39 @@ impl<'a> PlainRun<'a> {
     }
 
     fn load_history(&mut self, sessions: &Sessions, archive: &Archive) -> Result<(), String> {
-        let (now, through) = (self.now(), self.venue.exchange().market());
-        let first = sessions.first_of(Timeframe::M1, HISTORY_BARS, through);
-        let times = first..=through - MINUTE;
+        let through = self.venue.exchange().market();
+        let needs = self.closes.needs();
         let symbols: Vec<Symbol> =
             self.venue.exchange().instruments().iter().map(|rule| rule.symbol).collect();
         for symbol in symbols {
+            for (timeframe, times) in needs.wide_before(through, sessions) {
+                let query = KlineQuery::of(timeframe, &times);
+                let (exchange, market) = self.venue.parts();
+                let bars = query.bars(exchange, market, symbol, exchange.now());
+                let bars = bars.into_iter().map(|kline| kline.bar).collect();
+                self.keep_history((symbol, timeframe), times, bars, archive)?;
+            }
+            let times = needs.minutes_before(through, sessions);
             let (from, to) = (*times.start(), *times.end());
-            let past = on_the_wire(self.venue.market().bars(symbol, from, to, usize::MAX));
-            self.closes.join(&past);
-            let kept = bars::keep(archive, Timeframe::M1, &[(symbol, past)]);
-            let kept = kept.map_err(|e| e.to_string())?.pop();
-            let kept = kept.unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times.clone()));
-            self.input(now, Body::Market(kept))?;
+            let bars = self.venue.market().bars(symbol, from, to, usize::MAX);
+            self.closes.join(&bars);
+            self.keep_history((symbol, Timeframe::M1), times, bars, archive)?;
         }
         Ok(())
+    }
+
+    fn keep_history(
+        &mut self,
+        (symbol, timeframe): (Symbol, Timeframe),
+        times: Times,
+        bars: Vec<Bar>,
+        archive: &Archive,
+    ) -> Result<(), String> {
+        let now = self.now();
+        let kept = bars::keep(archive, timeframe, &[(symbol, on_the_wire(bars))]);
+        let kept = kept.map_err(|e| e.to_string())?.pop();
+        let kept = kept.unwrap_or_else(|| bars::nothing(symbol, timeframe, times));
+        self.input(now, Body::Market(kept))
     }
 
     fn close(&mut self, close: UtcMs) -> Result<(), String> {

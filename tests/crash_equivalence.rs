@@ -23,6 +23,7 @@ mod steered;
 mod sweeps;
 mod symbols;
 mod upgrade;
+mod wide;
 mod zoned;
 
 use everwarm::chaos::feed;
@@ -35,7 +36,7 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 13] = [
+const FEEDS: [Named; 14] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
@@ -49,6 +50,7 @@ const FEEDS: [Named; 13] = [
     ("without-stop-orders", feed::without_stop_orders),
     ("limited", feed::limited),
     ("laddered", feed::laddered),
+    ("wide", feed::wide),
 ];
 
 /// A feed and what undisturbed runs of it teach; learned once for all tests.

@@ -1,6 +1,8 @@
 //! A small market with every case that equality is about. It has crossings, orders filled in
 //! several trades, a rejected order, two symbols that signal in one close, and minutes without
 //! bars. Symbols end early, and start with and without history.
+//!
+//! Over 500 lines: one market and all its feeds.
 
 use super::failing_stages;
 use super::rig::Feed;
@@ -16,11 +18,12 @@ use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::exits::{AtrStop, ProfitRow};
 use everwarm_domain::settings::{EntryRule, ExitRules, Instance, Risk, Settings, Size};
 use everwarm_domain::switch::SafeStep;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_edge::market::universe::DAY_ZONE;
 use everwarm_sim::InitialBooks;
 use everwarm_sim::market::Market;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Start of the feed.
@@ -29,6 +32,8 @@ pub const START: UtcMs = 1_700_000_040_000;
 pub const MINUTES: i64 = 260;
 /// Minutes of history of the symbols that have one.
 const PAST: i64 = 60;
+/// Bars of each wider width before these minutes.
+const OLDER: i64 = 90;
 /// Bars of one rise and fall.
 const WAVE: i64 = 36;
 
@@ -190,6 +195,20 @@ impl Market for Small {
         }
         let all = self.bars.range(from_open..=to_open).flat_map(|(_, bars)| bars);
         all.filter(|bar| bar.symbol == symbol).take(limit).copied().collect()
+    }
+
+    fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
+        let aged = SHAPES.iter().filter(|shape| shape.minutes.0 < 0);
+        let Some(shape) = aged.into_iter().find(|shape| shape.symbol() == symbol) else {
+            return Vec::new();
+        };
+        let end = width.open_of(START + shape.minutes.0 * MINUTE);
+        let bars = (1..=OLDER).rev().map(|back| {
+            let open_time = end - back * width.ms();
+            // A wave of another length, so that the widths differ.
+            Bar { open_time, ..shape.bar(-back * 7) }
+        });
+        bars.filter(|bar| times.contains(&bar.open_time)).collect()
     }
 }
 
@@ -394,7 +413,7 @@ pub fn paired() -> Feed {
     settings.risk.sizes.max_symbol_exposure = Some(Decimal::new(1_200, 0));
     let at = |minute: i64| START + minute * MINUTE;
     let script = vec![
-        (at(58), Deed::Reload(Change::Second(6, 14))),
+        (at(58), Deed::Reload(Change::Of(SECOND, 6, 14))),
         (at(110), Deed::Later(Word::Strategy(SECOND, false))),
         (at(130), Deed::Later(Word::Strategy(SECOND, true))),
         (at(160), Deed::Later(Word::Flatten)),
@@ -405,6 +424,34 @@ pub fn paired() -> Feed {
     ];
     let stages = everwarm_trading::specs_of(&[], &settings).expect("there are ranks for two");
     settings.risk = Risk::default();
+    Feed { settings, stages, script, ..small() }
+}
+
+/// Id of the strategy on hourly bars.
+pub const HOURLY: &str = "hourly";
+/// Id of the strategy on daily bars.
+pub const DAILY: &str = "daily";
+
+/// The same feed with strategies on hourly and daily bars. Their averages need more hours and days
+/// than minutes of history span. A reload changes the lengths of the hourly ones.
+///
+/// # Panics
+/// There are not ranks for three strategies.
+#[must_use]
+pub fn wide() -> Feed {
+    let mut settings = small().settings;
+    let one = settings.strategy.0[FIRST_STRATEGY].clone();
+    for (id, section) in [
+        (HOURLY, r#"{"timeframe":"1h","fast":1,"slow":20}"#),
+        (DAILY, r#"{"timeframe":"1d","fast":5,"slow":40}"#),
+    ] {
+        let instance = Instance { section: section.to_owned(), ..one.clone() };
+        settings.strategy.0.insert(id.to_owned(), instance);
+    }
+    let stages = everwarm_trading::specs_of(&[], &settings).expect("there are ranks for three");
+    settings.risk = Risk::default();
+    let change = Change::Of(HOURLY, 2, 33);
+    let script = vec![(START + 130 * MINUTE, Deed::Reload(change))];
     Feed { settings, stages, script, ..small() }
 }
 

@@ -161,8 +161,8 @@ impl ByHand {
 pub enum Change {
     /// Lengths of both averages: fast, slow.
     Lengths(u32, u32),
-    /// Lengths of both averages of the second strategy: fast, slow.
-    Second(u32, u32),
+    /// Lengths of both averages of the strategy with this id: fast, slow.
+    Of(&'static str, u32, u32),
     /// A strategy with this id is added, with these lengths.
     Added(&'static str, u32, u32),
     /// The second strategy is removed.
@@ -179,12 +179,11 @@ impl Change {
     fn make(self, settings: &mut Settings) {
         match self {
             Change::Lengths(fast, slow) => {
-                settings.strategy.set(FIRST_STRATEGY, "fast", fast);
-                settings.strategy.set(FIRST_STRATEGY, "slow", slow);
+                Change::Of(FIRST_STRATEGY, fast, slow).make(settings);
             }
-            Change::Second(fast, slow) => {
-                settings.strategy.set(SECOND, "fast", fast);
-                settings.strategy.set(SECOND, "slow", slow);
+            Change::Of(id, fast, slow) => {
+                settings.strategy.set(id, "fast", fast);
+                settings.strategy.set(id, "slow", slow);
             }
             Change::Added(id, fast, slow) => {
                 let mut added = settings.strategy.0[FIRST_STRATEGY].clone();

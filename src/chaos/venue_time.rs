@@ -5,9 +5,10 @@ use crate::daemon_run::DaemonRun;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_sim::market::Market;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +84,10 @@ impl Market for Short {
 
     fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar> {
         self.market.bars(symbol, from_open, to_open.min(self.end - MINUTE), limit)
+    }
+
+    fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
+        self.market.older(symbol, width, times)
     }
 }
 

@@ -23,6 +23,12 @@ impl Atr {
     }
 }
 
+/// Bars after which the seed of Wilder's smoothing weighs at most 1 %: of n bars the seed is made,
+/// and after m more it weighs `(1 - 1 / n)^m`. 5.6 n bars are enough for m, and one has no value.
+pub(crate) const fn settled(length: u32) -> u32 {
+    length.saturating_mul(56).div_ceil(10).saturating_add(1)
+}
+
 impl Indicator for Atr {
     fn update(&mut self, bar: &Bar) -> f64 {
         let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
@@ -53,6 +59,9 @@ impl Catalogued for Atr {
     }
     fn warm_up(params: &[u32], _: usize) -> u32 {
         params[0].saturating_add(1)
+    }
+    fn settled(params: &[u32], _: usize) -> u32 {
+        settled(params[0])
     }
 }
 

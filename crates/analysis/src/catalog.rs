@@ -46,6 +46,11 @@ pub trait Catalogued:
     fn make(params: &[u32], output: usize) -> Self;
     /// Bars needed for the first value of an output.
     fn warm_up(params: &[u32], output: usize) -> u32;
+    /// Bars after which the bars before the first one have a weight of at most 1 %. It is the
+    /// warm-up, unless the value depends on all earlier bars.
+    fn settled(params: &[u32], output: usize) -> u32 {
+        Self::warm_up(params, output)
+    }
     /// Checks parameters against each other.
     ///
     /// # Errors
@@ -72,6 +77,7 @@ pub struct Entry {
     pub(crate) daily: bool,
     pub(crate) bank: fn(&[u32], usize) -> Box<dyn Bank>,
     pub(crate) warm_up: fn(&[u32], usize) -> u32,
+    pub(crate) settled: fn(&[u32], usize) -> u32,
     pub(crate) check: fn(&[u32]) -> Result<(), &'static str>,
 }
 
@@ -87,6 +93,7 @@ pub(crate) const fn entry<I: Catalogued>() -> Entry {
         daily: I::DAILY,
         bank: |params, output| Box::new(Many::new(I::make(params, output))),
         warm_up: I::warm_up,
+        settled: I::settled,
         check: I::check,
     }
 }

@@ -4,6 +4,7 @@
 //! `adx(14)` is the average directional index, with its first value after 2n bars. `.plus_di`,
 //! `.minus_di` and `.dx` have theirs after n + 1 bars.
 
+use crate::atr::settled;
 use crate::true_range::true_range;
 use crate::{Bar, Catalogued, Indicator, LENGTH, Param, all_grown, to_f64};
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,15 @@ impl Catalogued for Directional {
         params[0]
             .saturating_mul(if output == 0 { 2 } else { 1 })
             .saturating_add(u32::from(output != 0))
+    }
+    fn settled(params: &[u32], output: usize) -> u32 {
+        let sums = settled(params[0]);
+        // The index averages values of the sums, once more with Wilder's smoothing.
+        if output == 0 {
+            sums.saturating_add(params[0].saturating_mul(14).div_ceil(10))
+        } else {
+            sums
+        }
     }
 }
 

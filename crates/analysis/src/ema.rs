@@ -29,6 +29,12 @@ pub(crate) fn next(value: f64, average: f64, length: u32) -> f64 {
     (value - average) * k + average
 }
 
+/// Bars after which the seed weighs at most 1 %: of n bars the seed is made, and after m more it
+/// weighs `(1 - 2 / (n + 1))^m`. 3.3 n + 3 bars are enough for every n.
+pub(crate) const fn settled(length: u32) -> u32 {
+    length.saturating_mul(33).div_ceil(10).saturating_add(3)
+}
+
 impl Indicator for Ema {
     fn update(&mut self, bar: &Bar) -> f64 {
         if self.seeded < self.length {
@@ -58,6 +64,9 @@ impl Catalogued for Ema {
     }
     fn warm_up(params: &[u32], _: usize) -> u32 {
         params[0]
+    }
+    fn settled(params: &[u32], _: usize) -> u32 {
+        settled(params[0])
     }
 }
 

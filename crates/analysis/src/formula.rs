@@ -29,6 +29,13 @@ impl Formula {
         (self.entry.warm_up)(&self.params, self.output)
     }
 
+    /// Bars after which the bars before the first one have a weight of at most 1 %; not less than
+    /// [`Formula::warm_up`].
+    #[must_use]
+    pub fn settled(&self) -> u32 {
+        (self.entry.settled)(&self.params, self.output)
+    }
+
     /// Whether a value needs all bars since the begin of the UTC day.
     #[must_use]
     pub const fn is_daily(&self) -> bool {
@@ -316,6 +323,43 @@ mod tests {
         }
         bank.remove(0);
         assert!(bank.load(b"\xff", 1).is_err());
+    }
+
+    /// The value after `bars` bars with these prices.
+    fn after(formula: &Formula, bars: u32, price: impl Fn(i64) -> i64) -> f64 {
+        let mut bank = formula.bank();
+        bank.insert(0);
+        let mut value = [f64::NAN];
+        for n in 0..i64::from(bars) {
+            bank.update(&[(0, crate::testing::bar(price(n)))], &mut value, 1);
+        }
+        value[0]
+    }
+
+    #[test]
+    fn after_the_settled_bars_the_seed_weighs_at_most_one_percent() {
+        let settled = |text: &str| text.parse::<Formula>().unwrap().settled();
+        assert_eq!([settled("sma(200)"), settled("ema(200)"), settled("rsi(14)")], [200, 663, 80]);
+        assert_eq!([settled("adx(14)"), settled("macd(12,26,9).hist")], [100, 122]);
+        // A line with a step in the seed: the rest of the step is the weight of the seed.
+        for length in [1, 2, 5, 14, 50, 200, 1_000_i64] {
+            let formula: Formula = format!("ema({length})").parse().unwrap();
+            let level = |by: i64| move |n: i64| if n < length { 1_000 + by } else { 1_000 };
+            let at = |bars, by| after(&formula, bars, level(by));
+            let weight = (at(formula.settled(), 100) - at(formula.settled(), 0)) / 100.0;
+            assert!((0.0..=0.01).contains(&weight), "ema({length}): {weight}");
+            let formula: Formula = format!("atr({length})").parse().unwrap();
+            // Each bar has a range of one, or of two in the seed.
+            let zigzag = |by: i64| move |n: i64| if n <= length { 100 + n % 2 * by } else { 100 };
+            let at = |bars, by| after(&formula, bars, zigzag(by));
+            let weight = (at(formula.settled(), 2) - at(formula.settled(), 1)).abs();
+            assert!(weight <= 0.01 + 1e-9, "atr({length}): {weight}");
+        }
+        let before: Formula = "ema(50)".parse().unwrap();
+        let level = |by: i64| move |n: i64| if n < 50 { 1_000 + by } else { 1_000 };
+        let early = before.settled() - 25;
+        let weight = (after(&before, early, level(100)) - after(&before, early, level(0))) / 100.0;
+        assert!(weight > 0.01, "fewer bars are not enough: {weight}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! As in TA-Lib, both averages start at the same bar, and all three outputs with the signal: after
 //! slow + signal - 1 bars.
 
-use crate::ema::next;
+use crate::ema::{next, settled};
 use crate::sma::mean;
 use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
 use serde::{Deserialize, Serialize};
@@ -119,6 +119,10 @@ impl Catalogued for Macd {
     }
     fn warm_up(params: &[u32], _: usize) -> u32 {
         params[1].saturating_add(params[2]).saturating_sub(1)
+    }
+    fn settled(params: &[u32], _: usize) -> u32 {
+        // The signal averages lines of settled averages.
+        settled(params[1]).saturating_add(settled(params[2]))
     }
     fn check(params: &[u32]) -> Result<(), &'static str> {
         if params[0] < params[1] { Ok(()) } else { Err("fast must be less than slow") }

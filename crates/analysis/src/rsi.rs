@@ -61,6 +61,9 @@ impl Catalogued for Rsi {
     fn warm_up(params: &[u32], _: usize) -> u32 {
         params[0].saturating_add(1)
     }
+    fn settled(params: &[u32], _: usize) -> u32 {
+        crate::atr::settled(params[0])
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ kinds! {
         BarMsg::Fetch { .. } => "fetch",
         BarMsg::Greet => "greet",
         BarMsg::Interrupted => "interrupted",
-        BarMsg::Warm(_) => "warm",
+        BarMsg::Warm(..) => "warm",
     }
     CloserMsg {
         CloserMsg::Pull => "pull",

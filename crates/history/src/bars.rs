@@ -188,13 +188,7 @@ pub fn read_as_of(
     symbol: Symbol,
     (times, n): (RangeInclusive<UtcMs>, u64),
 ) -> Result<Vec<Bar>, HistoryError> {
-    let mut found = BTreeMap::new();
-    let first = range_key(timeframe, symbol, UtcMs::MIN, 0);
-    let last = range_key(timeframe, symbol, *times.end(), u64::MAX);
-    for (_, value) in archive.range(RANGES, &first..=&last, false, usize::MAX)? {
-        let bars = key_encoding::bars_of(symbol, &value).map_err(HistoryError::damaged(RANGES))?;
-        found.extend(bars.into_iter().map(|bar| (bar.open_time, bar)));
-    }
+    let mut found = read_fetched(archive, (timeframe, symbol), &times)?;
     let row = |time: UtcMs, n: u64| {
         let mut key = vec![key_encoding::timeframe_key(timeframe)];
         key.extend_from_slice(&key_encoding::time_key(time));
@@ -207,9 +201,30 @@ pub fn read_as_of(
             continue;
         }
         let bars = key_encoding::bars_named(symbol, &value).map_err(HistoryError::damaged(BARS))?;
-        found.extend(bars.into_iter().map(|bar| (bar.open_time, bar)));
+        let within = bars.into_iter().filter(|bar| times.contains(&bar.open_time));
+        found.extend(within.map(|bar| (bar.open_time, bar)));
     }
-    Ok(found.into_values().filter(|bar| times.contains(&bar.open_time)).collect())
+    Ok(found.into_values().collect())
+}
+
+/// The fetched bars of `symbol` with opening times in `times`, without bars from facts.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_fetched(
+    archive: &Archive,
+    (timeframe, symbol): (Timeframe, Symbol),
+    times: &Times,
+) -> Result<BTreeMap<UtcMs, Bar>, HistoryError> {
+    let mut found = BTreeMap::new();
+    let first = range_key(timeframe, symbol, UtcMs::MIN, 0);
+    let last = range_key(timeframe, symbol, *times.end(), u64::MAX);
+    for (_, value) in archive.range(RANGES, &first..=&last, false, usize::MAX)? {
+        let bars = key_encoding::bars_of(symbol, &value).map_err(HistoryError::damaged(RANGES))?;
+        let within = bars.into_iter().filter(|bar| times.contains(&bar.open_time));
+        found.extend(within.map(|bar| (bar.open_time, bar)));
+    }
+    Ok(found)
 }
 
 /// A page of the bars of `symbol`, by opening time.

@@ -18,12 +18,24 @@ pub fn missing(
     now: UtcMs,
     (timeframe, sessions): (Timeframe, &Sessions),
 ) -> Vec<Times> {
-    let width = timeframe.ms();
     let end = timeframe.open_of(now);
+    let first = sessions.first_of(timeframe, count, end);
+    missing_in(have, none, &(first..=end - timeframe.ms()), (timeframe, sessions))
+}
+
+/// The gaps among the bars with opening times in `times`, as in [`missing`].
+#[must_use]
+pub fn missing_in(
+    have: impl IntoIterator<Item = UtcMs>,
+    none: &[Times],
+    times: &Times,
+    (timeframe, sessions): (Timeframe, &Sessions),
+) -> Vec<Times> {
+    let width = timeframe.ms();
+    let (mut at, end) = (*times.start(), *times.end() + width);
     let mut holes: Vec<Times> = Vec::new();
     let mut have = have.into_iter().peekable();
     let mut none = none.iter().peekable();
-    let mut at = sessions.first_of(timeframe, count, end);
     let nights = sessions.closed(timeframe, at, end - width);
     let mut nights = nights.iter().peekable();
     while at < end {

@@ -29,7 +29,7 @@ pub use doubt::Refused;
 pub use owed::Owed;
 
 use crate::calendar::Calendar;
-use crate::indicators::planned;
+use crate::indicators::{Needs, planned};
 use close_assembly::{Held, Source};
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{AtVenue, Body, Market, Operator, Venue};
@@ -37,7 +37,7 @@ use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::market::Bar;
 use everwarm_domain::odd::{OddBar, Oddity, Recent};
 use everwarm_domain::settings::MarketRules;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
@@ -181,6 +181,18 @@ impl Closes {
         of.filter_map(|(symbol, of)| Some((symbol, of.owed?)))
     }
 
+    /// The past bars that a symbol needs before its first close.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        self.plan.needs().of_a_start()
+    }
+
+    /// The past bars that the features need which wait for an owed range.
+    #[must_use]
+    pub fn owed_needs(&self) -> Needs {
+        self.plan.joined_needs()
+    }
+
     /// The input that set the present owed ranges.
     #[must_use]
     pub fn planned(&self) -> u64 {
@@ -236,6 +248,9 @@ impl Closes {
                 }
             }
             Market::LateBar { bar, .. } => self.bar(bar),
+            // Wide bars are for features. Closes begin after the minutes.
+            Market::HistoryLoaded { timeframe, .. } | Market::HistoryBars { timeframe, .. }
+                if *timeframe != Timeframe::M1 => {}
             Market::HistoryLoaded { symbol, plan, .. }
             | Market::HistoryBars { symbol, plan, .. }
                 if *plan > 0 =>

@@ -1,9 +1,9 @@
 //! A bar actor: the closed bars of one symbol, from the stream or, if the stream has a gap, from
 //! the venue's records. [`missing`] finds the gaps, at the start and later.
 
-use crate::market::closer::CloserMsg;
+use crate::market::closer::{CloserMsg, History};
 use crate::market::confirm::{Sought, confirm, fetch_all};
-use crate::market::feature_history;
+use crate::market::{feature_history, wide_bars};
 use crate::retry;
 use crate::world::{Passing, World};
 use everwarm_domain::fact::Market;
@@ -13,12 +13,13 @@ use everwarm_domain::path;
 use everwarm_domain::time::{MINUTE, SteadyMs, Timeframe, UtcMs};
 use everwarm_history::bars;
 use everwarm_history::fetched_bars::Past;
-use everwarm_history::need::{Times, missing};
+use everwarm_history::need::{missing, missing_in};
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock::steady;
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_trading::closes::{Known, Owed, Refused};
+use everwarm_trading::indicators::Needs;
 use everwarm_venue::port::{ErrorClass, VenueError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,11 +28,18 @@ use std::time::Duration;
 use tokio::sync::{AcquireError, SemaphorePermit};
 use tokio::task::JoinHandle;
 
-/// Past bars to fetch for a symbol that has none.
-pub const HISTORY_BARS: i64 = 1000;
 /// Wall time between greetings without a response. The closer responds to our path, and the
 /// supervisor registers us there only once we have started.
 const GREET: Duration = Duration::from_millis(20);
+
+/// Where a check of the venue's records begins.
+#[derive(Clone, Debug)]
+pub enum Begin {
+    /// At the end of the last appended bar.
+    After(UtcMs),
+    /// Nothing was appended yet: load these past bars.
+    Past(Needs),
+}
 
 /// Messages of a bar actor.
 #[derive(Debug)]
@@ -39,11 +47,10 @@ pub enum BarMsg {
     /// A final bar from the stream, with its ticket from the mailbox of the feed. The ticket is
     /// returned once the closer has room. So no more bars wait here than may wait there.
     Closed(Bar, Ticket),
-    /// Check the venue's records from the end of the last appended bar on; none: from the
-    /// beginning.
+    /// Check the venue's records.
     Fetch {
-        /// End of the last appended bar.
-        from: Option<UtcMs>,
+        /// Which of them.
+        begin: Begin,
         /// The close that must be reached, besides all that have closed by now.
         least: Option<UtcMs>,
         /// The known bars by which new ones are judged.
@@ -54,7 +61,7 @@ pub enum BarMsg {
     /// The stream was interrupted: check again from the last close of the closer.
     Interrupted,
     /// Features wait for this history: load it.
-    Warm(Owed),
+    Warm(Owed, Needs),
 }
 
 /// The actor.
@@ -123,8 +130,10 @@ impl Actor for BarActor {
             }
             BarMsg::Greet => state.greet(&me),
             BarMsg::Interrupted => state.world.send(path::CLOSER, CloserMsg::Hello(state.symbol)),
-            BarMsg::Fetch { from, least, known } => state.fetch(from, least, known),
-            BarMsg::Warm(owed) => state.warm(owed),
+            BarMsg::Fetch { begin, least, known } => {
+                state.fetch(Wanted { begin, since: steady(), least, known });
+            }
+            BarMsg::Warm(owed, needs) => state.warm(owed, needs),
         }
         Ok(())
     }
@@ -155,7 +164,7 @@ impl State {
     }
 
     /// Loads the history owed to features. Repeated requests for it load it only once.
-    fn warm(&mut self, owed: Owed) {
+    fn warm(&mut self, owed: Owed, needs: Needs) {
         if self.warm.as_ref().is_some_and(|(of, task)| *of == owed && !task.is_finished()) {
             return;
         }
@@ -165,7 +174,7 @@ impl State {
         let (world, symbol) = (self.world.clone(), self.symbol);
         let task = tokio::spawn(async move {
             for tries in 0.. {
-                match feature_history::load(&world, symbol, &owed).await {
+                match feature_history::load(&world, symbol, &owed, &needs).await {
                     Ok(loaded) => {
                         let warmed = CloserMsg::Warmed { symbol, owed, loaded };
                         return world.send(path::CLOSER, warmed);
@@ -178,13 +187,12 @@ impl State {
         self.warm = Some((owed, task));
     }
 
-    fn fetch(&mut self, from: Option<UtcMs>, least: Option<UtcMs>, known: Known) {
+    fn fetch(&mut self, wanted: Wanted) {
         self.greeted = true;
         if let Some(before) = self.fetching.take() {
             before.abort();
         }
         let (world, symbol) = (self.world.clone(), self.symbol);
-        let wanted = Wanted { from, since: steady(), least, known };
         self.fetching = Some(tokio::spawn(async move {
             world.board.begun().await;
             for tries in 0.. {
@@ -200,8 +208,8 @@ impl State {
 
 /// What a check is to find.
 struct Wanted {
-    /// Bars from this time on; none: the history.
-    from: Option<UtcMs>,
+    /// Where it begins.
+    begin: Begin,
     /// Steady time of the request. The result includes everything that closed before.
     since: SteadyMs,
     /// The close that must be reached at least.
@@ -240,10 +248,14 @@ async fn fetch_bars(
     turn: Turn<'_>,
 ) -> Result<CloserMsg, VenueError> {
     let known = wanted.known.clone();
-    let Some(from) = wanted.from else {
-        let (history, refused) = past(world, symbol, through, known, turn).await?;
-        let (bars, odd, history) = (Vec::new(), Vec::new(), Some(history));
-        return Ok(CloserMsg::Fetched { symbol, bars, odd, refused, history, through });
+    let from = match &wanted.begin {
+        Begin::After(from) => *from,
+        Begin::Past(needs) => {
+            let (loaded, refused) = past(world, symbol, through, (known, needs), turn).await?;
+            let (bars, odd) = (Vec::new(), Vec::new());
+            let history = Some(History { needs: needs.clone(), loaded });
+            return Ok(CloserMsg::Fetched { symbol, bars, odd, refused, history, through });
+        }
     };
     let count = (through - from) / MINUTE;
     let sessions = world.board.sessions();
@@ -254,18 +266,19 @@ async fn fetch_bars(
     Ok(CloserMsg::Fetched { symbol, bars, odd, refused, history: None, through })
 }
 
-/// Completes the history, stores it, and returns the fact that announces it.
+/// Completes the history, stores it, and returns the facts that announce it: wide bars, then
+/// minutes.
 async fn past(
     world: &World,
     symbol: Symbol,
     through: UtcMs,
-    known: Known,
+    (known, needs): (Known, &Needs),
     turn: Turn<'_>,
-) -> Result<(Market, Vec<Refused>), VenueError> {
-    let (count, timeframe) = (HISTORY_BARS, Timeframe::M1);
+) -> Result<(Vec<Market>, Vec<Refused>), VenueError> {
+    let mut loaded = wide_bars::load(world, symbol, needs, through).await?;
+    let timeframe = Timeframe::M1;
     let sessions = world.board.sessions();
-    let of = (timeframe, &*sessions);
-    let times: Times = sessions.first_of(timeframe, count, through)..=through - MINUTE;
+    let times = needs.minutes_before(through, &sessions);
     let (archive, within) = (Arc::clone(&world.archive), times.clone());
     let read = tokio::task::spawn_blocking(move || {
         // In this order: another check may write both in between. Then its bars are present for
@@ -276,7 +289,8 @@ async fn past(
     let read = read.await.map_err(|e| unkept(e.to_string()))?;
     let (have, none) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
     let have: BTreeMap<UtcMs, Bar> = have.into_iter().map(|bar| (bar.open_time, bar)).collect();
-    let needed = missing(have.keys().copied(), &none, count, through, of);
+    let of = (timeframe, &*sessions);
+    let needed = missing_in(have.keys().copied(), &none, &times, of);
     let sought = Sought::new(known, have, fetch_all(world, symbol, &needed).await?);
     // The keeper writes many ranges at once, and to query odd bars again takes seconds.
     drop(turn);
@@ -285,13 +299,15 @@ async fn past(
     // refused bars again.
     let here: BTreeSet<UtcMs> =
         bars.iter().map(|bar| bar.open_time).chain(refused.iter().map(|bar| bar.time)).collect();
-    let none = missing(here, &none, count, through, of);
+    let none = missing_in(here, &none, &times, of);
     let bars = bars.iter().map(Bar::ordered).collect();
     let past = Past { symbol, timeframe, times, bars, none };
     let kept = world.keeper.keep(past).await.map_err(|e| unkept(format!("history: {e}")));
-    kept.map(|announced| (announced, refused))
+    loaded.push(kept?);
+    Ok((loaded, refused))
 }
 
-fn unkept(text: String) -> VenueError {
+/// An error of our own files.
+pub(crate) fn unkept(text: String) -> VenueError {
     VenueError { class: ErrorClass::NotSent, code: 0, text }
 }

@@ -3,9 +3,11 @@
 //! It follows what was appended (`trading::closes::Closes`), collects bars from the bar actors, and
 //! appends one input for each close. Its state ends with it: its successor makes every bar actor
 //! check again.
+//!
+//! Over 500 lines: one actor with its messages.
 
 use crate::board::Rest;
-use crate::market::bar;
+use crate::market::bar::{BarMsg, Begin};
 use crate::simulated::pacer;
 use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Market};
@@ -18,6 +20,7 @@ use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
 use everwarm_trading::closes::{CloseAssembly, Closes, Next, Offered, Owed, Refused};
+use everwarm_trading::indicators::Needs;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,8 +65,8 @@ pub enum CloserMsg {
         odd: Vec<UtcMs>,
         /// Bars that were found and refused.
         refused: Vec<Refused>,
-        /// The fact that announces past bars written to the history.
-        history: Option<Market>,
+        /// The past bars, if these were requested.
+        history: Option<History>,
         /// The close up to which `bars` is complete.
         through: UtcMs,
     },
@@ -73,8 +76,8 @@ pub enum CloserMsg {
         symbol: Symbol,
         /// What was requested.
         owed: Owed,
-        /// The fact that announces it.
-        loaded: Market,
+        /// The facts that announce it.
+        loaded: Vec<Market>,
     },
     /// Lockstep: the symbols that traded in the minute that ended at `close`.
     Traded {
@@ -87,6 +90,15 @@ pub enum CloserMsg {
     Nudge,
     /// Time passes automatically: no bar may have come for a while.
     Overdue,
+}
+
+/// The past bars of a symbol.
+#[derive(Debug)]
+pub struct History {
+    /// What was needed when they were requested.
+    pub needs: Needs,
+    /// The facts that announce bars written to the history.
+    pub loaded: Vec<Market>,
 }
 
 /// The actor.
@@ -246,8 +258,10 @@ impl State {
 
     /// Requests the history that features wait for, for all symbols.
     fn send_warm(&self) {
-        for (symbol, owed) in self.closes.stage().owing() {
-            self.world.send(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
+        let closes = self.closes.stage();
+        let needs = closes.owed_needs();
+        for (symbol, owed) in closes.owing() {
+            self.world.send(&World::bar_path(symbol), BarMsg::Warm(owed, needs.clone()));
         }
     }
 
@@ -276,8 +290,10 @@ impl State {
             CloserMsg::Pull => {}
             CloserMsg::Hello(symbol) => {
                 self.request_fetch(symbol, None);
-                if let Some(owed) = self.closes.stage().owed(symbol) {
-                    self.world.send(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
+                let closes = self.closes.stage();
+                if let Some(owed) = closes.owed(symbol) {
+                    let needs = closes.owed_needs();
+                    self.world.send(&World::bar_path(symbol), BarMsg::Warm(owed, needs));
                 }
             }
             CloserMsg::Closed(bar, _) => self.receive_bar(bar),
@@ -287,14 +303,14 @@ impl State {
                 if !self.closes.stage().is_live(symbol) {
                     return Ok(());
                 }
-                if let Some(history) = history {
+                if let Some(History { needs, loaded }) = history {
                     // A second check of the history brings no closes: its range may reach beyond
-                    // the first.
-                    if self.from(symbol).is_some() {
+                    // the first. A reload may have added a feature that needs more.
+                    if self.from(symbol).is_some() || needs != self.closes.stage().needs() {
                         self.request_fetch(symbol, None);
                         return Ok(());
                     }
-                    self.append(history)?;
+                    self.append_history(&loaded)?;
                     // The symbol also needs its bars of closes that were appended meanwhile. They
                     // are late.
                     if self.closes.stage().last > Some(through) {
@@ -397,21 +413,30 @@ impl State {
         self.fold()
     }
 
+    /// Announces the history of a symbol in one act, so that its wide bars come with its minutes.
+    fn append_history(&mut self, loaded: &[Market]) -> Result<(), ActorProcessingErr> {
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        let time = self.world.now();
+        self.world.journal.append(&self.writer, time, bodies(loaded))?;
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        self.fold()
+    }
+
     /// Announces the history that features of a symbol wait for, if it is still owed. It is
     /// appended at the end of the journal, so that no other plan comes in between.
     fn warmed(
         &mut self,
         symbol: Symbol,
         owed: Owed,
-        loaded: &Market,
+        loaded: &[Market],
     ) -> Result<(), ActorProcessingErr> {
         for _ in 0..TRIES {
             if self.closes.stage().owed(symbol) != Some(owed) {
                 return Ok(());
             }
             self.world.chaos().point(Site::BeforeAppend, NAME);
-            let (head, body) = (self.closes.cursor(), Body::Market(loaded.clone()));
-            if self.world.journal.append_at(&self.writer, head, vec![body])?.is_some() {
+            let (head, bodies) = (self.closes.cursor(), bodies(loaded));
+            if self.world.journal.append_at(&self.writer, head, bodies)?.is_some() {
                 self.world.chaos().point(Site::AfterAppend, NAME);
             }
             self.fold()?;
@@ -437,8 +462,10 @@ impl State {
             Some(close) => drop(self.asked.insert(symbol, close)),
             None => drop(self.asked.remove(&symbol)),
         }
-        let (from, known) = (self.from(symbol), self.closes.stage().known(symbol));
-        self.world.send(&World::bar_path(symbol), bar::BarMsg::Fetch { from, least, known });
+        let closes = self.closes.stage();
+        let begin = self.from(symbol).map_or_else(|| Begin::Past(closes.needs()), Begin::After);
+        let known = closes.known(symbol);
+        self.world.send(&World::bar_path(symbol), BarMsg::Fetch { begin, least, known });
     }
 
     /// Pulls at venue time `until`. In lockstep venue time may stand still; the pacer then moves it
@@ -453,6 +480,10 @@ impl State {
             me.send_after(Duration::from_millis(wait), || CloserMsg::Pull);
         }
     }
+}
+
+fn bodies(loaded: &[Market]) -> Vec<Body> {
+    loaded.iter().cloned().map(Body::Market).collect()
 }
 
 /// Whether a bar that ends at `close` is in the future at venue time `now`. In lockstep we move the

@@ -9,3 +9,4 @@ pub mod feed;
 pub mod fetch;
 pub mod final_bars;
 pub mod universe;
+pub mod wide_bars;

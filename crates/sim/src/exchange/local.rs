@@ -185,6 +185,11 @@ impl Local {
         self.market.as_mut()
     }
 
+    /// The books and the market, for the parts of the protocol that read both.
+    pub fn parts(&mut self) -> (&Exchange, &mut dyn Market) {
+        (&self.exchange, self.market.as_mut())
+    }
+
     /// The next minute close with bars to release; none if the market has ended.
     pub fn next_close(&mut self) -> Option<UtcMs> {
         self.market.next_close(self.exchange.market())

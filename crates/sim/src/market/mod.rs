@@ -26,7 +26,8 @@ pub use window::Window;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use std::ops::RangeInclusive;
 
 /// A source of 1m bars with the rules of its instruments.
 pub trait Market: Send {
@@ -51,4 +52,11 @@ pub trait Market: Send {
     /// The first `limit` bars of `symbol` whose opening times lie within `from_open..=to_open`,
     /// ascending. Empty for an unknown symbol.
     fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar>;
+
+    /// Wider bars of `symbol` from before its first minute, with opening times in `times`,
+    /// ascending.
+    fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
+        let _ = (symbol, width, times);
+        Vec::new()
+    }
 }

@@ -5,8 +5,9 @@ use super::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// Most closes without a bar that one call skips. After that, the market counts as ended.
 const SILENCE: u32 = 100_000;
@@ -86,5 +87,9 @@ impl Market for Paused {
         bars.retain(|bar| self.trades(symbol, bar.open_time + MINUTE));
         bars.truncate(limit);
         bars
+    }
+
+    fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
+        self.market.older(symbol, width, times)
     }
 }

@@ -1,10 +1,11 @@
 //! A folder of recorded bars as a market.
 //!
 //! Reads every `SYMBOL_1m.csv` and `SYMBOL_1m.csv.gz` of the folder into memory, 104 bytes a bar.
-//! Other files are ignored. The market starts when the first bar of any symbol opens, and ends with
-//! the last bar of any symbol. A symbol may start late, have gaps and end early; it has no bar in
-//! those minutes. `recording.toml` adds what the files lack. It is read from the folder, if it is
-//! there, or from a given path.
+//! The market starts when the first bar of any symbol opens, and ends with the last bar of any
+//! symbol. A symbol may start late, have gaps and end early; it has no bar in those minutes. Files
+//! of wider bars, like `SYMBOL_1d.csv.gz`, hold what lies before the first minute of their symbol;
+//! their later bars are left out. Other files are ignored. `recording.toml` adds what the files
+//! lack. It is read from the folder, if it is there, or from a given path.
 
 use super::Market;
 use super::bar_file::{self, BarFile, VOLUME_MAX};
@@ -15,14 +16,18 @@ use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price, floor_to_step};
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Name of the configuration file in the folder.
 pub(super) const CONFIG_FILE: &str = "recording.toml";
+
+/// Widths of the files of older bars.
+const WIDER: [Timeframe; 4] = [Timeframe::M15, Timeframe::H1, Timeframe::H4, Timeframe::D1];
 
 /// Default lot size if no volume shows one. It is fine enough for a price of 60,000 quote units.
 const FALLBACK_LOT: Decimal = Decimal::from_parts(1, 0, 0, false, 5);
@@ -67,6 +72,8 @@ pub struct Recording {
     instruments: Vec<Instrument>,
     /// Bars by instrument, ascending; never empty.
     bars: Arc<Vec<Vec<Bar>>>,
+    /// Wider bars from before the first minute of their symbol, ascending.
+    older: Arc<BTreeMap<(Symbol, Timeframe), Vec<Bar>>>,
     /// Opening times at which any symbol has a bar, ascending.
     opens: Arc<Vec<UtcMs>>,
     max_positions: BTreeMap<Symbol, Decimal>,
@@ -86,6 +93,7 @@ impl Recording {
         let mut recording = Recording {
             instruments: Vec::new(),
             bars: Arc::default(),
+            older: Arc::default(),
             opens: Arc::default(),
             max_positions: BTreeMap::new(),
             max_stop_orders: BTreeMap::new(),
@@ -129,6 +137,7 @@ impl Recording {
             instruments,
             opens: Arc::new(opens(&bars)),
             bars: Arc::new(bars),
+            older: Arc::default(),
             max_positions: BTreeMap::new(),
             max_stop_orders: BTreeMap::new(),
             balances,
@@ -183,27 +192,8 @@ impl Recording {
             check_ticks(path, &file, tick.0)?;
         }
         self.notices.append(&mut file.notices);
-        let mut bars = Vec::with_capacity(file.rows.len());
-        let mut rounded = 0_u64;
-        for (line, mut bar) in file.rows {
-            let written = bar.volume;
-            bar.volume = match config.volume {
-                VolumeUnit::Base if written.scale() > VOLUME_SCALE.into() => {
-                    rounded += 1;
-                    written.trunc_with_scale(VOLUME_SCALE.into()).normalize()
-                }
-                VolumeUnit::Base => written,
-                VolumeUnit::Quote => base_volume(written, bar.close, instrument.lot_size)
-                    .ok_or_else(|| {
-                        RecordingError::at(path, line, Fault::Volume(written.to_string()))
-                    })?,
-            };
-            bars.push(bar);
-        }
-        if rounded > 0 {
-            let text = format!("{rounded} volumes with more than 8 decimals are rounded down to 8");
-            self.notices.push(Notice { file: path.to_owned(), line: None, text });
-        }
+        let volumes = (config.volume, instrument.lot_size);
+        let bars = with_base_volumes(path, file.rows, volumes, &mut self.notices)?;
         if let Some(limit) = config.max_position {
             self.max_positions.insert(symbol, limit.0);
         }
@@ -211,7 +201,48 @@ impl Recording {
             self.max_stop_orders.insert(symbol, most.0);
         }
         self.instruments.push(instrument);
+        if let Some(first) = bars.first().map(|bar| bar.open_time) {
+            self.add_older((symbol, path), volumes, first)?;
+        }
         Arc::make_mut(&mut self.bars).push(bars);
+        Ok(())
+    }
+
+    /// Reads the files of wider bars beside the file of minutes at `path`. Keeps the bars that end
+    /// by `first`.
+    fn add_older(
+        &mut self,
+        (symbol, path): (Symbol, &Path),
+        volumes: (VolumeUnit, Decimal),
+        first: UtcMs,
+    ) -> Result<(), RecordingError> {
+        for width in WIDER {
+            let names = ["", ".gz"].map(|end| format!("{symbol}_{width}.csv{end}"));
+            let mut found = names.iter().map(|name| path.with_file_name(name));
+            let (plain, packed) = (found.next(), found.next());
+            let both = [plain, packed].into_iter().flatten().filter(|path| path.is_file());
+            let both: Vec<PathBuf> = both.collect();
+            let path = match &both[..] {
+                [] => continue,
+                [path] => path,
+                [path, ..] => {
+                    let name = format!("{symbol} {width}");
+                    return Err(RecordingError::of(path, Fault::SymbolTwice(name)));
+                }
+            };
+            let mut file = bar_file::read_path(path, symbol)?;
+            let off = |(_, bar): &&(u64, Bar)| bar.open_time != width.open_of(bar.open_time);
+            if let Some((line, bar)) = file.rows.iter().find(off) {
+                // A daily bar of a venue with sessions opens with its session.
+                let (open, text) = (bar.open_time, "the file is left out: no UTC bar opens at");
+                self.notices.push(Notice::at(path, *line, &format!("{text} {open}")));
+                continue;
+            }
+            self.notices.append(&mut file.notices);
+            file.rows.retain(|(_, bar)| bar.open_time + width.ms() <= first);
+            let bars = with_base_volumes(path, file.rows, volumes, &mut self.notices)?;
+            Arc::make_mut(&mut self.older).insert((symbol, width), bars);
+        }
         Ok(())
     }
 
@@ -262,6 +293,41 @@ impl Market for Recording {
         let from = bars.partition_point(|b| b.open_time < from_open);
         bars[from..].iter().take_while(|b| b.open_time <= to_open).take(limit).copied().collect()
     }
+
+    fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
+        let Some(bars) = self.older.get(&(symbol, width)) else { return Vec::new() };
+        bars.iter().filter(|bar| times.contains(&bar.open_time)).copied().collect()
+    }
+}
+
+/// The bars of the rows of a file, with volumes in base units of at most 8 decimals.
+fn with_base_volumes(
+    path: &Path,
+    rows: Vec<(u64, Bar)>,
+    (unit, lot): (VolumeUnit, Decimal),
+    notices: &mut Vec<Notice>,
+) -> Result<Vec<Bar>, RecordingError> {
+    let mut bars = Vec::with_capacity(rows.len());
+    let mut rounded = 0_u64;
+    for (line, mut bar) in rows {
+        let written = bar.volume;
+        bar.volume = match unit {
+            VolumeUnit::Base if written.scale() > VOLUME_SCALE.into() => {
+                rounded += 1;
+                written.trunc_with_scale(VOLUME_SCALE.into()).normalize()
+            }
+            VolumeUnit::Base => written,
+            VolumeUnit::Quote => base_volume(written, bar.close, lot).ok_or_else(|| {
+                RecordingError::at(path, line, Fault::Volume(written.to_string()))
+            })?,
+        };
+        bars.push(bar);
+    }
+    if rounded > 0 {
+        let text = format!("{rounded} volumes with more than 8 decimals are rounded down to 8");
+        notices.push(Notice { file: path.to_owned(), line: None, text });
+    }
+    Ok(bars)
 }
 
 /// Opening times at which any symbol has a bar, ascending.

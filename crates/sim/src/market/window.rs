@@ -4,7 +4,8 @@ use super::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use std::ops::RangeInclusive;
 
 /// A part of a market, see the module.
 pub struct Window {
@@ -49,6 +50,10 @@ impl Market for Window {
 
     fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar> {
         self.market.bars(symbol, from_open, to_open, limit)
+    }
+
+    fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
+        self.market.older(symbol, width, times)
     }
 }
 

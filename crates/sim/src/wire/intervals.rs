@@ -4,7 +4,7 @@ use super::error::ApiError;
 use super::klines::quote;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::time::{DAY, MINUTE, UtcMs};
+use everwarm_domain::time::{DAY, MINUTE, Timeframe, UtcMs};
 
 /// Trades in a one-minute bar.
 const TRADES: i64 = 4;
@@ -50,6 +50,19 @@ impl Interval {
     pub fn read(word: &str) -> Result<Interval, ApiError> {
         let found = INTERVALS.into_iter().find(|interval| interval.name == word);
         found.ok_or_else(|| ApiError::new(-1120, "Invalid interval."))
+    }
+
+    /// The interval of this width.
+    #[must_use]
+    pub fn of(timeframe: Timeframe) -> Interval {
+        let same = |interval: &Interval| interval.name == timeframe.name();
+        INTERVALS.into_iter().find(same).unwrap_or(INTERVALS[0])
+    }
+
+    /// Its width, if the program knows it.
+    #[must_use]
+    pub fn timeframe(self) -> Option<Timeframe> {
+        self.name.parse().ok()
     }
 
     /// Width in milliseconds.
@@ -113,6 +126,12 @@ impl Kline {
     #[must_use]
     pub fn minute(bar: &Bar) -> Kline {
         Kline::opening(INTERVALS[0], bar)
+    }
+
+    /// A recorded bar of this width. Its trades are not known.
+    #[must_use]
+    pub fn recorded(interval: Interval, bar: &Bar) -> Kline {
+        Kline { ids: None, trades: 0, ..Kline::opening(interval, bar) }
     }
 
     fn opening(interval: Interval, bar: &Bar) -> Kline {

@@ -14,6 +14,7 @@ use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 /// A query for bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,14 @@ impl KlineQuery {
         let limit = page(params)?;
         params.finish()?;
         Ok(KlineQuery { interval, start, end, limit })
+    }
+
+    /// A request for all bars of a width with opening times in `times`.
+    #[must_use]
+    pub fn of(timeframe: Timeframe, times: &RangeInclusive<UtcMs>) -> KlineQuery {
+        let interval = Interval::of(timeframe);
+        let (start, end) = (Some(*times.start()), Some(*times.end()));
+        KlineQuery { interval, start, end, limit: usize::MAX }
     }
 
     /// The bars that are visible now, ascending. The last one may still be forming.
@@ -61,11 +70,26 @@ impl KlineQuery {
         };
         bars.extend(forming);
         let mut folded = self.interval.fold(&bars);
+        self.add_older(market, symbol, &mut folded);
         match self.start {
             Some(_) => folded.truncate(self.limit),
             None => drop(folded.drain(..folded.len().saturating_sub(self.limit))),
         }
         folded
+    }
+
+    /// Adds bars that the market has from before its first minute.
+    fn add_older(&self, market: &dyn Market, symbol: Symbol, folded: &mut Vec<Kline>) {
+        let Some(timeframe) = self.interval.timeframe() else { return };
+        let from = self.start.unwrap_or(UtcMs::MIN);
+        let end = folded.first().map_or(UtcMs::MAX, |first| first.bar.open_time - 1);
+        let end = self.end.map_or(end, |to| end.min(to));
+        if folded.len() >= self.limit && self.start.is_none() {
+            return;
+        }
+        let older = market.older(symbol, timeframe, from..=end);
+        let older = older.iter().map(|bar| Kline::recorded(self.interval, bar));
+        folded.splice(..0, older.collect::<Vec<_>>());
     }
 }
 

@@ -6,9 +6,9 @@
 
 use super::SymbolCloses;
 use crate::calendar::Calendar;
-use crate::indicators::{Feature, minutes, number};
+use crate::indicators::{Feature, Needs, number};
 use everwarm_domain::id::SymbolMap;
-use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -25,7 +25,8 @@ pub(super) struct Plan {
     joined: Vec<String>,
 }
 
-/// A range of 1m bars of a symbol that must be loaded from history.
+/// A range of 1m bars of a symbol that must be loaded from history, after the wide bars that
+/// [`Closes::owed_needs`](super::Closes::owed_needs) names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owed {
     /// Number of the plan that needs it.
@@ -67,12 +68,12 @@ impl Plan {
         };
         let named = || features.iter().map(|feature| (feature, feature.to_string()));
         let joined = || named().filter(|(_, text)| joins(text));
-        let minutes = minutes(joined().map(|(feature, _)| feature));
+        let needs = Needs::of(joined().map(|(feature, _)| feature));
         for (symbol, of) in symbols.iter_mut() {
-            let through = of.through.filter(|_| of.history && minutes > 0);
+            let through = of.through.filter(|_| of.history && !needs.is_none());
             of.owed = through.map(|through| {
-                let from = calendar.of(symbol).first_of(Timeframe::M1, minutes, through);
-                Owed { plan: number, n, from, to: through.saturating_sub(MINUTE) }
+                let (from, to) = needs.minutes_before(through, calendar.of(symbol)).into_inner();
+                Owed { plan: number, n, from, to }
             });
         }
         let joined = joined().map(|(_, text)| text).collect();
@@ -80,8 +81,23 @@ impl Plan {
         *self = Plan { number, n, features, joined };
     }
 
+    /// The past bars that all features need.
+    pub(super) fn needs(&self) -> Needs {
+        needs(&self.features)
+    }
+
+    /// The past bars that the features need which still lacked history when the plan was made.
+    pub(super) fn joined_needs(&self) -> Needs {
+        needs(&self.joined)
+    }
+
     /// The input that made the plan.
     pub(super) fn n(&self) -> u64 {
         self.n
     }
+}
+
+fn needs(texts: &[String]) -> Needs {
+    let features: Vec<Feature> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+    Needs::of(features.iter())
 }

@@ -5,7 +5,7 @@ use everwarm_analysis::Formula;
 use everwarm_domain::fact::Retained;
 use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::settings::Settings;
-use everwarm_domain::time::{DAY, MINUTE, Timeframe};
+use everwarm_domain::time::{DAY, Timeframe};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -15,12 +15,6 @@ use std::str::FromStr;
 pub const FEATURES_MAX: usize = 1_000;
 /// Most bytes of the states of all features.
 pub const BYTES_MAX: u64 = 256 << 20;
-
-/// Bars of history that warm a feature, as a multiple of its warm-up. Older bars have no weight,
-/// even in a slow average.
-const DEEP: i64 = 10;
-/// Most minutes of history for a feature: a week, half a megabyte a symbol.
-const MINUTES_MAX: i64 = 10_000;
 
 /// A computed series: a formula on bars of one width.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +49,19 @@ impl FromStr for Feature {
 }
 
 impl Feature {
-    /// Bars after which the value does not depend on history: the warm-up, or a whole UTC day.
-    pub(super) fn settled(&self) -> i64 {
-        let day = if self.formula.is_daily() { DAY / self.timeframe.ms() } else { 0 };
-        day.max(self.formula.warm_up().into())
+    /// Bars after which the first value comes: the warm-up, or a whole UTC day.
+    pub(super) fn first(&self) -> i64 {
+        self.day().max(self.formula.warm_up().into())
+    }
+
+    /// Bars after which earlier bars weigh at most 1 %.
+    pub(crate) fn settled(&self) -> i64 {
+        self.day().max(self.formula.settled().into())
+    }
+
+    /// Bars of a whole UTC day, if a value needs them; else 0.
+    const fn day(&self) -> i64 {
+        if self.formula.is_daily() { DAY / self.timeframe.ms() } else { 0 }
     }
 
     /// Checks that a text is the canonical name of a feature, without spaces. Values are found by
@@ -86,17 +89,6 @@ pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {
 pub(crate) fn planned(text: &str, retained: &[Retained]) -> Option<Vec<Feature>> {
     let settings = settings::applied(text)?;
     Some(plan(strategy::features(&settings, retained)))
-}
-
-/// Number of 1m bars of history that warm these features; 0: none.
-pub(crate) fn minutes<'a>(features: impl Iterator<Item = &'a Feature>) -> i64 {
-    let of = |feature: &Feature| {
-        let bars = i64::from(feature.formula.warm_up()).saturating_mul(DEEP);
-        // The first bar of a wide feature may be incomplete.
-        let bars = bars.saturating_add(1).max(feature.settled());
-        bars.saturating_mul(feature.timeframe.ms() / MINUTE)
-    };
-    features.map(of).max().unwrap_or(0).min(MINUTES_MAX)
 }
 
 /// The number of a plan: the FNV-1a digest of its texts, never 0. It is the same in each run. It
@@ -162,20 +154,6 @@ pub fn old_lengths(settings: &Settings) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_feature_is_warmed_by_ten_times_what_it_needs_and_by_a_week_at_most() {
-        let minutes = |texts: &[&str]| {
-            let features = plan(texts.iter().map(|text| (*text).to_owned()));
-            minutes(features.iter())
-        };
-        assert_eq!(minutes(&[]), 0);
-        assert_eq!(minutes(&["sma(14)@1m", "sma(6)@1m"]), 141);
-        assert_eq!(minutes(&["sma(14)@1m", "sma(6)@5m"]), 305);
-        assert_eq!(minutes(&["sma(9999)@1d"]), MINUTES_MAX);
-        assert_eq!(["vwap@1m", "vwap@1h"].map(|text| minutes(&[text])), [1_440; 2]);
-        assert_eq!(minutes(&["vwap@4h"]), 11 * 240);
-    }
 
     #[test]
     fn a_feature_has_one_text() {

@@ -1,12 +1,14 @@
 //! Runs the indicators of `everwarm_analysis` in a stage, by feature names.
 
 mod feature;
+mod needs;
 mod old;
 mod series;
 mod stage;
 
 pub use feature::{BYTES_MAX, FEATURES_MAX, Feature, check, columns, old_columns, old_lengths};
-pub(crate) use feature::{minutes, number, planned};
+pub(crate) use feature::{number, planned};
+pub use needs::{HISTORY_BARS, Needs};
 pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;

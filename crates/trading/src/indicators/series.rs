@@ -215,7 +215,7 @@ impl Series {
         let Some(mut wait) = self.waits.remove(&symbol) else { return };
         let came = wait.bars.len() + 1;
         let over = |feature: &Feature| {
-            let wanted = usize::try_from(feature.settled()).unwrap_or(NOTED_MAX);
+            let wanted = usize::try_from(feature.first()).unwrap_or(NOTED_MAX);
             came >= wanted.min(NOTED_MAX)
         };
         let (over, still): (Vec<Feature>, _) = wait.features.into_iter().partition(over);

@@ -102,7 +102,11 @@ impl Indicators {
         } else if plan == self.plan {
             let (of, closed) = ((symbol, timeframe, bars), self.closed.1);
             let sessions = self.calendar.of(symbol);
-            self.series.iter_mut().for_each(|series| series.end_wait(of, closed, sessions));
+            // Wide bars come before the minutes and are for their width alone.
+            let is_for =
+                |series: &&mut Series| timeframe == Timeframe::M1 || series.timeframe == timeframe;
+            let series = self.series.iter_mut().filter(is_for);
+            series.for_each(|series| series.end_wait(of, closed, sessions));
         }
     }
 

@@ -141,11 +141,17 @@ fn the_other_minute_files_have_the_described_rows() {
         ("us_equities", "SPY", 4_839, "SPY", "USD", "0.01", "1"),
         ("us_equities", "SPY-20230803", 947, "SPY20230803", "USD", "0.001", "1"),
     ];
-    for (folder, name, rows, base, quote, tick, lot) in described {
-        let folder = shared(folder);
+    for (folder_name, name, rows, base, quote, tick, lot) in described {
+        let folder = shared(folder_name);
         let mut recording = Recording::open(&folder, None).unwrap();
-        // Six volumes of BTC-PERP have float rounding noise.
-        assert_eq!(recording.notices().len(), usize::from(name == "BTC-PERP"));
+        let noticed = match folder_name {
+            // Six volumes have float rounding noise.
+            "btcperp" => 1,
+            // Daily bars of two symbols open with the sessions of New York.
+            "us_equities" => 2,
+            _ => 0,
+        };
+        assert_eq!(recording.notices().len(), noticed, "{name}");
         let bars = recording.bars(symbol(name), i64::MIN, i64::MAX, usize::MAX);
         let found = recording.instruments().iter().find(|i| i.symbol == symbol(name)).unwrap();
         assert_eq!((bars.len(), found.base.as_str()), (rows, base), "{name}");
@@ -153,6 +159,41 @@ fn the_other_minute_files_have_the_described_rows() {
         let steps = (found.tick_size, found.lot_size);
         assert_eq!(steps, (decimal(tick), decimal(lot)), "{name}");
     }
+}
+
+#[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+fn wider_files_hold_what_lies_before_the_first_minute() {
+    let mut recording = Recording::open(&shared("coinbase"), None).unwrap();
+    let days = recording.older(symbol("BTCUSD"), Timeframe::D1, 0..=i64::MAX);
+    let first = recording.bars(symbol("BTCUSD"), 0, i64::MAX, 1)[0].open_time;
+    assert_eq!((days.len(), days.last().unwrap().open_time), (1_186, first - Timeframe::D1.ms()));
+    assert!(recording.older(symbol("BTCUSD"), Timeframe::H4, 0..=i64::MAX).is_empty());
+    assert!(recording.older(symbol("ETHUSD"), Timeframe::D1, 0..=i64::MAX).is_empty());
+    let within = recording.older(symbol("BTCUSD"), Timeframe::D1, days[3].open_time..=first);
+    assert_eq!(within[..], days[3..]);
+}
+
+#[test]
+fn wider_files_are_read_as_strictly_as_minutes() {
+    let row = |time: i64| format!("{time},1,2,1,2,5\n");
+    let minutes = format!("{HEADER}{}", row(1_522_800_000_000));
+    let with = |name: &str, text: &str| {
+        Folder::new().with("AUSD_1m.csv", &minutes).with(name, text).open()
+    };
+    let day = format!("{HEADER}{}", row(1_522_713_600_000));
+    let older = with("AUSD_1d.csv", &day).unwrap();
+    assert_eq!(older.older(symbol("AUSD"), Timeframe::D1, 0..=i64::MAX).len(), 1);
+    let wrong = with("AUSD_1d.csv", &day.replace(",5\n", ",x\n")).unwrap_err().to_string();
+    assert!(wrong.contains("AUSD_1d.csv:2: volume"), "{wrong}");
+    let twice = Folder::new().with("AUSD_1m.csv", &minutes).with("AUSD_1d.csv", &day);
+    let wrong = twice.with("AUSD_1d.csv.gz", gzip(&day)).open().unwrap_err().to_string();
+    assert!(wrong.contains("AUSD 1d is here twice"), "{wrong}");
+    // Half an hour past the hour.
+    let off = with("AUSD_1h.csv", &format!("{HEADER}{}", row(1_522_713_600_000 + 1_800_000)));
+    let notices = off.unwrap().notices().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(notices[0].contains("AUSD_1h.csv:2: the file is left out"), "{notices:?}");
+    assert!(with("BUSD_1d.csv", "anything").is_ok(), "it has no minutes");
 }
 
 #[test]

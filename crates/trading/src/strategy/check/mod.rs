@@ -8,7 +8,7 @@ mod lots;
 mod play;
 
 use super::Kind;
-use crate::indicators::{self, Feature};
+use crate::indicators::Feature;
 use crate::stages::interned;
 use everwarm_domain::fact::Signal;
 use everwarm_domain::id::Symbol;
@@ -211,7 +211,8 @@ impl Checks<'_> {
     fn silent(&self) -> String {
         let texts = super::features(&self.subject.settings, &[]);
         let features: Vec<Feature> = texts.iter().filter_map(|text| text.parse().ok()).collect();
-        let minutes = indicators::minutes(features.iter());
+        let minutes = |feature: &Feature| feature.settled() * (feature.timeframe.ms() / MINUTE);
+        let minutes = features.iter().map(minutes).max().unwrap_or(0);
         format!(
             "no signal in {} closes; its features settle after {minutes} minutes: play more days",
             self.bars.len()
