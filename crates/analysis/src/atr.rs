@@ -24,9 +24,9 @@ impl Atr {
 }
 
 /// Bars after which the seed of Wilder's smoothing weighs at most 1 %: of n bars the seed is made,
-/// and after m more it weighs `(1 - 1 / n)^m`. 5.6 n bars are enough for m, and one has no value.
+/// and after m more it weighs `(1 - 1 / n)^m`. 5.61 n bars are enough, and the first has no value.
 pub(crate) const fn settled(length: u32) -> u32 {
-    length.saturating_mul(56).div_ceil(10).saturating_add(1)
+    length.saturating_mul(561).div_ceil(100).saturating_add(1)
 }
 
 impl Indicator for Atr {

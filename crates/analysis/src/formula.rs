@@ -352,8 +352,8 @@ mod tests {
             // Each bar has a range of one, or of two in the seed.
             let zigzag = |by: i64| move |n: i64| if n <= length { 100 + n % 2 * by } else { 100 };
             let at = |bars, by| after(&formula, bars, zigzag(by));
-            let weight = (at(formula.settled(), 2) - at(formula.settled(), 1)).abs();
-            assert!(weight <= 0.01 + 1e-9, "atr({length}): {weight}");
+            let weight = at(formula.settled(), 2) - at(formula.settled(), 1);
+            assert!((0.0..=0.01).contains(&weight), "atr({length}): {weight}");
         }
         let before: Formula = "ema(50)".parse().unwrap();
         let level = |by: i64| move |n: i64| if n < 50 { 1_000 + by } else { 1_000 };
