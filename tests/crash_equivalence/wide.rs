@@ -4,6 +4,7 @@
 use super::{kills_of, learned_of};
 use crate::shared::shared;
 use everwarm::chaos::feed::{self, HOURLY, START};
+use everwarm::chaos::plain;
 use everwarm::chaos::rig::{Feed, Outcome, Plan, run};
 use everwarm::chaos::venue_time::short;
 use everwarm_domain::fact::{Analysis, Body, Market as MarketFact};
@@ -95,6 +96,14 @@ fn averages_of_hours_and_days_are_there_with_the_first_hour_and_day() {
             if intent.strategy == HOURLY && intent.side == Side::Buy)
     });
     assert!(bought, "the averages of hours cross");
+}
+
+#[test]
+fn the_plain_loop_has_the_same_wide_bars() {
+    let feed = Feed { script: Vec::new(), ..feed::wide() };
+    let outcome = run(&feed, &Plan::default()).unwrap();
+    assert_eq!(outcome.broken, [""; 0]);
+    assert_eq!(plain::play(&feed).unwrap().difference(&outcome.picture), None);
 }
 
 #[test]
