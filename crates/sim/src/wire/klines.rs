@@ -80,7 +80,8 @@ impl KlineQuery {
 
     /// Adds bars that the market has from before its first minute.
     fn add_older(&self, market: &dyn Market, symbol: Symbol, folded: &mut Vec<Kline>) {
-        let Some(timeframe) = self.interval.timeframe() else { return };
+        let wider = self.interval.timeframe().filter(|width| *width != Timeframe::M1);
+        let Some(timeframe) = wider else { return };
         let from = self.start.unwrap_or(UtcMs::MIN);
         let end = folded.first().map_or(UtcMs::MAX, |first| first.bar.open_time - 1);
         let end = self.end.map_or(end, |to| end.min(to));
