@@ -244,6 +244,7 @@ impl Context for LiveContext {
         (view.venue, view.environment, view.pace) = self.venue.clone();
         view.unsynced = Some(seen.memory.through.saturating_sub(durable));
         view.off = self.switches()?.off();
+        view.history = seen.memory.coverage.view();
         view.restarts = seen.restarts;
         view.steps.clone_from(&seen.steps);
         if view.state == State::Stopped {

@@ -188,7 +188,9 @@ async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let wanted = query.is_some_and(|query| query.starts_with("verbose"));
     let shown = checks.into_iter().filter(|check| wanted || !check.ok).collect();
-    json_as(status, "application/json", &ReadyView { ready, checks: shown })
+    let strategies = api.context.status().map(|status| status.history.strategies);
+    let strategies = strategies.unwrap_or_default();
+    json_as(status, "application/json", &ReadyView { ready, checks: shown, strategies })
 }
 
 async fn metrics(State(api): State<Api>) -> Response {

@@ -163,10 +163,10 @@ impl Context for OfflineContext {
 
     fn status(&self) -> Result<StatusView, Failure> {
         let mut view = remembered(self, |memory| {
+            let history = memory.coverage.view();
             let status = &memory.now().status;
-            let mut view = status.view_at_rest();
-            view.off = status.switches().off();
-            view
+            let off = status.switches().off();
+            StatusView { off, history, ..status.view_at_rest() }
         })?;
         view.state = State::Stopped;
         view.ready = false;

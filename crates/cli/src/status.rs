@@ -3,11 +3,12 @@
 use super::Core;
 use super::query::Args;
 use crate::print::Printer;
+use everwarm_views::coverage::{CoverageView, SeriesView};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, STATUS};
 use everwarm_views::sentences;
 use everwarm_views::views::StatusView;
-use everwarm_words::text::{amount, count, hang, instant, plain, signed, thousands, took};
+use everwarm_words::text::{amount, count, hang, instant, plain, signed, thousands, took, wait};
 use std::time::Duration;
 
 /// Columns before the text of a line.
@@ -43,6 +44,38 @@ fn foreign(status: &StatusView) -> Vec<String> {
     let orders = (status.foreign_orders > 0).then_some(orders);
     let over = status.foreign.iter().map(|(asset, over)| format!("{} {asset}", plain(*over)));
     orders.into_iter().chain(over).collect()
+}
+
+/// Series that are named in the text, at most.
+const NAMED: usize = 3;
+
+/// The series that have the bars they need, and some of those that do not.
+fn history(history: &CoverageView) -> String {
+    let (series, ready) = history.counts();
+    if series == 0 {
+        return String::new();
+    }
+    let (symbols, whole) = (history.symbols_ready, count(history.symbols, "symbol"));
+    let mut text =
+        format!("{} of {whole}, {} of {series} series", thousands(symbols), thousands(ready));
+    let more = (series - ready).saturating_sub(NAMED as u64);
+    let cold = history.cold.iter().take(NAMED).map(cold);
+    let more = (more > 0).then(|| format!("{} more", thousands(more)));
+    let cold: Vec<String> = cold.chain(more).collect();
+    if !cold.is_empty() {
+        text = format!("{text}; not ready: {}", cold.join(", "));
+    }
+    text
+}
+
+/// One series without values.
+fn cold(series: &SeriesView) -> String {
+    let SeriesView { symbol, timeframe, bars, first, ready_in_ms, .. } = series;
+    let when = match ready_in_ms {
+        Some(ms) => format!("ready in {}", wait(*ms)),
+        None => "its history is being loaded".to_owned(),
+    };
+    format!("{symbol} {timeframe} {} of {}, {when}", thousands(*bars), thousands(*first))
 }
 
 /// The status as text.
@@ -84,6 +117,10 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         Some(facts) => format!(", {} not on disk yet", count(facts, "fact")),
     };
     add("market", format!("{newest}; input {}{unsynced}", thousands(status.head)));
+    let history = history(&status.history);
+    if !history.is_empty() {
+        add("history", history);
+    }
     let reasons = status.breaker_reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
     let limits: Vec<String> = status.entry_limits.iter().map(|text| format!("; {text}")).collect();

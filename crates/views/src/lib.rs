@@ -1,7 +1,7 @@
 //! Views: the values that commands show to people and the API sends to programs.
 //!
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`] and
-//! [`health`]; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`backtest`],
+//! [`health`], and [`coverage`] with past bars; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`backtest`],
 //! [`sweep`], [`funnel`], [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the
 //! sentences of [`sentences`]. Requests: routes and commands come from the rows of [`questions`]
 //! and [`changes`]; [`by_hand`] has the requests to trade by hand, [`views`] the shapes of their
@@ -13,6 +13,7 @@ pub mod backup;
 pub mod by_hand;
 pub mod changes;
 pub mod checked_bars;
+pub mod coverage;
 pub mod events;
 pub mod exit;
 pub mod explain;

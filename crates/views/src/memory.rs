@@ -1,6 +1,7 @@
 //! The views of the whole journal, stored in the history. So a start need not read the journal from
 //! its beginning, and old parts of the journal can be sealed.
 
+use super::coverage::Coverage;
 use super::health::HealthFold;
 use super::signals::SignalFold;
 use super::status_fold::StatusFold;
@@ -55,6 +56,8 @@ pub struct Memory {
     settled: Folds,
     /// Signals and their outcomes.
     pub signals: SignalFold,
+    /// Bars of each series.
+    pub coverage: Coverage,
     /// Facts after `bound`, with their rows.
     #[serde(skip)]
     waiting: BTreeMap<Key, (u64, Fact<Body>)>,
@@ -77,6 +80,7 @@ struct SavedMemory<'a> {
     bound: Key,
     settled: &'a Folds,
     signals: &'a SignalFold,
+    coverage: &'a Coverage,
 }
 
 /// The key up to which all facts are known, once this fact is. The ledger is the last stage of an
@@ -108,6 +112,9 @@ impl Memory {
     pub fn fold(&mut self, row: u64, fact: &Fact<Body>) {
         self.through = self.through.max(row);
         self.signals.fold(fact);
+        if row > self.again {
+            self.coverage.fold(fact);
+        }
         if is_silent(&fact.body) {
             return;
         }
@@ -197,11 +204,11 @@ impl Memory {
     /// not included.
     #[must_use]
     pub fn bytes(&self) -> (u64, Vec<u8>) {
-        let Memory { through, bound, settled, signals, .. } = self;
+        let Memory { through, bound, settled, signals, coverage, .. } = self;
         let waiting = self.waiting.values().map(|(row, _)| *row).min();
         let from = waiting.unwrap_or(through + 1);
         let (through, bound) = (*through, *bound);
-        let kept = SavedMemory { through, from, bound, settled, signals };
+        let kept = SavedMemory { through, from, bound, settled, signals, coverage };
         (from, rmp_serde::to_vec_named(&kept).expect("plain values and memory takes them"))
     }
 
@@ -241,6 +248,7 @@ mod tests {
         assert_eq!(kept.through, facts.len() as u64);
         assert_eq!(kept.next_row(), facts.len() as u64 + 1);
         assert_eq!(kept.signals.newest(None), whole.signals.newest(None));
+        assert_eq!(kept.coverage, whole.coverage);
         let (kept, whole) = (kept.now(), whole.now());
         assert_eq!(kept.status.view(), whole.status.view());
         assert_eq!(kept.counts, whole.counts);

@@ -7,6 +7,7 @@ mod funnel;
 mod lots;
 mod owed;
 mod proof;
+mod ready;
 mod trades;
 
 pub use super::features::IndicatorsView;
@@ -23,8 +24,10 @@ pub use proof::{
     ChaosView, CheckpointState, CheckpointView, DecidedView, InjectedFaultsView, OtherVersionView,
     ProblemView, ReplayView, ReplayedStageView, UnequalView, VerifyView,
 };
+pub use ready::{CheckView, ReadyView};
 pub use trades::{VerifiedTradeView, VerifyTradesView};
 
+use crate::coverage::CoverageView;
 use everwarm_domain::fact::{Accept, BreakerLevel, Conflict, Standing};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
@@ -103,7 +106,6 @@ pub struct StatusView {
     pub head: u64,
     /// Facts after this answer that are not durable yet: a kill of the process loses them. None if
     /// no process runs: all are durable.
-    #[serde(default)]
     pub unsynced: Option<u64>,
     /// Number of closes.
     pub closes: u64,
@@ -120,7 +122,6 @@ pub struct StatusView {
     #[schema(value_type = Vec<shapes::Symbol>)]
     pub barred: Vec<Symbol>,
     /// The limits of symbols and strategies, why and until when, one sentence each.
-    #[serde(default)]
     pub entry_limits: Vec<String>,
     /// Differences with the venue that no record explains.
     #[schema(value_type = Vec<shapes::Conflict>)]
@@ -158,6 +159,8 @@ pub struct StatusView {
     pub steps: Vec<StepView>,
     /// Owed exits: decided, and not sold. Oldest first.
     pub owed: Vec<OwedView>,
+    /// Which series have the bars that their features need.
+    pub history: CoverageView,
 }
 
 impl StatusView {
@@ -497,26 +500,6 @@ pub struct ExplainStep {
     pub depth: u8,
     /// Description in words.
     pub text: String,
-}
-
-/// Readiness of the daemon.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ReadyView {
-    /// Whether all conditions hold.
-    pub ready: bool,
-    /// Conditions that do not hold; with `verbose` all.
-    pub checks: Vec<CheckView>,
-}
-
-/// One condition of readiness.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct CheckView {
-    /// Its name.
-    pub name: String,
-    /// Whether it holds.
-    pub ok: bool,
-    /// Details.
-    pub detail: String,
 }
 
 /// State of a file.

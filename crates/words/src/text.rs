@@ -139,6 +139,19 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
+/// A wait in whole units, rounded up, like `12 min`, `50 h` or `200 days`. `ms` is milliseconds.
+#[must_use]
+pub fn wait(ms: i64) -> String {
+    let minutes = ms.max(0).unsigned_abs().div_ceil(60_000);
+    if minutes < 120 {
+        format!("{minutes} min")
+    } else if minutes < 72 * 60 {
+        format!("{} h", minutes.div_ceil(60))
+    } else {
+        format!("{} days", thousands(minutes.div_ceil(24 * 60)))
+    }
+}
+
 /// A number with its noun, like `1 order` or `2 orders`.
 #[must_use]
 pub fn count(number: u64, one: &str) -> String {

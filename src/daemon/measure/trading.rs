@@ -9,6 +9,7 @@ use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::{Passing, World};
 use everwarm_kernel::fact::Effect;
 use everwarm_runtime::meter::Reading;
+use everwarm_views::coverage::{SeriesState, StrategyReadyView};
 use everwarm_views::health::exposed;
 use everwarm_views::protection::BOUNDS;
 use everwarm_views::telemetry::Page;
@@ -96,6 +97,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     page.set("everwarm_venue_rate_limit_used_ratio", &[venue], world.venue.used());
     let mut seen = watch.seen();
     let reconciled = seen.reconciled_ms;
+    let history = seen.memory.coverage.view();
     let state = seen.memory.now();
     let (taken, owners) = (state.status.taken(), state.status.owners());
     state.counts.show(page, (venue, currency), (taken, owners));
@@ -125,6 +127,13 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     drop(seen);
     for strategy in switches.switches.strategies.keys() {
         page.flag("everwarm_strategy_enabled", &[strategy], false);
+    }
+    for StrategyReadyView { strategy, symbols, ready } in &history.strategies {
+        page.count("everwarm_strategy_symbols", &[strategy], *symbols);
+        page.count("everwarm_strategy_symbols_ready", &[strategy], *ready);
+    }
+    for (state, name) in SeriesState::ALL {
+        page.count("everwarm_series", &[name], history.series.get(&state).copied().unwrap_or(0));
     }
     page.count("everwarm_orders_open", &[venue], status.open_orders);
     page.count("everwarm_orders_unknown", &[venue], status.unknown_orders);

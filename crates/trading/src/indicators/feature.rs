@@ -50,12 +50,14 @@ impl FromStr for Feature {
 
 impl Feature {
     /// Bars after which the first value comes: the warm-up, or a whole UTC day.
-    pub(super) fn first(&self) -> i64 {
+    #[must_use]
+    pub fn first(&self) -> i64 {
         self.day().max(self.formula.warm_up().into())
     }
 
     /// Bars after which earlier bars weigh at most 1 %.
-    pub(crate) fn settled(&self) -> i64 {
+    #[must_use]
+    pub fn settled(&self) -> i64 {
         self.day().max(self.formula.settled().into())
     }
 

@@ -208,6 +208,13 @@ pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
     now.chain(before.flat_map(|(kind, section)| (kind.features)(section))).collect()
 }
 
+/// The features of each enabled strategy, by id.
+#[must_use]
+pub fn features_by_strategy(settings: &Settings) -> BTreeMap<String, Vec<String>> {
+    let enabled = settings.strategy.0.iter().filter(|(_, one)| one.enabled);
+    enabled.map(|(id, one)| (id.clone(), features_of(one))).collect()
+}
+
 /// The features needed by an instance, if it is enabled: those of its kind, and of its stop.
 fn features_of(one: &Instance) -> Vec<String> {
     let Some((kind, section)) = section(Some(one)) else { return Vec::new() };

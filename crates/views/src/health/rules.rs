@@ -7,6 +7,7 @@ use super::exposed::{Cause, exposed};
 use super::fold::most_frequent;
 use super::lasting;
 use super::signs::{Signs, Waiting};
+use crate::coverage::{SeriesView, StrategyReadyView};
 use crate::sentences;
 use crate::stored_texts::shown;
 use crate::views::{ApartView, FindingView, HealthView, OwedState, Severity, SymbolView};
@@ -17,7 +18,7 @@ use everwarm_domain::path::SIMULATED;
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_trading::orders::order_states::CANCELS_MAX;
-use everwarm_words::text::{count, instant, plain, shell_word, thousands};
+use everwarm_words::text::{count, instant, plain, shell_word, thousands, wait};
 use std::collections::BTreeMap;
 
 /// How long a part may make no progress, milliseconds of wall time, and what to do then. It applies
@@ -63,6 +64,8 @@ const OWED: UtcMs = 2 * MINUTE;
 const NO_ORDERS: (u64, UtcMs) = (10, 60 * MINUTE);
 /// The same for orders without a fill.
 const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
+/// How long a series may lack bars for its first value, milliseconds of venue time.
+const COLD: i64 = 60 * MINUTE;
 /// How long deliveries to a receiver may fail, milliseconds.
 const DELIVERY: UtcMs = MINUTE;
 /// The data directory that commands use if none is named.
@@ -85,6 +88,7 @@ const RULES: &[(&str, Rule)] = &[
     ("market", market),
     ("stale", stale),
     ("odd-bars", odd_bars),
+    ("history", history),
     ("unsent", unsent),
     ("unknown", unknown),
     ("cancels", cancels),
@@ -282,6 +286,27 @@ fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
         let view = view.after(first(signs, &lasting::ready(&check.name)), signs.wall);
         found.push(view.by("everwarm log-level everwarm=info"));
     }
+}
+
+/// Strategies that cannot trade a symbol for a long time, because it has too few past bars.
+fn history(signs: &Signs, found: &mut Vec<FindingView>) {
+    let history = &signs.status.history;
+    let longest = history.cold.iter().find(|series| series.ready_in_ms >= Some(COLD));
+    let Some(SeriesView { symbol, timeframe, bars, first, ready_in_ms, .. }) = longest else {
+        return;
+    };
+    let waits = |one: &&StrategyReadyView| one.ready < one.symbols;
+    let strategies = history.strategies.iter().filter(waits);
+    let strategies = strategies.map(|StrategyReadyView { strategy, symbols, ready }| {
+        format!("{strategy} has values for {ready} of {symbols} symbols")
+    });
+    let strategies = strategies.collect::<Vec<_>>().join(", ");
+    let wait = wait(ready_in_ms.unwrap_or(0));
+    let text = format!(
+        "{strategies}: {symbol} has {bars} of {first} bars of {timeframe}, ready in {wait}"
+    );
+    let todo = "the venue has no more: wait, shorten the lengths, or exclude the symbol";
+    found.push(finding(Severity::Warning, text, todo).by("everwarm status"));
 }
 
 /// Start of a condition that only repeated checks find, wall time; none: unknown.

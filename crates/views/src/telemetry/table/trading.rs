@@ -10,6 +10,15 @@ const STREAMS: &[&str] = &["market", "private"];
 /// Rows of market data.
 pub const MARKET: &[Row] = &[
     by(
+        &[of("state", &["cold", "loading", "settling", "warm"])],
+        row(
+            "everwarm_series",
+            G,
+            "",
+            "Series of bars that features need; cold and loading ones give no value yet",
+        ),
+    ),
+    by(
         &[open("venue"), of("stream", STREAMS)],
         row(
             "everwarm_feed_connected",
@@ -132,6 +141,19 @@ pub const ORDERS: &[Row] = &[
     by(
         &[open("strategy")],
         row("everwarm_strategy_enabled", G, "", "1 while the strategy is enabled"),
+    ),
+    by(
+        &[open("strategy")],
+        row("everwarm_strategy_symbols", G, "", "Listed symbols, for each enabled strategy"),
+    ),
+    by(
+        &[open("strategy")],
+        row(
+            "everwarm_strategy_symbols_ready",
+            G,
+            "",
+            "Symbols for which the strategy has all values",
+        ),
     ),
     by(
         &[of("rule", RULES), of("outcome", &["pass", "reject"])],
