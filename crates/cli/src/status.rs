@@ -63,7 +63,7 @@ fn history(history: &CoverageView) -> String {
     let more = (more > 0).then(|| format!("{} more", thousands(more)));
     let cold: Vec<String> = cold.chain(more).collect();
     if !cold.is_empty() {
-        text = format!("{text}; not ready: {}", cold.join(", "));
+        text = format!("{text}; not ready: {}", cold.join("; "));
     }
     text
 }
@@ -75,7 +75,21 @@ fn cold(series: &SeriesView) -> String {
         Some(ms) => format!("ready in {}", wait(*ms)),
         None => "its history is being loaded".to_owned(),
     };
-    format!("{symbol} {timeframe} {} of {}, {when}", thousands(*bars), thousands(*first))
+    format!("{symbol} {timeframe} {} of {} bars, {when}", thousands(*bars), thousands(*first))
+}
+
+/// Equity, cash and profit of the account.
+fn account(status: &StatusView) -> String {
+    let equity = status.equity.map_or("-".to_owned(), amount);
+    let cash = status.cash.map_or("-".to_owned(), amount);
+    let locked = signed(status.realized_pnl);
+    let held = count(status.positions, "position");
+    let adjusted = if status.adjusted.is_zero() {
+        String::new()
+    } else {
+        format!(", adjustments {}", signed(status.adjusted))
+    };
+    format!("equity {equity}, cash {cash}, realised {locked}{adjusted}, {held}")
 }
 
 /// The status as text.
@@ -130,16 +144,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
     let fills = count(status.fills, "fill");
     add("orders", format!("{orders}, {open} not final, {unknown} with unknown status; {fills}"));
-    let equity = status.equity.map_or("-".to_owned(), amount);
-    let cash = status.cash.map_or("-".to_owned(), amount);
-    let locked = signed(status.realized_pnl);
-    let held = count(status.positions, "position");
-    let adjusted = if status.adjusted.is_zero() {
-        String::new()
-    } else {
-        format!(", adjustments {}", signed(status.adjusted))
-    };
-    add("account", format!("equity {equity}, cash {cash}, realised {locked}{adjusted}, {held}"));
+    add("account", account(status));
     for owed in &status.owed {
         add("owed exit", format!("{}, since {} UTC", owed.words(), instant(owed.since)));
     }

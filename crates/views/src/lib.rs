@@ -1,11 +1,12 @@
 //! Views: the values that commands show to people and the API sends to programs.
 //!
-//! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`] and
-//! [`health`], and [`coverage`] with past bars; [`memory`] stores it. History: [`explain`], [`why_not`], [`summary`], [`backtest`],
-//! [`sweep`], [`funnel`], [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the
-//! sentences of [`sentences`]. Requests: routes and commands come from the rows of [`questions`]
-//! and [`changes`]; [`by_hand`] has the requests to trade by hand, [`views`] the shapes of their
-//! responses, [`exit`] the exit codes, [`telemetry`] the metrics.
+//! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`],
+//! [`health`], and [`coverage`] of past bars; [`memory`] stores it. History: [`explain`],
+//! [`why_not`], [`summary`], [`backtest`], [`sweep`], [`funnel`], [`trades`], [`reconcile`],
+//! [`events`] and [`news`] describe facts in the sentences of [`sentences`]. Requests: routes and
+//! commands come from the rows of [`questions`] and [`changes`]; [`by_hand`] has the requests to
+//! trade by hand, [`views`] the shapes of their responses, [`exit`] the exit codes, [`telemetry`]
+//! the metrics.
 
 pub mod audit;
 pub mod backtest;

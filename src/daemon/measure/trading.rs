@@ -9,7 +9,7 @@ use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::{Passing, World};
 use everwarm_kernel::fact::Effect;
 use everwarm_runtime::meter::Reading;
-use everwarm_views::coverage::{SeriesState, StrategyReadyView};
+use everwarm_views::coverage::{CoverageView, SeriesState, StrategyReadyView};
 use everwarm_views::health::exposed;
 use everwarm_views::protection::BOUNDS;
 use everwarm_views::telemetry::Page;
@@ -48,6 +48,7 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
     page.count("everwarm_bars_odd_total", &["refused"], refused);
     let (symbols, stale_s) = {
         let mut seen = watch.seen();
+        covered(page, &seen.memory.coverage.view());
         let state = seen.memory.now();
         (state.status.symbols(), state.counts.stale_s())
     };
@@ -83,6 +84,17 @@ fn ages(page: &mut Page, (now, sessions): (i64, &Sessions), symbols: &[SymbolVie
     page.count("everwarm_feed_stale_symbols", &[], stale);
 }
 
+/// Writes the metrics of past bars.
+fn covered(page: &mut Page, history: &CoverageView) {
+    for StrategyReadyView { strategy, symbols, ready } in &history.strategies {
+        page.count("everwarm_strategy_symbols", &[strategy], *symbols);
+        page.count("everwarm_strategy_symbols_ready", &[strategy], *ready);
+    }
+    for (state, name) in SeriesState::ALL {
+        page.count("everwarm_series", &[name], history.series.get(&state).copied().unwrap_or(0));
+    }
+}
+
 /// Writes the metrics of orders and the account.
 pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency): (&str, &str)) {
     let meters = &world.board.meters;
@@ -97,7 +109,6 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     page.set("everwarm_venue_rate_limit_used_ratio", &[venue], world.venue.used());
     let mut seen = watch.seen();
     let reconciled = seen.reconciled_ms;
-    let history = seen.memory.coverage.view();
     let state = seen.memory.now();
     let (taken, owners) = (state.status.taken(), state.status.owners());
     state.counts.show(page, (venue, currency), (taken, owners));
@@ -127,13 +138,6 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     drop(seen);
     for strategy in switches.switches.strategies.keys() {
         page.flag("everwarm_strategy_enabled", &[strategy], false);
-    }
-    for StrategyReadyView { strategy, symbols, ready } in &history.strategies {
-        page.count("everwarm_strategy_symbols", &[strategy], *symbols);
-        page.count("everwarm_strategy_symbols_ready", &[strategy], *ready);
-    }
-    for (state, name) in SeriesState::ALL {
-        page.count("everwarm_series", &[name], history.series.get(&state).copied().unwrap_or(0));
     }
     page.count("everwarm_orders_open", &[venue], status.open_orders);
     page.count("everwarm_orders_unknown", &[venue], status.unknown_orders);
