@@ -106,6 +106,41 @@ fn it_trades_exactly_as_the_daemon_does_in_lockstep() {
 }
 
 #[test]
+fn a_strategy_on_hours_trades_as_in_the_daemon_that_fetched_them() {
+    let folder = Folder::new("backtest-hours");
+    let recording = made_recording(&folder.join("recording"), 4, 1_000);
+    let minutes: Vec<_> = fs::read_dir(&recording).unwrap().map(|of| of.unwrap().path()).collect();
+    for path in minutes {
+        let text = fs::read_to_string(&path).unwrap();
+        let first: Vec<&str> = text.lines().nth(1).unwrap().split(',').collect();
+        let (begin, price) = (first[0].parse::<i64>().unwrap(), first[1]);
+        let hour = |back: i64| {
+            let open_time = begin - back * 3_600_000;
+            format!("{open_time},{price},{price},{price},{price},1\n")
+        };
+        let header = text.lines().next().unwrap();
+        let hours: String = (1..=60).rev().map(hour).collect();
+        let name = path.to_str().unwrap().replace("_1m.csv", "_1h.csv");
+        fs::write(name, format!("{header}\n{hours}")).unwrap();
+    }
+    let config = folder.join("hours.toml");
+    let text = "[strategy.sma_cross]\ntimeframe = \"1h\"\nfast = 1\nslow = 20\n";
+    fs::write(&config, text).unwrap();
+    let (dir, path) = (folder.join("data"), config.to_str().unwrap());
+    let (code, out, err) = run(&dir, &[&until_end(&recording)[..], &["--config", path]].concat());
+    assert_ended_well(code, &out, &err);
+    let ours = backtest(&["--recording", &recording, "--config", path]);
+    assert!(ours["orders"]["signals"].as_u64() > Some(3), "{ours}");
+    let journal = ["--journal", dir.to_str().unwrap(), "--config", path];
+    let mut own = backtest(&journal);
+    let did = own.as_object_mut().unwrap().remove("daemon").unwrap()["traded"].take();
+    assert_eq!(own, ours, "the data directory has the hours that the daemon fetched");
+    for member in ["closes", "account", "orders", "trades", "equity"] {
+        assert_eq!(did[member], ours[member], "{member}");
+    }
+}
+
+#[test]
 fn two_runs_print_the_same_and_a_later_start_has_history() {
     let folder = Folder::new("backtest-twice");
     let recording = made_recording(&folder.join("recording"), 3, 300);

@@ -202,7 +202,9 @@ impl Market for Small {
         let Some(shape) = aged.into_iter().find(|shape| shape.symbol() == symbol) else {
             return Vec::new();
         };
-        let end = width.open_of(START + shape.minutes.0 * MINUTE);
+        let first = START + shape.minutes.0 * MINUTE;
+        // The first minute lies in the last of them.
+        let end = width.open_of(first - 1) + width.ms();
         let bars = (1..=OLDER).rev().map(|back| {
             let open_time = end - back * width.ms();
             // A wave of another length, so that the widths differ.

@@ -43,8 +43,18 @@ pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs), Failure> {
         Some(archive) => bars::read(archive, Timeframe::M1, symbol, UtcMs::MIN..=UtcMs::MAX),
         None => Ok(Vec::new()),
     };
+    let symbols: Vec<Symbol> = found.rules.keys().copied().collect();
     let recording = found.recording(&kept)?.ok_or_else(nothing)?;
-    Ok((recording, first - MINUTE))
+    // What the daemon fetched of wider bars.
+    let mut older = BTreeMap::new();
+    for width in Timeframe::ALL.into_iter().filter(|width| *width != Timeframe::M1) {
+        for symbol in &symbols {
+            let Some(archive) = &archive else { continue };
+            let bars = bars::read_fetched(archive, (width, *symbol), &(UtcMs::MIN..=UtcMs::MAX))?;
+            older.insert((*symbol, width), bars.into_values().collect());
+        }
+    }
+    Ok((recording.with_older(older), first - MINUTE))
 }
 
 /// What the daemon did after the start of the account, up to the last close and its executions.

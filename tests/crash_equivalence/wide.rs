@@ -47,13 +47,15 @@ fn values(outcome: &Outcome, symbol: Symbol) -> Values {
 }
 
 /// The mean of the last `count` closes of a width at `close`, as a daemon has it that never was
-/// down: from the older bars and all minutes of the market.
+/// down: from the older bars that ended before the start, and the minutes of the market.
 fn mean(feed: &Feed, symbol: Symbol, (width, count, close): (Timeframe, usize, UtcMs)) -> f64 {
     let mut market = (feed.market)();
     let all = |bars: Vec<Bar>| bars.into_iter().map(|bar| (width.open_of(bar.open_time), bar));
-    let mut bars: BTreeMap<UtcMs, Bar> = all(market.older(symbol, width, 0..=close)).collect();
     // The last minute of each bucket has its close.
-    bars.extend(all(market.bars(symbol, 0, close - MINUTE, usize::MAX)));
+    let mut bars: BTreeMap<UtcMs, Bar> =
+        all(market.bars(symbol, 0, close - MINUTE, usize::MAX)).collect();
+    let ended = market.start() - width.ms();
+    bars.extend(all(market.older(symbol, width, 0..=ended)));
     let closes: Vec<f64> = bars.values().rev().take(count).map(|bar| bar.close.to_f64()).collect();
     assert_eq!(closes.len(), count);
     closes.iter().sum::<f64>() / closes.iter().map(|_| 1.0).sum::<f64>()

@@ -16,7 +16,7 @@ use everwarm_history::need::{Times, missing_in};
 use everwarm_history::queries::HistoryError;
 use everwarm_trading::indicators::Needs;
 use everwarm_venue::port::VenueError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Fetches the wide bars that are needed before `through` and missing in the history, stores them,
@@ -52,12 +52,12 @@ async fn complete(
         Ok((bars::read_fetched(&archive, (timeframe, symbol), &within)?, none))
     });
     let read = read.await.map_err(|e| unkept(e.to_string()))?;
-    let (mut have, none) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
+    let (mut have, none): (BTreeMap<UtcMs, Bar>, _) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
     let sessions = world.board.sessions();
-    let missing = |have: &BTreeMap<UtcMs, Bar>| {
-        missing_in(have.keys().copied(), &none, &times, (timeframe, &sessions))
+    let missing = |here: &mut dyn Iterator<Item = UtcMs>| {
+        missing_in(here, &none, &times, (timeframe, &sessions))
     };
-    let needed = missing(&have);
+    let (needed, mut refused) = (missing(&mut have.keys().copied()), Vec::new());
     if let (Some(first), Some(last)) = (needed.first(), needed.last()) {
         // One request more often spans all gaps than not.
         let span = *first.start()..=*last.end();
@@ -65,14 +65,17 @@ async fn complete(
         for bar in &found.unheld {
             let (time, reason) = (bar.open_time, &bar.why);
             tracing::warn!(%symbol, %timeframe, time, reason, "a past bar is refused");
+            refused.push(time);
         }
-        world.board.bars.refused(found.unheld.len() as u64);
+        world.board.bars.refused(refused.len() as u64);
         let on_grid = |bar: &Bar| bar.open_time == timeframe.open_of(bar.open_time);
         for bar in found.held.into_iter().filter(on_grid) {
             have.entry(bar.open_time).or_insert_with(|| bar.ordered());
         }
     }
-    // The venue was queried for what is still missing, and does not have it.
-    let none = missing(&have);
+    // The venue was queried for what is still missing, and does not have it. The next load queries
+    // refused bars again.
+    let here: BTreeSet<UtcMs> = have.keys().copied().chain(refused).collect();
+    let none = missing(&mut here.into_iter());
     Ok(Past { symbol, timeframe, times, bars: have.into_values().collect(), none })
 }

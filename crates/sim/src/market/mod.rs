@@ -53,8 +53,8 @@ pub trait Market: Send {
     /// ascending. Empty for an unknown symbol.
     fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar>;
 
-    /// Wider bars of `symbol` from before its first minute, with opening times in `times`,
-    /// ascending.
+    /// Wider bars of `symbol` that open before its first minute, with opening times in `times`,
+    /// ascending. The last one may end after that minute.
     fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
         let _ = (symbol, width, times);
         Vec::new()

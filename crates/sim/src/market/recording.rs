@@ -4,7 +4,7 @@
 //! The market starts when the first bar of any symbol opens, and ends with the last bar of any
 //! symbol. A symbol may start late, have gaps and end early; it has no bar in those minutes. Files
 //! of wider bars, like `SYMBOL_1d.csv.gz`, hold what lies before the first minute of their symbol;
-//! their later bars are left out. Other files are ignored. `recording.toml` adds what the files
+//! bars that open later are left out. Other files are ignored. `recording.toml` adds what the files
 //! lack. It is read from the folder, if it is there, or from a given path.
 
 use super::Market;
@@ -146,6 +146,19 @@ impl Recording {
         (!recording.opens.is_empty()).then_some(recording)
     }
 
+    /// The same with wider bars, of which those that open before the first minute of their symbol
+    /// are kept. Each list ascends.
+    #[must_use]
+    pub fn with_older(mut self, mut older: BTreeMap<(Symbol, Timeframe), Vec<Bar>>) -> Recording {
+        for ((symbol, _), bars) in &mut older {
+            let minutes = self.index(*symbol).and_then(|at| self.bars[at].first());
+            let first = minutes.map_or(UtcMs::MIN, |bar| bar.open_time);
+            bars.retain(|bar| bar.open_time < first);
+        }
+        self.older = Arc::new(older);
+        self
+    }
+
     /// All repairs, in the order of files and lines.
     #[must_use]
     pub fn notices(&self) -> &[Notice] {
@@ -208,8 +221,8 @@ impl Recording {
         Ok(())
     }
 
-    /// Reads the files of wider bars beside the file of minutes at `path`. Keeps the bars that end
-    /// by `first`.
+    /// Reads the files of wider bars beside the file of minutes at `path`. Keeps the bars that open
+    /// before `first`.
     fn add_older(
         &mut self,
         (symbol, path): (Symbol, &Path),
@@ -239,7 +252,7 @@ impl Recording {
                 continue;
             }
             self.notices.append(&mut file.notices);
-            file.rows.retain(|(_, bar)| bar.open_time + width.ms() <= first);
+            file.rows.retain(|(_, bar)| bar.open_time < first);
             let bars = with_base_volumes(path, file.rows, volumes, &mut self.notices)?;
             Arc::make_mut(&mut self.older).insert((symbol, width), bars);
         }

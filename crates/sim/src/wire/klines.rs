@@ -70,7 +70,7 @@ impl KlineQuery {
         };
         bars.extend(forming);
         let mut folded = self.interval.fold(&bars);
-        self.add_older(market, symbol, &mut folded);
+        self.add_older(market, symbol, closed + MINUTE, &mut folded);
         match self.start {
             Some(_) => folded.truncate(self.limit),
             None => drop(folded.drain(..folded.len().saturating_sub(self.limit))),
@@ -78,19 +78,23 @@ impl KlineQuery {
         folded
     }
 
-    /// Adds bars that the market has from before its first minute.
-    fn add_older(&self, market: &dyn Market, symbol: Symbol, folded: &mut Vec<Kline>) {
+    /// Adds bars that the market has from before its first minute and that ended by `now`. The bar
+    /// in which the first minute lies replaces the one of minutes, which lacks some.
+    fn add_older(
+        &self,
+        market: &dyn Market,
+        symbol: Symbol,
+        now: UtcMs,
+        folded: &mut Vec<Kline>,
+    ) {
         let wider = self.interval.timeframe().filter(|width| *width != Timeframe::M1);
         let Some(timeframe) = wider else { return };
-        let from = self.start.unwrap_or(UtcMs::MIN);
-        let end = folded.first().map_or(UtcMs::MAX, |first| first.bar.open_time - 1);
-        let end = self.end.map_or(end, |to| end.min(to));
-        if folded.len() >= self.limit && self.start.is_none() {
-            return;
-        }
-        let older = market.older(symbol, timeframe, from..=end);
-        let older = older.iter().map(|bar| Kline::recorded(self.interval, bar));
-        folded.splice(..0, older.collect::<Vec<_>>());
+        let (from, end) = (self.start.unwrap_or(UtcMs::MIN), self.end.unwrap_or(UtcMs::MAX));
+        let mut older = market.older(symbol, timeframe, from..=end);
+        older.retain(|bar| bar.open_time + timeframe.ms() <= now);
+        let Some(last) = older.last().map(|bar| bar.open_time) else { return };
+        folded.retain(|kline| kline.bar.open_time > last);
+        folded.splice(..0, older.iter().map(|bar| Kline::recorded(self.interval, bar)));
     }
 }
 

@@ -9,9 +9,14 @@ use super::queries::TradeQuery;
 use super::sign::{self, DEMO_KEY, DEMO_SECRET, When, hmac_hex};
 use crate::exchange::{Local, SimFact, TimeInForce};
 use crate::testing::{Fake, HISTORY, START, at_limit, at_market, bar, dec, setup, sym};
+use crate::market::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
 use everwarm_domain::order::Side;
-use everwarm_domain::time::{DAY, MINUTE, UtcMs};
+use everwarm_domain::time::{DAY, MINUTE, Timeframe, UtcMs};
 use serde_json::{Value, json};
+use std::ops::RangeInclusive;
 
 fn params(query: &str) -> Params {
     Params::parse(query, "").expect("well formed")
@@ -328,6 +333,63 @@ fn wider_bars_are_made_of_minutes() {
     assert_eq!(ask(&upto), five[..2]);
     let week = INTERVALS[13];
     assert_eq!((week.name, week.open_of(0)), ("1w", -3 * DAY), "1970 began on a Thursday");
+}
+
+/// A market with bars of five minutes besides its minutes.
+struct Aged(Fake, Vec<Bar>);
+
+impl Market for Aged {
+    fn instruments(&self) -> &[Instrument] {
+        self.0.instruments()
+    }
+
+    fn start(&self) -> UtcMs {
+        self.0.start()
+    }
+
+    fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
+        self.0.next_close(after)
+    }
+
+    fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar> {
+        self.0.bars_closing(close)
+    }
+
+    fn bars(&mut self, symbol: Symbol, from: UtcMs, to: UtcMs, limit: usize) -> Vec<Bar> {
+        self.0.bars(symbol, from, to, limit)
+    }
+
+    fn older(&self, _: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
+        let all = self.1.iter().filter(|bar| times.contains(&bar.open_time));
+        all.filter(|_| width == Timeframe::M5).copied().collect()
+    }
+}
+
+#[test]
+fn an_older_bar_replaces_the_one_that_lacks_minutes_once_it_has_ended() {
+    let at = START + 5 * MINUTE;
+    let ask = |older: &[Bar], query: &str| {
+        let mut local = Local::open(Box::new(Aged(Fake::usual(), older.to_vec())), &setup());
+        local.advance(at, at);
+        let query = KlineQuery::read(&params(query)).expect("well formed");
+        let (exchange, market) = local.parts();
+        let all = query.bars(exchange, market, sym("BTCUSDT"), at);
+        all.into_iter().map(|kline| kline.bar).collect::<Vec<Bar>>()
+    };
+    let folded = ask(&[], "interval=5m");
+    let (first, last) = (folded[0], folded[folded.len() - 1]);
+    assert!(folded.len() > 1 && last.open_time + 5 * MINUTE > at, "it is open: {last:?}");
+    let five = |open_time, close| Bar { open_time, close, ..first };
+    let before = five(first.open_time - 5 * MINUTE, first.open);
+    let whole = five(first.open_time, first.low);
+    let older = [before, whole, five(last.open_time, first.low)];
+    let shown = ask(&older, "interval=5m");
+    assert_eq!(shown[..2], [before, whole]);
+    assert_eq!(shown[2..], folded[1..], "nothing is told ahead of time");
+    assert_eq!(ask(&older, "interval=5m&limit=1"), [last]);
+    let from = format!("interval=5m&limit=2&startTime={}", before.open_time);
+    assert_eq!(ask(&older, &from), [before, whole]);
+    assert_eq!(ask(&older, "interval=1m"), ask(&[], "interval=1m"));
 }
 
 #[test]
