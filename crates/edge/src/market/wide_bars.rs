@@ -52,7 +52,8 @@ async fn complete(
         Ok((bars::read_fetched(&archive, (timeframe, symbol), &within)?, none))
     });
     let read = read.await.map_err(|e| unkept(e.to_string()))?;
-    let (mut have, none): (BTreeMap<UtcMs, Bar>, _) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
+    let (mut have, none): (BTreeMap<UtcMs, Bar>, _) =
+        read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
     let sessions = world.board.sessions();
     let missing = |here: &mut dyn Iterator<Item = UtcMs>| {
         missing_in(here, &none, &times, (timeframe, &sessions))

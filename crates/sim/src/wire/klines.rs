@@ -80,13 +80,7 @@ impl KlineQuery {
 
     /// Adds bars that the market has from before its first minute and that ended by `now`. The bar
     /// in which the first minute lies replaces the one of minutes, which lacks some.
-    fn add_older(
-        &self,
-        market: &dyn Market,
-        symbol: Symbol,
-        now: UtcMs,
-        folded: &mut Vec<Kline>,
-    ) {
+    fn add_older(&self, market: &dyn Market, symbol: Symbol, now: UtcMs, folded: &mut Vec<Kline>) {
         let wider = self.interval.timeframe().filter(|width| *width != Timeframe::M1);
         let Some(timeframe) = wider else { return };
         let (from, end) = (self.start.unwrap_or(UtcMs::MIN), self.end.unwrap_or(UtcMs::MAX));
