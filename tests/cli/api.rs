@@ -283,6 +283,7 @@ const EXAMPLES: &[&[&str]] = &[
     &["fills"],
     &["positions"],
     &["lots"],
+    &["history", "status"],
     &["trades"],
     &["equity"],
     &["signals"],

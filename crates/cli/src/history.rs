@@ -1,9 +1,10 @@
-//! `everwarm history`: past bars of a source, and files of bars.
+//! `everwarm history`: past bars of a source, files of bars, and the bars of a daemon.
 
 mod check;
 
 use super::Core;
 use super::backtest::time;
+use super::query::Args;
 use crate::print::Printer;
 use crate::progress::Progress;
 use clap::Subcommand;
@@ -11,6 +12,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fetched::{FetchedSeriesView, FetchedView};
+use everwarm_views::questions::SERIES;
 use everwarm_words::text::{Table, count, instant, thousands};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -27,6 +29,9 @@ pub enum History {
     /// Check a folder of bars: gaps, outages of its source, odd prices, wrong files. Exit code 4:
     /// there is an outage, an odd price or a wrong file. Gaps of one symbol alone are counted only.
     Check(check::CheckArgs),
+    /// List the series of bars that the strategies of a daemon need: how many bars each has, and
+    /// when it will have enough.
+    Status(Args),
 }
 
 /// Flags of `history fetch`.
@@ -83,6 +88,7 @@ pub fn run(command: &History, core: &Core, printer: Printer) -> Result<Exit, Fai
     match command {
         History::Fetch(args) => fetch(args, core, printer),
         History::Check(args) => check::run(args, printer),
+        History::Status(args) => args.print(core, printer, &SERIES),
     }
 }
 

@@ -266,24 +266,31 @@ impl Coverage {
         self.symbols.iter().filter(|(_, counts)| counts.live)
     }
 
+    /// Every series that a feature needs, by symbol and width.
+    #[must_use]
+    pub fn series(&self) -> Vec<SeriesView> {
+        let all = needs(self.strategies.values().flatten());
+        let of = |(symbol, counts): (&Symbol, &Counts)| {
+            let one = |(timeframe, need)| self.one((*symbol, counts), *timeframe, *need);
+            all.iter().map(one).collect::<Vec<SeriesView>>()
+        };
+        self.live().flat_map(of).collect()
+    }
+
     /// What the facts show.
     #[must_use]
     pub fn view(&self) -> CoverageView {
-        let all = needs(self.strategies.values().flatten());
         let mut view = CoverageView::default();
-        for (symbol, counts) in self.live() {
-            let mut ready = true;
-            for (timeframe, need) in &all {
-                let state = counts.state(*timeframe, *need);
-                *view.series.entry(state).or_default() += 1;
-                ready &= state.is_ready();
-                if !state.is_ready() {
-                    view.cold.push(self.series(*symbol, *timeframe, (counts, *need, state)));
-                }
+        let mut waiting = BTreeSet::new();
+        for series in self.series() {
+            *view.series.entry(series.state).or_default() += 1;
+            if !series.state.is_ready() {
+                waiting.insert(series.symbol);
+                view.cold.push(series);
             }
-            view.symbols += 1;
-            view.symbols_ready += u64::from(ready);
         }
+        view.symbols = self.live().count() as u64;
+        view.symbols_ready = view.symbols - waiting.len() as u64;
         view.cold.sort_by_key(|series| std::cmp::Reverse(series.ready_in_ms));
         view.cold.truncate(SHOWN);
         view.strategies = self.strategies.iter().map(|one| self.strategy(one)).collect();
@@ -300,12 +307,13 @@ impl Coverage {
         StrategyReadyView { strategy: id.clone(), symbols, ready }
     }
 
-    fn series(
+    fn one(
         &self,
-        symbol: Symbol,
+        (symbol, counts): (Symbol, &Counts),
         timeframe: Timeframe,
-        (counts, Need { first, settled }, state): (&Counts, Need, SeriesState),
+        need: Need,
     ) -> SeriesView {
+        let (Need { first, settled }, state) = (need, counts.state(timeframe, need));
         let bars = counts.bars[place(timeframe)];
         let left = i64::try_from(first.saturating_sub(bars)).unwrap_or(i64::MAX);
         let end =
@@ -391,6 +399,9 @@ mod tests {
         ));
         assert_eq!(told(&coverage), "1/2, 2/2, A 1d 19 of 20 in 1439");
         assert_eq!(coverage.view().counts(), (4, 3));
+        let all = coverage.series();
+        let names = all.iter().map(|one| format!("{} {}", one.symbol, one.timeframe));
+        assert_eq!(names.collect::<Vec<_>>(), ["A 1m", "A 1d", "B 1m", "B 1d"]);
         let day = everwarm_domain::market::RolledBar {
             bar: bar("A", 0, 1),
             count: 1_440,

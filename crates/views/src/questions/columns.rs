@@ -55,6 +55,11 @@ pub(super) fn time(value: &Value) -> String {
     value.as_i64().map_or_else(|| word(value), text::instant)
 }
 
+/// A wait of so many milliseconds.
+pub(super) fn wait(value: &Value) -> String {
+    value.as_i64().map_or_else(|| word(value), text::wait)
+}
+
 fn decimal(value: &Value, show: fn(Decimal) -> String) -> String {
     let number = value.as_str().and_then(|text| text.parse().ok());
     number.map_or_else(|| word(value), show)

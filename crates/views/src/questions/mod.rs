@@ -11,6 +11,7 @@ mod market;
 mod operators;
 mod process;
 mod proofs;
+mod series;
 mod shape;
 
 pub use answer::Json;
@@ -25,6 +26,7 @@ pub use market::{BARS, SIGNALS, SYMBOLS};
 pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
 pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, TREE, VERSION};
 pub use proofs::{EXPLAIN, FUNNEL, REPLAY, SUMMARY, VERIFY, VERIFY_TRADES, WHY_NOT};
+pub use series::SERIES;
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
 
 use super::events::EventView;
@@ -59,6 +61,7 @@ pub const ALL: &[&Question] = &[
     &EQUITY,
     &SIGNALS,
     &BARS,
+    &SERIES,
     &AUDIT,
     &TREE,
     &SYMBOLS,
