@@ -1,7 +1,8 @@
 //! The averages of other lengths, while it trades and at a start.
 
 use crate::cli::look::get;
-use crate::kit::{Folder, Process, ask, run, wait_until};
+use crate::kit::{Folder, Process, ask, plain, run, wait_until};
+use crate::shared::shared;
 use everwarm::audit;
 use everwarm_domain::fact::{Analysis, Body, Market};
 use std::fs;
@@ -86,4 +87,42 @@ fn an_average_of_another_length_is_there_long_before_as_many_bars_have_come() {
     for (wait, slow) in waits.iter().zip([30, 300, 400]) {
         assert!(wait.is_some_and(|closes| closes < slow / 2), "{waits:?}");
     }
+}
+
+#[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+fn a_strategy_that_lacks_days_says_for_which_symbols_and_how_many() {
+    let folder = Folder::new("cold");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let text = "[strategy.sma_cross]\ntimeframe = \"1d\"\nfast = 50\nslow = 200\n";
+    fs::write(&file, text).unwrap();
+    let recording = shared("data").join("coinbase");
+    let market = ["--recording", recording.to_str().unwrap(), "--pace", "60x"];
+    let run = [&["run"], &market[..], &["--config", file.to_str().unwrap()]].concat();
+    let daemon = Process::start(&dir, &run);
+    daemon.answers();
+    daemon.prints("may trade");
+    // One symbol has days before its first minute, the others have none.
+    let rows = || {
+        let rows = ask(&dir, &["history", "status"]);
+        let row = |row: &serde_json::Value| {
+            format!("{} {} {} of {}", row["symbol"], row["state"], row["bars"], row["first"])
+        };
+        rows.as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    let wanted = [
+        r#""BTCUSD" "warm" 200 of 200"#,
+        r#""ETHUSD" "cold" 0 of 200"#,
+        r#""LTCUSD" "cold" 0 of 200"#,
+    ];
+    wait_until("it shows all of them", || rows() == wanted);
+    let ready = get(&dir, "/readyz");
+    assert!(ready.contains(r#""strategy":"sma_cross","symbols":3,"ready":1"#), "{ready}");
+    daemon.signal("-9");
+    drop(daemon.end());
+    assert_eq!(rows(), wanted, "from the files of a daemon that was killed");
+    let status = plain(&["status", "--data-dir", dir.to_str().unwrap()]);
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("1 of 3 symbols, 1 of 3 series; not ready: "), "{status}");
+    assert!(status.contains("ETHUSD 1d 0 of 200 bars, ready in 200 days"), "{status}");
 }

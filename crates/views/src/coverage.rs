@@ -271,7 +271,8 @@ impl Coverage {
     pub fn series(&self) -> Vec<SeriesView> {
         let all = needs(self.strategies.values().flatten());
         let of = |(symbol, counts): (&Symbol, &Counts)| {
-            let one = |(timeframe, need)| self.one((*symbol, counts), *timeframe, *need);
+            let one =
+                |(width, need): (&Timeframe, &Need)| self.one((*symbol, counts), *width, *need);
             all.iter().map(one).collect::<Vec<SeriesView>>()
         };
         self.live().flat_map(of).collect()
