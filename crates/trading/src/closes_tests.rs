@@ -502,8 +502,8 @@ fn a_plan_with_new_features_owes_them_the_past_and_in_lockstep_closes_wait_for_i
             closer.closes.owing().map(|(s, o)| (s.to_string(), o)).collect::<Vec<_>>()
         };
         assert_eq!(all(&closer).len(), 2, "what was computed before was not known");
-        let answer = |closer: &mut TestCloser, symbol: &str, plan| {
-            let (timeframe, from, to) = (everwarm_domain::time::Timeframe::M1, 0, 0);
+        let answer_with = |closer: &mut TestCloser, symbol: &str, timeframe, plan| {
+            let (from, to) = (0, 0);
             let (symbol, count, digest) = (sym(symbol), 0, 0);
             closer.apply(Market::HistoryLoaded {
                 symbol,
@@ -514,6 +514,9 @@ fn a_plan_with_new_features_owes_them_the_past_and_in_lockstep_closes_wait_for_i
                 digest,
                 plan,
             });
+        };
+        let answer = |closer: &mut TestCloser, symbol: &str, plan| {
+            answer_with(closer, symbol, Timeframe::M1, plan);
         };
         let plan = all(&closer)[0].1.plan;
         for symbol in ["A", "B"] {
@@ -527,7 +530,7 @@ fn a_plan_with_new_features_owes_them_the_past_and_in_lockstep_closes_wait_for_i
         closer.list(&["B"], AtVenue::Gone);
         under(&mut closer, 20, 30);
         let owed = closer.closes.owed(sym("A")).unwrap();
-        let (from, to) = ((11 - 201) * MINUTE, 10 * MINUTE);
+        let (from, to) = ((11 - 20) * MINUTE, 10 * MINUTE);
         assert_eq!(owed, Owed { plan: owed.plan, n: closer.n, from, to });
         assert_eq!(closer.closes.owed(sym("B")), None);
         closer.priced("A", 12, 101);
@@ -539,7 +542,9 @@ fn a_plan_with_new_features_owes_them_the_past_and_in_lockstep_closes_wait_for_i
         let both = closer.closes.owed(sym("A")).unwrap();
         assert_eq!((both.n, both.plan == owed.plan), (closer.n - 1, false));
         let through = if lockstep { 11 } else { 12 };
-        assert_eq!(both.times(), (through - 201) * MINUTE..=(through - 1) * MINUTE);
+        assert_eq!(both.times(), (through - 20) * MINUTE..=(through - 1) * MINUTE);
+        answer_with(&mut closer, "A", Timeframe::D1, both.plan);
+        assert_eq!(closer.closes.owed(sym("A")), Some(both), "minutes come after wide bars");
         answer(&mut closer, "A", both.plan);
         assert_eq!(all(&closer), []);
         assert_eq!(closer.go(724), if lockstep { "close 12 A" } else { "" });
