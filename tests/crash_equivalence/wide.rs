@@ -24,23 +24,17 @@ type Values = BTreeMap<(Timeframe, String, UtcMs), f64>;
 fn values(outcome: &Outcome, symbol: Symbol) -> Values {
     let (mut values, mut plan, mut closed) = (Values::new(), Vec::new(), 0);
     for fact in &outcome.facts {
-        match &fact.body {
-            Body::Market(MarketFact::Close { time, .. }) => closed = *time,
-            Body::Analysis(Analysis::FeaturePlan { features, .. }) => plan.clone_from(features),
-            Body::Analysis(Analysis::FeatureValues { timeframe, table, .. }) => {
-                for row in table.rows().filter(|row| row.head.symbol == symbol) {
-                    for (name, value) in columns(&plan, *timeframe).zip(row.values) {
-                        values.insert((*timeframe, name.to_owned(), closed), *value);
-                    }
+        if let Body::Market(MarketFact::Close { time, .. }) = &fact.body {
+            closed = *time;
+        } else if let Body::Analysis(Analysis::FeaturePlan { features, .. }) = &fact.body {
+            plan.clone_from(features);
+        } else if let Body::Analysis(Analysis::FeatureValues { timeframe, table, .. }) = &fact.body
+        {
+            for row in table.rows().filter(|row| row.head.symbol == symbol) {
+                for (name, value) in columns(&plan, *timeframe).zip(row.values) {
+                    values.insert((*timeframe, name.to_owned(), closed), *value);
                 }
             }
-            Body::Market(_)
-            | Body::Venue(_)
-            | Body::Operator(_)
-            | Body::Analysis(_)
-            | Body::Decision(_)
-            | Body::Order(_)
-            | Body::Ledger(_) => {}
         }
     }
     values
@@ -58,7 +52,7 @@ fn mean(feed: &Feed, symbol: Symbol, (width, count, close): (Timeframe, usize, U
     bars.extend(all(market.older(symbol, width, 0..=ended)));
     let closes: Vec<f64> = bars.values().rev().take(count).map(|bar| bar.close.to_f64()).collect();
     assert_eq!(closes.len(), count);
-    closes.iter().sum::<f64>() / closes.iter().map(|_| 1.0).sum::<f64>()
+    closes.iter().sum::<f64>() / f64::from(u32::try_from(count).unwrap())
 }
 
 fn check(feed: &Feed, values: &Values, symbol: Symbol, of: (Timeframe, usize, UtcMs)) {

@@ -373,7 +373,7 @@ mod tests {
     }
 
     /// Ready symbols of the strategies on days and on minutes, then the cold series.
-    fn told(coverage: &Coverage) -> String {
+    fn shown(coverage: &Coverage) -> String {
         let view = coverage.view();
         let ready = view.strategies.iter().map(|one| format!("{}/{}", one.ready, one.symbols));
         let cold = view.cold.iter().map(|one| {
@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn a_strategy_is_ready_for_a_symbol_once_its_features_have_values() {
         let mut coverage = begun();
-        let starts = told(&coverage);
+        let starts = shown(&coverage);
         assert!(starts.starts_with("0/2, 0/2, A 1m 0 of 30 in ?"), "{starts}");
         let midnight = 1_000 * DAY;
         let minutes = (midnight - 999 * MINUTE, 1_000);
@@ -398,7 +398,7 @@ mod tests {
             7,
             Body::Market(Market::close(midnight + MINUTE, vec![bar("A", 0, 1)], Vec::new())),
         ));
-        assert_eq!(told(&coverage), "1/2, 2/2, A 1d 19 of 20 in 1439");
+        assert_eq!(shown(&coverage), "1/2, 2/2, A 1d 19 of 20 in 1439");
         assert_eq!(coverage.view().counts(), (4, 3));
         let all = coverage.series();
         let names = all.iter().map(|one| format!("{} {}", one.symbol, one.timeframe));
@@ -411,7 +411,7 @@ mod tests {
         let bars = vec![day];
         let rolled = Analysis::Rolled { timeframe: Timeframe::D1, bars };
         coverage.fold(&derived(Body::Analysis(rolled)));
-        assert_eq!(told(&coverage), "2/2, 2/2");
+        assert_eq!(shown(&coverage), "2/2, 2/2");
     }
 
     #[test]
@@ -422,13 +422,13 @@ mod tests {
             coverage.fold(&input(3, loaded(name, Timeframe::D1, (0, 20), 0)));
             coverage.fold(&input(4, loaded(name, Timeframe::M1, minutes, 0)));
         }
-        assert_eq!(told(&coverage), "2/2, 2/2");
+        assert_eq!(shown(&coverage), "2/2, 2/2");
         coverage.fold(&derived(plan(8, &["sma(10)@1m", "sma(20)@1d", "sma(40)@1m", "sma(5)@1d"])));
-        assert!(told(&coverage).starts_with("0/2, 0/2, A 1m 1000 of 30 in ?"));
+        assert!(shown(&coverage).starts_with("0/2, 0/2, A 1m 1000 of 30 in ?"));
         coverage.fold(&input(5, loaded("A", Timeframe::M1, minutes, 8)));
-        assert!(told(&coverage).starts_with("1/2, 1/2, B 1m"), "{}", told(&coverage));
+        assert!(shown(&coverage).starts_with("1/2, 1/2, B 1m"), "{}", shown(&coverage));
         coverage.fold(&input(6, loaded("B", Timeframe::M1, minutes, 7)));
-        assert!(told(&coverage).starts_with("1/2, 1/2, B 1m"), "of another plan");
+        assert!(shown(&coverage).starts_with("1/2, 1/2, B 1m"), "of another plan");
     }
 
     #[test]

@@ -230,12 +230,10 @@ impl Recording {
         first: UtcMs,
     ) -> Result<(), RecordingError> {
         for width in WIDER {
-            let names = ["", ".gz"].map(|end| format!("{symbol}_{width}.csv{end}"));
-            let mut found = names.iter().map(|name| path.with_file_name(name));
-            let (plain, packed) = (found.next(), found.next());
-            let both = [plain, packed].into_iter().flatten().filter(|path| path.is_file());
-            let both: Vec<PathBuf> = both.collect();
-            let path = match &both[..] {
+            let file = |end| path.with_file_name(format!("{symbol}_{width}.csv{end}"));
+            let mut files = ["", ".gz"].map(file).to_vec();
+            files.retain(|path| path.is_file());
+            let path = match &files[..] {
                 [] => continue,
                 [path] => path,
                 [path, ..] => {

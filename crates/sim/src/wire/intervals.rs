@@ -56,7 +56,7 @@ impl Interval {
     #[must_use]
     pub fn of(timeframe: Timeframe) -> Interval {
         let same = |interval: &Interval| interval.name == timeframe.name();
-        INTERVALS.into_iter().find(same).unwrap_or(INTERVALS[0])
+        INTERVALS.into_iter().find(same).expect("the exchange has bars of every width")
     }
 
     /// Its width, if the program knows it.

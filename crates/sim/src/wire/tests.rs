@@ -385,7 +385,7 @@ fn an_older_bar_replaces_the_one_that_lacks_minutes_once_it_has_ended() {
     let older = [before, whole, five(last.open_time, first.low)];
     let shown = ask(&older, "interval=5m");
     assert_eq!(shown[..2], [before, whole]);
-    assert_eq!(shown[2..], folded[1..], "nothing is told ahead of time");
+    assert_eq!(shown[2..], folded[1..], "no bar is shown before it has ended");
     assert_eq!(ask(&older, "interval=5m&limit=1"), [last]);
     let from = format!("interval=5m&limit=2&startTime={}", before.open_time);
     assert_eq!(ask(&older, &from), [before, whole]);

@@ -8,7 +8,7 @@ mod stage;
 
 pub use feature::{BYTES_MAX, FEATURES_MAX, Feature, check, columns, old_columns, old_lengths};
 pub(crate) use feature::{number, planned};
-pub use needs::{HISTORY_BARS, Needs};
+pub use needs::Needs;
 pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 /// Past minutes of each symbol. They warm short features, and those that a reload adds.
-pub const HISTORY_BARS: i64 = 1_000;
+const HISTORY_BARS: i64 = 1_000;
 /// Most past bars of one width: ten pages of a venue. The longest average has its first value after
 /// so many.
 const BARS_MAX: i64 = 10_000;
@@ -56,16 +56,10 @@ impl Needs {
         self.minutes == 0 && self.wide.is_empty()
     }
 
-    /// The same for a symbol that is about to trade: with at least [`HISTORY_BARS`] minutes.
+    /// The same for a symbol that is about to trade: with at least 1,000 minutes.
     #[must_use]
     pub fn of_a_start(self) -> Needs {
         Needs { minutes: self.minutes.max(HISTORY_BARS), ..self }
-    }
-
-    /// Minutes before the last close.
-    #[must_use]
-    pub const fn minutes(&self) -> i64 {
-        self.minutes
     }
 
     /// The opening times of the minutes that are needed before `through`, a full minute. They reach
@@ -102,7 +96,7 @@ mod tests {
     }
 
     /// Minutes, then number and width of wide bars.
-    fn told(texts: &[&str]) -> String {
+    fn shown(texts: &[&str]) -> String {
         let Needs { minutes, wide } = needs(texts);
         let wide = wide.iter().map(|(width, count)| format!(", {count} x {width}"));
         format!("{minutes}{}", wide.collect::<String>())
@@ -110,16 +104,16 @@ mod tests {
 
     #[test]
     fn a_width_that_minutes_do_not_span_is_loaded_in_its_own_bars() {
-        assert_eq!(told(&[]), "0");
-        assert_eq!(told(&["sma(14)@1m", "ema(20)@1m"]), "69", "the seed of an average counts");
-        assert_eq!(told(&["sma(6)@5m", "sma(14)@1m"]), "35");
-        assert_eq!(told(&["sma(15)@1h"]), "960");
-        assert_eq!(told(&["sma(16)@1h"]), "1, 16 x 1h");
-        assert_eq!(told(&["sma(50)@1d", "sma(200)@1d", "rsi(14)@4h"]), "1, 80 x 4h, 200 x 1d");
-        assert_eq!(told(&["ema(200)@1d"]), "1, 663 x 1d");
-        assert_eq!(told(&["ema(9999)@1d"]), "1, 10000 x 1d");
-        assert_eq!(told(&["vwap@1h"]), "1, 24 x 1h", "a whole day");
-        assert_eq!(needs(&["sma(3)@1m"]).of_a_start().minutes(), HISTORY_BARS);
+        assert_eq!(shown(&[]), "0");
+        assert_eq!(shown(&["sma(14)@1m", "ema(20)@1m"]), "69", "the seed of an average counts");
+        assert_eq!(shown(&["sma(6)@5m", "sma(14)@1m"]), "35");
+        assert_eq!(shown(&["sma(15)@1h"]), "960");
+        assert_eq!(shown(&["sma(16)@1h"]), "1, 16 x 1h");
+        assert_eq!(shown(&["sma(50)@1d", "sma(200)@1d", "rsi(14)@4h"]), "1, 80 x 4h, 200 x 1d");
+        assert_eq!(shown(&["ema(200)@1d"]), "1, 663 x 1d");
+        assert_eq!(shown(&["ema(9999)@1d"]), "1, 10000 x 1d");
+        assert_eq!(shown(&["vwap@1h"]), "1, 24 x 1h", "a whole day");
+        assert_eq!(needs(&["sma(3)@1m"]).of_a_start().minutes, HISTORY_BARS);
     }
 
     #[test]
