@@ -226,3 +226,56 @@ fn two_configurations_are_compared_side_by_side() {
     let text = refused(&[&flags[..], &["--config", &cheap]].concat());
     assert!(text.contains("cannot be used with"), "{text}");
 }
+
+/// A daemon that traded, and the commands over its own journal.
+#[test]
+fn a_replay_with_a_changed_key_stands_beside_what_the_daemon_did() {
+    let folder = Folder::new("replay-set");
+    let recording = made_recording(&folder.join("recording"), 4, 400);
+    let dir = folder.join("data");
+    let (code, out, err) = run(&dir, &until_end(&recording));
+    assert_ended_well(code, &out, &err);
+    let at = ["--data-dir", dir.to_str().unwrap()];
+    let change = ["--set", "strategy.sma_cross.fast=3"];
+    let replay = |flags: &[&str]| plain(&[&["replay"], &at[..], flags].concat());
+
+    let output = replay(&[&change[..], &["--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let view: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(view["set"], json!([{ "key": "strategy.sma_cross.fast", "value": "3" }]));
+    let did = &view["daemon"]["traded"];
+    for member in ["account", "orders", "trades", "equity"] {
+        assert_eq!(view["configured"][member], did[member], "as configured, it does the same");
+    }
+    assert_ne!(view["with"]["trades"], did["trades"]);
+    let played = backtest(&[&["--journal", dir.to_str().unwrap()][..], &change].concat());
+    assert_eq!(view["with"]["trades"], played["trades"]);
+
+    let text = replay(&change);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    let head =
+        text.lines().find(|line| line.starts_with("item")).unwrap_or_else(|| panic!("{text}"));
+    assert_eq!(
+        head.split("  ").map(str::trim).filter(|of| !of.is_empty()).collect::<Vec<_>>(),
+        ["item", "as configured", "with the change", "the daemon"]
+    );
+
+    // A later start gives a shorter period to all three.
+    let from = view["with"]["from"].as_i64().unwrap() + 100 * 60_000;
+    let start = from.to_string();
+    let later = [&change[..], &["--json", "--from", &start]].concat();
+    let later: Value = serde_json::from_slice(&replay(&later).stdout).unwrap();
+    for of in [&later["configured"], &later["with"], &later["daemon"]["traded"]] {
+        assert_eq!(of["from"], json!(from), "{later}");
+    }
+    for (wrong, why) in [
+        (&["--from", "2026-01-05"][..], "--set"),
+        (&["--set", "strategy.sma_cross.fats=3"], "fast"),
+        (&["--set", "fast"], "strategy.sma_cross.fast=20"),
+    ] {
+        let output = replay(wrong);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(why), "{errors}");
+    }
+}

@@ -138,3 +138,71 @@ fn the_description_is_the_same_by_command_and_by_the_daemon() {
     assert!(answered.starts_with("HTTP/1.1 400 ") && answered.contains("object"), "{answered}");
     process.kill();
 }
+
+#[test]
+fn the_commands_ask_a_daemon_of_another_machine() {
+    let folder = Folder::new("elsewhere");
+    let dir = folder.join("data");
+    let (cert, key, _) = certificate(&folder.0);
+    let process = daemon(
+        &dir,
+        &[("API__LISTEN", "127.0.0.1:0"), ("API__TLS_CERT", &cert), ("API__TLS_KEY", &key)],
+    );
+    process.answers();
+    let beyond = ApiFile::read(&dir).unwrap().beyond.unwrap();
+    let base = format!("https://localhost:{}", beyond.port());
+    let token = folder.join("host.token");
+    fs::copy(dir.join(TOKEN_FILE), &token).unwrap();
+    let token = token.to_str().unwrap();
+    let flags = ["--remote", &base, "--token-file", token, "--ca-file", &cert];
+    let result = |arguments: &[&str]| {
+        let output = plain(arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+
+    // The flags may stand on both sides of the command.
+    for arguments in
+        [[&flags[..], &["status", "--json"]].concat(), [&["status", "--json"], &flags[..]].concat()]
+    {
+        let (code, out, err) = result(&arguments);
+        assert_eq!(code, Some(0), "{err}");
+        let status: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(status["pid"], ask(&dir, &["status"])["pid"]);
+    }
+    let (code, _, err) = result(&[&["halt", "--reason", "afar", "--yes"], &flags[..]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(ask(&dir, &["switches"]).to_string().contains("afar"));
+    let backup = folder.join("one.backup");
+    let (code, _, err) = result(&[&["backup", backup.to_str().unwrap()], &flags[..]].concat());
+    assert!(code == Some(0) && backup.exists(), "{err}");
+
+    let other = folder.join("other.token");
+    fs::write(&other, "guessed-but-long-enough").unwrap();
+    let open = |path: &Path, mode| fs::set_permissions(path, PermissionsExt::from_mode(mode));
+    open(&other, 0o600).unwrap();
+    let other = other.to_str().unwrap();
+    let plain_base = base.replace("https", "http").replace("localhost", "trader.example");
+    for (wrong, code, why) in [
+        (vec!["status", "--remote", &base, "--token-file", other, "--ca-file", &cert], 5, "token"),
+        (vec!["status", "--remote", &base, "--token-file", token], 3, "certificate"),
+        (vec!["status", "--remote", &base], 2, "--token-file"),
+        (vec!["status", "--token-file", token], 2, "--remote"),
+        (vec!["status", "--remote", &plain_base, "--token-file", token], 2, "has no TLS"),
+        (vec!["status", "--remote", &base, "--token-file", token, "--ca-file", token], 2, "PEM"),
+        (vec!["stop", "--remote", &base, "--token-file", token], 2, "this machine only"),
+        (
+            vec!["status", "--remote", "https://localhost:1", "--token-file", token],
+            3,
+            "localhost:1",
+        ),
+    ] {
+        let (exit, out, err) = result(&wrong);
+        assert_eq!(exit, Some(code), "{wrong:?}: {out}{err}");
+        assert!(err.contains(why), "{wrong:?}: {err}");
+    }
+    open(Path::new(token), 0o644).unwrap();
+    let (code, _, err) = result(&[&["status"], &flags[..]].concat());
+    assert!(code == Some(5) && err.contains("token"), "{code:?} {err}");
+    process.kill();
+}

@@ -54,6 +54,17 @@ impl Token {
         Ok(Some(Token(secret)))
     }
 
+    /// The token in a file.
+    ///
+    /// # Errors
+    /// Others may read the file, or it has no token.
+    pub fn read(file: &Path) -> Result<Token, Failure> {
+        let refused = |e| Failure::new(Exit::Refused, format!("the token of the API: {e}"));
+        let secret = Secret::new(&read_private(file).map_err(refused)?);
+        long_enough(&secret).map_err(|e| refused(format!("{}: {e}", file.display())))?;
+        Ok(Token(secret))
+    }
+
     /// Like [`Token::find`], but creates a token in the data directory if there is none.
     ///
     /// # Errors

@@ -88,7 +88,8 @@ pub struct BacktestArgs {
     json: bool,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+/// A key and its value, as `--set` takes them.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
     let pair = pair.filter(|(key, _)| !key.is_empty());
     pair.map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -112,8 +113,8 @@ pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, F
             return printer.json(&json!({ "a": a, "b": b }));
         }
         let heads = [a, b].map(|file| file.display().to_string());
-        return printer
-            .table(&side_by_side(heads.each_ref().map(String::as_str), views.each_ref()));
+        let results = [(&*heads[0], &views[0]), (&*heads[1], &views[1])];
+        return printer.table(&side_by_side(&results));
     }
     let view = play(args, args.play.config.as_ref(), core, printer)?;
     if let Some(file) = &args.html {
@@ -134,25 +135,46 @@ fn play(
     core: &Core,
     printer: Printer,
 ) -> Result<BacktestView, Failure> {
-    let asked = args.play.of(config, &[])?;
+    played(&args.play.of(config, &[])?, core, printer)
+}
+
+/// Plays what was asked for, with its progress shown.
+pub(super) fn played(
+    asked: &BacktestConfig,
+    core: &Core,
+    printer: Printer,
+) -> Result<BacktestView, Failure> {
     let shown: Mutex<Option<Progress>> = Mutex::new(None);
     let report = |done, all| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.get_or_insert_with(|| Progress::of("minutes", all, !printer.quiet)).at(done);
     };
-    (core.backtest)(&asked, &report)
+    (core.backtest)(asked, &report)
 }
 
-/// Two results side by side.
-fn side_by_side(heads: [&str; 2], views: [&BacktestView; 2]) -> Table {
-    let mut table = Table::new(&["item", heads[0], heads[1]]);
-    for row in html::side_by_side(views) {
-        table.row(row.into());
+/// Results side by side, each under its head.
+pub(super) fn side_by_side(results: &[(&str, &BacktestView)]) -> Table {
+    let heads: Vec<&str> = ["item"].into_iter().chain(results.iter().map(|of| of.0)).collect();
+    let mut table = Table::new(&heads);
+    let views: Vec<&BacktestView> = results.iter().map(|of| of.1).collect();
+    for row in html::side_by_side(&views) {
+        table.row(row);
     }
     table
 }
 
 impl PlayArgs {
+    /// The closes of a data directory, from one time to another, with keys of its configuration
+    /// changed.
+    pub fn of_journal(
+        data_dir: PathBuf,
+        config: Option<PathBuf>,
+        set: Vec<(String, String)>,
+        (from, to): (Option<UtcMs>, Option<UtcMs>),
+    ) -> PlayArgs {
+        PlayArgs { journal: Some(data_dir), config, set, from, to, ..PlayArgs::default() }
+    }
+
     /// What the flags select.
     pub fn asked(&self) -> Result<BacktestConfig, Failure> {
         self.of(self.config.as_ref(), &[])
@@ -259,7 +281,8 @@ fn lines(view: &BacktestView, width: usize) -> Vec<String> {
         lines.push(String::new());
     }
     if let Some(DaemonResult::Traded(daemon)) = &view.daemon {
-        lines.extend(side_by_side(["played", "the daemon"], [view, daemon]).lines(width));
+        let results = [("played", view), ("the daemon", &**daemon)];
+        lines.extend(side_by_side(&results).lines(width));
     } else {
         let mut table = Table::new(&["item", "value"]);
         for row in html::facts(view) {

@@ -115,6 +115,15 @@ struct ReloadArgs {
     args: query::Args,
 }
 
+/// Whether a subcommand asks the daemon alone, and reads no sources of this machine.
+pub fn asks_the_daemon(args: &Args) -> bool {
+    match &args.verb {
+        Some(Verb::Reload(_) | Verb::Rollback(_) | Verb::Reloads(_)) => true,
+        Some(Verb::Show(args)) => args.running,
+        Some(Verb::Check(_) | Verb::Diff(_) | Verb::Schema | Verb::Example) | None => false,
+    }
+}
+
 /// Runs the subcommand.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     match &args.verb {

@@ -10,6 +10,7 @@ mod chaos;
 mod completions;
 mod config;
 mod doctor;
+mod elsewhere;
 mod explain;
 mod faults;
 mod funnel;
@@ -60,10 +61,12 @@ use everwarm_views::fetched::FetchedView;
 use everwarm_views::journal_reader::Proofs;
 use everwarm_views::questions;
 use everwarm_views::views::{AccountView, ChaosView, LiveView, VERSION, VersionView};
+pub use explain::lines as story_lines;
 pub use history::FetchConfig;
 pub use panic::Panic;
 use rustix::fs::Mode;
 pub use sim::SimConfig;
+pub use status::lines as status_lines;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -131,6 +134,8 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: run::Args,
+    #[command(flatten)]
+    elsewhere: elsewhere::ElsewhereArgs,
     /// When to use colours.
     #[arg(long, global = true, value_enum, default_value_t)]
     color: Color,
@@ -313,7 +318,8 @@ pub fn main(core: &Core) -> Exit {
     everwarm_runtime::store::quiet_damage();
     // Every file that this process creates is for its owner alone, also those of the libraries.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let matches = versioned(core).try_get_matches();
+    let arguments = elsewhere::behind_the_command(std::env::args_os());
+    let matches = versioned(core).try_get_matches_from(arguments);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(e) => {
@@ -338,6 +344,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
     let printer = Printer::new(cli.color, cli.quiet);
     let filter = filter(cli.verbose);
     let command = cli.command.unwrap_or(Command::Run(cli.run));
+    cli.elsewhere.apply(&command)?;
     let logs_itself = matches!(command, Command::Run(_) | Command::Sim(_));
     let steers = matches!(&command, Command::Sim(args) if args.steers());
     if logs_itself && !steers {

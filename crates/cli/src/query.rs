@@ -48,6 +48,12 @@ impl Args {
         Args { config: Some(config.into()), ..self }
     }
 
+    /// The configuration file that was named.
+    #[must_use]
+    pub fn config_file(&self) -> Option<PathBuf> {
+        self.config.clone()
+    }
+
     /// The command with flags added, so that it reaches the same daemon. It adds the data directory
     /// and the configuration file named here, unless the command names its own. A command about the
     /// configuration gets the file of the daemon's last start instead, if no file is named here.

@@ -1,5 +1,6 @@
 //! The HTTP client of a running daemon.
 
+use super::elsewhere::{self, Elsewhere};
 use everwarm_api::{ApiFile, PID_HEADER, Problem, Token};
 use everwarm_views::changes::Change;
 use everwarm_views::exit::{Exit, Failure};
@@ -24,30 +25,29 @@ pub struct Remote {
     runtime: tokio::runtime::Runtime,
     client: Client,
     base: Url,
-    pid: u32,
+    /// The process id in its port file; none: it is on another machine.
+    pid: Option<u32>,
+    /// The token that every request shows, if it is on another machine.
+    token: Option<Token>,
 }
 
 impl Remote {
-    /// The daemon on `data_dir`; `None` if none runs there. The port file of a killed daemon may
-    /// remain.
+    /// The daemon of another machine, if the command line names one; else that on `data_dir`;
+    /// `None` if none runs there. The port file of a killed daemon may remain.
     ///
     /// # Errors
     /// A daemon is there and does not respond.
     pub fn connect(data_dir: &Path) -> Result<Option<Remote>, Failure> {
+        if let Some(elsewhere) = elsewhere::named() {
+            return Remote::at(elsewhere).map(Some);
+        }
         let Some(file) = ApiFile::read(data_dir) else { return Ok(None) };
         let failed = |e: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("client: {e}"));
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Another thread may have installed its provider first. That one serves as well.
-            rustls::crypto::ring::default_provider().install_default().ok();
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| failed(&e))?;
+        let runtime = runtime()?;
         // Do not use a proxy of the environment for loopback.
         let client = Client::builder().no_proxy().build().map_err(|e| failed(&e))?;
         let base = Url::parse(&format!("http://{}/", file.addr)).map_err(|e| failed(&e))?;
-        let desk = Remote { runtime, client, base, pid: file.pid };
+        let desk = Remote { runtime, client, base, pid: Some(file.pid), token: None };
         let mut again = true;
         loop {
             let version = desk.client.get(desk.asked((VERSION.path, &[]), &Asked::default()));
@@ -62,9 +62,21 @@ impl Remote {
         }
     }
 
-    /// The process id that the daemon reported.
+    /// A daemon of another machine.
+    fn at(elsewhere: &Elsewhere) -> Result<Remote, Failure> {
+        let runtime = runtime()?;
+        let client = elsewhere.client();
+        let client =
+            client.map_err(|e| Failure::new(Exit::Failed, format!("client: {}", reasons(&e))))?;
+        let (base, token) = (elsewhere.base.clone(), Some(elsewhere.token.clone()));
+        let desk = Remote { runtime, client, base, pid: None, token };
+        desk.ask(&VERSION, &Asked::default())?;
+        Ok(desk)
+    }
+
+    /// The process id of the daemon; none: it is on another machine.
     #[must_use]
-    pub const fn pid(&self) -> u32 {
+    pub const fn pid(&self) -> Option<u32> {
         self.pid
     }
 
@@ -97,7 +109,8 @@ impl Remote {
     pub fn ask(&self, question: &Question, asked: &Asked) -> Result<Json, Failure> {
         let url = self.asked((question.path, question.query), asked);
         let within = if question.effort == Effort::Short { ANSWER } else { LONG };
-        self.answer(&url, self.send(self.client.get(url.clone()), within))
+        let request = shown(self.client.get(url.clone()), self.token.as_ref());
+        self.answer(&url, self.send(request, within))
     }
 
     /// Requests a change.
@@ -115,7 +128,7 @@ impl Remote {
         let method = if change.method == "put" { Method::PUT } else { Method::POST };
         let request = self.client.request(method, url.clone()).body(body.into_bytes());
         let request = request.header(CONTENT_TYPE, "application/json");
-        self.answer(&url, self.send(shown(request, token), ANSWER))
+        self.answer(&url, self.send(shown(request, self.token.as_ref().or(token)), ANSWER))
     }
 
     /// Downloads a backup of the daemon's files into `out`.
@@ -124,7 +137,7 @@ impl Remote {
     /// The daemon refuses, disconnects or does not respond; or writing to `out` failed.
     pub fn backup(&self, token: Option<&Token>, out: &mut dyn Write) -> Result<(), Failure> {
         let url = self.url(["api", "v1", "backup"]);
-        let request = shown(self.client.get(url.clone()), token);
+        let request = shown(self.client.get(url.clone()), self.token.as_ref().or(token));
         let broken = |why: &dyn std::fmt::Display| {
             let text = format!("the daemon stopped responding: {why}. Read its log");
             Failure::new(Exit::Unreachable, text)
@@ -151,7 +164,7 @@ impl Remote {
 
     fn send(&self, request: RequestBuilder, within: Duration) -> Answered {
         let silent = |e: &reqwest::Error| {
-            let text = format!("the daemon at {} does not respond: {e}", self.base);
+            let text = format!("the daemon at {} does not respond: {}", self.base, reasons(e));
             let failure = Failure::new(Exit::Unreachable, text);
             if e.is_timeout() { Trouble::TimedOut(failure) } else { Trouble::Cut(failure) }
         };
@@ -159,11 +172,13 @@ impl Remote {
             let sent = request.timeout(within).send().await;
             let response = match sent {
                 Ok(response) => response,
-                Err(e) if e.is_connect() && !e.is_timeout() => return Err(Trouble::Nobody),
+                Err(e) if e.is_connect() && !e.is_timeout() && self.pid.is_some() => {
+                    return Err(Trouble::Nobody);
+                }
                 Err(e) => return Err(silent(&e)),
             };
             let pid = response.headers().get(PID_HEADER).and_then(|v| v.to_str().ok());
-            if pid.and_then(|p| p.parse::<u32>().ok()) != Some(self.pid) {
+            if self.pid.is_some() && pid.and_then(|p| p.parse::<u32>().ok()) != self.pid {
                 return Err(Trouble::Nobody);
             }
             let status = response.status();
@@ -189,6 +204,22 @@ impl Remote {
         })?;
         Err(Failure::new(Exit::of(exit).unwrap_or(Exit::Failed), detail))
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have installed its provider first. That one serves as well.
+        rustls::crypto::ring::default_provider().install_default().ok();
+    }
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|e| Failure::new(Exit::Failed, format!("client: {e}")))
+}
+
+/// An error with its causes: the first text alone does not name a wrong certificate.
+fn reasons(error: &reqwest::Error) -> String {
+    let first: &dyn std::error::Error = error;
+    let texts = std::iter::successors(Some(first), |error| error.source());
+    texts.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The request with the token in its header, if there is a token.

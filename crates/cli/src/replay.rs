@@ -1,13 +1,18 @@
 //! `everwarm replay`.
 
+use super::backtest::{PlayArgs, pair, played, side_by_side, time};
 use super::{Core, query};
 use crate::print::Printer;
 use crate::progress::Progress;
+use everwarm_config::CheckDepth;
+use everwarm_domain::time::UtcMs;
+use everwarm_views::backtest::{BacktestView, DaemonResult, html};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, REPLAY};
 use everwarm_views::summary::Period;
 use everwarm_views::views::{DecidedView, ReplayView};
 use everwarm_words::text::{Table, count, hang, instant, thousands};
+use serde_json::json;
 use std::sync::Arc;
 
 /// Number of differences printed as text.
@@ -21,12 +26,34 @@ pub struct ReplayArgs {
     /// A UTC day, like 2026-01-05 [default: the whole journal].
     #[arg(value_name = "DATE", value_parser = Period::day)]
     day: Option<Period>,
+    /// Play the closes of the journal with this configuration key changed, like
+    /// strategy.sma_cross.fast=20. Prints the result beside the one without the change and what the
+    /// daemon did. May be repeated. No process may use the data directory.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Start of the account with --set: a UTC day, or a time like "2026-01-05 12:00" [default: the
+    /// first close]. Bars before it are history for the indicators.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "set", conflicts_with = "day")]
+    from: Option<UtcMs>,
+    /// The last close with --set, written like --from.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "set", conflicts_with = "day")]
+    to: Option<UtcMs>,
     #[command(flatten)]
     args: query::Args,
 }
 
+impl ReplayArgs {
+    /// Whether it plays the closes of files.
+    pub fn plays(&self) -> bool {
+        !self.set.is_empty()
+    }
+}
+
 /// Repeats every decision and prints the comparison.
 pub fn print(args: &ReplayArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    if args.plays() {
+        return changed(args, core, printer);
+    }
     let progress = Arc::new(Progress::begin("repeating every decision", !printer.quiet));
     let asked = Asked::within(args.day);
     let answer = args.args.daemon_counted(core, &progress)?.ask(&REPLAY, &asked)?;
@@ -40,6 +67,61 @@ pub fn print(args: &ReplayArgs, core: &Core, printer: Printer) -> Result<Exit, F
     let lines: Vec<String> =
         lines.iter().flat_map(|line| hang(line, INDENT, printer.width)).collect();
     printer.lines(&lines).map(|_| exit)
+}
+
+/// Plays the closes of the journal as configured and with the changed keys, and prints both beside
+/// what the daemon did.
+fn changed(args: &ReplayArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let data_dir = args.args.configuration(CheckDepth::Words)?.data_dir;
+    let period = match args.day {
+        Some(day) => (Some(day.from), Some(day.to)),
+        None => (args.from, args.to),
+    };
+    let play = |set: &[(String, String)]| {
+        let config = args.args.config_file();
+        let play = PlayArgs::of_journal(data_dir.clone(), config, set.to_vec(), period);
+        played(&play.asked()?, core, printer)
+    };
+    let (mut configured, mut other) = (play(&[])?, play(&args.set)?);
+    let daemon = configured.daemon.take();
+    other.daemon = None;
+    if args.args.json {
+        let keys: Vec<_> =
+            args.set.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+        let did = json!({ "set": keys, "configured": configured, "with": other, "daemon": daemon });
+        return printer.json(&did);
+    }
+    printer.lines(&beside(&configured, &other, daemon.as_ref(), printer.width)).map(|_| Exit::Fine)
+}
+
+fn beside(
+    configured: &BacktestView,
+    other: &BacktestView,
+    daemon: Option<&DaemonResult>,
+    width: usize,
+) -> Vec<String> {
+    let mut results = vec![("as configured", configured), ("with the change", other)];
+    let mut lines = Vec::new();
+    match daemon {
+        Some(DaemonResult::Traded(daemon)) => results.push(("the daemon", daemon)),
+        Some(DaemonResult::Differs(why)) => lines.push(format!("the daemon has no result: {why}")),
+        None => {}
+    }
+    let mut all = side_by_side(&results).lines(width);
+    all.extend(lines);
+    let notes = html::notes(other);
+    if !notes.is_empty() {
+        all.push(String::new());
+        all.extend(notes.iter().flat_map(|note| hang(note, 2, width)));
+    }
+    all.push(String::new());
+    let (closes, bars) = (count(other.closes, "close"), count(other.bars, "bar"));
+    all.push(format!(
+        "{closes} with {bars}, from {} to {}",
+        instant(other.from),
+        instant(other.to)
+    ));
+    all
 }
 
 fn lines(view: &ReplayView, width: usize) -> Vec<String> {

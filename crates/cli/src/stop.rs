@@ -68,8 +68,10 @@ fn running(data_dir: &Path, core: &Core) -> Result<u32, Failure> {
     loop {
         // The daemon reports its own process id.
         let silent = match Remote::connect(data_dir) {
-            Ok(Some(daemon)) => return Ok(daemon.pid()),
-            Ok(None) => None,
+            Ok(found) => match found.and_then(|daemon| daemon.pid()) {
+                Some(pid) => return Ok(pid),
+                None => None,
+            },
             Err(failure) => Some(failure),
         };
         let dir = data_dir.display();

@@ -302,7 +302,10 @@ impl TerminalState {
                 let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "resolved", &text, Paint::Bold)]
             }
-            Operator::Switched { .. } | Operator::Adopted { .. } | Operator::Manual { .. } => {
+            Operator::Switched { .. }
+            | Operator::Adopted { .. }
+            | Operator::Manual { .. }
+            | Operator::RemoteCommand { .. } => {
                 let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }

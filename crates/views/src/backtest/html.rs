@@ -17,7 +17,8 @@ pub fn page(view: &BacktestView) -> String {
     let mut out = String::new();
     match &view.daemon {
         Some(DaemonResult::Traded(daemon)) => {
-            let rows: Vec<[String; 3]> = side_by_side([view, daemon]);
+            let rows = side_by_side(&[view, daemon]).into_iter();
+            let rows: Vec<[String; 3]> = rows.filter_map(|row| row.try_into().ok()).collect();
             table(&mut out, &["", "played", "the daemon"], &rows);
         }
         Some(DaemonResult::Differs(_)) | None => table(&mut out, &["", ""], &facts(view)),
@@ -106,31 +107,36 @@ fn figures(view: &BacktestView) -> Vec<[String; 2]> {
     rows.into_iter().map(|(name, value)| [name.to_owned(), value]).collect()
 }
 
-/// The figures of two results, and those of each strategy that one of them has.
+/// The figures of some results, and those of each strategy that one of them has. A row has a name,
+/// then the text of each result.
 #[must_use]
-pub fn side_by_side(views: [&BacktestView; 2]) -> Vec<[String; 3]> {
-    let [one, other] = views.map(figures);
-    let figures = one.into_iter().zip(other);
-    let figures = figures.map(|([name, one], [_, other])| [name, one, other]);
+pub fn side_by_side(views: &[&BacktestView]) -> Vec<Vec<String>> {
+    let row = |name: String, texts: Vec<String>| [vec![name], texts].concat();
+    let columns: Vec<_> = views.iter().map(|view| figures(view)).collect();
+    let mut rows = Vec::new();
+    for (at, [name, _]) in columns.first().into_iter().flatten().enumerate() {
+        rows.push(row(name.clone(), columns.iter().map(|of| of[at][1].clone()).collect()));
+    }
     let assets: BTreeSet<&String> =
         views.iter().flat_map(|view| view.account.fees.keys()).collect();
-    let fees = assets.into_iter().map(|asset| {
-        let [one, other] =
-            views.map(|view| view.account.fees.get(asset).map_or_else(dash, |fee| plain(*fee)));
-        [format!("fees in {asset}"), one, other]
-    });
+    for asset in assets {
+        let fee = |view: &&BacktestView| {
+            view.account.fees.get(asset).map_or_else(dash, |fee| plain(*fee))
+        };
+        rows.push(row(format!("fees in {asset}"), views.iter().map(fee).collect()));
+    }
     let names: BTreeSet<&String> =
         views.iter().flat_map(|view| &view.strategies).map(|of| &of.name).collect();
-    let profits = names.into_iter().map(|name| {
-        let [one, other] = views.map(|view| {
+    for name in names {
+        let profit = |view: &&BacktestView| {
             let found = view.strategies.iter().find(|of| of.name == *name);
             found.map_or_else(dash, |of| {
                 format!("{}, {}", signed(of.result.profit), count(of.result.trades, "trade"))
             })
-        });
-        [format!("profit of {name}"), one, other]
-    });
-    figures.chain(fees).chain(profits).collect()
+        };
+        rows.push(row(format!("profit of {name}"), views.iter().map(profit).collect()));
+    }
+    rows
 }
 
 /// Results of strategies or symbols, in words.
