@@ -319,6 +319,14 @@ alert("MessagesRefused", WARN, "", "everwarm_messages_refused > 0",
       "The messages are kept, and the next start sends them once more. `everwarm doctor` shows the response of the receiver.",
       {'everwarm_messages_refused{receiver="webhook"}': "1x40"}, {"receiver": "webhook"},
       {'everwarm_messages_refused{receiver="webhook"}': "0x40"})
+alert("SelfReplayDiffers", WARN, "", "everwarm_self_replay_differences > 0",
+      "The decisions of a day on {{ $labels.instance }} differ from its journal",
+      "The daemon repeated the decisions of the last day and got others. `everwarm replay DATE` lists them, `everwarm doctor` names the day.",
+      {"everwarm_self_replay_differences": "1x40"}, {}, {"everwarm_self_replay_differences": "0x40"})
+alert("SelfReplayFailed", WARN, "", "everwarm_self_replay_successful == 0",
+      "{{ $labels.instance }} could not repeat the decisions of the last day",
+      "Trading goes on. `everwarm doctor` shows the reason.",
+      {"everwarm_self_replay_successful": "0x40"}, {}, {"everwarm_self_replay_successful": "1x40"})
 alert("RuntimeLag", WARN, "5m",
       "histogram_quantile(0.99, sum by (job, instance, le)"
       " (rate(everwarm_tokio_timer_lag_seconds_bucket[5m]))) > 0.25",

@@ -8,7 +8,9 @@ mod backtest;
 mod backup;
 mod by_hand;
 mod chaos;
+mod chat_commands;
 mod control;
+mod exchange;
 mod fetch_history;
 mod files;
 mod health;
@@ -26,6 +28,7 @@ mod quarantine;
 mod real_money;
 pub mod reload;
 mod resolve_conflicts;
+mod self_replay;
 mod stop;
 mod strategy_check;
 mod supervision;
@@ -45,17 +48,13 @@ use answers::LiveContext;
 use control::LiveControl;
 use everwarm_api as api;
 use everwarm_api::{Api, ApiFile, Changes, Entry, Refusals};
+use everwarm_cli::Core;
 use everwarm_cli::heap;
 use everwarm_cli::log::{self, LogLevel};
 use everwarm_cli::print::Printer;
 use everwarm_cli::progress::Progress;
 use everwarm_cli::store_check::Files;
-use everwarm_cli::{Core, SimConfig};
-use everwarm_config::{
-    CheckDepth, Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource,
-};
-use everwarm_domain::money::Decimal;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_config::{CheckDepth, Config, Pace, Remote, Sources, VenueSource};
 use everwarm_edge::operation::config::Content;
 use everwarm_edge::operation::projector;
 use everwarm_edge::simulated::exchange::{Launch, LaunchError};
@@ -63,18 +62,15 @@ use everwarm_edge::world::{Passing, World};
 use everwarm_history::queries::HistoryError;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
-use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::{is_full, keep_private};
 use everwarm_runtime::store::archive::ArchiveError;
-use everwarm_runtime::supervise::{RootOutcome, Watchdog};
-use everwarm_sim::books::BooksError;
-use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
+use everwarm_runtime::supervise::{ChildSpec, RootOutcome, Watchdog};
 use everwarm_sim::server::port::PortFile;
-use everwarm_sim::{Costs, InitialBooks, SimError, SimOptions};
 use everwarm_views::audit::AUDIT_FILE;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::Proofs;
 use everwarm_views::views::LiveView;
+use exchange::{market, read, recorded};
 use health::Pulse;
 use identity::Traded;
 use listener::ApiListener;
@@ -95,7 +91,7 @@ pub const CORE: Core = Core {
     build,
     version,
     run,
-    sim: exchange,
+    sim: exchange::run,
     files: FILES,
     proofs: Proofs { verify: audit::verify, replay: audit::replay },
     control: control::of_files,
@@ -121,12 +117,8 @@ const FILES: Files = Files {
     forget: audit::forget_checkpoint,
 };
 
-/// Start of the synthetic market where its time is not real time: 2026-01-05T00:00Z, a Monday.
-const MADE_START: UtcMs = 1_767_571_200_000;
 /// Folder of the simulated exchange in a data directory.
 const EXCHANGE: &str = "exchange";
-/// Symbols of the synthetic market.
-const MADE_SYMBOLS: u32 = 8;
 /// Threads that serve the API: if one is blocked, the other goes on.
 const ANSWERS: usize = 2;
 /// Time for remaining tasks at the very end: nothing depends on them any more.
@@ -265,7 +257,7 @@ async fn daemon(
         let about = (config, traded.currency.as_str(), &reloader, measured);
         let desk = begin_api(about, listener, world, watch, &stopped);
         watcher = Some(begin_watch(world, watch, stopped));
-        let mut actors = messages::actors(&config.messages, world, &desk, workers.handle());
+        let mut actors = desk_actors(config, world, &desk, workers.handle());
         pulse = Some(Pulse::begin(world, desk, Arc::clone(notify), lag));
         actors.push(measure::sampler(&sampled));
         actors.extend(reload::actors(&reloader, signals, workers.handle()));
@@ -278,6 +270,20 @@ async fn daemon(
     drop(pulse);
     let looking = (stop_looking, watcher, watchdog);
     end(config, life, (reason, around), looking, &mut store_failed).await
+}
+
+/// The actors that read the views: those of messages and commands, and the one that repeats the
+/// decisions of a day.
+fn desk_actors(
+    config: &Config,
+    world: &World,
+    desk: &Arc<LiveContext>,
+    on: &Handle,
+) -> Vec<ChildSpec> {
+    let mut actors = messages::actors(&config.messages, world, desk, on);
+    actors.extend(chat_commands::actor(&config.messages, world, desk, on));
+    actors.extend(self_replay::actor(config.self_replay, world, &desk.repeated, on));
+    actors
 }
 
 /// Uses venue time for all displayed times from here on.
@@ -543,7 +549,17 @@ fn begin_api(
     let asked = Arc::clone(&desk) as _;
     let (currency, logged) = (currency.to_owned(), listening.log.counts.clone());
     let (refused, deliveries) = (refusals.clone(), desk.deliveries.clone());
-    let parts = Parts { currency, refusals: refused, logged, panics, sampled, deliveries };
+    let (repeated, commands) = (desk.repeated.clone(), desk.commands.clone());
+    let parts = Parts {
+        currency,
+        refusals: refused,
+        logged,
+        panics,
+        sampled,
+        deliveries,
+        repeated,
+        commands,
+    };
     let metrics = measure::metrics(config, parts, world, watch, asked);
     let data_dir = config.data_dir.clone();
     let control = Arc::new(LiveControl {
@@ -598,87 +614,6 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     without.push(heap::BEGAN.to_owned());
     let arguments = config.market.flags();
     Ok(Launch { program, arguments, pace, dir, without })
-}
-
-/// Runs the exchange until it ends.
-fn exchange(config: SimConfig) -> Result<Exit, Failure> {
-    let (market, setup) = market(&config.market)?;
-    let pace = match config.market.pace {
-        Pace::Lockstep => everwarm_sim::Pace::Lockstep,
-        Pace::Times(factor) => everwarm_sim::Pace::Times(factor),
-    };
-    let options = SimOptions {
-        data_dir: config.data_dir,
-        port: config.port,
-        pace,
-        market,
-        setup,
-        idle_exit: config.idle_exit,
-    };
-    let runtime = runtime(2, "exchange")?;
-    let served = runtime.block_on(everwarm_sim::serve(options));
-    served.map(|()| Exit::Fine).map_err(|e| match e {
-        SimError::Books(BooksError::Store(e)) => store_failure(&e),
-        SimError::OtherMarket { .. } => Failure::new(Exit::Refused, e.to_string()),
-        SimError::Full(_) => Failure::new(Exit::DiskFull, e.to_string()),
-        SimError::Io { ref source, .. } if is_full(source) => {
-            Failure::new(Exit::DiskFull, e.to_string())
-        }
-        SimError::Books(_) | SimError::Io { .. } | SimError::Failed(_) => {
-            Failure::new(Exit::Failed, e.to_string())
-        }
-    })
-}
-
-/// The market to play, and the initial books of the exchange.
-fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
-    let Some(folder) = &source.recording else {
-        let start = match source.pace {
-            Pace::Times(1) => wall().utc().div_euclid(MINUTE) * MINUTE,
-            Pace::Lockstep | Pace::Times(_) => MADE_START,
-        };
-        let (seed, history) = (source.seed, DEFAULT_HISTORY_BARS);
-        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
-        let made = match &source.symbols {
-            Symbols::Auto => Seeded::new(seed, count(MADE_SYMBOLS), start, history),
-            Symbols::First(n) => Seeded::new(seed, count(*n), start, history),
-            Symbols::Named(names) => Seeded::with_symbols(seed, names, start, history),
-        };
-        let setup = InitialBooks { seed, costs: costs(source), ..InitialBooks::default() };
-        return Ok((Box::new(made), setup));
-    };
-    Ok(recorded(source, read(folder, source)?))
-}
-
-/// The bars of a recording, checked.
-fn read(folder: &Path, source: &MarketSource) -> Result<Recording, Failure> {
-    let recording = Recording::open(folder, source.recording_config.as_deref());
-    let recording = recording.map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-    for notice in recording.notices() {
-        tracing::warn!("{notice}");
-    }
-    Ok(recording)
-}
-
-/// A recording as a market, with the initial books of its exchange.
-fn recorded(source: &MarketSource, recording: Recording) -> (Box<dyn Market>, InitialBooks) {
-    let names = || recording.instruments().iter().map(|rule| rule.symbol);
-    let stop_orders = |symbol| Some((symbol, recording.max_stop_orders(symbol)?));
-    let setup = InitialBooks {
-        seed: source.seed,
-        balances: recording.balances().iter().cloned().collect(),
-        max_position: names().filter_map(|s| Some((s, recording.max_position(s)?))).collect(),
-        max_stop_orders: names().filter_map(stop_orders).collect(),
-        costs: costs(source),
-    };
-    (Box::new(recording), setup)
-}
-
-/// What trading costs at the exchange.
-fn costs(source: &MarketSource) -> Costs {
-    let share = |ppm: u32| Decimal::new(ppm.into(), 6).normalize();
-    let slippage = source.slippage.normalize();
-    Costs { fee: share(source.fee_ppm), spread: share(source.spread_ppm), slippage }
 }
 
 /// Hides the message of injected panics and counts all others.

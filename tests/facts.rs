@@ -298,6 +298,12 @@ fn operators() -> Vec<Operator> {
         Operator::Branch { path: "root/ops".into(), down: Some("w".into()) },
         Operator::Health { problems: vec![(HealthCheck::Disk, "w".into())] },
         Operator::SymbolWanted { symbol: symbol(), wanted: true },
+        Operator::RemoteCommand {
+            via: "telegram".into(),
+            update: i64::MIN,
+            who: "é".into(),
+            text: "/halt".into(),
+        },
         Operator::Adopted {
             asset: "é".into(),
             quantity: odd(),

@@ -17,6 +17,8 @@ mod by_hand;
 #[cfg(test)]
 mod cash;
 #[cfg(test)]
+mod chat_commands;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod conflicts;

@@ -1,7 +1,10 @@
 //! The data from which the running daemon responds to API requests.
+//!
+//! Over 500 lines: one context, and each question is a case.
 
 use super::operator_input::Whole;
 use super::reload::Reloader;
+use super::self_replay::SelfReplays;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};
 use crate::version::version;
@@ -17,6 +20,7 @@ use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::{Passing, World};
 use everwarm_history::History;
 use everwarm_history::projection::projected_through;
+use everwarm_messages::commander::Counts;
 use everwarm_messages::courier::Deliveries;
 use everwarm_runtime::clock;
 use everwarm_runtime::clock::wall;
@@ -71,6 +75,10 @@ pub struct LiveContext {
     pictured: Mutex<Option<Pictured>>,
     /// Results of deliveries to receivers.
     pub deliveries: Deliveries,
+    /// The result of the last repeated day.
+    pub repeated: SelfReplays,
+    /// Commands of the chat, counted.
+    pub commands: Counts,
 }
 
 impl LiveContext {
@@ -101,6 +109,8 @@ impl LiveContext {
             lasting: Lasting::default(),
             pictured: Mutex::default(),
             deliveries: Deliveries::default(),
+            repeated: SelfReplays::default(),
+            commands: Counts::default(),
         }
     }
 
@@ -347,6 +357,7 @@ impl Context for LiveContext {
             blocked,
             trouble: self.world.board.venue().map(|trouble| (trouble.why, trouble.since.utc())),
             deliveries: self.deliveries.all(),
+            repeated: self.repeated.last(),
             ..looked
         }))
     }

@@ -56,7 +56,7 @@ impl Control for LiveControl {
     }
 
     fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure> {
-        switch::live(&self.world, word)
+        switch::live(&self.world, word, None)
     }
 
     fn process(&self) -> Option<&dyn ProcessControl> {

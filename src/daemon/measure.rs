@@ -7,6 +7,7 @@ mod trading;
 pub use sampler::{Sampled, sampler};
 
 use super::reload::in_force;
+use super::self_replay::SelfReplays;
 use super::watch::Watch;
 use crate::version::version;
 use everwarm_api::page::Stream;
@@ -14,6 +15,7 @@ use everwarm_api::{Metrics, Refusals};
 use everwarm_cli::log::LogCounts;
 use everwarm_config::{Config, VenueSource};
 use everwarm_edge::world::World;
+use everwarm_messages::commander::Counts;
 use everwarm_messages::courier::Deliveries;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Histogram;
@@ -42,6 +44,10 @@ pub struct Parts {
     pub sampled: Arc<Sampled>,
     /// Results of messages to receivers.
     pub deliveries: Deliveries,
+    /// The result of the last repeated day.
+    pub repeated: SelfReplays,
+    /// Commands of the chat, counted.
+    pub commands: Counts,
 }
 
 /// Values that do not change while the process runs.
@@ -87,6 +93,7 @@ pub fn metrics(
         store(&mut page, &world, &fixed);
         reloads(&mut page, &fixed, desk.as_ref());
         alarmed(&mut page, &world, &fixed);
+        parts.repeated.show(&mut page, fixed.start_ms);
         api(&mut page, &parts, stream);
         page.spread("everwarm_metrics_render_duration_seconds", &[], took.read());
         let text = page.text();
@@ -203,6 +210,9 @@ fn api(page: &mut Page, parts: &Parts, stream: &Stream) {
         page.set("everwarm_messages_failing_seconds", &[&of.receiver], seconds);
         let apart = of.apart.map_or(0, |apart| apart.messages + apart.lost);
         page.count("everwarm_messages_refused", &[&of.receiver], apart);
+    }
+    for (result, n) in parts.commands.all() {
+        page.count("everwarm_chat_commands_total", &[result], n);
     }
     let refused = parts.refusals.all();
     refused.for_each(|(reason, n)| page.count("everwarm_http_refused_total", &[reason], n));

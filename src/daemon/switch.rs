@@ -61,15 +61,20 @@ pub fn offline(data_dir: &Path, word: &SwitchWord) -> Result<SwitchedView, Failu
         })?;
         is_strategy(&word.switch, &status.switches().switches, status.strategies())?;
         let switch = stored(&word.switch, &status.switches().switches);
-        append(journal, i64::MIN, (&switch, &reason), status.switches())
+        append(journal, (i64::MIN, None), (&switch, &reason), status.switches())
     })
 }
 
-/// Appends a switch to the running journal; returns when it is on disk.
+/// Appends a switch to the running journal; returns when it is on disk. `by` is appended before it
+/// in the same commit, also where the switch changes nothing.
 ///
 /// # Errors
 /// The switch is not valid, or the journal has ended.
-pub fn live(world: &World, request: &SwitchWord) -> Result<SwitchedView, Failure> {
+pub fn live(
+    world: &World,
+    request: &SwitchWord,
+    by: Option<Body>,
+) -> Result<SwitchedView, Failure> {
     let reason = checked(request)?;
     let stands = standing(world);
     let settings = stands.now.content.settings();
@@ -83,7 +88,9 @@ pub fn live(world: &World, request: &SwitchWord) -> Result<SwitchedView, Failure
     }
     let switch = stored(&switch, &stands.switches);
     there(&switch, &stands.switches, places)?;
-    in_journal(&world.journal, |journal| append(journal, world.now(), (&switch, &reason), stands))
+    in_journal(&world.journal, |journal| {
+        append(journal, (world.now(), by), (&switch, &reason), stands)
+    })
 }
 
 /// Refuses a strategy that is not configured, unless it was turned off before.
@@ -145,19 +152,23 @@ fn checked(word: &SwitchWord) -> Result<String, Failure> {
 
 fn append(
     journal: &Journal<Body>,
-    time: i64,
+    (time, by): (i64, Option<Body>),
     (switch, reason): (&Switch, &str),
     mut standing: SwitchesView,
 ) -> Result<(SwitchedView, u64), Failure> {
     let changed = standing.switches.would_change(switch);
     let text = sentences::answered(switch, &standing.configured_off);
+    let body = || Operator::Switched { switch: switch.clone(), reason: reason.to_owned() };
+    let switched = changed.then(|| Body::Operator(body()));
+    let bodies: Vec<Body> = by.into_iter().chain(switched).collect();
+    let mut row = 0;
+    if !bodies.is_empty() {
+        row = journal.append(&journal.writer(NAME), time, bodies).map_err(ended)?.row;
+    }
     if !changed {
         let text = format!("{text}: no change");
-        return Ok((SwitchedView { text, changed, standing }, 0));
+        return Ok((SwitchedView { text, changed, standing }, row));
     }
-    let body = Operator::Switched { switch: switch.clone(), reason: reason.to_owned() };
-    let appended = journal.append(&journal.writer(NAME), time, vec![Body::Operator(body)]);
-    let row = appended.map_err(ended)?.row;
     standing.switches.apply(switch, reason, time);
     let standing = SwitchesView::of(&standing.switches, standing.configured_off);
     Ok((SwitchedView { text, changed, standing }, row))

@@ -1,7 +1,8 @@
-//! What `/metrics` reports of 300 symbols: little enough for whoever scrapes and keeps it.
+//! What `/metrics` reports of 300 symbols: little enough for whoever scrapes and keeps it. And the
+//! decisions that the daemon repeats in the night.
 
 use crate::cli::look::get;
-use crate::kit::{Folder, Process, wait_until};
+use crate::kit::{Folder, Process, run, wait_until};
 
 /// Lines and bytes of one answer, at most.
 const LINES: usize = 20_000;
@@ -28,5 +29,36 @@ fn three_hundred_symbols_are_told_within_the_budget_of_a_scrape() {
     assert!(!text.contains(" summary\n"));
     assert!(text.contains("everwarm_actor_alive{actor=\"bar\"} "), "{text}");
     assert!(!text.contains("actor=\"BTCUSDT\""), "bar actors are reported as one");
+    daemon.kill();
+}
+
+/// The value of a metric without labels, if the page has it.
+fn metric(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find(|line| line.split(' ').next() == Some(name))?;
+    line.split(' ').nth(1)?.parse().ok()
+}
+
+#[test]
+fn the_decisions_of_a_day_are_repeated_in_the_night() {
+    let folder = Folder::new("repeated");
+    let dir = folder.join("data");
+    let config = folder.join("early.toml");
+    std::fs::write(&config, "[daemon]\nself_replay = \"00:05\"\n").unwrap();
+    let flags = ["--pace", "3000x", "--symbols", "2", "--config", config.to_str().unwrap()];
+    let daemon = Process::start(&dir, &[&["run"], &flags[..]].concat());
+    daemon.answers();
+    // The market begins with a day, so the first day that has inputs ends a day later.
+    let differences = "everwarm_self_replay_differences";
+    let now = || get(&dir, "/metrics");
+    let inputs = |text: &str| metric(text, "everwarm_self_replay_inputs");
+    wait_until("a day is repeated", || inputs(&now()) > Some(0.0));
+    let text = now();
+    // Whatever else it finds at this pace.
+    let (_, out, _) = run(&dir, &["doctor", "--json"]);
+    let doctor: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(metric(&text, differences), Some(0.0), "{doctor}");
+    assert_eq!(metric(&text, "everwarm_self_replay_successful"), Some(1.0), "{doctor}");
+    let of = |part: &str| doctor[part].to_string().contains("self-replay");
+    assert_eq!((of("checks"), of("findings")), (true, false), "{doctor}");
     daemon.kill();
 }

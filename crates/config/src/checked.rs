@@ -10,7 +10,7 @@ use super::messages::Messages;
 use super::remote_access::Beyond;
 use super::secret::SecretRef;
 use super::strategies;
-use super::values::{LogFormat, MarketSource, Pace, Symbols};
+use super::values::{LogFormat, MarketSource, Pace, Symbols, time_of_day};
 use super::venue::VenueSource;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::secret::Secret;
@@ -18,6 +18,7 @@ use everwarm_domain::secret::long_enough;
 use everwarm_domain::settings::{
     ExternalOrders, MarketRules, Risk, Selection, Settings, SizeRules, Trading, exits, sizes,
 };
+use everwarm_domain::time::UtcMs;
 use everwarm_sim::market::Seeded;
 use everwarm_views::known_symbols::meant;
 use everwarm_views::views::ValueView;
@@ -57,6 +58,9 @@ pub struct Config {
     pub live: bool,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// When the decisions of the day before are repeated, milliseconds after midnight UTC; none:
+    /// never.
+    pub self_replay: Option<UtcMs>,
     /// How long a clean stop may take.
     pub stop: Duration,
     /// The traded symbols, and the market of the simulated exchange.
@@ -342,6 +346,7 @@ impl Values {
             venue,
             market: MarketSource { pace, ..market },
             log_format: self.parsed("daemon.log_format").unwrap_or_default(),
+            self_replay: time_of_day(&self.text("daemon.self_replay")).unwrap_or_default(),
             stop: Duration::from_secs(self.get("daemon.stop_s")),
             settings,
             beyond: self.beyond(),

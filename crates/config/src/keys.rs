@@ -6,7 +6,7 @@
 use super::layers::DEFAULTS;
 use super::secret::SecretRef;
 use super::strategies;
-use super::values::{Pace, Symbols};
+use super::values::{Pace, Symbols, time_of_day};
 use super::venue::KINDS;
 use crate::log_filter;
 use everwarm_adapters::ENVIRONMENTS;
@@ -95,6 +95,9 @@ pub const PROFIT_TABLE: Kind = text(
 /// The size of an entry.
 pub const SIZE: Kind =
     text(r"^(fixed|(equity|risk) [0-9]+(\.[0-9]{1,4})?%)$", |text| Size::read(text).map(drop));
+/// A time of day, or `off`.
+const TIME_OF_DAY: Kind =
+    text("^(off|([01][0-9]|2[0-3]):[0-5][0-9])$", |text| time_of_day(text).map(drop));
 /// How an entry is ordered.
 pub const ENTRY: Kind =
     text(r"^(market|limit [0-9]+(\.[0-9]{1,4})?%)$", |text| EntryRule::read(text).map(drop));
@@ -141,6 +144,7 @@ keys! {
     "daemon.log": text("^.+$", filter_of_log);
     "daemon.log_format": Kind::OneOf(&["auto", "text", "json"]);
     "daemon.reload_on_change": Kind::Flag;
+    "daemon.self_replay": TIME_OF_DAY;
     "daemon.stop_s": Kind::Whole { least: 1, most: 600, unit: Unit::Seconds };
     "venue.kind": Kind::OneOf(KINDS);
     "venue.environment": Kind::OneOf(ENVIRONMENTS);
@@ -217,6 +221,7 @@ keys! {
     "messages.telegram_token": Kind::Secret;
     "messages.telegram_chat": text("", any);
     "messages.telegram_api": text("", super::receiver::check);
+    "messages.telegram_commands": Kind::Flag;
     "messages.leave_out": text("^([a-z]+(, ?[a-z]+)*)?$", topics);
     "messages.every_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
     "messages.heartbeat": Kind::Secret;

@@ -21,6 +21,8 @@ pub struct Terms {
 pub struct Messages {
     /// The receivers; empty if secrets were not loaded.
     pub receivers: Vec<Receiver>,
+    /// Whether the Telegram chat may send commands.
+    pub commands: bool,
     /// The terms.
     pub terms: Terms,
     /// The URL of the heartbeat.
@@ -40,6 +42,7 @@ const WEBHOOK_TOKEN: &str = "messages.webhook_token";
 const TELEGRAM_TOKEN: &str = "messages.telegram_token";
 const TELEGRAM_CHAT: &str = "messages.telegram_chat";
 const TELEGRAM_API: &str = "messages.telegram_api";
+const TELEGRAM_COMMANDS: &str = "messages.telegram_commands";
 const HEARTBEAT: &str = "messages.heartbeat";
 
 impl Values {
@@ -57,8 +60,18 @@ impl Values {
             (false, true) => self.wrong(TELEGRAM_CHAT, &format!("needs {TELEGRAM_TOKEN} too")),
             (true, true) | (false, false) => {}
         }
+        let commands = self.get(TELEGRAM_COMMANDS);
+        if commands && !has(self, TELEGRAM_TOKEN) {
+            self.wrong(TELEGRAM_COMMANDS, &format!("needs {TELEGRAM_TOKEN} too"));
+        }
+        let chat = self.text(TELEGRAM_CHAT);
+        if commands && chat.parse::<i64>().is_err() {
+            let why = format!("needs the number of the chat in {TELEGRAM_CHAT}, not {chat:?}");
+            self.wrong(TELEGRAM_COMMANDS, &why);
+        }
         Messages {
             receivers: Vec::new(),
+            commands,
             terms: Terms {
                 without: Topic::listed(&self.text(LEAVE_OUT)).unwrap_or_default(),
                 every: Duration::from_secs(self.get(EVERY)),

@@ -13,6 +13,7 @@ const LIVE: &[&str] = &[
     "daemon.hang_limit_s",
     "daemon.log",
     "daemon.reload_on_change",
+    "daemon.self_replay",
     "market.symbols",
     "market.max_jump_percent",
     "market.universe.",

@@ -3,6 +3,7 @@
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::sizes::percent;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -44,6 +45,24 @@ impl fmt::Display for Pace {
             Pace::Times(times) => write!(f, "{times}x"),
         }
     }
+}
+
+/// Milliseconds from midnight to a time like `03:30`; none: `off`.
+///
+/// # Errors
+/// The text is neither.
+pub fn time_of_day(text: &str) -> Result<Option<UtcMs>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let number = |digits: &str, below| {
+        let plain = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse().ok().filter(|number: &UtcMs| plain && *number < below)
+    };
+    let parts = text.split_once(':').and_then(|(h, m)| number(h, 24).zip(number(m, 60)));
+    parts
+        .map(|(hours, minutes)| Some((hours * 60 + minutes) * MINUTE))
+        .ok_or_else(|| format!("{text:?} is not a time of day: write it like 03:30, or off"))
 }
 
 /// The traded symbols.

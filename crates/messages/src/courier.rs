@@ -376,6 +376,6 @@ impl State {
 }
 
 /// The wait after this number of failures before the last one.
-fn back_off(failures: u32) -> Duration {
+pub(super) fn back_off(failures: u32) -> Duration {
     BACK_OFF.0.saturating_mul(1 << failures.min(16)).min(BACK_OFF.1)
 }

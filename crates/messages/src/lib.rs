@@ -9,7 +9,10 @@
 //!    apart ([`mail`]).
 //! 4. A receiver that accepts nothing only delays its messages. Facts are read again from the
 //!    journal, and each outbox holds one message at most ([`courier`]).
+//! 5. One chat may also send commands, if that is configured ([`commander`]). A command acts once.
 
+pub mod commander;
+pub mod commands;
 pub mod courier;
 pub mod heartbeat;
 pub mod mail;

@@ -68,9 +68,19 @@ fn http(url: &str) -> bool {
 ///
 /// # Errors
 /// There is no response.
-pub async fn ask(
-    request: RequestBuilder,
-) -> Result<(StatusCode, Option<Duration>, Value), Trouble> {
+pub async fn ask(request: RequestBuilder) -> Result<Response, Trouble> {
+    ask_up_to(request, ANSWER_BYTES).await
+}
+
+/// The status, the wait that it asks for, and the body as JSON, or `null`.
+pub type Response = (StatusCode, Option<Duration>, Value);
+
+/// The same, with at most `bytes` of the response read.
+///
+/// # Errors
+/// There is no response.
+pub async fn ask_up_to(request: RequestBuilder, bytes: usize) -> Result<Response, Trouble> {
+    let most = bytes;
     let failed = |e: reqwest::Error| {
         let kind = if e.is_timeout() {
             "no response in time"
@@ -86,7 +96,7 @@ pub async fn ask(
     let wait = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
     let wait = wait.and_then(|text| text.parse().ok()).map(Duration::from_secs);
     let mut bytes = Vec::new();
-    while bytes.len() < ANSWER_BYTES
+    while bytes.len() < most
         && let Some(piece) = response.chunk().await.map_err(failed)?
     {
         bytes.extend_from_slice(&piece);
@@ -149,6 +159,12 @@ fn redacted(receiver: &Receiver, text: &str) -> String {
         Receiver::Webhook { url, .. } => url,
         Receiver::Telegram { token, .. } => token,
     };
+    redacted_by(secret, text)
+}
+
+/// A text from outside, short and without this secret.
+#[must_use]
+pub fn redacted_by(secret: &Secret, text: &str) -> String {
     fit(&text.replace(secret.expose(), "[redacted]"), 200)
 }
 

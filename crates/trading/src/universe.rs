@@ -577,7 +577,8 @@ impl Universe {
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
             | Operator::Restarted { .. }
-            | Operator::Manual { .. } => {}
+            | Operator::Manual { .. }
+            | Operator::RemoteCommand { .. } => {}
         }
     }
 

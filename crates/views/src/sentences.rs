@@ -375,11 +375,9 @@ fn describe_operator(operator: &Operator) -> String {
         Operator::Quarantined { .. } => {
             Quarantine::of(operator, 0).map_or_else(String::new, |quarantine| quarantine.words())
         }
-        Operator::Released { quarantine, retry: true } => {
-            format!("quarantine {quarantine} ended: the stage retries the input")
-        }
-        Operator::Released { quarantine, retry: false } => {
-            format!("quarantine {quarantine} ended: the input is dropped")
+        Operator::Released { quarantine, retry } => {
+            let how = if *retry { "the stage retries the input" } else { "the input is dropped" };
+            format!("quarantine {quarantine} ended: {how}")
         }
         Operator::Branch { path, down: Some(why) } => {
             format!("{path} is stopped by its supervisor ({why}): no entries, a retry every minute")
@@ -396,11 +394,8 @@ fn describe_operator(operator: &Operator) -> String {
             let each: Vec<String> = actors.iter().map(restarts).collect();
             format!("actors restarted: {}", each.join(", "))
         }
-        Operator::SymbolWanted { symbol, wanted: true } => {
-            format!("an operator adds {symbol}")
-        }
-        Operator::SymbolWanted { symbol, wanted: false } => {
-            format!("an operator removes {symbol}")
+        Operator::SymbolWanted { symbol, wanted } => {
+            format!("an operator {} {symbol}", if *wanted { "adds" } else { "removes" })
         }
         Operator::Switched { switch, reason } => format!("{}: {reason}", switched(switch)),
         Operator::Resolved { conflict: of, accept, reason, .. } => {
@@ -415,6 +410,9 @@ fn describe_operator(operator: &Operator) -> String {
         }
         Operator::Manual { id, request, reason } => {
             format!("request {id} of an operator: {request}, reason: {reason}")
+        }
+        Operator::RemoteCommand { via, who, text, .. } => {
+            format!("{who} sends by {via}: {text}")
         }
     }
 }

@@ -161,7 +161,8 @@ impl StatusFold {
             | Operator::SymbolWanted { .. }
             | Operator::Restarted { .. }
             | Operator::Health { .. }
-            | Operator::Manual { .. } => {}
+            | Operator::Manual { .. }
+            | Operator::RemoteCommand { .. } => {}
             Operator::Resolved { conflict, .. } => {
                 self.view.conflicts.retain(|c| c.id() != conflict.id());
             }

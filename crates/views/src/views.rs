@@ -11,7 +11,9 @@ mod ready;
 mod trades;
 
 pub use super::features::IndicatorsView;
-pub use super::health::views::{ApartView, DeliveryView, FindingView, HealthView, Severity};
+pub use super::health::views::{
+    ApartView, DeliveryView, FindingView, HealthView, RepeatedDayView, Severity,
+};
 pub use super::operations::{
     NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,

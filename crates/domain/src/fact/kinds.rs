@@ -60,6 +60,7 @@ pub mod kind {
     pub const DAY_BEGINS: u8 = 70;
     pub const CAPABILITIES: u8 = 72;
     pub const MANUAL: u8 = 75;
+    pub const REMOTE_COMMAND: u8 = 76;
     pub const OWED: u8 = 84;
     pub const LOT: u8 = 85;
     pub const WITHDRAWN: u8 = 87;
@@ -226,6 +227,8 @@ kinds! {
         "which orders a venue takes, at a start where it differs";
     MANUAL "Operator.Manual" "operator" true JOURNAL
         "an operator requests an order, an exit or a cancel by hand; each id counts once";
+    REMOTE_COMMAND "Operator.RemoteCommand" "operator" true JOURNAL
+        "a command from a chat; each update counts once";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not sold: opened, waiting for another reason, or ended";
     LOT "Ledger.Lot" "ledger" false JOURNAL
@@ -293,6 +296,7 @@ impl fact::Body for Body {
                 Operator::Restarted { .. } => kind::RESTARTED,
                 Operator::Health { .. } => kind::HEALTH,
                 Operator::Manual { .. } => kind::MANUAL,
+                Operator::RemoteCommand { .. } => kind::REMOTE_COMMAND,
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { .. } => kind::ROLLED,
@@ -488,6 +492,7 @@ impl Body {
                 Operator::Manual { reason, .. } | Operator::Resolved { reason, .. } => {
                     4 * TEXT + reason.len()
                 }
+                Operator::RemoteCommand { who, text, .. } => 2 * TEXT + who.len() + text.len(),
                 Operator::Health { problems } => {
                     problems.iter().map(|(_, why)| why.len() + TEXT).sum()
                 }

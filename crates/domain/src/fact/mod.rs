@@ -306,6 +306,18 @@ pub enum Operator {
         /// Why, in the operator's words.
         reason: String,
     },
+    /// An operator sent a command from afar, in a chat. What it does follows as inputs of the same
+    /// commit. Each update counts once. Synced.
+    RemoteCommand {
+        /// The service that delivered it, like `telegram`.
+        via: String,
+        /// The service's number of the message. Later messages have larger ones.
+        update: i64,
+        /// Who sent it, as the service names them, at most 64 characters.
+        who: String,
+        /// The command, at most 256 characters.
+        text: String,
+    },
 }
 
 /// Former settings of a strategy, which may still hold lots opened under them.

@@ -232,7 +232,8 @@ impl OrderStates {
             | Operator::Adopted { .. }
             | Operator::SymbolWanted { .. }
             | Operator::Restarted { .. }
-            | Operator::Manual { .. } => {}
+            | Operator::Manual { .. }
+            | Operator::RemoteCommand { .. } => {}
         }
     }
 

@@ -16,7 +16,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Side;
 use everwarm_domain::path::SIMULATED;
 use everwarm_domain::switch::SafeStep;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{MINUTE, UtcMs, date_of, day_of};
 use everwarm_trading::orders::order_states::CANCELS_MAX;
 use everwarm_words::text::{count, instant, plain, shell_word, thousands, wait};
 use std::collections::BTreeMap;
@@ -100,6 +100,7 @@ const RULES: &[(&str, Rule)] = &[
     ("disk", disk),
     ("configuration", configuration),
     ("messages", messages),
+    ("self-replay", self_replay),
 ];
 
 /// All findings, the most severe first, and each cause before its consequences.
@@ -594,6 +595,28 @@ fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {
     }
 }
 
+fn self_replay(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(repeated) = &signs.repeated else { return };
+    let date = date_of(day_of(repeated.day));
+    let (text, todo) = match (&repeated.error, repeated.differing) {
+        (None, 0) => return,
+        (Some(why), _) => (
+            format!("the decisions of {date} could not be repeated: {why}"),
+            "trading goes on; repeat them with this command, which shows the reason in full",
+        ),
+        (None, differing) => (
+            format!(
+                "{} of {date} differ from the decisions repeated in the night",
+                count(differing, "fact")
+            ),
+            "if the program was upgraded since that day, the new version decides otherwise; if \
+             not, keep a backup and report it. This command lists the differences",
+        ),
+    };
+    let view = finding(Severity::Warning, text, todo).since(repeated.ended, signs.wall);
+    found.push(view.by(format!("everwarm replay {date}")));
+}
+
 fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
     for delivery in &signs.deliveries {
         if let Some(apart) = &delivery.apart {
@@ -613,7 +636,10 @@ fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
             continue;
         };
         let why = delivery.why.as_deref().unwrap_or("no response");
-        let text = format!("{} accepts no messages: {why}", delivery.receiver);
+        let text = match delivery.receiver.as_str() {
+            "commands" => format!("the commands of the chat cannot be received: {why}"),
+            receiver => format!("{receiver} accepts no messages: {why}"),
+        };
         let todo = "messages wait and are sent later; check the receiver and [messages]";
         let view = finding(Severity::Warning, text, todo).since(since, signs.wall);
         found.push(view.by("everwarm config check"));

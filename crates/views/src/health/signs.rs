@@ -1,7 +1,9 @@
 //! The observations that the rules of `doctor` judge, as plain values.
 
 use super::fold::HealthFold;
-use crate::views::{CheckView, DeliveryView, QuarantineView, StatusView, SymbolView};
+use crate::views::{
+    CheckView, DeliveryView, QuarantineView, RepeatedDayView, StatusView, SymbolView,
+};
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
@@ -91,6 +93,8 @@ pub struct Signs {
     pub first: BTreeMap<String, UtcMs>,
     /// Deliveries to each receiver of messages or heartbeats.
     pub deliveries: Vec<DeliveryView>,
+    /// The last day whose decisions were repeated; none: none since the start.
+    pub repeated: Option<RepeatedDayView>,
 }
 
 impl Signs {

@@ -6,7 +6,8 @@ use super::super::testing::{T, can_be_typed, dec, journal};
 use super::*;
 use crate::status_fold::StatusFold;
 use crate::views::{
-    ApartView, CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
+    ApartView, CheckView, DeliveryView, FindingView, QuarantineView, RepeatedDayView, Severity,
+    SymbolView,
 };
 use everwarm_domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Standing,
@@ -17,7 +18,7 @@ use everwarm_domain::odd::{OddBar, Oddity};
 use everwarm_domain::order::Side;
 use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::switch::{SafeStep, Switch};
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 use everwarm_kernel::fact::{Effect, Fact};
 use everwarm_trading::testing::{configured, crossing, input, instrument, sym};
 
@@ -522,6 +523,18 @@ fn the_machine_and_what_is_told_outside() {
     let expected = "webhook rejected 2 messages and 1 that were dropped, the newest demo-0-7: it \
                 responds with status 400";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn a_day_that_was_decided_otherwise_is_found() {
+    let repeated = |differing, error: Option<&str>| {
+        let error = error.map(str::to_owned);
+        let view = RepeatedDayView { day: T - T % DAY, differing, error, ..Default::default() };
+        move |s: &mut Signs| s.repeated = Some(view)
+    };
+    assert_eq!(found(repeated(0, None)), []);
+    assert_eq!(found(repeated(2, None)), one("self-replay", Severity::Warning));
+    assert_eq!(found(repeated(0, Some("torn"))), one("self-replay", Severity::Warning));
 }
 
 #[test]

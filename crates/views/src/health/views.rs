@@ -81,6 +81,21 @@ pub struct ApartView {
     pub time: UtcMs,
 }
 
+/// The decisions of a day, repeated by the daemon and compared with its journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepeatedDayView {
+    /// Start of the day, UTC milliseconds.
+    pub day: UtcMs,
+    /// Wall time at which it was done, UTC milliseconds.
+    pub ended: UtcMs,
+    /// Number of inputs of that day.
+    pub inputs: u64,
+    /// Number of facts that differ from the journal.
+    pub differing: u64,
+    /// Why the day could not be repeated; none: it was.
+    pub error: Option<String>,
+}
+
 impl DeliveryView {
     /// A receiver without deliveries.
     #[must_use]

@@ -75,6 +75,25 @@ pub const PROCESS: &[Row] = &[
             "Panics; actor: in actor handlers, injected ones too; hook: everywhere else",
         ),
     ),
+    row(
+        "everwarm_self_replay_successful",
+        G,
+        "",
+        "0 if the decisions of the last day could not be repeated; before the first day: 1",
+    ),
+    row("everwarm_self_replay_inputs", G, "", "Inputs of the last repeated day; 0: none yet"),
+    row(
+        "everwarm_self_replay_differences",
+        G,
+        "",
+        "Facts of that day that differ from the journal",
+    ),
+    row(
+        "everwarm_self_replay_timestamp_seconds",
+        G,
+        "seconds",
+        "When the decisions of a day were last repeated, UTC; before the first: this start",
+    ),
     by(
         &[of("level", LEVELS)],
         row("everwarm_log_events_total", C, "", "Log events by level, suppressed ones too"),
@@ -141,7 +160,7 @@ pub const STORE: &[Row] = &[
     ),
 ];
 
-const RECEIVERS: &[&str] = &["webhook", "telegram", "heartbeat"];
+const RECEIVERS: &[&str] = &["webhook", "telegram", "heartbeat", "commands"];
 
 /// Rows of the configuration and the API.
 pub const API: &[Row] = &[
@@ -178,6 +197,15 @@ pub const API: &[Row] = &[
     by(
         &[of("receiver", RECEIVERS)],
         row("everwarm_messages_total", C, "", "Messages and heartbeats that a receiver accepted"),
+    ),
+    by(
+        &[of("result", &["answered", "done", "refused", "other_chat"])],
+        row(
+            "everwarm_chat_commands_total",
+            C,
+            "",
+            "Commands of the chat by result; other_chat: messages of other chats",
+        ),
     ),
     by(
         &[of("receiver", RECEIVERS)],

@@ -1,0 +1,100 @@
+//! The process of the simulated exchange, and the market that it plays.
+
+use crate::audit::store_failure;
+use everwarm_cli::SimConfig;
+use everwarm_config::{MarketSource, Pace, Symbols};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_runtime::clock::wall;
+use everwarm_runtime::files::is_full;
+use everwarm_sim::books::BooksError;
+use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
+use everwarm_sim::{Costs, InitialBooks, SimError, SimOptions};
+use everwarm_views::exit::{Exit, Failure};
+use std::path::Path;
+
+/// Start of the synthetic market where its time is not real time: 2026-01-05T00:00Z, a Monday.
+const MADE_START: UtcMs = 1_767_571_200_000;
+/// Symbols of the synthetic market.
+const MADE_SYMBOLS: u32 = 8;
+
+/// Runs the exchange until it ends.
+pub fn run(config: SimConfig) -> Result<Exit, Failure> {
+    let (market, setup) = market(&config.market)?;
+    let pace = match config.market.pace {
+        Pace::Lockstep => everwarm_sim::Pace::Lockstep,
+        Pace::Times(factor) => everwarm_sim::Pace::Times(factor),
+    };
+    let options = SimOptions {
+        data_dir: config.data_dir,
+        port: config.port,
+        pace,
+        market,
+        setup,
+        idle_exit: config.idle_exit,
+    };
+    let runtime = super::runtime(2, "exchange")?;
+    let served = runtime.block_on(everwarm_sim::serve(options));
+    served.map(|()| Exit::Fine).map_err(|e| match e {
+        SimError::Books(BooksError::Store(e)) => store_failure(&e),
+        SimError::OtherMarket { .. } => Failure::new(Exit::Refused, e.to_string()),
+        SimError::Full(_) => Failure::new(Exit::DiskFull, e.to_string()),
+        SimError::Io { ref source, .. } if is_full(source) => {
+            Failure::new(Exit::DiskFull, e.to_string())
+        }
+        SimError::Books(_) | SimError::Io { .. } | SimError::Failed(_) => {
+            Failure::new(Exit::Failed, e.to_string())
+        }
+    })
+}
+
+/// The market to play, and the initial books of the exchange.
+pub fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
+    let Some(folder) = &source.recording else {
+        let start = match source.pace {
+            Pace::Times(1) => wall().utc().div_euclid(MINUTE) * MINUTE,
+            Pace::Lockstep | Pace::Times(_) => MADE_START,
+        };
+        let (seed, history) = (source.seed, DEFAULT_HISTORY_BARS);
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let made = match &source.symbols {
+            Symbols::Auto => Seeded::new(seed, count(MADE_SYMBOLS), start, history),
+            Symbols::First(n) => Seeded::new(seed, count(*n), start, history),
+            Symbols::Named(names) => Seeded::with_symbols(seed, names, start, history),
+        };
+        let setup = InitialBooks { seed, costs: costs(source), ..InitialBooks::default() };
+        return Ok((Box::new(made), setup));
+    };
+    Ok(recorded(source, read(folder, source)?))
+}
+
+/// The bars of a recording, checked.
+pub fn read(folder: &Path, source: &MarketSource) -> Result<Recording, Failure> {
+    let recording = Recording::open(folder, source.recording_config.as_deref());
+    let recording = recording.map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    for notice in recording.notices() {
+        tracing::warn!("{notice}");
+    }
+    Ok(recording)
+}
+
+/// A recording as a market, with the initial books of its exchange.
+pub fn recorded(source: &MarketSource, recording: Recording) -> (Box<dyn Market>, InitialBooks) {
+    let names = || recording.instruments().iter().map(|rule| rule.symbol);
+    let stop_orders = |symbol| Some((symbol, recording.max_stop_orders(symbol)?));
+    let setup = InitialBooks {
+        seed: source.seed,
+        balances: recording.balances().iter().cloned().collect(),
+        max_position: names().filter_map(|s| Some((s, recording.max_position(s)?))).collect(),
+        max_stop_orders: names().filter_map(stop_orders).collect(),
+        costs: costs(source),
+    };
+    (Box::new(recording), setup)
+}
+
+/// What trading costs at the exchange.
+fn costs(source: &MarketSource) -> Costs {
+    let share = |ppm: u32| Decimal::new(ppm.into(), 6).normalize();
+    let slippage = source.slippage.normalize();
+    Costs { fee: share(source.fee_ppm), spread: share(source.spread_ppm), slippage }
+}

@@ -1,0 +1,330 @@
+//! Each night the daemon repeats the decisions of the last day and compares them with its journal.
+//!
+//! It is a check, not a proof: nothing is stored and nothing waits for it. It reads in parts and
+//! rests much longer than it works, so that trading does not notice it.
+
+use super::reload::in_force;
+use crate::audit::{StoreFacts, replay};
+use everwarm_config::values::time_of_day;
+use everwarm_domain::fact::Body;
+use everwarm_domain::time::{DAY, MINUTE, UtcMs, date_of, day_of};
+use everwarm_edge::world::{Passing, World};
+use everwarm_kernel::fact::Fact;
+use everwarm_runtime::clock;
+use everwarm_runtime::clock::wall;
+use everwarm_runtime::store::CheckpointRow;
+use everwarm_runtime::supervise::{ChildSpec, worker};
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::journal_reader::JournalFacts;
+use everwarm_views::summary::Period;
+use everwarm_views::telemetry::Page;
+use everwarm_views::views::{RepeatedDayView, ReplayView};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// Name of the actor.
+pub const NAME: &str = "self-replay";
+/// Configuration key of the time of day.
+pub const KEY: &str = "daemon.self_replay";
+/// Wall time between checks whether a day is due.
+const LOOK: Duration = Duration::from_secs(1);
+/// Wall time after a start at which the last day is repeated, if its time had passed before.
+const AFTER_START: Duration = Duration::from_mins(10);
+/// Rests last so many times as long as the work before them.
+const REST: u32 = 20;
+/// Facts that are read between two rests, at most.
+const PART: usize = 4_096;
+/// Event time after a day in which stages may still have appended facts about it. Later inputs are
+/// not read.
+const AFTER: UtcMs = 60 * MINUTE;
+
+/// The result of the last repeated day.
+#[derive(Clone, Debug, Default)]
+pub struct SelfReplays(Arc<Mutex<Repeated>>);
+
+#[derive(Debug, Default)]
+struct Repeated {
+    /// Start of the day that was due at the start of the process.
+    first: Option<UtcMs>,
+    /// Start of the newest day that was tried.
+    tried: Option<UtcMs>,
+    last: Option<RepeatedDayView>,
+}
+
+impl SelfReplays {
+    /// The last result; none: no day was repeated since the start.
+    #[must_use]
+    pub fn last(&self) -> Option<RepeatedDayView> {
+        self.locked().last.clone()
+    }
+
+    /// Writes the metrics. Before the first day, `started` is the time of the last result.
+    pub fn show(&self, page: &mut Page, started: UtcMs) {
+        let none = RepeatedDayView { ended: started, ..RepeatedDayView::default() };
+        let last = self.last().unwrap_or(none);
+        page.flag("everwarm_self_replay_successful", &[], last.error.is_none());
+        page.count("everwarm_self_replay_inputs", &[], last.inputs);
+        page.count("everwarm_self_replay_differences", &[], last.differing);
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
+        page.set("everwarm_self_replay_timestamp_seconds", &[], last.ended as f64 / 1000.0);
+    }
+
+    /// Start of the first day that was due in this process: `day`, if it is asked the first time.
+    fn first(&self, day: UtcMs) -> UtcMs {
+        *self.locked().first.get_or_insert(day)
+    }
+
+    fn tried(&self) -> Option<UtcMs> {
+        self.locked().tried
+    }
+
+    fn note(&self, day: UtcMs, result: Option<RepeatedDayView>) {
+        let mut repeated = self.locked();
+        repeated.tried = repeated.tried.max(Some(day));
+        if result.is_some() {
+            repeated.last = result;
+        }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Repeated> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the actor works with.
+#[derive(Clone)]
+struct Repeating {
+    world: World,
+    results: SelfReplays,
+    /// The time of day of the start, until a configuration is in force.
+    started: Option<UtcMs>,
+    /// When the process started.
+    began: Instant,
+}
+
+/// The actor. In lockstep there is none: time does not pass by itself.
+pub fn actor(
+    started: Option<UtcMs>,
+    world: &World,
+    results: &SelfReplays,
+    on: &Handle,
+) -> Option<ChildSpec> {
+    if world.passing == Passing::Lockstep {
+        return None;
+    }
+    let (world, results, began) = (world.clone(), results.clone(), clock::now());
+    let of = Repeating { world, results, started, began };
+    Some(worker(NAME, move |_| (SelfReplay, of.clone())).on(on.clone()))
+}
+
+/// Start of the newest day that is due when its decisions are repeated `at` milliseconds after
+/// midnight.
+fn due(now: UtcMs, at: UtcMs) -> UtcMs {
+    (day_of(now - at) - 1) * DAY
+}
+
+struct SelfReplay;
+
+enum Msg {
+    /// Check whether a day is due.
+    Look,
+    /// The day was repeated; none: it has no inputs, or the process ends.
+    Ended(UtcMs, Option<RepeatedDayView>),
+}
+
+struct State {
+    of: Repeating,
+    /// Held while a day is being repeated. Dropping it ends the work.
+    running: Option<SyncSender<()>>,
+}
+
+impl Repeating {
+    /// The day to repeat now, if there is one.
+    fn day(&self) -> Option<UtcMs> {
+        let in_force = in_force(&self.world.board, KEY);
+        let at = match in_force.as_ref().and_then(|value| value.as_str()) {
+            Some(text) => time_of_day(text).ok().flatten()?,
+            None => self.started?,
+        };
+        let day = self.world.knows_time().then(|| due(self.world.now(), at))?;
+        // A start has more urgent work than a day that was due before it.
+        let waits = day <= self.results.first(day) && self.began.elapsed() < AFTER_START;
+        (!waits && self.results.tried().is_none_or(|tried| tried < day)).then_some(day)
+    }
+}
+
+impl Actor for SelfReplay {
+    type Msg = Msg;
+    type State = State;
+    type Arguments = Repeating;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<Msg>,
+        of: Repeating,
+    ) -> Result<State, ActorProcessingErr> {
+        me.send_after(LOOK, || Msg::Look);
+        Ok(State { of, running: None })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Msg>,
+        message: Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Msg::Look => {
+                me.send_after(LOOK, || Msg::Look);
+                let day = state.running.is_none().then(|| state.of.day()).flatten();
+                let Some(day) = day else { return Ok(()) };
+                let (running, ended) = sync_channel(0);
+                state.running = Some(running);
+                let world = state.of.world.clone();
+                tokio::task::spawn_blocking(move || {
+                    let result = repeat(&world, day, ended);
+                    // The actor may have ended meanwhile: its successor begins again.
+                    drop(me.send_message(Msg::Ended(day, result)));
+                });
+            }
+            Msg::Ended(day, result) => {
+                state.running = None;
+                if let Some(view) = &result {
+                    log(view);
+                }
+                state.of.results.note(day, result);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn log(view: &RepeatedDayView) {
+    let date = date_of(day_of(view.day));
+    match (&view.error, view.differing) {
+        (Some(why), _) => tracing::warn!("the decisions of {date} were not repeated: {why}"),
+        (None, 0) => tracing::info!(
+            "the decisions about {} inputs of {date} were repeated: all agree with the journal",
+            view.inputs
+        ),
+        (None, facts) => tracing::error!(
+            "the decisions of {date} were repeated: {facts} facts differ from the journal; run \
+             everwarm replay {date}"
+        ),
+    }
+}
+
+/// Repeats a day. Returns nothing if the day has no inputs or `ended` is closed.
+fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<RepeatedDayView> {
+    let facts = StoreFacts(world.journal.store().clone());
+    let period = Period::day_of(day);
+    let journal = Resting { facts, until: period.to + AFTER, ended: Mutex::new(ended) };
+    let begins = journal.begins();
+    if begins.as_ref().is_ok_and(|first| first.is_none_or(|first| first >= period.to)) {
+        return None;
+    }
+    let archive = Arc::clone(&world.archive);
+    let replayed = begins.and_then(|_| replay(&journal, archive, Some(period)));
+    let view = RepeatedDayView { day, ended: wall().utc(), ..RepeatedDayView::default() };
+    match replayed {
+        Ok(ReplayView { inputs, differing, .. }) => {
+            Some(RepeatedDayView { inputs, differing, ..view })
+        }
+        Err(why) if why.code == "no-inputs" || why.exit == Exit::Interrupted => None,
+        Err(why) => Some(RepeatedDayView { error: Some(why.to_string()), ..view }),
+    }
+}
+
+/// The facts of the journal in parts, with rests between them. No transaction is open in a rest: it
+/// would keep freed pages of the file.
+struct Resting {
+    facts: StoreFacts,
+    /// The first input at or after this event time ends the journal.
+    until: UtcMs,
+    ended: Mutex<Receiver<()>>,
+}
+
+impl Resting {
+    /// Event time of the first input that has one.
+    fn begins(&self) -> Result<Option<UtcMs>, Failure> {
+        let mut first = None;
+        self.facts.each(0, &mut |_, fact| {
+            if fact.key.rank == 0 && fact.time > 0 {
+                first = Some(fact.time);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(first)
+    }
+
+    /// Rests after work.
+    fn rest(&self, worked: Duration) -> Result<(), Failure> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        match ended.recv_timeout(worked * REST) {
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                Err(Failure::new(Exit::Interrupted, "the daemon ends"))
+            }
+        }
+    }
+}
+
+impl JournalFacts for Resting {
+    fn each(
+        &self,
+        mut from_row: u64,
+        see: &mut dyn FnMut(u64, &Fact<Body>) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        loop {
+            let began = clock::now();
+            let mut part = Vec::new();
+            self.facts.each(from_row, &mut |row, fact| {
+                part.push((row, fact.clone()));
+                if part.len() < PART { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            let Some((last, _)) = part.last() else { return Ok(()) };
+            from_row = last + 1;
+            for (row, fact) in &part {
+                let over = fact.key.rank == 0 && fact.time >= self.until;
+                if over || see(*row, fact).is_break() {
+                    return Ok(());
+                }
+            }
+            if part.len() < PART {
+                return Ok(());
+            }
+            self.rest(began.elapsed())?;
+        }
+    }
+
+    fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
+        self.facts.checkpoints()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_due_in_the_night_after_it() {
+        let (midnight, at) = (1_767_571_200_000, 210 * MINUTE);
+        assert_eq!(due(midnight + at, at), midnight - DAY);
+        assert_eq!(due(midnight + at - 1, at), midnight - 2 * DAY);
+        assert_eq!(due(midnight, 0), midnight - DAY);
+        assert_eq!(due(midnight - 1, 0), midnight - 2 * DAY);
+    }
+
+    #[test]
+    fn an_older_day_is_never_tried_after_a_newer_one() {
+        let results = SelfReplays::default();
+        results.note(2 * DAY, None);
+        results.note(DAY, None);
+        assert_eq!((results.tried(), results.last()), (Some(2 * DAY), None));
+    }
+}
