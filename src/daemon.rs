@@ -8,6 +8,7 @@ mod backtest;
 mod backup;
 mod by_hand;
 mod chaos;
+mod conformance;
 mod control;
 mod fetch_history;
 mod files;
@@ -107,6 +108,7 @@ pub const CORE: Core = Core {
     account: real_money::account,
     confirm: real_money::confirm,
     panic: panic::panic,
+    conformance: conformance::run,
     backup: backup::offline,
     restore: backup::restore,
 };
