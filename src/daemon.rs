@@ -9,6 +9,7 @@ mod backup;
 mod by_hand;
 mod chaos;
 mod chat_commands;
+mod conformance;
 mod control;
 mod exchange;
 mod fetch_history;
@@ -103,6 +104,7 @@ pub const CORE: Core = Core {
     account: real_money::account,
     confirm: real_money::confirm,
     panic: panic::panic,
+    conformance: conformance::run,
     backup: backup::offline,
     restore: backup::restore,
 };

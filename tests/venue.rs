@@ -1,5 +1,6 @@
 //! The client of production against the simulated exchange.
 
+mod conformance;
 mod connections;
 mod disturbed;
 mod ed25519;

@@ -345,9 +345,10 @@ const EXAMPLES: &[&[&str]] = &[
 ];
 
 /// What prints the same whatever is configured, or is tried apart.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 19] = [
     "analyze",
     "backtest",
+    "conformance",
     "history fetch",
     "history check",
     "sweep",

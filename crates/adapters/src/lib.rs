@@ -11,6 +11,7 @@ use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::SymbolRules;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::time::UtcMs;
+use everwarm_venue::conformance::Conformance;
 use everwarm_venue::port::{Bars, Pending};
 use everwarm_venue::source::{BarRange, SourceCapabilities};
 use everwarm_venue::{Open, Opening};
@@ -51,7 +52,14 @@ pub struct External {
     /// Prepares the adapter for these addresses and this key. It makes no connection. The error
     /// says why the key cannot be used.
     pub open: fn(addresses: &[String], key: AccountKey) -> Result<Open, String>,
+    /// Prepares the comparison of the venue with its documentation. It makes no connection.
+    /// Without a key it plays records only. The error says why the key cannot be used.
+    pub conformance: OpenConformance,
 }
+
+/// See [`External::conformance`].
+pub type OpenConformance =
+    fn(addresses: &[String], key: Option<AccountKey>) -> Result<Arc<dyn Conformance>, String>;
 
 /// A source of past bars that needs no account.
 #[derive(Clone, Copy, Debug)]

@@ -168,6 +168,7 @@ impl Command {
             | Command::Strategy(_)
             | Command::Chaos(_)
             | Command::Analyze(_)
+            | Command::Conformance(_)
             | Command::ApiDoc
             | Command::Completions(_)
             | Command::Man(_) => true,

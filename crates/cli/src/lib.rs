@@ -9,6 +9,7 @@ mod bars;
 mod chaos;
 mod completions;
 mod config;
+mod conformance;
 mod doctor;
 mod elsewhere;
 mod explain;
@@ -51,8 +52,10 @@ use crate::store_check::Files;
 pub use backtest::BacktestConfig;
 pub use chaos::ChaosConfig;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+pub use conformance::ConformanceRequest;
 use everwarm_config::{Config, LogFormat, Sources};
 use everwarm_trading::strategy::check::Report;
+use everwarm_venue::conformance::{Report as ConformanceReport, StepResult};
 use everwarm_views::backtest::BacktestView;
 use everwarm_views::backup::RestoredView;
 use everwarm_views::changes::{Control, DISABLE, ENABLE};
@@ -104,6 +107,8 @@ pub struct Core {
     pub confirm: fn(&Config, &LiveView) -> Result<(), Failure>,
     /// Cancels and sells at the venue, without a daemon or its journal.
     pub panic: fn(&Config, &Panic, Printer) -> Result<Exit, Failure>,
+    /// Compares a venue with its documentation.
+    pub conformance: Conformance,
     /// Packs a data directory that no process uses.
     pub backup: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
     /// Restores a backup into a data directory.
@@ -122,6 +127,10 @@ pub type Backtest = fn(&BacktestConfig, &dyn Fn(u64, u64)) -> Result<BacktestVie
 
 /// See [`Core::fetch`]. The callback gets the bars whose times were requested, and all.
 pub type Fetch = fn(&FetchConfig, &dyn Fn(u64, u64)) -> Result<FetchedView, Failure>;
+
+/// See [`Core::conformance`]. The callback gets the result of each step.
+pub type Conformance =
+    fn(&ConformanceRequest, &dyn Fn(&StepResult)) -> Result<ConformanceReport, Failure>;
 
 /// A crash-safe trading daemon.
 ///
@@ -254,6 +263,10 @@ enum Command {
     /// Cancel all open orders of the account and, with --flatten, sell all positions. It needs no
     /// daemon and no data directory. Exit code 4: something is left.
     Panic(panic::Args),
+    /// Compare a test network with the venue's documentation: market data, orders, streams, limits.
+    /// It places tiny orders with test money and refuses real money. Exit code 4: something
+    /// differs.
+    Conformance(conformance::Args),
     /// Confirm that real money may be traded.
     #[command(subcommand)]
     Live(live::Live),
@@ -400,6 +413,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Backup(args) => backup::backup(&args, core, printer),
         Command::Restore(args) => backup::restore(&args, core, printer),
         Command::Panic(args) => panic::run(&args, core, printer),
+        Command::Conformance(args) => conformance::run(&args, core, printer),
         Command::Live(command) => live::run(&command, core),
         Command::ApiDoc => printer.json(&everwarm_api::openapi::document()),
         Command::Completions(args) => completions::completions(&args, Cli::command(), printer),

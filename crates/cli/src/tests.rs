@@ -1,4 +1,6 @@
 //! Tests of the command line without a process: parsing, output, and the source of responses.
+//!
+//! Over 500 lines: one command line, one test for each promise.
 
 use super::{Cli, Command, Core, doctor, explain, query, status, tree};
 use crate::offline::OfflineContext;
@@ -67,6 +69,7 @@ const CORE: Core = Core {
     account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
     confirm: |_, _| Ok(()),
     panic: |_, _, _| Ok(Exit::Fine),
+    conformance: |_, _| Err(Failure::new(Exit::Failed, "there is no venue")),
     backup: |_, _| Ok(()),
     restore: |_, _| Err(Failure::new(Exit::Failed, "there is no backup")),
     control: |_| Box::new(Hands),
@@ -469,6 +472,7 @@ fn every_command_between_quotes_is_one() {
     let pages = [
         include_str!("../../../README.md"),
         include_str!("../../../docs/quick-start.md"),
+        include_str!("../../../docs/how-to/check-a-venue.md"),
         include_str!("../../../docs/how-to/configure.md"),
         include_str!("../../../docs/how-to/prove-it.md"),
         include_str!("../../../docs/how-to/run-as-a-service.md"),

@@ -107,6 +107,7 @@ const PARTS: [(&str, &[&str]); 9] = [
             "address",
             "calls",
             "clock",
+            "conformance",
             "link",
             "port",
             "rate_limit",

@@ -8,7 +8,9 @@ use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::path::SIMULATED;
 use everwarm_venue::Open;
 use everwarm_venue::address::Address;
+use everwarm_venue::conformance::Conformance;
 use std::fmt;
+use std::sync::Arc;
 
 /// Values of `venue.kind`.
 pub const KINDS: &[&str] = &{
@@ -60,6 +62,8 @@ pub struct Remote {
     pub symbols: Vec<Symbol>,
     /// Opens its adapter; none if the account's key was not loaded.
     pub open: Option<Open>,
+    /// Compares it with its documentation; none if the account's key was not loaded.
+    pub conformance: Option<Arc<dyn Conformance>>,
 }
 
 impl Remote {
@@ -143,6 +147,7 @@ impl Values {
             addresses,
             symbols,
             open: None,
+            conformance: None,
         }))
     }
 
@@ -216,10 +221,14 @@ impl Values {
                 let (Some(venue), Some(key)) = (External::named(remote.kind), key) else { return };
                 let signs =
                     if matches!(signing, Signing::Secret(_)) { SECRET } else { PRIVATE_KEY };
-                match (venue.open)(&remote.addresses, AccountKey { key, signing }) {
+                let key = AccountKey { key, signing };
+                let conformance = (venue.conformance)(&remote.addresses, Some(key.clone()));
+                match (venue.open)(&remote.addresses, key) {
                     Ok(open) => remote.open = Some(open),
                     Err(e) => self.wrong(signs, &e),
                 }
+                // A key that cannot be used was reported above.
+                remote.conformance = conformance.ok();
             }
         }
     }

@@ -125,6 +125,9 @@ impl ClientOrderId {
     /// daemon never places such an order, so it is never one of a twin.
     pub const PANIC_PREFIX: &'static str = "ew-panic-";
 
+    /// The prefix of the ids of `everwarm conformance`. To a daemon, its orders are external.
+    pub const CONFORMANCE_PREFIX: &'static str = "ewc-";
+
     /// Whether a daemon made the id: this one or a twin.
     #[must_use]
     pub fn is_ours(&self) -> bool {

@@ -16,6 +16,7 @@
 pub mod address;
 pub mod calls;
 pub mod clock;
+pub mod conformance;
 pub mod link;
 pub mod port;
 pub mod rate_limit;

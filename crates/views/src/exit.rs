@@ -90,7 +90,9 @@ impl Exit {
             Exit::DiskFull => "The disk is full.",
             Exit::RootGaveUp => "The root supervisor exceeded its restart budget.",
             Exit::Watchdog => "The watchdog ended a process that did not make progress.",
-            Exit::Interrupted => "A second Ctrl-C ended the process. Also an interrupted `chaos`.",
+            Exit::Interrupted => {
+                "A second Ctrl-C ended the process. Also an interrupted `chaos` or `conformance`."
+            }
             Exit::Terminated => "A second SIGTERM ended the process.",
         }
     }

@@ -4,9 +4,11 @@
 //! into domain values. [`error`] is the table of failures. [`sign`] signs. [`hosts`] has the
 //! addresses. [`stream`] encodes the subscriptions of a session. [`client`] sends requests over the
 //! transport. [`adapter`] implements both ports with it.
+//! [`conformance`] compares the venue with its documentation.
 
 pub mod adapter;
 pub mod client;
+pub mod conformance;
 pub mod error;
 pub mod frames;
 pub mod hosts;
@@ -36,6 +38,7 @@ pub const EXTERNAL: External = External {
     addresses: |environment| Environment::or_testnet(environment).hosts().keys().into(),
     replaces: |environment, usual, given| Environment::or_testnet(environment).takes(usual, given),
     open: opened,
+    conformance: conformance::open,
 };
 
 /// Its market data, which need no key:
@@ -48,14 +51,17 @@ pub const PUBLIC: PublicSource = PublicSource {
 };
 
 fn opened(addresses: &[String], key: AccountKey) -> Result<Open, String> {
-    let AccountKey { key, signing } = key;
-    let key = match signing {
-        Signing::Secret(secret) => ApiKey::hmac(key, secret),
-        Signing::PrivateKey(pem) => ApiKey::ed25519(key, &pem)?,
-    };
+    let key = api_key(key)?;
     let at = |n: usize| addresses.get(n).cloned().unwrap_or_default();
     let access = Access { hosts: Hosts { rest: at(0), streams: at(1), ws_api: at(2) }, key };
     Ok(Arc::new(move |opening| open(&access, opening)))
+}
+
+fn api_key(AccountKey { key, signing }: AccountKey) -> Result<ApiKey, String> {
+    match signing {
+        Signing::Secret(secret) => Ok(ApiKey::hmac(key, secret)),
+        Signing::PrivateKey(pem) => ApiKey::ed25519(key, &pem),
+    }
 }
 
 #[cfg(test)]
