@@ -12,6 +12,7 @@ pub mod look;
 mod measured;
 mod narrow;
 mod nouns;
+mod plot;
 mod refuse;
 mod reload;
 mod safety;

@@ -126,6 +126,7 @@ fn structures_and_indicators_are_alternatives() {
     assert!(wrong(&["--structure", "ob:0"]).contains("from 1 to 10000"));
     assert!(wrong(&["--structure", "fvg,fvg"]).contains("`fvg` is named twice"));
     assert!(wrong(&["--structure", "fvg", "--indicators", "close"]).contains("cannot be used"));
+    assert!(wrong(&["--structure", "fvg", "--regime"]).contains("without --plot FILE.svg"));
     assert!(wrong(&["--structure", "fvg", "--csv"]).contains("cannot be used"));
     assert!(wrong(&[]).contains("--structure"));
     // One bar has no event, and a row that is no bar is refused.

@@ -55,6 +55,9 @@ impl Catalogued for Bollinger {
     const OUTPUTS: &'static [&'static str] = &["mid", "upper", "lower"];
     const COLUMNS: &'static [(usize, &'static str)] =
         &[(1, "bb_upper"), (0, "bb_mid"), (2, "bb_lower")];
+    fn is_price(_: usize) -> bool {
+        true
+    }
     fn make(params: &[u32], output: usize) -> Bollinger {
         Bollinger::new(params[0], width(params[1], output))
     }

@@ -41,6 +41,11 @@ pub trait Catalogued:
     /// column with the name of the indicator.
     const COLUMNS: &'static [(usize, &'static str)] = &[];
 
+    /// Whether an output is a price, which a chart shows over the bars.
+    fn is_price(output: usize) -> bool {
+        let _ = output;
+        false
+    }
     /// Makes an instance that has seen no bar. `params` has the length of [`Catalogued::PARAMS`]
     /// and keeps their limits. `output` is an index into [`Catalogued::OUTPUTS`], or 0.
     fn make(params: &[u32], output: usize) -> Self;
@@ -75,6 +80,7 @@ pub struct Entry {
     pub(crate) state_bytes: u64,
     pub(crate) words: &'static [&'static str],
     pub(crate) daily: bool,
+    pub(crate) is_price: fn(usize) -> bool,
     pub(crate) bank: fn(&[u32], usize) -> Box<dyn Bank>,
     pub(crate) warm_up: fn(&[u32], usize) -> u32,
     pub(crate) settled: fn(&[u32], usize) -> u32,
@@ -91,6 +97,7 @@ pub(crate) const fn entry<I: Catalogued>() -> Entry {
         state_bytes: I::STATE_BYTES,
         words: I::WORDS,
         daily: I::DAILY,
+        is_price: I::is_price,
         bank: |params, output| Box::new(Many::new(I::make(params, output))),
         warm_up: I::warm_up,
         settled: I::settled,

@@ -20,6 +20,9 @@ impl Indicator for Close {
 impl Catalogued for Close {
     const NAME: &'static str = "close";
     const PARAMS: &'static [Param] = &[];
+    fn is_price(_: usize) -> bool {
+        true
+    }
     fn make(_: &[u32], _: usize) -> Close {
         Close
     }

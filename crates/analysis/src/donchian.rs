@@ -64,6 +64,9 @@ impl Catalogued for Donchian {
     const PARAMS: &'static [Param] = &[LENGTH];
     const OUTPUTS: &'static [&'static str] = &["high", "low", "prior_high", "prior_low"];
     const COLUMNS: &'static [(usize, &'static str)] = &[(0, "don_high"), (1, "don_low")];
+    fn is_price(_: usize) -> bool {
+        true
+    }
     fn make(params: &[u32], output: usize) -> Donchian {
         Donchian::new(params[0], output.is_multiple_of(2), output >= PRIOR)
     }

@@ -59,6 +59,9 @@ impl Indicator for Ema {
 impl Catalogued for Ema {
     const NAME: &'static str = "ema";
     const PARAMS: &'static [Param] = &[LENGTH];
+    fn is_price(_: usize) -> bool {
+        true
+    }
     fn make(params: &[u32], _: usize) -> Ema {
         Ema::new(params[0])
     }

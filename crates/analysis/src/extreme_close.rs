@@ -23,6 +23,9 @@ impl Catalogued for ExtremeClose {
     const PARAMS: &'static [Param] = &[LENGTH];
     const OUTPUTS: &'static [&'static str] = &["high", "low"];
     const COLUMNS: &'static [(usize, &'static str)] = &[(0, "close_high"), (1, "close_low")];
+    fn is_price(_: usize) -> bool {
+        true
+    }
     fn make(params: &[u32], output: usize) -> ExtremeClose {
         ExtremeClose(Donchian::make(params, output))
     }

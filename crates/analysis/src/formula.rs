@@ -42,6 +42,18 @@ impl Formula {
         self.entry.daily
     }
 
+    /// Whether its values are prices, which a chart shows over the bars.
+    #[must_use]
+    pub fn is_price(&self) -> bool {
+        (self.entry.is_price)(self.output)
+    }
+
+    /// Whether its values are states, each with a word.
+    #[must_use]
+    pub const fn has_words(&self) -> bool {
+        !self.entry.words.is_empty()
+    }
+
     /// The word for a value, if the indicator has words for its values.
     #[must_use]
     pub fn word(&self, value: f64) -> Option<&'static str> {
@@ -61,6 +73,12 @@ impl Formula {
     #[must_use]
     pub fn params(&self) -> &[u32] {
         &self.params
+    }
+
+    /// Name of the output. Empty if the indicator has a single value, or if it is the usual one.
+    #[must_use]
+    pub fn output(&self) -> &'static str {
+        self.entry.outputs.get(self.output).copied().unwrap_or_default()
     }
 
     /// Parses a text that may leave out the output: then it means all columns of the indicator.

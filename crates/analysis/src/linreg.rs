@@ -91,6 +91,9 @@ impl Catalogued for Regression {
     const OUTPUTS: &'static [&'static str] = &["mid", "upper", "lower", "r2"];
     const COLUMNS: &'static [(usize, &'static str)] =
         &[(1, "lr_upper"), (0, "lr_mid"), (2, "lr_lower"), (3, "lr_r2")];
+    fn is_price(output: usize) -> bool {
+        Self::OUTPUTS[output] != "r2"
+    }
     fn make(params: &[u32], output: usize) -> Regression {
         let output = match output {
             3 => Output::Explained,

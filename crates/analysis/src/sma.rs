@@ -68,6 +68,9 @@ impl Indicator for Sma {
 impl Catalogued for Sma {
     const NAME: &'static str = "sma";
     const PARAMS: &'static [Param] = &[LENGTH];
+    fn is_price(_: usize) -> bool {
+        true
+    }
     fn make(params: &[u32], _: usize) -> Sma {
         Sma::new(params[0])
     }

@@ -64,6 +64,9 @@ impl Catalogued for Vwap {
     const NAME: &'static str = "vwap";
     const PARAMS: &'static [Param] = &[];
     const DAILY: bool = true;
+    fn is_price(_: usize) -> bool {
+        true
+    }
     fn make(_: &[u32], _: usize) -> Vwap {
         Vwap::default()
     }

@@ -116,6 +116,9 @@ impl Catalogued for Zone {
     const COLUMNS: &'static [(usize, &'static str)] = &[(0, "zone_top"), (1, "zone_bottom")];
     const BAR_BYTES: u64 = 40;
     const STATE_BYTES: u64 = 8_000;
+    fn is_price(_: usize) -> bool {
+        true
+    }
     fn make(params: &[u32], output: usize) -> Zone {
         Zone {
             count: Count::new(params[0]),

@@ -1,8 +1,11 @@
-//! `everwarm analyze`: indicators or structures over a file of bars.
+//! `everwarm analyze`: indicators and structures over a file of bars, as text or as a picture.
 
+mod plot;
 mod structure;
 
+use self::structure::Structures;
 use crate::print::Printer;
+use everwarm_analysis::structure::Named;
 use everwarm_analysis::{Bank, Bar as Plain, Formula};
 use everwarm_domain::market::Bar;
 use everwarm_sim::market::read_bars;
@@ -22,7 +25,10 @@ const REGIME: &str = "regime,driver";
 /// Flags of `analyze`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(group(
-    clap::ArgGroup::new("computed").required(true).args(["indicators", "structure", "regime"])
+    clap::ArgGroup::new("computed")
+        .required(true)
+        .multiple(true)
+        .args(["indicators", "structure", "regime", "plot"])
 ))]
 pub struct AnalyzeArgs {
     /// CSV file with the columns open_time, open, high, low, close, volume; it may end with .gz.
@@ -38,6 +44,14 @@ pub struct AnalyzeArgs {
     /// Prints the regime, the regime by the directional index alone, and the driver.
     #[arg(long)]
     regime: bool,
+    /// Draws candles as an SVG picture, with all that is computed. With it, --indicators,
+    /// --structure and --regime may be used together.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+    /// Draw the newest N bars.
+    #[arg(long, value_name = "N", requires = "plot", default_value_t = plot::BARS)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=plot::BARS_MAX))]
+    plot_bars: u64,
     /// Read only the first N bars.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
@@ -49,17 +63,62 @@ pub struct AnalyzeArgs {
     json: bool,
 }
 
-/// Prints the values of the indicators at each bar, or the events of the structures.
+/// A value of an indicator that is computed.
+#[derive(Clone, Debug)]
+struct Column {
+    /// Its name in tables.
+    name: String,
+    /// Its name as typed, with the output.
+    typed: String,
+    /// The number of its text in the list, which can name several values.
+    group: usize,
+    formula: Formula,
+}
+
+/// Computes what the flags name. Prints the values of the indicators at each bar and the events of
+/// the structures, and draws the picture.
 pub fn print(args: &AnalyzeArgs, printer: Printer) -> Result<Exit, Failure> {
     let usage = |flag: &str, why: &str| Failure::new(Exit::Usage, format!("{flag}: {why}"));
-    if let Some(list) = &args.structure {
-        let all = structure::named(list).map_err(|why| usage("--structure", &why))?;
-        return structure::print(&all, &read(args, printer)?, args.json, printer);
+    let indicators = args.indicators.as_deref();
+    if args.plot.is_none() {
+        let asked = [indicators.is_some(), args.structure.is_some(), args.regime];
+        if asked.into_iter().filter(|asked| *asked).count() > 1 {
+            let why = "cannot be used together without --plot FILE.svg; choose one of them";
+            return Err(usage("--indicators, --structure and --regime", why));
+        }
     }
-    let list = if args.regime { REGIME } else { args.indicators.as_deref().unwrap_or_default() };
-    let columns = columns(list).map_err(|why| usage("--indicators", &why))?;
+    let all = match (indicators, args.regime) {
+        (Some(list), true) => Some(format!("{list},{REGIME}")),
+        (Some(list), false) => Some(list.to_owned()),
+        (None, true) => Some(REGIME.to_owned()),
+        (None, false) => None,
+    };
+    let all = all.map(|list| columns(&list)).transpose();
+    let columns = all.map_err(|why| usage("--indicators", &why))?.unwrap_or_default();
+    let structures = args.structure.as_deref().map(structure::named).transpose();
+    let structures = structures.map_err(|why| usage("--structure", &why))?.unwrap_or_default();
+    if let Some(file) = &args.plot {
+        plot::check(file, &args.file, &columns, &structures)
+            .map_err(|why| usage("--plot", &why))?;
+    }
     let bars = read(args, printer)?;
-    values(args, columns, &bars, printer)
+    if let Some(file) = &args.plot {
+        let most = usize::try_from(args.plot_bars).unwrap_or(usize::MAX);
+        let (columns, structures) = (&columns[..], &structures[..]);
+        let scene = plot::Scene { file: &args.file, bars: &bars, columns, structures, most };
+        scene.write(file, printer)?;
+    }
+    let computed = !columns.is_empty() || !structures.is_empty();
+    if computed && (args.csv || args.json) {
+        return rows(args, &columns, &structures, &bars, printer);
+    }
+    if !columns.is_empty() {
+        table(&columns, &bars, printer)?;
+    }
+    if !structures.is_empty() {
+        structure::table(Structures::new(&structures, &bars)?, &bars, printer)?;
+    }
+    Ok(Exit::Fine)
 }
 
 /// The bars of the file. Prints what the reader notices.
@@ -73,31 +132,39 @@ fn read(args: &AnalyzeArgs, printer: Printer) -> Result<Vec<Bar>, Failure> {
     Ok(bars)
 }
 
-/// Prints the columns at each bar.
-fn values(
+/// Prints everything as lines. The events that a bar makes known follow its values.
+fn rows(
     args: &AnalyzeArgs,
-    columns: Vec<(String, Formula)>,
+    columns: &[Column],
+    structures: &[(String, Named)],
     bars: &[Bar],
     printer: Printer,
 ) -> Result<Exit, Failure> {
-    let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
-    let mut rows = Rows::new(columns, bars)?;
-    if args.csv || args.json {
-        let mut head = args.csv.then(|| format!("open_time,{}", names.join(",")));
-        for block in bars.chunks(BLOCK) {
-            let mut lines: Vec<String> = head.take().into_iter().collect();
-            for bar in block {
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let (mut rows, mut structures) =
+        (Rows::new(columns, bars)?, Structures::new(structures, bars)?);
+    let mut head = args.csv.then(|| format!("open_time,{}", names.join(",")));
+    for block in bars.chunks(BLOCK) {
+        let mut lines: Vec<String> = head.take().into_iter().collect();
+        for bar in block {
+            if !columns.is_empty() {
                 let values = rows.next(bar);
                 let line = if args.csv { csv(bar, &values) } else { json(bar, &names, &values) };
                 lines.push(line);
             }
-            if !printer.lines(&lines)? {
-                break;
-            }
+            lines.extend(structures.next(bar).iter().map(|event| structure::json(event, bars)));
         }
-        return Ok(Exit::Fine);
+        if !printer.lines(&lines)? {
+            break;
+        }
     }
-    let heads: Vec<String> = names.iter().map(|name| format!(">{name}")).collect();
+    Ok(Exit::Fine)
+}
+
+/// Prints the columns at the newest bars as a table.
+fn table(columns: &[Column], bars: &[Bar], printer: Printer) -> Result<Exit, Failure> {
+    let mut rows = Rows::new(columns, bars)?;
+    let heads: Vec<String> = columns.iter().map(|column| format!(">{}", column.name)).collect();
     let heads = ["open (UTC)", ">close"].into_iter().chain(heads.iter().map(String::as_str));
     let mut table = Table::new(&heads.collect::<Vec<_>>());
     let first = bars.len().saturating_sub(ROWS);
@@ -116,19 +183,27 @@ fn values(
     printer.table(&table)
 }
 
-/// The columns of a list of indicators, with their names.
-fn columns(list: &str) -> Result<Vec<(String, Formula)>, String> {
-    let mut all: Vec<Vec<Formula>> = Vec::new();
+/// The columns of a list of indicators.
+fn columns(list: &str) -> Result<Vec<Column>, String> {
+    let mut all: Vec<(&str, Vec<Formula>)> = Vec::new();
     for text in split(list) {
         let formulas = Formula::columns_of(text)?;
-        if all.iter().flatten().any(|formula| formulas.contains(formula)) {
+        if all.iter().flat_map(|(_, of)| of).any(|formula| formulas.contains(formula)) {
             return Err(format!("`{text}` is named twice"));
         }
-        all.push(formulas);
+        all.push((text, formulas));
     }
-    let once = |name: &str| all.iter().filter(|of| of.iter().any(|f| f.name() == name)).count() < 2;
-    let named = |formula: &Formula| (formula.column(once(formula.name())), formula.clone());
-    let columns: Vec<_> = all.iter().flatten().map(named).collect();
+    let has = |name: &str, of: &[Formula]| of.iter().any(|formula| formula.name() == name);
+    let once = |name: &str| all.iter().filter(|(_, of)| has(name, of)).count() < 2;
+    let mut columns = Vec::new();
+    for (group, (text, formulas)) in all.iter().enumerate() {
+        for formula in formulas {
+            let (name, output) = (formula.column(once(formula.name())), formula.output());
+            let whole = formulas.len() == 1 || output.is_empty();
+            let typed = if whole { (*text).to_owned() } else { format!("{text}.{output}") };
+            columns.push(Column { name, typed, group, formula: formula.clone() });
+        }
+    }
     if columns.is_empty() {
         return Err("name at least one indicator, like `sma:20`".to_owned());
     }
@@ -174,25 +249,31 @@ struct Rows {
 impl Rows {
     /// # Errors
     /// The prices of the bars fit no common number of decimals.
-    fn new(columns: Vec<(String, Formula)>, bars: &[Bar]) -> Result<Rows, Failure> {
+    fn new(columns: &[Column], bars: &[Bar]) -> Result<Rows, Failure> {
         let bank = |formula: &Formula| {
             let mut bank = formula.bank();
             bank.insert(0);
             bank
         };
-        let formulas: Vec<Formula> = columns.into_iter().map(|(_, formula)| formula).collect();
+        let formulas: Vec<Formula> = columns.iter().map(|of| of.formula.clone()).collect();
         let banks: Vec<_> = formulas.iter().map(bank).collect();
         let values = vec![f64::NAN; banks.len()];
         let scale = common_scale(bars)?;
         Ok(Rows { formulas, banks, scale, values })
     }
 
-    /// Takes the next bar.
-    fn next(&mut self, bar: &Bar) -> Vec<Shown> {
+    /// Takes the next bar. Returns the values, which are `NaN` until they are defined.
+    fn values(&mut self, bar: &Bar) -> &[f64] {
         let plain = plain(bar, self.scale).expect("all bars fit");
         for (bank, value) in self.banks.iter_mut().zip(&mut self.values) {
             bank.update(&[(0, plain)], std::slice::from_mut(value), 1);
         }
+        &self.values
+    }
+
+    /// Takes the next bar. Returns what is printed.
+    fn next(&mut self, bar: &Bar) -> Vec<Shown> {
+        self.values(bar);
         let shown = |(formula, value): (&Formula, &f64)| {
             formula.word(*value).map_or(Shown::Number(*value), Shown::Word)
         };
@@ -234,7 +315,7 @@ fn csv(bar: &Bar, values: &[Shown]) -> String {
     line
 }
 
-fn json(bar: &Bar, names: &[String], values: &[Shown]) -> String {
+fn json(bar: &Bar, names: &[&str], values: &[Shown]) -> String {
     let mut row = Map::new();
     row.insert("open_time".to_owned(), bar.open_time.into());
     for (name, value) in names.iter().zip(values) {
@@ -242,7 +323,7 @@ fn json(bar: &Bar, names: &[String], values: &[Shown]) -> String {
             Shown::Number(value) => Number::from_f64(value).map_or(Value::Null, Value::Number),
             Shown::Word(word) => word.into(),
         };
-        row.insert(name.clone(), value);
+        row.insert((*name).to_owned(), value);
     }
     Value::Object(row).to_string()
 }
@@ -269,7 +350,7 @@ mod tests {
     use everwarm_domain::money::{Decimal, Price};
 
     fn names(list: &str) -> Vec<String> {
-        columns(list).unwrap().into_iter().map(|(name, _)| name).collect()
+        columns(list).unwrap().into_iter().map(|column| column.name).collect()
     }
 
     #[test]
@@ -296,11 +377,11 @@ mod tests {
     #[test]
     fn a_value_is_empty_until_it_is_defined_and_whole_afterwards() {
         let bars = [bar(0, "1"), bar(1, "2.3"), bar(2, "0.000000000031")];
-        let mut rows = Rows::new(columns("sma:2,close").unwrap(), &bars).unwrap();
+        let mut rows = Rows::new(&columns("sma:2,close").unwrap(), &bars).unwrap();
         assert_eq!(csv(&bars[0], &rows.next(&bars[0])), "0,,1");
         assert_eq!(csv(&bars[1], &rows.next(&bars[1])), "60000,1.65,2.3");
         let values = rows.next(&bars[2]);
-        let names = ["sma_2".to_owned(), "close".to_owned()];
+        let names = ["sma_2", "close"];
         let want = r#"{"close":3.1e-11,"open_time":120000,"sma_2":1.1500000000155}"#;
         assert_eq!(json(&bars[2], &names, &values), want);
         assert_eq!(
@@ -313,7 +394,7 @@ mod tests {
     fn volumes_and_their_average_price_come_from_the_file() {
         let traded = |minute, price, volume| Bar { volume, ..bar(minute, price) };
         let bars = [traded(0, "2", Decimal::new(15, 1)), traded(1, "4", Decimal::new(5, 1))];
-        let mut rows = Rows::new(columns("volume:2,vwap").unwrap(), &bars).unwrap();
+        let mut rows = Rows::new(&columns("volume:2,vwap").unwrap(), &bars).unwrap();
         assert_eq!(csv(&bars[0], &rows.next(&bars[0])), "0,,2");
         assert_eq!(csv(&bars[1], &rows.next(&bars[1])), "60000,2,2.5");
     }
@@ -321,10 +402,10 @@ mod tests {
     #[test]
     fn states_are_words_and_no_data_is_empty() {
         let columns = columns(REGIME).unwrap();
-        let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         assert_eq!(names, ["regime", "regime_adx", "driver"]);
         let bars: Vec<Bar> = (0..200).map(|n| bar(n, &(100 + n).to_string())).collect();
-        let mut rows = Rows::new(columns, &bars).unwrap();
+        let mut rows = Rows::new(&columns, &bars).unwrap();
         let lines: Vec<String> = bars.iter().map(|bar| csv(bar, &rows.next(bar))).collect();
         assert_eq!(lines[26], "1560000,,,");
         assert_eq!(lines[27], "1620000,wide_structure,wide_structure,");
@@ -332,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn indicators_and_structures_are_alternatives() {
+    fn something_must_be_computed_or_drawn() {
         let refused = |flags: &[&str]| {
             let words = ["everwarm", "analyze", "A_1h.csv"].iter().chain(flags);
             let matches = crate::command().try_get_matches_from(words);
@@ -340,12 +421,13 @@ mod tests {
         };
         assert_eq!(refused(&["--indicators", "close", "--csv"]), "");
         assert_eq!(refused(&["--structure", "fvg", "--json", "--limit", "5"]), "");
+        assert_eq!(refused(&["--plot", "a.svg", "--plot-bars", "5"]), "");
         let text = refused(&[]);
-        assert!(text.contains("--indicators <LIST>|--structure <LIST>|--regime"), "{text}");
-        let text = refused(&["--indicators", "close", "--structure", "fvg"]);
-        assert!(text.contains("cannot be used with"), "{text}");
+        assert!(text.contains("--indicators <LIST>|--structure <LIST>|--regime|--plot"), "{text}");
         let text = refused(&["--structure", "fvg", "--csv"]);
         assert!(text.contains("cannot be used with"), "{text}");
+        let text = refused(&["--structure", "fvg", "--plot-bars", "5"]);
+        assert!(text.contains("--plot"), "{text}");
     }
 
     #[test]

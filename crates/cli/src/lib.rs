@@ -283,7 +283,8 @@ enum Command {
     /// Repeat every decision with this version and compare it with the journal. Exit code 4:
     /// something differs.
     Replay(replay::ReplayArgs),
-    /// Compute indicators or structures over a file of bars, without a daemon or data directory.
+    /// Compute indicators or structures over a file of bars, or draw them, without a daemon or data
+    /// directory.
     Analyze(analyze::AnalyzeArgs),
     /// Fetch past bars from a public source, or check files of bars.
     #[command(subcommand)]

@@ -1,6 +1,6 @@
 //! `everwarm analyze --structure`: the events of structures over a file of bars.
 
-use super::{BLOCK, ROWS, common_scale, plain, short, split};
+use super::{ROWS, common_scale, plain, short, split};
 use crate::print::Printer;
 use everwarm_analysis::structure::{Event, Named, Place, Structure};
 use everwarm_domain::market::Bar;
@@ -9,15 +9,15 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_words::text::{Table, count, instant};
 use serde_json::{Map, Number, Value};
 
-/// The structures of a list.
-pub(super) fn named(list: &str) -> Result<Vec<Named>, String> {
-    let mut all: Vec<Named> = Vec::new();
+/// The structures of a list, with their texts as typed.
+pub(super) fn named(list: &str) -> Result<Vec<(String, Named)>, String> {
+    let mut all: Vec<(String, Named)> = Vec::new();
     for text in split(list) {
         let named = text.parse()?;
-        if all.contains(&named) {
+        if all.iter().any(|(_, other)| *other == named) {
             return Err(format!("`{text}` is named twice"));
         }
-        all.push(named);
+        all.push((text.to_owned(), named));
     }
     if all.is_empty() {
         return Err("name at least one structure, like `swings:5`".to_owned());
@@ -25,24 +25,12 @@ pub(super) fn named(list: &str) -> Result<Vec<Named>, String> {
     Ok(all)
 }
 
-/// Prints the events: all as JSON, or the newest as a table.
-pub(super) fn print(
-    all: &[Named],
+/// Prints the newest events as a table.
+pub(super) fn table(
+    mut structures: Structures,
     bars: &[Bar],
-    as_json: bool,
     printer: Printer,
 ) -> Result<Exit, Failure> {
-    let mut structures = Structures::new(all, bars)?;
-    if as_json {
-        for block in bars.chunks(BLOCK) {
-            let events = block.iter().flat_map(|bar| structures.next(bar));
-            let lines: Vec<String> = events.map(|event| json(&event, bars)).collect();
-            if !printer.lines(&lines)? {
-                break;
-            }
-        }
-        return Ok(Exit::Fine);
-    }
     let events: Vec<Event> = bars.iter().flat_map(|bar| structures.next(bar)).collect();
     let first = events.len().saturating_sub(ROWS);
     let mut table = Table::new(&["known (UTC)", "event", "type", "bar (UTC)", ">price or zone"]);
@@ -69,7 +57,7 @@ pub(super) fn print(
 }
 
 /// All structures of a list, bar by bar.
-struct Structures {
+pub(super) struct Structures {
     all: Vec<(Named, Box<dyn Structure + Send>)>,
     /// Decimals of the prices of the whole file.
     scale: u8,
@@ -78,21 +66,29 @@ struct Structures {
 impl Structures {
     /// # Errors
     /// The prices of the bars fit no common number of decimals.
-    fn new(all: &[Named], bars: &[Bar]) -> Result<Structures, Failure> {
+    pub(super) fn new(all: &[(String, Named)], bars: &[Bar]) -> Result<Structures, Failure> {
         let scale = common_scale(bars)?;
-        Ok(Structures { all: all.iter().map(|named| (*named, named.structure())).collect(), scale })
+        let all = all.iter().map(|(_, named)| (*named, named.structure())).collect();
+        Ok(Structures { all, scale })
     }
 
     /// The events of the next bar, in the order of the list.
-    fn next(&mut self, bar: &Bar) -> Vec<Event> {
-        let plain = plain(bar, self.scale).expect("all bars fit");
+    pub(super) fn next(&mut self, bar: &Bar) -> Vec<Event> {
         let mut events = Vec::new();
-        for (named, structure) in &mut self.all {
+        self.each(bar, |_, event| events.push(event));
+        events
+    }
+
+    /// Takes the next bar. Passes on its events, each with the number of its structure.
+    pub(super) fn each(&mut self, bar: &Bar, mut take: impl FnMut(usize, Event)) {
+        let plain = plain(bar, self.scale).expect("all bars fit");
+        for (number, (named, structure)) in self.all.iter_mut().enumerate() {
             let mut found = Vec::new();
             assert!(structure.update(&plain, &mut found), "the reader takes valid bars only");
-            events.extend(found.into_iter().filter(|event| named.means(event.kind)));
+            for event in found.into_iter().filter(|event| named.means(event.kind)) {
+                take(number, event);
+            }
         }
-        events
     }
 }
 
@@ -101,7 +97,8 @@ fn open_time(bars: &[Bar], index: u64) -> Option<UtcMs> {
     bars.get(usize::try_from(index).ok()?).map(|bar| bar.open_time)
 }
 
-fn json(event: &Event, bars: &[Bar]) -> String {
+/// An event as a line of JSON.
+pub(super) fn json(event: &Event, bars: &[Bar]) -> String {
     let mut row = Map::new();
     let mut set = |name: &str, value: Value| row.insert(name.to_owned(), value);
     set("event", event.kind.name().into());
@@ -140,7 +137,7 @@ mod tests {
     #[test]
     fn a_list_names_structures_once() {
         let names = |list: &str| -> Vec<String> {
-            named(list).unwrap().iter().map(Named::to_string).collect()
+            named(list).unwrap().iter().map(|(_, named)| named.to_string()).collect()
         };
         assert_eq!(names("swings:5, fvg(join),bos(5)"), ["swings(5)", "fvg(join)", "bos(5)"]);
         assert_eq!(named("fvg,swings:5,swings(5)").unwrap_err(), "`swings(5)` is named twice");
