@@ -68,7 +68,7 @@ use everwarm_runtime::files::{is_full, keep_private};
 use everwarm_runtime::store::archive::ArchiveError;
 use everwarm_runtime::supervise::{RootOutcome, Watchdog};
 use everwarm_sim::books::BooksError;
-use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
+use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded, Ticking};
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::{Costs, InitialBooks, SimError, SimOptions};
 use everwarm_views::audit::AUDIT_FILE;
@@ -603,6 +603,7 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
 /// Runs the exchange until it ends.
 fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     let (market, setup) = market(&config.market)?;
+    let market = Ticking::when(config.ticks, market, setup.seed);
     let pace = match config.market.pace {
         Pace::Lockstep => everwarm_sim::Pace::Lockstep,
         Pace::Times(factor) => everwarm_sim::Pace::Times(factor),

@@ -7,7 +7,7 @@ use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::Decimal;
+use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body, Mask, RuntimeEvent};
@@ -189,6 +189,32 @@ pub struct Advance {
     pub market: UtcMs,
     /// The close of the minute with trades to release in this step, and its bars by symbol.
     pub minute: Option<(UtcMs, Vec<Bar>)>,
+    /// The trades to release in this step, if the market spreads them over the minute. Then there
+    /// is no `minute`. Absent in the encoded form of all other steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks: Option<Ticks>,
+}
+
+/// Trades of a minute that are released together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ticks {
+    /// The close of the minute.
+    pub close: UtcMs,
+    /// The trades, by time and symbol.
+    pub list: Vec<Tick>,
+}
+
+/// A trade of the market within a minute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Venue time.
+    pub time: UtcMs,
+    /// In quote units.
+    pub price: Price,
+    /// Volume of the minute's bar, with the first trade of the minute.
+    pub volume: Option<Decimal>,
 }
 
 /// An order as it entered the books.

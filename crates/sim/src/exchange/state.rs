@@ -1,7 +1,7 @@
 //! The books as a stage: facts change its orders, trades, balances and tapes.
 
 use super::costs::Costs;
-use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Traded};
+use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Tick, Traded};
 use super::open_state::{Ended, Live, Purse, Rules, Tape};
 use super::order::{Order, OrderList, Trade};
 use super::request::Target;
@@ -260,14 +260,37 @@ impl Exchange {
             for bar in bars {
                 self.roll(*close, bar);
             }
-            if self.market >= close - 1 {
-                self.live.last_close = self.live.last_close.max(*close);
+            self.ended(*close);
+        }
+        if let Some(ticks) = &advance.ticks {
+            for tick in &ticks.list {
+                self.ticked(ticks.close, tick);
             }
+            self.ended(ticks.close);
         }
         let last_close = self.live.last_close;
         if last_close > self.opened && self.market >= last_close {
             self.shown = Some(last_close);
         }
+    }
+
+    /// Notes the minute that closes at `close` if all its trades are released.
+    fn ended(&mut self, close: UtcMs) {
+        if self.market >= close - 1 {
+            self.live.last_close = self.live.last_close.max(close);
+        }
+    }
+
+    fn ticked(&mut self, close: UtcMs, tick: &Tick) {
+        if !(self.released_before < tick.time && tick.time <= self.market) {
+            return;
+        }
+        let tape = self.live.tapes.entry(tick.symbol);
+        if tape.minute != close {
+            let volume = tick.volume.unwrap_or_default();
+            *tape = Tape { minute: close, volume, ..Tape::default() };
+        }
+        tape.last = tick.price.decimal().normalize();
     }
 
     fn passed(&mut self, to: UtcMs) {
