@@ -119,39 +119,38 @@ pub fn advances(
         if first > released {
             break;
         }
-        let before = reached;
-        reached = released.min(close);
-        let (mut minute, mut spread) = (None, None);
-        if ticks {
-            spread = ticks_of(exchange, market, close, (before, reached));
-            if spread.is_none() {
-                reached = before;
-                break;
-            }
-        } else {
-            minute = Some((close, market.bars_closing(close)));
+        let upto = released.min(close);
+        let list =
+            if ticks { ticks_of(exchange, market, close, (reached, upto)) } else { Vec::new() };
+        if ticks && list.is_empty() {
+            break;
         }
+        reached = upto;
         at = at.max(reached.min(now));
-        inputs.push(SimFact::Advance(Advance { now: at, market: reached, minute, ticks: spread }));
+        inputs.push(if ticks {
+            SimFact::Ticked(Ticks { now: at, market: reached, close, list })
+        } else {
+            let minute = Some((close, market.bars_closing(close)));
+            SimFact::Advance(Advance { now: at, market: reached, minute })
+        });
         if reached == released {
             break;
         }
     }
     if (at, reached) != (now, released) {
-        let (minute, ticks) = (None, None);
-        inputs.push(SimFact::Advance(Advance { now, market: released, minute, ticks }));
+        inputs.push(SimFact::Advance(Advance { now, market: released, minute: None }));
     }
     inputs
 }
 
-/// The trades of the minute that closes at `close`, later than `before` and up to `reached`. None
-/// if there are none.
+/// The trades of the minute that closes at `close`, later than `before` and up to `reached`, by time
+/// and symbol.
 fn ticks_of(
     exchange: &Exchange,
     market: &mut dyn Market,
     close: UtcMs,
     (before, reached): (UtcMs, UtcMs),
-) -> Option<Ticks> {
+) -> Vec<Tick> {
     let mut list = Vec::new();
     for bar in market.bars_closing(close) {
         let known = exchange.tape(bar.symbol).is_some_and(|tape| tape.minute == close);
@@ -163,7 +162,7 @@ fn ticks_of(
         }
     }
     list.sort_by_key(|tick| (tick.time, tick.symbol));
-    (!list.is_empty()).then_some(Ticks { close, list })
+    list
 }
 
 /// Applies one input to `exchange` and returns the facts that follow.

@@ -2,7 +2,7 @@
 
 use super::costs::Costs;
 use super::draw::{Draw, Purpose};
-use super::fact::{Advance, SimFact, Ticks, Traded};
+use super::fact::{Advance, SimFact, Tick, Ticks, Traded};
 use super::open_state::Tape;
 use super::order::Order;
 use super::state::Exchange;
@@ -64,41 +64,48 @@ struct Passing {
     volume: Decimal,
 }
 
-/// The trades of these symbols that `advance` released, by time and symbol.
-fn passing(exchange: &Exchange, advance: &Advance, of: &BTreeSet<Symbol>) -> Vec<Passing> {
-    let fresh = |time: UtcMs| exchange.released_before < time && time <= exchange.market();
-    let mut all = Vec::new();
-    if let Some((close, bars)) = &advance.minute {
-        for bar in bars.iter().filter(|bar| of.contains(&bar.symbol)) {
-            let (symbol, close, volume) = (bar.symbol, *close, bar.volume);
-            let steps = path(close, bar).into_iter().filter(|step| fresh(step.time));
-            all.extend(steps.map(|Step { time, price }| Passing {
-                time,
-                symbol,
-                price,
-                close,
-                volume,
-            }));
-        }
-    }
-    if let Some(Ticks { close, list }) = &advance.ticks {
-        for tick in list.iter().filter(|tick| of.contains(&tick.symbol) && fresh(tick.time)) {
-            let volume = exchange.tape(tick.symbol).map(|tape| tape.volume).unwrap_or_default();
-            let (symbol, price) = (tick.symbol, tick.price.decimal().normalize());
-            all.push(Passing { time: tick.time, symbol, price, close: *close, volume });
-        }
-    }
-    all.sort_by_key(|trade| (trade.time, trade.symbol));
-    all
+/// The symbols with open orders.
+fn awaited(exchange: &Exchange) -> BTreeSet<Symbol> {
+    exchange.open_orders().map(|order| order.symbol).collect()
 }
 
-/// The facts that follow from the trades that `advance` released. At each trade, orders delayed by
-/// a fault take first. Then resting orders fill, the better price first. Then stops that the trade
-/// reaches enter the market.
+fn fresh(exchange: &Exchange, time: UtcMs) -> bool {
+    exchange.released_before < time && time <= exchange.market()
+}
+
+/// The facts that follow from the trades that `advance` released.
 #[must_use]
 pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
-    let open: BTreeSet<Symbol> = exchange.open_orders().map(|order| order.symbol).collect();
-    let trades = passing(exchange, advance, &open);
+    let Some((close, bars)) = &advance.minute else { return Vec::new() };
+    let (close, awaited) = (*close, awaited(exchange));
+    let mut trades = Vec::new();
+    for bar in bars.iter().filter(|bar| awaited.contains(&bar.symbol)) {
+        let (symbol, volume) = (bar.symbol, bar.volume);
+        let steps = path(close, bar).into_iter().filter(|step| fresh(exchange, step.time));
+        let trade = |Step { time, price }| Passing { time, symbol, price, close, volume };
+        trades.extend(steps.map(trade));
+    }
+    met(exchange, trades)
+}
+
+/// The facts that follow from trades within a minute.
+#[must_use]
+pub fn ticked(exchange: &Exchange, ticks: &Ticks) -> Vec<SimFact> {
+    let (close, awaited) = (ticks.close, awaited(exchange));
+    let new = |tick: &&Tick| awaited.contains(&tick.symbol) && fresh(exchange, tick.time);
+    let trade = |tick: &Tick| {
+        let volume = exchange.tape(tick.symbol).map(|tape| tape.volume).unwrap_or_default();
+        let (symbol, price) = (tick.symbol, tick.price.decimal().normalize());
+        Passing { time: tick.time, symbol, price, close, volume }
+    };
+    met(exchange, ticks.list.iter().filter(new).map(trade).collect())
+}
+
+/// The facts that follow from these trades. At each trade, orders delayed by a fault take first.
+/// Then resting orders fill, the better price first. Then stops that the trade reaches enter the
+/// market.
+fn met(exchange: &Exchange, mut trades: Vec<Passing>) -> Vec<SimFact> {
+    trades.sort_by_key(|trade| (trade.time, trade.symbol));
     let symbols: BTreeSet<Symbol> = trades.iter().map(|trade| trade.symbol).collect();
     if symbols.is_empty() {
         return Vec::new();

@@ -63,11 +63,10 @@ pub fn tapes(exchange: &Exchange, wanted: &BTreeSet<String>) -> BTreeMap<Symbol,
 /// The bars of the minute of which `input` released trades, as far as their symbols traded.
 #[must_use]
 pub fn traded(market: &mut dyn Market, input: &SimFact) -> Option<(UtcMs, Vec<Bar>)> {
-    let SimFact::Advance(advance) = input else { return None };
-    if let Some(minute) = &advance.minute {
-        return Some(minute.clone());
+    if let SimFact::Advance(advance) = input {
+        return advance.minute.clone();
     }
-    let ticks = advance.ticks.as_ref()?;
+    let SimFact::Ticked(ticks) = input else { return None };
     let symbols: BTreeSet<Symbol> = ticks.list.iter().map(|tick| tick.symbol).collect();
     let mut bars = market.bars_closing(ticks.close);
     bars.retain(|bar| symbols.contains(&bar.symbol));
