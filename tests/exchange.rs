@@ -248,7 +248,10 @@ fn refusals_are_the_documented_ones() {
 #[test]
 fn the_page_has_every_endpoint() {
     let page = include_str!("../docs/EXCHANGE.md");
-    let row = |e: &Endpoint| format!("| {} `{}` | `{}` | {} |", e.method, e.path, e.name, e.weight);
+    let row = |e: &Endpoint| {
+        let name = if e.name.is_empty() { "-".to_owned() } else { format!("`{}`", e.name) };
+        format!("| {} `{}` | {name} | {} |", e.method, e.path, e.weight)
+    };
     let absent: Vec<String> = TABLE.iter().map(row).filter(|row| !page.contains(row)).collect();
     assert!(absent.is_empty(), "not in docs/EXCHANGE.md:\n{}", absent.join("\n"));
     assert!([DEMO_KEY, DEMO_SECRET, DEMO_ED25519_KEY].iter().all(|text| page.contains(text)));
@@ -320,6 +323,63 @@ fn faults_are_switched_by_command() {
     assert!(MODES.iter().all(|row| table.matches(row.name).count() >= 2), "{table}");
     assert_eq!(ask(dir, &["sim", "lift"]), json!({"off": MODES.len()}));
     exchange.kill();
+}
+
+/// A client of the program at the pace of real time sees trades and the open bar within the minute.
+/// In lockstep there are none unless a flag asks for them.
+#[tokio::test]
+async fn the_program_trades_within_the_minute() {
+    let folder = Folder::new("exchange-ticks");
+    let begin = |name: &str, flags: &[&str]| {
+        let dir = folder.join(name);
+        let process = Process::start(&dir, &[&["sim", "--idle-exit", "0"], flags].concat());
+        wait_until("it says where it listens", || dir.join("port.json").exists());
+        (process, read(&dir.join("port.json")))
+    };
+    let (real, port) = begin("real", &["--pace", "real"]);
+    let url = format!(
+        "ws://127.0.0.1:{}/stream?streams=btcusdt@trade/btcusdt@depth/btcusdt@kline_1m",
+        port["port"]
+    );
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 3 {
+        let Some(Ok(Message::Text(text))) = socket.next().await else { continue };
+        let message: Value = serde_json::from_str(&text).unwrap();
+        let data = &message["data"];
+        let time = data["T"].as_i64().or(data["E"].as_i64()).unwrap();
+        // The last five milliseconds had trades before, too.
+        let within = time.rem_euclid(MINUTE) < MINUTE - 5 && data["k"]["x"] != true;
+        if within {
+            seen.insert(data["e"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["depthUpdate", "kline", "trade"]);
+    real.kill();
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (name, flags, ticks) in [
+        ("quiet", &["--pace", "lockstep"][..], false),
+        ("asked", &["--pace", "lockstep", "--ticks", "on"][..], true),
+    ] {
+        let (process, port) = begin(name, flags);
+        let base = format!("http://127.0.0.1:{}", port["port"]);
+        let text = http.get(format!("{base}/sim/v1/status")).send().await.unwrap().text().await;
+        let status: Value = serde_json::from_str(&text.unwrap()).unwrap();
+        let begun = status["now"].as_i64().unwrap();
+        let body = json!({"to": begun + 30_000, "market": begun + 30_000}).to_string();
+        let asked = http.post(format!("{base}/sim/v1/advance"));
+        let asked = asked.bearer_auth(port["token"].as_str().unwrap()).body(body);
+        assert!(asked.send().await.unwrap().status().is_success());
+        let url = format!("{base}/api/v3/trades?symbol=BTCUSDT&limit=1");
+        let text = http.get(url).send().await.unwrap().text().await.unwrap();
+        let trades: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(trades[0]["time"].as_i64() > Some(begun), ticks, "{name}: {trades}");
+        process.kill();
+    }
+    let wrong = ["sim", "--ticks", "sometimes"];
+    let (code, _, err) = run(&folder.0, &wrong);
+    assert!(code == Some(2) && err.contains("auto, on, off"), "{code:?} {err}");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn parsing(symbols: usize) -> Duration {
     let mut took = Duration::ZERO;
     for symbol in names {
         let bars = market.bars(symbol, UtcMs::MIN, market.start() - MINUTE, BARS as usize);
-        let page = rows(&bars.iter().map(Kline::minute).collect::<Vec<_>>());
+        let page = rows(&bars.iter().map(|bar| Kline::minute(bar, 4)).collect::<Vec<_>>());
         let began = clock::now();
         let read: Vec<wire::KlineRow> = decode("klines", page.as_bytes()).unwrap();
         let read = map::bars(symbol, Timeframe::M1, &read).unwrap();

@@ -8,7 +8,7 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::is_full;
 use everwarm_sim::books::BooksError;
-use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
+use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded, Ticking};
 use everwarm_sim::{Costs, InitialBooks, SimError, SimOptions};
 use everwarm_views::exit::{Exit, Failure};
 use std::path::Path;
@@ -21,6 +21,7 @@ const MADE_SYMBOLS: u32 = 8;
 /// Runs the exchange until it ends.
 pub fn run(config: SimConfig) -> Result<Exit, Failure> {
     let (market, setup) = market(&config.market)?;
+    let market = Ticking::when(config.ticks, market, setup.seed);
     let pace = match config.market.pace {
         Pace::Lockstep => everwarm_sim::Pace::Lockstep,
         Pace::Times(factor) => everwarm_sim::Pace::Times(factor),

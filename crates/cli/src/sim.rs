@@ -5,7 +5,7 @@ use super::faults::{self, Steer};
 use super::run::{MarketArgs, configuration, put};
 use crate::log;
 use crate::print::Printer;
-use everwarm_config::{CheckDepth, MarketSource};
+use everwarm_config::{CheckDepth, MarketSource, Pace};
 use everwarm_views::exit::{Exit, Failure};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +21,20 @@ pub struct SimConfig {
     pub market: MarketSource,
     /// How long it stays without a client; none: for ever.
     pub idle_exit: Option<Duration>,
+    /// Whether it spreads the trades of a minute over the minute.
+    pub ticks: bool,
+}
+
+/// When the trades of a minute are spread over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Ticks {
+    /// At the pace of real time.
+    #[default]
+    Auto,
+    /// At every pace.
+    On,
+    /// Never: all trades happen at the end of the minute.
+    Off,
 }
 
 /// Flags of `sim`.
@@ -37,6 +51,10 @@ pub struct Args {
     /// Port on loopback; 0 takes a free port, which the port file in its data directory shows.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
+    /// Spread 60 trades of each symbol over every minute. Otherwise four trades happen at its end.
+    /// auto: at the pace real only.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
+    ticks: Ticks,
     /// Configuration file; only its [market] is used.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -72,10 +90,13 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     put(&mut given, "venue.kind", "sim", Some("sim".to_owned()));
     let config = configuration(args.config.as_ref(), given, CheckDepth::World)?;
     log::start(&config.log, config.log_format)?;
+    let real = config.market.pace == Pace::Times(1);
+    let ticks = args.ticks == Ticks::On || (args.ticks == Ticks::Auto && real);
     (core.sim)(SimConfig {
         data_dir: args.data_dir.clone(),
         port: args.port,
         market: config.market,
         idle_exit: (args.idle_exit > 0).then(|| Duration::from_secs(args.idle_exit)),
+        ticks,
     })
 }

@@ -16,6 +16,8 @@ use everwarm_domain::order::Side;
 pub const FIRST: u64 = 20;
 /// Distance from level to level, in millionths of the last price.
 pub const STEP: u64 = 30;
+/// Levels of each side. So few that a stream can send every change: each trade moves all levels.
+pub const COUNT: usize = 100;
 /// Divisor that gives the quantity of the first level from the last bar's volume.
 const PART: i64 = 50;
 

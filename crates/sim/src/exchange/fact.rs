@@ -7,7 +7,7 @@ use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::Decimal;
+use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body, Mask, RuntimeEvent};
@@ -77,6 +77,8 @@ pub enum SimFact {
     Replace(Replace),
     /// Input: time passed.
     Advance(Advance),
+    /// Input: time passed in a market that spreads its trades over the minute.
+    Ticked(Ticks),
     /// Input: the core was started under another version.
     Upgraded {
         /// The version before.
@@ -191,6 +193,32 @@ pub struct Advance {
     pub minute: Option<(UtcMs, Vec<Bar>)>,
 }
 
+/// Time passed, and trades within a minute are released.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ticks {
+    /// The new venue time. Venue time never goes back.
+    pub now: UtcMs,
+    /// Trades up to and including this instant are released.
+    pub market: UtcMs,
+    /// The close of the minute of the trades.
+    pub close: UtcMs,
+    /// The trades, by time and symbol.
+    pub list: Vec<Tick>,
+}
+
+/// A trade of the market within a minute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Venue time.
+    pub time: UtcMs,
+    /// In quote units.
+    pub price: Price,
+    /// Volume of the minute's bar, with the first trade of the minute.
+    pub volume: Option<Decimal>,
+}
+
 /// An order as it entered the books.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
@@ -248,7 +276,7 @@ pub struct Traded {
 }
 
 /// Kinds of facts that come from outside.
-pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25, 26]);
+pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25, 26, 27]);
 /// Kinds of facts that the core appends.
 pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
 
@@ -275,6 +303,7 @@ impl Body for SimFact {
             SimFact::Standing { .. } => 24,
             SimFact::Ruled { .. } => 25,
             SimFact::Priced { .. } => 26,
+            SimFact::Ticked(_) => 27,
         }
     }
 
@@ -300,6 +329,7 @@ impl Body for SimFact {
             24 => "Standing",
             25 => "Ruled",
             26 => "Priced",
+            27 => "Ticked",
             _ => "?",
         }
     }
@@ -307,7 +337,7 @@ impl Body for SimFact {
     /// All facts except the passing of time: they must be on disk before a response or an event is
     /// sent.
     fn synced(&self) -> bool {
-        !matches!(self, SimFact::Advance(_))
+        !matches!(self, SimFact::Advance(_) | SimFact::Ticked(_))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

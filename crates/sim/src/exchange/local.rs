@@ -1,11 +1,11 @@
 //! The exchange without a journal, a socket or a clock, for tests and benches.
 
 use super::costs::Costs;
-use super::fact::{Accepted, Advance, Opened, SimFact};
+use super::fact::{Accepted, Advance, Opened, SimFact, Tick, Ticks};
 use super::order::{Order, OrderList, Status, Trade};
 use super::request::{NewList, NewOrder};
 use super::state::{Exchange, RANK};
-use crate::market::Market;
+use crate::market::{Market, Print};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
@@ -22,6 +22,9 @@ use std::fmt;
 pub const DEFAULT_BALANCE: i64 = 100_000;
 /// How far back to search for the last bar before the start, in milliseconds.
 const LOOK_BACK: UtcMs = 7 * 24 * 60 * MINUTE;
+
+/// How far back the trades of a minute are released one by one, in milliseconds.
+const TICKS_BACK: UtcMs = 60 * MINUTE;
 
 /// The initial state of a fresh exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +101,9 @@ pub fn last_bars(
 /// The inputs that bring `exchange` to venue time `to` with trades up to `market_to` released: one
 /// for each minute with trades to release, and one for the remaining time. Empty if the exchange is
 /// already there.
+///
+/// If the market ticks, the inputs hold the trades. Minutes further back than [`TICKS_BACK`] are
+/// released as bars, so that an exchange that was away for long starts soon.
 pub fn advances(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -108,13 +114,25 @@ pub fn advances(
     let mut inputs = Vec::new();
     let (mut at, mut reached) = (exchange.now(), exchange.market());
     while let Some(close) = market.next_close(reached + 1) {
-        if close - 4 > released {
+        let ticks = market.ticks() && released - close < TICKS_BACK;
+        let first = if ticks { close - MINUTE } else { close - 4 };
+        if first > released {
             break;
         }
-        let minute = Some((close, market.bars_closing(close)));
-        reached = released.min(close);
+        let upto = released.min(close);
+        let list =
+            if ticks { ticks_of(exchange, market, close, (reached, upto)) } else { Vec::new() };
+        if ticks && list.is_empty() {
+            break;
+        }
+        reached = upto;
         at = at.max(reached.min(now));
-        inputs.push(SimFact::Advance(Advance { now: at, market: reached, minute }));
+        inputs.push(if ticks {
+            SimFact::Ticked(Ticks { now: at, market: reached, close, list })
+        } else {
+            let minute = Some((close, market.bars_closing(close)));
+            SimFact::Advance(Advance { now: at, market: reached, minute })
+        });
         if reached == released {
             break;
         }
@@ -123,6 +141,28 @@ pub fn advances(
         inputs.push(SimFact::Advance(Advance { now, market: released, minute: None }));
     }
     inputs
+}
+
+/// The trades of the minute that closes at `close`, later than `before` and up to `reached`, by time
+/// and symbol.
+fn ticks_of(
+    exchange: &Exchange,
+    market: &mut dyn Market,
+    close: UtcMs,
+    (before, reached): (UtcMs, UtcMs),
+) -> Vec<Tick> {
+    let mut list = Vec::new();
+    for bar in market.bars_closing(close) {
+        let known = exchange.tape(bar.symbol).is_some_and(|tape| tape.minute == close);
+        let mut volume = (!known).then_some(bar.volume);
+        let fresh = |print: &Print| before < print.time && print.time <= reached;
+        for print in market.prints(&bar).into_iter().filter(fresh) {
+            let (symbol, time, price) = (bar.symbol, print.time, print.price);
+            list.push(Tick { symbol, time, price, volume: volume.take() });
+        }
+    }
+    list.sort_by_key(|tick| (tick.time, tick.symbol));
+    list
 }
 
 /// Applies one input to `exchange` and returns the facts that follow.

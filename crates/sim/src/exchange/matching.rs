@@ -2,7 +2,7 @@
 
 use super::costs::Costs;
 use super::draw::{Draw, Purpose};
-use super::fact::{Advance, SimFact, Traded};
+use super::fact::{Advance, SimFact, Tick, Ticks, Traded};
 use super::open_state::Tape;
 use super::order::Order;
 use super::state::Exchange;
@@ -52,32 +52,70 @@ pub fn path(close: UtcMs, bar: &Bar) -> [Step; 4] {
     })
 }
 
-/// The facts that follow from the trades that `advance` released. At each trade, orders delayed by
-/// a fault take first. Then resting orders fill, the better price first. Then stops that the trade
-/// reaches enter the market.
+/// A trade of the market, as the orders of its symbol meet it.
+#[derive(Clone, Copy, Debug)]
+struct Passing {
+    time: UtcMs,
+    symbol: Symbol,
+    price: Decimal,
+    /// Close of its minute.
+    close: UtcMs,
+    /// Volume of that minute's bar.
+    volume: Decimal,
+}
+
+/// The symbols with open orders.
+fn awaited(exchange: &Exchange) -> BTreeSet<Symbol> {
+    exchange.open_orders().map(|order| order.symbol).collect()
+}
+
+fn fresh(exchange: &Exchange, time: UtcMs) -> bool {
+    exchange.released_before < time && time <= exchange.market()
+}
+
+/// The facts that follow from the trades that `advance` released.
 #[must_use]
 pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
     let Some((close, bars)) = &advance.minute else { return Vec::new() };
-    let open: BTreeSet<Symbol> = exchange.open_orders().map(|order| order.symbol).collect();
-    let traded = bars.iter().map(|bar| bar.symbol).filter(|symbol| open.contains(symbol));
-    let mut symbols: Vec<Symbol> = traded.collect();
-    symbols.sort_unstable();
+    let (close, awaited) = (*close, awaited(exchange));
+    let mut trades = Vec::new();
+    for bar in bars.iter().filter(|bar| awaited.contains(&bar.symbol)) {
+        let (symbol, volume) = (bar.symbol, bar.volume);
+        let steps = path(close, bar).into_iter().filter(|step| fresh(exchange, step.time));
+        let trade = |Step { time, price }| Passing { time, symbol, price, close, volume };
+        trades.extend(steps.map(trade));
+    }
+    met(exchange, trades)
+}
+
+/// The facts that follow from trades within a minute.
+#[must_use]
+pub fn ticked(exchange: &Exchange, ticks: &Ticks) -> Vec<SimFact> {
+    let (close, awaited) = (ticks.close, awaited(exchange));
+    let new = |tick: &&Tick| awaited.contains(&tick.symbol) && fresh(exchange, tick.time);
+    let trade = |tick: &Tick| {
+        let volume = exchange.tape(tick.symbol).map(|tape| tape.volume).unwrap_or_default();
+        let (symbol, price) = (tick.symbol, tick.price.decimal().normalize());
+        Passing { time: tick.time, symbol, price, close, volume }
+    };
+    met(exchange, ticks.list.iter().filter(new).map(trade).collect())
+}
+
+/// The facts that follow from these trades. At each trade, orders delayed by a fault take first.
+/// Then resting orders fill, the better price first. Then stops that the trade reaches enter the
+/// market.
+fn met(exchange: &Exchange, mut trades: Vec<Passing>) -> Vec<SimFact> {
+    trades.sort_by_key(|trade| (trade.time, trade.symbol));
+    let symbols: BTreeSet<Symbol> = trades.iter().map(|trade| trade.symbol).collect();
     if symbols.is_empty() {
         return Vec::new();
     }
-    let mut steps: Vec<(UtcMs, &Bar, Decimal)> = Vec::new();
-    for bar in bars.iter().filter(|b| open.contains(&b.symbol)) {
-        for step in path(*close, bar) {
-            if exchange.released_before < step.time && step.time <= exchange.market() {
-                steps.push((step.time, bar, step.price));
-            }
-        }
-    }
-    steps.sort_by_key(|(time, bar, _)| (*time, bar.symbol));
+    let symbols: Vec<Symbol> = symbols.into_iter().collect();
     let mut turn = Turn::of(exchange, &symbols);
-    for (time, bar, price) in steps {
-        turn.live.tapes.entry(bar.symbol).last = price;
-        let of_symbol = || turn.live.open.values().filter(|order| order.symbol == bar.symbol);
+    for trade in trades {
+        let Passing { time, symbol, price, close, .. } = trade;
+        turn.live.tapes.entry(symbol).last = price;
+        let of_symbol = || turn.live.open.values().filter(|order| order.symbol == symbol);
         let mut touched: Vec<&Order> = of_symbol().filter(|o| touches(o, price)).collect();
         touched.sort_by_key(|o| (Reverse(eagerness(o)), o.id));
         let touched: Vec<u64> = touched.into_iter().map(|order| order.id).collect();
@@ -86,17 +124,17 @@ pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
         let late: Vec<u64> = of_symbol().filter(|o| lags(o)).map(|order| order.id).collect();
         for id in late {
             if let Some(at) = turn.order(id).map(|order| time.max(order.time)) {
-                turn.enter(id, *close, at);
+                turn.enter(id, close, at);
             }
         }
         for id in touched {
-            fill(&mut turn, id, *close, bar, time);
+            fill(&mut turn, id, &trade);
         }
         for id in stopped {
             // The fill of the other order of its pair may have ended it.
             if let Some(order) = turn.order(id) {
                 let at = time.max(order.time);
-                turn.trigger(id, *close, at);
+                turn.trigger(id, close, at);
             }
         }
     }
@@ -130,25 +168,26 @@ fn eagerness(order: &Order) -> Decimal {
 }
 
 /// Fills a resting order from the volume that the minute has left.
-fn fill(turn: &mut Turn<'_>, id: u64, close: UtcMs, bar: &Bar, time: UtcMs) {
+fn fill(turn: &mut Turn<'_>, id: u64, trade: &Passing) {
     let Some(order) = turn.order(id) else { return };
     let (Some(rules), Some(price)) = (turn.rules.instrument(order.symbol), order.limit()) else {
         return;
     };
-    let quantity = floor_to_step(budget(turn, close, bar), rules.lot_size).min(order.rest());
+    let quantity = floor_to_step(budget(turn, trade), rules.lot_size).min(order.rest());
     if quantity > Decimal::ZERO {
-        let at = time.max(order.time);
+        let at = trade.time.max(order.time);
         turn.trade(id, Fill { price, quantity, maker: true, at });
     }
 }
 
 /// The quantity that resting orders can still fill from the bar's volume.
-fn budget(turn: &Turn<'_>, close: UtcMs, bar: &Bar) -> Decimal {
-    let draw = turn.draw(bar.symbol, close, "");
+fn budget(turn: &Turn<'_>, trade: &Passing) -> Decimal {
+    let &Passing { symbol, close, volume, .. } = trade;
+    let draw = turn.draw(symbol, close, "");
     let share = Decimal::new(as_i64(draw.between(Purpose::Share, SHARE.0, SHARE.1)), 2);
-    let tape = turn.tape(bar.symbol).filter(|tape| tape.minute == close);
+    let tape = turn.tape(symbol).filter(|tape| tape.minute == close);
     let taken = tape.map_or(Decimal::ZERO, |tape| tape.taken);
-    (bar.volume * share - taken).max(Decimal::ZERO)
+    (volume * share - taken).max(Decimal::ZERO)
 }
 
 /// An execution that is not a fact yet.

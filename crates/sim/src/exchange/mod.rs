@@ -3,7 +3,9 @@
 //!
 //! A bar becomes four trades: open, low, high, close if it rises (close >= open), and open, high,
 //! low, close if it falls. All four happen in the last 4 ms of the minute. Thus venue time can pass
-//! inside a minute while prices stay. Resting limit orders fill along this path at their own price.
+//! inside a minute while prices stay. A market that ticks has more trades, spread over the minute;
+//! then an input holds those of its step. Resting limit orders fill along this path at their own
+//! price.
 //! Together they fill at most a seeded share of the bar's volume. Taking orders execute
 //! immediately, at the last trade plus slippage and half of the spread. Every random choice is a
 //! hash of the seed, the symbol, the last released minute's close and the client id. A repeat in
@@ -27,7 +29,7 @@ pub mod request;
 pub mod state;
 mod turn;
 
-pub use fact::{Advance, SimFact, Standing, TimeInForce};
+pub use fact::{Advance, SimFact, Standing, Tick, Ticks, TimeInForce};
 pub use local::Local;
 pub use open_state::{Purse, Tape};
 pub use order::{Order, OrderList, Status, Trade};

@@ -201,6 +201,7 @@ impl Live {
             | SimFact::CancelMany(_)
             | SimFact::Replace(_)
             | SimFact::Advance(_)
+            | SimFact::Ticked(_)
             | SimFact::Upgraded { .. }
             | SimFact::Rejected { .. } => {}
         }

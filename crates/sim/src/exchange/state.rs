@@ -1,7 +1,7 @@
 //! The books as a stage: facts change its orders, trades, balances and tapes.
 
 use super::costs::Costs;
-use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Traded};
+use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Tick, Ticks, Traded};
 use super::open_state::{Ended, Live, Purse, Rules, Tape};
 use super::order::{Order, OrderList, Trade};
 use super::request::Target;
@@ -253,21 +253,56 @@ impl Exchange {
     }
 
     fn advanced(&mut self, advance: &Advance) {
-        self.released_before = self.market;
-        self.passed(advance.now);
-        self.market = self.market.max(advance.market);
+        self.reached(advance.now, advance.market);
         if let Some((close, bars)) = &advance.minute {
             for bar in bars {
                 self.roll(*close, bar);
             }
-            if self.market >= close - 1 {
-                self.live.last_close = self.live.last_close.max(*close);
-            }
+            self.ended(*close);
         }
+        self.show();
+    }
+
+    fn ticked(&mut self, ticks: &Ticks) {
+        self.reached(ticks.now, ticks.market);
+        for tick in &ticks.list {
+            self.tick(ticks.close, tick);
+        }
+        self.ended(ticks.close);
+        self.show();
+    }
+
+    fn reached(&mut self, now: UtcMs, market: UtcMs) {
+        self.released_before = self.market;
+        self.passed(now);
+        self.market = self.market.max(market);
+    }
+
+    /// Notes the last close whose bars can be published.
+    fn show(&mut self) {
         let last_close = self.live.last_close;
         if last_close > self.opened && self.market >= last_close {
             self.shown = Some(last_close);
         }
+    }
+
+    /// Notes the minute that closes at `close` if all its trades are released.
+    fn ended(&mut self, close: UtcMs) {
+        if self.market >= close - 1 {
+            self.live.last_close = self.live.last_close.max(close);
+        }
+    }
+
+    fn tick(&mut self, close: UtcMs, tick: &Tick) {
+        if !(self.released_before < tick.time && tick.time <= self.market) {
+            return;
+        }
+        let tape = self.live.tapes.entry(tick.symbol);
+        if tape.minute != close {
+            let volume = tick.volume.unwrap_or_default();
+            *tape = Tape { minute: close, volume, ..Tape::default() };
+        }
+        tape.last = tick.price.decimal().normalize();
     }
 
     fn passed(&mut self, to: UtcMs) {
@@ -385,6 +420,7 @@ impl Stage for Exchange {
             SimFact::CancelMany(cancel) => self.passed(cancel.at),
             SimFact::Replace(replace) => self.passed(replace.order.at),
             SimFact::Advance(advance) => self.advanced(advance),
+            SimFact::Ticked(ticks) => self.ticked(ticks),
             SimFact::Accepted(accepted) => {
                 let name = (accepted.symbol, accepted.client_id.clone());
                 self.newest.insert(name, accepted.order);
@@ -411,6 +447,7 @@ impl Stage for Exchange {
             SimFact::CancelMany(cancel) => place::cancel_many(self, cancel),
             SimFact::Replace(replace) => place::replace(self, replace),
             SimFact::Advance(advance) => matching::released(self, advance),
+            SimFact::Ticked(ticks) => matching::ticked(self, ticks),
             SimFact::Opened(_)
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }

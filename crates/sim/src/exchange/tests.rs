@@ -18,6 +18,7 @@ use everwarm_kernel::stage::Stage;
 mod books;
 mod contingent;
 mod stops;
+mod ticks;
 
 const CLOSE: UtcMs = START + MINUTE;
 

@@ -93,7 +93,9 @@ impl Mode {
             },
             Mode::DoubledIds => match route {
                 Route::Market(of) => of == Seen::Klines,
-                Route::Account(of) => !matches!(of, Mine::Fees | Mine::Test),
+                Route::Account(of) => {
+                    !matches!(of, Mine::Fees | Mine::TradeFee | Mine::Coins | Mine::Test)
+                }
                 Route::Change(of) => matches!(of, Change::Place | Change::Cancel),
                 Route::ExchangeInfo => true,
                 Route::OrderCounts => false,

@@ -8,19 +8,23 @@ mod bar_file;
 mod bar_writer;
 mod defaults;
 mod paused;
+mod prints;
 mod recording;
 mod recording_config;
 mod recording_error;
 mod seeded;
+mod total;
 mod window;
 
 pub use bar_file::read_bars;
 pub use bar_writer::{add_rules, write_bars};
 pub use defaults::{default_balances, split_name};
 pub use paused::{Pause, Paused};
+pub use prints::{AT_CLOSE, GRID, Print, SPREAD, Ticking};
 pub use recording::{Notice, Recording};
 pub use recording_error::{Fault, RecordingError};
 pub use seeded::{DEFAULT_HISTORY_BARS, Seeded};
+pub use total::{Prices, Total, quote};
 pub use window::Window;
 
 use everwarm_domain::id::Symbol;
@@ -58,5 +62,25 @@ pub trait Market: Send {
     fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
         let _ = (symbol, width, times);
         Vec::new()
+    }
+
+    /// Whether the trades of a minute are spread over it. Otherwise they all happen at its end.
+    fn ticks(&self) -> bool {
+        false
+    }
+
+    /// Number of trades in a minute.
+    fn trades_per_minute(&self) -> i64 {
+        if self.ticks() { SPREAD } else { AT_CLOSE }
+    }
+
+    /// The trades of a bar, in order.
+    fn prints(&self, bar: &Bar) -> Vec<Print> {
+        prints::at_close(bar)
+    }
+
+    /// The sum of the bars of `symbol` whose opening times lie within `from_open..=to_open`.
+    fn total(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs) -> Total {
+        Total::of(&self.bars(symbol, from_open, to_open, usize::MAX))
     }
 }

@@ -1,6 +1,6 @@
 //! A part of a market: it starts later or ends earlier. What lies before its start is history.
 
-use super::Market;
+use super::{Market, Print, Total};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -54,6 +54,18 @@ impl Market for Window {
 
     fn older(&self, symbol: Symbol, width: Timeframe, times: RangeInclusive<UtcMs>) -> Vec<Bar> {
         self.market.older(symbol, width, times)
+    }
+
+    fn ticks(&self) -> bool {
+        self.market.ticks()
+    }
+
+    fn prints(&self, bar: &Bar) -> Vec<Print> {
+        self.market.prints(bar)
+    }
+
+    fn total(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs) -> Total {
+        self.market.total(symbol, from_open, to_open)
     }
 }
 

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{Decimal, parse_decimal};
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -206,9 +206,13 @@ async fn stand(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     if !known {
         return Err(ApiError::new(-1121, "Invalid symbol."));
     }
+    let ticks = desk.ticks;
     desk.request(
         move |exchange, when| {
-            let (since, at) = (since.unwrap_or(exchange.market()), when.now);
+            let released = exchange.market();
+            // A minute of which trades were shown goes on to its close.
+            let begun = if ticks { released + (-released).rem_euclid(MINUTE) } else { released };
+            let (since, at) = (since.unwrap_or(begun), when.now);
             Ok((SimFact::Standing { symbol, standing, since, at }, ()))
         },
         |_, _, ()| Ok(()),

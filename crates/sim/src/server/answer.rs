@@ -6,16 +6,19 @@ use super::routes::{AccountRoute, Change, MarketRoute, Route};
 use crate::exchange::{Exchange, ListKind, OrderList, SimFact, place};
 use crate::market::Market;
 use crate::wire::answers;
+use crate::wire::book;
 use crate::wire::error::ApiError;
 use crate::wire::info::{account, commission, exchange_info, order_commission};
 use crate::wire::intervals::{INTERVALS, Kline};
 use crate::wire::klines::{self, KlineQuery};
 use crate::wire::lists;
-use crate::wire::market::{self, DayStats, PrintQuery, Selected, selected};
+use crate::wire::market::{self, PrintQuery, Selected, matches_status, selected, wanted_status};
 use crate::wire::orders::{self, ResponseType};
 use crate::wire::params::Params;
 use crate::wire::queries::{Past, TradeQuery};
+use crate::wire::sapi;
 use crate::wire::sign::{self, When};
+use crate::wire::stats::{self, DayStats};
 use crate::wire::window::{self, Window};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -98,7 +101,9 @@ fn does_not_age(route: Route) -> bool {
         Route::Change(change) => {
             matches!(change, Change::Cancel | Change::CancelAll | Change::CancelList)
         }
-        Route::Market(route) => matches!(route, MarketRoute::Ping | MarketRoute::Time),
+        Route::Market(route) => {
+            matches!(route, MarketRoute::Ping | MarketRoute::Time | MarketRoute::SystemStatus)
+        }
         Route::ExchangeInfo | Route::OrderCounts | Route::Account(_) => false,
     }
 }
@@ -112,7 +117,8 @@ async fn changed(
     let answer = match change {
         Change::Place => new_order(desk, ask, used).await?,
         Change::Replace => replace(desk, ask, used).await?,
-        Change::List(kind) => new_list(desk, ask, kind, used).await?,
+        Change::List(kind) => new_list(desk, ask, Some(kind), used).await?,
+        Change::OldList => new_list(desk, ask, None, used).await?,
         Change::Cancel => return Ok(cancel(desk, ask).await?.to_string()),
         Change::CancelAll => return Ok(cancel_all(desk, ask).await?.to_string()),
         Change::CancelList => return Ok(cancel_list(desk, ask).await?.to_string()),
@@ -123,6 +129,10 @@ async fn changed(
 
 /// The symbols of `exchangeInfo`. Parameters about permissions have no effect.
 fn info_symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<'a>, ApiError> {
+    let named = params.peek("symbol").or(params.peek("symbols")).is_some();
+    if wanted_status(params)?.is_some() && named {
+        return Err(ApiError::new(-1128, "Combination of optional parameters invalid."));
+    }
     let selected = selected(exchange, params)?;
     params.text("permissions")?;
     params.flag("showPermissionSets")?;
@@ -148,6 +158,10 @@ fn seen(
             params.finish()?;
             json!({"serverTime": when.reported()})
         }
+        MarketRoute::SystemStatus => {
+            params.finish()?;
+            sapi::system_status()
+        }
         MarketRoute::Klines => {
             let symbol = orders::symbol(exchange, params)?;
             let query = KlineQuery::read(params)?;
@@ -161,10 +175,8 @@ fn seen(
             return Ok(klines::rows(&bars));
         }
         MarketRoute::Depth => {
-            let (_, rules) = one(exchange, params)?;
-            let count = market::levels(params)?;
-            params.finish()?;
-            market::book(exchange, rules, count)
+            let (rules, count) = book_of(exchange, params)?;
+            book::book(exchange, rules, count, book::update_id(exchange, market, rules.symbol))
         }
         MarketRoute::Trades | MarketRoute::OldTrades | MarketRoute::AggTrades => {
             let (symbol, _) = one(exchange, params)?;
@@ -176,7 +188,7 @@ fn seen(
         MarketRoute::AvgPrice => {
             let (symbol, _) = one(exchange, params)?;
             params.finish()?;
-            market::average(exchange, market, symbol, now).ok_or_else(market::nothing)?
+            stats::average(exchange, market, symbol, now).ok_or_else(market::nothing)?
         }
         MarketRoute::TickerPrice => {
             let selected = selected(exchange, params)?;
@@ -186,7 +198,7 @@ fn seen(
         MarketRoute::TickerBook => {
             let selected = selected(exchange, params)?;
             params.finish()?;
-            selected.rows(|rules| market::book_ticker(exchange, rules))?
+            selected.rows(|rules| book::book_ticker(exchange, rules))?
         }
         MarketRoute::TickerDay => days(exchange, market, params, now)?,
         MarketRoute::TickerWindow => {
@@ -205,6 +217,18 @@ fn one<'a>(exchange: &'a Exchange, params: &Params) -> Result<(Symbol, &'a Instr
     let symbol = orders::symbol(exchange, params)?;
     let rules = exchange.instrument(symbol);
     Ok((symbol, rules.ok_or_else(|| ApiError::new(-1121, "Invalid symbol."))?))
+}
+
+/// The symbol and the number of levels of a request for a book.
+fn book_of<'a>(
+    exchange: &'a Exchange,
+    params: &Params,
+) -> Result<(&'a Instrument, usize), ApiError> {
+    let (_, rules) = one(exchange, params)?;
+    let (count, wanted) = (book::levels(params)?, wanted_status(params)?);
+    params.finish()?;
+    matches_status(rules, wanted)?;
+    Ok((rules, count))
 }
 
 fn days(
@@ -265,6 +289,8 @@ fn looked_up(
             params.finish()?;
             Ok(commission(exchange, symbol))
         }
+        AccountRoute::TradeFee => sapi::trade_fee(exchange, params),
+        AccountRoute::Coins => sapi::coins(exchange, params),
         AccountRoute::Test => {
             let rates = params.flag("computeCommissionRates")?;
             let (order, _) = orders::new_order(exchange, params, now, deadline)?;
@@ -326,15 +352,20 @@ fn placed(exchange: &Exchange, facts: &[SimFact], answer: ResponseType) -> Optio
     order.map(|order| answers::placed(exchange, order, answer))
 }
 
+/// Places a list. Without a kind, the request has the old form of an OCO.
 async fn new_list(
     desk: &Desk,
     ask: &Ask,
-    kind: ListKind,
+    kind: Option<ListKind>,
     used: &mut Used,
 ) -> Result<Value, ApiError> {
     let make = |exchange: &Exchange, when: When| {
         let deadline = ask.signed(when)?;
-        let (list, answer) = lists::new_list(exchange, &ask.params, kind, when.now, deadline)?;
+        let (params, at) = (&ask.params, when.now);
+        let (list, answer) = match kind {
+            Some(kind) => lists::new_list(exchange, params, kind, at, deadline)?,
+            None => lists::old_oco(exchange, params, at, deadline)?,
+        };
         let orders = list.shape.legs().len() as u64;
         desk.counters().order(used, orders, seconds())?;
         Ok((SimFact::PlaceList(list), answer))

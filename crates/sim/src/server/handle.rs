@@ -192,13 +192,15 @@ fn broken(status: u64) -> Reply {
 }
 
 /// The parameters with the ids of the orders of a list.
-const LEGS: [&str; 6] = [
+const LEGS: [&str; 8] = [
     "workingClientOrderId",
     "pendingClientOrderId",
     "pendingAboveClientOrderId",
     "pendingBelowClientOrderId",
     "aboveClientOrderId",
     "belowClientOrderId",
+    "limitClientOrderId",
+    "stopClientOrderId",
 ];
 
 fn subject(params: &Params) -> Subject {

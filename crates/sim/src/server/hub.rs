@@ -8,12 +8,16 @@ use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Most messages that wait for one connection. A connection that is further behind is dropped.
 const QUEUE: usize = 1 << 16;
+/// Most bytes of messages that wait for one connection. A connection that is further behind is
+/// dropped.
+const QUEUE_BYTES: usize = 64 << 20;
 /// Blanks that make a message too long for a client.
 const FLOOD: usize = 2 << 20;
 /// Most streams that one connection may subscribe to.
@@ -50,6 +54,61 @@ pub enum Frame {
     Cut,
 }
 
+impl Frame {
+    fn bytes(&self) -> usize {
+        match self {
+            Frame::Text(text) => text.len(),
+            Frame::Bytes(bytes) => bytes.len(),
+            Frame::Close(_) | Frame::Cut => 0,
+        }
+    }
+}
+
+/// The sending end of a connection's queue, bounded in messages and in bytes.
+#[derive(Clone, Debug)]
+struct Queue {
+    frames: mpsc::Sender<Frame>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    /// Queues a frame. False if the queue is full or the connection has ended.
+    fn push(&self, frame: Frame) -> bool {
+        let bytes = frame.bytes();
+        if self.waiting.load(Relaxed).saturating_add(bytes) > QUEUE_BYTES {
+            return false;
+        }
+        self.waiting.fetch_add(bytes, Relaxed);
+        self.frames.try_send(frame).is_ok()
+    }
+}
+
+/// The receiving end of a connection's queue.
+#[derive(Debug)]
+pub struct Waiting {
+    frames: mpsc::Receiver<Frame>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Waiting {
+    fn new() -> (Queue, Waiting) {
+        let (queue, frames) = mpsc::channel(QUEUE);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let queue = Queue { frames: queue, waiting: Arc::clone(&waiting) };
+        (queue, Waiting { frames, waiting })
+    }
+
+    /// Moves at most `most` frames into `batch`. Returns their number; 0: the connection was
+    /// removed.
+    pub async fn take(&mut self, batch: &mut Vec<Frame>, most: usize) -> usize {
+        let before = batch.len();
+        let count = self.frames.recv_many(batch, most).await;
+        let bytes = batch.iter().skip(before).map(Frame::bytes).sum();
+        self.waiting.fetch_sub(bytes, Relaxed);
+        count
+    }
+}
+
 /// A message to send: its stream or event, its text on the wire, and the order it reports.
 struct Message {
     name: String,
@@ -78,7 +137,7 @@ pub struct Ticket {
 #[derive(Debug)]
 struct Connection {
     serial: u64,
-    queue: mpsc::Sender<Frame>,
+    queue: Queue,
     streams: BTreeSet<String>,
     combined: bool,
     subscribed: bool,
@@ -117,17 +176,12 @@ impl Hub {
     }
 
     /// Registers a connection, under the name that the client gave or a generated one.
-    pub fn join(
-        &self,
-        kind: Kind,
-        id: Option<String>,
-        combined: bool,
-    ) -> (Ticket, mpsc::Receiver<Frame>) {
+    pub fn join(&self, kind: Kind, id: Option<String>, combined: bool) -> (Ticket, Waiting) {
         let mut state = self.lock();
         state.serial += 1;
         let serial = state.serial;
         let id = id.unwrap_or_else(|| format!("connection-{serial}"));
-        let (queue, waiting) = mpsc::channel(QUEUE);
+        let (queue, waiting) = Waiting::new();
         let connection = Connection {
             serial,
             queue,
@@ -169,7 +223,7 @@ impl Hub {
             opened: connection.opened,
         };
         let mut answers = act(&mut subscriptions).into_iter().map(Frame::Text);
-        if answers.any(|answer| connection.queue.try_send(answer).is_err()) {
+        if answers.any(|answer| !connection.queue.push(answer)) {
             state.connections.remove(&key);
         }
     }
@@ -286,12 +340,12 @@ impl Connection {
             Fault::Reorder => self.held.replace(text).is_none_or(|before| self.send(before)),
             Fault::Reset => {
                 // The connection ends in any case.
-                drop(self.queue.try_send(Frame::Cut));
+                self.queue.push(Frame::Cut);
                 false
             }
             Fault::Rotate => {
                 if self.send(text) && self.release() {
-                    drop(self.queue.try_send(Frame::Close(Duration::ZERO)));
+                    self.queue.push(Frame::Close(Duration::ZERO));
                 }
                 false
             }
@@ -304,7 +358,7 @@ impl Connection {
                 };
                 let sent = self.send(text) && self.release() && self.send(notice);
                 let close = Frame::Close(Duration::from_millis(hit.number));
-                sent && self.queue.try_send(close).is_ok()
+                sent && self.queue.push(close)
             }
             Fault::UserStreamEnded => {
                 let event = json!({"e": "eventStreamTerminated", "E": now});
@@ -331,7 +385,7 @@ impl Connection {
         let sent = match lie.falsify(text, twin) {
             Falsified::Texts(texts) => texts.into_iter().all(|text| self.send(text)),
             Falsified::Html(text) => self.send(text),
-            Falsified::Bytes(bytes) => self.queue.try_send(Frame::Bytes(bytes)).is_ok(),
+            Falsified::Bytes(bytes) => self.queue.push(Frame::Bytes(bytes)),
             Falsified::Endless { text, .. } => self.send(flood(text)),
         };
         sent && self.release()
@@ -339,7 +393,7 @@ impl Connection {
 
     fn send(&mut self, text: String) -> bool {
         self.frames += 1;
-        self.queue.try_send(Frame::Text(text)).is_ok()
+        self.queue.push(Frame::Text(text))
     }
 
     /// Sends the held back message.

@@ -18,7 +18,7 @@ use crate::wire::events::events;
 use crate::wire::intervals::{INTERVALS, Kline};
 use crate::wire::klines;
 use crate::wire::sign::When;
-use crate::wire::streams;
+use crate::wire::streams::{self, Before};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
@@ -100,6 +100,8 @@ pub struct Desk {
     /// The simulated latency, and the peak of parallel requests for bars.
     distance: Distance,
     patience: Mutex<Patience>,
+    /// Whether the trades of a minute are spread over it.
+    pub ticks: bool,
     /// The connections.
     pub hub: Hub,
     /// The token of admin requests.
@@ -189,6 +191,7 @@ impl Desk {
         let (faults, requests) = (Arc::new(faults), Arc::new(requests));
         let (outbox, parcels) = mpsc::unbounded_channel();
         let gate = books.gate();
+        let ticks = market.ticks();
         let desk = Arc::new(Desk {
             inner: Mutex::new(Some(Inner { market: over(&books, market), books, outbox })),
             clock,
@@ -202,6 +205,7 @@ impl Desk {
             requests,
             distance: Distance::default(),
             patience: Mutex::default(),
+            ticks,
             token,
         });
         let sending = tokio::spawn(send_out(Arc::clone(&desk), gate, parcels));
@@ -427,21 +431,20 @@ impl Desk {
     }
 
     fn advance_step(&self, inner: &mut Inner, input: &SimFact) -> Result<(), ApiError> {
-        let before = inner.books.exchange().market();
+        let wanted = self.hub.wanted();
+        let exchange = inner.books.exchange();
+        let tapes = wanted.as_ref().map(|wanted| streams::tapes(exchange, wanted));
+        let before = Before { market: exchange.market(), tapes: tapes.unwrap_or_default() };
         let (facts, row) =
             inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
         self.give_back(&facts);
         let exchange = inner.books.exchange();
-        let mut messages = Vec::new();
-        if let Some(wanted) = self.hub.wanted() {
-            let market = &mut inner.market;
-            messages.extend(streams::messages(exchange, market, input, before, &wanted));
-            let reached = exchange.market();
-            let published = |bar| self.published(bar, reached);
-            let bars: (&mut dyn Market, Published<'_>) = (market, &published);
-            messages.extend(closed_bars(exchange, bars, before, reached, &wanted));
-            messages.extend(forming(exchange, &mut inner.market, input));
-        }
+        let messages = wanted.map(|wanted| {
+            let published = |bar| self.published(bar, exchange.market());
+            let bars: (_, Published<'_>) = (&mut inner.market, &published);
+            market_messages(exchange, bars, input, &before, &wanted)
+        });
+        let messages = messages.unwrap_or_default();
         let row = (!facts.is_empty()).then_some(row);
         let events = events(exchange, input, &facts);
         let at = exchange.now();
@@ -478,6 +481,29 @@ impl Desk {
 /// Maps a closed bar to the bar that is published.
 type Published<'a> = &'a dyn Fn(Bar) -> Bar;
 
+/// All messages of market streams about an input that released trades or ended bars.
+fn market_messages(
+    exchange: &Exchange,
+    (market, published): (&mut Paused, Published<'_>),
+    input: &SimFact,
+    before: &Before,
+    wanted: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let mut messages = Vec::new();
+    let traded = streams::traded(market, input);
+    if let Some((_, bars)) = &traded {
+        messages.extend(streams::messages(exchange, market, bars, before, wanted));
+    }
+    let reached = exchange.market();
+    messages.extend(closed_bars(exchange, (market, published), before.market, reached, wanted));
+    if let Some((close, bars)) = traded.filter(|(close, _)| reached < *close) {
+        let part =
+            |bar: &Bar| klines::forming_messages(exchange, market, bar.symbol, close, wanted);
+        messages.extend(bars.iter().flat_map(part));
+    }
+    messages
+}
+
 /// Messages about the bars that closed after `before`, up to `reached`.
 fn closed_bars(
     exchange: &Exchange,
@@ -488,6 +514,7 @@ fn closed_bars(
 ) -> Vec<(String, String)> {
     let mut messages = Vec::new();
     let wide = klines::has_wider(wanted);
+    let each = market.trades_per_minute();
     let mut silent_from = before;
     for (close, bars) in closed_between(market, before, reached) {
         if wide {
@@ -501,7 +528,7 @@ fn closed_bars(
         }
         let mut traded = BTreeSet::new();
         for bar in bars {
-            let (kline, symbol) = (Kline::minute(&published(bar)), bar.symbol);
+            let (kline, symbol) = (Kline::minute(&published(bar), each), bar.symbol);
             traded.insert(symbol);
             let stream = klines::stream(symbol, kline.interval);
             messages.push((stream, klines::event(&kline, true, close)));
@@ -538,24 +565,6 @@ fn ended_in_silence(
         }
     }
     messages
-}
-
-/// Messages about bars whose trades have begun and whose minute has not ended.
-fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec<(String, String)> {
-    let SimFact::Advance(advance) = input else { return Vec::new() };
-    let Some((close, bars)) = advance.minute.as_ref().filter(|(c, _)| exchange.market() < *c)
-    else {
-        return Vec::new();
-    };
-    let at = exchange.market();
-    let part = |symbol| klines::forming(exchange, market, symbol, close - 1);
-    let bars = bars.iter().map(|bar| bar.symbol).filter_map(part);
-    let minutes = bars.map(|bar| Kline::minute(&bar));
-    let message = |kline: Kline| {
-        let stream = klines::stream(kline.bar.symbol, kline.interval);
-        (stream, klines::event(&kline, false, at))
-    };
-    minutes.map(message).collect()
 }
 
 /// Sends parcels in order, each after its row is on disk. Ends when the desk closes or the disk

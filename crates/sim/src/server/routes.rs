@@ -35,6 +35,7 @@ pub enum MarketRoute {
     TickerDay,
     TickerWindow,
     LocalDay,
+    SystemStatus,
 }
 
 /// Requests for data of the account.
@@ -43,6 +44,8 @@ pub enum MarketRoute {
 pub enum AccountRoute {
     Status,
     Fees,
+    TradeFee,
+    Coins,
     Test,
     Query,
     OpenOrders,
@@ -62,6 +65,7 @@ pub enum Change {
     CancelAll,
     Replace,
     List(ListKind),
+    OldList,
     CancelList,
 }
 
@@ -91,13 +95,25 @@ pub struct Endpoint {
     pub route: Route,
     /// HTTP method.
     pub method: &'static str,
-    /// HTTP path behind `/api/v3/`.
+    /// HTTP path behind `/api/v3/`; with a `/` in front: the whole path.
     pub path: &'static str,
     /// Name in the WebSocket API; empty: not available there.
     pub name: &'static str,
     /// Its weight.
     pub weight: Weight,
 }
+
+impl Endpoint {
+    /// The whole path.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let base = if self.path.starts_with('/') { "" } else { BASE };
+        format!("{base}{}", self.path)
+    }
+}
+
+/// The base of most paths.
+const BASE: &str = "/api/v3/";
 
 const fn row(
     route: Route,
@@ -149,10 +165,14 @@ pub const TABLE: &[Endpoint] = {
         row(Books(Change::List(Oco)), "POST", "orderList/oco", "orderList.place.oco", Write),
         row(Books(Change::List(Oto)), "POST", "orderList/oto", "orderList.place.oto", Write),
         row(Books(Change::List(Otoco)), "POST", "orderList/otoco", "orderList.place.otoco", Write),
+        row(Books(Change::OldList), "POST", "order/oco", "orderList.place", Write),
         row(Account(Mine::QueryList), "GET", "orderList", "orderList.status", Fixed(4)),
         row(Books(Change::CancelList), "DELETE", "orderList", "orderList.cancel", Write),
         row(Account(Mine::OpenLists), "GET", "openOrderList", "openOrderLists.status", Fixed(6)),
         row(Account(Mine::AllLists), "GET", "allOrderList", "allOrderLists", Fixed(20)),
+        row(Market(Seen::SystemStatus), "GET", "/sapi/v1/system/status", "", Fixed(1)),
+        row(Account(Mine::TradeFee), "GET", "/sapi/v1/asset/tradeFee", "", Fixed(1)),
+        row(Account(Mine::Coins), "GET", "/sapi/v1/capital/config/getall", "", Fixed(10)),
     ]
 };
 
@@ -170,14 +190,14 @@ pub const OWN: &[&str] = &[
 /// The endpoint of a method and path.
 #[must_use]
 pub fn by_path(method: &str, path: &str) -> Option<&'static Endpoint> {
-    let path = path.strip_prefix("/api/v3/")?;
+    let path = path.strip_prefix(BASE).filter(|rest| !rest.starts_with('/')).unwrap_or(path);
     TABLE.iter().find(|row| row.method == method && row.path == path)
 }
 
 /// The endpoint of a name in the WebSocket API.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Endpoint> {
-    TABLE.iter().find(|row| row.name == name)
+    TABLE.iter().find(|row| row.name == name && !name.is_empty())
 }
 
 impl Weight {

@@ -11,7 +11,7 @@ use super::{admin, api, rest, sockets};
 use crate::books::{Books, BooksError};
 use crate::exchange::local::InitialBooks;
 use crate::faults::Faults;
-use crate::market::Market;
+use crate::market::{GRID, Market};
 use crate::wire::info::Limits;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -340,7 +340,8 @@ async fn watch_idle(desk: Arc<Desk>, idle_exit: Option<Duration>) {
     desk.stop();
 }
 
-/// Unless in lockstep: releases minutes as they close, and records venue time.
+/// Unless in lockstep: releases trades at their times and minutes as they close, and records venue
+/// time.
 async fn keep_time(desk: Arc<Desk>) {
     while let (Some(now), Ok(standing)) = (desk.clock().now(), desk.standing()) {
         let mut wait = NOTE_EVERY;
@@ -354,6 +355,9 @@ async fn keep_time(desk: Arc<Desk>) {
                 continue;
             }
             wait = wait.min(desk.clock().until(if now < trades { trades } else { close }));
+        }
+        if desk.ticks {
+            wait = wait.min(desk.clock().until(now - now.rem_euclid(GRID) + GRID));
         }
         if desk.advance(now, now).await.is_err() {
             return;

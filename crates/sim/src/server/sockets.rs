@@ -1,7 +1,7 @@
 //! Market streams, and what all WebSocket connections have in common.
 
 use super::connections::Line;
-use super::hub::{Frame, Kind, STREAMS_MAX, Subscriptions};
+use super::hub::{Frame, Kind, STREAMS_MAX, Subscriptions, Waiting};
 use super::limits::{Used, seconds};
 use super::request_queue::{Desk, Phase};
 use super::rest::refuse;
@@ -19,7 +19,6 @@ use std::collections::BTreeSet;
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// Most messages that a market stream connection may send in a second.
@@ -86,7 +85,8 @@ pub async fn combined(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let params = Params::parse(query.as_deref().unwrap_or(""), "").unwrap_or_default();
-    let streams = params.text("streams").ok().flatten().unwrap_or("").to_owned();
+    // A plus of a name may have been read as a blank, which no name has.
+    let streams = params.text("streams").ok().flatten().unwrap_or("").replace(' ', "+");
     market(desk, line, &headers, upgrade, &streams, true)
 }
 
@@ -199,7 +199,7 @@ fn property(request: &Value) -> Option<(&str, Option<bool>)> {
 pub async fn pump<F: Future<Output = ()>>(
     desk: &Desk,
     line: &Line,
-    (mut socket, mut waiting): (WebSocket, mpsc::Receiver<Frame>),
+    (mut socket, mut waiting): (WebSocket, Waiting),
     limit: Option<u32>,
     mut take: impl FnMut(String) -> F,
 ) {
@@ -216,7 +216,7 @@ pub async fn pump<F: Future<Output = ()>>(
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
-            count = waiting.recv_many(&mut batch, BATCH) => {
+            count = waiting.take(&mut batch, BATCH) => {
                 let sent = timeout(pong, write(&mut socket, &mut batch));
                 match sent.await {
                     Ok(Ok(None)) if count > 0 => {}

@@ -24,6 +24,7 @@ mod market;
 mod orders;
 mod refusals;
 mod sockets;
+mod ticks;
 
 const CLOSE: UtcMs = START + MINUTE;
 

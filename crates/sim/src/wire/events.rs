@@ -105,6 +105,7 @@ fn list_events(exchange: &Exchange, facts: &[SimFact]) -> Vec<Value> {
             | SimFact::CancelMany(_)
             | SimFact::Replace(_)
             | SimFact::Advance(_)
+            | SimFact::Ticked(_)
             | SimFact::Accepted(_)
             | SimFact::Triggered { .. }
             | SimFact::Upgraded { .. }
@@ -215,6 +216,7 @@ impl<'a> Report<'a> {
             | SimFact::CancelMany(_)
             | SimFact::Replace(_)
             | SimFact::Advance(_)
+            | SimFact::Ticked(_)
             | SimFact::Listed(_)
             | SimFact::Upgraded { .. }
             | SimFact::Rejected { .. } => None,

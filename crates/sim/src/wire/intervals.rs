@@ -1,13 +1,10 @@
 //! Bars of all widths, made from one-minute bars.
 
 use super::error::ApiError;
-use super::klines::quote;
+use crate::market::{Total, quote};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{DAY, MINUTE, Timeframe, UtcMs};
-
-/// Trades in a one-minute bar.
-const TRADES: i64 = 4;
 
 /// Width of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +49,14 @@ impl Interval {
         found.ok_or_else(|| ApiError::new(-1120, "Invalid interval."))
     }
 
+    /// The same width, with bars that open `ahead` minutes earlier: as in a time zone that is
+    /// ahead of UTC.
+    #[must_use]
+    pub fn ahead(self, ahead: i64) -> Interval {
+        let offset = (self.offset - ahead * MINUTE).rem_euclid(self.ms());
+        Interval { offset, ..self }
+    }
+
     /// The interval of this width.
     #[must_use]
     pub fn of(timeframe: Timeframe) -> Interval {
@@ -59,10 +64,10 @@ impl Interval {
         INTERVALS.into_iter().find(same).expect("the exchange has bars of every width")
     }
 
-    /// Its width, if the program knows it.
+    /// Its width, if the program knows it and its bars open as in UTC.
     #[must_use]
     pub fn timeframe(self) -> Option<Timeframe> {
-        self.name.parse().ok()
+        self.name.parse().ok().filter(|width| Interval::of(*width) == self)
     }
 
     /// Width in milliseconds.
@@ -91,15 +96,15 @@ impl Interval {
         if minutes == 1 { count } else { count.saturating_add(1).saturating_mul(minutes) }
     }
 
-    /// Combines one-minute bars into bars of this width, in their order.
+    /// Combines one-minute bars into bars of this width, in their order. Each has `each` trades.
     #[must_use]
-    pub fn fold(self, minutes: &[Bar]) -> Vec<Kline> {
+    pub fn fold(self, minutes: &[Bar], each: i64) -> Vec<Kline> {
         let mut folded: Vec<Kline> = Vec::new();
         for bar in minutes {
             let open_time = self.open_of(bar.open_time);
             match folded.last_mut().filter(|last| last.bar.open_time == open_time) {
-                Some(last) => last.add(bar),
-                None => folded.push(Kline::opening(self, bar)),
+                Some(last) => last.add(bar, each),
+                None => folded.push(Kline::opening(self, bar, each)),
             }
         }
         folded
@@ -122,32 +127,62 @@ pub struct Kline {
 }
 
 impl Kline {
-    /// A one-minute bar.
+    /// A one-minute bar of `each` trades.
     #[must_use]
-    pub fn minute(bar: &Bar) -> Kline {
-        Kline::opening(INTERVALS[0], bar)
+    pub fn minute(bar: &Bar, each: i64) -> Kline {
+        Kline::opening(INTERVALS[0], bar, each)
     }
 
     /// A recorded bar of this width. Its trades are not known.
     #[must_use]
     pub fn recorded(interval: Interval, bar: &Bar) -> Kline {
-        Kline { ids: None, trades: 0, ..Kline::opening(interval, bar) }
+        Kline { ids: None, trades: 0, ..Kline::opening(interval, bar, 0) }
     }
 
-    fn opening(interval: Interval, bar: &Bar) -> Kline {
-        let first = bar.open_time / MINUTE * TRADES;
+    /// The bar of this width over the one-minute bars of a sum. None if there are none.
+    #[must_use]
+    pub fn over(interval: Interval, total: &Total, each: i64) -> Option<Kline> {
+        let all = total.all?;
+        let first = |minute: UtcMs| minute / MINUTE * each;
+        Some(Kline {
+            bar: Bar {
+                open_time: interval.open_of(all.from),
+                open: all.open,
+                high: all.high,
+                low: all.low,
+                volume: total.volume,
+                ..all.last
+            },
+            interval,
+            quote: total.quote,
+            trades: total.minutes * each,
+            ids: total
+                .traded
+                .map(|traded| (first(traded.from), first(traded.last.open_time) + each - 1)),
+        })
+    }
+
+    /// The bar without the trades of its last minute that are not released.
+    #[must_use]
+    pub fn without(self, missing: i64) -> Kline {
+        let ids = self.ids.map(|(first, last)| (first, last - missing));
+        Kline { trades: self.trades - missing, ids, ..self }
+    }
+
+    fn opening(interval: Interval, bar: &Bar, each: i64) -> Kline {
+        let first = bar.open_time / MINUTE * each;
         let traded = !bar.volume.is_zero();
         Kline {
             bar: Bar { open_time: interval.open_of(bar.open_time), ..*bar },
             interval,
             quote: quote(bar),
-            trades: if traded { TRADES } else { 0 },
-            ids: traded.then_some((first, first + TRADES - 1)),
+            trades: if traded { each } else { 0 },
+            ids: traded.then_some((first, first + each - 1)),
         }
     }
 
-    fn add(&mut self, bar: &Bar) {
-        let more = Kline::opening(self.interval, bar);
+    fn add(&mut self, bar: &Bar, each: i64) {
+        let more = Kline::opening(self.interval, bar, each);
         self.bar.high = self.bar.high.max(bar.high);
         self.bar.low = self.bar.low.min(bar.low);
         self.bar.close = bar.close;

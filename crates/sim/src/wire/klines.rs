@@ -5,9 +5,9 @@ use super::intervals::{INTERVALS, Interval, Kline};
 use super::number;
 use super::params::Params;
 use super::queries::page;
-use crate::exchange::matching::path;
+use super::window;
 use crate::exchange::{Exchange, local::last_bars};
-use crate::market::Market;
+use crate::market::{AT_CLOSE, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
@@ -30,9 +30,10 @@ impl KlineQuery {
     ///
     /// # Errors
     /// -1102 without an interval, -1120 for an unknown one, or the error of another wrong
-    /// parameter.
+    /// parameter. `timeZone` moves the opening times; the times of the query stay in UTC.
     pub fn read(params: &Params) -> Result<KlineQuery, ApiError> {
         let interval = Interval::read(params.required("interval")?)?;
+        let interval = interval.ahead(window::time_zone(params)?);
         let (start, end) = (params.time("startTime")?, params.time("endTime")?);
         let limit = page(params)?;
         params.finish()?;
@@ -60,16 +61,19 @@ impl KlineQuery {
         let bound = |end| self.interval.open_of(end) + self.interval.ms() - MINUTE;
         let end = self.end.map_or(UtcMs::MAX, bound);
         let count = self.interval.minutes_of(self.limit);
-        let forming = forming(exchange, market, symbol, now).filter(|f| f.open_time <= end);
+        let forming = forming(exchange, market, symbol, now).filter(|f| f.bar.open_time <= end);
         let (mut bars, forming) = match self.start.map(|start| self.interval.next_open(start)) {
             Some(start) => {
                 let bars = market.bars(symbol, start, closed.min(end), count);
-                (bars, forming.filter(|f| f.open_time >= start))
+                (bars, forming.filter(|f| f.bar.open_time >= start))
             }
             None => (last_bars(market, symbol, closed.min(end), count), forming),
         };
-        bars.extend(forming);
-        let mut folded = self.interval.fold(&bars);
+        bars.extend(forming.map(|forming| forming.bar));
+        let mut folded = self.interval.fold(&bars, market.trades_per_minute());
+        if let (Some(forming), Some(last)) = (forming, folded.last_mut()) {
+            *last = last.without(forming.hidden(market));
+        }
         self.add_older(market, symbol, closed + MINUTE, &mut folded);
         match self.start {
             Some(_) => folded.truncate(self.limit),
@@ -92,53 +96,70 @@ impl KlineQuery {
     }
 }
 
-/// The bar of the current minute, from the trades released so far. Before the first of them it is
-/// flat at the last price, without volume.
+/// The bar of the current minute, from the trades released so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forming {
+    /// The bar. Before the first trade it is flat at the last price, without volume.
+    pub bar: Bar,
+    /// Number of trades released so far; 0 in a minute without volume.
+    pub released: i64,
+    /// Quantity of the last one.
+    pub last_quantity: Decimal,
+}
+
+impl Forming {
+    /// The number of trades that its bar does not show yet. Four trades at the end of a minute are
+    /// counted together.
+    fn hidden(&self, market: &dyn Market) -> i64 {
+        let shows = market.ticks() && !self.bar.volume.is_zero();
+        if shows { market.trades_per_minute() - self.released } else { 0 }
+    }
+}
+
+/// The bar of the current minute. The minute is that of `now`; if the market ticks, it is that of
+/// the released trades, which may be a moment behind.
 pub fn forming(
     exchange: &Exchange,
     market: &mut dyn Market,
     symbol: Symbol,
     now: UtcMs,
-) -> Option<Bar> {
+) -> Option<Forming> {
+    let now = if market.ticks() { exchange.market() } else { now };
     let open_time = Timeframe::M1.open_of(now);
     let close = open_time + MINUTE;
     if !(open_time..close).contains(&exchange.market()) {
         return None;
     }
     let bar = market.bars(symbol, open_time, open_time, 1).pop()?;
-    let price = |value: Decimal| Price::exact(value).unwrap_or_default();
-    let last = price(exchange.tape(symbol)?.last);
-    let released: Vec<Price> = path(close, &bar)
-        .into_iter()
-        .filter(|step| step.time <= exchange.market())
-        .map(|step| price(step.price))
-        .collect();
-    let (Some(open), Some(close)) = (released.first(), released.last()) else {
-        let volume = Decimal::ZERO;
-        return Some(Bar {
+    let last = Price::exact(exchange.tape(symbol)?.last).unwrap_or_default();
+    let mut released = market.prints(&bar);
+    released.retain(|print| print.time <= exchange.market());
+    let (Some(first), Some(newest)) = (released.first(), released.last()) else {
+        let (open, high, low, close, volume) = (last, last, last, last, Decimal::ZERO);
+        let bar = Bar { symbol, open_time, open, high, low, close, volume };
+        return Some(Forming { bar, released: 0, last_quantity: volume });
+    };
+    let prices = || released.iter().map(|print| print.price);
+    let volume = if market.ticks() {
+        released.iter().map(|print| print.quantity).sum()
+    } else {
+        let part = Decimal::from(released.len()) / Decimal::from(AT_CLOSE);
+        (bar.volume * part).trunc_with_scale(8)
+    };
+    let none = bar.volume.is_zero();
+    Some(Forming {
+        bar: Bar {
             symbol,
             open_time,
-            open: last,
-            high: last,
-            low: last,
-            close: last,
+            open: first.price,
+            high: prices().max().unwrap_or_default(),
+            low: prices().min().unwrap_or_default(),
+            close: newest.price,
             volume,
-        });
-    };
-    let high = released.iter().copied().max().unwrap_or_default();
-    let low = released.iter().copied().min().unwrap_or_default();
-    let part = Decimal::from(released.len()) / Decimal::from(4);
-    let volume = (bar.volume * part).trunc_with_scale(8);
-    Some(Bar { symbol, open_time, open: *open, high, low, close: *close, volume })
-}
-
-/// A bar's volume in quote units, at the mean of its four prices.
-#[must_use]
-pub fn quote(bar: &Bar) -> Decimal {
-    let scale = bar.scale();
-    let sum: i128 = bar.prices().iter().map(|price| price.at(scale) / 4).sum();
-    let mean = Price::of(sum, scale).unwrap_or(bar.close);
-    mean.decimal().saturating_mul(bar.volume).trunc_with_scale(8)
+        },
+        released: if none { 0 } else { i64::try_from(released.len()).unwrap_or(i64::MAX) },
+        last_quantity: newest.quantity,
+    })
 }
 
 /// The part of a volume that takers bought: half of it.
@@ -185,7 +206,19 @@ pub fn stream(symbol: Symbol, interval: Interval) -> String {
     format!("{}@kline_{}", symbol.as_str().to_lowercase(), interval.name)
 }
 
-/// Whether a connection subscribes to bars that are wider than a minute.
+/// Minutes from UTC of the streams in another time zone, and the end of their names.
+const AHEAD: (i64, &str) = (8 * 60, "@+08:00");
+
+/// The streams of all bars of `symbol` except those of a minute in UTC, with their intervals.
+pub fn wider_streams(symbol: Symbol) -> impl Iterator<Item = (String, Interval)> {
+    let (ahead, name) = AHEAD;
+    let usual = INTERVALS.into_iter().skip(1).map(move |i| (stream(symbol, i), i));
+    let moved = move |i: Interval| (format!("{}{name}", stream(symbol, i)), i.ahead(ahead));
+    usual.chain(INTERVALS.into_iter().map(moved))
+}
+
+/// Whether a connection subscribes to bars that are wider than a minute, or to those of another
+/// time zone.
 #[must_use]
 pub fn has_wider(wanted: &BTreeSet<String>) -> bool {
     wanted.iter().any(|stream| stream.contains("@kline_") && !stream.ends_with("@kline_1m"))
@@ -200,16 +233,44 @@ pub fn wider(
     wanted: &BTreeSet<String>,
 ) -> Vec<(String, String)> {
     let mut messages = Vec::new();
-    for interval in INTERVALS.into_iter().skip(1) {
-        let stream = stream(symbol, interval);
+    for (stream, interval) in wider_streams(symbol) {
         let open = interval.open_of(close - MINUTE);
         let closed = open + interval.ms() <= close;
         if !wanted.contains(&stream) || !(traded || closed) {
             continue;
         }
-        let bars = market.bars(symbol, open, close - MINUTE, usize::MAX);
-        let text = interval.fold(&bars).last().map(|kline| event(kline, closed, close));
+        let total = market.total(symbol, open, close - MINUTE);
+        let kline = Kline::over(interval, &total, market.trades_per_minute());
+        let text = kline.map(|kline| event(&kline, closed, close));
         messages.extend(text.map(|text| (stream, text)));
+    }
+    messages
+}
+
+/// The messages (stream, text) about the bars of `symbol` whose current minute has begun to trade.
+/// Wider bars change within a minute only if the market ticks.
+pub fn forming_messages(
+    exchange: &Exchange,
+    market: &mut dyn Market,
+    symbol: Symbol,
+    close: UtcMs,
+    wanted: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let Some(forming) = forming(exchange, market, symbol, close - 1) else { return Vec::new() };
+    let (at, trades, hidden) =
+        (exchange.market(), market.trades_per_minute(), forming.hidden(market));
+    let minute = Kline::minute(&forming.bar, trades).without(hidden);
+    let mut messages = vec![(stream(symbol, minute.interval), event(&minute, false, at))];
+    if !market.ticks() || !has_wider(wanted) {
+        return messages;
+    }
+    for (stream, interval) in wider_streams(symbol).filter(|(name, _)| wanted.contains(name)) {
+        let open = interval.open_of(forming.bar.open_time);
+        let mut total = market.total(symbol, open, forming.bar.open_time - MINUTE);
+        total.add(&forming.bar);
+        if let Some(kline) = Kline::over(interval, &total, trades) {
+            messages.push((stream, event(&kline.without(hidden), false, at)));
+        }
     }
     messages
 }

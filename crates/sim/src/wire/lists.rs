@@ -1,10 +1,10 @@
 //! Reads requests for lists of orders from parameters.
 
 use super::error::ApiError;
-use super::orders::{Names, ResponseType, read_side, response_type, symbol};
+use super::orders::{Names, ResponseType, read_side, response_type, symbol, time_in_force};
 use super::params::Params;
 use crate::exchange::{
-    CancelMany, Exchange, Leg, ListKind, Many, NewList, OrderList, Shape, Trigger,
+    CancelMany, Exchange, Leg, ListKind, Many, NewList, OrderKind, OrderList, Shape, Stop, Trigger,
 };
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
@@ -15,6 +15,9 @@ const WORKING: Names = Names { prefix: "working", quantity: "workingQuantity" };
 const PENDING: Names = Names { prefix: "pending", quantity: "pendingQuantity" };
 const PENDING_ABOVE: Names = Names { prefix: "pendingAbove", quantity: "pendingQuantity" };
 const PENDING_BELOW: Names = Names { prefix: "pendingBelow", quantity: "pendingQuantity" };
+
+const LIMIT: Names = Names { prefix: "limit", quantity: "quantity" };
+const STOP: Names = Names { prefix: "stop", quantity: "quantity" };
 
 /// Reads a request for a list.
 ///
@@ -49,6 +52,51 @@ pub fn new_list(
     let client_id = params.client_id("listClientOrderId")?;
     let answer = response_type(params, ResponseType::Result)?;
     params.finish()?;
+    Ok((NewList { symbol, client_id, shape, at, deadline }, answer))
+}
+
+/// Reads an OCO in its old form: a limit order and a stop order, without their types and places.
+///
+/// # Errors
+/// The protocol's error for the first wrong parameter.
+pub fn old_oco(
+    exchange: &Exchange,
+    params: &Params,
+    at: UtcMs,
+    deadline: UtcMs,
+) -> Result<(NewList, ResponseType), ApiError> {
+    let symbol = symbol(exchange, params)?;
+    let side = read_side(params, "side")?;
+    let quantity = params.required_decimal("quantity")?;
+    let price = params.required_decimal("price")?;
+    if params.text("trailingDelta")?.is_some() {
+        let msg = "Trailing stop orders are not supported for this symbol.";
+        return Err(ApiError::new(-2010, msg));
+    }
+    let stop = params.required_decimal("stopPrice")?;
+    let limit = match params.decimal("stopLimitPrice")? {
+        Some(price) => Some((price, time_in_force(params, "stopLimitTimeInForce")?)),
+        None if params.text("stopLimitTimeInForce")?.is_some() => {
+            return Err(ApiError::mandatory("stopLimitPrice"));
+        }
+        None => None,
+    };
+    let leg = |names: Names, kind: OrderKind| -> Result<Leg, ApiError> {
+        let client_id = names.client_id(params)?;
+        names.extras(params)?;
+        Ok(Leg { side, kind, client_id })
+    };
+    let target = leg(LIMIT, OrderKind::LimitMaker { quantity, price })?;
+    let trigger = Trigger::StopLoss;
+    let stop = leg(STOP, OrderKind::Stop(Stop { quantity, at: stop, trigger, limit }))?;
+    let (above, below) = match side {
+        Side::Buy => (stop, target),
+        Side::Sell => (target, stop),
+    };
+    let client_id = params.client_id("listClientOrderId")?;
+    let answer = response_type(params, ResponseType::Result)?;
+    params.finish()?;
+    let shape = Shape::Oco { above, below };
     Ok((NewList { symbol, client_id, shape, at, deadline }, answer))
 }
 

@@ -1,6 +1,7 @@
 //! The protocol as pure functions: parameters and signatures in, JSON out. It uses no socket.
 
 pub mod answers;
+pub mod book;
 pub mod error;
 pub mod events;
 pub mod info;
@@ -11,7 +12,9 @@ pub mod market;
 pub mod orders;
 pub mod params;
 pub mod queries;
+pub mod sapi;
 pub mod sign;
+pub mod stats;
 pub mod streams;
 pub mod window;
 

@@ -135,6 +135,19 @@ pub fn response_type(params: &Params, usual: ResponseType) -> Result<ResponseTyp
     }
 }
 
+/// How long an order works.
+///
+/// # Errors
+/// -1102 and -1115.
+pub fn time_in_force(params: &Params, name: &str) -> Result<TimeInForce, ApiError> {
+    match params.required(name)? {
+        "GTC" => Ok(TimeInForce::Gtc),
+        "IOC" => Ok(TimeInForce::Ioc),
+        "FOK" => Ok(TimeInForce::Fok),
+        _ => Err(ApiError::new(-1115, "Invalid timeInForce.")),
+    }
+}
+
 /// The parameter names of one order. In a list they have a prefix.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
@@ -190,12 +203,7 @@ impl Names {
     }
 
     fn tif(self, params: &Params) -> Result<TimeInForce, ApiError> {
-        match params.required(&self.of("timeInForce"))? {
-            "GTC" => Ok(TimeInForce::Gtc),
-            "IOC" => Ok(TimeInForce::Ioc),
-            "FOK" => Ok(TimeInForce::Fok),
-            _ => Err(ApiError::new(-1115, "Invalid timeInForce.")),
-        }
+        time_in_force(params, &self.of("timeInForce"))
     }
 
     fn amounts(self, params: &Params) -> Result<(Decimal, Decimal), ApiError> {

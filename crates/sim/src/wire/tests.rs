@@ -414,17 +414,18 @@ fn a_bar_is_shown_as_far_as_it_is_released() {
 #[test]
 fn bars_have_the_documented_form() {
     let b = bar("BTCUSDT", 0, ["100", "110", "95", "105"], "40");
-    let list: Value = serde_json::from_str(&rows(&[Kline::minute(&b); 2])).expect("JSON");
+    let list: Value = serde_json::from_str(&rows(&[Kline::minute(&b, 4); 2])).expect("JSON");
     let row = &list[1];
     assert_eq!(row.as_array().map(Vec::len), Some(12));
     assert_eq!((&row[0], &row[6], &row[8]), (&json!(START), &json!(START + MINUTE - 1), &json!(4)));
     assert_eq!((&row[1], &row[5]), (&json!("100.00000000"), &json!("40.00000000")));
     let event: Value =
-        serde_json::from_str(&event(&Kline::minute(&b), true, START + MINUTE)).expect("JSON");
+        serde_json::from_str(&event(&Kline::minute(&b, 4), true, START + MINUTE)).expect("JSON");
     assert_eq!((&event["e"], &event["k"]["x"]), (&json!("kline"), &json!(true)));
     let quiet = bar("BTCUSDT", 0, ["1"; 4], "0");
     let event: Value =
-        serde_json::from_str(&super::klines::event(&Kline::minute(&quiet), true, 0)).expect("JSON");
+        serde_json::from_str(&super::klines::event(&Kline::minute(&quiet, 4), true, 0))
+            .expect("JSON");
     assert_eq!((&event["k"]["n"], &event["k"]["f"]), (&json!(0), &json!(-1)));
 }
 

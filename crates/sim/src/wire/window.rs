@@ -1,8 +1,8 @@
 //! Statistics over the window of a request: a sliding window or a trading day.
 
 use super::error::ApiError;
-use super::market::DayStats;
 use super::params::Params;
+use super::stats::DayStats;
 use crate::exchange::Exchange;
 use crate::market::Market;
 use everwarm_domain::id::Symbol;
@@ -11,6 +11,16 @@ use serde_json::Value;
 
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+
+/// The windows of streams: name and length.
+pub const WINDOWS: [(&str, i64); 3] = [("1h", HOUR), ("4h", 4 * HOUR), ("1d", DAY)];
+
+/// The start of a window of this length: a full minute.
+#[must_use]
+pub fn begin(now: UtcMs, length: i64) -> UtcMs {
+    let from = now - length;
+    from - from.rem_euclid(MINUTE)
+}
 
 /// A window: the trades from its start to now, and the end that the response shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +51,15 @@ pub fn sliding(params: &Params, now: UtcMs) -> Result<Window, ApiError> {
     if !(1..=most).contains(&number) {
         return Err(invalid());
     }
-    let from = now - number * length;
-    Ok(Window { from: from - from.rem_euclid(MINUTE), now, end: now })
+    Ok(Window { from: begin(now, number * length), now, end: now })
 }
 
-/// Reads `timeZone`, hours and minutes from UTC like `-1:30`. The window is the current day there.
+/// Reads `timeZone`: hours, or hours and minutes, from UTC, like `-1:30`. Returns the minutes by
+/// which it is ahead of UTC.
 ///
 /// # Errors
 /// -1130 for a malformed time zone, or one outside -12:00 to 14:00.
-pub fn trading_day(params: &Params, now: UtcMs) -> Result<Window, ApiError> {
+pub fn time_zone(params: &Params) -> Result<i64, ApiError> {
     let text = params.text("timeZone")?.unwrap_or("0");
     let invalid = || ApiError::invalid("timeZone");
     let (behind, plain) = match text.strip_prefix('-') {
@@ -66,7 +76,15 @@ pub fn trading_day(params: &Params, now: UtcMs) -> Result<Window, ApiError> {
     if minutes > 59 || !(-12 * 60..=14 * 60).contains(&ahead) {
         return Err(invalid());
     }
-    let local = now + ahead * MINUTE;
+    Ok(ahead)
+}
+
+/// The current day of the `timeZone` of a request.
+///
+/// # Errors
+/// As [`time_zone`].
+pub fn trading_day(params: &Params, now: UtcMs) -> Result<Window, ApiError> {
+    let local = now + time_zone(params)? * MINUTE;
     let from = now - local.rem_euclid(DAY);
     Ok(Window { from, now, end: from + DAY - 1 })
 }

@@ -134,17 +134,20 @@ impl Chance {
     /// is one more, one less, or a value of another kind.
     fn parameters(&mut self, path: &str) -> Vec<(String, String)> {
         let known = match path {
-            "klines" | "uiKlines" => "symbol interval startTime endTime limit",
+            "klines" | "uiKlines" => "symbol interval startTime endTime limit timeZone=5:45",
             "depth" | "trades" => "symbol limit",
             "historicalTrades" => "symbol fromId limit",
             "aggTrades" => "symbol fromId startTime endTime limit",
-            "avgPrice" | "openOrders" | "account/commission" => "symbol",
+            "avgPrice" | "openOrders" | "account/commission" | "/sapi/v1/asset/tradeFee" => {
+                "symbol"
+            }
             "allOrders" => "symbol orderId startTime endTime limit",
             "myTrades" => self.one(&["symbol orderId fromId limit", "symbol startTime endTime"]),
             "allOrderList" => self.one(&["fromId limit", "startTime endTime limit"]),
             "order" | "order/test" => self.one(&ORDERS),
             "order/cancelReplace" => REPLACE,
             "orderList/oco" => OCO,
+            "order/oco" => "symbol side quantity price stopPrice",
             "orderList/otoco" => OTOCO,
             "orderList" => self.one(&["symbol orderListId", "orderListId", "symbol"]),
             _ => "",
@@ -230,7 +233,7 @@ async fn every_request_has_an_answer_and_harms_nothing() {
         let pairs = list.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
         let query = pairs.collect::<Vec<_>>().join("&");
         let method = Method::from_bytes(endpoint.method.as_bytes()).expect("a method");
-        let path = format!("/api/v3/{}", endpoint.path);
+        let path = endpoint.address();
         let now = if round < 1_000 { START } else { CLOSE };
         let (status, body) = if matches!(endpoint.route, Route::Market(_) | Route::ExchangeInfo) {
             client.get(&format!("{path}?{query}")).await

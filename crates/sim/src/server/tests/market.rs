@@ -264,3 +264,36 @@ async fn a_symbol_that_is_halted_does_not_trade_and_one_that_is_delisted_is_not_
     assert_eq!(status().await, Some(json!("TRADING")), "and back");
     sim.stop().await.expect("a clean end");
 }
+
+#[tokio::test]
+async fn bars_open_as_in_the_time_zone() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    client.advance(START + 5 * MINUTE).await;
+    let rows = async |query: &str| {
+        let path = format!("/api/v3/klines?symbol=BTCUSDT&{query}");
+        client.get(&path).await.1.as_array().cloned().expect("rows")
+    };
+    let day = 24 * 60 * MINUTE;
+    let opens = async |zone: &str| {
+        let rows = rows(&format!("interval=1d&timeZone={zone}")).await;
+        rows.iter().filter_map(|row| row[0].as_i64()).map(|open| open % day).collect::<Vec<_>>()
+    };
+    assert_eq!(opens("0").await, [0]);
+    assert_eq!(opens("8").await, [16 * 60 * MINUTE]);
+    assert_eq!(opens("-1:30").await, [90 * MINUTE]);
+    assert_eq!(opens("%2B05:45").await, [(24 * 60 - 345) * MINUTE]);
+    let minutes = rows("interval=1m").await;
+    assert_eq!(rows("interval=1m&timeZone=5:45").await, minutes, "a minute is a minute");
+    let half = rows("interval=1h&timeZone=0:30").await;
+    let sum = |rows: &[Value]| rows.iter().filter_map(|row| row[8].as_i64()).sum::<i64>();
+    assert_eq!(sum(&half), sum(&minutes), "nothing is lost");
+    assert_eq!(half[0][0].as_i64().map(|open| open % (60 * MINUTE)), Some(30 * MINUTE));
+    for wrong in ["15", "-12:01", "1:60", "UTC", "08:00:00"] {
+        let path = format!("/api/v3/uiKlines?symbol=BTCUSDT&interval=1d&timeZone={wrong}");
+        let (status, body) = client.get(&path).await;
+        assert_eq!((status, &body["code"]), (400, &json!(-1130)), "{wrong}");
+    }
+    sim.stop().await.expect("a clean end");
+}

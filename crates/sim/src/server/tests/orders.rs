@@ -285,3 +285,90 @@ async fn what_stands_survives_a_kill() {
     sim.stop().await.expect("a clean end");
     after.stop().await.expect("a clean end");
 }
+
+/// The old form of [`OCO`].
+const OLD: &str = "symbol=BTCUSDT&side=SELL&quantity=1&listClientOrderId=exit&price=104\
+    &limitClientOrderId=profit&stopPrice=97&stopLimitPrice=96&stopLimitTimeInForce=GTC\
+    &stopClientOrderId=loss";
+
+#[tokio::test]
+async fn the_old_form_of_a_pair_is_the_same_pair() {
+    let dir = Dir::new();
+    let (sim, client) = opened(&dir).await;
+    let (status, old) = client.post("order/oco", OLD).await;
+    assert_eq!(status, 200, "{old}");
+    let kept = client.get("/sim/v1/ledger").await.1;
+    client.delete("orderList", "symbol=BTCUSDT&listClientOrderId=exit").await;
+    let (_, new) = client.post("orderList/oco", OCO).await;
+    let shape = |list: &Value| {
+        let reports = list["orderReports"].as_array().expect("reports").clone();
+        let names = ["type", "price", "stopPrice", "clientOrderId", "timeInForce", "side"];
+        let row = |report: &Value| names.map(|name| report[name].clone());
+        (list["contingencyType"].clone(), reports.iter().map(row).collect::<Vec<_>>())
+    };
+    assert_eq!(shape(&old), shape(&new));
+    assert_eq!(kept["orders"].as_array().map(Vec::len), Some(2));
+    client.delete("orderList", "symbol=BTCUSDT&listClientOrderId=exit").await;
+    let buy = "symbol=BTCUSDT&side=BUY&quantity=1&price=95&stopPrice=103&newOrderRespType=ACK";
+    let (status, list) = client.post("order/oco", buy).await;
+    assert_eq!((status, list.get("orderReports")), (200, None), "{list}");
+    let open = client.look("openOrders", "").await;
+    let types: Vec<&Value> = open.as_array().expect("orders").iter().map(|o| &o["type"]).collect();
+    assert_eq!(types, ["STOP_LOSS", "LIMIT_MAKER"]);
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn the_old_form_of_a_pair_is_refused_in_the_protocols_words() {
+    let dir = Dir::new();
+    let (sim, client) = opened(&dir).await;
+    for (wrong, code) in [
+        (OLD.replace("&price=104", ""), -1102),
+        (OLD.replace("&stopPrice=97", ""), -1102),
+        (OLD.replace("&stopLimitTimeInForce=GTC", ""), -1102),
+        (OLD.replace("&stopLimitPrice=96", ""), -1102),
+        (OLD.replace("TimeInForce=GTC", "TimeInForce=GTX"), -1115),
+        (OLD.replace("price=104", "price=96"), -2010),
+        (format!("{OLD}&limitIcebergQty=1"), -2010),
+        (format!("{OLD}&trailingDelta=10"), -2010),
+        (format!("{OLD}&limitStrategyType=7"), -1134),
+        (format!("{OLD}&selfTradePreventionMode=EXPIRE_TAKER"), -1130),
+        (format!("{OLD}&aboveType=LIMIT_MAKER"), -1104),
+    ] {
+        let (status, body) = client.post("order/oco", &wrong).await;
+        assert_eq!((status, &body["code"]), (400, &json!(code)), "{wrong}: {body}");
+    }
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn clients_find_what_they_ask_before_they_start() {
+    let dir = Dir::new();
+    let (sim, client) = opened(&dir).await;
+    let status = client.get("/sapi/v1/system/status").await;
+    assert_eq!(status, (200, json!({"msg": "normal", "status": 0})));
+    let signed = async |path: &str, query: &str| {
+        client.signed(Method::GET, &format!("/sapi/v1/{path}"), query, START).await
+    };
+    let fee = json!({"symbol": "BTCUSDT", "makerCommission": "0.001", "takerCommission": "0.001"});
+    assert_eq!(signed("asset/tradeFee", "symbol=BTCUSDT").await, (200, json!([fee])));
+    let all = signed("asset/tradeFee", "").await.1;
+    assert_eq!((all.as_array().map(Vec::len), &all[0]), (Some(2), &fee));
+    assert_eq!(signed("asset/tradeFee", "symbol=NOUSDT").await.1["code"], -1121);
+    let coins = signed("capital/config/getall", "").await.1;
+    let coins = coins.as_array().expect("assets");
+    let usdt = coins.iter().find(|coin| coin["coin"] == "USDT").expect("there");
+    assert_eq!(
+        (&usdt["free"], &usdt["trading"], &usdt["networkList"]),
+        (&json!("100000.00000000"), &json!(true), &json!([]))
+    );
+    assert_eq!(coins.len(), 3);
+    assert_eq!(signed("capital/config/getall", "coin=USDT").await.1["code"], -1104);
+    for path in ["asset/tradeFee", "capital/config/getall"] {
+        let unsigned = client.get(&format!("/sapi/v1/{path}")).await;
+        assert_eq!((unsigned.0, &unsigned.1["code"]), (400, &json!(-1102)), "{path}");
+    }
+    assert_eq!(client.get("/sapi/v1/account/status").await.0, 404);
+    assert_eq!(client.get("/api/v3//sapi/v1/system/status").await.0, 404);
+    sim.stop().await.expect("a clean end");
+}
