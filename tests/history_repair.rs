@@ -1,7 +1,7 @@
 //! `everwarm history check` finds every planted row, and `--repair` restores the files of a source.
 
 use crate::kit::{BINARY, output, wait_until};
-use crate::past_source::{NAMES, Source, at};
+use crate::past_source::{NAMES, Source, assert_same, at, bars_of, file};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -296,6 +296,28 @@ fn what_the_source_lacks_is_requested_once() {
     let (code, view) = repaired(&folder, &proxy.address());
     assert_eq!((code, of(&view, NAMES[0], "1m")["known"].as_u64()), (Some(0), Some(10)));
     assert_eq!(proxy.klines(), requests, "a known hole is not requested again");
+    source.end();
+}
+
+#[test]
+fn a_file_that_is_cut_keeps_its_readable_rows_and_the_old_file_stays() {
+    let source = Source::with_symbols("repair-cut", MINUTES, SYMBOLS);
+    let folder = whole(&source, NAMES[0], "1m");
+    let path = file(&folder);
+    let packed = std::fs::read(&path).unwrap();
+    let old = &packed[..packed.len() / 2];
+    std::fs::write(&path, old).unwrap();
+    let (code, view) = checked(&folder, &[]);
+    assert!(view["wrong"][0].as_str().unwrap().contains("the file is cut short"), "{view}");
+    let (good, wrong) = (&of(&view, NAMES[0], "1m")["good"], Some(4));
+    assert_eq!(code, wrong);
+    let (code, view) = repaired(&folder, &source.address());
+    assert_eq!(code, Some(0), "{view}");
+    let damaged = view["repair"]["series"][0]["damaged"].as_str().unwrap();
+    assert_eq!(std::fs::read(damaged).unwrap(), old);
+    let left = bars_of(&path);
+    assert_eq!(json!(left.len()), *good);
+    assert_same(&left, &source.made(MINUTES.into(), 1)[..left.len()]);
     source.end();
 }
 

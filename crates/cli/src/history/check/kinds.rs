@@ -3,6 +3,7 @@
 use super::grid::Grid;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
+use everwarm_domain::money::PRICE_SCALE_MAX;
 use everwarm_domain::time::UtcMs;
 use everwarm_sim::market::{BarRow, Fault, TIME_RANGE};
 use everwarm_words::text::instant;
@@ -187,14 +188,13 @@ impl Series {
         }
         let no_price = row.prices.iter().any(|price| price.is_zero() || price.is_sign_negative());
         let negative = row.volume.is_sign_negative() && !row.volume.is_zero();
-        let kind = match fault {
-            Fault::Bar(_) if no_price || negative => Kind::Absurd,
-            Fault::Bar(_) => Kind::Ohlc,
-            Fault::Price { .. } if row.prices.iter().any(|price| price.scale() > 18) => {
-                Kind::Decimals
-            }
-            Fault::Price { .. } | Fault::Volume(_) => Kind::Absurd,
-            other => unread(other),
+        let fine = row.prices.iter().any(|price| price.scale() > u32::from(PRICE_SCALE_MAX));
+        let kind = if matches!(fault, Fault::Bar(_)) && !no_price && !negative {
+            Kind::Ohlc
+        } else if matches!(fault, Fault::Price { .. }) && fine {
+            Kind::Decimals
+        } else {
+            Kind::Absurd
         };
         Bad::new(kind, fault.to_string(), claim)
     }
@@ -207,7 +207,7 @@ fn unread(fault: &Fault) -> Kind {
         Fault::NotANumber { column, text, .. } => {
             let decimals = text.rsplit_once('.').map_or(0, |(_, decimals)| decimals.len());
             let digits = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
-            if *column != "open_time" && digits && decimals > 18 {
+            if *column != "open_time" && digits && decimals > usize::from(PRICE_SCALE_MAX) {
                 Kind::Decimals
             } else {
                 Kind::Number
