@@ -112,10 +112,10 @@ impl BarLines {
                 break (ended, row.len());
             }
         };
-        let text = if !ended && !self.checksummed {
-            Err(Fault::CutShort(": the last line has no end (if it is whole, add one)"))
-        } else if length >= LINE_MAX {
+        let text = if length >= LINE_MAX {
             Err(Fault::NotText("longer than 4096 bytes"))
+        } else if !ended && !self.checksummed {
+            Err(Fault::CutShort(": the last line has no end (if it is whole, add one)"))
         } else {
             std::str::from_utf8(&self.line[..length]).map_err(|_| Fault::NotText("not UTF-8"))
         };
