@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// The exit code and what is printed as JSON.
-fn checked(folder: &Path) -> (Option<i32>, Value) {
-    let done = plain(&["history", "check", folder.to_str().unwrap(), "--json"]);
+fn checked(folder: &Path, more: &[&str]) -> (Option<i32>, Value) {
+    let asked = ["history", "check", folder.to_str().unwrap(), "--json"];
+    let done = plain(&[&asked[..], more].concat());
     (done.status.code(), serde_json::from_slice(&done.stdout).unwrap())
 }
 
@@ -24,7 +25,7 @@ fn missing(series: &Value) -> u64 {
 
 #[test]
 fn the_gap_of_coinbase_is_one_outage_of_all_three_symbols() {
-    let (code, view) = checked(&shared("data/coinbase"));
+    let (code, view) = checked(&shared("data/coinbase"), &[]);
     assert_eq!(code, Some(4), "an outage is a problem");
     for (symbol, bars, gaps, lacks) in
         [("BTCUSD", 3_887, 2, 433), ("ETHUSD", 2_449, 2, 431), ("LTCUSD", 3_887, 4, 433)]
@@ -45,15 +46,18 @@ fn the_gap_of_coinbase_is_one_outage_of_all_three_symbols() {
 
 #[test]
 fn thin_trading_is_no_outage() {
-    let (code, view) = checked(&shared("data/poloniex_old"));
+    let (code, view) = checked(&shared("data/poloniex_old"), &[]);
     let thin = of(&view, "UNITTEST-BTC", "1m");
     assert_eq!((thin["gaps"].as_array().unwrap().len(), missing(thin)), (538, 717));
-    assert_eq!((code, &view["outages"]), (Some(0), &json!([])));
+    assert_eq!((code, &view["outages"], &thin["holes"]), (Some(4), &json!([]), &thin["gaps"]));
+    let (code, view) = checked(&shared("data/poloniex_old"), &["--thin"]);
+    let thin = of(&view, "UNITTEST-BTC", "1m");
+    assert_eq!((code, missing(thin), &thin["holes"]), (Some(0), 717, &json!([])));
 }
 
 #[test]
 fn a_split_is_an_odd_price() {
-    let (code, view) = checked(&shared("data/us_equities"));
+    let (code, view) = checked(&shared("data/us_equities"), &["--thin"]);
     assert_eq!(code, Some(4));
     let odd = |symbol: &str, width: &str, day: &str| {
         let from = everwarm_words::text::instant_of(&format!("{day} 00:00")).unwrap();
@@ -88,16 +92,30 @@ fn files_that_are_wrong_are_named_and_the_others_are_checked() {
     write_bars(&folder.join("DDD_1d.csv.gz"), &days).unwrap();
     write("CCC_1h.csv", "1767571260000,1,2,1,1,5\n");
     write("notes.csv", "1\n");
-    let (code, view) = checked(&folder.0);
+    let (code, view) = checked(&folder.0, &[]);
     assert_eq!(code, Some(4));
     assert_eq!(of(&view, "AAA", "1m")["without_volume"], 1);
+    assert_eq!(of(&view, "AAA", "1m")["holes"][0]["bars"], 1, "a hole of one symbol");
+    let bad = |symbol: &str, width: &str| of(&view, symbol, width)["bad"][0].clone();
+    assert_eq!(bad("BBB", "1m")["line"], 2);
+    assert_eq!(
+        (&bad("BBB", "1m")["kind"], &bad("CCC", "1h")["kind"]),
+        (&json!("swapped"), &json!("off-grid"))
+    );
+    assert_eq!(bad("CCC", "1h")["why"], "no bar of 1h opens at 2026-01-05 00:01");
+    assert_eq!(
+        (&of(&view, "BBB", "1m")["good"], &of(&view, "BBB", "1m")["first"]),
+        (&json!(0), &json!(null))
+    );
     let wrong = view["wrong"].as_array().unwrap();
     assert_eq!(wrong.len(), 3, "{wrong:?}");
     assert!(wrong[0].as_str().unwrap().contains("DDD_1d.csv.gz: the same series"), "{wrong:?}");
-    assert!(wrong[1].as_str().unwrap().contains("BBB_1m.csv:2: "), "{wrong:?}");
-    assert!(wrong[2].as_str().unwrap().contains("no bar of 1h opens at 2026-01-05 00:01"));
+    assert!(wrong[1].as_str().unwrap().contains("BBB_1m.csv: has no good row"), "{wrong:?}");
     let text = plain(&["history", "check", folder.0.to_str().unwrap()]);
-    assert!(String::from_utf8_lossy(&text.stdout).contains("wrong: "), "{text:?}");
+    let text = String::from_utf8(text.stdout).unwrap();
+    for line in ["wrong: ", "bad row: ", "hole: AAA 1m lacks 1 bar, from 2026-01-05 00:01", "1/1"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
     let none = plain(&["history", "check", folder.join("empty").to_str().unwrap()]);
     assert_eq!(none.status.code(), Some(1));
 }

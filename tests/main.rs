@@ -47,6 +47,8 @@ mod history_check;
 #[cfg(test)]
 mod history_fetch;
 #[cfg(test)]
+mod history_repair;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod kit;
@@ -60,6 +62,8 @@ mod odd_bars;
 mod own_strategy;
 #[cfg(test)]
 mod page;
+#[cfg(test)]
+mod past_source;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]

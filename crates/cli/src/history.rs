@@ -9,11 +9,13 @@ use crate::print::Printer;
 use crate::progress::Progress;
 use clap::Subcommand;
 use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Price;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fetched::{FetchedSeriesView, FetchedView};
 use everwarm_views::questions::SERIES;
 use everwarm_words::text::{Table, count, instant, thousands};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -26,8 +28,9 @@ pub enum History {
     /// Fetch past bars from a public source into a folder that `run` and `backtest` read as a
     /// recording. It needs no daemon, account or key. Files that exist are extended.
     Fetch(FetchArgs),
-    /// Check a folder of bars: gaps, outages of its source, odd prices, wrong files. Exit code 4:
-    /// there is an outage, an odd price or a wrong file. Gaps of one symbol alone are counted only.
+    /// Check every row of a folder of bars, and what it lacks: bad rows, gaps, outages of its
+    /// source, odd prices, wrong files. Exit code 4: there is one. --repair moves bad rows to a
+    /// quarantine and fetches what is missing.
     Check(check::CheckArgs),
     /// List the series of bars that the strategies of a daemon need: how many bars each has, and
     /// when it will have enough.
@@ -73,21 +76,46 @@ pub struct FetchConfig {
     pub source: Option<String>,
     /// Address that serves its protocol; none: its own.
     pub address: Option<String>,
-    /// The series, sorted, each once.
-    pub series: Vec<(Symbol, Timeframe)>,
-    /// Start, UTC milliseconds.
-    pub from: UtcMs,
-    /// The last close, UTC milliseconds; none: now.
-    pub to: Option<UtcMs>,
+    /// The bars to fetch.
+    pub wanted: Wanted,
     /// Folder of the files.
     pub out: PathBuf,
+}
+
+/// The bars to fetch.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// All bars of a time.
+    Span {
+        /// The series, sorted, each once.
+        series: Vec<(Symbol, Timeframe)>,
+        /// Start, UTC milliseconds.
+        from: UtcMs,
+        /// The last close, UTC milliseconds; none: now.
+        to: Option<UtcMs>,
+    },
+    /// These bars only, to repair files. The folder gets no rules of instruments.
+    Parts(Vec<WantedPart>),
+}
+
+/// Bars of one series that a repair needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedPart {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Width of the bars.
+    pub timeframe: Timeframe,
+    /// Opening times of the first and the last one, UTC milliseconds.
+    pub times: RangeInclusive<UtcMs>,
+    /// Prices beside them, of which one is near; empty: none is known.
+    pub near: Vec<Price>,
 }
 
 /// Runs the command.
 pub fn run(command: &History, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     match command {
         History::Fetch(args) => fetch(args, core, printer),
-        History::Check(args) => check::run(args, printer),
+        History::Check(args) => check::run(args, core, printer),
         History::Status(args) => args.print(core, printer, &SERIES),
     }
 }
@@ -98,7 +126,7 @@ fn fetch(args: &FetchArgs, core: &Core, printer: Printer) -> Result<Exit, Failur
     series.sort_unstable();
     series.dedup();
     let FetchArgs { source, address, from, to, out, .. } = args.clone();
-    let asked = FetchConfig { source, address, series, from, to, out };
+    let asked = FetchConfig { source, address, wanted: Wanted::Span { series, from, to }, out };
     let shown: Mutex<Option<Progress>> = Mutex::new(None);
     let report = |done, all| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);

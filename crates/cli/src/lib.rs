@@ -65,7 +65,7 @@ use everwarm_views::journal_reader::Proofs;
 use everwarm_views::questions;
 use everwarm_views::views::{AccountView, ChaosView, LiveView, VERSION, VersionView};
 pub use explain::lines as story_lines;
-pub use history::FetchConfig;
+pub use history::{FetchConfig, Wanted, WantedPart};
 pub use panic::Panic;
 use rustix::fs::Mode;
 pub use sim::SimConfig;

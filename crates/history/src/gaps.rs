@@ -15,33 +15,67 @@ const SPIKE: Decimal = Decimal::from_parts(15, 0, 0, false, 1);
 /// Opening times, the first and the last.
 pub type Times = RangeInclusive<UtcMs>;
 
-/// The times without a bar between the first and the last of these opening times, which ascend.
-#[must_use]
-pub fn gaps(opens: &[UtcMs], width: UtcMs) -> Vec<Times> {
-    let between = opens.windows(2).filter(|pair| pair[1] - pair[0] > width);
-    between.map(|pair| pair[0] + width..=pair[1] - width).collect()
-}
-
 /// Number of bars of a gap.
 #[must_use]
 pub fn bars_of(times: &Times, width: UtcMs) -> i64 {
     (times.end() - times.start()) / width + 1
 }
 
-/// The times in which every series that spans them has no bar, with the number of these series: at
-/// least two. Each lacks at least [`OUTAGE`] bars. A series is its opening times, ascending.
+/// The parts of `times` without those of `others`, which ascend and do not overlap.
 #[must_use]
-pub fn outages(series: &[&[UtcMs]], width: UtcMs) -> Vec<(Times, usize)> {
-    let spans: Vec<Times> =
-        series.iter().filter_map(|opens| Some(*opens.first()?..=*opens.last()?)).collect();
-    let spanning = |times: &Times| {
-        spans.iter().filter(|s| s.contains(times.start()) && s.contains(times.end())).count()
-    };
-    let without_bars: Vec<Vec<Times>> = series.iter().map(|opens| without(opens, width)).collect();
+pub fn minus(times: &Times, others: &[Times], width: UtcMs) -> Vec<Times> {
+    let (mut from, to) = (*times.start(), *times.end());
+    let mut left = Vec::new();
+    let first = others.partition_point(|other| *other.end() < from);
+    for other in others[first..].iter().take_while(|other| *other.start() <= to) {
+        if from < *other.start() {
+            left.push(from..=other.start() - width);
+        }
+        from = from.max(other.end() + width);
+    }
+    if from <= to {
+        left.push(from..=to);
+    }
+    left
+}
+
+/// Ranges in ascending order. Those that overlap or touch become one.
+#[must_use]
+pub fn joined(mut ranges: Vec<Times>, width: UtcMs) -> Vec<Times> {
+    ranges.sort_by_key(|times| (*times.start(), *times.end()));
+    let mut all: Vec<Times> = Vec::new();
+    for times in ranges {
+        match all.last_mut() {
+            Some(last) if *times.start() <= last.end().saturating_add(width) => {
+                *last = *last.start()..=*last.end().max(times.end());
+            }
+            _ => all.push(times),
+        }
+    }
+    all
+}
+
+/// A series of bars: its opening times from the first to the last, and its gaps, ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// From the first to the last bar.
+    pub times: Times,
+    /// Times without a bar.
+    pub gaps: Vec<Times>,
+}
+
+/// The times in which every series that spans them has no bar, with the number of these series: at
+/// least two. Each lacks at least [`OUTAGE`] bars.
+#[must_use]
+pub fn outages(series: &[Span], width: UtcMs) -> Vec<(Times, usize)> {
+    let spans =
+        |s: &Span, times: &Times| s.times.contains(times.start()) && s.times.contains(times.end());
+    let spanning = |times: &Times| series.iter().filter(|s| spans(s, times)).count();
+    let without_bars: Vec<Vec<Times>> = series.iter().map(|span| without(span, width)).collect();
     let mut found: Vec<Times> = Vec::new();
-    for (at, opens) in series.iter().enumerate() {
-        for gap in gaps(opens, width) {
-            let mut left = vec![gap];
+    for (at, span) in series.iter().enumerate() {
+        for gap in &span.gaps {
+            let mut left = vec![gap.clone()];
             for (_, others) in without_bars.iter().enumerate().filter(|(other, _)| *other != at) {
                 left = left.iter().flat_map(|times| common(times, others)).collect();
                 left.retain(|times| bars_of(times, width) >= OUTAGE);
@@ -57,13 +91,10 @@ pub fn outages(series: &[&[UtcMs]], width: UtcMs) -> Vec<(Times, usize)> {
 }
 
 /// All times without a bar, also those before the first and after the last.
-fn without(opens: &[UtcMs], width: UtcMs) -> Vec<Times> {
-    let (Some(first), Some(last)) = (opens.first(), opens.last()) else {
-        return vec![UtcMs::MIN..=UtcMs::MAX];
-    };
-    let mut times = vec![UtcMs::MIN..=first - width];
-    times.extend(gaps(opens, width));
-    times.push(last + width..=UtcMs::MAX);
+fn without(span: &Span, width: UtcMs) -> Vec<Times> {
+    let mut times = vec![UtcMs::MIN..=span.times.start() - width];
+    times.extend(span.gaps.iter().cloned());
+    times.push(span.times.end() + width..=UtcMs::MAX);
     times
 }
 
@@ -97,29 +128,15 @@ pub enum Odd {
     Low(Price),
 }
 
-/// Odd prices with the opening times of their bars.
-#[must_use]
-pub fn odd(bars: &[Bar]) -> Vec<(UtcMs, Odd)> {
-    let mut found = Vec::new();
-    let mut before: Option<Price> = None;
-    for bar in bars {
-        let Bar { open_time, open, high, low, close, .. } = *bar;
-        if let Some(from) = before.replace(close)
-            && (is_far(from, open, JUMP) || is_far(open, from, JUMP))
-        {
-            found.push((open_time, Odd::Jump { from, to: open }));
-        }
-        if is_far(open.min(close), open.max(close), SPIKE) {
-            found.push((open_time, Odd::Body { open, close }));
-        }
-        if is_far(open.max(close), high, SPIKE) {
-            found.push((open_time, Odd::High(high)));
-        }
-        if is_far(low, open.min(close), SPIKE) {
-            found.push((open_time, Odd::Low(low)));
-        }
-    }
-    found
+/// What is odd about a bar. `before` is the close of the bar before it.
+pub fn odd(before: Option<Price>, bar: &Bar) -> impl Iterator<Item = Odd> {
+    let Bar { open, high, low, close, .. } = *bar;
+    let jump = before.filter(|from| is_far(*from, open, JUMP) || is_far(open, *from, JUMP));
+    let jump = jump.map(|from| Odd::Jump { from, to: open });
+    let body = is_far(open.min(close), open.max(close), SPIKE).then_some(Odd::Body { open, close });
+    let high = is_far(open.max(close), high, SPIKE).then_some(Odd::High(high));
+    let low = is_far(low, open.min(close), SPIKE).then_some(Odd::Low(low));
+    [jump, body, high, low].into_iter().flatten()
 }
 
 /// Whether `high` is more than `factor` times `low`.
@@ -132,39 +149,43 @@ mod tests {
     use super::*;
     use everwarm_domain::id::Symbol;
 
-    fn opens(ranges: &[RangeInclusive<UtcMs>]) -> Vec<UtcMs> {
-        ranges.iter().cloned().flatten().collect()
+    /// A series with the bars of these ranges.
+    fn span(bars: &[RangeInclusive<UtcMs>]) -> Span {
+        let gaps = bars.windows(2).map(|pair| pair[0].end() + 1..=pair[1].start() - 1);
+        Span { times: *bars[0].start()..=*bars[bars.len() - 1].end(), gaps: gaps.collect() }
     }
 
     #[test]
-    fn a_gap_lies_between_bars() {
-        assert_eq!(gaps(&opens(&[1..=3, 7..=8]), 1), [4..=6]);
-        assert_eq!(gaps(&[0, 10, 40], 10), [20..=30]);
-        assert_eq!(gaps(&[], 1), []);
+    fn what_is_known_is_subtracted_from_a_gap() {
+        assert_eq!(minus(&(10..=90), &[0..=20, 40..=50, 90..=95], 10), [30..=30, 60..=80]);
+        assert_eq!(minus(&(10..=20), &[0..=30], 10), []);
+        assert_eq!(minus(&(10..=20), &[0..=0, 30..=40], 10), [10..=20]);
+        let ranges = vec![50..=60, 10..=20, 30..=30, 20..=20, 55..=90];
+        assert_eq!(joined(ranges, 10), [10..=30, 50..=90]);
     }
 
     #[test]
     fn an_outage_is_what_all_lack_that_were_there() {
-        let (a, b) = (opens(&[0..=9, 30..=50]), opens(&[0..=12, 31..=50]));
-        assert_eq!(outages(&[&a, &b], 1), [(13..=29, 2)]);
-        let late = opens(&[40..=50]);
-        assert_eq!(
-            outages(&[&a, &b, &late], 1),
-            [(13..=29, 2)],
-            "a listing proves nothing about before"
-        );
-        let whole = opens(&[0..=50]);
-        assert_eq!(outages(&[&a, &b, &whole], 1), [], "one symbol traded");
-        assert_eq!(outages(&[&a, &late], 1), [], "one series alone cannot show it");
-        let (thin, thinner) = (opens(&[0..=2, 6..=9]), opens(&[0..=2, 6..=9]));
-        assert_eq!(outages(&[&thin, &thinner], 1), [], "three bars may be chance");
+        let (a, b) = (span(&[0..=9, 30..=50]), span(&[0..=12, 31..=50]));
+        let outages = |series: &[&Span]| {
+            let series: Vec<Span> = series.iter().map(|span| (*span).clone()).collect();
+            outages(&series, 1)
+        };
+        assert_eq!(outages(&[&a, &b]), [(13..=29, 2)]);
+        let late = span(&[40..=50]);
+        assert_eq!(outages(&[&a, &b, &late]), [(13..=29, 2)], "a listing proves nothing before it");
+        let whole = span(&[0..=50]);
+        assert_eq!(outages(&[&a, &b, &whole]), [], "one symbol traded");
+        assert_eq!(outages(&[&a, &late]), [], "one series alone cannot show it");
+        let thin = span(&[0..=2, 6..=9]);
+        assert_eq!(outages(&[&thin, &thin]), [], "three bars may be chance");
     }
 
     #[test]
     fn one_symbol_that_trades_splits_an_outage() {
-        let a = opens(&[0..=9, 30..=50]);
-        let b = opens(&[0..=9, 20..=20, 30..=50]);
-        assert_eq!(outages(&[&a, &b], 1), [(10..=19, 2), (21..=29, 2)]);
+        let a = span(&[0..=9, 30..=50]);
+        let b = span(&[0..=9, 20..=20, 30..=50]);
+        assert_eq!(outages(&[a, b], 1), [(10..=19, 2), (21..=29, 2)]);
     }
 
     fn bar(open_time: UtcMs, [open, high, low, close]: [i64; 4]) -> Bar {
@@ -190,11 +211,14 @@ mod tests {
             bar(4, [18, 18, 2, 18]),
             bar(5, [18, 18, 3, 3]),
         ];
-        let at: Vec<UtcMs> = odd(&bars).iter().map(|(at, _)| *at).collect();
-        assert_eq!(at, [2, 3, 4, 5]);
-        assert!(matches!(odd(&bars)[0].1, Odd::Jump { .. }));
-        assert!(matches!(odd(&bars)[1].1, Odd::High(_)));
-        assert!(matches!(odd(&bars)[2].1, Odd::Low(_)));
-        assert!(matches!(odd(&bars)[3].1, Odd::Body { .. }));
+        let odd = |at: usize| {
+            let before = at.checked_sub(1).map(|before| bars[before].close);
+            odd(before, &bars[at]).collect::<Vec<Odd>>()
+        };
+        assert_eq!((odd(0), odd(1)), (vec![], vec![]));
+        assert!(matches!(odd(2)[..], [Odd::Jump { .. }]));
+        assert!(matches!(odd(3)[..], [Odd::High(_)]));
+        assert!(matches!(odd(4)[..], [Odd::Low(_)]));
+        assert!(matches!(odd(5)[..], [Odd::Body { .. }]));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`projection`] follows the durable facts. [`need`] finds missing bars, [`fetched_bars`] stores
 //! them and [`bars`] reads them. [`queries`] returns the shapes of [`records`], and
-//! [`book_changes`] the changes of the books. [`gaps`] finds gaps and odd prices in files of bars.
+//! [`book_changes`] the changes of the books. [`gaps`] finds gaps and odd prices in files of bars,
+//! and [`scale`] prices in a wrong scale.
 //! `dust` decides which holdings are too small to sell.
 
 pub mod bars;
@@ -16,6 +17,7 @@ pub mod page;
 pub mod projection;
 pub mod queries;
 pub mod records;
+pub mod scale;
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "history.redb";

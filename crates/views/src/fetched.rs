@@ -1,5 +1,6 @@
 //! The public shape of fetched history.
 
+use crate::checked_bars::GapView;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use serde::Serialize;
@@ -37,6 +38,12 @@ pub struct FetchedSeriesView {
     pub missing: u64,
     /// Bars of the source that no file can hold, each with the reason.
     pub refused: Vec<String>,
+    /// Requested times for which the source has no bar. Only a repair lists them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub none: Vec<GapView>,
+    /// Requests of a repair without an acceptable response, each with the source and the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
     /// Why the series is not whole; none: it is. What was fetched before is in the file.
     pub error: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! Writes the files of a recording: bars, and the rules of their instruments.
 
-use super::bar_file::COLUMNS;
+use super::bar_row::COLUMNS;
 use super::recording::CONFIG_FILE;
 use super::recording_config::{Amount, Config, VOLUME_SCALE};
 use super::recording_error::{Fault, RecordingError};

@@ -5,6 +5,8 @@
 //! [`Bar::validate`](everwarm_domain::market::Bar::validate).
 
 mod bar_file;
+mod bar_lines;
+mod bar_row;
 mod bar_writer;
 mod defaults;
 mod paused;
@@ -17,6 +19,8 @@ mod total;
 mod window;
 
 pub use bar_file::read_bars;
+pub use bar_lines::{BarLines, Line};
+pub use bar_row::{BarRow, Columns, TIME_RANGE};
 pub use bar_writer::{add_rules, write_bars};
 pub use defaults::{default_balances, split_name};
 pub use paused::{Pause, Paused};

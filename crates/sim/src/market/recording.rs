@@ -8,7 +8,8 @@
 //! lack. It is read from the folder, if it is there, or from a given path.
 
 use super::Market;
-use super::bar_file::{self, BarFile, VOLUME_MAX};
+use super::bar_file::{self, BarFile};
+use super::bar_row::VOLUME_MAX;
 use super::defaults;
 use super::recording_config::{Amount, Config, SymbolConfig, VOLUME_SCALE, VolumeUnit};
 use super::recording_error::{Fault, RecordingError};
