@@ -354,19 +354,26 @@ pub fn main(core: &Core) -> Exit {
     }
 }
 
-fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
-    let printer = Printer::new(cli.color, cli.quiet);
-    let filter = filter(cli.verbose);
-    let command = cli.command.unwrap_or(Command::Run(cli.run));
-    cli.elsewhere.apply(&command)?;
+/// Starts the log of a command that does not start its own, and settles the memory of a process
+/// that runs for long.
+fn settle(command: &Command, filter: Option<&str>, began: Instant) -> Result<(), Failure> {
     let logs_itself = matches!(command, Command::Run(_) | Command::Sim(_));
-    let steers = matches!(&command, Command::Sim(args) if args.steers());
+    let steers = matches!(command, Command::Sim(args) if args.steers());
     if logs_itself && !steers {
         heap::settle(began);
     }
     if let Some(filter) = filter.filter(|_| !logs_itself) {
         log::start(filter, LogFormat::Text)?;
     }
+    Ok(())
+}
+
+fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
+    let printer = Printer::new(cli.color, cli.quiet);
+    let filter = filter(cli.verbose);
+    let command = cli.command.unwrap_or(Command::Run(cli.run));
+    cli.elsewhere.apply(&command)?;
+    settle(&command, filter, began)?;
     match command {
         Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
