@@ -366,15 +366,15 @@ async fn the_program_trades_within_the_minute() {
         let base = format!("http://127.0.0.1:{}", port["port"]);
         let text = http.get(format!("{base}/sim/v1/status")).send().await.unwrap().text().await;
         let status: Value = serde_json::from_str(&text.unwrap()).unwrap();
-        let begun = status["now"].as_i64().unwrap();
-        let body = json!({"to": begun + 30_000, "market": begun + 30_000}).to_string();
+        let now = status["now"].as_i64().unwrap();
+        let body = json!({"to": now + 30_000, "market": now + 30_000}).to_string();
         let asked = http.post(format!("{base}/sim/v1/advance"));
         let asked = asked.bearer_auth(port["token"].as_str().unwrap()).body(body);
         assert!(asked.send().await.unwrap().status().is_success());
         let url = format!("{base}/api/v3/trades?symbol=BTCUSDT&limit=1");
         let text = http.get(url).send().await.unwrap().text().await.unwrap();
         let trades: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(trades[0]["time"].as_i64() > Some(begun), ticks, "{name}: {trades}");
+        assert_eq!(trades[0]["time"].as_i64() > Some(now), ticks, "{name}: {trades}");
         process.kill();
     }
     let wrong = ["sim", "--ticks", "sometimes"];

@@ -143,8 +143,8 @@ pub fn advances(
     inputs
 }
 
-/// The trades of the minute that closes at `close`, later than `before` and up to `reached`, by time
-/// and symbol.
+/// The trades of the minute that closes at `close`, later than `before` and up to `reached`.
+/// Ordered by time and symbol.
 fn ticks_of(
     exchange: &Exchange,
     market: &mut dyn Market,
