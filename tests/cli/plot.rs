@@ -190,9 +190,9 @@ fn a_picture_of_the_newest_bars_has_the_values_of_all() {
     let flags = ["--indicators", "close", "--structure", "fvg", "--json"];
     let (_, out, _) = plotted(&file, &flags);
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let time = |line: &Value| match &line["known_time"] {
-        Value::Null => line["open_time"].as_i64().unwrap(),
-        known => known.as_i64().unwrap(),
+    let time = |line: &Value| {
+        let known = line["known_time"].as_i64();
+        known.or(line["open_time"].as_i64()).unwrap()
     };
     assert!(lines.is_sorted_by_key(time));
     assert_eq!(lines.iter().filter(|line| line["close"].is_number()).count(), 2_100);
