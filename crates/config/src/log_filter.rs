@@ -82,7 +82,10 @@ const PARTS: [(&str, &[&str]); 9] = [
             "write_lock",
         ],
     ),
-    ("everwarm_messages", &["courier", "heartbeat", "mail", "outbox", "receiver"]),
+    (
+        "everwarm_messages",
+        &["commander", "commands", "courier", "heartbeat", "mail", "outbox", "receiver"],
+    ),
     (
         "everwarm_runtime",
         &[
