@@ -1,9 +1,9 @@
 //! Commands from a Telegram chat: the real program against a local server that speaks the Bot API.
 
-use crate::kit::{BINARY, Folder, Process, ask, run, wait_until};
+use crate::kit::{BINARY, Folder, Process, ask, http_answer, http_request, run, wait_until};
 use everwarm_domain::fact::{Body, Operator};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -77,17 +77,7 @@ fn serve(stream: TcpStream, all: &Mutex<Held>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let lower = head.to_lowercase();
-        let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
-        reader.read_exact(&mut body).unwrap();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let Some((head, body)) = http_request(&mut reader) else { return };
         let result = {
             let mut bot = all.lock().unwrap_or_else(PoisonError::into_inner);
             if head.starts_with(&format!("POST /bot{TOKEN}/getUpdates ")) {
@@ -104,9 +94,7 @@ fn serve(stream: TcpStream, all: &Mutex<Held>) {
             }
         };
         let text = json!({ "ok": true, "result": result }).to_string();
-        let length = text.len();
-        let answer = format!("HTTP/1.1 200 X\r\nContent-Length: {length}\r\n\r\n{text}");
-        if stream.write_all(answer.as_bytes()).is_err() {
+        if stream.write_all(http_answer(200, &text).as_bytes()).is_err() {
             return;
         }
     }

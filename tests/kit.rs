@@ -79,6 +79,26 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// The head and the JSON body of the next request of a connection; none: it has ended.
+pub fn http_request(reader: &mut impl BufRead) -> Option<(String, Value)> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+            return None;
+        }
+    }
+    let lower = head.to_lowercase();
+    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
+    reader.read_exact(&mut body).unwrap();
+    Some((head, serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+/// The response to a request.
+pub fn http_answer(status: u16, text: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+}
+
 /// Waits for the end of a process that was asked to end or does so by itself. One that does not is
 /// killed, and fails the test.
 pub fn end_of(child: &mut Child) -> ExitStatus {

@@ -1,9 +1,11 @@
 //! What the real binary sends to real receivers outside, over kills.
 
-use crate::kit::{BINARY, Folder, PATIENCE, Process, ask, run, wait_until};
+use crate::kit::{
+    BINARY, Folder, PATIENCE, Process, ask, http_answer, http_request, run, wait_until,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -77,27 +79,15 @@ fn serve(stream: TcpStream, all: &Mutex<Vec<Received>>, plan: Plan) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let lower = head.to_lowercase();
-        let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
-        reader.read_exact(&mut body).unwrap();
+        let Some((head, body)) = http_request(&mut reader) else { return };
         let line = head.lines().next().unwrap().to_owned();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let number = {
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.push(Received { line, head, body: body.clone() });
             all.len() - 1
         };
         let Some((status, text)) = plan(number, &body) else { return };
-        let length = text.len();
-        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{text}");
-        if stream.write_all(answer.as_bytes()).is_err() {
+        if stream.write_all(http_answer(status, text).as_bytes()).is_err() {
             return;
         }
     }

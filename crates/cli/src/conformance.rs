@@ -143,7 +143,7 @@ fn lines(step: &StepResult) -> Vec<String> {
     }
 }
 
-/// The last lines: what is left, and the counts.
+/// The last lines: the orders and holdings that remain, and the counts.
 fn summary(report: &Report) -> Vec<String> {
     let mut lines = report.left.clone();
     let steps = count(report.steps.len() as u64, "step");
