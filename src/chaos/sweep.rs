@@ -199,9 +199,14 @@ pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> V
     for plan in &mut plans {
         let draw = die.throw();
         plan.image = Some(image(draw));
-        plan.workers = if draw >> 60 & 1 == 0 { 1 } else { 4 };
+        plan.workers = workers(draw);
     }
     plans
+}
+
+/// One worker thread or four, drawn.
+fn workers(draw: u64) -> usize {
+    if draw >> 60 & 1 == 0 { 1 } else { 4 }
 }
 
 /// The image that a death leaves, drawn.
@@ -296,19 +301,10 @@ pub(super) fn seeded(left: Image, die: &mut Die) -> Image {
 }
 
 /// Plans for every fault of the daemon at every passing of every point, and every disk operation
-/// with every image. Outages of the exchange are at drawn passings. All are planned with one worker
-/// thread and again with four.
+/// with every image. Outages of the exchange are at drawn passings. Half of the plans, drawn, run
+/// with one worker thread, the others with four.
 #[must_use]
 pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
-    let mut plans = Vec::new();
-    for workers in [1, 4] {
-        let all = everything_once(learned, die);
-        plans.extend(all.into_iter().map(|plan| Plan { workers, ..plan }));
-    }
-    plans
-}
-
-fn everything_once(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     let (mut groups, mut outages) = (Vec::new(), Vec::new());
     for ((site, who, phase), count) in &learned.passings {
         for kind in BLOWS.into_iter().filter(|kind| is_possible(who, *kind)) {
@@ -330,8 +326,8 @@ fn everything_once(learned: &Learned, die: &mut Die) -> Vec<Plan> {
         for at in 1..=learned.operations.of(file).len() as u64 {
             for left in IMAGES {
                 let first = (file.cut(at, None), seeded(left, die));
-                let cuts = vec![first, at_opening(die)];
-                plans.push(Plan { cuts, ..Plan::default() });
+                let (cuts, workers) = (vec![first, at_opening(die)], workers(die.throw()));
+                plans.push(Plan { cuts, workers, ..Plan::default() });
             }
         }
     }

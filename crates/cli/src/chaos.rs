@@ -106,7 +106,7 @@ pub struct Args {
     #[arg(long)]
     venue_faults: bool,
     /// Inject every fault once into a small built-in feed instead: every kill point with every kind
-    /// of fault, and every file operation of journal and history, with one and four worker threads.
+    /// of fault, and every file operation of journal and history, with one worker thread or four, drawn.
     #[arg(long, conflicts_with_all = ["recording", "recording_config", "config", "kills", "crashes",
         "disk", "venue_faults"])]
     exhaustive: bool,
