@@ -166,8 +166,8 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<PlannedFault>
 /// point. Few faults of a plan end the process, for each life costs venue time.
 #[must_use]
 pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> Vec<Plan> {
-    const DEATHS: usize = 4;
     const OPEN: usize = 80;
+    let most_deaths = (size / 2).max(4);
     fn point(fault: &PlannedFault) -> (Site, &str, Phase) {
         (fault.site, &fault.who, fault.phase)
     }
@@ -184,7 +184,7 @@ pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> V
                 .iter()
                 .any(|s| resumes(s) && s.phase == Phase::Live && s.who == group[0].who);
             plan.strikes.len() + group.len() <= size
-                && deaths(&plan.strikes) + deaths(&group) <= DEATHS
+                && deaths(&plan.strikes) + deaths(&group) <= most_deaths
                 && group.iter().all(|s| plan.strikes.iter().all(|p| point(p) != point(s)))
                 && alone
                 && undisturbed
@@ -301,8 +301,9 @@ pub(super) fn seeded(left: Image, die: &mut Die) -> Image {
 }
 
 /// Plans for every fault of the daemon at every passing of every point, and every disk operation
-/// with every image. Outages of the exchange are at drawn passings. Half of the plans, drawn, run
-/// with one worker thread, the others with four.
+/// with every image. A run has up to 16 faults at kill points. Either eight of them end the process
+/// or the exchange, or it dies at a disk operation of its first life. Outages of the exchange are
+/// at drawn passings. Half of the plans, drawn, run with one worker thread, the others with four.
 #[must_use]
 pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     let (mut groups, mut outages) = (Vec::new(), Vec::new());
@@ -321,16 +322,30 @@ pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     die.shuffle(&mut outages);
     outages.truncate(usize::try_from(OUTAGES).expect("a few hundred"));
     groups.extend(outages);
-    let mut plans = pack(groups, 8, die);
+    // A life that dies at a kill point may not reach the disk operation, so only plans without
+    // deaths get one.
+    let (lethal, harmless): (Vec<_>, Vec<_>) =
+        groups.into_iter().partition(|group| group.iter().any(is_costly));
+    let mut plans = pack(harmless, 16, die);
+    let mut hosts = plans.iter_mut();
+    let mut alone = Vec::new();
     for file in File::ALL {
         for at in 1..=learned.operations.of(file).len() as u64 {
             for left in IMAGES {
-                let first = (file.cut(at, None), seeded(left, die));
-                let (cuts, workers) = (vec![first, at_opening(die)], workers(die.throw()));
-                plans.push(Plan { cuts, workers, ..Plan::default() });
+                let cuts = vec![(file.cut(at, None), seeded(left, die)), at_opening(die)];
+                match hosts.next() {
+                    Some(plan) => plan.cuts = cuts,
+                    None => alone.push(Plan {
+                        cuts,
+                        workers: workers(die.throw()),
+                        ..Plan::default()
+                    }),
+                }
             }
         }
     }
+    plans.extend(alone);
+    plans.extend(pack(lethal, 16, die));
     plans
 }
 
@@ -365,8 +380,7 @@ impl Swept {
             for fault in &outcome.injected {
                 *self.injected.entry(target(fault)).or_default() += 1;
             }
-            let to_cut = plan.strikes.is_empty() && !plan.cuts.is_empty();
-            self.spared += usize::from(to_cut && outcome.cut.is_empty());
+            self.spared += usize::from(!plan.cuts.is_empty() && outcome.cut.is_empty());
             for (file, operation, left) in outcome.cut {
                 let left = if let Image::Sectors(_) = left { Image::Sectors(0) } else { left };
                 *self.cut.entry((file, operation, left)).or_default() += 1;

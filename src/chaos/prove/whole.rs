@@ -1,5 +1,5 @@
 //! Injects every possible fault into a small feed: every fault at every kill point, and every disk
-//! operation with every image. Uses one worker thread, then four.
+//! operation with every image.
 
 use super::{OnProgress, Report, at_a, row, wrong};
 use crate::chaos::feed;
