@@ -19,6 +19,7 @@ mod identity;
 mod injected;
 mod lag;
 mod listener;
+mod live_prices;
 mod measure;
 mod messages;
 mod notify;
@@ -144,9 +145,9 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
         VenueSource::Simulated => {
             let shown = config.market.recording.is_some() && !printer.quiet;
             let progress = Progress::begin("checking the recording", shown);
-            let (market, _) = market(&config.market)?;
+            let traded = Traded::simulated(&config);
             drop(progress);
-            Traded::of(&config, market.as_ref())?
+            traded?
         }
         VenueSource::Remote(remote) => Traded::at(&config, remote),
     };

@@ -53,6 +53,8 @@ mod hostile;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod live_prices;
+#[cfg(test)]
 mod manual_trader;
 #[cfg(test)]
 mod messages;

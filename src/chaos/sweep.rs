@@ -335,11 +335,9 @@ pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
                 let cuts = vec![(file.cut(at, None), seeded(left, die)), at_opening(die)];
                 match hosts.next() {
                     Some(plan) => plan.cuts = cuts,
-                    None => alone.push(Plan {
-                        cuts,
-                        workers: workers(die.throw()),
-                        ..Plan::default()
-                    }),
+                    None => {
+                        alone.push(Plan { cuts, workers: workers(die.throw()), ..Plan::default() })
+                    }
                 }
             }
         }

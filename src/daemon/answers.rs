@@ -8,6 +8,7 @@ use super::self_replay::SelfReplays;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};
 use crate::version::version;
+use everwarm_adapters::PublicSource;
 use everwarm_cli::log::LogLevel;
 use everwarm_config::schema::schema;
 use everwarm_config::{Config, Pace, VenueSource};
@@ -252,6 +253,7 @@ impl Context for LiveContext {
         view.pid = Some(std::process::id());
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();
         (view.venue, view.environment, view.pace) = self.venue.clone();
+        view.budget_used_percent = percent(self.world.venue.used());
         view.unsynced = Some(seen.memory.through.saturating_sub(durable));
         view.off = self.switches()?.off();
         view.history = seen.memory.coverage.view();
@@ -491,11 +493,19 @@ impl Stages {
     }
 }
 
+/// A share as a whole percentage, rounded up.
+fn percent(share: f64) -> Option<u64> {
+    format!("{:.0}", (share * 100.0).ceil()).parse().ok()
+}
+
 fn venue(config: &Config) -> (String, Option<String>, Option<String>) {
     let pace = config.market.pace;
     let remote = match &config.venue {
         VenueSource::Simulated => {
-            return ("simulated exchange".to_owned(), None, Some(pace.to_string()));
+            let prices = config.market.prices.and_then(PublicSource::named);
+            let prices =
+                prices.map_or(String::new(), |of| format!(", live prices of {}", of.title));
+            return (format!("simulated exchange{prices}"), None, Some(pace.to_string()));
         }
         VenueSource::Remote(remote) => remote,
     };

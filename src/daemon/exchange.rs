@@ -1,5 +1,6 @@
 //! The process of the simulated exchange, and the market that it plays.
 
+use super::live_prices;
 use crate::audit::store_failure;
 use everwarm_cli::SimConfig;
 use everwarm_config::{MarketSource, Pace, Symbols};
@@ -8,10 +9,13 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::is_full;
 use everwarm_sim::books::BooksError;
-use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded, Ticking};
+use everwarm_sim::market::{
+    DEFAULT_HISTORY_BARS, Market, Recording, Seeded, Ticking, default_balances,
+};
 use everwarm_sim::{Costs, InitialBooks, SimError, SimOptions};
 use everwarm_views::exit::{Exit, Failure};
 use std::path::Path;
+use tokio::runtime::Runtime;
 
 /// Start of the synthetic market where its time is not real time: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;
@@ -20,8 +24,14 @@ const MADE_SYMBOLS: u32 = 8;
 
 /// Runs the exchange until it ends.
 pub fn run(config: SimConfig) -> Result<Exit, Failure> {
-    let (market, setup) = market(&config.market)?;
-    let market = Ticking::when(config.ticks, market, setup.seed);
+    let runtime = super::runtime(2, "exchange")?;
+    let (market, setup) = match config.market.prices {
+        Some(name) => live(&runtime, name, &config.market)?,
+        None => {
+            let (market, setup) = market(&config.market)?;
+            (Ticking::when(config.ticks, market, setup.seed), setup)
+        }
+    };
     let pace = match config.market.pace {
         Pace::Lockstep => everwarm_sim::Pace::Lockstep,
         Pace::Times(factor) => everwarm_sim::Pace::Times(factor),
@@ -34,7 +44,6 @@ pub fn run(config: SimConfig) -> Result<Exit, Failure> {
         setup,
         idle_exit: config.idle_exit,
     };
-    let runtime = super::runtime(2, "exchange")?;
     let served = runtime.block_on(everwarm_sim::serve(options));
     served.map(|()| Exit::Fine).map_err(|e| match e {
         SimError::Books(BooksError::Store(e)) => store_failure(&e),
@@ -49,8 +58,30 @@ pub fn run(config: SimConfig) -> Result<Exit, Failure> {
     })
 }
 
-/// The market to play, and the initial books of the exchange.
+/// The market of live prices, and the initial books of the exchange. Its trades are all at the end
+/// of the minute, because a minute is known when it is over.
+fn live(
+    runtime: &Runtime,
+    name: &str,
+    source: &MarketSource,
+) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
+    let market = runtime.block_on(live_prices::open(name, source))?;
+    let balances = default_balances(market.instruments()).into_iter().collect();
+    let setup = InitialBooks {
+        seed: source.seed,
+        balances,
+        costs: costs(source),
+        ..InitialBooks::default()
+    };
+    Ok((Box::new(market), setup))
+}
+
+/// The market to play, and the initial books of the exchange. Live prices cannot be played.
 pub fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
+    if source.prices.is_some() {
+        let text = "market.prices: live prices cannot be played again: name a recording";
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let Some(folder) = &source.recording else {
         let start = match source.pace {
             Pace::Times(1) => wall().utc().div_euclid(MINUTE) * MINUTE,

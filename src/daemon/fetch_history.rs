@@ -28,7 +28,7 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fetched::{FetchedSeriesView, FetchedView};
 use fetcher::{AT_ONCE, Fetcher};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use patience::patiently;
+pub(super) use patience::patiently;
 use plan::Plan;
 use std::sync::Arc;
 
@@ -149,7 +149,7 @@ fn refuse_absent(
 }
 
 /// The rules of those symbols that the source has.
-async fn rules(
+pub(super) async fn rules(
     symbols: &[Symbol],
     title: &str,
     bars: &dyn PastBars,

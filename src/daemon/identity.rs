@@ -3,6 +3,9 @@
 //! Positions and orders of one market mean nothing in another. The note is compared before any file
 //! is opened or process started.
 
+use super::exchange::market;
+use super::live_prices;
+use everwarm_adapters::PublicSource;
 use everwarm_config::{Config, Given, MarketSource, Remote, Symbols, last_start};
 use everwarm_domain::fact::Retained;
 use everwarm_domain::id::Symbol;
@@ -10,7 +13,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::{Selection, Settings};
 use everwarm_runtime::files::{is_full, write_whole};
-use everwarm_sim::market::Market;
+use everwarm_sim::market::{Market, split_name};
 use everwarm_trading::strategy;
 use everwarm_trading::universe::{self, Venue};
 use everwarm_views::exit::{Exit, Failure};
@@ -37,6 +40,34 @@ pub struct Traded {
 }
 
 impl Traded {
+    /// What the configuration trades at the simulated exchange.
+    ///
+    /// # Errors
+    /// The market cannot be read, a wanted symbol does not exist, or no symbol is left.
+    pub fn simulated(config: &Config) -> Result<Traded, Failure> {
+        match config.market.prices {
+            Some(source) => Traded::priced(config, source),
+            None => Traded::of(config, market(&config.market)?.0.as_ref()),
+        }
+    }
+
+    /// What the configuration trades on live prices. The exchange asks the source for the rules.
+    fn priced(config: &Config, source: &str) -> Result<Traded, Failure> {
+        let title = PublicSource::named(source).map_or(source, |source| source.title);
+        let mut names = live_prices::symbols(&config.market).to_vec();
+        names.sort();
+        let mut settings = config.settings.clone();
+        settings.universe.names.clone_from(&names);
+        affordable(config, &settings, &[], names.len())?;
+        let currency = match config.settings.trading.quote_asset.as_str() {
+            "" => names.first().map(|name| split_name(name.as_str()).1).unwrap_or_default(),
+            set => set.to_owned(),
+        };
+        let names: Vec<&str> = names.iter().map(Symbol::as_str).collect();
+        let words = format!("live prices of {title}: {}", names.join(", "));
+        Ok(Traded { settings, words, currency, rules: Vec::new() })
+    }
+
     /// What the configuration trades on this market.
     ///
     /// # Errors

@@ -6,7 +6,6 @@ mod listen;
 pub use listen::actors;
 
 use super::identity::{Traded, affordable, leaves_some};
-use super::market;
 use super::watch::Watch;
 use everwarm_config::reloadable::{differences, is_live, running};
 use everwarm_config::{CheckDepth, Config, Sources, VenueSource};
@@ -267,14 +266,11 @@ impl Reloader {
         } else {
             let failed = |failure: Failure| Refused::rejected(vec![failure.text]);
             let traded = match &config.venue {
-                VenueSource::Simulated => {
-                    let (market, _) = market(&config.market).map_err(failed)?;
-                    Traded::of(config, market.as_ref()).map_err(failed)?
-                }
+                VenueSource::Simulated => Traded::simulated(config).map_err(failed)?,
                 VenueSource::Remote(remote) => Traded::at(config, remote),
             };
             if traded.words != self.beside.traded {
-                let text = "market.symbols: the symbols of a synthetic market cannot change; \
+                let text = "market.symbols: the symbols of the simulated exchange cannot change; \
                             to stop one, run `everwarm symbols remove SYMBOL`";
                 return Err(Refused::rejected(vec![text.to_owned()]));
             }

@@ -289,6 +289,7 @@ const EXAMPLES: &[&[&str]] = &[
     &["signals"],
     &["bars", "BTCUSDT"],
     &["audit"],
+    &["storage"],
     &["doctor"],
     &["summary"],
     &["funnel"],

@@ -567,7 +567,7 @@ fn a_made_market_keeps_its_symbols_and_one_may_be_left_out_by_a_reload() {
     let daemon = start();
     write("3");
     let (code, _, err) = reload();
-    let why = "market.symbols: the symbols of a synthetic market cannot change";
+    let why = "market.symbols: the symbols of the simulated exchange cannot change";
     assert!(code == Some(5) && err.contains(why), "{code:?} {err}");
     assert_eq!(generation(&dir), 1);
 

@@ -17,8 +17,10 @@ use std::time::Duration;
 
 /// Keys that `chaos` and `backtest` set, whatever the configuration says. The runs trade at a
 /// simulated exchange, open no public API and send no messages.
-pub(super) const HERE: [(&str, &str); 11] = [
+pub(super) const HERE: [(&str, &str); 13] = [
     ("venue.kind", "sim"),
+    ("market.prices", ""),
+    ("market.prices_address", ""),
     ("trading.mode", "paper"),
     ("daemon.listen", "127.0.0.1:0"),
     ("api.listen", ""),
@@ -106,7 +108,8 @@ pub struct Args {
     #[arg(long)]
     venue_faults: bool,
     /// Inject every fault once into a small built-in feed instead: every kill point with every kind
-    /// of fault, and every file operation of journal and history, with one worker thread or four, drawn.
+    /// of fault, and every file operation of journal and history, with one worker thread or four,
+    /// drawn.
     #[arg(long, conflicts_with_all = ["recording", "recording_config", "config", "kills", "crashes",
         "disk", "venue_faults"])]
     exhaustive: bool,

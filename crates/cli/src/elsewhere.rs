@@ -188,6 +188,7 @@ impl Command {
             | Command::Signals(_)
             | Command::Bars(_)
             | Command::Audit(_)
+            | Command::Storage(_)
             | Command::Tree(_)
             | Command::Kill(_)
             | Command::Retry(_)

@@ -208,6 +208,8 @@ enum Command {
     Bars(bars::BarArgs),
     #[command(about = questions::AUDIT.about)]
     Audit(query::ListArgs),
+    #[command(about = questions::STORAGE.about)]
+    Storage(query::Args),
     #[command(about = questions::TREE.about)]
     Tree(tree::TreeArgs),
     /// Inject a fault into an actor, to see that it recovers. Needs chaos.enabled = true.
@@ -374,6 +376,15 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
     let command = cli.command.unwrap_or(Command::Run(cli.run));
     cli.elsewhere.apply(&command)?;
     settle(&command, filter, began)?;
+    act(command, core, printer, (filter, began))
+}
+
+fn act(
+    command: Command,
+    core: &Core,
+    printer: Printer,
+    (filter, began): (Option<&'static str>, Instant),
+) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
@@ -396,6 +407,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Signals(args) => args.print(core, printer, &questions::SIGNALS),
         Command::Bars(args) => bars::print(&args, core, printer),
         Command::Audit(args) => args.print(core, printer, &questions::AUDIT),
+        Command::Storage(args) => args.print(core, printer, &questions::STORAGE),
         Command::Tree(args) => tree::print(&args, core, printer),
         Command::Kill(args) => actors::kill(&args, core, printer),
         Command::Retry(args) => actors::retry(&args, core, printer),

@@ -18,6 +18,13 @@ pub struct MarketArgs {
     /// its folder].
     #[arg(long, value_name = "FILE")]
     pub recording_config: Option<PathBuf>,
+    /// Trade play money on live prices of this source, which needs no account: one of those of
+    /// `history fetch --source`. Needs --symbols with a list.
+    #[arg(long, value_name = "SOURCE")]
+    pub prices: Option<String>,
+    /// Address of that source, if it is another one: http on this machine, or https.
+    #[arg(long, value_name = "URL")]
+    pub prices_address: Option<String>,
     /// Seed of the synthetic market [default: 1].
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
@@ -54,6 +61,9 @@ impl MarketArgs {
             "--recording-config",
             path(&self.recording_config),
         );
+        put(&mut given, "market.prices", "--prices", self.prices.clone());
+        let address = self.prices_address.clone();
+        put(&mut given, "market.prices_address", "--prices-address", address);
         put(&mut given, "market.seed", "--seed", self.seed.clone());
         put(&mut given, "market.symbols", "--symbols", self.symbols.clone());
         put(&mut given, "market.pace", "--pace", self.pace.clone());

@@ -112,7 +112,10 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     add("identity", format!("{identity}, configuration {}", status.config_generation));
     if !status.venue.is_empty() {
         let pace = status.pace.as_ref().map_or(String::new(), |pace| format!(", pace {pace}"));
-        add("venue", format!("{}{pace}", status.venue));
+        let used = status.budget_used_percent.map_or(String::new(), |used| {
+            format!(", {used} % of the request budget used in this minute")
+        });
+        add("venue", format!("{}{pace}{used}", status.venue));
     }
     if let Some(live) = &status.live {
         let (order, day) = (amount(live.per_order), amount(live.per_day));

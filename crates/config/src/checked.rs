@@ -326,7 +326,8 @@ impl Values {
             self.made_symbols(&market);
         }
         self.external_orders();
-        let pace = if self.set.contains_key("market.pace") || venue == VenueSource::Simulated {
+        let simulated = venue == VenueSource::Simulated && market.prices.is_none();
+        let pace = if self.set.contains_key("market.pace") || simulated {
             market.pace
         } else {
             Pace::Times(1)
@@ -424,6 +425,8 @@ impl Values {
         let market = MarketSource {
             recording: self.path("market.recording"),
             recording_config: self.path("market.recording_config"),
+            prices: self.prices(),
+            prices_address: Some(self.text("market.prices_address")).filter(|at| !at.is_empty()),
             seed: self.get("market.seed"),
             symbols: symbols(&self.value("market.symbols")).unwrap_or(Symbols::Auto),
             pace: self.parsed("market.pace").unwrap_or(Pace::Lockstep),
@@ -435,6 +438,7 @@ impl Values {
         if market.slippage > Decimal::ONE_HUNDRED {
             self.wrong("market.slippage", "is above 100");
         }
+        self.live_prices(&market);
         if market.recording.is_none() {
             if market.recording_config.is_some() {
                 self.wrong("market.recording_config", "needs market.recording, which is empty");
@@ -463,7 +467,7 @@ impl Values {
     fn made_symbols(&mut self, market: &MarketSource) {
         const KEY: &str = "market.symbols";
         let Symbols::Named(names) = &market.symbols else { return };
-        if market.recording.is_some() || self.errors.about(KEY) {
+        if market.recording.is_some() || market.prices.is_some() || self.errors.about(KEY) {
             return;
         }
         for symbol in names.iter().filter(|symbol| !Seeded::knows(**symbol)) {

@@ -158,6 +158,8 @@ keys! {
     "venue.compare_account_s": Kind::Whole { least: 0, most: 86_400, unit: Unit::Seconds };
     "market.recording": text("", any);
     "market.recording_config": text("", any);
+    "market.prices": text("", any);
+    "market.prices_address": text("", any);
     "market.seed": count(0, i64::MAX);
     "market.symbols": Kind::Symbols;
     "market.pace": text("^(lockstep|real|[1-9][0-9]*x)$", pace);

@@ -9,6 +9,7 @@ pub mod last_start;
 pub mod layers;
 pub mod log_filter;
 pub mod messages;
+mod prices;
 pub mod receiver;
 pub mod reloadable;
 pub mod remote_access;

@@ -55,6 +55,7 @@ const PARTS: [(&str, &[&str]); 9] = [
             "layers",
             "log_filter",
             "messages",
+            "prices",
             "receiver",
             "reloadable",
             "remote_access",

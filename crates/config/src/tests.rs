@@ -39,6 +39,8 @@ fn the_embedded_file_says_the_defaults() {
     let market = MarketSource {
         recording: None,
         recording_config: None,
+        prices: None,
+        prices_address: None,
         seed: 1,
         symbols: Symbols::Auto,
         pace: Pace::Times(240),

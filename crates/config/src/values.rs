@@ -120,6 +120,10 @@ pub struct MarketSource {
     pub recording: Option<PathBuf>,
     /// Description of the recording, if it is not in its folder.
     pub recording_config: Option<PathBuf>,
+    /// Source of live prices; none: a recording or a synthetic market.
+    pub prices: Option<&'static str>,
+    /// Its address, if it is not the usual one.
+    pub prices_address: Option<String>,
     /// Seed of a synthetic market.
     pub seed: u64,
     /// The symbols.
@@ -147,6 +151,12 @@ impl MarketSource {
         }
         if let Some(file) = &self.recording_config {
             add("--recording-config", file.as_os_str());
+        }
+        if let Some(name) = self.prices {
+            add("--prices", OsStr::new(name));
+        }
+        if let Some(address) = &self.prices_address {
+            add("--prices-address", OsStr::new(address));
         }
         add("--seed", OsStr::new(&self.seed.to_string()));
         add("--symbols", OsStr::new(&self.symbols.to_string()));

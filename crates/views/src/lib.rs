@@ -37,6 +37,7 @@ pub mod reconcile;
 pub mod sentences;
 pub mod signals;
 pub mod status_fold;
+pub mod storage;
 pub mod stored_texts;
 pub mod summary;
 pub mod sweep;

@@ -94,6 +94,10 @@ pub struct StatusView {
     pub environment: Option<String>,
     /// Pace of simulated time; none at a real venue.
     pub pace: Option<String>,
+    /// Share of the venue's request budget that is used in this minute, percent; none if no process
+    /// runs.
+    #[serde(default)]
+    pub budget_used_percent: Option<u64>,
     /// The confirmation of real money, if there is one.
     pub live: Option<LiveView>,
     /// Number of the run.

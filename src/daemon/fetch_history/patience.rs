@@ -17,7 +17,7 @@ const PATIENCE_MS: u64 = 90_000;
 const LIMITED: u32 = 3;
 
 /// Repeats a read while another attempt may succeed.
-pub(super) async fn patiently<T>(
+pub(in crate::daemon) async fn patiently<T>(
     mut ask: impl AsyncFnMut() -> Result<T, VenueError>,
 ) -> Result<T, VenueError> {
     let mut waits = WAITS.iter();

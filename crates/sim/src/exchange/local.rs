@@ -102,6 +102,8 @@ pub fn last_bars(
 /// for each minute with trades to release, and one for the remaining time. Empty if the exchange is
 /// already there.
 ///
+/// A market of live prices is released as far as it has arrived.
+///
 /// If the market ticks, the inputs hold the trades. Minutes further back than [`TICKS_BACK`] are
 /// released as bars, so that an exchange that was away for long starts soon.
 pub fn advances(
@@ -110,7 +112,8 @@ pub fn advances(
     to: UtcMs,
     market_to: UtcMs,
 ) -> Vec<SimFact> {
-    let (now, released) = (exchange.now().max(to), exchange.market().max(market_to));
+    let known = market.known_until(exchange.market());
+    let (now, released) = (exchange.now().max(to), exchange.market().max(market_to.min(known)));
     let mut inputs = Vec::new();
     let (mut at, mut reached) = (exchange.now(), exchange.market());
     while let Some(close) = market.next_close(reached + 1) {

@@ -1,6 +1,6 @@
-//! The markets of the simulated exchange: sources of 1m bars, recorded or made from a seed.
+//! The markets of the simulated exchange: sources of 1m bars, recorded, made from a seed or live.
 //!
-//! A market knows all its bars, including future ones. The exchange decides which of them are
+//! All but a live market know their future bars. The exchange decides which of them are
 //! visible. The bars of a symbol ascend by opening time, at most one a minute. Each passes
 //! [`Bar::validate`](everwarm_domain::market::Bar::validate).
 
@@ -9,6 +9,7 @@ mod bar_lines;
 mod bar_row;
 mod bar_writer;
 mod defaults;
+mod live;
 mod paused;
 mod prints;
 mod recording;
@@ -23,6 +24,7 @@ pub use bar_lines::{BarLines, Line};
 pub use bar_row::{BarRow, Columns, TIME_RANGE};
 pub use bar_writer::{add_rules, write_bars};
 pub use defaults::{default_balances, split_name};
+pub use live::{Arrivals, Live, Time};
 pub use paused::{Pause, Paused};
 pub use prints::{AT_CLOSE, GRID, Print, SPREAD, Ticking};
 pub use recording::{Notice, Recording};
@@ -48,6 +50,18 @@ pub trait Market: Send {
     /// The last close; none: it is not known, or there is none.
     fn end(&self) -> Option<UtcMs> {
         None
+    }
+
+    /// What tells the time of a market of live prices; none: the exchange decides.
+    fn time(&self) -> Option<Time> {
+        None
+    }
+
+    /// The time up to which trades can be released, UTC milliseconds, where they are released up to
+    /// `released`. Only a market of live prices has a bound: what has not arrived is not known.
+    fn known_until(&mut self, released: UtcMs) -> UtcMs {
+        let _ = released;
+        UtcMs::MAX
     }
 
     /// The next minute close strictly after `after` at which any symbol has a bar. `None`: the

@@ -1,7 +1,7 @@
 //! A market with pauses: some symbols stop trading for a time or for good. The pauses come from the
 //! books and apply to any market.
 
-use super::{Market, Print, Total};
+use super::{Market, Print, Time, Total};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -67,6 +67,14 @@ impl Market for Paused {
 
     fn end(&self) -> Option<UtcMs> {
         self.market.end()
+    }
+
+    fn time(&self) -> Option<Time> {
+        self.market.time()
+    }
+
+    fn known_until(&mut self, released: UtcMs) -> UtcMs {
+        self.market.known_until(released)
     }
 
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {

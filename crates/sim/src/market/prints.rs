@@ -5,7 +5,7 @@
 //! close, so all trades together are exactly the bar. It depends only on the seed, the symbol and
 //! the bar.
 
-use super::{Market, Total};
+use super::{Market, Time, Total};
 use crate::exchange::matching::path;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -194,6 +194,14 @@ impl Market for Ticking {
 
     fn end(&self) -> Option<UtcMs> {
         self.market.end()
+    }
+
+    fn time(&self) -> Option<Time> {
+        self.market.time()
+    }
+
+    fn known_until(&mut self, released: UtcMs) -> UtcMs {
+        self.market.known_until(released)
     }
 
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {

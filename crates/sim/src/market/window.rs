@@ -1,6 +1,6 @@
 //! A part of a market: it starts later or ends earlier. What lies before its start is history.
 
-use super::{Market, Print, Total};
+use super::{Market, Print, Time, Total};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -37,6 +37,14 @@ impl Market for Window {
 
     fn end(&self) -> Option<UtcMs> {
         self.end
+    }
+
+    fn time(&self) -> Option<Time> {
+        self.market.time()
+    }
+
+    fn known_until(&mut self, released: UtcMs) -> UtcMs {
+        self.market.known_until(released)
     }
 
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {

@@ -1,5 +1,6 @@
 //! The pace of venue time, and the clock that follows it.
 
+use crate::market::Time;
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use std::fmt;
@@ -65,19 +66,34 @@ impl std::str::FromStr for Pace {
     }
 }
 
-/// A clock that derives venue time from wall time.
-#[derive(Clone, Copy, Debug)]
+/// A clock that derives venue time from wall time, or follows the time of live prices.
+#[derive(Clone)]
 pub struct VenueClock {
     pace: Pace,
     base: UtcMs,
     started: Instant,
+    live: Option<Time>,
+}
+
+impl fmt::Debug for VenueClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pace, base) = (&self.pace, &self.base);
+        f.debug_struct("VenueClock").field("pace", pace).field("base", base).finish_non_exhaustive()
+    }
 }
 
 impl VenueClock {
     /// A clock that shows `base` now.
     #[must_use]
     pub fn starting(pace: Pace, base: UtcMs) -> VenueClock {
-        VenueClock { pace, base, started: clock::now() }
+        VenueClock { pace, base, started: clock::now(), live: None }
+    }
+
+    /// The same clock; with a time of live prices it follows that one, and never shows less than
+    /// its first value.
+    #[must_use]
+    pub fn following(self, live: Option<Time>) -> VenueClock {
+        VenueClock { live, ..self }
     }
 
     /// Its pace.
@@ -89,6 +105,9 @@ impl VenueClock {
     /// Venue time; none in lockstep.
     #[must_use]
     pub fn now(&self) -> Option<UtcMs> {
+        if let Some(time) = &self.live {
+            return Some(time().max(self.base));
+        }
         match self.pace {
             Pace::Lockstep => None,
             Pace::Times(factor) => {

@@ -204,15 +204,16 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     let lost = if killed && pace != Pace::Lockstep { LOST_BY_KILL } else { 0 };
     let mut base = books.exchange().now() + lost * UtcMs::from(pace.factor());
     let wall = clock::wall().utc();
-    if pace == Pace::Times(1) && (0..PRESENT).contains(&(wall - market.start())) {
-        // A current market runs on wall time, as clients do.
-        base = base.max(wall);
-    }
+    let current = pace == Pace::Times(1) && (0..PRESENT).contains(&(wall - market.start()));
+    // A current market runs on wall time, as clients do. A live one knows its time.
+    let time = market.time();
+    let there = time.as_ref().map(|time| time());
+    base = base.max(there.or(current.then_some(wall)).unwrap_or(base));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let listener = listener.map_err(io_error(format!("cannot listen on port {port}")))?;
     let addr = listener.local_addr().map_err(io_error("cannot read the port"))?;
     let token = port::token();
-    let clock = VenueClock::starting(pace, base);
+    let clock = VenueClock::starting(pace, base).following(time);
     let faults = Faults::open(&data_dir, pace == Pace::Lockstep);
     let faults = faults.map_err(io_error("cannot read what is to misbehave"))?;
     let requests = Requests::open(&data_dir).map_err(io_error("cannot write the request log"))?;

@@ -24,7 +24,7 @@ pub use lots::LOTS;
 pub use market::symbols;
 pub use market::{BARS, SIGNALS, SYMBOLS};
 pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
-pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, TREE, VERSION};
+pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, STORAGE, TREE, VERSION};
 pub use proofs::{EXPLAIN, FUNNEL, REPLAY, SUMMARY, VERIFY, VERIFY_TRADES, WHY_NOT};
 pub use series::SERIES;
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
@@ -63,6 +63,7 @@ pub const ALL: &[&Question] = &[
     &BARS,
     &SERIES,
     &AUDIT,
+    &STORAGE,
     &TREE,
     &SYMBOLS,
     &SWITCHES,

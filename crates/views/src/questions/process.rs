@@ -1,8 +1,11 @@
 //! Queries of the process: version, state, problems, tree, configuration and log filter.
 
-use super::columns::{column, word};
+use super::columns::{column, megabytes, word};
 use super::{Answer, Question, all, any, one, running};
+use crate::health::disk_of;
+use crate::storage::{self, StorageView};
 use crate::views::{HealthView, LogLevelView, ReloadsView, StatusView, ValueView, VersionView};
+use everwarm_runtime::clock::wall;
 
 /// The query of the program's name and version.
 pub const VERSION: Question = Question::new(
@@ -27,6 +30,26 @@ pub const DOCTOR: Question = Question::new(
     one::<HealthView>,
     |context, _| Answer::of(&context.doctor()?),
 );
+
+/// The query of what the data directory holds.
+pub const STORAGE: Question = Question {
+    columns: &[
+        column("part", "part", word),
+        column(">files", "files", word),
+        column(">MB", "bytes", megabytes),
+        column(">MB a day", "per_day", megabytes),
+        column(">days to full", "days_to_full", word),
+    ],
+    ..Question::new(
+        "/api/v1/storage",
+        "Show what the data directory holds, how fast it grows, and when the disk is full",
+        all::<StorageView>,
+        |context, _| {
+            let free = disk_of(context.data_dir()).map(|disk| disk.free);
+            Answer::of(&storage::of(context.data_dir(), wall().utc(), free))
+        },
+    )
+};
 
 /// The query of the supervision tree.
 pub const TREE: Question = Question::new(
