@@ -51,6 +51,8 @@ mod history_repair;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod keyed_sources;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod live_prices;

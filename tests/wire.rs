@@ -7,6 +7,7 @@
 mod client;
 mod exchange;
 mod files;
+mod sources;
 mod spoil;
 
 use crate::shared::shared;

@@ -1,4 +1,4 @@
-//! `everwarm history fetch`: past bars of a public source, written as the files of a recording.
+//! `everwarm history fetch`: past bars of a source, written as the files of a recording.
 //! `everwarm history check --repair` fetches the bars that a file lacks in the same way.
 //!
 //! A file grows by blocks of pages from the bars that it has, and each write replaces it whole. So
@@ -11,10 +11,11 @@ mod plan;
 mod response;
 mod series;
 
-use everwarm_adapters::{PUBLIC, PastBars, PublicSource};
+use everwarm_adapters::{NeededKey, PUBLIC, PastBars, PublicSource};
 use everwarm_cli::{FetchConfig, Wanted};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::SymbolRules;
+use everwarm_domain::secret::Secret;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock::wall;
 use everwarm_sim::market::add_rules;
@@ -46,6 +47,7 @@ pub fn run(asked: &FetchConfig, on_progress: &dyn Fn(u64, u64)) -> Result<Fetche
     let source = PublicSource::named(name)
         .ok_or_else(|| usage(format!("--source: {name:?} is not one of: {}", names())))?;
     let address = address(source, asked.address.as_deref())?;
+    let keys = keys(source, asked)?;
     install_tls();
     let opening = Opening {
         recv_window: 0,
@@ -54,7 +56,7 @@ pub fn run(asked: &FetchConfig, on_progress: &dyn Fn(u64, u64)) -> Result<Fetche
         note: Note::default(),
     };
     let failed = |e: String| Failure::new(Exit::Failed, e);
-    let bars = (source.open)(address, opening).map_err(failed)?;
+    let bars = (source.open)(address, &keys, opening).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| failed(e.to_string()))?;
     runtime.block_on(fetch_all(asked, (source, &*bars), on_progress))
@@ -62,6 +64,19 @@ pub fn run(asked: &FetchConfig, on_progress: &dyn Fn(u64, u64)) -> Result<Fetche
 
 fn usage(text: String) -> Failure {
     Failure::new(Exit::Usage, text)
+}
+
+/// The parts of the key that the source needs.
+fn keys(source: &PublicSource, asked: &FetchConfig) -> Result<Vec<Secret>, Failure> {
+    let Some(NeededKey { variables, page }) = &source.key else { return Ok(Vec::new()) };
+    asked.keys.read(variables).map_err(|why| {
+        let names = variables.join(" and ");
+        usage(format!(
+            "{} needs a key: {why}. Set {names}, or write lines like {}=... into a file of mode \
+             600 and give it with --key-file. Get a key: {page}",
+            source.title, variables[0]
+        ))
+    })
 }
 
 /// The address to ask.

@@ -2,10 +2,13 @@
 //!
 //! The rest of the program finds external venues in [`EXTERNAL`] and names none of them.
 
+pub mod alpaca;
 pub mod bar_rows;
 pub mod binance;
 pub mod hyperliquid;
 mod json;
+mod keyed;
+pub mod polygon;
 
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::SymbolRules;
@@ -21,8 +24,9 @@ use std::sync::Arc;
 /// Every external venue. The order is that of the messages.
 pub const EXTERNAL: &[External] = &[binance::EXTERNAL];
 
-/// Every source of past bars that needs no account. The first is the default.
-pub const PUBLIC: &[PublicSource] = &[binance::PUBLIC, hyperliquid::PUBLIC];
+/// Every source of past bars. The first is the default.
+pub const PUBLIC: &[PublicSource] =
+    &[binance::PUBLIC, hyperliquid::PUBLIC, alpaca::PUBLIC, polygon::PUBLIC];
 
 /// The environments of all venues, as `venue.environment` names them. Each venue has some of them.
 pub const ENVIRONMENTS: &[&str] = &[LIVE, "testnet", "demo"];
@@ -61,7 +65,7 @@ pub struct External {
 pub type OpenConformance =
     fn(addresses: &[String], key: Option<AccountKey>) -> Result<Arc<dyn Conformance>, String>;
 
-/// A source of past bars that needs no account.
+/// A source of past bars. Some need a key, but none needs an account with money.
 #[derive(Clone, Copy, Debug)]
 pub struct PublicSource {
     /// Its name in commands.
@@ -70,12 +74,25 @@ pub struct PublicSource {
     pub title: &'static str,
     /// Its address.
     pub address: &'static str,
-    /// Prepares the adapter for an address. It makes no connection.
+    /// The key that it needs.
+    pub key: Option<NeededKey>,
+    /// Prepares the adapter for an address. The secrets are those of [`NeededKey::variables`], in
+    /// that order. It makes no connection.
     pub open: OpenBars,
 }
 
+/// A key that a source needs.
+#[derive(Clone, Copy, Debug)]
+pub struct NeededKey {
+    /// The environment variables that hold its parts.
+    pub variables: &'static [&'static str],
+    /// The page on which a user creates one.
+    pub page: &'static str,
+}
+
 /// See [`PublicSource::open`].
-pub type OpenBars = fn(address: &str, opening: Opening) -> Result<Arc<dyn PastBars>, String>;
+pub type OpenBars =
+    fn(address: &str, keys: &[Secret], opening: Opening) -> Result<Arc<dyn PastBars>, String>;
 
 impl PublicSource {
     /// The source with this name.

@@ -1,6 +1,7 @@
 //! `everwarm history`: past bars of a source, files of bars, and the bars of a daemon.
 
 mod check;
+mod keys;
 
 use super::Core;
 use super::backtest::time;
@@ -19,14 +20,16 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+pub use keys::KeyFile;
+
 /// Refused bars of a series that are printed.
 const REFUSED_SHOWN: usize = 5;
 
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum History {
-    /// Fetch past bars from a public source into a folder that `run` and `backtest` read as a
-    /// recording. It needs no daemon, account or key. Files that exist are extended.
+    /// Fetch past bars from a source into a folder that `run` and `backtest` read as a recording.
+    /// It needs no daemon. Some sources need a key. Files that exist are extended.
     Fetch(FetchArgs),
     /// Check every row of a folder of bars, and what it lacks: bad rows, gaps, outages of its
     /// source, odd prices, wrong files. Exit code 4: there is one. --repair moves bad rows to a
@@ -64,6 +67,8 @@ pub struct FetchArgs {
     /// Address that serves the protocol of the source [default: the source's own].
     #[arg(long, value_name = "URL")]
     address: Option<String>,
+    #[command(flatten)]
+    keys: KeyFile,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -76,6 +81,8 @@ pub struct FetchConfig {
     pub source: Option<String>,
     /// Address that serves its protocol; none: its own.
     pub address: Option<String>,
+    /// Where its key is, if it needs one.
+    pub keys: KeyFile,
     /// The bars to fetch.
     pub wanted: Wanted,
     /// Folder of the files.
@@ -125,8 +132,9 @@ fn fetch(args: &FetchArgs, core: &Core, printer: Printer) -> Result<Exit, Failur
     let mut series: Vec<_> = args.symbols.iter().flat_map::<Vec<_>, _>(widths).collect();
     series.sort_unstable();
     series.dedup();
-    let FetchArgs { source, address, from, to, out, .. } = args.clone();
-    let asked = FetchConfig { source, address, wanted: Wanted::Span { series, from, to }, out };
+    let FetchArgs { source, address, keys, from, to, out, .. } = args.clone();
+    let wanted = Wanted::Span { series, from, to };
+    let asked = FetchConfig { source, address, keys, wanted, out };
     let shown: Mutex<Option<Progress>> = Mutex::new(None);
     let report = |done, all| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);

@@ -65,7 +65,7 @@ use everwarm_views::journal_reader::Proofs;
 use everwarm_views::questions;
 use everwarm_views::views::{AccountView, ChaosView, LiveView, VERSION, VersionView};
 pub use explain::lines as story_lines;
-pub use history::{FetchConfig, Wanted, WantedPart};
+pub use history::{FetchConfig, KeyFile, Wanted, WantedPart};
 pub use panic::Panic;
 use rustix::fs::Mode;
 pub use sim::SimConfig;
@@ -288,7 +288,7 @@ enum Command {
     /// Compute indicators or structures over a file of bars, or draw them, without a daemon or data
     /// directory.
     Analyze(analyze::AnalyzeArgs),
-    /// Fetch past bars from a public source, or check files of bars.
+    /// Fetch past bars from a source, or check files of bars.
     #[command(subcommand)]
     History(history::History),
     /// Play the strategies over recorded bars with the daemon's own stages, and print the result.

@@ -219,7 +219,7 @@ impl Admin {
         let request = HttpRequest {
             method,
             url: &url,
-            key: Some(("authorization", &token)),
+            keys: &[("authorization", &token)],
             timeout: READ_TIMEOUT,
             body,
         };

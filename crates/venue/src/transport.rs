@@ -106,8 +106,8 @@ pub struct HttpRequest<'a> {
     pub method: Method,
     /// Address with the query, percent-encoded.
     pub url: &'a str,
-    /// The header that identifies the caller, if the venue needs one: name and value.
-    pub key: Option<(&'static str, &'a Secret)>,
+    /// The headers that identify the caller, if the venue needs any: name and value.
+    pub keys: &'a [(&'static str, &'a Secret)],
     /// Longest wait for the whole response.
     pub timeout: Duration,
     /// JSON body; empty if all parameters are in the address, as at venues.
@@ -127,6 +127,12 @@ pub struct HttpAnswer {
     pub orders_day: Option<u32>,
     /// `Retry-After`, seconds.
     pub retry_after_s: Option<u64>,
+    /// `X-RateLimit-Limit`: requests of a minute.
+    pub limit: Option<u32>,
+    /// `X-RateLimit-Remaining`: those that are left.
+    pub limit_remaining: Option<u32>,
+    /// `X-RateLimit-Reset`, Unix seconds.
+    pub limit_reset_s: Option<u64>,
     /// Body.
     pub body: Vec<u8>,
 }
@@ -171,11 +177,11 @@ impl Http {
             Method::Delete => reqwest::Method::DELETE,
         };
         let mut builder = self.client.request(method, request.url).timeout(request.timeout);
-        if let Some((header, key)) = request.key {
+        for (header, key) in request.keys {
             let mut value = HeaderValue::from_str(key.expose())
                 .map_err(|_| TransportError::NotSent("the API key is not plain text".to_owned()))?;
             value.set_sensitive(true);
-            builder = builder.header(header, value);
+            builder = builder.header(*header, value);
         }
         if !request.body.is_empty() {
             builder = builder.header("content-type", "application/json").body(request.body);
@@ -203,6 +209,9 @@ async fn read(mut answer: reqwest::Response) -> Result<HttpAnswer, TransportErro
     let orders_short = count("x-mbx-order-count-10s");
     let orders_day = count("x-mbx-order-count-1d");
     let retry_after_s = number("retry-after");
+    let limit = count("x-ratelimit-limit");
+    let limit_remaining = count("x-ratelimit-remaining");
+    let limit_reset_s = number("x-ratelimit-reset");
     let mut body = Vec::new();
     while let Some(part) = answer.chunk().await.map_err(|e| TransportError::Unknown(describe(e)))? {
         if body.len() + part.len() > BODY_MAX {
@@ -211,7 +220,17 @@ async fn read(mut answer: reqwest::Response) -> Result<HttpAnswer, TransportErro
         }
         body.extend_from_slice(&part);
     }
-    Ok(HttpAnswer { status, used_weight, orders_short, orders_day, retry_after_s, body })
+    Ok(HttpAnswer {
+        status,
+        used_weight,
+        orders_short,
+        orders_day,
+        retry_after_s,
+        limit,
+        limit_remaining,
+        limit_reset_s,
+        body,
+    })
 }
 
 /// The text of an error and its causes, without the address, which holds a signature.

@@ -19,8 +19,8 @@ use std::ops::RangeInclusive;
 
 /// Requests at once.
 pub(super) const AT_ONCE: usize = 8;
-/// Pages of a block. With pages of 1,000 bars a block of minutes is six weeks.
-const BLOCK: usize = 64;
+/// Opening times of a block, in whole pages. A block of minutes is six weeks.
+const BLOCK: u64 = 64_000;
 /// After so many requests of one series without an acceptable response, a repair leaves the rest.
 const FAILURES_MAX: usize = 3;
 
@@ -51,7 +51,7 @@ impl<'a> Fetcher<'a> {
         on_progress: &'a dyn Fn(u64, u64),
     ) -> Fetcher<'a> {
         (on_progress)(0, wanted);
-        let page = bars.capabilities().page.into();
+        let page = u64::from(bars.capabilities().page).max(1);
         Fetcher { bars, title: source.title, page, done: Cell::new(0), wanted, on_progress }
     }
 
@@ -107,9 +107,10 @@ impl<'a> Fetcher<'a> {
         }
         let pages: Vec<Page> =
             part.pages(self.page).into_iter().map(|times| Page { times, near: &[] }).collect();
+        let block = usize::try_from(BLOCK / self.page).unwrap_or(1).max(1);
         let blocks: Vec<_> = match part.place {
-            Place::Before => pages.rchunks(BLOCK).collect(),
-            Place::After | Place::Anywhere => pages.chunks(BLOCK).collect(),
+            Place::Before => pages.rchunks(block).collect(),
+            Place::After | Place::Anywhere => pages.chunks(block).collect(),
         };
         for block in blocks {
             let mut all = Bars::default();
@@ -170,7 +171,8 @@ impl<'a> Fetcher<'a> {
         series.unwritten += pages;
         // A file is written whole, so a larger one is written less often.
         let quarter = series.bars.len() as u64 / (4 * self.page);
-        if series.unwritten as u64 >= quarter.max(BLOCK as u64) { series.write() } else { Ok(()) }
+        let block = (BLOCK / self.page).max(1);
+        if series.unwritten as u64 >= quarter.max(block) { series.write() } else { Ok(()) }
     }
 
     /// The bars of one page, if the response is acceptable.

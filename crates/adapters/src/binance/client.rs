@@ -625,8 +625,8 @@ impl BinanceClient {
             Kind::Place | Kind::Cancel => PLACE_TIMEOUT,
             Kind::Read => READ_TIMEOUT,
         };
-        let request =
-            HttpRequest { method: call.method, url: &url, key, timeout, body: String::new() };
+        let (method, keys) = (call.method, key.as_slice());
+        let request = HttpRequest { method, url: &url, keys, timeout, body: String::new() };
         let answer = self.0.http.send(request).await;
         let answer = answer.map_err(|e| error::of_transport(call.kind, e))?;
         let now = self.real();

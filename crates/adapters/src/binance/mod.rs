@@ -47,6 +47,7 @@ pub const PUBLIC: PublicSource = PublicSource {
     name: "binance",
     title: "Binance",
     address: "https://data-api.binance.vision",
+    key: None,
     open: past_bars::open,
 };
 

@@ -6,6 +6,7 @@ use super::hosts::Hosts;
 use crate::PastBars;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::SymbolRules;
+use everwarm_domain::secret::Secret;
 use everwarm_domain::time::UtcMs;
 use everwarm_venue::Opening;
 use everwarm_venue::port::{Bars, Pending};
@@ -16,7 +17,11 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The TLS set-up of this machine cannot be used.
-pub(super) fn open(address: &str, opening: Opening) -> Result<Arc<dyn PastBars>, String> {
+pub(super) fn open(
+    address: &str,
+    _keys: &[Secret],
+    opening: Opening,
+) -> Result<Arc<dyn PastBars>, String> {
     let rest = address.to_owned();
     let hosts = Hosts { rest, streams: String::new(), ws_api: String::new() };
     Ok(Arc::new(client(hosts, None, opening)?))

@@ -1,5 +1,6 @@
 //! Signatures over exactly the text that is sent: HMAC-SHA256 in hex, or Ed25519 in base64.
 
+use crate::keyed::percent_encode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use everwarm_domain::secret::Secret;
@@ -133,16 +134,6 @@ impl Query {
     pub fn signed(self, key: &ApiKey, timestamp: i64, recv_window: i64) -> String {
         let payload = self.with("recvWindow", recv_window).with("timestamp", timestamp).0;
         Query(payload.clone()).with("signature", key.sign(&payload)).0
-    }
-}
-
-fn percent_encode(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").expect("a string takes all text");
-        }
     }
 }
 

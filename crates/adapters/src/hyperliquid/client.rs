@@ -6,6 +6,7 @@ use crate::json::decode;
 use everwarm_domain::clean::clean;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::SymbolRules;
+use everwarm_domain::secret::Secret;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::Opening;
 use everwarm_venue::clock::Wall;
@@ -59,7 +60,11 @@ impl fmt::Debug for Client {
 ///
 /// # Errors
 /// The TLS set-up of this machine cannot be used.
-pub(super) fn open(address: &str, opening: Opening) -> Result<Arc<dyn PastBars>, String> {
+pub(super) fn open(
+    address: &str,
+    _keys: &[Secret],
+    opening: Opening,
+) -> Result<Arc<dyn PastBars>, String> {
     let http = Http::new(address, Probe::default())?;
     let mut limit = WeightLimit::default();
     limit.set_limit(WEIGHT);
@@ -90,7 +95,7 @@ impl Client {
         let request = HttpRequest {
             method: Method::Post,
             url: &self.0.url,
-            key: None,
+            keys: &[],
             timeout: READ_TIMEOUT,
             body: body.to_string(),
         };

@@ -12,6 +12,7 @@ pub const PUBLIC: PublicSource = PublicSource {
     name: "hyperliquid",
     title: "Hyperliquid",
     address: "https://api.hyperliquid.xyz",
+    key: None,
     open: client::open,
 };
 

@@ -106,7 +106,7 @@ async fn serve() -> (Arc<dyn PastBars>, Answers, Asked) {
         wall: Arc::new(|| WallMs::from_utc(FIRST)),
         note: Note::default(),
     };
-    ((PUBLIC.open)(&address, opening).unwrap(), answers, asked)
+    ((PUBLIC.open)(&address, &[], opening).unwrap(), answers, asked)
 }
 
 #[tokio::test]

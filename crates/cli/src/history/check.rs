@@ -14,6 +14,7 @@ mod series;
 mod summary;
 mod wide;
 
+use super::KeyFile;
 use crate::Core;
 use crate::print::Printer;
 use everwarm_domain::time::{Timeframe, UtcMs};
@@ -31,7 +32,7 @@ pub struct CheckArgs {
     /// Accept gaps of one symbol alone: in a minute without a trade it has no bar.
     #[arg(long)]
     thin: bool,
-    /// Move bad rows to SYMBOL_WIDTH.quarantine. Then fetch what is missing from a public source.
+    /// Move bad rows to SYMBOL_WIDTH.quarantine. Then fetch what is missing from a source.
     #[arg(long)]
     repair: bool,
     /// Name of the source of a repair. An unknown name prints all [default: the first of them].
@@ -40,6 +41,8 @@ pub struct CheckArgs {
     /// Address that serves the protocol of the source [default: the source's own].
     #[arg(long, value_name = "URL", requires = "repair")]
     address: Option<String>,
+    #[command(flatten)]
+    keys: KeyFile,
     /// Print JSON, with every gap and the first 1,000 bad rows of each file.
     #[arg(long)]
     json: bool,

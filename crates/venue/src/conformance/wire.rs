@@ -181,7 +181,8 @@ impl Wire {
         let url = format!("{}{}?{}", live.base, request.path, request.query);
         let url = url.strip_suffix('?').unwrap_or(&url);
         let Request { method, key, .. } = request;
-        let sending = HttpRequest { method, url, key, timeout: PLACE_TIMEOUT, body: String::new() };
+        let (keys, timeout) = (key.as_slice(), PLACE_TIMEOUT);
+        let sending = HttpRequest { method, url, keys, timeout, body: String::new() };
         let answer = match live.http.send(sending).await {
             Ok(answer) => answer,
             Err(TransportError::NotSent(why) | TransportError::Unknown(why)) => {

@@ -24,7 +24,7 @@ fn request(url: &str) -> HttpRequest<'_> {
     HttpRequest {
         method: Method::Post,
         url,
-        key: None,
+        keys: &[],
         timeout: PLACE_TIMEOUT,
         body: String::new(),
     }
@@ -121,13 +121,13 @@ async fn status_headers_and_body_come_back_and_redirects_are_not_followed() {
     let http = Http::new("http://127.0.0.1", Probe::default()).unwrap();
     let key = Secret::new("the-key");
     let url = format!("http://{host}/busy");
-    let key = Some(("X-MBX-APIKEY", &key));
-    let get = HttpRequest { method: Method::Get, key, ..request(&url) };
+    let keys = &[("X-MBX-APIKEY", &key)];
+    let get = HttpRequest { method: Method::Get, keys, ..request(&url) };
     let answer = http.send(get).await.unwrap();
     assert_eq!((answer.status, answer.used_weight, answer.retry_after_s), (429, Some(77), Some(3)));
     assert_eq!(answer.body, b"the-key");
     let url = format!("http://{host}/moved");
-    let get = HttpRequest { method: Method::Get, key: None, ..request(&url) };
+    let get = HttpRequest { method: Method::Get, keys: &[], ..request(&url) };
     assert_eq!(http.send(get).await.unwrap().status, 307);
 }
 
@@ -153,7 +153,7 @@ async fn answers_from_elsewhere_may_be_compressed_and_what_they_grow_to_is_bound
     let get = |http: &Http, path: &str| {
         let (http, url) = (http.clone(), format!("http://{host}/{path}"));
         async move {
-            let get = HttpRequest { method: Method::Get, key: None, ..request(&url) };
+            let get = HttpRequest { method: Method::Get, keys: &[], ..request(&url) };
             http.send(get).await
         }
     };

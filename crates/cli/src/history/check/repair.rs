@@ -106,8 +106,8 @@ fn fetch(
     if parts.is_empty() {
         return Ok(None);
     }
-    let (source, address) = (args.source.clone(), args.address.clone());
-    let config = FetchConfig { source, address, wanted: Wanted::Parts(parts), out };
+    let CheckArgs { source, address, keys, .. } = args.clone();
+    let config = FetchConfig { source, address, keys, wanted: Wanted::Parts(parts), out };
     let shown: Mutex<Option<Progress>> = Mutex::new(None);
     let report = |done, all| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
