@@ -128,6 +128,7 @@ fn a_start_without_prices_says_why() {
     let symbols = ["run", "--symbols", "BTCUSDT"];
     let with = |more: &[&'static str]| [&symbols[..], more].concat();
     refused(&with(&["--prices", "moonbase"]), "market.prices: \"moonbase\" is not one of: ");
+    refused(&with(&["--prices", "alpaca"]), "market.prices: \"alpaca\" is not one of: ");
     refused(&["run", "--prices", "binance"], "market.prices needs a list like");
     refused(&["run", "--prices", "binance", "--symbols", "3"], "market.prices needs a list like");
     refused(&with(&["--prices", "binance", "--pace", "60x"]), "market.pace: must be \"real\"");

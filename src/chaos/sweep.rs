@@ -167,10 +167,10 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<PlannedFault>
 #[must_use]
 pub fn pack(mut groups: Vec<Vec<PlannedFault>>, size: usize, die: &mut Die) -> Vec<Plan> {
     const OPEN: usize = 80;
-    let most_deaths = (size / 2).max(4);
     fn point(fault: &PlannedFault) -> (Site, &str, Phase) {
         (fault.site, &fault.who, fault.phase)
     }
+    let most_deaths = (size / 2).max(4);
     die.shuffle(&mut groups);
     let mut plans: Vec<Plan> = Vec::new();
     let resumes = |s: &PlannedFault| matches!(s.site, Site::BeforeResume | Site::AfterResume);
@@ -333,11 +333,11 @@ pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
         for at in 1..=learned.operations.of(file).len() as u64 {
             for left in IMAGES {
                 let cuts = vec![(file.cut(at, None), seeded(left, die)), at_opening(die)];
-                match hosts.next() {
-                    Some(plan) => plan.cuts = cuts,
-                    None => {
-                        alone.push(Plan { cuts, workers: workers(die.throw()), ..Plan::default() })
-                    }
+                if let Some(plan) = hosts.next() {
+                    plan.cuts = cuts;
+                } else {
+                    let workers = workers(die.throw());
+                    alone.push(Plan { cuts, workers, ..Plan::default() });
                 }
             }
         }

@@ -25,12 +25,11 @@ const MADE_SYMBOLS: u32 = 8;
 /// Runs the exchange until it ends.
 pub fn run(config: SimConfig) -> Result<Exit, Failure> {
     let runtime = super::runtime(2, "exchange")?;
-    let (market, setup) = match config.market.prices {
-        Some(name) => live(&runtime, name, &config.market)?,
-        None => {
-            let (market, setup) = market(&config.market)?;
-            (Ticking::when(config.ticks, market, setup.seed), setup)
-        }
+    let (market, setup) = if let Some(name) = config.market.prices {
+        live(&runtime, name, &config.market)?
+    } else {
+        let (market, setup) = market(&config.market)?;
+        (Ticking::when(config.ticks, market, setup.seed), setup)
     };
     let pace = match config.market.pace {
         Pace::Lockstep => everwarm_sim::Pace::Lockstep,

@@ -130,7 +130,7 @@ pub async fn open(name: &str, market: &MarketSource) -> Result<Live, Failure> {
         note: Note::default(),
     };
     let address = market.prices_address.as_deref().unwrap_or(source.address);
-    let bars = (source.open)(address, opening).map_err(|e| Failure::new(Exit::Failed, e))?;
+    let bars = (source.open)(address, &[], opening).map_err(|e| Failure::new(Exit::Failed, e))?;
     let title = source.title;
     let no = |error: VenueError| no_prices(title, &error.to_string());
     let now = patiently(async || bars.now().await).await.map_err(no)?;

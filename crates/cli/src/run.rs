@@ -19,7 +19,7 @@ pub struct MarketArgs {
     #[arg(long, value_name = "FILE")]
     pub recording_config: Option<PathBuf>,
     /// Trade play money on live prices of this source, which needs no account: one of those of
-    /// `history fetch --source`. Needs --symbols with a list.
+    /// `history fetch --source` without a key. Needs --symbols with a list.
     #[arg(long, value_name = "SOURCE")]
     pub prices: Option<String>,
     /// Address of that source, if it is another one: http on this machine, or https.

@@ -2,7 +2,7 @@
 
 use super::checked::Values;
 use super::values::{MarketSource, Pace, Symbols};
-use everwarm_adapters::{PUBLIC, PublicSource};
+use everwarm_adapters::PUBLIC;
 use everwarm_domain::path::SIMULATED;
 use everwarm_venue::address::Address;
 
@@ -15,9 +15,11 @@ impl Values {
     /// The name of the source; none: there is none, or it is unknown.
     pub(super) fn prices(&mut self) -> Option<&'static str> {
         let name = self.text(KEY);
-        let found = PublicSource::named(&name).map(|source| source.name);
+        // The bars of sources with a key are too late to trade on.
+        let all = || PUBLIC.iter().filter(|source| source.key.is_none());
+        let found = all().map(|source| source.name).find(|known| *known == name);
         if found.is_none() && !name.is_empty() {
-            let all: Vec<&str> = PUBLIC.iter().map(|source| source.name).collect();
+            let all: Vec<&str> = all().map(|source| source.name).collect();
             self.wrong(KEY, &format!("{name:?} is not one of: {}", all.join(", ")));
         }
         found
