@@ -252,13 +252,13 @@ fn a_wrong_event_is_named_by_the_step_of_its_order() {
                 name: "a doubled event",
                 planted: twice,
                 steps: &["events-once", "market-sale"],
-                says: "NEW NEW, TRADE FILLED, TRADE FILLED",
+                says: "TRADE FILLED, TRADE FILLED",
             },
             Plant {
                 name: "an event after its successor",
                 planted: late,
                 steps: &["market-buy"],
-                says: "TRADE FILLED, NEW NEW",
+                says: "FILLED, NEW NEW",
             },
             Plant {
                 name: "a missing event",

@@ -55,7 +55,6 @@ const PARTS: [(&str, &[&str]); 9] = [
             "layers",
             "log_filter",
             "messages",
-            "prices",
             "receiver",
             "reloadable",
             "remote_access",
