@@ -49,17 +49,21 @@ pub fn run(asked: &FetchConfig, on_progress: &dyn Fn(u64, u64)) -> Result<Fetche
     let address = address(source, asked.address.as_deref())?;
     let keys = keys(source, asked)?;
     install_tls();
-    let opening = Opening {
+    let failed = |e: String| Failure::new(Exit::Failed, e);
+    let bars = (source.open)(address, &keys, opening()).map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| failed(e.to_string()))?;
+    runtime.block_on(fetch_all(asked, (source, &*bars), on_progress))
+}
+
+/// What an adapter gets that only reads.
+pub(super) fn opening() -> Opening {
+    Opening {
         recv_window: 0,
         clock: SharedClock::new(Pace::Real),
         wall: Arc::new(wall),
         note: Note::default(),
-    };
-    let failed = |e: String| Failure::new(Exit::Failed, e);
-    let bars = (source.open)(address, &keys, opening).map_err(failed)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| failed(e.to_string()))?;
-    runtime.block_on(fetch_all(asked, (source, &*bars), on_progress))
+    }
 }
 
 fn usage(text: String) -> Failure {

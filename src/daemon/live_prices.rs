@@ -4,7 +4,7 @@
 //! A source that fails is asked again and again. Until it responds, the exchange has no new close,
 //! and the daemon reports that its bars are old.
 
-use super::fetch_history::{patiently, rules};
+use super::fetch_history::{opening, patiently, rules};
 use everwarm_adapters::{PastBars, PublicSource};
 use everwarm_config::{MarketSource, Pace, Symbols};
 use everwarm_domain::id::{Symbol, VenueId};
@@ -14,11 +14,9 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::clock;
 use everwarm_sim::market::{Arrivals, Live};
-use everwarm_venue::clock::{Pace as ClockPace, SharedClock};
+use everwarm_venue::install_tls;
 use everwarm_venue::port::{ErrorClass, VenueError};
-use everwarm_venue::rate_limit::Note;
 use everwarm_venue::source::BarRange;
-use everwarm_venue::{Opening, install_tls};
 use everwarm_views::exit::{Exit, Failure};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeMap;
@@ -123,14 +121,8 @@ pub async fn open(name: &str, market: &MarketSource) -> Result<Live, Failure> {
     let unknown = || Failure::new(Exit::Usage, format!("market.prices: no source {name:?}"));
     let source = PublicSource::named(name).ok_or_else(unknown)?;
     install_tls();
-    let opening = Opening {
-        recv_window: 0,
-        clock: SharedClock::new(ClockPace::Real),
-        wall: Arc::new(clock::wall),
-        note: Note::default(),
-    };
     let address = market.prices_address.as_deref().unwrap_or(source.address);
-    let bars = (source.open)(address, &[], opening).map_err(|e| Failure::new(Exit::Failed, e))?;
+    let bars = (source.open)(address, &[], opening()).map_err(|e| Failure::new(Exit::Failed, e))?;
     let title = source.title;
     let no = |error: VenueError| no_prices(title, &error.to_string());
     let now = patiently(async || bars.now().await).await.map_err(no)?;

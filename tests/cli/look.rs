@@ -73,6 +73,19 @@ fn assert_shape(rows: &Value, fields: &[&str]) {
     }
 }
 
+/// Each file of the daemon has a kind, and their sum is there.
+fn assert_storage(dir: &Path) {
+    let rows = ask(dir, &["storage"]);
+    let bytes = |part: &str| {
+        let row = rows.as_array().unwrap().iter().find(|row| row["part"] == part);
+        row.unwrap_or_else(|| panic!("no {part}: {rows}"))["bytes"].as_u64().unwrap()
+    };
+    let parts = ["journal, live", "history", "simulated exchange", "other files"].map(bytes);
+    assert!(parts.iter().all(|bytes| *bytes > 0), "{rows}");
+    assert!(bytes("all") >= parts.iter().sum(), "{rows}");
+    assert!(bytes("free on the disk") > 0);
+}
+
 /// A position is the sum of its lots, and all that is held is a strategy's.
 fn assert_lots(dir: &Path) {
     let (lots, positions) = (ask(dir, &["lots"]), ask(dir, &["positions"]));
@@ -333,6 +346,7 @@ fn the_daemon_and_its_files_answer_the_same() {
     assert_shape(&ask(&dir, &["positions"]), &POSITION);
     assert_shape(&ask(&dir, &["equity"]), &EQUITY);
     assert_lots(&dir);
+    assert_storage(&dir);
     assert_trades(&dir);
     assert_story(&dir, &ask(&dir, &["orders"])[0]);
     assert_words(&dir, true);

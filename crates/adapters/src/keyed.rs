@@ -1,5 +1,6 @@
 //! Reads from sources that need a key: within the limits of the account, without showing the key.
 
+use crate::admission::admitted;
 use crate::json::decode;
 use crate::{NeededKey, PublicSource};
 use everwarm_domain::clean::clean;
@@ -8,7 +9,7 @@ use everwarm_domain::secret::Secret;
 use everwarm_domain::time::UtcMs;
 use everwarm_venue::clock::Wall;
 use everwarm_venue::port::{ErrorClass, VenueError};
-use everwarm_venue::rate_limit::{DOUBT, Hold, Priority, WINDOW, WeightLimit};
+use everwarm_venue::rate_limit::WeightLimit;
 use everwarm_venue::transport::{
     Http, HttpAnswer, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError,
 };
@@ -16,7 +17,6 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Longest part of the text of a source in an error, bytes.
 const TEXT: usize = 200;
@@ -90,7 +90,7 @@ impl Keyed {
     /// [`ErrorClass::Halt`]: the source rejects the key. [`ErrorClass::Absent`]: it does not have
     /// what was requested.
     pub async fn get<T: DeserializeOwned>(&self, what: &str, url: &str) -> Result<T, VenueError> {
-        self.admitted().await?;
+        admitted(&self.limit, || self.now(), 1).await?;
         let keys: Vec<_> = self.headers.iter().map(|(name, value)| (*name, value)).collect();
         let request = HttpRequest {
             method: Method::Get,
@@ -203,26 +203,6 @@ impl Keyed {
 
     fn limit(&self) -> MutexGuard<'_, WeightLimit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the limits admit a request.
-    ///
-    /// # Errors
-    /// The source wants a longer wait.
-    async fn admitted(&self) -> Result<(), VenueError> {
-        loop {
-            let admitted = self.limit().admit(self.now(), 1, Priority::History);
-            let retry_after_ms = match admitted {
-                Ok(()) => return Ok(()),
-                Err(Hold::Wait(wait)) => wait.0,
-                Err(Hold::Ask) => DOUBT.unsigned_abs(),
-            };
-            if retry_after_ms > WINDOW.unsigned_abs() {
-                let text = "it wants fewer requests".to_owned();
-                return Err(VenueError::new(ErrorClass::RateLimited { retry_after_ms }, 0, text));
-            }
-            tokio::time::sleep(Duration::from_millis(retry_after_ms)).await;
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The rest of the program finds external venues in [`EXTERNAL`] and names none of them.
 
+mod admission;
 pub mod alpaca;
 pub mod bar_rows;
 pub mod binance;

@@ -45,7 +45,7 @@ enum Growth {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StorageView {
     /// The kind: `journal, sealed`, `journal, live`, `history`, `simulated exchange`, `other
-    /// files`; `all` is their sum, `free on the disk` what is left of it.
+    /// files`; `all` is their sum, `free on the disk` the space that no file uses.
     pub part: String,
     /// Files; none of the free space.
     pub files: Option<u64>,

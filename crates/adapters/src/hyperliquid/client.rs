@@ -2,6 +2,7 @@
 
 use super::wire::{self, Candle, Meta};
 use crate::PastBars;
+use crate::admission::admitted;
 use crate::json::decode;
 use everwarm_domain::clean::clean;
 use everwarm_domain::id::Symbol;
@@ -11,7 +12,7 @@ use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_venue::Opening;
 use everwarm_venue::clock::Wall;
 use everwarm_venue::port::{Bars, ErrorClass, Pending, VenueError};
-use everwarm_venue::rate_limit::{DOUBT, Hold, Priority, WINDOW, WeightLimit};
+use everwarm_venue::rate_limit::WeightLimit;
 use everwarm_venue::source::{BarRange, SourceCapabilities};
 use everwarm_venue::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
 use serde::de::DeserializeOwned;
@@ -19,7 +20,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Most bars of a width that it keeps, and of one response.
 const PAGE: u16 = 5_000;
@@ -91,7 +91,7 @@ impl Client {
         weight: u32,
         body: Value,
     ) -> Result<T, VenueError> {
-        self.admitted(weight).await?;
+        admitted(&self.0.limit, || self.now(), weight).await?;
         let request = HttpRequest {
             method: Method::Post,
             url: &self.0.url,
@@ -123,27 +123,6 @@ impl Client {
 
     fn limit(&self) -> MutexGuard<'_, WeightLimit> {
         self.0.limit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the weight of the minute admits a request.
-    ///
-    /// # Errors
-    /// The source wants a longer wait.
-    async fn admitted(&self, weight: u32) -> Result<(), VenueError> {
-        loop {
-            let admitted = self.limit().admit(self.now(), weight, Priority::History);
-            let retry_after_ms = match admitted {
-                Ok(()) => return Ok(()),
-                Err(Hold::Wait(wait)) => wait.0,
-                // In a long wait, requests of weight 1 check it. There are none here.
-                Err(Hold::Ask) => DOUBT.unsigned_abs(),
-            };
-            if retry_after_ms > WINDOW.unsigned_abs() {
-                let text = "it wants fewer requests".to_owned();
-                return Err(VenueError::new(ErrorClass::RateLimited { retry_after_ms }, 0, text));
-            }
-            tokio::time::sleep(Duration::from_millis(retry_after_ms)).await;
-        }
     }
 
     fn coin(&self, symbol: Symbol) -> String {
